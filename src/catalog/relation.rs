@@ -1,0 +1,127 @@
+//! A stream, a table or a view: columns over a topic.
+
+use serde::Deserialize;
+use serde::Serialize;
+
+use super::Compatibility;
+use crate::model::Column;
+use crate::model::ColumnRole;
+use crate::model::QueryId;
+use crate::model::RelationId;
+use crate::model::TopicId;
+
+/// Facts or latest rows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum RelationKind {
+    /// Facts appended.
+    Stream,
+    /// The latest row per key. Kept by a query when `Relation::query` is there.
+    Table,
+}
+
+/// How a key or a value is written in a record.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum Format {
+    /// No key columns.
+    None,
+    /// Kafka's own serializers, one column.
+    Kafka,
+    /// A JSON document.
+    Json,
+    /// One line of CSV.
+    Delimited {
+        /// Between fields.
+        delimiter: char,
+    },
+}
+
+/// The formats of both halves of a record.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Formats {
+    /// Of the key.
+    pub key: Format,
+    /// Of the value.
+    pub value: Format,
+    /// `WRAP_SINGLE_VALUE`: a single JSON value column stands in an object.
+    pub wrap_single_value: bool,
+}
+
+/// What becomes of a record that cannot be decoded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum OnError {
+    /// To the dead-letter topic.
+    DeadLetter,
+    /// Counted and left out.
+    Skip,
+    /// The query stops.
+    Fail,
+}
+
+/// The window that stands in the keys of a windowed view.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct WindowOfKey {
+    /// Milliseconds from start to end; `None` for sessions, whose key holds both.
+    pub size_ms: Option<i64>,
+}
+
+/// Columns over a topic.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Relation {
+    /// Never reused.
+    pub id: RelationId,
+    /// The name, folded.
+    pub name: String,
+    /// Stream or table.
+    pub kind: RelationKind,
+    /// Made by `CREATE MATERIALIZED VIEW` rather than `CREATE TABLE AS`; they differ in what clients are shown.
+    pub materialized_view: bool,
+    /// All columns, key columns first, window bounds after them.
+    pub columns: Vec<Column>,
+    /// How records are written.
+    pub formats: Formats,
+    /// The topic's name.
+    pub topic: String,
+    /// The topic's id.
+    pub topic_id: TopicId,
+    /// The topic's number of partitions.
+    pub partitions: i32,
+    /// The value column that gives the event time, by index into `columns`; else the record's timestamp.
+    pub timestamp_column: Option<usize>,
+    /// `TIMESTAMP_FORMAT`, for a text column.
+    pub timestamp_format: Option<String>,
+    /// The window in the key.
+    pub window: Option<WindowOfKey>,
+    /// What becomes of bad records.
+    pub on_error: OnError,
+    /// The dead-letter topic, when `on_error` is `DeadLetter`.
+    pub dead_letter_topic: Option<(String, TopicId)>,
+    /// The query that keeps it.
+    pub query: Option<QueryId>,
+    /// Under which rules it was made; decides how times are written in JSON and how names match.
+    pub compatibility: Compatibility,
+    /// The statement, for people.
+    pub statement: String,
+    /// Who made it.
+    pub owner: String,
+}
+
+impl Relation {
+    /// The indexes of the key columns proper, without window bounds.
+    pub fn key_columns(&self) -> Vec<usize> {
+        self.indexes(|role| role == ColumnRole::Key)
+    }
+
+    /// The indexes of the value columns.
+    pub fn value_columns(&self) -> Vec<usize> {
+        self.indexes(|role| role == ColumnRole::Value)
+    }
+
+    fn indexes(&self, wanted: impl Fn(ColumnRole) -> bool) -> Vec<usize> {
+        (0..self.columns.len()).filter(|index| wanted(self.columns[*index].role)).collect()
+    }
+
+    /// Whether rows are replaced by key.
+    pub fn is_table(&self) -> bool {
+        self.kind == RelationKind::Table
+    }
+}

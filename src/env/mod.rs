@@ -1,0 +1,62 @@
+//! The only door to clock, randomness, disk, network and threads.
+//!
+//! Every other room gets these as values, so that a whole server runs in one process under a seed, with
+//! faults. `Env::real()` is the machine; `SimulatedClock` and `SeededRandom` are the twins.
+//!
+//! Invariants:
+//!   * outside this room nothing names `std::fs`, `std::net`, `std::thread`, `tokio::time`, `Instant::now` or their kin
+//!   * a `File` write is durable only after `sync_data`; a directory entry only after `sync_dir`
+
+mod clock;
+mod disk;
+mod network;
+mod random;
+mod threads;
+
+use std::sync::Arc;
+
+pub use clock::Clock;
+pub use clock::RealClock;
+pub use clock::SimulatedClock;
+pub use disk::Disk;
+pub use disk::DiskLock;
+pub use disk::File;
+pub use disk::OpenMode;
+pub use disk::RealDisk;
+pub use network::Listener;
+pub use network::Network;
+pub use network::RealNetwork;
+pub use network::Stream;
+pub use random::Random;
+pub use random::SeededRandom;
+pub use random::SystemRandom;
+pub use threads::JoinHandle;
+pub use threads::Threads;
+
+/// The five doors, handed down by value; cheap to clone.
+#[derive(Clone)]
+pub struct Env {
+    /// Wall and monotonic time, and waiting.
+    pub clock: Arc<dyn Clock>,
+    /// Files.
+    pub disk: Arc<dyn Disk>,
+    /// Sockets.
+    pub network: Arc<dyn Network>,
+    /// Random bytes.
+    pub random: Arc<dyn Random>,
+    /// Threads for blocking work.
+    pub threads: Threads,
+}
+
+impl Env {
+    /// The machine itself.
+    pub fn real() -> Self {
+        Self {
+            clock: Arc::new(RealClock::new()),
+            disk: Arc::new(RealDisk),
+            network: Arc::new(RealNetwork),
+            random: Arc::new(SystemRandom),
+            threads: Threads,
+        }
+    }
+}

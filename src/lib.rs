@@ -1,0 +1,13 @@
+//! Tidemill: a SQL streaming database in one binary.
+//!
+//! `docs/architecture.md` is the map of these rooms; `tests/tidy.rs` holds who may use whom.
+
+pub mod error;
+
+pub mod model;
+
+pub mod env;
+pub mod security;
+
+pub mod catalog;
+pub mod sql;

@@ -1,0 +1,2 @@
+//! Tidemill.
+fn main() {}
