@@ -22,7 +22,24 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("plan", &["model", "format", "functions", "sql", "catalog"]),
     ("state", &["model", "env"]),
     ("exec", &["model", "env", "protocol", "security", "format", "functions", "broker", "plan", "state"]),
-    ("engine", &["model", "env", "protocol", "security", "format", "functions", "cluster", "broker", "sql", "catalog", "plan", "state", "exec"]),
+    (
+        "engine",
+        &[
+            "model",
+            "env",
+            "protocol",
+            "security",
+            "format",
+            "functions",
+            "cluster",
+            "broker",
+            "sql",
+            "catalog",
+            "plan",
+            "state",
+            "exec",
+        ],
+    ),
     ("wire", &["model", "env", "protocol", "security", "broker", "engine"]),
 ];
 
@@ -122,7 +139,10 @@ fn check(path: &Path, text: &str, errors: &mut Vec<String>) {
             let item: String = inside.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect();
             let deep = item.starts_with(|c: char| c.is_lowercase()) && inside[item.len()..].starts_with("::");
             if named.is_empty() || (named != room && !uses.contains(&&*named) && !FLOOR.contains(&&*named)) {
-                report(index + 1, format!("`{room}` may not use `{}`", if named.is_empty() { "crate::{..}" } else { &named }));
+                report(
+                    index + 1,
+                    format!("`{room}` may not use `{}`", if named.is_empty() { "crate::{..}" } else { &named }),
+                );
             } else if named != room && deep {
                 report(index + 1, format!("reach `{named}` through its mod.rs, not its insides"));
             }
