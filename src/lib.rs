@@ -2,7 +2,9 @@
 //!
 //! `docs/architecture.md` is the map of these rooms; `tests/tidy.rs` holds who may use whom.
 
+pub mod config;
 pub mod error;
+pub mod metrics;
 
 pub mod model;
 

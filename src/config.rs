@@ -1,0 +1,481 @@
+//! Every knob of the server, with its default: TOML file, environment, flags, in rising precedence.
+//!
+//! A knob's path in the file (`exec.commit_interval`) is its name everywhere: `TIDEMILL_EXEC_COMMIT_INTERVAL` in
+//! the environment. Knobs of the top level have flags too (`--pg-listen`).
+//!
+//! Invariants:
+//!   * an unknown name is an error that names the nearest known one, never ignored
+//!   * every limit has a finite default
+//!   * `docs/reference/config.md` lists exactly these knobs and defaults (a test compares them)
+//!
+//! Not here: reading the file or the environment (`main.rs` hands both over as text).
+
+use std::fmt;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use serde::Deserialize;
+use serde::Deserializer;
+use serde::Serialize;
+use serde::Serializer;
+use serde::de;
+
+use crate::error::Error;
+use crate::error::SqlState;
+
+/// All knobs.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Config {
+    /// Where all data lies.
+    pub data_dir: PathBuf,
+    /// Where the PostgreSQL door listens, `host:port`; port 0 takes a free one.
+    pub pg_listen: String,
+    /// Where the HTTP door (`/health`, `/metrics`) listens.
+    pub http_listen: String,
+    /// The filter of the server log, in `tracing`'s words: `info`, `tidemill=debug`.
+    pub log_filter: String,
+    /// Lets the doors listen on an address that is not loopback, although nobody has to prove who they are.
+    pub allow_remote_without_auth: bool,
+    /// The log on disk.
+    pub log: Log,
+    /// Standing queries.
+    pub exec: Exec,
+    /// Connections and statements.
+    pub limits: Limits,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            data_dir: PathBuf::from("./tidemill-data"),
+            pg_listen: "127.0.0.1:7432".to_string(),
+            http_listen: "127.0.0.1:8088".to_string(),
+            log_filter: "info".to_string(),
+            allow_remote_without_auth: false,
+            log: Log::default(),
+            exec: Exec::default(),
+            limits: Limits::default(),
+        }
+    }
+}
+
+/// The log on disk.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Log {
+    /// A segment is sealed when it has grown to this many bytes.
+    pub segment_bytes: ByteSize,
+    /// The largest batch that is taken, and so the largest record.
+    pub batch_bytes_max: ByteSize,
+    /// How often a partition with `flush = 'interval'` is flushed.
+    #[serde(with = "duration_text")]
+    pub flush_interval: Duration,
+    /// How long after the last data flush an idle log flushes once more to confirm its durable offsets.
+    #[serde(with = "duration_text")]
+    pub flush_confirm_delay: Duration,
+    /// Bytes that may wait for one flush; appends beyond wait.
+    pub flush_group_bytes_max: ByteSize,
+    /// Newest bytes kept in memory per partition.
+    pub tail_bytes: ByteSize,
+    /// Room kept free for metadata, offsets and DROP; at most 1 % of the disk is taken.
+    pub disk_reserve: ByteSize,
+}
+
+impl Default for Log {
+    fn default() -> Self {
+        Self {
+            segment_bytes: ByteSize::mebibytes(1024),
+            batch_bytes_max: ByteSize::mebibytes(1),
+            flush_interval: Duration::from_secs(1),
+            flush_confirm_delay: Duration::from_millis(10),
+            flush_group_bytes_max: ByteSize::mebibytes(16),
+            tail_bytes: ByteSize::mebibytes(4),
+            disk_reserve: ByteSize::mebibytes(1024),
+        }
+    }
+}
+
+/// Standing queries.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Exec {
+    /// A task with output commits at the latest after this time.
+    #[serde(with = "duration_text")]
+    pub commit_interval: Duration,
+    /// A task commits at most this often.
+    #[serde(with = "duration_text")]
+    pub commit_interval_min: Duration,
+    /// A producer whose input has been at its end for this long no longer holds stream time back.
+    #[serde(with = "duration_text")]
+    pub idle_timeout: Duration,
+    /// A record whose event time lies further ahead of the wall clock is a bad record.
+    #[serde(with = "duration_text")]
+    pub timestamp_future_max: Duration,
+    /// Rows that one round takes from its inputs together.
+    pub round_rows_max: usize,
+    /// Bytes that one round takes from its inputs together.
+    pub round_bytes_max: ByteSize,
+    /// Bytes of output after which a task commits before its interval is over.
+    pub cut_bytes_max: ByteSize,
+    /// Threads that run tasks; 0 takes the number of cores.
+    pub workers: usize,
+}
+
+impl Default for Exec {
+    fn default() -> Self {
+        Self {
+            commit_interval: Duration::from_millis(100),
+            commit_interval_min: Duration::from_millis(5),
+            idle_timeout: Duration::from_secs(10),
+            timestamp_future_max: Duration::from_secs(3600),
+            round_rows_max: 8192,
+            round_bytes_max: ByteSize::mebibytes(1),
+            cut_bytes_max: ByteSize::mebibytes(8),
+            workers: 0,
+        }
+    }
+}
+
+/// Connections and statements.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Limits {
+    /// Open connections of the PostgreSQL door; one more is told 53300.
+    pub connections_max: usize,
+    /// The longest message that a PostgreSQL client may send.
+    pub message_bytes_max: ByteSize,
+    /// How long a connection may take from its first byte to its first statement.
+    #[serde(with = "duration_text")]
+    pub startup_timeout: Duration,
+    /// Prepared statements of one session.
+    pub prepared_statements_max: usize,
+    /// Open portals and cursors of one session.
+    pub portals_max: usize,
+    /// Rows that a push query may hold for a client that reads slowly; then it stops reading the log.
+    pub push_rows_max: usize,
+    /// Memory for state, views, decoding and statements together.
+    pub memory: ByteSize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            connections_max: 200,
+            message_bytes_max: ByteSize::mebibytes(64),
+            startup_timeout: Duration::from_secs(30),
+            prepared_statements_max: 1024,
+            portals_max: 256,
+            push_rows_max: 8192,
+            memory: ByteSize::mebibytes(1024),
+        }
+    }
+}
+
+/// Why a configuration was refused.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ConfigError {
+    /// The file is not TOML.
+    #[error("cannot read the configuration: {message}")]
+    NotToml {
+        /// What the TOML parser says.
+        message: String,
+    },
+    /// A name that is no knob.
+    #[error("unknown setting \"{name}\" in {origin}")]
+    Unknown {
+        /// As it was written.
+        name: String,
+        /// File, environment or flags.
+        origin: &'static str,
+        /// The known name that looks most like it.
+        nearest: String,
+    },
+    /// A value of the wrong kind.
+    #[error("cannot use the configuration: {message}")]
+    Invalid {
+        /// Which knob, and what it takes.
+        message: String,
+    },
+}
+
+impl From<ConfigError> for Error {
+    fn from(error: ConfigError) -> Self {
+        let user = Error::new(SqlState::INVALID_PARAMETER_VALUE, error.to_string());
+        match &error {
+            ConfigError::Unknown { nearest, .. } => user.hint(format!("Did you mean \"{nearest}\"?")),
+            ConfigError::NotToml { .. } | ConfigError::Invalid { .. } => user,
+        }
+    }
+}
+
+/// The text of each place that may set a knob.
+#[derive(Debug, Default)]
+pub struct Layers {
+    /// The TOML file's text.
+    pub file: Option<String>,
+    /// The environment: names with `TIDEMILL_`; others are not looked at.
+    pub environment: Vec<(String, String)>,
+    /// Flags, by the knob's path.
+    pub flags: Vec<(&'static str, String)>,
+}
+
+/// Names in the environment that are no knobs: the configuration file, and what `tidemill sql` reads.
+const NOT_KNOBS: [&str; 2] = ["TIDEMILL_CONFIG", "TIDEMILL_HISTORY"];
+
+impl Config {
+    /// Defaults, then the file, then the environment, then flags.
+    pub fn load(layers: Layers) -> Result<Self, ConfigError> {
+        let mut merged = default_table();
+        let paths = Self::paths();
+        if let Some(text) = layers.file {
+            let file: toml::Table =
+                text.parse().map_err(|error: toml::de::Error| ConfigError::NotToml { message: error.to_string() })?;
+            for (path, value) in flatten(&file) {
+                if !paths.contains(&path) {
+                    return Err(unknown(path, "the file", &paths));
+                }
+                set(&mut merged, &path, value);
+            }
+        }
+        for (name, value) in layers.environment {
+            if !name.starts_with("TIDEMILL_") || NOT_KNOBS.contains(&name.as_str()) {
+                continue;
+            }
+            let Some(path) = paths.iter().find(|path| environment_name(path) == name) else {
+                let names: Vec<String> = paths.iter().map(|path| environment_name(path)).collect();
+                return Err(unknown(name, "the environment", &names));
+            };
+            set_text(&mut merged, path, value)?;
+        }
+        for (path, value) in layers.flags {
+            assert!(paths.iter().any(|known| known == path), "flag {path} names no knob");
+            set_text(&mut merged, path, value)?;
+        }
+        merged
+            .try_into()
+            .map_err(|error: toml::de::Error| ConfigError::Invalid { message: error.message().to_string() })
+    }
+
+    /// The paths of all knobs, in the file's spelling.
+    pub fn paths() -> Vec<String> {
+        flatten(&default_table()).into_iter().map(|(path, _)| path).collect()
+    }
+}
+
+/// The name of a knob in the environment.
+pub fn environment_name(path: &str) -> String {
+    format!("TIDEMILL_{}", path.replace('.', "_").to_uppercase())
+}
+
+fn default_table() -> toml::Table {
+    toml::Table::try_from(Config::default()).expect("the defaults are tables of text and numbers")
+}
+
+fn unknown(name: String, origin: &'static str, known: &[String]) -> ConfigError {
+    let nearest = known.iter().min_by_key(|candidate| edit_distance(candidate, &name)).cloned().unwrap_or_default();
+    ConfigError::Unknown { name, origin, nearest }
+}
+
+/// The leaves of nested tables with their dotted paths.
+fn flatten(table: &toml::Table) -> Vec<(String, toml::Value)> {
+    let mut leaves = Vec::new();
+    for (name, value) in table {
+        match value {
+            toml::Value::Table(inner) => {
+                leaves.extend(flatten(inner).into_iter().map(|(path, value)| (format!("{name}.{path}"), value)));
+            }
+            leaf => leaves.push((name.clone(), leaf.clone())),
+        }
+    }
+    leaves
+}
+
+fn set(table: &mut toml::Table, path: &str, value: toml::Value) {
+    match path.split_once('.') {
+        None => {
+            table.insert(path.to_string(), value);
+        }
+        Some((section, rest)) => {
+            let section = table.get_mut(section).and_then(toml::Value::as_table_mut);
+            set(section.expect("a known path's section is a table"), rest, value);
+        }
+    }
+}
+
+/// Sets a knob from text, in the kind that its default has.
+fn set_text(table: &mut toml::Table, path: &str, text: String) -> Result<(), ConfigError> {
+    let defaults = flatten(&default_table());
+    let default = defaults.iter().find(|(known, _)| known == path).map(|(_, value)| value);
+    let wrong = |kind| ConfigError::Invalid { message: format!("{path} must be {kind}, not \"{text}\"") };
+    let value = match default {
+        Some(toml::Value::Integer(_)) => {
+            toml::Value::Integer(text.trim().parse().map_err(|_| wrong("a whole number"))?)
+        }
+        Some(toml::Value::Boolean(_)) => toml::Value::Boolean(text.trim().parse().map_err(|_| wrong("true or false"))?),
+        _ => toml::Value::String(text),
+    };
+    set(table, path, value);
+    Ok(())
+}
+
+/// Levenshtein's distance, for "did you mean".
+fn edit_distance(left: &str, right: &str) -> usize {
+    let right: Vec<char> = right.chars().collect();
+    let mut row: Vec<usize> = (0..=right.len()).collect();
+    for (i, a) in left.chars().enumerate() {
+        let mut diagonal = row[0];
+        row[0] = i + 1;
+        for (j, b) in right.iter().enumerate() {
+            let replaced = diagonal + usize::from(a != *b);
+            diagonal = row[j + 1];
+            row[j + 1] = replaced.min(diagonal + 1).min(row[j] + 1);
+        }
+    }
+    row[right.len()]
+}
+
+/// A number of bytes; in text `4096`, `64 KiB`, `1 MiB`, `1.5 GiB`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct ByteSize(pub u64);
+
+impl ByteSize {
+    /// So many times 2^20 bytes.
+    pub const fn mebibytes(count: u64) -> Self {
+        Self(count << 20)
+    }
+
+    /// The number of bytes, as what memory and slices are counted in.
+    pub fn as_usize(self) -> usize {
+        usize::try_from(self.0).unwrap_or(usize::MAX)
+    }
+}
+
+const BYTE_UNITS: [(&str, u64); 4] = [("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10), ("B", 1)];
+const TIME_UNITS: [(&str, u64); 7] = [
+    ("d", 86_400_000_000),
+    ("h", 3_600_000_000),
+    ("min", 60_000_000),
+    ("s", 1_000_000),
+    ("ms", 1_000),
+    ("us", 1),
+    ("m", 60_000_000),
+];
+
+impl fmt::Display for ByteSize {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&with_unit(self.0, &BYTE_UNITS))
+    }
+}
+
+impl Serialize for ByteSize {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for ByteSize {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        quantity(deserializer, &BYTE_UNITS, Some(1), "a size such as \"64 KiB\"").map(ByteSize)
+    }
+}
+
+/// Durations as text: `100 ms`, `10 s`, `1 h`.
+mod duration_text {
+    use super::*;
+
+    pub fn serialize<S: Serializer>(duration: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
+        let micros = u64::try_from(duration.as_micros()).unwrap_or(u64::MAX);
+        serializer.serialize_str(&with_unit(micros, &TIME_UNITS))
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
+        quantity(deserializer, &TIME_UNITS, None, "a duration such as \"100 ms\"").map(Duration::from_micros)
+    }
+}
+
+/// The number in the largest unit that divides it.
+fn with_unit(number: u64, units: &[(&str, u64)]) -> String {
+    let fits = units.iter().find(|(_, size)| number != 0 && number.is_multiple_of(*size));
+    let (unit, size) = fits.unwrap_or(&units[3]);
+    format!("{} {unit}", number / size)
+}
+
+/// Reads a number with a unit; a bare number only where `bare` says what it counts.
+fn quantity<'de, D: Deserializer<'de>>(
+    deserializer: D,
+    units: &[(&str, u64)],
+    bare: Option<u64>,
+    expected: &str,
+) -> Result<u64, D::Error> {
+    let value = toml::Value::deserialize(deserializer)?;
+    let wrong = || de::Error::custom(format!("expected {expected}, not {value}"));
+    let text = match &value {
+        toml::Value::String(text) => text.trim().to_string(),
+        toml::Value::Integer(number) => number.to_string(),
+        _ => return Err(wrong()),
+    };
+    let digits = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
+    let number: f64 = text[..digits].parse().map_err(|_| wrong())?;
+    let unit = text[digits..].trim();
+    let size = match units.iter().find(|(name, _)| name.eq_ignore_ascii_case(unit)) {
+        Some((_, size)) => *size,
+        None if unit.is_empty() => bare.ok_or_else(wrong)?,
+        None => return Err(wrong()),
+    };
+    let scaled = number * size as f64;
+    if scaled.is_finite() && scaled < i64::MAX as f64 { Ok(scaled as u64) } else { Err(wrong()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn layers(file: &str, environment: &[(&str, &str)], flags: &[(&'static str, &str)]) -> Layers {
+        Layers {
+            file: Some(file.to_string()),
+            environment: environment.iter().map(|(n, v)| (n.to_string(), v.to_string())).collect(),
+            flags: flags.iter().map(|(n, v)| (*n, v.to_string())).collect(),
+        }
+    }
+
+    #[test]
+    fn flags_win_over_environment_over_file_over_default() {
+        let file = "pg_listen = 'file'\nhttp_listen = 'file'\n[exec]\ncommit_interval = '7 ms'\nworkers = 3\n";
+        let environment = [
+            ("TIDEMILL_PG_LISTEN", "environment"),
+            ("TIDEMILL_EXEC_WORKERS", "5"),
+            ("HOME", "/x"),
+            ("TIDEMILL_CONFIG", "c"),
+        ];
+        let config = Config::load(layers(file, &environment, &[("pg_listen", "flag")])).expect("it is right");
+        assert_eq!(config.pg_listen, "flag");
+        assert_eq!(config.http_listen, "file");
+        assert_eq!(config.exec.workers, 5);
+        assert_eq!(config.exec.commit_interval, Duration::from_millis(7));
+        assert_eq!(config.exec.commit_interval_min, Duration::from_millis(5));
+    }
+
+    #[test]
+    fn an_unknown_name_is_an_error_with_the_nearest_known() {
+        let error = Config::load(layers("[exec]\ncomit_interval = '1 s'", &[], &[])).expect_err("misspelt");
+        assert_eq!(Error::from(error).hint_text(), Some("Did you mean \"exec.commit_interval\"?"));
+        let error = Config::load(layers("", &[("TIDEMILL_PG_LISTN", "x")], &[])).expect_err("misspelt");
+        assert_eq!(Error::from(error).hint_text(), Some("Did you mean \"TIDEMILL_PG_LISTEN\"?"));
+    }
+
+    #[test]
+    fn sizes_and_durations_read_what_they_write() {
+        let config = Config::default();
+        let text = toml::to_string(&config).expect("the defaults are TOML");
+        assert_eq!(Config::load(layers(&text, &[], &[])), Ok(config));
+        for (text, bytes) in [("'64 KiB'", 65_536), ("4096", 4096), ("'1.5GiB'", 1_610_612_736), ("'12 b'", 12)] {
+            let config = Config::load(layers(&format!("[log]\nsegment_bytes = {text}"), &[], &[])).expect("a size");
+            assert_eq!(config.log.segment_bytes, ByteSize(bytes));
+        }
+        for wrong in ["'64 KB'", "'x'", "-1", "''", "true"] {
+            assert!(Config::load(layers(&format!("[log]\nsegment_bytes = {wrong}"), &[], &[])).is_err(), "{wrong}");
+        }
+        assert!(Config::load(layers("[exec]\nidle_timeout = 5", &[], &[])).is_err(), "a duration needs its unit");
+    }
+}
