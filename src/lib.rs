@@ -11,5 +11,7 @@ pub mod model;
 pub mod env;
 pub mod security;
 
+pub mod format;
+
 pub mod catalog;
 pub mod sql;

@@ -1,0 +1,325 @@
+//! The memcomparable key: bytes that sort as the values do.
+//!
+//! A column is one tag byte, `0` for null and `1` for a value, then the value: integers big endian with the sign
+//! bit turned over, doubles by their total order, texts and bytes with `00` written as `00 FF` and `00 00` at the end.
+
+use std::sync::Arc;
+
+use arrow::array::Array;
+use arrow::array::ArrayRef;
+use arrow::array::AsArray;
+use arrow::array::BinaryBuilder;
+use arrow::array::BooleanBuilder;
+use arrow::array::NullArray;
+use arrow::array::PrimitiveBuilder;
+use arrow::array::StringBuilder;
+use arrow::datatypes::ArrowPrimitiveType;
+use arrow::datatypes::DataType;
+use arrow::datatypes::Date32Type;
+use arrow::datatypes::Decimal128Type;
+use arrow::datatypes::Float64Type;
+use arrow::datatypes::Int8Type;
+use arrow::datatypes::Int16Type;
+use arrow::datatypes::Int32Type;
+use arrow::datatypes::Int64Type;
+use arrow::datatypes::Schema;
+use arrow::datatypes::Time64MicrosecondType;
+use arrow::datatypes::TimeUnit;
+use arrow::datatypes::TimestampMicrosecondType;
+use arrow::datatypes::TimestampMillisecondType;
+use arrow::datatypes::UInt64Type;
+use arrow::record_batch::RecordBatch;
+use arrow::record_batch::RecordBatchOptions;
+
+use crate::format::FormatError;
+
+const NULL: u8 = 0;
+const VALUE: u8 = 1;
+const ESCAPED: u8 = 0xFF;
+
+/// Encodes and decodes keys.
+pub struct RowKeys;
+
+impl RowKeys {
+    /// The key of every row of `columns`, which have one length. No columns: `rows` empty keys come from `encode_rows`.
+    pub fn encode(columns: &[ArrayRef]) -> Result<Vec<Vec<u8>>, FormatError> {
+        Self::encode_rows(columns, columns.first().map_or(0, |column| column.len()))
+    }
+
+    /// The key of every row of `columns`, when there may be no column.
+    pub fn encode_rows(columns: &[ArrayRef], rows: usize) -> Result<Vec<Vec<u8>>, FormatError> {
+        let mut keys = vec![Vec::with_capacity(columns.len() * 12); rows];
+        for column in columns {
+            assert_eq!(column.len(), rows, "the columns of a key have one length");
+            append(column.as_ref(), &mut keys)?;
+        }
+        Ok(keys)
+    }
+
+    /// The key of one row.
+    pub fn encode_row(columns: &[ArrayRef], row: usize) -> Result<Vec<u8>, FormatError> {
+        let one: Vec<ArrayRef> = columns.iter().map(|column| column.slice(row, 1)).collect();
+        Ok(Self::encode_rows(&one, 1)?.pop().unwrap_or_default())
+    }
+
+    /// The columns of keys that were encoded with the types of `schema`.
+    pub fn decode(keys: &[&[u8]], schema: &Arc<Schema>) -> Result<RecordBatch, FormatError> {
+        let mut rest: Vec<&[u8]> = keys.to_vec();
+        let mut columns = Vec::with_capacity(schema.fields().len());
+        for field in schema.fields() {
+            columns.push(take(field.data_type(), &mut rest)?);
+        }
+        if rest.iter().any(|rest| !rest.is_empty()) {
+            return Err(corrupt("bytes after the last column"));
+        }
+        let options = RecordBatchOptions::new().with_row_count(Some(keys.len()));
+        RecordBatch::try_new_with_options(Arc::clone(schema), columns, &options)
+            .map_err(|error| corrupt(error.to_string()))
+    }
+}
+
+fn corrupt(reason: impl Into<String>) -> FormatError {
+    FormatError::Corrupt { what: "state key", reason: reason.into() }
+}
+
+fn append(column: &dyn Array, keys: &mut [Vec<u8>]) -> Result<(), FormatError> {
+    match column.data_type() {
+        DataType::Null => each(column, keys, |_, _| ()),
+        DataType::Boolean => {
+            let values = column.as_boolean();
+            each(column, keys, |row, key| key.push(u8::from(values.value(row))));
+        }
+        DataType::Int8 => signed::<Int8Type, 1>(column, keys, |value| (value as u8 ^ 0x80).to_be_bytes()),
+        DataType::Int16 => signed::<Int16Type, 2>(column, keys, |value| (value as u16 ^ 1 << 15).to_be_bytes()),
+        DataType::Int32 => signed::<Int32Type, 4>(column, keys, ordered_i32),
+        DataType::Int64 => signed::<Int64Type, 8>(column, keys, ordered_i64),
+        DataType::UInt64 => signed::<UInt64Type, 8>(column, keys, u64::to_be_bytes),
+        DataType::Date32 => signed::<Date32Type, 4>(column, keys, ordered_i32),
+        DataType::Time64(TimeUnit::Microsecond) => signed::<Time64MicrosecondType, 8>(column, keys, ordered_i64),
+        DataType::Timestamp(TimeUnit::Microsecond, _) => {
+            signed::<TimestampMicrosecondType, 8>(column, keys, ordered_i64);
+        }
+        DataType::Timestamp(TimeUnit::Millisecond, _) => {
+            signed::<TimestampMillisecondType, 8>(column, keys, ordered_i64);
+        }
+        DataType::Float64 => signed::<Float64Type, 8>(column, keys, ordered_f64),
+        DataType::Decimal128(_, _) => {
+            signed::<Decimal128Type, 16>(column, keys, |value| (value as u128 ^ 1 << 127).to_be_bytes());
+        }
+        DataType::Utf8 => {
+            let values = column.as_string::<i32>();
+            each(column, keys, |row, key| escape(values.value(row).as_bytes(), key));
+        }
+        DataType::Utf8View => {
+            let values = column.as_string_view();
+            each(column, keys, |row, key| escape(values.value(row).as_bytes(), key));
+        }
+        DataType::LargeUtf8 => {
+            let values = column.as_string::<i64>();
+            each(column, keys, |row, key| escape(values.value(row).as_bytes(), key));
+        }
+        DataType::Binary => {
+            let values = column.as_binary::<i32>();
+            each(column, keys, |row, key| escape(values.value(row), key));
+        }
+        other => return Err(unsupported(other)),
+    }
+    Ok(())
+}
+
+fn unsupported(data_type: &DataType) -> FormatError {
+    FormatError::Unsupported { format: "state key", what: data_type.to_string() }
+}
+
+fn each(column: &dyn Array, keys: &mut [Vec<u8>], mut append: impl FnMut(usize, &mut Vec<u8>)) {
+    for (row, key) in keys.iter_mut().enumerate() {
+        if column.is_null(row) || *column.data_type() == DataType::Null {
+            key.push(NULL);
+        } else {
+            key.push(VALUE);
+            append(row, key);
+        }
+    }
+}
+
+fn signed<T: ArrowPrimitiveType, const N: usize>(
+    column: &dyn Array,
+    keys: &mut [Vec<u8>],
+    ordered: impl Fn(T::Native) -> [u8; N],
+) {
+    let values = column.as_primitive::<T>();
+    each(column, keys, |row, key| key.extend_from_slice(&ordered(values.value(row))));
+}
+
+fn ordered_i32(value: i32) -> [u8; 4] {
+    (value as u32 ^ 1 << 31).to_be_bytes()
+}
+
+fn ordered_i64(value: i64) -> [u8; 8] {
+    (value as u64 ^ 1 << 63).to_be_bytes()
+}
+
+/// Negative doubles with all bits turned over, the others with the sign bit set: the order of IEEE's totalOrder,
+/// with one zero and, above infinity, one NaN, as PostgreSQL compares and groups them.
+fn ordered_f64(value: f64) -> [u8; 8] {
+    let value = if value.is_nan() {
+        f64::NAN.abs()
+    } else if value == 0.0 {
+        0.0
+    } else {
+        value
+    };
+    let bits = value.to_bits();
+    let ordered = if bits >> 63 == 1 { !bits } else { bits | 1 << 63 };
+    ordered.to_be_bytes()
+}
+
+fn double_of_ordered(bytes: [u8; 8]) -> f64 {
+    let ordered = u64::from_be_bytes(bytes);
+    f64::from_bits(if ordered >> 63 == 1 { ordered & !(1 << 63) } else { !ordered })
+}
+
+fn escape(bytes: &[u8], key: &mut Vec<u8>) {
+    for part in bytes.split_inclusive(|byte| *byte == 0) {
+        key.extend_from_slice(part);
+        if part.ends_with(&[0]) {
+            key.push(ESCAPED);
+        }
+    }
+    key.extend_from_slice(&[0, 0]);
+}
+
+fn take(data_type: &DataType, rest: &mut [&[u8]]) -> Result<ArrayRef, FormatError> {
+    Ok(match data_type {
+        DataType::Null => {
+            take_each(rest, |_, _| Err(corrupt("a value of type null")))?;
+            Arc::new(NullArray::new(rest.len()))
+        }
+        DataType::Boolean => {
+            let mut builder = BooleanBuilder::with_capacity(rest.len());
+            take_each(rest, |rest, is_value| {
+                builder.append_option(match is_value {
+                    false => None,
+                    true => match take_fixed::<1>(rest)? {
+                        [0] => Some(false),
+                        [1] => Some(true),
+                        _ => return Err(corrupt("a boolean that is neither 0 nor 1")),
+                    },
+                });
+                Ok(())
+            })?;
+            Arc::new(builder.finish())
+        }
+        DataType::Int8 => take_primitive::<Int8Type, 1>(data_type, rest, |bytes| (bytes[0] ^ 0x80) as i8)?,
+        DataType::Int16 => {
+            take_primitive::<Int16Type, 2>(data_type, rest, |bytes| (u16::from_be_bytes(bytes) ^ 1 << 15) as i16)?
+        }
+        DataType::Int32 => take_primitive::<Int32Type, 4>(data_type, rest, i32_of_ordered)?,
+        DataType::Int64 => take_primitive::<Int64Type, 8>(data_type, rest, i64_of_ordered)?,
+        DataType::UInt64 => take_primitive::<UInt64Type, 8>(data_type, rest, u64::from_be_bytes)?,
+        DataType::Date32 => take_primitive::<Date32Type, 4>(data_type, rest, i32_of_ordered)?,
+        DataType::Time64(TimeUnit::Microsecond) => {
+            take_primitive::<Time64MicrosecondType, 8>(data_type, rest, i64_of_ordered)?
+        }
+        DataType::Timestamp(TimeUnit::Microsecond, _) => {
+            take_primitive::<TimestampMicrosecondType, 8>(data_type, rest, i64_of_ordered)?
+        }
+        DataType::Timestamp(TimeUnit::Millisecond, _) => {
+            take_primitive::<TimestampMillisecondType, 8>(data_type, rest, i64_of_ordered)?
+        }
+        DataType::Float64 => take_primitive::<Float64Type, 8>(data_type, rest, double_of_ordered)?,
+        DataType::Decimal128(_, _) => take_primitive::<Decimal128Type, 16>(data_type, rest, |bytes| {
+            (u128::from_be_bytes(bytes) ^ 1 << 127) as i128
+        })?,
+        DataType::Utf8 | DataType::Utf8View | DataType::LargeUtf8 => {
+            let mut builder = StringBuilder::new();
+            take_texts(rest, |bytes| {
+                let text = bytes.map(std::str::from_utf8).transpose().map_err(|error| corrupt(error.to_string()))?;
+                builder.append_option(text);
+                Ok(())
+            })?;
+            cast_text(Arc::new(builder.finish()), data_type)?
+        }
+        DataType::Binary => {
+            let mut builder = BinaryBuilder::new();
+            take_texts(rest, |bytes| {
+                builder.append_option(bytes);
+                Ok(())
+            })?;
+            Arc::new(builder.finish())
+        }
+        other => return Err(unsupported(other)),
+    })
+}
+
+fn cast_text(texts: ArrayRef, data_type: &DataType) -> Result<ArrayRef, FormatError> {
+    match data_type {
+        DataType::Utf8 => Ok(texts),
+        other => arrow::compute::cast(&texts, other).map_err(|error| corrupt(error.to_string())),
+    }
+}
+
+fn i32_of_ordered(bytes: [u8; 4]) -> i32 {
+    (u32::from_be_bytes(bytes) ^ 1 << 31) as i32
+}
+
+fn i64_of_ordered(bytes: [u8; 8]) -> i64 {
+    (u64::from_be_bytes(bytes) ^ 1 << 63) as i64
+}
+
+fn take_each<'a>(
+    rest: &mut [&'a [u8]],
+    mut value: impl FnMut(&mut &'a [u8], bool) -> Result<(), FormatError>,
+) -> Result<(), FormatError> {
+    for rest in rest {
+        match take_fixed::<1>(rest)? {
+            [NULL] => value(rest, false)?,
+            [VALUE] => value(rest, true)?,
+            [tag] => return Err(corrupt(format!("tag {tag}"))),
+        }
+    }
+    Ok(())
+}
+
+fn take_fixed<const N: usize>(rest: &mut &[u8]) -> Result<[u8; N], FormatError> {
+    let (taken, after) = rest.split_first_chunk::<N>().ok_or_else(|| corrupt("it ends inside a column"))?;
+    *rest = after;
+    Ok(*taken)
+}
+
+fn take_primitive<T: ArrowPrimitiveType, const N: usize>(
+    data_type: &DataType,
+    rest: &mut [&[u8]],
+    value: impl Fn([u8; N]) -> T::Native,
+) -> Result<ArrayRef, FormatError> {
+    let mut builder = PrimitiveBuilder::<T>::with_capacity(rest.len()).with_data_type(data_type.clone());
+    take_each(rest, |rest, is_value| {
+        builder.append_option(if is_value { Some(value(take_fixed::<N>(rest)?)) } else { None });
+        Ok(())
+    })?;
+    Ok(Arc::new(builder.finish()))
+}
+
+fn take_texts(
+    rest: &mut [&[u8]],
+    mut value: impl FnMut(Option<&[u8]>) -> Result<(), FormatError>,
+) -> Result<(), FormatError> {
+    let mut unescaped = Vec::new();
+    take_each(rest, |rest, is_value| {
+        if !is_value {
+            return value(None);
+        }
+        unescaped.clear();
+        loop {
+            let zero = rest.iter().position(|byte| *byte == 0).ok_or_else(|| corrupt("a text without its end"))?;
+            unescaped.extend_from_slice(&rest[..zero]);
+            let after = rest.get(zero + 1).copied();
+            *rest = rest.get(zero + 2..).unwrap_or_default();
+            match after {
+                Some(0) => return value(Some(&unescaped)),
+                Some(ESCAPED) => unescaped.push(0),
+                _ => return Err(corrupt("a zero that is neither escaped nor the end")),
+            }
+        }
+    })
+}

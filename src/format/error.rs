@@ -1,0 +1,101 @@
+//! What can be wrong with bytes, text or a declaration, and the SQLSTATE that tells it.
+
+use crate::error::Error;
+use crate::error::SqlState;
+
+/// Why bytes or text are not a value, or a declaration has no codec.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum FormatError {
+    /// A format cannot carry such columns.
+    #[error("format {format} cannot carry {what}")]
+    Unsupported {
+        /// The format's name.
+        format: &'static str,
+        /// The columns or the type.
+        what: String,
+    },
+    /// Bytes that are not what the format says.
+    #[error("malformed {format}: {reason}")]
+    Malformed {
+        /// The format's name.
+        format: &'static str,
+        /// What is wrong, with the byte where it was seen if that is known.
+        reason: String,
+    },
+    /// A value of a type that the column does not take.
+    #[error("column \"{column}\": cannot read {found} as {expected}")]
+    WrongType {
+        /// The column.
+        column: String,
+        /// Its type.
+        expected: String,
+        /// The value, shortened.
+        found: String,
+    },
+    /// A value that the column's type cannot hold.
+    #[error("column \"{column}\": {found} is out of range for {expected}")]
+    OutOfRange {
+        /// The column.
+        column: String,
+        /// Its type.
+        expected: String,
+        /// The value, shortened.
+        found: String,
+    },
+    /// A text that is not a value of the type.
+    #[error("invalid input syntax for type {expected}: \"{found}\"")]
+    InvalidText {
+        /// The type.
+        expected: String,
+        /// The text, shortened.
+        found: String,
+    },
+    /// A text of a number that the type cannot hold.
+    #[error("value \"{found}\" is out of range for type {expected}")]
+    TextOutOfRange {
+        /// The type.
+        expected: String,
+        /// The text, shortened.
+        found: String,
+    },
+    /// The event time of a record is missing or not a time.
+    #[error("invalid event time in column \"{column}\": {reason}")]
+    EventTime {
+        /// The timestamp column.
+        column: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// Stored bytes of ours (a state key, a state row, a repartition slice) that are not what we write.
+    #[error("corrupt {what}: {reason}")]
+    Corrupt {
+        /// Which codec.
+        what: &'static str,
+        /// What is wrong.
+        reason: String,
+    },
+}
+
+impl From<FormatError> for Error {
+    fn from(error: FormatError) -> Self {
+        let state = match &error {
+            FormatError::Unsupported { .. } => SqlState::FEATURE_NOT_SUPPORTED,
+            FormatError::Malformed { .. } | FormatError::WrongType { .. } | FormatError::InvalidText { .. } => {
+                SqlState::INVALID_TEXT_REPRESENTATION
+            }
+            FormatError::OutOfRange { .. } | FormatError::TextOutOfRange { .. } => SqlState::NUMERIC_VALUE_OUT_OF_RANGE,
+            FormatError::EventTime { .. } => SqlState::INVALID_DATETIME_FORMAT,
+            FormatError::Corrupt { .. } => SqlState::DATA_CORRUPTED,
+        };
+        Error::new(state, error.to_string())
+    }
+}
+
+/// A value as an error shows it: at most 80 characters.
+pub(crate) fn shorten(text: &str) -> String {
+    const SHOWN_CHARS_MAX: usize = 80;
+    match text.char_indices().nth(SHOWN_CHARS_MAX) {
+        None => text.to_owned(),
+        Some((end, _)) => format!("{}...", &text[..end]),
+    }
+}

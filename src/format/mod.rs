@@ -1,0 +1,28 @@
+//! Bytes to Arrow and back: the formats of records, our own codecs of state, and PostgreSQL's text of values.
+//!
+//! A batch of records becomes columns in one go; a record that cannot be read is reported alone and never
+//! touches its neighbours. Pure functions over values: no I/O, no catalog, no clock.
+
+mod codec;
+mod error;
+mod ipc;
+mod options;
+mod record;
+
+pub use codec::RowKeys;
+pub use codec::RowValues;
+pub use error::FormatError;
+pub use ipc::decode_slice;
+pub use ipc::encode_slice;
+pub use ipc::schema_id;
+pub use options::CodecOptions;
+pub use options::FormatSpec;
+pub use options::NameMatch;
+pub use options::TimeStyle;
+pub use options::WindowKeySize;
+pub use options::WrapSingle;
+pub use record::BadRecord;
+pub use record::Decoded;
+pub use record::EncodedRows;
+pub use record::RawRecord;
+pub use record::RowOp;
