@@ -27,8 +27,8 @@ use arrow::datatypes::Time64MicrosecondType;
 use arrow::datatypes::TimeUnit;
 use arrow::datatypes::TimestampMicrosecondType;
 use arrow::datatypes::TimestampMillisecondType;
-use arrow::datatypes::UInt64Type;
 use arrow::datatypes::ToByteSlice;
+use arrow::datatypes::UInt64Type;
 use arrow::record_batch::RecordBatch;
 use arrow::record_batch::RecordBatchOptions;
 
@@ -198,11 +198,7 @@ fn take_bytes<'a>(rest: &mut &'a [u8]) -> Result<&'a [u8], FormatError> {
     Ok(taken)
 }
 
-fn take(
-    data_type: &DataType,
-    rest: &mut [&[u8]],
-    is_null: impl Fn(usize) -> bool,
-) -> Result<ArrayRef, FormatError> {
+fn take(data_type: &DataType, rest: &mut [&[u8]], is_null: impl Fn(usize) -> bool) -> Result<ArrayRef, FormatError> {
     Ok(match data_type {
         DataType::Null => Arc::new(NullArray::new(rest.len())),
         DataType::Boolean => {
@@ -236,9 +232,7 @@ fn take(
         DataType::Timestamp(TimeUnit::Millisecond, _) => {
             primitive::<TimestampMillisecondType, 8>(data_type, rest, is_null, i64::from_le_bytes)?
         }
-        DataType::Decimal128(_, _) => {
-            primitive::<Decimal128Type, 16>(data_type, rest, is_null, i128::from_le_bytes)?
-        }
+        DataType::Decimal128(_, _) => primitive::<Decimal128Type, 16>(data_type, rest, is_null, i128::from_le_bytes)?,
         DataType::Utf8 | DataType::Utf8View | DataType::LargeUtf8 => {
             let mut builder = StringBuilder::new();
             for (row, rest) in rest.iter_mut().enumerate() {

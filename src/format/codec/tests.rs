@@ -13,10 +13,10 @@ use arrow::array::Int32Array;
 use arrow::array::Int64Array;
 use arrow::array::StringArray;
 use arrow::array::TimestampMicrosecondArray;
+use arrow::array::make_comparator;
 use arrow::compute::SortOptions;
 use arrow::datatypes::Field;
 use arrow::datatypes::Schema;
-use arrow::array::make_comparator;
 use arrow::record_batch::RecordBatch;
 
 use super::RowKeys;
