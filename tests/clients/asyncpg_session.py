@@ -1,0 +1,46 @@
+"""asyncpg: binary only. Types both ways, prepared statements, a cursor over a portal, a push query, time-out as cancel."""
+
+import asyncio
+import datetime as dt
+import decimal
+
+import asyncpg
+
+NOW = dt.datetime(2026, 3, 1, 12, 30, 15, 250000)
+
+
+async def main() -> None:
+    connection = await asyncpg.connect()
+    await connection.execute(
+        "CREATE STREAM IF NOT EXISTS apg (k TEXT KEY, b BOOLEAN, i INT, l BIGINT, d DOUBLE, n DECIMAL(12,2), t TEXT,"
+        " y BYTES, da DATE, ti TIME, ts TIMESTAMP) WITH (kafka_topic = 'apg', value_format = 'JSON', partitions = 2)"
+    )
+    row = ("k1", True, -4, 2**53 + 1, 0.1, decimal.Decimal("12.50"), "ünï", b"\x00\xff", NOW.date(), NOW.time(), NOW)
+    await connection.execute("INSERT INTO apg VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)", *row)
+    got = await connection.fetchrow("SELECT * FROM apg WHERE k = $1", "k1")
+    assert tuple(got) == row, tuple(got)
+
+    await connection.executemany("INSERT INTO apg (k, i) VALUES ($1, $2)", [(f"c{number}", number) for number in range(100)])
+    statement = await connection.prepare("SELECT i FROM apg WHERE i >= $1 AND k LIKE 'c%' ORDER BY i LIMIT $2")
+    assert [record["i"] for record in await statement.fetch(90, 5)] == [90, 91, 92, 93, 94]
+    async with connection.transaction():
+        numbers = [record["i"] async for record in connection.cursor("SELECT i FROM apg WHERE k LIKE 'c%' ORDER BY i", prefetch=7)]
+    assert numbers == list(range(100)), numbers
+
+    try:
+        await connection.fetch("SELECT i FROM apg EMIT CHANGES", timeout=0.5)
+        raise AssertionError("a push query ended by itself")
+    except asyncio.TimeoutError:
+        pass
+    assert await connection.fetchval("SELECT 1") == 1, "the connection lives on after a cancel"
+    try:
+        await connection.fetch("SELECT nope FROM apg")
+        raise AssertionError("a column that is not there has an answer")
+    except asyncpg.UndefinedColumnError:
+        pass
+    await connection.close()
+    print("asyncpg is served")
+
+
+if __name__ == "__main__":
+    asyncio.run(main())

@@ -1,0 +1,85 @@
+"""psycopg 3: parameters and results as text and binary, cursors, COPY, a push query row by row, cancel."""
+
+import datetime as dt
+import decimal
+import os
+import threading
+
+import psycopg
+
+NOW = dt.datetime(2026, 3, 1, 12, 30, 15, 250000)
+
+
+def check(what: str, wanted, got) -> None:
+    assert wanted == got, f"{what}: wanted {wanted!r}, got {got!r}"
+
+
+def main() -> None:
+    with psycopg.connect(autocommit=True) as connection:
+        connection.execute(
+            "CREATE STREAM IF NOT EXISTS py3 (k TEXT KEY, b BOOLEAN, i INT, l BIGINT, d DOUBLE, n DECIMAL(12,2), t TEXT,"
+            " y BYTES, da DATE, ti TIME, ts TIMESTAMP) WITH (kafka_topic = 'py3', value_format = 'JSON', partitions = 2)"
+        )
+        row = ("k1", True, -4, 2**53 + 1, 0.1, decimal.Decimal("12.50"), "ünï\t\"q\" \\", b"\x00\xff", NOW.date(), NOW.time(), NOW)
+        marks = ", ".join(["%s"] * len(row))
+        connection.execute(f"INSERT INTO py3 VALUES ({marks})", row)
+        connection.execute("INSERT INTO py3 (k) VALUES (%s)", ("k2",))
+        for binary in (False, True):
+            cursor = connection.cursor(binary=binary)
+            cursor.execute("SELECT * FROM py3 WHERE k = %s", ("k1",))
+            check(f"all types, binary={binary}", row, cursor.fetchone())
+            cursor.execute("SELECT * FROM py3 WHERE k = %s", ("k2",))
+            check(f"all nulls, binary={binary}", ("k2",) + (None,) * 10, cursor.fetchone())
+        with connection.cursor().copy("COPY py3 (k, i) FROM STDIN") as copy:
+            for number in range(1000):
+                copy.write_row((f"c{number}", number))
+        check("rows after COPY", (1000, 999 * 500), connection.execute("SELECT count(*), sum(i) FROM py3 WHERE k LIKE 'c%'").fetchone())
+        with connection.transaction():
+            with connection.cursor("named") as cursor:
+                cursor.execute("SELECT i FROM py3 WHERE k LIKE 'c%' ORDER BY i")
+                check("a named cursor", list(range(1000)), [number for (number,) in cursor])
+        with connection.cursor().copy("COPY (SELECT i FROM py3 WHERE k = 'c7') TO STDOUT (FORMAT csv, HEADER)") as copy:
+            check("COPY TO", b"i\n7\n", b"".join(bytes(part) for part in copy))
+        try:
+            connection.execute("SELECT 1/0")
+            raise AssertionError("1/0 has an answer")
+        except psycopg.errors.DivisionByZero:
+            pass
+
+    push()
+    print("psycopg 3 is served")
+
+
+def push() -> None:
+    """A push query's rows come one by one; cancel ends it and the connection lives on."""
+    with psycopg.connect(autocommit=True) as listener, psycopg.connect(autocommit=True) as writer:
+        seen = threading.Event()
+
+        def write() -> None:
+            number = 0
+            while not seen.wait(0.05):
+                number += 1
+                writer.execute("INSERT INTO py3 (k, i) VALUES ('push', %s)", (number,))
+
+        thread = threading.Thread(target=write)
+        thread.start()
+        rows = []
+        try:
+            for row in listener.cursor().stream("SELECT k, i FROM py3 WHERE k = 'push' EMIT CHANGES"):
+                rows.append(row)
+                if len(rows) == 3:
+                    seen.set()
+                    listener.cancel()
+        except psycopg.errors.QueryCanceled:
+            pass
+        finally:
+            seen.set()
+            thread.join()
+        assert len(rows) >= 3 and rows == sorted(rows), rows
+    with psycopg.connect(autocommit=True) as again:
+        check("a new connection", (1,), again.execute("SELECT 1").fetchone())
+
+
+if __name__ == "__main__":
+    assert os.environ.get("PGPORT"), "PGHOST, PGPORT and PGUSER say where the server is"
+    main()
