@@ -29,7 +29,8 @@ fn main() {
         .spawn()
         .expect("the server starts");
     let port = port_of(&mut child);
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().expect("a runtime");
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().expect("a runtime");
     runtime.block_on(measure(port, child.id()));
     child.kill().expect("the server is there");
     child.wait().expect("the server ends");
@@ -37,7 +38,11 @@ fn main() {
 
 fn port_of(child: &mut Child) -> u16 {
     let output = BufReader::new(child.stdout.take().expect("piped"));
-    let ready = output.lines().map_while(Result::ok).find(|line| line.starts_with("ready: ")).expect("the server becomes ready");
+    let ready = output
+        .lines()
+        .map_while(Result::ok)
+        .find(|line| line.starts_with("ready: "))
+        .expect("the server becomes ready");
     let address = ready.split("pg=").nth(1).and_then(|rest| rest.split_whitespace().next()).expect("pg=address");
     address.rsplit(':').next().and_then(|port| port.parse().ok()).expect("a port")
 }
@@ -90,7 +95,10 @@ async fn view(client: &Client, stream: &str, view: &str) {
 /// From INSERT's answer until the row is at the client of a push query.
 async fn push(port: u16, client: &Client) {
     let listener = connect(port).await;
-    let rows = listener.query_raw("SELECT number FROM payments EMIT CHANGES", Vec::<i64>::new()).await.expect("the push query starts");
+    let rows = listener
+        .query_raw("SELECT number FROM payments EMIT CHANGES", Vec::<i64>::new())
+        .await
+        .expect("the push query starts");
     tokio::pin!(rows);
     let mut waits = Vec::with_capacity(INSERTS);
     for number in 1..=INSERTS {
@@ -103,7 +111,10 @@ async fn push(port: u16, client: &Client) {
 }
 
 async fn insert(client: &Client, stream: &str, number: usize) {
-    client.batch_execute(&format!("INSERT INTO {stream} VALUES ('c1', 1.50, 'DE', {number})")).await.expect("INSERT answers");
+    client
+        .batch_execute(&format!("INSERT INTO {stream} VALUES ('c1', 1.50, 'DE', {number})"))
+        .await
+        .expect("INSERT answers");
 }
 
 fn report(what: &str, mut waits: Vec<Duration>) {
