@@ -15,3 +15,5 @@ pub mod format;
 
 pub mod catalog;
 pub mod sql;
+
+pub mod plan;

@@ -16,7 +16,7 @@ pub struct Name {
 }
 
 /// `EMIT CHANGES` or `EMIT FINAL`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Emit {
     /// Every change.
     Changes,

@@ -1,0 +1,124 @@
+//! What flows between two nodes: appended rows, upserts by key or retractions, and how they are spread over tasks.
+//!
+//! Derived from the plan below, never declared: `exec` checks its own edges against it, EXPLAIN shows it.
+
+use std::fmt;
+
+use datafusion::common::Column;
+use datafusion::common::DFSchema;
+use datafusion::logical_expr::Expr;
+use datafusion::logical_expr::LogicalPlan;
+
+use super::error::PlanError;
+use super::node::AggregateChanges;
+use super::node::Node;
+use crate::sql::Emit;
+
+/// How rows of an edge change what they stand for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum EdgeKind {
+    /// Each row is a fact of its own.
+    AppendOnly,
+    /// A row replaces the one with its key, a tombstone deletes it; indexes into the edge's columns.
+    Upsert(Vec<usize>),
+    /// A row is added or taken back, by weight.
+    Retract,
+}
+
+/// An edge.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Edge {
+    /// How rows change.
+    pub kind: EdgeKind,
+    /// The columns that make a row's identity, if any: indexes into the edge's columns.
+    pub key: Vec<usize>,
+    /// Rows that are equal in these columns meet in one task, `None` if nothing is known.
+    pub partitioned_by: Option<Vec<usize>>,
+}
+
+impl fmt::Display for EdgeKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            EdgeKind::AppendOnly => "append",
+            EdgeKind::Upsert(_) => "upsert",
+            EdgeKind::Retract => "retract",
+        })
+    }
+}
+
+/// The edge above a plan; an error for a node that no standing query may have.
+pub fn edge(plan: &LogicalPlan) -> Result<Edge, PlanError> {
+    match plan {
+        LogicalPlan::Projection(projection) => {
+            let below = edge(&projection.input)?;
+            Ok(projected(&below, &projection.expr, projection.input.schema()))
+        }
+        LogicalPlan::Filter(filter) => edge(&filter.input),
+        LogicalPlan::SubqueryAlias(alias) => edge(&alias.input),
+        LogicalPlan::Extension(_) => match Node::of(plan) {
+            Some(node) => of_node(node),
+            None => Err(PlanError::UnknownNode { node: plan.display().to_string() }),
+        },
+        other => Err(PlanError::UnknownNode { node: other.display().to_string() }),
+    }
+}
+
+fn of_node(node: Node<'_>) -> Result<Edge, PlanError> {
+    Ok(match node {
+        Node::Source(source) => {
+            let key = super::relation_key(&source.relation);
+            let hashed = source.relation.key_columns();
+            let kind = if source.relation.is_table() { EdgeKind::Upsert(key.clone()) } else { EdgeKind::AppendOnly };
+            Edge { kind, partitioned_by: (!hashed.is_empty()).then_some(hashed), key }
+        }
+        // The upstream fragment's edge is not at hand here; fragments carry it in `Leaf::Exchange`.
+        Node::ExchangeSource(_) => Edge { kind: EdgeKind::AppendOnly, key: Vec::new(), partitioned_by: None },
+        Node::Exchange(exchange) => {
+            let below = edge(&exchange.input)?;
+            let by = exchange.keys.iter().map(|key| column_index(key, exchange.input.schema())).collect();
+            Edge { partitioned_by: by, ..below }
+        }
+        Node::Normalise(normalise) => Edge { kind: EdgeKind::Retract, ..edge(&normalise.input)? },
+        Node::Join(join) => {
+            let left = edge(&join.left)?;
+            Edge { kind: EdgeKind::AppendOnly, key: left.key, partitioned_by: left.partitioned_by }
+        }
+        Node::Sink(sink) => Edge { key: sink.key.clone(), ..edge(&sink.input)? },
+        Node::Aggregate(aggregate) => {
+            let group: Vec<usize> = (0..aggregate.group.len()).collect();
+            let mut key = group.clone();
+            if aggregate.window.is_some() {
+                key.push(group.len());
+            }
+            let kind = match (aggregate.emit, aggregate.changes) {
+                (Emit::Final, _) => EdgeKind::AppendOnly,
+                (Emit::Changes, AggregateChanges::Upsert) => EdgeKind::Upsert(key.clone()),
+                (Emit::Changes, AggregateChanges::Retract) => EdgeKind::Retract,
+            };
+            Edge { kind, key, partitioned_by: Some(group) }
+        }
+    })
+}
+
+/// The edge above a projection: keys live on as long as the projection keeps their columns.
+fn projected(below: &Edge, exprs: &[Expr], input: &DFSchema) -> Edge {
+    let kept = |columns: &[usize]| -> Option<Vec<usize>> {
+        columns.iter().map(|wanted| exprs.iter().position(|expr| column_index(expr, input) == Some(*wanted))).collect()
+    };
+    let key = kept(&below.key).unwrap_or_default();
+    let kind = match &below.kind {
+        // Without its key an upsert edge has lost its meaning; the planner refuses such plans before this.
+        EdgeKind::Upsert(columns) => EdgeKind::Upsert(kept(columns).unwrap_or_default()),
+        other => other.clone(),
+    };
+    Edge { kind, key, partitioned_by: below.partitioned_by.as_deref().and_then(kept) }
+}
+
+/// The column that an expression is, through aliases.
+pub(super) fn column_index(expr: &Expr, schema: &DFSchema) -> Option<usize> {
+    match expr {
+        Expr::Column(Column { relation, name, .. }) => schema.index_of_column_by_name(relation.as_ref(), name),
+        Expr::Alias(alias) => column_index(&alias.expr, schema),
+        _ => None,
+    }
+}

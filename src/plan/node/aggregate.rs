@@ -1,0 +1,188 @@
+//! Groups of rows, one row of results each, perhaps per window.
+
+use std::cmp::Ordering;
+use std::fmt;
+
+use datafusion::common::DFSchemaRef;
+use datafusion::common::Result;
+use datafusion::logical_expr::Expr;
+use datafusion::logical_expr::LogicalPlan;
+use datafusion::logical_expr::UserDefinedLogicalNodeCore;
+
+use super::only_input;
+use super::order_of_equal;
+use super::unaliased;
+use crate::model::OperatorId;
+use crate::model::SqlType;
+use crate::sql::Emit;
+
+/// The functions that a standing query keeps.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum AggregateFunction {
+    /// `COUNT(*)`
+    CountStar,
+    /// `COUNT(x)`
+    Count,
+    /// `SUM(x)`
+    Sum,
+    /// `AVG(x)`
+    Avg,
+    /// `MIN(x)`
+    Min,
+    /// `MAX(x)`
+    Max,
+}
+
+impl AggregateFunction {
+    /// The name in SQL, lower case.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            AggregateFunction::CountStar | AggregateFunction::Count => "count",
+            AggregateFunction::Sum => "sum",
+            AggregateFunction::Avg => "avg",
+            AggregateFunction::Min => "min",
+            AggregateFunction::Max => "max",
+        }
+    }
+
+    /// Whether the result after a row is taken back follows from the result before it and the row alone.
+    pub fn is_linear(self) -> bool {
+        !matches!(self, AggregateFunction::Min | AggregateFunction::Max)
+    }
+}
+
+/// What sums of nothing are, and what overflow does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum AggregateStyle {
+    /// SUM and AVG of nothing are null; an integer sum that overflows is an error.
+    Postgres,
+    /// SUM and AVG of nothing are 0; integer sums wrap in the argument's type; a decimal sum that overflows fails the query.
+    Ksqldb,
+}
+
+/// One aggregate of a list.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct AggregateCall {
+    /// Which.
+    pub function: AggregateFunction,
+    /// Of what; `None` only for `CountStar`. Already of the type that the function sums or compares.
+    pub argument: Option<Expr>,
+    /// `FILTER (WHERE ..)`
+    pub filter: Option<Expr>,
+    /// The output column's name, unique in the node.
+    pub name: String,
+    /// The output column's type.
+    pub sql_type: SqlType,
+    /// Whose rules.
+    pub style: AggregateStyle,
+}
+
+/// The windows of a windowed aggregate.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Window {
+    /// Windows of one size side by side from 1970-01-01.
+    Tumbling {
+        /// From start to end, milliseconds, above 0.
+        size_ms: i64,
+        /// How long after its end a window takes rows, milliseconds, 0 or above.
+        grace_ms: i64,
+    },
+}
+
+/// What becomes of a row whose group has a null.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum NullGroup {
+    /// Null is a value like another.
+    IsGroup,
+    /// The row is left out.
+    DropsRow,
+}
+
+/// How changes of groups leave the node.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum AggregateChanges {
+    /// The new row of a group replaces the old one.
+    Upsert,
+    /// The old row is taken back before the new one: something above filters.
+    Retract,
+}
+
+/// Rows into groups.
+///
+/// The schema is the group columns, then `windowstart` and `windowend` when there is a window, then the calls; all without
+/// qualifier. The window bounds are BIGINT milliseconds under ksqldb, else TIMESTAMP WITH TIME ZONE; the schema tells.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Aggregate {
+    /// Names the changelog topic.
+    pub id: OperatorId,
+    /// The rows.
+    pub input: LogicalPlan,
+    /// The group; empty for one group over all rows, which has a row before any input unless there is a window.
+    pub group: Vec<Expr>,
+    /// The windows.
+    pub window: Option<Window>,
+    /// The aggregates, without repetition.
+    pub calls: Vec<AggregateCall>,
+    /// `Final` gives one row per window when it closes; only with a window.
+    pub emit: Emit,
+    /// Nulls in the group.
+    pub null_group: NullGroup,
+    /// How changes leave; meaningless with `Emit::Final`, whose rows are appended.
+    pub changes: AggregateChanges,
+    /// See above.
+    pub schema: DFSchemaRef,
+}
+
+impl PartialOrd for Aggregate {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        order_of_equal(self, other)
+    }
+}
+
+impl UserDefinedLogicalNodeCore for Aggregate {
+    fn name(&self) -> &str {
+        "Aggregate"
+    }
+
+    fn inputs(&self) -> Vec<&LogicalPlan> {
+        vec![&self.input]
+    }
+
+    fn schema(&self) -> &DFSchemaRef {
+        &self.schema
+    }
+
+    /// The group, then each call's argument and filter, as far as they are there.
+    fn expressions(&self) -> Vec<Expr> {
+        let calls = self.calls.iter().flat_map(|call| call.argument.iter().chain(&call.filter));
+        self.group.iter().chain(calls).cloned().collect()
+    }
+
+    fn fmt_for_explain(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        write!(f, "Aggregate {}", self.id)
+    }
+
+    fn with_exprs_and_inputs(&self, exprs: Vec<Expr>, inputs: Vec<LogicalPlan>) -> Result<Self> {
+        let mut exprs = exprs.into_iter().map(unaliased);
+        let mut next = || match exprs.next() {
+            Some(expr) => Ok(expr),
+            None => datafusion::common::internal_err!("an aggregate was given too few expressions"),
+        };
+        let group = self.group.iter().map(|_| next()).collect::<Result<Vec<_>>>()?;
+        let mut calls = self.calls.clone();
+        for call in &mut calls {
+            if call.argument.is_some() {
+                call.argument = Some(next()?);
+            }
+            if call.filter.is_some() {
+                call.filter = Some(next()?);
+            }
+        }
+        Ok(Self { input: only_input(inputs)?, group, calls, ..self.clone() })
+    }
+
+    fn necessary_children_exprs(&self, _: &[usize]) -> Option<Vec<Vec<usize>>> {
+        // What `expressions` names is added by the rule that asks.
+        Some(vec![Vec::new()])
+    }
+}

@@ -1,0 +1,119 @@
+//! The nodes of a standing query that DataFusion does not have; each owns time, state or a border of a task.
+//!
+//! All are `LogicalPlan::Extension`s. Their schemas hold user columns only: time, sequence, weights and tombstones are
+//! physical, added by `exec`. Between them stand only DataFusion's own Projection and Filter.
+
+mod aggregate;
+mod exchange;
+mod join;
+mod normalise;
+mod sink;
+mod source;
+
+pub use aggregate::Aggregate;
+pub use aggregate::AggregateCall;
+pub use aggregate::AggregateChanges;
+pub use aggregate::AggregateFunction;
+pub use aggregate::AggregateStyle;
+pub use aggregate::NullGroup;
+pub use aggregate::Window;
+pub use exchange::Exchange;
+pub use exchange::ExchangeSource;
+pub use join::Join;
+pub use join::JoinKind;
+pub use normalise::Normalise;
+pub use sink::Sink;
+pub use source::PseudoColumn;
+pub use source::Source;
+
+use std::cmp::Ordering;
+use std::sync::Arc;
+
+use datafusion::logical_expr::Extension;
+use datafusion::logical_expr::LogicalPlan;
+use datafusion::logical_expr::UserDefinedLogicalNode;
+
+/// Any of the nodes, borrowed out of a plan.
+#[derive(Debug, Clone, Copy)]
+pub enum Node<'a> {
+    /// Rows of a relation.
+    Source(&'a Source),
+    /// Rows of an upstream fragment.
+    ExchangeSource(&'a ExchangeSource),
+    /// Groups.
+    Aggregate(&'a Aggregate),
+    /// A stream looked up in a table.
+    Join(&'a Join),
+    /// Upserts made into retractions.
+    Normalise(&'a Normalise),
+    /// Rows sent on by key.
+    Exchange(&'a Exchange),
+    /// Rows that leave.
+    Sink(&'a Sink),
+}
+
+impl<'a> Node<'a> {
+    /// The node that a plan's root is, `None` for DataFusion's own nodes.
+    pub fn of(plan: &'a LogicalPlan) -> Option<Self> {
+        let LogicalPlan::Extension(extension) = plan else { return None };
+        let any = extension.node.as_any();
+        if let Some(node) = any.downcast_ref::<Source>() {
+            return Some(Node::Source(node));
+        }
+        if let Some(node) = any.downcast_ref::<ExchangeSource>() {
+            return Some(Node::ExchangeSource(node));
+        }
+        if let Some(node) = any.downcast_ref::<Aggregate>() {
+            return Some(Node::Aggregate(node));
+        }
+        if let Some(node) = any.downcast_ref::<Join>() {
+            return Some(Node::Join(node));
+        }
+        if let Some(node) = any.downcast_ref::<Normalise>() {
+            return Some(Node::Normalise(node));
+        }
+        if let Some(node) = any.downcast_ref::<Exchange>() {
+            return Some(Node::Exchange(node));
+        }
+        any.downcast_ref::<Sink>().map(Node::Sink)
+    }
+}
+
+/// The plan whose root is `node`.
+pub(super) fn plan_of(node: impl UserDefinedLogicalNode + 'static) -> LogicalPlan {
+    LogicalPlan::Extension(Extension { node: Arc::new(node) })
+}
+
+/// DataFusion wants an order of plans; ours have none but equality.
+fn order_of_equal<T: PartialEq>(left: &T, right: &T) -> Option<Ordering> {
+    (left == right).then_some(Ordering::Equal)
+}
+
+/// The only input of a node with one input.
+fn only_input(mut inputs: Vec<LogicalPlan>) -> datafusion::common::Result<LogicalPlan> {
+    match (inputs.pop(), inputs.is_empty()) {
+        (Some(input), true) => Ok(input),
+        _ => datafusion::common::internal_err!("a node with one input was given another number of inputs"),
+    }
+}
+
+/// An expression without the alias by which an optimizer rule kept its name.
+fn unaliased(expr: datafusion::logical_expr::Expr) -> datafusion::logical_expr::Expr {
+    expr.unalias()
+}
+
+/// Where the columns `indexes` of `old` are in `new`, which has some of `old`'s columns.
+fn columns_again(
+    indexes: &[usize],
+    old: &datafusion::common::DFSchema,
+    new: &datafusion::common::DFSchema,
+) -> datafusion::common::Result<Vec<usize>> {
+    indexes
+        .iter()
+        .map(|index| {
+            let (qualifier, field) = old.qualified_field(*index);
+            new.index_of_column_by_name(qualifier, field.name())
+                .map_or_else(|| datafusion::common::internal_err!("key column {} was pruned away", field.name()), Ok)
+        })
+        .collect()
+}
