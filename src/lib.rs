@@ -9,6 +9,7 @@ pub mod metrics;
 pub mod model;
 
 pub mod env;
+pub mod protocol;
 pub mod security;
 
 pub mod format;

@@ -1,0 +1,32 @@
+//! Kafka's bytes: the record batch v2 codec, the primitive types of its messages, its hashes.
+//!
+//! Everything here is bounded: a length or count that a sender claims is compared with the bytes that are
+//! there before anything is reserved for it, and malformed input is an error, never a panic.
+//!
+//! Invariants:
+//!   * a `Batch` has a whole header, the length it claims, magic 2, a right CRC and a plausible record count
+//!   * nothing but base offset and leader epoch of a checked batch is ever changed, and both lie outside the CRC
+//!
+//! Not here: what a batch means for a partition (`log`), frames and messages of the Kafka wire (issue 3).
+
+mod batch;
+mod builder;
+mod control;
+mod error;
+mod hash;
+mod header;
+mod primitive;
+mod record;
+mod varint;
+
+#[cfg(test)]
+mod tests;
+
+pub use batch::{Batch, BatchLimits, Split};
+pub use builder::{BatchBuilder, ProducerStamp, Transactional};
+pub use control::{ControlMarker, control_batch};
+pub use error::{BatchError, RecordError};
+pub use hash::{java_string_hash, murmur2, partition_for_key};
+pub use header::{Attributes, BatchHeader, Codec, HEADER_SIZE, TimestampType};
+pub use primitive::{PrimitiveError, Reader, Writer};
+pub use record::{Headers, Record, Records};
