@@ -14,6 +14,8 @@ pub mod security;
 
 pub mod format;
 
+pub mod cluster;
+
 pub mod catalog;
 pub mod sql;
 

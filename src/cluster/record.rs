@@ -1,0 +1,116 @@
+//! What the metadata log carries: topics, blocks of producer ids, and the catalog's changes as opaque bytes.
+
+use std::fmt;
+use std::time::Duration;
+
+use bytes::Bytes;
+use serde::Deserialize;
+use serde::Serialize;
+
+use crate::model::TopicId;
+
+/// The number of a node in its cluster, from 0.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct NodeId(pub i32);
+
+/// The identity of a cluster: a random UUID, made with its first data directory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct ClusterId(pub [u8; 16]);
+
+impl fmt::Display for ClusterId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+/// When an append is answered as durable.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum FlushPolicy {
+    /// After its flush.
+    #[default]
+    Ack,
+    /// At once; flushed at least this often.
+    Interval(Duration),
+    /// At once; flushed when the operating system likes, as Kafka does.
+    Os,
+}
+
+/// What happens to old records.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum CleanupPolicy {
+    /// Dropped when older than the retention.
+    #[default]
+    Delete,
+    /// The newest of each key is kept.
+    Compact,
+    /// Both.
+    CompactDelete,
+}
+
+/// Who may write a topic, and whether people see it in lists.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct TopicConfig {
+    /// When appends are answered.
+    pub flush: FlushPolicy,
+    /// Milliseconds that records are kept; `None` for ever.
+    pub retention_ms: Option<i64>,
+    /// What happens to old records.
+    pub cleanup_policy: CleanupPolicy,
+    /// Only the server writes it.
+    pub internal: bool,
+    /// Bytes at which a segment is sealed.
+    pub segment_bytes: u64,
+    /// Bytes of the largest batch that is taken, Kafka's `max.message.bytes`.
+    pub batch_bytes_max: u32,
+}
+
+impl Default for TopicConfig {
+    fn default() -> Self {
+        Self {
+            flush: FlushPolicy::Ack,
+            retention_ms: Some(7 * 24 * 60 * 60 * 1000),
+            cleanup_policy: CleanupPolicy::Delete,
+            internal: false,
+            segment_bytes: 1 << 30,
+            batch_bytes_max: 1_048_588,
+        }
+    }
+}
+
+impl TopicConfig {
+    /// For topics that only the server writes: kept for ever, `cleanup_policy` as given.
+    pub fn internal(cleanup_policy: CleanupPolicy) -> Self {
+        Self { retention_ms: None, cleanup_policy, internal: true, ..Self::default() }
+    }
+}
+
+/// A topic: its id is its identity, its name may be taken again after a drop.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TopicRecord {
+    /// Random, never reused.
+    pub id: TopicId,
+    /// As clients call it.
+    pub name: String,
+    /// How many partitions, at least 1.
+    pub partitions: i32,
+    /// The rest.
+    pub config: TopicConfig,
+}
+
+/// One fact in the metadata log.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum MetadataRecord {
+    /// A topic exists.
+    Topic(TopicRecord),
+    /// A topic is gone, with its data.
+    DropTopic(TopicId),
+    /// A change of the catalog, which only the engine can read.
+    Catalog(Bytes),
+    /// Producer ids below `next` were handed out.
+    ProducerIds {
+        /// The first id that is free.
+        next: i64,
+    },
+}
