@@ -1,7 +1,7 @@
 //! The only door to clock, randomness, disk, network and threads.
 //!
 //! Every other room gets these as values, so that a whole server runs in one process under a seed, with
-//! faults. `Env::real()` is the machine; `SimulatedClock` and `SeededRandom` are the twins.
+//! faults. `Env::real()` is the machine; `Simulation` is the twin with handles, `Env::simulated()` without.
 //!
 //! Invariants:
 //!   * outside this room nothing names `std::fs`, `std::net`, `std::thread`, `tokio::time`, `Instant::now` or their kin
@@ -11,6 +11,8 @@ mod clock;
 mod disk;
 mod network;
 mod random;
+mod simulated_disk;
+mod simulation;
 mod threads;
 
 use std::sync::Arc;
@@ -30,6 +32,19 @@ pub use network::Stream;
 pub use random::Random;
 pub use random::SeededRandom;
 pub use random::SystemRandom;
+pub use simulated_disk::CallKind;
+pub use simulated_disk::DiskCall;
+pub use simulated_disk::Fault;
+pub use simulated_disk::FaultKind;
+pub use simulated_disk::FaultReport;
+pub use simulated_disk::Injected;
+pub use simulated_disk::Restart;
+pub use simulated_disk::Scenario;
+pub use simulated_disk::SimulatedDisk;
+pub use simulated_disk::TraceEvent;
+pub use simulated_disk::for_each_fault;
+pub use simulated_disk::is_simulated_crash;
+pub use simulation::Simulation;
 pub use threads::JoinHandle;
 pub use threads::Threads;
 
