@@ -1,0 +1,246 @@
+//! Random histories and random queries over them, from a seed.
+
+use std::fmt::Write;
+
+use tidemill::env::Random;
+use tidemill::env::SeededRandom;
+
+/// Draws from a seeded generator.
+pub struct Draw(SeededRandom);
+
+impl Draw {
+    pub fn new(seed: u64) -> Self {
+        Self(SeededRandom::new(seed))
+    }
+
+    /// A number from 0 up to and without `below`.
+    pub fn below(&self, below: u64) -> u64 {
+        self.0.next_u64() % below
+    }
+
+    /// True once in `of` times.
+    pub fn once_in(&self, of: u64) -> bool {
+        self.below(of) == 0
+    }
+
+    pub fn of<'a, T>(&self, choices: &'a [T]) -> &'a T {
+        &choices[self.below(choices.len() as u64) as usize]
+    }
+
+    /// True once in `of` times, else null.
+    fn null_or(&self, value: impl Into<String>) -> Option<String> {
+        if self.once_in(8) { None } else { Some(value.into()) }
+    }
+}
+
+/// A record of the stream `s (k TEXT KEY, a INT, b BIGINT, d DECIMAL(10,2), t TEXT, f BOOLEAN)` or of the table
+/// `c (k TEXT PRIMARY KEY, x INT, y TEXT)`: values as SQL text, `None` is null.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Event {
+    pub key: String,
+    /// `None` deletes the key (tables only).
+    pub values: Option<Vec<Option<String>>>,
+    /// Event time in milliseconds.
+    pub time: i64,
+}
+
+pub const STREAM_COLUMNS: &[(&str, &str)] =
+    &[("k", "TEXT"), ("a", "INT"), ("b", "BIGINT"), ("d", "DECIMAL(10,2)"), ("t", "TEXT"), ("f", "BOOLEAN")];
+pub const TABLE_COLUMNS: &[(&str, &str)] = &[("k", "TEXT"), ("x", "INT"), ("y", "TEXT")];
+
+/// How far a row may lie behind the newest one, in milliseconds.
+const DISORDER: u64 = 20_000;
+
+/// Rows of the stream: keys repeat, times run forward with disorder, some rows are exact repeats.
+pub fn stream_history(draw: &Draw, rows: u64) -> Vec<Event> {
+    let mut events: Vec<Event> = Vec::new();
+    let mut now = 1_000_000;
+    for _ in 0..rows {
+        if !events.is_empty() && draw.once_in(10) {
+            let repeated = draw.of(&events).clone();
+            events.push(repeated);
+            continue;
+        }
+        now += draw.below(6_000) as i64;
+        let time = if draw.once_in(3) { now - draw.below(DISORDER) as i64 } else { now };
+        let values = vec![
+            draw.null_or((draw.below(21) as i64 - 10).to_string()),
+            draw.null_or((draw.below(2_000) as i64 - 1_000).to_string()),
+            draw.null_or(format!("{}{}.{:02}", draw.of(&["", "-"]), draw.below(100), draw.below(100))),
+            draw.null_or(*draw.of(&["", "x", "Xy", "xyz", "ü", "a b"])),
+            draw.null_or(*draw.of(&["true", "false"])),
+        ];
+        events.push(Event { key: format!("k{}", draw.below(5)), values: Some(values), time });
+    }
+    events
+}
+
+/// Versions of the table's rows, with deletes.
+pub fn table_history(draw: &Draw, rows: u64) -> Vec<Event> {
+    let mut now = 990_000;
+    let mut version = |_| {
+        now += draw.below(9_000) as i64;
+        let time = if draw.once_in(5) { now - draw.below(DISORDER) as i64 } else { now };
+        let row = || vec![draw.null_or((draw.below(21) as i64 - 10).to_string()), draw.null_or(*draw.of(&["p", "q", "r"]))];
+        Event { key: format!("k{}", draw.below(5)), values: (!draw.once_in(6)).then(row), time }
+    };
+    (0..rows).map(&mut version).collect()
+}
+
+/// What a query does, so that the model knows which answer to compute.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Shape {
+    /// A projection and a filter: one row out per row in.
+    Stateless,
+    /// `GROUP BY`, over all time or in tumbling windows of `size` milliseconds with `grace`.
+    Grouped { window: Option<(i64, i64)>, last: bool },
+    /// Stream joined with the table as of each row's turn.
+    Joined { left: bool },
+}
+
+/// A query in both dialects: standing, and batch over what it accepted.
+#[derive(Debug, Clone)]
+pub struct Query {
+    pub shape: Shape,
+    pub standing: String,
+    /// Over a table `s` with the stream's columns and `ws`, the window's start in milliseconds.
+    pub batch: String,
+    /// The number of leading columns that are the key of a kept view; 0 for streams.
+    pub keys: usize,
+}
+
+/// A query of a random shape. `may_be_late`: grace so short that rows are late, which only one partition can model.
+pub fn query(draw: &Draw, may_be_late: bool) -> Query {
+    match draw.below(4) {
+        0 => stateless(draw),
+        1 => joined(draw),
+        _ => grouped(draw, may_be_late),
+    }
+}
+
+fn stateless(draw: &Draw) -> Query {
+    let mut list = String::from("k");
+    for column in 0..1 + draw.below(3) {
+        let _ = write!(list, ", {} AS c{column}", scalar(draw, 2));
+    }
+    let text = format!("SELECT {list} FROM s{}", filter(draw, " WHERE "));
+    Query { shape: Shape::Stateless, standing: text.clone(), batch: text, keys: 0 }
+}
+
+fn joined(draw: &Draw) -> Query {
+    let left = draw.once_in(2);
+    let predicate = if draw.once_in(2) { format!(" WHERE {}", draw.of(&["s.a < c.x", "c.y = 'p'", "s.a + c.x > 0", "c.x IS NULL OR s.f"])) } else { String::new() };
+    let list = format!("SELECT s.k AS k, s.a AS a, c.x AS x, c.y AS y, {} AS e", draw.of(&["s.a + c.x", "COALESCE(c.x, s.a)", "s.b", "CASE WHEN c.y = 'q' THEN s.a ELSE c.x END"]));
+    let join = if left { "LEFT JOIN" } else { "JOIN" };
+    Query {
+        shape: Shape::Joined { left },
+        standing: format!("{list} FROM s {join} c ON s.k = c.k{predicate}"),
+        // The model has already put the version of `c` beside each row of `s`, and left out rows without one.
+        batch: format!("{} FROM s{}", list.replace("s.", "").replace("c.", ""), predicate.replace("s.", "").replace("c.", "")),
+        keys: 0,
+    }
+}
+
+fn grouped(draw: &Draw, may_be_late: bool) -> Query {
+    let window = draw.once_in(2).then(|| {
+        let size = *draw.of(&[1_000, 7_000, 60_000]);
+        let grace = if may_be_late { *draw.of(&[0, 3_000, 10_000, 1_000_000]) } else { 100_000_000 };
+        (size, grace)
+    });
+    let keys: Vec<String> = match draw.below(5) {
+        0 => vec!["k".into()],
+        1 => vec!["t".into()],
+        2 => vec!["k".into(), "f".into()],
+        3 => vec![number(draw, 1)],
+        _ => vec!["a".into(), "t".into()],
+    };
+    let mut list: Vec<String> = keys.iter().enumerate().map(|(at, key)| format!("{key} AS g{at}")).collect();
+    for at in 0..1 + draw.below(3) {
+        let argument = number(draw, 1);
+        let call = match draw.below(8) {
+            0 => "COUNT(*)".to_string(),
+            1 => format!("COUNT({argument})"),
+            2 => format!("SUM({argument})"),
+            3 => format!("MIN({argument})"),
+            4 => format!("MAX({argument})"),
+            5 => "AVG(d)".to_string(),
+            6 => format!("MIN({})", draw.of(&["t", "d"])),
+            _ => format!("SUM({argument}) FILTER (WHERE {})", predicate(draw, 1)),
+        };
+        list.push(format!("{call} AS v{at}"));
+    }
+    let having = if draw.once_in(3) { format!(" HAVING {}", draw.of(&["COUNT(*) > 1", "SUM(a) > 0", "MAX(b) IS NOT NULL", "COUNT(a) + 1 < 4"])) } else { String::new() };
+    let filter = filter(draw, " WHERE ");
+    let group = keys.join(", ");
+    let last = window.is_some() && draw.once_in(3);
+    let clause = window.map_or(String::new(), |(size, grace)| {
+        format!(" WINDOW TUMBLING (SIZE {size} MILLISECONDS, GRACE PERIOD {grace} MILLISECONDS)")
+    });
+    let list = list.join(", ");
+    let starts = if window.is_some() { ", ws" } else { "" };
+    let emit = if last { " EMIT FINAL" } else { "" };
+    Query {
+        shape: Shape::Grouped { window, last },
+        standing: format!("SELECT {list} FROM s{clause}{filter} GROUP BY {group}{having}{emit}"),
+        batch: format!("SELECT {list}{starts} FROM s{filter} GROUP BY {group}{starts}{having}"),
+        keys: keys.len(),
+    }
+}
+
+fn filter(draw: &Draw, word: &str) -> String {
+    if draw.once_in(2) { format!("{word}{}", predicate(draw, 2)) } else { String::new() }
+}
+
+fn scalar(draw: &Draw, depth: u64) -> String {
+    match draw.below(4) {
+        0 => text(draw, depth),
+        1 => predicate(draw, depth),
+        _ => number(draw, depth),
+    }
+}
+
+fn number(draw: &Draw, depth: u64) -> String {
+    if depth == 0 {
+        return (*draw.of(&["a", "b", "a", "b", "3", "0"])).to_string();
+    }
+    let one = number(draw, depth - 1);
+    let two = number(draw, depth - 1);
+    match draw.below(7) {
+        0 => format!("({one} + {two})"),
+        1 => format!("({one} - {two})"),
+        2 => format!("({one} * 2)"),
+        3 => format!("COALESCE({one}, {two})"),
+        4 => format!("CASE WHEN {} THEN {one} ELSE {two} END", predicate(draw, depth - 1)),
+        5 => format!("({one} / 3)"),
+        _ => one,
+    }
+}
+
+fn text(draw: &Draw, depth: u64) -> String {
+    match draw.below(4) {
+        0 => "t".into(),
+        1 => "(t || 'x')".into(),
+        2 => format!("CASE WHEN {} THEN t ELSE k END", predicate(draw, depth.saturating_sub(1))),
+        _ => "COALESCE(t, 'none')".into(),
+    }
+}
+
+fn predicate(draw: &Draw, depth: u64) -> String {
+    if depth == 0 {
+        return (*draw.of(&["f", "a > 0", "t = 'x'", "b IS NULL", "d >= 10.50"])).to_string();
+    }
+    let one = predicate(draw, depth - 1);
+    let two = predicate(draw, depth - 1);
+    let left = number(draw, depth - 1);
+    let right = number(draw, depth - 1);
+    match draw.below(8) {
+        0 => format!("({one} AND {two})"),
+        1 => format!("({one} OR {two})"),
+        2 => format!("(NOT {one})"),
+        3 => format!("({left} {} {right})", draw.of(&["<", "<=", "=", "<>", ">", ">="])),
+        4 => format!("({left} IS NOT NULL)"),
+        5 => format!("({left} BETWEEN -5 AND {right})"),
+        6 => format!("(t IN ('x', 'ü') OR {one})"),
+        _ => format!("(t LIKE 'x%' AND {one})"),
+    }
+}

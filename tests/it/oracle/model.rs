@@ -1,0 +1,170 @@
+//! What a query must say, computed without the engine: rows are taken one at a time, the rest is a batch query.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use arrow::array::ArrayRef;
+use arrow::array::Int64Array;
+use arrow::array::RecordBatch;
+use arrow::array::StringArray;
+use arrow::compute::cast;
+use arrow::datatypes::DataType;
+use arrow::datatypes::Field;
+use arrow::datatypes::Schema;
+use arrow::util::display::ArrayFormatter;
+use arrow::util::display::FormatOptions;
+use datafusion::prelude::SessionConfig;
+use datafusion::prelude::SessionContext;
+
+use super::generate::Event;
+use super::generate::Query;
+use super::generate::STREAM_COLUMNS;
+use super::generate::Shape;
+use super::generate::TABLE_COLUMNS;
+
+/// Rows as text, and how many input rows came too late.
+#[derive(Debug, PartialEq)]
+pub struct Answer {
+    pub rows: Vec<Vec<String>>,
+    pub late: u64,
+}
+
+/// The answer over all input, in one partition's order of rows, which is also the order of `stream` and `table`.
+pub async fn answer(query: &Query, stream: &[Event], table: &[Event]) -> Answer {
+    let mut late = 0;
+    let mut columns: Vec<(&str, &str)> = STREAM_COLUMNS.to_vec();
+    let mut rows: Vec<Vec<Option<String>>> = Vec::new();
+    match query.shape {
+        Shape::Stateless => rows.extend(stream.iter().map(cells)),
+        Shape::Grouped { window, last } => {
+            columns.push(("ws", "BIGINT"));
+            let (size, grace) = window.unwrap_or((i64::MAX, 0));
+            let mut stream_time = i64::MIN;
+            for event in stream {
+                stream_time = stream_time.max(event.time);
+                let start = event.time.div_euclid(size) * size;
+                if window.is_some() && start + size + grace <= stream_time {
+                    late += 1;
+                    continue;
+                }
+                let mut row = cells(event);
+                row.push(Some(start.to_string()));
+                rows.push(row);
+            }
+            if let (Some((size, grace)), true) = (window, last) {
+                let closed = |row: &Vec<Option<String>>| {
+                    let start: i64 = row.last().and_then(|cell| cell.as_ref()).expect("a start").parse().expect("a number");
+                    start + size + grace <= stream_time
+                };
+                rows.retain(closed);
+            }
+        }
+        Shape::Joined { left } => {
+            columns.extend(&TABLE_COLUMNS[1..]);
+            rows = join(stream, table, left);
+        }
+    }
+    let mut rows = batch(query, &columns, rows).await;
+    rows.sort();
+    Answer { rows, late }
+}
+
+fn cells(event: &Event) -> Vec<Option<String>> {
+    let mut row = vec![Some(event.key.clone())];
+    row.extend(event.values.clone().expect("a stream has no deletes"));
+    row
+}
+
+/// Each stream row with the version of its key at its turn: both inputs merged by event time, heads first, the stream
+/// first among equals.
+fn join(stream: &[Event], table: &[Event], left: bool) -> Vec<Vec<Option<String>>> {
+    let mut versions: BTreeMap<&str, &Vec<Option<String>>> = BTreeMap::new();
+    let (mut stream, mut table) = (stream.iter().peekable(), table.iter().peekable());
+    let mut rows = Vec::new();
+    loop {
+        let stream_first = match (stream.peek(), table.peek()) {
+            (Some(row), Some(version)) => row.time <= version.time,
+            (Some(_), None) => true,
+            (None, Some(_)) => false,
+            (None, None) => return rows,
+        };
+        if stream_first {
+            let event = stream.next().expect("peeked");
+            let mut row = cells(event);
+            match versions.get(event.key.as_str()) {
+                Some(version) => row.extend(version.iter().cloned()),
+                None if left => row.extend([None, None]),
+                None => continue,
+            }
+            rows.push(row);
+        } else {
+            let event = table.next().expect("peeked");
+            match &event.values {
+                Some(values) => versions.insert(&event.key, values),
+                None => versions.remove(event.key.as_str()),
+            };
+        }
+    }
+}
+
+/// The batch query over these rows, by stock DataFusion.
+async fn batch(query: &Query, columns: &[(&str, &str)], rows: Vec<Vec<Option<String>>>) -> Vec<Vec<String>> {
+    let field = |(name, sql_type): &(&str, &str)| Field::new(*name, arrow_type(sql_type), true);
+    let schema = Arc::new(Schema::new(columns.iter().map(field).collect::<Vec<_>>()));
+    let column = |(at, field): (usize, &Arc<Field>)| -> ArrayRef {
+        let text: StringArray = rows.iter().map(|row| row[at].as_deref()).collect();
+        cast(&text, field.data_type()).expect("generated text is of its type")
+    };
+    let arrays = schema.fields().iter().enumerate().map(column).collect();
+    let context = SessionContext::new_with_config(SessionConfig::new().with_target_partitions(1));
+    let input = RecordBatch::try_new(schema, arrays).expect("columns of one length");
+    context.register_batch("s", input).expect("a table");
+    let frame = context.sql(&query.batch).await.unwrap_or_else(|error| panic!("{}: {error}", query.batch));
+    let batches = frame.collect().await.unwrap_or_else(|error| panic!("{}: {error}", query.batch));
+    // Over no rows at all, a batch aggregate without groups answers a row; generated queries always group.
+    batches.iter().flat_map(texts).collect()
+}
+
+fn arrow_type(sql_type: &str) -> DataType {
+    match sql_type {
+        "TEXT" => DataType::Utf8,
+        "INT" => DataType::Int32,
+        "BIGINT" => DataType::Int64,
+        "BOOLEAN" => DataType::Boolean,
+        "DECIMAL(10,2)" => DataType::Decimal128(10, 2),
+        other => panic!("{other} is not generated"),
+    }
+}
+
+/// A batch's rows as text that does not tell one numeric type from another.
+pub fn texts(batch: &RecordBatch) -> Vec<Vec<String>> {
+    let options = FormatOptions::new().with_null("NULL");
+    let columns: Vec<ArrayRef> = batch.columns().iter().map(milliseconds).collect();
+    let formatters: Vec<ArrayFormatter<'_>> =
+        columns.iter().map(|column| ArrayFormatter::try_new(column.as_ref(), &options).expect("a printable column")).collect();
+    let numeric: Vec<bool> = columns.iter().map(|column| column.data_type().is_numeric()).collect();
+    let cell = |row: usize, at: usize| {
+        let text = formatters[at].value(row).to_string();
+        if numeric[at] && text != "NULL" { number(&text) } else { text }
+    };
+    (0..batch.num_rows()).map(|row| (0..columns.len()).map(|at| cell(row, at)).collect()).collect()
+}
+
+/// Times as milliseconds since 1970, so that a window's start compares with the model's number.
+fn milliseconds(column: &ArrayRef) -> ArrayRef {
+    match column.data_type() {
+        DataType::Timestamp(_, _) => {
+            let millis = DataType::Timestamp(arrow::datatypes::TimeUnit::Millisecond, None);
+            let millis = cast(column, &millis).expect("a time in milliseconds");
+            let numbers = cast(&millis, &DataType::Int64).expect("a time as a number");
+            Arc::new(numbers.as_any().downcast_ref::<Int64Array>().expect("Int64").clone())
+        }
+        _ => Arc::clone(column),
+    }
+}
+
+/// A number's text without a type: whole numbers without a point, others to nine digits.
+fn number(text: &str) -> String {
+    let value: f64 = text.parse().expect("a number");
+    if value == value.trunc() && value.abs() < 1e15 { format!("{value:.0}") } else { format!("{value:.9}") }
+}
