@@ -14,6 +14,7 @@ pub mod security;
 
 pub mod format;
 
+pub mod broker;
 pub mod cluster;
 
 pub mod catalog;

@@ -1,0 +1,146 @@
+//! What can go wrong between a client and the log.
+
+use crate::cluster::MetadataError;
+use crate::error::Error;
+use crate::error::SqlState;
+use crate::model::LeaderEpoch;
+use crate::model::Offset;
+use crate::model::TopicPartition;
+use crate::protocol::BatchError;
+
+/// Why the broker refused or failed.
+#[derive(Debug, thiserror::Error)]
+pub enum BrokerError {
+    /// There is no such topic, or it has no such partition; it may have been dropped.
+    #[error("partition {partition} does not exist")]
+    UnknownPartition {
+        /// Which.
+        partition: TopicPartition,
+    },
+    /// The principal may not.
+    #[error(transparent)]
+    NotAuthorized(Error),
+    /// Only the server writes internal topics.
+    #[error("topic \"{topic}\" is internal")]
+    InternalTopic {
+        /// Its name.
+        topic: String,
+    },
+    /// A record or batch is over the topic's limit.
+    #[error("a batch of {size} bytes is over the limit of {limit} of {partition}")]
+    MessageTooLarge {
+        /// Where to.
+        partition: TopicPartition,
+        /// Its bytes.
+        size: usize,
+        /// The topic's limit.
+        limit: usize,
+    },
+    /// The position is outside what is there.
+    #[error("offset {offset} is outside {start}..{end} of {partition}")]
+    OffsetOutOfRange {
+        /// Where.
+        partition: TopicPartition,
+        /// What was asked for.
+        offset: Offset,
+        /// The log start offset.
+        start: Offset,
+        /// The log end offset.
+        end: Offset,
+    },
+    /// The position was reached under a leader epoch that this leader does not know: its log was cut since.
+    #[error("offset {offset} of {partition} was read in leader epoch {}, the leader is at {}", known.0, current.0)]
+    DivergedEpoch {
+        /// Where.
+        partition: TopicPartition,
+        /// The position.
+        offset: Offset,
+        /// The epoch that came with it.
+        known: LeaderEpoch,
+        /// The leader's.
+        current: LeaderEpoch,
+    },
+    /// A transactional id, a group or a member has a name that no record can hold.
+    #[error("\"{name}\" cannot be a {kind}")]
+    InvalidName {
+        /// What it would name.
+        kind: &'static str,
+        /// The name.
+        name: String,
+    },
+    /// As many commits of this id wait as may wait.
+    #[error("{limit} commits of \"{transactional_id}\" are waiting")]
+    TooManyCommits {
+        /// Of which producer.
+        transactional_id: String,
+        /// The limit.
+        limit: usize,
+    },
+    /// A record of the offsets or the transaction topic is not what Kafka writes there.
+    #[error("a record at {offset} of coordinator partition {partition} cannot be read")]
+    CoordinatorRecord {
+        /// Where.
+        partition: TopicPartition,
+        /// Where in it.
+        offset: Offset,
+    },
+    /// A batch is malformed.
+    #[error("a batch of {partition} is malformed")]
+    Batch {
+        /// Where to, or where.
+        partition: TopicPartition,
+        /// What is wrong with it.
+        #[source]
+        source: BatchError,
+    },
+    /// The metadata could not be changed.
+    #[error("the metadata could not be changed")]
+    Metadata(#[from] MetadataError),
+    /// The broker is closed.
+    #[error("the server is shutting down")]
+    Closed,
+    /// A flush failed: what is durable is unknown, and the process must end.
+    #[error("whether an append is durable is unknown")]
+    Unknown,
+}
+
+impl BrokerError {
+    /// Whether the process must end.
+    pub fn is_fatal(&self) -> bool {
+        match self {
+            Self::Unknown => true,
+            Self::Metadata(error) => error.is_fatal(),
+            _ => false,
+        }
+    }
+}
+
+impl From<BrokerError> for Error {
+    fn from(error: BrokerError) -> Self {
+        let message = error.to_string();
+        let told = match error {
+            BrokerError::NotAuthorized(error) => return error,
+            BrokerError::Metadata(error) => return error.into(),
+            BrokerError::UnknownPartition { .. } => Error::new(SqlState::UNDEFINED_OBJECT, message),
+            BrokerError::InternalTopic { .. } => {
+                Error::new(SqlState::INSUFFICIENT_PRIVILEGE, message).detail("Only the server writes to it.")
+            }
+            BrokerError::MessageTooLarge { .. } => Error::new(SqlState::PROGRAM_LIMIT_EXCEEDED, message)
+                .hint("Send smaller rows, or raise log.batch_bytes_max before the topic is created."),
+            BrokerError::OffsetOutOfRange { .. } | BrokerError::DivergedEpoch { .. } => {
+                Error::new(SqlState::OBJECT_NOT_IN_PREREQUISITE_STATE, message)
+            }
+            BrokerError::InvalidName { .. } => Error::new(SqlState::INVALID_PARAMETER_VALUE, message),
+            BrokerError::TooManyCommits { .. } => Error::new(SqlState::CONFIGURATION_LIMIT_EXCEEDED, message),
+            BrokerError::CoordinatorRecord { .. } => Error::new(SqlState::DATA_CORRUPTED, message),
+            BrokerError::Batch { source, .. } => {
+                let detail = source.to_string();
+                return Error::from(source).detail(format!("{message}: {detail}."));
+            }
+            BrokerError::Closed => Error::new(SqlState::ADMIN_SHUTDOWN, message),
+            BrokerError::Unknown => Error::new(SqlState::STATEMENT_COMPLETION_UNKNOWN, message)
+                .detail("A flush to disk failed; the server ends and finds out when it starts again."),
+        };
+        told
+    }
+}
