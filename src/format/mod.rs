@@ -4,17 +4,34 @@
 //! touches its neighbours. Pure functions over values: no I/O, no catalog, no clock.
 
 mod codec;
+mod decoder;
+mod delimited;
+mod encoder;
 mod error;
+mod event_time;
+mod half;
 mod ipc;
+mod json;
+mod kafka;
+mod number;
 mod options;
+mod pattern;
 mod record;
+#[cfg(test)]
+mod tests;
+pub mod text;
+mod times;
+mod value;
 
 pub use codec::RowKeys;
 pub use codec::RowValues;
+pub use decoder::Decoder;
+pub use encoder::Encoder;
 pub use error::FormatError;
 pub use ipc::decode_slice;
 pub use ipc::encode_slice;
 pub use ipc::schema_id;
+pub use number::java_double;
 pub use options::CodecOptions;
 pub use options::FormatSpec;
 pub use options::NameMatch;

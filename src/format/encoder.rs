@@ -1,0 +1,146 @@
+//! Rows to records.
+
+use arrow::array::Array;
+use arrow::array::ArrayRef;
+use arrow::array::AsArray;
+use arrow::datatypes::Int64Type;
+use arrow::datatypes::TimestampMicrosecondType;
+use arrow::record_batch::RecordBatch;
+
+use super::CodecOptions;
+use super::EncodedRows;
+use super::FormatError;
+use super::FormatSpec;
+use super::WindowKeySize;
+use super::half::Half;
+use super::kafka;
+use crate::model::Column;
+use crate::model::ColumnRole;
+use crate::model::SqlType;
+
+/// Writes the records of one relation.
+pub struct Encoder {
+    columns: usize,
+    key: Half,
+    value: Half,
+    window: Option<WindowWriter>,
+    writes_null_key: bool,
+}
+
+struct WindowWriter {
+    start: (usize, SqlType),
+    /// Sessions only.
+    end: Option<(usize, SqlType)>,
+}
+
+impl Encoder {
+    /// The encoder of a relation with these columns, refused if a format cannot carry them.
+    pub fn new(
+        columns: &[Column],
+        key: FormatSpec,
+        value: FormatSpec,
+        options: &CodecOptions,
+    ) -> Result<Self, FormatError> {
+        let bound = |role: ColumnRole| {
+            let found = columns.iter().position(|column| column.role == role);
+            let index = found.ok_or_else(|| FormatError::Unsupported {
+                format: "windowed key",
+                what: "columns without the window's bounds".to_owned(),
+            })?;
+            Ok((index, columns[index].sql_type.clone()))
+        };
+        let window = match options.window {
+            None => None,
+            Some(WindowKeySize::Fixed { .. }) => {
+                Some(WindowWriter { start: bound(ColumnRole::WindowStart)?, end: None })
+            }
+            Some(WindowKeySize::Session) => Some(WindowWriter {
+                start: bound(ColumnRole::WindowStart)?,
+                end: Some(bound(ColumnRole::WindowEnd)?),
+            }),
+        };
+        Ok(Self {
+            columns: columns.len(),
+            key: Half::new(columns, ColumnRole::Key, key, options)?,
+            value: Half::new(columns, ColumnRole::Value, value, options)?,
+            window,
+            writes_null_key: Half::writes_bare_null(options.names),
+        })
+    }
+
+    /// The records of rows whose first columns are the relation's, in its order. Columns behind them are not read.
+    pub fn encode(&self, batch: &RecordBatch) -> Result<EncodedRows, FormatError> {
+        let arrays = self.arrays(batch)?;
+        let mut rows = EncodedRows::default();
+        for row in 0..batch.num_rows() {
+            rows.values.push(self.half(&self.value, arrays, row, false));
+            match self.key(arrays, row) {
+                Ok(key) => rows.keys.push(key),
+                Err(error) => {
+                    rows.keys.push(None);
+                    rows.values[row] = None;
+                    rows.errors.push((row, error.to_string()));
+                }
+            }
+        }
+        Ok(rows)
+    }
+
+    /// The keys alone, as for tombstones; a row whose key cannot be written has none.
+    pub fn encode_keys(&self, batch: &RecordBatch) -> Result<Vec<Option<Vec<u8>>>, FormatError> {
+        let arrays = self.arrays(batch)?;
+        (0..batch.num_rows()).map(|row| self.key(arrays, row)).collect()
+    }
+
+    fn arrays<'a>(&self, batch: &'a RecordBatch) -> Result<&'a [ArrayRef], FormatError> {
+        batch.columns().get(..self.columns).ok_or_else(|| FormatError::Unsupported {
+            format: "rows",
+            what: format!("{} columns where {} are declared", batch.num_columns(), self.columns),
+        })
+    }
+
+    fn key(&self, arrays: &[ArrayRef], row: usize) -> Result<Option<Vec<u8>>, FormatError> {
+        let key = self.half(&self.key, arrays, row, self.writes_null_key);
+        let Some(window) = &self.window else { return Ok(key) };
+        let mut key = key.unwrap_or_default();
+        if let Some(end) = &window.end {
+            key.extend_from_slice(&bound(arrays, row, end)?.to_be_bytes());
+        }
+        key.extend_from_slice(&bound(arrays, row, &window.start)?.to_be_bytes());
+        Ok(Some(key))
+    }
+
+    fn half(&self, half: &Half, arrays: &[ArrayRef], row: usize, bare_null: bool) -> Option<Vec<u8>> {
+        match half {
+            Half::None => None,
+            Half::Kafka(index, column) => kafka::encode(arrays[*index].as_ref(), row, &column.sql_type),
+            Half::Json(_, writer) if !bare_null && writer.is_bare_null(arrays, row) => None,
+            Half::Json(_, writer) => {
+                let mut out = Vec::with_capacity(64);
+                writer.write(arrays, row, &mut out);
+                Some(out)
+            }
+            Half::Delimited(columns) => {
+                let only = |(index, _): &(usize, Column)| arrays[*index].is_null(row);
+                if columns.columns.len() == 1 && columns.columns.iter().all(only) {
+                    return None;
+                }
+                let mut out = Vec::with_capacity(64);
+                columns.encode(arrays, row, &mut out);
+                Some(out)
+            }
+        }
+    }
+}
+
+/// A bound of the window in milliseconds.
+fn bound(arrays: &[ArrayRef], row: usize, (index, sql_type): &(usize, SqlType)) -> Result<i64, FormatError> {
+    let array = arrays[*index].as_ref();
+    if array.is_null(row) {
+        return Err(FormatError::Malformed { format: "windowed key", reason: "the window is null".to_owned() });
+    }
+    Ok(match sql_type {
+        SqlType::BigInt => array.as_primitive::<Int64Type>().value(row),
+        _ => array.as_primitive::<TimestampMicrosecondType>().value(row).div_euclid(1000),
+    })
+}

@@ -1,0 +1,162 @@
+//! A JSON value into a column: PostgreSQL's way and ksqlDB's.
+
+use std::sync::LazyLock;
+
+use arrow::array::timezone::Tz;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+
+use super::scan::Kind;
+use super::scan::Scanner;
+use crate::format::FormatError;
+use crate::format::NameMatch;
+use crate::format::error::shorten;
+use crate::format::number;
+use crate::format::number::Excess;
+use crate::format::number::NumberError;
+use crate::format::text::parse_slot;
+use crate::format::value::Row;
+use crate::format::value::Slot;
+use crate::model::Column;
+use crate::model::SqlType;
+
+/// Instants without an offset in a document are UTC: a record means the same in every session.
+pub(in crate::format) static UTC: LazyLock<Tz> = LazyLock::new(|| "+00:00".parse().expect("a fixed offset"));
+
+/// Reads the next value into a slot for `column`. The document's syntax errors are `Malformed`; the value is
+/// consumed whole whenever the error is about its type or range, so that reading can go on behind it.
+pub(super) fn read(
+    scanner: &mut Scanner<'_>,
+    column: &Column,
+    names: NameMatch,
+    row: &mut Row,
+) -> Result<Slot, FormatError> {
+    match scanner.kind()? {
+        Kind::Null => scanner.literal("null").map(|()| Slot::Null),
+        Kind::True => scanner.literal("true").and_then(|()| boolean(true, column, row)),
+        Kind::False => scanner.literal("false").and_then(|()| boolean(false, column, row)),
+        Kind::Number => {
+            let text = scanner.number()?;
+            of_number(text, column, names, row)
+        }
+        Kind::Text => {
+            let text = scanner.string()?;
+            of_text(&text, column, names, row)
+        }
+        kind @ (Kind::Array | Kind::Object) => {
+            let mut compact = String::new();
+            if kind == Kind::Array && names == NameMatch::UpperFallback && column.sql_type == SqlType::Text {
+                ksql_list(scanner, 0, &mut compact)?;
+            } else {
+                scanner.skip(0, Some(&mut compact))?;
+            }
+            match column.sql_type {
+                SqlType::Text => Ok(row.bytes(compact.as_bytes())),
+                _ => Err(wrong_type(column, &compact)),
+            }
+        }
+    }
+}
+
+/// A list as ksqlDB makes a text of it: elements without quotes, `, ` between them.
+fn ksql_list(scanner: &mut Scanner<'_>, depth: usize, out: &mut String) -> Result<(), FormatError> {
+    if 100 < depth {
+        return scanner.skip(depth, Some(out));
+    }
+    scanner.expect(b'[')?;
+    out.push('[');
+    let mut first = true;
+    while !scanner.take(b']') {
+        if !first {
+            scanner.expect(b',')?;
+            out.push_str(", ");
+        }
+        first = false;
+        match scanner.kind()? {
+            Kind::Text => out.push_str(&scanner.string()?),
+            Kind::Array => ksql_list(scanner, depth + 1, out)?,
+            _ => scanner.skip(depth + 1, Some(out))?,
+        }
+    }
+    out.push(']');
+    Ok(())
+}
+
+fn wrong_type(column: &Column, found: &str) -> FormatError {
+    FormatError::WrongType {
+        column: column.name.clone(),
+        expected: column.sql_type.to_string(),
+        found: shorten(found),
+    }
+}
+
+fn number_error(column: &Column, found: &str, error: NumberError) -> FormatError {
+    match error {
+        NumberError::Syntax => wrong_type(column, found),
+        NumberError::Range => FormatError::OutOfRange {
+            column: column.name.clone(),
+            expected: column.sql_type.to_string(),
+            found: shorten(found),
+        },
+    }
+}
+
+fn boolean(value: bool, column: &Column, row: &mut Row) -> Result<Slot, FormatError> {
+    let text = if value { "true" } else { "false" };
+    match column.sql_type {
+        SqlType::Boolean => Ok(Slot::Boolean(value)),
+        SqlType::Text => Ok(row.bytes(text.as_bytes())),
+        _ => Err(wrong_type(column, text)),
+    }
+}
+
+fn of_number(text: &str, column: &Column, names: NameMatch, row: &mut Row) -> Result<Slot, FormatError> {
+    let excess = match names {
+        NameMatch::Exact => Excess::Refuse,
+        NameMatch::UpperFallback => Excess::Truncate,
+    };
+    let range = |error| number_error(column, text, error);
+    let whole = || number::whole(text, excess).map_err(range);
+    let int = |value: i64| i32::try_from(value).map_err(|_| range(NumberError::Range));
+    let micros = |millis: i64| millis.checked_mul(1000).ok_or_else(|| range(NumberError::Range));
+    match &column.sql_type {
+        SqlType::Boolean | SqlType::Bytes => Err(wrong_type(column, text)),
+        SqlType::Int | SqlType::Date => Ok(Slot::Int(int(whole()?)?)),
+        SqlType::BigInt => Ok(Slot::BigInt(whole()?)),
+        SqlType::Double => number::double(text).map(Slot::Double).map_err(range),
+        SqlType::Decimal { precision, scale } => {
+            number::decimal(text, *precision, *scale, Excess::Refuse).map(Slot::Decimal).map_err(range)
+        }
+        SqlType::Text => Ok(row.bytes(text.as_bytes())),
+        SqlType::Time => match micros(whole()?)? {
+            micros @ 0..=86_400_000_000 => Ok(Slot::BigInt(micros)),
+            _ => Err(range(NumberError::Range)),
+        },
+        SqlType::Timestamp | SqlType::TimestampTz => Ok(Slot::BigInt(micros(whole()?)?)),
+    }
+}
+
+fn of_text(text: &str, column: &Column, names: NameMatch, row: &mut Row) -> Result<Slot, FormatError> {
+    match (&column.sql_type, names) {
+        (SqlType::Text, _) => Ok(row.bytes(text.as_bytes())),
+        (SqlType::Bytes, _) => match STANDARD.decode(text) {
+            Ok(bytes) => Ok(row.bytes(&bytes)),
+            Err(_) => Err(wrong_type(column, text)),
+        },
+        (SqlType::Boolean, NameMatch::UpperFallback) => Err(wrong_type(column, text)),
+        (SqlType::Date | SqlType::Time | SqlType::Timestamp | SqlType::TimestampTz, NameMatch::UpperFallback) => {
+            match text.parse::<i64>() {
+                Ok(_) => of_number(text, column, names, row),
+                Err(_) => Err(wrong_type(column, text)),
+            }
+        }
+        (SqlType::Double, NameMatch::UpperFallback) => {
+            number::double(text.trim()).map(Slot::Double).map_err(|error| number_error(column, text, error))
+        }
+        // Numbers keep every digit or are refused, also when they come as text.
+        (sql_type, _) => parse_slot(sql_type, text, *UTC, Excess::Refuse, row).map_err(|error| match error {
+            FormatError::TextOutOfRange { .. } => number_error(column, text, NumberError::Range),
+            _ => wrong_type(column, text),
+        }),
+    }
+}

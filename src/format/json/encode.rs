@@ -1,0 +1,137 @@
+//! Rows as documents.
+
+use std::io::Write;
+
+use arrow::array::Array;
+use arrow::array::ArrayRef;
+use arrow::array::AsArray;
+use arrow::datatypes::Date32Type;
+use arrow::datatypes::Decimal128Type;
+use arrow::datatypes::Float64Type;
+use arrow::datatypes::Int32Type;
+use arrow::datatypes::Int64Type;
+use arrow::datatypes::Time64MicrosecondType;
+use arrow::datatypes::TimestampMicrosecondType;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+
+use crate::format::TimeStyle;
+use crate::format::WrapSingle;
+use crate::format::number;
+use crate::format::times;
+use crate::model::Column;
+use crate::model::SqlType;
+
+/// Writes the columns of one half of a record as a document.
+pub(in crate::format) struct JsonWriter {
+    columns: Vec<(usize, SqlType)>,
+    /// `{"name":` of the first column, `,"name":` of the others.
+    heads: Vec<Vec<u8>>,
+    times: TimeStyle,
+    wrap: WrapSingle,
+}
+
+impl JsonWriter {
+    pub(in crate::format) fn new(columns: &[(usize, Column)], times: TimeStyle, wrap: WrapSingle) -> Self {
+        let head = |(place, (_, column)): (usize, &(usize, Column))| {
+            let mut head = vec![if place == 0 { b'{' } else { b',' }];
+            write_string(&column.name, &mut head);
+            head.push(b':');
+            head
+        };
+        Self {
+            heads: columns.iter().enumerate().map(head).collect(),
+            columns: columns.iter().map(|(index, column)| (*index, column.sql_type.clone())).collect(),
+            times,
+            wrap,
+        }
+    }
+
+    /// Whether the document of this row would be a bare `null`.
+    pub(in crate::format) fn is_bare_null(&self, arrays: &[ArrayRef], row: usize) -> bool {
+        self.wrap == WrapSingle::Unwrapped && arrays[self.columns[0].0].is_null(row)
+    }
+
+    /// Appends the document of a row; nulls are written.
+    pub(in crate::format) fn write(&self, arrays: &[ArrayRef], row: usize, out: &mut Vec<u8>) {
+        if self.wrap == WrapSingle::Unwrapped {
+            let (index, sql_type) = &self.columns[0];
+            return self.value(arrays[*index].as_ref(), row, sql_type, out);
+        }
+        for ((index, sql_type), head) in self.columns.iter().zip(&self.heads) {
+            out.extend_from_slice(head);
+            self.value(arrays[*index].as_ref(), row, sql_type, out);
+        }
+        if self.columns.is_empty() {
+            out.push(b'{');
+        }
+        out.push(b'}');
+    }
+
+    fn value(&self, array: &dyn Array, row: usize, sql_type: &SqlType, out: &mut Vec<u8>) {
+        if array.is_null(row) {
+            return out.extend_from_slice(b"null");
+        }
+        match sql_type {
+            SqlType::Boolean => {
+                out.extend_from_slice(if array.as_boolean().value(row) { b"true" } else { b"false" });
+            }
+            SqlType::Int => push(array.as_primitive::<Int32Type>().value(row), out),
+            SqlType::BigInt => push(array.as_primitive::<Int64Type>().value(row), out),
+            SqlType::Double => write_double(array.as_primitive::<Float64Type>().value(row), out),
+            SqlType::Decimal { scale, .. } => {
+                number::write_decimal(array.as_primitive::<Decimal128Type>().value(row), *scale, out);
+            }
+            SqlType::Text => write_string(array.as_string::<i32>().value(row), out),
+            SqlType::Bytes => {
+                out.push(b'"');
+                out.extend_from_slice(STANDARD.encode(array.as_binary::<i32>().value(row)).as_bytes());
+                out.push(b'"');
+            }
+            SqlType::Date => {
+                let days = array.as_primitive::<Date32Type>().value(row);
+                self.time(i64::from(days), out, |out| times::write_date(days, out));
+            }
+            SqlType::Time => {
+                let micros = array.as_primitive::<Time64MicrosecondType>().value(row);
+                self.time(micros.div_euclid(1000), out, |out| times::write_time(micros, out));
+            }
+            SqlType::Timestamp | SqlType::TimestampTz => {
+                let micros = array.as_primitive::<TimestampMicrosecondType>().value(row);
+                self.time(micros.div_euclid(1000), out, |out| {
+                    times::write_timestamp(micros, b'T', out);
+                    if *sql_type == SqlType::TimestampTz {
+                        out.push(b'Z');
+                    }
+                });
+            }
+        }
+    }
+
+    fn time(&self, number: i64, out: &mut Vec<u8>, text: impl FnOnce(&mut Vec<u8>)) {
+        match self.times {
+            TimeStyle::EpochMillis => push(number, out),
+            TimeStyle::Iso => {
+                out.push(b'"');
+                text(out);
+                out.push(b'"');
+            }
+        }
+    }
+}
+
+fn push(value: impl std::fmt::Display, out: &mut Vec<u8>) {
+    write!(out, "{value}").expect("a Vec takes every write");
+}
+
+/// JSON has no word for these three; they are written as strings, which are read back.
+fn write_double(value: f64, out: &mut Vec<u8>) {
+    if value.is_finite() {
+        return push(format_args!("{value:?}"), out);
+    }
+    push(format_args!("\"{}\"", number::java_double(value)), out);
+}
+
+fn write_string(text: &str, out: &mut Vec<u8>) {
+    serde_json::to_writer(out, text).expect("a Vec takes every write, and a text has a JSON form");
+}

@@ -1,0 +1,10 @@
+//! JSON documents, read once from front to back straight into a row's slots, and written.
+
+mod coerce;
+mod decode;
+mod encode;
+mod scan;
+
+pub(super) use coerce::UTC;
+pub(super) use decode::JsonColumns;
+pub(super) use encode::JsonWriter;

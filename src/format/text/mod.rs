@@ -1,0 +1,11 @@
+//! Values as PostgreSQL prints them and reads them: COPY, text parameters, text results.
+
+mod parse;
+mod rows;
+#[cfg(test)]
+mod tests;
+mod write;
+
+pub(super) use parse::parse_slot;
+pub use rows::RowsBuilder;
+pub use write::write;

@@ -1,0 +1,106 @@
+//! A value as PostgreSQL's input function reads it.
+
+use arrow::array::timezone::Tz;
+
+use crate::format::FormatError;
+use crate::format::error::shorten;
+use crate::format::number;
+use crate::format::number::Excess;
+use crate::format::number::NumberError;
+use crate::format::times;
+use crate::format::value::Row;
+use crate::format::value::Slot;
+use crate::model::SqlType;
+
+/// Reads `text` as a value of `sql_type`; `excess` says what becomes of digits after a decimal's scale.
+pub(in crate::format) fn parse_slot(
+    sql_type: &SqlType,
+    text: &str,
+    zone: Tz,
+    excess: Excess,
+    row: &mut Row,
+) -> Result<Slot, FormatError> {
+    let syntax = || FormatError::InvalidText { expected: type_name(sql_type), found: shorten(text) };
+    let number_error = |error| match error {
+        NumberError::Syntax => syntax(),
+        NumberError::Range => FormatError::TextOutOfRange { expected: type_name(sql_type), found: shorten(text) },
+    };
+    let trimmed = text.trim_ascii();
+    match sql_type {
+        SqlType::Boolean => parse_boolean(trimmed).map(Slot::Boolean).ok_or_else(syntax),
+        SqlType::Int => match parse_whole(trimmed).map_err(number_error)?.try_into() {
+            Ok(value) => Ok(Slot::Int(value)),
+            Err(_) => Err(number_error(NumberError::Range)),
+        },
+        SqlType::BigInt => parse_whole(trimmed).map(Slot::BigInt).map_err(number_error),
+        SqlType::Double => number::double(trimmed).map(Slot::Double).map_err(number_error),
+        SqlType::Decimal { precision, scale } => {
+            number::decimal(trimmed, *precision, *scale, excess).map(Slot::Decimal).map_err(number_error)
+        }
+        SqlType::Text => Ok(row.bytes(text.as_bytes())),
+        SqlType::Bytes => parse_bytes(text).map(|bytes| row.bytes(&bytes)).ok_or_else(syntax),
+        SqlType::Date => times::parse_date(trimmed).map(Slot::Int).ok_or_else(syntax),
+        SqlType::Time => times::parse_time(trimmed).map(Slot::BigInt).ok_or_else(syntax),
+        SqlType::Timestamp => times::parse_timestamp(trimmed).map(Slot::BigInt).ok_or_else(syntax),
+        SqlType::TimestampTz => times::parse_timestamp_tz(trimmed, zone).map(Slot::BigInt).ok_or_else(syntax),
+    }
+}
+
+/// PostgreSQL's own name of a type, as its errors use it.
+fn type_name(sql_type: &SqlType) -> String {
+    match sql_type {
+        SqlType::Int => "integer".to_owned(),
+        SqlType::Decimal { precision, scale } => format!("numeric({precision},{scale})"),
+        SqlType::Bytes => "bytea".to_owned(),
+        other => other.to_string().to_lowercase(),
+    }
+}
+
+/// `integer` takes no point and no exponent.
+fn parse_whole(text: &str) -> Result<i64, NumberError> {
+    let digits = text.strip_prefix(['-', '+']).unwrap_or(text);
+    if digits.is_empty() || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
+        return Err(NumberError::Syntax);
+    }
+    text.parse().map_err(|_| NumberError::Range)
+}
+
+/// Any unique beginning of true, false, yes, no, on, off, and 1 and 0.
+fn parse_boolean(text: &str) -> Option<bool> {
+    let lower = text.to_ascii_lowercase();
+    let begins = |word: &str, length_min: usize| length_min <= lower.len() && word.starts_with(&lower);
+    if begins("true", 1) || begins("yes", 1) || lower == "on" || lower == "1" {
+        return Some(true);
+    }
+    (begins("false", 1) || begins("no", 1) || begins("off", 2) || lower == "0").then_some(false)
+}
+
+/// `\x` and hexadecimal digits, or the older escape form: `\\` and `\ooo`.
+fn parse_bytes(text: &str) -> Option<Vec<u8>> {
+    if let Some(digits) = text.strip_prefix("\\x") {
+        let digits: Vec<u8> = digits.bytes().filter(|byte| !byte.is_ascii_whitespace()).collect();
+        let nibble = |digit: &u8| char::from(*digit).to_digit(16).map(|value| value as u8);
+        return match digits.as_chunks::<2>() {
+            (pairs, []) => pairs.iter().map(|[high, low]| Some(nibble(high)? << 4 | nibble(low)?)).collect(),
+            _ => None,
+        };
+    }
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.as_bytes();
+    while let [first, after @ ..] = rest {
+        rest = after;
+        match (first, after) {
+            (b'\\', [b'\\', after @ ..]) => {
+                bytes.push(b'\\');
+                rest = after;
+            }
+            (b'\\', [a @ b'0'..=b'3', b @ b'0'..=b'7', c @ b'0'..=b'7', after @ ..]) => {
+                bytes.push((a - b'0') << 6 | (b - b'0') << 3 | (c - b'0'));
+                rest = after;
+            }
+            (b'\\', _) => return None,
+            (byte, _) => bytes.push(*byte),
+        }
+    }
+    Some(bytes)
+}
