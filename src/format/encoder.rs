@@ -54,10 +54,9 @@ impl Encoder {
             Some(WindowKeySize::Fixed { .. }) => {
                 Some(WindowWriter { start: bound(ColumnRole::WindowStart)?, end: None })
             }
-            Some(WindowKeySize::Session) => Some(WindowWriter {
-                start: bound(ColumnRole::WindowStart)?,
-                end: Some(bound(ColumnRole::WindowEnd)?),
-            }),
+            Some(WindowKeySize::Session) => {
+                Some(WindowWriter { start: bound(ColumnRole::WindowStart)?, end: Some(bound(ColumnRole::WindowEnd)?) })
+            }
         };
         Ok(Self {
             columns: columns.len(),

@@ -50,8 +50,12 @@ fn split(text: &str) -> Option<Parts<'_>> {
     };
     let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
     let digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
-    ((!whole.is_empty() || !fraction.is_empty()) && digits(whole) && digits(fraction))
-        .then_some(Parts { negative, whole, fraction, exponent })
+    ((!whole.is_empty() || !fraction.is_empty()) && digits(whole) && digits(fraction)).then_some(Parts {
+        negative,
+        whole,
+        fraction,
+        exponent,
+    })
 }
 
 /// The number times ten to the `scale`, at most 38 digits of it.

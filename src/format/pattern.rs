@@ -32,7 +32,17 @@ enum Field {
 }
 
 const MONTHS: [&str; 12] = [
-    "january", "february", "march", "april", "may", "june", "july", "august", "september", "october", "november",
+    "january",
+    "february",
+    "march",
+    "april",
+    "may",
+    "june",
+    "july",
+    "august",
+    "september",
+    "october",
+    "november",
     "december",
 ];
 
@@ -79,7 +89,8 @@ impl Pattern {
             match part {
                 Part::Literal(literal) => rest = strip_prefix_ignoring_case(rest, literal)?,
                 Part::Number { field, length } => {
-                    let next_is_number = matches!(self.parts.get(place + 1), Some(Part::Number { .. } | Part::Fraction { .. }));
+                    let next_is_number =
+                        matches!(self.parts.get(place + 1), Some(Part::Number { .. } | Part::Fraction { .. }));
                     let value = take_number(&mut rest, *length, next_is_number)?;
                     match field {
                         Field::Year => year = if *length == 2 { 2000 + value } else { value },
@@ -97,7 +108,8 @@ impl Pattern {
                     rest = &rest[*digits..];
                 }
                 Part::Offset => {
-                    let length = 1 + rest.get(1..)?.bytes().take_while(|byte| byte.is_ascii_digit() || *byte == b':').count();
+                    let length =
+                        1 + rest.get(1..)?.bytes().take_while(|byte| byte.is_ascii_digit() || *byte == b':').count();
                     offset = times::parse_offset(&rest[..length])?;
                     rest = &rest[length..];
                 }

@@ -247,7 +247,21 @@ fn random_rows(columns: &[Column], random: &SeededRandom, rows: usize) -> Record
                         Some(f64::from_bits(bits)).filter(|double| double.is_finite()).unwrap_or(0.5).to_string()
                     }
                     SqlType::Decimal { .. } => format!("{}.{:06}", bits as i64, bits % 1_000_000),
-                    SqlType::Text => bits.to_string().chars().map(|c| if c == '1' { '"' } else if c == '2' { '\n' } else if c == '3' { ',' } else { c }).collect(),
+                    SqlType::Text => bits
+                        .to_string()
+                        .chars()
+                        .map(|c| {
+                            if c == '1' {
+                                '"'
+                            } else if c == '2' {
+                                '\n'
+                            } else if c == '3' {
+                                ','
+                            } else {
+                                c
+                            }
+                        })
+                        .collect(),
                     SqlType::Bytes => format!("\\x{bits:016x}"),
                     SqlType::Date => format!("{}-02-28", 1000 + bits % 8000),
                     SqlType::Time => format!("13:05:{:02}.{:03}", bits % 60, bits % 1000),
@@ -277,11 +291,8 @@ fn rows_come_back_as_they_were_in_every_format() {
             let encoder = Encoder::new(&columns, format, format, &options).expect("all types");
             let decoder = Decoder::new(&columns, format, format, &options).expect("all types");
             let encoded = encoder.encode(&rows).expect("rows of these columns");
-            let records = encoded.keys.iter().zip(&encoded.values).enumerate().map(|(offset, (key, value))| RawRecord {
-                offset: offset as i64,
-                timestamp: 0,
-                key: key.as_deref(),
-                value: value.as_deref(),
+            let records = encoded.keys.iter().zip(&encoded.values).enumerate().map(|(offset, (key, value))| {
+                RawRecord { offset: offset as i64, timestamp: 0, key: key.as_deref(), value: value.as_deref() }
             });
             let decoded = decoder.decode(records);
             assert_eq!(decoded.bad, [], "seed {seed} {format:?}");

@@ -83,11 +83,7 @@ fn ksql_list(scanner: &mut Scanner<'_>, depth: usize, out: &mut String) -> Resul
 }
 
 fn wrong_type(column: &Column, found: &str) -> FormatError {
-    FormatError::WrongType {
-        column: column.name.clone(),
-        expected: column.sql_type.to_string(),
-        found: shorten(found),
-    }
+    FormatError::WrongType { column: column.name.clone(), expected: column.sql_type.to_string(), found: shorten(found) }
 }
 
 fn number_error(column: &Column, found: &str, error: NumberError) -> FormatError {

@@ -31,8 +31,7 @@ enum Matched {
 
 impl JsonColumns {
     pub(in crate::format) fn new(columns: Vec<(usize, Column)>, names: NameMatch, wrap: WrapSingle) -> Self {
-        let by_name =
-            columns.iter().enumerate().map(|(place, (_, column))| (column.name.clone(), place)).collect();
+        let by_name = columns.iter().enumerate().map(|(place, (_, column))| (column.name.clone(), place)).collect();
         Self { columns, by_name, names, wrap }
     }
 
@@ -109,9 +108,7 @@ impl JsonColumns {
         }
         match self.names {
             NameMatch::Exact => None,
-            NameMatch::UpperFallback => {
-                self.by_name.get(&name.to_uppercase()).map(|place| (*place, Matched::Folded))
-            }
+            NameMatch::UpperFallback => self.by_name.get(&name.to_uppercase()).map(|place| (*place, Matched::Folded)),
         }
     }
 }

@@ -49,9 +49,7 @@ impl RowsBuilder {
         for (index, text) in texts.iter().enumerate() {
             let slot = match text {
                 None => Slot::Null,
-                Some(text) => {
-                    parse_slot(&self.columns[index].sql_type, text, self.zone, Excess::Round, &mut self.row)?
-                }
+                Some(text) => parse_slot(&self.columns[index].sql_type, text, self.zone, Excess::Round, &mut self.row)?,
             };
             self.row.slots[index] = slot;
         }
