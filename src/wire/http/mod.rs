@@ -1,0 +1,5 @@
+//! HTTP: `/health` for probes, `/metrics` for Prometheus.
+
+mod server;
+
+pub use server::HttpServer;

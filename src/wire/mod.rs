@@ -1,0 +1,14 @@
+//! Doors: sockets and codecs. A door turns bytes into calls of the engine and answers into bytes; it decides nothing.
+//!
+//! Invariants:
+//!   * no length or count in a message is believed before the bytes are there: nothing is allocated by a claim
+//!   * what waits for a client that does not read is bounded; then its query stops reading
+//!
+//! Not here: what a statement means (`engine`), who may do what (`security`, asked by engine and broker).
+
+mod http;
+mod pg;
+
+pub use http::HttpServer;
+pub use pg::PgServer;
+pub use pg::PgServerConfig;

@@ -1,0 +1,220 @@
+//! Parameters of Bind: bytes in a client's format to values of the types that the statement wants.
+
+use bytes::Bytes;
+use datafusion::common::ScalarValue;
+
+use super::frontend::Format;
+use super::numeric::NumericError;
+use super::numeric::read_numeric;
+use super::pg_type;
+use crate::error::Error;
+use crate::error::SqlState;
+use crate::model::SqlType;
+
+const INVALID_BINARY_REPRESENTATION: SqlState = SqlState("22P03");
+const CHARACTER_NOT_IN_REPERTOIRE: SqlState = SqlState("22021");
+
+/// Microseconds from 1970-01-01 to 2000-01-01, where PostgreSQL's timestamps begin.
+pub(super) const POSTGRES_EPOCH_MICROS: i64 = 946_684_800_000_000;
+/// Days from 1970-01-01 to 2000-01-01.
+pub(super) const POSTGRES_EPOCH_DAYS: i32 = 10_957;
+
+/// A parameter as its place in the statement wants it.
+pub(super) struct ParameterType {
+    /// The client's own oid where it declared one, else that of `sql_type`: what binary bytes are read as.
+    pub oid: u32,
+    /// The type of the place.
+    pub sql_type: SqlType,
+}
+
+/// The value of parameter `number` (from 1).
+pub(super) fn decode(
+    number: usize,
+    bytes: Option<&Bytes>,
+    format: Format,
+    wanted: &ParameterType,
+) -> Result<ScalarValue, Error> {
+    let arrow = wanted.sql_type.arrow();
+    let value = match (bytes, format) {
+        (None, _) => return ScalarValue::try_from(&arrow).map_err(|error| cannot(number, wanted, &error.to_string())),
+        (Some(bytes), Format::Text) => from_text(number, bytes, wanted)?,
+        (Some(bytes), Format::Binary) => from_binary(number, bytes, wanted)?,
+    };
+    if value.data_type() == arrow {
+        return Ok(value);
+    }
+    value.cast_to(&arrow).map_err(|error| cannot(number, wanted, &error.strip_backtrace()))
+}
+
+fn cannot(number: usize, wanted: &ParameterType, why: &str) -> Error {
+    let state = match wanted.sql_type {
+        SqlType::Date | SqlType::Time | SqlType::Timestamp | SqlType::TimestampTz => SqlState::INVALID_DATETIME_FORMAT,
+        SqlType::Int | SqlType::BigInt | SqlType::Decimal { .. } | SqlType::Double => {
+            SqlState::INVALID_TEXT_REPRESENTATION
+        }
+        SqlType::Boolean | SqlType::Text | SqlType::Bytes => SqlState::INVALID_TEXT_REPRESENTATION,
+    };
+    Error::new(state, format!("parameter ${number} cannot be read as {}", wanted.sql_type)).detail(why.to_string())
+}
+
+fn utf8(number: usize, bytes: &Bytes) -> Result<String, Error> {
+    String::from_utf8(bytes.to_vec())
+        .map_err(|_| Error::new(CHARACTER_NOT_IN_REPERTOIRE, format!("parameter ${number} is not UTF-8")))
+}
+
+/// The text of a statement.
+pub(super) fn statement_text(bytes: Bytes) -> Result<String, Error> {
+    String::from_utf8(bytes.to_vec()).map_err(|_| Error::new(CHARACTER_NOT_IN_REPERTOIRE, "the statement is not UTF-8"))
+}
+
+fn from_text(number: usize, bytes: &Bytes, wanted: &ParameterType) -> Result<ScalarValue, Error> {
+    let text = utf8(number, bytes)?;
+    let wrong = || cannot(number, wanted, &format!("The text was \"{text}\"."));
+    match wanted.sql_type {
+        SqlType::Boolean => boolean(text.trim()).map(ScalarValue::from).ok_or_else(wrong),
+        SqlType::Bytes => bytea(&text).map(|bytes| ScalarValue::Binary(Some(bytes))).ok_or_else(wrong),
+        SqlType::Text => Ok(ScalarValue::from(text)),
+        SqlType::Int
+        | SqlType::BigInt
+        | SqlType::Double
+        | SqlType::Decimal { .. }
+        | SqlType::Date
+        | SqlType::Time
+        | SqlType::Timestamp
+        | SqlType::TimestampTz => {
+            let cast = ScalarValue::from(text.trim()).cast_to(&wanted.sql_type.arrow());
+            cast.ok().filter(|value| !value.is_null()).ok_or_else(wrong)
+        }
+    }
+}
+
+/// PostgreSQL's spellings, and any unambiguous beginning of them.
+fn boolean(text: &str) -> Option<bool> {
+    let text = text.to_ascii_lowercase();
+    let begins = |word: &str, least: usize| least <= text.len() && word.starts_with(&text);
+    if begins("true", 1) || begins("yes", 1) || text == "on" || text == "1" {
+        Some(true)
+    } else if begins("false", 1) || begins("no", 1) || begins("off", 2) || text == "0" {
+        Some(false)
+    } else {
+        None
+    }
+}
+
+/// `\x0aff`, or the old form: bytes with `\\` and `\ooo`.
+fn bytea(text: &str) -> Option<Vec<u8>> {
+    if let Some(digits) = text.strip_prefix("\\x") {
+        let digits: Vec<u32> = digits.chars().map(|digit| digit.to_digit(16)).collect::<Option<_>>()?;
+        let pairs = digits.chunks_exact(2);
+        return pairs.remainder().is_empty().then(|| pairs.map(|pair| (pair[0] * 16 + pair[1]) as u8).collect());
+    }
+    let mut bytes = text.bytes();
+    let mut result = Vec::with_capacity(text.len());
+    while let Some(byte) = bytes.next() {
+        if byte != b'\\' {
+            result.push(byte);
+            continue;
+        }
+        let first = bytes.next()?;
+        if first == b'\\' {
+            result.push(b'\\');
+            continue;
+        }
+        let octal = [first, bytes.next()?, bytes.next()?];
+        let value = octal.iter().try_fold(0u32, |value, digit| Some(value * 8 + char::from(*digit).to_digit(8)?))?;
+        result.push(u8::try_from(value).ok()?);
+    }
+    Some(result)
+}
+
+fn from_binary(number: usize, bytes: &Bytes, wanted: &ParameterType) -> Result<ScalarValue, Error> {
+    let wrong = || {
+        let message = format!("parameter ${number} is not a binary value of type {}", wanted.oid);
+        Error::new(INVALID_BINARY_REPRESENTATION, message)
+    };
+    let fixed = |length: usize| if bytes.len() == length { Ok(&bytes[..]) } else { Err(wrong()) };
+    Ok(match wanted.oid {
+        pg_type::BOOL => ScalarValue::from(fixed(1)?[0] != 0),
+        pg_type::INT2 => ScalarValue::Int32(Some(i32::from(i16::from_be_bytes(array(fixed(2)?))))),
+        pg_type::INT4 => ScalarValue::Int32(Some(i32::from_be_bytes(array(fixed(4)?)))),
+        pg_type::INT8 => ScalarValue::Int64(Some(i64::from_be_bytes(array(fixed(8)?)))),
+        pg_type::FLOAT4 => ScalarValue::Float64(Some(f64::from(f32::from_be_bytes(array(fixed(4)?))))),
+        pg_type::FLOAT8 => ScalarValue::Float64(Some(f64::from_be_bytes(array(fixed(8)?)))),
+        pg_type::NUMERIC => match read_numeric(bytes) {
+            Ok((unscaled, scale)) => ScalarValue::Decimal128(Some(unscaled), 38, scale),
+            Err(NumericError::Malformed) => return Err(wrong()),
+            Err(NumericError::OutOfRange) => {
+                let message = format!("parameter ${number} is not a decimal of at most 38 digits");
+                return Err(Error::new(SqlState::NUMERIC_VALUE_OUT_OF_RANGE, message));
+            }
+        },
+        pg_type::TEXT | pg_type::VARCHAR | pg_type::BPCHAR | pg_type::NAME | pg_type::UNKNOWN => {
+            return from_text(number, bytes, wanted);
+        }
+        pg_type::BYTEA => ScalarValue::Binary(Some(bytes.to_vec())),
+        pg_type::DATE => {
+            let days = i32::from_be_bytes(array(fixed(4)?)).checked_add(POSTGRES_EPOCH_DAYS);
+            ScalarValue::Date32(Some(days.ok_or_else(|| out_of_range(number))?))
+        }
+        pg_type::TIME => ScalarValue::Time64Microsecond(Some(i64::from_be_bytes(array(fixed(8)?)))),
+        pg_type::TIMESTAMP | pg_type::TIMESTAMPTZ => {
+            let micros = i64::from_be_bytes(array(fixed(8)?)).checked_add(POSTGRES_EPOCH_MICROS);
+            let zone = (wanted.oid == pg_type::TIMESTAMPTZ).then(|| "UTC".into());
+            ScalarValue::TimestampMicrosecond(Some(micros.ok_or_else(|| out_of_range(number))?), zone)
+        }
+        oid => {
+            let message = format!("parameters of type {oid} are not supported in binary");
+            return Err(Error::unsupported(message).hint("Send the parameter as text, or cast it."));
+        }
+    })
+}
+
+fn out_of_range(number: usize) -> Error {
+    Error::new(SqlState::DATETIME_FIELD_OVERFLOW, format!("parameter ${number} is outside the range of dates"))
+}
+
+fn array<const LENGTH: usize>(bytes: &[u8]) -> [u8; LENGTH] {
+    bytes.try_into().expect("the length was checked")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn text(sql_type: SqlType, text: &str) -> Result<ScalarValue, Error> {
+        let wanted = ParameterType { oid: super::super::pg_type::PgType::of(&sql_type).oid, sql_type };
+        decode(1, Some(&Bytes::copy_from_slice(text.as_bytes())), Format::Text, &wanted)
+    }
+
+    #[test]
+    fn text_parameters_are_read_as_postgres_reads_them() {
+        assert_eq!(text(SqlType::Boolean, "t").ok(), Some(ScalarValue::from(true)));
+        assert_eq!(text(SqlType::Boolean, "OFF").ok(), Some(ScalarValue::from(false)));
+        assert_eq!(text(SqlType::Bytes, "\\x00fF").ok(), Some(ScalarValue::Binary(Some(vec![0, 255]))));
+        assert_eq!(text(SqlType::Bytes, "a\\\\\\101").ok(), Some(ScalarValue::Binary(Some(b"a\\A".to_vec()))));
+        let stamp = ScalarValue::TimestampMicrosecond(Some(POSTGRES_EPOCH_MICROS + 1_500_000), None);
+        assert_eq!(text(SqlType::Timestamp, "2000-01-01 00:00:01.5").ok(), Some(stamp));
+        let amount = SqlType::Decimal { precision: 12, scale: 2 };
+        assert_eq!(text(amount, "12.5").ok(), Some(ScalarValue::Decimal128(Some(1250), 12, 2)));
+        for (sql_type, wrong) in
+            [(SqlType::Int, "x"), (SqlType::Boolean, "o"), (SqlType::Bytes, "\\xz"), (SqlType::Date, "1")]
+        {
+            assert!(text(sql_type, wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn binary_parameters_have_their_type_s_length() {
+        let wanted = |oid| ParameterType { oid, sql_type: SqlType::BigInt };
+        let value =
+            |oid, bytes: &'static [u8]| decode(1, Some(&Bytes::from_static(bytes)), Format::Binary, &wanted(oid));
+        assert_eq!(value(pg_type::INT2, &[255, 254]).ok(), Some(ScalarValue::Int64(Some(-2))));
+        assert_eq!(value(pg_type::INT8, &[0; 8]).ok(), Some(ScalarValue::Int64(Some(0))));
+        for (oid, bytes) in
+            [(pg_type::INT8, &[0u8; 4][..]), (pg_type::NUMERIC, &[0]), (pg_type::BOOL, &[]), (2950, &[0; 16])]
+        {
+            assert!(value(oid, bytes).is_err(), "{oid}");
+        }
+        assert_eq!(decode(1, None, Format::Binary, &wanted(20)).ok(), Some(ScalarValue::Int64(None)));
+    }
+}

@@ -1,0 +1,75 @@
+//! SQL types as PostgreSQL's clients know them: oid, size, modifier.
+
+use crate::model::SqlType;
+
+pub(super) const BOOL: u32 = 16;
+pub(super) const BYTEA: u32 = 17;
+pub(super) const NAME: u32 = 19;
+pub(super) const INT8: u32 = 20;
+pub(super) const INT2: u32 = 21;
+pub(super) const INT4: u32 = 23;
+pub(super) const TEXT: u32 = 25;
+pub(super) const FLOAT4: u32 = 700;
+pub(super) const FLOAT8: u32 = 701;
+pub(super) const UNKNOWN: u32 = 705;
+pub(super) const BPCHAR: u32 = 1042;
+pub(super) const VARCHAR: u32 = 1043;
+pub(super) const DATE: u32 = 1082;
+pub(super) const TIME: u32 = 1083;
+pub(super) const TIMESTAMP: u32 = 1114;
+pub(super) const TIMESTAMPTZ: u32 = 1184;
+pub(super) const NUMERIC: u32 = 1700;
+
+/// The digits that a numeric without a declared precision gets when it comes as a parameter.
+const NUMERIC_PARAMETER: SqlType = SqlType::Decimal { precision: 38, scale: 10 };
+
+/// What RowDescription says of a type.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct PgType {
+    /// `pg_type.oid`
+    pub oid: u32,
+    /// Bytes, or -1 if that varies.
+    pub size: i16,
+    /// `pg_attribute.atttypmod`, -1 if there is none.
+    pub modifier: i32,
+}
+
+impl PgType {
+    /// PostgreSQL's twin of our type.
+    pub fn of(sql_type: &SqlType) -> Self {
+        let (oid, size, modifier) = match sql_type {
+            SqlType::Boolean => (BOOL, 1, -1),
+            SqlType::Int => (INT4, 4, -1),
+            SqlType::BigInt => (INT8, 8, -1),
+            SqlType::Double => (FLOAT8, 8, -1),
+            SqlType::Decimal { precision, scale } => {
+                (NUMERIC, -1, (i32::from(*precision) << 16 | i32::from(*scale)) + 4)
+            }
+            SqlType::Text => (TEXT, -1, -1),
+            SqlType::Bytes => (BYTEA, -1, -1),
+            SqlType::Date => (DATE, 4, -1),
+            SqlType::Time => (TIME, 8, -1),
+            SqlType::Timestamp => (TIMESTAMP, 8, -1),
+            SqlType::TimestampTz => (TIMESTAMPTZ, 8, -1),
+        };
+        Self { oid, size, modifier }
+    }
+}
+
+/// Our type for a parameter that a client declared, `None` where the server shall find out.
+pub(super) fn declared_parameter(oid: u32) -> Option<SqlType> {
+    Some(match oid {
+        BOOL => SqlType::Boolean,
+        INT2 | INT4 => SqlType::Int,
+        INT8 => SqlType::BigInt,
+        FLOAT4 | FLOAT8 => SqlType::Double,
+        NUMERIC => NUMERIC_PARAMETER,
+        TEXT | VARCHAR | BPCHAR | NAME => SqlType::Text,
+        BYTEA => SqlType::Bytes,
+        DATE => SqlType::Date,
+        TIME => SqlType::Time,
+        TIMESTAMP => SqlType::Timestamp,
+        TIMESTAMPTZ => SqlType::TimestampTz,
+        _ => return None,
+    })
+}

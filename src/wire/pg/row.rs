@@ -1,0 +1,136 @@
+//! Rows of a result as DataRow messages, text or binary, column by column.
+
+use arrow::array::Array;
+use arrow::array::ArrayRef;
+use arrow::array::AsArray;
+use arrow::array::RecordBatch;
+use arrow::compute::cast;
+use arrow::datatypes::DataType;
+use arrow::datatypes::Date32Type;
+use arrow::datatypes::Decimal128Type;
+use arrow::datatypes::Float64Type;
+use arrow::datatypes::Int32Type;
+use arrow::datatypes::Int64Type;
+use arrow::datatypes::Time64MicrosecondType;
+use arrow::datatypes::TimestampMicrosecondType;
+use bytes::BufMut;
+
+use super::backend::Outgoing;
+use super::frontend::Format;
+use super::numeric::put_numeric;
+use super::parameter::POSTGRES_EPOCH_DAYS;
+use super::parameter::POSTGRES_EPOCH_MICROS;
+use crate::engine::OutputField;
+use crate::error::Error;
+use crate::error::SqlState;
+use crate::model::SqlType;
+
+/// The formats of a result's columns, as Bind asked for them.
+#[derive(Debug, Clone)]
+pub(super) struct ResultFormats(Vec<Format>);
+
+impl ResultFormats {
+    /// All text.
+    pub fn text() -> Self {
+        Self(Vec::new())
+    }
+
+    /// None for all text, one for all, or one for each of `columns`.
+    pub fn new(formats: Vec<Format>, columns: usize) -> Result<Self, Error> {
+        if 1 < formats.len() && formats.len() != columns {
+            let message = format!("{} result formats were given for {columns} columns", formats.len());
+            return Err(Error::new(SqlState::PROTOCOL_VIOLATION, message));
+        }
+        Ok(Self(formats))
+    }
+
+    /// The format of column `index`.
+    pub fn of(&self, index: usize) -> Format {
+        match &self.0[..] {
+            [] => Format::Text,
+            [all] => *all,
+            each => each[index],
+        }
+    }
+}
+
+/// A batch whose columns are ready to be written row by row.
+pub(super) struct RowBatch {
+    columns: Vec<(ArrayRef, Format)>,
+    rows: usize,
+}
+
+impl RowBatch {
+    /// Brings each column of `batch` to the one Arrow type of its field's SQL type.
+    pub fn new(batch: &RecordBatch, fields: &[OutputField], formats: &ResultFormats) -> Result<Self, Error> {
+        if batch.num_columns() != fields.len() {
+            let message = format!("{} columns came for {} fields", batch.num_columns(), fields.len());
+            return Err(Error::internal(message));
+        }
+        let column = |(index, field): (usize, &OutputField)| {
+            let array = batch.column(index);
+            let wanted = field.sql_type.arrow();
+            let array = if needs_cast(array.data_type(), &field.sql_type) {
+                cast(array, &wanted).map_err(|error| Error::internal(error.to_string()).caused_by(error))?
+            } else {
+                array.clone()
+            };
+            Ok((array, formats.of(index)))
+        };
+        let columns = fields.iter().enumerate().map(column).collect::<Result<_, Error>>()?;
+        Ok(Self { columns, rows: batch.num_rows() })
+    }
+
+    /// How many rows there are.
+    pub fn len(&self) -> usize {
+        self.rows
+    }
+
+    /// Writes row `row` as one DataRow.
+    pub fn write(&self, row: usize, outgoing: &mut Outgoing) {
+        outgoing.data_row(self.columns.len(), |body| {
+            for (array, format) in &self.columns {
+                if array.is_null(row) {
+                    body.put_i32(-1);
+                    continue;
+                }
+                let start = body.len();
+                body.put_i32(0);
+                match format {
+                    Format::Text => crate::engine::write_text(array.as_ref(), row, body),
+                    Format::Binary => put_binary(body, array.as_ref(), row),
+                }
+                let length = i32::try_from(body.len() - start - 4).expect("a cell is far below 2 GiB");
+                body[start..start + 4].copy_from_slice(&length.to_be_bytes());
+            }
+        });
+    }
+}
+
+/// Lists and such have no type of their own here: they go out as text.
+fn needs_cast(data_type: &DataType, sql_type: &SqlType) -> bool {
+    *data_type != sql_type.arrow() && !data_type.is_nested()
+}
+
+fn put_binary(body: &mut Vec<u8>, array: &dyn Array, row: usize) {
+    match array.data_type() {
+        DataType::Boolean => body.put_u8(u8::from(array.as_boolean().value(row))),
+        DataType::Int32 => body.put_i32(array.as_primitive::<Int32Type>().value(row)),
+        DataType::Int64 => body.put_i64(array.as_primitive::<Int64Type>().value(row)),
+        DataType::Float64 => body.put_f64(array.as_primitive::<Float64Type>().value(row)),
+        DataType::Decimal128(_, scale) => put_numeric(body, array.as_primitive::<Decimal128Type>().value(row), *scale),
+        DataType::Utf8 => body.put_slice(array.as_string::<i32>().value(row).as_bytes()),
+        DataType::Binary => body.put_slice(array.as_binary::<i32>().value(row)),
+        // Days and microseconds outside i32 and i64 after the move of the epoch lie 292,000 years away.
+        DataType::Date32 => {
+            body.put_i32(array.as_primitive::<Date32Type>().value(row).saturating_sub(POSTGRES_EPOCH_DAYS));
+        }
+        DataType::Time64(_) => body.put_i64(array.as_primitive::<Time64MicrosecondType>().value(row)),
+        DataType::Timestamp(_, _) => {
+            let micros = array.as_primitive::<TimestampMicrosecondType>().value(row);
+            body.put_i64(micros.saturating_sub(POSTGRES_EPOCH_MICROS));
+        }
+        // Text and its binary form are the same bytes; the field says TEXT.
+        _ => crate::engine::write_text(array, row, body),
+    }
+}
