@@ -21,3 +21,4 @@ pub mod catalog;
 pub mod sql;
 
 pub mod plan;
+pub mod state;

@@ -1,0 +1,90 @@
+//! A whole view at one commit, over all its partitions.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use arrow::array::RecordBatch;
+use arrow::datatypes::SchemaRef;
+
+use super::partition::ViewPartition;
+use crate::model::Offset;
+use crate::model::TopicPartition;
+use crate::state::StateError;
+
+/// The next offset of each root source that is not yet reflected.
+pub type Frontier = BTreeMap<TopicPartition, Offset>;
+
+/// A view as one commit left it.
+#[derive(Clone)]
+pub struct ViewSnapshot {
+    schema: SchemaRef,
+    pub(super) partitions: Vec<ViewPartition>,
+    pub(super) frontiers: Vec<Frontier>,
+}
+
+impl ViewSnapshot {
+    pub(super) fn new(schema: SchemaRef, partitions: usize) -> Self {
+        Self {
+            partitions: vec![ViewPartition::new(schema.clone()); partitions],
+            frontiers: vec![Frontier::new(); partitions],
+            schema,
+        }
+    }
+
+    /// The columns.
+    pub fn schema(&self) -> &SchemaRef {
+        &self.schema
+    }
+
+    /// Rows, one for each key.
+    pub fn row_count(&self) -> usize {
+        self.partitions.iter().map(ViewPartition::row_count).sum()
+    }
+
+    /// Memory that the view takes.
+    pub fn bytes(&self) -> usize {
+        self.partitions.iter().map(ViewPartition::bytes).sum()
+    }
+
+    /// The partitions, each a share of the rows.
+    pub fn partitions(&self) -> &[ViewPartition] {
+        &self.partitions
+    }
+
+    /// The row of an encoded key, whichever partition holds it.
+    pub fn get(&self, key: &[u8]) -> Option<RecordBatch> {
+        self.partitions.iter().find_map(|partition| partition.get(key))
+    }
+
+    /// All rows, page by page, in no order; only the columns of `projection` if it is given.
+    pub fn batches(&self, projection: Option<&[usize]>) -> impl Iterator<Item = Result<RecordBatch, StateError>> {
+        self.partitions.iter().flat_map(move |partition| partition.batches(projection))
+    }
+
+    /// All rows at once, as `batches`.
+    pub fn scan(&self, projection: Option<&[usize]>) -> Result<Vec<RecordBatch>, StateError> {
+        self.batches(projection).collect()
+    }
+
+    /// Up to where the view reflects each root source: the least that any partition reports.
+    pub fn frontier(&self) -> Frontier {
+        let mut least = Frontier::new();
+        for (source, offset) in self.frontiers.iter().flatten() {
+            least.entry(*source).and_modify(|seen| *seen = (*seen).min(*offset)).or_insert(*offset);
+        }
+        least
+    }
+
+    /// Whether the view reflects `source` up to `offset`, exclusive.
+    pub fn covers(&self, source: TopicPartition, offset: Offset) -> bool {
+        self.frontiers.iter().filter_map(|frontier| frontier.get(&source)).min().is_some_and(|least| offset <= *least)
+    }
+
+    /// This view with one partition's changes.
+    pub(super) fn with(mut self: Arc<Self>, partition: usize, next: ViewPartition, frontier: Frontier) -> Arc<Self> {
+        let snapshot = Arc::make_mut(&mut self);
+        snapshot.partitions[partition] = next;
+        snapshot.frontiers[partition].extend(frontier);
+        self
+    }
+}
