@@ -1,9 +1,32 @@
 //! Text to statement: the dialect by token lowering, one statement per file. No catalog, no I/O.
 //!
 //! `parse` never sees a catalog and never fails for a name; it fails with a position for a syntax it does not know.
+//!
+//! Invariants:
+//!   * in every span of an AST that leaves this room the line is 1 and the column is the character's place, from 1, in
+//!     the whole text that was parsed: `Position(span.start.column)` is where PostgreSQL's clients draw their caret
+//!   * an AST slot named `__window` or `__within` was put there by `lower`, never typed by a user
 
+mod cursor;
+mod dialect;
+mod duration;
+mod error;
+mod lower;
+mod nearest;
+mod parse;
+mod partition_by;
 mod statement;
+#[cfg(test)]
+mod tests;
+mod window;
+mod within;
 
+pub use dialect::TidemillDialect;
+pub use nearest::nearest;
+pub use parse::Parsed;
+pub use parse::parse;
+pub use parse::parse_select;
+pub use partition_by::take_partition_by;
 pub use statement::ColumnDefinition;
 pub use statement::CopyFormat;
 pub use statement::CopySource;
@@ -11,6 +34,7 @@ pub use statement::CreateAs;
 pub use statement::CreateSource;
 pub use statement::DropRelation;
 pub use statement::Emit;
+pub use statement::ExplainTarget;
 pub use statement::FetchDirection;
 pub use statement::InsertRows;
 pub use statement::InsertSelect;
@@ -21,3 +45,7 @@ pub use statement::Select;
 pub use statement::ShowObject;
 pub use statement::Statement;
 pub use statement::WithOption;
+pub use window::WindowClause;
+pub use window::take_window;
+pub use within::WithinClause;
+pub use within::take_within;

@@ -1,0 +1,173 @@
+//! PostgreSQL's dialect with ksqlDB's types, struct access and quotes.
+
+use std::any::TypeId;
+
+use sqlparser::dialect::Dialect;
+use sqlparser::dialect::PostgreSqlDialect;
+use sqlparser::dialect::Precedence;
+use sqlparser::keywords::Keyword;
+use sqlparser::parser::Parser;
+use sqlparser::parser::ParserError;
+use sqlparser::tokenizer::Token;
+
+/// How tightly `a->b` binds: as a cast does, so that `a->b = 1` and `a->b::text` mean what ksqlDB means.
+const STRUCT_ACCESS_PRECEDENCE: u8 = 140;
+
+const POSTGRES: PostgreSqlDialect = PostgreSqlDialect {};
+
+/// The dialect of every text that reaches the server.
+#[derive(Debug, Default, Clone, Copy)]
+pub struct TidemillDialect;
+
+impl Dialect for TidemillDialect {
+    // Checks of sqlparser for one dialect see PostgreSQL.
+    fn dialect(&self) -> TypeId {
+        TypeId::of::<PostgreSqlDialect>()
+    }
+
+    fn identifier_quote_style(&self, _: &str) -> Option<char> {
+        Some('"')
+    }
+
+    fn is_delimited_identifier_start(&self, character: char) -> bool {
+        character == '"' || character == '`'
+    }
+
+    fn is_identifier_start(&self, character: char) -> bool {
+        POSTGRES.is_identifier_start(character)
+    }
+
+    fn is_identifier_part(&self, character: char) -> bool {
+        POSTGRES.is_identifier_part(character)
+    }
+
+    fn is_reserved_for_identifier(&self, keyword: Keyword) -> bool {
+        POSTGRES.is_reserved_for_identifier(keyword)
+    }
+
+    // A backtick quotes a name here, so that it cannot be part of an operator.
+    fn is_custom_operator_part(&self, character: char) -> bool {
+        character != '`' && POSTGRES.is_custom_operator_part(character)
+    }
+
+    fn get_next_precedence(&self, parser: &Parser) -> Option<Result<u8, ParserError>> {
+        match parser.peek_token_ref().token {
+            Token::Arrow => Some(Ok(STRUCT_ACCESS_PRECEDENCE)),
+            _ => POSTGRES.get_next_precedence(parser),
+        }
+    }
+
+    fn prec_value(&self, precedence: Precedence) -> u8 {
+        POSTGRES.prec_value(precedence)
+    }
+
+    // Not reserved, but what stands before a table alias can be one of our clauses.
+    fn is_table_factor_alias(&self, explicit: bool, keyword: &Keyword, parser: &mut Parser) -> bool {
+        explicit || (self.is_table_alias(keyword, parser) && !is_clause(&parser.get_current_token().token))
+    }
+
+    fn supports_table_hints(&self) -> bool {
+        true
+    }
+
+    fn supports_struct_literal(&self) -> bool {
+        true
+    }
+
+    fn supports_map_literal_with_angle_brackets(&self) -> bool {
+        true
+    }
+
+    fn supports_named_fn_args_with_assignment_operator(&self) -> bool {
+        true
+    }
+
+    fn supports_dollar_placeholder(&self) -> bool {
+        true
+    }
+
+    fn supports_unicode_string_literal(&self) -> bool {
+        true
+    }
+
+    fn supports_filter_during_aggregation(&self) -> bool {
+        true
+    }
+
+    fn supports_group_by_expr(&self) -> bool {
+        true
+    }
+
+    fn allow_extract_custom(&self) -> bool {
+        true
+    }
+
+    fn allow_extract_single_quotes(&self) -> bool {
+        true
+    }
+
+    fn supports_factorial_operator(&self) -> bool {
+        true
+    }
+
+    fn supports_bitwise_shift_operators(&self) -> bool {
+        true
+    }
+
+    fn supports_named_fn_args_with_colon_operator(&self) -> bool {
+        true
+    }
+
+    fn supports_named_fn_args_with_expr_name(&self) -> bool {
+        true
+    }
+
+    fn supports_empty_projections(&self) -> bool {
+        true
+    }
+
+    fn supports_nested_comments(&self) -> bool {
+        true
+    }
+
+    fn supports_string_escape_constant(&self) -> bool {
+        true
+    }
+
+    fn supports_numeric_literal_underscores(&self) -> bool {
+        true
+    }
+
+    fn supports_array_typedef_with_brackets(&self) -> bool {
+        true
+    }
+
+    fn supports_geometric_types(&self) -> bool {
+        true
+    }
+
+    fn supports_notnull_operator(&self) -> bool {
+        true
+    }
+
+    fn supports_interval_options(&self) -> bool {
+        true
+    }
+
+    fn supports_select_wildcard_with_alias(&self) -> bool {
+        true
+    }
+
+    fn supports_comma_separated_trim(&self) -> bool {
+        true
+    }
+}
+
+fn is_clause(token: &Token) -> bool {
+    match token {
+        Token::Word(word) if word.quote_style.is_none() => {
+            word.value.eq_ignore_ascii_case("EMIT") || word.value.eq_ignore_ascii_case("WITHIN")
+        }
+        _ => false,
+    }
+}

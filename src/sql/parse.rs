@@ -1,0 +1,105 @@
+//! The way in: a text of any number of statements, split at its semicolons.
+
+use sqlparser::tokenizer::Location;
+use sqlparser::tokenizer::Span;
+use sqlparser::tokenizer::Token;
+use sqlparser::tokenizer::TokenWithSpan;
+use sqlparser::tokenizer::Tokenizer;
+
+use super::cursor::Cursor;
+use super::cursor::slice;
+use super::dialect::TidemillDialect;
+use super::error::from_tokenizer;
+use super::error::position_of;
+use super::lower::Origin;
+use super::lower::lower;
+use super::statement;
+use super::statement::Select;
+use super::statement::Statement;
+use crate::error::Position;
+use crate::error::Result;
+
+/// One statement of a text.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Parsed {
+    /// The statement.
+    pub statement: Statement,
+    /// Its own text, without the semicolon.
+    pub text: String,
+    /// Where it starts in the whole text. Positions in the statement count from the start of the whole text.
+    pub position: Position,
+}
+
+/// All statements of `text`, at least one: a text without any is `Statement::Empty`.
+pub fn parse(text: &str) -> Result<Vec<Parsed>> {
+    let tokens = lex(text)?;
+    let mut all = Vec::new();
+    for tokens in tokens.split(|token| token.token == Token::SemiColon) {
+        let (Some(first), Some(last)) = (tokens.first(), tokens.last()) else { continue };
+        let (start, end) = (position_of(first), end_of(last));
+        let mut cursor = Cursor::new(text, lower(tokens, Origin::User)?, end);
+        let statement = statement::parse(&mut cursor)?;
+        cursor.finish()?;
+        all.push(Parsed { statement, text: slice(text, start, end).to_string(), position: start });
+    }
+    if all.is_empty() {
+        all.push(Parsed { statement: Statement::Empty, text: String::new(), position: Position(1) });
+    }
+    Ok(all)
+}
+
+/// One query that was printed from an AST: the slots that `lower` uses may stand in it as they are.
+pub fn parse_select(text: &str) -> Result<Select> {
+    let tokens = lex(text)?;
+    let end = tokens.last().map_or(Position(1), end_of);
+    let mut cursor = Cursor::new(text, lower(&tokens, Origin::Bound)?, end);
+    let select = cursor.select()?;
+    cursor.finish()?;
+    Ok(select)
+}
+
+/// Tokens without white space, their spans in characters of the whole text.
+fn lex(text: &str) -> Result<Vec<TokenWithSpan>> {
+    let lines = Lines::new(text);
+    let tokens = Tokenizer::new(&TidemillDialect, text)
+        .tokenize_with_location()
+        .map_err(|error| from_tokenizer(&error, |line, column| Position(lines.place(line, column))))?;
+    let renumbered =
+        |location: Location| Location { line: 1, column: u64::from(lines.place(location.line, location.column)) };
+    Ok(tokens
+        .into_iter()
+        .filter(|token| !matches!(token.token, Token::Whitespace(_) | Token::EOF))
+        .map(|TokenWithSpan { token, span }| TokenWithSpan {
+            token,
+            span: Span::new(renumbered(span.start), renumbered(span.end)),
+        })
+        .collect())
+}
+
+fn end_of(token: &TokenWithSpan) -> Position {
+    Position(u32::try_from(token.span.end.column).unwrap_or(u32::MAX))
+}
+
+/// Where each line starts, in characters from 0.
+struct Lines(Vec<u32>);
+
+impl Lines {
+    fn new(text: &str) -> Self {
+        let mut starts = vec![0];
+        let mut characters = 0_u32;
+        for character in text.chars() {
+            characters = characters.saturating_add(1);
+            if character == '\n' {
+                starts.push(characters);
+            }
+        }
+        Self(starts)
+    }
+
+    /// The character's place, from 1, of sqlparser's line and column, both from 1.
+    fn place(&self, line: u64, column: u64) -> u32 {
+        let line = usize::try_from(line.saturating_sub(1)).unwrap_or(usize::MAX);
+        let start = self.0.get(line).copied().unwrap_or_default();
+        start.saturating_add(u32::try_from(column.max(1)).unwrap_or(u32::MAX))
+    }
+}

@@ -1,0 +1,287 @@
+//! `CREATE STREAM|TABLE|MATERIALIZED VIEW`, over a topic or as a query.
+
+use sqlparser::ast;
+use sqlparser::parser::Parser;
+use sqlparser::tokenizer::Token;
+
+use super::Name;
+use super::Select;
+use super::Statement;
+use crate::error::Error;
+use crate::error::Result;
+use crate::error::SqlState;
+use crate::sql::cursor::Cursor;
+
+/// What a CREATE or DROP is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ObjectKind {
+    /// `STREAM`
+    Stream,
+    /// `TABLE`
+    Table,
+    /// `MATERIALIZED VIEW`: a table that a query keeps
+    MaterializedView,
+}
+
+/// Whether a declared column is part of the record's key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum KeyRole {
+    /// In the value.
+    Value,
+    /// `KEY`
+    Key,
+    /// `PRIMARY KEY`
+    PrimaryKey,
+}
+
+/// A column as declared.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ColumnDefinition {
+    /// The name.
+    pub name: Name,
+    /// The type, in sqlparser's words; `catalog::sql_type` turns it into ours.
+    pub data_type: ast::DataType,
+    /// Key or value.
+    pub role: KeyRole,
+}
+
+/// One `name = value` of a WITH clause; numbers and booleans as their text.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WithOption {
+    /// The name.
+    pub name: Name,
+    /// The value, without quotes.
+    pub value: String,
+}
+
+/// `CREATE [OR REPLACE] STREAM|TABLE [IF NOT EXISTS] name (columns) WITH (options)`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct CreateSource {
+    /// Stream or table.
+    pub kind: ObjectKind,
+    /// `OR REPLACE`
+    pub or_replace: bool,
+    /// `IF NOT EXISTS`
+    pub if_not_exists: bool,
+    /// The relation.
+    pub name: Name,
+    /// Its columns; a trailing `PRIMARY KEY (a, b)` is already folded into their roles.
+    pub columns: Vec<ColumnDefinition>,
+    /// The WITH clause.
+    pub options: Vec<WithOption>,
+}
+
+/// `CREATE [OR REPLACE] STREAM|TABLE|MATERIALIZED VIEW [IF NOT EXISTS] name [WITH (options)] AS select`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct CreateAs {
+    /// Stream, table or materialized view.
+    pub kind: ObjectKind,
+    /// `OR REPLACE`
+    pub or_replace: bool,
+    /// `IF NOT EXISTS`
+    pub if_not_exists: bool,
+    /// The relation.
+    pub name: Name,
+    /// The WITH clause.
+    pub options: Vec<WithOption>,
+    /// The query.
+    pub select: Select,
+}
+
+pub(super) fn parse(cursor: &mut Cursor<'_>) -> Result<Statement> {
+    let or_replace = cursor.words(&["OR", "REPLACE"]);
+    if cursor.is_word_at(0, "SOURCE") && (cursor.is_word_at(1, "STREAM") || cursor.is_word_at(1, "TABLE")) {
+        return Err(Error::unsupported("CREATE SOURCE is not supported").at(cursor.position()));
+    }
+    let Some(kind) = object_kind(cursor) else { return Err(refuse(cursor)) };
+    let if_not_exists = cursor.words(&["IF", "NOT", "EXISTS"]);
+    let name = cursor.relation_name()?;
+    let columns = match cursor.peek().token {
+        Token::LParen => Some(columns(cursor)?),
+        _ => None,
+    };
+    let options = if cursor.word("WITH") { with_options(cursor)? } else { Vec::new() };
+    let query_position = cursor.position();
+    if cursor.word("AS") {
+        if columns.is_some() {
+            return Err(Error::unsupported("a query cannot have a list of columns before AS")
+                .at(query_position)
+                .hint("Name the columns with AS in the SELECT list."));
+        }
+        let select = cursor.select()?;
+        return Ok(Statement::CreateAs(CreateAs { kind, or_replace, if_not_exists, name, options, select }));
+    }
+    match columns {
+        Some(columns) if kind != ObjectKind::MaterializedView => {
+            Ok(Statement::CreateSource(CreateSource { kind, or_replace, if_not_exists, name, columns, options }))
+        }
+        Some(_) => Err(cursor.unexpected("AS and a query")),
+        None if kind == ObjectKind::MaterializedView || options.is_empty() => {
+            Err(cursor.unexpected(if kind == ObjectKind::MaterializedView { "AS" } else { "columns, WITH or AS" }))
+        }
+        None => Err(Error::unsupported("columns cannot be read from a schema registry yet")
+            .at(name.position)
+            .hint("List the columns in parentheses.")),
+    }
+}
+
+fn refuse(cursor: &Cursor<'_>) -> Error {
+    const LATER: &[&str] = &[
+        "ACCESS",
+        "AGGREGATE",
+        "CAST",
+        "COLLATION",
+        "CONNECTOR",
+        "CONVERSION",
+        "DATABASE",
+        "DOMAIN",
+        "EVENT",
+        "EXTENSION",
+        "FOREIGN",
+        "FUNCTION",
+        "GLOBAL",
+        "INDEX",
+        "LANGUAGE",
+        "LOCAL",
+        "OPERATOR",
+        "POLICY",
+        "PROCEDURE",
+        "PUBLICATION",
+        "ROLE",
+        "RULE",
+        "SCHEMA",
+        "SEQUENCE",
+        "SERVER",
+        "SINK",
+        "STATISTICS",
+        "SUBSCRIPTION",
+        "TABLESPACE",
+        "TEMP",
+        "TEMPORARY",
+        "TRIGGER",
+        "TYPE",
+        "UNIQUE",
+        "UNLOGGED",
+        "USER",
+        "VIEW",
+    ];
+    match LATER.iter().find(|word| cursor.is_word_at(0, word)) {
+        Some(word) => Error::unsupported(format!("CREATE {word} is not supported")).at(cursor.position()),
+        None => cursor.unexpected("STREAM, TABLE or MATERIALIZED VIEW"),
+    }
+}
+
+/// `STREAM`, `TABLE` or `MATERIALIZED VIEW`.
+pub(super) fn object_kind(cursor: &mut Cursor<'_>) -> Option<ObjectKind> {
+    if cursor.word("STREAM") {
+        Some(ObjectKind::Stream)
+    } else if cursor.word("TABLE") {
+        Some(ObjectKind::Table)
+    } else if cursor.words(&["MATERIALIZED", "VIEW"]) {
+        Some(ObjectKind::MaterializedView)
+    } else {
+        None
+    }
+}
+
+fn columns(cursor: &mut Cursor<'_>) -> Result<Vec<ColumnDefinition>> {
+    cursor.expect_symbol(&Token::LParen)?;
+    let mut columns: Vec<ColumnDefinition> = Vec::new();
+    let mut primary_key: Vec<Name> = Vec::new();
+    loop {
+        if cursor.word("CONSTRAINT") {
+            cursor.name()?;
+        }
+        if cursor.is_word_at(0, "PRIMARY") && cursor.is_word_at(1, "KEY") {
+            if !primary_key.is_empty() {
+                return Err(cursor.unexpected("one PRIMARY KEY"));
+            }
+            cursor.words(&["PRIMARY", "KEY"]);
+            primary_key = cursor.names()?;
+        } else {
+            refuse_constraint(cursor)?;
+            columns.push(column(cursor)?);
+        }
+        if !cursor.symbol(&Token::Comma) {
+            break;
+        }
+    }
+    cursor.expect_symbol(&Token::RParen)?;
+    for key in primary_key {
+        let alike = |column: &&mut ColumnDefinition| match column.name.quoted || key.quoted {
+            true => column.name.value == key.value,
+            false => column.name.value.eq_ignore_ascii_case(&key.value),
+        };
+        let column = columns.iter_mut().find(alike).ok_or_else(|| {
+            Error::new(SqlState::UNDEFINED_COLUMN, format!("column \"{}\" named in key does not exist", key.value))
+                .at(key.position)
+        })?;
+        column.role = KeyRole::PrimaryKey;
+    }
+    Ok(columns)
+}
+
+/// A table constraint that we cannot keep is refused; a column may still have one of these words as its name.
+fn refuse_constraint(cursor: &Cursor<'_>) -> Result<()> {
+    let constraint = [("UNIQUE", ""), ("CHECK", ""), ("FOREIGN", "KEY"), ("EXCLUDE", ""), ("LIKE", "")];
+    for (word, next) in constraint {
+        if cursor.is_word_at(0, word) && (next.is_empty() || cursor.is_word_at(1, next)) {
+            return Err(Error::unsupported(format!("constraint {word} is not supported")).at(cursor.position()));
+        }
+    }
+    Ok(())
+}
+
+fn column(cursor: &mut Cursor<'_>) -> Result<ColumnDefinition> {
+    let name = cursor.name()?;
+    let data_type = cursor.sqlparser(Parser::parse_data_type)?;
+    let (mut role, mut not_null) = (KeyRole::Value, None);
+    loop {
+        let position = cursor.position();
+        if cursor.words(&["PRIMARY", "KEY"]) {
+            role = KeyRole::PrimaryKey;
+        } else if cursor.word("KEY") {
+            role = KeyRole::Key;
+        } else if cursor.words(&["NOT", "NULL"]) {
+            not_null = Some(position);
+        } else if !cursor.word("NULL") {
+            break;
+        }
+    }
+    for option in
+        ["DEFAULT", "UNIQUE", "CHECK", "REFERENCES", "GENERATED", "COLLATE", "HEADERS", "HEADER", "CONSTRAINT"]
+    {
+        if cursor.is_word_at(0, option) {
+            return Err(Error::unsupported(format!("column option {option} is not supported")).at(cursor.position()));
+        }
+    }
+    match not_null {
+        // A promise that nobody keeps would be worse than none: the values of other columns come from records.
+        Some(position) if role != KeyRole::PrimaryKey => Err(Error::unsupported("NOT NULL is not supported")
+            .at(position)
+            .hint("Leave it out; only PRIMARY KEY columns refuse nulls.")),
+        _ => Ok(ColumnDefinition { name, data_type, role }),
+    }
+}
+
+fn with_options(cursor: &mut Cursor<'_>) -> Result<Vec<WithOption>> {
+    cursor.expect_symbol(&Token::LParen)?;
+    let mut options = Vec::new();
+    if cursor.symbol(&Token::RParen) {
+        return Ok(options);
+    }
+    loop {
+        let position = cursor.position();
+        let name = match cursor.string_if_there() {
+            Some(value) => Name { value, quoted: false, position },
+            None => cursor.name()?,
+        };
+        cursor.expect_symbol(&Token::Eq)?;
+        options.push(WithOption { name, value: cursor.literal()? });
+        if !cursor.symbol(&Token::Comma) {
+            break;
+        }
+    }
+    cursor.expect_symbol(&Token::RParen)?;
+    Ok(options)
+}

@@ -1,0 +1,47 @@
+//! `DROP STREAM|TABLE|MATERIALIZED VIEW [IF EXISTS] name [DELETE TOPIC]`.
+
+use super::Name;
+use super::ObjectKind;
+use super::Statement;
+use super::create::object_kind;
+use crate::error::Error;
+use crate::error::Result;
+use crate::sql::cursor::Cursor;
+
+/// `DROP STREAM|TABLE|MATERIALIZED VIEW [IF EXISTS] name [DELETE TOPIC]`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct DropRelation {
+    /// What it must be.
+    pub kind: ObjectKind,
+    /// `IF EXISTS`
+    pub if_exists: bool,
+    /// The relation.
+    pub name: Name,
+    /// `DELETE TOPIC`
+    pub delete_topic: bool,
+}
+
+pub(super) fn parse(cursor: &mut Cursor<'_>) -> Result<Statement> {
+    let position = cursor.position();
+    let Some(kind) = object_kind(cursor) else {
+        for word in ["CONNECTOR", "DATABASE", "FUNCTION", "INDEX", "ROLE", "SCHEMA", "SEQUENCE", "TYPE", "USER", "VIEW"]
+        {
+            if cursor.word(word) {
+                return Err(Error::unsupported(format!("DROP {word} is not supported")).at(position));
+            }
+        }
+        return Err(cursor.unexpected("STREAM, TABLE or MATERIALIZED VIEW"));
+    };
+    let if_exists = cursor.words(&["IF", "EXISTS"]);
+    let name = cursor.relation_name()?;
+    let delete_topic = cursor.words(&["DELETE", "TOPIC"]);
+    let position = cursor.position();
+    if cursor.word("CASCADE") {
+        return Err(Error::unsupported("DROP .. CASCADE is not supported")
+            .at(position)
+            .hint("Drop the relations that read it first."));
+    }
+    // What PostgreSQL calls RESTRICT is the only behaviour there is.
+    cursor.word("RESTRICT");
+    Ok(Statement::Drop(DropRelation { kind, if_exists, name, delete_topic }))
+}

@@ -1,0 +1,188 @@
+//! What a text asks for, before any name is looked up. One statement per file, one line per statement in `STATEMENTS`.
+
+mod close;
+mod copy;
+mod create;
+mod deallocate;
+mod declare;
+mod describe;
+mod discard;
+mod drop;
+mod explain;
+mod fetch;
+mod insert;
+mod name;
+mod refused;
+mod select;
+mod set;
+mod show;
+mod terminate;
+mod transaction;
+mod unlisten;
+
+pub use copy::CopyFormat;
+pub use copy::CopySource;
+pub use create::ColumnDefinition;
+pub use create::CreateAs;
+pub use create::CreateSource;
+pub use create::KeyRole;
+pub use create::ObjectKind;
+pub use create::WithOption;
+pub use drop::DropRelation;
+pub use explain::ExplainTarget;
+pub use fetch::FetchDirection;
+pub use insert::InsertRows;
+pub use insert::InsertSelect;
+pub use name::Name;
+pub use select::Emit;
+pub use select::Select;
+pub use show::ShowObject;
+
+use super::cursor::Cursor;
+use super::nearest::nearest;
+use crate::error::Result;
+
+/// One statement.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Statement {
+    /// Nothing: an empty text or only comments.
+    Empty,
+    /// A stream or table over a topic.
+    CreateSource(CreateSource),
+    /// A relation that a query keeps.
+    CreateAs(CreateAs),
+    /// A relation goes.
+    Drop(DropRelation),
+    /// Rows.
+    InsertRows(InsertRows),
+    /// Rows of a query.
+    InsertSelect(InsertSelect),
+    /// A pull query, or a push query when `emit` is there.
+    Select(Select),
+    /// `EXPLAIN [ANALYZE] ..`
+    Explain {
+        /// Run it, and tell what it cost.
+        analyze: bool,
+        /// What is explained.
+        target: ExplainTarget,
+    },
+    /// `DESCRIBE name`
+    Describe(Name),
+    /// `SHOW ..`
+    Show(ShowObject),
+    /// `SET [SESSION|LOCAL] name = value`; `None` is DEFAULT.
+    Set {
+        /// The setting, lower case.
+        name: String,
+        /// Its value.
+        value: Option<String>,
+    },
+    /// `RESET name`, or `RESET ALL` as `None`.
+    Reset(Option<String>),
+    /// `COPY .. TO STDOUT`
+    CopyTo {
+        /// What is read.
+        source: CopySource,
+        /// How it is written.
+        format: CopyFormat,
+    },
+    /// `COPY name [(columns)] FROM STDIN`
+    CopyFrom {
+        /// The relation.
+        target: Name,
+        /// The named columns, empty for all.
+        columns: Vec<Name>,
+        /// How it is read.
+        format: CopyFormat,
+    },
+    /// `DECLARE name CURSOR FOR select`
+    Declare {
+        /// The cursor.
+        name: Name,
+        /// It outlives its transaction.
+        hold: bool,
+        /// Its query.
+        select: Select,
+    },
+    /// `FETCH n FROM name`
+    Fetch {
+        /// The cursor.
+        name: Name,
+        /// How many.
+        direction: FetchDirection,
+    },
+    /// `CLOSE name`, or `CLOSE ALL` as `None`.
+    Close(Option<Name>),
+    /// `BEGIN`, `START TRANSACTION`; the tag to answer.
+    Begin(&'static str),
+    /// `COMMIT`, `END`
+    Commit,
+    /// `ROLLBACK`, `ABORT`
+    Rollback,
+    /// `SAVEPOINT name`
+    Savepoint(Name),
+    /// `RELEASE SAVEPOINT name`
+    ReleaseSavepoint(Name),
+    /// `ROLLBACK TO SAVEPOINT name`
+    RollbackToSavepoint(Name),
+    /// `TERMINATE name`, or `TERMINATE ALL` as `None`: a standing query ends, what it wrote stays.
+    Terminate(Option<Name>),
+    /// `DEALLOCATE name`, or `DEALLOCATE ALL` as `None`.
+    Deallocate(Option<Name>),
+    /// `DISCARD ALL`
+    DiscardAll,
+    /// `UNLISTEN *` and such, which drivers send and which change nothing here; the tag to answer.
+    Ignored(&'static str),
+}
+
+type Parse = fn(&mut Cursor<'_>) -> Result<Statement>;
+
+/// The word that starts a statement, and what reads the rest of it.
+const STATEMENTS: &[(&str, Parse)] = &[
+    ("ABORT", transaction::rollback),
+    ("BEGIN", transaction::begin),
+    ("CLOSE", close::parse),
+    ("COMMIT", transaction::commit),
+    ("COPY", copy::parse),
+    ("CREATE", create::parse),
+    ("DEALLOCATE", deallocate::parse),
+    ("DECLARE", declare::parse),
+    ("DESCRIBE", describe::parse),
+    ("DISCARD", discard::parse),
+    ("DROP", drop::parse),
+    ("END", transaction::commit),
+    ("EXPLAIN", explain::parse),
+    ("FETCH", fetch::parse),
+    ("INSERT", insert::parse),
+    ("LIST", show::parse),
+    ("RELEASE", transaction::release),
+    ("RESET", set::reset),
+    ("ROLLBACK", transaction::rollback),
+    ("SAVEPOINT", transaction::savepoint),
+    ("SET", set::parse),
+    ("SHOW", show::parse),
+    ("START", transaction::start),
+    ("TERMINATE", terminate::parse),
+    ("UNLISTEN", unlisten::parse),
+    ("UNSET", set::reset),
+];
+
+/// Reads one statement, up to its end.
+pub(super) fn parse(cursor: &mut Cursor<'_>) -> Result<Statement> {
+    if cursor.at_query() {
+        return select::parse(cursor);
+    }
+    for (word, parse) in STATEMENTS {
+        if cursor.word(word) {
+            return parse(cursor);
+        }
+    }
+    refused::refuse(cursor)?;
+    let first = cursor.peek().token.to_string();
+    let known = STATEMENTS.iter().map(|(word, _)| *word).chain(["SELECT", "WITH", "VALUES"]);
+    let error = cursor.unexpected("a statement");
+    Err(match nearest(&first, known) {
+        Some(word) => error.hint(format!("Did you mean {word}?")),
+        None => error,
+    })
+}

@@ -1,0 +1,52 @@
+//! Statements of PostgreSQL and ksqlDB that are known and not there yet.
+
+use crate::error::Error;
+use crate::error::Result;
+use crate::sql::cursor::Cursor;
+
+/// The first word, and what to type instead, if there is something.
+const REFUSED: &[(&str, Option<&str>)] = &[
+    ("ALTER", Some("DROP it and CREATE it again; the topic and its records stay unless DELETE TOPIC is said.")),
+    ("ANALYZE", None),
+    ("ASSERT", None),
+    ("CALL", None),
+    ("CHECKPOINT", None),
+    ("CLUSTER", None),
+    ("COMMENT", None),
+    ("DEFINE", None),
+    ("DELETE", None),
+    ("DO", None),
+    ("EXECUTE", Some("Use the extended protocol, as drivers do, for prepared statements.")),
+    ("GRANT", None),
+    ("IMPORT", None),
+    ("LISTEN", Some("SELECT .. EMIT CHANGES gives rows as they come.")),
+    ("LOAD", None),
+    ("LOCK", None),
+    ("MERGE", None),
+    ("MOVE", None),
+    ("NOTIFY", None),
+    ("PAUSE", None),
+    ("PREPARE", Some("Use the extended protocol, as drivers do, for prepared statements.")),
+    ("PRINT", Some("SELECT .. EMIT CHANGES gives rows as they come.")),
+    ("REASSIGN", None),
+    ("REFRESH", Some("Views are always kept up to date.")),
+    ("REINDEX", None),
+    ("RESUME", None),
+    ("REVOKE", None),
+    ("RUN", None),
+    ("SPOOL", None),
+    ("TRUNCATE", None),
+    ("UNDEFINE", None),
+    ("UPDATE", None),
+    ("VACUUM", None),
+];
+
+/// The error if the next word starts a statement that is not there yet.
+pub(super) fn refuse(cursor: &Cursor<'_>) -> Result<()> {
+    let Some((word, instead)) = REFUSED.iter().find(|(word, _)| cursor.is_word_at(0, word)) else { return Ok(()) };
+    let error = Error::unsupported(format!("{word} is not supported")).at(cursor.position());
+    Err(match instead {
+        Some(instead) => error.hint(*instead),
+        None => error,
+    })
+}

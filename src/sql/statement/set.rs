@@ -1,0 +1,56 @@
+//! `SET`, `RESET` and ksqlDB's `UNSET`.
+
+use sqlparser::tokenizer::Token;
+
+use super::Statement;
+use super::show::setting_name;
+use crate::error::Result;
+use crate::sql::cursor::Cursor;
+
+pub(super) fn parse(cursor: &mut Cursor<'_>) -> Result<Statement> {
+    if cursor.words(&["SESSION", "CHARACTERISTICS"]) || cursor.is_word_at(0, "TRANSACTION") {
+        // There is one isolation level; PostgreSQL lets every one be asked for.
+        while !cursor.at_end() {
+            cursor.step();
+        }
+        return Ok(Statement::Ignored("SET"));
+    }
+    if (cursor.is_word_at(0, "SESSION") || cursor.is_word_at(0, "LOCAL")) && !cursor.is_word_at(1, "TO") {
+        cursor.step();
+    }
+    if cursor.words(&["TIME", "ZONE"]) {
+        let value = if cursor.word("LOCAL") { None } else { value(cursor)? };
+        return Ok(Statement::Set { name: "timezone".to_string(), value });
+    }
+    if cursor.word("NAMES") {
+        return Ok(Statement::Set { name: "client_encoding".to_string(), value: value(cursor)? });
+    }
+    let name = setting_name(cursor)?;
+    if !cursor.symbol(&Token::Eq) {
+        cursor.expect_word("TO")?;
+    }
+    Ok(Statement::Set { name, value: value(cursor)? })
+}
+
+pub(super) fn reset(cursor: &mut Cursor<'_>) -> Result<Statement> {
+    if cursor.word("ALL") {
+        return Ok(Statement::Reset(None));
+    }
+    if cursor.words(&["TIME", "ZONE"]) {
+        return Ok(Statement::Reset(Some("timezone".to_string())));
+    }
+    Ok(Statement::Reset(Some(setting_name(cursor)?)))
+}
+
+/// One value, or several with commas between, as one text; `None` is DEFAULT.
+fn value(cursor: &mut Cursor<'_>) -> Result<Option<String>> {
+    if cursor.word("DEFAULT") {
+        return Ok(None);
+    }
+    let mut value = cursor.literal()?;
+    while cursor.symbol(&Token::Comma) {
+        value.push_str(", ");
+        value.push_str(&cursor.literal()?);
+    }
+    Ok(Some(value))
+}
