@@ -1,11 +1,34 @@
 //! What exists, as an immutable value: relations, queries, their columns, formats and topics.
 //!
-//! `Catalog::apply(&self, &Change)` gives the next catalog; durability is `cluster`'s metadata log.
+//! `Catalog::apply(&self, &Change)` gives the next catalog; durability is `cluster`'s metadata log, which carries
+//! changes as the bytes of `Change::encode`.
+//!
+//! Invariants:
+//!   * ids of relations and queries are never reused, over drops and restarts
+//!   * a relation is not dropped while a query reads or writes it
+//!   * the same changes in the same order give the same catalog
 
+mod change;
+mod declare;
+mod error;
+mod name;
+mod options;
 mod query;
 mod relation;
 mod semantics;
+mod sql_type;
+#[cfg(test)]
+mod tests;
+mod value;
 
+pub use change::Change;
+pub use declare::Declared;
+pub use declare::declare;
+pub use error::CatalogError;
+pub use name::fold;
+pub use options::Flush;
+pub use options::RelationOptions;
+pub use options::Retention;
 pub use query::QueryDefinition;
 pub use query::QueryState;
 pub use relation::Format;
@@ -17,3 +40,5 @@ pub use relation::WindowOfKey;
 pub use semantics::Compatibility;
 pub use semantics::EmitMode;
 pub use semantics::Semantics;
+pub use sql_type::sql_type;
+pub use value::Catalog;

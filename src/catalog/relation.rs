@@ -75,7 +75,8 @@ pub struct Relation {
     pub kind: RelationKind,
     /// Made by `CREATE MATERIALIZED VIEW` rather than `CREATE TABLE AS`; they differ in what clients are shown.
     pub materialized_view: bool,
-    /// All columns, key columns first, window bounds after them.
+    /// All columns in the order of `SELECT *`; roles say which are keys. Window bounds stand after the others of a
+    /// declared relation and after the keys of a kept one.
     pub columns: Vec<Column>,
     /// How records are written.
     pub formats: Formats,

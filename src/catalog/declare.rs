@@ -1,0 +1,163 @@
+//! From a CREATE over a topic to a relation's columns and formats.
+
+use super::Compatibility;
+use super::Format;
+use super::Formats;
+use super::RelationKind;
+use super::RelationOptions;
+use super::fold;
+use super::options::kafka_can_write;
+use super::sql_type;
+use crate::error::Error;
+use crate::error::Result;
+use crate::error::SqlState;
+use crate::model::Column;
+use crate::model::ColumnRole;
+use crate::model::SqlType;
+use crate::sql::CreateSource;
+use crate::sql::KeyRole;
+use crate::sql::ObjectKind;
+
+/// Names that ksqlDB gives to what each row carries besides its columns.
+const KSQLDB_RESERVED: [&str; 5] = ["ROWTIME", "ROWPARTITION", "ROWOFFSET", "WINDOWSTART", "WINDOWEND"];
+
+/// What a declaration says, before there is a topic.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Declared {
+    /// Stream or table.
+    pub kind: RelationKind,
+    /// In the order of the declaration, window bounds last.
+    pub columns: Vec<Column>,
+    /// How records are written.
+    pub formats: Formats,
+    /// The column that gives the event time.
+    pub timestamp_column: Option<usize>,
+}
+
+/// Checks a declaration and gives names, types and formats their final form.
+pub fn declare(create: &CreateSource, options: &RelationOptions, compatibility: Compatibility) -> Result<Declared> {
+    let kind = match create.kind {
+        ObjectKind::Stream => RelationKind::Stream,
+        ObjectKind::Table | ObjectKind::MaterializedView => RelationKind::Table,
+    };
+    let mut columns: Vec<Column> = Vec::with_capacity(create.columns.len() + 2);
+    for definition in &create.columns {
+        let name = fold(&definition.name, compatibility);
+        let position = definition.name.position;
+        if columns.iter().any(|column| column.name == name) {
+            let message = format!("column \"{name}\" specified more than once");
+            return Err(Error::new(SqlState::DUPLICATE_COLUMN, message).at(position));
+        }
+        if compatibility == Compatibility::Ksqldb && KSQLDB_RESERVED.contains(&name.as_str()) {
+            let message = format!("\"{name}\" is a reserved system column name");
+            return Err(Error::new(SqlState::INVALID_TABLE_DEFINITION, message).at(position));
+        }
+        let role = role(kind, definition.role).map_err(|error| error.at(position))?;
+        let sql_type = sql_type(&definition.data_type).map_err(|error| error.at(position))?;
+        columns.push(Column { name, sql_type, role });
+    }
+    let keyed = columns.iter().any(|column| column.role == ColumnRole::Key);
+    if kind == RelationKind::Table && !keyed {
+        return Err(Error::new(SqlState::INVALID_TABLE_DEFINITION, "a table needs a PRIMARY KEY")
+            .at(create.name.position)
+            .hint("Mark one or more columns PRIMARY KEY, or create a STREAM."));
+    }
+    if options.window.is_some() {
+        if !keyed {
+            return Err(Error::new(SqlState::INVALID_TABLE_DEFINITION, "a windowed relation needs a key")
+                .at(create.name.position));
+        }
+        columns.extend(window_bounds(compatibility));
+    }
+    let formats = formats(&columns, options, compatibility).map_err(|error| error.at(create.name.position))?;
+    let timestamp_column = timestamp_column(&columns, options, compatibility)?;
+    Ok(Declared { kind, columns, formats, timestamp_column })
+}
+
+fn role(kind: RelationKind, declared: KeyRole) -> Result<ColumnRole> {
+    match (kind, declared) {
+        (_, KeyRole::Value) => Ok(ColumnRole::Value),
+        (RelationKind::Stream, KeyRole::Key) | (RelationKind::Table, KeyRole::PrimaryKey) => Ok(ColumnRole::Key),
+        (RelationKind::Stream, KeyRole::PrimaryKey) => {
+            Err(Error::new(SqlState::INVALID_TABLE_DEFINITION, "a stream cannot have a PRIMARY KEY")
+                .hint("Say KEY: rows of a stream with the same key do not replace each other."))
+        }
+        (RelationKind::Table, KeyRole::Key) => {
+            Err(Error::new(SqlState::INVALID_TABLE_DEFINITION, "a table's key is its PRIMARY KEY")
+                .hint("Say PRIMARY KEY."))
+        }
+    }
+}
+
+/// The two columns that a window in the key adds.
+fn window_bounds(compatibility: Compatibility) -> [Column; 2] {
+    let (names, sql_type) = match compatibility {
+        Compatibility::Postgres => (["windowstart", "windowend"], SqlType::TimestampTz),
+        Compatibility::Ksqldb => (["WINDOWSTART", "WINDOWEND"], SqlType::BigInt),
+    };
+    [
+        Column { name: names[0].to_string(), sql_type: sql_type.clone(), role: ColumnRole::WindowStart },
+        Column { name: names[1].to_string(), sql_type, role: ColumnRole::WindowEnd },
+    ]
+}
+
+fn formats(columns: &[Column], options: &RelationOptions, compatibility: Compatibility) -> Result<Formats> {
+    let keys: Vec<&Column> = columns.iter().filter(|column| column.role == ColumnRole::Key).collect();
+    let values: Vec<&Column> = columns.iter().filter(|column| column.role == ColumnRole::Value).collect();
+    let kafka_fits = |columns: &[&Column]| matches!(columns, [only] if kafka_can_write(&only.sql_type));
+    let key = match options.key_format {
+        _ if keys.is_empty() => Format::None,
+        Some(format) => format,
+        // Kafka's own serializers write one column; a key that they cannot write is a JSON document unless told.
+        None if kafka_fits(&keys) || compatibility == Compatibility::Ksqldb => Format::Kafka,
+        None => Format::Json,
+    };
+    let value = options.value_format.unwrap_or(Format::Json);
+    let misfit = |half: &str, format: &str| {
+        Error::new(SqlState::INVALID_TABLE_DEFINITION, format!("the format {format} cannot hold this {half}"))
+            .detail("KAFKA holds one column of type INT, BIGINT, DOUBLE PRECISION, TEXT or BYTES; NONE holds none.")
+            .hint(format!("Say {half}_format = 'JSON'."))
+    };
+    match key {
+        Format::Kafka if !kafka_fits(&keys) => return Err(misfit("key", "KAFKA")),
+        Format::None if !keys.is_empty() => return Err(misfit("key", "NONE")),
+        _ => {}
+    }
+    match value {
+        Format::Kafka if !values.is_empty() && !kafka_fits(&values) => return Err(misfit("value", "KAFKA")),
+        Format::None if !values.is_empty() => return Err(misfit("value", "NONE")),
+        _ => {}
+    }
+    Ok(Formats { key, value, wrap_single_value: options.wrap_single_value.unwrap_or(true) })
+}
+
+fn timestamp_column(
+    columns: &[Column],
+    options: &RelationOptions,
+    compatibility: Compatibility,
+) -> Result<Option<usize>> {
+    let Some(typed) = &options.timestamp else {
+        return match options.timestamp_format {
+            Some(_) => Err(Error::new(SqlState::INVALID_PARAMETER_VALUE, "timestamp_format needs timestamp")),
+            None => Ok(None),
+        };
+    };
+    let name = fold(typed, compatibility);
+    let index = columns.iter().position(|column| column.name == name).ok_or_else(|| {
+        Error::new(SqlState::UNDEFINED_COLUMN, format!("column \"{name}\" does not exist")).at(typed.position)
+    })?;
+    let fits = match (&columns[index].sql_type, &options.timestamp_format) {
+        (SqlType::BigInt | SqlType::Timestamp | SqlType::TimestampTz, None) | (SqlType::Text, Some(_)) => true,
+        (SqlType::Text, None) => {
+            return Err(Error::new(SqlState::INVALID_PARAMETER_VALUE, "a text timestamp needs timestamp_format")
+                .at(typed.position));
+        }
+        _ => false,
+    };
+    if fits {
+        return Ok(Some(index));
+    }
+    Err(Error::new(SqlState::DATATYPE_MISMATCH, format!("column \"{name}\" cannot give the event time"))
+        .at(typed.position)
+        .hint("It takes a TIMESTAMP, a BIGINT of milliseconds, or a TEXT with timestamp_format."))
+}

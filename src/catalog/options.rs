@@ -1,0 +1,317 @@
+//! The WITH clause of CREATE: each option's name, kind and allowed values.
+
+use super::EmitMode;
+use super::Format;
+use super::OnError;
+use super::WindowOfKey;
+use crate::error::Error;
+use crate::error::Result;
+use crate::error::SqlState;
+use crate::model::SqlType;
+use crate::sql::Name;
+use crate::sql::WithOption;
+use crate::sql::nearest;
+
+/// When an append to the topic is answered; `cluster` has the same three.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Flush {
+    /// After its flush.
+    Ack,
+    /// At once, flushed soon.
+    Interval,
+    /// At once, flushed when the operating system likes.
+    Os,
+}
+
+/// How long the topic keeps records.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Retention {
+    /// So many milliseconds.
+    Milliseconds(i64),
+    /// For ever.
+    Forever,
+}
+
+/// What a WITH clause says; what is `None` was not said.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct RelationOptions {
+    /// `kafka_topic`
+    pub topic: Option<String>,
+    /// `partitions`
+    pub partitions: Option<i32>,
+    /// `replicas`
+    pub replicas: Option<i32>,
+    /// `key_format`, or `format`
+    pub key_format: Option<Format>,
+    /// `value_format`, or `format`
+    pub value_format: Option<Format>,
+    /// `wrap_single_value`
+    pub wrap_single_value: Option<bool>,
+    /// `timestamp`: a column, as typed.
+    pub timestamp: Option<Name>,
+    /// `timestamp_format`
+    pub timestamp_format: Option<String>,
+    /// `window_type` and `window_size`: the keys hold windows that another engine made.
+    pub window: Option<WindowOfKey>,
+    /// `on_error`
+    pub on_error: Option<OnError>,
+    /// `emit`
+    pub emit: Option<EmitMode>,
+    /// `retention_ms`
+    pub retention: Option<Retention>,
+    /// `flush`
+    pub flush: Option<Flush>,
+}
+
+type Set = fn(&mut Reading, &WithOption) -> Result<()>;
+
+/// One line an option.
+const OPTIONS: &[(&str, Set)] = &[
+    ("emit", |reading, option| {
+        reading.options.emit = Some(one_of(option, &[("net", EmitMode::Net), ("all", EmitMode::All)])?);
+        Ok(())
+    }),
+    ("flush", |reading, option| {
+        let policies = [("ack", Flush::Ack), ("interval", Flush::Interval), ("os", Flush::Os)];
+        reading.options.flush = Some(one_of(option, &policies)?);
+        Ok(())
+    }),
+    ("format", |reading, option| {
+        let format = format(option)?;
+        reading.options.key_format = Some(format);
+        reading.options.value_format = Some(format);
+        reading.both = true;
+        Ok(())
+    }),
+    ("kafka_topic", |reading, option| {
+        reading.options.topic = Some(option.value.clone());
+        Ok(())
+    }),
+    ("key_delimiter", |reading, option| {
+        reading.key_delimiter = Some(delimiter(option)?);
+        Ok(())
+    }),
+    ("key_format", |reading, option| {
+        reading.options.key_format = Some(format(option)?);
+        reading.single = true;
+        Ok(())
+    }),
+    ("on_error", |reading, option| {
+        let choices = [("dlq", OnError::DeadLetter), ("skip", OnError::Skip), ("fail", OnError::Fail)];
+        reading.options.on_error = Some(one_of(option, &choices)?);
+        Ok(())
+    }),
+    ("partitions", |reading, option| {
+        reading.options.partitions = Some(positive(option)?);
+        Ok(())
+    }),
+    ("replicas", |reading, option| {
+        reading.options.replicas = Some(positive(option)?);
+        Ok(())
+    }),
+    ("retention_ms", |reading, option| {
+        let milliseconds: i64 = number(option)?;
+        reading.options.retention = Some(match milliseconds {
+            -1 => Retention::Forever,
+            0.. => Retention::Milliseconds(milliseconds),
+            _ => return Err(invalid(option, "a number of milliseconds, or -1 for ever")),
+        });
+        Ok(())
+    }),
+    ("timestamp", |reading, option| {
+        // ksqlDB writes the column's name in quotes that are not part of it.
+        let (value, quoted) = match option.value.strip_prefix('`').and_then(|rest| rest.strip_suffix('`')) {
+            Some(inner) => (inner.to_string(), true),
+            None => (option.value.clone(), false),
+        };
+        reading.options.timestamp = Some(Name { value, quoted, position: option.name.position });
+        Ok(())
+    }),
+    ("timestamp_format", |reading, option| {
+        reading.options.timestamp_format = Some(option.value.clone());
+        Ok(())
+    }),
+    ("value_delimiter", |reading, option| {
+        reading.value_delimiter = Some(delimiter(option)?);
+        Ok(())
+    }),
+    ("value_format", |reading, option| {
+        reading.options.value_format = Some(format(option)?);
+        reading.single = true;
+        Ok(())
+    }),
+    ("window_size", |reading, option| {
+        reading.window_size_ms = Some(duration_ms(option)?);
+        Ok(())
+    }),
+    ("window_type", |reading, option| {
+        let kinds = [("tumbling", WindowKind::Sized), ("hopping", WindowKind::Sized), ("session", WindowKind::Session)];
+        reading.window_kind = Some((one_of(option, &kinds)?, option.name.clone()));
+        Ok(())
+    }),
+    ("wrap_single_value", |reading, option| {
+        reading.options.wrap_single_value = Some(one_of(option, &[("true", true), ("false", false)])?);
+        Ok(())
+    }),
+];
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum WindowKind {
+    Sized,
+    Session,
+}
+
+/// What is put together when all options were read.
+#[derive(Default)]
+struct Reading {
+    options: RelationOptions,
+    both: bool,
+    single: bool,
+    key_delimiter: Option<char>,
+    value_delimiter: Option<char>,
+    window_kind: Option<(WindowKind, Name)>,
+    window_size_ms: Option<i64>,
+}
+
+impl RelationOptions {
+    /// Reads a WITH clause. Names are alike in any case; an unknown one is an error with the nearest known one.
+    pub fn read(clause: &[WithOption]) -> Result<Self> {
+        let mut reading = Reading::default();
+        for (index, option) in clause.iter().enumerate() {
+            let name = option.name.value.to_lowercase();
+            let name = name.as_str();
+            if clause[..index].iter().any(|earlier| earlier.name.value.eq_ignore_ascii_case(name)) {
+                return Err(Error::new(SqlState::SYNTAX_ERROR, format!("option \"{name}\" is given twice"))
+                    .at(option.name.position));
+            }
+            let Some((_, set)) = OPTIONS.iter().find(|(known, _)| *known == name) else {
+                let error = Error::new(SqlState::INVALID_PARAMETER_VALUE, format!("unknown option \"{name}\""))
+                    .at(option.name.position);
+                return Err(match nearest(name, OPTIONS.iter().map(|(known, _)| *known)) {
+                    Some(known) => error.hint(format!("Did you mean \"{known}\"?")),
+                    None => error.hint(format!("The options are {}.", known_names())),
+                });
+            };
+            set(&mut reading, option)?;
+        }
+        reading.finish()
+    }
+}
+
+impl Reading {
+    fn finish(mut self) -> Result<RelationOptions> {
+        let clash = |message: &str| Err(Error::new(SqlState::INVALID_PARAMETER_VALUE, message));
+        if self.both && self.single {
+            return clash("format cannot stand beside key_format or value_format");
+        }
+        for (name, chosen, format) in [
+            ("key_delimiter", self.key_delimiter, &mut self.options.key_format),
+            ("value_delimiter", self.value_delimiter, &mut self.options.value_format),
+        ] {
+            match (chosen, format) {
+                (None, _) => {}
+                (Some(chosen), Some(Format::Delimited { delimiter })) => *delimiter = chosen,
+                (Some(_), _) => return clash(&format!("{name} needs the format DELIMITED")),
+            }
+        }
+        self.options.window = match (self.window_kind, self.window_size_ms) {
+            (None, None) => None,
+            (None, Some(_)) => return clash("window_size needs window_type"),
+            (Some((WindowKind::Session, _)), None) => Some(WindowOfKey { size_ms: None }),
+            (Some((WindowKind::Session, _)), Some(_)) => return clash("session windows have no window_size"),
+            (Some((WindowKind::Sized, _)), Some(size_ms)) => Some(WindowOfKey { size_ms: Some(size_ms) }),
+            (Some((WindowKind::Sized, name)), None) => {
+                return clash("window_type needs window_size").map_err(|error| error.at(name.position));
+            }
+        };
+        Ok(self.options)
+    }
+}
+
+fn known_names() -> String {
+    OPTIONS.iter().map(|(name, _)| *name).collect::<Vec<_>>().join(", ")
+}
+
+fn invalid(option: &WithOption, wanted: &str) -> Error {
+    Error::new(
+        SqlState::INVALID_PARAMETER_VALUE,
+        format!("option \"{}\" cannot be \"{}\"", option.name.value.to_lowercase(), option.value),
+    )
+    .at(option.name.position)
+    .hint(format!("It takes {wanted}."))
+}
+
+fn one_of<T: Copy>(option: &WithOption, choices: &[(&str, T)]) -> Result<T> {
+    let found = choices.iter().find(|(name, _)| option.value.eq_ignore_ascii_case(name));
+    found.map(|(_, value)| *value).ok_or_else(|| {
+        let names: Vec<&str> = choices.iter().map(|(name, _)| *name).collect();
+        invalid(option, &names.join(", "))
+    })
+}
+
+fn number<T: std::str::FromStr>(option: &WithOption) -> Result<T> {
+    option.value.trim().parse().map_err(|_| invalid(option, "a whole number"))
+}
+
+fn positive(option: &WithOption) -> Result<i32> {
+    let count: i32 = number(option)?;
+    if 0 < count { Ok(count) } else { Err(invalid(option, "a number greater than zero")) }
+}
+
+fn delimiter(option: &WithOption) -> Result<char> {
+    match option.value.to_ascii_uppercase().as_str() {
+        "SPACE" => return Ok(' '),
+        "TAB" => return Ok('\t'),
+        _ => {}
+    }
+    let mut characters = option.value.chars();
+    match (characters.next(), characters.next()) {
+        (Some(only), None) => Ok(only),
+        _ => Err(invalid(option, "one character, SPACE or TAB")),
+    }
+}
+
+fn format(option: &WithOption) -> Result<Format> {
+    match option.value.to_ascii_uppercase().as_str() {
+        "JSON" => Ok(Format::Json),
+        "KAFKA" => Ok(Format::Kafka),
+        "DELIMITED" => Ok(Format::Delimited { delimiter: ',' }),
+        "NONE" => Ok(Format::None),
+        later @ ("AVRO" | "PROTOBUF" | "PROTOBUF_NOSR" | "JSON_SR" | "ARROW") => {
+            Err(Error::unsupported(format!("format {later} is not supported")).at(option.name.position))
+        }
+        _ => Err(invalid(option, "JSON, DELIMITED, KAFKA or NONE")),
+    }
+}
+
+/// `30 SECONDS`, as ksqlDB writes window sizes.
+fn duration_ms(option: &WithOption) -> Result<i64> {
+    let wrong = || invalid(option, "a size such as 30 SECONDS");
+    let (count, unit) = option.value.trim().split_once(' ').ok_or_else(wrong)?;
+    let factor = match unit.trim().to_ascii_uppercase().trim_end_matches('S') {
+        "MILLISECOND" => 1,
+        "SECOND" => 1_000,
+        "MINUTE" => 60_000,
+        "HOUR" => 3_600_000,
+        "DAY" => 86_400_000,
+        _ => return Err(wrong()),
+    };
+    let count: i64 = count.parse().map_err(|_| wrong())?;
+    match count.checked_mul(factor) {
+        Some(size_ms) if 0 < size_ms => Ok(size_ms),
+        _ => Err(wrong()),
+    }
+}
+
+/// Whether Kafka's own serializers can write a value of this type alone.
+pub(super) fn kafka_can_write(sql_type: &SqlType) -> bool {
+    match sql_type {
+        SqlType::Int | SqlType::BigInt | SqlType::Double | SqlType::Text | SqlType::Bytes => true,
+        SqlType::Boolean
+        | SqlType::Decimal { .. }
+        | SqlType::Date
+        | SqlType::Time
+        | SqlType::Timestamp
+        | SqlType::TimestampTz => false,
+    }
+}

@@ -1,0 +1,81 @@
+//! The types that columns can be declared with.
+
+use sqlparser::ast::DataType;
+use sqlparser::ast::ExactNumberInfo;
+use sqlparser::ast::TimezoneInfo;
+
+use crate::error::Error;
+use crate::error::Result;
+use crate::error::SqlState;
+use crate::model::SqlType;
+
+/// What `DECIMAL` without digits is: PostgreSQL's has no bound, ours has 38 digits.
+const DECIMAL_UNTOLD: SqlType = SqlType::Decimal { precision: 38, scale: 10 };
+const PRECISION_MAX: u64 = 38;
+
+/// The type that a declaration or a cast names.
+pub fn sql_type(data_type: &DataType) -> Result<SqlType> {
+    Ok(match data_type {
+        DataType::Boolean | DataType::Bool => SqlType::Boolean,
+        DataType::Int(_) | DataType::Integer(_) | DataType::Int4(_) | DataType::Int32 => SqlType::Int,
+        // 16 bits are kept in 32: every value fits.
+        DataType::SmallInt(_) | DataType::Int2(_) => SqlType::Int,
+        DataType::BigInt(_) | DataType::Int8(_) | DataType::Int64 => SqlType::BigInt,
+        DataType::Double(_) | DataType::DoublePrecision | DataType::Float8 | DataType::Float64 => SqlType::Double,
+        // 32 bits are kept in 64, as ksqlDB has no smaller one.
+        DataType::Real | DataType::Float4 | DataType::Float(_) => SqlType::Double,
+        DataType::Decimal(digits) | DataType::Numeric(digits) | DataType::Dec(digits) => decimal(*digits)?,
+        DataType::Text | DataType::String(None) => SqlType::Text,
+        // A length that nobody checks would be a promise not kept.
+        DataType::Varchar(None) | DataType::CharacterVarying(None) | DataType::CharVarying(None) => SqlType::Text,
+        DataType::Varchar(Some(_))
+        | DataType::CharacterVarying(Some(_))
+        | DataType::CharVarying(Some(_))
+        | DataType::Char(_)
+        | DataType::Character(_)
+        | DataType::String(Some(_)) => {
+            return Err(Error::unsupported(format!("type {data_type} is not supported"))
+                .hint("Use TEXT; the length of texts is not checked."));
+        }
+        DataType::Bytes(None) | DataType::Bytea => SqlType::Bytes,
+        DataType::Date => SqlType::Date,
+        DataType::Time(_, TimezoneInfo::None | TimezoneInfo::WithoutTimeZone) => SqlType::Time,
+        DataType::Timestamp(_, TimezoneInfo::None | TimezoneInfo::WithoutTimeZone) => SqlType::Timestamp,
+        DataType::Timestamp(_, TimezoneInfo::WithTimeZone | TimezoneInfo::Tz) => SqlType::TimestampTz,
+        DataType::Custom(name, modifiers) => return custom(&name.to_string(), modifiers, data_type),
+        other => return Err(Error::unsupported(format!("type {other} is not supported"))),
+    })
+}
+
+fn custom(name: &str, modifiers: &[String], data_type: &DataType) -> Result<SqlType> {
+    match (name.to_ascii_uppercase().as_str(), modifiers) {
+        ("STRING", []) => Ok(SqlType::Text),
+        ("BYTES" | "BYTEA", []) => Ok(SqlType::Bytes),
+        ("TIMESTAMPTZ", []) => Ok(SqlType::TimestampTz),
+        (
+            "SERIAL" | "BIGSERIAL" | "SMALLSERIAL" | "ARRAY" | "MAP" | "STRUCT" | "JSON" | "JSONB" | "UUID" | "HSTORE"
+            | "MONEY",
+            _,
+        ) => Err(Error::unsupported(format!("type {data_type} is not supported"))),
+        _ => Err(Error::new(SqlState::UNDEFINED_OBJECT, format!("type \"{data_type}\" does not exist"))),
+    }
+}
+
+fn decimal(digits: ExactNumberInfo) -> Result<SqlType> {
+    let (precision, scale) = match digits {
+        ExactNumberInfo::None => return Ok(DECIMAL_UNTOLD),
+        ExactNumberInfo::Precision(precision) => (precision, 0),
+        ExactNumberInfo::PrecisionAndScale(precision, scale) => (precision, scale),
+    };
+    let invalid = |message: String| Error::new(SqlState::INVALID_PARAMETER_VALUE, message);
+    if !(1..=PRECISION_MAX).contains(&precision) {
+        return Err(invalid(format!("DECIMAL precision {precision} must be between 1 and {PRECISION_MAX}")));
+    }
+    let narrow = u8::try_from(precision).ok().zip(i8::try_from(scale).ok());
+    match narrow {
+        Some((precision, scale)) if 0 <= scale && i16::from(scale) <= i16::from(precision) => {
+            Ok(SqlType::Decimal { precision, scale })
+        }
+        _ => Err(invalid(format!("DECIMAL scale {scale} must be between 0 and precision {precision}"))),
+    }
+}

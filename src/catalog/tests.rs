@@ -1,0 +1,161 @@
+//! Declarations, options and changes.
+
+use super::*;
+use crate::error::Result;
+use crate::error::SqlState;
+use crate::model::Column;
+use crate::model::ColumnRole;
+use crate::model::QueryId;
+use crate::model::RelationId;
+use crate::model::SqlType;
+use crate::model::TopicId;
+use crate::sql;
+
+fn declared(text: &str, compatibility: Compatibility) -> Result<Declared> {
+    let mut parsed = sql::parse(text)?;
+    let sql::Statement::CreateSource(create) = parsed.remove(0).statement else { panic!("{text} is a CREATE") };
+    declare(&create, &RelationOptions::read(&create.options)?, compatibility)
+}
+
+fn refused(text: &str) -> crate::error::Error {
+    declared(text, Compatibility::Postgres).expect_err(text)
+}
+
+fn relation(id: u64, name: &str) -> Relation {
+    Relation {
+        id: RelationId(id),
+        name: name.to_string(),
+        kind: RelationKind::Stream,
+        materialized_view: false,
+        columns: vec![Column { name: "a".to_string(), sql_type: SqlType::Int, role: ColumnRole::Value }],
+        formats: Formats { key: Format::None, value: Format::Json, wrap_single_value: true },
+        topic: name.to_string(),
+        topic_id: TopicId([7; 16]),
+        partitions: 1,
+        timestamp_column: None,
+        timestamp_format: None,
+        window: None,
+        on_error: OnError::DeadLetter,
+        dead_letter_topic: None,
+        query: None,
+        compatibility: Compatibility::Postgres,
+        statement: String::new(),
+        owner: "ann".to_string(),
+    }
+}
+
+fn query(id: u64, source: u64, sink: u64) -> QueryDefinition {
+    QueryDefinition {
+        id: QueryId(id),
+        name: format!("csas_q_{id}"),
+        sink: RelationId(sink),
+        sources: vec![RelationId(source)],
+        statement: String::new(),
+        bound_text: String::new(),
+        semantics: Semantics::default(),
+        internal_topics: Vec::new(),
+        state_layouts: Vec::new(),
+        state: QueryState::Running,
+    }
+}
+
+#[test]
+fn a_declaration_keeps_its_order_and_folds_its_names() {
+    let text = "CREATE TABLE T (Name TEXT, \"Id\" BIGINT PRIMARY KEY, d DECIMAL(12,2)) WITH (value_format='DELIMITED', value_delimiter='|')";
+    let declared = declared(text, Compatibility::Postgres).expect("it is right");
+    let names: Vec<&str> = declared.columns.iter().map(|column| column.name.as_str()).collect();
+    assert_eq!(names, ["name", "Id", "d"]);
+    assert_eq!(declared.columns[1].role, ColumnRole::Key);
+    assert_eq!(declared.columns[2].sql_type, SqlType::Decimal { precision: 12, scale: 2 });
+    assert_eq!(declared.formats.key, Format::Kafka);
+    assert_eq!(declared.formats.value, Format::Delimited { delimiter: '|' });
+}
+
+#[test]
+fn ksqldb_folds_to_upper_case_and_finds_its_timestamp() {
+    let text =
+        "CREATE STREAM s (id INT KEY, ts BIGINT, `x` STRING) WITH (kafka_topic='t', timestamp='ts', format='json')";
+    let declared = declared(text, Compatibility::Ksqldb).expect("it is right");
+    let names: Vec<&str> = declared.columns.iter().map(|column| column.name.as_str()).collect();
+    assert_eq!(names, ["ID", "TS", "x"]);
+    assert_eq!(declared.timestamp_column, Some(1));
+    assert_eq!(declared.formats.key, Format::Json);
+}
+
+#[test]
+fn a_key_that_kafka_cannot_write_is_json_unless_told() {
+    let text = "CREATE TABLE t (a INT, b TEXT, PRIMARY KEY (a, b))";
+    assert_eq!(declared(text, Compatibility::Postgres).expect("it is right").formats.key, Format::Json);
+    assert_eq!(
+        refused("CREATE TABLE t (a DATE PRIMARY KEY) WITH (key_format = 'KAFKA')").state(),
+        SqlState::INVALID_TABLE_DEFINITION
+    );
+}
+
+#[test]
+fn windows_in_the_key_add_their_bounds() {
+    let text = "CREATE STREAM s (id INT KEY, v INT) WITH (window_type='TUMBLING', window_size='30 SECONDS')";
+    let bounds = declared(text, Compatibility::Postgres).expect("it is right").columns.split_off(2);
+    assert_eq!(bounds[0].role, ColumnRole::WindowStart);
+    assert_eq!(bounds[1].name, "windowend");
+}
+
+#[test]
+fn wrong_declarations_say_why() {
+    let cases = [
+        ("CREATE TABLE t (a INT)", "42P16", "a table needs a PRIMARY KEY"),
+        ("CREATE STREAM s (a INT PRIMARY KEY)", "42P16", "a stream cannot have a PRIMARY KEY"),
+        ("CREATE STREAM s (a INT, A TEXT)", "42701", "column \"a\" specified more than once"),
+        ("CREATE STREAM s (a POINT3)", "42704", "type \"POINT3\" does not exist"),
+        ("CREATE STREAM s (a VARCHAR(10))", "0A000", "type VARCHAR(10) is not supported"),
+        ("CREATE STREAM s (a DECIMAL(40,2))", "22023", "DECIMAL precision 40 must be between 1 and 38"),
+        ("CREATE STREAM s (a INT) WITH (partition = 4)", "22023", "unknown option \"partition\""),
+        ("CREATE STREAM s (a INT) WITH (partitions = 0)", "22023", "option \"partitions\" cannot be \"0\""),
+        ("CREATE STREAM s (a INT) WITH (value_format = 'AVRO')", "0A000", "format AVRO is not supported"),
+        ("CREATE STREAM s (a INT) WITH (timestamp = 'b')", "42703", "column \"b\" does not exist"),
+        ("CREATE STREAM s (a INT) WITH (timestamp = 'a')", "42804", "column \"a\" cannot give the event time"),
+        ("CREATE STREAM s (a INT) WITH (emit = 'all', emit = 'net')", "42601", "option \"emit\" is given twice"),
+    ];
+    for (text, state, message) in cases {
+        let error = refused(text);
+        assert_eq!((error.state().0, error.message()), (state, message), "{text}");
+    }
+    let hint = refused("CREATE STREAM s (a INT) WITH (partition = 4)");
+    assert_eq!(hint.hint_text(), Some("Did you mean \"partitions\"?"));
+}
+
+#[test]
+fn changes_survive_their_bytes_and_newer_bytes_are_refused() {
+    let changes = [
+        Change::CreateRelation(Box::new(relation(1, "s"))),
+        Change::CreateQuery(Box::new(query(1, 1, 1))),
+        Change::SetQueryState { query: QueryId(1), state: QueryState::Paused },
+        Change::DropQuery(QueryId(1)),
+        Change::DropRelation(RelationId(1)),
+    ];
+    let mut catalog = Catalog::default();
+    for change in changes {
+        let read = Change::decode(&change.encode()).expect("own bytes");
+        assert_eq!(read, change);
+        catalog = catalog.apply(&read).expect("they fit in this order");
+    }
+    assert_eq!(catalog.relations().count(), 0);
+    assert!(matches!(Change::decode(b"{\"format\":2}"), Err(CatalogError::UnknownFormat { format: 2 })));
+    assert!(matches!(Change::decode(b"\xff"), Err(CatalogError::Unreadable(_))));
+}
+
+#[test]
+fn ids_are_never_reused_and_what_is_used_stays() {
+    let create = |id, name| Change::CreateRelation(Box::new(relation(id, name)));
+    let catalog = Catalog::default().apply(&create(1, "s")).expect("first").apply(&create(2, "t")).expect("second");
+    let catalog = catalog.apply(&Change::CreateQuery(Box::new(query(1, 1, 2)))).expect("both exist");
+    let used = catalog.apply(&Change::DropRelation(RelationId(1))).expect_err("it is read");
+    assert_eq!(crate::error::Error::from(used).state(), SqlState::DEPENDENT_OBJECTS_STILL_EXIST);
+    let catalog = catalog.apply(&Change::DropQuery(QueryId(1))).expect("it exists");
+    let catalog = catalog.apply(&Change::DropRelation(RelationId(2))).expect("nobody uses it");
+    assert_eq!(catalog.next_relation_id(), RelationId(3));
+    assert_eq!(catalog.next_query_id(), QueryId(2));
+    assert!(matches!(catalog.apply(&create(2, "u")), Err(CatalogError::RelationIdTaken { .. })));
+    assert!(matches!(catalog.apply(&create(3, "s")), Err(CatalogError::NameTaken { .. })));
+    assert_eq!(catalog.nearest_relation("S1"), Some("s"));
+}

@@ -1,0 +1,169 @@
+//! The catalog itself.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::CatalogError;
+use super::Change;
+use super::QueryDefinition;
+use super::QueryState;
+use super::Relation;
+use crate::model::QueryId;
+use crate::model::RelationId;
+use crate::sql::nearest;
+
+/// All relations and queries at one version; cheap to clone.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Catalog {
+    version: u64,
+    relations: Arc<BTreeMap<RelationId, Arc<Relation>>>,
+    names: Arc<BTreeMap<String, RelationId>>,
+    queries: Arc<BTreeMap<QueryId, Arc<QueryDefinition>>>,
+    next_relation: RelationId,
+    next_query: QueryId,
+}
+
+impl Default for Catalog {
+    fn default() -> Self {
+        Self {
+            version: 0,
+            relations: Arc::default(),
+            names: Arc::default(),
+            queries: Arc::default(),
+            next_relation: RelationId(1),
+            next_query: QueryId(1),
+        }
+    }
+}
+
+impl Catalog {
+    /// The version of the metadata that this catalog stands at.
+    pub fn version(&self) -> u64 {
+        self.version
+    }
+
+    /// The same catalog, at a later version of the metadata.
+    pub fn at_version(mut self, version: u64) -> Self {
+        self.version = version;
+        self
+    }
+
+    /// The catalog after `change`. Nothing is changed on an error.
+    pub fn apply(&self, change: &Change) -> Result<Catalog, CatalogError> {
+        let mut next = self.clone();
+        match change {
+            Change::CreateRelation(relation) => next.create_relation(relation)?,
+            Change::DropRelation(id) => next.drop_relation(*id)?,
+            Change::CreateQuery(query) => next.create_query(query)?,
+            Change::DropQuery(id) => {
+                Arc::make_mut(&mut next.queries).remove(id).ok_or(CatalogError::UnknownQuery { id: *id })?;
+            }
+            Change::SetQueryState { query, state } => next.set_query_state(*query, *state)?,
+        }
+        Ok(next)
+    }
+
+    fn create_relation(&mut self, relation: &Relation) -> Result<(), CatalogError> {
+        if relation.id < self.next_relation {
+            return Err(CatalogError::RelationIdTaken { id: relation.id });
+        }
+        if self.names.contains_key(&relation.name) {
+            return Err(CatalogError::NameTaken { name: relation.name.clone() });
+        }
+        self.next_relation = RelationId(relation.id.0 + 1);
+        Arc::make_mut(&mut self.names).insert(relation.name.clone(), relation.id);
+        Arc::make_mut(&mut self.relations).insert(relation.id, Arc::new(relation.clone()));
+        Ok(())
+    }
+
+    fn drop_relation(&mut self, id: RelationId) -> Result<(), CatalogError> {
+        let relation = self.relation_by_id(id).cloned().ok_or(CatalogError::UnknownRelation { id })?;
+        let dependants: Vec<String> = self.queries_of(id).map(|query| query.name.clone()).collect();
+        if !dependants.is_empty() {
+            return Err(CatalogError::StillUsed { name: relation.name.clone(), dependants });
+        }
+        Arc::make_mut(&mut self.names).remove(&relation.name);
+        Arc::make_mut(&mut self.relations).remove(&id);
+        Ok(())
+    }
+
+    fn create_query(&mut self, query: &QueryDefinition) -> Result<(), CatalogError> {
+        if query.id < self.next_query {
+            return Err(CatalogError::QueryIdTaken { id: query.id });
+        }
+        for id in query.sources.iter().chain([&query.sink]) {
+            if !self.relations.contains_key(id) {
+                return Err(CatalogError::UnknownRelation { id: *id });
+            }
+        }
+        self.next_query = QueryId(query.id.0 + 1);
+        Arc::make_mut(&mut self.queries).insert(query.id, Arc::new(query.clone()));
+        Ok(())
+    }
+
+    fn set_query_state(&mut self, id: QueryId, state: QueryState) -> Result<(), CatalogError> {
+        let query = Arc::make_mut(&mut self.queries).get_mut(&id).ok_or(CatalogError::UnknownQuery { id })?;
+        Arc::make_mut(query).state = state;
+        Ok(())
+    }
+
+    /// The relation of that folded name.
+    pub fn relation(&self, name: &str) -> Option<&Arc<Relation>> {
+        self.names.get(name).and_then(|id| self.relations.get(id))
+    }
+
+    /// The relation of that number.
+    pub fn relation_by_id(&self, id: RelationId) -> Option<&Arc<Relation>> {
+        self.relations.get(&id)
+    }
+
+    /// All relations, by name.
+    pub fn relations(&self) -> impl Iterator<Item = &Arc<Relation>> {
+        self.names.values().filter_map(|id| self.relations.get(id))
+    }
+
+    /// The query of that number.
+    pub fn query(&self, id: QueryId) -> Option<&Arc<QueryDefinition>> {
+        self.queries.get(&id)
+    }
+
+    /// The query of that name, in any case.
+    pub fn query_by_name(&self, name: &str) -> Option<&Arc<QueryDefinition>> {
+        self.queries.values().find(|query| query.name.eq_ignore_ascii_case(name))
+    }
+
+    /// All queries, by number.
+    pub fn queries(&self) -> impl Iterator<Item = &Arc<QueryDefinition>> {
+        self.queries.values()
+    }
+
+    /// The queries that read `relation`.
+    pub fn readers(&self, relation: RelationId) -> impl Iterator<Item = &Arc<QueryDefinition>> {
+        self.queries.values().filter(move |query| query.sources.contains(&relation))
+    }
+
+    /// The queries that write `relation`.
+    pub fn writers(&self, relation: RelationId) -> impl Iterator<Item = &Arc<QueryDefinition>> {
+        self.queries.values().filter(move |query| query.sink == relation)
+    }
+
+    /// The queries that read or write `relation`.
+    fn queries_of(&self, relation: RelationId) -> impl Iterator<Item = &Arc<QueryDefinition>> {
+        self.queries.values().filter(move |query| query.sink == relation || query.sources.contains(&relation))
+    }
+
+    /// The number that the next relation takes.
+    pub fn next_relation_id(&self) -> RelationId {
+        self.next_relation
+    }
+
+    /// The number that the next query takes.
+    pub fn next_query_id(&self) -> QueryId {
+        self.next_query
+    }
+
+    /// The relation whose name looks most like `name`, for "did you mean".
+    pub fn nearest_relation(&self, name: &str) -> Option<&str> {
+        nearest(name, self.names.keys().map(String::as_str))
+    }
+}
