@@ -22,3 +22,5 @@ pub mod sql;
 
 pub mod plan;
 pub mod state;
+
+pub mod exec;

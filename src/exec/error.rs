@@ -1,0 +1,98 @@
+//! What can go wrong in a task, and what a user is told of it.
+
+use arrow::error::ArrowError;
+use datafusion::error::DataFusionError;
+
+use crate::error::Error;
+use crate::error::SqlState;
+
+/// A task's error.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum ExecError {
+    /// A plan holds a node that no operator stands for.
+    #[error("{0} is not supported in a standing query")]
+    UnknownNode(String),
+    /// An operator broke the contract of `Step`; our bug.
+    #[error("operator {operator} broke its contract: {what}")]
+    Contract {
+        /// The operator.
+        operator: String,
+        /// What it did.
+        what: &'static str,
+    },
+    /// An operator panicked; our bug, and the task starts again.
+    #[error("operator panicked: {0}")]
+    Panic(String),
+    /// Arrow refused a batch.
+    #[error("{0}")]
+    Arrow(String),
+    /// DataFusion refused an expression.
+    #[error("{0}")]
+    Expression(String),
+    /// An error in data that the query was told not to accept, or that has no row to blame.
+    #[error("{0}")]
+    Data(Error),
+    /// A record of an internal topic is not what this version writes.
+    #[error("internal record cannot be read: {0}")]
+    InternalRecord(&'static str),
+    /// The positions of the query lie below what its input still holds.
+    #[error("input_gap: position {position} is outside {log_start}..={log_end} of {input}")]
+    InputGap {
+        /// The input partition.
+        input: String,
+        /// Where the query would go on.
+        position: i64,
+        /// What is still there.
+        log_start: i64,
+        /// The end of what is there.
+        log_end: i64,
+    },
+}
+
+impl From<ArrowError> for ExecError {
+    fn from(error: ArrowError) -> Self {
+        ExecError::Arrow(error.to_string())
+    }
+}
+
+impl From<DataFusionError> for ExecError {
+    fn from(error: DataFusionError) -> Self {
+        match error {
+            DataFusionError::External(inner) => match inner.downcast::<ExecError>() {
+                Ok(ours) => *ours,
+                Err(other) => match other.downcast::<Error>() {
+                    Ok(told) => ExecError::Data(*told),
+                    Err(other) => ExecError::Expression(other.to_string()),
+                },
+            },
+            other => ExecError::Expression(other.strip_backtrace()),
+        }
+    }
+}
+
+impl From<ExecError> for DataFusionError {
+    fn from(error: ExecError) -> Self {
+        DataFusionError::External(Box::new(error))
+    }
+}
+
+impl From<Error> for ExecError {
+    fn from(error: Error) -> Self {
+        ExecError::Data(error)
+    }
+}
+
+impl From<ExecError> for Error {
+    fn from(error: ExecError) -> Self {
+        match error {
+            ExecError::UnknownNode(_) => Error::unsupported(error.to_string()),
+            ExecError::Contract { .. } | ExecError::Panic(_) | ExecError::Arrow(_) => Error::internal(error.to_string()),
+            ExecError::Expression(text) => Error::new(SqlState::INTERNAL_ERROR, text),
+            ExecError::Data(told) => told,
+            ExecError::InternalRecord(_) => Error::new(SqlState::DATA_CORRUPTED, error.to_string()),
+            ExecError::InputGap { .. } => Error::new(SqlState::OBJECT_NOT_IN_PREREQUISITE_STATE, error.to_string())
+                .detail("Records that the query has not read were removed by retention.")
+                .hint("DROP the view and create it again to read what is still there."),
+        }
+    }
+}

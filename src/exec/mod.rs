@@ -1,0 +1,34 @@
+//! Standing queries at work: our operators in DataFusion's plan, tasks, time, cuts, sources and sinks.
+//!
+//! A task is one sub-plan for one partition group; `Runtime` schedules tasks over a few threads, one committer
+//! makes their cuts durable. Bodies of operators are `Step`s; `docs/design/0004-operator-contract.md` is their contract.
+//!
+//! Invariants:
+//!   * inside a task nothing is asynchronous: a poll that returns `Pending` means "nothing more in this phase"
+//!   * nothing is appended before the cut, and nothing is published before the commit
+//!   * a row's outcome depends neither on its neighbours in the batch nor on where the cuts fall (`emit = 'all'`)
+
+#[cfg(test)]
+mod contract_tests;
+mod driver;
+mod error;
+mod layout;
+mod phase;
+mod step;
+mod step_exec;
+
+pub use driver::Driver;
+pub use error::ExecError;
+pub use layout::Changes;
+pub use layout::Layout;
+pub use phase::CutId;
+pub use phase::Phase;
+pub use phase::PhaseKind;
+pub use step::Cx;
+pub use step::Ports;
+pub use step::Progress;
+pub use step::Side;
+pub use step::Step;
+pub use step_exec::StepExec;
+pub use step_exec::StepSpec;
+pub use step_exec::TaskCell;

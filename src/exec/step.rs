@@ -1,0 +1,115 @@
+//! The body of an operator, and what it is handed.
+
+use std::collections::VecDeque;
+
+use arrow::array::RecordBatch;
+
+use super::ExecError;
+use super::CutId;
+use super::step_exec::TaskState;
+use crate::model::OperatorId;
+use crate::model::StreamTime;
+
+/// How an operator takes what its children yield.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ports {
+    /// Batch by batch, in the order in which children yield them.
+    Any,
+    /// Batch by batch; port 0 is taken to its end before port 1, and so on.
+    Ordered,
+    /// All of a round at once, through `round`; leaves are such operators without a port.
+    Round,
+}
+
+/// Whether a call has said all it had to say.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Progress {
+    /// Nothing is held back.
+    Done,
+    /// There is more; `resume` is called until `Done`. What was emitted so far passes the parents first.
+    More,
+}
+
+/// Rows that leave an operator beside its output, in the same cut.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Side {
+    /// Rows for a window that has closed.
+    Late,
+}
+
+/// The body of an operator. Output only through `cx`.
+///
+/// Memory may live between a call and its `Done`. What an operator gathers for `flush` may live until the end of that
+/// cut and no longer; all else is in state tables, so that restore, rollback and accounting are generic.
+pub trait Step: Send {
+    /// How it takes input.
+    fn ports(&self) -> Ports {
+        Ports::Any
+    }
+
+    /// One batch of a child. Not called on `Ports::Round`.
+    fn input(&mut self, cx: &mut Cx<'_>, port: usize, batch: RecordBatch) -> Result<Progress, ExecError>;
+
+    /// A round's batches by port; once in every Input phase, empty slices included, and in another phase if rows came.
+    fn round(&mut self, _cx: &mut Cx<'_>, _slices: Vec<Vec<RecordBatch>>) -> Result<Progress, ExecError> {
+        Ok(Progress::Done)
+    }
+
+    /// Goes on after `More`.
+    fn resume(&mut self, _cx: &mut Cx<'_>) -> Result<Progress, ExecError> {
+        Ok(Progress::Done)
+    }
+
+    /// Once per round, after its rows: timers, window close.
+    fn drained(&mut self, _cx: &mut Cx<'_>) -> Result<Progress, ExecError> {
+        Ok(Progress::Done)
+    }
+
+    /// Once per cut.
+    fn flush(&mut self, _cx: &mut Cx<'_>, _cut: CutId) -> Result<Progress, ExecError> {
+        Ok(Progress::Done)
+    }
+}
+
+/// What a step may do during one call.
+pub struct Cx<'a> {
+    pub(super) operator: &'a OperatorId,
+    pub(super) out: &'a mut VecDeque<RecordBatch>,
+    pub(super) task: &'a mut TaskState,
+}
+
+impl Cx<'_> {
+    /// Passes rows to the parent. Empty batches are dropped.
+    pub fn emit(&mut self, batch: RecordBatch) {
+        if batch.num_rows() > 0 {
+            self.out.push_back(batch);
+        }
+    }
+
+    /// Sends rows beside the output.
+    pub fn side(&mut self, side: Side, batch: &RecordBatch) {
+        match side {
+            Side::Late => *self.task.late.entry(self.operator.clone()).or_default() += batch.num_rows() as u64,
+        }
+    }
+
+    /// The operator's own id.
+    pub fn operator(&self) -> &OperatorId {
+        self.operator
+    }
+
+    /// Stream time of the task after the rows of this round.
+    pub fn stream_time(&self) -> StreamTime {
+        self.task.stream_time
+    }
+
+    /// `now()` of this cut, microseconds since 1970 UTC.
+    pub fn cut_time_micros(&self) -> i64 {
+        self.task.cut_time_micros
+    }
+
+    /// Takes the rows that this round gives to leaf `leaf`.
+    pub fn take_leaf(&mut self, leaf: usize) -> Vec<RecordBatch> {
+        self.task.leaves.get_mut(leaf).map(std::mem::take).unwrap_or_default()
+    }
+}
