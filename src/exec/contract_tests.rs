@@ -49,7 +49,7 @@ fn exec(
     make: impl Fn() -> Box<dyn Step> + Send + Sync + 'static,
 ) -> Arc<dyn ExecutionPlan> {
     let make = Arc::new(move || Ok(make()));
-    let spec = StepSpec { id: OperatorId::new(id), text: id.to_string(), output: layout(), make };
+    let spec = StepSpec { id: OperatorId::new(id), text: id.to_string(), output: layout(), tables: vec![], make };
     Arc::new(StepExec::new(spec, inputs))
 }
 

@@ -3,8 +3,11 @@
 use arrow::error::ArrowError;
 use datafusion::error::DataFusionError;
 
+use crate::broker::BrokerError;
 use crate::error::Error;
 use crate::error::SqlState;
+use crate::format::FormatError;
+use crate::state::StateError;
 
 /// A task's error.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -47,6 +50,24 @@ pub enum ExecError {
         /// The end of what is there.
         log_end: i64,
     },
+}
+
+impl From<FormatError> for ExecError {
+    fn from(error: FormatError) -> Self {
+        ExecError::Data(Error::from(error))
+    }
+}
+
+impl From<StateError> for ExecError {
+    fn from(error: StateError) -> Self {
+        ExecError::Data(Error::from(error))
+    }
+}
+
+impl From<BrokerError> for ExecError {
+    fn from(error: BrokerError) -> Self {
+        ExecError::Data(Error::from(error))
+    }
 }
 
 impl From<ArrowError> for ExecError {

@@ -12,8 +12,13 @@
 mod contract_tests;
 mod driver;
 mod error;
+mod expressions;
 mod layout;
+mod lower;
+mod operators;
+mod output;
 mod phase;
+mod slice;
 mod step;
 mod step_exec;
 
@@ -21,7 +26,7 @@ pub use driver::Driver;
 pub use error::ExecError;
 pub use layout::Changes;
 pub use layout::Layout;
-pub use phase::CutId;
+pub use output::LogEntry;
 pub use phase::Phase;
 pub use phase::PhaseKind;
 pub use step::Cx;
@@ -32,3 +37,5 @@ pub use step::Step;
 pub use step_exec::StepExec;
 pub use step_exec::StepSpec;
 pub use step_exec::TaskCell;
+
+pub use crate::state::CutId;

@@ -1,8 +1,6 @@
 //! What the driver asks of the whole operator tree: one phase at a time.
 
-/// The number of a cut within its task's life, from 1.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
-pub struct CutId(pub u64);
+use crate::state::CutId;
 
 /// What the phase is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -4,11 +4,14 @@ use std::collections::VecDeque;
 
 use arrow::array::RecordBatch;
 
-use super::ExecError;
 use super::CutId;
+use super::ExecError;
+use super::output::CutOutput;
+use super::slice::Marker;
 use super::step_exec::TaskState;
 use crate::model::OperatorId;
 use crate::model::StreamTime;
+use crate::state::StateTable;
 
 /// How an operator takes what its children yield.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -74,6 +77,7 @@ pub trait Step: Send {
 /// What a step may do during one call.
 pub struct Cx<'a> {
     pub(super) operator: &'a OperatorId,
+    pub(super) tables: &'a [usize],
     pub(super) out: &'a mut VecDeque<RecordBatch>,
     pub(super) task: &'a mut TaskState,
 }
@@ -89,7 +93,9 @@ impl Cx<'_> {
     /// Sends rows beside the output.
     pub fn side(&mut self, side: Side, batch: &RecordBatch) {
         match side {
-            Side::Late => *self.task.late.entry(self.operator.clone()).or_default() += batch.num_rows() as u64,
+            Side::Late => {
+                *self.task.output.late.entry(self.operator.clone()).or_default() += batch.num_rows() as u64;
+            },
         }
     }
 
@@ -111,5 +117,31 @@ impl Cx<'_> {
     /// Takes the rows that this round gives to leaf `leaf`.
     pub fn take_leaf(&mut self, leaf: usize) -> Vec<RecordBatch> {
         self.task.leaves.get_mut(leaf).map(std::mem::take).unwrap_or_default()
+    }
+
+    /// The operator's state table with number `table`, in the order of its `StepSpec::tables`.
+    pub fn table(&mut self, table: usize) -> &mut StateTable {
+        &mut self.task.tables[self.tables[table]].1
+    }
+
+    /// What waits for the cut.
+    pub fn output(&mut self) -> &mut CutOutput {
+        &mut self.task.output
+    }
+
+    /// Says that this many more bytes are held for the flush.
+    pub fn hold(&mut self, bytes: usize) {
+        self.task.output.held = true;
+        self.task.output.held_bytes += bytes;
+    }
+
+    /// What this task tells the readers of its repartitions.
+    pub fn marker(&self) -> &Marker {
+        &self.task.marker
+    }
+
+    /// The task's partition.
+    pub fn partition(&self) -> i32 {
+        self.task.partition
     }
 }

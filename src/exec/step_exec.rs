@@ -4,7 +4,6 @@
 //! is made exactly once. So in every phase a child's output has passed its parent before the parent's own call.
 
 use std::any::Any;
-use std::collections::BTreeMap;
 use std::collections::VecDeque;
 use std::fmt;
 use std::pin::Pin;
@@ -46,8 +45,11 @@ use super::PhaseKind;
 use super::Ports;
 use super::Progress;
 use super::Step;
+use super::output::CutOutput;
+use super::slice::Marker;
 use crate::model::OperatorId;
 use crate::model::StreamTime;
+use crate::state::StateTable;
 
 /// Makes the body of an operator for one task.
 pub type MakeStep = Arc<dyn Fn() -> Result<Box<dyn Step>, ExecError> + Send + Sync>;
@@ -61,6 +63,8 @@ pub struct StepSpec {
     pub text: String,
     /// The layout of what it emits.
     pub output: Layout,
+    /// Roles of its state tables.
+    pub tables: Vec<&'static str>,
     /// Makes its body.
     pub make: MakeStep,
 }
@@ -75,8 +79,14 @@ pub struct TaskState {
     pub(super) stream_time: StreamTime,
     pub(super) cut_time_micros: i64,
     pub(super) leaves: Vec<Vec<RecordBatch>>,
-    pub(super) late: BTreeMap<OperatorId, u64>,
+    pub(super) partition: i32,
+    pub(super) tables: Vec<(TableName, StateTable)>,
+    pub(super) output: CutOutput,
+    pub(super) marker: Marker,
 }
+
+/// Names a state table within its task: the operator, and the table's role.
+pub type TableName = (OperatorId, &'static str);
 
 impl Default for TaskState {
     fn default() -> Self {
@@ -85,7 +95,10 @@ impl Default for TaskState {
             stream_time: StreamTime::default(),
             cut_time_micros: 0,
             leaves: Vec::new(),
-            late: BTreeMap::new(),
+            partition: 0,
+            tables: Vec::new(),
+            output: CutOutput::default(),
+            marker: Marker::default(),
         }
     }
 }
@@ -114,6 +127,11 @@ impl StepExec {
     /// The operator's id.
     pub fn operator_id(&self) -> &OperatorId {
         &self.spec.id
+    }
+
+    /// Names of its state tables.
+    pub fn tables(&self) -> impl Iterator<Item = TableName> {
+        self.spec.tables.iter().map(|role| (self.spec.id.clone(), *role))
     }
 
     /// The layout of what it emits.
@@ -175,11 +193,20 @@ impl ExecutionPlan for StepExec {
         })?;
         let children = self.inputs.iter().map(|input| input.execute(partition, Arc::clone(&context)));
         let children = children.collect::<DataFusionResult<Vec<_>>>()?;
+        let tables = {
+            let state = task.0.lock();
+            let place = |role: &&'static str| {
+                let found = state.tables.iter().position(|(name, _)| name.0 == self.spec.id && name.1 == *role);
+                found.ok_or_else(|| DataFusionError::Internal(format!("no table {role} for operator {}", self.spec.id)))
+            };
+            self.spec.tables.iter().map(place).collect::<DataFusionResult<Vec<_>>>()?
+        };
         let step = (self.spec.make)()?;
         Ok(Box::pin(StepStream {
             ports: step.ports(),
             step,
             operator: self.spec.id.clone(),
+            tables,
             schema: Arc::clone(&self.spec.output.schema),
             gathered: vec![Vec::new(); children.len()],
             children,
@@ -219,6 +246,7 @@ struct StepStream {
     step: Box<dyn Step>,
     ports: Ports,
     operator: OperatorId,
+    tables: Vec<usize>,
     schema: SchemaRef,
     children: Vec<SendableRecordBatchStream>,
     gathered: Vec<Vec<RecordBatch>>,
@@ -235,7 +263,7 @@ impl StepStream {
         body: impl FnOnce(&mut dyn Step, &mut Cx<'_>) -> Result<Progress, ExecError>,
     ) -> Result<Progress, ExecError> {
         let mut task = self.task.0.lock();
-        let mut cx = Cx { operator: &self.operator, out: &mut self.out, task: &mut task };
+        let mut cx = Cx { operator: &self.operator, tables: &self.tables, out: &mut self.out, task: &mut task };
         body(self.step.as_mut(), &mut cx)
     }
 

@@ -1,0 +1,338 @@
+//! A fragment's plan into a tree of operators.
+//!
+//! Expressions become `PhysicalExpr`s over user columns; since these come first in every batch, their indexes hold.
+
+use std::sync::Arc;
+
+use arrow::datatypes::DataType;
+use arrow::datatypes::Field;
+use arrow::datatypes::Schema;
+use arrow::datatypes::SchemaRef;
+use datafusion::common::DFSchema;
+use datafusion::config::ConfigOptions;
+use datafusion::logical_expr::Expr;
+use datafusion::logical_expr::LogicalPlan;
+use datafusion::logical_expr::execution_props::ExecutionProps;
+use datafusion::logical_expr::physical_planning_context::PhysicalPlanningContext;
+use datafusion::physical_expr::PhysicalExpr;
+use datafusion::physical_expr::create_physical_expr;
+use datafusion::physical_plan::ExecutionPlan;
+
+use super::Changes;
+use super::ExecError;
+use super::Layout;
+use super::StepExec;
+use super::StepSpec;
+use super::operators;
+use super::operators::AggregateSpec;
+use super::operators::CallSpec;
+use super::operators::ExchangeSpec;
+use super::operators::JoinSpec;
+use super::operators::SinkSpec;
+use super::operators::TopicSpec;
+use super::operators::Windows;
+use super::step_exec::MakeStep;
+use super::step_exec::step_of;
+use crate::catalog::Compatibility;
+use crate::catalog::Format;
+use crate::catalog::Semantics;
+use crate::format::CodecOptions;
+use crate::format::Encoder;
+use crate::format::FormatSpec;
+use crate::model::Column;
+use crate::model::ColumnRole;
+use crate::model::OperatorId;
+use crate::model::SqlType;
+use crate::model::TopicPartition;
+use crate::plan::Edge;
+use crate::plan::EdgeKind;
+use crate::plan::Leaf;
+use crate::plan::node;
+use crate::plan::node::Node;
+use crate::sql::Emit;
+
+/// What a fragment is lowered with.
+pub struct Lowering<'a> {
+    /// The fragment's inputs.
+    pub leaves: &'a [Leaf],
+    /// The rules under which the query was bound.
+    pub semantics: Semantics,
+    /// What functions are handed.
+    pub config: Arc<ConfigOptions>,
+    /// The topic that the sink writes; `None` for a push query and for other fragments.
+    pub sink: Option<TopicSpec>,
+    /// The partitions of the repartition topic of an exchange.
+    pub repartition: &'a dyn Fn(&OperatorId) -> Vec<TopicPartition>,
+}
+
+type Plan = Arc<dyn ExecutionPlan>;
+
+impl Lowering<'_> {
+    /// The operators of a plan.
+    pub fn lower(&self, plan: &LogicalPlan) -> Result<Plan, ExecError> {
+        match plan {
+            LogicalPlan::Projection(projection) => {
+                let input = self.lower(&projection.input)?;
+                let below = layout_of(&input)?;
+                let exprs = self.exprs(&projection.expr, projection.input.schema())?;
+                let output = below.with_user(projection.schema.as_arrow());
+                let (exprs_, below_, output_) = (exprs, below, output.clone());
+                let id = above(&input, "project")?;
+                step(id, "Project", output, vec![], vec![input], move || operators::Project {
+                    exprs: exprs_.clone(),
+                    input: below_.clone(),
+                    output: output_.clone(),
+                })
+            }
+            LogicalPlan::Filter(filter) => {
+                let input = self.lower(&filter.input)?;
+                let layout = layout_of(&input)?;
+                let predicate = self.expr(&filter.predicate, filter.input.schema())?;
+                let text = format!("Filter {predicate}");
+                let layout_ = layout.clone();
+                let id = above(&input, "filter")?;
+                step(id, &text, layout, vec![], vec![input], move || operators::Filter {
+                    predicate: Arc::clone(&predicate),
+                    layout: layout_.clone(),
+                })
+            }
+            LogicalPlan::SubqueryAlias(alias) => self.lower(&alias.input),
+            LogicalPlan::Extension(_) => match Node::of(plan) {
+                Some(node) => self.lower_node(node),
+                None => Err(ExecError::UnknownNode(plan.display().to_string())),
+            },
+            other => Err(ExecError::UnknownNode(other.display().to_string())),
+        }
+    }
+
+    fn lower_node(&self, node: Node<'_>) -> Result<Plan, ExecError> {
+        match node {
+            Node::Source(source) => {
+                let changes = if source.relation.is_table() { Changes::Upsert } else { Changes::Append };
+                let changes = match self.leaves.get(source.leaf) {
+                    Some(Leaf::Relation { as_table: false, .. }) => Changes::Append,
+                    _ => changes,
+                };
+                let layout = Layout::new(source.schema.as_arrow(), changes);
+                let leaf = source.leaf;
+                let text = format!("Source {}", source.relation.name);
+                step(source.id.clone(), &text, layout, vec![], vec![], move || operators::Source { leaf })
+            }
+            Node::ExchangeSource(source) => {
+                let Some(Leaf::Exchange { edge, .. }) = self.leaves.get(source.leaf) else {
+                    return Err(ExecError::UnknownNode("an exchange that nobody writes".to_string()));
+                };
+                let layout = Layout::new(source.schema.as_arrow(), changes_of(edge));
+                let leaf = source.leaf;
+                let id = source.id.inserted("read", 0);
+                step(id, "ExchangeSource", layout, vec![], vec![], move || operators::Source { leaf })
+            }
+            Node::Normalise(normalise) => {
+                let input = self.lower(&normalise.input)?;
+                let below = layout_of(&input)?;
+                let output = Layout::new(&below.user_schema(), Changes::Retract);
+                let (key, output_) = (normalise.key.clone(), output.clone());
+                step(normalise.id.clone(), "Normalise", output, vec!["rows"], vec![input], move || {
+                    operators::Normalise { key: key.clone(), input: below.clone(), output: output_.clone() }
+                })
+            }
+            Node::Aggregate(aggregate) => self.aggregate(aggregate),
+            Node::Join(join) => self.join(join),
+            Node::Exchange(exchange) => self.exchange(exchange),
+            Node::Sink(sink) => {
+                let input = self.lower(&sink.input)?;
+                let layout = layout_of(&input)?;
+                let output = match layout.changes {
+                    Changes::Retract => Layout::new(&layout.user_schema(), Changes::Upsert),
+                    Changes::Append | Changes::Upsert => layout.clone(),
+                };
+                let topic = self.sink.clone();
+                let spec = SinkSpec { key: sink.key.clone(), emit: self.semantics.emit, input: layout, topic };
+                step(sink.id.clone(), "Sink", output, vec![], vec![input], move || operators::Sink::new(spec.clone()))
+            }
+        }
+    }
+
+    fn aggregate(&self, node: &node::Aggregate) -> Result<Plan, ExecError> {
+        let input = self.lower(&node.input)?;
+        let below = layout_of(&input)?;
+        let schema = node.input.schema();
+        let output = match (node.emit, node.changes) {
+            (Emit::Final, _) => Changes::Append,
+            (Emit::Changes, node::AggregateChanges::Upsert) => Changes::Upsert,
+            (Emit::Changes, node::AggregateChanges::Retract) => Changes::Retract,
+        };
+        let output = Layout::new(node.schema.as_arrow(), output);
+        let calls = node.calls.iter().map(|call| self.call(call, schema)).collect::<Result<Vec<_>, _>>()?;
+        let group = self.exprs(&node.group, schema)?;
+        let window = node.window.map(|node::Window::Tumbling { size_ms, grace_ms }| Windows { size_ms, grace_ms });
+        let own_time = self.semantics.compatibility == Compatibility::Ksqldb && window.is_some();
+        let spec = AggregateSpec {
+            key: key_schema(&group, window.is_some(), &below.schema)?,
+            group,
+            window,
+            calls,
+            emit_final: node.emit == Emit::Final,
+            emit: self.semantics.emit,
+            null_drops: node.null_group == node::NullGroup::DropsRow,
+            own_time,
+            input: below,
+            output: output.clone(),
+        };
+        let tables = if own_time { vec!["groups", "time"] } else { vec!["groups"] };
+        let text = match window {
+            Some(window) => format!("Aggregate TUMBLING {} ms grace {} ms", window.size_ms, window.grace_ms),
+            None => "Aggregate".to_string(),
+        };
+        step(node.id.clone(), &text, output, tables, vec![input], move || operators::Aggregate::new(spec.clone()))
+    }
+
+    fn call(&self, call: &node::AggregateCall, schema: &DFSchema) -> Result<CallSpec, ExecError> {
+        let argument = call.argument.as_ref().map(|argument| self.expr(argument, schema)).transpose()?;
+        let argument_type = match &argument {
+            Some(argument) => argument.data_type(schema.as_arrow())?,
+            None => DataType::Int64,
+        };
+        Ok(CallSpec {
+            function: call.function,
+            style: call.style,
+            argument_type,
+            argument,
+            filter: call.filter.as_ref().map(|filter| self.expr(filter, schema)).transpose()?,
+            output: call.sql_type.arrow(),
+        })
+    }
+
+    fn join(&self, node: &node::Join) -> Result<Plan, ExecError> {
+        let (left, right) = (self.lower(&node.left)?, self.lower(&node.right)?);
+        let output = Layout::new(node.schema.as_arrow(), Changes::Append);
+        let pairs = node.on.iter();
+        let spec = JoinSpec {
+            left_key: pairs.clone().map(|(l, _)| self.expr(l, node.left.schema())).collect::<Result<_, _>>()?,
+            right_key: pairs.map(|(_, r)| self.expr(r, node.right.schema())).collect::<Result<_, _>>()?,
+            keeps_left: node.kind == node::JoinKind::Left,
+            keeps_null_key: self.semantics.compatibility == Compatibility::Postgres,
+            left: layout_of(&left)?,
+            right: layout_of(&right)?,
+            output: output.clone(),
+        };
+        let inputs = vec![left, right];
+        step(node.id.clone(), "Join", output, vec!["table"], inputs, move || operators::Join { spec: spec.clone() })
+    }
+
+    fn exchange(&self, node: &node::Exchange) -> Result<Plan, ExecError> {
+        let input = self.lower(&node.input)?;
+        let layout = layout_of(&input)?;
+        let keys = self.exprs(&node.keys, node.input.schema())?;
+        let encoder = match keys.is_empty() {
+            true => None,
+            false => Some(Arc::new(key_encoder(&keys, &layout.schema, node.key_format, self.semantics)?)),
+        };
+        let partitions = (self.repartition)(&node.id);
+        let spec = ExchangeSpec { keys, encoder, partitions, layout: layout.clone() };
+        let make = move || operators::Exchange::new(spec.clone());
+        step(node.id.clone(), "Exchange", layout, vec![], vec![input], make)
+    }
+
+    fn exprs(&self, exprs: &[Expr], schema: &DFSchema) -> Result<Vec<Arc<dyn PhysicalExpr>>, ExecError> {
+        exprs.iter().map(|expr| self.expr(expr, schema)).collect()
+    }
+
+    fn expr(&self, expr: &Expr, schema: &DFSchema) -> Result<Arc<dyn PhysicalExpr>, ExecError> {
+        let mut props = ExecutionProps::new();
+        props.config_options = Some(Arc::clone(&self.config));
+        Ok(create_physical_expr(expr, schema, &props, &PhysicalPlanningContext::default())?)
+    }
+}
+
+fn step<S: super::Step + 'static>(
+    id: OperatorId,
+    text: &str,
+    output: Layout,
+    tables: Vec<&'static str>,
+    inputs: Vec<Plan>,
+    make: impl Fn() -> S + Send + Sync + 'static,
+) -> Result<Plan, ExecError> {
+    let make: MakeStep = Arc::new(move || Ok(Box::new(make()) as Box<dyn super::Step>));
+    Ok(Arc::new(StepExec::new(StepSpec { id, text: text.to_string(), output, tables, make }, inputs)))
+}
+
+fn layout_of(plan: &Plan) -> Result<Layout, ExecError> {
+    match step_of(plan) {
+        Some(step) => Ok(step.output().clone()),
+        None => Err(ExecError::UnknownNode(plan.name().to_string())),
+    }
+}
+
+/// The id of a stateless operator: that of the one below it, with its role.
+fn above(input: &Plan, role: &str) -> Result<OperatorId, ExecError> {
+    match step_of(input) {
+        Some(step) => Ok(step.operator_id().inserted(role, 0)),
+        None => Err(ExecError::UnknownNode(input.name().to_string())),
+    }
+}
+
+fn changes_of(edge: &Edge) -> Changes {
+    match edge.kind {
+        EdgeKind::AppendOnly => Changes::Append,
+        EdgeKind::Upsert(_) => Changes::Upsert,
+        EdgeKind::Retract => Changes::Retract,
+    }
+}
+
+fn key_schema(
+    group: &[Arc<dyn PhysicalExpr>],
+    windowed: bool,
+    input: &Schema,
+) -> Result<SchemaRef, ExecError> {
+    let mut fields = Vec::new();
+    if windowed {
+        fields.push(Field::new("windowstart", DataType::Int64, true));
+    }
+    for (index, expr) in group.iter().enumerate() {
+        fields.push(Field::new(format!("g{index}"), expr.data_type(input)?, true));
+    }
+    Ok(Arc::new(Schema::new(fields)))
+}
+
+/// Writes the key of a repartition as the relation that it meets writes its own, so that both hash alike.
+fn key_encoder(
+    keys: &[Arc<dyn PhysicalExpr>],
+    input: &Schema,
+    format: Format,
+    semantics: Semantics,
+) -> Result<Encoder, ExecError> {
+    let mut columns = Vec::new();
+    for (index, key) in keys.iter().enumerate() {
+        let data_type = key.data_type(input)?;
+        let sql_type = SqlType::from_arrow(&data_type)
+            .ok_or_else(|| ExecError::UnknownNode(format!("a repartition by {data_type}")))?;
+        // JSON keys of several columns name them; names matter to the hash only if both sides were hashed by name.
+        let name = key.to_string().rsplit_once('@').map_or_else(|| format!("k{index}"), |(name, _)| name.to_string());
+        columns.push(Column { name, sql_type, role: ColumnRole::Key });
+    }
+    let options = codec_options(semantics.compatibility);
+    Ok(Encoder::new(&columns, format_spec(format), FormatSpec::None, &options)?)
+}
+
+/// The options that follow from the rules alone.
+pub fn codec_options(compatibility: Compatibility) -> CodecOptions {
+    use crate::format::NameMatch;
+    use crate::format::TimeStyle;
+    match compatibility {
+        Compatibility::Postgres => CodecOptions::default(),
+        Compatibility::Ksqldb => {
+            CodecOptions { names: NameMatch::UpperFallback, times: TimeStyle::EpochMillis, ..CodecOptions::default() }
+        }
+    }
+}
+
+/// A relation's format in the words of `format`.
+pub fn format_spec(format: Format) -> FormatSpec {
+    match format {
+        Format::None => FormatSpec::None,
+        Format::Kafka => FormatSpec::Kafka,
+        Format::Json => FormatSpec::Json,
+        Format::Delimited { delimiter } => FormatSpec::Delimited { delimiter },
+    }
+}

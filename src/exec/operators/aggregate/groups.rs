@@ -1,0 +1,65 @@
+//! The groups that a batch touches: their running values, and their place in state.
+//!
+//! State of a group: version, greatest event time, rows, then each aggregate's own bytes.
+
+use super::CallSpec;
+use super::accumulate::Accumulator;
+use super::accumulate::take;
+use super::results::Results;
+use crate::exec::ExecError;
+
+const VERSION: u8 = 1;
+
+/// Groups by their number within the batch.
+pub struct Groups {
+    /// One per call.
+    pub accumulators: Vec<Accumulator>,
+    /// The greatest event time of each group's rows.
+    pub times: Vec<i64>,
+    /// The sum of weights of each group's rows.
+    pub rows: Vec<i64>,
+}
+
+impl Groups {
+    /// No groups yet.
+    pub fn new(calls: &[CallSpec]) -> Self {
+        let accumulator =
+            |call: &CallSpec| Accumulator::new(call.function, call.style, call.argument_type.clone(), call.output.clone());
+        Self { accumulators: calls.iter().map(accumulator).collect(), times: Vec::new(), rows: Vec::new() }
+    }
+
+    /// Adds a group with its state, or one that has seen nothing.
+    pub fn push(&mut self, state: Option<&[u8]>) -> Result<(), ExecError> {
+        let Some(mut state) = state else {
+            self.accumulators.iter_mut().for_each(Accumulator::push_empty);
+            self.times.push(i64::MIN);
+            self.rows.push(0);
+            return Ok(());
+        };
+        if take::<1>(&mut state)? != [VERSION] {
+            return Err(ExecError::InternalRecord("the state of an aggregate of another version"));
+        }
+        self.times.push(i64::from_be_bytes(take(&mut state)?));
+        self.rows.push(i64::from_be_bytes(take(&mut state)?));
+        self.accumulators.iter_mut().try_for_each(|accumulator| accumulator.push_read(&mut state))
+    }
+
+    /// A group's state.
+    pub fn state(&self, group: usize) -> Vec<u8> {
+        let mut state = vec![VERSION];
+        state.extend(self.times[group].to_be_bytes());
+        state.extend(self.rows[group].to_be_bytes());
+        self.accumulators.iter().for_each(|accumulator| accumulator.write(group, &mut state));
+        state
+    }
+
+    /// Empty columns for results.
+    pub fn results(&self) -> Vec<Results> {
+        self.accumulators.iter().map(Accumulator::results).collect()
+    }
+
+    /// Adds a group's results to columns.
+    pub fn result(&self, group: usize, results: &mut [Results]) -> Result<(), ExecError> {
+        self.accumulators.iter().zip(results).try_for_each(|(accumulator, column)| accumulator.result(group, column))
+    }
+}

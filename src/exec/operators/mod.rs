@@ -1,0 +1,46 @@
+//! The bodies of operators, one a file.
+
+mod aggregate;
+mod exchange;
+mod filter;
+mod join;
+mod normalise;
+mod project;
+mod sink;
+mod source;
+
+pub use aggregate::Aggregate;
+pub use aggregate::AggregateSpec;
+pub use aggregate::CallSpec;
+pub use aggregate::Windows;
+pub use exchange::Exchange;
+pub use exchange::ExchangeSpec;
+pub use filter::Filter;
+pub use join::Join;
+pub use join::JoinSpec;
+pub use normalise::Normalise;
+pub use project::Project;
+pub use sink::Sink;
+pub use sink::SinkSpec;
+pub use sink::TopicSpec;
+pub use source::Source;
+
+use arrow::array::RecordBatch;
+
+use super::Cx;
+use super::Layout;
+use super::expressions::RowError;
+use super::output::LogEntry;
+
+/// Puts failures of rows into the processing log, but those of rows without value.
+fn log_errors(cx: &mut Cx<'_>, layout: &Layout, batch: &RecordBatch, errors: &[RowError], became: &str) {
+    for error in errors {
+        if layout.changes != super::Changes::Retract && layout.ops(batch).value(error.row) != super::layout::OP_VALUE {
+            continue;
+        }
+        let event_time = layout.times(batch).value(error.row);
+        let message = format!("{became}: {}", error.reason);
+        let operator = cx.operator().clone();
+        cx.output().log(LogEntry { operator, message, event_time });
+    }
+}

@@ -1,0 +1,258 @@
+//! Where rows leave a query: records of the sink's topic, and the changes of the view that it keeps.
+//!
+//! A retract edge is consolidated by key: the row that a key had before and the one that it has now, per cut or, under
+//! `emit = 'all'`, per input row. A key that had no row and has none is not mentioned.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use arrow::array::Array;
+use arrow::array::ArrayRef;
+use arrow::array::Int8Array;
+use arrow::array::RecordBatch;
+use arrow::array::UInt32Array;
+use arrow::compute::interleave;
+use arrow::compute::take_record_batch;
+
+use crate::catalog::EmitMode;
+use crate::exec::Changes;
+use crate::exec::CutId;
+use crate::exec::Cx;
+use crate::exec::ExecError;
+use crate::exec::Layout;
+use crate::exec::Progress;
+use crate::exec::Step;
+use crate::exec::expressions::user_columns;
+use crate::exec::layout::OP_NO_VALUE;
+use crate::exec::layout::OP_VALUE;
+use crate::exec::output::LogEntry;
+use crate::format::Encoder;
+use crate::format::RowKeys;
+use crate::model::TopicPartition;
+use crate::protocol::partition_for_key;
+use crate::state::ViewDelta;
+
+/// What a sink is.
+#[derive(Clone)]
+pub struct SinkSpec {
+    /// The identity of a row, as indexes into the user columns.
+    pub key: Vec<usize>,
+    /// Every change, or one per key and cut.
+    pub emit: EmitMode,
+    /// The edge that comes in.
+    pub input: Layout,
+    /// Where it writes; a push query hands rows to its client instead.
+    pub topic: Option<TopicSpec>,
+}
+
+/// The topic of a sink.
+#[derive(Clone)]
+pub struct TopicSpec {
+    /// Writes whole rows.
+    pub encoder: Arc<Encoder>,
+    /// Writes keys without window, which choose the partition.
+    pub placer: Arc<Encoder>,
+    /// The partitions.
+    pub partitions: Vec<TopicPartition>,
+    /// Rows are replaced by key and a view is kept.
+    pub is_table: bool,
+    /// The column with the record's time, by index; else the row's event time.
+    pub timestamp_column: Option<usize>,
+}
+
+/// Gathers what is consolidated until the cut.
+pub struct Sink {
+    spec: SinkSpec,
+    gathered: Vec<RecordBatch>,
+}
+
+/// A key's rows: whether it had one before, and where the row is that it has now.
+struct Net {
+    had: Option<(usize, usize)>,
+    has: Option<(usize, usize)>,
+    last: (usize, usize),
+}
+
+impl Sink {
+    /// Nothing gathered yet.
+    pub fn new(spec: SinkSpec) -> Self {
+        Self { spec, gathered: Vec::new() }
+    }
+
+    fn is_gathered(&self) -> bool {
+        match (self.spec.input.changes, self.spec.emit) {
+            (Changes::Append, _) | (_, EmitMode::All) => false,
+            (Changes::Upsert | Changes::Retract, EmitMode::Net) => true,
+        }
+    }
+
+    fn keys(&self, batch: &RecordBatch) -> Result<Vec<Vec<u8>>, ExecError> {
+        let columns: Vec<ArrayRef> = self.spec.key.iter().map(|index| Arc::clone(batch.column(*index))).collect();
+        Ok(RowKeys::encode_rows(&columns, batch.num_rows())?)
+    }
+
+    /// Upserts in place of retractions or repeated upserts: one row per key, or per `__seq` and key when `by_seq`.
+    fn consolidate(&self, batches: &[RecordBatch], by_seq: bool) -> Result<RecordBatch, ExecError> {
+        let retract = self.spec.input.changes == Changes::Retract;
+        let mut nets: Vec<Net> = Vec::new();
+        let mut places: HashMap<(Vec<u8>, i64), usize> = HashMap::new();
+        for (number, batch) in batches.iter().enumerate() {
+            let seqs = self.spec.input.seqs(batch).values();
+            for (row, key) in self.keys(batch)?.into_iter().enumerate() {
+                let at = (number, row);
+                let place = *places.entry((key, if by_seq { seqs[row] } else { 0 })).or_insert_with(|| {
+                    nets.push(Net { had: None, has: None, last: at });
+                    nets.len() - 1
+                });
+                let net = &mut nets[place];
+                net.last = at;
+                match retract {
+                    true if self.spec.input.weights(batch).value(row) < 0 => match net.has.take() {
+                        Some(_) => {}
+                        None => net.had = net.had.or(Some(at)),
+                    },
+                    true => net.has = Some(at),
+                    false => {
+                        net.had = Some(at);
+                        net.has = (self.spec.input.ops(batch).value(row) == OP_VALUE).then_some(at);
+                    }
+                }
+            }
+        }
+        nets.retain(|net| net.had.is_some() || net.has.is_some());
+        self.upserts(batches, &nets)
+    }
+
+    fn upserts(&self, batches: &[RecordBatch], nets: &[Net]) -> Result<RecordBatch, ExecError> {
+        let at: Vec<(usize, usize)> = nets.iter().map(|net| net.has.unwrap_or(net.last)).collect();
+        let mut columns = Vec::with_capacity(self.spec.input.schema.fields().len());
+        for index in 0..self.spec.input.users() + 3 {
+            let parts: Vec<&dyn Array> = batches.iter().map(|batch| batch.column(index).as_ref()).collect();
+            columns.push(interleave(&parts, &at)?);
+        }
+        let ops = nets.iter().map(|net| if net.has.is_some() { OP_VALUE } else { OP_NO_VALUE });
+        columns.push(Arc::new(Int8Array::from_iter_values(ops)));
+        let layout = self.upsert_layout();
+        Ok(RecordBatch::try_new(layout.schema, columns)?)
+    }
+
+    fn upsert_layout(&self) -> Layout {
+        match self.spec.input.changes {
+            Changes::Retract => Layout::new(&self.spec.input.user_schema(), Changes::Upsert),
+            Changes::Append | Changes::Upsert => self.spec.input.clone(),
+        }
+    }
+
+    /// Rows with `__op` leave: as records, or as they are to a client.
+    fn leave(&self, cx: &mut Cx<'_>, batch: RecordBatch) -> Result<(), ExecError> {
+        let Some(topic) = &self.spec.topic else {
+            cx.emit(batch);
+            return Ok(());
+        };
+        let layout = self.upsert_layout();
+        let users = user_columns(&batch, &layout.user_schema())?;
+        let encoded = topic.encoder.encode(&users)?;
+        let (ops, times) = (layout.ops(&batch).values(), layout.times(&batch).values());
+        let mut written = vec![true; batch.num_rows()];
+        for (row, reason) in &encoded.errors {
+            written[*row] = false;
+            let (operator, event_time) = (cx.operator().clone(), times[*row]);
+            let message = format!("row left out, it cannot be written: {reason}");
+            cx.output().log(LogEntry { operator, message, event_time });
+        }
+        let placed = topic.placer.encode_keys(&users)?;
+        let count = topic.partitions.len() as i32;
+        let mut partitions = Vec::with_capacity(batch.num_rows());
+        for row in 0..batch.num_rows() {
+            let partition = match &placed[row] {
+                Some(key) => partition_for_key(key, count).0,
+                None => cx.partition().rem_euclid(count),
+            };
+            partitions.push(partition as usize);
+            if written[row] {
+                let key = match topic.is_table && self.spec.key.is_empty() {
+                    true => Some(&b""[..]),
+                    false => encoded.keys[row].as_deref(),
+                };
+                let value = if ops[row] == OP_VALUE { encoded.values[row].as_deref() } else { None };
+                let time = self.record_time(&users, row, topic).unwrap_or(times[row]);
+                cx.output().batch(topic.partitions[partition as usize]).append(time, key, value, &[]);
+            }
+        }
+        if topic.is_table {
+            self.change_view(cx, &users, ops, &partitions, &written)?;
+        }
+        Ok(())
+    }
+
+    /// The time that a column gives the record, milliseconds.
+    fn record_time(&self, users: &RecordBatch, row: usize, topic: &TopicSpec) -> Option<i64> {
+        use arrow::array::AsArray;
+        let column = users.column(topic.timestamp_column?);
+        if column.is_null(row) {
+            return None;
+        }
+        if let Some(values) = column.as_primitive_opt::<arrow::datatypes::Int64Type>() {
+            return Some(values.value(row));
+        }
+        let micros = column.as_primitive_opt::<arrow::datatypes::TimestampMicrosecondType>()?;
+        Some(micros.value(row).div_euclid(1000))
+    }
+
+    fn change_view(
+        &self,
+        cx: &mut Cx<'_>,
+        users: &RecordBatch,
+        ops: &[i8],
+        partitions: &[usize],
+        written: &[bool],
+    ) -> Result<(), ExecError> {
+        let keys = self.keys(users)?;
+        let mut touched: Vec<usize> = partitions.to_vec();
+        touched.sort_unstable();
+        touched.dedup();
+        for partition in touched {
+            // Of a repeated key only the last change counts: a delta applies its tombstones before its rows.
+            let mut last: HashMap<&[u8], usize> = HashMap::new();
+            for row in (0..keys.len()).filter(|row| partitions[*row] == partition && written[*row]) {
+                last.insert(&keys[row], row);
+            }
+            let mut rows: Vec<usize> = last.into_values().collect();
+            rows.sort_unstable();
+            let (kept, gone): (Vec<usize>, Vec<usize>) = rows.into_iter().partition(|row| ops[*row] == OP_VALUE);
+            let indices = UInt32Array::from_iter_values(kept.iter().map(|row| *row as u32));
+            let delta = ViewDelta {
+                keys: kept.iter().map(|row| keys[*row].clone()).collect(),
+                rows: take_record_batch(users, &indices)?,
+                tombstones: gone.iter().map(|row| keys[*row].clone()).collect(),
+            };
+            cx.hold(delta.rows.get_array_memory_size());
+            cx.output().views.push((partition, delta));
+        }
+        Ok(())
+    }
+}
+
+impl Step for Sink {
+    fn input(&mut self, cx: &mut Cx<'_>, _: usize, batch: RecordBatch) -> Result<Progress, ExecError> {
+        if self.is_gathered() {
+            cx.hold(batch.get_array_memory_size());
+            self.gathered.push(batch);
+        } else if self.spec.input.changes == Changes::Retract {
+            let batch = self.consolidate(&[batch], true)?;
+            self.leave(cx, batch)?;
+        } else {
+            self.leave(cx, batch)?;
+        }
+        Ok(Progress::Done)
+    }
+
+    fn flush(&mut self, cx: &mut Cx<'_>, _: CutId) -> Result<Progress, ExecError> {
+        let gathered = std::mem::take(&mut self.gathered);
+        if !gathered.is_empty() {
+            let batch = self.consolidate(&gathered, false)?;
+            self.leave(cx, batch)?;
+        }
+        Ok(Progress::Done)
+    }
+}
