@@ -107,7 +107,9 @@ impl From<ExecError> for Error {
     fn from(error: ExecError) -> Self {
         match error {
             ExecError::UnknownNode(_) => Error::unsupported(error.to_string()),
-            ExecError::Contract { .. } | ExecError::Panic(_) | ExecError::Arrow(_) => Error::internal(error.to_string()),
+            ExecError::Contract { .. } | ExecError::Panic(_) | ExecError::Arrow(_) => {
+                Error::internal(error.to_string())
+            }
             ExecError::Expression(text) => Error::new(SqlState::INTERNAL_ERROR, text),
             ExecError::Data(told) => told,
             ExecError::InternalRecord(_) => Error::new(SqlState::DATA_CORRUPTED, error.to_string()),

@@ -4,7 +4,6 @@
 
 use std::sync::Arc;
 
-use arrow::array::Array;
 use arrow::array::AsArray;
 use arrow::array::Int8Array;
 use arrow::array::Int64Array;
@@ -106,17 +105,4 @@ impl Layout {
 
 fn nullable(field: &FieldRef) -> FieldRef {
     if field.is_nullable() { Arc::clone(field) } else { Arc::new(field.as_ref().clone().with_nullable(true)) }
-}
-
-/// Whether every row of a batch is a row that comes, with a value.
-pub fn all_plain(layout: &Layout, batch: &RecordBatch) -> bool {
-    match layout.changes {
-        Changes::Append | Changes::Upsert => !layout.has_no_value(batch),
-        Changes::Retract => layout.weights(batch).values().iter().all(|weight| *weight == 1),
-    }
-}
-
-/// The value of row `row`, `None` when null.
-pub fn at(array: &Int64Array, row: usize) -> Option<i64> {
-    array.is_valid(row).then(|| array.value(row))
 }

@@ -280,11 +280,7 @@ fn changes_of(edge: &Edge) -> Changes {
     }
 }
 
-fn key_schema(
-    group: &[Arc<dyn PhysicalExpr>],
-    windowed: bool,
-    input: &Schema,
-) -> Result<SchemaRef, ExecError> {
+fn key_schema(group: &[Arc<dyn PhysicalExpr>], windowed: bool, input: &Schema) -> Result<SchemaRef, ExecError> {
     let mut fields = Vec::new();
     if windowed {
         fields.push(Field::new("windowstart", DataType::Int64, true));

@@ -95,7 +95,7 @@ impl Cx<'_> {
         match side {
             Side::Late => {
                 *self.task.output.late.entry(self.operator.clone()).or_default() += batch.num_rows() as u64;
-            },
+            }
         }
     }
 

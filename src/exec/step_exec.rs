@@ -294,9 +294,7 @@ impl StepStream {
                     (progress, Stage::Resume(port), Stage::Children(port))
                 }
             },
-            Stage::Resume(port) => {
-                (self.call(|step, cx| step.resume(cx))?, Stage::Resume(port), Stage::Children(port))
-            }
+            Stage::Resume(port) => (self.call(|step, cx| step.resume(cx))?, Stage::Resume(port), Stage::Children(port)),
             Stage::Round => {
                 let ports = self.children.len();
                 let slices = std::mem::replace(&mut self.gathered, vec![Vec::new(); ports]);

@@ -197,12 +197,7 @@ impl Join {
     }
 
     /// The table as it is after the round.
-    fn apply(
-        &self,
-        cx: &mut Cx<'_>,
-        right: &RecordBatch,
-        keys: Vec<Option<Vec<u8>>>,
-    ) -> Result<(), ExecError> {
+    fn apply(&self, cx: &mut Cx<'_>, right: &RecordBatch, keys: Vec<Option<Vec<u8>>>) -> Result<(), ExecError> {
         if right.num_rows() == 0 {
             return Ok(());
         }
@@ -223,4 +218,3 @@ impl Join {
         Ok(())
     }
 }
-

@@ -82,9 +82,16 @@ enum Value {
     /// Rows that count.
     Count(i64),
     /// Sum and rows that count.
-    Int { sum: i128, count: i64 },
+    Int {
+        sum: i128,
+        count: i64,
+    },
     /// Sum, its compensation, rows that count.
-    Float { sum: f64, low: f64, count: i64 },
+    Float {
+        sum: f64,
+        low: f64,
+        count: i64,
+    },
     /// The least or greatest so far.
     BestInt(Option<i128>),
     BestFloat(Option<f64>),

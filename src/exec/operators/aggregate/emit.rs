@@ -64,7 +64,11 @@ impl Rows {
 
     /// The group as it is before row `row`: on a retract edge it is taken back.
     pub(super) fn before(&mut self, groups: &Groups, group: usize, row: usize) -> Result<(), ExecError> {
-        if self.retracts && (self.global || 0 < groups.rows[group]) { self.push(groups, group, row, -1) } else { Ok(()) }
+        if self.retracts && (self.global || 0 < groups.rows[group]) {
+            self.push(groups, group, row, -1)
+        } else {
+            Ok(())
+        }
     }
 
     /// The group as it is after row `row`.

@@ -23,8 +23,9 @@ pub struct Groups {
 impl Groups {
     /// No groups yet.
     pub fn new(calls: &[CallSpec]) -> Self {
-        let accumulator =
-            |call: &CallSpec| Accumulator::new(call.function, call.style, call.argument_type.clone(), call.output.clone());
+        let accumulator = |call: &CallSpec| {
+            Accumulator::new(call.function, call.style, call.argument_type.clone(), call.output.clone())
+        };
         Self { accumulators: calls.iter().map(accumulator).collect(), times: Vec::new(), rows: Vec::new() }
     }
 
