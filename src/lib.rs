@@ -13,6 +13,7 @@ pub mod protocol;
 pub mod security;
 
 pub mod format;
+pub mod functions;
 
 pub mod broker;
 pub mod cluster;

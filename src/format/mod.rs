@@ -31,6 +31,8 @@ pub use error::FormatError;
 pub use ipc::decode_slice;
 pub use ipc::encode_slice;
 pub use ipc::schema_id;
+pub use number::DecimalFault;
+pub use number::decimal_of_text;
 pub use number::java_double;
 pub use options::CodecOptions;
 pub use options::FormatSpec;

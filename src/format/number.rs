@@ -101,6 +101,23 @@ pub(super) fn decimal(text: &str, precision: u8, scale: i8, excess: Excess) -> R
     Ok(value)
 }
 
+/// Why a text is not a decimal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DecimalFault {
+    /// It is not a number.
+    Syntax,
+    /// It has more digits before the point than the type.
+    Range,
+}
+
+/// The unscaled decimal of a text, rounded to its scale, halves away from zero.
+pub fn decimal_of_text(text: &str, precision: u8, scale: i8) -> Result<i128, DecimalFault> {
+    decimal(text, precision, scale, Excess::Round).map_err(|error| match error {
+        NumberError::Syntax => DecimalFault::Syntax,
+        NumberError::Range => DecimalFault::Range,
+    })
+}
+
 /// A whole number.
 pub(super) fn whole(text: &str, excess: Excess) -> Result<i64, NumberError> {
     if let Ok(value) = text.parse::<i64>() {

@@ -1,0 +1,83 @@
+//! Casts on the values where ksqlDB, PostgreSQL and Arrow differ.
+
+use std::sync::Arc;
+
+use datafusion::arrow::datatypes::DataType;
+use datafusion::arrow::datatypes::Field;
+use datafusion::common::ScalarValue;
+use datafusion::common::config::ConfigOptions;
+use datafusion::logical_expr::ColumnarValue;
+use datafusion::logical_expr::ScalarFunctionArgs;
+use datafusion::logical_expr::ScalarUDFImpl;
+
+use super::CheckedCast;
+use super::KsqlCast;
+use super::Target;
+
+fn call(function: &dyn ScalarUDFImpl, value: ScalarValue, data_type: DataType) -> Result<ScalarValue, String> {
+    let args = ScalarFunctionArgs {
+        args: vec![ColumnarValue::Scalar(value)],
+        arg_fields: Vec::new(),
+        number_rows: 1,
+        return_field: Arc::new(Field::new("answer", data_type, true)),
+        config_options: Arc::new(ConfigOptions::default()),
+    };
+    match function.invoke_with_args(args).map_err(|error| error.to_string())? {
+        ColumnarValue::Scalar(value) => Ok(value),
+        ColumnarValue::Array(_) => Err("a constant became an array".to_owned()),
+    }
+}
+
+fn ksql(target: Target, value: ScalarValue) -> Result<ScalarValue, String> {
+    call(&KsqlCast::new(target), value, target.arrow())
+}
+
+fn checked(target: Target, value: ScalarValue) -> Result<ScalarValue, String> {
+    call(&CheckedCast::new(target), value, target.arrow())
+}
+
+fn text(text: &str) -> ScalarValue {
+    ScalarValue::Utf8(Some(text.to_owned()))
+}
+
+fn double(value: f64) -> ScalarValue {
+    ScalarValue::Float64(Some(value))
+}
+
+#[test]
+fn ksqldb_casts_as_java_does() {
+    assert_eq!(ksql(Target::Text, double(1e10)), Ok(text("1.0E10")));
+    assert_eq!(ksql(Target::Text, ScalarValue::Boolean(Some(true))), Ok(text("true")));
+    assert_eq!(ksql(Target::Text, ScalarValue::Decimal128(Some(150), 4, 2)), Ok(text("1.50")));
+    assert_eq!(ksql(Target::Boolean, text(" TRUE")), Ok(ScalarValue::Boolean(Some(true))));
+    assert_eq!(ksql(Target::Boolean, text("yes")), Ok(ScalarValue::Boolean(Some(false))));
+    assert_eq!(ksql(Target::Int, double(-1.9)), Ok(ScalarValue::Int32(Some(-1))));
+    assert_eq!(ksql(Target::Int, text(" 7 ")), Ok(ScalarValue::Int32(Some(7))));
+    assert_eq!(ksql(Target::BigInt, ScalarValue::Decimal128(Some(-199), 4, 2)), Ok(ScalarValue::Int64(Some(-1))));
+    assert_eq!(ksql(Target::Double, ScalarValue::Null), Ok(ScalarValue::Float64(None)));
+    assert!(ksql(Target::Int, text("x")).is_err());
+    assert!(ksql(Target::Double, text("")).is_err());
+}
+
+#[test]
+fn ksqldb_decimals_round_half_up_or_fail() {
+    let decimal = |value| call(&KsqlCast::new(Target::Decimal), value, DataType::Decimal128(4, 2));
+    assert_eq!(decimal(text("1.005")), Ok(ScalarValue::Decimal128(Some(101), 4, 2)));
+    assert_eq!(decimal(double(1.5)), Ok(ScalarValue::Decimal128(Some(150), 4, 2)));
+    assert_eq!(decimal(double(1e-7)), Ok(ScalarValue::Decimal128(Some(0), 4, 2)));
+    assert!(decimal(ScalarValue::Int32(Some(100))).is_err());
+    assert!(decimal(double(f64::NAN)).is_err());
+}
+
+#[test]
+fn default_mode_casts_as_postgresql_does() {
+    assert_eq!(checked(Target::Int, double(2.5)), Ok(ScalarValue::Int32(Some(2))));
+    assert_eq!(checked(Target::Int, ScalarValue::Decimal128(Some(250), 4, 2)), Ok(ScalarValue::Int32(Some(3))));
+    assert_eq!(checked(Target::BigInt, ScalarValue::Decimal128(Some(-250), 4, 2)), Ok(ScalarValue::Int64(Some(-3))));
+    assert_eq!(checked(Target::Text, double(1.0)), Ok(text("1")));
+    assert_eq!(checked(Target::Text, ScalarValue::Boolean(Some(false))), Ok(text("false")));
+    assert!(checked(Target::Int, double(1e10)).expect_err("too large").contains("22003"));
+    assert!(checked(Target::BigInt, double(f64::NAN)).expect_err("no number").contains("22003"));
+    assert!(checked(Target::Int, text("x")).expect_err("no number").contains("22P02"));
+    assert_eq!(checked(Target::Int, ScalarValue::Utf8View(Some("5".to_owned()))), Ok(ScalarValue::Int32(Some(5))));
+}

@@ -1,0 +1,16 @@
+//! SQL functions of our own, one idea a file: types, null rule, volatility and documentation stand with the code.
+//!
+//! Names that begin with `__` are not for users: the binder puts them where the rules of values differ, so that
+//! below it no code knows the compatibility mode. They stand in bound texts and never change their meaning.
+//! A function that fails for a row fails for its batch; `exec` finds the row by halving.
+
+mod arithmetic;
+mod cast;
+mod context;
+mod registry;
+mod scalar;
+
+pub use context::Context;
+pub use context::CutTime;
+pub use registry::all;
+pub use registry::register;

@@ -1,0 +1,59 @@
+//! The list of our functions: a new one is a file and a line here.
+
+use std::sync::Arc;
+
+use datafusion::error::DataFusionError;
+use datafusion::execution::FunctionRegistry;
+use datafusion::logical_expr::ScalarUDF;
+use datafusion::logical_expr::ScalarUDFImpl;
+
+use super::arithmetic::Arithmetic;
+use super::arithmetic::Operation;
+use super::arithmetic::Rules;
+use super::cast::CheckedCast;
+use super::cast::KsqlCast;
+use super::cast::Target;
+use super::scalar::AsValue;
+use super::scalar::CharacterLength;
+use super::scalar::KsqlSubstring;
+use super::scalar::LetterCase;
+use super::scalar::Now;
+use super::scalar::Random;
+use super::scalar::Uuid;
+
+/// All our scalar functions.
+pub fn all() -> Vec<Arc<ScalarUDF>> {
+    let mut functions = vec![
+        udf(Now::new()),
+        udf(Random::new()),
+        udf(Uuid::new()),
+        udf(AsValue::new()),
+        udf(KsqlSubstring::new()),
+        udf(LetterCase::lower()),
+        udf(LetterCase::upper()),
+        udf(CharacterLength::new()),
+    ];
+    for operation in Operation::ALL {
+        functions.push(udf(Arithmetic::new(Rules::Checked, operation)));
+        functions.push(udf(Arithmetic::new(Rules::Ksqldb, operation)));
+    }
+    for target in Target::ALL {
+        functions.push(udf(KsqlCast::new(target)));
+    }
+    for target in [Target::Int, Target::BigInt, Target::Text] {
+        functions.push(udf(CheckedCast::new(target)));
+    }
+    functions
+}
+
+/// Puts them into a registry, over functions of the same name.
+pub fn register(registry: &mut dyn FunctionRegistry) -> Result<(), DataFusionError> {
+    for function in all() {
+        registry.register_udf(function)?;
+    }
+    Ok(())
+}
+
+fn udf(function: impl ScalarUDFImpl + 'static) -> Arc<ScalarUDF> {
+    Arc::new(ScalarUDF::new_from_impl(function))
+}

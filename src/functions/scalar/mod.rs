@@ -1,0 +1,17 @@
+//! Functions of values.
+
+mod as_value;
+mod case;
+mod length;
+mod now;
+mod random;
+mod substring;
+mod uuid;
+
+pub use as_value::AsValue;
+pub use case::LetterCase;
+pub use length::CharacterLength;
+pub use now::Now;
+pub use random::Random;
+pub use substring::KsqlSubstring;
+pub use uuid::Uuid;

@@ -1,0 +1,47 @@
+//! `random()`: a double from 0 to 1 a row, from the statement's seed.
+
+use std::sync::Arc;
+
+use datafusion::arrow::array::Float64Array;
+use datafusion::arrow::datatypes::DataType;
+use datafusion::error::Result;
+use datafusion::logical_expr::ColumnarValue;
+use datafusion::logical_expr::ScalarFunctionArgs;
+use datafusion::logical_expr::ScalarUDFImpl;
+use datafusion::logical_expr::Signature;
+use datafusion::logical_expr::Volatility;
+
+use crate::functions::Context;
+
+/// `random() -> DOUBLE PRECISION`, at least 0 and below 1, never null.
+#[derive(Debug, PartialEq, Eq, Hash)]
+pub struct Random {
+    signature: Signature,
+}
+
+impl Random {
+    pub fn new() -> Self {
+        Self { signature: Signature::nullary(Volatility::Volatile) }
+    }
+}
+
+impl ScalarUDFImpl for Random {
+    fn name(&self) -> &str {
+        "random"
+    }
+
+    fn signature(&self) -> &Signature {
+        &self.signature
+    }
+
+    fn return_type(&self, _arguments: &[DataType]) -> Result<DataType> {
+        Ok(DataType::Float64)
+    }
+
+    fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
+        let context = Context::of(&args.config_options)?;
+        // A double has 53 bits: each of them is drawn, none is rounded up to 1.
+        let draws = (0..args.number_rows).map(|_| (context.draw() >> 11) as f64 / (1_u64 << 53) as f64);
+        Ok(ColumnarValue::Array(Arc::new(Float64Array::from_iter_values(draws))))
+    }
+}
