@@ -77,7 +77,9 @@ impl Scales {
             Operation::Subtract => {
                 aligned().and_then(|(left, right)| left.checked_sub(right)).map(|rest| (rest, same))?
             }
-            Operation::Modulo => aligned().and_then(|(left, right)| left.checked_rem(right)).map(|rest| (rest, same))?,
+            Operation::Modulo => {
+                aligned().and_then(|(left, right)| left.checked_rem(right)).map(|rest| (rest, same))?
+            }
             Operation::Multiply => (left.checked_mul(right)?, self.left + self.right),
             Operation::Divide => {
                 // left / 10^s1 / (right / 10^s2) at the answer's scale: shift before dividing, round once.

@@ -87,9 +87,9 @@ impl ScalarUDFImpl for Arithmetic {
         let [left, right] = arguments else {
             return Err(DataFusionError::Plan(format!("{} takes two arguments", self.name())));
         };
-        common_types(left, right).map(|(left, right)| vec![left, right]).ok_or_else(|| {
-            DataFusionError::Plan(format!("{} does not take {left} and {right}", self.name()))
-        })
+        common_types(left, right)
+            .map(|(left, right)| vec![left, right])
+            .ok_or_else(|| DataFusionError::Plan(format!("{} does not take {left} and {right}", self.name())))
     }
 
     fn return_type(&self, arguments: &[DataType]) -> Result<DataType> {

@@ -79,15 +79,9 @@ mod tests {
 
     #[test]
     fn positions_count_from_one_or_from_the_end() {
-        for (position, length, part) in [
-            (1, 2, "he"),
-            (0, 2, "he"),
-            (2, i32::MAX, "éllo"),
-            (-2, 9, "lo"),
-            (-9, 2, "hé"),
-            (9, 2, ""),
-            (2, -1, ""),
-        ] {
+        for (position, length, part) in
+            [(1, 2, "he"), (0, 2, "he"), (2, i32::MAX, "éllo"), (-2, 9, "lo"), (-9, 2, "hé"), (9, 2, ""), (2, -1, "")]
+        {
             let part = part.replace("he", "hé");
             assert_eq!(substring("héllo", position, length), part, "{position} {length}");
         }
