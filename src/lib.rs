@@ -15,6 +15,8 @@ pub mod security;
 pub mod format;
 pub mod functions;
 
+pub mod log;
+
 pub mod broker;
 pub mod cluster;
 
