@@ -10,7 +10,7 @@ use crate::model::Offset;
 pub struct Ends {
     /// The first offset still kept.
     pub log_start_offset: Offset,
-    /// The first offset of the oldest transaction not yet ended below the high watermark, or the high watermark.
+    /// The first offset of the oldest transaction without a marker, at most the high watermark.
     pub last_stable_offset: Offset,
     /// Consumers read below it; set from outside the log.
     pub high_watermark: Offset,

@@ -26,6 +26,7 @@ use super::LogError;
 pub(super) const JOURNAL_DIR: &str = "journal";
 pub(super) const PARTITION_FILE: &str = "partition";
 pub(super) const DELETED: &str = "-delete";
+pub(super) const STRAY: &str = "-stray";
 
 /// The directory of a partition.
 pub(super) fn partition_dir(dir: &Path, partition: TopicPartition) -> PathBuf {

