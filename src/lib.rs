@@ -15,8 +15,6 @@ pub mod security;
 pub mod format;
 pub mod functions;
 
-pub mod log;
-
 pub mod broker;
 pub mod cluster;
 
@@ -27,3 +25,5 @@ pub mod plan;
 pub mod state;
 
 pub mod exec;
+
+pub mod cli;

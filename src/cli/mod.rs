@@ -1,0 +1,9 @@
+//! The commands of the binary.
+
+mod log_dump;
+mod sql;
+
+pub use log_dump::LogDumpArguments;
+pub use log_dump::run as run_log_dump;
+pub use sql::SqlArguments;
+pub use sql::run as run_sql;

@@ -1,0 +1,420 @@
+//! `\copy`: a file on the client's side to a relation, or a relation or a query to a file.
+//!
+//! Text and CSV go through as they are. Parquet is read and written here; the server sees COPY either way.
+
+use std::path::Path;
+
+use arrow::array::Array;
+use arrow::array::RecordBatch;
+use arrow::array::timezone::Tz;
+use bytes::Bytes;
+
+use super::client::Client;
+use super::error::SqlError;
+use super::parquet::ParquetFile;
+use super::parquet::ParquetRows;
+use super::protocol::Event;
+use super::protocol::ResultColumn;
+use crate::env::Disk;
+use crate::env::OpenMode;
+use crate::format::text;
+use crate::model::Column;
+use crate::model::ColumnRole;
+use crate::model::SqlType;
+
+const READ_BYTES: usize = 256 << 10;
+/// Rows of a query that are gathered before they are written to a Parquet file.
+const PARQUET_BATCH_ROWS: usize = 8192;
+
+/// Which way.
+#[derive(Debug, PartialEq, Eq)]
+enum Direction {
+    FromFile,
+    ToFile,
+}
+
+/// `\copy` as it was typed.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct CopyCommand {
+    /// `name`, `name (a, b)` or `(SELECT ...)`
+    what: String,
+    direction: Direction,
+    path: String,
+    parquet: bool,
+    /// What stands behind the file's name, for the server.
+    options: String,
+}
+
+impl CopyCommand {
+    /// Reads what stands behind `\copy`.
+    pub fn parse(text: &str) -> Result<Self, SqlError> {
+        let usage = || {
+            let usage = "\\copy name [(columns)] | (query) FROM | TO 'file' [(FORMAT csv | text | parquet, ...)]";
+            SqlError::Usage(format!("usage: {usage}"))
+        };
+        let text = text.trim().trim_end_matches(';');
+        let what_end = what_end(text).ok_or_else(usage)?;
+        let (what, rest) = (text[..what_end].trim(), text[what_end..].trim_start());
+        let (word, rest) = rest.split_once(char::is_whitespace).ok_or_else(usage)?;
+        let direction = match word.to_ascii_lowercase().as_str() {
+            "from" => Direction::FromFile,
+            "to" => Direction::ToFile,
+            _ => return Err(usage()),
+        };
+        if what.is_empty() || (what.starts_with('(') && direction == Direction::FromFile) {
+            return Err(usage());
+        }
+        let (path, options) = file_name(rest.trim_start()).ok_or_else(usage)?;
+        let words: Vec<String> = options.split(|c: char| !c.is_alphanumeric()).map(str::to_ascii_lowercase).collect();
+        let named = words.iter().any(|word| word == "parquet");
+        let parquet = named || (options.trim().is_empty() && path.ends_with(".parquet"));
+        Ok(Self { what: what.to_string(), direction, path, parquet, options: options.trim().to_string() })
+    }
+
+    /// Runs it; returns the tag to show.
+    pub async fn run(&self, client: &mut Client, disk: &dyn Disk) -> Result<String, SqlError> {
+        match (&self.direction, self.parquet) {
+            (Direction::FromFile, true) => {
+                let rows = ParquetRows::open(disk, &self.path)?;
+                send_rows(client, &self.what, rows, &mut |_, _| ()).await
+            }
+            (Direction::FromFile, false) => self.send_file(client, disk).await,
+            (Direction::ToFile, true) => self.receive_parquet(client, disk).await,
+            (Direction::ToFile, false) => self.receive_file(client, disk).await,
+        }
+    }
+
+    fn file_error(&self, source: std::io::Error) -> SqlError {
+        SqlError::File { path: self.path.clone(), source }
+    }
+
+    async fn send_file(&self, client: &mut Client, disk: &dyn Disk) -> Result<String, SqlError> {
+        let file = disk.open(Path::new(&self.path), OpenMode::Read).map_err(|error| self.file_error(error))?;
+        begin_copy_in(client, &format!("COPY {} FROM STDIN {}", self.what, self.options)).await?;
+        let mut buffer = vec![0; READ_BYTES];
+        let mut byte_offset = 0;
+        loop {
+            match file.read_at(&mut buffer, byte_offset) {
+                Ok(0) => break,
+                Ok(read) => {
+                    byte_offset += read as u64;
+                    client.copy_data(&buffer[..read]).await?;
+                }
+                Err(error) => {
+                    client.copy_fail(&error.to_string()).await?;
+                    // What the server says of that is no news; the file's error is.
+                    match client.finish().await {
+                        Ok(_) | Err(SqlError::Statement(_)) => return Err(self.file_error(error)),
+                        Err(worse) => return Err(worse),
+                    }
+                }
+            }
+        }
+        client.copy_done().await?;
+        client.finish().await
+    }
+
+    async fn receive_file(&self, client: &mut Client, disk: &dyn Disk) -> Result<String, SqlError> {
+        let file = disk.open(Path::new(&self.path), OpenMode::Create).map_err(|error| self.file_error(error))?;
+        file.set_len(0).map_err(|error| self.file_error(error))?;
+        client.query(&format!("COPY {} TO STDOUT {}", self.what, self.options)).await?;
+        let mut byte_offset = 0;
+        let mut outcome = Ok(String::new());
+        loop {
+            match client.next().await? {
+                Event::CopyData(bytes) if outcome.is_ok() => {
+                    if let Err(error) = file.write_at(&bytes, byte_offset) {
+                        outcome = Err(self.file_error(error));
+                        client.cancel().await?;
+                    }
+                    byte_offset += bytes.len() as u64;
+                }
+                Event::Done(tag) if outcome.is_ok() => outcome = Ok(tag),
+                Event::Failed(report) if outcome.is_ok() => outcome = Err(SqlError::Statement(report)),
+                Event::Ready => return outcome,
+                _ => {}
+            }
+        }
+    }
+
+    /// COPY tells no types, so this runs the query itself.
+    async fn receive_parquet(&self, client: &mut Client, disk: &dyn Disk) -> Result<String, SqlError> {
+        client.query(&select_of(&self.what)).await?;
+        let mut writing: Option<ParquetOutput> = None;
+        let mut outcome = Ok(());
+        let mut rows = 0u64;
+        loop {
+            let step = match client.next().await? {
+                Event::Columns(columns) => ParquetOutput::create(disk, &self.path, &columns).map(|output| {
+                    writing = Some(output);
+                }),
+                Event::Row(row) => {
+                    rows += 1;
+                    writing.as_mut().map_or(Ok(()), |output| output.row(&row))
+                }
+                Event::Failed(report) => Err(SqlError::Statement(report)),
+                Event::Ready => break,
+                _ => Ok(()),
+            };
+            if let (Ok(()), Err(error)) = (&outcome, step) {
+                if !matches!(error, SqlError::Statement(_)) {
+                    client.cancel().await?;
+                }
+                writing = None;
+                outcome = Err(error);
+            }
+        }
+        outcome?;
+        if let Some(output) = writing {
+            output.finish()?;
+        }
+        Ok(format!("COPY {rows}"))
+    }
+}
+
+/// A Parquet file that grows with the rows of a result.
+struct ParquetOutput {
+    path: String,
+    file: ParquetFile,
+    builder: text::RowsBuilder,
+}
+
+impl ParquetOutput {
+    fn create(disk: &dyn Disk, path: &str, columns: &[ResultColumn]) -> Result<Self, SqlError> {
+        let columns: Vec<Column> = columns
+            .iter()
+            .map(|column| Column { name: column.name.clone(), sql_type: sql_type(column), role: ColumnRole::Value })
+            .collect();
+        let mut builder = text::RowsBuilder::new(&columns, utc());
+        let file = ParquetFile::create(disk, path, builder.finish().schema())?;
+        Ok(Self { path: path.to_string(), file, builder })
+    }
+
+    fn row(&mut self, row: &[Option<String>]) -> Result<(), SqlError> {
+        let texts: Vec<Option<&str>> = row.iter().map(Option::as_deref).collect();
+        let wrong = |message: String| SqlError::Parquet { path: self.path.clone(), message };
+        self.builder.push(&texts).map_err(|error| wrong(error.to_string()))?;
+        if self.builder.len() < PARQUET_BATCH_ROWS { Ok(()) } else { self.file.write(&self.builder.finish()) }
+    }
+
+    fn finish(mut self) -> Result<(), SqlError> {
+        if !self.builder.is_empty() {
+            self.file.write(&self.builder.finish())?;
+        }
+        self.file.finish()
+    }
+}
+
+/// Sends a Parquet file that is in memory to `relation`; `progress` hears rows sent and rows in all.
+pub(in crate::cli) async fn send_parquet(
+    client: &mut Client,
+    relation: &str,
+    bytes: Bytes,
+    progress: &mut (dyn FnMut(u64, u64) + Send),
+) -> Result<String, SqlError> {
+    send_rows(client, relation, ParquetRows::from_bytes(relation, bytes)?, progress).await
+}
+
+async fn send_rows(
+    client: &mut Client,
+    relation: &str,
+    mut rows: ParquetRows,
+    progress: &mut (dyn FnMut(u64, u64) + Send),
+) -> Result<String, SqlError> {
+    let target = if relation.contains('(') {
+        relation.to_string()
+    } else {
+        let names: Vec<String> =
+            rows.columns().iter().map(|name| format!("\"{}\"", name.replace('"', "\"\""))).collect();
+        format!("{relation} ({})", names.join(", "))
+    };
+    begin_copy_in(client, &format!("COPY {target} FROM STDIN")).await?;
+    let mut sent = 0;
+    loop {
+        let lines = match rows.next_batch() {
+            Ok(None) => break,
+            Ok(Some(batch)) => {
+                sent += batch.num_rows() as u64;
+                copy_lines(&batch)
+            }
+            Err(error) => Err(error),
+        };
+        match lines {
+            Ok(lines) => client.copy_data(&lines).await?,
+            Err(error) => {
+                client.copy_fail(&error.to_string()).await?;
+                return client.finish().await.and(Err(error));
+            }
+        }
+        progress(sent, rows.row_count());
+    }
+    client.copy_done().await?;
+    client.finish().await
+}
+
+async fn begin_copy_in(client: &mut Client, statement: &str) -> Result<(), SqlError> {
+    client.query(statement).await?;
+    loop {
+        match client.next().await? {
+            Event::CopyIn => return Ok(()),
+            Event::Failed(report) => return client.finish().await.and(Err(SqlError::Statement(report))),
+            Event::Ready => return Err(SqlError::Protocol("COPY FROM STDIN did not ask for data")),
+            _ => {}
+        }
+    }
+}
+
+/// A batch as lines of COPY's text format.
+fn copy_lines(batch: &RecordBatch) -> Result<Vec<u8>, SqlError> {
+    let zone = utc();
+    let mut lines = Vec::new();
+    let mut cell = Vec::new();
+    for row in 0..batch.num_rows() {
+        for (index, column) in batch.columns().iter().enumerate() {
+            if index != 0 {
+                lines.push(b'\t');
+            }
+            if column.is_null(row) {
+                lines.extend_from_slice(b"\\N");
+                continue;
+            }
+            cell.clear();
+            text::write(column.as_ref(), row, zone, &mut cell)
+                .map_err(|error| SqlError::Usage(format!("a value cannot be written as text: {error}")))?;
+            escape_into(&cell, &mut lines);
+        }
+        lines.push(b'\n');
+    }
+    Ok(lines)
+}
+
+fn escape_into(cell: &[u8], lines: &mut Vec<u8>) {
+    for byte in cell {
+        match byte {
+            b'\\' => lines.extend_from_slice(b"\\\\"),
+            b'\t' => lines.extend_from_slice(b"\\t"),
+            b'\n' => lines.extend_from_slice(b"\\n"),
+            b'\r' => lines.extend_from_slice(b"\\r"),
+            other => lines.push(*other),
+        }
+    }
+}
+
+/// Where the relation or the query ends: before FROM or TO outside parentheses and quotes.
+fn what_end(text: &str) -> Option<usize> {
+    let (mut depth, mut quote) = (0i32, None);
+    for (at, character) in text.char_indices() {
+        match (quote, character) {
+            (Some(open), _) if open == character => quote = None,
+            (Some(_), _) => {}
+            (None, '\'' | '"') => quote = Some(character),
+            (None, '(') => depth += 1,
+            (None, ')') => depth -= 1,
+            (None, _) if depth == 0 && character.is_whitespace() => {
+                let word = text[at..].split_whitespace().next().unwrap_or_default();
+                if word.eq_ignore_ascii_case("from") || word.eq_ignore_ascii_case("to") {
+                    return Some(at);
+                }
+            }
+            (None, _) => {}
+        }
+    }
+    None
+}
+
+/// A file's name, quoted or bare, and what stands behind it.
+fn file_name(text: &str) -> Option<(String, &str)> {
+    if let Some(quoted) = text.strip_prefix('\'') {
+        let mut name = String::new();
+        let mut characters = quoted.char_indices().peekable();
+        while let Some((at, character)) = characters.next() {
+            if character != '\'' {
+                name.push(character);
+            } else if characters.next_if(|(_, next)| *next == '\'').is_some() {
+                name.push('\'');
+            } else {
+                return Some((name, &quoted[at + 1..]));
+            }
+        }
+        return None;
+    }
+    let end = text.find(char::is_whitespace).unwrap_or(text.len());
+    (end != 0).then(|| (text[..end].to_string(), &text[end..]))
+}
+
+fn select_of(what: &str) -> String {
+    match (what.strip_prefix('(').and_then(|query| query.strip_suffix(')')), what.split_once('(')) {
+        (Some(query), _) => query.to_string(),
+        (None, Some((name, columns))) => format!("SELECT {} FROM {name}", columns.trim_end().trim_end_matches(')')),
+        (None, None) => format!("SELECT * FROM {what}"),
+    }
+}
+
+/// Our type for a result's column; what has none is written as text.
+fn sql_type(column: &ResultColumn) -> SqlType {
+    match column.oid {
+        16 => SqlType::Boolean,
+        17 => SqlType::Bytes,
+        20 => SqlType::BigInt,
+        21 | 23 => SqlType::Int,
+        700 | 701 => SqlType::Double,
+        1082 => SqlType::Date,
+        1083 => SqlType::Time,
+        1114 => SqlType::Timestamp,
+        1184 => SqlType::TimestampTz,
+        1700 if 4 <= column.modifier => {
+            let packed = column.modifier - 4;
+            let precision = u8::try_from(packed >> 16).unwrap_or(38).clamp(1, 38);
+            SqlType::Decimal { precision, scale: i8::try_from(packed & 0x7ff).unwrap_or(0).min(precision as i8) }
+        }
+        _ => SqlType::Text,
+    }
+}
+
+fn utc() -> Tz {
+    "+00:00".parse().expect("UTC is a time zone")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parsed(text: &str) -> (String, Direction, String, bool, String) {
+        let command = CopyCommand::parse(text).expect("it is right");
+        (command.what, command.direction, command.path, command.parquet, command.options)
+    }
+
+    #[test]
+    fn copy_commands_are_read() {
+        let owned = str::to_string;
+        assert_eq!(
+            parsed("flights FROM 'a b.parquet' (FORMAT parquet)"),
+            (owned("flights"), Direction::FromFile, owned("a b.parquet"), true, owned("(FORMAT parquet)"))
+        );
+        assert_eq!(
+            parsed("(SELECT a FROM t WHERE x = ' to ') to x.parquet;"),
+            (owned("(SELECT a FROM t WHERE x = ' to ')"), Direction::ToFile, owned("x.parquet"), true, owned(""))
+        );
+        assert_eq!(
+            parsed("t (a, b) from 'it''s.csv' CSV HEADER"),
+            (owned("t (a, b)"), Direction::FromFile, owned("it's.csv"), false, owned("CSV HEADER"))
+        );
+        for wrong in ["", "t", "t from", "(SELECT 1) from 'x'", "t into 'x'", "t from 'x"] {
+            assert!(CopyCommand::parse(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_relation_with_columns_is_selected_by_them() {
+        assert_eq!(select_of("(SELECT 1)"), "SELECT 1");
+        assert_eq!(select_of("t (a, b)"), "SELECT a, b FROM t ");
+        assert_eq!(select_of("t"), "SELECT * FROM t");
+    }
+
+    #[test]
+    fn copy_text_is_escaped() {
+        let mut lines = Vec::new();
+        escape_into(b"a\tb\\c\nd", &mut lines);
+        assert_eq!(lines, b"a\\tb\\\\c\\nd");
+    }
+}

@@ -1,0 +1,73 @@
+//! Why `tidemill sql` cannot go on, and the exit code that says so.
+
+use std::io;
+
+use super::protocol::Report;
+
+/// What can go wrong on the client's side.
+#[derive(Debug, thiserror::Error)]
+pub(in crate::cli) enum SqlError {
+    /// There is no server at the address.
+    #[error("could not connect to {address}: {source}")]
+    Refused {
+        /// `host:port`
+        address: String,
+        /// Why.
+        source: io::Error,
+    },
+    /// The connection broke.
+    #[error("the connection to the server is lost: {0}")]
+    Lost(io::Error),
+    /// The server said no before a session existed, or ended it.
+    #[error("{}: {}", .0.severity, .0.message)]
+    Fatal(Report),
+    /// The server answered a statement with an error.
+    #[error("{}", .0.message)]
+    Statement(Report),
+    /// What came is not PostgreSQL's protocol.
+    #[error("the server does not speak PostgreSQL's protocol: {0}")]
+    Protocol(&'static str),
+    /// The reader of our output is gone, or the terminal failed.
+    #[error("could not write the output: {0}")]
+    Output(io::Error),
+    /// A file could not be read or written.
+    #[error("{path}: {source}")]
+    File {
+        /// As it was given.
+        path: String,
+        /// Why.
+        source: io::Error,
+    },
+    /// A Parquet file could not be read or written.
+    #[error("{path}: {message}")]
+    Parquet {
+        /// As it was given.
+        path: String,
+        /// Why.
+        message: String,
+    },
+    /// A command that is not known, or is used wrongly.
+    #[error("{0}")]
+    Usage(String),
+}
+
+impl SqlError {
+    /// Whether the prompt comes back after it.
+    pub fn leaves_session(&self) -> bool {
+        matches!(self, SqlError::Statement(_) | SqlError::File { .. } | SqlError::Parquet { .. } | SqlError::Usage(_))
+    }
+
+    /// psql's exit codes: 2 when there is no connection, 1 for the rest.
+    pub fn exit_code(&self) -> u8 {
+        match self {
+            SqlError::Refused { .. } | SqlError::Lost(_) | SqlError::Fatal(_) | SqlError::Protocol(_) => 2,
+            // Who closed our output has seen enough.
+            SqlError::Output(error) if error.kind() == io::ErrorKind::BrokenPipe => 0,
+            SqlError::Output(_)
+            | SqlError::Statement(_)
+            | SqlError::File { .. }
+            | SqlError::Parquet { .. }
+            | SqlError::Usage(_) => 1,
+        }
+    }
+}
