@@ -7,22 +7,76 @@
 //!
 //! Not here: reading topics and running operators (`exec`), life cycle and durability of queries (`engine`).
 
+mod bind;
+mod build;
 mod edge;
 mod error;
+mod explain;
+mod fragments;
+mod functions;
+mod layout;
 pub mod node;
+mod optimise;
+mod request;
 mod standing;
 
 pub use edge::Edge;
 pub use edge::EdgeKind;
 pub use edge::edge;
 pub use error::PlanError;
+pub use explain::explain;
+pub use functions::Functions;
+pub use request::Destination;
+pub use request::StandingRequest;
 pub use standing::Fragment;
 pub use standing::Leaf;
 pub use standing::Output;
 pub use standing::StandingPlan;
 
+use crate::catalog::Catalog;
 use crate::catalog::Relation;
+use crate::error::Result;
 use crate::model::ColumnRole;
+use crate::model::RelationId;
+use crate::sql::Select;
+use bind::BoundQuery;
+
+/// Plans a standing or push query.
+pub fn plan_standing(
+    select: &Select,
+    catalog: &Catalog,
+    functions: &Functions,
+    request: &StandingRequest,
+) -> Result<StandingPlan> {
+    let query = bind::bind(select, catalog, functions, request)?;
+    plan_query(&query, catalog, functions)
+}
+
+/// Plans a standing query again from its bound text; the relations that it reads must have the columns that they had.
+pub fn plan_bound(bound_text: &str, catalog: &Catalog, functions: &Functions) -> Result<StandingPlan> {
+    let query = BoundQuery::from_text(bound_text, catalog)?;
+    plan_query(&query, catalog, functions)
+}
+
+fn plan_query(query: &BoundQuery, catalog: &Catalog, functions: &Functions) -> Result<StandingPlan> {
+    let built = build::build(query, catalog, functions)?;
+    let fragments = fragments::cut(optimise::optimise(built.root)?)?;
+    let mut sources: Vec<RelationId> = Vec::new();
+    for source in &query.sources {
+        if !sources.contains(&source.relation.id) {
+            sources.push(source.relation.id);
+        }
+    }
+    Ok(StandingPlan {
+        state_layouts: layout::layouts(&fragments),
+        fragments,
+        output: built.output,
+        bound_text: query.to_text(),
+        sources,
+        semantics: query.semantics,
+        warnings: built.warnings,
+    })
+}
 
 /// The columns that make a row's identity: the key columns and, in a windowed view, the window's start.
 fn relation_key(relation: &Relation) -> Vec<usize> {

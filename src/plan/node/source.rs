@@ -27,6 +27,25 @@ pub enum PseudoColumn {
     RowOffset,
 }
 
+impl PseudoColumn {
+    /// All of them.
+    pub const ALL: [PseudoColumn; 3] = [PseudoColumn::RowTime, PseudoColumn::RowPartition, PseudoColumn::RowOffset];
+
+    /// Its name, lower case.
+    pub fn word(self) -> &'static str {
+        match self {
+            PseudoColumn::RowTime => "rowtime",
+            PseudoColumn::RowPartition => "rowpartition",
+            PseudoColumn::RowOffset => "rowoffset",
+        }
+    }
+
+    /// The one of a name, in any case.
+    pub fn of_word(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|column| column.word().eq_ignore_ascii_case(word))
+    }
+}
+
 /// A leaf that reads a relation's topic.
 ///
 /// Its schema is all columns of the relation in order, then `pseudo`, all qualified by the name that the query gives the

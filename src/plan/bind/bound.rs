@@ -1,0 +1,288 @@
+//! A bound query and its text: what is kept of a standing query, and planned again at every start.
+//!
+//! The text is JSON around fragments of SQL: names are quoted and qualified, stars expanded, relations told by id.
+
+use std::sync::Arc;
+
+use serde::Deserialize;
+use serde::Serialize;
+use sqlparser::ast;
+use sqlparser::parser::Parser;
+
+use crate::catalog::Catalog;
+use crate::catalog::Format;
+use crate::catalog::Relation;
+use crate::catalog::Semantics;
+use crate::error::Error;
+use crate::error::Result;
+use crate::error::SqlState;
+use crate::model::Column;
+use crate::model::RelationId;
+use crate::plan::node::JoinKind;
+use crate::plan::node::PseudoColumn;
+use crate::sql::Emit;
+use crate::sql::TidemillDialect;
+
+/// The version of the text; a newer one is refused.
+const VERSION: u32 = 1;
+
+/// What a query's rows are for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Purpose {
+    /// `CREATE STREAM`
+    Stream {
+        /// Its name.
+        name: String,
+    },
+    /// `CREATE TABLE`
+    Table {
+        /// Its name.
+        name: String,
+    },
+    /// `CREATE MATERIALIZED VIEW`
+    MaterializedView {
+        /// Its name.
+        name: String,
+    },
+    /// `INSERT INTO`
+    Insert {
+        /// The target.
+        relation: RelationId,
+        /// The named columns, folded; empty for all.
+        columns: Vec<String>,
+    },
+    /// A client that waits for rows.
+    Push,
+}
+
+/// A relation of FROM.
+#[derive(Debug, Clone)]
+pub struct BoundSource {
+    /// How the query calls it.
+    pub alias: String,
+    /// Which it is.
+    pub relation: Arc<Relation>,
+    /// The pseudo columns that the query uses.
+    pub pseudo: Vec<PseudoColumn>,
+}
+
+/// How a relation of FROM meets those before it.
+#[derive(Debug, Clone)]
+pub struct BoundJoin {
+    /// Inner or left.
+    pub kind: JoinKind,
+    /// The condition.
+    pub on: ast::Expr,
+}
+
+/// A tumbling window.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BoundWindow {
+    /// Milliseconds.
+    pub size_ms: i64,
+    /// Milliseconds.
+    pub grace_ms: i64,
+}
+
+/// An item of the SELECT list.
+#[derive(Debug, Clone)]
+pub struct BoundItem {
+    /// What it is.
+    pub expr: ast::Expr,
+    /// The output column's name.
+    pub name: String,
+    /// Whether the statement says the name with AS.
+    pub named: bool,
+}
+
+/// A query without names to look up.
+#[derive(Debug, Clone)]
+pub struct BoundQuery {
+    /// The rules of values.
+    pub semantics: Semantics,
+    /// What its rows are for.
+    pub purpose: Purpose,
+    /// `KEY_FORMAT`
+    pub key_format: Option<Format>,
+    /// `VALUE_FORMAT`
+    pub value_format: Option<Format>,
+    /// `PARTITIONS`
+    pub partitions: Option<i32>,
+    /// FROM and JOIN, in order.
+    pub sources: Vec<BoundSource>,
+    /// One per source but the first.
+    pub joins: Vec<BoundJoin>,
+    /// WINDOW
+    pub window: Option<BoundWindow>,
+    /// WHERE
+    pub filter: Option<ast::Expr>,
+    /// GROUP BY
+    pub group_by: Option<Vec<ast::Expr>>,
+    /// PARTITION BY
+    pub partition_by: Option<Vec<ast::Expr>>,
+    /// HAVING
+    pub having: Option<ast::Expr>,
+    /// The SELECT list.
+    pub items: Vec<BoundItem>,
+    /// EMIT
+    pub emit: Emit,
+}
+
+#[derive(Serialize, Deserialize)]
+struct SourceText {
+    alias: String,
+    relation: RelationId,
+    columns: Vec<Column>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pseudo: Vec<String>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct JoinText {
+    left: bool,
+    on: String,
+}
+
+#[derive(Serialize, Deserialize)]
+struct ItemText {
+    expr: String,
+    name: String,
+    named: bool,
+}
+
+#[derive(Serialize, Deserialize)]
+struct QueryText {
+    version: u32,
+    semantics: Semantics,
+    purpose: Purpose,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    key_format: Option<Format>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    value_format: Option<Format>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    partitions: Option<i32>,
+    select: Vec<ItemText>,
+    from: Vec<SourceText>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    joins: Vec<JoinText>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    window: Option<BoundWindow>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    filter: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    group_by: Option<Vec<String>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    partition_by: Option<Vec<String>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    having: Option<String>,
+    emit_final: bool,
+}
+
+impl BoundQuery {
+    /// The durable form.
+    pub fn to_text(&self) -> String {
+        let texts = |exprs: &Vec<ast::Expr>| exprs.iter().map(ToString::to_string).collect();
+        let text = QueryText {
+            version: VERSION,
+            semantics: self.semantics,
+            purpose: self.purpose.clone(),
+            key_format: self.key_format,
+            value_format: self.value_format,
+            partitions: self.partitions,
+            select: self
+                .items
+                .iter()
+                .map(|item| ItemText { expr: item.expr.to_string(), name: item.name.clone(), named: item.named })
+                .collect(),
+            from: self.sources.iter().map(source_text).collect(),
+            joins: self
+                .joins
+                .iter()
+                .map(|join| JoinText { left: join.kind == JoinKind::Left, on: join.on.to_string() })
+                .collect(),
+            window: self.window,
+            filter: self.filter.as_ref().map(ToString::to_string),
+            group_by: self.group_by.as_ref().map(texts),
+            partition_by: self.partition_by.as_ref().map(texts),
+            having: self.having.as_ref().map(ToString::to_string),
+            emit_final: self.emit == Emit::Final,
+        };
+        serde_json::to_string(&text).expect("a bound query is made of strings, numbers and lists")
+    }
+
+    /// The query of a text; relations must have the columns that they had when it was bound.
+    pub fn from_text(text: &str, catalog: &Catalog) -> Result<Self> {
+        let text: QueryText = serde_json::from_str(text).map_err(|error| {
+            Error::new(SqlState::DATA_CORRUPTED, "the kept text of a query cannot be read").caused_by(error)
+        })?;
+        if text.version != VERSION {
+            return Err(Error::new(
+                SqlState::OBJECT_NOT_IN_PREREQUISITE_STATE,
+                format!("the kept text of a query has version {}, this server reads {VERSION}", text.version),
+            ));
+        }
+        let all = |texts: Vec<String>| texts.iter().map(|text| expression(text)).collect::<Result<Vec<_>>>();
+        Ok(Self {
+            semantics: text.semantics,
+            purpose: text.purpose,
+            key_format: text.key_format,
+            value_format: text.value_format,
+            partitions: text.partitions,
+            sources: text.from.into_iter().map(|source| bound_source(source, catalog)).collect::<Result<_>>()?,
+            joins: text.joins.into_iter().map(bound_join).collect::<Result<_>>()?,
+            window: text.window,
+            filter: text.filter.as_deref().map(expression).transpose()?,
+            group_by: text.group_by.map(all).transpose()?,
+            partition_by: text.partition_by.map(all).transpose()?,
+            having: text.having.as_deref().map(expression).transpose()?,
+            items: text.select.into_iter().map(bound_item).collect::<Result<_>>()?,
+            emit: if text.emit_final { Emit::Final } else { Emit::Changes },
+        })
+    }
+}
+
+fn source_text(source: &BoundSource) -> SourceText {
+    SourceText {
+        alias: source.alias.clone(),
+        relation: source.relation.id,
+        columns: source.relation.columns.clone(),
+        pseudo: source.pseudo.iter().map(|column| column.word().to_string()).collect(),
+    }
+}
+
+fn bound_source(text: SourceText, catalog: &Catalog) -> Result<BoundSource> {
+    let not_ready = |message: String| Error::new(SqlState::OBJECT_NOT_IN_PREREQUISITE_STATE, message);
+    let relation = catalog
+        .relation_by_id(text.relation)
+        .cloned()
+        .ok_or_else(|| not_ready(format!("relation {} of the query does not exist any more", text.relation.0)))?;
+    if relation.columns != text.columns {
+        return Err(not_ready(format!("the columns of \"{}\" changed since the query was made", relation.name))
+            .hint("Rebuild the query: its state was made of other columns."));
+    }
+    let pseudo = text
+        .pseudo
+        .iter()
+        .map(|word| {
+            PseudoColumn::of_word(word)
+                .ok_or_else(|| Error::new(SqlState::DATA_CORRUPTED, format!("unknown pseudo column \"{word}\"")))
+        })
+        .collect::<Result<_>>()?;
+    Ok(BoundSource { alias: text.alias, relation, pseudo })
+}
+
+fn bound_join(text: JoinText) -> Result<BoundJoin> {
+    let kind = if text.left { JoinKind::Left } else { JoinKind::Inner };
+    Ok(BoundJoin { kind, on: expression(&text.on)? })
+}
+
+fn bound_item(text: ItemText) -> Result<BoundItem> {
+    Ok(BoundItem { expr: expression(&text.expr)?, name: text.name, named: text.named })
+}
+
+fn expression(text: &str) -> Result<ast::Expr> {
+    Parser::new(&TidemillDialect).try_with_sql(text).and_then(|mut parser| parser.parse_expr()).map_err(|error| {
+        Error::new(SqlState::DATA_CORRUPTED, "an expression of a kept query cannot be read").caused_by(error)
+    })
+}

@@ -1,0 +1,132 @@
+//! The white list: what a standing query may say. All else is refused by the name of its clause.
+
+use std::ops::ControlFlow;
+
+use sqlparser::ast;
+use sqlparser::ast::Spanned;
+use sqlparser::tokenizer::Span;
+
+use super::scope::at;
+use super::scope::with_nearest;
+use crate::error::Error;
+use crate::error::Result;
+use crate::error::SqlState;
+use crate::plan::functions::Functions;
+
+fn not_there(what: &str, span: Span) -> Error {
+    at(Error::unsupported(format!("{what} is not there yet in standing queries")), span)
+}
+
+/// The query's only SELECT, if it has nothing around it.
+pub fn only_select(query: &ast::Query) -> Result<ast::Select> {
+    if let Some(with) = &query.with {
+        return Err(not_there("WITH", with.span()));
+    }
+    if let Some(order_by) = &query.order_by {
+        return Err(not_there("ORDER BY", order_by.span())
+            .hint("A kept view has no order: put ORDER BY into the query that reads it."));
+    }
+    if let Some(limit) = &query.limit_clause {
+        return Err(not_there("LIMIT", limit.span()));
+    }
+    if query.fetch.is_some() {
+        return Err(not_there("FETCH", query.span()));
+    }
+    if !query.locks.is_empty() {
+        return Err(not_there("FOR UPDATE", query.span()));
+    }
+    match query.body.as_ref() {
+        ast::SetExpr::Select(select) => Ok(select.as_ref().clone()),
+        ast::SetExpr::Query(inner) => only_select(inner),
+        ast::SetExpr::SetOperation { op, .. } => Err(not_there(&op.to_string(), query.body.span())),
+        ast::SetExpr::Values(_) => Err(not_there("VALUES", query.body.span())),
+        other => Err(not_there("such a query", other.span())),
+    }
+}
+
+/// Refuses what the binder would not see.
+pub fn check(select: &ast::Select, functions: &Functions) -> Result<()> {
+    if let Some(distinct) = &select.distinct {
+        let what = match distinct {
+            ast::Distinct::On(_) => "DISTINCT ON",
+            _ => "DISTINCT",
+        };
+        return Err(not_there(what, select.select_token.0.span));
+    }
+    if let Some(first) = select.named_window.first() {
+        return Err(not_there("WINDOW .. AS", first.0.span));
+    }
+    if let Some(qualify) = &select.qualify {
+        return Err(not_there("QUALIFY", qualify.span()));
+    }
+    if let Some(sort) = select.sort_by.first() {
+        return Err(not_there("SORT BY", sort.span()));
+    }
+    if let Some(cluster) = select.cluster_by.first() {
+        return Err(not_there("CLUSTER BY", cluster.span()));
+    }
+    if select.top.is_some() || select.into.is_some() || select.prewhere.is_some() || !select.connect_by.is_empty() {
+        return Err(not_there("such a clause", select.select_token.0.span));
+    }
+    match ast::visit_expressions(select, |expr| match check_expression(expr, functions) {
+        Ok(()) => ControlFlow::Continue(()),
+        Err(error) => ControlFlow::Break(error),
+    }) {
+        ControlFlow::Continue(()) => Ok(()),
+        ControlFlow::Break(error) => Err(error),
+    }
+}
+
+fn check_expression(expr: &ast::Expr, functions: &Functions) -> Result<()> {
+    match expr {
+        ast::Expr::Subquery(_) | ast::Expr::InSubquery { .. } | ast::Expr::Exists { .. } => {
+            Err(not_there("a subquery", expr.span()))
+        }
+        ast::Expr::Value(value) if matches!(value.value, ast::Value::Placeholder(_)) => {
+            Err(at(Error::new(SqlState::UNDEFINED_PARAMETER, "a standing query cannot have parameters"), value.span))
+        }
+        ast::Expr::Function(function) => check_function(function, functions),
+        _ => Ok(()),
+    }
+}
+
+fn check_function(function: &ast::Function, functions: &Functions) -> Result<()> {
+    let span = function.name.span();
+    if function.over.is_some() {
+        return Err(not_there("OVER", span));
+    }
+    if !function.within_group.is_empty() {
+        return Err(not_there("WITHIN GROUP", span));
+    }
+    let name = function.name.to_string().to_lowercase();
+    if functions.is_standing_aggregate(&name) {
+        if let ast::FunctionArguments::List(list) = &function.args {
+            if matches!(list.duplicate_treatment, Some(ast::DuplicateTreatment::Distinct)) {
+                return Err(not_there(&format!("{name}(DISTINCT ..)"), span));
+            }
+            if !list.clauses.is_empty() {
+                return Err(not_there(&format!("ORDER BY in {name}"), span));
+            }
+        }
+        return Ok(());
+    }
+    if functions.is_aggregate(&name) {
+        return Err(
+            not_there(&format!("the aggregate function {name}"), span).hint("COUNT, SUM, AVG, MIN and MAX are.")
+        );
+    }
+    if function.filter.is_some() {
+        return Err(at(
+            Error::new(
+                SqlState::WRONG_OBJECT_TYPE,
+                format!("FILTER specified, but {name} is not an aggregate function"),
+            ),
+            span,
+        ));
+    }
+    if functions.is_scalar(&name) {
+        return Ok(());
+    }
+    let error = Error::new(SqlState::UNDEFINED_FUNCTION, format!("function {name} does not exist"));
+    Err(at(with_nearest(error, &name, functions.names()), span))
+}

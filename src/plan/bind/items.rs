@@ -1,0 +1,193 @@
+//! The SELECT list: stars expanded, every item with the name that its column gets.
+
+use std::collections::HashSet;
+
+use sqlparser::ast;
+
+use super::BoundItem;
+use super::scope::Clause;
+use super::scope::Scope;
+use super::scope::at;
+use super::scope::fold;
+use super::scope::is_window_bound;
+use crate::catalog::Compatibility;
+use crate::error::Error;
+use crate::error::Result;
+use crate::error::SqlState;
+use crate::plan::node::PseudoColumn;
+use crate::plan::request::Destination;
+
+/// Binds the list.
+pub fn bind(list: &[ast::SelectItem], scope: &mut Scope<'_>, destination: &Destination) -> Result<Vec<BoundItem>> {
+    let mut items = Vec::with_capacity(list.len());
+    for item in list {
+        match item {
+            ast::SelectItem::UnnamedExpr(expr) => {
+                let expr = scope.resolved(expr.clone(), Clause::Select)?;
+                items.push(BoundItem { expr, name: String::new(), named: false });
+            }
+            ast::SelectItem::ExprWithAlias { expr, alias } => {
+                let name = fold(alias, scope.rules());
+                let expr = scope.resolved(expr.clone(), Clause::Select)?;
+                items.push(BoundItem { expr, name, named: true });
+            }
+            ast::SelectItem::Wildcard(options) => {
+                check_options(options)?;
+                items.extend((0..scope.sources().len()).flat_map(|source| star(scope, source)));
+            }
+            ast::SelectItem::QualifiedWildcard(kind, options) => {
+                check_options(options)?;
+                items.extend(star(scope, qualified_source(kind, scope)?));
+            }
+            ast::SelectItem::ExprWithAliases { .. } => {
+                return Err(Error::unsupported("several aliases of one expression are not supported"));
+            }
+        }
+    }
+    name_items(&mut items, scope);
+    if !matches!(destination, Destination::Client) {
+        check_names(&items, scope.rules())?;
+    }
+    Ok(items)
+}
+
+fn check_options(options: &ast::WildcardAdditionalOptions) -> Result<()> {
+    let plain = options.opt_ilike.is_none()
+        && options.opt_exclude.is_none()
+        && options.opt_except.is_none()
+        && options.opt_replace.is_none()
+        && options.opt_rename.is_none();
+    if plain {
+        Ok(())
+    } else {
+        Err(at(
+            Error::unsupported("EXCLUDE, REPLACE and RENAME of * are not there yet in standing queries"),
+            options.wildcard_token.0.span,
+        ))
+    }
+}
+
+fn qualified_source(kind: &ast::SelectItemQualifiedWildcardKind, scope: &Scope<'_>) -> Result<usize> {
+    let ast::SelectItemQualifiedWildcardKind::ObjectName(name) = kind else {
+        return Err(Error::unsupported("* of an expression is not there yet in standing queries"));
+    };
+    let Some(ast::ObjectNamePart::Identifier(ident)) = name.0.last() else {
+        return Err(Error::unsupported(format!("cannot expand {name}.*")));
+    };
+    scope.source(ident).ok_or_else(|| {
+        let alias = fold(ident, scope.rules());
+        at(
+            Error::new(SqlState::UNDEFINED_TABLE, format!("missing FROM-clause entry for table \"{alias}\"")),
+            ident.span,
+        )
+    })
+}
+
+/// All columns of a source; joined, ksqlDB names each after its relation too.
+fn star(scope: &Scope<'_>, source: usize) -> Vec<BoundItem> {
+    let joined = 1 < scope.sources().len();
+    let source = &scope.sources()[source];
+    let quoted = |value: &str| ast::Ident::with_quote('"', value);
+    source
+        .relation
+        .columns
+        .iter()
+        .map(|column| BoundItem {
+            expr: ast::Expr::CompoundIdentifier(vec![quoted(&source.alias), quoted(&column.name)]),
+            name: match scope.rules() {
+                Compatibility::Ksqldb if joined => format!("{}_{}", source.alias, column.name),
+                _ => column.name.clone(),
+            },
+            named: false,
+        })
+        .collect()
+}
+
+fn name_items(items: &mut [BoundItem], scope: &Scope<'_>) {
+    let mut taken: HashSet<String> = items.iter().map(|item| item.name.clone()).collect();
+    let mut generated = 0;
+    for item in items.iter_mut().filter(|item| item.name.is_empty()) {
+        item.name = match (scope.rules(), &item.expr) {
+            (Compatibility::Postgres, expr) => postgres_name(expr),
+            (Compatibility::Ksqldb, ast::Expr::CompoundIdentifier(idents)) => match idents.as_slice() {
+                [alias, name] if 1 < scope.holders(&name.value).len() => format!("{}_{}", alias.value, name.value),
+                [.., name] => name.value.clone(),
+                [] => String::new(),
+            },
+            (Compatibility::Ksqldb, ast::Expr::Identifier(name)) => name.value.clone(),
+            (Compatibility::Ksqldb, _) => loop {
+                let name = format!("KSQL_COL_{generated}");
+                generated += 1;
+                if !taken.contains(&name) {
+                    break name;
+                }
+            },
+        };
+        taken.insert(item.name.clone());
+    }
+}
+
+/// The name that PostgreSQL gives to a column of an expression without alias.
+pub fn postgres_name(expr: &ast::Expr) -> String {
+    name_in_postgres(expr).unwrap_or_else(|| "?column?".to_string())
+}
+
+fn name_in_postgres(expr: &ast::Expr) -> Option<String> {
+    match expr {
+        ast::Expr::Identifier(ident) => Some(ident.value.clone()),
+        ast::Expr::CompoundIdentifier(idents) => idents.last().map(|ident| ident.value.clone()),
+        ast::Expr::Function(function) => match function.name.0.last() {
+            Some(ast::ObjectNamePart::Identifier(ident)) => Some(ident.value.to_lowercase()),
+            _ => None,
+        },
+        ast::Expr::Nested(inner) => name_in_postgres(inner),
+        ast::Expr::Cast { expr, data_type, .. } => {
+            Some(name_in_postgres(expr).unwrap_or_else(|| data_type.to_string().to_lowercase()))
+        }
+        ast::Expr::Case { else_result, .. } => {
+            Some(else_result.as_deref().and_then(name_in_postgres).unwrap_or_else(|| "case".to_string()))
+        }
+        ast::Expr::Extract { .. } => Some("extract".to_string()),
+        ast::Expr::Substring { .. } => Some("substring".to_string()),
+        ast::Expr::Position { .. } => Some("position".to_string()),
+        ast::Expr::Trim { .. } => Some("btrim".to_string()),
+        ast::Expr::Ceil { .. } => Some("ceil".to_string()),
+        ast::Expr::Floor { .. } => Some("floor".to_string()),
+        _ => None,
+    }
+}
+
+/// Columns of a relation have different names, and none that every relation has besides.
+fn check_names(items: &[BoundItem], rules: Compatibility) -> Result<()> {
+    let mut seen = HashSet::new();
+    for item in items {
+        let span = span_of(&item.expr);
+        if rules == Compatibility::Ksqldb && is_reserved(item) {
+            return Err(at(
+                Error::new(
+                    SqlState("42939"),
+                    format!("Reserved column name in select: `{}`. Please remove or alias the column.", item.name),
+                ),
+                span,
+            ));
+        }
+        if !seen.insert(item.name.as_str()) {
+            return Err(at(
+                Error::new(SqlState::DUPLICATE_COLUMN, format!("column \"{}\" specified more than once", item.name))
+                    .hint("Give one of them another name with AS."),
+                span,
+            ));
+        }
+    }
+    Ok(())
+}
+
+/// Whether an item would make a column with the name of a pseudo column or, unless it came from there, a window bound.
+fn is_reserved(item: &BoundItem) -> bool {
+    let from_column = matches!(&item.expr, ast::Expr::CompoundIdentifier(_));
+    PseudoColumn::of_word(&item.name).is_some() || (is_window_bound(&item.name) && !from_column)
+}
+
+fn span_of(expr: &ast::Expr) -> sqlparser::tokenizer::Span {
+    sqlparser::ast::Spanned::span(expr)
+}

@@ -1,0 +1,273 @@
+//! Which column a word means: the relations in sight, their aliases, their pseudo columns.
+
+use std::ops::ControlFlow;
+
+use sqlparser::ast;
+use sqlparser::ast::Ident;
+use sqlparser::tokenizer::Span;
+
+use super::BoundItem;
+use super::BoundSource;
+use crate::catalog::Compatibility;
+use crate::error::Error;
+use crate::error::Position;
+use crate::error::Result;
+use crate::error::SqlState;
+use crate::plan::node::PseudoColumn;
+use crate::sql::nearest;
+
+/// The clause that an error is about, as ksqlDB's messages name it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Clause {
+    /// The SELECT list.
+    Select,
+    /// WHERE
+    Where,
+    /// GROUP BY
+    GroupBy,
+    /// PARTITION BY
+    PartitionBy,
+    /// HAVING
+    Having,
+    /// A join's condition.
+    Join,
+}
+
+impl Clause {
+    fn word(self) -> &'static str {
+        match self {
+            Clause::Select => "SELECT",
+            Clause::Where => "WHERE",
+            Clause::GroupBy => "GROUP BY",
+            Clause::PartitionBy => "PARTITION BY",
+            Clause::Having => "HAVING",
+            Clause::Join => "JOIN",
+        }
+    }
+}
+
+/// The relations that a query's words may mean.
+pub struct Scope<'a> {
+    sources: &'a [BoundSource],
+    rules: Compatibility,
+    windowed: bool,
+    pseudo: Vec<Vec<PseudoColumn>>,
+}
+
+enum Meaning {
+    Column { alias: String, name: String },
+    WindowBound { name: String },
+}
+
+impl<'a> Scope<'a> {
+    /// `windowed` says that the query has a WINDOW clause, whose bounds are columns.
+    pub fn new(sources: &'a [BoundSource], rules: Compatibility, windowed: bool) -> Self {
+        Self { sources, rules, windowed, pseudo: vec![Vec::new(); sources.len()] }
+    }
+
+    /// The rules of names.
+    pub fn rules(&self) -> Compatibility {
+        self.rules
+    }
+
+    /// The relations.
+    pub fn sources(&self) -> &'a [BoundSource] {
+        self.sources
+    }
+
+    /// The pseudo columns that were asked for, per source, in their fixed order.
+    pub fn into_pseudo(mut self) -> Vec<Vec<PseudoColumn>> {
+        for columns in &mut self.pseudo {
+            columns.sort_unstable();
+            columns.dedup();
+        }
+        self.pseudo
+    }
+
+    /// The expression with every column told by relation and exact name.
+    pub fn resolved(&mut self, mut expr: ast::Expr, clause: Clause) -> Result<ast::Expr> {
+        let flow = ast::visit_expressions_mut(&mut expr, |expr| {
+            let found = match expr {
+                ast::Expr::Identifier(ident) => self.meaning(std::slice::from_ref(ident), clause),
+                ast::Expr::CompoundIdentifier(idents) => self.meaning(idents, clause),
+                _ => return ControlFlow::Continue(()),
+            };
+            match found {
+                Ok(meaning) => {
+                    *expr = meaning.into_expr(span_of(expr));
+                    ControlFlow::Continue(())
+                }
+                Err(error) => ControlFlow::Break(error),
+            }
+        });
+        match flow {
+            ControlFlow::Continue(()) => Ok(expr),
+            ControlFlow::Break(error) => Err(error),
+        }
+    }
+
+    /// Whether a bare word means no column.
+    pub fn is_unknown(&self, ident: &Ident) -> bool {
+        let name = fold(ident, self.rules);
+        self.holders(&name).is_empty()
+    }
+
+    /// The item of the SELECT list that has this word as its alias.
+    pub fn alias<'i>(&self, ident: &Ident, items: &'i [BoundItem]) -> Option<&'i BoundItem> {
+        let name = fold(ident, self.rules);
+        items.iter().find(|item| item.named && item.name == name)
+    }
+
+    /// The places of the sources that have a column of this name.
+    pub fn holders(&self, name: &str) -> Vec<usize> {
+        let has = |index: &usize| self.sources[*index].relation.columns.iter().any(|column| column.name == name);
+        (0..self.sources.len()).filter(has).collect()
+    }
+
+    /// The place of the source of this alias.
+    pub fn source(&self, alias: &Ident) -> Option<usize> {
+        let alias = fold(alias, self.rules);
+        self.sources.iter().position(|source| source.alias == alias)
+    }
+
+    fn meaning(&mut self, idents: &[Ident], clause: Clause) -> Result<Meaning> {
+        match idents {
+            [name] => self.bare(name, clause),
+            [alias, name] => self.qualified(alias, name, clause),
+            [_, alias, name] => self.qualified(alias, name, clause),
+            _ => Err(at(Error::unsupported("names of more than three parts are not supported"), idents[0].span)),
+        }
+    }
+
+    fn bare(&mut self, ident: &Ident, clause: Clause) -> Result<Meaning> {
+        let name = fold(ident, self.rules);
+        match self.holders(&name).as_slice() {
+            [only] => return Ok(Meaning::Column { alias: self.sources[*only].alias.clone(), name }),
+            [] => {}
+            several => return Err(self.ambiguous(ident, &name, several)),
+        }
+        if self.windowed && is_window_bound(&name) && matches!(clause, Clause::Select | Clause::Having) {
+            return Ok(Meaning::WindowBound { name: self.canonical(&name) });
+        }
+        if let Some(column) = PseudoColumn::of_word(&name) {
+            if let [only] = self.sources {
+                self.pseudo[0].push(column);
+                return Ok(Meaning::Column { alias: only.alias.clone(), name: self.canonical(&name) });
+            }
+            let all: Vec<usize> = (0..self.sources.len()).collect();
+            return Err(self.ambiguous(ident, &name, &all));
+        }
+        Err(self.unknown(&name, &name, ident, clause))
+    }
+
+    fn qualified(&mut self, alias: &Ident, ident: &Ident, clause: Clause) -> Result<Meaning> {
+        let name = fold(ident, self.rules);
+        let qualifier = fold(alias, self.rules);
+        let shown = format!("{qualifier}.{name}");
+        let Some(source) = self.source(alias) else {
+            return Err(match self.rules {
+                Compatibility::Ksqldb => self.unknown(&shown, &name, alias, clause),
+                Compatibility::Postgres => {
+                    let names: Vec<&str> = self.sources.iter().map(|source| source.alias.as_str()).collect();
+                    let error = Error::new(
+                        SqlState::UNDEFINED_TABLE,
+                        format!("missing FROM-clause entry for table \"{qualifier}\""),
+                    );
+                    at(with_nearest(error, &qualifier, names), alias.span)
+                }
+            });
+        };
+        if self.sources[source].relation.columns.iter().any(|column| column.name == name) {
+            return Ok(Meaning::Column { alias: qualifier, name });
+        }
+        if let Some(column) = PseudoColumn::of_word(&name) {
+            self.pseudo[source].push(column);
+            return Ok(Meaning::Column { alias: qualifier, name: self.canonical(&name) });
+        }
+        Err(self.unknown(&shown, &name, ident, clause))
+    }
+
+    /// Window bounds and pseudo columns in the case that the rules give to bare words.
+    fn canonical(&self, name: &str) -> String {
+        fold_name(name, false, self.rules)
+    }
+
+    fn unknown(&self, shown: &str, name: &str, ident: &Ident, clause: Clause) -> Error {
+        let columns = self.sources.iter().flat_map(|source| source.relation.columns.iter());
+        let message = match self.rules {
+            Compatibility::Postgres if shown == name => format!("column \"{shown}\" does not exist"),
+            Compatibility::Postgres => format!("column {shown} does not exist"),
+            Compatibility::Ksqldb => format!("{} column '{shown}' cannot be resolved.", clause.word()),
+        };
+        let error = Error::new(SqlState::UNDEFINED_COLUMN, message);
+        at(with_nearest(error, name, columns.map(|column| column.name.as_str()).collect()), ident.span)
+    }
+
+    fn ambiguous(&self, ident: &Ident, name: &str, holders: &[usize]) -> Error {
+        let could: Vec<String> = holders.iter().map(|index| format!("{}.{name}", self.sources[*index].alias)).collect();
+        let message = match self.rules {
+            Compatibility::Postgres => format!("column reference \"{name}\" is ambiguous"),
+            Compatibility::Ksqldb => format!("Column '{name}' is ambiguous. Could be {}.", could.join(" or ")),
+        };
+        let error = Error::new(SqlState::AMBIGUOUS_COLUMN, message);
+        at(error.hint(format!("Say which: {}.", could.join(" or "))), ident.span)
+    }
+}
+
+impl Meaning {
+    fn into_expr(self, span: Span) -> ast::Expr {
+        let quoted = |value: String| Ident { value, quote_style: Some('"'), span };
+        match self {
+            Meaning::Column { alias, name } => ast::Expr::CompoundIdentifier(vec![quoted(alias), quoted(name)]),
+            Meaning::WindowBound { name } => ast::Expr::Identifier(quoted(name)),
+        }
+    }
+}
+
+fn span_of(expr: &ast::Expr) -> Span {
+    match expr {
+        ast::Expr::Identifier(ident) => ident.span,
+        ast::Expr::CompoundIdentifier(idents) => idents.last().map_or(Span::empty(), |ident| ident.span),
+        _ => Span::empty(),
+    }
+}
+
+/// Whether a name, in any case, is a bound of a window.
+pub fn is_window_bound(name: &str) -> bool {
+    name.eq_ignore_ascii_case("windowstart") || name.eq_ignore_ascii_case("windowend")
+}
+
+/// An identifier as the catalog has it.
+pub fn fold(ident: &Ident, rules: Compatibility) -> String {
+    fold_name(&ident.value, ident.quote_style.is_some(), rules)
+}
+
+/// A name as the catalog has it: in the rules' case unless it was quoted.
+pub fn fold_name(name: &str, quoted: bool, rules: Compatibility) -> String {
+    match (quoted, rules) {
+        (true, _) => name.to_string(),
+        (false, Compatibility::Postgres) => name.to_lowercase(),
+        (false, Compatibility::Ksqldb) => name.to_uppercase(),
+    }
+}
+
+/// The place of a span in the statement's text, `None` for what no text has.
+pub fn position(span: Span) -> Option<Position> {
+    (0 < span.start.line).then(|| Position(u32::try_from(span.start.column).unwrap_or(u32::MAX)))
+}
+
+/// The error, pointing at a span.
+pub(super) fn at(error: Error, span: Span) -> Error {
+    match position(span) {
+        Some(position) => error.at(position),
+        None => error,
+    }
+}
+
+/// The error with a hint, when a name is near.
+pub(super) fn with_nearest(error: Error, name: &str, candidates: Vec<&str>) -> Error {
+    match nearest(name, candidates.iter().copied()) {
+        Some(near) => error.hint(format!("Did you mean \"{near}\"?")),
+        None => error,
+    }
+}

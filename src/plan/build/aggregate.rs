@@ -1,0 +1,325 @@
+//! GROUP BY, the aggregates, WINDOW and HAVING.
+//!
+//! What is grouped by and what is aggregated is computed below the exchange, so that only that travels.
+
+use std::sync::Arc;
+
+use datafusion::arrow::datatypes::Field;
+use datafusion::common::Column;
+use datafusion::common::DFSchema;
+use datafusion::common::DFSchemaRef;
+use datafusion::common::tree_node::Transformed;
+use datafusion::common::tree_node::TreeNode;
+use datafusion::common::tree_node::TreeNodeRecursion;
+use datafusion::logical_expr::Expr;
+use datafusion::logical_expr::LogicalPlanBuilder;
+use datafusion::logical_expr::utils::find_aggregate_exprs;
+use sqlparser::ast;
+
+use super::calls;
+use super::expression::Expressions;
+use super::expression::as_column;
+use super::failure;
+use super::rows::Changes;
+use super::rows::Rows;
+use super::rows::Spread;
+use super::rows::column_at;
+use super::rows::column_named;
+use crate::catalog::Compatibility;
+use crate::catalog::Format;
+use crate::error::Error;
+use crate::error::Result;
+use crate::error::SqlState;
+use crate::model::OperatorId;
+use crate::model::SqlType;
+use crate::plan::bind::BoundQuery;
+use crate::plan::bind::fold_name;
+use crate::plan::node::Aggregate;
+use crate::plan::node::AggregateCall;
+use crate::plan::node::AggregateChanges;
+use crate::plan::node::NullGroup;
+use crate::plan::node::Window;
+use crate::plan::node::plan_of;
+use crate::sql::Emit;
+
+/// Aggregated rows.
+pub struct Aggregated {
+    /// One row per group and window.
+    pub rows: Rows,
+    /// The SELECT list over them.
+    pub items: Vec<Expr>,
+    /// The window's bounds as columns of the rows.
+    pub bounds: Option<(Expr, Expr)>,
+}
+
+/// The SELECT list and HAVING as read, before aggregates are taken out.
+struct Lists {
+    groups: Vec<Expr>,
+    items: Vec<Expr>,
+    having: Option<Expr>,
+}
+
+/// Whether a query aggregates.
+pub fn is_aggregate(query: &BoundQuery, rows: &Rows, expressions: &Expressions<'_>) -> Result<bool> {
+    if query.group_by.is_some() || query.having.is_some() || query.window.is_some() {
+        return Ok(true);
+    }
+    for item in &query.items {
+        if !find_aggregate_exprs([&expressions.read(&item.expr, rows.schema())?]).is_empty() {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+/// Aggregates rows; `key_format` encodes the group, as the sink does.
+pub fn build(
+    rows: Rows,
+    query: &BoundQuery,
+    expressions: &Expressions<'_>,
+    key_format: impl Fn(&[SqlType]) -> Format,
+    null_group: NullGroup,
+) -> Result<Aggregated> {
+    let id = OperatorId::new("aggregate");
+    let rules = expressions.rules();
+    let lists = read(&rows, query, expressions)?;
+    let found = find_aggregate_exprs(lists.items.iter().chain(&lists.having));
+    check(query, &lists, &found, expressions)?;
+    let rows = rows.normalised(&id)?;
+    let schema = Arc::clone(rows.schema());
+    let mut projected: Vec<Expr> = Vec::new();
+    let mut group = Vec::with_capacity(lists.groups.len());
+    let group_asts = query.group_by.as_deref().unwrap_or_default();
+    for (raw, origin) in lists.groups.iter().zip(group_asts) {
+        let finished = expressions.finish(raw.clone(), &schema, origin)?;
+        let (finished, sql_type) = as_column(finished, &schema, origin)?;
+        let name = unique(&group_name(raw, group.len()), &projected);
+        projected.push(finished.clone().alias(&name));
+        group.push((name, sql_type, finished));
+    }
+    let calls = calls::build(&found, &rows, query, expressions, &mut projected)?;
+    let types: Vec<SqlType> = group.iter().map(|(_, sql_type, _)| sql_type.clone()).collect();
+    let rows = regrouped(rows, &id, &group, projected, query, key_format(&types))?;
+    let node = Aggregate {
+        id: id.clone(),
+        group: group.iter().map(|(name, _, _)| column_named(name)).collect(),
+        window: query.window.map(|window| Window::Tumbling { size_ms: window.size_ms, grace_ms: window.grace_ms }),
+        emit: query.emit,
+        null_group,
+        changes: if lists.having.is_some() { AggregateChanges::Retract } else { AggregateChanges::Upsert },
+        schema: output_schema(&group, query, &calls, rules)?,
+        input: rows.plan,
+        calls,
+    };
+    let over = Over { schema: Arc::clone(&node.schema), groups: &lists.groups, found: &found, node: &node };
+    let items = query
+        .items
+        .iter()
+        .zip(&lists.items)
+        .map(|(item, raw)| over.finish(raw.clone(), &item.expr, expressions))
+        .collect::<Result<Vec<_>>>()?;
+    let having = match (&query.having, lists.having.clone()) {
+        (Some(origin), Some(raw)) => {
+            let planned = over.finish(raw, origin, expressions)?;
+            Some(expressions.boolean(planned, &over.schema, origin, "HAVING")?)
+        }
+        _ => None,
+    };
+    let schema = over.schema;
+    let keys = group.len() + usize::from(query.window.is_some());
+    let bounds = query.window.map(|_| (column_at(&schema, group.len()), column_at(&schema, group.len() + 1)));
+    let changes = match (query.emit, node.changes) {
+        (Emit::Final, _) => Changes::Append,
+        (Emit::Changes, AggregateChanges::Upsert) => Changes::Upsert,
+        (Emit::Changes, AggregateChanges::Retract) => Changes::Retract,
+    };
+    let key = (0..keys).map(|index| column_at(&schema, index)).collect();
+    let mut rows = Rows { plan: plan_of(node), spread: rows.spread, key, changes };
+    if let Some(condition) = having {
+        rows = rows.filtered(condition, &OperatorId::new("having"))?;
+    }
+    Ok(Aggregated { rows, items, bounds })
+}
+
+fn read(rows: &Rows, query: &BoundQuery, expressions: &Expressions<'_>) -> Result<Lists> {
+    let schema = rows.schema();
+    let with_bounds = with_window_bounds(schema, query, expressions.rules())?;
+    let groups = query.group_by.as_deref().unwrap_or_default();
+    Ok(Lists {
+        groups: groups.iter().map(|expr| expressions.read(expr, schema)).collect::<Result<_>>()?,
+        items: query.items.iter().map(|item| expressions.read(&item.expr, &with_bounds)).collect::<Result<_>>()?,
+        having: query.having.as_ref().map(|having| expressions.read(having, &with_bounds)).transpose()?,
+    })
+}
+
+fn check(query: &BoundQuery, lists: &Lists, found: &[Expr], expressions: &Expressions<'_>) -> Result<()> {
+    let rules = expressions.rules();
+    if query.emit == Emit::Final && query.window.is_none() {
+        let message = "EMIT FINAL is only supported for windowed aggregations.";
+        return Err(Error::unsupported(message.trim_end_matches(match rules {
+            Compatibility::Postgres => '.',
+            Compatibility::Ksqldb => ' ',
+        }))
+        .hint("Add WINDOW TUMBLING (SIZE ..)."));
+    }
+    if query.partition_by.is_some() {
+        return Err(Error::unsupported("PARTITION BY and GROUP BY cannot stand in one query"));
+    }
+    if query.group_by.is_none() && rules == Compatibility::Ksqldb {
+        let plain = query.items.iter().zip(&lists.items).find(|(_, raw)| find_aggregate_exprs([*raw]).is_empty());
+        return Err(match plain {
+            Some((item, _)) => not_in_group(&bare(&item.expr), &item.expr, rules),
+            None => Error::new(SqlState::GROUPING_ERROR, "Use of aggregate functions requires a GROUP BY clause."),
+        });
+    }
+    if found.is_empty() {
+        return Err(match rules {
+            Compatibility::Ksqldb => Error::new(
+                SqlState::GROUPING_ERROR,
+                "GROUP BY requires aggregate functions in either the SELECT or HAVING clause.",
+            ),
+            Compatibility::Postgres => {
+                Error::unsupported("GROUP BY or WINDOW without an aggregate is not there yet in standing queries")
+                    .hint("Add COUNT(*) to the SELECT list.")
+            }
+        });
+    }
+    if lists.groups.iter().any(|group| !find_aggregate_exprs([group]).is_empty()) {
+        return Err(Error::new(SqlState::GROUPING_ERROR, "aggregate functions are not allowed in GROUP BY"));
+    }
+    Ok(())
+}
+
+/// Only what the aggregate needs, in the partition of its group.
+fn regrouped(
+    rows: Rows,
+    id: &OperatorId,
+    group: &[(String, SqlType, Expr)],
+    projected: Vec<Expr>,
+    query: &BoundQuery,
+    key_format: Format,
+) -> Result<Rows> {
+    let columns: Vec<Expr> = group.iter().map(|(name, _, _)| column_named(name)).collect();
+    let grouped_by: Vec<Expr> = group.iter().map(|(_, _, expr)| expr.clone()).collect();
+    let in_place = rows.spread.partitions == 1 || (!group.is_empty() && rows.spread.keys.as_ref() == Some(&grouped_by));
+    let plan = LogicalPlanBuilder::from(rows.plan)
+        .project(projected)
+        .and_then(LogicalPlanBuilder::build)
+        .map_err(|error| failure::of_datafusion(error, None))?;
+    let rows = Rows { plan, key: Vec::new(), ..rows };
+    if in_place {
+        let spread = Spread { keys: Some(columns), ..rows.spread.clone() };
+        return Ok(Rows { spread, ..rows });
+    }
+    let partitions = if group.is_empty() { 1 } else { query.partitions.unwrap_or(rows.spread.partitions) };
+    rows.exchanged(id, Spread { keys: Some(columns), format: key_format, partitions })
+}
+
+/// The aggregate's own columns.
+struct Over<'a> {
+    schema: DFSchemaRef,
+    groups: &'a [Expr],
+    found: &'a [Expr],
+    node: &'a Aggregate,
+}
+
+impl Over<'_> {
+    /// An expression of the SELECT list or HAVING over the aggregate's columns.
+    fn finish(&self, raw: Expr, origin: &ast::Expr, expressions: &Expressions<'_>) -> Result<Expr> {
+        let rebased = raw
+            .transform_down(|expr| {
+                if let Some(index) = self.groups.iter().position(|group| *group == expr) {
+                    return Ok(Transformed::new(column_at(&self.schema, index), true, TreeNodeRecursion::Jump));
+                }
+                if let Some(index) = self.found.iter().position(|found| *found == expr) {
+                    let column = column_named(&self.node.calls[index].name);
+                    return Ok(Transformed::new(column, true, TreeNodeRecursion::Jump));
+                }
+                Ok(Transformed::no(expr))
+            })
+            .map_err(|error| failure::of_datafusion(error, Some(origin)))?
+            .data;
+        if let Some(column) = rebased.column_refs().into_iter().find(|column| !self.has(column)) {
+            return Err(not_in_group(column, origin, expressions.rules()));
+        }
+        expressions.finish(rebased, &self.schema, origin)
+    }
+
+    fn has(&self, column: &Column) -> bool {
+        self.schema.index_of_column_by_name(column.relation.as_ref(), &column.name).is_some()
+    }
+}
+
+fn not_in_group(column: &Column, origin: &ast::Expr, rules: Compatibility) -> Error {
+    let message = match rules {
+        Compatibility::Postgres => format!(
+            "column \"{}\" must appear in the GROUP BY clause or be used in an aggregate function",
+            column.flat_name()
+        ),
+        Compatibility::Ksqldb => format!(
+            "Non-aggregate SELECT expression(s) not part of GROUP BY: {}. Either add the column(s) to the GROUP BY or remove them from the SELECT.",
+            column.name
+        ),
+    };
+    failure::at_column(Error::new(SqlState::GROUPING_ERROR, message), origin, &column.name)
+}
+
+fn bare(expr: &ast::Expr) -> Column {
+    Column::new_unqualified(crate::plan::bind::postgres_name(expr))
+}
+
+fn group_name(raw: &Expr, index: usize) -> String {
+    match raw {
+        Expr::Column(column) => column.name.clone(),
+        _ => format!("group_{index}"),
+    }
+}
+
+/// A name that no projected expression has.
+pub(super) fn unique(wanted: &str, projected: &[Expr]) -> String {
+    let taken = |name: &str| projected.iter().any(|expr| expr.schema_name().to_string() == name);
+    let mut name = wanted.to_string();
+    let mut number = 1;
+    while taken(&name) {
+        number += 1;
+        name = format!("{wanted}_{number}");
+    }
+    name
+}
+
+fn bound_fields(rules: Compatibility) -> [Field; 2] {
+    let sql_type = match rules {
+        Compatibility::Postgres => SqlType::TimestampTz,
+        Compatibility::Ksqldb => SqlType::BigInt,
+    };
+    ["windowstart", "windowend"].map(|name| Field::new(fold_name(name, false, rules), sql_type.arrow(), true))
+}
+
+fn with_window_bounds(schema: &DFSchemaRef, query: &BoundQuery, rules: Compatibility) -> Result<DFSchema> {
+    let mut whole = schema.as_ref().clone();
+    if query.window.is_some() {
+        let fields = bound_fields(rules).into_iter().map(|field| (None, Arc::new(field))).collect();
+        let bounds = DFSchema::new_with_metadata(fields, Default::default())
+            .map_err(|error| failure::of_datafusion(error, None))?;
+        whole.merge(&bounds);
+    }
+    Ok(whole)
+}
+
+fn output_schema(
+    group: &[(String, SqlType, Expr)],
+    query: &BoundQuery,
+    calls: &[AggregateCall],
+    rules: Compatibility,
+) -> Result<DFSchemaRef> {
+    let mut fields: Vec<Field> =
+        group.iter().map(|(name, sql_type, _)| Field::new(name, sql_type.arrow(), true)).collect();
+    if query.window.is_some() {
+        fields.extend(bound_fields(rules));
+    }
+    fields.extend(calls.iter().map(|call| Field::new(&call.name, call.sql_type.arrow(), true)));
+    let fields = fields.into_iter().map(|field| (None, Arc::new(field))).collect();
+    DFSchema::new_with_metadata(fields, Default::default())
+        .map(DFSchemaRef::new)
+        .map_err(|error| failure::of_datafusion(error, None))
+}

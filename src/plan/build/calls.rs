@@ -1,0 +1,209 @@
+//! The aggregates of a query: which function, of what, and what type comes out.
+
+use datafusion::common::DFSchemaRef;
+use datafusion::logical_expr::Expr;
+use datafusion::logical_expr::cast;
+use datafusion::logical_expr::expr::AggregateFunctionParams;
+use sqlparser::ast;
+
+use super::aggregate::unique;
+use super::expression::Expressions;
+use super::expression::as_column;
+use super::failure;
+use super::rows::Changes;
+use super::rows::Rows;
+use super::rows::column_named;
+use crate::catalog::Compatibility;
+use crate::error::Error;
+use crate::error::Result;
+use crate::error::SqlState;
+use crate::model::SqlType;
+use crate::plan::bind::BoundQuery;
+use crate::plan::node::AggregateCall;
+use crate::plan::node::AggregateFunction;
+use crate::plan::node::AggregateStyle;
+
+/// The most digits that a DECIMAL has.
+const DECIMAL_DIGITS_MAX: u8 = 38;
+
+/// The calls for the aggregates that were found; their arguments and filters are added to `projected`.
+pub fn build(
+    found: &[Expr],
+    rows: &Rows,
+    query: &BoundQuery,
+    expressions: &Expressions<'_>,
+    projected: &mut Vec<Expr>,
+) -> Result<Vec<AggregateCall>> {
+    let groups = projected.len();
+    let mut calls: Vec<AggregateCall> = Vec::with_capacity(found.len());
+    for expr in found {
+        let Expr::AggregateFunction(aggregate) = expr else { continue };
+        let origin = origin(query, aggregate.func.name());
+        let params = &aggregate.params;
+        refuse_extras(params, origin)?;
+        let function = function(aggregate.func.name(), params, origin)?;
+        if rows.changes == Changes::Retract && !function.is_linear() {
+            return Err(not_over_tables(function, origin, expressions.rules()));
+        }
+        let (argument, sql_type) = match function {
+            AggregateFunction::CountStar => (None, SqlType::BigInt),
+            _ => {
+                let argument = argument(params, rows.schema(), origin, expressions)?;
+                let (argument, sql_type) = typed(function, argument, expressions.rules(), origin)?;
+                (Some(column_named(&shared(argument, "argument", projected, groups))), sql_type)
+            }
+        };
+        let filter = match &params.filter {
+            Some(filter) => {
+                let planned = expressions.finish(filter.as_ref().clone(), rows.schema(), origin)?;
+                let planned = expressions.boolean(planned, rows.schema(), origin, "FILTER")?;
+                Some(column_named(&shared(planned, "filter", projected, groups)))
+            }
+            None => None,
+        };
+        let name = call_name(function, calls.len(), projected);
+        let style = match expressions.rules() {
+            Compatibility::Postgres => AggregateStyle::Postgres,
+            Compatibility::Ksqldb => AggregateStyle::Ksqldb,
+        };
+        calls.push(AggregateCall { function, argument, filter, name, sql_type, style });
+    }
+    Ok(calls)
+}
+
+fn refuse_extras(params: &AggregateFunctionParams, origin: &ast::Expr) -> Result<()> {
+    if params.distinct || !params.order_by.is_empty() || params.null_treatment.is_some() {
+        let error =
+            Error::unsupported("DISTINCT, ORDER BY and NULLS in aggregates are not there yet in standing queries");
+        return Err(failure::at(error, origin));
+    }
+    Ok(())
+}
+
+fn function(name: &str, params: &AggregateFunctionParams, origin: &ast::Expr) -> Result<AggregateFunction> {
+    let is_constant = |expr: &Expr| matches!(expr, Expr::Literal(value, _) if !value.is_null());
+    #[expect(deprecated, reason = "DataFusion's planner may still give COUNT(*) its wildcard")]
+    let is_star = |expr: &Expr| matches!(expr, Expr::Wildcard { .. }) || is_constant(expr);
+    Ok(match name {
+        "count" if params.args.is_empty() || params.args.iter().all(is_star) => AggregateFunction::CountStar,
+        "count" => AggregateFunction::Count,
+        "sum" => AggregateFunction::Sum,
+        "avg" => AggregateFunction::Avg,
+        "min" => AggregateFunction::Min,
+        "max" => AggregateFunction::Max,
+        other => {
+            let error =
+                Error::unsupported(format!("the aggregate function {other} is not there yet in standing queries"));
+            return Err(failure::at(error, origin));
+        }
+    })
+}
+
+fn argument(
+    params: &AggregateFunctionParams,
+    schema: &DFSchemaRef,
+    origin: &ast::Expr,
+    expressions: &Expressions<'_>,
+) -> Result<(Expr, SqlType)> {
+    let [argument] = params.args.as_slice() else {
+        let error =
+            Error::new(SqlState::UNDEFINED_FUNCTION, "an aggregate function of a standing query has one argument");
+        return Err(failure::at(error, origin));
+    };
+    let finished = expressions.finish(argument.clone(), schema, origin)?;
+    as_column(finished, schema, origin)
+}
+
+/// The argument in the type that the function works in, and the type of its result.
+fn typed(
+    function: AggregateFunction,
+    (argument, sql_type): (Expr, SqlType),
+    rules: Compatibility,
+    origin: &ast::Expr,
+) -> Result<(Expr, SqlType)> {
+    use AggregateFunction as Function;
+    use Compatibility::Ksqldb;
+    use Compatibility::Postgres;
+    let sum_type =
+        |precision: u8, scale| SqlType::Decimal { precision: (precision + 10).min(DECIMAL_DIGITS_MAX), scale };
+    let (works_in, result) = match (function, &sql_type, rules) {
+        (Function::CountStar | Function::Count, _, _) => (sql_type.clone(), SqlType::BigInt),
+        (Function::Min | Function::Max, _, _) => (sql_type.clone(), sql_type.clone()),
+        (Function::Sum, SqlType::Int, Postgres) => (SqlType::BigInt, SqlType::BigInt),
+        (Function::Sum, SqlType::Decimal { precision, scale }, Postgres) => {
+            let wide = sum_type(*precision, *scale);
+            (wide.clone(), wide)
+        }
+        (Function::Sum, SqlType::Int | SqlType::BigInt | SqlType::Double | SqlType::Decimal { .. }, _) => {
+            (sql_type.clone(), sql_type.clone())
+        }
+        (Function::Avg, SqlType::Int, _) => (SqlType::BigInt, SqlType::Double),
+        (Function::Avg, SqlType::BigInt | SqlType::Double, _) => (sql_type.clone(), SqlType::Double),
+        (Function::Avg, SqlType::Decimal { .. }, Ksqldb) => (SqlType::Double, SqlType::Double),
+        (Function::Avg, SqlType::Decimal { precision, scale }, Postgres) => {
+            let precision_more = (precision + 4).min(DECIMAL_DIGITS_MAX);
+            let scale_more = (scale + 4).min(DECIMAL_DIGITS_MAX.cast_signed());
+            (sum_type(*precision, *scale), SqlType::Decimal { precision: precision_more, scale: scale_more })
+        }
+        (Function::Sum | Function::Avg, other, _) => {
+            let name = function.as_str();
+            let error = Error::new(
+                SqlState::UNDEFINED_FUNCTION,
+                format!("function {name}({}) does not exist", other.to_string().to_lowercase()),
+            );
+            return Err(failure::at(error.hint("CAST the argument to a number."), origin));
+        }
+    };
+    let argument = if works_in == sql_type { argument } else { cast(argument, works_in.arrow()) };
+    Ok((argument, result))
+}
+
+/// The name of the projected column of an expression, which is added if it is not there.
+fn shared(expr: Expr, role: &str, projected: &mut Vec<Expr>, groups: usize) -> String {
+    for known in projected.iter() {
+        if let Expr::Alias(alias) = known
+            && *alias.expr == expr
+        {
+            return alias.name.clone();
+        }
+    }
+    let name = unique(&format!("{role}_{}", projected.len() - groups), projected);
+    projected.push(expr.alias(&name));
+    name
+}
+
+/// A name that neither a group column nor another call has; arguments are not columns of the aggregate.
+fn call_name(function: AggregateFunction, index: usize, projected: &[Expr]) -> String {
+    unique(&format!("{}_{index}", function.as_str()), projected)
+}
+
+/// The first place where the query calls a function of this name, else its first item.
+fn origin<'q>(query: &'q BoundQuery, name: &str) -> &'q ast::Expr {
+    let exprs = query.items.iter().map(|item| &item.expr).chain(&query.having);
+    let mut found = None;
+    for expr in exprs {
+        let flow = ast::visit_expressions(expr, |inner| match inner {
+            ast::Expr::Function(function) if function.name.to_string().eq_ignore_ascii_case(name) => {
+                std::ops::ControlFlow::Break(())
+            }
+            _ => std::ops::ControlFlow::Continue(()),
+        });
+        if flow.is_break() {
+            found = Some(expr);
+            break;
+        }
+    }
+    found.unwrap_or(&query.items[0].expr)
+}
+
+fn not_over_tables(function: AggregateFunction, origin: &ast::Expr, rules: Compatibility) -> Error {
+    let name = function.as_str().to_uppercase();
+    let error = match rules {
+        Compatibility::Ksqldb => Error::unsupported(format!(
+            "The aggregation function(s) ({name}) cannot be applied to a table source, only to a stream source."
+        )),
+        Compatibility::Postgres => Error::unsupported(format!("{name} over a table is not there yet"))
+            .hint("COUNT, SUM and AVG over a table are."),
+    };
+    failure::at(error, origin)
+}

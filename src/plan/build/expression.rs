@@ -1,0 +1,299 @@
+//! One expression: from SQL to DataFusion, under the rules of values, with all types agreed.
+//!
+//! The rules of values become explicit here and nowhere else: numbers get the type that SQL gives them, integer arithmetic
+//! becomes checked (or, under ksqldb, wrapping) functions, and under ksqldb a comparison with null is false.
+
+use datafusion::arrow::datatypes::DataType;
+use datafusion::common::DFSchema;
+use datafusion::common::ScalarValue;
+use datafusion::common::tree_node::Transformed;
+use datafusion::common::tree_node::TreeNode;
+use datafusion::logical_expr::Between;
+use datafusion::logical_expr::BinaryExpr;
+use datafusion::logical_expr::Cast;
+use datafusion::logical_expr::Expr;
+use datafusion::logical_expr::ExprSchemable;
+use datafusion::logical_expr::Like;
+use datafusion::logical_expr::Operator;
+use datafusion::logical_expr::cast;
+use datafusion::logical_expr::expr::InList;
+use datafusion::optimizer::analyzer::type_coercion::TypeCoercionRewriter;
+use datafusion::sql::planner::ParserOptions;
+use datafusion::sql::planner::PlannerContext;
+use datafusion::sql::planner::SqlToRel;
+use sqlparser::ast;
+
+use super::failure;
+use crate::catalog::Compatibility;
+use crate::error::Error;
+use crate::error::Result;
+use crate::error::SqlState;
+use crate::model::SqlType;
+use crate::plan::functions::Functions;
+
+/// Plans expressions under one set of rules.
+pub struct Expressions<'a> {
+    functions: &'a Functions,
+    rules: Compatibility,
+}
+
+impl<'a> Expressions<'a> {
+    /// A planner for the rules.
+    pub fn new(functions: &'a Functions, rules: Compatibility) -> Self {
+        Self { functions, rules }
+    }
+
+    /// The rules.
+    pub fn rules(&self) -> Compatibility {
+        self.rules
+    }
+
+    /// An expression as DataFusion reads it, before any rule: equal texts give equal expressions.
+    pub fn read(&self, expr: &ast::Expr, schema: &DFSchema) -> Result<Expr> {
+        let options = ParserOptions::new()
+            .with_parse_float_as_decimal(true)
+            .with_enable_ident_normalization(false)
+            .with_map_string_types_to_utf8view(false);
+        let prepared = self.prepared(expr)?;
+        let planner = SqlToRel::new_with_options(self.functions, options);
+        planner
+            .sql_to_expr(prepared, schema, &mut PlannerContext::new())
+            .map_err(|error| failure::of_datafusion(error, Some(expr)))
+    }
+
+    /// The expression with its rules made explicit and its types agreed; `origin` is where errors point.
+    pub fn finish(&self, expr: Expr, schema: &DFSchema, origin: &ast::Expr) -> Result<Expr> {
+        let fail = |error| failure::of_datafusion(error, Some(origin));
+        let explicit = expr.transform_up(|expr| self.explicit(expr, schema)).map_err(fail)?.data;
+        explicit.rewrite(&mut TypeCoercionRewriter::new(schema)).map(|done| done.data).map_err(fail)
+    }
+
+    /// `finish` of `read`.
+    pub fn plan(&self, expr: &ast::Expr, schema: &DFSchema) -> Result<Expr> {
+        self.finish(self.read(expr, schema)?, schema, expr)
+    }
+
+    /// `plan` for a condition, which must be BOOLEAN.
+    pub fn condition(&self, expr: &ast::Expr, schema: &DFSchema, clause: &str) -> Result<Expr> {
+        let planned = self.plan(expr, schema)?;
+        self.boolean(planned, schema, expr, clause)
+    }
+
+    /// The expression, if it is BOOLEAN.
+    pub fn boolean(&self, planned: Expr, schema: &DFSchema, origin: &ast::Expr, clause: &str) -> Result<Expr> {
+        let data_type = planned.get_type(schema).map_err(|error| failure::of_datafusion(error, Some(origin)))?;
+        match data_type {
+            DataType::Boolean => Ok(planned),
+            DataType::Null => Ok(cast(planned, DataType::Boolean)),
+            other => {
+                let name = SqlType::from_arrow(&other).map_or_else(|| other.to_string(), |found| found.to_string());
+                Err(failure::at(
+                    Error::new(
+                        SqlState::DATATYPE_MISMATCH,
+                        format!("argument of {clause} must be type boolean, not type {}", name.to_lowercase()),
+                    ),
+                    origin,
+                ))
+            }
+        }
+    }
+
+    /// What SqlToRel would read otherwise than we do.
+    fn prepared(&self, expr: &ast::Expr) -> Result<ast::Expr> {
+        let mut expr = expr.clone();
+        let rules = self.rules;
+        let flow = ast::visit_expressions_mut(&mut expr, |expr| {
+            match expr {
+                ast::Expr::Function(function) if rules == Compatibility::Ksqldb => {
+                    count_of_nothing(function);
+                    self.prefer_ksqldb(function);
+                }
+                ast::Expr::Substring { expr: text, substring_from: Some(from), substring_for, .. }
+                    if rules == Compatibility::Ksqldb =>
+                {
+                    let arguments = [Some(text), Some(from), substring_for.as_mut()];
+                    let arguments = arguments.into_iter().flatten().map(|argument| argument.as_ref().clone());
+                    *expr = call("__ksql_substring", arguments.collect());
+                }
+                ast::Expr::Value(value) => {
+                    if let Some(double) = exponent_double(&value.value, rules) {
+                        *expr = double;
+                    }
+                }
+                _ => {}
+            }
+            std::ops::ControlFlow::<()>::Continue(())
+        });
+        debug_assert!(flow.is_continue());
+        Ok(expr)
+    }
+
+    /// A function that ksqlDB has under the same name, but with other answers.
+    fn prefer_ksqldb(&self, function: &mut ast::Function) {
+        let name = format!("__ksql_{}", function.name.to_string().to_lowercase());
+        if self.functions.is_scalar(&name) {
+            function.name = ast::ObjectName::from(vec![ast::Ident::new(name)]);
+        }
+    }
+
+    fn explicit(&self, expr: Expr, schema: &DFSchema) -> datafusion::common::Result<Transformed<Expr>> {
+        Ok(match expr {
+            Expr::Literal(ScalarValue::Int64(Some(value)), metadata) => match i32::try_from(value) {
+                Ok(value) => Transformed::yes(Expr::Literal(ScalarValue::Int32(Some(value)), metadata)),
+                Err(_) => Transformed::no(Expr::Literal(ScalarValue::Int64(Some(value)), metadata)),
+            },
+            Expr::BinaryExpr(binary) if is_arithmetic(binary.op) => self.arithmetic(binary, schema)?,
+            Expr::Cast(cast) => self.cast(cast, schema)?,
+            other if self.rules == Compatibility::Ksqldb => two_valued(other),
+            other => Transformed::no(other),
+        })
+    }
+
+    /// A CAST whose rules differ from Arrow's, as a function.
+    fn cast(&self, cast: Cast, schema: &DFSchema) -> datafusion::common::Result<Transformed<Expr>> {
+        let from = cast.expr.get_type(schema)?;
+        let target = SqlType::from_arrow(cast.field.data_type());
+        let from_fraction = matches!(from, DataType::Float64 | DataType::Decimal128(_, _));
+        let mut arguments = vec![cast.expr.as_ref().clone()];
+        let number = |value: i32| Expr::Literal(ScalarValue::Int32(Some(value)), None);
+        let name = match (self.rules, target) {
+            (Compatibility::Ksqldb, Some(SqlType::Text)) => "__ksql_cast_text",
+            (Compatibility::Ksqldb, Some(SqlType::Boolean)) => "__ksql_cast_boolean",
+            (Compatibility::Ksqldb, Some(SqlType::Int)) => "__ksql_cast_int",
+            (Compatibility::Ksqldb, Some(SqlType::BigInt)) => "__ksql_cast_bigint",
+            (Compatibility::Ksqldb, Some(SqlType::Double)) => "__ksql_cast_double",
+            (Compatibility::Ksqldb, Some(SqlType::Decimal { precision, scale })) => {
+                arguments.extend([number(i32::from(precision)), number(i32::from(scale))]);
+                "__ksql_cast_decimal"
+            }
+            (Compatibility::Postgres, Some(SqlType::Int)) if from_fraction => "__checked_cast_int",
+            (Compatibility::Postgres, Some(SqlType::BigInt)) if from_fraction => "__checked_cast_bigint",
+            (Compatibility::Postgres, Some(SqlType::Text)) if from_fraction => "__checked_cast_text",
+            _ => return Ok(Transformed::no(Expr::Cast(cast))),
+        };
+        match self.functions.scalar(name) {
+            Some(function) if !from.is_null() => Ok(Transformed::yes(function.call(arguments))),
+            _ => Ok(Transformed::no(Expr::Cast(cast))),
+        }
+    }
+
+    fn arithmetic(&self, binary: BinaryExpr, schema: &DFSchema) -> datafusion::common::Result<Transformed<Expr>> {
+        let left = binary.left.get_type(schema)?;
+        let right = binary.right.get_type(schema)?;
+        let word = match binary.op {
+            Operator::Plus => "add",
+            Operator::Minus => "sub",
+            Operator::Multiply => "mul",
+            Operator::Divide => "div",
+            _ => "mod",
+        };
+        let text =
+            |data_type: &DataType| matches!(data_type, DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View);
+        let ours = match self.rules {
+            Compatibility::Ksqldb if binary.op == Operator::Plus && text(&left) && text(&right) => {
+                return Ok(Transformed::yes(Expr::BinaryExpr(BinaryExpr { op: Operator::StringConcat, ..binary })));
+            }
+            Compatibility::Ksqldb => left.is_numeric() && right.is_numeric(),
+            // The others raise errors by themselves; a division by zero of doubles does not.
+            Compatibility::Postgres => {
+                let divides = matches!(binary.op, Operator::Divide | Operator::Modulo);
+                (left.is_integer() && right.is_integer()) || (divides && left.is_numeric() && right.is_numeric())
+            }
+        };
+        let prefix = match self.rules {
+            Compatibility::Ksqldb => "__ksql",
+            Compatibility::Postgres => "__checked",
+        };
+        match self.functions.scalar(&format!("{prefix}_{word}")) {
+            Some(function) if ours => Ok(Transformed::yes(function.call(vec![*binary.left, *binary.right]))),
+            _ => Ok(Transformed::no(Expr::BinaryExpr(binary))),
+        }
+    }
+}
+
+/// A type that a column can have, reached by a cast if need be.
+pub fn as_column(expr: Expr, schema: &DFSchema, origin: &ast::Expr) -> Result<(Expr, SqlType)> {
+    let data_type = expr.get_type(schema).map_err(|error| failure::of_datafusion(error, Some(origin)))?;
+    let sql_type = SqlType::from_arrow(&data_type).ok_or_else(|| {
+        failure::at(Error::unsupported(format!("a column of type {data_type} is not there yet")), origin)
+    })?;
+    let wanted = sql_type.arrow();
+    if wanted == data_type {
+        return Ok((expr, sql_type));
+    }
+    Ok((cast(expr, wanted), sql_type))
+}
+
+fn is_arithmetic(op: Operator) -> bool {
+    matches!(op, Operator::Plus | Operator::Minus | Operator::Multiply | Operator::Divide | Operator::Modulo)
+}
+
+/// ksqlDB's two-valued logic: a comparison that has a null is false, and its opposite true.
+fn two_valued(expr: Expr) -> Transformed<Expr> {
+    let is_true = |expr: Expr| Expr::IsTrue(Box::new(expr));
+    match expr {
+        Expr::BinaryExpr(binary) if is_comparison(binary.op) => Transformed::yes(is_true(Expr::BinaryExpr(binary))),
+        Expr::Between(between) => {
+            let inner = is_true(Expr::Between(Between { negated: false, ..between.clone() }));
+            Transformed::yes(negated_if(between.negated, inner))
+        }
+        Expr::Like(like) => {
+            let inner = is_true(Expr::Like(Like { negated: false, ..like.clone() }));
+            Transformed::yes(negated_if(like.negated, inner))
+        }
+        Expr::InList(list) => {
+            let inner = is_true(Expr::InList(InList { negated: false, ..list.clone() }));
+            Transformed::yes(negated_if(list.negated, inner))
+        }
+        other => Transformed::no(other),
+    }
+}
+
+fn negated_if(negated: bool, expr: Expr) -> Expr {
+    match negated {
+        true => Expr::Not(Box::new(expr)),
+        false => expr,
+    }
+}
+
+fn is_comparison(op: Operator) -> bool {
+    matches!(op, Operator::Eq | Operator::NotEq | Operator::Lt | Operator::LtEq | Operator::Gt | Operator::GtEq)
+}
+
+fn call(name: &str, arguments: Vec<ast::Expr>) -> ast::Expr {
+    let argument = |expr| ast::FunctionArg::Unnamed(ast::FunctionArgExpr::Expr(expr));
+    ast::Expr::Function(ast::Function {
+        name: ast::ObjectName::from(vec![ast::Ident::new(name)]),
+        uses_odbc_syntax: false,
+        parameters: ast::FunctionArguments::None,
+        args: ast::FunctionArguments::List(ast::FunctionArgumentList {
+            duplicate_treatment: None,
+            args: arguments.into_iter().map(argument).collect(),
+            clauses: Vec::new(),
+        }),
+        filter: None,
+        null_treatment: None,
+        over: None,
+        within_group: Vec::new(),
+    })
+}
+
+/// ksqlDB's `COUNT()` is `COUNT(*)`.
+fn count_of_nothing(function: &mut ast::Function) {
+    let ast::FunctionArguments::List(list) = &mut function.args else { return };
+    if list.args.is_empty() && function.name.to_string().eq_ignore_ascii_case("count") {
+        list.args.push(ast::FunctionArg::Unnamed(ast::FunctionArgExpr::Wildcard));
+    }
+}
+
+/// ksqlDB: a number with an exponent is a DOUBLE, without one a DECIMAL.
+fn exponent_double(value: &ast::Value, rules: Compatibility) -> Option<ast::Expr> {
+    let ast::Value::Number(text, _) = value else { return None };
+    (rules == Compatibility::Ksqldb && text.contains(['e', 'E'])).then(|| ast::Expr::Cast {
+        kind: ast::CastKind::Cast,
+        expr: Box::new(ast::Expr::Value(ast::Value::SingleQuotedString(text.clone()).into())),
+        data_type: ast::DataType::DoublePrecision,
+        array: false,
+        format: None,
+    })
+}

@@ -1,0 +1,110 @@
+//! FROM, JOIN and WHERE: sources, lookups, and each condition as near to its source as it may stand.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use datafusion::arrow::datatypes::Field;
+use datafusion::common::DFSchema;
+use datafusion::common::DFSchemaRef;
+use datafusion::common::TableReference;
+use datafusion::logical_expr::Expr;
+use datafusion::logical_expr::LogicalPlan;
+use datafusion::logical_expr::utils::conjunction;
+use datafusion::logical_expr::utils::split_conjunction_owned;
+
+use super::expression::Expressions;
+use super::failure;
+use super::join;
+use super::rows::Changes;
+use super::rows::Rows;
+use super::rows::Spread;
+use super::rows::column_at;
+use crate::catalog::Compatibility;
+use crate::error::Result;
+use crate::model::OperatorId;
+use crate::model::SqlType;
+use crate::plan::bind::BoundQuery;
+use crate::plan::bind::BoundSource;
+use crate::plan::bind::fold_name;
+use crate::plan::node::PseudoColumn;
+use crate::plan::node::Source;
+use crate::plan::node::plan_of;
+use crate::plan::relation_key;
+
+/// The rows that SELECT, GROUP BY and PARTITION BY see.
+pub fn build(query: &BoundQuery, expressions: &Expressions<'_>) -> Result<Rows> {
+    let sources = query
+        .sources
+        .iter()
+        .enumerate()
+        .map(|(index, source)| source_rows(index, source, expressions.rules()))
+        .collect::<Result<Vec<_>>>()?;
+    let mut whole = sources[0].schema().as_ref().clone();
+    for source in &sources[1..] {
+        whole = whole.join(source.schema()).map_err(|error| failure::of_datafusion(error, None))?;
+    }
+    let (below, above) = match &query.filter {
+        Some(filter) => {
+            let planned = expressions.condition(filter, &whole, "WHERE")?;
+            let may_sink = |conjunct: &Expr| is_only_of(conjunct, &query.sources[0].alias) && !conjunct.is_volatile();
+            split_conjunction_owned(planned).into_iter().partition(|conjunct| 1 < sources.len() && may_sink(conjunct))
+        }
+        None => (Vec::new(), Vec::new()),
+    };
+    let filter_id = OperatorId::new("where");
+    let mut sources = sources.into_iter();
+    let mut rows = sources.next().expect("the binder wants a FROM clause");
+    if let Some(condition) = conjunction(below) {
+        rows = rows.filtered(condition, &filter_id)?;
+    }
+    for (index, right) in sources.enumerate() {
+        rows = join::build(index + 1, rows, right, query, expressions)?;
+    }
+    match conjunction(above) {
+        Some(condition) => rows.filtered(condition, &filter_id),
+        None => Ok(rows),
+    }
+}
+
+fn source_rows(index: usize, source: &BoundSource, rules: Compatibility) -> Result<Rows> {
+    let relation = &source.relation;
+    let qualifier = TableReference::bare(source.alias.as_str());
+    let columns = relation.columns.iter().map(|column| Arc::new(column.field()));
+    let pseudo = source.pseudo.iter().map(|column| Arc::new(pseudo_field(*column, rules)));
+    let fields = columns.chain(pseudo).map(|field| (Some(qualifier.clone()), field)).collect();
+    let schema =
+        DFSchema::new_with_metadata(fields, Default::default()).map_err(|error| failure::of_datafusion(error, None))?;
+    let schema = DFSchemaRef::new(schema);
+    let key: Vec<Expr> = relation_key(relation).into_iter().map(|column| column_at(&schema, column)).collect();
+    let spread = Spread {
+        // Records of a windowed relation are spread by key and window together.
+        keys: (relation.window.is_none() && !key.is_empty()).then(|| key.clone()),
+        format: relation.formats.key,
+        partitions: relation.partitions,
+    };
+    let plan: LogicalPlan = plan_of(Source {
+        id: OperatorId::new(&format!("from{index}")),
+        leaf: index,
+        relation: Arc::clone(relation),
+        pseudo: source.pseudo.clone(),
+        schema,
+    });
+    let changes = if relation.is_table() { Changes::Upsert } else { Changes::Append };
+    Ok(Rows { plan, spread, key, changes })
+}
+
+fn pseudo_field(column: PseudoColumn, rules: Compatibility) -> Field {
+    let sql_type = match (column, rules) {
+        (PseudoColumn::RowTime, Compatibility::Postgres) => SqlType::TimestampTz,
+        (PseudoColumn::RowTime, Compatibility::Ksqldb) | (PseudoColumn::RowOffset, _) => SqlType::BigInt,
+        (PseudoColumn::RowPartition, _) => SqlType::Int,
+    };
+    Field::new(fold_name(column.word(), false, rules), sql_type.arrow(), true)
+}
+
+/// Whether all columns of an expression belong to one relation of FROM, and there is one at all.
+fn is_only_of(expr: &Expr, alias: &str) -> bool {
+    let of_alias = |relation: &Option<TableReference>| relation.as_ref().is_some_and(|found| found.table() == alias);
+    let columns: HashSet<_> = expr.column_refs();
+    !columns.is_empty() && columns.iter().all(|column| of_alias(&column.relation))
+}

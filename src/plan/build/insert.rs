@@ -1,0 +1,124 @@
+//! `INSERT INTO relation SELECT ..`: the query's columns brought to the relation's.
+
+use datafusion::common::ScalarValue;
+use datafusion::logical_expr::Expr;
+use datafusion::logical_expr::cast;
+
+use super::expression::as_column;
+use super::failure;
+use super::output::Arranged;
+use super::output::Selected;
+use crate::catalog::Compatibility;
+use crate::catalog::Relation;
+use crate::error::Error;
+use crate::error::Result;
+use crate::error::SqlState;
+use crate::model::Column;
+use crate::model::ColumnRole;
+use crate::model::SqlType;
+use crate::plan::bind::BoundQuery;
+
+/// The target's columns, each with the item that fills it; a column that none fills is null.
+pub fn arranged(selected: &Selected, query: &BoundQuery, target: &Relation, named: &[String]) -> Result<Arranged> {
+    if target.window.is_some() {
+        return Err(Error::unsupported("INSERT INTO a windowed relation is not there yet"));
+    }
+    let filled = filled_columns(query, target, named)?;
+    let schema = selected.rows.schema();
+    let mut arranged = Arranged::default();
+    for (index, column) in target.columns.iter().enumerate() {
+        let expr = match filled.iter().position(|filled| *filled == index) {
+            Some(item) => {
+                let origin = &query.items[item].expr;
+                let (expr, sql_type) = as_column(selected.items[item].clone(), schema, origin)?;
+                match assignable(&sql_type, &column.sql_type, query.semantics.compatibility) {
+                    true if sql_type == column.sql_type => expr,
+                    true => cast(expr, column.sql_type.arrow()),
+                    false => return Err(failure::at(mismatch(column, &sql_type), origin)),
+                }
+            }
+            None => {
+                let null = ScalarValue::try_new_null(&column.sql_type.arrow())
+                    .map_err(|error| failure::of_datafusion(error, None))?;
+                Expr::Literal(null, None)
+            }
+        };
+        if column.role == ColumnRole::Key {
+            arranged.key.push(arranged.columns.len());
+        }
+        arranged.exprs.push(expr);
+        arranged.columns.push(column.clone());
+    }
+    Ok(arranged)
+}
+
+/// Per item of the SELECT list the column that it fills: by place, under ksqldb by name.
+fn filled_columns(query: &BoundQuery, target: &Relation, named: &[String]) -> Result<Vec<usize>> {
+    let place = |name: &str| target.columns.iter().position(|column| column.name == name);
+    if !named.is_empty() {
+        if named.len() != query.items.len() {
+            let more = if named.len() < query.items.len() {
+                "expressions than target columns"
+            } else {
+                "target columns than expressions"
+            };
+            return Err(Error::new(SqlState::SYNTAX_ERROR, format!("INSERT has more {more}")));
+        }
+        let unknown = |name: &String| {
+            Error::new(
+                SqlState::UNDEFINED_COLUMN,
+                format!("column \"{name}\" of relation \"{}\" does not exist", target.name),
+            )
+        };
+        return named.iter().map(|name| place(name).ok_or_else(|| unknown(name))).collect();
+    }
+    if query.semantics.compatibility == Compatibility::Postgres {
+        if target.columns.len() < query.items.len() {
+            return Err(Error::new(SqlState::SYNTAX_ERROR, "INSERT has more expressions than target columns"));
+        }
+        return Ok((0..query.items.len()).collect());
+    }
+    let places: Option<Vec<usize>> = query.items.iter().map(|item| place(&item.name)).collect();
+    match places {
+        Some(places) if places.len() == target.columns.len() => Ok(places),
+        _ => {
+            let list = |columns: Vec<String>| columns.join(", ");
+            Err(Error::new(
+                SqlState::DATATYPE_MISMATCH,
+                format!(
+                    "Incompatible schema between results and sink. Result schema is {}, but the sink schema is {}.",
+                    list(query.items.iter().map(|item| format!("`{}`", item.name)).collect()),
+                    list(
+                        target.columns.iter().map(|column| format!("`{}` {}", column.name, column.sql_type)).collect()
+                    )
+                ),
+            ))
+        }
+    }
+}
+
+/// Whether PostgreSQL would assign one type to the other without being told; under ksqldb they must be equal.
+fn assignable(from: &SqlType, to: &SqlType, rules: Compatibility) -> bool {
+    let number = |sql_type: &SqlType| {
+        matches!(sql_type, SqlType::Int | SqlType::BigInt | SqlType::Double | SqlType::Decimal { .. })
+    };
+    let moment = |sql_type: &SqlType| matches!(sql_type, SqlType::Date | SqlType::Timestamp | SqlType::TimestampTz);
+    match rules {
+        _ if from == to => true,
+        Compatibility::Ksqldb => matches!((from, to), (SqlType::Int, SqlType::BigInt)),
+        Compatibility::Postgres => (number(from) && number(to)) || (moment(from) && moment(to)) || *to == SqlType::Text,
+    }
+}
+
+fn mismatch(column: &Column, sql_type: &SqlType) -> Error {
+    Error::new(
+        SqlState::DATATYPE_MISMATCH,
+        format!(
+            "column \"{}\" is of type {} but expression is of type {}",
+            column.name,
+            column.sql_type.to_string().to_lowercase(),
+            sql_type.to_string().to_lowercase()
+        ),
+    )
+    .hint("You will need to rewrite or cast the expression.")
+}

@@ -1,0 +1,177 @@
+//! A stream looked up in a table: the condition taken apart, the stream brought to the table's partitions.
+
+use datafusion::common::DFSchemaRef;
+use datafusion::common::TableReference;
+use datafusion::logical_expr::Expr;
+use datafusion::logical_expr::ExprSchemable;
+use datafusion::logical_expr::cast;
+use sqlparser::ast;
+
+use super::expression::Expressions;
+use super::failure;
+use super::rows::Changes;
+use super::rows::Rows;
+use super::rows::Spread;
+use crate::catalog::Compatibility;
+use crate::error::Error;
+use crate::error::Result;
+use crate::error::SqlState;
+use crate::model::OperatorId;
+use crate::model::SqlType;
+use crate::plan::bind::BoundQuery;
+use crate::plan::edge::column_index;
+use crate::plan::node::Join;
+use crate::plan::node::JoinKind;
+use crate::plan::node::plan_of;
+
+/// Joins the `index`-th relation of FROM, a table, to the rows before it.
+pub fn build(index: usize, left: Rows, right: Rows, query: &BoundQuery, expressions: &Expressions<'_>) -> Result<Rows> {
+    let bound = &query.joins[index - 1];
+    let table = &query.sources[index];
+    let id = OperatorId::new(&format!("join{index}"));
+    if left.changes != Changes::Append {
+        return Err(Error::unsupported("only streams can be joined with a table yet"));
+    }
+    let joined = left.schema().join(right.schema()).map_err(|error| failure::of_datafusion(error, None))?;
+    let joined = DFSchemaRef::new(joined);
+    let mut pairs: Vec<Option<Expr>> = vec![None; right.key.len()];
+    let mut rest: Vec<&ast::Expr> = Vec::new();
+    for condition in conjuncts(&bound.on) {
+        match pair(condition, &table.alias, &right, &joined, expressions)? {
+            Some((place, expr)) if pairs[place].is_none() => pairs[place] = Some(expr),
+            _ => rest.push(condition),
+        }
+    }
+    let Some(keys) = pairs.into_iter().collect::<Option<Vec<Expr>>>() else {
+        return Err(not_by_key(&bound.on, query, index));
+    };
+    if let Some(first) = rest.first()
+        && (bound.kind == JoinKind::Left || expressions.rules() == Compatibility::Ksqldb)
+    {
+        return Err(failure::at(
+            Error::unsupported("JOINs on multiple conditions are not yet supported")
+                .hint("An inner join's further conditions can stand in WHERE."),
+            first,
+        ));
+    }
+    let mut left = left;
+    if expressions.rules() == Compatibility::Ksqldb {
+        for key in &keys {
+            left = left.filtered(Expr::IsNotNull(Box::new(key.clone())), &id)?;
+        }
+    }
+    let wanted =
+        Spread { keys: Some(keys.clone()), format: table.relation.formats.key, partitions: table.relation.partitions };
+    let together = left.spread == wanted || (left.spread.partitions == 1 && wanted.partitions == 1);
+    if !together {
+        left = left.exchanged(&id, wanted)?;
+    }
+    let on = keys.into_iter().zip(right.key.iter().cloned()).collect::<Vec<_>>();
+    let key = on.iter().map(|(left, _)| left.clone()).collect();
+    let spread = left.spread.clone();
+    let plan =
+        plan_of(Join { id: id.clone(), left: left.plan, right: right.plan, on, kind: bound.kind, schema: joined });
+    let mut rows = Rows { plan, spread, key, changes: Changes::Append };
+    for condition in rest {
+        let planned = expressions.condition(condition, rows.schema(), "JOIN/ON")?;
+        rows = rows.filtered(planned, &id)?;
+    }
+    Ok(rows)
+}
+
+/// The conditions that AND holds together.
+fn conjuncts(expr: &ast::Expr) -> Vec<&ast::Expr> {
+    match expr {
+        ast::Expr::BinaryOp { left, op: ast::BinaryOperator::And, right } => {
+            let mut found = conjuncts(left);
+            found.extend(conjuncts(right));
+            found
+        }
+        ast::Expr::Nested(inner) => conjuncts(inner),
+        other => vec![other],
+    }
+}
+
+/// The place in the table's key that an equality is about, and the left side's expression for it.
+fn pair(
+    condition: &ast::Expr,
+    table: &str,
+    right: &Rows,
+    joined: &DFSchemaRef,
+    expressions: &Expressions<'_>,
+) -> Result<Option<(usize, Expr)>> {
+    let ast::Expr::BinaryOp { left: one, op: ast::BinaryOperator::Eq, right: other } = condition else {
+        return Ok(None);
+    };
+    let one = (expressions.plan(one, joined)?, one.as_ref());
+    let other = (expressions.plan(other, joined)?, other.as_ref());
+    for ((mine, origin), (theirs, _)) in [(&one, &other), (&other, &one)] {
+        let of_table =
+            |relation: &Option<TableReference>| relation.as_ref().is_some_and(|found| found.table() == table);
+        let columns = mine.column_refs();
+        if columns.is_empty() || columns.iter().any(|column| of_table(&column.relation)) {
+            continue;
+        }
+        let Some(index) = column_index(theirs, right.schema()) else { continue };
+        let Some(place) = right.key.iter().position(|key| column_index(key, right.schema()) == Some(index)) else {
+            continue;
+        };
+        let agreed = agreed_type(mine.clone(), &right.key[place], joined, origin, condition, expressions.rules())?;
+        return Ok(Some((place, agreed)));
+    }
+    Ok(None)
+}
+
+/// The stream's expression in the type of the table's key: equal values must have equal bytes.
+fn agreed_type(
+    mine: Expr,
+    key: &Expr,
+    joined: &DFSchemaRef,
+    origin: &ast::Expr,
+    condition: &ast::Expr,
+    rules: Compatibility,
+) -> Result<Expr> {
+    let type_of = |expr: &Expr| {
+        let data_type = expr.get_type(joined).map_err(|error| failure::of_datafusion(error, Some(origin)))?;
+        Ok::<_, Error>(SqlType::from_arrow(&data_type).map(|found| (found, data_type)))
+    };
+    let (Some((mine_type, mine_arrow)), Some((key_type, key_arrow))) = (type_of(&mine)?, type_of(key)?) else {
+        return Err(failure::at(Error::unsupported("a join by such a type is not there yet"), origin));
+    };
+    if mine_arrow == key_arrow {
+        return Ok(mine);
+    }
+    let widens = mine_type == key_type || matches!((&mine_type, &key_type), (SqlType::Int, SqlType::BigInt));
+    if rules == Compatibility::Postgres && widens {
+        return Ok(cast(mine, key_arrow));
+    }
+    let message = match rules {
+        Compatibility::Ksqldb => {
+            format!("Invalid join condition: types don't match. Got {condition} with {mine_type} and {key_type}.")
+        }
+        Compatibility::Postgres => format!(
+            "a join by key needs one type on both sides, not {} and {}",
+            mine_type.to_string().to_lowercase(),
+            key_type.to_string().to_lowercase()
+        ),
+    };
+    Err(failure::at(
+        Error::new(SqlState::DATATYPE_MISMATCH, message).hint(format!("CAST the stream's side to {key_type}.")),
+        origin,
+    ))
+}
+
+fn not_by_key(on: &ast::Expr, query: &BoundQuery, index: usize) -> Error {
+    let table = &query.sources[index];
+    let columns: Vec<&str> =
+        table.relation.key_columns().into_iter().map(|column| table.relation.columns[column].name.as_str()).collect();
+    let error = match query.semantics.compatibility {
+        Compatibility::Ksqldb => Error::unsupported(format!(
+            "Invalid join condition: stream-table joins require to join on the table's primary key. Got {on}."
+        )),
+        Compatibility::Postgres => {
+            Error::unsupported("a stream can be joined with a table only by the table's whole primary key yet")
+        }
+    };
+    failure::at(error.hint(format!("The primary key of \"{}\" is ({}).", table.relation.name, columns.join(", "))), on)
+}

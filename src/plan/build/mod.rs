@@ -1,0 +1,315 @@
+//! A bound query into one tree of nodes: sources, lookups, conditions, groups, key, sink.
+
+mod aggregate;
+mod calls;
+mod expression;
+pub mod failure;
+mod from;
+mod insert;
+mod join;
+mod output;
+mod rows;
+mod volatile;
+
+use std::sync::Arc;
+
+use datafusion::logical_expr::Expr;
+use datafusion::logical_expr::LogicalPlan;
+use datafusion::logical_expr::LogicalPlanBuilder;
+
+use super::bind::BoundQuery;
+use super::bind::Purpose;
+use super::functions::Functions;
+use super::node::NullGroup;
+use super::node::Sink;
+use super::node::plan_of;
+use super::standing::Output;
+use crate::catalog::Catalog;
+use crate::catalog::Compatibility;
+use crate::catalog::Format;
+use crate::catalog::Relation;
+use crate::catalog::RelationKind;
+use crate::catalog::WindowOfKey;
+use crate::error::Error;
+use crate::error::Result;
+use crate::error::SqlState;
+use crate::model::Column;
+use crate::model::ColumnRole;
+use crate::model::OperatorId;
+use crate::model::SqlType;
+use crate::sql::Emit;
+use expression::Expressions;
+use output::Arranged;
+use output::Selected;
+use rows::Changes;
+use rows::Rows;
+use rows::column_at;
+
+/// A whole plan, not yet cut into fragments.
+pub struct Built {
+    /// Its root is a `Sink`.
+    pub root: LogicalPlan,
+    /// What it writes.
+    pub output: Output,
+    /// What the user should be told.
+    pub warnings: Vec<String>,
+}
+
+/// Builds the plan of a bound query.
+pub fn build(query: &BoundQuery, catalog: &Catalog, functions: &Functions) -> Result<Built> {
+    let expressions = Expressions::new(functions, query.semantics.compatibility);
+    let target = target(query, catalog)?;
+    let mut warnings = Vec::new();
+    let rows = from::build(query, &expressions)?;
+    volatile::check(query, &rows)?;
+    let aggregates = aggregate::is_aggregate(query, &rows, &expressions)?;
+    let selected = match aggregates {
+        true => aggregated(rows, query, target.as_deref(), &expressions, &mut warnings)?,
+        false => projected(rows, query, &expressions)?,
+    };
+    let kind = kind(query, &selected, aggregates, target.as_deref())?;
+    let arranged = match (&query.purpose, &target) {
+        (Purpose::Push, _) => output::for_client(&selected, query)?,
+        (Purpose::Insert { columns, .. }, Some(target)) => insert::arranged(&selected, query, target, columns)?,
+        _ => output::for_relation(&selected, query)?,
+    };
+    let output = describe(query, &selected, &arranged, kind, aggregates, target.as_deref())?;
+    let root = sink(selected.rows, arranged)?;
+    Ok(Built { root, output, warnings })
+}
+
+fn target(query: &BoundQuery, catalog: &Catalog) -> Result<Option<Arc<Relation>>> {
+    let Purpose::Insert { relation, .. } = &query.purpose else { return Ok(None) };
+    match catalog.relation_by_id(*relation) {
+        Some(relation) => Ok(Some(Arc::clone(relation))),
+        None => Err(Error::new(
+            SqlState::OBJECT_NOT_IN_PREREQUISITE_STATE,
+            "the relation that the query inserts into does not exist any more",
+        )),
+    }
+}
+
+fn aggregated(
+    rows: Rows,
+    query: &BoundQuery,
+    target: Option<&Relation>,
+    expressions: &Expressions<'_>,
+    warnings: &mut Vec<String>,
+) -> Result<Selected> {
+    let rules = expressions.rules();
+    let told = target.map(|target| target.formats.key).or(query.key_format);
+    let null_group = match (rules, told) {
+        (Compatibility::Ksqldb, _) => NullGroup::DropsRow,
+        (Compatibility::Postgres, Some(Format::Kafka)) => {
+            warnings
+                .push("rows whose group is null are left out, since a key in format KAFKA cannot be null".to_string());
+            NullGroup::DropsRow
+        }
+        (Compatibility::Postgres, _) => NullGroup::IsGroup,
+    };
+    let format = |types: &[SqlType]| key_format(query, types, true);
+    let aggregated = aggregate::build(rows, query, expressions, format, null_group)?;
+    let schema = Arc::clone(aggregated.rows.schema());
+    let groups = query.group_by.as_ref().map_or(0, Vec::len);
+    let size_ms = query.window.map(|window| window.size_ms);
+    Ok(Selected {
+        items: aggregated.items,
+        keys: (0..groups).map(|index| vec![column_at(&schema, index)]).collect(),
+        needs_key: true,
+        window: aggregated.bounds.map(|(start, end)| (WindowOfKey { size_ms }, start, end)),
+        rows: aggregated.rows,
+    })
+}
+
+fn projected(rows: Rows, query: &BoundQuery, expressions: &Expressions<'_>) -> Result<Selected> {
+    if query.emit == Emit::Final {
+        return Err(Error::unsupported("EMIT FINAL is only supported for windowed aggregations."));
+    }
+    let schema = Arc::clone(rows.schema());
+    let items = query.items.iter().map(|item| expressions.plan(&item.expr, &schema)).collect::<Result<Vec<_>>>()?;
+    let first = &query.sources[0].relation;
+    let is_table = rows.changes != Changes::Append;
+    let windowed = first.window.filter(|_| query.sources.len() == 1 && query.partition_by.is_none());
+    let mut keys = match &query.partition_by {
+        Some(_) if is_table => return Err(Error::unsupported("PARTITION BY is for streams only")),
+        Some(exprs) => partition_keys(exprs, &schema, expressions)?,
+        None => rows.key.iter().map(|key| vec![key.clone()]).collect(),
+    };
+    if let Some(bounds) = bounds_of(first, &schema).filter(|_| windowed.is_some()) {
+        keys.retain(|accepted| accepted[0] != bounds.0);
+    }
+    for (index, _) in query.joins.iter().enumerate() {
+        accept_table_side(&mut keys, query, index + 1, &rows.plan);
+    }
+    let window = windowed.and_then(|window| bounds_of(first, &schema).map(|(start, end)| (window, start, end)));
+    Ok(Selected { items, needs_key: is_table, keys, window, rows })
+}
+
+/// PARTITION BY's expressions; `PARTITION BY NULL` takes the key away.
+fn partition_keys(
+    exprs: &[sqlparser::ast::Expr],
+    schema: &datafusion::common::DFSchemaRef,
+    expressions: &Expressions<'_>,
+) -> Result<Vec<Vec<Expr>>> {
+    let keys = exprs.iter().map(|expr| expressions.plan(expr, schema)).collect::<Result<Vec<_>>>()?;
+    let is_null = |expr: &Expr| matches!(expr, Expr::Literal(value, _) if value.is_null());
+    Ok(keys.into_iter().filter(|key| !is_null(key)).map(|key| vec![key]).collect())
+}
+
+fn bounds_of(relation: &Relation, schema: &datafusion::common::DFSchemaRef) -> Option<(Expr, Expr)> {
+    let place = |role| relation.columns.iter().position(|column| column.role == role);
+    let (start, end) = (place(ColumnRole::WindowStart)?, place(ColumnRole::WindowEnd)?);
+    Some((column_at(schema, start), column_at(schema, end)))
+}
+
+/// In a join the table's key column is as good as the stream's.
+fn accept_table_side(keys: &mut [Vec<Expr>], query: &BoundQuery, index: usize, plan: &LogicalPlan) {
+    let alias = query.sources[index].alias.as_str();
+    let mut found: Vec<(Expr, Expr)> = Vec::new();
+    collect_pairs(plan, &mut found);
+    for accepted in keys {
+        for (left, right) in &found {
+            let of_table = right
+                .column_refs()
+                .iter()
+                .any(|column| column.relation.as_ref().is_some_and(|relation| relation.table() == alias));
+            if of_table && accepted.contains(left) && !accepted.contains(right) {
+                accepted.push(right.clone());
+            }
+        }
+    }
+}
+
+fn collect_pairs(plan: &LogicalPlan, found: &mut Vec<(Expr, Expr)>) {
+    if let Some(super::node::Node::Join(join)) = super::node::Node::of(plan) {
+        found.extend(join.on.iter().cloned());
+    }
+    for input in plan.inputs() {
+        collect_pairs(input, found);
+    }
+}
+
+/// Stream or table, if it is what the statement makes.
+fn kind(query: &BoundQuery, selected: &Selected, aggregates: bool, target: Option<&Relation>) -> Result<RelationKind> {
+    let is_table = aggregates || selected.rows.changes != Changes::Append;
+    let rules = query.semantics.compatibility;
+    let wrong = |message: &str, hint: &str| Err(Error::new(SqlState::WRONG_OBJECT_TYPE, message).hint(hint));
+    match (&query.purpose, is_table) {
+        (Purpose::Stream { .. }, true) if rules == Compatibility::Ksqldb => wrong(
+            "Invalid result type. Your SELECT query produces a TABLE. Please use CREATE TABLE AS SELECT statement instead.",
+            "Write CREATE TABLE.",
+        ),
+        (Purpose::Stream { .. }, true) => {
+            wrong("the query gives a table, not a stream", "Write CREATE TABLE or CREATE MATERIALIZED VIEW.")
+        }
+        (Purpose::Table { .. } | Purpose::MaterializedView { .. }, false) if rules == Compatibility::Ksqldb => wrong(
+            "Invalid result type. Your SELECT query produces a STREAM. Please use CREATE STREAM AS SELECT statement instead.",
+            "Write CREATE STREAM.",
+        ),
+        (Purpose::Table { .. } | Purpose::MaterializedView { .. }, false) => {
+            wrong("the query gives a stream, which has no latest row per key", "Write CREATE STREAM, or add GROUP BY.")
+        }
+        (Purpose::Insert { .. }, _) => insert_kind(query, is_table, target),
+        (_, true) => Ok(RelationKind::Table),
+        (_, false) => Ok(RelationKind::Stream),
+    }
+}
+
+fn insert_kind(query: &BoundQuery, is_table: bool, target: Option<&Relation>) -> Result<RelationKind> {
+    let Some(target) = target else { return Err(Error::internal("INSERT without its target")) };
+    if query.semantics.compatibility == Compatibility::Ksqldb && target.is_table() {
+        return Err(Error::new(
+            SqlState::WRONG_OBJECT_TYPE,
+            format!("INSERT INTO can only be used to insert into a stream. {} is a table.", target.name),
+        ));
+    }
+    if is_table && !target.is_table() {
+        return Err(Error::new(SqlState::WRONG_OBJECT_TYPE, "changes of a table cannot be inserted into a stream"));
+    }
+    if target.query.is_some() && target.is_table() {
+        return Err(Error::new(
+            SqlState::WRONG_OBJECT_TYPE,
+            format!("cannot insert into \"{}\": a query keeps it", target.name),
+        ));
+    }
+    Ok(target.kind)
+}
+
+fn describe(
+    query: &BoundQuery,
+    selected: &Selected,
+    arranged: &Arranged,
+    kind: RelationKind,
+    aggregates: bool,
+    target: Option<&Relation>,
+) -> Result<Output> {
+    let keys: Vec<&Column> = arranged.columns.iter().filter(|column| column.role == ColumnRole::Key).collect();
+    let types: Vec<SqlType> = keys.iter().map(|column| column.sql_type.clone()).collect();
+    let formats = target.map(|target| target.formats);
+    let key_format = match formats {
+        Some(formats) => formats.key,
+        None if keys.is_empty() => Format::None,
+        None => key_format(query, &types, aggregates),
+    };
+    if matches!(query.purpose, Purpose::Push) {
+        return Ok(output(query, selected, arranged, kind, key_format));
+    }
+    if key_format == Format::Kafka && 1 < keys.len() {
+        let names: Vec<&str> = keys.iter().map(|column| column.name.as_str()).collect();
+        return Err(Error::new(
+            SqlState::FEATURE_NOT_SUPPORTED,
+            format!("The 'KAFKA' format only supports a single field. Got: {}.", names.join(", ")),
+        )
+        .hint("Add WITH (key_format = 'JSON')."));
+    }
+    Ok(output(query, selected, arranged, kind, key_format))
+}
+
+fn output(
+    query: &BoundQuery,
+    selected: &Selected,
+    arranged: &Arranged,
+    kind: RelationKind,
+    key_format: Format,
+) -> Output {
+    Output {
+        columns: arranged.columns.clone(),
+        kind,
+        key_format,
+        value_format: query.value_format.unwrap_or(query.sources[0].relation.formats.value),
+        window: arranged.window,
+        partitions: query.partitions.unwrap_or(selected.rows.spread.partitions),
+        emits_final: query.emit == Emit::Final,
+    }
+}
+
+/// The key's format: as told, else as the source has it if it can carry the key.
+fn key_format(query: &BoundQuery, types: &[SqlType], grouped: bool) -> Format {
+    if let Some(format) = query.key_format {
+        return format;
+    }
+    let source = match query.sources[0].relation.formats.key {
+        Format::None => Format::Kafka,
+        format => format,
+    };
+    let kafka_can = |sql_type: &SqlType| {
+        matches!(sql_type, SqlType::Int | SqlType::BigInt | SqlType::Double | SqlType::Text | SqlType::Bytes)
+    };
+    let carries = source != Format::Kafka || (types.len() <= 1 && types.iter().all(kafka_can));
+    match query.semantics.compatibility {
+        // A group may be null, which KAFKA's bytes cannot say.
+        Compatibility::Postgres if grouped && source == Format::Kafka => Format::Json,
+        Compatibility::Postgres if !carries => Format::Json,
+        Compatibility::Ksqldb if !carries && types.len() == 1 => Format::Json,
+        _ => source,
+    }
+}
+
+fn sink(rows: Rows, arranged: Arranged) -> Result<LogicalPlan> {
+    let named = arranged.exprs.into_iter().zip(&arranged.columns).map(|(expr, column)| expr.alias(&column.name));
+    let plan = LogicalPlanBuilder::from(rows.plan)
+        .project(named)
+        .and_then(LogicalPlanBuilder::build)
+        .map_err(|error| failure::of_datafusion(error, None))?;
+    Ok(plan_of(Sink { id: OperatorId::new("sink"), input: plan, key: arranged.key }))
+}

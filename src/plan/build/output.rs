@@ -1,0 +1,235 @@
+//! What a query writes: which columns, which of them are the key, in which order.
+
+use datafusion::logical_expr::Expr;
+use sqlparser::ast;
+
+use super::expression::as_column;
+use super::failure;
+use super::rows::Changes;
+use super::rows::Rows;
+use crate::catalog::Compatibility;
+use crate::catalog::WindowOfKey;
+use crate::error::Error;
+use crate::error::Result;
+use crate::error::SqlState;
+use crate::model::Column;
+use crate::model::ColumnRole;
+use crate::model::SqlType;
+use crate::plan::bind::BoundQuery;
+use crate::plan::bind::Purpose;
+use crate::plan::bind::fold_name;
+
+/// What SELECT gives, before it is put in order.
+pub struct Selected {
+    /// The rows that the items are expressions over.
+    pub rows: Rows,
+    /// One per item of the SELECT list.
+    pub items: Vec<Expr>,
+    /// The key: per column the expressions that are as good as each other.
+    pub keys: Vec<Vec<Expr>>,
+    /// Whether a query that does not select its key is refused.
+    pub needs_key: bool,
+    /// The bounds of the window in the key.
+    pub window: Option<(WindowOfKey, Expr, Expr)>,
+}
+
+/// Columns in the order in which they are written.
+#[derive(Default)]
+pub struct Arranged {
+    /// What each is.
+    pub exprs: Vec<Expr>,
+    /// How it is called.
+    pub columns: Vec<Column>,
+    /// The record's key: key columns and window start, by index.
+    pub key: Vec<usize>,
+    /// The window in the key.
+    pub window: Option<WindowOfKey>,
+}
+
+impl Arranged {
+    fn push(&mut self, expr: Expr, name: &str, sql_type: SqlType, role: ColumnRole) {
+        if matches!(role, ColumnRole::Key | ColumnRole::WindowStart) {
+            self.key.push(self.columns.len());
+        }
+        self.exprs.push(expr);
+        self.columns.push(Column { name: name.to_string(), sql_type, role });
+    }
+}
+
+/// The columns for a client, as the SELECT list has them.
+pub fn for_client(selected: &Selected, query: &BoundQuery) -> Result<Arranged> {
+    let mut arranged = Arranged::default();
+    let mut found = vec![false; selected.keys.len()];
+    for (item, expr) in query.items.iter().zip(&selected.items) {
+        let place = key_place(selected, expr).filter(|place| !found[*place]);
+        if let Some(place) = place {
+            found[place] = true;
+        }
+        let role = match &selected.window {
+            _ if place.is_some() => ColumnRole::Key,
+            Some((_, start, _)) if start == expr => ColumnRole::WindowStart,
+            Some((_, _, end)) if end == expr => ColumnRole::WindowEnd,
+            _ => ColumnRole::Value,
+        };
+        let (expr, sql_type) = as_column(expr.clone(), selected.rows.schema(), &item.expr)?;
+        arranged.push(expr, &item.name, sql_type, role);
+    }
+    let has_start = arranged.columns.iter().any(|column| column.role == ColumnRole::WindowStart);
+    let whole = found.iter().all(|found| *found) && (selected.window.is_none() || has_start);
+    if !whole {
+        if selected.rows.changes == Changes::Retract {
+            return Err(Error::unsupported("such changes cannot be sent without the key")
+                .hint("Add the columns of the key (and windowstart) to the SELECT list."));
+        }
+        arranged.key.clear();
+    }
+    Ok(arranged)
+}
+
+/// The columns of a relation: the key first, window bounds after it, then the rest in the order of the SELECT list.
+pub fn for_relation(selected: &Selected, query: &BoundQuery) -> Result<Arranged> {
+    let rules = query.semantics.compatibility;
+    let places = key_items(selected, query)?;
+    let mut arranged = Arranged::default();
+    let schema = selected.rows.schema();
+    let mut used = vec![false; query.items.len()];
+    if let Some(places) = places {
+        for place in places {
+            used[place] = true;
+            let item = &query.items[place];
+            let (expr, sql_type) = as_column(selected.items[place].clone(), schema, &item.expr)?;
+            arranged.push(expr, &item.name, sql_type, ColumnRole::Key);
+        }
+        if let Some((window, start, end)) = &selected.window {
+            arranged.window = Some(*window);
+            for (bound, word, role) in
+                [(start, "windowstart", ColumnRole::WindowStart), (end, "windowend", ColumnRole::WindowEnd)]
+            {
+                let item = bound_item(selected, query, bound, rules).filter(|item| !used[*item]);
+                let name = match item {
+                    Some(item) => {
+                        used[item] = true;
+                        query.items[item].name.clone()
+                    }
+                    None => fold_name(word, false, rules),
+                };
+                let (expr, sql_type) = as_column(bound.clone(), schema, &query.items[0].expr)?;
+                arranged.push(expr, &name, sql_type, role);
+            }
+        }
+    }
+    for (index, item) in query.items.iter().enumerate().filter(|(index, _)| !used[*index]) {
+        let (expr, sql_type) = as_column(selected.items[index].clone(), schema, &item.expr)?;
+        arranged.push(expr, &item.name, sql_type, ColumnRole::Value);
+    }
+    check_columns(&arranged, query)?;
+    Ok(arranged)
+}
+
+fn check_columns(arranged: &Arranged, query: &BoundQuery) -> Result<()> {
+    for (index, column) in arranged.columns.iter().enumerate() {
+        if arranged.columns[..index].iter().any(|before| before.name == column.name) {
+            return Err(Error::new(
+                SqlState::DUPLICATE_COLUMN,
+                format!("column \"{}\" specified more than once", column.name),
+            )
+            .hint("Give one of them another name with AS."));
+        }
+    }
+    let has_values = arranged.columns.iter().any(|column| column.role == ColumnRole::Value);
+    if !has_values && query.semantics.compatibility == Compatibility::Ksqldb {
+        return Err(Error::new(SqlState::INVALID_TABLE_DEFINITION, "The projection contains no value columns."));
+    }
+    Ok(())
+}
+
+/// The item that stands for a window bound: ksqlDB lets an alias make a copy, PostgreSQL's rules a new name.
+fn bound_item(selected: &Selected, query: &BoundQuery, bound: &Expr, rules: Compatibility) -> Option<usize> {
+    let renames = rules == Compatibility::Postgres;
+    (0..query.items.len()).find(|index| selected.items[*index] == *bound && (renames || !query.items[*index].named))
+}
+
+fn key_place(selected: &Selected, expr: &Expr) -> Option<usize> {
+    selected.keys.iter().position(|accepted| accepted.contains(expr))
+}
+
+/// The items that are the key, in the key's order; `None` for rows that go without one.
+fn key_items(selected: &Selected, query: &BoundQuery) -> Result<Option<Vec<usize>>> {
+    let rules = query.semantics.compatibility;
+    let mut places = Vec::with_capacity(selected.keys.len());
+    for accepted in &selected.keys {
+        let items: Vec<usize> =
+            (0..selected.items.len()).filter(|item| accepted.contains(&selected.items[*item])).collect();
+        match items.as_slice() {
+            [] if rules == Compatibility::Postgres && !selected.needs_key => return Ok(None),
+            [] => return Err(key_missing(selected, query)),
+            [_, second, ..] if rules == Compatibility::Ksqldb && is_same(selected, &items) => {
+                return Err(key_repeated(&accepted[0], &items, *second, query));
+            }
+            [first, ..] => places.push(*first),
+        }
+    }
+    Ok(Some(places))
+}
+
+/// Whether items repeat one expression, rather than being the two sides of a join.
+fn is_same(selected: &Selected, items: &[usize]) -> bool {
+    items.iter().all(|item| selected.items[*item] == selected.items[items[0]])
+}
+
+fn key_missing(selected: &Selected, query: &BoundQuery) -> Error {
+    let names: Vec<String> = selected.keys.iter().map(|accepted| shown(&accepted[0])).collect();
+    let sink = match &query.purpose {
+        Purpose::Stream { name } | Purpose::Table { name } | Purpose::MaterializedView { name } => name.clone(),
+        Purpose::Insert { .. } | Purpose::Push => "the query".to_string(),
+    };
+    let list = names.join(", ");
+    match query.semantics.compatibility {
+        Compatibility::Ksqldb => {
+            let plural = if names.len() == 1 { "column" } else { "columns" };
+            Error::new(
+                SqlState::INVALID_TABLE_DEFINITION,
+                format!(
+                    "Key missing from projection. The query used to build `{sink}` must include the key {plural} {} in its projection (eg, SELECT {list}...).",
+                    and_list(&names)
+                ),
+            )
+        }
+        Compatibility::Postgres => Error::new(
+            SqlState::INVALID_TABLE_DEFINITION,
+            format!("the SELECT list of \"{sink}\" lacks its key ({list})"),
+        )
+        .hint(format!("Write SELECT {list}, ..")),
+    }
+}
+
+fn key_repeated(key: &Expr, items: &[usize], second: usize, query: &BoundQuery) -> Error {
+    let names: Vec<String> = items.iter().map(|item| query.items[*item].name.clone()).collect();
+    let origin: &ast::Expr = &query.items[second].expr;
+    failure::at(
+        Error::new(
+            SqlState::INVALID_TABLE_DEFINITION,
+            format!(
+                "The projection contains a key column (`{}`) more than once, aliased as: {}.",
+                shown(key),
+                and_list(&names)
+            ),
+        ),
+        origin,
+    )
+}
+
+fn shown(expr: &Expr) -> String {
+    match expr {
+        Expr::Column(column) => column.name.clone(),
+        other => other.schema_name().to_string(),
+    }
+}
+
+fn and_list(names: &[String]) -> String {
+    match names {
+        [] => String::new(),
+        [only] => only.clone(),
+        [first @ .., last] => format!("{} and {last}", first.join(", ")),
+    }
+}

@@ -1,0 +1,62 @@
+//! Where a standing query may ask for the time or for chance.
+
+use std::ops::ControlFlow;
+
+use sqlparser::ast;
+use sqlparser::ast::Spanned;
+
+use super::rows::Changes;
+use super::rows::Rows;
+use crate::error::Error;
+use crate::error::Result;
+use crate::plan::bind::BoundQuery;
+use crate::plan::bind::position;
+
+const TIME: [&str; 4] = ["now", "current_timestamp", "localtimestamp", "transaction_timestamp"];
+const CHANCE: [&str; 5] = ["random", "uuid", "gen_random_uuid", "uuidv4", "clock_timestamp"];
+
+/// Refuses functions whose answer would depend on when a row is taken back or looked at again.
+pub fn check(query: &BoundQuery, rows: &Rows) -> Result<()> {
+    let appended = rows.changes == Changes::Append;
+    let plain = query.group_by.is_none() && query.window.is_none();
+    for item in &query.items {
+        if !(appended && plain) {
+            refuse(&item.expr, &CHANCE, "only in the SELECT list of a query over streams without GROUP BY")?;
+        }
+        if rows.changes == Changes::Retract {
+            refuse(&item.expr, &TIME, "only over streams, or in a SELECT list over a table without WHERE")?;
+        }
+    }
+    let groups = query.group_by.iter().chain(&query.partition_by).flatten();
+    let others = query.filter.iter().chain(&query.having).chain(query.joins.iter().map(|join| &join.on)).chain(groups);
+    for expr in others {
+        refuse(expr, &CHANCE, "only in the SELECT list of a query over streams without GROUP BY")?;
+        if !appended {
+            refuse(expr, &TIME, "only over streams, or in a SELECT list over a table without WHERE")?;
+        }
+    }
+    if let Some(having) = &query.having {
+        refuse(having, &TIME, "not in HAVING")?;
+    }
+    Ok(())
+}
+
+fn refuse(expr: &ast::Expr, names: &[&str], allowed: &str) -> Result<()> {
+    let flow = ast::visit_expressions(expr, |expr| match expr {
+        ast::Expr::Function(function) => {
+            let name = function.name.to_string().to_lowercase();
+            match names.contains(&name.as_str()) {
+                true => ControlFlow::Break((name, function.name.span())),
+                false => ControlFlow::Continue(()),
+            }
+        }
+        _ => ControlFlow::Continue(()),
+    });
+    let ControlFlow::Break((name, span)) = flow else { return Ok(()) };
+    let error = Error::unsupported(format!("{name}() cannot stand here in a standing query"))
+        .hint(format!("It may stand {allowed}."));
+    Err(match position(span) {
+        Some(position) => error.at(position),
+        None => error,
+    })
+}

@@ -1,0 +1,167 @@
+//! EXPLAIN of a standing plan: fragments, in each the operators as a tree, with what flows out of them.
+
+use std::fmt::Write;
+
+use datafusion::common::DFSchema;
+use datafusion::logical_expr::Expr;
+use datafusion::logical_expr::LogicalPlan;
+
+use super::edge::Edge;
+use super::edge::EdgeKind;
+use super::edge::edge;
+use super::node::Aggregate;
+use super::node::AggregateChanges;
+use super::node::JoinKind;
+use super::node::Node;
+use super::node::Window;
+use super::standing::Fragment;
+use super::standing::Leaf;
+use super::standing::StandingPlan;
+use crate::catalog::EmitMode;
+use crate::catalog::RelationKind;
+use crate::model::ColumnRole;
+use crate::sql::Emit;
+
+/// The plan as lines of text.
+pub fn explain(plan: &StandingPlan) -> String {
+    let mut text = String::new();
+    for fragment in plan.fragments.iter().rev() {
+        line(&mut text, 0, &format!("fragment {}: {}", fragment.index, tasks(fragment.partitions)));
+        tree(&mut text, 1, &fragment.root, fragment);
+    }
+    let output = &plan.output;
+    let kind = match output.kind {
+        RelationKind::Stream => "stream",
+        RelationKind::Table => "table",
+    };
+    let columns: Vec<String> = output
+        .columns
+        .iter()
+        .map(|column| match column.role {
+            ColumnRole::Value => format!("{} {}", column.name, column.sql_type),
+            ColumnRole::Key => format!("{} {} KEY", column.name, column.sql_type),
+            ColumnRole::WindowStart | ColumnRole::WindowEnd => format!("{} {} WINDOW", column.name, column.sql_type),
+        })
+        .collect();
+    let emit = match plan.semantics.emit {
+        EmitMode::Net => "net",
+        EmitMode::All => "all",
+    };
+    line(&mut text, 0, &format!("output: {kind} ({}), emit {emit}", columns.join(", ")));
+    for layout in &plan.state_layouts {
+        line(&mut text, 0, &format!("state: {layout}"));
+    }
+    for warning in &plan.warnings {
+        line(&mut text, 0, &format!("warning: {warning}"));
+    }
+    text
+}
+
+fn tasks(partitions: i32) -> String {
+    match partitions {
+        1 => "1 task".to_string(),
+        several => format!("{several} tasks"),
+    }
+}
+
+fn line(text: &mut String, depth: usize, content: &str) {
+    let _ = writeln!(text, "{:width$}{content}", "", width = depth * 2);
+}
+
+fn tree(text: &mut String, depth: usize, plan: &LogicalPlan, fragment: &Fragment) {
+    let flow = match edge(plan) {
+        Ok(edge) => flow(&edge, plan.schema(), plan, fragment),
+        Err(error) => error.to_string(),
+    };
+    line(text, depth, &format!("{}  [{flow}]", operator(plan, fragment)));
+    for input in plan.inputs() {
+        tree(text, depth + 1, input, fragment);
+    }
+}
+
+fn operator(plan: &LogicalPlan, fragment: &Fragment) -> String {
+    match Node::of(plan) {
+        Some(Node::Source(source)) => {
+            let word = if source.relation.is_table() { "table" } else { "stream" };
+            let used = match fragment.leaves.get(source.leaf) {
+                Some(Leaf::Relation { relation, used, .. }) => {
+                    names(used.iter().map(|index| relation.columns[*index].name.as_str()))
+                }
+                _ => String::new(),
+            };
+            format!("Source {}: {word} {} ({used})", source.id, source.relation.name)
+        }
+        Some(Node::ExchangeSource(source)) => format!("ExchangeSource {}", source.id),
+        Some(Node::Exchange(exchange)) => format!(
+            "Exchange {}: by ({}) as {:?} to {}",
+            exchange.id,
+            list(&exchange.keys),
+            exchange.key_format,
+            tasks(exchange.partitions)
+        ),
+        Some(Node::Normalise(normalise)) => format!("Normalise {}", normalise.id),
+        Some(Node::Join(join)) => {
+            let word = match join.kind {
+                JoinKind::Inner => "inner",
+                JoinKind::Left => "left",
+            };
+            let on: Vec<String> = join.on.iter().map(|(left, right)| format!("{left} = {right}")).collect();
+            format!("Join {}: {word} on {}", join.id, on.join(" AND "))
+        }
+        Some(Node::Sink(_)) => "Sink sink".to_string(),
+        Some(Node::Aggregate(node)) => aggregate(node),
+        None => match plan {
+            LogicalPlan::Projection(projection) => format!("Projection: {}", list(&projection.expr)),
+            LogicalPlan::Filter(filter) => format!("Filter: {}", filter.predicate),
+            other => other.display().to_string(),
+        },
+    }
+}
+
+fn aggregate(node: &Aggregate) -> String {
+    let mut calls: Vec<String> = Vec::with_capacity(node.calls.len());
+    for call in &node.calls {
+        let argument = call.argument.as_ref().map_or("*".to_string(), ToString::to_string);
+        let filter = call.filter.as_ref().map_or(String::new(), |filter| format!(" where {filter}"));
+        calls.push(format!("{} = {}({argument}){filter}", call.name, call.function.as_str()));
+    }
+    let window = match node.window {
+        Some(Window::Tumbling { size_ms, grace_ms }) => format!(", tumbling {size_ms} ms, grace {grace_ms} ms"),
+        None => String::new(),
+    };
+    let emit = match (node.emit, node.changes) {
+        (Emit::Final, _) => ", final",
+        (Emit::Changes, AggregateChanges::Upsert) => "",
+        (Emit::Changes, AggregateChanges::Retract) => ", with the row before",
+    };
+    format!("Aggregate {}: by ({}), {}{window}{emit}", node.id, list(&node.group), calls.join(", "))
+}
+
+fn flow(edge: &Edge, schema: &DFSchema, plan: &LogicalPlan, fragment: &Fragment) -> String {
+    let edge = match Node::of(plan) {
+        Some(Node::ExchangeSource(source)) => match fragment.leaves.get(source.leaf) {
+            Some(Leaf::Exchange { edge, .. }) => edge,
+            _ => edge,
+        },
+        _ => edge,
+    };
+    let named = |columns: &[usize]| names(columns.iter().map(|index| schema.field(*index).name().as_str()));
+    let mut text = edge.kind.to_string();
+    if let EdgeKind::Upsert(key) = &edge.kind {
+        let _ = write!(text, " by ({})", named(key));
+    } else if !edge.key.is_empty() {
+        let _ = write!(text, ", key ({})", named(&edge.key));
+    }
+    if let Some(columns) = &edge.partitioned_by {
+        let _ = write!(text, ", partitioned by ({})", named(columns));
+    }
+    text
+}
+
+fn list(exprs: &[Expr]) -> String {
+    exprs.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
+}
+
+fn names<'a>(names: impl Iterator<Item = &'a str>) -> String {
+    names.collect::<Vec<_>>().join(", ")
+}

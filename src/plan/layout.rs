@@ -1,0 +1,80 @@
+//! What each operator keeps on disk, as text: state written under one text can be read only under the same text.
+
+use datafusion::arrow::datatypes::DataType;
+use datafusion::common::DFSchema;
+use datafusion::logical_expr::Expr;
+use datafusion::logical_expr::ExprSchemable;
+use datafusion::logical_expr::LogicalPlan;
+
+use super::node::Aggregate;
+use super::node::Join;
+use super::node::Node;
+use super::node::Normalise;
+use super::node::Window;
+use super::standing::Fragment;
+use crate::model::SqlType;
+
+/// One line per operator with state, upstream first.
+pub fn layouts(fragments: &[Fragment]) -> Vec<String> {
+    let mut lines = Vec::new();
+    for fragment in fragments {
+        collect(&fragment.root, &mut lines);
+    }
+    lines
+}
+
+fn collect(plan: &LogicalPlan, lines: &mut Vec<String>) {
+    for input in plan.inputs() {
+        collect(input, lines);
+    }
+    match Node::of(plan) {
+        Some(Node::Aggregate(aggregate)) => lines.push(of_aggregate(aggregate)),
+        Some(Node::Join(join)) => lines.push(of_join(join)),
+        Some(Node::Normalise(normalise)) => lines.push(of_normalise(normalise)),
+        Some(Node::Source(_) | Node::ExchangeSource(_) | Node::Exchange(_) | Node::Sink(_)) | None => {}
+    }
+}
+
+fn of_aggregate(aggregate: &Aggregate) -> String {
+    let input = aggregate.input.schema();
+    let group: Vec<String> = aggregate.group.iter().map(|expr| type_of(expr, input)).collect();
+    let window = match aggregate.window {
+        Some(Window::Tumbling { size_ms, .. }) => format!(" tumbling {size_ms}"),
+        None => String::new(),
+    };
+    let calls: Vec<String> = aggregate
+        .calls
+        .iter()
+        .map(|call| {
+            let argument = call.argument.as_ref().map_or("*".to_string(), |argument| type_of(argument, input));
+            format!("{}({argument})", call.function.as_str())
+        })
+        .collect();
+    format!("{} aggregate 1: key ({}){window}, {}", aggregate.id, group.join(", "), calls.join(", "))
+}
+
+fn of_join(join: &Join) -> String {
+    let right = join.right.schema();
+    let key: Vec<String> = join.on.iter().map(|(_, expr)| type_of(expr, right)).collect();
+    format!("{} table 1: key ({}), {}", join.id, key.join(", "), columns(right))
+}
+
+fn of_normalise(normalise: &Normalise) -> String {
+    let input = normalise.input.schema();
+    let key: Vec<&str> = normalise.key.iter().map(|index| input.field(*index).name().as_str()).collect();
+    format!("{} normalise 1: key ({}), {}", normalise.id, key.join(", "), columns(input))
+}
+
+fn columns(schema: &DFSchema) -> String {
+    let columns: Vec<String> =
+        schema.fields().iter().map(|field| format!("{} {}", field.name(), named(field.data_type()))).collect();
+    columns.join(", ")
+}
+
+fn type_of(expr: &Expr, schema: &DFSchema) -> String {
+    expr.get_type(schema).map_or_else(|_| "?".to_string(), |data_type| named(&data_type))
+}
+
+fn named(data_type: &DataType) -> String {
+    SqlType::from_arrow(data_type).map_or_else(|| data_type.to_string(), |sql_type| sql_type.to_string())
+}
