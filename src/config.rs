@@ -465,6 +465,18 @@ mod tests {
     }
 
     #[test]
+    fn the_reference_page_lists_exactly_these_knobs_and_defaults() {
+        let page = include_str!("../docs/reference/config.md");
+        let rows: Vec<&str> = page.lines().filter(|line| line.starts_with("| `")).collect();
+        for (path, default) in flatten(&default_table()) {
+            let default = default.as_str().map_or_else(|| default.to_string(), str::to_string);
+            let row = format!("| `{path}` | `{default}` | ");
+            assert!(rows.iter().any(|line| line.starts_with(&row)), "docs/reference/config.md lacks: {row}");
+        }
+        assert_eq!(rows.len(), Config::paths().len());
+    }
+
+    #[test]
     fn sizes_and_durations_read_what_they_write() {
         let config = Config::default();
         let text = toml::to_string(&config).expect("the defaults are TOML");

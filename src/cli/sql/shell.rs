@@ -86,13 +86,11 @@ impl Shell {
                 pending.push_str(line);
                 while let Some(end) = statement_end(&pending) {
                     let statement: String = pending.drain(..end).collect();
-                    let result = self.statement(&statement, Some(&mut lines)).await;
-                    self.settle(on_error, &statement, result)?;
+                    self.settled(on_error, statement.trim_start(), &mut lines).await?;
                 }
             }
             if !is_blank(&pending) {
-                let result = self.statement(&pending, Some(&mut lines)).await;
-                self.settle(on_error, &pending, result)?;
+                self.settled(on_error, pending.trim_start(), &mut lines).await?;
             }
             Ok(Flow::Next)
         })
@@ -112,8 +110,14 @@ impl Shell {
         }
     }
 
-    fn settle(&self, on_error: OnError, statement: &str, result: Result<(), SqlError>) -> Result<(), SqlError> {
-        match result {
+    /// Runs a statement of a script; its error is told here, and ends the script only where errors do.
+    async fn settled(
+        &mut self,
+        on_error: OnError,
+        statement: &str,
+        lines: &mut VecDeque<&str>,
+    ) -> Result<(), SqlError> {
+        match self.statement(statement, Some(lines)).await {
             Err(error) if error.leaves_session() => {
                 complain(&error, statement);
                 if on_error == OnError::Stop { Err(error) } else { Ok(()) }
