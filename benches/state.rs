@@ -1,0 +1,144 @@
+//! What state costs: a commit into a view, reads of a view, a cut of a state table into its store.
+//!
+//! `cargo bench --bench state`. Views hold 1,000,000 rows of a key and ten BIGINT columns; commits overwrite rows
+//! spread over the whole view.
+
+use std::hint::black_box;
+use std::sync::Arc;
+
+use arrow::array::ArrayRef;
+use arrow::array::AsArray;
+use arrow::array::Int64Array;
+use arrow::array::RecordBatch;
+use arrow::compute::sum;
+use arrow::datatypes::DataType;
+use arrow::datatypes::Field;
+use arrow::datatypes::Int64Type;
+use arrow::datatypes::Schema;
+use criterion::BatchSize;
+use criterion::Criterion;
+use criterion::Throughput;
+use criterion::criterion_group;
+use criterion::criterion_main;
+use tidemill::env::Env;
+use tidemill::env::Random;
+use tidemill::env::SeededRandom;
+use tidemill::model::Offset;
+use tidemill::model::OperatorId;
+use tidemill::model::PartitionId;
+use tidemill::model::QueryId;
+use tidemill::model::TopicId;
+use tidemill::model::TopicPartition;
+use tidemill::state::ColdStores;
+use tidemill::state::CutId;
+use tidemill::state::FjallStores;
+use tidemill::state::StateIdentity;
+use tidemill::state::StateTable;
+use tidemill::state::StoreLimits;
+use tidemill::state::StoreName;
+use tidemill::state::ViewDelta;
+use tidemill::state::ViewPartition;
+
+const ROWS: i64 = 1_000_000;
+const COLUMNS: usize = 10;
+
+fn delta(numbers: &[i64]) -> ViewDelta {
+    let column: ArrayRef = Arc::new(Int64Array::from(numbers.to_vec()));
+    ViewDelta {
+        keys: numbers.iter().map(|number| number.to_be_bytes().to_vec()).collect(),
+        rows: RecordBatch::try_new(schema(), vec![column; COLUMNS]).expect("equal lengths"),
+        tombstones: Vec::new(),
+    }
+}
+
+fn schema() -> Arc<Schema> {
+    let field = |index| Field::new(format!("c{index}"), DataType::Int64, true);
+    Arc::new(Schema::new((0..COLUMNS).map(field).collect::<Vec<_>>()))
+}
+
+fn full_view() -> ViewPartition {
+    let numbers: Vec<i64> = (0..ROWS).collect();
+    let apply = |view: ViewPartition, chunk: &[i64]| view.apply(&delta(chunk)).expect("applied");
+    numbers.chunks(8192).fold(ViewPartition::new(schema()), apply)
+}
+
+fn views(criterion: &mut Criterion) {
+    let random = SeededRandom::new(1);
+    let any = || (random.next_u64() % ROWS as u64) as i64;
+    let view = full_view();
+
+    let mut group = criterion.benchmark_group("view");
+    for rows in [1, 100, 8192] {
+        // Each commit goes on from the one before, as in a server, so that folds are paid for.
+        let mut latest = view.clone();
+        group.throughput(Throughput::Elements(rows));
+        group.bench_function(format!("commit of {rows} rows"), |bencher| {
+            let change = || delta(&(0..rows).map(|_| any()).collect::<Vec<_>>());
+            bencher.iter_batched(
+                change,
+                |change| latest = latest.apply(&change).expect("applied"),
+                BatchSize::LargeInput,
+            );
+        });
+    }
+    group.throughput(Throughput::Elements(1));
+    group.bench_function("point read", |bencher| {
+        bencher.iter(|| black_box(view.get(&any().to_be_bytes())).expect("there"));
+    });
+    group.throughput(Throughput::Elements(ROWS as u64));
+    let total = |batches: &mut dyn Iterator<Item = RecordBatch>| -> i64 {
+        batches.map(|batch| sum(batch.column(0).as_primitive::<Int64Type>()).unwrap_or(0)).sum()
+    };
+    group.bench_function("scan and sum of a column", |bencher| {
+        bencher.iter(|| total(&mut view.batches(Some(&[3])).map(|batch| batch.expect("read"))));
+    });
+    let mut sparse = view.clone();
+    for _ in 0..20 {
+        sparse = sparse.apply(&delta(&(0..8192).map(|_| any()).collect::<Vec<_>>())).expect("applied");
+    }
+    group.bench_function("scan and sum of a column after 160,000 overwrites", |bencher| {
+        bencher.iter(|| total(&mut sparse.batches(Some(&[3])).map(|batch| batch.expect("read"))));
+    });
+    let plain: Vec<RecordBatch> = view.batches(None).map(|batch| batch.expect("read")).collect();
+    group.bench_function("the same over plain batches, columns looked up only", |bencher| {
+        bencher.iter(|| total(&mut plain.iter().map(|batch| batch.project(&[3]).expect("there"))));
+    });
+}
+
+fn tables(criterion: &mut Criterion) {
+    let directory = tempfile::tempdir().expect("made");
+    let stores = FjallStores::open(&Env::real(), directory.path(), StoreLimits::default()).expect("opened");
+    let mut group = criterion.benchmark_group("table");
+    for (count, keys) in [(1, 100), (1, 8192), (64, 100)] {
+        let mut tables: Vec<StateTable> = (0..count).map(|partition| table(&stores, partition)).collect();
+        let mut cut: u64 = 0;
+        group.throughput(Throughput::Elements(count as u64 * keys));
+        group.bench_function(format!("get, put and commit {keys} keys in {count} tables"), |bencher| {
+            bencher.iter(|| {
+                cut += 1;
+                for table in &mut tables {
+                    for key in 0..keys {
+                        let key = u64::wrapping_mul(key, 0x9e37_79b9_7f4a_7c15).to_be_bytes();
+                        black_box(table.get(&key)).expect("read");
+                        table.put(key.to_vec(), cut.to_be_bytes().to_vec()).expect("short key");
+                    }
+                    table.seal(CutId(cut));
+                    table.committed(CutId(cut), Offset(cut as i64)).expect("applied");
+                }
+            });
+        });
+    }
+}
+
+fn table(stores: &FjallStores, partition: i32) -> StateTable {
+    let name = StoreName { query: QueryId(1), operator: OperatorId::new("bench"), partition: PartitionId(partition) };
+    let identity = StateIdentity {
+        query: QueryId(1),
+        layout: "bench".to_string(),
+        changelog: TopicPartition::new(TopicId([1; 16]), partition),
+    };
+    StateTable::new(identity, stores.open(&name).expect("opened"), 64 << 20)
+}
+
+criterion_group!(benches, views, tables);
+criterion_main!(benches);
