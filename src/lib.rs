@@ -17,6 +17,7 @@ pub mod functions;
 
 pub mod broker;
 pub mod cluster;
+pub mod log;
 
 pub mod catalog;
 pub mod sql;

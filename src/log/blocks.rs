@@ -1,0 +1,155 @@
+//! Hashes of a segment's 64 KiB blocks, headers included, so that no flipped byte is served.
+//!
+//! The CRC of a batch leaves out 16 bytes of its header; these hashes leave out nothing. The hash of a full
+//! block stands in the segment's sidecar, that of the last, open block in the journal.
+//!
+//! Sidecar: per block 16 bytes, hash u64 and a hash of (block number, hash) u64; an entry that does not hold
+//! its own hash counts as missing, and its block is then guarded by the CRC and the chain of offsets alone.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use parking_lot::RwLock;
+use xxhash_rust::xxh3::Xxh3;
+use xxhash_rust::xxh3::xxh3_64;
+
+use crate::env::Disk;
+use crate::env::File;
+use crate::env::OpenMode;
+
+use super::LogError;
+
+/// Bytes of a block.
+pub(super) const BLOCK: u64 = 64 << 10;
+const ENTRY: usize = 16;
+
+/// The hashes of the full blocks, shared with readers.
+pub(super) type BlockHashes = Arc<RwLock<Vec<Option<u64>>>>;
+
+/// The running hashes of one segment.
+pub(super) struct Blocks {
+    path: PathBuf,
+    sidecar: Option<Arc<dyn File>>,
+    full: BlockHashes,
+    open: Box<Xxh3>,
+    length: u64,
+}
+
+impl Blocks {
+    /// Those of an empty segment; the sidecar file is made when the first block is full.
+    pub(super) fn new(path: PathBuf) -> Self {
+        Self { path, sidecar: None, full: BlockHashes::default(), open: Box::new(Xxh3::new()), length: 0 }
+    }
+
+    /// Those of a segment whose first `length` bytes stand in `log`: full blocks from the sidecar, the open one read.
+    pub(super) fn restore(disk: &dyn Disk, path: PathBuf, log: &dyn File, length: u64) -> Result<Self, LogError> {
+        let mut blocks = Self::new(path);
+        blocks.length = length;
+        let full = usize::try_from(length / BLOCK).expect("a segment's blocks fit memory");
+        let mut hashes = vec![None; full];
+        if disk.exists(&blocks.path) {
+            let sidecar = disk.open(&blocks.path, OpenMode::ReadWrite).map_err(LogError::io("open", &blocks.path))?;
+            let mut bytes = vec![0; full * ENTRY];
+            let read = sidecar.read_at(&mut bytes, 0).map_err(LogError::io("read", &blocks.path))?;
+            for (number, entry) in bytes[..read].as_chunks::<ENTRY>().0.iter().enumerate() {
+                hashes[number] = decode(number as u64, entry);
+            }
+            blocks.sidecar = Some(sidecar);
+        }
+        *blocks.full.write() = hashes;
+        let start = length - length % BLOCK;
+        let mut open = vec![0; (length - start) as usize];
+        let read = log.read_at(&mut open, start).map_err(LogError::io("read", &blocks.path))?;
+        open.truncate(read);
+        blocks.open.update(&open);
+        Ok(blocks)
+    }
+
+    /// Takes in bytes that were written at the end; returns the hashes of the blocks that they filled.
+    pub(super) fn extend(&mut self, disk: &dyn Disk, mut bytes: &[u8]) -> Result<Vec<u64>, LogError> {
+        let mut filled = Vec::new();
+        while !bytes.is_empty() {
+            let room = (BLOCK - self.length % BLOCK) as usize;
+            let (head, rest) = bytes.split_at(room.min(bytes.len()));
+            self.open.update(head);
+            self.length += head.len() as u64;
+            bytes = rest;
+            if self.length.is_multiple_of(BLOCK) {
+                let hash = self.open.digest();
+                self.open.reset();
+                self.set(disk, self.length / BLOCK - 1, hash)?;
+                filled.push(hash);
+            }
+        }
+        Ok(filled)
+    }
+
+    /// Writes the open block's hash to the sidecar too: the segment grows no more.
+    pub(super) fn seal(&mut self, disk: &dyn Disk) -> Result<(), LogError> {
+        if self.length.is_multiple_of(BLOCK) {
+            return Ok(());
+        }
+        let number = self.length / BLOCK;
+        let hash = self.open.digest();
+        self.write(disk, number, hash)
+    }
+
+    /// The hash of the open block, up to the end.
+    pub(super) fn open_hash(&self) -> u64 {
+        self.open.digest()
+    }
+
+    /// The hashes of the full blocks; they go on growing with the segment.
+    pub(super) fn full(&self) -> BlockHashes {
+        self.full.clone()
+    }
+
+    /// The sidecar's file, if there is one by now.
+    pub(super) fn sidecar(&self) -> Option<&Arc<dyn File>> {
+        self.sidecar.as_ref()
+    }
+
+    fn set(&mut self, disk: &dyn Disk, number: u64, hash: u64) -> Result<(), LogError> {
+        let mut full = self.full.write();
+        full.resize(number as usize, None);
+        full.push(Some(hash));
+        drop(full);
+        self.write(disk, number, hash)
+    }
+
+    fn write(&mut self, disk: &dyn Disk, number: u64, hash: u64) -> Result<(), LogError> {
+        let sidecar = match &self.sidecar {
+            Some(sidecar) => sidecar,
+            None => {
+                let file = disk.open(&self.path, OpenMode::Create).map_err(LogError::io("open", &self.path))?;
+                self.sidecar.insert(file)
+            }
+        };
+        sidecar.write_at(&encode(number, hash), number * ENTRY as u64).map_err(LogError::io("write", &self.path))
+    }
+}
+
+/// The hash of a block's bytes.
+pub(super) fn block_hash(bytes: &[u8]) -> u64 {
+    xxh3_64(bytes)
+}
+
+fn encode(number: u64, hash: u64) -> [u8; ENTRY] {
+    let mut entry = [0; ENTRY];
+    entry[..8].copy_from_slice(&hash.to_be_bytes());
+    entry[8..].copy_from_slice(&entry_hash(number, hash).to_be_bytes());
+    entry
+}
+
+fn decode(number: u64, entry: &[u8; ENTRY]) -> Option<u64> {
+    let (hash, check) = entry.split_first_chunk::<8>()?;
+    let hash = u64::from_be_bytes(*hash);
+    (check == entry_hash(number, hash).to_be_bytes()).then_some(hash)
+}
+
+fn entry_hash(number: u64, hash: u64) -> u64 {
+    let mut bytes = [0; 16];
+    bytes[..8].copy_from_slice(&number.to_be_bytes());
+    bytes[8..].copy_from_slice(&hash.to_be_bytes());
+    xxh3_64(&bytes)
+}

@@ -1,0 +1,75 @@
+//! The knobs of a log directory and of a partition.
+
+use std::time::Duration;
+
+/// When appended data is made durable.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FlushPolicy {
+    /// At once; an answer waits for it.
+    Ack,
+    /// At most this long after the append; answers do not wait for it.
+    Interval(Duration),
+    /// When the operating system likes.
+    Os,
+}
+
+/// What a partition is told when it is made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PartitionConfig {
+    /// When appended data is made durable.
+    pub flush: FlushPolicy,
+    /// A segment that would pass this size in bytes is sealed and a new one begun.
+    pub segment_bytes: u64,
+    /// The largest batch taken, in bytes.
+    pub batch_bytes_max: u32,
+}
+
+impl Default for PartitionConfig {
+    fn default() -> Self {
+        Self { flush: FlushPolicy::Ack, segment_bytes: 1 << 30, batch_bytes_max: 1_048_588 }
+    }
+}
+
+/// Who runs the flushes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FlushOn {
+    /// Threads of the log's own.
+    Thread,
+    /// Whoever waits for durable data, while it waits. For one-threaded tests and runners.
+    Wait,
+    /// Nobody but the caller of `flush_once`, `confirm_once` and `trim_once`. For simulations.
+    Step,
+}
+
+/// What a log directory is told when it is opened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LogConfig {
+    /// Who runs the flushes.
+    pub flush_on: FlushOn,
+    /// A journal file that has passed this size in bytes is followed by a new one, and trimmed away in the background.
+    pub journal_bytes: u64,
+    /// A partition with more bytes than this in a flush group has its segment synced instead of riding in the journal.
+    pub ride_bytes_max: u64,
+    /// Bytes that may wait for a flush; an append that passes it flushes by itself.
+    pub pending_bytes_max: u64,
+    /// Bytes of the newest batches kept in memory, over all partitions.
+    pub tail_bytes: usize,
+    /// How long after the last data flush the confirming flush follows.
+    pub confirm_after: Duration,
+    /// Idempotent producers remembered per partition; the one silent for longest is forgotten.
+    pub producers_max: usize,
+}
+
+impl Default for LogConfig {
+    fn default() -> Self {
+        Self {
+            flush_on: FlushOn::Thread,
+            journal_bytes: 64 << 20,
+            ride_bytes_max: 64 << 10,
+            pending_bytes_max: 64 << 20,
+            tail_bytes: 64 << 20,
+            confirm_after: Duration::from_millis(10),
+            producers_max: 10_000,
+        }
+    }
+}

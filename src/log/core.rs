@@ -1,0 +1,114 @@
+//! What the log directory, its flusher and its trimmer share.
+//!
+//! Locks are taken in this order: journal, partitions (several: by id), then pending or tail. The map of partitions
+//! is never held while another lock is taken.
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use parking_lot::Condvar;
+use parking_lot::Mutex;
+use parking_lot::RwLock;
+use tokio::sync::watch;
+
+use crate::env::Env;
+use crate::model::TopicPartition;
+
+use super::Ends;
+use super::LogConfig;
+use super::LogError;
+use super::journal::Journal;
+use super::partition::Partition;
+use super::partition::Queued;
+use super::tail::Tail;
+
+/// Is called with each partition whose durable offset has moved, on the thread that flushed.
+pub type OnDurable = Arc<dyn Fn(TopicPartition, Ends) + Send + Sync>;
+
+/// Why nothing is taken any more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Stop {
+    /// A flush failed.
+    Failed,
+    /// The directory was closed.
+    Closed,
+}
+
+/// The shared parts.
+pub(super) struct Core {
+    pub(super) env: Env,
+    pub(super) dir: PathBuf,
+    pub(super) config: LogConfig,
+    pub(super) partitions: RwLock<HashMap<TopicPartition, Arc<Partition>>>,
+    pub(super) tail: Tail,
+    pub(super) pending: Mutex<Pending>,
+    /// Wakes the flusher.
+    pub(super) wake: Condvar,
+    /// Wakes the trimmer.
+    pub(super) trim: Condvar,
+    pub(super) journal: Mutex<Journal>,
+    pub(super) stop: watch::Sender<Option<Stop>>,
+    pub(super) on_durable: RwLock<Option<OnDurable>>,
+}
+
+/// What waits for a flush.
+#[derive(Default)]
+pub(super) struct Pending {
+    pub(super) entries: Vec<Queued>,
+    pub(super) bytes: u64,
+    /// Partitions with `flush = interval`, and when (monotonic) their data is to be flushed.
+    pub(super) due: Vec<(Duration, Arc<Partition>)>,
+    /// When (monotonic) the confirming flush is to run.
+    pub(super) confirm_at: Option<Duration>,
+    /// The journal has files to trim away.
+    pub(super) trim_wanted: bool,
+}
+
+impl Core {
+    /// The partition, or why not.
+    pub(super) fn partition(&self, id: TopicPartition) -> Result<Arc<Partition>, LogError> {
+        self.check_running()?;
+        self.partitions.read().get(&id).cloned().ok_or(LogError::UnknownPartition { partition: id })
+    }
+
+    /// An error once a flush has failed or the directory was closed.
+    pub(super) fn check_running(&self) -> Result<(), LogError> {
+        match *self.stop.borrow() {
+            None => Ok(()),
+            Some(stop) => Err(stop.into()),
+        }
+    }
+
+    /// Takes entries into the next flush group; returns whether so much waits that the caller should flush.
+    pub(super) fn enqueue(&self, entries: Vec<Queued>) -> bool {
+        if entries.is_empty() {
+            return false;
+        }
+        let mut pending = self.pending.lock();
+        pending.bytes += entries.iter().map(|queued| queued.entry.payload.len() as u64 + 128).sum::<u64>();
+        pending.entries.extend(entries);
+        let full = self.config.pending_bytes_max < pending.bytes;
+        drop(pending);
+        self.wake.notify_one();
+        full
+    }
+
+    /// After a failed flush nothing is known; the process must end.
+    pub(super) fn fail(&self, error: &LogError) {
+        tracing::error!(%error, "a flush of the log failed; the log takes nothing more");
+        self.stop.send_if_modified(|stop| stop.replace(Stop::Failed) != Some(Stop::Failed));
+        self.wake.notify_all();
+        self.trim.notify_all();
+    }
+}
+
+impl From<Stop> for LogError {
+    fn from(stop: Stop) -> Self {
+        match stop {
+            Stop::Failed => LogError::Unknown,
+            Stop::Closed => LogError::Closed,
+        }
+    }
+}

@@ -1,0 +1,89 @@
+//! The names of a log directory's files, and the byte fields in them.
+//!
+//! ```text
+//! <dir>/journal/%020d.journal                   the journal, by generation
+//! <dir>/<topic uuid>-<partition>/partition      what the partition was told
+//!                               %020d.log       record batches, by base offset
+//!                               %020d.blocks    hashes of the log file's 64 KiB blocks
+//!                               %020d.index     offset and time index of a sealed segment (a cache)
+//!                               %020d.snapshot  producers at the segment's base offset (a cache)
+//! <dir>/<...>-delete, <...>-stray               on their way out; not of this cluster
+//! ```
+
+use std::path::Path;
+use std::path::PathBuf;
+
+use xxhash_rust::xxh3::xxh3_64;
+
+use crate::env::Disk;
+use crate::env::OpenMode;
+use crate::model::Offset;
+use crate::model::PartitionId;
+use crate::model::TopicPartition;
+
+use super::LogError;
+
+pub(super) const JOURNAL_DIR: &str = "journal";
+pub(super) const PARTITION_FILE: &str = "partition";
+pub(super) const DELETED: &str = "-delete";
+pub(super) const STRAY: &str = "-stray";
+
+/// The directory of a partition.
+pub(super) fn partition_dir(dir: &Path, partition: TopicPartition) -> PathBuf {
+    dir.join(partition.to_string())
+}
+
+/// The partition that a directory is named for, if it is one's.
+pub(super) fn partition_of_dir(path: &Path) -> Option<TopicPartition> {
+    let name = path.file_name()?.to_str()?;
+    let (topic, number) = name.split_at_checked(36)?;
+    let number = number.strip_prefix('-')?.parse::<i32>().ok().filter(|number| 0 <= *number)?;
+    let partition = TopicPartition { topic: topic.parse().ok()?, partition: PartitionId(number) };
+    (partition.to_string() == name).then_some(partition)
+}
+
+/// The file of a segment with this extension.
+pub(super) fn segment_file(dir: &Path, base: Offset, extension: &str) -> PathBuf {
+    dir.join(format!("{:020}.{extension}", base.0))
+}
+
+/// The number in the name of a file with this extension.
+pub(super) fn number_of_file(path: &Path, extension: &str) -> Option<i64> {
+    let number = path.file_name()?.to_str()?.strip_suffix(extension)?.strip_suffix('.')?;
+    (number.len() == 20).then(|| number.parse().ok())?
+}
+
+/// The room to reserve so that `needed` bytes fit: doubles from 64 KiB, by at most 16 MiB at a time.
+pub(super) fn reservation(reserved: u64, needed: u64) -> u64 {
+    let mut next = reserved;
+    while next < needed {
+        next += next.clamp(64 << 10, 16 << 20);
+    }
+    next
+}
+
+/// Writes a small file whose last eight bytes are a hash of the others. Not synced.
+pub(super) fn write_hashed(disk: &dyn Disk, path: &Path, mut bytes: Vec<u8>) -> Result<(), LogError> {
+    let hash = xxh3_64(&bytes);
+    bytes.extend(hash.to_be_bytes());
+    let file = disk.open(path, OpenMode::Create).map_err(LogError::io("open", path))?;
+    file.set_len(0).map_err(LogError::io("cut", path))?;
+    file.write_at(&bytes, 0).map_err(LogError::io("write", path))
+}
+
+/// The bytes of such a file; `None` if it is not there, torn or flipped.
+pub(super) fn read_hashed(disk: &dyn Disk, path: &Path) -> Result<Option<Vec<u8>>, LogError> {
+    if !disk.exists(path) {
+        return Ok(None);
+    }
+    let file = disk.open(path, OpenMode::Read).map_err(LogError::io("open", path))?;
+    let length = file.len().map_err(LogError::io("measure", path))?;
+    let mut bytes = vec![0; usize::try_from(length).unwrap_or(0)];
+    let read = file.read_at(&mut bytes, 0).map_err(LogError::io("read", path))?;
+    bytes.truncate(read);
+    let Some((content, hash)) = bytes.split_last_chunk::<8>() else { return Ok(None) };
+    let whole = xxh3_64(content) == u64::from_be_bytes(*hash);
+    let length = content.len();
+    bytes.truncate(length);
+    Ok(whole.then_some(bytes))
+}

@@ -1,0 +1,251 @@
+//! The flush group: one journal append and one fdatasync for all that waits.
+//!
+//! `flush_once`, `confirm_once` and `trim_once` are plain calls that block; threads are a shell around them, and a
+//! simulation calls them itself.
+//!
+//! Invariants:
+//!   * a durable offset moves only after the sync that covers it returned, and is recorded in the journal before anyone hears of it
+//!   * after a failed sync nothing is synced again and nothing is acknowledged
+
+use std::collections::BTreeMap;
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+
+use crate::model::TopicPartition;
+
+use super::Ends;
+use super::LogError;
+use super::core::Core;
+use super::journal::Entry;
+use super::journal::EntryKind;
+use super::journal::Journal;
+use super::partition::Partition;
+use super::partition::Place;
+use super::partition::Queued;
+use super::partition::State;
+
+/// What a call of `flush_once` found to do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Flushed {
+    /// Nothing waited.
+    Nothing,
+    /// A group became durable.
+    Group,
+}
+
+impl Core {
+    /// Makes durable all that waits now, in one group. Blocks; one at a time.
+    pub(super) fn flush_once(&self) -> Result<Flushed, LogError> {
+        let mut journal = self.journal.lock();
+        self.check_running()?;
+        let entries = {
+            let mut pending = self.pending.lock();
+            pending.bytes = 0;
+            std::mem::take(&mut pending.entries)
+        };
+        if entries.is_empty() {
+            return Ok(Flushed::Nothing);
+        }
+        let moved = self.flush_group(&mut journal, entries).map_err(|error| {
+            self.fail(&error);
+            LogError::Unknown
+        })?;
+        drop(journal);
+        let on_durable = self.on_durable.read().clone();
+        if let Some(on_durable) = on_durable {
+            moved.into_iter().for_each(|(partition, ends)| on_durable(partition, ends));
+        }
+        Ok(Flushed::Group)
+    }
+
+    fn flush_group(
+        &self,
+        journal: &mut Journal,
+        mut entries: Vec<Queued>,
+    ) -> Result<Vec<(TopicPartition, Ends)>, LogError> {
+        self.sync_segments(&mut entries)?;
+        journal.append(entries.iter().map(|queued| &queued.entry))?;
+        let confirm_at = self.env.clock.monotonic() + self.config.confirm_after;
+        self.pending.lock().confirm_at = Some(confirm_at);
+        let moved: BTreeMap<_, _> = entries.iter().map(|queued| (queued.entry.partition, durable(queued))).collect();
+        if self.config.journal_bytes < journal.bytes() {
+            self.rotate(journal)?;
+        }
+        Ok(moved.into_iter().collect())
+    }
+
+    /// Syncs the segments of what does not ride in the journal, and leaves "durable to" in the place of its bytes.
+    fn sync_segments(&self, entries: &mut [Queued]) -> Result<(), LogError> {
+        let mut bytes: HashMap<TopicPartition, u64> = HashMap::new();
+        for Queued { entry, .. } in entries.iter() {
+            let counted = match entry.kind {
+                EntryKind::Append => entry.span,
+                // Bytes that the journal was not told of before cannot ride.
+                EntryKind::DurableTo => u64::MAX,
+                EntryKind::Trim | EntryKind::Truncate | EntryKind::LogStart | EntryKind::Delete => 0,
+            };
+            let sum = bytes.entry(entry.partition).or_default();
+            *sum = sum.saturating_add(counted);
+        }
+        let mut synced: Vec<*const ()> = Vec::new();
+        for queued in entries {
+            let Some(file) = &queued.file else { continue };
+            if bytes[&queued.entry.partition] <= self.config.ride_bytes_max {
+                continue;
+            }
+            let address = Arc::as_ptr(file).cast::<()>();
+            if !synced.contains(&address) {
+                unless_deleted(&queued.partition, file.sync(&*self.env.disk))?;
+                synced.push(address);
+            }
+            queued.entry.kind = EntryKind::DurableTo;
+            queued.entry.payload = queued.filled.iter().flat_map(|hash| hash.to_be_bytes()).collect::<Vec<u8>>().into();
+        }
+        Ok(())
+    }
+
+    /// Syncs the journal once more after the last group, so that its durable offsets are durable themselves.
+    pub(super) fn confirm_once(&self) -> Result<(), LogError> {
+        let journal = self.journal.lock();
+        self.check_running()?;
+        let due = self.pending.lock().confirm_at.take();
+        if due.is_none() {
+            return Ok(());
+        }
+        journal.confirm().map_err(|error| {
+            self.fail(&error);
+            LogError::Unknown
+        })
+    }
+
+    /// Puts what the journal was not told of into the next group.
+    pub(super) fn force(&self, partition: &Arc<Partition>) {
+        let mut state = partition.state.lock();
+        let entries = state.force(partition).into_iter().collect();
+        self.enqueue(entries);
+    }
+
+    /// Has the partition flushed once `after` has passed, unless it is due already.
+    pub(super) fn flush_at(&self, partition: &Arc<Partition>, after: Duration) {
+        let at = self.env.clock.monotonic() + after;
+        let mut pending = self.pending.lock();
+        if !pending.due.iter().any(|(_, due)| due.id == partition.id) {
+            pending.due.push((at, partition.clone()));
+            drop(pending);
+            self.wake.notify_one();
+        }
+    }
+
+    /// Forces the partitions whose interval has passed.
+    pub(super) fn force_due(&self) {
+        let now = self.env.clock.monotonic();
+        let due: Vec<_> = {
+            let mut pending = self.pending.lock();
+            pending.due.extract_if(.., |(at, _)| *at <= now).map(|(_, partition)| partition).collect()
+        };
+        due.iter().for_each(|partition| self.force(partition));
+    }
+
+    fn rotate(&self, journal: &mut Journal) -> Result<(), LogError> {
+        journal.rotate()?;
+        self.pending.lock().trim_wanted = true;
+        self.trim.notify_one();
+        Ok(())
+    }
+
+    /// Syncs the segments that the journal's old files cover, says so in the newest one, and removes the old ones.
+    pub(super) fn trim_once(&self) -> Result<(), LogError> {
+        self.check_running()?;
+        let old = self.journal.lock().old().len();
+        self.pending.lock().trim_wanted = false;
+        if old == 0 {
+            return Ok(());
+        }
+        self.trim_old(old).map_err(|error| {
+            self.fail(&error);
+            LogError::Unknown
+        })
+    }
+
+    fn trim_old(&self, old: usize) -> Result<(), LogError> {
+        let partitions: Vec<_> = self.partitions.read().values().cloned().collect();
+        for partition in &partitions {
+            sync_dirty(self, partition)?;
+        }
+        let mut journal = self.journal.lock();
+        // No group is in flight while the journal is locked, so each durable end is that of the last group.
+        let partitions: Vec<_> = self.partitions.read().values().cloned().collect();
+        let trims: Vec<Entry> = partitions.iter().map(|partition| partition.state.lock().trim(partition.id)).collect();
+        journal.append(trims.iter())?;
+        journal.remove_old(old)
+    }
+}
+
+/// Syncs the segments that were written to since the last time. A deleted partition has none.
+fn sync_dirty(core: &Core, partition: &Partition) -> Result<(), LogError> {
+    let mut files = Vec::new();
+    {
+        let mut state = partition.state.lock();
+        if state.deleted {
+            return Ok(());
+        }
+        for segment in &mut state.segments {
+            if std::mem::take(&mut segment.dirty) {
+                files.push((segment.file.clone(), segment.blocks.sidecar().cloned()));
+            }
+        }
+    }
+    if files.is_empty() {
+        return Ok(());
+    }
+    let sync = || {
+        for (file, sidecar) in &files {
+            file.sync(&*core.env.disk)?;
+            if let Some(sidecar) = sidecar {
+                sidecar.sync_data().map_err(LogError::io("sync", &file.path))?;
+            }
+        }
+        core.env.disk.sync_dir(&partition.dir).map_err(LogError::io("sync", &partition.dir))
+    };
+    unless_deleted(partition, sync())
+}
+
+/// The files of a deleted partition are gone, and nobody waits for them.
+fn unless_deleted(partition: &Partition, result: Result<(), LogError>) -> Result<(), LogError> {
+    if result.is_err() && partition.state.lock().deleted { Ok(()) } else { result }
+}
+
+impl State {
+    /// The entry that says where the partition starts and durably ends.
+    pub(super) fn trim(&self, partition: TopicPartition) -> Entry {
+        Entry {
+            leader_epoch: self.leader_epoch,
+            base_offset: self.log_start_offset,
+            next_offset: self.durable.offset,
+            segment_base: self.durable.segment_base,
+            position: self.durable.position,
+            open_before: self.durable.open_hash,
+            payload: Bytes::new(),
+            ..Entry::about(EntryKind::Trim, partition)
+        }
+    }
+}
+
+/// Moves the durable offset of the partition that a flushed entry is about.
+fn durable(queued: &Queued) -> Ends {
+    let mut state = queued.partition.state.lock();
+    let entry = &queued.entry;
+    let has_bytes = matches!(entry.kind, EntryKind::Append | EntryKind::DurableTo);
+    if has_bytes && queued.truncations == state.truncations && state.durable.offset < entry.next_offset {
+        state.durable = Place {
+            offset: entry.next_offset,
+            segment_base: entry.segment_base,
+            position: entry.position + entry.span,
+            open_hash: entry.open_after,
+        };
+    }
+    queued.partition.publish(&state)
+}

@@ -1,0 +1,345 @@
+//! A log directory: all partitions of one data directory, and the journal that makes them durable together.
+
+use std::collections::HashMap;
+use std::path::Path;
+use std::sync::Arc;
+
+use futures::FutureExt;
+use futures::future::BoxFuture;
+use parking_lot::Condvar;
+use parking_lot::Mutex;
+use parking_lot::RwLock;
+use tokio::sync::watch;
+
+use crate::env::Env;
+use crate::env::JoinHandle;
+use crate::model::EventTime;
+use crate::model::LeaderEpoch;
+use crate::model::Offset;
+use crate::model::ProducerId;
+use crate::model::TopicPartition;
+
+use super::AbortedTransaction;
+use super::Append;
+use super::Appended;
+use super::Ends;
+use super::FlushOn;
+use super::Flushed;
+use super::LogConfig;
+use super::LogError;
+use super::OnDurable;
+use super::PartitionConfig;
+use super::TailBatch;
+use super::core::Core;
+use super::core::Pending;
+use super::core::Stop;
+use super::files;
+use super::journal;
+use super::journal::Entry;
+use super::journal::Journal;
+use super::journal::Payload;
+use super::recover;
+use super::recover::Told;
+use super::tail::Tail;
+use super::tail::Wanted;
+use super::threads;
+
+/// What recovery found.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct OpenReport {
+    /// Partitions opened.
+    pub partitions: usize,
+    /// Batches that the journal had to put into their segments again.
+    pub repaired_batches: usize,
+    /// Bytes cut that were never durable.
+    pub cut_bytes: u64,
+    /// The last flush group was torn, and dropped whole.
+    pub torn_group: bool,
+    /// The journal lost entries that had been durable.
+    pub journal_damaged: bool,
+    /// Partitions of which something durable cannot be read, and from where.
+    pub corrupt: Vec<(TopicPartition, Offset)>,
+}
+
+/// All partitions of one directory. Shared; calls block for a write to the page cache, or for a flush where said.
+pub struct LogDir {
+    core: Arc<Core>,
+    threads: Mutex<Vec<JoinHandle>>,
+}
+
+impl LogDir {
+    /// Opens the directory and recovers what is in it. The caller holds the lock on the data directory.
+    pub fn open(env: Env, dir: &Path, config: LogConfig) -> Result<(Arc<LogDir>, OpenReport), LogError> {
+        let disk = env.disk.clone();
+        let journal_dir = dir.join(files::JOURNAL_DIR);
+        disk.create_dir_all(&journal_dir).map_err(LogError::io("create", &journal_dir))?;
+        disk.sync_dir(dir).map_err(LogError::io("sync", dir))?;
+        let read = journal::read_all(&*disk, &journal_dir)?;
+        if let Some((path, position)) = &read.torn_at {
+            recover::cut_journal(&*disk, path, *position)?;
+        }
+        let mut report =
+            OpenReport { torn_group: read.damage.torn, journal_damaged: read.damage.rotten, ..OpenReport::default() };
+        let told = Told { journal_rotten: read.damage.rotten, producers_max: config.producers_max };
+        let partitions = recover_all(&env, dir, read.entries, told, &mut report)?;
+        let journal = Journal::begin(disk, &journal_dir, read.generation + 1, read.group, read.files)?;
+        let core = Arc::new(Core {
+            env,
+            dir: dir.to_path_buf(),
+            config,
+            partitions: RwLock::new(partitions),
+            tail: Tail::new(config.tail_bytes),
+            pending: Mutex::new(Pending::default()),
+            wake: Condvar::new(),
+            trim: Condvar::new(),
+            journal: Mutex::new(journal),
+            stop: watch::Sender::new(None),
+            on_durable: RwLock::new(None),
+        });
+        // What recovery put right must be durable before the journal that knows of it is gone.
+        core.trim_once()?;
+        let threads = match config.flush_on {
+            FlushOn::Thread => threads::start(&core)?,
+            FlushOn::Wait | FlushOn::Step => Vec::new(),
+        };
+        tracing::info!(partitions = report.partitions, repaired = report.repaired_batches, "log recovered");
+        Ok((Arc::new(LogDir { core, threads: Mutex::new(threads) }), report))
+    }
+
+    /// Makes a partition, durably; of one that is there, changes the configuration. Blocks for a flush.
+    pub fn create(&self, partition: TopicPartition, config: PartitionConfig) -> Result<(), LogError> {
+        self.core.create(partition, config)
+    }
+
+    /// Removes a partition and its files, durably; nothing if it is not there. Blocks for a flush.
+    pub fn delete(&self, partition: TopicPartition) -> Result<(), LogError> {
+        self.core.delete(partition)
+    }
+
+    /// Takes a partition out and keeps its directory as `<name>-stray`: nobody knows its topic. Blocks for a flush.
+    pub fn set_aside(&self, partition: TopicPartition) -> Result<(), LogError> {
+        self.core.set_aside(partition)
+    }
+
+    /// The partitions, sorted.
+    pub fn partitions(&self) -> Vec<TopicPartition> {
+        let mut partitions: Vec<_> = self.core.partitions.read().keys().copied().collect();
+        partitions.sort();
+        partitions
+    }
+
+    /// Checks all appends, then appends all or none, in one flush group and in this order: after power loss either all
+    /// or none of what became durable with `flush = ack`, or was written by a coordinator or a transaction, is there.
+    ///
+    /// Answers when the bytes are in the page cache; `durable` says when they are on the disk.
+    pub fn append(&self, appends: Vec<Append>) -> Result<Vec<Appended>, LogError> {
+        self.core.append(appends)
+    }
+
+    /// Resolves when all below `end` is durable; asks for a flush if the policy would not. Cancel-safe.
+    ///
+    /// `LogError::Unknown` means that a flush failed and the process must end.
+    pub fn durable(&self, partition: TopicPartition, end: Offset) -> BoxFuture<'static, Result<(), LogError>> {
+        let core = self.core.clone();
+        async move {
+            let found = core.partition(partition)?;
+            let mut ends = found.ends.subscribe();
+            if end <= ends.borrow().durable_offset {
+                return Ok(());
+            }
+            core.force(&found);
+            if core.config.flush_on == FlushOn::Wait {
+                core.flush_once()?;
+            }
+            let mut stop = core.stop.subscribe();
+            tokio::select! {
+                biased;
+                durable = ends.wait_for(|ends| end <= ends.durable_offset) => {
+                    durable.map(|_| ()).map_err(|_| LogError::Closed)
+                }
+                stopped = stop.wait_for(Option::is_some) => {
+                    let stop = stopped.ok().and_then(|stop| *stop).unwrap_or(Stop::Closed);
+                    Err(stop.into())
+                }
+            }
+        }
+        .boxed()
+    }
+
+    /// Resolves when each of these partitions is durable below its end.
+    pub fn durable_all(&self, ends: Vec<(TopicPartition, Offset)>) -> BoxFuture<'static, Result<(), LogError>> {
+        let waits: Vec<_> = ends.into_iter().map(|(partition, end)| self.durable(partition, end)).collect();
+        futures::future::try_join_all(waits).map(|all| all.map(|_| ())).boxed()
+    }
+
+    /// Whole batches from the one that contains `from` on: the first always, further ones while they fit `bytes_max`,
+    /// none that starts at or after `upto`. Empty at the end.
+    pub fn read(
+        &self,
+        partition: TopicPartition,
+        from: Offset,
+        upto: Offset,
+        bytes_max: usize,
+    ) -> Result<Vec<TailBatch>, LogError> {
+        self.core.read(partition, Wanted { from, upto, bytes_max })
+    }
+
+    /// The ends now.
+    pub fn ends(&self, partition: TopicPartition) -> Result<Ends, LogError> {
+        Ok(*self.core.partition(partition)?.ends.borrow())
+    }
+
+    /// The ends, and each change of one.
+    pub fn watch(&self, partition: TopicPartition) -> Result<watch::Receiver<Ends>, LogError> {
+        Ok(self.core.partition(partition)?.ends.subscribe())
+    }
+
+    /// Calls `callback` after each move of a durable offset, on the thread that flushed, without a lock held.
+    pub fn on_durable(&self, callback: OnDurable) {
+        *self.core.on_durable.write() = Some(callback);
+    }
+
+    /// Moves the high watermark forward, at most to the log end; it never goes back but by truncation.
+    pub fn set_high_watermark(&self, partition: TopicPartition, offset: Offset) -> Result<(), LogError> {
+        self.core.set_high_watermark(partition, offset)
+    }
+
+    /// Drops records before `offset`, which is at most the high watermark.
+    pub fn advance_log_start(&self, partition: TopicPartition, offset: Offset) -> Result<(), LogError> {
+        self.core.advance_log_start(partition, offset)
+    }
+
+    /// Fences appends of older leader epochs.
+    pub fn set_leader_epoch(&self, partition: TopicPartition, epoch: LeaderEpoch) -> Result<(), LogError> {
+        self.core.set_leader_epoch(partition, epoch)
+    }
+
+    /// Cuts what diverges from a leader whose `epoch` ends at `end`: at the lesser of that and our own end of the epoch.
+    pub fn truncate_to(&self, partition: TopicPartition, epoch: LeaderEpoch, end: Offset) -> Result<(), LogError> {
+        self.core.truncate_to(partition, epoch, end)
+    }
+
+    /// The greatest epoch at or below `epoch` that has records, and the offset after its last one.
+    pub fn epoch_end(
+        &self,
+        partition: TopicPartition,
+        epoch: LeaderEpoch,
+    ) -> Result<Option<(LeaderEpoch, Offset)>, LogError> {
+        let partition = self.core.partition(partition)?;
+        let state = partition.state.lock();
+        Ok(state.epochs.end_of(epoch, state.log_end_offset))
+    }
+
+    /// The aborted transactions with records in `from..upto`.
+    pub fn aborted(
+        &self,
+        partition: TopicPartition,
+        from: Offset,
+        upto: Offset,
+    ) -> Result<Vec<AbortedTransaction>, LogError> {
+        Ok(self.core.partition(partition)?.state.lock().producers.aborted(from, upto))
+    }
+
+    /// The first record at or after a time, and its time.
+    pub fn offset_for_time(
+        &self,
+        partition: TopicPartition,
+        time: EventTime,
+    ) -> Result<Option<(Offset, EventTime)>, LogError> {
+        self.core.offset_for_time(partition, time)
+    }
+
+    /// The transactions that have no marker yet, with their first offset; none for a partition that is not there.
+    pub fn open_transactions(&self, partition: TopicPartition) -> Vec<(ProducerId, Offset)> {
+        self.core.partition(partition).map(|found| found.state.lock().producers.open()).unwrap_or_default()
+    }
+
+    /// Bytes on the disk that hold batches of a partition.
+    pub fn size_in_bytes(&self, partition: TopicPartition) -> Result<u64, LogError> {
+        let partition = self.core.partition(partition)?;
+        let state = partition.state.lock();
+        Ok(state.segments.iter().map(|segment| segment.length).sum())
+    }
+
+    /// Flushes what waits, as the flusher does. For simulations.
+    pub fn flush_once(&self) -> Result<Flushed, LogError> {
+        self.core.flush_once()
+    }
+
+    /// Runs the confirming flush, if one is due or will be. For simulations.
+    pub fn confirm_once(&self) -> Result<(), LogError> {
+        self.core.confirm_once()
+    }
+
+    /// Trims the journal's old files away, if there are any. For simulations.
+    pub fn trim_once(&self) -> Result<(), LogError> {
+        self.core.trim_once()
+    }
+
+    /// Flushes everything, whatever its policy, and stops. Later calls answer `LogError::Closed`.
+    pub fn close(&self) -> Result<(), LogError> {
+        let partitions: Vec<_> = self.core.partitions.read().values().cloned().collect();
+        partitions.iter().for_each(|partition| self.core.force(partition));
+        let flushed = self.core.flush_once().and_then(|_| self.core.confirm_once());
+        self.stop();
+        flushed
+    }
+
+    fn stop(&self) {
+        self.core.stop.send_if_modified(|stop| {
+            let running = stop.is_none();
+            *stop = stop.or(Some(Stop::Closed));
+            running
+        });
+        // Under the lock, so that no thread is between its check and its wait.
+        drop(self.core.pending.lock());
+        self.core.wake.notify_all();
+        self.core.trim.notify_all();
+        for thread in self.threads.lock().drain(..) {
+            if let Err(panic) = thread.join() {
+                tracing::error!(panic, "a thread of the log panicked");
+            }
+        }
+    }
+}
+
+impl Drop for LogDir {
+    /// Stops without flushing, as a crash would.
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
+
+type Partitions = HashMap<TopicPartition, Arc<super::partition::Partition>>;
+
+fn recover_all(
+    env: &Env,
+    dir: &Path,
+    entries: Vec<(Entry, Payload)>,
+    told: Told,
+    report: &mut OpenReport,
+) -> Result<Partitions, LogError> {
+    let mut by_partition: HashMap<TopicPartition, Vec<(Entry, Payload)>> = HashMap::new();
+    for (entry, payload) in entries {
+        by_partition.entry(entry.partition).or_default().push((entry, payload));
+    }
+    let mut partitions = Partitions::new();
+    for path in env.disk.read_dir(dir).map_err(LogError::io("list", dir))? {
+        if path.to_string_lossy().ends_with(files::DELETED) {
+            env.disk.remove_dir_all(&path).map_err(LogError::io("remove", &path))?;
+            continue;
+        }
+        let Some(id) = files::partition_of_dir(&path).filter(|_| env.disk.is_dir(&path)) else { continue };
+        let entries = by_partition.remove(&id).unwrap_or_default();
+        let recovered = recover::partition(&*env.disk, &path, id, &entries, told)?;
+        report.partitions += 1;
+        report.repaired_batches += recovered.repaired;
+        report.cut_bytes += recovered.cut_bytes;
+        if let Some(offset) = recovered.partition.state.lock().corrupt_from {
+            tracing::error!(partition = %id, %offset, "durable records cannot be read; their bytes were kept");
+            report.corrupt.push((id, offset));
+        }
+        partitions.insert(id, Arc::new(recovered.partition));
+    }
+    Ok(partitions)
+}

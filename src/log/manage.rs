@@ -1,0 +1,234 @@
+//! What is done to a partition besides appending and reading.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+use tokio::sync::watch;
+
+use crate::env::OpenMode;
+use crate::model::LeaderEpoch;
+use crate::model::Offset;
+use crate::model::TopicPartition;
+use crate::protocol::Reader;
+use crate::protocol::Writer;
+
+use super::FlushPolicy;
+use super::LogError;
+use super::PartitionConfig;
+use super::core::Core;
+use super::epochs::Epochs;
+use super::files;
+use super::journal::Entry;
+use super::journal::EntryKind;
+use super::partition::Partition;
+use super::partition::Place;
+use super::partition::Queued;
+use super::partition::State;
+use super::producers::Producers;
+use super::tail::Wanted;
+
+impl Core {
+    /// See `LogDir::create`.
+    pub(super) fn create(&self, id: TopicPartition, config: PartitionConfig) -> Result<(), LogError> {
+        self.check_running()?;
+        let disk = &*self.env.disk;
+        let dir = files::partition_dir(&self.dir, id);
+        if let Ok(partition) = self.partition(id) {
+            let mut state = partition.state.lock();
+            if state.config != config {
+                files::write_hashed(disk, &dir.join(files::PARTITION_FILE), encode_config(&config))?;
+                state.config = config;
+            }
+            return Ok(());
+        }
+        disk.create_dir_all(&dir).map_err(LogError::io("create", &dir))?;
+        let path = dir.join(files::PARTITION_FILE);
+        files::write_hashed(disk, &path, encode_config(&config))?;
+        let file = disk.open(&path, OpenMode::ReadWrite).map_err(LogError::io("open", &path))?;
+        file.sync_data().map_err(LogError::io("sync", &path))?;
+        disk.sync_dir(&dir).map_err(LogError::io("sync", &dir))?;
+        disk.sync_dir(&self.dir).map_err(LogError::io("sync", &self.dir))?;
+        let partition = Arc::new(Partition::new(id, dir, State::empty(config)));
+        let trim = partition.state.lock().trim(id);
+        self.partitions.write().insert(id, partition.clone());
+        // From here on the journal knows the partition: what it does not know of it was never acknowledged.
+        self.enqueue(vec![Queued { partition, entry: trim, filled: Vec::new(), file: None, truncations: 0 }]);
+        self.flush_once().map(|_| ())
+    }
+
+    /// See `LogDir::delete`.
+    pub(super) fn delete(&self, id: TopicPartition) -> Result<(), LogError> {
+        let Some(gone) = self.detach(id, files::DELETED)? else { return Ok(()) };
+        self.env.disk.remove_dir_all(&gone).map_err(LogError::io("remove", &gone))
+    }
+
+    /// See `LogDir::set_aside`.
+    pub(super) fn set_aside(&self, id: TopicPartition) -> Result<(), LogError> {
+        self.detach(id, files::STRAY).map(|_| ())
+    }
+
+    /// Takes a partition out and renames its directory, durably; answers the new name.
+    fn detach(&self, id: TopicPartition, suffix: &str) -> Result<Option<PathBuf>, LogError> {
+        self.check_running()?;
+        let Some(partition) = self.partitions.write().remove(&id) else { return Ok(None) };
+        let mut state = partition.state.lock();
+        state.deleted = true;
+        state.segments.clear();
+        let truncations = state.truncations;
+        drop(state);
+        self.tail.forget(id);
+        let disk = &*self.env.disk;
+        let gone = partition.dir.with_file_name(format!("{id}{suffix}"));
+        disk.rename(&partition.dir, &gone).map_err(LogError::io("rename", &partition.dir))?;
+        disk.sync_dir(&self.dir).map_err(LogError::io("sync", &self.dir))?;
+        let entry = Entry::about(EntryKind::Delete, id);
+        self.enqueue(vec![Queued { partition, entry, filled: Vec::new(), file: None, truncations }]);
+        self.flush_once()?;
+        Ok(Some(gone))
+    }
+
+    /// See `LogDir::set_high_watermark`.
+    pub(super) fn set_high_watermark(&self, id: TopicPartition, offset: Offset) -> Result<(), LogError> {
+        let partition = self.partition(id)?;
+        let mut state = partition.state.lock();
+        state.high_watermark = offset.min(state.log_end_offset).max(state.high_watermark);
+        partition.publish(&state);
+        Ok(())
+    }
+
+    /// See `LogDir::set_leader_epoch`.
+    pub(super) fn set_leader_epoch(&self, id: TopicPartition, epoch: LeaderEpoch) -> Result<(), LogError> {
+        let partition = self.partition(id)?;
+        let mut state = partition.state.lock();
+        let current = state.leader_epoch;
+        if epoch < current {
+            return Err(LogError::FencedLeaderEpoch { partition: id, current, found: epoch });
+        }
+        state.leader_epoch = epoch;
+        partition.publish(&state);
+        Ok(())
+    }
+
+    /// See `LogDir::advance_log_start`.
+    pub(super) fn advance_log_start(&self, id: TopicPartition, offset: Offset) -> Result<(), LogError> {
+        let partition = self.partition(id)?;
+        let mut state = partition.state.lock();
+        let (start, end) = (state.log_start_offset, state.high_watermark);
+        if end < offset {
+            return Err(LogError::OutOfRange { partition: id, offset, start, end });
+        }
+        if offset <= start {
+            return Ok(());
+        }
+        state.log_start_offset = offset;
+        state.producers.advance_start(offset);
+        // A segment may go once the next one begins at or below the start; the durable end's segment stays.
+        let durable = state.durable.segment_base;
+        let covered = |pair: &[super::segment::Segment]| pair[1].base <= offset && pair[0].base < durable;
+        let count = state.segments.windows(2).take_while(|pair| covered(pair)).count();
+        let gone: Vec<_> = state.segments.drain(..count).collect();
+        let entry = Entry { base_offset: offset, ..Entry::about(EntryKind::LogStart, id) };
+        let truncations = state.truncations;
+        partition.publish(&state);
+        let queued = Queued { partition: partition.clone(), entry, filled: Vec::new(), file: None, truncations };
+        self.enqueue(vec![queued]);
+        drop(state);
+        gone.iter().try_for_each(|segment| segment.remove(&*self.env.disk))
+    }
+
+    /// See `LogDir::truncate_to`.
+    pub(super) fn truncate_to(&self, id: TopicPartition, epoch: LeaderEpoch, end: Offset) -> Result<(), LogError> {
+        let partition = self.partition(id)?;
+        // What the journal was not told of has to be told while its bytes are still there.
+        self.force(&partition);
+        self.flush_once()?;
+        let (start, log_end, mark_end) = {
+            let state = partition.state.lock();
+            let found = state.epochs.end_of(epoch, state.log_end_offset).map_or(state.log_start_offset, |(_, end)| end);
+            (state.log_start_offset, state.log_end_offset, end.min(found))
+        };
+        if log_end <= mark_end {
+            return Ok(());
+        }
+        if mark_end < start {
+            return Err(LogError::OutOfRange { partition: id, offset: mark_end, start, end: log_end });
+        }
+        // Batches are whole: the cut is at the start of the batch that contains the offset.
+        let wanted = Wanted { from: mark_end, upto: log_end, bytes_max: 1 };
+        let first = self.read(id, wanted)?.first().map(|first| first.batch.clone());
+        let Some(first) = first else { return Ok(()) };
+        let mut state = partition.state.lock();
+        let truncated = state.truncate(&*self.env.disk, &partition, first.base_offset(), self.config.producers_max);
+        let entry = truncated.inspect_err(|error| self.fail(error))?;
+        self.tail.forget(id);
+        partition.publish(&state);
+        let truncations = state.truncations;
+        let queued = Queued { partition: partition.clone(), entry, filled: Vec::new(), file: None, truncations };
+        self.enqueue(vec![queued]);
+        Ok(())
+    }
+}
+
+impl Partition {
+    /// A partition with its ends as its state has them.
+    pub(super) fn new(id: TopicPartition, dir: PathBuf, state: State) -> Self {
+        let ends = watch::Sender::new(state.ends());
+        Self { id, dir, state: Mutex::new(state), ends }
+    }
+}
+
+impl State {
+    /// A partition without records.
+    pub(super) fn empty(config: PartitionConfig) -> Self {
+        Self {
+            config,
+            segments: Vec::new(),
+            log_start_offset: Offset::ZERO,
+            log_end_offset: Offset::ZERO,
+            high_watermark: Offset::ZERO,
+            durable: Place::START,
+            leader_epoch: LeaderEpoch::default(),
+            epochs: Epochs::default(),
+            producers: Producers::default(),
+            unjournaled: None,
+            corrupt_from: None,
+            truncations: 0,
+            deleted: false,
+            snapshot_due: false,
+        }
+    }
+}
+
+/// What a partition was told, as its file has it.
+pub(super) fn encode_config(config: &PartitionConfig) -> Vec<u8> {
+    let (kind, interval) = match config.flush {
+        FlushPolicy::Ack => (0, 0),
+        FlushPolicy::Interval(interval) => (1, i64::try_from(interval.as_millis()).unwrap_or(i64::MAX)),
+        FlushPolicy::Os => (2, 0),
+    };
+    let mut writer = Writer::new();
+    writer.i16(1);
+    writer.i8(kind);
+    writer.i64(interval);
+    writer.i64(i64::try_from(config.segment_bytes).unwrap_or(i64::MAX));
+    writer.u32(config.batch_bytes_max);
+    writer.finish()
+}
+
+/// What a partition's file says; `None` if it is of another version.
+pub(super) fn decode_config(bytes: &[u8]) -> Option<PartitionConfig> {
+    let mut reader = Reader::new(bytes);
+    if reader.i16().ok()? != 1 {
+        return None;
+    }
+    let (kind, interval) = (reader.i8().ok()?, reader.i64().ok()?);
+    let flush = match kind {
+        0 => FlushPolicy::Ack,
+        1 => FlushPolicy::Interval(std::time::Duration::from_millis(u64::try_from(interval).ok()?)),
+        2 => FlushPolicy::Os,
+        _ => return None,
+    };
+    let segment_bytes = u64::try_from(reader.i64().ok()?).ok()?;
+    Some(PartitionConfig { flush, segment_bytes, batch_bytes_max: reader.u32().ok()? })
+}

@@ -1,0 +1,50 @@
+//! The log on one disk: partitions of segments, a journal that makes them durable together, recovery.
+//!
+//! Record batches are appended as they came, but for offset and epoch; reads hand out whole batches. Segments are the
+//! only place that is read. `docs/design/0001-journal-and-durable-offset.md` has every byte of the files and the reasons.
+//!
+//! Invariants:
+//!   * `log_start_offset <= last_stable_offset <= high_watermark <= log_end_offset`
+//!   * what is below the durable offset survives power loss, or reads of it fail: it is never silently gone or changed
+//!   * an append of several partitions becomes durable as a whole or not at all
+//!   * after a failed flush nothing is acknowledged any more
+//!
+//! Not here: replication (`cluster`), topics, groups and the transaction coordinator (`broker`).
+
+mod append;
+mod blocks;
+mod config;
+mod core;
+mod ends;
+mod epochs;
+mod error;
+mod files;
+mod flush;
+mod index;
+mod journal;
+mod log_dir;
+mod manage;
+mod partition;
+mod producers;
+mod read;
+mod recover;
+mod replay;
+mod scan;
+mod segment;
+mod snapshot;
+mod tail;
+mod threads;
+mod truncate;
+
+#[cfg(test)]
+mod tests;
+
+pub use append::{Append, Appended, Origin};
+pub use config::{FlushOn, FlushPolicy, LogConfig, PartitionConfig};
+pub use core::OnDurable;
+pub use ends::Ends;
+pub use error::LogError;
+pub use flush::Flushed;
+pub use log_dir::{LogDir, OpenReport};
+pub use producers::AbortedTransaction;
+pub use tail::{Slot, TailBatch};

@@ -1,0 +1,262 @@
+//! One partition: its segments and what they hold, under one lock.
+//!
+//! Invariants:
+//!   * `durable_offset <= log_end_offset`, and the byte place of the durable end is known
+//!   * what the journal was not told of lies in the last segment, in `unjournaled`
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use parking_lot::Mutex;
+use tokio::sync::watch;
+
+use crate::env::Disk;
+use crate::model::LeaderEpoch;
+use crate::model::Offset;
+use crate::model::TopicPartition;
+use crate::protocol::Batch;
+
+use super::Ends;
+use super::LogError;
+use super::PartitionConfig;
+use super::epochs::Epochs;
+use super::files;
+use super::journal::Entry;
+use super::journal::EntryKind;
+use super::producers::Producers;
+use super::segment::Segment;
+use super::segment::SegmentFile;
+use super::snapshot;
+
+/// A partition.
+pub(super) struct Partition {
+    pub(super) id: TopicPartition,
+    pub(super) dir: PathBuf,
+    pub(super) state: Mutex<State>,
+    pub(super) ends: watch::Sender<Ends>,
+}
+
+/// What the lock guards.
+pub(super) struct State {
+    pub(super) config: PartitionConfig,
+    pub(super) segments: Vec<Segment>,
+    pub(super) log_start_offset: Offset,
+    pub(super) log_end_offset: Offset,
+    pub(super) high_watermark: Offset,
+    pub(super) durable: Place,
+    pub(super) leader_epoch: LeaderEpoch,
+    pub(super) epochs: Epochs,
+    pub(super) producers: Producers,
+    /// What was written since the journal was last told.
+    pub(super) unjournaled: Option<Unjournaled>,
+    /// The first offset that recovery could not read although it had been durable.
+    pub(super) corrupt_from: Option<Offset>,
+    /// How often the end was moved back; tells a flush or a read that it is about another log.
+    pub(super) truncations: u64,
+    pub(super) deleted: bool,
+    /// A segment was sealed and no snapshot written since.
+    pub(super) snapshot_due: bool,
+}
+
+/// A place in the log: an offset, and the byte where its batch begins or will begin.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Place {
+    pub(super) offset: Offset,
+    pub(super) segment_base: Offset,
+    pub(super) position: u64,
+    /// Hash of the open block up to there.
+    pub(super) open_hash: u64,
+}
+
+/// Bytes of the last segment that the journal was not told of.
+#[derive(Debug, Clone)]
+pub(super) struct Unjournaled {
+    from: Offset,
+    position: u64,
+    open_before: u64,
+    filled: Vec<u64>,
+}
+
+/// Where a partition stood before an append that may fail.
+pub(super) struct Mark {
+    segments: usize,
+    length: u64,
+    end: Offset,
+    unjournaled: Option<Unjournaled>,
+    leader_epoch: LeaderEpoch,
+}
+
+/// An entry on its way to the journal.
+pub(super) struct Queued {
+    pub(super) partition: Arc<Partition>,
+    pub(super) entry: Entry,
+    /// Hashes of the blocks that the entry's bytes filled.
+    pub(super) filled: Vec<u64>,
+    /// The segment that the bytes lie in, if the entry has any.
+    pub(super) file: Option<Arc<SegmentFile>>,
+    pub(super) truncations: u64,
+}
+
+/// Whether the journal is told of a batch at once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Journaled {
+    /// With the next flush group.
+    Now,
+    /// When somebody asks, the policy says so, or the segment is sealed.
+    Later,
+}
+
+impl State {
+    /// The ends as readers see them.
+    pub(super) fn ends(&self) -> Ends {
+        Ends {
+            log_start_offset: self.log_start_offset,
+            last_stable_offset: self.producers.last_stable_offset(self.high_watermark).max(self.log_start_offset),
+            high_watermark: self.high_watermark,
+            durable_offset: self.durable.offset,
+            log_end_offset: self.log_end_offset,
+            leader_epoch: self.leader_epoch,
+        }
+    }
+
+    /// Writes a batch at the end and appends what the journal is to be told to `entries`.
+    pub(super) fn write(
+        &mut self,
+        disk: &dyn Disk,
+        partition: &Arc<Partition>,
+        batch: &Batch,
+        journaled: Journaled,
+        entries: &mut Vec<Queued>,
+    ) -> Result<(), LogError> {
+        assert_eq!(batch.base_offset(), self.log_end_offset, "a batch is stamped with the log end offset");
+        let size = batch.size_in_bytes();
+        let takes = |last: &Segment| last.takes(size, batch.last_offset(), self.config.segment_bytes);
+        if !self.segments.last().is_some_and(takes) {
+            entries.extend(self.force(partition));
+            self.begin_segment(disk, partition)?;
+        }
+        let segment = self.segments.last_mut().expect("there is a segment now");
+        segment.reserve(size)?;
+        let position = segment.length;
+        let open_before = segment.blocks.open_hash();
+        let filled = segment.write(disk, batch.bytes())?;
+        segment.note(batch, position);
+        self.log_end_offset = batch.next_offset();
+        self.leader_epoch = self.leader_epoch.max(batch.leader_epoch());
+        self.epochs.add(batch.leader_epoch(), batch.base_offset());
+        match (&mut self.unjournaled, journaled) {
+            (None, Journaled::Now) => {
+                let from = Unjournaled { from: batch.base_offset(), position, open_before, filled };
+                let mut queued = self.queue(partition, from);
+                queued.entry.kind = EntryKind::Append;
+                queued.entry.payload = batch.bytes().clone();
+                entries.push(queued);
+            }
+            (None, Journaled::Later) => {
+                let from = batch.base_offset();
+                self.unjournaled = Some(Unjournaled { from, position, open_before, filled });
+            }
+            (Some(unjournaled), _) => {
+                unjournaled.filled.extend(filled);
+                if journaled == Journaled::Now {
+                    entries.extend(self.force(partition));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// What the journal is to be told so that all up to the end becomes durable, if it was not told yet.
+    pub(super) fn force(&mut self, partition: &Arc<Partition>) -> Option<Queued> {
+        let unjournaled = self.unjournaled.take()?;
+        Some(self.queue(partition, unjournaled))
+    }
+
+    /// An entry without payload for the bytes from there to the end.
+    fn queue(&self, partition: &Arc<Partition>, from: Unjournaled) -> Queued {
+        let segment = self.segments.last().expect("bytes lie in a segment");
+        let entry = Entry {
+            kind: EntryKind::DurableTo,
+            partition: partition.id,
+            leader_epoch: self.leader_epoch,
+            base_offset: from.from,
+            next_offset: self.log_end_offset,
+            segment_base: segment.base,
+            position: from.position,
+            span: segment.length - from.position,
+            open_before: from.open_before,
+            open_after: segment.blocks.open_hash(),
+            payload: Bytes::new(),
+        };
+        let file = Some(segment.file.clone());
+        Queued { partition: partition.clone(), entry, filled: from.filled, file, truncations: self.truncations }
+    }
+
+    fn begin_segment(&mut self, disk: &dyn Disk, partition: &Partition) -> Result<(), LogError> {
+        if let Some(last) = self.segments.last_mut() {
+            last.seal(disk)?;
+            self.snapshot_due = true;
+        }
+        let segment = Segment::create(disk, &partition.dir, self.log_end_offset)?;
+        self.segments.push(segment);
+        Ok(())
+    }
+
+    /// Writes the snapshot that a sealed segment asks for, and removes the ones before the last two.
+    pub(super) fn snapshot(&mut self, disk: &dyn Disk, partition: &Partition) -> Result<(), LogError> {
+        if !std::mem::take(&mut self.snapshot_due) {
+            return Ok(());
+        }
+        let path = files::segment_file(&partition.dir, self.log_end_offset, "snapshot");
+        files::write_hashed(disk, &path, snapshot::encode(&self.producers, &self.epochs))?;
+        let paths = disk.read_dir(&partition.dir).map_err(LogError::io("list", &partition.dir))?;
+        let snapshots: Vec<_> = paths.iter().filter(|path| files::number_of_file(path, "snapshot").is_some()).collect();
+        for old in &snapshots[..snapshots.len().saturating_sub(2)] {
+            disk.remove_file(old).map_err(LogError::io("remove", old))?;
+        }
+        Ok(())
+    }
+
+    /// Where the partition stands, to go back there.
+    pub(super) fn mark(&self) -> Mark {
+        Mark {
+            segments: self.segments.len(),
+            length: self.segments.last().map_or(0, |last| last.length),
+            end: self.log_end_offset,
+            unjournaled: self.unjournaled.clone(),
+            leader_epoch: self.leader_epoch,
+        }
+    }
+
+    /// Goes back to where the partition stood: what was written since is gone from the files, too.
+    pub(super) fn rewind(&mut self, disk: &dyn Disk, mark: Mark) -> Result<(), LogError> {
+        for segment in self.segments.drain(mark.segments..) {
+            segment.remove(disk)?;
+        }
+        if let Some(last) = self.segments.last_mut() {
+            last.cut(disk, mark.length, mark.end)?;
+        }
+        self.epochs.truncate(mark.end);
+        self.log_end_offset = mark.end;
+        self.unjournaled = mark.unjournaled;
+        self.leader_epoch = mark.leader_epoch;
+        self.snapshot_due = false;
+        Ok(())
+    }
+
+    /// The segment that holds `offset`, or the last one.
+    pub(super) fn segment_of(&self, offset: Offset) -> Option<usize> {
+        let after = self.segments.partition_point(|segment| segment.base <= offset);
+        after.checked_sub(1)
+    }
+}
+
+impl Partition {
+    /// Tells whoever watches, if an end has moved.
+    pub(super) fn publish(&self, state: &State) -> Ends {
+        let ends = state.ends();
+        self.ends.send_if_modified(|current| std::mem::replace(current, ends) != ends);
+        ends
+    }
+}

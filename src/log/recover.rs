@@ -1,0 +1,255 @@
+//! Recovery of one partition: replay, then walk what no index vouches for.
+//!
+//! A partition with `flush = ack` ends where the journal says: what lies beyond was never acknowledged, and keeping some
+//! of it would break the order of a flush group. Others keep whole batches beyond it, as Kafka does.
+//!
+//! Invariants:
+//!   * a bad batch beyond the durable offset is cut; one below it is kept as it is, and reads from it fail
+
+use std::path::Path;
+
+use crate::env::Disk;
+use crate::env::OpenMode;
+use crate::model::Offset;
+use crate::model::TopicPartition;
+
+use super::FlushPolicy;
+use super::LogError;
+use super::blocks::BLOCK;
+use super::epochs::Epochs;
+use super::files;
+use super::index::Index;
+use super::journal::Entry;
+use super::journal::Payload;
+use super::manage;
+use super::partition::Partition;
+use super::partition::Place;
+use super::partition::State;
+use super::producers::Producers;
+use super::replay::Replay;
+use super::scan;
+use super::scan::End;
+use super::scan::Walk;
+use super::segment::Segment;
+
+/// What recovery is told.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Told {
+    /// The journal lost entries that had been durable, so the end that it knows may be too early.
+    pub(super) journal_rotten: bool,
+    pub(super) producers_max: usize,
+}
+
+/// A recovered partition, and what recovery did to it.
+pub(super) struct Recovered {
+    pub(super) partition: Partition,
+    pub(super) repaired: usize,
+    pub(super) cut_bytes: u64,
+}
+
+/// Where the walk is.
+struct Found {
+    end: Offset,
+    producers: Producers,
+    producers_from: Offset,
+    epochs: Epochs,
+    corrupt_from: Option<Offset>,
+}
+
+/// Recovers the partition in `dir` from its journal entries.
+pub(super) fn partition(
+    disk: &dyn Disk,
+    dir: &Path,
+    id: TopicPartition,
+    entries: &[(Entry, Payload)],
+    told: Told,
+) -> Result<Recovered, LogError> {
+    let config = files::read_hashed(disk, &dir.join(files::PARTITION_FILE))?;
+    let config = config.as_deref().and_then(manage::decode_config).unwrap_or_default();
+    let mut replay = Replay::new(disk, dir, open_segments(disk, dir)?);
+    replay.apply(entries)?;
+    let known = replay.known;
+    let ends_there = known.filter(|_| config.flush == FlushPolicy::Ack && !told.journal_rotten);
+    let mut segments: Vec<Segment> = std::mem::take(&mut replay.segments).into_values().collect();
+    let mut cut_bytes = 0;
+    if let Some(end) = ends_there {
+        cut_bytes += cut_beyond(disk, &mut segments, end)?;
+    }
+    let durable = known.unwrap_or(Place::START);
+    let mut found = Found::start(disk, dir, &segments, ends_there.map(|place| place.offset))?;
+    let mut index = 0;
+    while index < segments.len() {
+        let limit = ends_there.filter(|end| end.segment_base == segments[index].base).map(|end| end.position);
+        let next_base = segments.get(index + 1).map(|next| next.base);
+        let bad = replay.bad_blocks.get(&segments[index].base).cloned().unwrap_or_default();
+        let end = found.segment(disk, &mut segments[index], Bounds { limit, next_base, bad }, told.producers_max)?;
+        index += 1;
+        if end == End::Clean && next_base.is_none_or(|next| next == found.end) {
+            continue;
+        }
+        let was_durable = found.end < durable.offset || (known.is_none() && next_base.is_some());
+        if was_durable {
+            found.corrupt_from = Some(found.end);
+            found.end = durable.offset.max(segments.last().map_or(found.end, |last| last.base));
+            break;
+        }
+        for later in segments.drain(index..) {
+            later.remove(disk)?;
+        }
+    }
+    if found.end < durable.offset && found.corrupt_from.is_none() {
+        // The journal knows of durable offsets that no segment holds.
+        found.corrupt_from = Some(found.end);
+        found.end = durable.offset;
+    }
+    found.corrupt_from = [found.corrupt_from, replay.lost_from].into_iter().flatten().min();
+    if found.corrupt_from.is_none()
+        && let Some(last) = segments.last_mut()
+        && last.length < last.reserved()
+    {
+        let (length, end) = (last.length, found.end);
+        cut_bytes += trailing_bytes(last)?;
+        last.cut(disk, length, end)?;
+    }
+    remove_snapshots_after(disk, dir, found.end)?;
+    let mut state = State::empty(config);
+    state.log_start_offset = replay.log_start_offset.max(segments.first().map_or(Offset::ZERO, |first| first.base));
+    state.log_end_offset = found.end.max(state.log_start_offset);
+    state.high_watermark = state.log_start_offset;
+    state.durable = match (found.corrupt_from, segments.last()) {
+        (None, Some(last)) => Place {
+            offset: found.end,
+            segment_base: last.base,
+            position: last.length,
+            open_hash: last.blocks.open_hash(),
+        },
+        (None, None) => Place { offset: state.log_end_offset, ..Place::START },
+        (Some(_), _) => durable,
+    };
+    state.leader_epoch = found.epochs.latest().map_or(replay.leader_epoch, |latest| latest.max(replay.leader_epoch));
+    state.epochs = found.epochs;
+    state.producers = found.producers;
+    state.producers.advance_start(state.log_start_offset);
+    state.corrupt_from = found.corrupt_from;
+    state.segments = segments;
+    let partition = Partition::new(id, dir.to_path_buf(), state);
+    Ok(Recovered { partition, repaired: replay.repaired, cut_bytes })
+}
+
+/// What bounds the walk through one segment.
+struct Bounds {
+    /// The byte at which the journal says that the log ends, if it ends here.
+    limit: Option<u64>,
+    /// The base offset of the next segment, if there is one.
+    next_base: Option<Offset>,
+    /// Blocks that are known to be damaged.
+    bad: Vec<u64>,
+}
+
+impl Found {
+    fn start(disk: &dyn Disk, dir: &Path, segments: &[Segment], end: Option<Offset>) -> Result<Self, LogError> {
+        let (from, producers, epochs) = scan::newest_snapshot(disk, dir, end.unwrap_or(Offset(i64::MAX)))?;
+        let end = segments.first().map_or(Offset::ZERO, |first| first.base);
+        Ok(Self { end, producers, producers_from: from, epochs, corrupt_from: None })
+    }
+
+    /// Finds out what a segment holds: from its index, or batch by batch.
+    fn segment(
+        &mut self,
+        disk: &dyn Disk,
+        segment: &mut Segment,
+        bounds: Bounds,
+        producers_max: usize,
+    ) -> Result<End, LogError> {
+        self.end = segment.base;
+        if let Some(next) = bounds.next_base.filter(|next| bounds.bad.is_empty() && *next <= self.producers_from)
+            && segment_by_index(disk, segment, next)?
+        {
+            self.end = next;
+            return Ok(End::Clean);
+        }
+        let limit = bounds.limit.unwrap_or(segment.reserved());
+        segment.restore_blocks(disk, limit)?;
+        let mut bad = bounds.bad;
+        bad.extend(scan::bad_blocks(segment, limit)?);
+        let file = segment.file.clone();
+        let mut walk = Walk::new(&file, 0, limit, segment.base);
+        let end = loop {
+            let position = walk.position;
+            let batch = match walk.next()? {
+                Ok(batch) => batch,
+                Err(end) => break end,
+            };
+            let blocks = position / BLOCK..=(walk.position - 1) / BLOCK;
+            if bad.iter().any(|number| blocks.contains(number)) {
+                break End::Bad;
+            }
+            segment.note(&batch, position);
+            segment.length = walk.position;
+            self.end = walk.expected();
+            self.epochs.add(batch.leader_epoch(), batch.base_offset());
+            if self.producers_from <= batch.base_offset() {
+                self.producers.record(&batch, producers_max);
+            }
+        };
+        let length = segment.length;
+        segment.restore_blocks(disk, length)?;
+        let short = bounds.limit.is_some_and(|limit| length < limit);
+        Ok(if short { End::Bad } else { end })
+    }
+}
+
+/// Takes length, index and next offset from the index file, if it is whole and leads to the next segment.
+fn segment_by_index(disk: &dyn Disk, segment: &mut Segment, next_base: Offset) -> Result<bool, LogError> {
+    let bytes = files::read_hashed(disk, &segment.file.path.with_extension("index"))?;
+    let Some((index, next_offset, length)) = bytes.as_deref().and_then(Index::decode) else { return Ok(false) };
+    if next_offset != next_base || segment.reserved() < length {
+        return Ok(false);
+    }
+    segment.restore_blocks(disk, length)?;
+    segment.index = index;
+    segment.length = length;
+    segment.next_offset = next_offset;
+    Ok(true)
+}
+
+fn open_segments(disk: &dyn Disk, dir: &Path) -> Result<Vec<Segment>, LogError> {
+    let paths = disk.read_dir(dir).map_err(LogError::io("list", dir))?;
+    let bases = paths.iter().filter_map(|path| files::number_of_file(path, "log"));
+    bases.map(|base| Segment::open(disk, dir, Offset(base))).collect()
+}
+
+/// Removes what lies beyond the end that the journal knows; returns how many bytes of batches that may have been.
+fn cut_beyond(disk: &dyn Disk, segments: &mut Vec<Segment>, end: Place) -> Result<u64, LogError> {
+    let keep = segments.iter().take_while(|segment| segment.base <= end.segment_base).count();
+    let mut cut = 0;
+    for segment in segments.drain(keep..) {
+        cut += segment.reserved();
+        segment.remove(disk)?;
+    }
+    Ok(cut)
+}
+
+/// Bytes behind the last batch that are not reserved room.
+fn trailing_bytes(segment: &Segment) -> Result<u64, LogError> {
+    let mut bytes = vec![0; usize::try_from((segment.reserved() - segment.length).min(16 << 20)).unwrap_or(0)];
+    let path = &segment.file.path;
+    let read = segment.file.file.read_at(&mut bytes, segment.length).map_err(LogError::io("read", path))?;
+    Ok(bytes[..read].iter().rposition(|byte| *byte != 0).map_or(0, |last| last as u64 + 1))
+}
+
+fn remove_snapshots_after(disk: &dyn Disk, dir: &Path, end: Offset) -> Result<(), LogError> {
+    for path in disk.read_dir(dir).map_err(LogError::io("list", dir))? {
+        if files::number_of_file(&path, "snapshot").is_some_and(|offset| end.0 < offset) {
+            disk.remove_file(&path).map_err(LogError::io("remove", &path))?;
+        }
+    }
+    Ok(())
+}
+
+/// Cuts the torn group off a journal file, so that no later start takes it for rot.
+pub(super) fn cut_journal(disk: &dyn Disk, path: &Path, position: u64) -> Result<(), LogError> {
+    let file = disk.open(path, OpenMode::ReadWrite).map_err(LogError::io("open", path))?;
+    file.set_len(position).map_err(LogError::io("cut", path))?;
+    file.sync_data().map_err(LogError::io("sync", path))
+}

@@ -1,0 +1,160 @@
+//! One file run of a partition's log, with its index and block hashes.
+//!
+//! Only the last segment of a partition grows. Bytes beyond `length` are reserved room and read as zero.
+
+use std::path::Path;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::sync::atomic::Ordering;
+
+use crate::env::Disk;
+use crate::env::File;
+use crate::env::OpenMode;
+use crate::model::Offset;
+use crate::protocol::Batch;
+
+use super::LogError;
+use super::blocks::Blocks;
+use super::files;
+use super::index::Index;
+
+/// The open file of a segment, shared with readers and the flusher.
+pub(super) struct SegmentFile {
+    pub(super) path: PathBuf,
+    pub(super) file: Arc<dyn File>,
+    /// Whether the directory entry is durable.
+    pub(super) entry_durable: AtomicBool,
+}
+
+impl SegmentFile {
+    /// Makes all that was written to the segment durable, and its name.
+    pub(super) fn sync(&self, disk: &dyn Disk) -> Result<(), LogError> {
+        self.file.sync_data().map_err(LogError::io("sync", &self.path))?;
+        if !self.entry_durable.load(Ordering::Acquire) {
+            let dir = self.path.parent().expect("a segment lies in its partition's directory");
+            disk.sync_dir(dir).map_err(LogError::io("sync", dir))?;
+            self.entry_durable.store(true, Ordering::Release);
+        }
+        Ok(())
+    }
+}
+
+/// A segment.
+pub(super) struct Segment {
+    pub(super) base: Offset,
+    pub(super) file: Arc<SegmentFile>,
+    /// Bytes that hold batches.
+    pub(super) length: u64,
+    /// The offset after the last batch.
+    pub(super) next_offset: Offset,
+    pub(super) index: Index,
+    pub(super) blocks: Blocks,
+    /// Written to since the last trim of the journal.
+    pub(super) dirty: bool,
+    reserved: u64,
+}
+
+impl Segment {
+    /// A new, empty segment. Its directory entry becomes durable with the first sync.
+    pub(super) fn create(disk: &dyn Disk, dir: &Path, base: Offset) -> Result<Self, LogError> {
+        let path = files::segment_file(dir, base, "log");
+        let file = disk.open(&path, OpenMode::Create).map_err(LogError::io("create", &path))?;
+        // A crash may have left a file of this name whose batches were never acknowledged.
+        file.set_len(0).map_err(LogError::io("cut", &path))?;
+        let file = Arc::new(SegmentFile { path, file, entry_durable: AtomicBool::new(false) });
+        let blocks = Blocks::new(files::segment_file(dir, base, "blocks"));
+        let index = Index::default();
+        Ok(Self { base, file, length: 0, next_offset: base, index, blocks, dirty: false, reserved: 0 })
+    }
+
+    /// A segment that is there. `length` and the rest are for recovery to find out.
+    pub(super) fn open(disk: &dyn Disk, dir: &Path, base: Offset) -> Result<Self, LogError> {
+        let path = files::segment_file(dir, base, "log");
+        let file = disk.open(&path, OpenMode::Create).map_err(LogError::io("open", &path))?;
+        let reserved = file.len().map_err(LogError::io("measure", &path))?;
+        let file = Arc::new(SegmentFile { path, file, entry_durable: AtomicBool::new(false) });
+        let blocks = Blocks::new(files::segment_file(dir, base, "blocks"));
+        let index = Index::default();
+        Ok(Self { base, file, length: 0, next_offset: base, index, blocks, dirty: true, reserved })
+    }
+
+    /// Bytes of the file, reserved room included.
+    pub(super) fn reserved(&self) -> u64 {
+        self.reserved
+    }
+
+    /// Whether a batch of `size` bytes still belongs here.
+    pub(super) fn takes(&self, size: usize, last_offset: Offset, segment_bytes: u64) -> bool {
+        let fits = self.length + size as u64 <= segment_bytes;
+        let near = last_offset.0 - self.base.0 < i64::from(i32::MAX);
+        self.length == 0 || (fits && near)
+    }
+
+    /// Reserves room for `size` more bytes, so that a full disk shows before anything is written.
+    pub(super) fn reserve(&mut self, size: usize) -> Result<(), LogError> {
+        let needed = self.length + size as u64;
+        if needed <= self.reserved {
+            return Ok(());
+        }
+        let reserved = files::reservation(self.reserved, needed);
+        self.file.file.allocate(reserved).map_err(LogError::io("reserve room in", &self.file.path))?;
+        self.reserved = reserved;
+        Ok(())
+    }
+
+    /// Writes bytes at the end, through the page cache; returns the hashes of the blocks that they filled.
+    pub(super) fn write(&mut self, disk: &dyn Disk, bytes: &[u8]) -> Result<Vec<u64>, LogError> {
+        self.dirty = true;
+        self.file.file.write_at(bytes, self.length).map_err(LogError::io("write", &self.file.path))?;
+        let filled = self.blocks.extend(disk, bytes)?;
+        self.length += bytes.len() as u64;
+        Ok(filled)
+    }
+
+    /// Takes in the place of a batch that stands at `position`.
+    pub(super) fn note(&mut self, batch: &Batch, position: u64) {
+        self.index.add(batch, position);
+        self.next_offset = batch.next_offset();
+    }
+
+    /// Releases the reserved room and writes the index: the segment grows no more.
+    pub(super) fn seal(&mut self, disk: &dyn Disk) -> Result<(), LogError> {
+        self.file.file.set_len(self.length).map_err(LogError::io("cut", &self.file.path))?;
+        self.reserved = self.length;
+        self.blocks.seal(disk)?;
+        let path = self.file.path.with_extension("index");
+        files::write_hashed(disk, &path, self.index.encode(self.next_offset, self.length))
+    }
+
+    /// Cuts the file at a batch's border and reads the open block's hash again.
+    pub(super) fn cut(&mut self, disk: &dyn Disk, length: u64, next_offset: Offset) -> Result<(), LogError> {
+        self.file.file.set_len(length).map_err(LogError::io("cut", &self.file.path))?;
+        self.dirty = true;
+        self.reserved = length;
+        self.restore_blocks(disk, length)?;
+        self.length = length;
+        self.next_offset = next_offset;
+        self.index.truncate(length);
+        Ok(())
+    }
+
+    /// Takes the block hashes of the first `length` bytes from the sidecar and the file.
+    pub(super) fn restore_blocks(&mut self, disk: &dyn Disk, length: u64) -> Result<(), LogError> {
+        let path = self.file.path.with_extension("blocks");
+        self.blocks = Blocks::restore(disk, path, &*self.file.file, length)?;
+        Ok(())
+    }
+
+    /// Removes all files of the segment.
+    pub(super) fn remove(&self, disk: &dyn Disk) -> Result<(), LogError> {
+        // The log goes last: without it the others would never be found again.
+        for extension in ["index", "snapshot", "blocks", "log"] {
+            let path = self.file.path.with_extension(extension);
+            if disk.exists(&path) {
+                disk.remove_file(&path).map_err(LogError::io("remove", &path))?;
+            }
+        }
+        Ok(())
+    }
+}
