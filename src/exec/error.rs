@@ -1,9 +1,12 @@
 //! What can go wrong in a task, and what a user is told of it.
 
+use std::sync::Arc;
+
 use arrow::error::ArrowError;
 use datafusion::error::DataFusionError;
 
 use crate::broker::BrokerError;
+use crate::broker::LeftOutReason;
 use crate::error::Error;
 use crate::error::SqlState;
 use crate::format::FormatError;
@@ -38,6 +41,9 @@ pub enum ExecError {
     /// A record of an internal topic is not what this version writes.
     #[error("internal record cannot be read: {0}")]
     InternalRecord(&'static str),
+    /// A cut was left out of its commit.
+    #[error("a cut was left out of its commit: {0}")]
+    LeftOut(Arc<LeftOutReason>),
     /// The positions of the query lie below what its input still holds.
     #[error("input_gap: position {position} is outside {log_start}..={log_end} of {input}")]
     InputGap {
@@ -112,6 +118,7 @@ impl From<ExecError> for Error {
             }
             ExecError::Expression(text) => Error::new(SqlState::INTERNAL_ERROR, text),
             ExecError::Data(told) => told,
+            ExecError::LeftOut(_) => Error::new(SqlState::OBJECT_NOT_IN_PREREQUISITE_STATE, error.to_string()),
             ExecError::InternalRecord(_) => Error::new(SqlState::DATA_CORRUPTED, error.to_string()),
             ExecError::InputGap { .. } => Error::new(SqlState::OBJECT_NOT_IN_PREREQUISITE_STATE, error.to_string())
                 .detail("Records that the query has not read were removed by retention.")

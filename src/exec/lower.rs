@@ -179,12 +179,11 @@ impl Lowering<'_> {
             input: below,
             output: output.clone(),
         };
-        let tables = if own_time { vec!["groups", "time"] } else { vec!["groups"] };
         let text = match window {
             Some(window) => format!("Aggregate TUMBLING {} ms grace {} ms", window.size_ms, window.grace_ms),
             None => "Aggregate".to_string(),
         };
-        step(node.id.clone(), &text, output, tables, vec![input], move || operators::Aggregate::new(spec.clone()))
+        step(node.id.clone(), &text, output, vec!["groups"], vec![input], move || operators::Aggregate::new(spec.clone()))
     }
 
     fn call(&self, call: &node::AggregateCall, schema: &DFSchema) -> Result<CallSpec, ExecError> {

@@ -8,27 +8,44 @@
 //!   * nothing is appended before the cut, and nothing is published before the commit
 //!   * a row's outcome depends neither on its neighbours in the batch nor on where the cuts fall (`emit = 'all'`)
 
+mod committer;
 #[cfg(test)]
 mod contract_tests;
 mod driver;
 mod error;
 mod expressions;
+mod fetch;
 mod layout;
 mod lower;
+mod manual;
 mod operators;
 mod output;
 mod phase;
+mod push;
+mod runtime;
 mod slice;
+mod slot;
 mod step;
 mod step_exec;
+mod task;
 
 pub use driver::Driver;
 pub use error::ExecError;
 pub use layout::Changes;
 pub use layout::Layout;
+pub use manual::DriveOptions;
 pub use output::LogEntry;
 pub use phase::Phase;
 pub use phase::PhaseKind;
+pub use push::PushBatch;
+pub use push::PushSpec;
+pub use push::PushStart;
+pub use push::PushStream;
+pub use runtime::QueryStatus;
+pub use runtime::Runtime;
+pub use runtime::RuntimeParts;
+pub use slot::QueryState;
+pub use slot::TaskStatus;
 pub use step::Cx;
 pub use step::Ports;
 pub use step::Progress;
@@ -37,5 +54,8 @@ pub use step::Step;
 pub use step_exec::StepExec;
 pub use step_exec::StepSpec;
 pub use step_exec::TaskCell;
+pub use step_exec::TaskState;
+pub use task::QuerySpec;
+pub use task::TaskCounts;
 
 pub use crate::state::CutId;

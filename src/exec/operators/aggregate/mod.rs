@@ -1,7 +1,7 @@
 //! Groups of rows kept up to date, perhaps per tumbling window.
 //!
-//! Table 0: key -> state. The key is the window's start, then the group columns, so that closing windows is a range. Table 1,
-//! under `own_time` only: the operator's own stream time.
+//! Table 0: key -> state. The key is the window's start, then the group columns, so that closing windows is a range. Behind
+//! all keys, under `own_time` only, stands the operator's own stream time.
 //!
 //! Invariants:
 //!   * a row is late by the stream time at that row, so lateness does not depend on rounds or cuts
@@ -53,6 +53,9 @@ use crate::model::EventTime;
 use crate::model::StreamTime;
 use crate::plan::node::AggregateFunction;
 use crate::plan::node::AggregateStyle;
+
+/// The key of the operator's own stream time; keys of groups begin with a null marker, which is less.
+const OWN_TIME: &[u8] = b"\xff\xfftime";
 
 /// One aggregate of the list.
 #[derive(Clone)]
@@ -201,13 +204,13 @@ impl Aggregate {
             clocks.push(now.0.map_or(i64::MIN, |time| time.0));
         }
         if let Some(EventTime(now)) = now.0 {
-            cx.table(1).put(Bytes::from_static(b"t"), now.to_be_bytes().to_vec())?;
+            cx.table(0).put(Bytes::from_static(OWN_TIME), now.to_be_bytes().to_vec())?;
         }
         Ok(clocks)
     }
 
     fn own_time(&self, cx: &mut Cx<'_>) -> Result<StreamTime, ExecError> {
-        let stored = cx.table(1).get(b"t")?;
+        let stored = cx.table(0).get(OWN_TIME)?;
         Ok(match stored.as_deref().map(<[u8; 8]>::try_from) {
             None => StreamTime::default(),
             Some(Ok(bytes)) => StreamTime(Some(EventTime(i64::from_be_bytes(bytes)))),

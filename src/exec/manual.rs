@@ -1,0 +1,107 @@
+//! Queries driven by hand: no threads, no timers, no intervals. For `tidemill test` and for oracles.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::ExecError;
+use super::Runtime;
+use super::fetch::fetch;
+use super::fetch::gap;
+use super::runtime::Query;
+use super::runtime::now;
+use super::runtime::settle;
+use super::slot::Slot;
+use super::task::Task;
+use crate::error::Result;
+
+/// How `drive` makes rounds and cuts.
+pub struct DriveOptions<'a> {
+    /// Rows of a round at most.
+    pub rows_per_round: usize,
+    /// Asked after each round: whether to cut now.
+    pub cut: &'a mut (dyn FnMut() -> bool + Send),
+}
+
+impl Runtime {
+    /// Runs all queries until nothing is left to read and all cuts are committed. Queries are run in the order in which they
+    /// were created, each to its end, and again as long as one of them wrote something that another one reads.
+    ///
+    /// A query that fails is `Failed` in `status` and does not end the others. Only for a runtime made by `manual`.
+    pub async fn drive(&self, options: DriveOptions<'_>) -> Result<()> {
+        let DriveOptions { rows_per_round, cut } = options;
+        loop {
+            let mut moved = false;
+            let queries: Vec<Arc<Query>> = self.inner.queries.lock().values().cloned().collect();
+            for slot in queries.iter().flat_map(|query| &query.slots).filter(|slot| slot.is_open()) {
+                moved |= self.drive_slot(slot, rows_per_round, cut).await;
+            }
+            if !moved {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Runs one task to its end; whether it did anything.
+    async fn drive_slot(&self, slot: &Arc<Slot>, rows_per_round: usize, cut: &mut (dyn FnMut() -> bool + Send)) -> bool {
+        // The task is taken out of its slot, so that no lock is held over a fetch.
+        let Some(mut task) = slot.task.lock().take() else { return false };
+        let mut moved = false;
+        match self.drive_task(slot, &mut task, rows_per_round, cut, &mut moved).await {
+            Ok(()) => {
+                slot.note(&task);
+                *slot.task.lock() = Some(task);
+            }
+            Err(failure) => {
+                slot.note(&task);
+                slot.faults.lock().attempts = super::slot::TRIES_MAX;
+                slot.failed(None, &failure);
+            }
+        }
+        moved
+    }
+
+    async fn drive_task(
+        &self,
+        slot: &Arc<Slot>,
+        task: &mut Task,
+        rows_per_round: usize,
+        cut: &mut (dyn FnMut() -> bool + Send),
+        moved: &mut bool,
+    ) -> Result<(), ExecError> {
+        loop {
+            self.fill(task).await?;
+            let now = now(&self.inner.parts.env);
+            let (_, passed) = task.round(now, rows_per_round)?;
+            *moved |= passed;
+            let may_cut = task.inputs.iter().all(|input| !input.mid_slice);
+            if may_cut && (!passed || cut()) && task.is_dirty() {
+                *moved = true;
+                self.inner.seal(slot, task, now)?;
+                self.inner.settled().await;
+                settle(slot, task)?;
+            }
+            if !passed {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Fetches what lies ready, as far as the queues have room.
+    async fn fill(&self, task: &Task) -> Result<(), ExecError> {
+        for input in &task.inputs {
+            loop {
+                let from = input.queue.next().unwrap_or(input.position);
+                let end = self.inner.parts.client.ends(input.partition).await?.readable_end();
+                let known = input.queue.next().is_some();
+                if !input.queue.has_room() || known && end <= from {
+                    break;
+                }
+                match fetch(self.inner.parts.client.as_ref(), input.partition, from, Duration::ZERO).await {
+                    Ok(fetched) => drop(input.queue.put(fetched)),
+                    Err(failure) => return Err(gap(input.partition, failure)),
+                }
+            }
+        }
+        Ok(())
+    }
+}

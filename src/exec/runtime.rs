@@ -1,0 +1,486 @@
+//! Runs standing queries: slots for tasks, a few worker threads, fetchers, timers and the committer.
+//!
+//! An idle task holds no thread: it is woken by a fetch, a settled cut or a timer, and then runs for a short while.
+
+use std::collections::BTreeMap;
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use datafusion::config::ConfigOptions;
+use parking_lot::Condvar;
+use parking_lot::Mutex;
+use tokio::runtime::Handle;
+use tokio::sync::mpsc;
+use tokio::sync::oneshot;
+use tracing::info;
+use tracing::warn;
+
+use super::ExecError;
+use super::committer::Committer;
+use super::committer::Request;
+use super::committer::Settled;
+use super::committer::committer;
+use super::fetch;
+use super::slot::QueryState;
+use super::slot::Slot;
+use super::slot::TaskStatus;
+use super::task::FragmentSpec;
+use super::task::Next;
+use super::task::Now;
+use super::task::QuerySpec;
+use super::task::Task;
+use super::task::restore;
+use super::task::restore_view;
+use crate::broker::Client;
+use crate::config;
+use crate::env::Env;
+use crate::env::JoinHandle;
+use crate::error::Error;
+use crate::error::Result;
+use crate::error::SqlState;
+use crate::model::QueryId;
+use crate::model::RelationId;
+use crate::state::ColdStores;
+use crate::state::Frontier;
+use crate::state::Published;
+use crate::state::Publisher;
+
+/// How long a task runs before another one has its turn.
+const TURN: Duration = Duration::from_millis(2);
+/// Bytes of committed rows that a state table keeps in memory.
+pub(super) const TABLE_CACHE_BYTES: usize = 64 * 1024 * 1024;
+/// Before a task is made again; doubled with each try, up to the last.
+const BACKOFF: Duration = Duration::from_millis(50);
+const BACKOFF_MAX: Duration = Duration::from_secs(5);
+
+/// What a runtime is made of.
+#[derive(Clone)]
+pub struct RuntimeParts {
+    /// The doors.
+    pub env: Env,
+    /// The log, as the server itself.
+    pub client: Arc<dyn Client>,
+    /// State on disk.
+    pub stores: Arc<dyn ColdStores>,
+    /// Where views are published.
+    pub publisher: Arc<Publisher>,
+    /// What functions are handed.
+    pub functions: Arc<ConfigOptions>,
+    /// Limits.
+    pub config: config::Exec,
+    /// The committer's transactional id, one per node.
+    pub transactional_id: String,
+    /// Called when the process must end.
+    pub on_fatal: Arc<dyn Fn(Error) + Send + Sync>,
+}
+
+/// A query, for people.
+#[derive(Debug, Clone)]
+pub struct QueryStatus {
+    /// Whether it works.
+    pub state: QueryState,
+    /// Its tasks.
+    pub tasks: Vec<TaskStatus>,
+}
+
+pub(super) struct Query {
+    pub(super) spec: QuerySpec,
+    pub(super) slots: Vec<Arc<Slot>>,
+    pub(super) state: Arc<Mutex<QueryState>>,
+}
+
+/// See the file's head.
+pub struct Runtime {
+    pub(super) inner: Arc<Inner>,
+    workers: Mutex<Vec<JoinHandle>>,
+}
+
+pub(super) struct Inner {
+    pub(super) parts: RuntimeParts,
+    pub(super) queries: Mutex<BTreeMap<QueryId, Arc<Query>>>,
+    pub(super) committer: mpsc::Sender<Request>,
+    handle: Handle,
+    /// The committer itself when nothing runs it: manual mode.
+    manual: Option<tokio::sync::Mutex<Committer>>,
+    runnable: Mutex<VecDeque<Arc<Slot>>>,
+    woken: Condvar,
+    stopping: AtomicBool,
+}
+
+impl Runtime {
+    /// Starts workers and committer. Must be called inside a tokio runtime, in which fetchers will run.
+    pub fn new(parts: RuntimeParts) -> Result<Arc<Self>> {
+        let (door, committer) = door_of(&parts);
+        let handle = Handle::current();
+        handle.spawn(committer.run());
+        let count = if parts.config.workers == 0 { parts.env.threads.cores() } else { parts.config.workers };
+        let inner = Arc::new(Inner::new(parts, door, handle, None));
+        let mut workers = Vec::new();
+        for number in 0..count {
+            let inner_ = Arc::clone(&inner);
+            let worker = inner.parts.env.threads.spawn(&format!("tidemill-task-{number}"), move || inner_.work());
+            let worker = worker.map_err(|cause| {
+                Error::new(SqlState::CONFIGURATION_LIMIT_EXCEEDED, "could not start a worker thread").caused_by(cause)
+            })?;
+            workers.push(worker);
+        }
+        Ok(Arc::new(Self { inner, workers: Mutex::new(workers) }))
+    }
+
+    /// A runtime in which nothing moves but in `drive`. Must be called inside a tokio runtime.
+    pub fn manual(parts: RuntimeParts) -> Arc<Self> {
+        let (door, committer) = door_of(&parts);
+        let inner = Inner::new(parts, door, Handle::current(), Some(tokio::sync::Mutex::new(committer)));
+        Arc::new(Self { inner: Arc::new(inner), workers: Mutex::default() })
+    }
+
+    /// Restores a query and sets it to work. Its view is readable when this returns.
+    pub async fn start(&self, spec: QuerySpec) -> Result<()> {
+        let query = self.inner.prepare(spec).await?;
+        self.inner.queries.lock().insert(query.spec.id, Arc::clone(&query));
+        for slot in query.slots.iter().filter(|_| self.inner.manual.is_none()) {
+            self.inner.launch(slot);
+        }
+        Ok(())
+    }
+
+    /// Stops a query. Its last cut is committed or left out when this returns; nothing of it is removed.
+    pub async fn stop(&self, id: QueryId) {
+        let Some(query) = self.inner.queries.lock().remove(&id) else { return };
+        for slot in &query.slots {
+            slot.closed.store(true, Ordering::Release);
+            slot.abort_helpers();
+            drop(slot.task.lock().take());
+        }
+        self.inner.settled().await;
+        info!(query = %id, "query stopped");
+    }
+
+    /// How a query does, `None` if it does not run here.
+    pub fn status(&self, id: QueryId) -> Option<QueryStatus> {
+        let query = self.inner.queries.lock().get(&id).cloned()?;
+        let state = query.state.lock().clone();
+        Some(QueryStatus { state, tasks: query.slots.iter().map(|slot| slot.status()).collect() })
+    }
+
+    /// The queries that run here.
+    pub fn queries(&self) -> Vec<QueryId> {
+        self.inner.queries.lock().keys().copied().collect()
+    }
+
+    /// All views as of the last commit; the clone is the pin.
+    pub fn published(&self) -> Arc<Published> {
+        self.inner.parts.publisher.current()
+    }
+
+    /// The parts, for push queries.
+    pub fn parts(&self) -> &RuntimeParts {
+        &self.inner.parts
+    }
+
+    /// Waits until a view reflects `wanted`, as far as its query reads these partitions itself.
+    pub async fn wait_frontier(&self, relation: RelationId, wanted: &Frontier) -> Result<Arc<Published>> {
+        let query = self.inner.queries.lock().values().find(|query| query.spec.sink.id == relation).cloned();
+        let Some(query) = query else { return Ok(self.published()) };
+        let topics: Vec<_> = query.slots.iter().flat_map(|slot| slot.spec.leaves.iter().map(|leaf| leaf.topic)).collect();
+        let wanted: Frontier = wanted.iter().filter(|(at, _)| topics.contains(&at.topic)).map(|(a, o)| (*a, *o)).collect();
+        let mut published = self.inner.parts.publisher.subscribe();
+        loop {
+            let current = published.borrow_and_update().clone();
+            let frontier = current.view(relation).map(|view| view.frontier().clone()).unwrap_or_default();
+            if wanted.iter().all(|(partition, offset)| frontier.get(partition).is_some_and(|at| offset <= at)) {
+                return Ok(current);
+            }
+            if let QueryState::Failed(reason) = &*query.state.lock() {
+                let message = "the query that keeps the view has failed";
+                return Err(Error::new(SqlState::OBJECT_NOT_IN_PREREQUISITE_STATE, message).detail(reason.clone()));
+            }
+            for slot in &query.slots {
+                slot.hurry.store(true, Ordering::Release);
+                self.inner.wake(slot);
+            }
+            // A failure does not publish, so the wait is short and then looks again.
+            let again = self.inner.parts.env.clock.sleep(Duration::from_millis(100));
+            tokio::select! {
+                changed = published.changed() => changed.map_err(|_| Error::internal("the publisher is gone"))?,
+                () = again => {}
+            }
+        }
+    }
+
+    /// Stops all queries and the workers.
+    pub async fn close(&self) {
+        for id in self.queries() {
+            self.stop(id).await;
+        }
+        self.inner.stopping.store(true, Ordering::Release);
+        self.inner.woken.notify_all();
+        for worker in std::mem::take(&mut *self.workers.lock()) {
+            if let Err(panic) = worker.join() {
+                warn!(panic, "a worker panicked");
+            }
+        }
+    }
+}
+
+/// The committer of these parts and the door to it.
+fn door_of(parts: &RuntimeParts) -> (mpsc::Sender<Request>, Committer) {
+    let (client, publisher) = (Arc::clone(&parts.client), Arc::clone(&parts.publisher));
+    committer(client, publisher, parts.transactional_id.clone(), Arc::clone(&parts.on_fatal))
+}
+
+impl Inner {
+    fn new(
+        parts: RuntimeParts,
+        committer: mpsc::Sender<Request>,
+        handle: Handle,
+        manual: Option<tokio::sync::Mutex<Committer>>,
+    ) -> Self {
+        Self {
+            parts,
+            queries: Mutex::default(),
+            committer,
+            handle,
+            manual,
+            runnable: Mutex::default(),
+            woken: Condvar::new(),
+            stopping: AtomicBool::new(false),
+        }
+    }
+
+    /// Returns when all that was asked of the committer so far is settled.
+    pub(super) async fn settled(&self) {
+        if let Some(committer) = &self.manual {
+            committer.lock().await.run_queued().await;
+            return;
+        }
+        let (done, settled) = oneshot::channel();
+        if self.committer.send(Request::Barrier(done)).await.is_ok() {
+            // Without an answer the committer is gone, and so is what waited for it.
+            let _ = settled.await;
+        }
+    }
+
+    /// Makes the tasks of a query from its last commit, and its view from its topic.
+    async fn prepare(&self, spec: QuerySpec) -> Result<Arc<Query>> {
+        let parts = &self.parts;
+        let fragments = FragmentSpec::of_query(&spec, &parts.functions, &parts.config)?;
+        let state = Arc::new(Mutex::new(QueryState::Running));
+        let mut slots = Vec::new();
+        let mut frontiers = Vec::new();
+        for fragment in &fragments {
+            for partition in 0..fragment.partitions {
+                let slot = Arc::new(Slot::new(Arc::clone(fragment), partition, Arc::clone(&state)));
+                match restore(fragment, partition, &parts.client, &parts.stores, TABLE_CACHE_BYTES).await {
+                    Ok(task) => {
+                        if fragment.view.is_some() {
+                            frontiers.push(task.frontier());
+                        }
+                        slot.note(&task);
+                        *slot.task.lock() = Some(task);
+                    }
+                    Err(gap @ ExecError::InputGap { .. }) => {
+                        slot.failed(None, &gap);
+                    }
+                    Err(failure) => return Err(failure.into()),
+                }
+                slots.push(slot);
+            }
+        }
+        if spec.sink.is_table() {
+            let schema = arrow::datatypes::Schema::new(spec.sink.columns.iter().map(|c| c.field()).collect::<Vec<_>>());
+            parts.publisher.define(spec.sink.id, Arc::new(schema), spec.sink.partitions.max(1) as usize);
+            for partition in 0..spec.sink.partitions {
+                let frontier = frontiers.get(partition as usize).cloned().unwrap_or_default();
+                let mut changes = Vec::new();
+                restore_view(&spec.sink, partition, &frontier, &parts.client, |change| changes.push(change)).await?;
+                let shown = self.committer.send(Request::Show(changes)).await;
+                shown.map_err(|_| Error::new(SqlState::ADMIN_SHUTDOWN, "the server is shutting down"))?;
+                self.settled().await;
+            }
+            info!(view = %spec.sink.name, "view restored");
+        }
+        Ok(Arc::new(Query { spec, slots, state }))
+    }
+
+    /// Sets fetchers on a task that stands in its slot, and wakes it.
+    fn launch(self: &Arc<Self>, slot: &Arc<Slot>) {
+        if let Some(task) = slot.task.lock().as_ref() {
+            for input in &task.inputs {
+                let (inner, slot_) = (Arc::downgrade(self), Arc::downgrade(slot));
+                let wake = move || {
+                    if let (Some(inner), Some(slot)) = (inner.upgrade(), slot_.upgrade()) {
+                        inner.wake(&slot);
+                    }
+                };
+                let fetcher = fetch::run(
+                    Arc::clone(&self.parts.client),
+                    self.parts.env.clone(),
+                    fetch::Source::of(input),
+                    Arc::clone(&input.queue),
+                    wake,
+                );
+                slot.keep(self.handle.spawn(fetcher).abort_handle());
+            }
+        }
+        self.wake(slot);
+    }
+
+    pub(super) fn wake(&self, slot: &Arc<Slot>) {
+        if !slot.scheduled.swap(true, Ordering::AcqRel) {
+            self.runnable.lock().push_back(Arc::clone(slot));
+            self.woken.notify_one();
+        }
+    }
+
+    fn work(self: Arc<Self>) {
+        loop {
+            let slot = {
+                let mut runnable = self.runnable.lock();
+                loop {
+                    if self.stopping.load(Ordering::Acquire) {
+                        return;
+                    }
+                    match runnable.pop_front() {
+                        Some(slot) => break slot,
+                        None => self.woken.wait(&mut runnable),
+                    }
+                }
+            };
+            slot.scheduled.store(false, Ordering::Release);
+            if slot.is_open() {
+                self.turn(&slot);
+            }
+        }
+    }
+
+    fn now(&self) -> Now {
+        now(&self.parts.env)
+    }
+
+    /// One turn of a task.
+    fn turn(self: &Arc<Self>, slot: &Arc<Slot>) {
+        let mut place = slot.task.lock();
+        let Some(task) = place.as_mut() else { return };
+        match self.advance(slot, task) {
+            Ok(Next::Again) => self.wake(slot),
+            Ok(Next::After(wait)) => self.wake_after(slot, wait),
+            Ok(Next::Woken) => {}
+            Err(failure) => {
+                let again = slot.failed(Some(task), &failure);
+                *place = None;
+                drop(place);
+                slot.abort_helpers();
+                self.rebuild(slot, again, &failure);
+            }
+        }
+    }
+
+    fn advance(self: &Arc<Self>, slot: &Arc<Slot>, task: &mut Task) -> Result<Next, ExecError> {
+        settle(slot, task)?;
+        let started = self.parts.env.clock.monotonic();
+        loop {
+            let now = self.now();
+            let mut passed = false;
+            if task.may_go_on() {
+                passed = task.round(now, slot.rows_max(self.parts.config.round_rows_max))?.1;
+                if passed {
+                    slot.passed();
+                }
+            }
+            let cut = task.wants_cut(now, !passed, slot.hurry.load(Ordering::Acquire));
+            if cut == Next::Again {
+                slot.hurry.store(false, Ordering::Release);
+                self.seal(slot, task, now)?;
+            }
+            slot.note(task);
+            if !passed {
+                return Ok(match cut {
+                    Next::After(wait) => Next::After(wait),
+                    Next::Again | Next::Woken => task.idle_after(now).map_or(Next::Woken, Next::After),
+                });
+            }
+            if TURN <= now.monotonic.saturating_sub(started) {
+                return Ok(Next::Again);
+            }
+        }
+    }
+
+    pub(super) fn seal(self: &Arc<Self>, slot: &Arc<Slot>, task: &mut Task, now: Now) -> Result<(), ExecError> {
+        let cut = task.seal(now)?;
+        let (inner, slot_) = (Arc::clone(self), Arc::clone(slot));
+        let settle = Box::new(move |settled: Settled| {
+            slot_.mailbox.put(settled);
+            inner.wake(&slot_);
+        });
+        self.committer
+            .try_send(Request::Cut(Box::new(cut), settle))
+            .map_err(|_| Error::new(SqlState::ADMIN_SHUTDOWN, "the committer takes no more cuts").into())
+    }
+
+    fn wake_after(self: &Arc<Self>, slot: &Arc<Slot>, wait: Duration) {
+        let sleep = self.parts.env.clock.sleep(wait);
+        let (inner, slot_) = (Arc::downgrade(self), Arc::downgrade(slot));
+        let timer = self.handle.spawn(async move {
+            sleep.await;
+            if let (Some(inner), Some(slot)) = (inner.upgrade(), slot_.upgrade()) {
+                inner.wake(&slot);
+            }
+        });
+        slot.keep_timer(timer.abort_handle());
+    }
+
+    /// Makes a failed task again from its last commit.
+    fn rebuild(self: &Arc<Self>, slot: &Arc<Slot>, again: bool, failure: &ExecError) {
+        let (query, fragment, partition) = (slot.spec.query, slot.spec.index, slot.partition);
+        warn!(%query, fragment, partition, error = %failure, again, "a task failed");
+        if !again || slot.closed.load(Ordering::Acquire) {
+            return;
+        }
+        let (inner, slot) = (Arc::clone(self), Arc::clone(slot));
+        self.handle.spawn(async move {
+            loop {
+                let attempts = slot.faults.lock().attempts.min(10);
+                inner.parts.env.clock.sleep((BACKOFF * 2u32.pow(attempts)).min(BACKOFF_MAX)).await;
+                let parts = &inner.parts;
+                // Cuts of the task's former life are settled before the positions are read again.
+                inner.settled().await;
+                drop(slot.mailbox.take());
+                if !slot.is_open() {
+                    return;
+                }
+                match restore(&slot.spec, slot.partition, &parts.client, &parts.stores, TABLE_CACHE_BYTES).await {
+                    Ok(mut task) => {
+                        task.skipped = slot.faults.lock().skipped.clone();
+                        *slot.task.lock() = Some(task);
+                        inner.launch(&slot);
+                        return;
+                    }
+                    Err(failure) if slot.failed(None, &failure) => {
+                        warn!(query = %slot.spec.query, error = %failure, "a task could not be made again");
+                    }
+                    Err(_) => return,
+                }
+            }
+        });
+    }
+}
+
+/// Hands settled cuts to their task.
+pub(super) fn settle(slot: &Slot, task: &mut Task) -> Result<(), ExecError> {
+    for settled in slot.mailbox.take() {
+        let (cut, ends) = settled?;
+        if task.is_committing() {
+            task.committed(cut, &ends)?;
+            slot.committed();
+        }
+    }
+    Ok(())
+}
+
+pub(super) fn now(env: &Env) -> Now {
+    Now { wall_micros: env.clock.wall_micros(), monotonic: env.clock.monotonic() }
+}

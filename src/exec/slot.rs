@@ -1,0 +1,199 @@
+//! A task's place in the runtime: the task itself, its mail, its faults, and who fetches for it.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::sync::atomic::Ordering;
+
+use parking_lot::Mutex;
+use tokio::task::AbortHandle;
+
+use super::ExecError;
+use super::committer::Mailbox;
+use super::task::FragmentSpec;
+use super::task::Task;
+use super::task::TaskCounts;
+use crate::model::Offset;
+use crate::model::TopicPartition;
+
+/// Tries after which a query is given up.
+pub const TRIES_MAX: u32 = 10;
+
+/// Whether a query works.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum QueryState {
+    /// It reads and writes.
+    Running,
+    /// It gave up, with the reason; its data stays readable.
+    Failed(String),
+}
+
+/// One task, for people.
+#[derive(Debug, Clone)]
+pub struct TaskStatus {
+    /// The fragment.
+    pub fragment: usize,
+    /// The partition.
+    pub partition: i32,
+    /// Where it stands.
+    pub positions: Vec<(TopicPartition, Offset)>,
+    /// What it counted.
+    pub counts: TaskCounts,
+    /// How often it had to start again since its last commit.
+    pub attempts: u32,
+    /// The error of the last time.
+    pub last_error: Option<String>,
+}
+
+/// What is remembered over rebuilds.
+#[derive(Default)]
+pub struct Faults {
+    /// Tries since the last commit that passed the fault.
+    pub attempts: u32,
+    /// Rows that are still to be taken one by one.
+    pub one_by_one: usize,
+    /// Records that are left out.
+    pub skipped: HashSet<(TopicPartition, i64)>,
+    /// The last error.
+    pub last_error: Option<String>,
+}
+
+/// See the file's head.
+pub struct Slot {
+    /// What it runs.
+    pub spec: Arc<FragmentSpec>,
+    /// Which partition.
+    pub partition: i32,
+    /// The task, `None` while it is made again.
+    pub task: Mutex<Option<Task>>,
+    /// Settled cuts.
+    pub mailbox: Mailbox,
+    /// Whether it stands in the run queue.
+    pub scheduled: AtomicBool,
+    /// Whether its query was stopped.
+    pub closed: AtomicBool,
+    /// Whether someone waits for its next cut.
+    pub hurry: AtomicBool,
+    /// What is remembered over rebuilds.
+    pub faults: Mutex<Faults>,
+    /// The query's state, shared by its tasks.
+    pub state: Arc<Mutex<QueryState>>,
+    status: Mutex<TaskStatus>,
+    helpers: Mutex<Vec<AbortHandle>>,
+    timer: Mutex<Option<AbortHandle>>,
+}
+
+impl Slot {
+    /// A place for a task.
+    pub fn new(spec: Arc<FragmentSpec>, partition: i32, state: Arc<Mutex<QueryState>>) -> Self {
+        let status = TaskStatus {
+            fragment: spec.index,
+            partition,
+            positions: Vec::new(),
+            counts: TaskCounts::default(),
+            attempts: 0,
+            last_error: None,
+        };
+        Self {
+            spec,
+            partition,
+            task: Mutex::new(None),
+            mailbox: Mailbox::default(),
+            scheduled: AtomicBool::new(false),
+            closed: AtomicBool::new(false),
+            hurry: AtomicBool::new(false),
+            faults: Mutex::default(),
+            state,
+            status: Mutex::new(status),
+            helpers: Mutex::default(),
+            timer: Mutex::default(),
+        }
+    }
+
+    /// Keeps what fetches for the task; it ends when the task does.
+    pub fn keep(&self, helper: AbortHandle) {
+        self.helpers.lock().push(helper);
+    }
+
+    /// Keeps the timer that wakes the task; an older one is put off.
+    pub fn keep_timer(&self, timer: AbortHandle) {
+        if let Some(older) = self.timer.lock().replace(timer) {
+            older.abort();
+        }
+    }
+
+    /// Ends fetchers and timer.
+    pub fn abort_helpers(&self) {
+        self.helpers.lock().drain(..).for_each(|helper| helper.abort());
+        if let Some(timer) = self.timer.lock().take() {
+            timer.abort();
+        }
+    }
+
+    /// Notes what people may see of the task.
+    pub fn note(&self, task: &Task) {
+        let mut status = self.status.lock();
+        status.positions = task.inputs.iter().map(|input| (input.partition, input.position)).collect();
+        status.counts = task.counts.clone();
+    }
+
+    /// What people may see of the task.
+    pub fn status(&self) -> TaskStatus {
+        let faults = self.faults.lock();
+        TaskStatus { attempts: faults.attempts, last_error: faults.last_error.clone(), ..self.status.lock().clone() }
+    }
+
+    /// Decides what becomes of a task that failed: `true` if it is to be tried again.
+    ///
+    /// The rows of a round that failed are taken one by one; a row that fails alone is left out from then on.
+    pub fn failed(&self, task: Option<&Task>, failure: &ExecError) -> bool {
+        let mut faults = self.faults.lock();
+        faults.attempts += 1;
+        faults.last_error = Some(failure.to_string());
+        let of_a_row = match failure {
+            ExecError::Panic(_) | ExecError::Arrow(_) | ExecError::Expression(_) | ExecError::Data(_) => true,
+            ExecError::UnknownNode(_) | ExecError::InputGap { .. } => return self.give_up(failure),
+            ExecError::Contract { .. } | ExecError::InternalRecord(_) | ExecError::LeftOut(_) => false,
+        };
+        // ksqlDB's own errors of aggregates end the query.
+        if matches!(failure, ExecError::Data(_)) && !self.spec.refuses_future || TRIES_MAX <= faults.attempts {
+            return self.give_up(failure);
+        }
+        if let (true, Some((first, rows))) = (of_a_row, task.and_then(|task| task.last_round)) {
+            match rows {
+                1 => drop(faults.skipped.insert(first)),
+                _ => faults.one_by_one = rows,
+            }
+        }
+        true
+    }
+
+    fn give_up(&self, failure: &ExecError) -> bool {
+        *self.state.lock() = QueryState::Failed(failure.to_string());
+        false
+    }
+
+    /// Rows that the next round may take.
+    pub fn rows_max(&self, usual: usize) -> usize {
+        if 0 < self.faults.lock().one_by_one { 1 } else { usual }
+    }
+
+    /// Notes that a round passed.
+    pub fn passed(&self) {
+        let mut faults = self.faults.lock();
+        faults.one_by_one = faults.one_by_one.saturating_sub(1);
+    }
+
+    /// Notes that a cut was committed.
+    pub fn committed(&self) {
+        let mut faults = self.faults.lock();
+        if faults.one_by_one == 0 {
+            faults.attempts = 0;
+        }
+    }
+
+    /// Whether the query still runs.
+    pub fn is_open(&self) -> bool {
+        !self.closed.load(Ordering::Acquire) && *self.state.lock() == QueryState::Running
+    }
+}

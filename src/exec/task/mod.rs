@@ -1,0 +1,452 @@
+//! A task: one fragment over one partition of each of its inputs, from rounds to sealed cuts.
+//!
+//! Synchronous: a call takes what lies in the input queues, never waits, and says when it wants to be called again.
+//!
+//! Invariants:
+//!   * positions, state, output and view changes of a cut are sealed together, and at most one cut is under way
+//!   * after an error the task's memory is dropped; it is made again from the last commit
+
+mod input;
+mod restore;
+mod round;
+mod spec;
+
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+pub use input::DeadLetter;
+pub use input::Input;
+pub use input::InputQueue;
+pub use input::Progress as InputProgress;
+pub use restore::restore;
+pub use restore::restore_view;
+pub use restore::transient;
+pub use spec::FragmentSpec;
+pub use spec::QuerySpec;
+pub use spec::Reads;
+pub use spec::relation_options;
+
+use arrow::array::RecordBatch;
+use tracing::warn;
+
+use super::CutId;
+use super::Driver;
+use super::ExecError;
+use super::output::CutOutput;
+use super::slice::Marker;
+use crate::broker::CommittedOffset;
+use crate::broker::Generation;
+use crate::broker::PendingBatch;
+use crate::broker::QueryCommit;
+use crate::catalog::OnError;
+use crate::error::Error;
+use crate::error::SqlState;
+use crate::model::EventTime;
+use crate::model::Offset;
+use crate::model::StreamTime;
+use crate::model::TopicPartition;
+use crate::state::Frontier;
+use crate::state::PartitionChange;
+use round::Sequence;
+
+/// Wall and monotonic time at a call.
+#[derive(Debug, Clone, Copy)]
+pub struct Now {
+    /// Microseconds since 1970-01-01 UTC.
+    pub wall_micros: i64,
+    /// Since an arbitrary start.
+    pub monotonic: Duration,
+}
+
+/// When a task wants to be called again, if nothing happens before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Next {
+    /// At once: more rows lie ready.
+    Again,
+    /// After this time.
+    After(Duration),
+    /// When something is fetched or committed.
+    Woken,
+}
+
+/// How rounds and cuts are made, for tests that force them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Pace {
+    /// Rows of a round at most.
+    pub round_rows_max: usize,
+    /// Cut as soon as a round has passed.
+    pub cut_every_round: bool,
+}
+
+/// A cut on its way to the committer.
+pub struct SealedCut {
+    /// Its number in the task.
+    pub cut: CutId,
+    /// Records and positions.
+    pub commit: QueryCommit,
+    /// Changes of the view.
+    pub views: Vec<PartitionChange>,
+    /// The changelog partition of each state table, in order.
+    pub changelogs: Vec<Option<TopicPartition>>,
+    /// Repartition topics that need not keep what lies below.
+    pub purge: Vec<(TopicPartition, Offset)>,
+}
+
+/// What a task counts for people.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct TaskCounts {
+    /// Rows taken.
+    pub rows: u64,
+    /// Rows for closed windows.
+    pub late: u64,
+    /// Records that were not read.
+    pub bad: u64,
+    /// Rows that an expression failed on, or that could not be written.
+    pub errors: u64,
+    /// Commits.
+    pub cuts: u64,
+    /// The last entries of the processing log.
+    pub log: Vec<String>,
+}
+
+/// Entries of the processing log that a task remembers.
+const LOG_KEPT: usize = 20;
+
+/// See the file's head.
+pub struct Task {
+    /// What it runs.
+    pub spec: Arc<FragmentSpec>,
+    /// Which partition.
+    pub partition: i32,
+    /// Its membership.
+    pub generation: Generation,
+    /// What it reads.
+    pub inputs: Vec<Input>,
+    /// What it counted.
+    pub counts: TaskCounts,
+    /// Records that are left out because an operator fails on them.
+    pub skipped: HashSet<(TopicPartition, i64)>,
+    /// Where the first row of the last round stood, and how many rows it had.
+    pub last_round: Option<((TopicPartition, i64), usize)>,
+    driver: Driver,
+    sequence: Sequence,
+    cut: CutId,
+    in_flight: Option<CutId>,
+    last_cut: Duration,
+    cut_time_micros: i64,
+    said_idle: bool,
+    started: bool,
+}
+
+impl Task {
+    fn new(spec: Arc<FragmentSpec>, partition: i32, generation: Generation, inputs: Vec<Input>, driver: Driver) -> Self {
+        Self {
+            spec,
+            partition,
+            generation,
+            inputs,
+            counts: TaskCounts::default(),
+            skipped: HashSet::new(),
+            last_round: None,
+            driver,
+            sequence: Sequence::default(),
+            cut: CutId::default(),
+            in_flight: None,
+            last_cut: Duration::ZERO,
+            cut_time_micros: i64::MIN,
+            said_idle: false,
+            started: false,
+        }
+    }
+
+    /// One round, if rows lie ready. Returns what the root emitted (only a push query's does) and whether rows passed.
+    pub fn round(&mut self, now: Now, rows_max: usize) -> Result<(Vec<RecordBatch>, bool), ExecError> {
+        let spec = Arc::clone(&self.spec);
+        let latest = spec.refuses_future.then(|| future_limit(now, &spec));
+        let round =
+            round::assemble(&mut self.inputs, &spec.leaves, &mut self.sequence, rows_max, latest, &self.skipped)?;
+        self.last_round = round.first.map(|first| (first, round.rows)).or(self.last_round);
+        self.dead_letters()?;
+        let idle_moved = self.note_idle(now);
+        if round.rows == 0 && self.started && !idle_moved {
+            return Ok((Vec::new(), false));
+        }
+        self.started = true;
+        self.counts.rows += round.rows as u64;
+        let clock = self.clock();
+        {
+            let mut state = self.driver.task();
+            if state.output.is_empty() {
+                self.cut_time_micros = self.cut_time_micros.max(now.wall_micros);
+            }
+            state.cut_time_micros = self.cut_time_micros;
+            state.stream_time = StreamTime(clock.map(EventTime));
+        }
+        let rows = self.driver.round(round.leaves)?;
+        Ok((rows, 0 < round.rows))
+    }
+
+    /// Stream time of the task: the least over inputs that set it and are not idle; all idle, the greatest.
+    fn clock(&self) -> Option<i64> {
+        let setting = || self.inputs.iter().filter(|input| input.sets_time);
+        let busy = setting().filter(|input| !input.progress.idle).filter_map(|input| input.progress.clock).min();
+        busy.or_else(|| setting().filter_map(|input| input.progress.clock).max())
+    }
+
+    /// Notes which inputs have been at their end for long. Whether all of them have now become idle, or one moved again.
+    fn note_idle(&mut self, now: Now) -> bool {
+        let timeout = self.spec.config.idle_timeout.as_millis() as u64;
+        let now = now.monotonic.as_millis() as u64;
+        for input in self.inputs.iter_mut().filter(|input| input.sets_time) {
+            if !input.is_at_end() {
+                input.at_end_since = None;
+                if matches!(self.spec.leaves[input.leaf].reads, Reads::Relation(_)) {
+                    input.progress.idle = false;
+                }
+            } else if now.saturating_sub(*input.at_end_since.get_or_insert(now)) >= timeout
+                && matches!(self.spec.leaves[input.leaf].reads, Reads::Relation(_))
+            {
+                // Readers of a repartition learn of it at a cut.
+                input.moved |= !input.progress.idle;
+                input.progress.idle = true;
+            }
+        }
+        let idle = self.inputs.iter().filter(|input| input.sets_time).all(|input| input.progress.idle);
+        std::mem::replace(&mut self.said_idle, idle) != idle
+    }
+
+    fn dead_letters(&mut self) -> Result<(), ExecError> {
+        let passed: Vec<DeadLetter> = self.inputs.iter_mut().flat_map(Input::passed_bad).collect();
+        for letter in passed {
+            self.counts.bad += 1;
+            let Reads::Relation(reads) = &self.spec.leaves[letter.leaf].reads else { continue };
+            let relation = &reads.relation;
+            match relation.on_error {
+                OnError::Fail => {
+                    let message = format!("a record of \"{}\" cannot be read: {}", relation.name, letter.record.reason);
+                    let detail = format!("It is at {} offset {}.", letter.partition, letter.record.offset);
+                    return Err(Error::new(SqlState::DATA_CORRUPTED, message).detail(detail).into());
+                }
+                OnError::Skip => {}
+                OnError::DeadLetter => {
+                    if let Some((_, topic)) = &relation.dead_letter_topic {
+                        let mut state = self.driver.task();
+                        append_dead_letter(&mut state.output, TopicPartition::new(*topic, 0), &relation.topic, &letter);
+                    }
+                }
+            }
+            self.remember(format!("{} offset {}: {}", letter.partition, letter.record.offset, letter.record.reason));
+        }
+        Ok(())
+    }
+
+    fn remember(&mut self, entry: String) {
+        if self.counts.log.len() == LOG_KEPT {
+            self.counts.log.remove(0);
+        }
+        self.counts.log.push(entry);
+    }
+
+    /// Whether a cut is due: with output when drained, at the latest after the interval, or when it grows too large.
+    pub fn wants_cut(&self, now: Now, drained: bool, hurry: bool) -> Next {
+        let config = &self.spec.config;
+        let moved = self.inputs.iter().any(|input| input.moved);
+        let (has_output, bytes) = {
+            let state = self.driver.task();
+            let uncommitted: usize = state.tables.iter().map(|(_, table)| table.uncommitted_bytes()).sum();
+            (!state.output.is_empty(), state.output.bytes() + uncommitted)
+        };
+        if self.in_flight.is_some() || self.inputs.iter().any(|input| input.mid_slice) || !(has_output || moved) {
+            return Next::Woken;
+        }
+        let since = now.monotonic.saturating_sub(self.last_cut);
+        let wait = match drained && (has_output || hurry) {
+            _ if config.cut_bytes_max.0 <= bytes as u64 => Duration::ZERO,
+            true => config.commit_interval_min,
+            false => config.commit_interval,
+        };
+        if wait <= since { Next::Again } else { Next::After(wait - since) }
+    }
+
+    /// When an input that is at its end becomes idle, if it has to be noticed.
+    pub fn idle_after(&self, now: Now) -> Option<Duration> {
+        let now = now.monotonic.as_millis() as u64;
+        let timeout = self.spec.config.idle_timeout.as_millis() as u64;
+        let waits = self.inputs.iter().filter(|input| input.sets_time && !input.progress.idle);
+        let since = waits.filter_map(|input| input.at_end_since).min()?;
+        Some(Duration::from_millis((since + timeout).saturating_sub(now).max(1)))
+    }
+
+    /// Whether more may be taken before the cut under way is committed.
+    pub fn may_go_on(&self) -> bool {
+        let state = self.driver.task();
+        self.in_flight.is_none() || state.output.bytes() < self.spec.config.cut_bytes_max.0 as usize
+    }
+
+    /// Whether anything would be committed.
+    pub fn is_dirty(&self) -> bool {
+        self.inputs.iter().any(|input| input.moved) || !self.driver.task().output.is_empty()
+    }
+
+    /// Flushes the operators and seals everything since the last cut.
+    pub fn seal(&mut self, now: Now) -> Result<SealedCut, ExecError> {
+        assert!(self.in_flight.is_none(), "one cut is under way per task");
+        let cut = CutId(self.cut.0 + 1);
+        let frontier = self.frontier();
+        self.driver.task().marker = Marker {
+            producer: self.partition as u32,
+            clock: self.clock(),
+            idle: self.said_idle,
+            frontier: frontier.iter().map(|(partition, offset)| (*partition, offset.0)).collect(),
+        };
+        self.driver.flush(cut)?;
+        self.cut = cut;
+        self.in_flight = Some(cut);
+        self.last_cut = now.monotonic;
+        let (output, changelogs) = {
+            let mut state = self.driver.task();
+            let mut output = std::mem::take(&mut state.output);
+            let mut changelogs = Vec::new();
+            for ((_, changelog), (_, table)) in self.spec.tables.iter().zip(&mut state.tables) {
+                let changelog = changelog.map(|topic| TopicPartition::new(topic, self.partition));
+                let delta = table.seal(cut);
+                if let Some(changelog) = changelog {
+                    let batch = output.batch(changelog);
+                    for (key, value) in delta.changes() {
+                        batch.append(now.wall_micros.div_euclid(1000), Some(key), value.map(|v| v.as_ref()), &[]);
+                    }
+                }
+                changelogs.push(changelog);
+            }
+            (output, changelogs)
+        };
+        self.count(&output);
+        Ok(self.sealed(cut, output, changelogs, frontier))
+    }
+
+    fn sealed(
+        &mut self,
+        cut: CutId,
+        output: CutOutput,
+        changelogs: Vec<Option<TopicPartition>>,
+        frontier: Frontier,
+    ) -> SealedCut {
+        let (mut offsets, mut purge) = (Vec::new(), Vec::new());
+        for input in &mut self.inputs {
+            input.moved = false;
+            let metadata = serde_json::to_string(&input.progress).expect("progress is plain data");
+            let committed = CommittedOffset { offset: input.position, leader_epoch: input.leader_epoch, metadata };
+            offsets.push((input.partition, committed));
+            if matches!(self.spec.leaves[input.leaf].reads, Reads::Exchange) {
+                purge.push((input.partition, input.position));
+            }
+        }
+        let views = match &self.spec.view {
+            None => Vec::new(),
+            Some(relation) => view_changes(relation.id, output.views, self.partition, relation.partitions, &frontier),
+        };
+        let commit = QueryCommit {
+            query: self.spec.query,
+            group: self.spec.query.group(),
+            generation: self.generation,
+            member: self.spec.member(self.partition),
+            appends: output.appends.into_iter().collect::<Vec<(TopicPartition, PendingBatch)>>(),
+            offsets,
+        };
+        SealedCut { cut, commit, views, changelogs, purge }
+    }
+
+    fn count(&mut self, output: &CutOutput) {
+        self.counts.late += output.late.values().sum::<u64>();
+        self.counts.errors += output.log.len() as u64 + output.log_dropped;
+        for entry in &output.log {
+            warn!(operator = %entry.operator, event_time = entry.event_time, "{}", entry.message);
+            self.remember(entry.message.clone());
+        }
+    }
+
+    /// Offsets of root topics that all rows so far cover.
+    pub fn frontier(&self) -> Frontier {
+        let mut frontier = Frontier::new();
+        for input in &self.inputs {
+            for (partition, offset) in input.frontier(&self.spec.leaves[input.leaf].reads) {
+                frontier.entry(partition).and_modify(|known| *known = offset.min(*known)).or_insert(offset);
+            }
+        }
+        frontier
+    }
+
+    /// The cut under way is durable: its changes go into the cold stores. `ends` are the ends of the changelogs.
+    pub fn committed(&mut self, cut: CutId, ends: &[Option<Offset>]) -> Result<(), ExecError> {
+        assert_eq!(self.in_flight.take(), Some(cut), "a commit is told once, in order");
+        self.counts.cuts += 1;
+        let mut state = self.driver.task();
+        for ((_, table), end) in state.tables.iter_mut().zip(ends) {
+            match end {
+                Some(end) => table.committed(cut, *end)?,
+                None => table.committed(cut, Offset(i64::try_from(cut.0).unwrap_or(i64::MAX)))?,
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether a cut is on its way.
+    pub fn is_committing(&self) -> bool {
+        self.in_flight.is_some()
+    }
+
+    /// Forgets gathered output, for a task that never commits.
+    pub fn drop_output(&mut self) -> CutOutput {
+        std::mem::take(&mut self.driver.task().output)
+    }
+
+    /// Flushes operators without sealing, for a task that never commits.
+    pub fn flush_only(&mut self) -> Result<Vec<RecordBatch>, ExecError> {
+        self.cut = CutId(self.cut.0 + 1);
+        let rows = self.driver.flush(self.cut)?;
+        let output = self.drop_output();
+        self.count(&output);
+        Ok(rows)
+    }
+}
+
+fn future_limit(now: Now, spec: &FragmentSpec) -> i64 {
+    let ahead = i64::try_from(spec.config.timestamp_future_max.as_millis()).unwrap_or(i64::MAX);
+    now.wall_micros.div_euclid(1000).saturating_add(ahead)
+}
+
+fn append_dead_letter(output: &mut CutOutput, to: TopicPartition, topic: &str, letter: &DeadLetter) {
+    let offset = letter.record.offset.to_string();
+    let partition = letter.partition.partition.to_string();
+    let headers: [(&[u8], Option<&[u8]>); 4] = [
+        (b"topic", Some(topic.as_bytes())),
+        (b"partition", Some(partition.as_bytes())),
+        (b"offset", Some(offset.as_bytes())),
+        (b"reason", Some(letter.record.reason.as_bytes())),
+    ];
+    let (key, value) = (letter.record.key.as_deref(), letter.record.value.as_deref());
+    output.batch(to).append(letter.record.timestamp, key, value, &headers);
+}
+
+fn view_changes(
+    relation: crate::model::RelationId,
+    deltas: Vec<(usize, crate::state::ViewDelta)>,
+    partition: i32,
+    partitions: i32,
+    frontier: &Frontier,
+) -> Vec<PartitionChange> {
+    let mut changes: Vec<PartitionChange> = Vec::new();
+    let own = partition.rem_euclid(partitions) as usize;
+    changes.push(PartitionChange { relation, partition: own, deltas: Vec::new(), frontier: frontier.clone() });
+    for (partition, delta) in deltas {
+        match changes.iter_mut().find(|change| change.partition == partition) {
+            Some(change) => change.deltas.push(delta),
+            None => {
+                let frontier = Frontier::new();
+                changes.push(PartitionChange { relation, partition, deltas: vec![delta], frontier });
+            }
+        }
+    }
+    changes
+}

@@ -1,0 +1,264 @@
+//! A task made from its last commit: positions from its group, state from the cold store and the changelog after it.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use tracing::info;
+
+use super::FragmentSpec;
+use super::Input;
+use super::InputProgress;
+use super::Reads;
+use super::Task;
+use super::relation_options;
+use crate::broker::Client;
+use crate::broker::CommittedOffset;
+use crate::broker::Ends;
+use crate::broker::Generation;
+use crate::broker::Isolation;
+use crate::broker::Position;
+use crate::catalog::Relation;
+use crate::exec::Driver;
+use crate::exec::ExecError;
+use crate::exec::lower::format_spec;
+use crate::exec::step_exec::TableName;
+use crate::exec::step_exec::TaskState;
+use crate::format::Decoder;
+use crate::format::RawRecord;
+use crate::format::RowKeys;
+use crate::format::RowOp;
+use crate::model::ColumnRole;
+use crate::model::LeaderEpoch;
+use crate::model::Offset;
+use crate::model::PartitionId;
+use crate::model::TopicPartition;
+use crate::state::ColdStores;
+use crate::state::Frontier;
+use crate::state::PartitionChange;
+use crate::state::StateIdentity;
+use crate::state::StateTable;
+use crate::state::StoreExpectation;
+use crate::state::StoreName;
+use crate::state::ViewDelta;
+use crate::state::open_store;
+
+/// Bytes of one read of a changelog or a sink topic.
+const READ_BYTES: usize = 1024 * 1024;
+
+/// Makes a task from its last commit.
+pub async fn restore(
+    spec: &Arc<FragmentSpec>,
+    partition: i32,
+    client: &Arc<dyn Client>,
+    stores: &Arc<dyn ColdStores>,
+    cache_bytes_max: usize,
+) -> Result<Task, ExecError> {
+    let group = spec.query.group();
+    let generation = client.join(&group, &spec.member(partition)).await?;
+    let committed = client.committed_offsets(&group).await?;
+    let mut inputs = Vec::new();
+    for leaf in 0..spec.leaves.len() {
+        let from = TopicPartition::new(spec.leaves[leaf].topic, partition);
+        inputs.push(input(spec, leaf, from, client.ends(from).await?, &committed)?);
+    }
+    let mut tables = Vec::new();
+    for (name, changelog) in &spec.tables {
+        if let Some(topic) = changelog {
+            let changelog = TopicPartition::new(*topic, partition);
+            let table = table(spec, name, partition, changelog, client, stores, cache_bytes_max).await?;
+            tables.push((name.clone(), table));
+        }
+    }
+    info!(query = %spec.query, fragment = spec.index, partition, "state restored");
+    task(spec, partition, generation, inputs, tables)
+}
+
+/// A task that never commits, over all partitions of its leaves, from where `start` says.
+pub fn transient(
+    spec: &Arc<FragmentSpec>,
+    stores: &Arc<dyn ColdStores>,
+    start: impl Fn(TopicPartition, bool) -> Offset,
+) -> Result<Task, ExecError> {
+    let mut inputs = Vec::new();
+    for (leaf, leaf_spec) in spec.leaves.iter().enumerate() {
+        for partition in 0..leaf_spec.partitions {
+            let from = TopicPartition::new(leaf_spec.topic, partition);
+            let position = start(from, is_table(spec, leaf));
+            let progress = InputProgress::default();
+            inputs.push(Input::new(leaf, from, sets_time(spec, leaf), position, LeaderEpoch(-1), progress));
+        }
+    }
+    let mut tables = Vec::new();
+    for (name, _) in &spec.tables {
+        let store = stores.open(&StoreName { query: spec.query, operator: name.0.clone(), partition: PartitionId(0) })?;
+        let changelog = TopicPartition::new(crate::model::TopicId([0; 16]), 0);
+        let identity = StateIdentity { query: spec.query, layout: spec.layout.clone(), changelog };
+        tables.push((name.clone(), StateTable::new(identity, store, 0)));
+    }
+    task(spec, 0, Generation(0), inputs, tables)
+}
+
+fn task(
+    spec: &Arc<FragmentSpec>,
+    partition: i32,
+    generation: Generation,
+    inputs: Vec<Input>,
+    tables: Vec<(TableName, StateTable)>,
+) -> Result<Task, ExecError> {
+    let state = TaskState { partition, tables, ..TaskState::default() };
+    let driver = Driver::new(&spec.root, state)?;
+    Ok(Task::new(Arc::clone(spec), partition, generation, inputs, driver))
+}
+
+/// A table's side sets no stream time, unless there is nothing else.
+fn sets_time(spec: &FragmentSpec, leaf: usize) -> bool {
+    let streams = (0..spec.leaves.len()).any(|leaf| !is_table(spec, leaf));
+    !streams || !is_table(spec, leaf)
+}
+
+fn is_table(spec: &FragmentSpec, leaf: usize) -> bool {
+    matches!(&spec.leaves[leaf].reads, Reads::Relation(reads) if reads.as_table)
+}
+
+fn input(
+    spec: &FragmentSpec,
+    leaf: usize,
+    partition: TopicPartition,
+    ends: Ends,
+    committed: &HashMap<TopicPartition, CommittedOffset>,
+) -> Result<Input, ExecError> {
+    let sets_time = sets_time(spec, leaf);
+    let Some(committed) = committed.get(&partition) else {
+        let (position, progress) = (ends.log_start_offset, InputProgress::default());
+        return Ok(Input::new(leaf, partition, sets_time, position, LeaderEpoch(-1), progress));
+    };
+    let position = committed.offset;
+    if position < ends.log_start_offset || ends.log_end_offset < position {
+        return Err(ExecError::InputGap {
+            input: partition.to_string(),
+            position: position.0,
+            log_start: ends.log_start_offset.0,
+            log_end: ends.log_end_offset.0,
+        });
+    }
+    let progress = serde_json::from_str(&committed.metadata)
+        .map_err(|_| ExecError::InternalRecord("the metadata of a committed offset"))?;
+    Ok(Input::new(leaf, partition, sets_time, position, committed.leader_epoch, progress))
+}
+
+async fn table(
+    spec: &FragmentSpec,
+    name: &TableName,
+    partition: i32,
+    changelog: TopicPartition,
+    client: &Arc<dyn Client>,
+    stores: &Arc<dyn ColdStores>,
+    cache_bytes_max: usize,
+) -> Result<StateTable, ExecError> {
+    let ends = client.ends(changelog).await?;
+    let end = ends.readable_end();
+    let expected = StoreExpectation {
+        query: spec.query,
+        layout: spec.layout.clone(),
+        changelog,
+        kept: ends.log_start_offset..=end,
+    };
+    let store_name = StoreName { query: spec.query, operator: name.0.clone(), partition: PartitionId(partition) };
+    let opened = open_store(stores.as_ref(), &store_name, &expected)?;
+    let identity = StateIdentity { query: spec.query, layout: spec.layout.clone(), changelog };
+    let mut table = StateTable::new(identity, opened.store, cache_bytes_max);
+    let mut position = opened.restore_from;
+    while position < end {
+        let mut changes: Vec<(Bytes, Option<Bytes>)> = Vec::new();
+        position = read(client, changelog, position, end, |record| {
+            let key = Bytes::copy_from_slice(record.key.unwrap_or_default());
+            changes.push((key, record.value.map(Bytes::copy_from_slice)));
+        })
+        .await?;
+        table.restore(changes, position)?;
+    }
+    Ok(table)
+}
+
+/// Reads one fetch from `position`, up to `end`; returns the next position.
+async fn read(
+    client: &Arc<dyn Client>,
+    partition: TopicPartition,
+    position: Offset,
+    end: Offset,
+    mut each: impl FnMut(RawRecord<'_>),
+) -> Result<Offset, ExecError> {
+    let at = Position { partition, offset: position, leader_epoch: None };
+    let fetched = client.fetch(at, Isolation::ReadCommitted, READ_BYTES, Duration::ZERO).await?;
+    for tail in &fetched.batches {
+        for record in tail.batch.records().map_err(|_| ExecError::InternalRecord("a batch"))? {
+            let record = record.map_err(|_| ExecError::InternalRecord("a record"))?;
+            if position <= record.offset && record.offset < end {
+                let (offset, timestamp) = (record.offset.0, record.timestamp);
+                each(RawRecord { offset, timestamp, key: record.key, value: record.value });
+            }
+        }
+    }
+    // A fetch below the readable end that moves nothing would be read for ever.
+    if fetched.next <= position {
+        return Err(ExecError::InternalRecord("a fetch that does not move on"));
+    }
+    Ok(fetched.next.min(end))
+}
+
+/// Reads a partition of a view's topic and hands out its rows as changes, in order.
+pub async fn restore_view(
+    relation: &Relation,
+    partition: i32,
+    frontier: &Frontier,
+    client: &Arc<dyn Client>,
+    mut publish: impl FnMut(PartitionChange),
+) -> Result<(), ExecError> {
+    let (key, value) = (format_spec(relation.formats.key), format_spec(relation.formats.value));
+    let decoder = Decoder::new(&relation.columns, key, value, &relation_options(relation))?;
+    let in_key = |role: ColumnRole| matches!(role, ColumnRole::Key | ColumnRole::WindowStart);
+    let key: Vec<usize> = (0..relation.columns.len()).filter(|at| in_key(relation.columns[*at].role)).collect();
+    let from = TopicPartition::new(relation.topic_id, partition);
+    let ends = client.ends(from).await?;
+    let (mut position, end) = (ends.log_start_offset, ends.readable_end());
+    while position < end {
+        let mut records: Vec<(i64, i64, Option<Vec<u8>>, Option<Vec<u8>>)> = Vec::new();
+        position = read(client, from, position, end, |record| {
+            let owned = |bytes: Option<&[u8]>| bytes.map(<[u8]>::to_vec);
+            records.push((record.offset, record.timestamp, owned(record.key), owned(record.value)));
+        })
+        .await?;
+        let raw = records.iter().map(|(offset, timestamp, key, value)| RawRecord {
+            offset: *offset,
+            timestamp: *timestamp,
+            key: key.as_deref(),
+            value: value.as_deref(),
+        });
+        let decoded = decoder.decode(raw);
+        if decoded.op.is_empty() {
+            continue;
+        }
+        let columns: Vec<_> = key.iter().map(|at| Arc::clone(decoded.rows.column(*at))).collect();
+        let keys = RowKeys::encode_rows(&columns, decoded.op.len())?;
+        let mut last: HashMap<&[u8], usize> = HashMap::new();
+        for (row, key) in keys.iter().enumerate() {
+            last.insert(key, row);
+        }
+        let mut rows: Vec<usize> = last.into_values().collect();
+        rows.sort_unstable();
+        let (kept, gone): (Vec<usize>, Vec<usize>) = rows.into_iter().partition(|row| decoded.op[*row] == RowOp::Value);
+        let indices = arrow::array::UInt32Array::from_iter_values(kept.iter().map(|row| *row as u32));
+        let delta = ViewDelta {
+            keys: kept.iter().map(|row| keys[*row].clone()).collect(),
+            rows: arrow::compute::take_record_batch(&decoded.rows, &indices)?,
+            tombstones: gone.iter().map(|row| keys[*row].clone()).collect(),
+        };
+        let (relation, frontier) = (relation.id, Frontier::new());
+        publish(PartitionChange { relation, partition: partition as usize, deltas: vec![delta], frontier });
+    }
+    let (relation, frontier) = (relation.id, frontier.clone());
+    publish(PartitionChange { relation, partition: partition as usize, deltas: Vec::new(), frontier });
+    Ok(())
+}

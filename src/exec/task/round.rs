@@ -1,0 +1,128 @@
+//! What one round gives to the leaves: rows in offset order, and over several inputs in the order of event time.
+//!
+//! The order between inputs is the merge of their heads (event time, then leaf, then offset). It stops where an input that
+//! is not at its readable end has nothing waiting, since its next row might have come first.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use arrow::array::ArrayRef;
+use arrow::array::Int64Array;
+use arrow::array::RecordBatch;
+
+use super::input::Input;
+use super::input::slice_columns;
+use super::spec::LeafSpec;
+use crate::exec::ExecError;
+use crate::model::Offset;
+use crate::model::TopicPartition;
+
+/// A round's rows by leaf.
+#[derive(Default)]
+pub struct Round {
+    /// Rows with their system columns.
+    pub leaves: Vec<Vec<RecordBatch>>,
+    /// How many there are.
+    pub rows: usize,
+    /// Where the first of them was read.
+    pub first: Option<(TopicPartition, i64)>,
+    /// The greatest stream time at a row.
+    pub clock: Option<i64>,
+}
+
+/// Counts places of rows over rounds.
+#[derive(Default)]
+pub struct Sequence {
+    next: i64,
+    last: Option<(TopicPartition, i64, i64)>,
+}
+
+impl Sequence {
+    /// The place of a row; rows of one change share it.
+    fn place(&mut self, partition: TopicPartition, offset: i64, place: i64) -> i64 {
+        let this = Some((partition, offset, place));
+        if self.last != this {
+            self.last = this;
+            self.next += 1;
+        }
+        self.next
+    }
+}
+
+/// Takes up to `rows_max` rows.
+pub fn assemble(
+    inputs: &mut [Input],
+    specs: &[LeafSpec],
+    sequence: &mut Sequence,
+    rows_max: usize,
+    latest: Option<i64>,
+    skipped: &HashSet<(TopicPartition, i64)>,
+) -> Result<Round, ExecError> {
+    let mut round = Round { leaves: vec![Vec::new(); specs.len()], ..Round::default() };
+    for input in inputs.iter_mut() {
+        input.decode(&specs[input.leaf], rows_max, latest, skipped)?;
+    }
+    while round.rows < rows_max {
+        if 1 < inputs.len() && inputs.iter().any(|input| input.ready.is_empty() && !input.is_at_end()) {
+            break;
+        }
+        let heads = inputs.iter().enumerate().filter_map(|(at, input)| input.head().map(|time| (time, at)));
+        let Some((_, first)) = heads.clone().min() else { break };
+        let second = heads.filter(|(_, at)| *at != first).min();
+        let count = run(&inputs[first], first, second, rows_max - round.rows);
+        let leaf = inputs[first].leaf;
+        let batch = take(&mut inputs[first], &specs[leaf], sequence, count, &mut round)?;
+        round.leaves[leaf].push(batch);
+    }
+    Ok(round)
+}
+
+/// How many rows of the first waiting slice come before the head of the next input.
+fn run(input: &Input, at: usize, second: Option<(i64, usize)>, rows_max: usize) -> usize {
+    let Some(ready) = input.ready.front() else { return 0 };
+    let waiting = &ready.times[ready.taken..];
+    let before = match second {
+        None => waiting.len(),
+        Some(second) => waiting.iter().take_while(|time| (**time, at) < second).count(),
+    };
+    before.min(rows_max)
+}
+
+fn take(
+    input: &mut Input,
+    spec: &LeafSpec,
+    sequence: &mut Sequence,
+    count: usize,
+    round: &mut Round,
+) -> Result<RecordBatch, ExecError> {
+    let partition = input.partition;
+    let waiting = input.ready.front_mut().ok_or(ExecError::InternalRecord("a head without rows"))?;
+    let (from, upto) = (waiting.taken, waiting.taken + count);
+    let mut columns = slice_columns(&waiting.rows, from, count);
+    let seqs = (from..upto).map(|row| sequence.place(partition, waiting.offsets[row], waiting.places[row]));
+    let seqs: Vec<i64> = seqs.collect();
+    let clocks = waiting.clocks[from..upto].to_vec();
+    if input.sets_time {
+        round.clock = round.clock.max(clocks.last().copied());
+    }
+    columns.push(Arc::new(Int64Array::from(waiting.times[from..upto].to_vec())) as ArrayRef);
+    columns.push(Arc::new(Int64Array::from(clocks)));
+    columns.push(Arc::new(Int64Array::from(seqs)));
+    columns.extend(slice_columns(std::slice::from_ref(&waiting.changes), from, count));
+    round.rows += count;
+    round.first.get_or_insert((partition, waiting.offsets[from]));
+    let last = waiting.offsets[upto - 1];
+    waiting.taken = upto;
+    let all = upto == waiting.times.len();
+    let split = !all && waiting.offsets[upto] == last;
+    if all {
+        input.ready.pop_front();
+    }
+    // A repartition's slice has one offset for all its rows: the position moves when the last of them is taken.
+    input.mid_slice = split;
+    if !split {
+        input.pass(Offset(last + 1));
+        input.pass_gap();
+    }
+    Ok(RecordBatch::try_new(Arc::clone(&spec.layout.schema), columns)?)
+}

@@ -1,0 +1,317 @@
+//! What all tasks of one fragment have in common, made once from the plan.
+
+use std::sync::Arc;
+
+use arrow::datatypes::DataType;
+use datafusion::config::ConfigOptions;
+use datafusion::physical_plan::ExecutionPlan;
+
+use crate::catalog::Compatibility;
+use crate::catalog::Relation;
+use crate::catalog::RelationKind;
+use crate::config;
+use crate::error::Error;
+use crate::exec::Changes;
+use crate::exec::ExecError;
+use crate::exec::Layout;
+use crate::exec::lower::Lowering;
+use crate::exec::lower::codec_options;
+use crate::exec::lower::format_spec;
+use crate::exec::operators::TopicSpec;
+use crate::exec::step_exec::TableName;
+use crate::exec::step_exec::step_of;
+use crate::format::CodecOptions;
+use crate::format::Decoder;
+use crate::format::Encoder;
+use crate::format::FormatSpec;
+use crate::format::WindowKeySize;
+use crate::format::WrapSingle;
+use crate::model::ColumnRole;
+use crate::model::OperatorId;
+use crate::model::QueryId;
+use crate::model::TopicId;
+use crate::model::TopicPartition;
+use crate::plan::EdgeKind;
+use crate::plan::Leaf;
+use crate::plan::StandingPlan;
+use crate::plan::node::Node;
+use crate::plan::node::PseudoColumn;
+
+/// A standing query to be run.
+#[derive(Clone)]
+pub struct QuerySpec {
+    /// Whose group holds the positions.
+    pub id: QueryId,
+    /// What is run.
+    pub plan: Arc<StandingPlan>,
+    /// What it writes.
+    pub sink: Arc<Relation>,
+    /// Its changelog and repartition topics: operator, role (`changelog` or `repartition`), topic.
+    pub internal_topics: Vec<(OperatorId, String, TopicId)>,
+}
+
+/// One fragment, ready to be run in tasks.
+pub struct FragmentSpec {
+    /// The query; 0 for a push query.
+    pub query: QueryId,
+    /// The fragment's place in the plan.
+    pub index: usize,
+    /// How many tasks there are.
+    pub partitions: i32,
+    /// The operators.
+    pub root: Arc<dyn ExecutionPlan>,
+    /// What is read.
+    pub leaves: Vec<LeafSpec>,
+    /// State tables, with their changelog; none for a push query.
+    pub tables: Vec<(TableName, Option<TopicId>)>,
+    /// What decides whether a store fits.
+    pub layout: String,
+    /// The view that the sink keeps.
+    pub view: Option<Arc<Relation>>,
+    /// The limits of tasks.
+    pub config: config::Exec,
+    /// Whether records far ahead of the wall clock are bad.
+    pub refuses_future: bool,
+}
+
+/// One input of a fragment.
+pub struct LeafSpec {
+    /// The topic.
+    pub topic: TopicId,
+    /// The topic's partitions.
+    pub partitions: i32,
+    /// What its rows look like.
+    pub layout: Layout,
+    /// How its records are read.
+    pub reads: Reads,
+}
+
+/// How a leaf's records become rows.
+pub enum Reads {
+    /// A relation's records.
+    Relation(Box<RelationReads>),
+    /// Slices and markers.
+    Exchange,
+}
+
+/// How a relation's records become rows.
+pub struct RelationReads {
+    /// The relation.
+    pub relation: Arc<Relation>,
+    /// Reads its records.
+    pub decoder: Decoder,
+    /// Columns after the relation's own, with their types.
+    pub pseudo: Vec<(PseudoColumn, DataType)>,
+    /// Rows are upserts; they set no stream time.
+    pub as_table: bool,
+}
+
+impl FragmentSpec {
+    /// All fragments of a standing query, upstream first.
+    pub fn of_query(
+        spec: &QuerySpec,
+        functions: &Arc<ConfigOptions>,
+        config: &config::Exec,
+    ) -> Result<Vec<Arc<Self>>, ExecError> {
+        let topic_of = |wanted: &OperatorId, role: &str| {
+            spec.internal_topics.iter().find(|(id, is, _)| id == wanted && is == role).map(|(.., topic)| *topic)
+        };
+        let mut fragments = Vec::new();
+        for index in 0..spec.plan.fragments.len() {
+            let last = index + 1 == spec.plan.fragments.len();
+            let sink = if last { Some(topic_spec(&spec.sink)?) } else { None };
+            let topic = |id: &OperatorId, role: &str| topic_of(id, role);
+            fragments.push(Arc::new(fragment(spec.id, &spec.plan, index, sink, &topic, functions, config)?));
+        }
+        if let Some(last) = fragments.last_mut().and_then(Arc::get_mut) {
+            last.view = spec.sink.is_table().then(|| Arc::clone(&spec.sink));
+        }
+        refuse_double_reads(&fragments)?;
+        Ok(fragments)
+    }
+
+    /// The one fragment of a push query.
+    pub fn of_push(
+        plan: &StandingPlan,
+        functions: &Arc<ConfigOptions>,
+        config: &config::Exec,
+    ) -> Result<Arc<Self>, ExecError> {
+        if plan.fragments.len() != 1 {
+            return Err(Error::unsupported("a push query that repartitions its input is not supported yet")
+                .hint("CREATE TABLE ... AS with the same query, then SELECT from it EMIT CHANGES.")
+                .into());
+        }
+        let no_topic = |_: &OperatorId, _: &str| None;
+        Ok(Arc::new(fragment(QueryId(0), plan, 0, None, &no_topic, functions, config)?))
+    }
+
+    /// The name of a task's membership in its query's group.
+    pub fn member(&self, partition: i32) -> String {
+        format!("f{}p{partition}", self.index)
+    }
+}
+
+fn fragment(
+    query: QueryId,
+    plan: &StandingPlan,
+    index: usize,
+    sink: Option<TopicSpec>,
+    topic_of: &dyn Fn(&OperatorId, &str) -> Option<TopicId>,
+    functions: &Arc<ConfigOptions>,
+    config: &config::Exec,
+) -> Result<FragmentSpec, ExecError> {
+    let planned = &plan.fragments[index];
+    let missing = |id: &OperatorId, role: &str| {
+        ExecError::Data(Error::internal(format!("the {role} topic of operator {id} of query {query} is not known")))
+    };
+    let mut repartition = Vec::new();
+    if let Some(Node::Exchange(exchange)) = Node::of(&planned.root) {
+        let topic = topic_of(&exchange.id, "repartition").ok_or_else(|| missing(&exchange.id, "repartition"))?;
+        repartition = (0..exchange.partitions).map(|partition| TopicPartition::new(topic, partition)).collect();
+    }
+    let lowering = Lowering {
+        leaves: &planned.leaves,
+        semantics: plan.semantics,
+        config: Arc::clone(functions),
+        sink,
+        repartition: &|_| repartition.clone(),
+    };
+    let root = lowering.lower(&planned.root)?;
+    let mut leaves = Vec::new();
+    for (number, leaf) in planned.leaves.iter().enumerate() {
+        leaves.push(match leaf {
+            Leaf::Relation { relation, as_table, .. } => relation_leaf(&planned.root, number, relation, *as_table)?,
+            Leaf::Exchange { id, schema, upstream, edge } => LeafSpec {
+                topic: topic_of(id, "repartition").ok_or_else(|| missing(id, "repartition"))?,
+                partitions: plan.fragments[*upstream].partitions,
+                layout: Layout::new(
+                    schema.as_arrow(),
+                    match edge.kind {
+                        EdgeKind::AppendOnly => Changes::Append,
+                        EdgeKind::Upsert(_) => Changes::Upsert,
+                        EdgeKind::Retract => Changes::Retract,
+                    },
+                ),
+                reads: Reads::Exchange,
+            },
+        });
+    }
+    let mut tables = Vec::new();
+    for name in table_names(&root) {
+        let changelog = match query.0 {
+            0 => None,
+            _ => Some(topic_of(&name.0, "changelog").ok_or_else(|| missing(&name.0, "changelog"))?),
+        };
+        tables.push((name, changelog));
+    }
+    Ok(FragmentSpec {
+        query,
+        index,
+        partitions: planned.partitions,
+        root,
+        leaves,
+        tables,
+        layout: plan.state_layouts.join("\n"),
+        view: None,
+        config: config.clone(),
+        refuses_future: plan.semantics.compatibility == Compatibility::Postgres,
+    })
+}
+
+fn relation_leaf(
+    root: &datafusion::logical_expr::LogicalPlan,
+    number: usize,
+    relation: &Arc<Relation>,
+    as_table: bool,
+) -> Result<LeafSpec, ExecError> {
+    let (schema, pseudo) = source_of(root, number).ok_or(ExecError::UnknownNode("a leaf without source".to_string()))?;
+    let changes = if as_table && relation.is_table() { Changes::Upsert } else { Changes::Append };
+    let types = schema.fields().iter().skip(relation.columns.len()).map(|field| field.data_type().clone());
+    let pseudo = pseudo.into_iter().zip(types).collect();
+    let decoder = Decoder::new(
+        &relation.columns,
+        format_spec(relation.formats.key),
+        format_spec(relation.formats.value),
+        &relation_options(relation),
+    )?;
+    Ok(LeafSpec {
+        topic: relation.topic_id,
+        partitions: relation.partitions,
+        layout: Layout::new(&schema, changes),
+        reads: Reads::Relation(Box::new(RelationReads { relation: Arc::clone(relation), decoder, pseudo, as_table })),
+    })
+}
+
+/// The schema and the pseudo columns of the source that reads leaf `number`.
+fn source_of(
+    plan: &datafusion::logical_expr::LogicalPlan,
+    number: usize,
+) -> Option<(arrow::datatypes::Schema, Vec<PseudoColumn>)> {
+    if let Some(Node::Source(source)) = Node::of(plan)
+        && source.leaf == number
+    {
+        return Some((source.schema.as_arrow().clone(), source.pseudo.clone()));
+    }
+    plan.inputs().into_iter().find_map(|input| source_of(input, number))
+}
+
+fn table_names(plan: &Arc<dyn ExecutionPlan>) -> Vec<TableName> {
+    let mut names: Vec<TableName> = plan.children().into_iter().flat_map(table_names).collect();
+    names.extend(step_of(plan).into_iter().flat_map(|step| step.tables()));
+    names
+}
+
+/// Positions stand by partition in the query's group, so a partition has one reader in a query.
+fn refuse_double_reads(fragments: &[Arc<FragmentSpec>]) -> Result<(), ExecError> {
+    let mut seen = std::collections::HashSet::new();
+    for leaf in fragments.iter().flat_map(|fragment| &fragment.leaves) {
+        if !seen.insert(leaf.topic) {
+            return Err(Error::unsupported("a query that reads one topic twice is not supported yet").into());
+        }
+    }
+    Ok(())
+}
+
+/// Everything about a relation's records that `format` wants to know.
+pub fn relation_options(relation: &Relation) -> CodecOptions {
+    let wrap_single = if relation.formats.wrap_single_value { WrapSingle::Wrapped } else { WrapSingle::Unwrapped };
+    let window = relation.window.map(|window| match window.size_ms {
+        Some(size_ms) => WindowKeySize::Fixed { size_ms },
+        None => WindowKeySize::Session,
+    });
+    CodecOptions {
+        wrap_single,
+        window,
+        timestamp_column: relation.timestamp_column,
+        timestamp_format: relation.timestamp_format.clone(),
+        ..codec_options(relation.compatibility)
+    }
+}
+
+/// How rows become records of a relation's topic.
+pub fn topic_spec(sink: &Relation) -> Result<TopicSpec, ExecError> {
+    let (key, value) = (format_spec(sink.formats.key), format_spec(sink.formats.value));
+    let options = relation_options(sink);
+    let encoder = Encoder::new(&sink.columns, key, value, &options)?;
+    let mut columns = sink.columns.clone();
+    for column in &mut columns {
+        if matches!(column.role, ColumnRole::WindowStart | ColumnRole::WindowEnd) {
+            column.role = ColumnRole::Value;
+        }
+    }
+    let placer = match key {
+        FormatSpec::None => Encoder::new(&columns, key, value, &CodecOptions { window: None, ..options })?,
+        _ => {
+            let wrapped = CodecOptions { window: None, wrap_single: WrapSingle::Wrapped, ..options };
+            Encoder::new(&columns, key, FormatSpec::Json, &wrapped)?
+        }
+    };
+    Ok(TopicSpec {
+        encoder: Arc::new(encoder),
+        placer: Arc::new(placer),
+        partitions: (0..sink.partitions).map(|partition| TopicPartition::new(sink.topic_id, partition)).collect(),
+        is_table: sink.kind == RelationKind::Table,
+        timestamp_column: sink.timestamp_column,
+    })
+}
+
