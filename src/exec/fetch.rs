@@ -104,12 +104,9 @@ fn is_final(failure: &BrokerError) -> bool {
 /// The error with which an input ends.
 pub fn gap(partition: TopicPartition, failure: BrokerError) -> ExecError {
     match failure {
-        BrokerError::OffsetOutOfRange { offset, start, end, .. } => ExecError::InputGap {
-            input: partition.to_string(),
-            position: offset.0,
-            log_start: start.0,
-            log_end: end.0,
-        },
+        BrokerError::OffsetOutOfRange { offset, start, end, .. } => {
+            ExecError::InputGap { input: partition.to_string(), position: offset.0, log_start: start.0, log_end: end.0 }
+        }
         other => ExecError::from(other),
     }
 }

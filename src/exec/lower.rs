@@ -183,7 +183,9 @@ impl Lowering<'_> {
             Some(window) => format!("Aggregate TUMBLING {} ms grace {} ms", window.size_ms, window.grace_ms),
             None => "Aggregate".to_string(),
         };
-        step(node.id.clone(), &text, output, vec!["groups"], vec![input], move || operators::Aggregate::new(spec.clone()))
+        step(node.id.clone(), &text, output, vec!["groups"], vec![input], move || {
+            operators::Aggregate::new(spec.clone())
+        })
     }
 
     fn call(&self, call: &node::AggregateCall, schema: &DFSchema) -> Result<CallSpec, ExecError> {

@@ -42,7 +42,12 @@ impl Runtime {
     }
 
     /// Runs one task to its end; whether it did anything.
-    async fn drive_slot(&self, slot: &Arc<Slot>, rows_per_round: usize, cut: &mut (dyn FnMut() -> bool + Send)) -> bool {
+    async fn drive_slot(
+        &self,
+        slot: &Arc<Slot>,
+        rows_per_round: usize,
+        cut: &mut (dyn FnMut() -> bool + Send),
+    ) -> bool {
         // The task is taken out of its slot, so that no lock is held over a fetch.
         let Some(mut task) = slot.task.lock().take() else { return false };
         let mut moved = false;

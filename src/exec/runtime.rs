@@ -185,8 +185,10 @@ impl Runtime {
     pub async fn wait_frontier(&self, relation: RelationId, wanted: &Frontier) -> Result<Arc<Published>> {
         let query = self.inner.queries.lock().values().find(|query| query.spec.sink.id == relation).cloned();
         let Some(query) = query else { return Ok(self.published()) };
-        let topics: Vec<_> = query.slots.iter().flat_map(|slot| slot.spec.leaves.iter().map(|leaf| leaf.topic)).collect();
-        let wanted: Frontier = wanted.iter().filter(|(at, _)| topics.contains(&at.topic)).map(|(a, o)| (*a, *o)).collect();
+        let topics: Vec<_> =
+            query.slots.iter().flat_map(|slot| slot.spec.leaves.iter().map(|leaf| leaf.topic)).collect();
+        let wanted: Frontier =
+            wanted.iter().filter(|(at, _)| topics.contains(&at.topic)).map(|(a, o)| (*a, *o)).collect();
         let mut published = self.inner.parts.publisher.subscribe();
         loop {
             let current = published.borrow_and_update().clone();

@@ -504,5 +504,8 @@ fn raw_record(tail: &TailBatch, offset: i64, reason: &str) -> Result<BadRecord, 
 
 /// A run of rows of each column.
 pub fn slice_columns(columns: &[ArrayRef], from: usize, count: usize) -> Vec<ArrayRef> {
-    columns.iter().map(|column| if count == column.len() { Arc::clone(column) } else { column.slice(from, count) }).collect()
+    columns
+        .iter()
+        .map(|column| if count == column.len() { Arc::clone(column) } else { column.slice(from, count) })
+        .collect()
 }

@@ -70,15 +70,6 @@ pub enum Next {
     Woken,
 }
 
-/// How rounds and cuts are made, for tests that force them.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Pace {
-    /// Rows of a round at most.
-    pub round_rows_max: usize,
-    /// Cut as soon as a round has passed.
-    pub cut_every_round: bool,
-}
-
 /// A cut on its way to the committer.
 pub struct SealedCut {
     /// Its number in the task.
@@ -140,7 +131,13 @@ pub struct Task {
 }
 
 impl Task {
-    fn new(spec: Arc<FragmentSpec>, partition: i32, generation: Generation, inputs: Vec<Input>, driver: Driver) -> Self {
+    fn new(
+        spec: Arc<FragmentSpec>,
+        partition: i32,
+        generation: Generation,
+        inputs: Vec<Input>,
+        driver: Driver,
+    ) -> Self {
         Self {
             spec,
             partition,

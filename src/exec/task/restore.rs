@@ -92,7 +92,8 @@ pub fn transient(
     }
     let mut tables = Vec::new();
     for (name, _) in &spec.tables {
-        let store = stores.open(&StoreName { query: spec.query, operator: name.0.clone(), partition: PartitionId(0) })?;
+        let store =
+            stores.open(&StoreName { query: spec.query, operator: name.0.clone(), partition: PartitionId(0) })?;
         let changelog = TopicPartition::new(crate::model::TopicId([0; 16]), 0);
         let identity = StateIdentity { query: spec.query, layout: spec.layout.clone(), changelog };
         tables.push((name.clone(), StateTable::new(identity, store, 0)));

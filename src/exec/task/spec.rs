@@ -224,7 +224,8 @@ fn relation_leaf(
     relation: &Arc<Relation>,
     as_table: bool,
 ) -> Result<LeafSpec, ExecError> {
-    let (schema, pseudo) = source_of(root, number).ok_or(ExecError::UnknownNode("a leaf without source".to_string()))?;
+    let (schema, pseudo) =
+        source_of(root, number).ok_or(ExecError::UnknownNode("a leaf without source".to_string()))?;
     let changes = if as_table && relation.is_table() { Changes::Upsert } else { Changes::Append };
     let types = schema.fields().iter().skip(relation.columns.len()).map(|field| field.data_type().clone());
     let pseudo = pseudo.into_iter().zip(types).collect();
@@ -314,4 +315,3 @@ pub fn topic_spec(sink: &Relation) -> Result<TopicSpec, ExecError> {
         timestamp_column: sink.timestamp_column,
     })
 }
-
