@@ -99,6 +99,10 @@ fn check_function(function: &ast::Function, functions: &Functions) -> Result<()>
         return Err(not_there("WITHIN GROUP", span));
     }
     let name = function.name.to_string().to_lowercase();
+    if name == "__within" {
+        // The carrier of WITHIN, which `from` reads.
+        return Ok(());
+    }
     if functions.is_standing_aggregate(&name) {
         if let ast::FunctionArguments::List(list) = &function.args {
             if matches!(list.duplicate_treatment, Some(ast::DuplicateTreatment::Distinct)) {

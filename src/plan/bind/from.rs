@@ -15,10 +15,18 @@ use crate::error::Result;
 use crate::error::SqlState;
 use crate::plan::node::JoinKind;
 
-type Joins = Vec<(JoinKind, ast::Expr)>;
+/// What FROM says.
+pub struct From {
+    /// The relations, in order.
+    pub sources: Vec<BoundSource>,
+    /// How each but the first joins.
+    pub joins: Vec<(JoinKind, ast::Expr)>,
+    /// The columns of USING, folded: a bare mention means the first relation's.
+    pub merged: Vec<String>,
+}
 
-/// The relations of a query in order, and for each but the first how it joins.
-pub fn bind(select: &ast::Select, catalog: &Catalog, rules: Compatibility) -> Result<(Vec<BoundSource>, Joins)> {
+/// Binds FROM and its joins.
+pub fn bind(select: &ast::Select, catalog: &Catalog, rules: Compatibility) -> Result<From> {
     let [from] = select.from.as_slice() else {
         return Err(match select.from.is_empty() {
             true => Error::unsupported("a standing query needs a FROM clause"),
@@ -28,6 +36,7 @@ pub fn bind(select: &ast::Select, catalog: &Catalog, rules: Compatibility) -> Re
     };
     let mut sources = vec![source(&from.relation, catalog, rules)?];
     let mut joins = Vec::with_capacity(from.joins.len());
+    let mut merged = Vec::new();
     for join in &from.joins {
         let mut table = join.relation.clone();
         let within = crate::sql::take_within(&mut table)?;
@@ -45,17 +54,18 @@ pub fn bind(select: &ast::Select, catalog: &Catalog, rules: Compatibility) -> Re
                 right.relation.name
             )));
         }
+        merged.extend(using_columns(&join.join_operator, rules));
         joins.push(operator(&join.join_operator, &sources, &right)?);
         check_kinds(&sources[0], &right, within.is_some(), joins.len(), rules)?;
         sources.push(right);
     }
     swap_table_stream(&mut sources, &joins);
-    Ok((sources, joins))
+    Ok(From { sources, joins, merged })
 }
 
 /// `table JOIN stream` is `stream JOIN table` when no side is preserved.
-fn swap_table_stream(sources: &mut [BoundSource], joins: &Joins) {
-    if let ([first, second], [(JoinKind::Inner, _)]) = (&mut *sources, joins.as_slice())
+fn swap_table_stream(sources: &mut [BoundSource], joins: &[(JoinKind, ast::Expr)]) {
+    if let ([first, second], [(JoinKind::Inner, _)]) = (&mut *sources, joins)
         && first.relation.is_table()
         && !second.relation.is_table()
     {
@@ -118,6 +128,23 @@ fn operator(operator: &ast::JoinOperator, left: &[BoundSource], right: &BoundSou
     }
 }
 
+fn using_columns(operator: &ast::JoinOperator, rules: Compatibility) -> Vec<String> {
+    use ast::JoinOperator as Operator;
+    let constraint = match operator {
+        Operator::Join(constraint)
+        | Operator::Inner(constraint)
+        | Operator::Left(constraint)
+        | Operator::LeftOuter(constraint) => constraint,
+        _ => return Vec::new(),
+    };
+    let ast::JoinConstraint::Using(names) = constraint else { return Vec::new() };
+    let folded = |name: &ast::ObjectName| match name.0.last() {
+        Some(ast::ObjectNamePart::Identifier(ident)) => Some(fold(ident, rules)),
+        _ => None,
+    };
+    names.iter().filter_map(folded).collect()
+}
+
 /// `USING (a, b)` as `ON left.a = right.a AND left.b = right.b`.
 fn using(names: &[ast::ObjectName], left: &[BoundSource], right: &BoundSource) -> Result<ast::Expr> {
     let mut on: Option<ast::Expr> = None;
@@ -150,6 +177,9 @@ fn check_kinds(
     joins: usize,
     rules: Compatibility,
 ) -> Result<()> {
+    if right.relation.window.is_some() || left.relation.window.is_some() {
+        return Err(Error::unsupported("joins of windowed relations are not there yet in standing queries"));
+    }
     match (left.relation.is_table(), right.relation.is_table()) {
         (false, true) if within => Err(Error::new(
             SqlState::SYNTAX_ERROR,

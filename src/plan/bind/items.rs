@@ -45,7 +45,7 @@ pub fn bind(list: &[ast::SelectItem], scope: &mut Scope<'_>, destination: &Desti
         }
     }
     name_items(&mut items, scope);
-    if !matches!(destination, Destination::Client) {
+    if matches!(destination, Destination::Create { .. }) {
         check_names(&items, scope.rules())?;
     }
     Ok(items)
@@ -86,12 +86,14 @@ fn qualified_source(kind: &ast::SelectItemQualifiedWildcardKind, scope: &Scope<'
 /// All columns of a source; joined, ksqlDB names each after its relation too.
 fn star(scope: &Scope<'_>, source: usize) -> Vec<BoundItem> {
     let joined = 1 < scope.sources().len();
-    let source = &scope.sources()[source];
+    let index = source;
+    let source = &scope.sources()[index];
     let quoted = |value: &str| ast::Ident::with_quote('"', value);
     source
         .relation
         .columns
         .iter()
+        .filter(|column| !scope.is_merged(index, &column.name))
         .map(|column| BoundItem {
             expr: ast::Expr::CompoundIdentifier(vec![quoted(&source.alias), quoted(&column.name)]),
             name: match scope.rules() {

@@ -53,8 +53,11 @@ pub fn bind(
     let window = crate::sql::take_window(&mut body)?;
     let partition_by = crate::sql::take_partition_by(&mut body);
     clauses::check(&body, functions)?;
-    let (sources, joins) = from::bind(&body, catalog, rules)?;
-    let mut scope = Scope::new(&sources, rules, window.is_some());
+    let from::From { sources, joins, merged } = from::bind(&body, catalog, rules)?;
+    if rules == Compatibility::Ksqldb && !matches!(request.destination, Destination::Client) {
+        check_windowed_tables(&sources)?;
+    }
+    let mut scope = Scope::new(&sources, rules, window.is_some(), merged);
     let joins = joins
         .into_iter()
         .map(|(kind, on)| Ok(BoundJoin { kind, on: scope.resolved(on, Clause::Join)? }))
@@ -98,6 +101,15 @@ fn purpose(destination: &Destination, rules: Compatibility) -> Purpose {
             relation: relation.id,
             columns: columns.iter().map(|name| scope::fold_name(&name.value, name.quoted, rules)).collect(),
         },
+    }
+}
+
+fn check_windowed_tables(sources: &[BoundSource]) -> Result<()> {
+    match sources.iter().find(|source| source.relation.is_table() && source.relation.window.is_some()) {
+        Some(_) => {
+            Err(Error::new(SqlState::WRONG_OBJECT_TYPE, "KSQL does not support persistent queries on windowed tables."))
+        }
+        None => Ok(()),
     }
 }
 

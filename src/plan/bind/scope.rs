@@ -51,6 +51,7 @@ pub struct Scope<'a> {
     sources: &'a [BoundSource],
     rules: Compatibility,
     windowed: bool,
+    merged: Vec<String>,
     pseudo: Vec<Vec<PseudoColumn>>,
 }
 
@@ -60,9 +61,9 @@ enum Meaning {
 }
 
 impl<'a> Scope<'a> {
-    /// `windowed` says that the query has a WINDOW clause, whose bounds are columns.
-    pub fn new(sources: &'a [BoundSource], rules: Compatibility, windowed: bool) -> Self {
-        Self { sources, rules, windowed, pseudo: vec![Vec::new(); sources.len()] }
+    /// `windowed` says that the query has a WINDOW clause, whose bounds are columns; `merged` are the columns of USING.
+    pub fn new(sources: &'a [BoundSource], rules: Compatibility, windowed: bool, merged: Vec<String>) -> Self {
+        Self { sources, rules, windowed, merged, pseudo: vec![Vec::new(); sources.len()] }
     }
 
     /// The rules of names.
@@ -124,6 +125,11 @@ impl<'a> Scope<'a> {
         (0..self.sources.len()).filter(has).collect()
     }
 
+    /// Whether a column of the source at `index` is one with an earlier source's.
+    pub fn is_merged(&self, index: usize, name: &str) -> bool {
+        0 < index && self.merged.iter().any(|merged| merged == name)
+    }
+
     /// The place of the source of this alias.
     pub fn source(&self, alias: &Ident) -> Option<usize> {
         let alias = fold(alias, self.rules);
@@ -144,6 +150,9 @@ impl<'a> Scope<'a> {
         match self.holders(&name).as_slice() {
             [only] => return Ok(Meaning::Column { alias: self.sources[*only].alias.clone(), name }),
             [] => {}
+            [first, ..] if self.merged.contains(&name) => {
+                return Ok(Meaning::Column { alias: self.sources[*first].alias.clone(), name });
+            }
             several => return Err(self.ambiguous(ident, &name, several)),
         }
         if self.windowed && is_window_bound(&name) && matches!(clause, Clause::Select | Clause::Having) {

@@ -155,12 +155,7 @@ fn read(rows: &Rows, query: &BoundQuery, expressions: &Expressions<'_>) -> Resul
 fn check(query: &BoundQuery, lists: &Lists, found: &[Expr], expressions: &Expressions<'_>) -> Result<()> {
     let rules = expressions.rules();
     if query.emit == Emit::Final && query.window.is_none() {
-        let message = "EMIT FINAL is only supported for windowed aggregations.";
-        return Err(Error::unsupported(message.trim_end_matches(match rules {
-            Compatibility::Postgres => '.',
-            Compatibility::Ksqldb => ' ',
-        }))
-        .hint("Add WINDOW TUMBLING (SIZE ..)."));
+        return Err(final_without_window());
     }
     if query.partition_by.is_some() {
         return Err(Error::unsupported("PARTITION BY and GROUP BY cannot stand in one query"));
@@ -188,6 +183,12 @@ fn check(query: &BoundQuery, lists: &Lists, found: &[Expr], expressions: &Expres
         return Err(Error::new(SqlState::GROUPING_ERROR, "aggregate functions are not allowed in GROUP BY"));
     }
     Ok(())
+}
+
+/// EMIT FINAL where no window closes.
+pub(super) fn final_without_window() -> Error {
+    let message = "EMIT FINAL is only supported for windowed aggregations.";
+    Error::new(SqlState::INVALID_TABLE_DEFINITION, message).hint("Add WINDOW TUMBLING (SIZE ..) and GROUP BY.")
 }
 
 /// Only what the aggregate needs, in the partition of its group.

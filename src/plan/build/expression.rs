@@ -5,18 +5,22 @@
 
 use datafusion::arrow::datatypes::DataType;
 use datafusion::common::DFSchema;
+use datafusion::common::DataFusionError;
 use datafusion::common::ScalarValue;
 use datafusion::common::tree_node::Transformed;
 use datafusion::common::tree_node::TreeNode;
 use datafusion::logical_expr::Between;
 use datafusion::logical_expr::BinaryExpr;
+use datafusion::logical_expr::Case;
 use datafusion::logical_expr::Cast;
 use datafusion::logical_expr::Expr;
 use datafusion::logical_expr::ExprSchemable;
 use datafusion::logical_expr::Like;
 use datafusion::logical_expr::Operator;
+use datafusion::logical_expr::binary::BinaryTypeCoercer;
 use datafusion::logical_expr::cast;
 use datafusion::logical_expr::expr::InList;
+use datafusion::logical_expr::utils::find_aggregate_exprs;
 use datafusion::optimizer::analyzer::type_coercion::TypeCoercionRewriter;
 use datafusion::sql::planner::ParserOptions;
 use datafusion::sql::planner::PlannerContext;
@@ -65,7 +69,9 @@ impl<'a> Expressions<'a> {
     pub fn finish(&self, expr: Expr, schema: &DFSchema, origin: &ast::Expr) -> Result<Expr> {
         let fail = |error| failure::of_datafusion(error, Some(origin));
         let explicit = expr.transform_up(|expr| self.explicit(expr, schema)).map_err(fail)?.data;
-        explicit.rewrite(&mut TypeCoercionRewriter::new(schema)).map(|done| done.data).map_err(fail)
+        let coerced = explicit.rewrite(&mut TypeCoercionRewriter::new(schema)).map_err(fail)?.data;
+        // Aggregates come with an alias of DataFusion's inside the expression.
+        Ok(coerced.unalias_nested().data)
     }
 
     /// `finish` of `read`.
@@ -76,6 +82,10 @@ impl<'a> Expressions<'a> {
     /// `plan` for a condition, which must be BOOLEAN.
     pub fn condition(&self, expr: &ast::Expr, schema: &DFSchema, clause: &str) -> Result<Expr> {
         let planned = self.plan(expr, schema)?;
+        if !find_aggregate_exprs([&planned]).is_empty() {
+            let message = format!("aggregate functions are not allowed in {clause}");
+            return Err(failure::at(Error::new(SqlState::GROUPING_ERROR, message), expr));
+        }
         self.boolean(planned, schema, expr, clause)
     }
 
@@ -144,8 +154,17 @@ impl<'a> Expressions<'a> {
             },
             Expr::BinaryExpr(binary) if is_arithmetic(binary.op) => self.arithmetic(binary, schema)?,
             Expr::Cast(cast) => self.cast(cast, schema)?,
-            other if self.rules == Compatibility::Ksqldb => two_valued(other),
-            other => Transformed::no(other),
+            Expr::Case(case) if self.rules == Compatibility::Ksqldb => {
+                refuse_null_branches(&case, schema)?;
+                Transformed::no(Expr::Case(case))
+            }
+            other => {
+                let compared = as_doubles(other, schema)?;
+                match self.rules {
+                    Compatibility::Ksqldb => two_valued(compared),
+                    Compatibility::Postgres => Transformed::yes(compared),
+                }
+            }
         })
     }
 
@@ -180,6 +199,9 @@ impl<'a> Expressions<'a> {
     fn arithmetic(&self, binary: BinaryExpr, schema: &DFSchema) -> datafusion::common::Result<Transformed<Expr>> {
         let left = binary.left.get_type(schema)?;
         let right = binary.right.get_type(schema)?;
+        if BinaryTypeCoercer::new(&left, &binary.op, &right).get_input_types().is_err() && !is_text(&left) {
+            return Err(no_operator(binary.op, &left, &right));
+        }
         let word = match binary.op {
             Operator::Plus => "add",
             Operator::Minus => "sub",
@@ -187,10 +209,8 @@ impl<'a> Expressions<'a> {
             Operator::Divide => "div",
             _ => "mod",
         };
-        let text =
-            |data_type: &DataType| matches!(data_type, DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View);
         let ours = match self.rules {
-            Compatibility::Ksqldb if binary.op == Operator::Plus && text(&left) && text(&right) => {
+            Compatibility::Ksqldb if binary.op == Operator::Plus && is_text(&left) && is_text(&right) => {
                 return Ok(Transformed::yes(Expr::BinaryExpr(BinaryExpr { op: Operator::StringConcat, ..binary })));
             }
             Compatibility::Ksqldb => left.is_numeric() && right.is_numeric(),
@@ -222,6 +242,63 @@ pub fn as_column(expr: Expr, schema: &DFSchema, origin: &ast::Expr) -> Result<(E
         return Ok((expr, sql_type));
     }
     Ok((cast(expr, wanted), sql_type))
+}
+
+fn is_text(data_type: &DataType) -> bool {
+    matches!(data_type, DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View)
+}
+
+fn no_operator(op: Operator, left: &DataType, right: &DataType) -> DataFusionError {
+    let name = |data_type: &DataType| {
+        SqlType::from_arrow(data_type).map_or_else(|| data_type.to_string(), |found| found.to_string()).to_lowercase()
+    };
+    let message = format!("operator does not exist: {} {op} {}", name(left), name(right));
+    let error = Error::new(SqlState::UNDEFINED_FUNCTION, message).hint("You might need to add explicit type casts.");
+    DataFusionError::External(Box::new(error))
+}
+
+/// ksqlDB cannot tell the type of a CASE that is always null.
+fn refuse_null_branches(case: &Case, schema: &DFSchema) -> datafusion::common::Result<()> {
+    let results = case.when_then_expr.iter().map(|(_, then)| then).chain(&case.else_expr);
+    for result in results {
+        if !result.get_type(schema)?.is_null() {
+            return Ok(());
+        }
+    }
+    let message = "Invalid Case expression. All case branches have NULL type";
+    Err(DataFusionError::External(Box::new(Error::new(SqlState::DATATYPE_MISMATCH, message))))
+}
+
+/// A comparison of a double with a decimal compares doubles, as in PostgreSQL: DataFusion would compare decimals, which
+/// large doubles overflow.
+fn as_doubles(expr: Expr, schema: &DFSchema) -> datafusion::common::Result<Expr> {
+    let is_double = |expr: &Expr| Ok::<_, DataFusionError>(expr.get_type(schema)?.is_floating());
+    let double = |expr: Expr| {
+        let is_decimal = matches!(expr.get_type(schema)?, DataType::Decimal128(_, _));
+        Ok::<_, DataFusionError>(if is_decimal { cast(expr, DataType::Float64) } else { expr })
+    };
+    Ok(match expr {
+        Expr::BinaryExpr(BinaryExpr { left, op, right })
+            if is_any_comparison(op) && (is_double(&left)? || is_double(&right)?) =>
+        {
+            Expr::BinaryExpr(BinaryExpr { left: Box::new(double(*left)?), op, right: Box::new(double(*right)?) })
+        }
+        Expr::Between(between)
+            if is_double(&between.expr)? || is_double(&between.low)? || is_double(&between.high)? =>
+        {
+            Expr::Between(Between {
+                expr: Box::new(double(*between.expr)?),
+                negated: between.negated,
+                low: Box::new(double(*between.low)?),
+                high: Box::new(double(*between.high)?),
+            })
+        }
+        Expr::InList(list) if is_double(&list.expr)? => Expr::InList(InList {
+            list: list.list.into_iter().map(double).collect::<datafusion::common::Result<_>>()?,
+            ..list
+        }),
+        other => other,
+    })
 }
 
 fn is_arithmetic(op: Operator) -> bool {
@@ -276,6 +353,10 @@ fn call(name: &str, arguments: Vec<ast::Expr>) -> ast::Expr {
         over: None,
         within_group: Vec::new(),
     })
+}
+
+fn is_any_comparison(op: Operator) -> bool {
+    is_comparison(op) || matches!(op, Operator::IsDistinctFrom | Operator::IsNotDistinctFrom)
 }
 
 /// ksqlDB's `COUNT()` is `COUNT(*)`.

@@ -33,6 +33,11 @@ fn translate(error: &DataFusionError) -> Error {
         DataFusionError::Plan(message) => of_message(message),
         DataFusionError::NotImplemented(message) => Error::unsupported(one_line(message)),
         DataFusionError::Diagnostic(_, inner) => translate(inner),
+        // Our own functions and rules say what they mean themselves.
+        DataFusionError::External(inner) => match inner.downcast_ref::<Error>() {
+            Some(ours) => ours.clone(),
+            None => Error::internal(one_line(&inner.to_string())),
+        },
         DataFusionError::SQL(parser, _) => Error::new(SqlState::SYNTAX_ERROR, one_line(&parser.to_string())),
         DataFusionError::ArrowError(arrow, _) => {
             Error::new(SqlState::INVALID_TEXT_REPRESENTATION, one_line(&arrow.to_string()))

@@ -1,6 +1,7 @@
 //! FROM, JOIN and WHERE: sources, lookups, and each condition as near to its source as it may stand.
 
 use std::collections::HashSet;
+use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use datafusion::arrow::datatypes::Field;
@@ -9,8 +10,10 @@ use datafusion::common::DFSchemaRef;
 use datafusion::common::TableReference;
 use datafusion::logical_expr::Expr;
 use datafusion::logical_expr::LogicalPlan;
+use datafusion::logical_expr::LogicalPlanBuilder;
 use datafusion::logical_expr::utils::conjunction;
 use datafusion::logical_expr::utils::split_conjunction_owned;
+use sqlparser::ast;
 
 use super::expression::Expressions;
 use super::failure;
@@ -33,11 +36,12 @@ use crate::plan::relation_key;
 
 /// The rows that SELECT, GROUP BY and PARTITION BY see.
 pub fn build(query: &BoundQuery, expressions: &Expressions<'_>) -> Result<Rows> {
+    let used = used_columns(query);
     let sources = query
         .sources
         .iter()
         .enumerate()
-        .map(|(index, source)| source_rows(index, source, expressions.rules()))
+        .map(|(index, source)| needed_rows(source_rows(index, source, expressions.rules())?, source, &used))
         .collect::<Result<Vec<_>>>()?;
     let mut whole = sources[0].schema().as_ref().clone();
     for source in &sources[1..] {
@@ -91,6 +95,44 @@ fn source_rows(index: usize, source: &BoundSource, rules: Compatibility) -> Resu
     });
     let changes = if relation.is_table() { Changes::Upsert } else { Changes::Append };
     Ok(Rows { plan, spread, key, changes })
+}
+
+/// Alias and name of every column that the query mentions.
+fn used_columns(query: &BoundQuery) -> HashSet<(String, String)> {
+    let mut used = HashSet::new();
+    let exprs = query.items.iter().map(|item| &item.expr);
+    let lists = query.group_by.iter().chain(&query.partition_by).flatten();
+    let conditions = query.filter.iter().chain(&query.having).chain(query.joins.iter().map(|join| &join.on));
+    for expr in exprs.chain(lists).chain(conditions) {
+        let flow = ast::visit_expressions(expr, |expr| {
+            if let ast::Expr::CompoundIdentifier(idents) = expr
+                && let [alias, name] = idents.as_slice()
+            {
+                used.insert((alias.value.clone(), name.value.clone()));
+            }
+            ControlFlow::<()>::Continue(())
+        });
+        debug_assert!(flow.is_continue());
+    }
+    used
+}
+
+/// Only what the query mentions, and of a table its key: what stands above would keep and send the rest in vain.
+fn needed_rows(rows: Rows, source: &BoundSource, used: &HashSet<(String, String)>) -> Result<Rows> {
+    let schema = Arc::clone(rows.schema());
+    let key = if rows.changes == Changes::Upsert { rows.key.clone() } else { Vec::new() };
+    let needed: Vec<Expr> = (0..schema.fields().len())
+        .map(|index| (index, column_at(&schema, index)))
+        .filter(|(index, column)| {
+            key.contains(column) || used.contains(&(source.alias.clone(), schema.field(*index).name().clone()))
+        })
+        .map(|(_, column)| column)
+        .collect();
+    let plan = LogicalPlanBuilder::from(rows.plan)
+        .project(needed)
+        .and_then(LogicalPlanBuilder::build)
+        .map_err(|error| failure::of_datafusion(error, None))?;
+    Ok(Rows { plan, ..rows })
 }
 
 fn pseudo_field(column: PseudoColumn, rules: Compatibility) -> Field {

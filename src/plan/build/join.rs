@@ -166,9 +166,10 @@ fn not_by_key(on: &ast::Expr, query: &BoundQuery, index: usize) -> Error {
     let columns: Vec<&str> =
         table.relation.key_columns().into_iter().map(|column| table.relation.columns[column].name.as_str()).collect();
     let error = match query.semantics.compatibility {
-        Compatibility::Ksqldb => Error::unsupported(format!(
-            "Invalid join condition: stream-table joins require to join on the table's primary key. Got {on}."
-        )),
+        Compatibility::Ksqldb => Error::new(
+            SqlState::INVALID_TABLE_DEFINITION,
+            format!("Invalid join condition: stream-table joins require to join on the table's primary key. Got {on}."),
+        ),
         Compatibility::Postgres => {
             Error::unsupported("a stream can be joined with a table only by the table's whole primary key yet")
         }

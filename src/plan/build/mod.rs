@@ -123,7 +123,7 @@ fn aggregated(
 
 fn projected(rows: Rows, query: &BoundQuery, expressions: &Expressions<'_>) -> Result<Selected> {
     if query.emit == Emit::Final {
-        return Err(Error::unsupported("EMIT FINAL is only supported for windowed aggregations."));
+        return Err(aggregate::final_without_window());
     }
     let schema = Arc::clone(rows.schema());
     let items = query.items.iter().map(|item| expressions.plan(&item.expr, &schema)).collect::<Result<Vec<_>>>()?;
