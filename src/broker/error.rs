@@ -3,6 +3,7 @@
 use crate::cluster::MetadataError;
 use crate::error::Error;
 use crate::error::SqlState;
+use crate::log::LogError;
 use crate::model::LeaderEpoch;
 use crate::model::Offset;
 use crate::model::TopicPartition;
@@ -96,6 +97,9 @@ pub enum BrokerError {
     /// The metadata could not be changed.
     #[error("the metadata could not be changed")]
     Metadata(#[from] MetadataError),
+    /// The log could not do it; nothing of it was kept.
+    #[error("the log refused")]
+    Log(#[source] LogError),
     /// The broker is closed.
     #[error("the server is shutting down")]
     Closed,
@@ -115,12 +119,37 @@ impl BrokerError {
     }
 }
 
+impl From<LogError> for BrokerError {
+    fn from(error: LogError) -> Self {
+        match error {
+            LogError::UnknownPartition { partition } => Self::UnknownPartition { partition },
+            LogError::OutOfRange { partition, offset, start, end } => {
+                Self::OffsetOutOfRange { partition, offset, start, end }
+            }
+            LogError::BatchTooLarge { partition, size, limit } => Self::MessageTooLarge { partition, size, limit },
+            LogError::Batch { partition, source } => Self::Batch { partition, source },
+            LogError::Unknown => Self::Unknown,
+            LogError::Closed => Self::Closed,
+            LogError::Corrupt { .. }
+            | LogError::NotAtEnd { .. }
+            | LogError::OutOfOrderSequence { .. }
+            | LogError::StaleProducerEpoch { .. }
+            | LogError::InvalidTransactionState { .. }
+            | LogError::FencedLeaderEpoch { .. }
+            | LogError::DiskFull { .. }
+            | LogError::Io { .. }
+            | LogError::Format { .. } => Self::Log(error),
+        }
+    }
+}
+
 impl From<BrokerError> for Error {
     fn from(error: BrokerError) -> Self {
         let message = error.to_string();
-        let told = match error {
-            BrokerError::NotAuthorized(error) => return error,
-            BrokerError::Metadata(error) => return error.into(),
+        match error {
+            BrokerError::NotAuthorized(error) => error,
+            BrokerError::Metadata(error) => error.into(),
+            BrokerError::Log(error) => error.into(),
             BrokerError::UnknownPartition { .. } => Error::new(SqlState::UNDEFINED_OBJECT, message),
             BrokerError::InternalTopic { .. } => {
                 Error::new(SqlState::INSUFFICIENT_PRIVILEGE, message).detail("Only the server writes to it.")
@@ -135,12 +164,11 @@ impl From<BrokerError> for Error {
             BrokerError::CoordinatorRecord { .. } => Error::new(SqlState::DATA_CORRUPTED, message),
             BrokerError::Batch { source, .. } => {
                 let detail = source.to_string();
-                return Error::from(source).detail(format!("{message}: {detail}."));
+                Error::from(source).detail(format!("{message}: {detail}."))
             }
             BrokerError::Closed => Error::new(SqlState::ADMIN_SHUTDOWN, message),
             BrokerError::Unknown => Error::new(SqlState::STATEMENT_COMPLETION_UNKNOWN, message)
                 .detail("A flush to disk failed; the server ends and finds out when it starts again."),
-        };
-        told
+        }
     }
 }

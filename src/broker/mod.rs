@@ -7,15 +7,25 @@
 //!
 //! Not here: the bytes of a partition (`log`), what exists (`cluster`), sockets (`wire`).
 
+mod broker;
 mod client;
+mod commit;
+mod config;
+mod coordinator;
 mod error;
+mod fetch;
+mod partitions;
 mod pending;
-mod tail;
+mod recovery;
 
+pub use broker::Broker;
 pub use client::{
     Acks, Appended, Client, CommitOutcome, Committed, CommittedOffset, Fetched, Generation, GroupDescription,
     GroupOffset, Isolation, LeftOutReason, Position, QueryCommit,
 };
+pub use config::BrokerConfig;
 pub use error::BrokerError;
+pub use partitions::{CONSUMER_OFFSETS, TRANSACTION_STATE};
 pub use pending::PendingBatch;
-pub use tail::{Ends, Slot, TailBatch};
+
+pub use crate::log::{Ends, Slot, TailBatch};

@@ -1,0 +1,326 @@
+//! The broker of one node: its log, the metadata, the coordinators, and the clients that use them.
+//!
+//! Single-node replication is the rule "the only in-sync replica is the leader": the high watermark follows the durable
+//! offset where the topic says `flush = ack`, and the log end elsewhere.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use parking_lot::Mutex;
+use tokio::sync::watch;
+
+use super::Acks;
+use super::Appended;
+use super::BrokerConfig;
+use super::BrokerError;
+use super::CONSUMER_OFFSETS;
+use super::Client;
+use super::Committed;
+use super::CommittedOffset;
+use super::Ends;
+use super::Fetched;
+use super::Generation;
+use super::GroupDescription;
+use super::GroupOffset;
+use super::Isolation;
+use super::Position;
+use super::QueryCommit;
+use super::commit::Producer;
+use super::commit::ProducerIds;
+use super::coordinator::GroupRecord;
+use super::coordinator::Groups;
+use super::coordinator::coordinator_partition;
+use super::partitions;
+use crate::cluster::CleanupPolicy;
+use crate::cluster::ClusterMetadata;
+use crate::cluster::FlushPolicy;
+use crate::cluster::MetadataError;
+use crate::cluster::MetadataLog;
+use crate::cluster::MetadataRecord;
+use crate::cluster::TopicConfig;
+use crate::cluster::TopicRecord;
+use crate::env::Env;
+use crate::log::Append;
+use crate::log::LogDir;
+use crate::log::Origin;
+use crate::model::EventTime;
+use crate::model::LeaderEpoch;
+use crate::model::Offset;
+use crate::model::TopicId;
+use crate::model::TopicPartition;
+use crate::protocol::Batch;
+use crate::protocol::BatchBuilder;
+use crate::security::Operation;
+use crate::security::Principal;
+use crate::security::Resource;
+use crate::security::authorize;
+
+/// Group, member and transactional id, in bytes.
+const NAME_BYTES_MAX: usize = 249;
+/// How often a coordinator topic is proposed while others change the metadata.
+const PROPOSALS_MAX: usize = 100;
+
+/// The broker of one node.
+pub struct Broker {
+    pub(super) env: Env,
+    pub(super) log: Arc<LogDir>,
+    pub(super) metadata: Arc<MetadataLog>,
+    pub(super) config: BrokerConfig,
+    pub(super) groups: Mutex<Groups>,
+    /// Counts commits that ended; who waits for stable offsets watches it.
+    pub(super) commits_ended: watch::Sender<u64>,
+    pub(super) producers: Mutex<HashMap<String, Arc<Producer>>>,
+    pub(super) producer_ids: ProducerIds,
+}
+
+impl Broker {
+    /// A client that may do what `principal` may.
+    pub fn client(self: &Arc<Self>, principal: Principal) -> Arc<dyn Client> {
+        Arc::new(LocalClient { broker: Arc::clone(self), principal })
+    }
+
+    /// Flushes and closes the log; every later call answers `Closed`.
+    pub async fn close(&self) -> Result<(), BrokerError> {
+        let log = Arc::clone(&self.log);
+        self.env.threads.blocking(move || log.close()).await.map_err(BrokerError::from)
+    }
+
+    /// The topic of `partition`, whose directory is there afterwards.
+    pub(super) async fn ensure(&self, partition: TopicPartition) -> Result<Arc<TopicRecord>, BrokerError> {
+        let metadata = self.metadata.snapshot();
+        let topic = metadata.topic_of(partition).cloned().map(Arc::new);
+        let topic = topic.ok_or(BrokerError::UnknownPartition { partition })?;
+        if self.log.ends(partition).is_err() {
+            let (log, made, epoch) = (Arc::clone(&self.log), Arc::clone(&topic), metadata.leader_epoch());
+            self.env.threads.blocking(move || partitions::create(&log, &made, partition, epoch)).await?;
+        }
+        Ok(topic)
+    }
+
+    /// The partition of a coordinator's topic that holds `name`; makes the topic with its first name.
+    pub(super) async fn coordinator(&self, topic: &str, name: &str) -> Result<TopicPartition, BrokerError> {
+        for _ in 0..PROPOSALS_MAX {
+            let metadata = self.metadata.snapshot();
+            if let Some(found) = metadata.topic(topic) {
+                let partition = TopicPartition::new(found.id, coordinator_partition(name, found.partitions));
+                self.ensure(partition).await?;
+                return Ok(partition);
+            }
+            let record = MetadataRecord::Topic(TopicRecord {
+                id: TopicId::from_random(self.env.random.uuid_bytes()),
+                name: topic.to_string(),
+                partitions: self.config.coordinator_partitions,
+                config: TopicConfig::internal(CleanupPolicy::Compact),
+            });
+            match self.metadata.propose(metadata.version, vec![record]).await {
+                Ok(_) | Err(MetadataError::Stale { .. }) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Err(MetadataError::Stale { expected: 0, current: self.metadata.snapshot().version }.into())
+    }
+
+    /// Has the high watermark follow where nobody waits for a flush.
+    pub(super) fn raise_high_watermark(
+        &self,
+        topic: &TopicRecord,
+        partition: TopicPartition,
+        end: Offset,
+    ) -> Result<(), BrokerError> {
+        match topic.config.flush {
+            FlushPolicy::Ack => Ok(()),
+            FlushPolicy::Interval(_) | FlushPolicy::Os => Ok(self.log.set_high_watermark(partition, end)?),
+        }
+    }
+
+    pub(super) fn leader_epoch(&self) -> LeaderEpoch {
+        self.metadata.snapshot().leader_epoch()
+    }
+
+    /// Writes group records that belong to no transaction and applies them once they are durable.
+    async fn write_group_records(&self, group: &str, records: Vec<GroupRecord>) -> Result<(), BrokerError> {
+        if records.is_empty() {
+            return Ok(());
+        }
+        let partition = self.coordinator(CONSUMER_OFFSETS, group).await?;
+        let now = self.env.clock.wall_millis();
+        let mut builder = BatchBuilder::new();
+        for record in &records {
+            let bytes = record.encode(now);
+            builder.append(now, Some(&bytes.key), bytes.value.as_deref(), &[]);
+        }
+        let append = Append {
+            partition,
+            leader_epoch: self.leader_epoch(),
+            batches: vec![builder.finish()],
+            origin: Origin::Coordinator,
+        };
+        let appended = self.log.append(vec![append])?;
+        self.log.durable(partition, appended[0].next_offset).await?;
+        let metadata = self.metadata.snapshot();
+        let mut groups = self.groups.lock();
+        records.into_iter().for_each(|record| groups.apply(record, |name| metadata.topic(name).map(|topic| topic.id)));
+        Ok(())
+    }
+
+    async fn lag_of(&self, partition: TopicPartition, committed: &CommittedOffset) -> Option<(Offset, i64)> {
+        let position = Position { partition, offset: committed.offset, leader_epoch: None };
+        let readable_end = self.log.ends(partition).ok()?.readable_end();
+        // One short read passes the markers behind the position; what follows real records cannot be told apart.
+        let fetched = self.fetch_at(position, Isolation::ReadCommitted, 1, Duration::ZERO).await.ok();
+        let next = fetched.map_or(committed.offset, |fetched| {
+            let first = fetched.batches.first().map(|tail| tail.batch.base_offset());
+            first.map_or(fetched.next, |first| first.max(committed.offset))
+        });
+        Some((readable_end, (readable_end.0 - next.0).max(0)))
+    }
+}
+
+/// Refuses a name that no record of a coordinator can hold.
+pub(super) fn check_name(kind: &'static str, name: &str) -> Result<(), BrokerError> {
+    if name.is_empty() || NAME_BYTES_MAX < name.len() {
+        return Err(BrokerError::InvalidName { kind, name: name.to_string() });
+    }
+    Ok(())
+}
+
+/// A broker of this process, used by a principal.
+struct LocalClient {
+    broker: Arc<Broker>,
+    principal: Principal,
+}
+
+impl LocalClient {
+    async fn authorized(
+        &self,
+        partition: TopicPartition,
+        operation: Operation,
+    ) -> Result<Arc<TopicRecord>, BrokerError> {
+        let topic = self.broker.ensure(partition).await?;
+        authorize(&self.principal, operation, Resource::Topic(&topic.name)).map_err(BrokerError::NotAuthorized)?;
+        Ok(topic)
+    }
+}
+
+#[async_trait]
+impl Client for LocalClient {
+    async fn append_many(
+        &self,
+        batches: Vec<(TopicPartition, Batch)>,
+        acks: Acks,
+    ) -> Result<Vec<Appended>, BrokerError> {
+        let broker = &self.broker;
+        let leader_epoch = broker.leader_epoch();
+        let mut topics = Vec::with_capacity(batches.len());
+        let mut appends = Vec::with_capacity(batches.len());
+        for (partition, batch) in batches {
+            let topic = self.authorized(partition, Operation::Write).await?;
+            if topic.config.internal && self.principal != Principal::server() {
+                return Err(BrokerError::InternalTopic { topic: topic.name.clone() });
+            }
+            topics.push((partition, topic));
+            appends.push(Append { partition, leader_epoch, batches: vec![batch], origin: Origin::Client });
+        }
+        let appended = broker.log.append(appends)?;
+        let mut waits = Vec::new();
+        for ((partition, topic), appended) in topics.iter().zip(&appended) {
+            broker.raise_high_watermark(topic, *partition, appended.next_offset)?;
+            if topic.config.flush == FlushPolicy::Ack && acks == Acks::All {
+                waits.push((*partition, appended.next_offset));
+            }
+        }
+        broker.log.durable_all(waits).await?;
+        let told = |appended: &crate::log::Appended| Appended {
+            base_offset: appended.base_offset,
+            next_offset: appended.next_offset,
+            leader_epoch,
+        };
+        Ok(appended.iter().map(told).collect())
+    }
+
+    async fn fetch(
+        &self,
+        position: Position,
+        isolation: Isolation,
+        max_bytes: usize,
+        max_wait: Duration,
+    ) -> Result<Fetched, BrokerError> {
+        self.authorized(position.partition, Operation::Read).await?;
+        self.broker.fetch_at(position, isolation, max_bytes, max_wait).await
+    }
+
+    async fn commit(&self, transactional_id: &str, queries: Vec<QueryCommit>) -> Result<Committed, BrokerError> {
+        let broker = Arc::clone(&self.broker);
+        broker.commit_queries(self.principal.clone(), transactional_id, queries).await
+    }
+
+    async fn committed_offsets(&self, group: &str) -> Result<HashMap<TopicPartition, CommittedOffset>, BrokerError> {
+        let mut ended = self.broker.commits_ended.subscribe();
+        loop {
+            ended.borrow_and_update();
+            if let Some(offsets) = self.broker.groups.lock().stable_offsets(group) {
+                return Ok(offsets);
+            }
+            ended.changed().await.map_err(|_| BrokerError::Closed)?;
+        }
+    }
+
+    async fn join(&self, group: &str, member: &str) -> Result<Generation, BrokerError> {
+        check_name("group", group)?;
+        check_name("member", member)?;
+        let (generation, record) = self.broker.groups.lock().join(group, member);
+        self.broker.write_group_records(group, vec![record]).await?;
+        Ok(generation)
+    }
+
+    async fn delete_group(&self, group: &str) -> Result<(), BrokerError> {
+        let metadata = self.metadata();
+        let name_of = |id| metadata.topic_by_id(id).map(|topic| topic.name.clone());
+        let records = self.broker.groups.lock().delete(group, name_of);
+        self.broker.write_group_records(group, records).await
+    }
+
+    async fn groups(&self) -> Result<Vec<GroupDescription>, BrokerError> {
+        let known: Vec<_> = {
+            let groups = self.broker.groups.lock();
+            groups.describe().map(|(group, members, offsets)| (group.to_string(), members, offsets.clone())).collect()
+        };
+        let mut described = Vec::with_capacity(known.len());
+        for (group, members, committed) in known {
+            let mut offsets = Vec::with_capacity(committed.len());
+            for (partition, committed) in committed {
+                let (readable_end, lag) = self.broker.lag_of(partition, &committed).await.unzip();
+                offsets.push(GroupOffset { partition, committed, readable_end, lag });
+            }
+            described.push(GroupDescription { group, members, offsets });
+        }
+        Ok(described)
+    }
+
+    async fn advance_log_start(&self, partition: TopicPartition, offset: Offset) -> Result<(), BrokerError> {
+        self.authorized(partition, Operation::Write).await?;
+        Ok(self.broker.log.advance_log_start(partition, offset)?)
+    }
+
+    async fn ends(&self, partition: TopicPartition) -> Result<Ends, BrokerError> {
+        self.authorized(partition, Operation::Read).await?;
+        Ok(self.broker.log.ends(partition)?)
+    }
+
+    async fn offset_for_time(
+        &self,
+        partition: TopicPartition,
+        time: EventTime,
+    ) -> Result<Option<(Offset, EventTime)>, BrokerError> {
+        self.authorized(partition, Operation::Read).await?;
+        let readable_end = self.broker.log.ends(partition)?.readable_end();
+        let found = self.broker.log.offset_for_time(partition, time)?;
+        Ok(found.filter(|(offset, _)| *offset < readable_end))
+    }
+
+    fn metadata(&self) -> Arc<ClusterMetadata> {
+        self.broker.metadata.snapshot()
+    }
+}

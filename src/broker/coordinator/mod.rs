@@ -1,0 +1,42 @@
+//! Coordinators as pure state: what a group or a transaction may do next, and the records that say so.
+//!
+//! `step(now, event)` decides and returns what is to be written; `replay` applies what was written. Neither does I/O, so
+//! state after a restart is the replay of the two internal topics, in Kafka's own record formats.
+
+mod groups;
+mod offset_record;
+mod transaction;
+mod transaction_record;
+
+pub(super) use groups::{Groups, offset_key};
+pub(super) use offset_record::GroupRecord;
+pub(super) use transaction::{Effect, Event, Transaction};
+pub(super) use transaction_record::{Status, TransactionRecord};
+
+use crate::protocol::java_string_hash;
+
+/// The partition of a coordinator's topic that holds `name`, as Kafka's coordinators compute it.
+pub(super) fn coordinator_partition(name: &str, partitions: i32) -> i32 {
+    // Java's Math.abs with the one value that has no positive counterpart sent to 0.
+    java_string_hash(name).checked_abs().unwrap_or(0) % partitions
+}
+
+/// One record of a coordinator's topic.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct CoordinatorRecord {
+    pub key: Vec<u8>,
+    /// `None` deletes the key.
+    pub value: Option<Vec<u8>>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn partition_is_that_of_kafkas_coordinators() {
+        // "polygenelubricants".hashCode() == Integer.MIN_VALUE, the case that Math.abs gets wrong.
+        assert_eq!(coordinator_partition("polygenelubricants", 50), 0);
+        assert_eq!(coordinator_partition("a", 50), 97 % 50);
+    }
+}
