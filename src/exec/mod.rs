@@ -28,6 +28,8 @@ mod slot;
 mod step;
 mod step_exec;
 mod task;
+#[cfg(test)]
+mod testing;
 
 pub use driver::Driver;
 pub use error::ExecError;

@@ -273,24 +273,20 @@ impl Inner {
         let state = Arc::new(Mutex::new(QueryState::Running));
         let mut slots = Vec::new();
         let mut frontiers = Vec::new();
-        for fragment in &fragments {
-            for partition in 0..fragment.partitions {
-                let slot = Arc::new(Slot::new(Arc::clone(fragment), partition, Arc::clone(&state)));
-                match restore(fragment, partition, &parts.client, &parts.stores, TABLE_CACHE_BYTES).await {
-                    Ok(task) => {
-                        if fragment.view.is_some() {
-                            frontiers.push(task.frontier());
-                        }
-                        slot.note(&task);
-                        *slot.task.lock() = Some(task);
+        for (partition, fragment) in &fragments {
+            let slot = Arc::new(Slot::new(Arc::clone(fragment), *partition, Arc::clone(&state)));
+            match restore(fragment, *partition, &parts.client, &parts.stores, TABLE_CACHE_BYTES).await {
+                Ok(task) => {
+                    if fragment.view.is_some() {
+                        frontiers.push(task.frontier());
                     }
-                    Err(gap @ ExecError::InputGap { .. }) => {
-                        slot.failed(None, &gap);
-                    }
-                    Err(failure) => return Err(failure.into()),
+                    slot.note(&task);
+                    *slot.task.lock() = Some(task);
                 }
-                slots.push(slot);
+                Err(gap @ ExecError::InputGap { .. }) => drop(slot.failed(None, &gap)),
+                Err(failure) => return Err(failure.into()),
             }
+            slots.push(slot);
         }
         if spec.sink.is_table() {
             let schema = arrow::datatypes::Schema::new(spec.sink.columns.iter().map(|c| c.field()).collect::<Vec<_>>());

@@ -8,6 +8,8 @@ mod normalise;
 mod project;
 mod sink;
 mod source;
+#[cfg(test)]
+mod tests;
 
 pub use aggregate::Aggregate;
 pub use aggregate::AggregateSpec;

@@ -178,6 +178,7 @@ impl Task {
                 self.cut_time_micros = self.cut_time_micros.max(now.wall_micros);
             }
             state.cut_time_micros = self.cut_time_micros;
+            self.spec.cut_time.set(self.cut_time_micros);
             state.stream_time = StreamTime(clock.map(EventTime));
         }
         let rows = self.driver.round(round.leaves)?;

@@ -26,6 +26,8 @@ use crate::format::Encoder;
 use crate::format::FormatSpec;
 use crate::format::WindowKeySize;
 use crate::format::WrapSingle;
+use crate::functions::Context;
+use crate::functions::CutTime;
 use crate::model::ColumnRole;
 use crate::model::OperatorId;
 use crate::model::QueryId;
@@ -56,14 +58,14 @@ pub struct FragmentSpec {
     pub query: QueryId,
     /// The fragment's place in the plan.
     pub index: usize,
-    /// How many tasks there are.
-    pub partitions: i32,
     /// The operators.
     pub root: Arc<dyn ExecutionPlan>,
     /// What is read.
     pub leaves: Vec<LeafSpec>,
     /// State tables, with their changelog; none for a push query.
     pub tables: Vec<(TableName, Option<TopicId>)>,
+    /// What `now()` answers in its expressions.
+    pub cut_time: CutTime,
     /// What decides whether a store fits.
     pub layout: String,
     /// The view that the sink keeps.
@@ -107,26 +109,27 @@ pub struct RelationReads {
 }
 
 impl FragmentSpec {
-    /// All fragments of a standing query, upstream first.
+    /// What each task of a standing query runs, upstream fragments first. Each has expressions of its own, since the cut's
+    /// time is a cell that they share.
     pub fn of_query(
         spec: &QuerySpec,
         functions: &Arc<ConfigOptions>,
         config: &config::Exec,
-    ) -> Result<Vec<Arc<Self>>, ExecError> {
+    ) -> Result<Vec<(i32, Arc<Self>)>, ExecError> {
         let topic_of = |wanted: &OperatorId, role: &str| {
             spec.internal_topics.iter().find(|(id, is, _)| id == wanted && is == role).map(|(.., topic)| *topic)
         };
         let mut fragments = Vec::new();
-        for index in 0..spec.plan.fragments.len() {
+        for (index, planned) in spec.plan.fragments.iter().enumerate() {
             let last = index + 1 == spec.plan.fragments.len();
-            let sink = if last { Some(topic_spec(&spec.sink)?) } else { None };
-            let topic = |id: &OperatorId, role: &str| topic_of(id, role);
-            fragments.push(Arc::new(fragment(spec.id, &spec.plan, index, sink, &topic, functions, config)?));
+            for partition in 0..planned.partitions {
+                let sink = if last { Some(topic_spec(&spec.sink)?) } else { None };
+                let mut made = fragment(spec.id, &spec.plan, index, sink, &topic_of, functions, config)?;
+                made.view = (last && spec.sink.is_table()).then(|| Arc::clone(&spec.sink));
+                fragments.push((partition, Arc::new(made)));
+            }
         }
-        if let Some(last) = fragments.last_mut().and_then(Arc::get_mut) {
-            last.view = spec.sink.is_table().then(|| Arc::clone(&spec.sink));
-        }
-        refuse_double_reads(&fragments)?;
+        refuse_double_reads(fragments.iter().filter(|(partition, _)| *partition == 0).map(|(_, fragment)| fragment))?;
         Ok(fragments)
     }
 
@@ -169,10 +172,15 @@ fn fragment(
         let topic = topic_of(&exchange.id, "repartition").ok_or_else(|| missing(&exchange.id, "repartition"))?;
         repartition = (0..exchange.partitions).map(|partition| TopicPartition::new(topic, partition)).collect();
     }
+    let mut functions = ConfigOptions::clone(functions);
+    let mut context = functions.extensions.get::<Context>().cloned().unwrap_or_default();
+    let cut_time = CutTime::default();
+    context.cut_time = cut_time.clone();
+    functions.extensions.insert(context);
     let lowering = Lowering {
         leaves: &planned.leaves,
         semantics: plan.semantics,
-        config: Arc::clone(functions),
+        config: Arc::new(functions),
         sink,
         repartition: &|_| repartition.clone(),
     };
@@ -207,10 +215,10 @@ fn fragment(
     Ok(FragmentSpec {
         query,
         index,
-        partitions: planned.partitions,
         root,
         leaves,
         tables,
+        cut_time,
         layout: plan.state_layouts.join("\n"),
         view: None,
         config: config.clone(),
@@ -263,9 +271,9 @@ fn table_names(plan: &Arc<dyn ExecutionPlan>) -> Vec<TableName> {
 }
 
 /// Positions stand by partition in the query's group, so a partition has one reader in a query.
-fn refuse_double_reads(fragments: &[Arc<FragmentSpec>]) -> Result<(), ExecError> {
+fn refuse_double_reads<'a>(fragments: impl Iterator<Item = &'a Arc<FragmentSpec>>) -> Result<(), ExecError> {
     let mut seen = std::collections::HashSet::new();
-    for leaf in fragments.iter().flat_map(|fragment| &fragment.leaves) {
+    for leaf in fragments.flat_map(|fragment| &fragment.leaves) {
         if !seen.insert(leaf.topic) {
             return Err(Error::unsupported("a query that reads one topic twice is not supported yet").into());
         }

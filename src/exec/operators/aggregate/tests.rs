@@ -1,1 +1,244 @@
+//! Aggregates against a model that takes one row at a time.
 
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use arrow::datatypes::DataType;
+use arrow::datatypes::Field;
+use arrow::datatypes::Schema;
+use datafusion::physical_expr::PhysicalExpr;
+use datafusion::physical_expr::expressions::Column;
+
+use super::AggregateSpec;
+use super::CallSpec;
+use super::Windows;
+use crate::catalog::EmitMode;
+use crate::exec::Changes;
+use crate::exec::Layout;
+use crate::exec::operators;
+use crate::exec::operators::SinkSpec;
+use crate::exec::testing::Dice;
+use crate::exec::testing::Row;
+use crate::exec::testing::Tree;
+use crate::exec::testing::exec;
+use crate::exec::testing::fold;
+use crate::exec::testing::layout;
+use crate::exec::testing::leaf;
+use crate::exec::testing::row;
+use crate::exec::testing::texts;
+use crate::plan::node::AggregateFunction;
+use crate::plan::node::AggregateStyle;
+
+/// What is tried: how rows come, whether in windows, how changes leave.
+#[derive(Debug, Clone, Copy)]
+struct Shape {
+    input: Changes,
+    output: Changes,
+    window: Option<Windows>,
+    emit: EmitMode,
+    emit_final: bool,
+}
+
+const FUNCTIONS: [AggregateFunction; 5] = [
+    AggregateFunction::CountStar,
+    AggregateFunction::Count,
+    AggregateFunction::Sum,
+    AggregateFunction::Min,
+    AggregateFunction::Max,
+];
+
+fn call(function: AggregateFunction) -> CallSpec {
+    let value: Arc<dyn PhysicalExpr> = Arc::new(Column::new("v", 1));
+    CallSpec {
+        function,
+        style: AggregateStyle::Postgres,
+        argument: (function != AggregateFunction::CountStar).then_some(value),
+        argument_type: DataType::Int64,
+        filter: None,
+        output: DataType::Int64,
+    }
+}
+
+/// Aggregate and sink over one leaf; what leaves are upserts.
+fn tree(shape: Shape) -> (Tree, Layout) {
+    let functions = if shape.input == Changes::Retract { &FUNCTIONS[..3] } else { &FUNCTIONS[..] };
+    let mut fields = vec![Field::new("k", DataType::Utf8, true)];
+    let mut key = Vec::new();
+    if shape.window.is_some() {
+        fields.push(Field::new("windowstart", DataType::Int64, true));
+        fields.push(Field::new("windowend", DataType::Int64, true));
+        key.push(Field::new("windowstart", DataType::Int64, true));
+    }
+    key.push(Field::new("k", DataType::Utf8, true));
+    fields.extend(functions.iter().map(|function| Field::new(function.as_str(), DataType::Int64, true)));
+    let output = Layout::new(&Schema::new(fields), if shape.emit_final { Changes::Append } else { shape.output });
+    let spec = AggregateSpec {
+        group: vec![Arc::new(Column::new("k", 0))],
+        window: shape.window,
+        calls: functions.iter().copied().map(call).collect(),
+        emit_final: shape.emit_final,
+        emit: shape.emit,
+        null_drops: false,
+        own_time: false,
+        input: layout(shape.input),
+        output: output.clone(),
+        key: Arc::new(Schema::new(key)),
+    };
+    let aggregate = exec("1", output.clone(), vec!["groups"], vec![leaf(0, layout(shape.input))], move || {
+        operators::Aggregate::new(spec.clone())
+    });
+    let upserts = match output.changes {
+        Changes::Retract => Layout::new(&output.user_schema(), Changes::Upsert),
+        _ => output.clone(),
+    };
+    let key = if shape.window.is_some() { vec![0, 1] } else { vec![0] };
+    let sink = SinkSpec { key, emit: shape.emit, input: output, topic: None };
+    let plan = exec("sink", upserts.clone(), vec![], vec![aggregate], move || operators::Sink::new(sink.clone()));
+    (Tree::new(plan), upserts)
+}
+
+/// Rows through a tree in rounds and cuts that dice choose.
+fn run(shape: Shape, rows: &[Row], dice: Option<&Dice>) -> (Vec<(Vec<String>, i64)>, u64) {
+    let (mut tree, upserts) = tree(shape);
+    let input = layout(shape.input);
+    let (mut out, mut late, mut from) = (Vec::new(), 0, 0);
+    while from < rows.len() {
+        let count = dice.map_or(1, |dice| 1 + dice.below(7) as usize).min(rows.len() - from);
+        out.extend(texts(&upserts, &tree.round(&[(&input, &rows[from..from + count])])));
+        from += count;
+        if dice.is_none_or(|dice| dice.below(3) == 0) {
+            late += tree.late();
+            tree.driver.task().output = Default::default();
+            let restart = dice.is_some_and(|dice| dice.below(2) == 0);
+            out.extend(texts(&upserts, &tree.cut(restart)));
+        }
+    }
+    late += tree.late();
+    out.extend(texts(&upserts, &tree.cut(false)));
+    (out, late)
+}
+
+fn history(dice: &Dice, retracts: bool) -> Vec<Row> {
+    let mut rows: Vec<Row> = Vec::new();
+    let mut present: Vec<Row> = Vec::new();
+    for at in 0..1 + dice.below(60) as i64 {
+        if retracts && !present.is_empty() && dice.below(3) == 0 {
+            let gone = present.swap_remove(dice.below(present.len() as u64) as usize);
+            rows.push(Row { op: -1, time: at * 5, ..gone });
+            continue;
+        }
+        let time = at * 5 - dice.below(40) as i64;
+        let key = (dice.below(8) != 0).then(|| dice.below(3) as i64);
+        let value = (dice.below(5) != 0).then(|| dice.below(100) as i64 - 50);
+        let new = Row { key, value, time, op: i64::from(retracts) };
+        rows.push(new);
+        present.push(new);
+    }
+    rows
+}
+
+/// Row by row, with nothing in common with the code.
+fn model(shape: Shape, rows: &[Row]) -> (BTreeMap<Vec<String>, Vec<String>>, u64) {
+    let mut groups: BTreeMap<Vec<String>, Vec<(Option<i64>, i64)>> = BTreeMap::new();
+    let (mut clock, mut late) = (i64::MIN, 0);
+    for row in rows {
+        clock = clock.max(row.time);
+        let mut key = vec![row.key.map_or("null".to_string(), |key| format!("k{key}"))];
+        if let Some(window) = shape.window {
+            let start = row.time - row.time.rem_euclid(window.size_ms);
+            if start + window.size_ms + window.grace_ms <= clock {
+                late += 1;
+                continue;
+            }
+            key.extend([start.to_string(), (start + window.size_ms).to_string()]);
+        }
+        let weight = if shape.input == Changes::Retract { row.op } else { 1 };
+        groups.entry(key).or_default().push((row.value, weight));
+    }
+    groups.retain(|key, rows| {
+        let closed = shape.window.is_none_or(|window| {
+            let end: i64 = key[2].parse().expect("a number");
+            !shape.emit_final || end + window.grace_ms <= clock
+        });
+        closed && rows.iter().map(|(_, weight)| weight).sum::<i64>() != 0
+    });
+    let text = |value: Option<i64>| value.map_or("null".to_string(), |value| value.to_string());
+    let results = groups.into_iter().map(|(key, rows)| {
+        let values = || rows.iter().filter_map(|(value, weight)| value.map(|value| (value, *weight)));
+        let count: i64 = values().map(|(_, weight)| weight).sum();
+        let sum: i64 = values().map(|(value, weight)| value * weight).sum();
+        let mut result = vec![rows.iter().map(|(_, weight)| weight).sum::<i64>().to_string(), count.to_string()];
+        result.push(text((count != 0).then_some(sum)));
+        if shape.input != Changes::Retract {
+            result.push(text(values().map(|(value, _)| value).min()));
+            result.push(text(values().map(|(value, _)| value).max()));
+        }
+        (key, result)
+    });
+    (results.collect(), late)
+}
+
+#[test]
+fn all_and_net_fold_to_the_model_under_any_rounds_cuts_and_restarts() {
+    let windows = [None, Some(Windows { size_ms: 20, grace_ms: 15 })];
+    for seed in 0..150 {
+        let dice = Dice::new(seed);
+        for window in windows {
+            let retracts = window.is_none() && dice.below(2) == 0;
+            let input = if retracts { Changes::Retract } else { Changes::Append };
+            let output = if dice.below(2) == 0 { Changes::Retract } else { Changes::Upsert };
+            let shape = |emit| Shape { input, output, window, emit, emit_final: false };
+            let rows = history(&dice, retracts);
+            let keys = if window.is_some() { 3 } else { 1 };
+            let (expected, late) = model(shape(EmitMode::Net), &rows);
+            let (net, net_late) = run(shape(EmitMode::Net), &rows, Some(&dice));
+            let (all, all_late) = run(shape(EmitMode::All), &rows, Some(&dice));
+            let (single, _) = run(shape(EmitMode::All), &rows, None);
+            assert_eq!(fold(&net, keys), expected, "net, seed {seed}, {:?}", shape(EmitMode::Net));
+            assert_eq!(fold(&all, keys), expected, "all, seed {seed}, {:?}", shape(EmitMode::All));
+            assert_eq!(all, single, "all with any rounds, seed {seed}, {:?}", shape(EmitMode::All));
+            assert_eq!((net_late, all_late), (late, late), "late, seed {seed}");
+        }
+    }
+}
+
+#[test]
+fn emit_final_gives_each_closed_window_once() {
+    for seed in 0..100 {
+        let dice = Dice::new(seed);
+        let window = Some(Windows { size_ms: 20, grace_ms: 15 });
+        let (input, output) = (Changes::Append, Changes::Append);
+        let shape = Shape { input, output, window, emit: EmitMode::Net, emit_final: true };
+        let rows = history(&dice, false);
+        let (expected, _) = model(shape, &rows);
+        let (out, _) = run(shape, &rows, Some(&dice));
+        assert_eq!(out.len(), expected.len(), "seed {seed}");
+        assert_eq!(fold(&out, 3), expected, "seed {seed}");
+    }
+}
+
+#[test]
+fn an_all_update_mentions_each_row_even_if_nothing_changed() {
+    let shape =
+        Shape { input: Changes::Append, output: Changes::Upsert, window: None, emit: EmitMode::All, emit_final: false };
+    let rows = [row(1, 5, 0), Row { value: None, ..row(1, 0, 1) }];
+    let (out, _) = run(shape, &rows, None);
+    let texts = |row: [&str; 6]| row.map(str::to_string).to_vec();
+    assert_eq!(out[0].0, texts(["k1", "1", "1", "5", "5", "5"]));
+    assert_eq!(out[1].0, texts(["k1", "2", "1", "5", "5", "5"]));
+}
+
+#[test]
+fn a_sum_out_of_range_is_null_until_it_fits_again() {
+    let shape = Shape {
+        input: Changes::Retract,
+        output: Changes::Upsert,
+        window: None,
+        emit: EmitMode::All,
+        emit_final: false,
+    };
+    let big = Row { op: 1, ..row(1, i64::MAX, 0) };
+    let (out, _) = run(shape, &[big, Row { time: 1, ..big }, Row { op: -1, time: 2, ..big }], None);
+    let sums: Vec<&str> = out.iter().map(|(row, _)| row[3].as_str()).collect();
+    assert_eq!(sums, ["9223372036854775807", "null", "9223372036854775807"]);
+}
