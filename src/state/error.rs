@@ -55,8 +55,8 @@ pub enum StateError {
     Arrow(#[from] ArrowError),
 }
 
-/// The longest key that a state table takes, in bytes.
-pub const KEY_BYTES_MAX: usize = 65_534;
+/// The longest key that a state table takes, in bytes: fjall's limit less the store's number and a tag.
+pub const KEY_BYTES_MAX: usize = 65_535 - 9;
 
 impl From<StateError> for Error {
     fn from(error: StateError) -> Self {

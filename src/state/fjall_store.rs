@@ -1,20 +1,30 @@
-//! Cold stores on disk: one fjall database for a node, one keyspace for a store.
+//! Cold stores on disk: one fjall database for a node, with two keyspaces for all of its stores.
+//!
+//! A keyspace of its own for each store would cost several syncs to make and a memtable to keep. Instead the keyspace
+//! `stores` gives each store a number, and `entries` holds the keys of all under their number. Wiping a store gives
+//! it a new number; what lies under the old one is removed then, or at the next start.
 //!
 //! Writes reach the page cache with each batch and are not synced: after a power loss a store stands at an earlier
 //! position and catches up from its changelog. fjall opens its files itself, past `env`; `SimulatedStores` is the twin.
 //!
-//! In a keyspace, position and entries are told apart by the first byte, so that an empty key is a key.
+//! Invariants:
+//!   * a number is given once, and durably before the first entry under it
+//!   * under a number, the position and the entries are told apart by a byte, so that an empty key is a key
 
+use std::collections::BTreeSet;
 use std::panic::AssertUnwindSafe;
 use std::panic::catch_unwind;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+use std::sync::atomic::Ordering;
 
 use bytes::Bytes;
 use fjall::Database;
 use fjall::Keyspace;
 use fjall::KeyspaceCreateOptions;
 use fjall::PersistMode;
+use parking_lot::Mutex;
 
 use super::ColdStore;
 use super::ColdStores;
@@ -25,17 +35,21 @@ use super::cold_store::Change;
 use crate::env::Env;
 use crate::model::QueryId;
 
-const POSITION_KEY: &[u8] = &[0];
+/// Number and tag.
+const KEY_PREFIX_BYTES: usize = 9;
+const POSITION_TAG: u8 = 0;
 const ENTRY_TAG: u8 = 1;
-/// Just after the last entry.
-const ENTRIES_END: &[u8] = &[ENTRY_TAG + 1];
+/// In `stores`, beside the names, which begin with a letter: the next number to give.
+const NEXT_NUMBER_KEY: &[u8] = &[0];
+/// Entries of a wiped store that are removed in one batch.
+const SWEEP_ENTRIES: usize = 4096;
 
 /// Memory and threads that the stores of a node take together.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct StoreLimits {
     /// Blocks of tables kept in memory, in bytes.
     pub cache_bytes: u64,
-    /// Newest entries of one store kept in memory before they go to a table, in bytes.
+    /// Newest entries of all stores kept in memory before they go to a table, in bytes.
     pub memtable_bytes: u64,
     /// fjall's own journals on disk, in bytes; at least 64 MiB.
     pub journal_bytes_max: u64,
@@ -45,63 +59,137 @@ pub struct StoreLimits {
 
 impl Default for StoreLimits {
     fn default() -> Self {
-        Self { cache_bytes: 64 << 20, memtable_bytes: 16 << 20, journal_bytes_max: 256 << 20, threads: 1 }
+        Self { cache_bytes: 64 << 20, memtable_bytes: 64 << 20, journal_bytes_max: 256 << 20, threads: 1 }
     }
 }
 
 /// The stores of a node on its disk.
-pub struct FjallStores {
+pub struct FjallStores(Arc<Inner>);
+
+struct Inner {
     database: Database,
-    limits: StoreLimits,
+    stores: Keyspace,
+    entries: Keyspace,
+    /// Held while a number is given.
+    numbering: Mutex<()>,
 }
 
 impl FjallStores {
     /// Opens the stores in `directory`; if they cannot be read they are removed, and start empty.
     pub fn open(env: &Env, directory: &Path, limits: StoreLimits) -> Result<Self, StateError> {
-        let found = match open_database(directory, limits) {
-            Ok(database) => return Ok(Self { database, limits }),
+        let found = match open_inner(directory, limits) {
+            Ok(inner) => return Ok(Self(Arc::new(inner))),
             Err(Some(fjall::Error::Locked)) => return Err(StateError::Locked),
             Err(found) => found,
         };
         tracing::warn!(?found, "the state directory could not be read: all state is restored from its changelogs");
         env.disk.remove_dir_all(directory)?;
         env.disk.create_dir_all(directory)?;
-        match open_database(directory, limits) {
-            Ok(database) => Ok(Self { database, limits }),
+        match open_inner(directory, limits) {
+            Ok(inner) => Ok(Self(Arc::new(inner))),
             Err(source) => Err(StateError::Open { source: source.unwrap_or(fjall::Error::Unrecoverable) }),
         }
     }
 }
 
 /// `Err(None)` is a panic: fjall does not promise to answer damaged files with an error.
-fn open_database(directory: &Path, limits: StoreLimits) -> Result<Database, Option<fjall::Error>> {
+fn open_inner(directory: &Path, limits: StoreLimits) -> Result<Inner, Option<fjall::Error>> {
     let open = || {
-        Database::builder(directory)
+        let database = Database::builder(directory)
             .cache_size(limits.cache_bytes)
             .max_journaling_size(limits.journal_bytes_max.max(64 << 20))
             .worker_threads(limits.threads.max(1))
-            .open()
+            .open()?;
+        let options = || KeyspaceCreateOptions::default().max_memtable_size(limits.memtable_bytes);
+        let stores = database.keyspace("stores", KeyspaceCreateOptions::default)?;
+        let entries = database.keyspace("entries", options)?;
+        let inner = Inner { database, stores, entries, numbering: Mutex::new(()) };
+        inner.sweep_unnamed()?;
+        Ok(inner)
     };
     catch_unwind(AssertUnwindSafe(open)).map_err(|_| None)?.map_err(Some)
+}
+
+impl Inner {
+    fn number_of(&self, name: &str) -> Result<Option<u64>, fjall::Error> {
+        Ok(self.stores.get(name)?.and_then(|bytes| number_at(&bytes)))
+    }
+
+    /// Gives a store a number that no store has had.
+    fn give_number(&self, name: &str) -> Result<u64, fjall::Error> {
+        let _one_at_a_time = self.numbering.lock();
+        let number = self.stores.get(NEXT_NUMBER_KEY)?.and_then(|bytes| number_at(&bytes)).unwrap_or(0);
+        // Synced, or a power loss could keep entries in a table and forget whose they are.
+        let mut batch = self.database.batch().durability(Some(PersistMode::SyncData));
+        batch.insert(&self.stores, NEXT_NUMBER_KEY, (number + 1).to_be_bytes());
+        batch.insert(&self.stores, name, number.to_be_bytes());
+        batch.commit()?;
+        Ok(number)
+    }
+
+    /// Removes what lies under `number`.
+    fn sweep(&self, number: u64) -> Result<(), fjall::Error> {
+        let end = (number + 1).to_be_bytes();
+        // Each batch goes on behind the last key: from the start it would pass all that was removed again.
+        let mut from = number.to_be_bytes().to_vec();
+        loop {
+            let keys = self.entries.range(&from[..]..&end[..]).take(SWEEP_ENTRIES);
+            let keys = keys.map(|entry| entry.key()).collect::<Result<Vec<_>, _>>()?;
+            let Some(last) = keys.last() else { return Ok(()) };
+            from = [&last[..], &[0]].concat();
+            let mut batch = self.database.batch().durability(Some(PersistMode::Buffer));
+            keys.into_iter().for_each(|key| batch.remove(&self.entries, key));
+            batch.commit()?;
+        }
+    }
+
+    /// Removes what lies under numbers that no store has: what a kill left of a wipe.
+    fn sweep_unnamed(&self) -> Result<(), fjall::Error> {
+        let mut named = BTreeSet::new();
+        for entry in self.stores.iter() {
+            let (name, number) = entry.into_inner()?;
+            if name != NEXT_NUMBER_KEY {
+                named.extend(number_at(&number));
+            }
+        }
+        let mut from = 0u64;
+        while let Some(entry) = self.entries.range(from.to_be_bytes()..).next() {
+            let Some(number) = number_at(&entry.key()?) else { break };
+            if !named.contains(&number) {
+                self.sweep(number)?;
+            }
+            from = number + 1;
+        }
+        Ok(())
+    }
+}
+
+fn number_at(bytes: &[u8]) -> Option<u64> {
+    bytes.first_chunk::<8>().map(|bytes| u64::from_be_bytes(*bytes))
 }
 
 impl ColdStores for FjallStores {
     fn open(&self, name: &StoreName) -> Result<Arc<dyn ColdStore>, StateError> {
         let name = name.to_string();
-        let options = || KeyspaceCreateOptions::default().max_memtable_size(self.limits.memtable_bytes);
-        match self.database.keyspace(&name, options) {
-            Ok(keyspace) => Ok(Arc::new(FjallStore { name, database: self.database.clone(), keyspace })),
+        let number = match self.0.number_of(&name) {
+            Ok(Some(number)) => Ok(number),
+            Ok(None) => self.0.give_number(&name),
+            Err(error) => Err(error),
+        };
+        match number {
+            Ok(number) => Ok(Arc::new(FjallStore { name, inner: self.0.clone(), number: AtomicU64::new(number) })),
             Err(source) => Err(StateError::Store { store: name, source }),
         }
     }
 
     fn remove(&self, query: QueryId) -> Result<(), StateError> {
-        let prefix = format!("{query}.");
-        for name in self.database.list_keyspace_names().iter().filter(|name| name.starts_with(&prefix)) {
-            self.database
-                .keyspace(name, KeyspaceCreateOptions::default)
-                .and_then(|keyspace| self.database.delete_keyspace(keyspace))
-                .map_err(|source| StateError::Store { store: name.to_string(), source })?;
+        let failed = |source| StateError::Store { store: query.to_string(), source };
+        for entry in self.0.stores.prefix(format!("{query}.")) {
+            let (name, number) = entry.into_inner().map_err(failed)?;
+            self.0.stores.remove(name).map_err(failed)?;
+            if let Some(number) = number_at(&number) {
+                self.0.sweep(number).map_err(failed)?;
+            }
         }
         Ok(())
     }
@@ -109,59 +197,69 @@ impl ColdStores for FjallStores {
 
 struct FjallStore {
     name: String,
-    database: Database,
-    keyspace: Keyspace,
+    inner: Arc<Inner>,
+    /// Changes when the store is wiped.
+    number: AtomicU64,
 }
 
 impl FjallStore {
     fn failed(&self, source: fjall::Error) -> StateError {
         StateError::Store { store: self.name.clone(), source }
     }
-}
 
-fn entry_key(key: &[u8]) -> Vec<u8> {
-    let mut tagged = Vec::with_capacity(key.len() + 1);
-    tagged.push(ENTRY_TAG);
-    tagged.extend(key);
-    tagged
+    fn tagged(&self, tag: u8, key: &[u8]) -> Vec<u8> {
+        let mut tagged = Vec::with_capacity(KEY_PREFIX_BYTES + key.len());
+        tagged.extend(self.number.load(Ordering::Acquire).to_be_bytes());
+        tagged.push(tag);
+        tagged.extend(key);
+        tagged
+    }
+
+    fn entry_key(&self, key: &[u8]) -> Vec<u8> {
+        self.tagged(ENTRY_TAG, key)
+    }
+
+    fn position_key(&self) -> Vec<u8> {
+        self.tagged(POSITION_TAG, &[])
+    }
 }
 
 impl ColdStore for FjallStore {
     fn get(&self, key: &[u8]) -> Result<Option<Bytes>, StateError> {
-        let value = self.keyspace.get(entry_key(key)).map_err(|error| self.failed(error))?;
+        let value = self.inner.entries.get(self.entry_key(key)).map_err(|error| self.failed(error))?;
         Ok(value.map(|value| Bytes::copy_from_slice(&value)))
     }
 
     fn range(&self, from: &[u8], to: Option<&[u8]>, limit: usize) -> Result<Vec<(Bytes, Bytes)>, StateError> {
-        let to = to.map_or_else(|| ENTRIES_END.to_vec(), entry_key);
-        let from = entry_key(from);
+        let to = to.map_or_else(|| self.tagged(ENTRY_TAG + 1, &[]), |to| self.entry_key(to));
+        let from = self.entry_key(from);
         if to <= from {
             return Ok(Vec::new());
         }
-        let entries = self.keyspace.range(from..to).take(limit);
+        let entries = self.inner.entries.range(from..to).take(limit);
         entries
             .map(|entry| {
                 let (key, value) = entry.into_inner().map_err(|error| self.failed(error))?;
-                Ok((Bytes::copy_from_slice(&key[1..]), Bytes::copy_from_slice(&value)))
+                Ok((Bytes::copy_from_slice(&key[KEY_PREFIX_BYTES..]), Bytes::copy_from_slice(&value)))
             })
             .collect()
     }
 
     fn apply(&self, changes: &[Change], position: &StorePosition) -> Result<(), StateError> {
         // The page cache is enough for a kill; without this mode fjall keeps the batch in its own buffer.
-        let mut batch = self.database.batch().durability(Some(PersistMode::Buffer));
+        let mut batch = self.inner.database.batch().durability(Some(PersistMode::Buffer));
         for (key, value) in changes {
             match value {
-                Some(value) => batch.insert(&self.keyspace, entry_key(key), &value[..]),
-                None => batch.remove(&self.keyspace, entry_key(key)),
+                Some(value) => batch.insert(&self.inner.entries, self.entry_key(key), &value[..]),
+                None => batch.remove(&self.inner.entries, self.entry_key(key)),
             }
         }
-        batch.insert(&self.keyspace, POSITION_KEY, position.encode());
+        batch.insert(&self.inner.entries, self.position_key(), position.encode());
         batch.commit().map_err(|error| self.failed(error))
     }
 
     fn position(&self) -> Result<Option<StorePosition>, StateError> {
-        let Some(bytes) = self.keyspace.get(POSITION_KEY).map_err(|error| self.failed(error))? else {
+        let Some(bytes) = self.inner.entries.get(self.position_key()).map_err(|error| self.failed(error))? else {
             return Ok(None);
         };
         match StorePosition::decode(&bytes) {
@@ -171,6 +269,8 @@ impl ColdStore for FjallStore {
     }
 
     fn wipe(&self) -> Result<(), StateError> {
-        self.keyspace.clear().map_err(|error| self.failed(error))
+        let number = self.inner.give_number(&self.name).map_err(|error| self.failed(error))?;
+        let wiped = self.number.swap(number, Ordering::AcqRel);
+        self.inner.sweep(wiped).map_err(|error| self.failed(error))
     }
 }

@@ -344,6 +344,35 @@ fn files_keep_entries_and_position_over_a_reopen_and_a_wipe_forgets_both() {
 }
 
 #[test]
+fn stores_of_one_directory_do_not_see_each_other() {
+    let directory = tempfile::tempdir().expect("made");
+    let open = || FjallStores::open(&Env::real(), directory.path(), StoreLimits::default()).expect("opened");
+    let name_of = |query, partition| StoreName {
+        query: QueryId(query),
+        operator: OperatorId::new("0-agg"),
+        partition: PartitionId(partition),
+    };
+    let names = [name_of(1, 0), name_of(1, 1), name_of(11, 0)];
+    let longest = Bytes::from(vec![0xff; KEY_BYTES_MAX]);
+    let stores = open();
+    for (number, name) in names.iter().enumerate() {
+        let store = stores.open(name).expect("opened");
+        let changes = (0..5000u32).map(|key| (Bytes::copy_from_slice(&key.to_be_bytes()), Some(bytes("1"))));
+        let changes: Vec<Change> = changes.chain([(longest.clone(), Some(bytes("2")))]).collect();
+        store.apply(&changes, &position(number as i64)).expect("applied");
+    }
+    stores.open(&names[0]).expect("opened").wipe().expect("wiped");
+    drop(stores);
+    let stores = open();
+    let count = |name| stores.open(name).expect("opened").range(&[], None, 9999).expect("read").len();
+    assert_eq!(names.each_ref().map(count), [0, 5001, 5001]);
+    assert_eq!(stores.open(&names[1]).expect("opened").get(&longest).expect("read"), Some(bytes("2")));
+    stores.remove(QueryId(1)).expect("removed");
+    let count = |name| stores.open(name).expect("opened").range(&[], None, 9999).expect("read").len();
+    assert_eq!(names.each_ref().map(count), [0, 0, 5001]);
+}
+
+#[test]
 fn unreadable_directory_is_emptied_and_a_held_one_is_left_alone() {
     let directory = tempfile::tempdir().expect("made");
     let env = Env::real();
