@@ -15,7 +15,7 @@ use super::node::Node;
 use crate::sql::Emit;
 
 /// How rows of an edge change what they stand for.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum EdgeKind {
     /// Each row is a fact of its own.
     AppendOnly,
@@ -26,7 +26,7 @@ pub enum EdgeKind {
 }
 
 /// An edge.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Edge {
     /// How rows change.
     pub kind: EdgeKind,
@@ -71,8 +71,7 @@ fn of_node(node: Node<'_>) -> Result<Edge, PlanError> {
             let kind = if source.relation.is_table() { EdgeKind::Upsert(key.clone()) } else { EdgeKind::AppendOnly };
             Edge { kind, partitioned_by: (!hashed.is_empty()).then_some(hashed), key }
         }
-        // The upstream fragment's edge is not at hand here; fragments carry it in `Leaf::Exchange`.
-        Node::ExchangeSource(_) => Edge { kind: EdgeKind::AppendOnly, key: Vec::new(), partitioned_by: None },
+        Node::ExchangeSource(source) => source.edge.clone(),
         Node::Exchange(exchange) => {
             let below = edge(&exchange.input)?;
             let by = exchange.keys.iter().map(|key| column_index(key, exchange.input.schema())).collect();

@@ -70,7 +70,7 @@ fn line(text: &mut String, depth: usize, content: &str) {
 
 fn tree(text: &mut String, depth: usize, plan: &LogicalPlan, fragment: &Fragment) {
     let flow = match edge(plan) {
-        Ok(edge) => flow(&edge, plan.schema(), plan, fragment),
+        Ok(edge) => flow(&edge, plan.schema()),
         Err(error) => error.to_string(),
     };
     line(text, depth, &format!("{}  [{flow}]", operator(plan, fragment)));
@@ -137,14 +137,7 @@ fn aggregate(node: &Aggregate) -> String {
     format!("Aggregate {}: by ({}), {}{window}{emit}", node.id, list(&node.group), calls.join(", "))
 }
 
-fn flow(edge: &Edge, schema: &DFSchema, plan: &LogicalPlan, fragment: &Fragment) -> String {
-    let edge = match Node::of(plan) {
-        Some(Node::ExchangeSource(source)) => match fragment.leaves.get(source.leaf) {
-            Some(Leaf::Exchange { edge, .. }) => edge,
-            _ => edge,
-        },
-        _ => edge,
-    };
+fn flow(edge: &Edge, schema: &DFSchema) -> String {
     let named = |columns: &[usize]| names(columns.iter().map(|index| schema.field(*index).name().as_str()));
     let mut text = edge.kind.to_string();
     if let EdgeKind::Upsert(key) = &edge.kind {

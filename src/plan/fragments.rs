@@ -81,7 +81,7 @@ fn upstream(exchange: &Exchange, leaf: usize, fragments: &mut Vec<Fragment>) -> 
     let edge = edge(&whole)?;
     let schema = Arc::clone(exchange.input.schema());
     let upstream = cut_into(whole, fragments)?;
-    let source = ExchangeSource { id: exchange.id.clone(), leaf, schema: Arc::clone(&schema) };
+    let source = ExchangeSource { id: exchange.id.clone(), leaf, schema: Arc::clone(&schema), edge: edge.clone() };
     Ok((Leaf::Exchange { id: exchange.id.clone(), schema, upstream, edge }, source))
 }
 
@@ -100,23 +100,23 @@ fn agreed(partitions: &[i32]) -> Result<i32> {
 
 /// Notes for each relation the columns that any expression above its source names.
 fn mark_used(plan: &LogicalPlan, leaves: &mut [Leaf]) {
-    for (leaf_index, schema, columns) in named_columns(plan) {
+    for (leaf_index, columns) in named_columns(plan) {
         if let Some(Leaf::Relation { relation, used, .. }) = leaves.get_mut(leaf_index) {
             let own = columns.into_iter().filter(|index| *index < relation.columns.len());
             used.extend(own);
             used.sort_unstable();
             used.dedup();
         }
-        drop(schema);
     }
 }
 
-type Named = (usize, datafusion::common::DFSchemaRef, Vec<usize>);
-
 /// Per source the columns of it that the plan names: those of the projection or node right above it suffice, since
 /// OptimizeProjections has put one there when not all are needed.
-fn named_columns(plan: &LogicalPlan) -> Vec<Named> {
+fn named_columns(plan: &LogicalPlan) -> Vec<(usize, Vec<usize>)> {
     let mut found = Vec::new();
+    if let Some(Node::Source(source)) = Node::of(plan) {
+        found.push((source.leaf, (0..source.relation.columns.len()).collect()));
+    }
     for input in plan.inputs() {
         if let Some(Node::Source(source)) = Node::of(input) {
             let columns = match plan {
@@ -128,7 +128,7 @@ fn named_columns(plan: &LogicalPlan) -> Vec<Named> {
                     .collect(),
                 _ => (0..source.relation.columns.len()).collect(),
             };
-            found.push((source.leaf, Arc::clone(&source.schema), columns));
+            found.push((source.leaf, columns));
         } else {
             found.extend(named_columns(input));
         }

@@ -17,8 +17,11 @@ mod functions;
 mod layout;
 pub mod node;
 mod optimise;
+mod pull;
 mod request;
 mod standing;
+#[cfg(test)]
+mod tests;
 
 pub use edge::Edge;
 pub use edge::EdgeKind;
@@ -26,6 +29,10 @@ pub use edge::edge;
 pub use error::PlanError;
 pub use explain::explain;
 pub use functions::Functions;
+pub use pull::execution_error;
+pub use pull::planning_error;
+pub use pull::prepare_pull;
+pub use pull::shown_name;
 pub use request::Destination;
 pub use request::StandingRequest;
 pub use standing::Fragment;

@@ -16,6 +16,7 @@ pub use bound::BoundWindow;
 pub use bound::Purpose;
 pub use items::postgres_name;
 pub use scope::Clause;
+pub use scope::fold;
 pub use scope::fold_name;
 pub use scope::position;
 

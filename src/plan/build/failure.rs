@@ -1,11 +1,16 @@
 //! DataFusion's planning errors as PostgreSQL would say them, with the place in the statement.
 
+use std::ops::ControlFlow;
+
+use datafusion::arrow::error::ArrowError;
 use datafusion::common::DataFusionError;
 use datafusion::common::SchemaError;
 use sqlparser::ast;
 use sqlparser::ast::Spanned;
+use sqlparser::tokenizer::Span;
 
 use crate::error::Error;
+use crate::error::Position;
 use crate::error::SqlState;
 use crate::plan::bind::position;
 
@@ -39,12 +44,28 @@ fn translate(error: &DataFusionError) -> Error {
             None => Error::internal(one_line(&inner.to_string())),
         },
         DataFusionError::SQL(parser, _) => Error::new(SqlState::SYNTAX_ERROR, one_line(&parser.to_string())),
-        DataFusionError::ArrowError(arrow, _) => {
-            Error::new(SqlState::INVALID_TEXT_REPRESENTATION, one_line(&arrow.to_string()))
-        }
+        DataFusionError::ArrowError(arrow, _) => of_arrow(arrow),
         DataFusionError::Execution(message) => Error::new(SqlState::INVALID_PARAMETER_VALUE, one_line(message)),
         DataFusionError::ResourcesExhausted(message) => Error::new(SqlState::OUT_OF_MEMORY, one_line(message)),
         other => Error::internal(one_line(&other.strip_backtrace())),
+    }
+}
+
+fn of_arrow(error: &ArrowError) -> Error {
+    match error {
+        ArrowError::DivideByZero => Error::new(SqlState::DIVISION_BY_ZERO, "division by zero"),
+        ArrowError::ArithmeticOverflow(_) => Error::new(SqlState::NUMERIC_VALUE_OUT_OF_RANGE, "number out of range"),
+        ArrowError::CastError(message) | ArrowError::ParseError(message) => {
+            Error::new(SqlState::INVALID_TEXT_REPRESENTATION, lower_first(&one_line(message)))
+        }
+        ArrowError::ExternalError(inner) => match inner.downcast_ref::<Error>() {
+            Some(ours) => ours.clone(),
+            None => Error::internal(one_line(&inner.to_string())),
+        },
+        ArrowError::InvalidArgumentError(message) => {
+            Error::new(SqlState::INVALID_PARAMETER_VALUE, lower_first(&one_line(message)))
+        }
+        other => Error::internal(one_line(&other.to_string())),
     }
 }
 
@@ -70,6 +91,9 @@ fn of_schema(error: &SchemaError) -> Error {
 /// DataFusion has one kind for most of what a user can do wrong; the words tell them apart.
 fn of_message(message: &str) -> Error {
     let line = one_line(message);
+    if let Some(error) = of_unknown_name(message, &line) {
+        return error;
+    }
     let lower = line.to_lowercase();
     let state = if lower.contains("invalid function") || lower.contains("no function matches") {
         SqlState::UNDEFINED_FUNCTION
@@ -92,6 +116,75 @@ fn of_message(message: &str) -> Error {
         SqlState::SYNTAX_ERROR
     };
     Error::new(state, lower_first(&line))
+}
+
+/// `Invalid function 'x'.` and `table 'a.b.x' not found`, as PostgreSQL says them.
+fn of_unknown_name(message: &str, line: &str) -> Option<Error> {
+    let quoted = |text: &str| text.split('\'').nth(1).map(str::to_string);
+    let name = quoted(line)?;
+    if line.starts_with("Invalid function") {
+        let error = Error::new(SqlState::UNDEFINED_FUNCTION, format!("function {name} does not exist"));
+        let near = message.lines().find(|line| line.starts_with("Did you mean")).and_then(quoted);
+        return Some(match near {
+            Some(near) => error.hint(format!("Did you mean \"{near}\"?")),
+            None => error,
+        });
+    }
+    if line.starts_with("table") && line.ends_with("not found") {
+        let shown = name.rsplit('.').next().unwrap_or(&name);
+        return Some(Error::new(SqlState::UNDEFINED_TABLE, format!("relation \"{shown}\" does not exist")));
+    }
+    None
+}
+
+/// The user's error for one of DataFusion's planner about a whole query: the place is that of the name which it is about.
+pub fn in_query(error: DataFusionError, query: &ast::Query) -> Error {
+    let translated = translate(&error);
+    let name = match error.find_root() {
+        DataFusionError::SchemaError(schema, _) => match schema.as_ref() {
+            SchemaError::FieldNotFound { field, .. } => Some(field.name.clone()),
+            SchemaError::AmbiguousReference { field } => Some(field.name.clone()),
+            _ => None,
+        },
+        DataFusionError::Plan(message) => {
+            message.split('\'').nth(1).map(|name| name.rsplit('.').next().unwrap_or(name).to_string())
+        }
+        _ => None,
+    };
+    let translated = match name.and_then(|name| mention(query, &name)) {
+        Some(position) => translated.at(position),
+        None => translated,
+    };
+    translated.caused_by(error)
+}
+
+/// The first place where a query names a relation, a column or a function so.
+fn mention(query: &ast::Query, name: &str) -> Option<Position> {
+    let is_name = |ident: &ast::Ident| ident.value.eq_ignore_ascii_case(name);
+    let of_object = |object: &ast::ObjectName| match object.0.last() {
+        Some(ast::ObjectNamePart::Identifier(ident)) if is_name(ident) => Some(ident.span),
+        _ => None,
+    };
+    let mut found: Option<Span> = None;
+    let flow = ast::visit_relations(query, |relation| {
+        found = found.or_else(|| of_object(relation));
+        ControlFlow::<()>::Continue(())
+    });
+    debug_assert!(flow.is_continue());
+    let flow = ast::visit_expressions(query, |expr| {
+        let here = match expr {
+            ast::Expr::Identifier(ident) if is_name(ident) => Some(ident.span),
+            ast::Expr::CompoundIdentifier(idents) => {
+                idents.last().filter(|ident| is_name(ident)).map(|ident| ident.span)
+            }
+            ast::Expr::Function(function) => of_object(&function.name),
+            _ => None,
+        };
+        found = found.or(here);
+        ControlFlow::<()>::Continue(())
+    });
+    debug_assert!(flow.is_continue());
+    found.and_then(position)
 }
 
 fn one_line(message: &str) -> String {
@@ -119,9 +212,9 @@ pub fn at_column(error: Error, origin: &ast::Expr, name: &str) -> Error {
         };
         if let Some(ident) = ident.filter(|ident| ident.value == name) {
             found = position(ident.span);
-            return std::ops::ControlFlow::Break(());
+            return ControlFlow::Break(());
         }
-        std::ops::ControlFlow::Continue(())
+        ControlFlow::Continue(())
     });
     match found {
         Some(position) if flow.is_break() => error.at(position),

@@ -16,6 +16,7 @@ use super::order_of_equal;
 use super::unaliased;
 use crate::catalog::Format;
 use crate::model::OperatorId;
+use crate::plan::Edge;
 
 /// Sends each row to the partition of its key, through the repartition topic of this operator.
 ///
@@ -89,6 +90,8 @@ pub struct ExchangeSource {
     pub leaf: usize,
     /// The exchange's schema.
     pub schema: DFSchemaRef,
+    /// What flows through it.
+    pub edge: Edge,
 }
 
 impl PartialOrd for ExchangeSource {
