@@ -55,8 +55,9 @@ pub enum StateError {
     Arrow(#[from] ArrowError),
 }
 
-/// The longest key that a state table takes, in bytes: fjall's limit less the store's number and a tag.
-pub const KEY_BYTES_MAX: usize = 65_535 - 9;
+/// The longest key that a state table takes, in bytes: fjall's limit less the store's number and a tag, and less one,
+/// so that a range may begin just after it.
+pub const KEY_BYTES_MAX: usize = 65_535 - 9 - 1;
 
 impl From<StateError> for Error {
     fn from(error: StateError) -> Self {

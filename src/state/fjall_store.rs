@@ -12,6 +12,7 @@
 //!   * under a number, the position and the entries are told apart by a byte, so that an empty key is a key
 
 use std::collections::BTreeSet;
+use std::ops::Bound;
 use std::panic::AssertUnwindSafe;
 use std::panic::catch_unwind;
 use std::path::Path;
@@ -32,6 +33,7 @@ use super::StateError;
 use super::StoreName;
 use super::StorePosition;
 use super::cold_store::Change;
+use super::error::KEY_BYTES_MAX;
 use crate::env::Env;
 use crate::model::QueryId;
 
@@ -129,14 +131,14 @@ impl Inner {
 
     /// Removes what lies under `number`.
     fn sweep(&self, number: u64) -> Result<(), fjall::Error> {
-        let end = (number + 1).to_be_bytes();
+        let end = (number + 1).to_be_bytes().to_vec();
         // Each batch goes on behind the last key: from the start it would pass all that was removed again.
-        let mut from = number.to_be_bytes().to_vec();
+        let mut from = Bound::Included(number.to_be_bytes().to_vec());
         loop {
-            let keys = self.entries.range(&from[..]..&end[..]).take(SWEEP_ENTRIES);
+            let keys = self.entries.range((from, Bound::Excluded(end.clone()))).take(SWEEP_ENTRIES);
             let keys = keys.map(|entry| entry.key()).collect::<Result<Vec<_>, _>>()?;
             let Some(last) = keys.last() else { return Ok(()) };
-            from = [&last[..], &[0]].concat();
+            from = Bound::Excluded(last.to_vec());
             let mut batch = self.database.batch().durability(Some(PersistMode::Buffer));
             keys.into_iter().for_each(|key| batch.remove(&self.entries, key));
             batch.commit()?;
@@ -219,6 +221,15 @@ impl FjallStore {
         self.tagged(ENTRY_TAG, key)
     }
 
+    /// The bound of a range. No key is longer than `KEY_BYTES_MAX`: between a longer bound and the one byte after its
+    /// first `KEY_BYTES_MAX` lies nothing.
+    fn bound_key(&self, key: &[u8]) -> Vec<u8> {
+        match key.split_at_checked(KEY_BYTES_MAX) {
+            Some((first, [_, ..])) => self.tagged(ENTRY_TAG, &[first, &[0]].concat()),
+            _ => self.entry_key(key),
+        }
+    }
+
     fn position_key(&self) -> Vec<u8> {
         self.tagged(POSITION_TAG, &[])
     }
@@ -226,13 +237,16 @@ impl FjallStore {
 
 impl ColdStore for FjallStore {
     fn get(&self, key: &[u8]) -> Result<Option<Bytes>, StateError> {
+        if KEY_BYTES_MAX < key.len() {
+            return Ok(None);
+        }
         let value = self.inner.entries.get(self.entry_key(key)).map_err(|error| self.failed(error))?;
         Ok(value.map(|value| Bytes::copy_from_slice(&value)))
     }
 
     fn range(&self, from: &[u8], to: Option<&[u8]>, limit: usize) -> Result<Vec<(Bytes, Bytes)>, StateError> {
-        let to = to.map_or_else(|| self.tagged(ENTRY_TAG + 1, &[]), |to| self.entry_key(to));
-        let from = self.entry_key(from);
+        let to = to.map_or_else(|| self.tagged(ENTRY_TAG + 1, &[]), |to| self.bound_key(to));
+        let from = self.bound_key(from);
         if to <= from {
             return Ok(Vec::new());
         }

@@ -366,7 +366,12 @@ fn stores_of_one_directory_do_not_see_each_other() {
     let stores = open();
     let count = |name| stores.open(name).expect("opened").range(&[], None, 9999).expect("read").len();
     assert_eq!(names.each_ref().map(count), [0, 5001, 5001]);
-    assert_eq!(stores.open(&names[1]).expect("opened").get(&longest).expect("read"), Some(bytes("2")));
+    let store = stores.open(&names[1]).expect("opened");
+    assert_eq!(store.get(&longest).expect("read"), Some(bytes("2")));
+    let too_long = [&longest[..], &[0, 0]].concat();
+    assert_eq!(store.get(&too_long).expect("read"), None);
+    assert_eq!(store.range(&too_long, None, 9).expect("read"), []);
+    assert_eq!(store.range(&longest, Some(&too_long), 9).expect("read"), [(longest.clone(), bytes("2"))]);
     stores.remove(QueryId(1)).expect("removed");
     let count = |name| stores.open(name).expect("opened").range(&[], None, 9999).expect("read").len();
     assert_eq!(names.each_ref().map(count), [0, 0, 5001]);
