@@ -41,6 +41,8 @@ pub struct Config {
     pub log: Log,
     /// Standing queries.
     pub exec: Exec,
+    /// State of standing queries on disk.
+    pub state: State,
     /// Connections and statements.
     pub limits: Limits,
 }
@@ -55,6 +57,7 @@ impl Default for Config {
             allow_remote_without_auth: false,
             log: Log::default(),
             exec: Exec::default(),
+            state: State::default(),
             limits: Limits::default(),
         }
     }
@@ -64,34 +67,30 @@ impl Default for Config {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Log {
-    /// A segment is sealed when it has grown to this many bytes.
-    pub segment_bytes: ByteSize,
-    /// The largest batch that is taken, and so the largest record.
-    pub batch_bytes_max: ByteSize,
-    /// How often a partition with `flush = 'interval'` is flushed.
-    #[serde(with = "duration_text")]
-    pub flush_interval: Duration,
-    /// How long after the last data flush an idle log flushes once more to confirm its durable offsets.
-    #[serde(with = "duration_text")]
-    pub flush_confirm_delay: Duration,
-    /// Bytes that may wait for one flush; appends beyond wait.
-    pub flush_group_bytes_max: ByteSize,
-    /// Newest bytes kept in memory per partition.
+    /// A journal file that has grown to this size is followed by a new one and trimmed away in the background.
+    pub journal_bytes: ByteSize,
+    /// A partition with more than this in one flush has its segment synced instead of riding in the journal.
+    pub ride_bytes_max: ByteSize,
+    /// Bytes that may wait for a flush; an append that passes it flushes by itself.
+    pub pending_bytes_max: ByteSize,
+    /// Newest batches kept in memory, over all partitions.
     pub tail_bytes: ByteSize,
-    /// Room kept free for metadata, offsets and DROP; at most 1 % of the disk is taken.
-    pub disk_reserve: ByteSize,
+    /// How long after the last data flush an idle log flushes once more, to confirm its durable offsets.
+    #[serde(with = "duration_text")]
+    pub confirm_after: Duration,
+    /// Idempotent producers remembered per partition; the one silent for longest is forgotten.
+    pub producers_max: usize,
 }
 
 impl Default for Log {
     fn default() -> Self {
         Self {
-            segment_bytes: ByteSize::mebibytes(1024),
-            batch_bytes_max: ByteSize::mebibytes(1),
-            flush_interval: Duration::from_secs(1),
-            flush_confirm_delay: Duration::from_millis(10),
-            flush_group_bytes_max: ByteSize::mebibytes(16),
-            tail_bytes: ByteSize::mebibytes(4),
-            disk_reserve: ByteSize::mebibytes(1024),
+            journal_bytes: ByteSize::mebibytes(64),
+            ride_bytes_max: ByteSize(64 << 10),
+            pending_bytes_max: ByteSize::mebibytes(64),
+            tail_bytes: ByteSize::mebibytes(64),
+            confirm_after: Duration::from_millis(10),
+            producers_max: 10_000,
         }
     }
 }
@@ -137,6 +136,31 @@ impl Default for Exec {
     }
 }
 
+/// State of standing queries on disk: a cache of what the log holds.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct State {
+    /// Blocks of tables kept in memory.
+    pub cache_bytes: ByteSize,
+    /// Newest entries of one store kept in memory before they go to a table.
+    pub memtable_bytes: ByteSize,
+    /// The stores' own journals on disk; at least 64 MiB.
+    pub journal_bytes_max: ByteSize,
+    /// Threads that write and merge tables.
+    pub threads: usize,
+}
+
+impl Default for State {
+    fn default() -> Self {
+        Self {
+            cache_bytes: ByteSize::mebibytes(64),
+            memtable_bytes: ByteSize::mebibytes(16),
+            journal_bytes_max: ByteSize::mebibytes(256),
+            threads: 1,
+        }
+    }
+}
+
 /// Connections and statements.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -154,8 +178,6 @@ pub struct Limits {
     pub portals_max: usize,
     /// Rows that a push query may hold for a client that reads slowly; then it stops reading the log.
     pub push_rows_max: usize,
-    /// Memory for state, views, decoding and statements together.
-    pub memory: ByteSize,
 }
 
 impl Default for Limits {
@@ -167,7 +189,6 @@ impl Default for Limits {
             prepared_statements_max: 1024,
             portals_max: 256,
             push_rows_max: 8192,
-            memory: ByteSize::mebibytes(1024),
         }
     }
 }
@@ -482,11 +503,11 @@ mod tests {
         let text = toml::to_string(&config).expect("the defaults are TOML");
         assert_eq!(Config::load(layers(&text, &[], &[])), Ok(config));
         for (text, bytes) in [("'64 KiB'", 65_536), ("4096", 4096), ("'1.5GiB'", 1_610_612_736), ("'12 b'", 12)] {
-            let config = Config::load(layers(&format!("[log]\nsegment_bytes = {text}"), &[], &[])).expect("a size");
-            assert_eq!(config.log.segment_bytes, ByteSize(bytes));
+            let config = Config::load(layers(&format!("[log]\njournal_bytes = {text}"), &[], &[])).expect("a size");
+            assert_eq!(config.log.journal_bytes, ByteSize(bytes));
         }
         for wrong in ["'64 KB'", "'x'", "-1", "''", "true"] {
-            assert!(Config::load(layers(&format!("[log]\nsegment_bytes = {wrong}"), &[], &[])).is_err(), "{wrong}");
+            assert!(Config::load(layers(&format!("[log]\njournal_bytes = {wrong}"), &[], &[])).is_err(), "{wrong}");
         }
         assert!(Config::load(layers("[exec]\nidle_timeout = 5", &[], &[])).is_err(), "a duration needs its unit");
     }

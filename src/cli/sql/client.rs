@@ -7,7 +7,6 @@ use tokio::io::AsyncWriteExt;
 
 use super::error::SqlError;
 use super::protocol::Event;
-use super::protocol::Report;
 use super::protocol::ResultColumn;
 use super::protocol::put_cancel;
 use super::protocol::put_copy_data;
@@ -150,7 +149,7 @@ impl Client {
     /// Reads up to `Ready`: the last tag, or the first error.
     pub async fn finish(&mut self) -> Result<String, SqlError> {
         let mut tag = String::new();
-        let mut failed: Option<Report> = None;
+        let mut failed = None;
         loop {
             match self.next().await? {
                 Event::Done(done) => tag = done,

@@ -20,10 +20,10 @@ pub(in crate::cli) enum SqlError {
     Lost(io::Error),
     /// The server said no before a session existed, or ended it.
     #[error("{}: {}", .0.severity, .0.message)]
-    Fatal(Report),
+    Fatal(Box<Report>),
     /// The server answered a statement with an error.
     #[error("{}", .0.message)]
-    Statement(Report),
+    Statement(Box<Report>),
     /// What came is not PostgreSQL's protocol.
     #[error("the server does not speak PostgreSQL's protocol: {0}")]
     Protocol(&'static str),

@@ -63,7 +63,7 @@ pub(in crate::cli) enum Event {
     /// Something to know.
     Notice(Report),
     /// The statement failed.
-    Failed(Report),
+    Failed(Box<Report>),
     /// The server waits for data.
     CopyIn,
     /// Data follows.
@@ -103,7 +103,7 @@ pub(super) fn take_event(buffer: &mut BytesMut) -> Result<Option<Event>, SqlErro
         b'C' => Event::Done(body.text()?),
         b'I' => Event::Empty,
         b'N' => Event::Notice(body.report()?),
-        b'E' => Event::Failed(body.report()?),
+        b'E' => Event::Failed(Box::new(body.report()?)),
         b'G' => Event::CopyIn,
         b'H' => Event::CopyOut,
         b'd' => Event::CopyData(body.0),
@@ -254,7 +254,7 @@ mod tests {
         failed[4] = length;
         let report =
             Report { severity: "ERROR".to_string(), message: "no".to_string(), position: Some(7), ..Report::default() };
-        assert_eq!(take_event(&mut failed).ok(), Some(Some(Event::Failed(report))));
+        assert_eq!(take_event(&mut failed).ok(), Some(Some(Event::Failed(Box::new(report)))));
         assert!(take_event(&mut BytesMut::from(&b"D\0\0\0\x06\0\x02"[..])).is_err());
         assert!(take_event(&mut BytesMut::from(&b"D\0\0\0\0"[..])).is_err());
     }
