@@ -27,4 +27,6 @@ pub mod state;
 
 pub mod exec;
 
+pub mod engine;
+
 pub mod cli;

@@ -1,0 +1,138 @@
+//! Rows into a relation's topic: encoded, partitioned by key, appended as one flush group, durable when answered.
+
+use std::collections::BTreeMap;
+
+use arrow::array::Array;
+use arrow::array::AsArray;
+use arrow::datatypes::Int64Type;
+use arrow::datatypes::TimestampMicrosecondType;
+use arrow::record_batch::RecordBatch;
+
+use super::codec;
+use super::core::Engine;
+use crate::broker::Acks;
+use crate::broker::Client;
+use crate::catalog::Relation;
+use crate::error::Error;
+use crate::error::Result;
+use crate::error::SqlState;
+use crate::model::ColumnRole;
+use crate::model::Offset;
+use crate::model::SqlType;
+use crate::model::TopicPartition;
+use crate::protocol::Batch;
+use crate::protocol::BatchBuilder;
+use crate::protocol::partition_for_key;
+
+/// Room that a batch leaves below the topic's limit for what its last record adds beside key and value.
+const RECORD_OVERHEAD: usize = 128;
+
+/// Appends rows and answers, once they are durable, the position after them in each partition.
+///
+/// `times` are the records' timestamps in milliseconds, one a row.
+pub(super) async fn append_rows(
+    engine: &Engine,
+    client: &dyn Client,
+    relation: &Relation,
+    rows: &RecordBatch,
+    times: &[i64],
+) -> Result<Vec<(TopicPartition, Offset)>> {
+    check_keys(relation, rows)?;
+    let encoded = codec::encoder(relation)?.encode(rows)?;
+    if let Some((row, reason)) = encoded.errors.first() {
+        let message = format!("row {} cannot be written to \"{}\"", row + 1, relation.name);
+        return Err(Error::new(SqlState::INVALID_PARAMETER_VALUE, message).detail(format!("{reason}.")));
+    }
+    let metadata = client.metadata();
+    let Some(topic) = metadata.topic_by_id(relation.topic_id) else {
+        let message = format!("topic \"{}\" of \"{}\" does not exist", relation.topic, relation.name);
+        return Err(Error::new(SqlState::UNDEFINED_OBJECT, message));
+    };
+    let batch_bytes_max = usize::try_from(topic.config.batch_bytes_max).unwrap_or(usize::MAX);
+    // Rows without a key stay together, so that one INSERT is one batch.
+    let keyless = i32::try_from(engine.env().random.next_u64() % u64::try_from(topic.partitions.max(1)).unwrap_or(1));
+    let mut batches = Batches::new(batch_bytes_max);
+    for (row, time) in times.iter().enumerate() {
+        let (key, value) = (encoded.keys[row].as_deref(), encoded.values[row].as_deref());
+        let partition = match key {
+            Some(key) => partition_for_key(key, topic.partitions),
+            None => crate::model::PartitionId(keyless.unwrap_or(0)),
+        };
+        batches.add(TopicPartition { topic: relation.topic_id, partition }, *time, key, value);
+    }
+    let (partitions, batches) = batches.finish();
+    if batches.is_empty() {
+        return Ok(Vec::new());
+    }
+    let appended = client.append_many(batches, Acks::All).await?;
+    let mut ends: BTreeMap<TopicPartition, Offset> = BTreeMap::new();
+    for (partition, appended) in partitions.into_iter().zip(appended) {
+        let end = ends.entry(partition).or_insert(appended.next_offset);
+        *end = (*end).max(appended.next_offset);
+    }
+    Ok(ends.into_iter().collect())
+}
+
+/// A table's key columns hold no null.
+fn check_keys(relation: &Relation, rows: &RecordBatch) -> Result<()> {
+    if !relation.is_table() {
+        return Ok(());
+    }
+    for (index, column) in relation.columns.iter().enumerate() {
+        if column.role == ColumnRole::Key && 0 < rows.column(index).null_count() {
+            let message = format!(
+                "null value in column \"{}\" of relation \"{}\" violates not-null constraint",
+                column.name, relation.name
+            );
+            return Err(Error::new(SqlState::NOT_NULL_VIOLATION, message));
+        }
+    }
+    Ok(())
+}
+
+/// The timestamp of each row's record: its timestamp column where that is a time, else `now_ms`.
+pub(super) fn record_times(relation: &Relation, rows: &RecordBatch, now_ms: i64) -> Vec<i64> {
+    let mut times = vec![now_ms; rows.num_rows()];
+    let Some(index) = relation.timestamp_column else { return times };
+    let column = rows.column(index);
+    for (row, time) in times.iter_mut().enumerate().filter(|(row, _)| column.is_valid(*row)) {
+        *time = match relation.columns[index].sql_type {
+            SqlType::BigInt => column.as_primitive::<Int64Type>().value(row),
+            SqlType::Timestamp | SqlType::TimestampTz => {
+                column.as_primitive::<TimestampMicrosecondType>().value(row).div_euclid(1000)
+            }
+            _ => *time,
+        };
+    }
+    times
+}
+
+/// Batches in the making, one open per partition, none over the limit unless a single record is.
+struct Batches {
+    batch_bytes_max: usize,
+    open: BTreeMap<TopicPartition, BatchBuilder>,
+    full: Vec<(TopicPartition, Batch)>,
+}
+
+impl Batches {
+    fn new(batch_bytes_max: usize) -> Self {
+        Self { batch_bytes_max, open: BTreeMap::new(), full: Vec::new() }
+    }
+
+    fn add(&mut self, partition: TopicPartition, time_ms: i64, key: Option<&[u8]>, value: Option<&[u8]>) {
+        let size = key.map_or(0, <[u8]>::len) + value.map_or(0, <[u8]>::len) + RECORD_OVERHEAD;
+        let overfull = |open: &BatchBuilder| !open.is_empty() && self.batch_bytes_max < open.size_in_bytes() + size;
+        if self.open.get(&partition).is_some_and(overfull) {
+            let full = self.open.remove(&partition).expect("it was just there");
+            self.full.push((partition, full.finish()));
+        }
+        self.open.entry(partition).or_default().append(time_ms, key, value, &[]);
+    }
+
+    fn finish(mut self) -> (Vec<TopicPartition>, Vec<(TopicPartition, Batch)>) {
+        for (partition, open) in std::mem::take(&mut self.open) {
+            self.full.push((partition, open.finish()));
+        }
+        (self.full.iter().map(|(partition, _)| *partition).collect(), self.full)
+    }
+}

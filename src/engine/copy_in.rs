@@ -1,0 +1,112 @@
+//! COPY FROM STDIN: bytes of a client become rows, rows become durable batches while the client still sends.
+//!
+//! Each batch that was appended stays, whatever becomes of the rest: a stream has no undo. The tag tells how many
+//! rows were appended; an error tells the line.
+
+use std::sync::Arc;
+
+use arrow::array::timezone::Tz;
+use bytes::Bytes;
+
+use super::append::append_rows;
+use super::append::record_times;
+use super::copy_text::Fields;
+use super::copy_text::LineReader;
+use super::copy_text::bad;
+use super::core::Engine;
+use super::session::Written;
+use crate::broker::Client;
+use crate::catalog::Relation;
+use crate::error::Error;
+use crate::error::Result;
+use crate::format::text::RowsBuilder;
+use crate::sql::CopyFormat;
+
+/// Rows that are appended together: enough to spread the cost of a flush, few enough to hold in memory.
+const ROWS_PER_APPEND: usize = 8192;
+/// Bytes of input after which rows are appended, however few they are.
+const BYTES_PER_APPEND: usize = 4 * 1024 * 1024;
+
+/// Takes a client's data. Dropping it abandons what was not appended yet.
+pub struct CopyInSink {
+    engine: Arc<Engine>,
+    client: Arc<dyn Client>,
+    relation: Arc<Relation>,
+    /// The relation's columns that the fields are for, in the order of the fields.
+    targets: Vec<usize>,
+    reader: LineReader,
+    rows: RowsBuilder,
+    bytes: usize,
+    appended: u64,
+    written: Written,
+}
+
+impl CopyInSink {
+    pub(super) fn new(
+        engine: Arc<Engine>,
+        client: Arc<dyn Client>,
+        relation: Arc<Relation>,
+        targets: Vec<usize>,
+        format: CopyFormat,
+        zone: Tz,
+        written: Written,
+    ) -> Self {
+        let rows = RowsBuilder::new(&relation.columns, zone);
+        let reader = LineReader::new(format);
+        Self { engine, client, relation, targets, reader, rows, bytes: 0, appended: 0, written }
+    }
+
+    /// The number of fields in a line.
+    pub fn columns(&self) -> usize {
+        self.targets.len()
+    }
+
+    /// Takes bytes, cut anywhere.
+    pub async fn data(&mut self, bytes: Bytes) -> Result<()> {
+        let Self { reader, rows, targets, relation, .. } = self;
+        reader.push(&bytes, |line, fields| push_row(rows, targets, relation.columns.len(), line, &fields))?;
+        self.bytes += bytes.len();
+        if ROWS_PER_APPEND <= self.rows.len() || BYTES_PER_APPEND <= self.bytes {
+            self.append().await?;
+        }
+        Ok(())
+    }
+
+    /// Takes the end and answers the tag, once all rows are durable.
+    pub async fn finish(mut self) -> Result<String> {
+        let Self { reader, rows, targets, relation, .. } = &mut self;
+        reader.finish(|line, fields| push_row(rows, targets, relation.columns.len(), line, &fields))?;
+        self.append().await?;
+        Ok(format!("COPY {}", self.appended))
+    }
+
+    async fn append(&mut self) -> Result<()> {
+        self.bytes = 0;
+        if self.rows.is_empty() {
+            return Ok(());
+        }
+        let rows = self.rows.finish();
+        let times = record_times(&self.relation, &rows, self.engine.env().clock.wall_millis());
+        let appended = append_rows(&self.engine, self.client.as_ref(), &self.relation, &rows, &times).await;
+        let line = self.reader.line();
+        let ends =
+            appended.map_err(|error| error.detail(format!("COPY {}, up to line {line}.", self.relation.name)))?;
+        self.written.note(ends);
+        self.appended += u64::try_from(rows.num_rows()).unwrap_or(u64::MAX);
+        Ok(())
+    }
+}
+
+fn push_row(rows: &mut RowsBuilder, targets: &[usize], columns: usize, line: u64, fields: &Fields) -> Result<()> {
+    if fields.len() < targets.len() {
+        return Err(bad("missing data for a column", line));
+    }
+    if targets.len() < fields.len() {
+        return Err(bad("extra data after last expected column", line));
+    }
+    let mut texts: Vec<Option<&str>> = vec![None; columns];
+    for (target, field) in targets.iter().zip(fields) {
+        texts[*target] = field.as_deref();
+    }
+    rows.push(&texts).map_err(|error| Error::from(error).detail(format!("COPY, line {line}.")))
+}

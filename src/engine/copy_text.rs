@@ -1,0 +1,361 @@
+//! The lines of COPY: text and csv, both ways.
+
+use std::iter::Peekable;
+
+use arrow::record_batch::RecordBatch;
+
+use super::text::write_text;
+use crate::error::Error;
+use crate::error::Result;
+use crate::error::SqlState;
+use crate::sql::CopyFormat;
+
+/// The most bytes that one line may have, so that a client without a newline cannot fill the memory.
+const LINE_BYTES_MAX: usize = 16 * 1024 * 1024;
+
+/// Appends one line a row.
+pub(super) fn write_rows(rows: &RecordBatch, format: &CopyFormat, out: &mut Vec<u8>) {
+    let mut field = Vec::new();
+    for row in 0..rows.num_rows() {
+        for (index, column) in rows.columns().iter().enumerate() {
+            if 0 < index {
+                push_char(out, format.delimiter);
+            }
+            if column.is_null(row) {
+                out.extend_from_slice(format.null.as_bytes());
+                continue;
+            }
+            field.clear();
+            write_text(column.as_ref(), row, &mut field);
+            match format.csv {
+                true => write_csv(&field, rows.num_columns() == 1, format, out),
+                false => write_escaped(&field, format, out),
+            }
+        }
+        out.push(b'\n');
+    }
+}
+
+/// Appends the line of names.
+pub(super) fn write_header<'a>(names: impl Iterator<Item = &'a str>, format: &CopyFormat, out: &mut Vec<u8>) {
+    for (index, name) in names.enumerate() {
+        if 0 < index {
+            push_char(out, format.delimiter);
+        }
+        match format.csv {
+            true => write_csv(name.as_bytes(), false, format, out),
+            false => write_escaped(name.as_bytes(), format, out),
+        }
+    }
+    out.push(b'\n');
+}
+
+fn push_char(out: &mut Vec<u8>, character: char) {
+    out.extend_from_slice(character.encode_utf8(&mut [0; 4]).as_bytes());
+}
+
+fn write_csv(field: &[u8], alone: bool, format: &CopyFormat, out: &mut Vec<u8>) {
+    // `\.` alone on a line would end the data.
+    let special = |byte: &u8| matches!(byte, b'"' | b'\n' | b'\r') || u32::from(*byte) == u32::from(format.delimiter);
+    let quoted = field.iter().any(special) || field == format.null.as_bytes() || (alone && field == b"\\.");
+    if !quoted {
+        out.extend_from_slice(field);
+        return;
+    }
+    out.push(b'"');
+    for byte in field {
+        if *byte == b'"' {
+            out.push(b'"');
+        }
+        out.push(*byte);
+    }
+    out.push(b'"');
+}
+
+fn write_escaped(field: &[u8], format: &CopyFormat, out: &mut Vec<u8>) {
+    for byte in field {
+        match byte {
+            b'\\' => out.extend_from_slice(b"\\\\"),
+            b'\n' => out.extend_from_slice(b"\\n"),
+            b'\r' => out.extend_from_slice(b"\\r"),
+            b'\t' => out.extend_from_slice(b"\\t"),
+            0x08 => out.extend_from_slice(b"\\b"),
+            0x0b => out.extend_from_slice(b"\\v"),
+            0x0c => out.extend_from_slice(b"\\f"),
+            byte if u32::from(*byte) == u32::from(format.delimiter) => out.extend_from_slice(&[b'\\', *byte]),
+            byte => out.push(*byte),
+        }
+    }
+}
+
+/// Cuts bytes into lines and lines into fields.
+pub(super) struct LineReader {
+    format: CopyFormat,
+    pending: Vec<u8>,
+    /// Bytes of `pending` that were looked at and hold no end of a line.
+    seen: usize,
+    in_quotes: bool,
+    header_pending: bool,
+    line: u64,
+    ended: bool,
+}
+
+/// The fields of one line; `None` is null.
+pub(super) type Fields = Vec<Option<String>>;
+
+impl LineReader {
+    pub(super) fn new(format: CopyFormat) -> Self {
+        let header_pending = format.header;
+        Self { format, pending: Vec::new(), seen: 0, in_quotes: false, header_pending, line: 0, ended: false }
+    }
+
+    /// The number of the line that was read last, from 1.
+    pub(super) fn line(&self) -> u64 {
+        self.line
+    }
+
+    /// Adds bytes and hands each whole line's fields to `take`.
+    pub(super) fn push(&mut self, bytes: &[u8], mut take: impl FnMut(u64, Fields) -> Result<()>) -> Result<()> {
+        if self.ended {
+            return Ok(());
+        }
+        self.pending.extend_from_slice(bytes);
+        let mut start = 0;
+        while let Some(end) = self.end_of_line() {
+            let line = self.pending[start..end].to_vec();
+            start = end + 1;
+            self.seen = start;
+            if let Some(fields) = self.fields(&line)? {
+                take(self.line, fields)?;
+            }
+            if self.ended {
+                break;
+            }
+        }
+        self.pending.drain(..start);
+        self.seen -= start;
+        if LINE_BYTES_MAX < self.pending.len() {
+            return Err(Error::new(SqlState::PROGRAM_LIMIT_EXCEEDED, "a line of COPY is too long"));
+        }
+        Ok(())
+    }
+
+    /// Hands a last line without a newline to `take`.
+    pub(super) fn finish(&mut self, mut take: impl FnMut(u64, Fields) -> Result<()>) -> Result<()> {
+        if self.in_quotes {
+            return Err(bad("unterminated CSV quoted field", self.line + 1));
+        }
+        let line = std::mem::take(&mut self.pending);
+        if self.ended || line.is_empty() {
+            return Ok(());
+        }
+        match self.fields(&line)? {
+            Some(fields) => take(self.line, fields),
+            None => Ok(()),
+        }
+    }
+
+    /// Where the next newline outside of quotes is; remembers how far it looked.
+    fn end_of_line(&mut self) -> Option<usize> {
+        while self.seen < self.pending.len() {
+            let byte = self.pending[self.seen];
+            match byte {
+                b'"' if self.format.csv => self.in_quotes = !self.in_quotes,
+                b'\n' if !self.in_quotes => return Some(self.seen),
+                _ => {}
+            }
+            self.seen += 1;
+        }
+        None
+    }
+
+    fn fields(&mut self, line: &[u8]) -> Result<Option<Fields>> {
+        self.line += 1;
+        let line = line.strip_suffix(b"\r").unwrap_or(line);
+        if line == b"\\." {
+            self.ended = true;
+            return Ok(None);
+        }
+        if std::mem::take(&mut self.header_pending) {
+            return Ok(None);
+        }
+        let fields = match self.format.csv {
+            true => self.csv_fields(line),
+            false => self.text_fields(line),
+        };
+        fields.map(Some)
+    }
+
+    fn text_fields(&self, line: &[u8]) -> Result<Fields> {
+        let delimiter = self.format.delimiter as u32;
+        let mut fields = Vec::new();
+        let (mut field, mut raw) = (Vec::new(), Vec::new());
+        let mut bytes = line.iter().copied().peekable();
+        while let Some(byte) = bytes.next() {
+            if u32::from(byte) == delimiter {
+                fields.push(self.text_field(&mut field, &mut raw)?);
+                continue;
+            }
+            raw.push(byte);
+            if byte != b'\\' {
+                field.push(byte);
+                continue;
+            }
+            let Some(escaped) = bytes.next() else {
+                field.push(b'\\');
+                break;
+            };
+            raw.push(escaped);
+            match escaped {
+                b'b' => field.push(0x08),
+                b'f' => field.push(0x0c),
+                b'n' => field.push(b'\n'),
+                b'r' => field.push(b'\r'),
+                b't' => field.push(b'\t'),
+                b'v' => field.push(0x0b),
+                b'x' => field.push(digits(&mut bytes, 16, 2, 0, &mut raw).unwrap_or(b'x')),
+                b'0'..=b'7' => {
+                    let first = u32::from(escaped - b'0');
+                    field.push(digits(&mut bytes, 8, 2, first, &mut raw).unwrap_or(escaped - b'0'));
+                }
+                other => field.push(other),
+            }
+        }
+        fields.push(self.text_field(&mut field, &mut raw)?);
+        Ok(fields)
+    }
+
+    /// NULL is told by the bytes as they came, before escapes are read.
+    fn text_field(&self, field: &mut Vec<u8>, raw: &mut Vec<u8>) -> Result<Option<String>> {
+        let null = raw.as_slice() == self.format.null.as_bytes();
+        raw.clear();
+        let bytes = std::mem::take(field);
+        if null { Ok(None) } else { self.utf8(bytes).map(Some) }
+    }
+
+    fn csv_fields(&self, line: &[u8]) -> Result<Fields> {
+        let delimiter = self.format.delimiter as u32;
+        let mut fields = Vec::new();
+        let (mut field, mut quoted, mut in_quotes) = (Vec::new(), false, false);
+        let mut bytes = line.iter().copied().peekable();
+        loop {
+            let byte = bytes.next();
+            match byte {
+                Some(b'"') if in_quotes && bytes.peek() == Some(&b'"') => {
+                    bytes.next();
+                    field.push(b'"');
+                }
+                Some(b'"') => {
+                    in_quotes = !in_quotes;
+                    quoted = true;
+                }
+                Some(byte) if in_quotes || u32::from(byte) != delimiter => field.push(byte),
+                // The end of a field: a delimiter, or the end of the line.
+                _ => {
+                    let text = self.utf8(std::mem::take(&mut field))?;
+                    let null = !std::mem::take(&mut quoted) && text == self.format.null;
+                    fields.push((!null).then_some(text));
+                    if byte.is_none() {
+                        return Ok(fields);
+                    }
+                }
+            }
+        }
+    }
+
+    fn utf8(&self, bytes: Vec<u8>) -> Result<String> {
+        String::from_utf8(bytes).map_err(|_| {
+            Error::new(SqlState("22021"), "invalid byte sequence for encoding \"UTF8\"")
+                .detail(format!("COPY, line {}.", self.line))
+        })
+    }
+}
+
+/// The low byte of a number whose first digit was `first` and that has up to `digits_max` more; `None` without more.
+fn digits(
+    bytes: &mut Peekable<impl Iterator<Item = u8>>,
+    radix: u32,
+    digits_max: usize,
+    first: u32,
+    raw: &mut Vec<u8>,
+) -> Option<u8> {
+    let (mut value, mut count) = (first, 0);
+    while let Some(digit) = bytes.peek().and_then(|byte| char::from(*byte).to_digit(radix)) {
+        if count == digits_max {
+            break;
+        }
+        raw.extend(bytes.next());
+        value = value * radix + digit;
+        count += 1;
+    }
+    u8::try_from(value & 0xff).ok().filter(|_| 0 < count)
+}
+
+/// 22P04 with the line.
+pub(super) fn bad(message: &str, line: u64) -> Error {
+    Error::new(SqlState::BAD_COPY_FILE_FORMAT, message).detail(format!("COPY, line {line}."))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(format: &CopyFormat, chunks: &[&str]) -> Vec<Fields> {
+        let mut reader = LineReader::new(format.clone());
+        let mut lines = Vec::new();
+        for chunk in chunks {
+            let take = |_, fields| {
+                lines.push(fields);
+                Ok(())
+            };
+            reader.push(chunk.as_bytes(), take).expect("it is right");
+        }
+        let take = |_, fields| {
+            lines.push(fields);
+            Ok(())
+        };
+        reader.finish(take).expect("it is right");
+        lines
+    }
+
+    fn some(texts: &[&str]) -> Fields {
+        texts.iter().map(|text| Some((*text).to_string())).collect()
+    }
+
+    fn text() -> CopyFormat {
+        CopyFormat { csv: false, delimiter: '\t', null: "\\N".to_string(), header: false }
+    }
+
+    fn csv() -> CopyFormat {
+        CopyFormat { csv: true, delimiter: ',', null: String::new(), header: true }
+    }
+
+    #[test]
+    fn text_lines_are_cut_wherever_the_chunks_end() {
+        let whole = "a\\tb\t\\N\tx\\\\y\n\\x41\\101\\7\t\tz\n\\.\nignored\n";
+        let expected = vec![
+            vec![Some("a\tb".to_string()), None, Some("x\\y".to_string())],
+            vec![Some("AA\u{7}".to_string()), Some(String::new()), Some("z".to_string())],
+        ];
+        for cut in 0..whole.len() {
+            assert_eq!(read(&text(), &[&whole[..cut], &whole[cut..]]), expected, "cut at {cut}");
+        }
+    }
+
+    #[test]
+    fn csv_quotes_hold_newlines_and_tell_empty_from_null() {
+        let whole = "h1,h2\n\"a \"\"b\"\",\nc\",\r\n,\"\"\nlast,line";
+        let expected =
+            vec![vec![Some("a \"b\",\nc".to_string()), None], vec![None, Some(String::new())], some(&["last", "line"])];
+        for cut in 0..whole.len() {
+            assert_eq!(read(&csv(), &[&whole[..cut], &whole[cut..]]), expected, "cut at {cut}");
+        }
+    }
+
+    #[test]
+    fn an_open_quote_at_the_end_is_an_error() {
+        let mut reader = LineReader::new(CopyFormat { header: false, ..csv() });
+        reader.push(b"\"abc\n", |_, _| Ok(())).expect("no line yet");
+        assert_eq!(reader.finish(|_, _| Ok(())).expect_err("open").state(), SqlState::BAD_COPY_FILE_FORMAT);
+    }
+}

@@ -1,0 +1,158 @@
+//! The engine: what all sessions share.
+
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+
+use super::read::Planner;
+use super::session::Session;
+use super::session::SessionOptions;
+use crate::broker::Client;
+use crate::catalog::Catalog;
+use crate::catalog::Change;
+use crate::cluster::ClusterMetadata;
+use crate::cluster::MetadataError;
+use crate::cluster::MetadataLog;
+use crate::cluster::MetadataRecord;
+use crate::config;
+use crate::env::Env;
+use crate::error::Error;
+use crate::error::Result;
+use crate::error::SqlState;
+use crate::security::Principal;
+use crate::state::Published;
+use crate::state::Publisher;
+
+/// The only database there is.
+pub(super) const DATABASE: &str = "tidemill";
+/// How often a DDL is bound again after others were faster.
+const STALE_RETRIES_MAX: usize = 100;
+
+/// Makes a client that is bound to a principal.
+pub type Clients = Arc<dyn Fn(Principal) -> Arc<dyn Client> + Send + Sync>;
+
+/// What the engine is built from.
+pub struct EngineParts {
+    /// Clock, randomness, and the rest.
+    pub env: Env,
+    /// Limits of sessions.
+    pub limits: config::Limits,
+    /// What exists, durably.
+    pub metadata: Arc<MetadataLog>,
+    /// The log, by principal.
+    pub clients: Clients,
+    /// What standing queries keep for reading.
+    pub publisher: Arc<Publisher>,
+}
+
+/// All sessions' engine.
+pub struct Engine {
+    env: Env,
+    limits: config::Limits,
+    metadata: Arc<MetadataLog>,
+    clients: Clients,
+    publisher: Arc<Publisher>,
+    catalog: Mutex<CatalogFeed>,
+    planner: Planner,
+}
+
+/// The catalog as far as the metadata's records were applied.
+#[derive(Default)]
+struct CatalogFeed {
+    catalog: Arc<Catalog>,
+    records: usize,
+}
+
+impl Engine {
+    /// An engine over parts that are open; reads the catalog.
+    pub fn open(parts: EngineParts) -> Result<Arc<Self>> {
+        let EngineParts { env, limits, metadata, clients, publisher } = parts;
+        let engine = Arc::new_cyclic(|engine| Self {
+            planner: Planner::new(engine.clone()),
+            env,
+            limits,
+            metadata,
+            clients,
+            publisher,
+            catalog: Mutex::default(),
+        });
+        engine.planner.prepare()?;
+        engine.catalog()?;
+        Ok(engine)
+    }
+
+    /// A session for a client who has proved who they are.
+    pub fn session(self: &Arc<Self>, principal: Principal, options: SessionOptions) -> Result<Session> {
+        Session::new(Arc::clone(self), principal, options)
+    }
+
+    /// What exists, as the newest metadata says.
+    pub fn catalog(&self) -> Result<Arc<Catalog>> {
+        self.catalog_of(&self.metadata.snapshot())
+    }
+
+    fn catalog_of(&self, metadata: &ClusterMetadata) -> Result<Arc<Catalog>> {
+        let mut feed = self.catalog.lock();
+        if feed.catalog.version() < metadata.version {
+            let mut catalog = Catalog::clone(&feed.catalog);
+            for (_, record) in metadata.catalog_records.iter().skip(feed.records) {
+                catalog = catalog.apply(&Change::decode(record)?)?;
+            }
+            feed.records = metadata.catalog_records.len().max(feed.records);
+            feed.catalog = Arc::new(catalog.at_version(metadata.version));
+        }
+        Ok(Arc::clone(&feed.catalog))
+    }
+
+    /// Changes what exists: `make` looks at what there is and says what shall become of it, nothing or one batch of
+    /// records. It is asked again when another change came first.
+    pub(super) async fn change<T>(
+        &self,
+        mut make: impl FnMut(&ClusterMetadata, &Catalog) -> Result<(Vec<MetadataRecord>, T)>,
+    ) -> Result<T> {
+        for _ in 0..STALE_RETRIES_MAX {
+            let metadata = self.metadata.snapshot();
+            let catalog = self.catalog_of(&metadata)?;
+            let (records, made) = make(&metadata, &catalog)?;
+            if records.is_empty() {
+                return Ok(made);
+            }
+            match self.metadata.propose(metadata.version, records).await {
+                Ok(_) => return Ok(made),
+                Err(MetadataError::Stale { .. }) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Err(Error::new(SqlState::SERIALIZATION_FAILURE, "the catalog is changed by others all the time")
+            .hint("Try again."))
+    }
+
+    /// The newest commit that standing queries published.
+    pub(super) fn published(&self) -> Arc<Published> {
+        self.publisher.current()
+    }
+
+    pub(super) fn publisher(&self) -> &Publisher {
+        &self.publisher
+    }
+
+    pub(super) fn metadata(&self) -> Arc<ClusterMetadata> {
+        self.metadata.snapshot()
+    }
+
+    pub(super) fn client(&self, principal: &Principal) -> Arc<dyn Client> {
+        (self.clients)(principal.clone())
+    }
+
+    pub(super) fn env(&self) -> &Env {
+        &self.env
+    }
+
+    pub(super) fn limits(&self) -> &config::Limits {
+        &self.limits
+    }
+
+    pub(super) fn planner(&self) -> &Planner {
+        &self.planner
+    }
+}

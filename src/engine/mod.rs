@@ -1,0 +1,43 @@
+//! Sessions and statements: where the log side and the SQL side meet.
+//!
+//! A `Session` is one client's: its settings, transaction status, cursors and notices. Statements stand one per file
+//! in `statement/`, system tables one per file in `system/`. Doors (`wire`, `cli`) call nothing else of the engine.
+//!
+//! Invariants:
+//!   * a statement reads one catalog and one `Published`: what one commit wrote is seen whole or not at all
+//!   * one DDL is one proposal to the metadata log; a stale one is bound again and tried again
+//!   * dropping a future or a row stream at any await cancels it and leaves the session usable
+//!   * every access is asked of `security::authorize` here, never at a door
+
+mod append;
+mod codec;
+mod copy_in;
+mod copy_text;
+mod core;
+mod cursor;
+mod error;
+mod outcome;
+mod prepared;
+mod read;
+mod session;
+mod settings;
+mod statement;
+mod system;
+mod text;
+
+pub use copy_in::CopyInSink;
+pub use core::Engine;
+pub use core::EngineParts;
+pub use outcome::CopyOut;
+pub use outcome::Description;
+pub use outcome::Notice;
+pub use outcome::Outcome;
+pub use outcome::OutputField;
+pub use outcome::RowStream;
+pub use outcome::TransactionStatus;
+pub use outcome::Value;
+pub use prepared::Prepared;
+pub use session::Session;
+pub use session::SessionOptions;
+pub use settings::SERVER_VERSION;
+pub use text::write_text;

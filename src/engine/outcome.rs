@@ -1,0 +1,115 @@
+//! What a statement answers, as the doors carry it.
+
+use arrow::record_batch::RecordBatch;
+use bytes::Bytes;
+use datafusion::scalar::ScalarValue;
+use futures::stream::BoxStream;
+
+use super::copy_in::CopyInSink;
+use crate::error::Result;
+use crate::error::SqlState;
+use crate::model::SqlType;
+
+/// A parameter's value, of the type that `Session::describe` told.
+pub type Value = ScalarValue;
+
+/// Rows as they come. It borrows nothing of the session, so that several portals can be open at once; dropping it
+/// ends the query.
+pub type RowStream = BoxStream<'static, Result<RecordBatch>>;
+
+/// A column of a result.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OutputField {
+    /// Its name.
+    pub name: String,
+    /// Its type.
+    pub sql_type: SqlType,
+}
+
+/// What a statement takes and gives.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Description {
+    /// The type of each parameter, `$1` first.
+    pub params: Vec<SqlType>,
+    /// The columns, `None` if it gives no rows.
+    pub fields: Option<Vec<OutputField>>,
+}
+
+/// The lines of a COPY TO STDOUT.
+pub struct CopyOut {
+    /// The number of columns.
+    pub columns: usize,
+    /// Whole lines, and how many rows they hold; a header holds none.
+    pub chunks: BoxStream<'static, Result<(Bytes, u64)>>,
+    /// Whether it ends only when it is cancelled.
+    pub push: bool,
+}
+
+/// What a statement answers.
+pub enum Outcome {
+    /// Rows.
+    Rows {
+        /// Their columns.
+        fields: Vec<OutputField>,
+        /// The rows; their columns have exactly the fields' Arrow types or can be cast to them.
+        rows: RowStream,
+        /// Whether it ends only when it is cancelled or reaches a LIMIT.
+        push: bool,
+        /// The tag, to which the number of rows is added.
+        tag: &'static str,
+    },
+    /// No rows.
+    Done {
+        /// The whole tag.
+        tag: String,
+    },
+    /// Lines for the client.
+    CopyOut(CopyOut),
+    /// Lines from the client.
+    CopyIn(CopyInSink),
+    /// There was no statement.
+    Empty,
+}
+
+/// Where a session stands, as ReadyForQuery tells it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TransactionStatus {
+    /// Outside of a transaction block.
+    Idle,
+    /// In one.
+    Open,
+    /// In one that failed: all but its end is refused.
+    Failed,
+}
+
+/// Something to tell besides the answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Notice {
+    /// `00000` for a plain notice.
+    pub state: SqlState,
+    /// `NOTICE` or `WARNING`.
+    pub severity: &'static str,
+    /// One line.
+    pub message: String,
+    /// A sentence.
+    pub detail: Option<String>,
+    /// A sentence that says what to type.
+    pub hint: Option<String>,
+}
+
+impl Notice {
+    /// A NOTICE.
+    pub fn new(message: impl Into<String>) -> Self {
+        Self { state: SqlState("00000"), severity: "NOTICE", message: message.into(), detail: None, hint: None }
+    }
+
+    /// A WARNING with its code.
+    pub fn warning(state: SqlState, message: impl Into<String>) -> Self {
+        Self { state, severity: "WARNING", ..Self::new(message) }
+    }
+
+    /// Adds what to type.
+    pub fn hint(self, hint: impl Into<String>) -> Self {
+        Self { hint: Some(hint.into()), ..self }
+    }
+}

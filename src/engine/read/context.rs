@@ -1,0 +1,245 @@
+//! What a pull query is planned in: functions, catalog lists, options.
+
+use std::collections::BTreeSet;
+use std::ops::ControlFlow;
+use std::sync::Arc;
+use std::sync::OnceLock;
+use std::sync::Weak;
+
+use datafusion::catalog::CatalogProvider;
+use datafusion::catalog::CatalogProviderList;
+use datafusion::catalog::MemoryCatalogProvider;
+use datafusion::catalog::MemoryCatalogProviderList;
+use datafusion::catalog::SchemaProvider;
+use datafusion::common::config::Dialect;
+use datafusion::execution::SessionStateBuilder;
+use datafusion::execution::session_state::SessionState;
+use datafusion::prelude::SessionConfig;
+use datafusion::prelude::SessionContext;
+use datafusion::sql::parser::Statement as PlannerStatement;
+use datafusion_pg_catalog::pg_catalog::context::EmptyContextProvider;
+use datafusion_pg_catalog::setup_pg_catalog;
+use datafusion_pg_catalog::sql::PostgresCompatibilityParser;
+use sqlparser::ast;
+
+use super::planned::Planned;
+use super::public_schema::LivePublic;
+use super::public_schema::PinnedPublic;
+use super::version::version;
+use crate::catalog::Catalog;
+use crate::catalog::Compatibility;
+use crate::engine::core::DATABASE;
+use crate::engine::core::Engine;
+use crate::engine::error::from_datafusion;
+use crate::engine::session::Session;
+use crate::engine::system;
+use crate::error::Error;
+use crate::error::Result;
+use crate::error::SqlState;
+use crate::functions;
+use crate::sql::Select;
+use crate::state::Published;
+
+const PUBLIC: &str = "public";
+const SYSTEM: &str = "tidemill";
+const PG_CATALOG: &str = "pg_catalog";
+
+/// What all statements share: functions, and the catalogs that clients ask about.
+pub(in crate::engine) struct Planner {
+    engine: Weak<Engine>,
+    base: OnceLock<Base>,
+}
+
+struct Base {
+    state: SessionState,
+    system: Arc<dyn SchemaProvider>,
+    pg_catalog: Arc<dyn SchemaProvider>,
+    rewriter: PostgresCompatibilityParser,
+}
+
+/// What a statement reads: pinned once, at its start.
+pub(in crate::engine) struct Reading {
+    pub(in crate::engine) catalog: Arc<Catalog>,
+    pub(in crate::engine) published: Arc<Published>,
+}
+
+impl Planner {
+    pub(in crate::engine) fn new(engine: Weak<Engine>) -> Self {
+        Self { engine, base: OnceLock::new() }
+    }
+
+    /// Builds what all statements share, once.
+    pub(in crate::engine) fn prepare(&self) -> Result<()> {
+        let internal = |error: datafusion::error::DataFusionError| Error::internal("functions").caused_by(error);
+        let context = SessionContext::new_with_config(config());
+        let catalog = Arc::new(MemoryCatalogProvider::new());
+        let system = system::schema(self.engine.clone());
+        catalog.register_schema(PUBLIC, Arc::new(LivePublic::new(self.engine.clone()))).map_err(internal)?;
+        catalog.register_schema(SYSTEM, Arc::clone(&system)).map_err(internal)?;
+        let list = Arc::new(MemoryCatalogProviderList::new());
+        list.register_catalog(DATABASE.to_string(), Arc::clone(&catalog) as Arc<dyn CatalogProvider>);
+        context.register_catalog_list(list);
+        setup_pg_catalog(&context, DATABASE, EmptyContextProvider).map_err(|error| internal(*error))?;
+        let pg_catalog = catalog.schema(PG_CATALOG).ok_or_else(|| Error::internal("pg_catalog was not set up"))?;
+        for function in functions::all() {
+            context.register_udf(function.as_ref().clone());
+        }
+        context.register_udf(version());
+        let state = context.state();
+        let base = Base { state, system, pg_catalog, rewriter: PostgresCompatibilityParser::new() };
+        if self.base.set(base).is_err() {
+            return Err(Error::internal("the planner was prepared twice"));
+        }
+        Ok(())
+    }
+
+    fn base(&self) -> Result<&Base> {
+        self.base.get().ok_or_else(|| Error::internal("the planner is not prepared"))
+    }
+
+    /// Pins what a statement of the session reads.
+    pub(in crate::engine) fn pin(session: &Session) -> Result<Reading> {
+        Ok(Reading { catalog: session.engine.catalog()?, published: session.engine.published() })
+    }
+
+    /// The state in which a statement over `reading` is planned and run.
+    pub(in crate::engine) fn state(&self, session: &Session, reading: &Reading) -> Result<SessionState> {
+        let base = self.base()?;
+        let public = PinnedPublic::new(session, reading);
+        let catalog = MemoryCatalogProvider::new();
+        let internal = |error: datafusion::error::DataFusionError| Error::internal("schemas").caused_by(error);
+        catalog.register_schema(PUBLIC, Arc::new(public)).map_err(internal)?;
+        catalog.register_schema(SYSTEM, Arc::clone(&base.system)).map_err(internal)?;
+        catalog.register_schema(PG_CATALOG, Arc::clone(&base.pg_catalog)).map_err(internal)?;
+        let list = MemoryCatalogProviderList::new();
+        list.register_catalog(DATABASE.to_string(), Arc::new(catalog));
+        let mut state =
+            SessionStateBuilder::new_from_existing(base.state.clone()).with_catalog_list(Arc::new(list)).build();
+        let env = session.engine.env();
+        let zone = session.settings.zone_name();
+        let options = state.config_mut().options_mut();
+        options.execution.time_zone = Some(zone.clone());
+        options.extensions.insert(functions::Context::new(env.clock.wall_micros(), env.random.next_u64(), zone));
+        Ok(state)
+    }
+
+    /// Plans a pull query; parameters stay open.
+    pub(in crate::engine) async fn plan(
+        &self,
+        session: &Session,
+        select: &Select,
+        reading: &Reading,
+    ) -> Result<Planned> {
+        let state = self.state(session, reading)?;
+        let mut statement = ast::Statement::Query(select.ast.clone());
+        if asks_pg_catalog(&statement) {
+            statement = self.rewritten(&select.text, statement)?;
+        } else {
+            if session.settings.compatibility() == Compatibility::Ksqldb {
+                super::parameters::fold_upper(&mut statement);
+            }
+            self.check_relations(session, reading, &statement)?;
+        }
+        let casts = super::parameters::cast_types(&statement)?;
+        let plan =
+            state.statement_to_plan(PlannerStatement::Statement(Box::new(statement))).await.map_err(from_datafusion)?;
+        Ok(Planned::new(state, plan, casts))
+    }
+
+    /// What psql and drivers ask of pg_catalog, in words that DataFusion knows.
+    fn rewritten(&self, text: &str, statement: ast::Statement) -> Result<ast::Statement> {
+        let rewriter = &self.base()?.rewriter;
+        match rewriter.parse(text) {
+            Ok(mut statements) if statements.len() == 1 => Ok(statements.remove(0)),
+            // Its parser knows less than ours; its rules may still help.
+            _ => Ok(rewriter.rewrite(statement)),
+        }
+    }
+
+    /// Names of relations that do not exist are told with their place, before DataFusion looks.
+    fn check_relations(&self, session: &Session, reading: &Reading, statement: &ast::Statement) -> Result<()> {
+        let mut common = BTreeSet::new();
+        if let ast::Statement::Query(query) = statement {
+            common_names(query, &mut common);
+        }
+        let compatibility = session.settings.compatibility();
+        let mut missing = None;
+        let _ = ast::visit_relations(statement, |name: &ast::ObjectName| {
+            let [ast::ObjectNamePart::Identifier(identifier)] = name.0.as_slice() else {
+                return ControlFlow::<()>::Continue(());
+            };
+            let folded = match (identifier.quote_style, compatibility) {
+                (None, Compatibility::Postgres) => identifier.value.to_lowercase(),
+                (None, Compatibility::Ksqldb) => identifier.value.to_uppercase(),
+                (Some(_), _) => identifier.value.clone(),
+            };
+            let known = reading.catalog.relation(&folded).is_some() || common.contains(&folded.to_lowercase());
+            if known || missing.is_some() {
+                return ControlFlow::Continue(());
+            }
+            missing = Some((folded, identifier.span.start.column));
+            ControlFlow::Continue(())
+        });
+        let Some((name, column)) = missing else { return Ok(()) };
+        let mut error = Error::new(SqlState::UNDEFINED_TABLE, format!("relation \"{name}\" does not exist"));
+        if let Some(column) = u32::try_from(column).ok().filter(|column| 0 < *column) {
+            error = error.at(crate::error::Position(column));
+        }
+        Err(match reading.catalog.nearest_relation(&name) {
+            Some(known) => error.hint(format!("Did you mean \"{known}\"?")),
+            None => error,
+        })
+    }
+}
+
+/// The names that WITH gives, at any depth; one that is wrong here is found by DataFusion.
+fn common_names(query: &ast::Query, names: &mut BTreeSet<String>) {
+    for table in query.with.iter().flat_map(|with| &with.cte_tables) {
+        names.insert(table.alias.name.value.to_lowercase());
+        common_names(&table.query, names);
+    }
+    let _ = ast::visit_expressions(query, |expression: &ast::Expr| {
+        if let ast::Expr::Subquery(inner) | ast::Expr::InSubquery { subquery: inner, .. } = expression {
+            common_names(inner, names);
+        }
+        ControlFlow::<()>::Continue(())
+    });
+}
+
+/// Whether a statement names something of PostgreSQL's own catalogs or functions that only they have.
+fn asks_pg_catalog(statement: &ast::Statement) -> bool {
+    let own = |name: &ast::ObjectName| {
+        let text = name.to_string().to_lowercase();
+        text.starts_with("pg_") || text.contains("pg_catalog.") || text.contains("information_schema.")
+    };
+    let relation = ast::visit_relations(statement, |name: &ast::ObjectName| match own(name) {
+        true => ControlFlow::Break(()),
+        false => ControlFlow::Continue(()),
+    });
+    let expression = ast::visit_expressions(statement, |expression: &ast::Expr| match expression {
+        ast::Expr::Function(function) if own(&function.name) || is_session_function(&function.name) => {
+            ControlFlow::Break(())
+        }
+        _ => ControlFlow::Continue(()),
+    });
+    relation.is_break() || expression.is_break()
+}
+
+fn is_session_function(name: &ast::ObjectName) -> bool {
+    let names = ["current_schema", "current_schemas", "current_database", "current_user", "session_user", "version"];
+    names.contains(&name.to_string().to_lowercase().as_str())
+}
+
+fn config() -> SessionConfig {
+    let mut config = SessionConfig::new()
+        .with_default_catalog_and_schema(DATABASE, PUBLIC)
+        .with_create_default_catalog_and_schema(false)
+        .with_information_schema(true);
+    let options = config.options_mut();
+    // A number with a point is exact, as PostgreSQL's is.
+    options.sql_parser.parse_float_as_decimal = true;
+    options.sql_parser.map_string_types_to_utf8view = false;
+    options.sql_parser.dialect = Dialect::PostgreSQL;
+    options.sql_parser.collect_spans = true;
+    config
+}

@@ -1,0 +1,16 @@
+//! Pull queries: DataFusion over what one commit published and over topics as they stand.
+//!
+//! A `Planner` holds what all statements share; each statement gets a session state of its own, with its pin.
+
+mod context;
+mod parameters;
+mod planned;
+mod public_schema;
+mod relation_table;
+mod topic_rows;
+mod version;
+
+pub(super) use context::Planner;
+pub(super) use context::Reading;
+pub(super) use parameters::placeholder;
+pub(super) use planned::Planned;

@@ -1,0 +1,128 @@
+//! A pull query that was planned: its parameters, its columns, its rows.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use arrow::array::ArrayRef;
+use arrow::compute::cast;
+use arrow::datatypes::DataType;
+use arrow::datatypes::Field;
+use arrow::datatypes::Schema;
+use arrow::datatypes::SchemaRef;
+use arrow::datatypes::TimeUnit;
+use arrow::record_batch::RecordBatch;
+use arrow::record_batch::RecordBatchOptions;
+use datafusion::common::ParamValues;
+use datafusion::execution::session_state::SessionState;
+use datafusion::logical_expr::LogicalPlan;
+use datafusion::physical_plan::execute_stream;
+use futures::StreamExt;
+
+use crate::engine::error::from_datafusion;
+use crate::engine::outcome::OutputField;
+use crate::engine::outcome::RowStream;
+use crate::engine::outcome::Value;
+use crate::error::Error;
+use crate::error::Result;
+use crate::error::SqlState;
+use crate::model::SqlType;
+
+/// A plan and the state that it runs in.
+pub(in crate::engine) struct Planned {
+    state: SessionState,
+    plan: LogicalPlan,
+    casts: BTreeMap<usize, SqlType>,
+}
+
+impl Planned {
+    pub(super) fn new(state: SessionState, plan: LogicalPlan, casts: BTreeMap<usize, SqlType>) -> Self {
+        Self { state, plan, casts }
+    }
+
+    /// The columns.
+    pub(in crate::engine) fn fields(&self) -> Vec<OutputField> {
+        fields(self.plan.schema().as_arrow())
+    }
+
+    /// The type of each parameter: as the client told, as a cast tells, as the plan needs, else TEXT.
+    pub(in crate::engine) fn parameters(&self, known: &[Option<SqlType>]) -> Result<Vec<SqlType>> {
+        let inferred = self.plan.get_parameter_types().map_err(from_datafusion)?;
+        let mut types: BTreeMap<usize, Option<SqlType>> = BTreeMap::new();
+        for (name, data_type) in inferred {
+            let Some(number) = name.strip_prefix('$').and_then(|digits| digits.parse::<usize>().ok()) else { continue };
+            types.insert(number, data_type.as_ref().and_then(SqlType::from_arrow));
+        }
+        let count = types.keys().chain(self.casts.keys()).copied().max().unwrap_or(0).max(known.len());
+        let of = |number: usize| {
+            let told = known.get(number - 1).cloned().flatten();
+            told.or_else(|| self.casts.get(&number).cloned()).or_else(|| types.get(&number).cloned().flatten())
+        };
+        Ok((1..=count).map(|number| of(number).unwrap_or(SqlType::Text)).collect())
+    }
+
+    /// Puts values in the place of parameters.
+    pub(in crate::engine) fn bind(mut self, parameters: &[Value]) -> Result<Self> {
+        if !parameters.is_empty() {
+            let values = ParamValues::from(parameters.to_vec());
+            self.plan = self.plan.with_param_values(values).map_err(from_datafusion)?;
+        } else if !self.plan.get_parameter_names().map_err(from_datafusion)?.is_empty() {
+            return Err(Error::new(SqlState::UNDEFINED_PARAMETER, "there is no parameter $1"));
+        }
+        Ok(self)
+    }
+
+    /// The plans as EXPLAIN shows them.
+    pub(in crate::engine) async fn explain(&self) -> Result<String> {
+        let optimized = self.state.optimize(&self.plan).map_err(from_datafusion)?;
+        let physical = self.state.create_physical_plan(&self.plan).await.map_err(from_datafusion)?;
+        let physical = datafusion::physical_plan::displayable(physical.as_ref()).indent(false).to_string();
+        Ok(format!("{}\n{}", optimized.display_indent(), physical.trim_end()))
+    }
+
+    /// Starts it; rows are computed as they are taken. Instants come in `zone`.
+    pub(in crate::engine) async fn run(self, zone: &str) -> Result<(Vec<OutputField>, RowStream)> {
+        let fields = self.fields();
+        let physical = self.state.create_physical_plan(&self.plan).await.map_err(from_datafusion)?;
+        let stream = execute_stream(physical, self.state.task_ctx()).map_err(from_datafusion)?;
+        let target = Arc::new(output_schema(&fields, self.plan.schema().as_arrow(), zone));
+        let rows = stream.map(move |batch| conform(&batch.map_err(from_datafusion)?, &target)).boxed();
+        Ok((fields, rows))
+    }
+}
+
+/// The columns of an answer.
+pub(in crate::engine) fn fields(schema: &Schema) -> Vec<OutputField> {
+    let field = |field: &Arc<Field>| OutputField {
+        name: field.name().clone(),
+        sql_type: SqlType::from_arrow(field.data_type()).unwrap_or(SqlType::Text),
+    };
+    schema.fields().iter().map(field).collect()
+}
+
+/// The Arrow types that rows go out with: each SQL type's own, instants in the session's zone, lists as they are.
+fn output_schema(fields: &[OutputField], schema: &Schema, zone: &str) -> Schema {
+    let types = fields.iter().zip(schema.fields()).map(|(output, field)| {
+        let data_type = match (&output.sql_type, field.data_type()) {
+            (_, nested) if nested.is_nested() => nested.clone(),
+            (_, other @ (DataType::Interval(_) | DataType::Duration(_) | DataType::Decimal256(_, _))) => other.clone(),
+            (SqlType::TimestampTz, _) => DataType::Timestamp(TimeUnit::Microsecond, Some(zone.into())),
+            (sql_type, _) => sql_type.arrow(),
+        };
+        Field::new(&output.name, data_type, true)
+    });
+    Schema::new(types.collect::<Vec<_>>())
+}
+
+/// The batch with the columns' outgoing types.
+pub(in crate::engine) fn conform(batch: &RecordBatch, target: &SchemaRef) -> Result<RecordBatch> {
+    let columns = batch.columns().iter().zip(target.fields());
+    let columns: Vec<ArrayRef> = columns
+        .map(|(column, field)| match column.data_type() == field.data_type() {
+            true => Ok(Arc::clone(column)),
+            false => cast(column, field.data_type()).map_err(|error| from_datafusion(error.into())),
+        })
+        .collect::<Result<_>>()?;
+    let options = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
+    RecordBatch::try_new_with_options(Arc::clone(target), columns, &options)
+        .map_err(|error| Error::internal("a result's columns do not fit").caused_by(error))
+}

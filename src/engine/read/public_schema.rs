@@ -1,0 +1,117 @@
+//! The schema `public`: streams, tables and views, pinned for a statement or as they stand now.
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::Weak;
+
+use async_trait::async_trait;
+use datafusion::catalog::SchemaProvider;
+use datafusion::catalog::TableProvider;
+use datafusion::error::DataFusionError;
+
+use super::Reading;
+use super::relation_table::RelationTable;
+use crate::broker::Client;
+use crate::catalog::Catalog;
+use crate::engine::core::Engine;
+use crate::engine::session::Session;
+use crate::security::Operation;
+use crate::security::Principal;
+use crate::security::Resource;
+use crate::security::authorize;
+use crate::state::Published;
+
+/// What one statement sees.
+pub(super) struct PinnedPublic {
+    catalog: Arc<Catalog>,
+    published: Arc<Published>,
+    principal: Principal,
+    client: Arc<dyn Client>,
+}
+
+impl PinnedPublic {
+    pub(super) fn new(session: &Session, reading: &Reading) -> Self {
+        Self {
+            catalog: Arc::clone(&reading.catalog),
+            published: Arc::clone(&reading.published),
+            principal: session.principal.clone(),
+            client: Arc::clone(&session.client),
+        }
+    }
+
+    fn provider(&self, name: &str) -> Result<Option<Arc<dyn TableProvider>>, DataFusionError> {
+        let Some(relation) = self.catalog.relation(name) else { return Ok(None) };
+        authorize(&self.principal, Operation::Read, Resource::Relation(&relation.name))
+            .map_err(|error| DataFusionError::External(Box::new(error)))?;
+        let view = relation.query.and_then(|_| self.published.view(relation.id)).cloned();
+        Ok(Some(Arc::new(RelationTable::new(Arc::clone(relation), view, Arc::clone(&self.client)))))
+    }
+}
+
+impl fmt::Debug for PinnedPublic {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "public at catalog version {}", self.catalog.version())
+    }
+}
+
+#[async_trait]
+impl SchemaProvider for PinnedPublic {
+    fn table_names(&self) -> Vec<String> {
+        self.catalog.relations().map(|relation| relation.name.clone()).collect()
+    }
+
+    async fn table(&self, name: &str) -> Result<Option<Arc<dyn TableProvider>>, DataFusionError> {
+        self.provider(name)
+    }
+
+    fn table_exist(&self, name: &str) -> bool {
+        self.catalog.relation(name).is_some()
+    }
+}
+
+/// What pg_catalog tells about: the newest of everything.
+pub(super) struct LivePublic {
+    engine: Weak<Engine>,
+}
+
+impl LivePublic {
+    pub(super) fn new(engine: Weak<Engine>) -> Self {
+        Self { engine }
+    }
+
+    /// Nothing once the engine is gone.
+    fn pinned(&self) -> Option<PinnedPublic> {
+        let engine = self.engine.upgrade()?;
+        let principal = Principal::server();
+        Some(PinnedPublic {
+            catalog: engine.catalog().ok()?,
+            published: engine.published(),
+            client: engine.client(&principal),
+            principal,
+        })
+    }
+}
+
+impl fmt::Debug for LivePublic {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("public")
+    }
+}
+
+#[async_trait]
+impl SchemaProvider for LivePublic {
+    fn table_names(&self) -> Vec<String> {
+        self.pinned().map(|pinned| pinned.table_names()).unwrap_or_default()
+    }
+
+    async fn table(&self, name: &str) -> Result<Option<Arc<dyn TableProvider>>, DataFusionError> {
+        match self.pinned() {
+            Some(pinned) => pinned.provider(name),
+            None => Ok(None),
+        }
+    }
+
+    fn table_exist(&self, name: &str) -> bool {
+        self.pinned().is_some_and(|pinned| pinned.table_exist(name))
+    }
+}

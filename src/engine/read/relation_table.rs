@@ -1,0 +1,103 @@
+//! A relation as a DataFusion table: a view's pages, or a topic read from its start to its readable end.
+
+use std::fmt;
+use std::sync::Arc;
+
+use arrow::datatypes::Schema;
+use arrow::datatypes::SchemaRef;
+use async_trait::async_trait;
+use datafusion::catalog::Session;
+use datafusion::catalog::TableProvider;
+use datafusion::catalog::streaming::StreamingTable;
+use datafusion::datasource::TableType;
+use datafusion::datasource::memory::MemorySourceConfig;
+use datafusion::error::DataFusionError;
+use datafusion::logical_expr::Expr;
+use datafusion::physical_plan::ExecutionPlan;
+use datafusion::physical_plan::streaming::PartitionStream;
+
+use super::topic_rows::TopicRows;
+use crate::broker::Client;
+use crate::catalog::Relation;
+use crate::engine::codec;
+use crate::error::Error;
+use crate::model::TopicPartition;
+use crate::state::ViewSnapshot;
+
+/// One relation, as one statement sees it.
+pub(super) struct RelationTable {
+    relation: Arc<Relation>,
+    schema: SchemaRef,
+    view: Option<Arc<ViewSnapshot>>,
+    client: Arc<dyn Client>,
+}
+
+impl RelationTable {
+    /// `view` is there when a query keeps the relation's rows for reading.
+    pub(super) fn new(relation: Arc<Relation>, view: Option<Arc<ViewSnapshot>>, client: Arc<dyn Client>) -> Self {
+        let schema = Schema::new(relation.columns.iter().map(|column| column.field()).collect::<Vec<_>>());
+        Self { relation, schema: Arc::new(schema), view, client }
+    }
+
+    async fn topic_partitions(&self) -> Result<Vec<Arc<dyn PartitionStream>>, Error> {
+        let decoder = Arc::new(codec::decoder(&self.relation)?);
+        let mut partitions: Vec<Arc<dyn PartitionStream>> = Vec::new();
+        for partition in 0..self.relation.partitions {
+            let partition = TopicPartition::new(self.relation.topic_id, partition);
+            // All ends are taken before the first record is read: rows that come later belong to the next statement.
+            let ends = self.client.ends(partition).await?;
+            partitions.push(Arc::new(TopicRows {
+                client: Arc::clone(&self.client),
+                decoder: Arc::clone(&decoder),
+                schema: Arc::clone(&self.schema),
+                partition,
+                from: ends.log_start_offset,
+                upto: ends.readable_end(),
+                newest_only: self.relation.is_table(),
+            }));
+        }
+        Ok(partitions)
+    }
+}
+
+impl fmt::Debug for RelationTable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("RelationTable").field(&self.relation.name).finish()
+    }
+}
+
+#[async_trait]
+impl TableProvider for RelationTable {
+    fn schema(&self) -> SchemaRef {
+        Arc::clone(&self.schema)
+    }
+
+    fn table_type(&self) -> TableType {
+        if self.relation.materialized_view { TableType::View } else { TableType::Base }
+    }
+
+    async fn scan(
+        &self,
+        state: &dyn Session,
+        projection: Option<&Vec<usize>>,
+        filters: &[Expr],
+        limit: Option<usize>,
+    ) -> Result<Arc<dyn ExecutionPlan>, DataFusionError> {
+        let external = |error: Error| DataFusionError::External(Box::new(error));
+        match &self.view {
+            Some(view) => {
+                let rows = view.scan(projection.map(Vec::as_slice)).map_err(|error| external(error.into()))?;
+                let schema = match projection {
+                    Some(projection) => Arc::new(self.schema.project(projection)?),
+                    None => Arc::clone(&self.schema),
+                };
+                Ok(MemorySourceConfig::try_new_exec(&[rows], schema, None)?)
+            }
+            None => {
+                let partitions = self.topic_partitions().await.map_err(external)?;
+                let table = StreamingTable::try_new(Arc::clone(&self.schema), partitions)?;
+                table.scan(state, projection, filters, limit).await
+            }
+        }
+    }
+}

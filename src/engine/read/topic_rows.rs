@@ -1,0 +1,161 @@
+//! The rows of one partition between two offsets: all of a stream's, the newest of each key of a table's.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use arrow::compute::interleave_record_batch;
+use arrow::datatypes::SchemaRef;
+use arrow::record_batch::RecordBatch;
+use datafusion::error::DataFusionError;
+use datafusion::execution::SendableRecordBatchStream;
+use datafusion::execution::TaskContext;
+use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
+use datafusion::physical_plan::streaming::PartitionStream;
+use futures::StreamExt;
+use futures::TryStreamExt;
+use futures::stream;
+
+use crate::broker::Client;
+use crate::broker::Isolation;
+use crate::broker::Position;
+use crate::error::Error;
+use crate::format::Decoder;
+use crate::format::RawRecord;
+use crate::format::RowOp;
+use crate::model::Offset;
+use crate::model::TopicPartition;
+use crate::protocol::Record;
+
+/// Bytes that one read asks for.
+const FETCH_BYTES: usize = 1024 * 1024;
+
+/// A partition between two offsets.
+pub(super) struct TopicRows {
+    pub(super) client: Arc<dyn Client>,
+    pub(super) decoder: Arc<Decoder>,
+    pub(super) schema: SchemaRef,
+    pub(super) partition: TopicPartition,
+    pub(super) from: Offset,
+    pub(super) upto: Offset,
+    /// A table: a later record of a key replaces an earlier one, one without value deletes it.
+    pub(super) newest_only: bool,
+}
+
+impl fmt::Debug for TopicRows {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} from {} up to {}", self.partition, self.from, self.upto)
+    }
+}
+
+/// What one read gave.
+struct Slice {
+    rows: RecordBatch,
+    op: Vec<RowOp>,
+    keys: Vec<Option<Vec<u8>>>,
+}
+
+/// Where the reader stands.
+struct Reader {
+    client: Arc<dyn Client>,
+    decoder: Arc<Decoder>,
+    partition: TopicPartition,
+    next: Offset,
+    upto: Offset,
+}
+
+impl Reader {
+    /// The next rows, `None` at the end.
+    async fn read(&mut self) -> Result<Option<Slice>, Error> {
+        while self.next < self.upto {
+            let position = Position { partition: self.partition, offset: self.next, leader_epoch: None };
+            // Everything up to the end is there already: nothing is waited for.
+            let fetched = self.client.fetch(position, Isolation::ReadCommitted, FETCH_BYTES, Duration::ZERO).await?;
+            if fetched.next <= self.next {
+                return Ok(None);
+            }
+            let mut records: Vec<Record<'_>> = Vec::new();
+            for batch in &fetched.batches {
+                for record in batch.batch.records()? {
+                    let record = record?;
+                    if self.next <= record.offset && record.offset < self.upto {
+                        records.push(record);
+                    }
+                }
+            }
+            self.next = fetched.next;
+            if !records.is_empty() {
+                return Ok(Some(self.decode(&records)));
+            }
+        }
+        Ok(None)
+    }
+
+    fn decode(&self, records: &[Record<'_>]) -> Slice {
+        let raw = records.iter().map(|record| RawRecord {
+            offset: record.offset.0,
+            timestamp: record.timestamp,
+            key: record.key,
+            value: record.value,
+        });
+        let decoded = self.decoder.decode(raw);
+        // Offsets of rows are a part of those of records, in the same order.
+        let mut records = records.iter();
+        let key = |offset: &i64| {
+            let record = records.find(|record| record.offset.0 == *offset);
+            record.and_then(|record| record.key.map(<[u8]>::to_vec))
+        };
+        let keys = decoded.offsets.iter().map(key).collect();
+        Slice { rows: decoded.rows, op: decoded.op, keys }
+    }
+
+    /// The newest row of each key, when all was read.
+    async fn newest(mut self, schema: SchemaRef) -> Result<RecordBatch, Error> {
+        let mut batches: Vec<RecordBatch> = Vec::new();
+        let mut newest: HashMap<Option<Vec<u8>>, (usize, usize)> = HashMap::new();
+        while let Some(slice) = self.read().await? {
+            for (row, (key, op)) in slice.keys.into_iter().zip(slice.op).enumerate() {
+                match op {
+                    RowOp::Value => newest.insert(key, (batches.len(), row)),
+                    RowOp::NoValue => newest.remove(&key),
+                };
+            }
+            batches.push(slice.rows);
+        }
+        let mut places: Vec<(usize, usize)> = newest.into_values().collect();
+        if places.is_empty() {
+            return Ok(RecordBatch::new_empty(schema));
+        }
+        places.sort_unstable();
+        let batches: Vec<&RecordBatch> = batches.iter().collect();
+        interleave_record_batch(&batches, &places)
+            .map_err(|error| Error::internal("rows of one relation do not fit together").caused_by(error))
+    }
+}
+
+impl PartitionStream for TopicRows {
+    fn schema(&self) -> &SchemaRef {
+        &self.schema
+    }
+
+    fn execute(&self, _: Arc<TaskContext>) -> SendableRecordBatchStream {
+        let reader = Reader {
+            client: Arc::clone(&self.client),
+            decoder: Arc::clone(&self.decoder),
+            partition: self.partition,
+            next: self.from,
+            upto: self.upto,
+        };
+        let rows = match self.newest_only {
+            true => stream::once(reader.newest(Arc::clone(&self.schema))).boxed(),
+            false => stream::try_unfold(reader, |mut reader| async move {
+                let slice = reader.read().await?;
+                Ok(slice.map(|slice| (slice.rows, reader)))
+            })
+            .boxed(),
+        };
+        let rows = rows.map_err(|error: Error| DataFusionError::External(Box::new(error)));
+        Box::pin(RecordBatchStreamAdapter::new(Arc::clone(&self.schema), rows))
+    }
+}

@@ -1,0 +1,181 @@
+//! One client's session: settings, transaction status, cursors, notices.
+
+use std::collections::BTreeMap;
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use parking_lot::Mutex;
+
+use super::core::DATABASE;
+use super::core::Engine;
+use super::cursor::Cursor;
+use super::outcome::Description;
+use super::outcome::Notice;
+use super::outcome::Outcome;
+use super::outcome::OutputField;
+use super::outcome::TransactionStatus;
+use super::outcome::Value;
+use super::prepared::Prepared;
+use super::settings::Settings;
+use super::statement;
+use crate::broker::Client;
+use crate::error::Error;
+use crate::error::Result;
+use crate::error::SqlState;
+use crate::model::Offset;
+use crate::model::SqlType;
+use crate::model::TopicPartition;
+use crate::security::Principal;
+use crate::sql;
+use crate::sql::Statement;
+
+/// Notices that wait to be taken; older ones are dropped beyond it.
+const NOTICES_MAX: usize = 100;
+
+/// What a client says when it connects.
+#[derive(Debug, Clone, Default)]
+pub struct SessionOptions {
+    /// The database; there is one, and `postgres` and the user's own name stand for it.
+    pub database: String,
+    /// Settings of the start-up packet; those that are unknown are passed over with a notice.
+    pub parameters: Vec<(String, String)>,
+}
+
+/// Up to where the session's own INSERTs wrote, for `read_your_writes`.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Written(Arc<Mutex<BTreeMap<TopicPartition, Offset>>>);
+
+impl Written {
+    /// Remembers the positions after an append.
+    pub(super) fn note(&self, ends: Vec<(TopicPartition, Offset)>) {
+        let mut written = self.0.lock();
+        for (partition, end) in ends {
+            let known = written.entry(partition).or_insert(end);
+            *known = (*known).max(end);
+        }
+    }
+
+    /// All of them.
+    pub(super) fn ends(&self) -> Vec<(TopicPartition, Offset)> {
+        self.0.lock().iter().map(|(partition, end)| (*partition, *end)).collect()
+    }
+}
+
+/// One client's session. Methods that are async are safe to drop at any await.
+pub struct Session {
+    pub(super) engine: Arc<Engine>,
+    pub(super) principal: Principal,
+    pub(super) client: Arc<dyn Client>,
+    pub(super) settings: Settings,
+    pub(super) cursors: HashMap<String, Cursor>,
+    pub(super) written: Written,
+    pub(super) status: TransactionStatus,
+    notices: Vec<Notice>,
+    parameter_changes: Vec<(String, String)>,
+}
+
+impl Session {
+    pub(super) fn new(engine: Arc<Engine>, principal: Principal, options: SessionOptions) -> Result<Self> {
+        let user = principal.name().as_str();
+        let aliases = [DATABASE, "postgres", "", user];
+        if !aliases.contains(&options.database.as_str()) {
+            let message = format!("database \"{}\" does not exist", options.database);
+            return Err(Error::new(SqlState::INVALID_CATALOG_NAME, message).hint(format!("Connect to \"{DATABASE}\".")));
+        }
+        let mut session = Self {
+            client: engine.client(&principal),
+            settings: Settings::new(user),
+            engine,
+            principal,
+            cursors: HashMap::new(),
+            written: Written::default(),
+            status: TransactionStatus::Idle,
+            notices: Vec::new(),
+            parameter_changes: Vec::new(),
+        };
+        for (name, value) in &options.parameters {
+            if let Err(error) = session.settings.set_default(name, value) {
+                session.notice(Notice::warning(error.state(), error.message()));
+            }
+        }
+        Ok(session)
+    }
+
+    /// The statements of a text, none for an empty one. Errors point into the whole text.
+    pub fn parse(&self, text: &str) -> Result<Vec<Prepared>> {
+        let parsed = sql::parse(text)?;
+        let some = parsed.into_iter().filter(|parsed| parsed.statement != Statement::Empty);
+        Ok(some.map(Prepared::from).collect())
+    }
+
+    /// What a statement takes and gives; `known` are the parameter types that the client told.
+    pub async fn describe(&mut self, prepared: &Prepared, known: &[Option<SqlType>]) -> Result<Description> {
+        statement::describe(self, &prepared.statement, known).await
+    }
+
+    /// The columns of an open cursor.
+    pub fn describe_cursor(&self, name: &str) -> Option<Vec<OutputField>> {
+        self.cursors.get(name).map(|cursor| cursor.fields.clone())
+    }
+
+    /// Runs a statement up to its answer; rows are computed as they are taken.
+    pub async fn execute(&mut self, prepared: &Prepared, parameters: &[Value]) -> Result<Outcome> {
+        if self.status == TransactionStatus::Failed && !statement::ends_failed_block(&prepared.statement) {
+            let message = "current transaction is aborted, commands ignored until end of transaction block";
+            return Err(Error::new(SqlState::IN_FAILED_SQL_TRANSACTION, message));
+        }
+        let outcome = statement::execute(self, prepared, parameters).await;
+        if outcome.is_err() {
+            self.fail();
+        }
+        outcome
+    }
+
+    /// Makes an open transaction a failed one: after an error of the door's own, or a cancel.
+    pub fn fail(&mut self) {
+        if self.status == TransactionStatus::Open {
+            self.status = TransactionStatus::Failed;
+        }
+    }
+
+    /// Where the session stands.
+    pub fn transaction_status(&self) -> TransactionStatus {
+        self.status
+    }
+
+    /// What is to be told besides answers, once.
+    pub fn take_notices(&mut self) -> Vec<Notice> {
+        std::mem::take(&mut self.notices)
+    }
+
+    /// Reported settings that changed, once.
+    pub fn take_parameter_changes(&mut self) -> Vec<(String, String)> {
+        std::mem::take(&mut self.parameter_changes)
+    }
+
+    /// The settings that a client is told when it starts.
+    pub fn startup_parameters(&self) -> Vec<(String, String)> {
+        self.settings.reported()
+    }
+
+    /// The client's own name.
+    pub fn application_name(&self) -> String {
+        self.settings.get("application_name").unwrap_or_default()
+    }
+
+    /// How long a statement may take, `None` for ever.
+    pub fn statement_timeout(&self) -> Option<Duration> {
+        self.settings.duration("statement_timeout")
+    }
+
+    pub(super) fn notice(&mut self, notice: Notice) {
+        if self.notices.len() < NOTICES_MAX {
+            self.notices.push(notice);
+        }
+    }
+
+    pub(super) fn report(&mut self, changes: impl IntoIterator<Item = (String, String)>) {
+        self.parameter_changes.extend(changes);
+    }
+}

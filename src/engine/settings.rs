@@ -1,0 +1,348 @@
+//! What a session can SET: one line a setting.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use arrow::array::timezone::Tz;
+
+use crate::catalog::Compatibility;
+use crate::catalog::EmitMode;
+use crate::catalog::Semantics;
+use crate::error::Error;
+use crate::error::Result;
+use crate::error::SqlState;
+use crate::sql::nearest;
+
+/// The version of PostgreSQL whose catalog and errors clients may expect.
+pub const SERVER_VERSION: &str = concat!("15.0 (Tidemill ", env!("CARGO_PKG_VERSION"), ")");
+
+/// How a value is checked and written.
+#[derive(Debug, Clone, Copy)]
+enum Kind {
+    /// Any text.
+    Text,
+    /// `on` or `off`.
+    Boolean,
+    /// Milliseconds, or a number with a unit.
+    Duration,
+    /// A whole number between the two.
+    Integer(i64, i64),
+    /// One of these.
+    OneOf(&'static [&'static str]),
+    /// A zone of the tz database, or an offset.
+    Zone,
+    /// `UTF8`, in its spellings.
+    Encoding,
+    /// Told, never set.
+    ReadOnly,
+}
+
+struct Setting {
+    name: &'static str,
+    default: &'static str,
+    kind: Kind,
+    /// Whether clients are told of its value at the start and of each change.
+    reported: bool,
+    description: &'static str,
+}
+
+const fn setting(
+    name: &'static str,
+    default: &'static str,
+    kind: Kind,
+    reported: bool,
+    description: &'static str,
+) -> Setting {
+    Setting { name, default, kind, reported, description }
+}
+
+const ISOLATION: Kind = Kind::OneOf(&["read committed", "repeatable read", "serializable", "read uncommitted"]);
+const LEVELS: Kind =
+    Kind::OneOf(&["debug5", "debug4", "debug3", "debug2", "debug1", "log", "notice", "warning", "error"]);
+
+/// All settings, by name without regard to case.
+const SETTINGS: &[Setting] = &[
+    setting("application_name", "", Kind::Text, true, "The client's own name."),
+    setting("auto_offset_reset", "latest", Kind::OneOf(&["latest", "earliest"]), false, "Where push queries begin."),
+    setting("bytea_output", "hex", Kind::OneOf(&["hex"]), false, "How bytes are written as text."),
+    setting("client_encoding", "UTF8", Kind::Encoding, true, "The encoding of texts on the wire."),
+    setting("client_min_messages", "notice", LEVELS, false, "The least notice that is sent."),
+    setting(
+        "compatibility",
+        "postgres",
+        Kind::OneOf(&["postgres", "ksqldb"]),
+        false,
+        "Whose answers are given where PostgreSQL and ksqlDB disagree.",
+    ),
+    setting("DateStyle", "ISO, MDY", Kind::Text, true, "How dates are written."),
+    setting(
+        "default_transaction_isolation",
+        "read committed",
+        ISOLATION,
+        false,
+        "Accepted; a statement reads one commit.",
+    ),
+    setting("default_transaction_read_only", "off", Kind::Boolean, false, "Accepted."),
+    setting(
+        "emit",
+        "net",
+        Kind::OneOf(&["net", "all"]),
+        false,
+        "Whether new queries tell one change per key and cut, or all.",
+    ),
+    setting("extra_float_digits", "1", Kind::Integer(-15, 3), false, "Accepted; numbers are written in full."),
+    setting(
+        "fetch_linger",
+        "0",
+        Kind::Duration,
+        false,
+        "How long FETCH on a push cursor waits for more rows after the first; 0 waits for all.",
+    ),
+    setting("idle_in_transaction_session_timeout", "0", Kind::Duration, false, "Accepted."),
+    setting("integer_datetimes", "on", Kind::ReadOnly, true, "Times are whole numbers of microseconds."),
+    setting("IntervalStyle", "postgres", Kind::OneOf(&["postgres"]), true, "How intervals are written."),
+    setting("is_superuser", "on", Kind::ReadOnly, true, "Whether the user may do anything."),
+    setting("jit", "off", Kind::Boolean, false, "Accepted."),
+    setting("lock_timeout", "0", Kind::Duration, false, "Accepted; there are no locks."),
+    setting("max_identifier_length", "63", Kind::ReadOnly, false, "Accepted."),
+    setting(
+        "read_your_writes",
+        "off",
+        Kind::Boolean,
+        false,
+        "Whether a SELECT waits until its views reflect the session's last INSERT.",
+    ),
+    setting("row_security", "on", Kind::Boolean, false, "Accepted."),
+    setting("search_path", "public", Kind::Text, false, "Accepted; relations live in the schema public."),
+    setting("server_encoding", "UTF8", Kind::ReadOnly, true, "The encoding of stored texts."),
+    setting("server_version", SERVER_VERSION, Kind::ReadOnly, true, "The version of PostgreSQL that is spoken."),
+    setting("server_version_num", "150000", Kind::ReadOnly, false, "The same as a number."),
+    setting("session_authorization", "", Kind::ReadOnly, true, "Who is connected."),
+    setting(
+        "standard_conforming_strings",
+        "on",
+        Kind::OneOf(&["on"]),
+        true,
+        "Backslashes in texts stand for themselves.",
+    ),
+    setting("statement_timeout", "0", Kind::Duration, false, "How long a statement may take; 0 is for ever."),
+    setting(
+        "synchronous_commit",
+        "on",
+        Kind::OneOf(&["on", "local", "remote_write", "remote_apply", "off"]),
+        false,
+        "Accepted; an INSERT is durable before its answer.",
+    ),
+    setting("TimeZone", "UTC", Kind::Zone, true, "In which zone instants are written and read."),
+    setting("transaction_isolation", "read committed", ISOLATION, false, "A statement reads one commit."),
+    setting("transaction_read_only", "off", Kind::Boolean, false, "Accepted."),
+];
+
+/// One session's settings.
+#[derive(Debug, Clone)]
+pub(super) struct Settings {
+    values: BTreeMap<String, String>,
+    defaults: BTreeMap<String, String>,
+}
+
+impl Settings {
+    /// Defaults; `user` is told as the authorised one.
+    pub(super) fn new(user: &str) -> Self {
+        let defaults = BTreeMap::from([("session_authorization".to_string(), user.to_string())]);
+        Self { values: BTreeMap::new(), defaults }
+    }
+
+    /// Sets a value that RESET goes back to: from the start-up packet.
+    pub(super) fn set_default(&mut self, name: &str, value: &str) -> Result<()> {
+        let (name, value) = checked(name, value)?;
+        self.defaults.insert(name, value);
+        Ok(())
+    }
+
+    /// Sets a value; gives the name and value to report to the client, if that is a reported setting.
+    pub(super) fn set(&mut self, name: &str, value: Option<&str>) -> Result<Option<(String, String)>> {
+        let Some(value) = value else { return self.reset(name) };
+        let (name, value) = checked(name, value)?;
+        self.values.insert(name.clone(), value.clone());
+        Ok(reported(&name).then_some((name, value)))
+    }
+
+    /// Goes back to the default.
+    pub(super) fn reset(&mut self, name: &str) -> Result<Option<(String, String)>> {
+        let name = known(name).map_or_else(|| custom(name), |setting| Ok(setting.name.to_string()))?;
+        self.values.remove(&name);
+        Ok(reported(&name).then(|| (name.clone(), self.get(&name).unwrap_or_default())))
+    }
+
+    /// Goes back to all defaults.
+    pub(super) fn reset_all(&mut self) -> Vec<(String, String)> {
+        let changed: Vec<String> = self.values.keys().filter(|name| reported(name)).cloned().collect();
+        self.values.clear();
+        changed.into_iter().map(|name| (name.clone(), self.get(&name).unwrap_or_default())).collect()
+    }
+
+    /// The value of a setting, `None` if there is none of that name.
+    pub(super) fn get(&self, name: &str) -> Option<String> {
+        let known = known(name);
+        let name = known.map_or(name, |setting| setting.name);
+        let value = self.values.get(name).or_else(|| self.defaults.get(name)).cloned();
+        value.or_else(|| known.map(|setting| setting.default.to_string()))
+    }
+
+    /// The value of a setting, or 42704 with the nearest name.
+    pub(super) fn show(&self, name: &str) -> Result<String> {
+        self.get(name).ok_or_else(|| unknown(name))
+    }
+
+    /// All settings: name, value, description.
+    pub(super) fn all(&self) -> Vec<(String, String, &'static str)> {
+        let value = |setting: &Setting| self.get(setting.name).unwrap_or_default();
+        SETTINGS.iter().map(|setting| (setting.name.to_string(), value(setting), setting.description)).collect()
+    }
+
+    /// What a client is told when it starts.
+    pub(super) fn reported(&self) -> Vec<(String, String)> {
+        let told = SETTINGS.iter().filter(|setting| setting.reported);
+        told.map(|setting| (setting.name.to_string(), self.get(setting.name).unwrap_or_default())).collect()
+    }
+
+    pub(super) fn semantics(&self) -> Semantics {
+        Semantics {
+            compatibility: self.compatibility(),
+            emit: if self.is("emit", "all") { EmitMode::All } else { EmitMode::Net },
+        }
+    }
+
+    pub(super) fn compatibility(&self) -> Compatibility {
+        if self.is("compatibility", "ksqldb") { Compatibility::Ksqldb } else { Compatibility::Postgres }
+    }
+
+    pub(super) fn is(&self, name: &str, value: &str) -> bool {
+        self.get(name).is_some_and(|set| set == value)
+    }
+
+    /// A duration, `None` for 0.
+    pub(super) fn duration(&self, name: &str) -> Option<Duration> {
+        let milliseconds = self.get(name).and_then(|value| duration_ms(&value)).unwrap_or(0);
+        (0 < milliseconds).then(|| Duration::from_millis(milliseconds))
+    }
+
+    pub(super) fn zone_name(&self) -> String {
+        self.get("TimeZone").unwrap_or_else(|| "UTC".to_string())
+    }
+
+    /// The zone; a value that is no zone was refused when it was set.
+    pub(super) fn zone(&self) -> Tz {
+        self.zone_name().parse().unwrap_or_else(|_| "UTC".parse().expect("UTC is a zone"))
+    }
+}
+
+fn known(name: &str) -> Option<&'static Setting> {
+    let underscored = name.replace('.', "_");
+    SETTINGS
+        .iter()
+        .find(|setting| setting.name.eq_ignore_ascii_case(name) || setting.name.eq_ignore_ascii_case(&underscored))
+}
+
+fn reported(name: &str) -> bool {
+    known(name).is_some_and(|setting| setting.reported)
+}
+
+/// A name with a dot is a client's own: kept, never used, as PostgreSQL does.
+fn custom(name: &str) -> Result<String> {
+    if name.contains('.') { Ok(name.to_lowercase()) } else { Err(unknown(name)) }
+}
+
+fn unknown(name: &str) -> Error {
+    let error = Error::new(SqlState::UNDEFINED_OBJECT, format!("unrecognized configuration parameter \"{name}\""));
+    match nearest(name, SETTINGS.iter().map(|setting| setting.name)) {
+        Some(known) => error.hint(format!("Did you mean \"{known}\"?")),
+        None => error,
+    }
+}
+
+fn checked(name: &str, value: &str) -> Result<(String, String)> {
+    let Some(setting) = known(name) else { return Ok((custom(name)?, value.to_string())) };
+    let invalid = |wanted: String| {
+        let message = format!("invalid value for parameter \"{}\": \"{value}\"", setting.name);
+        Error::new(SqlState::INVALID_PARAMETER_VALUE, message).hint(format!("It takes {wanted}."))
+    };
+    let value = match setting.kind {
+        Kind::Text => value.to_string(),
+        Kind::Boolean => match value.to_ascii_lowercase().as_str() {
+            "on" | "true" | "yes" | "1" | "t" => "on".to_string(),
+            "off" | "false" | "no" | "0" | "f" => "off".to_string(),
+            _ => return Err(invalid("on or off".to_string())),
+        },
+        Kind::Duration => match duration_ms(value) {
+            Some(milliseconds) => milliseconds.to_string(),
+            None => return Err(invalid("milliseconds, or a number with ms, s, min, h or d".to_string())),
+        },
+        Kind::Integer(least, greatest) => match value.trim().parse::<i64>() {
+            Ok(number) if (least..=greatest).contains(&number) => number.to_string(),
+            _ => return Err(invalid(format!("a number from {least} to {greatest}"))),
+        },
+        Kind::OneOf(choices) => match choices.iter().find(|choice| choice.eq_ignore_ascii_case(value)) {
+            Some(choice) => (*choice).to_string(),
+            None => return Err(invalid(choices.join(", "))),
+        },
+        Kind::Zone => match value.parse::<Tz>() {
+            Ok(_) => value.to_string(),
+            Err(_) => return Err(invalid("a name of the time zone database, or an offset such as +02:00".to_string())),
+        },
+        Kind::Encoding => match value.to_ascii_lowercase().as_str() {
+            "utf8" | "utf-8" | "unicode" => "UTF8".to_string(),
+            _ => return Err(invalid("UTF8".to_string())),
+        },
+        Kind::ReadOnly => {
+            let message = format!("parameter \"{}\" cannot be changed", setting.name);
+            return Err(Error::new(SqlState("55P02"), message));
+        }
+    };
+    Ok((setting.name.to_string(), value))
+}
+
+/// Milliseconds of `250`, `250ms`, `3 s`, `5min`.
+fn duration_ms(value: &str) -> Option<u64> {
+    let value = value.trim();
+    let digits = value.find(|character: char| !character.is_ascii_digit()).unwrap_or(value.len());
+    let count: u64 = value[..digits].parse().ok()?;
+    let factor = match value[digits..].trim() {
+        "" | "ms" => 1,
+        "s" => 1_000,
+        "min" => 60_000,
+        "h" => 3_600_000,
+        "d" => 86_400_000,
+        _ => return None,
+    };
+    count.checked_mul(factor)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_are_checked_and_reported_settings_are_told() {
+        let mut settings = Settings::new("ann");
+        let told = settings.set("timezone", Some("Europe/Berlin")).expect("a zone");
+        assert_eq!(told, Some(("TimeZone".to_string(), "Europe/Berlin".to_string())));
+        assert_eq!(settings.set("statement_timeout", Some("3s")).expect("a duration"), None);
+        assert_eq!(settings.duration("statement_timeout"), Some(Duration::from_secs(3)));
+        assert_eq!(settings.show("session_authorization").expect("it is one"), "ann");
+        assert_eq!(settings.set("TIMEZONE", Some("Nowhere/X")).expect_err("no zone").state().0, "22023");
+        assert_eq!(settings.set("server_version", Some("1")).expect_err("read only").state().0, "55P02");
+        assert_eq!(settings.reset("timezone").expect("known"), Some(("TimeZone".to_string(), "UTC".to_string())));
+    }
+
+    #[test]
+    fn an_unknown_name_is_hinted_and_a_dotted_one_is_the_clients_own() {
+        let mut settings = Settings::new("ann");
+        let error = settings.set("statment_timeout", Some("1")).expect_err("misspelt");
+        assert_eq!((error.state().0, error.hint_text()), ("42704", Some("Did you mean \"statement_timeout\"?")));
+        settings.set("my.own", Some("x")).expect("a client's own");
+        assert_eq!(settings.show("my.own").expect("kept"), "x");
+        settings.set("auto.offset.reset", Some("earliest")).expect("ksqlDB's spelling");
+        assert!(settings.is("auto_offset_reset", "earliest"));
+    }
+}

@@ -1,0 +1,175 @@
+//! CREATE STREAM|TABLE over a topic, which is made if it is not there.
+
+use super::done;
+use crate::catalog::Catalog;
+use crate::catalog::Change;
+use crate::catalog::Declared;
+use crate::catalog::Flush;
+use crate::catalog::OnError;
+use crate::catalog::Relation;
+use crate::catalog::RelationKind;
+use crate::catalog::RelationOptions;
+use crate::catalog::Retention;
+use crate::catalog::declare;
+use crate::catalog::fold;
+use crate::cluster::CleanupPolicy;
+use crate::cluster::ClusterMetadata;
+use crate::cluster::FlushPolicy;
+use crate::cluster::MetadataRecord;
+use crate::cluster::TopicConfig;
+use crate::cluster::TopicRecord;
+use crate::engine::outcome::Notice;
+use crate::engine::outcome::Outcome;
+use crate::engine::session::Session;
+use crate::error::Error;
+use crate::error::Result;
+use crate::error::SqlState;
+use crate::model::TopicId;
+use crate::security::Operation;
+use crate::security::Resource;
+use crate::security::authorize;
+use crate::sql::CreateSource;
+use crate::sql::ObjectKind;
+
+pub(super) const PARTITIONS_DEFAULT: i32 = 1;
+
+pub(super) async fn execute(session: &mut Session, create: &CreateSource, text: &str) -> Result<Outcome> {
+    let tag = match create.kind {
+        ObjectKind::Stream => "CREATE STREAM",
+        ObjectKind::Table | ObjectKind::MaterializedView => "CREATE TABLE",
+    };
+    let compatibility = session.settings.compatibility();
+    let name = fold(&create.name, compatibility);
+    authorize(&session.principal, Operation::Create, Resource::Relation(&name))?;
+    if create.or_replace {
+        return Err(Error::unsupported("OR REPLACE is not supported").hint("DROP it first."));
+    }
+    let options = RelationOptions::read(&create.options)?;
+    let declared = declare(create, &options, compatibility)?;
+    let engine = session.engine.clone();
+    let random = engine.env().random.clone();
+    let owner = session.principal.name().to_string();
+    let made = engine
+        .change(|metadata, catalog| {
+            if catalog.relation(&name).is_some() {
+                return match create.if_not_exists {
+                    true => Ok((Vec::new(), false)),
+                    false => Err(Error::new(SqlState::DUPLICATE_TABLE, format!("relation \"{name}\" already exists"))
+                        .at(create.name.position)),
+                };
+            }
+            let new_id = || TopicId::from_random(random.uuid_bytes());
+            let mut records = Vec::new();
+            let topic = topic(metadata, &name, &declared, &options, new_id, &mut records)?;
+            let mut relation = relation(catalog, &name, &declared, &options, &topic);
+            relation.compatibility = compatibility;
+            relation.statement = text.to_string();
+            relation.owner = owner.clone();
+            if relation.on_error == OnError::DeadLetter {
+                relation.dead_letter_topic = Some(dead_letter_topic(&relation, new_id(), &mut records));
+            }
+            records.push(MetadataRecord::Catalog(Change::CreateRelation(Box::new(relation)).encode().into()));
+            Ok((records, true))
+        })
+        .await?;
+    if !made {
+        session.notice(Notice::new(format!("relation \"{name}\" already exists, skipping")));
+    }
+    Ok(done(tag))
+}
+
+/// The topic that is there, or a new one.
+fn topic(
+    metadata: &ClusterMetadata,
+    relation: &str,
+    declared: &Declared,
+    options: &RelationOptions,
+    new_id: impl Fn() -> TopicId,
+    records: &mut Vec<MetadataRecord>,
+) -> Result<TopicRecord> {
+    let name = options.topic.as_deref().unwrap_or(relation);
+    if let Some(topic) = metadata.topic(name) {
+        if topic.config.internal {
+            let message = format!("topic \"{name}\" is internal");
+            return Err(Error::new(SqlState::INSUFFICIENT_PRIVILEGE, message));
+        }
+        if let Some(wanted) = options.partitions.filter(|wanted| *wanted != topic.partitions) {
+            let message = format!("topic \"{name}\" has {} partitions, not {wanted}", topic.partitions);
+            return Err(Error::new(SqlState::INVALID_PARAMETER_VALUE, message).hint("Leave partitions out."));
+        }
+        return Ok(topic.clone());
+    }
+    if let Some(replicas) = options.replicas.filter(|replicas| *replicas != 1) {
+        let message = format!("topic \"{name}\" cannot have {replicas} replicas on one node");
+        return Err(Error::new(SqlState::INVALID_PARAMETER_VALUE, message));
+    }
+    let topic = TopicRecord {
+        id: new_id(),
+        name: name.to_string(),
+        partitions: options.partitions.unwrap_or(PARTITIONS_DEFAULT),
+        config: topic_config(declared.kind, options),
+    };
+    records.push(MetadataRecord::Topic(topic.clone()));
+    Ok(topic)
+}
+
+/// A table's topic keeps the newest record of each key, for ever; a stream's has the broker's retention.
+pub(super) fn topic_config(kind: RelationKind, options: &RelationOptions) -> TopicConfig {
+    let default = TopicConfig::default();
+    let (cleanup_policy, retention_ms) = match kind {
+        RelationKind::Table => (CleanupPolicy::Compact, None),
+        RelationKind::Stream => (CleanupPolicy::Delete, default.retention_ms),
+    };
+    let retention_ms = match options.retention {
+        None => retention_ms,
+        Some(Retention::Forever) => None,
+        Some(Retention::Milliseconds(milliseconds)) => Some(milliseconds),
+    };
+    let flush = match options.flush {
+        None | Some(Flush::Ack) => FlushPolicy::Ack,
+        Some(Flush::Interval) => FlushPolicy::Interval(std::time::Duration::from_secs(1)),
+        Some(Flush::Os) => FlushPolicy::Os,
+    };
+    TopicConfig { flush, retention_ms, cleanup_policy, ..default }
+}
+
+/// Where a relation's bad records go; its id makes the name its own, since relations can share a topic.
+pub(super) fn dead_letter_topic(
+    relation: &Relation,
+    id: TopicId,
+    records: &mut Vec<MetadataRecord>,
+) -> (String, TopicId) {
+    let name = format!("__tidemill.r{}.dead-letters", relation.id.0);
+    let config = TopicConfig::internal(CleanupPolicy::Delete);
+    records.push(MetadataRecord::Topic(TopicRecord { id, name: name.clone(), partitions: 1, config }));
+    (name, id)
+}
+
+fn relation(
+    catalog: &Catalog,
+    name: &str,
+    declared: &Declared,
+    options: &RelationOptions,
+    topic: &TopicRecord,
+) -> Relation {
+    Relation {
+        id: catalog.next_relation_id(),
+        name: name.to_string(),
+        kind: declared.kind,
+        materialized_view: false,
+        columns: declared.columns.clone(),
+        formats: declared.formats,
+        topic: topic.name.clone(),
+        topic_id: topic.id,
+        partitions: topic.partitions,
+        timestamp_column: declared.timestamp_column,
+        timestamp_format: options.timestamp_format.clone(),
+        window: options.window,
+        on_error: options.on_error.unwrap_or(OnError::DeadLetter),
+        dead_letter_topic: None,
+        query: None,
+        compatibility: Default::default(),
+        statement: String::new(),
+        owner: String::new(),
+    }
+}

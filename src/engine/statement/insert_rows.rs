@@ -1,0 +1,298 @@
+//! INSERT INTO .. VALUES: each value is read as its column's type, then encoded and appended.
+//!
+//! Plain values are read by the rules of PostgreSQL's type input; everything else is an expression, cast to the
+//! column's type and evaluated, all of a statement at once.
+
+use arrow::array::timezone::Tz;
+use arrow::record_batch::RecordBatch;
+use futures::TryStreamExt;
+use sqlparser::ast;
+
+use super::done;
+use super::lookup::insert_target;
+use super::lookup::target_columns;
+use crate::catalog::Relation;
+use crate::catalog::fold;
+use crate::engine::append::append_rows;
+use crate::engine::append::record_times;
+use crate::engine::outcome::Description;
+use crate::engine::outcome::Outcome;
+use crate::engine::outcome::Value;
+use crate::engine::read::Planner;
+use crate::engine::read::placeholder;
+use crate::engine::session::Session;
+use crate::engine::text::write_text;
+use crate::error::Error;
+use crate::error::Result;
+use crate::error::SqlState;
+use crate::format::text::RowsBuilder;
+use crate::model::Column;
+use crate::model::ColumnRole;
+use crate::model::SqlType;
+use crate::sql::InsertRows;
+use crate::sql::Name;
+use crate::sql::Select;
+
+/// What the values of one statement are for.
+struct Target {
+    relation: std::sync::Arc<Relation>,
+    /// The columns of the values: those of the relation, and ksqlDB's ROWTIME.
+    columns: Vec<TargetColumn>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum TargetColumn {
+    Column(usize),
+    RowTime,
+}
+
+impl Target {
+    fn sql_type(&self, column: TargetColumn) -> SqlType {
+        match column {
+            TargetColumn::Column(index) => self.relation.columns[index].sql_type.clone(),
+            TargetColumn::RowTime => SqlType::BigInt,
+        }
+    }
+}
+
+pub(super) async fn execute(session: &mut Session, insert: &InsertRows, parameters: &[Value]) -> Result<Outcome> {
+    let target = target(session, insert)?;
+    let cells = cells(session, insert, &target, parameters).await?;
+    let (rows, row_times) = build(&target, &cells, session.settings.zone())?;
+    let now_ms = session.engine.env().clock.wall_millis();
+    let mut times = record_times(&target.relation, &rows, now_ms);
+    for (time, told) in times.iter_mut().zip(row_times) {
+        *time = told.unwrap_or(*time);
+    }
+    let ends = append_rows(&session.engine, session.client.as_ref(), &target.relation, &rows, &times).await?;
+    session.written.note(ends);
+    Ok(done(format!("INSERT 0 {}", rows.num_rows())))
+}
+
+pub(super) async fn describe(session: &Session, insert: &InsertRows, known: &[Option<SqlType>]) -> Result<Description> {
+    let target = target(session, insert)?;
+    let mut params: Vec<Option<SqlType>> = known.to_vec();
+    for row in &insert.rows {
+        for (cell, column) in row.iter().zip(&target.columns) {
+            let told = placeholders(cell, &target.sql_type(*column))?;
+            for (number, sql_type) in told {
+                if params.len() < number {
+                    params.resize(number, None);
+                }
+                if let Some(open @ None) = params.get_mut(number - 1) {
+                    *open = Some(sql_type);
+                }
+            }
+        }
+    }
+    let params = params.into_iter().map(|known| known.unwrap_or(SqlType::Text)).collect();
+    Ok(Description { params, fields: None })
+}
+
+/// The parameters in a value: a bare one has the column's type, one in a cast the cast's, another the column's.
+fn placeholders(cell: &ast::Expr, column: &SqlType) -> Result<Vec<(usize, SqlType)>> {
+    if let Some(number) = placeholder(cell) {
+        return Ok(vec![(number, column.clone())]);
+    }
+    let mut found = Vec::new();
+    let flow = ast::visit_expressions(cell, |expression: &ast::Expr| {
+        if let ast::Expr::Cast { expr, data_type, .. } = expression
+            && let Some(number) = placeholder(expr)
+        {
+            match crate::catalog::sql_type(data_type) {
+                Ok(sql_type) => found.push((number, sql_type)),
+                Err(error) => return std::ops::ControlFlow::Break(error),
+            }
+        } else if let Some(number) = placeholder(expression)
+            && !found.iter().any(|(known, _)| *known == number)
+        {
+            found.push((number, column.clone()));
+        }
+        std::ops::ControlFlow::Continue(())
+    });
+    match flow {
+        std::ops::ControlFlow::Break(error) => Err(error),
+        std::ops::ControlFlow::Continue(()) => Ok(found),
+    }
+}
+
+fn target(session: &Session, insert: &InsertRows) -> Result<Target> {
+    let relation = insert_target(session, &insert.target)?;
+    let compatibility = session.settings.compatibility();
+    let row_time = |name: &Name| {
+        let folded = fold(name, compatibility);
+        folded.eq_ignore_ascii_case("rowtime") && !relation.columns.iter().any(|column| column.name == folded)
+    };
+    let named: Vec<Name> = insert.columns.iter().filter(|name| !row_time(name)).cloned().collect();
+    let mut columns: Vec<TargetColumn> = match insert.columns.is_empty() || !named.is_empty() {
+        true => target_columns(session, &relation, &named)?.into_iter().map(TargetColumn::Column).collect(),
+        false => Vec::new(),
+    };
+    if let Some(index) = insert.columns.iter().position(row_time) {
+        columns.insert(index, TargetColumn::RowTime);
+    }
+    for (number, row) in insert.rows.iter().enumerate() {
+        let problem = match row.len() {
+            count if columns.len() < count => "more expressions than target columns",
+            // Without names PostgreSQL lets the last columns be left out.
+            count if count < columns.len() && !insert.columns.is_empty() => "more target columns than expressions",
+            _ => continue,
+        };
+        return Err(Error::new(SqlState::SYNTAX_ERROR, format!("INSERT has {problem}"))
+            .at(insert.target.position)
+            .detail(format!("Row {} has {} values for {} columns.", number + 1, row.len(), columns.len())));
+    }
+    Ok(Target { relation, columns })
+}
+
+/// The text of every value, row by row; `None` is null.
+async fn cells(
+    session: &Session,
+    insert: &InsertRows,
+    target: &Target,
+    parameters: &[Value],
+) -> Result<Vec<Vec<Option<String>>>> {
+    let mut rows: Vec<Vec<Option<String>>> = Vec::with_capacity(insert.rows.len());
+    let mut expressions: Vec<(usize, usize, ast::Expr)> = Vec::new();
+    for (number, row) in insert.rows.iter().enumerate() {
+        let mut texts = vec![None; target.columns.len()];
+        for (index, cell) in row.iter().enumerate() {
+            let sql_type = target.sql_type(target.columns[index]);
+            if let Some(text) = plain(cell, &sql_type) {
+                texts[index] = text;
+            } else if let Some(parameter) = placeholder(cell) {
+                texts[index] = parameter_text(parameters, parameter)?;
+            } else {
+                expressions.push((number, index, cell.clone()));
+            }
+        }
+        rows.push(texts);
+    }
+    if !expressions.is_empty() {
+        let values = evaluate(session, target, &expressions, parameters).await?;
+        for ((row, index, _), value) in expressions.iter().zip(values) {
+            rows[*row][*index] = value;
+        }
+    }
+    Ok(rows)
+}
+
+/// The text of a value that needs no evaluation: `Some(None)` is null.
+fn plain(cell: &ast::Expr, sql_type: &SqlType) -> Option<Option<String>> {
+    match cell {
+        ast::Expr::Value(value) => match &value.value {
+            ast::Value::Null => Some(None),
+            ast::Value::SingleQuotedString(text) | ast::Value::EscapedStringLiteral(text) => Some(Some(text.clone())),
+            ast::Value::Boolean(truth) if *sql_type == SqlType::Boolean => Some(Some(truth.to_string())),
+            ast::Value::Number(digits, _) => number(digits, sql_type).map(Some),
+            _ => None,
+        },
+        ast::Expr::UnaryOp { op: ast::UnaryOperator::Minus, expr } => match expr.as_ref() {
+            ast::Expr::Value(value) => match &value.value {
+                ast::Value::Number(digits, _) => number(&format!("-{digits}"), sql_type).map(Some),
+                _ => None,
+            },
+            _ => None,
+        },
+        ast::Expr::Nested(inner) => plain(inner, sql_type),
+        _ => None,
+    }
+}
+
+/// A number for a column that holds numbers; one with a point for a whole-number column is rounded by a cast.
+fn number(digits: &str, sql_type: &SqlType) -> Option<String> {
+    let whole = digits.bytes().all(|byte| byte.is_ascii_digit() || byte == b'-');
+    match sql_type {
+        SqlType::Double | SqlType::Decimal { .. } => Some(digits.to_string()),
+        SqlType::Int | SqlType::BigInt if whole => Some(digits.to_string()),
+        // PostgreSQL assigns a number to a text column as its digits.
+        SqlType::Text => Some(digits.to_string()),
+        _ => None,
+    }
+}
+
+fn parameter_text(parameters: &[Value], number: usize) -> Result<Option<String>> {
+    let value = number
+        .checked_sub(1)
+        .and_then(|index| parameters.get(index))
+        .ok_or_else(|| Error::new(SqlState::UNDEFINED_PARAMETER, format!("there is no parameter ${number}")))?;
+    if value.is_null() {
+        return Ok(None);
+    }
+    let array = value.to_array().map_err(|error| Error::internal("a parameter").caused_by(error))?;
+    text_of(array.as_ref(), 0).map(Some)
+}
+
+fn text_of(array: &dyn arrow::array::Array, row: usize) -> Result<String> {
+    let mut bytes = Vec::new();
+    write_text(array, row, &mut bytes);
+    String::from_utf8(bytes).map_err(|_| Error::internal("the text of a value is not UTF-8"))
+}
+
+/// Evaluates expressions, each cast to its column's type, as one query of one row.
+async fn evaluate(
+    session: &Session,
+    target: &Target,
+    expressions: &[(usize, usize, ast::Expr)],
+    parameters: &[Value],
+) -> Result<Vec<Option<String>>> {
+    let items: Vec<String> = expressions
+        .iter()
+        .enumerate()
+        .map(|(place, (_, index, expression))| {
+            format!("CAST({expression} AS {}) AS v{place}", cast_name(&target.sql_type(target.columns[*index])))
+        })
+        .collect();
+    let select: Select = crate::sql::parse_select(&format!("SELECT {}", items.join(", ")))?;
+    let reading = Planner::pin(session)?;
+    let planned = session.engine.planner().plan(session, &select, &reading).await?.bind(parameters)?;
+    let (_, rows) = planned.run("UTC").await?;
+    let batches: Vec<RecordBatch> = rows.try_collect().await?;
+    let Some(batch) = batches.iter().find(|batch| 0 < batch.num_rows()) else {
+        return Err(Error::internal("a query of one row gave none"));
+    };
+    batch
+        .columns()
+        .iter()
+        .map(|column| match column.is_null(0) {
+            true => Ok(None),
+            false => text_of(column.as_ref(), 0).map(Some),
+        })
+        .collect()
+}
+
+/// The type in a cast's words.
+fn cast_name(sql_type: &SqlType) -> String {
+    match sql_type {
+        SqlType::Bytes => "BYTEA".to_string(),
+        other => other.to_string(),
+    }
+}
+
+/// Rows with all columns of the relation, and the record times that were told.
+fn build(target: &Target, cells: &[Vec<Option<String>>], zone: Tz) -> Result<(RecordBatch, Vec<Option<i64>>)> {
+    let relation = &target.relation;
+    let mut builder = RowsBuilder::new(&relation.columns, zone);
+    let row_time = Column { name: "rowtime".to_string(), sql_type: SqlType::BigInt, role: ColumnRole::Value };
+    let mut times = Vec::with_capacity(cells.len());
+    for row in cells {
+        let mut texts: Vec<Option<&str>> = vec![None; relation.columns.len()];
+        let mut time = None;
+        for (column, text) in target.columns.iter().zip(row) {
+            match column {
+                TargetColumn::Column(index) => texts[*index] = text.as_deref(),
+                TargetColumn::RowTime => time = text.as_deref(),
+            }
+        }
+        builder.push(&texts)?;
+        times.push(match time {
+            None => None,
+            Some(text) => Some(text.trim().parse().map_err(|_| {
+                let message = format!("invalid input syntax for type bigint: \"{text}\"");
+                Error::new(SqlState::INVALID_TEXT_REPRESENTATION, message)
+                    .detail(format!("It is for {}.", row_time.name))
+            })?),
+        });
+    }
+    Ok((builder.finish(), times))
+}

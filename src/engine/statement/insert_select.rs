@@ -1,0 +1,74 @@
+//! INSERT INTO .. SELECT without EMIT: read once, appended batch by batch.
+
+use std::sync::Arc;
+
+use arrow::array::ArrayRef;
+use arrow::array::new_null_array;
+use arrow::compute::CastOptions;
+use arrow::compute::cast_with_options;
+use arrow::datatypes::Schema;
+use arrow::record_batch::RecordBatch;
+use futures::TryStreamExt;
+
+use super::done;
+use super::lookup::insert_target;
+use super::lookup::target_columns;
+use super::select;
+use crate::catalog::Relation;
+use crate::engine::append::append_rows;
+use crate::engine::append::record_times;
+use crate::engine::error::from_datafusion;
+use crate::engine::outcome::Outcome;
+use crate::engine::outcome::Value;
+use crate::engine::session::Session;
+use crate::error::Error;
+use crate::error::Result;
+use crate::error::SqlState;
+use crate::sql::InsertSelect;
+
+pub(super) async fn execute(session: &mut Session, insert: &InsertSelect, parameters: &[Value]) -> Result<Outcome> {
+    if insert.select.emit.is_some() {
+        return Err(Error::unsupported("INSERT INTO .. SELECT .. EMIT CHANGES is not supported")
+            .hint("Leave EMIT out to insert what is there now, or CREATE STREAM .. AS SELECT."));
+    }
+    let relation = insert_target(session, &insert.target)?;
+    let targets = target_columns(session, &relation, &insert.columns)?;
+    let Outcome::Rows { fields, mut rows, .. } = select::execute(session, &insert.select, parameters).await? else {
+        return Err(Error::internal("a query without rows"));
+    };
+    let problem = match fields.len() {
+        count if targets.len() < count => Some("more expressions than target columns"),
+        count if count < targets.len() && !insert.columns.is_empty() => Some("more target columns than expressions"),
+        _ => None,
+    };
+    if let Some(problem) = problem {
+        return Err(Error::new(SqlState::SYNTAX_ERROR, format!("INSERT has {problem}")).at(insert.target.position));
+    }
+    let mut inserted = 0;
+    while let Some(batch) = rows.try_next().await? {
+        let batch = shaped(&relation, &targets, &batch)?;
+        let times = record_times(&relation, &batch, session.engine.env().clock.wall_millis());
+        let ends = append_rows(&session.engine, session.client.as_ref(), &relation, &batch, &times).await?;
+        session.written.note(ends);
+        inserted += batch.num_rows();
+    }
+    Ok(done(format!("INSERT 0 {inserted}")))
+}
+
+/// The relation's columns, cast from the query's; those without a value are null.
+fn shaped(relation: &Relation, targets: &[usize], batch: &RecordBatch) -> Result<RecordBatch> {
+    let schema = Arc::new(Schema::new(relation.columns.iter().map(|column| column.field()).collect::<Vec<_>>()));
+    // A value that does not fit is an error, never a null.
+    let strict = CastOptions { safe: false, ..CastOptions::default() };
+    let mut columns: Vec<ArrayRef> = Vec::with_capacity(relation.columns.len());
+    for (index, field) in schema.fields().iter().enumerate() {
+        let source = targets.iter().position(|target| *target == index).filter(|place| *place < batch.num_columns());
+        columns.push(match source {
+            None => new_null_array(field.data_type(), batch.num_rows()),
+            Some(place) => cast_with_options(batch.column(place), field.data_type(), &strict)
+                .map_err(|error| from_datafusion(error.into()))?,
+        });
+    }
+    RecordBatch::try_new(schema, columns)
+        .map_err(|error| Error::internal("inserted columns do not fit").caused_by(error))
+}

@@ -1,0 +1,78 @@
+//! Names in statements to relations, with the right to do what is asked.
+
+use std::sync::Arc;
+
+use crate::catalog::Catalog;
+use crate::catalog::Relation;
+use crate::catalog::fold;
+use crate::engine::session::Session;
+use crate::error::Error;
+use crate::error::Result;
+use crate::error::SqlState;
+use crate::model::ColumnRole;
+use crate::security::Operation;
+use crate::security::Resource;
+use crate::security::authorize;
+use crate::sql::Name;
+use crate::sql::nearest;
+
+/// The relation that a statement names.
+pub(super) fn relation(session: &Session, catalog: &Catalog, name: &Name) -> Result<Arc<Relation>> {
+    let folded = fold(name, session.settings.compatibility());
+    match catalog.relation(&folded) {
+        Some(relation) => Ok(Arc::clone(relation)),
+        None => Err(no_such_relation(catalog, name, &folded)),
+    }
+}
+
+/// 42P01, with the name that was perhaps meant.
+pub(super) fn no_such_relation(catalog: &Catalog, name: &Name, folded: &str) -> Error {
+    let message = format!("relation \"{folded}\" does not exist");
+    let error = Error::new(SqlState::UNDEFINED_TABLE, message).at(name.position);
+    match catalog.nearest_relation(folded) {
+        Some(known) => error.hint(format!("Did you mean \"{known}\"?")),
+        None => error,
+    }
+}
+
+/// The relation that rows are to be put into: not one that a query keeps.
+pub(super) fn insert_target(session: &Session, name: &Name) -> Result<Arc<Relation>> {
+    let catalog = session.engine.catalog()?;
+    let relation = relation(session, &catalog, name)?;
+    authorize(&session.principal, Operation::Write, Resource::Relation(&relation.name))?;
+    if relation.query.is_some() {
+        let message = format!("cannot insert into \"{}\"", relation.name);
+        return Err(Error::new(SqlState::WRONG_OBJECT_TYPE, message).at(name.position).detail("A query keeps it."));
+    }
+    Ok(relation)
+}
+
+/// The columns that values are for: those named, or all but the window's end, which its start tells.
+pub(super) fn target_columns(session: &Session, relation: &Relation, names: &[Name]) -> Result<Vec<usize>> {
+    if names.is_empty() {
+        let given = |index: &usize| relation.columns[*index].role != ColumnRole::WindowEnd;
+        return Ok((0..relation.columns.len()).filter(given).collect());
+    }
+    let mut targets = Vec::with_capacity(names.len());
+    for name in names {
+        let target = column(session, relation, name)?;
+        if targets.contains(&target) {
+            let message = format!("column \"{}\" specified more than once", relation.columns[target].name);
+            return Err(Error::new(SqlState::DUPLICATE_COLUMN, message).at(name.position));
+        }
+        targets.push(target);
+    }
+    Ok(targets)
+}
+
+fn column(session: &Session, relation: &Relation, name: &Name) -> Result<usize> {
+    let folded = fold(name, session.settings.compatibility());
+    relation.columns.iter().position(|column| column.name == folded).ok_or_else(|| {
+        let message = format!("column \"{folded}\" of relation \"{}\" does not exist", relation.name);
+        let error = Error::new(SqlState::UNDEFINED_COLUMN, message).at(name.position);
+        match nearest(&folded, relation.columns.iter().map(|column| column.name.as_str())) {
+            Some(known) => error.hint(format!("Did you mean \"{known}\"?")),
+            None => error,
+        }
+    })
+}

@@ -1,0 +1,121 @@
+//! What each statement does, one per file, and the match that leads to it.
+
+mod copy_from;
+mod copy_to;
+mod create_source;
+mod cursors;
+mod describe;
+mod drop;
+mod explain;
+mod insert_rows;
+mod insert_select;
+mod lookup;
+mod select;
+mod set;
+mod show;
+mod transaction;
+
+use super::outcome::Description;
+use super::outcome::Outcome;
+use super::outcome::Value;
+use super::prepared::Prepared;
+use super::session::Session;
+use crate::error::Error;
+use crate::error::Result;
+use crate::model::SqlType;
+use crate::sql::CopySource;
+use crate::sql::Statement;
+
+/// Runs a statement.
+pub(super) async fn execute(session: &mut Session, prepared: &Prepared, parameters: &[Value]) -> Result<Outcome> {
+    let text = prepared.text.as_str();
+    match prepared.statement.as_ref() {
+        Statement::Empty => Ok(Outcome::Empty),
+        Statement::CreateSource(create) => create_source::execute(session, create, text).await,
+        Statement::CreateAs(_) => Err(Error::unsupported("standing queries are not started yet")),
+        Statement::Drop(drop) => drop::execute(session, drop).await,
+        Statement::InsertRows(insert) => insert_rows::execute(session, insert, parameters).await,
+        Statement::InsertSelect(insert) => insert_select::execute(session, insert, parameters).await,
+        Statement::Select(select) => select::execute(session, select, parameters).await,
+        Statement::Explain { analyze, target } => explain::execute(session, *analyze, target, parameters).await,
+        Statement::Describe(name) => describe::execute(session, name),
+        Statement::Show(object) => show::execute(session, object).await,
+        Statement::Set { name, value } => set::execute(session, name, value.as_deref()),
+        Statement::Reset(name) => set::reset(session, name.as_deref()),
+        Statement::CopyTo { source, format } => copy_to::execute(session, source, format).await,
+        Statement::CopyFrom { target, columns, format } => copy_from::execute(session, target, columns, format),
+        Statement::Declare { name, hold, select } => cursors::declare(session, name, *hold, select, parameters).await,
+        Statement::Fetch { name, direction } => cursors::fetch(session, name, *direction),
+        Statement::Close(name) => cursors::close(session, name.as_ref()),
+        Statement::Begin(tag) => Ok(transaction::begin(session, tag)),
+        Statement::Commit => Ok(transaction::commit(session)),
+        Statement::Rollback => Ok(transaction::rollback(session)),
+        Statement::Savepoint(_) => transaction::savepoint(session, "SAVEPOINT"),
+        Statement::ReleaseSavepoint(_) => transaction::savepoint(session, "RELEASE"),
+        Statement::RollbackToSavepoint(_) => transaction::rollback_to(session),
+        Statement::Terminate(_) => {
+            Err(Error::unsupported("TERMINATE is not supported").hint("DROP the relation that the query keeps."))
+        }
+        // Prepared statements are the door's; what SQL says of them changes nothing here.
+        Statement::Deallocate(_) => Ok(done("DEALLOCATE")),
+        Statement::DiscardAll => set::discard_all(session),
+        Statement::Ignored(tag) => Ok(done(*tag)),
+    }
+}
+
+/// What a statement takes and gives, without running it.
+pub(super) async fn describe(
+    session: &mut Session,
+    statement: &Statement,
+    known: &[Option<SqlType>],
+) -> Result<Description> {
+    match statement {
+        Statement::Select(select) => select::describe(session, select, known).await,
+        Statement::Declare { select, .. } => {
+            let described = select::describe(session, select, known).await?;
+            Ok(Description { fields: None, ..described })
+        }
+        Statement::InsertRows(insert) => insert_rows::describe(session, insert, known).await,
+        Statement::InsertSelect(insert) => {
+            let described = select::describe(session, &insert.select, known).await?;
+            Ok(Description { fields: None, ..described })
+        }
+        Statement::Explain { .. } => Ok(rows(explain::fields())),
+        Statement::Describe(_) => Ok(rows(describe::fields())),
+        Statement::Show(object) => Ok(rows(show::fields(object))),
+        Statement::Fetch { name, .. } => Ok(rows(cursors::fields(session, name)?)),
+        Statement::CopyTo { source: CopySource::Select(_) | CopySource::Relation(..), .. }
+        | Statement::CopyFrom { .. }
+        | Statement::Empty
+        | Statement::CreateSource(_)
+        | Statement::CreateAs(_)
+        | Statement::Drop(_)
+        | Statement::Set { .. }
+        | Statement::Reset(_)
+        | Statement::Close(_)
+        | Statement::Begin(_)
+        | Statement::Commit
+        | Statement::Rollback
+        | Statement::Savepoint(_)
+        | Statement::ReleaseSavepoint(_)
+        | Statement::RollbackToSavepoint(_)
+        | Statement::Terminate(_)
+        | Statement::Deallocate(_)
+        | Statement::DiscardAll
+        | Statement::Ignored(_) => Ok(Description { params: Vec::new(), fields: None }),
+    }
+}
+
+fn rows(fields: Vec<super::outcome::OutputField>) -> Description {
+    Description { params: Vec::new(), fields: Some(fields) }
+}
+
+/// Whether a failed transaction block lets the statement through.
+pub(super) fn ends_failed_block(statement: &Statement) -> bool {
+    matches!(statement, Statement::Commit | Statement::Rollback | Statement::RollbackToSavepoint(_))
+}
+
+/// An answer without rows.
+fn done(tag: impl Into<String>) -> Outcome {
+    Outcome::Done { tag: tag.into() }
+}

@@ -1,0 +1,89 @@
+//! SHOW STREAMS|TABLES|QUERIES|TOPICS, SHOW ALL, SHOW setting.
+
+use std::sync::Arc;
+
+use arrow::array::ArrayRef;
+use arrow::array::StringArray;
+use arrow::datatypes::Field;
+use arrow::datatypes::Schema;
+use arrow::record_batch::RecordBatch;
+use futures::StreamExt;
+use futures::stream;
+
+use super::select;
+use crate::engine::outcome::Outcome;
+use crate::engine::outcome::OutputField;
+use crate::engine::session::Session;
+use crate::error::Error;
+use crate::error::Result;
+use crate::model::SqlType;
+use crate::sql;
+use crate::sql::ShowObject;
+
+/// The query over the system tables that an object's list is, and its columns.
+fn listing(object: &ShowObject) -> Option<(&'static str, &'static [&'static str])> {
+    match object {
+        ShowObject::Streams => Some((
+            "SELECT name, topic, key_format, value_format FROM tidemill.streams ORDER BY name",
+            &["name", "topic", "key_format", "value_format"],
+        )),
+        ShowObject::Tables => Some((
+            "SELECT name, topic, key_format, value_format FROM tidemill.tables ORDER BY name",
+            &["name", "topic", "key_format", "value_format"],
+        )),
+        ShowObject::Queries => Some((
+            "SELECT name, sink, state, statement FROM tidemill.queries ORDER BY name",
+            &["name", "sink", "state", "statement"],
+        )),
+        ShowObject::Topics => Some((
+            "SELECT name, partitions::text AS partitions FROM tidemill.topics WHERE NOT internal ORDER BY name",
+            &["name", "partitions"],
+        )),
+        ShowObject::AllSettings | ShowObject::Setting(_) => None,
+    }
+}
+
+pub(super) fn fields(object: &ShowObject) -> Vec<OutputField> {
+    let text = |name: &str| OutputField { name: name.to_string(), sql_type: SqlType::Text };
+    match object {
+        ShowObject::AllSettings => ["name", "setting", "description"].map(text).to_vec(),
+        ShowObject::Setting(name) => vec![text(name)],
+        listed => listing(listed).map_or(Vec::new(), |(_, names)| names.iter().map(|name| text(name)).collect()),
+    }
+}
+
+pub(super) async fn execute(session: &mut Session, object: &ShowObject) -> Result<Outcome> {
+    match object {
+        ShowObject::AllSettings => {
+            let all = session.settings.all();
+            let arrays: Vec<ArrayRef> = vec![
+                Arc::new(StringArray::from_iter_values(all.iter().map(|(name, _, _)| name))),
+                Arc::new(StringArray::from_iter_values(all.iter().map(|(_, value, _)| value))),
+                Arc::new(StringArray::from_iter_values(all.iter().map(|(_, _, description)| description))),
+            ];
+            table(fields(object), arrays, "SHOW")
+        }
+        ShowObject::Setting(name) => {
+            let value = session.settings.show(name)?;
+            table(fields(object), vec![Arc::new(StringArray::from(vec![value]))], "SHOW")
+        }
+        listed => {
+            let (text, _) = listing(listed).ok_or_else(|| Error::internal("a list without a query"))?;
+            let answer = select::execute(session, &sql::parse_select(text)?, &[]).await?;
+            match answer {
+                Outcome::Rows { fields, rows, push, .. } => Ok(Outcome::Rows { fields, rows, push, tag: "SHOW" }),
+                other => Ok(other),
+            }
+        }
+    }
+}
+
+/// An answer that is there at once.
+pub(super) fn table(fields: Vec<OutputField>, arrays: Vec<ArrayRef>, tag: &'static str) -> Result<Outcome> {
+    let columns = fields.iter().zip(&arrays);
+    let columns: Vec<Field> =
+        columns.map(|(field, array)| Field::new(&field.name, array.data_type().clone(), true)).collect();
+    let batch = RecordBatch::try_new(Arc::new(Schema::new(columns)), arrays)
+        .map_err(|error| Error::internal("an answer's columns do not fit").caused_by(error))?;
+    Ok(Outcome::Rows { fields, rows: stream::iter([Ok(batch)]).boxed(), push: false, tag })
+}

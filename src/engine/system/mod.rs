@@ -1,0 +1,92 @@
+//! The schema `tidemill`: what the server is made of, as tables. One file a table, one line in `TABLES`.
+//!
+//! Rows are made when a statement reads them, from what there is at that moment.
+
+mod groups;
+mod offsets;
+mod partitions;
+mod queries;
+mod relations;
+mod schema;
+mod settings;
+mod topics;
+
+use std::sync::Arc;
+use std::sync::Weak;
+
+use arrow::datatypes::DataType;
+use arrow::record_batch::RecordBatch;
+use datafusion::catalog::SchemaProvider;
+use futures::future::BoxFuture;
+
+use self::schema::SystemSchema;
+use super::core::Engine;
+use crate::error::Result;
+
+/// One system table.
+pub(super) struct SystemTable {
+    name: &'static str,
+    columns: &'static [(&'static str, Kind)],
+    rows: fn(Arc<Engine>) -> BoxFuture<'static, Result<Vec<Row>>>,
+}
+
+/// The type of a column.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Text,
+    BigInt,
+    Int,
+    Boolean,
+}
+
+/// A value, of its column's type.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Cell {
+    Text(String),
+    BigInt(i64),
+    Int(i32),
+    Boolean(bool),
+    Null,
+}
+
+type Row = Vec<Cell>;
+
+const TABLES: &[&SystemTable] = &[
+    &groups::TABLE,
+    &offsets::TABLE,
+    &partitions::TABLE,
+    &queries::TABLE,
+    &relations::STREAMS,
+    &relations::TABLES,
+    &settings::TABLE,
+    &topics::TABLE,
+];
+
+/// The schema, for all sessions.
+pub(super) fn schema(engine: Weak<Engine>) -> Arc<dyn SchemaProvider> {
+    Arc::new(SystemSchema::new(engine))
+}
+
+impl Kind {
+    fn arrow(self) -> DataType {
+        match self {
+            Kind::Text => DataType::Utf8,
+            Kind::BigInt => DataType::Int64,
+            Kind::Int => DataType::Int32,
+            Kind::Boolean => DataType::Boolean,
+        }
+    }
+}
+
+fn text(value: impl Into<String>) -> Cell {
+    Cell::Text(value.into())
+}
+
+fn optional<T>(value: Option<T>, cell: impl Fn(T) -> Cell) -> Cell {
+    value.map_or(Cell::Null, cell)
+}
+
+/// Rows as a batch of the table's columns.
+fn batch(table: &SystemTable, schema: &arrow::datatypes::SchemaRef, rows: &[Row]) -> Result<RecordBatch> {
+    schema::batch(table, schema, rows)
+}

@@ -1,0 +1,51 @@
+//! `tidemill.partitions`: where each partition of each topic begins and ends.
+
+use std::sync::Arc;
+
+use futures::FutureExt;
+
+use super::Cell;
+use super::Kind;
+use super::Row;
+use super::SystemTable;
+use super::text;
+use crate::engine::core::Engine;
+use crate::error::Result;
+use crate::model::TopicPartition;
+use crate::security::Principal;
+
+pub(super) const TABLE: SystemTable = SystemTable {
+    name: "partitions",
+    columns: &[
+        ("topic", Kind::Text),
+        ("partition", Kind::Int),
+        ("log_start_offset", Kind::BigInt),
+        ("last_stable_offset", Kind::BigInt),
+        ("high_watermark", Kind::BigInt),
+        ("log_end_offset", Kind::BigInt),
+        ("leader_epoch", Kind::Int),
+    ],
+    rows: |engine| rows(engine).boxed(),
+};
+
+async fn rows(engine: Arc<Engine>) -> Result<Vec<Row>> {
+    let client = engine.client(&Principal::server());
+    let metadata = engine.metadata();
+    let mut rows = Vec::new();
+    for topic in metadata.topics() {
+        for partition in 0..topic.partitions {
+            // A topic that was dropped meanwhile has no row.
+            let Ok(ends) = client.ends(TopicPartition::new(topic.id, partition)).await else { continue };
+            rows.push(vec![
+                text(&topic.name),
+                Cell::Int(partition),
+                Cell::BigInt(ends.log_start_offset.0),
+                Cell::BigInt(ends.last_stable_offset.0),
+                Cell::BigInt(ends.high_watermark.0),
+                Cell::BigInt(ends.log_end_offset.0),
+                Cell::Int(ends.leader_epoch.0),
+            ]);
+        }
+    }
+    Ok(rows)
+}
