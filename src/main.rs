@@ -20,6 +20,8 @@ struct Arguments {
 enum Command {
     /// A prompt for statements, or runs them from -c, -f or standard input.
     Sql(cli::SqlArguments),
+    /// Runs pipeline tests: statements, records in, records expected.
+    Test(cli::TestArguments),
     /// Looks into the files of the log.
     #[command(subcommand)]
     Log(LogCommand),
@@ -49,6 +51,11 @@ async fn run(command: Command) -> ExitCode {
     let env = Env::real();
     let done = match command {
         Command::Sql(arguments) => return ExitCode::from(cli::run_sql(&env, &arguments).await),
+        Command::Test(arguments) => match cli::run_test(&env, &arguments).await {
+            Ok(true) => Ok(()),
+            Ok(false) => return ExitCode::FAILURE,
+            Err(error) => Err(error),
+        },
         Command::Log(LogCommand::Dump(arguments)) => cli::run_log_dump(env.disk.as_ref(), &arguments),
     };
     match done {

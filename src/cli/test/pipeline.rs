@@ -1,0 +1,291 @@
+//! Broker, tasks, cuts and topics in one process, in memory, with time and chance that only follow from a seed.
+//!
+//! Nothing moves but in `drive`. The same parts as the server's, put together without its doors.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use datafusion::common::config::ConfigOptions;
+use parking_lot::Mutex;
+
+use super::definitions;
+use super::definitions::Definitions;
+use super::record::RawOutput;
+use crate::broker::Acks;
+use crate::broker::Broker;
+use crate::broker::BrokerConfig;
+use crate::broker::Client;
+use crate::broker::Isolation;
+use crate::broker::Position;
+use crate::catalog::Catalog;
+use crate::catalog::Change;
+use crate::catalog::Semantics;
+use crate::cluster::MetadataLog;
+use crate::cluster::MetadataRecord;
+use crate::cluster::NodeId;
+use crate::cluster::TopicConfig;
+use crate::cluster::TopicRecord;
+use crate::config;
+use crate::env::SimulatedDisk;
+use crate::env::Simulation;
+use crate::error::Error;
+use crate::error::Result;
+use crate::error::SqlState;
+use crate::exec::DriveOptions;
+use crate::exec::QueryState;
+use crate::exec::Runtime;
+use crate::exec::RuntimeParts;
+use crate::functions::Context;
+use crate::log::FlushOn;
+use crate::log::LogConfig;
+use crate::log::LogDir;
+use crate::model::Offset;
+use crate::model::PartitionId;
+use crate::model::TopicId;
+use crate::model::TopicPartition;
+use crate::plan::Functions;
+use crate::protocol::BatchBuilder;
+use crate::security::Principal;
+use crate::sql;
+use crate::sql::Statement;
+use crate::state::Publisher;
+use crate::state::SimulatedStores;
+
+/// Bytes that one fetch of `records` asks for.
+const FETCH_BYTES: usize = 1 << 20;
+
+/// How a pipeline begins.
+#[derive(Debug, Clone, Copy)]
+pub struct PipelineOptions {
+    /// All chance follows from it.
+    pub seed: u64,
+    /// The rules before a `SET` says otherwise.
+    pub semantics: Semantics,
+}
+
+/// An engine in memory.
+pub struct Pipeline {
+    options: PipelineOptions,
+    semantics: Semantics,
+    simulation: Simulation,
+    metadata: Arc<MetadataLog>,
+    broker: Arc<Broker>,
+    client: Arc<dyn Client>,
+    runtime: Arc<Runtime>,
+    stores: SimulatedStores,
+    functions: Functions,
+    fatal: Arc<Mutex<Option<Error>>>,
+}
+
+impl Pipeline {
+    /// An empty pipeline as a case of ksqlDB wants it.
+    pub async fn open_for_case() -> Result<Self> {
+        Self::open(PipelineOptions { seed: 0, semantics: Semantics::ksqldb_conformance() }).await
+    }
+
+    /// An empty pipeline.
+    pub async fn open(options: PipelineOptions) -> Result<Self> {
+        let simulation = Simulation::new(options.seed);
+        Self::over(options, options.semantics, simulation, SimulatedStores::new()).await
+    }
+
+    async fn over(
+        options: PipelineOptions,
+        semantics: Semantics,
+        simulation: Simulation,
+        stores: SimulatedStores,
+    ) -> Result<Self> {
+        let env = &simulation.env;
+        let node = NodeId(1);
+        let metadata = MetadataLog::open(env, Path::new("/data/metadata"), node)?;
+        let log_config = LogConfig { flush_on: FlushOn::Wait, ..LogConfig::default() };
+        let (log, _) = LogDir::open(env.clone(), Path::new("/data/log"), log_config)?;
+        let broker_config = BrokerConfig { coordinator_partitions: 1, ..BrokerConfig::default() };
+        let broker = Broker::open(env.clone(), log, Arc::clone(&metadata), broker_config).await?;
+        let client = broker.client(Principal::server());
+        let mut functions = ConfigOptions::default();
+        functions.extensions.insert(Context::new(env.clock.wall_micros(), options.seed, "UTC"));
+        let fatal = Arc::new(Mutex::new(None));
+        let seen = Arc::clone(&fatal);
+        let runtime = Runtime::manual(RuntimeParts {
+            env: env.clone(),
+            client: Arc::clone(&client),
+            stores: Arc::new(stores.clone()),
+            publisher: Arc::new(Publisher::new()),
+            functions: Arc::new(functions),
+            config: config::Exec::default(),
+            transactional_id: "tidemill".to_owned(),
+            on_fatal: Arc::new(move |error| *seen.lock() = Some(error)),
+        });
+        let functions = Functions::new();
+        Ok(Self { options, semantics, simulation, metadata, broker, client, runtime, stores, functions, fatal })
+    }
+
+    /// Drops all memory, as a killed process does, and opens again over the same files.
+    pub async fn restart(self) -> Result<Self> {
+        let Self { options, semantics, simulation, runtime, broker, stores, .. } = self;
+        runtime.close().await;
+        drop((runtime, broker));
+        let disk: SimulatedDisk = simulation.disk.clone();
+        disk.kill_process();
+        let simulation = Simulation::with_disk(options.seed, disk);
+        let pipeline = Self::over(options, semantics, simulation, stores).await?;
+        let catalog = pipeline.catalog();
+        for query in catalog.queries() {
+            pipeline.runtime.start(definitions::again(&catalog, &pipeline.functions, query)?).await?;
+        }
+        Ok(pipeline)
+    }
+
+    /// Runs CREATE and SET statements.
+    pub async fn execute(&mut self, text: &str) -> Result<()> {
+        for parsed in sql::parse(text)? {
+            match &parsed.statement {
+                Statement::Empty => (),
+                Statement::Set { name, value } => definitions::set(&mut self.semantics, name, value.as_deref())?,
+                statement => self.define(statement, &parsed.text).await?,
+            }
+        }
+        Ok(())
+    }
+
+    async fn define(&self, statement: &Statement, text: &str) -> Result<()> {
+        let metadata = self.metadata.snapshot();
+        let definitions = Definitions {
+            catalog: Catalog::clone(&self.catalog()),
+            topic_of: &|name| metadata.topic(name).cloned(),
+            functions: &self.functions,
+            random: self.simulation.env.random.as_ref(),
+            semantics: self.semantics,
+        };
+        let definition = definitions.define(statement, text)?;
+        self.metadata.propose(metadata.version, definition.records).await?;
+        match definition.query {
+            Some(query) => self.runtime.start(query).await,
+            None => Ok(()),
+        }
+    }
+
+    /// Makes a topic of one partition, if it is not there.
+    pub async fn create_topic(&self, name: &str) -> Result<()> {
+        let metadata = self.metadata.snapshot();
+        if metadata.topic(name).is_some() {
+            return Ok(());
+        }
+        let id = TopicId::from_random(self.simulation.env.random.uuid_bytes());
+        let config = TopicConfig { retention_ms: None, ..TopicConfig::default() };
+        let record = TopicRecord { id, name: name.to_owned(), partitions: 1, config };
+        self.metadata.propose(metadata.version, vec![MetadataRecord::Topic(record)]).await?;
+        Ok(())
+    }
+
+    /// What exists.
+    pub fn catalog(&self) -> Arc<Catalog> {
+        let metadata = self.metadata.snapshot();
+        let mut catalog = Catalog::default();
+        for (_, record) in metadata.catalog_records.iter() {
+            let applied = Change::decode(record).and_then(|change| catalog.apply(&change));
+            catalog = applied.expect("this process wrote the records, and each was applied before it was written");
+        }
+        Arc::new(catalog)
+    }
+
+    /// The names of all topics.
+    pub fn topics(&self) -> Vec<String> {
+        self.metadata.snapshot().topics().map(|topic| topic.name.clone()).collect()
+    }
+
+    /// Writes one record; makes the topic if it is not there.
+    pub async fn produce(
+        &self,
+        topic: &str,
+        partition: i32,
+        timestamp_ms: i64,
+        key: Option<&[u8]>,
+        value: Option<&[u8]>,
+    ) -> Result<()> {
+        self.create_topic(topic).await?;
+        let partition = TopicPartition { topic: self.topic_id(topic)?, partition: PartitionId(partition) };
+        let mut batch = BatchBuilder::new();
+        batch.append(timestamp_ms, key, value, &[]);
+        self.client.append(partition, batch.finish(), Acks::All).await?;
+        Ok(())
+    }
+
+    fn topic_id(&self, name: &str) -> Result<TopicId> {
+        let metadata = self.metadata.snapshot();
+        let topic = metadata.topic(name);
+        topic.map(|topic| topic.id).ok_or_else(|| {
+            Error::new(SqlState::UNDEFINED_OBJECT, format!("topic \"{name}\" does not exist"))
+        })
+    }
+
+    /// Runs all queries, one row a round, a cut after each round, until nothing is left to do.
+    pub async fn drive(&self) -> Result<()> {
+        self.drive_with(1, &mut || true).await
+    }
+
+    /// Runs all queries with rounds of `rows_per_round`; `cut` is asked after each round.
+    pub async fn drive_with(&self, rows_per_round: usize, cut: &mut (dyn FnMut() -> bool + Send)) -> Result<()> {
+        self.runtime.drive(DriveOptions { rows_per_round, cut }).await?;
+        match self.fatal.lock().clone() {
+            Some(error) => Err(error),
+            None => Ok(()),
+        }
+    }
+
+    /// Why a query failed, if one did.
+    pub fn failed_query(&self) -> Option<String> {
+        self.runtime.queries().into_iter().filter_map(|id| self.runtime.status(id)).find_map(|status| match status.state {
+            QueryState::Failed(reason) => Some(reason.to_string()),
+            QueryState::Running => None,
+        })
+    }
+
+    /// Rows that came after their window was closed, over all queries.
+    pub fn late_rows(&self) -> u64 {
+        let queries = self.runtime.queries().into_iter().filter_map(|id| self.runtime.status(id));
+        queries.flat_map(|status| status.tasks).map(|task| task.counts.late).sum()
+    }
+
+    /// The runtime, for what is not here.
+    pub fn runtime(&self) -> &Arc<Runtime> {
+        &self.runtime
+    }
+
+    /// All committed records of a topic: partition by partition, in offset order. Empty for a topic that is not there.
+    pub async fn records(&self, topic: &str) -> Result<Vec<RawOutput>> {
+        let metadata = self.metadata.snapshot();
+        let mut found = Vec::new();
+        let Some(topic) = metadata.topic(topic) else { return Ok(found) };
+        for partition in 0..topic.partitions {
+            let partition = TopicPartition { topic: topic.id, partition: PartitionId(partition) };
+            let mut offset = Offset(0);
+            loop {
+                let position = Position { partition, offset, leader_epoch: None };
+                let fetched =
+                    self.client.fetch(position, Isolation::ReadCommitted, FETCH_BYTES, Duration::ZERO).await?;
+                for batch in &fetched.batches {
+                    for record in batch.batch.records()? {
+                        let record = record?;
+                        let headers = record.headers.clone().map(|(key, value)| {
+                            (String::from_utf8_lossy(key).into_owned(), value.map(<[u8]>::to_vec))
+                        });
+                        found.push(RawOutput {
+                            key: record.key.map(<[u8]>::to_vec),
+                            value: record.value.map(<[u8]>::to_vec),
+                            timestamp: record.timestamp,
+                            headers: headers.collect(),
+                        });
+                    }
+                }
+                if fetched.next == offset || fetched.readable_end <= fetched.next {
+                    break;
+                }
+                offset = fetched.next;
+            }
+        }
+        Ok(found)
+    }
+}

@@ -1,0 +1,171 @@
+//! One case: statements, records in, records out, and the verdict.
+
+use super::case::RecordNode;
+use super::compare;
+use super::expand::Case;
+use super::pipeline::Pipeline;
+use super::post;
+use super::record;
+use super::record::HalfOfTopic;
+use super::report::Outcome;
+use super::report::Verdict;
+use crate::catalog::Relation;
+use crate::error::Error;
+use crate::error::SqlState;
+use crate::model::ColumnRole;
+
+/// How a case ended before anybody asked what was wanted.
+enum End {
+    /// All ran; what differs from what is wanted, if anything.
+    Ran(Option<String>),
+    /// A statement failed, and whether it was the last one.
+    Refused { error: Error, last: bool, statement: usize },
+    /// A query failed on its records.
+    QueryFailed(String),
+}
+
+/// Runs a case in an engine of its own.
+pub(super) async fn run(case: &Case) -> Verdict {
+    let expected = case.node.expected.as_ref();
+    let mut verdict =
+        Verdict { case: case.id.clone(), negative: expected.is_some(), same_message: None, outcome: Outcome::Passed };
+    if let Some(feature) = &case.waits_for {
+        verdict.outcome = Outcome::Skipped(feature.clone());
+        return verdict;
+    }
+    let end = match attempt(case).await {
+        Ok(end) => end,
+        Err(error) => End::Ran(Some(format!("the run itself failed: {error}"))),
+    };
+    verdict.outcome = match expected {
+        None => positive(end),
+        Some(expected) => {
+            let (outcome, same_message) = negative(end, expected.message.as_deref());
+            verdict.same_message = same_message;
+            outcome
+        }
+    };
+    verdict
+}
+
+fn positive(end: End) -> Outcome {
+    match end {
+        End::Ran(None) => Outcome::Passed,
+        End::Ran(Some(reason)) => Outcome::Failed(reason),
+        End::Refused { error, statement, .. } => match feature(&error) {
+            Some(feature) => Outcome::Skipped(feature),
+            None => Outcome::Failed(format!("statement {statement}: {error}")),
+        },
+        End::QueryFailed(reason) => Outcome::Failed(format!("a query failed: {reason}")),
+    }
+}
+
+/// The verdict of a case that wants an error, and whether the message has the wanted words.
+fn negative(end: End, wanted: Option<&str>) -> (Outcome, Option<bool>) {
+    match end {
+        End::Ran(_) => (Outcome::Failed("it did not fail".to_owned()), None),
+        End::Refused { error, last, statement } => {
+            let same = wanted.is_some_and(|wanted| error.message().contains(wanted));
+            match feature(&error) {
+                // What is not there yet fails too, but not for the reason that the case is about.
+                Some(feature) if !same => (Outcome::Skipped(feature), None),
+                _ if !last => (Outcome::Failed(format!("statement {statement}: {error}")), None),
+                _ => (Outcome::Passed, Some(same)),
+            }
+        }
+        End::QueryFailed(reason) => {
+            let same = wanted.is_some_and(|wanted| reason.contains(wanted));
+            (Outcome::Passed, Some(same))
+        }
+    }
+}
+
+/// The feature that an error says is not there yet.
+fn feature(error: &Error) -> Option<String> {
+    let missing = [SqlState::FEATURE_NOT_SUPPORTED, SqlState::UNDEFINED_FUNCTION];
+    missing.contains(&error.state()).then(|| error.message().to_owned())
+}
+
+async fn attempt(case: &Case) -> Result<End, Error> {
+    let node = &case.node;
+    let mut pipeline = Pipeline::open_for_case().await?;
+    for topic in &node.topics {
+        pipeline.create_topic(&topic.name).await?;
+    }
+    for (place, statement) in node.statements.iter().enumerate() {
+        if let Err(error) = pipeline.execute(statement).await {
+            let last = place + 1 == node.statements.len();
+            return Ok(End::Refused { error, last, statement: place + 1 });
+        }
+    }
+    pipeline.drive().await?;
+    for input in &node.inputs {
+        write(&mut pipeline, case, input).await?;
+        pipeline.drive().await?;
+    }
+    if let Some(reason) = pipeline.failed_query() {
+        return Ok(End::QueryFailed(reason));
+    }
+    if pipeline.catalog().queries().next().is_none() {
+        return Ok(End::Ran(Some("no statement made a standing query".to_owned())));
+    }
+    let mut differs = outputs(&pipeline, case).await?;
+    if differs.is_none()
+        && let Some(wanted) = &node.post
+    {
+        differs = post::check(wanted, &pipeline.catalog(), &pipeline.topics()).err();
+    }
+    Ok(End::Ran(differs))
+}
+
+async fn write(pipeline: &mut Pipeline, case: &Case, input: &RecordNode) -> Result<(), Error> {
+    let catalog = pipeline.catalog();
+    let declared = catalog.relations().find(|relation| relation.topic == input.topic);
+    let topic = case.node.topics.iter().find(|topic| topic.name == input.topic);
+    let half = |role: ColumnRole| match (declared, role) {
+        (Some(relation), role) => HalfOfTopic::of(relation, role),
+        (None, ColumnRole::Key) => HalfOfTopic::of_name(topic.and_then(|topic| topic.key_format.as_deref()), role),
+        (None, role) => HalfOfTopic::of_name(topic.and_then(|topic| topic.value_format.as_deref()), role),
+    };
+    let invalid = |reason: String| Error::new(SqlState::INVALID_PARAMETER_VALUE, format!("input: {reason}"));
+    let (key, value) = record::encode(input, &half(ColumnRole::Key), &half(ColumnRole::Value)).map_err(invalid)?;
+    let timestamp = input.timestamp.unwrap_or(0);
+    pipeline.produce(&input.topic, 0, timestamp, key.as_deref(), value.as_deref()).await
+}
+
+/// What differs between the records wanted and those written, topic by topic.
+async fn outputs(pipeline: &Pipeline, case: &Case) -> Result<Option<String>, Error> {
+    let wanted = case.node.outputs.as_deref().unwrap_or_default();
+    let mut topics: Vec<&str> = Vec::new();
+    for output in wanted {
+        if !topics.contains(&output.topic.as_str()) {
+            topics.push(&output.topic);
+        }
+    }
+    let catalog = pipeline.catalog();
+    for topic in topics {
+        let wanted: Vec<&RecordNode> = wanted.iter().filter(|output| output.topic == topic).collect();
+        let found = pipeline.records(topic).await?;
+        let writer = catalog.relations().find(|relation| relation.topic == topic).map(|relation| relation.as_ref());
+        if let Some(reason) = topic_differs(&wanted, &found, writer, case.node.inputs.is_empty()) {
+            return Ok(Some(format!("{topic}{reason}")));
+        }
+    }
+    Ok(None)
+}
+
+fn topic_differs(
+    wanted: &[&RecordNode],
+    found: &[record::RawOutput],
+    relation: Option<&Relation>,
+    any_zero: bool,
+) -> Option<String> {
+    for (place, (wanted, found)) in wanted.iter().zip(found).enumerate() {
+        let compared =
+            record::show(found, relation).and_then(|shown| compare::record(wanted, &shown, found, any_zero));
+        if let Err(reason) = compared {
+            return Some(format!("[{place}]: {reason}"));
+        }
+    }
+    (wanted.len() != found.len()).then(|| format!(": wanted {} records, got {}", wanted.len(), found.len()))
+}
