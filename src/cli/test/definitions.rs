@@ -198,20 +198,23 @@ impl Definitions<'_> {
         let mut topics = Vec::new();
         for fragment in &plan.fragments {
             let mut wanted: Vec<(OperatorId, &str, i32, CleanupPolicy)> = Vec::new();
-            fragment.root.apply(|plan: &LogicalPlan| {
-                let changelog = |id: &OperatorId| (id.clone(), "changelog", fragment.partitions, CleanupPolicy::Compact);
-                wanted.extend(match Node::of(plan) {
-                    Some(Node::Aggregate(node)) => Some(changelog(&node.id)),
-                    Some(Node::Join(node)) => Some(changelog(&node.id)),
-                    Some(Node::Normalise(node)) => Some(changelog(&node.id)),
-                    Some(Node::Exchange(node)) => {
-                        Some((node.id.clone(), "repartition", node.partitions, CleanupPolicy::Delete))
-                    }
-                    Some(Node::Source(_) | Node::ExchangeSource(_) | Node::Sink(_)) | None => None,
-                });
-                Ok(TreeNodeRecursion::Continue)
-            })
-            .map_err(|error| Error::internal("a plan that cannot be walked").caused_by(error))?;
+            fragment
+                .root
+                .apply(|plan: &LogicalPlan| {
+                    let changelog =
+                        |id: &OperatorId| (id.clone(), "changelog", fragment.partitions, CleanupPolicy::Compact);
+                    wanted.extend(match Node::of(plan) {
+                        Some(Node::Aggregate(node)) => Some(changelog(&node.id)),
+                        Some(Node::Join(node)) => Some(changelog(&node.id)),
+                        Some(Node::Normalise(node)) => Some(changelog(&node.id)),
+                        Some(Node::Exchange(node)) => {
+                            Some((node.id.clone(), "repartition", node.partitions, CleanupPolicy::Delete))
+                        }
+                        Some(Node::Source(_) | Node::ExchangeSource(_) | Node::Sink(_)) | None => None,
+                    });
+                    Ok(TreeNodeRecursion::Continue)
+                })
+                .map_err(|error| Error::internal("a plan that cannot be walked").caused_by(error))?;
             for (operator, role, partitions, policy) in wanted {
                 let name = format!("__tidemill.q{query}.{operator}.{role}");
                 let id = self.topic(name, partitions, TopicConfig::internal(policy), definition);

@@ -216,9 +216,9 @@ impl Pipeline {
     fn topic_id(&self, name: &str) -> Result<TopicId> {
         let metadata = self.metadata.snapshot();
         let topic = metadata.topic(name);
-        topic.map(|topic| topic.id).ok_or_else(|| {
-            Error::new(SqlState::UNDEFINED_OBJECT, format!("topic \"{name}\" does not exist"))
-        })
+        topic
+            .map(|topic| topic.id)
+            .ok_or_else(|| Error::new(SqlState::UNDEFINED_OBJECT, format!("topic \"{name}\" does not exist")))
     }
 
     /// Runs all queries, one row a round, a cut after each round, until nothing is left to do.
@@ -237,9 +237,11 @@ impl Pipeline {
 
     /// Why a query failed, if one did.
     pub fn failed_query(&self) -> Option<String> {
-        self.runtime.queries().into_iter().filter_map(|id| self.runtime.status(id)).find_map(|status| match status.state {
-            QueryState::Failed(reason) => Some(reason.to_string()),
-            QueryState::Running => None,
+        self.runtime.queries().into_iter().filter_map(|id| self.runtime.status(id)).find_map(|status| {
+            match status.state {
+                QueryState::Failed(reason) => Some(reason.to_string()),
+                QueryState::Running => None,
+            }
         })
     }
 
@@ -269,9 +271,10 @@ impl Pipeline {
                 for batch in &fetched.batches {
                     for record in batch.batch.records()? {
                         let record = record?;
-                        let headers = record.headers.clone().map(|(key, value)| {
-                            (String::from_utf8_lossy(key).into_owned(), value.map(<[u8]>::to_vec))
-                        });
+                        let headers = record
+                            .headers
+                            .clone()
+                            .map(|(key, value)| (String::from_utf8_lossy(key).into_owned(), value.map(<[u8]>::to_vec)));
                         found.push(RawOutput {
                             key: record.key.map(<[u8]>::to_vec),
                             value: record.value.map(<[u8]>::to_vec),

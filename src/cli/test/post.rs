@@ -82,7 +82,8 @@ fn check_window(wanted: &Value, relation: &Relation) -> Result<(), String> {
 
 /// Columns in order, with their types and whether they are in the key.
 fn check_schema(schema: &str, relation: &Relation) -> Result<(), String> {
-    let text = format!("CREATE STREAM X ({}) WITH (KAFKA_TOPIC = 'x', FORMAT = 'JSON');", schema.replace("PRIMARY ", ""));
+    let text =
+        format!("CREATE STREAM X ({}) WITH (KAFKA_TOPIC = 'x', FORMAT = 'JSON');", schema.replace("PRIMARY ", ""));
     let parsed = sql::parse(&text).map_err(|error| format!("schema \"{schema}\": {error}"))?;
     let Some(Statement::CreateSource(create)) = parsed.into_iter().next().map(|parsed| parsed.statement) else {
         return Err(format!("schema \"{schema}\" is not a list of columns"));
@@ -92,7 +93,9 @@ fn check_schema(schema: &str, relation: &Relation) -> Result<(), String> {
         .map_err(|error| format!("schema \"{schema}\": {error}"))?;
     let line = |columns: &mut dyn Iterator<Item = (&str, &SqlType, ColumnRole)>| {
         columns
-            .map(|(name, sql_type, role)| format!("{name} {sql_type}{}", if role == ColumnRole::Key { " KEY" } else { "" }))
+            .map(|(name, sql_type, role)| {
+                format!("{name} {sql_type}{}", if role == ColumnRole::Key { " KEY" } else { "" })
+            })
             .collect::<Vec<_>>()
             .join(", ")
     };

@@ -94,15 +94,9 @@ impl HalfOfTopic {
             Format::Json => serde_json::from_slice(bytes).map_err(|error| error.to_string()),
             Format::Delimited { .. } => text(),
             Format::Kafka => match self.types.first() {
-                Some(SqlType::Int) => {
-                    Ok(Value::from(i32::from_be_bytes(bytes.try_into().map_err(|_| wrong())?)))
-                }
-                Some(SqlType::BigInt) => {
-                    Ok(Value::from(i64::from_be_bytes(bytes.try_into().map_err(|_| wrong())?)))
-                }
-                Some(SqlType::Double) => {
-                    Ok(Value::from(f64::from_be_bytes(bytes.try_into().map_err(|_| wrong())?)))
-                }
+                Some(SqlType::Int) => Ok(Value::from(i32::from_be_bytes(bytes.try_into().map_err(|_| wrong())?))),
+                Some(SqlType::BigInt) => Ok(Value::from(i64::from_be_bytes(bytes.try_into().map_err(|_| wrong())?))),
+                Some(SqlType::Double) => Ok(Value::from(f64::from_be_bytes(bytes.try_into().map_err(|_| wrong())?))),
                 Some(SqlType::Bytes) => Ok(Value::String(STANDARD.encode(bytes))),
                 _ => text(),
             },

@@ -161,8 +161,7 @@ fn topic_differs(
     any_zero: bool,
 ) -> Option<String> {
     for (place, (wanted, found)) in wanted.iter().zip(found).enumerate() {
-        let compared =
-            record::show(found, relation).and_then(|shown| compare::record(wanted, &shown, found, any_zero));
+        let compared = record::show(found, relation).and_then(|shown| compare::record(wanted, &shown, found, any_zero));
         if let Err(reason) = compared {
             return Some(format!("[{place}]: {reason}"));
         }
