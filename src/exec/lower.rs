@@ -309,7 +309,8 @@ fn key_encoder(
         columns.push(Column { name, sql_type, role: ColumnRole::Key });
     }
     let options = codec_options(semantics.compatibility);
-    Ok(Encoder::new(&columns, format_spec(format), FormatSpec::None, &options)?)
+    // Only keys are written; the other half has no columns.
+    Ok(Encoder::new(&columns, format_spec(format), FormatSpec::Json, &options)?)
 }
 
 /// The options that follow from the rules alone.

@@ -30,6 +30,8 @@ mod step_exec;
 mod task;
 #[cfg(test)]
 mod testing;
+#[cfg(test)]
+mod tests;
 
 pub use driver::Driver;
 pub use error::ExecError;
