@@ -3,9 +3,11 @@
 //! The CRC of a batch leaves out 16 bytes of its header; these hashes leave out nothing. The hash of a full
 //! block stands in the segment's sidecar, that of the last, open block in the journal.
 //!
-//! Sidecar: per block 16 bytes, hash u64 and a hash of (block number, hash) u64; an entry that does not hold
-//! its own hash counts as missing, and its block is then guarded by the CRC and the chain of offsets alone.
+//! Sidecar: per block 16 bytes, hash u64, length of the block u32 (short for the last one of a sealed segment), and
+//! the low half of a hash over block number and both, u32. An entry that does not hold its own hash counts as missing,
+//! and its block is then guarded by the CRC and the chain of offsets alone.
 
+use std::path::Path;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -52,7 +54,8 @@ impl Blocks {
             let mut bytes = vec![0; full * ENTRY];
             let read = sidecar.read_at(&mut bytes, 0).map_err(LogError::io("read", &blocks.path))?;
             for (number, entry) in bytes[..read].as_chunks::<ENTRY>().0.iter().enumerate() {
-                hashes[number] = decode(number as u64, entry);
+                let guard = decode(number as u64, entry).filter(|guard| u64::from(guard.length) == BLOCK);
+                hashes[number] = guard.map(|guard| guard.hash);
             }
             blocks.sidecar = Some(sidecar);
         }
@@ -90,8 +93,18 @@ impl Blocks {
             return Ok(());
         }
         let number = self.length / BLOCK;
-        let hash = self.open.digest();
-        self.write(disk, number, hash)
+        let entry = Guard { hash: self.open.digest(), length: (self.length % BLOCK) as u32 };
+        self.write(disk, number, entry)
+    }
+
+    /// Forgets what the sidecar says of the open block and later ones: the segment grows again.
+    pub(super) fn reopen(&self) -> Result<(), LogError> {
+        let Some(sidecar) = &self.sidecar else { return Ok(()) };
+        let length = self.length / BLOCK * ENTRY as u64;
+        if length < sidecar.len().map_err(LogError::io("measure", &self.path))? {
+            sidecar.set_len(length).map_err(LogError::io("cut", &self.path))?;
+        }
+        Ok(())
     }
 
     /// The hash of the open block, up to the end.
@@ -114,10 +127,10 @@ impl Blocks {
         full.resize(number as usize, None);
         full.push(Some(hash));
         drop(full);
-        self.write(disk, number, hash)
+        self.write(disk, number, Guard { hash, length: BLOCK as u32 })
     }
 
-    fn write(&mut self, disk: &dyn Disk, number: u64, hash: u64) -> Result<(), LogError> {
+    fn write(&mut self, disk: &dyn Disk, number: u64, guard: Guard) -> Result<(), LogError> {
         let sidecar = match &self.sidecar {
             Some(sidecar) => sidecar,
             None => {
@@ -125,7 +138,7 @@ impl Blocks {
                 self.sidecar.insert(file)
             }
         };
-        sidecar.write_at(&encode(number, hash), number * ENTRY as u64).map_err(LogError::io("write", &self.path))
+        sidecar.write_at(&encode(number, guard), number * ENTRY as u64).map_err(LogError::io("write", &self.path))
     }
 }
 
@@ -134,22 +147,46 @@ pub(super) fn block_hash(bytes: &[u8]) -> u64 {
     xxh3_64(bytes)
 }
 
-fn encode(number: u64, hash: u64) -> [u8; ENTRY] {
+/// The number and the bytes' hash of a sealed segment's last, short block, if the sidecar has it, with its length.
+pub(super) fn short_block(disk: &dyn Disk, path: &Path) -> Result<Option<(u64, Guard)>, LogError> {
+    if !disk.exists(path) {
+        return Ok(None);
+    }
+    let sidecar = disk.open(path, OpenMode::Read).map_err(LogError::io("open", path))?;
+    let length = sidecar.len().map_err(LogError::io("measure", path))?;
+    let Some(number) = (length / ENTRY as u64).checked_sub(1) else { return Ok(None) };
     let mut entry = [0; ENTRY];
-    entry[..8].copy_from_slice(&hash.to_be_bytes());
-    entry[8..].copy_from_slice(&entry_hash(number, hash).to_be_bytes());
+    sidecar.read_at(&mut entry, number * ENTRY as u64).map_err(LogError::io("read", path))?;
+    let guard = decode(number, &entry).filter(|guard| u64::from(guard.length) < BLOCK);
+    Ok(guard.map(|guard| (number, guard)))
+}
+
+/// What the sidecar says of a block.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Guard {
+    pub(super) hash: u64,
+    pub(super) length: u32,
+}
+
+fn encode(number: u64, guard: Guard) -> [u8; ENTRY] {
+    let mut entry = [0; ENTRY];
+    entry[..8].copy_from_slice(&guard.hash.to_be_bytes());
+    entry[8..12].copy_from_slice(&guard.length.to_be_bytes());
+    let check = check(number, &entry);
+    entry[12..].copy_from_slice(&check.to_be_bytes());
     entry
 }
 
-fn decode(number: u64, entry: &[u8; ENTRY]) -> Option<u64> {
-    let (hash, check) = entry.split_first_chunk::<8>()?;
-    let hash = u64::from_be_bytes(*hash);
-    (check == entry_hash(number, hash).to_be_bytes()).then_some(hash)
+fn decode(number: u64, entry: &[u8; ENTRY]) -> Option<Guard> {
+    let whole = entry[12..] == check(number, entry).to_be_bytes();
+    let (hash, rest) = entry.split_first_chunk::<8>()?;
+    let length = rest.first_chunk::<4>()?;
+    whole.then(|| Guard { hash: u64::from_be_bytes(*hash), length: u32::from_be_bytes(*length) })
 }
 
-fn entry_hash(number: u64, hash: u64) -> u64 {
-    let mut bytes = [0; 16];
+fn check(number: u64, entry: &[u8; ENTRY]) -> u32 {
+    let mut bytes = [0; 20];
     bytes[..8].copy_from_slice(&number.to_be_bytes());
-    bytes[8..].copy_from_slice(&hash.to_be_bytes());
-    xxh3_64(&bytes)
+    bytes[8..].copy_from_slice(&entry[..12]);
+    xxh3_64(&bytes) as u32
 }

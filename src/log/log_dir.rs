@@ -73,13 +73,19 @@ impl LogDir {
         let disk = env.disk.clone();
         let journal_dir = dir.join(files::JOURNAL_DIR);
         disk.create_dir_all(&journal_dir).map_err(LogError::io("create", &journal_dir))?;
-        disk.sync_dir(dir).map_err(LogError::io("sync", dir))?;
+        // The entry of a new directory lies in its parent.
+        for dir in [Some(dir), dir.parent()].into_iter().flatten() {
+            disk.sync_dir(dir).map_err(LogError::io("sync", dir))?;
+        }
         let read = journal::read_all(&*disk, &journal_dir)?;
         if let Some((path, position)) = &read.torn_at {
             recover::cut_journal(&*disk, path, *position)?;
         }
         let mut report =
             OpenReport { torn_group: read.damage.torn, journal_damaged: read.damage.rotten, ..OpenReport::default() };
+        if read.damage.rotten {
+            tracing::error!("the journal is damaged; partitions keep what their segments hold");
+        }
         let told = Told { journal_rotten: read.damage.rotten, producers_max: config.producers_max };
         let partitions = recover_all(&env, dir, read.entries, told, &mut report)?;
         let journal = Journal::begin(disk, &journal_dir, read.generation + 1, read.group, read.files)?;

@@ -65,11 +65,13 @@ pub(super) fn partition(
     told: Told,
 ) -> Result<Recovered, LogError> {
     let config = files::read_hashed(disk, &dir.join(files::PARTITION_FILE))?;
-    let config = config.as_deref().and_then(manage::decode_config).unwrap_or_default();
+    let config = config.as_deref().and_then(manage::decode_config);
     let mut replay = Replay::new(disk, dir, open_segments(disk, dir)?);
     replay.apply(entries)?;
     let known = replay.known;
-    let ends_there = known.filter(|_| config.flush == FlushPolicy::Ack && !told.journal_rotten);
+    let journal_is_all = config.is_some_and(|config| config.flush == FlushPolicy::Ack) && !told.journal_rotten;
+    let ends_there = known.filter(|_| journal_is_all);
+    let config = config.unwrap_or_default();
     let mut segments: Vec<Segment> = std::mem::take(&mut replay.segments).into_values().collect();
     let mut cut_bytes = 0;
     if let Some(end) = ends_there {
@@ -171,7 +173,7 @@ impl Found {
         let limit = bounds.limit.unwrap_or(segment.reserved());
         segment.restore_blocks(disk, limit)?;
         let mut bad = bounds.bad;
-        bad.extend(scan::bad_blocks(segment, limit)?);
+        bad.extend(scan::bad_blocks(disk, segment, limit)?);
         let file = segment.file.clone();
         let mut walk = Walk::new(&file, 0, limit, segment.base);
         let end = loop {
@@ -195,7 +197,11 @@ impl Found {
         let length = segment.length;
         segment.restore_blocks(disk, length)?;
         let short = bounds.limit.is_some_and(|limit| length < limit);
-        Ok(if short { End::Bad } else { end })
+        let end = if short { End::Bad } else { end };
+        if end == End::Clean && bounds.next_base == Some(self.end) {
+            segment.seal(disk)?;
+        }
+        Ok(end)
     }
 }
 
@@ -203,7 +209,7 @@ impl Found {
 fn segment_by_index(disk: &dyn Disk, segment: &mut Segment, next_base: Offset) -> Result<bool, LogError> {
     let bytes = files::read_hashed(disk, &segment.file.path.with_extension("index"))?;
     let Some((index, next_offset, length)) = bytes.as_deref().and_then(Index::decode) else { return Ok(false) };
-    if next_offset != next_base || segment.reserved() < length {
+    if next_offset != next_base || segment.reserved() < length || scan::bad_short_block(disk, segment)?.is_some() {
         return Ok(false);
     }
     segment.restore_blocks(disk, length)?;

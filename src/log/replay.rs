@@ -1,7 +1,7 @@
 //! Brings a partition's files to where the journal says that they were.
 //!
 //! Entries are applied in order. Each carries the hash of the block that was open before it, so that the bytes which
-//! the journal no longer holds are checked on the way; those that it holds are compared and put right.
+//! the journal no longer holds are checked on the way; those that it holds are written again.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -125,6 +125,8 @@ impl<'a> Replay<'a> {
         }
         self.check_before(entry)?;
         let segment = self.segments.get_mut(&entry.segment_base).expect("the segment is there by now");
+        // It may have been sealed since; what the sidecar says of a short block is of no use while it is rebuilt.
+        segment.blocks.reopen()?;
         let path = segment.file.path.clone();
         let mut found = vec![0; usize::try_from(entry.span).unwrap_or(0)];
         let read = segment.file.file.read_at(&mut found, entry.position).map_err(LogError::io("read", &path))?;
@@ -132,11 +134,11 @@ impl<'a> Replay<'a> {
         let mut whole = true;
         match (entry.kind, payload) {
             (EntryKind::Append, Payload::Whole) => {
-                if found[..] != entry.payload[..] {
-                    segment.file.file.write_at(&entry.payload, entry.position).map_err(LogError::io("write", &path))?;
-                    found = entry.payload.to_vec();
-                    self.repaired += 1;
-                }
+                self.repaired += usize::from(found[..] != entry.payload[..]);
+                // Written even if it reads back right: after a failed sync the page cache may show what the disk lost,
+                // and only a page that is dirty again is synced again.
+                segment.put(&entry.payload, entry.position)?;
+                found = entry.payload.to_vec();
                 segment.blocks.extend(self.disk, &found)?;
             }
             (EntryKind::Append, Payload::Damaged { hash }) => {

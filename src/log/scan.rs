@@ -13,6 +13,7 @@ use crate::protocol::BatchLimits;
 use crate::protocol::HEADER_SIZE;
 
 use super::LogError;
+use super::blocks;
 use super::blocks::BLOCK;
 use super::blocks::block_hash;
 use super::files;
@@ -98,8 +99,8 @@ impl<'a> Walk<'a> {
     }
 }
 
-/// The numbers of the full blocks below `length` whose bytes are not those of the sidecar.
-pub(super) fn bad_blocks(segment: &Segment, length: u64) -> Result<Vec<u64>, LogError> {
+/// The numbers of the blocks below `length` whose bytes are not those of the sidecar.
+pub(super) fn bad_blocks(disk: &dyn Disk, segment: &Segment, length: u64) -> Result<Vec<u64>, LogError> {
     let hashes = segment.blocks.full();
     let hashes = hashes.read();
     let mut bad = Vec::new();
@@ -113,7 +114,17 @@ pub(super) fn bad_blocks(segment: &Segment, length: u64) -> Result<Vec<u64>, Log
             bad.push(number as u64);
         }
     }
+    bad.extend(bad_short_block(disk, segment)?);
     Ok(bad)
+}
+
+/// The number of a sealed segment's last, short block, if its bytes are not those of the sidecar.
+pub(super) fn bad_short_block(disk: &dyn Disk, segment: &Segment) -> Result<Option<u64>, LogError> {
+    let path = &segment.file.path;
+    let Some((number, guard)) = blocks::short_block(disk, &path.with_extension("blocks"))? else { return Ok(None) };
+    let mut block = vec![0; guard.length as usize];
+    let read = segment.file.file.read_at(&mut block, number * BLOCK).map_err(LogError::io("read", path))?;
+    Ok((block_hash(&block[..read]) != guard.hash).then_some(number))
 }
 
 /// The byte at which the batch of `offset` begins, which is known to be in the segment.

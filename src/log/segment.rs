@@ -112,6 +112,14 @@ impl Segment {
         Ok(filled)
     }
 
+    /// Puts bytes where the journal says that they were. For recovery, which finds out the length later.
+    pub(super) fn put(&mut self, bytes: &[u8], position: u64) -> Result<(), LogError> {
+        self.file.file.write_at(bytes, position).map_err(LogError::io("write", &self.file.path))?;
+        self.reserved = self.reserved.max(position + bytes.len() as u64);
+        self.dirty = true;
+        Ok(())
+    }
+
     /// Takes in the place of a batch that stands at `position`.
     pub(super) fn note(&mut self, batch: &Batch, position: u64) {
         self.index.add(batch, position);
@@ -133,6 +141,7 @@ impl Segment {
         self.dirty = true;
         self.reserved = length;
         self.restore_blocks(disk, length)?;
+        self.blocks.reopen()?;
         self.length = length;
         self.next_offset = next_offset;
         self.index.truncate(length);

@@ -1,6 +1,9 @@
 //! The log against a vector, a simulated disk, and every fault at every call.
 
 mod basics;
+mod faults;
+mod model;
+mod rot;
 
 use std::path::Path;
 use std::sync::Arc;

@@ -1,0 +1,252 @@
+//! Each fault at each disk call of a scenario: what was acknowledged is there, what is there was sent, groups are whole.
+
+use crate::env::Env;
+use crate::env::FaultReport;
+use crate::env::Injected;
+use crate::env::Scenario;
+use crate::env::for_each_fault;
+
+use super::*;
+
+/// What was acknowledged before the fault, and what was sent.
+#[derive(Debug, Default)]
+struct Outcome {
+    acknowledged: i64,
+    sent: i64,
+}
+
+fn small() -> PartitionConfig {
+    PartitionConfig { segment_bytes: 400, ..PartitionConfig::default() }
+}
+
+/// One record for each of two partitions, as one append.
+fn append_pair(log: &LogDir, number: i64) -> Result<(), LogError> {
+    let value = number.to_string();
+    let both = [0, 1].map(|at| to(partition(at), batch(&[value.as_bytes()])));
+    let appended = log.append(both.to_vec())?;
+    assert!(appended.iter().all(|appended| appended.base_offset == Offset(number)), "{appended:?}");
+    Ok(())
+}
+
+fn flush_both(log: &LogDir, end: i64) -> Result<(), LogError> {
+    flush(log, partition(0), Offset(end))?;
+    flush(log, partition(1), Offset(end))
+}
+
+/// Appends pairs and waits for every third; a definite error is tried again once.
+fn append_pairs(log: &LogDir, range: std::ops::Range<i64>, outcome: &mut Outcome) {
+    for number in range {
+        let mut appended = append_pair(log, number);
+        if matches!(appended, Err(LogError::DiskFull { .. } | LogError::Io { .. })) {
+            appended = append_pair(log, number);
+        }
+        if appended.is_err() {
+            // Nothing of a refused append may be found later, but a failed undo stops the log as unknown.
+            outcome.sent = number + i64::from(matches!(appended, Err(LogError::Unknown)));
+            return;
+        }
+        outcome.sent = number + 1;
+        if number % 3 == 0 {
+            if flush_both(log, number + 1).is_err() {
+                return;
+            }
+            outcome.acknowledged = number + 1;
+        }
+        if number % 7 == 0 && log.trim_once().is_err() {
+            return;
+        }
+    }
+}
+
+/// Opens, checks, appends a little and opens again.
+fn check(env: &Env, config: LogConfig, outcome: &Outcome, _: &Injected) {
+    let mut end = None;
+    for round in 0..2 {
+        let (log, report) = LogDir::open(env.clone(), dir(), config).expect("the log opens after any fault");
+        assert_eq!(report.corrupt, vec![], "no fault here damages what was durable");
+        assert!(!report.journal_damaged, "{report:?}");
+        let stored = [0, 1].map(|at| values(&log, partition(at)).expect("it reads"));
+        let count = stored[0].len() as i64;
+        assert_eq!(stored[0], stored[1], "a group is there or not");
+        assert_eq!(stored[0], numbered(0..count), "in order, once");
+        assert!(outcome.acknowledged <= count, "{outcome:?}, stored {count}");
+        assert!(round == 1 || count <= outcome.sent, "{outcome:?}, stored {count}");
+        assert!(end.is_none_or(|end| end == count), "a restart changes nothing");
+        append_pair(&log, count).expect("it appends");
+        flush_both(&log, count + 1).expect("it flushes");
+        end = Some(count + 1);
+    }
+}
+
+fn prepare(env: &Env, config: LogConfig, partition_config: PartitionConfig) {
+    let (log, _) = LogDir::open(env.clone(), dir(), config).expect("the log opens");
+    for at in [0, 1] {
+        log.create(partition(at), partition_config).expect("it is made");
+    }
+    append_pairs(&log, 0..7, &mut Outcome::default());
+    flush_both(&log, 7).expect("it flushes");
+}
+
+fn scenario(name: &str, config: LogConfig, partition_config: PartitionConfig, run: &dyn Fn(&Env) -> Outcome) -> FaultReport {
+    let report = for_each_fault(&Scenario {
+        name,
+        seed: 42,
+        prepare: &|env| prepare(env, config, partition_config),
+        run,
+        check: &|env, outcome, injected| check(env, config, outcome, injected),
+    });
+    eprintln!("{report}");
+    assert!(0 < report.fired);
+    report
+}
+
+fn open_and_append(env: &Env, config: LogConfig, range: std::ops::Range<i64>) -> Outcome {
+    let mut outcome = Outcome { acknowledged: 7, sent: 7 };
+    if let Ok((log, _)) = LogDir::open(env.clone(), dir(), config) {
+        append_pairs(&log, range, &mut outcome);
+    }
+    outcome
+}
+
+#[test]
+fn append_survives_every_fault() {
+    let roomy = PartitionConfig::default();
+    scenario("append", config(), roomy, &|env| open_and_append(env, config(), 7..16));
+}
+
+#[test]
+fn roll_survives_every_fault() {
+    scenario("roll", config(), small(), &|env| open_and_append(env, config(), 7..22));
+}
+
+#[test]
+fn direct_syncs_survive_every_fault() {
+    let direct = LogConfig { ride_bytes_max: 0, ..config() };
+    scenario("direct", direct, small(), &|env| open_and_append(env, direct, 7..16));
+}
+
+#[test]
+fn rotating_and_trimming_survives_every_fault() {
+    let short = LogConfig { journal_bytes: 300, ..config() };
+    scenario("trim", short, small(), &|env| open_and_append(env, short, 7..16));
+}
+
+#[test]
+fn recovery_survives_every_fault() {
+    scenario("recover", config(), small(), &|env| {
+        let opened = LogDir::open(env.clone(), dir(), config());
+        drop(opened);
+        Outcome { acknowledged: 7, sent: 7 }
+    });
+}
+
+#[test]
+fn recovery_after_power_loss_survives_every_fault() {
+    let report = for_each_fault(&Scenario {
+        name: "recover what power loss left",
+        seed: 43,
+        prepare: &|env| prepare(env, config(), small()),
+        run: &|env| {
+            let outcome = open_and_append(env, config(), 7..13);
+            let again = LogDir::open(env.clone(), dir(), config());
+            drop(again);
+            outcome
+        },
+        check: &|env, outcome, injected| check(env, config(), outcome, injected),
+    });
+    assert!(0 < report.fired);
+}
+
+#[test]
+fn create_and_delete_survive_every_fault() {
+    let report = for_each_fault(&Scenario {
+        name: "create and delete",
+        seed: 44,
+        prepare: &|env| prepare(env, config(), small()),
+        run: &|env| {
+            let Ok((log, _)) = LogDir::open(env.clone(), dir(), config()) else { return (false, false) };
+            let created = log.create(partition(2), small()).is_ok();
+            let deleted = log.delete(partition(1)).is_ok();
+            (created, deleted)
+        },
+        check: &|env, (created, deleted), _| {
+            let (log, report) = LogDir::open(env.clone(), dir(), config()).expect("the log opens");
+            assert_eq!(report.corrupt, vec![]);
+            assert_eq!(values(&log, partition(0)).expect("it reads"), numbered(0..7));
+            let partitions = log.partitions();
+            assert!(!created || partitions.contains(&partition(2)));
+            assert!(!deleted || !partitions.contains(&partition(1)));
+            if partitions.contains(&partition(1)) {
+                assert_eq!(values(&log, partition(1)).expect("it reads"), numbered(0..7));
+            }
+            log.create(partition(1), small()).expect("it is made");
+            log.create(partition(2), small()).expect("it is made");
+            append(&log, partition(2), batch(&[b"0"])).expect("it appends");
+            flush(&log, partition(2), Offset(1)).expect("it flushes");
+        },
+    });
+    eprintln!("{report}");
+}
+
+#[test]
+fn a_failed_flush_stops_the_log_and_is_not_repeated() {
+    use crate::env::CallKind;
+    use crate::env::Fault;
+    use crate::env::FaultKind;
+    let simulation = Simulation::new(5);
+    let (log, _) = open(&simulation, config());
+    log.create(partition(0), small()).expect("it is made");
+    append(&log, partition(0), batch(&[b"0"])).expect("it appends");
+    simulation.disk.reset_calls();
+    let sync = 2; // one write of the group, then its sync
+    simulation.disk.inject(Fault { call: sync, kind: FaultKind::IoError });
+    assert!(matches!(flush(&log, partition(0), Offset(1)), Err(LogError::Unknown)));
+    assert_eq!(simulation.disk.calls(), vec![CallKind::Write, CallKind::SyncData]);
+    assert!(matches!(append(&log, partition(0), batch(&[b"1"])), Err(LogError::Unknown)));
+    assert!(matches!(flush(&log, partition(0), Offset(1)), Err(LogError::Unknown)));
+    assert_eq!(simulation.disk.calls().len(), 2, "nothing is synced again");
+}
+
+#[test]
+fn every_acknowledgement_comes_after_the_sync_that_covers_it() {
+    for ride_bytes_max in [0, 64 << 10] {
+        let simulation = Simulation::new(6);
+        let config = LogConfig { ride_bytes_max, ..config() };
+        let (log, _) = open(&simulation, config);
+        log.create(partition(0), small()).expect("it is made");
+        simulation.disk.start_trace();
+        for number in 0..40 {
+            let value = format!("value number {number} of the trace");
+            append(&log, partition(0), batch(&[value.as_bytes()])).expect("it appends");
+            let early = simulation.disk.acknowledged("early", value.as_bytes());
+            assert_eq!(early, None, "nothing covers it before the flush");
+            flush(&log, partition(0), Offset(number + 1)).expect("it flushes");
+            assert!(simulation.disk.acknowledged("append", value.as_bytes()).is_some(), "record {number}");
+        }
+    }
+}
+
+#[test]
+fn a_full_disk_refuses_an_append_whole_and_goes_on_when_there_is_room() {
+    let simulation = Simulation::new(7);
+    let (log, _) = open(&simulation, config());
+    for at in [0, 1] {
+        log.create(partition(at), PartitionConfig::default()).expect("it is made");
+    }
+    append_pair(&log, 0).expect("it appends");
+    flush_both(&log, 1).expect("it flushes");
+    simulation.disk.set_capacity(1);
+    let large = vec![7; 100 << 10];
+    let refused = log.append(vec![to(partition(0), batch(&[b"1"])), to(partition(1), batch(&[&large]))]);
+    assert!(matches!(refused, Err(LogError::DiskFull { .. })), "{refused:?}");
+    assert_eq!(values(&log, partition(0)).expect("it reads"), numbered(0..1));
+    simulation.disk.set_capacity(1 << 30);
+    append_pair(&log, 1).expect("it appends");
+    flush_both(&log, 2).expect("it flushes");
+    drop(log);
+    simulation.disk.lose_power();
+    let (log, _) = open(&simulation, config());
+    for at in [0, 1] {
+        assert_eq!(values(&log, partition(at)).expect("it reads"), numbered(0..2));
+    }
+}

@@ -1,0 +1,145 @@
+//! Flipped bits: what is served is what was written, or the read fails. Bytes are never cut for it.
+
+use std::path::PathBuf;
+
+use super::*;
+
+/// What stands in a partition: all its batches' bytes, and where an error began.
+fn stored(log: &LogDir) -> (Vec<u8>, Option<LogError>) {
+    let ends = log.ends(partition(0)).expect("there are ends");
+    let mut next = ends.log_start_offset;
+    let mut bytes = Vec::new();
+    while next < ends.log_end_offset {
+        match log.read(partition(0), next, ends.log_end_offset, 1 << 16) {
+            Err(error) => return (bytes, Some(error)),
+            Ok(read) => {
+                for tail in read {
+                    bytes.extend_from_slice(tail.batch.bytes());
+                    next = tail.batch.next_offset();
+                }
+            }
+        }
+    }
+    (bytes, None)
+}
+
+/// A log with a few segments, all confirmed; trimmed or with everything still in the journal.
+fn written(seed: u64, trimmed: bool, ride_bytes_max: u64) -> (Simulation, Vec<u8>) {
+    let simulation = Simulation::new(seed);
+    let config = LogConfig { ride_bytes_max, ..roomy() };
+    let (log, _) = open(&simulation, config);
+    let partition_config = PartitionConfig { segment_bytes: 300, ..PartitionConfig::default() };
+    log.create(partition(0), partition_config).expect("it is made");
+    for number in 0..10i64 {
+        append(&log, partition(0), batch(&[number.to_string().as_bytes()])).expect("it appends");
+        flush(&log, partition(0), Offset(number + 1)).expect("it flushes");
+    }
+    log.confirm_once().expect("it is confirmed");
+    if trimmed {
+        drop(log);
+        let (log, _) = open(&simulation, config);
+        assert_eq!(stored(&log).1.map(|error| error.to_string()), None);
+        return (simulation, stored(&log).0);
+    }
+    let bytes = stored(&log).0;
+    (simulation, bytes)
+}
+
+fn roomy() -> LogConfig {
+    LogConfig { journal_bytes: 1 << 20, ..config() }
+}
+
+/// Flips a bit in each byte of the files with this extension, one at a time, and checks what is served after a restart.
+/// Returns how many were tried, and how many of them were answered with an error.
+fn flip_all(simulation: &Simulation, expected: &[u8], extension: &str, length_of: impl Fn(&[u8]) -> usize) -> (usize, usize) {
+    let named = |path: &PathBuf| path.extension().is_some_and(|found| found == extension);
+    let (mut tried, mut refused) = (0, 0);
+    for path in simulation.disk.files().into_iter().filter(named) {
+        let length = length_of(&simulation.disk.contents(&path).expect("the file is there"));
+        tried += length;
+        for byte in 0..length {
+            let copy = Simulation::with_disk(1, simulation.disk.fork(1));
+            copy.disk.flip_bit(&path, byte as u64, (byte % 8) as u8).expect("the file is there");
+            let (log, report) = open(&copy, roomy());
+            let (bytes, error) = stored(&log);
+            assert!(expected.starts_with(&bytes), "byte {byte} of {}: served what was not written", path.display());
+            if bytes.len() < expected.len() {
+                let told = matches!(error, Some(LogError::Corrupt { .. }));
+                assert!(told, "byte {byte} of {}: {} bytes are gone, {report:?}", path.display(), expected.len() - bytes.len());
+                refused += 1;
+            }
+            let kept = copy.disk.contents(&path).map_or(0, |kept| kept.len());
+            assert!(extension != "log" || length <= kept, "the bytes of {} are kept", path.display());
+        }
+    }
+    (tried, refused)
+}
+
+/// Bytes up to the last one that is not zero.
+fn used(bytes: &[u8]) -> usize {
+    bytes.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1)
+}
+
+#[test]
+fn every_flipped_bit_of_a_trimmed_log_is_found() {
+    let (simulation, expected) = written(1, true, 64 << 10);
+    // The journal no longer holds the bytes, so each flip costs something, headers and the last batch included.
+    let (tried, refused) = flip_all(&simulation, &expected, "log", used);
+    assert_eq!(tried, refused);
+}
+
+#[test]
+fn what_the_journal_still_holds_is_put_right() {
+    let (simulation, expected) = written(2, false, 64 << 10);
+    assert_eq!(flip_all(&simulation, &expected, "log", used).1, 0);
+}
+
+#[test]
+fn every_flipped_bit_of_a_directly_synced_log_is_found() {
+    let (simulation, expected) = written(3, false, 0);
+    let (tried, refused) = flip_all(&simulation, &expected, "log", used);
+    assert_eq!(tried, refused);
+}
+
+#[test]
+fn a_damaged_journal_loses_nothing_that_the_segments_hold() {
+    for (seed, trimmed, ride_bytes_max) in [(4, false, 64 << 10), (5, false, 0), (6, true, 0)] {
+        let (simulation, expected) = written(seed, trimmed, ride_bytes_max);
+        // The last header is the confirmation of the last group, which is the stated ambiguity.
+        flip_all(&simulation, &expected, "journal", |bytes| used(bytes).saturating_sub(64));
+    }
+}
+
+#[test]
+fn damaged_caches_are_made_again() {
+    let (simulation, expected) = written(7, true, 64 << 10);
+    for extension in ["index", "snapshot"] {
+        assert_eq!(flip_all(&simulation, &expected, extension, <[u8]>::len).1, 0, "{extension}");
+    }
+    flip_all(&simulation, &expected, "blocks", <[u8]>::len);
+}
+
+#[test]
+fn rot_under_a_running_server_fails_the_read_and_nothing_else() {
+    let simulation = Simulation::new(8);
+    let (log, _) = open(&simulation, roomy());
+    for at in [0, 1] {
+        log.create(partition(at), PartitionConfig::default()).expect("it is made");
+    }
+    let filler = vec![9; 5_000];
+    for _ in 0..60 {
+        append(&log, partition(0), batch(&[&filler])).expect("it appends");
+    }
+    append(&log, partition(1), batch(&[b"0"])).expect("it appends");
+    let path = files::segment_file(&files::partition_dir(dir(), partition(0)), Offset(0), "log");
+    // Byte 15 is the last of the first batch's leader epoch, which no CRC covers.
+    for byte in [15, 100_000, 300_000] {
+        simulation.disk.flip_bit(&path, byte, 1).expect("the file is there");
+        let (bytes, error) = stored(&log);
+        assert!(matches!(error, Some(LogError::Corrupt { .. })), "byte {byte}");
+        assert!(bytes.len() as u64 <= byte);
+        simulation.disk.flip_bit(&path, byte, 1).expect("the file is there");
+    }
+    assert!(stored(&log).1.is_none());
+    assert_eq!(values(&log, partition(1)).expect("it reads"), numbered(0..1));
+}
