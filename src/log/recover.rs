@@ -173,7 +173,13 @@ impl Found {
         let limit = bounds.limit.unwrap_or(segment.reserved());
         segment.restore_blocks(disk, limit)?;
         let mut bad = bounds.bad;
-        bad.extend(scan::bad_blocks(disk, segment, limit)?);
+        bad.extend(scan::bad_blocks(segment, limit)?);
+        if bounds.next_base.is_some() {
+            bad.extend(scan::bad_short_block(disk, segment)?);
+        } else {
+            // It was sealed by an append that was never acknowledged, and grows again.
+            segment.blocks.reopen()?;
+        }
         let file = segment.file.clone();
         let mut walk = Walk::new(&file, 0, limit, segment.base);
         let end = loop {

@@ -99,8 +99,8 @@ impl<'a> Walk<'a> {
     }
 }
 
-/// The numbers of the blocks below `length` whose bytes are not those of the sidecar.
-pub(super) fn bad_blocks(disk: &dyn Disk, segment: &Segment, length: u64) -> Result<Vec<u64>, LogError> {
+/// The numbers of the full blocks below `length` whose bytes are not those of the sidecar.
+pub(super) fn bad_blocks(segment: &Segment, length: u64) -> Result<Vec<u64>, LogError> {
     let hashes = segment.blocks.full();
     let hashes = hashes.read();
     let mut bad = Vec::new();
@@ -114,7 +114,6 @@ pub(super) fn bad_blocks(disk: &dyn Disk, segment: &Segment, length: u64) -> Res
             bad.push(number as u64);
         }
     }
-    bad.extend(bad_short_block(disk, segment)?);
     Ok(bad)
 }
 

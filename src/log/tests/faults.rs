@@ -87,7 +87,12 @@ fn prepare(env: &Env, config: LogConfig, partition_config: PartitionConfig) {
     flush_both(&log, 7).expect("it flushes");
 }
 
-fn scenario(name: &str, config: LogConfig, partition_config: PartitionConfig, run: &dyn Fn(&Env) -> Outcome) -> FaultReport {
+fn scenario(
+    name: &str,
+    config: LogConfig,
+    partition_config: PartitionConfig,
+    run: &dyn Fn(&Env) -> Outcome,
+) -> FaultReport {
     let report = for_each_fault(&Scenario {
         name,
         seed: 42,
@@ -111,24 +116,24 @@ fn open_and_append(env: &Env, config: LogConfig, range: std::ops::Range<i64>) ->
 #[test]
 fn append_survives_every_fault() {
     let roomy = PartitionConfig::default();
-    scenario("append", config(), roomy, &|env| open_and_append(env, config(), 7..16));
+    scenario("append", config(), roomy, &|env| open_and_append(env, config(), 7..12));
 }
 
 #[test]
 fn roll_survives_every_fault() {
-    scenario("roll", config(), small(), &|env| open_and_append(env, config(), 7..22));
+    scenario("roll", config(), small(), &|env| open_and_append(env, config(), 7..14));
 }
 
 #[test]
 fn direct_syncs_survive_every_fault() {
     let direct = LogConfig { ride_bytes_max: 0, ..config() };
-    scenario("direct", direct, small(), &|env| open_and_append(env, direct, 7..16));
+    scenario("direct", direct, small(), &|env| open_and_append(env, direct, 7..11));
 }
 
 #[test]
 fn rotating_and_trimming_survives_every_fault() {
     let short = LogConfig { journal_bytes: 300, ..config() };
-    scenario("trim", short, small(), &|env| open_and_append(env, short, 7..16));
+    scenario("trim", short, small(), &|env| open_and_append(env, short, 7..11));
 }
 
 #[test]
@@ -147,9 +152,11 @@ fn recovery_after_power_loss_survives_every_fault() {
         seed: 43,
         prepare: &|env| prepare(env, config(), small()),
         run: &|env| {
-            let outcome = open_and_append(env, config(), 7..13);
-            let again = LogDir::open(env.clone(), dir(), config());
-            drop(again);
+            let outcome = open_and_append(env, config(), 7..11);
+            // After a failed sync the page cache may show what the disk lost: the log is not opened over it again.
+            if outcome.sent == 11 {
+                drop(LogDir::open(env.clone(), dir(), config()));
+            }
             outcome
         },
         check: &|env, outcome, injected| check(env, config(), outcome, injected),

@@ -51,7 +51,12 @@ fn roomy() -> LogConfig {
 
 /// Flips a bit in each byte of the files with this extension, one at a time, and checks what is served after a restart.
 /// Returns how many were tried, and how many of them were answered with an error.
-fn flip_all(simulation: &Simulation, expected: &[u8], extension: &str, length_of: impl Fn(&[u8]) -> usize) -> (usize, usize) {
+fn flip_all(
+    simulation: &Simulation,
+    expected: &[u8],
+    extension: &str,
+    length_of: impl Fn(&[u8]) -> usize,
+) -> (usize, usize) {
     let named = |path: &PathBuf| path.extension().is_some_and(|found| found == extension);
     let (mut tried, mut refused) = (0, 0);
     for path in simulation.disk.files().into_iter().filter(named) {
@@ -65,7 +70,12 @@ fn flip_all(simulation: &Simulation, expected: &[u8], extension: &str, length_of
             assert!(expected.starts_with(&bytes), "byte {byte} of {}: served what was not written", path.display());
             if bytes.len() < expected.len() {
                 let told = matches!(error, Some(LogError::Corrupt { .. }));
-                assert!(told, "byte {byte} of {}: {} bytes are gone, {report:?}", path.display(), expected.len() - bytes.len());
+                assert!(
+                    told,
+                    "byte {byte} of {}: {} bytes are gone, {report:?}",
+                    path.display(),
+                    expected.len() - bytes.len()
+                );
                 refused += 1;
             }
             let kept = copy.disk.contents(&path).map_or(0, |kept| kept.len());
