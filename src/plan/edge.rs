@@ -80,7 +80,9 @@ fn of_node(node: Node<'_>) -> Result<Edge, PlanError> {
         Node::Normalise(normalise) => Edge { kind: EdgeKind::Retract, ..edge(&normalise.input)? },
         Node::Join(join) => {
             let left = edge(&join.left)?;
-            Edge { kind: EdgeKind::AppendOnly, key: left.key, partitioned_by: left.partitioned_by }
+            let columns: Option<Vec<usize>> =
+                join.on.iter().map(|(left, _)| column_index(left, join.left.schema())).collect();
+            Edge { kind: EdgeKind::AppendOnly, key: columns.unwrap_or_default(), partitioned_by: left.partitioned_by }
         }
         Node::Sink(sink) => Edge { key: sink.key.clone(), ..edge(&sink.input)? },
         Node::Aggregate(aggregate) => {

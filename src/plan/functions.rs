@@ -19,6 +19,23 @@ use datafusion::sql::planner::ContextProvider;
 /// The aggregates that `node::AggregateFunction` has.
 const STANDING_AGGREGATES: [&str; 5] = ["count", "sum", "avg", "min", "max"];
 
+/// ksqlDB's other aggregates, so that they are refused by name rather than not found.
+const KSQLDB_AGGREGATES: [&str; 13] = [
+    "attr",
+    "collect_list",
+    "collect_set",
+    "correlation",
+    "count_distinct",
+    "earliest_by_offset",
+    "histogram",
+    "latest_by_offset",
+    "stddev_samp",
+    "stddev_sample",
+    "sum_list",
+    "topk",
+    "topkdistinct",
+];
+
 /// Functions by name, lower case.
 #[derive(Debug)]
 pub struct Functions {
@@ -63,7 +80,7 @@ impl Functions {
 
     /// Whether it is an aggregate at all.
     pub fn is_aggregate(&self, name: &str) -> bool {
-        self.aggregate.contains_key(name)
+        self.aggregate.contains_key(name) || KSQLDB_AGGREGATES.contains(&name)
     }
 
     /// Whether it is a scalar function.

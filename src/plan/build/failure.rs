@@ -95,9 +95,9 @@ fn of_message(message: &str) -> Error {
         return error;
     }
     let lower = line.to_lowercase();
-    let state = if lower.contains("invalid function") || lower.contains("no function matches") {
-        SqlState::UNDEFINED_FUNCTION
-    } else if lower.contains("cannot infer common")
+    let state = if lower.contains("invalid function")
+        || lower.contains("no function matches")
+        || lower.contains("cannot infer common")
         || lower.contains("cannot coerce arithmetic")
         || lower.contains("common argument type")
         || lower.contains("failed to coerce arguments")
