@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use crate::catalog::EmitMode;
 use crate::exec::QueryState;
 use crate::exec::testing::Dice;
+use pipeline::Moved;
 use pipeline::Pipeline;
 use pipeline::Sql;
 
@@ -142,5 +143,47 @@ fn a_window_closes_for_all_partitions_when_time_passed_through_the_repartition()
         pipeline.drive(1, || true).await;
         let values: Vec<_> = pipeline.records("per_second").await.into_iter().map(|(_, value, _)| value).collect();
         assert_eq!(values, [Some("{\"n\":4}".to_string())]);
+    });
+}
+
+#[test]
+fn threads_keep_a_view_through_a_repartition_and_say_when_it_is_up_to_date() {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).build().expect("a runtime");
+    runtime.block_on(async {
+        let mut pipeline = Pipeline::moved(6, EmitMode::Net, Moved::ByThreads).await;
+        pipeline.source("payments", PAYMENTS).await;
+        let query = pipeline.query(PER_COUNTRY).await;
+        let dice = Dice::new(6);
+        for step in 0..50 {
+            let (card, value) = payment(&dice);
+            pipeline.produce("payments", &card, &value, step).await;
+        }
+        let (view, ends) = (pipeline.relation_id("per_country"), pipeline.ends("payments").await);
+        let waited = pipeline.while_time_passes(pipeline.runtime.wait_frontier(view, &ends)).await;
+        let published = waited.expect("the view gets there");
+        assert_eq!(published.view(view).map(|view| view.row_count()), Some(4));
+        pipeline.while_time_passes(pipeline.runtime.stop(query)).await;
+        assert!(pipeline.runtime.status(query).is_none());
+        pipeline.runtime.close().await;
+    });
+}
+
+#[test]
+fn a_push_query_gives_rows_as_they_come() {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).build().expect("a runtime");
+    runtime.block_on(async {
+        let mut pipeline = Pipeline::new(7, EmitMode::Net).await;
+        pipeline.source("payments", PAYMENTS).await;
+        let mut push = pipeline.push("SELECT card, amount FROM payments WHERE amount > 10 EMIT CHANGES").await;
+        for (amount, time) in [(5, 1), (20, 2), (30, 3)] {
+            pipeline.produce("payments", "c1", &format!("{{\"amount\":{amount}}}"), time).await;
+        }
+        let mut rows = 0;
+        while rows < 2 {
+            let batch = pipeline.while_time_passes(push.next()).await.expect("it goes on").expect("no error");
+            assert_eq!(batch.deleted, vec![false; batch.rows.num_rows()]);
+            rows += batch.rows.num_rows();
+        }
+        assert_eq!(rows, 2);
     });
 }

@@ -30,6 +30,9 @@ use crate::cluster::TopicRecord;
 use crate::config;
 use crate::env::Simulation;
 use crate::exec::DriveOptions;
+use crate::exec::PushSpec;
+use crate::exec::PushStart;
+use crate::exec::PushStream;
 use crate::exec::QuerySpec;
 use crate::exec::Runtime;
 use crate::exec::RuntimeParts;
@@ -57,6 +60,7 @@ use crate::protocol::partition_for_key;
 use crate::security::Principal;
 use crate::sql::ObjectKind;
 use crate::sql::Statement;
+use crate::state::Frontier;
 use crate::state::Publisher;
 use crate::state::SimulatedStores;
 
@@ -81,7 +85,20 @@ pub struct Pipeline {
     next: u64,
 }
 
-async fn open(simulation: &Simulation, stores: &SimulatedStores) -> (Arc<MetadataLog>, Arc<Broker>, Arc<Runtime>) {
+/// Who moves tasks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Moved {
+    /// `drive`.
+    ByHand,
+    /// Worker threads, fetchers and timers.
+    ByThreads,
+}
+
+async fn open(
+    simulation: &Simulation,
+    stores: &SimulatedStores,
+    moved: Moved,
+) -> (Arc<MetadataLog>, Arc<Broker>, Arc<Runtime>) {
     let env = simulation.env.clone();
     let metadata = MetadataLog::open(&env, Path::new("/data/metadata"), NodeId(0)).expect("metadata opens");
     let dir = Path::new("/data/log");
@@ -93,7 +110,7 @@ async fn open(simulation: &Simulation, stores: &SimulatedStores) -> (Arc<Metadat
     let broker = broker.expect("the broker opens");
     let mut functions = ConfigOptions::new();
     functions.extensions.insert(Context::default());
-    let runtime = Runtime::manual(RuntimeParts {
+    let parts = RuntimeParts {
         env,
         client: broker.client(Principal::server()),
         stores: Arc::new(stores.clone()),
@@ -102,15 +119,23 @@ async fn open(simulation: &Simulation, stores: &SimulatedStores) -> (Arc<Metadat
         config: config::Exec { timestamp_future_max: Duration::MAX, ..config::Exec::default() },
         transactional_id: "tidemill-0".to_string(),
         on_fatal: Arc::new(|error| panic!("fatal: {error}")),
-    });
+    };
+    let runtime = match moved {
+        Moved::ByHand => Runtime::manual(parts),
+        Moved::ByThreads => Runtime::new(parts).expect("threads start"),
+    };
     (metadata, broker, runtime)
 }
 
 impl Pipeline {
     pub async fn new(seed: u64, emit: EmitMode) -> Self {
+        Self::moved(seed, emit, Moved::ByHand).await
+    }
+
+    pub async fn moved(seed: u64, emit: EmitMode, moved: Moved) -> Self {
         let simulation = Simulation::new(seed);
         let stores = SimulatedStores::new();
-        let (metadata, broker, runtime) = open(&simulation, &stores).await;
+        let (metadata, broker, runtime) = open(&simulation, &stores, moved).await;
         let client = broker.client(Principal::server());
         let semantics = Semantics { emit, ..Semantics::default() };
         let catalog = Catalog::default();
@@ -120,7 +145,7 @@ impl Pipeline {
     /// Drops all memory and opens the same disk again.
     pub async fn restart(&mut self) {
         self.simulation.disk.kill_process();
-        (self.metadata, self.broker, self.runtime) = open(&self.simulation, &self.stores).await;
+        (self.metadata, self.broker, self.runtime) = open(&self.simulation, &self.stores, Moved::ByHand).await;
         self.client = self.broker.client(Principal::server());
         for spec in self.specs.clone() {
             self.runtime.start(spec).await.expect("the query starts again");
@@ -174,6 +199,46 @@ impl Pipeline {
         });
         let formats = Formats { key: Format::Kafka, value: Format::Json, wrap_single_value: true };
         self.relation(name, sql.table, columns.collect(), sql.partitions, formats).await;
+    }
+
+    /// Moves the clock for as long as `body` runs.
+    pub async fn while_time_passes<T>(&self, body: impl Future<Output = T>) -> T {
+        let clock = Arc::clone(&self.simulation.clock);
+        let passing = async move {
+            loop {
+                clock.advance(Duration::from_millis(1));
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::select! {
+            done = body => done,
+            () = passing => unreachable!("time passes for ever"),
+        }
+    }
+
+    /// Where the topic of a relation ends.
+    pub async fn ends(&self, name: &str) -> Frontier {
+        let relation = self.catalog.relation(name).expect("a relation");
+        let mut ends = Frontier::new();
+        for partition in 0..relation.partitions {
+            let partition = TopicPartition::new(relation.topic_id, partition);
+            ends.insert(partition, self.client.ends(partition).await.expect("a partition").readable_end());
+        }
+        ends
+    }
+
+    pub fn relation_id(&self, name: &str) -> RelationId {
+        self.catalog.relation(name).expect("a relation").id
+    }
+
+    /// A push query from what is still kept.
+    pub async fn push(&self, text: &str) -> PushStream {
+        let parsed = crate::sql::parse(text).expect("a statement").remove(0);
+        let Statement::Select(select) = parsed.statement else { panic!("not a SELECT: {text}") };
+        let request = StandingRequest::new(self.semantics, Destination::Client);
+        let plan = plan_standing(&select, &self.catalog, &Functions::new(), &request).expect("a plan");
+        let spec = PushSpec { plan: Arc::new(plan), start: PushStart::Earliest };
+        self.runtime.push(spec).await.expect("it starts")
     }
 
     pub async fn query(&mut self, text: &str) -> QueryId {
