@@ -21,7 +21,10 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("catalog", &["model", "security", "format", "sql"]),
     ("plan", &["model", "format", "functions", "sql", "catalog"]),
     ("state", &["model", "env"]),
-    ("exec", &["model", "env", "protocol", "security", "format", "functions", "broker", "sql", "catalog", "plan", "state"]),
+    (
+        "exec",
+        &["model", "env", "protocol", "security", "format", "functions", "broker", "sql", "catalog", "plan", "state"],
+    ),
     (
         "engine",
         &[
