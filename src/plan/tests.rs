@@ -1,6 +1,5 @@
 //! What golden plans (`tests/plan.rs`) cannot say: the pinned rules, names and errors of queries that are read once.
 
-use datafusion::optimizer::OptimizerRule;
 use datafusion::optimizer::optimizer::Optimizer;
 
 use super::optimise;
