@@ -441,7 +441,11 @@ impl Broker {
     ) -> Result<(), BrokerError> {
         let coordinator_epoch = self.leader_epoch().0;
         let mut partitions: Vec<_> = partitions.into_iter().collect();
-        for _ in 0..self.config.marker_tries_max.max(1) {
+        for tried in 0..self.config.marker_tries_max.max(1) {
+            // One failed write says little; a disk that stays full needs time.
+            if 1 < tried {
+                self.env.clock.sleep(MARKER_RETRY).await;
+            }
             let now = self.env.clock.wall_millis();
             // A topic that was dropped meanwhile needs no marker.
             partitions.retain(|partition| self.log.ends(*partition).is_ok());
@@ -452,7 +456,6 @@ impl Broker {
                 Err(LogError::Unknown) => return Err(BrokerError::Unknown),
                 Err(error) => tracing::warn!(%error, "could not append the markers of a commit; trying again"),
             }
-            self.env.clock.sleep(MARKER_RETRY).await;
         }
         Err(BrokerError::Unknown)
     }

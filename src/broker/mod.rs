@@ -18,6 +18,11 @@ mod partitions;
 mod pending;
 mod recovery;
 
+#[cfg(test)]
+pub(crate) mod conformance;
+#[cfg(test)]
+mod tests;
+
 pub use broker::Broker;
 pub use client::{
     Acks, Appended, Client, CommitOutcome, Committed, CommittedOffset, Fetched, Generation, GroupDescription,

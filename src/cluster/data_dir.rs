@@ -14,6 +14,7 @@ use serde::Serialize;
 use super::error::MetadataError;
 use super::record::ClusterId;
 use super::record::NodeId;
+use super::storage::make_dir;
 use super::storage::replace_file;
 use crate::env::Disk;
 use crate::env::DiskLock;
@@ -48,7 +49,7 @@ impl DataDir {
     /// Makes, locks and reads `path`.
     pub fn open(env: &Env, path: &Path) -> Result<Self, MetadataError> {
         let disk = env.disk.as_ref();
-        disk.create_dir_all(path).map_err(|error| MetadataError::disk("create", path, error))?;
+        make_dir(disk, path)?;
         let lock = disk.lock(&path.join("lock")).map_err(|error| match error.kind() {
             io::ErrorKind::WouldBlock => MetadataError::InUse { path: path.to_path_buf() },
             _ => MetadataError::disk("lock", path, error),

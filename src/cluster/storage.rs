@@ -46,7 +46,7 @@ pub(super) struct Opened {
 impl MetadataStorage {
     /// Opens or makes the files in `dir`, cuts a torn tail, takes the next term.
     pub(super) fn open(disk: &dyn Disk, dir: &Path) -> Result<Opened, MetadataError> {
-        disk.create_dir_all(dir).map_err(|error| MetadataError::disk("create", dir, error))?;
+        make_dir(disk, dir)?;
         let term = take_term(disk, dir)?;
         let path = dir.join("log");
         let at = |action| {
@@ -146,6 +146,15 @@ fn has_mark(bytes: &[u8], from: u64) -> bool {
             && window[4..12].try_into().is_ok_and(|version| from <= u64::from_be_bytes(version))
             && window[12..] == crc32c::crc32c(&window[..12]).to_be_bytes()
     })
+}
+
+/// Makes a directory, and durable that it is there.
+pub(super) fn make_dir(disk: &dyn Disk, dir: &Path) -> Result<(), MetadataError> {
+    let made = disk.create_dir_all(dir).and_then(|()| match dir.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => disk.sync_dir(parent),
+        _ => Ok(()),
+    });
+    made.map_err(|error| MetadataError::disk("create", dir, error))
 }
 
 /// Reads the last term and makes the next one durable. The file is replaced whole: rename, then the directory.
