@@ -1,5 +1,6 @@
 //! The engine: what all sessions share.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use parking_lot::Mutex;
@@ -19,6 +20,9 @@ use crate::env::Env;
 use crate::error::Error;
 use crate::error::Result;
 use crate::error::SqlState;
+use crate::exec::Runtime;
+use crate::model::QueryId;
+use crate::plan::Functions;
 use crate::security::Principal;
 use crate::state::Published;
 use crate::state::Publisher;
@@ -43,6 +47,8 @@ pub struct EngineParts {
     pub clients: Clients,
     /// What standing queries keep for reading.
     pub publisher: Arc<Publisher>,
+    /// Where standing queries run; whoever made it closes it.
+    pub runtime: Arc<Runtime>,
 }
 
 /// All sessions' engine.
@@ -52,8 +58,14 @@ pub struct Engine {
     metadata: Arc<MetadataLog>,
     clients: Clients,
     publisher: Arc<Publisher>,
+    runtime: Arc<Runtime>,
+    functions: Functions,
     catalog: Mutex<CatalogFeed>,
     planner: Planner,
+    /// Held over a DDL that starts or stops queries.
+    ddl: tokio::sync::Mutex<()>,
+    /// Queries that could not be started, with the reason.
+    stopped: Mutex<BTreeMap<QueryId, String>>,
 }
 
 /// The catalog as far as the metadata's records were applied.
@@ -64,9 +76,9 @@ struct CatalogFeed {
 }
 
 impl Engine {
-    /// An engine over parts that are open; reads the catalog.
-    pub fn open(parts: EngineParts) -> Result<Arc<Self>> {
-        let EngineParts { env, limits, metadata, clients, publisher } = parts;
+    /// An engine over parts that are open; reads the catalog and starts the standing queries.
+    pub async fn open(parts: EngineParts) -> Result<Arc<Self>> {
+        let EngineParts { env, limits, metadata, clients, publisher, runtime } = parts;
         let engine = Arc::new_cyclic(|engine| Self {
             planner: Planner::new(engine.clone()),
             env,
@@ -74,10 +86,14 @@ impl Engine {
             metadata,
             clients,
             publisher,
+            runtime,
+            functions: Functions::new(),
             catalog: Mutex::default(),
+            ddl: tokio::sync::Mutex::default(),
+            stopped: Mutex::default(),
         });
         engine.planner.prepare()?;
-        engine.catalog()?;
+        engine.start_queries().await?;
         Ok(engine)
     }
 
@@ -134,6 +150,28 @@ impl Engine {
 
     pub(super) fn publisher(&self) -> &Publisher {
         &self.publisher
+    }
+
+    /// Where standing queries run.
+    pub fn runtime(&self) -> &Runtime {
+        &self.runtime
+    }
+
+    pub(super) fn functions(&self) -> &Functions {
+        &self.functions
+    }
+
+    /// Waits for its turn to change queries.
+    pub(super) async fn ddl(&self) -> tokio::sync::MutexGuard<'_, ()> {
+        self.ddl.lock().await
+    }
+
+    pub(super) fn note_stopped(&self, query: QueryId, reason: String) {
+        self.stopped.lock().insert(query, reason);
+    }
+
+    pub(super) fn noted_stop(&self, query: QueryId) -> Option<String> {
+        self.stopped.lock().get(&query).cloned()
     }
 
     pub(super) fn metadata(&self) -> Arc<ClusterMetadata> {

@@ -30,13 +30,14 @@ use crate::catalog::Catalog;
 use crate::catalog::Compatibility;
 use crate::engine::core::DATABASE;
 use crate::engine::core::Engine;
-use crate::engine::error::from_datafusion;
 use crate::engine::session::Session;
 use crate::engine::system;
 use crate::error::Error;
 use crate::error::Result;
 use crate::error::SqlState;
 use crate::functions;
+use crate::plan::planning_error;
+use crate::plan::prepare_pull;
 use crate::sql::Select;
 use crate::state::Published;
 
@@ -135,14 +136,12 @@ impl Planner {
         if asks_pg_catalog(&statement) {
             statement = self.rewritten(&select.text, statement)?;
         } else {
-            if session.settings.compatibility() == Compatibility::Ksqldb {
-                super::parameters::fold_upper(&mut statement);
-            }
             self.check_relations(session, reading, &statement)?;
+            statement = ast::Statement::Query(Box::new(prepare_pull(select, session.settings.compatibility())?));
         }
         let casts = super::parameters::cast_types(&statement)?;
-        let plan =
-            state.statement_to_plan(PlannerStatement::Statement(Box::new(statement))).await.map_err(from_datafusion)?;
+        let plan = state.statement_to_plan(PlannerStatement::Statement(Box::new(statement))).await;
+        let plan = plan.map_err(|error| planning_error(error, &select.ast))?;
         Ok(Planned::new(state, plan, casts))
     }
 

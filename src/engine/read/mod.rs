@@ -14,3 +14,4 @@ pub(super) use context::Planner;
 pub(super) use context::Reading;
 pub(super) use parameters::placeholder;
 pub(super) use planned::Planned;
+pub(super) use planned::conform;

@@ -1,4 +1,4 @@
-//! Parameters and names in statements: `$1::type` tells its type; ksqlDB's names fold to upper case.
+//! Parameters in statements: `$1::type` tells its type.
 
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
@@ -38,47 +38,5 @@ pub(in crate::engine) fn placeholder(expression: &ast::Expr) -> Option<usize> {
         },
         ast::Expr::Nested(inner) => placeholder(inner),
         _ => None,
-    }
-}
-
-/// Gives every bare name the spelling that ksqlDB keeps, and quotes it so that it stays.
-pub(super) fn fold_upper(statement: &mut ast::Statement) {
-    let fold = |identifier: &mut ast::Ident| {
-        if identifier.quote_style.is_none() {
-            identifier.value = identifier.value.to_uppercase();
-        }
-        identifier.quote_style = Some('"');
-    };
-    let _ = ast::visit_relations_mut(statement, |name: &mut ast::ObjectName| {
-        if let [ast::ObjectNamePart::Identifier(identifier)] = name.0.as_mut_slice() {
-            fold(identifier);
-        }
-        ControlFlow::<()>::Continue(())
-    });
-    let _ = ast::visit_expressions_mut(statement, |expression: &mut ast::Expr| {
-        match expression {
-            ast::Expr::Identifier(identifier) => fold(identifier),
-            ast::Expr::CompoundIdentifier(parts) => parts.iter_mut().for_each(fold),
-            _ => {}
-        }
-        ControlFlow::<()>::Continue(())
-    });
-    if let ast::Statement::Query(query) = statement
-        && let ast::SetExpr::Select(select) = query.body.as_mut()
-    {
-        for item in &mut select.projection {
-            if let ast::SelectItem::ExprWithAlias { alias, .. } = item {
-                fold(alias);
-            }
-        }
-        for table in &mut select.from {
-            let factors =
-                std::iter::once(&mut table.relation).chain(table.joins.iter_mut().map(|join| &mut join.relation));
-            for factor in factors {
-                if let ast::TableFactor::Table { alias: Some(alias), .. } = factor {
-                    fold(&mut alias.name);
-                }
-            }
-        }
     }
 }

@@ -18,7 +18,6 @@ use datafusion::logical_expr::LogicalPlan;
 use datafusion::physical_plan::execute_stream;
 use futures::StreamExt;
 
-use crate::engine::error::from_datafusion;
 use crate::engine::outcome::OutputField;
 use crate::engine::outcome::RowStream;
 use crate::engine::outcome::Value;
@@ -26,6 +25,8 @@ use crate::error::Error;
 use crate::error::Result;
 use crate::error::SqlState;
 use crate::model::SqlType;
+use crate::plan::execution_error;
+use crate::plan::shown_name;
 
 /// A plan and the state that it runs in.
 pub(in crate::engine) struct Planned {
@@ -46,7 +47,7 @@ impl Planned {
 
     /// The type of each parameter: as the client told, as a cast tells, as the plan needs, else TEXT.
     pub(in crate::engine) fn parameters(&self, known: &[Option<SqlType>]) -> Result<Vec<SqlType>> {
-        let inferred = self.plan.get_parameter_types().map_err(from_datafusion)?;
+        let inferred = self.plan.get_parameter_types().map_err(execution_error)?;
         let mut types: BTreeMap<usize, Option<SqlType>> = BTreeMap::new();
         for (name, data_type) in inferred {
             let Some(number) = name.strip_prefix('$').and_then(|digits| digits.parse::<usize>().ok()) else { continue };
@@ -64,8 +65,8 @@ impl Planned {
     pub(in crate::engine) fn bind(mut self, parameters: &[Value]) -> Result<Self> {
         if !parameters.is_empty() {
             let values = ParamValues::from(parameters.to_vec());
-            self.plan = self.plan.with_param_values(values).map_err(from_datafusion)?;
-        } else if !self.plan.get_parameter_names().map_err(from_datafusion)?.is_empty() {
+            self.plan = self.plan.with_param_values(values).map_err(execution_error)?;
+        } else if !self.plan.get_parameter_names().map_err(execution_error)?.is_empty() {
             return Err(Error::new(SqlState::UNDEFINED_PARAMETER, "there is no parameter $1"));
         }
         Ok(self)
@@ -73,8 +74,8 @@ impl Planned {
 
     /// The plans as EXPLAIN shows them.
     pub(in crate::engine) async fn explain(&self) -> Result<String> {
-        let optimized = self.state.optimize(&self.plan).map_err(from_datafusion)?;
-        let physical = self.state.create_physical_plan(&self.plan).await.map_err(from_datafusion)?;
+        let optimized = self.state.optimize(&self.plan).map_err(execution_error)?;
+        let physical = self.state.create_physical_plan(&self.plan).await.map_err(execution_error)?;
         let physical = datafusion::physical_plan::displayable(physical.as_ref()).indent(false).to_string();
         Ok(format!("{}\n{}", optimized.display_indent(), physical.trim_end()))
     }
@@ -82,10 +83,10 @@ impl Planned {
     /// Starts it; rows are computed as they are taken. Instants come in `zone`.
     pub(in crate::engine) async fn run(self, zone: &str) -> Result<(Vec<OutputField>, RowStream)> {
         let fields = self.fields();
-        let physical = self.state.create_physical_plan(&self.plan).await.map_err(from_datafusion)?;
-        let stream = execute_stream(physical, self.state.task_ctx()).map_err(from_datafusion)?;
+        let physical = self.state.create_physical_plan(&self.plan).await.map_err(execution_error)?;
+        let stream = execute_stream(physical, self.state.task_ctx()).map_err(execution_error)?;
         let target = Arc::new(output_schema(&fields, self.plan.schema().as_arrow(), zone));
-        let rows = stream.map(move |batch| conform(&batch.map_err(from_datafusion)?, &target)).boxed();
+        let rows = stream.map(move |batch| conform(&batch.map_err(execution_error)?, &target)).boxed();
         Ok((fields, rows))
     }
 }
@@ -93,7 +94,7 @@ impl Planned {
 /// The columns of an answer.
 pub(in crate::engine) fn fields(schema: &Schema) -> Vec<OutputField> {
     let field = |field: &Arc<Field>| OutputField {
-        name: field.name().clone(),
+        name: shown_name(field.name()).to_string(),
         sql_type: SqlType::from_arrow(field.data_type()).unwrap_or(SqlType::Text),
     };
     schema.fields().iter().map(field).collect()
@@ -119,7 +120,7 @@ pub(in crate::engine) fn conform(batch: &RecordBatch, target: &SchemaRef) -> Res
     let columns: Vec<ArrayRef> = columns
         .map(|(column, field)| match column.data_type() == field.data_type() {
             true => Ok(Arc::clone(column)),
-            false => cast(column, field.data_type()).map_err(|error| from_datafusion(error.into())),
+            false => cast(column, field.data_type()).map_err(|error| execution_error(error.into())),
         })
         .collect::<Result<_>>()?;
     let options = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));

@@ -25,13 +25,14 @@ use crate::error::Error;
 use crate::error::Result;
 use crate::error::SqlState;
 use crate::model::TopicId;
+use crate::plan::Output;
 use crate::security::Operation;
 use crate::security::Resource;
 use crate::security::authorize;
 use crate::sql::CreateSource;
 use crate::sql::ObjectKind;
 
-pub(super) const PARTITIONS_DEFAULT: i32 = 1;
+const PARTITIONS_DEFAULT: i32 = 1;
 
 pub(super) async fn execute(session: &mut Session, create: &CreateSource, text: &str) -> Result<Outcome> {
     let tag = match create.kind {
@@ -87,6 +88,35 @@ fn topic(
     new_id: impl Fn() -> TopicId,
     records: &mut Vec<MetadataRecord>,
 ) -> Result<TopicRecord> {
+    let config = topic_config(declared.kind, options);
+    topic_with(metadata, relation, config, PARTITIONS_DEFAULT, options, new_id, records)
+}
+
+/// The topic that a query writes: kept for ever unless told, since the log has no other copy of a view.
+pub(super) fn sink_topic(
+    metadata: &ClusterMetadata,
+    relation: &str,
+    output: &Output,
+    options: &RelationOptions,
+    new_id: impl Fn() -> TopicId,
+    records: &mut Vec<MetadataRecord>,
+) -> Result<TopicRecord> {
+    let mut config = topic_config(output.kind, options);
+    if options.retention.is_none() {
+        config.retention_ms = None;
+    }
+    topic_with(metadata, relation, config, output.partitions, options, new_id, records)
+}
+
+fn topic_with(
+    metadata: &ClusterMetadata,
+    relation: &str,
+    config: TopicConfig,
+    partitions: i32,
+    options: &RelationOptions,
+    new_id: impl Fn() -> TopicId,
+    records: &mut Vec<MetadataRecord>,
+) -> Result<TopicRecord> {
     let name = options.topic.as_deref().unwrap_or(relation);
     if let Some(topic) = metadata.topic(name) {
         if topic.config.internal {
@@ -103,18 +133,14 @@ fn topic(
         let message = format!("topic \"{name}\" cannot have {replicas} replicas on one node");
         return Err(Error::new(SqlState::INVALID_PARAMETER_VALUE, message));
     }
-    let topic = TopicRecord {
-        id: new_id(),
-        name: name.to_string(),
-        partitions: options.partitions.unwrap_or(PARTITIONS_DEFAULT),
-        config: topic_config(declared.kind, options),
-    };
+    let partitions = options.partitions.unwrap_or(partitions);
+    let topic = TopicRecord { id: new_id(), name: name.to_string(), partitions, config };
     records.push(MetadataRecord::Topic(topic.clone()));
     Ok(topic)
 }
 
 /// A table's topic keeps the newest record of each key, for ever; a stream's has the broker's retention.
-pub(super) fn topic_config(kind: RelationKind, options: &RelationOptions) -> TopicConfig {
+fn topic_config(kind: RelationKind, options: &RelationOptions) -> TopicConfig {
     let default = TopicConfig::default();
     let (cleanup_policy, retention_ms) = match kind {
         RelationKind::Table => (CleanupPolicy::Compact, None),

@@ -4,15 +4,22 @@ use std::sync::Arc;
 
 use arrow::array::StringArray;
 
+use super::create_as;
+use super::push;
 use super::select;
 use super::show::table;
+use crate::catalog::RelationOptions;
 use crate::engine::outcome::Outcome;
 use crate::engine::outcome::OutputField;
 use crate::engine::outcome::Value;
 use crate::engine::session::Session;
 use crate::error::Error;
 use crate::error::Result;
+use crate::error::SqlState;
 use crate::model::SqlType;
+use crate::plan::explain;
+use crate::plan::plan_bound;
+use crate::plan::plan_standing;
 use crate::sql::ExplainTarget;
 
 pub(super) fn fields() -> Vec<OutputField> {
@@ -32,8 +39,20 @@ pub(super) async fn execute(
         ExplainTarget::Select(query) if query.emit.is_none() => {
             select::plan(session, query, parameters).await?.explain().await?
         }
-        ExplainTarget::Select(_) | ExplainTarget::CreateAs(_) | ExplainTarget::Query(_) => {
-            return Err(Error::unsupported("standing queries are not explained yet"));
+        ExplainTarget::Select(query) => explain(&push::plan(session, query)?.0),
+        ExplainTarget::CreateAs(create) => {
+            let options = RelationOptions::read(&create.options)?;
+            let request = create_as::request(session, create, &options);
+            let catalog = session.engine.catalog()?;
+            explain(&plan_standing(&create.select, &catalog, session.engine.functions(), &request)?)
+        }
+        ExplainTarget::Query(name) => {
+            let catalog = session.engine.catalog()?;
+            let query = catalog.query_by_name(&name.value).ok_or_else(|| {
+                let message = format!("query \"{}\" does not exist", name.value);
+                Error::new(SqlState::UNDEFINED_OBJECT, message).at(name.position).hint("SHOW QUERIES lists them.")
+            })?;
+            explain(&plan_bound(&query.bound_text, &catalog, session.engine.functions())?)
         }
     };
     let lines = StringArray::from_iter_values(text.lines());

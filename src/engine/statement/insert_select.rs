@@ -1,4 +1,4 @@
-//! INSERT INTO .. SELECT without EMIT: read once, appended batch by batch.
+//! INSERT INTO .. SELECT: read once and appended batch by batch; with EMIT, or under ksqlDB's rules, a standing query.
 
 use std::sync::Arc;
 
@@ -11,25 +11,32 @@ use arrow::record_batch::RecordBatch;
 use futures::TryStreamExt;
 
 use super::done;
+use super::insert_standing;
 use super::lookup::insert_target;
 use super::lookup::target_columns;
 use super::select;
+use crate::catalog::Compatibility;
 use crate::catalog::Relation;
 use crate::engine::append::append_rows;
 use crate::engine::append::record_times;
-use crate::engine::error::from_datafusion;
 use crate::engine::outcome::Outcome;
 use crate::engine::outcome::Value;
 use crate::engine::session::Session;
 use crate::error::Error;
 use crate::error::Result;
 use crate::error::SqlState;
+use crate::plan::execution_error;
 use crate::sql::InsertSelect;
 
-pub(super) async fn execute(session: &mut Session, insert: &InsertSelect, parameters: &[Value]) -> Result<Outcome> {
-    if insert.select.emit.is_some() {
-        return Err(Error::unsupported("INSERT INTO .. SELECT .. EMIT CHANGES is not supported")
-            .hint("Leave EMIT out to insert what is there now, or CREATE STREAM .. AS SELECT."));
+pub(super) async fn execute(
+    session: &mut Session,
+    insert: &InsertSelect,
+    text: &str,
+    parameters: &[Value],
+) -> Result<Outcome> {
+    let standing = insert.select.emit.is_some() || session.settings.compatibility() == Compatibility::Ksqldb;
+    if standing {
+        return insert_standing::execute(session, insert, text).await;
     }
     let relation = insert_target(session, &insert.target)?;
     let targets = target_columns(session, &relation, &insert.columns)?;
@@ -66,7 +73,7 @@ fn shaped(relation: &Relation, targets: &[usize], batch: &RecordBatch) -> Result
         columns.push(match source {
             None => new_null_array(field.data_type(), batch.num_rows()),
             Some(place) => cast_with_options(batch.column(place), field.data_type(), &strict)
-                .map_err(|error| from_datafusion(error.into()))?,
+                .map_err(|error| execution_error(error.into()))?,
         });
     }
     RecordBatch::try_new(schema, columns)

@@ -2,6 +2,7 @@
 
 mod copy_from;
 mod copy_to;
+mod create_as;
 mod create_source;
 mod cursors;
 mod describe;
@@ -9,10 +10,14 @@ mod drop;
 mod explain;
 mod insert_rows;
 mod insert_select;
+mod insert_standing;
 mod lookup;
+mod push;
 mod select;
 mod set;
 mod show;
+mod standing;
+mod terminate;
 mod transaction;
 
 use super::outcome::Description;
@@ -20,7 +25,6 @@ use super::outcome::Outcome;
 use super::outcome::Value;
 use super::prepared::Prepared;
 use super::session::Session;
-use crate::error::Error;
 use crate::error::Result;
 use crate::model::SqlType;
 use crate::sql::CopySource;
@@ -32,10 +36,10 @@ pub(super) async fn execute(session: &mut Session, prepared: &Prepared, paramete
     match prepared.statement.as_ref() {
         Statement::Empty => Ok(Outcome::Empty),
         Statement::CreateSource(create) => create_source::execute(session, create, text).await,
-        Statement::CreateAs(_) => Err(Error::unsupported("standing queries are not started yet")),
+        Statement::CreateAs(create) => create_as::execute(session, create, text).await,
         Statement::Drop(drop) => drop::execute(session, drop).await,
         Statement::InsertRows(insert) => insert_rows::execute(session, insert, parameters).await,
-        Statement::InsertSelect(insert) => insert_select::execute(session, insert, parameters).await,
+        Statement::InsertSelect(insert) => insert_select::execute(session, insert, text, parameters).await,
         Statement::Select(select) => select::execute(session, select, parameters).await,
         Statement::Explain { analyze, target } => explain::execute(session, *analyze, target, parameters).await,
         Statement::Describe(name) => describe::execute(session, name),
@@ -53,9 +57,7 @@ pub(super) async fn execute(session: &mut Session, prepared: &Prepared, paramete
         Statement::Savepoint(_) => transaction::savepoint(session, "SAVEPOINT"),
         Statement::ReleaseSavepoint(_) => transaction::savepoint(session, "RELEASE"),
         Statement::RollbackToSavepoint(_) => transaction::rollback_to(session),
-        Statement::Terminate(_) => {
-            Err(Error::unsupported("TERMINATE is not supported").hint("DROP the relation that the query keeps."))
-        }
+        Statement::Terminate(name) => terminate::execute(session, name.as_ref()).await,
         // Prepared statements are the door's; what SQL says of them changes nothing here.
         Statement::Deallocate(_) => Ok(done("DEALLOCATE")),
         Statement::DiscardAll => set::discard_all(session),

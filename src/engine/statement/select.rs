@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use super::push;
 use crate::catalog::Catalog;
 use crate::engine::outcome::Description;
 use crate::engine::outcome::Outcome;
@@ -18,7 +19,10 @@ use crate::sql::Select;
 
 pub(super) async fn execute(session: &mut Session, select: &Select, parameters: &[Value]) -> Result<Outcome> {
     if select.emit.is_some() {
-        return Err(Error::unsupported("push queries are not started yet"));
+        if !parameters.is_empty() {
+            return Err(Error::unsupported("a push query cannot have parameters"));
+        }
+        return push::execute(session, select).await;
     }
     let reading = pin(session).await?;
     let planned = session.engine.planner().plan(session, select, &reading).await?.bind(parameters)?;
@@ -33,6 +37,10 @@ pub(super) async fn plan(session: &Session, select: &Select, parameters: &[Value
 }
 
 pub(super) async fn describe(session: &Session, select: &Select, known: &[Option<SqlType>]) -> Result<Description> {
+    if select.emit.is_some() {
+        let (plan, _) = push::plan(session, select)?;
+        return Ok(Description { params: Vec::new(), fields: Some(push::fields(&plan)) });
+    }
     let reading = Planner::pin(session)?;
     let planned = session.engine.planner().plan(session, select, &reading).await?;
     Ok(Description { params: planned.parameters(known)?, fields: Some(planned.fields()) })

@@ -9,6 +9,7 @@ mod queries;
 mod relations;
 mod schema;
 mod settings;
+mod tasks;
 mod topics;
 
 use std::sync::Arc;
@@ -59,6 +60,7 @@ const TABLES: &[&SystemTable] = &[
     &relations::STREAMS,
     &relations::TABLES,
     &settings::TABLE,
+    &tasks::TABLE,
     &topics::TABLE,
 ];
 

@@ -23,6 +23,7 @@ pub(super) const TABLE: SystemTable = SystemTable {
         ("sink", Kind::Text),
         ("sources", Kind::Text),
         ("state", Kind::Text),
+        ("reason", Kind::Text),
         ("emit", Kind::Text),
         ("statement", Kind::Text),
     ],
@@ -36,15 +37,18 @@ fn rows(engine: &Arc<Engine>) -> Result<Vec<Row>> {
         .queries()
         .map(|query| {
             let sources: Vec<String> = query.sources.iter().filter_map(|id| name(*id)).collect();
+            let reason = engine.stopped_because(query.id);
             vec![
                 text(&query.name),
                 Cell::BigInt(i64::try_from(query.id.0).unwrap_or(i64::MAX)),
                 optional(name(query.sink), text),
                 text(sources.join(", ")),
                 text(match query.state {
+                    QueryState::Running if reason.is_some() => "FAILED",
                     QueryState::Running => "RUNNING",
                     QueryState::Paused => "PAUSED",
                 }),
+                optional(reason, text),
                 text(match query.semantics.emit {
                     EmitMode::Net => "net",
                     EmitMode::All => "all",

@@ -1,0 +1,202 @@
+//! CREATE STREAM|TABLE|MATERIALIZED VIEW .. AS: a standing query and what it keeps, made as one batch of metadata.
+
+use std::sync::Arc;
+
+use super::create_source::dead_letter_topic;
+use super::create_source::sink_topic;
+use super::done;
+use super::standing::run_apart;
+use crate::catalog::Catalog;
+use crate::catalog::Change;
+use crate::catalog::Compatibility;
+use crate::catalog::Formats;
+use crate::catalog::OnError;
+use crate::catalog::Relation;
+use crate::catalog::RelationKind;
+use crate::catalog::RelationOptions;
+use crate::catalog::Semantics;
+use crate::catalog::fold;
+use crate::cluster::MetadataRecord;
+use crate::cluster::TopicRecord;
+use crate::engine::core::Engine;
+use crate::engine::outcome::Notice;
+use crate::engine::outcome::Outcome;
+use crate::engine::queries::NewQuery;
+use crate::engine::queries::define;
+use crate::engine::session::Session;
+use crate::error::Error;
+use crate::error::Result;
+use crate::error::SqlState;
+use crate::model::QueryId;
+use crate::model::SqlType;
+use crate::model::TopicId;
+use crate::plan::Destination;
+use crate::plan::Output;
+use crate::plan::StandingPlan;
+use crate::plan::StandingRequest;
+use crate::plan::plan_standing;
+use crate::security::Operation;
+use crate::security::Principal;
+use crate::security::Resource;
+use crate::security::authorize;
+use crate::sql::CreateAs;
+use crate::sql::ObjectKind;
+
+/// A CREATE .. AS with all that it takes from its session.
+struct Making {
+    engine: Arc<Engine>,
+    principal: Principal,
+    create: CreateAs,
+    name: String,
+    options: RelationOptions,
+    request: StandingRequest,
+    text: String,
+}
+
+/// What the planner is asked for a CREATE .. AS.
+pub(super) fn request(session: &Session, create: &CreateAs, options: &RelationOptions) -> StandingRequest {
+    let settings = session.settings.semantics();
+    let semantics = Semantics { emit: options.emit.unwrap_or(settings.emit), ..settings };
+    let name = fold(&create.name, semantics.compatibility);
+    StandingRequest {
+        key_format: options.key_format,
+        value_format: options.value_format,
+        partitions: options.partitions,
+        ..StandingRequest::new(semantics, Destination::Create { kind: create.kind, name })
+    }
+}
+
+pub(super) async fn execute(session: &mut Session, create: &CreateAs, text: &str) -> Result<Outcome> {
+    let tag = match create.kind {
+        ObjectKind::Stream => "CREATE STREAM",
+        ObjectKind::Table => "CREATE TABLE",
+        ObjectKind::MaterializedView => "CREATE MATERIALIZED VIEW",
+    };
+    let options = RelationOptions::read(&create.options)?;
+    let request = request(session, create, &options);
+    let name = fold(&create.name, request.semantics.compatibility);
+    authorize(&session.principal, Operation::Create, Resource::Relation(&name))?;
+    if create.or_replace {
+        return Err(Error::unsupported("OR REPLACE is not supported").hint("DROP it first."));
+    }
+    let making = Making {
+        engine: session.engine.clone(),
+        principal: session.principal.clone(),
+        create: create.clone(),
+        name: name.clone(),
+        options,
+        request,
+        text: text.to_string(),
+    };
+    match run_apart(making.run()).await? {
+        Some(warnings) => warnings.into_iter().for_each(|warning| session.notice(Notice::new(warning))),
+        None => session.notice(Notice::new(format!("relation \"{name}\" already exists, skipping"))),
+    }
+    Ok(done(tag))
+}
+
+impl Making {
+    /// The warnings, `None` if the relation was there and may be.
+    async fn run(self) -> Result<Option<Vec<String>>> {
+        let _turn = self.engine.ddl().await;
+        let made = self.engine.change(|metadata, catalog| self.records(metadata, catalog)).await?;
+        let Some(query) = made else { return Ok(None) };
+        let (warnings, definition, sink) = (query.plan.warnings.clone(), query.definition.clone(), query.sink.clone());
+        if let Err(cause) = self.engine.start_query(query).await {
+            // It never ran: nobody shall find half of it.
+            let undone = self.engine.change(|_, _| {
+                let mut records = Engine::drop_query_records(&definition);
+                records.push(MetadataRecord::Catalog(Change::DropRelation(sink.id).encode().into()));
+                records.extend(sink.dead_letter_topic.iter().map(|(_, topic)| MetadataRecord::DropTopic(*topic)));
+                Ok((records, ()))
+            });
+            undone.await?;
+            return Err(cause);
+        }
+        Ok(Some(warnings))
+    }
+
+    fn records(
+        &self,
+        metadata: &crate::cluster::ClusterMetadata,
+        catalog: &Catalog,
+    ) -> Result<(Vec<MetadataRecord>, Option<NewQuery>)> {
+        let name = &self.name;
+        if catalog.relation(name).is_some() {
+            return match self.create.if_not_exists {
+                true => Ok((Vec::new(), None)),
+                false => Err(Error::new(SqlState::DUPLICATE_TABLE, format!("relation \"{name}\" already exists"))
+                    .at(self.create.name.position)),
+            };
+        }
+        let plan = plan_standing(&self.create.select, catalog, self.engine.functions(), &self.request)?;
+        for source in plan.sources.iter().filter_map(|id| catalog.relation_by_id(*id)) {
+            authorize(&self.principal, Operation::Read, Resource::Relation(&source.name))?;
+        }
+        let random = self.engine.env().random.clone();
+        let new_id = || TopicId::from_random(random.uuid_bytes());
+        let mut records = Vec::new();
+        let topic = sink_topic(metadata, name, &plan.output, &self.options, new_id, &mut records)?;
+        let id = catalog.next_query_id();
+        let mut sink = self.sink(catalog, &plan.output, &topic, id)?;
+        if sink.on_error == OnError::DeadLetter {
+            sink.dead_letter_topic = Some(dead_letter_topic(&sink, new_id(), &mut records));
+        }
+        records.push(MetadataRecord::Catalog(Change::CreateRelation(Box::new(sink.clone())).encode().into()));
+        let (definition, query_records) = define(id, self.query_name(&plan, id), sink.id, &self.text, &plan, new_id);
+        records.extend(query_records);
+        Ok((records, Some(NewQuery { definition, plan: Arc::new(plan), sink: Arc::new(sink) })))
+    }
+
+    fn query_name(&self, plan: &StandingPlan, id: QueryId) -> String {
+        let kind = if plan.output.kind == RelationKind::Stream { "csas" } else { "ctas" };
+        let name = format!("{kind}_{}_{}", self.name, id.0);
+        match plan.semantics.compatibility {
+            Compatibility::Postgres => name,
+            Compatibility::Ksqldb => name.to_uppercase(),
+        }
+    }
+
+    fn sink(&self, catalog: &Catalog, output: &Output, topic: &TopicRecord, query: QueryId) -> Result<Relation> {
+        let wrap_single_value = self.options.wrap_single_value.unwrap_or(true);
+        Ok(Relation {
+            id: catalog.next_relation_id(),
+            name: self.name.clone(),
+            kind: output.kind,
+            materialized_view: self.create.kind == ObjectKind::MaterializedView,
+            columns: output.columns.clone(),
+            formats: Formats { key: output.key_format, value: output.value_format, wrap_single_value },
+            topic: topic.name.clone(),
+            topic_id: topic.id,
+            partitions: topic.partitions,
+            timestamp_column: self.timestamp_column(output)?,
+            timestamp_format: self.options.timestamp_format.clone(),
+            window: output.window,
+            on_error: self.options.on_error.unwrap_or(OnError::DeadLetter),
+            dead_letter_topic: None,
+            query: Some(query),
+            compatibility: self.request.semantics.compatibility,
+            statement: self.text.clone(),
+            owner: self.principal.name().to_string(),
+        })
+    }
+
+    fn timestamp_column(&self, output: &Output) -> Result<Option<usize>> {
+        let Some(typed) = &self.options.timestamp else { return Ok(None) };
+        let name = fold(typed, self.request.semantics.compatibility);
+        let found = output.columns.iter().position(|column| column.name == name).ok_or_else(|| {
+            let message = format!("column \"{name}\" does not exist");
+            Error::new(SqlState::UNDEFINED_COLUMN, message).at(typed.position)
+        })?;
+        let fits = match output.columns[found].sql_type {
+            SqlType::BigInt | SqlType::Timestamp | SqlType::TimestampTz => true,
+            SqlType::Text => self.options.timestamp_format.is_some(),
+            _ => false,
+        };
+        if fits {
+            return Ok(Some(found));
+        }
+        let message = format!("column \"{name}\" cannot give the event time");
+        Err(Error::new(SqlState::DATATYPE_MISMATCH, message).at(typed.position))
+    }
+}

@@ -1,0 +1,76 @@
+//! INSERT INTO .. SELECT .. EMIT CHANGES: a standing query into a relation that is there.
+
+use std::sync::Arc;
+
+use super::done;
+use super::lookup::insert_target;
+use super::standing::run_apart;
+use crate::catalog::Compatibility;
+use crate::engine::core::Engine;
+use crate::engine::outcome::Outcome;
+use crate::engine::queries::NewQuery;
+use crate::engine::queries::define;
+use crate::engine::session::Session;
+use crate::error::Error;
+use crate::error::Result;
+use crate::error::SqlState;
+use crate::model::TopicId;
+use crate::plan::Destination;
+use crate::plan::StandingRequest;
+use crate::plan::plan_standing;
+use crate::security::Operation;
+use crate::security::Principal;
+use crate::security::Resource;
+use crate::security::authorize;
+use crate::sql::InsertSelect;
+
+pub(super) async fn execute(session: &Session, insert: &InsertSelect, text: &str) -> Result<Outcome> {
+    let relation = insert_target(session, &insert.target)?;
+    let semantics = session.settings.semantics();
+    let destination = Destination::Insert { relation, columns: insert.columns.clone() };
+    let request = StandingRequest::new(semantics, destination);
+    let (engine, principal) = (session.engine.clone(), session.principal.clone());
+    run_apart(make(engine, principal, insert.clone(), request, text.to_string())).await?;
+    Ok(done("INSERT 0 0"))
+}
+
+async fn make(
+    engine: Arc<Engine>,
+    principal: Principal,
+    insert: InsertSelect,
+    request: StandingRequest,
+    text: String,
+) -> Result<()> {
+    let _turn = engine.ddl().await;
+    let Destination::Insert { relation, .. } = &request.destination else {
+        return Err(Error::internal("an INSERT without a target"));
+    };
+    let random = engine.env().random.clone();
+    let query = engine
+        .change(|_, catalog| {
+            let Some(sink) = catalog.relation_by_id(relation.id) else {
+                let message = format!("relation \"{}\" does not exist", relation.name);
+                return Err(Error::new(SqlState::UNDEFINED_TABLE, message).at(insert.target.position));
+            };
+            let plan = plan_standing(&insert.select, catalog, engine.functions(), &request)?;
+            for source in plan.sources.iter().filter_map(|id| catalog.relation_by_id(*id)) {
+                authorize(&principal, Operation::Read, Resource::Relation(&source.name))?;
+            }
+            let id = catalog.next_query_id();
+            let name = format!("insertquery_{}", id.0);
+            let name = match request.semantics.compatibility {
+                Compatibility::Postgres => name,
+                Compatibility::Ksqldb => name.to_uppercase(),
+            };
+            let new_id = || TopicId::from_random(random.uuid_bytes());
+            let (definition, records) = define(id, name, sink.id, &text, &plan, new_id);
+            Ok((records, NewQuery { definition, plan: Arc::new(plan), sink: Arc::clone(sink) }))
+        })
+        .await?;
+    let definition = query.definition.clone();
+    if let Err(cause) = engine.start_query(query).await {
+        engine.change(|_, _| Ok((Engine::drop_query_records(&definition), ()))).await?;
+        return Err(cause);
+    }
+    Ok(())
+}

@@ -1,0 +1,53 @@
+//! TERMINATE: a standing query ends for good; what it wrote stays.
+
+use std::sync::Arc;
+
+use super::done;
+use super::standing::run_apart;
+use crate::catalog::QueryDefinition;
+use crate::engine::core::Engine;
+use crate::engine::outcome::Outcome;
+use crate::engine::session::Session;
+use crate::error::Error;
+use crate::error::Result;
+use crate::error::SqlState;
+use crate::security::Operation;
+use crate::security::Resource;
+use crate::security::authorize;
+use crate::sql::Name;
+
+pub(super) async fn execute(session: &Session, name: Option<&Name>) -> Result<Outcome> {
+    authorize(&session.principal, Operation::Drop, Resource::Cluster)?;
+    let catalog = session.engine.catalog()?;
+    let queries: Vec<Arc<QueryDefinition>> = match name {
+        None => catalog.queries().cloned().collect(),
+        Some(name) => match catalog.query_by_name(&name.value) {
+            Some(query) => vec![Arc::clone(query)],
+            None => {
+                let message = format!("query \"{}\" does not exist", name.value);
+                return Err(Error::new(SqlState::UNDEFINED_OBJECT, message)
+                    .at(name.position)
+                    .hint("SHOW QUERIES lists them."));
+            }
+        },
+    };
+    for query in queries {
+        run_apart(terminate(session.engine.clone(), query)).await?;
+    }
+    Ok(done("TERMINATE"))
+}
+
+async fn terminate(engine: Arc<Engine>, query: Arc<QueryDefinition>) -> Result<()> {
+    let _turn = engine.ddl().await;
+    engine.runtime().stop(query.id).await;
+    engine
+        .change(|_, catalog| match catalog.query(query.id) {
+            // Somebody else was faster.
+            None => Ok((Vec::new(), ())),
+            Some(query) => Ok((Engine::drop_query_records(query), ())),
+        })
+        .await?;
+    engine.publisher().remove(query.sink);
+    engine.forget_query(query.id).await;
+    Ok(())
+}
