@@ -27,7 +27,7 @@ use crate::model::QueryId;
 use crate::model::RelationId;
 use crate::model::TopicId;
 use crate::plan::StandingPlan;
-use crate::plan::node::Node;
+use crate::plan::Node;
 use crate::plan::plan_bound;
 use crate::security::Principal;
 
