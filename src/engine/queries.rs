@@ -26,8 +26,8 @@ use crate::model::OperatorId;
 use crate::model::QueryId;
 use crate::model::RelationId;
 use crate::model::TopicId;
-use crate::plan::StandingPlan;
 use crate::plan::Node;
+use crate::plan::StandingPlan;
 use crate::plan::plan_bound;
 use crate::security::Principal;
 
