@@ -1,0 +1,205 @@
+//! What making N dirty partitions durable costs: one fdatasync per file, one syncfs, or one journal group.
+//!
+//! `cargo bench --profile dev --bench flush` prints a table of the median milliseconds of a round. A round writes one
+//! 200-byte record to each partition and makes all of them durable; the journal's round goes through the whole log. `+N ms` is sleep added to each
+//! sync call, since a cloud volume takes 1 to 3 ms where a host's cache takes almost nothing.
+
+use std::fs;
+use std::io;
+use std::os::fd::AsRawFd;
+use std::os::unix::fs::FileExt;
+use std::path::Path;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+use std::time::Instant;
+
+use tidemill::env::Disk;
+use tidemill::env::DiskLock;
+use tidemill::env::Env;
+use tidemill::env::File;
+use tidemill::env::OpenMode;
+use tidemill::log::Append;
+use tidemill::log::FlushOn;
+use tidemill::log::LogConfig;
+use tidemill::log::LogDir;
+use tidemill::log::Origin;
+use tidemill::log::PartitionConfig;
+use tidemill::model::LeaderEpoch;
+use tidemill::model::TopicId;
+use tidemill::model::TopicPartition;
+use tidemill::protocol::BatchBuilder;
+
+const RECORD: [u8; 200] = [7; 200];
+
+fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let root = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("flush-bench");
+    println!("{:>10} {:>8} {:>14} {:>10} {:>10}", "partitions", "added", "fdatasync each", "syncfs", "journal");
+    for partitions in [1usize, 16, 256, 2000] {
+        for added_ms in [0u64, 1, 3] {
+            let added = Duration::from_millis(added_ms);
+            // A round of thousands of delayed syncs takes seconds; a few of them tell enough.
+            let rounds = [15, 3, 1][usize::from(256 <= partitions) + usize::from(2000 <= partitions)];
+            let each = per_file(&root, partitions, rounds, added)?;
+            let whole = syncfs(&root, partitions, rounds, added)?;
+            let journal = journal(&root, partitions, rounds.max(9), added)?;
+            println!("{partitions:>10} {added_ms:>5} ms {each:>14.2} {whole:>10.2} {journal:>10.2}");
+        }
+    }
+    fs::remove_dir_all(&root)?;
+    Ok(())
+}
+
+/// The median of the rounds in ms, after one that does not count.
+fn median(rounds: usize, mut round: impl FnMut(u64) -> io::Result<()>) -> io::Result<f64> {
+    let mut took = Vec::new();
+    for number in 0..=rounds as u64 {
+        let start = Instant::now();
+        round(number)?;
+        took.push(start.elapsed().as_secs_f64() * 1_000.0);
+    }
+    took.remove(0);
+    took.sort_by(f64::total_cmp);
+    Ok(took[took.len() / 2])
+}
+
+fn empty(root: &Path) -> io::Result<()> {
+    if root.exists() {
+        fs::remove_dir_all(root)?;
+    }
+    fs::create_dir_all(root)
+}
+
+fn files(root: &Path, partitions: usize) -> io::Result<Vec<fs::File>> {
+    empty(root)?;
+    (0..partitions).map(|number| fs::File::create(root.join(number.to_string()))).collect()
+}
+
+fn per_file(root: &Path, partitions: usize, rounds: usize, added: Duration) -> io::Result<f64> {
+    let files = files(root, partitions)?;
+    median(rounds, |round| {
+        for file in &files {
+            file.write_all_at(&RECORD, round * RECORD.len() as u64)?;
+        }
+        for file in &files {
+            file.sync_data()?;
+            std::thread::sleep(added);
+        }
+        Ok(())
+    })
+}
+
+fn syncfs(root: &Path, partitions: usize, rounds: usize, added: Duration) -> io::Result<f64> {
+    let files = files(root, partitions)?;
+    median(rounds, |round| {
+        for file in &files {
+            file.write_all_at(&RECORD, round * RECORD.len() as u64)?;
+        }
+        // SAFETY: the descriptor is open for as long as `files` lives.
+        if unsafe { libc::syncfs(files[0].as_raw_fd()) } != 0 {
+            return Err(io::Error::last_os_error());
+        }
+        std::thread::sleep(added);
+        Ok(())
+    })
+}
+
+fn journal(root: &Path, partitions: usize, rounds: usize, added: Duration) -> Result<f64, Box<dyn std::error::Error>> {
+    empty(root)?;
+    let real = Env::real();
+    let config = LogConfig { flush_on: FlushOn::Step, ..LogConfig::default() };
+    let delay = Arc::new(std::sync::atomic::AtomicU64::new(0));
+    let env = Env { disk: Arc::new(Delayed { disk: real.disk.clone(), micros: delay.clone() }), ..real };
+    let (log, _) = LogDir::open(env, root, config)?;
+    let ids: Vec<_> = (0..partitions as i32).map(|number| TopicPartition::new(TopicId([1; 16]), number)).collect();
+    for id in &ids {
+        log.create(*id, PartitionConfig::default())?;
+    }
+    delay.store(u64::try_from(added.as_micros())?, std::sync::atomic::Ordering::Relaxed);
+    Ok(median(rounds, |_| {
+        let batch = || {
+            let mut builder = BatchBuilder::new();
+            builder.append(0, None, Some(&RECORD), &[]);
+            builder.finish()
+        };
+        let append = |partition: &TopicPartition| Append {
+            partition: *partition,
+            leader_epoch: LeaderEpoch(0),
+            batches: vec![batch()],
+            origin: Origin::Client,
+        };
+        log.append(ids.iter().map(append).collect()).map_err(io::Error::other)?;
+        log.flush_once().map_err(io::Error::other)?;
+        Ok(())
+    })?)
+}
+
+/// The machine's disk, each sync slower.
+struct Delayed {
+    disk: Arc<dyn Disk>,
+    micros: Arc<std::sync::atomic::AtomicU64>,
+}
+
+struct DelayedFile {
+    file: Arc<dyn File>,
+    micros: Arc<std::sync::atomic::AtomicU64>,
+}
+
+impl Disk for Delayed {
+    fn open(&self, path: &Path, mode: OpenMode) -> io::Result<Arc<dyn File>> {
+        Ok(Arc::new(DelayedFile { file: self.disk.open(path, mode)?, micros: self.micros.clone() }))
+    }
+    fn create_dir_all(&self, path: &Path) -> io::Result<()> {
+        self.disk.create_dir_all(path)
+    }
+    fn read_dir(&self, path: &Path) -> io::Result<Vec<PathBuf>> {
+        self.disk.read_dir(path)
+    }
+    fn exists(&self, path: &Path) -> bool {
+        self.disk.exists(path)
+    }
+    fn is_dir(&self, path: &Path) -> bool {
+        self.disk.is_dir(path)
+    }
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+        self.disk.rename(from, to)
+    }
+    fn remove_file(&self, path: &Path) -> io::Result<()> {
+        self.disk.remove_file(path)
+    }
+    fn remove_dir_all(&self, path: &Path) -> io::Result<()> {
+        self.disk.remove_dir_all(path)
+    }
+    fn sync_dir(&self, path: &Path) -> io::Result<()> {
+        self.disk.sync_dir(path)
+    }
+    fn lock(&self, path: &Path) -> io::Result<DiskLock> {
+        self.disk.lock(path)
+    }
+    fn free_bytes(&self, path: &Path) -> io::Result<u64> {
+        self.disk.free_bytes(path)
+    }
+}
+
+impl File for DelayedFile {
+    fn read_at(&self, buffer: &mut [u8], byte_offset: u64) -> io::Result<usize> {
+        self.file.read_at(buffer, byte_offset)
+    }
+    fn write_at(&self, bytes: &[u8], byte_offset: u64) -> io::Result<()> {
+        self.file.write_at(bytes, byte_offset)
+    }
+    fn len(&self) -> io::Result<u64> {
+        self.file.len()
+    }
+    fn set_len(&self, length: u64) -> io::Result<()> {
+        self.file.set_len(length)
+    }
+    fn allocate(&self, length: u64) -> io::Result<()> {
+        self.file.allocate(length)
+    }
+    fn sync_data(&self) -> io::Result<()> {
+        self.file.sync_data()?;
+        std::thread::sleep(Duration::from_micros(self.micros.load(std::sync::atomic::Ordering::Relaxed)));
+        Ok(())
+    }
+}
