@@ -138,6 +138,11 @@ fn commit_is_whole_or_absent_after_each_fault_at_each_disk_call() {
 }
 
 #[test]
+fn commit_to_partitions_that_nobody_flushes_is_whole_or_absent_too() {
+    commit_scenario("commit of 3 queries over 3 partitions, flush = os", FlushPolicy::Os);
+}
+
+#[test]
 fn metadata_change_is_whole_or_absent_after_each_fault_at_each_disk_call() {
     let change = |number: u8| {
         let topic = TopicRecord {
