@@ -66,22 +66,21 @@ pub(super) fn unscaled(text: &str, scale: i8, excess: Excess) -> Result<i128, Nu
     let kept = parts.whole.len() as i64 + parts.exponent + i64::from(scale);
     let mut value = 0_i128;
     let mut rounds_up = false;
-    let mut seen = 0_i64;
-    for digit in digits {
+    let total = (parts.whole.len() + parts.fraction.len()) as i64;
+    for (place, digit) in (0_i64..).zip(digits) {
         let digit = i128::from(digit - b'0');
-        if seen < kept {
+        if place < kept {
             value = shifted(value)?.checked_add(digit).ok_or(NumberError::Range)?;
         } else if digit != 0 && excess == Excess::Refuse {
             return Err(NumberError::Range);
-        } else if seen == kept {
+        } else if place == kept {
             rounds_up = 5 <= digit && excess == Excess::Round;
         }
-        seen += 1;
     }
-    if value != 0 && EXPONENT_MAX < kept - seen {
+    if value != 0 && EXPONENT_MAX < kept - total {
         return Err(NumberError::Range);
     }
-    for _ in seen..if value == 0 { seen } else { kept } {
+    for _ in total..if value == 0 { total } else { kept } {
         value = shifted(value)?;
     }
     let value = value + i128::from(rounds_up);

@@ -121,7 +121,7 @@ impl Pattern {
                     let length = rest.bytes().take_while(u8::is_ascii_alphabetic).count();
                     let name = rest[..length].to_ascii_lowercase();
                     let named = |month: &&str| 3 <= name.len() && month.starts_with(&name);
-                    month = i32::try_from(MONTHS.iter().position(|month| named(&month))?).ok()? + 1;
+                    month = i32::try_from(MONTHS.iter().position(|month| named(month))?).ok()? + 1;
                     rest = &rest[length..];
                 }
             }
@@ -167,7 +167,7 @@ fn strip_prefix_ignoring_case<'a>(text: &'a str, prefix: &str) -> Option<&'a str
 fn take_number(rest: &mut &str, length: usize, next_is_number: bool) -> Option<i32> {
     let length_max = if next_is_number || length == 2 { length } else { 9 };
     let count = rest.bytes().take(length_max).take_while(u8::is_ascii_digit).count();
-    if count < length.min(2).max(1) && length != 1 || count == 0 {
+    if count < length.clamp(1, 2) || count == 0 {
         return None;
     }
     let value = rest[..count].parse().ok()?;

@@ -15,6 +15,8 @@ mod post;
 mod record;
 mod report;
 mod run;
+#[cfg(test)]
+mod tests;
 
 pub use case::CaseFile;
 pub use command::TestArguments;

@@ -273,7 +273,6 @@ impl Pipeline {
                         let record = record?;
                         let headers = record
                             .headers
-                            .clone()
                             .map(|(key, value)| (String::from_utf8_lossy(key).into_owned(), value.map(<[u8]>::to_vec)));
                         found.push(RawOutput {
                             key: record.key.map(<[u8]>::to_vec),

@@ -114,12 +114,11 @@ pub(super) fn windowed_key(key: Option<Vec<u8>>, window: &WindowNode) -> Vec<u8>
     key
 }
 
+/// Key and value of a record.
+type Halves = (Option<Vec<u8>>, Option<Vec<u8>>);
+
 /// The bytes of an input.
-pub(super) fn encode(
-    node: &RecordNode,
-    key: &HalfOfTopic,
-    value: &HalfOfTopic,
-) -> Result<(Option<Vec<u8>>, Option<Vec<u8>>), String> {
+pub(super) fn encode(node: &RecordNode, key: &HalfOfTopic, value: &HalfOfTopic) -> Result<Halves, String> {
     let key = key.encode(&node.key)?;
     let key = match &node.window {
         None => key,
