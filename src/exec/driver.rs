@@ -1,14 +1,17 @@
 //! Drives one operator tree through its phases, with a waker that does nothing.
 
+use std::collections::HashMap;
 use std::panic::AssertUnwindSafe;
 use std::panic::catch_unwind;
 use std::sync::Arc;
+use std::sync::LazyLock;
 use std::task::Context;
 use std::task::Poll;
 
 use arrow::array::RecordBatch;
 use datafusion::execution::SendableRecordBatchStream;
 use datafusion::execution::TaskContext;
+use datafusion::execution::runtime_env::RuntimeEnv;
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::prelude::SessionConfig;
 use futures::StreamExt;
@@ -20,6 +23,9 @@ use super::Phase;
 use super::PhaseKind;
 use super::TaskCell;
 use super::step_exec::TaskState;
+
+/// DataFusion's pools and registries, which our operators do not use; one for all, since each takes memory.
+static RUNTIME: LazyLock<Arc<RuntimeEnv>> = LazyLock::new(Arc::default);
 
 /// One running instance of a plan.
 pub struct Driver {
@@ -33,7 +39,16 @@ impl Driver {
     pub fn new(plan: &Arc<dyn ExecutionPlan>, state: TaskState) -> Result<Self, ExecError> {
         let task = Arc::new(TaskCell(parking_lot::Mutex::new(state)));
         let config = SessionConfig::new().with_extension(Arc::clone(&task));
-        let context = Arc::new(TaskContext::default().with_session_config(config));
+        let context = Arc::new(TaskContext::new(
+            None,
+            "tidemill".to_string(),
+            config,
+            HashMap::new(),
+            HashMap::new(),
+            HashMap::new(),
+            HashMap::new(),
+            Arc::clone(&RUNTIME),
+        ));
         let root = plan.execute(0, context)?;
         Ok(Self { root, task, round: 0 })
     }

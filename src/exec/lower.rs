@@ -47,8 +47,8 @@ use crate::model::TopicPartition;
 use crate::plan::Edge;
 use crate::plan::EdgeKind;
 use crate::plan::Leaf;
+use crate::plan::Node;
 use crate::plan::node;
-use crate::plan::node::Node;
 use crate::sql::Emit;
 
 /// What a fragment is lowered with.

@@ -30,8 +30,6 @@ mod step_exec;
 mod task;
 #[cfg(test)]
 mod testing;
-#[cfg(test)]
-mod tests;
 
 pub use driver::Driver;
 pub use error::ExecError;

@@ -40,7 +40,7 @@ use crate::format::schema_id;
 use crate::model::LeaderEpoch;
 use crate::model::Offset;
 use crate::model::TopicPartition;
-use crate::plan::node::PseudoColumn;
+use crate::plan::PseudoColumn;
 
 /// Bytes of fetched batches that may wait in one input.
 pub const QUEUE_BYTES_MAX: usize = 1024 * 1024;

@@ -35,9 +35,9 @@ use crate::model::TopicId;
 use crate::model::TopicPartition;
 use crate::plan::EdgeKind;
 use crate::plan::Leaf;
+use crate::plan::Node;
+use crate::plan::PseudoColumn;
 use crate::plan::StandingPlan;
-use crate::plan::node::Node;
-use crate::plan::node::PseudoColumn;
 
 /// A standing query to be run.
 #[derive(Clone)]

@@ -20,8 +20,8 @@ use super::results::Results;
 use crate::error::Error;
 use crate::error::SqlState;
 use crate::exec::ExecError;
-use crate::plan::node::AggregateFunction;
-use crate::plan::node::AggregateStyle;
+use crate::plan::AggregateFunction;
+use crate::plan::AggregateStyle;
 
 /// The values of an argument, whatever its type.
 pub enum Reader<'a> {

@@ -51,8 +51,8 @@ use crate::exec::layout::OP_VALUE;
 use crate::format::RowKeys;
 use crate::model::EventTime;
 use crate::model::StreamTime;
-use crate::plan::node::AggregateFunction;
-use crate::plan::node::AggregateStyle;
+use crate::plan::AggregateFunction;
+use crate::plan::AggregateStyle;
 
 /// The key of the operator's own stream time; keys of groups begin with a null marker, which is less.
 const OWN_TIME: &[u8] = b"\xff\xfftime";
@@ -359,7 +359,11 @@ impl Aggregate {
         let bound = RowKeys::encode_row(&[bound], 0)?;
         let closed = cx.table(0).range(&[], Some(&bound)).collect::<Result<Vec<_>, _>>()?;
         if self.spec.emit_final {
-            let batch = emit::closed(&self.spec, &closed, cx)?;
+            let mut leaving = closed.clone();
+            if self.spec.own_time {
+                leaving = not_forgotten(leaving, &self.spec.key, window, now)?;
+            }
+            let batch = emit::closed(&self.spec, &leaving, cx)?;
             cx.emit(batch);
         } else {
             let touched = self.touched.iter().filter(|(key, _)| key.as_ref() < bound.as_slice());
@@ -398,6 +402,20 @@ impl Step for Aggregate {
         self.flush_touched(cx)?;
         Ok(Progress::Done)
     }
+}
+
+/// ksqlDB's windows that time did not jump over: its store forgets a window whose close lies before the newest one.
+fn not_forgotten(
+    closed: Vec<(Bytes, Bytes)>,
+    schema: &SchemaRef,
+    window: Windows,
+    now: i64,
+) -> Result<Vec<(Bytes, Bytes)>, ExecError> {
+    let keys: Vec<&[u8]> = closed.iter().map(|(key, _)| key.as_ref()).collect();
+    let keys = RowKeys::decode(&keys, schema)?;
+    let starts = keys.column(0).as_primitive::<arrow::datatypes::Int64Type>().values().to_vec();
+    let kept = closed.into_iter().zip(starts).filter(|(_, start)| window.start(now) <= window.closes(*start));
+    Ok(kept.map(|(closed, _)| closed).collect())
 }
 
 /// A window bound as the output column wants it.

@@ -18,7 +18,7 @@ use arrow::datatypes::DataType;
 use crate::error::Error;
 use crate::error::SqlState;
 use crate::exec::ExecError;
-use crate::plan::node::AggregateStyle;
+use crate::plan::AggregateStyle;
 
 /// Values of one output column.
 pub struct Results {

@@ -26,8 +26,8 @@ use crate::exec::testing::layout;
 use crate::exec::testing::leaf;
 use crate::exec::testing::row;
 use crate::exec::testing::texts;
-use crate::plan::node::AggregateFunction;
-use crate::plan::node::AggregateStyle;
+use crate::plan::AggregateFunction;
+use crate::plan::AggregateStyle;
 
 /// What is tried: how rows come, whether in windows, how changes leave.
 #[derive(Debug, Clone, Copy)]

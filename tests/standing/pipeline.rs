@@ -6,63 +6,78 @@ use std::time::Duration;
 
 use datafusion::config::ConfigOptions;
 
-use crate::broker::Acks;
-use crate::broker::Broker;
-use crate::broker::BrokerConfig;
-use crate::broker::Client;
-use crate::broker::Isolation;
-use crate::broker::Position;
-use crate::catalog::Catalog;
-use crate::catalog::Change;
-use crate::catalog::Compatibility;
-use crate::catalog::EmitMode;
-use crate::catalog::Format;
-use crate::catalog::Formats;
-use crate::catalog::OnError;
-use crate::catalog::Relation;
-use crate::catalog::RelationKind;
-use crate::catalog::Semantics;
-use crate::cluster::MetadataLog;
-use crate::cluster::MetadataRecord;
-use crate::cluster::NodeId;
-use crate::cluster::TopicConfig;
-use crate::cluster::TopicRecord;
-use crate::config;
-use crate::env::Simulation;
-use crate::exec::DriveOptions;
-use crate::exec::PushSpec;
-use crate::exec::PushStart;
-use crate::exec::PushStream;
-use crate::exec::QuerySpec;
-use crate::exec::Runtime;
-use crate::exec::RuntimeParts;
-use crate::functions::Context;
-use crate::log::FlushOn;
-use crate::log::LogConfig;
-use crate::log::LogDir;
-use crate::model::Column;
-use crate::model::ColumnRole;
-use crate::model::Offset;
-use crate::model::OperatorId;
-use crate::model::QueryId;
-use crate::model::RelationId;
-use crate::model::SqlType;
-use crate::model::TopicId;
-use crate::model::TopicPartition;
-use crate::plan::Destination;
-use crate::plan::Functions;
-use crate::plan::StandingPlan;
-use crate::plan::StandingRequest;
-use crate::plan::node::Node;
-use crate::plan::plan_standing;
-use crate::protocol::BatchBuilder;
-use crate::protocol::partition_for_key;
-use crate::security::Principal;
-use crate::sql::ObjectKind;
-use crate::sql::Statement;
-use crate::state::Frontier;
-use crate::state::Publisher;
-use crate::state::SimulatedStores;
+use tidemill::broker::Acks;
+use tidemill::broker::Broker;
+use tidemill::broker::BrokerConfig;
+use tidemill::broker::Client;
+use tidemill::broker::Isolation;
+use tidemill::broker::Position;
+use tidemill::catalog::Catalog;
+use tidemill::catalog::Change;
+use tidemill::catalog::Compatibility;
+use tidemill::catalog::EmitMode;
+use tidemill::catalog::Format;
+use tidemill::catalog::Formats;
+use tidemill::catalog::OnError;
+use tidemill::catalog::Relation;
+use tidemill::catalog::RelationKind;
+use tidemill::catalog::Semantics;
+use tidemill::cluster::MetadataLog;
+use tidemill::cluster::MetadataRecord;
+use tidemill::cluster::NodeId;
+use tidemill::cluster::TopicConfig;
+use tidemill::cluster::TopicRecord;
+use tidemill::config;
+use tidemill::env::Random;
+use tidemill::env::SeededRandom;
+use tidemill::env::Simulation;
+use tidemill::exec::DriveOptions;
+use tidemill::exec::PushSpec;
+use tidemill::exec::PushStart;
+use tidemill::exec::PushStream;
+use tidemill::exec::QuerySpec;
+use tidemill::exec::Runtime;
+use tidemill::exec::RuntimeParts;
+use tidemill::functions::Context;
+use tidemill::log::FlushOn;
+use tidemill::log::LogConfig;
+use tidemill::log::LogDir;
+use tidemill::model::Column;
+use tidemill::model::ColumnRole;
+use tidemill::model::Offset;
+use tidemill::model::OperatorId;
+use tidemill::model::QueryId;
+use tidemill::model::RelationId;
+use tidemill::model::SqlType;
+use tidemill::model::TopicId;
+use tidemill::model::TopicPartition;
+use tidemill::plan::Destination;
+use tidemill::plan::Functions;
+use tidemill::plan::Node;
+use tidemill::plan::StandingPlan;
+use tidemill::plan::StandingRequest;
+use tidemill::plan::plan_standing;
+use tidemill::protocol::BatchBuilder;
+use tidemill::protocol::partition_for_key;
+use tidemill::security::Principal;
+use tidemill::sql::ObjectKind;
+use tidemill::sql::Statement;
+use tidemill::state::Frontier;
+use tidemill::state::Publisher;
+use tidemill::state::SimulatedStores;
+
+/// Numbers below a bound, from a seed.
+pub struct Dice(SeededRandom);
+
+impl Dice {
+    pub fn new(seed: u64) -> Self {
+        Self(SeededRandom::new(seed))
+    }
+
+    pub fn below(&self, bound: u64) -> u64 {
+        self.0.next_u64() % bound
+    }
+}
 
 /// A source in short.
 pub struct Sql {
@@ -233,7 +248,7 @@ impl Pipeline {
 
     /// A push query from what is still kept.
     pub async fn push(&self, text: &str) -> PushStream {
-        let parsed = crate::sql::parse(text).expect("a statement").remove(0);
+        let parsed = tidemill::sql::parse(text).expect("a statement").remove(0);
         let Statement::Select(select) = parsed.statement else { panic!("not a SELECT: {text}") };
         let request = StandingRequest::new(self.semantics, Destination::Client);
         let plan = plan_standing(&select, &self.catalog, &Functions::new(), &request).expect("a plan");
@@ -242,7 +257,7 @@ impl Pipeline {
     }
 
     pub async fn query(&mut self, text: &str) -> QueryId {
-        let parsed = crate::sql::parse(text).expect("a statement").remove(0);
+        let parsed = tidemill::sql::parse(text).expect("a statement").remove(0);
         let Statement::CreateAs(create) = parsed.statement else { panic!("not a CREATE AS: {text}") };
         let name = create.name.value.clone();
         let kind = if create.kind == ObjectKind::Stream { ObjectKind::Stream } else { ObjectKind::Table };
@@ -288,7 +303,7 @@ impl Pipeline {
         self.runtime.drive(DriveOptions { rows_per_round, cut: &mut cut }).await.expect("queries run");
         for spec in &self.specs {
             let status = self.runtime.status(spec.id).expect("it runs");
-            assert_eq!(status.state, crate::exec::QueryState::Running);
+            assert_eq!(status.state, tidemill::exec::QueryState::Running);
         }
     }
 

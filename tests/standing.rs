@@ -1,15 +1,16 @@
 //! Whole queries over a real broker on a simulated disk: rounds, cuts, commits, restarts.
 
+#[path = "standing/pipeline.rs"]
 mod pipeline;
 
 use std::collections::BTreeMap;
 
-use crate::catalog::EmitMode;
-use crate::exec::QueryState;
-use crate::exec::testing::Dice;
+use pipeline::Dice;
 use pipeline::Moved;
 use pipeline::Pipeline;
 use pipeline::Sql;
+use tidemill::catalog::EmitMode;
+use tidemill::exec::QueryState;
 
 const PAYMENTS: Sql = Sql { partitions: 2, table: false, columns: "card:text:key country:text amount:bigint" };
 const CARDS: Sql = Sql { partitions: 2, table: true, columns: "card:text:key lim:bigint" };
