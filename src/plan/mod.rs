@@ -38,6 +38,7 @@ pub use node::Exchange;
 pub use node::ExchangeSource;
 pub use node::Join;
 pub use node::JoinKind;
+pub use node::JumpedWindows;
 pub use node::Node;
 pub use node::Normalise;
 pub use node::NullGroup;

@@ -39,7 +39,7 @@ use scope::Scope;
 /// Milliseconds that windows stay open after their end unless the statement says otherwise.
 const DEFAULT_GRACE_MS: i64 = 5 * 60 * 1000;
 
-/// ksqlDB keeps a window open until a day after its start.
+/// ksqlDB keeps a window open until a day after its start, unless it waits for the end to give a final row.
 const KSQLDB_GRACE_AND_SIZE_MS: i64 = 24 * 60 * 60 * 1000;
 
 /// Binds a query for a standing plan.
@@ -71,7 +71,8 @@ pub fn bind(
     let partition_by = (!partition_by.is_empty()).then_some(partition_by);
     let having = body.having.map(|having| scope.resolved(having, Clause::Having)).transpose()?;
     let pseudo = scope.into_pseudo();
-    let window = window.map(|window| bound_window(window, rules)).transpose()?;
+    let emit = select.emit.unwrap_or(Emit::Changes);
+    let window = window.map(|window| bound_window(window, rules, emit)).transpose()?;
     Ok(BoundQuery {
         semantics: request.semantics,
         purpose: purpose(&request.destination, rules),
@@ -86,7 +87,7 @@ pub fn bind(
         partition_by,
         having,
         items,
-        emit: select.emit.unwrap_or(Emit::Changes),
+        emit,
     })
 }
 
@@ -114,16 +115,17 @@ fn check_windowed_tables(sources: &[BoundSource]) -> Result<()> {
     }
 }
 
-fn bound_window(window: WindowClause, rules: Compatibility) -> Result<BoundWindow> {
+fn bound_window(window: WindowClause, rules: Compatibility, emit: Emit) -> Result<BoundWindow> {
     let not_there = |what: &str| {
         Err(Error::unsupported(format!("{what} windows are not there yet"))
             .hint("Tumbling windows are: WINDOW TUMBLING (SIZE 1 HOUR)."))
     };
     match window {
         WindowClause::Tumbling { size_ms, grace_ms, retention_ms: _ } => {
-            let default = match rules {
-                Compatibility::Postgres => DEFAULT_GRACE_MS,
-                Compatibility::Ksqldb => (KSQLDB_GRACE_AND_SIZE_MS - size_ms).max(0),
+            let default = match (rules, emit) {
+                (Compatibility::Postgres, _) => DEFAULT_GRACE_MS,
+                (Compatibility::Ksqldb, Emit::Final) => 0,
+                (Compatibility::Ksqldb, Emit::Changes) => (KSQLDB_GRACE_AND_SIZE_MS - size_ms).max(0),
             };
             Ok(BoundWindow { size_ms, grace_ms: grace_ms.unwrap_or(default) })
         }

@@ -37,6 +37,7 @@ use crate::plan::bind::fold_name;
 use crate::plan::node::Aggregate;
 use crate::plan::node::AggregateCall;
 use crate::plan::node::AggregateChanges;
+use crate::plan::node::JumpedWindows;
 use crate::plan::node::NullGroup;
 use crate::plan::node::Window;
 use crate::plan::node::plan_of;
@@ -105,6 +106,10 @@ pub fn build(
         group: group.iter().map(|(name, _, _)| column_named(name)).collect(),
         window: query.window.map(|window| Window::Tumbling { size_ms: window.size_ms, grace_ms: window.grace_ms }),
         emit: query.emit,
+        jumped: match (rules, query.emit) {
+            (Compatibility::Ksqldb, Emit::Final) => JumpedWindows::Forgotten,
+            _ => JumpedWindows::Kept,
+        },
         null_group,
         changes: if lists.having.is_some() { AggregateChanges::Retract } else { AggregateChanges::Upsert },
         schema: output_schema(&group, query, &calls, rules)?,

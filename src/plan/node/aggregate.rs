@@ -98,6 +98,16 @@ pub enum NullGroup {
     DropsRow,
 }
 
+/// What becomes of a window that closes only when stream time has jumped far past it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum JumpedWindows {
+    /// Its final row is given, as of any window.
+    Kept,
+    /// ksqlDB: a window whose close lies before the start of the newest window is gone from the store before its final row
+    /// is given, and never gives one.
+    Forgotten,
+}
+
 /// How changes of groups leave the node.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum AggregateChanges {
@@ -125,6 +135,8 @@ pub struct Aggregate {
     pub calls: Vec<AggregateCall>,
     /// `Final` gives one row per window when it closes; only with a window.
     pub emit: Emit,
+    /// Windows that stream time jumps over; matters only with `Emit::Final`.
+    pub jumped: JumpedWindows,
     /// Nulls in the group.
     pub null_group: NullGroup,
     /// How changes leave; meaningless with `Emit::Final`, whose rows are appended.

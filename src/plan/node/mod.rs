@@ -15,6 +15,7 @@ pub use aggregate::AggregateCall;
 pub use aggregate::AggregateChanges;
 pub use aggregate::AggregateFunction;
 pub use aggregate::AggregateStyle;
+pub use aggregate::JumpedWindows;
 pub use aggregate::NullGroup;
 pub use aggregate::Window;
 pub use exchange::Exchange;
