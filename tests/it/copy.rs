@@ -1,0 +1,68 @@
+//! COPY in and out, text and CSV.
+
+use bytes::Bytes;
+use futures::SinkExt;
+use futures::TryStreamExt;
+use tokio_postgres::Client;
+
+use super::server::TestServer;
+use super::server::column;
+use super::server::rows;
+use super::server::run;
+use super::server::told;
+
+const THINGS: &str =
+    "CREATE STREAM things (id INT, name TEXT, price DECIMAL(8,2), made DATE) WITH (kafka_topic = 'things', value_format = 'JSON')";
+
+async fn copy_in(client: &Client, statement: &str, data: &'static str) -> Result<u64, tokio_postgres::Error> {
+    let sink = client.copy_in(statement).await?;
+    let mut sink = std::pin::pin!(sink);
+    // Pieces that break lines and characters: what a network does.
+    for piece in data.as_bytes().chunks(3) {
+        sink.send(Bytes::from_static(piece)).await?;
+    }
+    sink.finish().await
+}
+
+async fn copy_out(client: &Client, statement: &str) -> String {
+    let chunks: Vec<Bytes> =
+        client.copy_out(statement).await.expect("COPY runs").try_collect().await.expect("it ends well");
+    String::from_utf8(chunks.concat()).expect("it is text")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn copy_reads_and_writes_text_and_csv() {
+    let server = TestServer::start().await;
+    let client = server.connect().await;
+    run(&client, THINGS).await;
+    let text = "1\ta\\tb\t1.50\t2024-02-29\n2\t\\N\t\\N\t\\N\n";
+    assert_eq!(copy_in(&client, "COPY things FROM STDIN", text).await.expect("it is taken"), 2);
+    let csv = "name,id\n\"x,\"\"y\"\"\nü\",3\n,4\n";
+    let statement = "COPY things (name, id) FROM STDIN WITH (FORMAT csv, HEADER)";
+    assert_eq!(copy_in(&client, statement, csv).await.expect("it is taken"), 2);
+    let out = copy_out(&client, "COPY (SELECT * FROM things ORDER BY id) TO STDOUT").await;
+    assert_eq!(out, format!("{text}3\tx,\"y\"\\nü\t\\N\t\\N\n4\t\\N\t\\N\t\\N\n"));
+    let out = copy_out(&client, "COPY (SELECT name, id FROM things WHERE id > 2 ORDER BY id) TO STDOUT (FORMAT csv, HEADER)").await;
+    assert_eq!(out, csv);
+    server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_bad_line_and_a_client_that_gives_up_leave_the_session_usable() {
+    let server = TestServer::start().await;
+    let client = server.connect().await;
+    run(&client, THINGS).await;
+    let error = copy_in(&client, "COPY things FROM STDIN", "one\ta\t1\t2024-01-01\n").await.expect_err("no number");
+    assert_eq!(told(&error).0, "22P02");
+    let error = copy_in(&client, "COPY things FROM STDIN", "1\ta\n").await.expect_err("two fields");
+    assert_eq!(told(&error).0, "22P04");
+    {
+        let sink = client.copy_in::<_, Bytes>("COPY things FROM STDIN").await.expect("COPY begins");
+        let mut sink = std::pin::pin!(sink);
+        sink.send(Bytes::from_static(b"1\ta\t1.00\t2024-01-01\n")).await.expect("a line is sent");
+        // Dropped here without its end: the driver says CopyFail.
+    }
+    assert_eq!(column(&client, "SELECT COUNT(*) FROM things").await, ["0"]);
+    assert!(rows(&client, "SELECT 1").await.len() == 1);
+    server.stop().await;
+}

@@ -1,0 +1,48 @@
+//! Errors with their SQLSTATE, position and hint, and what a door refuses.
+
+use super::server::TestServer;
+use super::server::column;
+use super::server::failure;
+use super::server::run;
+use super::server::told;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn errors_have_their_sqlstate_and_point_at_their_place() {
+    let server = TestServer::start().await;
+    let client = server.connect().await;
+    run(&client, "CREATE STREAM payments (card_id TEXT KEY, amount INT) WITH (kafka_topic = 'p', value_format = 'JSON')").await;
+    let (state, _, _, position) = failure(&client, "SELEC 1").await;
+    assert_eq!((&state[..], position), ("42601", Some(1)));
+    let (state, message, hint, position) = failure(&client, "SELECT * FROM paymnts").await;
+    assert_eq!((&state[..], position), ("42P01", Some(15)), "{message}");
+    assert!(hint.is_some_and(|hint| hint.contains("payments")));
+    let (state, message, _, position) = failure(&client, "SELECT amuont FROM payments").await;
+    assert_eq!((&state[..], position), ("42703", Some(8)), "{message}");
+    assert_eq!(failure(&client, "SELECT 1/0").await.0, "22012");
+    assert_eq!(failure(&client, "CREATE STREAM payments (a INT) WITH (kafka_topic = 'q', value_format = 'JSON')").await.0, "42P07");
+    assert_eq!(failure(&client, "SELECT 1; SELECT * FROM nope; SELECT 2").await.0, "42P01");
+    assert_eq!(column(&client, "SELECT 1").await, ["1"]);
+    server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn other_databases_and_too_many_clients_are_refused() {
+    let server = TestServer::start_with(|config| config.limits.connections_max = 2).await;
+    let error = server.connect_to("shop").await.map(|_| ()).expect_err("there is no such database");
+    assert_eq!(told(&error).0, "3D000");
+    let (first, _second) = (server.connect().await, server.connect().await);
+    let error = server.connect_to("tidemill").await.map(|_| ()).expect_err("there are two already");
+    assert_eq!(told(&error).0, "53300");
+    assert_eq!(column(&first, "SELECT 1").await, ["1"]);
+    server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_bad_parameter_fails_its_statement_only() {
+    let server = TestServer::start().await;
+    let client = server.connect().await;
+    let error = client.query("SELECT 1/$1::int", &[&0i32]).await.expect_err("division by zero");
+    assert_eq!(told(&error).0, "22012");
+    assert_eq!(client.query_one("SELECT $1::int", &[&5i32]).await.expect("a row").get::<_, i32>(0), 5);
+    server.stop().await;
+}

@@ -1,0 +1,11 @@
+//! Integration tests: a whole node in this process, or the binary itself, asked through its doors.
+//!
+//! One binary, since each that links DataFusion is large. Tests that data can say stand in `tests/sql`, run by `slt`.
+
+mod copy;
+mod errors;
+mod push;
+mod reading;
+mod server;
+mod session;
+mod slt;

@@ -1,0 +1,122 @@
+//! Push queries over the wire: rows one by one, cancelled, vanished, not read.
+
+use futures::StreamExt;
+use futures::TryStreamExt;
+use tidemill::env::Env;
+use tokio::io::AsyncReadExt;
+use tokio::io::AsyncWriteExt;
+use tokio_postgres::Client;
+use tokio_postgres::NoTls;
+use tokio_postgres::types::ToSql;
+
+use super::server::TestServer;
+use super::server::column;
+use super::server::run;
+use super::server::told;
+
+const READINGS: &str = "CREATE STREAM readings (sensor TEXT KEY, value INT) WITH (kafka_topic = 'readings', value_format = 'JSON')";
+
+async fn cancel(client: &Client) {
+    client.cancel_token().cancel_query(NoTls).await.expect("the request is sent");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rows_of_a_push_query_come_one_by_one_and_cancel_ends_it() {
+    let server = TestServer::start().await;
+    let (writer, reader) = (server.connect().await, server.connect().await);
+    run(&writer, READINGS).await;
+    let parameters: [&(dyn ToSql + Sync); 0] = [];
+    let stream = reader.query_raw("SELECT value FROM readings WHERE value > 1 EMIT CHANGES", parameters).await;
+    let mut stream = std::pin::pin!(stream.expect("the query runs"));
+    for value in [2, 3] {
+        run(&writer, &format!("INSERT INTO readings VALUES ('a', 1), ('a', {value})")).await;
+        let row = stream.next().await.expect("there is a row").expect("it is no error");
+        assert_eq!(row.get::<_, i32>(0), value);
+    }
+    cancel(&reader).await;
+    let error = stream.next().await.expect("there is an end").expect_err("it is an error");
+    assert_eq!(told(&error).0, "57014");
+    assert_eq!(column(&reader, "SELECT 7").await, ["7"], "the session goes on");
+    server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn copy_of_a_push_query_sends_each_row_at_once() {
+    let server = TestServer::start().await;
+    let (writer, reader) = (server.connect().await, server.connect().await);
+    run(&writer, READINGS).await;
+    let copy = reader.copy_out("COPY (SELECT sensor, value FROM readings EMIT CHANGES) TO STDOUT").await;
+    let mut copy = std::pin::pin!(copy.expect("COPY runs"));
+    for value in 1..=3 {
+        run(&writer, &format!("INSERT INTO readings VALUES ('a', {value})")).await;
+        let line = copy.try_next().await.expect("it is no error").expect("there is a line");
+        assert_eq!(&line[..], format!("a\t{value}\n").as_bytes());
+    }
+    cancel(&reader).await;
+    assert_eq!(told(&copy.try_next().await.expect_err("it is an error")).0, "57014");
+    server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_that_vanishes_while_idle_ends_its_query() {
+    let server = TestServer::start().await;
+    let client = server.connect().await;
+    run(&client, READINGS).await;
+    let socket = raw_query(&server, "SELECT * FROM readings EMIT CHANGES").await;
+    assert_eq!(connections(&server).await, 2);
+    drop(socket);
+    // Each look is a request of its own, so that the server has time; no clock is asked.
+    for _ in 0..10_000 {
+        if connections(&server).await == 1 {
+            server.stop().await;
+            return;
+        }
+    }
+    panic!("the connection is still there");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_that_does_not_read_holds_up_nobody_else() {
+    let server = TestServer::start().await;
+    let client = server.connect().await;
+    run(&client, READINGS).await;
+    let socket = raw_query(&server, "SELECT * FROM readings EMIT CHANGES").await;
+    let wide = "x".repeat(500);
+    let values: Vec<String> = (0..500).map(|value| format!("('{wide}', {value})")).collect();
+    let insert = format!("INSERT INTO readings VALUES {}", values.join(", "));
+    for _ in 0..40 {
+        run(&client, &insert).await;
+    }
+    assert_eq!(column(&client, "SELECT COUNT(*) FROM readings").await, ["20000"]);
+    drop(socket);
+    server.stop().await;
+}
+
+/// A session that sends a query and then neither reads nor writes.
+async fn raw_query(server: &TestServer, text: &str) -> Box<dyn tidemill::env::Stream> {
+    let mut stream = Env::real().network.connect(server.pg_address()).await.expect("the door is open");
+    let mut message = Vec::from(b"\0\x03\0\0user\0ann\0database\0tidemill\0\0");
+    let mut bytes = (message.len() as i32 + 4).to_be_bytes().to_vec();
+    bytes.append(&mut message);
+    bytes.push(b'Q');
+    bytes.extend((text.len() as i32 + 5).to_be_bytes());
+    bytes.extend(text.as_bytes());
+    bytes.push(0);
+    stream.write_all(&bytes).await.expect("it is sent");
+    let mut seen = Vec::new();
+    // The answer to the query begins with its RowDescription, after the first ReadyForQuery.
+    while !seen.windows(7).any(|window| window == b"Z\0\0\0\x05IT") {
+        assert_ne!(stream.read_buf(&mut seen).await.expect("it answers"), 0, "{}", String::from_utf8_lossy(&seen));
+    }
+    stream
+}
+
+/// Open sessions, as /metrics tells.
+async fn connections(server: &TestServer) -> u64 {
+    let mut stream = Env::real().network.connect(server.http_address()).await.expect("the door is open");
+    stream.write_all(b"GET /metrics HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").await.expect("it is sent");
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.expect("it answers");
+    let line = answer.lines().find(|line| line.starts_with("tidemill_pg_connections "));
+    line.and_then(|line| line.rsplit(' ').next()?.parse().ok()).expect("the gauge is there")
+}

@@ -1,0 +1,82 @@
+//! Cursors, portals, parameters: results read in pieces and with values.
+
+use super::server::TestServer;
+use super::server::column;
+use super::server::failure;
+use super::server::rows;
+use super::server::run;
+
+const NUMBERS: &str = "CREATE STREAM numbers (n INT, name TEXT) WITH (kafka_topic = 'numbers', value_format = 'JSON')";
+
+async fn with_numbers(server: &TestServer) -> tokio_postgres::Client {
+    let client = server.connect().await;
+    run(&client, NUMBERS).await;
+    let values: Vec<String> = (1..=10).map(|n| format!("({n}, 'n{n}')")).collect();
+    run(&client, &format!("INSERT INTO numbers VALUES {}", values.join(", "))).await;
+    client
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_cursor_gives_each_row_once() {
+    let server = TestServer::start().await;
+    let client = with_numbers(&server).await;
+    run(&client, "BEGIN; DECLARE c CURSOR FOR SELECT n FROM numbers ORDER BY n").await;
+    assert_eq!(column(&client, "FETCH 3 FROM c").await, ["1", "2", "3"]);
+    assert_eq!(column(&client, "FETCH FORWARD 1 FROM c").await, ["4"]);
+    assert_eq!(column(&client, "FETCH ALL FROM c").await, ["5", "6", "7", "8", "9", "10"]);
+    assert!(column(&client, "FETCH 1 FROM c").await.is_empty());
+    run(&client, "CLOSE c").await;
+    assert_eq!(failure(&client, "FETCH 1 FROM c").await.0, "34000");
+    assert_eq!(failure(&client, "SELECT 1").await.0, "25P02", "the block has failed");
+    run(&client, "ROLLBACK").await;
+    assert_eq!(column(&client, "SELECT 1").await, ["1"]);
+    server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn portals_are_read_in_pieces_and_interleaved() {
+    let server = TestServer::start().await;
+    let mut client = with_numbers(&server).await;
+    let transaction = client.transaction().await.expect("a block");
+    let up = transaction.bind("SELECT n FROM numbers ORDER BY n", &[]).await.expect("a portal");
+    let down = transaction.bind("SELECT n FROM numbers ORDER BY n DESC", &[]).await.expect("a portal");
+    let mut seen = Vec::new();
+    for portal in [&up, &down, &up, &down, &up] {
+        let piece = transaction.query_portal(portal, 4).await.expect("rows");
+        seen.push(piece.iter().map(|row| row.get::<_, i32>(0)).collect::<Vec<_>>());
+    }
+    assert_eq!(seen, [vec![1, 2, 3, 4], vec![10, 9, 8, 7], vec![5, 6, 7, 8], vec![6, 5, 4, 3], vec![9, 10]]);
+    transaction.commit().await.expect("the block ends");
+    server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn parameters_take_the_types_of_their_places() {
+    let server = TestServer::start().await;
+    let client = with_numbers(&server).await;
+    let statement = client.prepare("SELECT name FROM numbers WHERE n > $1 AND name <> $2 ORDER BY n LIMIT $3").await;
+    let statement = statement.expect("it is prepared");
+    let types: Vec<&str> = statement.params().iter().map(|kind| kind.name()).collect();
+    assert_eq!(types, ["int4", "text", "int8"]);
+    let found = client.query(&statement, &[&7i32, &"n9", &5i64]).await.expect("rows");
+    assert_eq!(found.iter().map(|row| row.get::<_, String>(0)).collect::<Vec<_>>(), ["n8", "n10"]);
+    let cast = client.query_one("SELECT $1::bigint + 1, $2::text, $3::boolean, $4::double precision", &[
+        &41i64,
+        &Some("x"),
+        &None::<bool>,
+        &2.5f64,
+    ]);
+    let cast = cast.await.expect("a row");
+    assert_eq!((cast.get::<_, i64>(0), cast.get::<_, &str>(1)), (42, "x"));
+    assert_eq!((cast.get::<_, Option<bool>>(2), cast.get::<_, f64>(3)), (None, 2.5));
+    server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn several_statements_in_one_message_are_answered_each() {
+    let server = TestServer::start().await;
+    let client = server.connect().await;
+    assert_eq!(rows(&client, "SELECT 1; ; SELECT 'a', NULL; -- done").await, [vec!["1"], vec!["a", "NULL"]]);
+    assert!(rows(&client, "").await.is_empty());
+    server.stop().await;
+}

@@ -1,0 +1,133 @@
+//! A node in this process with a directory of its own, on free ports.
+
+use std::path::PathBuf;
+
+use tempfile::TempDir;
+use tidemill::config::Config;
+use tidemill::env::Env;
+use tidemill::node::Node;
+use tokio_postgres::Client;
+use tokio_postgres::NoTls;
+use tokio_postgres::SimpleQueryMessage;
+
+/// A running node; its directory lives as long as this value.
+pub struct TestServer {
+    node: Node,
+    directory: TempDir,
+}
+
+impl TestServer {
+    /// A node over an empty directory.
+    pub async fn start() -> Self {
+        Self::start_with(|_| ()).await
+    }
+
+    /// A node over an empty directory, with other settings.
+    pub async fn start_with(change: impl FnOnce(&mut Config)) -> Self {
+        let directory = tempfile::tempdir().expect("a temporary directory");
+        let mut config = config_in(directory.path().join("data"));
+        change(&mut config);
+        let node = Node::start(config, Env::real()).await.expect("the node starts");
+        Self { node, directory }
+    }
+
+    /// Stops the node and starts another over the same directory.
+    pub async fn restart(self) -> Self {
+        let Self { node, directory } = self;
+        node.stop().await.expect("the node stops");
+        let config = config_in(directory.path().join("data"));
+        let node = Node::start(config, Env::real()).await.expect("the node starts again");
+        Self { node, directory }
+    }
+
+    /// Stops the node.
+    pub async fn stop(self) {
+        self.node.stop().await.expect("the node stops");
+    }
+
+    /// Where the data lies.
+    pub fn data_dir(&self) -> PathBuf {
+        self.directory.path().join("data")
+    }
+
+    /// The settings that `start` uses, for another node over the same directory.
+    pub fn config(&self) -> Config {
+        config_in(self.data_dir())
+    }
+
+    /// `host:port` of the PostgreSQL door.
+    pub fn pg_address(&self) -> &str {
+        self.node.pg_address()
+    }
+
+    /// `host:port` of the HTTP door.
+    pub fn http_address(&self) -> &str {
+        self.node.http_address()
+    }
+
+    /// A session.
+    pub async fn connect(&self) -> Client {
+        self.connect_to("tidemill").await.expect("a session opens")
+    }
+
+    /// A session in a database, if there is one.
+    pub async fn connect_to(&self, database: &str) -> Result<Client, tokio_postgres::Error> {
+        let (host, port) = self.pg_address().rsplit_once(':').expect("an address has a port");
+        let parameters = format!("host={host} port={port} user=ann dbname={database}");
+        let (client, connection) = tokio_postgres::connect(&parameters, NoTls).await?;
+        tokio::spawn(async move {
+            // A test that ends its session in the middle has seen what it wanted.
+            let _ = connection.await;
+        });
+        Ok(client)
+    }
+}
+
+fn config_in(data_dir: PathBuf) -> Config {
+    Config {
+        data_dir,
+        pg_listen: "127.0.0.1:0".to_string(),
+        http_listen: "127.0.0.1:0".to_string(),
+        ..Config::default()
+    }
+}
+
+/// Runs statements; their rows as text, `NULL` for null.
+pub async fn rows(client: &Client, statements: &str) -> Vec<Vec<String>> {
+    let messages = client.simple_query(statements).await.unwrap_or_else(|error| panic!("{statements}: {error:?}"));
+    let row = |message| match message {
+        SimpleQueryMessage::Row(row) => {
+            Some((0..row.len()).map(|index| row.get(index).unwrap_or("NULL").to_string()).collect())
+        }
+        _ => None,
+    };
+    messages.into_iter().filter_map(row).collect()
+}
+
+/// Runs statements for their effect.
+pub async fn run(client: &Client, statements: &str) {
+    rows(client, statements).await;
+}
+
+/// The rows of one statement that has one column.
+pub async fn column(client: &Client, statement: &str) -> Vec<String> {
+    rows(client, statement).await.into_iter().map(|mut row| row.remove(0)).collect()
+}
+
+/// The error of a statement that must fail: SQLSTATE, message, hint, position.
+pub async fn failure(client: &Client, statement: &str) -> (String, String, Option<String>, Option<u32>) {
+    match client.simple_query(statement).await {
+        Ok(_) => panic!("{statement} did not fail"),
+        Err(error) => told(&error),
+    }
+}
+
+/// What an error tells.
+pub fn told(error: &tokio_postgres::Error) -> (String, String, Option<String>, Option<u32>) {
+    let error = error.as_db_error().unwrap_or_else(|| panic!("not an error of the server: {error:?}"));
+    let position = match error.position() {
+        Some(tokio_postgres::error::ErrorPosition::Original(position)) => Some(*position),
+        _ => None,
+    };
+    (error.code().code().to_string(), error.message().to_string(), error.hint().map(str::to_string), position)
+}

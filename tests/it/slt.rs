@@ -1,0 +1,86 @@
+//! Runs every `tests/sql/**/*.slt` over the PostgreSQL door, each against a node of its own.
+
+use std::path::Path;
+use std::path::PathBuf;
+
+use async_trait::async_trait;
+use sqllogictest::AsyncDB;
+use sqllogictest::DBOutput;
+use sqllogictest::DefaultColumnType;
+use tokio_postgres::Client;
+use tokio_postgres::SimpleQueryMessage;
+
+use super::server::TestServer;
+
+struct Door(Client);
+
+#[async_trait]
+impl AsyncDB for Door {
+    type Error = tokio_postgres::Error;
+    type ColumnType = DefaultColumnType;
+
+    async fn run(&mut self, sql: &str) -> Result<DBOutput<DefaultColumnType>, tokio_postgres::Error> {
+        let mut rows = Vec::new();
+        let mut columns = None;
+        let mut affected = 0;
+        for message in self.0.simple_query(sql).await? {
+            match message {
+                SimpleQueryMessage::RowDescription(fields) => columns = Some(fields.len()),
+                SimpleQueryMessage::Row(row) => {
+                    let cell = |index| match row.get(index) {
+                        None => "NULL".to_string(),
+                        Some("") => "(empty)".to_string(),
+                        Some(text) => text.to_string(),
+                    };
+                    rows.push((0..row.len()).map(cell).collect());
+                }
+                SimpleQueryMessage::CommandComplete(count) => affected = count,
+                _ => {}
+            }
+        }
+        Ok(match columns {
+            Some(count) => DBOutput::Rows { types: vec![DefaultColumnType::Any; count], rows },
+            None => DBOutput::StatementComplete(affected),
+        })
+    }
+
+    async fn shutdown(&mut self) {}
+
+    fn engine_name(&self) -> &str {
+        "tidemill"
+    }
+
+    fn error_sql_state(error: &tokio_postgres::Error) -> Option<String> {
+        error.as_db_error().map(|error| error.code().code().to_string())
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_slt_file_holds() {
+    let mut files = Vec::new();
+    collect(Path::new("tests/sql"), &mut files);
+    files.sort();
+    assert!(!files.is_empty(), "tests/sql has no .slt file");
+    let mut failures = Vec::new();
+    for file in files {
+        let server = TestServer::start().await;
+        let mut runner = sqllogictest::Runner::new(|| async { Ok(Door(server.connect().await)) });
+        if let Err(error) = runner.run_file_async(&file).await {
+            failures.push(format!("{}: {}", file.display(), error.display(false)));
+        }
+        runner.shutdown_async().await;
+        server.stop().await;
+    }
+    assert!(failures.is_empty(), "{}", failures.join("\n\n"));
+}
+
+fn collect(directory: &Path, files: &mut Vec<PathBuf>) {
+    for entry in std::fs::read_dir(directory).expect("a directory of tests") {
+        let path = entry.expect("an entry").path();
+        if path.is_dir() {
+            collect(&path, files);
+        } else if path.extension().is_some_and(|extension| extension == "slt") {
+            files.push(path);
+        }
+    }
+}
