@@ -1,12 +1,21 @@
 //! The binary: arguments to a command, a command's end to an exit code.
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Parser;
+use tracing_subscriber::EnvFilter;
+
 use tidemill::cli;
+use tidemill::config::Config;
+use tidemill::config::Layers;
 use tidemill::env::Env;
+use tidemill::env::OpenMode;
 use tidemill::error::Error;
 use tidemill::error::SqlState;
+
+/// The longest configuration file that is read.
+const CONFIG_BYTES_MAX: u64 = 1 << 20;
 
 /// A SQL streaming database in one binary.
 #[derive(Parser)]
@@ -18,10 +27,14 @@ struct Arguments {
 
 #[derive(clap::Subcommand)]
 enum Command {
+    /// Runs a server until SIGTERM or Ctrl-C.
+    Server(ServerArguments),
     /// A prompt for statements, or runs them from -c, -f or standard input.
     Sql(cli::SqlArguments),
     /// Runs pipeline tests: statements, records in, records expected.
     Test(cli::TestArguments),
+    /// A server with 336,776 flights streaming into views; goes on until Ctrl-C.
+    Demo(ServerArguments),
     /// Looks into the files of the log.
     #[command(subcommand)]
     Log(LogCommand),
@@ -31,6 +44,26 @@ enum Command {
 enum LogCommand {
     /// Shows the batches and records of a partition's directory.
     Dump(cli::LogDumpArguments),
+}
+
+/// Flags win over the environment (TIDEMILL_PG_LISTEN ...), the environment over the file, the file over defaults.
+#[derive(clap::Args)]
+struct ServerArguments {
+    /// Where all data lies [default: ./tidemill-data; demo: ./tidemill-demo-data]
+    #[arg(long, value_name = "DIRECTORY")]
+    data_dir: Option<String>,
+    /// Where the PostgreSQL door listens; port 0 takes a free one [default: 127.0.0.1:7432]
+    #[arg(long, value_name = "HOST:PORT")]
+    pg_listen: Option<String>,
+    /// Where the HTTP door listens [default: 127.0.0.1:8088]
+    #[arg(long, value_name = "HOST:PORT")]
+    http_listen: Option<String>,
+    /// A TOML file with settings (docs/reference/config.md)
+    #[arg(long, value_name = "FILE", env = "TIDEMILL_CONFIG")]
+    config: Option<PathBuf>,
+    /// Listens elsewhere than on loopback, although nobody has to prove who they are
+    #[arg(long)]
+    allow_remote_without_auth: bool,
 }
 
 fn main() -> ExitCode {
@@ -50,6 +83,21 @@ fn main() -> ExitCode {
 async fn run(command: Command) -> ExitCode {
     let env = Env::real();
     let done = match command {
+        Command::Server(arguments) => match server_config(&env, arguments, None) {
+            Ok(config) => {
+                listen_to_tracing(&config.log_filter);
+                tracing::info!("starting");
+                cli::run_server(&env, config).await
+            }
+            Err(error) => Err(error),
+        },
+        Command::Demo(arguments) => match server_config(&env, arguments, Some("./tidemill-demo-data")) {
+            Ok(config) => {
+                listen_to_tracing("warn");
+                cli::run_demo(&env, config).await
+            }
+            Err(error) => Err(error),
+        },
         Command::Sql(arguments) => return ExitCode::from(cli::run_sql(&env, &arguments).await),
         Command::Test(arguments) => match cli::run_test(&env, &arguments).await {
             Ok(true) => Ok(()),
@@ -62,6 +110,42 @@ async fn run(command: Command) -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => fail(&error),
     }
+}
+
+fn server_config(env: &Env, arguments: ServerArguments, data_dir: Option<&str>) -> Result<Config, Error> {
+    let file = arguments.config.as_deref().map(|path| read_config(env, path)).transpose()?;
+    let environment: Vec<(String, String)> = std::env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+        .collect();
+    let told = environment.iter().any(|(name, _)| name == "TIDEMILL_DATA_DIR");
+    let data_dir = arguments.data_dir.or_else(|| data_dir.filter(|_| !told).map(str::to_string));
+    let flags = [
+        ("data_dir", data_dir),
+        ("pg_listen", arguments.pg_listen),
+        ("http_listen", arguments.http_listen),
+        ("allow_remote_without_auth", arguments.allow_remote_without_auth.then(|| "true".to_string())),
+    ];
+    let flags = flags.into_iter().filter_map(|(name, value)| Some((name, value?))).collect();
+    Ok(Config::load(Layers { file, environment, flags })?)
+}
+
+fn read_config(env: &Env, path: &std::path::Path) -> Result<String, Error> {
+    let failed = |error: std::io::Error| {
+        let message = format!("could not read the configuration file {}: {error}", path.display());
+        Error::new(SqlState::IO_ERROR, message).caused_by(error)
+    };
+    let file = env.disk.open(path, OpenMode::Read).map_err(failed)?;
+    let length = file.len().map_err(failed)?.min(CONFIG_BYTES_MAX);
+    let mut bytes = vec![0; length as usize];
+    let read = file.read_at(&mut bytes, 0).map_err(failed)?;
+    bytes.truncate(read);
+    String::from_utf8(bytes).map_err(|_| failed(std::io::ErrorKind::InvalidData.into()))
+}
+
+/// The server log goes to standard error; RUST_LOG wins over the setting.
+fn listen_to_tracing(filter: &str) {
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(filter));
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
 }
 
 fn fail(error: &Error) -> ExitCode {

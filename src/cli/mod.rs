@@ -1,11 +1,15 @@
 //! The commands of the binary.
 
+mod demo;
 mod log_dump;
+mod server;
 mod sql;
 pub mod test;
 
+pub use demo::run as run_demo;
 pub use log_dump::LogDumpArguments;
 pub use log_dump::run as run_log_dump;
+pub use server::run as run_server;
 pub use sql::SqlArguments;
 pub use sql::run as run_sql;
 pub use test::TestArguments;
