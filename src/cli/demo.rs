@@ -72,8 +72,7 @@ fn failed(error: &SqlError) -> Error {
 }
 
 async fn show(env: &Env, address: &str) -> Result<(), SqlError> {
-    let target =
-        Target { address: address.to_string(), user: "demo".to_string(), database: "tidemill".to_string() };
+    let target = Target { address: address.to_string(), user: "demo".to_string(), database: "tidemill".to_string() };
     let mut client = Client::connect(env, &target).await?;
     for statement in statements(STREAM).into_iter().chain(statements(VIEWS)) {
         let tag = client.execute(&statement).await?;
@@ -107,7 +106,8 @@ async fn count(client: &mut Client) -> Result<u64, SqlError> {
 async fn load(env: &Env, client: &mut Client) -> Result<(), SqlError> {
     let start = env.clock.monotonic();
     let mut progress = Progress::new(env.clock.clone());
-    let tag = send_parquet(client, "flights", Bytes::from_static(FLIGHTS), &mut |sent, all| progress.tell(sent, all)).await?;
+    let tag =
+        send_parquet(client, "flights", Bytes::from_static(FLIGHTS), &mut |sent, all| progress.tell(sent, all)).await?;
     progress.end();
     let loaded = env.clock.monotonic().saturating_sub(start).as_secs_f64();
     say(&format!("{tag} in {loaded:.1} s: parsed, written to the log, flushed.\n"));

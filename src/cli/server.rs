@@ -20,14 +20,20 @@ pub async fn run(env: &Env, config: Config) -> Result<(), Error> {
     // Who started us may have closed our output; the server serves all the same.
     let _ = writeln!(out, "{}", node.ready_line()).and_then(|()| out.flush());
     drop(out);
-    stop_signal().await;
-    info!("stopping");
-    node.stop().await
+    tokio::select! {
+        () = stop_signal() => {
+            info!("stopping");
+            node.stop().await
+        }
+        // No clean stop: what was written last is not known, and the next start finds out.
+        failed = node.failed() => Err(failed),
+    }
 }
 
 /// Resolves at SIGTERM or SIGINT.
 pub(super) async fn stop_signal() {
-    let (Ok(mut terminate), Ok(mut interrupt)) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt())) else {
+    let (Ok(mut terminate), Ok(mut interrupt)) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
+    else {
         warn!("signals cannot be heard; the server runs until it is killed");
         return std::future::pending().await;
     };

@@ -11,8 +11,7 @@ use super::server::rows;
 use super::server::run;
 use super::server::told;
 
-const THINGS: &str =
-    "CREATE STREAM things (id INT, name TEXT, price DECIMAL(8,2), made DATE) WITH (kafka_topic = 'things', value_format = 'JSON')";
+const THINGS: &str = "CREATE STREAM things (id INT, name TEXT, price DECIMAL(8,2), made DATE) WITH (kafka_topic = 'things', value_format = 'JSON')";
 
 async fn copy_in(client: &Client, statement: &str, data: &'static str) -> Result<u64, tokio_postgres::Error> {
     let sink = client.copy_in(statement).await?;
@@ -42,7 +41,9 @@ async fn copy_reads_and_writes_text_and_csv() {
     assert_eq!(copy_in(&client, statement, csv).await.expect("it is taken"), 2);
     let out = copy_out(&client, "COPY (SELECT * FROM things ORDER BY id) TO STDOUT").await;
     assert_eq!(out, format!("{text}3\tx,\"y\"\\nü\t\\N\t\\N\n4\t\\N\t\\N\t\\N\n"));
-    let out = copy_out(&client, "COPY (SELECT name, id FROM things WHERE id > 2 ORDER BY id) TO STDOUT (FORMAT csv, HEADER)").await;
+    let out =
+        copy_out(&client, "COPY (SELECT name, id FROM things WHERE id > 2 ORDER BY id) TO STDOUT (FORMAT csv, HEADER)")
+            .await;
     assert_eq!(out, csv);
     server.stop().await;
 }

@@ -10,7 +10,11 @@ use super::server::told;
 async fn errors_have_their_sqlstate_and_point_at_their_place() {
     let server = TestServer::start().await;
     let client = server.connect().await;
-    run(&client, "CREATE STREAM payments (card_id TEXT KEY, amount INT) WITH (kafka_topic = 'p', value_format = 'JSON')").await;
+    run(
+        &client,
+        "CREATE STREAM payments (card_id TEXT KEY, amount INT) WITH (kafka_topic = 'p', value_format = 'JSON')",
+    )
+    .await;
     let (state, _, _, position) = failure(&client, "SELEC 1").await;
     assert_eq!((&state[..], position), ("42601", Some(1)));
     let (state, message, hint, position) = failure(&client, "SELECT * FROM paymnts").await;
@@ -19,7 +23,10 @@ async fn errors_have_their_sqlstate_and_point_at_their_place() {
     let (state, message, _, position) = failure(&client, "SELECT amuont FROM payments").await;
     assert_eq!((&state[..], position), ("42703", Some(8)), "{message}");
     assert_eq!(failure(&client, "SELECT 1/0").await.0, "22012");
-    assert_eq!(failure(&client, "CREATE STREAM payments (a INT) WITH (kafka_topic = 'q', value_format = 'JSON')").await.0, "42P07");
+    assert_eq!(
+        failure(&client, "CREATE STREAM payments (a INT) WITH (kafka_topic = 'q', value_format = 'JSON')").await.0,
+        "42P07"
+    );
     assert_eq!(failure(&client, "SELECT 1; SELECT * FROM nope; SELECT 2").await.0, "42P01");
     assert_eq!(column(&client, "SELECT 1").await, ["1"]);
     server.stop().await;

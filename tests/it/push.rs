@@ -14,7 +14,8 @@ use super::server::column;
 use super::server::run;
 use super::server::told;
 
-const READINGS: &str = "CREATE STREAM readings (sensor TEXT KEY, value INT) WITH (kafka_topic = 'readings', value_format = 'JSON')";
+const READINGS: &str =
+    "CREATE STREAM readings (sensor TEXT KEY, value INT) WITH (kafka_topic = 'readings', value_format = 'JSON')";
 
 async fn cancel(client: &Client) {
     client.cancel_token().cancel_query(NoTls).await.expect("the request is sent");

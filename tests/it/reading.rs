@@ -60,12 +60,10 @@ async fn parameters_take_the_types_of_their_places() {
     assert_eq!(types, ["int4", "text", "int8"]);
     let found = client.query(&statement, &[&7i32, &"n9", &5i64]).await.expect("rows");
     assert_eq!(found.iter().map(|row| row.get::<_, String>(0)).collect::<Vec<_>>(), ["n8", "n10"]);
-    let cast = client.query_one("SELECT $1::bigint + 1, $2::text, $3::boolean, $4::double precision", &[
-        &41i64,
-        &Some("x"),
-        &None::<bool>,
-        &2.5f64,
-    ]);
+    let cast = client.query_one(
+        "SELECT $1::bigint + 1, $2::text, $3::boolean, $4::double precision",
+        &[&41i64, &Some("x"), &None::<bool>, &2.5f64],
+    );
     let cast = cast.await.expect("a row");
     assert_eq!((cast.get::<_, i64>(0), cast.get::<_, &str>(1)), (42, "x"));
     assert_eq!((cast.get::<_, Option<bool>>(2), cast.get::<_, f64>(3)), (None, 2.5));

@@ -5,10 +5,12 @@ use super::server::column;
 use super::server::rows;
 use super::server::run;
 
-pub const PAYMENTS: &str = "CREATE STREAM payments (card_id TEXT KEY, amount DECIMAL(12,2), merchant TEXT, country TEXT,
+pub const PAYMENTS: &str =
+    "CREATE STREAM payments (card_id TEXT KEY, amount DECIMAL(12,2), merchant TEXT, country TEXT,
     lat DOUBLE, lon DOUBLE, paid_at TIMESTAMP)
     WITH (kafka_topic = 'payments', value_format = 'JSON', partitions = 4, timestamp = 'paid_at')";
-pub const CARDS: &str = "CREATE TABLE cards (card_id TEXT PRIMARY KEY, holder TEXT, home TEXT, credit_limit DECIMAL(12,2))
+pub const CARDS: &str =
+    "CREATE TABLE cards (card_id TEXT PRIMARY KEY, holder TEXT, home TEXT, credit_limit DECIMAL(12,2))
     WITH (kafka_topic = 'cards', value_format = 'JSON', partitions = 4)";
 const PER_COUNTRY: &str = "CREATE TABLE per_country AS SELECT country, COUNT(*) AS n, SUM(amount) AS total
     FROM payments WINDOW TUMBLING (SIZE 1 HOUR, GRACE PERIOD 5 MINUTES) GROUP BY country";

@@ -1,0 +1,187 @@
+//! The composition root: opens the rooms in order, closes them in the other.
+//!
+//! Order: data directory (lock, meta) -> log -> metadata -> broker (topics, transactions, offsets) -> stores, views ->
+//! runtime -> engine with its standing queries -> doors -> ready. No room names this file.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use datafusion::config::ConfigOptions;
+use tokio::sync::watch;
+use tracing::error;
+use tracing::info;
+
+use crate::broker::Broker;
+use crate::broker::BrokerConfig;
+use crate::cluster::DataDir;
+use crate::cluster::MetadataLog;
+use crate::config::Config;
+use crate::config::Exec;
+use crate::engine::Engine;
+use crate::engine::EngineParts;
+use crate::env::Env;
+use crate::error::Error;
+use crate::exec::Runtime;
+use crate::exec::RuntimeParts;
+use crate::functions;
+use crate::log::FlushOn;
+use crate::log::LogConfig;
+use crate::log::LogDir;
+use crate::metrics::Metrics;
+use crate::security::Principal;
+use crate::state::FjallStores;
+use crate::state::Publisher;
+use crate::state::StoreLimits;
+use crate::wire::HttpServer;
+use crate::wire::PgServer;
+use crate::wire::PgServerConfig;
+
+/// A running server.
+pub struct Node {
+    env: Env,
+    data_dir: DataDir,
+    log: Arc<LogDir>,
+    broker: Arc<Broker>,
+    runtime: Arc<Runtime>,
+    pg: PgServer,
+    http: HttpServer,
+    ready: watch::Sender<bool>,
+    failed: watch::Receiver<Option<Error>>,
+}
+
+impl Node {
+    /// Opens everything below `config.data_dir` and serves. Must be called inside a multi-threaded tokio runtime.
+    pub async fn start(config: Config, env: Env) -> Result<Self, Error> {
+        let metrics = Metrics::new();
+        let (fail, failed) = watch::channel(None);
+        let data_dir = DataDir::open(&env, &config.data_dir)?;
+        let (log, metadata) = open_log(&env, &data_dir, &config).await?;
+        let broker =
+            Broker::open(env.clone(), Arc::clone(&log), Arc::clone(&metadata), BrokerConfig::default()).await?;
+        let publisher = Arc::new(Publisher::new());
+        let runtime = open_runtime(&env, &data_dir, &config, &broker, &publisher, fail)?;
+        let clients = Arc::clone(&broker);
+        let engine = Engine::open(EngineParts {
+            env: env.clone(),
+            limits: config.limits.clone(),
+            metadata,
+            clients: Arc::new(move |principal| clients.client(principal)),
+            publisher,
+            runtime: Arc::clone(&runtime),
+        })
+        .await?;
+        let (ready, is_ready) = watch::channel(false);
+        let remote = config.allow_remote_without_auth;
+        let http = HttpServer::start(&env, &config.http_listen, remote, metrics.clone(), is_ready).await?;
+        let pg_config =
+            PgServerConfig { listen: config.pg_listen, allow_remote_without_auth: remote, limits: config.limits };
+        let pg = PgServer::start(&env, engine, pg_config, &metrics).await?;
+        ready.send_replace(true);
+        info!(pg = pg.address(), http = http.address(), "ready");
+        Ok(Self { env, data_dir, log, broker, runtime, pg, http, ready, failed })
+    }
+
+    /// The line that tells that it serves.
+    pub fn ready_line(&self) -> String {
+        let data = self.data_dir.path().display();
+        format!("ready: pg={} http={} data={data}", self.pg.address(), self.http.address())
+    }
+
+    /// Where the PostgreSQL door listens.
+    pub fn pg_address(&self) -> &str {
+        self.pg.address()
+    }
+
+    /// Where the HTTP door listens.
+    pub fn http_address(&self) -> &str {
+        self.http.address()
+    }
+
+    /// Resolves when the process must end: what a write came to is not known, or a commit cannot be finished.
+    ///
+    /// Then nothing may be closed cleanly; the next start recovers.
+    pub async fn failed(&self) -> Error {
+        let mut failed = self.failed.clone();
+        match failed.wait_for(Option::is_some).await.map(|error| error.clone()) {
+            Ok(Some(error)) => error,
+            // The runtime owns the sender for as long as the node lives.
+            Ok(None) | Err(_) => std::future::pending().await,
+        }
+    }
+
+    /// Closes the doors, ends the queries and flushes the log.
+    pub async fn stop(self) -> Result<(), Error> {
+        let Self { env, data_dir, log, broker, runtime, pg, http, ready, .. } = self;
+        ready.send_replace(false);
+        pg.stop().await;
+        http.stop(env.clock.as_ref()).await;
+        runtime.close().await;
+        broker.close().await?;
+        env.threads.blocking(move || log.close()).await?;
+        // The lock goes last: until here another server would find a directory in use.
+        drop(data_dir);
+        info!("stopped");
+        Ok(())
+    }
+}
+
+async fn open_log(
+    env: &Env,
+    data_dir: &DataDir,
+    config: &Config,
+) -> Result<(Arc<LogDir>, Arc<MetadataLog>), Error> {
+    let log_config = LogConfig {
+        flush_on: FlushOn::Thread,
+        journal_bytes: config.log.journal_bytes.0,
+        ride_bytes_max: config.log.ride_bytes_max.0,
+        pending_bytes_max: config.log.pending_bytes_max.0,
+        tail_bytes: config.log.tail_bytes.as_usize(),
+        confirm_after: config.log.confirm_after,
+        producers_max: config.log.producers_max,
+    };
+    let (opened, path, node) = (env.clone(), data_dir.path().to_path_buf(), data_dir.meta().node);
+    env.threads
+        .blocking(move || {
+            let (log, _) = LogDir::open(opened.clone(), &path.join("log"), log_config)?;
+            let metadata = MetadataLog::open(&opened, &path.join("metadata"), node)?;
+            Ok((log, metadata))
+        })
+        .await
+}
+
+fn open_runtime(
+    env: &Env,
+    data_dir: &DataDir,
+    config: &Config,
+    broker: &Arc<Broker>,
+    publisher: &Arc<Publisher>,
+    fail: watch::Sender<Option<Error>>,
+) -> Result<Arc<Runtime>, Error> {
+    let limits = StoreLimits {
+        cache_bytes: config.state.cache_bytes.0,
+        memtable_bytes: config.state.memtable_bytes.0,
+        journal_bytes_max: config.state.journal_bytes_max.0,
+        threads: config.state.threads,
+    };
+    let stores = FjallStores::open(env, &state_path(data_dir.path()), limits)?;
+    let mut options = ConfigOptions::new();
+    options.extensions.insert(functions::Context::new(env.clock.wall_micros(), env.random.next_u64(), "UTC"));
+    let exec: Exec = config.exec.clone();
+    Runtime::new(RuntimeParts {
+        env: env.clone(),
+        client: broker.client(Principal::server()),
+        stores: Arc::new(stores),
+        publisher: Arc::clone(publisher),
+        functions: Arc::new(options),
+        config: exec,
+        transactional_id: format!("tidemill.node.{}", data_dir.meta().node.0),
+        on_fatal: Arc::new(move |fatal| {
+            error!(error = ?fatal, "the process must end");
+            fail.send_replace(Some(fatal));
+        }),
+    })
+}
+
+fn state_path(data_dir: &Path) -> std::path::PathBuf {
+    data_dir.join("state")
+}
