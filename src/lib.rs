@@ -28,5 +28,8 @@ pub mod state;
 pub mod exec;
 
 pub mod engine;
+pub mod wire;
+
+pub mod node;
 
 pub mod cli;
