@@ -125,11 +125,7 @@ impl Node {
     }
 }
 
-async fn open_log(
-    env: &Env,
-    data_dir: &DataDir,
-    config: &Config,
-) -> Result<(Arc<LogDir>, Arc<MetadataLog>), Error> {
+async fn open_log(env: &Env, data_dir: &DataDir, config: &Config) -> Result<(Arc<LogDir>, Arc<MetadataLog>), Error> {
     let log_config = LogConfig {
         flush_on: FlushOn::Thread,
         journal_bytes: config.log.journal_bytes.0,
