@@ -8,7 +8,6 @@ mod case;
 mod command;
 mod comments;
 mod compare;
-mod definitions;
 mod expand;
 mod pipeline;
 mod post;

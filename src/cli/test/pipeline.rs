@@ -9,8 +9,6 @@ use std::time::Duration;
 use datafusion::common::config::ConfigOptions;
 use parking_lot::Mutex;
 
-use super::definitions;
-use super::definitions::Definitions;
 use super::record::RawOutput;
 use crate::broker::Acks;
 use crate::broker::Broker;
@@ -19,7 +17,8 @@ use crate::broker::Client;
 use crate::broker::Isolation;
 use crate::broker::Position;
 use crate::catalog::Catalog;
-use crate::catalog::Change;
+use crate::catalog::Compatibility;
+use crate::catalog::EmitMode;
 use crate::catalog::Semantics;
 use crate::cluster::MetadataLog;
 use crate::cluster::MetadataRecord;
@@ -27,6 +26,10 @@ use crate::cluster::NodeId;
 use crate::cluster::TopicConfig;
 use crate::cluster::TopicRecord;
 use crate::config;
+use crate::engine::Engine;
+use crate::engine::EngineParts;
+use crate::engine::Session;
+use crate::engine::SessionOptions;
 use crate::env::SimulatedDisk;
 use crate::env::Simulation;
 use crate::error::Error;
@@ -44,11 +47,8 @@ use crate::model::Offset;
 use crate::model::PartitionId;
 use crate::model::TopicId;
 use crate::model::TopicPartition;
-use crate::plan::Functions;
 use crate::protocol::BatchBuilder;
 use crate::security::Principal;
-use crate::sql;
-use crate::sql::Statement;
 use crate::state::Publisher;
 use crate::state::SimulatedStores;
 
@@ -64,17 +64,19 @@ pub struct PipelineOptions {
     pub semantics: Semantics,
 }
 
-/// An engine in memory.
+/// An engine in memory, with one session.
 pub struct Pipeline {
     options: PipelineOptions,
-    semantics: Semantics,
+    /// The SET statements so far, for the session after a restart.
+    settings: Vec<String>,
     simulation: Simulation,
     metadata: Arc<MetadataLog>,
     broker: Arc<Broker>,
     client: Arc<dyn Client>,
     runtime: Arc<Runtime>,
+    engine: Arc<Engine>,
+    session: Session,
     stores: SimulatedStores,
-    functions: Functions,
     fatal: Arc<Mutex<Option<Error>>>,
 }
 
@@ -87,18 +89,22 @@ impl Pipeline {
     /// An empty pipeline.
     pub async fn open(options: PipelineOptions) -> Result<Self> {
         let simulation = Simulation::new(options.seed);
-        Self::over(options, options.semantics, simulation, SimulatedStores::new()).await
+        let mut pipeline = Self::over(options, simulation, SimulatedStores::new()).await?;
+        let compatibility = match options.semantics.compatibility {
+            Compatibility::Ksqldb => "ksqldb",
+            Compatibility::Postgres => "postgres",
+        };
+        let emit = match options.semantics.emit {
+            EmitMode::All => "all",
+            EmitMode::Net => "net",
+        };
+        pipeline.execute(&format!("SET compatibility = '{compatibility}'; SET emit = '{emit}';")).await?;
+        Ok(pipeline)
     }
 
-    async fn over(
-        options: PipelineOptions,
-        semantics: Semantics,
-        simulation: Simulation,
-        stores: SimulatedStores,
-    ) -> Result<Self> {
+    async fn over(options: PipelineOptions, simulation: Simulation, stores: SimulatedStores) -> Result<Self> {
         let env = &simulation.env;
-        let node = NodeId(1);
-        let metadata = MetadataLog::open(env, Path::new("/data/metadata"), node)?;
+        let metadata = MetadataLog::open(env, Path::new("/data/metadata"), NodeId(1))?;
         let log_config = LogConfig { flush_on: FlushOn::Wait, ..LogConfig::default() };
         let (log, _) = LogDir::open(env.clone(), Path::new("/data/log"), log_config)?;
         let broker_config = BrokerConfig { coordinator_partitions: 1, ..BrokerConfig::default() };
@@ -108,63 +114,58 @@ impl Pipeline {
         functions.extensions.insert(Context::new(env.clock.wall_micros(), options.seed, "UTC"));
         let fatal = Arc::new(Mutex::new(None));
         let seen = Arc::clone(&fatal);
+        let publisher = Arc::new(Publisher::new());
         let runtime = Runtime::manual(RuntimeParts {
             env: env.clone(),
             client: Arc::clone(&client),
             stores: Arc::new(stores.clone()),
-            publisher: Arc::new(Publisher::new()),
+            publisher: Arc::clone(&publisher),
             functions: Arc::new(functions),
             config: config::Exec::default(),
             transactional_id: "tidemill".to_owned(),
             on_fatal: Arc::new(move |error| *seen.lock() = Some(error)),
         });
-        let functions = Functions::new();
-        Ok(Self { options, semantics, simulation, metadata, broker, client, runtime, stores, functions, fatal })
+        let clients = Arc::clone(&broker);
+        let engine = Engine::open(EngineParts {
+            env: env.clone(),
+            limits: config::Limits::default(),
+            metadata: Arc::clone(&metadata),
+            clients: Arc::new(move |principal| clients.client(principal)),
+            publisher,
+            runtime: Arc::clone(&runtime),
+        })
+        .await?;
+        let session = engine.session(Principal::loopback("tidemill"), SessionOptions::default())?;
+        let settings = Vec::new();
+        Ok(Self { options, settings, simulation, metadata, broker, client, runtime, engine, session, stores, fatal })
     }
 
     /// Drops all memory, as a killed process does, and opens again over the same files.
     pub async fn restart(self) -> Result<Self> {
-        let Self { options, semantics, simulation, runtime, broker, stores, .. } = self;
+        let Self { mut options, settings, simulation, runtime, broker, engine, session, stores, .. } = self;
         runtime.close().await;
-        drop((runtime, broker));
+        drop((session, engine, runtime, broker));
         let disk: SimulatedDisk = simulation.disk.clone();
         disk.kill_process();
+        // Chance goes on: the same draws again would give the same topic ids again.
+        options.seed = options.seed.wrapping_add(1 << 32);
         let simulation = Simulation::with_disk(options.seed, disk);
-        let pipeline = Self::over(options, semantics, simulation, stores).await?;
-        let catalog = pipeline.catalog();
-        for query in catalog.queries() {
-            pipeline.runtime.start(definitions::again(&catalog, &pipeline.functions, query)?).await?;
+        let mut pipeline = Self::over(options, simulation, stores).await?;
+        for setting in settings {
+            pipeline.execute(&setting).await?;
         }
         Ok(pipeline)
     }
 
-    /// Runs CREATE and SET statements.
+    /// Runs statements; rows that they answer are dropped.
     pub async fn execute(&mut self, text: &str) -> Result<()> {
-        for parsed in sql::parse(text)? {
-            match &parsed.statement {
-                Statement::Empty => (),
-                Statement::Set { name, value } => definitions::set(&mut self.semantics, name, value.as_deref())?,
-                statement => self.define(statement, &parsed.text).await?,
+        for prepared in self.session.parse(text)? {
+            self.session.execute(&prepared, &[]).await?;
+            if prepared.text.get(..4).is_some_and(|word| word.eq_ignore_ascii_case("set ")) {
+                self.settings.push(prepared.text.clone());
             }
         }
         Ok(())
-    }
-
-    async fn define(&self, statement: &Statement, text: &str) -> Result<()> {
-        let metadata = self.metadata.snapshot();
-        let definitions = Definitions {
-            catalog: Catalog::clone(&self.catalog()),
-            topic_of: &|name| metadata.topic(name).cloned(),
-            functions: &self.functions,
-            random: self.simulation.env.random.as_ref(),
-            semantics: self.semantics,
-        };
-        let definition = definitions.define(statement, text)?;
-        self.metadata.propose(metadata.version, definition.records).await?;
-        match definition.query {
-            Some(query) => self.runtime.start(query).await,
-            None => Ok(()),
-        }
     }
 
     /// Makes a topic of one partition, if it is not there.
@@ -181,14 +182,13 @@ impl Pipeline {
     }
 
     /// What exists.
-    pub fn catalog(&self) -> Arc<Catalog> {
-        let metadata = self.metadata.snapshot();
-        let mut catalog = Catalog::default();
-        for (_, record) in metadata.catalog_records.iter() {
-            let applied = Change::decode(record).and_then(|change| catalog.apply(&change));
-            catalog = applied.expect("this process wrote the records, and each was applied before it was written");
-        }
-        Arc::new(catalog)
+    pub fn catalog(&self) -> Result<Arc<Catalog>> {
+        self.engine.catalog()
+    }
+
+    /// The engine, for what is not here.
+    pub fn engine(&self) -> &Arc<Engine> {
+        &self.engine
     }
 
     /// The names of all topics.

@@ -106,20 +106,21 @@ async fn attempt(case: &Case) -> Result<End, Error> {
     if let Some(reason) = pipeline.failed_query() {
         return Ok(End::QueryFailed(reason));
     }
-    if pipeline.catalog().queries().next().is_none() {
+    if pipeline.catalog()?.queries().next().is_none() {
         return Ok(End::Ran(Some("no statement made a standing query".to_owned())));
     }
     let mut differs = outputs(&pipeline, case).await?;
     if differs.is_none()
         && let Some(wanted) = &node.post
     {
-        differs = post::check(wanted, &pipeline.catalog(), &pipeline.topics()).err();
+        let catalog = pipeline.catalog()?;
+        differs = post::check(wanted, &catalog, &pipeline.topics()).err();
     }
     Ok(End::Ran(differs))
 }
 
 async fn write(pipeline: &mut Pipeline, case: &Case, input: &RecordNode) -> Result<(), Error> {
-    let catalog = pipeline.catalog();
+    let catalog = pipeline.catalog()?;
     let declared = catalog.relations().find(|relation| relation.topic == input.topic);
     let topic = case.node.topics.iter().find(|topic| topic.name == input.topic);
     let half = |role: ColumnRole| match (declared, role) {
@@ -142,7 +143,7 @@ async fn outputs(pipeline: &Pipeline, case: &Case) -> Result<Option<String>, Err
             topics.push(&output.topic);
         }
     }
-    let catalog = pipeline.catalog();
+    let catalog = pipeline.catalog()?;
     for topic in topics {
         let wanted: Vec<&RecordNode> = wanted.iter().filter(|output| output.topic == topic).collect();
         let found = pipeline.records(topic).await?;
