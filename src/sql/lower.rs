@@ -2,7 +2,7 @@
 //!
 //! | typed | carried as | slot |
 //! |---|---|---|
-//! | `WINDOW TUMBLING (..)` | `LATERAL VIEW __window('..') __w` | `Select::lateral_views` |
+//! | `WINDOW TUMBLING (..)` | `LATERAL VIEW __window('..') __w AS __c` | `Select::lateral_views` |
 //! | `JOIN b WITHIN 1 HOUR ON` | `JOIN b WITH (__within('..')) ON` | `TableFactor::Table::with_hints` |
 //! | `PARTITION BY e` of the SELECT | `DISTRIBUTE BY e` | `Select::distribute_by` |
 //! | `EMIT CHANGES`, `EMIT FINAL` | nothing | out of band, `Lowered::emit` |
@@ -58,7 +58,7 @@ pub(super) struct Lowered {
 /// Lowers one statement's tokens, which hold no white space.
 pub(super) fn lower(source: &[TokenWithSpan], origin: Origin) -> Result<Lowered> {
     let mut lowering =
-        Lowering { source, next: 0, tokens: Vec::with_capacity(source.len()), emit: None, open: Vec::new() };
+        Lowering { source, next: 0, tokens: Vec::with_capacity(source.len()), emit: None, open: Vec::new(), angles: 0 };
     while lowering.next < source.len() {
         lowering.step(origin)?;
     }
@@ -72,6 +72,8 @@ struct Lowering<'a> {
     emit: Option<LoweredEmit>,
     /// The open parentheses: whether each is an OVER's or a named window's, where PARTITION BY is standard SQL.
     open: Vec<bool>,
+    /// The open `<` of `ARRAY<`, `MAP<` and `STRUCT<`.
+    angles: usize,
 }
 
 impl Lowering<'_> {
@@ -108,7 +110,16 @@ impl Lowering<'_> {
         if origin == Origin::User {
             self.refuse_carriers()?;
         }
+        if let Some(closed) = self.closing_angles() {
+            self.angles -= closed;
+            for _ in 0..closed {
+                self.push(Token::Gt);
+            }
+            self.next += 1;
+            return Ok(());
+        }
         match self.token(0) {
+            Some(Token::Lt) if self.after_nested_type() => self.angles += 1,
             Some(Token::LParen) => {
                 let before = self.next.checked_sub(1).and_then(|before| self.source.get(before));
                 let window = before.is_some_and(|token| is_word(&token.token, "OVER") || is_word(&token.token, "AS"));
@@ -122,6 +133,18 @@ impl Lowering<'_> {
         self.tokens.push(self.source[self.next].clone());
         self.next += 1;
         Ok(())
+    }
+
+    fn after_nested_type(&self) -> bool {
+        let before = self.next.checked_sub(1).and_then(|before| self.source.get(before));
+        ["ARRAY", "MAP", "STRUCT"].iter().any(|word| before.is_some_and(|token| is_word(&token.token, word)))
+    }
+
+    /// How many nested types a run of `>` closes: `>>` and `>>>` are operators elsewhere.
+    fn closing_angles(&self) -> Option<usize> {
+        let text = self.token(0)?.to_string();
+        let closed = text.len();
+        (0 < closed && closed <= self.angles && text.bytes().all(|byte| byte == b'>')).then_some(closed)
     }
 
     fn emit(&mut self) -> Result<()> {
@@ -155,7 +178,10 @@ impl Lowering<'_> {
         self.push(Token::LParen);
         self.push(Token::SingleQuotedString(clause.to_string()));
         self.push(Token::RParen);
-        self.push(Token::make_word("__w", None));
+        // With a column alias, what follows is not taken for one.
+        for word in ["__w", "AS", "__c"] {
+            self.push(Token::make_word(word, None));
+        }
         self.next = end;
         Ok(())
     }

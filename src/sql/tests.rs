@@ -69,11 +69,15 @@ const PARSED: &[(&str, &str)] = &[
         "CREATE STREAM payments (card_id TEXT KEY, amount DECIMAL(12,2), paid_at TIMESTAMP) WITH (kafka_topic = 'payments', partitions = 4);",
         "Stream payments [card_id TEXT Key, amount DECIMAL(12,2) Value, paid_at TIMESTAMP Value] {kafka_topic=payments,partitions=4}",
     ),
+    (
+        "CREATE STREAM s (a ARRAY<ARRAY<ARRAY<VARCHAR>>>, b INT)",
+        "Stream s [a ARRAY<ARRAY<ARRAY<VARCHAR>>> Value, b INT Value] {}",
+    ),
     ("create table t (id int primary key, name text)", "Table t [id INT PrimaryKey, name TEXT Value] {}"),
     ("CREATE TABLE t (a int, b text, PRIMARY KEY (A, b))", "Table t [a INT PrimaryKey, b TEXT PrimaryKey] {}"),
     (
         "CREATE TABLE per_country AS SELECT country, COUNT(*) AS n FROM payments WINDOW TUMBLING (SIZE 1 HOUR, GRACE PERIOD 5 MINUTES) GROUP BY country EMIT FINAL",
-        "Table per_country {} SELECT country, COUNT(*) AS n FROM payments LATERAL VIEW __window('TUMBLING (SIZE 3600000 MILLISECONDS, GRACE PERIOD 300000 MILLISECONDS)') __w GROUP BY country EMIT Final",
+        "Table per_country {} SELECT country, COUNT(*) AS n FROM payments LATERAL VIEW __window('TUMBLING (SIZE 3600000 MILLISECONDS, GRACE PERIOD 300000 MILLISECONDS)') __w AS __c GROUP BY country EMIT Final",
     ),
     (
         "CREATE OR REPLACE MATERIALIZED VIEW IF NOT EXISTS v WITH (emit = 'all') AS SELECT 1",

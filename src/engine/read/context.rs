@@ -21,6 +21,7 @@ use datafusion_pg_catalog::pg_catalog::context::EmptyContextProvider;
 use datafusion_pg_catalog::setup_pg_catalog;
 use datafusion_pg_catalog::sql::PostgresCompatibilityParser;
 use sqlparser::ast;
+use sqlparser::ast::Visit;
 
 use super::planned::Planned;
 use super::public_schema::LivePublic;
@@ -121,6 +122,8 @@ impl Planner {
         let options = state.config_mut().options_mut();
         options.execution.time_zone = Some(zone.clone());
         options.extensions.insert(functions::Context::new(env.clock.wall_micros(), env.random.next_u64(), zone));
+        // Only now do expressions get to see the options.
+        state.mark_start_execution();
         Ok(state)
     }
 
@@ -161,25 +164,12 @@ impl Planner {
         if let ast::Statement::Query(query) = statement {
             common_names(query, &mut common);
         }
-        let compatibility = session.settings.compatibility();
-        let mut missing = None;
-        let _ = ast::visit_relations(statement, |name: &ast::ObjectName| {
-            let [ast::ObjectNamePart::Identifier(identifier)] = name.0.as_slice() else {
-                return ControlFlow::<()>::Continue(());
-            };
-            let folded = match (identifier.quote_style, compatibility) {
-                (None, Compatibility::Postgres) => identifier.value.to_lowercase(),
-                (None, Compatibility::Ksqldb) => identifier.value.to_uppercase(),
-                (Some(_), _) => identifier.value.clone(),
-            };
-            let known = reading.catalog.relation(&folded).is_some() || common.contains(&folded.to_lowercase());
-            if known || missing.is_some() {
-                return ControlFlow::Continue(());
-            }
-            missing = Some((folded, identifier.span.start.column));
-            ControlFlow::Continue(())
-        });
-        let Some((name, column)) = missing else { return Ok(()) };
+        let mut search = MissingRelation {
+            catalog: &reading.catalog,
+            common: &common,
+            compatibility: session.settings.compatibility(),
+        };
+        let ControlFlow::Break((name, column)) = statement.visit(&mut search) else { return Ok(()) };
         let mut error = Error::new(SqlState::UNDEFINED_TABLE, format!("relation \"{name}\" does not exist"));
         if let Some(column) = u32::try_from(column).ok().filter(|column| 0 < *column) {
             error = error.at(crate::error::Position(column));
@@ -188,6 +178,34 @@ impl Planner {
             Some(known) => error.hint(format!("Did you mean \"{known}\"?")),
             None => error,
         })
+    }
+}
+
+/// Finds the first relation that is neither in the catalog nor named by WITH. Names with arguments are functions,
+/// names with a schema are not ours to know.
+struct MissingRelation<'a> {
+    catalog: &'a Catalog,
+    common: &'a BTreeSet<String>,
+    compatibility: Compatibility,
+}
+
+impl ast::Visitor for MissingRelation<'_> {
+    type Break = (String, u64);
+
+    fn pre_visit_table_factor(&mut self, table: &ast::TableFactor) -> ControlFlow<Self::Break> {
+        let ast::TableFactor::Table { name, args: None, .. } = table else { return ControlFlow::Continue(()) };
+        let [ast::ObjectNamePart::Identifier(identifier)] = name.0.as_slice() else {
+            return ControlFlow::Continue(());
+        };
+        let folded = match (identifier.quote_style, self.compatibility) {
+            (None, Compatibility::Postgres) => identifier.value.to_lowercase(),
+            (None, Compatibility::Ksqldb) => identifier.value.to_uppercase(),
+            (Some(_), _) => identifier.value.clone(),
+        };
+        match self.catalog.relation(&folded).is_some() || self.common.contains(&folded.to_lowercase()) {
+            true => ControlFlow::Continue(()),
+            false => ControlFlow::Break((folded, identifier.span.start.column)),
+        }
     }
 }
 

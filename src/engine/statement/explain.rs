@@ -55,6 +55,6 @@ pub(super) async fn execute(
             explain(&plan_bound(&query.bound_text, &catalog, session.engine.functions())?)
         }
     };
-    let lines = StringArray::from_iter_values(text.lines());
+    let lines = StringArray::from(text.lines().collect::<Vec<_>>());
     table(fields(), vec![Arc::new(lines)], "EXPLAIN")
 }

@@ -1,0 +1,58 @@
+//! Errors: code, words, place, hint.
+
+use super::harness::World;
+use crate::engine::TransactionStatus;
+use crate::error::Position;
+
+#[tokio::test]
+async fn errors_say_what_where_and_what_else() {
+    let mut client = World::new().await.session();
+    client.expect("CREATE STREAM payments (id TEXT KEY, amount DECIMAL(12,2), n INT)", "CREATE STREAM").await;
+    let error = client.refuse("SELECT * FROM payment", "42P01", "relation \"payment\" does not exist").await;
+    assert_eq!(error.position(), Some(Position(15)));
+    assert_eq!(error.hint_text(), Some("Did you mean \"payments\"?"));
+    let error = client.refuse("SELECT amonut FROM payments", "42703", "column \"amonut\" does not exist").await;
+    assert_eq!(error.position(), Some(Position(8)));
+    client.refuse("CREATE STREAM payments (a INT)", "42P07", "relation \"payments\" already exists").await;
+    client.expect("CREATE STREAM IF NOT EXISTS payments (a INT)", "CREATE STREAM").await;
+    client.refuse("DROP TABLE payments", "42809", "\"payments\" is a stream").await;
+    client
+        .refuse("INSERT INTO payments VALUES ('a', 1, 'x')", "22P02", "invalid input syntax for type integer: \"x\"")
+        .await;
+    client
+        .refuse(
+            "INSERT INTO payments (nosuch) VALUES (1)",
+            "42703",
+            "column \"nosuch\" of relation \"payments\" does not exist",
+        )
+        .await;
+    client
+        .refuse(
+            "INSERT INTO payments VALUES ('a', 1, 2, 3)",
+            "42601",
+            "INSERT has more expressions than target columns",
+        )
+        .await;
+    client.refuse("SELECT 1 / 0", "22012", "division by zero").await;
+    client.expect("DROP STREAM payments DELETE TOPIC", "DROP STREAM").await;
+    client.expect("SELECT name FROM tidemill.topics WHERE name = 'payments'", "").await;
+}
+
+#[tokio::test]
+async fn a_failed_block_refuses_until_it_ends() {
+    let mut client = World::new().await.session();
+    client.expect("BEGIN", "BEGIN").await;
+    client.refuse("SELECT * FROM nosuch", "42P01", "relation \"nosuch\" does not exist").await;
+    assert_eq!(client.session.transaction_status(), TransactionStatus::Failed);
+    let aborted = "current transaction is aborted, commands ignored until end of transaction block";
+    client.refuse("SELECT 1", "25P02", aborted).await;
+    client.expect("COMMIT; SELECT 1", "ROLLBACK\n1").await;
+}
+
+#[tokio::test]
+async fn a_tables_key_is_never_null() {
+    let mut client = World::new().await.session();
+    client.expect("CREATE TABLE t (id INT PRIMARY KEY, v TEXT)", "CREATE TABLE").await;
+    let message = "null value in column \"id\" of relation \"t\" violates not-null constraint";
+    client.refuse("INSERT INTO t VALUES (NULL, 'x')", "23502", message).await;
+}

@@ -1,0 +1,91 @@
+//! INSERT, SELECT, COPY over topics.
+
+use super::harness::World;
+
+#[tokio::test]
+async fn rows_are_read_back_with_their_types() {
+    let mut client = World::new().await.session();
+    client
+        .expect(
+            "CREATE STREAM p (id TEXT KEY, n INT, big BIGINT, d DOUBLE, amount DECIMAL(12,2), b BOOLEAN, raw BYTES,
+               day DATE, at TIME, ts TIMESTAMP, tz TIMESTAMPTZ) WITH (partitions = 3)",
+            "CREATE STREAM",
+        )
+        .await;
+    client
+        .expect(
+            "INSERT INTO p VALUES ('a', 1, -9000000000, 1.5, 12.345, true, '\\x0102', '2024-02-29', '01:02:03.5',
+               '2024-01-02 03:04:05.678901', '2024-01-02 03:04:05+02'), ('b', 2 + 3, NULL, -0.5, 7, 1 = 2, NULL, NULL,
+               NULL, NULL, NULL)",
+            "INSERT 0 2",
+        )
+        .await;
+    client
+        .expect(
+            "SELECT * FROM p ORDER BY id",
+            "a|1|-9000000000|1.5|12.35|t|\\x0102|2024-02-29|01:02:03.5|2024-01-02 03:04:05.678901|2024-01-02 01:04:05+00\n\
+             b|5|NULL|-0.5|7.00|f|NULL|NULL|NULL|NULL|NULL",
+        )
+        .await;
+    client
+        .expect("SET TimeZone = 'Europe/Berlin'; SELECT tz FROM p WHERE id = 'a'", "SET\n2024-01-02 02:04:05+01")
+        .await;
+}
+
+#[tokio::test]
+async fn a_table_has_the_newest_row_of_each_key() {
+    let mut client = World::new().await.session();
+    client.expect("CREATE TABLE t (id INT PRIMARY KEY, v TEXT) WITH (partitions = 2)", "CREATE TABLE").await;
+    client
+        .expect(
+            "INSERT INTO t VALUES (1, 'a'), (2, 'b'); INSERT INTO t (v, id) VALUES ('c', 1)",
+            "INSERT 0 2\nINSERT 0 1",
+        )
+        .await;
+    client.expect("SELECT * FROM t ORDER BY id", "1|c\n2|b").await;
+    client.expect("SELECT count(*), max(v) FROM t WHERE id < 2", "1|c").await;
+    client.expect("INSERT INTO t SELECT id + 10, upper(v) FROM t", "INSERT 0 2").await;
+    client.expect("SELECT v FROM t ORDER BY id", "c\nb\nC\nB").await;
+}
+
+#[tokio::test]
+async fn copy_reads_what_copy_writes() {
+    let mut client = World::new().await.session();
+    client.expect("CREATE STREAM s (a TEXT, n INT)", "CREATE STREAM").await;
+    let data = "x,1\n\"with,comma \"\"q\"\"\",2\n,\n";
+    let tag = client.copy_in("COPY s FROM STDIN (FORMAT csv)", &[&data[..5], &data[5..]]).await;
+    assert_eq!(tag.expect("it fits"), "COPY 3");
+    client.expect("COPY (SELECT a, n FROM s ORDER BY n) TO STDOUT (FORMAT csv)", data).await;
+    client.expect("COPY s (n) TO STDOUT (FORMAT csv, HEADER, NULL '-')", "n\n1\n2\n-\n").await;
+    let error = client.copy_in("COPY s FROM STDIN", &["a\tb\n"]).await.expect_err("not a number");
+    assert_eq!((error.state().0, error.detail_text()), ("22P02", Some("COPY, line 1.")));
+}
+
+#[tokio::test]
+async fn what_was_written_is_there_after_a_restart() {
+    let world = World::new().await;
+    let mut client = world.session();
+    client
+        .expect(
+            "CREATE TABLE t (id INT PRIMARY KEY, v TEXT); INSERT INTO t VALUES (1, 'a')",
+            "CREATE TABLE\nINSERT 0 1",
+        )
+        .await;
+    drop(client);
+    let mut client = world.restart().await.session();
+    client.expect("SELECT * FROM t", "1|a").await;
+}
+
+#[tokio::test]
+async fn settings_are_shown_and_set() {
+    let mut client = World::new().await.session();
+    client.expect("SHOW server_version_num", "150000").await;
+    client
+        .expect(
+            "SET compatibility = 'ksqldb'; SHOW compatibility; RESET ALL; SHOW compatibility",
+            "SET\nksqldb\nRESET\npostgres",
+        )
+        .await;
+    let error = client.refuse("SHOW nosuch", "42704", "unrecognized configuration parameter \"nosuch\"").await;
+    assert_eq!(error.hint_text(), None);
+}

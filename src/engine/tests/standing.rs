@@ -1,0 +1,90 @@
+//! Standing queries: made, read, restarted, dropped.
+
+use super::harness::World;
+
+const PAYMENTS: &str =
+    "CREATE STREAM payments (card_id TEXT KEY, amount DECIMAL(12,2), country TEXT, paid_at TIMESTAMP)
+    WITH (timestamp = 'paid_at', partitions = 2)";
+const PER_COUNTRY: &str =
+    "CREATE TABLE per_country AS SELECT country, COUNT(*) AS n, SUM(amount) AS total FROM payments
+    WINDOW TUMBLING (SIZE 1 HOUR, GRACE PERIOD 5 MINUTES) GROUP BY country";
+const ROWS: &str = "INSERT INTO payments VALUES ('c1', 12.50, 'DE', '2024-01-01 10:00:00'),
+    ('c2', 1, 'FR', '2024-01-01 10:01:00'), ('c3', 2.5, 'DE', '2024-01-01 10:02:00')";
+const READ: &str = "SELECT country, windowstart, n, total FROM per_country ORDER BY country";
+const ANSWER: &str = "DE|2024-01-01 10:00:00+00|2|15.00\nFR|2024-01-01 10:00:00+00|1|1.00";
+
+#[tokio::test]
+async fn a_windowed_view_is_kept_over_a_restart() {
+    let world = World::new().await;
+    let mut client = world.session();
+    client.expect(PAYMENTS, "CREATE STREAM").await;
+    client.expect(PER_COUNTRY, "CREATE TABLE").await;
+    client.expect(ROWS, "INSERT 0 3").await;
+    world.drive().await;
+    client.expect(READ, ANSWER).await;
+    drop(client);
+    let world = world.restart().await;
+    let mut client = world.session();
+    client.expect(READ, ANSWER).await;
+    client.expect("INSERT INTO payments VALUES ('c4', 4, 'FR', '2024-01-01 10:03:00')", "INSERT 0 1").await;
+    world.drive().await;
+    client.expect("SELECT n, total FROM per_country WHERE country = 'FR'", "2|5.00").await;
+    client.expect("SELECT name, state FROM tidemill.queries", "ctas_per_country_1|RUNNING").await;
+    client.expect("SELECT sum(lag) FROM tidemill.offsets", "0").await;
+}
+
+#[tokio::test]
+async fn what_is_read_cannot_be_dropped_and_what_is_dropped_leaves_nothing() {
+    let world = World::new().await;
+    let mut client = world.session();
+    client.expect(PAYMENTS, "CREATE STREAM").await;
+    client.expect(PER_COUNTRY, "CREATE TABLE").await;
+    client.refuse("DROP STREAM payments", "2BP01", "cannot drop \"payments\" because queries depend on it").await;
+    client
+        .refuse("INSERT INTO per_country (country) VALUES ('x')", "42809", "cannot insert into \"per_country\"")
+        .await;
+    client
+        .expect("DROP TABLE per_country DELETE TOPIC; DROP STREAM payments DELETE TOPIC", "DROP TABLE\nDROP STREAM")
+        .await;
+    client.expect("SELECT name FROM tidemill.topics WHERE name LIKE '%country%' OR name LIKE '__tidemill%'", "").await;
+    client.expect("SHOW QUERIES", "").await;
+}
+
+#[tokio::test]
+async fn a_stream_meets_a_table() {
+    let world = World::new().await;
+    let mut client = world.session();
+    client.expect(PAYMENTS, "CREATE STREAM").await;
+    client
+        .expect(
+            "CREATE TABLE cards (card_id TEXT PRIMARY KEY, credit_limit DECIMAL(12,2)) WITH (partitions = 2)",
+            "CREATE TABLE",
+        )
+        .await;
+    client.expect("INSERT INTO cards VALUES ('c1', 10), ('c3', 10)", "INSERT 0 2").await;
+    client
+        .expect(
+            "CREATE STREAM over_limit AS SELECT p.card_id, p.amount, c.credit_limit FROM payments p
+               JOIN cards c ON p.card_id = c.card_id WHERE p.amount > c.credit_limit",
+            "CREATE STREAM",
+        )
+        .await;
+    world.drive().await;
+    let rows =
+        "INSERT INTO payments VALUES ('c1', 12.50, 'DE', now()), ('c3', 2.5, 'DE', now()), ('c9', 99, 'DE', now())";
+    client.expect(rows, "INSERT 0 3").await;
+    world.drive().await;
+    client.expect("SELECT * FROM over_limit", "c1|12.50|10.00").await;
+    client.expect("SELECT state, reason FROM tidemill.queries", "RUNNING|NULL").await;
+}
+
+#[tokio::test]
+async fn a_plan_is_explained() {
+    let world = World::new().await;
+    let mut client = world.session();
+    client.expect(PAYMENTS, "CREATE STREAM").await;
+    let text = client.ask(&format!("EXPLAIN {PER_COUNTRY}")).await.expect("it has a plan");
+    assert!(text.contains("Aggregate"), "{text}");
+    let text = client.ask("EXPLAIN SELECT country FROM payments WHERE amount > 1").await.expect("it has a plan");
+    assert!(text.contains("Filter"), "{text}");
+}
