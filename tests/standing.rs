@@ -188,3 +188,34 @@ fn a_push_query_gives_rows_as_they_come() {
         assert_eq!(rows, 2);
     });
 }
+
+#[test]
+fn a_bad_record_is_one_dead_letter_however_many_queries_read_it() {
+    run(async {
+        let mut pipeline = Pipeline::new(8, EmitMode::Net).await;
+        pipeline.source("payments", PAYMENTS).await;
+        pipeline.query("CREATE STREAM first AS SELECT card, amount FROM payments").await;
+        pipeline.query("CREATE STREAM second AS SELECT card, amount FROM payments").await;
+        pipeline.produce("payments", "c1", "{not json", 1).await;
+        pipeline.drive(100, || false).await;
+        assert_eq!(pipeline.records("payments_dlq").await.len(), 1);
+    });
+}
+
+#[test]
+fn a_division_by_zero_in_a_view_is_null_in_its_row_and_the_query_goes_on() {
+    run(async {
+        let mut pipeline = Pipeline::new(9, EmitMode::Net).await;
+        pipeline.source("payments", PAYMENTS).await;
+        let query = pipeline.query("CREATE STREAM shares AS SELECT card, 100 / amount AS share FROM payments").await;
+        for (amount, time) in [(5, 1), (0, 2), (20, 3)] {
+            pipeline.produce("payments", "c1", &format!("{{\"amount\":{amount}}}"), time).await;
+        }
+        pipeline.drive(100, || false).await;
+        let values: Vec<_> = pipeline.records("shares").await.into_iter().map(|(_, value, _)| value).collect();
+        let expected = ["{\"share\":20}", "{\"share\":null}", "{\"share\":5}"];
+        assert_eq!(values, expected.map(|value| Some(value.to_string())));
+        let status = pipeline.runtime.status(query).expect("it runs");
+        assert_eq!(status.tasks.iter().map(|task| task.counts.errors).sum::<u64>(), 1);
+    });
+}

@@ -45,7 +45,7 @@ pub struct Layout {
 impl Layout {
     /// The layout of an edge with these user columns.
     pub fn new(user: &Schema, changes: Changes) -> Self {
-        let mut fields: Vec<FieldRef> = user.fields().iter().map(|field| nullable(field)).collect();
+        let mut fields: Vec<FieldRef> = user.fields().iter().map(nullable).collect();
         let users = fields.len();
         for name in ["__time", "__clock", "__seq"] {
             fields.push(Arc::new(Field::new(name, DataType::Int64, false)));

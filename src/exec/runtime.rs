@@ -43,6 +43,7 @@ use crate::error::Result;
 use crate::error::SqlState;
 use crate::model::QueryId;
 use crate::model::RelationId;
+use crate::model::TopicId;
 use crate::state::ColdStores;
 use crate::state::Frontier;
 use crate::state::Published;
@@ -141,6 +142,7 @@ impl Runtime {
     pub async fn start(&self, spec: QuerySpec) -> Result<()> {
         let query = self.inner.prepare(spec).await?;
         self.inner.queries.lock().insert(query.spec.id, Arc::clone(&query));
+        self.inner.assign_dead_letters();
         for slot in query.slots.iter().filter(|_| self.inner.manual.is_none()) {
             self.inner.launch(slot);
         }
@@ -150,6 +152,7 @@ impl Runtime {
     /// Stops a query. Its last cut is committed or left out when this returns; nothing of it is removed.
     pub async fn stop(&self, id: QueryId) {
         let Some(query) = self.inner.queries.lock().remove(&id) else { return };
+        self.inner.assign_dead_letters();
         for slot in &query.slots {
             slot.closed.store(true, Ordering::Release);
             slot.abort_helpers();
@@ -250,6 +253,18 @@ impl Inner {
             runnable: Mutex::default(),
             woken: Condvar::new(),
             stopping: AtomicBool::new(false),
+        }
+    }
+
+    /// Of the queries that read a topic, the oldest writes its dead letters.
+    fn assign_dead_letters(&self) {
+        let queries = self.queries.lock();
+        let mut owners: BTreeMap<TopicId, QueryId> = BTreeMap::new();
+        for (id, query) in queries.iter() {
+            for leaf in query.slots.iter().flat_map(|slot| &slot.spec.leaves) {
+                let owner = *owners.entry(leaf.topic).or_insert(*id);
+                leaf.owns_dead_letters.store(owner == *id, Ordering::Release);
+            }
         }
     }
 

@@ -13,6 +13,7 @@ mod spec;
 
 use std::collections::HashSet;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 pub use input::DeadLetter;
@@ -227,6 +228,7 @@ impl Task {
                     return Err(Error::new(SqlState::DATA_CORRUPTED, message).detail(detail).into());
                 }
                 OnError::Skip => {}
+                OnError::DeadLetter if !self.spec.leaves[letter.leaf].owns_dead_letters.load(Ordering::Acquire) => {}
                 OnError::DeadLetter => {
                     if let Some((_, topic)) = &relation.dead_letter_topic {
                         let mut state = self.driver.task();

@@ -44,6 +44,9 @@ use crate::state::StoreName;
 use crate::state::ViewDelta;
 use crate::state::open_store;
 
+/// Offset, timestamp, key, value.
+type OwnedRecord = (i64, i64, Option<Vec<u8>>, Option<Vec<u8>>);
+
 /// Bytes of one read of a changelog or a sink topic.
 const READ_BYTES: usize = 1024 * 1024;
 
@@ -225,7 +228,7 @@ pub async fn restore_view(
     let ends = client.ends(from).await?;
     let (mut position, end) = (ends.log_start_offset, ends.readable_end());
     while position < end {
-        let mut records: Vec<(i64, i64, Option<Vec<u8>>, Option<Vec<u8>>)> = Vec::new();
+        let mut records: Vec<OwnedRecord> = Vec::new();
         position = read(client, from, position, end, |record| {
             let owned = |bytes: Option<&[u8]>| bytes.map(<[u8]>::to_vec);
             records.push((record.offset, record.timestamp, owned(record.key), owned(record.value)));

@@ -1,6 +1,7 @@
 //! What all tasks of one fragment have in common, made once from the plan.
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use arrow::datatypes::DataType;
 use datafusion::config::ConfigOptions;
@@ -86,6 +87,8 @@ pub struct LeafSpec {
     pub layout: Layout,
     /// How its records are read.
     pub reads: Reads,
+    /// Whether this query writes the relation's dead letters: one query does, however many read it.
+    pub owns_dead_letters: AtomicBool,
 }
 
 /// How a leaf's records become rows.
@@ -188,7 +191,9 @@ fn fragment(
     let mut leaves = Vec::new();
     for (number, leaf) in planned.leaves.iter().enumerate() {
         leaves.push(match leaf {
-            Leaf::Relation { relation, as_table, .. } => relation_leaf(&planned.root, number, relation, *as_table)?,
+            Leaf::Relation { relation, as_table, .. } => {
+                relation_leaf(query, &planned.root, number, relation, *as_table)?
+            }
             Leaf::Exchange { id, schema, upstream, edge } => LeafSpec {
                 topic: topic_of(id, "repartition").ok_or_else(|| missing(id, "repartition"))?,
                 partitions: plan.fragments[*upstream].partitions,
@@ -201,6 +206,7 @@ fn fragment(
                     },
                 ),
                 reads: Reads::Exchange,
+                owns_dead_letters: AtomicBool::new(false),
             },
         });
     }
@@ -227,6 +233,7 @@ fn fragment(
 }
 
 fn relation_leaf(
+    query: QueryId,
     root: &datafusion::logical_expr::LogicalPlan,
     number: usize,
     relation: &Arc<Relation>,
@@ -248,6 +255,7 @@ fn relation_leaf(
         partitions: relation.partitions,
         layout: Layout::new(&schema, changes),
         reads: Reads::Relation(Box::new(RelationReads { relation: Arc::clone(relation), decoder, pseudo, as_table })),
+        owns_dead_letters: AtomicBool::new(query.0 != 0),
     })
 }
 
