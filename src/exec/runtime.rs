@@ -350,6 +350,8 @@ impl Inner {
     }
 
     fn work(self: Arc<Self>) {
+        // Timers and waits of the real clock belong to the tokio runtime.
+        let _entered = self.handle.enter();
         loop {
             let slot = {
                 let mut runnable = self.runnable.lock();

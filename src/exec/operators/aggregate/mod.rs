@@ -112,6 +112,8 @@ pub struct AggregateSpec {
     pub null_drops: bool,
     /// Stream time is the greatest event time that reached this operator.
     pub own_time: bool,
+    /// Under EMIT FINAL a window that time has jumped over is dropped, not emitted.
+    pub forgets_jumped: bool,
     /// The edge that comes in: `Append` or `Retract`.
     pub input: Layout,
     /// The edge that goes out.
@@ -360,7 +362,7 @@ impl Aggregate {
         let closed = cx.table(0).range(&[], Some(&bound)).collect::<Result<Vec<_>, _>>()?;
         if self.spec.emit_final {
             let mut leaving = closed.clone();
-            if self.spec.own_time {
+            if self.spec.forgets_jumped {
                 leaving = not_forgotten(leaving, &self.spec.key, window, now)?;
             }
             let batch = emit::closed(&self.spec, &leaving, cx)?;

@@ -80,6 +80,7 @@ fn tree(shape: Shape) -> (Tree, Layout) {
         emit: shape.emit,
         null_drops: false,
         own_time: false,
+        forgets_jumped: false,
         input: layout(shape.input),
         output: output.clone(),
         key: Arc::new(Schema::new(key)),
