@@ -1,8 +1,5 @@
 //! Rows of a running statement to its client, as they come.
 
-use futures::FutureExt;
-use futures::StreamExt;
-
 use super::row::ResultFormats;
 use super::row::RowBatch;
 use super::socket::Failure;
@@ -42,8 +39,6 @@ impl RowCursor {
     }
 
     /// Sends up to `rows_max` rows (`None`: all) and tells how many they were.
-    ///
-    /// Whenever no further row is ready, what waits is sent: a push query's row leaves at once.
     pub async fn send(
         &mut self,
         socket: &mut Socket,
@@ -63,14 +58,9 @@ impl RowCursor {
             if Some(sent) == rows_max {
                 return Ok((sent, PieceEnd::Suspended));
             }
-            let next = match self.rows.next().now_or_never() {
-                Some(next) => next,
-                None => {
-                    socket.flush_guarded(guard).await?;
-                    socket.guarded(guard, self.rows.next()).await?
-                }
+            let Some(batch) = socket.next_of(guard, &mut self.rows).await? else {
+                return Ok((sent, PieceEnd::Exhausted));
             };
-            let Some(batch) = next else { return Ok((sent, PieceEnd::Exhausted)) };
             self.batch = Some(RowBatch::new(&batch?, &self.fields, &self.formats)?);
             self.next_row = 0;
         }

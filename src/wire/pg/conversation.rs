@@ -161,7 +161,7 @@ impl Conversation {
 /// A cancel or a timeout between two messages stops nothing.
 fn ended_only(interrupt: Interrupt) -> Result<(), Ended> {
     match interrupt {
-        Interrupt::Canceled | Interrupt::TimedOut => Ok(()),
+        Interrupt::Canceled | Interrupt::TimedOut | Interrupt::Panicked => Ok(()),
         Interrupt::Ended(ended) => Err(ended),
     }
 }

@@ -1,8 +1,5 @@
 //! COPY over the wire: chunks of lines out, bytes of lines in.
 
-use futures::FutureExt;
-use futures::StreamExt;
-
 use super::frontend::Message;
 use super::socket::Ended;
 use super::socket::Failure;
@@ -19,15 +16,7 @@ pub(super) async fn copy_out(socket: &mut Socket, guard: &mut Guard, copy: CopyO
     let CopyOut { columns, mut chunks, .. } = copy;
     socket.outgoing.copy_out(columns);
     let mut rows = 0;
-    loop {
-        let next = match chunks.next().now_or_never() {
-            Some(next) => next,
-            None => {
-                socket.flush_guarded(guard).await?;
-                socket.guarded(guard, chunks.next()).await?
-            }
-        };
-        let Some(chunk) = next else { break };
+    while let Some(chunk) = socket.next_of(guard, &mut chunks).await? {
         let (lines, count) = chunk?;
         // One message a line, as PostgreSQL does: clients take a message for a row.
         for line in lines.split_inclusive(|byte| *byte == b'\n') {

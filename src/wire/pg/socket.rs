@@ -6,9 +6,13 @@
 
 use std::future::Future;
 use std::io;
+use std::panic::AssertUnwindSafe;
 use std::time::Duration;
 
 use bytes::BytesMut;
+use futures::FutureExt;
+use futures::Stream as Items;
+use futures::StreamExt;
 use futures::future::BoxFuture;
 use tokio::io::AsyncReadExt;
 use tokio::io::AsyncWriteExt;
@@ -54,6 +58,8 @@ pub(super) enum Interrupt {
     Canceled,
     /// `statement_timeout`
     TimedOut,
+    /// The statement hit a bug of ours.
+    Panicked,
     /// The connection ends.
     Ended(Ended),
 }
@@ -85,6 +91,10 @@ impl From<Interrupt> for Failure {
         match interrupt {
             Interrupt::Canceled => canceled("canceling statement due to user request"),
             Interrupt::TimedOut => canceled("canceling statement due to statement timeout"),
+            Interrupt::Panicked => Failure::Statement(
+                Error::internal("the statement hit a bug in the server")
+                    .hint("The server log tells where. Please report it."),
+            ),
             Interrupt::Ended(ended) => Failure::Ended(ended),
         }
     }
@@ -179,16 +189,34 @@ impl Socket {
     pub async fn flush_guarded(&mut self, guard: &mut Guard) -> Result<(), Interrupt> {
         let Guard { cancel, timeout } = guard;
         tokio::select! {
+            // First what interrupts: rows that are always ready, sent to a socket that always takes them, end too.
             biased;
-            sent = self.flush() => sent.map_err(Interrupt::Ended),
             () = cancel.requested() => Err(Interrupt::Canceled),
             () = elapsed(timeout) => Err(Interrupt::TimedOut),
+            sent = self.flush() => sent.map_err(Interrupt::Ended),
+        }
+    }
+
+    /// The next of `items`. When none is ready at once, what waits is sent first: a push query's row leaves at once.
+    pub async fn next_of<T>(
+        &mut self,
+        guard: &mut Guard,
+        items: &mut (impl Items<Item = T> + Unpin),
+    ) -> Result<Option<T>, Interrupt> {
+        match AssertUnwindSafe(items.next()).catch_unwind().now_or_never() {
+            Some(next) => next.map_err(|_| Interrupt::Panicked),
+            None => {
+                self.flush_guarded(guard).await?;
+                self.guarded(guard, items.next()).await
+            }
         }
     }
 
     /// Runs `work`, unless the client cancels or vanishes, the timeout is over or the server stops: then `work` is
-    /// dropped where it stands.
+    /// dropped where it stands. A panic in it is this statement's failure and nobody else's.
     pub async fn guarded<T>(&mut self, guard: &mut Guard, work: impl Future<Output = T>) -> Result<T, Interrupt> {
+        // What a panic may leave behind half done is the session's own: settings, cursors, a plan.
+        let work = AssertUnwindSafe(work).catch_unwind();
         tokio::pin!(work);
         let Guard { cancel, timeout } = guard;
         loop {
@@ -197,7 +225,7 @@ impl Socket {
             tokio::select! {
                 biased;
                 () = cancel.requested() => return Err(Interrupt::Canceled),
-                done = &mut work => return Ok(done),
+                done = &mut work => return done.map_err(|_| Interrupt::Panicked),
                 () = elapsed(timeout) => return Err(Interrupt::TimedOut),
                 () = stopped(stopping) => return Err(Interrupt::Ended(Ended::Told(shutdown()))),
                 read = self.stream.read_buf(&mut self.incoming), if room => match read {

@@ -74,11 +74,17 @@ pub(super) fn greet(
         socket.outgoing.negotiate_version(&options);
     }
     let database = value("database").unwrap_or_else(|| user.clone());
-    let session = engine.session(principal, SessionOptions { database, parameters })?;
+    let settings = parameters.into_iter().filter(|(name, _)| is_setting(name)).collect();
+    let session = engine.session(principal, SessionOptions { database, parameters: settings })?;
     socket.outgoing.authentication_ok();
     for (name, value) in session.startup_parameters() {
         socket.outgoing.parameter_status(&name, &value);
     }
     socket.outgoing.backend_key(key.process, key.secret);
     Ok(session)
+}
+
+/// The rest is the protocol's own: who, where, and options of the protocol.
+fn is_setting(name: &str) -> bool {
+    !matches!(name, "user" | "database" | "replication") && !name.starts_with("_pq_.")
 }
