@@ -40,7 +40,6 @@ use crate::wire::PgServerConfig;
 pub struct Node {
     env: Env,
     data_dir: DataDir,
-    log: Arc<LogDir>,
     broker: Arc<Broker>,
     runtime: Arc<Runtime>,
     pg: PgServer,
@@ -56,8 +55,7 @@ impl Node {
         let (fail, failed) = watch::channel(None);
         let data_dir = DataDir::open(&env, &config.data_dir)?;
         let (log, metadata) = open_log(&env, &data_dir, &config).await?;
-        let broker =
-            Broker::open(env.clone(), Arc::clone(&log), Arc::clone(&metadata), BrokerConfig::default()).await?;
+        let broker = Broker::open(env.clone(), log, Arc::clone(&metadata), BrokerConfig::default()).await?;
         let publisher = Arc::new(Publisher::new());
         let runtime = open_runtime(&env, &data_dir, &config, &broker, &publisher, fail)?;
         let clients = Arc::clone(&broker);
@@ -78,7 +76,7 @@ impl Node {
         let pg = PgServer::start(&env, engine, pg_config, &metrics).await?;
         ready.send_replace(true);
         info!(pg = pg.address(), http = http.address(), "ready");
-        Ok(Self { env, data_dir, log, broker, runtime, pg, http, ready, failed })
+        Ok(Self { env, data_dir, broker, runtime, pg, http, ready, failed })
     }
 
     /// The line that tells that it serves.
@@ -109,15 +107,14 @@ impl Node {
         }
     }
 
-    /// Closes the doors, ends the queries and flushes the log.
+    /// Closes the doors, ends the queries, flushes and closes the log.
     pub async fn stop(self) -> Result<(), Error> {
-        let Self { env, data_dir, log, broker, runtime, pg, http, ready, .. } = self;
+        let Self { env, data_dir, broker, runtime, pg, http, ready, .. } = self;
         ready.send_replace(false);
         pg.stop().await;
         http.stop(env.clock.as_ref()).await;
         runtime.close().await;
         broker.close().await?;
-        env.threads.blocking(move || log.close()).await?;
         // The lock goes last: until here another server would find a directory in use.
         drop(data_dir);
         info!("stopped");
