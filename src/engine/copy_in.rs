@@ -19,7 +19,7 @@ use crate::broker::Client;
 use crate::catalog::Relation;
 use crate::error::Error;
 use crate::error::Result;
-use crate::format::text::RowsBuilder;
+use crate::format;
 use crate::sql::CopyFormat;
 
 /// Rows that are appended together: enough to spread the cost of a flush, few enough to hold in memory.
@@ -35,7 +35,7 @@ pub struct CopyInSink {
     /// The relation's columns that the fields are for, in the order of the fields.
     targets: Vec<usize>,
     reader: LineReader,
-    rows: RowsBuilder,
+    rows: format::text::RowsBuilder,
     bytes: usize,
     appended: u64,
     written: Written,
@@ -51,7 +51,7 @@ impl CopyInSink {
         zone: Tz,
         written: Written,
     ) -> Self {
-        let rows = RowsBuilder::new(&relation.columns, zone);
+        let rows = format::text::RowsBuilder::new(&relation.columns, zone);
         let reader = LineReader::new(format);
         Self { engine, client, relation, targets, reader, rows, bytes: 0, appended: 0, written }
     }
@@ -97,7 +97,13 @@ impl CopyInSink {
     }
 }
 
-fn push_row(rows: &mut RowsBuilder, targets: &[usize], columns: usize, line: u64, fields: &Fields) -> Result<()> {
+fn push_row(
+    rows: &mut format::text::RowsBuilder,
+    targets: &[usize],
+    columns: usize,
+    line: u64,
+    fields: &Fields,
+) -> Result<()> {
     if fields.len() < targets.len() {
         return Err(bad("missing data for a column", line));
     }

@@ -23,8 +23,6 @@ mod session;
 mod settings;
 mod statement;
 mod system;
-#[cfg(test)]
-mod tests;
 mod text;
 
 pub use copy_in::CopyInSink;

@@ -8,4 +8,5 @@ mod push;
 mod reading;
 mod server;
 mod session;
+mod sessions;
 mod slt;

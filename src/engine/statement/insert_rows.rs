@@ -25,7 +25,7 @@ use crate::engine::text::write_text;
 use crate::error::Error;
 use crate::error::Result;
 use crate::error::SqlState;
-use crate::format::text::RowsBuilder;
+use crate::format;
 use crate::model::Column;
 use crate::model::ColumnRole;
 use crate::model::SqlType;
@@ -272,7 +272,7 @@ fn cast_name(sql_type: &SqlType) -> String {
 /// Rows with all columns of the relation, and the record times that were told.
 fn build(target: &Target, cells: &[Vec<Option<String>>], zone: Tz) -> Result<(RecordBatch, Vec<Option<i64>>)> {
     let relation = &target.relation;
-    let mut builder = RowsBuilder::new(&relation.columns, zone);
+    let mut builder = format::text::RowsBuilder::new(&relation.columns, zone);
     let row_time = Column { name: "rowtime".to_string(), sql_type: SqlType::BigInt, role: ColumnRole::Value };
     let mut times = Vec::with_capacity(cells.len());
     for row in cells {

@@ -1,8 +1,8 @@
 //! Errors: code, words, place, hint.
 
 use super::harness::World;
-use crate::engine::TransactionStatus;
-use crate::error::Position;
+use tidemill::engine::TransactionStatus;
+use tidemill::error::Position;
 
 #[tokio::test]
 async fn errors_say_what_where_and_what_else() {

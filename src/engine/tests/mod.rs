@@ -1,8 +1,0 @@
-//! Sessions over a whole engine in memory: simulated disk and clock, queries driven by hand.
-
-mod cursors;
-mod errors;
-mod harness;
-mod pg_catalog;
-mod reads;
-mod standing;

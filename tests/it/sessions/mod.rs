@@ -1,0 +1,8 @@
+//! `engine::Session` over a whole engine in memory: simulated disk and clock, queries driven by hand.
+
+mod cursors;
+mod errors;
+mod harness;
+mod pg_catalog;
+mod reads;
+mod standing;
