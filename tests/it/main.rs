@@ -4,6 +4,7 @@
 
 mod copy;
 mod errors;
+mod oracle;
 mod push;
 mod reading;
 mod server;

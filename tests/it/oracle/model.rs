@@ -168,3 +168,14 @@ fn number(text: &str) -> String {
     let value: f64 = text.parse().expect("a number");
     if value == value.trunc() && value.abs() < 1e15 { format!("{value:.0}") } else { format!("{value:.9}") }
 }
+
+/// A JSON value in the same words.
+pub fn json_text(value: &serde_json::Value) -> String {
+    match value {
+        serde_json::Value::Null => "NULL".to_string(),
+        serde_json::Value::Bool(value) => value.to_string(),
+        serde_json::Value::Number(value) => number(&value.to_string()),
+        serde_json::Value::String(value) => value.clone(),
+        other => panic!("{other} is not generated"),
+    }
+}

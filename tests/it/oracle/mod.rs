@@ -1,0 +1,260 @@
+//! The oracle: generated queries over generated histories, against batch queries and a row-by-row model.
+//!
+//! For each case: what `emit = 'all'` folds to equals what `emit = 'net'` folds to equals the batch query over the rows
+//! that were not late; and `all` with random rounds, cuts and restarts writes the very records that `all` with one-row
+//! rounds writes. `TIDEMILL_ORACLE_CASES` sets how many cases (10,000 if unset), `TIDEMILL_SEED` where they begin.
+
+mod generate;
+mod model;
+
+use std::collections::BTreeMap;
+
+use generate::Draw;
+use generate::Event;
+use generate::Query;
+use generate::STREAM_COLUMNS;
+use generate::Shape;
+use generate::TABLE_COLUMNS;
+use tidemill::catalog::Compatibility;
+use tidemill::catalog::EmitMode;
+use tidemill::catalog::Semantics;
+use tidemill::cli::test::Pipeline;
+use tidemill::cli::test::PipelineOptions;
+use tidemill::cli::test::RawOutput;
+use tidemill::protocol::partition_for_key;
+
+/// Queries that share one history; each is a case.
+const QUERIES: u64 = 8;
+
+#[test]
+fn what_a_query_keeps_is_what_the_batch_query_says() {
+    let number = |name: &str, default: u64| std::env::var(name).map_or(default, |text| text.parse().expect("a number"));
+    let (cases, first) = (number("TIDEMILL_ORACLE_CASES", 10_000), number("TIDEMILL_SEED", 1));
+    let threads = std::thread::available_parallelism().map_or(1, usize::from) as u64;
+    println!("{cases} cases from seed {first}");
+    let workers: Vec<_> = (0..threads)
+        .map(|worker| {
+            std::thread::spawn(move || {
+                let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+                let mut kinds = BTreeMap::new();
+                for seed in (first..first + cases.div_ceil(QUERIES)).skip(worker as usize).step_by(threads as usize) {
+                    runtime.block_on(check(seed, &mut kinds));
+                }
+                kinds
+            })
+        })
+        .collect();
+    let mut kinds: BTreeMap<&str, u64> = BTreeMap::new();
+    for worker in workers {
+        for (kind, count) in worker.join().expect("a case failed; its seed is printed above") {
+            *kinds.entry(kind).or_default() += count;
+        }
+    }
+    println!("cases: {kinds:?}");
+    assert!(cases <= kinds.iter().filter(|(kind, _)| !kind.starts_with("with")).map(|(_, count)| count).sum());
+}
+
+/// One history with its queries.
+struct Scene {
+    seed: u64,
+    partitions: i32,
+    stream: Vec<Event>,
+    table: Vec<Event>,
+    queries: Vec<Query>,
+}
+
+/// What one run of a query wrote and keeps.
+struct Ran {
+    records: Vec<RawOutput>,
+    rows: Vec<Vec<String>>,
+}
+
+async fn check(seed: u64, kinds: &mut BTreeMap<&'static str, u64>) {
+    let draw = Draw::new(seed);
+    let partitions = if draw.once_in(2) { 1 } else { 4 };
+    let (rows, versions) = (1 + draw.below(40), draw.below(20));
+    let scene = Scene {
+        seed,
+        partitions,
+        stream: generate::stream_history(&draw, rows),
+        table: generate::table_history(&draw, versions),
+        queries: (0..QUERIES).map(|_| generate::query(&draw, partitions == 1)).collect(),
+    };
+    let one_row = scene.run(EmitMode::All, None).await;
+    let all = scene.run(EmitMode::All, Some(seed)).await;
+    let net = scene.run(EmitMode::Net, Some(seed + 1)).await;
+    for (at, query) in scene.queries.iter().enumerate() {
+        let told = || format!("seed {seed}, {partitions} partitions, query {at}: {}", query.standing);
+        let answer = scene.answer(query).await;
+        *kinds.entry(query.kind()).or_default() += 1;
+        *kinds.entry("with late rows").or_default() += u64::from(0 < answer.late);
+        *kinds.entry("with answers").or_default() += u64::from(!answer.rows.is_empty());
+        assert_eq!(one_row[at].rows, answer.rows, "{}: one-row rounds against batch", told());
+        assert_eq!(all[at].rows, answer.rows, "{}: all against batch", told());
+        assert_eq!(net[at].rows, answer.rows, "{}: net against batch", told());
+        if partitions == 1 {
+            assert_eq!(all[at].records, one_row[at].records, "{}: all against one-row rounds", told());
+        }
+        if query.is_view() {
+            assert_eq!(fold(&all[at].records), fold(&net[at].records), "{}: fold(all) against fold(net)", told());
+        }
+    }
+}
+
+fn fold(records: &[RawOutput]) -> BTreeMap<Option<Vec<u8>>, Vec<u8>> {
+    let mut latest = BTreeMap::new();
+    for record in records {
+        match &record.value {
+            Some(value) => latest.insert(record.key.clone(), value.clone()),
+            None => latest.remove(&record.key),
+        };
+    }
+    latest
+}
+
+impl Query {
+    fn is_view(&self) -> bool {
+        matches!(self.shape, Shape::Grouped { .. })
+    }
+
+    fn kind(&self) -> &'static str {
+        match self.shape {
+            Shape::Stateless => "stateless",
+            Shape::Grouped { window: None, .. } => "grouped",
+            Shape::Grouped { window: Some(_), last: false } => "windowed",
+            Shape::Grouped { window: Some(_), last: true } => "windowed, final",
+            Shape::Joined { .. } => "joined",
+        }
+    }
+
+    fn create(&self, name: &str) -> String {
+        let kind = if self.is_view() { "TABLE" } else { "STREAM" };
+        format!("CREATE {kind} {name} AS {}", self.standing)
+    }
+}
+
+impl Scene {
+    /// Runs all queries; without chance one row a round and a cut after each, else rounds, cuts and restarts by seed.
+    async fn run(&self, emit: EmitMode, chance: Option<u64>) -> Vec<Ran> {
+        let semantics = Semantics { compatibility: Compatibility::Postgres, emit };
+        let options = PipelineOptions { seed: self.seed, semantics };
+        let mut pipeline = Pipeline::open(options).await.expect("a pipeline opens");
+        let ddl = |kind: &str, name: &str, columns: &[(&str, &str)], key: &str| {
+            let columns: Vec<String> = columns.iter().map(|(name, sql_type)| format!("{name} {sql_type}")).collect();
+            let columns = columns.join(", ").replacen("TEXT", &format!("TEXT {key}"), 1);
+            format!("CREATE {kind} {name} ({columns}) WITH (kafka_topic = '{name}', value_format = 'JSON', partitions = {})", self.partitions)
+        };
+        pipeline.execute(&ddl("STREAM", "s", STREAM_COLUMNS, "KEY")).await.expect("the stream is made");
+        pipeline.execute(&ddl("TABLE", "c", TABLE_COLUMNS, "PRIMARY KEY")).await.expect("the table is made");
+        for (at, query) in self.queries.iter().enumerate() {
+            let made = pipeline.execute(&query.create(&format!("o{at}"))).await;
+            made.unwrap_or_else(|error| panic!("seed {}: {}: {error:?}", self.seed, query.standing));
+        }
+        for version in &self.table {
+            produce(&pipeline, "c", TABLE_COLUMNS, version, self.partitions).await;
+        }
+        // What a join meets depends on what is there: all of it, before the first row is taken.
+        for row in &self.stream {
+            produce(&pipeline, "s", STREAM_COLUMNS, row, self.partitions).await;
+        }
+        match chance {
+            None => pipeline.drive().await.expect("the queries run"),
+            Some(seed) => pipeline = drive_by_chance(pipeline, &Draw::new(seed)).await,
+        }
+        assert_eq!(pipeline.failed_query(), None, "seed {}", self.seed);
+        let mut ran = Vec::new();
+        for (at, query) in self.queries.iter().enumerate() {
+            let records = pipeline.records(&format!("o{at}")).await.expect("the sink is read");
+            let mut rows = if query.is_view() { kept(&pipeline, &format!("o{at}"), query) } else { written(&records) };
+            rows.sort();
+            ran.push(Ran { records, rows });
+        }
+        pipeline.runtime().close().await;
+        ran
+    }
+
+    /// The model's answer: each partition is a log of its own, with a stream time of its own.
+    async fn answer(&self, query: &Query) -> model::Answer {
+        if self.partitions == 1 {
+            return model::answer(query, &self.stream, &self.table).await;
+        }
+        if query.is_view() {
+            // Grace is so long that nothing is late: one batch query over all partitions.
+            return model::answer(query, &self.stream, &self.table).await;
+        }
+        let mut all = model::Answer { rows: Vec::new(), late: 0 };
+        for partition in 0..self.partitions {
+            let mine = |events: &[Event]| -> Vec<Event> {
+                let here = |event: &&Event| partition_for_key(event.key.as_bytes(), self.partitions).0 == partition;
+                events.iter().filter(here).cloned().collect()
+            };
+            all.rows.extend(model::answer(query, &mine(&self.stream), &mine(&self.table)).await.rows);
+        }
+        all.rows.sort();
+        all
+    }
+}
+
+/// Rounds of random size with random cuts; sometimes the process is killed and started again in between.
+async fn drive_by_chance(mut pipeline: Pipeline, draw: &Draw) -> Pipeline {
+    if draw.once_in(3) {
+        pipeline = pipeline.restart().await.expect("a restart before the first round");
+    }
+    let rows = 1 + draw.below(12) as usize;
+    let each = 1 + draw.below(4);
+    let mut rounds = draw.below(4);
+    let mut cut = move || {
+        rounds += 1;
+        rounds.is_multiple_of(each)
+    };
+    pipeline.drive_with(rows, &mut cut).await.expect("the queries run");
+    if draw.once_in(3) {
+        pipeline = pipeline.restart().await.expect("a restart after the last round");
+        pipeline.drive_with(rows, &mut || true).await.expect("nothing is left to do");
+    }
+    pipeline
+}
+
+async fn produce(pipeline: &Pipeline, topic: &str, columns: &[(&str, &str)], event: &Event, partitions: i32) {
+    let value = event.values.as_ref().map(|values| {
+        let cells = columns[1..].iter().zip(values).map(|((name, sql_type), value)| match (value, *sql_type) {
+            (None, _) => format!("\"{name}\": null"),
+            (Some(text), "TEXT") => format!("\"{name}\": {}", serde_json::to_string(text).expect("text")),
+            (Some(text), _) => format!("\"{name}\": {text}"),
+        });
+        format!("{{{}}}", cells.collect::<Vec<_>>().join(", "))
+    });
+    let partition = partition_for_key(event.key.as_bytes(), partitions).0;
+    let value = value.as_deref().map(str::as_bytes);
+    pipeline.produce(topic, partition, event.time, Some(event.key.as_bytes()), value).await.expect("a record is taken");
+}
+
+/// What a view shows: groups, values and the window's start, as the batch query lists them.
+fn kept(pipeline: &Pipeline, name: &str, query: &Query) -> Vec<Vec<String>> {
+    let catalog = pipeline.catalog();
+    let relation = catalog.relation(name).expect("the view is there");
+    let published = pipeline.runtime().published();
+    let view = published.view(relation.id).expect("the view is kept");
+    let windowed = matches!(query.shape, Shape::Grouped { window: Some(_), .. });
+    let reorder = |mut row: Vec<String>| {
+        if windowed {
+            row.remove(query.keys + 1);
+            let start = row.remove(query.keys);
+            row.push(start);
+        }
+        row
+    };
+    let batches = view.scan(None).expect("the view is read");
+    batches.iter().flat_map(model::texts).map(reorder).collect()
+}
+
+/// What a stream holds: its key and the values of its JSON documents, in their order.
+fn written(records: &[RawOutput]) -> Vec<Vec<String>> {
+    let row = |record: &RawOutput| {
+        let key = record.key.as_ref().map_or("NULL".to_string(), |key| String::from_utf8_lossy(key).into_owned());
+        let value = record.value.as_ref().expect("a stream's record has a value");
+        let document: serde_json::Map<String, serde_json::Value> = serde_json::from_slice(value).expect("JSON");
+        std::iter::once(key).chain(document.values().map(model::json_text)).collect()
+    };
+    records.iter().map(row).collect()
+}
