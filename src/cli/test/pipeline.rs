@@ -30,6 +30,7 @@ use crate::engine::Engine;
 use crate::engine::EngineParts;
 use crate::engine::Session;
 use crate::engine::SessionOptions;
+use crate::env::Env;
 use crate::env::SimulatedDisk;
 use crate::env::Simulation;
 use crate::error::Error;
@@ -69,7 +70,9 @@ pub struct Pipeline {
     options: PipelineOptions,
     /// The SET statements so far, for the session after a restart.
     settings: Vec<String>,
-    simulation: Simulation,
+    env: Env,
+    /// The disk below `env`, if this pipeline made it.
+    disk: Option<SimulatedDisk>,
     metadata: Arc<MetadataLog>,
     broker: Arc<Broker>,
     client: Arc<dyn Client>,
@@ -88,23 +91,36 @@ impl Pipeline {
 
     /// An empty pipeline.
     pub async fn open(options: PipelineOptions) -> Result<Self> {
-        let simulation = Simulation::new(options.seed);
-        let mut pipeline = Self::over(options, simulation, SimulatedStores::new()).await?;
-        let compatibility = match options.semantics.compatibility {
+        let Simulation { env, disk, .. } = Simulation::new(options.seed);
+        let pipeline = Self::over(options, env, Some(disk), SimulatedStores::new()).await?;
+        pipeline.with_semantics().await
+    }
+
+    /// A pipeline over what another left in `env` and `stores`.
+    pub async fn reopen(options: PipelineOptions, env: Env, stores: SimulatedStores) -> Result<Self> {
+        Self::over(options, env, None, stores).await?.with_semantics().await
+    }
+
+    async fn with_semantics(mut self) -> Result<Self> {
+        let compatibility = match self.options.semantics.compatibility {
             Compatibility::Ksqldb => "ksqldb",
             Compatibility::Postgres => "postgres",
         };
-        let emit = match options.semantics.emit {
+        let emit = match self.options.semantics.emit {
             EmitMode::All => "all",
             EmitMode::Net => "net",
         };
-        pipeline.execute(&format!("SET compatibility = '{compatibility}'; SET emit = '{emit}';")).await?;
-        Ok(pipeline)
+        self.execute(&format!("SET compatibility = '{compatibility}'; SET emit = '{emit}';")).await?;
+        Ok(self)
     }
 
-    async fn over(options: PipelineOptions, simulation: Simulation, stores: SimulatedStores) -> Result<Self> {
-        let env = &simulation.env;
-        let metadata = MetadataLog::open(env, Path::new("/data/metadata"), NodeId(1))?;
+    async fn over(
+        options: PipelineOptions,
+        env: Env,
+        disk: Option<SimulatedDisk>,
+        stores: SimulatedStores,
+    ) -> Result<Self> {
+        let metadata = MetadataLog::open(&env, Path::new("/data/metadata"), NodeId(1))?;
         let log_config = LogConfig { flush_on: FlushOn::Wait, ..LogConfig::default() };
         let (log, _) = LogDir::open(env.clone(), Path::new("/data/log"), log_config)?;
         let broker_config = BrokerConfig { coordinator_partitions: 1, ..BrokerConfig::default() };
@@ -137,20 +153,22 @@ impl Pipeline {
         .await?;
         let session = engine.session(Principal::loopback("tidemill"), SessionOptions::default())?;
         let settings = Vec::new();
-        Ok(Self { options, settings, simulation, metadata, broker, client, runtime, engine, session, stores, fatal })
+        Ok(Self { options, settings, env, disk, metadata, broker, client, runtime, engine, session, stores, fatal })
     }
 
     /// Drops all memory, as a killed process does, and opens again over the same files.
+    ///
+    /// Panics over an environment that the pipeline did not make: its owner kills and reopens.
     pub async fn restart(self) -> Result<Self> {
-        let Self { mut options, settings, simulation, runtime, broker, engine, session, stores, .. } = self;
+        let Self { mut options, settings, disk, runtime, broker, engine, session, stores, .. } = self;
         runtime.close().await;
         drop((session, engine, runtime, broker));
-        let disk: SimulatedDisk = simulation.disk.clone();
+        let disk = disk.expect("a pipeline that is restarted made its own disk");
         disk.kill_process();
         // Chance goes on: the same draws again would give the same topic ids again.
         options.seed = options.seed.wrapping_add(1 << 32);
-        let simulation = Simulation::with_disk(options.seed, disk);
-        let mut pipeline = Self::over(options, simulation, stores).await?;
+        let env = Simulation::with_disk(options.seed, disk.clone()).env;
+        let mut pipeline = Self::over(options, env, Some(disk), stores).await?;
         for setting in settings {
             pipeline.execute(&setting).await?;
         }
@@ -174,7 +192,7 @@ impl Pipeline {
         if metadata.topic(name).is_some() {
             return Ok(());
         }
-        let id = TopicId::from_random(self.simulation.env.random.uuid_bytes());
+        let id = TopicId::from_random(self.env.random.uuid_bytes());
         let config = TopicConfig { retention_ms: None, ..TopicConfig::default() };
         let record = TopicRecord { id, name: name.to_owned(), partitions: 1, config };
         self.metadata.propose(metadata.version, vec![MetadataRecord::Topic(record)]).await?;

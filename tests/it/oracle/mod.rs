@@ -231,7 +231,7 @@ async fn produce(pipeline: &Pipeline, topic: &str, columns: &[(&str, &str)], eve
 
 /// What a view shows: groups, values and the window's start, as the batch query lists them.
 fn kept(pipeline: &Pipeline, name: &str, query: &Query) -> Vec<Vec<String>> {
-    let catalog = pipeline.catalog();
+    let catalog = pipeline.catalog().expect("a catalog");
     let relation = catalog.relation(name).expect("the view is there");
     let published = pipeline.runtime().published();
     let view = published.view(relation.id).expect("the view is kept");
