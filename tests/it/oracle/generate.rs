@@ -151,7 +151,8 @@ fn grouped(draw: &Draw, may_be_late: bool) -> Query {
         0 => vec!["k".into()],
         1 => vec!["t".into()],
         2 => vec!["k".into(), "f".into()],
-        3 => vec![number(draw, 1)],
+        // A bare number would be a place in the select list.
+        3 => vec![format!("({} + a)", number(draw, 1))],
         _ => vec!["a".into(), "t".into()],
     };
     let mut list: Vec<String> = keys.iter().enumerate().map(|(at, key)| format!("{key} AS g{at}")).collect();
