@@ -3,6 +3,7 @@
 //! One binary, since each that links DataFusion is large. Tests that data can say stand in `tests/sql`, run by `slt`.
 
 mod copy;
+mod cut_faults;
 mod errors;
 mod oracle;
 mod push;

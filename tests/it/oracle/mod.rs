@@ -9,6 +9,8 @@ mod model;
 
 use std::collections::BTreeMap;
 
+pub use model::texts;
+
 use generate::Draw;
 use generate::Event;
 use generate::Query;

@@ -1,0 +1,133 @@
+//! A whole query, from its inputs to its view, with each fault at each disk call: start, restore, rounds, cuts, commits.
+//!
+//! The stores of the query's state live beside the disk and come back as they were after `kill -9`, and with some of
+//! their newest writes taken back, gone or damaged after a power loss. Whatever happened, the view must in the end
+//! say what a batch query over the stored inputs says, each once.
+
+use std::collections::BTreeMap;
+
+use tidemill::catalog::Compatibility;
+use tidemill::catalog::EmitMode;
+use tidemill::catalog::Semantics;
+use tidemill::cli::test::Pipeline;
+use tidemill::cli::test::PipelineOptions;
+use tidemill::env::Env;
+use tidemill::env::Injected;
+use tidemill::env::Restart;
+use tidemill::env::Scenario;
+use tidemill::env::for_each_fault;
+use tidemill::error::Result;
+use tidemill::protocol::partition_for_key;
+use tidemill::state::SimulatedStores;
+
+const SEED: u64 = 7;
+const PARTITIONS: i32 = 2;
+const DDL: &str = "
+    CREATE STREAM payments (card TEXT KEY, country TEXT, amount INT)
+        WITH (kafka_topic = 'payments', value_format = 'JSON', partitions = 2);
+    CREATE TABLE per_card AS SELECT card, COUNT(*) AS n, SUM(amount) AS total FROM payments GROUP BY card;
+    CREATE TABLE per_country AS SELECT country, COUNT(*) AS n, SUM(amount) AS total FROM payments GROUP BY country;";
+
+fn options() -> PipelineOptions {
+    let semantics = Semantics { compatibility: Compatibility::Postgres, emit: EmitMode::Net };
+    PipelineOptions { seed: SEED, semantics }
+}
+
+fn wait<T>(body: impl Future<Output = T>) -> T {
+    tokio::runtime::Builder::new_current_thread().build().expect("a runtime").block_on(body)
+}
+
+async fn pay(pipeline: &Pipeline, number: i64) -> Result<()> {
+    let card = format!("c{}", number % 3);
+    let value = format!("{{\"country\": \"x{}\", \"amount\": {number}}}", number % 2);
+    let partition = partition_for_key(card.as_bytes(), PARTITIONS).0;
+    pipeline.produce("payments", partition, number, Some(card.as_bytes()), Some(value.as_bytes())).await
+}
+
+/// What was acknowledged, and the stores that the process left.
+struct Left {
+    acknowledged: Vec<i64>,
+    stores: SimulatedStores,
+}
+
+fn prepare(env: &Env) {
+    wait(async {
+        let mut pipeline = Pipeline::reopen(options(), env.clone(), SimulatedStores::new()).await.expect("opens");
+        pipeline.execute(DDL).await.expect("the queries are made");
+        for number in 0..4 {
+            pay(&pipeline, number).await.expect("paid");
+        }
+        pipeline.drive_with(3, &mut || true).await.expect("runs");
+        pipeline.runtime().close().await;
+    });
+}
+
+/// Starts, restores, takes more payments and cuts; stops at the first error.
+fn run(env: &Env) -> Left {
+    let mut left = Left { acknowledged: (0..4).collect(), stores: SimulatedStores::new() };
+    wait(async {
+        let Ok(pipeline) = Pipeline::reopen(options(), env.clone(), left.stores.clone()).await else { return };
+        for number in 4..9 {
+            if pay(&pipeline, number).await.is_err() {
+                break;
+            }
+            left.acknowledged.push(number);
+            if number % 2 == 0 && pipeline.drive_with(2, &mut || true).await.is_err() {
+                break;
+            }
+        }
+        pipeline.runtime().close().await;
+    });
+    left
+}
+
+fn check(env: &Env, left: &Left, injected: &Injected) {
+    if injected.restart == Restart::PowerLost {
+        left.stores.lose_power(injected.fault.call);
+    }
+    wait(async {
+        let pipeline = Pipeline::reopen(options(), env.clone(), left.stores.clone()).await.expect("reopens");
+        pay(&pipeline, 100).await.expect("takes payments again");
+        pipeline.drive_with(4, &mut || true).await.expect("runs again");
+        assert_eq!(pipeline.failed_query(), None);
+        let mut stored = Vec::new();
+        for record in pipeline.records("payments").await.expect("the inputs are read") {
+            let value: serde_json::Value = serde_json::from_slice(&record.value.expect("a value")).expect("JSON");
+            stored.push(value["amount"].as_i64().expect("a number"));
+        }
+        stored.sort_unstable();
+        let mut once = stored.clone();
+        once.dedup();
+        assert_eq!(stored, once, "a payment is stored twice");
+        let lost: Vec<_> = left.acknowledged.iter().filter(|number| !stored.contains(number)).collect();
+        assert!(lost.is_empty(), "acknowledged payments are lost: {lost:?}");
+        compare(&pipeline, "per_card", &stored, |number| format!("c{}", number % 3));
+        compare(&pipeline, "per_country", &stored, |number| format!("x{}", number % 2));
+        pipeline.runtime().close().await;
+    });
+}
+
+/// The view against the batch answer.
+fn compare(pipeline: &Pipeline, name: &str, stored: &[i64], group: impl Fn(i64) -> String) {
+    let mut expected: BTreeMap<String, (i64, i64)> = BTreeMap::new();
+    for number in stored {
+        let entry = expected.entry(group(*number)).or_default();
+        *entry = (entry.0 + 1, entry.1 + number);
+    }
+    let expected: Vec<Vec<String>> =
+        expected.into_iter().map(|(group, (n, total))| vec![group, n.to_string(), total.to_string()]).collect();
+    let catalog = pipeline.catalog();
+    let relation = catalog.relation(name).expect("the view is there");
+    let published = pipeline.runtime().published();
+    let batches = published.view(relation.id).expect("the view is kept").scan(None).expect("the view is read");
+    let mut rows: Vec<_> = batches.iter().flat_map(crate::oracle::texts).collect();
+    rows.sort();
+    assert_eq!(rows, expected, "{name} against the batch answer");
+}
+
+#[test]
+fn a_view_is_exact_after_each_fault_at_each_disk_call() {
+    let report = for_each_fault(&Scenario { name: "cut", seed: SEED, prepare: &prepare, run: &run, check: &check });
+    println!("{report}");
+    assert!(report.call_count() > 0 && report.fired > 0);
+}
