@@ -1,14 +1,13 @@
 //! Whole queries over a real broker on a simulated disk: rounds, cuts, commits, restarts.
 
-#[path = "standing/pipeline.rs"]
 mod pipeline;
 
 use std::collections::BTreeMap;
 
-use pipeline::Dice;
-use pipeline::Moved;
-use pipeline::Pipeline;
-use pipeline::Sql;
+use self::pipeline::Dice;
+use self::pipeline::Moved;
+use self::pipeline::Pipeline;
+use self::pipeline::Sql;
 use tidemill::catalog::EmitMode;
 use tidemill::exec::QueryState;
 
