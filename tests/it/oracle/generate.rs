@@ -81,7 +81,8 @@ pub fn table_history(draw: &Draw, rows: u64) -> Vec<Event> {
     let mut version = |_| {
         now += draw.below(9_000) as i64;
         let time = if draw.once_in(5) { now - draw.below(DISORDER) as i64 } else { now };
-        let row = || vec![draw.null_or((draw.below(21) as i64 - 10).to_string()), draw.null_or(*draw.of(&["p", "q", "r"]))];
+        let row =
+            || vec![draw.null_or((draw.below(21) as i64 - 10).to_string()), draw.null_or(*draw.of(&["p", "q", "r"]))];
         Event { key: format!("k{}", draw.below(5)), values: (!draw.once_in(6)).then(row), time }
     };
     (0..rows).map(&mut version).collect()
@@ -129,14 +130,25 @@ fn stateless(draw: &Draw) -> Query {
 
 fn joined(draw: &Draw) -> Query {
     let left = draw.once_in(2);
-    let predicate = if draw.once_in(2) { format!(" WHERE {}", draw.of(&["s.a < c.x", "c.y = 'p'", "s.a + c.x > 0", "c.x IS NULL OR s.f"])) } else { String::new() };
-    let list = format!("SELECT s.k AS k, s.a AS a, c.x AS x, c.y AS y, {} AS e", draw.of(&["s.a + c.x", "COALESCE(c.x, s.a)", "s.b", "CASE WHEN c.y = 'q' THEN s.a ELSE c.x END"]));
+    let predicate = if draw.once_in(2) {
+        format!(" WHERE {}", draw.of(&["s.a < c.x", "c.y = 'p'", "s.a + c.x > 0", "c.x IS NULL OR s.f"]))
+    } else {
+        String::new()
+    };
+    let list = format!(
+        "SELECT s.k AS k, s.a AS a, c.x AS x, c.y AS y, {} AS e",
+        draw.of(&["s.a + c.x", "COALESCE(c.x, s.a)", "s.b", "CASE WHEN c.y = 'q' THEN s.a ELSE c.x END"])
+    );
     let join = if left { "LEFT JOIN" } else { "JOIN" };
     Query {
         shape: Shape::Joined { left },
         standing: format!("{list} FROM s {join} c ON s.k = c.k{predicate}"),
         // The model has already put the version of `c` beside each row of `s`, and left out rows without one.
-        batch: format!("{} FROM s{}", list.replace("s.", "").replace("c.", ""), predicate.replace("s.", "").replace("c.", "")),
+        batch: format!(
+            "{} FROM s{}",
+            list.replace("s.", "").replace("c.", ""),
+            predicate.replace("s.", "").replace("c.", "")
+        ),
         keys: 0,
     }
 }
@@ -170,7 +182,11 @@ fn grouped(draw: &Draw, may_be_late: bool) -> Query {
         };
         list.push(format!("{call} AS v{at}"));
     }
-    let having = if draw.once_in(3) { format!(" HAVING {}", draw.of(&["COUNT(*) > 1", "SUM(a) > 0", "MAX(b) IS NOT NULL", "COUNT(a) + 1 < 4"])) } else { String::new() };
+    let having = if draw.once_in(3) {
+        format!(" HAVING {}", draw.of(&["COUNT(*) > 1", "SUM(a) > 0", "MAX(b) IS NOT NULL", "COUNT(a) + 1 < 4"]))
+    } else {
+        String::new()
+    };
     let filter = filter(draw, " WHERE ");
     let group = keys.join(", ");
     let last = window.is_some() && draw.once_in(3);

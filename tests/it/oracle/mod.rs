@@ -144,7 +144,10 @@ impl Scene {
         let ddl = |kind: &str, name: &str, columns: &[(&str, &str)], key: &str| {
             let columns: Vec<String> = columns.iter().map(|(name, sql_type)| format!("{name} {sql_type}")).collect();
             let columns = columns.join(", ").replacen("TEXT", &format!("TEXT {key}"), 1);
-            format!("CREATE {kind} {name} ({columns}) WITH (kafka_topic = '{name}', value_format = 'JSON', partitions = {})", self.partitions)
+            format!(
+                "CREATE {kind} {name} ({columns}) WITH (kafka_topic = '{name}', value_format = 'JSON', partitions = {})",
+                self.partitions
+            )
         };
         pipeline.execute(&ddl("STREAM", "s", STREAM_COLUMNS, "KEY")).await.expect("the stream is made");
         pipeline.execute(&ddl("TABLE", "c", TABLE_COLUMNS, "PRIMARY KEY")).await.expect("the table is made");

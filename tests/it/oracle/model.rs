@@ -53,7 +53,8 @@ pub async fn answer(query: &Query, stream: &[Event], table: &[Event]) -> Answer 
             }
             if let (Some((size, grace)), true) = (window, last) {
                 let closed = |row: &Vec<Option<String>>| {
-                    let start: i64 = row.last().and_then(|cell| cell.as_ref()).expect("a start").parse().expect("a number");
+                    let start: i64 =
+                        row.last().and_then(|cell| cell.as_ref()).expect("a start").parse().expect("a number");
                     start + size + grace <= stream_time
                 };
                 rows.retain(closed);
@@ -140,8 +141,10 @@ fn arrow_type(sql_type: &str) -> DataType {
 pub fn texts(batch: &RecordBatch) -> Vec<Vec<String>> {
     let options = FormatOptions::new().with_null("NULL");
     let columns: Vec<ArrayRef> = batch.columns().iter().map(milliseconds).collect();
-    let formatters: Vec<ArrayFormatter<'_>> =
-        columns.iter().map(|column| ArrayFormatter::try_new(column.as_ref(), &options).expect("a printable column")).collect();
+    let formatters: Vec<ArrayFormatter<'_>> = columns
+        .iter()
+        .map(|column| ArrayFormatter::try_new(column.as_ref(), &options).expect("a printable column"))
+        .collect();
     let numeric: Vec<bool> = columns.iter().map(|column| column.data_type().is_numeric()).collect();
     let cell = |row: usize, at: usize| {
         let text = formatters[at].value(row).to_string();
