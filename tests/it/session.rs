@@ -63,6 +63,9 @@ async fn show_describe_explain_and_drop_say_what_there_is() {
     assert_eq!(rows(&client, "SHOW QUERIES").await.len(), 1);
     assert!(names(rows(&client, "DESCRIBE per_country").await).contains(&"total".to_string()));
     assert!(!rows(&client, "EXPLAIN SELECT country FROM payments WHERE amount > 1").await.is_empty());
+    run(&client, "SET read_your_writes = on").await;
+    run(&client, "INSERT INTO payments VALUES ('c1', 1.00, 'tea', 'DE', 52.5, 13.4, now())").await;
+    assert_eq!(rows(&client, "SELECT * FROM per_country").await.len(), 1);
     assert!(!rows(&client, "SELECT * FROM tidemill.offsets").await.is_empty());
     run(&client, "DROP TABLE per_country DELETE TOPIC").await;
     assert!(rows(&client, "SHOW TABLES").await.is_empty());
@@ -75,6 +78,6 @@ async fn a_second_server_on_the_same_directory_is_refused() {
     let server = TestServer::start().await;
     let second = tidemill::node::Node::start(server.config(), tidemill::env::Env::real()).await;
     let error = second.map(|_| ()).expect_err("the directory is taken");
-    assert_eq!(error.state().0, "55006", "{error}");
+    assert_eq!(error.state().0, "55P03", "{error}");
     server.stop().await;
 }

@@ -1,5 +1,6 @@
 //! Runs every `tests/sql/**/*.slt` over the PostgreSQL door, each against a node of its own.
 
+use std::fmt;
 use std::path::Path;
 use std::path::PathBuf;
 
@@ -14,16 +15,31 @@ use super::server::TestServer;
 
 struct Door(Client);
 
+/// An error as the files expect it: `42P01: relation "x" does not exist`.
+#[derive(Debug)]
+struct DoorError(tokio_postgres::Error);
+
+impl fmt::Display for DoorError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0.as_db_error() {
+            Some(error) => write!(f, "{}: {}", error.code().code(), error.message()),
+            None => write!(f, "{}", self.0),
+        }
+    }
+}
+
+impl std::error::Error for DoorError {}
+
 #[async_trait]
 impl AsyncDB for Door {
-    type Error = tokio_postgres::Error;
+    type Error = DoorError;
     type ColumnType = DefaultColumnType;
 
-    async fn run(&mut self, sql: &str) -> Result<DBOutput<DefaultColumnType>, tokio_postgres::Error> {
+    async fn run(&mut self, sql: &str) -> Result<DBOutput<DefaultColumnType>, DoorError> {
         let mut rows = Vec::new();
         let mut columns = None;
         let mut affected = 0;
-        for message in self.0.simple_query(sql).await? {
+        for message in self.0.simple_query(sql).await.map_err(DoorError)? {
             match message {
                 SimpleQueryMessage::RowDescription(fields) => columns = Some(fields.len()),
                 SimpleQueryMessage::Row(row) => {
@@ -48,10 +64,6 @@ impl AsyncDB for Door {
 
     fn engine_name(&self) -> &str {
         "tidemill"
-    }
-
-    fn error_sql_state(error: &tokio_postgres::Error) -> Option<String> {
-        error.as_db_error().map(|error| error.code().code().to_string())
     }
 }
 
