@@ -106,8 +106,9 @@ async fn count(client: &mut Client) -> Result<u64, SqlError> {
 async fn load(env: &Env, client: &mut Client) -> Result<(), SqlError> {
     let start = env.clock.monotonic();
     let mut progress = Progress::new(env.clock.clone());
-    let tag =
-        send_parquet(client, "flights", Bytes::from_static(FLIGHTS), &mut |sent, all| progress.tell(sent, all)).await?;
+    // The file's months run 1, 10, 11, 12, 2 ... 9; the demo plays the year as it was, so that no flight is late.
+    let flights = Bytes::from_static(FLIGHTS);
+    let tag = send_parquet(client, "flights", flights, "time_hour", &mut |sent, all| progress.tell(sent, all)).await?;
     progress.end();
     let loaded = env.clock.monotonic().saturating_sub(start).as_secs_f64();
     say(&format!("{tag} in {loaded:.1} s: parsed, written to the log, flushed.\n"));

@@ -205,14 +205,17 @@ impl ParquetOutput {
     }
 }
 
-/// Sends a Parquet file that is in memory to `relation`; `progress` hears rows sent and rows in all.
+/// Sends a Parquet file that is in memory to `relation`, in the order of a column; `progress` hears rows sent and rows
+/// in all.
 pub(in crate::cli) async fn send_parquet(
     client: &mut Client,
     relation: &str,
     bytes: Bytes,
+    order_by: &str,
     progress: &mut (dyn FnMut(u64, u64) + Send),
 ) -> Result<String, SqlError> {
-    send_rows(client, relation, ParquetRows::from_bytes(relation, bytes)?, progress).await
+    let rows = ParquetRows::from_bytes(relation, bytes)?.sorted_by(order_by)?;
+    send_rows(client, relation, rows, progress).await
 }
 
 async fn send_rows(

@@ -1,15 +1,17 @@
 //! Parameters in statements: `$1::type` tells its type.
 
 use std::collections::BTreeMap;
+use std::convert::Infallible;
 use std::ops::ControlFlow;
 
 use sqlparser::ast;
+use sqlparser::ast::Visit;
 
 use crate::catalog::sql_type;
 use crate::error::Result;
 use crate::model::SqlType;
 
-/// The types of parameters that a cast tells: DataFusion leaves those open.
+/// The types of parameters that a cast, LIMIT or OFFSET tells: DataFusion leaves those open.
 pub(super) fn cast_types(statement: &ast::Statement) -> Result<BTreeMap<usize, SqlType>> {
     let mut types = BTreeMap::new();
     let flow = ast::visit_expressions(statement, |expression: &ast::Expr| {
@@ -25,7 +27,32 @@ pub(super) fn cast_types(statement: &ast::Statement) -> Result<BTreeMap<usize, S
     });
     match flow {
         ControlFlow::Break(error) => Err(error),
-        ControlFlow::Continue(()) => Ok(types),
+        ControlFlow::Continue(()) => {
+            let _ = statement.visit(&mut RowCounts(&mut types));
+            Ok(types)
+        }
+    }
+}
+
+/// Finds parameters that count rows.
+struct RowCounts<'a>(&'a mut BTreeMap<usize, SqlType>);
+
+impl ast::Visitor for RowCounts<'_> {
+    type Break = Infallible;
+
+    fn pre_visit_query(&mut self, query: &ast::Query) -> ControlFlow<Infallible> {
+        let counts = match &query.limit_clause {
+            Some(ast::LimitClause::LimitOffset { limit, offset, .. }) => {
+                [limit.as_ref(), offset.as_ref().map(|offset| &offset.value)]
+            }
+            Some(ast::LimitClause::OffsetCommaLimit { offset, limit }) => [Some(limit), Some(offset)],
+            None => [None, None],
+        };
+        let fetch = query.fetch.as_ref().and_then(|fetch| fetch.quantity.as_ref());
+        for number in counts.into_iter().chain([fetch]).flatten().filter_map(placeholder) {
+            self.0.entry(number).or_insert(SqlType::BigInt);
+        }
+        ControlFlow::Continue(())
     }
 }
 
