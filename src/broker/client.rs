@@ -82,7 +82,7 @@ pub struct Fetched {
 }
 
 /// The number of one membership of a group's member; a later one fences it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Generation(pub i32);
 
 /// Where a group goes on in a partition.

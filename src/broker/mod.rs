@@ -7,11 +7,11 @@
 //!
 //! Not here: the bytes of a partition (`log`), what exists (`cluster`), sockets (`wire`).
 
-mod broker;
 mod client;
 mod commit;
 mod config;
 mod coordinator;
+mod core;
 mod error;
 mod fetch;
 mod partitions;
@@ -23,7 +23,7 @@ pub(crate) mod conformance;
 #[cfg(test)]
 mod tests;
 
-pub use broker::Broker;
+pub use self::core::Broker;
 pub use client::{
     Acks, Appended, Client, CommitOutcome, Committed, CommittedOffset, Fetched, Generation, GroupDescription,
     GroupOffset, Isolation, LeftOutReason, Position, QueryCommit,

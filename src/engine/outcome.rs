@@ -66,7 +66,7 @@ pub enum Outcome {
     /// Lines for the client.
     CopyOut(CopyOut),
     /// Lines from the client.
-    CopyIn(CopyInSink),
+    CopyIn(Box<CopyInSink>),
     /// There was no statement.
     Empty,
 }

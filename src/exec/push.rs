@@ -1,12 +1,14 @@
 //! Push queries: a task of its own that commits nothing, and a bounded channel to its client.
 //!
-//! A client that does not read stops its task, since rows wait in the channel's few places; nothing grows.
+//! A client that does not read stops its task: a row leaves the task only for a free place of `rows_max`; nothing grows.
 
 use std::sync::Arc;
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 use tokio::sync::Notify;
+use tokio::sync::OwnedSemaphorePermit;
+use tokio::sync::Semaphore;
 use tokio::sync::mpsc;
 use tokio::task::AbortHandle;
 
@@ -27,8 +29,8 @@ use crate::plan::StandingPlan;
 use crate::state::ColdStores;
 use crate::state::SimulatedStores;
 
-/// Batches that wait for the client.
-const BATCHES_MAX: usize = 4;
+/// What `rows_max` may be at most: far below what the channel and its semaphore can count.
+const ROWS_MAX: u32 = 1 << 24;
 
 /// Where a push query begins to read streams; tables of a join are always read whole.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -46,6 +48,8 @@ pub struct PushSpec {
     pub plan: Arc<StandingPlan>,
     /// Where it begins.
     pub start: PushStart,
+    /// Rows that may wait for its client, at least 1.
+    pub rows_max: usize,
 }
 
 /// Rows as they come.
@@ -61,14 +65,46 @@ pub struct PushBatch {
 pub struct PushStream {
     /// The columns of the SELECT list.
     pub schema: SchemaRef,
-    batches: mpsc::Receiver<Result<PushBatch>>,
+    batches: mpsc::Receiver<Waiting>,
     tasks: Vec<AbortHandle>,
 }
 
 impl PushStream {
     /// The next rows; `None` after an error. Cancel-safe.
     pub async fn next(&mut self) -> Option<Result<PushBatch>> {
-        self.batches.recv().await
+        self.batches.recv().await.map(|waiting| waiting.batch)
+    }
+}
+
+/// A batch with the places of its rows, which are free again when the client takes it.
+struct Waiting {
+    batch: Result<PushBatch>,
+    _places: Option<OwnedSemaphorePermit>,
+}
+
+/// The task's side of the channel.
+struct Sender {
+    batches: mpsc::Sender<Waiting>,
+    places: Arc<Semaphore>,
+    rows_max: u32,
+}
+
+impl Sender {
+    /// A channel in which `rows_max` rows may wait.
+    fn new(rows_max: usize) -> (Self, mpsc::Receiver<Waiting>) {
+        // One more for the error at the end, which is no row.
+        let rows_max = u32::try_from(rows_max).unwrap_or(u32::MAX).clamp(1, ROWS_MAX);
+        let (batches, receiver) = mpsc::channel(rows_max as usize + 1);
+        let places = Arc::new(Semaphore::new(rows_max as usize));
+        (Self { batches, places, rows_max }, receiver)
+    }
+
+    /// Waits for room; `false` if the client is gone. A batch of more rows than may wait goes alone.
+    async fn send(&self, batch: Result<PushBatch>) -> bool {
+        let rows = batch.as_ref().map_or(0, |batch| batch.rows.num_rows());
+        let rows = u32::try_from(rows).unwrap_or(u32::MAX).min(self.rows_max);
+        let places = Arc::clone(&self.places).acquire_many_owned(rows).await.ok();
+        self.batches.send(Waiting { batch, _places: places }).await.is_ok()
     }
 }
 
@@ -109,25 +145,19 @@ impl Runtime {
             let source = fetch::Source::of(input);
             tasks.push(tokio::spawn(fetch::run(client, env, source, Arc::clone(&input.queue), wake)).abort_handle());
         }
-        let (sender, batches) = mpsc::channel(BATCHES_MAX);
+        let (sender, batches) = Sender::new(spec.rows_max);
         let schema = layout.user_schema();
         tasks.push(tokio::spawn(run(parts, task, layout, sender, woken)).abort_handle());
         Ok(PushStream { schema, batches, tasks })
     }
 }
 
-async fn run(
-    parts: RuntimeParts,
-    mut task: Task,
-    layout: Layout,
-    sender: mpsc::Sender<Result<PushBatch>>,
-    woken: Arc<Notify>,
-) {
+async fn run(parts: RuntimeParts, mut task: Task, layout: Layout, sender: Sender, woken: Arc<Notify>) {
     loop {
-        match round(&parts, &mut task, &layout) {
+        match round(&parts, &mut task, &layout, sender.rows_max as usize) {
             Ok((batches, passed)) => {
                 for batch in batches {
-                    if sender.send(Ok(batch)).await.is_err() {
+                    if !sender.send(Ok(batch)).await {
                         return;
                     }
                 }
@@ -137,7 +167,7 @@ async fn run(
             }
             Err(failure) => {
                 // A client that is gone needs no error.
-                let _ = sender.send(Err(failure.into())).await;
+                sender.send(Err(failure.into())).await;
                 return;
             }
         }
@@ -145,8 +175,13 @@ async fn run(
 }
 
 /// One round and what it says at once: a push query is flushed after every round.
-fn round(parts: &RuntimeParts, task: &mut Task, layout: &Layout) -> Result<(Vec<PushBatch>, bool), ExecError> {
-    let (mut rows, passed) = task.round(now(&parts.env), parts.config.round_rows_max)?;
+fn round(
+    parts: &RuntimeParts,
+    task: &mut Task,
+    layout: &Layout,
+    rows_max: usize,
+) -> Result<(Vec<PushBatch>, bool), ExecError> {
+    let (mut rows, passed) = task.round(now(&parts.env), rows_max.min(parts.config.round_rows_max))?;
     rows.extend(task.flush_only()?);
     let schema = layout.user_schema();
     let batch = |rows: &RecordBatch| {
@@ -155,4 +190,30 @@ fn round(parts: &RuntimeParts, task: &mut Task, layout: &Layout) -> Result<(Vec<
     };
     let batches = rows.iter().map(batch).collect::<Result<Vec<_>, ExecError>>()?;
     Ok((batches, passed))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn batch(rows: usize) -> Result<PushBatch> {
+        let options = arrow::array::RecordBatchOptions::new().with_row_count(Some(rows));
+        let schema = Arc::new(arrow::datatypes::Schema::empty());
+        let rows = RecordBatch::try_new_with_options(schema, Vec::new(), &options).expect("rows without columns");
+        Ok(PushBatch { deleted: vec![false; rows.num_rows()], rows })
+    }
+
+    #[test]
+    fn rows_wait_for_free_places_and_a_larger_batch_goes_alone() {
+        let (sender, mut batches) = Sender::new(5);
+        let send = |rows| futures::FutureExt::now_or_never(sender.send(batch(rows)));
+        assert_eq!(send(3), Some(true));
+        assert_eq!(send(3), None, "only two places are free");
+        assert_eq!(send(2), Some(true));
+        drop(batches.try_recv().expect("three rows"));
+        drop(batches.try_recv().expect("two rows"));
+        assert_eq!(send(9), Some(true));
+        assert_eq!(send(1), None, "the large batch has all places");
+        drop(batches);
+    }
 }

@@ -120,8 +120,8 @@ impl Pattern {
                 Part::MonthName => {
                     let length = rest.bytes().take_while(u8::is_ascii_alphabetic).count();
                     let name = rest[..length].to_ascii_lowercase();
-                    let named = |month: &&str| 3 <= name.len() && month.starts_with(&name);
-                    month = i32::try_from(MONTHS.iter().position(|month| named(month))?).ok()? + 1;
+                    let named = |month: &&'static str| 3 <= name.len() && month.starts_with(&name);
+                    month = i32::try_from(MONTHS.iter().position(named)?).ok()? + 1;
                     rest = &rest[length..];
                 }
             }

@@ -239,8 +239,8 @@ fn random_rows(columns: &[Column], random: &SeededRandom, rows: usize) -> Record
             .iter()
             .map(|column| {
                 let bits = random.next_u64();
-                (bits % 5 != 0).then(|| match column.sql_type {
-                    SqlType::Boolean => (bits % 2 == 0).to_string(),
+                (!bits.is_multiple_of(5)).then(|| match column.sql_type {
+                    SqlType::Boolean => bits.is_multiple_of(2).to_string(),
                     SqlType::Int => (bits as i32).to_string(),
                     SqlType::BigInt => (bits as i64 >> (bits % 60)).to_string(),
                     SqlType::Double => {

@@ -197,14 +197,12 @@ impl Batch {
     /// offsets go up from the base without gaps.
     pub fn validate_records(&self) -> Result<(), BatchError> {
         let mut expected = self.base_offset();
-        let mut index = 0;
-        for record in self.records()? {
+        for (index, record) in (0..).zip(self.records()?) {
             let record = record?;
             if record.offset != expected {
                 return Err(BatchError::Record { index, problem: RecordError::OutOfRange });
             }
             expected = expected.plus(1);
-            index += 1;
         }
         if expected != self.next_offset() {
             let BatchHeader { record_count: count, last_offset_delta, .. } = self.header;

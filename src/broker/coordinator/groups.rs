@@ -41,12 +41,6 @@ struct Group {
     commits_under_way: usize,
 }
 
-impl Default for Generation {
-    fn default() -> Self {
-        Self(0)
-    }
-}
-
 impl Groups {
     /// Gives `member` a new generation, which fences its earlier ones at once, and the record that says so.
     pub(in crate::broker) fn join(&mut self, group: &str, member: &str) -> (Generation, GroupRecord) {

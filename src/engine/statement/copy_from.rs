@@ -12,7 +12,7 @@ use crate::sql::Name;
 pub(super) fn execute(session: &Session, target: &Name, columns: &[Name], format: &CopyFormat) -> Result<Outcome> {
     let relation = insert_target(session, target)?;
     let targets = target_columns(session, &relation, columns)?;
-    Ok(Outcome::CopyIn(CopyInSink::new(
+    Ok(Outcome::CopyIn(Box::new(CopyInSink::new(
         session.engine.clone(),
         session.client.clone(),
         relation,
@@ -20,5 +20,5 @@ pub(super) fn execute(session: &Session, target: &Name, columns: &[Name], format
         format.clone(),
         session.settings.zone(),
         session.written.clone(),
-    )))
+    ))))
 }

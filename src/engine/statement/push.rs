@@ -47,7 +47,8 @@ pub(super) async fn execute(session: &mut Session, select: &Select) -> Result<Ou
         true => PushStart::Earliest,
         false => PushStart::Latest,
     };
-    let stream = session.engine.runtime().push(PushSpec { plan: Arc::new(plan), start }).await?;
+    let spec = PushSpec { plan: Arc::new(plan), start, rows_max: session.engine.limits().push_rows_max };
+    let stream = session.engine.runtime().push(spec).await?;
     let rows = rows(stream, &fields, &session.settings.zone_name(), limit);
     Ok(Outcome::Rows { fields, rows, push: limit.is_none(), tag: "SELECT" })
 }

@@ -19,6 +19,7 @@ use serde::Deserialize;
 use serde::Serialize;
 use tokio::sync::Notify;
 
+use super::round::RoundLimits;
 use super::spec::LeafSpec;
 use super::spec::Reads;
 use super::spec::RelationReads;
@@ -148,6 +149,8 @@ pub struct Ready {
     pub offsets: Vec<i64>,
     /// Rows with the same number are one change.
     pub places: Vec<i64>,
+    /// Bytes of one row as it was read: the mean of its batch, at least 1.
+    pub row_bytes: usize,
     /// The first row that no round has taken.
     pub taken: usize,
 }
@@ -229,6 +232,10 @@ impl Input {
         self.ready.iter().map(|ready| ready.times.len() - ready.taken).sum()
     }
 
+    fn waiting_bytes(&self) -> usize {
+        self.ready.iter().map(|ready| (ready.times.len() - ready.taken).saturating_mul(ready.row_bytes)).sum()
+    }
+
     /// Event time of the first waiting row.
     pub fn head(&self) -> Option<i64> {
         self.ready.front().map(|ready| ready.times[ready.taken])
@@ -239,15 +246,15 @@ impl Input {
         self.ready.is_empty() && self.queue.is_at_end()
     }
 
-    /// Decodes what was fetched until `rows` rows wait.
+    /// Decodes what was fetched until a whole round waits.
     pub fn decode(
         &mut self,
         spec: &LeafSpec,
-        rows: usize,
+        limits: RoundLimits,
         latest: Option<i64>,
         skipped: &HashSet<(TopicPartition, i64)>,
     ) -> Result<(), ExecError> {
-        while self.waiting() < rows {
+        while limits.allow_more_than(self.waiting(), self.waiting_bytes()) {
             let Some(fetched) = self.queue.take()? else { break };
             for tail in &fetched.batches {
                 self.decode_batch(spec, tail, latest, skipped)?;
@@ -326,7 +333,8 @@ impl Input {
         if kept.is_empty() {
             return Ok(());
         }
-        let ready = self.ready_relation(spec, reads, &decoded, &kept)?;
+        let row_bytes = mean_bytes(tail.batch.size_in_bytes(), decoded.offsets.len());
+        let ready = self.ready_relation(spec, reads, &decoded, &kept, row_bytes)?;
         self.ready.push_back(ready);
         Ok(())
     }
@@ -337,6 +345,7 @@ impl Input {
         reads: &RelationReads,
         decoded: &Decoded,
         kept: &[usize],
+        row_bytes: usize,
     ) -> Result<Ready, ExecError> {
         let pick = |values: &[i64]| -> Vec<i64> { kept.iter().map(|row| values[*row]).collect() };
         let (times, offsets) = (pick(&decoded.event_times), pick(&decoded.offsets));
@@ -364,7 +373,7 @@ impl Input {
         debug_assert!(spec.layout.changes != Changes::Retract);
         let changes: ArrayRef = Arc::new(Int8Array::from_iter_values(ops));
         let places = offsets.clone();
-        Ok(Ready { rows, times, clocks, changes, offsets, places, taken: 0 })
+        Ok(Ready { rows, times, clocks, changes, offsets, places, row_bytes, taken: 0 })
     }
 
     fn pseudo(&self, column: PseudoColumn, data_type: &DataType, times: &[i64], offsets: &[i64]) -> ArrayRef {
@@ -396,7 +405,7 @@ impl Input {
                     let producer = header(HEADER_PRODUCER).and_then(|bytes| <[u8; 4]>::try_from(bytes).ok());
                     let producer = producer.ok_or(ExecError::InternalRecord("a slice without producer"))?;
                     let rows = decode_slice(value, Arc::clone(&spec.layout.schema))?;
-                    self.take_slice(spec, record.offset.0, u32::from_be_bytes(producer), &rows);
+                    self.take_slice(spec, record.offset.0, u32::from_be_bytes(producer), &rows, value.len());
                 }
                 Some(_) => return Err(ExecError::InternalRecord("a slice of another schema")),
             }
@@ -425,7 +434,7 @@ impl Input {
         }
     }
 
-    fn take_slice(&mut self, spec: &LeafSpec, offset: i64, producer: u32, rows: &RecordBatch) {
+    fn take_slice(&mut self, spec: &LeafSpec, offset: i64, producer: u32, rows: &RecordBatch, bytes: usize) {
         let others = self.least(Some(producer));
         let own = spec.layout.clocks(rows).values();
         let mut clocks = Vec::with_capacity(own.len());
@@ -448,6 +457,7 @@ impl Input {
             changes: Arc::clone(rows.column(users + 3)),
             offsets: vec![offset; rows.num_rows()],
             places: spec.layout.seqs(rows).values().to_vec(),
+            row_bytes: mean_bytes(bytes, rows.num_rows()),
             taken: 0,
         });
     }
@@ -486,6 +496,10 @@ fn decode_shared(reads: &RelationReads, tail: &TailBatch) -> Result<Arc<Decoded>
         shared.lock().push((key, Arc::clone(&decoded)));
     }
     Ok(decoded)
+}
+
+fn mean_bytes(bytes: usize, rows: usize) -> usize {
+    (bytes / rows.max(1)).max(1)
 }
 
 /// A record of a batch as it was written, to be a dead letter.

@@ -49,6 +49,7 @@ use crate::model::StreamTime;
 use crate::model::TopicPartition;
 use crate::state::Frontier;
 use crate::state::PartitionChange;
+use round::RoundLimits;
 use round::Sequence;
 
 /// Wall and monotonic time at a call.
@@ -162,8 +163,9 @@ impl Task {
     pub fn round(&mut self, now: Now, rows_max: usize) -> Result<(Vec<RecordBatch>, bool), ExecError> {
         let spec = Arc::clone(&self.spec);
         let latest = spec.refuses_future.then(|| future_limit(now, &spec));
-        let round =
-            round::assemble(&mut self.inputs, &spec.leaves, &mut self.sequence, rows_max, latest, &self.skipped)?;
+        let bytes_max = usize::try_from(spec.config.round_bytes_max.0).unwrap_or(usize::MAX);
+        let limits = RoundLimits::new(rows_max, bytes_max);
+        let round = round::assemble(&mut self.inputs, &spec.leaves, &mut self.sequence, limits, latest, &self.skipped)?;
         self.last_round = round.first.map(|first| (first, round.rows)).or(self.last_round);
         self.dead_letters()?;
         let idle_moved = self.note_idle(now);

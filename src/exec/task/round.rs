@@ -24,6 +24,8 @@ pub struct Round {
     pub leaves: Vec<Vec<RecordBatch>>,
     /// How many there are.
     pub rows: usize,
+    /// Their bytes, as they were read.
+    pub bytes: usize,
     /// Where the first of them was read.
     pub first: Option<(TopicPartition, i64)>,
     /// The greatest stream time at a row.
@@ -49,27 +51,49 @@ impl Sequence {
     }
 }
 
-/// Takes up to `rows_max` rows.
+/// Where a round ends: at whichever is reached first, and after one row at the earliest.
+#[derive(Debug, Clone, Copy)]
+pub struct RoundLimits {
+    /// Rows over all inputs.
+    rows_max: usize,
+    /// Bytes over all inputs, as they were read.
+    bytes_max: usize,
+}
+
+impl RoundLimits {
+    /// Limits of at least one row and one byte, so that a round always passes.
+    pub fn new(rows_max: usize, bytes_max: usize) -> Self {
+        Self { rows_max: rows_max.max(1), bytes_max: bytes_max.max(1) }
+    }
+
+    /// Whether a round, or what waits for one, may grow beyond this.
+    pub fn allow_more_than(&self, rows: usize, bytes: usize) -> bool {
+        rows < self.rows_max && bytes < self.bytes_max
+    }
+}
+
+/// Takes what waits, up to the limits.
 pub fn assemble(
     inputs: &mut [Input],
     specs: &[LeafSpec],
     sequence: &mut Sequence,
-    rows_max: usize,
+    limits: RoundLimits,
     latest: Option<i64>,
     skipped: &HashSet<(TopicPartition, i64)>,
 ) -> Result<Round, ExecError> {
     let mut round = Round { leaves: vec![Vec::new(); specs.len()], ..Round::default() };
     for input in inputs.iter_mut() {
-        input.decode(&specs[input.leaf], rows_max, latest, skipped)?;
+        input.decode(&specs[input.leaf], limits, latest, skipped)?;
     }
-    while round.rows < rows_max {
+    while limits.allow_more_than(round.rows, round.bytes) {
         if 1 < inputs.len() && inputs.iter().any(|input| input.ready.is_empty() && !input.is_at_end()) {
             break;
         }
         let heads = inputs.iter().enumerate().filter_map(|(at, input)| input.head().map(|time| (time, at)));
         let Some((_, first)) = heads.clone().min() else { break };
         let second = heads.filter(|(_, at)| *at != first).min();
-        let count = run(&inputs[first], first, second, rows_max - round.rows);
+        let left = RoundLimits { rows_max: limits.rows_max - round.rows, bytes_max: limits.bytes_max - round.bytes };
+        let count = run(&inputs[first], first, second, left);
         let leaf = inputs[first].leaf;
         let batch = take(&mut inputs[first], &specs[leaf], sequence, count, &mut round)?;
         round.leaves[leaf].push(batch);
@@ -78,14 +102,14 @@ pub fn assemble(
 }
 
 /// How many rows of the first waiting slice come before the head of the next input.
-fn run(input: &Input, at: usize, second: Option<(i64, usize)>, rows_max: usize) -> usize {
+fn run(input: &Input, at: usize, second: Option<(i64, usize)>, left: RoundLimits) -> usize {
     let Some(ready) = input.ready.front() else { return 0 };
     let waiting = &ready.times[ready.taken..];
     let before = match second {
         None => waiting.len(),
         Some(second) => waiting.iter().take_while(|time| (**time, at) < second).count(),
     };
-    before.min(rows_max)
+    before.min(left.rows_max).min((left.bytes_max / ready.row_bytes).max(1))
 }
 
 fn take(
@@ -110,6 +134,7 @@ fn take(
     columns.push(Arc::new(Int64Array::from(seqs)));
     columns.extend(slice_columns(std::slice::from_ref(&waiting.changes), from, count));
     round.rows += count;
+    round.bytes = round.bytes.saturating_add(count.saturating_mul(waiting.row_bytes));
     round.first.get_or_insert((partition, waiting.offsets[from]));
     let last = waiting.offsets[upto - 1];
     waiting.taken = upto;

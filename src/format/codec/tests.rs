@@ -29,7 +29,7 @@ use crate::format::encode_slice;
 const ROWS: usize = 64;
 
 fn some<T>(random: &SeededRandom, value: impl Fn(u64) -> T) -> Vec<Option<T>> {
-    (0..ROWS).map(|_| (random.next_u64() % 5 != 0).then(|| value(random.next_u64()))).collect()
+    (0..ROWS).map(|_| (!random.next_u64().is_multiple_of(5)).then(|| value(random.next_u64()))).collect()
 }
 
 /// Small and extreme values, so that equal keys, prefixes and sign changes are common.

@@ -199,7 +199,7 @@ impl Conversation {
                         return Ok(PortalState::Done);
                     }
                     Outcome::CopyIn(sink) => {
-                        self.answer_copy_in(sink).await?;
+                        self.answer_copy_in(*sink).await?;
                         return Ok(PortalState::Done);
                     }
                 }

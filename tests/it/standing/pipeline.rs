@@ -252,7 +252,7 @@ impl Pipeline {
         let Statement::Select(select) = parsed.statement else { panic!("not a SELECT: {text}") };
         let request = StandingRequest::new(self.semantics, Destination::Client);
         let plan = plan_standing(&select, &self.catalog, &Functions::new(), &request).expect("a plan");
-        let spec = PushSpec { plan: Arc::new(plan), start: PushStart::Earliest };
+        let spec = PushSpec { plan: Arc::new(plan), start: PushStart::Earliest, rows_max: 100 };
         self.runtime.push(spec).await.expect("it starts")
     }
 
