@@ -54,6 +54,8 @@ const ROOF: &[&str] = &["main", "lib", "node", "cli"];
 
 const LINES_MAX: usize = 1000;
 
+const FUNCTION_LINES_MAX: usize = 70;
+
 /// Tokens that production code never contains, and what to use instead.
 const BANNED: &[(&str, &str)] = &[
     (".unwrap()", "`?`, or `.expect(\"why it cannot fail\")`"),
@@ -107,6 +109,93 @@ fn the_architecture_page_has_the_same_rooms() {
         let line = format!("| `{room}` | {} |", if uses.is_empty() { "-".to_string() } else { uses.join(" ") });
         assert!(page.contains(&line), "docs/architecture.md lacks the line: {line}");
         assert!(Path::new("src").join(room).join("mod.rs").exists(), "room `{room}` is listed and not there");
+    }
+}
+
+#[test]
+fn functions_fit_on_a_screen() {
+    let mut errors = Vec::new();
+    for path in rust_files(Path::new("src")) {
+        let text = fs::read_to_string(&path).expect("a source file is text");
+        let lines: Vec<&str> = text.lines().collect();
+        for (start, line) in lines.iter().enumerate().filter(|(_, line)| is_function(line)) {
+            // rustfmt closes a body at its function's own indent
+            let indent = &line[..line.len() - line.trim_start().len()];
+            let end = lines[start..].iter().position(|line| line.strip_prefix(indent).is_some_and(|it| it == "}"));
+            if let Some(length) = end.filter(|end| FUNCTION_LINES_MAX <= *end) {
+                errors.push(format!("{}:{}: a function of {} lines", path.display(), start + 1, length + 1));
+            }
+        }
+    }
+    assert!(errors.is_empty(), "\n{}\n", errors.join("\n"));
+}
+
+/// Whether a function with a body of several lines, or the signature of one, begins here.
+fn is_function(line: &str) -> bool {
+    let mut words = line
+        .split_whitespace()
+        .skip_while(|word| matches!(*word, "const" | "async" | "unsafe") || word.starts_with("pub"));
+    words.next() == Some("fn") && !line.ends_with('}') && !line.ends_with(';')
+}
+
+#[test]
+fn every_source_file_is_compiled() {
+    let mut errors = Vec::new();
+    for root in ["src", "tests/it"] {
+        for path in rust_files(Path::new(root)) {
+            let name = path.file_stem().expect("a file has a name").to_string_lossy().to_string();
+            let folder = path.parent().expect("a file is in a folder");
+            if ["main", "lib"].contains(&&*name) && folder == Path::new(root) {
+                continue;
+            }
+            let (module, declared_in) = match name.as_str() {
+                "mod" => (folder.file_name().expect("a folder").to_string_lossy().to_string(), folder.parent()),
+                _ => (name, Some(folder)),
+            };
+            let declared_in = declared_in.expect("below the root");
+            let parents = ["mod.rs", "lib.rs", "main.rs"].map(|file| declared_in.join(file));
+            let declaration = format!("mod {module};");
+            let is_declared = parents.iter().filter_map(|parent| fs::read_to_string(parent).ok()).any(|text| {
+                text.lines()
+                    .any(|line| line.trim_start_matches("pub").trim_start_matches("(crate)").trim() == declaration)
+            });
+            if !is_declared {
+                errors.push(format!("{}: no file says `{declaration}`", path.display()));
+            }
+        }
+    }
+    assert!(errors.is_empty(), "\n{}\n", errors.join("\n"));
+}
+
+#[test]
+fn every_link_of_a_page_leads_to_a_file() {
+    let mut errors = Vec::new();
+    let mut pages = vec![PathBuf::from("README.md")];
+    pages.extend(files_below(Path::new("docs"), "md"));
+    for page in pages {
+        let text = fs::read_to_string(&page).expect("a page is text");
+        let folder = page.parent().expect("a file is in a folder");
+        for target in text.split("](").skip(1).filter_map(|rest| rest.split(')').next()) {
+            let file = target.split('#').next().unwrap_or_default();
+            if !target.contains("://") && !file.is_empty() && !folder.join(file).exists() {
+                errors.push(format!("{}: `{target}` leads nowhere", page.display()));
+            }
+        }
+    }
+    assert!(errors.is_empty(), "\n{}\n", errors.join("\n"));
+}
+
+#[test]
+fn every_sample_is_run_by_a_test() {
+    let mut code = String::new();
+    for folder in ["tests", "src"] {
+        for path in rust_files(Path::new(folder)) {
+            code += &fs::read_to_string(&path).expect("a source file is text");
+        }
+    }
+    for path in files_below(Path::new("sql"), "sql") {
+        let folder = path.parent().expect("a file is in a folder").display().to_string();
+        assert!(code.contains(&folder), "no test or command names `{folder}`, so nothing runs {}", path.display());
     }
 }
 
@@ -177,12 +266,16 @@ fn room_of(path: &Path) -> String {
 }
 
 fn rust_files(folder: &Path) -> Vec<PathBuf> {
+    files_below(folder, "rs")
+}
+
+fn files_below(folder: &Path, extension: &str) -> Vec<PathBuf> {
     let mut files = Vec::new();
     for entry in fs::read_dir(folder).expect("a folder") {
         let path = entry.expect("an entry").path();
         if path.is_dir() {
-            files.extend(rust_files(&path));
-        } else if path.extension().is_some_and(|it| it == "rs") {
+            files.extend(files_below(&path, extension));
+        } else if path.extension().is_some_and(|it| it == extension) {
             files.push(path);
         }
     }

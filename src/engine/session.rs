@@ -170,7 +170,7 @@ impl Session {
     }
 
     pub(super) fn notice(&mut self, notice: Notice) {
-        if self.notices.len() < NOTICES_MAX {
+        if self.notices.len() < NOTICES_MAX && self.settings.wants_notice(notice.severity) {
             self.notices.push(notice);
         }
     }

@@ -66,7 +66,7 @@ const SETTINGS: &[Setting] = &[
     setting("auto_offset_reset", "latest", Kind::OneOf(&["latest", "earliest"]), false, "Where push queries begin."),
     setting("bytea_output", "hex", Kind::OneOf(&["hex"]), false, "How bytes are written as text."),
     setting("client_encoding", "UTF8", Kind::Encoding, true, "The encoding of texts on the wire."),
-    setting("client_min_messages", "notice", LEVELS, false, "The least notice that is sent."),
+    setting("client_min_messages", "notice", LEVELS, false, "The least notice that is sent; errors always are."),
     setting(
         "compatibility",
         "postgres",
@@ -74,7 +74,7 @@ const SETTINGS: &[Setting] = &[
         false,
         "Whose answers are given where PostgreSQL and ksqlDB disagree.",
     ),
-    setting("DateStyle", "ISO, MDY", Kind::Text, true, "How dates are written."),
+    setting("DateStyle", "ISO, MDY", Kind::Text, true, "Accepted; dates are written as ISO 8601 does."),
     setting(
         "default_transaction_isolation",
         "read committed",
@@ -104,7 +104,7 @@ const SETTINGS: &[Setting] = &[
     setting("is_superuser", "on", Kind::ReadOnly, true, "Whether the user may do anything."),
     setting("jit", "off", Kind::Boolean, false, "Accepted."),
     setting("lock_timeout", "0", Kind::Duration, false, "Accepted; there are no locks."),
-    setting("max_identifier_length", "63", Kind::ReadOnly, false, "Accepted."),
+    setting("max_identifier_length", "63", Kind::ReadOnly, false, "What PostgreSQL answers; names may be longer."),
     setting(
         "read_your_writes",
         "off",
@@ -227,6 +227,15 @@ impl Settings {
         (0 < milliseconds).then(|| Duration::from_millis(milliseconds))
     }
 
+    /// Whether the client wants notices of this severity, `NOTICE` or `WARNING`.
+    pub(super) fn wants_notice(&self, severity: &str) -> bool {
+        match self.get("client_min_messages").as_deref() {
+            Some("error") => false,
+            Some("warning") => severity == "WARNING",
+            _ => true,
+        }
+    }
+
     pub(super) fn zone_name(&self) -> String {
         self.get("TimeZone").unwrap_or_else(|| "UTC".to_string())
     }
@@ -333,6 +342,31 @@ mod tests {
         assert_eq!(settings.set("TIMEZONE", Some("Nowhere/X")).expect_err("no zone").state().0, "22023");
         assert_eq!(settings.set("server_version", Some("1")).expect_err("read only").state().0, "55P02");
         assert_eq!(settings.reset("timezone").expect("known"), Some(("TimeZone".to_string(), "UTC".to_string())));
+    }
+
+    #[test]
+    fn the_page_lists_exactly_these_settings_and_defaults() {
+        let page = include_str!("../../docs/sql/set.md");
+        let rows: Vec<&str> = page.lines().filter(|line| line.starts_with("| `")).collect();
+        for setting in SETTINGS {
+            let default = match setting.default {
+                "" => "empty".to_string(),
+                SERVER_VERSION => "`15.0 (Tidemill ..)`".to_string(),
+                default => format!("`{default}`"),
+            };
+            let row = format!("| `{}` | {default} | {} |", setting.name, setting.description);
+            assert!(rows.iter().any(|line| line.starts_with(&row)), "docs/sql/set.md lacks: {row}");
+        }
+        assert_eq!(rows.len(), SETTINGS.len());
+    }
+
+    #[test]
+    fn a_client_hears_no_less_than_it_wants() {
+        let mut settings = Settings::new("ann");
+        for (least, heard) in [("notice", (true, true)), ("warning", (false, true)), ("error", (false, false))] {
+            settings.set("client_min_messages", Some(least)).expect("a level");
+            assert_eq!((settings.wants_notice("NOTICE"), settings.wants_notice("WARNING")), heard, "{least}");
+        }
     }
 
     #[test]

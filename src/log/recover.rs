@@ -79,26 +79,7 @@ pub(super) fn partition(
     }
     let durable = known.unwrap_or(Place::START);
     let mut found = Found::start(disk, dir, &segments, ends_there.map(|place| place.offset))?;
-    let mut index = 0;
-    while index < segments.len() {
-        let limit = ends_there.filter(|end| end.segment_base == segments[index].base).map(|end| end.position);
-        let next_base = segments.get(index + 1).map(|next| next.base);
-        let bad = replay.bad_blocks.get(&segments[index].base).cloned().unwrap_or_default();
-        let end = found.segment(disk, &mut segments[index], Bounds { limit, next_base, bad }, told.producers_max)?;
-        index += 1;
-        if end == End::Clean && next_base.is_none_or(|next| next == found.end) {
-            continue;
-        }
-        let was_durable = found.end < durable.offset || (known.is_none() && next_base.is_some());
-        if was_durable {
-            found.corrupt_from = Some(found.end);
-            found.end = durable.offset.max(segments.last().map_or(found.end, |last| last.base));
-            break;
-        }
-        for later in segments.drain(index..) {
-            later.remove(disk)?;
-        }
-    }
+    found.walk(disk, &mut segments, &replay, ends_there, told.producers_max)?;
     if found.end < durable.offset && found.corrupt_from.is_none() {
         // The journal knows of durable offsets that no segment holds.
         found.corrupt_from = Some(found.end);
@@ -119,12 +100,7 @@ pub(super) fn partition(
     state.log_end_offset = found.end.max(state.log_start_offset);
     state.high_watermark = state.log_start_offset;
     state.durable = match (found.corrupt_from, segments.last()) {
-        (None, Some(last)) => Place {
-            offset: found.end,
-            segment_base: last.base,
-            position: last.length,
-            open_hash: last.blocks.open_hash(),
-        },
+        (None, Some(last)) => end_of(last, found.end),
         (None, None) => Place { offset: state.log_end_offset, ..Place::START },
         (Some(_), _) => durable,
     };
@@ -136,6 +112,11 @@ pub(super) fn partition(
     state.segments = segments;
     let partition = Partition::new(id, dir.to_path_buf(), state);
     Ok(Recovered { partition, repaired: replay.repaired, cut_bytes })
+}
+
+/// Where a log ends whose last segment this is.
+fn end_of(last: &Segment, offset: Offset) -> Place {
+    Place { offset, segment_base: last.base, position: last.length, open_hash: last.blocks.open_hash() }
 }
 
 /// What bounds the walk through one segment.
@@ -153,6 +134,40 @@ impl Found {
         let (from, producers, epochs) = scan::newest_snapshot(disk, dir, end.unwrap_or(Offset(i64::MAX)))?;
         let end = segments.first().map_or(Offset::ZERO, |first| first.base);
         Ok(Self { end, producers, producers_from: from, epochs, corrupt_from: None })
+    }
+
+    /// Walks the segments from first to last. What follows the end of the log is removed, unless it had been durable:
+    /// then it is kept, and the log is corrupt from there.
+    fn walk(
+        &mut self,
+        disk: &dyn Disk,
+        segments: &mut Vec<Segment>,
+        replay: &Replay<'_>,
+        ends_there: Option<Place>,
+        producers_max: usize,
+    ) -> Result<(), LogError> {
+        let durable = replay.known.map_or(Offset::ZERO, |place| place.offset);
+        let mut index = 0;
+        while index < segments.len() {
+            let limit = ends_there.filter(|end| end.segment_base == segments[index].base).map(|end| end.position);
+            let next_base = segments.get(index + 1).map(|next| next.base);
+            let bad = replay.bad_blocks.get(&segments[index].base).cloned().unwrap_or_default();
+            let end = self.segment(disk, &mut segments[index], Bounds { limit, next_base, bad }, producers_max)?;
+            index += 1;
+            if end == End::Clean && next_base.is_none_or(|next| next == self.end) {
+                continue;
+            }
+            let was_durable = self.end < durable || (replay.known.is_none() && next_base.is_some());
+            if was_durable {
+                self.corrupt_from = Some(self.end);
+                self.end = durable.max(segments.last().map_or(self.end, |last| last.base));
+                break;
+            }
+            for later in segments.drain(index..) {
+                later.remove(disk)?;
+            }
+        }
+        Ok(())
     }
 
     /// Finds out what a segment holds: from its index, or batch by batch.

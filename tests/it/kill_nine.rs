@@ -61,7 +61,11 @@ fn nothing_acknowledged_is_lost_or_doubled_by_kill_nine() {
     let mut round = 0;
     while struck.values().sum::<u64>() < kills {
         let (event, text) = EVENTS[(round % EVENTS.len() as u64) as usize];
-        let times = if text == ACKNOWLEDGED || text == "cut committed" { 1 + random.next_u64() % 40 } else { 1 + random.next_u64() % 2 };
+        let times = if text == ACKNOWLEDGED || text == "cut committed" {
+            1 + random.next_u64() % 40
+        } else {
+            1 + random.next_u64() % 2
+        };
         round += 1;
         if runtime.block_on(strike(folder.path(), &ledger, round, text, times)) {
             *struck.entry(event).or_default() += 1;
@@ -92,7 +96,13 @@ async fn strike(data: &Path, ledger: &Arc<Mutex<Ledger>>, round: u64, text: &str
                 let port = port_of(&line);
                 for writer in 0..WRITERS {
                     let first = (round as i64 * WRITERS + writer) * 1_000_000;
-                    writers.push(tokio::spawn(write(port, first, Arc::clone(ledger), came.clone(), server.lines.clone())));
+                    writers.push(tokio::spawn(write(
+                        port,
+                        first,
+                        Arc::clone(ledger),
+                        came.clone(),
+                        server.lines.clone(),
+                    )));
                 }
             }
             Ok(line) if line == ACKNOWLEDGED => acknowledgements += 1,
@@ -145,7 +155,14 @@ async fn write(
 
 fn row(id: i64) -> String {
     let minute = id % 240;
-    format!("('{id}', {}.25, {}, 'country {}', '2026-01-01 {:02}:{:02}:00')", id % 90, id, id % 7, minute / 60, minute % 60)
+    format!(
+        "('{id}', {}.25, {}, 'country {}', '2026-01-01 {:02}:{:02}:00')",
+        id % 90,
+        id,
+        id % 7,
+        minute / 60,
+        minute % 60
+    )
 }
 
 fn address(port: u16) -> String {
@@ -159,7 +176,8 @@ fn port_of(ready: &str) -> u16 {
 }
 
 async fn connect(port: u16) -> tokio_postgres::Client {
-    let (client, connection) = tokio_postgres::connect(&address(port), NoTls).await.expect("the server takes a connection");
+    let (client, connection) =
+        tokio_postgres::connect(&address(port), NoTls).await.expect("the server takes a connection");
     tokio::spawn(connection);
     client
 }
@@ -182,7 +200,10 @@ async fn check(data: &Path, ledger: &Ledger) {
     let server = Server::start(data);
     let client = connect(server.ready()).await;
     client.batch_execute("SET read_your_writes = on").await.expect("SET");
-    client.batch_execute("INSERT INTO payments VALUES ('last', 0.25, -1, 'nowhere', '2026-01-01 00:00:00')").await.expect("INSERT");
+    client
+        .batch_execute("INSERT INTO payments VALUES ('last', 0.25, -1, 'nowhere', '2026-01-01 00:00:00')")
+        .await
+        .expect("INSERT");
 
     let stored = rows(&client, "SELECT id, count(*) FROM payments WHERE id >= 0 GROUP BY id ORDER BY id").await;
     let ids: BTreeSet<i64> = stored.iter().map(|row| row[0].parse().expect("an id")).collect();
@@ -211,7 +232,9 @@ async fn check(data: &Path, ledger: &Ledger) {
 async fn rows(client: &tokio_postgres::Client, query: &str) -> Vec<Vec<String>> {
     let messages = client.simple_query(query).await.unwrap_or_else(|error| panic!("{query}: {error:?}"));
     let row = |message: SimpleQueryMessage| match message {
-        SimpleQueryMessage::Row(row) => Some((0..row.len()).map(|at| row.get(at).unwrap_or("NULL").to_string()).collect()),
+        SimpleQueryMessage::Row(row) => {
+            Some((0..row.len()).map(|at| row.get(at).unwrap_or("NULL").to_string()).collect())
+        }
         _ => None,
     };
     messages.into_iter().filter_map(row).collect()

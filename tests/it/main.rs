@@ -5,10 +5,12 @@
 mod copy;
 mod cut_faults;
 mod errors;
+mod kill_nine;
 mod oracle;
 mod plan;
 mod push;
 mod reading;
+mod samples;
 mod server;
 mod session;
 mod sessions;

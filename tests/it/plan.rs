@@ -1,7 +1,7 @@
 //! Golden plans: every `tests/plan/*.txt` holds statements and what the planner says to each.
 //!
 //! A file is a list of cases, each `== name`, SQL, `--`, answer. The relations are those of `relations.sql`.
-//! `BLESS=1 cargo test --test plan` writes today's answers over the old ones.
+//! `BLESS=1 cargo test --test it plan` writes today's answers over the old ones.
 
 use std::fs;
 use std::path::Path;

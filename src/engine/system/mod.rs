@@ -92,3 +92,24 @@ fn optional<T>(value: Option<T>, cell: impl Fn(T) -> Cell) -> Cell {
 fn batch(table: &SystemTable, schema: &arrow::datatypes::SchemaRef, rows: &[Row]) -> Result<RecordBatch> {
     schema::batch(table, schema, rows)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_page_lists_exactly_these_tables_and_columns() {
+        let page = include_str!("../../../docs/sql/system-tables.md");
+        let sections: Vec<&str> = page.split("\n## tidemill.").skip(1).collect();
+        let names: Vec<&str> = sections.iter().filter_map(|section| section.lines().next()).collect();
+        assert_eq!(names, TABLES.iter().map(|table| table.name).collect::<Vec<_>>());
+        for (table, section) in TABLES.iter().zip(sections) {
+            let rows: Vec<&str> = section.lines().filter(|line| line.starts_with("| `")).collect();
+            assert_eq!(rows.len(), table.columns.len(), "tidemill.{}", table.name);
+            for ((name, kind), row) in table.columns.iter().zip(rows) {
+                let start = format!("| `{name}` | {} | ", format!("{kind:?}").to_uppercase());
+                assert!(row.starts_with(&start), "tidemill.{}: {row} is not {start}", table.name);
+            }
+        }
+    }
+}

@@ -197,14 +197,7 @@ fn fragment(
             Leaf::Exchange { id, schema, upstream, edge } => LeafSpec {
                 topic: topic_of(id, "repartition").ok_or_else(|| missing(id, "repartition"))?,
                 partitions: plan.fragments[*upstream].partitions,
-                layout: Layout::new(
-                    schema.as_arrow(),
-                    match edge.kind {
-                        EdgeKind::AppendOnly => Changes::Append,
-                        EdgeKind::Upsert(_) => Changes::Upsert,
-                        EdgeKind::Retract => Changes::Retract,
-                    },
-                ),
+                layout: Layout::new(schema.as_arrow(), changes_of(&edge.kind)),
                 reads: Reads::Exchange,
                 owns_dead_letters: AtomicBool::new(false),
             },
@@ -230,6 +223,14 @@ fn fragment(
         config: config.clone(),
         refuses_future: plan.semantics.compatibility == Compatibility::Postgres,
     })
+}
+
+fn changes_of(edge: &EdgeKind) -> Changes {
+    match edge {
+        EdgeKind::AppendOnly => Changes::Append,
+        EdgeKind::Upsert(_) => Changes::Upsert,
+        EdgeKind::Retract => Changes::Retract,
+    }
 }
 
 fn relation_leaf(

@@ -133,17 +133,21 @@ pub fn build(
     let schema = over.schema;
     let keys = group.len() + usize::from(query.window.is_some());
     let bounds = query.window.map(|_| (column_at(&schema, group.len()), column_at(&schema, group.len() + 1)));
-    let changes = match (query.emit, node.changes) {
-        (Emit::Final, _) => Changes::Append,
-        (Emit::Changes, AggregateChanges::Upsert) => Changes::Upsert,
-        (Emit::Changes, AggregateChanges::Retract) => Changes::Retract,
-    };
+    let changes = changes_of(query.emit, node.changes);
     let key = (0..keys).map(|index| column_at(&schema, index)).collect();
     let mut rows = Rows { plan: plan_of(node), spread: rows.spread, key, changes };
     if let Some(condition) = having {
         rows = rows.filtered(condition, &OperatorId::new("having"))?;
     }
     Ok(Aggregated { rows, items, bounds })
+}
+
+fn changes_of(emit: Emit, changes: AggregateChanges) -> Changes {
+    match (emit, changes) {
+        (Emit::Final, _) => Changes::Append,
+        (Emit::Changes, AggregateChanges::Upsert) => Changes::Upsert,
+        (Emit::Changes, AggregateChanges::Retract) => Changes::Retract,
+    }
 }
 
 fn read(rows: &Rows, query: &BoundQuery, expressions: &Expressions<'_>) -> Result<Lists> {
