@@ -148,10 +148,10 @@ pub enum LeftOutReason {
         generation: Generation,
     },
     /// An append of it could not be done.
-    #[error("an append failed")]
+    #[error("an append failed: {0}")]
     Append(#[source] Arc<BrokerError>),
     /// A position of it cannot be committed.
-    #[error("an offset cannot be committed")]
+    #[error("an offset cannot be committed: {0}")]
     Offset(#[source] Arc<BrokerError>),
 }
 

@@ -98,7 +98,7 @@ pub enum BrokerError {
     #[error("the metadata could not be changed")]
     Metadata(#[from] MetadataError),
     /// The log could not do it; nothing of it was kept.
-    #[error("the log refused")]
+    #[error("the log refused: {0}")]
     Log(#[source] LogError),
     /// The broker is closed.
     #[error("the server is shutting down")]

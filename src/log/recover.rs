@@ -80,6 +80,14 @@ pub(super) fn partition(
     let durable = known.unwrap_or(Place::START);
     let mut found = Found::start(disk, dir, &segments, ends_there.map(|place| place.offset))?;
     found.walk(disk, &mut segments, &replay, ends_there, told.producers_max)?;
+    let passed = durable.offset <= replay.log_start_offset;
+    if passed && (found.end < durable.offset || found.corrupt_from.is_some()) {
+        // All that was durable lies below the log start: what is left of it is nobody's loss.
+        for segment in segments.drain(..) {
+            segment.remove(disk)?;
+        }
+        (found.end, found.corrupt_from, replay.lost_from) = (durable.offset, None, None);
+    }
     if found.end < durable.offset && found.corrupt_from.is_none() {
         // The journal knows of durable offsets that no segment holds.
         found.corrupt_from = Some(found.end);

@@ -5,6 +5,7 @@
 //! say what a batch query over the stored inputs says, each once.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 
 use tidemill::catalog::Compatibility;
 use tidemill::catalog::EmitMode;
@@ -25,7 +26,6 @@ const PARTITIONS: i32 = 2;
 const DDL: &str = "
     CREATE STREAM payments (card TEXT KEY, country TEXT, amount INT)
         WITH (kafka_topic = 'payments', value_format = 'JSON', partitions = 2);
-    CREATE TABLE per_card AS SELECT card, COUNT(*) AS n, SUM(amount) AS total FROM payments GROUP BY card;
     CREATE TABLE per_country AS SELECT country, COUNT(*) AS n, SUM(amount) AS total FROM payments GROUP BY country;";
 
 fn options() -> PipelineOptions {
@@ -51,10 +51,13 @@ struct Left {
 }
 
 fn prepare(env: &Env) {
+    // The server's data directory is made durable before anything is put into it.
+    env.disk.create_dir_all(Path::new("/data")).expect("made");
+    env.disk.sync_dir(Path::new("/")).expect("synced");
     wait(async {
         let mut pipeline = Pipeline::reopen(options(), env.clone(), SimulatedStores::new()).await.expect("opens");
         pipeline.execute(DDL).await.expect("the queries are made");
-        for number in 0..4 {
+        for number in 0..2 {
             pay(&pipeline, number).await.expect("paid");
         }
         pipeline.drive_with(3, &mut || true).await.expect("runs");
@@ -64,15 +67,15 @@ fn prepare(env: &Env) {
 
 /// Starts, restores, takes more payments and cuts; stops at the first error.
 fn run(env: &Env) -> Left {
-    let mut left = Left { acknowledged: (0..4).collect(), stores: SimulatedStores::new() };
+    let mut left = Left { acknowledged: (0..2).collect(), stores: SimulatedStores::new() };
     wait(async {
         let Ok(pipeline) = Pipeline::reopen(options(), env.clone(), left.stores.clone()).await else { return };
-        for number in 4..9 {
+        for number in 2..4 {
             if pay(&pipeline, number).await.is_err() {
                 break;
             }
             left.acknowledged.push(number);
-            if number % 2 == 0 && pipeline.drive_with(2, &mut || true).await.is_err() {
+            if number == 3 && pipeline.drive_with(2, &mut || true).await.is_err() {
                 break;
             }
         }
@@ -89,7 +92,7 @@ fn check(env: &Env, left: &Left, injected: &Injected) {
         let pipeline = Pipeline::reopen(options(), env.clone(), left.stores.clone()).await.expect("reopens");
         pay(&pipeline, 100).await.expect("takes payments again");
         pipeline.drive_with(4, &mut || true).await.expect("runs again");
-        assert_eq!(pipeline.failed_query(), None);
+        assert_eq!(pipeline.failed_query(), None, "{:?}", pipeline.topic_ids());
         let mut stored = Vec::new();
         for record in pipeline.records("payments").await.expect("the inputs are read") {
             let value: serde_json::Value = serde_json::from_slice(&record.value.expect("a value")).expect("JSON");
@@ -101,7 +104,6 @@ fn check(env: &Env, left: &Left, injected: &Injected) {
         assert_eq!(stored, once, "a payment is stored twice");
         let lost: Vec<_> = left.acknowledged.iter().filter(|number| !stored.contains(number)).collect();
         assert!(lost.is_empty(), "acknowledged payments are lost: {lost:?}");
-        compare(&pipeline, "per_card", &stored, |number| format!("c{}", number % 3));
         compare(&pipeline, "per_country", &stored, |number| format!("x{}", number % 2));
         pipeline.runtime().close().await;
     });

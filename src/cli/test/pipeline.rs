@@ -214,6 +214,11 @@ impl Pipeline {
         self.metadata.snapshot().topics().map(|topic| topic.name.clone()).collect()
     }
 
+    /// All topics, by their ids.
+    pub fn topic_ids(&self) -> Vec<(TopicId, String)> {
+        self.metadata.snapshot().topics().map(|topic| (topic.id, topic.name.clone())).collect()
+    }
+
     /// Writes one record; makes the topic if it is not there.
     pub async fn produce(
         &self,

@@ -23,6 +23,7 @@ use super::round::RoundLimits;
 use super::spec::LeafSpec;
 use super::spec::Reads;
 use super::spec::RelationReads;
+use super::spec::Root;
 use crate::broker::Fetched;
 use crate::broker::TailBatch;
 use crate::exec::Changes;
@@ -301,7 +302,7 @@ impl Input {
     ) -> Result<(), ExecError> {
         match &spec.reads {
             Reads::Relation(reads) => self.decode_relation(spec, reads, tail, latest, skipped),
-            Reads::Exchange => self.decode_exchange(spec, tail),
+            Reads::Exchange(_) => self.decode_exchange(spec, tail),
         }
     }
 
@@ -462,15 +463,26 @@ impl Input {
         });
     }
 
-    /// What this input covers of root topics.
-    pub fn frontier(&self, reads: &Reads) -> Vec<(TopicPartition, Offset)> {
-        match reads {
-            Reads::Relation(_) => vec![(self.partition, self.position)],
-            Reads::Exchange => {
-                let said = self.progress.producers.values().flat_map(|producer| &producer.frontier);
-                said.map(|(partition, offset)| (*partition, Offset(*offset))).collect()
-            }
-        }
+    /// What this input covers of root topics: nothing yet of those whose producers have not spoken.
+    pub fn frontier(&self, leaf: &LeafSpec) -> Vec<(TopicPartition, Offset)> {
+        let roots = match &leaf.reads {
+            Reads::Relation(_) => return vec![(self.partition, self.position)],
+            Reads::Exchange(roots) => roots,
+        };
+        let said = |producer: u32, root: TopicPartition| {
+            let known = self.progress.producers.get(&producer);
+            let known = known.and_then(|known| known.frontier.iter().find(|(partition, _)| *partition == root));
+            known.map_or(0, |(_, offset)| *offset)
+        };
+        let all = 0..u32::try_from(leaf.partitions).unwrap_or(0);
+        let covered = |root: &Root| {
+            let least = match root.producer {
+                Some(producer) => said(producer, root.partition),
+                None => all.clone().map(|producer| said(producer, root.partition)).min().unwrap_or(0),
+            };
+            (root.partition, Offset(least))
+        };
+        roots.iter().map(covered).collect()
     }
 }
 

@@ -340,7 +340,7 @@ impl Task {
             let metadata = serde_json::to_string(&input.progress).expect("progress is plain data");
             let committed = CommittedOffset { offset: input.position, leader_epoch: input.leader_epoch, metadata };
             offsets.push((input.partition, committed));
-            if matches!(self.spec.leaves[input.leaf].reads, Reads::Exchange) {
+            if matches!(self.spec.leaves[input.leaf].reads, Reads::Exchange(_)) {
                 purge.push((input.partition, input.position));
             }
         }
@@ -372,7 +372,7 @@ impl Task {
     pub fn frontier(&self) -> Frontier {
         let mut frontier = Frontier::new();
         for input in &self.inputs {
-            for (partition, offset) in input.frontier(&self.spec.leaves[input.leaf].reads) {
+            for (partition, offset) in input.frontier(&self.spec.leaves[input.leaf]) {
                 frontier.entry(partition).and_modify(|known| *known = offset.min(*known)).or_insert(offset);
             }
         }

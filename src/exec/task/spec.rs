@@ -95,8 +95,17 @@ pub struct LeafSpec {
 pub enum Reads {
     /// A relation's records.
     Relation(Box<RelationReads>),
-    /// Slices and markers.
-    Exchange,
+    /// Slices and markers of the producers, which cover these partitions of root topics.
+    Exchange(Vec<Root>),
+}
+
+/// A partition of a root topic behind a repartition.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Root {
+    /// The partition.
+    pub partition: TopicPartition,
+    /// The one producer that reads it; `None` when all producers do, through a repartition of their own.
+    pub producer: Option<u32>,
 }
 
 /// How a relation's records become rows.
@@ -157,6 +166,23 @@ impl FragmentSpec {
     }
 }
 
+/// What the tasks of a fragment cover, and which of them.
+fn roots(plan: &StandingPlan, fragment: usize) -> Vec<Root> {
+    let mut found: Vec<Root> = Vec::new();
+    for leaf in &plan.fragments[fragment].leaves {
+        match leaf {
+            Leaf::Relation { relation, .. } => found.extend((0..relation.partitions).map(|number| Root {
+                partition: TopicPartition::new(relation.topic_id, number),
+                producer: u32::try_from(number).ok(),
+            })),
+            Leaf::Exchange { upstream, .. } => {
+                found.extend(roots(plan, *upstream).into_iter().map(|root| Root { producer: None, ..root }));
+            }
+        }
+    }
+    found
+}
+
 fn fragment(
     query: QueryId,
     plan: &StandingPlan,
@@ -198,7 +224,7 @@ fn fragment(
                 topic: topic_of(id, "repartition").ok_or_else(|| missing(id, "repartition"))?,
                 partitions: plan.fragments[*upstream].partitions,
                 layout: Layout::new(schema.as_arrow(), changes_of(&edge.kind)),
-                reads: Reads::Exchange,
+                reads: Reads::Exchange(roots(plan, *upstream)),
                 owns_dead_letters: AtomicBool::new(false),
             },
         });
