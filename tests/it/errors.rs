@@ -1,5 +1,9 @@
 //! Errors with their SQLSTATE, position and hint, and what a door refuses.
 
+use tidemill::env::Env;
+use tokio::io::AsyncReadExt;
+use tokio::io::AsyncWriteExt;
+
 use super::server::TestServer;
 use super::server::column;
 use super::server::failure;
@@ -51,5 +55,26 @@ async fn a_bad_parameter_fails_its_statement_only() {
     let error = client.query("SELECT 1/$1::int", &[&0i32]).await.expect_err("division by zero");
     assert_eq!(told(&error).0, "22012");
     assert_eq!(client.query_one("SELECT $1::int", &[&5i32]).await.expect("a row").get::<_, i32>(0), 5);
+    server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_error_is_sent_at_flush_before_any_sync() {
+    let server = TestServer::start().await;
+    let mut stream = Env::real().network.connect(server.pg_address()).await.expect("the door is open");
+    let parameters = b"\0\x03\0\0user\0ann\0database\0tidemill\0\0";
+    let mut bytes = (parameters.len() as i32 + 4).to_be_bytes().to_vec();
+    bytes.extend(parameters);
+    // Parse of an unknown relation, Describe, Flush: as asyncpg prepares.
+    let parse = b"\0SELECT * FROM nope\0\0\0";
+    bytes.push(b'P');
+    bytes.extend((parse.len() as i32 + 4).to_be_bytes());
+    bytes.extend(parse);
+    bytes.extend(b"D\0\0\0\x06S\0H\0\0\0\x04");
+    stream.write_all(&bytes).await.expect("it is sent");
+    let mut seen = Vec::new();
+    while !seen.windows(6).any(|window| window == b"C42P01") {
+        assert_ne!(stream.read_buf(&mut seen).await.expect("it answers"), 0, "{}", String::from_utf8_lossy(&seen));
+    }
     server.stop().await;
 }

@@ -74,6 +74,8 @@ impl Conversation {
                 }
                 self.ready().await
             }
+            // asyncpg ends a group with Flush and waits for the error before it sends Sync.
+            Message::Flush => self.socket.flush().await,
             _ if self.skipping => Ok(()),
             Message::Query(text) => {
                 let done = self.simple_query(text).await;
@@ -87,7 +89,6 @@ impl Conversation {
             }
             // What a client sent before it heard that its COPY failed.
             Message::CopyData(_) | Message::CopyDone | Message::CopyFail(_) => Ok(()),
-            Message::Flush => self.socket.flush().await,
             message @ (Message::Parse { .. }
             | Message::Bind(_)
             | Message::Describe(_)
