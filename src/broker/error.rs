@@ -155,7 +155,7 @@ impl From<BrokerError> for Error {
                 Error::new(SqlState::INSUFFICIENT_PRIVILEGE, message).detail("Only the server writes to it.")
             }
             BrokerError::MessageTooLarge { .. } => Error::new(SqlState::PROGRAM_LIMIT_EXCEEDED, message)
-                .hint("Send smaller rows, or raise log.batch_bytes_max before the topic is created."),
+                .hint("Send smaller rows: store what is large elsewhere and send where it lies."),
             BrokerError::OffsetOutOfRange { .. } | BrokerError::DivergedEpoch { .. } => {
                 Error::new(SqlState::OBJECT_NOT_IN_PREREQUISITE_STATE, message)
             }

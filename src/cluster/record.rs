@@ -80,9 +80,11 @@ impl Default for TopicConfig {
 }
 
 impl TopicConfig {
-    /// For topics that only the server writes: kept for ever, `cleanup_policy` as given.
+    /// For topics that only the server writes: kept for ever, `cleanup_policy` as given. A record in them holds a user's
+    /// record and more (a dead letter has its headers, a repartition its columns), so their limit is higher.
     pub fn internal(cleanup_policy: CleanupPolicy) -> Self {
-        Self { retention_ms: None, cleanup_policy, internal: true, ..Self::default() }
+        let batch_bytes_max = 16 * Self::default().batch_bytes_max;
+        Self { retention_ms: None, cleanup_policy, internal: true, batch_bytes_max, ..Self::default() }
     }
 }
 

@@ -38,6 +38,18 @@ pub enum ExecError {
     /// An error in data that the query was told not to accept, or that has no row to blame.
     #[error("{0}")]
     Data(Error),
+    /// A record that its relation does not let pass (`on_error = 'fail'`).
+    #[error("the record at offset {offset} of partition {partition} of \"{relation}\" cannot be read: {reason}")]
+    BadRecord {
+        /// The relation that declares how to read it.
+        relation: String,
+        /// Its partition.
+        partition: i32,
+        /// Its offset.
+        offset: i64,
+        /// Why it cannot be read.
+        reason: String,
+    },
     /// A record of an internal topic is not what this version writes.
     #[error("internal record cannot be read: {0}")]
     InternalRecord(&'static str),
@@ -119,6 +131,8 @@ impl From<ExecError> for Error {
             ExecError::Expression(text) => Error::new(SqlState::INTERNAL_ERROR, text),
             ExecError::Data(told) => told,
             ExecError::LeftOut(_) => Error::new(SqlState::OBJECT_NOT_IN_PREREQUISITE_STATE, error.to_string()),
+            ExecError::BadRecord { .. } => Error::new(SqlState::DATA_CORRUPTED, error.to_string())
+                .hint("With on_error = 'dlq' or 'skip' the relation lets such records pass."),
             ExecError::InternalRecord(_) => Error::new(SqlState::DATA_CORRUPTED, error.to_string()),
             ExecError::InputGap { .. } => Error::new(SqlState::OBJECT_NOT_IN_PREREQUISITE_STATE, error.to_string())
                 .detail("Records that the query has not read were removed by retention.")

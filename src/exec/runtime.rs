@@ -31,6 +31,7 @@ use super::task::FragmentSpec;
 use super::task::Next;
 use super::task::Now;
 use super::task::QuerySpec;
+use super::task::Reads;
 use super::task::Task;
 use super::task::restore;
 use super::task::restore_view;
@@ -43,7 +44,6 @@ use crate::error::Result;
 use crate::error::SqlState;
 use crate::model::QueryId;
 use crate::model::RelationId;
-use crate::model::TopicId;
 use crate::state::ColdStores;
 use crate::state::Frontier;
 use crate::state::Published;
@@ -256,13 +256,15 @@ impl Inner {
         }
     }
 
-    /// Of the queries that read a topic, the oldest writes its dead letters.
+    /// Of the queries that read a relation, the oldest writes its dead letters. Not of those that read the topic: another
+    /// relation over it may read its records in another format.
     fn assign_dead_letters(&self) {
         let queries = self.queries.lock();
-        let mut owners: BTreeMap<TopicId, QueryId> = BTreeMap::new();
+        let mut owners: BTreeMap<RelationId, QueryId> = BTreeMap::new();
         for (id, query) in queries.iter() {
             for leaf in query.slots.iter().flat_map(|slot| &slot.spec.leaves) {
-                let owner = *owners.entry(leaf.topic).or_insert(*id);
+                let Reads::Relation(reads) = &leaf.reads else { continue };
+                let owner = *owners.entry(reads.relation.id).or_insert(*id);
                 leaf.owns_dead_letters.store(owner == *id, Ordering::Release);
             }
         }

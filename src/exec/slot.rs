@@ -13,6 +13,7 @@ use super::committer::Mailbox;
 use super::task::FragmentSpec;
 use super::task::Task;
 use super::task::TaskCounts;
+use crate::error::Error;
 use crate::model::Offset;
 use crate::model::TopicPartition;
 
@@ -151,15 +152,20 @@ impl Slot {
         faults.attempts += 1;
         faults.last_error = Some(failure.to_string());
         let of_a_row = match failure {
-            ExecError::Panic(_) | ExecError::Arrow(_) | ExecError::Expression(_) | ExecError::Data(_) => true,
-            ExecError::UnknownNode(_) | ExecError::InputGap { .. } => return self.give_up(failure),
+            ExecError::Panic(_) | ExecError::Arrow(_) | ExecError::Expression(_) => true,
+            ExecError::Data(told) => !is_of_the_machine(told),
+            ExecError::UnknownNode(_) | ExecError::InputGap { .. } | ExecError::BadRecord { .. } => {
+                return self.give_up(failure);
+            }
             ExecError::Contract { .. } | ExecError::InternalRecord(_) | ExecError::LeftOut(_) => false,
         };
+        let failed_round = task.and_then(|task| task.failed_round);
         // ksqlDB's own errors of aggregates end the query.
-        if matches!(failure, ExecError::Data(_)) && !self.spec.refuses_future || TRIES_MAX <= faults.attempts {
+        let ksqldb_ends = matches!(failure, ExecError::Data(_)) && failed_round.is_some() && !self.spec.refuses_future;
+        if ksqldb_ends || TRIES_MAX <= faults.attempts {
             return self.give_up(failure);
         }
-        if let (true, Some((first, rows))) = (of_a_row, task.and_then(|task| task.last_round)) {
+        if let (true, Some((first, rows))) = (of_a_row, failed_round) {
             match rows {
                 1 => drop(faults.skipped.insert(first)),
                 _ => faults.one_by_one = rows,
@@ -196,4 +202,9 @@ impl Slot {
     pub fn is_open(&self) -> bool {
         !self.closed.load(Ordering::Acquire) && *self.state.lock() == QueryState::Running
     }
+}
+
+/// Whether disk, memory or shutdown are to blame, which no row is.
+fn is_of_the_machine(told: &Error) -> bool {
+    ["53", "57", "58"].iter().any(|class| told.state().0.starts_with(class))
 }

@@ -236,6 +236,13 @@ impl Pipeline {
         Ok(())
     }
 
+    /// Removes the records of a partition below `offset`, as retention does.
+    pub async fn remove_before(&self, topic: &str, partition: i32, offset: i64) -> Result<()> {
+        let partition = TopicPartition { topic: self.topic_id(topic)?, partition: PartitionId(partition) };
+        self.client.advance_log_start(partition, Offset(offset)).await?;
+        Ok(())
+    }
+
     fn topic_id(&self, name: &str) -> Result<TopicId> {
         let metadata = self.metadata.snapshot();
         let topic = metadata.topic(name);

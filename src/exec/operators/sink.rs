@@ -54,6 +54,8 @@ pub struct TopicSpec {
     pub placer: Arc<Encoder>,
     /// The partitions.
     pub partitions: Vec<TopicPartition>,
+    /// Bytes of key and value that a record may have; a row over it is left out.
+    pub record_bytes_max: usize,
     /// Rows are replaced by key and a view is kept.
     pub is_table: bool,
     /// The column with the record's time, by index; else the row's event time.
@@ -154,9 +156,16 @@ impl Sink {
         let encoded = topic.encoder.encode(&users)?;
         let (ops, times) = (layout.ops(&batch).values(), layout.times(&batch).values());
         let mut written = vec![true; batch.num_rows()];
-        for (row, reason) in &encoded.errors {
-            written[*row] = false;
-            let (operator, event_time) = (cx.operator().clone(), times[*row]);
+        let mut left_out: Vec<(usize, String)> = encoded.errors.iter().map(|(row, why)| (*row, why.to_string())).collect();
+        for row in 0..batch.num_rows() {
+            let bytes = [&encoded.keys[row], &encoded.values[row]].into_iter().flatten().map(|part| part.len()).sum();
+            if topic.record_bytes_max < bytes {
+                left_out.push((row, format!("{bytes} bytes are over the limit of {}", topic.record_bytes_max)));
+            }
+        }
+        for (row, reason) in left_out {
+            written[row] = false;
+            let (operator, event_time) = (cx.operator().clone(), times[row]);
             let message = format!("row left out, it cannot be written: {reason}");
             cx.output().log(LogEntry { operator, message, event_time });
         }

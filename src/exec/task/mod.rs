@@ -41,8 +41,6 @@ use crate::broker::Generation;
 use crate::broker::PendingBatch;
 use crate::broker::QueryCommit;
 use crate::catalog::OnError;
-use crate::error::Error;
-use crate::error::SqlState;
 use crate::model::EventTime;
 use crate::model::Offset;
 use crate::model::StreamTime;
@@ -120,8 +118,8 @@ pub struct Task {
     pub counts: TaskCounts,
     /// Records that are left out because an operator fails on them.
     pub skipped: HashSet<(TopicPartition, i64)>,
-    /// Where the first row of the last round stood, and how many rows it had.
-    pub last_round: Option<((TopicPartition, i64), usize)>,
+    /// Where the first row of the round stood on which an operator failed, and how many rows it had.
+    pub failed_round: Option<((TopicPartition, i64), usize)>,
     driver: Driver,
     sequence: Sequence,
     cut: CutId,
@@ -147,7 +145,7 @@ impl Task {
             inputs,
             counts: TaskCounts::default(),
             skipped: HashSet::new(),
-            last_round: None,
+            failed_round: None,
             driver,
             sequence: Sequence::default(),
             cut: CutId::default(),
@@ -166,7 +164,6 @@ impl Task {
         let bytes_max = usize::try_from(spec.config.round_bytes_max.0).unwrap_or(usize::MAX);
         let limits = RoundLimits::new(rows_max, bytes_max);
         let round = round::assemble(&mut self.inputs, &spec.leaves, &mut self.sequence, limits, latest, &self.skipped)?;
-        self.last_round = round.first.map(|first| (first, round.rows)).or(self.last_round);
         self.dead_letters()?;
         let idle_moved = self.note_idle(now);
         if round.rows == 0 && self.started && !idle_moved {
@@ -184,7 +181,10 @@ impl Task {
             self.spec.cut_time.set(self.cut_time_micros);
             state.stream_time = StreamTime(clock.map(EventTime));
         }
-        let rows = self.driver.round(round.leaves)?;
+        // Only this error is of these rows: a fetch, a flush or a commit that fails has no record to blame.
+        let rows = self.driver.round(round.leaves).inspect_err(|_| {
+            self.failed_round = round.first.map(|first| (first, round.rows));
+        })?;
         Ok((rows, 0 < round.rows))
     }
 
@@ -225,9 +225,12 @@ impl Task {
             let relation = &reads.relation;
             match relation.on_error {
                 OnError::Fail => {
-                    let message = format!("a record of \"{}\" cannot be read: {}", relation.name, letter.record.reason);
-                    let detail = format!("It is at {} offset {}.", letter.partition, letter.record.offset);
-                    return Err(Error::new(SqlState::DATA_CORRUPTED, message).detail(detail).into());
+                    return Err(ExecError::BadRecord {
+                        relation: relation.name.clone(),
+                        partition: letter.partition.partition.0,
+                        offset: letter.record.offset,
+                        reason: letter.record.reason,
+                    });
                 }
                 OnError::Skip => {}
                 OnError::DeadLetter if !self.spec.leaves[letter.leaf].owns_dead_letters.load(Ordering::Acquire) => {}

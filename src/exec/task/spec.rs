@@ -39,6 +39,7 @@ use crate::plan::Leaf;
 use crate::plan::Node;
 use crate::plan::PseudoColumn;
 use crate::plan::StandingPlan;
+use crate::protocol::BatchLimits;
 
 /// A standing query to be run.
 #[derive(Clone)]
@@ -332,6 +333,9 @@ pub fn relation_options(relation: &Relation) -> CodecOptions {
     }
 }
 
+/// What a batch of one record has beside the record's key and value, at most.
+const BATCH_OVERHEAD: usize = 128;
+
 /// How rows become records of a relation's topic.
 pub fn topic_spec(sink: &Relation) -> Result<TopicSpec, ExecError> {
     let (key, value) = (format_spec(sink.formats.key), format_spec(sink.formats.value));
@@ -354,6 +358,7 @@ pub fn topic_spec(sink: &Relation) -> Result<TopicSpec, ExecError> {
         encoder: Arc::new(encoder),
         placer: Arc::new(placer),
         partitions: (0..sink.partitions).map(|partition| TopicPartition::new(sink.topic_id, partition)).collect(),
+        record_bytes_max: BatchLimits::default().batch_bytes_max - BATCH_OVERHEAD,
         is_table: sink.kind == RelationKind::Table,
         timestamp_column: sink.timestamp_column,
     })

@@ -45,6 +45,7 @@ use crate::exec::Layout;
 use crate::exec::Progress;
 use crate::exec::Side;
 use crate::exec::Step;
+use crate::exec::expressions::RowError;
 use crate::exec::expressions::evaluate;
 use crate::exec::expressions::holds;
 use crate::exec::layout::OP_VALUE;
@@ -53,6 +54,7 @@ use crate::model::EventTime;
 use crate::model::StreamTime;
 use crate::plan::AggregateFunction;
 use crate::plan::AggregateStyle;
+use crate::state::KEY_BYTES_MAX;
 
 /// The key of the operator's own stream time; keys of groups begin with a null marker, which is less.
 const OWN_TIME: &[u8] = b"\xff\xfftime";
@@ -222,15 +224,19 @@ impl Aggregate {
 
     fn incoming(&self, cx: &mut Cx<'_>, batch: RecordBatch) -> Result<Incoming, ExecError> {
         let spec = &self.spec;
-        let (batch, group) = self.accept(cx, batch)?;
+        let (mut batch, group) = self.accept(cx, batch)?;
         let mut key_columns = group;
         if let Some(window) = spec.window {
             let starts = spec.input.times(&batch).values().iter().map(|time| window.start(*time));
             key_columns.insert(0, Arc::new(Int64Array::from_iter_values(starts)));
         }
+        let mut row_keys = RowKeys::encode_rows(&key_columns, batch.num_rows())?;
+        if row_keys.iter().any(|key| KEY_BYTES_MAX < key.len()) {
+            batch = self.leave_out_long(cx, &batch, &mut row_keys)?;
+        }
         let mut numbers: HashMap<Vec<u8>, usize> = HashMap::new();
         let (mut groups, mut keys) = (Vec::with_capacity(batch.num_rows()), Vec::new());
-        for key in RowKeys::encode_rows(&key_columns, batch.num_rows())? {
+        for key in row_keys {
             let next = numbers.len();
             let number = *numbers.entry(key).or_insert_with_key(|key| {
                 keys.push(Bytes::copy_from_slice(key));
@@ -248,6 +254,23 @@ impl Aggregate {
         log_errors(cx, &spec.input, &batch, &errors, "value left out of an aggregate, it failed");
         let weights = (spec.input.changes == Changes::Retract).then(|| spec.input.weights(&batch).clone());
         Ok(Incoming { batch, groups, keys, states, arguments, filters, weights })
+    }
+
+    /// A group that state cannot hold is left out, as a key that failed is.
+    fn leave_out_long(
+        &self,
+        cx: &mut Cx<'_>,
+        batch: &RecordBatch,
+        row_keys: &mut Vec<Vec<u8>>,
+    ) -> Result<RecordBatch, ExecError> {
+        let long = |key: &Vec<u8>| KEY_BYTES_MAX < key.len();
+        let reason = |key: &Vec<u8>| format!("{} bytes are over the limit of {KEY_BYTES_MAX}", key.len());
+        let long_rows = row_keys.iter().enumerate().filter(|(_, key)| long(key));
+        let errors: Vec<RowError> = long_rows.map(|(row, key)| RowError { row, reason: reason(key) }).collect();
+        log_errors(cx, &self.spec.input, batch, &errors, "row left out by a group that is too long");
+        let kept: BooleanArray = row_keys.iter().map(|key| Some(!long(key))).collect();
+        row_keys.retain(|key| !long(key));
+        Ok(filter_record_batch(batch, &kept)?)
     }
 
     /// Notes the state that a group had at the last cut.
