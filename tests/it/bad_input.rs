@@ -89,7 +89,8 @@ async fn until(client: &Client, question: &str, answer: &str) {
             return;
         }
     }
-    let tasks = rows(client, "SELECT query, fragment, rows, bad, errors, attempts, last_error FROM tidemill.tasks").await;
+    let tasks =
+        rows(client, "SELECT query, fragment, rows, bad, errors, attempts, last_error FROM tidemill.tasks").await;
     panic!("{question}: {seen:?} and never {answer}; {tasks:?}");
 }
 
@@ -353,7 +354,8 @@ async fn a_record_on_which_an_operator_fails_is_found_among_its_neighbours_and_l
     let server = TestServer::start().await;
     let client = server.connect().await;
     run(&client, PAYMENTS).await;
-    let cards = "CREATE TABLE cards (card TEXT PRIMARY KEY, lim BIGINT) WITH (kafka_topic = 'cards', value_format = 'JSON')";
+    let cards =
+        "CREATE TABLE cards (card TEXT PRIMARY KEY, lim BIGINT) WITH (kafka_topic = 'cards', value_format = 'JSON')";
     run(&client, cards).await;
     // The table's rows are state of the join, which takes no key of this length.
     let rows = "INSERT INTO cards VALUES ('c1', 1), ('c2', 2), (repeat('x', 70000), 3), ('c4', 4), ('c5', 5)";

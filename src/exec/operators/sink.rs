@@ -156,7 +156,8 @@ impl Sink {
         let encoded = topic.encoder.encode(&users)?;
         let (ops, times) = (layout.ops(&batch).values(), layout.times(&batch).values());
         let mut written = vec![true; batch.num_rows()];
-        let mut left_out: Vec<(usize, String)> = encoded.errors.iter().map(|(row, why)| (*row, why.to_string())).collect();
+        let mut left_out: Vec<(usize, String)> =
+            encoded.errors.iter().map(|(row, why)| (*row, why.to_string())).collect();
         for row in 0..batch.num_rows() {
             let bytes = [&encoded.keys[row], &encoded.values[row]].into_iter().flatten().map(|part| part.len()).sum();
             if topic.record_bytes_max < bytes {
