@@ -7,6 +7,7 @@ mod copy;
 mod cut_faults;
 mod errors;
 mod kill_nine;
+mod flights;
 mod oracle;
 mod plan;
 mod push;

@@ -1,32 +1,93 @@
-//! The samples in `sql/` that need no outside data, run from the first file to the last as a reader would.
+//! The pipelines of `sql/`, top to bottom: what a newcomer copies works.
 
+use std::fs;
 use std::path::PathBuf;
+use std::time::Duration;
+
+use tokio_postgres::Client;
 
 use super::server::TestServer;
+use super::server::column;
 use super::server::rows;
 use super::server::run;
 
+/// A view follows its input on its own threads; a test gives up on it after so long.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// The texts of a pipeline's files in their order.
+fn texts(pipeline: &str) -> Vec<(String, String)> {
+    let directory: PathBuf = [env!("CARGO_MANIFEST_DIR"), "sql", pipeline].iter().collect();
+    let entries = fs::read_dir(&directory).expect("the pipeline is part of the repository");
+    let mut paths: Vec<PathBuf> = entries.map(|entry| entry.expect("an entry").path()).collect();
+    paths.retain(|path| path.extension().is_some_and(|extension| extension == "sql"));
+    paths.sort();
+    let name = |path: &PathBuf| path.file_name().expect("a name").to_string_lossy().into_owned();
+    paths.iter().map(|path| (name(path), fs::read_to_string(path).expect("a text"))).collect()
+}
+
+/// Asks until the answer is the expected one.
+async fn settles(client: &Client, question: &str, expected: &[&[&str]]) {
+    let asked = async {
+        while rows(client, question).await != expected {
+            tokio::task::yield_now().await;
+        }
+    };
+    if tokio::time::timeout(PATIENCE, asked).await.is_err() {
+        assert_eq!(rows(client, question).await, expected, "{question}");
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
-async fn the_quickstart_runs_from_top_to_bottom() {
+async fn the_quickstart_runs_top_to_bottom() {
     let server = TestServer::start().await;
     let client = server.connect().await;
-    // The last file asks for what the one before inserted.
-    run(&client, "SET read_your_writes = on").await;
-    let mut answers = Vec::new();
-    for file in files("sql/quickstart") {
-        answers = rows(&client, &std::fs::read_to_string(&file).expect("a sample is text")).await;
+    let texts = texts("quickstart");
+    let names: Vec<&str> = texts.iter().map(|(name, _)| name.as_str()).collect();
+    assert_eq!(names, ["01_payments.sql", "02_views.sql", "03_rows.sql", "04_ask.sql"]);
+    for (_, text) in &texts {
+        run(&client, text).await;
     }
-    let expected: [&[&str]; 3] = [&["CH", "1", "75.00"], &["DE", "1", "12.50"], &["c2", "75.00", "50.00"]];
-    assert_eq!(answers, expected);
+    settles(
+        &client,
+        "SELECT country, n, total FROM per_country ORDER BY total DESC",
+        &[&["CH", "1", "75.00"], &["DE", "1", "12.50"]],
+    )
+    .await;
+    settles(&client, "SELECT card_id, amount, credit_limit FROM over_limit", &[&["c2", "75.00", "50.00"]]).await;
     server.stop().await;
 }
 
-/// The `.sql` files of a folder, by name.
-fn files(folder: &str) -> Vec<PathBuf> {
-    let entries = std::fs::read_dir(folder).expect("a folder of samples");
-    let paths = entries.map(|entry| entry.expect("an entry").path());
-    let mut files: Vec<_> = paths.filter(|path| path.extension().is_some_and(|it| it == "sql")).collect();
-    files.sort();
-    assert!(!files.is_empty(), "{folder} has no sample");
-    files
+#[tokio::test(flavor = "multi_thread")]
+async fn the_flights_run_top_to_bottom_over_a_few_rows() {
+    let server = TestServer::start().await;
+    let client = server.connect().await;
+    let texts = texts("flights");
+    let names: Vec<&str> = texts.iter().map(|(name, _)| name.as_str()).collect();
+    assert_eq!(names, ["01_stream.sql", "02_views.sql", "03_ask.sql"]);
+    for (name, text) in &texts {
+        if name == "03_ask.sql" {
+            let flight = |day: i32, carrier: &str, delay: &str| {
+                format!("('{carrier}', 'JFK', {delay}, TIMESTAMP '2013-01-0{day} 10:00:00')")
+            };
+            let flights = [flight(1, "AA", "10"), flight(1, "AA", "NULL"), flight(1, "UA", "5"), flight(2, "AA", "-2")];
+            let insert = "INSERT INTO flights (carrier, origin, dep_delay, time_hour) VALUES";
+            run(&client, &format!("{insert} {}", flights.join(", "))).await;
+        }
+        run(&client, text).await;
+        // A second run of what makes things finds them.
+        if name != "03_ask.sql" {
+            run(&client, text).await;
+        }
+    }
+    let per_day = "SELECT carrier, CAST(windowstart AS DATE), flights, departed, delay_minutes, delay_mean, delay_max
+        FROM delay_per_carrier_day ORDER BY carrier, windowstart";
+    let expected: [&[&str]; 3] = [
+        &["AA", "2013-01-01", "2", "1", "10", "10", "10"],
+        &["AA", "2013-01-02", "1", "1", "-2", "-2", "-2"],
+        &["UA", "2013-01-01", "1", "1", "5", "5", "5"],
+    ];
+    settles(&client, per_day, &expected).await;
+    settles(&client, "SELECT origin, flights FROM delay_per_origin", &[&["JFK", "4"]]).await;
+    assert_eq!(column(&client, "SELECT COUNT(*) FROM flights").await, ["4"]);
+    server.stop().await;
 }

@@ -7,7 +7,6 @@ use std::path::Path;
 use arrow::array::Array;
 use arrow::array::RecordBatch;
 use arrow::array::timezone::Tz;
-use bytes::Bytes;
 
 use super::client::Client;
 use super::error::SqlError;
@@ -75,8 +74,10 @@ impl CopyCommand {
     pub async fn run(&self, client: &mut Client, disk: &dyn Disk) -> Result<String, SqlError> {
         match (&self.direction, self.parquet) {
             (Direction::FromFile, true) => {
-                let rows = ParquetRows::open(disk, &self.path)?;
-                send_rows(client, &self.what, rows, &mut |_, _| ()).await
+                let mut rows = ParquetRows::open(disk, &self.path)?;
+                let columns = rows.columns();
+                let batches = std::iter::from_fn(move || rows.next_batch().transpose());
+                send_batches(client, &self.what, &columns, batches).await
             }
             (Direction::FromFile, false) => self.send_file(client, disk).await,
             (Direction::ToFile, true) => self.receive_parquet(client, disk).await,
@@ -205,51 +206,28 @@ impl ParquetOutput {
     }
 }
 
-/// Sends a Parquet file that is in memory to `relation`, in the order of a column; `progress` hears rows sent and rows
-/// in all.
-pub(in crate::cli) async fn send_parquet(
+/// Sends rows with these columns to `relation`, a name or `name (columns)`; the tag says how many were taken.
+pub(in crate::cli) async fn send_batches(
     client: &mut Client,
     relation: &str,
-    bytes: Bytes,
-    order_by: &str,
-    progress: &mut (dyn FnMut(u64, u64) + Send),
-) -> Result<String, SqlError> {
-    let rows = ParquetRows::from_bytes(relation, bytes)?.sorted_by(order_by)?;
-    send_rows(client, relation, rows, progress).await
-}
-
-async fn send_rows(
-    client: &mut Client,
-    relation: &str,
-    mut rows: ParquetRows,
-    progress: &mut (dyn FnMut(u64, u64) + Send),
+    columns: &[String],
+    batches: impl Iterator<Item = Result<RecordBatch, SqlError>> + Send,
 ) -> Result<String, SqlError> {
     let target = if relation.contains('(') {
         relation.to_string()
     } else {
-        let names: Vec<String> =
-            rows.columns().iter().map(|name| format!("\"{}\"", name.replace('"', "\"\""))).collect();
+        let names: Vec<String> = columns.iter().map(|name| format!("\"{}\"", name.replace('"', "\"\""))).collect();
         format!("{relation} ({})", names.join(", "))
     };
     begin_copy_in(client, &format!("COPY {target} FROM STDIN")).await?;
-    let mut sent = 0;
-    loop {
-        let lines = match rows.next_batch() {
-            Ok(None) => break,
-            Ok(Some(batch)) => {
-                sent += batch.num_rows() as u64;
-                copy_lines(&batch)
-            }
-            Err(error) => Err(error),
-        };
-        match lines {
+    for batch in batches {
+        match batch.and_then(|batch| copy_lines(&batch)) {
             Ok(lines) => client.copy_data(&lines).await?,
             Err(error) => {
                 client.copy_fail(&error.to_string()).await?;
                 return client.finish().await.and(Err(error));
             }
         }
-        progress(sent, rows.row_count());
     }
     client.copy_done().await?;
     client.finish().await

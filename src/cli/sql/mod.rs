@@ -15,8 +15,9 @@ mod table;
 
 pub(super) use client::Client;
 pub(super) use client::Target;
-pub(super) use copy::send_parquet;
+pub(super) use copy::send_batches;
 pub(super) use error::SqlError;
+pub(super) use parquet::ParquetRows;
 pub use run::SqlArguments;
 pub use run::run;
 pub(super) use splitter::statements;

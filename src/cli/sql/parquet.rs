@@ -6,19 +6,13 @@ use std::io::Write;
 use std::path::Path;
 use std::sync::Arc;
 
-use arrow::array::ArrayRef;
 use arrow::array::RecordBatch;
-use arrow::array::UInt64Array;
-use arrow::compute::SortColumn;
 use arrow::compute::cast;
-use arrow::compute::concat_batches;
-use arrow::compute::lexsort_to_indices;
-use arrow::compute::take_record_batch;
 use arrow::datatypes::Schema;
 use arrow::datatypes::SchemaRef;
-use arrow::error::ArrowError;
 use bytes::Bytes;
 use parquet::arrow::ArrowWriter;
+use parquet::arrow::arrow_reader::ParquetRecordBatchReader;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use parquet::errors::ParquetError;
 use parquet::file::reader::ChunkReader;
@@ -33,11 +27,10 @@ use crate::model::SqlType;
 const BATCH_ROWS: usize = 8192;
 
 /// A Parquet file's rows, each column in the one Arrow type of its SQL type.
-pub(super) struct ParquetRows {
+pub(in crate::cli) struct ParquetRows {
     path: String,
-    batches: Box<dyn Iterator<Item = Result<RecordBatch, ArrowError>> + Send>,
+    reader: ParquetRecordBatchReader,
     schema: SchemaRef,
-    rows: u64,
 }
 
 impl ParquetRows {
@@ -57,7 +50,6 @@ impl ParquetRows {
     fn read(path: &str, file: impl ChunkReader + 'static) -> Result<Self, SqlError> {
         let wrong = |message: String| SqlError::Parquet { path: path.to_string(), message };
         let builder = ParquetRecordBatchReaderBuilder::try_new(file).map_err(|error| wrong(error.to_string()))?;
-        let rows = u64::try_from(builder.metadata().file_metadata().num_rows()).unwrap_or(0);
         let mut fields = Vec::new();
         for field in builder.schema().fields() {
             let Some(sql_type) = SqlType::from_arrow(field.data_type()) else {
@@ -70,7 +62,7 @@ impl ParquetRows {
             fields.push(field.as_ref().clone().with_data_type(sql_type.arrow()));
         }
         let reader = builder.with_batch_size(BATCH_ROWS).build().map_err(|error| wrong(error.to_string()))?;
-        Ok(Self { path: path.to_string(), batches: Box::new(reader), schema: Arc::new(Schema::new(fields)), rows })
+        Ok(Self { path: path.to_string(), reader, schema: Arc::new(Schema::new(fields)) })
     }
 
     /// The columns' names.
@@ -78,49 +70,16 @@ impl ParquetRows {
         self.schema.fields().iter().map(|field| field.name().clone()).collect()
     }
 
-    /// How many rows the file says it has.
-    pub fn row_count(&self) -> u64 {
-        self.rows
-    }
-
-    /// The same rows in the order of a column. All of them are in memory from here on.
-    pub fn sorted_by(self, column: &str) -> Result<Self, SqlError> {
-        let Self { path, batches, schema, rows } = self;
-        let sorted = sort(batches, column);
-        let batch = sorted.map_err(|error| SqlError::Parquet { path: path.clone(), message: error.to_string() })?;
-        let starts = (0..batch.num_rows()).step_by(BATCH_ROWS);
-        let slices: Vec<_> =
-            starts.map(|start| Ok(batch.slice(start, BATCH_ROWS.min(batch.num_rows() - start)))).collect();
-        Ok(Self { path, batches: Box::new(slices.into_iter()), schema, rows })
-    }
-
     /// The next batch, `None` at the end.
     pub fn next_batch(&mut self) -> Result<Option<RecordBatch>, SqlError> {
         let wrong =
             |error: arrow::error::ArrowError| SqlError::Parquet { path: self.path.clone(), message: error.to_string() };
-        let Some(batch) = self.batches.next() else { return Ok(None) };
+        let Some(batch) = self.reader.next() else { return Ok(None) };
         let batch = batch.map_err(wrong)?;
         let columns = batch.columns().iter().zip(self.schema.fields());
         let columns = columns.map(|(column, field)| cast(column, field.data_type())).collect::<Result<_, _>>();
         RecordBatch::try_new(self.schema.clone(), columns.map_err(wrong)?).map(Some).map_err(wrong)
     }
-}
-
-fn sort(
-    batches: impl Iterator<Item = Result<RecordBatch, ArrowError>>,
-    column: &str,
-) -> Result<RecordBatch, ArrowError> {
-    let batches = batches.collect::<Result<Vec<_>, _>>()?;
-    let Some(first) = batches.first() else { return Ok(RecordBatch::new_empty(Arc::new(Schema::empty()))) };
-    let all = concat_batches(&first.schema(), &batches)?;
-    let key = all.column_by_name(column).ok_or_else(|| ArrowError::SchemaError(format!("no column {column}")))?;
-    // Equal keys keep the file's order.
-    let places: ArrayRef = Arc::new(UInt64Array::from_iter_values(0..all.num_rows() as u64));
-    let sorted = lexsort_to_indices(
-        &[SortColumn { values: Arc::clone(key), options: None }, SortColumn { values: places, options: None }],
-        None,
-    )?;
-    take_record_batch(&all, &sorted)
 }
 
 /// Writes a Parquet file.

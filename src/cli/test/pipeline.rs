@@ -228,10 +228,22 @@ impl Pipeline {
         key: Option<&[u8]>,
         value: Option<&[u8]>,
     ) -> Result<()> {
+        self.produce_many(topic, partition, [(timestamp_ms, key, value)]).await
+    }
+
+    /// Writes records (time, key, value) as one batch, which must keep to the topic's limit; makes the topic if it is not there.
+    pub async fn produce_many<'a>(
+        &self,
+        topic: &str,
+        partition: i32,
+        records: impl IntoIterator<Item = (i64, Option<&'a [u8]>, Option<&'a [u8]>)>,
+    ) -> Result<()> {
         self.create_topic(topic).await?;
         let partition = TopicPartition { topic: self.topic_id(topic)?, partition: PartitionId(partition) };
         let mut batch = BatchBuilder::new();
-        batch.append(timestamp_ms, key, value, &[]);
+        for (timestamp_ms, key, value) in records {
+            batch.append(timestamp_ms, key, value, &[]);
+        }
         self.client.append(partition, batch.finish(), Acks::All).await?;
         Ok(())
     }
