@@ -3,6 +3,7 @@
 use std::iter::Peekable;
 
 use arrow::record_batch::RecordBatch;
+use memchr::memchr;
 
 use super::text::write_text;
 use crate::error::Error;
@@ -157,10 +158,14 @@ impl LineReader {
 
     /// Where the next newline outside of quotes is; remembers how far it looked.
     fn end_of_line(&mut self) -> Option<usize> {
+        if !self.format.csv {
+            let found = memchr(b'\n', &self.pending[self.seen..]).map(|at| self.seen + at);
+            self.seen = found.unwrap_or(self.pending.len());
+            return found;
+        }
         while self.seen < self.pending.len() {
-            let byte = self.pending[self.seen];
-            match byte {
-                b'"' if self.format.csv => self.in_quotes = !self.in_quotes,
+            match self.pending[self.seen] {
+                b'"' => self.in_quotes = !self.in_quotes,
                 b'\n' if !self.in_quotes => return Some(self.seen),
                 _ => {}
             }
@@ -187,6 +192,9 @@ impl LineReader {
     }
 
     fn text_fields(&self, line: &[u8]) -> Result<Fields> {
+        if memchr(b'\\', line).is_none() {
+            return self.plain_fields(line);
+        }
         let delimiter = self.format.delimiter as u32;
         let mut fields = Vec::new();
         let (mut field, mut raw) = (Vec::new(), Vec::new());
@@ -223,6 +231,13 @@ impl LineReader {
         }
         fields.push(self.text_field(&mut field, &mut raw)?);
         Ok(fields)
+    }
+
+    /// The fields of a line without a backslash, which is most of them.
+    fn plain_fields(&self, line: &[u8]) -> Result<Fields> {
+        let line = std::str::from_utf8(line).map_err(|_| self.not_utf8())?;
+        let field = |field: &str| (field != self.format.null).then(|| field.to_string());
+        Ok(line.split(self.format.delimiter).map(field).collect())
     }
 
     /// NULL is told by the bytes as they came, before escapes are read.
@@ -264,10 +279,12 @@ impl LineReader {
     }
 
     fn utf8(&self, bytes: Vec<u8>) -> Result<String> {
-        String::from_utf8(bytes).map_err(|_| {
-            Error::new(SqlState("22021"), "invalid byte sequence for encoding \"UTF8\"")
-                .detail(format!("COPY, line {}.", self.line))
-        })
+        String::from_utf8(bytes).map_err(|_| self.not_utf8())
+    }
+
+    fn not_utf8(&self) -> Error {
+        Error::new(SqlState("22021"), "invalid byte sequence for encoding \"UTF8\"")
+            .detail(format!("COPY, line {}.", self.line))
     }
 }
 

@@ -36,7 +36,7 @@ impl Progress {
         Self { clock, all, terminal: io::stdout().is_terminal(), next_line: ROWS_PER_LINE, drawn: None }
     }
 
-    /// `sent` rows are on their way.
+    /// `sent` rows are in the log.
     pub fn tell(&mut self, sent: usize) {
         let all = self.all;
         if self.terminal {
