@@ -401,7 +401,7 @@ impl Input {
             let header = |wanted: &[u8]| record.headers.clone().find(|(name, _)| *name == wanted).and_then(|(_, v)| v);
             let value = record.value.ok_or(ExecError::InternalRecord("a repartition record without value"))?;
             match header(HEADER_SCHEMA) {
-                None => self.take_marker(record.offset.0, Marker::decode(value)?),
+                None => self.take_marker(spec, record.offset.0, Marker::decode(value)?),
                 Some(found) if found == schema => {
                     let producer = header(HEADER_PRODUCER).and_then(|bytes| <[u8; 4]>::try_from(bytes).ok());
                     let producer = producer.ok_or(ExecError::InternalRecord("a slice without producer"))?;
@@ -415,14 +415,22 @@ impl Input {
         Ok(())
     }
 
-    fn take_marker(&mut self, offset: i64, marker: Marker) {
+    fn take_marker(&mut self, spec: &LeafSpec, offset: i64, marker: Marker) {
         let producer = self.ahead.producers.entry(marker.producer).or_default();
         producer.clock = producer.clock.max(marker.clock);
         producer.idle = marker.idle;
         producer.frontier = marker.frontier;
-        self.ahead.clock = self.ahead.clock.max(self.least(None));
-        self.ahead.idle = self.ahead.producers.values().all(|producer| producer.idle || producer.clock.is_none());
+        if self.has_heard_all(spec.producers(), marker.producer) {
+            self.ahead.clock = self.ahead.clock.max(self.least(None));
+            self.ahead.idle = self.ahead.producers.values().all(|producer| producer.idle || producer.clock.is_none());
+        }
         self.steps.push_back((offset, self.ahead.clone()));
+    }
+
+    /// Whether each producer has spoken, `speaking` being one of them. Until then the time is not known: one that has not
+    /// may be at its beginning, and what its neighbours say must neither close a window nor make its rows late.
+    fn has_heard_all(&self, producers: usize, speaking: u32) -> bool {
+        producers <= self.ahead.producers.keys().filter(|number| **number != speaking).count() + 1
     }
 
     /// The least clock over producers that are not idle; all idle: the greatest.
@@ -436,10 +444,16 @@ impl Input {
     }
 
     fn take_slice(&mut self, spec: &LeafSpec, offset: i64, producer: u32, rows: &RecordBatch, bytes: usize) {
+        let heard = self.has_heard_all(spec.producers(), producer);
         let others = self.least(Some(producer));
         let own = spec.layout.clocks(rows).values();
         let mut clocks = Vec::with_capacity(own.len());
         for clock in own.iter().copied() {
+            if !heard {
+                // No window has closed.
+                clocks.push(i64::MIN);
+                continue;
+            }
             let seen = others.map_or(clock, |others| others.min(clock));
             let now = self.ahead.clock.map_or(seen, |before| before.max(seen));
             self.ahead.clock = Some(now);

@@ -195,7 +195,8 @@ impl Task {
         busy.or_else(|| setting().filter_map(|input| input.progress.clock).max())
     }
 
-    /// Notes which inputs have been at their end for long. Whether all of them have now become idle, or one moved again.
+    /// Notes which inputs have been at their end for long, or are at it and never had a row: readers of a repartition hold
+    /// their time until each of its producers has spoken. Whether all of them have now become idle, or one moved again.
     fn note_idle(&mut self, now: Now) -> bool {
         let timeout = self.spec.config.idle_timeout.as_millis() as u64;
         let now = now.monotonic.as_millis() as u64;
@@ -205,7 +206,8 @@ impl Task {
                 if matches!(self.spec.leaves[input.leaf].reads, Reads::Relation(_)) {
                     input.progress.idle = false;
                 }
-            } else if now.saturating_sub(*input.at_end_since.get_or_insert(now)) >= timeout
+            } else if (input.progress.clock.is_none()
+                || timeout <= now.saturating_sub(*input.at_end_since.get_or_insert(now)))
                 && matches!(self.spec.leaves[input.leaf].reads, Reads::Relation(_))
             {
                 // Readers of a repartition learn of it at a cut.

@@ -100,6 +100,16 @@ pub enum Reads {
     Exchange(Vec<Root>),
 }
 
+impl LeafSpec {
+    /// How many tasks write what it reads; none that time waits for if it is a relation.
+    pub fn producers(&self) -> usize {
+        match self.reads {
+            Reads::Relation(_) => 0,
+            Reads::Exchange(_) => usize::try_from(self.partitions).unwrap_or(0),
+        }
+    }
+}
+
 /// A partition of a root topic behind a repartition.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Root {
