@@ -73,6 +73,8 @@ pub struct Log {
     pub ride_bytes_max: ByteSize,
     /// Bytes that may wait for a flush; an append that passes it flushes by itself.
     pub pending_bytes_max: ByteSize,
+    /// A segment file that would pass this size is followed by a new one; partitions made before keep theirs.
+    pub segment_bytes: ByteSize,
     /// Newest batches kept in memory, over all partitions.
     pub tail_bytes: ByteSize,
     /// How long after the last data flush an idle log flushes once more, to confirm its durable offsets.
@@ -88,6 +90,7 @@ impl Default for Log {
             journal_bytes: ByteSize::mebibytes(64),
             ride_bytes_max: ByteSize(64 << 10),
             pending_bytes_max: ByteSize::mebibytes(64),
+            segment_bytes: ByteSize::mebibytes(1024),
             tail_bytes: ByteSize::mebibytes(64),
             confirm_after: Duration::from_millis(10),
             producers_max: 10_000,

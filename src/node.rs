@@ -128,6 +128,7 @@ async fn open_log(env: &Env, data_dir: &DataDir, config: &Config) -> Result<(Arc
         journal_bytes: config.log.journal_bytes.0,
         ride_bytes_max: config.log.ride_bytes_max.0,
         pending_bytes_max: config.log.pending_bytes_max.0,
+        segment_bytes_max: config.log.segment_bytes.0,
         tail_bytes: config.log.tail_bytes.as_usize(),
         confirm_after: config.log.confirm_after,
         producers_max: config.log.producers_max,

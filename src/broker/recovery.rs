@@ -107,6 +107,7 @@ impl Broker {
             let producer = Producer::new(epoch_max, waiting_max, record.commit_number);
             producers.insert(transactional_id, Arc::new(producer));
         }
+        tracing::info!(producers = producers.len(), "transactions recovered");
         Ok(())
     }
 

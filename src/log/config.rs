@@ -52,6 +52,8 @@ pub struct LogConfig {
     pub ride_bytes_max: u64,
     /// Bytes that may wait for a flush; an append that passes it flushes by itself.
     pub pending_bytes_max: u64,
+    /// The greatest `segment_bytes` in bytes that a partition may have; more is taken as this.
+    pub segment_bytes_max: u64,
     /// Bytes of the newest batches kept in memory, over all partitions.
     pub tail_bytes: usize,
     /// How long after the last data flush the confirming flush follows.
@@ -67,6 +69,7 @@ impl Default for LogConfig {
             journal_bytes: 64 << 20,
             ride_bytes_max: 64 << 10,
             pending_bytes_max: 64 << 20,
+            segment_bytes_max: 1 << 30,
             tail_bytes: 64 << 20,
             confirm_after: Duration::from_millis(10),
             producers_max: 10_000,

@@ -32,6 +32,8 @@ impl Core {
     /// See `LogDir::create`.
     pub(super) fn create(&self, id: TopicPartition, config: PartitionConfig) -> Result<(), LogError> {
         self.check_running()?;
+        let segment_bytes = config.segment_bytes.min(self.config.segment_bytes_max);
+        let config = PartitionConfig { segment_bytes, ..config };
         let disk = &*self.env.disk;
         let dir = files::partition_dir(&self.dir, id);
         if let Ok(partition) = self.partition(id) {
