@@ -251,7 +251,12 @@ struct Server {
 impl Server {
     /// Starts it on `data`, with segments and views so small that rolls and folds come often.
     fn start(data: &Path) -> Self {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_tidemill"))
+        let mut command = Command::new(env!("CARGO_BIN_EXE_tidemill"));
+        // The server refuses settings that it does not know, such as those of the tests.
+        let own = std::env::vars_os().map(|(name, _)| name);
+        own.filter(|name| name.to_string_lossy().starts_with("TIDEMILL_"))
+            .for_each(|name| drop(command.env_remove(name)));
+        let mut child = command
             .args(["server", "--pg-listen", "127.0.0.1:0", "--http-listen", "127.0.0.1:0", "--data-dir"])
             .arg(data)
             .env("TIDEMILL_LOG_FILTER", "tidemill=debug")
