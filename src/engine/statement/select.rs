@@ -46,7 +46,7 @@ pub(super) async fn describe(session: &Session, select: &Select, known: &[Option
     Ok(Description { params: planned.parameters(known)?, fields: Some(planned.fields()) })
 }
 
-/// Pins what is read; under `read_your_writes` not before all views cover what the session wrote.
+/// Pins what is read; under `read_your_writes` not before the views over what the session wrote cover it.
 async fn pin(session: &Session) -> Result<Reading> {
     if !session.settings.is("read_your_writes", "on") {
         return Planner::pin(session);
@@ -73,17 +73,9 @@ async fn pin(session: &Session) -> Result<Reading> {
     Planner::pin(session)
 }
 
-/// The relations that queries keep, over any number of steps, from those that `wanted` picks.
+/// The relations kept by queries that read one that `wanted` picks. A view's frontier knows what its own query reads and
+/// nothing further up, so a view over a view is not waited for.
 fn views_over(catalog: &Catalog, wanted: impl Fn(&crate::catalog::Relation) -> bool) -> BTreeSet<RelationId> {
-    let mut pending: Vec<RelationId> =
-        catalog.relations().filter(|relation| wanted(relation)).map(|relation| relation.id).collect();
-    let mut found = BTreeSet::new();
-    while let Some(relation) = pending.pop() {
-        for query in catalog.readers(relation) {
-            if found.insert(query.sink) {
-                pending.push(query.sink);
-            }
-        }
-    }
-    found
+    let read = catalog.relations().filter(|relation| wanted(relation));
+    read.flat_map(|relation| catalog.readers(relation.id)).map(|query| query.sink).collect()
 }
