@@ -21,8 +21,6 @@ use tidemill::catalog::EmitMode;
 use tidemill::catalog::Semantics;
 use tidemill::cli::test::Pipeline;
 use tidemill::cli::test::PipelineOptions;
-use tokio::io::AsyncReadExt;
-use tokio::io::AsyncWriteExt;
 use tokio_postgres::Client;
 use tokio_postgres::types::ToSql;
 
@@ -255,7 +253,7 @@ async fn a_row_of_a_view_over_the_limit_is_left_out_alone() {
     assert!(entry.contains("over the limit"), "{entry}");
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_group_that_state_cannot_hold_is_left_out_alone() {
     let mut pipeline = pipeline().await;
     make(&mut pipeline, "CREATE TABLE counts AS SELECT country, COUNT(*) AS n FROM payments GROUP BY country").await;
@@ -274,7 +272,13 @@ fn a_second_server_on_the_same_directory_says_so_and_ends_and_the_first_serves_o
         let server = TestServer::start().await;
         let client = server.connect().await;
         run(&client, PAYMENTS).await;
-        let second = Command::new(env!("CARGO_BIN_EXE_tidemill"))
+        let mut second = Command::new(env!("CARGO_BIN_EXE_tidemill"));
+        // Knobs of the tests are not knobs of a server.
+        let names = std::env::vars().map(|(name, _)| name).filter(|name| name.starts_with("TIDEMILL_"));
+        for name in names {
+            second.env_remove(name);
+        }
+        let second = second
             .args(["server", "--pg-listen", "127.0.0.1:0", "--http-listen", "127.0.0.1:0", "--data-dir"])
             .arg(server.data_dir())
             .output()
@@ -287,47 +291,6 @@ fn a_second_server_on_the_same_directory_says_so_and_ends_and_the_first_serves_o
         assert_eq!(column(&client, "SELECT amount FROM payments").await, ["5"]);
         server.stop().await;
     });
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_client_that_vanishes_in_mid_query_ends_its_query() {
-    let server = TestServer::start().await;
-    let client = server.connect().await;
-    let mut socket = tidemill::env::Env::real().network.connect(server.pg_address()).await.expect("the door is open");
-    let startup = b"\0\x03\0\0user\0ann\0database\0tidemill\0\0";
-    let mut bytes = (startup.len() as i32 + 4).to_be_bytes().to_vec();
-    bytes.extend(startup);
-    let text = "SELECT max(value % 7) FROM generate_series(1, 1000000000000)";
-    bytes.push(b'Q');
-    bytes.extend((text.len() as i32 + 5).to_be_bytes());
-    bytes.extend(text.as_bytes());
-    bytes.push(0);
-    socket.write_all(&bytes).await.expect("it is sent");
-    let mut seen = Vec::new();
-    while !seen.ends_with(b"Z\0\0\0\x05I") {
-        assert_ne!(socket.read_buf(&mut seen).await.expect("it answers"), 0, "{}", String::from_utf8_lossy(&seen));
-    }
-    assert_eq!(connections(&server).await, 2);
-    drop(socket);
-    for _ in 0..LOOKS_MAX {
-        assert_eq!(column(&client, "SELECT 1").await, ["1"]);
-        if connections(&server).await == 1 {
-            server.stop().await;
-            return;
-        }
-    }
-    panic!("the connection is still there");
-}
-
-/// Open sessions, as /metrics tells.
-async fn connections(server: &TestServer) -> u64 {
-    let network = tidemill::env::Env::real().network;
-    let mut stream = network.connect(server.http_address()).await.expect("the door is open");
-    stream.write_all(b"GET /metrics HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").await.expect("it is sent");
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).await.expect("it answers");
-    let line = answer.lines().find(|line| line.starts_with("tidemill_pg_connections "));
-    line.and_then(|line| line.rsplit(' ').next()?.parse().ok()).expect("the gauge is there")
 }
 
 #[tokio::test]

@@ -254,8 +254,9 @@ impl Server {
         let mut command = Command::new(env!("CARGO_BIN_EXE_tidemill"));
         // The server refuses settings that it does not know, such as those of the tests.
         let own = std::env::vars_os().map(|(name, _)| name);
-        own.filter(|name| name.to_string_lossy().starts_with("TIDEMILL_"))
-            .for_each(|name| drop(command.env_remove(name)));
+        for name in own.filter(|name| name.to_string_lossy().starts_with("TIDEMILL_")) {
+            command.env_remove(name);
+        }
         let mut child = command
             .args(["server", "--pg-listen", "127.0.0.1:0", "--http-listen", "127.0.0.1:0", "--data-dir"])
             .arg(data)
