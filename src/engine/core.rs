@@ -92,7 +92,6 @@ impl Engine {
             ddl: tokio::sync::Mutex::default(),
             stopped: Mutex::default(),
         });
-        engine.planner.prepare()?;
         engine.start_queries().await?;
         Ok(engine)
     }

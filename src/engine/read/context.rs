@@ -46,7 +46,7 @@ const PUBLIC: &str = "public";
 const SYSTEM: &str = "tidemill";
 const PG_CATALOG: &str = "pg_catalog";
 
-/// What all statements share: functions, and the catalogs that clients ask about.
+/// What all statements share: functions, and the catalogs that clients ask about. Made for the first statement.
 pub(in crate::engine) struct Planner {
     engine: Weak<Engine>,
     base: OnceLock<Base>,
@@ -54,6 +54,7 @@ pub(in crate::engine) struct Planner {
 
 struct Base {
     state: SessionState,
+    catalog: Arc<MemoryCatalogProvider>,
     system: Arc<dyn SchemaProvider>,
     pg_catalog: Arc<dyn SchemaProvider>,
     rewriter: PostgresCompatibilityParser,
@@ -65,18 +66,13 @@ pub(in crate::engine) struct Reading {
     pub(in crate::engine) published: Arc<Published>,
 }
 
-impl Planner {
-    pub(in crate::engine) fn new(engine: Weak<Engine>) -> Self {
-        Self { engine, base: OnceLock::new() }
-    }
-
-    /// Builds what all statements share, once.
-    pub(in crate::engine) fn prepare(&self) -> Result<()> {
+impl Base {
+    fn new(engine: &Weak<Engine>) -> Result<Self> {
         let internal = |error: datafusion::error::DataFusionError| Error::internal("functions").caused_by(error);
         let context = SessionContext::new_with_config(config());
         let catalog = Arc::new(MemoryCatalogProvider::new());
-        let system = system::schema(self.engine.clone());
-        catalog.register_schema(PUBLIC, Arc::new(LivePublic::new(self.engine.clone()))).map_err(internal)?;
+        let system = system::schema(engine.clone());
+        catalog.register_schema(PUBLIC, Arc::new(LivePublic::new(engine.clone()))).map_err(internal)?;
         catalog.register_schema(SYSTEM, Arc::clone(&system)).map_err(internal)?;
         let list = Arc::new(MemoryCatalogProviderList::new());
         list.register_catalog(DATABASE.to_string(), Arc::clone(&catalog) as Arc<dyn CatalogProvider>);
@@ -88,15 +84,31 @@ impl Planner {
         }
         context.register_udf(version());
         let state = context.state();
-        let base = Base { state, system, pg_catalog, rewriter: PostgresCompatibilityParser::new() };
-        if self.base.set(base).is_err() {
-            return Err(Error::internal("the planner was prepared twice"));
+        Ok(Self { state, catalog, system, pg_catalog, rewriter: PostgresCompatibilityParser::new() })
+    }
+}
+
+impl Drop for Base {
+    /// pg_catalog lists the catalogs that it stands in: a circle, which nothing else would ever free.
+    fn drop(&mut self) {
+        if let Err(error) = self.catalog.deregister_schema(PG_CATALOG, true) {
+            tracing::warn!(%error, "pg_catalog stays in memory");
         }
-        Ok(())
+    }
+}
+
+impl Planner {
+    pub(in crate::engine) fn new(engine: Weak<Engine>) -> Self {
+        Self { engine, base: OnceLock::new() }
     }
 
     fn base(&self) -> Result<&Base> {
-        self.base.get().ok_or_else(|| Error::internal("the planner is not prepared"))
+        if let Some(base) = self.base.get() {
+            return Ok(base);
+        }
+        let base = Base::new(&self.engine)?;
+        // Of two statements that come first, one makes it for both.
+        Ok(self.base.get_or_init(|| base))
     }
 
     /// Pins what a statement of the session reads.

@@ -223,9 +223,10 @@ impl Socket {
             let stopping = self.stopping.clone();
             let room = self.incoming.len() < READ_AHEAD_MAX;
             tokio::select! {
+                // The work comes last: a plan that computes without end uses up the task's budget at each poll, and what
+                // is polled after it, timers and sockets too, would answer Pending for ever.
                 biased;
                 () = cancel.requested() => return Err(Interrupt::Canceled),
-                done = &mut work => return done.map_err(|_| Interrupt::Panicked),
                 () = elapsed(timeout) => return Err(Interrupt::TimedOut),
                 () = stopped(stopping) => return Err(Interrupt::Ended(Ended::Told(shutdown()))),
                 read = self.stream.read_buf(&mut self.incoming), if room => match read {
@@ -233,6 +234,7 @@ impl Socket {
                     Ok(_) => {}
                     Err(error) => return Err(Interrupt::Ended(Ended::Io(error))),
                 },
+                done = &mut work => return done.map_err(|_| Interrupt::Panicked),
             }
         }
     }
