@@ -18,6 +18,7 @@ use crate::error::Result;
 use crate::error::SqlState;
 use crate::model::ColumnRole;
 use crate::model::Offset;
+use crate::model::PartitionId;
 use crate::model::SqlType;
 use crate::model::TopicPartition;
 use crate::protocol::Batch;
@@ -49,14 +50,13 @@ pub(super) async fn append_rows(
         return Err(Error::new(SqlState::UNDEFINED_OBJECT, message));
     };
     let batch_bytes_max = usize::try_from(topic.config.batch_bytes_max).unwrap_or(usize::MAX);
-    // Rows without a key stay together, so that one INSERT is one batch.
-    let keyless = i32::try_from(engine.env().random.next_u64() % u64::try_from(topic.partitions.max(1)).unwrap_or(1));
+    let keyless = keyless_partition(engine, relation, topic.partitions);
     let mut batches = Batches::new(batch_bytes_max);
     for (row, time) in times.iter().enumerate() {
         let (key, value) = (encoded.keys[row].as_deref(), encoded.values[row].as_deref());
         let partition = match key {
             Some(key) => partition_for_key(key, topic.partitions),
-            None => crate::model::PartitionId(keyless.unwrap_or(0)),
+            None => keyless,
         };
         batches.add(TopicPartition { topic: relation.topic_id, partition }, *time, key, value);
     }
@@ -71,6 +71,16 @@ pub(super) async fn append_rows(
         *end = (*end).max(appended.next_offset);
     }
     Ok(ends.into_iter().collect())
+}
+
+/// Where rows without a key go. Those of a relation that has a key are one group, NULL, and a query that groups in place
+/// must find them in one partition. Others stay together, so that one INSERT is one batch.
+fn keyless_partition(engine: &Engine, relation: &Relation, partitions: i32) -> PartitionId {
+    if relation.columns.iter().any(|column| column.role == ColumnRole::Key) {
+        return partition_for_key(b"", partitions);
+    }
+    let number = engine.env().random.next_u64() % u64::try_from(partitions.max(1)).unwrap_or(1);
+    PartitionId(i32::try_from(number).unwrap_or(0))
 }
 
 /// A table's key columns hold no null.

@@ -91,13 +91,6 @@ impl Driver {
                 }
             }
         }));
-        polled.unwrap_or_else(|panic| Err(ExecError::Panic(panic_text(panic.as_ref()))))
-    }
-}
-
-fn panic_text(panic: &(dyn std::any::Any + Send)) -> String {
-    match panic.downcast_ref::<&str>() {
-        Some(text) => (*text).to_string(),
-        None => panic.downcast_ref::<String>().cloned().unwrap_or_else(|| "without a message".to_string()),
+        polled.unwrap_or_else(|panic| Err(ExecError::of_panic(panic.as_ref())))
     }
 }

@@ -70,6 +70,17 @@ pub enum ExecError {
     },
 }
 
+impl ExecError {
+    /// A caught panic, with its text.
+    pub fn of_panic(panic: &(dyn std::any::Any + Send)) -> Self {
+        let text = match panic.downcast_ref::<&str>() {
+            Some(text) => (*text).to_string(),
+            None => panic.downcast_ref::<String>().cloned().unwrap_or_else(|| "without a message".to_string()),
+        };
+        Self::Panic(text)
+    }
+}
+
 impl From<FormatError> for ExecError {
     fn from(error: FormatError) -> Self {
         ExecError::Data(Error::from(error))

@@ -56,12 +56,20 @@ pub async fn run(
         while !queue.has_room() {
             queue.room.notified().await;
         }
-        match fetch(client.as_ref(), source.partition, offset, wait).await {
+        let asked = queue.asked();
+        let fetched = tokio::select! {
+            fetched = fetch(client.as_ref(), source.partition, offset, wait) => fetched,
+            () = queue.look.notified() => {
+                wait = Duration::ZERO;
+                continue;
+            }
+        };
+        match fetched {
             Ok(fetched) => {
                 tries = 0;
                 wait = FETCH_WAIT;
                 offset = fetched.next;
-                if queue.put(fetched) {
+                if queue.put(fetched, asked) {
                     wake();
                 }
             }

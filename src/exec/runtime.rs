@@ -4,6 +4,7 @@
 
 use std::collections::BTreeMap;
 use std::collections::VecDeque;
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::sync::atomic::Ordering;
@@ -261,7 +262,9 @@ impl Inner {
     fn assign_dead_letters(&self) {
         let queries = self.queries.lock();
         let mut owners: BTreeMap<RelationId, QueryId> = BTreeMap::new();
-        for (id, query) in queries.iter() {
+        // A query that failed writes nothing more.
+        let running = queries.iter().filter(|(_, query)| *query.state.lock() == QueryState::Running);
+        for (id, query) in running {
             for leaf in query.slots.iter().flat_map(|slot| &slot.spec.leaves) {
                 let Reads::Relation(reads) = &leaf.reads else { continue };
                 let owner = *owners.entry(reads.relation.id).or_insert(*id);
@@ -382,7 +385,9 @@ impl Inner {
     fn turn(self: &Arc<Self>, slot: &Arc<Slot>) {
         let mut place = slot.task.lock();
         let Some(task) = place.as_mut() else { return };
-        match self.advance(slot, task) {
+        // A panic is the task's failure: the worker goes on with others.
+        let advanced = std::panic::catch_unwind(AssertUnwindSafe(|| self.advance(slot, task)));
+        match advanced.unwrap_or_else(|panic| Err(ExecError::of_panic(panic.as_ref()))) {
             Ok(Next::Again) => self.wake(slot),
             Ok(Next::After(wait)) => self.wake_after(slot, wait),
             Ok(Next::Woken) => {}
@@ -454,6 +459,9 @@ impl Inner {
     fn rebuild(self: &Arc<Self>, slot: &Arc<Slot>, again: bool, failure: &ExecError) {
         let (query, fragment, partition) = (slot.spec.query, slot.spec.index, slot.partition);
         warn!(%query, fragment, partition, error = %failure, again, "a task failed");
+        if !again {
+            self.assign_dead_letters();
+        }
         if !again || slot.closed.load(Ordering::Acquire) {
             return;
         }
@@ -472,14 +480,24 @@ impl Inner {
                 match restore(&slot.spec, slot.partition, &parts.client, &parts.stores, TABLE_CACHE_BYTES).await {
                     Ok(mut task) => {
                         task.skipped = slot.faults.lock().skipped.clone();
-                        *slot.task.lock() = Some(task);
+                        {
+                            let mut place = slot.task.lock();
+                            // The query may have been stopped meanwhile; `stop` empties the place under the same lock.
+                            if !slot.is_open() {
+                                return;
+                            }
+                            *place = Some(task);
+                        }
                         inner.launch(&slot);
                         return;
                     }
                     Err(failure) if slot.failed(None, &failure) => {
                         warn!(query = %slot.spec.query, error = %failure, "a task could not be made again");
                     }
-                    Err(_) => return,
+                    Err(_) => {
+                        inner.assign_dead_letters();
+                        return;
+                    }
                 }
             }
         });

@@ -11,6 +11,7 @@ use tokio::task::AbortHandle;
 use super::ExecError;
 use super::committer::Mailbox;
 use super::task::FragmentSpec;
+use super::task::Place;
 use super::task::Task;
 use super::task::TaskCounts;
 use crate::error::Error;
@@ -54,7 +55,7 @@ pub struct Faults {
     /// Rows that are still to be taken one by one.
     pub one_by_one: usize,
     /// Records that are left out.
-    pub skipped: HashSet<(TopicPartition, i64)>,
+    pub skipped: HashSet<Place>,
     /// The last error.
     pub last_error: Option<String>,
 }
@@ -165,10 +166,10 @@ impl Slot {
         if ksqldb_ends || TRIES_MAX <= faults.attempts {
             return self.give_up(failure);
         }
-        if let (true, Some((first, rows))) = (of_a_row, failed_round) {
-            match rows {
+        if let (true, Some((first, changes))) = (of_a_row, failed_round) {
+            match changes {
                 1 => drop(faults.skipped.insert(first)),
-                _ => faults.one_by_one = rows,
+                _ => faults.one_by_one = changes,
             }
         }
         true

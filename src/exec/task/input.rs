@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use arrow::array::Array;
 use arrow::array::ArrayRef;
+use arrow::array::BooleanArray;
 use arrow::array::Int8Array;
 use arrow::array::Int32Array;
 use arrow::array::Int64Array;
@@ -53,6 +54,8 @@ pub struct InputQueue {
     state: Mutex<QueueState>,
     /// Told when there is room again.
     pub room: Notify,
+    /// Told when the task asks for another look at the readable end.
+    pub look: Notify,
 }
 
 #[derive(Default)]
@@ -63,6 +66,9 @@ struct QueueState {
     next: Option<Offset>,
     /// The readable end, as the last fetch saw it, and whether that fetch reached it.
     end: Option<(Offset, bool)>,
+    /// Looks that the task has asked for, and those of them that a fetch begun afterwards has answered.
+    asked: u64,
+    answered: u64,
     error: Option<ExecError>,
 }
 
@@ -72,13 +78,14 @@ impl InputQueue {
         self.state.lock().bytes < QUEUE_BYTES_MAX
     }
 
-    /// Puts a fetch down; `true` if it told the task something new.
-    pub fn put(&self, fetched: Fetched) -> bool {
+    /// Puts a fetch down that began after `asked` looks had been asked for; `true` if it told the task something new.
+    pub fn put(&self, fetched: Fetched, asked: u64) -> bool {
         let mut state = self.state.lock();
         let end = (fetched.readable_end, fetched.readable_end <= fetched.next);
         let moved = !fetched.batches.is_empty() || state.next != Some(fetched.next);
-        let new = state.end != Some(end) || moved;
+        let new = state.end != Some(end) || moved || state.answered < asked;
         state.end = Some(end);
+        state.answered = state.answered.max(asked);
         if !moved {
             return new;
         }
@@ -86,6 +93,23 @@ impl InputQueue {
         state.bytes += fetched.batches.iter().map(|tail| tail.batch.size_in_bytes()).sum::<usize>();
         state.fetched.push_back(fetched);
         new
+    }
+
+    /// Asks for a fetch that begins from now on.
+    pub fn ask(&self) {
+        self.state.lock().asked += 1;
+        self.look.notify_one();
+    }
+
+    /// Looks that were asked for so far.
+    pub fn asked(&self) -> u64 {
+        self.state.lock().asked
+    }
+
+    /// Whether a look that was asked for has not been answered.
+    pub fn is_asked(&self) -> bool {
+        let state = self.state.lock();
+        state.answered < state.asked
     }
 
     /// Where the next fetch begins, `None` before the first.
@@ -98,7 +122,7 @@ impl InputQueue {
         self.state.lock().error = Some(error);
     }
 
-    fn take(&self) -> Result<Option<Fetched>, ExecError> {
+    pub(super) fn take(&self) -> Result<Option<Fetched>, ExecError> {
         let mut state = self.state.lock();
         let Some(fetched) = state.fetched.pop_front() else {
             return state.error.clone().map_or(Ok(None), Err);
@@ -131,6 +155,9 @@ pub struct Progress {
     pub clock: Option<i64>,
     /// Whether it was idle.
     pub idle: bool,
+    /// What `now()` was in the cut, microseconds since 1970; no later cut's is below it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cut_time_micros: Option<i64>,
     /// Of a repartition: what each producer has said.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub producers: BTreeMap<u32, Producer>,
@@ -154,6 +181,24 @@ pub struct Ready {
     pub row_bytes: usize,
     /// The first row that no round has taken.
     pub taken: usize,
+}
+
+/// One change among those that a task reads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Place {
+    /// Where it was read.
+    pub partition: TopicPartition,
+    /// Of its record.
+    pub offset: i64,
+    /// Which of the changes of a repartition's slice; of a relation's record the offset again.
+    pub change: i64,
+}
+
+impl Place {
+    /// The place of a relation's record, which is one change.
+    pub fn of_record(partition: TopicPartition, offset: i64) -> Self {
+        Self { partition, offset, change: offset }
+    }
 }
 
 /// A bad record on its way to the dead letters.
@@ -247,16 +292,23 @@ impl Input {
         self.ready.is_empty() && self.queue.is_at_end()
     }
 
-    /// Decodes what was fetched until a whole round waits.
+    /// Whether nothing waits, and there was nothing more to fetch when it was last asked.
+    pub fn is_known_at_end(&self) -> bool {
+        self.is_at_end() && !self.queue.is_asked()
+    }
+
+    /// Decodes what was fetched until a whole round waits; whether anything was taken from the queue.
     pub fn decode(
         &mut self,
         spec: &LeafSpec,
         limits: RoundLimits,
         latest: Option<i64>,
-        skipped: &HashSet<(TopicPartition, i64)>,
-    ) -> Result<(), ExecError> {
+        skipped: &HashSet<Place>,
+    ) -> Result<bool, ExecError> {
+        let mut taken = false;
         while limits.allow_more_than(self.waiting(), self.waiting_bytes()) {
             let Some(fetched) = self.queue.take()? else { break };
+            taken = true;
             for tail in &fetched.batches {
                 self.decode_batch(spec, tail, latest, skipped)?;
             }
@@ -264,7 +316,7 @@ impl Input {
             self.decoded_upto = self.decoded_upto.max(fetched.next);
             self.pass_gap();
         }
-        Ok(())
+        Ok(taken)
     }
 
     /// With nothing waiting, the position moves over markers and records that became no rows.
@@ -298,11 +350,11 @@ impl Input {
         spec: &LeafSpec,
         tail: &TailBatch,
         latest: Option<i64>,
-        skipped: &HashSet<(TopicPartition, i64)>,
+        skipped: &HashSet<Place>,
     ) -> Result<(), ExecError> {
         match &spec.reads {
             Reads::Relation(reads) => self.decode_relation(spec, reads, tail, latest, skipped),
-            Reads::Exchange(_) => self.decode_exchange(spec, tail),
+            Reads::Exchange(_) => self.decode_exchange(spec, tail, skipped),
         }
     }
 
@@ -312,7 +364,7 @@ impl Input {
         reads: &RelationReads,
         tail: &TailBatch,
         latest: Option<i64>,
-        skipped: &HashSet<(TopicPartition, i64)>,
+        skipped: &HashSet<Place>,
     ) -> Result<(), ExecError> {
         let decoded = decode_shared(reads, tail)?;
         self.bad.extend(decoded.bad.iter().filter(|bad| self.decoded_upto.0 <= bad.offset).cloned());
@@ -321,7 +373,7 @@ impl Input {
             let reason = match latest {
                 _ if *offset < self.decoded_upto.0 => continue,
                 Some(latest) if latest < *time => "its event time is too far ahead of the clock",
-                _ if skipped.contains(&(self.partition, *offset)) => "an operator failed on it",
+                _ if skipped.contains(&Place::of_record(self.partition, *offset)) => "an operator failed on it",
                 _ => {
                     kept.push(row);
                     continue;
@@ -391,7 +443,12 @@ impl Input {
         }
     }
 
-    fn decode_exchange(&mut self, spec: &LeafSpec, tail: &TailBatch) -> Result<(), ExecError> {
+    fn decode_exchange(
+        &mut self,
+        spec: &LeafSpec,
+        tail: &TailBatch,
+        skipped: &HashSet<Place>,
+    ) -> Result<(), ExecError> {
         let schema = schema_id(&spec.layout.schema).to_be_bytes();
         for record in tail.batch.records().map_err(|_| ExecError::InternalRecord("a repartition batch"))? {
             let record = record.map_err(|_| ExecError::InternalRecord("a repartition record"))?;
@@ -406,6 +463,7 @@ impl Input {
                     let producer = header(HEADER_PRODUCER).and_then(|bytes| <[u8; 4]>::try_from(bytes).ok());
                     let producer = producer.ok_or(ExecError::InternalRecord("a slice without producer"))?;
                     let rows = decode_slice(value, Arc::clone(&spec.layout.schema))?;
+                    let rows = self.without(skipped, spec, record.offset.0, rows)?;
                     self.take_slice(spec, record.offset.0, u32::from_be_bytes(producer), &rows, value.len());
                 }
                 Some(_) => return Err(ExecError::InternalRecord("a slice of another schema")),
@@ -415,37 +473,63 @@ impl Input {
         Ok(())
     }
 
-    fn take_marker(&mut self, spec: &LeafSpec, offset: i64, marker: Marker) {
+    /// A slice without the changes that an operator failed on.
+    pub(super) fn without(
+        &self,
+        skipped: &HashSet<Place>,
+        spec: &LeafSpec,
+        offset: i64,
+        rows: RecordBatch,
+    ) -> Result<RecordBatch, ExecError> {
+        if !skipped.iter().any(|place| place.partition == self.partition && place.offset == offset) {
+            return Ok(rows);
+        }
+        let partition = self.partition;
+        let seqs = spec.layout.seqs(&rows).values().iter();
+        let kept = seqs.map(|change| !skipped.contains(&Place { partition, offset, change: *change }));
+        let kept = BooleanArray::from_iter(kept.map(Some));
+        Ok(arrow::compute::filter_record_batch(&rows, &kept)?)
+    }
+
+    pub(super) fn take_marker(&mut self, spec: &LeafSpec, offset: i64, marker: Marker) {
         let producer = self.ahead.producers.entry(marker.producer).or_default();
         producer.clock = producer.clock.max(marker.clock);
         producer.idle = marker.idle;
         producer.frontier = marker.frontier;
         if self.has_heard_all(spec.producers(), marker.producer) {
-            self.ahead.clock = self.ahead.clock.max(self.least(None));
-            self.ahead.idle = self.ahead.producers.values().all(|producer| producer.idle || producer.clock.is_none());
+            self.ahead.clock = self.ahead.clock.max(self.time());
+            self.ahead.idle = self.ahead.producers.values().all(|producer| producer.idle);
         }
         self.steps.push_back((offset, self.ahead.clone()));
     }
 
-    /// Whether each producer has spoken, `speaking` being one of them. Until then the time is not known: one that has not
-    /// may be at its beginning, and what its neighbours say must neither close a window nor make its rows late.
+    /// Whether each producer has told its time or that it has none for long, `speaking` being one of them. Until then the
+    /// time is not known: one that has not may be at its beginning, and what its neighbours say must neither close a window
+    /// nor make its rows late.
     fn has_heard_all(&self, producers: usize, speaking: u32) -> bool {
-        producers <= self.ahead.producers.keys().filter(|number| **number != speaking).count() + 1
+        let known = |(number, producer): &(&u32, &Producer)| {
+            **number != speaking && (producer.idle || producer.clock.is_some())
+        };
+        producers <= self.ahead.producers.iter().filter(known).count() + 1
     }
 
-    /// The least clock over producers that are not idle; all idle: the greatest.
-    fn least(&self, but: Option<u32>) -> Option<i64> {
-        let others = || self.ahead.producers.iter().filter(move |(number, _)| Some(**number) != but);
-        let busy = others().filter(|(_, producer)| !producer.idle).filter_map(|(_, producer)| producer.clock).min();
-        match but {
-            Some(_) => busy,
-            None => busy.or_else(|| others().filter_map(|(_, producer)| producer.clock).max()),
+    /// Clocks of the producers that are not idle.
+    fn busy(&self) -> impl Iterator<Item = (u32, Option<i64>)> {
+        let busy = self.ahead.producers.iter().filter(|(_, producer)| !producer.idle);
+        busy.map(|(number, producer)| (*number, producer.clock))
+    }
+
+    /// The least clock over producers that are not idle, `None` if one of them has none yet; all idle: the greatest.
+    fn time(&self) -> Option<i64> {
+        match self.busy().map(|(_, clock)| clock).min() {
+            Some(least) => least,
+            None => self.ahead.producers.values().filter_map(|producer| producer.clock).max(),
         }
     }
 
-    fn take_slice(&mut self, spec: &LeafSpec, offset: i64, producer: u32, rows: &RecordBatch, bytes: usize) {
+    pub(super) fn take_slice(&mut self, spec: &LeafSpec, offset: i64, producer: u32, rows: &RecordBatch, bytes: usize) {
         let heard = self.has_heard_all(spec.producers(), producer);
-        let others = self.least(Some(producer));
+        let others = self.busy().filter(|(number, _)| *number != producer).filter_map(|(_, clock)| clock).min();
         let own = spec.layout.clocks(rows).values();
         let mut clocks = Vec::with_capacity(own.len());
         for clock in own.iter().copied() {
@@ -464,6 +548,9 @@ impl Input {
         said.idle = false;
         self.ahead.idle = false;
         self.steps.push_back((offset, self.ahead.clone()));
+        if rows.num_rows() == 0 {
+            return;
+        }
         let users = spec.layout.users();
         self.ready.push_back(Ready {
             rows: rows.columns()[..users].to_vec(),

@@ -7,6 +7,8 @@
 //!   * after an error the task's memory is dropped; it is made again from the last commit
 
 mod input;
+#[cfg(test)]
+mod input_tests;
 mod restore;
 mod round;
 mod spec;
@@ -19,6 +21,7 @@ use std::time::Duration;
 pub use input::DeadLetter;
 pub use input::Input;
 pub use input::InputQueue;
+pub use input::Place;
 pub use input::Progress as InputProgress;
 pub use restore::restore;
 pub use restore::restore_view;
@@ -117,15 +120,17 @@ pub struct Task {
     /// What it counted.
     pub counts: TaskCounts,
     /// Records that are left out because an operator fails on them.
-    pub skipped: HashSet<(TopicPartition, i64)>,
-    /// Where the first row of the round stood on which an operator failed, and how many rows it had.
-    pub failed_round: Option<((TopicPartition, i64), usize)>,
+    pub skipped: HashSet<Place>,
+    /// The first change of the round on which an operator failed, and how many changes it had.
+    pub failed_round: Option<(Place, usize)>,
     driver: Driver,
     sequence: Sequence,
     cut: CutId,
     in_flight: Option<CutId>,
     last_cut: Duration,
     cut_time_micros: i64,
+    /// Whether the cut's first round was run.
+    cut_began: bool,
     said_idle: bool,
     started: bool,
 }
@@ -138,6 +143,7 @@ impl Task {
         inputs: Vec<Input>,
         driver: Driver,
     ) -> Self {
+        let cut_time_micros = inputs.iter().filter_map(|input| input.progress.cut_time_micros).max();
         Self {
             spec,
             partition,
@@ -151,7 +157,8 @@ impl Task {
             cut: CutId::default(),
             in_flight: None,
             last_cut: Duration::ZERO,
-            cut_time_micros: i64::MIN,
+            cut_time_micros: cut_time_micros.unwrap_or(i64::MIN),
+            cut_began: false,
             said_idle: false,
             started: false,
         }
@@ -174,7 +181,7 @@ impl Task {
         let clock = self.clock();
         {
             let mut state = self.driver.task();
-            if state.output.is_empty() {
+            if !std::mem::replace(&mut self.cut_began, true) {
                 self.cut_time_micros = self.cut_time_micros.max(now.wall_micros);
             }
             state.cut_time_micros = self.cut_time_micros;
@@ -183,7 +190,7 @@ impl Task {
         }
         // Only this error is of these rows: a fetch, a flush or a commit that fails has no record to blame.
         let rows = self.driver.round(round.leaves).inspect_err(|_| {
-            self.failed_round = round.first.map(|first| (first, round.rows));
+            self.failed_round = round.first.map(|first| (first, round.changes));
         })?;
         Ok((rows, 0 < round.rows))
     }
@@ -280,7 +287,10 @@ impl Task {
     pub fn idle_after(&self, now: Now) -> Option<Duration> {
         let now = now.monotonic.as_millis() as u64;
         let timeout = self.spec.config.idle_timeout.as_millis() as u64;
-        let waits = self.inputs.iter().filter(|input| input.sets_time && !input.progress.idle);
+        // Readers of a repartition learn of it from its markers.
+        let is_relation = |input: &&Input| matches!(self.spec.leaves[input.leaf].reads, Reads::Relation(_));
+        let setting = self.inputs.iter().filter(is_relation).filter(|input| input.sets_time);
+        let waits = setting.filter(|input| !input.progress.idle);
         let since = waits.filter_map(|input| input.at_end_since).min()?;
         Some(Duration::from_millis((since + timeout).saturating_sub(now).max(1)))
     }
@@ -309,6 +319,7 @@ impl Task {
         };
         self.driver.flush(cut)?;
         self.cut = cut;
+        self.cut_began = false;
         self.in_flight = Some(cut);
         self.last_cut = now.monotonic;
         let (output, changelogs) = {
@@ -342,6 +353,7 @@ impl Task {
         let (mut offsets, mut purge) = (Vec::new(), Vec::new());
         for input in &mut self.inputs {
             input.moved = false;
+            input.progress.cut_time_micros = Some(self.cut_time_micros).filter(|time| *time != i64::MIN);
             let metadata = serde_json::to_string(&input.progress).expect("progress is plain data");
             let committed = CommittedOffset { offset: input.position, leader_epoch: input.leader_epoch, metadata };
             offsets.push((input.partition, committed));
@@ -392,7 +404,7 @@ impl Task {
         for ((_, table), end) in state.tables.iter_mut().zip(ends) {
             match end {
                 Some(end) => table.committed(cut, *end)?,
-                None => table.committed(cut, Offset(i64::try_from(cut.0).unwrap_or(i64::MAX)))?,
+                None => table.committed(cut, numbered(cut))?,
             }
         }
         Ok(())
@@ -414,8 +426,19 @@ impl Task {
         let rows = self.driver.flush(self.cut)?;
         let output = self.drop_output();
         self.count(&output);
+        self.cut_began = false;
+        for (_, table) in &mut self.driver.task().tables {
+            // Committed at once: an overlay that is never sealed would keep each key and each delete for ever.
+            table.seal(self.cut);
+            table.committed(self.cut, numbered(self.cut))?;
+        }
         Ok(rows)
     }
+}
+
+/// A changelog position for a table without a changelog.
+fn numbered(cut: CutId) -> Offset {
+    Offset(i64::try_from(cut.0).unwrap_or(i64::MAX))
 }
 
 fn future_limit(now: Now, spec: &FragmentSpec) -> i64 {

@@ -11,6 +11,8 @@ use arrow::array::Int64Array;
 use arrow::array::RecordBatch;
 
 use super::input::Input;
+use super::input::Place;
+use super::input::Ready;
 use super::input::slice_columns;
 use super::spec::LeafSpec;
 use crate::exec::ExecError;
@@ -26,8 +28,9 @@ pub struct Round {
     pub rows: usize,
     /// Their bytes, as they were read.
     pub bytes: usize,
-    /// Where the first of them was read.
-    pub first: Option<(TopicPartition, i64)>,
+    /// The first of the changes that they make, and how many these are.
+    pub first: Option<Place>,
+    pub changes: usize,
     /// The greatest stream time at a row.
     pub clock: Option<i64>,
 }
@@ -79,14 +82,19 @@ pub fn assemble(
     sequence: &mut Sequence,
     limits: RoundLimits,
     latest: Option<i64>,
-    skipped: &HashSet<(TopicPartition, i64)>,
+    skipped: &HashSet<Place>,
 ) -> Result<Round, ExecError> {
     let mut round = Round { leaves: vec![Vec::new(); specs.len()], ..Round::default() };
+    let mut taken = false;
     for input in inputs.iter_mut() {
-        input.decode(&specs[input.leaf], limits, latest, skipped)?;
+        taken |= input.decode(&specs[input.leaf], limits, latest, skipped)?;
+    }
+    if taken && 1 < inputs.len() {
+        // What was read elsewhere may have been written after what an end that was seen before does not show.
+        inputs.iter().filter(|input| input.is_at_end()).for_each(|input| input.queue.ask());
     }
     while limits.allow_more_than(round.rows, round.bytes) {
-        if 1 < inputs.len() && inputs.iter().any(|input| input.ready.is_empty() && !input.is_at_end()) {
+        if 1 < inputs.len() && inputs.iter().any(|input| input.ready.is_empty() && !input.is_known_at_end()) {
             break;
         }
         let heads = inputs.iter().enumerate().filter_map(|(at, input)| input.head().map(|time| (time, at)));
@@ -109,7 +117,16 @@ fn run(input: &Input, at: usize, second: Option<(i64, usize)>, left: RoundLimits
         None => waiting.len(),
         Some(second) => waiting.iter().take_while(|time| (**time, at) < second).count(),
     };
-    before.min(left.rows_max).min((left.bytes_max / ready.row_bytes).max(1))
+    let count = before.min(left.rows_max).min((left.bytes_max / ready.row_bytes).max(1));
+    whole_changes(ready, count)
+}
+
+/// So many rows, and those that make one change with the last of them: what a row was and what it is are never parted.
+fn whole_changes(ready: &Ready, count: usize) -> usize {
+    let change = |row: usize| (ready.offsets[row], ready.places[row]);
+    let Some(last) = count.checked_sub(1).map(|last| change(ready.taken + last)) else { return 0 };
+    let rest = ready.taken + count..ready.times.len();
+    count + rest.take_while(|row| change(*row) == last).count()
 }
 
 fn take(
@@ -123,8 +140,10 @@ fn take(
     let waiting = input.ready.front_mut().ok_or(ExecError::InternalRecord("a head without rows"))?;
     let (from, upto) = (waiting.taken, waiting.taken + count);
     let mut columns = slice_columns(&waiting.rows, from, count);
+    let before = sequence.next;
     let seqs = (from..upto).map(|row| sequence.place(partition, waiting.offsets[row], waiting.places[row]));
     let seqs: Vec<i64> = seqs.collect();
+    round.changes += usize::try_from(sequence.next - before).unwrap_or(0);
     let clocks = waiting.clocks[from..upto].to_vec();
     if input.sets_time {
         round.clock = round.clock.max(clocks.last().copied());
@@ -135,7 +154,8 @@ fn take(
     columns.extend(slice_columns(std::slice::from_ref(&waiting.changes), from, count));
     round.rows += count;
     round.bytes = round.bytes.saturating_add(count.saturating_mul(waiting.row_bytes));
-    round.first.get_or_insert((partition, waiting.offsets[from]));
+    let (offset, change) = (waiting.offsets[from], waiting.places[from]);
+    round.first.get_or_insert(Place { partition, offset, change });
     let last = waiting.offsets[upto - 1];
     waiting.taken = upto;
     let all = upto == waiting.times.len();
@@ -150,4 +170,29 @@ fn take(
         input.pass_gap();
     }
     Ok(RecordBatch::try_new(Arc::clone(&spec.layout.schema), columns)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use arrow::array::Int64Array;
+
+    use super::*;
+
+    #[test]
+    fn a_round_ends_between_changes_and_never_inside_one() {
+        let column = || Arc::new(Int64Array::from(vec![0; 6])) as ArrayRef;
+        let ready = Ready {
+            rows: Vec::new(),
+            times: vec![0; 6],
+            clocks: vec![0; 6],
+            changes: column(),
+            offsets: vec![1, 1, 1, 1, 2, 2],
+            places: vec![7, 8, 8, 9, 9, 9],
+            row_bytes: 1,
+            taken: 0,
+        };
+        let counts: Vec<usize> = (1..=6).map(|count| whole_changes(&ready, count)).collect();
+        assert_eq!(counts, [1, 3, 3, 4, 6, 6]);
+        assert_eq!(whole_changes(&Ready { taken: 1, ..ready }, 1), 2);
+    }
 }

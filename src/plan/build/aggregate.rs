@@ -86,6 +86,9 @@ pub fn build(
     let lists = read(&rows, query, expressions)?;
     let found = find_aggregate_exprs(lists.items.iter().chain(&lists.having));
     check(query, &lists, &found, expressions)?;
+    if query.window.is_some() && rows.changes != Changes::Append {
+        return Err(window_over_table());
+    }
     let rows = rows.normalised(&id)?;
     let schema = Arc::clone(rows.schema());
     let mut projected: Vec<Expr> = Vec::new();
@@ -192,6 +195,12 @@ fn check(query: &BoundQuery, lists: &Lists, found: &[Expr], expressions: &Expres
         return Err(Error::new(SqlState::GROUPING_ERROR, "aggregate functions are not allowed in GROUP BY"));
     }
     Ok(())
+}
+
+/// A row of a table has no one window: taking it back would have to name the window that it was counted in.
+fn window_over_table() -> Error {
+    Error::unsupported("WINDOW over a table is not supported")
+        .hint("Window the stream that the table is made from, or GROUP BY without WINDOW.")
 }
 
 /// EMIT FINAL where no window closes.

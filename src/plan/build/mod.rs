@@ -61,8 +61,8 @@ pub fn build(query: &BoundQuery, catalog: &Catalog, functions: &Functions) -> Re
     let target = target(query, catalog)?;
     let mut warnings = Vec::new();
     let rows = from::build(query, &expressions)?;
-    volatile::check(query, &rows)?;
     let aggregates = aggregate::is_aggregate(query, &rows, &expressions)?;
+    volatile::check(query, &rows, aggregates)?;
     let selected = match aggregates {
         true => aggregated(rows, query, target.as_deref(), &expressions, &mut warnings)?,
         false => projected(rows, query, &expressions)?,

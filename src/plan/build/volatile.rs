@@ -12,18 +12,20 @@ use crate::error::Result;
 use crate::plan::bind::BoundQuery;
 use crate::plan::bind::position;
 
-const TIME: [&str; 4] = ["now", "current_timestamp", "localtimestamp", "transaction_timestamp"];
+const TIME: [&str; 5] = ["now", "current_timestamp", "localtimestamp", "transaction_timestamp", "statement_timestamp"];
 const CHANCE: [&str; 5] = ["random", "uuid", "gen_random_uuid", "uuidv4", "clock_timestamp"];
 
-/// Refuses functions whose answer would depend on when a row is taken back or looked at again.
-pub fn check(query: &BoundQuery, rows: &Rows) -> Result<()> {
+/// Refuses functions whose answer would depend on when a row is taken back or looked at again. `aggregates`: whether the
+/// query does.
+pub fn check(query: &BoundQuery, rows: &Rows, aggregates: bool) -> Result<()> {
     let appended = rows.changes == Changes::Append;
-    let plain = query.group_by.is_none() && query.window.is_none();
+    let plain = !aggregates;
     for item in &query.items {
         if !(appended && plain) {
             refuse(&item.expr, &CHANCE, "only in the SELECT list of a query over streams without GROUP BY")?;
         }
-        if rows.changes == Changes::Retract {
+        // A row that is taken back later must be judged as it was when it came.
+        if rows.changes == Changes::Retract || !(appended || plain) {
             refuse(&item.expr, &TIME, "only over streams, or in a SELECT list over a table without WHERE")?;
         }
     }

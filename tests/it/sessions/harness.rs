@@ -90,6 +90,11 @@ impl World {
         Self::over(Simulation::with_disk(8, disk), stores).await
     }
 
+    /// Moves the clocks.
+    pub(super) fn advance(&self, by: std::time::Duration) {
+        self.simulation.clock.advance(by);
+    }
+
     pub(super) fn session(&self) -> Client {
         let session = self.engine.session(Principal::loopback("ann"), SessionOptions::default());
         Client { session: session.expect("ann may connect") }

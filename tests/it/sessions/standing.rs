@@ -88,3 +88,34 @@ async fn a_plan_is_explained() {
     let text = client.ask("EXPLAIN SELECT country FROM payments WHERE amount > 1").await.expect("it has a plan");
     assert!(text.contains("Filter"), "{text}");
 }
+
+#[tokio::test]
+async fn now_never_goes_back_though_the_clock_does() {
+    let world = World::new().await;
+    let mut client = world.session();
+    client.expect("CREATE STREAM pings (k TEXT KEY) WITH (kafka_topic = 'pings')", "CREATE STREAM").await;
+    client.expect("CREATE STREAM seen AS SELECT k, now() AS at FROM pings", "CREATE STREAM").await;
+    world.advance(std::time::Duration::from_secs(3_600));
+    client.expect("INSERT INTO pings VALUES ('before')", "INSERT 0 1").await;
+    world.drive().await;
+    drop(client);
+    // The clock of a world that starts again stands where the first one began.
+    let world = world.restart().await;
+    let mut client = world.session();
+    client.expect("INSERT INTO pings VALUES ('after')", "INSERT 0 1").await;
+    world.drive().await;
+    client.expect("SELECT k, at >= '2024-06-01 01:00:00+00' FROM seen ORDER BY k", "after|t\nbefore|t").await;
+}
+
+#[tokio::test]
+async fn null_keys_of_several_partitions_are_one_group() {
+    let world = World::new().await;
+    let mut client = world.session();
+    client.expect("CREATE STREAM clicks (who TEXT KEY, n INT) WITH (partitions = 4)", "CREATE STREAM").await;
+    client.expect("CREATE TABLE per_who AS SELECT who, COUNT(*) AS n FROM clicks GROUP BY who", "CREATE TABLE").await;
+    for _ in 0..8 {
+        client.expect("INSERT INTO clicks (n) VALUES (1)", "INSERT 0 1").await;
+    }
+    world.drive().await;
+    client.expect("SELECT who, n FROM per_who", "NULL|8").await;
+}
