@@ -21,6 +21,7 @@ use crate::engine::Engine;
 use crate::engine::EngineParts;
 use crate::env::Env;
 use crate::error::Error;
+use crate::error::SqlState;
 use crate::exec::Runtime;
 use crate::exec::RuntimeParts;
 use crate::functions;
@@ -55,6 +56,7 @@ impl Node {
         let (fail, failed) = watch::channel(None);
         let data_dir = DataDir::open(&env, &config.data_dir)?;
         let (log, metadata) = open_log(&env, &data_dir, &config).await?;
+        end_on_failure(&log, &metadata, fail.clone());
         let broker = Broker::open(env.clone(), log, Arc::clone(&metadata), BrokerConfig::default()).await?;
         let publisher = Arc::new(Publisher::new());
         let runtime = open_runtime(&env, &data_dir, &config, &broker, &publisher, fail)?;
@@ -141,6 +143,21 @@ async fn open_log(env: &Env, data_dir: &DataDir, config: &Config) -> Result<(Arc
             Ok((log, metadata))
         })
         .await
+}
+
+/// Without this a server to which nobody commits would go on answering "unknown" for ever.
+fn end_on_failure(log: &LogDir, metadata: &MetadataLog, fail: watch::Sender<Option<Error>>) {
+    let (log_failed, metadata_failed) = (log.failed(), metadata.failed());
+    tokio::spawn(async move {
+        let what = tokio::select! {
+            () = log_failed => "the log",
+            () = metadata_failed => "the metadata log",
+            () = fail.closed() => return,
+        };
+        let message = format!("a flush of {what} failed: what is durable is known only after a restart");
+        error!("{message}");
+        fail.send_replace(Some(Error::new(SqlState::IO_ERROR, message)));
+    });
 }
 
 fn open_runtime(

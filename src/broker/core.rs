@@ -231,7 +231,8 @@ impl Client for LocalClient {
                 waits.push((*partition, appended.next_offset));
             }
         }
-        broker.log.durable_all(waits).await?;
+        broker.log.durable_all(waits.clone()).await?;
+        broker.log.visible_all(waits).await?;
         let told = |appended: &crate::log::Appended| Appended {
             base_offset: appended.base_offset,
             next_offset: appended.next_offset,

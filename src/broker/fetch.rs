@@ -45,6 +45,7 @@ impl Broker {
                         return Err(BrokerError::UnknownPartition { partition: position.partition });
                     }
                 }
+                () = self.log.failed() => return Err(BrokerError::Unknown),
                 () = self.env.clock.sleep(left) => return Ok(fetched),
             }
         }

@@ -70,7 +70,7 @@ impl Broker {
     /// Makes durable what recovery kept, before anything is decided on it; then all of it is below the high watermark.
     async fn settle_ends(&self) -> Result<(), BrokerError> {
         let mut ends = Vec::new();
-        for partition in self.log.partitions() {
+        for partition in self.sound_partitions() {
             ends.push((partition, self.log.ends(partition)?.log_end_offset));
         }
         self.log.durable_all(ends.clone()).await?;
@@ -78,6 +78,20 @@ impl Broker {
             self.log.set_high_watermark(partition, end)?;
         }
         Ok(())
+    }
+
+    /// The partitions in which nothing durable is damaged. The others are read up to the damage and take nothing; they
+    /// must not keep the rest from being served.
+    fn sound_partitions(&self) -> Vec<TopicPartition> {
+        let mut partitions = self.log.partitions();
+        partitions.retain(|partition| match self.log.corrupt_from(*partition) {
+            None => true,
+            Some(offset) => {
+                tracing::warn!(%partition, %offset, "a damaged partition is left as it is");
+                false
+            }
+        });
+        partitions
     }
 
     async fn recover_transactions(&self) -> Result<(), BrokerError> {
@@ -115,7 +129,7 @@ impl Broker {
     async fn end_open_transactions(&self, prepared: &HashSet<(ProducerId, ProducerEpoch)>) -> Result<(), BrokerError> {
         let (now, leader_epoch) = (self.env.clock.wall_millis(), self.leader_epoch());
         let mut appends = Vec::new();
-        for partition in self.log.partitions() {
+        for partition in self.sound_partitions() {
             for (id, first) in self.log.open_transactions(partition) {
                 let end = self.log.ends(partition)?.log_end_offset;
                 let batches = self.log.read(partition, first, end, 1)?;

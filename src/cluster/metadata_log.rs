@@ -3,6 +3,8 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use futures::FutureExt;
+use futures::future::BoxFuture;
 use parking_lot::Mutex;
 use tokio::sync::watch;
 
@@ -29,6 +31,7 @@ pub struct MetadataLog {
     threads: Threads,
     voter: Arc<Mutex<Voter>>,
     current: watch::Receiver<Arc<ClusterMetadata>>,
+    failed: watch::Receiver<bool>,
     torn_bytes: u64,
 }
 
@@ -36,6 +39,7 @@ struct Voter {
     storage: MetadataStorage,
     term: u32,
     publish: watch::Sender<Arc<ClusterMetadata>>,
+    fail: watch::Sender<bool>,
     subscribers: Vec<Arc<dyn MetadataSubscriber>>,
 }
 
@@ -54,9 +58,10 @@ impl MetadataLog {
             tracing::warn!(bytes = opened.torn_bytes, "cut a torn entry of the metadata log");
         }
         let (publish, current) = watch::channel(Arc::new(metadata));
-        let voter = Voter { storage: opened.storage, term: opened.term, publish, subscribers: Vec::new() };
+        let (fail, failed) = watch::channel(false);
+        let voter = Voter { storage: opened.storage, term: opened.term, publish, fail, subscribers: Vec::new() };
         let voter = Arc::new(Mutex::new(voter));
-        Ok(Arc::new(Self { threads: env.threads, voter, current, torn_bytes: opened.torn_bytes }))
+        Ok(Arc::new(Self { threads: env.threads, voter, current, failed, torn_bytes: opened.torn_bytes }))
     }
 
     /// Adds `records` as one entry if the metadata is still at `expected_version`; answers the new version once it is
@@ -82,6 +87,18 @@ impl MetadataLog {
         self.current.clone()
     }
 
+    /// Resolves when a flush has failed: what is durable is not known any more, and the process must end.
+    pub fn failed(&self) -> BoxFuture<'static, ()> {
+        let mut failed = self.failed.clone();
+        async move {
+            if failed.wait_for(|failed| *failed).await.is_err() {
+                // The log was closed without a failure.
+                std::future::pending().await
+            }
+        }
+        .boxed()
+    }
+
     /// Has `subscriber` follow every later change.
     pub fn register(&self, subscriber: Arc<dyn MetadataSubscriber>) {
         self.voter.lock().subscribers.push(subscriber);
@@ -101,7 +118,11 @@ impl Voter {
         }
         before.check(&records)?;
         let entry = Entry { version: before.version + 1, term: self.term, records };
-        self.storage.append(&entry)?;
+        self.storage.append(&entry).inspect_err(|error| {
+            if error.is_fatal() {
+                self.fail.send_replace(true);
+            }
+        })?;
         let after = Arc::new(before.apply(&entry));
         assert_eq!(after.version, entry.version, "an entry that was appended is applied");
         for subscriber in &self.subscribers {

@@ -70,6 +70,8 @@ impl Core {
         journal.append(entries.iter().map(|queued| &queued.entry))?;
         let confirm_at = self.env.clock.monotonic() + self.config.confirm_after;
         self.pending.lock().confirm_at = Some(confirm_at);
+        // The flusher may sleep without a deadline: this group need not be its own.
+        self.wake.notify_one();
         let moved: BTreeMap<_, _> = entries.iter().map(|queued| (queued.entry.partition, durable(queued))).collect();
         if self.config.journal_bytes < journal.bytes() {
             self.rotate(journal)?;

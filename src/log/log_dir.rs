@@ -94,6 +94,7 @@ impl LogDir {
             dir: dir.to_path_buf(),
             config,
             partitions: RwLock::new(partitions),
+            making: Mutex::new(()),
             tail: Tail::new(config.tail_bytes),
             pending: Mutex::new(Pending::default()),
             wake: Condvar::new(),
@@ -149,7 +150,7 @@ impl LogDir {
         let core = self.core.clone();
         async move {
             let found = core.partition(partition)?;
-            let mut ends = found.ends.subscribe();
+            let ends = found.ends.subscribe();
             if end <= ends.borrow().durable_offset {
                 return Ok(());
             }
@@ -157,16 +158,29 @@ impl LogDir {
             if core.config.flush_on == FlushOn::Wait {
                 core.flush_once()?;
             }
-            let mut stop = core.stop.subscribe();
-            tokio::select! {
-                biased;
-                durable = ends.wait_for(|ends| end <= ends.durable_offset) => {
-                    durable.map(|_| ()).map_err(|_| LogError::Closed)
-                }
-                stopped = stop.wait_for(Option::is_some) => {
-                    let stop = stopped.ok().and_then(|stop| *stop).unwrap_or(Stop::Closed);
-                    Err(stop.into())
-                }
+            until(&core, ends, |ends| end <= ends.durable_offset).await
+        }
+        .boxed()
+    }
+
+    /// Resolves when the high watermark of each of these partitions has reached its end: what is durable is visible a moment
+    /// later. Cancel-safe; `LogError::Unknown` as for `durable`.
+    pub async fn visible_all(&self, ends: Vec<(TopicPartition, Offset)>) -> Result<(), LogError> {
+        for (partition, end) in ends {
+            let moved = self.core.partition(partition)?.ends.subscribe();
+            until(&self.core, moved, |ends| end <= ends.high_watermark).await?;
+        }
+        Ok(())
+    }
+
+    /// Resolves when a flush has failed: what is durable is not known any more, and the process must end.
+    pub fn failed(&self) -> BoxFuture<'static, ()> {
+        let mut stop = self.core.stop.subscribe();
+        async move {
+            match stop.wait_for(Option::is_some).await.map(|stop| *stop) {
+                Ok(Some(Stop::Failed)) => {}
+                // Closed, or gone without a failure.
+                Ok(Some(Stop::Closed) | None) | Err(_) => std::future::pending().await,
             }
         }
         .boxed()
@@ -260,6 +274,11 @@ impl LogDir {
         self.core.partition(partition).map(|found| found.state.lock().producers.open()).unwrap_or_default()
     }
 
+    /// The first offset that recovery could not read although it had been durable, if there is one.
+    pub fn corrupt_from(&self, partition: TopicPartition) -> Option<Offset> {
+        self.core.partition(partition).ok()?.state.lock().corrupt_from
+    }
+
     /// Bytes on the disk that hold batches of a partition.
     pub fn size_in_bytes(&self, partition: TopicPartition) -> Result<u64, LogError> {
         let partition = self.core.partition(partition)?;
@@ -313,6 +332,19 @@ impl Drop for LogDir {
     /// Stops without flushing, as a crash would.
     fn drop(&mut self) {
         self.stop();
+    }
+}
+
+/// Resolves when the ends are as wanted; an error once the log stops.
+async fn until(core: &Core, mut ends: watch::Receiver<Ends>, wanted: impl Fn(&Ends) -> bool) -> Result<(), LogError> {
+    let mut stop = core.stop.subscribe();
+    tokio::select! {
+        biased;
+        moved = ends.wait_for(wanted) => moved.map(|_| ()).map_err(|_| LogError::Closed),
+        stopped = stop.wait_for(Option::is_some) => {
+            let stop = stopped.ok().and_then(|stop| *stop).unwrap_or(Stop::Closed);
+            Err(stop.into())
+        }
     }
 }
 

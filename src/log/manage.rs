@@ -44,6 +44,11 @@ impl Core {
             }
             return Ok(());
         }
+        // Two that make the same partition would each empty what the other one has written.
+        let _making = self.making.lock();
+        if self.partition(id).is_ok() {
+            return Ok(());
+        }
         disk.create_dir_all(&dir).map_err(LogError::io("create", &dir))?;
         let path = dir.join(files::PARTITION_FILE);
         files::write_hashed(disk, &path, encode_config(&config))?;
@@ -73,12 +78,15 @@ impl Core {
     /// Takes a partition out and renames its directory, durably; answers the new name.
     fn detach(&self, id: TopicPartition, suffix: &str) -> Result<Option<PathBuf>, LogError> {
         self.check_running()?;
+        let _making = self.making.lock();
         let Some(partition) = self.partitions.write().remove(&id) else { return Ok(None) };
         let mut state = partition.state.lock();
         state.deleted = true;
         state.segments.clear();
+        state.unjournaled = None;
         let truncations = state.truncations;
         drop(state);
+        self.pending.lock().due.retain(|(_, due)| due.id != id);
         self.tail.forget(id);
         let disk = &*self.env.disk;
         let gone = partition.dir.with_file_name(format!("{id}{suffix}"));
@@ -136,6 +144,11 @@ impl Core {
         let queued = Queued { partition: partition.clone(), entry, filled: Vec::new(), file: None, truncations };
         self.enqueue(vec![queued]);
         drop(state);
+        if gone.is_empty() {
+            return Ok(());
+        }
+        // Until the journal says that the log starts later, a restart would miss these bytes and call it rot.
+        self.flush_once()?;
         gone.iter().try_for_each(|segment| segment.remove(&*self.env.disk))
     }
 

@@ -169,6 +169,9 @@ impl State {
 
     /// What the journal is to be told so that all up to the end becomes durable, if it was not told yet.
     pub(super) fn force(&mut self, partition: &Arc<Partition>) -> Option<Queued> {
+        if self.deleted {
+            return None;
+        }
         let unjournaled = self.unjournaled.take()?;
         Some(self.queue(partition, unjournaled))
     }

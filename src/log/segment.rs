@@ -128,6 +128,8 @@ impl Segment {
 
     /// Releases the reserved room and writes the index: the segment grows no more.
     pub(super) fn seal(&mut self, disk: &dyn Disk) -> Result<(), LogError> {
+        // The sidecar's last hash is written now, and a trim may have synced the rest before.
+        self.dirty = true;
         self.file.file.set_len(self.length).map_err(LogError::io("cut", &self.file.path))?;
         self.reserved = self.length;
         self.blocks.seal(disk)?;

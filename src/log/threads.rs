@@ -1,5 +1,6 @@
 //! The threads around the flusher's plain calls: one flushes and confirms, one trims the journal.
 
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,7 +17,14 @@ pub(super) fn start(core: &Arc<Core>) -> Result<Vec<JoinHandle>, LogError> {
 
 fn spawn(core: &Arc<Core>, name: &str, body: fn(&Core)) -> Result<JoinHandle, LogError> {
     let shared = core.clone();
-    core.env.threads.spawn(name, move || body(&shared)).map_err(LogError::io("start a thread for", &core.dir))
+    let guarded = move || {
+        // Without its thread the log would let everyone wait for ever.
+        let ended = std::panic::catch_unwind(AssertUnwindSafe(|| body(&shared)));
+        if ended.is_err() {
+            shared.fail(&LogError::Unknown);
+        }
+    };
+    core.env.threads.spawn(name, guarded).map_err(LogError::io("start a thread for", &core.dir))
 }
 
 /// Flushes at once what comes while it is idle, and when a flush returns what came meanwhile.

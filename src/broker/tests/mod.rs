@@ -2,6 +2,7 @@
 
 mod behaviour;
 mod faults;
+mod recovery;
 
 use std::future::Future;
 use std::path::Path;

@@ -209,6 +209,7 @@ fn a_failed_flush_stops_the_log_and_is_not_repeated() {
     simulation.disk.inject(Fault { call: sync, kind: FaultKind::IoError });
     assert!(matches!(flush(&log, partition(0), Offset(1)), Err(LogError::Unknown)));
     assert_eq!(simulation.disk.calls(), vec![CallKind::Write, CallKind::SyncData]);
+    assert!(log.failed().now_or_never().is_some(), "whoever runs the process is told");
     assert!(matches!(append(&log, partition(0), batch(&[b"1"])), Err(LogError::Unknown)));
     assert!(matches!(flush(&log, partition(0), Offset(1)), Err(LogError::Unknown)));
     assert_eq!(simulation.disk.calls().len(), 2, "nothing is synced again");

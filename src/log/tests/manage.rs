@@ -1,0 +1,91 @@
+//! Partitions that go away while others are written, and log starts that move while the disk fails.
+
+use std::time::Duration;
+
+use crate::env::Env;
+use crate::env::Scenario;
+use crate::env::for_each_fault;
+
+use super::*;
+
+fn small() -> PartitionConfig {
+    PartitionConfig { segment_bytes: 400, ..PartitionConfig::default() }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lazily_flushed_partition_that_is_deleted_leaves_the_flusher_at_work() {
+    let simulation = Simulation::new(1);
+    let (log, _) = open(&simulation, LogConfig { flush_on: FlushOn::Thread, ..config() });
+    let lazy = PartitionConfig { flush: FlushPolicy::Interval(Duration::from_secs(1)), ..PartitionConfig::default() };
+    log.create(partition(0), lazy).expect("it is made");
+    log.create(partition(1), PartitionConfig::default()).expect("it is made");
+    append(&log, partition(0), batch(&[b"0"])).expect("it appends");
+    log.delete(partition(0)).expect("it is deleted");
+    simulation.clock.advance(Duration::from_secs(2));
+    for number in 0..3 {
+        append(&log, partition(1), batch(&[b"1"])).expect("it appends");
+        log.durable(partition(1), Offset(number + 1)).await.expect("the flusher flushes");
+    }
+    log.close().expect("it closes");
+}
+
+#[test]
+fn a_flush_that_is_forced_after_a_delete_has_nothing_to_do() {
+    let simulation = Simulation::new(2);
+    let (log, _) = open(&simulation, config());
+    log.create(partition(0), PartitionConfig { flush: FlushPolicy::Os, ..small() }).expect("it is made");
+    append(&log, partition(0), batch(&[b"0"])).expect("it appends");
+    let waits = log.durable(partition(0), Offset(1));
+    log.delete(partition(0)).expect("it is deleted");
+    assert!(matches!(waits.now_or_never(), Some(Err(LogError::UnknownPartition { .. }))));
+}
+
+#[test]
+fn what_is_durable_is_visible_once_the_high_watermark_says_so() {
+    let simulation = Simulation::new(3);
+    let (log, _) = open(&simulation, config());
+    log.create(partition(0), small()).expect("it is made");
+    append(&log, partition(0), batch(&[b"0"])).expect("it appends");
+    flush(&log, partition(0), Offset(1)).expect("it flushes");
+    let mut visible = Box::pin(log.visible_all(vec![(partition(0), Offset(1))]));
+    assert!((&mut visible).now_or_never().is_none());
+    log.set_high_watermark(partition(0), Offset(1)).expect("it is there");
+    assert!(matches!(visible.now_or_never(), Some(Ok(()))));
+}
+
+/// Values 0 to 20 in segments of a few, all visible.
+fn prepare(env: &Env) {
+    let (log, _) = LogDir::open(env.clone(), dir(), config()).expect("the log opens");
+    log.create(partition(0), small()).expect("it is made");
+    for number in 0..20i64 {
+        append(&log, partition(0), batch(&[number.to_string().as_bytes()])).expect("it appends");
+    }
+    flush(&log, partition(0), Offset(20)).expect("it flushes");
+}
+
+#[test]
+fn advancing_the_log_start_survives_every_fault() {
+    let run = |env: &Env| {
+        let Ok((log, _)) = LogDir::open(env.clone(), dir(), config()) else { return };
+        for start in [5, 13] {
+            let moved = log.set_high_watermark(partition(0), Offset(20));
+            if moved.and_then(|()| log.advance_log_start(partition(0), Offset(start))).is_err() {
+                return;
+            }
+        }
+    };
+    let check = |env: &Env| {
+        let (log, report) = LogDir::open(env.clone(), dir(), config()).expect("the log opens after any fault");
+        assert_eq!(report.corrupt, vec![], "segments that may go are no damage");
+        let start = log.ends(partition(0)).expect("it is there").log_start_offset.0;
+        assert!([0, 5, 13].contains(&start), "{start}");
+        assert_eq!(values(&log, partition(0)).expect("it reads"), numbered(start..20));
+        append(&log, partition(0), batch(&[b"20"])).expect("it appends");
+        flush(&log, partition(0), Offset(21)).expect("it flushes");
+    };
+    let scenario =
+        Scenario { name: "log start", seed: 4, prepare: &prepare, run: &run, check: &|env, (), _| check(env) };
+    let report = for_each_fault(&scenario);
+    eprintln!("{report}");
+    assert_eq!(report.fired, report.replay_count());
+}
