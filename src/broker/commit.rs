@@ -418,27 +418,42 @@ impl Broker {
             BrokerError::Unknown
         };
         self.log.durable_all(ends).await.map_err(unknown)?;
+        let mut marked = Vec::new();
         for effect in prepared {
             if let Effect::Mark { marker, id, epoch } = effect {
-                self.mark(attempt.topics.keys().copied().collect(), marker, id, epoch).await?;
+                marked.extend(self.mark(attempt.topics.keys().copied().collect(), marker, id, epoch).await?);
             }
         }
-        for (partition, topic) in &attempt.topics {
-            let end = self.log.ends(*partition).map_err(unknown)?.log_end_offset;
-            self.raise_high_watermark(topic, *partition, end)?;
+        let mut later = Vec::new();
+        for (partition, appended) in marked {
+            let is_lazy = attempt.topics.get(&partition).is_some_and(|topic| topic.config.flush != FlushPolicy::Ack);
+            // All before the marker is durable, and the marker itself follows from PrepareCommit: a restart that misses it
+            // writes it again, at the same offset. So readers may see it now.
+            // A topic that was dropped meanwhile has no readers.
+            let Ok(ends) = self.log.ends(partition) else { continue };
+            if is_lazy || appended.base_offset <= ends.durable_offset {
+                self.log
+                    .set_high_watermark(partition, appended.next_offset)
+                    .or_else(unless_dropped)
+                    .map_err(unknown)?;
+            } else {
+                later.push((partition, appended.next_offset));
+            }
         }
+        self.log.durable_all(later.clone()).await.or_else(unless_dropped).map_err(unknown)?;
+        self.log.visible_all(later).await.or_else(unless_dropped).map_err(unknown)?;
         transaction.step(self.env.clock.wall_millis(), Event::Marked);
         Ok(())
     }
 
-    /// Appends a marker to each partition. A full disk may hold it up, not stop it: the commit is durable already.
+    /// Appends a marker to each partition and tells where. A full disk may hold it up, not stop it: the commit is durable already.
     async fn mark(
         &self,
         partitions: BTreeSet<TopicPartition>,
         marker: ControlMarker,
         id: ProducerId,
         epoch: ProducerEpoch,
-    ) -> Result<(), BrokerError> {
+    ) -> Result<Vec<(TopicPartition, log::Appended)>, BrokerError> {
         let coordinator_epoch = self.leader_epoch().0;
         let mut partitions: Vec<_> = partitions.into_iter().collect();
         for tried in 0..self.config.marker_tries_max.max(1) {
@@ -452,7 +467,7 @@ impl Broker {
             let batch = control_batch(marker, id, epoch, coordinator_epoch, now);
             let of = |partition: &TopicPartition| self.coordinator_append(*partition, vec![batch.clone()]);
             match self.log.append(partitions.iter().map(of).collect()) {
-                Ok(_) => return Ok(()),
+                Ok(appended) => return Ok(partitions.into_iter().zip(appended).collect()),
                 Err(LogError::Unknown) => return Err(BrokerError::Unknown),
                 Err(error) => tracing::warn!(%error, "could not append the markers of a commit; trying again"),
             }
@@ -490,6 +505,13 @@ impl Attempt {
         }
         partitions.values_mut().for_each(|numbers| numbers.sort_unstable());
         partitions
+    }
+}
+
+fn unless_dropped(error: LogError) -> Result<(), LogError> {
+    match error {
+        LogError::UnknownPartition { .. } => Ok(()),
+        error => Err(error),
     }
 }
 

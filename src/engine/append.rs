@@ -12,6 +12,7 @@ use super::codec;
 use super::core::Engine;
 use crate::broker::Acks;
 use crate::broker::Client;
+use crate::catalog::Compatibility;
 use crate::catalog::Relation;
 use crate::error::Error;
 use crate::error::Result;
@@ -100,21 +101,44 @@ fn check_keys(relation: &Relation, rows: &RecordBatch) -> Result<()> {
     Ok(())
 }
 
-/// The timestamp of each row's record: its timestamp column where that is a time, else `now_ms`.
-pub(super) fn record_times(relation: &Relation, rows: &RecordBatch, now_ms: i64) -> Vec<i64> {
+/// The timestamp of each row's record in milliseconds: its timestamp column where that is a time, else now.
+///
+/// A row whose column no reader would take for a time is refused: it would be acknowledged and seen by nobody.
+pub(super) fn record_times(engine: &Engine, relation: &Relation, rows: &RecordBatch) -> Result<Vec<i64>> {
+    let now_ms = engine.env().clock.wall_millis();
     let mut times = vec![now_ms; rows.num_rows()];
-    let Some(index) = relation.timestamp_column else { return times };
-    let column = rows.column(index);
-    for (row, time) in times.iter_mut().enumerate().filter(|(row, _)| column.is_valid(*row)) {
-        *time = match relation.columns[index].sql_type {
+    let Some(index) = relation.timestamp_column else { return Ok(times) };
+    let (column, sql_type) = (rows.column(index), &relation.columns[index].sql_type);
+    let ahead = engine.runtime().parts().config.timestamp_future_max.as_millis();
+    let latest = now_ms.saturating_add(i64::try_from(ahead).unwrap_or(i64::MAX));
+    let strict = relation.compatibility == Compatibility::Postgres;
+    for (row, time) in times.iter_mut().enumerate() {
+        let refused = |state, what: &str| {
+            let message = format!("column \"{}\" of \"{}\" {what}", relation.columns[index].name, relation.name);
+            Error::new(state, message).detail(format!("Row {}. It gives the record's event time.", row + 1))
+        };
+        if column.is_null(row) {
+            match strict {
+                true => return Err(refused(SqlState::NOT_NULL_VIOLATION, "cannot be null")),
+                false => continue,
+            }
+        }
+        *time = match sql_type {
             SqlType::BigInt => column.as_primitive::<Int64Type>().value(row),
             SqlType::Timestamp | SqlType::TimestampTz => {
                 column.as_primitive::<TimestampMicrosecondType>().value(row).div_euclid(1000)
             }
-            _ => *time,
+            _ => continue,
         };
+        if strict && *time < 0 {
+            return Err(refused(SqlState::DATETIME_FIELD_OVERFLOW, "cannot be before 1970"));
+        }
+        if strict && latest < *time {
+            let error = refused(SqlState::DATETIME_FIELD_OVERFLOW, "is too far ahead of the clock");
+            return Err(error.hint("The setting exec.timestamp_future_max says how far it may be."));
+        }
     }
-    times
+    Ok(times)
 }
 
 /// Batches in the making, one open per partition, none over the limit unless a single record is.

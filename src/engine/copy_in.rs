@@ -86,8 +86,10 @@ impl CopyInSink {
             return Ok(());
         }
         let rows = self.rows.finish();
-        let times = record_times(&self.relation, &rows, self.engine.env().clock.wall_millis());
-        let appended = append_rows(&self.engine, self.client.as_ref(), &self.relation, &rows, &times).await;
+        let appended = match record_times(&self.engine, &self.relation, &rows) {
+            Ok(times) => append_rows(&self.engine, self.client.as_ref(), &self.relation, &rows, &times).await,
+            Err(refused) => Err(refused),
+        };
         let line = self.reader.line();
         let ends =
             appended.map_err(|error| error.detail(format!("COPY {}, up to line {line}.", self.relation.name)))?;

@@ -185,21 +185,22 @@ impl Runtime {
         &self.inner.parts
     }
 
-    /// Waits until a view reflects `wanted`, as far as its query reads these partitions itself.
-    pub async fn wait_frontier(&self, relation: RelationId, wanted: &Frontier) -> Result<Arc<Published>> {
-        let query = self.inner.queries.lock().values().find(|query| query.spec.sink.id == relation).cloned();
+    /// Waits until what a query keeps or writes reflects `wanted`, as far as it reads these partitions itself. What a
+    /// commit has published is published when this returns; so is what it wrote to a topic.
+    pub async fn wait_covered(&self, id: QueryId, wanted: &Frontier) -> Result<Arc<Published>> {
+        let query = self.inner.queries.lock().get(&id).cloned();
         let Some(query) = query else { return Ok(self.published()) };
-        let topics: Vec<_> =
-            query.slots.iter().flat_map(|slot| slot.spec.leaves.iter().map(|leaf| leaf.topic)).collect();
-        let wanted: Frontier =
-            wanted.iter().filter(|(at, _)| topics.contains(&at.topic)).map(|(a, o)| (*a, *o)).collect();
-        let mut published = self.inner.parts.publisher.subscribe();
+        let mut frontiers: Vec<_> = query.slots.iter().map(|slot| slot.frontier.subscribe()).collect();
+        let covers = |frontier: &Frontier| {
+            wanted.iter().all(|(partition, offset)| frontier.get(partition).is_none_or(|at| offset <= at))
+        };
         loop {
-            let current = published.borrow_and_update().clone();
-            let frontier = current.view(relation).map(|view| view.frontier().clone()).unwrap_or_default();
-            if wanted.iter().all(|(partition, offset)| frontier.get(partition).is_some_and(|at| offset <= at)) {
-                return Ok(current);
-            }
+            // Each task knows the roots that it covers, and all of them together all that the query reads.
+            let behind = frontiers.iter_mut().find_map(|frontier| {
+                let covered = covers(&frontier.borrow_and_update());
+                (!covered).then_some(frontier)
+            });
+            let Some(behind) = behind else { return Ok(self.published()) };
             if let QueryState::Failed(reason) = &*query.state.lock() {
                 let message = "the query that keeps the view has failed";
                 return Err(Error::new(SqlState::OBJECT_NOT_IN_PREREQUISITE_STATE, message).detail(reason.clone()));
@@ -208,10 +209,10 @@ impl Runtime {
                 slot.hurry.store(true, Ordering::Release);
                 self.inner.wake(slot);
             }
-            // A failure does not publish, so the wait is short and then looks again.
+            // A failure is not told here, so the wait is short and then looks again.
             let again = self.inner.parts.env.clock.sleep(Duration::from_millis(100));
             tokio::select! {
-                changed = published.changed() => changed.map_err(|_| Error::internal("the publisher is gone"))?,
+                changed = behind.changed() => changed.map_err(|_| Error::internal("a task is gone"))?,
                 () = again => {}
             }
         }
@@ -301,6 +302,7 @@ impl Inner {
                         frontiers.push(task.frontier());
                     }
                     slot.note(&task);
+                    slot.frontier.send_replace(task.frontier());
                     *slot.task.lock() = Some(task);
                 }
                 Err(gap @ ExecError::InputGap { .. }) => drop(slot.failed(None, &gap)),
@@ -509,7 +511,8 @@ pub(super) fn settle(slot: &Slot, task: &mut Task) -> Result<(), ExecError> {
     for settled in slot.mailbox.take() {
         let (cut, ends) = settled?;
         if task.is_committing() {
-            task.committed(cut, &ends)?;
+            let frontier = task.committed(cut, &ends)?;
+            slot.frontier.send_replace(frontier);
             slot.committed();
         }
     }

@@ -6,6 +6,7 @@ use std::sync::atomic::AtomicBool;
 use std::sync::atomic::Ordering;
 
 use parking_lot::Mutex;
+use tokio::sync::watch;
 use tokio::task::AbortHandle;
 
 use super::ExecError;
@@ -17,6 +18,7 @@ use super::task::TaskCounts;
 use crate::error::Error;
 use crate::model::Offset;
 use crate::model::TopicPartition;
+use crate::state::Frontier;
 
 /// Tries after which a query is given up.
 pub const TRIES_MAX: u32 = 10;
@@ -78,6 +80,8 @@ pub struct Slot {
     pub hurry: AtomicBool,
     /// What is remembered over rebuilds.
     pub faults: Mutex<Faults>,
+    /// What the last commit covers of the roots.
+    pub frontier: watch::Sender<Frontier>,
     /// The query's state, shared by its tasks.
     pub state: Arc<Mutex<QueryState>>,
     status: Mutex<TaskStatus>,
@@ -105,6 +109,7 @@ impl Slot {
             closed: AtomicBool::new(false),
             hurry: AtomicBool::new(false),
             faults: Mutex::default(),
+            frontier: watch::Sender::default(),
             state,
             status: Mutex::new(status),
             helpers: Mutex::default(),

@@ -193,6 +193,15 @@ impl Planner {
     }
 }
 
+/// A name as the catalog has it.
+pub(in crate::engine) fn folded(name: &ast::Ident, rules: Compatibility) -> String {
+    match (name.quote_style, rules) {
+        (None, Compatibility::Postgres) => name.value.to_lowercase(),
+        (None, Compatibility::Ksqldb) => name.value.to_uppercase(),
+        (Some(_), _) => name.value.clone(),
+    }
+}
+
 /// Finds the first relation that is neither in the catalog nor named by WITH. Names with arguments are functions,
 /// names with a schema are not ours to know.
 struct MissingRelation<'a> {
@@ -209,11 +218,7 @@ impl ast::Visitor for MissingRelation<'_> {
         let [ast::ObjectNamePart::Identifier(identifier)] = name.0.as_slice() else {
             return ControlFlow::Continue(());
         };
-        let folded = match (identifier.quote_style, self.compatibility) {
-            (None, Compatibility::Postgres) => identifier.value.to_lowercase(),
-            (None, Compatibility::Ksqldb) => identifier.value.to_uppercase(),
-            (Some(_), _) => identifier.value.clone(),
-        };
+        let folded = folded(identifier, self.compatibility);
         match self.catalog.relation(&folded).is_some() || self.common.contains(&folded.to_lowercase()) {
             true => ControlFlow::Continue(()),
             false => ControlFlow::Break((folded, identifier.span.start.column)),

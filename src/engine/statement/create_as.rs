@@ -16,6 +16,7 @@ use crate::catalog::RelationKind;
 use crate::catalog::RelationOptions;
 use crate::catalog::Semantics;
 use crate::catalog::fold;
+use crate::cluster::ClusterMetadata;
 use crate::cluster::MetadataRecord;
 use crate::cluster::TopicRecord;
 use crate::engine::core::Engine;
@@ -30,6 +31,7 @@ use crate::error::SqlState;
 use crate::model::QueryId;
 use crate::model::SqlType;
 use crate::model::TopicId;
+use crate::model::TopicPartition;
 use crate::plan::Destination;
 use crate::plan::Output;
 use crate::plan::StandingPlan;
@@ -99,8 +101,11 @@ impl Making {
     /// The warnings, `None` if the relation was there and may be.
     async fn run(self) -> Result<Option<Vec<String>>> {
         let _turn = self.engine.ddl().await;
+        let before = self.engine.metadata();
+        self.refuse_topic_in_use(&before).await?;
         let made = self.engine.change(|metadata, catalog| self.records(metadata, catalog)).await?;
         let Some(query) = made else { return Ok(None) };
+        let made_topic = Some(query.sink.topic_id).filter(|topic| before.topic_by_id(*topic).is_none());
         let (warnings, definition, sink) = (query.plan.warnings.clone(), query.definition.clone(), query.sink.clone());
         if let Err(cause) = self.engine.start_query(query).await {
             // It never ran: nobody shall find half of it.
@@ -108,6 +113,7 @@ impl Making {
                 let mut records = Engine::drop_query_records(&definition);
                 records.push(MetadataRecord::Catalog(Change::DropRelation(sink.id).encode().into()));
                 records.extend(sink.dead_letter_topic.iter().map(|(_, topic)| MetadataRecord::DropTopic(*topic)));
+                records.extend(made_topic.map(MetadataRecord::DropTopic));
                 Ok((records, ()))
             });
             undone.await?;
@@ -116,9 +122,37 @@ impl Making {
         Ok(Some(warnings))
     }
 
+    /// A query writes into a topic of its own: records of another origin would be rows of its view after a restart, and a
+    /// topic that it reads would feed it without end.
+    async fn refuse_topic_in_use(&self, metadata: &ClusterMetadata) -> Result<()> {
+        let catalog = self.engine.catalog()?;
+        let name = self.options.topic.as_deref().unwrap_or(&self.name);
+        let Some(topic) = metadata.topic(name).filter(|_| catalog.relation(&self.name).is_none()) else {
+            return Ok(());
+        };
+        let mut detail = catalog
+            .relations()
+            .find(|relation| relation.topic_id == topic.id)
+            .map(|relation| format!("\"{}\" stands over it.", relation.name));
+        let client = self.engine.client(&Principal::server());
+        for partition in 0..topic.partitions {
+            let ends = client.ends(TopicPartition::new(topic.id, partition)).await?;
+            if detail.is_none() && ends.log_start_offset < ends.log_end_offset {
+                detail = Some("It holds records, which are not this query's.".to_string());
+            }
+        }
+        let Some(detail) = detail else { return Ok(()) };
+        let error = Error::new(SqlState::DUPLICATE_TABLE, format!("topic \"{name}\" is in use"))
+            .at(self.create.name.position)
+            .detail(detail);
+        Err(error.hint(
+            "Name another one, WITH (kafka_topic = '..'). DROP .. DELETE TOPIC takes a relation's topic away with it.",
+        ))
+    }
+
     fn records(
         &self,
-        metadata: &crate::cluster::ClusterMetadata,
+        metadata: &ClusterMetadata,
         catalog: &Catalog,
     ) -> Result<(Vec<MetadataRecord>, Option<NewQuery>)> {
         let name = &self.name;

@@ -59,8 +59,7 @@ pub(super) async fn execute(session: &mut Session, insert: &InsertRows, paramete
     let target = target(session, insert)?;
     let cells = cells(session, insert, &target, parameters).await?;
     let (rows, row_times) = build(&target, &cells, session.settings.zone())?;
-    let now_ms = session.engine.env().clock.wall_millis();
-    let mut times = record_times(&target.relation, &rows, now_ms);
+    let mut times = record_times(&session.engine, &target.relation, &rows)?;
     for (time, told) in times.iter_mut().zip(row_times) {
         *time = told.unwrap_or(*time);
     }

@@ -54,7 +54,7 @@ pub(super) async fn execute(
     let mut inserted = 0;
     while let Some(batch) = rows.try_next().await? {
         let batch = shaped(&relation, &targets, &batch)?;
-        let times = record_times(&relation, &batch, session.engine.env().clock.wall_millis());
+        let times = record_times(&session.engine, &relation, &batch)?;
         let ends = append_rows(&session.engine, session.client.as_ref(), &relation, &batch, &times).await?;
         session.written.note(ends);
         inserted += batch.num_rows();

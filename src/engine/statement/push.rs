@@ -38,11 +38,6 @@ pub(super) async fn execute(session: &mut Session, select: &Select) -> Result<Ou
     for warning in &plan.warnings {
         session.notice(Notice::new(warning));
     }
-    if session.application_name() == "psql" && limit.is_none() {
-        session.notice(Notice::new("the result has no end").hint(
-            "psql shows rows as they come with COPY (..) TO STDOUT, or after \\set FETCH_COUNT 1; LIMIT ends it.",
-        ));
-    }
     let start = match session.settings.is("auto_offset_reset", "earliest") {
         true => PushStart::Earliest,
         false => PushStart::Latest,

@@ -1,21 +1,32 @@
 //! SELECT: a pull query, or a push query with EMIT.
 
 use std::collections::BTreeSet;
+use std::ops::ControlFlow;
+use std::sync::Arc;
+
+use futures::FutureExt;
+use futures::future::BoxFuture;
+use sqlparser::ast;
 
 use super::push;
 use crate::catalog::Catalog;
+use crate::catalog::Compatibility;
+use crate::catalog::Relation;
 use crate::engine::outcome::Description;
 use crate::engine::outcome::Outcome;
 use crate::engine::outcome::Value;
 use crate::engine::read::Planned;
 use crate::engine::read::Planner;
 use crate::engine::read::Reading;
+use crate::engine::read::folded;
 use crate::engine::session::Session;
 use crate::error::Error;
 use crate::error::Result;
 use crate::model::RelationId;
 use crate::model::SqlType;
+use crate::model::TopicPartition;
 use crate::sql::Select;
+use crate::state::Frontier;
 
 pub(super) async fn execute(session: &mut Session, select: &Select, parameters: &[Value]) -> Result<Outcome> {
     if select.emit.is_some() {
@@ -24,7 +35,7 @@ pub(super) async fn execute(session: &mut Session, select: &Select, parameters: 
         }
         return push::execute(session, select).await;
     }
-    let reading = pin(session).await?;
+    let reading = pin(session, select).await?;
     let planned = session.engine.planner().plan(session, select, &reading).await?.bind(parameters)?;
     let (fields, rows) = planned.run(&session.settings.zone_name()).await?;
     Ok(Outcome::Rows { fields, rows, push: false, tag: "SELECT" })
@@ -46,36 +57,70 @@ pub(super) async fn describe(session: &Session, select: &Select, known: &[Option
     Ok(Description { params: planned.parameters(known)?, fields: Some(planned.fields()) })
 }
 
-/// Pins what is read; under `read_your_writes` not before the views over what the session wrote cover it.
-async fn pin(session: &Session) -> Result<Reading> {
-    if !session.settings.is("read_your_writes", "on") {
-        return Planner::pin(session);
+/// Pins what is read; under `read_your_writes` not before it covers what the session wrote.
+async fn pin(session: &Session, select: &Select) -> Result<Reading> {
+    if session.settings.is("read_your_writes", "on") {
+        let written: Frontier = session.written.ends().into_iter().collect();
+        let catalog = session.engine.catalog()?;
+        let mut waits = Waits { session, catalog: &catalog, written, seen: BTreeSet::new() };
+        for relation in named(&catalog, select, session.settings.compatibility()) {
+            waits.cover(relation.id).await?;
+        }
     }
-    let catalog = session.engine.catalog()?;
-    let mut waits = Vec::new();
-    for (partition, end) in session.written.ends() {
-        let views = views_over(&catalog, |relation| relation.topic_id == partition.topic);
-        waits.extend(views.into_iter().map(|view| (view, partition, end)));
-    }
-    let mut published = session.engine.publisher().subscribe();
-    let covered = published
-        .wait_for(|published| {
-            waits.iter().all(|(view, partition, end)| {
-                // A view that is not published, because its query stopped, would never come.
-                published.view(*view).is_none_or(|view| view.covers(*partition, *end))
-            })
-        })
-        .await;
-    if covered.is_err() {
-        return Err(Error::internal("views are no longer published"));
-    }
-    drop(covered);
     Planner::pin(session)
 }
 
-/// The relations kept by queries that read one that `wanted` picks. A view's frontier knows what its own query reads and
-/// nothing further up, so a view over a view is not waited for.
-fn views_over(catalog: &Catalog, wanted: impl Fn(&crate::catalog::Relation) -> bool) -> BTreeSet<RelationId> {
-    let read = catalog.relations().filter(|relation| wanted(relation));
-    read.flat_map(|relation| catalog.readers(relation.id)).map(|query| query.sink).collect()
+/// The relations that a query names.
+fn named(catalog: &Catalog, select: &Select, rules: Compatibility) -> Vec<Arc<Relation>> {
+    let mut found: Vec<Arc<Relation>> = Vec::new();
+    let _ = ast::visit_relations(select.ast.as_ref(), |name: &ast::ObjectName| {
+        if let Some(ast::ObjectNamePart::Identifier(name)) = name.0.last() {
+            found.extend(catalog.relation(&folded(name, rules)).cloned());
+        }
+        ControlFlow::<()>::Continue(())
+    });
+    found
+}
+
+/// What a SELECT of a session waits for: each query between what the session wrote and what it reads.
+struct Waits<'a> {
+    session: &'a Session,
+    catalog: &'a Catalog,
+    written: Frontier,
+    seen: BTreeSet<RelationId>,
+}
+
+impl Waits<'_> {
+    /// Waits for the queries that write a relation, sources first; whether any of them reads what was written.
+    fn cover(&mut self, relation: RelationId) -> BoxFuture<'_, Result<bool>> {
+        async move {
+            if !self.seen.insert(relation) {
+                return Ok(false);
+            }
+            let mut depends = false;
+            let catalog = self.catalog;
+            for query in catalog.writers(relation) {
+                let mut wanted = Frontier::new();
+                for source in query.sources.iter().filter_map(|id| catalog.relation_by_id(*id)) {
+                    let is_behind = self.cover(source.id).await?;
+                    let partitions = (0..source.partitions).map(|number| TopicPartition::new(source.topic_id, number));
+                    for partition in partitions {
+                        let wrote = self.written.get(&partition).copied();
+                        let end = match is_behind {
+                            // Its query has caught up: what it wrote lies below the end.
+                            true => Some(self.session.client.ends(partition).await?.readable_end()),
+                            false => wrote,
+                        };
+                        wanted.extend(end.max(wrote).map(|end| (partition, end)));
+                    }
+                }
+                if !wanted.is_empty() {
+                    depends = true;
+                    self.session.engine.runtime().wait_covered(query.id, &wanted).await?;
+                }
+            }
+            Ok(depends)
+        }
+        .boxed()
+    }
 }

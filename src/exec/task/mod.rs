@@ -126,7 +126,8 @@ pub struct Task {
     driver: Driver,
     sequence: Sequence,
     cut: CutId,
-    in_flight: Option<CutId>,
+    /// The cut under way, and what it covers.
+    in_flight: Option<(CutId, Frontier)>,
     last_cut: Duration,
     cut_time_micros: i64,
     /// Whether the cut's first round was run.
@@ -320,7 +321,7 @@ impl Task {
         self.driver.flush(cut)?;
         self.cut = cut;
         self.cut_began = false;
-        self.in_flight = Some(cut);
+        self.in_flight = Some((cut, frontier.clone()));
         self.last_cut = now.monotonic;
         let (output, changelogs) = {
             let mut state = self.driver.task();
@@ -396,9 +397,11 @@ impl Task {
         frontier
     }
 
-    /// The cut under way is durable: its changes go into the cold stores. `ends` are the ends of the changelogs.
-    pub fn committed(&mut self, cut: CutId, ends: &[Option<Offset>]) -> Result<(), ExecError> {
-        assert_eq!(self.in_flight.take(), Some(cut), "a commit is told once, in order");
+    /// The cut under way is durable: its changes go into the cold stores. `ends` are the ends of the changelogs. Answers
+    /// what it covers.
+    pub fn committed(&mut self, cut: CutId, ends: &[Option<Offset>]) -> Result<Frontier, ExecError> {
+        let (in_flight, frontier) = self.in_flight.take().expect("a commit is told of a cut under way");
+        assert_eq!(in_flight, cut, "a commit is told once, in order");
         self.counts.cuts += 1;
         let mut state = self.driver.task();
         for ((_, table), end) in state.tables.iter_mut().zip(ends) {
@@ -407,7 +410,7 @@ impl Task {
                 None => table.committed(cut, numbered(cut))?,
             }
         }
-        Ok(())
+        Ok(frontier)
     }
 
     /// Whether a cut is on its way.

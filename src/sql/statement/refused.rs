@@ -6,7 +6,7 @@ use crate::sql::cursor::Cursor;
 
 /// The first word, and what to type instead, if there is something.
 const REFUSED: &[(&str, Option<&str>)] = &[
-    ("ALTER", Some("DROP it and CREATE it again; the topic and its records stay unless DELETE TOPIC is said.")),
+    ("ALTER", Some("DROP it (with DELETE TOPIC, if a query keeps it) and CREATE it again.")),
     ("ANALYZE", None),
     ("ASSERT", None),
     ("CALL", None),
