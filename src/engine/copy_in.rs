@@ -116,5 +116,5 @@ fn push_row(
     for (target, field) in targets.iter().zip(fields) {
         texts[*target] = field.as_deref();
     }
-    rows.push(&texts).map_err(|error| Error::from(error).detail(format!("COPY, line {line}.")))
+    rows.push(&texts).map_err(|refused| Error::from(refused.error).detail(format!("COPY, line {line}.")))
 }

@@ -14,6 +14,7 @@ use super::cast::CheckedCast;
 use super::cast::KsqlCast;
 use super::cast::Target;
 use super::scalar::AsValue;
+use super::scalar::ByteaIn;
 use super::scalar::CharacterLength;
 use super::scalar::KsqlSubstring;
 use super::scalar::LetterCase;
@@ -28,6 +29,7 @@ pub fn all() -> Vec<Arc<ScalarUDF>> {
         udf(Random::new()),
         udf(Uuid::new()),
         udf(AsValue::new()),
+        udf(ByteaIn::new()),
         udf(KsqlSubstring::new()),
         udf(LetterCase::lower()),
         udf(LetterCase::upper()),

@@ -50,6 +50,7 @@ pub use pull::execution_error;
 pub use pull::planning_error;
 pub use pull::prepare_pull;
 pub use pull::shown_name;
+pub use pull::with_rules;
 pub use request::Destination;
 pub use request::StandingRequest;
 pub use standing::Fragment;

@@ -4,13 +4,16 @@ use std::collections::HashSet;
 use std::ops::ControlFlow;
 
 use datafusion::common::DataFusionError;
+use datafusion::logical_expr::LogicalPlan;
 use sqlparser::ast;
 use sqlparser::ast::VisitMut;
 use sqlparser::ast::VisitorMut;
 
 use super::bind::fold;
 use super::bind::postgres_name;
+use super::build::Expressions;
 use super::build::failure;
+use super::functions::Functions;
 use crate::catalog::Compatibility;
 use crate::error::Error;
 use crate::error::Result;
@@ -36,6 +39,15 @@ pub fn prepare_pull(select: &Select, rules: Compatibility) -> Result<ast::Query>
     }
     name_items(&mut query);
     Ok(query)
+}
+
+/// The plan of such a query, with the rules of values made explicit as in a standing query.
+pub fn with_rules(
+    plan: LogicalPlan,
+    functions: &Functions,
+    rules: Compatibility,
+) -> std::result::Result<LogicalPlan, DataFusionError> {
+    Expressions::new(functions, rules).explicit_plan(plan)
 }
 
 /// A result's column name as the client shall see it.

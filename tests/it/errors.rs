@@ -27,6 +27,9 @@ async fn errors_have_their_sqlstate_and_point_at_their_place() {
     let (state, message, _, position) = failure(&client, "SELECT amuont FROM payments").await;
     assert_eq!((&state[..], position), ("42703", Some(8)), "{message}");
     assert_eq!(failure(&client, "SELECT 1/0").await.0, "22012");
+    let (state, message, _, position) =
+        failure(&client, "INSERT INTO payments (amount, card_id) VALUES (1, 'a'), ('many', 'b')").await;
+    assert_eq!((&state[..], position), ("22P02", Some(58)), "{message}");
     assert_eq!(
         failure(&client, "CREATE STREAM payments (a INT) WITH (kafka_topic = 'q', value_format = 'JSON')").await.0,
         "42P07"

@@ -39,6 +39,7 @@ use crate::error::SqlState;
 use crate::functions;
 use crate::plan::planning_error;
 use crate::plan::prepare_pull;
+use crate::plan::with_rules;
 use crate::sql::Select;
 use crate::state::Published;
 
@@ -148,14 +149,22 @@ impl Planner {
     ) -> Result<Planned> {
         let state = self.state(session, reading)?;
         let mut statement = ast::Statement::Query(select.ast.clone());
-        if asks_pg_catalog(&statement) {
+        let rules = session.settings.compatibility();
+        let of_clients = asks_pg_catalog(&statement);
+        if of_clients {
             statement = self.rewritten(&select.text, statement)?;
         } else {
             self.check_relations(session, reading, &statement)?;
-            statement = ast::Statement::Query(Box::new(prepare_pull(select, session.settings.compatibility())?));
+            statement = ast::Statement::Query(Box::new(prepare_pull(select, rules)?));
         }
         let casts = super::parameters::cast_types(&statement)?;
         let plan = state.statement_to_plan(PlannerStatement::Statement(Box::new(statement))).await;
+        // What clients ask of pg_catalog is written for its own types.
+        let functions = (!of_clients).then(|| session.engine.functions());
+        let plan = match functions {
+            Some(functions) => plan.and_then(|plan| with_rules(plan, functions, rules)),
+            None => plan,
+        };
         let plan = plan.map_err(|error| planning_error(error, &select.ast))?;
         Ok(Planned::new(state, plan, casts))
     }

@@ -21,12 +21,14 @@ use futures::StreamExt;
 use crate::engine::outcome::OutputField;
 use crate::engine::outcome::RowStream;
 use crate::engine::outcome::Value;
+use crate::engine::session::Session;
 use crate::error::Error;
 use crate::error::Result;
 use crate::error::SqlState;
 use crate::model::SqlType;
 use crate::plan::execution_error;
 use crate::plan::shown_name;
+use crate::plan::with_rules;
 
 /// A plan and the state that it runs in.
 pub(in crate::engine) struct Planned {
@@ -62,10 +64,14 @@ impl Planned {
     }
 
     /// Puts values in the place of parameters.
-    pub(in crate::engine) fn bind(mut self, parameters: &[Value]) -> Result<Self> {
+    pub(in crate::engine) fn bind(mut self, session: &Session, parameters: &[Value]) -> Result<Self> {
         if !parameters.is_empty() {
             let values = ParamValues::from(parameters.to_vec());
-            self.plan = self.plan.with_param_values(values).map_err(execution_error)?;
+            let rules = session.settings.compatibility();
+            let bound = self.plan.with_param_values(values);
+            // Types that only the values tell.
+            let bound = bound.and_then(|plan| with_rules(plan, session.engine.functions(), rules));
+            self.plan = bound.map_err(execution_error)?;
         } else if !self.plan.get_parameter_names().map_err(execution_error)?.is_empty() {
             return Err(Error::new(SqlState::UNDEFINED_PARAMETER, "there is no parameter $1"));
         }

@@ -7,6 +7,7 @@ use arrow::array::timezone::Tz;
 use arrow::record_batch::RecordBatch;
 use futures::TryStreamExt;
 use sqlparser::ast;
+use sqlparser::ast::Spanned;
 
 use super::done;
 use super::lookup::insert_target;
@@ -23,6 +24,7 @@ use crate::engine::read::placeholder;
 use crate::engine::session::Session;
 use crate::engine::text::write_text;
 use crate::error::Error;
+use crate::error::Position;
 use crate::error::Result;
 use crate::error::SqlState;
 use crate::format;
@@ -58,7 +60,7 @@ impl Target {
 pub(super) async fn execute(session: &mut Session, insert: &InsertRows, parameters: &[Value]) -> Result<Outcome> {
     let target = target(session, insert)?;
     let cells = cells(session, insert, &target, parameters).await?;
-    let (rows, row_times) = build(&target, &cells, session.settings.zone())?;
+    let (rows, row_times) = build(insert, &target, &cells, session.settings.zone())?;
     let mut times = record_times(&session.engine, &target.relation, &rows)?;
     for (time, told) in times.iter_mut().zip(row_times) {
         *time = told.unwrap_or(*time);
@@ -244,7 +246,7 @@ async fn evaluate(
         .collect();
     let select: Select = crate::sql::parse_select(&format!("SELECT {}", items.join(", ")))?;
     let reading = Planner::pin(session)?;
-    let planned = session.engine.planner().plan(session, &select, &reading).await?.bind(parameters)?;
+    let planned = session.engine.planner().plan(session, &select, &reading).await?.bind(session, parameters)?;
     let (_, rows) = planned.run("UTC").await?;
     let batches: Vec<RecordBatch> = rows.try_collect().await?;
     let Some(batch) = batches.iter().find(|batch| 0 < batch.num_rows()) else {
@@ -269,12 +271,17 @@ fn cast_name(sql_type: &SqlType) -> String {
 }
 
 /// Rows with all columns of the relation, and the record times that were told.
-fn build(target: &Target, cells: &[Vec<Option<String>>], zone: Tz) -> Result<(RecordBatch, Vec<Option<i64>>)> {
+fn build(
+    insert: &InsertRows,
+    target: &Target,
+    cells: &[Vec<Option<String>>],
+    zone: Tz,
+) -> Result<(RecordBatch, Vec<Option<i64>>)> {
     let relation = &target.relation;
     let mut builder = format::text::RowsBuilder::new(&relation.columns, zone);
     let row_time = Column { name: "rowtime".to_string(), sql_type: SqlType::BigInt, role: ColumnRole::Value };
     let mut times = Vec::with_capacity(cells.len());
-    for row in cells {
+    for (number, row) in cells.iter().enumerate() {
         let mut texts: Vec<Option<&str>> = vec![None; relation.columns.len()];
         let mut time = None;
         for (column, text) in target.columns.iter().zip(row) {
@@ -283,7 +290,7 @@ fn build(target: &Target, cells: &[Vec<Option<String>>], zone: Tz) -> Result<(Re
                 TargetColumn::RowTime => time = text.as_deref(),
             }
         }
-        builder.push(&texts)?;
+        builder.push(&texts).map_err(|refused| placed(refused, insert, target, number))?;
         times.push(match time {
             None => None,
             Some(text) => Some(text.trim().parse().map_err(|_| {
@@ -294,4 +301,18 @@ fn build(target: &Target, cells: &[Vec<Option<String>>], zone: Tz) -> Result<(Re
         });
     }
     Ok((builder.finish(), times))
+}
+
+/// A value's error with its place in the statement, its row and its column.
+fn placed(refused: format::text::RowError, insert: &InsertRows, target: &Target, row: usize) -> Error {
+    let error = Error::from(refused.error);
+    let Some(index) = refused.column else { return error };
+    let name = &target.relation.columns[index].name;
+    let error = error.detail(format!("Row {}, column \"{name}\".", row + 1));
+    let is_it = |column: &TargetColumn| matches!(column, TargetColumn::Column(found) if *found == index);
+    let cell = target.columns.iter().position(is_it).and_then(|place| insert.rows[row].get(place));
+    match cell.and_then(|cell| u32::try_from(cell.span().start.column).ok()).filter(|column| 0 < *column) {
+        Some(column) => error.at(Position(column)),
+        None => error,
+    }
 }

@@ -3,10 +3,15 @@
 use std::sync::Arc;
 
 use arrow::array::ArrayRef;
+use arrow::array::AsArray;
 use arrow::array::new_null_array;
 use arrow::compute::CastOptions;
+use arrow::compute::cast;
 use arrow::compute::cast_with_options;
+use arrow::datatypes::DataType;
+use arrow::datatypes::Float64Type;
 use arrow::datatypes::Schema;
+use arrow::error::ArrowError;
 use arrow::record_batch::RecordBatch;
 use futures::TryStreamExt;
 
@@ -72,10 +77,24 @@ fn shaped(relation: &Relation, targets: &[usize], batch: &RecordBatch) -> Result
         let source = targets.iter().position(|target| *target == index).filter(|place| *place < batch.num_columns());
         columns.push(match source {
             None => new_null_array(field.data_type(), batch.num_rows()),
-            Some(place) => cast_with_options(batch.column(place), field.data_type(), &strict)
+            Some(place) => rounded(batch.column(place), field.data_type())
+                .and_then(|column| cast_with_options(&column, field.data_type(), &strict))
                 .map_err(|error| execution_error(error.into()))?,
         });
     }
     RecordBatch::try_new(schema, columns)
         .map_err(|error| Error::internal("inserted columns do not fit").caused_by(error))
+}
+
+/// A number with a fraction for a column of whole ones, rounded as PostgreSQL assigns it: Arrow's cast would cut it off.
+fn rounded(column: &ArrayRef, target: &DataType) -> Result<ArrayRef, ArrowError> {
+    match (column.data_type(), target.is_integer()) {
+        (DataType::Float64, true) => {
+            Ok(Arc::new(column.as_primitive::<Float64Type>().unary::<_, Float64Type>(f64::round_ties_even)))
+        }
+        (DataType::Decimal128(precision, scale), true) if 0 < *scale => {
+            cast(column, &DataType::Decimal128((*precision).max(1), 0))
+        }
+        _ => Ok(Arc::clone(column)),
+    }
 }

@@ -36,7 +36,7 @@ pub(super) async fn execute(session: &mut Session, select: &Select, parameters: 
         return push::execute(session, select).await;
     }
     let reading = pin(session, select).await?;
-    let planned = session.engine.planner().plan(session, select, &reading).await?.bind(parameters)?;
+    let planned = session.engine.planner().plan(session, select, &reading).await?.bind(session, parameters)?;
     let (fields, rows) = planned.run(&session.settings.zone_name()).await?;
     Ok(Outcome::Rows { fields, rows, push: false, tag: "SELECT" })
 }
@@ -44,7 +44,7 @@ pub(super) async fn execute(session: &mut Session, select: &Select, parameters: 
 /// The plan of a pull query, as EXPLAIN wants it.
 pub(super) async fn plan(session: &Session, select: &Select, parameters: &[Value]) -> Result<Planned> {
     let reading = Planner::pin(session)?;
-    session.engine.planner().plan(session, select, &reading).await?.bind(parameters)
+    session.engine.planner().plan(session, select, &reading).await?.bind(session, parameters)
 }
 
 pub(super) async fn describe(session: &Session, select: &Select, known: &[Option<SqlType>]) -> Result<Description> {

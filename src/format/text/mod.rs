@@ -6,6 +6,8 @@ mod rows;
 mod tests;
 mod write;
 
+pub use parse::parse_bytes;
 pub(super) use parse::parse_slot;
+pub use rows::RowError;
 pub use rows::RowsBuilder;
 pub use write::write;

@@ -76,7 +76,7 @@ fn parse_boolean(text: &str) -> Option<bool> {
 }
 
 /// `\x` and hexadecimal digits, or the older escape form: `\\` and `\ooo`.
-fn parse_bytes(text: &str) -> Option<Vec<u8>> {
+pub fn parse_bytes(text: &str) -> Option<Vec<u8>> {
     if let Some(digits) = text.strip_prefix("\\x") {
         let digits: Vec<u8> = digits.bytes().filter(|byte| !byte.is_ascii_whitespace()).collect();
         let nibble = |digit: &u8| char::from(*digit).to_digit(16).map(|value| value as u8);

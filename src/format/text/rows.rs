@@ -16,6 +16,16 @@ use crate::format::value::Row;
 use crate::format::value::Slot;
 use crate::model::Column;
 
+/// Why a row was not taken.
+#[derive(Debug, thiserror::Error)]
+#[error("{error}")]
+pub struct RowError {
+    /// Which column's text is to blame.
+    pub column: Option<usize>,
+    /// What is wrong with it.
+    pub error: FormatError,
+}
+
 /// Builds a batch from rows of texts. A row that fails leaves nothing behind.
 pub struct RowsBuilder {
     columns: Vec<Column>,
@@ -40,16 +50,17 @@ impl RowsBuilder {
     }
 
     /// Adds a row; one text a column, `None` for null.
-    pub fn push(&mut self, texts: &[Option<&str>]) -> Result<(), FormatError> {
+    pub fn push(&mut self, texts: &[Option<&str>]) -> Result<(), RowError> {
         if texts.len() != self.columns.len() {
             let reason = format!("{} fields where {} columns are wanted", texts.len(), self.columns.len());
-            return Err(FormatError::Malformed { format: "row", reason });
+            return Err(RowError { column: None, error: FormatError::Malformed { format: "row", reason } });
         }
         self.row.clear(texts.len());
         for (index, text) in texts.iter().enumerate() {
             let slot = match text {
                 None => Slot::Null,
-                Some(text) => parse_slot(&self.columns[index].sql_type, text, self.zone, Excess::Round, &mut self.row)?,
+                Some(text) => parse_slot(&self.columns[index].sql_type, text, self.zone, Excess::Round, &mut self.row)
+                    .map_err(|error| RowError { column: Some(index), error })?,
             };
             self.row.slots[index] = slot;
         }

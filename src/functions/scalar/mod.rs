@@ -1,6 +1,7 @@
 //! Functions of values.
 
 mod as_value;
+mod bytea;
 mod case;
 mod length;
 mod now;
@@ -9,6 +10,7 @@ mod substring;
 mod uuid;
 
 pub use as_value::AsValue;
+pub use bytea::ByteaIn;
 pub use case::LetterCase;
 pub use length::CharacterLength;
 pub use now::Now;

@@ -146,7 +146,7 @@ impl<'a> Expressions<'a> {
         }
     }
 
-    fn explicit(&self, expr: Expr, schema: &DFSchema) -> datafusion::common::Result<Transformed<Expr>> {
+    pub(super) fn explicit(&self, expr: Expr, schema: &DFSchema) -> datafusion::common::Result<Transformed<Expr>> {
         Ok(match expr {
             Expr::Literal(ScalarValue::Int64(Some(value)), metadata) => match i32::try_from(value) {
                 Ok(value) => Transformed::yes(Expr::Literal(ScalarValue::Int32(Some(value)), metadata)),
@@ -159,7 +159,7 @@ impl<'a> Expressions<'a> {
                 Transformed::no(Expr::Case(case))
             }
             other => {
-                let compared = as_doubles(other, schema)?;
+                let compared = self.as_bytes(as_doubles(other, schema)?, schema)?;
                 match self.rules {
                     Compatibility::Ksqldb => two_valued(compared),
                     Compatibility::Postgres => Transformed::yes(compared),
@@ -188,12 +188,34 @@ impl<'a> Expressions<'a> {
             (Compatibility::Postgres, Some(SqlType::Int)) if from_fraction => "__checked_cast_int",
             (Compatibility::Postgres, Some(SqlType::BigInt)) if from_fraction => "__checked_cast_bigint",
             (Compatibility::Postgres, Some(SqlType::Text)) if from_fraction => "__checked_cast_text",
+            (_, Some(SqlType::Bytes)) if is_text(&from) => "__bytea_in",
             _ => return Ok(Transformed::no(Expr::Cast(cast))),
         };
         match self.functions.scalar(name) {
             Some(function) if !from.is_null() => Ok(Transformed::yes(function.call(arguments))),
             _ => Ok(Transformed::no(Expr::Cast(cast))),
         }
+    }
+
+    /// A text that is compared with BYTEA is read as one.
+    fn as_bytes(&self, expr: Expr, schema: &DFSchema) -> datafusion::common::Result<Expr> {
+        let Expr::BinaryExpr(binary) = &expr else { return Ok(expr) };
+        if !is_any_comparison(binary.op) {
+            return Ok(expr);
+        }
+        let (left, right) = (binary.left.get_type(schema)?, binary.right.get_type(schema)?);
+        let read = |side: &Expr| self.functions.scalar("__bytea_in").map(|function| function.call(vec![side.clone()]));
+        Ok(match (&left, &right) {
+            (DataType::Binary, other) if is_text(other) => match read(&binary.right) {
+                Some(right) => Expr::BinaryExpr(BinaryExpr { right: Box::new(right), ..binary.clone() }),
+                None => expr,
+            },
+            (other, DataType::Binary) if is_text(other) => match read(&binary.left) {
+                Some(left) => Expr::BinaryExpr(BinaryExpr { left: Box::new(left), ..binary.clone() }),
+                None => expr,
+            },
+            _ => expr,
+        })
     }
 
     fn arithmetic(&self, binary: BinaryExpr, schema: &DFSchema) -> datafusion::common::Result<Transformed<Expr>> {

@@ -55,9 +55,8 @@ fn of_arrow(error: &ArrowError) -> Error {
     match error {
         ArrowError::DivideByZero => Error::new(SqlState::DIVISION_BY_ZERO, "division by zero"),
         ArrowError::ArithmeticOverflow(_) => Error::new(SqlState::NUMERIC_VALUE_OUT_OF_RANGE, "number out of range"),
-        ArrowError::CastError(message) | ArrowError::ParseError(message) => {
-            Error::new(SqlState::INVALID_TEXT_REPRESENTATION, lower_first(&one_line(message)))
-        }
+        ArrowError::CastError(message) | ArrowError::ParseError(message) => of_number(message)
+            .unwrap_or_else(|| Error::new(SqlState::INVALID_TEXT_REPRESENTATION, lower_first(&one_line(message)))),
         ArrowError::ExternalError(inner) => match inner.downcast_ref::<Error>() {
             Some(ours) => ours.clone(),
             None => Error::internal(one_line(&inner.to_string())),
@@ -67,6 +66,31 @@ fn of_arrow(error: &ArrowError) -> Error {
         }
         other => Error::internal(one_line(&other.to_string())),
     }
+}
+
+/// Arrow's "Cannot cast string 'x' to value of Int32 type", as PostgreSQL says it.
+fn of_number(message: &str) -> Option<Error> {
+    let (before, target) = message.rsplit_once("' to value of ")?;
+    let text = before.split_once("string '")?.1;
+    let name = match target.split_once(' ')?.0 {
+        "Int16" => "smallint",
+        "Int32" => "integer",
+        "Int64" => "bigint",
+        "Float64" => "double precision",
+        _ => return None,
+    };
+    let digits = text.trim().trim_start_matches(['-', '+']);
+    let is_whole = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
+    Some(match is_whole {
+        true => {
+            let message = format!("value \"{text}\" is out of range for type {name}");
+            Error::new(SqlState::NUMERIC_VALUE_OUT_OF_RANGE, message)
+        }
+        false => {
+            let message = format!("invalid input syntax for type {name}: \"{text}\"");
+            Error::new(SqlState::INVALID_TEXT_REPRESENTATION, message)
+        }
+    })
 }
 
 fn of_schema(error: &SchemaError) -> Error {

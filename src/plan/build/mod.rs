@@ -1,6 +1,7 @@
 //! A bound query into one tree of nodes: sources, lookups, conditions, groups, key, sink.
 
 mod aggregate;
+mod batch;
 mod calls;
 mod expression;
 pub mod failure;
@@ -11,7 +12,7 @@ mod output;
 mod rows;
 mod volatile;
 
-use std::sync::Arc;
+pub use std::sync::Arc;
 
 use datafusion::logical_expr::Expr;
 use datafusion::logical_expr::LogicalPlan;
@@ -38,7 +39,7 @@ use crate::model::ColumnRole;
 use crate::model::OperatorId;
 use crate::model::SqlType;
 use crate::sql::Emit;
-use expression::Expressions;
+pub use expression::Expressions;
 use output::Arranged;
 use output::Selected;
 use rows::Changes;

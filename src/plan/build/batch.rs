@@ -1,0 +1,62 @@
+//! The rules of values in a whole plan of DataFusion's planner: what a query that is read once gets, so that it answers as
+//! the same expressions do in a standing query.
+
+use datafusion::common::DFSchema;
+use datafusion::common::tree_node::Transformed;
+use datafusion::common::tree_node::TreeNode;
+use datafusion::common::tree_node::TreeNodeRecursion;
+use datafusion::error::Result;
+use datafusion::logical_expr::Expr;
+use datafusion::logical_expr::LogicalPlan;
+use datafusion::logical_expr::expr_rewriter::NamePreserver;
+use datafusion::logical_expr::utils::merge_schema;
+
+use super::expression::Expressions;
+
+impl Expressions<'_> {
+    /// The plan with the rules of all its expressions made explicit. An expression with a parameter whose type is not known
+    /// yet stays as it is; so does a recursive query, whose two halves must keep the types that they were planned with.
+    pub fn explicit_plan(&self, plan: LogicalPlan) -> Result<LogicalPlan> {
+        let recursive = plan.exists(|node| Ok(matches!(node, LogicalPlan::RecursiveQuery(_))))?;
+        if recursive {
+            return Ok(plan);
+        }
+        plan.transform_up_with_subqueries(|node| self.explicit_node(node)).map(|transformed| transformed.data)
+    }
+
+    fn explicit_node(&self, node: LogicalPlan) -> Result<Transformed<LogicalPlan>> {
+        match &node {
+            // VALUES keeps the types that it was planned with, and LIMIT's numbers are no values.
+            LogicalPlan::Values(_) | LogicalPlan::Limit(_) => return Ok(Transformed::no(node)),
+            _ => {}
+        }
+        let mut schema = merge_schema(&node.inputs());
+        if let LogicalPlan::TableScan(scan) = &node {
+            schema.merge(&DFSchema::try_from_qualified_schema(scan.table_name.clone(), &scan.source.schema())?);
+        }
+        let names = NamePreserver::new(&node);
+        node.map_expressions(|expr| {
+            if !has_types(&expr, &schema)? {
+                return Ok(Transformed::no(expr));
+            }
+            let name = names.save(&expr);
+            let explicit = expr.transform_up(|expr| self.explicit(expr, &schema))?;
+            Ok(explicit.update_data(|expr| name.restore(expr)))
+        })?
+        .map_data(LogicalPlan::recompute_schema)
+    }
+}
+
+/// Whether the types of all parts are known: no open parameter, and no column of an outer query.
+fn has_types(expr: &Expr, schema: &DFSchema) -> Result<bool> {
+    let mut known = true;
+    expr.apply(|part| {
+        known &= match part {
+            Expr::Placeholder(placeholder) => placeholder.field.is_some(),
+            Expr::Column(column) => schema.has_column(column),
+            _ => true,
+        };
+        Ok(if known { TreeNodeRecursion::Continue } else { TreeNodeRecursion::Stop })
+    })?;
+    Ok(known)
+}
