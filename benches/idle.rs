@@ -1,8 +1,8 @@
 //! An idle server: INSERT's answer to visible, in a view and in a push query; resident memory and processor time.
 //!
-//! `cargo bench --bench idle` prints p50, p99 and the greatest of 1,000 inserts, a server of its own, data in a
-//! temporary folder. Reads are asked for again at once until the row is there, so a figure holds at least one
-//! round trip of the reader.
+//! `cargo bench --bench idle` prints p50, p99 and the greatest of 1,000 inserts, a server of its own, data in the build's
+//! folder. Between two inserts is a pause of 20 to 60 ms, by seed, so that each meets an idle server. Reads are asked for
+//! again at once until the row is there, so a figure holds at least one round trip of the reader.
 
 use std::io::BufRead;
 use std::io::BufReader;
@@ -13,6 +13,8 @@ use std::time::Duration;
 use std::time::Instant;
 
 use futures::StreamExt;
+use tidemill::env::Random;
+use tidemill::env::SeededRandom;
 use tokio_postgres::Client;
 use tokio_postgres::NoTls;
 use tokio_postgres::SimpleQueryMessage;
@@ -20,20 +22,41 @@ use tokio_postgres::SimpleQueryMessage;
 const INSERTS: usize = 1_000;
 
 fn main() {
-    let folder = tempfile::tempdir().expect("a temporary folder");
-    let mut child = Command::new(env!("CARGO_BIN_EXE_tidemill"))
+    // Not the folder for temporary files, which may lie in memory.
+    let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a folder");
+    let mut command = Command::new(env!("CARGO_BIN_EXE_tidemill"));
+    let settings = std::env::vars_os().map(|(name, _)| name);
+    for name in settings.filter(|name| name.to_string_lossy().starts_with("TIDEMILL_")) {
+        command.env_remove(name);
+    }
+    let child = command
         .args(["server", "--pg-listen", "127.0.0.1:0", "--http-listen", "127.0.0.1:0", "--data-dir"])
         .arg(folder.path())
         .stdout(Stdio::piped())
         .stderr(Stdio::null())
         .spawn()
         .expect("the server starts");
-    let port = port_of(&mut child);
+    let mut server = Server(child);
+    let port = port_of(&mut server.0);
     let runtime =
         tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().expect("a runtime");
-    runtime.block_on(measure(port, child.id()));
-    child.kill().expect("the server is there");
-    child.wait().expect("the server ends");
+    runtime.block_on(measure(port, server.0.id()));
+}
+
+/// A server that ends with the bench, however that ends.
+struct Server(Child);
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        // A server that has ended by itself needs no end.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// A pause of 20 to 60 ms.
+async fn pause(random: &SeededRandom) {
+    tokio::time::sleep(Duration::from_millis(20 + random.next_u64() % 41)).await;
 }
 
 fn port_of(child: &mut Child) -> u16 {
@@ -72,8 +95,9 @@ async fn measure(port: u16, pid: u32) {
 
 /// From INSERT's answer until a pull query on the view shows the row.
 async fn view(client: &Client, stream: &str, view: &str) {
-    let mut waits = Vec::with_capacity(INSERTS);
+    let (mut waits, random) = (Vec::with_capacity(INSERTS), SeededRandom::new(1));
     for number in 1..=INSERTS {
+        pause(&random).await;
         insert(client, stream, number).await;
         let answered = Instant::now();
         loop {
@@ -100,11 +124,13 @@ async fn push(port: u16, client: &Client) {
         .await
         .expect("the push query starts");
     tokio::pin!(rows);
-    let mut waits = Vec::with_capacity(INSERTS);
+    let (mut waits, random) = (Vec::with_capacity(INSERTS), SeededRandom::new(2));
     for number in 1..=INSERTS {
+        pause(&random).await;
         insert(client, "payments", number).await;
         let answered = Instant::now();
-        rows.next().await.expect("a push query goes on").expect("a row");
+        let row = tokio::time::timeout(Duration::from_secs(30), rows.next()).await.expect("the row comes");
+        row.expect("a push query goes on").expect("a row");
         waits.push(answered.elapsed());
     }
     report("INSERT's answer to the push query's row", waits);

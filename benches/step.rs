@@ -1,6 +1,8 @@
-//! What the operator contract costs: one row through five operators, a full round per row and operator, and a cut.
+//! What operators cost: one row through five, a full round per row and operator, whole plans, and a cut.
 //!
-//! `cargo bench --bench step` prints three figures; run it on an idle machine.
+//! `cargo bench --bench step` prints the figures; run it on an idle machine. The first two are of the contract itself
+//! (operators that add one to a number); the plans are real, from JSON records in a log in memory to their sink, so that
+//! the difference of two of them is what the operators between them cost. The cut is a commit on this machine's disk.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -17,8 +19,14 @@ use datafusion::physical_plan::ExecutionPlan;
 use tidemill::broker::Broker;
 use tidemill::broker::BrokerConfig;
 use tidemill::broker::Client;
+use tidemill::broker::CommittedOffset;
 use tidemill::broker::PendingBatch;
 use tidemill::broker::QueryCommit;
+use tidemill::catalog::Compatibility;
+use tidemill::catalog::EmitMode;
+use tidemill::catalog::Semantics;
+use tidemill::cli::test::Pipeline;
+use tidemill::cli::test::PipelineOptions;
 use tidemill::cluster::MetadataLog;
 use tidemill::cluster::MetadataRecord;
 use tidemill::cluster::NodeId;
@@ -39,6 +47,8 @@ use tidemill::exec::StepSpec;
 use tidemill::exec::TaskState;
 use tidemill::log::LogConfig;
 use tidemill::log::LogDir;
+use tidemill::model::LeaderEpoch;
+use tidemill::model::Offset;
 use tidemill::model::OperatorId;
 use tidemill::model::QueryId;
 use tidemill::model::TopicId;
@@ -129,11 +139,59 @@ fn main() {
     };
     out(format!("one row through {OPERATORS} operators: {:.2} us", single.as_nanos() as f64 / 1_000.0));
     out(format!("{ROUND_ROWS} rows: {per_row:.2} ns per row and operator"));
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    for (what, statement) in PLANS {
+        let per_row = runtime.block_on(plan(statement));
+        out(format!("{per_row:>8.0} ns per row: {what}"));
+    }
     for tasks in [1, 16, 64] {
         let (operators, log) = cut(tasks);
         let ms = |duration: Duration| duration.as_secs_f64() * 1_000.0;
         out(format!("cut of {tasks} tasks: flush {:.3} ms, commit {:.3} ms", ms(operators), ms(log)));
     }
+}
+
+/// Each adds an operator or two to the one before, over the same records.
+const PLANS: [(&str, &str); 5] = [
+    ("source, sink", "CREATE STREAM o AS SELECT * FROM s"),
+    ("source, filter, sink", "CREATE STREAM o AS SELECT * FROM s WHERE amount >= 0"),
+    ("source, filter, project, sink", "CREATE STREAM o AS SELECT k, amount * 2 AS a, country FROM s WHERE amount >= 0"),
+    (
+        "source, project, aggregate, sink",
+        "CREATE TABLE o AS SELECT country, COUNT(*) AS n, SUM(amount) AS total FROM s GROUP BY country",
+    ),
+    (
+        "source, project, windowed aggregate, sink",
+        "CREATE TABLE o AS SELECT country, COUNT(*) AS n, SUM(amount) AS total FROM s
+         WINDOW TUMBLING (SIZE 1 MINUTE, GRACE PERIOD 1 MINUTE) GROUP BY country",
+    ),
+];
+const PLAN_ROWS: i64 = 200_000;
+
+/// Nanoseconds per row of a query over `PLAN_ROWS` records, in full rounds with a cut after each.
+async fn plan(statement: &str) -> f64 {
+    let semantics = Semantics { compatibility: Compatibility::Postgres, emit: EmitMode::Net };
+    let mut pipeline = Pipeline::open(PipelineOptions { seed: 1, semantics }).await.expect("a pipeline opens");
+    let source = "CREATE STREAM s (k TEXT KEY, amount BIGINT, country TEXT, at TIMESTAMP) WITH (kafka_topic = 's')";
+    pipeline.execute(source).await.expect("the stream is made");
+    for first in (0..PLAN_ROWS).step_by(1_000) {
+        let values: Vec<(i64, Vec<u8>, Vec<u8>)> = (first..first + 1_000)
+            .map(|number| {
+                let value = format!(
+                    "{{\"amount\":{},\"country\":\"C{}\",\"at\":\"2024-01-01 10:00:00\"}}",
+                    number % 1_000,
+                    number % 50
+                );
+                (number, format!("k{}", number % 10_000).into_bytes(), value.into_bytes())
+            })
+            .collect();
+        let records = values.iter().map(|(time, key, value)| (*time, Some(&key[..]), Some(&value[..])));
+        pipeline.produce_many("s", 0, records).await.expect("records are taken");
+    }
+    pipeline.execute(statement).await.expect("the query is made");
+    let start = Instant::now();
+    pipeline.drive_with(ROUND_ROWS, &mut || true).await.expect("the query runs");
+    start.elapsed().as_nanos() as f64 / PLAN_ROWS as f64
 }
 
 /// The median cost of one cut of `tasks` tasks with a record each: in the operators, and in the log on this machine's disk.
@@ -148,7 +206,8 @@ fn cut(tasks: usize) -> (Duration, Duration) {
         }
     });
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("a runtime");
-    let dir = tempfile::tempdir().expect("a directory");
+    // Not the folder for temporary files, which may lie in memory.
+    let dir = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a directory");
     let log = runtime.block_on(async {
         let (client, topics) = log_of(dir.path(), tasks).await;
         let mut generations = Vec::new();
@@ -161,6 +220,11 @@ fn cut(tasks: usize) -> (Duration, Duration) {
             let commits = topics.iter().zip(&generations).enumerate().map(|(task, (topic, generation))| {
                 let mut batch = PendingBatch::new();
                 batch.append(0, Some(b"key"), Some(b"a value of some length"), &[]);
+                let position = CommittedOffset {
+                    offset: Offset(0),
+                    leader_epoch: LeaderEpoch(0),
+                    metadata: "{\"clock\":1}".into(),
+                };
                 let query = QueryId(task as u64 + 1);
                 let (group, member) = (query.group(), "f0p0".to_string());
                 QueryCommit {
@@ -168,8 +232,8 @@ fn cut(tasks: usize) -> (Duration, Duration) {
                     group,
                     generation: *generation,
                     member,
-                    appends: vec![(*topic, batch)],
-                    offsets: vec![],
+                    appends: vec![(*topic, batch.clone()), (TopicPartition::new(topic.topic, 1), batch)],
+                    offsets: vec![(*topic, position)],
                 }
             });
             let commits: Vec<QueryCommit> = commits.collect();
@@ -183,7 +247,7 @@ fn cut(tasks: usize) -> (Duration, Duration) {
     (operators, log)
 }
 
-/// A broker in `dir` with a topic per task.
+/// A broker in `dir` with a topic per task: its output in partition 0, its changelog in partition 1.
 async fn log_of(dir: &Path, tasks: usize) -> (Arc<dyn Client>, Vec<TopicPartition>) {
     let env = Env::real();
     let metadata = MetadataLog::open(&env, &dir.join("metadata"), NodeId(0)).expect("metadata opens");
@@ -196,7 +260,7 @@ async fn log_of(dir: &Path, tasks: usize) -> (Arc<dyn Client>, Vec<TopicPartitio
     for task in 0..tasks {
         let id = TopicId::from_random(env.random.uuid_bytes());
         let (name, config) = (format!("out{task}"), TopicConfig::default());
-        let record = MetadataRecord::Topic(TopicRecord { id, name, partitions: 1, config });
+        let record = MetadataRecord::Topic(TopicRecord { id, name, partitions: 2, config });
         metadata.propose(metadata.snapshot().version, vec![record]).await.expect("the topic is made");
         topics.push(TopicPartition::new(id, 0));
     }
