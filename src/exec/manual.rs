@@ -20,6 +20,25 @@ pub struct DriveOptions<'a> {
     pub rows_per_round: usize,
     /// Asked after each round: whether to cut now.
     pub cut: &'a mut (dyn FnMut() -> bool + Send),
+    /// Rounds over all tasks after which everything stops where it stands, uncut; `None` runs to the end.
+    pub rounds_max: Option<usize>,
+}
+
+/// What is left of `rounds_max`.
+struct Budget(Option<usize>);
+
+impl Budget {
+    /// Takes one round; `false` if there was none left.
+    fn take(&mut self) -> bool {
+        match &mut self.0 {
+            None => true,
+            Some(0) => false,
+            Some(left) => {
+                *left -= 1;
+                true
+            }
+        }
+    }
 }
 
 impl Runtime {
@@ -28,14 +47,15 @@ impl Runtime {
     ///
     /// A query that fails is `Failed` in `status` and does not end the others. Only for a runtime made by `manual`.
     pub async fn drive(&self, options: DriveOptions<'_>) -> Result<()> {
-        let DriveOptions { rows_per_round, cut } = options;
+        let DriveOptions { rows_per_round, cut, rounds_max } = options;
+        let mut budget = Budget(rounds_max);
         loop {
             let mut moved = false;
             let queries: Vec<Arc<Query>> = self.inner.queries.lock().values().cloned().collect();
             for slot in queries.iter().flat_map(|query| &query.slots).filter(|slot| slot.is_open()) {
-                moved |= self.drive_slot(slot, rows_per_round, cut).await;
+                moved |= self.drive_slot(slot, rows_per_round, cut, &mut budget).await;
             }
-            if !moved {
+            if !moved || budget.0 == Some(0) {
                 return Ok(());
             }
         }
@@ -47,11 +67,12 @@ impl Runtime {
         slot: &Arc<Slot>,
         rows_per_round: usize,
         cut: &mut (dyn FnMut() -> bool + Send),
+        budget: &mut Budget,
     ) -> bool {
         // The task is taken out of its slot, so that no lock is held over a fetch.
         let Some(mut task) = slot.task.lock().take() else { return false };
         let mut moved = false;
-        match self.drive_task(slot, &mut task, rows_per_round, cut, &mut moved).await {
+        match self.drive_task(slot, &mut task, (rows_per_round, budget), cut, &mut moved).await {
             Ok(()) => {
                 slot.note(&task);
                 *slot.task.lock() = Some(task);
@@ -69,11 +90,11 @@ impl Runtime {
         &self,
         slot: &Arc<Slot>,
         task: &mut Task,
-        rows_per_round: usize,
+        (rows_per_round, budget): (usize, &mut Budget),
         cut: &mut (dyn FnMut() -> bool + Send),
         moved: &mut bool,
     ) -> Result<(), ExecError> {
-        loop {
+        while budget.take() {
             self.fill(task).await?;
             let now = now(&self.inner.parts.env);
             let (_, passed) = task.round(now, rows_per_round)?;
@@ -90,6 +111,7 @@ impl Runtime {
                 return Ok(());
             }
         }
+        Ok(())
     }
 
     /// Fetches what lies ready, as far as the queues have room.

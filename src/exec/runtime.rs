@@ -16,6 +16,7 @@ use parking_lot::Mutex;
 use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 use tokio::sync::oneshot;
+use tracing::debug;
 use tracing::info;
 use tracing::warn;
 
@@ -311,6 +312,7 @@ impl Inner {
             slots.push(slot);
         }
         if spec.sink.is_table() {
+            debug!(view = %spec.sink.name, "restoring view");
             let schema = arrow::datatypes::Schema::new(spec.sink.columns.iter().map(|c| c.field()).collect::<Vec<_>>());
             parts.publisher.define(spec.sink.id, Arc::new(schema), spec.sink.partitions.max(1) as usize);
             for partition in 0..spec.sink.partitions {

@@ -1,7 +1,9 @@
 #!/usr/bin/env bash
 # The issue's session as a person types it into psql, each answer checked.
 set -euo pipefail
+scratch=$(mktemp -d)
 trap 'echo "failed at line $LINENO"' ERR
+trap 'rm -rf "$scratch"' EXIT
 query() { timeout 60 psql -X -v ON_ERROR_STOP=1 -At -c "$1"; }
 expect() { # what, wanted, got
     [ "$2" = "$3" ] || { printf '%s:\n  wanted: %s\n  got:    %s\n' "$1" "$2" "$3"; exit 1; }
@@ -33,7 +35,7 @@ DE|1|12.50"
 eventually "over_limit" "SELECT card_id, amount, credit_limit FROM over_limit" "c2|75.00|50.00"
 
 # A push query sends a row as it comes; LIMIT ends it.
-timeout 60 psql -X -At -c "COPY (SELECT card_id, amount FROM payments WHERE amount > 1000 EMIT CHANGES LIMIT 1) TO STDOUT" >push.out 2>push.err &
+timeout 60 psql -X -At -c "COPY (SELECT card_id, amount FROM payments WHERE amount > 1000 EMIT CHANGES LIMIT 1) TO STDOUT" > "$scratch/push.out" 2>"$scratch/push.err" &
 push=$!
 for _ in $(seq 100); do
     kill -0 $push 2>/dev/null || break
@@ -41,8 +43,7 @@ for _ in $(seq 100); do
     sleep 0.1
 done
 wait $push
-expect "push query" "c9	5000.00" "$(cat push.out)"
-rm -f push.out push.err
+expect "push query" "c9	5000.00" "$(cat "$scratch/push.out")"
 
 query "EXPLAIN SELECT * FROM per_country" >/dev/null
 query "SHOW STREAMS" | grep -q over_limit
@@ -55,11 +56,11 @@ query "SELECT count(*) > 0 FROM tidemill.offsets" | grep -q t
 for table in topics partitions offsets groups streams tables queries tasks; do query "SELECT * FROM tidemill.$table" >/dev/null; done
 
 # Errors say what and where.
-error=$(psql -X -v VERBOSITY=verbose -c "SELECT * FROM payment" 2>&1 || true)
+error=$(timeout 60 psql -X -v VERBOSITY=verbose -c "SELECT * FROM payment" 2>&1 || true)
 [[ $error == *42P01* && $error == *'payments'* ]] || { echo "no hint: $error"; exit 1; }
-error=$(psql -X -c "SELECT amont FROM payments" 2>&1 || true)
+error=$(timeout 60 psql -X -c "SELECT amont FROM payments" 2>&1 || true)
 [[ $error == *"LINE 1"*"^"* ]] || { echo "no caret: $error"; exit 1; }
-error=$(psql -X -v VERBOSITY=verbose -c "DROP STREAM payments" 2>&1 || true)
+error=$(timeout 60 psql -X -v VERBOSITY=verbose -c "DROP STREAM payments" 2>&1 || true)
 [[ $error == *2BP01* ]] || { echo "a stream in use was dropped: $error"; exit 1; }
 query "DROP TABLE per_country DELETE TOPIC" >/dev/null
 query "DROP STREAM over_limit DELETE TOPIC" >/dev/null

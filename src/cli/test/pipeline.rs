@@ -270,7 +270,17 @@ impl Pipeline {
 
     /// Runs all queries with rounds of `rows_per_round`; `cut` is asked after each round.
     pub async fn drive_with(&self, rows_per_round: usize, cut: &mut (dyn FnMut() -> bool + Send)) -> Result<()> {
-        self.runtime.drive(DriveOptions { rows_per_round, cut }).await?;
+        self.drive_rounds(rows_per_round, cut, None).await
+    }
+
+    /// `drive_with`, stopped after so many rounds in the middle of everything.
+    pub async fn drive_rounds(
+        &self,
+        rows_per_round: usize,
+        cut: &mut (dyn FnMut() -> bool + Send),
+        rounds_max: Option<usize>,
+    ) -> Result<()> {
+        self.runtime.drive(DriveOptions { rows_per_round, cut, rounds_max }).await?;
         match self.fatal.lock().clone() {
             Some(error) => Err(error),
             None => Ok(()),

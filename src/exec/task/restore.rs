@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use tracing::debug;
 use tracing::info;
 
 use super::FragmentSpec;
@@ -58,6 +59,7 @@ pub async fn restore(
     stores: &Arc<dyn ColdStores>,
     cache_bytes_max: usize,
 ) -> Result<Task, ExecError> {
+    debug!(query = %spec.query, fragment = spec.index, partition, "restoring state");
     let group = spec.query.group();
     let generation = client.join(&group, &spec.member(partition)).await?;
     let committed = client.committed_offsets(&group).await?;

@@ -106,6 +106,8 @@ pub struct Query {
     pub standing: String,
     /// Over a table `s` with the stream's columns and `ws`, the window's start in milliseconds.
     pub batch: String,
+    /// The standing query's WHERE clause, if it has one.
+    pub filter: String,
     /// The number of leading columns that are the key of a kept view; 0 for streams.
     pub keys: usize,
 }
@@ -125,7 +127,7 @@ fn stateless(draw: &Draw) -> Query {
         let _ = write!(list, ", {} AS c{column}", scalar(draw, 2));
     }
     let text = format!("SELECT {list} FROM s{}", filter(draw, " WHERE "));
-    Query { shape: Shape::Stateless, standing: text.clone(), batch: text, keys: 0 }
+    Query { shape: Shape::Stateless, standing: text.clone(), batch: text, filter: String::new(), keys: 0 }
 }
 
 fn joined(draw: &Draw) -> Query {
@@ -149,6 +151,7 @@ fn joined(draw: &Draw) -> Query {
             list.replace("s.", "").replace("c.", ""),
             predicate.replace("s.", "").replace("c.", "")
         ),
+        filter: String::new(),
         keys: 0,
     }
 }
@@ -202,6 +205,7 @@ fn grouped(draw: &Draw, may_be_late: bool) -> Query {
         // Stock DataFusion cuts the digits of a decimal mean off, PostgreSQL rounds them.
         batch: format!("SELECT {list}{starts} FROM s{filter} GROUP BY {group}{starts}{having}")
             .replace("AVG(d)", "ROUND(AVG(CAST(d AS DECIMAL(20,8))), 6)"),
+        filter,
         keys: keys.len(),
     }
 }

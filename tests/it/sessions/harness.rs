@@ -103,7 +103,10 @@ impl World {
     /// Lets all queries read and commit all there is.
     pub(super) async fn drive(&self) {
         let mut cut = || true;
-        self.runtime.drive(DriveOptions { rows_per_round: 64, cut: &mut cut }).await.expect("queries work");
+        self.runtime
+            .drive(DriveOptions { rows_per_round: 64, cut: &mut cut, rounds_max: None })
+            .await
+            .expect("queries work");
     }
 }
 

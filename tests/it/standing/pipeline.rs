@@ -300,7 +300,10 @@ impl Pipeline {
     }
 
     pub async fn drive(&self, rows_per_round: usize, mut cut: impl FnMut() -> bool + Send) {
-        self.runtime.drive(DriveOptions { rows_per_round, cut: &mut cut }).await.expect("queries run");
+        self.runtime
+            .drive(DriveOptions { rows_per_round, cut: &mut cut, rounds_max: None })
+            .await
+            .expect("queries run");
         for spec in &self.specs {
             let status = self.runtime.status(spec.id).expect("it runs");
             assert_eq!(status.state, tidemill::exec::QueryState::Running);
