@@ -62,6 +62,17 @@ impl Written {
     }
 }
 
+/// What a transaction block has to know at its end.
+#[derive(Debug, Default)]
+pub(super) struct Block {
+    /// Whether a statement took effect, which no ROLLBACK takes back.
+    pub(super) wrote: bool,
+    /// The savepoints, oldest first.
+    pub(super) savepoints: Vec<String>,
+    /// What SET LOCAL replaced.
+    pub(super) settings: BTreeMap<String, Option<String>>,
+}
+
 /// One client's session. Methods that are async are safe to drop at any await.
 pub struct Session {
     pub(super) engine: Arc<Engine>,
@@ -71,6 +82,7 @@ pub struct Session {
     pub(super) cursors: HashMap<String, Cursor>,
     pub(super) written: Written,
     pub(super) status: TransactionStatus,
+    pub(super) block: Block,
     notices: Vec<Notice>,
     parameter_changes: Vec<(String, String)>,
 }
@@ -91,10 +103,14 @@ impl Session {
             cursors: HashMap::new(),
             written: Written::default(),
             status: TransactionStatus::Idle,
+            block: Block::default(),
             notices: Vec::new(),
             parameter_changes: Vec::new(),
         };
-        for (name, value) in &options.parameters {
+        let of_options = options.parameters.iter().filter(|(name, _)| name == "options");
+        let given: Vec<(String, String)> = of_options.flat_map(|(_, text)| command_line_settings(text)).collect();
+        let parameters = options.parameters.iter().filter(|(name, _)| name != "options");
+        for (name, value) in parameters.chain(&given) {
             if let Err(error) = session.settings.set_default(name, value) {
                 session.notice(Notice::warning(error.state(), error.message()));
             }
@@ -125,9 +141,11 @@ impl Session {
             let message = "current transaction is aborted, commands ignored until end of transaction block";
             return Err(Error::new(SqlState::IN_FAILED_SQL_TRANSACTION, message));
         }
+        let in_block = self.status == TransactionStatus::Open;
         let outcome = statement::execute(self, prepared, parameters).await;
-        if outcome.is_err() {
-            self.fail();
+        match outcome {
+            Ok(_) => self.block.wrote |= in_block && statement::takes_effect(&prepared.statement),
+            Err(_) => self.fail(),
         }
         outcome
     }
@@ -177,5 +195,45 @@ impl Session {
 
     pub(super) fn report(&mut self, changes: impl IntoIterator<Item = (String, String)>) {
         self.parameter_changes.extend(changes);
+    }
+}
+
+/// The settings in a start-up packet's `options`: `-c name=value` and `--name=value`, with `\` before a blank that belongs to
+/// a value.
+fn command_line_settings(text: &str) -> Vec<(String, String)> {
+    let mut words = vec![String::new()];
+    let mut letters = text.chars();
+    while let Some(letter) = letters.next() {
+        match letter {
+            '\\' => words.last_mut().expect("there is one").extend(letters.next()),
+            blank if blank.is_whitespace() => words.push(String::new()),
+            letter => words.last_mut().expect("there is one").push(letter),
+        }
+    }
+    words.retain(|word| !word.is_empty());
+    let mut settings = Vec::new();
+    let mut words = words.into_iter().peekable();
+    while let Some(word) = words.next() {
+        let setting = match word.strip_prefix("--").or_else(|| word.strip_prefix("-c")) {
+            Some("") => words.next(),
+            Some(setting) => Some(setting.to_string()),
+            None => None,
+        };
+        let pair = setting.as_deref().and_then(|setting| setting.split_once('='));
+        // PostgreSQL's command line takes a dash for an underscore.
+        settings.extend(pair.map(|(name, value)| (name.replace('-', "_"), value.to_string())));
+    }
+    settings
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn options_are_read_as_the_command_line_of_postgres() {
+        let settings = command_line_settings("-c statement_timeout=5s --search-path=a\\ b -cemit=all -x y");
+        let expected = [("statement_timeout", "5s"), ("search_path", "a b"), ("emit", "all")];
+        assert_eq!(settings, expected.map(|(name, value)| (name.to_string(), value.to_string())));
     }
 }

@@ -42,6 +42,7 @@ pub use statement::KeyRole;
 pub use statement::Name;
 pub use statement::ObjectKind;
 pub use statement::Select;
+pub use statement::SetScope;
 pub use statement::ShowObject;
 pub use statement::Statement;
 pub use statement::WithOption;

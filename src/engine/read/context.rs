@@ -23,6 +23,8 @@ use datafusion_pg_catalog::sql::PostgresCompatibilityParser;
 use sqlparser::ast;
 use sqlparser::ast::Visit;
 
+use super::pg_catalog::PgCatalog;
+use super::pg_sleep::pg_sleep;
 use super::planned::Planned;
 use super::public_schema::LivePublic;
 use super::public_schema::PinnedPublic;
@@ -80,10 +82,13 @@ impl Base {
         context.register_catalog_list(list);
         setup_pg_catalog(&context, DATABASE, EmptyContextProvider).map_err(|error| internal(*error))?;
         let pg_catalog = catalog.schema(PG_CATALOG).ok_or_else(|| Error::internal("pg_catalog was not set up"))?;
+        let pg_catalog: Arc<dyn SchemaProvider> = Arc::new(PgCatalog::new(pg_catalog, engine.clone()));
         for function in functions::all() {
             context.register_udf(function.as_ref().clone());
         }
         context.register_udf(version());
+        let clock = engine.upgrade().map(|engine| Arc::clone(&engine.env().clock));
+        clock.into_iter().for_each(|clock| context.register_udf(pg_sleep(clock)));
         let state = context.state();
         Ok(Self { state, catalog, system, pg_catalog, rewriter: PostgresCompatibilityParser::new() })
     }

@@ -4,6 +4,8 @@
 
 mod context;
 mod parameters;
+mod pg_catalog;
+mod pg_sleep;
 mod planned;
 mod public_schema;
 mod relation_table;

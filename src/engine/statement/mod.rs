@@ -44,7 +44,7 @@ pub(super) async fn execute(session: &mut Session, prepared: &Prepared, paramete
         Statement::Explain { analyze, target } => explain::execute(session, *analyze, target, parameters).await,
         Statement::Describe(name) => describe::execute(session, name),
         Statement::Show(object) => show::execute(session, object).await,
-        Statement::Set { name, value } => set::execute(session, name, value.as_deref()),
+        Statement::Set { scope, name, value } => set::execute(session, *scope, name, value.as_deref()),
         Statement::Reset(name) => set::reset(session, name.as_deref()),
         Statement::CopyTo { source, format } => copy_to::execute(session, source, format).await,
         Statement::CopyFrom { target, columns, format } => copy_from::execute(session, target, columns, format),
@@ -54,9 +54,9 @@ pub(super) async fn execute(session: &mut Session, prepared: &Prepared, paramete
         Statement::Begin(tag) => Ok(transaction::begin(session, tag)),
         Statement::Commit => Ok(transaction::commit(session)),
         Statement::Rollback => Ok(transaction::rollback(session)),
-        Statement::Savepoint(_) => transaction::savepoint(session, "SAVEPOINT"),
-        Statement::ReleaseSavepoint(_) => transaction::savepoint(session, "RELEASE"),
-        Statement::RollbackToSavepoint(_) => transaction::rollback_to(session),
+        Statement::Savepoint(name) => transaction::savepoint(session, &name.value),
+        Statement::ReleaseSavepoint(name) => transaction::release(session, &name.value),
+        Statement::RollbackToSavepoint(name) => transaction::rollback_to(session, &name.value),
         Statement::Terminate(name) => terminate::execute(session, name.as_ref()).await,
         // Prepared statements are the door's; what SQL says of them changes nothing here.
         Statement::Deallocate(_) => Ok(done("DEALLOCATE")),
@@ -115,6 +115,20 @@ fn rows(fields: Vec<super::outcome::OutputField>) -> Description {
 /// Whether a failed transaction block lets the statement through.
 pub(super) fn ends_failed_block(statement: &Statement) -> bool {
     matches!(statement, Statement::Commit | Statement::Rollback | Statement::RollbackToSavepoint(_))
+}
+
+/// Whether a statement changes something that no ROLLBACK takes back.
+pub(super) fn takes_effect(statement: &Statement) -> bool {
+    matches!(
+        statement,
+        Statement::CreateSource(_)
+            | Statement::CreateAs(_)
+            | Statement::Drop(_)
+            | Statement::InsertRows(_)
+            | Statement::InsertSelect(_)
+            | Statement::CopyFrom { .. }
+            | Statement::Terminate(_)
+    )
 }
 
 /// An answer without rows.

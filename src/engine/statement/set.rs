@@ -1,11 +1,24 @@
 //! SET, RESET, DISCARD ALL.
 
 use super::done;
+use crate::engine::outcome::Notice;
 use crate::engine::outcome::Outcome;
+use crate::engine::outcome::TransactionStatus;
 use crate::engine::session::Session;
 use crate::error::Result;
+use crate::error::SqlState;
+use crate::sql::SetScope;
 
-pub(super) fn execute(session: &mut Session, name: &str, value: Option<&str>) -> Result<Outcome> {
+pub(super) fn execute(session: &mut Session, scope: SetScope, name: &str, value: Option<&str>) -> Result<Outcome> {
+    if scope == SetScope::Block {
+        if session.status == TransactionStatus::Idle {
+            let state = SqlState::NO_ACTIVE_SQL_TRANSACTION;
+            session.notice(Notice::warning(state, "SET LOCAL can only be used in transaction blocks"));
+            return Ok(done("SET"));
+        }
+        let before = session.settings.get(name);
+        session.block.settings.entry(name.to_string()).or_insert(before);
+    }
     let changed = session.settings.set(name, value)?;
     session.report(changed);
     Ok(done("SET"))

@@ -12,6 +12,8 @@ use crate::error::Result;
 use crate::error::SqlState;
 
 const ACTIVE_SQL_TRANSACTION: SqlState = SqlState("25001");
+const INVALID_SAVEPOINT: SqlState = SqlState("3B001");
+const WARNING: SqlState = SqlState("01000");
 
 pub(super) fn begin(session: &mut Session, tag: &str) -> Outcome {
     if session.status == TransactionStatus::Idle {
@@ -23,12 +25,18 @@ pub(super) fn begin(session: &mut Session, tag: &str) -> Outcome {
 }
 
 pub(super) fn commit(session: &mut Session) -> Outcome {
-    let tag = if session.status == TransactionStatus::Failed { "ROLLBACK" } else { "COMMIT" };
+    if session.status == TransactionStatus::Failed {
+        return rollback(session);
+    }
     end(session);
-    done(tag)
+    done("COMMIT")
 }
 
 pub(super) fn rollback(session: &mut Session) -> Outcome {
+    if session.block.wrote {
+        let notice = Notice::warning(WARNING, "statements of this block have taken effect and stay");
+        session.notice(notice.hint("Each statement is its own transaction."));
+    }
     end(session);
     done("ROLLBACK")
 }
@@ -40,17 +48,39 @@ fn end(session: &mut Session) {
     }
     session.status = TransactionStatus::Idle;
     session.cursors.retain(|_, cursor| cursor.hold);
+    for (name, before) in std::mem::take(&mut session.block).settings {
+        // The value was valid when it was replaced.
+        if let Ok(changed) = session.settings.set(&name, before.as_deref()) {
+            session.report(changed);
+        }
+    }
 }
 
-pub(super) fn savepoint(session: &Session, tag: &str) -> Result<Outcome> {
-    in_block(session, tag)?;
-    Ok(done(tag))
+pub(super) fn savepoint(session: &mut Session, name: &str) -> Result<Outcome> {
+    in_block(session, "SAVEPOINT")?;
+    session.block.savepoints.push(name.to_string());
+    Ok(done("SAVEPOINT"))
 }
 
-pub(super) fn rollback_to(session: &mut Session) -> Result<Outcome> {
+pub(super) fn release(session: &mut Session, name: &str) -> Result<Outcome> {
+    in_block(session, "RELEASE SAVEPOINT")?;
+    let at = find(session, name)?;
+    session.block.savepoints.truncate(at);
+    Ok(done("RELEASE"))
+}
+
+pub(super) fn rollback_to(session: &mut Session, name: &str) -> Result<Outcome> {
     in_block(session, "ROLLBACK TO SAVEPOINT")?;
+    let at = find(session, name)?;
+    session.block.savepoints.truncate(at + 1);
     session.status = TransactionStatus::Open;
     Ok(done("ROLLBACK"))
+}
+
+/// Where the newest savepoint of a name stands.
+fn find(session: &Session, name: &str) -> Result<usize> {
+    let found = session.block.savepoints.iter().rposition(|savepoint| savepoint == name);
+    found.ok_or_else(|| Error::new(INVALID_SAVEPOINT, format!("savepoint \"{name}\" does not exist")))
 }
 
 fn in_block(session: &Session, what: &str) -> Result<()> {

@@ -36,6 +36,7 @@ pub use insert::InsertSelect;
 pub use name::Name;
 pub use select::Emit;
 pub use select::Select;
+pub use set::SetScope;
 pub use show::ShowObject;
 
 use super::cursor::Cursor;
@@ -72,6 +73,8 @@ pub enum Statement {
     Show(ShowObject),
     /// `SET [SESSION|LOCAL] name = value`; `None` is DEFAULT.
     Set {
+        /// For how long.
+        scope: SetScope,
         /// The setting, lower case.
         name: String,
         /// Its value.

@@ -7,6 +7,15 @@ use super::show::setting_name;
 use crate::error::Result;
 use crate::sql::cursor::Cursor;
 
+/// How long a SET holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SetScope {
+    /// For the session.
+    Session,
+    /// To the end of the transaction block.
+    Block,
+}
+
 pub(super) fn parse(cursor: &mut Cursor<'_>) -> Result<Statement> {
     if cursor.words(&["SESSION", "CHARACTERISTICS"]) || cursor.is_word_at(0, "TRANSACTION") {
         // There is one isolation level; PostgreSQL lets every one be asked for.
@@ -15,21 +24,25 @@ pub(super) fn parse(cursor: &mut Cursor<'_>) -> Result<Statement> {
         }
         return Ok(Statement::Ignored("SET"));
     }
+    let mut scope = SetScope::Session;
     if (cursor.is_word_at(0, "SESSION") || cursor.is_word_at(0, "LOCAL")) && !cursor.is_word_at(1, "TO") {
+        if cursor.is_word_at(0, "LOCAL") {
+            scope = SetScope::Block;
+        }
         cursor.step();
     }
     if cursor.words(&["TIME", "ZONE"]) {
         let value = if cursor.word("LOCAL") { None } else { value(cursor)? };
-        return Ok(Statement::Set { name: "timezone".to_string(), value });
+        return Ok(Statement::Set { scope, name: "timezone".to_string(), value });
     }
     if cursor.word("NAMES") {
-        return Ok(Statement::Set { name: "client_encoding".to_string(), value: value(cursor)? });
+        return Ok(Statement::Set { scope, name: "client_encoding".to_string(), value: value(cursor)? });
     }
     let name = setting_name(cursor)?;
     if !cursor.symbol(&Token::Eq) {
         cursor.expect_word("TO")?;
     }
-    Ok(Statement::Set { name, value: value(cursor)? })
+    Ok(Statement::Set { scope, name, value: value(cursor)? })
 }
 
 pub(super) fn reset(cursor: &mut Cursor<'_>) -> Result<Statement> {

@@ -1,0 +1,124 @@
+//! The schema `pg_catalog`: the tables that clients ask about, with what they lack filled in.
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::Weak;
+
+use async_trait::async_trait;
+use datafusion::arrow::array::ArrayRef;
+use datafusion::arrow::array::AsArray;
+use datafusion::arrow::array::Int32Array;
+use datafusion::arrow::compute::cast;
+use datafusion::arrow::datatypes::DataType;
+use datafusion::arrow::record_batch::RecordBatch;
+use datafusion::catalog::MemTable;
+use datafusion::catalog::SchemaProvider;
+use datafusion::catalog::TableProvider;
+use datafusion::error::DataFusionError;
+use datafusion::error::Result;
+use datafusion::prelude::SessionContext;
+
+use crate::catalog::Catalog;
+use crate::engine::core::Engine;
+use crate::model::SqlType;
+
+const ATTRIBUTES: &str = "pg_attribute";
+/// What stands before a column without a modifier.
+const NO_MODIFIER: i32 = -1;
+
+/// Another provider's tables; `pg_attribute` with the precision and scale of our numbers.
+pub(super) struct PgCatalog {
+    inner: Arc<dyn SchemaProvider>,
+    engine: Weak<Engine>,
+}
+
+impl PgCatalog {
+    pub(super) fn new(inner: Arc<dyn SchemaProvider>, engine: Weak<Engine>) -> Self {
+        Self { inner, engine }
+    }
+
+    async fn rows(&self, name: &str) -> Result<Vec<RecordBatch>> {
+        let table = self.inner.table(name).await?;
+        let table = table.ok_or_else(|| DataFusionError::Internal(format!("pg_catalog has no {name}")))?;
+        SessionContext::new().read_table(table)?.collect().await
+    }
+
+    /// `pg_attribute` with the modifiers that the relations' columns have.
+    async fn attributes(&self, catalog: &Catalog) -> Result<Arc<dyn TableProvider>> {
+        let mut names = std::collections::HashMap::new();
+        for batch in self.rows("pg_class").await? {
+            let oids = column(&batch, "oid", &DataType::Int32)?;
+            let relations = column(&batch, "relname", &DataType::Utf8)?;
+            let oids = oids.as_primitive::<datafusion::arrow::datatypes::Int32Type>();
+            for (oid, name) in oids.iter().zip(relations.as_string::<i32>()) {
+                names.extend(oid.zip(name.map(str::to_string)));
+            }
+        }
+        let batches = self.rows(ATTRIBUTES).await?;
+        let changed: Result<Vec<RecordBatch>> =
+            batches.iter().map(|batch| with_modifiers(batch, catalog, &names)).collect();
+        let schema = batches.first().map(RecordBatch::schema);
+        let schema = schema.ok_or_else(|| DataFusionError::Internal("pg_attribute is empty".to_string()))?;
+        Ok(Arc::new(MemTable::try_new(schema, vec![changed?])?))
+    }
+}
+
+fn column(batch: &RecordBatch, name: &str, data_type: &DataType) -> Result<ArrayRef> {
+    let found = batch.column_by_name(name);
+    let found = found.ok_or_else(|| DataFusionError::Internal(format!("pg_catalog has no column {name}")))?;
+    Ok(cast(found, data_type)?)
+}
+
+fn with_modifiers(
+    batch: &RecordBatch,
+    catalog: &Catalog,
+    names: &std::collections::HashMap<i32, String>,
+) -> Result<RecordBatch> {
+    let relations = column(batch, "attrelid", &DataType::Int32)?;
+    let attributes = column(batch, "attname", &DataType::Utf8)?;
+    let relations = relations.as_primitive::<datafusion::arrow::datatypes::Int32Type>();
+    let modifiers = relations.iter().zip(attributes.as_string::<i32>()).map(|(oid, attribute)| {
+        let relation = oid.and_then(|oid| names.get(&oid)).and_then(|name| catalog.relation(name));
+        let columns = relation.iter().flat_map(|relation| &relation.columns);
+        let found = columns.into_iter().find(|column| Some(column.name.as_str()) == attribute);
+        found.map_or(NO_MODIFIER, |column| modifier(&column.sql_type))
+    });
+    let modifiers: ArrayRef = Arc::new(Int32Array::from_iter_values(modifiers));
+    let index = batch.schema().index_of("atttypmod")?;
+    let mut columns = batch.columns().to_vec();
+    columns[index] = cast(&modifiers, batch.schema().field(index).data_type())?;
+    Ok(RecordBatch::try_new(batch.schema(), columns)?)
+}
+
+/// `pg_attribute.atttypmod` of a type, as PostgreSQL packs it.
+fn modifier(sql_type: &SqlType) -> i32 {
+    match sql_type {
+        SqlType::Decimal { precision, scale } => (i32::from(*precision) << 16 | i32::from(*scale)) + 4,
+        _ => NO_MODIFIER,
+    }
+}
+
+impl fmt::Debug for PgCatalog {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("pg_catalog")
+    }
+}
+
+#[async_trait]
+impl SchemaProvider for PgCatalog {
+    fn table_names(&self) -> Vec<String> {
+        self.inner.table_names()
+    }
+
+    async fn table(&self, name: &str) -> Result<Option<Arc<dyn TableProvider>>> {
+        let catalog = self.engine.upgrade().and_then(|engine| engine.catalog().ok());
+        match catalog.filter(|_| name.eq_ignore_ascii_case(ATTRIBUTES)) {
+            Some(catalog) => self.attributes(&catalog).await.map(Some),
+            None => self.inner.table(name).await,
+        }
+    }
+
+    fn table_exist(&self, name: &str) -> bool {
+        self.inner.table_exist(name)
+    }
+}
