@@ -13,8 +13,12 @@ use arrow::datatypes::TimeUnit;
 use arrow::record_batch::RecordBatch;
 use arrow::record_batch::RecordBatchOptions;
 use datafusion::common::ParamValues;
+use datafusion::common::tree_node::Transformed;
+use datafusion::common::tree_node::TreeNode;
 use datafusion::execution::session_state::SessionState;
 use datafusion::logical_expr::LogicalPlan;
+use datafusion::physical_plan::ExecutionPlan;
+use datafusion::physical_plan::coop::CooperativeExec;
 use datafusion::physical_plan::execute_stream;
 use futures::StreamExt;
 
@@ -90,11 +94,24 @@ impl Planned {
     pub(in crate::engine) async fn run(self, zone: &str) -> Result<(Vec<OutputField>, RowStream)> {
         let fields = self.fields();
         let physical = self.state.create_physical_plan(&self.plan).await.map_err(execution_error)?;
+        let physical = cooperative(physical).map_err(execution_error)?;
         let stream = execute_stream(physical, self.state.task_ctx()).map_err(execution_error)?;
         let target = Arc::new(output_schema(&fields, self.plan.schema().as_arrow(), zone));
         let rows = stream.map(move |batch| conform(&batch.map_err(execution_error)?, &target)).boxed();
         Ok((fields, rows))
     }
+}
+
+/// The plan, which gives way after every few batches of each join too. DataFusion makes leaves do so; but a join makes many
+/// rows of few, and one without a condition would hold its thread for as long as it computes.
+fn cooperative(plan: Arc<dyn ExecutionPlan>) -> datafusion::error::Result<Arc<dyn ExecutionPlan>> {
+    let wrapped = plan.transform_up(|node| {
+        Ok(match 1 < node.children().len() {
+            true => Transformed::yes(Arc::new(CooperativeExec::new(node)) as Arc<dyn ExecutionPlan>),
+            false => Transformed::no(node),
+        })
+    });
+    wrapped.map(|transformed| transformed.data)
 }
 
 /// The columns of an answer.

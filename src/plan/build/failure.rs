@@ -2,6 +2,7 @@
 
 use std::ops::ControlFlow;
 
+use datafusion::arrow::datatypes::DataType;
 use datafusion::arrow::error::ArrowError;
 use datafusion::common::DataFusionError;
 use datafusion::common::SchemaError;
@@ -12,6 +13,7 @@ use sqlparser::tokenizer::Span;
 use crate::error::Error;
 use crate::error::Position;
 use crate::error::SqlState;
+use crate::model::SqlType;
 use crate::plan::bind::position;
 
 /// The error, pointing at an expression.
@@ -115,7 +117,7 @@ fn of_schema(error: &SchemaError) -> Error {
 /// DataFusion has one kind for most of what a user can do wrong; the words tell them apart.
 fn of_message(message: &str) -> Error {
     let line = one_line(message);
-    if let Some(error) = of_unknown_name(message, &line) {
+    if let Some(error) = of_unknown_name(message, &line).or_else(|| operator(&line).map(|found| found.error())) {
         return error;
     }
     let lower = line.to_lowercase();
@@ -140,6 +142,55 @@ fn of_message(message: &str) -> Error {
         SqlState::SYNTAX_ERROR
     };
     Error::new(state, lower_first(&line))
+}
+
+/// An operator that does not take the types of its sides.
+struct NoOperator<'a> {
+    left: &'a str,
+    sign: &'a str,
+    right: &'a str,
+}
+
+/// DataFusion's "arithmetic expression Int64 + Utf8 to valid types" and "comparison operation Int64 = Utf8".
+fn operator(line: &str) -> Option<NoOperator<'_>> {
+    let arithmetic = line.split_once("arithmetic expression ").map(|(_, rest)| rest.strip_suffix(" to valid types"));
+    let comparison = line.split_once("comparison operation ").map(|(_, rest)| Some(rest));
+    let expression = arithmetic.or(comparison)??;
+    let signs = ["+", "-", "*", "/", "%", "<=", ">=", "!=", "<", ">", "="];
+    signs.into_iter().find_map(|sign| {
+        let (left, rest) = expression.split_once(&format!(" {sign} ") as &str)?;
+        Some(NoOperator { left, sign, right: rest })
+    })
+}
+
+impl NoOperator<'_> {
+    fn error(&self) -> Error {
+        let name = |text: &str| {
+            let known = text.parse::<DataType>().ok().and_then(|data_type| SqlType::from_arrow(&data_type));
+            known.map_or_else(|| text.to_string(), |sql_type| sql_type.to_string()).to_lowercase()
+        };
+        let sign = if self.sign == "!=" { "<>" } else { self.sign };
+        let message = format!("operator does not exist: {} {sign} {}", name(self.left), name(self.right));
+        Error::new(SqlState::UNDEFINED_FUNCTION, message).hint("You might need to add explicit type casts.")
+    }
+
+    /// Where the query has this operator, if only one place does.
+    fn place(&self, query: &ast::Query) -> Option<Position> {
+        let mut places = Vec::new();
+        let flow = ast::visit_expressions(query, |expr| {
+            if let ast::Expr::BinaryOp { left, op, .. } = expr
+                && (op.to_string() == self.sign || (self.sign == "!=" && *op == ast::BinaryOperator::NotEq))
+            {
+                places.push(left.span());
+            }
+            ControlFlow::<()>::Continue(())
+        });
+        debug_assert!(flow.is_continue());
+        match places[..] {
+            [only] => position(only),
+            _ => None,
+        }
+    }
 }
 
 /// `Invalid function 'x'.` and `table 'a.b.x' not found`, as PostgreSQL says them.
@@ -175,7 +226,11 @@ pub fn in_query(error: DataFusionError, query: &ast::Query) -> Error {
         }
         _ => None,
     };
-    let translated = match name.and_then(|name| mention(query, &name)) {
+    let at_operator = || match error.find_root() {
+        DataFusionError::Plan(message) => operator(&one_line(message)).and_then(|found| found.place(query)),
+        _ => None,
+    };
+    let translated = match name.and_then(|name| mention(query, &name)).or_else(at_operator) {
         Some(position) => translated.at(position),
         None => translated,
     };
