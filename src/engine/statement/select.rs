@@ -1,6 +1,6 @@
 //! SELECT: a pull query, or a push query with EMIT.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
@@ -62,7 +62,7 @@ async fn pin(session: &Session, select: &Select) -> Result<Reading> {
     if session.settings.is("read_your_writes", "on") {
         let written: Frontier = session.written.ends().into_iter().collect();
         let catalog = session.engine.catalog()?;
-        let mut waits = Waits { session, catalog: &catalog, written, seen: BTreeSet::new() };
+        let mut waits = Waits { session, catalog: &catalog, written, seen: BTreeMap::new() };
         for relation in named(&catalog, select, session.settings.compatibility()) {
             waits.cover(relation.id).await?;
         }
@@ -87,16 +87,18 @@ struct Waits<'a> {
     session: &'a Session,
     catalog: &'a Catalog,
     written: Frontier,
-    seen: BTreeSet<RelationId>,
+    /// What is known of relations: whether they depend on what was written. One that is being asked does not yet.
+    seen: BTreeMap<RelationId, bool>,
 }
 
 impl Waits<'_> {
     /// Waits for the queries that write a relation, sources first; whether any of them reads what was written.
     fn cover(&mut self, relation: RelationId) -> BoxFuture<'_, Result<bool>> {
         async move {
-            if !self.seen.insert(relation) {
-                return Ok(false);
+            if let Some(depends) = self.seen.get(&relation) {
+                return Ok(*depends);
             }
+            self.seen.insert(relation, false);
             let mut depends = false;
             let catalog = self.catalog;
             for query in catalog.writers(relation) {
@@ -119,6 +121,7 @@ impl Waits<'_> {
                     self.session.engine.runtime().wait_covered(query.id, &wanted).await?;
                 }
             }
+            self.seen.insert(relation, depends);
             Ok(depends)
         }
         .boxed()

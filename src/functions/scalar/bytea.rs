@@ -16,7 +16,7 @@ use datafusion::logical_expr::Volatility;
 
 use crate::error::Error;
 use crate::error::SqlState;
-use crate::format::text::parse_bytes;
+use crate::format::text;
 
 /// `__bytea_in(text) -> BYTEA`; null gives null, other text 22P02. Immutable.
 #[derive(Debug, PartialEq, Eq, Hash)]
@@ -50,9 +50,9 @@ impl ScalarUDFImpl for ByteaIn {
     fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
         let constant = matches!(args.args[0], ColumnarValue::Scalar(_));
         let texts = args.args[0].to_array(if constant { 1 } else { args.number_rows })?;
-        let read = |text: &str| {
-            parse_bytes(text).ok_or_else(|| {
-                let message = format!("invalid input syntax for type bytea: \"{text}\"");
+        let read = |value: &str| {
+            text::parse_bytes(value).ok_or_else(|| {
+                let message = format!("invalid input syntax for type bytea: \"{value}\"");
                 DataFusionError::External(Box::new(Error::new(SqlState::INVALID_TEXT_REPRESENTATION, message)))
             })
         };
