@@ -82,6 +82,7 @@ fn flip_all(
             assert!(extension != "log" || length <= kept, "the bytes of {} are kept", path.display());
         }
     }
+    assert!(0 < tried, "there is no .{extension} file to damage");
     (tried, refused)
 }
 
