@@ -162,7 +162,12 @@ async fn run(parts: RuntimeParts, mut task: Task, layout: Layout, sender: Sender
                     }
                 }
                 if !passed {
-                    woken.notified().await;
+                    // An input that has been at its end for long lets the others' time go on.
+                    let idle = task.idle_after(now(&parts.env)).map(|after| parts.env.clock.sleep(after));
+                    tokio::select! {
+                        () = woken.notified() => {}
+                        () = or_never(idle) => {}
+                    }
                 }
             }
             Err(failure) => {
@@ -171,6 +176,14 @@ async fn run(parts: RuntimeParts, mut task: Task, layout: Layout, sender: Sender
                 return;
             }
         }
+    }
+}
+
+/// Waits for `timer`, for ever if there is none.
+async fn or_never(timer: Option<impl Future<Output = ()>>) {
+    match timer {
+        Some(timer) => timer.await,
+        None => std::future::pending().await,
     }
 }
 

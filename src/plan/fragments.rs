@@ -18,15 +18,39 @@ use super::standing::Leaf;
 use crate::error::Error;
 use crate::error::Result;
 
+/// Who runs a fragment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Tasks {
+    /// A task per partition.
+    PerPartition,
+    /// One task, which reads all partitions.
+    One,
+}
+
 /// The fragments of a plan whose root is a `Sink`.
 pub fn cut(root: LogicalPlan) -> Result<Vec<Fragment>> {
     let mut fragments = Vec::new();
-    cut_into(root, &mut fragments)?;
+    cut_into(root, &mut fragments, Tasks::PerPartition)?;
+    Ok(fragments)
+}
+
+/// The one fragment of a plan whose task reads all partitions itself and keeps nothing: no row has to go to another task,
+/// so exchanges are left out.
+pub fn whole(root: LogicalPlan) -> Result<Vec<Fragment>> {
+    let root = root.transform_up(|plan| {
+        Ok(match Node::of(&plan) {
+            Some(Node::Exchange(exchange)) => Transformed::yes(exchange.input.clone()),
+            _ => Transformed::no(plan),
+        })
+    });
+    let mut fragments = Vec::new();
+    let root = root.map_err(|error| failure::of_datafusion(error, None))?.data;
+    cut_into(root, &mut fragments, Tasks::One)?;
     Ok(fragments)
 }
 
 /// Cuts off what lies upstream of `root`, then adds `root` itself; its index.
-fn cut_into(root: LogicalPlan, fragments: &mut Vec<Fragment>) -> Result<usize> {
+fn cut_into(root: LogicalPlan, fragments: &mut Vec<Fragment>, tasks: Tasks) -> Result<usize> {
     let mut leaves: Vec<Leaf> = Vec::new();
     let mut partitions: Vec<i32> = Vec::new();
     let own_root = matches!(Node::of(&root), Some(Node::Exchange(_)));
@@ -71,7 +95,10 @@ fn cut_into(root: LogicalPlan, fragments: &mut Vec<Fragment>) -> Result<usize> {
         _ => cut,
     };
     let index = fragments.len();
-    let partitions = agreed(&partitions)?;
+    let partitions = match tasks {
+        Tasks::PerPartition => agreed(&partitions)?,
+        Tasks::One => 1,
+    };
     fragments.push(Fragment { index, root, leaves, partitions });
     Ok(index)
 }
@@ -80,7 +107,7 @@ fn upstream(exchange: &Exchange, leaf: usize, fragments: &mut Vec<Fragment>) -> 
     let whole = plan_of(exchange.clone());
     let edge = edge(&whole)?;
     let schema = Arc::clone(exchange.input.schema());
-    let upstream = cut_into(whole, fragments)?;
+    let upstream = cut_into(whole, fragments, Tasks::PerPartition)?;
     let source = ExchangeSource { id: exchange.id.clone(), leaf, schema: Arc::clone(&schema), edge: edge.clone() };
     Ok((Leaf::Exchange { id: exchange.id.clone(), schema, upstream, edge }, source))
 }

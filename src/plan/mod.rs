@@ -85,7 +85,11 @@ pub fn plan_bound(bound_text: &str, catalog: &Catalog, functions: &Functions) ->
 
 fn plan_query(query: &BoundQuery, catalog: &Catalog, functions: &Functions) -> Result<StandingPlan> {
     let built = build::build(query, catalog, functions)?;
-    let fragments = fragments::cut(optimise::optimise(built.root)?)?;
+    let optimised = optimise::optimise(built.root)?;
+    let fragments = match query.purpose {
+        bind::Purpose::Push => fragments::whole(optimised)?,
+        _ => fragments::cut(optimised)?,
+    };
     let mut sources: Vec<RelationId> = Vec::new();
     for source in &query.sources {
         if !sources.contains(&source.relation.id) {

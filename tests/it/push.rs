@@ -43,6 +43,50 @@ async fn rows_of_a_push_query_come_one_by_one_and_cancel_ends_it() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_push_query_groups_and_joins_over_all_partitions() {
+    let server = TestServer::start().await;
+    let (writer, reader) = (server.connect().await, server.connect().await);
+    run(&writer, "CREATE STREAM sales (card TEXT KEY, shop TEXT, n INT) WITH (kafka_topic = 'sales', partitions = 4)")
+        .await;
+    run(&writer, "CREATE TABLE shops (shop TEXT PRIMARY KEY, city TEXT) WITH (kafka_topic = 'shops', partitions = 2)")
+        .await;
+    run(&writer, "INSERT INTO shops VALUES ('s', 'Ulm')").await;
+    run(&writer, "INSERT INTO sales VALUES ('a', 's', 1), ('b', 's', 2), ('c', 's', 3), ('d', 's', 4)").await;
+    run(&reader, "SET auto_offset_reset = 'earliest'").await;
+    let totals = "SELECT shop, SUM(n) AS total FROM sales GROUP BY shop EMIT CHANGES";
+    let joined = "SELECT s.n, c.city FROM sales s LEFT JOIN shops c ON s.shop = c.shop EMIT CHANGES LIMIT 4";
+    let parameters: [&(dyn ToSql + Sync); 0] = [];
+    let mut rows = std::pin::pin!(reader.query_raw(totals, parameters).await.expect("the query runs"));
+    let mut total = 0;
+    while total < 10 {
+        total = rows.next().await.expect("there is a row").expect("it is no error").get(1);
+    }
+    assert_eq!(total, 10i64);
+    cancel(&reader).await;
+    while rows.next().await.is_some_and(|row| row.is_ok()) {}
+    let mut numbers = column(&reader, joined).await;
+    numbers.sort();
+    assert_eq!(numbers, ["1", "2", "3", "4"]);
+    server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_group_that_is_gone_comes_once_more_with_its_key_alone() {
+    let server = TestServer::start().await;
+    let (writer, reader) = (server.connect().await, server.connect().await);
+    run(&writer, READINGS).await;
+    let query = "COPY (SELECT sensor, SUM(value) AS total FROM readings GROUP BY sensor HAVING SUM(value) < 10
+        EMIT CHANGES) TO STDOUT";
+    let mut copy = std::pin::pin!(reader.copy_out(query).await.expect("COPY runs"));
+    for (value, line) in [(5, "a\t5\n"), (50, "a\t\\N\n")] {
+        run(&writer, &format!("INSERT INTO readings VALUES ('a', {value})")).await;
+        let told = copy.try_next().await.expect("it is no error").expect("there is a line");
+        assert_eq!(String::from_utf8_lossy(&told), line);
+    }
+    server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn copy_of_a_push_query_sends_each_row_at_once() {
     let server = TestServer::start().await;
     let (writer, reader) = (server.connect().await, server.connect().await);

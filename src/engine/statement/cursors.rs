@@ -3,6 +3,7 @@
 //! FETCH n waits for all n rows, as PostgreSQL's does: clients take fewer rows for the end. With `fetch_linger` set
 //! it gives what came by then; a fetch of one row is the way to see each row at once without it.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures::FutureExt;
@@ -20,6 +21,7 @@ use crate::engine::outcome::RowStream;
 use crate::engine::outcome::TransactionStatus;
 use crate::engine::outcome::Value;
 use crate::engine::session::Session;
+use crate::env::Clock;
 use crate::error::Error;
 use crate::error::Result;
 use crate::error::SqlState;
@@ -68,37 +70,37 @@ pub(super) fn fetch(session: &Session, name: &Name, direction: FetchDirection) -
     let fields = cursor.fields.clone();
     let push = cursor.push && wanted == usize::MAX;
     let clock = session.engine.env().clock.clone();
-    let deadline = linger.map(|linger| clock.monotonic() + linger);
-    let rows = rows(cursor, wanted, move || {
-        let left = deadline.map(|deadline| deadline.saturating_sub(clock.monotonic()))?;
-        Some((left, clock.sleep(left)))
-    });
+    let rows = rows(cursor, wanted, linger, clock);
     Ok(Outcome::Rows { fields, rows, push, tag: "FETCH" })
 }
 
-type Timer = (Duration, futures::future::BoxFuture<'static, ()>);
-
-/// Up to `wanted` rows; `timer` gives how long to wait yet, `None` for as long as it takes.
-fn rows(cursor: Cursor, wanted: usize, timer: impl Fn() -> Option<Timer> + Send + 'static) -> RowStream {
-    stream::try_unfold((cursor, wanted, timer), |(cursor, left, timer)| async move {
-        if left == 0 {
-            return Ok(None);
-        }
-        let next = {
-            let mut rows = cursor.rows.lock().await;
-            let next = rows.next(left).boxed();
-            match timer() {
-                None => next.await?,
-                Some((_, sleep)) => match select(next, sleep).await {
-                    Either::Left((next, _)) => next?,
-                    Either::Right(_) => None,
-                },
+/// Up to `wanted` rows. With `linger` the first is waited for as long as it takes, and from then on further ones so long: a
+/// FETCH without a row would be the end to its client.
+fn rows(cursor: Cursor, wanted: usize, linger: Option<Duration>, clock: Arc<dyn Clock>) -> RowStream {
+    stream::try_unfold((cursor, wanted, None::<Duration>), move |(cursor, left, deadline)| {
+        let clock = Arc::clone(&clock);
+        async move {
+            if left == 0 {
+                return Ok(None);
             }
-        };
-        Ok(next.map(|batch| {
-            let left = left - batch.num_rows();
-            (batch, (cursor, left, timer))
-        }))
+            let next = {
+                let mut rows = cursor.rows.lock().await;
+                let next = rows.next(left).boxed();
+                match deadline {
+                    None => next.await?,
+                    Some(deadline) => match select(next, clock.sleep(deadline.saturating_sub(clock.monotonic()))).await
+                    {
+                        Either::Left((next, _)) => next?,
+                        Either::Right(_) => None,
+                    },
+                }
+            };
+            Ok(next.map(|batch| {
+                let left = left - batch.num_rows();
+                let deadline = deadline.or_else(|| linger.map(|linger| clock.monotonic() + linger));
+                (batch, (cursor, left, deadline))
+            }))
+        }
     })
     .boxed()
 }

@@ -2,10 +2,13 @@
 
 use std::sync::Arc;
 
+use arrow::array::BooleanArray;
+use arrow::compute::nullif;
 use arrow::datatypes::DataType;
 use arrow::datatypes::Field;
 use arrow::datatypes::Schema;
 use arrow::datatypes::TimeUnit;
+use arrow::record_batch::RecordBatch;
 use futures::StreamExt;
 use futures::stream;
 use sqlparser::ast;
@@ -19,9 +22,12 @@ use crate::engine::session::Session;
 use crate::error::Error;
 use crate::error::Result;
 use crate::error::SqlState;
+use crate::exec::PushBatch;
 use crate::exec::PushSpec;
 use crate::exec::PushStart;
 use crate::exec::PushStream;
+use crate::model::Column;
+use crate::model::ColumnRole;
 use crate::model::SqlType;
 use crate::plan::Destination;
 use crate::plan::StandingPlan;
@@ -42,9 +48,11 @@ pub(super) async fn execute(session: &mut Session, select: &Select) -> Result<Ou
         true => PushStart::Earliest,
         false => PushStart::Latest,
     };
+    let is_key = |column: &Column| !matches!(column.role, ColumnRole::Value);
+    let keys: Vec<bool> = plan.output.columns.iter().map(is_key).collect();
     let spec = PushSpec { plan: Arc::new(plan), start, rows_max: session.engine.limits().push_rows_max };
     let stream = session.engine.runtime().push(spec).await?;
-    let rows = rows(stream, &fields, &session.settings.zone_name(), limit);
+    let rows = rows(stream, &fields, keys, &session.settings.zone_name(), limit);
     Ok(Outcome::Rows { fields, rows, push: limit.is_none(), tag: "SELECT" })
 }
 
@@ -85,7 +93,8 @@ fn take_limit(query: &mut ast::Query) -> Result<Option<usize>> {
     }
 }
 
-fn rows(stream: PushStream, fields: &[OutputField], zone: &str, limit: Option<usize>) -> RowStream {
+/// `keys`: which columns tell a row that is gone; the others are null in it.
+fn rows(stream: PushStream, fields: &[OutputField], keys: Vec<bool>, zone: &str, limit: Option<usize>) -> RowStream {
     let types = fields.iter().map(|field| {
         let data_type = match &field.sql_type {
             SqlType::TimestampTz => DataType::Timestamp(TimeUnit::Microsecond, Some(zone.into())),
@@ -95,15 +104,32 @@ fn rows(stream: PushStream, fields: &[OutputField], zone: &str, limit: Option<us
     });
     let target = Arc::new(Schema::new(types.collect::<Vec<_>>()));
     let left = limit.unwrap_or(usize::MAX);
-    stream::try_unfold((stream, target, left), |(mut stream, target, left)| async move {
+    stream::try_unfold((stream, target, keys, left), |(mut stream, target, keys, left)| async move {
         if left == 0 {
             return Ok(None);
         }
         let Some(batch) = stream.next().await else { return Ok(None) };
-        let rows = batch?.rows;
+        let rows = without_values(batch?, &keys)?;
         let rows = conform(&rows.slice(0, rows.num_rows().min(left)), &target)?;
         let left = left - rows.num_rows();
-        Ok(Some((rows, (stream, target, left))))
+        Ok(Some((rows, (stream, target, keys, left))))
     })
     .boxed()
+}
+
+/// The rows; of those that are gone only the key.
+fn without_values(batch: PushBatch, keys: &[bool]) -> Result<RecordBatch> {
+    let PushBatch { rows, deleted } = batch;
+    if !deleted.contains(&true) {
+        return Ok(rows);
+    }
+    let gone = BooleanArray::from(deleted);
+    let columns = rows.columns().iter().zip(keys).map(|(column, is_key)| match is_key {
+        true => Ok(Arc::clone(column)),
+        false => nullif(column, &gone),
+    });
+    let columns = columns.collect::<std::result::Result<Vec<_>, _>>();
+    columns
+        .and_then(|columns| RecordBatch::try_new(rows.schema(), columns))
+        .map_err(|error| Error::internal("rows that are gone").caused_by(error))
 }

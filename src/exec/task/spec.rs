@@ -163,9 +163,7 @@ impl FragmentSpec {
         config: &config::Exec,
     ) -> Result<Arc<Self>, ExecError> {
         if plan.fragments.len() != 1 {
-            return Err(Error::unsupported("a push query that repartitions its input is not supported yet")
-                .hint("CREATE TABLE ... AS with the same query, then SELECT from it EMIT CHANGES.")
-                .into());
+            return Err(Error::internal("a push query of several fragments").into());
         }
         let no_topic = |_: &OperatorId, _: &str| None;
         Ok(Arc::new(fragment(QueryId(0), plan, 0, None, &no_topic, functions, config)?))

@@ -127,7 +127,6 @@ fn damaged_caches_are_made_again() {
     for extension in ["index", "snapshot"] {
         assert_eq!(flip_all(&simulation, &expected, extension, <[u8]>::len).1, 0, "{extension}");
     }
-    flip_all(&simulation, &expected, "blocks", <[u8]>::len);
 }
 
 #[test]
