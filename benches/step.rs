@@ -147,7 +147,7 @@ fn main() {
     for tasks in [1, 16, 64] {
         let (operators, log) = cut(tasks);
         let ms = |duration: Duration| duration.as_secs_f64() * 1_000.0;
-        out(format!("cut of {tasks} tasks: flush {:.3} ms, commit {:.3} ms", ms(operators), ms(log)));
+        out(format!("cut of {tasks} tasks: a round and the flush {:.3} ms, commit {:.3} ms", ms(operators), ms(log)));
     }
 }
 

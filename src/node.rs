@@ -156,7 +156,8 @@ fn end_on_failure(log: &LogDir, metadata: &MetadataLog, fail: watch::Sender<Opti
         };
         let message = format!("a flush of {what} failed: what is durable is known only after a restart");
         error!("{message}");
-        fail.send_replace(Some(Error::new(SqlState::IO_ERROR, message)));
+        // The committer may have told of it already, and knows more.
+        fail.send_if_modified(|told| told.is_none() && told.replace(Error::new(SqlState::IO_ERROR, message)).is_none());
     });
 }
 

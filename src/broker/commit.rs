@@ -440,13 +440,17 @@ impl Broker {
                 later.push((partition, appended.next_offset));
             }
         }
-        self.log.durable_all(later.clone()).await.or_else(unless_dropped).map_err(unknown)?;
-        self.log.visible_all(later).await.or_else(unless_dropped).map_err(unknown)?;
+        // One by one, so that a topic that goes away ends the wait for itself alone; one flush covers them all.
+        for (partition, end) in later {
+            self.log.durable(partition, end).await.or_else(unless_dropped).map_err(unknown)?;
+            self.log.visible_all(vec![(partition, end)]).await.or_else(unless_dropped).map_err(unknown)?;
+        }
         transaction.step(self.env.clock.wall_millis(), Event::Marked);
         Ok(())
     }
 
-    /// Appends a marker to each partition and tells where. A full disk may hold it up, not stop it: the commit is durable already.
+    /// Appends a marker to each partition and tells where. A full disk may hold it up, not stop it: the commit is durable
+    /// already.
     async fn mark(
         &self,
         partitions: BTreeSet<TopicPartition>,

@@ -31,14 +31,19 @@ impl Broker {
         let deadline = self.env.clock.monotonic() + max_wait;
         loop {
             let ends = *ends_moved.borrow_and_update();
+            if ends.deleted {
+                return Err(BrokerError::UnknownPartition { partition: position.partition });
+            }
             check_position(position, &ends)?;
             let fetched = self.read_below(position, isolation, max_bytes, &ends)?;
             let left = deadline.saturating_sub(self.env.clock.monotonic());
             if position.offset < fetched.next || left.is_zero() {
                 return Ok(fetched);
             }
-            let readable =
-                |ends: &Ends| position.offset < visible_end(isolation, ends) || position.offset < ends.log_start_offset;
+            let readable = |ends: &Ends| {
+                let moved = position.offset < visible_end(isolation, ends) || position.offset < ends.log_start_offset;
+                moved || ends.deleted
+            };
             tokio::select! {
                 moved = ends_moved.wait_for(readable) => {
                     if moved.is_err() {

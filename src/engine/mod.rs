@@ -37,6 +37,7 @@ pub use outcome::RowStream;
 pub use outcome::TransactionStatus;
 pub use outcome::Value;
 pub use prepared::Prepared;
+pub use read::type_modifier;
 pub use session::Session;
 pub use session::SessionOptions;
 pub use settings::SERVER_VERSION;

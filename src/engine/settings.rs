@@ -110,7 +110,7 @@ const SETTINGS: &[Setting] = &[
         "off",
         Kind::Boolean,
         false,
-        "Whether a SELECT waits until its views reflect the session's last INSERT.",
+        "Whether a SELECT waits until what it names shows what the session wrote; 55000 if a query on the way has failed.",
     ),
     setting("row_security", "on", Kind::Boolean, false, "Accepted."),
     setting("search_path", "public", Kind::Text, false, "Accepted; relations live in the schema public."),
@@ -251,6 +251,11 @@ fn known(name: &str) -> Option<&'static Setting> {
     SETTINGS
         .iter()
         .find(|setting| setting.name.eq_ignore_ascii_case(name) || setting.name.eq_ignore_ascii_case(&underscored))
+}
+
+/// One name for all spellings of a setting.
+pub(super) fn canonical(name: &str) -> String {
+    known(name).map_or_else(|| name.to_lowercase(), |setting| setting.name.to_string())
 }
 
 fn reported(name: &str) -> bool {

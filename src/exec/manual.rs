@@ -24,13 +24,10 @@ pub struct DriveOptions<'a> {
     pub rounds_max: Option<usize>,
 }
 
-/// What is left of `rounds_max`.
-struct Budget(Option<usize>);
-
-impl Budget {
+impl DriveOptions<'_> {
     /// Takes one round; `false` if there was none left.
-    fn take(&mut self) -> bool {
-        match &mut self.0 {
+    fn take_round(&mut self) -> bool {
+        match &mut self.rounds_max {
             None => true,
             Some(0) => false,
             Some(left) => {
@@ -46,33 +43,25 @@ impl Runtime {
     /// were created, each to its end, and again as long as one of them wrote something that another one reads.
     ///
     /// A query that fails is `Failed` in `status` and does not end the others. Only for a runtime made by `manual`.
-    pub async fn drive(&self, options: DriveOptions<'_>) -> Result<()> {
-        let DriveOptions { rows_per_round, cut, rounds_max } = options;
-        let mut budget = Budget(rounds_max);
+    pub async fn drive(&self, mut options: DriveOptions<'_>) -> Result<()> {
         loop {
             let mut moved = false;
             let queries: Vec<Arc<Query>> = self.inner.queries.lock().values().cloned().collect();
             for slot in queries.iter().flat_map(|query| &query.slots).filter(|slot| slot.is_open()) {
-                moved |= self.drive_slot(slot, rows_per_round, cut, &mut budget).await;
+                moved |= self.drive_slot(slot, &mut options).await;
             }
-            if !moved || budget.0 == Some(0) {
+            if !moved || options.rounds_max == Some(0) {
                 return Ok(());
             }
         }
     }
 
     /// Runs one task to its end; whether it did anything.
-    async fn drive_slot(
-        &self,
-        slot: &Arc<Slot>,
-        rows_per_round: usize,
-        cut: &mut (dyn FnMut() -> bool + Send),
-        budget: &mut Budget,
-    ) -> bool {
+    async fn drive_slot(&self, slot: &Arc<Slot>, options: &mut DriveOptions<'_>) -> bool {
         // The task is taken out of its slot, so that no lock is held over a fetch.
         let Some(mut task) = slot.task.lock().take() else { return false };
         let mut moved = false;
-        match self.drive_task(slot, &mut task, (rows_per_round, budget), cut, &mut moved).await {
+        match self.drive_task(slot, &mut task, options, &mut moved).await {
             Ok(()) => {
                 slot.note(&task);
                 *slot.task.lock() = Some(task);
@@ -90,17 +79,16 @@ impl Runtime {
         &self,
         slot: &Arc<Slot>,
         task: &mut Task,
-        (rows_per_round, budget): (usize, &mut Budget),
-        cut: &mut (dyn FnMut() -> bool + Send),
+        options: &mut DriveOptions<'_>,
         moved: &mut bool,
     ) -> Result<(), ExecError> {
-        while budget.take() {
+        while options.take_round() {
             self.fill(task).await?;
             let now = now(&self.inner.parts.env);
-            let (_, passed) = task.round(now, rows_per_round)?;
+            let (_, passed) = task.round(now, options.rows_per_round)?;
             *moved |= passed;
             let may_cut = task.inputs.iter().all(|input| !input.mid_slice);
-            if may_cut && (!passed || cut()) && task.is_dirty() {
+            if may_cut && (!passed || (options.cut)()) && task.is_dirty() {
                 *moved = true;
                 self.inner.seal(slot, task, now)?;
                 self.inner.settled().await;

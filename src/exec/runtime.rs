@@ -188,9 +188,9 @@ impl Runtime {
 
     /// Waits until what a query keeps or writes reflects `wanted`, as far as it reads these partitions itself. What a
     /// commit has published is published when this returns; so is what it wrote to a topic.
-    pub async fn wait_covered(&self, id: QueryId, wanted: &Frontier) -> Result<Arc<Published>> {
+    pub async fn wait_covered(&self, id: QueryId, wanted: &Frontier) -> Result<()> {
         let query = self.inner.queries.lock().get(&id).cloned();
-        let Some(query) = query else { return Ok(self.published()) };
+        let Some(query) = query else { return Ok(()) };
         let mut frontiers: Vec<_> = query.slots.iter().map(|slot| slot.frontier.subscribe()).collect();
         let covers = |frontier: &Frontier| {
             wanted.iter().all(|(partition, offset)| frontier.get(partition).is_none_or(|at| offset <= at))
@@ -201,7 +201,7 @@ impl Runtime {
                 let covered = covers(&frontier.borrow_and_update());
                 (!covered).then_some(frontier)
             });
-            let Some(behind) = behind else { return Ok(self.published()) };
+            let Some(behind) = behind else { return Ok(()) };
             if let QueryState::Failed(reason) = &*query.state.lock() {
                 let message = "the query that keeps the view has failed";
                 return Err(Error::new(SqlState::OBJECT_NOT_IN_PREREQUISITE_STATE, message).detail(reason.clone()));

@@ -10,6 +10,7 @@ mod context;
 mod registry;
 mod scalar;
 
+pub use cast::CastTarget;
 pub use context::Context;
 pub use context::CutTime;
 pub use registry::all;

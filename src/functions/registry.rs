@@ -10,9 +10,9 @@ use datafusion::logical_expr::ScalarUDFImpl;
 use super::arithmetic::Arithmetic;
 use super::arithmetic::Operation;
 use super::arithmetic::Rules;
+use super::cast::CastTarget;
 use super::cast::CheckedCast;
 use super::cast::KsqlCast;
-use super::cast::Target;
 use super::scalar::AsValue;
 use super::scalar::ByteaIn;
 use super::scalar::CharacterLength;
@@ -39,10 +39,10 @@ pub fn all() -> Vec<Arc<ScalarUDF>> {
         functions.push(udf(Arithmetic::new(Rules::Checked, operation)));
         functions.push(udf(Arithmetic::new(Rules::Ksqldb, operation)));
     }
-    for target in Target::ALL {
+    for target in CastTarget::ALL {
         functions.push(udf(KsqlCast::new(target)));
     }
-    for target in [Target::Int, Target::BigInt, Target::Text] {
+    for target in [CastTarget::Int, CastTarget::BigInt, CastTarget::Text] {
         functions.push(udf(CheckedCast::new(target)));
     }
     functions

@@ -20,6 +20,8 @@ pub struct Ends {
     pub log_end_offset: Offset,
     /// The newest leader epoch seen.
     pub leader_epoch: LeaderEpoch,
+    /// The partition was deleted: no end moves any more.
+    pub deleted: bool,
 }
 
 impl Ends {

@@ -158,7 +158,7 @@ impl LogDir {
             if core.config.flush_on == FlushOn::Wait {
                 core.flush_once()?;
             }
-            until(&core, ends, |ends| end <= ends.durable_offset).await
+            until(&core, partition, ends, |ends| end <= ends.durable_offset).await
         }
         .boxed()
     }
@@ -168,7 +168,7 @@ impl LogDir {
     pub async fn visible_all(&self, ends: Vec<(TopicPartition, Offset)>) -> Result<(), LogError> {
         for (partition, end) in ends {
             let moved = self.core.partition(partition)?.ends.subscribe();
-            until(&self.core, moved, |ends| end <= ends.high_watermark).await?;
+            until(&self.core, partition, moved, |ends| end <= ends.high_watermark).await?;
         }
         Ok(())
     }
@@ -335,12 +335,21 @@ impl Drop for LogDir {
     }
 }
 
-/// Resolves when the ends are as wanted; an error once the log stops.
-async fn until(core: &Core, mut ends: watch::Receiver<Ends>, wanted: impl Fn(&Ends) -> bool) -> Result<(), LogError> {
+/// Resolves when the ends are as wanted; an error once the partition is deleted or the log stops.
+async fn until(
+    core: &Core,
+    partition: TopicPartition,
+    mut ends: watch::Receiver<Ends>,
+    wanted: impl Fn(&Ends) -> bool,
+) -> Result<(), LogError> {
     let mut stop = core.stop.subscribe();
     tokio::select! {
         biased;
-        moved = ends.wait_for(wanted) => moved.map(|_| ()).map_err(|_| LogError::Closed),
+        moved = ends.wait_for(|ends| ends.deleted || wanted(ends)) => match moved.map(|ends| wanted(&ends)) {
+            Ok(true) => Ok(()),
+            Ok(false) => Err(LogError::UnknownPartition { partition }),
+            Err(_) => Err(LogError::Closed),
+        },
         stopped = stop.wait_for(Option::is_some) => {
             let stop = stopped.ok().and_then(|stop| *stop).unwrap_or(Stop::Closed);
             Err(stop.into())

@@ -85,6 +85,8 @@ impl Core {
         state.segments.clear();
         state.unjournaled = None;
         let truncations = state.truncations;
+        // Whoever waits for an end of it waits no longer.
+        partition.publish(&state);
         drop(state);
         self.pending.lock().due.retain(|(_, due)| due.id != id);
         self.tail.forget(id);

@@ -117,6 +117,7 @@ impl State {
             durable_offset: self.durable.offset,
             log_end_offset: self.log_end_offset,
             leader_epoch: self.leader_epoch,
+            deleted: self.deleted,
         }
     }
 

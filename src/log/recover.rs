@@ -29,6 +29,7 @@ use super::producers::Producers;
 use super::replay::Replay;
 use super::scan;
 use super::scan::End;
+use super::scan::ShortBlock;
 use super::scan::Walk;
 use super::segment::Segment;
 
@@ -198,7 +199,9 @@ impl Found {
         let mut bad = bounds.bad;
         bad.extend(scan::bad_blocks(segment, limit)?);
         if bounds.next_base.is_some() {
-            bad.extend(scan::bad_short_block(disk, segment)?);
+            if let ShortBlock::Bad { number } = scan::short_block(disk, segment)? {
+                bad.push(number);
+            }
         } else {
             // It was sealed by an append that was never acknowledged, and grows again.
             segment.blocks.reopen()?;
@@ -234,11 +237,15 @@ impl Found {
     }
 }
 
-/// Takes length, index and next offset from the index file, if it is whole and leads to the next segment.
+/// Takes length, index and next offset from the index file, if it is whole and leads to the next segment, and the sidecar
+/// guards the segment to its end: the replay of the journal takes that guard away, and a walk seals the segment again.
 fn segment_by_index(disk: &dyn Disk, segment: &mut Segment, next_base: Offset) -> Result<bool, LogError> {
     let bytes = files::read_hashed(disk, &segment.file.path.with_extension("index"))?;
     let Some((index, next_offset, length)) = bytes.as_deref().and_then(Index::decode) else { return Ok(false) };
-    if next_offset != next_base || segment.reserved() < length || scan::bad_short_block(disk, segment)?.is_some() {
+    if next_offset != next_base || segment.reserved() < length {
+        return Ok(false);
+    }
+    if !length.is_multiple_of(BLOCK) && scan::short_block(disk, segment)? != (ShortBlock::Whole { end: length }) {
         return Ok(false);
     }
     segment.restore_blocks(disk, length)?;

@@ -117,13 +117,29 @@ pub(super) fn bad_blocks(segment: &Segment, length: u64) -> Result<Vec<u64>, Log
     Ok(bad)
 }
 
-/// The number of a sealed segment's last, short block, if its bytes are not those of the sidecar.
-pub(super) fn bad_short_block(disk: &dyn Disk, segment: &Segment) -> Result<Option<u64>, LogError> {
+/// A sealed segment's last, short block beside what the sidecar says of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum ShortBlock {
+    /// The sidecar has none, or has lost it.
+    Unknown,
+    /// Its bytes are the sidecar's, and end here.
+    Whole { end: u64 },
+    /// Its bytes are not the sidecar's.
+    Bad { number: u64 },
+}
+
+/// Checks the last, short block of a sealed segment.
+pub(super) fn short_block(disk: &dyn Disk, segment: &Segment) -> Result<ShortBlock, LogError> {
     let path = &segment.file.path;
-    let Some((number, guard)) = blocks::short_block(disk, &path.with_extension("blocks"))? else { return Ok(None) };
+    let Some((number, guard)) = blocks::short_block(disk, &path.with_extension("blocks"))? else {
+        return Ok(ShortBlock::Unknown);
+    };
     let mut block = vec![0; guard.length as usize];
     let read = segment.file.file.read_at(&mut block, number * BLOCK).map_err(LogError::io("read", path))?;
-    Ok((block_hash(&block[..read]) != guard.hash).then_some(number))
+    Ok(match block_hash(&block[..read]) == guard.hash {
+        true => ShortBlock::Whole { end: number * BLOCK + read as u64 },
+        false => ShortBlock::Bad { number },
+    })
 }
 
 /// The byte at which the batch of `offset` begins, which is known to be in the segment.

@@ -23,6 +23,7 @@ mod standing;
 #[cfg(test)]
 mod tests;
 
+pub use bind::fold;
 pub use edge::Edge;
 pub use edge::EdgeKind;
 pub use edge::edge;

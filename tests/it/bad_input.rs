@@ -403,5 +403,9 @@ async fn on_error_fail_stops_the_query_at_the_record_names_it_and_loses_no_good_
     assert_eq!(column(&client, "SELECT amount FROM amounts").await, ["1"]);
     let attempts = "SELECT MAX(attempts) FROM tidemill.tasks WHERE query LIKE '%amounts%'";
     assert_eq!(column(&client, attempts).await, ["1"], "the record does not become better by trying again");
+    // What the session wrote will never be there.
+    run(&client, "SET read_your_writes = on").await;
+    let (state, message, ..) = failure(&client, "SELECT amount FROM amounts").await;
+    assert_eq!((state.as_str(), message.as_str()), ("55000", "the query that keeps the view has failed"));
     server.stop().await;
 }

@@ -41,6 +41,8 @@ const EVENTS: &[(&str, &str, u64)] = &[
 const LINES_MAX: u64 = 200_000;
 const ACKNOWLEDGED: &str = "checker: acknowledged";
 const WRITERS: i64 = 4;
+/// Cards that pay; every second of them has a holder.
+const CARDS: i64 = 5_000;
 
 #[derive(Default)]
 struct Ledger {
@@ -149,7 +151,8 @@ async fn write(port: u16, first: i64, ledger: Arc<Mutex<Ledger>>, lines: mpsc::S
 fn row(id: i64) -> String {
     let minute = id % 240;
     format!(
-        "('{id}', {}.25, {}, 'country {}', '2026-01-01 {:02}:{:02}:00')",
+        "('{}', {}.25, {}, 'country {}', '2026-01-01 {:02}:{:02}:00')",
+        id % CARDS,
         id % 90,
         id,
         id % 7,
@@ -190,6 +193,10 @@ async fn create(port: u16) {
     ] {
         client.batch_execute(statement).await.expect("the checker's relations are made");
     }
+    // Before all payments in event time, so that each of them finds its holder.
+    let holders: Vec<String> = (0..CARDS).step_by(2).map(|card| format!("('{card}', 'holder {card}', 1)")).collect();
+    let insert = format!("INSERT INTO cards (card, holder, rowtime) VALUES {}", holders.join(", "));
+    client.batch_execute(&insert).await.expect("the cards get their holders");
 }
 
 /// What the server holds after all, against what was sent and acknowledged.
@@ -223,11 +230,13 @@ async fn check(data: &Path, ledger: &Ledger) {
     let view = rows(&client, "SELECT card, n, id FROM per_card ORDER BY 1").await;
     let batch = rows(&client, "SELECT card, count(*), max(id) FROM payments GROUP BY card ORDER BY 1").await;
     assert_eq!(view, batch, "the keyed view differs from the batch query over what is stored");
-    let ids = rows(&client, "SELECT id FROM payments ORDER BY id").await;
-    for stream in ["copies", "held"] {
-        let copied = rows(&client, &format!("SELECT id FROM {stream} ORDER BY id")).await;
-        assert_eq!(copied, ids, "{stream} has not each payment once");
-    }
+    let stream = rows(&client, "SELECT card, id FROM copies ORDER BY id").await;
+    let batch = rows(&client, "SELECT card, id FROM payments ORDER BY id").await;
+    assert_eq!(stream, batch, "the copy has not each payment once");
+    let stream = rows(&client, "SELECT card, id, holder FROM held ORDER BY id").await;
+    let join = "SELECT p.card, p.id, c.holder FROM payments p LEFT JOIN cards c ON p.card = c.card ORDER BY p.id";
+    assert_eq!(stream, rows(&client, join).await, "the join has not each payment once with its holder");
+    assert!(stream.iter().any(|row| row[2] != "NULL"), "no payment found its holder: the join checked nothing");
     server.kill();
 }
 

@@ -39,6 +39,7 @@ use crate::error::Error;
 use crate::error::Result;
 use crate::error::SqlState;
 use crate::functions;
+use crate::plan::fold;
 use crate::plan::planning_error;
 use crate::plan::prepare_pull;
 use crate::plan::with_rules;
@@ -207,15 +208,6 @@ impl Planner {
     }
 }
 
-/// A name as the catalog has it.
-pub(in crate::engine) fn folded(name: &ast::Ident, rules: Compatibility) -> String {
-    match (name.quote_style, rules) {
-        (None, Compatibility::Postgres) => name.value.to_lowercase(),
-        (None, Compatibility::Ksqldb) => name.value.to_uppercase(),
-        (Some(_), _) => name.value.clone(),
-    }
-}
-
 /// Finds the first relation that is neither in the catalog nor named by WITH. Names with arguments are functions,
 /// names with a schema are not ours to know.
 struct MissingRelation<'a> {
@@ -232,7 +224,7 @@ impl ast::Visitor for MissingRelation<'_> {
         let [ast::ObjectNamePart::Identifier(identifier)] = name.0.as_slice() else {
             return ControlFlow::Continue(());
         };
-        let folded = folded(identifier, self.compatibility);
+        let folded = fold(identifier, self.compatibility);
         match self.catalog.relation(&folded).is_some() || self.common.contains(&folded.to_lowercase()) {
             true => ControlFlow::Continue(()),
             false => ControlFlow::Break((folded, identifier.span.start.column)),

@@ -14,7 +14,7 @@ mod version;
 
 pub(super) use context::Planner;
 pub(super) use context::Reading;
-pub(super) use context::folded;
 pub(super) use parameters::placeholder;
+pub use pg_catalog::type_modifier;
 pub(super) use planned::Planned;
 pub(super) use planned::conform;

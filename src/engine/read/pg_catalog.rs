@@ -1,5 +1,6 @@
 //! The schema `pg_catalog`: the tables that clients ask about, with what they lack filled in.
 
+use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
 use std::sync::Weak;
@@ -10,6 +11,7 @@ use datafusion::arrow::array::AsArray;
 use datafusion::arrow::array::Int32Array;
 use datafusion::arrow::compute::cast;
 use datafusion::arrow::datatypes::DataType;
+use datafusion::arrow::datatypes::Int32Type;
 use datafusion::arrow::record_batch::RecordBatch;
 use datafusion::catalog::MemTable;
 use datafusion::catalog::SchemaProvider;
@@ -23,7 +25,7 @@ use crate::engine::core::Engine;
 use crate::model::SqlType;
 
 const ATTRIBUTES: &str = "pg_attribute";
-/// What stands before a column without a modifier.
+/// What a column without a modifier has.
 const NO_MODIFIER: i32 = -1;
 
 /// Another provider's tables; `pg_attribute` with the precision and scale of our numbers.
@@ -45,11 +47,11 @@ impl PgCatalog {
 
     /// `pg_attribute` with the modifiers that the relations' columns have.
     async fn attributes(&self, catalog: &Catalog) -> Result<Arc<dyn TableProvider>> {
-        let mut names = std::collections::HashMap::new();
+        let mut names = HashMap::new();
         for batch in self.rows("pg_class").await? {
             let oids = column(&batch, "oid", &DataType::Int32)?;
             let relations = column(&batch, "relname", &DataType::Utf8)?;
-            let oids = oids.as_primitive::<datafusion::arrow::datatypes::Int32Type>();
+            let oids = oids.as_primitive::<Int32Type>();
             for (oid, name) in oids.iter().zip(relations.as_string::<i32>()) {
                 names.extend(oid.zip(name.map(str::to_string)));
             }
@@ -69,19 +71,15 @@ fn column(batch: &RecordBatch, name: &str, data_type: &DataType) -> Result<Array
     Ok(cast(found, data_type)?)
 }
 
-fn with_modifiers(
-    batch: &RecordBatch,
-    catalog: &Catalog,
-    names: &std::collections::HashMap<i32, String>,
-) -> Result<RecordBatch> {
+fn with_modifiers(batch: &RecordBatch, catalog: &Catalog, names: &HashMap<i32, String>) -> Result<RecordBatch> {
     let relations = column(batch, "attrelid", &DataType::Int32)?;
     let attributes = column(batch, "attname", &DataType::Utf8)?;
-    let relations = relations.as_primitive::<datafusion::arrow::datatypes::Int32Type>();
+    let relations = relations.as_primitive::<Int32Type>();
     let modifiers = relations.iter().zip(attributes.as_string::<i32>()).map(|(oid, attribute)| {
         let relation = oid.and_then(|oid| names.get(&oid)).and_then(|name| catalog.relation(name));
         let columns = relation.iter().flat_map(|relation| &relation.columns);
         let found = columns.into_iter().find(|column| Some(column.name.as_str()) == attribute);
-        found.map_or(NO_MODIFIER, |column| modifier(&column.sql_type))
+        found.map_or(NO_MODIFIER, |column| type_modifier(&column.sql_type))
     });
     let modifiers: ArrayRef = Arc::new(Int32Array::from_iter_values(modifiers));
     let index = batch.schema().index_of("atttypmod")?;
@@ -90,8 +88,8 @@ fn with_modifiers(
     Ok(RecordBatch::try_new(batch.schema(), columns)?)
 }
 
-/// `pg_attribute.atttypmod` of a type, as PostgreSQL packs it.
-fn modifier(sql_type: &SqlType) -> i32 {
+/// A type's `pg_attribute.atttypmod` as PostgreSQL packs it, -1 for none; the doors tell it of results too.
+pub fn type_modifier(sql_type: &SqlType) -> i32 {
     match sql_type {
         SqlType::Decimal { precision, scale } => (i32::from(*precision) << 16 | i32::from(*scale)) + 4,
         _ => NO_MODIFIER,

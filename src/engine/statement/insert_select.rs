@@ -3,15 +3,12 @@
 use std::sync::Arc;
 
 use arrow::array::ArrayRef;
-use arrow::array::AsArray;
 use arrow::array::new_null_array;
 use arrow::compute::CastOptions;
-use arrow::compute::cast;
 use arrow::compute::cast_with_options;
 use arrow::datatypes::DataType;
-use arrow::datatypes::Float64Type;
+use arrow::datatypes::Field;
 use arrow::datatypes::Schema;
-use arrow::error::ArrowError;
 use arrow::record_batch::RecordBatch;
 use futures::TryStreamExt;
 
@@ -30,6 +27,8 @@ use crate::engine::session::Session;
 use crate::error::Error;
 use crate::error::Result;
 use crate::error::SqlState;
+use crate::functions;
+use crate::model::SqlType;
 use crate::plan::execution_error;
 use crate::sql::InsertSelect;
 
@@ -70,31 +69,30 @@ pub(super) async fn execute(
 /// The relation's columns, cast from the query's; those without a value are null.
 fn shaped(relation: &Relation, targets: &[usize], batch: &RecordBatch) -> Result<RecordBatch> {
     let schema = Arc::new(Schema::new(relation.columns.iter().map(|column| column.field()).collect::<Vec<_>>()));
-    // A value that does not fit is an error, never a null.
-    let strict = CastOptions { safe: false, ..CastOptions::default() };
     let mut columns: Vec<ArrayRef> = Vec::with_capacity(relation.columns.len());
     for (index, field) in schema.fields().iter().enumerate() {
         let source = targets.iter().position(|target| *target == index).filter(|place| *place < batch.num_columns());
         columns.push(match source {
             None => new_null_array(field.data_type(), batch.num_rows()),
-            Some(place) => rounded(batch.column(place), field.data_type())
-                .and_then(|column| cast_with_options(&column, field.data_type(), &strict))
-                .map_err(|error| execution_error(error.into()))?,
+            Some(place) => assigned(batch.column(place), field).map_err(execution_error)?,
         });
     }
     RecordBatch::try_new(schema, columns)
         .map_err(|error| Error::internal("inserted columns do not fit").caused_by(error))
 }
 
-/// A number with a fraction for a column of whole ones, rounded as PostgreSQL assigns it: Arrow's cast would cut it off.
-fn rounded(column: &ArrayRef, target: &DataType) -> Result<ArrayRef, ArrowError> {
-    match (column.data_type(), target.is_integer()) {
-        (DataType::Float64, true) => {
-            Ok(Arc::new(column.as_primitive::<Float64Type>().unary::<_, Float64Type>(f64::round_ties_even)))
-        }
-        (DataType::Decimal128(precision, scale), true) if 0 < *scale => {
-            cast(column, &DataType::Decimal128((*precision).max(1), 0))
-        }
-        _ => Ok(Arc::clone(column)),
+/// A value as its column takes it, as PostgreSQL assigns it: a fraction is rounded where Arrow's cast would cut it off.
+fn assigned(column: &ArrayRef, field: &Field) -> datafusion::error::Result<ArrayRef> {
+    let has_fraction = matches!(column.data_type(), DataType::Float64 | DataType::Decimal128(_, _));
+    let whole = match SqlType::from_arrow(field.data_type()).filter(|_| has_fraction) {
+        Some(SqlType::Int) => Some(functions::CastTarget::Int),
+        Some(SqlType::BigInt) => Some(functions::CastTarget::BigInt),
+        _ => None,
+    };
+    // A value that does not fit is an error, never a null.
+    let strict = CastOptions { safe: false, ..CastOptions::default() };
+    match whole {
+        Some(target) => target.whole(column),
+        None => Ok(cast_with_options(column, field.data_type(), &strict)?),
     }
 }

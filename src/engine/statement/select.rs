@@ -18,13 +18,13 @@ use crate::engine::outcome::Value;
 use crate::engine::read::Planned;
 use crate::engine::read::Planner;
 use crate::engine::read::Reading;
-use crate::engine::read::folded;
 use crate::engine::session::Session;
 use crate::error::Error;
 use crate::error::Result;
 use crate::model::RelationId;
 use crate::model::SqlType;
 use crate::model::TopicPartition;
+use crate::plan::fold;
 use crate::sql::Select;
 use crate::state::Frontier;
 
@@ -75,7 +75,7 @@ fn named(catalog: &Catalog, select: &Select, rules: Compatibility) -> Vec<Arc<Re
     let mut found: Vec<Arc<Relation>> = Vec::new();
     let _ = ast::visit_relations(select.ast.as_ref(), |name: &ast::ObjectName| {
         if let Some(ast::ObjectNamePart::Identifier(name)) = name.0.last() {
-            found.extend(catalog.relation(&folded(name, rules)).cloned());
+            found.extend(catalog.relation(&fold(name, rules)).cloned());
         }
         ControlFlow::<()>::Continue(())
     });

@@ -21,7 +21,7 @@ use datafusion::logical_expr::ScalarUDFImpl;
 use datafusion::logical_expr::Signature;
 use datafusion::logical_expr::Volatility;
 
-use super::Target;
+use super::CastTarget;
 use super::plain;
 use crate::error::Error;
 use crate::error::SqlState;
@@ -30,12 +30,12 @@ use crate::format;
 /// `__checked_cast_<int|bigint|text>(any) -> type`; null gives null. Immutable.
 #[derive(Debug, PartialEq, Eq, Hash)]
 pub struct CheckedCast {
-    target: Target,
+    target: CastTarget,
     signature: Signature,
 }
 
 impl CheckedCast {
-    pub fn new(target: Target) -> Self {
+    pub fn new(target: CastTarget) -> Self {
         Self { target, signature: Signature::any(1, Volatility::Immutable) }
     }
 }
@@ -43,8 +43,8 @@ impl CheckedCast {
 impl ScalarUDFImpl for CheckedCast {
     fn name(&self) -> &str {
         match self.target {
-            Target::Int => "__checked_cast_int",
-            Target::BigInt => "__checked_cast_bigint",
+            CastTarget::Int => "__checked_cast_int",
+            CastTarget::BigInt => "__checked_cast_bigint",
             _ => "__checked_cast_text",
         }
     }
@@ -65,7 +65,7 @@ impl ScalarUDFImpl for CheckedCast {
         let constant = matches!(args.args[0], ColumnarValue::Scalar(_));
         let values = plain(args.args[0].to_array(if constant { 1 } else { args.number_rows })?)?;
         let answer: ArrayRef = match self.target {
-            Target::Int | Target::BigInt => self.whole(&values)?,
+            CastTarget::Int | CastTarget::BigInt => self.target.whole(&values)?,
             _ => Arc::new(texts(&values)?),
         };
         Ok(match constant {
@@ -75,14 +75,15 @@ impl ScalarUDFImpl for CheckedCast {
     }
 }
 
-impl CheckedCast {
-    fn out_of_range(&self) -> DataFusionError {
-        let name = if self.target == Target::Int { "integer" } else { "bigint" };
+impl CastTarget {
+    fn out_of_range(self) -> DataFusionError {
+        let name = if self == CastTarget::Int { "integer" } else { "bigint" };
         let error = Error::new(SqlState::NUMERIC_VALUE_OUT_OF_RANGE, format!("{name} out of range"));
         DataFusionError::External(Box::new(error))
     }
 
-    fn whole(&self, values: &ArrayRef) -> Result<ArrayRef> {
+    /// The values as whole numbers of this type, rounded as PostgreSQL's casts and assignments do: 22003 if one does not fit.
+    pub fn whole(self, values: &ArrayRef) -> Result<ArrayRef> {
         let rounded: ArrayRef = match values.data_type() {
             // Doubles round halves to even, decimals away from zero, as in PostgreSQL.
             DataType::Float64 => {
@@ -109,7 +110,7 @@ impl CheckedCast {
         };
         let options = CastOptions { safe: false, ..CastOptions::default() };
         let text = rounded.data_type() == &DataType::Utf8;
-        cast_with_options(&rounded, &self.target.arrow(), &options).map_err(|error| match text {
+        cast_with_options(&rounded, &self.arrow(), &options).map_err(|error| match text {
             true => {
                 let error = Error::new(SqlState::INVALID_TEXT_REPRESENTATION, error.to_string());
                 DataFusionError::External(Box::new(error))

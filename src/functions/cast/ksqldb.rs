@@ -28,7 +28,7 @@ use datafusion::logical_expr::ScalarUDFImpl;
 use datafusion::logical_expr::Signature;
 use datafusion::logical_expr::Volatility;
 
-use super::Target;
+use super::CastTarget;
 use super::plain;
 use crate::error::Error;
 use crate::error::SqlState;
@@ -37,13 +37,13 @@ use crate::format;
 /// `__ksql_cast_<type>(any) -> type`, `__ksql_cast_decimal(any, INT precision, INT scale)`; null gives null. Immutable.
 #[derive(Debug, PartialEq, Eq, Hash)]
 pub struct KsqlCast {
-    target: Target,
+    target: CastTarget,
     signature: Signature,
 }
 
 impl KsqlCast {
-    pub fn new(target: Target) -> Self {
-        let arguments = if target == Target::Decimal { 3 } else { 1 };
+    pub fn new(target: CastTarget) -> Self {
+        let arguments = if target == CastTarget::Decimal { 3 } else { 1 };
         Self { target, signature: Signature::any(arguments, Volatility::Immutable) }
     }
 }
@@ -51,12 +51,12 @@ impl KsqlCast {
 impl ScalarUDFImpl for KsqlCast {
     fn name(&self) -> &str {
         match self.target {
-            Target::Text => "__ksql_cast_text",
-            Target::Boolean => "__ksql_cast_boolean",
-            Target::Int => "__ksql_cast_int",
-            Target::BigInt => "__ksql_cast_bigint",
-            Target::Double => "__ksql_cast_double",
-            Target::Decimal => "__ksql_cast_decimal",
+            CastTarget::Text => "__ksql_cast_text",
+            CastTarget::Boolean => "__ksql_cast_boolean",
+            CastTarget::Int => "__ksql_cast_int",
+            CastTarget::BigInt => "__ksql_cast_bigint",
+            CastTarget::Double => "__ksql_cast_double",
+            CastTarget::Decimal => "__ksql_cast_decimal",
         }
     }
 
@@ -70,7 +70,7 @@ impl ScalarUDFImpl for KsqlCast {
 
     fn return_field_from_args(&self, args: ReturnFieldArgs<'_>) -> Result<FieldRef> {
         let data_type = match self.target {
-            Target::Decimal => {
+            CastTarget::Decimal => {
                 let literal = |place: usize| match args.scalar_arguments.get(place) {
                     Some(Some(ScalarValue::Int32(Some(value)))) => Some(i64::from(*value)),
                     Some(Some(ScalarValue::Int64(Some(value)))) => Some(*value),
@@ -96,12 +96,12 @@ impl ScalarUDFImpl for KsqlCast {
         let constant = matches!(args.args[0], ColumnarValue::Scalar(_));
         let values = plain(args.args[0].to_array(if constant { 1 } else { args.number_rows })?)?;
         let answer: ArrayRef = match self.target {
-            Target::Text => Arc::new(texts(&values)?),
-            Target::Boolean => Arc::new(booleans(&values)?),
-            Target::Int => Arc::new(ints(&values)?),
-            Target::BigInt => Arc::new(bigints(&values)?),
-            Target::Double => Arc::new(doubles(&values)?),
-            Target::Decimal => decimals(&values, args.return_field.data_type())?,
+            CastTarget::Text => Arc::new(texts(&values)?),
+            CastTarget::Boolean => Arc::new(booleans(&values)?),
+            CastTarget::Int => Arc::new(ints(&values)?),
+            CastTarget::BigInt => Arc::new(bigints(&values)?),
+            CastTarget::Double => Arc::new(doubles(&values)?),
+            CastTarget::Decimal => decimals(&values, args.return_field.data_type())?,
         };
         Ok(match constant {
             true => ColumnarValue::Scalar(ScalarValue::try_from_array(&answer, 0)?),

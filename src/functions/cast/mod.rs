@@ -11,31 +11,43 @@ use datafusion::error::Result;
 pub use checked::CheckedCast;
 pub use ksqldb::KsqlCast;
 
-/// What a value is cast to.
+/// The type that a value is cast to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Target {
+pub enum CastTarget {
+    /// VARCHAR.
     Text,
+    /// BOOLEAN.
     Boolean,
+    /// INT, 32 bits.
     Int,
+    /// BIGINT, 64 bits.
     BigInt,
+    /// DOUBLE.
     Double,
+    /// DECIMAL of any precision and scale.
     Decimal,
 }
 
-impl Target {
+impl CastTarget {
     /// All of them.
-    pub const ALL: [Target; 6] =
-        [Target::Text, Target::Boolean, Target::Int, Target::BigInt, Target::Double, Target::Decimal];
+    pub const ALL: [CastTarget; 6] = [
+        CastTarget::Text,
+        CastTarget::Boolean,
+        CastTarget::Int,
+        CastTarget::BigInt,
+        CastTarget::Double,
+        CastTarget::Decimal,
+    ];
 
     fn arrow(self) -> DataType {
         match self {
-            Target::Text => DataType::Utf8,
-            Target::Boolean => DataType::Boolean,
-            Target::Int => DataType::Int32,
-            Target::BigInt => DataType::Int64,
-            Target::Double => DataType::Float64,
+            CastTarget::Text => DataType::Utf8,
+            CastTarget::Boolean => DataType::Boolean,
+            CastTarget::Int => DataType::Int32,
+            CastTarget::BigInt => DataType::Int64,
+            CastTarget::Double => DataType::Float64,
             // The arguments say which.
-            Target::Decimal => DataType::Decimal128(38, 10),
+            CastTarget::Decimal => DataType::Decimal128(38, 10),
         }
     }
 }

@@ -41,6 +41,23 @@ fn a_flush_that_is_forced_after_a_delete_has_nothing_to_do() {
 }
 
 #[test]
+fn a_wait_ends_when_its_partition_is_deleted() {
+    let simulation = Simulation::new(5);
+    let (log, _) = open(&simulation, LogConfig { flush_on: FlushOn::Step, ..config() });
+    log.create(partition(0), small()).expect("it is made");
+    append(&log, partition(0), batch(&[b"0"])).expect("it appends");
+    let mut durable = log.durable(partition(0), Offset(1));
+    let mut visible = Box::pin(log.visible_all(vec![(partition(0), Offset(1))]));
+    assert!((&mut durable).now_or_never().is_none());
+    assert!((&mut visible).now_or_never().is_none());
+    // Before its bytes were flushed, and before anybody saw them.
+    log.delete(partition(0)).expect("it is deleted");
+    let ended = durable.now_or_never();
+    assert!(ended.is_some(), "nobody flushes what is gone");
+    assert!(matches!(visible.now_or_never(), Some(Err(LogError::UnknownPartition { .. }))));
+}
+
+#[test]
 fn what_is_durable_is_visible_once_the_high_watermark_says_so() {
     let simulation = Simulation::new(3);
     let (log, _) = open(&simulation, config());

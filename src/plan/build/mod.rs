@@ -12,7 +12,7 @@ mod output;
 mod rows;
 mod volatile;
 
-pub use std::sync::Arc;
+use std::sync::Arc;
 
 use datafusion::logical_expr::Expr;
 use datafusion::logical_expr::LogicalPlan;

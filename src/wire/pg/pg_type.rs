@@ -1,5 +1,6 @@
 //! SQL types as PostgreSQL's clients know them: oid, size, modifier.
 
+use crate::engine::type_modifier;
 use crate::model::SqlType;
 
 pub(super) const BOOL: u32 = 16;
@@ -37,22 +38,20 @@ pub(super) struct PgType {
 impl PgType {
     /// PostgreSQL's twin of our type.
     pub fn of(sql_type: &SqlType) -> Self {
-        let (oid, size, modifier) = match sql_type {
-            SqlType::Boolean => (BOOL, 1, -1),
-            SqlType::Int => (INT4, 4, -1),
-            SqlType::BigInt => (INT8, 8, -1),
-            SqlType::Double => (FLOAT8, 8, -1),
-            SqlType::Decimal { precision, scale } => {
-                (NUMERIC, -1, (i32::from(*precision) << 16 | i32::from(*scale)) + 4)
-            }
-            SqlType::Text => (TEXT, -1, -1),
-            SqlType::Bytes => (BYTEA, -1, -1),
-            SqlType::Date => (DATE, 4, -1),
-            SqlType::Time => (TIME, 8, -1),
-            SqlType::Timestamp => (TIMESTAMP, 8, -1),
-            SqlType::TimestampTz => (TIMESTAMPTZ, 8, -1),
+        let (oid, size) = match sql_type {
+            SqlType::Boolean => (BOOL, 1),
+            SqlType::Int => (INT4, 4),
+            SqlType::BigInt => (INT8, 8),
+            SqlType::Double => (FLOAT8, 8),
+            SqlType::Decimal { .. } => (NUMERIC, -1),
+            SqlType::Text => (TEXT, -1),
+            SqlType::Bytes => (BYTEA, -1),
+            SqlType::Date => (DATE, 4),
+            SqlType::Time => (TIME, 8),
+            SqlType::Timestamp => (TIMESTAMP, 8),
+            SqlType::TimestampTz => (TIMESTAMPTZ, 8),
         };
-        Self { oid, size, modifier }
+        Self { oid, size, modifier: type_modifier(sql_type) }
     }
 }
 

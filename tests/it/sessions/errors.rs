@@ -56,3 +56,17 @@ async fn a_tables_key_is_never_null() {
     let message = "null value in column \"id\" of relation \"t\" violates not-null constraint";
     client.refuse("INSERT INTO t VALUES (NULL, 'x')", "23502", message).await;
 }
+
+#[tokio::test]
+async fn a_rollback_says_that_what_was_written_stays() {
+    let mut client = World::new().await.session();
+    client.expect("CREATE STREAM s (n INT) WITH (kafka_topic = 's')", "CREATE STREAM").await;
+    client.expect("BEGIN; SELECT 1; ROLLBACK", "BEGIN\n1\nROLLBACK").await;
+    assert_eq!(client.notices(), []);
+    client.expect("BEGIN; INSERT INTO s VALUES (7); ROLLBACK", "BEGIN\nINSERT 0 1\nROLLBACK").await;
+    let stays = "statements of this block have taken effect and stay".to_string();
+    assert_eq!(client.notices(), [("01000", stays)]);
+    client.expect("SELECT n FROM s", "7").await;
+    client.expect("INSERT INTO s VALUES (8); BEGIN; ROLLBACK", "INSERT 0 1\nBEGIN\nROLLBACK").await;
+    assert_eq!(client.notices(), [], "the next block has written nothing");
+}

@@ -149,6 +149,11 @@ impl Client {
         }
     }
 
+    /// The notices since the last look: code and message.
+    pub(super) fn notices(&mut self) -> Vec<(&'static str, String)> {
+        self.session.take_notices().into_iter().map(|notice| (notice.state.0, notice.message)).collect()
+    }
+
     /// A COPY FROM STDIN with its data in chunks.
     pub(super) async fn copy_in(&mut self, text: &str, chunks: &[&str]) -> Result<String, Error> {
         let statement = self.session.parse(text)?.remove(0);

@@ -160,7 +160,8 @@ fn threads_keep_a_view_through_a_repartition_and_say_when_it_is_up_to_date() {
         }
         let (view, ends) = (pipeline.relation_id("per_country"), pipeline.ends("payments").await);
         let waited = pipeline.while_time_passes(pipeline.runtime.wait_covered(query, &ends)).await;
-        let published = waited.expect("the view gets there");
+        waited.expect("the view gets there");
+        let published = pipeline.runtime.published();
         assert_eq!(published.view(view).map(|view| view.row_count()), Some(4));
         pipeline.while_time_passes(pipeline.runtime.stop(query)).await;
         assert!(pipeline.runtime.status(query).is_none());
