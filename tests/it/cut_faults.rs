@@ -139,5 +139,5 @@ fn compare(pipeline: &Pipeline, name: &str, stored: &[i64], group: impl Fn(i64) 
 fn a_view_is_exact_after_each_fault_at_each_disk_call() {
     let report = for_each_fault(&Scenario { name: "cut", seed: SEED, prepare: &prepare, run: &run, check: &check });
     println!("{report}");
-    assert_eq!(report.fired, report.replay_count(), "every fault was met");
+    assert!(report.is_complete(), "a fault was not met: {report}");
 }

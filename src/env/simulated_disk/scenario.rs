@@ -63,6 +63,11 @@ impl FaultReport {
         self.calls.values().sum()
     }
 
+    /// Whether there were faults and each was reached: the scenario makes the same disk calls each time.
+    pub fn is_complete(&self) -> bool {
+        0 < self.fired && self.fired == self.replay_count()
+    }
+
     /// All replays.
     pub fn replay_count(&self) -> u64 {
         self.replays.values().sum()

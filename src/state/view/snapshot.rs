@@ -75,11 +75,6 @@ impl ViewSnapshot {
         least
     }
 
-    /// Whether the view reflects `source` up to `offset`, exclusive.
-    pub fn covers(&self, source: TopicPartition, offset: Offset) -> bool {
-        self.frontiers.iter().filter_map(|frontier| frontier.get(&source)).min().is_some_and(|least| offset <= *least)
-    }
-
     /// This view with one partition's changes.
     pub(super) fn with(mut self: Arc<Self>, partition: usize, next: ViewPartition, frontier: Frontier) -> Arc<Self> {
         let snapshot = Arc::make_mut(&mut self);
