@@ -6,8 +6,6 @@ use std::ops::ControlFlow;
 use datafusion::common::DataFusionError;
 use datafusion::logical_expr::LogicalPlan;
 use sqlparser::ast;
-use sqlparser::ast::VisitMut;
-use sqlparser::ast::VisitorMut;
 
 use super::bind::fold;
 use super::bind::postgres_name;
@@ -18,6 +16,8 @@ use crate::catalog::Compatibility;
 use crate::error::Error;
 use crate::error::Result;
 use crate::sql::Select;
+use crate::sql::walk;
+use crate::sql::walk::NodeMut;
 
 /// Stands before the number that makes a repeated column name unique; DataFusion wants different names, PostgreSQL does not.
 const REPETITION: char = '\u{1}';
@@ -30,11 +30,11 @@ pub fn prepare_pull(select: &Select, rules: Compatibility) -> Result<ast::Query>
         return Err(Error::internal("a query with EMIT is not read once"));
     }
     let mut query = select.ast.as_ref().clone();
-    if let ControlFlow::Break(error) = query.visit(&mut NoStandingClauses) {
+    if let ControlFlow::Break(error) = walk::walk_mut(&mut query, no_standing_clause) {
         return Err(error);
     }
     if rules == Compatibility::Ksqldb {
-        let flow = query.visit(&mut UpperCase);
+        let flow = walk::walk_mut(&mut query, upper_case);
         debug_assert!(flow.is_continue());
     }
     name_items(&mut query);
@@ -65,89 +65,72 @@ pub fn execution_error(error: DataFusionError) -> Error {
     failure::of_datafusion(error, None)
 }
 
-struct NoStandingClauses;
-
-impl VisitorMut for NoStandingClauses {
-    type Break = Error;
-
-    fn pre_visit_select(&mut self, select: &mut ast::Select) -> ControlFlow<Error> {
-        let only = |clause: &str| {
-            Error::unsupported(format!("{clause} is for queries that run on"))
-                .hint("Add EMIT CHANGES, or make a view with CREATE TABLE .. AS and read that.")
-        };
-        match crate::sql::take_window(select) {
-            Ok(None) => {}
-            Ok(Some(_)) => return ControlFlow::Break(only("WINDOW")),
-            Err(error) => return ControlFlow::Break(error),
-        }
-        if !crate::sql::take_partition_by(select).is_empty() {
-            return ControlFlow::Break(only("PARTITION BY"));
-        }
-        ControlFlow::Continue(())
+/// Refuses the clauses that only queries which run on have.
+fn no_standing_clause(node: NodeMut<'_>) -> ControlFlow<Error> {
+    let refused = match node {
+        NodeMut::Select(select) => only_standing_in_select(select),
+        NodeMut::TableFactor(table) => crate::sql::take_within(table).and_then(|within| match within {
+            None => Ok(()),
+            Some(_) => {
+                Err(Error::unsupported("WITHIN is for queries that run on").hint("Compare the rows' times in ON."))
+            }
+        }),
+        NodeMut::Relation(_) | NodeMut::Expression(_) => Ok(()),
+    };
+    match refused {
+        Ok(()) => ControlFlow::Continue(()),
+        Err(error) => ControlFlow::Break(error),
     }
+}
 
-    fn pre_visit_table_factor(&mut self, table: &mut ast::TableFactor) -> ControlFlow<Error> {
-        match crate::sql::take_within(table) {
-            Ok(None) => ControlFlow::Continue(()),
-            Ok(Some(_)) => ControlFlow::Break(
-                Error::unsupported("WITHIN is for queries that run on").hint("Compare the rows' times in ON."),
-            ),
-            Err(error) => ControlFlow::Break(error),
-        }
+fn only_standing_in_select(select: &mut ast::Select) -> Result<()> {
+    let only = |clause: &str| {
+        Error::unsupported(format!("{clause} is for queries that run on"))
+            .hint("Add EMIT CHANGES, or make a view with CREATE TABLE .. AS and read that.")
+    };
+    if crate::sql::take_window(select)?.is_some() {
+        return Err(only("WINDOW"));
+    }
+    match crate::sql::take_partition_by(select).is_empty() {
+        true => Ok(()),
+        false => Err(only("PARTITION BY")),
     }
 }
 
 /// ksqlDB's bare words are upper case; DataFusion's are lower case, so each becomes a quoted one.
-struct UpperCase;
-
-impl UpperCase {
-    fn fold(ident: &mut ast::Ident) {
-        ident.value = fold_ident(ident);
-        ident.quote_style = Some('"');
+fn upper_case(node: NodeMut<'_>) -> ControlFlow<()> {
+    match node {
+        // Names with a schema are those of system tables, which are lower case.
+        NodeMut::Relation(name) => {
+            if let [ast::ObjectNamePart::Identifier(ident)] = name.0.as_mut_slice() {
+                quote_upper(ident);
+            }
+        }
+        NodeMut::TableFactor(
+            ast::TableFactor::Table { alias: Some(alias), .. } | ast::TableFactor::Derived { alias: Some(alias), .. },
+        ) => quote_upper(&mut alias.name),
+        NodeMut::TableFactor(_) => {}
+        NodeMut::Select(select) => {
+            for item in &mut select.projection {
+                if let ast::SelectItem::ExprWithAlias { alias, .. } = item {
+                    quote_upper(alias);
+                }
+            }
+        }
+        NodeMut::Expression(ast::Expr::Identifier(ident)) => quote_upper(ident),
+        NodeMut::Expression(ast::Expr::CompoundIdentifier(idents)) => idents.iter_mut().for_each(quote_upper),
+        NodeMut::Expression(_) => {}
     }
+    ControlFlow::Continue(())
+}
+
+fn quote_upper(ident: &mut ast::Ident) {
+    ident.value = fold_ident(ident);
+    ident.quote_style = Some('"');
 }
 
 fn fold_ident(ident: &ast::Ident) -> String {
     fold(ident, Compatibility::Ksqldb)
-}
-
-impl VisitorMut for UpperCase {
-    type Break = ();
-
-    fn pre_visit_relation(&mut self, relation: &mut ast::ObjectName) -> ControlFlow<()> {
-        // Names with a schema are those of system tables, which are lower case.
-        if let [ast::ObjectNamePart::Identifier(ident)] = relation.0.as_mut_slice() {
-            Self::fold(ident);
-        }
-        ControlFlow::Continue(())
-    }
-
-    fn pre_visit_table_factor(&mut self, table: &mut ast::TableFactor) -> ControlFlow<()> {
-        if let ast::TableFactor::Table { alias: Some(alias), .. }
-        | ast::TableFactor::Derived { alias: Some(alias), .. } = table
-        {
-            Self::fold(&mut alias.name);
-        }
-        ControlFlow::Continue(())
-    }
-
-    fn pre_visit_select(&mut self, select: &mut ast::Select) -> ControlFlow<()> {
-        for item in &mut select.projection {
-            if let ast::SelectItem::ExprWithAlias { alias, .. } = item {
-                Self::fold(alias);
-            }
-        }
-        ControlFlow::Continue(())
-    }
-
-    fn post_visit_expr(&mut self, expr: &mut ast::Expr) -> ControlFlow<()> {
-        match expr {
-            ast::Expr::Identifier(ident) => Self::fold(ident),
-            ast::Expr::CompoundIdentifier(idents) => idents.iter_mut().for_each(Self::fold),
-            _ => {}
-        }
-        ControlFlow::Continue(())
-    }
 }
 
 /// Names the items of the outermost SELECT that have no name, and makes repeated names different.

@@ -18,6 +18,7 @@ mod partition_by;
 mod statement;
 #[cfg(test)]
 mod tests;
+pub mod walk;
 mod window;
 mod within;
 

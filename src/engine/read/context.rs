@@ -21,7 +21,6 @@ use datafusion_pg_catalog::pg_catalog::context::EmptyContextProvider;
 use datafusion_pg_catalog::setup_pg_catalog;
 use datafusion_pg_catalog::sql::PostgresCompatibilityParser;
 use sqlparser::ast;
-use sqlparser::ast::Visit;
 
 use super::pg_catalog::PgCatalog;
 use super::pg_sleep::pg_sleep;
@@ -44,6 +43,7 @@ use crate::plan::planning_error;
 use crate::plan::prepare_pull;
 use crate::plan::with_rules;
 use crate::sql::Select;
+use crate::sql::walk;
 use crate::state::Published;
 
 const PUBLIC: &str = "public";
@@ -191,12 +191,10 @@ impl Planner {
         if let ast::Statement::Query(query) = statement {
             common_names(query, &mut common);
         }
-        let mut search = MissingRelation {
-            catalog: &reading.catalog,
-            common: &common,
-            compatibility: session.settings.compatibility(),
+        let compatibility = session.settings.compatibility();
+        let Some((name, column)) = missing_relation(statement, &reading.catalog, &common, compatibility) else {
+            return Ok(());
         };
-        let ControlFlow::Break((name, column)) = statement.visit(&mut search) else { return Ok(()) };
         let mut error = Error::new(SqlState::UNDEFINED_TABLE, format!("relation \"{name}\" does not exist"));
         if let Some(column) = u32::try_from(column).ok().filter(|column| 0 < *column) {
             error = error.at(crate::error::Position(column));
@@ -210,26 +208,26 @@ impl Planner {
 
 /// Finds the first relation that is neither in the catalog nor named by WITH. Names with arguments are functions,
 /// names with a schema are not ours to know.
-struct MissingRelation<'a> {
-    catalog: &'a Catalog,
-    common: &'a BTreeSet<String>,
+fn missing_relation(
+    statement: &ast::Statement,
+    catalog: &Catalog,
+    common: &BTreeSet<String>,
     compatibility: Compatibility,
-}
-
-impl ast::Visitor for MissingRelation<'_> {
-    type Break = (String, u64);
-
-    fn pre_visit_table_factor(&mut self, table: &ast::TableFactor) -> ControlFlow<Self::Break> {
-        let ast::TableFactor::Table { name, args: None, .. } = table else { return ControlFlow::Continue(()) };
+) -> Option<(String, u64)> {
+    let flow = walk::walk(statement, |node| {
+        let walk::Node::TableFactor(ast::TableFactor::Table { name, args: None, .. }) = node else {
+            return ControlFlow::Continue(());
+        };
         let [ast::ObjectNamePart::Identifier(identifier)] = name.0.as_slice() else {
             return ControlFlow::Continue(());
         };
-        let folded = fold(identifier, self.compatibility);
-        match self.catalog.relation(&folded).is_some() || self.common.contains(&folded.to_lowercase()) {
+        let folded = fold(identifier, compatibility);
+        match catalog.relation(&folded).is_some() || common.contains(&folded.to_lowercase()) {
             true => ControlFlow::Continue(()),
             false => ControlFlow::Break((folded, identifier.span.start.column)),
         }
-    }
+    });
+    flow.break_value()
 }
 
 /// The names that WITH gives, at any depth; one that is wrong here is found by DataFusion.
@@ -238,7 +236,7 @@ fn common_names(query: &ast::Query, names: &mut BTreeSet<String>) {
         names.insert(table.alias.name.value.to_lowercase());
         common_names(&table.query, names);
     }
-    let _ = ast::visit_expressions(query, |expression: &ast::Expr| {
+    let _ = walk::expressions(query, |expression: &ast::Expr| {
         if let ast::Expr::Subquery(inner) | ast::Expr::InSubquery { subquery: inner, .. } = expression {
             common_names(inner, names);
         }
@@ -252,11 +250,11 @@ fn asks_pg_catalog(statement: &ast::Statement) -> bool {
         let text = name.to_string().to_lowercase();
         text.starts_with("pg_") || text.contains("pg_catalog.") || text.contains("information_schema.")
     };
-    let relation = ast::visit_relations(statement, |name: &ast::ObjectName| match own(name) {
+    let relation = walk::relations(statement, |name: &ast::ObjectName| match own(name) {
         true => ControlFlow::Break(()),
         false => ControlFlow::Continue(()),
     });
-    let expression = ast::visit_expressions(statement, |expression: &ast::Expr| match expression {
+    let expression = walk::expressions(statement, |expression: &ast::Expr| match expression {
         ast::Expr::Function(function) if own(&function.name) || is_session_function(&function.name) => {
             ControlFlow::Break(())
         }

@@ -1,20 +1,19 @@
 //! Parameters in statements: `$1::type` tells its type.
 
 use std::collections::BTreeMap;
-use std::convert::Infallible;
 use std::ops::ControlFlow;
 
 use sqlparser::ast;
-use sqlparser::ast::Visit;
 
 use crate::catalog::sql_type;
 use crate::error::Result;
 use crate::model::SqlType;
+use crate::sql::walk;
 
 /// The types of parameters that a cast, LIMIT or OFFSET tells: DataFusion leaves those open.
 pub(super) fn cast_types(statement: &ast::Statement) -> Result<BTreeMap<usize, SqlType>> {
     let mut types = BTreeMap::new();
-    let flow = ast::visit_expressions(statement, |expression: &ast::Expr| {
+    let flow = walk::expressions(statement, |expression: &ast::Expr| {
         let ast::Expr::Cast { expr, data_type, .. } = expression else { return ControlFlow::Continue(()) };
         let Some(number) = placeholder(expr) else { return ControlFlow::Continue(()) };
         match sql_type(data_type) {
@@ -28,19 +27,16 @@ pub(super) fn cast_types(statement: &ast::Statement) -> Result<BTreeMap<usize, S
     match flow {
         ControlFlow::Break(error) => Err(error),
         ControlFlow::Continue(()) => {
-            let _ = statement.visit(&mut RowCounts(&mut types));
+            row_counts(statement, &mut types);
             Ok(types)
         }
     }
 }
 
 /// Finds parameters that count rows.
-struct RowCounts<'a>(&'a mut BTreeMap<usize, SqlType>);
-
-impl ast::Visitor for RowCounts<'_> {
-    type Break = Infallible;
-
-    fn pre_visit_query(&mut self, query: &ast::Query) -> ControlFlow<Infallible> {
+fn row_counts(statement: &ast::Statement, types: &mut BTreeMap<usize, SqlType>) {
+    let _ = walk::walk(statement, |node| {
+        let walk::Node::Query(query) = node else { return ControlFlow::<()>::Continue(()) };
         let counts = match &query.limit_clause {
             Some(ast::LimitClause::LimitOffset { limit, offset, .. }) => {
                 [limit.as_ref(), offset.as_ref().map(|offset| &offset.value)]
@@ -50,10 +46,10 @@ impl ast::Visitor for RowCounts<'_> {
         };
         let fetch = query.fetch.as_ref().and_then(|fetch| fetch.quantity.as_ref());
         for number in counts.into_iter().chain([fetch]).flatten().filter_map(placeholder) {
-            self.0.entry(number).or_insert(SqlType::BigInt);
+            types.entry(number).or_insert(SqlType::BigInt);
         }
         ControlFlow::Continue(())
-    }
+    });
 }
 
 /// The number of a bare `$n`, from 1.

@@ -34,6 +34,7 @@ use crate::model::SqlType;
 use crate::sql::InsertRows;
 use crate::sql::Name;
 use crate::sql::Select;
+use crate::sql::walk;
 
 /// What the values of one statement are for.
 struct Target {
@@ -96,7 +97,7 @@ fn placeholders(cell: &ast::Expr, column: &SqlType) -> Result<Vec<(usize, SqlTyp
         return Ok(vec![(number, column.clone())]);
     }
     let mut found = Vec::new();
-    let flow = ast::visit_expressions(cell, |expression: &ast::Expr| {
+    let flow = walk::expressions(cell, |expression: &ast::Expr| {
         if let ast::Expr::Cast { expr, data_type, .. } = expression
             && let Some(number) = placeholder(expr)
         {

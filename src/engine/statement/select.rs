@@ -26,6 +26,7 @@ use crate::model::SqlType;
 use crate::model::TopicPartition;
 use crate::plan::fold;
 use crate::sql::Select;
+use crate::sql::walk;
 use crate::state::Frontier;
 
 pub(super) async fn execute(session: &mut Session, select: &Select, parameters: &[Value]) -> Result<Outcome> {
@@ -73,7 +74,7 @@ async fn pin(session: &Session, select: &Select) -> Result<Reading> {
 /// The relations that a query names.
 fn named(catalog: &Catalog, select: &Select, rules: Compatibility) -> Vec<Arc<Relation>> {
     let mut found: Vec<Arc<Relation>> = Vec::new();
-    let _ = ast::visit_relations(select.ast.as_ref(), |name: &ast::ObjectName| {
+    let _ = walk::relations(select.ast.as_ref(), |name: &ast::ObjectName| {
         if let Some(ast::ObjectNamePart::Identifier(name)) = name.0.last() {
             found.extend(catalog.relation(&fold(name, rules)).cloned());
         }

@@ -12,6 +12,7 @@ use crate::error::Error;
 use crate::error::Result;
 use crate::error::SqlState;
 use crate::plan::functions::Functions;
+use crate::sql::walk;
 
 fn not_there(what: &str, span: Span) -> Error {
     at(Error::unsupported(format!("{what} is not there yet in standing queries")), span)
@@ -68,7 +69,7 @@ pub fn check(select: &ast::Select, functions: &Functions) -> Result<()> {
     if select.top.is_some() || select.into.is_some() || select.prewhere.is_some() || !select.connect_by.is_empty() {
         return Err(not_there("such a clause", select.select_token.0.span));
     }
-    match ast::visit_expressions(select, |expr| match check_expression(expr, functions) {
+    match walk::expressions(select, |expr| match check_expression(expr, functions) {
         Ok(()) => ControlFlow::Continue(()),
         Err(error) => ControlFlow::Break(error),
     }) {

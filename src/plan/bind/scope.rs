@@ -15,6 +15,7 @@ use crate::error::Result;
 use crate::error::SqlState;
 use crate::plan::node::PseudoColumn;
 use crate::sql::nearest;
+use crate::sql::walk;
 
 /// The clause that an error is about, as ksqlDB's messages name it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -87,7 +88,7 @@ impl<'a> Scope<'a> {
 
     /// The expression with every column told by relation and exact name.
     pub fn resolved(&mut self, mut expr: ast::Expr, clause: Clause) -> Result<ast::Expr> {
-        let flow = ast::visit_expressions_mut(&mut expr, |expr| {
+        let flow = walk::expressions_mut(&mut expr, |expr| {
             let found = match expr {
                 ast::Expr::Identifier(ident) => self.meaning(std::slice::from_ref(ident), clause),
                 ast::Expr::CompoundIdentifier(idents) => self.meaning(idents, clause),

@@ -22,6 +22,7 @@ use crate::plan::bind::BoundQuery;
 use crate::plan::node::AggregateCall;
 use crate::plan::node::AggregateFunction;
 use crate::plan::node::AggregateStyle;
+use crate::sql::walk;
 
 /// The most digits that a DECIMAL has.
 const DECIMAL_DIGITS_MAX: u8 = 38;
@@ -182,7 +183,7 @@ fn origin<'q>(query: &'q BoundQuery, name: &str) -> &'q ast::Expr {
     let exprs = query.items.iter().map(|item| &item.expr).chain(&query.having);
     let mut found = None;
     for expr in exprs {
-        let flow = ast::visit_expressions(expr, |inner| match inner {
+        let flow = walk::expressions(expr, |inner| match inner {
             ast::Expr::Function(function) if function.name.to_string().eq_ignore_ascii_case(name) => {
                 std::ops::ControlFlow::Break(())
             }

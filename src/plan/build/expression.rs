@@ -34,6 +34,7 @@ use crate::error::Result;
 use crate::error::SqlState;
 use crate::model::SqlType;
 use crate::plan::functions::Functions;
+use crate::sql::walk;
 
 /// Plans expressions under one set of rules.
 pub struct Expressions<'a> {
@@ -112,7 +113,7 @@ impl<'a> Expressions<'a> {
     fn prepared(&self, expr: &ast::Expr) -> Result<ast::Expr> {
         let mut expr = expr.clone();
         let rules = self.rules;
-        let flow = ast::visit_expressions_mut(&mut expr, |expr| {
+        let flow = walk::expressions_mut(&mut expr, |expr| {
             match expr {
                 ast::Expr::Function(function) if rules == Compatibility::Ksqldb => {
                     count_of_nothing(function);

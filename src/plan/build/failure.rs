@@ -15,6 +15,7 @@ use crate::error::Position;
 use crate::error::SqlState;
 use crate::model::SqlType;
 use crate::plan::bind::position;
+use crate::sql::walk;
 
 /// The error, pointing at an expression.
 pub fn at(error: Error, origin: &ast::Expr) -> Error {
@@ -177,7 +178,7 @@ impl NoOperator<'_> {
     /// Where the query has this operator, if only one place does.
     fn place(&self, query: &ast::Query) -> Option<Position> {
         let mut places = Vec::new();
-        let flow = ast::visit_expressions(query, |expr| {
+        let flow = walk::expressions(query, |expr| {
             if let ast::Expr::BinaryOp { left, op, .. } = expr
                 && (op.to_string() == self.sign || (self.sign == "!=" && *op == ast::BinaryOperator::NotEq))
             {
@@ -245,12 +246,12 @@ fn mention(query: &ast::Query, name: &str) -> Option<Position> {
         _ => None,
     };
     let mut found: Option<Span> = None;
-    let flow = ast::visit_relations(query, |relation| {
+    let flow = walk::relations(query, |relation| {
         found = found.or_else(|| of_object(relation));
         ControlFlow::<()>::Continue(())
     });
     debug_assert!(flow.is_continue());
-    let flow = ast::visit_expressions(query, |expr| {
+    let flow = walk::expressions(query, |expr| {
         let here = match expr {
             ast::Expr::Identifier(ident) if is_name(ident) => Some(ident.span),
             ast::Expr::CompoundIdentifier(idents) => {
@@ -283,7 +284,7 @@ fn lower_first(text: &str) -> String {
 /// The error, pointing at the first mention of a column inside an expression.
 pub fn at_column(error: Error, origin: &ast::Expr, name: &str) -> Error {
     let mut found = None;
-    let flow = ast::visit_expressions(origin, |expr| {
+    let flow = walk::expressions(origin, |expr| {
         let ident = match expr {
             ast::Expr::Identifier(ident) => Some(ident),
             ast::Expr::CompoundIdentifier(idents) => idents.last(),

@@ -33,6 +33,7 @@ use crate::plan::node::PseudoColumn;
 use crate::plan::node::Source;
 use crate::plan::node::plan_of;
 use crate::plan::relation_key;
+use crate::sql::walk;
 
 /// The rows that SELECT, GROUP BY and PARTITION BY see.
 pub fn build(query: &BoundQuery, expressions: &Expressions<'_>) -> Result<Rows> {
@@ -104,7 +105,7 @@ fn used_columns(query: &BoundQuery) -> HashSet<(String, String)> {
     let lists = query.group_by.iter().chain(&query.partition_by).flatten();
     let conditions = query.filter.iter().chain(&query.having).chain(query.joins.iter().map(|join| &join.on));
     for expr in exprs.chain(lists).chain(conditions) {
-        let flow = ast::visit_expressions(expr, |expr| {
+        let flow = walk::expressions(expr, |expr| {
             if let ast::Expr::CompoundIdentifier(idents) = expr
                 && let [alias, name] = idents.as_slice()
             {

@@ -11,6 +11,7 @@ use crate::error::Error;
 use crate::error::Result;
 use crate::plan::bind::BoundQuery;
 use crate::plan::bind::position;
+use crate::sql::walk;
 
 const TIME: [&str; 5] = ["now", "current_timestamp", "localtimestamp", "transaction_timestamp", "statement_timestamp"];
 const CHANCE: [&str; 5] = ["random", "uuid", "gen_random_uuid", "uuidv4", "clock_timestamp"];
@@ -44,7 +45,7 @@ pub fn check(query: &BoundQuery, rows: &Rows, aggregates: bool) -> Result<()> {
 }
 
 fn refuse(expr: &ast::Expr, names: &[&str], allowed: &str) -> Result<()> {
-    let flow = ast::visit_expressions(expr, |expr| match expr {
+    let flow = walk::expressions(expr, |expr| match expr {
         ast::Expr::Function(function) => {
             let name = function.name.to_string().to_lowercase();
             match names.contains(&name.as_str()) {
