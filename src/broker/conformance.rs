@@ -37,7 +37,7 @@ pub(super) async fn values(client: &dyn Client, partition: TopicPartition, isola
     loop {
         let fetched = fetch(client, partition, offset, isolation).await;
         for tail in fetched.batches.iter().filter(|tail| !tail.batch.is_control()) {
-            for record in tail.batch.records().expect("uncompressed") {
+            for record in tail.batch.payload().expect("uncompressed").records() {
                 let record = record.expect("well formed");
                 values.push(String::from_utf8_lossy(record.value.unwrap_or_default()).into_owned());
             }

@@ -124,7 +124,7 @@ mod tests {
         for batch in batches {
             let batch = batch.finish();
             assert!(batch.size_in_bytes() <= 1000);
-            for record in batch.records().expect("uncompressed") {
+            for record in batch.payload().expect("uncompressed").records() {
                 let record = record.expect("well formed");
                 assert_eq!(record.headers.len(), 1);
                 seen.push(record.key.map(|key| key[0]));

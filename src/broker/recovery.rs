@@ -206,7 +206,7 @@ fn replay_transactions(
     found: &mut BTreeMap<String, (TopicPartition, TransactionRecord)>,
 ) -> Result<(), BrokerError> {
     let malformed = |source| BrokerError::Batch { partition, source };
-    for record in batch.records().map_err(malformed)? {
+    for record in batch.payload().map_err(malformed)?.records() {
         let record = record.map_err(malformed)?;
         let Some(key) = record.key else { continue };
         let unreadable = |_| BrokerError::CoordinatorRecord { partition, offset: record.offset };

@@ -113,11 +113,11 @@ fn dump_batch(batch: &Batch, byte_offset: u64, batches_only: bool, out: &mut dyn
     if batches_only || batch.is_control() {
         return Ok(());
     }
-    let records = match batch.records() {
-        Ok(records) => records,
+    let payload = match batch.payload() {
+        Ok(payload) => payload,
         Err(error) => return line(out, &format!("    records cannot be read: {error}")),
     };
-    for record in records {
+    for record in payload.records() {
         match record {
             Ok(record) => {
                 let (key, value) = (shown(record.key), shown(record.value));

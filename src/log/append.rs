@@ -10,7 +10,6 @@ use crate::model::Offset;
 use crate::model::ProducerId;
 use crate::model::TopicPartition;
 use crate::protocol::Batch;
-use crate::protocol::BatchError;
 
 use super::FlushPolicy;
 use super::LogError;
@@ -229,11 +228,7 @@ fn check_batch(
         Origin::Replica => return Ok(Verdict::Append),
         Origin::Client | Origin::Coordinator => {}
     }
-    match batch.validate_records() {
-        // A compressed batch is kept as it came; its reader unpacks it.
-        Ok(()) | Err(BatchError::UnsupportedCodec { .. }) => {}
-        Err(source) => return Err(LogError::Batch { partition, source }),
-    }
+    batch.validate_records().map_err(|source| LogError::Batch { partition, source })?;
     let Some((producer, _)) = batch.producer() else { return Ok(Verdict::Append) };
     let known = match stage.producers.get(&producer) {
         Some(staged) => staged.as_ref(),

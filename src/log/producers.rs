@@ -232,8 +232,8 @@ impl Producers {
 
 /// The coordinator's epoch in a control batch: value = version i16, epoch i32.
 fn coordinator_epoch(batch: &Batch) -> i32 {
-    let Ok(mut records) = batch.records() else { return -1 };
-    let Some(Ok(record)) = records.next() else { return -1 };
+    let Ok(payload) = batch.payload() else { return -1 };
+    let Some(Ok(record)) = payload.records().next() else { return -1 };
     match record.value.and_then(|value| value.get(2..6)) {
         Some(&[a, b, c, d]) => i32::from_be_bytes([a, b, c, d]),
         _ => -1,

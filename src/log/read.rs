@@ -84,13 +84,10 @@ impl Core {
             let Some(last) = batches.last() else { break };
             next = last.batch.next_offset();
             for batch in batches.iter().filter(|tail| time.0 <= tail.batch.header().max_timestamp) {
-                // Of a compressed batch the first offset is answered: its records cannot be looked into yet.
-                let Ok(records) = batch.batch.records() else {
-                    return Ok(Some((batch.batch.base_offset(), EventTime(batch.batch.header().max_timestamp))));
-                };
+                let payload = batch.batch.payload().map_err(|source| LogError::Batch { partition: id, source })?;
                 let later =
                     |record: &crate::protocol::Record<'_>| log_start <= record.offset && time.0 <= record.timestamp;
-                if let Some(record) = records.filter_map(Result::ok).find(later) {
+                if let Some(record) = payload.records().filter_map(Result::ok).find(later) {
                     return Ok(Some((record.offset, EventTime(record.timestamp))));
                 }
             }

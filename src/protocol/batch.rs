@@ -1,5 +1,6 @@
 //! One checked record batch, and a run of them.
 
+use std::borrow::Cow;
 use std::fmt;
 
 use bytes::Bytes;
@@ -17,6 +18,8 @@ use super::ControlMarker;
 use super::HEADER_SIZE;
 use super::RecordError;
 use super::Records;
+use super::compression;
+use super::compression::DECOMPRESSED_BYTES_MAX;
 use super::header::CRC_FROM;
 use super::header::LENGTH_PREFIX;
 use super::header::MAGIC;
@@ -177,27 +180,30 @@ impl Batch {
         if !self.is_control() {
             return Ok(None);
         }
-        let record = self.records()?.next().ok_or(BatchError::ControlMarker)??;
+        let payload = self.payload()?;
+        let record = payload.records().next().ok_or(BatchError::ControlMarker)??;
         record.key.and_then(ControlMarker::from_key).ok_or(BatchError::ControlMarker).map(Some)
     }
 
-    /// The records, decoded one by one. An error for a codec that is not there yet.
-    pub fn records(&self) -> Result<Records<'_>, BatchError> {
-        match self.header.attributes.codec() {
-            Codec::None => Ok(Records::new(&self.header, &self.bytes[HEADER_SIZE..])),
-            Codec::Gzip => Err(BatchError::UnsupportedCodec { codec: 1 }),
-            Codec::Snappy => Err(BatchError::UnsupportedCodec { codec: 2 }),
-            Codec::Lz4 => Err(BatchError::UnsupportedCodec { codec: 3 }),
-            Codec::Zstd => Err(BatchError::UnsupportedCodec { codec: 4 }),
-            Codec::Unknown(codec) => Err(BatchError::UnsupportedCodec { codec }),
-        }
+    /// The bytes of the records, unpacked if they are compressed: at most `DECOMPRESSED_BYTES_MAX`.
+    pub fn payload(&self) -> Result<Payload<'_>, BatchError> {
+        let packed = &self.bytes[HEADER_SIZE..];
+        let codec = self.header.attributes.codec();
+        let bytes = match codec {
+            Codec::None => Cow::Borrowed(packed),
+            _ => match compression::decompress(codec, packed, DECOMPRESSED_BYTES_MAX) {
+                Some(unpacked) => Cow::Owned(unpacked.map_err(|problem| BatchError::Compression { codec, problem })?),
+                None => return Err(BatchError::UnsupportedCodec { codec }),
+            },
+        };
+        Ok(Payload { header: self.header, bytes })
     }
 
     /// Checks every record, as a leader must before it appends a client's batch: each is whole, and their
     /// offsets go up from the base without gaps.
     pub fn validate_records(&self) -> Result<(), BatchError> {
         let mut expected = self.base_offset();
-        for (index, record) in (0..).zip(self.records()?) {
+        for (index, record) in (0..).zip(self.payload()?.records()) {
             let record = record?;
             if record.offset != expected {
                 return Err(BatchError::Record { index, problem: RecordError::OutOfRange });
@@ -215,6 +221,25 @@ impl Batch {
 impl fmt::Debug for Batch {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Batch").field("header", &self.header).field("bytes", &self.bytes.len()).finish()
+    }
+}
+
+/// The bytes of a batch's records, not compressed.
+#[derive(Debug, Clone)]
+pub struct Payload<'a> {
+    header: BatchHeader,
+    bytes: Cow<'a, [u8]>,
+}
+
+impl Payload<'_> {
+    /// The records, decoded one by one.
+    pub fn records(&self) -> Records<'_> {
+        Records::new(&self.header, &self.bytes)
+    }
+
+    /// Bytes of the records.
+    pub fn size_in_bytes(&self) -> usize {
+        self.bytes.len()
     }
 }
 

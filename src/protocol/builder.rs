@@ -1,4 +1,4 @@
-//! Builds an uncompressed batch.
+//! Builds a batch.
 
 use bytes::BufMut;
 use bytes::BytesMut;
@@ -9,7 +9,9 @@ use crate::model::ProducerId;
 use super::Attributes;
 use super::Batch;
 use super::BatchHeader;
+use super::Codec;
 use super::HEADER_SIZE;
+use super::compression;
 use super::varint;
 
 /// Who wrote a batch, and the sequence number of its first record.
@@ -130,14 +132,27 @@ impl BatchBuilder {
     }
 
     /// The batch. Panics without a record: an empty batch has no offset.
-    pub fn finish(self) -> Batch {
+    pub fn finish(mut self) -> Batch {
+        let bytes = std::mem::take(&mut self.bytes);
+        self.seal(Codec::None, bytes)
+    }
+
+    /// The batch, its records compressed. Panics without a record, and for a codec that Kafka has not given out.
+    pub fn finish_compressed(self, codec: Codec) -> Batch {
+        let packed = compression::compress(codec, &self.bytes[HEADER_SIZE..]).expect("a codec that is known");
+        let mut bytes = BytesMut::zeroed(HEADER_SIZE);
+        bytes.extend_from_slice(&packed);
+        self.seal(codec, bytes)
+    }
+
+    fn seal(self, codec: Codec, bytes: BytesMut) -> Batch {
         assert!(0 < self.count, "a batch has at least one record");
         let stamp = self.producer;
         let header = BatchHeader {
             base_offset: 0,
             batch_length: 0,
             leader_epoch: -1,
-            attributes: self.attributes,
+            attributes: self.attributes.with_codec(codec),
             last_offset_delta: self.count - 1,
             base_timestamp: self.base_timestamp,
             max_timestamp: self.max_timestamp,
@@ -147,7 +162,7 @@ impl BatchBuilder {
             record_count: self.count,
             crc: 0,
         };
-        Batch::seal(header, self.bytes)
+        Batch::seal(header, bytes)
     }
 
     fn put(&mut self, field: Option<&[u8]>) {

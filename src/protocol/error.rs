@@ -3,6 +3,9 @@
 use crate::error::Error;
 use crate::error::SqlState;
 
+use super::Codec;
+use super::CompressionError;
+
 /// Why bytes are not a record batch, or why its records cannot be read.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum BatchError {
@@ -62,11 +65,19 @@ pub enum BatchError {
         /// The value of the field.
         base_offset: i64,
     },
-    /// A codec that is not there yet, or not known.
+    /// A codec that Kafka has not given out.
     #[error("compression codec {codec} is not supported")]
     UnsupportedCodec {
-        /// The codec's number in the attributes.
-        codec: u8,
+        /// The codec.
+        codec: Codec,
+    },
+    /// Compressed records that cannot be unpacked.
+    #[error("the {codec} records of the batch cannot be unpacked: {problem}")]
+    Compression {
+        /// The codec.
+        codec: Codec,
+        /// What is wrong.
+        problem: CompressionError,
     },
     /// A record inside the batch is malformed.
     #[error("record {index} of the batch is malformed: {problem}")]
@@ -112,8 +123,12 @@ impl From<BatchError> for Error {
             | BatchError::RecordCount { .. }
             | BatchError::BaseOffset { .. }
             | BatchError::Record { .. }
+            | BatchError::Compression { problem: CompressionError::Malformed, .. }
             | BatchError::ControlMarker => SqlState::DATA_CORRUPTED,
-            BatchError::TooLarge { .. } => SqlState::PROGRAM_LIMIT_EXCEEDED,
+            BatchError::TooLarge { .. }
+            | BatchError::Compression { problem: CompressionError::TooLarge { .. }, .. } => {
+                SqlState::PROGRAM_LIMIT_EXCEEDED
+            }
             BatchError::UnsupportedCodec { .. } => SqlState::FEATURE_NOT_SUPPORTED,
         };
         let told = Error::new(state, error.to_string());
@@ -121,7 +136,10 @@ impl From<BatchError> for Error {
             BatchError::TooLarge { .. } => {
                 told.hint("Send fewer or smaller records, or raise the topic's batch limit.")
             }
-            BatchError::UnsupportedCodec { .. } => told.hint("Send uncompressed record batches."),
+            BatchError::Compression { problem: CompressionError::TooLarge { .. }, .. } => {
+                told.hint("Send fewer records in a batch.")
+            }
+            BatchError::UnsupportedCodec { .. } => told.hint("Send gzip, snappy, lz4, zstd or no compression."),
             BatchError::Truncated { .. }
             | BatchError::Length { .. }
             | BatchError::TrailingBytes { .. }
@@ -130,6 +148,7 @@ impl From<BatchError> for Error {
             | BatchError::RecordCount { .. }
             | BatchError::BaseOffset { .. }
             | BatchError::Record { .. }
+            | BatchError::Compression { problem: CompressionError::Malformed, .. }
             | BatchError::ControlMarker => told,
         };
         told.caused_by(error)

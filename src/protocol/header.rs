@@ -14,6 +14,8 @@
 //!      57  record count i32
 //! ```
 
+use std::fmt;
+
 /// Bytes of a header.
 pub const HEADER_SIZE: usize = 61;
 /// Bytes before the part that the length field counts.
@@ -30,7 +32,7 @@ pub enum Codec {
     None,
     /// gzip.
     Gzip,
-    /// Snappy in xerial's framing.
+    /// Snappy in xerial's framing, or bare.
     Snappy,
     /// LZ4 frames.
     Lz4,
@@ -38,6 +40,19 @@ pub enum Codec {
     Zstd,
     /// A number that Kafka has not given out.
     Unknown(u8),
+}
+
+impl fmt::Display for Codec {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Codec::None => write!(f, "uncompressed"),
+            Codec::Gzip => write!(f, "gzip"),
+            Codec::Snappy => write!(f, "snappy"),
+            Codec::Lz4 => write!(f, "lz4"),
+            Codec::Zstd => write!(f, "zstd"),
+            Codec::Unknown(number) => write!(f, "number {number}"),
+        }
+    }
 }
 
 /// Where a batch's timestamps come from.
@@ -68,6 +83,19 @@ impl Attributes {
             4 => Codec::Zstd,
             unknown => Codec::Unknown(unknown),
         }
+    }
+
+    /// These attributes with another codec.
+    pub(crate) fn with_codec(self, codec: Codec) -> Self {
+        let number = match codec {
+            Codec::None => 0,
+            Codec::Gzip => 1,
+            Codec::Snappy => 2,
+            Codec::Lz4 => 3,
+            Codec::Zstd => 4,
+            Codec::Unknown(number) => i16::from(number),
+        };
+        Self(self.0 & !0b111 | number & 0b111)
     }
 
     /// Whose the timestamps are.

@@ -1,7 +1,8 @@
 //! Kafka's bytes: the record batch v2 codec, the primitive types of its messages, its hashes.
 //!
 //! Everything here is bounded: a length or count that a sender claims is compared with the bytes that are
-//! there before anything is reserved for it, and malformed input is an error, never a panic.
+//! there before anything is reserved for it, what unpacks is counted while it does, and malformed input is an error,
+//! never a panic.
 //!
 //! Invariants:
 //!   * a `Batch` has a whole header, the length it claims, magic 2, a right CRC and a plausible record count
@@ -11,6 +12,7 @@
 
 mod batch;
 mod builder;
+mod compression;
 mod control;
 mod error;
 mod hash;
@@ -22,8 +24,9 @@ mod varint;
 #[cfg(test)]
 mod tests;
 
-pub use batch::{Batch, BatchLimits, Split};
+pub use batch::{Batch, BatchLimits, Payload, Split};
 pub use builder::{BatchBuilder, ProducerStamp, Transactional};
+pub use compression::{CompressionError, DECOMPRESSED_BYTES_MAX};
 pub use control::{ControlMarker, control_batch};
 pub use error::{BatchError, RecordError};
 pub use hash::{java_string_hash, murmur2, partition_for_key};

@@ -1,4 +1,4 @@
-//! The records of an uncompressed batch, read in place.
+//! The records of a batch, read in place once they are unpacked.
 //!
 //! ```text
 //! length varint | attributes i8 | timestamp delta varlong | offset delta varint

@@ -14,7 +14,7 @@ use super::*;
 type OwnedHeaders = Vec<(Vec<u8>, Option<Vec<u8>>)>;
 type OwnedRecord = (i64, Option<Vec<u8>>, Option<Vec<u8>>, OwnedHeaders);
 
-fn build(records: &[OwnedRecord], producer: Option<(ProducerStamp, Transactional)>) -> Batch {
+fn builder(records: &[OwnedRecord], producer: Option<(ProducerStamp, Transactional)>) -> BatchBuilder {
     let mut builder = BatchBuilder::new();
     if let Some((stamp, transactional)) = producer {
         builder = builder.producer(stamp, transactional);
@@ -25,6 +25,11 @@ fn build(records: &[OwnedRecord], producer: Option<(ProducerStamp, Transactional
         builder.append(*timestamp, key.as_deref(), value.as_deref(), &headers);
     }
     assert_eq!(builder.len(), records.len());
+    builder
+}
+
+fn build(records: &[OwnedRecord], producer: Option<(ProducerStamp, Transactional)>) -> Batch {
+    let builder = builder(records, producer);
     let size = builder.size_in_bytes();
     let batch = builder.finish();
     assert_eq!(batch.bytes().len(), size);
@@ -34,7 +39,7 @@ fn build(records: &[OwnedRecord], producer: Option<(ProducerStamp, Transactional
 fn read(batch: &Batch) -> Result<Vec<OwnedRecord>, BatchError> {
     let owned = |bytes: Option<&[u8]>| bytes.map(<[u8]>::to_vec);
     let mut records = Vec::new();
-    for record in batch.records()? {
+    for record in batch.payload()?.records() {
         let record = record?;
         let headers = record.headers.map(|(name, value)| (name.to_vec(), owned(value))).collect();
         records.push((record.timestamp, owned(record.key), owned(record.value), headers));
@@ -58,6 +63,11 @@ proptest! {
         prop_assert_eq!(read(&checked).expect("records are whole"), records.clone());
         checked.validate_records().expect("offsets go up by one");
         prop_assert_eq!(checked.next_offset(), Offset(base + records.len() as i64));
+        for codec in CODECS {
+            let batch = builder(&records, None).finish_compressed(codec);
+            prop_assert_eq!(read(&batch).expect("records are whole"), records.clone());
+            batch.validate_records().expect("offsets go up by one");
+        }
         prop_assert!(checked.is_transactional());
         prop_assert!(0 <= checked.header().last_sequence());
     }
@@ -68,8 +78,9 @@ proptest! {
         flips in proptest::collection::vec((any::<prop::sample::Index>(), 0u8..8), 1..4),
         cut in any::<prop::sample::Index>(),
         fix_crc in any::<bool>(),
+        codec in prop::sample::select(vec![Codec::None, Codec::Gzip, Codec::Snappy, Codec::Lz4, Codec::Zstd]),
     ) {
-        let mut bytes = build(&records, None).bytes().to_vec();
+        let mut bytes = builder(&records, None).finish_compressed(codec).bytes().to_vec();
         for (index, bit) in flips {
             let at = index.index(bytes.len());
             bytes[at] ^= 1 << bit;
@@ -160,10 +171,61 @@ fn every_flipped_bit_behind_the_crc_is_found() {
 }
 
 #[test]
-fn old_formats_and_codecs_are_named() {
+fn old_formats_and_unknown_codecs_are_named() {
     assert_eq!(forge(16, &[1]), Err(BatchError::Magic { found: 1 }));
-    let zstd = forge(21, &[0, 4]).expect("attributes are parsed");
-    assert_eq!(zstd.records().err(), Some(BatchError::UnsupportedCodec { codec: 4 }));
+    let unknown = forge(21, &[0, 5]).expect("attributes are parsed");
+    assert_eq!(unknown.payload().err(), Some(BatchError::UnsupportedCodec { codec: Codec::Unknown(5) }));
+}
+
+const CODECS: [Codec; 4] = [Codec::Gzip, Codec::Snappy, Codec::Lz4, Codec::Zstd];
+
+/// A batch whose compressed bytes are `packed`, with a right CRC.
+fn packed(codec: Codec, packed: &[u8], records: i32) -> Result<Batch, BatchError> {
+    let mut bytes = sample().bytes()[..HEADER_SIZE].to_vec();
+    bytes.extend_from_slice(packed);
+    let length = i32::try_from(bytes.len() - 12).expect("a small batch");
+    bytes[8..12].copy_from_slice(&length.to_be_bytes());
+    bytes[21..23].copy_from_slice(&Attributes::default().with_codec(codec).0.to_be_bytes());
+    bytes[23..27].copy_from_slice(&(records - 1).to_be_bytes());
+    bytes[57..61].copy_from_slice(&records.to_be_bytes());
+    let crc = crc32c::crc32c(&bytes[21..]);
+    bytes[17..21].copy_from_slice(&crc.to_be_bytes());
+    Batch::check(bytes.into(), &BatchLimits { batch_bytes_max: 1 << 30 })
+}
+
+#[test]
+fn a_bomb_costs_no_more_than_its_limit() {
+    let bomb = vec![0; DECOMPRESSED_BYTES_MAX + 1];
+    for codec in CODECS {
+        let bytes = super::compression::compress(codec, &bomb).expect("a codec that is known");
+        let refused = packed(codec, &bytes, 1).expect("compressed bytes are not looked into").validate_records();
+        let problem = CompressionError::TooLarge { limit: DECOMPRESSED_BYTES_MAX };
+        assert_eq!(refused, Err(BatchError::Compression { codec, problem }));
+    }
+    // A few bytes that claim to unpack to many: nothing is reserved for the claim.
+    let claim = [0x80, 0x80, 0x80, 0x1f, 0];
+    let refused = packed(Codec::Snappy, &claim, 1).expect("a batch").validate_records();
+    let problem = CompressionError::Malformed;
+    assert_eq!(refused, Err(BatchError::Compression { codec: Codec::Snappy, problem }));
+}
+
+#[test]
+fn snappy_without_a_framing_is_read_as_some_clients_send_it() {
+    let plain = sample();
+    let records = &plain.bytes()[HEADER_SIZE..];
+    let bare = snap::raw::Encoder::new().compress_vec(records).expect("a few bytes");
+    let batch = packed(Codec::Snappy, &bare, plain.record_count()).expect("a batch");
+    assert_eq!(read(&batch), read(&plain));
+}
+
+#[test]
+fn a_compressed_batch_that_claims_more_records_than_it_holds_is_refused() {
+    for codec in CODECS {
+        let plain = sample();
+        let bytes = super::compression::compress(codec, &plain.bytes()[HEADER_SIZE..]).expect("a codec that is known");
+        let more = packed(codec, &bytes, plain.record_count() + 1).expect("a batch").validate_records();
+        assert!(matches!(more, Err(BatchError::Record { problem: RecordError::Truncated, .. })), "{codec}: {more:?}");
+    }
 }
 
 #[test]

@@ -123,7 +123,7 @@ impl Groups {
             }
             return Ok(());
         }
-        for record in batch.records()? {
+        for record in batch.payload()?.records() {
             let record = record?;
             let Some(key) = record.key else { continue };
             // A record that cannot be read is Kafka's or a newer server's; it says nothing about our groups.

@@ -321,7 +321,8 @@ impl Pipeline {
                 let fetched =
                     self.client.fetch(position, Isolation::ReadCommitted, FETCH_BYTES, Duration::ZERO).await?;
                 for batch in &fetched.batches {
-                    for record in batch.batch.records()? {
+                    let payload = batch.batch.payload()?;
+                    for record in payload.records() {
                         let record = record?;
                         let headers = record
                             .headers

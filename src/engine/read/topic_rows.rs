@@ -26,9 +26,10 @@ use crate::format::RawRecord;
 use crate::format::RowOp;
 use crate::model::Offset;
 use crate::model::TopicPartition;
+use crate::protocol::Payload;
 use crate::protocol::Record;
 
-/// Bytes that one read asks for.
+/// Bytes that one read asks for, and after which it unpacks no further batch.
 const FETCH_BYTES: usize = 1024 * 1024;
 
 /// A partition between two offsets.
@@ -75,16 +76,25 @@ impl Reader {
             if fetched.next <= self.next {
                 return Ok(None);
             }
-            let mut records: Vec<Record<'_>> = Vec::new();
+            let mut payloads = Vec::new();
+            let (mut next, mut unpacked) = (fetched.next, 0);
             for batch in &fetched.batches {
-                for record in batch.batch.records()? {
-                    let record = record?;
-                    if self.next <= record.offset && record.offset < self.upto {
-                        records.push(record);
-                    }
+                if FETCH_BYTES < unpacked {
+                    next = batch.batch.base_offset();
+                    break;
+                }
+                let payload = batch.batch.payload()?;
+                unpacked += payload.size_in_bytes();
+                payloads.push(payload);
+            }
+            let mut records: Vec<Record<'_>> = Vec::new();
+            for record in payloads.iter().flat_map(Payload::records) {
+                let record = record?;
+                if self.next <= record.offset && record.offset < self.upto {
+                    records.push(record);
                 }
             }
-            self.next = fetched.next;
+            self.next = next;
             if !records.is_empty() {
                 return Ok(Some(self.decode(&records)));
             }

@@ -450,7 +450,8 @@ impl Input {
         skipped: &HashSet<Place>,
     ) -> Result<(), ExecError> {
         let schema = schema_id(&spec.layout.schema).to_be_bytes();
-        for record in tail.batch.records().map_err(|_| ExecError::InternalRecord("a repartition batch"))? {
+        let payload = tail.batch.payload().map_err(|_| ExecError::InternalRecord("a repartition batch"))?;
+        for record in payload.records() {
             let record = record.map_err(|_| ExecError::InternalRecord("a repartition record"))?;
             if record.offset.0 < self.decoded_upto.0 {
                 continue;
@@ -596,8 +597,9 @@ fn decode_shared(reads: &RelationReads, tail: &TailBatch) -> Result<Arc<Decoded>
     if let Some(found) = shared.and_then(|shared| shared.lock().iter().find(|(id, _)| *id == key).cloned()) {
         return Ok(found.1);
     }
-    let records = tail.batch.records().map_err(|_| ExecError::InternalRecord("a batch in a codec that is not read"))?;
-    let records = records.collect::<Result<Vec<_>, _>>().map_err(|_| ExecError::InternalRecord("a record"))?;
+    let payload = tail.batch.payload().map_err(|_| ExecError::InternalRecord("a batch"))?;
+    let records =
+        payload.records().collect::<Result<Vec<_>, _>>().map_err(|_| ExecError::InternalRecord("a record"))?;
     let raw = records.iter().map(|record| RawRecord {
         offset: record.offset.0,
         timestamp: record.timestamp,
@@ -617,8 +619,8 @@ fn mean_bytes(bytes: usize, rows: usize) -> usize {
 
 /// A record of a batch as it was written, to be a dead letter.
 fn raw_record(tail: &TailBatch, offset: i64, reason: &str) -> Result<BadRecord, ExecError> {
-    let records = tail.batch.records().map_err(|_| ExecError::InternalRecord("a batch"))?;
-    let found = records.flatten().find(|record| record.offset.0 == offset);
+    let payload = tail.batch.payload().map_err(|_| ExecError::InternalRecord("a batch"))?;
+    let found = payload.records().flatten().find(|record| record.offset.0 == offset);
     let found = found.ok_or(ExecError::InternalRecord("a record that was there"))?;
     Ok(BadRecord {
         offset,

@@ -199,7 +199,8 @@ async fn read(
     let at = Position { partition, offset: position, leader_epoch: None };
     let fetched = client.fetch(at, Isolation::ReadCommitted, READ_BYTES, Duration::ZERO).await?;
     for tail in &fetched.batches {
-        for record in tail.batch.records().map_err(|_| ExecError::InternalRecord("a batch"))? {
+        let payload = tail.batch.payload().map_err(|_| ExecError::InternalRecord("a batch"))?;
+        for record in payload.records() {
             let record = record.map_err(|_| ExecError::InternalRecord("a record"))?;
             if position <= record.offset && record.offset < end {
                 let (offset, timestamp) = (record.offset.0, record.timestamp);

@@ -7,7 +7,11 @@ use parking_lot::Mutex;
 
 use crate::env::Simulation;
 use crate::model::EventTime;
+use crate::protocol::BatchError;
+use crate::protocol::BatchLimits;
+use crate::protocol::Codec;
 use crate::protocol::ControlMarker;
+use crate::protocol::HEADER_SIZE;
 use crate::protocol::control_batch;
 
 use super::*;
@@ -183,6 +187,34 @@ fn an_offset_is_found_by_time() {
     assert_eq!(at(25), Some((Offset(1), EventTime(30))));
     assert_eq!(at(75), Some((Offset(7), EventTime(80))));
     assert_eq!(at(91), None);
+}
+
+#[test]
+fn compressed_batches_are_checked_kept_as_they_came_and_found_by_time() {
+    let simulation = Simulation::new(15);
+    let (log, _) = open(&simulation, config());
+    log.create(partition(0), ack()).expect("it is made");
+    for codec in [Codec::Gzip, Codec::Snappy, Codec::Lz4, Codec::Zstd] {
+        let mut builder = BatchBuilder::new();
+        for time in 10..20 {
+            builder.append(time, None, Some(codec.to_string().as_bytes()), &[]);
+        }
+        let sent = builder.finish_compressed(codec);
+        let Appended { base_offset, .. } = append(&log, partition(0), sent.clone()).expect("it appends");
+        let kept = log.read(partition(0), base_offset, base_offset.plus(10), 1).expect("it reads");
+        assert_eq!(kept[0].batch.bytes()[HEADER_SIZE..], sent.bytes()[HEADER_SIZE..]);
+    }
+    let found = log.offset_for_time(partition(0), EventTime(17)).expect("it looks");
+    assert_eq!(found, Some((Offset(7), EventTime(17))));
+    assert_eq!(values(&log, partition(0)).expect("it reads").len(), 40);
+    // Records that say that they are compressed and are not.
+    let mut bytes = batch(&[b"value"]).bytes().to_vec();
+    bytes[22] = 3;
+    let crc = crc32c::crc32c(&bytes[21..]);
+    bytes[17..21].copy_from_slice(&crc.to_be_bytes());
+    let forged = Batch::check(bytes.into(), &BatchLimits::default()).expect("its header is right");
+    let refused = append(&log, partition(0), forged);
+    assert!(matches!(refused, Err(LogError::Batch { source: BatchError::Compression { .. }, .. })), "{refused:?}");
 }
 
 #[test]

@@ -85,8 +85,7 @@ fn values(log: &LogDir, partition: TopicPartition) -> Result<Vec<(Offset, Vec<u8
     while next < ends.log_end_offset {
         for tail in log.read(partition, next, ends.log_end_offset, 1 << 16)? {
             next = tail.batch.next_offset();
-            let records = tail.batch.records().expect("batches are not compressed");
-            for record in records {
+            for record in tail.batch.payload().expect("batches are whole").records() {
                 let record = record.expect("records are whole");
                 if ends.log_start_offset <= record.offset {
                     values.push((record.offset, record.value.expect("every record has a value").to_vec()));

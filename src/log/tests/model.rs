@@ -99,7 +99,7 @@ impl Model {
             assert!(tail.batch.base_offset() < Offset(upto as i64));
             assert!(next.is_none_or(|next| next == tail.batch.base_offset()));
             next = Some(tail.batch.next_offset());
-            for record in tail.batch.records().expect("no codec") {
+            for record in tail.batch.payload().expect("no codec").records() {
                 let record = record.expect("it is whole");
                 assert_eq!(record.value, Some(&records[record.offset.0 as usize][..]));
             }

@@ -325,7 +325,7 @@ impl Pipeline {
                 let fetched = self.client.fetch(position, Isolation::ReadCommitted, 1 << 20, Duration::ZERO).await;
                 let fetched = fetched.expect("it can be read");
                 for tail in &fetched.batches {
-                    for record in tail.batch.records().expect("records") {
+                    for record in tail.batch.payload().expect("records").records() {
                         let record = record.expect("a record");
                         records.push((
                             record.key.map(text).unwrap_or_default(),
