@@ -19,11 +19,13 @@ mod outcome;
 mod prepared;
 mod queries;
 mod read;
+mod records;
 mod session;
 mod settings;
 mod statement;
 mod system;
 mod text;
+mod topic;
 
 pub use copy_in::CopyInSink;
 pub use core::Engine;

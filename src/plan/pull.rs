@@ -17,7 +17,6 @@ use crate::error::Error;
 use crate::error::Result;
 use crate::sql::Select;
 use crate::sql::walk;
-use crate::sql::walk::NodeMut;
 
 /// Stands before the number that makes a repeated column name unique; DataFusion wants different names, PostgreSQL does not.
 const REPETITION: char = '\u{1}';
@@ -66,16 +65,16 @@ pub fn execution_error(error: DataFusionError) -> Error {
 }
 
 /// Refuses the clauses that only queries which run on have.
-fn no_standing_clause(node: NodeMut<'_>) -> ControlFlow<Error> {
+fn no_standing_clause(node: walk::NodeMut<'_>) -> ControlFlow<Error> {
     let refused = match node {
-        NodeMut::Select(select) => only_standing_in_select(select),
-        NodeMut::TableFactor(table) => crate::sql::take_within(table).and_then(|within| match within {
+        walk::NodeMut::Select(select) => only_standing_in_select(select),
+        walk::NodeMut::TableFactor(table) => crate::sql::take_within(table).and_then(|within| match within {
             None => Ok(()),
             Some(_) => {
                 Err(Error::unsupported("WITHIN is for queries that run on").hint("Compare the rows' times in ON."))
             }
         }),
-        NodeMut::Relation(_) | NodeMut::Expression(_) => Ok(()),
+        walk::NodeMut::Relation(_) | walk::NodeMut::Expression(_) => Ok(()),
     };
     match refused {
         Ok(()) => ControlFlow::Continue(()),
@@ -98,28 +97,28 @@ fn only_standing_in_select(select: &mut ast::Select) -> Result<()> {
 }
 
 /// ksqlDB's bare words are upper case; DataFusion's are lower case, so each becomes a quoted one.
-fn upper_case(node: NodeMut<'_>) -> ControlFlow<()> {
+fn upper_case(node: walk::NodeMut<'_>) -> ControlFlow<()> {
     match node {
         // Names with a schema are those of system tables, which are lower case.
-        NodeMut::Relation(name) => {
+        walk::NodeMut::Relation(name) => {
             if let [ast::ObjectNamePart::Identifier(ident)] = name.0.as_mut_slice() {
                 quote_upper(ident);
             }
         }
-        NodeMut::TableFactor(
+        walk::NodeMut::TableFactor(
             ast::TableFactor::Table { alias: Some(alias), .. } | ast::TableFactor::Derived { alias: Some(alias), .. },
         ) => quote_upper(&mut alias.name),
-        NodeMut::TableFactor(_) => {}
-        NodeMut::Select(select) => {
+        walk::NodeMut::TableFactor(_) => {}
+        walk::NodeMut::Select(select) => {
             for item in &mut select.projection {
                 if let ast::SelectItem::ExprWithAlias { alias, .. } = item {
                     quote_upper(alias);
                 }
             }
         }
-        NodeMut::Expression(ast::Expr::Identifier(ident)) => quote_upper(ident),
-        NodeMut::Expression(ast::Expr::CompoundIdentifier(idents)) => idents.iter_mut().for_each(quote_upper),
-        NodeMut::Expression(_) => {}
+        walk::NodeMut::Expression(ast::Expr::Identifier(ident)) => quote_upper(ident),
+        walk::NodeMut::Expression(ast::Expr::CompoundIdentifier(idents)) => idents.iter_mut().for_each(quote_upper),
+        walk::NodeMut::Expression(_) => {}
     }
     ControlFlow::Continue(())
 }

@@ -42,6 +42,7 @@ pub use statement::InsertSelect;
 pub use statement::KeyRole;
 pub use statement::Name;
 pub use statement::ObjectKind;
+pub use statement::Print;
 pub use statement::Select;
 pub use statement::SetScope;
 pub use statement::ShowObject;

@@ -43,6 +43,24 @@ async fn rows_of_a_push_query_come_one_by_one_and_cancel_ends_it() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn print_shows_records_of_all_partitions_as_they_come() {
+    let server = TestServer::start().await;
+    let (writer, reader) = (server.connect().await, server.connect().await);
+    run(&writer, "CREATE STREAM sales (card TEXT KEY, n INT) WITH (kafka_topic = 'sales', partitions = 4)").await;
+    run(&writer, "INSERT INTO sales VALUES ('a', 0)").await;
+    let parameters: [&(dyn ToSql + Sync); 0] = [];
+    let mut rows = std::pin::pin!(reader.query_raw("PRINT 'sales'", parameters).await.expect("it runs"));
+    for card in ["b", "c", "d", "e"] {
+        run(&writer, &format!("INSERT INTO sales VALUES ('{card}', 1)")).await;
+        let row = rows.next().await.expect("there is a row").expect("it is no error");
+        assert_eq!((row.get::<_, &str>("key"), row.get::<_, &str>("value")), (card, "{\"n\":1}"));
+    }
+    cancel(&reader).await;
+    assert_eq!(told(&rows.next().await.expect("there is an end").expect_err("it is an error")).0, "57014");
+    server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_push_query_groups_and_joins_over_all_partitions() {
     let server = TestServer::start().await;
     let (writer, reader) = (server.connect().await, server.connect().await);

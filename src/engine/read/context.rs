@@ -27,6 +27,8 @@ use super::pg_sleep::pg_sleep;
 use super::planned::Planned;
 use super::public_schema::LivePublic;
 use super::public_schema::PinnedPublic;
+use super::records_function;
+use super::records_function::RecordsFunction;
 use super::version::version;
 use crate::catalog::Catalog;
 use crate::catalog::Compatibility;
@@ -141,6 +143,9 @@ impl Planner {
         let options = state.config_mut().options_mut();
         options.execution.time_zone = Some(zone.clone());
         options.extensions.insert(functions::Context::new(env.clock.wall_micros(), env.random.next_u64(), zone));
+        let principal = session.principal.clone();
+        let records = RecordsFunction { client: session.engine.client(&principal), principal };
+        state.register_udtf(records_function::NAME, Arc::new(records));
         // Only now do expressions get to see the options.
         state.mark_start_execution();
         Ok(state)
@@ -162,6 +167,7 @@ impl Planner {
         } else {
             self.check_relations(session, reading, &statement)?;
             statement = ast::Statement::Query(Box::new(prepare_pull(select, rules)?));
+            records_function::rename_calls(&mut statement);
         }
         let casts = super::parameters::cast_types(&statement)?;
         let plan = state.statement_to_plan(PlannerStatement::Statement(Box::new(statement))).await;

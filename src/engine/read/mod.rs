@@ -8,7 +8,10 @@ mod pg_catalog;
 mod pg_sleep;
 mod planned;
 mod public_schema;
+mod record_bounds;
+mod records_function;
 mod relation_table;
+mod topic_reader;
 mod topic_rows;
 mod version;
 
@@ -18,3 +21,5 @@ pub(super) use parameters::placeholder;
 pub use pg_catalog::type_modifier;
 pub(super) use planned::Planned;
 pub(super) use planned::conform;
+pub(super) use topic_reader::TopicReader;
+pub(super) use topic_reader::Until;

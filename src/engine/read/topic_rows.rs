@@ -3,7 +3,6 @@
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
-use std::time::Duration;
 
 use arrow::compute::interleave_record_batch;
 use arrow::datatypes::SchemaRef;
@@ -17,20 +16,16 @@ use futures::StreamExt;
 use futures::TryStreamExt;
 use futures::stream;
 
+use super::topic_reader::TopicReader;
+use super::topic_reader::Until;
 use crate::broker::Client;
-use crate::broker::Isolation;
-use crate::broker::Position;
 use crate::error::Error;
 use crate::format::Decoder;
 use crate::format::RawRecord;
 use crate::format::RowOp;
 use crate::model::Offset;
 use crate::model::TopicPartition;
-use crate::protocol::Payload;
 use crate::protocol::Record;
-
-/// Bytes that one read asks for, and after which it unpacks no further batch.
-const FETCH_BYTES: usize = 1024 * 1024;
 
 /// A partition between two offsets.
 pub(super) struct TopicRows {
@@ -57,59 +52,15 @@ struct Slice {
     keys: Vec<Option<Vec<u8>>>,
 }
 
-/// Where the reader stands.
-struct Reader {
-    client: Arc<dyn Client>,
-    decoder: Arc<Decoder>,
-    partition: TopicPartition,
-    next: Offset,
-    upto: Offset,
-}
-
-impl Reader {
-    /// The next rows, `None` at the end.
-    async fn read(&mut self) -> Result<Option<Slice>, Error> {
-        while self.next < self.upto {
-            let position = Position { partition: self.partition, offset: self.next, leader_epoch: None };
-            // Everything up to the end is there already: nothing is waited for.
-            let fetched = self.client.fetch(position, Isolation::ReadCommitted, FETCH_BYTES, Duration::ZERO).await?;
-            if fetched.next <= self.next {
-                return Ok(None);
-            }
-            let mut payloads = Vec::new();
-            let (mut next, mut unpacked) = (fetched.next, 0);
-            for batch in &fetched.batches {
-                if FETCH_BYTES < unpacked {
-                    next = batch.batch.base_offset();
-                    break;
-                }
-                let payload = batch.batch.payload()?;
-                unpacked += payload.size_in_bytes();
-                payloads.push(payload);
-            }
-            let mut records: Vec<Record<'_>> = Vec::new();
-            for record in payloads.iter().flat_map(Payload::records) {
-                let record = record?;
-                if self.next <= record.offset && record.offset < self.upto {
-                    records.push(record);
-                }
-            }
-            self.next = next;
-            if !records.is_empty() {
-                return Ok(Some(self.decode(&records)));
-            }
-        }
-        Ok(None)
-    }
-
-    fn decode(&self, records: &[Record<'_>]) -> Slice {
+impl Slice {
+    fn decode(decoder: &Decoder, records: &[Record<'_>]) -> Self {
         let raw = records.iter().map(|record| RawRecord {
             offset: record.offset.0,
             timestamp: record.timestamp,
             key: record.key,
             value: record.value,
         });
-        let decoded = self.decoder.decode(raw);
+        let decoded = decoder.decode(raw);
         // Offsets of rows are a part of those of records, in the same order.
         let mut records = records.iter();
         let key = |offset: &i64| {
@@ -117,7 +68,21 @@ impl Reader {
             record.and_then(|record| record.key.map(<[u8]>::to_vec))
         };
         let keys = decoded.offsets.iter().map(key).collect();
-        Slice { rows: decoded.rows, op: decoded.op, keys }
+        Self { rows: decoded.rows, op: decoded.op, keys }
+    }
+}
+
+/// Reads and decodes.
+struct Reader {
+    topic: TopicReader,
+    decoder: Arc<Decoder>,
+}
+
+impl Reader {
+    /// The next rows, `None` at the end.
+    async fn read(&mut self) -> Result<Option<Slice>, Error> {
+        let decoder = &self.decoder;
+        self.topic.read(|records| Slice::decode(decoder, records)).await
     }
 
     /// The newest row of each key, when all was read.
@@ -150,13 +115,13 @@ impl PartitionStream for TopicRows {
     }
 
     fn execute(&self, _: Arc<TaskContext>) -> SendableRecordBatchStream {
-        let reader = Reader {
+        let topic = TopicReader {
             client: Arc::clone(&self.client),
-            decoder: Arc::clone(&self.decoder),
             partition: self.partition,
             next: self.from,
-            upto: self.upto,
+            until: Until::Offset(self.upto),
         };
+        let reader = Reader { topic, decoder: Arc::clone(&self.decoder) };
         let rows = match self.newest_only {
             true => stream::once(reader.newest(Arc::clone(&self.schema))).boxed(),
             false => stream::try_unfold(reader, |mut reader| async move {

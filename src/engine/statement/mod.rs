@@ -12,6 +12,7 @@ mod insert_rows;
 mod insert_select;
 mod insert_standing;
 mod lookup;
+mod print;
 mod push;
 mod select;
 mod set;
@@ -43,6 +44,7 @@ pub(super) async fn execute(session: &mut Session, prepared: &Prepared, paramete
         Statement::Select(select) => select::execute(session, select, parameters).await,
         Statement::Explain { analyze, target } => explain::execute(session, *analyze, target, parameters).await,
         Statement::Describe(name) => describe::execute(session, name),
+        Statement::Print(print) => print::execute(session, print).await,
         Statement::Show(object) => show::execute(session, object).await,
         Statement::Set { scope, name, value } => set::execute(session, *scope, name, value.as_deref()),
         Statement::Reset(name) => set::reset(session, name.as_deref()),
@@ -84,6 +86,7 @@ pub(super) async fn describe(
         }
         Statement::Explain { .. } => Ok(rows(explain::fields())),
         Statement::Describe(_) => Ok(rows(describe::fields())),
+        Statement::Print(_) => Ok(rows(print::fields())),
         Statement::Show(object) => Ok(rows(show::fields(object))),
         Statement::Fetch { name, .. } => Ok(rows(cursors::fields(session, name)?)),
         Statement::CopyTo { source: CopySource::Select(_) | CopySource::Relation(..), .. }

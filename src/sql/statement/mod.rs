@@ -12,6 +12,7 @@ mod explain;
 mod fetch;
 mod insert;
 mod name;
+mod print;
 mod refused;
 mod select;
 mod set;
@@ -34,6 +35,7 @@ pub use fetch::FetchDirection;
 pub use insert::InsertRows;
 pub use insert::InsertSelect;
 pub use name::Name;
+pub use print::Print;
 pub use select::Emit;
 pub use select::Select;
 pub use set::SetScope;
@@ -69,6 +71,8 @@ pub enum Statement {
     },
     /// `DESCRIBE name`
     Describe(Name),
+    /// `PRINT topic ..`
+    Print(Print),
     /// `SHOW ..`
     Show(ShowObject),
     /// `SET [SESSION|LOCAL] name = value`; `None` is DEFAULT.
@@ -158,6 +162,7 @@ const STATEMENTS: &[(&str, Parse)] = &[
     ("FETCH", fetch::parse),
     ("INSERT", insert::parse),
     ("LIST", show::parse),
+    ("PRINT", print::parse),
     ("RELEASE", transaction::release),
     ("RESET", set::reset),
     ("ROLLBACK", transaction::rollback),

@@ -27,7 +27,6 @@ const REFUSED: &[(&str, Option<&str>)] = &[
     ("NOTIFY", None),
     ("PAUSE", None),
     ("PREPARE", Some("Use the extended protocol, as drivers do, for prepared statements.")),
-    ("PRINT", Some("SELECT .. EMIT CHANGES gives rows as they come.")),
     ("REASSIGN", None),
     ("REFRESH", Some("Views are always kept up to date.")),
     ("REINDEX", None),
