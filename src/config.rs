@@ -82,6 +82,9 @@ pub struct Log {
     pub confirm_after: Duration,
     /// Idempotent producers remembered per partition; the one silent for longest is forgotten.
     pub producers_max: usize,
+    /// How often it is looked for records that their topic's retention drops, and for segments to seal for their age.
+    #[serde(with = "duration_text")]
+    pub retention_check_interval: Duration,
 }
 
 impl Default for Log {
@@ -94,6 +97,7 @@ impl Default for Log {
             tail_bytes: ByteSize::mebibytes(64),
             confirm_after: Duration::from_millis(10),
             producers_max: 10_000,
+            retention_check_interval: Duration::from_secs(5 * 60),
         }
     }
 }

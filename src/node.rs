@@ -58,6 +58,7 @@ impl Node {
         let (log, metadata) = open_log(&env, &data_dir, &config).await?;
         end_on_failure(&log, &metadata, fail.clone());
         let broker = Broker::open(env.clone(), log, Arc::clone(&metadata), BrokerConfig::default()).await?;
+        broker.keep_retention(config.log.retention_check_interval);
         let publisher = Arc::new(Publisher::new());
         let runtime = open_runtime(&env, &data_dir, &config, &broker, &publisher, fail)?;
         let clients = Arc::clone(&broker);

@@ -15,6 +15,7 @@ use async_trait::async_trait;
 use super::BrokerError;
 use super::Ends;
 use super::PendingBatch;
+use super::SegmentDescription;
 use super::TailBatch;
 use crate::cluster::ClusterMetadata;
 use crate::model::EventTime;
@@ -227,6 +228,9 @@ pub trait Client: Send + Sync {
 
     /// Where a partition begins and ends.
     async fn ends(&self, partition: TopicPartition) -> Result<Ends, BrokerError>;
+
+    /// The segments of a partition, oldest first.
+    async fn segments(&self, partition: TopicPartition) -> Result<Vec<SegmentDescription>, BrokerError>;
 
     /// The first offset whose record's time is `time` or later, with that time.
     async fn offset_for_time(

@@ -27,6 +27,7 @@ use super::GroupOffset;
 use super::Isolation;
 use super::Position;
 use super::QueryCommit;
+use super::SegmentDescription;
 use super::commit::Producer;
 use super::commit::ProducerIds;
 use super::coordinator::GroupRecord;
@@ -308,6 +309,11 @@ impl Client for LocalClient {
     async fn ends(&self, partition: TopicPartition) -> Result<Ends, BrokerError> {
         self.authorized(partition, Operation::Read).await?;
         Ok(self.broker.log.ends(partition)?)
+    }
+
+    async fn segments(&self, partition: TopicPartition) -> Result<Vec<SegmentDescription>, BrokerError> {
+        self.authorized(partition, Operation::Read).await?;
+        Ok(self.broker.log.segments(partition)?)
     }
 
     async fn offset_for_time(

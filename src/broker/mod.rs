@@ -17,6 +17,7 @@ mod fetch;
 mod partitions;
 mod pending;
 mod recovery;
+mod retention;
 
 #[cfg(test)]
 pub(crate) mod conformance;
@@ -33,4 +34,4 @@ pub use error::BrokerError;
 pub use partitions::{CONSUMER_OFFSETS, TRANSACTION_STATE};
 pub use pending::PendingBatch;
 
-pub use crate::log::{Ends, Slot, TailBatch};
+pub use crate::log::{Ends, SegmentDescription, Slot, TailBatch};

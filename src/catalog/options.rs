@@ -59,6 +59,12 @@ pub struct RelationOptions {
     pub emit: Option<EmitMode>,
     /// `retention_ms`
     pub retention: Option<Retention>,
+    /// `retention_bytes`; -1 for no limit
+    pub retention_bytes: Option<i64>,
+    /// `segment_bytes`
+    pub segment_bytes: Option<u64>,
+    /// `segment_ms`
+    pub segment_ms: Option<i64>,
     /// `flush`
     pub flush: Option<Flush>,
 }
@@ -116,6 +122,28 @@ const OPTIONS: &[(&str, Set)] = &[
             0.. => Retention::Milliseconds(milliseconds),
             _ => return Err(invalid(option, "a number of milliseconds, or -1 for ever")),
         });
+        Ok(())
+    }),
+    ("retention_bytes", |reading, option| {
+        let bytes: i64 = number(option)?;
+        if bytes < -1 {
+            return Err(invalid(option, "a number of bytes, or -1 for no limit"));
+        }
+        reading.options.retention_bytes = Some(bytes);
+        Ok(())
+    }),
+    ("segment_bytes", |reading, option| {
+        // Kafka's least value, below which files are mostly overhead.
+        const LEAST: i32 = 1 << 20;
+        let bytes = positive(option)?;
+        if bytes < LEAST {
+            return Err(invalid(option, "a number of bytes from 1048576"));
+        }
+        reading.options.segment_bytes = Some(u64::from(bytes.unsigned_abs()));
+        Ok(())
+    }),
+    ("segment_ms", |reading, option| {
+        reading.options.segment_ms = Some(i64::from(positive(option)?));
         Ok(())
     }),
     ("timestamp", |reading, option| {

@@ -56,12 +56,18 @@ pub struct TopicConfig {
     pub flush: FlushPolicy,
     /// Milliseconds that records are kept; `None` for ever.
     pub retention_ms: Option<i64>,
+    /// Bytes of a partition above which its oldest segments are dropped; `None` for no limit.
+    #[serde(default)]
+    pub retention_bytes: Option<u64>,
     /// What happens to old records.
     pub cleanup_policy: CleanupPolicy,
     /// Only the server writes it.
     pub internal: bool,
     /// Bytes at which a segment is sealed.
     pub segment_bytes: u64,
+    /// Milliseconds after which a segment is sealed, however small; `None` for never.
+    #[serde(default)]
+    pub segment_ms: Option<i64>,
     /// Bytes of the largest batch that is taken, Kafka's `max.message.bytes`.
     pub batch_bytes_max: u32,
 }
@@ -71,9 +77,11 @@ impl Default for TopicConfig {
         Self {
             flush: FlushPolicy::Ack,
             retention_ms: Some(7 * 24 * 60 * 60 * 1000),
+            retention_bytes: None,
             cleanup_policy: CleanupPolicy::Delete,
             internal: false,
             segment_bytes: 1 << 30,
+            segment_ms: Some(7 * 24 * 60 * 60 * 1000),
             batch_bytes_max: 1_048_588,
         }
     }

@@ -103,8 +103,10 @@ impl Core {
     ) -> Result<Vec<Queued>, LogError> {
         let marks: Vec<_> = states.iter().map(|state| state.mark()).collect();
         let mut entries = Vec::new();
+        let now_ms = self.env.clock.wall_millis();
         for Checked { slot, batch, journaled } in checked {
-            let written = states[*slot].write(&*self.env.disk, &partitions[*slot], batch, *journaled, &mut entries);
+            let written =
+                states[*slot].write(&*self.env.disk, &partitions[*slot], batch, *journaled, now_ms, &mut entries);
             let Err(error) = written else { continue };
             for (state, mark) in states.iter_mut().zip(marks) {
                 // Bytes that cannot be taken back could be found by a later recovery, as if they had been appended.

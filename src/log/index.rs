@@ -22,6 +22,16 @@ pub(super) struct Index {
     max_timestamp: i64,
 }
 
+/// What an index file holds.
+pub(super) struct Decoded {
+    pub(super) index: Index,
+    pub(super) next_offset: Offset,
+    /// Bytes of the segment.
+    pub(super) length: u64,
+    /// When (wall clock, ms) its last batch was appended.
+    pub(super) appended_at_ms: i64,
+}
+
 impl Default for Index {
     fn default() -> Self {
         Self { points: Vec::new(), max_timestamp: i64::MIN }
@@ -56,17 +66,23 @@ impl Index {
         self.max_timestamp
     }
 
+    /// The greatest timestamp of the first batches, in ms.
+    pub(super) fn early_timestamp(&self) -> i64 {
+        self.points.get(1).map_or(self.max_timestamp, |point| point.timestamp_before)
+    }
+
     /// Forgets what lies at or after `position`. The greatest timestamp stays: too great only costs a look.
     pub(super) fn truncate(&mut self, position: u64) {
         self.points.retain(|point| point.position < position);
     }
 
-    /// The bytes of the index file: greatest timestamp, next offset, byte length, points.
-    pub(super) fn encode(&self, next_offset: Offset, length: u64) -> Vec<u8> {
-        let mut bytes = Vec::with_capacity(24 + self.points.len() * ENTRY);
+    /// The bytes of the index file: greatest timestamp, next offset, byte length, time of the last append, points.
+    pub(super) fn encode(&self, next_offset: Offset, length: u64, appended_at_ms: i64) -> Vec<u8> {
+        let mut bytes = Vec::with_capacity(32 + self.points.len() * ENTRY);
         bytes.extend(self.max_timestamp.to_be_bytes());
         bytes.extend(next_offset.0.to_be_bytes());
         bytes.extend(length.to_be_bytes());
+        bytes.extend(appended_at_ms.to_be_bytes());
         for point in &self.points {
             bytes.extend(point.offset.to_be_bytes());
             bytes.extend(point.position.to_be_bytes());
@@ -75,10 +91,10 @@ impl Index {
         bytes
     }
 
-    /// The index in those bytes, with next offset and byte length.
-    pub(super) fn decode(bytes: &[u8]) -> Option<(Self, Offset, u64)> {
+    /// The index in those bytes, and what was written with it.
+    pub(super) fn decode(bytes: &[u8]) -> Option<Decoded> {
         let (words, rest) = bytes.as_chunks::<8>();
-        let [max_timestamp, next_offset, length, points @ ..] = words else { return None };
+        let [max_timestamp, next_offset, length, appended_at_ms, points @ ..] = words else { return None };
         let (points, torn) = points.as_chunks::<3>();
         if !rest.is_empty() || !torn.is_empty() {
             return None;
@@ -89,6 +105,11 @@ impl Index {
             timestamp_before: i64::from_be_bytes(*timestamp_before),
         });
         let index = Self { points: points.collect(), max_timestamp: i64::from_be_bytes(*max_timestamp) };
-        Some((index, Offset(i64::from_be_bytes(*next_offset)), u64::from_be_bytes(*length)))
+        Some(Decoded {
+            index,
+            next_offset: Offset(i64::from_be_bytes(*next_offset)),
+            length: u64::from_be_bytes(*length),
+            appended_at_ms: i64::from_be_bytes(*appended_at_ms),
+        })
     }
 }

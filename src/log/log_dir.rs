@@ -29,6 +29,7 @@ use super::LogConfig;
 use super::LogError;
 use super::OnDurable;
 use super::PartitionConfig;
+use super::SegmentDescription;
 use super::TailBatch;
 use super::core::Core;
 use super::core::Pending;
@@ -86,7 +87,11 @@ impl LogDir {
         if read.damage.rotten {
             tracing::error!("the journal is damaged; partitions keep what their segments hold");
         }
-        let told = Told { journal_rotten: read.damage.rotten, producers_max: config.producers_max };
+        let told = Told {
+            journal_rotten: read.damage.rotten,
+            producers_max: config.producers_max,
+            now_ms: env.clock.wall_millis(),
+        };
         let partitions = recover_all(&env, dir, read.entries, told, &mut report)?;
         let journal = Journal::begin(disk, &journal_dir, read.generation + 1, read.group, read.files)?;
         let core = Arc::new(Core {
@@ -277,6 +282,16 @@ impl LogDir {
     /// The first offset that recovery could not read although it had been durable, if there is one.
     pub fn corrupt_from(&self, partition: TopicPartition) -> Option<Offset> {
         self.core.partition(partition).ok()?.state.lock().corrupt_from
+    }
+
+    /// The segments of a partition, oldest first.
+    pub fn segments(&self, partition: TopicPartition) -> Result<Vec<SegmentDescription>, LogError> {
+        self.core.segments(partition)
+    }
+
+    /// Seals the last segment, if it holds records: what comes next goes to a new one.
+    pub fn roll(&self, partition: TopicPartition) -> Result<(), LogError> {
+        self.core.roll(partition)
     }
 
     /// Bytes on the disk that hold batches of a partition.

@@ -134,6 +134,15 @@ impl Core {
             return Ok(());
         }
         state.log_start_offset = offset;
+        if let Some(last) = state
+            .segments
+            .last()
+            .filter(|last| last.length == 0 && last.base == offset && state.durable.offset == offset)
+        {
+            // All that was durable goes, and the segment of its end with it.
+            let open_hash = last.blocks.open_hash();
+            state.durable = Place { offset, segment_base: offset, position: 0, open_hash };
+        }
         state.producers.advance_start(offset);
         // A segment may go once the next one begins at or below the start; the durable end's segment stays.
         let durable = state.durable.segment_base;

@@ -128,6 +128,7 @@ impl State {
         partition: &Arc<Partition>,
         batch: &Batch,
         journaled: Journaled,
+        now_ms: i64,
         entries: &mut Vec<Queued>,
     ) -> Result<(), LogError> {
         assert_eq!(batch.base_offset(), self.log_end_offset, "a batch is stamped with the log end offset");
@@ -143,6 +144,7 @@ impl State {
         let open_before = segment.blocks.open_hash();
         let filled = segment.write(disk, batch.bytes())?;
         segment.note(batch, position);
+        segment.note_time(now_ms);
         self.log_end_offset = batch.next_offset();
         self.leader_epoch = self.leader_epoch.max(batch.leader_epoch());
         self.epochs.add(batch.leader_epoch(), batch.base_offset());
@@ -197,7 +199,7 @@ impl State {
         Queued { partition: partition.clone(), entry, filled: from.filled, file, truncations: self.truncations }
     }
 
-    fn begin_segment(&mut self, disk: &dyn Disk, partition: &Partition) -> Result<(), LogError> {
+    pub(super) fn begin_segment(&mut self, disk: &dyn Disk, partition: &Partition) -> Result<(), LogError> {
         if let Some(last) = self.segments.last_mut() {
             last.seal(disk)?;
             self.snapshot_due = true;

@@ -18,6 +18,7 @@ use super::LogError;
 use super::blocks::BLOCK;
 use super::epochs::Epochs;
 use super::files;
+use super::index::Decoded;
 use super::index::Index;
 use super::journal::Entry;
 use super::journal::Payload;
@@ -39,6 +40,8 @@ pub(super) struct Told {
     /// The journal lost entries that had been durable, so the end that it knows may be too early.
     pub(super) journal_rotten: bool,
     pub(super) producers_max: usize,
+    /// The wall clock, in ms.
+    pub(super) now_ms: i64,
 }
 
 /// A recovered partition, and what recovery did to it.
@@ -55,6 +58,8 @@ struct Found {
     producers_from: Offset,
     epochs: Epochs,
     corrupt_from: Option<Offset>,
+    /// The wall clock, in ms.
+    now_ms: i64,
 }
 
 /// Recovers the partition in `dir` from its journal entries.
@@ -79,7 +84,7 @@ pub(super) fn partition(
         cut_bytes += cut_beyond(disk, &mut segments, end)?;
     }
     let durable = known.unwrap_or(Place::START);
-    let mut found = Found::start(disk, dir, &segments, ends_there.map(|place| place.offset))?;
+    let mut found = Found::start(disk, dir, &segments, ends_there.map(|place| place.offset), told.now_ms)?;
     found.walk(disk, &mut segments, &replay, ends_there, told.producers_max)?;
     let passed = durable.offset <= replay.log_start_offset;
     if passed && (found.end < durable.offset || found.corrupt_from.is_some()) {
@@ -139,10 +144,16 @@ struct Bounds {
 }
 
 impl Found {
-    fn start(disk: &dyn Disk, dir: &Path, segments: &[Segment], end: Option<Offset>) -> Result<Self, LogError> {
+    fn start(
+        disk: &dyn Disk,
+        dir: &Path,
+        segments: &[Segment],
+        end: Option<Offset>,
+        now_ms: i64,
+    ) -> Result<Self, LogError> {
         let (from, producers, epochs) = scan::newest_snapshot(disk, dir, end.unwrap_or(Offset(i64::MAX)))?;
         let end = segments.first().map_or(Offset::ZERO, |first| first.base);
-        Ok(Self { end, producers, producers_from: from, epochs, corrupt_from: None })
+        Ok(Self { end, producers, producers_from: from, epochs, corrupt_from: None, now_ms })
     }
 
     /// Walks the segments from first to last. What follows the end of the log is removed, unless it had been durable:
@@ -230,6 +241,7 @@ impl Found {
         segment.restore_blocks(disk, length)?;
         let short = bounds.limit.is_some_and(|limit| length < limit);
         let end = if short { End::Bad } else { end };
+        segment.guess_times(self.now_ms);
         if end == End::Clean && bounds.next_base == Some(self.end) {
             segment.seal(disk)?;
         }
@@ -241,7 +253,8 @@ impl Found {
 /// guards the segment to its end: the replay of the journal takes that guard away, and a walk seals the segment again.
 fn segment_by_index(disk: &dyn Disk, segment: &mut Segment, next_base: Offset) -> Result<bool, LogError> {
     let bytes = files::read_hashed(disk, &segment.file.path.with_extension("index"))?;
-    let Some((index, next_offset, length)) = bytes.as_deref().and_then(Index::decode) else { return Ok(false) };
+    let Some(decoded) = bytes.as_deref().and_then(Index::decode) else { return Ok(false) };
+    let Decoded { index, next_offset, length, appended_at_ms } = decoded;
     if next_offset != next_base || segment.reserved() < length {
         return Ok(false);
     }
@@ -252,6 +265,7 @@ fn segment_by_index(disk: &dyn Disk, segment: &mut Segment, next_base: Offset) -
     segment.index = index;
     segment.length = length;
     segment.next_offset = next_offset;
+    segment.appended_at_ms = appended_at_ms;
     Ok(true)
 }
 

@@ -50,6 +50,9 @@ pub(super) struct Segment {
     pub(super) next_offset: Offset,
     pub(super) index: Index,
     pub(super) blocks: Blocks,
+    /// When (wall clock, ms) the first and the last batch was appended. Recovery guesses what no index tells.
+    pub(super) begun_at_ms: i64,
+    pub(super) appended_at_ms: i64,
     /// Written to since the last trim of the journal.
     pub(super) dirty: bool,
     reserved: u64,
@@ -65,7 +68,20 @@ impl Segment {
         let file = Arc::new(SegmentFile { path, file, entry_durable: AtomicBool::new(false) });
         let blocks = Blocks::new(files::segment_file(dir, base, "blocks"));
         let index = Index::default();
-        Ok(Self { base, file, length: 0, next_offset: base, index, blocks, dirty: false, reserved: 0 })
+        let (begun_at_ms, appended_at_ms) = (i64::MAX, i64::MIN);
+        let next_offset = base;
+        Ok(Self {
+            base,
+            file,
+            length: 0,
+            next_offset,
+            index,
+            blocks,
+            begun_at_ms,
+            appended_at_ms,
+            dirty: false,
+            reserved: 0,
+        })
     }
 
     /// A segment that is there. `length` and the rest are for recovery to find out.
@@ -76,7 +92,20 @@ impl Segment {
         let file = Arc::new(SegmentFile { path, file, entry_durable: AtomicBool::new(false) });
         let blocks = Blocks::new(files::segment_file(dir, base, "blocks"));
         let index = Index::default();
-        Ok(Self { base, file, length: 0, next_offset: base, index, blocks, dirty: true, reserved })
+        let (begun_at_ms, appended_at_ms) = (i64::MAX, i64::MIN);
+        let next_offset = base;
+        Ok(Self {
+            base,
+            file,
+            length: 0,
+            next_offset,
+            index,
+            blocks,
+            begun_at_ms,
+            appended_at_ms,
+            dirty: true,
+            reserved,
+        })
     }
 
     /// Bytes of the file, reserved room included.
@@ -126,6 +155,19 @@ impl Segment {
         self.next_offset = batch.next_offset();
     }
 
+    /// Takes in when a batch was appended, in ms of the wall clock.
+    pub(super) fn note_time(&mut self, now_ms: i64) {
+        self.begun_at_ms = self.begun_at_ms.min(now_ms);
+        self.appended_at_ms = self.appended_at_ms.max(now_ms);
+    }
+
+    /// After a walk at a start: nobody knows when the batches were appended. Too late only keeps them longer, and the
+    /// first is as old as its first record, so that a server that is restarted often still begins new segments.
+    pub(super) fn guess_times(&mut self, now_ms: i64) {
+        self.appended_at_ms = now_ms;
+        self.begun_at_ms = self.index.early_timestamp().min(now_ms);
+    }
+
     /// Releases the reserved room and writes the index: the segment grows no more.
     pub(super) fn seal(&mut self, disk: &dyn Disk) -> Result<(), LogError> {
         // The sidecar's last hash is written now, and a trim may have synced the rest before.
@@ -134,7 +176,7 @@ impl Segment {
         self.reserved = self.length;
         self.blocks.seal(disk)?;
         let path = self.file.path.with_extension("index");
-        files::write_hashed(disk, &path, self.index.encode(self.next_offset, self.length))
+        files::write_hashed(disk, &path, self.index.encode(self.next_offset, self.length, self.appended_at_ms))
     }
 
     /// Cuts the file at a batch's border and reads the open block's hash again.

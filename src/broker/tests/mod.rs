@@ -3,6 +3,7 @@
 mod behaviour;
 mod faults;
 mod recovery;
+mod retention;
 
 use std::future::Future;
 use std::path::Path;

@@ -156,7 +156,15 @@ fn topic_config(kind: RelationKind, options: &RelationOptions) -> TopicConfig {
         Some(Flush::Interval) => FlushPolicy::Interval(std::time::Duration::from_secs(1)),
         Some(Flush::Os) => FlushPolicy::Os,
     };
-    TopicConfig { flush, retention_ms, cleanup_policy, ..default }
+    TopicConfig {
+        flush,
+        retention_ms,
+        retention_bytes: options.retention_bytes.and_then(|bytes| u64::try_from(bytes).ok()),
+        cleanup_policy,
+        segment_bytes: options.segment_bytes.unwrap_or(default.segment_bytes),
+        segment_ms: options.segment_ms.or(default.segment_ms),
+        ..default
+    }
 }
 
 /// Where a relation's bad records go; its id makes the name its own, since relations can share a topic.

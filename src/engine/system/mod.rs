@@ -8,6 +8,7 @@ mod partitions;
 mod queries;
 mod relations;
 mod schema;
+mod segments;
 mod settings;
 mod tasks;
 mod topics;
@@ -23,6 +24,7 @@ use futures::future::BoxFuture;
 use self::schema::SystemSchema;
 use super::core::Engine;
 use crate::error::Result;
+use crate::model::SqlType;
 
 /// One system table.
 pub(super) struct SystemTable {
@@ -38,6 +40,7 @@ enum Kind {
     BigInt,
     Int,
     Boolean,
+    Timestamptz,
 }
 
 /// A value, of its column's type.
@@ -47,6 +50,8 @@ enum Cell {
     BigInt(i64),
     Int(i32),
     Boolean(bool),
+    /// Milliseconds since 1970, of a `Timestamptz`.
+    Millis(i64),
     Null,
 }
 
@@ -59,6 +64,7 @@ const TABLES: &[&SystemTable] = &[
     &queries::TABLE,
     &relations::STREAMS,
     &relations::TABLES,
+    &segments::TABLE,
     &settings::TABLE,
     &tasks::TABLE,
     &topics::TABLE,
@@ -76,6 +82,7 @@ impl Kind {
             Kind::BigInt => DataType::Int64,
             Kind::Int => DataType::Int32,
             Kind::Boolean => DataType::Boolean,
+            Kind::Timestamptz => SqlType::TimestampTz.arrow(),
         }
     }
 }

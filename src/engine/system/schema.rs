@@ -9,6 +9,7 @@ use arrow::array::BooleanArray;
 use arrow::array::Int32Array;
 use arrow::array::Int64Array;
 use arrow::array::StringArray;
+use arrow::array::TimestampMicrosecondArray;
 use arrow::datatypes::Field;
 use arrow::datatypes::Schema;
 use arrow::datatypes::SchemaRef;
@@ -149,6 +150,15 @@ fn column<'a>(kind: Kind, cells: impl Iterator<Item = Option<&'a Cell>>) -> Opti
             Cell::Int(number) => Some(*number),
             _ => None,
         })?)),
+        Kind::Timestamptz => {
+            // A time that microseconds cannot hold is past the end of all calendars.
+            let micros = |millis: i64| millis.saturating_mul(1000);
+            let times = all(cells, |cell| match cell {
+                Cell::Millis(millis) => Some(micros(*millis)),
+                _ => None,
+            })?;
+            Arc::new(TimestampMicrosecondArray::from(times).with_timezone("UTC"))
+        }
         Kind::Boolean => Arc::new(BooleanArray::from(all(cells, |cell| match cell {
             Cell::Boolean(truth) => Some(*truth),
             _ => None,

@@ -164,6 +164,50 @@ fn recovery_after_power_loss_survives_every_fault() {
     assert!(report.is_complete(), "{report}");
 }
 
+/// Everything that was durable goes, the segment of the durable end included, and the log goes on behind it.
+#[test]
+fn dropping_all_records_survives_every_fault() {
+    let report = for_each_fault(&Scenario {
+        name: "roll, drop all, append",
+        seed: 46,
+        prepare: &|env| prepare(env, config(), small()),
+        run: &|env| {
+            let Ok((log, _)) = LogDir::open(env.clone(), dir(), config()) else { return (0, 7, 7) };
+            log.set_high_watermark(partition(0), Offset(7)).expect("it moves");
+            if log.roll(partition(0)).is_err() || log.advance_log_start(partition(0), Offset(7)).is_err() {
+                return (0, 7, 7);
+            }
+            let trimmed = log.trim_once();
+            let appended = trimmed.and_then(|()| append(&log, partition(0), batch(&[b"7"])));
+            match appended.map(|_| flush(&log, partition(0), Offset(8))) {
+                Ok(Ok(())) => (7, 8, 8),
+                Ok(Err(_)) => (7, 7, 8),
+                Err(LogError::Unknown) => (7, 7, 8),
+                Err(_) => (7, 7, 7),
+            }
+        },
+        check: &|env, &(start, acknowledged, sent), _| {
+            let (log, report) = LogDir::open(env.clone(), dir(), config()).expect("the log opens");
+            assert_eq!(report.corrupt, vec![]);
+            let ends = log.ends(partition(0)).expect("it is there");
+            assert!((start..=7).contains(&ends.log_start_offset.0), "{ends:?}");
+            assert!((acknowledged..=sent).contains(&ends.log_end_offset.0), "{ends:?}, {acknowledged}..={sent}");
+            let kept = numbered(ends.log_start_offset.0..ends.log_end_offset.0);
+            assert_eq!(values(&log, partition(0)).expect("it reads"), kept);
+            assert_eq!(values(&log, partition(1)).expect("it reads"), numbered(0..7));
+            let end = ends.log_end_offset;
+            append(&log, partition(0), batch(&[end.0.to_string().as_bytes()])).expect("it appends");
+            flush(&log, partition(0), end.plus(1)).expect("it flushes");
+            drop(log);
+            let (log, _) = LogDir::open(env.clone(), dir(), config()).expect("the log opens");
+            let kept = numbered(ends.log_start_offset.0..end.0 + 1);
+            assert_eq!(values(&log, partition(0)).expect("it reads"), kept);
+        },
+    });
+    eprintln!("{report}");
+    assert!(report.is_complete(), "{report}");
+}
+
 #[test]
 fn create_and_delete_survive_every_fault() {
     let report = for_each_fault(&Scenario {

@@ -1,0 +1,60 @@
+//! `tidemill.segments`: the files that hold each partition's records.
+
+use std::sync::Arc;
+
+use futures::FutureExt;
+
+use super::Cell;
+use super::Kind;
+use super::Row;
+use super::SystemTable;
+use super::optional;
+use super::text;
+use crate::broker::SegmentDescription;
+use crate::engine::core::Engine;
+use crate::error::Result;
+use crate::model::TopicPartition;
+use crate::security::Principal;
+
+pub(super) const TABLE: SystemTable = SystemTable {
+    name: "segments",
+    columns: &[
+        ("topic", Kind::Text),
+        ("partition", Kind::Int),
+        ("base_offset", Kind::BigInt),
+        ("next_offset", Kind::BigInt),
+        ("bytes", Kind::BigInt),
+        ("max_timestamp", Kind::Timestamptz),
+        ("appended_at", Kind::Timestamptz),
+        ("sealed", Kind::Boolean),
+    ],
+    rows: |engine| rows(engine).boxed(),
+};
+
+async fn rows(engine: Arc<Engine>) -> Result<Vec<Row>> {
+    let client = engine.client(&Principal::server());
+    let metadata = engine.metadata();
+    let mut rows = Vec::new();
+    for topic in metadata.topics() {
+        for partition in 0..topic.partitions {
+            // A topic that was dropped meanwhile has no row.
+            let Ok(segments) = client.segments(TopicPartition::new(topic.id, partition)).await else { continue };
+            rows.extend(segments.iter().map(|segment| row(&topic.name, partition, segment)));
+        }
+    }
+    Ok(rows)
+}
+
+fn row(topic: &str, partition: i32, segment: &SegmentDescription) -> Row {
+    let appended_at = (!segment.is_empty()).then_some(segment.appended_at_ms);
+    vec![
+        text(topic),
+        Cell::Int(partition),
+        Cell::BigInt(segment.base_offset.0),
+        Cell::BigInt(segment.next_offset.0),
+        Cell::BigInt(i64::try_from(segment.size_in_bytes).unwrap_or(i64::MAX)),
+        optional(segment.max_timestamp.map(|time| time.0), Cell::Millis),
+        optional(appended_at, Cell::Millis),
+        Cell::Boolean(segment.sealed),
+    ]
+}
