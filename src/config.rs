@@ -82,6 +82,13 @@ pub struct Log {
     pub confirm_after: Duration,
     /// Idempotent producers remembered per partition; the one silent for longest is forgotten.
     pub producers_max: usize,
+    /// Keys that a compaction remembers at once, about 40 bytes each; with more it takes several passes.
+    pub compaction_keys_max: usize,
+    /// How often it is looked for topics to compact.
+    #[serde(with = "duration_text")]
+    pub compaction_interval: Duration,
+    /// Bytes that compactions read and write in a second.
+    pub compaction_bytes_per_second: ByteSize,
     /// How often it is looked for records that their topic's retention drops, and for segments to seal for their age.
     #[serde(with = "duration_text")]
     pub retention_check_interval: Duration,
@@ -97,6 +104,9 @@ impl Default for Log {
             tail_bytes: ByteSize::mebibytes(64),
             confirm_after: Duration::from_millis(10),
             producers_max: 10_000,
+            compaction_keys_max: 4 << 20,
+            compaction_interval: Duration::from_secs(15),
+            compaction_bytes_per_second: ByteSize::mebibytes(64),
             retention_check_interval: Duration::from_secs(5 * 60),
         }
     }

@@ -59,6 +59,7 @@ impl Node {
         end_on_failure(&log, &metadata, fail.clone());
         let broker = Broker::open(env.clone(), log, Arc::clone(&metadata), BrokerConfig::default()).await?;
         broker.keep_retention(config.log.retention_check_interval);
+        broker.keep_compacted(config.log.compaction_interval, config.log.compaction_bytes_per_second.0);
         let publisher = Arc::new(Publisher::new());
         let runtime = open_runtime(&env, &data_dir, &config, &broker, &publisher, fail)?;
         let clients = Arc::clone(&broker);
@@ -135,6 +136,7 @@ async fn open_log(env: &Env, data_dir: &DataDir, config: &Config) -> Result<(Arc
         tail_bytes: config.log.tail_bytes.as_usize(),
         confirm_after: config.log.confirm_after,
         producers_max: config.log.producers_max,
+        compaction_keys_max: config.log.compaction_keys_max,
     };
     let (opened, path, node) = (env.clone(), data_dir.path().to_path_buf(), data_dir.meta().node);
     env.threads

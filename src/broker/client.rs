@@ -229,6 +229,9 @@ pub trait Client: Send + Sync {
     /// Where a partition begins and ends.
     async fn ends(&self, partition: TopicPartition) -> Result<Ends, BrokerError>;
 
+    /// Why the last compaction of a partition failed; `None` if it did not.
+    fn compaction_error(&self, partition: TopicPartition) -> Option<String>;
+
     /// The segments of a partition, oldest first.
     async fn segments(&self, partition: TopicPartition) -> Result<Vec<SegmentDescription>, BrokerError>;
 

@@ -74,6 +74,8 @@ pub struct Broker {
     pub(super) commits_ended: watch::Sender<u64>,
     pub(super) producers: Mutex<HashMap<String, Arc<Producer>>>,
     pub(super) producer_ids: ProducerIds,
+    /// Why the last compaction of a partition failed.
+    pub(super) compaction_errors: Mutex<HashMap<TopicPartition, String>>,
 }
 
 impl Broker {
@@ -309,6 +311,10 @@ impl Client for LocalClient {
     async fn ends(&self, partition: TopicPartition) -> Result<Ends, BrokerError> {
         self.authorized(partition, Operation::Read).await?;
         Ok(self.broker.log.ends(partition)?)
+    }
+
+    fn compaction_error(&self, partition: TopicPartition) -> Option<String> {
+        self.broker.compaction_errors.lock().get(&partition).cloned()
     }
 
     async fn segments(&self, partition: TopicPartition) -> Result<Vec<SegmentDescription>, BrokerError> {

@@ -9,6 +9,7 @@
 
 mod client;
 mod commit;
+mod compaction;
 mod config;
 mod coordinator;
 mod core;

@@ -57,6 +57,7 @@ impl Broker {
             config,
             groups: Mutex::new(Groups::default()),
             commits_ended: watch::channel(0).0,
+            compaction_errors: Mutex::default(),
             producers: Mutex::new(HashMap::new()),
             producer_ids: ProducerIds::default(),
         });

@@ -92,7 +92,12 @@ impl TopicConfig {
     /// record and more (a dead letter has its headers, a repartition its columns), so their limit is higher.
     pub fn internal(cleanup_policy: CleanupPolicy) -> Self {
         let batch_bytes_max = 16 * Self::default().batch_bytes_max;
-        Self { retention_ms: None, cleanup_policy, internal: true, batch_bytes_max, ..Self::default() }
+        // Compaction takes sealed segments only: what is written over and over is not to wait for a gigabyte.
+        let segment_bytes = match cleanup_policy {
+            CleanupPolicy::Delete => Self::default().segment_bytes,
+            CleanupPolicy::Compact | CleanupPolicy::CompactDelete => 64 << 20,
+        };
+        Self { retention_ms: None, cleanup_policy, internal: true, segment_bytes, batch_bytes_max, ..Self::default() }
     }
 }
 

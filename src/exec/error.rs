@@ -146,7 +146,7 @@ impl From<ExecError> for Error {
                 .hint("With on_error = 'dlq' or 'skip' the relation lets such records pass."),
             ExecError::InternalRecord(_) => Error::new(SqlState::DATA_CORRUPTED, error.to_string()),
             ExecError::InputGap { .. } => Error::new(SqlState::OBJECT_NOT_IN_PREREQUISITE_STATE, error.to_string())
-                .detail("Records that the query has not read were removed by retention.")
+                .detail("Records that the query has not read were removed by retention or compaction.")
                 .hint("DROP the view and create it again to read what is still there."),
         }
     }

@@ -107,6 +107,11 @@ impl Blocks {
         Ok(())
     }
 
+    /// Takes in that the sidecar was moved.
+    pub(super) fn moved_to(&mut self, path: PathBuf) {
+        self.path = path;
+    }
+
     /// The hash of the open block, up to the end.
     pub(super) fn open_hash(&self) -> u64 {
         self.open.digest()

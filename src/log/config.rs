@@ -60,6 +60,8 @@ pub struct LogConfig {
     pub confirm_after: Duration,
     /// Idempotent producers remembered per partition; the one silent for longest is forgotten.
     pub producers_max: usize,
+    /// Keys that a compaction remembers at once, about 40 bytes each; with more it takes several passes.
+    pub compaction_keys_max: usize,
 }
 
 impl Default for LogConfig {
@@ -73,6 +75,7 @@ impl Default for LogConfig {
             tail_bytes: 64 << 20,
             confirm_after: Duration::from_millis(10),
             producers_max: 10_000,
+            compaction_keys_max: 4 << 20,
         }
     }
 }

@@ -1,6 +1,6 @@
 //! What the log directory, its flusher and its trimmer share.
 //!
-//! Locks are taken in this order: making, journal, partitions (several: by id), then pending or tail. The map of partitions
+//! Locks are taken in this order: compacting, trimming or making, journal, partitions (several: by id), then pending or tail. The map of partitions
 //! is never held while another lock is taken.
 
 use std::collections::HashMap;
@@ -42,6 +42,10 @@ pub(super) struct Core {
     pub(super) dir: PathBuf,
     pub(super) config: LogConfig,
     pub(super) partitions: RwLock<HashMap<TopicPartition, Arc<Partition>>>,
+    /// Held while a partition is compacted.
+    pub(super) compacting: Mutex<()>,
+    /// Held while the journal's old files are trimmed away.
+    pub(super) trimming: Mutex<()>,
     /// Held while a partition's directory is made or taken away.
     pub(super) making: Mutex<()>,
     pub(super) tail: Tail,

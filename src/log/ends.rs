@@ -18,6 +18,8 @@ pub struct Ends {
     pub durable_offset: Offset,
     /// The offset that the next append gets.
     pub log_end_offset: Offset,
+    /// Compaction took no tombstone at or after this offset: who has read less and goes on may miss a deletion.
+    pub tombstones_from: Offset,
     /// The newest leader epoch seen.
     pub leader_epoch: LeaderEpoch,
     /// The partition was deleted: no end moves any more.

@@ -7,6 +7,7 @@
 //!                               %020d.blocks    hashes of the log file's 64 KiB blocks
 //!                               %020d.index     offset and time index of a sealed segment (a cache)
 //!                               %020d.snapshot  producers at the segment's base offset (a cache)
+//!                               compacted, swap, range, cleaned-*   see `compact::swap`
 //! <dir>/<...>-delete, <...>-stray               on their way out; not of this cluster
 //! ```
 
@@ -69,6 +70,13 @@ pub(super) fn write_hashed(disk: &dyn Disk, path: &Path, mut bytes: Vec<u8>) -> 
     let file = disk.open(path, OpenMode::Create).map_err(LogError::io("open", path))?;
     file.set_len(0).map_err(LogError::io("cut", path))?;
     file.write_at(&bytes, 0).map_err(LogError::io("write", path))
+}
+
+/// Writes such a file and syncs it; its name is durable after a sync of its directory.
+pub(super) fn write_hashed_durably(disk: &dyn Disk, path: &Path, bytes: Vec<u8>) -> Result<(), LogError> {
+    write_hashed(disk, path, bytes)?;
+    let file = disk.open(path, OpenMode::ReadWrite).map_err(LogError::io("open", path))?;
+    file.sync_data().map_err(LogError::io("sync", path))
 }
 
 /// The bytes of such a file; `None` if it is not there, torn or flipped.

@@ -161,12 +161,29 @@ impl Core {
     /// Syncs the segments that the journal's old files cover, says so in the newest one, and removes the old ones.
     pub(super) fn trim_once(&self) -> Result<(), LogError> {
         self.check_running()?;
+        let _trimming = self.trimming.lock();
         let old = self.journal.lock().old().len();
         self.pending.lock().trim_wanted = false;
         if old == 0 {
             return Ok(());
         }
         self.trim_old(old).map_err(|error| {
+            self.fail(&error);
+            LogError::Unknown
+        })
+    }
+
+    /// Begins a new journal file and trims all others away: afterwards the journal holds no byte of a segment that was
+    /// durable and sealed before.
+    pub(super) fn trim_all(&self) -> Result<(), LogError> {
+        let rotated = self.journal.lock().rotate();
+        rotated.map_err(|error| {
+            self.fail(&error);
+            LogError::Unknown
+        })?;
+        self.trim_once()?;
+        // A file that came back after a power loss would be replayed.
+        self.journal.lock().sync_dir().map_err(|error| {
             self.fail(&error);
             LogError::Unknown
         })

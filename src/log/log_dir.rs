@@ -22,6 +22,8 @@ use crate::model::TopicPartition;
 use super::AbortedTransaction;
 use super::Append;
 use super::Appended;
+use super::CompactionReport;
+use super::CompactionRequest;
 use super::Ends;
 use super::FlushOn;
 use super::Flushed;
@@ -99,6 +101,8 @@ impl LogDir {
             dir: dir.to_path_buf(),
             config,
             partitions: RwLock::new(partitions),
+            compacting: Mutex::new(()),
+            trimming: Mutex::new(()),
             making: Mutex::new(()),
             tail: Tail::new(config.tail_bytes),
             pending: Mutex::new(Pending::default()),
@@ -287,6 +291,17 @@ impl LogDir {
     /// The segments of a partition, oldest first.
     pub fn segments(&self, partition: TopicPartition) -> Result<Vec<SegmentDescription>, LogError> {
         self.core.segments(partition)
+    }
+
+    /// Keeps the newest record of each key in the sealed segments; `None` if there was nothing worth it. Blocks; `pace` is
+    /// told of bytes before they are read or written, and may wait. One at a time for a partition.
+    pub fn compact(
+        &self,
+        partition: TopicPartition,
+        request: CompactionRequest,
+        pace: &mut dyn FnMut(u64),
+    ) -> Result<Option<CompactionReport>, LogError> {
+        self.core.compact(partition, request, pace)
     }
 
     /// Seals the last segment, if it holds records: what comes next goes to a new one.

@@ -6,7 +6,6 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 use tokio::sync::watch;
 
-use crate::env::OpenMode;
 use crate::model::LeaderEpoch;
 use crate::model::Offset;
 use crate::model::TopicPartition;
@@ -16,6 +15,7 @@ use crate::protocol::Writer;
 use super::FlushPolicy;
 use super::LogError;
 use super::PartitionConfig;
+use super::compact::Compacted;
 use super::core::Core;
 use super::epochs::Epochs;
 use super::files;
@@ -51,9 +51,7 @@ impl Core {
         }
         disk.create_dir_all(&dir).map_err(LogError::io("create", &dir))?;
         let path = dir.join(files::PARTITION_FILE);
-        files::write_hashed(disk, &path, encode_config(&config))?;
-        let file = disk.open(&path, OpenMode::ReadWrite).map_err(LogError::io("open", &path))?;
-        file.sync_data().map_err(LogError::io("sync", &path))?;
+        files::write_hashed_durably(disk, &path, encode_config(&config))?;
         disk.sync_dir(&dir).map_err(LogError::io("sync", &dir))?;
         disk.sync_dir(&self.dir).map_err(LogError::io("sync", &self.dir))?;
         let partition = Arc::new(Partition::new(id, dir, State::empty(config)));
@@ -134,15 +132,7 @@ impl Core {
             return Ok(());
         }
         state.log_start_offset = offset;
-        if let Some(last) = state
-            .segments
-            .last()
-            .filter(|last| last.length == 0 && last.base == offset && state.durable.offset == offset)
-        {
-            // All that was durable goes, and the segment of its end with it.
-            let open_hash = last.blocks.open_hash();
-            state.durable = Place { offset, segment_base: offset, position: 0, open_hash };
-        }
+        state.move_durable_end();
         state.producers.advance_start(offset);
         // A segment may go once the next one begins at or below the start; the durable end's segment stays.
         let durable = state.durable.segment_base;
@@ -205,6 +195,14 @@ impl Partition {
 }
 
 impl State {
+    /// A durable end between two segments may as well stand at the start of the second: then the first is free to go.
+    pub(super) fn move_durable_end(&mut self) {
+        let end = self.durable.offset;
+        if self.segments.last().is_some_and(|last| last.base == end) {
+            self.durable = Place { offset: end, segment_base: end, ..Place::START };
+        }
+    }
+
     /// A partition without records.
     pub(super) fn empty(config: PartitionConfig) -> Self {
         Self {
@@ -219,6 +217,7 @@ impl State {
             producers: Producers::default(),
             unjournaled: None,
             corrupt_from: None,
+            compacted: Compacted::default(),
             truncations: 0,
             deleted: false,
             snapshot_due: false,

@@ -13,6 +13,7 @@
 
 mod append;
 mod blocks;
+mod compact;
 mod config;
 mod core;
 mod ends;
@@ -41,6 +42,7 @@ mod truncate;
 mod tests;
 
 pub use append::{Append, Appended, Origin};
+pub use compact::{CompactionReport, CompactionRequest};
 pub use config::{FlushOn, FlushPolicy, LogConfig, PartitionConfig};
 pub use core::OnDurable;
 pub use ends::Ends;

@@ -20,6 +20,7 @@ use crate::protocol::Batch;
 use super::Ends;
 use super::LogError;
 use super::PartitionConfig;
+use super::compact::Compacted;
 use super::epochs::Epochs;
 use super::files;
 use super::journal::Entry;
@@ -52,6 +53,8 @@ pub(super) struct State {
     pub(super) unjournaled: Option<Unjournaled>,
     /// The first offset that recovery could not read although it had been durable.
     pub(super) corrupt_from: Option<Offset>,
+    /// What compaction has done.
+    pub(super) compacted: Compacted,
     /// How often the end was moved back; tells a flush or a read that it is about another log.
     pub(super) truncations: u64,
     pub(super) deleted: bool,
@@ -116,6 +119,7 @@ impl State {
             high_watermark: self.high_watermark,
             durable_offset: self.durable.offset,
             log_end_offset: self.log_end_offset,
+            tombstones_from: self.compacted.tombstones_from,
             leader_epoch: self.leader_epoch,
             deleted: self.deleted,
         }

@@ -211,6 +211,11 @@ impl Producers {
         self.aborted.retain(|aborted| start <= aborted.last_offset);
     }
 
+    /// Forgets aborted transactions of which compaction left nothing.
+    pub(super) fn forget_aborted(&mut self, upto: Offset) {
+        self.aborted.retain(|aborted| upto <= aborted.last_offset);
+    }
+
     /// All producers and aborted transactions, for the snapshot file.
     pub(super) fn parts(&self) -> (&HashMap<ProducerId, Producer>, &[AbortedTransaction]) {
         (&self.known, &self.aborted)

@@ -97,7 +97,7 @@ impl Core {
 }
 
 /// A read of one segment, planned under the partition's lock and done outside.
-struct Cold {
+pub(super) struct Cold {
     file: Arc<SegmentFile>,
     hashes: BlockHashes,
     /// Bytes of the segment when the read was planned, and the hash of the block open there.
@@ -151,7 +151,7 @@ impl Partition {
 }
 
 impl Cold {
-    fn new(segment: &Segment, position: u64, leader_epoch: LeaderEpoch, truncations: u64) -> Self {
+    pub(super) fn new(segment: &Segment, position: u64, leader_epoch: LeaderEpoch, truncations: u64) -> Self {
         Self {
             file: segment.file.clone(),
             hashes: segment.blocks.full(),
@@ -165,7 +165,7 @@ impl Cold {
 }
 
 /// Reads block after block, checks each, and cuts batches out of them.
-struct Reader {
+pub(super) struct Reader {
     partition: TopicPartition,
     cold: Cold,
     /// Verified bytes from `cold.position` on.
@@ -177,7 +177,7 @@ struct Reader {
 }
 
 impl Reader {
-    fn new(partition: TopicPartition, cold: Cold, from: Offset) -> Self {
+    pub(super) fn new(partition: TopicPartition, cold: Cold, from: Offset) -> Self {
         let read_to = cold.position - cold.position % BLOCK;
         Self { partition, cold, buffer: BytesMut::new(), read_to, next: from }
     }
@@ -217,6 +217,19 @@ impl Reader {
             read.push(TailBatch::new(batch));
         }
         Ok(read)
+    }
+
+    /// The next batch, which must begin at `self.next`; `None` at the end of the segment.
+    pub(super) fn next_in_order(&mut self) -> Result<Option<Batch>, LogError> {
+        if self.cold.position == self.cold.length {
+            return Ok(None);
+        }
+        let batch = self.batch()?;
+        if batch.base_offset() != self.next || self.cold.leader_epoch < batch.leader_epoch() {
+            return Err(self.corrupt());
+        }
+        self.next = batch.next_offset();
+        Ok(Some(batch))
     }
 
     fn batch(&mut self) -> Result<Batch, LogError> {

@@ -16,6 +16,7 @@ use crate::model::TopicPartition;
 use super::FlushPolicy;
 use super::LogError;
 use super::blocks::BLOCK;
+use super::compact;
 use super::epochs::Epochs;
 use super::files;
 use super::index::Decoded;
@@ -70,6 +71,7 @@ pub(super) fn partition(
     entries: &[(Entry, Payload)],
     told: Told,
 ) -> Result<Recovered, LogError> {
+    compact::finish(disk, dir)?;
     let config = files::read_hashed(disk, &dir.join(files::PARTITION_FILE))?;
     let config = config.as_deref().and_then(manage::decode_config);
     let mut replay = Replay::new(disk, dir, open_segments(disk, dir)?);
@@ -123,6 +125,7 @@ pub(super) fn partition(
     state.producers = found.producers;
     state.producers.advance_start(state.log_start_offset);
     state.corrupt_from = found.corrupt_from;
+    state.compacted = compact::compacted(disk, dir, state.log_end_offset)?;
     state.segments = segments;
     let partition = Partition::new(id, dir.to_path_buf(), state);
     Ok(Recovered { partition, repaired: replay.repaired, cut_bytes })

@@ -61,12 +61,16 @@ pub(super) struct Segment {
 impl Segment {
     /// A new, empty segment. Its directory entry becomes durable with the first sync.
     pub(super) fn create(disk: &dyn Disk, dir: &Path, base: Offset) -> Result<Self, LogError> {
-        let path = files::segment_file(dir, base, "log");
+        Self::create_at(disk, files::segment_file(dir, base, "log"), base)
+    }
+
+    /// A new, empty segment in a log file of another name, beside which its other files will stand.
+    pub(super) fn create_at(disk: &dyn Disk, path: PathBuf, base: Offset) -> Result<Self, LogError> {
         let file = disk.open(&path, OpenMode::Create).map_err(LogError::io("create", &path))?;
         // A crash may have left a file of this name whose batches were never acknowledged.
         file.set_len(0).map_err(LogError::io("cut", &path))?;
+        let blocks = Blocks::new(path.with_extension("blocks"));
         let file = Arc::new(SegmentFile { path, file, entry_durable: AtomicBool::new(false) });
-        let blocks = Blocks::new(files::segment_file(dir, base, "blocks"));
         let index = Index::default();
         let (begun_at_ms, appended_at_ms) = (i64::MAX, i64::MIN);
         let next_offset = base;
@@ -197,6 +201,24 @@ impl Segment {
         let path = self.file.path.with_extension("blocks");
         self.blocks = Blocks::restore(disk, path, &*self.file.file, length)?;
         Ok(())
+    }
+
+    /// Takes in that its files have the names of a segment in `dir` now.
+    pub(super) fn moved_to(&mut self, dir: &Path) {
+        let path = files::segment_file(dir, self.base, "log");
+        let file = Arc::clone(&self.file.file);
+        self.blocks.moved_to(path.with_extension("blocks"));
+        self.file = Arc::new(SegmentFile { path, file, entry_durable: AtomicBool::new(true) });
+        self.dirty = false;
+    }
+
+    /// Makes all of its files durable that recovery cannot make again.
+    pub(super) fn sync(&self, disk: &dyn Disk) -> Result<(), LogError> {
+        self.file.sync(disk)?;
+        match self.blocks.sidecar() {
+            Some(sidecar) => sidecar.sync_data().map_err(LogError::io("sync", &self.file.path)),
+            None => Ok(()),
+        }
     }
 
     /// Removes all files of the segment.

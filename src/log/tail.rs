@@ -104,6 +104,20 @@ impl Tail {
         Some(read)
     }
 
+    /// Forgets a partition's batches before `offset`: they were compacted.
+    pub(super) fn forget_below(&self, partition: TopicPartition, offset: Offset) {
+        let mut state = self.state.lock();
+        let Some(batches) = state.partitions.get(&partition) else { return };
+        let old = |tail: &&TailBatch| tail.batch.next_offset() <= offset;
+        let gone: Vec<Offset> = batches.iter().take_while(old).map(|tail| tail.batch.base_offset()).collect();
+        for offset in gone {
+            state.drop_front(partition, offset);
+        }
+        let first = state.partitions.get(&partition).and_then(|batches| batches.front());
+        let first = first.map_or(Offset(i64::MAX), |front| front.batch.base_offset());
+        state.order.retain(|(other, offset)| *other != partition || first <= *offset);
+    }
+
     /// Forgets a partition: it was truncated or deleted.
     pub(super) fn forget(&self, partition: TopicPartition) {
         let mut state = self.state.lock();

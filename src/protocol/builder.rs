@@ -95,24 +95,7 @@ impl BatchBuilder {
         }
         self.max_timestamp = self.max_timestamp.max(timestamp_ms);
         let timestamp_delta = timestamp_ms.wrapping_sub(self.base_timestamp);
-        let offset_delta = i64::from(self.count);
-        let header_count = headers.len() as i64;
-        let fixed = 1 + varint::size_of_i64(timestamp_delta) + varint::size_of_i64(offset_delta);
-        let header_bytes = headers.iter().map(|(name, value)| size_of(Some(name)) + size_of(*value)).sum::<usize>();
-        let body = fixed + size_of(key) + size_of(value) + varint::size_of_i64(header_count) + header_bytes;
-        assert!(self.bytes.len() + body < 1 << 30, "a batch of {} bytes cannot take {body} more", self.bytes.len());
-        self.bytes.reserve(body + 5);
-        varint::write_i64(&mut self.bytes, body as i64);
-        self.bytes.put_u8(0);
-        varint::write_i64(&mut self.bytes, timestamp_delta);
-        varint::write_i64(&mut self.bytes, offset_delta);
-        self.put(key);
-        self.put(value);
-        varint::write_i64(&mut self.bytes, header_count);
-        for (name, value) in headers {
-            self.put(Some(name));
-            self.put(*value);
-        }
+        write_record(&mut self.bytes, timestamp_delta, i64::from(self.count), key, value, headers);
         self.count += 1;
     }
 
@@ -164,14 +147,42 @@ impl BatchBuilder {
         };
         Batch::seal(header, bytes)
     }
+}
 
-    fn put(&mut self, field: Option<&[u8]>) {
-        match field {
-            None => varint::write_i64(&mut self.bytes, -1),
-            Some(field) => {
-                varint::write_i64(&mut self.bytes, field.len() as i64);
-                self.bytes.put_slice(field);
-            }
+/// Writes one record. Panics if `bytes` would pass 1 GiB.
+pub(super) fn write_record(
+    bytes: &mut BytesMut,
+    timestamp_delta: i64,
+    offset_delta: i64,
+    key: Option<&[u8]>,
+    value: Option<&[u8]>,
+    headers: &[(&[u8], Option<&[u8]>)],
+) {
+    let header_count = headers.len() as i64;
+    let fixed = 1 + varint::size_of_i64(timestamp_delta) + varint::size_of_i64(offset_delta);
+    let header_bytes = headers.iter().map(|(name, value)| size_of(Some(name)) + size_of(*value)).sum::<usize>();
+    let body = fixed + size_of(key) + size_of(value) + varint::size_of_i64(header_count) + header_bytes;
+    assert!(bytes.len() + body < 1 << 30, "a batch of {} bytes cannot take {body} more", bytes.len());
+    bytes.reserve(body + 5);
+    varint::write_i64(bytes, body as i64);
+    bytes.put_u8(0);
+    varint::write_i64(bytes, timestamp_delta);
+    varint::write_i64(bytes, offset_delta);
+    put(bytes, key);
+    put(bytes, value);
+    varint::write_i64(bytes, header_count);
+    for (name, value) in headers {
+        put(bytes, Some(name));
+        put(bytes, *value);
+    }
+}
+
+fn put(bytes: &mut BytesMut, field: Option<&[u8]>) {
+    match field {
+        None => varint::write_i64(bytes, -1),
+        Some(field) => {
+            varint::write_i64(bytes, field.len() as i64);
+            bytes.put_slice(field);
         }
     }
 }

@@ -72,6 +72,7 @@ impl Attributes {
     const TIMESTAMP_TYPE: i16 = 1 << 3;
     const TRANSACTIONAL: i16 = 1 << 4;
     const CONTROL: i16 = 1 << 5;
+    const DELETE_HORIZON: i16 = 1 << 6;
 
     /// The codec of the records.
     pub fn codec(self) -> Codec {
@@ -114,6 +115,21 @@ impl Attributes {
     /// Whether the batch holds a marker instead of records.
     pub fn is_control(self) -> bool {
         self.0 & Self::CONTROL != 0
+    }
+
+    /// Whether the base timestamp is the time from which on tombstones may go.
+    pub(crate) fn has_delete_horizon(self) -> bool {
+        self.0 & Self::DELETE_HORIZON != 0
+    }
+
+    /// These attributes, with a delete horizon.
+    pub(crate) fn with_delete_horizon(self) -> Self {
+        Self(self.0 | Self::DELETE_HORIZON)
+    }
+
+    /// These attributes, not transactional.
+    pub(crate) fn not_transactional(self) -> Self {
+        Self(self.0 & !Self::TRANSACTIONAL)
     }
 
     /// These attributes, transactional.

@@ -19,6 +19,7 @@ mod hash;
 mod header;
 mod primitive;
 mod record;
+mod retain;
 mod varint;
 
 #[cfg(test)]
@@ -33,3 +34,4 @@ pub use hash::{java_string_hash, murmur2, partition_for_key};
 pub use header::{Attributes, BatchHeader, Codec, HEADER_SIZE, TimestampType};
 pub use primitive::{PrimitiveError, Reader, Writer};
 pub use record::{Headers, Record, Records};
+pub use retain::Retain;

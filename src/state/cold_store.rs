@@ -83,7 +83,9 @@ pub struct StoreExpectation {
     pub layout: String,
     /// The changelog.
     pub changelog: TopicPartition,
-    /// Positions that the changelog can be read on from: its log start to its committed end.
+    /// Where the changelog is read from if the store is not kept.
+    pub start: Offset,
+    /// Positions that the changelog can be read on from, up to its committed end: no change after them is gone.
     pub kept: RangeInclusive<Offset>,
 }
 
@@ -100,7 +102,7 @@ pub enum StoreVerdict {
     OtherLayout,
     /// Ahead of the changelog's committed end.
     Ahead,
-    /// Behind the changelog's start.
+    /// Behind changes that retention or compaction took.
     Behind,
 }
 
@@ -122,7 +124,7 @@ pub fn open_store(
 ) -> Result<OpenedStore, StateError> {
     let store = stores.open(name)?;
     let (verdict, restore_from) = match store.position() {
-        Err(StateError::Corrupt { .. }) => (StoreVerdict::Corrupt, *expected.kept.start()),
+        Err(StateError::Corrupt { .. }) => (StoreVerdict::Corrupt, expected.start),
         Err(error) => return Err(error),
         Ok(found) => judge(found, expected),
     };
@@ -134,7 +136,7 @@ pub fn open_store(
 }
 
 fn judge(found: Option<StorePosition>, expected: &StoreExpectation) -> (StoreVerdict, Offset) {
-    let start = *expected.kept.start();
+    let start = expected.start;
     let Some(found) = found else {
         return (StoreVerdict::Missing, start);
     };
@@ -142,7 +144,7 @@ fn judge(found: Option<StorePosition>, expected: &StoreExpectation) -> (StoreVer
         (StoreVerdict::OtherLayout, start)
     } else if *expected.kept.end() < found.offset {
         (StoreVerdict::Ahead, start)
-    } else if found.offset < start {
+    } else if found.offset < *expected.kept.start() {
         (StoreVerdict::Behind, start)
     } else {
         (StoreVerdict::Kept, found.offset)

@@ -42,6 +42,7 @@ fn expected(start: i64, end: i64) -> StoreExpectation {
         query: QueryId(4),
         layout: "count v1".to_string(),
         changelog: changelog(),
+        start: Offset(start),
         kept: Offset(start)..=Offset(end),
     }
 }

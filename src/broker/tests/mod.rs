@@ -1,6 +1,7 @@
 //! The broker on a simulated disk.
 
 mod behaviour;
+mod compaction;
 mod faults;
 mod recovery;
 mod retention;

@@ -8,6 +8,7 @@ use super::Cell;
 use super::Kind;
 use super::Row;
 use super::SystemTable;
+use super::optional;
 use super::text;
 use crate::engine::core::Engine;
 use crate::error::Result;
@@ -24,6 +25,8 @@ pub(super) const TABLE: SystemTable = SystemTable {
         ("high_watermark", Kind::BigInt),
         ("log_end_offset", Kind::BigInt),
         ("leader_epoch", Kind::Int),
+        ("tombstones_from", Kind::BigInt),
+        ("compaction_error", Kind::Text),
     ],
     rows: |engine| rows(engine).boxed(),
 };
@@ -35,7 +38,8 @@ async fn rows(engine: Arc<Engine>) -> Result<Vec<Row>> {
     for topic in metadata.topics() {
         for partition in 0..topic.partitions {
             // A topic that was dropped meanwhile has no row.
-            let Ok(ends) = client.ends(TopicPartition::new(topic.id, partition)).await else { continue };
+            let id = TopicPartition::new(topic.id, partition);
+            let Ok(ends) = client.ends(id).await else { continue };
             rows.push(vec![
                 text(&topic.name),
                 Cell::Int(partition),
@@ -44,6 +48,8 @@ async fn rows(engine: Arc<Engine>) -> Result<Vec<Row>> {
                 Cell::BigInt(ends.high_watermark.0),
                 Cell::BigInt(ends.log_end_offset.0),
                 Cell::Int(ends.leader_epoch.0),
+                Cell::BigInt(ends.tombstones_from.0),
+                optional(client.compaction_error(id), Cell::Text),
             ]);
         }
     }

@@ -141,11 +141,13 @@ fn input(
         return Ok(Input::new(leaf, partition, sets_time, position, LeaderEpoch(-1), progress));
     };
     let position = committed.offset;
-    if position < ends.log_start_offset || ends.log_end_offset < position {
+    // A table's reader must see every deletion.
+    let first = if is_table(spec, leaf) { ends.tombstones_from } else { Offset::ZERO }.max(ends.log_start_offset);
+    if position < first || ends.log_end_offset < position {
         return Err(ExecError::InputGap {
             input: partition.to_string(),
             position: position.0,
-            log_start: ends.log_start_offset.0,
+            log_start: first.0,
             log_end: ends.log_end_offset.0,
         });
     }
@@ -169,7 +171,8 @@ async fn table(
         query: spec.query,
         layout: spec.layout.clone(),
         changelog,
-        kept: ends.log_start_offset..=end,
+        start: ends.log_start_offset,
+        kept: ends.log_start_offset.max(ends.tombstones_from)..=end,
     };
     let store_name = StoreName { query: spec.query, operator: name.0.clone(), partition: PartitionId(partition) };
     let opened = open_store(stores.as_ref(), &store_name, &expected)?;

@@ -93,6 +93,11 @@ impl Journal {
         &self.old
     }
 
+    /// Makes the removal of old files durable.
+    pub(in crate::log) fn sync_dir(&self) -> Result<(), LogError> {
+        self.disk.sync_dir(&self.dir).map_err(LogError::io("sync", &self.dir))
+    }
+
     /// Removes the first `count` old files: all that they cover stands elsewhere by now.
     pub(in crate::log) fn remove_old(&mut self, count: usize) -> Result<(), LogError> {
         for path in self.old.drain(..count) {

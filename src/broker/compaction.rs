@@ -1,0 +1,105 @@
+//! Which topics are compacted, when, and how fast.
+
+use std::sync::Arc;
+use std::sync::Weak;
+use std::time::Duration;
+
+use futures::executor::block_on;
+
+use super::Broker;
+use super::BrokerError;
+use crate::cluster::CleanupPolicy;
+use crate::env::Clock;
+use crate::log::CompactionReport;
+use crate::log::CompactionRequest;
+use crate::log::LogError;
+use crate::model::TopicPartition;
+
+/// As Kafka's defaults have it: half of the bytes are new, and readers have a day to see a tombstone.
+const REQUEST: CompactionRequest =
+    CompactionRequest { delete_retention_ms: 24 * 60 * 60 * 1000, dirty_percent_min: 50 };
+
+impl Broker {
+    /// Compacts what is worth it, once every `interval`, until the broker is closed or gone. At most about
+    /// `bytes_per_second` are read and written.
+    pub fn keep_compacted(self: &Arc<Self>, interval: Duration, bytes_per_second: u64) {
+        let (broker, clock) = (Arc::downgrade(self), Arc::clone(&self.env.clock));
+        tokio::spawn(async move {
+            loop {
+                clock.sleep(interval).await;
+                let Some(broker) = Weak::upgrade(&broker) else { return };
+                let pace = Pace::new(Arc::clone(&clock), bytes_per_second);
+                if let Err(BrokerError::Closed | BrokerError::Unknown) = broker.compact(&pace).await {
+                    return;
+                }
+            }
+        });
+    }
+
+    /// Compacts every topic that asks for it, as far as it is worth it. One partition's failure keeps no other from it; the
+    /// last one is answered, and `compaction_errors` has them all.
+    pub(super) async fn compact(&self, pace: &Pace) -> Result<(), BrokerError> {
+        let metadata = self.metadata.snapshot();
+        let mut outcome = Ok(());
+        for topic in metadata.topics().filter(|topic| topic.config.cleanup_policy != CleanupPolicy::Delete) {
+            for partition in 0..topic.partitions {
+                let partition = TopicPartition::new(topic.id, partition);
+                let (log, mut pace) = (Arc::clone(&self.log), pace.clone());
+                let compacted =
+                    self.env.threads.blocking(move || log.compact(partition, REQUEST, &mut |bytes| pace.take(bytes)));
+                let compacted = compacted.await;
+                if let Err(error) = self.note_compaction(partition, compacted) {
+                    tracing::warn!(topic = topic.name, %partition, %error, "a partition could not be compacted");
+                    outcome = Err(error.into());
+                }
+            }
+        }
+        outcome
+    }
+
+    /// Keeps in mind why a compaction failed, until one does not.
+    fn note_compaction(
+        &self,
+        partition: TopicPartition,
+        compacted: Result<Option<CompactionReport>, LogError>,
+    ) -> Result<(), LogError> {
+        let mut errors = self.compaction_errors.lock();
+        match compacted {
+            // It is made with its first use, or was dropped meanwhile.
+            Ok(_) | Err(LogError::UnknownPartition { .. }) => {
+                errors.remove(&partition);
+                Ok(())
+            }
+            Err(error) => {
+                errors.insert(partition, error.to_string());
+                Err(error)
+            }
+        }
+    }
+}
+
+/// Lets so many bytes pass in a second. Blocks the thread that takes them.
+#[derive(Clone)]
+pub(super) struct Pace {
+    clock: Arc<dyn Clock>,
+    bytes_per_second: u64,
+    taken: u64,
+}
+
+impl Pace {
+    /// How many bytes pass before it is slept once.
+    const STEP: u64 = 4 << 20;
+
+    pub(super) fn new(clock: Arc<dyn Clock>, bytes_per_second: u64) -> Self {
+        Self { clock, bytes_per_second: bytes_per_second.max(1), taken: 0 }
+    }
+
+    fn take(&mut self, bytes: u64) {
+        self.taken += bytes;
+        if Self::STEP <= self.taken {
+            let pause = self.taken as f64 / self.bytes_per_second as f64;
+            self.taken = 0;
+            block_on(self.clock.sleep(Duration::from_secs_f64(pause)));
+        }
+    }
+}

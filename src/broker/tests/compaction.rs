@@ -1,0 +1,91 @@
+//! Compaction of topics on a simulated disk and clock.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::INPUT;
+use super::Node;
+use super::OUTPUT;
+use super::run;
+use crate::broker::Acks;
+use crate::broker::BrokerConfig;
+use crate::broker::Isolation;
+use crate::broker::Position;
+use crate::broker::compaction::Pace;
+use crate::cluster::CleanupPolicy;
+use crate::cluster::TopicConfig;
+use crate::env::Simulation;
+use crate::model::Offset;
+use crate::model::TopicId;
+use crate::model::TopicPartition;
+use crate::protocol::BatchBuilder;
+
+async fn fill(node: &Node, topic: TopicId) {
+    for number in 0..30 {
+        let mut builder = BatchBuilder::new();
+        builder.append(1, Some(&[b'a' + number % 3]), Some(&[number; 200]), &[]);
+        let partition = TopicPartition::new(topic, 0);
+        node.client.append(partition, builder.finish(), Acks::All).await.expect("appended");
+    }
+}
+
+/// The offsets of all records.
+async fn offsets(node: &Node, topic: TopicId) -> Vec<i64> {
+    let partition = TopicPartition::new(topic, 0);
+    let end = node.client.ends(partition).await.expect("there are ends").readable_end();
+    let mut position = Position { partition, offset: Offset(0), leader_epoch: None };
+    let mut found = Vec::new();
+    while position.offset < end {
+        let fetched = node.client.fetch(position, Isolation::ReadCommitted, 1 << 16, Duration::ZERO).await;
+        let fetched = fetched.expect("fetched");
+        for tail in &fetched.batches {
+            found.extend(tail.batch.payload().expect("whole").records().map(|record| record.expect("whole").offset.0));
+        }
+        position.offset = fetched.next;
+    }
+    found
+}
+
+#[test]
+fn topics_are_compacted_as_they_ask() {
+    run(async {
+        let simulation = Simulation::new(1);
+        let node = Node::open(&simulation.env, BrokerConfig::default()).await.expect("opens");
+        let config =
+            TopicConfig { segment_bytes: 1_000, cleanup_policy: CleanupPolicy::Compact, ..TopicConfig::default() };
+        node.create(INPUT, "input", 1, config).await.expect("created");
+        let kept = TopicConfig { cleanup_policy: CleanupPolicy::Delete, ..config };
+        node.create(OUTPUT, "output", 1, kept).await.expect("created");
+        fill(&node, INPUT).await;
+        fill(&node, OUTPUT).await;
+        let pace = Pace::new(Arc::clone(&simulation.env.clock), u64::MAX);
+        node.broker.compact(&pace).await.expect("compacted");
+        let left = offsets(&node, INPUT).await;
+        assert!(left.len() < 10 && left.ends_with(&[27, 28, 29]), "{left:?}");
+        assert_eq!(offsets(&node, OUTPUT).await, (0..30).collect::<Vec<_>>());
+        assert_eq!(node.client.compaction_error(TopicPartition::new(INPUT, 0)), None);
+        node.broker.compact(&pace).await.expect("compacted");
+        assert_eq!(offsets(&node, INPUT).await, left, "nothing is new");
+    });
+}
+
+#[test]
+fn a_compaction_that_fails_is_told_and_keeps_no_other_from_it() {
+    run(async {
+        let simulation = Simulation::new(2);
+        let node = Node::open(&simulation.env, BrokerConfig::default()).await.expect("opens");
+        let config =
+            TopicConfig { segment_bytes: 1_000, cleanup_policy: CleanupPolicy::Compact, ..TopicConfig::default() };
+        for (topic, name) in [(INPUT, "input"), (OUTPUT, "output")] {
+            node.create(topic, name, 1, config).await.expect("created");
+            fill(&node, topic).await;
+        }
+        let damaged = TopicPartition::new(INPUT, 0);
+        let path = format!("/data/log/{damaged}/{:020}.log", 0);
+        simulation.disk.flip_bit(std::path::Path::new(&path), 100, 0).expect("it is there");
+        let pace = Pace::new(Arc::clone(&simulation.env.clock), u64::MAX);
+        node.broker.compact(&pace).await.expect_err("one of them is damaged");
+        assert!(node.client.compaction_error(damaged).is_some());
+        assert!(offsets(&node, OUTPUT).await.len() < 10);
+    });
+}
