@@ -540,6 +540,7 @@ fn is_about(error: &LogError, partition: TopicPartition) -> bool {
         LogError::UnknownPartition { partition: about }
         | LogError::OutOfRange { partition: about, .. }
         | LogError::Corrupt { partition: about, .. }
+        | LogError::Unreadable { partition: about, .. }
         | LogError::BatchTooLarge { partition: about, .. }
         | LogError::Batch { partition: about, .. }
         | LogError::NotAtEnd { partition: about, .. }

@@ -131,6 +131,7 @@ impl From<LogError> for BrokerError {
             LogError::Unknown => Self::Unknown,
             LogError::Closed => Self::Closed,
             LogError::Corrupt { .. }
+            | LogError::Unreadable { .. }
             | LogError::NotAtEnd { .. }
             | LogError::OutOfOrderSequence { .. }
             | LogError::StaleProducerEpoch { .. }

@@ -3,11 +3,13 @@
 //! Locks are taken in this order: making, journal, partitions (several: by id), then pending or tail. The map of partitions
 //! is never held while another lock is taken.
 
+use std::collections::BTreeMap;
 use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use parking_lot::Condvar;
 use parking_lot::Mutex;
 use parking_lot::RwLock;
@@ -42,6 +44,10 @@ pub(super) struct Core {
     pub(super) dir: PathBuf,
     pub(super) config: LogConfig,
     pub(super) partitions: RwLock<HashMap<TopicPartition, Arc<Partition>>>,
+    /// Partitions whose files could not be read when the directory was opened.
+    pub(super) unreadable: RwLock<BTreeMap<TopicPartition, LogError>>,
+    /// What the journal said of those, in its own bytes: it goes into each new journal file.
+    pub(super) carried: Mutex<Vec<(TopicPartition, Bytes)>>,
     /// Held while a partition's directory is made or taken away.
     pub(super) making: Mutex<()>,
     pub(super) tail: Tail,
@@ -72,7 +78,11 @@ impl Core {
     /// The partition, or why not.
     pub(super) fn partition(&self, id: TopicPartition) -> Result<Arc<Partition>, LogError> {
         self.check_running()?;
-        self.partitions.read().get(&id).cloned().ok_or(LogError::UnknownPartition { partition: id })
+        let found = self.partitions.read().get(&id).cloned();
+        found.ok_or_else(|| match self.unreadable.read().get(&id) {
+            Some(source) => LogError::Unreadable { partition: id, source: Arc::new(source.clone()) },
+            None => LogError::UnknownPartition { partition: id },
+        })
     }
 
     /// An error once a flush has failed or the directory was closed.

@@ -43,6 +43,15 @@ pub enum LogError {
         /// The first offset that cannot be read.
         offset: Offset,
     },
+    /// The partition's files could not be read when the log was opened. They were left as they are.
+    #[error("partition {partition} cannot be read")]
+    Unreadable {
+        /// Which.
+        partition: TopicPartition,
+        /// Why.
+        #[source]
+        source: Arc<LogError>,
+    },
     /// The batch is larger than the partition takes.
     #[error("a batch of {size} bytes is larger than the limit of {limit} bytes of partition {partition}")]
     BatchTooLarge {
@@ -168,6 +177,9 @@ impl From<LogError> for Error {
             LogError::Corrupt { .. } => told(SqlState::IO_ERROR)
                 .detail("The bytes on the disk are not those that were written; they were kept as they are.")
                 .hint("Offsets before the damage can still be read."),
+            LogError::Unreadable { source, .. } => told(SqlState::IO_ERROR)
+                .detail(format!("When the server started: {source}. The files were left as they are."))
+                .hint("Start the server again once the disk can be read."),
             LogError::BatchTooLarge { .. } => told(SqlState::PROGRAM_LIMIT_EXCEEDED),
             LogError::Batch { source, .. } => Error::from(source.clone()),
             LogError::NotAtEnd { .. } => told(SqlState::INTERNAL_ERROR),

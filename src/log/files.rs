@@ -3,6 +3,7 @@
 //! ```text
 //! <dir>/journal/%020d.journal                   the journal, by generation
 //! <dir>/<topic uuid>-<partition>/partition      what the partition was told
+//!                               damaged         from which offset on it is damaged, if it is
 //!                               %020d.log       record batches, by base offset
 //!                               %020d.blocks    hashes of the log file's 64 KiB blocks
 //!                               %020d.index     offset and time index of a sealed segment (a cache)
@@ -25,6 +26,7 @@ use super::LogError;
 
 pub(super) const JOURNAL_DIR: &str = "journal";
 pub(super) const PARTITION_FILE: &str = "partition";
+pub(super) const DAMAGE_FILE: &str = "damaged";
 pub(super) const DELETED: &str = "-delete";
 pub(super) const STRAY: &str = "-stray";
 

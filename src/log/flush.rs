@@ -67,7 +67,7 @@ impl Core {
         mut entries: Vec<Queued>,
     ) -> Result<Vec<(TopicPartition, Ends)>, LogError> {
         self.sync_segments(&mut entries)?;
-        journal.append(entries.iter().map(|queued| &queued.entry))?;
+        journal.append(entries.iter().map(|queued| &queued.entry), &[])?;
         let confirm_at = self.env.clock.monotonic() + self.config.confirm_after;
         self.pending.lock().confirm_at = Some(confirm_at);
         // The flusher may sleep without a deadline: this group need not be its own.
@@ -172,6 +172,16 @@ impl Core {
         })
     }
 
+    /// Makes durable what recovery put right, and has the new journal know of every partition.
+    pub(super) fn trim_at_open(&self) -> Result<(), LogError> {
+        let old = self.journal.lock().old().len();
+        // Without partitions and without an older journal there is nothing to say.
+        if old == 0 && self.partitions.read().is_empty() {
+            return Ok(());
+        }
+        self.trim_old(old)
+    }
+
     fn trim_old(&self, old: usize) -> Result<(), LogError> {
         let partitions: Vec<_> = self.partitions.read().values().cloned().collect();
         for partition in &partitions {
@@ -181,7 +191,10 @@ impl Core {
         // No group is in flight while the journal is locked, so each durable end is that of the last group.
         let partitions: Vec<_> = self.partitions.read().values().cloned().collect();
         let trims: Vec<Entry> = partitions.iter().map(|partition| partition.state.lock().trim(partition.id)).collect();
-        journal.append(trims.iter())?;
+        // Old files may be found again after a power loss, some of them: what they say of a carried partition is void.
+        let void = self.unreadable.read().keys().map(|id| Entry::about(EntryKind::Delete, *id)).collect::<Vec<_>>();
+        let carried: Vec<_> = self.carried.lock().iter().map(|(_, bytes)| bytes.clone()).collect();
+        journal.append(trims.iter().chain(&void), &carried)?;
         journal.remove_old(old)
     }
 }
@@ -189,18 +202,20 @@ impl Core {
 /// Syncs the segments that were written to since the last time. A deleted partition has none.
 fn sync_dirty(core: &Core, partition: &Partition) -> Result<(), LogError> {
     let mut files = Vec::new();
+    let entries_dirty;
     {
         let mut state = partition.state.lock();
         if state.deleted {
             return Ok(());
         }
+        entries_dirty = std::mem::take(&mut state.entries_dirty);
         for segment in &mut state.segments {
             if std::mem::take(&mut segment.dirty) {
                 files.push((segment.file.clone(), segment.blocks.sidecar().cloned()));
             }
         }
     }
-    if files.is_empty() {
+    if files.is_empty() && !entries_dirty {
         return Ok(());
     }
     let sync = || {

@@ -46,8 +46,11 @@ impl Core {
         }
         // Two that make the same partition would each empty what the other one has written.
         let _making = self.making.lock();
-        if self.partition(id).is_ok() {
-            return Ok(());
+        match self.partition(id) {
+            Ok(_) => return Ok(()),
+            Err(LogError::UnknownPartition { .. }) => {}
+            // What cannot be read must not be made anew over what is there.
+            Err(error) => return Err(error),
         }
         disk.create_dir_all(&dir).map_err(LogError::io("create", &dir))?;
         let path = dir.join(files::PARTITION_FILE);
@@ -79,7 +82,9 @@ impl Core {
     fn detach(&self, id: TopicPartition, suffix: &str) -> Result<Option<PathBuf>, LogError> {
         self.check_running()?;
         let _making = self.making.lock();
-        let Some(partition) = self.partitions.write().remove(&id) else { return Ok(None) };
+        let unreadable = self.unreadable.write().remove(&id).map(|_| Arc::new(self.stand_in(id)));
+        let Some(partition) = self.partitions.write().remove(&id).or(unreadable) else { return Ok(None) };
+        self.carried.lock().retain(|(carried, _)| *carried != id);
         let mut state = partition.state.lock();
         state.deleted = true;
         state.segments.clear();
@@ -98,6 +103,11 @@ impl Core {
         self.enqueue(vec![Queued { partition, entry, filled: Vec::new(), file: None, truncations }]);
         self.flush_once()?;
         Ok(Some(gone))
+    }
+
+    /// An empty partition in the place of one that cannot be read.
+    fn stand_in(&self, id: TopicPartition) -> Partition {
+        Partition::new(id, files::partition_dir(&self.dir, id), State::empty(PartitionConfig::default()))
     }
 
     /// See `LogDir::set_high_watermark`.
@@ -221,6 +231,7 @@ impl State {
             corrupt_from: None,
             truncations: 0,
             deleted: false,
+            entries_dirty: false,
             snapshot_due: false,
         }
     }

@@ -55,6 +55,8 @@ pub(super) struct State {
     /// How often the end was moved back; tells a flush or a read that it is about another log.
     pub(super) truncations: u64,
     pub(super) deleted: bool,
+    /// Files were removed since the directory was last synced.
+    pub(super) entries_dirty: bool,
     /// A segment was sealed and no snapshot written since.
     pub(super) snapshot_due: bool,
 }

@@ -54,7 +54,7 @@ impl State {
                 disk.remove_file(&path).map_err(LogError::io("remove", &path))?;
             }
         }
-        self.producers = scan::producers(disk, &partition.dir, &self.segments, producers_max)?;
+        (self.producers, _) = scan::producers(disk, &partition.dir, &self.segments, producers_max)?;
         Ok(Entry {
             leader_epoch: self.leader_epoch,
             next_offset: end,

@@ -4,6 +4,8 @@ use std::path::Path;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use bytes::Bytes;
+
 use crate::env::Disk;
 use crate::env::File;
 use crate::env::OpenMode;
@@ -49,9 +51,15 @@ impl Journal {
     }
 
     /// Appends one group and makes it durable. After an error nothing is known, and the journal must not be used again.
-    pub(in crate::log) fn append<'a>(&mut self, entries: impl Iterator<Item = &'a Entry>) -> Result<(), LogError> {
+    /// `carried` are entries in the bytes that an earlier journal had.
+    pub(in crate::log) fn append<'a>(
+        &mut self,
+        entries: impl Iterator<Item = &'a Entry>,
+        carried: &[Bytes],
+    ) -> Result<(), LogError> {
         let mut bytes = vec![0; HEADER];
         entries.for_each(|entry| entry.encode(&mut bytes));
+        carried.iter().for_each(|entry| bytes.extend_from_slice(entry));
         self.group += 1;
         let length = (bytes.len() - HEADER) as u64;
         bytes[..HEADER].copy_from_slice(&self.header(HeaderKind::Group, length).encode());

@@ -302,3 +302,59 @@ fn a_full_disk_refuses_an_append_whole_and_goes_on_when_there_is_room() {
         assert_eq!(values(&log, partition(at)).expect("it reads"), numbered(0..2));
     }
 }
+
+#[test]
+fn a_partition_that_cannot_be_read_is_refused_and_found_again_when_it_can() {
+    use crate::env::CallKind;
+    use crate::env::Fault;
+    use crate::env::FaultKind;
+    let prepared = Simulation::new(45);
+    prepare(&prepared.env, config(), small());
+    let counted = Simulation::with_disk(1, prepared.disk.fork(1));
+    counted.disk.start_trace();
+    drop(open(&counted, config()));
+    let about_one = |event| match event {
+        crate::env::TraceEvent::Call(call) if call.path.to_string_lossy().contains(&partition(1).to_string()) => {
+            Some(call).filter(|call| call.kind == CallKind::Read || call.kind == CallKind::Open).map(|call| call.number)
+        }
+        _ => None,
+    };
+    let calls: Vec<u64> = counted.disk.take_trace().into_iter().filter_map(about_one).collect();
+    let mut refused = 0;
+    for call in calls {
+        let simulation = Simulation::with_disk(1, prepared.disk.fork(call));
+        simulation.disk.inject(Fault { call, kind: FaultKind::IoError });
+        let (log, report) = open(&simulation, config());
+        if report.unreadable.is_empty() {
+            continue;
+        }
+        refused += 1;
+        assert_eq!((report.unreadable, log.partitions()), (vec![partition(1)], vec![partition(0)]));
+        assert!(matches!(log.create(partition(1), small()), Err(LogError::Unreadable { .. })), "it is not made anew");
+        assert!(matches!(append(&log, partition(1), batch(&[b"x"])), Err(LogError::Unreadable { .. })));
+        assert!(matches!(flush(&log, partition(1), Offset(1)), Err(LogError::Unreadable { .. })));
+        // The others go on, and the journal is trimmed under them more than once.
+        for number in 7..40i64 {
+            append(&log, partition(0), batch(&[number.to_string().as_bytes()])).expect("it appends");
+            flush(&log, partition(0), Offset(number + 1)).expect("it flushes");
+            log.trim_once().expect("it trims");
+        }
+        drop(log);
+        simulation.disk.lose_power();
+        let (log, report) = open(&simulation, config());
+        assert_eq!((report.unreadable, report.corrupt), (vec![], vec![]));
+        assert_eq!(values(&log, partition(0)).expect("it reads"), numbered(0..40));
+        assert_eq!(values(&log, partition(1)).expect("it reads"), numbered(0..7), "the journal was kept for it");
+        log.close().expect("it closes");
+        // One that is dropped goes, readable or not.
+        simulation.disk.reset_calls();
+        simulation.disk.inject(Fault { call, kind: FaultKind::IoError });
+        let (log, report) = open(&simulation, config());
+        if report.unreadable == vec![partition(1)] {
+            log.delete(partition(1)).expect("it goes");
+            log.create(partition(1), small()).expect("it is made");
+            assert_eq!(values(&log, partition(1)).expect("it reads"), vec![]);
+        }
+    }
+    assert!(5 < refused, "{refused}");
+}
