@@ -59,6 +59,9 @@ impl Node {
         end_on_failure(&log, &metadata, fail.clone());
         let broker = Broker::open(env.clone(), log, Arc::clone(&metadata), BrokerConfig::default()).await?;
         broker.keep_retention(config.log.retention_check_interval);
+        let damaged = "Partitions of which something could not be read when the server started.";
+        let damaged = metrics.gauge("tidemill_broker_damaged_partitions", damaged, &[]);
+        damaged.set(i64::try_from(broker.damaged_partitions().len()).unwrap_or(i64::MAX));
         let publisher = Arc::new(Publisher::new());
         let runtime = open_runtime(&env, &data_dir, &config, &broker, &publisher, fail)?;
         let clients = Arc::clone(&broker);

@@ -144,6 +144,7 @@ impl Broker {
         queries: Vec<QueryCommit>,
     ) -> Result<Committed, BrokerError> {
         check_name("transactional id", transactional_id)?;
+        self.check_coordinator(TRANSACTION_STATE, transactional_id)?;
         let limit = self.config.commits_waiting_max;
         let producer = {
             let mut producers = self.producers.lock();
@@ -217,6 +218,9 @@ impl Broker {
         principal: &Principal,
         query: &QueryCommit,
     ) -> Result<Result<(), LeftOutReason>, BrokerError> {
+        if let Err(error) = self.check_group(&query.group) {
+            return Ok(Err(LeftOutReason::Offset(Arc::new(error))));
+        }
         for (partition, _) in &query.appends {
             let allowed = match self.ensure(*partition).await {
                 Ok(topic) => authorize(principal, Operation::Write, Resource::Topic(&topic.name))

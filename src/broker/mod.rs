@@ -12,6 +12,7 @@ mod commit;
 mod config;
 mod coordinator;
 mod core;
+mod damage;
 mod error;
 mod fetch;
 mod partitions;

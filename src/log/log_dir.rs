@@ -92,6 +92,11 @@ impl LogDir {
         partitions
     }
 
+    /// The partitions that could not be read when the directory was opened, sorted.
+    pub fn unreadable(&self) -> Vec<TopicPartition> {
+        self.core.unreadable.read().keys().copied().collect()
+    }
+
     /// Checks all appends, then appends all or none, in one flush group and in this order: after power loss either all
     /// or none of what became durable with `flush = ack`, or was written by a coordinator or a transaction, is there.
     ///
