@@ -26,7 +26,6 @@ use super::partition::Place;
 use super::partition::Queued;
 use super::partition::State;
 use super::producers::Producers;
-use super::tail::Wanted;
 
 impl Core {
     /// See `LogDir::create`.
@@ -171,38 +170,6 @@ impl Core {
         // Until the journal says that the log starts later, a restart would miss these bytes and call it rot.
         self.flush_once()?;
         gone.iter().try_for_each(|segment| segment.remove(&*self.env.disk))
-    }
-
-    /// See `LogDir::truncate_to`.
-    pub(super) fn truncate_to(&self, id: TopicPartition, epoch: LeaderEpoch, end: Offset) -> Result<(), LogError> {
-        let partition = self.partition(id)?;
-        // What the journal was not told of has to be told while its bytes are still there.
-        self.force(&partition);
-        self.flush_once()?;
-        let (start, log_end, mark_end) = {
-            let state = partition.state.lock();
-            let found = state.epochs.end_of(epoch, state.log_end_offset).map_or(state.log_start_offset, |(_, end)| end);
-            (state.log_start_offset, state.log_end_offset, end.min(found))
-        };
-        if log_end <= mark_end {
-            return Ok(());
-        }
-        if mark_end < start {
-            return Err(LogError::OutOfRange { partition: id, offset: mark_end, start, end: log_end });
-        }
-        // Batches are whole: the cut is at the start of the batch that contains the offset.
-        let wanted = Wanted { from: mark_end, upto: log_end, bytes_max: 1 };
-        let first = self.read(id, wanted)?.first().map(|first| first.batch.clone());
-        let Some(first) = first else { return Ok(()) };
-        let mut state = partition.state.lock();
-        let truncated = state.truncate(&*self.env.disk, &partition, first.base_offset(), self.config.producers_max);
-        let entry = truncated.inspect_err(|error| self.fail(error))?;
-        self.tail.forget(id);
-        partition.publish(&state);
-        let truncations = state.truncations;
-        let queued = Queued { partition: partition.clone(), entry, filled: Vec::new(), file: None, truncations };
-        self.enqueue(vec![queued]);
-        Ok(())
     }
 }
 

@@ -144,22 +144,21 @@ pub(super) fn short_block(disk: &dyn Disk, segment: &Segment) -> Result<ShortBlo
     })
 }
 
-/// The byte at which the batch of `offset` begins, which is known to be in the segment.
-pub(super) fn position_of(segment: &Segment, offset: Offset) -> Result<u64, LogError> {
-    let start = segment.index.position_of(offset);
+/// The byte at which the batch that contains `offset` begins, and its base offset; it is known to be in the segment.
+pub(super) fn batch_of(segment: &Segment, offset: Offset) -> Result<(u64, Offset), LogError> {
+    let path = &segment.file.path;
+    let format = || LogError::Format { kind: "segment", path: path.clone() };
     let mut header = [0; HEADER_SIZE];
-    let mut position = start;
+    let mut position = segment.index.position_of(offset);
     while position < segment.length {
-        let path = &segment.file.path;
         segment.file.file.read_at(&mut header, position).map_err(LogError::io("read", path))?;
-        let format = || LogError::Format { kind: "segment", path: path.clone() };
         let found = Batch::peek(&header).map_err(|_| format())?;
-        if offset.0 <= found.base_offset {
-            return Ok(position);
+        if offset.0 <= found.base_offset.saturating_add(i64::from(found.last_offset_delta)) {
+            return Ok((position, Offset(found.base_offset)));
         }
         position += found.size_in_bytes().ok_or_else(format)? as u64;
     }
-    Ok(segment.length)
+    Err(format())
 }
 
 /// The newest snapshot at or below `end`, and its offset; an empty one at 0 if there is none.

@@ -199,6 +199,12 @@ impl Segment {
         Ok(())
     }
 
+    /// The hash of the block that is open at byte `position`, up to there.
+    pub(super) fn open_hash_at(&self, disk: &dyn Disk, position: u64) -> Result<u64, LogError> {
+        let path = self.file.path.with_extension("blocks");
+        Ok(Blocks::restore(disk, path, &*self.file.file, position)?.open_hash())
+    }
+
     /// Removes all files of the segment.
     pub(super) fn remove(&self, disk: &dyn Disk) -> Result<(), LogError> {
         // The log goes last: without it the others would never be found again.

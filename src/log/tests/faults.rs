@@ -358,3 +358,61 @@ fn a_partition_that_cannot_be_read_is_refused_and_found_again_when_it_can() {
     }
     assert!(5 < refused, "{refused}");
 }
+
+/// The leader's batch at offset 12, in its epoch.
+fn of_the_leader(value: &[u8]) -> Append {
+    let batch = batch(&[value]).stamped(Offset(12), LeaderEpoch(1));
+    Append { leader_epoch: LeaderEpoch(1), origin: Origin::Replica, ..to(partition(0), batch) }
+}
+
+#[test]
+fn truncation_survives_every_fault() {
+    let direct = LogConfig { ride_bytes_max: 0, ..config() };
+    let large = vec![b'n'; 300];
+    for (name, config, flush) in [
+        ("truncate", config(), FlushPolicy::Ack),
+        ("truncate, directly synced", direct, FlushPolicy::Ack),
+        ("truncate, lazily flushed", config(), FlushPolicy::Os),
+    ] {
+        let after = [numbered(0..12), vec![(Offset(12), large.clone())]].concat();
+        let report = for_each_fault(&Scenario {
+            name,
+            seed: 46,
+            prepare: &|env| {
+                let (log, _) = LogDir::open(env.clone(), dir(), config).expect("the log opens");
+                log.create(partition(0), PartitionConfig { flush, segment_bytes: 600, ..small() }).expect("it is made");
+                for number in 0..20i64 {
+                    append(&log, partition(0), batch(&[number.to_string().as_bytes()])).expect("it appends");
+                }
+                log.close().expect("it closes");
+            },
+            run: &|env| {
+                let Ok((log, _)) = LogDir::open(env.clone(), dir(), config) else { return (false, false) };
+                let cut = log.truncate_to(partition(0), LeaderEpoch(0), Offset(12)).is_ok();
+                if !cut || log.append(vec![of_the_leader(&large)]).is_err() {
+                    return (cut, false);
+                }
+                (cut, flush_to(&log, 13))
+            },
+            check: &|env, (cut, appended), _| {
+                for _ in 0..2 {
+                    let (log, report) = LogDir::open(env.clone(), dir(), config).expect("the log opens");
+                    assert_eq!((report.corrupt, report.unreadable), (vec![], vec![]));
+                    let stored = values(&log, partition(0)).expect("it reads");
+                    let allowed = match (cut, appended) {
+                        (_, true) => vec![after.clone()],
+                        (true, false) => vec![numbered(0..12), after.clone()],
+                        (false, false) => vec![numbered(0..20), numbered(0..12)],
+                    };
+                    assert!(allowed.contains(&stored), "cut {cut}, appended {appended}: {}", stored.len());
+                }
+            },
+        });
+        eprintln!("{report}");
+        assert!(report.is_complete(), "{report}");
+    }
+}
+
+fn flush_to(log: &LogDir, end: i64) -> bool {
+    flush(log, partition(0), Offset(end)).is_ok()
+}
