@@ -136,6 +136,7 @@ async fn open_log(env: &Env, data_dir: &DataDir, config: &Config) -> Result<(Arc
         pending_bytes_max: config.log.pending_bytes_max.0,
         segment_bytes_max: config.log.segment_bytes.0,
         tail_bytes: config.log.tail_bytes.as_usize(),
+        disk_reserve_bytes: config.log.disk_reserve.0,
         confirm_after: config.log.confirm_after,
         producers_max: config.log.producers_max,
     };

@@ -474,7 +474,7 @@ impl Broker {
             partitions.retain(|partition| self.log.ends(*partition).is_ok());
             let batch = control_batch(marker, id, epoch, coordinator_epoch, now);
             let of = |partition: &TopicPartition| self.coordinator_append(*partition, vec![batch.clone()]);
-            match self.log.append(partitions.iter().map(of).collect()) {
+            match self.log.append_in_reserve(partitions.iter().map(of).collect()) {
                 Ok(appended) => return Ok(partitions.into_iter().zip(appended).collect()),
                 Err(LogError::Unknown) => return Err(BrokerError::Unknown),
                 Err(error) => tracing::warn!(%error, "could not append the markers of a commit; trying again"),

@@ -168,7 +168,7 @@ impl Broker {
             batches: vec![builder.finish()],
             origin: Origin::Coordinator,
         };
-        let appended = self.log.append(vec![append])?;
+        let appended = self.log.append_in_reserve(vec![append])?;
         self.log.durable(partition, appended[0].next_offset).await?;
         let metadata = self.metadata.snapshot();
         let mut groups = self.groups.lock();

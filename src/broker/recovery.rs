@@ -163,7 +163,7 @@ impl Broker {
     /// Appends as one group, waits for the flush, and lets readers see it.
     async fn append_durably(&self, appends: Vec<Append>) -> Result<(), BrokerError> {
         let partitions: Vec<_> = appends.iter().map(|append| append.partition).collect();
-        let appended = self.log.append(appends)?;
+        let appended = self.log.append_in_reserve(appends)?;
         let ends: Vec<_> = partitions.into_iter().zip(appended.iter().map(|appended| appended.next_offset)).collect();
         self.log.durable_all(ends.clone()).await?;
         for (partition, end) in ends {

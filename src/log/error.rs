@@ -14,6 +14,8 @@ use crate::model::ProducerId;
 use crate::model::TopicPartition;
 use crate::protocol::BatchError;
 
+use super::files;
+
 /// Why an operation on a log failed. Cheap to clone: many waiters may get the same one.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum LogError {
@@ -159,11 +161,9 @@ pub enum LogError {
 impl LogError {
     /// An error of the disk as an error of the log; a full disk gets its own kind.
     pub(super) fn io(operation: &'static str, path: &Path) -> impl FnOnce(io::Error) -> LogError {
-        move |source| match source.kind() {
-            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
-                LogError::DiskFull { path: path.to_path_buf() }
-            }
-            _ => LogError::Io { operation, path: path.to_path_buf(), source: Arc::new(source) },
+        move |source| match files::is_full(&source) {
+            true => LogError::DiskFull { path: path.to_path_buf() },
+            false => LogError::Io { operation, path: path.to_path_buf(), source: Arc::new(source) },
         }
     }
 }

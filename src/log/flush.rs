@@ -19,6 +19,7 @@ use crate::model::TopicPartition;
 use super::Ends;
 use super::LogError;
 use super::core::Core;
+use super::journal::ENTRY_HEADER;
 use super::journal::Entry;
 use super::journal::EntryKind;
 use super::journal::Journal;
@@ -26,6 +27,10 @@ use super::partition::Partition;
 use super::partition::Place;
 use super::partition::Queued;
 use super::partition::State;
+use super::room::RoomFor;
+
+/// When a partition whose interval has passed is tried again.
+const FORCE_RETRY: Duration = Duration::from_secs(1);
 
 /// What a call of `flush_once` found to do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -67,7 +72,8 @@ impl Core {
         mut entries: Vec<Queued>,
     ) -> Result<Vec<(TopicPartition, Ends)>, LogError> {
         self.sync_segments(&mut entries)?;
-        journal.append(entries.iter().map(|queued| &queued.entry), &[])?;
+        let promised = entries.iter().map(|queued| queued.promised).sum();
+        journal.append(entries.iter().map(|queued| &queued.entry), &[], promised)?;
         let confirm_at = self.env.clock.monotonic() + self.config.confirm_after;
         self.pending.lock().confirm_at = Some(confirm_at);
         // The flusher may sleep without a deadline: this group need not be its own.
@@ -124,10 +130,13 @@ impl Core {
     }
 
     /// Puts what the journal was not told of into the next group.
-    pub(super) fn force(&self, partition: &Arc<Partition>) {
+    pub(super) fn force(&self, partition: &Arc<Partition>) -> Result<(), LogError> {
         let mut state = partition.state.lock();
-        let entries = state.force(partition).into_iter().collect();
-        self.enqueue(entries);
+        let Some(bytes) = state.force_bytes() else { return Ok(()) };
+        let promise = self.promise(bytes, RoomFor::Server)?;
+        let queued = state.force(partition).map(|queued| Queued { promised: promise.keep(bytes), ..queued });
+        self.enqueue(queued.into_iter().collect());
+        Ok(())
     }
 
     /// Has the partition flushed once `after` has passed, unless it is due already.
@@ -148,7 +157,12 @@ impl Core {
             let mut pending = self.pending.lock();
             pending.due.extract_if(.., |(at, _)| *at <= now).map(|(_, partition)| partition).collect()
         };
-        due.iter().for_each(|partition| self.force(partition));
+        for partition in due {
+            if let Err(error) = self.force(&partition) {
+                tracing::warn!(partition = %partition.id, %error, "could not flush a partition in time; trying again");
+                self.flush_at(&partition, FORCE_RETRY);
+            }
+        }
     }
 
     fn rotate(&self, journal: &mut Journal) -> Result<(), LogError> {
@@ -166,9 +180,16 @@ impl Core {
         if old == 0 {
             return Ok(());
         }
-        self.trim_old(old).map_err(|error| {
-            self.fail(&error);
-            LogError::Unknown
+        self.trim_old(old).or_else(|error| match error {
+            LogError::DiskFull { path } => {
+                // Nothing was removed; the next group that finds the journal long asks again.
+                tracing::warn!(path = %path.display(), "the disk is full; the journal is not trimmed");
+                Ok(())
+            }
+            error => {
+                self.fail(&error);
+                Err(LogError::Unknown)
+            }
         })
     }
 
@@ -185,7 +206,10 @@ impl Core {
     fn trim_old(&self, old: usize) -> Result<(), LogError> {
         let partitions: Vec<_> = self.partitions.read().values().cloned().collect();
         for partition in &partitions {
-            sync_dirty(self, partition)?;
+            sync_dirty(self, partition).map_err(|error| {
+                self.fail(&error);
+                LogError::Unknown
+            })?;
         }
         let mut journal = self.journal.lock();
         // No group is in flight while the journal is locked, so each durable end is that of the last group.
@@ -194,8 +218,15 @@ impl Core {
         // Old files may be found again after a power loss, some of them: what they say of a carried partition is void.
         let void = self.unreadable.read().keys().map(|id| Entry::about(EntryKind::Delete, *id)).collect::<Vec<_>>();
         let carried: Vec<_> = self.carried.lock().iter().map(|(_, bytes)| bytes.clone()).collect();
-        journal.append(trims.iter().chain(&void), &carried)?;
-        journal.remove_old(old)
+        let entries = (trims.len() + void.len()) * ENTRY_HEADER + carried.iter().map(Bytes::len).sum::<usize>();
+        let promised = self.promise(entries as u64, RoomFor::Server)?.keep(entries as u64);
+        // From here on a failure leaves it open what is there.
+        let unknown = |error| {
+            self.fail(&error);
+            LogError::Unknown
+        };
+        journal.append(trims.iter().chain(&void), &carried, promised).map_err(unknown)?;
+        journal.remove_old(old).map_err(unknown)
     }
 }
 

@@ -31,6 +31,7 @@ use super::TailBatch;
 use super::core::Core;
 use super::core::Stop;
 use super::open;
+use super::room::RoomFor;
 use super::tail::Wanted;
 use super::threads;
 
@@ -102,7 +103,12 @@ impl LogDir {
     ///
     /// Answers when the bytes are in the page cache; `durable` says when they are on the disk.
     pub fn append(&self, appends: Vec<Append>) -> Result<Vec<Appended>, LogError> {
-        self.core.append(appends)
+        self.core.append(appends, RoomFor::Client)
+    }
+
+    /// As `append`, for what the server needs to go on or to make room: it may use the disk reserve.
+    pub fn append_in_reserve(&self, appends: Vec<Append>) -> Result<Vec<Appended>, LogError> {
+        self.core.append(appends, RoomFor::Server)
     }
 
     /// Resolves when all below `end` is durable; asks for a flush if the policy would not. Cancel-safe. An error if
@@ -121,7 +127,7 @@ impl LogDir {
             if end <= ends.borrow().durable_offset {
                 return Ok(());
             }
-            core.force(&found);
+            core.force(&found)?;
             if core.config.flush_on == FlushOn::Wait {
                 core.flush_once()?;
             }
@@ -281,8 +287,8 @@ impl LogDir {
     /// Flushes everything, whatever its policy, and stops. Later calls answer `LogError::Closed`.
     pub fn close(&self) -> Result<(), LogError> {
         let partitions: Vec<_> = self.core.partitions.read().values().cloned().collect();
-        partitions.iter().for_each(|partition| self.core.force(partition));
-        let flushed = self.core.flush_once().and_then(|_| self.core.confirm_once());
+        let forced = partitions.iter().map(|partition| self.core.force(partition)).fold(Ok(()), Result::and);
+        let flushed = self.core.flush_once().and_then(|_| self.core.confirm_once()).and(forced);
         self.stop();
         flushed
     }

@@ -19,6 +19,7 @@ use super::PartitionConfig;
 use super::core::Core;
 use super::epochs::Epochs;
 use super::files;
+use super::journal::ENTRY_HEADER;
 use super::journal::Entry;
 use super::journal::EntryKind;
 use super::partition::Partition;
@@ -26,6 +27,7 @@ use super::partition::Place;
 use super::partition::Queued;
 use super::partition::State;
 use super::producers::Producers;
+use super::room::RoomFor;
 
 impl Core {
     /// See `LogDir::create`.
@@ -51,6 +53,7 @@ impl Core {
             // What cannot be read must not be made anew over what is there.
             Err(error) => return Err(error),
         }
+        let promise = self.promise(ENTRY_HEADER as u64, RoomFor::Server)?;
         disk.create_dir_all(&dir).map_err(LogError::io("create", &dir))?;
         let path = dir.join(files::PARTITION_FILE);
         files::write_hashed(disk, &path, encode_config(&config))?;
@@ -62,7 +65,7 @@ impl Core {
         let trim = partition.state.lock().trim(id);
         self.partitions.write().insert(id, partition.clone());
         // From here on the journal knows the partition: what it does not know of it was never acknowledged.
-        self.enqueue(vec![Queued { partition, entry: trim, filled: Vec::new(), file: None, truncations: 0 }]);
+        self.enqueue(vec![Queued::about(partition, trim, 0, promise.keep(ENTRY_HEADER as u64))]);
         self.flush_once().map(|_| ())
     }
 
@@ -81,6 +84,7 @@ impl Core {
     fn detach(&self, id: TopicPartition, suffix: &str) -> Result<Option<PathBuf>, LogError> {
         self.check_running()?;
         let _making = self.making.lock();
+        let promise = self.promise(ENTRY_HEADER as u64, RoomFor::Server)?;
         let unreadable = self.unreadable.write().remove(&id).map(|_| Arc::new(self.stand_in(id)));
         let Some(partition) = self.partitions.write().remove(&id).or(unreadable) else { return Ok(None) };
         self.carried.lock().retain(|(carried, _)| *carried != id);
@@ -99,7 +103,7 @@ impl Core {
         disk.rename(&partition.dir, &gone).map_err(LogError::io("rename", &partition.dir))?;
         disk.sync_dir(&self.dir).map_err(LogError::io("sync", &self.dir))?;
         let entry = Entry::about(EntryKind::Delete, id);
-        self.enqueue(vec![Queued { partition, entry, filled: Vec::new(), file: None, truncations }]);
+        self.enqueue(vec![Queued::about(partition, entry, truncations, promise.keep(ENTRY_HEADER as u64))]);
         self.flush_once()?;
         Ok(Some(gone))
     }
@@ -142,6 +146,7 @@ impl Core {
         if offset <= start {
             return Ok(());
         }
+        let promise = self.promise(ENTRY_HEADER as u64, RoomFor::Server)?;
         state.log_start_offset = offset;
         if let Some(last) = state
             .segments
@@ -161,8 +166,8 @@ impl Core {
         let entry = Entry { base_offset: offset, ..Entry::about(EntryKind::LogStart, id) };
         let truncations = state.truncations;
         partition.publish(&state);
-        let queued = Queued { partition: partition.clone(), entry, filled: Vec::new(), file: None, truncations };
-        self.enqueue(vec![queued]);
+        let promised = promise.keep(ENTRY_HEADER as u64);
+        self.enqueue(vec![Queued::about(partition.clone(), entry, truncations, promised)]);
         drop(state);
         if gone.is_empty() {
             return Ok(());

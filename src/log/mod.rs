@@ -31,6 +31,7 @@ mod producers;
 mod read;
 mod recover;
 mod replay;
+mod room;
 mod scan;
 mod segment;
 mod segments;

@@ -31,6 +31,7 @@ use super::partition::Partition;
 use super::recover;
 use super::recover::Recovery;
 use super::recover::Told;
+use super::room::Reserve;
 use super::tail::Tail;
 
 /// What was made of the partitions' directories.
@@ -50,6 +51,7 @@ pub(super) fn open(env: Env, dir: &Path, config: LogConfig) -> Result<(Arc<Core>
     for dir in [Some(dir), dir.parent()].into_iter().flatten() {
         disk.sync_dir(dir).map_err(LogError::io("sync", dir))?;
     }
+    let mut reserve = Reserve::open(&*disk, dir, config.disk_reserve_bytes)?;
     let survey = journal::survey(&*disk, &journal_dir)?;
     if let Some((path, position)) = &survey.torn_at {
         recover::cut_journal(&*disk, path, *position)?;
@@ -66,7 +68,8 @@ pub(super) fn open(env: Env, dir: &Path, config: LogConfig) -> Result<(Arc<Core>
     };
     let opened = recover_all(&env, dir, &survey, told, &mut report)?;
     let old = survey.files.iter().map(|(_, path)| path.clone()).collect();
-    let journal = Journal::begin(disk, &journal_dir, survey.generation() + 1, survey.group, old)?;
+    let journal = Journal::begin(disk.clone(), &journal_dir, survey.generation() + 1, survey.group, old)?;
+    reserve.take(&*disk, dir);
     let core = Arc::new(Core {
         env,
         dir: dir.to_path_buf(),
@@ -79,6 +82,8 @@ pub(super) fn open(env: Env, dir: &Path, config: LogConfig) -> Result<(Arc<Core>
         pending: Mutex::new(Pending::default()),
         wake: Condvar::new(),
         trim: Condvar::new(),
+        room: journal.room(),
+        reserve: Mutex::new(reserve),
         journal: Mutex::new(journal),
         stop: watch::Sender::new(None),
         on_durable: RwLock::new(None),

@@ -366,10 +366,20 @@ fn cut_beyond(disk: &dyn Disk, segments: &mut Vec<Segment>, end: Place) -> Resul
 
 /// Bytes behind the last batch that are not reserved room.
 fn trailing_bytes(segment: &Segment) -> Result<u64, LogError> {
-    let mut bytes = vec![0; usize::try_from((segment.reserved() - segment.length).min(16 << 20)).unwrap_or(0)];
+    let mut bytes = vec![0; 256 << 10];
     let path = &segment.file.path;
-    let read = segment.file.file.read_at(&mut bytes, segment.length).map_err(LogError::io("read", path))?;
-    Ok(bytes[..read].iter().rposition(|byte| *byte != 0).map_or(0, |last| last as u64 + 1))
+    let (mut position, mut found) = (segment.length, 0);
+    while position < segment.reserved() {
+        let read = segment.file.file.read_at(&mut bytes, position).map_err(LogError::io("read", path))?;
+        if let Some(last) = bytes[..read].iter().rposition(|byte| *byte != 0) {
+            found = position + last as u64 + 1 - segment.length;
+        }
+        if read == 0 {
+            break;
+        }
+        position += read as u64;
+    }
+    Ok(found)
 }
 
 /// Removes what the log start has passed and retention did not get to: it could be all that a power loss left.

@@ -126,9 +126,8 @@ impl Segment {
         if needed <= self.reserved {
             return Ok(());
         }
-        let reserved = files::reservation(self.reserved, needed);
-        self.file.file.allocate(reserved).map_err(LogError::io("reserve room in", &self.file.path))?;
-        self.reserved = reserved;
+        let allocated = files::allocate(&*self.file.file, self.reserved, needed);
+        self.reserved = allocated.map_err(LogError::io("reserve room in", &self.file.path))?;
         Ok(())
     }
 

@@ -12,7 +12,9 @@ use crate::model::TopicPartition;
 
 use super::LogError;
 use super::core::Core;
+use super::core::Promise;
 use super::files;
+use super::journal::ENTRY_HEADER;
 use super::journal::Entry;
 use super::journal::EntryKind;
 use super::journal::Journal;
@@ -20,6 +22,7 @@ use super::partition::Partition;
 use super::partition::Place;
 use super::partition::Queued;
 use super::partition::State;
+use super::room::RoomFor;
 use super::scan;
 
 impl Place {
@@ -35,9 +38,11 @@ impl Core {
     /// See `LogDir::truncate_to`.
     pub(super) fn truncate_to(&self, id: TopicPartition, epoch: LeaderEpoch, end: Offset) -> Result<(), LogError> {
         let partition = self.partition(id)?;
+        let promises =
+            (self.promise(ENTRY_HEADER as u64, RoomFor::Server)?, self.promise(ENTRY_HEADER as u64, RoomFor::Server)?);
         loop {
             // The journal has a partition's entries in the order of its bytes, so all that waits goes before the cut.
-            self.force(&partition);
+            self.force(&partition)?;
             self.flush_once()?;
             let mut journal = self.journal.lock();
             self.check_running()?;
@@ -47,7 +52,7 @@ impl Core {
                 continue;
             }
             let Some(cut) = state.cut_for(&*self.env.disk, id, epoch, end)? else { return Ok(()) };
-            let done = self.cut(&mut journal, &partition, &mut state, &cut);
+            let done = self.cut(&mut journal, &partition, &mut state, &cut, promises);
             return done.map_err(|error| {
                 self.fail(&error);
                 LogError::Unknown
@@ -62,6 +67,7 @@ impl Core {
         partition: &Arc<Partition>,
         state: &mut State,
         cut: &Place,
+        promises: (Promise<'_>, Promise<'_>),
     ) -> Result<(), LogError> {
         let entry = Entry {
             leader_epoch: state.leader_epoch,
@@ -72,14 +78,14 @@ impl Core {
             open_after: cut.open_hash,
             ..Entry::about(EntryKind::Truncate, partition.id)
         };
-        journal.append(std::iter::once(&entry), &[])?;
+        journal.append(std::iter::once(&entry), &[], promises.0.keep(ENTRY_HEADER as u64))?;
         state.truncate(&*self.env.disk, partition, cut, self.config.producers_max)?;
         self.tail.forget(partition.id);
         partition.publish(state);
         // Once the journal has it, what is lazily written behind the cut is kept again.
         let (entry, truncations) = (state.trim(partition.id), state.truncations);
-        let queued = Queued { partition: partition.clone(), entry, filled: Vec::new(), file: None, truncations };
-        self.enqueue(vec![queued]);
+        let promised = promises.1.keep(ENTRY_HEADER as u64);
+        self.enqueue(vec![Queued::about(partition.clone(), entry, truncations, promised)]);
         Ok(())
     }
 }

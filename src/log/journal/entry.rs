@@ -19,7 +19,7 @@ use crate::model::TopicId;
 use crate::model::TopicPartition;
 
 /// Bytes of an entry before its payload.
-pub(super) const ENTRY_HEADER: usize = 104;
+pub(in crate::log) const ENTRY_HEADER: usize = 104;
 const HASHED: usize = ENTRY_HEADER - 8;
 
 /// What an entry says.

@@ -12,6 +12,7 @@ mod group;
 mod reader;
 mod writer;
 
+pub(super) use entry::ENTRY_HEADER;
 pub(super) use entry::Entry;
 pub(super) use entry::EntryKind;
 pub(super) use entry::Payload;

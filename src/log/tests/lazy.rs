@@ -53,6 +53,38 @@ fn a_log_whose_start_passed_what_a_crash_kept_ends_at_its_start() {
 }
 
 #[test]
+fn recovery_reads_a_long_journal_and_long_segments_in_pieces() {
+    use crate::env::CallKind;
+    use crate::env::TraceEvent;
+    let simulation = Simulation::new(3);
+    let large = LogConfig { journal_bytes: 64 << 20, ..config() };
+    let (log, _) = open(&simulation, large);
+    log.create(partition(0), lazy(64 << 20)).expect("it is made");
+    log.create(partition(1), PartitionConfig::default()).expect("it is made");
+    let filler = vec![7; 40_000];
+    for number in 0..100 {
+        append(&log, partition(0), batch(&[&filler])).expect("it appends");
+        append(&log, partition(1), batch(&[&filler])).expect("it appends");
+        flush(&log, partition(1), Offset(number + 1)).expect("it flushes");
+    }
+    // One entry for four megabytes of the segment.
+    flush(&log, partition(0), Offset(100)).expect("it flushes");
+    drop(log);
+    simulation.disk.kill_process();
+    simulation.disk.start_trace();
+    let (log, _) = open(&simulation, large);
+    let read = |event| match event {
+        TraceEvent::Call(call) if call.kind == CallKind::Read => Some(call.length),
+        _ => None,
+    };
+    let largest = simulation.disk.take_trace().into_iter().filter_map(read).max();
+    assert!(largest.is_some_and(|largest| largest <= 512 << 10), "{largest:?}");
+    for at in [0, 1] {
+        assert_eq!(log.ends(partition(at)).expect("it is there").durable_offset, Offset(100));
+    }
+}
+
+#[test]
 fn a_producer_is_known_by_what_survived_and_not_by_a_later_snapshot() {
     let simulation = Simulation::new(2);
     let (log, _) = open(&simulation, config());

@@ -2,6 +2,7 @@
 
 mod basics;
 mod faults;
+mod full;
 mod lazy;
 mod manage;
 mod model;
