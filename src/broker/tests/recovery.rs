@@ -169,6 +169,39 @@ fn damage_last_batch(simulation: &Simulation, partition: TopicPartition) {
     simulation.disk.flip_bit(&path, last as u64, 0).expect("it is there");
 }
 
+/// A transaction of the id "node" that was prepared and not marked: a record of the output, a position of group q2. The
+/// partition that holds its state.
+async fn prepare_without_markers(node: &Node) -> TopicPartition {
+    let (input, output) = (TopicPartition::new(INPUT, 0), TopicPartition::new(OUTPUT, 0));
+    let topic = |name: &str| node.metadata.snapshot().topic(name).expect("it is there").id;
+    let state = TopicPartition::new(topic(TRANSACTION_STATE), coordinator_partition("node", 16));
+    let groups = TopicPartition::new(topic(CONSUMER_OFFSETS), coordinator_partition("tidemill.q2", 16));
+    node.broker.ensure(groups).await.expect("made");
+    let stamp = ProducerStamp { id: ProducerId(900), epoch: ProducerEpoch(0), base_sequence: 0 };
+    let committed = CommittedOffset { offset: Offset(1), leader_epoch: LeaderEpoch(0), metadata: String::new() };
+    let key = offset_key("tidemill.q2", input, |_| Some("input".to_string()));
+    let record = GroupRecord::Offset { key, value: Some((Some(INPUT), committed)) }.encode(1);
+    let mut offsets = BatchBuilder::new().producer(stamp, Transactional::Yes);
+    offsets.append(1, Some(&record.key), record.value.as_deref(), &[]);
+    let leader_epoch = node.metadata.snapshot().leader_epoch();
+    let append =
+        |partition, batch| Append { partition, leader_epoch, batches: vec![batch], origin: Origin::Coordinator };
+    let prepared = TransactionRecord {
+        producer_id: ProducerId(900),
+        producer_epoch: ProducerEpoch(0),
+        status: Status::PrepareCommit,
+        partitions: BTreeMap::new(),
+        commit_number: 2,
+        updated_ms: 1,
+        started_ms: 1,
+    };
+    let prepare = node.broker.records_append("node", state, [&prepared].into_iter());
+    let data = append(output, batch(Some(stamp), 10));
+    node.log.append(vec![data, append(groups, offsets.finish()), prepare]).expect("it appends");
+    node.log.flush_once().expect("it flushes");
+    state
+}
+
 #[test]
 fn a_damaged_transaction_state_refuses_what_needs_it_and_invents_no_outcome() {
     run(async {
@@ -181,33 +214,7 @@ fn a_damaged_transaction_state_refuses_what_needs_it_and_invents_no_outcome() {
         node.client.append(input, batch(None, 10), Acks::All).await.expect("appended");
         let first = share(1, generation, &[output], "first", (input, 1));
         node.client.commit("node", vec![first]).await.expect("a commit");
-        // A transaction that was prepared, and the process ended before its markers.
-        let topic = |name: &str| node.metadata.snapshot().topic(name).expect("it is there").id;
-        let state = TopicPartition::new(topic(TRANSACTION_STATE), coordinator_partition("node", 16));
-        let groups = TopicPartition::new(topic(CONSUMER_OFFSETS), coordinator_partition("tidemill.q2", 16));
-        node.broker.ensure(groups).await.expect("made");
-        let stamp = ProducerStamp { id: ProducerId(900), epoch: ProducerEpoch(0), base_sequence: 0 };
-        let committed = CommittedOffset { offset: Offset(1), leader_epoch: LeaderEpoch(0), metadata: String::new() };
-        let key = offset_key("tidemill.q2", input, |_| Some("input".to_string()));
-        let record = GroupRecord::Offset { key, value: Some((Some(INPUT), committed)) }.encode(1);
-        let mut offsets = BatchBuilder::new().producer(stamp, Transactional::Yes);
-        offsets.append(1, Some(&record.key), record.value.as_deref(), &[]);
-        let leader_epoch = node.metadata.snapshot().leader_epoch();
-        let append =
-            |partition, batch| Append { partition, leader_epoch, batches: vec![batch], origin: Origin::Coordinator };
-        let prepared = TransactionRecord {
-            producer_id: ProducerId(900),
-            producer_epoch: ProducerEpoch(0),
-            status: Status::PrepareCommit,
-            partitions: BTreeMap::new(),
-            commit_number: 2,
-            updated_ms: 1,
-            started_ms: 1,
-        };
-        let prepare = node.broker.records_append("node", state, [&prepared].into_iter());
-        let data = append(output, batch(Some(stamp), 10));
-        node.log.append(vec![data, append(groups, offsets.finish()), prepare]).expect("it appends");
-        node.log.flush_once().expect("it flushes");
+        let state = prepare_without_markers(&node).await;
         drop(node);
         simulation.disk.kill_process();
         // The log alone: its journal is trimmed, and the broker does not decide.
