@@ -132,11 +132,20 @@ impl Core {
     /// Puts what the journal was not told of into the next group.
     pub(super) fn force(&self, partition: &Arc<Partition>) -> Result<(), LogError> {
         let mut state = partition.state.lock();
-        let Some(bytes) = state.force_bytes() else { return Ok(()) };
-        let promise = self.promise(bytes, RoomFor::Server)?;
-        let queued = state.force(partition).map(|queued| Queued { promised: promise.keep(bytes), ..queued });
+        let queued = self.force_locked(partition, &mut state)?;
         self.enqueue(queued.into_iter().collect());
         Ok(())
+    }
+
+    /// What the journal was not told of, with its room there.
+    pub(super) fn force_locked(
+        &self,
+        partition: &Arc<Partition>,
+        state: &mut State,
+    ) -> Result<Option<Queued>, LogError> {
+        let Some(bytes) = state.force_bytes() else { return Ok(None) };
+        let promise = self.promise(bytes, RoomFor::Server)?;
+        Ok(state.force(partition).map(|queued| Queued { promised: promise.keep(bytes), ..queued }))
     }
 
     /// Has the partition flushed once `after` has passed, unless it is due already.

@@ -173,7 +173,10 @@ fn dropping_all_records_survives_every_fault() {
         prepare: &|env| prepare(env, config(), small()),
         run: &|env| {
             let Ok((log, _)) = LogDir::open(env.clone(), dir(), config()) else { return (0, 7, 7) };
-            log.set_high_watermark(partition(0), Offset(7)).expect("it moves");
+            // A partition that could not be read at the start refuses everything.
+            if log.set_high_watermark(partition(0), Offset(7)).is_err() {
+                return (0, 7, 7);
+            }
             if log.roll(partition(0)).is_err() || log.advance_log_start(partition(0), Offset(7)).is_err() {
                 return (0, 7, 7);
             }
