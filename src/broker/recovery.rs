@@ -101,12 +101,22 @@ impl Broker {
     }
 
     async fn recover_transactions(&self) -> Result<(), BrokerError> {
+        let open = self.open_transactions()?;
         let mut found: Found = BTreeMap::new();
+        let mut outcomes = Outcomes::new(&open);
         for partition in self.partitions_named(TRANSACTION_STATE) {
-            self.replay_coordinator(partition, |batch| replay_transactions(partition, batch, &mut found))?;
+            self.replay_coordinator(partition, |batch| {
+                replay_transactions(partition, batch, &mut |transactional_id, state| {
+                    outcomes.note(state.as_ref());
+                    match state {
+                        Some(state) => drop(found.insert(transactional_id, (partition, state))),
+                        None => drop(found.remove(&transactional_id)),
+                    }
+                })
+            })?;
         }
-        let outcomes = Outcomes::new(&found, &self.damage.read().coordinators);
-        self.end_open_transactions(&outcomes).await?;
+        outcomes.end(&found, &self.damage.read().coordinators);
+        self.end_open_transactions(open, &outcomes).await?;
         let now = self.env.clock.wall_millis();
         let mut completed = Vec::new();
         for (transactional_id, (partition, record)) in &found {
@@ -128,27 +138,37 @@ impl Broker {
         Ok(())
     }
 
-    /// Writes the marker that each open transaction of each partition lacks, if it is known which.
-    async fn end_open_transactions(&self, outcomes: &Outcomes) -> Result<(), BrokerError> {
-        let (now, leader_epoch) = (self.env.clock.wall_millis(), self.leader_epoch());
-        let mut appends = Vec::new();
+    /// The transactions without a marker, of all partitions that take one. Without an epoch if its batch cannot be read.
+    fn open_transactions(&self) -> Result<Vec<OpenTransaction>, BrokerError> {
+        let mut open = Vec::new();
         for partition in self.sound_partitions() {
             for (id, first) in self.log.open_transactions(partition) {
-                let marker = match self.epoch_at(partition, first) {
-                    Ok(epoch) => outcomes.of(id, epoch).map(|marker| (marker, epoch)),
+                let epoch = match self.epoch_at(partition, first) {
+                    Ok(epoch) => Some(epoch),
                     Err(error) if is_damage(&error) => None,
                     Err(error) => return Err(error),
                 };
-                let Some((marker, epoch)) = marker else {
-                    tracing::error!(%partition, offset = %first, producer = id.0, "the outcome of a transaction is lost");
-                    let mut damage = self.damage.write();
-                    let undecided = damage.undecided.entry(partition).or_insert(first);
-                    *undecided = first.min(*undecided);
-                    continue;
-                };
-                let batches = vec![control_batch(marker, id, epoch, leader_epoch.0, now)];
-                appends.push(Append { partition, leader_epoch, batches, origin: Origin::Coordinator });
+                open.push(OpenTransaction { partition, first, id, epoch });
             }
+        }
+        Ok(open)
+    }
+
+    /// Writes the marker that each open transaction lacks, if it is known which.
+    async fn end_open_transactions(&self, open: Vec<OpenTransaction>, outcomes: &Outcomes) -> Result<(), BrokerError> {
+        let (now, leader_epoch) = (self.env.clock.wall_millis(), self.leader_epoch());
+        let mut appends = Vec::new();
+        for OpenTransaction { partition, first, id, epoch } in open {
+            let marker = epoch.and_then(|epoch| Some((outcomes.of(id, epoch)?, epoch)));
+            let Some((marker, epoch)) = marker else {
+                tracing::error!(%partition, offset = %first, producer = id.0, "the outcome of a transaction is lost");
+                let mut damage = self.damage.write();
+                let undecided = damage.undecided.entry(partition).or_insert(first);
+                *undecided = first.min(*undecided);
+                continue;
+            };
+            let batches = vec![control_batch(marker, id, epoch, leader_epoch.0, now)];
+            appends.push(Append { partition, leader_epoch, batches, origin: Origin::Coordinator });
         }
         self.append_durably(appends).await
     }
@@ -238,26 +258,44 @@ impl Broker {
 /// The newest state of each transactional id, and the partition that holds it.
 type Found = BTreeMap<String, (TopicPartition, TransactionRecord)>;
 
-/// How the transactions of an earlier process ended.
+/// A transaction without a marker in one partition.
+struct OpenTransaction {
+    partition: TopicPartition,
+    first: Offset,
+    id: ProducerId,
+    epoch: Option<ProducerEpoch>,
+}
+
+/// How open transactions ended. A partition that could not be read for a while may lack the marker of one that is long
+/// over, so all of the state's history counts and not only its end.
 struct Outcomes {
+    open: HashSet<(ProducerId, ProducerEpoch)>,
     committed: HashSet<(ProducerId, ProducerEpoch)>,
     /// Producers whose state was read to its end.
     known: HashSet<ProducerId>,
-    /// All state was read to its end: who is not known had nothing prepared.
+    /// All state was read to its end: who was not prepared in it was not prepared.
     all_known: bool,
 }
 
 impl Outcomes {
-    fn new(found: &Found, damaged: &BTreeMap<TopicPartition, Offset>) -> Self {
-        // Prepared is final: whatever may follow in what cannot be read, it was committed.
-        let is_final = |status| matches!(status, Status::PrepareCommit | Status::CompleteCommit);
-        let committed = found.values().filter(|(_, record)| is_final(record.status));
+    fn new(open: &[OpenTransaction]) -> Self {
+        let open = open.iter().filter_map(|open| Some((open.id, open.epoch?))).collect();
+        Self { open, committed: HashSet::new(), known: HashSet::new(), all_known: false }
+    }
+
+    /// Takes in a record of the state. Prepared is final: whatever may follow in what cannot be read, it was committed.
+    fn note(&mut self, record: Option<&TransactionRecord>) {
+        let is_final =
+            |record: &&TransactionRecord| matches!(record.status, Status::PrepareCommit | Status::CompleteCommit);
+        let transaction = record.filter(is_final).map(|record| (record.producer_id, record.producer_epoch));
+        self.committed.extend(transaction.filter(|transaction| self.open.contains(transaction)));
+    }
+
+    /// All that could be read was noted.
+    fn end(&mut self, found: &Found, damaged: &BTreeMap<TopicPartition, Offset>) {
         let known = found.values().filter(|(partition, _)| !damaged.contains_key(partition));
-        Self {
-            committed: committed.map(|(_, record)| (record.producer_id, record.producer_epoch)).collect(),
-            known: known.map(|(_, record)| record.producer_id).collect(),
-            all_known: damaged.is_empty(),
-        }
+        self.known = known.map(|(_, record)| record.producer_id).collect();
+        self.all_known = damaged.is_empty();
     }
 
     /// The marker that the transaction is to get; `None` if it is not known.
@@ -278,20 +316,18 @@ fn completion(status: Status) -> Option<Status> {
     }
 }
 
-fn replay_transactions(partition: TopicPartition, batch: &Batch, found: &mut Found) -> Result<(), BrokerError> {
+fn replay_transactions(
+    partition: TopicPartition,
+    batch: &Batch,
+    each: &mut dyn FnMut(String, Option<TransactionRecord>),
+) -> Result<(), BrokerError> {
     let malformed = |source| BrokerError::Batch { partition, source };
     for record in batch.payload().map_err(malformed)?.records() {
         let record = record.map_err(malformed)?;
         let Some(key) = record.key else { continue };
         let unreadable = |_| BrokerError::CoordinatorRecord { partition, offset: record.offset };
-        match TransactionRecord::decode(key, record.value).map_err(unreadable)? {
-            Some((transactional_id, Some(state))) => {
-                found.insert(transactional_id, (partition, state));
-            }
-            Some((transactional_id, None)) => {
-                found.remove(&transactional_id);
-            }
-            None => {}
+        if let Some((transactional_id, state)) = TransactionRecord::decode(key, record.value).map_err(unreadable)? {
+            each(transactional_id, state);
         }
     }
     Ok(())

@@ -117,6 +117,20 @@ fn a_start_does_not_wait_for_what_a_power_loss_took_from_a_lazy_topic() {
     });
 }
 
+/// Has the next start fail to read a partition.
+async fn fail_to_open(simulation: &Simulation, partition: TopicPartition) {
+    let counted = Simulation::with_disk(13, simulation.disk.fork(13));
+    counted.disk.start_trace();
+    drop(Node::open(&counted.env, BrokerConfig::default()).await.expect("it opens"));
+    let file = PathBuf::from(format!("/data/log/{partition}/partition"));
+    let call = counted.disk.take_trace().into_iter().find_map(|event| match event {
+        TraceEvent::Call(call) if call.kind == CallKind::Open && call.path == file => Some(call.number),
+        _ => None,
+    });
+    simulation.disk.reset_calls();
+    simulation.disk.inject(Fault { call: call.expect("its file is opened"), kind: FaultKind::IoError });
+}
+
 #[test]
 fn a_partition_that_cannot_be_read_is_refused_and_never_made_anew() {
     run(async {
@@ -130,20 +144,7 @@ fn a_partition_that_cannot_be_read_is_refused_and_never_made_anew() {
         }
         drop(node);
         simulation.disk.kill_process();
-        let counted = Simulation::with_disk(13, simulation.disk.fork(13));
-        counted.disk.start_trace();
-        drop(Node::open(&counted.env, BrokerConfig::default()).await.expect("it opens"));
-        let name = unreadable.to_string();
-        let call = counted.disk.take_trace().into_iter().find_map(|event| match event {
-            TraceEvent::Call(call)
-                if call.kind == CallKind::Open && call.path.ends_with(format!("{name}/partition")) =>
-            {
-                Some(call.number)
-            }
-            _ => None,
-        });
-        simulation.disk.reset_calls();
-        simulation.disk.inject(Fault { call: call.expect("its file is opened"), kind: FaultKind::IoError });
+        fail_to_open(&simulation, unreadable).await;
         let node = Node::open(&simulation.env, BrokerConfig::default()).await.expect("it opens without it");
         let refused = node.client.append(unreadable, batch(None, 10), Acks::All).await;
         assert!(matches!(refused, Err(BrokerError::Log(LogError::Unreadable { .. }))), "{refused:?}");
@@ -314,5 +315,37 @@ fn damaged_offsets_refuse_their_groups_and_no_other() {
         assert!(matches!(committed.outcomes[0].1, CommitOutcome::Committed { .. }));
         let groups = node.client.groups().await.expect("groups");
         assert_eq!(groups.iter().map(|group| group.group.as_str()).collect::<Vec<_>>(), ["tidemill.q2"]);
+    });
+}
+
+#[test]
+fn a_partition_that_missed_the_end_of_a_transaction_gets_its_marker_from_the_history() {
+    run(async {
+        let simulation = Simulation::new(16);
+        let (input, output) = (TopicPartition::new(INPUT, 0), TopicPartition::new(OUTPUT, 0));
+        let node = Node::open(&simulation.env, BrokerConfig::default()).await.expect("opens");
+        node.create(INPUT, "input", 1, TopicConfig::default()).await.expect("created");
+        node.create(OUTPUT, "output", 1, TopicConfig::default()).await.expect("created");
+        let generation = node.client.join("tidemill.q1", "member").await.expect("joined");
+        node.client.append(input, batch(None, 10), Acks::All).await.expect("appended");
+        let first = share(1, generation, &[output], "first", (input, 1));
+        node.client.commit("node", vec![first]).await.expect("a commit");
+        prepare_without_markers(&node).await;
+        drop(node);
+        simulation.disk.kill_process();
+
+        fail_to_open(&simulation, output).await;
+        let node = Node::open(&simulation.env, BrokerConfig::default()).await.expect("it opens without it");
+        assert_eq!(node.broker.damaged_partitions(), vec![output]);
+        for _ in 0..3 {
+            let generation = node.client.join("tidemill.q1", "member").await.expect("joined");
+            let later = share(1, generation, &[input], "later", (input, 1));
+            let committed = node.client.commit("node", vec![later]).await.expect("a commit");
+            assert!(matches!(committed.outcomes[0].1, CommitOutcome::Committed { .. }), "{committed:?}");
+        }
+        drop(node);
+        simulation.disk.kill_process();
+        let node = Node::open(&simulation.env, BrokerConfig::default()).await.expect("it opens");
+        assert_eq!(values(&*node.client, output, Isolation::ReadCommitted).await.len(), 2, "it was committed");
     });
 }
