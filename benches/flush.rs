@@ -179,6 +179,9 @@ impl Disk for Delayed {
     fn free_bytes(&self, path: &Path) -> io::Result<u64> {
         self.disk.free_bytes(path)
     }
+    fn size_bytes(&self, path: &Path) -> io::Result<u64> {
+        self.disk.size_bytes(path)
+    }
 }
 
 impl File for DelayedFile {

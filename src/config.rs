@@ -77,6 +77,8 @@ pub struct Log {
     pub segment_bytes: ByteSize,
     /// Newest batches kept in memory, over all partitions.
     pub tail_bytes: ByteSize,
+    /// Room kept for the server itself when the disk is full, at most a hundredth of the disk; `0 B` keeps none.
+    pub disk_reserve: ByteSize,
     /// How long after the last data flush an idle log flushes once more, to confirm its durable offsets.
     #[serde(with = "duration_text")]
     pub confirm_after: Duration,
@@ -102,6 +104,7 @@ impl Default for Log {
             pending_bytes_max: ByteSize::mebibytes(64),
             segment_bytes: ByteSize::mebibytes(1024),
             tail_bytes: ByteSize::mebibytes(64),
+            disk_reserve: ByteSize::mebibytes(1024),
             confirm_after: Duration::from_millis(10),
             producers_max: 10_000,
             compaction_keys_max: 4 << 20,

@@ -60,6 +60,9 @@ impl Node {
         let broker = Broker::open(env.clone(), log, Arc::clone(&metadata), BrokerConfig::default()).await?;
         broker.keep_retention(config.log.retention_check_interval);
         broker.keep_compacted(config.log.compaction_interval, config.log.compaction_bytes_per_second.0);
+        let damaged = "Partitions of which something could not be read when the server started.";
+        let damaged = metrics.gauge("tidemill_broker_damaged_partitions", damaged, &[]);
+        damaged.set(i64::try_from(broker.damaged_partitions().len()).unwrap_or(i64::MAX));
         let publisher = Arc::new(Publisher::new());
         let runtime = open_runtime(&env, &data_dir, &config, &broker, &publisher, fail)?;
         let clients = Arc::clone(&broker);
@@ -134,6 +137,7 @@ async fn open_log(env: &Env, data_dir: &DataDir, config: &Config) -> Result<(Arc
         pending_bytes_max: config.log.pending_bytes_max.0,
         segment_bytes_max: config.log.segment_bytes.0,
         tail_bytes: config.log.tail_bytes.as_usize(),
+        disk_reserve_bytes: config.log.disk_reserve.0,
         confirm_after: config.log.confirm_after,
         producers_max: config.log.producers_max,
         compaction_keys_max: config.log.compaction_keys_max,

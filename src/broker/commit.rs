@@ -144,6 +144,7 @@ impl Broker {
         queries: Vec<QueryCommit>,
     ) -> Result<Committed, BrokerError> {
         check_name("transactional id", transactional_id)?;
+        self.check_coordinator(TRANSACTION_STATE, transactional_id)?;
         let limit = self.config.commits_waiting_max;
         let producer = {
             let mut producers = self.producers.lock();
@@ -217,6 +218,9 @@ impl Broker {
         principal: &Principal,
         query: &QueryCommit,
     ) -> Result<Result<(), LeftOutReason>, BrokerError> {
+        if let Err(error) = self.check_group(&query.group) {
+            return Ok(Err(LeftOutReason::Offset(Arc::new(error))));
+        }
         for (partition, _) in &query.appends {
             let allowed = match self.ensure(*partition).await {
                 Ok(topic) => authorize(principal, Operation::Write, Resource::Topic(&topic.name))
@@ -470,7 +474,7 @@ impl Broker {
             partitions.retain(|partition| self.log.ends(*partition).is_ok());
             let batch = control_batch(marker, id, epoch, coordinator_epoch, now);
             let of = |partition: &TopicPartition| self.coordinator_append(*partition, vec![batch.clone()]);
-            match self.log.append(partitions.iter().map(of).collect()) {
+            match self.log.append_in_reserve(partitions.iter().map(of).collect()) {
                 Ok(appended) => return Ok(partitions.into_iter().zip(appended).collect()),
                 Err(LogError::Unknown) => return Err(BrokerError::Unknown),
                 Err(error) => tracing::warn!(%error, "could not append the markers of a commit; trying again"),
@@ -540,6 +544,7 @@ fn is_about(error: &LogError, partition: TopicPartition) -> bool {
         LogError::UnknownPartition { partition: about }
         | LogError::OutOfRange { partition: about, .. }
         | LogError::Corrupt { partition: about, .. }
+        | LogError::Unreadable { partition: about, .. }
         | LogError::BatchTooLarge { partition: about, .. }
         | LogError::Batch { partition: about, .. }
         | LogError::NotAtEnd { partition: about, .. }

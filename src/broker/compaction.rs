@@ -8,7 +8,9 @@ use futures::executor::block_on;
 
 use super::Broker;
 use super::BrokerError;
+use super::TRANSACTION_STATE;
 use crate::cluster::CleanupPolicy;
+use crate::cluster::TopicRecord;
 use crate::env::Clock;
 use crate::log::CompactionReport;
 use crate::log::CompactionRequest;
@@ -41,7 +43,12 @@ impl Broker {
     pub(super) async fn compact(&self, pace: &Pace) -> Result<(), BrokerError> {
         let metadata = self.metadata.snapshot();
         let mut outcome = Ok(());
-        for topic in metadata.topics().filter(|topic| topic.config.cleanup_policy != CleanupPolicy::Delete) {
+        // A partition that cannot be read now may still need the whole history of its transactions.
+        let all_there = self.damaged_partitions().is_empty();
+        let compacts = |topic: &&TopicRecord| {
+            topic.config.cleanup_policy != CleanupPolicy::Delete && (all_there || topic.name != TRANSACTION_STATE)
+        };
+        for topic in metadata.topics().filter(compacts) {
             for partition in 0..topic.partitions {
                 let partition = TopicPartition::new(topic.id, partition);
                 let (log, mut pace) = (Arc::clone(&self.log), pace.clone());

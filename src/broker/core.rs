@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use parking_lot::Mutex;
+use parking_lot::RwLock;
 use tokio::sync::watch;
 
 use super::Acks;
@@ -33,6 +34,7 @@ use super::commit::ProducerIds;
 use super::coordinator::GroupRecord;
 use super::coordinator::Groups;
 use super::coordinator::coordinator_partition;
+use super::damage::Damage;
 use super::partitions;
 use crate::cluster::CleanupPolicy;
 use crate::cluster::ClusterMetadata;
@@ -45,6 +47,7 @@ use crate::cluster::TopicRecord;
 use crate::env::Env;
 use crate::log::Append;
 use crate::log::LogDir;
+use crate::log::LogError;
 use crate::log::Origin;
 use crate::model::EventTime;
 use crate::model::LeaderEpoch;
@@ -76,6 +79,8 @@ pub struct Broker {
     pub(super) producer_ids: ProducerIds,
     /// Why the last compaction of a partition failed.
     pub(super) compaction_errors: Mutex<HashMap<TopicPartition, String>>,
+    /// Written once, when the broker is opened.
+    pub(super) damage: RwLock<Damage>,
 }
 
 impl Broker {
@@ -95,9 +100,14 @@ impl Broker {
         let metadata = self.metadata.snapshot();
         let topic = metadata.topic_of(partition).cloned().map(Arc::new);
         let topic = topic.ok_or(BrokerError::UnknownPartition { partition })?;
-        if self.log.ends(partition).is_err() {
-            let (log, made, epoch) = (Arc::clone(&self.log), Arc::clone(&topic), metadata.leader_epoch());
-            self.env.threads.blocking(move || partitions::create(&log, &made, partition, epoch)).await?;
+        match self.log.ends(partition) {
+            Ok(_) => {}
+            Err(LogError::UnknownPartition { .. }) => {
+                let (log, made, epoch) = (Arc::clone(&self.log), Arc::clone(&topic), metadata.leader_epoch());
+                self.env.threads.blocking(move || partitions::create(&log, &made, partition, epoch)).await?;
+            }
+            // It is there: what cannot be used must not be made anew.
+            Err(error) => return Err(error.into()),
         }
         Ok(topic)
     }
@@ -160,7 +170,7 @@ impl Broker {
             batches: vec![builder.finish()],
             origin: Origin::Coordinator,
         };
-        let appended = self.log.append(vec![append])?;
+        let appended = self.log.append_in_reserve(vec![append])?;
         self.log.durable(partition, appended[0].next_offset).await?;
         let metadata = self.metadata.snapshot();
         let mut groups = self.groups.lock();
@@ -261,6 +271,7 @@ impl Client for LocalClient {
     }
 
     async fn committed_offsets(&self, group: &str) -> Result<HashMap<TopicPartition, CommittedOffset>, BrokerError> {
+        self.broker.check_group(group)?;
         let mut ended = self.broker.commits_ended.subscribe();
         loop {
             ended.borrow_and_update();
@@ -274,12 +285,14 @@ impl Client for LocalClient {
     async fn join(&self, group: &str, member: &str) -> Result<Generation, BrokerError> {
         check_name("group", group)?;
         check_name("member", member)?;
+        self.broker.check_group(group)?;
         let (generation, record) = self.broker.groups.lock().join(group, member);
         self.broker.write_group_records(group, vec![record]).await?;
         Ok(generation)
     }
 
     async fn delete_group(&self, group: &str) -> Result<(), BrokerError> {
+        self.broker.check_group(group)?;
         let metadata = self.metadata();
         let name_of = |id| metadata.topic_by_id(id).map(|topic| topic.name.clone());
         let records = self.broker.groups.lock().delete(group, name_of);

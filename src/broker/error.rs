@@ -85,6 +85,28 @@ pub enum BrokerError {
         /// Where in it.
         offset: Offset,
     },
+    /// The newest state of a group or a transactional id cannot be read, and an older one must not be taken for it.
+    #[error(
+        "the state of \"{name}\" in {topic} cannot be read: partition {partition} is damaged from offset {offset} on"
+    )]
+    CoordinatorDamaged {
+        /// The coordinators' topic.
+        topic: &'static str,
+        /// The group or transactional id.
+        name: String,
+        /// The partition that holds it.
+        partition: TopicPartition,
+        /// From where on it cannot be read.
+        offset: Offset,
+    },
+    /// The outcome of a transaction stood in what is damaged.
+    #[error("whether the records of {partition} from offset {offset} on were committed cannot be known")]
+    Undecided {
+        /// Where.
+        partition: TopicPartition,
+        /// The transaction's first offset.
+        offset: Offset,
+    },
     /// A batch is malformed.
     #[error("a batch of {partition} is malformed")]
     Batch {
@@ -131,6 +153,7 @@ impl From<LogError> for BrokerError {
             LogError::Unknown => Self::Unknown,
             LogError::Closed => Self::Closed,
             LogError::Corrupt { .. }
+            | LogError::Unreadable { .. }
             | LogError::NotAtEnd { .. }
             | LogError::OutOfOrderSequence { .. }
             | LogError::StaleProducerEpoch { .. }
@@ -162,6 +185,12 @@ impl From<BrokerError> for Error {
             BrokerError::InvalidName { .. } => Error::new(SqlState::INVALID_PARAMETER_VALUE, message),
             BrokerError::TooManyCommits { .. } => Error::new(SqlState::CONFIGURATION_LIMIT_EXCEEDED, message),
             BrokerError::CoordinatorRecord { .. } => Error::new(SqlState::DATA_CORRUPTED, message),
+            BrokerError::CoordinatorDamaged { .. } => Error::new(SqlState::IO_ERROR, message)
+                .detail("The bytes on the disk are not those that were written; they were kept as they are.")
+                .hint("What other groups and transactional ids hold can be used."),
+            BrokerError::Undecided { .. } => Error::new(SqlState::IO_ERROR, message)
+                .detail("The state of the transaction that wrote them is damaged; they are neither shown nor dropped.")
+                .hint("Offsets before them can still be read."),
             BrokerError::Batch { source, .. } => {
                 let detail = source.to_string();
                 Error::from(source).detail(format!("{message}: {detail}."))

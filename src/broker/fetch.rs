@@ -36,6 +36,9 @@ impl Broker {
             }
             check_position(position, &ends)?;
             let fetched = self.read_below(position, isolation, max_bytes, &ends)?;
+            if fetched.next == position.offset && visible_end(isolation, &ends) < ends.log_end_offset {
+                self.check_readable_beyond(position.partition, visible_end(isolation, &ends))?;
+            }
             let left = deadline.saturating_sub(self.env.clock.monotonic());
             if position.offset < fetched.next || left.is_zero() {
                 return Ok(fetched);

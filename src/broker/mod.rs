@@ -13,6 +13,7 @@ mod compaction;
 mod config;
 mod coordinator;
 mod core;
+mod damage;
 mod error;
 mod fetch;
 mod partitions;

@@ -70,6 +70,9 @@ pub(super) fn create(
 /// At start: sets aside partitions whose topic nobody knows, removes what is left of dropped topics, makes what is
 /// missing, takes over leadership.
 pub(super) fn reconcile(log: &LogDir, metadata: &ClusterMetadata) -> Result<(), LogError> {
+    for partition in log.unreadable().into_iter().filter(|partition| metadata.was_dropped(partition.topic)) {
+        log.delete(partition)?;
+    }
     for partition in log.partitions() {
         if metadata.topic_of(partition).is_some() {
             log.set_leader_epoch(partition, metadata.leader_epoch())?;
@@ -82,8 +85,14 @@ pub(super) fn reconcile(log: &LogDir, metadata: &ClusterMetadata) -> Result<(), 
     }
     for topic in metadata.topics().filter(|topic| !is_lazy(topic)) {
         for partition in partitions_of(topic) {
-            if log.ends(partition).is_err() {
-                create(log, topic, partition, metadata.leader_epoch())?;
+            if let Err(LogError::UnknownPartition { .. }) = log.ends(partition) {
+                match create(log, topic, partition, metadata.leader_epoch()) {
+                    Err(error @ (LogError::Io { .. } | LogError::DiskFull { .. })) => {
+                        // The first use tries again.
+                        tracing::warn!(topic = topic.name, %partition, %error, "could not make a partition");
+                    }
+                    made => made?,
+                }
             }
         }
     }

@@ -1,7 +1,7 @@
 //! Opening the broker: partitions as the metadata says, then transactions, then groups.
 //!
 //! A transaction whose PrepareCommit is in the log is committed, every other one is aborted: one sweep over all
-//! partitions ends what is open. Only then are the offsets replayed, so that they see the markers.
+//! partitions ends what is open, but for what may have been prepared in a part that cannot be read. Only then are the offsets replayed, so that they see the markers.
 
 use std::collections::BTreeMap;
 use std::collections::HashMap;
@@ -9,6 +9,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use parking_lot::Mutex;
+use parking_lot::RwLock;
 use tokio::sync::watch;
 
 use super::Broker;
@@ -21,6 +22,8 @@ use super::commit::ProducerIds;
 use super::coordinator::Groups;
 use super::coordinator::Status;
 use super::coordinator::TransactionRecord;
+use super::damage::Damage;
+use super::damage::is_damage;
 use super::partitions;
 use super::partitions::FollowMetadata;
 use crate::cluster::MetadataLog;
@@ -28,6 +31,7 @@ use crate::env::Env;
 use crate::log::Append;
 use crate::log::LogDir;
 use crate::log::Origin;
+use crate::model::Offset;
 use crate::model::ProducerEpoch;
 use crate::model::ProducerId;
 use crate::model::TopicId;
@@ -60,6 +64,7 @@ impl Broker {
             compaction_errors: Mutex::default(),
             producers: Mutex::new(HashMap::new()),
             producer_ids: ProducerIds::default(),
+            damage: RwLock::new(Damage::default()),
         });
         broker.settle_ends().await?;
         broker.recover_transactions().await?;
@@ -74,9 +79,10 @@ impl Broker {
         for partition in self.sound_partitions() {
             ends.push((partition, self.log.ends(partition)?.log_end_offset));
         }
-        self.log.durable_all(ends.clone()).await?;
-        for (partition, end) in ends {
-            self.log.set_high_watermark(partition, end)?;
+        self.log.durable_all(ends).await?;
+        // Of a damaged one, too: who comes to the damage is told of it.
+        for partition in self.log.partitions() {
+            self.log.set_high_watermark(partition, self.log.ends(partition)?.log_end_offset)?;
         }
         Ok(())
     }
@@ -96,20 +102,27 @@ impl Broker {
     }
 
     async fn recover_transactions(&self) -> Result<(), BrokerError> {
-        let mut found: BTreeMap<String, (TopicPartition, TransactionRecord)> = BTreeMap::new();
+        let open = self.open_transactions()?;
+        let mut found: Found = BTreeMap::new();
+        let mut outcomes = Outcomes::new(&open);
         for partition in self.partitions_named(TRANSACTION_STATE) {
-            self.for_each_batch(partition, |batch| replay_transactions(partition, batch, &mut found))?;
+            self.replay_coordinator(partition, |batch| {
+                replay_transactions(partition, batch, &mut |transactional_id, state| {
+                    outcomes.note(state.as_ref());
+                    match state {
+                        Some(state) => drop(found.insert(transactional_id, (partition, state))),
+                        None => drop(found.remove(&transactional_id)),
+                    }
+                })
+            })?;
         }
-        let prepared: HashSet<_> = found
-            .values()
-            .filter(|(_, record)| record.status == Status::PrepareCommit)
-            .map(|(_, record)| (record.producer_id, record.producer_epoch))
-            .collect();
-        self.end_open_transactions(&prepared).await?;
+        outcomes.end(&found, &self.damage.read().coordinators);
+        self.end_open_transactions(open, &outcomes).await?;
         let now = self.env.clock.wall_millis();
         let mut completed = Vec::new();
         for (transactional_id, (partition, record)) in &found {
-            let Some(status) = completion(record.status) else { continue };
+            let is_damaged = self.damage.read().coordinators.contains_key(partition);
+            let Some(status) = completion(record.status).filter(|_| !is_damaged) else { continue };
             tracing::info!(transactional_id, ?status, "ended the transaction of an earlier process");
             let partitions = BTreeMap::new();
             let record = TransactionRecord { status, partitions, updated_ms: now, ..record.clone() };
@@ -126,28 +139,52 @@ impl Broker {
         Ok(())
     }
 
-    /// Writes the marker that each open transaction of each partition lacks.
-    async fn end_open_transactions(&self, prepared: &HashSet<(ProducerId, ProducerEpoch)>) -> Result<(), BrokerError> {
-        let (now, leader_epoch) = (self.env.clock.wall_millis(), self.leader_epoch());
-        let mut appends = Vec::new();
+    /// The transactions without a marker, of all partitions that take one. Without an epoch if its batch cannot be read.
+    fn open_transactions(&self) -> Result<Vec<OpenTransaction>, BrokerError> {
+        let mut open = Vec::new();
         for partition in self.sound_partitions() {
             for (id, first) in self.log.open_transactions(partition) {
-                let end = self.log.ends(partition)?.log_end_offset;
-                let batches = self.log.read(partition, first, end, 1)?;
-                let epoch = batches.first().and_then(|tail| tail.batch.producer()).map(|(_, epoch)| epoch);
-                let epoch = epoch.ok_or(BrokerError::CoordinatorRecord { partition, offset: first })?;
-                let marker = if prepared.contains(&(id, epoch)) { ControlMarker::Commit } else { ControlMarker::Abort };
-                let batches = vec![control_batch(marker, id, epoch, leader_epoch.0, now)];
-                appends.push(Append { partition, leader_epoch, batches, origin: Origin::Coordinator });
+                let epoch = match self.epoch_at(partition, first) {
+                    Ok(epoch) => Some(epoch),
+                    Err(error) if is_damage(&error) => None,
+                    Err(error) => return Err(error),
+                };
+                open.push(OpenTransaction { partition, first, id, epoch });
             }
         }
+        Ok(open)
+    }
+
+    /// Writes the marker that each open transaction lacks, if it is known which.
+    async fn end_open_transactions(&self, open: Vec<OpenTransaction>, outcomes: &Outcomes) -> Result<(), BrokerError> {
+        let (now, leader_epoch) = (self.env.clock.wall_millis(), self.leader_epoch());
+        let mut appends = Vec::new();
+        for OpenTransaction { partition, first, id, epoch } in open {
+            let marker = epoch.and_then(|epoch| Some((outcomes.of(id, epoch)?, epoch)));
+            let Some((marker, epoch)) = marker else {
+                tracing::error!(%partition, offset = %first, producer = id.0, "the outcome of a transaction is lost");
+                let mut damage = self.damage.write();
+                let undecided = damage.undecided.entry(partition).or_insert(first);
+                *undecided = first.min(*undecided);
+                continue;
+            };
+            let batches = vec![control_batch(marker, id, epoch, leader_epoch.0, now)];
+            appends.push(Append { partition, leader_epoch, batches, origin: Origin::Coordinator });
+        }
         self.append_durably(appends).await
+    }
+
+    /// The producer epoch of the batch at `offset`.
+    fn epoch_at(&self, partition: TopicPartition, offset: Offset) -> Result<ProducerEpoch, BrokerError> {
+        let batches = self.log.read(partition, offset, offset.plus(1), 1)?;
+        let epoch = batches.first().and_then(|tail| tail.batch.producer()).map(|(_, epoch)| epoch);
+        epoch.ok_or(BrokerError::CoordinatorRecord { partition, offset })
     }
 
     /// Appends as one group, waits for the flush, and lets readers see it.
     async fn append_durably(&self, appends: Vec<Append>) -> Result<(), BrokerError> {
         let partitions: Vec<_> = appends.iter().map(|append| append.partition).collect();
-        let appended = self.log.append(appends)?;
+        let appended = self.log.append_in_reserve(appends)?;
         let ends: Vec<_> = partitions.into_iter().zip(appended.iter().map(|appended| appended.next_offset)).collect();
         self.log.durable_all(ends.clone()).await?;
         for (partition, end) in ends {
@@ -159,36 +196,115 @@ impl Broker {
     fn replay_groups(&self) -> Result<(), BrokerError> {
         let metadata = self.metadata.snapshot();
         let id_of = |name: &str| -> Option<TopicId> { metadata.topic(name).map(|topic| topic.id) };
-        let mut groups = Groups::default();
+        let mut all = Groups::default();
         for partition in self.partitions_named(CONSUMER_OFFSETS) {
-            self.for_each_batch(partition, |batch| {
+            let mut groups = Groups::default();
+            let whole = self.replay_coordinator(partition, |batch| {
                 groups.replay(batch, id_of).map_err(|source| BrokerError::Batch { partition, source })
             })?;
+            let mut damage = self.damage.write();
+            if let Some(&offset) = damage.undecided.get(&partition) {
+                damage.groups.extend(groups.undecided().into_iter().map(|group| (group, (partition, offset))));
+            }
+            if whole {
+                all.merge(groups);
+            }
         }
-        *self.groups.lock() = groups;
+        *self.groups.lock() = all;
         Ok(())
     }
 
+    /// The partitions of a coordinators' topic that were made, whether or not they can be read.
     fn partitions_named(&self, topic: &str) -> Vec<TopicPartition> {
         let metadata = self.metadata.snapshot();
         let id = metadata.topic(topic).map(|topic| topic.id);
-        self.log.partitions().into_iter().filter(|partition| Some(partition.topic) == id).collect()
+        let known = self.log.partitions().into_iter().chain(self.log.unreadable());
+        known.filter(|partition| Some(partition.topic) == id).collect()
     }
 
-    fn for_each_batch(
+    /// Reads a coordinator's partition as far as it can be read; whether that was to its end. Damage is noted.
+    fn replay_coordinator(
         &self,
         partition: TopicPartition,
         mut each: impl FnMut(&Batch) -> Result<(), BrokerError>,
-    ) -> Result<(), BrokerError> {
-        let ends = self.log.ends(partition)?;
-        let mut next = ends.log_start_offset;
-        while next < ends.log_end_offset {
-            let batches = self.log.read(partition, next, ends.log_end_offset, READ_BYTES)?;
-            let Some(last) = batches.last() else { break };
-            next = last.batch.next_offset();
-            batches.iter().try_for_each(|tail| each(&tail.batch))?;
+    ) -> Result<bool, BrokerError> {
+        let mut next = Offset::ZERO;
+        let mut read = || {
+            let ends = self.log.ends(partition)?;
+            next = ends.log_start_offset;
+            while next < ends.log_end_offset {
+                let before = next;
+                for tail in self.log.read(partition, next, ends.log_end_offset, READ_BYTES)? {
+                    each(&tail.batch)?;
+                    next = tail.batch.next_offset();
+                }
+                if next <= before {
+                    return Err(BrokerError::CoordinatorRecord { partition, offset: next });
+                }
+            }
+            Ok(())
+        };
+        match read() {
+            Ok(()) => Ok(true),
+            Err(error) if is_damage(&error) => {
+                tracing::error!(%partition, offset = %next, %error, "a coordinator's partition is damaged; what it holds is refused");
+                self.damage.write().coordinators.insert(partition, next);
+                Ok(false)
+            }
+            Err(error) => Err(error),
         }
-        Ok(())
+    }
+}
+
+/// The newest state of each transactional id, and the partition that holds it.
+type Found = BTreeMap<String, (TopicPartition, TransactionRecord)>;
+
+/// A transaction without a marker in one partition.
+struct OpenTransaction {
+    partition: TopicPartition,
+    first: Offset,
+    id: ProducerId,
+    epoch: Option<ProducerEpoch>,
+}
+
+/// How open transactions ended. A partition that could not be read for a while may lack the marker of one that is long
+/// over, so all of the state's history counts and not only its end.
+struct Outcomes {
+    open: HashSet<(ProducerId, ProducerEpoch)>,
+    committed: HashSet<(ProducerId, ProducerEpoch)>,
+    /// Producers whose state was read to its end.
+    known: HashSet<ProducerId>,
+    /// All state was read to its end: who was not prepared in it was not prepared.
+    all_known: bool,
+}
+
+impl Outcomes {
+    fn new(open: &[OpenTransaction]) -> Self {
+        let open = open.iter().filter_map(|open| Some((open.id, open.epoch?))).collect();
+        Self { open, committed: HashSet::new(), known: HashSet::new(), all_known: false }
+    }
+
+    /// Takes in a record of the state. Prepared is final: whatever may follow in what cannot be read, it was committed.
+    fn note(&mut self, record: Option<&TransactionRecord>) {
+        let is_final =
+            |record: &&TransactionRecord| matches!(record.status, Status::PrepareCommit | Status::CompleteCommit);
+        let transaction = record.filter(is_final).map(|record| (record.producer_id, record.producer_epoch));
+        self.committed.extend(transaction.filter(|transaction| self.open.contains(transaction)));
+    }
+
+    /// All that could be read was noted.
+    fn end(&mut self, found: &Found, damaged: &BTreeMap<TopicPartition, Offset>) {
+        let known = found.values().filter(|(partition, _)| !damaged.contains_key(partition));
+        self.known = known.map(|(_, record)| record.producer_id).collect();
+        self.all_known = damaged.is_empty();
+    }
+
+    /// The marker that the transaction is to get; `None` if it is not known.
+    fn of(&self, id: ProducerId, epoch: ProducerEpoch) -> Option<ControlMarker> {
+        if self.committed.contains(&(id, epoch)) {
+            return Some(ControlMarker::Commit);
+        }
+        (self.all_known || self.known.contains(&id)).then_some(ControlMarker::Abort)
     }
 }
 
@@ -204,21 +320,15 @@ fn completion(status: Status) -> Option<Status> {
 fn replay_transactions(
     partition: TopicPartition,
     batch: &Batch,
-    found: &mut BTreeMap<String, (TopicPartition, TransactionRecord)>,
+    each: &mut dyn FnMut(String, Option<TransactionRecord>),
 ) -> Result<(), BrokerError> {
     let malformed = |source| BrokerError::Batch { partition, source };
     for record in batch.payload().map_err(malformed)?.records() {
         let record = record.map_err(malformed)?;
         let Some(key) = record.key else { continue };
         let unreadable = |_| BrokerError::CoordinatorRecord { partition, offset: record.offset };
-        match TransactionRecord::decode(key, record.value).map_err(unreadable)? {
-            Some((transactional_id, Some(state))) => {
-                found.insert(transactional_id, (partition, state));
-            }
-            Some((transactional_id, None)) => {
-                found.remove(&transactional_id);
-            }
-            None => {}
+        if let Some((transactional_id, state)) = TransactionRecord::decode(key, record.value).map_err(unreadable)? {
+            each(transactional_id, state);
         }
     }
     Ok(())

@@ -45,6 +45,8 @@ pub trait Disk: Send + Sync {
     fn lock(&self, path: &Path) -> io::Result<DiskLock>;
     /// Bytes that may still be written below `path`.
     fn free_bytes(&self, path: &Path) -> io::Result<u64>;
+    /// Bytes of the disk that `path` lies on, used or not.
+    fn size_bytes(&self, path: &Path) -> io::Result<u64>;
 }
 
 /// An open file. Reads and writes take a byte offset, so that one handle serves all threads.
@@ -137,18 +139,27 @@ impl Disk for RealDisk {
     }
 
     fn free_bytes(&self, path: &Path) -> io::Result<u64> {
-        use std::os::unix::ffi::OsStrExt;
-        let path = std::ffi::CString::new(path.as_os_str().as_bytes())?;
-        let mut stat = std::mem::MaybeUninit::<libc::statvfs>::uninit();
-        // SAFETY: `path` is a C string that lives through the call and `stat` is room for the result.
-        let code = unsafe { libc::statvfs(path.as_ptr(), stat.as_mut_ptr()) };
-        if code != 0 {
-            return Err(io::Error::last_os_error());
-        }
-        // SAFETY: statvfs returned 0, so it filled `stat`.
-        let stat = unsafe { stat.assume_init() };
+        let stat = stat_disk(path)?;
         Ok(stat.f_bavail * stat.f_frsize)
     }
+
+    fn size_bytes(&self, path: &Path) -> io::Result<u64> {
+        let stat = stat_disk(path)?;
+        Ok(stat.f_blocks * stat.f_frsize)
+    }
+}
+
+fn stat_disk(path: &Path) -> io::Result<libc::statvfs> {
+    use std::os::unix::ffi::OsStrExt;
+    let path = std::ffi::CString::new(path.as_os_str().as_bytes())?;
+    let mut stat = std::mem::MaybeUninit::<libc::statvfs>::uninit();
+    // SAFETY: `path` is a C string that lives through the call and `stat` is room for the result.
+    let code = unsafe { libc::statvfs(path.as_ptr(), stat.as_mut_ptr()) };
+    if code != 0 {
+        return Err(io::Error::last_os_error());
+    }
+    // SAFETY: statvfs returned 0, so it filled `stat`.
+    Ok(unsafe { stat.assume_init() })
 }
 
 struct RealFile(fs::File);

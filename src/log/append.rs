@@ -13,7 +13,9 @@ use crate::protocol::Batch;
 
 use super::FlushPolicy;
 use super::LogError;
+use super::blocks::BLOCK;
 use super::core::Core;
+use super::journal::ENTRY_HEADER;
 use super::partition::Journaled;
 use super::partition::Partition;
 use super::partition::Queued;
@@ -21,6 +23,7 @@ use super::partition::State;
 use super::producers::Producer;
 use super::producers::Refusal;
 use super::producers::Verdict;
+use super::room::RoomFor;
 
 /// Who appends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -73,7 +76,7 @@ struct Checked {
 
 impl Core {
     /// See `LogDir::append`.
-    pub(super) fn append(&self, appends: Vec<Append>) -> Result<Vec<Appended>, LogError> {
+    pub(super) fn append(&self, appends: Vec<Append>, room_for: RoomFor) -> Result<Vec<Appended>, LogError> {
         self.check_running()?;
         let mut partitions: Vec<Arc<Partition>> =
             appends.iter().map(|append| self.partition(append.partition)).collect::<Result<_, _>>()?;
@@ -83,7 +86,17 @@ impl Core {
             partitions.iter().map(|partition| partition.state.lock()).collect();
         let mut checked = Vec::new();
         let appended = check(&partitions, &states, appends, &mut checked)?;
-        let entries = self.write(&partitions, &mut states, &checked)?;
+        let promise = self.promise(journal_bytes_max(&states, &checked), room_for)?;
+        let mut written = self.write(&partitions, &mut states, &checked);
+        if self.retry_in_reserve(written.as_ref().err(), room_for) {
+            written = self.write(&partitions, &mut states, &checked);
+        }
+        let mut entries = written?;
+        let bytes: u64 = entries.iter().map(Queued::journal_bytes).sum();
+        if let Some(first) = entries.first_mut() {
+            // One group takes them all, so one of them carries the promise.
+            first.promised = promise.keep(bytes);
+        }
         self.commit(&partitions, &mut states, checked)?;
         // Under the partitions' locks: the journal has a partition's entries in the order of its offsets.
         let full = self.enqueue(entries);
@@ -143,6 +156,15 @@ impl Core {
         }
         Ok(())
     }
+}
+
+/// The most that the journal can be told of these batches: each as it is, and what lies before it unsaid.
+fn journal_bytes_max(states: &[MutexGuard<'_, State>], checked: &[Checked]) -> u64 {
+    let unsaid = states.iter().filter_map(|state| state.force_bytes()).sum::<u64>();
+    let hashes = |batch: &Batch| 8 * (batch.size_in_bytes() / BLOCK as usize + 2);
+    let batches =
+        checked.iter().map(|checked| 2 * ENTRY_HEADER + checked.batch.size_in_bytes() + hashes(&checked.batch));
+    unsaid + batches.sum::<usize>() as u64
 }
 
 /// Checks every batch as if those before it were appended, and stamps it.

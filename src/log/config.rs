@@ -56,6 +56,8 @@ pub struct LogConfig {
     pub segment_bytes_max: u64,
     /// Bytes of the newest batches kept in memory, over all partitions.
     pub tail_bytes: usize,
+    /// Bytes kept free for the server itself, at most a hundredth of the disk; with 0 nothing is.
+    pub disk_reserve_bytes: u64,
     /// How long after the last data flush the confirming flush follows.
     pub confirm_after: Duration,
     /// Idempotent producers remembered per partition; the one silent for longest is forgotten.
@@ -73,6 +75,7 @@ impl Default for LogConfig {
             pending_bytes_max: 64 << 20,
             segment_bytes_max: 1 << 30,
             tail_bytes: 64 << 20,
+            disk_reserve_bytes: 0,
             confirm_after: Duration::from_millis(10),
             producers_max: 10_000,
             compaction_keys_max: 4 << 20,

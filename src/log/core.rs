@@ -1,13 +1,15 @@
 //! What the log directory, its flusher and its trimmer share.
 //!
-//! Locks are taken in this order: compacting, trimming or making, journal, partitions (several: by id), then pending or tail. The map of partitions
+//! Locks are taken in this order: compacting, trimming or making, journal, partitions (several: by id), then one of pending, tail, reserve, room. The map of partitions
 //! is never held while another lock is taken.
 
+use std::collections::BTreeMap;
 use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use parking_lot::Condvar;
 use parking_lot::Mutex;
 use parking_lot::RwLock;
@@ -22,6 +24,10 @@ use super::LogError;
 use super::journal::Journal;
 use super::partition::Partition;
 use super::partition::Queued;
+use super::room::GROUP_OVERHEAD;
+use super::room::JournalRoom;
+use super::room::Reserve;
+use super::room::RoomFor;
 use super::tail::Tail;
 
 /// Is called with each partition whose durable offset has moved, on the thread that flushed.
@@ -46,6 +52,10 @@ pub(super) struct Core {
     pub(super) compacting: Mutex<()>,
     /// Held while the journal's old files are trimmed away.
     pub(super) trimming: Mutex<()>,
+    /// Partitions whose files could not be read when the directory was opened.
+    pub(super) unreadable: RwLock<BTreeMap<TopicPartition, LogError>>,
+    /// What the journal said of those, in its own bytes: it goes into each new journal file.
+    pub(super) carried: Mutex<Vec<(TopicPartition, Bytes)>>,
     /// Held while a partition's directory is made or taken away.
     pub(super) making: Mutex<()>,
     pub(super) tail: Tail,
@@ -55,6 +65,10 @@ pub(super) struct Core {
     /// Wakes the trimmer.
     pub(super) trim: Condvar,
     pub(super) journal: Mutex<Journal>,
+    /// The room of the journal's newest file. Locked last.
+    pub(super) room: Arc<Mutex<JournalRoom>>,
+    /// Locked last.
+    pub(super) reserve: Mutex<Reserve>,
     pub(super) stop: watch::Sender<Option<Stop>>,
     pub(super) on_durable: RwLock<Option<OnDurable>>,
 }
@@ -76,7 +90,11 @@ impl Core {
     /// The partition, or why not.
     pub(super) fn partition(&self, id: TopicPartition) -> Result<Arc<Partition>, LogError> {
         self.check_running()?;
-        self.partitions.read().get(&id).cloned().ok_or(LogError::UnknownPartition { partition: id })
+        let found = self.partitions.read().get(&id).cloned();
+        found.ok_or_else(|| match self.unreadable.read().get(&id) {
+            Some(source) => LogError::Unreadable { partition: id, source: Arc::new(source.clone()) },
+            None => LogError::UnknownPartition { partition: id },
+        })
     }
 
     /// An error once a flush has failed or the directory was closed.
@@ -84,6 +102,42 @@ impl Core {
         match *self.stop.borrow() {
             None => Ok(()),
             Some(stop) => Err(stop.into()),
+        }
+    }
+
+    /// Room in the journal for `bytes` of entries of one group.
+    pub(super) fn promise(&self, bytes: u64, room_for: RoomFor) -> Result<Promise<'_>, LogError> {
+        let bytes = bytes + GROUP_OVERHEAD;
+        {
+            let mut reserve = self.reserve.lock();
+            if room_for == RoomFor::Client && !reserve.take(&*self.env.disk, &self.dir) {
+                return Err(LogError::DiskFull { path: reserve.path().to_path_buf() });
+            }
+        }
+        let mut promised = self.room.lock().promise(bytes);
+        if self.retry_in_reserve(promised.as_ref().err(), room_for) {
+            promised = self.room.lock().promise(bytes);
+        }
+        promised.map(|()| Promise { room: &self.room, bytes })
+    }
+
+    /// Gives the reserve up if the disk is full; whether who met it may try again.
+    pub(super) fn retry_in_reserve(&self, error: Option<&LogError>, room_for: RoomFor) -> bool {
+        if !matches!(error, Some(LogError::DiskFull { .. })) {
+            return false;
+        }
+        let given_up = self.reserve.lock().give_up(&*self.env.disk);
+        match given_up {
+            Ok(given_up) => {
+                if given_up {
+                    tracing::warn!("the disk is full: appends are refused until there is room again");
+                }
+                given_up && room_for == RoomFor::Server
+            }
+            Err(error) => {
+                tracing::warn!(%error, "could not give up the disk reserve");
+                false
+            }
         }
     }
 
@@ -107,6 +161,27 @@ impl Core {
         self.stop.send_if_modified(|stop| stop.replace(Stop::Failed) != Some(Stop::Failed));
         self.wake.notify_all();
         self.trim.notify_all();
+    }
+}
+
+/// Room in the journal that is given back unless it is kept.
+pub(super) struct Promise<'a> {
+    room: &'a Mutex<JournalRoom>,
+    bytes: u64,
+}
+
+impl Promise<'_> {
+    /// Keeps room for `bytes` of entries, and for their group; the rest is given back. Tells how much was kept.
+    pub(super) fn keep(mut self, bytes: u64) -> u64 {
+        let kept = bytes + GROUP_OVERHEAD;
+        self.bytes = self.bytes.checked_sub(kept).expect("no more is kept than was promised");
+        kept
+    }
+}
+
+impl Drop for Promise<'_> {
+    fn drop(&mut self) {
+        self.room.lock().give_back(self.bytes);
     }
 }
 

@@ -14,6 +14,8 @@ use crate::model::ProducerId;
 use crate::model::TopicPartition;
 use crate::protocol::BatchError;
 
+use super::files;
+
 /// Why an operation on a log failed. Cheap to clone: many waiters may get the same one.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum LogError {
@@ -42,6 +44,15 @@ pub enum LogError {
         partition: TopicPartition,
         /// The first offset that cannot be read.
         offset: Offset,
+    },
+    /// The partition's files could not be read when the log was opened. They were left as they are.
+    #[error("partition {partition} cannot be read")]
+    Unreadable {
+        /// Which.
+        partition: TopicPartition,
+        /// Why.
+        #[source]
+        source: Arc<LogError>,
     },
     /// The batch is larger than the partition takes.
     #[error("a batch of {size} bytes is larger than the limit of {limit} bytes of partition {partition}")]
@@ -150,11 +161,9 @@ pub enum LogError {
 impl LogError {
     /// An error of the disk as an error of the log; a full disk gets its own kind.
     pub(super) fn io(operation: &'static str, path: &Path) -> impl FnOnce(io::Error) -> LogError {
-        move |source| match source.kind() {
-            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
-                LogError::DiskFull { path: path.to_path_buf() }
-            }
-            _ => LogError::Io { operation, path: path.to_path_buf(), source: Arc::new(source) },
+        move |source| match files::is_full(&source) {
+            true => LogError::DiskFull { path: path.to_path_buf() },
+            false => LogError::Io { operation, path: path.to_path_buf(), source: Arc::new(source) },
         }
     }
 }
@@ -168,6 +177,9 @@ impl From<LogError> for Error {
             LogError::Corrupt { .. } => told(SqlState::IO_ERROR)
                 .detail("The bytes on the disk are not those that were written; they were kept as they are.")
                 .hint("Offsets before the damage can still be read."),
+            LogError::Unreadable { source, .. } => told(SqlState::IO_ERROR)
+                .detail(format!("When the server started: {source}. The files were left as they are."))
+                .hint("Start the server again once the disk can be read."),
             LogError::BatchTooLarge { .. } => told(SqlState::PROGRAM_LIMIT_EXCEEDED),
             LogError::Batch { source, .. } => Error::from(source.clone()),
             LogError::NotAtEnd { .. } => told(SqlState::INTERNAL_ERROR),

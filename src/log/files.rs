@@ -3,20 +3,24 @@
 //! ```text
 //! <dir>/journal/%020d.journal                   the journal, by generation
 //! <dir>/<topic uuid>-<partition>/partition      what the partition was told
+//!                               damaged         from which offset on it is damaged, if it is
 //!                               %020d.log       record batches, by base offset
 //!                               %020d.blocks    hashes of the log file's 64 KiB blocks
 //!                               %020d.index     offset and time index of a sealed segment (a cache)
 //!                               %020d.snapshot  producers at the segment's base offset (a cache)
 //!                               compacted, swap, range, cleaned-*   see `compact::swap`
+//! <dir>/disk_reserve                            room that is kept for the server itself
 //! <dir>/<...>-delete, <...>-stray               on their way out; not of this cluster
 //! ```
 
+use std::io;
 use std::path::Path;
 use std::path::PathBuf;
 
 use xxhash_rust::xxh3::xxh3_64;
 
 use crate::env::Disk;
+use crate::env::File;
 use crate::env::OpenMode;
 use crate::model::Offset;
 use crate::model::PartitionId;
@@ -26,6 +30,8 @@ use super::LogError;
 
 pub(super) const JOURNAL_DIR: &str = "journal";
 pub(super) const PARTITION_FILE: &str = "partition";
+pub(super) const DAMAGE_FILE: &str = "damaged";
+pub(super) const RESERVE_FILE: &str = "disk_reserve";
 pub(super) const DELETED: &str = "-delete";
 pub(super) const STRAY: &str = "-stray";
 
@@ -54,13 +60,23 @@ pub(super) fn number_of_file(path: &Path, extension: &str) -> Option<i64> {
     (number.len() == 20).then(|| number.parse().ok())?
 }
 
-/// The room to reserve so that `needed` bytes fit: doubles from 64 KiB, by at most 16 MiB at a time.
-pub(super) fn reservation(reserved: u64, needed: u64) -> u64 {
+/// Reserves room so that `needed` bytes fit and tells how much: it doubles from 64 KiB, by at most 16 MiB at a time. A disk
+/// that is nearly full may have what is needed and not more.
+pub(super) fn allocate(file: &dyn File, reserved: u64, needed: u64) -> io::Result<u64> {
     let mut next = reserved;
     while next < needed {
         next += next.clamp(64 << 10, 16 << 20);
     }
-    next
+    match file.allocate(next) {
+        Ok(()) => Ok(next),
+        Err(error) if is_full(&error) => file.allocate(needed).map(|()| needed),
+        Err(error) => Err(error),
+    }
+}
+
+/// Whether an error of the disk says that it has no room.
+pub(super) fn is_full(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
 }
 
 /// Writes a small file whose last eight bytes are a hash of the others. Not synced.

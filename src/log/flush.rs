@@ -19,6 +19,7 @@ use crate::model::TopicPartition;
 use super::Ends;
 use super::LogError;
 use super::core::Core;
+use super::journal::ENTRY_HEADER;
 use super::journal::Entry;
 use super::journal::EntryKind;
 use super::journal::Journal;
@@ -26,6 +27,10 @@ use super::partition::Partition;
 use super::partition::Place;
 use super::partition::Queued;
 use super::partition::State;
+use super::room::RoomFor;
+
+/// When a partition whose interval has passed is tried again.
+const FORCE_RETRY: Duration = Duration::from_secs(1);
 
 /// What a call of `flush_once` found to do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -67,7 +72,8 @@ impl Core {
         mut entries: Vec<Queued>,
     ) -> Result<Vec<(TopicPartition, Ends)>, LogError> {
         self.sync_segments(&mut entries)?;
-        journal.append(entries.iter().map(|queued| &queued.entry))?;
+        let promised = entries.iter().map(|queued| queued.promised).sum();
+        journal.append(entries.iter().map(|queued| &queued.entry), &[], promised)?;
         let confirm_at = self.env.clock.monotonic() + self.config.confirm_after;
         self.pending.lock().confirm_at = Some(confirm_at);
         // The flusher may sleep without a deadline: this group need not be its own.
@@ -124,10 +130,22 @@ impl Core {
     }
 
     /// Puts what the journal was not told of into the next group.
-    pub(super) fn force(&self, partition: &Arc<Partition>) {
+    pub(super) fn force(&self, partition: &Arc<Partition>) -> Result<(), LogError> {
         let mut state = partition.state.lock();
-        let entries = state.force(partition).into_iter().collect();
-        self.enqueue(entries);
+        let queued = self.force_locked(partition, &mut state)?;
+        self.enqueue(queued.into_iter().collect());
+        Ok(())
+    }
+
+    /// What the journal was not told of, with its room there.
+    pub(super) fn force_locked(
+        &self,
+        partition: &Arc<Partition>,
+        state: &mut State,
+    ) -> Result<Option<Queued>, LogError> {
+        let Some(bytes) = state.force_bytes() else { return Ok(None) };
+        let promise = self.promise(bytes, RoomFor::Server)?;
+        Ok(state.force(partition).map(|queued| Queued { promised: promise.keep(bytes), ..queued }))
     }
 
     /// Has the partition flushed once `after` has passed, unless it is due already.
@@ -148,7 +166,12 @@ impl Core {
             let mut pending = self.pending.lock();
             pending.due.extract_if(.., |(at, _)| *at <= now).map(|(_, partition)| partition).collect()
         };
-        due.iter().for_each(|partition| self.force(partition));
+        for partition in due {
+            if let Err(error) = self.force(&partition) {
+                tracing::warn!(partition = %partition.id, %error, "could not flush a partition in time; trying again");
+                self.flush_at(&partition, FORCE_RETRY);
+            }
+        }
     }
 
     fn rotate(&self, journal: &mut Journal) -> Result<(), LogError> {
@@ -167,57 +190,95 @@ impl Core {
         if old == 0 {
             return Ok(());
         }
-        self.trim_old(old).map_err(|error| {
-            self.fail(&error);
-            LogError::Unknown
+        self.trim_old(old).or_else(|error| match error {
+            LogError::DiskFull { path } => {
+                // Nothing was removed; the next group that finds the journal long asks again.
+                tracing::warn!(path = %path.display(), "the disk is full; the journal is not trimmed");
+                Ok(())
+            }
+            error => {
+                self.fail(&error);
+                Err(LogError::Unknown)
+            }
         })
     }
 
     /// Begins a new journal file and trims all others away: afterwards the journal holds no byte of a segment that was
-    /// durable and sealed before.
+    /// durable and sealed before. An error if the disk is too full for that.
     pub(super) fn trim_all(&self) -> Result<(), LogError> {
-        let rotated = self.journal.lock().rotate();
-        rotated.map_err(|error| {
+        let unknown = |error| {
             self.fail(&error);
             LogError::Unknown
-        })?;
+        };
+        let newest = {
+            let mut journal = self.journal.lock();
+            let newest = journal.path();
+            journal.rotate().map_err(unknown)?;
+            newest
+        };
         self.trim_once()?;
+        let journal = self.journal.lock();
+        if journal.path() == newest || journal.old().contains(&newest) {
+            return Err(LogError::DiskFull { path: newest });
+        }
         // A file that came back after a power loss would be replayed.
-        self.journal.lock().sync_dir().map_err(|error| {
-            self.fail(&error);
-            LogError::Unknown
-        })
+        journal.sync_dir().map_err(unknown)
+    }
+
+    /// Makes durable what recovery put right, and has the new journal know of every partition.
+    pub(super) fn trim_at_open(&self) -> Result<(), LogError> {
+        let old = self.journal.lock().old().len();
+        // Without partitions and without an older journal there is nothing to say.
+        if old == 0 && self.partitions.read().is_empty() {
+            return Ok(());
+        }
+        self.trim_old(old)
     }
 
     fn trim_old(&self, old: usize) -> Result<(), LogError> {
         let partitions: Vec<_> = self.partitions.read().values().cloned().collect();
         for partition in &partitions {
-            sync_dirty(self, partition)?;
+            sync_dirty(self, partition).map_err(|error| {
+                self.fail(&error);
+                LogError::Unknown
+            })?;
         }
         let mut journal = self.journal.lock();
         // No group is in flight while the journal is locked, so each durable end is that of the last group.
         let partitions: Vec<_> = self.partitions.read().values().cloned().collect();
         let trims: Vec<Entry> = partitions.iter().map(|partition| partition.state.lock().trim(partition.id)).collect();
-        journal.append(trims.iter())?;
-        journal.remove_old(old)
+        // Old files may be found again after a power loss, some of them: what they say of a carried partition is void.
+        let void = self.unreadable.read().keys().map(|id| Entry::about(EntryKind::Delete, *id)).collect::<Vec<_>>();
+        let carried: Vec<_> = self.carried.lock().iter().map(|(_, bytes)| bytes.clone()).collect();
+        let entries = (trims.len() + void.len()) * ENTRY_HEADER + carried.iter().map(Bytes::len).sum::<usize>();
+        let promised = self.promise(entries as u64, RoomFor::Server)?.keep(entries as u64);
+        // From here on a failure leaves it open what is there.
+        let unknown = |error| {
+            self.fail(&error);
+            LogError::Unknown
+        };
+        journal.append(trims.iter().chain(&void), &carried, promised).map_err(unknown)?;
+        journal.remove_old(old).map_err(unknown)
     }
 }
 
 /// Syncs the segments that were written to since the last time. A deleted partition has none.
 fn sync_dirty(core: &Core, partition: &Partition) -> Result<(), LogError> {
     let mut files = Vec::new();
+    let entries_dirty;
     {
         let mut state = partition.state.lock();
         if state.deleted {
             return Ok(());
         }
+        entries_dirty = std::mem::take(&mut state.entries_dirty);
         for segment in &mut state.segments {
             if std::mem::take(&mut segment.dirty) {
                 files.push((segment.file.clone(), segment.blocks.sidecar().cloned()));
             }
         }
     }
-    if files.is_empty() {
+    if files.is_empty() && !entries_dirty {
         return Ok(());
     }
     let sync = || {

@@ -1,14 +1,11 @@
 //! A log directory: all partitions of one data directory, and the journal that makes them durable together.
 
-use std::collections::HashMap;
 use std::path::Path;
 use std::sync::Arc;
 
 use futures::FutureExt;
 use futures::future::BoxFuture;
-use parking_lot::Condvar;
 use parking_lot::Mutex;
-use parking_lot::RwLock;
 use tokio::sync::watch;
 
 use crate::env::Env;
@@ -34,16 +31,9 @@ use super::PartitionConfig;
 use super::SegmentDescription;
 use super::TailBatch;
 use super::core::Core;
-use super::core::Pending;
 use super::core::Stop;
-use super::files;
-use super::journal;
-use super::journal::Entry;
-use super::journal::Journal;
-use super::journal::Payload;
-use super::recover;
-use super::recover::Told;
-use super::tail::Tail;
+use super::open;
+use super::room::RoomFor;
 use super::tail::Wanted;
 use super::threads;
 
@@ -62,6 +52,8 @@ pub struct OpenReport {
     pub journal_damaged: bool,
     /// Partitions of which something durable cannot be read, and from where.
     pub corrupt: Vec<(TopicPartition, Offset)>,
+    /// Partitions whose files cannot be read; they refuse everything.
+    pub unreadable: Vec<TopicPartition>,
 }
 
 /// All partitions of one directory. Shared; calls block for a write to the page cache, or for a flush where said.
@@ -73,52 +65,11 @@ pub struct LogDir {
 impl LogDir {
     /// Opens the directory and recovers what is in it. The caller holds the lock on the data directory.
     pub fn open(env: Env, dir: &Path, config: LogConfig) -> Result<(Arc<LogDir>, OpenReport), LogError> {
-        let disk = env.disk.clone();
-        let journal_dir = dir.join(files::JOURNAL_DIR);
-        disk.create_dir_all(&journal_dir).map_err(LogError::io("create", &journal_dir))?;
-        // The entry of a new directory lies in its parent.
-        for dir in [Some(dir), dir.parent()].into_iter().flatten() {
-            disk.sync_dir(dir).map_err(LogError::io("sync", dir))?;
-        }
-        let read = journal::read_all(&*disk, &journal_dir)?;
-        if let Some((path, position)) = &read.torn_at {
-            recover::cut_journal(&*disk, path, *position)?;
-        }
-        let mut report =
-            OpenReport { torn_group: read.damage.torn, journal_damaged: read.damage.rotten, ..OpenReport::default() };
-        if read.damage.rotten {
-            tracing::error!("the journal is damaged; partitions keep what their segments hold");
-        }
-        let told = Told {
-            journal_rotten: read.damage.rotten,
-            producers_max: config.producers_max,
-            now_ms: env.clock.wall_millis(),
-        };
-        let partitions = recover_all(&env, dir, read.entries, told, &mut report)?;
-        let journal = Journal::begin(disk, &journal_dir, read.generation + 1, read.group, read.files)?;
-        let core = Arc::new(Core {
-            env,
-            dir: dir.to_path_buf(),
-            config,
-            partitions: RwLock::new(partitions),
-            compacting: Mutex::new(()),
-            trimming: Mutex::new(()),
-            making: Mutex::new(()),
-            tail: Tail::new(config.tail_bytes),
-            pending: Mutex::new(Pending::default()),
-            wake: Condvar::new(),
-            trim: Condvar::new(),
-            journal: Mutex::new(journal),
-            stop: watch::Sender::new(None),
-            on_durable: RwLock::new(None),
-        });
-        // What recovery put right must be durable before the journal that knows of it is gone.
-        core.trim_once()?;
+        let (core, report) = open::open(env, dir, config)?;
         let threads = match config.flush_on {
             FlushOn::Thread => threads::start(&core)?,
             FlushOn::Wait | FlushOn::Step => Vec::new(),
         };
-        tracing::info!(partitions = report.partitions, repaired = report.repaired_batches, "log recovered");
         Ok((Arc::new(LogDir { core, threads: Mutex::new(threads) }), report))
     }
 
@@ -144,26 +95,41 @@ impl LogDir {
         partitions
     }
 
+    /// The partitions that could not be read when the directory was opened, sorted.
+    pub fn unreadable(&self) -> Vec<TopicPartition> {
+        self.core.unreadable.read().keys().copied().collect()
+    }
+
     /// Checks all appends, then appends all or none, in one flush group and in this order: after power loss either all
     /// or none of what became durable with `flush = ack`, or was written by a coordinator or a transaction, is there.
     ///
     /// Answers when the bytes are in the page cache; `durable` says when they are on the disk.
     pub fn append(&self, appends: Vec<Append>) -> Result<Vec<Appended>, LogError> {
-        self.core.append(appends)
+        self.core.append(appends, RoomFor::Client)
     }
 
-    /// Resolves when all below `end` is durable; asks for a flush if the policy would not. Cancel-safe.
+    /// As `append`, for what the server needs to go on or to make room: it may use the disk reserve.
+    pub fn append_in_reserve(&self, appends: Vec<Append>) -> Result<Vec<Appended>, LogError> {
+        self.core.append(appends, RoomFor::Server)
+    }
+
+    /// Resolves when all below `end` is durable; asks for a flush if the policy would not. Cancel-safe. An error if
+    /// something below `end` is damaged.
     ///
     /// `LogError::Unknown` means that a flush failed and the process must end.
     pub fn durable(&self, partition: TopicPartition, end: Offset) -> BoxFuture<'static, Result<(), LogError>> {
         let core = self.core.clone();
         async move {
             let found = core.partition(partition)?;
+            if let Some(offset) = found.state.lock().corrupt_from {
+                // Nothing is appended to it, so nothing of it is waited for.
+                return if end <= offset { Ok(()) } else { Err(LogError::Corrupt { partition, offset }) };
+            }
             let ends = found.ends.subscribe();
             if end <= ends.borrow().durable_offset {
                 return Ok(());
             }
-            core.force(&found);
+            core.force(&found)?;
             if core.config.flush_on == FlushOn::Wait {
                 core.flush_once()?;
             }
@@ -334,8 +300,8 @@ impl LogDir {
     /// Flushes everything, whatever its policy, and stops. Later calls answer `LogError::Closed`.
     pub fn close(&self) -> Result<(), LogError> {
         let partitions: Vec<_> = self.core.partitions.read().values().cloned().collect();
-        partitions.iter().for_each(|partition| self.core.force(partition));
-        let flushed = self.core.flush_once().and_then(|_| self.core.confirm_once());
+        let forced = partitions.iter().map(|partition| self.core.force(partition)).fold(Ok(()), Result::and);
+        let flushed = self.core.flush_once().and_then(|_| self.core.confirm_once()).and(forced);
         self.stop();
         flushed
     }
@@ -385,38 +351,4 @@ async fn until(
             Err(stop.into())
         }
     }
-}
-
-type Partitions = HashMap<TopicPartition, Arc<super::partition::Partition>>;
-
-fn recover_all(
-    env: &Env,
-    dir: &Path,
-    entries: Vec<(Entry, Payload)>,
-    told: Told,
-    report: &mut OpenReport,
-) -> Result<Partitions, LogError> {
-    let mut by_partition: HashMap<TopicPartition, Vec<(Entry, Payload)>> = HashMap::new();
-    for (entry, payload) in entries {
-        by_partition.entry(entry.partition).or_default().push((entry, payload));
-    }
-    let mut partitions = Partitions::new();
-    for path in env.disk.read_dir(dir).map_err(LogError::io("list", dir))? {
-        if path.to_string_lossy().ends_with(files::DELETED) {
-            env.disk.remove_dir_all(&path).map_err(LogError::io("remove", &path))?;
-            continue;
-        }
-        let Some(id) = files::partition_of_dir(&path).filter(|_| env.disk.is_dir(&path)) else { continue };
-        let entries = by_partition.remove(&id).unwrap_or_default();
-        let recovered = recover::partition(&*env.disk, &path, id, &entries, told)?;
-        report.partitions += 1;
-        report.repaired_batches += recovered.repaired;
-        report.cut_bytes += recovered.cut_bytes;
-        if let Some(offset) = recovered.partition.state.lock().corrupt_from {
-            tracing::error!(partition = %id, %offset, "durable records cannot be read; their bytes were kept");
-            report.corrupt.push((id, offset));
-        }
-        partitions.insert(id, Arc::new(recovered.partition));
-    }
-    Ok(partitions)
 }

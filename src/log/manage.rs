@@ -19,6 +19,7 @@ use super::compact::Compacted;
 use super::core::Core;
 use super::epochs::Epochs;
 use super::files;
+use super::journal::ENTRY_HEADER;
 use super::journal::Entry;
 use super::journal::EntryKind;
 use super::partition::Partition;
@@ -26,7 +27,7 @@ use super::partition::Place;
 use super::partition::Queued;
 use super::partition::State;
 use super::producers::Producers;
-use super::tail::Wanted;
+use super::room::RoomFor;
 
 impl Core {
     /// See `LogDir::create`.
@@ -46,9 +47,13 @@ impl Core {
         }
         // Two that make the same partition would each empty what the other one has written.
         let _making = self.making.lock();
-        if self.partition(id).is_ok() {
-            return Ok(());
+        match self.partition(id) {
+            Ok(_) => return Ok(()),
+            Err(LogError::UnknownPartition { .. }) => {}
+            // What cannot be read must not be made anew over what is there.
+            Err(error) => return Err(error),
         }
+        let promise = self.promise(ENTRY_HEADER as u64, RoomFor::Server)?;
         disk.create_dir_all(&dir).map_err(LogError::io("create", &dir))?;
         let path = dir.join(files::PARTITION_FILE);
         files::write_hashed_durably(disk, &path, encode_config(&config))?;
@@ -58,7 +63,7 @@ impl Core {
         let trim = partition.state.lock().trim(id);
         self.partitions.write().insert(id, partition.clone());
         // From here on the journal knows the partition: what it does not know of it was never acknowledged.
-        self.enqueue(vec![Queued { partition, entry: trim, filled: Vec::new(), file: None, truncations: 0 }]);
+        self.enqueue(vec![Queued::about(partition, trim, 0, promise.keep(ENTRY_HEADER as u64))]);
         self.flush_once().map(|_| ())
     }
 
@@ -77,7 +82,10 @@ impl Core {
     fn detach(&self, id: TopicPartition, suffix: &str) -> Result<Option<PathBuf>, LogError> {
         self.check_running()?;
         let _making = self.making.lock();
-        let Some(partition) = self.partitions.write().remove(&id) else { return Ok(None) };
+        let promise = self.promise(ENTRY_HEADER as u64, RoomFor::Server)?;
+        let unreadable = self.unreadable.write().remove(&id).map(|_| Arc::new(self.stand_in(id)));
+        let Some(partition) = self.partitions.write().remove(&id).or(unreadable) else { return Ok(None) };
+        self.carried.lock().retain(|(carried, _)| *carried != id);
         let mut state = partition.state.lock();
         state.deleted = true;
         state.segments.clear();
@@ -93,9 +101,14 @@ impl Core {
         disk.rename(&partition.dir, &gone).map_err(LogError::io("rename", &partition.dir))?;
         disk.sync_dir(&self.dir).map_err(LogError::io("sync", &self.dir))?;
         let entry = Entry::about(EntryKind::Delete, id);
-        self.enqueue(vec![Queued { partition, entry, filled: Vec::new(), file: None, truncations }]);
+        self.enqueue(vec![Queued::about(partition, entry, truncations, promise.keep(ENTRY_HEADER as u64))]);
         self.flush_once()?;
         Ok(Some(gone))
+    }
+
+    /// An empty partition in the place of one that cannot be read.
+    fn stand_in(&self, id: TopicPartition) -> Partition {
+        Partition::new(id, files::partition_dir(&self.dir, id), State::empty(PartitionConfig::default()))
     }
 
     /// See `LogDir::set_high_watermark`.
@@ -131,6 +144,7 @@ impl Core {
         if offset <= start {
             return Ok(());
         }
+        let promise = self.promise(ENTRY_HEADER as u64, RoomFor::Server)?;
         state.log_start_offset = offset;
         state.move_durable_end();
         state.producers.advance_start(offset);
@@ -142,8 +156,8 @@ impl Core {
         let entry = Entry { base_offset: offset, ..Entry::about(EntryKind::LogStart, id) };
         let truncations = state.truncations;
         partition.publish(&state);
-        let queued = Queued { partition: partition.clone(), entry, filled: Vec::new(), file: None, truncations };
-        self.enqueue(vec![queued]);
+        let promised = promise.keep(ENTRY_HEADER as u64);
+        self.enqueue(vec![Queued::about(partition.clone(), entry, truncations, promised)]);
         drop(state);
         if gone.is_empty() {
             return Ok(());
@@ -151,38 +165,6 @@ impl Core {
         // Until the journal says that the log starts later, a restart would miss these bytes and call it rot.
         self.flush_once()?;
         gone.iter().try_for_each(|segment| segment.remove(&*self.env.disk))
-    }
-
-    /// See `LogDir::truncate_to`.
-    pub(super) fn truncate_to(&self, id: TopicPartition, epoch: LeaderEpoch, end: Offset) -> Result<(), LogError> {
-        let partition = self.partition(id)?;
-        // What the journal was not told of has to be told while its bytes are still there.
-        self.force(&partition);
-        self.flush_once()?;
-        let (start, log_end, mark_end) = {
-            let state = partition.state.lock();
-            let found = state.epochs.end_of(epoch, state.log_end_offset).map_or(state.log_start_offset, |(_, end)| end);
-            (state.log_start_offset, state.log_end_offset, end.min(found))
-        };
-        if log_end <= mark_end {
-            return Ok(());
-        }
-        if mark_end < start {
-            return Err(LogError::OutOfRange { partition: id, offset: mark_end, start, end: log_end });
-        }
-        // Batches are whole: the cut is at the start of the batch that contains the offset.
-        let wanted = Wanted { from: mark_end, upto: log_end, bytes_max: 1 };
-        let first = self.read(id, wanted)?.first().map(|first| first.batch.clone());
-        let Some(first) = first else { return Ok(()) };
-        let mut state = partition.state.lock();
-        let truncated = state.truncate(&*self.env.disk, &partition, first.base_offset(), self.config.producers_max);
-        let entry = truncated.inspect_err(|error| self.fail(error))?;
-        self.tail.forget(id);
-        partition.publish(&state);
-        let truncations = state.truncations;
-        let queued = Queued { partition: partition.clone(), entry, filled: Vec::new(), file: None, truncations };
-        self.enqueue(vec![queued]);
-        Ok(())
     }
 }
 
@@ -220,6 +202,7 @@ impl State {
             compacted: Compacted::default(),
             truncations: 0,
             deleted: false,
+            entries_dirty: false,
             snapshot_due: false,
         }
     }

@@ -23,6 +23,7 @@ use super::PartitionConfig;
 use super::compact::Compacted;
 use super::epochs::Epochs;
 use super::files;
+use super::journal::ENTRY_HEADER;
 use super::journal::Entry;
 use super::journal::EntryKind;
 use super::producers::Producers;
@@ -58,6 +59,8 @@ pub(super) struct State {
     /// How often the end was moved back; tells a flush or a read that it is about another log.
     pub(super) truncations: u64,
     pub(super) deleted: bool,
+    /// Files were removed since the directory was last synced.
+    pub(super) entries_dirty: bool,
     /// A segment was sealed and no snapshot written since.
     pub(super) snapshot_due: bool,
 }
@@ -99,6 +102,20 @@ pub(super) struct Queued {
     /// The segment that the bytes lie in, if the entry has any.
     pub(super) file: Option<Arc<SegmentFile>>,
     pub(super) truncations: u64,
+    /// Bytes of room in the journal that it was promised.
+    pub(super) promised: u64,
+}
+
+impl Queued {
+    /// About a partition as a whole, without bytes of it.
+    pub(super) fn about(partition: Arc<Partition>, entry: Entry, truncations: u64, promised: u64) -> Self {
+        Self { partition, entry, filled: Vec::new(), file: None, truncations, promised }
+    }
+
+    /// Bytes that it takes in the journal, whether its bytes ride there or their hashes.
+    pub(super) fn journal_bytes(&self) -> u64 {
+        (ENTRY_HEADER + self.entry.payload.len().max(8 * self.filled.len())) as u64
+    }
 }
 
 /// Whether the journal is told of a batch at once.
@@ -174,6 +191,12 @@ impl State {
         Ok(())
     }
 
+    /// Bytes that `force` will put into the journal.
+    pub(super) fn force_bytes(&self) -> Option<u64> {
+        let unjournaled = self.unjournaled.as_ref().filter(|_| !self.deleted)?;
+        Some((ENTRY_HEADER + 8 * unjournaled.filled.len()) as u64)
+    }
+
     /// What the journal is to be told so that all up to the end becomes durable, if it was not told yet.
     pub(super) fn force(&mut self, partition: &Arc<Partition>) -> Option<Queued> {
         if self.deleted {
@@ -200,7 +223,8 @@ impl State {
             payload: Bytes::new(),
         };
         let file = Some(segment.file.clone());
-        Queued { partition: partition.clone(), entry, filled: from.filled, file, truncations: self.truncations }
+        let truncations = self.truncations;
+        Queued { partition: partition.clone(), entry, filled: from.filled, file, truncations, promised: 0 }
     }
 
     pub(super) fn begin_segment(&mut self, disk: &dyn Disk, partition: &Partition) -> Result<(), LogError> {

@@ -5,8 +5,11 @@
 //!
 //! Invariants:
 //!   * a bad batch beyond the durable offset is cut; one below it is kept as it is, and reads from it fail
+//!   * damage that was found once is found by every later start: a file in the partition's directory says where
+//!   * what recovery leaves is durable up to its end, or damaged
 
 use std::path::Path;
+use std::path::PathBuf;
 
 use crate::env::Disk;
 use crate::env::OpenMode;
@@ -15,14 +18,17 @@ use crate::model::TopicPartition;
 
 use super::FlushPolicy;
 use super::LogError;
+use super::PartitionConfig;
 use super::blocks::BLOCK;
 use super::compact;
+use super::compact::Compacted;
+use super::damage;
 use super::epochs::Epochs;
 use super::files;
 use super::index::Decoded;
 use super::index::Index;
-use super::journal::Entry;
-use super::journal::Payload;
+use super::journal::Outline;
+use super::journal::Replayed;
 use super::manage;
 use super::partition::Partition;
 use super::partition::Place;
@@ -59,76 +65,117 @@ struct Found {
     producers_from: Offset,
     epochs: Epochs,
     corrupt_from: Option<Offset>,
+    compacted: Compacted,
     /// The wall clock, in ms.
     now_ms: i64,
 }
 
-/// Recovers the partition in `dir` from its journal entries.
-pub(super) fn partition(
-    disk: &dyn Disk,
-    dir: &Path,
+/// One partition while the journal is replayed.
+pub(super) struct Recovery<'a> {
+    disk: &'a dyn Disk,
+    dir: PathBuf,
     id: TopicPartition,
-    entries: &[(Entry, Payload)],
-    told: Told,
-) -> Result<Recovered, LogError> {
-    compact::finish(disk, dir)?;
-    let config = files::read_hashed(disk, &dir.join(files::PARTITION_FILE))?;
-    let config = config.as_deref().and_then(manage::decode_config);
-    let mut replay = Replay::new(disk, dir, open_segments(disk, dir)?);
-    replay.apply(entries)?;
-    let known = replay.known;
-    let journal_is_all = config.is_some_and(|config| config.flush == FlushPolicy::Ack) && !told.journal_rotten;
-    let ends_there = known.filter(|_| journal_is_all);
-    let config = config.unwrap_or_default();
-    let mut segments: Vec<Segment> = std::mem::take(&mut replay.segments).into_values().collect();
-    let mut cut_bytes = 0;
-    if let Some(end) = ends_there {
-        cut_bytes += cut_beyond(disk, &mut segments, end)?;
+    /// `None` if its file cannot be read.
+    config: Option<PartitionConfig>,
+    /// Where an earlier start found damage.
+    marked: Option<Offset>,
+    replay: Replay<'a>,
+}
+
+impl<'a> Recovery<'a> {
+    /// Opens what lies in `dir`.
+    pub(super) fn begin(
+        disk: &'a dyn Disk,
+        dir: PathBuf,
+        id: TopicPartition,
+        outline: Outline,
+    ) -> Result<Self, LogError> {
+        compact::finish(disk, &dir)?;
+        let config = files::read_hashed(disk, &dir.join(files::PARTITION_FILE))?;
+        let config = config.as_deref().and_then(manage::decode_config);
+        let marked = damage::read(disk, &dir)?;
+        let replay = Replay::new(disk, dir.clone(), open_segments(disk, &dir)?, outline);
+        Ok(Self { disk, dir, id, config, marked, replay })
     }
-    let durable = known.unwrap_or(Place::START);
-    let mut found = Found::start(disk, dir, &segments, ends_there.map(|place| place.offset), told.now_ms)?;
-    found.walk(disk, &mut segments, &replay, ends_there, told.producers_max)?;
-    let passed = durable.offset <= replay.log_start_offset;
-    if passed && (found.end < durable.offset || found.corrupt_from.is_some()) {
-        // All that was durable lies below the log start: what is left of it is nobody's loss.
-        for segment in segments.drain(..) {
-            segment.remove(disk)?;
+
+    /// Applies the partition's next journal entry.
+    pub(super) fn apply(&mut self, replayed: &Replayed) -> Result<(), LogError> {
+        self.replay.apply(replayed)
+    }
+
+    /// Finds out what the segments hold.
+    pub(super) fn finish(mut self, told: Told) -> Result<Recovered, LogError> {
+        let (disk, replay) = (self.disk, &mut self.replay);
+        let ack = self.config.is_some_and(|config| config.flush == FlushPolicy::Ack) && !told.journal_rotten;
+        let journal_is_all = (ack || replay.ends_with_cut) && self.marked.is_none();
+        let ends_there = replay.known.filter(|_| journal_is_all);
+        let mut segments: Vec<Segment> = std::mem::take(&mut replay.segments).into_values().collect();
+        let opened = segments.len();
+        let mut cut_bytes = 0;
+        if let Some(end) = ends_there {
+            cut_bytes += cut_beyond(disk, &mut segments, end)?;
         }
-        (found.end, found.corrupt_from, replay.lost_from) = (durable.offset, None, None);
+        if self.marked.is_none() {
+            remove_below(disk, &mut segments, replay.log_start_offset)?;
+        }
+        let mut found = Found::start(disk, &self.dir, &segments, ends_there.map(|place| place.offset), told.now_ms)?;
+        let bounds = Known { replay, ends_there, marked: self.marked.is_some(), producers_max: told.producers_max };
+        found.walk(disk, &mut segments, &bounds)?;
+        found.settle(disk, &mut segments, &mut self.replay, self.marked)?;
+        if found.corrupt_from.is_none()
+            && let Some(last) = segments.last_mut()
+            && last.length < last.reserved()
+        {
+            let (length, end) = (last.length, found.end);
+            cut_bytes += trailing_bytes(last)?;
+            last.cut(disk, length, end)?;
+        }
+        let mut removed = remove_snapshots_after(disk, &self.dir, found.end)?;
+        removed |= segments.len() < opened;
+        if found.end < found.producers_from {
+            // The snapshot is of records that did not survive.
+            (found.producers, found.epochs) = scan::producers(disk, &self.dir, &segments, told.producers_max)?;
+        }
+        match found.corrupt_from {
+            Some(offset) if self.marked != Some(offset) => damage::mark(disk, &self.dir, offset)?,
+            Some(_) | None => {}
+        }
+        found.compacted = compact::compacted(disk, &self.dir, found.end)?;
+        Ok(self.recovered(found, segments, cut_bytes, removed))
     }
-    if found.end < durable.offset && found.corrupt_from.is_none() {
-        // The journal knows of durable offsets that no segment holds.
-        found.corrupt_from = Some(found.end);
-        found.end = durable.offset;
+
+    fn recovered(self, found: Found, segments: Vec<Segment>, cut_bytes: u64, entries_dirty: bool) -> Recovered {
+        let replay = self.replay;
+        let mut state = State::empty(self.config.unwrap_or_default());
+        let first = segments.first().map_or(Offset::ZERO, |first| first.base);
+        state.log_start_offset = replay.log_start_offset.max(first);
+        state.log_end_offset = found.end.max(state.log_start_offset);
+        state.high_watermark = state.log_start_offset;
+        state.durable = match (found.corrupt_from, segments.last()) {
+            (None, Some(last)) => end_of(last, found.end),
+            (None, None) => Place { offset: state.log_end_offset, ..Place::START },
+            (Some(_), _) => replay.known.unwrap_or(Place::START),
+        };
+        // Else somebody could wait for ever for an end that nobody will flush.
+        assert!(
+            found.corrupt_from.is_some() || state.durable.offset == state.log_end_offset,
+            "recovery of {} ends at {} and not at {}",
+            self.id,
+            state.durable.offset,
+            state.log_end_offset
+        );
+        let latest = found.epochs.latest();
+        state.leader_epoch = latest.map_or(replay.leader_epoch, |latest| latest.max(replay.leader_epoch));
+        state.epochs = found.epochs;
+        state.producers = found.producers;
+        state.producers.advance_start(state.log_start_offset);
+        state.corrupt_from = found.corrupt_from;
+        state.compacted = found.compacted;
+        state.segments = segments;
+        state.entries_dirty = entries_dirty;
+        let partition = Partition::new(self.id, self.dir, state);
+        Recovered { partition, repaired: replay.repaired, cut_bytes }
     }
-    found.corrupt_from = [found.corrupt_from, replay.lost_from].into_iter().flatten().min();
-    if found.corrupt_from.is_none()
-        && let Some(last) = segments.last_mut()
-        && last.length < last.reserved()
-    {
-        let (length, end) = (last.length, found.end);
-        cut_bytes += trailing_bytes(last)?;
-        last.cut(disk, length, end)?;
-    }
-    remove_snapshots_after(disk, dir, found.end)?;
-    let mut state = State::empty(config);
-    state.log_start_offset = replay.log_start_offset.max(segments.first().map_or(Offset::ZERO, |first| first.base));
-    state.log_end_offset = found.end.max(state.log_start_offset);
-    state.high_watermark = state.log_start_offset;
-    state.durable = match (found.corrupt_from, segments.last()) {
-        (None, Some(last)) => end_of(last, found.end),
-        (None, None) => Place { offset: state.log_end_offset, ..Place::START },
-        (Some(_), _) => durable,
-    };
-    state.leader_epoch = found.epochs.latest().map_or(replay.leader_epoch, |latest| latest.max(replay.leader_epoch));
-    state.epochs = found.epochs;
-    state.producers = found.producers;
-    state.producers.advance_start(state.log_start_offset);
-    state.corrupt_from = found.corrupt_from;
-    state.compacted = compact::compacted(disk, dir, state.log_end_offset)?;
-    state.segments = segments;
-    let partition = Partition::new(id, dir.to_path_buf(), state);
-    Ok(Recovered { partition, repaired: replay.repaired, cut_bytes })
 }
 
 /// Where a log ends whose last segment this is.
@@ -146,6 +193,16 @@ struct Bounds {
     bad: Vec<u64>,
 }
 
+/// What is known of a partition before its segments are walked.
+struct Known<'a> {
+    replay: &'a Replay<'a>,
+    /// Where the log ends, if the journal says it.
+    ends_there: Option<Place>,
+    /// An earlier start found damage: nothing is cut.
+    marked: bool,
+    producers_max: usize,
+}
+
 impl Found {
     fn start(
         disk: &dyn Disk,
@@ -156,19 +213,21 @@ impl Found {
     ) -> Result<Self, LogError> {
         let (from, producers, epochs) = scan::newest_snapshot(disk, dir, end.unwrap_or(Offset(i64::MAX)))?;
         let end = segments.first().map_or(Offset::ZERO, |first| first.base);
-        Ok(Self { end, producers, producers_from: from, epochs, corrupt_from: None, now_ms })
+        Ok(Self {
+            end,
+            producers,
+            producers_from: from,
+            epochs,
+            corrupt_from: None,
+            compacted: Compacted::default(),
+            now_ms,
+        })
     }
 
     /// Walks the segments from first to last. What follows the end of the log is removed, unless it had been durable:
     /// then it is kept, and the log is corrupt from there.
-    fn walk(
-        &mut self,
-        disk: &dyn Disk,
-        segments: &mut Vec<Segment>,
-        replay: &Replay<'_>,
-        ends_there: Option<Place>,
-        producers_max: usize,
-    ) -> Result<(), LogError> {
+    fn walk(&mut self, disk: &dyn Disk, segments: &mut Vec<Segment>, known: &Known<'_>) -> Result<(), LogError> {
+        let Known { replay, ends_there, marked, producers_max } = *known;
         let durable = replay.known.map_or(Offset::ZERO, |place| place.offset);
         let mut index = 0;
         while index < segments.len() {
@@ -180,7 +239,7 @@ impl Found {
             if end == End::Clean && next_base.is_none_or(|next| next == self.end) {
                 continue;
             }
-            let was_durable = self.end < durable || (replay.known.is_none() && next_base.is_some());
+            let was_durable = self.end < durable || marked || (replay.known.is_none() && next_base.is_some());
             if was_durable {
                 self.corrupt_from = Some(self.end);
                 self.end = durable.max(segments.last().map_or(self.end, |last| last.base));
@@ -189,6 +248,36 @@ impl Found {
             for later in segments.drain(index..) {
                 later.remove(disk)?;
             }
+        }
+        Ok(())
+    }
+
+    /// Decides what the end of the walk means.
+    fn settle(
+        &mut self,
+        disk: &dyn Disk,
+        segments: &mut Vec<Segment>,
+        replay: &mut Replay<'_>,
+        marked: Option<Offset>,
+    ) -> Result<(), LogError> {
+        let start = replay.log_start_offset;
+        let durable = replay.known.map_or(Offset::ZERO, |place| place.offset);
+        let passed = replay.known.is_some() && durable <= start && marked.is_none();
+        if passed && (self.end < start || self.corrupt_from.is_some()) {
+            // All that was durable lies below the log start: what is left of it is nobody's loss, and the log begins anew.
+            for segment in segments.drain(..) {
+                segment.remove(disk)?;
+            }
+            (self.end, self.corrupt_from, replay.lost_from) = (start, None, None);
+        }
+        if self.end < durable.max(start) && self.corrupt_from.is_none() {
+            // The journal knows of offsets that no segment holds.
+            self.corrupt_from = Some(self.end);
+        }
+        self.corrupt_from = [self.corrupt_from, replay.lost_from, marked].into_iter().flatten().min();
+        if let Some(corrupt_from) = self.corrupt_from {
+            // At least one record is damaged: who comes to it gets an error, and does not wait for one to be appended.
+            self.end = self.end.max(durable).max(start).max(corrupt_from.plus(1));
         }
         Ok(())
     }
@@ -291,19 +380,38 @@ fn cut_beyond(disk: &dyn Disk, segments: &mut Vec<Segment>, end: Place) -> Resul
 
 /// Bytes behind the last batch that are not reserved room.
 fn trailing_bytes(segment: &Segment) -> Result<u64, LogError> {
-    let mut bytes = vec![0; usize::try_from((segment.reserved() - segment.length).min(16 << 20)).unwrap_or(0)];
+    let mut bytes = vec![0; 256 << 10];
     let path = &segment.file.path;
-    let read = segment.file.file.read_at(&mut bytes, segment.length).map_err(LogError::io("read", path))?;
-    Ok(bytes[..read].iter().rposition(|byte| *byte != 0).map_or(0, |last| last as u64 + 1))
+    let (mut position, mut found) = (segment.length, 0);
+    while position < segment.reserved() {
+        let read = segment.file.file.read_at(&mut bytes, position).map_err(LogError::io("read", path))?;
+        if let Some(last) = bytes[..read].iter().rposition(|byte| *byte != 0) {
+            found = position + last as u64 + 1 - segment.length;
+        }
+        if read == 0 {
+            break;
+        }
+        position += read as u64;
+    }
+    Ok(found)
 }
 
-fn remove_snapshots_after(disk: &dyn Disk, dir: &Path, end: Offset) -> Result<(), LogError> {
+/// Removes what the log start has passed and retention did not get to: it could be all that a power loss left.
+fn remove_below(disk: &dyn Disk, segments: &mut Vec<Segment>, start: Offset) -> Result<(), LogError> {
+    let passed = segments.windows(2).take_while(|pair| pair[1].base <= start).count();
+    segments.drain(..passed).try_for_each(|segment| segment.remove(disk))
+}
+
+/// Removes snapshots of offsets that the log does not have; whether there were any.
+fn remove_snapshots_after(disk: &dyn Disk, dir: &Path, end: Offset) -> Result<bool, LogError> {
+    let mut removed = false;
     for path in disk.read_dir(dir).map_err(LogError::io("list", dir))? {
         if files::number_of_file(&path, "snapshot").is_some_and(|offset| end.0 < offset) {
             disk.remove_file(&path).map_err(LogError::io("remove", &path))?;
+            removed = true;
         }
     }
-    Ok(())
+    Ok(removed)
 }
 
 /// Cuts the torn group off a journal file, so that no later start takes it for rot.

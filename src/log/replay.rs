@@ -1,12 +1,15 @@
 //! Brings a partition's files to where the journal says that they were.
 //!
 //! Entries are applied in order. Each carries the hash of the block that was open before it, so that the bytes which
-//! the journal no longer holds are checked on the way; those that it holds are written again.
+//! the journal no longer holds are checked on the way; those that it holds are written again. Bytes that a later entry
+//! cuts off are passed over: what stands there now is of after the cut.
 
+use std::cmp::Ordering;
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::ops::Range;
+use std::path::PathBuf;
 
-use xxhash_rust::xxh3::xxh3_64;
+use xxhash_rust::xxh3::Xxh3;
 
 use crate::env::Disk;
 use crate::model::LeaderEpoch;
@@ -14,16 +17,23 @@ use crate::model::Offset;
 
 use super::LogError;
 use super::blocks::BLOCK;
+use super::journal::Cut;
 use super::journal::Entry;
 use super::journal::EntryKind;
+use super::journal::Outline;
 use super::journal::Payload;
+use super::journal::Replayed;
 use super::partition::Place;
 use super::segment::Segment;
+
+/// Bytes of a segment that are read at once.
+const CHUNK: u64 = 256 << 10;
 
 /// What replaying has found out so far.
 pub(super) struct Replay<'a> {
     disk: &'a dyn Disk,
-    dir: &'a Path,
+    dir: PathBuf,
+    outline: Outline,
     pub(super) segments: BTreeMap<Offset, Segment>,
     /// How far the block hashes of a segment are known.
     hashed: BTreeMap<Offset, u64>,
@@ -35,53 +45,53 @@ pub(super) struct Replay<'a> {
     pub(super) bad_blocks: BTreeMap<Offset, Vec<u64>>,
     /// The first offset whose bytes are known to be lost.
     pub(super) lost_from: Option<Offset>,
+    /// The last entry cut the partition: nothing was written after it.
+    pub(super) ends_with_cut: bool,
     /// Batches that the journal had to put right in the segments.
     pub(super) repaired: usize,
 }
 
 impl<'a> Replay<'a> {
     /// A replay over the segments that are there.
-    pub(super) fn new(disk: &'a dyn Disk, dir: &'a Path, segments: Vec<Segment>) -> Self {
+    pub(super) fn new(disk: &'a dyn Disk, dir: PathBuf, segments: Vec<Segment>, outline: Outline) -> Self {
         Self {
             disk,
             dir,
             segments: segments.into_iter().map(|segment| (segment.base, segment)).collect(),
             hashed: BTreeMap::new(),
             known: None,
-            log_start_offset: Offset::ZERO,
+            log_start_offset: outline.log_start_offset,
             leader_epoch: LeaderEpoch::default(),
             bad_blocks: BTreeMap::new(),
             lost_from: None,
+            ends_with_cut: false,
             repaired: 0,
+            outline,
         }
     }
 
-    /// Applies the partition's entries, oldest first.
-    pub(super) fn apply(&mut self, entries: &[(Entry, Payload)]) -> Result<(), LogError> {
-        let deleted = entries.iter().rposition(|(entry, _)| entry.kind == EntryKind::Delete);
-        let entries = &entries[deleted.map_or(0, |at| at + 1)..];
-        let starts = entries.iter().filter_map(|(entry, _)| match entry.kind {
-            EntryKind::LogStart | EntryKind::Trim => Some(entry.base_offset),
-            EntryKind::Append | EntryKind::DurableTo | EntryKind::Truncate | EntryKind::Delete => None,
-        });
-        self.log_start_offset = starts.max().unwrap_or(Offset::ZERO);
-        entries.iter().try_for_each(|(entry, payload)| self.entry(entry, *payload))
-    }
-
-    fn entry(&mut self, entry: &Entry, payload: Payload) -> Result<(), LogError> {
+    /// Applies the partition's next entry.
+    pub(super) fn apply(&mut self, replayed: &Replayed) -> Result<(), LogError> {
+        let Replayed { number, entry, payload, .. } = replayed;
+        if self.outline.deleted_at.is_some_and(|deleted| *number <= deleted) {
+            return Ok(());
+        }
         self.leader_epoch = self.leader_epoch.max(entry.leader_epoch);
         match entry.kind {
             EntryKind::LogStart | EntryKind::Delete => return Ok(()),
+            EntryKind::Trim if self.is_cut_off(*number, entry) => {}
             EntryKind::Trim => self.check_before(entry)?,
             EntryKind::Truncate => self.truncate(entry)?,
             EntryKind::Append | EntryKind::DurableTo => {
                 // Its segment was removed when the log start passed it.
                 let gone = !self.segments.contains_key(&entry.segment_base);
-                if !gone || self.log_start_offset < entry.next_offset {
-                    self.bytes(entry, payload)?;
+                let kept = self.kept(*number, entry);
+                if 0 < kept && (!gone || self.log_start_offset < entry.next_offset) {
+                    self.bytes(entry, *payload, kept)?;
                 }
             }
         }
+        self.ends_with_cut = entry.kind == EntryKind::Truncate;
         self.known = Some(Place {
             offset: entry.next_offset,
             segment_base: entry.segment_base,
@@ -89,6 +99,24 @@ impl<'a> Replay<'a> {
             open_hash: if entry.kind == EntryKind::Trim { entry.open_before } else { entry.open_after },
         });
         Ok(())
+    }
+
+    /// Whether a later entry cuts bytes before the entry's place.
+    fn is_cut_off(&self, number: u64, entry: &Entry) -> bool {
+        let place = (entry.segment_base, entry.position);
+        let mut later = self.outline.cuts.iter().filter(|cut| number < cut.number);
+        later.any(|cut| (cut.segment_base, cut.position) < place)
+    }
+
+    /// How many of the entry's bytes no later entry cuts off.
+    fn kept(&self, number: u64, entry: &Entry) -> u64 {
+        let later = self.outline.cuts.iter().filter(|cut| number < cut.number);
+        let left = |cut: &Cut| match entry.segment_base.cmp(&cut.segment_base) {
+            Ordering::Less => entry.span,
+            Ordering::Equal => cut.position.saturating_sub(entry.position).min(entry.span),
+            Ordering::Greater => 0,
+        };
+        later.map(left).min().unwrap_or(entry.span)
     }
 
     /// Checks the open block before an entry, unless all of it came from the journal.
@@ -105,58 +133,92 @@ impl<'a> Replay<'a> {
         Ok(())
     }
 
+    /// The files are not touched: either they were cut before anything else was written, or nothing was, and the end is here.
     fn truncate(&mut self, entry: &Entry) -> Result<(), LogError> {
-        let later = self.segments.split_off(&Offset(entry.segment_base.0 + 1));
-        later.values().try_for_each(|segment| segment.remove(self.disk))?;
-        if let Some(segment) = self.segments.get_mut(&entry.segment_base) {
-            segment.cut(self.disk, entry.position, entry.next_offset)?;
-            self.hashed.insert(entry.segment_base, entry.position);
-        }
+        self.hashed.retain(|base, _| *base < entry.segment_base);
+        self.check_before(entry)?;
         if self.lost_from.is_some_and(|lost| entry.next_offset <= lost) {
             self.lost_from = None;
         }
         Ok(())
     }
 
-    fn bytes(&mut self, entry: &Entry, payload: Payload) -> Result<(), LogError> {
+    /// Brings the first `kept` bytes of an entry to where they were.
+    fn bytes(&mut self, entry: &Entry, payload: Payload, kept: u64) -> Result<(), LogError> {
         if !self.segments.contains_key(&entry.segment_base) {
-            let segment = Segment::create(self.disk, self.dir, entry.segment_base)?;
+            let segment = Segment::create(self.disk, &self.dir, entry.segment_base)?;
             self.segments.insert(entry.segment_base, segment);
         }
         self.check_before(entry)?;
         let segment = self.segments.get_mut(&entry.segment_base).expect("the segment is there by now");
         // It may have been sealed since; what the sidecar says of a short block is of no use while it is rebuilt.
         segment.blocks.reopen()?;
-        let path = segment.file.path.clone();
-        let mut found = vec![0; usize::try_from(entry.span).unwrap_or(0)];
-        let read = segment.file.file.read_at(&mut found, entry.position).map_err(LogError::io("read", &path))?;
-        found.truncate(read);
         let mut whole = true;
         match (entry.kind, payload) {
             (EntryKind::Append, Payload::Whole) => {
+                let mut found = Vec::new();
+                read_chunks(segment, entry.position..entry.position + entry.span, |_, bytes| {
+                    found.extend_from_slice(bytes);
+                    Ok(())
+                })?;
                 self.repaired += usize::from(found[..] != entry.payload[..]);
                 // Written even if it reads back right: after a failed sync the page cache may show what the disk lost,
                 // and only a page that is dirty again is synced again.
                 segment.put(&entry.payload, entry.position)?;
-                found = entry.payload.to_vec();
-                segment.blocks.extend(self.disk, &found)?;
+                segment.blocks.extend(self.disk, &entry.payload)?;
             }
             (EntryKind::Append, Payload::Damaged { hash }) => {
-                whole = xxh3_64(&found) == hash;
-                segment.blocks.extend(self.disk, &found)?;
+                let mut found = Xxh3::new();
+                read_chunks(segment, entry.position..entry.position + kept, |segment, bytes| {
+                    found.update(bytes);
+                    segment.blocks.extend(self.disk, bytes).map(|_| ())
+                })?;
+                whole = found.digest() == hash || kept < entry.span;
             }
             (_, payload) => {
-                let filled = segment.blocks.extend(self.disk, &found)?;
-                let filled: Vec<u8> = filled.iter().flat_map(|hash| hash.to_be_bytes()).collect();
-                whole = payload != Payload::Whole || filled[..] == entry.payload[..];
+                let mut filled = Vec::new();
+                read_chunks(segment, entry.position..entry.position + kept, |segment, bytes| {
+                    let hashes = segment.blocks.extend(self.disk, bytes)?;
+                    filled.extend(hashes.iter().flat_map(|hash| hash.to_be_bytes()));
+                    Ok(())
+                })?;
+                whole = payload != Payload::Whole || entry.payload.starts_with(&filled);
+                whole &= kept < entry.span || payload != Payload::Whole || filled.len() == entry.payload.len();
             }
         }
-        whole &= segment.blocks.open_hash() == entry.open_after;
-        self.hashed.insert(entry.segment_base, entry.position + entry.span);
-        if !whole && !self.bad_blocks.contains_key(&entry.segment_base) {
+        if kept == entry.span {
+            whole &= segment.blocks.open_hash() == entry.open_after;
+            self.hashed.insert(entry.segment_base, entry.position + entry.span);
+        } else {
+            self.hashed.remove(&entry.segment_base);
+        }
+        // What the log start has passed is nobody's loss.
+        let counts = self.log_start_offset < entry.next_offset && !self.bad_blocks.contains_key(&entry.segment_base);
+        if !whole && counts {
             let lost = self.lost_from.map_or(entry.base_offset, |lost| lost.min(entry.base_offset));
             self.lost_from = Some(lost);
         }
         Ok(())
     }
+}
+
+/// Hands these bytes of a segment to `each`, a chunk at a time; fewer if the file ends before.
+fn read_chunks(
+    segment: &mut Segment,
+    range: Range<u64>,
+    mut each: impl FnMut(&mut Segment, &[u8]) -> Result<(), LogError>,
+) -> Result<(), LogError> {
+    let mut chunk = vec![0; usize::try_from(CHUNK.min(range.end - range.start)).unwrap_or(0)];
+    let mut position = range.start;
+    while position < range.end {
+        let wanted = (range.end - position).min(CHUNK) as usize;
+        let path = &segment.file.path;
+        let read = segment.file.file.read_at(&mut chunk[..wanted], position).map_err(LogError::io("read", path))?;
+        if read == 0 {
+            break;
+        }
+        each(segment, &chunk[..read])?;
+        position += read as u64;
+    }
+    Ok(())
 }

@@ -16,6 +16,7 @@ use super::LogError;
 use super::blocks;
 use super::blocks::BLOCK;
 use super::blocks::block_hash;
+use super::epochs::Epochs;
 use super::files;
 use super::producers::Producers;
 use super::segment::Segment;
@@ -58,7 +59,8 @@ impl<'a> Walk<'a> {
         }
         let size = Batch::peek(&self.buffer).ok().and_then(|header| header.size_in_bytes());
         let Some(size) = size else { return Ok(Err(self.end())) };
-        if !self.fill(size)? {
+        // Told by the length alone: a damaged one would have the rest of the segment read into memory.
+        if self.limit < self.position + size as u64 || !self.fill(size)? {
             return Ok(Err(End::Bad));
         }
         let bytes: Bytes = self.buffer.split_to(size).freeze();
@@ -142,22 +144,21 @@ pub(super) fn short_block(disk: &dyn Disk, segment: &Segment) -> Result<ShortBlo
     })
 }
 
-/// The byte at which the batch of `offset` begins, which is known to be in the segment.
-pub(super) fn position_of(segment: &Segment, offset: Offset) -> Result<u64, LogError> {
-    let start = segment.index.position_of(offset);
+/// The byte at which the batch that contains `offset` begins, and its base offset; it is known to be in the segment.
+pub(super) fn batch_of(segment: &Segment, offset: Offset) -> Result<(u64, Offset), LogError> {
+    let path = &segment.file.path;
+    let format = || LogError::Format { kind: "segment", path: path.clone() };
     let mut header = [0; HEADER_SIZE];
-    let mut position = start;
+    let mut position = segment.index.position_of(offset);
     while position < segment.length {
-        let path = &segment.file.path;
         segment.file.file.read_at(&mut header, position).map_err(LogError::io("read", path))?;
-        let format = || LogError::Format { kind: "segment", path: path.clone() };
         let found = Batch::peek(&header).map_err(|_| format())?;
-        if offset.0 <= found.base_offset {
-            return Ok(position);
+        if offset.0 <= found.base_offset.saturating_add(i64::from(found.last_offset_delta)) {
+            return Ok((position, Offset(found.base_offset)));
         }
         position += found.size_in_bytes().ok_or_else(format)? as u64;
     }
-    Ok(segment.length)
+    Err(format())
 }
 
 /// The newest snapshot at or below `end`, and its offset; an empty one at 0 if there is none.
@@ -165,7 +166,7 @@ pub(super) fn newest_snapshot(
     disk: &dyn Disk,
     dir: &Path,
     end: Offset,
-) -> Result<(Offset, Producers, super::epochs::Epochs), LogError> {
+) -> Result<(Offset, Producers, Epochs), LogError> {
     let paths = disk.read_dir(dir).map_err(LogError::io("list", dir))?;
     for path in paths.iter().rev() {
         let Some(offset) = files::number_of_file(path, "snapshot").filter(|offset| *offset <= end.0) else { continue };
@@ -173,25 +174,26 @@ pub(super) fn newest_snapshot(
             return Ok((Offset(offset), producers, epochs));
         }
     }
-    Ok((Offset::ZERO, Producers::default(), super::epochs::Epochs::default()))
+    Ok((Offset::ZERO, Producers::default(), Epochs::default()))
 }
 
-/// The producers at the end of these segments: the newest snapshot, and what was written since.
+/// The producers and epochs at the end of these segments: the newest snapshot, and what was written since.
 pub(super) fn producers(
     disk: &dyn Disk,
     dir: &Path,
     segments: &[Segment],
     producers_max: usize,
-) -> Result<Producers, LogError> {
+) -> Result<(Producers, Epochs), LogError> {
     let end = segments.last().map_or(Offset::ZERO, |last| last.next_offset);
-    let (from, mut producers, _) = newest_snapshot(disk, dir, end)?;
+    let (from, mut producers, mut epochs) = newest_snapshot(disk, dir, end)?;
     for segment in segments.iter().filter(|segment| from < segment.next_offset) {
         let mut walk = Walk::new(&segment.file, 0, segment.length, segment.base);
         while let Ok(batch) = walk.next()? {
             if from <= batch.base_offset() {
                 producers.record(&batch, producers_max);
+                epochs.add(batch.leader_epoch(), batch.base_offset());
             }
         }
     }
-    Ok(producers)
+    Ok((producers, epochs))
 }

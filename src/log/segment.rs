@@ -130,9 +130,8 @@ impl Segment {
         if needed <= self.reserved {
             return Ok(());
         }
-        let reserved = files::reservation(self.reserved, needed);
-        self.file.file.allocate(reserved).map_err(LogError::io("reserve room in", &self.file.path))?;
-        self.reserved = reserved;
+        let allocated = files::allocate(&*self.file.file, self.reserved, needed);
+        self.reserved = allocated.map_err(LogError::io("reserve room in", &self.file.path))?;
         Ok(())
     }
 
@@ -219,6 +218,12 @@ impl Segment {
             Some(sidecar) => sidecar.sync_data().map_err(LogError::io("sync", &self.file.path)),
             None => Ok(()),
         }
+    }
+
+    /// The hash of the block that is open at byte `position`, up to there.
+    pub(super) fn open_hash_at(&self, disk: &dyn Disk, position: u64) -> Result<u64, LogError> {
+        let path = self.file.path.with_extension("blocks");
+        Ok(Blocks::restore(disk, path, &*self.file.file, position)?.open_hash())
     }
 
     /// Removes all files of the segment.

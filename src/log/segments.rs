@@ -63,7 +63,7 @@ impl Core {
         if state.corrupt_from.is_some() || state.deleted || state.segments.last().is_none_or(|last| last.length == 0) {
             return Ok(());
         }
-        let entries = state.force(&partition).into_iter().collect();
+        let entries = self.force_locked(&partition, &mut state)?.into_iter().collect();
         let begun = state.begin_segment(&*self.env.disk, &partition);
         let snapshot = begun.and_then(|()| state.snapshot(&*self.env.disk, &partition));
         // Under the partition's lock: the journal has a partition's entries in the order of its offsets.

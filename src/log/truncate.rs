@@ -1,15 +1,28 @@
 //! Moves the end of a partition back, for a follower whose tail diverges from its leader's.
+//!
+//! The journal is told first, durably, and the files are cut after that and synced before anything else is appended. So a
+//! crash leaves the log as it was, or a journal that ends with the cut, which recovery then makes.
+
+use std::sync::Arc;
 
 use crate::env::Disk;
+use crate::model::LeaderEpoch;
 use crate::model::Offset;
+use crate::model::TopicPartition;
 
 use super::LogError;
+use super::core::Core;
+use super::core::Promise;
 use super::files;
+use super::journal::ENTRY_HEADER;
 use super::journal::Entry;
 use super::journal::EntryKind;
+use super::journal::Journal;
 use super::partition::Partition;
 use super::partition::Place;
+use super::partition::Queued;
 use super::partition::State;
+use super::room::RoomFor;
 use super::scan;
 
 impl Place {
@@ -21,48 +34,122 @@ impl Place {
 /// The hash of a block without bytes (xxh3 of nothing).
 const EMPTY: u64 = 0x2d06_8005_38d3_94c2;
 
+impl Core {
+    /// See `LogDir::truncate_to`.
+    pub(super) fn truncate_to(&self, id: TopicPartition, epoch: LeaderEpoch, end: Offset) -> Result<(), LogError> {
+        let partition = self.partition(id)?;
+        let promises =
+            (self.promise(ENTRY_HEADER as u64, RoomFor::Server)?, self.promise(ENTRY_HEADER as u64, RoomFor::Server)?);
+        loop {
+            // The journal has a partition's entries in the order of its bytes, so all that waits goes before the cut.
+            self.force(&partition)?;
+            self.flush_once()?;
+            let mut journal = self.journal.lock();
+            self.check_running()?;
+            let mut state = partition.state.lock();
+            let waits = self.pending.lock().entries.iter().any(|queued| queued.partition.id == id);
+            if waits || state.unjournaled.is_some() {
+                continue;
+            }
+            let Some(cut) = state.cut_for(&*self.env.disk, id, epoch, end)? else { return Ok(()) };
+            let done = self.cut(&mut journal, &partition, &mut state, &cut, promises);
+            return done.map_err(|error| {
+                self.fail(&error);
+                LogError::Unknown
+            });
+        }
+    }
+
+    /// Tells the journal, then cuts the files. After an error nothing is known.
+    fn cut(
+        &self,
+        journal: &mut Journal,
+        partition: &Arc<Partition>,
+        state: &mut State,
+        cut: &Place,
+        promises: (Promise<'_>, Promise<'_>),
+    ) -> Result<(), LogError> {
+        let entry = Entry {
+            leader_epoch: state.leader_epoch,
+            next_offset: cut.offset,
+            segment_base: cut.segment_base,
+            position: cut.position,
+            open_before: cut.open_hash,
+            open_after: cut.open_hash,
+            ..Entry::about(EntryKind::Truncate, partition.id)
+        };
+        journal.append(std::iter::once(&entry), &[], promises.0.keep(ENTRY_HEADER as u64))?;
+        state.truncate(&*self.env.disk, partition, cut, self.config.producers_max)?;
+        self.tail.forget(partition.id);
+        partition.publish(state);
+        // Once the journal has it, what is lazily written behind the cut is kept again.
+        let (entry, truncations) = (state.trim(partition.id), state.truncations);
+        let promised = promises.1.keep(ENTRY_HEADER as u64);
+        self.enqueue(vec![Queued::about(partition.clone(), entry, truncations, promised)]);
+        Ok(())
+    }
+}
+
 impl State {
-    /// Cuts everything from `end` on, which is the start of a batch; returns what the journal is to be told.
-    /// After an error the files are in an unknown state.
-    pub(super) fn truncate(
+    /// Where to cut so that nothing diverges from a leader whose `epoch` ends at `end`; `None` if nothing does.
+    fn cut_for(
+        &self,
+        disk: &dyn Disk,
+        id: TopicPartition,
+        epoch: LeaderEpoch,
+        end: Offset,
+    ) -> Result<Option<Place>, LogError> {
+        let (start, log_end) = (self.log_start_offset, self.log_end_offset);
+        let end = end.min(self.epochs.end_of(epoch, log_end).map_or(start, |(_, end)| end));
+        if log_end <= end {
+            return Ok(None);
+        }
+        if end < start {
+            return Err(LogError::OutOfRange { partition: id, offset: end, start, end: log_end });
+        }
+        let Some(index) = self.segment_of(end) else { return Ok(None) };
+        let segment = &self.segments[index];
+        // Batches are whole: the cut is at the start of the batch that contains the offset.
+        let (position, offset) = scan::batch_of(segment, end)?;
+        let open_hash = segment.open_hash_at(disk, position)?;
+        Ok(Some(Place { offset, segment_base: segment.base, position, open_hash }))
+    }
+
+    /// Cuts everything from `cut` on, durably. After an error the files are in an unknown state.
+    fn truncate(
         &mut self,
         disk: &dyn Disk,
         partition: &Partition,
-        end: Offset,
+        cut: &Place,
         producers_max: usize,
-    ) -> Result<Entry, LogError> {
+    ) -> Result<(), LogError> {
+        let end = cut.offset;
         assert!(end < self.log_end_offset, "a cut at {end} takes away something");
         let index = self.segment_of(end).expect("a batch lies in a segment");
         for segment in self.segments.drain(index + 1..) {
             segment.remove(disk)?;
         }
         let segment = self.segments.last_mut().expect("the segment of the cut stays");
-        let position = scan::position_of(segment, end)?;
-        segment.cut(disk, position, end)?;
-        let place = Place { offset: end, segment_base: segment.base, position, open_hash: segment.blocks.open_hash() };
-        self.log_end_offset = end;
-        self.high_watermark = self.high_watermark.min(end);
-        if end < self.durable.offset {
-            self.durable = place;
-        }
-        self.epochs.truncate(end);
-        self.unjournaled = None;
-        self.truncations += 1;
-        self.snapshot_due = false;
+        segment.cut(disk, cut.position, end)?;
         for path in disk.read_dir(&partition.dir).map_err(LogError::io("list", &partition.dir))? {
             if files::number_of_file(&path, "snapshot").is_some_and(|offset| end.0 < offset) {
                 disk.remove_file(&path).map_err(LogError::io("remove", &path))?;
             }
         }
-        self.producers = scan::producers(disk, &partition.dir, &self.segments, producers_max)?;
-        Ok(Entry {
-            leader_epoch: self.leader_epoch,
-            next_offset: end,
-            segment_base: place.segment_base,
-            position,
-            open_before: place.open_hash,
-            open_after: place.open_hash,
-            ..Entry::about(EntryKind::Truncate, partition.id)
-        })
+        // What was cut must not be found behind what is appended next, nor what the sidecar said of it.
+        segment.file.sync(disk)?;
+        if let Some(sidecar) = segment.blocks.sidecar() {
+            sidecar.sync_data().map_err(LogError::io("sync", &segment.file.path))?;
+        }
+        disk.sync_dir(&partition.dir).map_err(LogError::io("sync", &partition.dir))?;
+        self.log_end_offset = end;
+        self.high_watermark = self.high_watermark.min(end);
+        self.durable = *cut;
+        self.epochs.truncate(end);
+        self.unjournaled = None;
+        self.truncations += 1;
+        self.snapshot_due = false;
+        (self.producers, _) = scan::producers(disk, &partition.dir, &self.segments, producers_max)?;
+        Ok(())
     }
 }

@@ -275,6 +275,7 @@ impl Server {
             .arg(data)
             .env("TIDEMILL_LOG_FILTER", "tidemill=debug")
             .env("TIDEMILL_LOG_SEGMENT_BYTES", "65536")
+            .env("TIDEMILL_LOG_DISK_RESERVE", "1 MiB")
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()

@@ -3,7 +3,9 @@
 use std::path::PathBuf;
 
 use tempfile::TempDir;
+use tidemill::config::ByteSize;
 use tidemill::config::Config;
+use tidemill::config::Log;
 use tidemill::env::Env;
 use tidemill::node::Node;
 use tokio_postgres::Client;
@@ -88,6 +90,8 @@ fn config_in(data_dir: PathBuf) -> Config {
         data_dir,
         pg_listen: "127.0.0.1:0".to_string(),
         http_listen: "127.0.0.1:0".to_string(),
+        // Many servers at once would keep much of a small machine's disk.
+        log: Log { disk_reserve: ByteSize(1 << 20), ..Log::default() },
         ..Config::default()
     }
 }

@@ -8,6 +8,7 @@
 //!   * the fence and the start of a commit are one step: no join lies between them unseen
 
 use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::collections::HashMap;
 
 use super::offset_record::GroupRecord;
@@ -137,6 +138,20 @@ impl Groups {
             }
         }
         Ok(())
+    }
+
+    /// The groups with offsets in a transaction that has no marker, as replay left it.
+    pub(in crate::broker) fn undecided(&self) -> BTreeSet<String> {
+        let groups = self.open.values().flatten().map(|record| match record {
+            GroupRecord::Offset { key, .. } => key.group.clone(),
+            GroupRecord::Group { group, .. } => group.clone(),
+        });
+        groups.collect()
+    }
+
+    /// Takes in the groups of another partition.
+    pub(in crate::broker) fn merge(&mut self, other: Groups) {
+        self.groups.extend(other.groups);
     }
 
     /// Applies what is durable.

@@ -364,6 +364,11 @@ impl Disk for SimulatedDisk {
         let call = asked(CallKind::FreeBytes, path, 0, 0);
         self.call(call, None, Partial::Nothing, |state, _| Ok(state.room()))
     }
+
+    fn size_bytes(&self, path: &Path) -> io::Result<u64> {
+        let call = asked(CallKind::FreeBytes, path, 0, 0);
+        self.call(call, None, Partial::Nothing, |state, _| Ok(state.capacity.unwrap_or(ROOM_BYTES)))
+    }
 }
 
 struct HeldLock {

@@ -23,7 +23,7 @@ pub enum CallKind {
     SyncDirectory,
     /// Takes a lock file.
     Lock,
-    /// Asks for the room left.
+    /// Asks for the room left, or for all of it.
     FreeBytes,
     /// Reads bytes.
     Read,

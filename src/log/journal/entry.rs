@@ -19,7 +19,7 @@ use crate::model::TopicId;
 use crate::model::TopicPartition;
 
 /// Bytes of an entry before its payload.
-pub(super) const ENTRY_HEADER: usize = 104;
+pub(in crate::log) const ENTRY_HEADER: usize = 104;
 const HASHED: usize = ENTRY_HEADER - 8;
 
 /// What an entry says.
@@ -116,13 +116,21 @@ impl Entry {
         out.extend(&self.payload);
     }
 
-    /// The entry at the start of `bytes` and the bytes after it; `None` if its header is torn or flipped.
-    pub(super) fn decode(bytes: &Bytes) -> Option<(Entry, Payload, Bytes)> {
-        let header = bytes.first_chunk::<ENTRY_HEADER>()?;
-        let word = |at: usize| u64::from_be_bytes(field(header, at));
-        if word(HASHED) != xxh3_64(&header[..HASHED]) {
+    /// Bytes of the entry whose header this is, payload included; `None` if the header is torn or flipped.
+    pub(super) fn size_in_bytes(header: &[u8]) -> Option<usize> {
+        let header = header.first_chunk::<ENTRY_HEADER>()?;
+        let whole = u64::from_be_bytes(field(header, HASHED)) == xxh3_64(&header[..HASHED]);
+        whole.then(|| ENTRY_HEADER + u32::from_be_bytes(field(header, 28)) as usize)
+    }
+
+    /// The entry that `bytes` are; `None` if its header is flipped or says another size.
+    pub(super) fn decode(bytes: &Bytes) -> Option<(Entry, Payload)> {
+        let size = Self::size_in_bytes(bytes)?;
+        if bytes.len() != size {
             return None;
         }
+        let header = bytes.first_chunk::<ENTRY_HEADER>()?;
+        let word = |at: usize| u64::from_be_bytes(field(header, at));
         let kind = match header[0] {
             1 => EntryKind::Append,
             2 => EntryKind::DurableTo,
@@ -132,11 +140,7 @@ impl Entry {
             6 => EntryKind::Delete,
             _ => return None,
         };
-        let end = ENTRY_HEADER + u32::from_be_bytes(field(header, 28)) as usize;
-        if bytes.len() < end {
-            return None;
-        }
-        let payload = bytes.slice(ENTRY_HEADER..end);
+        let payload = bytes.slice(ENTRY_HEADER..);
         let hash = word(88);
         let state = if xxh3_64(&payload) == hash { Payload::Whole } else { Payload::Damaged { hash } };
         let topic = TopicId(field(header, 8));
@@ -153,7 +157,7 @@ impl Entry {
             open_after: word(80),
             payload,
         };
-        Some((entry, state, bytes.slice(end..)))
+        Some((entry, state))
     }
 }
 

@@ -12,8 +12,13 @@ mod group;
 mod reader;
 mod writer;
 
+pub(super) use entry::ENTRY_HEADER;
 pub(super) use entry::Entry;
 pub(super) use entry::EntryKind;
 pub(super) use entry::Payload;
-pub(super) use reader::read_all;
+pub(super) use reader::Cut;
+pub(super) use reader::Outline;
+pub(super) use reader::Replayed;
+pub(super) use reader::Survey;
+pub(super) use reader::survey;
 pub(super) use writer::Journal;

@@ -4,11 +4,14 @@ use std::path::Path;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use bytes::Bytes;
+use parking_lot::Mutex;
+
 use crate::env::Disk;
 use crate::env::File;
 use crate::env::OpenMode;
 use crate::log::LogError;
-use crate::log::files;
+use crate::log::room::JournalRoom;
 
 use super::Entry;
 use super::group::HEADER;
@@ -20,19 +23,13 @@ use super::group::aligned;
 pub(in crate::log) struct Journal {
     disk: Arc<dyn Disk>,
     dir: PathBuf,
-    current: JournalFile,
-    /// Files before the current one, not trimmed away yet.
+    generation: u64,
+    /// The newest file.
+    room: Arc<Mutex<JournalRoom>>,
+    /// Files before the newest one, not trimmed away yet.
     old: Vec<PathBuf>,
     /// The number of the last group.
     group: u64,
-}
-
-struct JournalFile {
-    path: PathBuf,
-    file: Arc<dyn File>,
-    generation: u64,
-    position: u64,
-    reserved: u64,
 }
 
 impl Journal {
@@ -44,53 +41,88 @@ impl Journal {
         group: u64,
         old: Vec<PathBuf>,
     ) -> Result<Self, LogError> {
-        let current = JournalFile::create(&*disk, dir, generation, group)?;
-        Ok(Self { disk, dir: dir.to_path_buf(), current, old, group })
+        let room = create(&*disk, dir, generation, group)?;
+        Ok(Self { disk, dir: dir.to_path_buf(), generation, room: Arc::new(Mutex::new(room)), old, group })
     }
 
-    /// Appends one group and makes it durable. After an error nothing is known, and the journal must not be used again.
-    pub(in crate::log) fn append<'a>(&mut self, entries: impl Iterator<Item = &'a Entry>) -> Result<(), LogError> {
+    /// The newest file's room; what is appended was promised there.
+    pub(in crate::log) fn room(&self) -> Arc<Mutex<JournalRoom>> {
+        Arc::clone(&self.room)
+    }
+
+    /// Appends one group, which was promised so many bytes, and makes it durable. After an error nothing is known, and the
+    /// journal must not be used again. `carried` are entries in the bytes that an earlier journal had.
+    pub(in crate::log) fn append<'a>(
+        &mut self,
+        entries: impl Iterator<Item = &'a Entry>,
+        carried: &[Bytes],
+        promised: u64,
+    ) -> Result<(), LogError> {
         let mut bytes = vec![0; HEADER];
         entries.for_each(|entry| entry.encode(&mut bytes));
+        carried.iter().for_each(|entry| bytes.extend_from_slice(entry));
         self.group += 1;
         let length = (bytes.len() - HEADER) as u64;
         bytes[..HEADER].copy_from_slice(&self.header(HeaderKind::Group, length).encode());
-        let file = &mut self.current;
-        file.reserve(bytes.len() as u64 + 2 * HEADER as u64)?;
-        file.file.write_at(&bytes, file.position).map_err(LogError::io("write", &file.path))?;
-        file.file.sync_data().map_err(LogError::io("sync", &file.path))?;
-        file.position = aligned(file.position + bytes.len() as u64);
+        let (file, path, start) = self.newest();
+        let end = aligned(start + bytes.len() as u64);
+        let used = end + HEADER as u64 - start;
+        assert!(used <= promised, "a group of {used} bytes was promised {promised}");
+        file.write_at(&bytes, start).map_err(LogError::io("write", &path))?;
+        file.sync_data().map_err(LogError::io("sync", &path))?;
         // Written, not synced: the next group or the confirming flush makes it durable.
         let confirmation = self.header(HeaderKind::Confirmation, 0).encode();
-        let file = &mut self.current;
-        file.file.write_at(&confirmation, file.position).map_err(LogError::io("write", &file.path))?;
-        file.position += HEADER as u64;
+        file.write_at(&confirmation, end).map_err(LogError::io("write", &path))?;
+        let mut room = self.room.lock();
+        room.position += used;
+        room.give_back(promised);
         Ok(())
     }
 
     /// Makes the last confirmation durable.
     pub(in crate::log) fn confirm(&self) -> Result<(), LogError> {
-        self.current.file.sync_data().map_err(LogError::io("sync", &self.current.path))
+        let (file, path, _) = self.newest();
+        file.sync_data().map_err(LogError::io("sync", &path))
     }
 
     /// Bytes of the newest file.
     pub(in crate::log) fn bytes(&self) -> u64 {
-        self.current.position
+        self.room.lock().position
     }
 
-    /// Goes on in a new file.
+    /// Goes on in a new file; stays in this one if there is no room for another.
     pub(in crate::log) fn rotate(&mut self) -> Result<(), LogError> {
         // The reader of the next file takes what this one confirms on trust.
         self.confirm()?;
-        let next = JournalFile::create(&*self.disk, &self.dir, self.current.generation + 1, self.group)?;
-        let old = std::mem::replace(&mut self.current, next);
-        self.old.push(old.path);
-        Ok(())
+        let generation = self.generation + 1;
+        let next = create(&*self.disk, &self.dir, generation, self.group);
+        let moved = next.and_then(|next| {
+            let mut room = self.room.lock();
+            let old = room.path.clone();
+            room.move_to(next).map(|()| old)
+        });
+        match moved {
+            Ok(old) => {
+                self.generation = generation;
+                self.old.push(old);
+                Ok(())
+            }
+            Err(LogError::DiskFull { path }) => {
+                tracing::warn!(path = %path.display(), "the disk is full; the journal goes on in its newest file");
+                Ok(())
+            }
+            Err(error) => Err(error),
+        }
     }
 
     /// The files before the newest one.
     pub(in crate::log) fn old(&self) -> &[PathBuf] {
         &self.old
+    }
+
+    /// The newest file.
+    pub(in crate::log) fn path(&self) -> PathBuf {
+        self.room.lock().path.clone()
     }
 
     /// Makes the removal of old files durable.
@@ -106,36 +138,31 @@ impl Journal {
         Ok(())
     }
 
+    fn newest(&self) -> (Arc<dyn File>, PathBuf, u64) {
+        let room = self.room.lock();
+        (Arc::clone(&room.file), room.path.clone(), room.position)
+    }
+
     fn header(&self, kind: HeaderKind, length: u64) -> Header {
         let confirmed = match kind {
             HeaderKind::Group => self.group - 1,
             HeaderKind::File | HeaderKind::Confirmation => self.group,
         };
-        Header { kind, generation: self.current.generation, group: self.group, length, confirmed }
+        Header { kind, generation: self.generation, group: self.group, length, confirmed }
     }
 }
 
-impl JournalFile {
-    fn create(disk: &dyn Disk, dir: &Path, generation: u64, group: u64) -> Result<Self, LogError> {
-        let path = dir.join(format!("{generation:020}.journal"));
-        let file = disk.open(&path, OpenMode::CreateNew).map_err(LogError::io("create", &path))?;
-        let mut journal = Self { path, file, generation, position: 0, reserved: 0 };
-        journal.reserve(HEADER as u64)?;
-        let header = Header { kind: HeaderKind::File, generation, group, length: 0, confirmed: group };
-        journal.file.write_at(&header.encode(), 0).map_err(LogError::io("write", &journal.path))?;
-        journal.file.sync_data().map_err(LogError::io("sync", &journal.path))?;
-        disk.sync_dir(dir).map_err(LogError::io("sync", dir))?;
-        journal.position = HEADER as u64;
-        Ok(journal)
-    }
-
-    fn reserve(&mut self, size: u64) -> Result<(), LogError> {
-        let needed = self.position + size;
-        if self.reserved < needed {
-            let reserved = files::reservation(self.reserved, needed);
-            self.file.allocate(reserved).map_err(LogError::io("reserve room in", &self.path))?;
-            self.reserved = reserved;
-        }
-        Ok(())
-    }
+/// A new file. One that an earlier try left for want of room is begun again.
+fn create(disk: &dyn Disk, dir: &Path, generation: u64, group: u64) -> Result<JournalRoom, LogError> {
+    let path = dir.join(format!("{generation:020}.journal"));
+    let file = disk.open(&path, OpenMode::Create).map_err(LogError::io("create", &path))?;
+    let mut room = JournalRoom::new(Arc::clone(&file), path.clone());
+    room.promise(HEADER as u64)?;
+    let header = Header { kind: HeaderKind::File, generation, group, length: 0, confirmed: group };
+    file.write_at(&header.encode(), 0).map_err(LogError::io("write", &path))?;
+    file.sync_data().map_err(LogError::io("sync", &path))?;
+    disk.sync_dir(dir).map_err(LogError::io("sync", dir))?;
+    room.position = HEADER as u64;
+    room.give_back(HEADER as u64);
+    Ok(room)
 }

@@ -283,7 +283,10 @@ fn compaction_survives_every_fault() {
         },
         run: &|env| {
             let Ok((log, _)) = LogDir::open(env.clone(), dir(), config()) else { return };
-            log.set_high_watermark(partition(0), Offset(12)).expect("it moves");
+            if log.set_high_watermark(partition(0), Offset(12)).is_err() {
+                // The fault was met by the start, which refuses the partition.
+                return;
+            }
             let first = compact(&log);
             // A fault before it is decided changes nothing; a second try may go through.
             if matches!(first, Err(LogError::Io { .. } | LogError::DiskFull { .. })) {

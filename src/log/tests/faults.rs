@@ -173,7 +173,10 @@ fn dropping_all_records_survives_every_fault() {
         prepare: &|env| prepare(env, config(), small()),
         run: &|env| {
             let Ok((log, _)) = LogDir::open(env.clone(), dir(), config()) else { return (0, 7, 7) };
-            log.set_high_watermark(partition(0), Offset(7)).expect("it moves");
+            // A partition that could not be read at the start refuses everything.
+            if log.set_high_watermark(partition(0), Offset(7)).is_err() {
+                return (0, 7, 7);
+            }
             if log.roll(partition(0)).is_err() || log.advance_log_start(partition(0), Offset(7)).is_err() {
                 return (0, 7, 7);
             }
@@ -301,4 +304,118 @@ fn a_full_disk_refuses_an_append_whole_and_goes_on_when_there_is_room() {
     for at in [0, 1] {
         assert_eq!(values(&log, partition(at)).expect("it reads"), numbered(0..2));
     }
+}
+
+#[test]
+fn a_partition_that_cannot_be_read_is_refused_and_found_again_when_it_can() {
+    use crate::env::CallKind;
+    use crate::env::Fault;
+    use crate::env::FaultKind;
+    let prepared = Simulation::new(45);
+    prepare(&prepared.env, config(), small());
+    let counted = Simulation::with_disk(1, prepared.disk.fork(1));
+    counted.disk.start_trace();
+    drop(open(&counted, config()));
+    let about_one = |event| match event {
+        crate::env::TraceEvent::Call(call) if call.path.to_string_lossy().contains(&partition(1).to_string()) => {
+            Some(call).filter(|call| call.kind == CallKind::Read || call.kind == CallKind::Open).map(|call| call.number)
+        }
+        _ => None,
+    };
+    let calls: Vec<u64> = counted.disk.take_trace().into_iter().filter_map(about_one).collect();
+    let mut refused = 0;
+    for call in calls {
+        let simulation = Simulation::with_disk(1, prepared.disk.fork(call));
+        simulation.disk.inject(Fault { call, kind: FaultKind::IoError });
+        let (log, report) = open(&simulation, config());
+        if report.unreadable.is_empty() {
+            continue;
+        }
+        refused += 1;
+        assert_eq!((report.unreadable, log.partitions()), (vec![partition(1)], vec![partition(0)]));
+        assert!(matches!(log.create(partition(1), small()), Err(LogError::Unreadable { .. })), "it is not made anew");
+        assert!(matches!(append(&log, partition(1), batch(&[b"x"])), Err(LogError::Unreadable { .. })));
+        assert!(matches!(flush(&log, partition(1), Offset(1)), Err(LogError::Unreadable { .. })));
+        // The others go on, and the journal is trimmed under them more than once.
+        for number in 7..40i64 {
+            append(&log, partition(0), batch(&[number.to_string().as_bytes()])).expect("it appends");
+            flush(&log, partition(0), Offset(number + 1)).expect("it flushes");
+            log.trim_once().expect("it trims");
+        }
+        drop(log);
+        simulation.disk.lose_power();
+        let (log, report) = open(&simulation, config());
+        assert_eq!((report.unreadable, report.corrupt), (vec![], vec![]));
+        assert_eq!(values(&log, partition(0)).expect("it reads"), numbered(0..40));
+        assert_eq!(values(&log, partition(1)).expect("it reads"), numbered(0..7), "the journal was kept for it");
+        log.close().expect("it closes");
+        // One that is dropped goes, readable or not.
+        simulation.disk.reset_calls();
+        simulation.disk.inject(Fault { call, kind: FaultKind::IoError });
+        let (log, report) = open(&simulation, config());
+        if report.unreadable == vec![partition(1)] {
+            log.delete(partition(1)).expect("it goes");
+            log.create(partition(1), small()).expect("it is made");
+            assert_eq!(values(&log, partition(1)).expect("it reads"), vec![]);
+        }
+    }
+    assert!(5 < refused, "{refused}");
+}
+
+/// The leader's batch at offset 12, in its epoch.
+fn of_the_leader(value: &[u8]) -> Append {
+    let batch = batch(&[value]).stamped(Offset(12), LeaderEpoch(1));
+    Append { leader_epoch: LeaderEpoch(1), origin: Origin::Replica, ..to(partition(0), batch) }
+}
+
+#[test]
+fn truncation_survives_every_fault() {
+    let direct = LogConfig { ride_bytes_max: 0, ..config() };
+    let large = vec![b'n'; 300];
+    for (name, config, flush) in [
+        ("truncate", config(), FlushPolicy::Ack),
+        ("truncate, directly synced", direct, FlushPolicy::Ack),
+        ("truncate, lazily flushed", config(), FlushPolicy::Os),
+    ] {
+        let after = [numbered(0..12), vec![(Offset(12), large.clone())]].concat();
+        let report = for_each_fault(&Scenario {
+            name,
+            seed: 46,
+            prepare: &|env| {
+                let (log, _) = LogDir::open(env.clone(), dir(), config).expect("the log opens");
+                log.create(partition(0), PartitionConfig { flush, segment_bytes: 600, ..small() }).expect("it is made");
+                for number in 0..20i64 {
+                    append(&log, partition(0), batch(&[number.to_string().as_bytes()])).expect("it appends");
+                }
+                log.close().expect("it closes");
+            },
+            run: &|env| {
+                let Ok((log, _)) = LogDir::open(env.clone(), dir(), config) else { return (false, false) };
+                let cut = log.truncate_to(partition(0), LeaderEpoch(0), Offset(12)).is_ok();
+                if !cut || log.append(vec![of_the_leader(&large)]).is_err() {
+                    return (cut, false);
+                }
+                (cut, flush_to(&log, 13))
+            },
+            check: &|env, (cut, appended), _| {
+                for _ in 0..2 {
+                    let (log, report) = LogDir::open(env.clone(), dir(), config).expect("the log opens");
+                    assert_eq!((report.corrupt, report.unreadable), (vec![], vec![]));
+                    let stored = values(&log, partition(0)).expect("it reads");
+                    let allowed = match (cut, appended) {
+                        (_, true) => vec![after.clone()],
+                        (true, false) => vec![numbered(0..12), after.clone()],
+                        (false, false) => vec![numbered(0..20), numbered(0..12)],
+                    };
+                    assert!(allowed.contains(&stored), "cut {cut}, appended {appended}: {}", stored.len());
+                }
+            },
+        });
+        eprintln!("{report}");
+        assert!(report.is_complete(), "{report}");
+    }
+}
+
+fn flush_to(log: &LogDir, end: i64) -> bool {
+    flush(log, partition(0), Offset(end)).is_ok()
 }

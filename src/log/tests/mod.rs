@@ -3,6 +3,8 @@
 mod basics;
 mod compaction;
 mod faults;
+mod full;
+mod lazy;
 mod manage;
 mod model;
 mod rot;

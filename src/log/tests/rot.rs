@@ -83,6 +83,11 @@ fn flip_all(
                 );
                 refused += 1;
             }
+            drop(log);
+            let (log, _) = open(&copy, roomy());
+            let (again, error) = stored(&log);
+            assert_eq!(again, bytes, "byte {byte} of {}: a second start serves the same", path.display());
+            assert_eq!(error.is_some(), bytes.len() < expected.len(), "{}: it tells the same", path.display());
             let kept = copy.disk.contents(&path).map_or(0, |kept| kept.len());
             assert!(extension != "log" || length <= kept, "the bytes of {} are kept", path.display());
         }
@@ -157,4 +162,42 @@ fn rot_under_a_running_server_fails_the_read_and_nothing_else() {
     }
     assert!(stored(&log).1.is_none());
     assert_eq!(values(&log, partition(1)).expect("it reads"), numbered(0..1));
+}
+
+#[test]
+fn a_wait_for_what_is_damaged_is_refused() {
+    let (simulation, _) = written(9, true, 64 << 10);
+    let last = simulation.disk.files().into_iter().rfind(|path| path.extension().is_some_and(|found| found == "log"));
+    simulation.disk.flip_bit(&last.expect("there are segments"), 30, 2).expect("the file is there");
+    let (log, report) = open(&simulation, roomy());
+    let [(_, damage)] = report.corrupt[..] else { panic!("one partition is damaged: {report:?}") };
+    assert!(matches!(log.durable(partition(0), damage).now_or_never(), Some(Ok(()))), "what lies before is durable");
+    for end in [damage.plus(1), Offset(10), Offset(11)] {
+        let waited = log.durable(partition(0), end).now_or_never();
+        assert!(matches!(waited, Some(Err(LogError::Corrupt { .. }))), "{end}: {waited:?}");
+    }
+}
+
+#[test]
+fn a_damaged_partition_that_the_journal_forgot_keeps_its_bytes_over_restarts() {
+    let (simulation, expected) = written(10, true, 64 << 10);
+    let named = |extension: &str| {
+        let files = simulation.disk.files();
+        files.into_iter().filter(|path| path.extension().is_some_and(|found| found == extension)).collect::<Vec<_>>()
+    };
+    for path in named("journal") {
+        simulation.disk.set_contents(&path, &[]).expect("the file is there");
+    }
+    let segments = named("log");
+    simulation.disk.flip_bit(&segments[0], 30, 2).expect("the file is there");
+    let before: Vec<_> = segments.iter().map(|path| simulation.disk.contents(path).expect("it is there")).collect();
+    for _ in 0..3 {
+        let (log, report) = open(&simulation, roomy());
+        assert_eq!(report.corrupt, vec![(partition(0), Offset(0))]);
+        assert!(stored(&log).0.len() < expected.len());
+        drop(log);
+        for (path, before) in segments.iter().zip(&before) {
+            assert_eq!(&simulation.disk.contents(path).expect("it was kept"), before, "{}", path.display());
+        }
+    }
 }
