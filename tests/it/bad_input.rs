@@ -6,21 +6,18 @@
 //! |---|---|
 //! | a wrong type in INSERT, an unknown column in SELECT and INSERT | `sessions::errors::errors_say_what_where_and_what_else` |
 //! | a wrong type in COPY | `copy::a_bad_line_and_a_client_that_gives_up_leave_the_session_usable` |
-//! | a malformed record that two queries read | `standing::a_bad_record_is_one_dead_letter_however_many_queries_read_it` |
-//! | a division by zero in the SELECT list of a view | `standing::a_division_by_zero_in_a_view_is_null_in_its_row_and_the_query_goes_on` |
 //! | a second server, asked for its SQLSTATE | `session::a_second_server_on_the_same_directory_is_refused` |
 //! | a client that vanishes while its push query is idle | `push::a_client_that_vanishes_while_idle_ends_its_query` |
 //! | a push client that does not read | `push::a_client_that_does_not_read_holds_up_nobody_else` |
-//! | more clients than may be, an unknown database | `errors::other_databases_and_too_many_clients_are_refused` |
+//! | more clients than may be, an unknown database | `errors::an_unknown_database_is_refused`, `errors::clients_over_the_limit_are_refused` |
 
 use std::process::Command;
 
 use futures::StreamExt;
-use tidemill::catalog::Compatibility;
-use tidemill::catalog::EmitMode;
-use tidemill::catalog::Semantics;
 use tidemill::cli::test::Pipeline;
 use tidemill::cli::test::PipelineOptions;
+use tidemill::cli::test::RawOutput;
+use tidemill::exec::TaskStatus;
 use tokio_postgres::Client;
 use tokio_postgres::types::ToSql;
 
@@ -44,8 +41,7 @@ const IN_2099: i64 = 4_070_908_800_000;
 const LOOKS_MAX: usize = 20_000;
 
 async fn pipeline() -> Pipeline {
-    let semantics = Semantics { compatibility: Compatibility::Postgres, emit: EmitMode::Net };
-    let mut pipeline = Pipeline::open(PipelineOptions { seed: 1, semantics }).await.expect("a pipeline opens");
+    let mut pipeline = Pipeline::open(PipelineOptions::default()).await.expect("a pipeline opens");
     pipeline.execute(PAYMENTS).await.expect("a stream is made");
     pipeline
 }
@@ -68,7 +64,7 @@ async fn values(pipeline: &Pipeline, topic: &str) -> Vec<String> {
 /// Topic, partition, offset and reason of each dead letter, and its bytes.
 async fn dead_letters(pipeline: &Pipeline, topic: &str) -> Vec<([String; 4], Vec<u8>)> {
     let records = pipeline.records(topic).await.expect("the topic is read");
-    let letter = |record: tidemill::cli::test::RawOutput| {
+    let letter = |record: RawOutput| {
         let header = |name: &str| {
             let found = record.headers.iter().find(|(is, _)| is == name).and_then(|(_, value)| value.clone());
             String::from_utf8(found.unwrap_or_else(|| panic!("no header {name}"))).expect("UTF-8")
@@ -76,6 +72,17 @@ async fn dead_letters(pipeline: &Pipeline, topic: &str) -> Vec<([String; 4], Vec
         (["topic", "partition", "offset", "reason"].map(header), record.value.clone().unwrap_or_default())
     };
     records.into_iter().map(letter).collect()
+}
+
+/// The tasks of all queries, in the order in which the queries were made.
+fn tasks(pipeline: &Pipeline) -> Vec<TaskStatus> {
+    let runtime = pipeline.runtime();
+    runtime.queries().into_iter().filter_map(|id| runtime.status(id)).flat_map(|status| status.tasks).collect()
+}
+
+/// How many errors each task has counted.
+fn errors(pipeline: &Pipeline) -> Vec<u64> {
+    tasks(pipeline).iter().map(|task| task.counts.errors).collect()
 }
 
 /// Asks until `answer` comes.
@@ -111,6 +118,19 @@ async fn a_malformed_json_record_is_a_dead_letter_with_its_offset_and_reason() {
     assert_eq!(bytes, b"{\"amount\":");
     assert_eq!(values(&pipeline, "every_line").await.len(), 3);
     assert_eq!(pipeline.failed_query(), None);
+    let pipeline = pipeline.restart().await.expect("it starts again");
+    pipeline.drive().await.expect("queries work");
+    assert_eq!(dead_letters(&pipeline, DEAD_LETTERS).await.len(), 1, "it was committed with its position");
+}
+
+#[tokio::test]
+async fn a_malformed_record_is_one_dead_letter_however_many_queries_read_it() {
+    let mut pipeline = pipeline().await;
+    make(&mut pipeline, "CREATE STREAM first AS SELECT card, amount FROM payments").await;
+    make(&mut pipeline, "CREATE STREAM second AS SELECT card, amount FROM payments").await;
+    pay(&pipeline, 1, "{not json").await;
+    pipeline.drive().await.expect("queries work");
+    assert_eq!(dead_letters(&pipeline, DEAD_LETTERS).await.len(), 1);
 }
 
 #[tokio::test]
@@ -174,10 +194,19 @@ async fn a_division_by_zero_makes_a_predicate_false_and_is_counted() {
     pipeline.drive().await.expect("queries work");
     assert_eq!(values(&pipeline, "small").await, ["{\"amount\":5}", "{\"amount\":20}"]);
     assert_eq!(values(&pipeline, "amounts").await.len(), 4);
-    let runtime = pipeline.runtime();
-    let tasks = runtime.queries().into_iter().filter_map(|id| runtime.status(id)).flat_map(|status| status.tasks);
-    let errors: Vec<u64> = tasks.map(|task| task.counts.errors).collect();
-    assert_eq!(errors, [1, 0]);
+    assert_eq!(errors(&pipeline), [1, 0]);
+}
+
+#[tokio::test]
+async fn a_division_by_zero_in_a_view_is_null_in_its_row_and_is_counted() {
+    let mut pipeline = pipeline().await;
+    make(&mut pipeline, "CREATE STREAM shares AS SELECT card, 100 / amount AS share FROM payments").await;
+    for (time, amount) in [(1, 5), (2, 0), (3, 20)] {
+        pay(&pipeline, time, &format!("{{\"amount\":{amount}}}")).await;
+    }
+    pipeline.drive().await.expect("queries work");
+    assert_eq!(values(&pipeline, "shares").await, ["{\"share\":20}", "{\"share\":null}", "{\"share\":5}"]);
+    assert_eq!(errors(&pipeline), [1]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -246,9 +275,7 @@ async fn a_row_of_a_view_over_the_limit_is_left_out_alone() {
     assert_eq!(pipeline.failed_query(), None);
     assert_eq!(values(&pipeline, "long").await.len(), 2);
     assert_eq!(values(&pipeline, "amounts").await.len(), 3);
-    let runtime = pipeline.runtime();
-    let tasks = runtime.queries().into_iter().filter_map(|id| runtime.status(id)).flat_map(|status| status.tasks);
-    let entries: Vec<String> = tasks.flat_map(|task| task.counts.log).collect();
+    let entries: Vec<String> = tasks(&pipeline).into_iter().flat_map(|task| task.counts.log).collect();
     let [entry] = &entries[..] else { panic!("{entries:?}") };
     assert!(entry.contains("over the limit"), "{entry}");
 }

@@ -7,9 +7,6 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use tidemill::catalog::Compatibility;
-use tidemill::catalog::EmitMode;
-use tidemill::catalog::Semantics;
 use tidemill::cli::test::Pipeline;
 use tidemill::cli::test::PipelineOptions;
 use tidemill::env::Env;
@@ -30,8 +27,7 @@ const DDL: &str = "
     CREATE STREAM copies AS SELECT card, amount FROM payments;";
 
 fn options() -> PipelineOptions {
-    let semantics = Semantics { compatibility: Compatibility::Postgres, emit: EmitMode::Net };
-    PipelineOptions { seed: SEED, semantics }
+    PipelineOptions { seed: SEED, ..PipelineOptions::default() }
 }
 
 fn wait<T>(body: impl Future<Output = T>) -> T {

@@ -44,10 +44,16 @@ async fn errors_have_their_sqlstate_and_point_at_their_place() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn other_databases_and_too_many_clients_are_refused() {
-    let server = TestServer::start_with(|config| config.limits.connections_max = 2).await;
+async fn an_unknown_database_is_refused() {
+    let server = TestServer::start().await;
     let error = server.connect_to("shop").await.map(|_| ()).expect_err("there is no such database");
     assert_eq!(told(&error).0, "3D000");
+    server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn clients_over_the_limit_are_refused() {
+    let server = TestServer::start_with(|config| config.limits.connections_max = 2).await;
     let (first, _second) = (server.connect().await, server.connect().await);
     let error = server.connect_to("tidemill").await.map(|_| ()).expect_err("there are two already");
     assert_eq!(told(&error).0, "53300");

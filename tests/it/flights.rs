@@ -18,11 +18,8 @@ use arrow::datatypes::Int64Type;
 use arrow::datatypes::TimeUnit;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
-use tidemill::catalog::Semantics;
 use tidemill::cli::test::Pipeline;
 use tidemill::cli::test::PipelineOptions;
-use tidemill::env::Simulation;
-use tidemill::state::SimulatedStores;
 
 const DAY_MS: i64 = 86_400_000;
 /// 2014-06-01: no flight lies in the future, where it would be a bad record.
@@ -132,11 +129,8 @@ fn row_by_row(flights: &[Flight], grace_ms: i64) -> (Delays, u64) {
 }
 
 async fn pipeline(partitions: i32) -> Pipeline {
-    let simulation = Simulation::new(2013);
-    simulation.clock.set_wall_micros(NOW_MICROS);
-    let options = PipelineOptions { seed: 2013, semantics: Semantics::default() };
-    let pipeline = Pipeline::reopen(options, simulation.env, SimulatedStores::new()).await;
-    let mut pipeline = pipeline.expect("a pipeline opens");
+    let options = PipelineOptions { seed: 2013, wall_micros: NOW_MICROS, ..PipelineOptions::default() };
+    let mut pipeline = Pipeline::open(options).await.expect("a pipeline opens");
     // A view needs only the columns that it reads; the time is told in milliseconds, as in the record.
     let stream = format!(
         "CREATE STREAM flights (carrier TEXT, dep_delay INT, at BIGINT) WITH (kafka_topic = 'flights',

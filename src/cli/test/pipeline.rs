@@ -31,7 +31,6 @@ use crate::engine::EngineParts;
 use crate::engine::Session;
 use crate::engine::SessionOptions;
 use crate::env::Env;
-use crate::env::SimulatedDisk;
 use crate::env::Simulation;
 use crate::error::Error;
 use crate::error::Result;
@@ -57,22 +56,24 @@ use crate::state::SimulatedStores;
 const FETCH_BYTES: usize = 1 << 20;
 
 /// How a pipeline begins.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Default)]
 pub struct PipelineOptions {
     /// All chance follows from it.
     pub seed: u64,
     /// The rules before a `SET` says otherwise.
     pub semantics: Semantics,
+    /// Where the wall clock stands until it is moved, in microseconds since 1970; a restart sets it back.
+    pub wall_micros: i64,
 }
 
-/// An engine in memory, with one session.
+/// An engine in memory, with a session of its own.
 pub struct Pipeline {
     options: PipelineOptions,
     /// The SET statements so far, for the session after a restart.
     settings: Vec<String>,
     env: Env,
-    /// The disk below `env`, if this pipeline made it.
-    disk: Option<SimulatedDisk>,
+    /// What moves `env`, if this pipeline made it.
+    simulation: Option<Simulation>,
     metadata: Arc<MetadataLog>,
     broker: Arc<Broker>,
     client: Arc<dyn Client>,
@@ -86,19 +87,18 @@ pub struct Pipeline {
 impl Pipeline {
     /// An empty pipeline as a case of ksqlDB wants it.
     pub async fn open_for_case() -> Result<Self> {
-        Self::open(PipelineOptions { seed: 0, semantics: Semantics::ksqldb_conformance() }).await
+        Self::open(PipelineOptions { semantics: Semantics::ksqldb_conformance(), ..PipelineOptions::default() }).await
     }
 
     /// An empty pipeline.
     pub async fn open(options: PipelineOptions) -> Result<Self> {
-        let Simulation { env, disk, .. } = Simulation::new(options.seed);
-        let pipeline = Self::over(options, env, Some(disk), SimulatedStores::new()).await?;
-        pipeline.with_semantics().await
+        let simulation = Simulation::new(options.seed);
+        Self::over_own(options, simulation, SimulatedStores::new()).await?.with_semantics().await
     }
 
     /// A pipeline over what another left in `env` and `stores`.
     pub async fn reopen(options: PipelineOptions, env: Env, stores: SimulatedStores) -> Result<Self> {
-        Self::over(options, env, None, stores).await?.with_semantics().await
+        Self::over(options, env, stores).await?.with_semantics().await
     }
 
     async fn with_semantics(mut self) -> Result<Self> {
@@ -114,12 +114,13 @@ impl Pipeline {
         Ok(self)
     }
 
-    async fn over(
-        options: PipelineOptions,
-        env: Env,
-        disk: Option<SimulatedDisk>,
-        stores: SimulatedStores,
-    ) -> Result<Self> {
+    async fn over_own(options: PipelineOptions, simulation: Simulation, stores: SimulatedStores) -> Result<Self> {
+        simulation.clock.set_wall_micros(options.wall_micros);
+        let pipeline = Self::over(options, simulation.env.clone(), stores).await?;
+        Ok(Self { simulation: Some(simulation), ..pipeline })
+    }
+
+    async fn over(options: PipelineOptions, env: Env, stores: SimulatedStores) -> Result<Self> {
         let metadata = MetadataLog::open(&env, Path::new("/data/metadata"), NodeId(1))?;
         let log_config = LogConfig { flush_on: FlushOn::Wait, ..LogConfig::default() };
         let (log, _) = LogDir::open(env.clone(), Path::new("/data/log"), log_config)?;
@@ -152,27 +153,51 @@ impl Pipeline {
         })
         .await?;
         let session = engine.session(Principal::loopback("tidemill"), SessionOptions::default())?;
-        let settings = Vec::new();
-        Ok(Self { options, settings, env, disk, metadata, broker, client, runtime, engine, session, stores, fatal })
+        let (settings, simulation) = (Vec::new(), None);
+        Ok(Self {
+            options,
+            settings,
+            env,
+            simulation,
+            metadata,
+            broker,
+            client,
+            runtime,
+            engine,
+            session,
+            stores,
+            fatal,
+        })
     }
 
     /// Drops all memory, as a killed process does, and opens again over the same files.
     ///
     /// Panics over an environment that the pipeline did not make: its owner kills and reopens.
     pub async fn restart(self) -> Result<Self> {
-        let Self { mut options, settings, disk, runtime, broker, engine, session, stores, .. } = self;
+        let disk = self.simulation().disk.clone();
+        let Self { mut options, settings, runtime, broker, engine, session, stores, .. } = self;
         runtime.close().await;
         drop((session, engine, runtime, broker));
-        let disk = disk.expect("a pipeline that is restarted made its own disk");
         disk.kill_process();
         // Chance goes on: the same draws again would give the same topic ids again.
         options.seed = options.seed.wrapping_add(1 << 32);
-        let env = Simulation::with_disk(options.seed, disk.clone()).env;
-        let mut pipeline = Self::over(options, env, Some(disk), stores).await?;
+        let mut pipeline = Self::over_own(options, Simulation::with_disk(options.seed, disk), stores).await?;
         for setting in settings {
             pipeline.execute(&setting).await?;
         }
         Ok(pipeline)
+    }
+
+    /// The disk and the clock.
+    ///
+    /// Panics over an environment that the pipeline did not make: its owner holds them.
+    pub fn simulation(&self) -> &Simulation {
+        self.simulation.as_ref().expect("this pipeline made its own disk and clock")
+    }
+
+    /// Another session, with the default settings.
+    pub fn session(&self) -> Result<Session> {
+        self.engine.session(Principal::loopback("tidemill"), SessionOptions::default())
     }
 
     /// Runs statements; rows that they answer are dropped.
@@ -202,11 +227,6 @@ impl Pipeline {
     /// What exists.
     pub fn catalog(&self) -> Result<Arc<Catalog>> {
         self.engine.catalog()
-    }
-
-    /// The engine, for what is not here.
-    pub fn engine(&self) -> &Arc<Engine> {
-        &self.engine
     }
 
     /// The names of all topics.

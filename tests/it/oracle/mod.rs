@@ -17,7 +17,6 @@ use generate::Query;
 use generate::STREAM_COLUMNS;
 use generate::Shape;
 use generate::TABLE_COLUMNS;
-use tidemill::catalog::Compatibility;
 use tidemill::catalog::EmitMode;
 use tidemill::catalog::Semantics;
 use tidemill::cli::test::Pipeline;
@@ -159,8 +158,8 @@ impl Query {
 impl Scene {
     /// Runs all queries; without chance one row a round and a cut after each, else rounds, cuts and restarts by seed.
     async fn run(&self, emit: EmitMode, chance: Option<u64>) -> Vec<Ran> {
-        let semantics = Semantics { compatibility: Compatibility::Postgres, emit };
-        let options = PipelineOptions { seed: self.seed, semantics };
+        let semantics = Semantics { emit, ..Semantics::default() };
+        let options = PipelineOptions { seed: self.seed, semantics, ..PipelineOptions::default() };
         let mut pipeline = Pipeline::open(options).await.expect("a pipeline opens");
         let ddl = |kind: &str, name: &str, columns: &[(&str, &str)], key: &str| {
             let columns: Vec<String> = columns.iter().map(|(name, sql_type)| format!("{name} {sql_type}")).collect();
