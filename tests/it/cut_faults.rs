@@ -5,7 +5,6 @@
 //! say what a batch query over the stored inputs says, each once.
 
 use std::collections::BTreeMap;
-use std::path::Path;
 
 use tidemill::cli::test::Pipeline;
 use tidemill::cli::test::PipelineOptions;
@@ -48,9 +47,6 @@ struct Left {
 }
 
 fn prepare(env: &Env) {
-    // The server's data directory is made durable before anything is put into it.
-    env.disk.create_dir_all(Path::new("/data")).expect("made");
-    env.disk.sync_dir(Path::new("/")).expect("synced");
     wait(async {
         let mut pipeline = Pipeline::reopen(options(), env.clone(), SimulatedStores::new()).await.expect("opens");
         pipeline.execute(DDL).await.expect("the queries are made");
@@ -89,7 +85,7 @@ fn check(env: &Env, left: &Left, injected: &Injected) {
         let pipeline = Pipeline::reopen(options(), env.clone(), left.stores.clone()).await.expect("reopens");
         pay(&pipeline, 100).await.expect("takes payments again");
         pipeline.drive_with(4, &mut || true).await.expect("runs again");
-        assert_eq!(pipeline.failed_query(), None, "{:?}", pipeline.topic_ids());
+        assert_eq!(pipeline.failed_query(), None, "{:?}", pipeline.metadata().snapshot());
         let stored = amounts(&pipeline, "payments").await;
         assert_eq!(amounts(&pipeline, "copies").await, stored, "each payment leaves once, no more and no less");
         let mut once = stored.clone();

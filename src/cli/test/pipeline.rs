@@ -20,9 +20,9 @@ use crate::catalog::Catalog;
 use crate::catalog::Compatibility;
 use crate::catalog::EmitMode;
 use crate::catalog::Semantics;
+use crate::cluster::DataDir;
 use crate::cluster::MetadataLog;
 use crate::cluster::MetadataRecord;
-use crate::cluster::NodeId;
 use crate::cluster::TopicConfig;
 use crate::cluster::TopicRecord;
 use crate::config;
@@ -74,6 +74,7 @@ pub struct Pipeline {
     env: Env,
     /// What moves `env`, if this pipeline made it.
     simulation: Option<Simulation>,
+    data_dir: DataDir,
     metadata: Arc<MetadataLog>,
     broker: Arc<Broker>,
     client: Arc<dyn Client>,
@@ -121,7 +122,8 @@ impl Pipeline {
     }
 
     async fn over(options: PipelineOptions, env: Env, stores: SimulatedStores) -> Result<Self> {
-        let metadata = MetadataLog::open(&env, Path::new("/data/metadata"), NodeId(1))?;
+        let data_dir = DataDir::open(&env, Path::new("/data"))?;
+        let metadata = MetadataLog::open(&env, Path::new("/data/metadata"), data_dir.meta().node)?;
         let log_config = LogConfig { flush_on: FlushOn::Wait, ..LogConfig::default() };
         let (log, _) = LogDir::open(env.clone(), Path::new("/data/log"), log_config)?;
         let broker_config = BrokerConfig { coordinator_partitions: 1, ..BrokerConfig::default() };
@@ -159,6 +161,7 @@ impl Pipeline {
             settings,
             env,
             simulation,
+            data_dir,
             metadata,
             broker,
             client,
@@ -175,9 +178,9 @@ impl Pipeline {
     /// Panics over an environment that the pipeline did not make: its owner kills and reopens.
     pub async fn restart(self) -> Result<Self> {
         let disk = self.simulation().disk.clone();
-        let Self { mut options, settings, runtime, broker, engine, session, stores, .. } = self;
+        let Self { mut options, settings, data_dir, runtime, broker, engine, session, stores, .. } = self;
         runtime.close().await;
-        drop((session, engine, runtime, broker));
+        drop((session, engine, runtime, broker, data_dir));
         disk.kill_process();
         // Chance goes on: the same draws again would give the same topic ids again.
         options.seed = options.seed.wrapping_add(1 << 32);
@@ -234,9 +237,9 @@ impl Pipeline {
         self.metadata.snapshot().topics().map(|topic| topic.name.clone()).collect()
     }
 
-    /// All topics, by their ids.
-    pub fn topic_ids(&self) -> Vec<(TopicId, String)> {
-        self.metadata.snapshot().topics().map(|topic| (topic.id, topic.name.clone())).collect()
+    /// The topics and their ids, as they come and go.
+    pub fn metadata(&self) -> &Arc<MetadataLog> {
+        &self.metadata
     }
 
     /// Writes one record; makes the topic if it is not there.

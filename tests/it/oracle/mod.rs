@@ -93,11 +93,12 @@ async fn check(seed: u64, kinds: &mut BTreeMap<&'static str, u64>) {
     let draw = Draw::new(seed);
     let partitions = if draw.once_in(2) { 1 } else { 4 };
     let (rows, versions) = (1 + draw.below(40), draw.below(20));
+    let stream = generate::stream_history(&draw, rows);
     let scene = Scene {
         seed,
         partitions,
-        stream: generate::stream_history(&draw, rows),
-        table: generate::table_history(&draw, versions),
+        table: generate::table_history(&draw, versions, &stream),
+        stream,
         queries: (0..QUERIES).map(|_| generate::query(&draw, partitions == 1)).collect(),
     };
     let one_row = scene.run(EmitMode::All, None).await;
