@@ -11,21 +11,21 @@
 //! | a push client that does not read | `push::a_client_that_does_not_read_holds_up_nobody_else` |
 //! | more clients than may be, an unknown database | `errors::an_unknown_database_is_refused`, `errors::clients_over_the_limit_are_refused` |
 
-use std::process::Command;
-
 use futures::StreamExt;
 use tidemill::cli::test::Pipeline;
 use tidemill::cli::test::PipelineOptions;
 use tidemill::cli::test::RawOutput;
-use tidemill::exec::TaskStatus;
+use tidemill::exec::TaskCounts;
 use tokio_postgres::Client;
-use tokio_postgres::types::ToSql;
 
 use super::server::TestServer;
+use super::server::binary;
 use super::server::column;
 use super::server::failure;
 use super::server::rows;
 use super::server::run;
+use super::server::settled;
+use super::server::stream;
 use super::server::told;
 
 const PAYMENTS: &str = "CREATE STREAM payments (card TEXT KEY, country TEXT, amount BIGINT)
@@ -74,15 +74,11 @@ async fn dead_letters(pipeline: &Pipeline, topic: &str) -> Vec<([String; 4], Vec
     records.into_iter().map(letter).collect()
 }
 
-/// The tasks of all queries, in the order in which the queries were made.
-fn tasks(pipeline: &Pipeline) -> Vec<TaskStatus> {
-    let runtime = pipeline.runtime();
-    runtime.queries().into_iter().filter_map(|id| runtime.status(id)).flat_map(|status| status.tasks).collect()
-}
-
-/// How many errors each task has counted.
-fn errors(pipeline: &Pipeline) -> Vec<u64> {
-    tasks(pipeline).iter().map(|task| task.counts.errors).collect()
+/// What the one task of the query counted that writes `relation`.
+fn counted(pipeline: &Pipeline, relation: &str) -> TaskCounts {
+    let tasks = pipeline.tasks(relation).expect("a catalog");
+    let [task] = &tasks[..] else { panic!("{} tasks", tasks.len()) };
+    task.counts.clone()
 }
 
 /// Asks until `answer` comes.
@@ -179,7 +175,7 @@ async fn an_unknown_column_in_a_view_is_an_error_with_position_and_hint_and_make
     assert_eq!(column(&client, "SELECT name FROM tidemill.queries").await.len(), 1);
     assert!(column(&client, "SELECT name FROM tidemill.topics WHERE name LIKE '%counts%'").await.is_empty());
     run(&client, "INSERT INTO payments VALUES ('c1', 'DE', 5)").await;
-    until(&client, "SELECT total FROM totals", "5").await;
+    assert_eq!(settled(&client, "SELECT total FROM totals").await, [["5"]]);
     server.stop().await;
 }
 
@@ -194,7 +190,7 @@ async fn a_division_by_zero_makes_a_predicate_false_and_is_counted() {
     pipeline.drive().await.expect("queries work");
     assert_eq!(values(&pipeline, "small").await, ["{\"amount\":5}", "{\"amount\":20}"]);
     assert_eq!(values(&pipeline, "amounts").await.len(), 4);
-    assert_eq!(errors(&pipeline), [1, 0]);
+    assert_eq!((counted(&pipeline, "small").errors, counted(&pipeline, "amounts").errors), (1, 0));
 }
 
 #[tokio::test]
@@ -206,7 +202,7 @@ async fn a_division_by_zero_in_a_view_is_null_in_its_row_and_is_counted() {
     }
     pipeline.drive().await.expect("queries work");
     assert_eq!(values(&pipeline, "shares").await, ["{\"share\":20}", "{\"share\":null}", "{\"share\":5}"]);
-    assert_eq!(errors(&pipeline), [1]);
+    assert_eq!(counted(&pipeline, "shares").errors, 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -221,7 +217,7 @@ async fn what_a_view_reads_is_not_dropped_and_the_error_names_the_view() {
     assert!(error.detail().is_some_and(|detail| detail.contains("totals")), "{error:?}");
     assert_eq!(error.hint(), Some("Drop them first."));
     run(&client, "INSERT INTO payments VALUES ('c1', 'DE', 5)").await;
-    until(&client, "SELECT total FROM totals", "5").await;
+    assert_eq!(settled(&client, "SELECT total FROM totals").await, [["5"]]);
     server.stop().await;
 }
 
@@ -232,16 +228,14 @@ async fn a_push_query_whose_stream_is_dropped_ends_with_an_error() {
     run(&writer, PAYMENTS).await;
     run(&writer, "CREATE STREAM other (id INT) WITH (kafka_topic = 'other', value_format = 'JSON')").await;
     run(&writer, "CREATE TABLE total AS SELECT COUNT(*) AS n FROM other").await;
-    let parameters: [&(dyn ToSql + Sync); 0] = [];
-    let stream = reader.query_raw("SELECT amount FROM payments EMIT CHANGES", parameters).await;
-    let mut stream = std::pin::pin!(stream.expect("the query runs"));
+    let mut stream = stream(&reader, "SELECT amount FROM payments EMIT CHANGES").await;
     run(&writer, "INSERT INTO payments VALUES ('c1', 'DE', 5)").await;
     assert_eq!(stream.next().await.expect("a row").expect("no error").get::<_, i64>(0), 5);
     run(&writer, "DROP STREAM payments DELETE TOPIC").await;
     let error = stream.next().await.expect("there is an end").expect_err("it is an error");
     assert_eq!(told(&error).0, "42704", "{error:?}");
     run(&writer, "INSERT INTO other VALUES (1)").await;
-    until(&writer, "SELECT n FROM total", "1").await;
+    assert_eq!(settled(&writer, "SELECT n FROM total").await, [["1"]]);
     server.stop().await;
 }
 
@@ -258,7 +252,7 @@ async fn a_record_over_the_limit_is_refused_whole_with_its_size() {
     assert!(hint.is_some());
     assert_eq!(column(&client, "SELECT COUNT(*) FROM payments").await, ["0"], "all rows of an INSERT or none");
     run(&client, "INSERT INTO payments VALUES ('c1', 'DE', 1)").await;
-    until(&client, "SELECT n FROM counts", "1").await;
+    assert_eq!(settled(&client, "SELECT n FROM counts").await, [["1"]]);
     server.stop().await;
 }
 
@@ -275,9 +269,8 @@ async fn a_row_of_a_view_over_the_limit_is_left_out_alone() {
     assert_eq!(pipeline.failed_query(), None);
     assert_eq!(values(&pipeline, "long").await.len(), 2);
     assert_eq!(values(&pipeline, "amounts").await.len(), 3);
-    let entries: Vec<String> = tasks(&pipeline).into_iter().flat_map(|task| task.counts.log).collect();
-    let [entry] = &entries[..] else { panic!("{entries:?}") };
-    assert!(entry.contains("over the limit"), "{entry}");
+    let log = counted(&pipeline, "long").log;
+    assert!(log.len() == 1 && log[0].contains("over the limit"), "{log:?}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -299,13 +292,7 @@ fn a_second_server_on_the_same_directory_says_so_and_ends_and_the_first_serves_o
         let server = TestServer::start().await;
         let client = server.connect().await;
         run(&client, PAYMENTS).await;
-        let mut second = Command::new(env!("CARGO_BIN_EXE_tidemill"));
-        // Knobs of the tests are not knobs of a server.
-        let names = std::env::vars().map(|(name, _)| name).filter(|name| name.starts_with("TIDEMILL_"));
-        for name in names {
-            second.env_remove(name);
-        }
-        let second = second
+        let second = binary()
             .args(["server", "--pg-listen", "127.0.0.1:0", "--http-listen", "127.0.0.1:0", "--data-dir"])
             .arg(server.data_dir())
             .output()
@@ -332,7 +319,7 @@ async fn an_event_dated_2099_is_a_dead_letter_and_makes_no_other_row_late() {
     }
     pipeline.drive().await.expect("queries work");
     assert_eq!(values(&pipeline, "counts").await.last().map(String::as_str), Some("{\"n\":2}"));
-    assert_eq!(pipeline.late_rows(), 0);
+    assert_eq!(counted(&pipeline, "counts").late, 0);
     assert_eq!(values(&pipeline, "amounts").await.len(), 2);
     let letters = dead_letters(&pipeline, DEAD_LETTERS).await;
     let [(place, _)] = &letters[..] else { panic!("{letters:?}") };
@@ -357,8 +344,8 @@ async fn a_record_on_which_an_operator_fails_is_found_among_its_neighbours_and_l
     until(&client, "SELECT SUM(bad) FROM tidemill.tasks WHERE query LIKE '%over_limit%'", "1").await;
     let payments = ["c1", "c2", "c3", "c4", "c5"].map(|card| format!("('{card}', 'DE', 100)")).join(", ");
     run(&client, &format!("INSERT INTO payments VALUES {payments}")).await;
-    until(&client, "SELECT COUNT(*) FROM over_limit", "4").await;
-    until(&client, "SELECT n FROM counts", "5").await;
+    assert_eq!(settled(&client, "SELECT COUNT(*) FROM over_limit").await, [["4"]]);
+    assert_eq!(settled(&client, "SELECT n FROM counts").await, [["5"]]);
     let letters = "SELECT last_stable_offset > 0 FROM tidemill.partitions WHERE topic = '__tidemill.r2.dead-letters'";
     until(&client, letters, "t").await;
     assert_eq!(column(&client, "SELECT DISTINCT state FROM tidemill.queries").await, ["RUNNING"]);
@@ -417,7 +404,7 @@ async fn on_error_fail_stops_the_query_at_the_record_names_it_and_loses_no_good_
     run(&client, "CREATE STREAM amounts AS SELECT card, amount FROM strict").await;
     run(&client, "CREATE STREAM every_line AS SELECT card, line FROM lines").await;
     run(&client, "INSERT INTO lines VALUES ('c1', '{\"amount\":1}')").await;
-    until(&client, "SELECT COUNT(*) FROM amounts", "1").await;
+    assert_eq!(settled(&client, "SELECT COUNT(*) FROM amounts").await, [["1"]]);
     run(&client, "INSERT INTO lines VALUES ('c1', 'no json')").await;
     until(&client, "SELECT state FROM tidemill.queries WHERE sink = 'amounts'", "FAILED").await;
     let reason = column(&client, "SELECT reason FROM tidemill.queries WHERE sink = 'amounts'").await.remove(0);
@@ -426,7 +413,7 @@ async fn on_error_fail_stops_the_query_at_the_record_names_it_and_loses_no_good_
         "{reason}"
     );
     run(&client, "INSERT INTO lines VALUES ('c1', '{\"amount\":3}')").await;
-    until(&client, "SELECT COUNT(*) FROM every_line", "3").await;
+    assert_eq!(settled(&client, "SELECT COUNT(*) FROM every_line").await, [["3"]]);
     assert_eq!(column(&client, "SELECT amount FROM amounts").await, ["1"]);
     let attempts = "SELECT MAX(attempts) FROM tidemill.tasks WHERE query LIKE '%amounts%'";
     assert_eq!(column(&client, attempts).await, ["1"], "the record does not become better by trying again");

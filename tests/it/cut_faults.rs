@@ -118,10 +118,7 @@ fn compare(pipeline: &Pipeline, name: &str, stored: &[i64], group: impl Fn(i64) 
     }
     let expected: Vec<Vec<String>> =
         expected.into_iter().map(|(group, (n, total))| vec![group, n.to_string(), total.to_string()]).collect();
-    let catalog = pipeline.catalog().expect("a catalog");
-    let relation = catalog.relation(name).expect("the view is there");
-    let published = pipeline.runtime().published();
-    let batches = published.view(relation.id).expect("the view is kept").scan(None).expect("the view is read");
+    let batches = pipeline.view(name).expect("the view is read");
     let mut rows: Vec<_> = batches.iter().flat_map(crate::oracle::texts).collect();
     rows.sort();
     assert_eq!(rows, expected, "{name} against the batch answer");

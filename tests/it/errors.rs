@@ -1,12 +1,12 @@
 //! Errors with their SQLSTATE, position and hint, and what a door refuses.
 
-use tidemill::env::Env;
-use tokio::io::AsyncReadExt;
 use tokio::io::AsyncWriteExt;
 
 use super::server::TestServer;
 use super::server::column;
 use super::server::failure;
+use super::server::message;
+use super::server::read_until;
 use super::server::run;
 use super::server::told;
 
@@ -74,20 +74,10 @@ async fn a_bad_parameter_fails_its_statement_only() {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_error_is_sent_at_flush_before_any_sync() {
     let server = TestServer::start().await;
-    let mut stream = Env::real().network.connect(server.pg_address()).await.expect("the door is open");
-    let parameters = b"\0\x03\0\0user\0ann\0database\0tidemill\0\0";
-    let mut bytes = (parameters.len() as i32 + 4).to_be_bytes().to_vec();
-    bytes.extend(parameters);
+    let mut stream = server.connect_raw().await;
     // Parse of an unknown relation, Describe, Flush: as asyncpg prepares.
-    let parse = b"\0SELECT * FROM nope\0\0\0";
-    bytes.push(b'P');
-    bytes.extend((parse.len() as i32 + 4).to_be_bytes());
-    bytes.extend(parse);
-    bytes.extend(b"D\0\0\0\x06S\0H\0\0\0\x04");
-    stream.write_all(&bytes).await.expect("it is sent");
-    let mut seen = Vec::new();
-    while !seen.windows(6).any(|window| window == b"C42P01") {
-        assert_ne!(stream.read_buf(&mut seen).await.expect("it answers"), 0, "{}", String::from_utf8_lossy(&seen));
-    }
+    let messages = [message(b'P', b"\0SELECT * FROM nope\0\0\0"), message(b'D', b"S\0"), message(b'H', b"")].concat();
+    stream.write_all(&messages).await.expect("it is sent");
+    read_until(&mut stream, b"C42P01").await;
     server.stop().await;
 }

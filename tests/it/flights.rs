@@ -167,12 +167,8 @@ async fn load(pipeline: &Pipeline, flights: &[&Flight], partitions: i32) {
 
 /// What a view holds.
 fn kept(pipeline: &Pipeline, name: &str) -> Delays {
-    let catalog = pipeline.catalog().expect("a catalog");
-    let relation = catalog.relation(name).expect("the view is there");
-    let published = pipeline.runtime().published();
-    let view = published.view(relation.id).expect("the view is kept");
     let mut delays = Delays::new();
-    for batch in view.scan(None).expect("the view is read") {
+    for batch in pipeline.view(name).expect("the view is read") {
         let (carriers, starts) = (text(&batch, "carrier"), whole(&batch, "windowstart"));
         let [flights, departed, minutes, max] =
             ["flights", "departed", "minutes", "max"].map(|name| whole(&batch, name));
@@ -195,10 +191,7 @@ fn kept(pipeline: &Pipeline, name: &str) -> Delays {
 
 /// Rows that a view's query left out as late.
 fn late(pipeline: &Pipeline, name: &str) -> u64 {
-    let catalog = pipeline.catalog().expect("a catalog");
-    let query = catalog.relation(name).and_then(|relation| relation.query).expect("the view has a query");
-    let status = pipeline.runtime().status(query).expect("the query runs");
-    status.tasks.iter().map(|task| task.counts.late).sum()
+    pipeline.tasks(name).expect("the query is there").iter().map(|task| task.counts.late).sum()
 }
 
 async fn sorted_by_time(partitions: i32) {

@@ -6,6 +6,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use arrow::array::RecordBatch;
 use datafusion::common::config::ConfigOptions;
 use parking_lot::Mutex;
 
@@ -39,6 +40,7 @@ use crate::exec::DriveOptions;
 use crate::exec::QueryState;
 use crate::exec::Runtime;
 use crate::exec::RuntimeParts;
+use crate::exec::TaskStatus;
 use crate::functions::Context;
 use crate::log::FlushOn;
 use crate::log::LogConfig;
@@ -280,10 +282,7 @@ impl Pipeline {
 
     fn topic_id(&self, name: &str) -> Result<TopicId> {
         let metadata = self.metadata.snapshot();
-        let topic = metadata.topic(name);
-        topic
-            .map(|topic| topic.id)
-            .ok_or_else(|| Error::new(SqlState::UNDEFINED_OBJECT, format!("topic \"{name}\" does not exist")))
+        metadata.topic(name).map(|topic| topic.id).ok_or_else(|| undefined("topic", name))
     }
 
     /// Runs all queries, one row a round, a cut after each round, until nothing is left to do.
@@ -320,10 +319,18 @@ impl Pipeline {
         })
     }
 
-    /// Rows that came after their window was closed, over all queries.
-    pub fn late_rows(&self) -> u64 {
-        let queries = self.runtime.queries().into_iter().filter_map(|id| self.runtime.status(id));
-        queries.flat_map(|status| status.tasks).map(|task| task.counts.late).sum()
+    /// The tasks of the query that writes a relation.
+    pub fn tasks(&self, relation: &str) -> Result<Vec<TaskStatus>> {
+        let query = self.catalog()?.relation(relation).and_then(|relation| relation.query);
+        let status = query.and_then(|id| self.runtime.status(id));
+        status.map(|status| status.tasks).ok_or_else(|| undefined("query of", relation))
+    }
+
+    /// The rows of a view as its readers see them.
+    pub fn view(&self, name: &str) -> Result<Vec<RecordBatch>> {
+        let published = self.runtime.published();
+        let view = self.catalog()?.relation(name).and_then(|relation| published.view(relation.id));
+        Ok(view.ok_or_else(|| undefined("view", name))?.scan(None)?)
     }
 
     /// The runtime, for what is not here.
@@ -366,4 +373,8 @@ impl Pipeline {
         }
         Ok(found)
     }
+}
+
+fn undefined(kind: &str, name: &str) -> Error {
+    Error::new(SqlState::UNDEFINED_OBJECT, format!("{kind} \"{name}\" does not exist"))
 }

@@ -190,10 +190,11 @@ impl Scene {
         assert_eq!(pipeline.failed_query(), None, "seed {}", self.seed);
         let mut ran = Vec::new();
         for (at, query) in self.queries.iter().enumerate() {
-            let records = pipeline.records(&format!("o{at}")).await.expect("the sink is read");
-            let mut rows = if query.is_view() { kept(&pipeline, &format!("o{at}"), query) } else { written(&records) };
+            let sink = format!("o{at}");
+            let records = pipeline.records(&sink).await.expect("the sink is read");
+            let mut rows = if query.is_view() { kept(&pipeline, &sink, query) } else { written(&records) };
             rows.sort();
-            let late = late(&pipeline, at);
+            let late = pipeline.tasks(&sink).expect("the query is there").iter().map(|task| task.counts.late).sum();
             ran.push(Ran { records, rows, late });
         }
         pipeline.runtime().close().await;
@@ -259,20 +260,8 @@ async fn produce(pipeline: &Pipeline, topic: &str, columns: &[(&str, &str)], eve
     pipeline.produce(topic, partition, event.time, Some(event.key.as_bytes()), value).await.expect("a record is taken");
 }
 
-/// Rows that a query counted as late. Queries are made in order, so the numbers of their ids are in order too.
-fn late(pipeline: &Pipeline, at: usize) -> u64 {
-    let mut ids = pipeline.runtime().queries();
-    ids.sort();
-    let status = pipeline.runtime().status(ids[at]).expect("the query runs");
-    status.tasks.iter().map(|task| task.counts.late).sum()
-}
-
 /// What a view shows: groups, values and the window's start, as the batch query lists them.
 fn kept(pipeline: &Pipeline, name: &str, query: &Query) -> Vec<Vec<String>> {
-    let catalog = pipeline.catalog().expect("a catalog");
-    let relation = catalog.relation(name).expect("the view is there");
-    let published = pipeline.runtime().published();
-    let view = published.view(relation.id).expect("the view is kept");
     let windowed = matches!(query.shape, Shape::Grouped { window: Some(_), .. });
     let reorder = |mut row: Vec<String>| {
         if windowed {
@@ -282,7 +271,7 @@ fn kept(pipeline: &Pipeline, name: &str, query: &Query) -> Vec<Vec<String>> {
         }
         row
     };
-    let batches = view.scan(None).expect("the view is read");
+    let batches = pipeline.view(name).expect("the view is read");
     batches.iter().flat_map(model::texts).map(reorder).collect()
 }
 
