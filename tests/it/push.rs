@@ -48,8 +48,7 @@ async fn print_shows_records_of_all_partitions_as_they_come() {
     let (writer, reader) = (server.connect().await, server.connect().await);
     run(&writer, "CREATE STREAM sales (card TEXT KEY, n INT) WITH (kafka_topic = 'sales', partitions = 4)").await;
     run(&writer, "INSERT INTO sales VALUES ('a', 0)").await;
-    let parameters: [&(dyn ToSql + Sync); 0] = [];
-    let mut rows = std::pin::pin!(reader.query_raw("PRINT 'sales'", parameters).await.expect("it runs"));
+    let mut rows = stream(&reader, "PRINT 'sales'").await;
     for card in ["b", "c", "d", "e"] {
         run(&writer, &format!("INSERT INTO sales VALUES ('{card}', 1)")).await;
         let row = rows.next().await.expect("there is a row").expect("it is no error");

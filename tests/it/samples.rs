@@ -3,6 +3,9 @@
 use std::fs;
 use std::path::PathBuf;
 
+use tidemill::cli::test::Pipeline;
+use tidemill::cli::test::PipelineOptions;
+
 use super::server::TestServer;
 use super::server::column;
 use super::server::run;
@@ -38,6 +41,17 @@ async fn the_quickstart_runs_top_to_bottom() {
         [["c2", "75.00", "50.00"]]
     );
     server.stop().await;
+}
+
+#[tokio::test]
+async fn the_quickstart_joins_though_all_of_it_happens_in_one_millisecond() {
+    let options = PipelineOptions { wall_micros: 1_717_200_000_000_000, ..PipelineOptions::default() };
+    let mut pipeline = Pipeline::open(options).await.expect("an engine whose clock stands");
+    for (name, text) in texts("quickstart") {
+        pipeline.execute(&text).await.unwrap_or_else(|error| panic!("{name}: {error:?}"));
+    }
+    pipeline.drive().await.expect("the queries run");
+    assert_eq!(pipeline.records("over_limit").await.expect("the topic is read").len(), 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]
