@@ -22,9 +22,6 @@ use tidemill::broker::Client;
 use tidemill::broker::CommittedOffset;
 use tidemill::broker::PendingBatch;
 use tidemill::broker::QueryCommit;
-use tidemill::catalog::Compatibility;
-use tidemill::catalog::EmitMode;
-use tidemill::catalog::Semantics;
 use tidemill::cli::test::Pipeline;
 use tidemill::cli::test::PipelineOptions;
 use tidemill::cluster::MetadataLog;
@@ -170,8 +167,7 @@ const PLAN_ROWS: i64 = 200_000;
 
 /// Nanoseconds per row of a query over `PLAN_ROWS` records, in full rounds with a cut after each.
 async fn plan(statement: &str) -> f64 {
-    let semantics = Semantics { compatibility: Compatibility::Postgres, emit: EmitMode::Net };
-    let mut pipeline = Pipeline::open(PipelineOptions { seed: 1, semantics }).await.expect("a pipeline opens");
+    let mut pipeline = Pipeline::open(PipelineOptions::default()).await.expect("a pipeline opens");
     let source = "CREATE STREAM s (k TEXT KEY, amount BIGINT, country TEXT, at TIMESTAMP) WITH (kafka_topic = 's')";
     pipeline.execute(source).await.expect("the stream is made");
     for first in (0..PLAN_ROWS).step_by(1_000) {

@@ -221,6 +221,28 @@ fn pages_name_files_that_exist() {
     assert!(missing.is_empty(), "pages name what is not there: {missing:#?}");
 }
 
+/// A planted fault whose place has changed would be told by `tests/planted/run` alone, which is rarely run.
+#[test]
+fn planted_faults_find_their_place() {
+    let mut missing = Vec::new();
+    for patch in files_below(Path::new("tests/planted"), "patch") {
+        let text = fs::read_to_string(&patch).expect("a patch is text");
+        for file in text.split("--- a/").skip(1) {
+            let (path, hunks) = file.split_once('\n').expect("a patch names a file and its lines");
+            let source = fs::read_to_string(path).unwrap_or_default();
+            for hunk in hunks.split("\n@@ ").skip(1) {
+                let before = hunk.lines().skip(1).take_while(|line| line.starts_with([' ', '+', '-']));
+                let before: String =
+                    before.filter(|line| !line.starts_with('+')).map(|line| format!("{}\n", &line[1..])).collect();
+                if before.is_empty() || !source.contains(&before) {
+                    missing.push(format!("{}: not in {path}:\n{before}", patch.display()));
+                }
+            }
+        }
+    }
+    assert!(missing.is_empty(), "\n{}\n", missing.join("\n"));
+}
+
 fn check(path: &Path, text: &str, errors: &mut Vec<String>) {
     let room = room_of(path);
     let stem = path.file_stem().unwrap_or_default().to_string_lossy();

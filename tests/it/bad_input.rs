@@ -6,29 +6,26 @@
 //! |---|---|
 //! | a wrong type in INSERT, an unknown column in SELECT and INSERT | `sessions::errors::errors_say_what_where_and_what_else` |
 //! | a wrong type in COPY | `copy::a_bad_line_and_a_client_that_gives_up_leave_the_session_usable` |
-//! | a malformed record that two queries read | `standing::a_bad_record_is_one_dead_letter_however_many_queries_read_it` |
-//! | a division by zero in the SELECT list of a view | `standing::a_division_by_zero_in_a_view_is_null_in_its_row_and_the_query_goes_on` |
 //! | a second server, asked for its SQLSTATE | `session::a_second_server_on_the_same_directory_is_refused` |
 //! | a client that vanishes while its push query is idle | `push::a_client_that_vanishes_while_idle_ends_its_query` |
 //! | a push client that does not read | `push::a_client_that_does_not_read_holds_up_nobody_else` |
-//! | more clients than may be, an unknown database | `errors::other_databases_and_too_many_clients_are_refused` |
-
-use std::process::Command;
+//! | more clients than may be, an unknown database | `errors::an_unknown_database_is_refused`, `errors::clients_over_the_limit_are_refused` |
 
 use futures::StreamExt;
-use tidemill::catalog::Compatibility;
-use tidemill::catalog::EmitMode;
-use tidemill::catalog::Semantics;
 use tidemill::cli::test::Pipeline;
 use tidemill::cli::test::PipelineOptions;
+use tidemill::cli::test::RawOutput;
+use tidemill::exec::TaskCounts;
 use tokio_postgres::Client;
-use tokio_postgres::types::ToSql;
 
 use super::server::TestServer;
+use super::server::binary;
 use super::server::column;
 use super::server::failure;
 use super::server::rows;
 use super::server::run;
+use super::server::settled;
+use super::server::stream;
 use super::server::told;
 
 const PAYMENTS: &str = "CREATE STREAM payments (card TEXT KEY, country TEXT, amount BIGINT)
@@ -44,8 +41,7 @@ const IN_2099: i64 = 4_070_908_800_000;
 const LOOKS_MAX: usize = 20_000;
 
 async fn pipeline() -> Pipeline {
-    let semantics = Semantics { compatibility: Compatibility::Postgres, emit: EmitMode::Net };
-    let mut pipeline = Pipeline::open(PipelineOptions { seed: 1, semantics }).await.expect("a pipeline opens");
+    let mut pipeline = Pipeline::open(PipelineOptions::default()).await.expect("a pipeline opens");
     pipeline.execute(PAYMENTS).await.expect("a stream is made");
     pipeline
 }
@@ -68,7 +64,7 @@ async fn values(pipeline: &Pipeline, topic: &str) -> Vec<String> {
 /// Topic, partition, offset and reason of each dead letter, and its bytes.
 async fn dead_letters(pipeline: &Pipeline, topic: &str) -> Vec<([String; 4], Vec<u8>)> {
     let records = pipeline.records(topic).await.expect("the topic is read");
-    let letter = |record: tidemill::cli::test::RawOutput| {
+    let letter = |record: RawOutput| {
         let header = |name: &str| {
             let found = record.headers.iter().find(|(is, _)| is == name).and_then(|(_, value)| value.clone());
             String::from_utf8(found.unwrap_or_else(|| panic!("no header {name}"))).expect("UTF-8")
@@ -76,6 +72,13 @@ async fn dead_letters(pipeline: &Pipeline, topic: &str) -> Vec<([String; 4], Vec
         (["topic", "partition", "offset", "reason"].map(header), record.value.clone().unwrap_or_default())
     };
     records.into_iter().map(letter).collect()
+}
+
+/// What the one task of the query counted that writes `relation`.
+fn counted(pipeline: &Pipeline, relation: &str) -> TaskCounts {
+    let tasks = pipeline.tasks(relation).expect("a catalog");
+    let [task] = &tasks[..] else { panic!("{} tasks", tasks.len()) };
+    task.counts.clone()
 }
 
 /// Asks until `answer` comes.
@@ -111,6 +114,19 @@ async fn a_malformed_json_record_is_a_dead_letter_with_its_offset_and_reason() {
     assert_eq!(bytes, b"{\"amount\":");
     assert_eq!(values(&pipeline, "every_line").await.len(), 3);
     assert_eq!(pipeline.failed_query(), None);
+    let pipeline = pipeline.restart().await.expect("it starts again");
+    pipeline.drive().await.expect("queries work");
+    assert_eq!(dead_letters(&pipeline, DEAD_LETTERS).await.len(), 1, "it was committed with its position");
+}
+
+#[tokio::test]
+async fn a_malformed_record_is_one_dead_letter_however_many_queries_read_it() {
+    let mut pipeline = pipeline().await;
+    make(&mut pipeline, "CREATE STREAM first AS SELECT card, amount FROM payments").await;
+    make(&mut pipeline, "CREATE STREAM second AS SELECT card, amount FROM payments").await;
+    pay(&pipeline, 1, "{not json").await;
+    pipeline.drive().await.expect("queries work");
+    assert_eq!(dead_letters(&pipeline, DEAD_LETTERS).await.len(), 1);
 }
 
 #[tokio::test]
@@ -159,7 +175,7 @@ async fn an_unknown_column_in_a_view_is_an_error_with_position_and_hint_and_make
     assert_eq!(column(&client, "SELECT name FROM tidemill.queries").await.len(), 1);
     assert!(column(&client, "SELECT name FROM tidemill.topics WHERE name LIKE '%counts%'").await.is_empty());
     run(&client, "INSERT INTO payments VALUES ('c1', 'DE', 5)").await;
-    until(&client, "SELECT total FROM totals", "5").await;
+    assert_eq!(settled(&client, "SELECT total FROM totals").await, [["5"]]);
     server.stop().await;
 }
 
@@ -174,10 +190,19 @@ async fn a_division_by_zero_makes_a_predicate_false_and_is_counted() {
     pipeline.drive().await.expect("queries work");
     assert_eq!(values(&pipeline, "small").await, ["{\"amount\":5}", "{\"amount\":20}"]);
     assert_eq!(values(&pipeline, "amounts").await.len(), 4);
-    let runtime = pipeline.runtime();
-    let tasks = runtime.queries().into_iter().filter_map(|id| runtime.status(id)).flat_map(|status| status.tasks);
-    let errors: Vec<u64> = tasks.map(|task| task.counts.errors).collect();
-    assert_eq!(errors, [1, 0]);
+    assert_eq!((counted(&pipeline, "small").errors, counted(&pipeline, "amounts").errors), (1, 0));
+}
+
+#[tokio::test]
+async fn a_division_by_zero_in_a_view_is_null_in_its_row_and_is_counted() {
+    let mut pipeline = pipeline().await;
+    make(&mut pipeline, "CREATE STREAM shares AS SELECT card, 100 / amount AS share FROM payments").await;
+    for (time, amount) in [(1, 5), (2, 0), (3, 20)] {
+        pay(&pipeline, time, &format!("{{\"amount\":{amount}}}")).await;
+    }
+    pipeline.drive().await.expect("queries work");
+    assert_eq!(values(&pipeline, "shares").await, ["{\"share\":20}", "{\"share\":null}", "{\"share\":5}"]);
+    assert_eq!(counted(&pipeline, "shares").errors, 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -192,7 +217,7 @@ async fn what_a_view_reads_is_not_dropped_and_the_error_names_the_view() {
     assert!(error.detail().is_some_and(|detail| detail.contains("totals")), "{error:?}");
     assert_eq!(error.hint(), Some("Drop them first."));
     run(&client, "INSERT INTO payments VALUES ('c1', 'DE', 5)").await;
-    until(&client, "SELECT total FROM totals", "5").await;
+    assert_eq!(settled(&client, "SELECT total FROM totals").await, [["5"]]);
     server.stop().await;
 }
 
@@ -203,16 +228,14 @@ async fn a_push_query_whose_stream_is_dropped_ends_with_an_error() {
     run(&writer, PAYMENTS).await;
     run(&writer, "CREATE STREAM other (id INT) WITH (kafka_topic = 'other', value_format = 'JSON')").await;
     run(&writer, "CREATE TABLE total AS SELECT COUNT(*) AS n FROM other").await;
-    let parameters: [&(dyn ToSql + Sync); 0] = [];
-    let stream = reader.query_raw("SELECT amount FROM payments EMIT CHANGES", parameters).await;
-    let mut stream = std::pin::pin!(stream.expect("the query runs"));
+    let mut stream = stream(&reader, "SELECT amount FROM payments EMIT CHANGES").await;
     run(&writer, "INSERT INTO payments VALUES ('c1', 'DE', 5)").await;
     assert_eq!(stream.next().await.expect("a row").expect("no error").get::<_, i64>(0), 5);
     run(&writer, "DROP STREAM payments DELETE TOPIC").await;
     let error = stream.next().await.expect("there is an end").expect_err("it is an error");
     assert_eq!(told(&error).0, "42704", "{error:?}");
     run(&writer, "INSERT INTO other VALUES (1)").await;
-    until(&writer, "SELECT n FROM total", "1").await;
+    assert_eq!(settled(&writer, "SELECT n FROM total").await, [["1"]]);
     server.stop().await;
 }
 
@@ -229,7 +252,7 @@ async fn a_record_over_the_limit_is_refused_whole_with_its_size() {
     assert!(hint.is_some());
     assert_eq!(column(&client, "SELECT COUNT(*) FROM payments").await, ["0"], "all rows of an INSERT or none");
     run(&client, "INSERT INTO payments VALUES ('c1', 'DE', 1)").await;
-    until(&client, "SELECT n FROM counts", "1").await;
+    assert_eq!(settled(&client, "SELECT n FROM counts").await, [["1"]]);
     server.stop().await;
 }
 
@@ -246,11 +269,8 @@ async fn a_row_of_a_view_over_the_limit_is_left_out_alone() {
     assert_eq!(pipeline.failed_query(), None);
     assert_eq!(values(&pipeline, "long").await.len(), 2);
     assert_eq!(values(&pipeline, "amounts").await.len(), 3);
-    let runtime = pipeline.runtime();
-    let tasks = runtime.queries().into_iter().filter_map(|id| runtime.status(id)).flat_map(|status| status.tasks);
-    let entries: Vec<String> = tasks.flat_map(|task| task.counts.log).collect();
-    let [entry] = &entries[..] else { panic!("{entries:?}") };
-    assert!(entry.contains("over the limit"), "{entry}");
+    let log = counted(&pipeline, "long").log;
+    assert!(log.len() == 1 && log[0].contains("over the limit"), "{log:?}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -272,13 +292,7 @@ fn a_second_server_on_the_same_directory_says_so_and_ends_and_the_first_serves_o
         let server = TestServer::start().await;
         let client = server.connect().await;
         run(&client, PAYMENTS).await;
-        let mut second = Command::new(env!("CARGO_BIN_EXE_tidemill"));
-        // Knobs of the tests are not knobs of a server.
-        let names = std::env::vars().map(|(name, _)| name).filter(|name| name.starts_with("TIDEMILL_"));
-        for name in names {
-            second.env_remove(name);
-        }
-        let second = second
+        let second = binary()
             .args(["server", "--pg-listen", "127.0.0.1:0", "--http-listen", "127.0.0.1:0", "--data-dir"])
             .arg(server.data_dir())
             .output()
@@ -305,7 +319,7 @@ async fn an_event_dated_2099_is_a_dead_letter_and_makes_no_other_row_late() {
     }
     pipeline.drive().await.expect("queries work");
     assert_eq!(values(&pipeline, "counts").await.last().map(String::as_str), Some("{\"n\":2}"));
-    assert_eq!(pipeline.late_rows(), 0);
+    assert_eq!(counted(&pipeline, "counts").late, 0);
     assert_eq!(values(&pipeline, "amounts").await.len(), 2);
     let letters = dead_letters(&pipeline, DEAD_LETTERS).await;
     let [(place, _)] = &letters[..] else { panic!("{letters:?}") };
@@ -330,8 +344,8 @@ async fn a_record_on_which_an_operator_fails_is_found_among_its_neighbours_and_l
     until(&client, "SELECT SUM(bad) FROM tidemill.tasks WHERE query LIKE '%over_limit%'", "1").await;
     let payments = ["c1", "c2", "c3", "c4", "c5"].map(|card| format!("('{card}', 'DE', 100)")).join(", ");
     run(&client, &format!("INSERT INTO payments VALUES {payments}")).await;
-    until(&client, "SELECT COUNT(*) FROM over_limit", "4").await;
-    until(&client, "SELECT n FROM counts", "5").await;
+    assert_eq!(settled(&client, "SELECT COUNT(*) FROM over_limit").await, [["4"]]);
+    assert_eq!(settled(&client, "SELECT n FROM counts").await, [["5"]]);
     let letters = "SELECT last_stable_offset > 0 FROM tidemill.partitions WHERE topic = '__tidemill.r2.dead-letters'";
     until(&client, letters, "t").await;
     assert_eq!(column(&client, "SELECT DISTINCT state FROM tidemill.queries").await, ["RUNNING"]);
@@ -390,7 +404,7 @@ async fn on_error_fail_stops_the_query_at_the_record_names_it_and_loses_no_good_
     run(&client, "CREATE STREAM amounts AS SELECT card, amount FROM strict").await;
     run(&client, "CREATE STREAM every_line AS SELECT card, line FROM lines").await;
     run(&client, "INSERT INTO lines VALUES ('c1', '{\"amount\":1}')").await;
-    until(&client, "SELECT COUNT(*) FROM amounts", "1").await;
+    assert_eq!(settled(&client, "SELECT COUNT(*) FROM amounts").await, [["1"]]);
     run(&client, "INSERT INTO lines VALUES ('c1', 'no json')").await;
     until(&client, "SELECT state FROM tidemill.queries WHERE sink = 'amounts'", "FAILED").await;
     let reason = column(&client, "SELECT reason FROM tidemill.queries WHERE sink = 'amounts'").await.remove(0);
@@ -399,7 +413,7 @@ async fn on_error_fail_stops_the_query_at_the_record_names_it_and_loses_no_good_
         "{reason}"
     );
     run(&client, "INSERT INTO lines VALUES ('c1', '{\"amount\":3}')").await;
-    until(&client, "SELECT COUNT(*) FROM every_line", "3").await;
+    assert_eq!(settled(&client, "SELECT COUNT(*) FROM every_line").await, [["3"]]);
     assert_eq!(column(&client, "SELECT amount FROM amounts").await, ["1"]);
     let attempts = "SELECT MAX(attempts) FROM tidemill.tasks WHERE query LIKE '%amounts%'";
     assert_eq!(column(&client, attempts).await, ["1"], "the record does not become better by trying again");

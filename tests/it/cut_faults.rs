@@ -5,11 +5,7 @@
 //! say what a batch query over the stored inputs says, each once.
 
 use std::collections::BTreeMap;
-use std::path::Path;
 
-use tidemill::catalog::Compatibility;
-use tidemill::catalog::EmitMode;
-use tidemill::catalog::Semantics;
 use tidemill::cli::test::Pipeline;
 use tidemill::cli::test::PipelineOptions;
 use tidemill::env::Env;
@@ -30,8 +26,7 @@ const DDL: &str = "
     CREATE STREAM copies AS SELECT card, amount FROM payments;";
 
 fn options() -> PipelineOptions {
-    let semantics = Semantics { compatibility: Compatibility::Postgres, emit: EmitMode::Net };
-    PipelineOptions { seed: SEED, semantics }
+    PipelineOptions { seed: SEED, ..PipelineOptions::default() }
 }
 
 fn wait<T>(body: impl Future<Output = T>) -> T {
@@ -52,9 +47,6 @@ struct Left {
 }
 
 fn prepare(env: &Env) {
-    // The server's data directory is made durable before anything is put into it.
-    env.disk.create_dir_all(Path::new("/data")).expect("made");
-    env.disk.sync_dir(Path::new("/")).expect("synced");
     wait(async {
         let mut pipeline = Pipeline::reopen(options(), env.clone(), SimulatedStores::new()).await.expect("opens");
         pipeline.execute(DDL).await.expect("the queries are made");
@@ -93,7 +85,7 @@ fn check(env: &Env, left: &Left, injected: &Injected) {
         let pipeline = Pipeline::reopen(options(), env.clone(), left.stores.clone()).await.expect("reopens");
         pay(&pipeline, 100).await.expect("takes payments again");
         pipeline.drive_with(4, &mut || true).await.expect("runs again");
-        assert_eq!(pipeline.failed_query(), None, "{:?}", pipeline.topic_ids());
+        assert_eq!(pipeline.failed_query(), None, "{:?}", pipeline.metadata().snapshot());
         let stored = amounts(&pipeline, "payments").await;
         assert_eq!(amounts(&pipeline, "copies").await, stored, "each payment leaves once, no more and no less");
         let mut once = stored.clone();
@@ -126,10 +118,7 @@ fn compare(pipeline: &Pipeline, name: &str, stored: &[i64], group: impl Fn(i64) 
     }
     let expected: Vec<Vec<String>> =
         expected.into_iter().map(|(group, (n, total))| vec![group, n.to_string(), total.to_string()]).collect();
-    let catalog = pipeline.catalog().expect("a catalog");
-    let relation = catalog.relation(name).expect("the view is there");
-    let published = pipeline.runtime().published();
-    let batches = published.view(relation.id).expect("the view is kept").scan(None).expect("the view is read");
+    let batches = pipeline.view(name).expect("the view is read");
     let mut rows: Vec<_> = batches.iter().flat_map(crate::oracle::texts).collect();
     rows.sort();
     assert_eq!(rows, expected, "{name} against the batch answer");

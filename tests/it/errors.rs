@@ -1,12 +1,12 @@
 //! Errors with their SQLSTATE, position and hint, and what a door refuses.
 
-use tidemill::env::Env;
-use tokio::io::AsyncReadExt;
 use tokio::io::AsyncWriteExt;
 
 use super::server::TestServer;
 use super::server::column;
 use super::server::failure;
+use super::server::message;
+use super::server::read_until;
 use super::server::run;
 use super::server::told;
 
@@ -44,10 +44,16 @@ async fn errors_have_their_sqlstate_and_point_at_their_place() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn other_databases_and_too_many_clients_are_refused() {
-    let server = TestServer::start_with(|config| config.limits.connections_max = 2).await;
+async fn an_unknown_database_is_refused() {
+    let server = TestServer::start().await;
     let error = server.connect_to("shop").await.map(|_| ()).expect_err("there is no such database");
     assert_eq!(told(&error).0, "3D000");
+    server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn clients_over_the_limit_are_refused() {
+    let server = TestServer::start_with(|config| config.limits.connections_max = 2).await;
     let (first, _second) = (server.connect().await, server.connect().await);
     let error = server.connect_to("tidemill").await.map(|_| ()).expect_err("there are two already");
     assert_eq!(told(&error).0, "53300");
@@ -68,20 +74,10 @@ async fn a_bad_parameter_fails_its_statement_only() {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_error_is_sent_at_flush_before_any_sync() {
     let server = TestServer::start().await;
-    let mut stream = Env::real().network.connect(server.pg_address()).await.expect("the door is open");
-    let parameters = b"\0\x03\0\0user\0ann\0database\0tidemill\0\0";
-    let mut bytes = (parameters.len() as i32 + 4).to_be_bytes().to_vec();
-    bytes.extend(parameters);
+    let mut stream = server.connect_raw().await;
     // Parse of an unknown relation, Describe, Flush: as asyncpg prepares.
-    let parse = b"\0SELECT * FROM nope\0\0\0";
-    bytes.push(b'P');
-    bytes.extend((parse.len() as i32 + 4).to_be_bytes());
-    bytes.extend(parse);
-    bytes.extend(b"D\0\0\0\x06S\0H\0\0\0\x04");
-    stream.write_all(&bytes).await.expect("it is sent");
-    let mut seen = Vec::new();
-    while !seen.windows(6).any(|window| window == b"C42P01") {
-        assert_ne!(stream.read_buf(&mut seen).await.expect("it answers"), 0, "{}", String::from_utf8_lossy(&seen));
-    }
+    let messages = [message(b'P', b"\0SELECT * FROM nope\0\0\0"), message(b'D', b"S\0"), message(b'H', b"")].concat();
+    stream.write_all(&messages).await.expect("it is sent");
+    read_until(&mut stream, b"C42P01").await;
     server.stop().await;
 }

@@ -18,11 +18,8 @@ use arrow::datatypes::Int64Type;
 use arrow::datatypes::TimeUnit;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
-use tidemill::catalog::Semantics;
 use tidemill::cli::test::Pipeline;
 use tidemill::cli::test::PipelineOptions;
-use tidemill::env::Simulation;
-use tidemill::state::SimulatedStores;
 
 const DAY_MS: i64 = 86_400_000;
 /// 2014-06-01: no flight lies in the future, where it would be a bad record.
@@ -132,11 +129,8 @@ fn row_by_row(flights: &[Flight], grace_ms: i64) -> (Delays, u64) {
 }
 
 async fn pipeline(partitions: i32) -> Pipeline {
-    let simulation = Simulation::new(2013);
-    simulation.clock.set_wall_micros(NOW_MICROS);
-    let options = PipelineOptions { seed: 2013, semantics: Semantics::default() };
-    let pipeline = Pipeline::reopen(options, simulation.env, SimulatedStores::new()).await;
-    let mut pipeline = pipeline.expect("a pipeline opens");
+    let options = PipelineOptions { seed: 2013, wall_micros: NOW_MICROS, ..PipelineOptions::default() };
+    let mut pipeline = Pipeline::open(options).await.expect("a pipeline opens");
     // A view needs only the columns that it reads; the time is told in milliseconds, as in the record.
     let stream = format!(
         "CREATE STREAM flights (carrier TEXT, dep_delay INT, at BIGINT) WITH (kafka_topic = 'flights',
@@ -173,12 +167,8 @@ async fn load(pipeline: &Pipeline, flights: &[&Flight], partitions: i32) {
 
 /// What a view holds.
 fn kept(pipeline: &Pipeline, name: &str) -> Delays {
-    let catalog = pipeline.catalog().expect("a catalog");
-    let relation = catalog.relation(name).expect("the view is there");
-    let published = pipeline.runtime().published();
-    let view = published.view(relation.id).expect("the view is kept");
     let mut delays = Delays::new();
-    for batch in view.scan(None).expect("the view is read") {
+    for batch in pipeline.view(name).expect("the view is read") {
         let (carriers, starts) = (text(&batch, "carrier"), whole(&batch, "windowstart"));
         let [flights, departed, minutes, max] =
             ["flights", "departed", "minutes", "max"].map(|name| whole(&batch, name));
@@ -201,10 +191,7 @@ fn kept(pipeline: &Pipeline, name: &str) -> Delays {
 
 /// Rows that a view's query left out as late.
 fn late(pipeline: &Pipeline, name: &str) -> u64 {
-    let catalog = pipeline.catalog().expect("a catalog");
-    let query = catalog.relation(name).and_then(|relation| relation.query).expect("the view has a query");
-    let status = pipeline.runtime().status(query).expect("the query runs");
-    status.tasks.iter().map(|task| task.counts.late).sum()
+    pipeline.tasks(name).expect("the query is there").iter().map(|task| task.counts.late).sum()
 }
 
 async fn sorted_by_time(partitions: i32) {

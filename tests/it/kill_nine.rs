@@ -12,7 +12,6 @@ use std::io::BufRead;
 use std::io::BufReader;
 use std::path::Path;
 use std::process::Child;
-use std::process::Command;
 use std::process::Stdio;
 use std::sync::Arc;
 use std::sync::Mutex;
@@ -21,7 +20,9 @@ use std::sync::mpsc;
 use tidemill::env::Random;
 use tidemill::env::SeededRandom;
 use tokio_postgres::NoTls;
-use tokio_postgres::SimpleQueryMessage;
+
+use super::server::binary;
+use super::server::rows;
 
 /// What the killer waits for: its name, the text of the server's own log that tells of it, and how often it is awaited at
 /// most in one life.
@@ -240,17 +241,6 @@ async fn check(data: &Path, ledger: &Ledger) {
     server.kill();
 }
 
-async fn rows(client: &tokio_postgres::Client, query: &str) -> Vec<Vec<String>> {
-    let messages = client.simple_query(query).await.unwrap_or_else(|error| panic!("{query}: {error:?}"));
-    let row = |message: SimpleQueryMessage| match message {
-        SimpleQueryMessage::Row(row) => {
-            Some((0..row.len()).map(|at| row.get(at).unwrap_or("NULL").to_string()).collect())
-        }
-        _ => None,
-    };
-    messages.into_iter().filter_map(row).collect()
-}
-
 /// A server process and the lines that it writes.
 struct Server {
     child: Child,
@@ -262,12 +252,7 @@ struct Server {
 impl Server {
     /// Starts it on `data`, with segments and views so small that rolls and folds come often.
     fn start(data: &Path) -> Self {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_tidemill"));
-        // The server refuses settings that it does not know, such as those of the tests.
-        let own = std::env::vars_os().map(|(name, _)| name);
-        for name in own.filter(|name| name.to_string_lossy().starts_with("TIDEMILL_")) {
-            command.env_remove(name);
-        }
+        let mut command = binary();
         // It would win over the filter below, and the checker would see no event.
         command.env_remove("RUST_LOG");
         let mut child = command

@@ -2,6 +2,7 @@
 //!
 //! One binary, since each that links DataFusion is large. Tests that data can say stand in `tests/sql`, run by `slt`.
 
+mod acknowledgements;
 mod bad_input;
 mod copy;
 mod cut_faults;

@@ -197,7 +197,9 @@ fn check(file: &str, compatibility: Compatibility) {
     let text = fs::read_to_string(&path).expect("the cases are there");
     let mut blessed = String::new();
     let mut wrong = Vec::new();
-    for case in cases(&text) {
+    let cases = cases(&text);
+    assert!(!cases.is_empty(), "{file} has no case");
+    for case in cases {
         let answer = answer(&case.sql, compatibility, &world);
         if answer != case.answer {
             wrong.push(format!("== {}\n{}\nexpected:\n{}\nfound:\n{answer}\n", case.name, case.sql, case.answer));

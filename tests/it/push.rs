@@ -7,12 +7,14 @@ use tokio::io::AsyncReadExt;
 use tokio::io::AsyncWriteExt;
 use tokio_postgres::Client;
 use tokio_postgres::NoTls;
-use tokio_postgres::types::ToSql;
 
 use super::server::TestServer;
 use super::server::column;
 use super::server::failure;
+use super::server::message;
+use super::server::read_until;
 use super::server::run;
+use super::server::stream;
 use super::server::told;
 
 const READINGS: &str =
@@ -27,9 +29,7 @@ async fn rows_of_a_push_query_come_one_by_one_and_cancel_ends_it() {
     let server = TestServer::start().await;
     let (writer, reader) = (server.connect().await, server.connect().await);
     run(&writer, READINGS).await;
-    let parameters: [&(dyn ToSql + Sync); 0] = [];
-    let stream = reader.query_raw("SELECT value FROM readings WHERE value > 1 EMIT CHANGES", parameters).await;
-    let mut stream = std::pin::pin!(stream.expect("the query runs"));
+    let mut stream = stream(&reader, "SELECT value FROM readings WHERE value > 1 EMIT CHANGES").await;
     for value in [2, 3] {
         run(&writer, &format!("INSERT INTO readings VALUES ('a', 1), ('a', {value})")).await;
         let row = stream.next().await.expect("there is a row").expect("it is no error");
@@ -48,8 +48,7 @@ async fn print_shows_records_of_all_partitions_as_they_come() {
     let (writer, reader) = (server.connect().await, server.connect().await);
     run(&writer, "CREATE STREAM sales (card TEXT KEY, n INT) WITH (kafka_topic = 'sales', partitions = 4)").await;
     run(&writer, "INSERT INTO sales VALUES ('a', 0)").await;
-    let parameters: [&(dyn ToSql + Sync); 0] = [];
-    let mut rows = std::pin::pin!(reader.query_raw("PRINT 'sales'", parameters).await.expect("it runs"));
+    let mut rows = stream(&reader, "PRINT 'sales'").await;
     for card in ["b", "c", "d", "e"] {
         run(&writer, &format!("INSERT INTO sales VALUES ('{card}', 1)")).await;
         let row = rows.next().await.expect("there is a row").expect("it is no error");
@@ -73,8 +72,7 @@ async fn a_push_query_groups_and_joins_over_all_partitions() {
     run(&reader, "SET auto_offset_reset = 'earliest'").await;
     let totals = "SELECT shop, SUM(n) AS total FROM sales GROUP BY shop EMIT CHANGES";
     let joined = "SELECT s.n, c.city FROM sales s LEFT JOIN shops c ON s.shop = c.shop EMIT CHANGES LIMIT 4";
-    let parameters: [&(dyn ToSql + Sync); 0] = [];
-    let mut rows = std::pin::pin!(reader.query_raw(totals, parameters).await.expect("the query runs"));
+    let mut rows = stream(&reader, totals).await;
     let mut total = 0;
     while total < 10 {
         total = rows.next().await.expect("there is a row").expect("it is no error").get(1);
@@ -198,20 +196,10 @@ async fn a_client_that_does_not_read_holds_up_nobody_else() {
 
 /// A session that sends a query and then neither reads nor writes.
 async fn raw_query(server: &TestServer, text: &str) -> Box<dyn tidemill::env::Stream> {
-    let mut stream = Env::real().network.connect(server.pg_address()).await.expect("the door is open");
-    let mut message = Vec::from(b"\0\x03\0\0user\0ann\0database\0tidemill\0\0");
-    let mut bytes = (message.len() as i32 + 4).to_be_bytes().to_vec();
-    bytes.append(&mut message);
-    bytes.push(b'Q');
-    bytes.extend((text.len() as i32 + 5).to_be_bytes());
-    bytes.extend(text.as_bytes());
-    bytes.push(0);
-    stream.write_all(&bytes).await.expect("it is sent");
-    let mut seen = Vec::new();
+    let mut stream = server.connect_raw().await;
+    stream.write_all(&message(b'Q', format!("{text}\0").as_bytes())).await.expect("it is sent");
     // The answer to the query begins with its RowDescription, after the first ReadyForQuery.
-    while !seen.windows(7).any(|window| window == b"Z\0\0\0\x05IT") {
-        assert_ne!(stream.read_buf(&mut seen).await.expect("it answers"), 0, "{}", String::from_utf8_lossy(&seen));
-    }
+    read_until(&mut stream, b"Z\0\0\0\x05IT").await;
     stream
 }
 

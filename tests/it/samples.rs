@@ -2,17 +2,14 @@
 
 use std::fs;
 use std::path::PathBuf;
-use std::time::Duration;
 
-use tokio_postgres::Client;
+use tidemill::cli::test::Pipeline;
+use tidemill::cli::test::PipelineOptions;
 
 use super::server::TestServer;
 use super::server::column;
-use super::server::rows;
 use super::server::run;
-
-/// A view follows its input on its own threads; a test gives up on it after so long.
-const PATIENCE: Duration = Duration::from_secs(60);
+use super::server::settled;
 
 /// The texts of a pipeline's files in their order.
 fn texts(pipeline: &str) -> Vec<(String, String)> {
@@ -25,18 +22,6 @@ fn texts(pipeline: &str) -> Vec<(String, String)> {
     paths.iter().map(|path| (name(path), fs::read_to_string(path).expect("a text"))).collect()
 }
 
-/// Asks until the answer is the expected one.
-async fn settles(client: &Client, question: &str, expected: &[&[&str]]) {
-    let asked = async {
-        while rows(client, question).await != expected {
-            tokio::task::yield_now().await;
-        }
-    };
-    if tokio::time::timeout(PATIENCE, asked).await.is_err() {
-        assert_eq!(rows(client, question).await, expected, "{question}");
-    }
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn the_quickstart_runs_top_to_bottom() {
     let server = TestServer::start().await;
@@ -47,14 +32,26 @@ async fn the_quickstart_runs_top_to_bottom() {
     for (_, text) in &texts {
         run(&client, text).await;
     }
-    settles(
-        &client,
-        "SELECT country, n, total FROM per_country ORDER BY total DESC",
-        &[&["CH", "1", "75.00"], &["DE", "1", "12.50"]],
-    )
-    .await;
-    settles(&client, "SELECT card_id, amount, credit_limit FROM over_limit", &[&["c2", "75.00", "50.00"]]).await;
+    assert_eq!(
+        settled(&client, "SELECT country, n, total FROM per_country ORDER BY total DESC").await,
+        [["CH", "1", "75.00"], ["DE", "1", "12.50"]]
+    );
+    assert_eq!(
+        settled(&client, "SELECT card_id, amount, credit_limit FROM over_limit").await,
+        [["c2", "75.00", "50.00"]]
+    );
     server.stop().await;
+}
+
+#[tokio::test]
+async fn the_quickstart_joins_though_all_of_it_happens_in_one_millisecond() {
+    let options = PipelineOptions { wall_micros: 1_717_200_000_000_000, ..PipelineOptions::default() };
+    let mut pipeline = Pipeline::open(options).await.expect("an engine whose clock stands");
+    for (name, text) in texts("quickstart") {
+        pipeline.execute(&text).await.unwrap_or_else(|error| panic!("{name}: {error:?}"));
+    }
+    pipeline.drive().await.expect("the queries run");
+    assert_eq!(pipeline.records("over_limit").await.expect("the topic is read").len(), 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -86,8 +83,8 @@ async fn the_flights_run_top_to_bottom_over_a_few_rows() {
         &["AA", "2013-01-02", "1", "1", "-2", "-2", "-2"],
         &["UA", "2013-01-01", "1", "1", "5", "5", "5"],
     ];
-    settles(&client, per_day, &expected).await;
-    settles(&client, "SELECT origin, flights FROM delay_per_origin", &[&["JFK", "4"]]).await;
+    assert_eq!(settled(&client, per_day).await, expected);
+    assert_eq!(settled(&client, "SELECT origin, flights FROM delay_per_origin").await, [["JFK", "4"]]);
     assert_eq!(column(&client, "SELECT COUNT(*) FROM flights").await, ["4"]);
     server.stop().await;
 }

@@ -1,16 +1,23 @@
 //! A node in this process with a directory of its own, on free ports.
 
 use std::path::PathBuf;
+use std::pin::Pin;
+use std::process::Command;
 
 use tempfile::TempDir;
 use tidemill::config::ByteSize;
 use tidemill::config::Config;
 use tidemill::config::Log;
 use tidemill::env::Env;
+use tidemill::env::Stream;
 use tidemill::node::Node;
+use tokio::io::AsyncReadExt;
+use tokio::io::AsyncWriteExt;
 use tokio_postgres::Client;
 use tokio_postgres::NoTls;
+use tokio_postgres::RowStream;
 use tokio_postgres::SimpleQueryMessage;
+use tokio_postgres::types::ToSql;
 
 /// A running node; its directory lives as long as this value.
 pub struct TestServer {
@@ -67,6 +74,14 @@ impl TestServer {
         self.node.http_address()
     }
 
+    /// A connection that has said who it is and nothing more, for what no driver sends.
+    pub async fn connect_raw(&self) -> Box<dyn Stream> {
+        let mut stream = Env::real().network.connect(self.pg_address()).await.expect("the door is open");
+        let parameters = b"\0\x03\0\0user\0ann\0database\0tidemill\0\0";
+        stream.write_all(&with_length(parameters)).await.expect("it is sent");
+        stream
+    }
+
     /// A session.
     pub async fn connect(&self) -> Client {
         self.connect_to("tidemill").await.expect("a session opens")
@@ -83,6 +98,33 @@ impl TestServer {
         });
         Ok(client)
     }
+}
+
+/// A message to the PostgreSQL door.
+pub fn message(tag: u8, body: &[u8]) -> Vec<u8> {
+    [&[tag], &with_length(body)[..]].concat()
+}
+
+fn with_length(body: &[u8]) -> Vec<u8> {
+    [&(body.len() as i32 + 4).to_be_bytes(), body].concat()
+}
+
+/// Reads until `wanted` was among what came.
+pub async fn read_until(stream: &mut Box<dyn Stream>, wanted: &[u8]) {
+    let mut seen = Vec::new();
+    while !seen.windows(wanted.len()).any(|window| window == wanted) {
+        assert_ne!(stream.read_buf(&mut seen).await.expect("it answers"), 0, "{}", String::from_utf8_lossy(&seen));
+    }
+}
+
+/// The server's binary. Knobs of the tests are not knobs of a server, which refuses what it does not know.
+pub fn binary() -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_tidemill"));
+    let names = std::env::vars_os().map(|(name, _)| name);
+    for name in names.filter(|name| name.to_string_lossy().starts_with("TIDEMILL_")) {
+        command.env_remove(name);
+    }
+    command
 }
 
 fn config_in(data_dir: PathBuf) -> Config {
@@ -108,9 +150,23 @@ pub async fn rows(client: &Client, statements: &str) -> Vec<Vec<String>> {
     messages.into_iter().filter_map(row).collect()
 }
 
+/// The rows of a query without parameters, as they come.
+pub async fn stream(client: &Client, query: &str) -> Pin<Box<RowStream>> {
+    let parameters: [&(dyn ToSql + Sync); 0] = [];
+    Box::pin(client.query_raw(query, parameters).await.expect("the query runs"))
+}
+
 /// Runs statements for their effect.
 pub async fn run(client: &Client, statements: &str) {
     rows(client, statements).await;
+}
+
+/// The rows of a query, once it shows all that this session wrote.
+pub async fn settled(client: &Client, query: &str) -> Vec<Vec<String>> {
+    run(client, "SET read_your_writes = on").await;
+    let found = rows(client, query).await;
+    run(client, "SET read_your_writes = off").await;
+    found
 }
 
 /// The rows of one statement that has one column.

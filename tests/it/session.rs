@@ -27,7 +27,7 @@ async fn the_session_of_the_readme_works_and_survives_a_restart() {
     run(&client, OVER_LIMIT).await;
     run(&client, "SET read_your_writes = on").await;
     run(&client, "INSERT INTO cards VALUES ('c1', 'Ann', 'DE', 10.00), ('c2', 'Ben', 'FR', 500.00)").await;
-    // The join sees the cards of the time of the payment: they are earlier by the clock of their records.
+    // The join sees the cards of the time of the payment: they were written first, by the clock of their records.
     run(
         &client,
         "INSERT INTO payments VALUES ('c1', 12.50, 'coffee', 'DE', 52.5, 13.4, now()),

@@ -6,6 +6,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use arrow::array::RecordBatch;
 use datafusion::common::config::ConfigOptions;
 use parking_lot::Mutex;
 
@@ -20,9 +21,9 @@ use crate::catalog::Catalog;
 use crate::catalog::Compatibility;
 use crate::catalog::EmitMode;
 use crate::catalog::Semantics;
+use crate::cluster::DataDir;
 use crate::cluster::MetadataLog;
 use crate::cluster::MetadataRecord;
-use crate::cluster::NodeId;
 use crate::cluster::TopicConfig;
 use crate::cluster::TopicRecord;
 use crate::config;
@@ -31,7 +32,6 @@ use crate::engine::EngineParts;
 use crate::engine::Session;
 use crate::engine::SessionOptions;
 use crate::env::Env;
-use crate::env::SimulatedDisk;
 use crate::env::Simulation;
 use crate::error::Error;
 use crate::error::Result;
@@ -40,6 +40,7 @@ use crate::exec::DriveOptions;
 use crate::exec::QueryState;
 use crate::exec::Runtime;
 use crate::exec::RuntimeParts;
+use crate::exec::TaskStatus;
 use crate::functions::Context;
 use crate::log::FlushOn;
 use crate::log::LogConfig;
@@ -57,22 +58,25 @@ use crate::state::SimulatedStores;
 const FETCH_BYTES: usize = 1 << 20;
 
 /// How a pipeline begins.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Default)]
 pub struct PipelineOptions {
     /// All chance follows from it.
     pub seed: u64,
     /// The rules before a `SET` says otherwise.
     pub semantics: Semantics,
+    /// Where the wall clock stands until it is moved, in microseconds since 1970; a restart sets it back.
+    pub wall_micros: i64,
 }
 
-/// An engine in memory, with one session.
+/// An engine in memory, with a session of its own.
 pub struct Pipeline {
     options: PipelineOptions,
     /// The SET statements so far, for the session after a restart.
     settings: Vec<String>,
     env: Env,
-    /// The disk below `env`, if this pipeline made it.
-    disk: Option<SimulatedDisk>,
+    /// What moves `env`, if this pipeline made it.
+    simulation: Option<Simulation>,
+    data_dir: DataDir,
     metadata: Arc<MetadataLog>,
     broker: Arc<Broker>,
     client: Arc<dyn Client>,
@@ -86,19 +90,18 @@ pub struct Pipeline {
 impl Pipeline {
     /// An empty pipeline as a case of ksqlDB wants it.
     pub async fn open_for_case() -> Result<Self> {
-        Self::open(PipelineOptions { seed: 0, semantics: Semantics::ksqldb_conformance() }).await
+        Self::open(PipelineOptions { semantics: Semantics::ksqldb_conformance(), ..PipelineOptions::default() }).await
     }
 
     /// An empty pipeline.
     pub async fn open(options: PipelineOptions) -> Result<Self> {
-        let Simulation { env, disk, .. } = Simulation::new(options.seed);
-        let pipeline = Self::over(options, env, Some(disk), SimulatedStores::new()).await?;
-        pipeline.with_semantics().await
+        let simulation = Simulation::new(options.seed);
+        Self::over_own(options, simulation, SimulatedStores::new()).await?.with_semantics().await
     }
 
     /// A pipeline over what another left in `env` and `stores`.
     pub async fn reopen(options: PipelineOptions, env: Env, stores: SimulatedStores) -> Result<Self> {
-        Self::over(options, env, None, stores).await?.with_semantics().await
+        Self::over(options, env, stores).await?.with_semantics().await
     }
 
     async fn with_semantics(mut self) -> Result<Self> {
@@ -114,13 +117,15 @@ impl Pipeline {
         Ok(self)
     }
 
-    async fn over(
-        options: PipelineOptions,
-        env: Env,
-        disk: Option<SimulatedDisk>,
-        stores: SimulatedStores,
-    ) -> Result<Self> {
-        let metadata = MetadataLog::open(&env, Path::new("/data/metadata"), NodeId(1))?;
+    async fn over_own(options: PipelineOptions, simulation: Simulation, stores: SimulatedStores) -> Result<Self> {
+        simulation.clock.set_wall_micros(options.wall_micros);
+        let pipeline = Self::over(options, simulation.env.clone(), stores).await?;
+        Ok(Self { simulation: Some(simulation), ..pipeline })
+    }
+
+    async fn over(options: PipelineOptions, env: Env, stores: SimulatedStores) -> Result<Self> {
+        let data_dir = DataDir::open(&env, Path::new("/data"))?;
+        let metadata = MetadataLog::open(&env, Path::new("/data/metadata"), data_dir.meta().node)?;
         let log_config = LogConfig { flush_on: FlushOn::Wait, ..LogConfig::default() };
         let (log, _) = LogDir::open(env.clone(), Path::new("/data/log"), log_config)?;
         let broker_config = BrokerConfig { coordinator_partitions: 1, ..BrokerConfig::default() };
@@ -152,27 +157,52 @@ impl Pipeline {
         })
         .await?;
         let session = engine.session(Principal::loopback("tidemill"), SessionOptions::default())?;
-        let settings = Vec::new();
-        Ok(Self { options, settings, env, disk, metadata, broker, client, runtime, engine, session, stores, fatal })
+        let (settings, simulation) = (Vec::new(), None);
+        Ok(Self {
+            options,
+            settings,
+            env,
+            simulation,
+            data_dir,
+            metadata,
+            broker,
+            client,
+            runtime,
+            engine,
+            session,
+            stores,
+            fatal,
+        })
     }
 
     /// Drops all memory, as a killed process does, and opens again over the same files.
     ///
     /// Panics over an environment that the pipeline did not make: its owner kills and reopens.
     pub async fn restart(self) -> Result<Self> {
-        let Self { mut options, settings, disk, runtime, broker, engine, session, stores, .. } = self;
+        let disk = self.simulation().disk.clone();
+        let Self { mut options, settings, data_dir, runtime, broker, engine, session, stores, .. } = self;
         runtime.close().await;
-        drop((session, engine, runtime, broker));
-        let disk = disk.expect("a pipeline that is restarted made its own disk");
+        drop((session, engine, runtime, broker, data_dir));
         disk.kill_process();
         // Chance goes on: the same draws again would give the same topic ids again.
         options.seed = options.seed.wrapping_add(1 << 32);
-        let env = Simulation::with_disk(options.seed, disk.clone()).env;
-        let mut pipeline = Self::over(options, env, Some(disk), stores).await?;
+        let mut pipeline = Self::over_own(options, Simulation::with_disk(options.seed, disk), stores).await?;
         for setting in settings {
             pipeline.execute(&setting).await?;
         }
         Ok(pipeline)
+    }
+
+    /// The disk and the clock.
+    ///
+    /// Panics over an environment that the pipeline did not make: its owner holds them.
+    pub fn simulation(&self) -> &Simulation {
+        self.simulation.as_ref().expect("this pipeline made its own disk and clock")
+    }
+
+    /// Another session, with the default settings.
+    pub fn session(&self) -> Result<Session> {
+        self.engine.session(Principal::loopback("tidemill"), SessionOptions::default())
     }
 
     /// Runs statements; rows that they answer are dropped.
@@ -204,19 +234,14 @@ impl Pipeline {
         self.engine.catalog()
     }
 
-    /// The engine, for what is not here.
-    pub fn engine(&self) -> &Arc<Engine> {
-        &self.engine
-    }
-
     /// The names of all topics.
     pub fn topics(&self) -> Vec<String> {
         self.metadata.snapshot().topics().map(|topic| topic.name.clone()).collect()
     }
 
-    /// All topics, by their ids.
-    pub fn topic_ids(&self) -> Vec<(TopicId, String)> {
-        self.metadata.snapshot().topics().map(|topic| (topic.id, topic.name.clone())).collect()
+    /// The topics and their ids, as they come and go.
+    pub fn metadata(&self) -> &Arc<MetadataLog> {
+        &self.metadata
     }
 
     /// Writes one record; makes the topic if it is not there.
@@ -257,10 +282,7 @@ impl Pipeline {
 
     fn topic_id(&self, name: &str) -> Result<TopicId> {
         let metadata = self.metadata.snapshot();
-        let topic = metadata.topic(name);
-        topic
-            .map(|topic| topic.id)
-            .ok_or_else(|| Error::new(SqlState::UNDEFINED_OBJECT, format!("topic \"{name}\" does not exist")))
+        metadata.topic(name).map(|topic| topic.id).ok_or_else(|| undefined("topic", name))
     }
 
     /// Runs all queries, one row a round, a cut after each round, until nothing is left to do.
@@ -297,10 +319,18 @@ impl Pipeline {
         })
     }
 
-    /// Rows that came after their window was closed, over all queries.
-    pub fn late_rows(&self) -> u64 {
-        let queries = self.runtime.queries().into_iter().filter_map(|id| self.runtime.status(id));
-        queries.flat_map(|status| status.tasks).map(|task| task.counts.late).sum()
+    /// The tasks of the query that writes a relation.
+    pub fn tasks(&self, relation: &str) -> Result<Vec<TaskStatus>> {
+        let query = self.catalog()?.relation(relation).and_then(|relation| relation.query);
+        let status = query.and_then(|id| self.runtime.status(id));
+        status.map(|status| status.tasks).ok_or_else(|| undefined("query of", relation))
+    }
+
+    /// The rows of a view as its readers see them.
+    pub fn view(&self, name: &str) -> Result<Vec<RecordBatch>> {
+        let published = self.runtime.published();
+        let view = self.catalog()?.relation(name).and_then(|relation| published.view(relation.id));
+        Ok(view.ok_or_else(|| undefined("view", name))?.scan(None)?)
     }
 
     /// The runtime, for what is not here.
@@ -343,4 +373,8 @@ impl Pipeline {
         }
         Ok(found)
     }
+}
+
+fn undefined(kind: &str, name: &str) -> Error {
+    Error::new(SqlState::UNDEFINED_OBJECT, format!("{kind} \"{name}\" does not exist"))
 }

@@ -10,7 +10,6 @@ use super::expand::expand;
 use super::report::Outcome;
 use super::report::Verdict;
 use super::run::run;
-use crate::catalog::Semantics;
 use crate::env::Env;
 
 async fn verdicts(stem: &str, file: &CaseFile) -> Vec<Verdict> {
@@ -67,7 +66,7 @@ async fn what_differs_is_said_and_what_is_not_there_is_skipped() {
 
 #[tokio::test]
 async fn a_pipeline_goes_on_after_a_restart_where_it_stood() {
-    let options = PipelineOptions { seed: 3, semantics: Semantics::default() };
+    let options = PipelineOptions { seed: 3, ..PipelineOptions::default() };
     let mut pipeline = Pipeline::open(options).await.expect("a pipeline");
     let statements = "CREATE STREAM s (id INT KEY, a INT) WITH (kafka_topic = 's', value_format = 'JSON'); \
         CREATE TABLE t WITH (key_format = 'KAFKA') AS SELECT id, SUM(a) AS total FROM s GROUP BY id;";

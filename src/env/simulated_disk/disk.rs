@@ -244,8 +244,8 @@ impl State {
         self.tree.durable_files().iter().find_map(|(_, node)| {
             let file = self.tree.file(*node).ok()?;
             let durable = file.durable().to_vec();
-            let starts = durable.windows(bytes.len()).enumerate().filter(|(_, window)| *window == bytes);
-            starts.map(|(start, _)| start as u64).find_map(|start| file.covered_by(start..start + bytes.len() as u64))
+            let starts = memchr::memmem::find_iter(&durable, bytes).map(|start| start as u64);
+            starts.into_iter().find_map(|start| file.covered_by(start..start + bytes.len() as u64))
         })
     }
 

@@ -105,6 +105,23 @@ pub enum TraceEvent {
     Note(String),
 }
 
+impl fmt::Display for TraceEvent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            TraceEvent::Call(DiskCall { number, kind, path, byte_offset, length, failed }) => {
+                write!(f, "{number:>6} {kind:?} {}", path.display())?;
+                if 0 < *length {
+                    write!(f, " {byte_offset}+{length}")?;
+                }
+                f.write_str(if *failed { " failed" } else { "" })
+            }
+            TraceEvent::Acknowledged { what, covered_by: Some(sync) } => write!(f, "       {what}: covered by {sync}"),
+            TraceEvent::Acknowledged { what, covered_by: None } => write!(f, "       {what}: covered by nothing"),
+            TraceEvent::Note(text) => write!(f, "     = {text}"),
+        }
+    }
+}
+
 /// What goes wrong.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum FaultKind {

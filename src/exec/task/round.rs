@@ -1,7 +1,7 @@
 //! What one round gives to the leaves: rows in offset order, and over several inputs in the order of event time.
 //!
-//! The order between inputs is the merge of their heads (event time, then leaf, then offset). It stops where an input that
-//! is not at its readable end has nothing waiting, since its next row might have come first.
+//! The order between inputs is the merge of their heads (event time, then tables before streams, then leaf, then offset).
+//! It stops where an input that is not at its readable end has nothing waiting, since its next row might have come first.
 
 use std::collections::HashSet;
 use std::sync::Arc;

@@ -51,7 +51,7 @@ pub const TABLE_COLUMNS: &[(&str, &str)] = &[("k", "TEXT"), ("x", "INT"), ("y", 
 /// How far a row may lie behind the newest one, in milliseconds.
 const DISORDER: u64 = 20_000;
 
-/// Rows of the stream: keys repeat, times run forward with disorder, some rows are exact repeats.
+/// Rows of the stream: keys repeat, times run forward with disorder, some lie where windows end, some rows are exact repeats.
 pub fn stream_history(draw: &Draw, rows: u64) -> Vec<Event> {
     let mut events: Vec<Event> = Vec::new();
     let mut now = 1_000_000;
@@ -63,6 +63,7 @@ pub fn stream_history(draw: &Draw, rows: u64) -> Vec<Event> {
         }
         now += draw.below(6_000) as i64;
         let time = if draw.once_in(3) { now - draw.below(DISORDER) as i64 } else { now };
+        let time = if draw.once_in(5) { time - time % 1_000 } else { time };
         let values = vec![
             draw.null_or((draw.below(21) as i64 - 10).to_string()),
             draw.null_or((draw.below(2_000) as i64 - 1_000).to_string()),
@@ -75,12 +76,13 @@ pub fn stream_history(draw: &Draw, rows: u64) -> Vec<Event> {
     events
 }
 
-/// Versions of the table's rows, with deletes.
-pub fn table_history(draw: &Draw, rows: u64) -> Vec<Event> {
+/// Versions of the table's rows, with deletes; some come at the very time of a row of the stream.
+pub fn table_history(draw: &Draw, rows: u64, stream: &[Event]) -> Vec<Event> {
     let mut now = 990_000;
     let mut version = |_| {
         now += draw.below(9_000) as i64;
         let time = if draw.once_in(5) { now - draw.below(DISORDER) as i64 } else { now };
+        let time = if draw.once_in(4) { draw.of(stream).time } else { time };
         let row =
             || vec![draw.null_or((draw.below(21) as i64 - 10).to_string()), draw.null_or(*draw.of(&["p", "q", "r"]))];
         Event { key: format!("k{}", draw.below(5)), values: (!draw.once_in(6)).then(row), time }

@@ -17,7 +17,6 @@ use generate::Query;
 use generate::STREAM_COLUMNS;
 use generate::Shape;
 use generate::TABLE_COLUMNS;
-use tidemill::catalog::Compatibility;
 use tidemill::catalog::EmitMode;
 use tidemill::catalog::Semantics;
 use tidemill::cli::test::Pipeline;
@@ -94,11 +93,12 @@ async fn check(seed: u64, kinds: &mut BTreeMap<&'static str, u64>) {
     let draw = Draw::new(seed);
     let partitions = if draw.once_in(2) { 1 } else { 4 };
     let (rows, versions) = (1 + draw.below(40), draw.below(20));
+    let stream = generate::stream_history(&draw, rows);
     let scene = Scene {
         seed,
         partitions,
-        stream: generate::stream_history(&draw, rows),
-        table: generate::table_history(&draw, versions),
+        table: generate::table_history(&draw, versions, &stream),
+        stream,
         queries: (0..QUERIES).map(|_| generate::query(&draw, partitions == 1)).collect(),
     };
     let one_row = scene.run(EmitMode::All, None).await;
@@ -159,8 +159,8 @@ impl Query {
 impl Scene {
     /// Runs all queries; without chance one row a round and a cut after each, else rounds, cuts and restarts by seed.
     async fn run(&self, emit: EmitMode, chance: Option<u64>) -> Vec<Ran> {
-        let semantics = Semantics { compatibility: Compatibility::Postgres, emit };
-        let options = PipelineOptions { seed: self.seed, semantics };
+        let semantics = Semantics { emit, ..Semantics::default() };
+        let options = PipelineOptions { seed: self.seed, semantics, ..PipelineOptions::default() };
         let mut pipeline = Pipeline::open(options).await.expect("a pipeline opens");
         let ddl = |kind: &str, name: &str, columns: &[(&str, &str)], key: &str| {
             let columns: Vec<String> = columns.iter().map(|(name, sql_type)| format!("{name} {sql_type}")).collect();
@@ -190,10 +190,11 @@ impl Scene {
         assert_eq!(pipeline.failed_query(), None, "seed {}", self.seed);
         let mut ran = Vec::new();
         for (at, query) in self.queries.iter().enumerate() {
-            let records = pipeline.records(&format!("o{at}")).await.expect("the sink is read");
-            let mut rows = if query.is_view() { kept(&pipeline, &format!("o{at}"), query) } else { written(&records) };
+            let sink = format!("o{at}");
+            let records = pipeline.records(&sink).await.expect("the sink is read");
+            let mut rows = if query.is_view() { kept(&pipeline, &sink, query) } else { written(&records) };
             rows.sort();
-            let late = late(&pipeline, at);
+            let late = pipeline.tasks(&sink).expect("the query is there").iter().map(|task| task.counts.late).sum();
             ran.push(Ran { records, rows, late });
         }
         pipeline.runtime().close().await;
@@ -259,20 +260,8 @@ async fn produce(pipeline: &Pipeline, topic: &str, columns: &[(&str, &str)], eve
     pipeline.produce(topic, partition, event.time, Some(event.key.as_bytes()), value).await.expect("a record is taken");
 }
 
-/// Rows that a query counted as late. Queries are made in order, so the numbers of their ids are in order too.
-fn late(pipeline: &Pipeline, at: usize) -> u64 {
-    let mut ids = pipeline.runtime().queries();
-    ids.sort();
-    let status = pipeline.runtime().status(ids[at]).expect("the query runs");
-    status.tasks.iter().map(|task| task.counts.late).sum()
-}
-
 /// What a view shows: groups, values and the window's start, as the batch query lists them.
 fn kept(pipeline: &Pipeline, name: &str, query: &Query) -> Vec<Vec<String>> {
-    let catalog = pipeline.catalog().expect("a catalog");
-    let relation = catalog.relation(name).expect("the view is there");
-    let published = pipeline.runtime().published();
-    let view = published.view(relation.id).expect("the view is kept");
     let windowed = matches!(query.shape, Shape::Grouped { window: Some(_), .. });
     let reorder = |mut row: Vec<String>| {
         if windowed {
@@ -282,7 +271,7 @@ fn kept(pipeline: &Pipeline, name: &str, query: &Query) -> Vec<Vec<String>> {
         }
         row
     };
-    let batches = view.scan(None).expect("the view is read");
+    let batches = pipeline.view(name).expect("the view is read");
     batches.iter().flat_map(model::texts).map(reorder).collect()
 }
 

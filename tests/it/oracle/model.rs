@@ -81,7 +81,7 @@ fn cells(event: &Event) -> Vec<Option<String>> {
     row
 }
 
-/// Each stream row with the version of its key at its turn: both inputs merged by event time, heads first, the stream
+/// Each stream row with the version of its key at its turn: both inputs merged by event time, heads first, the table
 /// first among equals.
 fn join(stream: &[Event], table: &[Event], left: bool) -> Vec<Vec<Option<String>>> {
     let mut versions: BTreeMap<&str, &Vec<Option<String>>> = BTreeMap::new();
@@ -89,7 +89,7 @@ fn join(stream: &[Event], table: &[Event], left: bool) -> Vec<Vec<Option<String>
     let mut rows = Vec::new();
     loop {
         let stream_first = match (stream.peek(), table.peek()) {
-            (Some(row), Some(version)) => row.time <= version.time,
+            (Some(row), Some(version)) => row.time < version.time,
             (Some(_), None) => true,
             (None, Some(_)) => false,
             (None, None) => return rows,

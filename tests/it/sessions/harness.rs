@@ -1,112 +1,46 @@
 //! An engine in memory, and answers as text.
 
-use std::path::Path;
-use std::sync::Arc;
+use std::time::Duration;
 
-use datafusion::common::config::ConfigOptions;
 use futures::StreamExt;
 
-use tidemill::broker::Broker;
-use tidemill::broker::BrokerConfig;
-use tidemill::cluster::MetadataLog;
-use tidemill::cluster::NodeId;
-use tidemill::config;
-use tidemill::engine::Engine;
-use tidemill::engine::EngineParts;
+use tidemill::cli::test::Pipeline;
+use tidemill::cli::test::PipelineOptions;
 use tidemill::engine::Outcome;
 use tidemill::engine::RowStream;
 use tidemill::engine::Session;
-use tidemill::engine::SessionOptions;
 use tidemill::engine::write_text;
-use tidemill::env::SimulatedDisk;
-use tidemill::env::Simulation;
 use tidemill::error::Error;
-use tidemill::exec::DriveOptions;
-use tidemill::exec::Runtime;
-use tidemill::exec::RuntimeParts;
-use tidemill::functions::Context;
-use tidemill::log::FlushOn;
-use tidemill::log::LogConfig;
-use tidemill::log::LogDir;
-use tidemill::security::Principal;
-use tidemill::state::Publisher;
-use tidemill::state::SimulatedStores;
+
+/// 2024-06-01: events of 2024-01 are not in the future, where they would be bad records.
+const NOW_MICROS: i64 = 1_717_200_000_000_000;
 
 /// An engine whose queries move when they are driven.
-pub(super) struct World {
-    pub(super) engine: Arc<Engine>,
-    runtime: Arc<Runtime>,
-    simulation: Simulation,
-    stores: SimulatedStores,
-}
+pub(super) struct World(Pipeline);
 
 impl World {
     pub(super) async fn new() -> Self {
-        Self::over(Simulation::new(7), SimulatedStores::new()).await
-    }
-
-    async fn over(simulation: Simulation, stores: SimulatedStores) -> Self {
-        // 2024-06-01: events of 2024-01 are not in the future, where they would be bad records.
-        simulation.clock.set_wall_micros(1_717_200_000_000_000);
-        let env = &simulation.env;
-        let metadata = MetadataLog::open(env, Path::new("/data/metadata"), NodeId(1)).expect("metadata opens");
-        let log_config = LogConfig { flush_on: FlushOn::Wait, ..LogConfig::default() };
-        let (log, _) = LogDir::open(env.clone(), Path::new("/data/log"), log_config).expect("the log opens");
-        let broker_config = BrokerConfig { coordinator_partitions: 1, ..BrokerConfig::default() };
-        let broker = Broker::open(env.clone(), log, Arc::clone(&metadata), broker_config).await.expect("broker opens");
-        let publisher = Arc::new(Publisher::new());
-        let mut functions = ConfigOptions::default();
-        functions.extensions.insert(Context::new(env.clock.wall_micros(), 7, "UTC"));
-        let runtime = Runtime::manual(RuntimeParts {
-            env: env.clone(),
-            client: broker.client(Principal::server()),
-            stores: Arc::new(stores.clone()),
-            publisher: Arc::clone(&publisher),
-            functions: Arc::new(functions),
-            config: config::Exec::default(),
-            transactional_id: "tidemill".to_string(),
-            on_fatal: Arc::new(|error| panic!("{error:?}")),
-        });
-        let engine = Engine::open(EngineParts {
-            env: env.clone(),
-            limits: config::Limits::default(),
-            metadata,
-            clients: Arc::new(move |principal| broker.client(principal)),
-            publisher,
-            runtime: Arc::clone(&runtime),
-        })
-        .await
-        .expect("the engine opens");
-        Self { engine, runtime, simulation, stores }
+        let options = PipelineOptions { wall_micros: NOW_MICROS, ..PipelineOptions::default() };
+        Self(Pipeline::open(options).await.expect("the engine opens"))
     }
 
     /// Kills the process and starts it again over the same files.
     pub(super) async fn restart(self) -> Self {
-        let Self { engine, runtime, simulation, stores } = self;
-        runtime.close().await;
-        drop((engine, runtime));
-        let disk: SimulatedDisk = simulation.disk.clone();
-        disk.kill_process();
-        Self::over(Simulation::with_disk(8, disk), stores).await
+        Self(self.0.restart().await.expect("the engine opens again"))
     }
 
     /// Moves the clocks.
-    pub(super) fn advance(&self, by: std::time::Duration) {
-        self.simulation.clock.advance(by);
+    pub(super) fn advance(&self, by: Duration) {
+        self.0.simulation().clock.advance(by);
     }
 
     pub(super) fn session(&self) -> Client {
-        let session = self.engine.session(Principal::loopback("ann"), SessionOptions::default());
-        Client { session: session.expect("ann may connect") }
+        Client { session: self.0.session().expect("anybody may connect") }
     }
 
     /// Lets all queries read and commit all there is.
     pub(super) async fn drive(&self) {
-        let mut cut = || true;
-        self.runtime
-            .drive(DriveOptions { rows_per_round: 64, cut: &mut cut, rounds_max: None })
-            .await
-            .expect("queries work");
+        self.0.drive_with(64, &mut || true).await.expect("queries work");
     }
 }
 
