@@ -1,5 +1,6 @@
 //! Threads for work that blocks.
 
+use std::any::Any;
 use std::io;
 use std::thread;
 
@@ -20,9 +21,57 @@ impl Threads {
         tokio::task::spawn_blocking(call).await.expect("a blocking call does not panic")
     }
 
+    /// A pool of threads with a name; they take turns in polling what is spawned on it.
+    pub fn pool(&self, name: &str, threads: usize) -> io::Result<Pool> {
+        let mut builder = tokio::runtime::Builder::new_multi_thread();
+        let runtime = builder.worker_threads(threads.max(1)).thread_name(name).enable_time().build()?;
+        Ok(Pool { runtime: Some(runtime) })
+    }
+
     /// Cores that this process may use, at least 1.
     pub fn cores(&self) -> usize {
         thread::available_parallelism().map_or(1, usize::from)
+    }
+}
+
+/// Threads of their own for futures that compute much: others are polled elsewhere and do not wait for them.
+pub struct Pool {
+    /// Taken when the pool ends.
+    runtime: Option<tokio::runtime::Runtime>,
+}
+
+impl Pool {
+    /// Starts a future.
+    pub fn spawn<T: Send + 'static>(&self, future: impl Future<Output = T> + Send + 'static) -> Spawned<T> {
+        Spawned(self.runtime.as_ref().expect("the runtime is there until the pool is dropped").spawn(future))
+    }
+}
+
+impl Drop for Pool {
+    fn drop(&mut self) {
+        // Whoever holds it last may be a future of its own, which cannot wait for the end of the threads.
+        if let Some(runtime) = self.runtime.take() {
+            runtime.shutdown_background();
+        }
+    }
+}
+
+/// A future of a pool, which ends when this is dropped.
+pub struct Spawned<T>(tokio::task::JoinHandle<T>);
+
+impl<T> Spawned<T> {
+    /// What the future gave; `Err` with the panic's message if it panicked or the pool ended.
+    pub async fn join(mut self) -> Result<T, String> {
+        (&mut self.0).await.map_err(|error| match error.try_into_panic() {
+            Ok(panic) => panic_message(panic.as_ref()),
+            Err(error) => error.to_string(),
+        })
+    }
+}
+
+impl<T> Drop for Spawned<T> {
+    fn drop(&mut self) {
+        self.0.abort();
     }
 }
 
@@ -32,9 +81,13 @@ pub struct JoinHandle(thread::JoinHandle<()>);
 impl JoinHandle {
     /// Waits for the end; `Err` with the panic's message if it panicked.
     pub fn join(self) -> Result<(), String> {
-        self.0.join().map_err(|panic| match panic.downcast_ref::<&str>() {
-            Some(text) => (*text).to_string(),
-            None => panic.downcast_ref::<String>().cloned().unwrap_or_else(|| "a thread panicked".to_string()),
-        })
+        self.0.join().map_err(|panic| panic_message(panic.as_ref()))
+    }
+}
+
+fn panic_message(panic: &(dyn Any + Send)) -> String {
+    match panic.downcast_ref::<&str>() {
+        Some(text) => (*text).to_string(),
+        None => panic.downcast_ref::<String>().cloned().unwrap_or_else(|| "a panic without a message".to_string()),
     }
 }

@@ -4,9 +4,13 @@ use std::sync::Arc;
 
 use datafusion::error::DataFusionError;
 use datafusion::execution::FunctionRegistry;
+use datafusion::logical_expr::AggregateUDF;
 use datafusion::logical_expr::ScalarUDF;
 use datafusion::logical_expr::ScalarUDFImpl;
 
+use super::aggregate::TotalFunction;
+use super::aggregate::TotalKind;
+use super::aggregate::TotalStyle;
 use super::arithmetic::Arithmetic;
 use super::arithmetic::Operation;
 use super::arithmetic::Rules;
@@ -48,10 +52,22 @@ pub fn all() -> Vec<Arc<ScalarUDF>> {
     functions
 }
 
+/// All our aggregate functions: SUM and AVG under both rules.
+pub fn aggregates() -> Vec<Arc<AggregateUDF>> {
+    let styles = [TotalStyle::Postgres, TotalStyle::Ksqldb];
+    let functions = styles.into_iter().flat_map(|style| {
+        [TotalKind::Sum, TotalKind::Avg].map(|kind| AggregateUDF::new_from_impl(TotalFunction::new(kind, style)))
+    });
+    functions.map(Arc::new).collect()
+}
+
 /// Puts them into a registry, over functions of the same name.
 pub fn register(registry: &mut dyn FunctionRegistry) -> Result<(), DataFusionError> {
     for function in all() {
         registry.register_udf(function)?;
+    }
+    for function in aggregates() {
+        registry.register_udaf(function)?;
     }
     Ok(())
 }

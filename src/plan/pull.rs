@@ -10,6 +10,7 @@ use sqlparser::ast;
 use super::bind::fold;
 use super::bind::postgres_name;
 use super::build::Expressions;
+use super::build::exponent_double;
 use super::build::failure;
 use super::functions::Functions;
 use crate::catalog::Compatibility;
@@ -36,6 +37,15 @@ pub fn prepare_pull(select: &Select, rules: Compatibility) -> Result<ast::Query>
         let flow = walk::walk_mut(&mut query, upper_case);
         debug_assert!(flow.is_continue());
     }
+    let flow = ast::visit_expressions_mut(&mut query, |expr| {
+        if let ast::Expr::Value(value) = expr
+            && let Some(double) = exponent_double(&value.value, rules)
+        {
+            *expr = double;
+        }
+        ControlFlow::<()>::Continue(())
+    });
+    debug_assert!(flow.is_continue());
     name_items(&mut query);
     Ok(query)
 }

@@ -10,6 +10,7 @@ use sqlparser::ast;
 use sqlparser::ast::Spanned;
 use sqlparser::tokenizer::Span;
 
+use super::value_failure;
 use crate::error::Error;
 use crate::error::Position;
 use crate::error::SqlState;
@@ -54,46 +55,18 @@ fn translate(error: &DataFusionError) -> Error {
     }
 }
 
+/// Of Arrow's errors those that are about values are told by `value_failure`.
 fn of_arrow(error: &ArrowError) -> Error {
     match error {
-        ArrowError::DivideByZero => Error::new(SqlState::DIVISION_BY_ZERO, "division by zero"),
-        ArrowError::ArithmeticOverflow(_) => Error::new(SqlState::NUMERIC_VALUE_OUT_OF_RANGE, "number out of range"),
-        ArrowError::CastError(message) | ArrowError::ParseError(message) => of_number(message)
-            .unwrap_or_else(|| Error::new(SqlState::INVALID_TEXT_REPRESENTATION, lower_first(&one_line(message)))),
         ArrowError::ExternalError(inner) => match inner.downcast_ref::<Error>() {
             Some(ours) => ours.clone(),
             None => Error::internal(one_line(&inner.to_string())),
         },
-        ArrowError::InvalidArgumentError(message) => {
-            Error::new(SqlState::INVALID_PARAMETER_VALUE, lower_first(&one_line(message)))
-        }
-        other => Error::internal(one_line(&other.to_string())),
+        other => match value_failure::of_arrow(other) {
+            Some(told) => told.error,
+            None => Error::internal(one_line(&other.to_string())),
+        },
     }
-}
-
-/// Arrow's "Cannot cast string 'x' to value of Int32 type", as PostgreSQL says it.
-fn of_number(message: &str) -> Option<Error> {
-    let (before, target) = message.rsplit_once("' to value of ")?;
-    let text = before.split_once("string '")?.1;
-    let name = match target.split_once(' ')?.0 {
-        "Int16" => "smallint",
-        "Int32" => "integer",
-        "Int64" => "bigint",
-        "Float64" => "double precision",
-        _ => return None,
-    };
-    let digits = text.trim().trim_start_matches(['-', '+']);
-    let is_whole = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
-    Some(match is_whole {
-        true => {
-            let message = format!("value \"{text}\" is out of range for type {name}");
-            Error::new(SqlState::NUMERIC_VALUE_OUT_OF_RANGE, message)
-        }
-        false => {
-            let message = format!("invalid input syntax for type {name}: \"{text}\"");
-            Error::new(SqlState::INVALID_TEXT_REPRESENTATION, message)
-        }
-    })
 }
 
 fn of_schema(error: &SchemaError) -> Error {
@@ -121,6 +94,18 @@ fn of_message(message: &str) -> Error {
     if let Some(error) = of_unknown_name(message, &line).or_else(|| operator(&line).map(|found| found.error())) {
         return error;
     }
+    if let Some(column) = not_grouped(&line) {
+        let message =
+            format!("column \"{column}\" must appear in the GROUP BY clause or be used in an aggregate function");
+        return Error::new(SqlState::GROUPING_ERROR, message);
+    }
+    if let Some((from, to)) = line.split_once("Unsupported CAST from ").and_then(|(_, types)| types.split_once(" to "))
+    {
+        return Error::new(
+            SqlState::CANNOT_COERCE,
+            format!("cannot cast type {} to {}", type_name(from), type_name(to)),
+        );
+    }
     let lower = line.to_lowercase();
     let state = if lower.contains("invalid function")
         || lower.contains("no function matches")
@@ -136,13 +121,19 @@ fn of_message(message: &str) -> Error {
     } else if lower.contains("group by") && lower.contains("column") {
         SqlState::GROUPING_ERROR
     } else if lower.contains("unsupported cast") || lower.contains("cannot automatically convert") {
-        SqlState("42846")
+        SqlState::CANNOT_COERCE
     } else if lower.contains("can't be cast") || lower.contains("common type") || lower.contains("coerce") {
         SqlState::DATATYPE_MISMATCH
     } else {
         SqlState::SYNTAX_ERROR
     };
     Error::new(state, lower_first(&line))
+}
+
+/// PostgreSQL's name of a type that a message of DataFusion names.
+fn type_name(text: &str) -> String {
+    let known = text.trim().parse::<DataType>();
+    known.map_or_else(|_| text.to_string(), |data_type| SqlType::postgres_name_of(&data_type))
 }
 
 /// An operator that does not take the types of its sides.
@@ -166,12 +157,9 @@ fn operator(line: &str) -> Option<NoOperator<'_>> {
 
 impl NoOperator<'_> {
     fn error(&self) -> Error {
-        let name = |text: &str| {
-            let known = text.parse::<DataType>().ok().and_then(|data_type| SqlType::from_arrow(&data_type));
-            known.map_or_else(|| text.to_string(), |sql_type| sql_type.to_string()).to_lowercase()
-        };
         let sign = if self.sign == "!=" { "<>" } else { self.sign };
-        let message = format!("operator does not exist: {} {sign} {}", name(self.left), name(self.right));
+        let [left, right] = [self.left, self.right].map(type_name);
+        let message = format!("operator does not exist: {left} {sign} {right}");
         Error::new(SqlState::UNDEFINED_FUNCTION, message).hint("You might need to add explicit type casts.")
     }
 
@@ -222,20 +210,50 @@ pub fn in_query(error: DataFusionError, query: &ast::Query) -> Error {
             SchemaError::AmbiguousReference { field } => Some(field.name.clone()),
             _ => None,
         },
-        DataFusionError::Plan(message) => {
-            message.split('\'').nth(1).map(|name| name.rsplit('.').next().unwrap_or(name).to_string())
-        }
+        DataFusionError::Plan(message) => match not_grouped(&one_line(message)) {
+            Some(column) => Some(last_part(column)),
+            None => message.split('\'').nth(1).map(last_part),
+        },
         _ => None,
     };
     let at_operator = || match error.find_root() {
         DataFusionError::Plan(message) => operator(&one_line(message)).and_then(|found| found.place(query)),
         _ => None,
     };
-    let translated = match name.and_then(|name| mention(query, &name)).or_else(at_operator) {
+    let at_literal = || match error.find_root() {
+        DataFusionError::ArrowError(arrow, _) => literal(query, &value_failure::of_arrow(arrow)?.text?),
+        _ => None,
+    };
+    let translated = match name.and_then(|name| mention(query, &name)).or_else(at_operator).or_else(at_literal) {
         Some(position) => translated.at(position),
         None => translated,
     };
     translated.caused_by(error)
+}
+
+fn last_part(name: &str) -> String {
+    name.rsplit('.').next().unwrap_or(name).trim_matches('"').to_string()
+}
+
+/// DataFusion's ".. column "t.a" must appear in the GROUP BY clause or must be part of an aggregate function ..".
+fn not_grouped(line: &str) -> Option<&str> {
+    let (before, _) = line.split_once("\" must appear in the GROUP BY clause")?;
+    Some(before.rsplit_once("olumn \"")?.1)
+}
+
+/// Where a query has a text, if it has it.
+fn literal(query: &ast::Query, text: &str) -> Option<Position> {
+    let mut found: Option<Span> = None;
+    let flow = ast::visit_expressions(query, |expr| {
+        if let ast::Expr::Value(value) = expr
+            && matches!(&value.value, ast::Value::SingleQuotedString(literal) if literal == text)
+        {
+            found = found.or(Some(value.span));
+        }
+        ControlFlow::<()>::Continue(())
+    });
+    debug_assert!(flow.is_continue());
+    found.and_then(position)
 }
 
 /// The first place where a query names a relation, a column or a function so.
@@ -267,13 +285,13 @@ fn mention(query: &ast::Query, name: &str) -> Option<Position> {
     found.and_then(position)
 }
 
-fn one_line(message: &str) -> String {
+pub(super) fn one_line(message: &str) -> String {
     let line = message.lines().next().unwrap_or_default();
     let line = line.strip_prefix("Error during planning: ").unwrap_or(line);
     line.trim_end_matches('.').to_string()
 }
 
-fn lower_first(text: &str) -> String {
+pub(super) fn lower_first(text: &str) -> String {
     let mut letters = text.chars();
     match (letters.next(), letters.clone().next()) {
         (Some(first), Some(second)) if second.is_lowercase() => first.to_lowercase().chain(letters).collect(),
