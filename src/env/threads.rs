@@ -91,3 +91,37 @@ fn panic_message(panic: &(dyn Any + Send)) -> String {
         None => panic.downcast_ref::<String>().cloned().unwrap_or_else(|| "a panic without a message".to_string()),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc;
+
+    use super::Threads;
+
+    #[test]
+    fn a_future_of_a_pool_that_blocks_does_not_hold_its_callers_up() {
+        let callers = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
+        let pool = Threads.pool("pool", 1).expect("threads start");
+        callers.block_on(async {
+            let (go, gone) = mpsc::channel();
+            let blocked = pool.spawn(async move { gone.recv() });
+            // On the caller's own thread this would never be reached once the future is polled.
+            tokio::task::yield_now().await;
+            go.send(7).expect("the future waits");
+            assert_eq!(blocked.join().await, Ok(Ok(7)));
+            let panicked = pool.spawn(async { panic!("on purpose") });
+            assert_eq!(panicked.join().await, Err::<(), _>("on purpose".to_string()));
+        });
+    }
+
+    #[test]
+    fn a_spawned_future_ends_with_its_handle() {
+        let pool = Threads.pool("pool", 1).expect("threads start");
+        let (told, telling) = mpsc::channel::<()>();
+        drop(pool.spawn(async move {
+            std::future::pending::<()>().await;
+            drop(told);
+        }));
+        assert!(telling.recv().is_err(), "the future was dropped without a word");
+    }
+}

@@ -13,6 +13,7 @@ mod scalar;
 
 pub use aggregate::DoubleSum;
 pub use aggregate::ExactSum;
+pub use aggregate::Extreme;
 pub use aggregate::Number;
 pub use aggregate::OutOfRange;
 pub use aggregate::Running;

@@ -8,6 +8,8 @@ use datafusion::logical_expr::AggregateUDF;
 use datafusion::logical_expr::ScalarUDF;
 use datafusion::logical_expr::ScalarUDFImpl;
 
+use super::aggregate::Extreme;
+use super::aggregate::ExtremeFunction;
 use super::aggregate::TotalFunction;
 use super::aggregate::TotalKind;
 use super::aggregate::TotalStyle;
@@ -52,13 +54,14 @@ pub fn all() -> Vec<Arc<ScalarUDF>> {
     functions
 }
 
-/// All our aggregate functions: SUM and AVG under both rules.
+/// All our aggregate functions: SUM and AVG under both rules, MIN and MAX.
 pub fn aggregates() -> Vec<Arc<AggregateUDF>> {
     let styles = [TotalStyle::Postgres, TotalStyle::Ksqldb];
     let functions = styles.into_iter().flat_map(|style| {
         [TotalKind::Sum, TotalKind::Avg].map(|kind| AggregateUDF::new_from_impl(TotalFunction::new(kind, style)))
     });
-    functions.map(Arc::new).collect()
+    let extremes = [Extreme::Least, Extreme::Greatest].map(ExtremeFunction::new).map(AggregateUDF::new_from_impl);
+    functions.chain(extremes).map(Arc::new).collect()
 }
 
 /// Puts them into a registry, over functions of the same name.
@@ -74,4 +77,30 @@ pub fn register(registry: &mut dyn FunctionRegistry) -> Result<(), DataFusionErr
 
 fn udf(function: impl ScalarUDFImpl + 'static) -> Arc<ScalarUDF> {
     Arc::new(ScalarUDF::new_from_impl(function))
+}
+
+#[cfg(test)]
+mod tests {
+    use datafusion::execution::SessionStateDefaults;
+
+    use super::aggregates;
+    use super::all;
+
+    #[test]
+    fn a_function_that_stands_over_a_stock_one_has_all_its_names() {
+        let ours = all();
+        for stock in SessionStateDefaults::default_scalar_functions() {
+            if let Some(ours) = ours.iter().find(|ours| ours.name() == stock.name()) {
+                let missing: Vec<&String> =
+                    stock.aliases().iter().filter(|name| !ours.aliases().contains(name)).collect();
+                assert!(missing.is_empty(), "{} without {missing:?}", stock.name());
+            }
+        }
+        let ours = aggregates();
+        for stock in SessionStateDefaults::default_aggregate_functions() {
+            if let Some(ours) = ours.iter().find(|ours| ours.name() == stock.name()) {
+                assert_eq!(ours.aliases(), stock.aliases(), "{}", stock.name());
+            }
+        }
+    }
 }

@@ -68,7 +68,9 @@ impl Functions {
             }
         }
         for function in crate::functions::aggregates() {
-            aggregate.insert(function.name().to_string(), function);
+            for name in std::iter::once(function.name()).chain(function.aliases().iter().map(String::as_str)) {
+                aggregate.insert(name.to_string(), Arc::clone(&function));
+            }
         }
         let mut options = ConfigOptions::default();
         options.sql_parser.parse_float_as_decimal = true;

@@ -73,6 +73,15 @@ impl AggregateUDFImpl for TotalFunction {
         }
     }
 
+    /// The stock function's: under another name it would stay reachable, and come back under this one when functions are
+    /// registered anew.
+    fn aliases(&self) -> &[String] {
+        match self.style {
+            TotalStyle::Postgres => self.stock.aliases(),
+            TotalStyle::Ksqldb => &[],
+        }
+    }
+
     fn signature(&self) -> &Signature {
         &self.signature
     }

@@ -1,4 +1,4 @@
-//! SUM and AVG: one arithmetic for the queries that are read once and for those that are kept.
+//! SUM, AVG, MIN and MAX: one arithmetic for the queries that are read once and for those that are kept.
 //!
 //! `ExactSum` and `DoubleSum` are what a group keeps; both take rows back. `Total` says what type comes out and makes a
 //! result of a sum. `TotalFunction` is all that as DataFusion wants it; standing queries use the parts.
@@ -11,6 +11,7 @@ mod accumulate;
 mod distinct;
 mod double;
 mod exact;
+mod extreme;
 mod function;
 mod groups;
 mod running;
@@ -20,6 +21,8 @@ mod total;
 
 pub use double::DoubleSum;
 pub use exact::ExactSum;
+pub use extreme::Extreme;
+pub use extreme::ExtremeFunction;
 pub use function::TotalFunction;
 pub use running::Running;
 pub use total::Number;

@@ -182,8 +182,32 @@ impl NoOperator<'_> {
     }
 }
 
+/// DataFusion's "No function matches the given name and argument types 'sum(Utf8)'".
+fn no_function(line: &str) -> Option<Error> {
+    let (_, call) = line.rsplit_once("No function matches the given name and argument types '")?;
+    let (name, types) = call.split_once("')")?.0.split_once('(')?;
+    let (mut depth, mut names) = (0, vec![String::new()]);
+    for character in types.chars() {
+        depth += i32::from(character == '(') - i32::from(character == ')');
+        match (character, names.last_mut()) {
+            (',', _) if depth == 0 => names.push(String::new()),
+            (_, Some(name)) => name.push(character),
+            (_, None) => {}
+        }
+    }
+    let names: Vec<String> = names.iter().map(|name| type_name(name.trim())).collect();
+    let error =
+        Error::new(SqlState::UNDEFINED_FUNCTION, format!("function {name}({}) does not exist", names.join(", ")));
+    Some(
+        error.hint("No function matches the given name and argument types. You might need to add explicit type casts."),
+    )
+}
+
 /// `Invalid function 'x'.` and `table 'a.b.x' not found`, as PostgreSQL says them.
 fn of_unknown_name(message: &str, line: &str) -> Option<Error> {
+    if let Some(error) = no_function(line) {
+        return Some(error);
+    }
     let quoted = |text: &str| text.split('\'').nth(1).map(str::to_string);
     let name = quoted(line)?;
     if line.starts_with("Invalid function") {

@@ -19,6 +19,7 @@ use super::results::Results;
 use crate::exec::ExecError;
 use crate::functions::DoubleSum;
 use crate::functions::ExactSum;
+use crate::functions::Extreme;
 use crate::functions::Running;
 use crate::functions::Total;
 use crate::functions::TotalKind;
@@ -146,12 +147,8 @@ impl Accumulator {
             }
             (Value::BestFloat(best), Reader::Float(values, _)) => {
                 let value = values[row];
-                let better = |best: f64| {
-                    // PostgreSQL's order: NaN above all else.
-                    let order = value.partial_cmp(&best).unwrap_or_else(|| value.is_nan().cmp(&best.is_nan()));
-                    if least { order.is_lt() } else { order.is_gt() }
-                };
-                if best.is_none_or(better) {
+                let extreme = if least { Extreme::Least } else { Extreme::Greatest };
+                if best.is_none_or(|best| extreme.is_better(value, best)) {
                     *best = Some(value);
                 }
             }
