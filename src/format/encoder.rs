@@ -152,10 +152,12 @@ impl Encoder {
 
 /// The one double that stands for all that are equal to it: there are two zeros and many NaN.
 fn one_of_equal(value: f64) -> f64 {
-    match value {
-        value if value.is_nan() => f64::NAN,
-        value if value == 0.0 => 0.0,
-        value => value,
+    if value.is_nan() {
+        f64::NAN
+    } else if value == 0.0 {
+        0.0
+    } else {
+        value
     }
 }
 

@@ -144,7 +144,16 @@ fn fold_ident(ident: &ast::Ident) -> String {
 
 /// Names the items of the outermost SELECT that have no name, and makes repeated names different.
 fn name_items(query: &mut ast::Query) {
-    let ast::SetExpr::Select(select) = query.body.as_mut() else { return };
+    // The columns of UNION and its kin are named by the first of its queries.
+    let mut body = query.body.as_mut();
+    let select = loop {
+        body = match body {
+            ast::SetExpr::Select(select) => break select,
+            ast::SetExpr::SetOperation { left, .. } => left.as_mut(),
+            ast::SetExpr::Query(inner) => inner.body.as_mut(),
+            _ => return,
+        };
+    };
     let mut seen: HashSet<String> = HashSet::new();
     for (index, item) in select.projection.iter_mut().enumerate() {
         let (expr, name, quote) = match item {

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use arrow::array::ArrayRef;
-use arrow::compute::cast;
+use arrow::compute::CastOptions;
+use arrow::compute::cast_with_options;
 use arrow::datatypes::DataType;
 use arrow::datatypes::Field;
 use arrow::datatypes::Schema;
@@ -220,7 +221,11 @@ pub(in crate::engine) fn conform(batch: &RecordBatch, target: &SchemaRef) -> Res
     let columns: Vec<ArrayRef> = columns
         .map(|(column, field)| match column.data_type() == field.data_type() {
             true => Ok(Arc::clone(column)),
-            false => cast(column, field.data_type()).map_err(|error| execution_error(error.into())),
+            false => {
+                // A value that does not fit is an error, never a null.
+                let strict = CastOptions { safe: false, ..CastOptions::default() };
+                cast_with_options(column, field.data_type(), &strict).map_err(|error| execution_error(error.into()))
+            }
         })
         .collect::<Result<_>>()?;
     let options = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));

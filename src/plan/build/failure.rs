@@ -40,7 +40,10 @@ fn translate(error: &DataFusionError) -> Error {
     match error.find_root() {
         DataFusionError::SchemaError(schema, _) => of_schema(schema),
         DataFusionError::Plan(message) => of_message(message),
-        DataFusionError::NotImplemented(message) => Error::unsupported(one_line(message)),
+        DataFusionError::NotImplemented(message) => {
+            let line = one_line(message);
+            of_types(&line).unwrap_or_else(|| Error::unsupported(line))
+        }
         DataFusionError::Diagnostic(_, inner) => translate(inner),
         // Our own functions and rules say what they mean themselves.
         DataFusionError::External(inner) => match inner.downcast_ref::<Error>() {
@@ -99,12 +102,8 @@ fn of_message(message: &str) -> Error {
             format!("column \"{column}\" must appear in the GROUP BY clause or be used in an aggregate function");
         return Error::new(SqlState::GROUPING_ERROR, message);
     }
-    if let Some((from, to)) = line.split_once("Unsupported CAST from ").and_then(|(_, types)| types.split_once(" to "))
-    {
-        return Error::new(
-            SqlState::CANNOT_COERCE,
-            format!("cannot cast type {} to {}", type_name(from), type_name(to)),
-        );
+    if let Some(error) = of_types(&line) {
+        return error;
     }
     let lower = line.to_lowercase();
     let state = if lower.contains("invalid function")
@@ -136,6 +135,23 @@ fn type_name(text: &str) -> String {
     known.map_or_else(|_| text.to_string(), |data_type| SqlType::postgres_name_of(&data_type))
 }
 
+/// What names types, in the words of several of DataFusion's errors.
+fn of_types(line: &str) -> Option<Error> {
+    if let Some((from, to)) = line.split_once("Unsupported CAST from ").and_then(|(_, types)| types.split_once(" to "))
+    {
+        let message = format!("cannot cast type {} to {}", type_name(from), type_name(to));
+        return Some(Error::new(SqlState::CANNOT_COERCE, message));
+    }
+    if let Some(name) = line.strip_prefix("Unsupported SQL type ") {
+        let message = format!("type \"{}\" does not exist", name.to_lowercase());
+        return Some(Error::new(SqlState::UNDEFINED_OBJECT, message));
+    }
+    let (_, found) =
+        line.strip_prefix("Cannot create filter with non-boolean predicate ")?.rsplit_once(" returning ")?;
+    let message = format!("argument of WHERE must be type boolean, not type {}", type_name(found));
+    Some(Error::new(SqlState::DATATYPE_MISMATCH, message))
+}
+
 /// An operator that does not take the types of its sides.
 struct NoOperator<'a> {
     left: &'a str,
@@ -146,9 +162,10 @@ struct NoOperator<'a> {
 /// DataFusion's "arithmetic expression Int64 + Utf8 to valid types" and "comparison operation Int64 = Utf8".
 fn operator(line: &str) -> Option<NoOperator<'_>> {
     let arithmetic = line.split_once("arithmetic expression ").map(|(_, rest)| rest.strip_suffix(" to valid types"));
-    let comparison = line.split_once("comparison operation ").map(|(_, rest)| Some(rest));
-    let expression = arithmetic.or(comparison)??;
-    let signs = ["+", "-", "*", "/", "%", "<=", ">=", "!=", "<", ">", "="];
+    let operation = ["comparison operation ", "string concat operation "];
+    let operation = operation.iter().find_map(|words| line.split_once(words)).map(|(_, rest)| Some(rest));
+    let expression = arithmetic.or(operation)??;
+    let signs = ["||", "+", "-", "*", "/", "%", "<=", ">=", "!=", "<", ">", "="];
     signs.into_iter().find_map(|sign| {
         let (left, rest) = expression.split_once(&format!(" {sign} ") as &str)?;
         Some(NoOperator { left, sign, right: rest })
@@ -183,9 +200,9 @@ impl NoOperator<'_> {
 }
 
 /// DataFusion's "No function matches the given name and argument types 'sum(Utf8)'".
-fn no_function(line: &str) -> Option<Error> {
-    let (_, call) = line.rsplit_once("No function matches the given name and argument types '")?;
-    let (name, types) = call.split_once("')")?.0.split_once('(')?;
+fn no_function(message: &str) -> Option<Error> {
+    let (_, call) = message.rsplit_once("No function matches the given name and argument types '")?;
+    let (name, types) = call.split_once(")'")?.0.split_once('(')?;
     let (mut depth, mut names) = (0, vec![String::new()]);
     for character in types.chars() {
         depth += i32::from(character == '(') - i32::from(character == ')');
@@ -205,7 +222,7 @@ fn no_function(line: &str) -> Option<Error> {
 
 /// `Invalid function 'x'.` and `table 'a.b.x' not found`, as PostgreSQL says them.
 fn of_unknown_name(message: &str, line: &str) -> Option<Error> {
-    if let Some(error) = no_function(line) {
+    if let Some(error) = no_function(message) {
         return Some(error);
     }
     let quoted = |text: &str| text.split('\'').nth(1).map(str::to_string);

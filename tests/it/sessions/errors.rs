@@ -83,7 +83,7 @@ async fn errors_about_values_point_at_them_and_name_types_as_postgresql_does() {
     let not_grouped = |name: &str| {
         format!("column \"{name}\" must appear in the GROUP BY clause or be used in an aggregate function")
     };
-    let cases: [(&str, &str, &str, Option<u32>); 21] = [
+    let cases: [(&str, &str, &str, Option<u32>); 28] = [
         ("INSERT INTO t VALUES (1, 'a', 1, 1), (NULL, 'b', 1, 1)", "23502", null_key, Some(39)),
         ("INSERT INTO t (v) VALUES ('a')", "23502", null_key, None),
         ("INSERT INTO s VALUES (NULL, 1)", "23502", "column \"at\" of \"s\" cannot be null", Some(23)),
@@ -114,6 +114,13 @@ async fn errors_about_values_point_at_them_and_name_types_as_postgresql_does() {
         ("SELECT 99999999999::int", "22003", "integer out of range", None),
         ("SELECT d + true FROM t", "42883", "operator does not exist: double precision + boolean", Some(8)),
         ("SELECT w + true FROM t", "42883", "operator does not exist: numeric + boolean", Some(8)),
+        ("SELECT round(v) FROM t", "42883", "function round(text) does not exist", Some(8)),
+        ("SELECT MIN(v, id) FROM t", "42883", "function min(text, integer) does not exist", Some(8)),
+        ("SELECT id || 1 FROM t", "42883", "operator does not exist: integer || bigint", Some(8)),
+        ("SELECT 1 FROM t WHERE id", "42804", "argument of WHERE must be type boolean, not type integer", Some(23)),
+        ("SELECT true::timestamp", "42846", "cannot cast type boolean to timestamp without time zone", None),
+        ("SELECT '1'::nosuch", "42704", "type \"nosuch\" does not exist", None),
+        ("SELECT 1 UNION ALL SELECT 'a'", "22P02", "invalid input syntax for type bigint: \"a\"", None),
         ("SELECT SUM(v) FROM t", "42883", "function sum(text) does not exist", Some(8)),
     ];
     for (statement, state, message, position) in cases {

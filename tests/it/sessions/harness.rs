@@ -6,6 +6,7 @@ use std::sync::Arc;
 use datafusion::common::config::ConfigOptions;
 use futures::StreamExt;
 
+use tidemill::broker;
 use tidemill::broker::Broker;
 use tidemill::broker::BrokerConfig;
 use tidemill::cluster::MetadataLog;
@@ -45,7 +46,24 @@ impl World {
         Self::over(Simulation::new(7), SimulatedStores::new()).await
     }
 
+    /// A world whose sessions use the log through what `watch` makes of their client.
+    pub(super) async fn watched(
+        limits: config::Limits,
+        watch: impl Fn(Arc<dyn broker::Client>) -> Arc<dyn broker::Client> + Send + Sync + 'static,
+    ) -> Self {
+        Self::with(Simulation::new(7), SimulatedStores::new(), limits, watch).await
+    }
+
     async fn over(simulation: Simulation, stores: SimulatedStores) -> Self {
+        Self::with(simulation, stores, config::Limits::default(), |client| client).await
+    }
+
+    async fn with(
+        simulation: Simulation,
+        stores: SimulatedStores,
+        limits: config::Limits,
+        watch: impl Fn(Arc<dyn broker::Client>) -> Arc<dyn broker::Client> + Send + Sync + 'static,
+    ) -> Self {
         // 2024-06-01: events of 2024-01 are not in the future, where they would be bad records.
         simulation.clock.set_wall_micros(1_717_200_000_000_000);
         let env = &simulation.env;
@@ -53,7 +71,8 @@ impl World {
         let log_config = LogConfig { flush_on: FlushOn::Wait, ..LogConfig::default() };
         let (log, _) = LogDir::open(env.clone(), Path::new("/data/log"), log_config).expect("the log opens");
         let broker_config = BrokerConfig { coordinator_partitions: 1, ..BrokerConfig::default() };
-        let broker = Broker::open(env.clone(), log, Arc::clone(&metadata), broker_config).await.expect("broker opens");
+        let opened = Broker::open(env.clone(), log, Arc::clone(&metadata), broker_config).await;
+        let broker = opened.expect("broker opens");
         let publisher = Arc::new(Publisher::new());
         let mut functions = ConfigOptions::default();
         functions.extensions.insert(Context::new(env.clock.wall_micros(), 7, "UTC"));
@@ -69,9 +88,9 @@ impl World {
         });
         let engine = Engine::open(EngineParts {
             env: env.clone(),
-            limits: config::Limits::default(),
+            limits,
             metadata,
-            clients: Arc::new(move |principal| broker.client(principal)),
+            clients: Arc::new(move |principal| watch(broker.client(principal))),
             publisher,
             runtime: Arc::clone(&runtime),
         })
