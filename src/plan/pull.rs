@@ -37,7 +37,7 @@ pub fn prepare_pull(select: &Select, rules: Compatibility) -> Result<ast::Query>
         let flow = walk::walk_mut(&mut query, upper_case);
         debug_assert!(flow.is_continue());
     }
-    let flow = ast::visit_expressions_mut(&mut query, |expr| {
+    let flow = walk::expressions_mut(&mut query, |expr| {
         if let ast::Expr::Value(value) = expr
             && let Some(double) = exponent_double(&value.value, rules)
         {

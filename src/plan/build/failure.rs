@@ -285,7 +285,7 @@ fn not_grouped(line: &str) -> Option<&str> {
 /// Where a query has a text, if it has it.
 fn literal(query: &ast::Query, text: &str) -> Option<Position> {
     let mut found: Option<Span> = None;
-    let flow = ast::visit_expressions(query, |expr| {
+    let flow = walk::expressions(query, |expr| {
         if let ast::Expr::Value(value) = expr
             && matches!(&value.value, ast::Value::SingleQuotedString(literal) if literal == text)
         {

@@ -22,6 +22,7 @@ use tidemill::broker::GroupDescription;
 use tidemill::broker::Isolation;
 use tidemill::broker::Position;
 use tidemill::broker::QueryCommit;
+use tidemill::broker::SegmentDescription;
 use tidemill::cluster::ClusterMetadata;
 use tidemill::config::Limits;
 use tidemill::model::EventTime;
@@ -95,6 +96,10 @@ impl Client for Watched {
 
     async fn ends(&self, partition: TopicPartition) -> Result<Ends, BrokerError> {
         self.client.ends(partition).await
+    }
+
+    async fn segments(&self, partition: TopicPartition) -> Result<Vec<SegmentDescription>, BrokerError> {
+        self.client.segments(partition).await
     }
 
     async fn offset_for_time(
