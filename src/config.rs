@@ -196,6 +196,10 @@ pub struct Limits {
     pub prepared_statements_max: usize,
     /// Open portals and cursors of one session.
     pub portals_max: usize,
+    /// Bytes of rows that one INSERT .. SELECT may gather; they are written together once all are there.
+    pub insert_bytes_max: ByteSize,
+    /// Threads that compute queries that are read once; 0 takes the number of cores.
+    pub query_threads: usize,
     /// Rows that a push query may hold for a client that reads slowly; then it stops reading the log.
     pub push_rows_max: usize,
 }
@@ -208,6 +212,8 @@ impl Default for Limits {
             startup_timeout: Duration::from_secs(30),
             prepared_statements_max: 1024,
             portals_max: 256,
+            insert_bytes_max: ByteSize::mebibytes(256),
+            query_threads: 0,
             push_rows_max: 8192,
         }
     }

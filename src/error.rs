@@ -41,6 +41,7 @@ impl SqlState {
     pub const UNDEFINED_COLUMN: SqlState = SqlState("42703");
     pub const AMBIGUOUS_COLUMN: SqlState = SqlState("42702");
     pub const UNDEFINED_FUNCTION: SqlState = SqlState("42883");
+    pub const CANNOT_COERCE: SqlState = SqlState("42846");
     pub const UNDEFINED_OBJECT: SqlState = SqlState("42704");
     pub const UNDEFINED_PARAMETER: SqlState = SqlState("42P02");
     pub const UNDEFINED_TABLE: SqlState = SqlState("42P01");

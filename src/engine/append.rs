@@ -17,6 +17,7 @@ use crate::catalog::Relation;
 use crate::error::Error;
 use crate::error::Result;
 use crate::error::SqlState;
+use crate::format::Encoder;
 use crate::model::ColumnRole;
 use crate::model::Offset;
 use crate::model::PartitionId;
@@ -39,39 +40,87 @@ pub(super) async fn append_rows(
     rows: &RecordBatch,
     times: &[i64],
 ) -> Result<Vec<(TopicPartition, Offset)>> {
-    check_keys(relation, rows)?;
-    let encoded = codec::encoder(relation)?.encode(rows)?;
-    if let Some((row, reason)) = encoded.errors.first() {
-        let message = format!("row {} cannot be written to \"{}\"", row + 1, relation.name);
-        return Err(Error::new(SqlState::INVALID_PARAMETER_VALUE, message).detail(format!("{reason}.")));
-    }
-    let metadata = client.metadata();
-    let Some(topic) = metadata.topic_by_id(relation.topic_id) else {
-        let message = format!("topic \"{}\" of \"{}\" does not exist", relation.topic, relation.name);
-        return Err(Error::new(SqlState::UNDEFINED_OBJECT, message));
-    };
-    let batch_bytes_max = usize::try_from(topic.config.batch_bytes_max).unwrap_or(usize::MAX);
-    let keyless = keyless_partition(engine, relation, topic.partitions);
-    let mut batches = Batches::new(batch_bytes_max);
-    for (row, time) in times.iter().enumerate() {
-        let (key, value) = (encoded.keys[row].as_deref(), encoded.values[row].as_deref());
-        let partition = match key {
-            Some(key) => partition_for_key(key, topic.partitions),
-            None => keyless,
+    let mut appending = Appending::new(engine, client, relation)?;
+    appending.add(rows, times)?;
+    appending.append(client).await
+}
+
+/// One statement's rows, encoded: nothing of them is in the log before all are.
+pub(super) struct Appending<'a> {
+    relation: &'a Relation,
+    encoder: Encoder,
+    partitions: i32,
+    keyless: PartitionId,
+    batches: Batches,
+    rows: usize,
+    bytes: usize,
+}
+
+impl<'a> Appending<'a> {
+    /// No rows yet.
+    pub(super) fn new(engine: &Engine, client: &dyn Client, relation: &'a Relation) -> Result<Self> {
+        let metadata = client.metadata();
+        let Some(topic) = metadata.topic_by_id(relation.topic_id) else {
+            let message = format!("topic \"{}\" of \"{}\" does not exist", relation.topic, relation.name);
+            return Err(Error::new(SqlState::UNDEFINED_OBJECT, message));
         };
-        batches.add(TopicPartition { topic: relation.topic_id, partition }, *time, key, value);
+        Ok(Self {
+            relation,
+            encoder: codec::encoder(relation)?,
+            partitions: topic.partitions,
+            keyless: keyless_partition(engine, relation, topic.partitions),
+            batches: Batches::new(usize::try_from(topic.config.batch_bytes_max).unwrap_or(usize::MAX)),
+            rows: 0,
+            bytes: 0,
+        })
     }
-    let (partitions, batches) = batches.finish();
-    if batches.is_empty() {
-        return Ok(Vec::new());
+
+    /// Encodes rows. `times` are the records' timestamps in milliseconds, one a row.
+    pub(super) fn add(&mut self, rows: &RecordBatch, times: &[i64]) -> Result<()> {
+        let relation = self.relation;
+        check_keys(relation, rows)?;
+        let encoded = self.encoder.encode(rows)?;
+        if let Some((row, reason)) = encoded.errors.first() {
+            let message = format!("row {} cannot be written to \"{}\"", self.rows + row + 1, relation.name);
+            return Err(Error::new(SqlState::INVALID_PARAMETER_VALUE, message).detail(format!("{reason}.")));
+        }
+        for (row, time) in times.iter().enumerate() {
+            let (key, value) = (encoded.keys[row].as_deref(), encoded.values[row].as_deref());
+            let partition = match key {
+                Some(key) => partition_for_key(key, self.partitions),
+                None => self.keyless,
+            };
+            let partition = TopicPartition { topic: relation.topic_id, partition };
+            self.bytes += self.batches.add(partition, *time, key, value);
+        }
+        self.rows += rows.num_rows();
+        Ok(())
     }
-    let appended = client.append_many(batches, Acks::All).await?;
-    let mut ends: BTreeMap<TopicPartition, Offset> = BTreeMap::new();
-    for (partition, appended) in partitions.into_iter().zip(appended) {
-        let end = ends.entry(partition).or_insert(appended.next_offset);
-        *end = (*end).max(appended.next_offset);
+
+    /// Rows so far.
+    pub(super) fn rows(&self) -> usize {
+        self.rows
     }
-    Ok(ends.into_iter().collect())
+
+    /// Bytes of memory that they take, about.
+    pub(super) fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// Appends them as one flush group; see `append_rows`.
+    pub(super) async fn append(self, client: &dyn Client) -> Result<Vec<(TopicPartition, Offset)>> {
+        let (partitions, batches) = self.batches.finish();
+        if batches.is_empty() {
+            return Ok(Vec::new());
+        }
+        let appended = client.append_many(batches, Acks::All).await?;
+        let mut ends: BTreeMap<TopicPartition, Offset> = BTreeMap::new();
+        for (partition, appended) in partitions.into_iter().zip(appended) {
+            let end = ends.entry(partition).or_insert(appended.next_offset);
+            *end = (*end).max(appended.next_offset);
+        }
+        Ok(ends.into_iter().collect())
+    }
 }
 
 /// Where rows without a key go. Those of a relation that has a key are one group, NULL, and a query that groups in place
@@ -84,18 +133,40 @@ fn keyless_partition(engine: &Engine, relation: &Relation, partitions: i32) -> P
     PartitionId(i32::try_from(number).unwrap_or(0))
 }
 
+/// A value that its relation does not take.
+#[derive(Debug)]
+pub(super) struct RefusedValue {
+    /// The row, from 0.
+    pub(super) row: usize,
+    /// The relation's column.
+    pub(super) column: usize,
+    /// Why.
+    pub(super) error: Error,
+}
+
+impl From<RefusedValue> for Error {
+    fn from(refused: RefusedValue) -> Self {
+        refused.error
+    }
+}
+
 /// A table's key columns hold no null.
-fn check_keys(relation: &Relation, rows: &RecordBatch) -> Result<()> {
+pub(super) fn check_keys(relation: &Relation, rows: &RecordBatch) -> std::result::Result<(), RefusedValue> {
     if !relation.is_table() {
         return Ok(());
     }
     for (index, column) in relation.columns.iter().enumerate() {
-        if column.role == ColumnRole::Key && 0 < rows.column(index).null_count() {
+        let values = rows.column(index);
+        if column.role != ColumnRole::Key || values.null_count() == 0 {
+            continue;
+        }
+        if let Some(row) = (0..values.len()).find(|row| values.is_null(*row)) {
             let message = format!(
                 "null value in column \"{}\" of relation \"{}\" violates not-null constraint",
                 column.name, relation.name
             );
-            return Err(Error::new(SqlState::NOT_NULL_VIOLATION, message));
+            let error = Error::new(SqlState::NOT_NULL_VIOLATION, message).detail(format!("Row {}.", row + 1));
+            return Err(RefusedValue { row, column: index, error });
         }
     }
     Ok(())
@@ -104,7 +175,11 @@ fn check_keys(relation: &Relation, rows: &RecordBatch) -> Result<()> {
 /// The timestamp of each row's record in milliseconds: its timestamp column where that is a time, else now.
 ///
 /// A row whose column no reader would take for a time is refused: it would be acknowledged and seen by nobody.
-pub(super) fn record_times(engine: &Engine, relation: &Relation, rows: &RecordBatch) -> Result<Vec<i64>> {
+pub(super) fn record_times(
+    engine: &Engine,
+    relation: &Relation,
+    rows: &RecordBatch,
+) -> std::result::Result<Vec<i64>, RefusedValue> {
     let now_ms = engine.env().clock.wall_millis();
     let mut times = vec![now_ms; rows.num_rows()];
     let Some(index) = relation.timestamp_column else { return Ok(times) };
@@ -115,7 +190,8 @@ pub(super) fn record_times(engine: &Engine, relation: &Relation, rows: &RecordBa
     for (row, time) in times.iter_mut().enumerate() {
         let refused = |state, what: &str| {
             let message = format!("column \"{}\" of \"{}\" {what}", relation.columns[index].name, relation.name);
-            Error::new(state, message).detail(format!("Row {}. It gives the record's event time.", row + 1))
+            let detail = format!("Row {}. It gives the record's event time.", row + 1);
+            RefusedValue { row, column: index, error: Error::new(state, message).detail(detail) }
         };
         if column.is_null(row) {
             match strict {
@@ -134,8 +210,9 @@ pub(super) fn record_times(engine: &Engine, relation: &Relation, rows: &RecordBa
             return Err(refused(SqlState::DATETIME_FIELD_OVERFLOW, "cannot be before 1970"));
         }
         if strict && latest < *time {
-            let error = refused(SqlState::DATETIME_FIELD_OVERFLOW, "is too far ahead of the clock");
-            return Err(error.hint("The setting exec.timestamp_future_max says how far it may be."));
+            let refused = refused(SqlState::DATETIME_FIELD_OVERFLOW, "is too far ahead of the clock");
+            let hint = "The setting exec.timestamp_future_max says how far it may be.";
+            return Err(RefusedValue { error: refused.error.hint(hint), ..refused });
         }
     }
     Ok(times)
@@ -153,7 +230,8 @@ impl Batches {
         Self { batch_bytes_max, open: BTreeMap::new(), full: Vec::new() }
     }
 
-    fn add(&mut self, partition: TopicPartition, time_ms: i64, key: Option<&[u8]>, value: Option<&[u8]>) {
+    /// Answers how many bytes the record takes at most.
+    fn add(&mut self, partition: TopicPartition, time_ms: i64, key: Option<&[u8]>, value: Option<&[u8]>) -> usize {
         let size = key.map_or(0, <[u8]>::len) + value.map_or(0, <[u8]>::len) + RECORD_OVERHEAD;
         let overfull = |open: &BatchBuilder| !open.is_empty() && self.batch_bytes_max < open.size_in_bytes() + size;
         if self.open.get(&partition).is_some_and(overfull) {
@@ -161,6 +239,7 @@ impl Batches {
             self.full.push((partition, full.finish()));
         }
         self.open.entry(partition).or_default().append(time_ms, key, value, &[]);
+        size
     }
 
     fn finish(mut self) -> (Vec<TopicPartition>, Vec<(TopicPartition, Batch)>) {

@@ -88,7 +88,7 @@ impl CopyInSink {
         let rows = self.rows.finish();
         let appended = match record_times(&self.engine, &self.relation, &rows) {
             Ok(times) => append_rows(&self.engine, self.client.as_ref(), &self.relation, &rows, &times).await,
-            Err(refused) => Err(refused),
+            Err(refused) => Err(refused.into()),
         };
         let line = self.reader.line();
         let ends =

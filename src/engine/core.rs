@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::OnceLock;
 
 use parking_lot::Mutex;
 
@@ -17,6 +18,7 @@ use crate::cluster::MetadataLog;
 use crate::cluster::MetadataRecord;
 use crate::config;
 use crate::env::Env;
+use crate::env::Pool;
 use crate::error::Error;
 use crate::error::Result;
 use crate::error::SqlState;
@@ -62,6 +64,8 @@ pub struct Engine {
     functions: Functions,
     catalog: Mutex<CatalogFeed>,
     planner: Planner,
+    /// Where queries that are read once are computed; made for the first of them.
+    query_threads: OnceLock<Pool>,
     /// Held over a DDL that starts or stops queries.
     ddl: tokio::sync::Mutex<()>,
     /// Queries that could not be started, with the reason.
@@ -88,6 +92,7 @@ impl Engine {
             publisher,
             runtime,
             functions: Functions::new(),
+            query_threads: OnceLock::new(),
             catalog: Mutex::default(),
             ddl: tokio::sync::Mutex::default(),
             stopped: Mutex::default(),
@@ -104,6 +109,22 @@ impl Engine {
     /// What exists, as the newest metadata says.
     pub fn catalog(&self) -> Result<Arc<Catalog>> {
         self.catalog_of(&self.metadata.snapshot())
+    }
+
+    /// Where queries that are read once are computed: their work never stands in the way of a connection.
+    pub(super) fn query_threads(&self) -> Result<&Pool> {
+        if let Some(pool) = self.query_threads.get() {
+            return Ok(pool);
+        }
+        let threads = match self.limits.query_threads {
+            0 => self.env.threads.cores(),
+            threads => threads,
+        };
+        let pool = self.env.threads.pool("query", threads).map_err(|error| {
+            Error::new(SqlState::OUT_OF_MEMORY, "could not start the threads of queries").caused_by(error)
+        })?;
+        // Of two queries that come first, one makes it for both.
+        Ok(self.query_threads.get_or_init(|| pool))
     }
 
     fn catalog_of(&self, metadata: &ClusterMetadata) -> Result<Arc<Catalog>> {

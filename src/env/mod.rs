@@ -46,6 +46,8 @@ pub use simulated_disk::for_each_fault;
 pub use simulated_disk::is_simulated_crash;
 pub use simulation::Simulation;
 pub use threads::JoinHandle;
+pub use threads::Pool;
+pub use threads::Spawned;
 pub use threads::Threads;
 
 /// The five doors, handed down by value; cheap to clone.

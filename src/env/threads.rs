@@ -1,5 +1,6 @@
 //! Threads for work that blocks.
 
+use std::any::Any;
 use std::io;
 use std::thread;
 
@@ -20,9 +21,57 @@ impl Threads {
         tokio::task::spawn_blocking(call).await.expect("a blocking call does not panic")
     }
 
+    /// A pool of threads with a name; they take turns in polling what is spawned on it.
+    pub fn pool(&self, name: &str, threads: usize) -> io::Result<Pool> {
+        let mut builder = tokio::runtime::Builder::new_multi_thread();
+        let runtime = builder.worker_threads(threads.max(1)).thread_name(name).enable_time().build()?;
+        Ok(Pool { runtime: Some(runtime) })
+    }
+
     /// Cores that this process may use, at least 1.
     pub fn cores(&self) -> usize {
         thread::available_parallelism().map_or(1, usize::from)
+    }
+}
+
+/// Threads of their own for futures that compute much: others are polled elsewhere and do not wait for them.
+pub struct Pool {
+    /// Taken when the pool ends.
+    runtime: Option<tokio::runtime::Runtime>,
+}
+
+impl Pool {
+    /// Starts a future.
+    pub fn spawn<T: Send + 'static>(&self, future: impl Future<Output = T> + Send + 'static) -> Spawned<T> {
+        Spawned(self.runtime.as_ref().expect("the runtime is there until the pool is dropped").spawn(future))
+    }
+}
+
+impl Drop for Pool {
+    fn drop(&mut self) {
+        // Whoever holds it last may be a future of its own, which cannot wait for the end of the threads.
+        if let Some(runtime) = self.runtime.take() {
+            runtime.shutdown_background();
+        }
+    }
+}
+
+/// A future of a pool, which ends when this is dropped.
+pub struct Spawned<T>(tokio::task::JoinHandle<T>);
+
+impl<T> Spawned<T> {
+    /// What the future gave; `Err` with the panic's message if it panicked or the pool ended.
+    pub async fn join(mut self) -> Result<T, String> {
+        (&mut self.0).await.map_err(|error| match error.try_into_panic() {
+            Ok(panic) => panic_message(panic.as_ref()),
+            Err(error) => error.to_string(),
+        })
+    }
+}
+
+impl<T> Drop for Spawned<T> {
+    fn drop(&mut self) {
+        self.0.abort();
     }
 }
 
@@ -32,9 +81,47 @@ pub struct JoinHandle(thread::JoinHandle<()>);
 impl JoinHandle {
     /// Waits for the end; `Err` with the panic's message if it panicked.
     pub fn join(self) -> Result<(), String> {
-        self.0.join().map_err(|panic| match panic.downcast_ref::<&str>() {
-            Some(text) => (*text).to_string(),
-            None => panic.downcast_ref::<String>().cloned().unwrap_or_else(|| "a thread panicked".to_string()),
-        })
+        self.0.join().map_err(|panic| panic_message(panic.as_ref()))
+    }
+}
+
+fn panic_message(panic: &(dyn Any + Send)) -> String {
+    match panic.downcast_ref::<&str>() {
+        Some(text) => (*text).to_string(),
+        None => panic.downcast_ref::<String>().cloned().unwrap_or_else(|| "a panic without a message".to_string()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc;
+
+    use super::Threads;
+
+    #[test]
+    fn a_future_of_a_pool_that_blocks_does_not_hold_its_callers_up() {
+        let callers = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
+        let pool = Threads.pool("pool", 1).expect("threads start");
+        callers.block_on(async {
+            let (go, gone) = mpsc::channel();
+            let blocked = pool.spawn(async move { gone.recv() });
+            // On the caller's own thread this would never be reached once the future is polled.
+            tokio::task::yield_now().await;
+            go.send(7).expect("the future waits");
+            assert_eq!(blocked.join().await, Ok(Ok(7)));
+            let panicked = pool.spawn(async { panic!("on purpose") });
+            assert_eq!(panicked.join().await, Err::<(), _>("on purpose".to_string()));
+        });
+    }
+
+    #[test]
+    fn a_spawned_future_ends_with_its_handle() {
+        let pool = Threads.pool("pool", 1).expect("threads start");
+        let (told, telling) = mpsc::channel::<()>();
+        drop(pool.spawn(async move {
+            std::future::pending::<()>().await;
+            drop(told);
+        }));
+        assert!(telling.recv().is_err(), "the future was dropped without a word");
     }
 }

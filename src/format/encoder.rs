@@ -1,8 +1,12 @@
 //! Rows to records.
 
+use std::borrow::Cow;
+use std::sync::Arc;
+
 use arrow::array::Array;
 use arrow::array::ArrayRef;
 use arrow::array::AsArray;
+use arrow::datatypes::Float64Type;
 use arrow::datatypes::Int64Type;
 use arrow::datatypes::TimestampMicrosecondType;
 use arrow::record_batch::RecordBatch;
@@ -24,6 +28,8 @@ pub struct Encoder {
     key: Half,
     value: Half,
     window: Option<WindowWriter>,
+    /// Key columns of doubles: equal keys must have equal bytes.
+    double_keys: Vec<usize>,
     writes_null_key: bool,
 }
 
@@ -63,13 +69,16 @@ impl Encoder {
             key: Half::new(columns, ColumnRole::Key, key, options)?,
             value: Half::new(columns, ColumnRole::Value, value, options)?,
             window,
+            double_keys: (0..columns.len())
+                .filter(|index| columns[*index].role == ColumnRole::Key && columns[*index].sql_type == SqlType::Double)
+                .collect(),
             writes_null_key: Half::writes_bare_null(options.names),
         })
     }
 
     /// The records of rows whose first columns are the relation's, in its order. Columns behind them are not read.
     pub fn encode(&self, batch: &RecordBatch) -> Result<EncodedRows, FormatError> {
-        let arrays = self.arrays(batch)?;
+        let arrays = &*self.arrays(batch)?;
         let mut rows = EncodedRows::default();
         for row in 0..batch.num_rows() {
             rows.values.push(self.half(&self.value, arrays, row, false));
@@ -87,15 +96,24 @@ impl Encoder {
 
     /// The keys alone, as for tombstones; a row whose key cannot be written has none.
     pub fn encode_keys(&self, batch: &RecordBatch) -> Result<Vec<Option<Vec<u8>>>, FormatError> {
-        let arrays = self.arrays(batch)?;
+        let arrays = &*self.arrays(batch)?;
         (0..batch.num_rows()).map(|row| self.key(arrays, row)).collect()
     }
 
-    fn arrays<'a>(&self, batch: &'a RecordBatch) -> Result<&'a [ArrayRef], FormatError> {
-        batch.columns().get(..self.columns).ok_or_else(|| FormatError::Unsupported {
+    fn arrays<'a>(&self, batch: &'a RecordBatch) -> Result<Cow<'a, [ArrayRef]>, FormatError> {
+        let arrays = batch.columns().get(..self.columns).ok_or_else(|| FormatError::Unsupported {
             format: "rows",
             what: format!("{} columns where {} are declared", batch.num_columns(), self.columns),
-        })
+        })?;
+        if self.double_keys.is_empty() {
+            return Ok(Cow::Borrowed(arrays));
+        }
+        let mut arrays = arrays.to_vec();
+        for index in &self.double_keys {
+            let values = arrays[*index].as_primitive::<Float64Type>();
+            arrays[*index] = Arc::new(values.unary::<_, Float64Type>(one_of_equal));
+        }
+        Ok(Cow::Owned(arrays))
     }
 
     fn key(&self, arrays: &[ArrayRef], row: usize) -> Result<Option<Vec<u8>>, FormatError> {
@@ -129,6 +147,17 @@ impl Encoder {
                 Some(out)
             }
         }
+    }
+}
+
+/// The one double that stands for all that are equal to it: there are two zeros and many NaN.
+fn one_of_equal(value: f64) -> f64 {
+    if value.is_nan() {
+        f64::NAN
+    } else if value == 0.0 {
+        0.0
+    } else {
+        value
     }
 }
 

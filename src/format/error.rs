@@ -46,7 +46,7 @@ pub enum FormatError {
     #[error("invalid input syntax for type {expected}: \"{found}\"")]
     InvalidText {
         /// The type.
-        expected: String,
+        expected: &'static str,
         /// The text, shortened.
         found: String,
     },
@@ -54,7 +54,7 @@ pub enum FormatError {
     #[error("value \"{found}\" is out of range for type {expected}")]
     TextOutOfRange {
         /// The type.
-        expected: String,
+        expected: &'static str,
         /// The text, shortened.
         found: String,
     },

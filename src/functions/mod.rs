@@ -4,14 +4,25 @@
 //! below it no code knows the compatibility mode. They stand in bound texts and never change their meaning.
 //! A function that fails for a row fails for its batch; `exec` finds the row by halving.
 
+mod aggregate;
 mod arithmetic;
 mod cast;
 mod context;
 mod registry;
 mod scalar;
 
+pub use aggregate::DoubleSum;
+pub use aggregate::ExactSum;
+pub use aggregate::Extreme;
+pub use aggregate::Number;
+pub use aggregate::OutOfRange;
+pub use aggregate::Running;
+pub use aggregate::Total;
+pub use aggregate::TotalKind;
+pub use aggregate::TotalStyle;
 pub use cast::CastTarget;
 pub use context::Context;
 pub use context::CutTime;
+pub use registry::aggregates;
 pub use registry::all;
 pub use registry::register;

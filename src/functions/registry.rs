@@ -4,9 +4,15 @@ use std::sync::Arc;
 
 use datafusion::error::DataFusionError;
 use datafusion::execution::FunctionRegistry;
+use datafusion::logical_expr::AggregateUDF;
 use datafusion::logical_expr::ScalarUDF;
 use datafusion::logical_expr::ScalarUDFImpl;
 
+use super::aggregate::Extreme;
+use super::aggregate::ExtremeFunction;
+use super::aggregate::TotalFunction;
+use super::aggregate::TotalKind;
+use super::aggregate::TotalStyle;
 use super::arithmetic::Arithmetic;
 use super::arithmetic::Operation;
 use super::arithmetic::Rules;
@@ -48,14 +54,53 @@ pub fn all() -> Vec<Arc<ScalarUDF>> {
     functions
 }
 
+/// All our aggregate functions: SUM and AVG under both rules, MIN and MAX.
+pub fn aggregates() -> Vec<Arc<AggregateUDF>> {
+    let styles = [TotalStyle::Postgres, TotalStyle::Ksqldb];
+    let functions = styles.into_iter().flat_map(|style| {
+        [TotalKind::Sum, TotalKind::Avg].map(|kind| AggregateUDF::new_from_impl(TotalFunction::new(kind, style)))
+    });
+    let extremes = [Extreme::Least, Extreme::Greatest].map(ExtremeFunction::new).map(AggregateUDF::new_from_impl);
+    functions.chain(extremes).map(Arc::new).collect()
+}
+
 /// Puts them into a registry, over functions of the same name.
 pub fn register(registry: &mut dyn FunctionRegistry) -> Result<(), DataFusionError> {
     for function in all() {
         registry.register_udf(function)?;
+    }
+    for function in aggregates() {
+        registry.register_udaf(function)?;
     }
     Ok(())
 }
 
 fn udf(function: impl ScalarUDFImpl + 'static) -> Arc<ScalarUDF> {
     Arc::new(ScalarUDF::new_from_impl(function))
+}
+
+#[cfg(test)]
+mod tests {
+    use datafusion::execution::SessionStateDefaults;
+
+    use super::aggregates;
+    use super::all;
+
+    #[test]
+    fn a_function_that_stands_over_a_stock_one_has_all_its_names() {
+        let ours = all();
+        for stock in SessionStateDefaults::default_scalar_functions() {
+            if let Some(ours) = ours.iter().find(|ours| ours.name() == stock.name()) {
+                let missing: Vec<&String> =
+                    stock.aliases().iter().filter(|name| !ours.aliases().contains(name)).collect();
+                assert!(missing.is_empty(), "{} without {missing:?}", stock.name());
+            }
+        }
+        let ours = aggregates();
+        for stock in SessionStateDefaults::default_aggregate_functions() {
+            if let Some(ours) = ours.iter().find(|ours| ours.name() == stock.name()) {
+                assert_eq!(ours.aliases(), stock.aliases(), "{}", stock.name());
+            }
+        }
+    }
 }

@@ -58,6 +58,45 @@ impl SqlType {
         }
     }
 
+    /// The name that PostgreSQL's messages have for it.
+    pub fn postgres_name(&self) -> &'static str {
+        match self {
+            SqlType::Boolean => "boolean",
+            SqlType::Int => "integer",
+            SqlType::BigInt => "bigint",
+            SqlType::Double => "double precision",
+            SqlType::Decimal { .. } => "numeric",
+            SqlType::Text => "text",
+            SqlType::Bytes => "bytea",
+            SqlType::Date => "date",
+            SqlType::Time => "time without time zone",
+            SqlType::Timestamp => "timestamp without time zone",
+            SqlType::TimestampTz => "timestamp with time zone",
+        }
+    }
+
+    /// The name that PostgreSQL's input functions have for it, which say less.
+    pub fn input_name(&self) -> &'static str {
+        match self {
+            SqlType::Time => "time",
+            SqlType::Timestamp => "timestamp",
+            other => other.postgres_name(),
+        }
+    }
+
+    /// The name that PostgreSQL's messages have for the type of an Arrow value; Arrow's own where SQL has none.
+    pub fn postgres_name_of(data_type: &DataType) -> String {
+        match data_type {
+            DataType::Interval(_) | DataType::Duration(_) => "interval".to_string(),
+            DataType::List(item) | DataType::LargeList(item) | DataType::FixedSizeList(item, _) => {
+                format!("{}[]", Self::postgres_name_of(item.data_type()))
+            }
+            other => {
+                Self::from_arrow(other).map_or_else(|| other.to_string(), |found| found.postgres_name().to_string())
+            }
+        }
+    }
+
     /// The SQL type that an Arrow type of a query's result stands for, `None` if there is none.
     pub fn from_arrow(data_type: &DataType) -> Option<Self> {
         Some(match data_type {

@@ -67,6 +67,11 @@ impl Functions {
                 aggregate.insert(name.to_string(), Arc::clone(&function));
             }
         }
+        for function in crate::functions::aggregates() {
+            for name in std::iter::once(function.name()).chain(function.aliases().iter().map(String::as_str)) {
+                aggregate.insert(name.to_string(), Arc::clone(&function));
+            }
+        }
         let mut options = ConfigOptions::default();
         options.sql_parser.parse_float_as_decimal = true;
         options.sql_parser.map_string_types_to_utf8view = false;
@@ -91,6 +96,11 @@ impl Functions {
     /// A scalar function.
     pub fn scalar(&self, name: &str) -> Option<Arc<ScalarUDF>> {
         self.scalar.get(name).cloned()
+    }
+
+    /// An aggregate.
+    pub fn aggregate(&self, name: &str) -> Option<Arc<AggregateUDF>> {
+        self.aggregate.get(name).cloned()
     }
 
     /// All names that a user may type.
@@ -148,7 +158,7 @@ impl ContextProvider for Functions {
     }
 
     fn udaf_names(&self) -> Vec<String> {
-        self.aggregate.keys().cloned().collect()
+        self.aggregate.keys().filter(|name| !name.starts_with("__")).cloned().collect()
     }
 
     fn udwf_names(&self) -> Vec<String> {

@@ -50,7 +50,7 @@ fn of_aggregate(aggregate: &Aggregate) -> String {
             format!("{}({argument})", call.function.as_str())
         })
         .collect();
-    format!("{} aggregate 1: key ({}){window}, {}", aggregate.id, group.join(", "), calls.join(", "))
+    format!("{} aggregate 2: key ({}){window}, {}", aggregate.id, group.join(", "), calls.join(", "))
 }
 
 fn of_join(join: &Join) -> String {

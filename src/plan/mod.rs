@@ -34,7 +34,6 @@ pub use node::Aggregate;
 pub use node::AggregateCall;
 pub use node::AggregateChanges;
 pub use node::AggregateFunction;
-pub use node::AggregateStyle;
 pub use node::Exchange;
 pub use node::ExchangeSource;
 pub use node::Join;

@@ -10,6 +10,7 @@ use sqlparser::ast;
 use super::bind::fold;
 use super::bind::postgres_name;
 use super::build::Expressions;
+use super::build::exponent_double;
 use super::build::failure;
 use super::functions::Functions;
 use crate::catalog::Compatibility;
@@ -36,6 +37,15 @@ pub fn prepare_pull(select: &Select, rules: Compatibility) -> Result<ast::Query>
         let flow = walk::walk_mut(&mut query, upper_case);
         debug_assert!(flow.is_continue());
     }
+    let flow = walk::expressions_mut(&mut query, |expr| {
+        if let ast::Expr::Value(value) = expr
+            && let Some(double) = exponent_double(&value.value, rules)
+        {
+            *expr = double;
+        }
+        ControlFlow::<()>::Continue(())
+    });
+    debug_assert!(flow.is_continue());
     name_items(&mut query);
     Ok(query)
 }
@@ -134,7 +144,16 @@ fn fold_ident(ident: &ast::Ident) -> String {
 
 /// Names the items of the outermost SELECT that have no name, and makes repeated names different.
 fn name_items(query: &mut ast::Query) {
-    let ast::SetExpr::Select(select) = query.body.as_mut() else { return };
+    // The columns of UNION and its kin are named by the first of its queries.
+    let mut body = query.body.as_mut();
+    let select = loop {
+        body = match body {
+            ast::SetExpr::Select(select) => break select,
+            ast::SetExpr::SetOperation { left, .. } => left.as_mut(),
+            ast::SetExpr::Query(inner) => inner.body.as_mut(),
+            _ => return,
+        };
+    };
     let mut seen: HashSet<String> = HashSet::new();
     for (index, item) in select.projection.iter_mut().enumerate() {
         let (expr, name, quote) = match item {

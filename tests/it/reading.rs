@@ -1,5 +1,7 @@
 //! Cursors, portals, parameters: results read in pieces and with values.
 
+use tidemill::config::ByteSize;
+
 use super::server::TestServer;
 use super::server::column;
 use super::server::failure;
@@ -77,4 +79,20 @@ async fn several_statements_in_one_message_are_answered_each() {
     assert_eq!(rows(&client, "SELECT 1; ; SELECT 'a', NULL; -- done").await, [vec!["1"], vec!["a", "NULL"]]);
     assert!(rows(&client, "").await.is_empty());
     server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_insert_of_more_than_its_limit_writes_nothing() {
+    let server = TestServer::start_with(|config| config.limits.insert_bytes_max = ByteSize(100_000)).await;
+    let client = with_numbers(&server).await;
+    let before = column(&client, "SELECT COUNT(*) FROM numbers").await;
+    let insert =
+        |rows: u32| format!("INSERT INTO numbers (n) SELECT g.value FROM generate_series(1, {rows}) AS g(value)");
+    let (state, message, ..) = failure(&client, &insert(20_000)).await;
+    assert_eq!(
+        (state.as_str(), message.as_str()),
+        ("54000", "the rows of one INSERT into \"numbers\" take more than 100000 B")
+    );
+    assert_eq!(column(&client, "SELECT COUNT(*) FROM numbers").await, before);
+    run(&client, &insert(100)).await;
 }

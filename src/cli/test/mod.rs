@@ -20,6 +20,7 @@ mod tests;
 pub use case::CaseFile;
 pub use command::TestArguments;
 pub use command::run_files;
+pub use pipeline::ClientLayer;
 pub use pipeline::Pipeline;
 pub use pipeline::PipelineOptions;
 pub use record::RawOutput;

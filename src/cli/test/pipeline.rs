@@ -2,6 +2,7 @@
 //!
 //! Nothing moves but in `drive`. The same parts as the server's, put together without its doors.
 
+use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -58,7 +59,7 @@ use crate::state::SimulatedStores;
 const FETCH_BYTES: usize = 1 << 20;
 
 /// How a pipeline begins.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct PipelineOptions {
     /// All chance follows from it.
     pub seed: u64,
@@ -66,6 +67,27 @@ pub struct PipelineOptions {
     pub semantics: Semantics,
     /// Where the wall clock stands until it is moved, in microseconds since 1970; a restart sets it back.
     pub wall_micros: i64,
+    /// What sessions may take.
+    pub limits: config::Limits,
+    /// What stands between sessions and the log.
+    pub layer: ClientLayer,
+}
+
+/// What makes of a session's client another one, to watch what it is asked.
+#[derive(Clone)]
+pub struct ClientLayer(pub Arc<dyn Fn(Arc<dyn Client>) -> Arc<dyn Client> + Send + Sync>);
+
+impl Default for ClientLayer {
+    /// Nothing.
+    fn default() -> Self {
+        Self(Arc::new(|client| client))
+    }
+}
+
+impl fmt::Debug for ClientLayer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("ClientLayer")
+    }
 }
 
 /// An engine in memory, with a session of its own.
@@ -146,12 +168,12 @@ impl Pipeline {
             transactional_id: "tidemill".to_owned(),
             on_fatal: Arc::new(move |error| *seen.lock() = Some(error)),
         });
-        let clients = Arc::clone(&broker);
+        let (clients, layer) = (Arc::clone(&broker), options.layer.clone());
         let engine = Engine::open(EngineParts {
             env: env.clone(),
-            limits: config::Limits::default(),
+            limits: options.limits.clone(),
             metadata: Arc::clone(&metadata),
-            clients: Arc::new(move |principal| clients.client(principal)),
+            clients: Arc::new(move |principal| (layer.0)(clients.client(principal))),
             publisher,
             runtime: Arc::clone(&runtime),
         })
@@ -186,7 +208,7 @@ impl Pipeline {
         disk.kill_process();
         // Chance goes on: the same draws again would give the same topic ids again.
         options.seed = options.seed.wrapping_add(1 << 32);
-        let mut pipeline = Self::over_own(options, Simulation::with_disk(options.seed, disk), stores).await?;
+        let mut pipeline = Self::over_own(options.clone(), Simulation::with_disk(options.seed, disk), stores).await?;
         for setting in settings {
             pipeline.execute(&setting).await?;
         }

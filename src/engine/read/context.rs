@@ -89,6 +89,9 @@ impl Base {
         for function in functions::all() {
             context.register_udf(function.as_ref().clone());
         }
+        for function in functions::aggregates() {
+            context.register_udaf(function.as_ref().clone());
+        }
         context.register_udf(version());
         let clock = engine.upgrade().map(|engine| Arc::clone(&engine.env().clock));
         clock.into_iter().for_each(|clock| context.register_udf(pg_sleep(clock)));
@@ -178,7 +181,7 @@ impl Planner {
             None => plan,
         };
         let plan = plan.map_err(|error| planning_error(error, &select.ast))?;
-        Ok(Planned::new(state, plan, casts))
+        Ok(Planned::new(state, plan, casts, select.ast.clone()))
     }
 
     /// What psql and drivers ask of pg_catalog, in words that DataFusion knows.

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use arrow::array::ArrayRef;
-use arrow::compute::cast;
+use arrow::compute::CastOptions;
+use arrow::compute::cast_with_options;
 use arrow::datatypes::DataType;
 use arrow::datatypes::Field;
 use arrow::datatypes::Schema;
@@ -15,35 +16,53 @@ use arrow::record_batch::RecordBatchOptions;
 use datafusion::common::ParamValues;
 use datafusion::common::tree_node::Transformed;
 use datafusion::common::tree_node::TreeNode;
+use datafusion::execution::SendableRecordBatchStream;
 use datafusion::execution::session_state::SessionState;
 use datafusion::logical_expr::LogicalPlan;
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::coop::CooperativeExec;
 use datafusion::physical_plan::execute_stream;
 use futures::StreamExt;
+use futures::stream;
+use sqlparser::ast;
+use tokio::sync::mpsc;
+use tokio::sync::oneshot;
 
 use crate::engine::outcome::OutputField;
 use crate::engine::outcome::RowStream;
 use crate::engine::outcome::Value;
 use crate::engine::session::Session;
+use crate::env::Pool;
+use crate::env::Spawned;
 use crate::error::Error;
 use crate::error::Result;
 use crate::error::SqlState;
 use crate::model::SqlType;
 use crate::plan::execution_error;
+use crate::plan::planning_error;
 use crate::plan::shown_name;
 use crate::plan::with_rules;
+
+/// Batches that are computed before they are asked for.
+const BATCHES_AHEAD: usize = 1;
 
 /// A plan and the state that it runs in.
 pub(in crate::engine) struct Planned {
     state: SessionState,
     plan: LogicalPlan,
     casts: BTreeMap<usize, SqlType>,
+    /// As it was written: where errors point.
+    origin: Box<ast::Query>,
 }
 
 impl Planned {
-    pub(super) fn new(state: SessionState, plan: LogicalPlan, casts: BTreeMap<usize, SqlType>) -> Self {
-        Self { state, plan, casts }
+    pub(super) fn new(
+        state: SessionState,
+        plan: LogicalPlan,
+        casts: BTreeMap<usize, SqlType>,
+        origin: Box<ast::Query>,
+    ) -> Self {
+        Self { state, plan, casts, origin }
     }
 
     /// The columns.
@@ -75,7 +94,7 @@ impl Planned {
             let bound = self.plan.with_param_values(values);
             // Types that only the values tell.
             let bound = bound.and_then(|plan| with_rules(plan, session.engine.functions(), rules));
-            self.plan = bound.map_err(execution_error)?;
+            self.plan = bound.map_err(|error| planning_error(error, &self.origin))?;
         } else if !self.plan.get_parameter_names().map_err(execution_error)?.is_empty() {
             return Err(Error::new(SqlState::UNDEFINED_PARAMETER, "there is no parameter $1"));
         }
@@ -84,22 +103,81 @@ impl Planned {
 
     /// The plans as EXPLAIN shows them.
     pub(in crate::engine) async fn explain(&self) -> Result<String> {
-        let optimized = self.state.optimize(&self.plan).map_err(execution_error)?;
-        let physical = self.state.create_physical_plan(&self.plan).await.map_err(execution_error)?;
+        let fail = |error| planning_error(error, &self.origin);
+        let optimized = self.state.optimize(&self.plan).map_err(fail)?;
+        let physical = self.state.create_physical_plan(&self.plan).await.map_err(fail)?;
         let physical = datafusion::physical_plan::displayable(physical.as_ref()).indent(false).to_string();
         Ok(format!("{}\n{}", optimized.display_indent(), physical.trim_end()))
     }
 
-    /// Starts it; rows are computed as they are taken. Instants come in `zone`.
-    pub(in crate::engine) async fn run(self, zone: &str) -> Result<(Vec<OutputField>, RowStream)> {
+    /// Starts it on threads for queries; rows are computed a little ahead of those who take them. Instants come in `zone`.
+    pub(in crate::engine) async fn run(self, threads: &Pool, zone: &str) -> Result<(Vec<OutputField>, RowStream)> {
         let fields = self.fields();
-        let physical = self.state.create_physical_plan(&self.plan).await.map_err(execution_error)?;
-        let physical = cooperative(physical).map_err(execution_error)?;
-        let stream = execute_stream(physical, self.state.task_ctx()).map_err(execution_error)?;
         let target = Arc::new(output_schema(&fields, self.plan.schema().as_arrow(), zone));
-        let rows = stream.map(move |batch| conform(&batch.map_err(execution_error)?, &target)).boxed();
-        Ok((fields, rows))
+        let (started, start) = oneshot::channel();
+        let (rows, taken) = mpsc::channel(BATCHES_AHEAD);
+        let computing = threads.spawn(async move {
+            match self.start().await {
+                Ok(stream) => {
+                    // Whoever does not wait for the start does not wait for rows either.
+                    if started.send(Ok(())).is_ok() {
+                        hand_over(stream, &self.origin, &target, rows).await;
+                    }
+                }
+                Err(error) => drop(started.send(Err(error))),
+            }
+        });
+        match start.await {
+            Ok(started) => started?,
+            Err(_) => return Err(ended_early(computing).await),
+        }
+        Ok((fields, receive(taken, computing)))
     }
+
+    async fn start(&self) -> Result<SendableRecordBatchStream> {
+        let fail = |error| planning_error(error, &self.origin);
+        let physical = self.state.create_physical_plan(&self.plan).await.map_err(fail)?;
+        let physical = cooperative(physical).map_err(fail)?;
+        execute_stream(physical, self.state.task_ctx()).map_err(fail)
+    }
+}
+
+/// Computes rows until there are no more, one failed, or nobody takes them.
+async fn hand_over(
+    mut stream: SendableRecordBatchStream,
+    origin: &ast::Query,
+    target: &SchemaRef,
+    rows: mpsc::Sender<Result<RecordBatch>>,
+) {
+    while let Some(batch) = stream.next().await {
+        let batch = batch.map_err(|error| planning_error(error, origin)).and_then(|batch| conform(&batch, target));
+        let failed = batch.is_err();
+        if rows.send(batch).await.is_err() || failed {
+            return;
+        }
+    }
+}
+
+/// The rows as they are handed over. Dropping them ends the query.
+fn receive(taken: mpsc::Receiver<Result<RecordBatch>>, computing: Spawned<()>) -> RowStream {
+    stream::unfold(Some((taken, computing)), |receiving| async move {
+        let (mut taken, computing) = receiving?;
+        match taken.recv().await {
+            Some(batch) => Some((batch, Some((taken, computing)))),
+            // The end, unless the query ended before it said so.
+            None => computing.join().await.err().map(|panic| (Err(panicked(&panic)), None)),
+        }
+    })
+    .boxed()
+}
+
+async fn ended_early(computing: Spawned<()>) -> Error {
+    panicked(&computing.join().await.err().unwrap_or_else(|| "it did not start".to_string()))
+}
+
+fn panicked(message: &str) -> Error {
+    tracing::error!(message, "a query panicked");
+    Error::internal(format!("the query ended unexpectedly: {message}"))
 }
 
 /// The plan, which gives way after every few batches of each join too. DataFusion makes leaves do so; but a join makes many
@@ -143,7 +221,11 @@ pub(in crate::engine) fn conform(batch: &RecordBatch, target: &SchemaRef) -> Res
     let columns: Vec<ArrayRef> = columns
         .map(|(column, field)| match column.data_type() == field.data_type() {
             true => Ok(Arc::clone(column)),
-            false => cast(column, field.data_type()).map_err(|error| execution_error(error.into())),
+            false => {
+                // A value that does not fit is an error, never a null.
+                let strict = CastOptions { safe: false, ..CastOptions::default() };
+                cast_with_options(column, field.data_type(), &strict).map_err(|error| execution_error(error.into()))
+            }
         })
         .collect::<Result<_>>()?;
     let options = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));

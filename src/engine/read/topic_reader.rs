@@ -48,6 +48,8 @@ impl TopicReader {
         while self.next < upto {
             let position = Position { partition: self.partition, offset: self.next, leader_epoch: None };
             let fetched = self.client.fetch(position, Isolation::ReadCommitted, FETCH_BYTES, wait).await?;
+            // What is there comes without a wait, and is taken at once: others get their turn first.
+            tokio::task::yield_now().await;
             if fetched.next <= self.next {
                 match self.until {
                     Until::Offset(_) => return Ok(None),

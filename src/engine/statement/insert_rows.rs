@@ -14,7 +14,9 @@ use super::lookup::insert_target;
 use super::lookup::target_columns;
 use crate::catalog::Relation;
 use crate::catalog::fold;
+use crate::engine::append::RefusedValue;
 use crate::engine::append::append_rows;
+use crate::engine::append::check_keys;
 use crate::engine::append::record_times;
 use crate::engine::outcome::Description;
 use crate::engine::outcome::Outcome;
@@ -62,7 +64,12 @@ pub(super) async fn execute(session: &mut Session, insert: &InsertRows, paramete
     let target = target(session, insert)?;
     let cells = cells(session, insert, &target, parameters).await?;
     let (rows, row_times) = build(insert, &target, &cells, session.settings.zone())?;
-    let mut times = record_times(&session.engine, &target.relation, &rows)?;
+    let at_cell = |refused: RefusedValue| match position_of(insert, &target, refused.row, refused.column) {
+        Some(position) => refused.error.at(position),
+        None => refused.error,
+    };
+    check_keys(&target.relation, &rows).map_err(at_cell)?;
+    let mut times = record_times(&session.engine, &target.relation, &rows).map_err(at_cell)?;
     for (time, told) in times.iter_mut().zip(row_times) {
         *time = told.unwrap_or(*time);
     }
@@ -231,24 +238,55 @@ fn text_of(array: &dyn arrow::array::Array, row: usize) -> Result<String> {
     String::from_utf8(bytes).map_err(|_| Error::internal("the text of a value is not UTF-8"))
 }
 
-/// Evaluates expressions, each cast to its column's type, as one query of one row.
+/// Evaluates expressions, each cast to its column's type, all at once; an error that has no place points at the first
+/// expression that fails alone.
 async fn evaluate(
     session: &Session,
     target: &Target,
     expressions: &[(usize, usize, ast::Expr)],
     parameters: &[Value],
 ) -> Result<Vec<Option<String>>> {
-    let items: Vec<String> = expressions
-        .iter()
-        .enumerate()
-        .map(|(place, (_, index, expression))| {
-            format!("CAST({expression} AS {}) AS v{place}", cast_name(&target.sql_type(target.columns[*index])))
-        })
-        .collect();
-    let select: Select = crate::sql::parse_select(&format!("SELECT {}", items.join(", ")))?;
+    let failed = match evaluate_all(session, target, expressions, parameters).await {
+        Ok(values) => return Ok(values),
+        Err(failed) if failed.position().is_some() => return Err(failed),
+        Err(failed) => failed,
+    };
+    for expression in expressions {
+        let alone = evaluate_all(session, target, std::slice::from_ref(expression), parameters).await;
+        if let (Err(error), (row, _, cell)) = (alone, expression) {
+            let error = if error.detail_text().is_none() { error.detail(format!("Row {}.", row + 1)) } else { error };
+            return Err(match start_of(cell) {
+                Some(position) => error.at(position),
+                None => error,
+            });
+        }
+    }
+    Err(failed)
+}
+
+/// As one query of one row.
+async fn evaluate_all(
+    session: &Session,
+    target: &Target,
+    expressions: &[(usize, usize, ast::Expr)],
+    parameters: &[Value],
+) -> Result<Vec<Option<String>>> {
+    let types = expressions.iter().map(|(_, index, _)| cast_name(&target.sql_type(target.columns[*index])));
+    let items: Vec<String> =
+        types.enumerate().map(|(place, name)| format!("CAST(NULL AS {name}) AS v{place}")).collect();
+    let mut select: Select = crate::sql::parse_select(&format!("SELECT {}", items.join(", ")))?;
+    // The expressions themselves, not their text: they know where they stand in the statement.
+    if let ast::SetExpr::Select(query) = select.ast.body.as_mut() {
+        for (item, (_, _, expression)) in query.projection.iter_mut().zip(expressions) {
+            if let ast::SelectItem::ExprWithAlias { expr: ast::Expr::Cast { expr, .. }, .. } = item {
+                **expr = expression.clone();
+            }
+        }
+    }
+    select.text = select.ast.to_string();
     let reading = Planner::pin(session)?;
     let planned = session.engine.planner().plan(session, &select, &reading).await?.bind(session, parameters)?;
-    let (_, rows) = planned.run("UTC").await?;
+    let (_, rows) = planned.run(session.engine.query_threads()?, "UTC").await?;
     let batches: Vec<RecordBatch> = rows.try_collect().await?;
     let Some(batch) = batches.iter().find(|batch| 0 < batch.num_rows()) else {
         return Err(Error::internal("a query of one row gave none"));
@@ -310,10 +348,19 @@ fn placed(refused: format::text::RowError, insert: &InsertRows, target: &Target,
     let Some(index) = refused.column else { return error };
     let name = &target.relation.columns[index].name;
     let error = error.detail(format!("Row {}, column \"{name}\".", row + 1));
-    let is_it = |column: &TargetColumn| matches!(column, TargetColumn::Column(found) if *found == index);
-    let cell = target.columns.iter().position(is_it).and_then(|place| insert.rows[row].get(place));
-    match cell.and_then(|cell| u32::try_from(cell.span().start.column).ok()).filter(|column| 0 < *column) {
-        Some(column) => error.at(Position(column)),
+    match position_of(insert, target, row, index) {
+        Some(position) => error.at(position),
         None => error,
     }
+}
+
+/// Where a row's value for a column of the relation stands in the statement.
+fn position_of(insert: &InsertRows, target: &Target, row: usize, index: usize) -> Option<Position> {
+    let is_it = |column: &TargetColumn| matches!(column, TargetColumn::Column(found) if *found == index);
+    let place = target.columns.iter().position(is_it)?;
+    start_of(insert.rows.get(row)?.get(place)?)
+}
+
+fn start_of(cell: &ast::Expr) -> Option<Position> {
+    u32::try_from(cell.span().start.column).ok().filter(|column| 0 < *column).map(Position)
 }

@@ -1,4 +1,7 @@
-//! INSERT INTO .. SELECT: read once and appended batch by batch; with EMIT, or under ksqlDB's rules, a standing query.
+//! INSERT INTO .. SELECT: read once and appended, all rows or none; with EMIT, or under ksqlDB's rules, a standing query.
+//!
+//! Rows are kept encoded until the query has ended, and appended as one flush group: a query that fails has written nothing,
+//! and one that reads what it writes into reads what was there before.
 
 use std::sync::Arc;
 
@@ -19,7 +22,8 @@ use super::lookup::target_columns;
 use super::select;
 use crate::catalog::Compatibility;
 use crate::catalog::Relation;
-use crate::engine::append::append_rows;
+use crate::config::ByteSize;
+use crate::engine::append::Appending;
 use crate::engine::append::record_times;
 use crate::engine::outcome::Outcome;
 use crate::engine::outcome::Value;
@@ -55,15 +59,28 @@ pub(super) async fn execute(
     if let Some(problem) = problem {
         return Err(Error::new(SqlState::SYNTAX_ERROR, format!("INSERT has {problem}")).at(insert.target.position));
     }
-    let mut inserted = 0;
+    let client = session.client.as_ref();
+    let bytes_max = session.engine.limits().insert_bytes_max;
+    let mut appending = Appending::new(&session.engine, client, &relation)?;
     while let Some(batch) = rows.try_next().await? {
         let batch = shaped(&relation, &targets, &batch)?;
         let times = record_times(&session.engine, &relation, &batch)?;
-        let ends = append_rows(&session.engine, session.client.as_ref(), &relation, &batch, &times).await?;
-        session.written.note(ends);
-        inserted += batch.num_rows();
+        appending.add(&batch, &times)?;
+        if bytes_max.as_usize() < appending.bytes() {
+            return Err(too_large(&relation, bytes_max));
+        }
     }
+    let inserted = appending.rows();
+    let ends = appending.append(client).await?;
+    session.written.note(ends);
     Ok(done(format!("INSERT 0 {inserted}")))
+}
+
+fn too_large(relation: &Relation, bytes_max: ByteSize) -> Error {
+    let message = format!("the rows of one INSERT into \"{}\" take more than {bytes_max}", relation.name);
+    Error::new(SqlState::PROGRAM_LIMIT_EXCEEDED, message)
+        .detail("Nothing was inserted.")
+        .hint("Insert in parts, use COPY, or raise limits.insert_bytes_max.")
 }
 
 /// The relation's columns, cast from the query's; those without a value are null.

@@ -38,7 +38,7 @@ pub(super) async fn execute(session: &mut Session, select: &Select, parameters: 
     }
     let reading = pin(session, select).await?;
     let planned = session.engine.planner().plan(session, select, &reading).await?.bind(session, parameters)?;
-    let (fields, rows) = planned.run(&session.settings.zone_name()).await?;
+    let (fields, rows) = planned.run(session.engine.query_threads()?, &session.settings.zone_name()).await?;
     Ok(Outcome::Rows { fields, rows, push: false, tag: "SELECT" })
 }
 

@@ -20,10 +20,10 @@ pub(in crate::format) fn parse_slot(
     excess: Excess,
     row: &mut Row,
 ) -> Result<Slot, FormatError> {
-    let syntax = || FormatError::InvalidText { expected: type_name(sql_type), found: shorten(text) };
+    let syntax = || FormatError::InvalidText { expected: sql_type.input_name(), found: shorten(text) };
     let number_error = |error| match error {
         NumberError::Syntax => syntax(),
-        NumberError::Range => FormatError::TextOutOfRange { expected: type_name(sql_type), found: shorten(text) },
+        NumberError::Range => FormatError::TextOutOfRange { expected: sql_type.input_name(), found: shorten(text) },
     };
     let trimmed = text.trim_ascii();
     match sql_type {
@@ -43,16 +43,6 @@ pub(in crate::format) fn parse_slot(
         SqlType::Time => times::parse_time(trimmed).map(Slot::BigInt).ok_or_else(syntax),
         SqlType::Timestamp => times::parse_timestamp(trimmed).map(Slot::BigInt).ok_or_else(syntax),
         SqlType::TimestampTz => times::parse_timestamp_tz(trimmed, zone).map(Slot::BigInt).ok_or_else(syntax),
-    }
-}
-
-/// PostgreSQL's own name of a type, as its errors use it.
-fn type_name(sql_type: &SqlType) -> String {
-    match sql_type {
-        SqlType::Int => "integer".to_owned(),
-        SqlType::Decimal { precision, scale } => format!("numeric({precision},{scale})"),
-        SqlType::Bytes => "bytea".to_owned(),
-        other => other.to_string().to_lowercase(),
     }
 }
 

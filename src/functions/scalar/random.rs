@@ -13,21 +13,26 @@ use datafusion::logical_expr::Volatility;
 
 use crate::functions::Context;
 
-/// `random() -> DOUBLE PRECISION`, at least 0 and below 1, never null.
+/// `random() -> DOUBLE PRECISION`, also `rand()`, at least 0 and below 1, never null.
 #[derive(Debug, PartialEq, Eq, Hash)]
 pub struct Random {
     signature: Signature,
+    aliases: Vec<String>,
 }
 
 impl Random {
     pub fn new() -> Self {
-        Self { signature: Signature::nullary(Volatility::Volatile) }
+        Self { signature: Signature::nullary(Volatility::Volatile), aliases: vec!["rand".to_owned()] }
     }
 }
 
 impl ScalarUDFImpl for Random {
     fn name(&self) -> &str {
         "random"
+    }
+
+    fn aliases(&self) -> &[String] {
+        &self.aliases
     }
 
     fn signature(&self) -> &Signature {

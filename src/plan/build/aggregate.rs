@@ -220,7 +220,10 @@ fn regrouped(
 ) -> Result<Rows> {
     let columns: Vec<Expr> = group.iter().map(|(name, _, _)| column_named(name)).collect();
     let grouped_by: Vec<Expr> = group.iter().map(|(_, _, expr)| expr.clone()).collect();
-    let in_place = rows.spread.partitions == 1 || (!group.is_empty() && rows.spread.keys.as_ref() == Some(&grouped_by));
+    // Equal doubles may have other bytes, by which whoever wrote the input spread them.
+    let has_double = group.iter().any(|(_, sql_type, _)| *sql_type == SqlType::Double);
+    let is_spread = !group.is_empty() && !has_double && rows.spread.keys.as_ref() == Some(&grouped_by);
+    let in_place = rows.spread.partitions == 1 || is_spread;
     let plan = LogicalPlanBuilder::from(rows.plan)
         .project(projected)
         .and_then(LogicalPlanBuilder::build)

@@ -2,7 +2,6 @@
 
 use datafusion::common::DFSchemaRef;
 use datafusion::logical_expr::Expr;
-use datafusion::logical_expr::cast;
 use datafusion::logical_expr::expr::AggregateFunctionParams;
 use sqlparser::ast;
 
@@ -17,15 +16,14 @@ use crate::catalog::Compatibility;
 use crate::error::Error;
 use crate::error::Result;
 use crate::error::SqlState;
+use crate::functions::Total;
+use crate::functions::TotalKind;
+use crate::functions::TotalStyle;
 use crate::model::SqlType;
 use crate::plan::bind::BoundQuery;
 use crate::plan::node::AggregateCall;
 use crate::plan::node::AggregateFunction;
-use crate::plan::node::AggregateStyle;
 use crate::sql::walk;
-
-/// The most digits that a DECIMAL has.
-const DECIMAL_DIGITS_MAX: u8 = 38;
 
 /// The calls for the aggregates that were found; their arguments and filters are added to `projected`.
 pub fn build(
@@ -46,11 +44,15 @@ pub fn build(
         if rows.changes == Changes::Retract && !function.is_linear() {
             return Err(not_over_tables(function, origin, expressions.rules()));
         }
+        let style = match expressions.rules() {
+            Compatibility::Postgres => TotalStyle::Postgres,
+            Compatibility::Ksqldb => TotalStyle::Ksqldb,
+        };
         let (argument, sql_type) = match function {
             AggregateFunction::CountStar => (None, SqlType::BigInt),
             _ => {
-                let argument = argument(params, rows.schema(), origin, expressions)?;
-                let (argument, sql_type) = typed(function, argument, expressions.rules(), origin)?;
+                let (argument, argument_type) = argument(params, rows.schema(), origin, expressions)?;
+                let sql_type = result_type(function, &argument_type, style, origin)?;
                 (Some(column_named(&shared(argument, "argument", projected, groups))), sql_type)
             }
         };
@@ -63,10 +65,6 @@ pub fn build(
             None => None,
         };
         let name = call_name(function, calls.len(), projected);
-        let style = match expressions.rules() {
-            Compatibility::Postgres => AggregateStyle::Postgres,
-            Compatibility::Ksqldb => AggregateStyle::Ksqldb,
-        };
         calls.push(AggregateCall { function, argument, filter, name, sql_type, style });
     }
     Ok(calls)
@@ -115,48 +113,25 @@ fn argument(
     as_column(finished, schema, origin)
 }
 
-/// The argument in the type that the function works in, and the type of its result.
-fn typed(
+/// The type of the function's result.
+fn result_type(
     function: AggregateFunction,
-    (argument, sql_type): (Expr, SqlType),
-    rules: Compatibility,
+    argument: &SqlType,
+    style: TotalStyle,
     origin: &ast::Expr,
-) -> Result<(Expr, SqlType)> {
-    use AggregateFunction as Function;
-    use Compatibility::Ksqldb;
-    use Compatibility::Postgres;
-    let sum_type =
-        |precision: u8, scale| SqlType::Decimal { precision: (precision + 10).min(DECIMAL_DIGITS_MAX), scale };
-    let (works_in, result) = match (function, &sql_type, rules) {
-        (Function::CountStar | Function::Count, _, _) => (sql_type.clone(), SqlType::BigInt),
-        (Function::Min | Function::Max, _, _) => (sql_type.clone(), sql_type.clone()),
-        (Function::Sum, SqlType::Int, Postgres) => (SqlType::BigInt, SqlType::BigInt),
-        (Function::Sum, SqlType::Decimal { precision, scale }, Postgres) => {
-            let wide = sum_type(*precision, *scale);
-            (wide.clone(), wide)
-        }
-        (Function::Sum, SqlType::Int | SqlType::BigInt | SqlType::Double | SqlType::Decimal { .. }, _) => {
-            (sql_type.clone(), sql_type.clone())
-        }
-        (Function::Avg, SqlType::Int, _) => (SqlType::BigInt, SqlType::Double),
-        (Function::Avg, SqlType::BigInt | SqlType::Double, _) => (sql_type.clone(), SqlType::Double),
-        (Function::Avg, SqlType::Decimal { .. }, Ksqldb) => (SqlType::Double, SqlType::Double),
-        (Function::Avg, SqlType::Decimal { precision, scale }, Postgres) => {
-            let precision_more = (precision + 4).min(DECIMAL_DIGITS_MAX);
-            let scale_more = (scale + 4).min(DECIMAL_DIGITS_MAX.cast_signed());
-            (sum_type(*precision, *scale), SqlType::Decimal { precision: precision_more, scale: scale_more })
-        }
-        (Function::Sum | Function::Avg, other, _) => {
-            let name = function.as_str();
-            let error = Error::new(
-                SqlState::UNDEFINED_FUNCTION,
-                format!("function {name}({}) does not exist", other.to_string().to_lowercase()),
-            );
-            return Err(failure::at(error.hint("CAST the argument to a number."), origin));
-        }
+) -> Result<SqlType> {
+    let total = |kind| Total::new(kind, style, argument).map(|total| total.output().clone());
+    let found = match function {
+        AggregateFunction::CountStar | AggregateFunction::Count => Some(SqlType::BigInt),
+        AggregateFunction::Min | AggregateFunction::Max => Some(argument.clone()),
+        AggregateFunction::Sum => total(TotalKind::Sum),
+        AggregateFunction::Avg => total(TotalKind::Avg),
     };
-    let argument = if works_in == sql_type { argument } else { cast(argument, works_in.arrow()) };
-    Ok((argument, result))
+    found.ok_or_else(|| {
+        let message = format!("function {}({}) does not exist", function.as_str(), argument.postgres_name());
+        let error = Error::new(SqlState::UNDEFINED_FUNCTION, message).hint("CAST the argument to a number.");
+        failure::at(error, origin)
+    })
 }
 
 /// The name of the projected column of an expression, which is added if it is not there.

@@ -3,12 +3,15 @@
 //! The rules of values become explicit here and nowhere else: numbers get the type that SQL gives them, integer arithmetic
 //! becomes checked (or, under ksqldb, wrapping) functions, and under ksqldb a comparison with null is false.
 
+use std::sync::Arc;
+
 use datafusion::arrow::datatypes::DataType;
 use datafusion::common::DFSchema;
 use datafusion::common::DataFusionError;
 use datafusion::common::ScalarValue;
 use datafusion::common::tree_node::Transformed;
 use datafusion::common::tree_node::TreeNode;
+use datafusion::logical_expr::AggregateUDF;
 use datafusion::logical_expr::Between;
 use datafusion::logical_expr::BinaryExpr;
 use datafusion::logical_expr::Case;
@@ -17,8 +20,10 @@ use datafusion::logical_expr::Expr;
 use datafusion::logical_expr::ExprSchemable;
 use datafusion::logical_expr::Like;
 use datafusion::logical_expr::Operator;
+use datafusion::logical_expr::WindowFunctionDefinition;
 use datafusion::logical_expr::binary::BinaryTypeCoercer;
 use datafusion::logical_expr::cast;
+use datafusion::logical_expr::expr::AggregateFunction;
 use datafusion::logical_expr::expr::InList;
 use datafusion::logical_expr::utils::find_aggregate_exprs;
 use datafusion::optimizer::analyzer::type_coercion::TypeCoercionRewriter;
@@ -35,6 +40,9 @@ use crate::error::SqlState;
 use crate::model::SqlType;
 use crate::plan::functions::Functions;
 use crate::sql::walk;
+
+/// The most digits that a DECIMAL has.
+const DECIMAL_DIGITS_MAX: u8 = 38;
 
 /// Plans expressions under one set of rules.
 pub struct Expressions<'a> {
@@ -97,11 +105,11 @@ impl<'a> Expressions<'a> {
             DataType::Boolean => Ok(planned),
             DataType::Null => Ok(cast(planned, DataType::Boolean)),
             other => {
-                let name = SqlType::from_arrow(&other).map_or_else(|| other.to_string(), |found| found.to_string());
+                let name = SqlType::postgres_name_of(&other);
                 Err(failure::at(
                     Error::new(
                         SqlState::DATATYPE_MISMATCH,
-                        format!("argument of {clause} must be type boolean, not type {}", name.to_lowercase()),
+                        format!("argument of {clause} must be type boolean, not type {name}"),
                     ),
                     origin,
                 ))
@@ -155,6 +163,16 @@ impl<'a> Expressions<'a> {
             },
             Expr::BinaryExpr(binary) if is_arithmetic(binary.op) => self.arithmetic(binary, schema)?,
             Expr::Cast(cast) => self.cast(cast, schema)?,
+            Expr::AggregateFunction(aggregate) if self.rules == Compatibility::Ksqldb => {
+                let func = self.ksqldb_total(aggregate.func);
+                Transformed::yes(Expr::AggregateFunction(AggregateFunction { func, ..aggregate }))
+            }
+            Expr::WindowFunction(mut window) if self.rules == Compatibility::Ksqldb => {
+                if let WindowFunctionDefinition::AggregateUDF(func) = window.fun {
+                    window.fun = WindowFunctionDefinition::AggregateUDF(self.ksqldb_total(func));
+                }
+                Transformed::yes(Expr::WindowFunction(window))
+            }
             Expr::Case(case) if self.rules == Compatibility::Ksqldb => {
                 refuse_null_branches(&case, schema)?;
                 Transformed::no(Expr::Case(case))
@@ -167,6 +185,11 @@ impl<'a> Expressions<'a> {
                 }
             }
         })
+    }
+
+    /// SUM and AVG under ksqlDB's rules; other aggregates as they are.
+    fn ksqldb_total(&self, function: Arc<AggregateUDF>) -> Arc<AggregateUDF> {
+        self.functions.aggregate(&format!("__ksql_{}", function.name())).unwrap_or(function)
     }
 
     /// A CAST whose rules differ from Arrow's, as a function.
@@ -272,10 +295,8 @@ fn is_text(data_type: &DataType) -> bool {
 }
 
 fn no_operator(op: Operator, left: &DataType, right: &DataType) -> DataFusionError {
-    let name = |data_type: &DataType| {
-        SqlType::from_arrow(data_type).map_or_else(|| data_type.to_string(), |found| found.to_string()).to_lowercase()
-    };
-    let message = format!("operator does not exist: {} {op} {}", name(left), name(right));
+    let [left, right] = [left, right].map(SqlType::postgres_name_of);
+    let message = format!("operator does not exist: {left} {op} {right}");
     let error = Error::new(SqlState::UNDEFINED_FUNCTION, message).hint("You might need to add explicit type casts.");
     DataFusionError::External(Box::new(error))
 }
@@ -390,10 +411,13 @@ fn count_of_nothing(function: &mut ast::Function) {
     }
 }
 
-/// ksqlDB: a number with an exponent is a DOUBLE, without one a DECIMAL.
-fn exponent_double(value: &ast::Value, rules: Compatibility) -> Option<ast::Expr> {
+/// ksqlDB: a number with an exponent is a DOUBLE, without one a DECIMAL. PostgreSQL's numbers are exact; one that no DECIMAL
+/// has room for is a DOUBLE here.
+pub fn exponent_double(value: &ast::Value, rules: Compatibility) -> Option<ast::Expr> {
     let ast::Value::Number(text, _) = value else { return None };
-    (rules == Compatibility::Ksqldb && text.contains(['e', 'E'])).then(|| ast::Expr::Cast {
+    let (_, exponent) = text.split_once(['e', 'E'])?;
+    let has_room = exponent.parse::<i8>().is_ok_and(|exponent| exponent.unsigned_abs() < DECIMAL_DIGITS_MAX);
+    (rules == Compatibility::Ksqldb || !has_room).then(|| ast::Expr::Cast {
         kind: ast::CastKind::Cast,
         expr: Box::new(ast::Expr::Value(ast::Value::SingleQuotedString(text.clone()).into())),
         data_type: ast::DataType::DoublePrecision,

@@ -10,6 +10,7 @@ use sqlparser::ast;
 use sqlparser::ast::Spanned;
 use sqlparser::tokenizer::Span;
 
+use super::value_failure;
 use crate::error::Error;
 use crate::error::Position;
 use crate::error::SqlState;
@@ -39,7 +40,10 @@ fn translate(error: &DataFusionError) -> Error {
     match error.find_root() {
         DataFusionError::SchemaError(schema, _) => of_schema(schema),
         DataFusionError::Plan(message) => of_message(message),
-        DataFusionError::NotImplemented(message) => Error::unsupported(one_line(message)),
+        DataFusionError::NotImplemented(message) => {
+            let line = one_line(message);
+            of_types(&line).unwrap_or_else(|| Error::unsupported(line))
+        }
         DataFusionError::Diagnostic(_, inner) => translate(inner),
         // Our own functions and rules say what they mean themselves.
         DataFusionError::External(inner) => match inner.downcast_ref::<Error>() {
@@ -54,46 +58,18 @@ fn translate(error: &DataFusionError) -> Error {
     }
 }
 
+/// Of Arrow's errors those that are about values are told by `value_failure`.
 fn of_arrow(error: &ArrowError) -> Error {
     match error {
-        ArrowError::DivideByZero => Error::new(SqlState::DIVISION_BY_ZERO, "division by zero"),
-        ArrowError::ArithmeticOverflow(_) => Error::new(SqlState::NUMERIC_VALUE_OUT_OF_RANGE, "number out of range"),
-        ArrowError::CastError(message) | ArrowError::ParseError(message) => of_number(message)
-            .unwrap_or_else(|| Error::new(SqlState::INVALID_TEXT_REPRESENTATION, lower_first(&one_line(message)))),
         ArrowError::ExternalError(inner) => match inner.downcast_ref::<Error>() {
             Some(ours) => ours.clone(),
             None => Error::internal(one_line(&inner.to_string())),
         },
-        ArrowError::InvalidArgumentError(message) => {
-            Error::new(SqlState::INVALID_PARAMETER_VALUE, lower_first(&one_line(message)))
-        }
-        other => Error::internal(one_line(&other.to_string())),
+        other => match value_failure::of_arrow(other) {
+            Some(told) => told.error,
+            None => Error::internal(one_line(&other.to_string())),
+        },
     }
-}
-
-/// Arrow's "Cannot cast string 'x' to value of Int32 type", as PostgreSQL says it.
-fn of_number(message: &str) -> Option<Error> {
-    let (before, target) = message.rsplit_once("' to value of ")?;
-    let text = before.split_once("string '")?.1;
-    let name = match target.split_once(' ')?.0 {
-        "Int16" => "smallint",
-        "Int32" => "integer",
-        "Int64" => "bigint",
-        "Float64" => "double precision",
-        _ => return None,
-    };
-    let digits = text.trim().trim_start_matches(['-', '+']);
-    let is_whole = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
-    Some(match is_whole {
-        true => {
-            let message = format!("value \"{text}\" is out of range for type {name}");
-            Error::new(SqlState::NUMERIC_VALUE_OUT_OF_RANGE, message)
-        }
-        false => {
-            let message = format!("invalid input syntax for type {name}: \"{text}\"");
-            Error::new(SqlState::INVALID_TEXT_REPRESENTATION, message)
-        }
-    })
 }
 
 fn of_schema(error: &SchemaError) -> Error {
@@ -121,6 +97,14 @@ fn of_message(message: &str) -> Error {
     if let Some(error) = of_unknown_name(message, &line).or_else(|| operator(&line).map(|found| found.error())) {
         return error;
     }
+    if let Some(column) = not_grouped(&line) {
+        let message =
+            format!("column \"{column}\" must appear in the GROUP BY clause or be used in an aggregate function");
+        return Error::new(SqlState::GROUPING_ERROR, message);
+    }
+    if let Some(error) = of_types(&line) {
+        return error;
+    }
     let lower = line.to_lowercase();
     let state = if lower.contains("invalid function")
         || lower.contains("no function matches")
@@ -136,13 +120,36 @@ fn of_message(message: &str) -> Error {
     } else if lower.contains("group by") && lower.contains("column") {
         SqlState::GROUPING_ERROR
     } else if lower.contains("unsupported cast") || lower.contains("cannot automatically convert") {
-        SqlState("42846")
+        SqlState::CANNOT_COERCE
     } else if lower.contains("can't be cast") || lower.contains("common type") || lower.contains("coerce") {
         SqlState::DATATYPE_MISMATCH
     } else {
         SqlState::SYNTAX_ERROR
     };
     Error::new(state, lower_first(&line))
+}
+
+/// PostgreSQL's name of a type that a message of DataFusion names.
+fn type_name(text: &str) -> String {
+    let known = text.trim().parse::<DataType>();
+    known.map_or_else(|_| text.to_string(), |data_type| SqlType::postgres_name_of(&data_type))
+}
+
+/// What names types, in the words of several of DataFusion's errors.
+fn of_types(line: &str) -> Option<Error> {
+    if let Some((from, to)) = line.split_once("Unsupported CAST from ").and_then(|(_, types)| types.split_once(" to "))
+    {
+        let message = format!("cannot cast type {} to {}", type_name(from), type_name(to));
+        return Some(Error::new(SqlState::CANNOT_COERCE, message));
+    }
+    if let Some(name) = line.strip_prefix("Unsupported SQL type ") {
+        let message = format!("type \"{}\" does not exist", name.to_lowercase());
+        return Some(Error::new(SqlState::UNDEFINED_OBJECT, message));
+    }
+    let (_, found) =
+        line.strip_prefix("Cannot create filter with non-boolean predicate ")?.rsplit_once(" returning ")?;
+    let message = format!("argument of WHERE must be type boolean, not type {}", type_name(found));
+    Some(Error::new(SqlState::DATATYPE_MISMATCH, message))
 }
 
 /// An operator that does not take the types of its sides.
@@ -155,9 +162,10 @@ struct NoOperator<'a> {
 /// DataFusion's "arithmetic expression Int64 + Utf8 to valid types" and "comparison operation Int64 = Utf8".
 fn operator(line: &str) -> Option<NoOperator<'_>> {
     let arithmetic = line.split_once("arithmetic expression ").map(|(_, rest)| rest.strip_suffix(" to valid types"));
-    let comparison = line.split_once("comparison operation ").map(|(_, rest)| Some(rest));
-    let expression = arithmetic.or(comparison)??;
-    let signs = ["+", "-", "*", "/", "%", "<=", ">=", "!=", "<", ">", "="];
+    let operation = ["comparison operation ", "string concat operation "];
+    let operation = operation.iter().find_map(|words| line.split_once(words)).map(|(_, rest)| Some(rest));
+    let expression = arithmetic.or(operation)??;
+    let signs = ["||", "+", "-", "*", "/", "%", "<=", ">=", "!=", "<", ">", "="];
     signs.into_iter().find_map(|sign| {
         let (left, rest) = expression.split_once(&format!(" {sign} ") as &str)?;
         Some(NoOperator { left, sign, right: rest })
@@ -166,12 +174,9 @@ fn operator(line: &str) -> Option<NoOperator<'_>> {
 
 impl NoOperator<'_> {
     fn error(&self) -> Error {
-        let name = |text: &str| {
-            let known = text.parse::<DataType>().ok().and_then(|data_type| SqlType::from_arrow(&data_type));
-            known.map_or_else(|| text.to_string(), |sql_type| sql_type.to_string()).to_lowercase()
-        };
         let sign = if self.sign == "!=" { "<>" } else { self.sign };
-        let message = format!("operator does not exist: {} {sign} {}", name(self.left), name(self.right));
+        let [left, right] = [self.left, self.right].map(type_name);
+        let message = format!("operator does not exist: {left} {sign} {right}");
         Error::new(SqlState::UNDEFINED_FUNCTION, message).hint("You might need to add explicit type casts.")
     }
 
@@ -194,8 +199,32 @@ impl NoOperator<'_> {
     }
 }
 
+/// DataFusion's "No function matches the given name and argument types 'sum(Utf8)'".
+fn no_function(message: &str) -> Option<Error> {
+    let (_, call) = message.rsplit_once("No function matches the given name and argument types '")?;
+    let (name, types) = call.split_once(")'")?.0.split_once('(')?;
+    let (mut depth, mut names) = (0, vec![String::new()]);
+    for character in types.chars() {
+        depth += i32::from(character == '(') - i32::from(character == ')');
+        match (character, names.last_mut()) {
+            (',', _) if depth == 0 => names.push(String::new()),
+            (_, Some(name)) => name.push(character),
+            (_, None) => {}
+        }
+    }
+    let names: Vec<String> = names.iter().map(|name| type_name(name.trim())).collect();
+    let error =
+        Error::new(SqlState::UNDEFINED_FUNCTION, format!("function {name}({}) does not exist", names.join(", ")));
+    Some(
+        error.hint("No function matches the given name and argument types. You might need to add explicit type casts."),
+    )
+}
+
 /// `Invalid function 'x'.` and `table 'a.b.x' not found`, as PostgreSQL says them.
 fn of_unknown_name(message: &str, line: &str) -> Option<Error> {
+    if let Some(error) = no_function(message) {
+        return Some(error);
+    }
     let quoted = |text: &str| text.split('\'').nth(1).map(str::to_string);
     let name = quoted(line)?;
     if line.starts_with("Invalid function") {
@@ -222,20 +251,50 @@ pub fn in_query(error: DataFusionError, query: &ast::Query) -> Error {
             SchemaError::AmbiguousReference { field } => Some(field.name.clone()),
             _ => None,
         },
-        DataFusionError::Plan(message) => {
-            message.split('\'').nth(1).map(|name| name.rsplit('.').next().unwrap_or(name).to_string())
-        }
+        DataFusionError::Plan(message) => match not_grouped(&one_line(message)) {
+            Some(column) => Some(last_part(column)),
+            None => message.split('\'').nth(1).map(last_part),
+        },
         _ => None,
     };
     let at_operator = || match error.find_root() {
         DataFusionError::Plan(message) => operator(&one_line(message)).and_then(|found| found.place(query)),
         _ => None,
     };
-    let translated = match name.and_then(|name| mention(query, &name)).or_else(at_operator) {
+    let at_literal = || match error.find_root() {
+        DataFusionError::ArrowError(arrow, _) => literal(query, &value_failure::of_arrow(arrow)?.text?),
+        _ => None,
+    };
+    let translated = match name.and_then(|name| mention(query, &name)).or_else(at_operator).or_else(at_literal) {
         Some(position) => translated.at(position),
         None => translated,
     };
     translated.caused_by(error)
+}
+
+fn last_part(name: &str) -> String {
+    name.rsplit('.').next().unwrap_or(name).trim_matches('"').to_string()
+}
+
+/// DataFusion's ".. column "t.a" must appear in the GROUP BY clause or must be part of an aggregate function ..".
+fn not_grouped(line: &str) -> Option<&str> {
+    let (before, _) = line.split_once("\" must appear in the GROUP BY clause")?;
+    Some(before.rsplit_once("olumn \"")?.1)
+}
+
+/// Where a query has a text, if it has it.
+fn literal(query: &ast::Query, text: &str) -> Option<Position> {
+    let mut found: Option<Span> = None;
+    let flow = walk::expressions(query, |expr| {
+        if let ast::Expr::Value(value) = expr
+            && matches!(&value.value, ast::Value::SingleQuotedString(literal) if literal == text)
+        {
+            found = found.or(Some(value.span));
+        }
+        ControlFlow::<()>::Continue(())
+    });
+    debug_assert!(flow.is_continue());
+    found.and_then(position)
 }
 
 /// The first place where a query names a relation, a column or a function so.
@@ -267,13 +326,13 @@ fn mention(query: &ast::Query, name: &str) -> Option<Position> {
     found.and_then(position)
 }
 
-fn one_line(message: &str) -> String {
+pub(super) fn one_line(message: &str) -> String {
     let line = message.lines().next().unwrap_or_default();
     let line = line.strip_prefix("Error during planning: ").unwrap_or(line);
     line.trim_end_matches('.').to_string()
 }
 
-fn lower_first(text: &str) -> String {
+pub(super) fn lower_first(text: &str) -> String {
     let mut letters = text.chars();
     match (letters.next(), letters.clone().next()) {
         (Some(first), Some(second)) if second.is_lowercase() => first.to_lowercase().chain(letters).collect(),

@@ -116,8 +116,8 @@ fn mismatch(column: &Column, sql_type: &SqlType) -> Error {
         format!(
             "column \"{}\" is of type {} but expression is of type {}",
             column.name,
-            column.sql_type.to_string().to_lowercase(),
-            sql_type.to_string().to_lowercase()
+            column.sql_type.postgres_name(),
+            sql_type.postgres_name()
         ),
     )
     .hint("You will need to rewrite or cast the expression.")

@@ -151,8 +151,8 @@ fn agreed_type(
         }
         Compatibility::Postgres => format!(
             "a join by key needs one type on both sides, not {} and {}",
-            mine_type.to_string().to_lowercase(),
-            key_type.to_string().to_lowercase()
+            mine_type.postgres_name(),
+            key_type.postgres_name()
         ),
     };
     Err(failure::at(

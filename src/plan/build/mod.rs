@@ -10,6 +10,7 @@ mod insert;
 mod join;
 mod output;
 mod rows;
+mod value_failure;
 mod volatile;
 
 use std::sync::Arc;
@@ -40,6 +41,7 @@ use crate::model::OperatorId;
 use crate::model::SqlType;
 use crate::sql::Emit;
 pub use expression::Expressions;
+pub use expression::exponent_double;
 use output::Arranged;
 use output::Selected;
 use rows::Changes;

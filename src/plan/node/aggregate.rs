@@ -12,6 +12,7 @@ use datafusion::logical_expr::UserDefinedLogicalNodeCore;
 use super::only_input;
 use super::order_of_equal;
 use super::unaliased;
+use crate::functions::TotalStyle;
 use crate::model::OperatorId;
 use crate::model::SqlType;
 use crate::sql::Emit;
@@ -51,21 +52,12 @@ impl AggregateFunction {
     }
 }
 
-/// What sums of nothing are, and what overflow does.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum AggregateStyle {
-    /// SUM and AVG of nothing are null; an integer sum that overflows is an error.
-    Postgres,
-    /// SUM and AVG of nothing are 0; integer sums wrap in the argument's type; a decimal sum that overflows fails the query.
-    Ksqldb,
-}
-
 /// One aggregate of a list.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct AggregateCall {
     /// Which.
     pub function: AggregateFunction,
-    /// Of what; `None` only for `CountStar`. Already of the type that the function sums or compares.
+    /// Of what; `None` only for `CountStar`.
     pub argument: Option<Expr>,
     /// `FILTER (WHERE ..)`
     pub filter: Option<Expr>,
@@ -74,7 +66,7 @@ pub struct AggregateCall {
     /// The output column's type.
     pub sql_type: SqlType,
     /// Whose rules.
-    pub style: AggregateStyle,
+    pub style: TotalStyle,
 }
 
 /// The windows of a windowed aggregate.

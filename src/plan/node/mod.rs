@@ -14,7 +14,6 @@ pub use aggregate::Aggregate;
 pub use aggregate::AggregateCall;
 pub use aggregate::AggregateChanges;
 pub use aggregate::AggregateFunction;
-pub use aggregate::AggregateStyle;
 pub use aggregate::JumpedWindows;
 pub use aggregate::NullGroup;
 pub use aggregate::Window;

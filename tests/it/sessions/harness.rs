@@ -1,11 +1,15 @@
 //! An engine in memory, and answers as text.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures::StreamExt;
 
+use tidemill::broker;
+use tidemill::cli::test::ClientLayer;
 use tidemill::cli::test::Pipeline;
 use tidemill::cli::test::PipelineOptions;
+use tidemill::config::Limits;
 use tidemill::engine::Outcome;
 use tidemill::engine::RowStream;
 use tidemill::engine::Session;
@@ -21,6 +25,16 @@ pub(super) struct World(Pipeline);
 impl World {
     pub(super) async fn new() -> Self {
         let options = PipelineOptions { wall_micros: NOW_MICROS, ..PipelineOptions::default() };
+        Self(Pipeline::open(options).await.expect("the engine opens"))
+    }
+
+    /// A world whose sessions use the log through what `watch` makes of their client.
+    pub(super) async fn watched(
+        limits: Limits,
+        watch: impl Fn(Arc<dyn broker::Client>) -> Arc<dyn broker::Client> + Send + Sync + 'static,
+    ) -> Self {
+        let layer = ClientLayer(Arc::new(watch));
+        let options = PipelineOptions { wall_micros: NOW_MICROS, limits, layer, ..PipelineOptions::default() };
         Self(Pipeline::open(options).await.expect("the engine opens"))
     }
 

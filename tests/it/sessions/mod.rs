@@ -6,3 +6,4 @@ mod harness;
 mod pg_catalog;
 mod reads;
 mod standing;
+mod turns;

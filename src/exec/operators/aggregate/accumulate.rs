@@ -1,8 +1,7 @@
 //! The running values of aggregates, one entry a group, and their layout in state.
 //!
 //! COUNT, SUM and AVG are linear: a row with weight -1 takes itself back. MIN and MAX are mergeable: the planner refuses
-//! them over retractions. Sums of integers and decimals are exact in 128 bits. Sums of doubles carry Neumaier's
-//! compensation: their error does not grow with the number of rows, but they depend on the order of rows in the last place.
+//! them over retractions. What SUM and AVG keep, and what their results are, `functions` says, as for queries that are read once.
 
 use arrow::array::Array;
 use arrow::array::ArrayRef;
@@ -17,11 +16,15 @@ use arrow::datatypes::Time64MicrosecondType;
 use arrow::datatypes::TimestampMicrosecondType;
 
 use super::results::Results;
-use crate::error::Error;
-use crate::error::SqlState;
 use crate::exec::ExecError;
+use crate::functions::DoubleSum;
+use crate::functions::ExactSum;
+use crate::functions::Extreme;
+use crate::functions::Running;
+use crate::functions::Total;
+use crate::functions::TotalKind;
+use crate::functions::TotalStyle;
 use crate::plan::AggregateFunction;
-use crate::plan::AggregateStyle;
 
 /// The values of an argument, whatever its type.
 pub enum Reader<'a> {
@@ -81,17 +84,10 @@ impl<'a> Reader<'a> {
 enum Value {
     /// Rows that count.
     Count(i64),
-    /// Sum and rows that count.
-    Int {
-        sum: i128,
-        count: i64,
-    },
-    /// Sum, its compensation, rows that count.
-    Float {
-        sum: f64,
-        low: f64,
-        count: i64,
-    },
+    /// Of integers and decimals.
+    Exact(ExactSum),
+    /// Of doubles.
+    Double(DoubleSum),
     /// The least or greatest so far.
     BestInt(Option<i128>),
     BestFloat(Option<f64>),
@@ -101,7 +97,8 @@ enum Value {
 /// One aggregate over all groups of a batch.
 pub struct Accumulator {
     function: AggregateFunction,
-    style: AggregateStyle,
+    /// Of SUM and AVG.
+    total: Option<Total>,
     argument: DataType,
     output: DataType,
     values: Vec<Value>,
@@ -109,8 +106,13 @@ pub struct Accumulator {
 
 impl Accumulator {
     /// No groups yet. `argument` is the type that is summed or compared, `output` the column's.
-    pub fn new(function: AggregateFunction, style: AggregateStyle, argument: DataType, output: DataType) -> Self {
-        Self { function, style, argument, output, values: Vec::new() }
+    pub fn new(function: AggregateFunction, style: TotalStyle, argument: DataType, output: DataType) -> Self {
+        let total = match function {
+            AggregateFunction::Sum => Total::of_array(TotalKind::Sum, style, &argument),
+            AggregateFunction::Avg => Total::of_array(TotalKind::Avg, style, &argument),
+            _ => None,
+        };
+        Self { function, total, argument, output, values: Vec::new() }
     }
 
     /// A group that has seen nothing.
@@ -119,8 +121,8 @@ impl Accumulator {
         let bytes = matches!(self.argument, DataType::Utf8 | DataType::Binary);
         self.values.push(match self.function {
             AggregateFunction::CountStar | AggregateFunction::Count => Value::Count(0),
-            AggregateFunction::Sum | AggregateFunction::Avg if float => Value::Float { sum: 0.0, low: 0.0, count: 0 },
-            AggregateFunction::Sum | AggregateFunction::Avg => Value::Int { sum: 0, count: 0 },
+            AggregateFunction::Sum | AggregateFunction::Avg if float => Value::Double(DoubleSum::default()),
+            AggregateFunction::Sum | AggregateFunction::Avg => Value::Exact(ExactSum::default()),
             AggregateFunction::Min | AggregateFunction::Max if float => Value::BestFloat(None),
             AggregateFunction::Min | AggregateFunction::Max if bytes => Value::BestBytes(None),
             AggregateFunction::Min | AggregateFunction::Max => Value::BestInt(None),
@@ -135,19 +137,8 @@ impl Accumulator {
         let least = self.function == AggregateFunction::Min;
         match (&mut self.values[group], reader) {
             (Value::Count(count), _) => *count += weight,
-            (Value::Int { sum, count }, Reader::Int(value, _)) => {
-                *sum = value(row).checked_mul(i128::from(weight)).and_then(|value| sum.checked_add(value)).ok_or_else(
-                    || Error::new(SqlState::NUMERIC_VALUE_OUT_OF_RANGE, "a sum of decimals is out of range"),
-                )?;
-                *count += weight;
-            }
-            (Value::Float { sum, low, count }, Reader::Float(values, _)) => {
-                let value = values[row] * weight as f64;
-                let total = *sum + value;
-                *low += if sum.abs() < value.abs() { (value - total) + *sum } else { (*sum - total) + value };
-                *sum = total;
-                *count += weight;
-            }
+            (Value::Exact(sum), Reader::Int(value, _)) => sum.add(value(row), weight),
+            (Value::Double(sum), Reader::Float(values, _)) => sum.add(values[row], weight),
             (Value::BestInt(best), Reader::Int(value, _)) => {
                 let value = value(row);
                 if best.is_none_or(|best| if least { value < best } else { best < value }) {
@@ -156,12 +147,8 @@ impl Accumulator {
             }
             (Value::BestFloat(best), Reader::Float(values, _)) => {
                 let value = values[row];
-                let better = |best: f64| {
-                    // PostgreSQL's order: NaN above all else.
-                    let order = value.partial_cmp(&best).unwrap_or_else(|| value.is_nan().cmp(&best.is_nan()));
-                    if least { order.is_lt() } else { order.is_gt() }
-                };
-                if best.is_none_or(better) {
+                let extreme = if least { Extreme::Least } else { Extreme::Greatest };
+                if best.is_none_or(|best| extreme.is_better(value, best)) {
                     *best = Some(value);
                 }
             }
@@ -187,23 +174,14 @@ impl Accumulator {
 
     /// Adds a group's result to a column.
     pub fn result(&self, group: usize, results: &mut Results) -> Result<(), ExecError> {
-        let zero = self.style == AggregateStyle::Ksqldb;
-        match &self.values[group] {
-            Value::Count(count) => results.push_int(Some(i128::from(*count))),
-            Value::Int { count: 0, .. } | Value::Float { count: 0, .. } if zero => results.push_zero(),
-            Value::Int { count: 0, .. } | Value::Float { count: 0, .. } => results.push_null(),
-            Value::Int { sum, count } if self.function == AggregateFunction::Avg => {
-                results.push_ratio(*sum, *count, scale(&self.argument));
-            }
-            Value::Int { sum, .. } => results.push_sum(*sum, scale(&self.argument), self.style)?,
-            Value::Float { sum, low, count } => {
-                let sum = if low.is_finite() && sum.is_finite() { sum + low } else { *sum };
-                let value = if self.function == AggregateFunction::Avg { sum / *count as f64 } else { sum };
-                results.push_float(Some(value));
-            }
-            Value::BestInt(best) => results.push_int(*best),
-            Value::BestFloat(best) => results.push_float(*best),
-            Value::BestBytes(best) => results.push_bytes(best.clone()),
+        match (&self.values[group], &self.total) {
+            (Value::Count(count), _) => results.push_int(Some(i128::from(*count))),
+            (Value::Exact(sum), Some(total)) => results.push_total(total, total.of_exact(sum))?,
+            (Value::Double(sum), Some(total)) => results.push_total(total, total.of_double(sum))?,
+            (Value::BestInt(best), _) => results.push_int(*best),
+            (Value::BestFloat(best), _) => results.push_float(*best),
+            (Value::BestBytes(best), _) => results.push_bytes(best.clone()),
+            (Value::Exact(_) | Value::Double(_), None) => return Err(self.mismatch()),
         }
         Ok(())
     }
@@ -212,15 +190,8 @@ impl Accumulator {
     pub fn write(&self, group: usize, state: &mut Vec<u8>) {
         match &self.values[group] {
             Value::Count(count) => state.extend(count.to_be_bytes()),
-            Value::Int { sum, count } => {
-                state.extend(sum.to_be_bytes());
-                state.extend(count.to_be_bytes());
-            }
-            Value::Float { sum, low, count } => {
-                state.extend(sum.to_bits().to_be_bytes());
-                state.extend(low.to_bits().to_be_bytes());
-                state.extend(count.to_be_bytes());
-            }
+            Value::Exact(sum) => sum.write(state),
+            Value::Double(sum) => sum.write(state),
             Value::BestInt(best) => {
                 state.push(u8::from(best.is_some()));
                 state.extend(best.iter().flat_map(|best| best.to_be_bytes()));
@@ -244,15 +215,8 @@ impl Accumulator {
         self.push_empty();
         match self.values.last_mut().expect("a group was just pushed") {
             Value::Count(count) => *count = i64::from_be_bytes(take(state)?),
-            Value::Int { sum, count } => {
-                *sum = i128::from_be_bytes(take(state)?);
-                *count = i64::from_be_bytes(take(state)?);
-            }
-            Value::Float { sum, low, count } => {
-                *sum = f64::from_bits(u64::from_be_bytes(take(state)?));
-                *low = f64::from_bits(u64::from_be_bytes(take(state)?));
-                *count = i64::from_be_bytes(take(state)?);
-            }
+            Value::Exact(sum) => *sum = ExactSum::read(state).ok_or(CUT_SHORT)?,
+            Value::Double(sum) => *sum = DoubleSum::read(state).ok_or(CUT_SHORT)?,
             Value::BestInt(best) if take::<1>(state)? == [1] => *best = Some(i128::from_be_bytes(take(state)?)),
             Value::BestFloat(best) if take::<1>(state)? == [1] => {
                 *best = Some(f64::from_bits(u64::from_be_bytes(take(state)?)));
@@ -276,11 +240,4 @@ pub fn take<const N: usize>(state: &mut &[u8]) -> Result<[u8; N], ExecError> {
     let (bytes, rest) = state.split_first_chunk::<N>().ok_or(CUT_SHORT)?;
     *state = rest;
     Ok(*bytes)
-}
-
-fn scale(data_type: &DataType) -> i8 {
-    match data_type {
-        DataType::Decimal128(_, scale) => *scale,
-        _ => 0,
-    }
 }

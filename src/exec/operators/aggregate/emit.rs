@@ -15,6 +15,7 @@ use super::Incoming;
 use super::bound_column;
 use super::groups::Groups;
 use super::results::Results;
+use crate::error::Error;
 use crate::exec::Changes;
 use crate::exec::Cx;
 use crate::exec::ExecError;
@@ -114,10 +115,13 @@ impl Rows {
             columns.push(bound_column(&start, window.size_ms, spec.output.schema.field(at + 1).data_type())?);
         }
         for results in self.results {
-            if 0 < results.overflows {
-                let message = format!("{} sums set to null: they are out of their type's range", results.overflows);
-                let (operator, event_time) = (cx.operator().clone(), 0);
-                cx.output().log(LogEntry { operator, message, event_time });
+            for (row, overflow) in &results.overflows {
+                // What is taken back was told when it was given.
+                if !self.retracts || 0 < self.change[*row] {
+                    let message = format!("result set to null: {}", Error::from(overflow.clone()).message());
+                    let (operator, event_time) = (cx.operator().clone(), self.times[*row]);
+                    cx.output().log(LogEntry { operator, message, event_time });
+                }
             }
             columns.push(results.finish()?);
         }

@@ -8,7 +8,7 @@ use super::accumulate::take;
 use super::results::Results;
 use crate::exec::ExecError;
 
-const VERSION: u8 = 1;
+const VERSION: u8 = 2;
 
 /// Groups by their number within the batch.
 pub struct Groups {

@@ -50,10 +50,10 @@ use crate::exec::expressions::evaluate;
 use crate::exec::expressions::holds;
 use crate::exec::layout::OP_VALUE;
 use crate::format::RowKeys;
+use crate::functions::TotalStyle;
 use crate::model::EventTime;
 use crate::model::StreamTime;
 use crate::plan::AggregateFunction;
-use crate::plan::AggregateStyle;
 use crate::state::KEY_BYTES_MAX;
 
 /// The key of the operator's own stream time; keys of groups begin with a null marker, which is less.
@@ -65,7 +65,7 @@ pub struct CallSpec {
     /// Which.
     pub function: AggregateFunction,
     /// Whose rules.
-    pub style: AggregateStyle,
+    pub style: TotalStyle,
     /// Of what.
     pub argument: Option<Arc<dyn PhysicalExpr>>,
     /// The argument's type; `Int64` when there is none.

@@ -16,16 +16,18 @@ use arrow::array::TimestampMicrosecondArray;
 use arrow::datatypes::DataType;
 
 use crate::error::Error;
-use crate::error::SqlState;
 use crate::exec::ExecError;
-use crate::plan::AggregateStyle;
+use crate::functions::Number;
+use crate::functions::OutOfRange;
+use crate::functions::Total;
+use crate::functions::TotalStyle;
 
 /// Values of one output column.
 pub struct Results {
     output: DataType,
     values: Values,
-    /// Results that did not fit the column's type and are null in it.
-    pub overflows: usize,
+    /// Rows whose result did not fit the column's type and is null in it.
+    pub overflows: Vec<(usize, OutOfRange)>,
 }
 
 enum Values {
@@ -42,7 +44,7 @@ impl Results {
             DataType::Utf8 | DataType::Binary => Values::Bytes(Vec::new()),
             _ => Values::Int(Vec::new()),
         };
-        Self { output: output.clone(), values, overflows: 0 }
+        Self { output: output.clone(), values, overflows: Vec::new() }
     }
 
     /// Nothing.
@@ -50,15 +52,6 @@ impl Results {
         match &mut self.values {
             Values::Int(values) => values.push(None),
             Values::Float(values) => values.push(None),
-            Values::Bytes(values) => values.push(None),
-        }
-    }
-
-    /// Zero.
-    pub fn push_zero(&mut self) {
-        match &mut self.values {
-            Values::Int(values) => values.push(Some(0)),
-            Values::Float(values) => values.push(Some(0.0)),
             Values::Bytes(values) => values.push(None),
         }
     }
@@ -90,45 +83,26 @@ impl Results {
         }
     }
 
-    /// A sum with `scale` digits after the point. PostgreSQL's that does not fit is null and counted; ksqlDB's integer
-    /// wraps, its decimal fails the query.
-    pub fn push_sum(&mut self, sum: i128, scale: i8, style: AggregateStyle) -> Result<(), ExecError> {
-        let rescaled = match &self.output {
-            DataType::Decimal128(_, wanted) => rescale(sum, scale, *wanted),
-            DataType::Float64 => {
-                self.push_float(Some(sum as f64 / 10f64.powi(i32::from(scale))));
-                return Ok(());
-            }
-            _ => Some(sum),
-        };
-        let fitting = rescaled.filter(|sum| fits(*sum, &self.output));
-        match (style, fitting, &self.output) {
-            (_, Some(sum), _) => self.push_int(Some(sum)),
-            (AggregateStyle::Ksqldb, None, DataType::Int32) => self.push_int(Some(i128::from(sum as i32))),
-            (AggregateStyle::Ksqldb, None, DataType::Int64) => self.push_int(Some(i128::from(sum as i64))),
-            (AggregateStyle::Ksqldb, None, _) => {
-                return Err(Error::new(SqlState::NUMERIC_VALUE_OUT_OF_RANGE, "Numeric field overflow").into());
-            }
-            (AggregateStyle::Postgres, None, _) => {
-                self.overflows += 1;
+    /// A sum or an average. PostgreSQL's that does not fit is null and noted; ksqlDB's fails the query.
+    pub fn push_total(&mut self, total: &Total, result: Result<Number, OutOfRange>) -> Result<(), ExecError> {
+        match result {
+            Ok(Number::Null) => self.push_null(),
+            Ok(Number::Exact(value)) => self.push_int(Some(value)),
+            Ok(Number::Double(value)) => self.push_float(Some(value)),
+            Err(overflow) if total.style() == TotalStyle::Ksqldb => return Err(Error::from(overflow).into()),
+            Err(overflow) => {
+                self.overflows.push((self.len(), overflow));
                 self.push_null();
             }
         }
         Ok(())
     }
 
-    /// `sum / count`, where `sum` has `scale` digits after the point; rounded half away from zero in a decimal column.
-    pub fn push_ratio(&mut self, sum: i128, count: i64, scale: i8) {
-        match &self.output {
-            DataType::Decimal128(_, wanted) => {
-                let count = i128::from(count);
-                let whole = rescale(sum, scale, *wanted).map(|sum| {
-                    let (quotient, rest) = (sum / count, sum % count);
-                    if count.abs() <= rest.abs() * 2 { quotient + (sum.signum() * count.signum()) } else { quotient }
-                });
-                self.push_int(whole);
-            }
-            _ => self.push_float(Some(sum as f64 / 10f64.powi(i32::from(scale)) / count as f64)),
+    fn len(&self) -> usize {
+        match &self.values {
+            Values::Int(values) => values.len(),
+            Values::Float(values) => values.len(),
+            Values::Bytes(values) => values.len(),
         }
     }
 
@@ -162,21 +136,5 @@ impl Results {
             }
             (Values::Int(_), other) => return Err(ExecError::UnknownNode(format!("an aggregate of type {other}"))),
         })
-    }
-}
-
-fn rescale(value: i128, from: i8, to: i8) -> Option<i128> {
-    let factor = 10i128.checked_pow(u32::from(from.abs_diff(to)))?;
-    if from <= to { value.checked_mul(factor) } else { Some(value / factor) }
-}
-
-fn fits(value: i128, output: &DataType) -> bool {
-    match output {
-        DataType::Int32 => i32::try_from(value).is_ok(),
-        DataType::Int64 => i64::try_from(value).is_ok(),
-        DataType::Decimal128(precision, _) => {
-            10i128.checked_pow(u32::from(*precision)).is_none_or(|limit| value.unsigned_abs() < limit.unsigned_abs())
-        }
-        _ => true,
     }
 }

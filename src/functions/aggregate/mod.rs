@@ -1,0 +1,32 @@
+//! SUM, AVG, MIN and MAX: one arithmetic for the queries that are read once and for those that are kept.
+//!
+//! `ExactSum` and `DoubleSum` are what a group keeps; both take rows back. `Total` says what type comes out and makes a
+//! result of a sum. `TotalFunction` is all that as DataFusion wants it; standing queries use the parts.
+//!
+//! Invariants:
+//!   * a sum never wraps and never rounds before its result is asked for: what does not fit is told, not stored
+//!   * what is kept does not depend on results that were told in between: a sum that fits again is right again
+
+mod accumulate;
+mod distinct;
+mod double;
+mod exact;
+mod extreme;
+mod function;
+mod groups;
+mod running;
+#[cfg(test)]
+mod tests;
+mod total;
+
+pub use double::DoubleSum;
+pub use exact::ExactSum;
+pub use extreme::Extreme;
+pub use extreme::ExtremeFunction;
+pub use function::TotalFunction;
+pub use running::Running;
+pub use total::Number;
+pub use total::OutOfRange;
+pub use total::Total;
+pub use total::TotalKind;
+pub use total::TotalStyle;

@@ -1,0 +1,106 @@
+//! Arrow's errors about values, as PostgreSQL says them.
+
+use datafusion::arrow::datatypes::DataType;
+use datafusion::arrow::error::ArrowError;
+
+use super::failure::lower_first;
+use super::failure::one_line;
+use crate::error::Error;
+use crate::error::SqlState;
+use crate::model::SqlType;
+
+/// An error and, if it is about a text, that text.
+pub(super) struct ValueFailure {
+    pub(super) error: Error,
+    pub(super) text: Option<String>,
+}
+
+impl ValueFailure {
+    fn new(state: SqlState, message: impl Into<String>) -> Self {
+        Self { error: Error::new(state, message), text: None }
+    }
+
+    /// A text that the type's input function does not take.
+    fn of_text(sql_type: &SqlType, text: &str) -> Self {
+        let digits = text.trim().trim_start_matches(['-', '+']);
+        let is_whole = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
+        let name = sql_type.input_name();
+        let error = match sql_type {
+            SqlType::Int | SqlType::BigInt if is_whole => {
+                let message = format!("value \"{text}\" is out of range for type {name}");
+                Error::new(SqlState::NUMERIC_VALUE_OUT_OF_RANGE, message)
+            }
+            SqlType::Date | SqlType::Time | SqlType::Timestamp | SqlType::TimestampTz => {
+                let message = format!("invalid input syntax for type {name}: \"{text}\"");
+                Error::new(SqlState::INVALID_DATETIME_FORMAT, message)
+            }
+            _ => {
+                let message = format!("invalid input syntax for type {name}: \"{text}\"");
+                Error::new(SqlState::INVALID_TEXT_REPRESENTATION, message)
+            }
+        };
+        Self { error, text: Some(text.to_string()) }
+    }
+
+    /// A value that a decimal of a type does not hold.
+    fn of_decimal() -> Self {
+        Self::new(SqlState::NUMERIC_VALUE_OUT_OF_RANGE, "numeric field overflow")
+    }
+}
+
+/// The user's error; `None` for errors that no value can cause.
+pub(super) fn of_arrow(error: &ArrowError) -> Option<ValueFailure> {
+    Some(match error {
+        ArrowError::DivideByZero => ValueFailure::new(SqlState::DIVISION_BY_ZERO, "division by zero"),
+        ArrowError::ArithmeticOverflow(message) => {
+            let name =
+                if message.contains("Decimal") { "value overflows numeric format" } else { "number out of range" };
+            ValueFailure::new(SqlState::NUMERIC_VALUE_OUT_OF_RANGE, name)
+        }
+        ArrowError::CastError(message) | ArrowError::ParseError(message) => of_message(message).unwrap_or_else(|| {
+            ValueFailure::new(SqlState::INVALID_TEXT_REPRESENTATION, lower_first(&one_line(message)))
+        }),
+        ArrowError::InvalidArgumentError(message) => of_message(message)
+            .unwrap_or_else(|| ValueFailure::new(SqlState::INVALID_PARAMETER_VALUE, lower_first(&one_line(message)))),
+        _ => return None,
+    })
+}
+
+/// Arrow has one kind for all casts; the words tell them apart.
+fn of_message(message: &str) -> Option<ValueFailure> {
+    if let Some((sql_type, text)) = of_bad_text(message) {
+        return Some(ValueFailure::of_text(&sql_type, text));
+    }
+    // "Cannot cast to Decimal128(5, 2). Overflowing on 12345" and "12345 is too large to store in a Decimal128 of precision 5".
+    let decimal = message.starts_with("Cannot cast to Decimal") || message.contains(" to store in a Decimal");
+    if decimal || message.starts_with("parse decimal overflow") {
+        return Some(ValueFailure::of_decimal());
+    }
+    // "Can't cast value 99999999999 to type Int32".
+    let target = message.strip_prefix("Can't cast value ")?.rsplit_once(" to type ")?.1;
+    let name = SqlType::postgres_name_of(&target.parse::<DataType>().ok()?);
+    Some(ValueFailure::new(SqlState::NUMERIC_VALUE_OUT_OF_RANGE, format!("{name} out of range")))
+}
+
+/// The type that was wanted of a text, and the text.
+fn of_bad_text(message: &str) -> Option<(SqlType, &str)> {
+    let of_cast = || {
+        let (before, target) = message.rsplit_once("' to value of ")?;
+        let text = before.split_once('\'')?.1;
+        let target = target.strip_suffix(" type")?.parse::<DataType>().ok()?;
+        Some((SqlType::from_arrow(&target)?, text))
+    };
+    let of_decimal = || {
+        let text = message.strip_prefix("can't parse the string value ")?.strip_suffix(" to decimal")?;
+        Some((SqlType::Decimal { precision: 38, scale: 0 }, text))
+    };
+    let of_timestamp = || {
+        let text = message.strip_prefix("Error parsing timestamp from '")?.rsplit_once("': ")?.0;
+        Some((SqlType::Timestamp, text))
+    };
+    let of_time = || {
+        let text = message.strip_prefix("Failed to parse '")?.strip_suffix("' as time")?;
+        Some((SqlType::Time, text))
+    };
+    of_cast().or_else(of_decimal).or_else(of_timestamp).or_else(of_time)
+}
