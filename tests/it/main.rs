@@ -9,6 +9,7 @@ mod errors;
 mod flights;
 mod kill_nine;
 mod oracle;
+mod parameters;
 mod plan;
 mod push;
 mod reading;

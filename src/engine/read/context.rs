@@ -22,6 +22,7 @@ use datafusion_pg_catalog::setup_pg_catalog;
 use datafusion_pg_catalog::sql::PostgresCompatibilityParser;
 use sqlparser::ast;
 
+use super::parameters::told_types;
 use super::pg_catalog::PgCatalog;
 use super::pg_sleep::pg_sleep;
 use super::planned::Planned;
@@ -34,6 +35,7 @@ use crate::catalog::Catalog;
 use crate::catalog::Compatibility;
 use crate::engine::core::DATABASE;
 use crate::engine::core::Engine;
+use crate::engine::outcome::Value;
 use crate::engine::session::Session;
 use crate::engine::system;
 use crate::error::Error;
@@ -41,6 +43,7 @@ use crate::error::Result;
 use crate::error::SqlState;
 use crate::functions;
 use crate::plan::fold;
+use crate::plan::keep_digits;
 use crate::plan::planning_error;
 use crate::plan::prepare_pull;
 use crate::plan::with_rules;
@@ -151,12 +154,13 @@ impl Planner {
         Ok(state)
     }
 
-    /// Plans a pull query; parameters stay open.
+    /// Plans a pull query; parameters stay open, but the values of those that are known tell digits.
     pub(in crate::engine) async fn plan(
         &self,
         session: &Session,
         select: &Select,
         reading: &Reading,
+        parameters: &[Value],
     ) -> Result<Planned> {
         let state = self.state(session, reading)?;
         let mut statement = ast::Statement::Query(select.ast.clone());
@@ -169,7 +173,8 @@ impl Planner {
             statement = ast::Statement::Query(Box::new(prepare_pull(select, rules)?));
             records_function::rename_calls(&mut statement);
         }
-        let casts = super::parameters::cast_types(&statement)?;
+        let casts = told_types(&statement)?;
+        keep_digits(&mut statement, parameters);
         let plan = state.statement_to_plan(PlannerStatement::Statement(Box::new(statement))).await;
         // What clients ask of pg_catalog is written for its own types.
         let functions = (!of_clients).then(|| session.engine.functions());

@@ -17,7 +17,6 @@ mod version;
 
 pub(super) use context::Planner;
 pub(super) use context::Reading;
-pub(super) use parameters::placeholder;
 pub use pg_catalog::type_modifier;
 pub(super) use planned::Planned;
 pub(super) use planned::conform;

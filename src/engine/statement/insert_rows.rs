@@ -20,7 +20,6 @@ use crate::engine::outcome::Description;
 use crate::engine::outcome::Outcome;
 use crate::engine::outcome::Value;
 use crate::engine::read::Planner;
-use crate::engine::read::placeholder;
 use crate::engine::session::Session;
 use crate::engine::text::write_text;
 use crate::error::Error;
@@ -31,6 +30,7 @@ use crate::format;
 use crate::model::Column;
 use crate::model::ColumnRole;
 use crate::model::SqlType;
+use crate::plan::placeholder;
 use crate::sql::InsertRows;
 use crate::sql::Name;
 use crate::sql::Select;
@@ -247,7 +247,8 @@ async fn evaluate(
         .collect();
     let select: Select = crate::sql::parse_select(&format!("SELECT {}", items.join(", ")))?;
     let reading = Planner::pin(session)?;
-    let planned = session.engine.planner().plan(session, &select, &reading).await?.bind(session, parameters)?;
+    let planned =
+        session.engine.planner().plan(session, &select, &reading, parameters).await?.bind(session, parameters)?;
     let (_, rows) = planned.run("UTC").await?;
     let batches: Vec<RecordBatch> = rows.try_collect().await?;
     let Some(batch) = batches.iter().find(|batch| 0 < batch.num_rows()) else {
