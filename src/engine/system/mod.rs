@@ -2,6 +2,7 @@
 //!
 //! Rows are made when a statement reads them, from what there is at that moment.
 
+mod frontiers;
 mod groups;
 mod offsets;
 mod partitions;
@@ -58,6 +59,7 @@ enum Cell {
 type Row = Vec<Cell>;
 
 const TABLES: &[&SystemTable] = &[
+    &frontiers::TABLE,
     &groups::TABLE,
     &offsets::TABLE,
     &partitions::TABLE,

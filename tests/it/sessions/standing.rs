@@ -34,6 +34,34 @@ async fn a_windowed_view_is_kept_over_a_restart() {
 }
 
 #[tokio::test]
+async fn the_system_tables_tell_how_far_a_view_and_its_query_are() {
+    let world = World::new().await;
+    let mut client = world.session();
+    client.expect(PAYMENTS, "CREATE STREAM").await;
+    // Grouped by another column than the key: its rows go through a topic of the query's own.
+    client.expect(PER_COUNTRY, "CREATE TABLE").await;
+    client.expect("CREATE TABLE large AS SELECT * FROM per_country WHERE 1 < n", "CREATE TABLE").await;
+    client.expect(ROWS, "INSERT 0 3").await;
+    let behind = "SELECT view, topic, sum(lag) FROM tidemill.frontiers GROUP BY 1, 2 ORDER BY 1";
+    client.expect(behind, "large|per_country|0\nper_country|payments|3").await;
+    world.drive().await;
+    let frontiers = "SELECT topic, partition, reflected_offset = readable_end, lag FROM tidemill.frontiers
+        WHERE view = 'per_country' ORDER BY partition";
+    client.expect(frontiers, "payments|0|t|0\npayments|1|t|0").await;
+    client.expect(behind, "large|per_country|0\nper_country|payments|0").await;
+    client.expect("SELECT sink, lag FROM tidemill.queries ORDER BY sink", "large|0\nper_country|0").await;
+    drop(client);
+    let world = world.restart().await;
+    let mut client = world.session();
+    client.expect(behind, "large|per_country|0\nper_country|payments|0").await;
+    client.expect(ROWS, "INSERT 0 3").await;
+    client.expect("SELECT sum(lag) FROM tidemill.frontiers", "3").await;
+    client.expect("SELECT sink, lag FROM tidemill.queries ORDER BY sink", "large|0\nper_country|3").await;
+    world.drive().await;
+    client.expect("SELECT sum(lag) FROM tidemill.frontiers", "0").await;
+}
+
+#[tokio::test]
 async fn what_is_read_cannot_be_dropped_and_what_is_dropped_leaves_nothing() {
     let world = World::new().await;
     let mut client = world.session();
