@@ -3,6 +3,7 @@
 //! One binary, since each that links DataFusion is large. Tests that data can say stand in `tests/sql`, run by `slt`.
 
 mod bad_input;
+mod commands;
 mod copy;
 mod cut_faults;
 mod errors;

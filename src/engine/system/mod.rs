@@ -2,6 +2,7 @@
 //!
 //! Rows are made when a statement reads them, from what there is at that moment.
 
+mod dead_letters;
 mod frontiers;
 mod groups;
 mod offsets;
@@ -59,6 +60,7 @@ enum Cell {
 type Row = Vec<Cell>;
 
 const TABLES: &[&SystemTable] = &[
+    &dead_letters::TABLE,
     &frontiers::TABLE,
     &groups::TABLE,
     &offsets::TABLE,

@@ -79,6 +79,42 @@ async fn what_is_read_cannot_be_dropped_and_what_is_dropped_leaves_nothing() {
 }
 
 #[tokio::test]
+async fn dead_letters_are_shown_and_belong_to_the_relation_that_was_read() {
+    let world = World::new().await;
+    let mut client = world.session();
+    // The same topic read as lines of text, which lets anything in.
+    client
+        .expect("CREATE STREAM lines (line TEXT) WITH (kafka_topic = 'p', value_format = 'KAFKA')", "CREATE STREAM")
+        .await;
+    client
+        .expect(
+            "CREATE STREAM p (card TEXT KEY, n INT) WITH (kafka_topic = 'p', value_format = 'JSON')",
+            "CREATE STREAM",
+        )
+        .await;
+    client.expect("CREATE STREAM first AS SELECT card, n FROM p", "CREATE STREAM").await;
+    client.expect("CREATE STREAM second AS SELECT card, n FROM p", "CREATE STREAM").await;
+    client.expect("INSERT INTO lines VALUES ('{not json'), ('{\"n\": \"x\"}'), ('{\"n\": 7}')", "INSERT 0 3").await;
+    world.drive().await;
+    let letters = "SELECT relation, topic, partition, record_offset, recorded_at, key, value, reason
+        FROM tidemill.dead_letters ORDER BY record_offset";
+    let told = "p|p|0|0|2024-06-01 00:00:00+00|NULL|{not json|malformed JSON: '\"' is expected at byte 1\n\
+        p|p|0|1|2024-06-01 00:00:00+00|NULL|{\"n\": \"x\"}|column \"n\": cannot read x as INT";
+    client.expect(letters, told).await;
+    // The query that wrote them goes; what it wrote stays, and another writes the next.
+    client.expect("DROP STREAM first DELETE TOPIC", "DROP STREAM").await;
+    assert_eq!(client.notices(), [], "nothing of `first` itself was bad");
+    client.expect(letters, told).await;
+    client.expect("INSERT INTO lines VALUES ('[]')", "INSERT 0 1").await;
+    world.drive().await;
+    client.expect("SELECT record_offset, value FROM tidemill.dead_letters WHERE 1 < record_offset", "3|[]").await;
+    client.expect("DROP STREAM second DELETE TOPIC; DROP STREAM p", "DROP STREAM\nDROP STREAM").await;
+    assert_eq!(client.notices(), [("00000", "the dead letters of \"p\" are dropped with it".to_string())]);
+    client.expect("SELECT count(*) FROM tidemill.dead_letters", "0").await;
+    client.expect("SELECT count(*) FROM lines", "4").await;
+}
+
+#[tokio::test]
 async fn a_stream_meets_a_table() {
     let world = World::new().await;
     let mut client = world.session();
