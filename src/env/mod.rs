@@ -46,6 +46,7 @@ pub use simulated_disk::for_each_fault;
 pub use simulated_disk::is_simulated_crash;
 pub use simulation::Simulation;
 pub use threads::JoinHandle;
+pub use threads::STACK_BYTES;
 pub use threads::Threads;
 
 /// The five doors, handed down by value; cheap to clone.

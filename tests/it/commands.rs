@@ -28,6 +28,7 @@ use tokio_postgres::NoTls;
 
 use super::server::TestServer;
 use super::server::column;
+use super::server::failure;
 use super::server::rows;
 use super::server::run;
 
@@ -197,4 +198,54 @@ async fn copy_reads_and_writes_parquet_with_its_types() {
     let none = read_parquet(&directory.path().join("none.parquet"));
     assert_eq!((none.num_rows(), none.schema().field(0).data_type()), (0, written.schema().field(0).data_type()));
     server.stop().await;
+}
+
+/// A server that runs in a process of its own: what ends it, ends no test.
+struct Server {
+    child: Child,
+    address: String,
+}
+
+impl Server {
+    fn start(data_dir: &Path) -> Self {
+        let mut command = tidemill();
+        command.args(["server", "--pg-listen", "127.0.0.1:0", "--http-listen", "127.0.0.1:0", "--data-dir"]);
+        let child = command.arg(data_dir).stdout(Stdio::piped()).stderr(Stdio::null()).spawn();
+        let mut child = child.expect("the binary starts");
+        let mut ready = String::new();
+        BufReader::new(child.stdout.take().expect("a pipe")).read_line(&mut ready).expect("a line of text");
+        let address = ready.split_whitespace().find_map(|word| word.strip_prefix("pg=")).expect("the ready line");
+        Self { child, address: address.to_string() }
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_statement_is_too_deep_for_the_server() {
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let server = Server::start(&directory.path().join("data"));
+    let (host, port) = server.address.rsplit_once(':').expect("an address has a port");
+    let address = format!("host={host} port={port} user=ann");
+    let (client, connection) = tokio_postgres::connect(&address, NoTls).await.expect("a session opens");
+    tokio::spawn(connection);
+    run(&client, "CREATE TABLE t (id INT PRIMARY KEY, a TEXT) WITH (kafka_topic = 't')").await;
+    run(&client, "INSERT INTO t VALUES (1, 'x')").await;
+    // The stack of a test's thread has no room for the first of these, let alone in a build without optimisation.
+    for (first, link, last, answer) in [
+        ("SELECT count(*) FROM t WHERE id = 0", " OR id = 1", "", "1"),
+        ("SELECT count(*) FROM t WHERE id = 1", " AND a <> 'y'", "", "1"),
+        ("SELECT length(a", " || a", ") FROM t", "490"),
+        ("SELECT id", "::int", " FROM t", "1"),
+    ] {
+        let statement = |count| format!("{first}{}{last}", link.repeat(count));
+        assert_eq!(column(&client, &statement(489)).await, [answer], "{first}{link}");
+        assert_eq!(failure(&client, &statement(100_000)).await.0, "54001", "{first}{link}");
+    }
+    assert_eq!(column(&client, "SELECT 7").await, ["7"], "the server is there");
 }
