@@ -55,6 +55,16 @@ pub(super) async fn append_rows(
     let mut batches = Batches::new(batch_bytes_max);
     for (row, time) in times.iter().enumerate() {
         let (key, value) = (encoded.keys[row].as_deref(), encoded.values[row].as_deref());
+        let size = key.map_or(0, <[u8]>::len) + value.map_or(0, <[u8]>::len);
+        if batch_bytes_max < size {
+            let message = format!(
+                "row {} has {size} bytes, over the limit of {batch_bytes_max} of topic \"{}\"",
+                row + 1,
+                topic.name
+            );
+            return Err(Error::new(SqlState::PROGRAM_LIMIT_EXCEEDED, message)
+                .hint("Send smaller rows: store what is large elsewhere and send where it lies."));
+        }
         let partition = match key {
             Some(key) => partition_for_key(key, topic.partitions),
             None => keyless,

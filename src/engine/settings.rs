@@ -103,6 +103,8 @@ const SETTINGS: &[Setting] = &[
     setting("IntervalStyle", "postgres", Kind::OneOf(&["postgres"]), true, "How intervals are written."),
     setting("is_superuser", "on", Kind::ReadOnly, true, "Whether the user may do anything."),
     setting("jit", "off", Kind::Boolean, false, "Accepted."),
+    setting("lc_collate", "C", Kind::ReadOnly, false, "Texts are ordered by their bytes."),
+    setting("lc_ctype", "C.UTF-8", Kind::ReadOnly, false, "Letters are those of Unicode."),
     setting("lock_timeout", "0", Kind::Duration, false, "Accepted; there are no locks."),
     setting("max_identifier_length", "63", Kind::ReadOnly, false, "What PostgreSQL answers; names may be longer."),
     setting(

@@ -61,7 +61,7 @@ pub fn parse_select(text: &str) -> Result<Select> {
     Ok(select)
 }
 
-/// Tokens without white space, their spans in characters of the whole text.
+/// Tokens without white space, their spans in characters of the whole text. `$$text$$` is a text like any other.
 fn lex(text: &str) -> Result<Vec<TokenWithSpan>> {
     let lines = Lines::new(text);
     let tokens = Tokenizer::new(&TidemillDialect, text)
@@ -73,7 +73,10 @@ fn lex(text: &str) -> Result<Vec<TokenWithSpan>> {
         .into_iter()
         .filter(|token| !matches!(token.token, Token::Whitespace(_) | Token::EOF))
         .map(|TokenWithSpan { token, span }| TokenWithSpan {
-            token,
+            token: match token {
+                Token::DollarQuotedString(text) => Token::SingleQuotedString(text.value),
+                other => other,
+            },
             span: Span::new(renumbered(span.start), renumbered(span.end)),
         })
         .collect())

@@ -22,6 +22,7 @@ use datafusion_pg_catalog::setup_pg_catalog;
 use datafusion_pg_catalog::sql::PostgresCompatibilityParser;
 use sqlparser::ast;
 
+use super::advisory::advisory_unlock_all;
 use super::parameters::told_types;
 use super::pg_catalog::PgCatalog;
 use super::pg_sleep::pg_sleep;
@@ -54,6 +55,8 @@ use crate::state::Published;
 const PUBLIC: &str = "public";
 const SYSTEM: &str = "tidemill";
 const PG_CATALOG: &str = "pg_catalog";
+/// Functions named as those of the catalog are, which ask nothing of it.
+const OF_THE_SERVER: [&str; 2] = ["pg_sleep", "pg_advisory_unlock_all"];
 
 /// What all statements share: functions, and the catalogs that clients ask about. Made for the first statement.
 pub(in crate::engine) struct Planner {
@@ -93,6 +96,7 @@ impl Base {
             context.register_udf(function.as_ref().clone());
         }
         context.register_udf(version());
+        context.register_udf(advisory_unlock_all());
         let clock = engine.upgrade().map(|engine| Arc::clone(&engine.env().clock));
         clock.into_iter().for_each(|clock| context.register_udf(pg_sleep(clock)));
         let state = context.state();
@@ -259,6 +263,9 @@ fn common_names(query: &ast::Query, names: &mut BTreeSet<String>) {
 fn asks_pg_catalog(statement: &ast::Statement) -> bool {
     let own = |name: &ast::ObjectName| {
         let text = name.to_string().to_lowercase();
+        if OF_THE_SERVER.contains(&text.as_str()) {
+            return false;
+        }
         text.starts_with("pg_") || text.contains("pg_catalog.") || text.contains("information_schema.")
     };
     let relation = walk::relations(statement, |name: &ast::ObjectName| match own(name) {

@@ -2,6 +2,7 @@
 //!
 //! A `Planner` holds what all statements share; each statement gets a session state of its own, with its pin.
 
+mod advisory;
 mod context;
 mod parameters;
 mod pg_catalog;

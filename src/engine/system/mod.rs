@@ -7,6 +7,7 @@ mod frontiers;
 mod groups;
 mod offsets;
 mod partitions;
+mod processing_log;
 mod queries;
 mod relations;
 mod schema;
@@ -65,6 +66,7 @@ const TABLES: &[&SystemTable] = &[
     &groups::TABLE,
     &offsets::TABLE,
     &partitions::TABLE,
+    &processing_log::TABLE,
     &queries::TABLE,
     &relations::STREAMS,
     &relations::TABLES,

@@ -101,6 +101,8 @@ async fn dead_letters_are_shown_and_belong_to_the_relation_that_was_read() {
     let told = "p|p|0|0|2024-06-01 00:00:00+00|NULL|{not json|malformed JSON: '\"' is expected at byte 1\n\
         p|p|0|1|2024-06-01 00:00:00+00|NULL|{\"n\": \"x\"}|column \"n\": cannot read x as INT";
     client.expect(letters, told).await;
+    let log = "SELECT query, partition, entry LIKE '%malformed JSON%' FROM tidemill.processing_log ORDER BY query, entry LIKE '%n%'";
+    client.expect(log, "csas_first_1|0|t\ncsas_first_1|0|f\ncsas_second_2|0|t\ncsas_second_2|0|f").await;
     // The query that wrote them goes; what it wrote stays, and another writes the next.
     client.expect("DROP STREAM first DELETE TOPIC", "DROP STREAM").await;
     assert_eq!(client.notices(), [], "nothing of `first` itself was bad");
