@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::mpsc;
 
 use clap::Parser;
 use tracing_subscriber::EnvFilter;
@@ -11,6 +12,8 @@ use tidemill::config::Config;
 use tidemill::config::Layers;
 use tidemill::env::Env;
 use tidemill::env::OpenMode;
+use tidemill::env::STACK_BYTES;
+use tidemill::env::Threads;
 use tidemill::error::Error;
 use tidemill::error::SqlState;
 
@@ -68,7 +71,21 @@ struct ServerArguments {
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+    // Not on this thread, whose stack is as the system made it.
+    let (done, code) = mpsc::channel();
+    let started = Threads.spawn("tidemill-main", move || {
+        // It is waited for as long as this lives.
+        let _ = done.send(work(arguments));
+    });
+    match started {
+        Ok(_) => code.recv().unwrap_or(ExitCode::FAILURE),
+        Err(error) => fail(&Error::new(SqlState::IO_ERROR, format!("could not start a thread: {error}"))),
+    }
+}
+
+fn work(arguments: Arguments) -> ExitCode {
+    let mut builder = tokio::runtime::Builder::new_multi_thread();
+    let runtime = match builder.enable_all().thread_stack_size(STACK_BYTES).build() {
         Ok(runtime) => runtime,
         Err(error) => {
             return fail(&Error::new(SqlState::IO_ERROR, format!("could not start the runtime: {error}")));

@@ -180,6 +180,15 @@ pub struct GroupOffset {
     pub lag: Option<i64>,
 }
 
+/// What a reader at some offset has before it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Lag {
+    /// The offset after the last one that a committed read may see.
+    pub readable_end: Offset,
+    /// Readable end minus position, markers passed: 0 when there is nothing to read.
+    pub records: i64,
+}
+
 /// The log, as a query or a connection uses it.
 #[async_trait]
 pub trait Client: Send + Sync {
@@ -234,6 +243,9 @@ pub trait Client: Send + Sync {
 
     /// The segments of a partition, oldest first.
     async fn segments(&self, partition: TopicPartition) -> Result<Vec<SegmentDescription>, BrokerError>;
+
+    /// What a committed reader at `position` has before it.
+    async fn lag(&self, partition: TopicPartition, position: Offset) -> Result<Lag, BrokerError>;
 
     /// The first offset whose record's time is `time` or later, with that time.
     async fn offset_for_time(

@@ -26,6 +26,7 @@ use super::Generation;
 use super::GroupDescription;
 use super::GroupOffset;
 use super::Isolation;
+use super::Lag;
 use super::Position;
 use super::QueryCommit;
 use super::SegmentDescription;
@@ -178,16 +179,16 @@ impl Broker {
         Ok(())
     }
 
-    async fn lag_of(&self, partition: TopicPartition, committed: &CommittedOffset) -> Option<(Offset, i64)> {
-        let position = Position { partition, offset: committed.offset, leader_epoch: None };
-        let readable_end = self.log.ends(partition).ok()?.readable_end();
+    async fn lag_of(&self, partition: TopicPartition, position: Offset) -> Result<Lag, BrokerError> {
+        let readable_end = self.log.ends(partition)?.readable_end();
+        let from = Position { partition, offset: position, leader_epoch: None };
         // One short read passes the markers behind the position; what follows real records cannot be told apart.
-        let fetched = self.fetch_at(position, Isolation::ReadCommitted, 1, Duration::ZERO).await.ok();
-        let next = fetched.map_or(committed.offset, |fetched| {
+        let fetched = self.fetch_at(from, Isolation::ReadCommitted, 1, Duration::ZERO).await.ok();
+        let next = fetched.map_or(position, |fetched| {
             let first = fetched.batches.first().map(|tail| tail.batch.base_offset());
-            first.map_or(fetched.next, |first| first.max(committed.offset))
+            first.map_or(fetched.next, |first| first.max(position))
         });
-        Some((readable_end, (readable_end.0 - next.0).max(0)))
+        Ok(Lag { readable_end, records: (readable_end.0 - next.0).max(0) })
     }
 }
 
@@ -308,7 +309,8 @@ impl Client for LocalClient {
         for (group, members, committed) in known {
             let mut offsets = Vec::with_capacity(committed.len());
             for (partition, committed) in committed {
-                let (readable_end, lag) = self.broker.lag_of(partition, &committed).await.unzip();
+                let lag = self.broker.lag_of(partition, committed.offset).await.ok();
+                let (readable_end, lag) = lag.map(|lag| (lag.readable_end, lag.records)).unzip();
                 offsets.push(GroupOffset { partition, committed, readable_end, lag });
             }
             described.push(GroupDescription { group, members, offsets });
@@ -333,6 +335,11 @@ impl Client for LocalClient {
     async fn segments(&self, partition: TopicPartition) -> Result<Vec<SegmentDescription>, BrokerError> {
         self.authorized(partition, Operation::Read).await?;
         Ok(self.broker.log.segments(partition)?)
+    }
+
+    async fn lag(&self, partition: TopicPartition, position: Offset) -> Result<Lag, BrokerError> {
+        self.authorized(partition, Operation::Read).await?;
+        self.broker.lag_of(partition, position).await
     }
 
     async fn offset_for_time(

@@ -64,7 +64,9 @@ impl From<CatalogError> for Error {
             CatalogError::NameTaken { .. } => Error::new(SqlState::DUPLICATE_TABLE, message),
             CatalogError::StillUsed { ref dependants, .. } => {
                 let detail = format!("These depend on it: {}.", dependants.join(", "));
-                Error::new(SqlState::DEPENDENT_OBJECTS_STILL_EXIST, message).detail(detail).hint("Drop them first.")
+                Error::new(SqlState::DEPENDENT_OBJECTS_STILL_EXIST, message)
+                    .detail(detail)
+                    .hint("DROP what they write first, or TERMINATE them.")
             }
             CatalogError::UnknownRelation { .. } | CatalogError::UnknownQuery { .. } => {
                 Error::new(SqlState::UNDEFINED_OBJECT, message)

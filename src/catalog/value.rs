@@ -78,7 +78,11 @@ impl Catalog {
 
     fn drop_relation(&mut self, id: RelationId) -> Result<(), CatalogError> {
         let relation = self.relation_by_id(id).cloned().ok_or(CatalogError::UnknownRelation { id })?;
-        let dependants: Vec<String> = self.queries_of(id).map(|query| query.name.clone()).collect();
+        let told = |query: &Arc<QueryDefinition>| match self.relation_by_id(query.sink) {
+            Some(sink) => format!("{} (it writes \"{}\")", query.name, sink.name),
+            None => query.name.clone(),
+        };
+        let dependants: Vec<String> = self.queries_of(id).map(told).collect();
         if !dependants.is_empty() {
             return Err(CatalogError::StillUsed { name: relation.name.clone(), dependants });
         }

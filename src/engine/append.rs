@@ -51,6 +51,8 @@ pub(super) struct Appending<'a> {
     encoder: Encoder,
     partitions: i32,
     keyless: PartitionId,
+    topic: String,
+    batch_bytes_max: usize,
     batches: Batches,
     rows: usize,
     bytes: usize,
@@ -64,12 +66,15 @@ impl<'a> Appending<'a> {
             let message = format!("topic \"{}\" of \"{}\" does not exist", relation.topic, relation.name);
             return Err(Error::new(SqlState::UNDEFINED_OBJECT, message));
         };
+        let batch_bytes_max = usize::try_from(topic.config.batch_bytes_max).unwrap_or(usize::MAX);
         Ok(Self {
             relation,
             encoder: codec::encoder(relation)?,
             partitions: topic.partitions,
             keyless: keyless_partition(engine, relation, topic.partitions),
-            batches: Batches::new(usize::try_from(topic.config.batch_bytes_max).unwrap_or(usize::MAX)),
+            topic: topic.name.clone(),
+            batch_bytes_max,
+            batches: Batches::new(batch_bytes_max),
             rows: 0,
             bytes: 0,
         })
@@ -86,6 +91,7 @@ impl<'a> Appending<'a> {
         }
         for (row, time) in times.iter().enumerate() {
             let (key, value) = (encoded.keys[row].as_deref(), encoded.values[row].as_deref());
+            self.check_size(self.rows + row, key.map_or(0, <[u8]>::len) + value.map_or(0, <[u8]>::len))?;
             let partition = match key {
                 Some(key) => partition_for_key(key, self.partitions),
                 None => self.keyless,
@@ -95,6 +101,17 @@ impl<'a> Appending<'a> {
         }
         self.rows += rows.num_rows();
         Ok(())
+    }
+
+    fn check_size(&self, row: usize, size: usize) -> Result<()> {
+        let Self { topic, batch_bytes_max, .. } = self;
+        if size <= *batch_bytes_max {
+            return Ok(());
+        }
+        let row = row + 1;
+        let message = format!("row {row} has {size} bytes, over the limit of {batch_bytes_max} of topic \"{topic}\"");
+        Err(Error::new(SqlState::PROGRAM_LIMIT_EXCEEDED, message)
+            .hint("Send smaller rows: store what is large elsewhere and send where it lies."))
     }
 
     /// Rows so far.

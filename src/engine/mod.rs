@@ -43,4 +43,5 @@ pub use read::type_modifier;
 pub use session::Session;
 pub use session::SessionOptions;
 pub use settings::SERVER_VERSION;
+pub use text::read_text;
 pub use text::write_text;

@@ -137,7 +137,8 @@ fn bytes<'a>(fields: impl Iterator<Item = Option<&'a [u8]>>, shown: Shown) -> Ar
     }
 }
 
-fn text(bytes: &[u8]) -> String {
+/// Bytes as text if they are UTF-8, else as `\x` and hexadecimal digits.
+pub(super) fn text(bytes: &[u8]) -> String {
     match std::str::from_utf8(bytes) {
         Ok(text) => text.to_string(),
         Err(_) => std::iter::once("\\x".to_string()).chain(bytes.iter().map(|byte| format!("{byte:02x}"))).collect(),

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use arrow::array::timezone::Tz;
 use parking_lot::Mutex;
 
 use super::core::DATABASE;
@@ -180,6 +181,11 @@ impl Session {
     /// The client's own name.
     pub fn application_name(&self) -> String {
         self.settings.get("application_name").unwrap_or_default()
+    }
+
+    /// The zone in which instants are read and written.
+    pub fn zone(&self) -> Tz {
+        self.settings.zone()
     }
 
     /// How long a statement may take, `None` for ever.

@@ -103,6 +103,8 @@ const SETTINGS: &[Setting] = &[
     setting("IntervalStyle", "postgres", Kind::OneOf(&["postgres"]), true, "How intervals are written."),
     setting("is_superuser", "on", Kind::ReadOnly, true, "Whether the user may do anything."),
     setting("jit", "off", Kind::Boolean, false, "Accepted."),
+    setting("lc_collate", "C", Kind::ReadOnly, false, "Texts are ordered by their bytes."),
+    setting("lc_ctype", "C.UTF-8", Kind::ReadOnly, false, "Letters are those of Unicode."),
     setting("lock_timeout", "0", Kind::Duration, false, "Accepted; there are no locks."),
     setting("max_identifier_length", "63", Kind::ReadOnly, false, "What PostgreSQL answers; names may be longer."),
     setting(
@@ -289,8 +291,10 @@ fn checked(name: &str, value: &str) -> Result<(String, String)> {
             _ => return Err(invalid("on or off".to_string())),
         },
         Kind::Duration => match duration_ms(value) {
-            Some(milliseconds) => milliseconds.to_string(),
-            None => return Err(invalid("milliseconds, or a number with ms, s, min, h or d".to_string())),
+            Some(milliseconds) => duration_text(milliseconds),
+            None => {
+                return Err(invalid("milliseconds up to 2147483647, or a number with us, ms, s, min, h or d".into()));
+            }
         },
         Kind::Integer(least, greatest) => match value.trim().parse::<i64>() {
             Ok(number) if (least..=greatest).contains(&number) => number.to_string(),
@@ -316,20 +320,31 @@ fn checked(name: &str, value: &str) -> Result<(String, String)> {
     Ok((setting.name.to_string(), value))
 }
 
-/// Milliseconds of `250`, `250ms`, `3 s`, `5min`.
+/// Units of time in milliseconds, greatest first, as PostgreSQL writes them.
+const UNITS: &[(&str, f64)] =
+    &[("d", 86_400_000.0), ("h", 3_600_000.0), ("min", 60_000.0), ("s", 1_000.0), ("ms", 1.0), ("us", 0.001)];
+
+/// Milliseconds of `250`, `250ms`, `1.5 s`, `5min`, to the nearest; `None` if it is none or more than PostgreSQL takes.
 fn duration_ms(value: &str) -> Option<u64> {
     let value = value.trim();
-    let digits = value.find(|character: char| !character.is_ascii_digit()).unwrap_or(value.len());
-    let count: u64 = value[..digits].parse().ok()?;
-    let factor = match value[digits..].trim() {
-        "" | "ms" => 1,
-        "s" => 1_000,
-        "min" => 60_000,
-        "h" => 3_600_000,
-        "d" => 86_400_000,
-        _ => return None,
+    let end = value.find(|letter: char| !letter.is_ascii_digit() && letter != '.').unwrap_or(value.len());
+    let count: f64 = value[..end].parse().ok()?;
+    let factor = match value[end..].trim_start() {
+        "" => 1.0,
+        unit => UNITS.iter().find(|(name, _)| *name == unit)?.1,
     };
-    count.checked_mul(factor)
+    let milliseconds = (count * factor).round_ties_even();
+    (milliseconds <= f64::from(i32::MAX)).then_some(milliseconds as u64)
+}
+
+/// A duration as PostgreSQL shows it: in the greatest unit of which it is a whole number.
+fn duration_text(milliseconds: u64) -> String {
+    let whole = |(name, factor): &(&str, f64)| {
+        let factor = *factor as u64;
+        (0 < factor && milliseconds.is_multiple_of(factor)).then(|| format!("{}{name}", milliseconds / factor))
+    };
+    let shown = UNITS.iter().find_map(whole).filter(|_| 0 < milliseconds);
+    shown.unwrap_or_else(|| milliseconds.to_string())
 }
 
 #[cfg(test)]
@@ -363,6 +378,33 @@ mod tests {
             assert!(rows.iter().any(|line| line.starts_with(&row)), "docs/sql/set.md lacks: {row}");
         }
         assert_eq!(rows.len(), SETTINGS.len());
+    }
+
+    #[test]
+    fn durations_are_taken_and_shown_as_postgres_does() {
+        let mut settings = Settings::new("ann");
+        for (given, shown) in [
+            ("5000", "5s"),
+            ("5s", "5s"),
+            ("1min", "1min"),
+            ("60000", "1min"),
+            ("90 s", "90s"),
+            ("1500", "1500ms"),
+            ("1.5s", "1500ms"),
+            ("2500us", "2ms"),
+            ("24h", "1d"),
+            ("0", "0"),
+            ("0s", "0"),
+            ("2147483647", "2147483647ms"),
+        ] {
+            settings.set("statement_timeout", Some(given)).expect("a duration");
+            assert_eq!(settings.show("statement_timeout").expect("it is one"), shown, "{given}");
+        }
+        assert_eq!(settings.duration("statement_timeout"), Some(Duration::from_millis(2_147_483_647)));
+        for wrong in ["", "s", "-1", "5 S", "1 week", "1e3", "2147483648", "1.2.3", "25d"] {
+            let error = settings.set("statement_timeout", Some(wrong)).expect_err(wrong);
+            assert_eq!(error.state().0, "22023", "{wrong}");
+        }
     }
 
     #[test]

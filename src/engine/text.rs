@@ -1,10 +1,14 @@
-//! Values as text, for results and for COPY.
+//! Values as text, for results and for COPY, and texts as values, for parameters.
 
 use arrow::array::Array;
 use arrow::array::timezone::Tz;
 use arrow::datatypes::DataType;
 
+use super::outcome::Value;
+use crate::error::Error;
+use crate::error::Result;
 use crate::format;
+use crate::model::SqlType;
 
 /// Appends the text of a value as PostgreSQL prints it, nothing for null. Instants are told in their column's zone.
 pub fn write_text(column: &dyn Array, row: usize, out: &mut Vec<u8>) {
@@ -20,6 +24,13 @@ pub fn write_text(column: &dyn Array, row: usize, out: &mut Vec<u8>) {
         tracing::warn!(%error, "value has no text");
         out.extend_from_slice(b"?");
     }
+}
+
+/// The value of a text as PostgreSQL reads it for a place of this type; instants without an offset are read in `zone`.
+/// A decimal has the digits of the text, whatever those of the type are.
+pub fn read_text(sql_type: &SqlType, text: &str, zone: Tz) -> Result<Value> {
+    let array = format::text::read(sql_type, text, zone)?;
+    Value::try_from_array(&array, 0).map_err(|error| Error::internal("a parameter").caused_by(error))
 }
 
 /// The zone without surprises.

@@ -47,6 +47,7 @@ pub use simulated_disk::is_simulated_crash;
 pub use simulation::Simulation;
 pub use threads::JoinHandle;
 pub use threads::Pool;
+pub use threads::STACK_BYTES;
 pub use threads::Spawned;
 pub use threads::Threads;
 

@@ -4,6 +4,10 @@ use std::any::Any;
 use std::io;
 use std::thread;
 
+/// The stack of every thread: room for the deepest statement (`sql::DEPTH_MAX`), whose tree is walked by recursion. What is
+/// never used of it takes no memory.
+pub const STACK_BYTES: usize = 32 * 1024 * 1024;
+
 /// Starts threads; nothing else in the project does.
 #[derive(Debug, Clone, Copy)]
 pub struct Threads;
@@ -11,7 +15,7 @@ pub struct Threads;
 impl Threads {
     /// A named thread of its own, for a loop that lives long.
     pub fn spawn(&self, name: &str, body: impl FnOnce() + Send + 'static) -> io::Result<JoinHandle> {
-        Ok(JoinHandle(thread::Builder::new().name(name.to_string()).spawn(body)?))
+        Ok(JoinHandle(thread::Builder::new().name(name.to_string()).stack_size(STACK_BYTES).spawn(body)?))
     }
 
     /// Runs a short blocking call on tokio's pool and waits for it without blocking.

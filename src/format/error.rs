@@ -50,6 +50,14 @@ pub enum FormatError {
         /// The text, shortened.
         found: String,
     },
+    /// A text that is not a date or a time.
+    #[error("invalid input syntax for type {expected}: \"{found}\"")]
+    InvalidDatetime {
+        /// The type.
+        expected: &'static str,
+        /// The text, shortened.
+        found: String,
+    },
     /// A text of a number that the type cannot hold.
     #[error("value \"{found}\" is out of range for type {expected}")]
     TextOutOfRange {
@@ -84,7 +92,7 @@ impl From<FormatError> for Error {
                 SqlState::INVALID_TEXT_REPRESENTATION
             }
             FormatError::OutOfRange { .. } | FormatError::TextOutOfRange { .. } => SqlState::NUMERIC_VALUE_OUT_OF_RANGE,
-            FormatError::EventTime { .. } => SqlState::INVALID_DATETIME_FORMAT,
+            FormatError::EventTime { .. } | FormatError::InvalidDatetime { .. } => SqlState::INVALID_DATETIME_FORMAT,
             FormatError::Corrupt { .. } => SqlState::DATA_CORRUPTED,
         };
         Error::new(state, error.to_string())

@@ -1,5 +1,7 @@
 //! Numbers as text, exactly: decimals never pass through a double.
 
+use crate::model::decimal_precision;
+
 /// Why a text is not the number wanted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum NumberError {
@@ -19,6 +21,9 @@ pub(super) enum Excess {
     /// Leave them off, as Java's `intValue` does.
     Truncate,
 }
+
+/// The most digits that a decimal has.
+const DIGITS_MAX: u8 = 38;
 
 /// More digits than any type of ours can need; bounds the work that a text can ask for.
 const EXPONENT_MAX: i64 = 400;
@@ -115,6 +120,23 @@ pub fn decimal_of_text(text: &str, precision: u8, scale: i8) -> Result<i128, Dec
         NumberError::Syntax => DecimalFault::Syntax,
         NumberError::Range => DecimalFault::Range,
     })
+}
+
+/// A decimal with all the digits that its text has: unscaled, its precision, its scale.
+pub(super) fn exact_decimal(text: &str) -> Result<(i128, u8, i8), NumberError> {
+    let parts = split(text).ok_or(NumberError::Syntax)?;
+    let places = i64::try_from(parts.fraction.len()).map_err(|_| NumberError::Range)? - parts.exponent;
+    // Zeros at the end say nothing of the value; they are kept while there is room.
+    let scale = places.clamp(0, i64::from(DIGITS_MAX));
+    let scale = i8::try_from(scale).map_err(|_| NumberError::Range)?;
+    let mut value = unscaled(text, scale, Excess::Refuse);
+    let mut kept = scale;
+    while value == Err(NumberError::Range) && 0 < kept {
+        kept -= 1;
+        value = unscaled(text, kept, Excess::Refuse);
+    }
+    let value = value?;
+    Ok((value, decimal_precision(value, kept), kept))
 }
 
 /// A whole number.
@@ -221,6 +243,30 @@ mod tests {
         for bad in ["", ".", "-", "1e", "1.2.3", "0x1", "NaN", "1 ", "١"] {
             assert_eq!(decimal(bad, 4, 2, Excess::Round), Err(NumberError::Syntax), "{bad}");
         }
+    }
+
+    #[test]
+    fn a_decimal_keeps_all_its_digits_or_is_refused() {
+        let digits = "0.12345678901234567890123456789012345678";
+        for (text, exact) in [
+            ("0", (0, 1, 0)),
+            ("-1.50", (-150, 3, 2)),
+            ("1e3", (1000, 4, 0)),
+            ("1.5E-3", (15, 4, 4)),
+            ("0.001", (1, 3, 3)),
+            (digits, (12_345_678_901_234_567_890_123_456_789_012_345_678, 38, 38)),
+            ("99999999999999999999999999999999999999", (10_i128.pow(38) - 1, 38, 0)),
+            (
+                "12345678901234567890.1234567890123456780000",
+                (12_345_678_901_234_567_890_123_456_789_012_345_678, 38, 18),
+            ),
+        ] {
+            assert_eq!(exact_decimal(text), Ok(exact), "{text}");
+        }
+        for text in ["1e38", "1.12345678901234567890123456789012345678", "1e-39", "1e400000000000"] {
+            assert_eq!(exact_decimal(text), Err(NumberError::Range), "{text}");
+        }
+        assert_eq!(exact_decimal("NaN"), Err(NumberError::Syntax));
     }
 
     #[test]

@@ -134,6 +134,12 @@ impl fmt::Display for SqlType {
     }
 }
 
+/// The least precision of a decimal with this scale that holds the value: its digits, at least those after the point.
+pub fn decimal_precision(unscaled: i128, scale: i8) -> u8 {
+    let digits = unscaled.unsigned_abs().checked_ilog10().map_or(1, |log| log + 1);
+    u8::try_from(digits).unwrap_or(u8::MAX).max(scale.unsigned_abs())
+}
+
 /// Where a column of a relation lives in a record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum ColumnRole {

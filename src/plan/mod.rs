@@ -17,6 +17,7 @@ mod functions;
 mod layout;
 pub mod node;
 mod optimise;
+mod parameters;
 mod pull;
 mod request;
 mod standing;
@@ -46,6 +47,10 @@ pub use node::PseudoColumn;
 pub use node::Sink;
 pub use node::Source;
 pub use node::Window;
+pub use parameters::cast_types;
+pub use parameters::keep_digits;
+pub use parameters::nulls;
+pub use parameters::placeholder;
 pub use pull::execution_error;
 pub use pull::planning_error;
 pub use pull::prepare_pull;
@@ -58,15 +63,19 @@ pub use standing::Leaf;
 pub use standing::Output;
 pub use standing::StandingPlan;
 
+use datafusion::common::ScalarValue;
+
 use crate::catalog::Catalog;
 use crate::catalog::Relation;
+use crate::catalog::Semantics;
 use crate::error::Result;
 use crate::model::ColumnRole;
 use crate::model::RelationId;
+use crate::model::SqlType;
 use crate::sql::Select;
 use bind::BoundQuery;
 
-/// Plans a standing or push query.
+/// Plans a standing query.
 pub fn plan_standing(
     select: &Select,
     catalog: &Catalog,
@@ -74,7 +83,36 @@ pub fn plan_standing(
     request: &StandingRequest,
 ) -> Result<StandingPlan> {
     let query = bind::bind(select, catalog, functions, request)?;
+    query.refuse_parameters()?;
     plan_query(&query, catalog, functions)
+}
+
+/// Plans a push query, with these values for its parameters.
+pub fn plan_push(
+    select: &Select,
+    catalog: &Catalog,
+    functions: &Functions,
+    semantics: Semantics,
+    parameters: &[ScalarValue],
+) -> Result<StandingPlan> {
+    let request = StandingRequest::new(semantics, Destination::Client);
+    let query = bind::bind(select, catalog, functions, &request)?.with_parameters(parameters)?;
+    plan_query(&query, catalog, functions)
+}
+
+/// Plans a push query whose parameters have no values yet, and tells their types; `known` are those that the client told.
+pub fn describe_push(
+    select: &Select,
+    catalog: &Catalog,
+    functions: &Functions,
+    semantics: Semantics,
+    known: &[Option<SqlType>],
+) -> Result<(StandingPlan, Vec<SqlType>)> {
+    let request = StandingRequest::new(semantics, Destination::Client);
+    let query = bind::bind(select, catalog, functions, &request)?;
+    let types = query.parameter_types(known, functions)?;
+    let query = query.with_parameters(&nulls(&types)?)?;
+    Ok((plan_query(&query, catalog, functions)?, types))
 }
 
 /// Plans a standing query again from its bound text; the relations that it reads must have the columns that they had.

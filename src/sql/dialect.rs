@@ -82,10 +82,6 @@ impl Dialect for TidemillDialect {
         true
     }
 
-    fn supports_dollar_placeholder(&self) -> bool {
-        true
-    }
-
     fn supports_unicode_string_literal(&self) -> bool {
         true
     }

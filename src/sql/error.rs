@@ -5,6 +5,7 @@ use sqlparser::tokenizer::Token;
 use sqlparser::tokenizer::TokenWithSpan;
 use sqlparser::tokenizer::TokenizerError;
 
+use super::depth::too_deep;
 use crate::error::Error;
 use crate::error::Position;
 use crate::error::SqlState;
@@ -32,9 +33,7 @@ pub(super) fn from_tokenizer(error: &TokenizerError, position: impl Fn(u64, u64)
 /// An expression or query that sqlparser refuses. `end` is where the text ends, for errors without a place.
 pub(super) fn from_parser(error: ParserError, end: Position) -> Error {
     let message = match error {
-        ParserError::RecursionLimitExceeded => {
-            return Error::new(SqlState::PROGRAM_LIMIT_EXCEEDED, "statement is nested too deeply");
-        }
+        ParserError::RecursionLimitExceeded => return too_deep().at(end),
         ParserError::TokenizerError(message) | ParserError::ParserError(message) => message,
     };
     let (message, position) = match message.rsplit_once(" at Line: ") {

@@ -8,6 +8,7 @@
 //!   * an AST slot named `__window` or `__within` was put there by `lower`, never typed by a user
 
 mod cursor;
+mod depth;
 mod dialect;
 mod duration;
 mod error;

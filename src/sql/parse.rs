@@ -8,6 +8,7 @@ use sqlparser::tokenizer::Tokenizer;
 
 use super::cursor::Cursor;
 use super::cursor::slice;
+use super::depth;
 use super::dialect::TidemillDialect;
 use super::error::from_tokenizer;
 use super::error::position_of;
@@ -37,6 +38,7 @@ pub fn parse(text: &str) -> Result<Vec<Parsed>> {
     for tokens in tokens.split(|token| token.token == Token::SemiColon) {
         let (Some(first), Some(last)) = (tokens.first(), tokens.last()) else { continue };
         let (start, end) = (position_of(first), end_of(last));
+        depth::check(tokens)?;
         let mut cursor = Cursor::new(text, lower(tokens, Origin::User)?, end);
         let statement = statement::parse(&mut cursor)?;
         cursor.finish()?;
@@ -52,13 +54,14 @@ pub fn parse(text: &str) -> Result<Vec<Parsed>> {
 pub fn parse_select(text: &str) -> Result<Select> {
     let tokens = lex(text)?;
     let end = tokens.last().map_or(Position(1), end_of);
+    depth::check(&tokens)?;
     let mut cursor = Cursor::new(text, lower(&tokens, Origin::Bound)?, end);
     let select = cursor.select()?;
     cursor.finish()?;
     Ok(select)
 }
 
-/// Tokens without white space, their spans in characters of the whole text.
+/// Tokens without white space, their spans in characters of the whole text. `$$text$$` is a text like any other.
 fn lex(text: &str) -> Result<Vec<TokenWithSpan>> {
     let lines = Lines::new(text);
     let tokens = Tokenizer::new(&TidemillDialect, text)
@@ -70,7 +73,10 @@ fn lex(text: &str) -> Result<Vec<TokenWithSpan>> {
         .into_iter()
         .filter(|token| !matches!(token.token, Token::Whitespace(_) | Token::EOF))
         .map(|TokenWithSpan { token, span }| TokenWithSpan {
-            token,
+            token: match token {
+                Token::DollarQuotedString(text) => Token::SingleQuotedString(text.value),
+                other => other,
+            },
             span: Span::new(renumbered(span.start), renumbered(span.end)),
         })
         .collect())

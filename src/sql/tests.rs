@@ -230,6 +230,12 @@ fn a_bound_text_with_carriers_parses_again() {
 }
 
 #[test]
+fn dollars_quote_texts_and_number_parameters() {
+    let Statement::Select(select) = only("SELECT $$d'q$$, $x$a $$ b$x$, $1, $12") else { panic!("a query") };
+    assert_eq!(select.ast.to_string(), "SELECT 'd''q', 'a $$ b', $1, $12");
+}
+
+#[test]
 fn no_text_makes_the_parser_panic() {
     let words = [
         "SELECT",

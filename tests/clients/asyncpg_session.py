@@ -38,7 +38,15 @@ async def main() -> None:
         raise AssertionError("a column that is not there has an answer")
     except asyncpg.UndefinedColumnError:
         pass
+    many = decimal.Decimal("-12345678901234567890.123456789012345678")
+    assert await connection.fetchval("SELECT $1::numeric", many) == many
+    assert await connection.fetchval("SELECT k FROM apg WHERE n < $1", decimal.Decimal("12.500000000001")) == "k1"
     await connection.close()
+
+    # A pool resets each connection that comes back to it.
+    async with asyncpg.create_pool(min_size=2, max_size=4) as pool:
+        numbers = await asyncio.gather(*[pool.fetchval("SELECT $1::int", number) for number in range(20)])
+    assert numbers == list(range(20)), numbers
     print("asyncpg is served")
 
 

@@ -46,6 +46,15 @@ def main() -> None:
         except psycopg.errors.DivisionByZero:
             pass
 
+        many = decimal.Decimal("-12345678901234567890.123456789012345678")
+        for kind in ("%s", "%t", "%b"):
+            for binary in (False, True):
+                got = connection.cursor(binary=binary).execute(f"SELECT {kind}, {kind}::numeric", (many, many)).fetchone()
+                check(f"a decimal as {kind}, binary={binary}", (many, many), got)
+        connection.execute("SET auto_offset_reset = 'earliest'")
+        found = connection.execute("SELECT k FROM py3 WHERE n < %s AND t LIKE %s EMIT CHANGES LIMIT %s", (many.copy_abs(), "ünï%", 1))
+        check("a push query with parameters", [("k1",)], found.fetchall())
+
     push()
     print("psycopg 3 is served")
 

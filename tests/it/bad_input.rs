@@ -215,7 +215,7 @@ async fn what_a_view_reads_is_not_dropped_and_the_error_names_the_view() {
     assert_eq!(told(&error).0, "2BP01");
     let error = error.as_db_error().expect("it is the server's");
     assert!(error.detail().is_some_and(|detail| detail.contains("totals")), "{error:?}");
-    assert_eq!(error.hint(), Some("Drop them first."));
+    assert_eq!(error.hint(), Some("DROP what they write first, or TERMINATE them."));
     run(&client, "INSERT INTO payments VALUES ('c1', 'DE', 5)").await;
     assert_eq!(settled(&client, "SELECT total FROM totals").await, [["5"]]);
     server.stop().await;

@@ -4,12 +4,14 @@
 
 mod acknowledgements;
 mod bad_input;
+mod commands;
 mod copy;
 mod cut_faults;
 mod errors;
 mod flights;
 mod kill_nine;
 mod oracle;
+mod parameters;
 mod plan;
 mod push;
 mod reading;

@@ -22,6 +22,8 @@ use datafusion_pg_catalog::setup_pg_catalog;
 use datafusion_pg_catalog::sql::PostgresCompatibilityParser;
 use sqlparser::ast;
 
+use super::advisory::advisory_unlock_all;
+use super::parameters::told_types;
 use super::pg_catalog::PgCatalog;
 use super::pg_sleep::pg_sleep;
 use super::planned::Planned;
@@ -34,6 +36,7 @@ use crate::catalog::Catalog;
 use crate::catalog::Compatibility;
 use crate::engine::core::DATABASE;
 use crate::engine::core::Engine;
+use crate::engine::outcome::Value;
 use crate::engine::session::Session;
 use crate::engine::system;
 use crate::error::Error;
@@ -41,6 +44,7 @@ use crate::error::Result;
 use crate::error::SqlState;
 use crate::functions;
 use crate::plan::fold;
+use crate::plan::keep_digits;
 use crate::plan::planning_error;
 use crate::plan::prepare_pull;
 use crate::plan::with_rules;
@@ -51,6 +55,8 @@ use crate::state::Published;
 const PUBLIC: &str = "public";
 const SYSTEM: &str = "tidemill";
 const PG_CATALOG: &str = "pg_catalog";
+/// Functions named as those of the catalog are, which ask nothing of it.
+const OF_THE_SERVER: [&str; 2] = ["pg_sleep", "pg_advisory_unlock_all"];
 
 /// What all statements share: functions, and the catalogs that clients ask about. Made for the first statement.
 pub(in crate::engine) struct Planner {
@@ -93,6 +99,7 @@ impl Base {
             context.register_udaf(function.as_ref().clone());
         }
         context.register_udf(version());
+        context.register_udf(advisory_unlock_all());
         let clock = engine.upgrade().map(|engine| Arc::clone(&engine.env().clock));
         clock.into_iter().for_each(|clock| context.register_udf(pg_sleep(clock)));
         let state = context.state();
@@ -154,12 +161,13 @@ impl Planner {
         Ok(state)
     }
 
-    /// Plans a pull query; parameters stay open.
+    /// Plans a pull query; parameters stay open, but the values of those that are known tell digits.
     pub(in crate::engine) async fn plan(
         &self,
         session: &Session,
         select: &Select,
         reading: &Reading,
+        parameters: &[Value],
     ) -> Result<Planned> {
         let state = self.state(session, reading)?;
         let mut statement = ast::Statement::Query(select.ast.clone());
@@ -172,7 +180,8 @@ impl Planner {
             statement = ast::Statement::Query(Box::new(prepare_pull(select, rules)?));
             records_function::rename_calls(&mut statement);
         }
-        let casts = super::parameters::cast_types(&statement)?;
+        let casts = told_types(&statement)?;
+        keep_digits(&mut statement, parameters);
         let plan = state.statement_to_plan(PlannerStatement::Statement(Box::new(statement))).await;
         // What clients ask of pg_catalog is written for its own types.
         let functions = (!of_clients).then(|| session.engine.functions());
@@ -257,6 +266,9 @@ fn common_names(query: &ast::Query, names: &mut BTreeSet<String>) {
 fn asks_pg_catalog(statement: &ast::Statement) -> bool {
     let own = |name: &ast::ObjectName| {
         let text = name.to_string().to_lowercase();
+        if OF_THE_SERVER.contains(&text.as_str()) {
+            return false;
+        }
         text.starts_with("pg_") || text.contains("pg_catalog.") || text.contains("information_schema.")
     };
     let relation = walk::relations(statement, |name: &ast::ObjectName| match own(name) {

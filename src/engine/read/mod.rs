@@ -2,6 +2,7 @@
 //!
 //! A `Planner` holds what all statements share; each statement gets a session state of its own, with its pin.
 
+mod advisory;
 mod context;
 mod parameters;
 mod pg_catalog;
@@ -17,7 +18,6 @@ mod version;
 
 pub(super) use context::Planner;
 pub(super) use context::Reading;
-pub(super) use parameters::placeholder;
 pub use pg_catalog::type_modifier;
 pub(super) use planned::Planned;
 pub(super) use planned::conform;

@@ -1,36 +1,21 @@
-//! Parameters in statements: `$1::type` tells its type.
+//! The parameters of a query that is read once.
 
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 
 use sqlparser::ast;
 
-use crate::catalog::sql_type;
 use crate::error::Result;
 use crate::model::SqlType;
+use crate::plan::cast_types;
+use crate::plan::placeholder;
 use crate::sql::walk;
 
 /// The types of parameters that a cast, LIMIT or OFFSET tells: DataFusion leaves those open.
-pub(super) fn cast_types(statement: &ast::Statement) -> Result<BTreeMap<usize, SqlType>> {
-    let mut types = BTreeMap::new();
-    let flow = walk::expressions(statement, |expression: &ast::Expr| {
-        let ast::Expr::Cast { expr, data_type, .. } = expression else { return ControlFlow::Continue(()) };
-        let Some(number) = placeholder(expr) else { return ControlFlow::Continue(()) };
-        match sql_type(data_type) {
-            Ok(sql_type) => {
-                types.entry(number).or_insert(sql_type);
-                ControlFlow::Continue(())
-            }
-            Err(error) => ControlFlow::Break(error),
-        }
-    });
-    match flow {
-        ControlFlow::Break(error) => Err(error),
-        ControlFlow::Continue(()) => {
-            row_counts(statement, &mut types);
-            Ok(types)
-        }
-    }
+pub(super) fn told_types(statement: &ast::Statement) -> Result<BTreeMap<usize, SqlType>> {
+    let mut types = cast_types(statement)?;
+    row_counts(statement, &mut types);
+    Ok(types)
 }
 
 /// Finds parameters that count rows.
@@ -50,16 +35,4 @@ fn row_counts(statement: &ast::Statement, types: &mut BTreeMap<usize, SqlType>) 
         }
         ControlFlow::Continue(())
     });
-}
-
-/// The number of a bare `$n`, from 1.
-pub(in crate::engine) fn placeholder(expression: &ast::Expr) -> Option<usize> {
-    match expression {
-        ast::Expr::Value(value) => match &value.value {
-            ast::Value::Placeholder(text) => text.strip_prefix('$').and_then(|digits| digits.parse().ok()),
-            _ => None,
-        },
-        ast::Expr::Nested(inner) => placeholder(inner),
-        _ => None,
-    }
 }

@@ -19,6 +19,7 @@ use crate::engine::session::Session;
 use crate::error::Error;
 use crate::error::Result;
 use crate::error::SqlState;
+use crate::model::TopicPartition;
 use crate::security::Operation;
 use crate::security::Principal;
 use crate::security::Resource;
@@ -39,6 +40,12 @@ struct Dropped {
     query: Option<Arc<QueryDefinition>>,
 }
 
+/// What a DROP tells of.
+struct Gone {
+    topic: String,
+    dead_letters: bool,
+}
+
 pub(super) async fn execute(session: &mut Session, drop: &DropRelation) -> Result<Outcome> {
     let tag = match drop.kind {
         ObjectKind::Stream => "DROP STREAM",
@@ -52,28 +59,48 @@ pub(super) async fn execute(session: &mut Session, drop: &DropRelation) -> Resul
         drop: drop.clone(),
         name: name.clone(),
     };
-    if !run_apart(dropping.run()).await? {
-        session.notice(Notice::new(format!("relation \"{name}\" does not exist, skipping")));
+    match run_apart(dropping.run()).await? {
+        None => session.notice(Notice::new(format!("relation \"{name}\" does not exist, skipping"))),
+        Some(gone) if gone.dead_letters => {
+            let notice = Notice::new(format!("the dead letters of \"{name}\" are dropped with it"));
+            session.notice(match drop.delete_topic {
+                true => notice,
+                false => notice.hint(format!("The records themselves stay in topic \"{}\".", gone.topic)),
+            });
+        }
+        Some(_) => {}
     }
     Ok(done(tag))
 }
 
 impl Dropping {
-    /// Whether there was something to drop.
-    async fn run(self) -> Result<bool> {
+    /// What went, `None` if there was nothing to drop.
+    async fn run(self) -> Result<Option<Gone>> {
         let _turn = self.engine.ddl().await;
         // All refusals come before the query is stopped. Its topics must not vanish under it.
         let (_, dropped) = self.records(&self.engine.metadata(), self.engine.catalog()?.as_ref())?;
-        let Some(dropped) = dropped else { return Ok(false) };
+        let Some(dropped) = dropped else { return Ok(None) };
         if let Some(query) = &dropped.query {
             self.engine.runtime().stop(query.id).await;
         }
+        let gone = Gone {
+            topic: dropped.relation.topic.clone(),
+            dead_letters: self.has_dead_letters(&dropped.relation).await?,
+        };
         self.engine.change(|metadata, catalog| self.records(metadata, catalog)).await?;
         if let Some(query) = &dropped.query {
             self.engine.publisher().remove(dropped.relation.id);
             self.engine.forget_query(query.id).await;
         }
-        Ok(true)
+        Ok(Some(gone))
+    }
+
+    async fn has_dead_letters(&self, relation: &Relation) -> Result<bool> {
+        let Some((_, topic)) = &relation.dead_letter_topic else { return Ok(false) };
+        let partition = TopicPartition::new(*topic, 0);
+        let client = self.engine.client(&Principal::server());
+        let start = client.ends(partition).await?.log_start_offset;
+        Ok(0 < client.lag(partition, start).await?.records)
     }
 
     fn records(&self, metadata: &ClusterMetadata, catalog: &Catalog) -> Result<(Vec<MetadataRecord>, Option<Dropped>)> {

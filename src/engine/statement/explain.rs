@@ -39,7 +39,7 @@ pub(super) async fn execute(
         ExplainTarget::Select(query) if query.emit.is_none() => {
             select::plan(session, query, parameters).await?.explain().await?
         }
-        ExplainTarget::Select(query) => explain(&push::plan(session, query)?.0),
+        ExplainTarget::Select(query) => explain(&push::plan(session, query, parameters)?.0),
         ExplainTarget::CreateAs(create) => {
             let options = RelationOptions::read(&create.options)?;
             let request = create_as::request(session, create, &options);

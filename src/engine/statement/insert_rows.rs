@@ -22,7 +22,6 @@ use crate::engine::outcome::Description;
 use crate::engine::outcome::Outcome;
 use crate::engine::outcome::Value;
 use crate::engine::read::Planner;
-use crate::engine::read::placeholder;
 use crate::engine::session::Session;
 use crate::engine::text::write_text;
 use crate::error::Error;
@@ -33,6 +32,7 @@ use crate::format;
 use crate::model::Column;
 use crate::model::ColumnRole;
 use crate::model::SqlType;
+use crate::plan::placeholder;
 use crate::sql::InsertRows;
 use crate::sql::Name;
 use crate::sql::Select;
@@ -285,7 +285,8 @@ async fn evaluate_all(
     }
     select.text = select.ast.to_string();
     let reading = Planner::pin(session)?;
-    let planned = session.engine.planner().plan(session, &select, &reading).await?.bind(session, parameters)?;
+    let planned =
+        session.engine.planner().plan(session, &select, &reading, parameters).await?.bind(session, parameters)?;
     let (_, rows) = planned.run(session.engine.query_threads()?, "UTC").await?;
     let batches: Vec<RecordBatch> = rows.try_collect().await?;
     let Some(batch) = batches.iter().find(|batch| 0 < batch.num_rows()) else {

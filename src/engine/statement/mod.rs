@@ -29,6 +29,7 @@ use super::session::Session;
 use crate::error::Result;
 use crate::model::SqlType;
 use crate::sql::CopySource;
+use crate::sql::ExplainTarget;
 use crate::sql::Statement;
 
 /// Runs a statement.
@@ -83,6 +84,10 @@ pub(super) async fn describe(
         Statement::InsertSelect(insert) => {
             let described = select::describe(session, &insert.select, known).await?;
             Ok(Description { fields: None, ..described })
+        }
+        Statement::Explain { target: ExplainTarget::Select(select), .. } => {
+            let described = select::describe(session, select, known).await?;
+            Ok(Description { fields: Some(explain::fields()), ..described })
         }
         Statement::Explain { .. } => Ok(rows(explain::fields())),
         Statement::Describe(_) => Ok(rows(describe::fields())),

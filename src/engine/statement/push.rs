@@ -13,10 +13,13 @@ use futures::StreamExt;
 use futures::stream;
 use sqlparser::ast;
 
+use crate::catalog::Catalog;
+use crate::engine::outcome::Description;
 use crate::engine::outcome::Notice;
 use crate::engine::outcome::Outcome;
 use crate::engine::outcome::OutputField;
 use crate::engine::outcome::RowStream;
+use crate::engine::outcome::Value;
 use crate::engine::read::conform;
 use crate::engine::session::Session;
 use crate::error::Error;
@@ -29,17 +32,17 @@ use crate::exec::PushStream;
 use crate::model::Column;
 use crate::model::ColumnRole;
 use crate::model::SqlType;
-use crate::plan::Destination;
 use crate::plan::StandingPlan;
-use crate::plan::StandingRequest;
-use crate::plan::plan_standing;
+use crate::plan::describe_push;
+use crate::plan::placeholder;
+use crate::plan::plan_push;
 use crate::security::Operation;
 use crate::security::Resource;
 use crate::security::authorize;
 use crate::sql::Select;
 
-pub(super) async fn execute(session: &mut Session, select: &Select) -> Result<Outcome> {
-    let (plan, limit) = plan(session, select)?;
+pub(super) async fn execute(session: &mut Session, select: &Select, parameters: &[Value]) -> Result<Outcome> {
+    let (plan, limit) = plan(session, select, parameters)?;
     let fields = fields(&plan);
     for warning in &plan.warnings {
         session.notice(Notice::new(warning));
@@ -57,16 +60,36 @@ pub(super) async fn execute(session: &mut Session, select: &Select) -> Result<Ou
 }
 
 /// The plan of a push query, and its LIMIT.
-pub(super) fn plan(session: &Session, select: &Select) -> Result<(StandingPlan, Option<usize>)> {
+pub(super) fn plan(session: &Session, select: &Select, parameters: &[Value]) -> Result<(StandingPlan, Option<usize>)> {
     let mut select = select.clone();
-    let limit = take_limit(&mut select.ast)?;
+    let limit = take_limit(&mut select.ast)?.map(|limit| limit.rows(parameters)).transpose()?.flatten();
     let catalog = session.engine.catalog()?;
-    let request = StandingRequest::new(session.settings.semantics(), Destination::Client);
-    let plan = plan_standing(&select, &catalog, session.engine.functions(), &request)?;
+    let semantics = session.settings.semantics();
+    let plan = plan_push(&select, &catalog, session.engine.functions(), semantics, parameters)?;
+    may_read(session, &catalog, &plan)?;
+    Ok((plan, limit))
+}
+
+/// What a push query takes and gives; `known` are the types that the client told.
+pub(super) fn describe(session: &Session, select: &Select, known: &[Option<SqlType>]) -> Result<Description> {
+    let mut select = select.clone();
+    let mut known = known.to_vec();
+    if let Some(Limit::Parameter(number)) = take_limit(&mut select.ast)? {
+        known.resize(known.len().max(number), None);
+        known[number - 1].get_or_insert(SqlType::BigInt);
+    }
+    let catalog = session.engine.catalog()?;
+    let semantics = session.settings.semantics();
+    let (plan, params) = describe_push(&select, &catalog, session.engine.functions(), semantics, &known)?;
+    may_read(session, &catalog, &plan)?;
+    Ok(Description { params, fields: Some(fields(&plan)) })
+}
+
+fn may_read(session: &Session, catalog: &Catalog, plan: &StandingPlan) -> Result<()> {
     for source in plan.sources.iter().filter_map(|id| catalog.relation_by_id(*id)) {
         authorize(&session.principal, Operation::Read, Resource::Relation(&source.name))?;
     }
-    Ok((plan, limit))
+    Ok(())
 }
 
 /// The columns of a push query's answer.
@@ -75,21 +98,55 @@ pub(super) fn fields(plan: &StandingPlan) -> Vec<OutputField> {
     columns.map(|column| OutputField { name: column.name.clone(), sql_type: column.sql_type.clone() }).collect()
 }
 
+/// After how many rows a push query ends.
+enum Limit {
+    Rows(usize),
+    /// The number of a parameter, from 1.
+    Parameter(usize),
+}
+
+impl Limit {
+    /// `None` is for ever: LIMIT NULL.
+    fn rows(self, parameters: &[Value]) -> Result<Option<usize>> {
+        let number = match self {
+            Limit::Rows(rows) => return Ok(Some(rows)),
+            Limit::Parameter(number) => number,
+        };
+        let value = parameters
+            .get(number - 1)
+            .ok_or_else(|| Error::new(SqlState::UNDEFINED_PARAMETER, format!("there is no parameter ${number}")))?;
+        match value.cast_to(&DataType::Int64) {
+            Ok(Value::Int64(None)) => Ok(None),
+            Ok(Value::Int64(Some(rows))) => match usize::try_from(rows) {
+                Ok(rows) => Ok(Some(rows)),
+                Err(_) => Err(Error::new(SqlState("2201W"), "LIMIT must not be negative")),
+            },
+            _ => Err(Error::new(SqlState::DATATYPE_MISMATCH, "argument of LIMIT must be type bigint")),
+        }
+    }
+}
+
 /// A LIMIT ends a push query; it is not part of what is planned.
-fn take_limit(query: &mut ast::Query) -> Result<Option<usize>> {
+fn take_limit(query: &mut ast::Query) -> Result<Option<Limit>> {
     let Some(clause) = query.limit_clause.take() else { return Ok(None) };
     let unsupported = || Error::new(SqlState::FEATURE_NOT_SUPPORTED, "a push query's LIMIT must be a number");
-    match clause {
-        ast::LimitClause::LimitOffset { limit: Some(limit), offset: None, limit_by } if limit_by.is_empty() => {
-            match limit {
-                ast::Expr::Value(value) => match value.value {
-                    ast::Value::Number(digits, _) => digits.parse().map(Some).map_err(|_| unsupported()),
-                    _ => Err(unsupported()),
-                },
-                _ => Err(unsupported()),
+    let ast::LimitClause::LimitOffset { limit: Some(limit), offset: None, limit_by } = clause else {
+        return Err(Error::unsupported("a push query cannot have OFFSET"));
+    };
+    if !limit_by.is_empty() {
+        return Err(Error::unsupported("a push query cannot have LIMIT BY"));
+    }
+    if let Some(number) = placeholder(&limit).filter(|number| 0 < *number) {
+        return Ok(Some(Limit::Parameter(number)));
+    }
+    match &limit {
+        ast::Expr::Value(value) => match &value.value {
+            ast::Value::Number(digits, _) => {
+                digits.parse().map(|rows| Some(Limit::Rows(rows))).map_err(|_| unsupported())
             }
-        }
-        _ => Err(Error::unsupported("a push query cannot have OFFSET")),
+            _ => Err(unsupported()),
+        },
+        _ => Err(unsupported()),
     }
 }
 

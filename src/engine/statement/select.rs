@@ -19,25 +19,23 @@ use crate::engine::read::Planned;
 use crate::engine::read::Planner;
 use crate::engine::read::Reading;
 use crate::engine::session::Session;
-use crate::error::Error;
 use crate::error::Result;
 use crate::model::RelationId;
 use crate::model::SqlType;
 use crate::model::TopicPartition;
 use crate::plan::fold;
+use crate::plan::nulls;
 use crate::sql::Select;
 use crate::sql::walk;
 use crate::state::Frontier;
 
 pub(super) async fn execute(session: &mut Session, select: &Select, parameters: &[Value]) -> Result<Outcome> {
     if select.emit.is_some() {
-        if !parameters.is_empty() {
-            return Err(Error::unsupported("a push query cannot have parameters"));
-        }
-        return push::execute(session, select).await;
+        return push::execute(session, select, parameters).await;
     }
     let reading = pin(session, select).await?;
-    let planned = session.engine.planner().plan(session, select, &reading).await?.bind(session, parameters)?;
+    let planned =
+        session.engine.planner().plan(session, select, &reading, parameters).await?.bind(session, parameters)?;
     let (fields, rows) = planned.run(session.engine.query_threads()?, &session.settings.zone_name()).await?;
     Ok(Outcome::Rows { fields, rows, push: false, tag: "SELECT" })
 }
@@ -45,17 +43,22 @@ pub(super) async fn execute(session: &mut Session, select: &Select, parameters: 
 /// The plan of a pull query, as EXPLAIN wants it.
 pub(super) async fn plan(session: &Session, select: &Select, parameters: &[Value]) -> Result<Planned> {
     let reading = Planner::pin(session)?;
-    session.engine.planner().plan(session, select, &reading).await?.bind(session, parameters)
+    session.engine.planner().plan(session, select, &reading, parameters).await?.bind(session, parameters)
 }
 
 pub(super) async fn describe(session: &Session, select: &Select, known: &[Option<SqlType>]) -> Result<Description> {
     if select.emit.is_some() {
-        let (plan, _) = push::plan(session, select)?;
-        return Ok(Description { params: Vec::new(), fields: Some(push::fields(&plan)) });
+        return push::describe(session, select, known);
     }
     let reading = Planner::pin(session)?;
-    let planned = session.engine.planner().plan(session, select, &reading).await?;
-    Ok(Description { params: planned.parameters(known)?, fields: Some(planned.fields()) })
+    let planned = session.engine.planner().plan(session, select, &reading, &[]).await?;
+    let params = planned.parameters(known)?;
+    // The types of columns may follow from those of parameters, so they are asked of the plan that has both.
+    let typed = match params.is_empty() {
+        true => planned,
+        false => planned.bind(session, &nulls(&params)?)?,
+    };
+    Ok(Description { fields: Some(typed.fields()), params })
 }
 
 /// Pins what is read; under `read_your_writes` not before it covers what the session wrote.

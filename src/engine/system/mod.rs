@@ -2,9 +2,12 @@
 //!
 //! Rows are made when a statement reads them, from what there is at that moment.
 
+mod dead_letters;
+mod frontiers;
 mod groups;
 mod offsets;
 mod partitions;
+mod processing_log;
 mod queries;
 mod relations;
 mod schema;
@@ -58,9 +61,12 @@ enum Cell {
 type Row = Vec<Cell>;
 
 const TABLES: &[&SystemTable] = &[
+    &dead_letters::TABLE,
+    &frontiers::TABLE,
     &groups::TABLE,
     &offsets::TABLE,
     &partitions::TABLE,
+    &processing_log::TABLE,
     &queries::TABLE,
     &relations::STREAMS,
     &relations::TABLES,

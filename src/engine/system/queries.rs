@@ -1,5 +1,6 @@
 //! `tidemill.queries`: the standing queries.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use futures::FutureExt;
@@ -14,6 +15,7 @@ use crate::catalog::EmitMode;
 use crate::catalog::QueryState;
 use crate::engine::core::Engine;
 use crate::error::Result;
+use crate::security::Principal;
 
 pub(super) const TABLE: SystemTable = SystemTable {
     name: "queries",
@@ -24,14 +26,20 @@ pub(super) const TABLE: SystemTable = SystemTable {
         ("sources", Kind::Text),
         ("state", Kind::Text),
         ("reason", Kind::Text),
+        ("lag", Kind::BigInt),
         ("emit", Kind::Text),
         ("statement", Kind::Text),
     ],
-    rows: |engine| async move { rows(&engine) }.boxed(),
+    rows: |engine| rows(engine).boxed(),
 };
 
-fn rows(engine: &Arc<Engine>) -> Result<Vec<Row>> {
+async fn rows(engine: Arc<Engine>) -> Result<Vec<Row>> {
     let catalog = engine.catalog()?;
+    let groups = engine.client(&Principal::server()).groups().await?;
+    let lags: HashMap<String, i64> = groups
+        .into_iter()
+        .map(|group| (group.group, group.offsets.iter().filter_map(|offset| offset.lag).sum()))
+        .collect();
     let name = |id| catalog.relation_by_id(id).map(|relation| relation.name.clone());
     Ok(catalog
         .queries()
@@ -49,6 +57,7 @@ fn rows(engine: &Arc<Engine>) -> Result<Vec<Row>> {
                     QueryState::Paused => "PAUSED",
                 }),
                 optional(reason, text),
+                optional(lags.get(&query.id.group()), |lag| Cell::BigInt(*lag)),
                 text(match query.semantics.emit {
                     EmitMode::Net => "net",
                     EmitMode::All => "all",

@@ -8,6 +8,7 @@ mod write;
 
 pub use parse::parse_bytes;
 pub(super) use parse::parse_slot;
+pub use parse::read;
 pub use rows::RowError;
 pub use rows::RowsBuilder;
 pub use write::write;

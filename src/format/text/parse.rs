@@ -1,5 +1,6 @@
 //! A value as PostgreSQL's input function reads it.
 
+use arrow::array::ArrayRef;
 use arrow::array::timezone::Tz;
 
 use crate::format::FormatError;
@@ -8,6 +9,7 @@ use crate::format::number;
 use crate::format::number::Excess;
 use crate::format::number::NumberError;
 use crate::format::times;
+use crate::format::value::ColumnBuilder;
 use crate::format::value::Row;
 use crate::format::value::Slot;
 use crate::model::SqlType;
@@ -21,6 +23,7 @@ pub(in crate::format) fn parse_slot(
     row: &mut Row,
 ) -> Result<Slot, FormatError> {
     let syntax = || FormatError::InvalidText { expected: sql_type.input_name(), found: shorten(text) };
+    let datetime = || FormatError::InvalidDatetime { expected: sql_type.input_name(), found: shorten(text) };
     let number_error = |error| match error {
         NumberError::Syntax => syntax(),
         NumberError::Range => FormatError::TextOutOfRange { expected: sql_type.input_name(), found: shorten(text) },
@@ -39,11 +42,31 @@ pub(in crate::format) fn parse_slot(
         }
         SqlType::Text => Ok(row.bytes(text.as_bytes())),
         SqlType::Bytes => parse_bytes(text).map(|bytes| row.bytes(&bytes)).ok_or_else(syntax),
-        SqlType::Date => times::parse_date(trimmed).map(Slot::Int).ok_or_else(syntax),
-        SqlType::Time => times::parse_time(trimmed).map(Slot::BigInt).ok_or_else(syntax),
-        SqlType::Timestamp => times::parse_timestamp(trimmed).map(Slot::BigInt).ok_or_else(syntax),
-        SqlType::TimestampTz => times::parse_timestamp_tz(trimmed, zone).map(Slot::BigInt).ok_or_else(syntax),
+        SqlType::Date => times::parse_date(trimmed).map(Slot::Int).ok_or_else(datetime),
+        SqlType::Time => times::parse_time(trimmed).map(Slot::BigInt).ok_or_else(datetime),
+        SqlType::Timestamp => times::parse_timestamp(trimmed).map(Slot::BigInt).ok_or_else(datetime),
+        SqlType::TimestampTz => times::parse_timestamp_tz(trimmed, zone).map(Slot::BigInt).ok_or_else(datetime),
     }
+}
+
+/// A value alone, as an array of one. A decimal has the digits of its text, whatever `sql_type` says of them: nothing is
+/// rounded.
+pub fn read(sql_type: &SqlType, text: &str, zone: Tz) -> Result<ArrayRef, FormatError> {
+    let mut row = Row::default();
+    let (own_type, slot) = match sql_type {
+        SqlType::Decimal { .. } => {
+            let (expected, found) = ("numeric", shorten(text));
+            match number::exact_decimal(text.trim_ascii()) {
+                Ok((value, precision, scale)) => (SqlType::Decimal { precision, scale }, Slot::Decimal(value)),
+                Err(NumberError::Syntax) => return Err(FormatError::InvalidText { expected, found }),
+                Err(NumberError::Range) => return Err(FormatError::TextOutOfRange { expected, found }),
+            }
+        }
+        other => (other.clone(), parse_slot(other, text, zone, Excess::Refuse, &mut row)?),
+    };
+    let mut builder = ColumnBuilder::new(&own_type, 1);
+    builder.append(slot, &row.scratch);
+    Ok(builder.finish())
 }
 
 /// `integer` takes no point and no exponent.

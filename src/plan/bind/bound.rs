@@ -180,6 +180,22 @@ struct QueryText {
 }
 
 impl BoundQuery {
+    /// All expressions.
+    pub fn expressions(&self) -> impl Iterator<Item = &ast::Expr> {
+        let lists = [&self.group_by, &self.partition_by].into_iter().flatten().flatten();
+        let items = self.items.iter().map(|item| &item.expr);
+        let joins = self.joins.iter().map(|join| &join.on);
+        items.chain(joins).chain(&self.filter).chain(lists).chain(&self.having)
+    }
+
+    /// All expressions, to be changed.
+    pub fn expressions_mut(&mut self) -> impl Iterator<Item = &mut ast::Expr> {
+        let lists = [&mut self.group_by, &mut self.partition_by].into_iter().flatten().flatten();
+        let items = self.items.iter_mut().map(|item| &mut item.expr);
+        let joins = self.joins.iter_mut().map(|join| &mut join.on);
+        items.chain(joins).chain(&mut self.filter).chain(lists).chain(&mut self.having)
+    }
+
     /// The durable form.
     pub fn to_text(&self) -> String {
         let texts = |exprs: &Vec<ast::Expr>| exprs.iter().map(ToString::to_string).collect();

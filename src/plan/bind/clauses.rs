@@ -83,9 +83,6 @@ fn check_expression(expr: &ast::Expr, functions: &Functions) -> Result<()> {
         ast::Expr::Subquery(_) | ast::Expr::InSubquery { .. } | ast::Expr::Exists { .. } => {
             Err(not_there("a subquery", expr.span()))
         }
-        ast::Expr::Value(value) if matches!(value.value, ast::Value::Placeholder(_)) => {
-            Err(at(Error::new(SqlState::UNDEFINED_PARAMETER, "a standing query cannot have parameters"), value.span))
-        }
         ast::Expr::Function(function) => check_function(function, functions),
         _ => Ok(()),
     }

@@ -13,11 +13,17 @@ mod rows;
 mod value_failure;
 mod volatile;
 
+use std::collections::BTreeMap;
+use std::ops::ControlFlow;
 use std::sync::Arc;
 
+use datafusion::common::tree_node::TreeNode;
+use datafusion::common::tree_node::TreeNodeRecursion;
 use datafusion::logical_expr::Expr;
 use datafusion::logical_expr::LogicalPlan;
 use datafusion::logical_expr::LogicalPlanBuilder;
+use datafusion::logical_expr::expr::Placeholder;
+use sqlparser::ast;
 
 use super::bind::BoundQuery;
 use super::bind::Purpose;
@@ -25,6 +31,7 @@ use super::functions::Functions;
 use super::node::NullGroup;
 use super::node::Sink;
 use super::node::plan_of;
+use super::parameters::placeholder;
 use super::standing::Output;
 use crate::catalog::Catalog;
 use crate::catalog::Compatibility;
@@ -40,6 +47,7 @@ use crate::model::ColumnRole;
 use crate::model::OperatorId;
 use crate::model::SqlType;
 use crate::sql::Emit;
+use crate::sql::walk;
 pub use expression::Expressions;
 pub use expression::exponent_double;
 use output::Arranged;
@@ -79,6 +87,39 @@ pub fn build(query: &BoundQuery, catalog: &Catalog, functions: &Functions) -> Re
     let output = describe(query, &selected, &arranged, kind, aggregates, target.as_deref())?;
     let root = sink(selected.rows, arranged)?;
     Ok(Built { root, output, warnings })
+}
+
+/// The types that parameters must have by what they stand beside, where that tells one.
+pub fn parameter_types(query: &BoundQuery, functions: &Functions) -> Result<BTreeMap<usize, SqlType>> {
+    let expressions = Expressions::new(functions, query.semantics.compatibility);
+    // The rows are those of FROM; a parameter of ON has no say in their columns.
+    let mut from = query.clone();
+    for join in &mut from.joins {
+        let emptied = walk::expressions_mut(&mut join.on, |part| {
+            if placeholder(part).is_some() {
+                *part = ast::Expr::value(ast::Value::Null);
+            }
+            ControlFlow::<()>::Continue(())
+        });
+        debug_assert!(emptied.is_continue());
+    }
+    let rows = from::build(&from, &expressions)?;
+    let mut types = BTreeMap::new();
+    for expression in query.expressions() {
+        // What cannot be read alone is planned with the rest, and its error told there.
+        let Ok(read) = expressions.read(expression, rows.schema()) else { continue };
+        read.apply(|part| {
+            if let Expr::Placeholder(Placeholder { id, field: Some(field) }) = part
+                && let Some(number) = id.strip_prefix('$').and_then(|digits| digits.parse().ok())
+                && let Some(sql_type) = SqlType::from_arrow(field.data_type())
+            {
+                types.entry(number).or_insert(sql_type);
+            }
+            Ok(TreeNodeRecursion::Continue)
+        })
+        .map_err(|error| failure::of_datafusion(error, Some(expression)))?;
+    }
+    Ok(types)
 }
 
 fn target(query: &BoundQuery, catalog: &Catalog) -> Result<Option<Arc<Relation>>> {

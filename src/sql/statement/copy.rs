@@ -105,7 +105,7 @@ fn option(cursor: &mut Cursor<'_>, options: &mut Options) -> Result<()> {
         options.csv = match name.as_str() {
             "csv" => true,
             "text" => false,
-            "binary" => return Err(Error::unsupported("COPY in binary format is not supported").at(position)),
+            "binary" => return Err(no_binary().at(position)),
             _ => {
                 return Err(Error::new(
                     SqlState::INVALID_PARAMETER_VALUE,
@@ -147,9 +147,13 @@ fn old_option(cursor: &mut Cursor<'_>, options: &mut Options) -> Result<()> {
         return Ok(());
     }
     if cursor.word("BINARY") {
-        return Err(Error::unsupported("COPY in binary format is not supported").at(position));
+        return Err(no_binary().at(position));
     }
     value_option(cursor, options)
+}
+
+fn no_binary() -> Error {
+    Error::unsupported("COPY in binary format is not supported").hint("Use FORMAT text or FORMAT csv.")
 }
 
 /// The options that are spelled alike in both ways.

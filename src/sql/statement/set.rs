@@ -24,6 +24,10 @@ pub(super) fn parse(cursor: &mut Cursor<'_>) -> Result<Statement> {
         }
         return Ok(Statement::Ignored("SET"));
     }
+    if cursor.words(&["SESSION", "AUTHORIZATION", "DEFAULT"]) {
+        // Nobody becomes another user, so there is nothing to go back from.
+        return Ok(Statement::Ignored("SET"));
+    }
     let mut scope = SetScope::Session;
     if (cursor.is_word_at(0, "SESSION") || cursor.is_word_at(0, "LOCAL")) && !cursor.is_word_at(1, "TO") {
         if cursor.is_word_at(0, "LOCAL") {

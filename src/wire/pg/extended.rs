@@ -1,5 +1,7 @@
 //! The extended protocol: statements with parameters, portals that are read in pieces.
 
+use arrow::array::timezone::Tz;
+
 use super::answer::PieceEnd;
 use super::answer::RowCursor;
 use super::conversation::Conversation;
@@ -124,7 +126,7 @@ impl Conversation {
             let error = Error::new(SqlState::CONFIGURATION_LIMIT_EXCEEDED, message);
             return Err(error.hint("Close some, or raise limits.portals_max."));
         }
-        let parameters = values(statement, &bind)?;
+        let parameters = values(statement, &bind, self.session.zone())?;
         let columns = statement.fields.as_ref().map_or(0, Vec::len);
         let formats = ResultFormats::new(bind.result_formats, columns)?;
         let state = PortalState::Bound { prepared: statement.prepared.clone(), parameters };
@@ -164,7 +166,7 @@ impl Conversation {
     async fn execute_portal(&mut self, name: String, rows_max: Option<u64>) -> Result<(), Failure> {
         // Out of the map while it runs: an error or a cancel leaves it out, as it must.
         let Some(mut portal) = self.portals.remove(&name) else { return Err(no_portal(&name).into()) };
-        portal.state = self.run_portal(portal.state, &name, &portal.formats, rows_max).await?;
+        portal.state = self.run_portal(portal.state, &name, (&portal.fields, &portal.formats), rows_max).await?;
         self.portals.insert(name, portal);
         Ok(())
     }
@@ -173,7 +175,7 @@ impl Conversation {
         &mut self,
         state: PortalState,
         name: &str,
-        formats: &ResultFormats,
+        (described, formats): (&Option<Vec<OutputField>>, &ResultFormats),
         rows_max: Option<u64>,
     ) -> Result<PortalState, Failure> {
         let mut cursor = match state {
@@ -184,6 +186,7 @@ impl Conversation {
             PortalState::Bound { prepared: Some(prepared), parameters } => {
                 match self.execute(&prepared, &parameters).await? {
                     Outcome::Rows { fields, rows, tag, .. } => {
+                        as_described(described.as_deref().unwrap_or_default(), &fields)?;
                         Box::new(RowCursor::new(rows, fields, formats.clone(), tag))
                     }
                     Outcome::Done { tag } => {
@@ -232,7 +235,7 @@ impl Conversation {
     }
 }
 
-fn values(statement: &Statement, bind: &Bind) -> Result<Vec<Value>, Error> {
+fn values(statement: &Statement, bind: &Bind, zone: Tz) -> Result<Vec<Value>, Error> {
     let wanted = statement.parameters.len();
     if bind.parameters.len() != wanted {
         let message = format!("{} parameters were bound to a statement that has {wanted}", bind.parameters.len());
@@ -250,9 +253,19 @@ fn values(statement: &Statement, bind: &Bind) -> Result<Vec<Value>, Error> {
     };
     let value = |(index, (oid, sql_type)): (usize, &(u32, crate::model::SqlType))| {
         let wanted = ParameterType { oid: *oid, sql_type: sql_type.clone() };
-        decode(index + 1, bind.parameters[index].as_ref(), format(index), &wanted)
+        decode(index + 1, bind.parameters[index].as_ref(), format(index), &wanted, zone)
     };
     statement.parameters.iter().enumerate().map(value).collect()
+}
+
+/// Clients read rows by what they were told of the columns; drivers prepare the statement again after this very error.
+fn as_described(described: &[OutputField], fields: &[OutputField]) -> Result<(), Error> {
+    let oids =
+        |fields: &[OutputField]| -> Vec<u32> { fields.iter().map(|field| PgType::of(&field.sql_type).oid).collect() };
+    match oids(described) == oids(fields) {
+        true => Ok(()),
+        false => Err(Error::unsupported("cached plan must not change result type")),
+    }
 }
 
 fn no_statement(name: &str) -> Error {

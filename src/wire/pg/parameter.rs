@@ -1,5 +1,6 @@
 //! Parameters of Bind: bytes in a client's format to values of the types that the statement wants.
 
+use arrow::array::timezone::Tz;
 use bytes::Bytes;
 use datafusion::common::ScalarValue;
 
@@ -7,9 +8,11 @@ use super::frontend::Format;
 use super::numeric::NumericError;
 use super::numeric::read_numeric;
 use super::pg_type;
+use crate::engine::read_text;
 use crate::error::Error;
 use crate::error::SqlState;
 use crate::model::SqlType;
+use crate::model::decimal_precision;
 
 const INVALID_BINARY_REPRESENTATION: SqlState = SqlState("22P03");
 const CHARACTER_NOT_IN_REPERTOIRE: SqlState = SqlState("22021");
@@ -27,34 +30,31 @@ pub(super) struct ParameterType {
     pub sql_type: SqlType,
 }
 
-/// The value of parameter `number` (from 1).
+/// The value of parameter `number` (from 1); instants without an offset are read in `zone`.
+///
+/// It is of the place's type; but a decimal keeps its own digits, since a place's are no reason to round it.
 pub(super) fn decode(
     number: usize,
     bytes: Option<&Bytes>,
     format: Format,
     wanted: &ParameterType,
+    zone: Tz,
 ) -> Result<ScalarValue, Error> {
     let arrow = wanted.sql_type.arrow();
     let value = match (bytes, format) {
         (None, _) => return ScalarValue::try_from(&arrow).map_err(|error| cannot(number, wanted, &error.to_string())),
-        (Some(bytes), Format::Text) => from_text(number, bytes, wanted)?,
-        (Some(bytes), Format::Binary) => from_binary(number, bytes, wanted)?,
+        (Some(bytes), Format::Text) => from_text(number, bytes, wanted, zone)?,
+        (Some(bytes), Format::Binary) => from_binary(number, bytes, wanted, zone)?,
     };
-    if value.data_type() == arrow {
+    if value.data_type() == arrow || matches!(wanted.sql_type, SqlType::Decimal { .. }) {
         return Ok(value);
     }
     value.cast_to(&arrow).map_err(|error| cannot(number, wanted, &error.strip_backtrace()))
 }
 
 fn cannot(number: usize, wanted: &ParameterType, why: &str) -> Error {
-    let state = match wanted.sql_type {
-        SqlType::Date | SqlType::Time | SqlType::Timestamp | SqlType::TimestampTz => SqlState::INVALID_DATETIME_FORMAT,
-        SqlType::Int | SqlType::BigInt | SqlType::Decimal { .. } | SqlType::Double => {
-            SqlState::INVALID_TEXT_REPRESENTATION
-        }
-        SqlType::Boolean | SqlType::Text | SqlType::Bytes => SqlState::INVALID_TEXT_REPRESENTATION,
-    };
-    Error::new(state, format!("parameter ${number} cannot be read as {}", wanted.sql_type)).detail(why.to_string())
+    let message = format!("parameter ${number} cannot be read as {}", wanted.sql_type);
+    Error::new(SqlState::INVALID_TEXT_REPRESENTATION, message).detail(why.to_string())
 }
 
 fn utf8(number: usize, bytes: &Bytes) -> Result<String, Error> {
@@ -67,67 +67,12 @@ pub(super) fn statement_text(bytes: Bytes) -> Result<String, Error> {
     String::from_utf8(bytes.to_vec()).map_err(|_| Error::new(CHARACTER_NOT_IN_REPERTOIRE, "the statement is not UTF-8"))
 }
 
-fn from_text(number: usize, bytes: &Bytes, wanted: &ParameterType) -> Result<ScalarValue, Error> {
+fn from_text(number: usize, bytes: &Bytes, wanted: &ParameterType, zone: Tz) -> Result<ScalarValue, Error> {
     let text = utf8(number, bytes)?;
-    let wrong = || cannot(number, wanted, &format!("The text was \"{text}\"."));
-    match wanted.sql_type {
-        SqlType::Boolean => boolean(text.trim()).map(ScalarValue::from).ok_or_else(wrong),
-        SqlType::Bytes => bytea(&text).map(|bytes| ScalarValue::Binary(Some(bytes))).ok_or_else(wrong),
-        SqlType::Text => Ok(ScalarValue::from(text)),
-        SqlType::Int
-        | SqlType::BigInt
-        | SqlType::Double
-        | SqlType::Decimal { .. }
-        | SqlType::Date
-        | SqlType::Time
-        | SqlType::Timestamp
-        | SqlType::TimestampTz => {
-            let cast = ScalarValue::from(text.trim()).cast_to(&wanted.sql_type.arrow());
-            cast.ok().filter(|value| !value.is_null()).ok_or_else(wrong)
-        }
-    }
+    read_text(&wanted.sql_type, &text, zone).map_err(|error| error.detail(format!("It is parameter ${number}.")))
 }
 
-/// PostgreSQL's spellings, and any unambiguous beginning of them.
-fn boolean(text: &str) -> Option<bool> {
-    let text = text.to_ascii_lowercase();
-    let begins = |word: &str, least: usize| least <= text.len() && word.starts_with(&text);
-    if begins("true", 1) || begins("yes", 1) || text == "on" || text == "1" {
-        Some(true)
-    } else if begins("false", 1) || begins("no", 1) || begins("off", 2) || text == "0" {
-        Some(false)
-    } else {
-        None
-    }
-}
-
-/// `\x0aff`, or the old form: bytes with `\\` and `\ooo`.
-fn bytea(text: &str) -> Option<Vec<u8>> {
-    if let Some(digits) = text.strip_prefix("\\x") {
-        let digits: Vec<u32> = digits.chars().map(|digit| digit.to_digit(16)).collect::<Option<_>>()?;
-        let pairs = digits.chunks_exact(2);
-        return pairs.remainder().is_empty().then(|| pairs.map(|pair| (pair[0] * 16 + pair[1]) as u8).collect());
-    }
-    let mut bytes = text.bytes();
-    let mut result = Vec::with_capacity(text.len());
-    while let Some(byte) = bytes.next() {
-        if byte != b'\\' {
-            result.push(byte);
-            continue;
-        }
-        let first = bytes.next()?;
-        if first == b'\\' {
-            result.push(b'\\');
-            continue;
-        }
-        let octal = [first, bytes.next()?, bytes.next()?];
-        let value = octal.iter().try_fold(0u32, |value, digit| Some(value * 8 + char::from(*digit).to_digit(8)?))?;
-        result.push(u8::try_from(value).ok()?);
-    }
-    Some(result)
-}
-
-fn from_binary(number: usize, bytes: &Bytes, wanted: &ParameterType) -> Result<ScalarValue, Error> {
+fn from_binary(number: usize, bytes: &Bytes, wanted: &ParameterType, zone: Tz) -> Result<ScalarValue, Error> {
     let wrong = || {
         let message = format!("parameter ${number} is not a binary value of type {}", wanted.oid);
         Error::new(INVALID_BINARY_REPRESENTATION, message)
@@ -141,7 +86,7 @@ fn from_binary(number: usize, bytes: &Bytes, wanted: &ParameterType) -> Result<S
         pg_type::FLOAT4 => ScalarValue::Float64(Some(f64::from(f32::from_be_bytes(array(fixed(4)?))))),
         pg_type::FLOAT8 => ScalarValue::Float64(Some(f64::from_be_bytes(array(fixed(8)?)))),
         pg_type::NUMERIC => match read_numeric(bytes) {
-            Ok((unscaled, scale)) => ScalarValue::Decimal128(Some(unscaled), 38, scale),
+            Ok((unscaled, scale)) => ScalarValue::Decimal128(Some(unscaled), decimal_precision(unscaled, scale), scale),
             Err(NumericError::Malformed) => return Err(wrong()),
             Err(NumericError::OutOfRange) => {
                 let message = format!("parameter ${number} is not a decimal of at most 38 digits");
@@ -149,7 +94,7 @@ fn from_binary(number: usize, bytes: &Bytes, wanted: &ParameterType) -> Result<S
             }
         },
         pg_type::TEXT | pg_type::VARCHAR | pg_type::BPCHAR | pg_type::NAME | pg_type::UNKNOWN => {
-            return from_text(number, bytes, wanted);
+            return from_text(number, bytes, wanted, zone);
         }
         pg_type::BYTEA => ScalarValue::Binary(Some(bytes.to_vec())),
         pg_type::DATE => {
@@ -179,11 +124,16 @@ fn array<const LENGTH: usize>(bytes: &[u8]) -> [u8; LENGTH] {
 
 #[cfg(test)]
 mod tests {
+    use super::super::numeric::put_numeric;
     use super::*;
 
     fn text(sql_type: SqlType, text: &str) -> Result<ScalarValue, Error> {
         let wanted = ParameterType { oid: super::super::pg_type::PgType::of(&sql_type).oid, sql_type };
-        decode(1, Some(&Bytes::copy_from_slice(text.as_bytes())), Format::Text, &wanted)
+        decode(1, Some(&Bytes::copy_from_slice(text.as_bytes())), Format::Text, &wanted, utc())
+    }
+
+    fn utc() -> Tz {
+        "UTC".parse().expect("a zone")
     }
 
     #[test]
@@ -194,8 +144,13 @@ mod tests {
         assert_eq!(text(SqlType::Bytes, "a\\\\\\101").ok(), Some(ScalarValue::Binary(Some(b"a\\A".to_vec()))));
         let stamp = ScalarValue::TimestampMicrosecond(Some(POSTGRES_EPOCH_MICROS + 1_500_000), None);
         assert_eq!(text(SqlType::Timestamp, "2000-01-01 00:00:01.5").ok(), Some(stamp));
-        let amount = SqlType::Decimal { precision: 12, scale: 2 };
-        assert_eq!(text(amount, "12.5").ok(), Some(ScalarValue::Decimal128(Some(1250), 12, 2)));
+        let berlin = "Europe/Berlin".parse().expect("a zone");
+        let instant = ParameterType { oid: pg_type::TIMESTAMPTZ, sql_type: SqlType::TimestampTz };
+        let midnight = Bytes::from_static(b"2000-01-01 00:00");
+        let read = decode(1, Some(&midnight), Format::Text, &instant, berlin).ok();
+        let hour = 3_600_000_000;
+        let expected = ScalarValue::TimestampMicrosecond(Some(POSTGRES_EPOCH_MICROS - hour), Some("UTC".into()));
+        assert_eq!(read, Some(expected), "an instant without an offset is the session's");
         for (sql_type, wrong) in
             [(SqlType::Int, "x"), (SqlType::Boolean, "o"), (SqlType::Bytes, "\\xz"), (SqlType::Date, "1")]
         {
@@ -204,10 +159,27 @@ mod tests {
     }
 
     #[test]
+    fn a_decimal_keeps_its_digits_whatever_those_of_its_place_are() {
+        let amount = || SqlType::Decimal { precision: 12, scale: 2 };
+        let digits = "-12345678901234567890.123456789012345678";
+        let unscaled = -12_345_678_901_234_567_890_123_456_789_012_345_678;
+        let exact = Some(ScalarValue::Decimal128(Some(unscaled), 38, 18));
+        assert_eq!(text(amount(), digits).ok(), exact);
+        let mut bytes = Vec::new();
+        put_numeric(&mut bytes, unscaled, 18);
+        let wanted = ParameterType { oid: pg_type::NUMERIC, sql_type: amount() };
+        assert_eq!(decode(1, Some(&bytes.into()), Format::Binary, &wanted, utc()).ok(), exact);
+        assert_eq!(text(amount(), "12.5").ok(), Some(ScalarValue::Decimal128(Some(125), 3, 1)));
+        let long = "0.123456789012345678901234567890123456789";
+        assert_eq!(text(amount(), long).expect_err("39 digits").state().0, "22003");
+    }
+
+    #[test]
     fn binary_parameters_have_their_type_s_length() {
         let wanted = |oid| ParameterType { oid, sql_type: SqlType::BigInt };
-        let value =
-            |oid, bytes: &'static [u8]| decode(1, Some(&Bytes::from_static(bytes)), Format::Binary, &wanted(oid));
+        let value = |oid, bytes: &'static [u8]| {
+            decode(1, Some(&Bytes::from_static(bytes)), Format::Binary, &wanted(oid), utc())
+        };
         assert_eq!(value(pg_type::INT2, &[255, 254]).ok(), Some(ScalarValue::Int64(Some(-2))));
         assert_eq!(value(pg_type::INT8, &[0; 8]).ok(), Some(ScalarValue::Int64(Some(0))));
         for (oid, bytes) in
@@ -215,6 +187,6 @@ mod tests {
         {
             assert!(value(oid, bytes).is_err(), "{oid}");
         }
-        assert_eq!(decode(1, None, Format::Binary, &wanted(20)).ok(), Some(ScalarValue::Int64(None)));
+        assert_eq!(decode(1, None, Format::Binary, &wanted(20), utc()).ok(), Some(ScalarValue::Int64(None)));
     }
 }

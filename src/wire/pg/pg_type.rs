@@ -21,7 +21,7 @@ pub(super) const TIMESTAMP: u32 = 1114;
 pub(super) const TIMESTAMPTZ: u32 = 1184;
 pub(super) const NUMERIC: u32 = 1700;
 
-/// The digits that a numeric without a declared precision gets when it comes as a parameter.
+/// What a numeric that comes as a parameter is taken for while its statement is planned; its value keeps its own digits.
 const NUMERIC_PARAMETER: SqlType = SqlType::Decimal { precision: 38, scale: 10 };
 
 /// What RowDescription says of a type.

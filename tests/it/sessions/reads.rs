@@ -89,3 +89,17 @@ async fn settings_are_shown_and_set() {
     let error = client.refuse("SHOW nosuch", "42704", "unrecognized configuration parameter \"nosuch\"").await;
     assert_eq!(error.hint_text(), None);
 }
+
+#[tokio::test]
+async fn what_clients_and_pools_say_in_passing_has_an_answer() {
+    let mut client = World::new().await.session();
+    client.expect("SELECT pg_advisory_unlock_all()", "").await;
+    client.expect("SET SESSION AUTHORIZATION DEFAULT; SHOW lc_collate; SHOW lc_ctype", "SET\nC\nC.UTF-8").await;
+    client.expect("SELECT $$it's$$ AS said", "it's").await;
+    let statement = client.session.parse("SELECT pg_sleep(0)").expect("it is a statement").remove(0);
+    let described = client.session.describe(&statement, &[]).await.expect("it is planned");
+    assert_eq!(described.fields.expect("it gives rows")[0].name, "pg_sleep");
+    let error =
+        client.refuse("COPY t TO STDOUT (FORMAT binary)", "0A000", "COPY in binary format is not supported").await;
+    assert_eq!(error.hint_text(), Some("Use FORMAT text or FORMAT csv."));
+}

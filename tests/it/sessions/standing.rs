@@ -34,6 +34,34 @@ async fn a_windowed_view_is_kept_over_a_restart() {
 }
 
 #[tokio::test]
+async fn the_system_tables_tell_how_far_a_view_and_its_query_are() {
+    let world = World::new().await;
+    let mut client = world.session();
+    client.expect(PAYMENTS, "CREATE STREAM").await;
+    // Grouped by another column than the key: its rows go through a topic of the query's own.
+    client.expect(PER_COUNTRY, "CREATE TABLE").await;
+    client.expect("CREATE TABLE large AS SELECT * FROM per_country WHERE 1 < n", "CREATE TABLE").await;
+    client.expect(ROWS, "INSERT 0 3").await;
+    let behind = "SELECT view, topic, sum(lag) FROM tidemill.frontiers GROUP BY 1, 2 ORDER BY 1";
+    client.expect(behind, "large|per_country|0\nper_country|payments|3").await;
+    world.drive().await;
+    let frontiers = "SELECT topic, partition, reflected_offset = readable_end, lag FROM tidemill.frontiers
+        WHERE view = 'per_country' ORDER BY partition";
+    client.expect(frontiers, "payments|0|t|0\npayments|1|t|0").await;
+    client.expect(behind, "large|per_country|0\nper_country|payments|0").await;
+    client.expect("SELECT sink, lag FROM tidemill.queries ORDER BY sink", "large|0\nper_country|0").await;
+    drop(client);
+    let world = world.restart().await;
+    let mut client = world.session();
+    client.expect(behind, "large|per_country|0\nper_country|payments|0").await;
+    client.expect(ROWS, "INSERT 0 3").await;
+    client.expect("SELECT sum(lag) FROM tidemill.frontiers", "3").await;
+    client.expect("SELECT sink, lag FROM tidemill.queries ORDER BY sink", "large|0\nper_country|3").await;
+    world.drive().await;
+    client.expect("SELECT sum(lag) FROM tidemill.frontiers", "0").await;
+}
+
+#[tokio::test]
 async fn what_is_read_cannot_be_dropped_and_what_is_dropped_leaves_nothing() {
     let world = World::new().await;
     let mut client = world.session();
@@ -48,6 +76,44 @@ async fn what_is_read_cannot_be_dropped_and_what_is_dropped_leaves_nothing() {
         .await;
     client.expect("SELECT name FROM tidemill.topics WHERE name LIKE '%country%' OR name LIKE '__tidemill%'", "").await;
     client.expect("SHOW QUERIES", "").await;
+}
+
+#[tokio::test]
+async fn dead_letters_are_shown_and_belong_to_the_relation_that_was_read() {
+    let world = World::new().await;
+    let mut client = world.session();
+    // The same topic read as lines of text, which lets anything in.
+    client
+        .expect("CREATE STREAM lines (line TEXT) WITH (kafka_topic = 'p', value_format = 'KAFKA')", "CREATE STREAM")
+        .await;
+    client
+        .expect(
+            "CREATE STREAM p (card TEXT KEY, n INT) WITH (kafka_topic = 'p', value_format = 'JSON')",
+            "CREATE STREAM",
+        )
+        .await;
+    client.expect("CREATE STREAM first AS SELECT card, n FROM p", "CREATE STREAM").await;
+    client.expect("CREATE STREAM second AS SELECT card, n FROM p", "CREATE STREAM").await;
+    client.expect("INSERT INTO lines VALUES ('{not json'), ('{\"n\": \"x\"}'), ('{\"n\": 7}')", "INSERT 0 3").await;
+    world.drive().await;
+    let letters = "SELECT relation, topic, partition, record_offset, recorded_at, key, value, reason
+        FROM tidemill.dead_letters ORDER BY record_offset";
+    let told = "p|p|0|0|2024-06-01 00:00:00+00|NULL|{not json|malformed JSON: '\"' is expected at byte 1\n\
+        p|p|0|1|2024-06-01 00:00:00+00|NULL|{\"n\": \"x\"}|column \"n\": cannot read x as INT";
+    client.expect(letters, told).await;
+    let log = "SELECT query, partition, entry LIKE '%malformed JSON%' FROM tidemill.processing_log ORDER BY query, entry LIKE '%n%'";
+    client.expect(log, "csas_first_1|0|t\ncsas_first_1|0|f\ncsas_second_2|0|t\ncsas_second_2|0|f").await;
+    // The query that wrote them goes; what it wrote stays, and another writes the next.
+    client.expect("DROP STREAM first DELETE TOPIC", "DROP STREAM").await;
+    assert_eq!(client.notices(), [], "nothing of `first` itself was bad");
+    client.expect(letters, told).await;
+    client.expect("INSERT INTO lines VALUES ('[]')", "INSERT 0 1").await;
+    world.drive().await;
+    client.expect("SELECT record_offset, value FROM tidemill.dead_letters WHERE 1 < record_offset", "3|[]").await;
+    client.expect("DROP STREAM second DELETE TOPIC; DROP STREAM p", "DROP STREAM\nDROP STREAM").await;
+    assert_eq!(client.notices(), [("00000", "the dead letters of \"p\" are dropped with it".to_string())]);
+    client.expect("SELECT count(*) FROM tidemill.dead_letters", "0").await;
+    client.expect("SELECT count(*) FROM lines", "4").await;
 }
 
 #[tokio::test]

@@ -20,6 +20,7 @@ use tidemill::broker::Fetched;
 use tidemill::broker::Generation;
 use tidemill::broker::GroupDescription;
 use tidemill::broker::Isolation;
+use tidemill::broker::Lag;
 use tidemill::broker::Position;
 use tidemill::broker::QueryCommit;
 use tidemill::broker::SegmentDescription;
@@ -96,6 +97,10 @@ impl Client for Watched {
 
     async fn ends(&self, partition: TopicPartition) -> Result<Ends, BrokerError> {
         self.client.ends(partition).await
+    }
+
+    async fn lag(&self, partition: TopicPartition, offset: Offset) -> Result<Lag, BrokerError> {
+        self.client.lag(partition, offset).await
     }
 
     fn compaction_error(&self, partition: TopicPartition) -> Option<String> {

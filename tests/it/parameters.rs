@@ -1,0 +1,217 @@
+//! Parameters of the extended protocol: no value changes on its way, and whatever reads rows takes them.
+
+use bytes::BufMut;
+use bytes::BytesMut;
+use tokio_postgres::Client;
+use tokio_postgres::SimpleQueryMessage;
+use tokio_postgres::types::Format;
+use tokio_postgres::types::FromSql;
+use tokio_postgres::types::IsNull;
+use tokio_postgres::types::ToSql;
+use tokio_postgres::types::Type;
+
+use super::server::TestServer;
+use super::server::column;
+use super::server::run;
+use super::server::told;
+
+type Boxed = Box<dyn std::error::Error + Sync + Send>;
+
+/// A decimal as a client sends it.
+#[derive(Debug)]
+struct Decimal<'a> {
+    digits: &'a str,
+    format: fn() -> Format,
+}
+
+impl ToSql for Decimal<'_> {
+    fn to_sql(&self, _: &Type, out: &mut BytesMut) -> Result<IsNull, Boxed> {
+        match (self.format)() {
+            Format::Text => out.put_slice(self.digits.as_bytes()),
+            Format::Binary => out.put_slice(&binary(self.digits)),
+        }
+        Ok(IsNull::No)
+    }
+
+    fn accepts(_: &Type) -> bool {
+        true
+    }
+
+    fn encode_format(&self, _: &Type) -> Format {
+        (self.format)()
+    }
+
+    tokio_postgres::types::to_sql_checked!();
+}
+
+/// What a server sends.
+struct Raw(Vec<u8>);
+
+impl<'a> FromSql<'a> for Raw {
+    fn from_sql(_: &Type, raw: &'a [u8]) -> Result<Self, Boxed> {
+        Ok(Self(raw.to_vec()))
+    }
+
+    fn accepts(_: &Type) -> bool {
+        true
+    }
+}
+
+/// PostgreSQL's binary numeric of plain digits: groups of four around the point, none of zeros at the ends.
+fn binary(text: &str) -> Vec<u8> {
+    let (sign, digits) = text.strip_prefix('-').map_or((0, text), |digits| (0x4000, digits));
+    let (whole, fraction) = digits.split_once('.').unwrap_or((digits, ""));
+    let (before, after) = (whole.len().next_multiple_of(4), fraction.len().next_multiple_of(4));
+    let padded = format!("{whole:0>before$}{fraction:0<after$}");
+    let groups: Vec<u16> = padded
+        .as_bytes()
+        .chunks(4)
+        .map(|four| four.iter().fold(0, |sum, digit| sum * 10 + u16::from(digit - b'0')))
+        .collect();
+    let leading = groups.iter().take_while(|group| **group == 0).count();
+    let trailing = groups.iter().skip(leading).rev().take_while(|group| **group == 0).count();
+    let kept = &groups[leading..groups.len() - trailing];
+    let weight = if kept.is_empty() { 0 } else { before as i16 / 4 - 1 - leading as i16 };
+    let mut out = Vec::new();
+    out.put_u16(kept.len() as u16);
+    out.put_i16(weight);
+    out.put_u16(sign);
+    out.put_u16(fraction.len() as u16);
+    kept.iter().for_each(|group| out.put_u16(*group));
+    out
+}
+
+async fn ask(client: &Client, statement: &str, decimal: &Decimal<'_>) -> Result<Vec<Raw>, tokio_postgres::Error> {
+    let prepared = client.prepare_typed(statement, &[Type::NUMERIC]).await?;
+    let rows = client.query(&prepared, &[decimal]).await?;
+    Ok(rows.iter().map(|row| row.get(0)).collect())
+}
+
+const FORMATS: [fn() -> Format; 2] = [|| Format::Text, || Format::Binary];
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_decimal_keeps_every_digit_as_text_and_as_binary() {
+    let server = TestServer::start().await;
+    let client = server.connect().await;
+    for digits in [
+        "0",
+        "1.50",
+        "100",
+        "-0.00000000000000000001",
+        "0.12345678901234567890123456789012345678",
+        "12345678901234567890.123456789012345678",
+        "-99999999999999999999999999999999999999",
+    ] {
+        for format in FORMATS {
+            let sent = Decimal { digits, format };
+            for statement in ["SELECT $1", "SELECT $1::numeric", "SELECT coalesce($1, 0.0::numeric(1,0))"] {
+                let got = ask(&client, statement, &sent).await.expect("it is a number");
+                assert_eq!(got[0].0, binary(digits), "{statement} of {sent:?}");
+            }
+            let got = ask(&client, "SELECT $1::numeric::text", &sent).await.expect("it is a number");
+            assert_eq!(String::from_utf8_lossy(&got[0].0), digits, "{sent:?}");
+        }
+    }
+    for format in FORMATS {
+        let long = Decimal { digits: "0.123456789012345678901234567890123456789", format };
+        let refused = ask(&client, "SELECT $1", &long).await.err().expect("39 digits are refused");
+        assert_eq!(told(&refused).0, "22003");
+    }
+    server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_decimal_is_compared_as_it_is_and_rounded_only_by_an_insert() {
+    let server = TestServer::start().await;
+    let client = server.connect().await;
+    run(&client, "CREATE TABLE amounts (id INT PRIMARY KEY, n DECIMAL(20,4)) WITH (kafka_topic = 'amounts')").await;
+    for (id, format) in FORMATS.into_iter().enumerate() {
+        let insert = format!("INSERT INTO amounts VALUES ({id}, $1)");
+        ask(&client, &insert, &Decimal { digits: "2.00005", format }).await.expect("the row is taken");
+        for (digits, count) in [("2.0001", 0), ("2.00010000000000000000001", 1), ("2.00009999999999999999999", 0)] {
+            let query = format!("SELECT id FROM amounts WHERE id = {id} AND n < $1");
+            let found = ask(&client, &query, &Decimal { digits, format }).await.expect("it is compared").len();
+            assert_eq!(found, count, "2.0001 < {digits}");
+        }
+    }
+    assert_eq!(column(&client, "SELECT n FROM amounts").await, ["2.0001", "2.0001"]);
+    server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_column_of_a_parameter_is_described_as_it_is_sent() {
+    let server = TestServer::start().await;
+    let client = server.connect().await;
+    for (statement, told, described) in [
+        ("SELECT $1", Type::NUMERIC, Type::NUMERIC),
+        ("SELECT $1 + 0", Type::NUMERIC, Type::NUMERIC),
+        ("SELECT $1", Type::INT8, Type::INT8),
+        ("SELECT $1", Type::TIMESTAMPTZ, Type::TIMESTAMPTZ),
+        ("SELECT $1", Type::BOOL, Type::BOOL),
+        ("SELECT $1 || 'x'", Type::UNKNOWN, Type::TEXT),
+    ] {
+        let prepared = client.prepare_typed(statement, std::slice::from_ref(&told)).await.expect("it is planned");
+        assert_eq!(prepared.columns()[0].type_(), &described, "{statement} of {told}");
+    }
+    server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn push_queries_and_explain_take_parameters() {
+    let server = TestServer::start().await;
+    let client = server.connect().await;
+    run(
+        &client,
+        "CREATE STREAM sales (card TEXT KEY, n DECIMAL(12,2), sold_at TIMESTAMP)
+            WITH (kafka_topic = 'sales', value_format = 'JSON', partitions = 1)",
+    )
+    .await;
+    run(&client, "INSERT INTO sales VALUES ('it''s', 1.50, '2024-01-01'), ('b', 2.00, '2024-01-02')").await;
+    run(&client, "SET auto_offset_reset = 'earliest'").await;
+
+    let query = "SELECT card, $1::text AS said, n FROM sales WHERE n > $2 AND card = $3 EMIT CHANGES LIMIT $4";
+    let prepared = client.prepare(query).await.expect("it is planned");
+    let types: Vec<&Type> = prepared.params().iter().collect();
+    assert_eq!(types, [&Type::TEXT, &Type::NUMERIC, &Type::TEXT, &Type::INT8]);
+    let least = Decimal { digits: "1.4999999999", format: || Format::Binary };
+    let rows = client.query(&prepared, &[&None::<&str>, &least, &"it's", &1i64]).await.expect("it ends by its LIMIT");
+    let cells = (rows[0].get::<_, &str>(0), rows[0].get::<_, Option<&str>>(1), rows[0].get::<_, Raw>(2).0);
+    assert_eq!((rows.len(), cells), (1, ("it's", None, binary("1.50"))));
+
+    let grouped = "SELECT card, COUNT(*) AS sales FROM sales WHERE sold_at < $1::timestamp GROUP BY card
+        HAVING COUNT(*) >= $2 EMIT CHANGES LIMIT 1";
+    let prepared = client.prepare_typed(grouped, &[Type::TEXT]).await.expect("it is planned");
+    let rows = client.query(&prepared, &[&"2024-01-02", &1i64]).await.expect("it ends by its LIMIT");
+    assert_eq!((rows[0].get::<_, &str>(0), rows[0].get::<_, i64>(1)), ("it's", 1));
+
+    for emit in ["", " EMIT CHANGES"] {
+        let explain = format!("EXPLAIN SELECT card FROM sales WHERE n > $1{emit}");
+        let least = Decimal { digits: "7.25", format: || Format::Text };
+        let prepared = client.prepare(&explain).await.expect("it is planned");
+        let lines = client.query(&prepared, &[&least]).await.expect("it is explained");
+        assert!(lines.iter().any(|line| line.get::<_, &str>(0).contains("7.25")), "{explain}");
+    }
+    for (statement, state) in [
+        ("SELECT card FROM sales WHERE n > $1 EMIT CHANGES", "42P02"),
+        ("SELECT card FROM sales EMIT CHANGES LIMIT $1", "42P02"),
+        ("CREATE STREAM dear AS SELECT * FROM sales WHERE n > $1", "42P02"),
+    ] {
+        let refused = client.simple_query(statement).await.map(|_: Vec<SimpleQueryMessage>| ());
+        assert_eq!(told(&refused.expect_err("nobody gives the value")).0, state, "{statement}");
+    }
+    server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_statement_whose_columns_changed_is_prepared_anew() {
+    let server = TestServer::start().await;
+    let client = server.connect().await;
+    run(&client, "CREATE TABLE kept (id INT PRIMARY KEY, n INT) WITH (kafka_topic = 'kept')").await;
+    let prepared = client.prepare("SELECT n FROM kept").await.expect("it is planned");
+    run(&client, "DROP TABLE kept DELETE TOPIC").await;
+    run(&client, "CREATE TABLE kept (id INT PRIMARY KEY, n TEXT) WITH (kafka_topic = 'kept')").await;
+    let refused = client.query(&prepared, &[]).await.expect_err("a text is no integer");
+    assert_eq!(told(&refused).0, "0A000");
+    assert_eq!(told(&refused).1, "cached plan must not change result type");
+    server.stop().await;
+}
