@@ -28,7 +28,8 @@ impl Threads {
     /// A pool of threads with a name; they take turns in polling what is spawned on it.
     pub fn pool(&self, name: &str, threads: usize) -> io::Result<Pool> {
         let mut builder = tokio::runtime::Builder::new_multi_thread();
-        let runtime = builder.worker_threads(threads.max(1)).thread_name(name).enable_time().build()?;
+        builder.worker_threads(threads.max(1)).thread_name(name).thread_stack_size(STACK_BYTES);
+        let runtime = builder.enable_time().build()?;
         Ok(Pool { runtime: Some(runtime) })
     }
 

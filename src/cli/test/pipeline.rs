@@ -75,7 +75,9 @@ pub struct PipelineOptions {
 
 /// What makes of a session's client another one, to watch what it is asked.
 #[derive(Clone)]
-pub struct ClientLayer(pub Arc<dyn Fn(Arc<dyn Client>) -> Arc<dyn Client> + Send + Sync>);
+pub struct ClientLayer(pub Arc<WrapClient>);
+
+type WrapClient = dyn Fn(Arc<dyn Client>) -> Arc<dyn Client> + Send + Sync;
 
 impl Default for ClientLayer {
     /// Nothing.

@@ -43,8 +43,7 @@ impl Rewrite<'_> {
         let keys = self.keys;
         let superseded = |record: &Record<'_>| record.key.is_some_and(|key| keys.has_later(key, record.offset));
         let is_tombstone = |record: &Record<'_>| record.key.is_some() && record.value.is_none();
-        let wanted =
-            |record: &Record<'_>| !standing.aborted && !superseded(record) && !(expired && is_tombstone(record));
+        let wanted = |record: &Record<'_>| !(standing.aborted || superseded(record) || expired && is_tombstone(record));
         let mut tombstones = false;
         let mut kept = 0;
         for record in payload.records() {

@@ -18,6 +18,9 @@ const DAY_MS: i64 = 24 * 60 * 60 * 1000;
 /// Key to offset and value; a value that is `None` is a tombstone.
 type Latest = BTreeMap<Vec<u8>, (Offset, Option<Vec<u8>>)>;
 
+/// Offset, key and value.
+type Found = (Offset, Vec<u8>, Option<Vec<u8>>);
+
 fn small() -> PartitionConfig {
     PartitionConfig { segment_bytes: 600, ..PartitionConfig::default() }
 }
@@ -51,11 +54,11 @@ fn seal(log: &LogDir) {
 }
 
 /// What a reader of committed records finds: all records in order.
-fn records(log: &LogDir) -> Vec<(Offset, Vec<u8>, Option<Vec<u8>>)> {
+fn records(log: &LogDir) -> Vec<Found> {
     try_records(log).expect("it reads")
 }
 
-fn try_records(log: &LogDir) -> Result<Vec<(Offset, Vec<u8>, Option<Vec<u8>>)>, LogError> {
+fn try_records(log: &LogDir) -> Result<Vec<Found>, LogError> {
     let ends = log.ends(partition(0))?;
     let mut next = ends.log_start_offset;
     let mut found = Vec::new();
@@ -87,7 +90,7 @@ fn try_records(log: &LogDir) -> Result<Vec<(Offset, Vec<u8>, Option<Vec<u8>>)>, 
     Ok(found)
 }
 
-fn latest(records: &[(Offset, Vec<u8>, Option<Vec<u8>>)]) -> Latest {
+fn latest(records: &[Found]) -> Latest {
     records.iter().map(|(offset, key, value)| (key.clone(), (*offset, value.clone()))).collect()
 }
 
