@@ -25,7 +25,9 @@ use super::scalar::CharacterLength;
 use super::scalar::KsqlSubstring;
 use super::scalar::LetterCase;
 use super::scalar::Now;
+use super::scalar::Pad;
 use super::scalar::Random;
+use super::scalar::Side;
 use super::scalar::Uuid;
 
 /// All our scalar functions.
@@ -40,6 +42,8 @@ pub fn all() -> Vec<Arc<ScalarUDF>> {
         udf(LetterCase::lower()),
         udf(LetterCase::upper()),
         udf(CharacterLength::new()),
+        udf(Pad::new(Side::Left)),
+        udf(Pad::new(Side::Right)),
     ];
     for operation in Operation::ALL {
         functions.push(udf(Arithmetic::new(Rules::Checked, operation)));

@@ -24,6 +24,8 @@ use super::rows::Spread;
 use super::rows::column_at;
 use crate::catalog::Compatibility;
 use crate::error::Result;
+use crate::model::Column;
+use crate::model::ColumnRole;
 use crate::model::OperatorId;
 use crate::model::SqlType;
 use crate::plan::bind::BoundQuery;
@@ -122,10 +124,16 @@ fn used_columns(query: &BoundQuery) -> HashSet<(String, String)> {
 fn needed_rows(rows: Rows, source: &BoundSource, used: &HashSet<(String, String)>) -> Result<Rows> {
     let schema = Arc::clone(rows.schema());
     let key = if rows.changes == Changes::Upsert { rows.key.clone() } else { Vec::new() };
+    // What comes of a windowed relation is windowed too, whether its bounds are named or not.
+    let is_bound = |name: &str| {
+        let bound = |column: &&Column| matches!(column.role, ColumnRole::WindowStart | ColumnRole::WindowEnd);
+        source.relation.columns.iter().filter(bound).any(|column| column.name == name)
+    };
     let needed: Vec<Expr> = (0..schema.fields().len())
         .map(|index| (index, column_at(&schema, index)))
         .filter(|(index, column)| {
-            key.contains(column) || used.contains(&(source.alias.clone(), schema.field(*index).name().clone()))
+            let name = schema.field(*index).name();
+            key.contains(column) || is_bound(name) || used.contains(&(source.alias.clone(), name.clone()))
         })
         .map(|(_, column)| column)
         .collect();

@@ -201,9 +201,12 @@ fn partition_keys(
 }
 
 fn bounds_of(relation: &Relation, schema: &datafusion::common::DFSchemaRef) -> Option<(Expr, Expr)> {
-    let place = |role| relation.columns.iter().position(|column| column.role == role);
-    let (start, end) = (place(ColumnRole::WindowStart)?, place(ColumnRole::WindowEnd)?);
-    Some((column_at(schema, start), column_at(schema, end)))
+    let bound = |role| {
+        let column = relation.columns.iter().find(|column| column.role == role)?;
+        let place = schema.fields().iter().position(|field| *field.name() == column.name)?;
+        Some(column_at(schema, place))
+    };
+    Some((bound(ColumnRole::WindowStart)?, bound(ColumnRole::WindowEnd)?))
 }
 
 /// In a join the table's key column is as good as the stream's.
