@@ -100,7 +100,7 @@ impl Core {
         let Some(mut pass) = Pass::plan(&partition, request) else { return Ok(None) };
         // What the journal knows of these segments goes first; they get no more entries, since they are durable and sealed.
         self.trim_all()?;
-        let keys = pass.keys(self.config.compaction_keys_max, pace)?;
+        let keys = pass.keys(self, pace)?;
         let mut report = CompactionReport { upto: keys.upto, bytes_before: 0, bytes_after: 0 };
         let mut rewrite = Rewrite {
             keys: &keys,
@@ -143,6 +143,8 @@ impl Core {
             output.segment.note_time(source.appended_at_ms);
             let mut reader = pass.reader(source)?;
             while let Some(batch) = reader.next_in_order()? {
+                // A server that stops does not wait for the end of a pass.
+                self.check_running()?;
                 pace(batch.size_in_bytes() as u64);
                 let kept = match batch.next_offset() <= rewrite.keys.upto {
                     true => {
@@ -187,9 +189,11 @@ impl Core {
         let Some(from) = pass.still_there(&state, group) else {
             return if state.deleted { Ok(None) } else { swap::clear(disk, dir).map(|()| None) };
         };
-        swap::decide(disk, dir, &mut segment, range, compacted)?;
-        // It is decided: if it cannot be finished now, only a restart can.
-        swap::finish(disk, dir).inspect_err(|error| self.fail(error))?;
+        swap::prepare(disk, dir, &mut segment, range, compacted)?;
+        swap::decide(disk, dir).map_err(|error| {
+            self.fail(&error);
+            LogError::Unknown
+        })?;
         segment.moved_to(dir);
         let length = segment.length;
         state.segments.splice(from..from + group.len(), [segment]);
@@ -239,12 +243,14 @@ impl Pass {
     }
 
     /// The newest offsets of the keys in what is not compacted yet, as far as memory goes.
-    fn keys(&self, keys_max: usize, pace: &mut dyn FnMut(u64)) -> Result<Keys, LogError> {
+    fn keys(&self, core: &Core, pace: &mut dyn FnMut(u64)) -> Result<Keys, LogError> {
         let mut keys = Keys::default();
         for source in self.sources.iter().filter(|source| self.before.upto < source.next) {
             let mut reader = self.reader(source)?;
             while let Some(batch) = reader.next_in_order()? {
-                let full = keys_max < keys.len() + batch.record_count() as usize && 0 < keys.len();
+                core.check_running()?;
+                let full =
+                    core.config.compaction_keys_max < keys.len() + batch.record_count() as usize && 0 < keys.len();
                 if full || self.end < batch.next_offset() {
                     return Ok(keys);
                 }

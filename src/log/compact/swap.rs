@@ -52,8 +52,8 @@ pub(super) fn cleaned_file(dir: &Path, base: Offset) -> PathBuf {
     dir.join(format!("{CLEANED}{}", place.file_name().unwrap_or_default().to_string_lossy()))
 }
 
-/// Makes the new segment durable and decides for it.
-pub(super) fn decide(
+/// Makes the new segment durable, and what is to be decided. After an error nothing has changed.
+pub(super) fn prepare(
     disk: &dyn Disk,
     dir: &Path,
     segment: &mut Segment,
@@ -64,9 +64,15 @@ pub(super) fn decide(
     segment.sync(disk)?;
     let path = dir.join(RANGE);
     files::write_hashed_durably(disk, &path, encode(range, compacted))?;
-    disk.sync_dir(dir).map_err(LogError::io("sync", dir))?;
-    disk.rename(&path, &dir.join(SWAP)).map_err(LogError::io("rename", &path))?;
     disk.sync_dir(dir).map_err(LogError::io("sync", dir))
+}
+
+/// Decides for what was prepared, and finishes it. After an error nobody knows which: only a start finds out.
+pub(super) fn decide(disk: &dyn Disk, dir: &Path) -> Result<(), LogError> {
+    let path = dir.join(RANGE);
+    disk.rename(&path, &dir.join(SWAP)).map_err(LogError::io("rename", &path))?;
+    disk.sync_dir(dir).map_err(LogError::io("sync", dir))?;
+    finish(disk, dir)
 }
 
 /// Finishes what was decided for, and clears away what was not; no error if there is nothing.
