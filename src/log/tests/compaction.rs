@@ -260,6 +260,25 @@ fn more_keys_than_memory_takes_several_passes() {
 }
 
 #[test]
+fn more_keys_in_one_segment_than_memory_takes_several_passes_and_ends() {
+    let simulation = Simulation::new(6);
+    let config = LogConfig { compaction_keys_max: 7, ..config() };
+    let (log, _) = open(&simulation, config);
+    log.create(partition(0), PartitionConfig::default()).expect("it is made");
+    for key in (0..40).chain(0..40) {
+        put(&log, &format!("key {key}"), Some("x"));
+    }
+    seal(&log);
+    let mut upto = Offset(0);
+    while let Some(report) = compact(&log).expect("it compacts") {
+        assert!(upto < report.upto, "each pass comes further than {upto}");
+        upto = report.upto;
+    }
+    assert_eq!(upto, Offset(80));
+    assert_eq!(records(&log).len(), 40);
+}
+
+#[test]
 fn compaction_survives_every_fault() {
     let keys = ["a", "b", "c"];
     let fill = |log: &LogDir| {
