@@ -49,8 +49,7 @@ impl Broker {
             topic.config.cleanup_policy != CleanupPolicy::Delete && (all_there || topic.name != TRANSACTION_STATE)
         };
         for topic in metadata.topics().filter(compacts) {
-            for partition in 0..topic.partitions {
-                let partition = TopicPartition::new(topic.id, partition);
+            for partition in topic.partition_ids() {
                 let (log, mut pace) = (Arc::clone(&self.log), pace.clone());
                 let compacted =
                     self.env.threads.blocking(move || log.compact(partition, REQUEST, &mut |bytes| pace.take(bytes)));

@@ -13,7 +13,6 @@ use crate::log::AbortedTransaction;
 use crate::log::Ends;
 use crate::log::TailBatch;
 use crate::model::Offset;
-use crate::protocol::Batch;
 
 /// Reads of one fetch that find only what is left out, before it answers how far it got.
 const READS_MAX: usize = 8;
@@ -115,14 +114,8 @@ fn check_position(position: Position, ends: &Ends) -> Result<(), BrokerError> {
 
 /// The batches of records that nobody took back.
 fn leave_out(batches: Vec<TailBatch>, aborted: &[AbortedTransaction]) -> Vec<TailBatch> {
-    batches.into_iter().filter(|tail| !tail.batch.is_control() && !is_aborted(&tail.batch, aborted)).collect()
-}
-
-fn is_aborted(batch: &Batch, aborted: &[AbortedTransaction]) -> bool {
-    let producer = batch.producer().map(|(id, _)| id).filter(|_| batch.is_transactional());
-    aborted.iter().any(|transaction| {
-        Some(transaction.producer_id) == producer
-            && transaction.first_offset <= batch.base_offset()
-            && batch.base_offset() <= transaction.last_offset
-    })
+    batches
+        .into_iter()
+        .filter(|tail| !tail.batch.is_control() && !aborted.iter().any(|transaction| transaction.holds(&tail.batch)))
+        .collect()
 }

@@ -28,7 +28,7 @@ pub(super) struct FollowMetadata {
 impl MetadataSubscriber for FollowMetadata {
     fn applied(&self, before: &ClusterMetadata, after: &ClusterMetadata) {
         for topic in after.topics().filter(|topic| before.topic_by_id(topic.id).is_none() && !is_lazy(topic)) {
-            for partition in partitions_of(topic) {
+            for partition in topic.partition_ids() {
                 // The topic exists whether or not its directory could be made now: the first use tries again.
                 if let Err(error) = create(&self.log, topic, partition, after.leader_epoch()) {
                     tracing::warn!(topic = topic.name, %partition, %error, "could not make a partition");
@@ -36,7 +36,7 @@ impl MetadataSubscriber for FollowMetadata {
             }
         }
         for topic in before.topics().filter(|topic| after.topic_by_id(topic.id).is_none()) {
-            for partition in partitions_of(topic) {
+            for partition in topic.partition_ids() {
                 // What is left is removed at the next start: the metadata remembers that the topic was dropped.
                 if let Err(error) = self.log.delete(partition) {
                     tracing::warn!(topic = topic.name, %partition, %error, "could not remove a partition");
@@ -84,7 +84,7 @@ pub(super) fn reconcile(log: &LogDir, metadata: &ClusterMetadata) -> Result<(), 
         }
     }
     for topic in metadata.topics().filter(|topic| !is_lazy(topic)) {
-        for partition in partitions_of(topic) {
+        for partition in topic.partition_ids() {
             if let Err(LogError::UnknownPartition { .. }) = log.ends(partition) {
                 match create(log, topic, partition, metadata.leader_epoch()) {
                     Err(error @ (LogError::Io { .. } | LogError::DiskFull { .. })) => {
@@ -101,9 +101,4 @@ pub(super) fn reconcile(log: &LogDir, metadata: &ClusterMetadata) -> Result<(), 
 
 fn is_lazy(topic: &TopicRecord) -> bool {
     topic.name == CONSUMER_OFFSETS || topic.name == TRANSACTION_STATE
-}
-
-fn partitions_of(topic: &TopicRecord) -> impl Iterator<Item = TopicPartition> {
-    let id = topic.id;
-    (0..topic.partitions).map(move |number| TopicPartition::new(id, number))
 }

@@ -43,8 +43,7 @@ impl Broker {
         let metadata = self.metadata.snapshot();
         let mut outcome = Ok(());
         for topic in metadata.topics().filter(|topic| drops(&topic.config)) {
-            for partition in 0..topic.partitions {
-                let partition = TopicPartition::new(topic.id, partition);
+            for partition in topic.partition_ids() {
                 let (log, config, now_ms) = (Arc::clone(&self.log), topic.config, self.env.clock.wall_millis());
                 let kept = self.env.threads.blocking(move || retain_partition(&log, partition, &config, now_ms)).await;
                 match kept {

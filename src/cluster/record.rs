@@ -8,6 +8,7 @@ use serde::Deserialize;
 use serde::Serialize;
 
 use crate::model::TopicId;
+use crate::model::TopicPartition;
 
 /// The number of a node in its cluster, from 0.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -112,6 +113,14 @@ pub struct TopicRecord {
     pub partitions: i32,
     /// The rest.
     pub config: TopicConfig,
+}
+
+impl TopicRecord {
+    /// Its partitions, by number.
+    pub fn partition_ids(&self) -> impl Iterator<Item = TopicPartition> + use<> {
+        let id = self.id;
+        (0..self.partitions).map(move |number| TopicPartition::new(id, number))
+    }
 }
 
 /// One fact in the metadata log.

@@ -33,6 +33,15 @@ pub struct AbortedTransaction {
     pub last_offset: Offset,
 }
 
+impl AbortedTransaction {
+    /// Whether the batch is one of its batches.
+    pub fn holds(&self, batch: &Batch) -> bool {
+        batch.is_transactional()
+            && batch.producer().is_some_and(|(producer, _)| producer == self.producer_id)
+            && (self.first_offset..=self.last_offset).contains(&batch.base_offset())
+    }
+}
+
 /// A batch that a producer wrote.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Written {

@@ -69,23 +69,7 @@ impl Segment {
         let file = disk.open(&path, OpenMode::Create).map_err(LogError::io("create", &path))?;
         // A crash may have left a file of this name whose batches were never acknowledged.
         file.set_len(0).map_err(LogError::io("cut", &path))?;
-        let blocks = Blocks::new(path.with_extension("blocks"));
-        let file = Arc::new(SegmentFile { path, file, entry_durable: AtomicBool::new(false) });
-        let index = Index::default();
-        let (begun_at_ms, appended_at_ms) = (i64::MAX, i64::MIN);
-        let next_offset = base;
-        Ok(Self {
-            base,
-            file,
-            length: 0,
-            next_offset,
-            index,
-            blocks,
-            begun_at_ms,
-            appended_at_ms,
-            dirty: false,
-            reserved: 0,
-        })
+        Ok(Self::over(file, path, base, 0))
     }
 
     /// A segment that is there. `length` and the rest are for recovery to find out.
@@ -93,23 +77,23 @@ impl Segment {
         let path = files::segment_file(dir, base, "log");
         let file = disk.open(&path, OpenMode::Create).map_err(LogError::io("open", &path))?;
         let reserved = file.len().map_err(LogError::io("measure", &path))?;
-        let file = Arc::new(SegmentFile { path, file, entry_durable: AtomicBool::new(false) });
-        let blocks = Blocks::new(files::segment_file(dir, base, "blocks"));
-        let index = Index::default();
-        let (begun_at_ms, appended_at_ms) = (i64::MAX, i64::MIN);
-        let next_offset = base;
-        Ok(Self {
+        Ok(Self { dirty: true, ..Self::over(file, path, base, reserved) })
+    }
+
+    /// Nothing is known yet of what the file holds.
+    fn over(file: Arc<dyn File>, path: PathBuf, base: Offset, reserved: u64) -> Self {
+        Self {
             base,
-            file,
             length: 0,
-            next_offset,
-            index,
-            blocks,
-            begun_at_ms,
-            appended_at_ms,
-            dirty: true,
+            next_offset: base,
+            index: Index::default(),
+            blocks: Blocks::new(path.with_extension("blocks")),
+            file: Arc::new(SegmentFile { path, file, entry_durable: AtomicBool::new(false) }),
+            begun_at_ms: i64::MAX,
+            appended_at_ms: i64::MIN,
+            dirty: false,
             reserved,
-        })
+        }
     }
 
     /// Bytes of the file, reserved room included.

@@ -1,6 +1,7 @@
 //! What compaction makes of a batch: fewer records at the offsets that they had, or none at all.
 
 use super::Batch;
+use super::BatchError;
 use super::BatchHeader;
 use super::Codec;
 use super::Payload;
@@ -30,7 +31,12 @@ impl Batch {
 
     /// The batch with those of its records that `keep` wants, which may be none. Its offsets, its producer, its codec and
     /// the records' times stay as they are. `payload` is the batch's own.
-    pub fn retain(&self, payload: &Payload<'_>, keep: impl Fn(&Record<'_>) -> bool, how: Retain) -> Batch {
+    pub fn retain(
+        &self,
+        payload: &Payload<'_>,
+        keep: impl Fn(&Record<'_>) -> bool,
+        how: Retain,
+    ) -> Result<Batch, BatchError> {
         let mut header = *self.header();
         if how.end_transaction {
             header.attributes = header.attributes.not_transactional();
@@ -41,7 +47,11 @@ impl Batch {
         }
         let mut records = BytesMut::new();
         header.record_count = 0;
-        for record in payload.records().map_while(Result::ok).filter(keep) {
+        for record in payload.records() {
+            let record = record?;
+            if !keep(&record) {
+                continue;
+            }
             let timestamp_delta = record.timestamp.wrapping_sub(header.base_timestamp);
             let offset_delta = record.offset.0 - header.base_offset;
             let headers: Vec<_> = record.headers.collect();
@@ -57,7 +67,7 @@ impl Batch {
         };
         let mut bytes = BytesMut::zeroed(HEADER_SIZE);
         bytes.extend_from_slice(&packed);
-        Batch::seal(header, bytes)
+        Ok(Batch::seal(header, bytes))
     }
 
     /// A batch without records that stands for the offsets from `first` to `last`.

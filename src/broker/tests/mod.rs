@@ -55,6 +55,15 @@ impl Node {
         Ok(Self { broker, metadata, log, client, data_dir })
     }
 
+    /// A node with the topics `input` and `output` of one partition each.
+    async fn with_topics(env: &Env) -> Self {
+        let node = Self::open(env, BrokerConfig::default()).await.expect("opens");
+        for (id, name) in [(INPUT, "input"), (OUTPUT, "output")] {
+            node.create(id, name, 1, TopicConfig::default()).await.expect("created");
+        }
+        node
+    }
+
     async fn create(&self, id: TopicId, name: &str, partitions: i32, config: TopicConfig) -> Result<(), BrokerError> {
         let record = MetadataRecord::Topic(TopicRecord { id, name: name.to_string(), partitions, config });
         self.metadata.propose(self.metadata.snapshot().version, vec![record]).await?;

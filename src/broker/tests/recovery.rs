@@ -59,9 +59,7 @@ fn a_damaged_partition_with_an_open_transaction_does_not_keep_the_others_from_be
     run(async {
         let simulation = Simulation::new(11);
         let (damaged, sound) = (TopicPartition::new(INPUT, 0), TopicPartition::new(OUTPUT, 0));
-        let node = Node::open(&simulation.env, BrokerConfig::default()).await.expect("opens");
-        node.create(INPUT, "input", 1, TopicConfig::default()).await.expect("created");
-        node.create(OUTPUT, "output", 1, TopicConfig::default()).await.expect("created");
+        let node = Node::with_topics(&simulation.env).await;
         let stamp = ProducerStamp { id: ProducerId(900), epoch: ProducerEpoch(0), base_sequence: 0 };
         let append = |producer, bytes| Append {
             partition: damaged,
@@ -136,9 +134,7 @@ fn a_partition_that_cannot_be_read_is_refused_and_never_made_anew() {
     run(async {
         let simulation = Simulation::new(13);
         let (unreadable, sound) = (TopicPartition::new(INPUT, 0), TopicPartition::new(OUTPUT, 0));
-        let node = Node::open(&simulation.env, BrokerConfig::default()).await.expect("opens");
-        node.create(INPUT, "input", 1, TopicConfig::default()).await.expect("created");
-        node.create(OUTPUT, "output", 1, TopicConfig::default()).await.expect("created");
+        let node = Node::with_topics(&simulation.env).await;
         for partition in [unreadable, sound] {
             node.client.append(partition, batch(None, 10), Acks::All).await.expect("it is acknowledged");
         }
@@ -208,9 +204,7 @@ fn a_damaged_transaction_state_refuses_what_needs_it_and_invents_no_outcome() {
     run(async {
         let simulation = Simulation::new(14);
         let (input, output) = (TopicPartition::new(INPUT, 0), TopicPartition::new(OUTPUT, 0));
-        let node = Node::open(&simulation.env, BrokerConfig::default()).await.expect("opens");
-        node.create(INPUT, "input", 1, TopicConfig::default()).await.expect("created");
-        node.create(OUTPUT, "output", 1, TopicConfig::default()).await.expect("created");
+        let node = Node::with_topics(&simulation.env).await;
         let generation = node.client.join("tidemill.q1", "member").await.expect("joined");
         node.client.append(input, batch(None, 10), Acks::All).await.expect("appended");
         let first = share(1, generation, &[output], "first", (input, 1));
@@ -275,9 +269,7 @@ fn damaged_offsets_refuse_their_groups_and_no_other() {
     run(async {
         let simulation = Simulation::new(15);
         let (input, output) = (TopicPartition::new(INPUT, 0), TopicPartition::new(OUTPUT, 0));
-        let node = Node::open(&simulation.env, BrokerConfig::default()).await.expect("opens");
-        node.create(INPUT, "input", 1, TopicConfig::default()).await.expect("created");
-        node.create(OUTPUT, "output", 1, TopicConfig::default()).await.expect("created");
+        let node = Node::with_topics(&simulation.env).await;
         for _ in 0..3 {
             node.client.append(input, batch(None, 10), Acks::All).await.expect("appended");
         }
@@ -323,9 +315,7 @@ fn a_partition_that_missed_the_end_of_a_transaction_gets_its_marker_from_the_his
     run(async {
         let simulation = Simulation::new(16);
         let (input, output) = (TopicPartition::new(INPUT, 0), TopicPartition::new(OUTPUT, 0));
-        let node = Node::open(&simulation.env, BrokerConfig::default()).await.expect("opens");
-        node.create(INPUT, "input", 1, TopicConfig::default()).await.expect("created");
-        node.create(OUTPUT, "output", 1, TopicConfig::default()).await.expect("created");
+        let node = Node::with_topics(&simulation.env).await;
         let generation = node.client.join("tidemill.q1", "member").await.expect("joined");
         node.client.append(input, batch(None, 10), Acks::All).await.expect("appended");
         let first = share(1, generation, &[output], "first", (input, 1));

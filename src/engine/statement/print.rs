@@ -19,7 +19,6 @@ use crate::engine::session::Session;
 use crate::engine::topic;
 use crate::error::Error;
 use crate::error::Result;
-use crate::model::TopicPartition;
 use crate::sql::Print;
 
 pub(super) async fn execute(session: &Session, print: &Print) -> Result<Outcome> {
@@ -28,8 +27,7 @@ pub(super) async fn execute(session: &Session, print: &Print) -> Result<Outcome>
     let topic = topic::readable(&session.principal, &metadata, &print.topic);
     let topic = topic.map_err(|error| error.at(print.position))?;
     let mut partitions: Vec<RowStream> = Vec::new();
-    for partition in 0..topic.partitions {
-        let partition = TopicPartition::new(topic.id, partition);
+    for partition in topic.partition_ids() {
         let ends = client.ends(partition).await?;
         let next = if print.from_beginning { ends.log_start_offset } else { ends.readable_end() };
         let reader = TopicReader { client: Arc::clone(&client), partition, next, until: Until::Dropped };

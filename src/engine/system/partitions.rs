@@ -12,7 +12,6 @@ use super::optional;
 use super::text;
 use crate::engine::core::Engine;
 use crate::error::Result;
-use crate::model::TopicPartition;
 use crate::security::Principal;
 
 pub(super) const TABLE: SystemTable = SystemTable {
@@ -36,13 +35,12 @@ async fn rows(engine: Arc<Engine>) -> Result<Vec<Row>> {
     let metadata = engine.metadata();
     let mut rows = Vec::new();
     for topic in metadata.topics() {
-        for partition in 0..topic.partitions {
+        for id in topic.partition_ids() {
             // A topic that was dropped meanwhile has no row.
-            let id = TopicPartition::new(topic.id, partition);
             let Ok(ends) = client.ends(id).await else { continue };
             rows.push(vec![
                 text(&topic.name),
-                Cell::Int(partition),
+                Cell::Int(id.partition.0),
                 Cell::BigInt(ends.log_start_offset.0),
                 Cell::BigInt(ends.last_stable_offset.0),
                 Cell::BigInt(ends.high_watermark.0),

@@ -13,7 +13,7 @@ use super::text;
 use crate::broker::SegmentDescription;
 use crate::engine::core::Engine;
 use crate::error::Result;
-use crate::model::TopicPartition;
+use crate::model::PartitionId;
 use crate::security::Principal;
 
 pub(super) const TABLE: SystemTable = SystemTable {
@@ -36,20 +36,20 @@ async fn rows(engine: Arc<Engine>) -> Result<Vec<Row>> {
     let metadata = engine.metadata();
     let mut rows = Vec::new();
     for topic in metadata.topics() {
-        for partition in 0..topic.partitions {
+        for partition in topic.partition_ids() {
             // A topic that was dropped meanwhile has no row.
-            let Ok(segments) = client.segments(TopicPartition::new(topic.id, partition)).await else { continue };
-            rows.extend(segments.iter().map(|segment| row(&topic.name, partition, segment)));
+            let Ok(segments) = client.segments(partition).await else { continue };
+            rows.extend(segments.iter().map(|segment| row(&topic.name, partition.partition, segment)));
         }
     }
     Ok(rows)
 }
 
-fn row(topic: &str, partition: i32, segment: &SegmentDescription) -> Row {
+fn row(topic: &str, partition: PartitionId, segment: &SegmentDescription) -> Row {
     let appended_at = (!segment.is_empty()).then_some(segment.appended_at_ms);
     vec![
         text(topic),
-        Cell::Int(partition),
+        Cell::Int(partition.0),
         Cell::BigInt(segment.base_offset.0),
         Cell::BigInt(segment.next_offset.0),
         Cell::BigInt(i64::try_from(segment.size_in_bytes).unwrap_or(i64::MAX)),

@@ -283,18 +283,11 @@ impl Pass {
     }
 
     fn standing(&self, batch: &Batch) -> Standing {
-        let Some((producer, _)) = batch.producer() else {
-            return Standing { aborted: false, last_of_producer: false };
-        };
-        let aborted = batch.is_transactional()
-            && self.aborted.iter().any(|transaction| {
-                transaction.producer_id == producer
-                    && transaction.first_offset <= batch.base_offset()
-                    && batch.base_offset() <= transaction.last_offset
-            });
-        let last_of_producer =
-            self.producers.get(&producer).is_some_and(|last| last.contains(&Some(batch.last_offset())));
-        Standing { aborted, last_of_producer }
+        let last = batch.producer().and_then(|(producer, _)| self.producers.get(&producer));
+        Standing {
+            aborted: self.aborted.iter().any(|transaction| transaction.holds(batch)),
+            last_of_producer: last.is_some_and(|last| last.contains(&Some(batch.last_offset()))),
+        }
     }
 
     /// Begins the segment that takes the place of that of `base`, unless the partition is on its way out.

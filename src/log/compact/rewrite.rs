@@ -69,6 +69,6 @@ impl Rewrite<'_> {
             drop(payload);
             return Ok(Some(batch));
         }
-        Ok(Some(batch.retain(&payload, wanted, how)))
+        batch.retain(&payload, wanted, how).map(Some)
     }
 }

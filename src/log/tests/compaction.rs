@@ -68,13 +68,7 @@ fn try_records(log: &LogDir) -> Result<Vec<Found>, LogError> {
         for tail in batches {
             assert_eq!(tail.batch.base_offset(), next, "the chain of offsets has no gap");
             next = tail.batch.next_offset();
-            let producer = tail.batch.producer().map(|(id, _)| id);
-            let is_aborted = tail.batch.is_transactional()
-                && aborted.iter().any(|transaction| {
-                    Some(transaction.producer_id) == producer
-                        && transaction.first_offset <= tail.batch.base_offset()
-                        && tail.batch.base_offset() <= transaction.last_offset
-                });
+            let is_aborted = aborted.iter().any(|transaction| transaction.holds(&tail.batch));
             if tail.batch.is_control() || is_aborted {
                 continue;
             }
