@@ -1,9 +1,9 @@
 //! Which topics are compacted, when, and how fast.
 
 use std::sync::Arc;
-use std::sync::Weak;
 use std::time::Duration;
 
+use futures::FutureExt;
 use futures::executor::block_on;
 
 use super::Broker;
@@ -25,16 +25,10 @@ impl Broker {
     /// Compacts what is worth it, once every `interval`, until the broker is closed or gone. At most about
     /// `bytes_per_second` are read and written.
     pub fn keep_compacted(self: &Arc<Self>, interval: Duration, bytes_per_second: u64) {
-        let (broker, clock) = (Arc::downgrade(self), Arc::clone(&self.env.clock));
-        tokio::spawn(async move {
-            loop {
-                clock.sleep(interval).await;
-                let Some(broker) = Weak::upgrade(&broker) else { return };
-                let pace = Pace::new(Arc::clone(&clock), bytes_per_second);
-                if let Err(BrokerError::Closed | BrokerError::Unknown) = broker.compact(&pace).await {
-                    return;
-                }
-            }
+        let pace = Pace::new(Arc::clone(&self.env.clock), bytes_per_second);
+        self.every(interval, move |broker| {
+            let pace = pace.clone();
+            async move { broker.compact(&pace).await }.boxed()
         });
     }
 

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use futures::future::BoxFuture;
 use parking_lot::Mutex;
 use parking_lot::RwLock;
 use tokio::sync::watch;
@@ -94,6 +95,26 @@ impl Broker {
     pub async fn close(&self) -> Result<(), BrokerError> {
         let log = Arc::clone(&self.log);
         self.env.threads.blocking(move || log.close()).await.map_err(BrokerError::from)
+    }
+
+    /// Has `work` done once every `interval`, until the broker is closed or gone. What fails is tried again.
+    pub(super) fn every(
+        self: &Arc<Self>,
+        interval: Duration,
+        work: impl Fn(Arc<Self>) -> BoxFuture<'static, Result<(), BrokerError>> + Send + 'static,
+    ) {
+        let (broker, clock) = (Arc::downgrade(self), Arc::clone(&self.env.clock));
+        tokio::spawn(async move {
+            loop {
+                clock.sleep(interval).await;
+                let Some(broker) = broker.upgrade() else { return };
+                match work(broker).await {
+                    Ok(()) => {}
+                    Err(BrokerError::Closed | BrokerError::Unknown) => return,
+                    Err(error) => tracing::warn!(%error, "housekeeping will be tried again"),
+                }
+            }
+        });
     }
 
     /// The topic of `partition`, whose directory is there afterwards.

@@ -4,8 +4,9 @@
 //! counts only so far as it lies behind the append, so that no date in the future keeps a segment for ever.
 
 use std::sync::Arc;
-use std::sync::Weak;
 use std::time::Duration;
+
+use futures::FutureExt;
 
 use super::Broker;
 use super::BrokerError;
@@ -23,18 +24,7 @@ const FUTURE_MS: i64 = 60 * 60 * 1000;
 impl Broker {
     /// Drops what every topic's retention says, once every `interval`, until the broker is closed or gone.
     pub fn keep_retention(self: &Arc<Self>, interval: Duration) {
-        let (broker, clock) = (Arc::downgrade(self), Arc::clone(&self.env.clock));
-        tokio::spawn(async move {
-            loop {
-                clock.sleep(interval).await;
-                let Some(broker) = Weak::upgrade(&broker) else { return };
-                match broker.retain().await {
-                    Ok(()) => {}
-                    Err(BrokerError::Closed | BrokerError::Unknown) => return,
-                    Err(error) => tracing::warn!(%error, "retention will be tried again"),
-                }
-            }
-        });
+        self.every(interval, |broker| async move { broker.retain().await }.boxed());
     }
 
     /// Drops what every topic's retention says now. One partition's failure does not keep the others from it; the
