@@ -121,9 +121,10 @@ impl Core {
             let written =
                 states[*slot].write(&*self.env.disk, &partitions[*slot], batch, *journaled, now_ms, &mut entries);
             let Err(error) = written else { continue };
-            for (state, mark) in states.iter_mut().zip(marks) {
+            for ((state, partition), mark) in states.iter_mut().zip(partitions).zip(marks) {
                 // Bytes that cannot be taken back could be found by a later recovery, as if they had been appended.
-                state.rewind(&*self.env.disk, mark).inspect_err(|error| self.fail(error))?;
+                let rewound = state.rewind(&*self.env.disk, &partition.dir, mark);
+                rewound.inspect_err(|error| self.fail(error))?;
             }
             return Err(error);
         }

@@ -13,6 +13,7 @@ use crate::protocol::Writer;
 
 use super::LogError;
 use super::files;
+use super::files::Hashed;
 
 const VERSION: i16 = 1;
 
@@ -22,7 +23,7 @@ pub(super) fn mark(disk: &dyn Disk, dir: &Path, offset: Offset) -> Result<(), Lo
     writer.i16(VERSION);
     writer.i64(offset.0);
     let path = dir.join(files::DAMAGE_FILE);
-    files::write_hashed(disk, &path, writer.finish())?;
+    files::write_hashed(disk, &path, Hashed::Damage, writer.finish())?;
     let file = disk.open(&path, OpenMode::ReadWrite).map_err(LogError::io("open", &path))?;
     file.sync_data().map_err(LogError::io("sync", &path))?;
     disk.sync_dir(dir).map_err(LogError::io("sync", dir))
@@ -34,7 +35,7 @@ pub(super) fn read(disk: &dyn Disk, dir: &Path) -> Result<Option<Offset>, LogErr
     if !disk.exists(&path) {
         return Ok(None);
     }
-    let bytes = files::read_hashed(disk, &path)?.unwrap_or_default();
+    let bytes = files::read_hashed(disk, &path, Hashed::Damage)?.unwrap_or_default();
     let mut reader = Reader::new(&bytes);
     let offset = match (reader.i16(), reader.i64()) {
         (Ok(VERSION), Ok(offset)) => Offset(offset),

@@ -17,7 +17,7 @@ use std::io;
 use std::path::Path;
 use std::path::PathBuf;
 
-use xxhash_rust::xxh3::xxh3_64;
+use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 use crate::env::Disk;
 use crate::env::File;
@@ -79,9 +79,34 @@ pub(super) fn is_full(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
 }
 
+/// What a small file holds. One that stands in the place of another is not taken for it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Hashed {
+    Partition,
+    Damage,
+    Index,
+    Snapshot,
+    Compaction,
+}
+
+impl Hashed {
+    /// The hash of such a file in the directory of `path`: that of another partition is another.
+    fn hash(self, path: &Path, bytes: &[u8]) -> u64 {
+        let partition = path.parent().and_then(Path::file_name).unwrap_or_default();
+        let kind = match self {
+            Hashed::Partition => 1,
+            Hashed::Damage => 2,
+            Hashed::Index => 3,
+            Hashed::Snapshot => 4,
+            Hashed::Compaction => 5,
+        };
+        xxh3_64_with_seed(bytes, xxh3_64_with_seed(partition.as_encoded_bytes(), kind))
+    }
+}
+
 /// Writes a small file whose last eight bytes are a hash of the others. Not synced.
-pub(super) fn write_hashed(disk: &dyn Disk, path: &Path, mut bytes: Vec<u8>) -> Result<(), LogError> {
-    let hash = xxh3_64(&bytes);
+pub(super) fn write_hashed(disk: &dyn Disk, path: &Path, kind: Hashed, mut bytes: Vec<u8>) -> Result<(), LogError> {
+    let hash = kind.hash(path, &bytes);
     bytes.extend(hash.to_be_bytes());
     let file = disk.open(path, OpenMode::Create).map_err(LogError::io("open", path))?;
     file.set_len(0).map_err(LogError::io("cut", path))?;
@@ -89,14 +114,31 @@ pub(super) fn write_hashed(disk: &dyn Disk, path: &Path, mut bytes: Vec<u8>) -> 
 }
 
 /// Writes such a file and syncs it; its name is durable after a sync of its directory.
-pub(super) fn write_hashed_durably(disk: &dyn Disk, path: &Path, bytes: Vec<u8>) -> Result<(), LogError> {
-    write_hashed(disk, path, bytes)?;
+pub(super) fn write_hashed_durably(disk: &dyn Disk, path: &Path, kind: Hashed, bytes: Vec<u8>) -> Result<(), LogError> {
+    write_hashed(disk, path, kind, bytes)?;
     let file = disk.open(path, OpenMode::ReadWrite).map_err(LogError::io("open", path))?;
     file.sync_data().map_err(LogError::io("sync", path))
 }
 
-/// The bytes of such a file; `None` if it is not there, torn or flipped.
-pub(super) fn read_hashed(disk: &dyn Disk, path: &Path) -> Result<Option<Vec<u8>>, LogError> {
+/// Makes a file durable that is there, and its name.
+pub(super) fn sync(disk: &dyn Disk, path: &Path) -> Result<(), LogError> {
+    let file = disk.open(path, OpenMode::ReadWrite).map_err(LogError::io("open", path))?;
+    file.sync_data().map_err(LogError::io("sync", path))?;
+    let dir = path.parent().expect("a file lies in a directory");
+    disk.sync_dir(dir).map_err(LogError::io("sync", dir))
+}
+
+/// Writes such a file in the place of one that is there, durably: whatever happens, the old one is found or the new one.
+pub(super) fn replace_hashed(disk: &dyn Disk, path: &Path, kind: Hashed, bytes: Vec<u8>) -> Result<(), LogError> {
+    let fresh = path.with_extension("new");
+    write_hashed_durably(disk, &fresh, kind, bytes)?;
+    disk.rename(&fresh, path).map_err(LogError::io("rename", &fresh))?;
+    let dir = path.parent().expect("a file lies in a directory");
+    disk.sync_dir(dir).map_err(LogError::io("sync", dir))
+}
+
+/// The bytes of such a file; `None` if it is not there, torn, flipped, or another's.
+pub(super) fn read_hashed(disk: &dyn Disk, path: &Path, kind: Hashed) -> Result<Option<Vec<u8>>, LogError> {
     if !disk.exists(path) {
         return Ok(None);
     }
@@ -106,7 +148,7 @@ pub(super) fn read_hashed(disk: &dyn Disk, path: &Path) -> Result<Option<Vec<u8>
     let read = file.read_at(&mut bytes, 0).map_err(LogError::io("read", path))?;
     bytes.truncate(read);
     let Some((content, hash)) = bytes.split_last_chunk::<8>() else { return Ok(None) };
-    let whole = xxh3_64(content) == u64::from_be_bytes(*hash);
+    let whole = kind.hash(path, content) == u64::from_be_bytes(*hash);
     let length = content.len();
     bytes.truncate(length);
     Ok(whole.then_some(bytes))

@@ -19,6 +19,7 @@ use crate::model::TopicPartition;
 use super::Ends;
 use super::LogError;
 use super::core::Core;
+use super::files;
 use super::journal::ENTRY_HEADER;
 use super::journal::Entry;
 use super::journal::EntryKind;
@@ -73,7 +74,7 @@ impl Core {
     ) -> Result<Vec<(TopicPartition, Ends)>, LogError> {
         self.sync_segments(&mut entries)?;
         let promised = entries.iter().map(|queued| queued.promised).sum();
-        journal.append(entries.iter().map(|queued| &queued.entry), &[], promised)?;
+        journal.append(entries.iter().map(|queued| &queued.entry), promised)?;
         let confirm_at = self.env.clock.monotonic() + self.config.confirm_after;
         self.pending.lock().confirm_at = Some(confirm_at);
         // The flusher may sleep without a deadline: this group need not be its own.
@@ -185,7 +186,7 @@ impl Core {
     pub(super) fn trim_once(&self) -> Result<(), LogError> {
         self.check_running()?;
         let _trimming = self.trimming.lock();
-        let old = self.journal.lock().old().len();
+        let old = self.journal.lock().old();
         self.pending.lock().trim_wanted = false;
         if old == 0 {
             return Ok(());
@@ -206,28 +207,26 @@ impl Core {
     /// Begins a new journal file and trims all others away: afterwards the journal holds no byte of a segment that was
     /// durable and sealed before. An error if the disk is too full for that.
     pub(super) fn trim_all(&self) -> Result<(), LogError> {
-        let unknown = |error| {
-            self.fail(&error);
-            LogError::Unknown
-        };
         let newest = {
             let mut journal = self.journal.lock();
-            let newest = journal.path();
-            journal.rotate().map_err(unknown)?;
+            let newest = journal.generation();
+            journal.rotate().map_err(|error| {
+                self.fail(&error);
+                LogError::Unknown
+            })?;
             newest
         };
         self.trim_once()?;
         let journal = self.journal.lock();
-        if journal.path() == newest || journal.old().contains(&newest) {
-            return Err(LogError::DiskFull { path: newest });
+        match journal.oldest() <= newest {
+            true => Err(LogError::DiskFull { path: self.dir.join(files::JOURNAL_DIR) }),
+            false => Ok(()),
         }
-        // A file that came back after a power loss would be replayed.
-        journal.sync_dir().map_err(unknown)
     }
 
     /// Makes durable what recovery put right, and has the new journal know of every partition.
     pub(super) fn trim_at_open(&self) -> Result<(), LogError> {
-        let old = self.journal.lock().old().len();
+        let old = self.journal.lock().old();
         // Without partitions and without an older journal there is nothing to say.
         if old == 0 && self.partitions.read().is_empty() {
             return Ok(());
@@ -247,18 +246,14 @@ impl Core {
         // No group is in flight while the journal is locked, so each durable end is that of the last group.
         let partitions: Vec<_> = self.partitions.read().values().cloned().collect();
         let trims: Vec<Entry> = partitions.iter().map(|partition| partition.state.lock().trim(partition.id)).collect();
-        // Old files may be found again after a power loss, some of them: what they say of a carried partition is void.
-        let void = self.unreadable.read().keys().map(|id| Entry::about(EntryKind::Delete, *id)).collect::<Vec<_>>();
         let carried: Vec<_> = self.carried.lock().iter().map(|(_, bytes)| bytes.clone()).collect();
-        let entries = (trims.len() + void.len()) * ENTRY_HEADER + carried.iter().map(Bytes::len).sum::<usize>();
+        let entries = trims.len() * ENTRY_HEADER + carried.iter().map(Bytes::len).sum::<usize>();
         let promised = self.promise(entries as u64, RoomFor::Server)?.keep(entries as u64);
         // From here on a failure leaves it open what is there.
-        let unknown = |error| {
+        journal.trim(trims.iter(), &carried, old, promised).map_err(|error| {
             self.fail(&error);
             LogError::Unknown
-        };
-        journal.append(trims.iter().chain(&void), &carried, promised).map_err(unknown)?;
-        journal.remove_old(old).map_err(unknown)
+        })
     }
 }
 

@@ -6,6 +6,8 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 use tokio::sync::watch;
 
+use crate::env::Disk;
+use crate::env::OpenMode;
 use crate::model::LeaderEpoch;
 use crate::model::Offset;
 use crate::model::TopicPartition;
@@ -19,6 +21,7 @@ use super::compact::Compacted;
 use super::core::Core;
 use super::epochs::Epochs;
 use super::files;
+use super::files::Hashed;
 use super::journal::ENTRY_HEADER;
 use super::journal::Entry;
 use super::journal::EntryKind;
@@ -40,7 +43,8 @@ impl Core {
         if let Ok(partition) = self.partition(id) {
             let mut state = partition.state.lock();
             if state.config != config {
-                files::write_hashed(disk, &dir.join(files::PARTITION_FILE), encode_config(&config))?;
+                let path = dir.join(files::PARTITION_FILE);
+                files::replace_hashed(disk, &path, Hashed::Partition, encode_config(&config))?;
                 state.config = config;
             }
             return Ok(());
@@ -56,7 +60,7 @@ impl Core {
         let promise = self.promise(ENTRY_HEADER as u64, RoomFor::Server)?;
         disk.create_dir_all(&dir).map_err(LogError::io("create", &dir))?;
         let path = dir.join(files::PARTITION_FILE);
-        files::write_hashed_durably(disk, &path, encode_config(&config))?;
+        files::write_hashed_durably(disk, &path, Hashed::Partition, encode_config(&config))?;
         disk.sync_dir(&dir).map_err(LogError::io("sync", &dir))?;
         disk.sync_dir(&self.dir).map_err(LogError::io("sync", &self.dir))?;
         let partition = Arc::new(Partition::new(id, dir, State::empty(config)));
@@ -162,6 +166,7 @@ impl Core {
         if gone.is_empty() {
             return Ok(());
         }
+        partition.sync_snapshots(&*self.env.disk)?;
         // Until the journal says that the log starts later, a restart would miss these bytes and call it rot.
         self.flush_once()?;
         gone.iter().try_for_each(|segment| segment.remove(&*self.env.disk))
@@ -169,6 +174,20 @@ impl Core {
 }
 
 impl Partition {
+    /// Makes its snapshots durable: what they say of producers can be made again only from segments that are about to go.
+    fn sync_snapshots(&self, disk: &dyn Disk) -> Result<(), LogError> {
+        let paths = disk.read_dir(&self.dir).map_err(LogError::io("list", &self.dir))?;
+        for path in paths.iter().filter(|path| files::number_of_file(path, "snapshot").is_some()) {
+            match disk.open(path, OpenMode::ReadWrite) {
+                Ok(file) => file.sync_data().map_err(LogError::io("sync", path))?,
+                // A newer one has taken its place.
+                Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+                Err(error) => return Err(LogError::io("open", path)(error)),
+            }
+        }
+        disk.sync_dir(&self.dir).map_err(LogError::io("sync", &self.dir))
+    }
+
     /// A partition with its ends as its state has them.
     pub(super) fn new(id: TopicPartition, dir: PathBuf, state: State) -> Self {
         let ends = watch::Sender::new(state.ends());

@@ -56,8 +56,11 @@ pub(super) fn open(env: Env, dir: &Path, config: LogConfig) -> Result<(Arc<Core>
     if let Some((path, position)) = &survey.torn_at {
         recover::cut_journal(&*disk, path, *position)?;
     }
+    survey.confirm(&*disk)?;
     let mut report =
         OpenReport { torn_group: survey.damage.torn, journal_damaged: survey.damage.rotten, ..OpenReport::default() };
+    // The journal is there before the first partition is.
+    report.journal_damaged |= survey.blank && !partition_dirs(&env, dir)?.is_empty();
     if report.journal_damaged {
         tracing::error!("the journal is damaged; partitions keep what their segments hold");
     }
@@ -67,8 +70,8 @@ pub(super) fn open(env: Env, dir: &Path, config: LogConfig) -> Result<(Arc<Core>
         now_ms: env.clock.wall_millis(),
     };
     let opened = recover_all(&env, dir, &survey, told, &mut report)?;
-    let old = survey.files.iter().map(|(_, path)| path.clone()).collect();
-    let journal = Journal::begin(disk.clone(), &journal_dir, survey.generation() + 1, survey.group, old)?;
+    let (next, old) = (survey.generation() + 1, survey.old_files());
+    let journal = Journal::begin(disk.clone(), &journal_dir, next, survey.group, old)?;
     reserve.take(&*disk, dir);
     let core = Arc::new(Core {
         env,

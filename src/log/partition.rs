@@ -4,6 +4,7 @@
 //!   * `durable_offset <= log_end_offset`, and the byte place of the durable end is known
 //!   * what the journal was not told of lies in the last segment, in `unjournaled`
 
+use std::path::Path;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -23,6 +24,7 @@ use super::PartitionConfig;
 use super::compact::Compacted;
 use super::epochs::Epochs;
 use super::files;
+use super::files::Hashed;
 use super::journal::ENTRY_HEADER;
 use super::journal::Entry;
 use super::journal::EntryKind;
@@ -227,13 +229,15 @@ impl State {
         Queued { partition: partition.clone(), entry, filled: from.filled, file, truncations, promised: 0 }
     }
 
+    /// Begins a new segment at the end and seals the last one; after an error the caller rewinds. The file is made first: beside
+    /// the index of a sealed segment an empty file would pass for the one that follows.
     pub(super) fn begin_segment(&mut self, disk: &dyn Disk, partition: &Partition) -> Result<(), LogError> {
-        if let Some(last) = self.segments.last_mut() {
-            last.seal(disk)?;
+        let last = self.segments.len().checked_sub(1);
+        self.segments.push(Segment::create(disk, &partition.dir, self.log_end_offset)?);
+        if let Some(last) = last {
+            self.segments[last].seal(disk)?;
             self.snapshot_due = true;
         }
-        let segment = Segment::create(disk, &partition.dir, self.log_end_offset)?;
-        self.segments.push(segment);
         Ok(())
     }
 
@@ -243,7 +247,8 @@ impl State {
             return Ok(());
         }
         let path = files::segment_file(&partition.dir, self.log_end_offset, "snapshot");
-        files::write_hashed(disk, &path, snapshot::encode(&self.producers, &self.epochs))?;
+        let bytes = snapshot::encode(self.log_end_offset, &self.producers, &self.epochs);
+        files::write_hashed(disk, &path, Hashed::Snapshot, bytes)?;
         let paths = disk.read_dir(&partition.dir).map_err(LogError::io("list", &partition.dir))?;
         let snapshots: Vec<_> = paths.iter().filter(|path| files::number_of_file(path, "snapshot").is_some()).collect();
         for old in &snapshots[..snapshots.len().saturating_sub(2)] {
@@ -263,13 +268,18 @@ impl State {
         }
     }
 
-    /// Goes back to where the partition stood: what was written since is gone from the files, too.
-    pub(super) fn rewind(&mut self, disk: &dyn Disk, mark: Mark) -> Result<(), LogError> {
-        for segment in self.segments.drain(mark.segments..) {
+    /// Goes back to where the partition stood: what was written since is gone from the files, too, durably. Else a power
+    /// loss could bring it back under what is appended next, which has its offsets.
+    pub(super) fn rewind(&mut self, disk: &dyn Disk, dir: &Path, mark: Mark) -> Result<(), LogError> {
+        let begun: Vec<Segment> = self.segments.drain(mark.segments..).collect();
+        for segment in &begun {
             segment.remove(disk)?;
         }
         if let Some(last) = self.segments.last_mut() {
-            last.cut(disk, mark.length, mark.end)?;
+            last.take_back(disk, mark.length, mark.end)?;
+        }
+        if !begun.is_empty() {
+            disk.sync_dir(dir).map_err(LogError::io("sync", dir))?;
         }
         self.epochs.truncate(mark.end);
         self.log_end_offset = mark.end;

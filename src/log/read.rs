@@ -31,18 +31,25 @@ impl Core {
     /// See `LogDir::read`.
     pub(super) fn read(&self, id: TopicPartition, wanted: Wanted) -> Result<Vec<TailBatch>, LogError> {
         let partition = self.partition(id)?;
+        let damaged_from = partition.state.lock().corrupt_from.unwrap_or(Offset(i64::MAX));
+        let wanted = Wanted { upto: wanted.upto.min(damaged_from), ..wanted };
         let mut read: Vec<TailBatch> = Vec::new();
         let mut next = wanted.from;
         let mut left = wanted.bytes_max;
         loop {
             let wanted = Wanted { from: next, bytes_max: left, ..wanted };
-            let some = match partition.cold(wanted)? {
-                None => break,
+            let some = partition.cold(wanted).and_then(|cold| match cold {
+                None => Ok(Vec::new()),
                 // Looked for only after the range was checked, so that it never serves what retention dropped.
                 Some(cold) => match self.tail.read(id, wanted) {
-                    Some(hot) => hot,
-                    None => partition.read_cold(cold, wanted)?,
+                    Some(hot) => Ok(hot),
+                    None => partition.read_cold(cold, wanted),
                 },
+            });
+            let some = match some {
+                // What lies before the damage is served; the next read begins at the damage.
+                Err(LogError::Corrupt { .. }) if !read.is_empty() => break,
+                some => some?,
             };
             let Some(last) = some.last() else { break };
             next = last.batch.next_offset();

@@ -25,6 +25,7 @@ use super::compact::Compacted;
 use super::damage;
 use super::epochs::Epochs;
 use super::files;
+use super::files::Hashed;
 use super::index::Decoded;
 use super::index::Index;
 use super::journal::Outline;
@@ -91,7 +92,7 @@ impl<'a> Recovery<'a> {
         outline: Outline,
     ) -> Result<Self, LogError> {
         compact::finish(disk, &dir)?;
-        let config = files::read_hashed(disk, &dir.join(files::PARTITION_FILE))?;
+        let config = files::read_hashed(disk, &dir.join(files::PARTITION_FILE), Hashed::Partition)?;
         let config = config.as_deref().and_then(manage::decode_config);
         let marked = damage::read(disk, &dir)?;
         let replay = Replay::new(disk, dir.clone(), open_segments(disk, &dir)?, outline);
@@ -106,6 +107,10 @@ impl<'a> Recovery<'a> {
     /// Finds out what the segments hold.
     pub(super) fn finish(mut self, told: Told) -> Result<Recovered, LogError> {
         let (disk, replay) = (self.disk, &mut self.replay);
+        if replay.known.is_none() && self.config.is_some() {
+            // Whoever was making it did not come to the end: what it was told may be in the page cache only.
+            files::sync(disk, &self.dir.join(files::PARTITION_FILE))?;
+        }
         let ack = self.config.is_some_and(|config| config.flush == FlushPolicy::Ack) && !told.journal_rotten;
         let journal_is_all = (ack || replay.ends_with_cut) && self.marked.is_none();
         let ends_there = replay.known.filter(|_| journal_is_all);
@@ -119,7 +124,7 @@ impl<'a> Recovery<'a> {
             remove_below(disk, &mut segments, replay.log_start_offset)?;
         }
         let mut found = Found::start(disk, &self.dir, &segments, ends_there.map(|place| place.offset), told.now_ms)?;
-        let bounds = Known { replay, ends_there, marked: self.marked.is_some(), producers_max: told.producers_max };
+        let bounds = Known { replay, ends_there, marked: self.marked.is_some(), told };
         found.walk(disk, &mut segments, &bounds)?;
         found.settle(disk, &mut segments, &mut self.replay, self.marked)?;
         if found.corrupt_from.is_none()
@@ -147,8 +152,11 @@ impl<'a> Recovery<'a> {
     fn recovered(self, found: Found, segments: Vec<Segment>, cut_bytes: u64, entries_dirty: bool) -> Recovered {
         let replay = self.replay;
         let mut state = State::empty(self.config.unwrap_or_default());
-        let first = segments.first().map_or(Offset::ZERO, |first| first.base);
-        state.log_start_offset = replay.log_start_offset.max(first);
+        state.log_start_offset = match (replay.known, segments.first()) {
+            (None, Some(first)) => replay.log_start_offset.max(first.base),
+            // Segments begin at or before the start, or what lies between is lost.
+            (Some(_), _) | (None, None) => replay.log_start_offset,
+        };
         state.log_end_offset = found.end.max(state.log_start_offset);
         state.high_watermark = state.log_start_offset;
         state.durable = match (found.corrupt_from, segments.last()) {
@@ -191,6 +199,9 @@ struct Bounds {
     next_base: Option<Offset>,
     /// Blocks that are known to be damaged.
     bad: Vec<u64>,
+    /// The block in which the journal's durable end lies, if it lies here. The journal vouches for what lies before that end,
+    /// and what the sidecar says is of bytes behind it, too, which a power loss may have taken.
+    open_block: Option<u64>,
 }
 
 /// What is known of a partition before its segments are walked.
@@ -200,7 +211,7 @@ struct Known<'a> {
     ends_there: Option<Place>,
     /// An earlier start found damage: nothing is cut.
     marked: bool,
-    producers_max: usize,
+    told: Told,
 }
 
 impl Found {
@@ -211,8 +222,9 @@ impl Found {
         end: Option<Offset>,
         now_ms: i64,
     ) -> Result<Self, LogError> {
-        let (from, producers, epochs) = scan::newest_snapshot(disk, dir, end.unwrap_or(Offset(i64::MAX)))?;
-        let end = segments.first().map_or(Offset::ZERO, |first| first.base);
+        let first = segments.first().map_or(Offset::ZERO, |first| first.base);
+        let (from, producers, epochs) = scan::newest_snapshot(disk, dir, first, end.unwrap_or(Offset(i64::MAX)))?;
+        let end = first;
         Ok(Self {
             end,
             producers,
@@ -227,19 +239,30 @@ impl Found {
     /// Walks the segments from first to last. What follows the end of the log is removed, unless it had been durable:
     /// then it is kept, and the log is corrupt from there.
     fn walk(&mut self, disk: &dyn Disk, segments: &mut Vec<Segment>, known: &Known<'_>) -> Result<(), LogError> {
-        let Known { replay, ends_there, marked, producers_max } = *known;
+        let Known { replay, ends_there, marked, told: Told { producers_max, journal_rotten, .. } } = *known;
         let durable = replay.known.map_or(Offset::ZERO, |place| place.offset);
         let mut index = 0;
         while index < segments.len() {
             let limit = ends_there.filter(|end| end.segment_base == segments[index].base).map(|end| end.position);
             let next_base = segments.get(index + 1).map(|next| next.base);
             let bad = replay.bad_blocks.get(&segments[index].base).cloned().unwrap_or_default();
-            let end = self.segment(disk, &mut segments[index], Bounds { limit, next_base, bad }, producers_max)?;
+            let ends_here = replay.known.filter(|known| known.segment_base == segments[index].base && !journal_rotten);
+            let open_block = ends_here.map(|known| known.position / BLOCK);
+            let bounds = Bounds { limit, next_base, bad, open_block };
+            let end = self.segment(disk, &mut segments[index], bounds, producers_max)?;
             index += 1;
+            // An append that could not begin a segment has left its file, and what came later went on in the one before.
+            while end == End::Clean && segments.get(index).is_some_and(|next| next.is_left_over(self.end)) {
+                segments.remove(index).remove(disk)?;
+                segments[index - 1].blocks.reopen()?;
+            }
+            let next_base = segments.get(index).map(|next| next.base);
             if end == End::Clean && next_base.is_none_or(|next| next == self.end) {
                 continue;
             }
-            let was_durable = self.end < durable || marked || (replay.known.is_none() && next_base.is_some());
+            // A damaged journal does not tell what was durable.
+            let perhaps = (journal_rotten && end == End::Bad) || (replay.known.is_none() && next_base.is_some());
+            let was_durable = self.end < durable || marked || perhaps;
             if was_durable {
                 self.corrupt_from = Some(self.end);
                 self.end = durable.max(segments.last().map_or(self.end, |last| last.base));
@@ -248,6 +271,8 @@ impl Found {
             for later in segments.drain(index..) {
                 later.remove(disk)?;
             }
+            // It may have been sealed, and grows again.
+            segments[index - 1].blocks.reopen()?;
         }
         Ok(())
     }
@@ -269,6 +294,11 @@ impl Found {
                 segment.remove(disk)?;
             }
             (self.end, self.corrupt_from, replay.lost_from) = (start, None, None);
+        }
+        let first = segments.first().map_or(start, |first| first.base);
+        if replay.known.is_some() && start < first {
+            // Its first segments are gone, and nobody has moved the log's start.
+            replay.lost_from = Some(start);
         }
         if self.end < durable.max(start) && self.corrupt_from.is_none() {
             // The journal knows of offsets that no segment holds.
@@ -299,16 +329,17 @@ impl Found {
         }
         let limit = bounds.limit.unwrap_or(segment.reserved());
         segment.restore_blocks(disk, limit)?;
-        let mut bad = bounds.bad;
-        bad.extend(scan::bad_blocks(segment, limit)?);
+        let mut bad_by_sidecar = scan::bad_blocks(segment, limit)?;
         if bounds.next_base.is_some() {
             if let ShortBlock::Bad { number } = scan::short_block(disk, segment)? {
-                bad.push(number);
+                bad_by_sidecar.push(number);
             }
         } else {
             // It was sealed by an append that was never acknowledged, and grows again.
             segment.blocks.reopen()?;
         }
+        let mut bad = bounds.bad;
+        bad.extend(bad_by_sidecar.into_iter().filter(|number| Some(*number) != bounds.open_block));
         let file = segment.file.clone();
         let mut walk = Walk::new(&file, 0, limit, segment.base);
         let end = loop {
@@ -344,7 +375,7 @@ impl Found {
 /// Takes length, index and next offset from the index file, if it is whole and leads to the next segment, and the sidecar
 /// guards the segment to its end: the replay of the journal takes that guard away, and a walk seals the segment again.
 fn segment_by_index(disk: &dyn Disk, segment: &mut Segment, next_base: Offset) -> Result<bool, LogError> {
-    let bytes = files::read_hashed(disk, &segment.file.path.with_extension("index"))?;
+    let bytes = files::read_hashed(disk, &segment.file.path.with_extension("index"), Hashed::Index)?;
     let Some(decoded) = bytes.as_deref().and_then(Index::decode) else { return Ok(false) };
     let Decoded { index, next_offset, length, appended_at_ms } = decoded;
     if next_offset != next_base || segment.reserved() < length {

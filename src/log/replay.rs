@@ -81,12 +81,13 @@ impl<'a> Replay<'a> {
             EntryKind::LogStart | EntryKind::Delete => return Ok(()),
             EntryKind::Trim if self.is_cut_off(*number, entry) => {}
             EntryKind::Trim => self.check_before(entry)?,
-            EntryKind::Truncate => self.truncate(entry)?,
+            EntryKind::Truncate => self.truncate(*number, entry)?,
             EntryKind::Append | EntryKind::DurableTo => {
-                // Its segment was removed when the log start passed it.
-                let gone = !self.segments.contains_key(&entry.segment_base);
+                // It may have been removed when the log start passed all of it.
+                let end = self.outline.segment_ends.get(&entry.segment_base);
+                let needed = end.is_some_and(|end| self.log_start_offset < *end);
                 let kept = self.kept(*number, entry);
-                if 0 < kept && (!gone || self.log_start_offset < entry.next_offset) {
+                if 0 < kept && (needed || self.segments.contains_key(&entry.segment_base)) {
                     self.bytes(entry, *payload, kept)?;
                 }
             }
@@ -134,9 +135,11 @@ impl<'a> Replay<'a> {
     }
 
     /// The files are not touched: either they were cut before anything else was written, or nothing was, and the end is here.
-    fn truncate(&mut self, entry: &Entry) -> Result<(), LogError> {
+    fn truncate(&mut self, number: u64, entry: &Entry) -> Result<(), LogError> {
         self.hashed.retain(|base, _| *base < entry.segment_base);
-        self.check_before(entry)?;
+        if !self.is_cut_off(number, entry) {
+            self.check_before(entry)?;
+        }
         if self.lost_from.is_some_and(|lost| entry.next_offset <= lost) {
             self.lost_from = None;
         }

@@ -18,6 +18,7 @@ use super::blocks::BLOCK;
 use super::blocks::block_hash;
 use super::epochs::Epochs;
 use super::files;
+use super::files::Hashed;
 use super::producers::Producers;
 use super::segment::Segment;
 use super::segment::SegmentFile;
@@ -161,17 +162,22 @@ pub(super) fn batch_of(segment: &Segment, offset: Offset) -> Result<(u64, Offset
     Err(format())
 }
 
-/// The newest snapshot at or below `end`, and its offset; an empty one at 0 if there is none.
+/// The newest snapshot at or below `end`, and its offset; an empty one at 0 if there is none. One from before the first
+/// segment is of no use: what it calls open may have ended in a segment that is gone.
 pub(super) fn newest_snapshot(
     disk: &dyn Disk,
     dir: &Path,
+    first: Offset,
     end: Offset,
 ) -> Result<(Offset, Producers, Epochs), LogError> {
     let paths = disk.read_dir(dir).map_err(LogError::io("list", dir))?;
     for path in paths.iter().rev() {
-        let Some(offset) = files::number_of_file(path, "snapshot").filter(|offset| *offset <= end.0) else { continue };
-        if let Some((producers, epochs)) = files::read_hashed(disk, path)?.as_deref().and_then(snapshot::decode) {
-            return Ok((Offset(offset), producers, epochs));
+        let usable = |offset: &i64| (first.0..=end.0).contains(offset);
+        let Some(offset) = files::number_of_file(path, "snapshot").filter(usable) else { continue };
+        let bytes = files::read_hashed(disk, path, Hashed::Snapshot)?;
+        let offset = Offset(offset);
+        if let Some((producers, epochs)) = bytes.and_then(|bytes| snapshot::decode(offset, &bytes)) {
+            return Ok((offset, producers, epochs));
         }
     }
     Ok((Offset::ZERO, Producers::default(), Epochs::default()))
@@ -184,8 +190,9 @@ pub(super) fn producers(
     segments: &[Segment],
     producers_max: usize,
 ) -> Result<(Producers, Epochs), LogError> {
+    let first = segments.first().map_or(Offset::ZERO, |first| first.base);
     let end = segments.last().map_or(Offset::ZERO, |last| last.next_offset);
-    let (from, mut producers, mut epochs) = newest_snapshot(disk, dir, end)?;
+    let (from, mut producers, mut epochs) = newest_snapshot(disk, dir, first, end)?;
     for segment in segments.iter().filter(|segment| from < segment.next_offset) {
         let mut walk = Walk::new(&segment.file, 0, segment.length, segment.base);
         while let Ok(batch) = walk.next()? {

@@ -17,6 +17,7 @@ use crate::protocol::Batch;
 use super::LogError;
 use super::blocks::Blocks;
 use super::files;
+use super::files::Hashed;
 use super::index::Index;
 
 /// The open file of a segment, shared with readers and the flusher.
@@ -55,6 +56,8 @@ pub(super) struct Segment {
     pub(super) appended_at_ms: i64,
     /// Written to since the last trim of the journal.
     pub(super) dirty: bool,
+    /// A write failed: there may be bytes behind the end.
+    scribbled: bool,
     reserved: u64,
 }
 
@@ -68,7 +71,11 @@ impl Segment {
     pub(super) fn create_at(disk: &dyn Disk, path: PathBuf, base: Offset) -> Result<Self, LogError> {
         let file = disk.open(&path, OpenMode::Create).map_err(LogError::io("create", &path))?;
         // A crash may have left a file of this name whose batches were never acknowledged.
-        file.set_len(0).map_err(LogError::io("cut", &path))?;
+        if let Err(error) = file.set_len(0) {
+            // Nobody would remove it; should this fail too, recovery passes it over.
+            let _ = disk.remove_file(&path);
+            return Err(LogError::io("cut", &path)(error));
+        }
         Ok(Self::over(file, path, base, 0))
     }
 
@@ -92,6 +99,7 @@ impl Segment {
             begun_at_ms: i64::MAX,
             appended_at_ms: i64::MIN,
             dirty: false,
+            scribbled: false,
             reserved,
         }
     }
@@ -99,6 +107,11 @@ impl Segment {
     /// Bytes of the file, reserved room included.
     pub(super) fn reserved(&self) -> u64 {
         self.reserved
+    }
+
+    /// Whether it is an empty file, where the segment before it leads to another offset.
+    pub(super) fn is_left_over(&self, expected: Offset) -> bool {
+        self.reserved == 0 && self.base != expected
     }
 
     /// Whether a batch of `size` bytes still belongs here.
@@ -122,7 +135,9 @@ impl Segment {
     /// Writes bytes at the end, through the page cache; returns the hashes of the blocks that they filled.
     pub(super) fn write(&mut self, disk: &dyn Disk, bytes: &[u8]) -> Result<Vec<u64>, LogError> {
         self.dirty = true;
+        self.scribbled = true;
         self.file.file.write_at(bytes, self.length).map_err(LogError::io("write", &self.file.path))?;
+        self.scribbled = false;
         let filled = self.blocks.extend(disk, bytes)?;
         self.length += bytes.len() as u64;
         Ok(filled)
@@ -163,7 +178,15 @@ impl Segment {
         self.reserved = self.length;
         self.blocks.seal(disk)?;
         let path = self.file.path.with_extension("index");
-        files::write_hashed(disk, &path, self.index.encode(self.next_offset, self.length, self.appended_at_ms))
+        let bytes = self.index.encode(self.next_offset, self.length, self.appended_at_ms);
+        files::write_hashed(disk, &path, Hashed::Index, bytes)
+    }
+
+    /// Takes back what was written behind `length`, durably.
+    pub(super) fn take_back(&mut self, disk: &dyn Disk, length: u64, next_offset: Offset) -> Result<(), LogError> {
+        let written = length < self.length || std::mem::take(&mut self.scribbled);
+        self.cut(disk, length, next_offset)?;
+        if written { self.sync(disk) } else { Ok(()) }
     }
 
     /// Cuts the file at a batch's border and reads the open block's hash again.

@@ -64,10 +64,14 @@ impl Core {
             return Ok(());
         }
         let entries = self.force_locked(&partition, &mut state)?.into_iter().collect();
-        let begun = state.begin_segment(&*self.env.disk, &partition);
-        let snapshot = begun.and_then(|()| state.snapshot(&*self.env.disk, &partition));
         // Under the partition's lock: the journal has a partition's entries in the order of its offsets.
         self.enqueue(entries);
-        snapshot
+        let mark = state.mark();
+        if let Err(error) = state.begin_segment(&*self.env.disk, &partition) {
+            let rewound = state.rewind(&*self.env.disk, &partition.dir, mark);
+            rewound.inspect_err(|error| self.fail(error))?;
+            return Err(error);
+        }
+        state.snapshot(&*self.env.disk, &partition)
     }
 }

@@ -19,13 +19,14 @@ use super::producers::Producer;
 use super::producers::Producers;
 use super::producers::Written;
 
-const VERSION: i16 = 1;
+const VERSION: i16 = 2;
 
-/// The bytes of a snapshot.
-pub(super) fn encode(producers: &Producers, epochs: &Epochs) -> Vec<u8> {
+/// The bytes of a snapshot at `offset`.
+pub(super) fn encode(offset: Offset, producers: &Producers, epochs: &Epochs) -> Vec<u8> {
     let (known, aborted) = producers.parts();
     let mut writer = Writer::new();
     writer.i16(VERSION);
+    writer.i64(offset.0);
     writer.array_count(epochs.starts().len());
     for (epoch, start) in epochs.starts() {
         writer.i32(epoch.0);
@@ -55,14 +56,14 @@ pub(super) fn encode(producers: &Producers, epochs: &Epochs) -> Vec<u8> {
     writer.finish()
 }
 
-/// What stands in those bytes; `None` if they are of another version.
-pub(super) fn decode(bytes: &[u8]) -> Option<(Producers, Epochs)> {
-    read(bytes).ok().flatten()
+/// What stands in those bytes; `None` if they are of another version or offset.
+pub(super) fn decode(offset: Offset, bytes: &[u8]) -> Option<(Producers, Epochs)> {
+    read(offset, bytes).ok().flatten()
 }
 
-fn read(bytes: &[u8]) -> Result<Option<(Producers, Epochs)>, PrimitiveError> {
+fn read(offset: Offset, bytes: &[u8]) -> Result<Option<(Producers, Epochs)>, PrimitiveError> {
     let mut reader = Reader::new(bytes);
-    if reader.i16()? != VERSION {
+    if reader.i16()? != VERSION || reader.i64()? != offset.0 {
         return Ok(None);
     }
     let mut epochs = Epochs::default();

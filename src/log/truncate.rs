@@ -78,7 +78,7 @@ impl Core {
             open_after: cut.open_hash,
             ..Entry::about(EntryKind::Truncate, partition.id)
         };
-        journal.append(std::iter::once(&entry), &[], promises.0.keep(ENTRY_HEADER as u64))?;
+        journal.append(std::iter::once(&entry), promises.0.keep(ENTRY_HEADER as u64))?;
         state.truncate(&*self.env.disk, partition, cut, self.config.producers_max)?;
         self.tail.forget(partition.id);
         partition.publish(state);

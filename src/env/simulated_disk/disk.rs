@@ -126,6 +126,11 @@ impl SimulatedDisk {
         self.0.lock().reset_calls();
     }
 
+    /// Forgets the faults that have not happened yet.
+    pub fn clear_faults(&self) {
+        self.0.lock().faults.clear();
+    }
+
     /// Records each call from now on, until `take_trace`.
     pub fn start_trace(&self) {
         self.0.lock().trace = Some(Vec::new());
@@ -198,7 +203,7 @@ impl SimulatedDisk {
         }
         state.calls.push(call.kind);
         call.number = state.calls.len() as u64;
-        let fault = state.faults.remove(&call.number);
+        let fault = state.faults.remove(&call.number).map(|fault| fault.at(call.kind));
         state.fired.extend(fault.map(|kind| Fault { call: call.number, kind }));
         let result = match fault {
             None => effect(&mut state, call.number),

@@ -151,6 +151,19 @@ impl FaultKind {
             FaultKind::NoSpace => kind.takes_room(),
         }
     }
+
+    /// What this fault is at a call of `kind`, which it was not chosen for.
+    pub(super) fn at(self, kind: CallKind) -> FaultKind {
+        match self {
+            FaultKind::CrashInside if !self.applies_to(kind) => FaultKind::CrashBefore,
+            FaultKind::NoSpace if !self.applies_to(kind) => FaultKind::IoError,
+            FaultKind::CrashBefore
+            | FaultKind::CrashAfter
+            | FaultKind::CrashInside
+            | FaultKind::IoError
+            | FaultKind::NoSpace => self,
+        }
+    }
 }
 
 /// A fault at one call.

@@ -154,7 +154,7 @@ impl Core {
                         let kept = rewrite.batch(batch, standing);
                         let kept = kept.map_err(|source| LogError::Batch { partition, source })?;
                         if kept.is_none() {
-                            output.skip(first, epoch);
+                            output.skip(first, epoch)?;
                         }
                         kept
                     }
@@ -375,8 +375,13 @@ struct Output<'a> {
 }
 
 impl Output<'_> {
-    fn skip(&mut self, first: Offset, epoch: LeaderEpoch) {
+    /// Leaves a batch out. Where an epoch begins stays to be seen: a follower asks for it.
+    fn skip(&mut self, first: Offset, epoch: LeaderEpoch) -> Result<(), LogError> {
+        if self.skipped.is_some_and(|(_, skipped)| skipped != epoch) {
+            self.close(first)?;
+        }
         self.skipped.get_or_insert((first, epoch));
+        Ok(())
     }
 
     fn write(&mut self, batch: &Batch) -> Result<(), LogError> {

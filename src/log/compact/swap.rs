@@ -8,7 +8,8 @@
 //! ```
 //!
 //! The rename of `range` to `swap` decides. What follows is repeated by the next start as often as needed: old files go,
-//! the index and the block hashes are renamed, then the log file, and `swap` last.
+//! snapshots of producers from before the end of the range with them, the index and the block hashes are renamed, then the
+//! log file, and `swap` last.
 
 use std::path::Path;
 use std::path::PathBuf;
@@ -21,6 +22,7 @@ use crate::protocol::Writer;
 
 use crate::log::LogError;
 use crate::log::files;
+use crate::log::files::Hashed;
 use crate::log::segment::Segment;
 
 const CLEANED: &str = "cleaned-";
@@ -63,7 +65,7 @@ pub(super) fn prepare(
     segment.seal(disk)?;
     segment.sync(disk)?;
     let path = dir.join(RANGE);
-    files::write_hashed_durably(disk, &path, encode(range, compacted))?;
+    files::write_hashed_durably(disk, &path, Hashed::Compaction, encode(range, compacted))?;
     disk.sync_dir(dir).map_err(LogError::io("sync", dir))
 }
 
@@ -79,7 +81,7 @@ pub(super) fn decide(disk: &dyn Disk, dir: &Path) -> Result<(), LogError> {
 pub(in crate::log) fn finish(disk: &dyn Disk, dir: &Path) -> Result<(), LogError> {
     let path = dir.join(SWAP);
     if disk.exists(&path) {
-        let range = files::read_hashed(disk, &path)?.as_deref().and_then(decode);
+        let range = files::read_hashed(disk, &path, Hashed::Compaction)?.as_deref().and_then(decode);
         let (range, _) = range.ok_or_else(|| LogError::Format { kind: "swap", path: path.clone() })?;
         replace(disk, dir, range)?;
         disk.rename(&path, &dir.join(COMPACTED)).map_err(LogError::io("rename", &path))?;
@@ -111,6 +113,10 @@ fn replace(disk: &dyn Disk, dir: &Path, range: Range) -> Result<(), LogError> {
                 }
             }
         }
+        // A transaction that it calls open may have ended by a marker that is gone now.
+        if files::number_of_file(&path, "snapshot").is_some_and(|offset| offset < range.next.0) {
+            disk.remove_file(&path).map_err(LogError::io("remove", &path))?;
+        }
     }
     let log = cleaned_file(dir, range.base);
     let rename = |extension: &str| {
@@ -134,7 +140,7 @@ pub(in crate::log) fn compacted(disk: &dyn Disk, dir: &Path, end: Offset) -> Res
     if !disk.exists(&path) {
         return Ok(Compacted::default());
     }
-    let known = files::read_hashed(disk, &path)?.as_deref().and_then(decode);
+    let known = files::read_hashed(disk, &path, Hashed::Compaction)?.as_deref().and_then(decode);
     Ok(known.map_or(Compacted { upto: Offset::ZERO, tombstones_from: end }, |(_, compacted)| compacted))
 }
 

@@ -3,7 +3,7 @@
 //! ```text
 //! byte  0  magic u64   8  generation u64   16  group number u64   24  bytes of entries u64
 //!      32  last group known durable u64    40  kind u64: 0 file, 1 group, 2 confirmation
-//!      48  zero        56  hash of bytes 0..56 u64
+//!      48  of a group: files of lower generations are of no use any more u64        56  hash of bytes 0..56 u64
 //! ```
 //!
 //! Every header stands at a multiple of 64, so that a reader finds the next one behind damage.
@@ -34,6 +34,8 @@ pub(super) struct Header {
     pub(super) length: u64,
     /// All groups up to this one were durable when the header was written.
     pub(super) confirmed: u64,
+    /// Of a group: what the files of lower generations say is said by the segments, or in this group; 0 if it says nothing.
+    pub(super) trimmed: u64,
 }
 
 impl Header {
@@ -44,7 +46,7 @@ impl Header {
             HeaderKind::Confirmation => 2,
         };
         let mut bytes = [0; HEADER];
-        let words = [MAGIC, self.generation, self.group, self.length, self.confirmed, kind, 0];
+        let words = [MAGIC, self.generation, self.group, self.length, self.confirmed, kind, self.trimmed];
         for (field, word) in bytes.as_chunks_mut::<8>().0.iter_mut().zip(words) {
             *field = word.to_be_bytes();
         }
@@ -67,7 +69,7 @@ impl Header {
             2 => HeaderKind::Confirmation,
             _ => return None,
         };
-        Some(Self { kind, generation, group: word(2), length: word(3), confirmed: word(4) })
+        Some(Self { kind, generation, group: word(2), length: word(3), confirmed: word(4), trimmed: word(6) })
     }
 }
 

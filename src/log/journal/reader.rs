@@ -6,6 +6,7 @@
 //!
 //! Memory holds one entry at a time, and per partition an `Outline`.
 
+use std::collections::BTreeMap;
 use std::collections::HashMap;
 use std::path::Path;
 use std::path::PathBuf;
@@ -52,6 +53,8 @@ pub(in crate::log) struct Outline {
     pub(in crate::log) log_start_offset: Offset,
     /// Where it was cut, oldest first.
     pub(in crate::log) cuts: Vec<Cut>,
+    /// The offset after the last batch that an entry puts into a segment, by the segment's base offset.
+    pub(in crate::log) segment_ends: BTreeMap<Offset, Offset>,
 }
 
 /// A `Truncate` entry.
@@ -69,10 +72,16 @@ pub(in crate::log) struct Survey {
     pub(in crate::log) damage: Damage,
     /// Where the torn group begins: file and byte.
     pub(in crate::log) torn_at: Option<(PathBuf, u64)>,
-    /// All journal files, oldest first.
-    pub(in crate::log) files: Vec<(u64, PathBuf)>,
+    /// Files that were trimmed away, and that a power loss has brought back.
+    trimmed: Vec<(u64, PathBuf)>,
+    /// All other journal files, oldest first.
+    files: Vec<(u64, PathBuf)>,
     /// The number of the last group.
     pub(in crate::log) group: u64,
+    /// There is no whole header in any file.
+    pub(in crate::log) blank: bool,
+    /// The last group counts, and nothing says that it is durable: it may be in the page cache only.
+    pub(in crate::log) unconfirmed: bool,
 }
 
 /// An entry as it is replayed.
@@ -90,6 +99,8 @@ pub(in crate::log) fn survey(disk: &dyn Disk, dir: &Path) -> Result<Survey, LogE
     let paths = disk.read_dir(dir).map_err(LogError::io("list", dir))?;
     let generation_of = |path: &PathBuf| files::number_of_file(path, "journal").and_then(|n| u64::try_from(n).ok());
     let files: Vec<(u64, PathBuf)> = paths.into_iter().filter_map(|path| Some((generation_of(&path)?, path))).collect();
+    let first_kept = first_kept(disk, &files)?;
+    let (trimmed, files): (Vec<_>, Vec<_>) = files.into_iter().partition(|(generation, _)| *generation < first_kept);
     let mut surveyor = Surveyor::default();
     for (generation, path) in &files {
         walk(disk, path, *generation, &mut |met| {
@@ -97,10 +108,39 @@ pub(in crate::log) fn survey(disk: &dyn Disk, dir: &Path) -> Result<Survey, LogE
             Ok(())
         })?;
     }
-    Ok(surveyor.finish(files))
+    Ok(surveyor.finish(trimmed, files))
+}
+
+/// The first generation that was not trimmed away: only whole groups can say so.
+fn first_kept(disk: &dyn Disk, files: &[(u64, PathBuf)]) -> Result<u64, LogError> {
+    let mut first_kept = 0;
+    if files.len() < 2 {
+        return Ok(first_kept);
+    }
+    for (generation, path) in files {
+        let mut said = 0;
+        walk(disk, path, *generation, &mut |met| {
+            match met {
+                Met::Header(header, _) => said = header.trimmed,
+                Met::GroupEnd { whole: true } => first_kept = first_kept.max(said),
+                Met::Entry(..) | Met::GroupEnd { whole: false } => {}
+            }
+            Ok(())
+        })?;
+    }
+    Ok(first_kept)
 }
 
 impl Survey {
+    /// Makes durable what counts from now on.
+    pub(in crate::log) fn confirm(&self, disk: &dyn Disk) -> Result<(), LogError> {
+        for (_, path) in self.files.iter().filter(|_| self.unconfirmed) {
+            let file = disk.open(path, OpenMode::ReadWrite).map_err(LogError::io("open", path))?;
+            file.sync_data().map_err(LogError::io("sync", path))?;
+        }
+        Ok(())
+    }
+
     /// Hands every entry that counts to `each`, oldest first. The torn group was cut off before.
     pub(in crate::log) fn replay(
         &self,
@@ -118,6 +158,11 @@ impl Survey {
             })?;
         }
         Ok(())
+    }
+
+    /// All files, with their generations, oldest first.
+    pub(in crate::log) fn old_files(&self) -> Vec<(u64, PathBuf)> {
+        self.trimmed.iter().chain(&self.files).cloned().collect()
     }
 
     /// The newest generation.
@@ -231,6 +276,7 @@ enum Note {
     Deleted(u64),
     Start(Offset),
     Cut(Cut),
+    Bytes { segment_base: Offset, next_offset: Offset },
 }
 
 #[derive(Default)]
@@ -239,6 +285,7 @@ struct Surveyor {
     last: Option<Group>,
     entries: u64,
     confirmed: u64,
+    headers: u64,
     /// A group number was skipped.
     missing: bool,
     /// The lowest number of a damaged group before the last one.
@@ -249,6 +296,7 @@ impl Surveyor {
     fn meet(&mut self, path: &Path, met: Met) {
         match met {
             Met::Header(header, position) => {
+                self.headers += 1;
                 self.confirmed = self.confirmed.max(header.confirmed);
                 if header.kind == HeaderKind::Group {
                     self.missing |= self.last.as_ref().is_some_and(|last| last.number + 1 != header.group);
@@ -261,7 +309,9 @@ impl Surveyor {
                 self.entries += 1;
                 let number = self.entries;
                 let note = match entry.kind {
-                    EntryKind::Append | EntryKind::DurableTo => return,
+                    EntryKind::Append | EntryKind::DurableTo => {
+                        Note::Bytes { segment_base: entry.segment_base, next_offset: entry.next_offset }
+                    }
                     EntryKind::Delete => Note::Deleted(number),
                     EntryKind::Trim | EntryKind::LogStart => Note::Start(entry.base_offset),
                     EntryKind::Truncate => {
@@ -292,11 +342,15 @@ impl Surveyor {
                 Note::Deleted(number) => *outline = Outline { deleted_at: Some(number), ..Outline::default() },
                 Note::Start(offset) => outline.log_start_offset = outline.log_start_offset.max(offset),
                 Note::Cut(cut) => outline.cuts.push(cut),
+                Note::Bytes { segment_base, next_offset } => {
+                    let end = outline.segment_ends.entry(segment_base).or_insert(next_offset);
+                    *end = next_offset.max(*end);
+                }
             }
         }
     }
 
-    fn finish(mut self, files: Vec<(u64, PathBuf)>) -> Survey {
+    fn finish(mut self, trimmed: Vec<(u64, PathBuf)>, files: Vec<(u64, PathBuf)>) -> Survey {
         let confirmed = self.confirmed;
         // A group that is said to be durable must be there.
         let mut rotten = self.missing | self.last.as_ref().is_some_and(|last| last.number < confirmed);
@@ -307,6 +361,7 @@ impl Surveyor {
         let damage = Damage { torn: torn.is_some(), rotten };
         let group = if torn.is_some() { group - 1 } else { group };
         let torn_at = torn.map(|group| group.place);
-        Survey { outlines: self.outlines, damage, torn_at, files, group }
+        let (blank, unconfirmed) = (self.headers == 0, confirmed < group);
+        Survey { outlines: self.outlines, damage, torn_at, trimmed, files, group, blank, unconfirmed }
     }
 }

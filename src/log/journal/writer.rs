@@ -26,8 +26,8 @@ pub(in crate::log) struct Journal {
     generation: u64,
     /// The newest file.
     room: Arc<Mutex<JournalRoom>>,
-    /// Files before the newest one, not trimmed away yet.
-    old: Vec<PathBuf>,
+    /// Files before the newest one, not trimmed away yet, with their generations.
+    old: Vec<(u64, PathBuf)>,
     /// The number of the last group.
     group: u64,
 }
@@ -39,7 +39,7 @@ impl Journal {
         dir: &Path,
         generation: u64,
         group: u64,
-        old: Vec<PathBuf>,
+        old: Vec<(u64, PathBuf)>,
     ) -> Result<Self, LogError> {
         let room = create(&*disk, dir, generation, group)?;
         Ok(Self { disk, dir: dir.to_path_buf(), generation, room: Arc::new(Mutex::new(room)), old, group })
@@ -51,11 +51,38 @@ impl Journal {
     }
 
     /// Appends one group, which was promised so many bytes, and makes it durable. After an error nothing is known, and the
-    /// journal must not be used again. `carried` are entries in the bytes that an earlier journal had.
+    /// journal must not be used again.
     pub(in crate::log) fn append<'a>(
         &mut self,
         entries: impl Iterator<Item = &'a Entry>,
+        promised: u64,
+    ) -> Result<(), LogError> {
+        self.append_group(entries, &[], 0, promised)
+    }
+
+    /// Appends the group that says all that the first `old` old files are needed for, and removes those. `carried` are entries
+    /// in the bytes that an earlier journal had. Errors as for `append`.
+    pub(in crate::log) fn trim<'a>(
+        &mut self,
+        entries: impl Iterator<Item = &'a Entry>,
         carried: &[Bytes],
+        old: usize,
+        promised: u64,
+    ) -> Result<(), LogError> {
+        let first_kept = self.old.get(old).map_or(self.generation, |(generation, _)| *generation);
+        self.append_group(entries, carried, first_kept, promised)?;
+        // A power loss may bring some of them back; no reader looks into those unless the newest file is lost, too.
+        for (_, path) in self.old.drain(..old) {
+            self.disk.remove_file(&path).map_err(LogError::io("remove", &path))?;
+        }
+        self.disk.sync_dir(&self.dir).map_err(LogError::io("sync", &self.dir))
+    }
+
+    fn append_group<'a>(
+        &mut self,
+        entries: impl Iterator<Item = &'a Entry>,
+        carried: &[Bytes],
+        trimmed: u64,
         promised: u64,
     ) -> Result<(), LogError> {
         let mut bytes = vec![0; HEADER];
@@ -63,7 +90,8 @@ impl Journal {
         carried.iter().for_each(|entry| bytes.extend_from_slice(entry));
         self.group += 1;
         let length = (bytes.len() - HEADER) as u64;
-        bytes[..HEADER].copy_from_slice(&self.header(HeaderKind::Group, length).encode());
+        let header = Header { trimmed, ..self.header(HeaderKind::Group, length) };
+        bytes[..HEADER].copy_from_slice(&header.encode());
         let (file, path, start) = self.newest();
         let end = aligned(start + bytes.len() as u64);
         let used = end + HEADER as u64 - start;
@@ -103,8 +131,7 @@ impl Journal {
         });
         match moved {
             Ok(old) => {
-                self.generation = generation;
-                self.old.push(old);
+                self.old.push((std::mem::replace(&mut self.generation, generation), old));
                 Ok(())
             }
             Err(LogError::DiskFull { path }) => {
@@ -115,27 +142,19 @@ impl Journal {
         }
     }
 
-    /// The files before the newest one.
-    pub(in crate::log) fn old(&self) -> &[PathBuf] {
-        &self.old
+    /// How many files there are before the newest one.
+    pub(in crate::log) fn old(&self) -> usize {
+        self.old.len()
     }
 
-    /// The newest file.
-    pub(in crate::log) fn path(&self) -> PathBuf {
-        self.room.lock().path.clone()
+    /// The oldest generation that is not trimmed away.
+    pub(in crate::log) fn oldest(&self) -> u64 {
+        self.old.first().map_or(self.generation, |(generation, _)| *generation)
     }
 
-    /// Makes the removal of old files durable.
-    pub(in crate::log) fn sync_dir(&self) -> Result<(), LogError> {
-        self.disk.sync_dir(&self.dir).map_err(LogError::io("sync", &self.dir))
-    }
-
-    /// Removes the first `count` old files: all that they cover stands elsewhere by now.
-    pub(in crate::log) fn remove_old(&mut self, count: usize) -> Result<(), LogError> {
-        for path in self.old.drain(..count) {
-            self.disk.remove_file(&path).map_err(LogError::io("remove", &path))?;
-        }
-        Ok(())
+    /// The generation of the newest file.
+    pub(in crate::log) fn generation(&self) -> u64 {
+        self.generation
     }
 
     fn newest(&self) -> (Arc<dyn File>, PathBuf, u64) {
@@ -148,7 +167,7 @@ impl Journal {
             HeaderKind::Group => self.group - 1,
             HeaderKind::File | HeaderKind::Confirmation => self.group,
         };
-        Header { kind, generation: self.generation, group: self.group, length, confirmed }
+        Header { kind, generation: self.generation, group: self.group, length, confirmed, trimmed: 0 }
     }
 }
 
@@ -158,7 +177,7 @@ fn create(disk: &dyn Disk, dir: &Path, generation: u64, group: u64) -> Result<Jo
     let file = disk.open(&path, OpenMode::Create).map_err(LogError::io("create", &path))?;
     let mut room = JournalRoom::new(Arc::clone(&file), path.clone());
     room.promise(HEADER as u64)?;
-    let header = Header { kind: HeaderKind::File, generation, group, length: 0, confirmed: group };
+    let header = Header { kind: HeaderKind::File, generation, group, length: 0, confirmed: group, trimmed: 0 };
     file.write_at(&header.encode(), 0).map_err(LogError::io("write", &path))?;
     file.sync_data().map_err(LogError::io("sync", &path))?;
     disk.sync_dir(dir).map_err(LogError::io("sync", dir))?;

@@ -86,7 +86,8 @@ fn flip_all(
             drop(log);
             let (log, _) = open(&copy, roomy());
             let (again, error) = stored(&log);
-            assert_eq!(again, bytes, "byte {byte} of {}: a second start serves the same", path.display());
+            // Without the journal, which told the very batch, all of its block counts as damaged.
+            assert!(bytes.starts_with(&again), "byte {byte} of {}: a second start serves no more", path.display());
             assert_eq!(error.is_some(), bytes.len() < expected.len(), "{}: it tells the same", path.display());
             let kept = copy.disk.contents(&path).map_or(0, |kept| kept.len());
             assert!(extension != "log" || length <= kept, "the bytes of {} are kept", path.display());

@@ -1,0 +1,796 @@
+//! The log against a vector and a map: producers, transactions, retention, compaction, truncation, a leader's batches,
+//! restarts of every kind, and a fault at any disk call of any of it.
+
+mod damage;
+mod shelf;
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use crate::env::CallKind;
+use crate::env::Fault;
+use crate::env::FaultKind;
+use crate::env::Random;
+use crate::env::SeededRandom;
+use crate::env::TraceEvent;
+use crate::model::EventTime;
+use crate::protocol::Codec;
+use crate::protocol::ControlMarker;
+use crate::protocol::control_batch;
+
+use self::shelf::Shelf;
+use super::*;
+
+/// What is done to the log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Operation {
+    Append,
+    AppendOfProducer,
+    AppendOfLeader,
+    EndTransaction,
+    Flush,
+    Read,
+    LookUpTime,
+    MoveHighWatermark,
+    MoveStart,
+    Roll,
+    Compact,
+    Truncate,
+    Trim,
+    Confirm,
+    Recreate,
+    WaitAWhile,
+    Restart,
+}
+
+/// How likely each is.
+const WEIGHTS: [(Operation, usize); 17] = [
+    (Operation::Append, 20),
+    (Operation::AppendOfProducer, 16),
+    (Operation::AppendOfLeader, 5),
+    (Operation::EndTransaction, 8),
+    (Operation::Flush, 12),
+    (Operation::Read, 12),
+    (Operation::LookUpTime, 4),
+    (Operation::MoveHighWatermark, 10),
+    (Operation::MoveStart, 3),
+    (Operation::Roll, 3),
+    (Operation::Compact, 5),
+    (Operation::Truncate, 2),
+    (Operation::Trim, 4),
+    (Operation::Confirm, 2),
+    (Operation::Recreate, 1),
+    (Operation::WaitAWhile, 3),
+    (Operation::Restart, 4),
+];
+
+/// How the process ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Ending {
+    Closed,
+    Killed,
+    PowerLost,
+}
+
+/// One kind of disk call that a fault has hit.
+type CallSite = (Operation, CallKind, String);
+
+/// What all worlds together have done.
+#[derive(Default)]
+struct Tally {
+    operations: usize,
+    endings: [usize; 3],
+    faults: usize,
+    damages: usize,
+    /// Of those, how many the log has reported; the others changed nothing that counts.
+    reports: usize,
+    sites: BTreeSet<CallSite>,
+}
+
+struct World<'a> {
+    simulation: Simulation,
+    random: SeededRandom,
+    config: LogConfig,
+    log: Arc<LogDir>,
+    shelves: Vec<Shelf>,
+    topics_made: u8,
+    /// The batches of one call, by their first offsets, that a restart must find all or none of.
+    groups: Vec<Vec<(TopicPartition, i64)>>,
+    /// A partition that was to be made, and the one whose place it takes.
+    missing: Option<(usize, TopicPartition)>,
+    fault_waits: bool,
+    now: i64,
+    tally: &'a mut Tally,
+    /// What was done, for whoever reads why it failed.
+    history: Vec<String>,
+}
+
+impl Drop for World<'_> {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            let last = self.history.len().saturating_sub(60);
+            self.history[last..].iter().for_each(|line| eprintln!("{line}"));
+        }
+    }
+}
+
+impl<'a> World<'a> {
+    fn new(seed: u64, tally: &'a mut Tally) -> Self {
+        let simulation = Simulation::new(seed);
+        let random = SeededRandom::new(seed);
+        let pick = |choices: &[u64]| choices[(random.next_u64() % choices.len() as u64) as usize];
+        let config = LogConfig {
+            journal_bytes: pick(&[600, 5_000, 1 << 20]),
+            ride_bytes_max: pick(&[0, 300, 64 << 10]),
+            tail_bytes: pick(&[0, 1_000, 1 << 20]) as usize,
+            compaction_keys_max: pick(&[2, 1_000]) as usize,
+            disk_reserve_bytes: pick(&[0, 4_096]),
+            ..config()
+        };
+        let count = 1 + pick(&[0, 1, 2]);
+        let (log, _) = open(&simulation, config);
+        let mut world = Self {
+            simulation,
+            random,
+            config,
+            log,
+            shelves: Vec::new(),
+            topics_made: 0,
+            groups: Vec::new(),
+            missing: None,
+            fault_waits: false,
+            now: 1_000_000,
+            tally,
+            history: Vec::new(),
+        };
+        for _ in 0..count {
+            let shelf = world.fresh_shelf();
+            world.log.create(shelf.id, shelf.config).expect("it is made");
+            world.shelves.push(shelf);
+        }
+        world
+    }
+
+    fn below(&self, limit: usize) -> usize {
+        (self.random.next_u64() % limit.max(1) as u64) as usize
+    }
+
+    fn one_in(&self, count: usize) -> bool {
+        self.below(count) == 0
+    }
+
+    fn fresh_shelf(&mut self) -> Shelf {
+        self.topics_made += 1;
+        let flushes =
+            [FlushPolicy::Ack, FlushPolicy::Ack, FlushPolicy::Interval(Duration::from_millis(5)), FlushPolicy::Os];
+        let flush = flushes[self.below(flushes.len())];
+        let segment_bytes = [250, 900, 3_000, 200_000][self.below(4)];
+        let config = PartitionConfig { flush, segment_bytes, ..PartitionConfig::default() };
+        // A topic that is made again has another id.
+        let id = TopicPartition::new(TopicId([self.topics_made; 16]), 0);
+        Shelf::new(id, config, self.one_in(2))
+    }
+
+    fn step(&mut self) {
+        if !self.fault_waits && self.one_in(5) {
+            let call = self.simulation.disk.calls().len() as u64 + 1 + self.below(12) as u64;
+            let kind = FaultKind::ALL[self.below(FaultKind::ALL.len())];
+            self.simulation.disk.start_trace();
+            self.simulation.disk.inject(Fault { call, kind });
+            self.fault_waits = true;
+        }
+        let mut ticket = self.below(WEIGHTS.iter().map(|(_, weight)| weight).sum());
+        let drawn = WEIGHTS.iter().find(|(_, weight)| {
+            let found = ticket < *weight;
+            ticket = ticket.wrapping_sub(*weight);
+            found
+        });
+        let (operation, _) = *drawn.expect("the ticket is below the sum");
+        self.tally.operations += 1;
+        self.history.push(format!("{operation:?}"));
+        self.run(operation);
+        self.settle(operation);
+    }
+
+    fn run(&mut self, operation: Operation) {
+        let at = self.below(self.shelves.len());
+        match operation {
+            Operation::Append => self.append(at),
+            Operation::AppendOfProducer => self.append_of_producer(at),
+            Operation::AppendOfLeader => self.append_of_leader(at),
+            Operation::EndTransaction => self.end_transaction(at),
+            Operation::Flush => self.flush(at),
+            Operation::Read => self.read(at),
+            Operation::LookUpTime => self.look_up_time(at),
+            Operation::MoveHighWatermark => self.move_high_watermark(at),
+            Operation::MoveStart => self.move_start(at),
+            Operation::Roll => self.allow(self.log.roll(self.shelves[at].id)),
+            Operation::Compact => self.compact(at),
+            Operation::Truncate => self.truncate(at),
+            Operation::Trim => self.allow(self.log.trim_once()),
+            Operation::Confirm => self.allow(self.log.confirm_once()),
+            Operation::Recreate => self.recreate(at),
+            Operation::WaitAWhile => self.wait(),
+            Operation::Restart => {
+                let ending = [Ending::Closed, Ending::Killed, Ending::PowerLost][self.below(3)];
+                self.restart(ending);
+            }
+        }
+    }
+
+    /// An error is right only if a fault was injected.
+    fn allow<T>(&self, result: Result<T, LogError>) {
+        if let Err(error) = result {
+            assert!(self.fault_has_hit(), "without a fault: {error:?}");
+        }
+    }
+
+    fn fault_has_hit(&self) -> bool {
+        !self.simulation.disk.fired().is_empty()
+    }
+
+    /// Whether nobody knows what became of the last call.
+    fn is_unknown(&self) -> bool {
+        self.simulation.disk.has_crashed() || self.log.failed().now_or_never().is_some()
+    }
+
+    /// Takes note of a fault that has hit, and ends the process if it must end.
+    fn settle(&mut self, operation: Operation) {
+        let unknown = self.is_unknown();
+        let Some(hit) = self.take_fault(operation) else { return };
+        if hit.lost_a_sync() {
+            self.end(Ending::PowerLost);
+        } else if unknown {
+            let ending = if self.one_in(2) { Ending::Killed } else { Ending::PowerLost };
+            self.end(ending);
+        }
+        self.make_what_is_missing();
+    }
+
+    /// The fault that has hit since it was last asked for; it is counted, and the calls are counted anew.
+    fn take_fault(&mut self, operation: Operation) -> Option<Hit> {
+        let fault = self.simulation.disk.fired().first().copied()?;
+        let trace = self.simulation.disk.take_trace();
+        let call = trace.into_iter().find_map(|event| match event {
+            TraceEvent::Call(call) if call.number == fault.call => Some(call),
+            _ => None,
+        });
+        let call = call.expect("the call was recorded");
+        let extension = call.path.extension().map(|extension| extension.to_string_lossy().into_owned());
+        self.tally.faults += 1;
+        self.tally.sites.insert((operation, call.kind, extension.unwrap_or_default()));
+        self.simulation.disk.reset_calls();
+        self.fault_waits = false;
+        self.history.push(format!("  {:?} at {:?} of {}", fault.kind, call.kind, call.path.display()));
+        Some(Hit { call: call.kind, fault: fault.kind })
+    }
+
+    fn batch(&self, builder: BatchBuilder) -> Batch {
+        let mut builder = builder;
+        for _ in 0..=self.below(3) {
+            let key = [b'a' + self.below(6) as u8];
+            let size = [3, 3, 50, 400][self.below(4)] + self.below(20);
+            let mut value = vec![0; size];
+            self.random.fill(&mut value);
+            if self.one_in(40) {
+                // Enough to fill a block of the sidecar now and then.
+                value.resize(30_000, value[0]);
+            }
+            let value = Some(&value[..]).filter(|_| !self.one_in(8));
+            builder.append(self.now - self.below(50) as i64, Some(&key), value, &[]);
+        }
+        let codecs = [Codec::Gzip, Codec::Snappy, Codec::Lz4, Codec::Zstd];
+        match self.below(16) {
+            at if at < codecs.len() => builder.finish_compressed(codecs[at]),
+            _ => builder.finish(),
+        }
+    }
+
+    fn append(&mut self, at: usize) {
+        let count = 1 + self.below(self.shelves.len());
+        let mut appends = Vec::new();
+        for step in 0..count {
+            let shelf = &self.shelves[(at + step) % self.shelves.len()];
+            let batches = (0..=self.below(2)).map(|_| self.batch(BatchBuilder::new())).collect();
+            appends.push(Append { partition: shelf.id, leader_epoch: shelf.epoch, batches, origin: Origin::Client });
+        }
+        self.send(appends);
+    }
+
+    /// Appends, and takes what became of it onto the shelves.
+    fn send(&mut self, appends: Vec<Append>) {
+        let result = self.log.append(appends.clone());
+        self.history.push(format!(
+            "  {:?}: {result:?}",
+            appends.iter().map(|append| append.partition.topic.0[0]).collect::<Vec<_>>()
+        ));
+        let unknown = self.is_unknown();
+        if let Err(error) = &result {
+            assert!(self.fault_has_hit(), "without a fault: {error:?}");
+        }
+        let mut group = Vec::new();
+        for (at, append) in appends.iter().enumerate() {
+            let shelf = self.shelf_of(append.partition);
+            let first = shelf.end();
+            let at_once = shelf.config.flush == FlushPolicy::Ack;
+            if result.is_ok() || unknown {
+                for batch in &append.batches {
+                    group.extend(Some((append.partition, shelf.end())).filter(|_| at_once));
+                    shelf.push(batch.clone());
+                }
+            }
+            if let Ok(appended) = &result {
+                assert_eq!((appended[at].base_offset.0, appended[at].next_offset.0), (first, shelf.end()));
+                assert!(!appended[at].duplicate);
+            }
+        }
+        self.groups.push(group);
+        if result.is_err() && !unknown {
+            for append in &appends {
+                let end = self.log.ends(append.partition).expect("it is there").log_end_offset;
+                assert_eq!(end.0, self.shelf_of(append.partition).end(), "a refused append leaves nothing");
+            }
+        }
+    }
+
+    fn shelf_of(&mut self, id: TopicPartition) -> &mut Shelf {
+        self.shelves.iter_mut().find(|shelf| shelf.id == id).expect("it is on a shelf")
+    }
+
+    fn append_of_producer(&mut self, at: usize) {
+        let id = ProducerId(1 + self.below(4) as i64);
+        let shelf = &self.shelves[at];
+        let standing = shelf.producers().get(&id).copied().unwrap_or_default();
+        if self.one_in(6) {
+            return self.send_again(at, id);
+        }
+        // Two of them write transactions, the others never do.
+        let transactional = if id.0 <= 2 { Transactional::Yes } else { Transactional::No };
+        let bumped = i16::from(standing.open_from.is_none() && self.one_in(10));
+        let sequence = if bumped == 1 { 0 } else { standing.next_sequence };
+        let wrong = self.one_in(12) && 0 < sequence;
+        let stamp = stamp(id.0, standing.epoch + bumped, if wrong { sequence + 1 } else { sequence });
+        let batch = self.batch(BatchBuilder::new().producer(stamp, transactional));
+        let (partition, leader_epoch) = (shelf.id, shelf.epoch);
+        let append = Append { partition, leader_epoch, batches: vec![batch], origin: Origin::Client };
+        if !wrong {
+            return self.send(vec![append]);
+        }
+        let end = shelf.end();
+        match self.log.append(vec![append.clone()]) {
+            Err(LogError::OutOfOrderSequence { expected, .. }) => assert_eq!(expected, sequence),
+            // Retention may have taken all that was known of it.
+            Ok(_) => {
+                assert!(self.is_forgotten(at, id), "{append:?}");
+                return self.shelves[at].push(append.batches[0].clone());
+            }
+            Err(error) => {
+                assert!(self.fault_has_hit(), "without a fault: {error:?}");
+                if self.is_unknown() && self.is_forgotten(at, id) {
+                    self.shelves[at].push(append.batches[0].clone());
+                }
+            }
+        }
+        if !self.is_unknown() {
+            assert_eq!(self.log.ends(partition).expect("it is there").log_end_offset, Offset(end));
+        }
+    }
+
+    /// Whether retention has taken all that a log could know of a producer.
+    fn is_forgotten(&self, at: usize, id: ProducerId) -> bool {
+        self.last_of(at, id).is_none_or(|first| first < self.shelves[at].start)
+    }
+
+    /// Where a producer's newest batch with a sequence number begins.
+    fn last_of(&self, at: usize, id: ProducerId) -> Option<i64> {
+        let of_it = |batch: &&shelf::Stood| batch.producer.is_some_and(|(found, _)| found == id);
+        let sequenced = |batch: &&shelf::Stood| 0 <= batch.base_sequence;
+        self.shelves[at].batches.iter().rev().filter(of_it).find(sequenced).map(|batch| batch.first)
+    }
+
+    /// A producer that heard no answer sends its last batch again.
+    fn send_again(&mut self, at: usize, id: ProducerId) {
+        let Some(first) = self.last_of(at, id) else { return };
+        let shelf = &self.shelves[at];
+        let (stood, _) = shelf.at(first);
+        // After a new epoch, or with its transaction over, it would not.
+        let standing = shelf.producers()[&id];
+        let ended = stood.transactional && standing.open_from.is_none();
+        if stood.producer.is_none_or(|(_, epoch)| epoch.0 != standing.epoch) || ended {
+            return;
+        }
+        let (next, gone) = (stood.next(), first < shelf.start);
+        let append = Append {
+            partition: shelf.id,
+            leader_epoch: shelf.epoch,
+            batches: vec![stood.batch.clone()],
+            origin: Origin::Client,
+        };
+        match self.log.append(vec![append.clone()]) {
+            Ok(appended) if appended[0].duplicate => {
+                assert_eq!((appended[0].base_offset.0, appended[0].next_offset.0), (first, next));
+            }
+            Ok(appended) => {
+                assert!(gone, "{appended:?} stood at {first} already");
+                self.shelves[at].push(append.batches[0].clone());
+            }
+            Err(error) => {
+                assert!(self.fault_has_hit(), "without a fault: {error:?}");
+                if gone && self.is_unknown() {
+                    self.shelves[at].push(append.batches[0].clone());
+                }
+            }
+        }
+    }
+
+    fn append_of_leader(&mut self, at: usize) {
+        let new_epoch = i32::from(self.one_in(3));
+        let wrong = self.one_in(6);
+        let batch = self.batch(BatchBuilder::new());
+        let shelf = &mut self.shelves[at];
+        let before = shelf.epoch;
+        let epoch = LeaderEpoch(before.0 + new_epoch);
+        let batch = batch.stamped(Offset(shelf.end() + i64::from(wrong)), epoch);
+        let append = Append { partition: shelf.id, leader_epoch: epoch, batches: vec![batch], origin: Origin::Replica };
+        if wrong {
+            match self.log.append(vec![append]) {
+                Err(LogError::NotAtEnd { end, .. }) => assert_eq!(end, Offset(shelf.end())),
+                other => assert!(self.fault_has_hit(), "{other:?}"),
+            }
+            return;
+        }
+        shelf.epoch = epoch;
+        let partition = shelf.id;
+        self.send(vec![append]);
+        // One that was refused has fenced nobody.
+        let shelf = self.shelf_of(partition);
+        if shelf.batches.last().is_none_or(|last| last.epoch != epoch) {
+            shelf.epoch = before;
+        }
+    }
+
+    fn end_transaction(&mut self, at: usize) {
+        let open = self.shelves[at].open();
+        let Some((id, _)) = open.get(self.below(open.len())).copied() else { return };
+        let outcome = if self.one_in(3) { ControlMarker::Abort } else { ControlMarker::Commit };
+        self.shelves[at].decided.push((id, outcome));
+        self.write_marker(at, id, outcome);
+    }
+
+    fn write_marker(&mut self, at: usize, id: ProducerId, outcome: ControlMarker) {
+        let shelf = &self.shelves[at];
+        let epoch = ProducerEpoch(shelf.producers()[&id].epoch);
+        let batches = vec![control_batch(outcome, id, epoch, 0, self.now)];
+        let (partition, leader_epoch) = (shelf.id, shelf.epoch);
+        self.send(vec![Append { partition, leader_epoch, batches, origin: Origin::Coordinator }]);
+    }
+
+    fn flush(&mut self, at: usize) {
+        let end = self.shelves[at].end();
+        let was_durable = self.log.ends(self.shelves[at].id).is_ok_and(|ends| Offset(end) <= ends.durable_offset);
+        match flush(&self.log, self.shelves[at].id, Offset(end)) {
+            Ok(()) => {
+                let shelf = &mut self.shelves[at];
+                shelf.acknowledged = end;
+                if !was_durable {
+                    // One group has taken all that waited.
+                    (shelf.start_floor, shelf.ends_with_cut) = (shelf.start, false);
+                }
+                shelf.decided.clear();
+                let durable = self.log.ends(shelf.id).map(|ends| ends.durable_offset);
+                assert!(durable.is_ok_and(|durable| durable == Offset(end)));
+            }
+            Err(error) => assert!(self.fault_has_hit(), "without a fault: {error:?}"),
+        }
+    }
+
+    fn read(&mut self, at: usize) {
+        let shelf = &self.shelves[at];
+        let from = shelf.start + self.below((shelf.end() - shelf.start + 1) as usize) as i64;
+        let upto = from + self.below((shelf.end() - from + 1) as usize) as i64;
+        let bytes_max = self.below(3_000);
+        let read = match self.log.read(shelf.id, Offset(from), Offset(upto), bytes_max) {
+            Ok(read) => read,
+            Err(error) => return assert!(self.fault_has_hit(), "without a fault: {error:?}"),
+        };
+        assert_eq!(read.is_empty(), upto == from, "from {from} up to {upto}");
+        let size: usize = read.iter().skip(1).map(|tail| tail.batch.size_in_bytes()).sum();
+        assert!(size <= bytes_max);
+        let mut next = None;
+        for tail in &read {
+            assert!(tail.batch.base_offset() < Offset(upto));
+            assert!(next.is_none_or(|next| next == tail.batch.base_offset()));
+            next = Some(tail.batch.next_offset());
+            for record in tail.batch.payload().expect("it is whole").records() {
+                let record = record.expect("it is whole");
+                assert_eq!(record.value, shelf.at(record.offset.0).1.value.as_deref());
+            }
+        }
+        if let Some(first) = read.first() {
+            assert!(first.batch.base_offset() <= Offset(from) && Offset(from) < first.batch.next_offset());
+        }
+    }
+
+    fn look_up_time(&mut self, at: usize) {
+        let time = EventTime(self.now - 200 + self.below(220) as i64);
+        let shelf = &self.shelves[at];
+        match self.log.offset_for_time(shelf.id, time) {
+            Ok(found) => {
+                let (must, perhaps) = shelf.first_at(time);
+                let found = found.map(|(offset, at)| {
+                    assert_eq!(at.0, shelf.at(offset.0).1.timestamp);
+                    offset.0
+                });
+                let earlier = found.is_some() && perhaps <= found && must.is_none_or(|must| found < Some(must));
+                assert!(found == must || earlier, "{found:?} for {must:?}, {perhaps:?}");
+            }
+            Err(error) => assert!(self.fault_has_hit(), "without a fault: {error:?}"),
+        }
+        let epoch = LeaderEpoch(self.below(shelf.epoch.0 as usize + 2) as i32);
+        if let Ok(end) = self.log.epoch_end(shelf.id, epoch) {
+            let expected = shelf.epoch_end(epoch);
+            // Where epochs ended of which nothing is kept may be forgotten.
+            let gone = |end: Option<(LeaderEpoch, Offset)>| end.is_none_or(|(_, end)| end.0 <= shelf.start);
+            let passed = gone(end) && gone(expected);
+            assert!(end == expected || passed, "epoch {epoch:?} ends at {end:?}, not {expected:?}");
+        }
+    }
+
+    fn move_high_watermark(&mut self, at: usize) {
+        let shelf = &mut self.shelves[at];
+        let Ok(ends) = self.log.ends(shelf.id) else { return };
+        let to = ends.durable_offset.max(Offset(shelf.high_watermark));
+        self.log.set_high_watermark(shelf.id, to).expect("it needs no disk");
+        shelf.high_watermark = to.0;
+        let ends = self.log.ends(shelf.id).expect("it is there");
+        assert_eq!(ends.last_stable_offset, Offset(shelf.last_stable()));
+    }
+
+    fn move_start(&mut self, at: usize) {
+        let shelf = &self.shelves[at];
+        let stable = shelf.last_stable();
+        let high_watermark = shelf.high_watermark;
+        let to = shelf.start + self.below((stable - shelf.start + 1) as usize) as i64;
+        let moved = self.log.advance_log_start(shelf.id, Offset(to));
+        let found = self.log.ends(shelf.id).map(|ends| ends.log_start_offset);
+        let shelf = &mut self.shelves[at];
+        shelf.committed = shelf.committed.max(high_watermark);
+        match (&moved, found) {
+            (Ok(()), _) => shelf.start = to,
+            // It may have been moved before the files could be removed.
+            (Err(_), Ok(start)) => {
+                assert!(start.0 == shelf.start || start.0 == to);
+                shelf.start = start.0;
+            }
+            (Err(_), Err(_)) => shelf.start = to,
+        }
+        self.allow(moved);
+    }
+
+    fn compact(&mut self, at: usize) {
+        if !self.shelves[at].compacted {
+            return;
+        }
+        self.shelves[at].compaction_begins();
+        let request = CompactionRequest { delete_retention_ms: 200, dirty_percent_min: 0 };
+        let compacted = self.log.compact(self.shelves[at].id, request, &mut |_| {});
+        self.history.push(format!("  {} {compacted:?}", self.shelves[at].id.topic.0[0]));
+        if let Ok(Some(report)) = &compacted {
+            assert!(report.upto.0 <= self.shelves[at].last_stable(), "{report:?}");
+        }
+        self.allow(compacted);
+    }
+
+    /// A follower whose leader has changed cuts what diverges.
+    fn truncate(&mut self, at: usize) {
+        let shelf = &self.shelves[at];
+        let to = shelf.start + self.below((shelf.end() - shelf.start + 1) as usize) as i64;
+        let epoch = LeaderEpoch(shelf.epoch.0 - self.below(2) as i32);
+        let cut = shelf.border(shelf.epoch_end(epoch).map_or(shelf.start, |(_, end)| end.0).min(to));
+        if cut < shelf.start || cut < shelf.committed || shelf.compacted {
+            return;
+        }
+        let truncated = self.log.truncate_to(shelf.id, epoch, Offset(to));
+        self.history.push(format!("  {} to {cut}: {truncated:?}", shelf.id.topic.0[0]));
+        let unknown = self.is_unknown();
+        let shelf = &mut self.shelves[at];
+        match truncated {
+            Ok(()) => {
+                shelf.cut(cut);
+                shelf.ends_with_cut = true;
+            }
+            Err(_) if unknown => shelf.perhaps_cut_to = Some(cut),
+            Err(_) => {}
+        }
+        if truncated.is_ok() || unknown {
+            // What the cut took of a group is gone on purpose.
+            self.groups.clear();
+        }
+        self.allow(truncated);
+    }
+
+    /// Deletes a topic and makes it again: the new one has another id, and nothing of the old one is found.
+    fn recreate(&mut self, at: usize) {
+        let old = self.shelves[at].id;
+        let fresh = self.fresh_shelf();
+        self.history.push(format!("  {} by {}", old.topic.0[0], fresh.id.topic.0[0]));
+        let deleted = self.log.delete(old);
+        let made = deleted.and_then(|()| self.log.create(fresh.id, fresh.config));
+        self.groups.clear();
+        if made.is_err() {
+            self.missing = Some((at, old));
+        }
+        self.shelves[at] = fresh;
+        self.allow(made);
+    }
+
+    /// Whoever deletes and makes topics does it until it is done.
+    fn make_what_is_missing(&mut self) {
+        let Some((at, old)) = self.missing.take() else { return };
+        self.history.push(format!("  made in place of {}: {:?}", old.topic.0[0], self.shelves[at].config));
+        if self.log.partitions().contains(&old) {
+            self.log.delete(old).expect("it goes");
+        }
+        self.log.create(self.shelves[at].id, self.shelves[at].config).expect("it is made");
+    }
+
+    fn wait(&mut self) {
+        let step = self.below(150) as u64;
+        self.now += step as i64;
+        self.simulation.clock.advance(Duration::from_millis(step));
+        if self.one_in(4) {
+            // Somebody sets the clock.
+            let jump = self.below(7_200_000) as i64 - 3_600_000;
+            self.simulation.clock.set_wall_micros((1_700_000_000_000 + jump) * 1_000);
+        }
+    }
+
+    fn restart(&mut self, ending: Ending) {
+        if ending == Ending::Closed {
+            if let Err(error) = self.log.close() {
+                assert!(self.fault_has_hit(), "without a fault: {error:?}");
+                return;
+            }
+            for shelf in &mut self.shelves {
+                shelf.acknowledged = shelf.end();
+                shelf.start_floor = shelf.start;
+            }
+        }
+        self.end(ending);
+    }
+
+    /// Ends the process, opens the log again and compares all of it.
+    fn end(&mut self, ending: Ending) {
+        self.tally.endings[ending as usize] += 1;
+        self.history.push(format!("  {ending:?}"));
+        let all_is_there = ending != Ending::PowerLost && !self.is_unknown() && !self.fault_has_hit();
+        self.end_process(ending);
+        let opened_at_once = self.reopen();
+        self.make_what_is_missing();
+        self.reconcile(all_is_there && opened_at_once);
+    }
+
+    fn end_process(&self, ending: Ending) {
+        match ending {
+            Ending::Closed | Ending::Killed => self.simulation.disk.kill_process(),
+            Ending::PowerLost => self.simulation.disk.lose_power(),
+        }
+    }
+
+    /// Opens the log; a fault in it ends the process, and it is opened again. Whether no fault did.
+    fn reopen(&mut self) -> bool {
+        let mut at_once = true;
+        loop {
+            let opened = LogDir::open(self.simulation.env.clone(), dir(), self.config);
+            let crashed = self.simulation.disk.has_crashed();
+            let hit = self.take_fault(Operation::Restart);
+            let lost_a_sync = hit.is_some_and(Hit::lost_a_sync);
+            match opened {
+                Ok((log, report)) if report.unreadable.is_empty() && !crashed && !lost_a_sync => {
+                    assert_eq!((report.corrupt, report.journal_damaged), (vec![], false));
+                    self.log = log;
+                    self.simulation.disk.clear_faults();
+                    self.fault_waits = false;
+                    return at_once;
+                }
+                Ok((_, report)) => assert!(hit.is_some(), "without a fault: {report:?}"),
+                Err(error) => assert!(hit.is_some(), "without a fault: {error:?}"),
+            }
+            at_once = false;
+            let ending = if lost_a_sync || self.one_in(2) { Ending::PowerLost } else { Ending::Killed };
+            self.tally.endings[ending as usize] += 1;
+            self.end_process(ending);
+        }
+    }
+
+    /// Takes in what a restart found: nothing acknowledged is gone, groups are whole, all that is there was sent.
+    fn reconcile(&mut self, all_is_there: bool) {
+        for shelf in &mut self.shelves {
+            let ends = self.log.ends(shelf.id).expect("it is there");
+            let (start, end) = (ends.log_start_offset.0, ends.log_end_offset.0);
+            let cut = shelf.perhaps_cut_to.take().unwrap_or(i64::MAX);
+            let acknowledged = shelf.acknowledged.min(cut);
+            assert!((acknowledged..=shelf.end()).contains(&end), "{end}, acknowledged {acknowledged}");
+            assert!((shelf.start_floor..=shelf.start).contains(&start), "{start}, not {}", shelf.start);
+            let lazy = shelf.config.flush != FlushPolicy::Ack && !shelf.ends_with_cut;
+            shelf.ends_with_cut = false;
+            assert!(!(lazy && all_is_there) || end == shelf.end(), "{end}, not {}", shelf.end());
+            self.history.push(format!("  {}: {start}..{end} of {}..{}", shelf.id.topic.0[0], shelf.start, shelf.end()));
+            shelf.cut(end);
+            assert_eq!(shelf.end(), end, "it ends between batches");
+            (shelf.start, shelf.start_floor, shelf.acknowledged, shelf.high_watermark) = (start, start, end, start);
+            assert!(shelf.batches.last().is_none_or(|last| last.epoch <= ends.leader_epoch));
+            shelf.epoch = ends.leader_epoch;
+        }
+        for group in std::mem::take(&mut self.groups) {
+            let there = group.iter().map(|(id, first)| *first < self.shelf_of(*id).end());
+            let there: BTreeSet<bool> = there.collect();
+            assert!(there.len() <= 1, "an append of several partitions is there or not: {group:?}");
+        }
+        for at in 0..self.shelves.len() {
+            for (id, outcome) in self.shelves[at].decided.clone() {
+                if self.shelves[at].open().iter().any(|(open, _)| *open == id) {
+                    self.write_marker(at, id, outcome);
+                }
+            }
+        }
+        self.check();
+    }
+
+    fn check(&self) {
+        self.shelves.iter().for_each(|shelf| shelf.check(&self.log));
+    }
+}
+
+/// A fault that has hit, and the call that it has hit.
+#[derive(Debug, Clone, Copy)]
+struct Hit {
+    call: CallKind,
+    fault: FaultKind,
+}
+
+impl Hit {
+    /// The page cache may show what the disk has lost: only a power loss tells what is there.
+    fn lost_a_sync(self) -> bool {
+        let synced = matches!(self.call, CallKind::SyncData | CallKind::SyncDirectory);
+        synced && matches!(self.fault, FaultKind::IoError | FaultKind::NoSpace)
+    }
+}
+
+#[test]
+fn a_log_is_a_vector_that_survives() {
+    let (worlds, steps) = (250, 400);
+    let mut tally = Tally::default();
+    let first = std::env::var("TIDEMILL_SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or(0);
+    for seed in first..first + worlds {
+        let named = NamedOnPanic(seed);
+        let mut world = World::new(seed, &mut tally);
+        for _ in 0..steps {
+            world.step();
+        }
+        world.simulation.disk.clear_faults();
+        world.check();
+        world.damage();
+        std::mem::forget(named);
+    }
+    let Tally { operations, endings: [closed, killed, power_lost], faults, damages, reports, sites } = tally;
+    println!(
+        "{operations} operations, {closed} closed, {killed} killed, {power_lost} power losses, {faults} faults at {} \
+         kinds of disk calls, {damages} damaged files of which {reports} mattered, seeds from {first}",
+        sites.len()
+    );
+    assert!(100_000 <= operations && 1_000 <= power_lost);
+    assert!(SITES_REACHED <= sites.len(), "{sites:?}");
+}
+
+/// Kinds of disk calls, by operation, call and file, that a fault has hit; it may not fall.
+const SITES_REACHED: usize = 140;
+
+/// Names the seed that failed.
+struct NamedOnPanic(u64);
+
+impl Drop for NamedOnPanic {
+    fn drop(&mut self) {
+        eprintln!("seed {}", self.0);
+    }
+}
