@@ -247,7 +247,7 @@ fn check_batch(
         return Err(LogError::BatchTooLarge { partition, size, limit });
     }
     match origin {
-        Origin::Replica if batch.base_offset() != stage.next => {
+        Origin::Replica if batch.base_offset() != stage.next && !state.may_begin_with(stage.next, batch) => {
             return Err(LogError::NotAtEnd { partition, offset: batch.base_offset(), end: stage.next });
         }
         Origin::Replica => return Ok(Verdict::Append),

@@ -214,6 +214,12 @@ impl LogDir {
         self.core.truncate_to(partition, epoch, end)
     }
 
+    /// Drops everything and begins again at `offset`, at or after the log end: for a follower whose leader has dropped what would
+    /// follow. The high watermark is there, too. Blocks for a flush.
+    pub fn begin_at(&self, partition: TopicPartition, offset: Offset) -> Result<(), LogError> {
+        self.core.begin_at(partition, offset)
+    }
+
     /// The greatest epoch at or below `epoch` that has records, and the offset after its last one.
     pub fn epoch_end(
         &self,

@@ -154,6 +154,9 @@ impl State {
         now_ms: i64,
         entries: &mut Vec<Queued>,
     ) -> Result<(), LogError> {
+        if self.may_begin_with(self.log_end_offset, batch) {
+            self.log_end_offset = batch.base_offset();
+        }
         assert_eq!(batch.base_offset(), self.log_end_offset, "a batch is stamped with the log end offset");
         let size = batch.size_in_bytes();
         let takes = |last: &Segment| last.takes(size, batch.last_offset(), self.config.segment_bytes);
@@ -191,6 +194,11 @@ impl State {
             }
         }
         Ok(())
+    }
+
+    /// Whether the batch is the one in which an empty log begins: its leader's start may lie within a batch.
+    pub(super) fn may_begin_with(&self, end: Offset, batch: &Batch) -> bool {
+        self.segments.is_empty() && batch.base_offset() <= end && end < batch.next_offset()
     }
 
     /// Bytes that `force` will put into the journal.

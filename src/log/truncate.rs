@@ -1,9 +1,12 @@
-//! Moves the end of a partition back, for a follower whose tail diverges from its leader's.
+//! Moves the end of a partition back, for a follower whose tail diverges from its leader's, or past all that it has, for one
+//! whose leader has dropped what would follow.
 //!
 //! The journal is told first, durably, and the files are cut after that and synced before anything else is appended. So a
 //! crash leaves the log as it was, or a journal that ends with the cut, which recovery then makes.
 
 use std::sync::Arc;
+
+use parking_lot::MutexGuard;
 
 use crate::env::Disk;
 use crate::model::LeaderEpoch;
@@ -13,6 +16,7 @@ use crate::model::TopicPartition;
 use super::LogError;
 use super::core::Core;
 use super::core::Promise;
+use super::epochs::Epochs;
 use super::files;
 use super::journal::ENTRY_HEADER;
 use super::journal::Entry;
@@ -22,6 +26,7 @@ use super::partition::Partition;
 use super::partition::Place;
 use super::partition::Queued;
 use super::partition::State;
+use super::producers::Producers;
 use super::room::RoomFor;
 use super::scan;
 
@@ -40,23 +45,55 @@ impl Core {
         let partition = self.partition(id)?;
         let promises =
             (self.promise(ENTRY_HEADER as u64, RoomFor::Server)?, self.promise(ENTRY_HEADER as u64, RoomFor::Server)?);
+        let (mut journal, mut state) = self.quiet(&partition)?;
+        let Some(cut) = state.cut_for(&*self.env.disk, id, epoch, end)? else { return Ok(()) };
+        self.cut(&mut journal, &partition, &mut state, &cut, promises).map_err(|error| {
+            self.fail(&error);
+            LogError::Unknown
+        })
+    }
+
+    /// See `LogDir::begin_at`.
+    pub(super) fn begin_at(&self, id: TopicPartition, offset: Offset) -> Result<(), LogError> {
+        let partition = self.partition(id)?;
+        let promise = self.promise(ENTRY_HEADER as u64, RoomFor::Server)?;
+        let (mut journal, mut state) = self.quiet(&partition)?;
+        let (start, end) = (state.log_start_offset, state.log_end_offset);
+        if offset < end {
+            return Err(LogError::OutOfRange { partition: id, offset, start, end });
+        }
+        if offset == start {
+            return Ok(());
+        }
+        let entry = Entry { base_offset: offset, ..Entry::about(EntryKind::LogStart, id) };
+        let told = journal.append(std::iter::once(&entry), promise.keep(ENTRY_HEADER as u64));
+        // A recovery finds that all of the log lies before its start, and removes what is left of it.
+        let begun = told.and_then(|()| state.begin_at(&*self.env.disk, &partition, offset));
+        begun.map_err(|error| {
+            self.fail(&error);
+            LogError::Unknown
+        })?;
+        self.tail.forget(id);
+        partition.publish(&state);
+        Ok(())
+    }
+
+    /// The journal and the partition locked, with nothing of the partition waiting for the journal: that has a partition's entries
+    /// in the order of its bytes.
+    fn quiet<'a>(
+        &'a self,
+        partition: &'a Arc<Partition>,
+    ) -> Result<(MutexGuard<'a, Journal>, MutexGuard<'a, State>), LogError> {
         loop {
-            // The journal has a partition's entries in the order of its bytes, so all that waits goes before the cut.
-            self.force(&partition)?;
+            self.force(partition)?;
             self.flush_once()?;
-            let mut journal = self.journal.lock();
+            let journal = self.journal.lock();
             self.check_running()?;
-            let mut state = partition.state.lock();
-            let waits = self.pending.lock().entries.iter().any(|queued| queued.partition.id == id);
-            if waits || state.unjournaled.is_some() {
-                continue;
+            let state = partition.state.lock();
+            let waits = self.pending.lock().entries.iter().any(|queued| queued.partition.id == partition.id);
+            if !waits && state.unjournaled.is_none() {
+                return Ok((journal, state));
             }
-            let Some(cut) = state.cut_for(&*self.env.disk, id, epoch, end)? else { return Ok(()) };
-            let done = self.cut(&mut journal, &partition, &mut state, &cut, promises);
-            return done.map_err(|error| {
-                self.fail(&error);
-                LogError::Unknown
-            });
         }
     }
 
@@ -113,6 +150,26 @@ impl State {
         let (position, offset) = scan::batch_of(segment, end)?;
         let open_hash = segment.open_hash_at(disk, position)?;
         Ok(Some(Place { offset, segment_base: segment.base, position, open_hash }))
+    }
+
+    /// Drops everything and begins again at `offset`. After an error the files are in an unknown state.
+    fn begin_at(&mut self, disk: &dyn Disk, partition: &Partition, offset: Offset) -> Result<(), LogError> {
+        for segment in self.segments.drain(..) {
+            segment.remove(disk)?;
+        }
+        // What a snapshot calls open has no marker any more.
+        for path in disk.read_dir(&partition.dir).map_err(LogError::io("list", &partition.dir))? {
+            if files::number_of_file(&path, "snapshot").is_some() {
+                disk.remove_file(&path).map_err(LogError::io("remove", &path))?;
+            }
+        }
+        disk.sync_dir(&partition.dir).map_err(LogError::io("sync", &partition.dir))?;
+        (self.log_start_offset, self.log_end_offset, self.high_watermark) = (offset, offset, offset);
+        self.durable = Place { offset, ..Place::START };
+        (self.epochs, self.producers) = (Epochs::default(), Producers::default());
+        self.truncations += 1;
+        self.snapshot_due = false;
+        Ok(())
     }
 
     /// Cuts everything from `cut` on, durably. After an error the files are in an unknown state.

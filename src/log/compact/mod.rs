@@ -40,6 +40,7 @@ use super::partition::State;
 use super::producers::Producer;
 use super::read::Cold;
 use super::read::Reader;
+use super::scan;
 use super::segment::Segment;
 use super::segment::SegmentFile;
 
@@ -80,7 +81,7 @@ struct Pass {
     end: Offset,
     before: Compacted,
     aborted: Vec<AbortedTransaction>,
-    /// The last offset of each producer, and that of its last batch with sequence numbers.
+    /// Of each producer, at the end of the sources, the last offset, and that of its last batch with sequence numbers.
     producers: HashMap<ProducerId, [Option<Offset>; 2]>,
     segment_bytes: u64,
     leader_epoch: LeaderEpoch,
@@ -97,7 +98,7 @@ impl Core {
     ) -> Result<Option<CompactionReport>, LogError> {
         let _one_at_a_time = self.compacting.lock();
         let partition = self.partition(id)?;
-        let Some(mut pass) = Pass::plan(&partition, request) else { return Ok(None) };
+        let Some(mut pass) = self.plan(&partition, request)? else { return Ok(None) };
         // What the journal knows of these segments goes first; they get no more entries, since they are durable and sealed.
         self.trim_all()?;
         let keys = pass.keys(self, pace)?;
@@ -124,6 +125,45 @@ impl Core {
         }
         tracing::info!(partition = %id, upto = %report.upto, before = report.bytes_before, after = report.bytes_after, "compacted");
         Ok(Some(report))
+    }
+
+    /// What there is to do; `None` if it is not worth it.
+    fn plan(&self, partition: &Arc<Partition>, request: CompactionRequest) -> Result<Option<Pass>, LogError> {
+        let mut state = partition.state.lock();
+        if state.deleted || state.corrupt_from.is_some() {
+            return Ok(None);
+        }
+        state.move_durable_end();
+        let ends = state.ends();
+        let stable = ends.readable_end();
+        let sealed = state.segments.len().saturating_sub(1);
+        let segments = state.segments[..sealed].iter();
+        let may_go = |segment: &&Segment| segment.base < state.durable.segment_base && segment.base < stable;
+        let sources: Vec<Source> = segments.take_while(may_go).map(Source::new).collect();
+        let Some(last) = sources.last() else { return Ok(None) };
+        let end = last.next.min(stable);
+        let before = state.compacted;
+        let total: u64 = sources.iter().map(|source| source.length).sum();
+        let new = sources.iter().filter(|source| before.upto < source.next.min(end));
+        let new: u64 = new.map(|source| source.length).sum();
+        if new == 0 || new * 100 < total * request.dirty_percent_min {
+            return Ok(None);
+        }
+        // As they stood at the end of these segments: what they wrote since may not be durable.
+        let (disk, segments) = (&*self.env.disk, &state.segments[..sources.len()]);
+        let (producers, _) = scan::producers(disk, &partition.dir, segments, self.config.producers_max)?;
+        let (known, _) = producers.parts();
+        Ok(Some(Pass {
+            partition: Arc::clone(partition),
+            end,
+            before,
+            aborted: state.producers.aborted(Offset::ZERO, end),
+            producers: known.iter().map(|(id, producer)| (*id, last_batches(producer))).collect(),
+            segment_bytes: state.config.segment_bytes,
+            leader_epoch: state.leader_epoch,
+            truncations: state.truncations,
+            sources,
+        }))
     }
 
     /// Writes a group of segments again as one and swaps it in; how many bytes it has. `None` if the old ones are gone.
@@ -207,41 +247,6 @@ impl Core {
 }
 
 impl Pass {
-    /// What there is to do; `None` if it is not worth it.
-    fn plan(partition: &Arc<Partition>, request: CompactionRequest) -> Option<Self> {
-        let mut state = partition.state.lock();
-        if state.deleted || state.corrupt_from.is_some() {
-            return None;
-        }
-        state.move_durable_end();
-        let ends = state.ends();
-        let stable = ends.readable_end();
-        let sealed = state.segments.len().saturating_sub(1);
-        let segments = state.segments[..sealed].iter();
-        let may_go = |segment: &&Segment| segment.base < state.durable.segment_base && segment.base < stable;
-        let sources: Vec<Source> = segments.take_while(may_go).map(Source::new).collect();
-        let end = sources.last()?.next.min(stable);
-        let before = state.compacted;
-        let total: u64 = sources.iter().map(|source| source.length).sum();
-        let new = sources.iter().filter(|source| before.upto < source.next.min(end));
-        let new: u64 = new.map(|source| source.length).sum();
-        if new == 0 || new * 100 < total * request.dirty_percent_min {
-            return None;
-        }
-        let (known, _) = state.producers.parts();
-        Some(Self {
-            partition: Arc::clone(partition),
-            end,
-            before,
-            aborted: state.producers.aborted(Offset::ZERO, end),
-            producers: known.iter().map(|(id, producer)| (*id, last_batches(producer))).collect(),
-            segment_bytes: state.config.segment_bytes,
-            leader_epoch: state.leader_epoch,
-            truncations: state.truncations,
-            sources,
-        })
-    }
-
     /// The newest offsets of the keys in what is not compacted yet, as far as memory goes.
     fn keys(&self, core: &Core, pace: &mut dyn FnMut(u64)) -> Result<Keys, LogError> {
         let mut keys = Keys::default();

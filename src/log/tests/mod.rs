@@ -7,6 +7,7 @@ mod full;
 mod lazy;
 mod manage;
 mod model;
+mod replication;
 mod rot;
 
 use std::path::Path;

@@ -549,12 +549,13 @@ impl<'a> World<'a> {
     fn move_start(&mut self, at: usize) {
         let shelf = &self.shelves[at];
         let stable = shelf.last_stable();
-        let high_watermark = shelf.high_watermark;
+        let end = shelf.end();
         let to = shelf.start + self.below((stable - shelf.start + 1) as usize) as i64;
         let moved = self.log.advance_log_start(shelf.id, Offset(to));
         let found = self.log.ends(shelf.id).map(|ends| ends.log_start_offset);
         let shelf = &mut self.shelves[at];
-        shelf.committed = shelf.committed.max(high_watermark);
+        // A marker counts from its append on, so it is never cut once the start has passed what it ends.
+        shelf.committed = shelf.committed.max(end);
         match (&moved, found) {
             (Ok(()), _) => shelf.start = to,
             // It may have been moved before the files could be removed.
