@@ -35,6 +35,7 @@ pub use node::Aggregate;
 pub use node::AggregateCall;
 pub use node::AggregateChanges;
 pub use node::AggregateFunction;
+pub use node::EmptyGroup;
 pub use node::Exchange;
 pub use node::ExchangeSource;
 pub use node::Join;

@@ -37,6 +37,7 @@ use crate::plan::bind::fold_name;
 use crate::plan::node::Aggregate;
 use crate::plan::node::AggregateCall;
 use crate::plan::node::AggregateChanges;
+use crate::plan::node::EmptyGroup;
 use crate::plan::node::JumpedWindows;
 use crate::plan::node::NullGroup;
 use crate::plan::node::Window;
@@ -109,11 +110,9 @@ pub fn build(
         group: group.iter().map(|(name, _, _)| column_named(name)).collect(),
         window: query.window.map(|window| Window::Tumbling { size_ms: window.size_ms, grace_ms: window.grace_ms }),
         emit: query.emit,
-        jumped: match (rules, query.emit) {
-            (Compatibility::Ksqldb, Emit::Final) => JumpedWindows::Forgotten,
-            _ => JumpedWindows::Kept,
-        },
+        jumped: jumped(rules, query.emit),
         null_group,
+        empty_group: empty_group(rules),
         changes: if lists.having.is_some() { AggregateChanges::Retract } else { AggregateChanges::Upsert },
         schema: output_schema(&group, query, &calls, rules)?,
         input: rows.plan,
@@ -143,6 +142,20 @@ pub fn build(
         rows = rows.filtered(condition, &OperatorId::new("having"))?;
     }
     Ok(Aggregated { rows, items, bounds })
+}
+
+fn jumped(rules: Compatibility, emit: Emit) -> JumpedWindows {
+    match (rules, emit) {
+        (Compatibility::Ksqldb, Emit::Final) => JumpedWindows::Forgotten,
+        _ => JumpedWindows::Kept,
+    }
+}
+
+fn empty_group(rules: Compatibility) -> EmptyGroup {
+    match rules {
+        Compatibility::Postgres => EmptyGroup::Leaves,
+        Compatibility::Ksqldb => EmptyGroup::Stays,
+    }
 }
 
 fn changes_of(emit: Emit, changes: AggregateChanges) -> Changes {

@@ -100,6 +100,15 @@ pub enum JumpedWindows {
     Forgotten,
 }
 
+/// What becomes of a group of a table's rows when its last row leaves it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum EmptyGroup {
+    /// Its row is taken away.
+    Leaves,
+    /// ksqlDB: its row stays, with the aggregates of no rows.
+    Stays,
+}
+
 /// How changes of groups leave the node.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum AggregateChanges {
@@ -131,6 +140,8 @@ pub struct Aggregate {
     pub jumped: JumpedWindows,
     /// Nulls in the group.
     pub null_group: NullGroup,
+    /// Groups without rows; matters only over a table.
+    pub empty_group: EmptyGroup,
     /// How changes leave; meaningless with `Emit::Final`, whose rows are appended.
     pub changes: AggregateChanges,
     /// See above.

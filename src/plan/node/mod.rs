@@ -14,6 +14,7 @@ pub use aggregate::Aggregate;
 pub use aggregate::AggregateCall;
 pub use aggregate::AggregateChanges;
 pub use aggregate::AggregateFunction;
+pub use aggregate::EmptyGroup;
 pub use aggregate::JumpedWindows;
 pub use aggregate::NullGroup;
 pub use aggregate::Window;

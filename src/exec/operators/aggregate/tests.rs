@@ -85,6 +85,7 @@ fn tree(shape: Shape) -> (Tree, Layout) {
         null_drops: false,
         own_time: false,
         forgets_jumped: false,
+        keeps_empty: false,
         input: layout(shape.input),
         output: output.clone(),
         key: Arc::new(Schema::new(key)),
