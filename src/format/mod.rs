@@ -28,6 +28,7 @@ pub use codec::RowValues;
 pub use decoder::Decoder;
 pub use encoder::Encoder;
 pub use error::FormatError;
+pub use event_time::EventTimeColumn;
 pub use ipc::decode_slice;
 pub use ipc::encode_slice;
 pub use ipc::schema_id;
