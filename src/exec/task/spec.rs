@@ -336,6 +336,7 @@ pub fn relation_options(relation: &Relation) -> CodecOptions {
     CodecOptions {
         wrap_single,
         window,
+        needs_key: relation.is_table() && !relation.key_columns().is_empty(),
         timestamp_column: relation.timestamp_column,
         timestamp_format: relation.timestamp_format.clone(),
         ..codec_options(relation.compatibility)
