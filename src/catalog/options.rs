@@ -226,6 +226,24 @@ impl RelationOptions {
     }
 }
 
+impl RelationOptions {
+    /// Whether a single value column stands in an object: told only where it makes a difference.
+    pub fn wrap_of(&self, value: Format, value_columns: usize) -> Result<bool> {
+        let Some(wrap) = self.wrap_single_value else { return Ok(true) };
+        let wrong = |message: String| Err(Error::new(SqlState::INVALID_TABLE_DEFINITION, message));
+        if value_columns != 1 {
+            return wrong("'WRAP_SINGLE_VALUE' is only valid for single-field value schemas".to_owned());
+        }
+        match value {
+            Format::Json => Ok(wrap),
+            Format::Delimited { .. } | Format::Kafka | Format::None if wrap => {
+                wrong(format!("Format '{}' does not support 'WRAP_SINGLE_VALUE' set to 'true'.", value.name()))
+            }
+            Format::Delimited { .. } | Format::Kafka | Format::None => Ok(wrap),
+        }
+    }
+}
+
 impl Reading {
     fn finish(mut self) -> Result<RelationOptions> {
         let clash = |message: &str| Err(Error::new(SqlState::INVALID_PARAMETER_VALUE, message));

@@ -35,6 +35,18 @@ pub enum Format {
     },
 }
 
+impl Format {
+    /// The name that WITH clauses and errors use.
+    pub fn name(self) -> &'static str {
+        match self {
+            Format::None => "NONE",
+            Format::Kafka => "KAFKA",
+            Format::Json => "JSON",
+            Format::Delimited { .. } => "DELIMITED",
+        }
+    }
+}
+
 /// The formats of both halves of a record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Formats {

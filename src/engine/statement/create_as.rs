@@ -28,6 +28,7 @@ use crate::engine::session::Session;
 use crate::error::Error;
 use crate::error::Result;
 use crate::error::SqlState;
+use crate::model::ColumnRole;
 use crate::model::QueryId;
 use crate::model::SqlType;
 use crate::model::TopicId;
@@ -192,7 +193,8 @@ impl Making {
     }
 
     fn sink(&self, catalog: &Catalog, output: &Output, topic: &TopicRecord, query: QueryId) -> Result<Relation> {
-        let wrap_single_value = self.options.wrap_single_value.unwrap_or(true);
+        let values = output.columns.iter().filter(|column| column.role == ColumnRole::Value).count();
+        let wrap_single_value = self.options.wrap_of(output.value_format, values)?;
         Ok(Relation {
             id: catalog.next_relation_id(),
             name: self.name.clone(),
