@@ -8,7 +8,9 @@ mod aggregate;
 mod arithmetic;
 mod cast;
 mod context;
+mod ksqldb;
 mod registry;
+mod rowwise;
 mod scalar;
 
 pub use aggregate::DoubleSum;

@@ -19,14 +19,20 @@ use super::arithmetic::Rules;
 use super::cast::CastTarget;
 use super::cast::CheckedCast;
 use super::cast::KsqlCast;
+use super::ksqldb;
+use super::ksqldb::ToJsonString;
+use super::rowwise::Rowwise;
 use super::scalar::AsValue;
 use super::scalar::ByteaIn;
 use super::scalar::CharacterLength;
+use super::scalar::Greatest;
 use super::scalar::KsqlSubstring;
 use super::scalar::LetterCase;
 use super::scalar::Now;
 use super::scalar::Pad;
 use super::scalar::Random;
+use super::scalar::Round;
+use super::scalar::Rounding;
 use super::scalar::Side;
 use super::scalar::Uuid;
 
@@ -39,12 +45,18 @@ pub fn all() -> Vec<Arc<ScalarUDF>> {
         udf(AsValue::new()),
         udf(ByteaIn::new()),
         udf(KsqlSubstring::new()),
+        udf(Greatest::new(Extreme::Greatest)),
+        udf(Greatest::new(Extreme::Least)),
+        udf(Round::new(Rounding::Nearest)),
+        udf(Round::new(Rounding::Cut)),
+        udf(ToJsonString::new()),
         udf(LetterCase::lower()),
         udf(LetterCase::upper()),
         udf(CharacterLength::new()),
         udf(Pad::new(Side::Left)),
         udf(Pad::new(Side::Right)),
     ];
+    functions.extend(ksqldb::definitions().map(|definition| udf(Rowwise::new(definition))));
     for operation in Operation::ALL {
         functions.push(udf(Arithmetic::new(Rules::Checked, operation)));
         functions.push(udf(Arithmetic::new(Rules::Ksqldb, operation)));

@@ -7,6 +7,7 @@ mod clauses;
 mod from;
 mod items;
 mod scope;
+mod units;
 
 pub use bound::BoundItem;
 pub use bound::BoundJoin;

@@ -88,6 +88,9 @@ impl<'a> Scope<'a> {
 
     /// The expression with every column told by relation and exact name.
     pub fn resolved(&mut self, mut expr: ast::Expr, clause: Clause) -> Result<ast::Expr> {
+        if self.rules == Compatibility::Ksqldb {
+            super::units::as_texts(&mut expr);
+        }
         let flow = walk::expressions_mut(&mut expr, |expr| {
             let found = match expr {
                 ast::Expr::Identifier(ident) => self.meaning(std::slice::from_ref(ident), clause),

@@ -125,6 +125,7 @@ impl<'a> Expressions<'a> {
             match expr {
                 ast::Expr::Function(function) if rules == Compatibility::Ksqldb => {
                     count_of_nothing(function);
+                    replace_all(function);
                     self.prefer_ksqldb(function);
                 }
                 ast::Expr::Substring { expr: text, substring_from: Some(from), substring_for, .. }
@@ -408,6 +409,15 @@ fn count_of_nothing(function: &mut ast::Function) {
     let ast::FunctionArguments::List(list) = &mut function.args else { return };
     if list.args.is_empty() && function.name.to_string().eq_ignore_ascii_case("count") {
         list.args.push(ast::FunctionArg::Unnamed(ast::FunctionArgExpr::Wildcard));
+    }
+}
+
+/// ksqlDB's `REGEXP_REPLACE` replaces all that the pattern finds, PostgreSQL's the first.
+fn replace_all(function: &mut ast::Function) {
+    let ast::FunctionArguments::List(list) = &mut function.args else { return };
+    if list.args.len() == 3 && function.name.to_string().eq_ignore_ascii_case("regexp_replace") {
+        let flags = ast::Expr::value(ast::Value::SingleQuotedString("g".to_string()));
+        list.args.push(ast::FunctionArg::Unnamed(ast::FunctionArgExpr::Expr(flags)));
     }
 }
 
