@@ -1,5 +1,6 @@
 //! The white list: what a standing query may say. All else is refused by the name of its clause.
 
+use std::collections::HashSet;
 use std::ops::ControlFlow;
 
 use sqlparser::ast;
@@ -8,6 +9,7 @@ use sqlparser::tokenizer::Span;
 
 use super::scope::at;
 use super::scope::with_nearest;
+use crate::catalog::Relation;
 use crate::error::Error;
 use crate::error::Result;
 use crate::error::SqlState;
@@ -78,14 +80,48 @@ pub fn check(select: &ast::Select, functions: &Functions) -> Result<()> {
     }
 }
 
+/// ksqlDB fills a relation by name, so that without stars there must be as many items as columns.
+pub fn check_count(items: &[ast::SelectItem], relation: &Relation) -> Result<()> {
+    let is_star =
+        |item: &ast::SelectItem| matches!(item, ast::SelectItem::Wildcard(_) | ast::SelectItem::QualifiedWildcard(..));
+    if items.iter().any(is_star) || items.len() == relation.columns.len() {
+        return Ok(());
+    }
+    let message = format!(
+        "Incompatible schema between results and sink. The result has {} columns, the sink {}.",
+        items.len(),
+        relation.columns.len()
+    );
+    Err(Error::new(SqlState::DATATYPE_MISMATCH, message))
+}
+
 fn check_expression(expr: &ast::Expr, functions: &Functions) -> Result<()> {
     match expr {
         ast::Expr::Subquery(_) | ast::Expr::InSubquery { .. } | ast::Expr::Exists { .. } => {
             Err(not_there("a subquery", expr.span()))
         }
+        ast::Expr::Struct { values, .. } => Err(match repeated_field(values) {
+            Some(name) => at(
+                Error::new(SqlState::DUPLICATE_COLUMN, format!("Duplicate field names found in STRUCT: {name}")),
+                expr.span(),
+            ),
+            None => not_there("STRUCT", expr.span()),
+        }),
         ast::Expr::Function(function) => check_function(function, functions),
         _ => Ok(()),
     }
+}
+
+/// A name that two fields of `STRUCT(name := value, ..)` have.
+fn repeated_field(values: &[ast::Expr]) -> Option<String> {
+    let mut seen = HashSet::new();
+    values.iter().find_map(|value| match value {
+        ast::Expr::BinaryOp { left, op: ast::BinaryOperator::Assignment, .. } => {
+            let name = left.to_string();
+            (!seen.insert(name.to_uppercase())).then_some(name)
+        }
+        _ => None,
+    })
 }
 
 fn check_function(function: &ast::Function, functions: &Functions) -> Result<()> {

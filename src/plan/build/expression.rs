@@ -32,6 +32,7 @@ use datafusion::sql::planner::PlannerContext;
 use datafusion::sql::planner::SqlToRel;
 use sqlparser::ast;
 
+use super::comparison;
 use super::failure;
 use crate::catalog::Compatibility;
 use crate::error::Error;
@@ -179,6 +180,10 @@ impl<'a> Expressions<'a> {
                 Transformed::no(Expr::Case(case))
             }
             other => {
+                let other = match self.rules {
+                    Compatibility::Ksqldb => comparison::readable(other, schema)?,
+                    Compatibility::Postgres => other,
+                };
                 let compared = self.as_bytes(as_doubles(other, schema)?, schema)?;
                 match self.rules {
                     Compatibility::Ksqldb => two_valued(compared),
@@ -291,7 +296,7 @@ pub fn as_column(expr: Expr, schema: &DFSchema, origin: &ast::Expr) -> Result<(E
     Ok((cast(expr, wanted), sql_type))
 }
 
-fn is_text(data_type: &DataType) -> bool {
+pub(super) fn is_text(data_type: &DataType) -> bool {
     matches!(data_type, DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View)
 }
 
