@@ -9,6 +9,7 @@ use sqlparser::tokenizer::Span;
 
 use super::scope::at;
 use super::scope::with_nearest;
+use crate::catalog::Compatibility;
 use crate::catalog::Relation;
 use crate::error::Error;
 use crate::error::Result;
@@ -48,7 +49,7 @@ pub fn only_select(query: &ast::Query) -> Result<ast::Select> {
 }
 
 /// Refuses what the binder would not see.
-pub fn check(select: &ast::Select, functions: &Functions) -> Result<()> {
+pub fn check(select: &ast::Select, functions: &Functions, rules: Compatibility) -> Result<()> {
     if let Some(distinct) = &select.distinct {
         let what = match distinct {
             ast::Distinct::On(_) => "DISTINCT ON",
@@ -71,7 +72,7 @@ pub fn check(select: &ast::Select, functions: &Functions) -> Result<()> {
     if select.top.is_some() || select.into.is_some() || select.prewhere.is_some() || !select.connect_by.is_empty() {
         return Err(not_there("such a clause", select.select_token.0.span));
     }
-    match walk::expressions(select, |expr| match check_expression(expr, functions) {
+    match walk::expressions(select, |expr| match check_expression(expr, functions, rules) {
         Ok(()) => ControlFlow::Continue(()),
         Err(error) => ControlFlow::Break(error),
     }) {
@@ -95,7 +96,7 @@ pub fn check_count(items: &[ast::SelectItem], relation: &Relation) -> Result<()>
     Err(Error::new(SqlState::DATATYPE_MISMATCH, message))
 }
 
-fn check_expression(expr: &ast::Expr, functions: &Functions) -> Result<()> {
+fn check_expression(expr: &ast::Expr, functions: &Functions, rules: Compatibility) -> Result<()> {
     match expr {
         ast::Expr::Subquery(_) | ast::Expr::InSubquery { .. } | ast::Expr::Exists { .. } => {
             Err(not_there("a subquery", expr.span()))
@@ -107,7 +108,7 @@ fn check_expression(expr: &ast::Expr, functions: &Functions) -> Result<()> {
             ),
             None => not_there("STRUCT", expr.span()),
         }),
-        ast::Expr::Function(function) => check_function(function, functions),
+        ast::Expr::Function(function) => check_function(function, functions, rules),
         _ => Ok(()),
     }
 }
@@ -124,7 +125,7 @@ fn repeated_field(values: &[ast::Expr]) -> Option<String> {
     })
 }
 
-fn check_function(function: &ast::Function, functions: &Functions) -> Result<()> {
+fn check_function(function: &ast::Function, functions: &Functions, rules: Compatibility) -> Result<()> {
     let span = function.name.span();
     if function.over.is_some() {
         return Err(not_there("OVER", span));
@@ -165,6 +166,10 @@ fn check_function(function: &ast::Function, functions: &Functions) -> Result<()>
     if functions.is_scalar(&name) {
         return Ok(());
     }
-    let error = Error::new(SqlState::UNDEFINED_FUNCTION, format!("function {name} does not exist"));
+    let message = match rules {
+        Compatibility::Postgres => format!("function {name} does not exist"),
+        Compatibility::Ksqldb => format!("Can't find any functions with the name '{}'", name.to_uppercase()),
+    };
+    let error = Error::new(SqlState::UNDEFINED_FUNCTION, message);
     Err(at(with_nearest(error, &name, functions.names()), span))
 }

@@ -54,7 +54,7 @@ pub fn bind(
     let mut body = clauses::only_select(&select.ast)?;
     let window = crate::sql::take_window(&mut body)?;
     let partition_by = crate::sql::take_partition_by(&mut body);
-    clauses::check(&body, functions)?;
+    clauses::check(&body, functions, rules)?;
     if let Destination::Insert { relation, columns } = &request.destination
         && rules == Compatibility::Ksqldb
         && columns.is_empty()
