@@ -26,6 +26,7 @@ fn relation(id: u64, name: &str) -> Relation {
         id: RelationId(id),
         name: name.to_string(),
         kind: RelationKind::Stream,
+        read_only: false,
         materialized_view: false,
         columns: vec![Column { name: "a".to_string(), sql_type: SqlType::Int, role: ColumnRole::Value }],
         formats: Formats { key: Format::None, value: Format::Json, wrap_single_value: true },

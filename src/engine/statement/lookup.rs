@@ -51,6 +51,13 @@ fn target(session: &Session, name: &Name, takes_rows: impl Fn(&Relation) -> bool
     let catalog = session.engine.catalog()?;
     let relation = relation(session, &catalog, name)?;
     authorize(&session.principal, Operation::Write, Resource::Relation(&relation.name))?;
+    if relation.read_only {
+        let kind = if relation.is_table() { "table" } else { "stream" };
+        let message = format!("Cannot insert into read-only {kind}: {}", relation.name);
+        return Err(Error::new(SqlState::WRONG_OBJECT_TYPE, message)
+            .at(name.position)
+            .detail("CREATE SOURCE made it: others write its topic."));
+    }
     if !takes_rows(&relation) {
         let message = format!("cannot insert into \"{}\"", relation.name);
         return Err(Error::new(SqlState::WRONG_OBJECT_TYPE, message).at(name.position).detail("A query keeps it."));
