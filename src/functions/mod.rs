@@ -17,6 +17,7 @@ pub use aggregate::DoubleSum;
 pub use aggregate::ExactSum;
 pub use aggregate::Extreme;
 pub use aggregate::Number;
+pub use aggregate::OffsetEnd;
 pub use aggregate::OutOfRange;
 pub use aggregate::Running;
 pub use aggregate::Total;

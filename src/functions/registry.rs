@@ -8,8 +8,10 @@ use datafusion::logical_expr::AggregateUDF;
 use datafusion::logical_expr::ScalarUDF;
 use datafusion::logical_expr::ScalarUDFImpl;
 
+use super::aggregate::ByOffsetFunction;
 use super::aggregate::Extreme;
 use super::aggregate::ExtremeFunction;
+use super::aggregate::OffsetEnd;
 use super::aggregate::TotalFunction;
 use super::aggregate::TotalKind;
 use super::aggregate::TotalStyle;
@@ -70,14 +72,15 @@ pub fn all() -> Vec<Arc<ScalarUDF>> {
     functions
 }
 
-/// All our aggregate functions: SUM and AVG under both rules, MIN and MAX.
+/// All our aggregate functions: SUM and AVG under both rules, MIN and MAX, the earliest and the latest.
 pub fn aggregates() -> Vec<Arc<AggregateUDF>> {
     let styles = [TotalStyle::Postgres, TotalStyle::Ksqldb];
     let functions = styles.into_iter().flat_map(|style| {
         [TotalKind::Sum, TotalKind::Avg].map(|kind| AggregateUDF::new_from_impl(TotalFunction::new(kind, style)))
     });
     let extremes = [Extreme::Least, Extreme::Greatest].map(ExtremeFunction::new).map(AggregateUDF::new_from_impl);
-    functions.chain(extremes).map(Arc::new).collect()
+    let ends = [OffsetEnd::Earliest, OffsetEnd::Latest].map(ByOffsetFunction::new).map(AggregateUDF::new_from_impl);
+    functions.chain(extremes).chain(ends).map(Arc::new).collect()
 }
 
 /// Puts them into a registry, over functions of the same name.

@@ -44,6 +44,7 @@ pub use node::JumpedWindows;
 pub use node::Node;
 pub use node::Normalise;
 pub use node::NullGroup;
+pub use node::OffsetNulls;
 pub use node::PseudoColumn;
 pub use node::Sink;
 pub use node::Source;

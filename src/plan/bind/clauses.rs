@@ -150,9 +150,8 @@ fn check_function(function: &ast::Function, functions: &Functions, rules: Compat
         return Ok(());
     }
     if functions.is_aggregate(&name) {
-        return Err(
-            not_there(&format!("the aggregate function {name}"), span).hint("COUNT, SUM, AVG, MIN and MAX are.")
-        );
+        return Err(not_there(&format!("the aggregate function {name}"), span)
+            .hint("COUNT, SUM, AVG, MIN, MAX, EARLIEST_BY_OFFSET and LATEST_BY_OFFSET are."));
     }
     if function.filter.is_some() {
         return Err(at(

@@ -17,6 +17,7 @@ pub use aggregate::AggregateFunction;
 pub use aggregate::EmptyGroup;
 pub use aggregate::JumpedWindows;
 pub use aggregate::NullGroup;
+pub use aggregate::OffsetNulls;
 pub use aggregate::Window;
 pub use exchange::Exchange;
 pub use exchange::ExchangeSource;
