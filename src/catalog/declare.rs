@@ -112,7 +112,11 @@ fn formats(columns: &[Column], options: &RelationOptions, compatibility: Compati
         None if kafka_fits(&keys) || compatibility == Compatibility::Ksqldb => Format::Kafka,
         None => Format::Json,
     };
-    let value = options.value_format.unwrap_or(Format::Json);
+    let value = match options.value_format {
+        Some(format) => format,
+        None if compatibility == Compatibility::Postgres => Format::Json,
+        None => return Err(value_format_missing()),
+    };
     let misfit = |half: &str, format: &str| {
         Error::new(SqlState::INVALID_TABLE_DEFINITION, format!("the format {format} cannot hold this {half}"))
             .detail("KAFKA holds one column of type INT, BIGINT, DOUBLE PRECISION, TEXT or BYTES; NONE holds none.")
@@ -128,7 +132,13 @@ fn formats(columns: &[Column], options: &RelationOptions, compatibility: Compati
         Format::None if !values.is_empty() => return Err(misfit("value", "NONE")),
         _ => {}
     }
-    Ok(Formats { key, value, wrap_single_value: options.wrap_single_value.unwrap_or(true) })
+    let wrap_single_value = options.wrap_of(value, values.len())?;
+    Ok(Formats { key, value, wrap_single_value })
+}
+
+fn value_format_missing() -> Error {
+    let message = "Statement is missing the 'VALUE_FORMAT' property from the WITH clause.";
+    Error::new(SqlState::INVALID_TABLE_DEFINITION, message).hint("Say value_format = 'JSON', DELIMITED or KAFKA.")
 }
 
 fn timestamp_column(

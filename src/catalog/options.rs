@@ -47,6 +47,8 @@ pub struct RelationOptions {
     pub value_format: Option<Format>,
     /// `wrap_single_value`
     pub wrap_single_value: Option<bool>,
+    /// A single value stands bare where `wrap_single_value` is not said: the session's wish.
+    pub unwraps_by_default: bool,
     /// `timestamp`: a column, as typed.
     pub timestamp: Option<Name>,
     /// `timestamp_format`
@@ -223,6 +225,26 @@ impl RelationOptions {
             set(&mut reading, option)?;
         }
         reading.finish()
+    }
+}
+
+impl RelationOptions {
+    /// Whether a single value column stands in an object: told only where it makes a difference.
+    pub fn wrap_of(&self, value: Format, value_columns: usize) -> Result<bool> {
+        let Some(wrap) = self.wrap_single_value else {
+            return Ok(value_columns != 1 || value != Format::Json || !self.unwraps_by_default);
+        };
+        let wrong = |message: String| Err(Error::new(SqlState::INVALID_TABLE_DEFINITION, message));
+        if value_columns != 1 {
+            return wrong("'WRAP_SINGLE_VALUE' is only valid for single-field value schemas".to_owned());
+        }
+        match value {
+            Format::Json => Ok(wrap),
+            Format::Delimited { .. } | Format::Kafka | Format::None if wrap => {
+                wrong(format!("Format '{}' does not support 'WRAP_SINGLE_VALUE' set to 'true'.", value.name()))
+            }
+            Format::Delimited { .. } | Format::Kafka | Format::None => Ok(wrap),
+        }
     }
 }
 

@@ -35,6 +35,18 @@ pub enum Format {
     },
 }
 
+impl Format {
+    /// The name that WITH clauses and errors use.
+    pub fn name(self) -> &'static str {
+        match self {
+            Format::None => "NONE",
+            Format::Kafka => "KAFKA",
+            Format::Json => "JSON",
+            Format::Delimited { .. } => "DELIMITED",
+        }
+    }
+}
+
 /// The formats of both halves of a record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Formats {
@@ -96,6 +108,9 @@ pub struct Relation {
     pub on_error: OnError,
     /// The dead-letter topic, when `on_error` is `DeadLetter`.
     pub dead_letter_topic: Option<(String, TopicId)>,
+    /// Made by `CREATE SOURCE`: it is never written here, and its topic stays.
+    #[serde(default)]
+    pub read_only: bool,
     /// The query that keeps it.
     pub query: Option<QueryId>,
     /// Under which rules it was made; decides how times are written in JSON and how names match.

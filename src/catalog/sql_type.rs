@@ -12,6 +12,8 @@ use crate::model::SqlType;
 /// What `DECIMAL` without digits is: PostgreSQL's has no bound, ours has 38 digits.
 const DECIMAL_UNTOLD: SqlType = SqlType::Decimal { precision: 38, scale: 10 };
 const PRECISION_MAX: u64 = 38;
+/// The most digits that PostgreSQL lets a declaration name.
+const POSTGRES_PRECISION_MAX: u64 = 1000;
 
 /// The type that a declaration or a cast names.
 pub fn sql_type(data_type: &DataType) -> Result<SqlType> {
@@ -68,6 +70,9 @@ fn decimal(digits: ExactNumberInfo) -> Result<SqlType> {
         ExactNumberInfo::PrecisionAndScale(precision, scale) => (precision, scale),
     };
     let invalid = |message: String| Error::new(SqlState::INVALID_PARAMETER_VALUE, message);
+    if (PRECISION_MAX + 1..=POSTGRES_PRECISION_MAX).contains(&precision) {
+        return Err(Error::unsupported(format!("DECIMAL of more than {PRECISION_MAX} digits is not supported")));
+    }
     if !(1..=PRECISION_MAX).contains(&precision) {
         return Err(invalid(format!("DECIMAL precision {precision} must be between 1 and {PRECISION_MAX}")));
     }

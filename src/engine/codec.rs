@@ -51,6 +51,7 @@ fn options(relation: &Relation) -> CodecOptions {
             Some(size_ms) => WindowKeySize::Fixed { size_ms },
             None => WindowKeySize::Session,
         }),
+        needs_key: relation.is_table() && !relation.key_columns().is_empty(),
         timestamp_column: relation.timestamp_column,
         timestamp_format: relation.timestamp_format.clone(),
     }

@@ -176,6 +176,7 @@ impl Lowering<'_> {
             emit: self.semantics.emit,
             null_drops: node.null_group == node::NullGroup::DropsRow,
             own_time,
+            keeps_empty: node.empty_group == node::EmptyGroup::Stays,
             forgets_jumped: node.jumped == node::JumpedWindows::Forgotten,
             input: below,
             output: output.clone(),

@@ -38,6 +38,7 @@ pub struct Decoder {
     value: Half,
     window: Option<WindowColumns>,
     event_time: Option<EventTimeColumn>,
+    needs_key: bool,
 }
 
 /// The columns of window bounds, those that are declared.
@@ -75,6 +76,7 @@ impl Decoder {
             columns: columns.to_vec(),
             window,
             event_time,
+            needs_key: options.needs_key,
         })
     }
 
@@ -119,6 +121,9 @@ impl Decoder {
     /// Reads one record into `row`.
     fn read(&self, record: &RawRecord<'_>, row: &mut Row) -> Result<(RowOp, i64), FormatError> {
         row.clear(self.columns.len());
+        if self.needs_key && record.key.is_none() {
+            return Err(FormatError::Malformed { format: "key", reason: "a row of a table has one".to_owned() });
+        }
         let key = match (&self.window, record.key) {
             (Some(window), Some(key)) => Some(window.read(key, row)?),
             (_, key) => key,

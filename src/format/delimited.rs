@@ -206,14 +206,14 @@ fn unquote(text: &str) -> Result<(String, &str), FormatError> {
     }
 }
 
-/// Quotes a field where Commons CSV's MINIMAL mode does.
+/// Quotes a field where ksqlDB's version of Commons CSV does: the first of a line unless it begins with a letter or digit.
 fn push_field(field: &[u8], delimiter: char, first: bool, empty_stays_bare: bool, out: &mut Vec<u8>) {
     let text = std::str::from_utf8(field).unwrap_or_default();
     let quoted = match text.chars().next() {
         None => !empty_stays_bare,
         Some(begin) => {
             begin <= '#'
-                || first && !matches!(begin, '$'..='+' | '-'..='~')
+                || first && !begin.is_ascii_alphanumeric()
                 || text.contains([delimiter, '"', '\n', '\r'])
                 || text.ends_with(|character| character <= ' ')
         }

@@ -31,6 +31,8 @@ pub struct Encoder {
     /// Key columns of doubles: equal keys must have equal bytes.
     double_keys: Vec<usize>,
     writes_null_key: bool,
+    /// A key whose columns are all null is written as no key.
+    omits_null_keys: bool,
 }
 
 struct WindowWriter {
@@ -73,6 +75,7 @@ impl Encoder {
                 .filter(|index| columns[*index].role == ColumnRole::Key && columns[*index].sql_type == SqlType::Double)
                 .collect(),
             writes_null_key: Half::writes_bare_null(options.names),
+            omits_null_keys: !options.needs_key && !Half::writes_bare_null(options.names),
         })
     }
 
@@ -117,7 +120,10 @@ impl Encoder {
     }
 
     fn key(&self, arrays: &[ArrayRef], row: usize) -> Result<Option<Vec<u8>>, FormatError> {
-        let key = self.half(&self.key, arrays, row, self.writes_null_key);
+        let key = match self.omits_null_keys && self.key.is_all_null(arrays, row) {
+            true => None,
+            false => self.half(&self.key, arrays, row, self.writes_null_key),
+        };
         let Some(window) = &self.window else { return Ok(key) };
         let mut key = key.unwrap_or_default();
         if let Some(end) = &window.end {

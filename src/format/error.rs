@@ -87,7 +87,7 @@ pub enum FormatError {
 impl From<FormatError> for Error {
     fn from(error: FormatError) -> Self {
         let state = match &error {
-            FormatError::Unsupported { .. } => SqlState::FEATURE_NOT_SUPPORTED,
+            FormatError::Unsupported { .. } => SqlState::INVALID_TABLE_DEFINITION,
             FormatError::Malformed { .. } | FormatError::WrongType { .. } | FormatError::InvalidText { .. } => {
                 SqlState::INVALID_TEXT_REPRESENTATION
             }

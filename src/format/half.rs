@@ -1,5 +1,8 @@
 //! One half of a record, key or value: its columns and its format.
 
+use arrow::array::Array;
+use arrow::array::ArrayRef;
+
 use super::CodecOptions;
 use super::FormatError;
 use super::FormatSpec;
@@ -62,6 +65,16 @@ impl Half {
                 Half::Delimited(DelimitedColumns { columns, delimiter, names, times })
             }
         })
+    }
+
+    /// Whether every column of the half is null in this row.
+    pub(super) fn is_all_null(&self, arrays: &[ArrayRef], row: usize) -> bool {
+        match self {
+            Half::None => true,
+            Half::Kafka(index, _) => arrays[*index].is_null(row),
+            Half::Json(_, writer) => writer.is_all_null(arrays, row),
+            Half::Delimited(columns) => columns.columns.iter().all(|(index, _)| arrays[*index].is_null(row)),
+        }
     }
 
     /// Whether a null in a single column has a form other than "no bytes". Only JSON has one, and ksqlDB never

@@ -71,6 +71,8 @@ pub struct CodecOptions {
     pub times: TimeStyle,
     /// The window behind the key.
     pub window: Option<WindowKeySize>,
+    /// A record without a key is no row, as in a table; where it is one, a key of nulls alone is written as none.
+    pub needs_key: bool,
     /// The column that gives the event time, by index; else the record's timestamp.
     pub timestamp_column: Option<usize>,
     /// The pattern of a text timestamp column, in Java's letters.

@@ -2,26 +2,28 @@
 
 use chrono::NaiveDate;
 
+use super::NamedZone;
 use super::times;
 
 /// A pattern, checked.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Pattern {
-    parts: Vec<Part>,
+pub struct Pattern {
+    pub(super) parts: Vec<Part>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
-enum Part {
+pub(super) enum Part {
     Literal(String),
     Number { field: Field, length: usize },
     Fraction { digits: usize },
-    Offset,
+    Offset { letter: char, length: usize },
     HalfOfDay,
-    MonthName,
+    MonthName { length: usize },
+    Zone,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Field {
+pub(super) enum Field {
     Year,
     Month,
     Day,
@@ -31,7 +33,7 @@ enum Field {
     Second,
 }
 
-const MONTHS: [&str; 12] = [
+pub(super) const MONTHS: [&str; 12] = [
     "january",
     "february",
     "march",
@@ -48,7 +50,7 @@ const MONTHS: [&str; 12] = [
 
 impl Pattern {
     /// Checks a pattern; the error says which letter is not known.
-    pub(super) fn new(pattern: &str) -> Result<Self, String> {
+    pub fn new(pattern: &str) -> Result<Self, String> {
         let mut parts = Vec::new();
         let mut rest = pattern;
         while let Some(letter) = rest.chars().next() {
@@ -62,7 +64,7 @@ impl Pattern {
             let length = rest[..run].chars().count();
             parts.push(match letter {
                 'y' | 'u' => Part::Number { field: Field::Year, length },
-                'M' | 'L' if 3 <= length => Part::MonthName,
+                'M' | 'L' if 3 <= length => Part::MonthName { length },
                 'M' | 'L' => Part::Number { field: Field::Month, length },
                 'd' => Part::Number { field: Field::Day, length },
                 'H' => Part::Number { field: Field::Hour, length },
@@ -70,7 +72,8 @@ impl Pattern {
                 'm' => Part::Number { field: Field::Minute, length },
                 's' => Part::Number { field: Field::Second, length },
                 'S' => Part::Fraction { digits: length },
-                'X' | 'x' | 'Z' => Part::Offset,
+                'X' | 'x' | 'Z' => Part::Offset { letter, length },
+                'z' | 'V' => Part::Zone,
                 'a' => Part::HalfOfDay,
                 letter if letter.is_ascii_alphabetic() => return Err(format!("the letter {letter} is not known")),
                 _ => Part::Literal(rest[..run].to_owned()),
@@ -80,11 +83,16 @@ impl Pattern {
         Ok(Self { parts })
     }
 
-    /// The instant that a text tells, microseconds UTC; what the pattern leaves out is the epoch's.
-    pub(super) fn parse(&self, text: &str) -> Option<i64> {
+    /// The instant that a text tells, microseconds; what the pattern leaves out is the epoch's, the zone UTC.
+    pub fn parse(&self, text: &str) -> Option<i64> {
+        self.parse_in(text, NamedZone::UTC)
+    }
+
+    /// `parse`, where a text without a zone is read on a clock of `zone`.
+    pub fn parse_in(&self, text: &str, zone: NamedZone) -> Option<i64> {
         let mut rest = text;
         let (mut year, mut month, mut day, mut hour, mut minute, mut second) = (1970, 1, 1, 0, 0, 0);
-        let (mut micros, mut offset, mut afternoon) = (0, 0, None);
+        let (mut micros, mut offset, mut zone, mut afternoon) = (0, None, zone, None);
         for (place, part) in self.parts.iter().enumerate() {
             match part {
                 Part::Literal(literal) => rest = strip_prefix_ignoring_case(rest, literal)?,
@@ -107,17 +115,23 @@ impl Pattern {
                     micros = format!("{value:0<6}").get(..6)?.parse().ok()?;
                     rest = &rest[*digits..];
                 }
-                Part::Offset => {
+                Part::Zone => {
+                    let is_part = |byte: &u8| byte.is_ascii_alphanumeric() || b"/_+-:".contains(byte);
+                    let length = rest.bytes().take_while(|byte| is_part(byte)).count();
+                    zone = NamedZone::named(&rest[..length])?;
+                    rest = &rest[length..];
+                }
+                Part::Offset { .. } => {
                     let length =
                         1 + rest.get(1..)?.bytes().take_while(|byte| byte.is_ascii_digit() || *byte == b':').count();
-                    offset = times::parse_offset(&rest[..length])?;
+                    offset = Some(times::parse_offset(&rest[..length])?);
                     rest = &rest[length..];
                 }
                 Part::HalfOfDay => {
                     afternoon = Some(rest.get(..2)?.eq_ignore_ascii_case("pm"));
                     rest = &rest[2..];
                 }
-                Part::MonthName => {
+                Part::MonthName { .. } => {
                     let length = rest.bytes().take_while(u8::is_ascii_alphabetic).count();
                     let name = rest[..length].to_ascii_lowercase();
                     let named = |month: &&'static str| 3 <= name.len() && month.starts_with(&name);
@@ -133,8 +147,12 @@ impl Pattern {
             return None;
         }
         let date = NaiveDate::from_ymd_opt(year, month.try_into().ok()?, day.try_into().ok()?)?;
-        let seconds = i64::from(date.to_epoch_days()) * 86_400 + i64::from(hour * 3600 + minute * 60 + second - offset);
-        seconds.checked_mul(1_000_000)?.checked_add(micros)
+        let seconds = i64::from(date.to_epoch_days()) * 86_400 + i64::from(hour * 3600 + minute * 60 + second);
+        let local = seconds.checked_mul(1_000_000)?.checked_add(micros)?;
+        match offset {
+            Some(offset) => local.checked_sub(i64::from(offset) * 1_000_000),
+            None => zone.instant_of_local(local),
+        }
     }
 }
 

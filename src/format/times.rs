@@ -110,17 +110,20 @@ pub(super) fn parse_timestamp_tz(text: &str, zone: Tz) -> Option<i64> {
     let (micros, offset) = parse_parts(text)?;
     match offset {
         Some(seconds) => micros.checked_sub(i64::from(seconds) * 1_000_000),
-        None => {
-            let local = DateTime::from_timestamp_micros(micros)?.naive_utc();
-            // In the hour that a clock skips PostgreSQL takes the offset from before; so does `earliest` an hour on.
-            let instant = zone.from_local_datetime(&local).earliest();
-            let offset = match instant {
-                Some(instant) => instant.offset().fix().local_minus_utc(),
-                None => zone.offset_from_utc_datetime(&local).fix().local_minus_utc(),
-            };
-            micros.checked_sub(i64::from(offset) * 1_000_000)
-        }
+        None => instant_of_local(micros, &zone),
     }
+}
+
+/// The instant at which a clock of the zone shows a time; both in microseconds.
+pub(super) fn instant_of_local<Z: TimeZone>(micros: i64, zone: &Z) -> Option<i64> {
+    let local = DateTime::from_timestamp_micros(micros)?.naive_utc();
+    // In the hour that a clock skips PostgreSQL takes the offset from before; so does `earliest` an hour on.
+    let instant = zone.from_local_datetime(&local).earliest();
+    let offset = match instant {
+        Some(instant) => instant.offset().fix().local_minus_utc(),
+        None => zone.offset_from_utc_datetime(&local).fix().local_minus_utc(),
+    };
+    micros.checked_sub(i64::from(offset) * 1_000_000)
 }
 
 fn parse_parts(text: &str) -> Option<(i64, Option<i32>)> {

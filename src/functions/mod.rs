@@ -8,13 +8,16 @@ mod aggregate;
 mod arithmetic;
 mod cast;
 mod context;
+mod ksqldb;
 mod registry;
+mod rowwise;
 mod scalar;
 
 pub use aggregate::DoubleSum;
 pub use aggregate::ExactSum;
 pub use aggregate::Extreme;
 pub use aggregate::Number;
+pub use aggregate::OffsetEnd;
 pub use aggregate::OutOfRange;
 pub use aggregate::Running;
 pub use aggregate::Total;

@@ -8,8 +8,10 @@ use datafusion::logical_expr::AggregateUDF;
 use datafusion::logical_expr::ScalarUDF;
 use datafusion::logical_expr::ScalarUDFImpl;
 
+use super::aggregate::ByOffsetFunction;
 use super::aggregate::Extreme;
 use super::aggregate::ExtremeFunction;
+use super::aggregate::OffsetEnd;
 use super::aggregate::TotalFunction;
 use super::aggregate::TotalKind;
 use super::aggregate::TotalStyle;
@@ -19,14 +21,20 @@ use super::arithmetic::Rules;
 use super::cast::CastTarget;
 use super::cast::CheckedCast;
 use super::cast::KsqlCast;
+use super::ksqldb;
+use super::ksqldb::ToJsonString;
+use super::rowwise::Rowwise;
 use super::scalar::AsValue;
 use super::scalar::ByteaIn;
 use super::scalar::CharacterLength;
+use super::scalar::Greatest;
 use super::scalar::KsqlSubstring;
 use super::scalar::LetterCase;
 use super::scalar::Now;
 use super::scalar::Pad;
 use super::scalar::Random;
+use super::scalar::Round;
+use super::scalar::Rounding;
 use super::scalar::Side;
 use super::scalar::Uuid;
 
@@ -39,12 +47,18 @@ pub fn all() -> Vec<Arc<ScalarUDF>> {
         udf(AsValue::new()),
         udf(ByteaIn::new()),
         udf(KsqlSubstring::new()),
+        udf(Greatest::new(Extreme::Greatest)),
+        udf(Greatest::new(Extreme::Least)),
+        udf(Round::new(Rounding::Nearest)),
+        udf(Round::new(Rounding::Cut)),
+        udf(ToJsonString::new()),
         udf(LetterCase::lower()),
         udf(LetterCase::upper()),
         udf(CharacterLength::new()),
         udf(Pad::new(Side::Left)),
         udf(Pad::new(Side::Right)),
     ];
+    functions.extend(ksqldb::definitions().map(|definition| udf(Rowwise::new(definition))));
     for operation in Operation::ALL {
         functions.push(udf(Arithmetic::new(Rules::Checked, operation)));
         functions.push(udf(Arithmetic::new(Rules::Ksqldb, operation)));
@@ -58,14 +72,15 @@ pub fn all() -> Vec<Arc<ScalarUDF>> {
     functions
 }
 
-/// All our aggregate functions: SUM and AVG under both rules, MIN and MAX.
+/// All our aggregate functions: SUM and AVG under both rules, MIN and MAX, the earliest and the latest.
 pub fn aggregates() -> Vec<Arc<AggregateUDF>> {
     let styles = [TotalStyle::Postgres, TotalStyle::Ksqldb];
     let functions = styles.into_iter().flat_map(|style| {
         [TotalKind::Sum, TotalKind::Avg].map(|kind| AggregateUDF::new_from_impl(TotalFunction::new(kind, style)))
     });
     let extremes = [Extreme::Least, Extreme::Greatest].map(ExtremeFunction::new).map(AggregateUDF::new_from_impl);
-    functions.chain(extremes).map(Arc::new).collect()
+    let ends = [OffsetEnd::Earliest, OffsetEnd::Latest].map(ByOffsetFunction::new).map(AggregateUDF::new_from_impl);
+    functions.chain(extremes).chain(ends).map(Arc::new).collect()
 }
 
 /// Puts them into a registry, over functions of the same name.

@@ -17,18 +17,16 @@ use datafusion::logical_expr::planner::ExprPlanner;
 use datafusion::sql::planner::ContextProvider;
 
 /// The aggregates that `node::AggregateFunction` has.
-const STANDING_AGGREGATES: [&str; 5] = ["count", "sum", "avg", "min", "max"];
+const STANDING_AGGREGATES: [&str; 7] = ["count", "sum", "avg", "min", "max", "earliest_by_offset", "latest_by_offset"];
 
 /// ksqlDB's other aggregates, so that they are refused by name rather than not found.
-const KSQLDB_AGGREGATES: [&str; 13] = [
+const KSQLDB_AGGREGATES: [&str; 11] = [
     "attr",
     "collect_list",
     "collect_set",
     "correlation",
     "count_distinct",
-    "earliest_by_offset",
     "histogram",
-    "latest_by_offset",
     "stddev_samp",
     "stddev_sample",
     "sum_list",

@@ -130,6 +130,11 @@ impl Dialect for TidemillDialect {
         true
     }
 
+    // ksqlDB's names may begin with a digit; PostgreSQL has no use for a number that runs into a word.
+    fn supports_numeric_prefix(&self) -> bool {
+        true
+    }
+
     fn supports_numeric_literal_underscores(&self) -> bool {
         true
     }

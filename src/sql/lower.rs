@@ -95,9 +95,12 @@ impl Lowering<'_> {
         if self.is(0, "EMIT") && (self.is(1, "CHANGES") || self.is(1, "FINAL")) {
             return self.emit();
         }
-        let window = ["TUMBLING", "HOPPING", "SESSION"].iter().any(|kind| self.is(1, kind));
-        if self.is(0, "WINDOW") && window && self.token(2) == Some(&Token::LParen) {
-            return self.window();
+        // ksqlDB lets a window have a name, to which nothing can refer.
+        for place in [1, 2].into_iter().filter(|_| self.is(0, "WINDOW")) {
+            let window = ["TUMBLING", "HOPPING", "SESSION"].iter().any(|kind| self.is(place, kind));
+            if window && self.token(place + 1) == Some(&Token::LParen) {
+                return self.window(place);
+            }
         }
         if self.is(0, "WITHIN") && matches!(self.token(1), Some(Token::Number(..) | Token::LParen)) {
             return self.within();
@@ -106,6 +109,9 @@ impl Lowering<'_> {
             self.push(Token::make_word("DISTRIBUTE", None));
             self.next += 1;
             return Ok(());
+        }
+        if self.is(0, "STRUCT") && self.token(1) == Some(&Token::LParen) && self.token(2) == Some(&Token::RParen) {
+            return Err(Error::unsupported("an empty STRUCT is not supported").at(position_of(&self.source[self.next])));
         }
         if origin == Origin::User {
             self.refuse_carriers()?;
@@ -158,8 +164,9 @@ impl Lowering<'_> {
         Ok(())
     }
 
-    fn window(&mut self) -> Result<()> {
-        let (mut end, mut depth) = (self.next + 2, 0_usize);
+    /// The clause of which the kind of window stands so many tokens on.
+    fn window(&mut self, kind: usize) -> Result<()> {
+        let (mut end, mut depth) = (self.next + kind + 1, 0_usize);
         while end < self.source.len() {
             match self.source[end].token {
                 Token::LParen => depth += 1,
@@ -171,7 +178,7 @@ impl Lowering<'_> {
                 break;
             }
         }
-        let clause = WindowClause::read(&self.source[self.next + 1..end])?;
+        let clause = WindowClause::read(&self.source[self.next + kind..end])?;
         for word in ["LATERAL", "VIEW", WINDOW_CARRIER] {
             self.push(Token::make_word(word, None));
         }

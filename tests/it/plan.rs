@@ -63,6 +63,7 @@ fn relation(index: usize, line: &str, compatibility: Compatibility) -> Relation 
         id: RelationId(index as u64 + 1),
         name: fold(name),
         kind: if *kind == "table" { RelationKind::Table } else { RelationKind::Stream },
+        read_only: false,
         materialized_view: false,
         columns: columns.split(", ").map(|column| self::column(column, fold)).collect(),
         formats: Formats { key: format, value: Format::Json, wrap_single_value: true },

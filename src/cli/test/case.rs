@@ -144,6 +144,8 @@ pub struct SourceNode {
     pub key_format: Option<Value>,
     /// A name, or an object with `format`.
     pub value_format: Option<Value>,
+    /// Whether `CREATE SOURCE` made it.
+    pub is_source: Option<bool>,
 }
 
 /// Topics that must, and must not, be there.

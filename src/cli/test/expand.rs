@@ -17,6 +17,9 @@ pub(super) struct Case {
 /// ksqlDB's second planner: an experiment of theirs with other rules for keys. One run, with the first, is enough.
 const SECOND_PLANNER: &str = "ksql.new.query.planner.enabled";
 
+/// Settings of ksqlDB that ask for other rules unless they are `false`.
+const DEFAULTS: [&str; 2] = ["ksql.functions.substring.legacy.args", "use.exact.numeric.comparison"];
+
 /// The runs of a case of the file `stem`.
 pub(super) fn expand(stem: &str, node: &CaseNode) -> Vec<Case> {
     let formats: Vec<Option<&String>> = optional(&node.format);
@@ -65,9 +68,11 @@ fn waits_for(node: &CaseNode) -> Option<String> {
     }
     for (name, value) in &node.properties {
         let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
-        // How Kafka Streams is tuned changes no answer here.
+        // How Kafka Streams is tuned changes no answer here, nor do settings that say what holds anyway.
         let harmless = name.starts_with("ksql.streams.")
             || name == "auto.offset.reset"
+            || name.starts_with("ksql.persistence.")
+            || (DEFAULTS.contains(&name.as_str()) && text == "false")
             || (name == SECOND_PLANNER && text == "false");
         if !harmless {
             return Some(format!("setting {name} = {text}"));

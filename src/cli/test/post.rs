@@ -50,6 +50,9 @@ fn check_source(source: &SourceNode, catalog: &Catalog) -> Result<(), String> {
     if let Some(format) = &source.value_format {
         check_format(format, relation.formats.value).map_err(|reason| format!("value format: {reason}"))?;
     }
+    if let Some(wanted) = source.is_source.filter(|wanted| *wanted != relation.read_only) {
+        return Err(format!("wanted isSource {wanted}"));
+    }
     match &source.schema {
         Some(schema) => check_schema(schema, relation),
         None => Ok(()),

@@ -92,6 +92,10 @@ async fn attempt(case: &Case) -> Result<End, Error> {
     for topic in &node.topics {
         pipeline.create_topic(&topic.name).await?;
     }
+    for (name, value) in node.properties.iter().filter(|(name, _)| name.starts_with("ksql.persistence.")) {
+        let value = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+        pipeline.execute(&format!("SET '{name}' = '{value}';")).await?;
+    }
     for (place, statement) in node.statements.iter().enumerate() {
         if let Err(error) = pipeline.execute(statement).await {
             let last = place + 1 == node.statements.len();

@@ -31,6 +31,7 @@ async fn every_case_of_ours_passes() {
         let file = CaseFile::read(env.disk.as_ref(), &path).expect("a file of cases");
         for verdict in verdicts(&stem, &file).await {
             assert_eq!(verdict.outcome, Outcome::Passed, "{}", verdict.case);
+            assert_ne!(verdict.same_message, Some(false), "{}: another message", verdict.case);
         }
     }
 }

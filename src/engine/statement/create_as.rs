@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::create_source::dead_letter_topic;
 use super::create_source::sink_topic;
+use super::create_source::unwraps_by_default;
 use super::done;
 use super::standing::run_apart;
 use crate::catalog::Catalog;
@@ -28,6 +29,7 @@ use crate::engine::session::Session;
 use crate::error::Error;
 use crate::error::Result;
 use crate::error::SqlState;
+use crate::model::ColumnRole;
 use crate::model::QueryId;
 use crate::model::SqlType;
 use crate::model::TopicId;
@@ -75,6 +77,7 @@ pub(super) async fn execute(session: &mut Session, create: &CreateAs, text: &str
         ObjectKind::MaterializedView => "CREATE MATERIALIZED VIEW",
     };
     let options = RelationOptions::read(&create.options)?;
+    let options = RelationOptions { unwraps_by_default: unwraps_by_default(session), ..options };
     let request = request(session, create, &options);
     let name = fold(&create.name, request.semantics.compatibility);
     authorize(&session.principal, Operation::Create, Resource::Relation(&name))?;
@@ -192,11 +195,13 @@ impl Making {
     }
 
     fn sink(&self, catalog: &Catalog, output: &Output, topic: &TopicRecord, query: QueryId) -> Result<Relation> {
-        let wrap_single_value = self.options.wrap_single_value.unwrap_or(true);
+        let values = output.columns.iter().filter(|column| column.role == ColumnRole::Value).count();
+        let wrap_single_value = self.options.wrap_of(output.value_format, values)?;
         Ok(Relation {
             id: catalog.next_relation_id(),
             name: self.name.clone(),
             kind: output.kind,
+            read_only: false,
             materialized_view: self.create.kind == ObjectKind::MaterializedView,
             columns: output.columns.clone(),
             formats: Formats { key: output.key_format, value: output.value_format, wrap_single_value },

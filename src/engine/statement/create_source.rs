@@ -30,7 +30,9 @@ use crate::security::Operation;
 use crate::security::Resource;
 use crate::security::authorize;
 use crate::sql::CreateSource;
+use crate::sql::Name;
 use crate::sql::ObjectKind;
+use crate::sql::WithOption;
 
 const PARTITIONS_DEFAULT: i32 = 1;
 
@@ -43,9 +45,9 @@ pub(super) async fn execute(session: &mut Session, create: &CreateSource, text: 
     let name = fold(&create.name, compatibility);
     authorize(&session.principal, Operation::Create, Resource::Relation(&name))?;
     if create.or_replace {
-        return Err(Error::unsupported("OR REPLACE is not supported").hint("DROP it first."));
+        return Err(not_replaced(session.engine.catalog()?.as_ref(), create, &name));
     }
-    let options = RelationOptions::read(&create.options)?;
+    let options = options(session, create)?;
     let declared = declare(create, &options, compatibility)?;
     let engine = session.engine.clone();
     let random = engine.env().random.clone();
@@ -64,6 +66,7 @@ pub(super) async fn execute(session: &mut Session, create: &CreateSource, text: 
             let topic = topic(metadata, &name, &declared, &options, new_id, &mut records)?;
             let mut relation = relation(catalog, &name, &declared, &options, &topic);
             relation.compatibility = compatibility;
+            relation.read_only = create.read_only;
             relation.statement = text.to_string();
             relation.owner = owner.clone();
             if relation.on_error == OnError::DeadLetter {
@@ -77,6 +80,40 @@ pub(super) async fn execute(session: &mut Session, create: &CreateSource, text: 
         session.notice(Notice::new(format!("relation \"{name}\" already exists, skipping")));
     }
     Ok(done(tag))
+}
+
+fn not_replaced(catalog: &Catalog, create: &CreateSource, name: &str) -> Error {
+    let replaced_is_read_only = catalog.relation(name).is_some_and(|relation| relation.read_only);
+    if !create.read_only && !replaced_is_read_only {
+        return Error::unsupported("OR REPLACE is not supported").hint("DROP it first.");
+    }
+    let kind = if create.kind == ObjectKind::Stream { "stream" } else { "table" };
+    let message = format!("Cannot add {kind} '{name}': CREATE OR REPLACE is not supported on source {kind}s.");
+    Error::new(SqlState::WRONG_OBJECT_TYPE, message).at(create.name.position).hint("DROP it first.")
+}
+
+/// What WITH says, and where it says nothing what the session's settings do.
+fn options(session: &Session, create: &CreateSource) -> Result<RelationOptions> {
+    let mut clause = create.options.clone();
+    for (option, setting) in [
+        ("key_format", "ksql_persistence_default_format_key"),
+        ("value_format", "ksql_persistence_default_format_value"),
+    ] {
+        let is_told =
+            |told: &WithOption| [option, "format"].iter().any(|name| told.name.value.eq_ignore_ascii_case(name));
+        let default = session.settings.get(setting).filter(|format| !format.is_empty());
+        if let Some(value) = default.filter(|_| !create.options.iter().any(is_told)) {
+            let name = Name { value: option.to_string(), quoted: false, position: create.name.position };
+            clause.push(WithOption { name, value });
+        }
+    }
+    let options = RelationOptions::read(&clause)?;
+    Ok(RelationOptions { unwraps_by_default: unwraps_by_default(session), ..options })
+}
+
+/// Whether the session wants single values bare.
+pub(super) fn unwraps_by_default(session: &Session) -> bool {
+    session.settings.is("ksql_persistence_wrap_single_values", "off")
 }
 
 /// The topic that is there, or a new one.
@@ -191,6 +228,7 @@ fn relation(
         name: name.to_string(),
         kind: declared.kind,
         materialized_view: false,
+        read_only: false,
         columns: declared.columns.clone(),
         formats: declared.formats,
         topic: topic.name.clone(),

@@ -112,6 +112,12 @@ impl Dropping {
         };
         authorize(&self.principal, Operation::Drop, Resource::Relation(&relation.name))?;
         self.check_kind(relation)?;
+        if self.drop.delete_topic && relation.read_only {
+            let message = format!("Cannot delete topic for read-only source: {}", relation.name);
+            return Err(Error::new(SqlState::WRONG_OBJECT_TYPE, message)
+                .at(self.drop.name.position)
+                .hint("Leave DELETE TOPIC out."));
+        }
         let query = relation.query.and_then(|id| catalog.query(id)).cloned();
         let (mut records, mut rest) = (Vec::new(), catalog.clone());
         if let Some(query) = &query {

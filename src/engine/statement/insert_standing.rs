@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::done;
-use super::lookup::insert_target;
+use super::lookup::standing_target;
 use super::standing::run_apart;
 use crate::catalog::Compatibility;
 use crate::engine::core::Engine;
@@ -25,7 +25,7 @@ use crate::security::authorize;
 use crate::sql::InsertSelect;
 
 pub(super) async fn execute(session: &Session, insert: &InsertSelect, text: &str) -> Result<Outcome> {
-    let relation = insert_target(session, &insert.target)?;
+    let relation = standing_target(session, &insert.target)?;
     let semantics = session.settings.semantics();
     let destination = Destination::Insert { relation, columns: insert.columns.clone() };
     let request = StandingRequest::new(semantics, destination);

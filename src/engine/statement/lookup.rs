@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use crate::catalog::Catalog;
+use crate::catalog::Compatibility;
 use crate::catalog::Relation;
 use crate::catalog::fold;
 use crate::engine::session::Session;
@@ -37,10 +38,27 @@ pub(super) fn no_such_relation(catalog: &Catalog, name: &Name, folded: &str) -> 
 
 /// The relation that rows are to be put into: not one that a query keeps.
 pub(super) fn insert_target(session: &Session, name: &Name) -> Result<Arc<Relation>> {
+    target(session, name, |relation| relation.query.is_none())
+}
+
+/// The relation that a query is to write: ksqlDB lets several feed one stream, also one that a query made.
+pub(super) fn standing_target(session: &Session, name: &Name) -> Result<Arc<Relation>> {
+    let several = session.settings.compatibility() == Compatibility::Ksqldb;
+    target(session, name, |relation| relation.query.is_none() || (several && !relation.is_table()))
+}
+
+fn target(session: &Session, name: &Name, takes_rows: impl Fn(&Relation) -> bool) -> Result<Arc<Relation>> {
     let catalog = session.engine.catalog()?;
     let relation = relation(session, &catalog, name)?;
     authorize(&session.principal, Operation::Write, Resource::Relation(&relation.name))?;
-    if relation.query.is_some() {
+    if relation.read_only {
+        let kind = if relation.is_table() { "table" } else { "stream" };
+        let message = format!("Cannot insert into read-only {kind}: {}", relation.name);
+        return Err(Error::new(SqlState::WRONG_OBJECT_TYPE, message)
+            .at(name.position)
+            .detail("CREATE SOURCE made it: others write its topic."));
+    }
+    if !takes_rows(&relation) {
         let message = format!("cannot insert into \"{}\"", relation.name);
         return Err(Error::new(SqlState::WRONG_OBJECT_TYPE, message).at(name.position).detail("A query keeps it."));
     }

@@ -27,6 +27,7 @@ use crate::exec::layout::OP_NO_VALUE;
 use crate::exec::layout::OP_VALUE;
 use crate::exec::output::LogEntry;
 use crate::format::Encoder;
+use crate::format::EventTimeColumn;
 use crate::format::RowKeys;
 use crate::model::TopicPartition;
 use crate::protocol::partition_for_key;
@@ -58,8 +59,8 @@ pub struct TopicSpec {
     pub record_bytes_max: usize,
     /// Rows are replaced by key and a view is kept.
     pub is_table: bool,
-    /// The column with the record's time, by index; else the row's event time.
-    pub timestamp_column: Option<usize>,
+    /// The column with the record's time; else the row's event time.
+    pub event_time: Option<Arc<EventTimeColumn>>,
 }
 
 /// Gathers what is consolidated until the cut.
@@ -156,12 +157,22 @@ impl Sink {
         let encoded = topic.encoder.encode(&users)?;
         let (ops, times) = (layout.ops(&batch).values(), layout.times(&batch).values());
         let mut written = vec![true; batch.num_rows()];
+        let mut record_times = times.to_vec();
         let mut left_out: Vec<(usize, String)> =
             encoded.errors.iter().map(|(row, why)| (*row, why.to_string())).collect();
         for row in 0..batch.num_rows() {
             let bytes = [&encoded.keys[row], &encoded.values[row]].into_iter().flatten().map(|part| part.len()).sum();
             if topic.record_bytes_max < bytes {
                 left_out.push((row, format!("{bytes} bytes are over the limit of {}", topic.record_bytes_max)));
+            }
+        }
+        if let Some(column) = &topic.event_time {
+            // A tombstone has no columns to read a time from.
+            for row in (0..batch.num_rows()).filter(|row| ops[*row] == OP_VALUE) {
+                match column.of_row(&users, row) {
+                    Ok(time) => record_times[row] = time,
+                    Err(error) => left_out.push((row, error.to_string())),
+                }
             }
         }
         for (row, reason) in left_out {
@@ -185,28 +196,14 @@ impl Sink {
                     false => encoded.keys[row].as_deref(),
                 };
                 let value = if ops[row] == OP_VALUE { encoded.values[row].as_deref() } else { None };
-                let time = self.record_time(&users, row, topic).unwrap_or(times[row]);
-                cx.output().batch(topic.partitions[partition as usize]).append(time, key, value, &[]);
+                let output = cx.output().batch(topic.partitions[partition as usize]);
+                output.append(record_times[row], key, value, &[]);
             }
         }
         if topic.is_table {
             self.change_view(cx, &users, ops, &partitions, &written)?;
         }
         Ok(())
-    }
-
-    /// The time that a column gives the record, milliseconds.
-    fn record_time(&self, users: &RecordBatch, row: usize, topic: &TopicSpec) -> Option<i64> {
-        use arrow::array::AsArray;
-        let column = users.column(topic.timestamp_column?);
-        if column.is_null(row) {
-            return None;
-        }
-        if let Some(values) = column.as_primitive_opt::<arrow::datatypes::Int64Type>() {
-            return Some(values.value(row));
-        }
-        let micros = column.as_primitive_opt::<arrow::datatypes::TimestampMicrosecondType>()?;
-        Some(micros.value(row).div_euclid(1000))
     }
 
     fn change_view(

@@ -24,6 +24,7 @@ use crate::exec::step_exec::step_of;
 use crate::format::CodecOptions;
 use crate::format::Decoder;
 use crate::format::Encoder;
+use crate::format::EventTimeColumn;
 use crate::format::FormatSpec;
 use crate::format::WindowKeySize;
 use crate::format::WrapSingle;
@@ -335,6 +336,7 @@ pub fn relation_options(relation: &Relation) -> CodecOptions {
     CodecOptions {
         wrap_single,
         window,
+        needs_key: relation.is_table() && !relation.key_columns().is_empty(),
         timestamp_column: relation.timestamp_column,
         timestamp_format: relation.timestamp_format.clone(),
         ..codec_options(relation.compatibility)
@@ -368,6 +370,11 @@ pub fn topic_spec(sink: &Relation) -> Result<TopicSpec, ExecError> {
         partitions: (0..sink.partitions).map(|partition| TopicPartition::new(sink.topic_id, partition)).collect(),
         record_bytes_max: BatchLimits::default().batch_bytes_max - BATCH_OVERHEAD,
         is_table: sink.kind == RelationKind::Table,
-        timestamp_column: sink.timestamp_column,
+        event_time: match sink.timestamp_column {
+            None => None,
+            Some(index) => {
+                Some(Arc::new(EventTimeColumn::new(&sink.columns, index, sink.timestamp_format.as_deref())?))
+            }
+        },
     })
 }

@@ -52,6 +52,11 @@ impl JsonWriter {
         self.wrap == WrapSingle::Unwrapped && arrays[self.columns[0].0].is_null(row)
     }
 
+    /// Whether every column is null in this row.
+    pub(in crate::format) fn is_all_null(&self, arrays: &[ArrayRef], row: usize) -> bool {
+        self.columns.iter().all(|(index, _)| arrays[*index].is_null(row))
+    }
+
     /// Appends the document of a row; nulls are written.
     pub(in crate::format) fn write(&self, arrays: &[ArrayRef], row: usize, out: &mut Vec<u8>) {
         if self.wrap == WrapSingle::Unwrapped {

@@ -8,6 +8,7 @@
 //!   * what is kept does not depend on results that were told in between: a sum that fits again is right again
 
 mod accumulate;
+mod by_offset;
 mod distinct;
 mod double;
 mod exact;
@@ -19,6 +20,8 @@ mod running;
 mod tests;
 mod total;
 
+pub use by_offset::ByOffsetFunction;
+pub use by_offset::OffsetEnd;
 pub use double::DoubleSum;
 pub use exact::ExactSum;
 pub use extreme::Extreme;

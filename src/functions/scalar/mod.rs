@@ -3,20 +3,25 @@
 mod as_value;
 mod bytea;
 mod case;
+mod greatest;
 mod length;
 mod now;
 mod pad;
 mod random;
+mod round;
 mod substring;
 mod uuid;
 
 pub use as_value::AsValue;
 pub use bytea::ByteaIn;
 pub use case::LetterCase;
+pub use greatest::Greatest;
 pub use length::CharacterLength;
 pub use now::Now;
 pub use pad::Pad;
 pub use pad::Side;
 pub use random::Random;
+pub use round::Round;
+pub use round::Rounding;
 pub use substring::KsqlSubstring;
 pub use uuid::Uuid;

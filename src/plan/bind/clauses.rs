@@ -1,5 +1,6 @@
 //! The white list: what a standing query may say. All else is refused by the name of its clause.
 
+use std::collections::HashSet;
 use std::ops::ControlFlow;
 
 use sqlparser::ast;
@@ -8,6 +9,8 @@ use sqlparser::tokenizer::Span;
 
 use super::scope::at;
 use super::scope::with_nearest;
+use crate::catalog::Compatibility;
+use crate::catalog::Relation;
 use crate::error::Error;
 use crate::error::Result;
 use crate::error::SqlState;
@@ -46,7 +49,7 @@ pub fn only_select(query: &ast::Query) -> Result<ast::Select> {
 }
 
 /// Refuses what the binder would not see.
-pub fn check(select: &ast::Select, functions: &Functions) -> Result<()> {
+pub fn check(select: &ast::Select, functions: &Functions, rules: Compatibility) -> Result<()> {
     if let Some(distinct) = &select.distinct {
         let what = match distinct {
             ast::Distinct::On(_) => "DISTINCT ON",
@@ -69,7 +72,7 @@ pub fn check(select: &ast::Select, functions: &Functions) -> Result<()> {
     if select.top.is_some() || select.into.is_some() || select.prewhere.is_some() || !select.connect_by.is_empty() {
         return Err(not_there("such a clause", select.select_token.0.span));
     }
-    match walk::expressions(select, |expr| match check_expression(expr, functions) {
+    match walk::expressions(select, |expr| match check_expression(expr, functions, rules) {
         Ok(()) => ControlFlow::Continue(()),
         Err(error) => ControlFlow::Break(error),
     }) {
@@ -78,17 +81,51 @@ pub fn check(select: &ast::Select, functions: &Functions) -> Result<()> {
     }
 }
 
-fn check_expression(expr: &ast::Expr, functions: &Functions) -> Result<()> {
+/// ksqlDB fills a relation by name, so that without stars there must be as many items as columns.
+pub fn check_count(items: &[ast::SelectItem], relation: &Relation) -> Result<()> {
+    let is_star =
+        |item: &ast::SelectItem| matches!(item, ast::SelectItem::Wildcard(_) | ast::SelectItem::QualifiedWildcard(..));
+    if items.iter().any(is_star) || items.len() == relation.columns.len() {
+        return Ok(());
+    }
+    let message = format!(
+        "Incompatible schema between results and sink. The result has {} columns, the sink {}.",
+        items.len(),
+        relation.columns.len()
+    );
+    Err(Error::new(SqlState::DATATYPE_MISMATCH, message))
+}
+
+fn check_expression(expr: &ast::Expr, functions: &Functions, rules: Compatibility) -> Result<()> {
     match expr {
         ast::Expr::Subquery(_) | ast::Expr::InSubquery { .. } | ast::Expr::Exists { .. } => {
             Err(not_there("a subquery", expr.span()))
         }
-        ast::Expr::Function(function) => check_function(function, functions),
+        ast::Expr::Struct { values, .. } => Err(match repeated_field(values) {
+            Some(name) => at(
+                Error::new(SqlState::DUPLICATE_COLUMN, format!("Duplicate field names found in STRUCT: {name}")),
+                expr.span(),
+            ),
+            None => not_there("STRUCT", expr.span()),
+        }),
+        ast::Expr::Function(function) => check_function(function, functions, rules),
         _ => Ok(()),
     }
 }
 
-fn check_function(function: &ast::Function, functions: &Functions) -> Result<()> {
+/// A name that two fields of `STRUCT(name := value, ..)` have.
+fn repeated_field(values: &[ast::Expr]) -> Option<String> {
+    let mut seen = HashSet::new();
+    values.iter().find_map(|value| match value {
+        ast::Expr::BinaryOp { left, op: ast::BinaryOperator::Assignment, .. } => {
+            let name = left.to_string();
+            (!seen.insert(name.to_uppercase())).then_some(name)
+        }
+        _ => None,
+    })
+}
+
+fn check_function(function: &ast::Function, functions: &Functions, rules: Compatibility) -> Result<()> {
     let span = function.name.span();
     if function.over.is_some() {
         return Err(not_there("OVER", span));
@@ -113,9 +150,8 @@ fn check_function(function: &ast::Function, functions: &Functions) -> Result<()>
         return Ok(());
     }
     if functions.is_aggregate(&name) {
-        return Err(
-            not_there(&format!("the aggregate function {name}"), span).hint("COUNT, SUM, AVG, MIN and MAX are.")
-        );
+        return Err(not_there(&format!("the aggregate function {name}"), span)
+            .hint("COUNT, SUM, AVG, MIN, MAX, EARLIEST_BY_OFFSET and LATEST_BY_OFFSET are."));
     }
     if function.filter.is_some() {
         return Err(at(
@@ -129,6 +165,10 @@ fn check_function(function: &ast::Function, functions: &Functions) -> Result<()>
     if functions.is_scalar(&name) {
         return Ok(());
     }
-    let error = Error::new(SqlState::UNDEFINED_FUNCTION, format!("function {name} does not exist"));
+    let message = match rules {
+        Compatibility::Postgres => format!("function {name} does not exist"),
+        Compatibility::Ksqldb => format!("Can't find any functions with the name '{}'", name.to_uppercase()),
+    };
+    let error = Error::new(SqlState::UNDEFINED_FUNCTION, message);
     Err(at(with_nearest(error, &name, functions.names()), span))
 }

@@ -191,9 +191,17 @@ fn check_kinds(
         (false, false) => Err(Error::unsupported("joins of two streams are not there yet in standing queries")),
         (true, true) => Err(Error::unsupported("joins of two tables are not there yet in standing queries")),
         (true, false) if rules == Compatibility::Postgres && joins == 1 => Ok(()),
-        (true, false) => Err(Error::unsupported(format!(
-            "Invalid join type: table-stream joins are not supported; only stream-table joins. Got {} {} JOIN {} {}.",
-            left.relation.name, left.alias, right.relation.name, right.alias
-        ))),
+        (true, false) if rules == Compatibility::Ksqldb => Err(Error::new(
+            SqlState::WRONG_OBJECT_TYPE,
+            format!(
+                "Invalid join order: table-stream joins are not supported; only stream-table joins. Got {} JOIN {}.",
+                left.relation.name, right.relation.name
+            ),
+        )
+        .hint("Name the stream first.")),
+        (true, false) => {
+            Err(Error::unsupported("a stream among several joins that begin with a table is not there yet")
+                .hint("Name the stream first."))
+        }
     }
 }

@@ -18,7 +18,12 @@ use crate::plan::node::PseudoColumn;
 use crate::plan::request::Destination;
 
 /// Binds the list.
-pub fn bind(list: &[ast::SelectItem], scope: &mut Scope<'_>, destination: &Destination) -> Result<Vec<BoundItem>> {
+pub fn bind(
+    list: &[ast::SelectItem],
+    partition_by: &[ast::Expr],
+    scope: &mut Scope<'_>,
+    destination: &Destination,
+) -> Result<Vec<BoundItem>> {
     let mut items = Vec::with_capacity(list.len());
     for item in list {
         match item {
@@ -33,7 +38,11 @@ pub fn bind(list: &[ast::SelectItem], scope: &mut Scope<'_>, destination: &Desti
             }
             ast::SelectItem::Wildcard(options) => {
                 check_options(options)?;
-                items.extend((0..scope.sources().len()).flat_map(|source| star(scope, source)));
+                let stars = (0..scope.sources().len()).flat_map(|source| star(scope, source)).collect();
+                items.extend(match scope.rules() {
+                    Compatibility::Ksqldb if !partition_by.is_empty() => repartitioned(stars, partition_by, scope),
+                    _ => stars,
+                });
             }
             ast::SelectItem::QualifiedWildcard(kind, options) => {
                 check_options(options)?;
@@ -105,14 +114,30 @@ fn star(scope: &Scope<'_>, source: usize) -> Vec<BoundItem> {
         .collect()
 }
 
+/// ksqlDB's `*` above PARTITION BY: the new key, where it is no column, then the values, then what was the key.
+fn repartitioned(stars: Vec<BoundItem>, partition_by: &[ast::Expr], scope: &Scope<'_>) -> Vec<BoundItem> {
+    let is_column = |expr: &ast::Expr| matches!(expr, ast::Expr::CompoundIdentifier(_));
+    let is_null = |expr: &ast::Expr| matches!(expr, ast::Expr::Value(value) if value.value == ast::Value::Null);
+    let new_keys = partition_by.iter().filter(|expr| !is_column(expr) && !is_null(expr));
+    let mut items: Vec<BoundItem> =
+        new_keys.map(|expr| BoundItem { expr: expr.clone(), name: String::new(), named: false }).collect();
+    let (old_keys, values): (Vec<BoundItem>, Vec<BoundItem>) =
+        stars.into_iter().partition(|item| scope.is_key(&item.expr));
+    items.extend(values);
+    items.extend(old_keys);
+    items
+}
+
 fn name_items(items: &mut [BoundItem], scope: &Scope<'_>) {
-    let mut taken: HashSet<String> = items.iter().map(|item| item.name.clone()).collect();
+    let columns = scope.sources().iter().flat_map(|source| source.relation.columns.iter());
+    let named = items.iter().map(|item| &item.name);
+    let mut taken: HashSet<String> = named.chain(columns.map(|column| &column.name)).cloned().collect();
     let mut generated = 0;
     for item in items.iter_mut().filter(|item| item.name.is_empty()) {
         item.name = match (scope.rules(), &item.expr) {
             (Compatibility::Postgres, expr) => postgres_name(expr),
             (Compatibility::Ksqldb, ast::Expr::CompoundIdentifier(idents)) => match idents.as_slice() {
-                [alias, name] if 1 < scope.holders(&name.value).len() => format!("{}_{}", alias.value, name.value),
+                [alias, name] if scope.is_shared(&name.value) => format!("{}_{}", alias.value, name.value),
                 [.., name] => name.value.clone(),
                 [] => String::new(),
             },

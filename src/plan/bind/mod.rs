@@ -7,6 +7,7 @@ mod clauses;
 mod from;
 mod items;
 mod scope;
+mod units;
 
 pub use bound::BoundItem;
 pub use bound::BoundJoin;
@@ -53,7 +54,13 @@ pub fn bind(
     let mut body = clauses::only_select(&select.ast)?;
     let window = crate::sql::take_window(&mut body)?;
     let partition_by = crate::sql::take_partition_by(&mut body);
-    clauses::check(&body, functions)?;
+    clauses::check(&body, functions, rules)?;
+    if let Destination::Insert { relation, columns } = &request.destination
+        && rules == Compatibility::Ksqldb
+        && columns.is_empty()
+    {
+        clauses::check_count(&body.projection, relation)?;
+    }
     let from::From { sources, joins, merged } = from::bind(&body, catalog, rules)?;
     if rules == Compatibility::Ksqldb && !matches!(request.destination, Destination::Client) {
         check_windowed_tables(&sources)?;
@@ -63,11 +70,11 @@ pub fn bind(
         .into_iter()
         .map(|(kind, on)| Ok(BoundJoin { kind, on: scope.resolved(on, Clause::Join)? }))
         .collect::<Result<Vec<_>>>()?;
-    let items = items::bind(&body.projection, &mut scope, &request.destination)?;
-    let filter = body.selection.map(|filter| scope.resolved(filter, Clause::Where)).transpose()?;
-    let group_by = group_by(body.group_by, &items, &mut scope)?;
     let partition_by =
         partition_by.into_iter().map(|expr| scope.resolved(expr, Clause::PartitionBy)).collect::<Result<Vec<_>>>()?;
+    let items = items::bind(&body.projection, &partition_by, &mut scope, &request.destination)?;
+    let filter = body.selection.map(|filter| scope.resolved(filter, Clause::Where)).transpose()?;
+    let group_by = group_by(body.group_by, &items, &mut scope)?;
     let partition_by = (!partition_by.is_empty()).then_some(partition_by);
     let having = body.having.map(|having| scope.resolved(having, Clause::Having)).transpose()?;
     let pseudo = scope.into_pseudo();

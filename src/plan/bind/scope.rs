@@ -13,6 +13,7 @@ use crate::error::Error;
 use crate::error::Position;
 use crate::error::Result;
 use crate::error::SqlState;
+use crate::model::ColumnRole;
 use crate::plan::node::PseudoColumn;
 use crate::sql::nearest;
 use crate::sql::walk;
@@ -88,6 +89,9 @@ impl<'a> Scope<'a> {
 
     /// The expression with every column told by relation and exact name.
     pub fn resolved(&mut self, mut expr: ast::Expr, clause: Clause) -> Result<ast::Expr> {
+        if self.rules == Compatibility::Ksqldb {
+            super::units::as_texts(&mut expr);
+        }
         let flow = walk::expressions_mut(&mut expr, |expr| {
             let found = match expr {
                 ast::Expr::Identifier(ident) => self.meaning(std::slice::from_ref(ident), clause),
@@ -126,9 +130,25 @@ impl<'a> Scope<'a> {
         (0..self.sources.len()).filter(has).collect()
     }
 
+    /// Whether more than one source has a column of this name; all have the pseudo columns.
+    pub fn is_shared(&self, name: &str) -> bool {
+        let pseudo = PseudoColumn::of_word(name).is_some() && 1 < self.sources.len();
+        pseudo || 1 < self.holders(name).len()
+    }
+
     /// Whether a column of the source at `index` is one with an earlier source's.
     pub fn is_merged(&self, index: usize, name: &str) -> bool {
         0 < index && self.merged.iter().any(|merged| merged == name)
+    }
+
+    /// Whether a resolved expression is a key column of a relation.
+    pub fn is_key(&self, expr: &ast::Expr) -> bool {
+        let ast::Expr::CompoundIdentifier(idents) = expr else { return false };
+        let [alias, name] = idents.as_slice() else { return false };
+        let sources = self.sources.iter().filter(|source| source.alias == alias.value);
+        sources
+            .flat_map(|source| source.relation.columns.iter())
+            .any(|column| column.name == name.value && column.role == ColumnRole::Key)
     }
 
     /// The place of the source of this alias.

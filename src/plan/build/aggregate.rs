@@ -27,9 +27,12 @@ use super::rows::column_at;
 use super::rows::column_named;
 use crate::catalog::Compatibility;
 use crate::catalog::Format;
+use crate::catalog::Relation;
 use crate::error::Error;
 use crate::error::Result;
 use crate::error::SqlState;
+use crate::model::Column as ModelColumn;
+use crate::model::ColumnRole;
 use crate::model::OperatorId;
 use crate::model::SqlType;
 use crate::plan::bind::BoundQuery;
@@ -37,6 +40,7 @@ use crate::plan::bind::fold_name;
 use crate::plan::node::Aggregate;
 use crate::plan::node::AggregateCall;
 use crate::plan::node::AggregateChanges;
+use crate::plan::node::EmptyGroup;
 use crate::plan::node::JumpedWindows;
 use crate::plan::node::NullGroup;
 use crate::plan::node::Window;
@@ -109,11 +113,9 @@ pub fn build(
         group: group.iter().map(|(name, _, _)| column_named(name)).collect(),
         window: query.window.map(|window| Window::Tumbling { size_ms: window.size_ms, grace_ms: window.grace_ms }),
         emit: query.emit,
-        jumped: match (rules, query.emit) {
-            (Compatibility::Ksqldb, Emit::Final) => JumpedWindows::Forgotten,
-            _ => JumpedWindows::Kept,
-        },
+        jumped: jumped(rules, query.emit),
         null_group,
+        empty_group: empty_group(rules),
         changes: if lists.having.is_some() { AggregateChanges::Retract } else { AggregateChanges::Upsert },
         schema: output_schema(&group, query, &calls, rules)?,
         input: rows.plan,
@@ -145,6 +147,20 @@ pub fn build(
     Ok(Aggregated { rows, items, bounds })
 }
 
+fn jumped(rules: Compatibility, emit: Emit) -> JumpedWindows {
+    match (rules, emit) {
+        (Compatibility::Ksqldb, Emit::Final) => JumpedWindows::Forgotten,
+        _ => JumpedWindows::Kept,
+    }
+}
+
+fn empty_group(rules: Compatibility) -> EmptyGroup {
+    match rules {
+        Compatibility::Postgres => EmptyGroup::Leaves,
+        Compatibility::Ksqldb => EmptyGroup::Stays,
+    }
+}
+
 fn changes_of(emit: Emit, changes: AggregateChanges) -> Changes {
     match (emit, changes) {
         (Emit::Final, _) => Changes::Append,
@@ -172,6 +188,9 @@ fn check(query: &BoundQuery, lists: &Lists, found: &[Expr], expressions: &Expres
     if query.partition_by.is_some() {
         return Err(Error::unsupported("PARTITION BY and GROUP BY cannot stand in one query"));
     }
+    if rules == Compatibility::Ksqldb {
+        check_value_formats(query)?;
+    }
     if query.group_by.is_none() && rules == Compatibility::Ksqldb {
         let plain = query.items.iter().zip(&lists.items).find(|(_, raw)| find_aggregate_exprs([*raw]).is_empty());
         return Err(match plain {
@@ -195,6 +214,25 @@ fn check(query: &BoundQuery, lists: &Lists, found: &[Expr], expressions: &Expres
         return Err(Error::new(SqlState::GROUPING_ERROR, "aggregate functions are not allowed in GROUP BY"));
     }
     Ok(())
+}
+
+/// ksqlDB does not group what KAFKA's serializers wrote.
+fn check_value_formats(query: &BoundQuery) -> Result<()> {
+    let is_kafka =
+        |relation: &&Relation| relation.formats.value == Format::Kafka && relation.columns.iter().any(is_value);
+    let relations = query.sources.iter().map(|source| source.relation.as_ref());
+    let names: Vec<&str> = relations.filter(is_kafka).map(|relation| relation.name.as_str()).collect();
+    if names.is_empty() {
+        return Ok(());
+    }
+    let names = names.join(", ");
+    let message =
+        format!("Source(s) {names} are using the 'KAFKA' value format. This format does not yet support GROUP BY.");
+    Err(Error::new(SqlState::INVALID_TABLE_DEFINITION, message))
+}
+
+fn is_value(column: &ModelColumn) -> bool {
+    column.role == ColumnRole::Value
 }
 
 /// A row of a table has no one window: taking it back would have to name the window that it was counted in.

@@ -1,6 +1,7 @@
 //! The aggregates of a query: which function, of what, and what type comes out.
 
 use datafusion::common::DFSchemaRef;
+use datafusion::common::ScalarValue;
 use datafusion::logical_expr::Expr;
 use datafusion::logical_expr::expr::AggregateFunctionParams;
 use sqlparser::ast;
@@ -16,6 +17,7 @@ use crate::catalog::Compatibility;
 use crate::error::Error;
 use crate::error::Result;
 use crate::error::SqlState;
+use crate::functions::OffsetEnd;
 use crate::functions::Total;
 use crate::functions::TotalKind;
 use crate::functions::TotalStyle;
@@ -23,6 +25,7 @@ use crate::model::SqlType;
 use crate::plan::bind::BoundQuery;
 use crate::plan::node::AggregateCall;
 use crate::plan::node::AggregateFunction;
+use crate::plan::node::OffsetNulls;
 use crate::sql::walk;
 
 /// The calls for the aggregates that were found; their arguments and filters are added to `projected`.
@@ -51,7 +54,7 @@ pub fn build(
         let (argument, sql_type) = match function {
             AggregateFunction::CountStar => (None, SqlType::BigInt),
             _ => {
-                let (argument, argument_type) = argument(params, rows.schema(), origin, expressions)?;
+                let (argument, argument_type) = argument(function, params, rows.schema(), origin, expressions)?;
                 let sql_type = result_type(function, &argument_type, style, origin)?;
                 (Some(column_named(&shared(argument, "argument", projected, groups))), sql_type)
             }
@@ -90,6 +93,8 @@ fn function(name: &str, params: &AggregateFunctionParams, origin: &ast::Expr) ->
         "avg" => AggregateFunction::Avg,
         "min" => AggregateFunction::Min,
         "max" => AggregateFunction::Max,
+        "earliest_by_offset" => AggregateFunction::ByOffset(OffsetEnd::Earliest, offset_nulls(params, origin)?),
+        "latest_by_offset" => AggregateFunction::ByOffset(OffsetEnd::Latest, offset_nulls(params, origin)?),
         other => {
             let error =
                 Error::unsupported(format!("the aggregate function {other} is not there yet in standing queries"));
@@ -98,13 +103,28 @@ fn function(name: &str, params: &AggregateFunctionParams, origin: &ast::Expr) ->
     })
 }
 
+/// The second argument of the first or last value: whether nulls are ignored. A number of values is not there yet.
+fn offset_nulls(params: &AggregateFunctionParams, origin: &ast::Expr) -> Result<OffsetNulls> {
+    match params.args.as_slice() {
+        [_] | [_, Expr::Literal(ScalarValue::Boolean(Some(true)), _)] => Ok(OffsetNulls::Ignored),
+        [_, Expr::Literal(ScalarValue::Boolean(Some(false)), _)] => Ok(OffsetNulls::Counted),
+        _ => Err(failure::at(Error::unsupported("several values by offset are not there yet"), origin)
+            .hint("Its arguments are a value and whether nulls are ignored.")),
+    }
+}
+
 fn argument(
+    function: AggregateFunction,
     params: &AggregateFunctionParams,
     schema: &DFSchemaRef,
     origin: &ast::Expr,
     expressions: &Expressions<'_>,
 ) -> Result<(Expr, SqlType)> {
-    let [argument] = params.args.as_slice() else {
+    let found = match (function, params.args.as_slice()) {
+        (AggregateFunction::ByOffset(..), [argument, ..]) | (_, [argument]) => Some(argument),
+        _ => None,
+    };
+    let Some(argument) = found else {
         let error =
             Error::new(SqlState::UNDEFINED_FUNCTION, "an aggregate function of a standing query has one argument");
         return Err(failure::at(error, origin));
@@ -123,7 +143,7 @@ fn result_type(
     let total = |kind| Total::new(kind, style, argument).map(|total| total.output().clone());
     let found = match function {
         AggregateFunction::CountStar | AggregateFunction::Count => Some(SqlType::BigInt),
-        AggregateFunction::Min | AggregateFunction::Max => Some(argument.clone()),
+        AggregateFunction::Min | AggregateFunction::Max | AggregateFunction::ByOffset(..) => Some(argument.clone()),
         AggregateFunction::Sum => total(TotalKind::Sum),
         AggregateFunction::Avg => total(TotalKind::Avg),
     };
@@ -175,9 +195,12 @@ fn origin<'q>(query: &'q BoundQuery, name: &str) -> &'q ast::Expr {
 fn not_over_tables(function: AggregateFunction, origin: &ast::Expr, rules: Compatibility) -> Error {
     let name = function.as_str().to_uppercase();
     let error = match rules {
-        Compatibility::Ksqldb => Error::unsupported(format!(
-            "The aggregation function(s) ({name}) cannot be applied to a table source, only to a stream source."
-        )),
+        Compatibility::Ksqldb => Error::new(
+            SqlState::WRONG_OBJECT_TYPE,
+            format!(
+                "The aggregation function(s) ({name}) cannot be applied to a table source, only to a stream source."
+            ),
+        ),
         Compatibility::Postgres => Error::unsupported(format!("{name} over a table is not there yet"))
             .hint("COUNT, SUM and AVG over a table are."),
     };

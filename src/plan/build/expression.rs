@@ -32,6 +32,7 @@ use datafusion::sql::planner::PlannerContext;
 use datafusion::sql::planner::SqlToRel;
 use sqlparser::ast;
 
+use super::comparison;
 use super::failure;
 use crate::catalog::Compatibility;
 use crate::error::Error;
@@ -125,6 +126,7 @@ impl<'a> Expressions<'a> {
             match expr {
                 ast::Expr::Function(function) if rules == Compatibility::Ksqldb => {
                     count_of_nothing(function);
+                    replace_all(function);
                     self.prefer_ksqldb(function);
                 }
                 ast::Expr::Substring { expr: text, substring_from: Some(from), substring_for, .. }
@@ -178,6 +180,10 @@ impl<'a> Expressions<'a> {
                 Transformed::no(Expr::Case(case))
             }
             other => {
+                let other = match self.rules {
+                    Compatibility::Ksqldb => comparison::readable(other, schema)?,
+                    Compatibility::Postgres => other,
+                };
                 let compared = self.as_bytes(as_doubles(other, schema)?, schema)?;
                 match self.rules {
                     Compatibility::Ksqldb => two_valued(compared),
@@ -290,7 +296,7 @@ pub fn as_column(expr: Expr, schema: &DFSchema, origin: &ast::Expr) -> Result<(E
     Ok((cast(expr, wanted), sql_type))
 }
 
-fn is_text(data_type: &DataType) -> bool {
+pub(super) fn is_text(data_type: &DataType) -> bool {
     matches!(data_type, DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View)
 }
 
@@ -408,6 +414,15 @@ fn count_of_nothing(function: &mut ast::Function) {
     let ast::FunctionArguments::List(list) = &mut function.args else { return };
     if list.args.is_empty() && function.name.to_string().eq_ignore_ascii_case("count") {
         list.args.push(ast::FunctionArg::Unnamed(ast::FunctionArgExpr::Wildcard));
+    }
+}
+
+/// ksqlDB's `REGEXP_REPLACE` replaces all that the pattern finds, PostgreSQL's the first.
+fn replace_all(function: &mut ast::Function) {
+    let ast::FunctionArguments::List(list) = &mut function.args else { return };
+    if list.args.len() == 3 && function.name.to_string().eq_ignore_ascii_case("regexp_replace") {
+        let flags = ast::Expr::value(ast::Value::SingleQuotedString("g".to_string()));
+        list.args.push(ast::FunctionArg::Unnamed(ast::FunctionArgExpr::Expr(flags)));
     }
 }
 

@@ -3,6 +3,7 @@
 mod aggregate;
 mod batch;
 mod calls;
+mod comparison;
 mod expression;
 pub mod failure;
 mod from;
@@ -304,7 +305,7 @@ fn describe(
     if key_format == Format::Kafka && 1 < keys.len() {
         let names: Vec<&str> = keys.iter().map(|column| column.name.as_str()).collect();
         return Err(Error::new(
-            SqlState::FEATURE_NOT_SUPPORTED,
+            SqlState::INVALID_TABLE_DEFINITION,
             format!("The 'KAFKA' format only supports a single field. Got: {}.", names.join(", ")),
         )
         .hint("Add WITH (key_format = 'JSON')."));
@@ -335,6 +336,7 @@ fn key_format(query: &BoundQuery, types: &[SqlType], grouped: bool) -> Format {
     if let Some(format) = query.key_format {
         return format;
     }
+    let is_keyless = query.sources[0].relation.formats.key == Format::None;
     let source = match query.sources[0].relation.formats.key {
         Format::None => Format::Kafka,
         format => format,
@@ -347,7 +349,8 @@ fn key_format(query: &BoundQuery, types: &[SqlType], grouped: bool) -> Format {
         // A group may be null, which KAFKA's bytes cannot say.
         Compatibility::Postgres if grouped && source == Format::Kafka => Format::Json,
         Compatibility::Postgres if !carries => Format::Json,
-        Compatibility::Ksqldb if !carries && types.len() == 1 => Format::Json,
+        // A stream without a key has no format of keys that could not carry this one.
+        Compatibility::Ksqldb if !carries && types.len() == 1 && is_keyless => Format::Json,
         _ => source,
     }
 }

@@ -12,6 +12,7 @@ use datafusion::logical_expr::UserDefinedLogicalNodeCore;
 use super::only_input;
 use super::order_of_equal;
 use super::unaliased;
+use crate::functions::OffsetEnd;
 use crate::functions::TotalStyle;
 use crate::model::OperatorId;
 use crate::model::SqlType;
@@ -32,6 +33,17 @@ pub enum AggregateFunction {
     Min,
     /// `MAX(x)`
     Max,
+    /// `EARLIEST_BY_OFFSET(x)`, `LATEST_BY_OFFSET(x)`
+    ByOffset(OffsetEnd, OffsetNulls),
+}
+
+/// What a null is for the first or last value.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum OffsetNulls {
+    /// No value.
+    Ignored,
+    /// A value like another.
+    Counted,
 }
 
 impl AggregateFunction {
@@ -43,12 +55,13 @@ impl AggregateFunction {
             AggregateFunction::Avg => "avg",
             AggregateFunction::Min => "min",
             AggregateFunction::Max => "max",
+            AggregateFunction::ByOffset(end, _) => end.as_str(),
         }
     }
 
     /// Whether the result after a row is taken back follows from the result before it and the row alone.
     pub fn is_linear(self) -> bool {
-        !matches!(self, AggregateFunction::Min | AggregateFunction::Max)
+        !matches!(self, AggregateFunction::Min | AggregateFunction::Max | AggregateFunction::ByOffset(..))
     }
 }
 
@@ -100,6 +113,15 @@ pub enum JumpedWindows {
     Forgotten,
 }
 
+/// What becomes of a group of a table's rows when its last row leaves it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum EmptyGroup {
+    /// Its row is taken away.
+    Leaves,
+    /// ksqlDB: its row stays, with the aggregates of no rows.
+    Stays,
+}
+
 /// How changes of groups leave the node.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum AggregateChanges {
@@ -131,6 +153,8 @@ pub struct Aggregate {
     pub jumped: JumpedWindows,
     /// Nulls in the group.
     pub null_group: NullGroup,
+    /// Groups without rows; matters only over a table.
+    pub empty_group: EmptyGroup,
     /// How changes leave; meaningless with `Emit::Final`, whose rows are appended.
     pub changes: AggregateChanges,
     /// See above.

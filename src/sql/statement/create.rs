@@ -54,13 +54,15 @@ pub struct WithOption {
     pub value: String,
 }
 
-/// `CREATE [OR REPLACE] STREAM|TABLE [IF NOT EXISTS] name (columns) WITH (options)`.
+/// `CREATE [OR REPLACE] [SOURCE] STREAM|TABLE [IF NOT EXISTS] name (columns) WITH (options)`.
 #[derive(Debug, Clone, PartialEq)]
 pub struct CreateSource {
     /// Stream or table.
     pub kind: ObjectKind,
     /// `OR REPLACE`
     pub or_replace: bool,
+    /// `SOURCE`: nobody writes it here.
+    pub read_only: bool,
     /// `IF NOT EXISTS`
     pub if_not_exists: bool,
     /// The relation.
@@ -90,8 +92,9 @@ pub struct CreateAs {
 
 pub(super) fn parse(cursor: &mut Cursor<'_>) -> Result<Statement> {
     let or_replace = cursor.words(&["OR", "REPLACE"]);
-    if cursor.is_word_at(0, "SOURCE") && (cursor.is_word_at(1, "STREAM") || cursor.is_word_at(1, "TABLE")) {
-        return Err(Error::unsupported("CREATE SOURCE is not supported").at(cursor.position()));
+    let read_only = cursor.is_word_at(0, "SOURCE") && (cursor.is_word_at(1, "STREAM") || cursor.is_word_at(1, "TABLE"));
+    if read_only {
+        cursor.step();
     }
     let Some(kind) = object_kind(cursor) else { return Err(refuse(cursor)) };
     let if_not_exists = cursor.words(&["IF", "NOT", "EXISTS"]);
@@ -102,6 +105,9 @@ pub(super) fn parse(cursor: &mut Cursor<'_>) -> Result<Statement> {
     };
     let options = if cursor.word("WITH") { with_options(cursor)? } else { Vec::new() };
     let query_position = cursor.position();
+    if read_only && cursor.is_word_at(0, "AS") {
+        return Err(cursor.unexpected("columns and WITH"));
+    }
     if cursor.word("AS") {
         if columns.is_some() {
             return Err(Error::unsupported("a query cannot have a list of columns before AS")
@@ -112,9 +118,15 @@ pub(super) fn parse(cursor: &mut Cursor<'_>) -> Result<Statement> {
         return Ok(Statement::CreateAs(CreateAs { kind, or_replace, if_not_exists, name, options, select }));
     }
     match columns {
-        Some(columns) if kind != ObjectKind::MaterializedView => {
-            Ok(Statement::CreateSource(CreateSource { kind, or_replace, if_not_exists, name, columns, options }))
-        }
+        Some(columns) if kind != ObjectKind::MaterializedView => Ok(Statement::CreateSource(CreateSource {
+            kind,
+            or_replace,
+            read_only,
+            if_not_exists,
+            name,
+            columns,
+            options,
+        })),
         Some(_) => Err(cursor.unexpected("AS and a query")),
         None if kind == ObjectKind::MaterializedView || options.is_empty() => {
             Err(cursor.unexpected(if kind == ObjectKind::MaterializedView { "AS" } else { "columns, WITH or AS" }))

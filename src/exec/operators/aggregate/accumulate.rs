@@ -1,7 +1,7 @@
 //! The running values of aggregates, one entry a group, and their layout in state.
 //!
-//! COUNT, SUM and AVG are linear: a row with weight -1 takes itself back. MIN and MAX are mergeable: the planner refuses
-//! them over retractions. What SUM and AVG keep, and what their results are, `functions` says, as for queries that are read once.
+//! COUNT, SUM and AVG are linear: a row with weight -1 takes itself back. MIN, MAX, the earliest and the latest are not: the
+//! planner refuses them over retractions. What SUM and AVG keep, and what their results are, `functions` says, as for queries that are read once.
 
 use arrow::array::Array;
 use arrow::array::ArrayRef;
@@ -20,11 +20,13 @@ use crate::exec::ExecError;
 use crate::functions::DoubleSum;
 use crate::functions::ExactSum;
 use crate::functions::Extreme;
+use crate::functions::OffsetEnd;
 use crate::functions::Running;
 use crate::functions::Total;
 use crate::functions::TotalKind;
 use crate::functions::TotalStyle;
 use crate::plan::AggregateFunction;
+use crate::plan::OffsetNulls;
 
 /// The values of an argument, whatever its type.
 pub enum Reader<'a> {
@@ -71,12 +73,33 @@ impl<'a> Reader<'a> {
         })
     }
 
+    /// The value, `None` for null.
+    fn value(&self, row: usize) -> Option<Kept> {
+        if self.is_null(row) {
+            return None;
+        }
+        match self {
+            Reader::Int(value, _) => Some(Kept::Int(value(row))),
+            Reader::Float(values, _) => Some(Kept::Float(values[row])),
+            Reader::Bytes(value, _) => Some(Kept::Bytes(value(row).to_vec())),
+            Reader::Nothing => None,
+        }
+    }
+
     fn is_null(&self, row: usize) -> bool {
         match self {
             Reader::Int(_, array) | Reader::Float(_, array) | Reader::Bytes(_, array) => array.is_null(row),
             Reader::Nothing => false,
         }
     }
+}
+
+/// One value of an argument.
+#[derive(Debug, Clone, PartialEq)]
+enum Kept {
+    Int(i128),
+    Float(f64),
+    Bytes(Vec<u8>),
 }
 
 /// What an aggregate keeps for one group.
@@ -92,6 +115,8 @@ enum Value {
     BestInt(Option<i128>),
     BestFloat(Option<f64>),
     BestBytes(Option<Vec<u8>>),
+    /// The first or last so far: nothing, or a value that may be null.
+    Kept(Option<Option<Kept>>),
 }
 
 /// One aggregate over all groups of a batch.
@@ -126,11 +151,19 @@ impl Accumulator {
             AggregateFunction::Min | AggregateFunction::Max if float => Value::BestFloat(None),
             AggregateFunction::Min | AggregateFunction::Max if bytes => Value::BestBytes(None),
             AggregateFunction::Min | AggregateFunction::Max => Value::BestInt(None),
+            AggregateFunction::ByOffset(..) => Value::Kept(None),
         });
     }
 
     /// A row of a group; `weight` -1 takes it back.
     pub fn add(&mut self, group: usize, reader: &Reader<'_>, row: usize, weight: i64) -> Result<(), ExecError> {
+        if let (Value::Kept(kept), AggregateFunction::ByOffset(end, nulls)) = (&mut self.values[group], self.function) {
+            let counts = nulls == OffsetNulls::Counted || !reader.is_null(row);
+            if counts && (end == OffsetEnd::Latest || kept.is_none()) {
+                *kept = Some(reader.value(row));
+            }
+            return Ok(());
+        }
         if reader.is_null(row) {
             return Ok(());
         }
@@ -181,6 +214,12 @@ impl Accumulator {
             (Value::BestInt(best), _) => results.push_int(*best),
             (Value::BestFloat(best), _) => results.push_float(*best),
             (Value::BestBytes(best), _) => results.push_bytes(best.clone()),
+            (Value::Kept(kept), _) => match kept.clone().flatten() {
+                None => results.push_null(),
+                Some(Kept::Int(value)) => results.push_int(Some(value)),
+                Some(Kept::Float(value)) => results.push_float(Some(value)),
+                Some(Kept::Bytes(value)) => results.push_bytes(Some(value)),
+            },
             (Value::Exact(_) | Value::Double(_), None) => return Err(self.mismatch()),
         }
         Ok(())
@@ -207,6 +246,7 @@ impl Accumulator {
                     state.extend(best);
                 }
             }
+            Value::Kept(kept) => write_kept(kept.as_ref(), state),
         }
     }
 
@@ -227,10 +267,48 @@ impl Accumulator {
                 *best = Some(bytes.to_vec());
                 *state = rest;
             }
+            Value::Kept(kept) => *kept = read_kept(state)?,
             Value::BestInt(_) | Value::BestFloat(_) | Value::BestBytes(_) => {}
         }
         Ok(())
     }
+}
+
+/// A mark, and behind it the value if there is one.
+fn write_kept(kept: Option<&Option<Kept>>, state: &mut Vec<u8>) {
+    match kept {
+        None => state.push(0),
+        Some(None) => state.push(1),
+        Some(Some(Kept::Int(value))) => {
+            state.push(2);
+            state.extend(value.to_be_bytes());
+        }
+        Some(Some(Kept::Float(value))) => {
+            state.push(3);
+            state.extend(value.to_bits().to_be_bytes());
+        }
+        Some(Some(Kept::Bytes(value))) => {
+            state.push(4);
+            state.extend((value.len() as u32).to_be_bytes());
+            state.extend(value);
+        }
+    }
+}
+
+fn read_kept(state: &mut &[u8]) -> Result<Option<Option<Kept>>, ExecError> {
+    Ok(Some(Some(match take::<1>(state)? {
+        [0] => return Ok(None),
+        [1] => return Ok(Some(None)),
+        [2] => Kept::Int(i128::from_be_bytes(take(state)?)),
+        [3] => Kept::Float(f64::from_bits(u64::from_be_bytes(take(state)?))),
+        [4] => {
+            let length = u32::from_be_bytes(take(state)?) as usize;
+            let (bytes, rest) = state.split_at_checked(length).ok_or(CUT_SHORT)?;
+            *state = rest;
+            Kept::Bytes(bytes.to_vec())
+        }
+        _ => return Err(CUT_SHORT),
+    })))
 }
 
 const CUT_SHORT: ExecError = ExecError::InternalRecord("the state of an aggregate");

@@ -31,8 +31,8 @@ pub(super) type Change = (Bytes, Option<Bytes>, Option<Bytes>);
 pub(super) struct Rows {
     results: Vec<Results>,
     retracts: bool,
-    /// The one group over all rows stays when it has no row.
-    global: bool,
+    /// A group that has no rows any more keeps its row of results.
+    stays_empty: bool,
     groups: Vec<usize>,
     from: Vec<usize>,
     /// Weight on a retract edge, else op.
@@ -46,7 +46,7 @@ impl Rows {
         Self {
             results: groups.results(),
             retracts: spec.output.changes == Changes::Retract,
-            global: spec.group.is_empty() && spec.window.is_none(),
+            stays_empty: spec.stays_empty(),
             groups: Vec::new(),
             from: Vec::new(),
             change: Vec::new(),
@@ -55,26 +55,30 @@ impl Rows {
     }
 
     fn push(&mut self, groups: &Groups, group: usize, from: usize, change: i64) -> Result<(), ExecError> {
+        self.push_at(groups, group, from, change, groups.times[group])
+    }
+
+    fn push_at(&mut self, groups: &Groups, group: usize, from: usize, change: i64, time: i64) -> Result<(), ExecError> {
         groups.result(group, &mut self.results)?;
         self.groups.push(group);
         self.from.push(from);
         self.change.push(change);
-        self.times.push(groups.times[group]);
+        self.times.push(time);
         Ok(())
     }
 
-    /// The group as it is before row `row`: on a retract edge it is taken back.
-    pub(super) fn before(&mut self, groups: &Groups, group: usize, row: usize) -> Result<(), ExecError> {
-        if self.retracts && (self.global || 0 < groups.rows[group]) {
-            self.push(groups, group, row, -1)
-        } else {
-            Ok(())
+    /// The group as it is before row `row`: on a retract edge it is taken back, at the time of what takes it back.
+    pub(super) fn before(&mut self, groups: &Groups, group: usize, row: usize, time: i64) -> Result<(), ExecError> {
+        let is_there = if self.stays_empty { groups.has_begun(group) } else { 0 < groups.rows[group] };
+        if self.retracts && is_there {
+            return self.push_at(groups, group, row, -1, groups.times[group].max(time));
         }
+        Ok(())
     }
 
     /// The group as it is after row `row`.
     pub(super) fn after(&mut self, groups: &Groups, group: usize, row: usize) -> Result<(), ExecError> {
-        match (self.retracts, groups.rows[group] == 0 && !self.global) {
+        match (self.retracts, groups.rows[group] == 0 && !self.stays_empty) {
             (true, true) => Ok(()),
             (true, false) => self.push(groups, group, row, 1),
             (false, gone) => self.push(groups, group, row, i64::from(if gone { OP_NO_VALUE } else { OP_VALUE })),
@@ -154,7 +158,8 @@ pub(super) fn changes(spec: &AggregateSpec, changes: &[Change], cx: &mut Cx<'_>)
         groups.push(after.as_deref())?;
         let (old, new) = (index * 2, index * 2 + 1);
         if rows.retracts && before.is_some() {
-            rows.push(&groups, old, index, -1)?;
+            let time = if after.is_some() { groups.times[new] } else { groups.times[old] };
+            rows.push_at(&groups, old, index, -1, time)?;
         }
         match (after, before) {
             (Some(_), _) if rows.retracts => rows.push(&groups, new, index, 1)?,

@@ -45,6 +45,11 @@ impl Groups {
         self.accumulators.iter_mut().try_for_each(|accumulator| accumulator.push_read(&mut state))
     }
 
+    /// Whether the group has ever had a row, or began without one.
+    pub fn has_begun(&self, group: usize) -> bool {
+        self.times[group] != i64::MIN
+    }
+
     /// A group's state.
     pub fn state(&self, group: usize) -> Vec<u8> {
         let mut state = vec![VERSION];

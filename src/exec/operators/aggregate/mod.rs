@@ -16,6 +16,8 @@ mod results;
 mod tests;
 
 use std::collections::HashMap;
+use std::collections::HashSet;
+use std::ops::Range;
 use std::sync::Arc;
 
 use arrow::array::Array;
@@ -116,6 +118,8 @@ pub struct AggregateSpec {
     pub own_time: bool,
     /// Under EMIT FINAL a window that time has jumped over is dropped, not emitted.
     pub forgets_jumped: bool,
+    /// A group that lost its last row keeps a row of results.
+    pub keeps_empty: bool,
     /// The edge that comes in: `Append` or `Retract`.
     pub input: Layout,
     /// The edge that goes out.
@@ -145,6 +149,40 @@ struct Incoming {
     arguments: Vec<Option<ArrayRef>>,
     filters: Vec<Option<BooleanArray>>,
     weights: Option<Int64Array>,
+}
+
+impl Incoming {
+    /// Runs of rows that one row of the input caused.
+    fn changes(&self, input: &Layout) -> Vec<Range<usize>> {
+        let seqs = input.seqs(&self.batch).values();
+        let mut changes = Vec::new();
+        let mut from = 0;
+        for row in 1..=seqs.len() {
+            if row == seqs.len() || seqs[row] != seqs[from] {
+                changes.push(from..row);
+                from = row;
+            }
+        }
+        changes
+    }
+
+    /// Of each group in a change the first row.
+    fn first_rows(&self, change: Range<usize>) -> Vec<usize> {
+        let mut seen = HashSet::new();
+        change.filter(|row| seen.insert(self.groups[*row])).collect()
+    }
+}
+
+impl AggregateSpec {
+    /// One group over all rows, which has a row before any input.
+    fn is_global(&self) -> bool {
+        self.group.is_empty() && self.window.is_none()
+    }
+
+    /// Whether a group without rows has a row of results: if it had rows, or began without.
+    fn stays_empty(&self) -> bool {
+        self.keeps_empty || self.is_global()
+    }
 }
 
 impl Aggregate {
@@ -296,27 +334,32 @@ impl Aggregate {
         let times = self.spec.input.times(&incoming.batch).values();
         let each = self.spec.emit == EmitMode::All && !self.spec.emit_final;
         let mut rows = Rows::new(&self.spec, &groups);
-        for (row, group) in incoming.groups.iter().copied().enumerate() {
-            let weight = incoming.weights.as_ref().map_or(1, |weights| weights.value(row));
-            if each {
-                rows.before(&groups, group, row)?;
+        for change in incoming.changes(&self.spec.input) {
+            // A group that loses a row and gets another one by one change has one change itself.
+            let first_rows = if each { incoming.first_rows(change.clone()) } else { Vec::new() };
+            for row in &first_rows {
+                rows.before(&groups, incoming.groups[*row], *row, times[*row])?;
             }
-            for (index, accumulator) in groups.accumulators.iter_mut().enumerate() {
-                if incoming.filters[index].as_ref().is_none_or(|filter| filter.value(row)) {
-                    accumulator.add(group, &readers[index], row, weight)?;
+            for row in change {
+                let group = incoming.groups[row];
+                let weight = incoming.weights.as_ref().map_or(1, |weights| weights.value(row));
+                for (index, accumulator) in groups.accumulators.iter_mut().enumerate() {
+                    if incoming.filters[index].as_ref().is_none_or(|filter| filter.value(row)) {
+                        accumulator.add(group, &readers[index], row, weight)?;
+                    }
                 }
+                groups.rows[group] += weight;
+                groups.times[group] = groups.times[group].max(times[row]);
             }
-            groups.rows[group] += weight;
-            groups.times[group] = groups.times[group].max(times[row]);
-            if each {
-                rows.after(&groups, group, row)?;
+            for row in first_rows {
+                rows.after(&groups, incoming.groups[row], row)?;
             }
         }
         for (group, key) in incoming.keys.iter().enumerate() {
             if !each && !self.spec.emit_final {
                 self.touch(cx, key, &incoming.states[group]);
             }
-            match groups.rows[group] == 0 && !self.is_global() {
+            match groups.rows[group] == 0 && !self.spec.stays_empty() {
                 true => cx.table(0).delete(key.clone())?,
                 false => cx.table(0).put(key.clone(), groups.state(group))?,
             }
@@ -328,14 +371,9 @@ impl Aggregate {
         Ok(())
     }
 
-    /// One group over all rows, which has a row before any input.
-    fn is_global(&self) -> bool {
-        self.spec.group.is_empty() && self.spec.window.is_none()
-    }
-
     /// The first row of the one group over all rows.
     fn start(&mut self, cx: &mut Cx<'_>) -> Result<(), ExecError> {
-        if self.started || !self.is_global() || cx.partition() != 0 {
+        if self.started || !self.spec.is_global() || cx.partition() != 0 {
             return Ok(());
         }
         self.started = true;

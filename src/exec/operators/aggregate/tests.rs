@@ -26,8 +26,10 @@ use crate::exec::testing::layout;
 use crate::exec::testing::leaf;
 use crate::exec::testing::row;
 use crate::exec::testing::texts;
+use crate::functions::OffsetEnd;
 use crate::functions::TotalStyle;
 use crate::plan::AggregateFunction;
+use crate::plan::OffsetNulls;
 
 /// What is tried: how rows come, whether in windows, how changes leave.
 #[derive(Debug, Clone, Copy)]
@@ -39,12 +41,16 @@ struct Shape {
     emit_final: bool,
 }
 
-const FUNCTIONS: [AggregateFunction; 5] = [
+const FUNCTIONS: [AggregateFunction; 9] = [
     AggregateFunction::CountStar,
     AggregateFunction::Count,
     AggregateFunction::Sum,
     AggregateFunction::Min,
     AggregateFunction::Max,
+    AggregateFunction::ByOffset(OffsetEnd::Earliest, OffsetNulls::Ignored),
+    AggregateFunction::ByOffset(OffsetEnd::Latest, OffsetNulls::Ignored),
+    AggregateFunction::ByOffset(OffsetEnd::Earliest, OffsetNulls::Counted),
+    AggregateFunction::ByOffset(OffsetEnd::Latest, OffsetNulls::Counted),
 ];
 
 fn call(function: AggregateFunction) -> CallSpec {
@@ -85,6 +91,7 @@ fn tree(shape: Shape) -> (Tree, Layout) {
         null_drops: false,
         own_time: false,
         forgets_jumped: false,
+        keeps_empty: false,
         input: layout(shape.input),
         output: output.clone(),
         key: Arc::new(Schema::new(key)),
@@ -177,6 +184,10 @@ fn model(shape: Shape, rows: &[Row]) -> (BTreeMap<Vec<String>, Vec<String>>, u64
         if shape.input != Changes::Retract {
             result.push(text(values().map(|(value, _)| value).min()));
             result.push(text(values().map(|(value, _)| value).max()));
+            result.push(text(values().map(|(value, _)| value).next()));
+            result.push(text(values().map(|(value, _)| value).next_back()));
+            result.push(text(rows[0].0));
+            result.push(text(rows[rows.len() - 1].0));
         }
         (key, result)
     });
@@ -228,9 +239,9 @@ fn an_all_update_mentions_each_row_even_if_nothing_changed() {
         Shape { input: Changes::Append, output: Changes::Upsert, window: None, emit: EmitMode::All, emit_final: false };
     let rows = [row(1, 5, 0), Row { value: None, ..row(1, 0, 1) }];
     let (out, _) = run(shape, &rows, None);
-    let texts = |row: [&str; 6]| row.map(str::to_string).to_vec();
-    assert_eq!(out[0].0, texts(["k1", "1", "1", "5", "5", "5"]));
-    assert_eq!(out[1].0, texts(["k1", "2", "1", "5", "5", "5"]));
+    let texts = |row: [&str; 10]| row.map(str::to_string).to_vec();
+    assert_eq!(out[0].0, texts(["k1", "1", "1", "5", "5", "5", "5", "5", "5", "5"]));
+    assert_eq!(out[1].0, texts(["k1", "2", "1", "5", "5", "5", "5", "5", "5", "null"]));
 }
 
 #[test]

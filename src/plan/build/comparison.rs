@@ -1,0 +1,97 @@
+//! What ksqlDB compares: texts with times, which it reads, but never a text with a number.
+
+use datafusion::arrow::datatypes::DataType;
+use datafusion::common::DFSchema;
+use datafusion::common::DataFusionError;
+use datafusion::common::Result;
+use datafusion::common::ScalarValue;
+use datafusion::logical_expr::Between;
+use datafusion::logical_expr::BinaryExpr;
+use datafusion::logical_expr::Expr;
+use datafusion::logical_expr::ExprSchemable;
+use datafusion::logical_expr::Operator;
+
+use super::expression::is_text;
+use crate::error::Error;
+use crate::error::SqlState;
+use crate::format;
+use crate::model::SqlType;
+
+/// The columns of milliseconds that a text is compared with as a time.
+const TIMES: [&str; 3] = ["ROWTIME", "WINDOWSTART", "WINDOWEND"];
+
+/// A comparison with its texts read as times where they stand beside one; other texts beside numbers are refused.
+pub fn readable(expr: Expr, schema: &DFSchema) -> Result<Expr> {
+    match expr {
+        Expr::BinaryExpr(BinaryExpr { left, op, right }) if name_of(op).is_some() => {
+            let (left_is_time, right_is_time) = (is_time(&left), is_time(&right));
+            let left = if right_is_time { millis(*left)? } else { *left };
+            let right = if left_is_time { millis(*right)? } else { *right };
+            comparable(&left, op, &right, schema)?;
+            Ok(Expr::BinaryExpr(BinaryExpr { left: Box::new(left), op, right: Box::new(right) }))
+        }
+        Expr::Between(between) if is_time(&between.expr) => Ok(Expr::Between(Between {
+            low: Box::new(millis(*between.low)?),
+            high: Box::new(millis(*between.high)?),
+            ..between
+        })),
+        other => Ok(other),
+    }
+}
+
+fn name_of(op: Operator) -> Option<&'static str> {
+    Some(match op {
+        Operator::Eq => "EQUAL",
+        Operator::NotEq => "NOT_EQUAL",
+        Operator::Lt => "LESS_THAN",
+        Operator::LtEq => "LESS_THAN_OR_EQUAL",
+        Operator::Gt => "GREATER_THAN",
+        Operator::GtEq => "GREATER_THAN_OR_EQUAL",
+        Operator::IsDistinctFrom => "IS_DISTINCT_FROM",
+        Operator::IsNotDistinctFrom => "IS_NOT_DISTINCT_FROM",
+        _ => return None,
+    })
+}
+
+fn is_time(expr: &Expr) -> bool {
+    matches!(expr, Expr::Column(column) if TIMES.contains(&column.name.as_str()))
+}
+
+/// A literal text as the milliseconds of the time that it tells; everything else as it is.
+fn millis(expr: Expr) -> Result<Expr> {
+    let Expr::Literal(ScalarValue::Utf8(Some(text)), metadata) = &expr else { return Ok(expr) };
+    match format::millis_of_partial_time(text) {
+        Some(millis) => Ok(Expr::Literal(ScalarValue::Int64(Some(millis)), metadata.clone())),
+        None => {
+            let message = format!("Failed to parse timestamp '{text}'");
+            let error = Error::new(SqlState::INVALID_DATETIME_FORMAT, message)
+                .hint("Write a time such as 2024-05-01T12:30:00.000+0200; parts from the end may be left out.");
+            Err(DataFusionError::External(Box::new(error)))
+        }
+    }
+}
+
+fn comparable(left: &Expr, op: Operator, right: &Expr, schema: &DFSchema) -> Result<()> {
+    let (left_type, right_type) = (left.get_type(schema)?, right.get_type(schema)?);
+    let refused = left_type.is_numeric() && is_text(&right_type) || is_text(&left_type) && right_type.is_numeric();
+    if !refused {
+        return Ok(());
+    }
+    let shown = |expr: &Expr, data_type: &DataType| {
+        let text = match expr {
+            Expr::Literal(ScalarValue::Utf8(Some(text)), _) => format!("'{text}'"),
+            Expr::Column(column) => column.name.clone(),
+            other => other.schema_name().to_string(),
+        };
+        let name = SqlType::from_arrow(data_type).map_or_else(|| data_type.to_string(), |found| found.to_string());
+        format!("{text} ({name})")
+    };
+    let message = format!(
+        "Cannot compare {} to {} with {}.",
+        shown(left, &left_type),
+        shown(right, &right_type),
+        name_of(op).unwrap_or_default()
+    );
+    let error = Error::new(SqlState::DATATYPE_MISMATCH, message).hint("CAST one of them to the other's type.");
+    Err(DataFusionError::External(Box::new(error)))
+}
