@@ -4,6 +4,7 @@ mod basics;
 mod compaction;
 mod faults;
 mod full;
+mod known_bugs;
 mod lazy;
 mod manage;
 mod model;
