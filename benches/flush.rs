@@ -4,6 +4,9 @@
 //! 200-byte record to each partition and makes all of them durable; the journal's round goes through the whole log. `+N ms` is sleep added to each
 //! sync call, since a cloud volume takes 1 to 3 ms where a host's cache takes almost nothing.
 
+#[path = "shared/delayed_disk.rs"]
+mod delayed_disk;
+
 use std::fs;
 use std::io;
 use std::os::fd::AsRawFd;
@@ -14,11 +17,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use std::time::Instant;
 
-use tidemill::env::Disk;
-use tidemill::env::DiskLock;
 use tidemill::env::Env;
-use tidemill::env::File;
-use tidemill::env::OpenMode;
 use tidemill::log::Append;
 use tidemill::log::FlushOn;
 use tidemill::log::LogConfig;
@@ -29,6 +28,8 @@ use tidemill::model::LeaderEpoch;
 use tidemill::model::TopicId;
 use tidemill::model::TopicPartition;
 use tidemill::protocol::BatchBuilder;
+
+use self::delayed_disk::Delayed;
 
 const RECORD: [u8; 200] = [7; 200];
 
@@ -108,14 +109,15 @@ fn journal(root: &Path, partitions: usize, rounds: usize, added: Duration) -> Re
     empty(root)?;
     let real = Env::real();
     let config = LogConfig { flush_on: FlushOn::Step, ..LogConfig::default() };
-    let delay = Arc::new(std::sync::atomic::AtomicU64::new(0));
-    let env = Env { disk: Arc::new(Delayed { disk: real.disk.clone(), micros: delay.clone() }), ..real };
+    let disk = Arc::new(Delayed::new(real.disk.clone()));
+    let delay = disk.delay();
+    let env = Env { disk, ..real };
     let (log, _) = LogDir::open(env, root, config)?;
     let ids: Vec<_> = (0..partitions as i32).map(|number| TopicPartition::new(TopicId([1; 16]), number)).collect();
     for id in &ids {
         log.create(*id, PartitionConfig::default())?;
     }
-    delay.store(u64::try_from(added.as_micros())?, std::sync::atomic::Ordering::Relaxed);
+    delay.set(added);
     Ok(median(rounds, |_| {
         let batch = || {
             let mut builder = BatchBuilder::new();
@@ -132,77 +134,4 @@ fn journal(root: &Path, partitions: usize, rounds: usize, added: Duration) -> Re
         log.flush_once().map_err(io::Error::other)?;
         Ok(())
     })?)
-}
-
-/// The machine's disk, each sync slower.
-struct Delayed {
-    disk: Arc<dyn Disk>,
-    micros: Arc<std::sync::atomic::AtomicU64>,
-}
-
-struct DelayedFile {
-    file: Arc<dyn File>,
-    micros: Arc<std::sync::atomic::AtomicU64>,
-}
-
-impl Disk for Delayed {
-    fn open(&self, path: &Path, mode: OpenMode) -> io::Result<Arc<dyn File>> {
-        Ok(Arc::new(DelayedFile { file: self.disk.open(path, mode)?, micros: self.micros.clone() }))
-    }
-    fn create_dir_all(&self, path: &Path) -> io::Result<()> {
-        self.disk.create_dir_all(path)
-    }
-    fn read_dir(&self, path: &Path) -> io::Result<Vec<PathBuf>> {
-        self.disk.read_dir(path)
-    }
-    fn exists(&self, path: &Path) -> bool {
-        self.disk.exists(path)
-    }
-    fn is_dir(&self, path: &Path) -> bool {
-        self.disk.is_dir(path)
-    }
-    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
-        self.disk.rename(from, to)
-    }
-    fn remove_file(&self, path: &Path) -> io::Result<()> {
-        self.disk.remove_file(path)
-    }
-    fn remove_dir_all(&self, path: &Path) -> io::Result<()> {
-        self.disk.remove_dir_all(path)
-    }
-    fn sync_dir(&self, path: &Path) -> io::Result<()> {
-        self.disk.sync_dir(path)
-    }
-    fn lock(&self, path: &Path) -> io::Result<DiskLock> {
-        self.disk.lock(path)
-    }
-    fn free_bytes(&self, path: &Path) -> io::Result<u64> {
-        self.disk.free_bytes(path)
-    }
-    fn size_bytes(&self, path: &Path) -> io::Result<u64> {
-        self.disk.size_bytes(path)
-    }
-}
-
-impl File for DelayedFile {
-    fn read_at(&self, buffer: &mut [u8], byte_offset: u64) -> io::Result<usize> {
-        self.file.read_at(buffer, byte_offset)
-    }
-    fn write_at(&self, bytes: &[u8], byte_offset: u64) -> io::Result<()> {
-        self.file.write_at(bytes, byte_offset)
-    }
-    fn len(&self) -> io::Result<u64> {
-        self.file.len()
-    }
-    fn set_len(&self, length: u64) -> io::Result<()> {
-        self.file.set_len(length)
-    }
-    fn allocate(&self, length: u64) -> io::Result<()> {
-        self.file.allocate(length)
-    }
-    fn sync_data(&self) -> io::Result<()> {
-        self.file.sync_data()?;
-        std::thread::sleep(Duration::from_micros(self.micros.load(std::sync::atomic::Ordering::Relaxed)));
-        Ok(())
-    }
 }

@@ -162,7 +162,8 @@ fn read_config(env: &Env, path: &std::path::Path) -> Result<String, Error> {
 /// The server log goes to standard error; RUST_LOG wins over the setting.
 fn listen_to_tracing(filter: &str) {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(filter));
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    let colours = std::io::IsTerminal::is_terminal(&std::io::stderr());
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(colours).init();
 }
 
 fn fail(error: &Error) -> ExitCode {

@@ -68,8 +68,7 @@ impl Runtime {
             }
             Err(failure) => {
                 slot.note(&task);
-                slot.faults.lock().attempts = super::slot::TRIES_MAX;
-                slot.failed(None, &failure);
+                slot.end(&failure);
             }
         }
         moved

@@ -472,8 +472,8 @@ impl Inner {
         let (inner, slot) = (Arc::clone(self), Arc::clone(slot));
         self.handle.spawn(async move {
             loop {
-                let attempts = slot.faults.lock().attempts.min(10);
-                inner.parts.env.clock.sleep((BACKOFF * 2u32.pow(attempts)).min(BACKOFF_MAX)).await;
+                let setbacks = slot.faults.lock().setbacks().min(10);
+                inner.parts.env.clock.sleep((BACKOFF * 2u32.pow(setbacks)).min(BACKOFF_MAX)).await;
                 let parts = &inner.parts;
                 // Cuts of the task's former life are settled before the positions are read again.
                 inner.settled().await;

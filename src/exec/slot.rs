@@ -16,6 +16,7 @@ use super::task::Place;
 use super::task::Task;
 use super::task::TaskCounts;
 use crate::error::Error;
+use crate::error::SqlState;
 use crate::model::Offset;
 use crate::model::TopicPartition;
 use crate::state::Frontier;
@@ -54,12 +55,32 @@ pub struct TaskStatus {
 pub struct Faults {
     /// Tries since the last commit that passed the fault.
     pub attempts: u32,
+    /// How often since then it was found that the disk is full, which is waited for, however long.
+    pub waits: u32,
     /// Rows that are still to be taken one by one.
     pub one_by_one: usize,
     /// Records that are left out.
     pub skipped: HashSet<Place>,
     /// The last error.
     pub last_error: Option<String>,
+}
+
+impl Faults {
+    /// Counts a failure; whether the task may try again.
+    fn count(&mut self, failure: &ExecError) -> bool {
+        self.last_error = Some(failure.to_string());
+        if matches!(failure, ExecError::Data(told) if told.state() == SqlState::DISK_FULL) {
+            self.waits = self.waits.saturating_add(1);
+        } else {
+            self.attempts += 1;
+        }
+        self.attempts < TRIES_MAX
+    }
+
+    /// How often in a row it did not come further.
+    pub fn setbacks(&self) -> u32 {
+        self.attempts.saturating_add(self.waits)
+    }
 }
 
 /// See the file's head.
@@ -155,8 +176,7 @@ impl Slot {
     /// The rows of a round that failed are taken one by one; a row that fails alone is left out from then on.
     pub fn failed(&self, task: Option<&Task>, failure: &ExecError) -> bool {
         let mut faults = self.faults.lock();
-        faults.attempts += 1;
-        faults.last_error = Some(failure.to_string());
+        let may_try = faults.count(failure);
         let of_a_row = match failure {
             ExecError::Panic(_) | ExecError::Arrow(_) | ExecError::Expression(_) => true,
             ExecError::Data(told) => !is_of_the_machine(told),
@@ -168,7 +188,7 @@ impl Slot {
         let failed_round = task.and_then(|task| task.failed_round);
         // ksqlDB's own errors of aggregates end the query.
         let ksqldb_ends = matches!(failure, ExecError::Data(_)) && failed_round.is_some() && !self.spec.refuses_future;
-        if ksqldb_ends || TRIES_MAX <= faults.attempts {
+        if ksqldb_ends || !may_try {
             return self.give_up(failure);
         }
         if let (true, Some((first, changes))) = (of_a_row, failed_round) {
@@ -178,6 +198,12 @@ impl Slot {
             }
         }
         true
+    }
+
+    /// Ends the query at a failure, whatever it is.
+    pub fn end(&self, failure: &ExecError) {
+        self.faults.lock().last_error = Some(failure.to_string());
+        self.give_up(failure);
     }
 
     fn give_up(&self, failure: &ExecError) -> bool {
@@ -199,6 +225,7 @@ impl Slot {
     /// Notes that a cut was committed.
     pub fn committed(&self) {
         let mut faults = self.faults.lock();
+        faults.waits = 0;
         if faults.one_by_one == 0 {
             faults.attempts = 0;
         }
@@ -213,4 +240,20 @@ impl Slot {
 /// Whether disk, memory or shutdown are to blame, which no row is.
 fn is_of_the_machine(told: &Error) -> bool {
     ["53", "57", "58"].iter().any(|class| told.state().0.starts_with(class))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_full_disk_is_waited_for_and_takes_no_try() {
+        let full = ExecError::Data(Error::new(SqlState::DISK_FULL, "the disk is full"));
+        let other = ExecError::Data(Error::new(SqlState::IO_ERROR, "the disk is broken"));
+        let mut faults = Faults::default();
+        assert!((0..1_000).all(|_| faults.count(&full)));
+        assert_eq!((faults.attempts, faults.setbacks()), (0, 1_000));
+        assert!((1..TRIES_MAX).all(|_| faults.count(&other)));
+        assert!(!faults.count(&other), "anything else is given up in the end");
+    }
 }
