@@ -47,6 +47,10 @@ enum Command {
 enum LogCommand {
     /// Shows the batches and records of a partition's directory.
     Dump(cli::LogDumpArguments),
+    /// Reads every byte of a stopped server's log; fails if something is damaged.
+    Verify(cli::LogVerifyArguments),
+    /// Gives up what is damaged in one partition of a stopped server's log.
+    Repair(cli::LogRepairArguments),
 }
 
 /// Flags win over the environment (TIDEMILL_PG_LISTEN ...), the environment over the file, the file over defaults.
@@ -122,6 +126,12 @@ async fn run(command: Command) -> ExitCode {
             Err(error) => Err(error),
         },
         Command::Log(LogCommand::Dump(arguments)) => cli::run_log_dump(env.disk.as_ref(), &arguments),
+        Command::Log(LogCommand::Verify(arguments)) => match cli::run_log_verify(&env, &arguments) {
+            Ok(true) => Ok(()),
+            Ok(false) => return ExitCode::FAILURE,
+            Err(error) => Err(error),
+        },
+        Command::Log(LogCommand::Repair(arguments)) => cli::run_log_repair(&env, &arguments),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

@@ -1,12 +1,17 @@
 //! The commands of the binary.
 
 mod demo;
+mod log_check;
 mod log_dump;
 mod server;
 mod sql;
 pub mod test;
 
 pub use demo::run as run_demo;
+pub use log_check::LogRepairArguments;
+pub use log_check::LogVerifyArguments;
+pub use log_check::repair as run_log_repair;
+pub use log_check::verify as run_log_verify;
 pub use log_dump::LogDumpArguments;
 pub use log_dump::run as run_log_dump;
 pub use server::run as run_server;

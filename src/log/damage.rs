@@ -29,6 +29,15 @@ pub(super) fn mark(disk: &dyn Disk, dir: &Path, offset: Offset) -> Result<(), Lo
     disk.sync_dir(dir).map_err(LogError::io("sync", dir))
 }
 
+/// Takes the mark away, durably.
+pub(super) fn clear(disk: &dyn Disk, dir: &Path) -> Result<(), LogError> {
+    let path = dir.join(files::DAMAGE_FILE);
+    if disk.exists(&path) {
+        disk.remove_file(&path).map_err(LogError::io("remove", &path))?;
+    }
+    disk.sync_dir(dir).map_err(LogError::io("sync", dir))
+}
+
 /// Where the partition in `dir` is marked; from its first offset on if the mark cannot be read.
 pub(super) fn read(disk: &dyn Disk, dir: &Path) -> Result<Option<Offset>, LogError> {
     let path = dir.join(files::DAMAGE_FILE);

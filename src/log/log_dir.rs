@@ -220,6 +220,12 @@ impl LogDir {
         self.core.begin_at(partition, offset)
     }
 
+    /// Gives up what is damaged: drops every record from `from` on, and the mark. Answers where the log ends then; if nothing stands
+    /// before the damage, the log begins anew at its old end. Blocks for a flush.
+    pub fn cut_damage(&self, partition: TopicPartition, from: Offset) -> Result<Offset, LogError> {
+        self.core.cut_damage(partition, from)
+    }
+
     /// The greatest epoch at or below `epoch` that has records, and the offset after its last one.
     pub fn epoch_end(
         &self,

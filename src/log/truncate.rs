@@ -16,6 +16,7 @@ use crate::model::TopicPartition;
 use super::LogError;
 use super::core::Core;
 use super::core::Promise;
+use super::damage;
 use super::epochs::Epochs;
 use super::files;
 use super::journal::ENTRY_HEADER;
@@ -78,6 +79,35 @@ impl Core {
         Ok(())
     }
 
+    /// See `LogDir::cut_damage`.
+    pub(super) fn cut_damage(&self, id: TopicPartition, from: Offset) -> Result<Offset, LogError> {
+        let partition = self.partition(id)?;
+        let promises =
+            (self.promise(ENTRY_HEADER as u64, RoomFor::Server)?, self.promise(ENTRY_HEADER as u64, RoomFor::Server)?);
+        let (mut journal, mut state) = self.quiet(&partition)?;
+        let disk = &*self.env.disk;
+        let kept = state.place_before(disk, from)?;
+        let done = match kept {
+            Some(cut) => self.cut(&mut journal, &partition, &mut state, &cut, promises).map(|()| cut.offset),
+            // Nothing stands before the damage; the offsets that were given out are not given out again.
+            None => {
+                let end = state.log_end_offset;
+                let entry = Entry { base_offset: end, ..Entry::about(EntryKind::LogStart, id) };
+                let told = journal.append(std::iter::once(&entry), promises.0.keep(ENTRY_HEADER as u64));
+                told.and_then(|()| state.begin_at(disk, &partition, end)).map(|()| end)
+            }
+        };
+        let done = done.and_then(|end| damage::clear(disk, &partition.dir).map(|()| end));
+        let end = done.map_err(|error| {
+            self.fail(&error);
+            LogError::Unknown
+        })?;
+        state.corrupt_from = None;
+        self.tail.forget(id);
+        partition.publish(&state);
+        Ok(end)
+    }
+
     /// The journal and the partition locked, with nothing of the partition waiting for the journal: that has a partition's entries
     /// in the order of its bytes.
     fn quiet<'a>(
@@ -128,6 +158,17 @@ impl Core {
 }
 
 impl State {
+    /// The end of the last whole batch that lies before `offset`; `None` if there is none.
+    fn place_before(&self, disk: &dyn Disk, offset: Offset) -> Result<Option<Place>, LogError> {
+        let Some(index) = self.segment_of(offset).filter(|_| self.log_start_offset < offset) else { return Ok(None) };
+        let segment = &self.segments[index];
+        let mut walk = scan::Walk::new(&segment.file, 0, segment.length, segment.base);
+        while walk.expected() < offset && walk.next()?.is_ok() {}
+        let (position, end) = (walk.position, walk.expected());
+        let open_hash = segment.open_hash_at(disk, position)?;
+        Ok(Some(Place { offset: end, segment_base: segment.base, position, open_hash }))
+    }
+
     /// Where to cut so that nothing diverges from a leader whose `epoch` ends at `end`; `None` if nothing does.
     fn cut_for(
         &self,

@@ -202,3 +202,36 @@ fn a_damaged_partition_that_the_journal_forgot_keeps_its_bytes_over_restarts() {
         }
     }
 }
+
+#[test]
+fn what_is_damaged_can_be_given_up() {
+    let (simulation, _) = written(9, true, 64 << 10);
+    let paths: Vec<PathBuf> = simulation.disk.files();
+    for path in paths.iter().filter(|path| path.extension().is_some_and(|extension| extension == "log")) {
+        for byte in [5, 30, 75] {
+            let copy = Simulation::with_disk(1, simulation.disk.fork(1));
+            copy.disk.flip_bit(path, byte, 1).expect("the file is there");
+            let (log, report) = open(&copy, roomy());
+            let [(_, from)] = report.corrupt[..] else { panic!("{report:?}") };
+            let before = values_below(&log, from);
+            let end = log.cut_damage(partition(0), from).expect("it is given up");
+            assert!(end == from || (from == Offset(0) && end == Offset(10)), "{from} {end}");
+            let epoch = LeaderEpoch(200);
+            let append = Append { leader_epoch: epoch, ..to(partition(0), batch(&[b"new"])) };
+            let appended = log.append(vec![append]).expect("it appends");
+            assert_eq!(appended[0].base_offset, end);
+            flush(&log, partition(0), end.plus(1)).expect("it flushes");
+            drop(log);
+            copy.disk.lose_power();
+            let (log, report) = open(&copy, roomy());
+            assert_eq!((report.corrupt, report.journal_damaged), (vec![], false));
+            let kept = if from == Offset(0) { vec![] } else { before };
+            let expected = [kept, vec![(end, b"new".to_vec())]].concat();
+            assert_eq!(values(&log, partition(0)).expect("it reads"), expected, "{} byte {byte}", path.display());
+        }
+    }
+}
+
+fn values_below(log: &LogDir, end: Offset) -> Vec<(Offset, Vec<u8>)> {
+    numbered(log.ends(partition(0)).expect("it is there").log_start_offset.0..end.0)
+}
