@@ -222,6 +222,7 @@ fn recovery(root: &Path) -> Result<(), Failure> {
         }
         // Without `close`, as after a kill: the page cache is there, and the journal says what it said.
         drop(log);
+        let config = LogConfig { flush_on: FlushOn::Thread, ..config };
         let start = Instant::now();
         let (log, report) = LogDir::open(Env::real(), root, config)?;
         let took = start.elapsed();

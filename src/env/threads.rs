@@ -4,6 +4,8 @@ use std::any::Any;
 use std::io;
 use std::thread;
 
+use parking_lot::Mutex;
+
 /// The stack of every thread: room for the deepest statement (`sql::DEPTH_MAX`), whose tree is walked by recursion. What is
 /// never used of it takes no memory.
 pub const STACK_BYTES: usize = 32 * 1024 * 1024;
@@ -31,6 +33,32 @@ impl Threads {
         builder.worker_threads(threads.max(1)).thread_name(name).thread_stack_size(STACK_BYTES);
         let runtime = builder.enable_time().build()?;
         Ok(Pool { runtime: Some(runtime) })
+    }
+
+    /// What `body` makes of each item, in order, by this thread and up to `threads - 1` others. Panics if `body` panics.
+    pub fn each<T: Send, R: Send>(&self, items: Vec<T>, threads: usize, body: impl Fn(T) -> R + Sync) -> Vec<R> {
+        let others = threads.min(items.len()).saturating_sub(1);
+        let queue = Mutex::new(items.into_iter().enumerate());
+        let work = || {
+            let mut made = Vec::new();
+            // The queue is unlocked before the item is worked on.
+            while let Some((at, item)) = { queue.lock().next() } {
+                made.push((at, body(item)));
+            }
+            made
+        };
+        let mut made = thread::scope(|scope| {
+            let start = |_| thread::Builder::new().stack_size(STACK_BYTES).spawn_scoped(scope, work);
+            // With fewer threads than wished it takes longer.
+            let started: Vec<_> = (0..others).map_while(|at| start(at).ok()).collect();
+            let mut made = work();
+            for thread in started {
+                made.extend(thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
+            }
+            made
+        });
+        made.sort_by_key(|(at, _)| *at);
+        made.into_iter().map(|(_, result)| result).collect()
     }
 
     /// Cores that this process may use, at least 1.
@@ -102,6 +130,15 @@ mod tests {
     use std::sync::mpsc;
 
     use super::Threads;
+
+    #[test]
+    fn each_item_is_worked_on_once_and_the_results_are_in_order() {
+        for threads in [0, 1, 3, 200] {
+            let squares = Threads.each((0..100u64).collect(), threads, |number| number * number);
+            assert_eq!(squares, (0..100).map(|number| number * number).collect::<Vec<_>>(), "{threads} threads");
+        }
+        assert_eq!(Threads.each(Vec::<u64>::new(), 4, |number| number), [0; 0]);
+    }
 
     #[test]
     fn a_future_of_a_pool_that_blocks_does_not_hold_its_callers_up() {

@@ -18,6 +18,7 @@ use tokio::sync::watch;
 use crate::env::Env;
 use crate::model::TopicPartition;
 
+use super::FlushOn;
 use super::LogConfig;
 use super::LogError;
 use super::OpenReport;
@@ -68,6 +69,8 @@ pub(super) fn open(env: Env, dir: &Path, config: LogConfig) -> Result<(Arc<Core>
         journal_rotten: report.journal_damaged,
         producers_max: config.producers_max,
         now_ms: env.clock.wall_millis(),
+        // A simulation has one thread, so that its calls have an order.
+        threads: if config.flush_on == FlushOn::Thread { env.threads.cores() } else { 1 },
     };
     let opened = recover_all(&env, dir, &survey, told, &mut report)?;
     let (next, old) = (survey.generation() + 1, survey.old_files());
@@ -127,8 +130,9 @@ fn recover_all(
     })?;
     let mut recoveries: Vec<_> = recoveries.into_iter().collect();
     recoveries.sort_by_key(|(id, _)| *id);
-    for (id, recovery) in recoveries {
-        let Some(recovered) = unless_unreadable(&mut opened, id, recovery.finish(told))? else { continue };
+    let finished = env.threads.each(recoveries, told.threads, |(id, recovery)| (id, recovery.finish(told)));
+    for (id, finished) in finished {
+        let Some(recovered) = unless_unreadable(&mut opened, id, finished)? else { continue };
         report.partitions += 1;
         report.repaired_batches += recovered.repaired;
         report.cut_bytes += recovered.cut_bytes;

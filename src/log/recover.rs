@@ -50,6 +50,8 @@ pub(super) struct Told {
     pub(super) producers_max: usize,
     /// The wall clock, in ms.
     pub(super) now_ms: i64,
+    /// How many partitions are recovered at once.
+    pub(super) threads: usize,
 }
 
 /// A recovered partition, and what recovery did to it.
