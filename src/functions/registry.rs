@@ -22,8 +22,10 @@ use super::cast::KsqlCast;
 use super::scalar::AsValue;
 use super::scalar::ByteaIn;
 use super::scalar::CharacterLength;
+use super::scalar::Guarded;
 use super::scalar::KsqlSubstring;
 use super::scalar::LetterCase;
+use super::scalar::LikePattern;
 use super::scalar::Now;
 use super::scalar::Pad;
 use super::scalar::Random;
@@ -42,6 +44,7 @@ pub fn all() -> Vec<Arc<ScalarUDF>> {
         udf(LetterCase::lower()),
         udf(LetterCase::upper()),
         udf(CharacterLength::new()),
+        udf(LikePattern::new()),
         udf(Pad::new(Side::Left)),
         udf(Pad::new(Side::Right)),
     ];
@@ -49,6 +52,7 @@ pub fn all() -> Vec<Arc<ScalarUDF>> {
         functions.push(udf(Arithmetic::new(Rules::Checked, operation)));
         functions.push(udf(Arithmetic::new(Rules::Ksqldb, operation)));
     }
+    functions.extend(Guarded::all().into_iter().map(udf));
     for target in CastTarget::ALL {
         functions.push(udf(KsqlCast::new(target)));
     }

@@ -25,6 +25,7 @@ use datafusion::logical_expr::binary::BinaryTypeCoercer;
 use datafusion::logical_expr::cast;
 use datafusion::logical_expr::expr::AggregateFunction;
 use datafusion::logical_expr::expr::InList;
+use datafusion::logical_expr::expr::WindowFunction;
 use datafusion::logical_expr::utils::find_aggregate_exprs;
 use datafusion::optimizer::analyzer::type_coercion::TypeCoercionRewriter;
 use datafusion::sql::planner::ParserOptions;
@@ -33,6 +34,8 @@ use datafusion::sql::planner::SqlToRel;
 use sqlparser::ast;
 
 use super::failure;
+use super::reworded::call;
+use super::reworded::reword;
 use crate::catalog::Compatibility;
 use crate::error::Error;
 use crate::error::Result;
@@ -134,16 +137,12 @@ impl<'a> Expressions<'a> {
                     let arguments = arguments.into_iter().flatten().map(|argument| argument.as_ref().clone());
                     *expr = call("__ksql_substring", arguments.collect());
                 }
-                ast::Expr::Value(value) => {
-                    if let Some(double) = exponent_double(&value.value, rules) {
-                        *expr = double;
-                    }
-                }
                 _ => {}
             }
             std::ops::ControlFlow::<()>::Continue(())
         });
         debug_assert!(flow.is_continue());
+        reword(&mut expr, rules);
         Ok(expr)
     }
 
@@ -166,6 +165,10 @@ impl<'a> Expressions<'a> {
             Expr::AggregateFunction(aggregate) if self.rules == Compatibility::Ksqldb => {
                 let func = self.ksqldb_total(aggregate.func);
                 Transformed::yes(Expr::AggregateFunction(AggregateFunction { func, ..aggregate }))
+            }
+            Expr::WindowFunction(window) if lacks_argument(&window) => {
+                let message = format!("function {}() does not exist", window.fun.name());
+                return Err(DataFusionError::External(Box::new(Error::new(SqlState::UNDEFINED_FUNCTION, message))));
             }
             Expr::WindowFunction(mut window) if self.rules == Compatibility::Ksqldb => {
                 if let WindowFunctionDefinition::AggregateUDF(func) = window.fun {
@@ -294,6 +297,11 @@ fn is_text(data_type: &DataType) -> bool {
     matches!(data_type, DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View)
 }
 
+/// DataFusion's signature of these lets a call without arguments through, which then ends its thread.
+fn lacks_argument(window: &WindowFunction) -> bool {
+    window.params.args.is_empty() && matches!(window.fun.name(), "first_value" | "last_value" | "nth_value")
+}
+
 fn no_operator(op: Operator, left: &DataType, right: &DataType) -> DataFusionError {
     let [left, right] = [left, right].map(SqlType::postgres_name_of);
     let message = format!("operator does not exist: {left} {op} {right}");
@@ -379,24 +387,6 @@ fn negated_if(negated: bool, expr: Expr) -> Expr {
 
 fn is_comparison(op: Operator) -> bool {
     matches!(op, Operator::Eq | Operator::NotEq | Operator::Lt | Operator::LtEq | Operator::Gt | Operator::GtEq)
-}
-
-fn call(name: &str, arguments: Vec<ast::Expr>) -> ast::Expr {
-    let argument = |expr| ast::FunctionArg::Unnamed(ast::FunctionArgExpr::Expr(expr));
-    ast::Expr::Function(ast::Function {
-        name: ast::ObjectName::from(vec![ast::Ident::new(name)]),
-        uses_odbc_syntax: false,
-        parameters: ast::FunctionArguments::None,
-        args: ast::FunctionArguments::List(ast::FunctionArgumentList {
-            duplicate_treatment: None,
-            args: arguments.into_iter().map(argument).collect(),
-            clauses: Vec::new(),
-        }),
-        filter: None,
-        null_treatment: None,
-        over: None,
-        within_group: Vec::new(),
-    })
 }
 
 fn is_any_comparison(op: Operator) -> bool {
