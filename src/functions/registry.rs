@@ -19,6 +19,7 @@ use super::arithmetic::Rules;
 use super::cast::CastTarget;
 use super::cast::CheckedCast;
 use super::cast::KsqlCast;
+use super::cast::TimestampIn;
 use super::scalar::AsValue;
 use super::scalar::ByteaIn;
 use super::scalar::CharacterLength;
@@ -53,6 +54,7 @@ pub fn all() -> Vec<Arc<ScalarUDF>> {
         functions.push(udf(Arithmetic::new(Rules::Ksqldb, operation)));
     }
     functions.extend(Guarded::all().into_iter().map(udf));
+    functions.extend(TimestampIn::all().map(udf));
     for target in CastTarget::ALL {
         functions.push(udf(KsqlCast::new(target)));
     }

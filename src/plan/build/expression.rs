@@ -36,6 +36,7 @@ use sqlparser::ast;
 use super::failure;
 use super::reworded::call;
 use super::reworded::reword;
+use super::timestamps;
 use crate::catalog::Compatibility;
 use crate::error::Error;
 use crate::error::Result;
@@ -181,6 +182,10 @@ impl<'a> Expressions<'a> {
                 Transformed::no(Expr::Case(case))
             }
             other => {
+                let other = match self.rules {
+                    Compatibility::Postgres => timestamps::compared(self.functions, other, schema)?,
+                    Compatibility::Ksqldb => other,
+                };
                 let compared = self.as_bytes(as_doubles(other, schema)?, schema)?;
                 match self.rules {
                     Compatibility::Ksqldb => two_valued(compared),
@@ -200,6 +205,12 @@ impl<'a> Expressions<'a> {
         let from = cast.expr.get_type(schema)?;
         let target = SqlType::from_arrow(cast.field.data_type());
         let from_fraction = matches!(from, DataType::Float64 | DataType::Decimal128(_, _));
+        if self.rules == Compatibility::Postgres
+            && is_text(&from)
+            && let Some(read) = timestamps::read(self.functions, cast.expr.as_ref().clone(), cast.field.data_type())
+        {
+            return Ok(Transformed::yes(read));
+        }
         let mut arguments = vec![cast.expr.as_ref().clone()];
         let number = |value: i32| Expr::Literal(ScalarValue::Int32(Some(value)), None);
         let name = match (self.rules, target) {
@@ -293,7 +304,7 @@ pub fn as_column(expr: Expr, schema: &DFSchema, origin: &ast::Expr) -> Result<(E
     Ok((cast(expr, wanted), sql_type))
 }
 
-fn is_text(data_type: &DataType) -> bool {
+pub(super) fn is_text(data_type: &DataType) -> bool {
     matches!(data_type, DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View)
 }
 
@@ -389,7 +400,7 @@ fn is_comparison(op: Operator) -> bool {
     matches!(op, Operator::Eq | Operator::NotEq | Operator::Lt | Operator::LtEq | Operator::Gt | Operator::GtEq)
 }
 
-fn is_any_comparison(op: Operator) -> bool {
+pub(super) fn is_any_comparison(op: Operator) -> bool {
     is_comparison(op) || matches!(op, Operator::IsDistinctFrom | Operator::IsNotDistinctFrom)
 }
 

@@ -11,6 +11,7 @@ mod join;
 mod output;
 mod reworded;
 mod rows;
+mod timestamps;
 mod value_failure;
 mod volatile;
 
