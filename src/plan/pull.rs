@@ -52,6 +52,11 @@ pub fn with_rules(
     Expressions::new(functions, rules).explicit_plan(plan)
 }
 
+/// A name that another column of the result has too, made different.
+pub(super) fn repeated_name(name: &str, index: usize) -> String {
+    format!("{name}{REPETITION}{index}")
+}
+
 /// A result's column name as the client shall see it.
 pub fn shown_name(name: &str) -> &str {
     name.split(REPETITION).next().unwrap_or(name)
@@ -170,7 +175,7 @@ fn name_items(query: &mut ast::Query) {
         let shown = if quote.is_some() { name.clone() } else { name.to_lowercase() };
         let unique = match seen.insert(name.to_lowercase()) {
             true => shown,
-            false => format!("{shown}{REPETITION}{index}"),
+            false => repeated_name(&shown, index),
         };
         *item = ast::SelectItem::ExprWithAlias { expr, alias: ast::Ident::with_quote('"', unique) };
     }
