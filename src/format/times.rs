@@ -102,12 +102,17 @@ pub(super) fn parse_time(text: &str) -> Option<i64> {
 
 /// A timestamp without zone, microseconds; an offset behind it is left off, as PostgreSQL does.
 pub(super) fn parse_timestamp(text: &str) -> Option<i64> {
-    parse_parts(text).map(|(micros, _)| micros)
+    let parts = parse_parts(text).or_else(|| parse_parts(split_zone(text)?.0));
+    parts.map(|(micros, _)| micros)
 }
 
 /// An instant, microseconds UTC; without an offset the text is read on a clock of `zone`.
 pub(super) fn parse_timestamp_tz(text: &str, zone: Tz) -> Option<i64> {
-    let (micros, offset) = parse_parts(text)?;
+    let Some((micros, offset)) = parse_parts(text) else {
+        let (text, zone) = split_zone(text)?;
+        // One zone, not two.
+        return parse_parts(text)?.1.is_none().then(|| parse_timestamp_tz(text, zone))?;
+    };
     match offset {
         Some(seconds) => micros.checked_sub(i64::from(seconds) * 1_000_000),
         None => instant_of_local(micros, &zone),
@@ -147,6 +152,13 @@ fn parse_parts(text: &str) -> Option<(i64, Option<i32>)> {
     }
     let (micros, offset) = parse_clock(clock)?;
     Some((days.checked_add(micros)?, offset))
+}
+
+/// A text before the name of a zone: `2024-02-29 13:05 Europe/Paris`.
+fn split_zone(text: &str) -> Option<(&str, Tz)> {
+    let (text, name) = text.trim().rsplit_once(' ')?;
+    let named = name.starts_with(|letter: char| letter.is_ascii_alphabetic());
+    Some((text, if named { name.parse().ok()? } else { return None }))
 }
 
 fn strip_era(text: &str) -> (&str, bool) {

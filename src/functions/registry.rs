@@ -21,6 +21,7 @@ use super::arithmetic::Rules;
 use super::cast::CastTarget;
 use super::cast::CheckedCast;
 use super::cast::KsqlCast;
+use super::cast::TimestampIn;
 use super::ksqldb;
 use super::ksqldb::ToJsonString;
 use super::rowwise::Rowwise;
@@ -28,8 +29,10 @@ use super::scalar::AsValue;
 use super::scalar::ByteaIn;
 use super::scalar::CharacterLength;
 use super::scalar::Greatest;
+use super::scalar::Guarded;
 use super::scalar::KsqlSubstring;
 use super::scalar::LetterCase;
+use super::scalar::LikePattern;
 use super::scalar::Now;
 use super::scalar::Pad;
 use super::scalar::Random;
@@ -55,14 +58,18 @@ pub fn all() -> Vec<Arc<ScalarUDF>> {
         udf(LetterCase::lower()),
         udf(LetterCase::upper()),
         udf(CharacterLength::new()),
+        udf(LikePattern::new()),
         udf(Pad::new(Side::Left)),
         udf(Pad::new(Side::Right)),
     ];
+    // Of two of one name the later is taken: ksqlDB's own logarithm is natural, and has another base first.
+    functions.extend(Guarded::all().into_iter().map(udf));
     functions.extend(ksqldb::definitions().map(|definition| udf(Rowwise::new(definition))));
     for operation in Operation::ALL {
         functions.push(udf(Arithmetic::new(Rules::Checked, operation)));
         functions.push(udf(Arithmetic::new(Rules::Ksqldb, operation)));
     }
+    functions.extend(TimestampIn::all().map(udf));
     for target in CastTarget::ALL {
         functions.push(udf(KsqlCast::new(target)));
     }

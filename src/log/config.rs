@@ -48,7 +48,8 @@ pub struct LogConfig {
     pub flush_on: FlushOn,
     /// A journal file that has passed this size in bytes is followed by a new one, and trimmed away in the background.
     pub journal_bytes: u64,
-    /// A partition with more bytes than this in a flush group has its segment synced instead of riding in the journal.
+    /// A partition with more bytes than this in a flush group has its segment synced instead of riding in the journal; where a
+    /// sync takes long, more may ride.
     pub ride_bytes_max: u64,
     /// Bytes that may wait for a flush; an append that passes it flushes by itself.
     pub pending_bytes_max: u64,
@@ -71,7 +72,7 @@ impl Default for LogConfig {
         Self {
             flush_on: FlushOn::Thread,
             journal_bytes: 64 << 20,
-            ride_bytes_max: 256 << 10,
+            ride_bytes_max: 64 << 10,
             pending_bytes_max: 64 << 20,
             segment_bytes_max: 1 << 30,
             tail_bytes: 64 << 20,

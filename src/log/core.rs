@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -59,6 +60,8 @@ pub(super) struct Core {
     /// Held while a partition's directory is made or taken away.
     pub(super) making: Mutex<()>,
     pub(super) tail: Tail,
+    /// What a sync of the journal takes lately, in microseconds.
+    pub(super) sync_micros: AtomicU64,
     pub(super) pending: Mutex<Pending>,
     /// Wakes the flusher.
     pub(super) wake: Condvar,

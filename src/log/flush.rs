@@ -10,6 +10,7 @@
 use std::collections::BTreeMap;
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -32,6 +33,18 @@ use super::room::RoomFor;
 
 /// When a partition whose interval has passed is tried again.
 const FORCE_RETRY: Duration = Duration::from_secs(1);
+
+/// A group of so many bytes in the journal takes as long as its sync.
+const SMALL_GROUP: u64 = 16 << 10;
+/// What writing bytes twice costs: about what a disk of 100 MB/s needs for it.
+const BYTES_PER_MICRO: u64 = 100;
+/// However slow a sync is, no more than this of a partition rides.
+const RIDE_BYTES_CEILING: u64 = 1 << 20;
+
+/// How many bytes of a partition ride in the journal: as many as are written twice in the time of the sync that this saves.
+fn ride_bytes(at_least: u64, sync_micros: u64) -> u64 {
+    at_least.max((sync_micros * BYTES_PER_MICRO).min(RIDE_BYTES_CEILING))
+}
 
 /// What a call of `flush_once` found to do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -74,7 +87,14 @@ impl Core {
     ) -> Result<Vec<(TopicPartition, Ends)>, LogError> {
         self.sync_segments(&mut entries)?;
         let promised = entries.iter().map(|queued| queued.promised).sum();
+        let begun = self.env.clock.monotonic();
+        let before = journal.bytes();
         journal.append(entries.iter().map(|queued| &queued.entry), promised)?;
+        if journal.bytes() - before <= SMALL_GROUP {
+            // A small group takes as long as its sync.
+            let took = self.env.clock.monotonic().saturating_sub(begun).as_micros() as u64;
+            self.sync_micros.fetch_update(Relaxed, Relaxed, |usual| Some((7 * usual + took) / 8)).ok();
+        }
         let confirm_at = self.env.clock.monotonic() + self.config.confirm_after;
         self.pending.lock().confirm_at = Some(confirm_at);
         // The flusher may sleep without a deadline: this group need not be its own.
@@ -99,10 +119,11 @@ impl Core {
             let sum = bytes.entry(entry.partition).or_default();
             *sum = sum.saturating_add(counted);
         }
+        let ride_bytes_max = ride_bytes(self.config.ride_bytes_max, self.sync_micros.load(Relaxed));
         let mut synced: Vec<*const ()> = Vec::new();
         for queued in entries {
             let Some(file) = &queued.file else { continue };
-            if bytes[&queued.entry.partition] <= self.config.ride_bytes_max {
+            if bytes[&queued.entry.partition] <= ride_bytes_max {
                 continue;
             }
             let address = Arc::as_ptr(file).cast::<()>();
@@ -323,4 +344,17 @@ fn durable(queued: &Queued) -> Ends {
         };
     }
     queued.partition.publish(&state)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::ride_bytes;
+
+    #[test]
+    fn more_rides_where_a_sync_takes_long() {
+        assert_eq!(ride_bytes(0, 0), 0);
+        assert_eq!(ride_bytes(64 << 10, 100), 64 << 10);
+        assert_eq!(ride_bytes(64 << 10, 3_000), 300_000);
+        assert_eq!(ride_bytes(64 << 10, 500_000), 1 << 20);
+    }
 }

@@ -8,6 +8,7 @@ use std::collections::HashMap;
 use std::path::Path;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 
 use bytes::Bytes;
 use parking_lot::Condvar;
@@ -87,6 +88,7 @@ pub(super) fn open(env: Env, dir: &Path, config: LogConfig) -> Result<(Arc<Core>
         trimming: Mutex::new(()),
         making: Mutex::new(()),
         tail: Tail::new(config.tail_bytes),
+        sync_micros: AtomicU64::new(0),
         pending: Mutex::new(Pending::default()),
         wake: Condvar::new(),
         trim: Condvar::new(),

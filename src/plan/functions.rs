@@ -73,6 +73,8 @@ impl Functions {
         let mut options = ConfigOptions::default();
         options.sql_parser.parse_float_as_decimal = true;
         options.sql_parser.map_string_types_to_utf8view = false;
+        // Without a zone TIMESTAMP WITH TIME ZONE would be read as TIMESTAMP.
+        options.execution.time_zone = Some("UTC".to_string());
         Self { scalar, aggregate, planners: SessionStateDefaults::default_expr_planners(), options }
     }
 

@@ -10,8 +10,8 @@ use sqlparser::ast;
 use super::bind::fold;
 use super::bind::postgres_name;
 use super::build::Expressions;
-use super::build::exponent_double;
 use super::build::failure;
+use super::build::reword;
 use super::functions::Functions;
 use crate::catalog::Compatibility;
 use crate::error::Error;
@@ -37,16 +37,9 @@ pub fn prepare_pull(select: &Select, rules: Compatibility) -> Result<ast::Query>
         let flow = walk::walk_mut(&mut query, upper_case);
         debug_assert!(flow.is_continue());
     }
-    let flow = walk::expressions_mut(&mut query, |expr| {
-        if let ast::Expr::Value(value) = expr
-            && let Some(double) = exponent_double(&value.value, rules)
-        {
-            *expr = double;
-        }
-        ControlFlow::<()>::Continue(())
-    });
-    debug_assert!(flow.is_continue());
+    // Items are named as they were written.
     name_items(&mut query);
+    reword(&mut query, rules);
     Ok(query)
 }
 
@@ -57,6 +50,11 @@ pub fn with_rules(
     rules: Compatibility,
 ) -> std::result::Result<LogicalPlan, DataFusionError> {
     Expressions::new(functions, rules).explicit_plan(plan)
+}
+
+/// A name that another column of the result has too, made different.
+pub(super) fn repeated_name(name: &str, index: usize) -> String {
+    format!("{name}{REPETITION}{index}")
 }
 
 /// A result's column name as the client shall see it.
@@ -177,7 +175,7 @@ fn name_items(query: &mut ast::Query) {
         let shown = if quote.is_some() { name.clone() } else { name.to_lowercase() };
         let unique = match seen.insert(name.to_lowercase()) {
             true => shown,
-            false => format!("{shown}{REPETITION}{index}"),
+            false => repeated_name(&shown, index),
         };
         *item = ast::SelectItem::ExprWithAlias { expr, alias: ast::Ident::with_quote('"', unique) };
     }

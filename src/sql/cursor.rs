@@ -10,6 +10,7 @@ use super::duration::is_word;
 use super::error::from_parser;
 use super::error::position_of;
 use super::error::unexpected;
+use super::fetch_first;
 use super::lower::Lowered;
 use super::lower::LoweredEmit;
 use super::statement::Name;
@@ -227,7 +228,8 @@ impl<'a> Cursor<'a> {
             return Err(self.unexpected("SELECT, WITH or VALUES"));
         }
         let start = self.position();
-        let ast = self.sqlparser(Parser::parse_query)?;
+        let mut ast = self.sqlparser(Parser::parse_query)?;
+        fetch_first::as_limit(&mut ast).map_err(|error| error.at(start))?;
         let emit = self.emit.take_if(|emit| emit.depth == depth).map(|emit| emit.emit);
         let text = slice(self.text, start, self.position()).trim_end().to_string();
         Ok(Select { ast, emit, text })

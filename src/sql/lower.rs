@@ -5,6 +5,7 @@
 //! | `WINDOW TUMBLING (..)` | `LATERAL VIEW __window('..') __w AS __c` | `Select::lateral_views` |
 //! | `JOIN b WITHIN 1 HOUR ON` | `JOIN b WITH (__within('..')) ON` | `TableFactor::Table::with_hints` |
 //! | `PARTITION BY e` of the SELECT | `DISTRIBUTE BY e` | `Select::distribute_by` |
+//! | `TABLE t` as a query | `SELECT * FROM t` | itself |
 //! | `EMIT CHANGES`, `EMIT FINAL` | nothing | out of band, `Lowered::emit` |
 //!
 //! Each clause is known by two or three tokens, so none of its words is reserved: `SELECT emit, within FROM t` works.
@@ -91,6 +92,16 @@ impl Lowering<'_> {
         self.tokens.push(TokenWithSpan { token, span });
     }
 
+    /// Whether a query may start here, and a name follows the next token.
+    fn at_query(&self) -> bool {
+        let before = ["UNION", "EXCEPT", "INTERSECT", "ALL", "DISTINCT", "AS", "FOR", "EXPLAIN", "ANALYZE", "VERBOSE"];
+        let starts = self
+            .tokens
+            .last()
+            .is_none_or(|last| last.token == Token::LParen || before.iter().any(|word| is_word(&last.token, word)));
+        starts && matches!(self.token(1), Some(Token::Word(_)))
+    }
+
     fn step(&mut self, origin: Origin) -> Result<()> {
         if self.is(0, "EMIT") && (self.is(1, "CHANGES") || self.is(1, "FINAL")) {
             return self.emit();
@@ -104,6 +115,13 @@ impl Lowering<'_> {
         }
         if self.is(0, "WITHIN") && matches!(self.token(1), Some(Token::Number(..) | Token::LParen)) {
             return self.within();
+        }
+        if self.is(0, "TABLE") && self.at_query() {
+            for token in [Token::make_keyword("SELECT"), Token::Mul, Token::make_keyword("FROM")] {
+                self.push(token);
+            }
+            self.next += 1;
+            return Ok(());
         }
         if self.is(0, "PARTITION") && self.is(1, "BY") && !self.open.last().copied().unwrap_or(false) {
             self.push(Token::make_word("DISTRIBUTE", None));

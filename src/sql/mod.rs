@@ -12,6 +12,7 @@ mod depth;
 mod dialect;
 mod duration;
 mod error;
+mod fetch_first;
 mod lower;
 mod nearest;
 mod parse;

@@ -36,6 +36,7 @@ use crate::plan::StandingPlan;
 use crate::plan::describe_push;
 use crate::plan::placeholder;
 use crate::plan::plan_push;
+use crate::plan::shown_name;
 use crate::security::Operation;
 use crate::security::Resource;
 use crate::security::authorize;
@@ -95,7 +96,9 @@ fn may_read(session: &Session, catalog: &Catalog, plan: &StandingPlan) -> Result
 /// The columns of a push query's answer.
 pub(super) fn fields(plan: &StandingPlan) -> Vec<OutputField> {
     let columns = plan.output.columns.iter();
-    columns.map(|column| OutputField { name: column.name.clone(), sql_type: column.sql_type.clone() }).collect()
+    let field =
+        |column: &Column| OutputField { name: shown_name(&column.name).to_string(), sql_type: column.sql_type.clone() };
+    columns.map(field).collect()
 }
 
 /// After how many rows a push query ends.

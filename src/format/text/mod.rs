@@ -8,6 +8,8 @@ mod write;
 
 pub use parse::parse_bytes;
 pub(super) use parse::parse_slot;
+pub use parse::parse_timestamp;
+pub use parse::parse_timestamp_tz;
 pub use parse::read;
 pub use rows::RowError;
 pub use rows::RowsBuilder;

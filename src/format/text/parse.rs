@@ -69,6 +69,16 @@ pub fn read(sql_type: &SqlType, text: &str, zone: Tz) -> Result<ArrayRef, Format
     Ok(builder.finish())
 }
 
+/// A timestamp without zone, microseconds.
+pub fn parse_timestamp(text: &str) -> Option<i64> {
+    times::parse_timestamp(text.trim_ascii())
+}
+
+/// An instant, microseconds UTC; without an offset the text is read on a clock of `zone`.
+pub fn parse_timestamp_tz(text: &str, zone: Tz) -> Option<i64> {
+    times::parse_timestamp_tz(text.trim_ascii(), zone)
+}
+
 /// `integer` takes no point and no exponent.
 fn parse_whole(text: &str) -> Result<i64, NumberError> {
     let digits = text.strip_prefix(['-', '+']).unwrap_or(text);

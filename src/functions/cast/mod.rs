@@ -2,6 +2,7 @@
 
 mod checked;
 mod ksqldb;
+mod timestamp;
 
 use datafusion::arrow::array::ArrayRef;
 use datafusion::arrow::compute::cast;
@@ -10,6 +11,7 @@ use datafusion::error::Result;
 
 pub use checked::CheckedCast;
 pub use ksqldb::KsqlCast;
+pub use timestamp::TimestampIn;
 
 /// The type that a value is cast to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

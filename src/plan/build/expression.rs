@@ -25,6 +25,7 @@ use datafusion::logical_expr::binary::BinaryTypeCoercer;
 use datafusion::logical_expr::cast;
 use datafusion::logical_expr::expr::AggregateFunction;
 use datafusion::logical_expr::expr::InList;
+use datafusion::logical_expr::expr::WindowFunction;
 use datafusion::logical_expr::utils::find_aggregate_exprs;
 use datafusion::optimizer::analyzer::type_coercion::TypeCoercionRewriter;
 use datafusion::sql::planner::ParserOptions;
@@ -34,6 +35,9 @@ use sqlparser::ast;
 
 use super::comparison;
 use super::failure;
+use super::reworded::call;
+use super::reworded::reword;
+use super::timestamps;
 use crate::catalog::Compatibility;
 use crate::error::Error;
 use crate::error::Result;
@@ -136,16 +140,12 @@ impl<'a> Expressions<'a> {
                     let arguments = arguments.into_iter().flatten().map(|argument| argument.as_ref().clone());
                     *expr = call("__ksql_substring", arguments.collect());
                 }
-                ast::Expr::Value(value) => {
-                    if let Some(double) = exponent_double(&value.value, rules) {
-                        *expr = double;
-                    }
-                }
                 _ => {}
             }
             std::ops::ControlFlow::<()>::Continue(())
         });
         debug_assert!(flow.is_continue());
+        reword(&mut expr, rules);
         Ok(expr)
     }
 
@@ -169,6 +169,10 @@ impl<'a> Expressions<'a> {
                 let func = self.ksqldb_total(aggregate.func);
                 Transformed::yes(Expr::AggregateFunction(AggregateFunction { func, ..aggregate }))
             }
+            Expr::WindowFunction(window) if lacks_argument(&window) => {
+                let message = format!("function {}() does not exist", window.fun.name());
+                return Err(DataFusionError::External(Box::new(Error::new(SqlState::UNDEFINED_FUNCTION, message))));
+            }
             Expr::WindowFunction(mut window) if self.rules == Compatibility::Ksqldb => {
                 if let WindowFunctionDefinition::AggregateUDF(func) = window.fun {
                     window.fun = WindowFunctionDefinition::AggregateUDF(self.ksqldb_total(func));
@@ -182,7 +186,7 @@ impl<'a> Expressions<'a> {
             other => {
                 let other = match self.rules {
                     Compatibility::Ksqldb => comparison::readable(other, schema)?,
-                    Compatibility::Postgres => other,
+                    Compatibility::Postgres => timestamps::compared(self.functions, other, schema)?,
                 };
                 let compared = self.as_bytes(as_doubles(other, schema)?, schema)?;
                 match self.rules {
@@ -203,6 +207,12 @@ impl<'a> Expressions<'a> {
         let from = cast.expr.get_type(schema)?;
         let target = SqlType::from_arrow(cast.field.data_type());
         let from_fraction = matches!(from, DataType::Float64 | DataType::Decimal128(_, _));
+        if self.rules == Compatibility::Postgres
+            && is_text(&from)
+            && let Some(read) = timestamps::read(self.functions, cast.expr.as_ref().clone(), cast.field.data_type())
+        {
+            return Ok(Transformed::yes(read));
+        }
         let mut arguments = vec![cast.expr.as_ref().clone()];
         let number = |value: i32| Expr::Literal(ScalarValue::Int32(Some(value)), None);
         let name = match (self.rules, target) {
@@ -300,6 +310,11 @@ pub(super) fn is_text(data_type: &DataType) -> bool {
     matches!(data_type, DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View)
 }
 
+/// DataFusion's signature of these lets a call without arguments through, which then ends its thread.
+fn lacks_argument(window: &WindowFunction) -> bool {
+    window.params.args.is_empty() && matches!(window.fun.name(), "first_value" | "last_value" | "nth_value")
+}
+
 fn no_operator(op: Operator, left: &DataType, right: &DataType) -> DataFusionError {
     let [left, right] = [left, right].map(SqlType::postgres_name_of);
     let message = format!("operator does not exist: {left} {op} {right}");
@@ -387,25 +402,7 @@ fn is_comparison(op: Operator) -> bool {
     matches!(op, Operator::Eq | Operator::NotEq | Operator::Lt | Operator::LtEq | Operator::Gt | Operator::GtEq)
 }
 
-fn call(name: &str, arguments: Vec<ast::Expr>) -> ast::Expr {
-    let argument = |expr| ast::FunctionArg::Unnamed(ast::FunctionArgExpr::Expr(expr));
-    ast::Expr::Function(ast::Function {
-        name: ast::ObjectName::from(vec![ast::Ident::new(name)]),
-        uses_odbc_syntax: false,
-        parameters: ast::FunctionArguments::None,
-        args: ast::FunctionArguments::List(ast::FunctionArgumentList {
-            duplicate_treatment: None,
-            args: arguments.into_iter().map(argument).collect(),
-            clauses: Vec::new(),
-        }),
-        filter: None,
-        null_treatment: None,
-        over: None,
-        within_group: Vec::new(),
-    })
-}
-
-fn is_any_comparison(op: Operator) -> bool {
+pub(super) fn is_any_comparison(op: Operator) -> bool {
     is_comparison(op) || matches!(op, Operator::IsDistinctFrom | Operator::IsNotDistinctFrom)
 }
 

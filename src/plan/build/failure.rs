@@ -48,14 +48,36 @@ fn translate(error: &DataFusionError) -> Error {
         // Our own functions and rules say what they mean themselves.
         DataFusionError::External(inner) => match inner.downcast_ref::<Error>() {
             Some(ours) => ours.clone(),
-            None => Error::internal(one_line(&inner.to_string())),
+            None => of_foreign(&inner.to_string()),
         },
         DataFusionError::SQL(parser, _) => Error::new(SqlState::SYNTAX_ERROR, one_line(&parser.to_string())),
         DataFusionError::ArrowError(arrow, _) => of_arrow(arrow),
-        DataFusionError::Execution(message) => Error::new(SqlState::INVALID_PARAMETER_VALUE, one_line(message)),
+        DataFusionError::Execution(message) => of_execution(&one_line(message)),
         DataFusionError::ResourcesExhausted(message) => Error::new(SqlState::OUT_OF_MEMORY, one_line(message)),
         other => Error::internal(one_line(&other.strip_backtrace())),
     }
+}
+
+/// An error of a library below DataFusion.
+fn of_foreign(message: &str) -> Error {
+    match message.starts_with("regex parse error") {
+        true => value_failure::of_regular_expression(message),
+        false => Error::internal(one_line(message)),
+    }
+}
+
+/// What functions say of their arguments.
+fn of_execution(line: &str) -> Error {
+    let state = if line.contains("egular expression") {
+        SqlState::INVALID_REGULAR_EXPRESSION
+    } else if line.starts_with("Error parsing ") {
+        SqlState::INVALID_DATETIME_FORMAT
+    } else if line.contains(" value '") && line.ends_with("out of range") || line.starts_with("Unable to parse date") {
+        SqlState::DATETIME_FIELD_OVERFLOW
+    } else {
+        SqlState::INVALID_PARAMETER_VALUE
+    };
+    Error::new(state, lower_first(line))
 }
 
 /// Of Arrow's errors those that are about values are told by `value_failure`.
@@ -63,7 +85,7 @@ fn of_arrow(error: &ArrowError) -> Error {
     match error {
         ArrowError::ExternalError(inner) => match inner.downcast_ref::<Error>() {
             Some(ours) => ours.clone(),
-            None => Error::internal(one_line(&inner.to_string())),
+            None => of_foreign(&inner.to_string()),
         },
         other => match value_failure::of_arrow(other) {
             Some(told) => told.error,
@@ -199,10 +221,19 @@ impl NoOperator<'_> {
     }
 }
 
-/// DataFusion's "No function matches the given name and argument types 'sum(Utf8)'".
+/// A call that no function takes: its name and the types of its arguments. DataFusion says "No function matches the given name and
+/// argument types 'sum(Utf8)'", or "a call to 'sqrt' function: coercion from Utf8 to the signature ..".
+fn refused_call(message: &str) -> Option<(&str, &str)> {
+    if let Some((_, call)) = message.rsplit_once("No function matches the given name and argument types '") {
+        return call.split_once(")'")?.0.split_once('(');
+    }
+    let (name, rest) = message.split_once("to satisfy a call to '")?.1.split_once("' function: coercion from ")?;
+    Some((name, rest.split_once(" to the signature")?.0))
+}
+
+/// PostgreSQL's error for such a call.
 fn no_function(message: &str) -> Option<Error> {
-    let (_, call) = message.rsplit_once("No function matches the given name and argument types '")?;
-    let (name, types) = call.split_once(")'")?.0.split_once('(')?;
+    let (name, types) = refused_call(message)?;
     let (mut depth, mut names) = (0, vec![String::new()]);
     for character in types.chars() {
         depth += i32::from(character == '(') - i32::from(character == ')');

@@ -18,6 +18,7 @@ use crate::model::SqlType;
 use crate::plan::bind::BoundQuery;
 use crate::plan::bind::Purpose;
 use crate::plan::bind::fold_name;
+use crate::plan::pull::repeated_name;
 
 /// What SELECT gives, before it is put in order.
 pub struct Selected {
@@ -60,7 +61,7 @@ impl Arranged {
 pub fn for_client(selected: &Selected, query: &BoundQuery) -> Result<Arranged> {
     let mut arranged = Arranged::default();
     let mut found = vec![false; selected.keys.len()];
-    for (item, expr) in query.items.iter().zip(&selected.items) {
+    for (index, (item, expr)) in query.items.iter().zip(&selected.items).enumerate() {
         let place = key_place(selected, expr).filter(|place| !found[*place]);
         if let Some(place) = place {
             found[place] = true;
@@ -72,7 +73,11 @@ pub fn for_client(selected: &Selected, query: &BoundQuery) -> Result<Arranged> {
             _ => ColumnRole::Value,
         };
         let (expr, sql_type) = as_column(expr.clone(), selected.rows.schema(), &item.expr)?;
-        arranged.push(expr, &item.name, sql_type, role);
+        // The columns of an answer may have one name; those of a plan may not.
+        match arranged.columns.iter().any(|before| before.name == item.name) {
+            true => arranged.push(expr, &repeated_name(&item.name, index), sql_type, role),
+            false => arranged.push(expr, &item.name, sql_type, role),
+        }
     }
     let has_start = arranged.columns.iter().any(|column| column.role == ColumnRole::WindowStart);
     let whole = found.iter().all(|found| *found) && (selected.window.is_none() || has_start);

@@ -62,8 +62,35 @@ pub(super) fn of_arrow(error: &ArrowError) -> Option<ValueFailure> {
         }),
         ArrowError::InvalidArgumentError(message) => of_message(message)
             .unwrap_or_else(|| ValueFailure::new(SqlState::INVALID_PARAMETER_VALUE, lower_first(&one_line(message)))),
+        ArrowError::ComputeError(message) => of_computation(message),
         _ => return None,
     })
+}
+
+/// What functions say of their arguments, in the words that tell one kind from another.
+fn of_computation(message: &str) -> ValueFailure {
+    let lower = message.to_lowercase();
+    if lower.contains("regular expression") {
+        return ValueFailure { error: of_regular_expression(message), text: None };
+    }
+    let out_of_range = lower.contains("overflow") || lower.contains("out of range");
+    match lower.contains("timestamp") || lower.contains("date") {
+        true if out_of_range => ValueFailure::new(SqlState::DATETIME_FIELD_OVERFLOW, "timestamp out of range"),
+        _ if lower.contains("interval") && out_of_range => {
+            ValueFailure::new(SqlState::DATETIME_FIELD_OVERFLOW, "interval out of range")
+        }
+        _ if out_of_range => ValueFailure::new(SqlState::NUMERIC_VALUE_OUT_OF_RANGE, "number out of range"),
+        _ => ValueFailure::new(SqlState::INVALID_PARAMETER_VALUE, lower_first(&one_line(message))),
+    }
+}
+
+/// A pattern that is no regular expression; the reason stands in the last line of what the library says.
+pub(super) fn of_regular_expression(message: &str) -> Error {
+    let error = Error::new(SqlState::INVALID_REGULAR_EXPRESSION, "invalid regular expression");
+    match message.lines().last().and_then(|line| line.strip_prefix("error: ")) {
+        Some(reason) => error.detail(format!("The reason: {}.", reason.trim_end_matches([')', '.']))),
+        None => error,
+    }
 }
 
 /// Arrow has one kind for all casts; the words tell them apart.

@@ -12,6 +12,7 @@ use arrow::datatypes::Float64Type;
 use arrow::datatypes::Int32Type;
 use arrow::datatypes::Int64Type;
 use arrow::datatypes::Time64MicrosecondType;
+use arrow::datatypes::TimeUnit;
 use arrow::datatypes::TimestampMicrosecondType;
 use bytes::BufMut;
 
@@ -109,7 +110,9 @@ impl RowBatch {
 
 /// Lists and such have no type of their own here: they go out as text.
 fn needs_cast(data_type: &DataType, sql_type: &SqlType) -> bool {
-    *data_type != sql_type.arrow() && !data_type.is_nested()
+    // An instant of another zone is the same number; its zone says how it is written.
+    let is_instant = matches!(data_type, DataType::Timestamp(TimeUnit::Microsecond, Some(_)));
+    *data_type != sql_type.arrow() && !data_type.is_nested() && !is_instant
 }
 
 fn put_binary(body: &mut Vec<u8>, array: &dyn Array, row: usize) {

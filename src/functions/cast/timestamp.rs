@@ -1,0 +1,87 @@
+//! PostgreSQL's input of timestamps: seconds, `T` and the offset's minutes may be there or not.
+
+use std::sync::Arc;
+
+use datafusion::arrow::array::AsArray;
+use datafusion::arrow::array::TimestampMicrosecondArray;
+use datafusion::arrow::array::timezone::Tz;
+use datafusion::arrow::datatypes::DataType;
+use datafusion::arrow::error::ArrowError;
+use datafusion::common::ScalarValue;
+use datafusion::error::Result;
+use datafusion::logical_expr::ColumnarValue;
+use datafusion::logical_expr::ScalarFunctionArgs;
+use datafusion::logical_expr::ScalarUDFImpl;
+use datafusion::logical_expr::Signature;
+use datafusion::logical_expr::Volatility;
+
+use super::plain;
+use crate::format::text;
+use crate::functions::context::Context;
+use crate::model::SqlType;
+
+/// The zone of a standing query, which has no session.
+const STANDING_ZONE: &str = "UTC";
+
+/// `__timestamp_in(text) -> TIMESTAMP` and `__timestamptz_in(text) -> TIMESTAMP WITH TIME ZONE`; null gives null, other text
+/// 22007. Immutable.
+///
+/// An instant without offset is read on the session's clock.
+#[derive(Debug, PartialEq, Eq, Hash)]
+pub struct TimestampIn {
+    target: SqlType,
+    signature: Signature,
+}
+
+impl TimestampIn {
+    /// Both.
+    pub fn all() -> [Self; 2] {
+        [SqlType::Timestamp, SqlType::TimestampTz]
+            .map(|target| Self { target, signature: Signature::exact(vec![DataType::Utf8], Volatility::Immutable) })
+    }
+}
+
+impl ScalarUDFImpl for TimestampIn {
+    fn name(&self) -> &str {
+        match self.target {
+            SqlType::TimestampTz => "__timestamptz_in",
+            _ => "__timestamp_in",
+        }
+    }
+
+    fn signature(&self) -> &Signature {
+        &self.signature
+    }
+
+    fn return_type(&self, _arguments: &[DataType]) -> Result<DataType> {
+        Ok(self.target.arrow())
+    }
+
+    fn is_strict(&self) -> bool {
+        true
+    }
+
+    fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
+        // A standing query's constants are computed while it is planned, without a context.
+        let zone = Context::of(&args.config_options).map_or(STANDING_ZONE, |context| &context.time_zone);
+        let zone = zone.parse::<Tz>()?;
+        let constant = matches!(args.args[0], ColumnarValue::Scalar(_));
+        let texts = plain(args.args[0].to_array(if constant { 1 } else { args.number_rows })?)?;
+        let target = self.target.arrow();
+        let read = |value: &str| {
+            let micros = match self.target {
+                SqlType::TimestampTz => text::parse_timestamp_tz(value, zone),
+                _ => text::parse_timestamp(value),
+            };
+            micros
+                .ok_or_else(|| ArrowError::CastError(format!("Cannot cast string '{value}' to value of {target} type")))
+        };
+        let micros = texts.as_string::<i32>().iter().map(|text| text.map(read).transpose());
+        let micros = micros.collect::<std::result::Result<TimestampMicrosecondArray, ArrowError>>()?;
+        let micros = micros.with_data_type(target.clone());
+        Ok(match constant {
+            true => ColumnarValue::Scalar(ScalarValue::try_from_array(&micros, 0)?),
+            false => ColumnarValue::Array(Arc::new(micros)),
+        })
+    }
+}

@@ -1,0 +1,158 @@
+//! What arguments a function of DataFusion has no answer for, as PostgreSQL says it.
+
+use crate::error::Error;
+use crate::error::SqlState;
+
+/// Bytes of the longest result: one value is not to take a server's memory.
+const BYTES_MAX: f64 = 10_000_000.0;
+
+/// Which arguments are refused. A text stands for its length in bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) enum Guard {
+    /// No negative number.
+    SquareRoot,
+    /// Only positive numbers; of two the first is the base.
+    Logarithm,
+    /// What has no real result.
+    Power,
+    /// No result beyond a double.
+    Exponential,
+    /// From -1 to 1.
+    Inverse,
+    /// From 1.
+    AreaCosine,
+    /// From 0 to 20.
+    Factorial,
+    /// A number of Unicode that is a character.
+    Character,
+    /// No longer text than a value may be.
+    Repeat,
+    /// No negative length.
+    Substring,
+    /// No field 0.
+    Field,
+    /// No negative size.
+    Size,
+}
+
+impl Guard {
+    /// Why these arguments are refused, if they are.
+    pub(super) fn refuses(self, arguments: &[f64]) -> Option<Error> {
+        let first = arguments.first().copied().unwrap_or_default();
+        let error = |state, message: &str| Some(Error::new(state, message));
+        match self {
+            Guard::SquareRoot if first < 0.0 => {
+                error(SqlState::INVALID_ARGUMENT_FOR_POWER_FUNCTION, "cannot take square root of a negative number")
+            }
+            Guard::Logarithm => arguments.iter().find_map(|argument| logarithm(*argument)).or_else(|| {
+                let base_is_one = arguments.len() == 2 && first == 1.0;
+                base_is_one.then(|| Error::new(SqlState::DIVISION_BY_ZERO, "division by zero"))
+            }),
+            Guard::Power => power(first, arguments.get(1).copied().unwrap_or_default()),
+            Guard::Inverse if first.abs() > 1.0 => out_of_range(),
+            Guard::AreaCosine if first < 1.0 => out_of_range(),
+            Guard::Factorial if first < 0.0 => {
+                error(SqlState::NUMERIC_VALUE_OUT_OF_RANGE, "factorial of a negative number is undefined")
+            }
+            Guard::Factorial if 20.0 < first => error(SqlState::NUMERIC_VALUE_OUT_OF_RANGE, "bigint out of range"),
+            Guard::Character => character(first),
+            Guard::Repeat if BYTES_MAX < first * arguments.get(1).copied().unwrap_or_default() => {
+                error(SqlState::PROGRAM_LIMIT_EXCEEDED, "requested length too large")
+            }
+            Guard::Substring if arguments.get(2).is_some_and(|length| *length < 0.0) => {
+                error(SqlState::SUBSTRING_ERROR, "negative substring length not allowed")
+            }
+            Guard::Field if arguments.get(2) == Some(&0.0) => {
+                error(SqlState::INVALID_PARAMETER_VALUE, "field position must not be zero")
+            }
+            Guard::Size if arguments.get(1).is_some_and(|size| *size < 0.0) => {
+                error(SqlState::INVALID_PARAMETER_VALUE, "size must not be negative")
+            }
+            _ => None,
+        }
+    }
+
+    /// Whether finite arguments may have a result that a double does not hold.
+    pub(super) fn may_overflow(self) -> bool {
+        matches!(self, Guard::Power | Guard::Exponential)
+    }
+}
+
+fn logarithm(argument: f64) -> Option<Error> {
+    let message = match argument {
+        0.0 => "cannot take logarithm of zero",
+        argument if argument < 0.0 => "cannot take logarithm of a negative number",
+        _ => return None,
+    };
+    Some(Error::new(SqlState::INVALID_ARGUMENT_FOR_LOGARITHM, message))
+}
+
+fn power(base: f64, exponent: f64) -> Option<Error> {
+    let message = if base == 0.0 && exponent < 0.0 {
+        "zero raised to a negative power is undefined"
+    } else if base < 0.0 && base.is_finite() && exponent.is_finite() && exponent.fract() != 0.0 {
+        "a negative number raised to a non-integer power yields a complex result"
+    } else {
+        return None;
+    };
+    Some(Error::new(SqlState::INVALID_ARGUMENT_FOR_POWER_FUNCTION, message))
+}
+
+fn character(number: f64) -> Option<Error> {
+    let refused = |message: String| Some(Error::new(SqlState::PROGRAM_LIMIT_EXCEEDED, message));
+    if number < 0.0 {
+        return refused("character number must be positive".to_string());
+    }
+    if number == 0.0 {
+        return refused("null character not permitted".to_string());
+    }
+    if f64::from(u32::from(char::MAX)) < number {
+        return refused(format!("requested character too large for encoding: {number}"));
+    }
+    match char::from_u32(number as u32) {
+        Some(_) => None,
+        None => refused(format!("requested character not valid for encoding: {number}")),
+    }
+}
+
+fn out_of_range() -> Option<Error> {
+    Some(Error::new(SqlState::NUMERIC_VALUE_OUT_OF_RANGE, "input is out of range"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_has_no_answer_is_refused_as_in_postgresql() {
+        for (guard, arguments, state) in [
+            (Guard::SquareRoot, &[-1.0][..], Some("2201F")),
+            (Guard::SquareRoot, &[0.0], None),
+            (Guard::Logarithm, &[0.0], Some("2201E")),
+            (Guard::Logarithm, &[-0.5], Some("2201E")),
+            (Guard::Logarithm, &[2.0, 0.0], Some("2201E")),
+            (Guard::Logarithm, &[1.0, 5.0], Some("22012")),
+            (Guard::Logarithm, &[1.0], None),
+            (Guard::Power, &[0.0, -1.0], Some("2201F")),
+            (Guard::Power, &[-8.0, 0.5], Some("2201F")),
+            (Guard::Power, &[-8.0, 3.0], None),
+            (Guard::Inverse, &[1.5], Some("22003")),
+            (Guard::Inverse, &[f64::NAN], None),
+            (Guard::AreaCosine, &[0.5], Some("22003")),
+            (Guard::Factorial, &[-1.0], Some("22003")),
+            (Guard::Factorial, &[21.0], Some("22003")),
+            (Guard::Character, &[0.0], Some("54000")),
+            (Guard::Character, &[55_296.0], Some("54000")),
+            (Guard::Character, &[1_114_112.0], Some("54000")),
+            (Guard::Character, &[65.0], None),
+            (Guard::Repeat, &[1.0, 2e9], Some("54000")),
+            (Guard::Repeat, &[1.0, -2e9], None),
+            (Guard::Substring, &[3.0, 1.0, -1.0], Some("22011")),
+            (Guard::Substring, &[3.0, 1.0], None),
+            (Guard::Field, &[3.0, 1.0, 0.0], Some("22023")),
+        ] {
+            let found = guard.refuses(arguments).map(|error| error.state().0);
+            assert_eq!(found, state, "{guard:?} {arguments:?}");
+        }
+    }
+}

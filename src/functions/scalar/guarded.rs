@@ -1,0 +1,157 @@
+//! DataFusion's functions that PostgreSQL has too, with PostgreSQL's errors for arguments that have no answer.
+
+use std::sync::Arc;
+
+use datafusion::arrow::array::Array;
+use datafusion::arrow::array::ArrayRef;
+use datafusion::arrow::array::AsArray;
+use datafusion::arrow::array::Float64Array;
+use datafusion::arrow::compute::cast;
+use datafusion::arrow::compute::kernels::length::length;
+use datafusion::arrow::datatypes::DataType;
+use datafusion::arrow::datatypes::FieldRef;
+use datafusion::arrow::datatypes::Float64Type;
+use datafusion::error::DataFusionError;
+use datafusion::error::Result;
+use datafusion::functions::math;
+use datafusion::functions::string;
+use datafusion::functions::unicode;
+use datafusion::functions_nested::resize::array_resize_udf;
+use datafusion::logical_expr::ColumnarValue;
+use datafusion::logical_expr::ReturnFieldArgs;
+use datafusion::logical_expr::ScalarFunctionArgs;
+use datafusion::logical_expr::ScalarUDF;
+use datafusion::logical_expr::ScalarUDFImpl;
+use datafusion::logical_expr::Signature;
+
+use super::guard::Guard;
+use crate::error::Error;
+use crate::error::SqlState;
+
+/// A function of DataFusion and what it shall refuse. Its own `simplify` is left out: it would go round the guard.
+///
+/// Under ksqlDB's rules doubles have answers for all: there the functions of doubles stand without guard, as `__ksql_<name>`.
+#[derive(Debug, PartialEq, Eq, Hash)]
+pub struct Guarded {
+    name: String,
+    stock: Arc<ScalarUDF>,
+    guard: Option<Guard>,
+}
+
+impl Guarded {
+    /// All of them.
+    pub fn all() -> Vec<Self> {
+        let of_doubles = [
+            (math::ln(), Guard::Logarithm),
+            (math::log(), Guard::Logarithm),
+            (math::log2(), Guard::Logarithm),
+            (math::log10(), Guard::Logarithm),
+            (math::power(), Guard::Power),
+            (math::exp(), Guard::Exponential),
+            (math::asin(), Guard::Inverse),
+            (math::acos(), Guard::Inverse),
+            (math::atanh(), Guard::Inverse),
+            (math::acosh(), Guard::AreaCosine),
+        ];
+        let others = [
+            (math::sqrt(), Guard::SquareRoot),
+            (math::factorial(), Guard::Factorial),
+            (array_resize_udf(), Guard::Size),
+            (string::chr(), Guard::Character),
+            (string::repeat(), Guard::Repeat),
+            (string::split_part(), Guard::Field),
+            (unicode::substr(), Guard::Substring),
+        ];
+        let ksqldb = of_doubles.iter().map(|(stock, _)| Self {
+            name: format!("__ksql_{}", stock.name()),
+            stock: Arc::clone(stock),
+            guard: None,
+        });
+        let ksqldb: Vec<Self> = ksqldb.collect();
+        let guarded = of_doubles.into_iter().chain(others).map(|(stock, guard)| Self {
+            name: stock.name().to_string(),
+            stock,
+            guard: Some(guard),
+        });
+        guarded.chain(ksqldb).collect()
+    }
+}
+
+impl ScalarUDFImpl for Guarded {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn aliases(&self) -> &[String] {
+        match self.guard {
+            Some(_) => self.stock.aliases(),
+            None => &[],
+        }
+    }
+
+    fn signature(&self) -> &Signature {
+        self.stock.signature()
+    }
+
+    fn coerce_types(&self, arguments: &[DataType]) -> Result<Vec<DataType>> {
+        self.stock.coerce_types(arguments)
+    }
+
+    fn return_type(&self, arguments: &[DataType]) -> Result<DataType> {
+        self.stock.return_type(arguments)
+    }
+
+    fn return_field_from_args(&self, args: ReturnFieldArgs) -> Result<FieldRef> {
+        self.stock.return_field_from_args(args)
+    }
+
+    fn is_strict(&self) -> bool {
+        self.stock.is_strict()
+    }
+
+    fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
+        let Some(guard) = self.guard else { return self.stock.invoke_with_args(args) };
+        let arguments = ColumnarValue::values_to_arrays(&args.args)?;
+        let arguments = arguments.iter().map(numbers).collect::<Result<Vec<_>>>()?;
+        for_rows(&arguments, |row| guard.refuses(row))?;
+        let answer = self.stock.invoke_with_args(args)?;
+        if guard.may_overflow() {
+            let mut told = arguments;
+            told.push(numbers(&answer.to_array(told[0].len())?)?);
+            for_rows(&told, overflow)?;
+        }
+        Ok(answer)
+    }
+}
+
+/// Fails at the first row without null that is refused.
+fn for_rows(arguments: &[Float64Array], refuses: impl Fn(&[f64]) -> Option<Error>) -> Result<()> {
+    let mut row = Vec::with_capacity(arguments.len());
+    for at in 0..arguments.first().map_or(0, Array::len) {
+        row.clear();
+        row.extend(arguments.iter().filter(|values| values.is_valid(at)).map(|values| values.value(at)));
+        if row.len() == arguments.len()
+            && let Some(error) = refuses(&row)
+        {
+            return Err(DataFusionError::External(Box::new(error)));
+        }
+    }
+    Ok(())
+}
+
+/// Finite arguments and, behind them, a result that is not.
+fn overflow(row: &[f64]) -> Option<Error> {
+    let (result, arguments) = row.split_last()?;
+    let overflowed = result.is_infinite() && arguments.iter().all(|argument| argument.is_finite());
+    overflowed.then(|| Error::new(SqlState::NUMERIC_VALUE_OUT_OF_RANGE, "value out of range: overflow"))
+}
+
+/// A column as doubles; a text as its length in bytes, a list as that in items.
+fn numbers(values: &ArrayRef) -> Result<Float64Array> {
+    let has_length = match values.data_type() {
+        DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View => true,
+        other => other.is_nested(),
+    };
+    let values = if has_length { length(values)? } else { Arc::clone(values) };
+    Ok(cast(&values, &DataType::Float64)?.as_primitive::<Float64Type>().clone())
+}

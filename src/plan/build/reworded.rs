@@ -1,0 +1,58 @@
+//! Expressions that DataFusion's planner reads otherwise than PostgreSQL, in words that both read alike.
+
+use std::ops::ControlFlow;
+
+use sqlparser::ast;
+
+use super::expression::exponent_double;
+use crate::catalog::Compatibility;
+use crate::sql::walk;
+
+/// Rewords all expressions below `root`.
+pub fn reword(root: &mut impl ast::VisitMut, rules: Compatibility) {
+    let flow = walk::expressions_mut(root, |expr| {
+        match expr {
+            ast::Expr::Value(value) => {
+                if let Some(double) = exponent_double(&value.value, rules) {
+                    *expr = double;
+                }
+            }
+            ast::Expr::Like { pattern, escape_char, .. } | ast::Expr::ILike { pattern, escape_char, .. } => {
+                if let Some(escape) = escape_char.take() {
+                    **pattern = call("__like_pattern", vec![pattern.as_ref().clone(), ast::Expr::Value(escape)]);
+                }
+            }
+            // The planner would take DataFusion's own function, whatever stands under its name.
+            ast::Expr::Substring { expr: text, substring_from, substring_for, .. } => {
+                let from = match (&substring_from, &substring_for) {
+                    (None, Some(_)) => Some(Box::new(ast::Expr::value(ast::Value::Number("1".to_string(), false)))),
+                    _ => substring_from.clone(),
+                };
+                let arguments = [Some(text.clone()), from, substring_for.clone()].into_iter().flatten();
+                *expr = call("substr", arguments.map(|argument| *argument).collect());
+            }
+            _ => {}
+        }
+        ControlFlow::<()>::Continue(())
+    });
+    debug_assert!(flow.is_continue());
+}
+
+/// A call of a function.
+pub(super) fn call(name: &str, arguments: Vec<ast::Expr>) -> ast::Expr {
+    let argument = |expr| ast::FunctionArg::Unnamed(ast::FunctionArgExpr::Expr(expr));
+    ast::Expr::Function(ast::Function {
+        name: ast::ObjectName::from(vec![ast::Ident::new(name)]),
+        uses_odbc_syntax: false,
+        parameters: ast::FunctionArguments::None,
+        args: ast::FunctionArguments::List(ast::FunctionArgumentList {
+            duplicate_treatment: None,
+            args: arguments.into_iter().map(argument).collect(),
+            clauses: Vec::new(),
+        }),
+        filter: None,
+        null_treatment: None,
+        over: None,
+        within_group: Vec::new(),
+    })
+}

@@ -1,0 +1,54 @@
+//! Texts that stand for timestamps, under PostgreSQL's rules: in a CAST, and beside a timestamp in a comparison.
+
+use datafusion::arrow::datatypes::DataType;
+use datafusion::arrow::datatypes::TimeUnit;
+use datafusion::common::DFSchema;
+use datafusion::common::Result;
+use datafusion::logical_expr::Between;
+use datafusion::logical_expr::BinaryExpr;
+use datafusion::logical_expr::Expr;
+use datafusion::logical_expr::ExprSchemable;
+use datafusion::logical_expr::cast;
+use datafusion::logical_expr::expr::InList;
+
+use super::expression::is_any_comparison;
+use super::expression::is_text;
+use crate::plan::functions::Functions;
+
+/// A text read as a timestamp of `target`'s kind, in microseconds; `None` for other targets.
+pub(super) fn read(functions: &Functions, text: Expr, target: &DataType) -> Option<Expr> {
+    let DataType::Timestamp(_, zone) = target else { return None };
+    let name = if zone.is_some() { "__timestamptz_in" } else { "__timestamp_in" };
+    let read = functions.scalar(name)?.call(vec![text]);
+    Some(match zone {
+        Some(zone) => cast(read, DataType::Timestamp(TimeUnit::Microsecond, Some(zone.clone()))),
+        None => read,
+    })
+}
+
+/// A comparison with its texts beside a timestamp read as timestamps.
+pub(super) fn compared(functions: &Functions, expr: Expr, schema: &DFSchema) -> Result<Expr> {
+    let beside = |text: Expr, other: &DataType| -> Result<Expr> {
+        let is_read = is_text(&text.get_type(schema)?) && matches!(other, DataType::Timestamp(_, _));
+        let read = if is_read { read(functions, text.clone(), other) } else { None };
+        Ok(read.unwrap_or(text))
+    };
+    Ok(match expr {
+        Expr::BinaryExpr(BinaryExpr { left, op, right }) if is_any_comparison(op) => {
+            let (left_type, right_type) = (left.get_type(schema)?, right.get_type(schema)?);
+            let (left, right) = (beside(*left, &right_type)?, beside(*right, &left_type)?);
+            Expr::BinaryExpr(BinaryExpr { left: Box::new(left), op, right: Box::new(right) })
+        }
+        Expr::Between(Between { expr, negated, low, high }) => {
+            let data_type = expr.get_type(schema)?;
+            let (low, high) = (beside(*low, &data_type)?, beside(*high, &data_type)?);
+            Expr::Between(Between { expr, negated, low: Box::new(low), high: Box::new(high) })
+        }
+        Expr::InList(InList { expr, list, negated }) => {
+            let data_type = expr.get_type(schema)?;
+            let list = list.into_iter().map(|item| beside(item, &data_type)).collect::<Result<_>>()?;
+            Expr::InList(InList { expr, list, negated })
+        }
+        other => other,
+    })
+}
