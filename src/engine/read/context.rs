@@ -27,6 +27,7 @@ use super::parameters::told_types;
 use super::pg_catalog::PgCatalog;
 use super::pg_sleep::pg_sleep;
 use super::planned::Planned;
+use super::planned::panicked;
 use super::public_schema::LivePublic;
 use super::public_schema::PinnedPublic;
 use super::records_function;
@@ -182,15 +183,19 @@ impl Planner {
         }
         let casts = told_types(&statement)?;
         keep_digits(&mut statement, parameters);
-        let plan = state.statement_to_plan(PlannerStatement::Statement(Box::new(statement))).await;
-        // What clients ask of pg_catalog is written for its own types.
-        let functions = (!of_clients).then(|| session.engine.functions());
-        let plan = match functions {
-            Some(functions) => plan.and_then(|plan| with_rules(plan, functions, rules)),
-            None => plan,
-        };
-        let plan = plan.map_err(|error| planning_error(error, &select.ast))?;
-        Ok(Planned::new(state, plan, casts, select.ast.clone()))
+        let (engine, origin) = (Arc::clone(&session.engine), select.ast.clone());
+        // Some statements take long to plan: a connection's thread is not theirs, and a cancel need not wait for them.
+        let planning = session.engine.query_threads()?.spawn(async move {
+            let plan = state.statement_to_plan(PlannerStatement::Statement(Box::new(statement))).await;
+            let plan = match of_clients {
+                // What clients ask of pg_catalog is written for its own types.
+                true => plan,
+                false => plan.and_then(|plan| with_rules(plan, engine.functions(), rules)),
+            };
+            let plan = plan.map_err(|error| planning_error(error, &origin))?;
+            Ok(Planned::new(state, plan, casts, origin))
+        });
+        planning.join().await.map_err(|panic| panicked(&panic))?
     }
 
     /// What psql and drivers ask of pg_catalog, in words that DataFusion knows.

@@ -87,14 +87,18 @@ impl Planned {
     }
 
     /// Puts values in the place of parameters.
-    pub(in crate::engine) fn bind(mut self, session: &Session, parameters: &[Value]) -> Result<Self> {
+    pub(in crate::engine) async fn bind(mut self, session: &Session, parameters: &[Value]) -> Result<Self> {
         if !parameters.is_empty() {
             let values = ParamValues::from(parameters.to_vec());
-            let rules = session.settings.compatibility();
-            let bound = self.plan.with_param_values(values);
-            // Types that only the values tell.
-            let bound = bound.and_then(|plan| with_rules(plan, session.engine.functions(), rules));
-            self.plan = bound.map_err(|error| planning_error(error, &self.origin))?;
+            let (engine, rules) = (Arc::clone(&session.engine), session.settings.compatibility());
+            let binding = session.engine.query_threads()?.spawn(async move {
+                let bound = self.plan.with_param_values(values);
+                // Types that only the values tell.
+                let bound = bound.and_then(|plan| with_rules(plan, engine.functions(), rules));
+                self.plan = bound.map_err(|error| planning_error(error, &self.origin))?;
+                Ok(self)
+            });
+            return binding.join().await.map_err(|panic| panicked(&panic))?;
         } else if !self.plan.get_parameter_names().map_err(execution_error)?.is_empty() {
             return Err(Error::new(SqlState::UNDEFINED_PARAMETER, "there is no parameter $1"));
         }
@@ -175,7 +179,8 @@ async fn ended_early(computing: Spawned<()>) -> Error {
     panicked(&computing.join().await.err().unwrap_or_else(|| "it did not start".to_string()))
 }
 
-fn panicked(message: &str) -> Error {
+/// The error of a query whose computation panicked.
+pub(super) fn panicked(message: &str) -> Error {
     tracing::error!(message, "a query panicked");
     Error::internal(format!("the query ended unexpectedly: {message}"))
 }

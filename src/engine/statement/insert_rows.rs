@@ -286,7 +286,7 @@ async fn evaluate_all(
     select.text = select.ast.to_string();
     let reading = Planner::pin(session)?;
     let planned =
-        session.engine.planner().plan(session, &select, &reading, parameters).await?.bind(session, parameters)?;
+        session.engine.planner().plan(session, &select, &reading, parameters).await?.bind(session, parameters).await?;
     let (_, rows) = planned.run(session.engine.query_threads()?, "UTC").await?;
     let batches: Vec<RecordBatch> = rows.try_collect().await?;
     let Some(batch) = batches.iter().find(|batch| 0 < batch.num_rows()) else {

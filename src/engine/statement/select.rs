@@ -34,8 +34,8 @@ pub(super) async fn execute(session: &mut Session, select: &Select, parameters: 
         return push::execute(session, select, parameters).await;
     }
     let reading = pin(session, select).await?;
-    let planned =
-        session.engine.planner().plan(session, select, &reading, parameters).await?.bind(session, parameters)?;
+    let planned = session.engine.planner().plan(session, select, &reading, parameters).await?;
+    let planned = planned.bind(session, parameters).await?;
     let (fields, rows) = planned.run(session.engine.query_threads()?, &session.settings.zone_name()).await?;
     Ok(Outcome::Rows { fields, rows, push: false, tag: "SELECT" })
 }
@@ -43,7 +43,7 @@ pub(super) async fn execute(session: &mut Session, select: &Select, parameters: 
 /// The plan of a pull query, as EXPLAIN wants it.
 pub(super) async fn plan(session: &Session, select: &Select, parameters: &[Value]) -> Result<Planned> {
     let reading = Planner::pin(session)?;
-    session.engine.planner().plan(session, select, &reading, parameters).await?.bind(session, parameters)
+    session.engine.planner().plan(session, select, &reading, parameters).await?.bind(session, parameters).await
 }
 
 pub(super) async fn describe(session: &Session, select: &Select, known: &[Option<SqlType>]) -> Result<Description> {
@@ -56,7 +56,7 @@ pub(super) async fn describe(session: &Session, select: &Select, known: &[Option
     // The types of columns may follow from those of parameters, so they are asked of the plan that has both.
     let typed = match params.is_empty() {
         true => planned,
-        false => planned.bind(session, &nulls(&params)?)?,
+        false => planned.bind(session, &nulls(&params)?).await?,
     };
     Ok(Description { fields: Some(typed.fields()), params })
 }
