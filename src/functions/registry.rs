@@ -16,6 +16,7 @@ use super::aggregate::TotalFunction;
 use super::aggregate::TotalKind;
 use super::aggregate::TotalStyle;
 use super::arithmetic::Arithmetic;
+use super::arithmetic::Chain;
 use super::arithmetic::Operation;
 use super::arithmetic::Rules;
 use super::cast::CastTarget;
@@ -65,6 +66,7 @@ pub fn all() -> Vec<Arc<ScalarUDF>> {
     // Of two of one name the later is taken: ksqlDB's own logarithm is natural, and has another base first.
     functions.extend(Guarded::all().into_iter().map(udf));
     functions.extend(ksqldb::definitions().map(|definition| udf(Rowwise::new(definition))));
+    functions.extend([Rules::Checked, Rules::Ksqldb].map(Chain::new).map(udf));
     for operation in Operation::ALL {
         functions.push(udf(Arithmetic::new(Rules::Checked, operation)));
         functions.push(udf(Arithmetic::new(Rules::Ksqldb, operation)));

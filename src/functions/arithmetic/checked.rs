@@ -16,6 +16,9 @@ use super::out_of_range;
 
 /// The type of the answer, which Arrow's kernel decides.
 pub(super) fn return_type(operation: Operation, left: &DataType, right: &DataType) -> Result<DataType> {
+    if left == right && matches!(left, DataType::Int32 | DataType::Int64 | DataType::Float64) {
+        return Ok(left.clone());
+    }
     Ok(apply(operation, &new_empty_array(left), &new_empty_array(right))?.data_type().clone())
 }
 

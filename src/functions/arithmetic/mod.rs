@@ -5,6 +5,7 @@
 //!
 //! Both: a null operand gives null; immutable.
 
+mod chain;
 mod checked;
 mod decimal;
 mod ksqldb;
@@ -23,14 +24,22 @@ use datafusion::logical_expr::Volatility;
 
 use crate::error::Error;
 use crate::error::SqlState;
+pub use chain::Chain;
+pub use chain::extend;
+pub use chain::started;
 
 /// An operator.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Operation {
+    /// `+`
     Add,
+    /// `-`
     Subtract,
+    /// `*`
     Multiply,
+    /// `/`
     Divide,
+    /// `%`
     Modulo,
 }
 
@@ -38,6 +47,21 @@ impl Operation {
     /// All of them.
     pub const ALL: [Operation; 5] =
         [Operation::Add, Operation::Subtract, Operation::Multiply, Operation::Divide, Operation::Modulo];
+
+    /// Its sign in a chain.
+    fn sign(self) -> char {
+        match self {
+            Operation::Add => '+',
+            Operation::Subtract => '-',
+            Operation::Multiply => '*',
+            Operation::Divide => '/',
+            Operation::Modulo => '%',
+        }
+    }
+
+    fn of_sign(sign: char) -> Option<Self> {
+        Self::ALL.into_iter().find(|operation| operation.sign() == sign)
+    }
 }
 
 /// Whose rules.
@@ -58,8 +82,14 @@ pub struct Arithmetic {
 }
 
 impl Arithmetic {
+    /// The function of an operator under some rules.
     pub fn new(rules: Rules, operation: Operation) -> Self {
         Self { rules, operation, signature: Signature::user_defined(Volatility::Immutable) }
+    }
+
+    /// The operator.
+    pub fn operation(&self) -> Operation {
+        self.operation
     }
 }
 
@@ -93,10 +123,7 @@ impl ScalarUDFImpl for Arithmetic {
     }
 
     fn return_type(&self, arguments: &[DataType]) -> Result<DataType> {
-        match self.rules {
-            Rules::Checked => checked::return_type(self.operation, &arguments[0], &arguments[1]),
-            Rules::Ksqldb => Ok(ksqldb::return_type(self.operation, &arguments[0], &arguments[1])),
-        }
+        return_type(self.rules, self.operation, &arguments[0], &arguments[1])
     }
 
     fn is_strict(&self) -> bool {
@@ -110,14 +137,27 @@ impl ScalarUDFImpl for Arithmetic {
         let constant = matches!((left, right), (ColumnarValue::Scalar(_), ColumnarValue::Scalar(_)));
         let rows = if constant { 1 } else { args.number_rows };
         let (left, right) = (left.to_array(rows)?, right.to_array(rows)?);
-        let answer: ArrayRef = match self.rules {
-            Rules::Checked => checked::apply(self.operation, &left, &right)?,
-            Rules::Ksqldb => ksqldb::apply(self.operation, &left, &right, args.return_field.data_type())?,
-        };
+        let answer = apply(self.rules, self.operation, &left, &right, args.return_field.data_type())?;
         Ok(match constant {
             true => ColumnarValue::Scalar(ScalarValue::try_from_array(&answer, 0)?),
             false => ColumnarValue::Array(answer),
         })
+    }
+}
+
+/// The type of the answer, of operands that have met.
+fn return_type(rules: Rules, operation: Operation, left: &DataType, right: &DataType) -> Result<DataType> {
+    match rules {
+        Rules::Checked => checked::return_type(operation, left, right),
+        Rules::Ksqldb => Ok(ksqldb::return_type(operation, left, right)),
+    }
+}
+
+/// The answer for each row.
+fn apply(rules: Rules, operation: Operation, left: &ArrayRef, right: &ArrayRef, output: &DataType) -> Result<ArrayRef> {
+    match rules {
+        Rules::Checked => checked::apply(operation, left, right),
+        Rules::Ksqldb => ksqldb::apply(operation, left, right, output),
     }
 }
 

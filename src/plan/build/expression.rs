@@ -34,6 +34,7 @@ use datafusion::sql::planner::SqlToRel;
 use sqlparser::ast;
 
 use super::comparison;
+use super::chain;
 use super::failure;
 use super::reworded::call;
 use super::reworded::reword;
@@ -287,7 +288,10 @@ impl<'a> Expressions<'a> {
             Compatibility::Postgres => "__checked",
         };
         match self.functions.scalar(&format!("{prefix}_{word}")) {
-            Some(function) if ours => Ok(Transformed::yes(function.call(vec![*binary.left, *binary.right]))),
+            Some(function) if ours => {
+                let chain = self.functions.scalar(&format!("{prefix}_chain"));
+                Ok(Transformed::yes(chain::joined(*binary.left, &function, *binary.right, chain.as_deref())))
+            }
             _ => Ok(Transformed::no(Expr::BinaryExpr(binary))),
         }
     }

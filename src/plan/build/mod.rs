@@ -4,6 +4,7 @@ mod aggregate;
 mod batch;
 mod calls;
 mod comparison;
+mod chain;
 mod expression;
 pub mod failure;
 mod from;
