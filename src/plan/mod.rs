@@ -25,6 +25,7 @@ mod standing;
 mod tests;
 
 pub use bind::fold;
+pub use build::call;
 pub use edge::Edge;
 pub use edge::EdgeKind;
 pub use edge::edge;

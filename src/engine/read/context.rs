@@ -23,6 +23,8 @@ use datafusion_pg_catalog::sql::PostgresCompatibilityParser;
 use sqlparser::ast;
 
 use super::advisory::advisory_unlock_all;
+use super::client_functions;
+use super::client_syntax;
 use super::parameters::told_types;
 use super::pg_catalog::PgCatalog;
 use super::pg_sleep::pg_sleep;
@@ -101,6 +103,7 @@ impl Base {
         }
         context.register_udf(version());
         context.register_udf(advisory_unlock_all());
+        client_functions::all().for_each(|function| context.register_udf(function));
         let clock = engine.upgrade().map(|engine| Arc::clone(&engine.env().clock));
         clock.into_iter().for_each(|clock| context.register_udf(pg_sleep(clock)));
         let state = context.state();
@@ -201,11 +204,13 @@ impl Planner {
     /// What psql and drivers ask of pg_catalog, in words that DataFusion knows.
     fn rewritten(&self, text: &str, statement: ast::Statement) -> Result<ast::Statement> {
         let rewriter = &self.base()?.rewriter;
-        match rewriter.parse(text) {
-            Ok(mut statements) if statements.len() == 1 => Ok(statements.remove(0)),
+        let mut rewritten = match rewriter.parse(text) {
+            Ok(mut statements) if statements.len() == 1 => statements.remove(0),
             // Its parser knows less than ours; its rules may still help.
-            _ => Ok(rewriter.rewrite(statement)),
-        }
+            _ => rewriter.rewrite(statement),
+        };
+        client_syntax::rewrite(&mut rewritten)?;
+        Ok(rewritten)
     }
 
     /// Names of relations that do not exist are told with their place, before DataFusion looks.

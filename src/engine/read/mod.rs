@@ -3,6 +3,8 @@
 //! A `Planner` holds what all statements share; each statement gets a session state of its own, with its pin.
 
 mod advisory;
+mod client_functions;
+mod client_syntax;
 mod context;
 mod parameters;
 mod pg_catalog;

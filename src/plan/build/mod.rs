@@ -55,6 +55,7 @@ use crate::sql::walk;
 pub use expression::Expressions;
 use output::Arranged;
 use output::Selected;
+pub use reworded::call;
 pub use reworded::reword;
 use rows::Changes;
 use rows::Rows;

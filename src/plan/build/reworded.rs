@@ -39,7 +39,7 @@ pub fn reword(root: &mut impl ast::VisitMut, rules: Compatibility) {
 }
 
 /// A call of a function.
-pub(super) fn call(name: &str, arguments: Vec<ast::Expr>) -> ast::Expr {
+pub fn call(name: &str, arguments: Vec<ast::Expr>) -> ast::Expr {
     let argument = |expr| ast::FunctionArg::Unnamed(ast::FunctionArgExpr::Expr(expr));
     ast::Expr::Function(ast::Function {
         name: ast::ObjectName::from(vec![ast::Ident::new(name)]),

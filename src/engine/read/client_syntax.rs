@@ -1,0 +1,96 @@
+//! What psql writes and DataFusion does not know, in queries of PostgreSQL's catalogs.
+
+use std::ops::ControlFlow;
+
+use sqlparser::ast;
+use sqlparser::ast::Spanned;
+
+use super::client_functions::JOINED;
+use crate::error::Error;
+use crate::error::Position;
+use crate::error::Result;
+use crate::sql::walk;
+
+/// Catalogs that hold no row here, nor ever will.
+const EMPTY: [&str; 4] = ["pg_auth_members", "pg_constraint", "pg_enum", "pg_policy"];
+
+/// Columns of PostgreSQL's that the catalogs lack; all are lists that nobody has set.
+const UNSET: [&str; 2] = ["relacl", "reloptions"];
+
+/// The statement with them in other words.
+pub(super) fn rewrite(statement: &mut ast::Statement) -> Result<()> {
+    let changed = walk::expressions_mut(statement, |expression| {
+        let replaced = match expression {
+            ast::Expr::Function(function) => match last_name(&function.name).as_str() {
+                "array" => empty_array(function),
+                "array_to_string" => {
+                    function.name = ast::ObjectName::from(vec![ast::Ident::new(JOINED)]);
+                    None
+                }
+                _ => None,
+            },
+            ast::Expr::CompoundIdentifier(names) => {
+                let is_unset = names.last().is_some_and(|name| UNSET.contains(&name.value.as_str()));
+                is_unset.then(|| ast::Expr::value(ast::Value::Null))
+            }
+            ast::Expr::Subquery(query) => {
+                aggregate_condition(query);
+                None
+            }
+            _ => None,
+        };
+        if let Some(other) = replaced {
+            *expression = other;
+        }
+        ControlFlow::<()>::Continue(())
+    });
+    debug_assert!(changed.is_continue());
+    let left = walk::expressions(statement, |expression| match expression {
+        ast::Expr::Function(function) if matches!(function.args, ast::FunctionArguments::Subquery(_)) => {
+            ControlFlow::Break(function.span().start.column)
+        }
+        _ => ControlFlow::Continue(()),
+    });
+    let ControlFlow::Break(column) = left else { return Ok(()) };
+    let error = Error::unsupported("ARRAY(SELECT ..) is not there yet");
+    Err(match u32::try_from(column) {
+        Ok(column) if 0 < column => error.at(Position(column)),
+        _ => error,
+    })
+}
+
+fn last_name(name: &ast::ObjectName) -> String {
+    let name = name.to_string().to_lowercase();
+    name.rsplit('.').next().unwrap_or_default().to_string()
+}
+
+/// `(SELECT a = b FROM ..)` of one row at most: DataFusion wants an aggregate that says so.
+fn aggregate_condition(query: &mut ast::Query) {
+    let ast::SetExpr::Select(select) = query.body.as_mut() else { return };
+    if let [ast::SelectItem::UnnamedExpr(item @ ast::Expr::BinaryOp { op: ast::BinaryOperator::Eq, .. })] =
+        select.projection.as_mut_slice()
+    {
+        *item = crate::plan::call("bool_or", vec![item.clone()]);
+    }
+}
+
+/// `ARRAY(SELECT ..)`, if the SELECT can have no row: an array without elements, as its text.
+fn empty_array(function: &ast::Function) -> Option<ast::Expr> {
+    let ast::FunctionArguments::Subquery(query) = &function.args else { return None };
+    let mut is_empty = query.to_string().to_lowercase().contains("attacl is not null");
+    let _ = walk::walk(query.as_ref(), |node| {
+        if let walk::Node::TableFactor(factor) = node {
+            // What it unnests are options that nobody has set.
+            is_empty |= match factor {
+                ast::TableFactor::Table { name, args, .. } => {
+                    let name = last_name(name);
+                    EMPTY.contains(&name.as_str()) || (name == "unnest" && args.is_some())
+                }
+                ast::TableFactor::UNNEST { .. } => true,
+                _ => false,
+            };
+        }
+        ControlFlow::<()>::Continue(())
+    });
+    is_empty.then(|| ast::Expr::value(ast::Value::SingleQuotedString("{}".to_string())))
+}
