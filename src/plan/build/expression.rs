@@ -33,8 +33,8 @@ use datafusion::sql::planner::PlannerContext;
 use datafusion::sql::planner::SqlToRel;
 use sqlparser::ast;
 
-use super::comparison;
 use super::chain;
+use super::comparison;
 use super::failure;
 use super::reworded::call;
 use super::reworded::reword;

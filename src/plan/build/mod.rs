@@ -3,8 +3,8 @@
 mod aggregate;
 mod batch;
 mod calls;
-mod comparison;
 mod chain;
+mod comparison;
 mod expression;
 pub mod failure;
 mod from;
