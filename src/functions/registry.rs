@@ -63,7 +63,6 @@ pub fn all() -> Vec<Arc<ScalarUDF>> {
         udf(Pad::new(Side::Left)),
         udf(Pad::new(Side::Right)),
     ];
-    // Of two of one name the later is taken: ksqlDB's own logarithm is natural, and has another base first.
     functions.extend(Guarded::all().into_iter().map(udf));
     functions.extend(ksqldb::definitions().map(|definition| udf(Rowwise::new(definition))));
     functions.extend([Rules::Checked, Rules::Ksqldb].map(Chain::new).map(udf));

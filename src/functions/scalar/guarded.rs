@@ -42,8 +42,6 @@ impl Guarded {
     /// All of them.
     pub fn all() -> Vec<Self> {
         let of_doubles = [
-            (math::ln(), Guard::Logarithm),
-            (math::log(), Guard::Logarithm),
             (math::log2(), Guard::Logarithm),
             (math::log10(), Guard::Logarithm),
             (math::power(), Guard::Power),
@@ -54,6 +52,9 @@ impl Guarded {
             (math::acosh(), Guard::AreaCosine),
         ];
         let others = [
+            // ksqlDB's rules have these three of their own, in `ksqldb::logarithm`.
+            (math::ln(), Guard::Logarithm),
+            (math::log(), Guard::Logarithm),
             (math::sqrt(), Guard::SquareRoot),
             (math::factorial(), Guard::Factorial),
             (array_resize_udf(), Guard::Size),
