@@ -51,6 +51,7 @@ impl SqlState {
     pub const UNDEFINED_PARAMETER: SqlState = SqlState("42P02");
     pub const UNDEFINED_TABLE: SqlState = SqlState("42P01");
     pub const DUPLICATE_COLUMN: SqlState = SqlState("42701");
+    pub const DUPLICATE_PREPARED_STATEMENT: SqlState = SqlState("42P05");
     pub const DUPLICATE_CURSOR: SqlState = SqlState("42P03");
     pub const DUPLICATE_TABLE: SqlState = SqlState("42P07");
     pub const DUPLICATE_OBJECT: SqlState = SqlState("42710");

@@ -74,6 +74,15 @@ pub(super) struct Block {
     pub(super) settings: BTreeMap<String, Option<String>>,
 }
 
+/// A statement that PREPARE gave a name.
+#[derive(Clone)]
+pub(super) struct Named {
+    pub(super) statement: Prepared,
+    /// The types of its parameters.
+    pub(super) types: Vec<SqlType>,
+    pub(super) fields: Option<Vec<OutputField>>,
+}
+
 /// One client's session. Methods that are async are safe to drop at any await.
 pub struct Session {
     pub(super) engine: Arc<Engine>,
@@ -81,6 +90,7 @@ pub struct Session {
     pub(super) client: Arc<dyn Client>,
     pub(super) settings: Settings,
     pub(super) cursors: HashMap<String, Cursor>,
+    pub(super) prepared: HashMap<String, Named>,
     pub(super) written: Written,
     pub(super) status: TransactionStatus,
     pub(super) block: Block,
@@ -102,6 +112,7 @@ impl Session {
             engine,
             principal,
             cursors: HashMap::new(),
+            prepared: HashMap::new(),
             written: Written::default(),
             status: TransactionStatus::Idle,
             block: Block::default(),

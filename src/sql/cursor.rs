@@ -235,6 +235,11 @@ impl<'a> Cursor<'a> {
         Ok(Select { ast, emit, text })
     }
 
+    /// The text from a place up to here.
+    pub(super) fn text_since(&self, start: Position) -> &str {
+        slice(self.text, start, self.position()).trim_end()
+    }
+
     /// Checks that nothing is left over.
     pub(super) fn finish(&self) -> Result<()> {
         if !self.at_end() {

@@ -44,6 +44,7 @@ pub use statement::InsertSelect;
 pub use statement::KeyRole;
 pub use statement::Name;
 pub use statement::ObjectKind;
+pub use statement::Prepare;
 pub use statement::Print;
 pub use statement::Select;
 pub use statement::SetScope;

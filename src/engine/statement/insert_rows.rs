@@ -271,35 +271,45 @@ async fn evaluate_all(
     expressions: &[(usize, usize, ast::Expr)],
     parameters: &[Value],
 ) -> Result<Vec<Option<String>>> {
-    let types = expressions.iter().map(|(_, index, _)| cast_name(&target.sql_type(target.columns[*index])));
-    let items: Vec<String> =
-        types.enumerate().map(|(place, name)| format!("CAST(NULL AS {name}) AS v{place}")).collect();
-    let mut select: Select = crate::sql::parse_select(&format!("SELECT {}", items.join(", ")))?;
-    // The expressions themselves, not their text: they know where they stand in the statement.
-    if let ast::SetExpr::Select(query) = select.ast.body.as_mut() {
-        for (item, (_, _, expression)) in query.projection.iter_mut().zip(expressions) {
-            if let ast::SelectItem::ExprWithAlias { expr: ast::Expr::Cast { expr, .. }, .. } = item {
-                **expr = expression.clone();
-            }
-        }
-    }
-    select.text = select.ast.to_string();
-    let reading = Planner::pin(session)?;
-    let planned =
-        session.engine.planner().plan(session, &select, &reading, parameters).await?.bind(session, parameters).await?;
-    let (_, rows) = planned.run(session.engine.query_threads()?, "UTC").await?;
-    let batches: Vec<RecordBatch> = rows.try_collect().await?;
-    let Some(batch) = batches.iter().find(|batch| 0 < batch.num_rows()) else {
-        return Err(Error::internal("a query of one row gave none"));
-    };
-    batch
-        .columns()
+    let types = expressions.iter().map(|(_, index, _)| target.sql_type(target.columns[*index]));
+    let items: Vec<(SqlType, &ast::Expr)> =
+        types.zip(expressions.iter().map(|(_, _, expression)| expression)).collect();
+    let row = one_row(session, &items, parameters).await?;
+    row.columns()
         .iter()
         .map(|column| match column.is_null(0) {
             true => Ok(None),
             false => text_of(column.as_ref(), 0).map(Some),
         })
         .collect()
+}
+
+/// A query of one row: each expression cast to its type.
+pub(super) async fn one_row(
+    session: &Session,
+    expressions: &[(SqlType, &ast::Expr)],
+    parameters: &[Value],
+) -> Result<RecordBatch> {
+    let types = expressions.iter().map(|(sql_type, _)| cast_name(sql_type));
+    let items: Vec<String> =
+        types.enumerate().map(|(place, name)| format!("CAST(NULL AS {name}) AS v{place}")).collect();
+    let mut select: Select = crate::sql::parse_select(&format!("SELECT {}", items.join(", ")))?;
+    // The expressions themselves, not their text: they know where they stand in the statement.
+    if let ast::SetExpr::Select(query) = select.ast.body.as_mut() {
+        for (item, (_, expression)) in query.projection.iter_mut().zip(expressions) {
+            if let ast::SelectItem::ExprWithAlias { expr: ast::Expr::Cast { expr, .. }, .. } = item {
+                **expr = (*expression).clone();
+            }
+        }
+    }
+    select.text = select.ast.to_string();
+    let reading = Planner::pin(session)?;
+    let planned = session.engine.planner().plan(session, &select, &reading, parameters).await?;
+    let planned = planned.bind(session, parameters).await?;
+    let (_, rows) = planned.run(session.engine.query_threads()?, "UTC").await?;
+    let batches: Vec<RecordBatch> = rows.try_collect().await?;
+    let row = batches.into_iter().find(|batch| 0 < batch.num_rows());
+    row.ok_or_else(|| Error::internal("a query of one row gave none"))
 }
 
 /// The type in a cast's words.

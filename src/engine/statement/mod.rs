@@ -12,6 +12,7 @@ mod insert_rows;
 mod insert_select;
 mod insert_standing;
 mod lookup;
+mod prepared;
 mod print;
 mod push;
 mod select;
@@ -61,8 +62,9 @@ pub(super) async fn execute(session: &mut Session, prepared: &Prepared, paramete
         Statement::ReleaseSavepoint(name) => transaction::release(session, &name.value),
         Statement::RollbackToSavepoint(name) => transaction::rollback_to(session, &name.value),
         Statement::Terminate(name) => terminate::execute(session, name.as_ref()).await,
-        // Prepared statements are the door's; what SQL says of them changes nothing here.
-        Statement::Deallocate(_) => Ok(done("DEALLOCATE")),
+        Statement::Prepare(prepare) => prepared::prepare(session, prepare).await,
+        Statement::Execute { name, arguments } => prepared::execute(session, name, arguments, parameters).await,
+        Statement::Deallocate(name) => Ok(prepared::deallocate(session, name.as_ref())),
         Statement::DiscardAll => set::discard_all(session),
         Statement::Ignored(tag) => Ok(done(*tag)),
     }
@@ -93,6 +95,9 @@ pub(super) async fn describe(
         Statement::Describe(_) => Ok(rows(describe::fields())),
         Statement::Print(_) => Ok(rows(print::fields())),
         Statement::Show(object) => Ok(rows(show::fields(object))),
+        Statement::Execute { name, .. } => {
+            Ok(Description { params: Vec::new(), fields: prepared::fields(session, name)? })
+        }
         Statement::Fetch { name, .. } => Ok(rows(cursors::fields(session, name)?)),
         Statement::CopyTo { source: CopySource::Select(_) | CopySource::Relation(..), .. }
         | Statement::CopyFrom { .. }
@@ -110,6 +115,7 @@ pub(super) async fn describe(
         | Statement::ReleaseSavepoint(_)
         | Statement::RollbackToSavepoint(_)
         | Statement::Terminate(_)
+        | Statement::Prepare(_)
         | Statement::Deallocate(_)
         | Statement::DiscardAll
         | Statement::Ignored(_) => Ok(Description { params: Vec::new(), fields: None }),

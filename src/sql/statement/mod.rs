@@ -12,6 +12,7 @@ mod explain;
 mod fetch;
 mod insert;
 mod name;
+mod prepare;
 mod print;
 mod refused;
 mod select;
@@ -35,11 +36,14 @@ pub use fetch::FetchDirection;
 pub use insert::InsertRows;
 pub use insert::InsertSelect;
 pub use name::Name;
+pub use prepare::Prepare;
 pub use print::Print;
 pub use select::Emit;
 pub use select::Select;
 pub use set::SetScope;
 pub use show::ShowObject;
+
+use sqlparser::ast;
 
 use super::cursor::Cursor;
 use super::nearest::nearest;
@@ -134,6 +138,15 @@ pub enum Statement {
     RollbackToSavepoint(Name),
     /// `TERMINATE name`, or `TERMINATE ALL` as `None`: a standing query ends, what it wrote stays.
     Terminate(Option<Name>),
+    /// `PREPARE name AS ..`
+    Prepare(Prepare),
+    /// `EXECUTE name (..)`
+    Execute {
+        /// The prepared statement.
+        name: Name,
+        /// The values of its parameters.
+        arguments: Vec<ast::Expr>,
+    },
     /// `DEALLOCATE name`, or `DEALLOCATE ALL` as `None`.
     Deallocate(Option<Name>),
     /// `DISCARD ALL`
@@ -158,10 +171,12 @@ const STATEMENTS: &[(&str, Parse)] = &[
     ("DISCARD", discard::parse),
     ("DROP", drop::parse),
     ("END", transaction::commit),
+    ("EXECUTE", prepare::execute),
     ("EXPLAIN", explain::parse),
     ("FETCH", fetch::parse),
     ("INSERT", insert::parse),
     ("LIST", show::parse),
+    ("PREPARE", prepare::prepare),
     ("PRINT", print::parse),
     ("RELEASE", transaction::release),
     ("RESET", set::reset),

@@ -1,0 +1,121 @@
+//! PREPARE, EXECUTE, DEALLOCATE. What drivers prepare by the protocol is the door's, and has names of its own.
+
+use arrow::record_batch::RecordBatch;
+use futures::FutureExt;
+use futures::future::BoxFuture;
+use sqlparser::ast;
+
+use super::done;
+use super::insert_rows::one_row;
+use crate::catalog::sql_type;
+use crate::engine::outcome::Description;
+use crate::engine::outcome::Outcome;
+use crate::engine::outcome::OutputField;
+use crate::engine::outcome::TransactionStatus;
+use crate::engine::outcome::Value;
+use crate::engine::prepared::Prepared;
+use crate::engine::session::Named;
+use crate::engine::session::Session;
+use crate::engine::text::read_text;
+use crate::error::Error;
+use crate::error::Result;
+use crate::error::SqlState;
+use crate::model::SqlType;
+use crate::sql::Name;
+use crate::sql::Prepare;
+
+pub(super) async fn prepare(session: &mut Session, prepare: &Prepare) -> Result<Outcome> {
+    let key = key(&prepare.name);
+    if session.prepared.contains_key(&key) {
+        let message = format!("prepared statement \"{key}\" already exists");
+        return Err(Error::new(SqlState::DUPLICATE_PREPARED_STATEMENT, message).at(prepare.name.position));
+    }
+    let most = session.engine.limits().prepared_statements_max;
+    if most <= session.prepared.len() {
+        let message = format!("a session may hold {most} prepared statements");
+        let error = Error::new(SqlState::CONFIGURATION_LIMIT_EXCEEDED, message);
+        return Err(error.hint("DEALLOCATE some, or raise limits.prepared_statements_max."));
+    }
+    let known = prepare.types.iter().map(|told| sql_type(told).map(Some)).collect::<Result<Vec<_>>>()?;
+    let statement = Prepared::of(prepare);
+    let Description { params, fields } = session.describe(&statement, &known).await?;
+    session.prepared.insert(key, Named { statement, types: params, fields });
+    Ok(done("PREPARE"))
+}
+
+/// The columns that EXECUTE gives.
+pub(super) fn fields(session: &Session, name: &Name) -> Result<Option<Vec<OutputField>>> {
+    find(session, name).map(|named| named.fields.clone())
+}
+
+pub(super) fn execute<'a>(
+    session: &'a mut Session,
+    name: &'a Name,
+    arguments: &'a [ast::Expr],
+    parameters: &'a [Value],
+) -> BoxFuture<'a, Result<Outcome>> {
+    async move {
+        let Named { statement, types, .. } = find(session, name)?.clone();
+        if types.len() != arguments.len() {
+            let message = format!("wrong number of parameters for prepared statement \"{}\"", key(name));
+            let detail = format!("Expected {} parameters but got {}.", types.len(), arguments.len());
+            return Err(Error::new(SqlState::SYNTAX_ERROR, message).detail(detail).at(name.position));
+        }
+        let values = match types.is_empty() {
+            true => Vec::new(),
+            false => values(session, &types, arguments, parameters).await?,
+        };
+        let outcome = super::execute(session, &statement, &values).await?;
+        session.block.wrote |= session.status == TransactionStatus::Open && super::takes_effect(&statement.statement);
+        Ok(outcome)
+    }
+    .boxed()
+}
+
+/// The arguments as values of the parameters' types. A decimal keeps its own digits, so it comes by way of its text.
+async fn values(
+    session: &Session,
+    types: &[SqlType],
+    arguments: &[ast::Expr],
+    parameters: &[Value],
+) -> Result<Vec<Value>> {
+    let wanted = |told: &SqlType| match told {
+        SqlType::Decimal { .. } => SqlType::Text,
+        other => other.clone(),
+    };
+    let items: Vec<(SqlType, &ast::Expr)> = types.iter().map(wanted).zip(arguments).collect();
+    let row: RecordBatch = one_row(session, &items, parameters).await?;
+    let read = |(told, column): (&SqlType, &arrow::array::ArrayRef)| {
+        let value = Value::try_from_array(column, 0);
+        let value = value.map_err(|error| Error::internal("an argument").caused_by(error))?;
+        match (told, &value) {
+            (SqlType::Decimal { .. }, Value::Utf8(Some(text))) => read_text(told, text, session.zone()),
+            (SqlType::Decimal { .. }, _) => {
+                Value::try_from(&told.arrow()).map_err(|error| Error::internal("a null of a decimal").caused_by(error))
+            }
+            _ => Ok(value),
+        }
+    };
+    types.iter().zip(row.columns()).map(read).collect()
+}
+
+/// Names that only the door knows are let pass: it closes its own by the protocol.
+pub(super) fn deallocate(session: &mut Session, name: Option<&Name>) -> Outcome {
+    match name {
+        Some(name) => drop(session.prepared.remove(&key(name))),
+        None => session.prepared.clear(),
+    }
+    done(if name.is_some() { "DEALLOCATE" } else { "DEALLOCATE ALL" })
+}
+
+fn find<'a>(session: &'a Session, name: &Name) -> Result<&'a Named> {
+    let key = key(name);
+    session.prepared.get(&key).ok_or_else(|| {
+        let message = format!("prepared statement \"{key}\" does not exist");
+        Error::new(SqlState::INVALID_SQL_STATEMENT_NAME, message).at(name.position)
+    })
+}
+
+fn key(name: &Name) -> String {
+    if name.quoted { name.value.clone() } else { name.value.to_lowercase() }
+}

@@ -1,0 +1,59 @@
+//! `PREPARE name [(type, ..)] AS statement` and `EXECUTE name [(value, ..)]`.
+
+use sqlparser::ast;
+use sqlparser::parser::Parser;
+use sqlparser::tokenizer::Token;
+
+use super::Name;
+use super::Statement;
+use crate::error::Error;
+use crate::error::Result;
+use crate::error::SqlState;
+use crate::sql::cursor::Cursor;
+
+/// A statement under a name.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Prepare {
+    /// The name.
+    pub name: Name,
+    /// The types that parameters were told to have; others are found.
+    pub types: Vec<ast::DataType>,
+    /// A SELECT or an INSERT.
+    pub statement: Box<Statement>,
+    /// Its own text.
+    pub text: String,
+}
+
+pub(super) fn prepare(cursor: &mut Cursor<'_>) -> Result<Statement> {
+    let name = cursor.name()?;
+    let mut types = Vec::new();
+    if cursor.symbol(&Token::LParen) {
+        types.push(cursor.sqlparser(Parser::parse_data_type)?);
+        while cursor.symbol(&Token::Comma) {
+            types.push(cursor.sqlparser(Parser::parse_data_type)?);
+        }
+        cursor.expect_symbol(&Token::RParen)?;
+    }
+    cursor.expect_word("AS")?;
+    let start = cursor.position();
+    let statement = super::parse(cursor)?;
+    if !matches!(statement, Statement::Select(_) | Statement::InsertRows(_) | Statement::InsertSelect(_)) {
+        let error = Error::new(SqlState::SYNTAX_ERROR, "only a SELECT or an INSERT can be prepared");
+        return Err(error.at(start));
+    }
+    let text = cursor.text_since(start).to_string();
+    Ok(Statement::Prepare(Prepare { name, types, statement: Box::new(statement), text }))
+}
+
+pub(super) fn execute(cursor: &mut Cursor<'_>) -> Result<Statement> {
+    let name = cursor.name()?;
+    let mut arguments = Vec::new();
+    if cursor.symbol(&Token::LParen) {
+        arguments.push(cursor.expression()?);
+        while cursor.symbol(&Token::Comma) {
+            arguments.push(cursor.expression()?);
+        }
+        cursor.expect_symbol(&Token::RParen)?;
+    }
+    Ok(Statement::Execute { name, arguments })
+}
