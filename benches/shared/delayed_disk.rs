@@ -11,6 +11,7 @@ use std::time::Duration;
 use tidemill::env::Disk;
 use tidemill::env::DiskLock;
 use tidemill::env::File;
+use tidemill::env::FileSystem;
 use tidemill::env::OpenMode;
 
 /// The machine's disk, each sync slower.
@@ -87,6 +88,22 @@ impl Disk for Delayed {
     }
     fn size_bytes(&self, path: &Path) -> io::Result<u64> {
         self.disk.size_bytes(path)
+    }
+    fn file_system(&self, path: &Path) -> io::Result<Arc<dyn FileSystem>> {
+        Ok(Arc::new(DelayedFileSystem { file_system: self.disk.file_system(path)?, delay: self.delay.clone() }))
+    }
+}
+
+struct DelayedFileSystem {
+    file_system: Arc<dyn FileSystem>,
+    delay: Delay,
+}
+
+impl FileSystem for DelayedFileSystem {
+    fn sync(&self) -> io::Result<()> {
+        self.file_system.sync()?;
+        self.delay.wait();
+        Ok(())
     }
 }
 

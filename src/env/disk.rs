@@ -47,6 +47,15 @@ pub trait Disk: Send + Sync {
     fn free_bytes(&self, path: &Path) -> io::Result<u64>;
     /// Bytes of the disk that `path` lies on, used or not.
     fn size_bytes(&self, path: &Path) -> io::Result<u64>;
+    /// The file system that `path` lies on. It tells of what was lost from now on.
+    fn file_system(&self, path: &Path) -> io::Result<Arc<dyn FileSystem>>;
+}
+
+/// A file system, to be made durable as a whole.
+pub trait FileSystem: Send + Sync {
+    /// Makes all durable that was written to any file and directory (syncfs). An error says that some file of it lost
+    /// something, which may be one of another process: that file's own sync then says so too.
+    fn sync(&self) -> io::Result<()>;
 }
 
 /// An open file. Reads and writes take a byte offset, so that one handle serves all threads.
@@ -146,6 +155,23 @@ impl Disk for RealDisk {
     fn size_bytes(&self, path: &Path) -> io::Result<u64> {
         let stat = stat_disk(path)?;
         Ok(stat.f_blocks * stat.f_frsize)
+    }
+
+    fn file_system(&self, path: &Path) -> io::Result<Arc<dyn FileSystem>> {
+        Ok(Arc::new(RealFileSystem(fs::File::open(path)?)))
+    }
+}
+
+/// Held open, since the kernel tells a descriptor only of what was lost after it was opened.
+struct RealFileSystem(fs::File);
+
+impl FileSystem for RealFileSystem {
+    fn sync(&self) -> io::Result<()> {
+        // SAFETY: the descriptor is open for as long as `self.0` lives.
+        match unsafe { libc::syncfs(self.0.as_raw_fd()) } {
+            0 => Ok(()),
+            _ => Err(io::Error::last_os_error()),
+        }
     }
 }
 

@@ -23,6 +23,7 @@ pub use clock::SimulatedClock;
 pub use disk::Disk;
 pub use disk::DiskLock;
 pub use disk::File;
+pub use disk::FileSystem;
 pub use disk::OpenMode;
 pub use disk::RealDisk;
 pub use network::Listener;

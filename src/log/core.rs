@@ -17,6 +17,7 @@ use parking_lot::RwLock;
 use tokio::sync::watch;
 
 use crate::env::Env;
+use crate::env::FileSystem;
 use crate::model::TopicPartition;
 
 use super::Ends;
@@ -46,6 +47,8 @@ pub(super) enum Stop {
 /// The shared parts.
 pub(super) struct Core {
     pub(super) env: Env,
+    /// What the directory lies on.
+    pub(super) file_system: Arc<dyn FileSystem>,
     pub(super) dir: PathBuf,
     pub(super) config: LogConfig,
     pub(super) partitions: RwLock<HashMap<TopicPartition, Arc<Partition>>>,

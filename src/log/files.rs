@@ -7,7 +7,7 @@
 //!                               %020d.log       record batches, by base offset
 //!                               %020d.blocks    hashes of the log file's 64 KiB blocks
 //!                               %020d.index     offset and time index of a sealed segment (a cache)
-//!                               %020d.snapshot  producers at the segment's base offset (a cache)
+//!                               %020d.snapshot  producers at that offset, and how to find it (a cache)
 //!                               compacted, swap, range, cleaned-*   see `compact::swap`
 //! <dir>/disk_reserve                            room that is kept for the server itself
 //! <dir>/<...>-delete, <...>-stray               on their way out; not of this cluster

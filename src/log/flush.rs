@@ -19,6 +19,7 @@ use crate::model::TopicPartition;
 
 use super::Ends;
 use super::LogError;
+use super::checkpoint;
 use super::core::Core;
 use super::files;
 use super::journal::ENTRY_HEADER;
@@ -30,6 +31,9 @@ use super::partition::Place;
 use super::partition::Queued;
 use super::partition::State;
 use super::room::RoomFor;
+use super::segment::SegmentFile;
+use super::sync::ToSync;
+use super::sync::sync_all;
 
 /// When a partition whose interval has passed is tried again.
 const FORCE_RETRY: Duration = Duration::from_secs(1);
@@ -120,17 +124,14 @@ impl Core {
             *sum = sum.saturating_add(counted);
         }
         let ride_bytes_max = ride_bytes(self.config.ride_bytes_max, self.sync_micros.load(Relaxed));
-        let mut synced: Vec<*const ()> = Vec::new();
-        for queued in entries {
-            let Some(file) = &queued.file else { continue };
-            if bytes[&queued.entry.partition] <= ride_bytes_max {
-                continue;
-            }
-            let address = Arc::as_ptr(file).cast::<()>();
-            if !synced.contains(&address) {
-                unless_deleted(&queued.partition, file.sync(&*self.env.disk))?;
-                synced.push(address);
-            }
+        let rides = |entry: &Entry| bytes[&entry.partition] <= ride_bytes_max;
+        let mut to_sync: BTreeMap<*const SegmentFile, ToSync> = BTreeMap::new();
+        for Queued { entry, file, partition, .. } in entries.iter() {
+            let Some(file) = file.as_ref().filter(|_| !rides(entry)) else { continue };
+            to_sync.entry(Arc::as_ptr(file)).or_insert_with(|| ToSync::segment(partition, file));
+        }
+        sync_all(&*self.env.disk, &*self.file_system, &to_sync.into_values().collect::<Vec<_>>())?;
+        for queued in entries.iter_mut().filter(|queued| queued.file.is_some() && !rides(&queued.entry)) {
             queued.entry.kind = EntryKind::DurableTo;
             queued.entry.payload = queued.filled.iter().flat_map(|hash| hash.to_be_bytes()).collect::<Vec<u8>>().into();
         }
@@ -256,13 +257,12 @@ impl Core {
     }
 
     fn trim_old(&self, old: usize) -> Result<(), LogError> {
-        let partitions: Vec<_> = self.partitions.read().values().cloned().collect();
-        for partition in &partitions {
-            sync_dirty(self, partition).map_err(|error| {
-                self.fail(&error);
-                LogError::Unknown
-            })?;
-        }
+        let mut partitions: Vec<_> = self.partitions.read().values().cloned().collect();
+        partitions.sort_by_key(|partition| partition.id);
+        checkpoint::sync_dirty(self, &partitions).map_err(|error| {
+            self.fail(&error);
+            LogError::Unknown
+        })?;
         let mut journal = self.journal.lock();
         // No group is in flight while the journal is locked, so each durable end is that of the last group.
         let partitions: Vec<_> = self.partitions.read().values().cloned().collect();
@@ -276,42 +276,6 @@ impl Core {
             LogError::Unknown
         })
     }
-}
-
-/// Syncs the segments that were written to since the last time. A deleted partition has none.
-fn sync_dirty(core: &Core, partition: &Partition) -> Result<(), LogError> {
-    let mut files = Vec::new();
-    let entries_dirty;
-    {
-        let mut state = partition.state.lock();
-        if state.deleted {
-            return Ok(());
-        }
-        entries_dirty = std::mem::take(&mut state.entries_dirty);
-        for segment in &mut state.segments {
-            if std::mem::take(&mut segment.dirty) {
-                files.push((segment.file.clone(), segment.blocks.sidecar().cloned()));
-            }
-        }
-    }
-    if files.is_empty() && !entries_dirty {
-        return Ok(());
-    }
-    let sync = || {
-        for (file, sidecar) in &files {
-            file.sync(&*core.env.disk)?;
-            if let Some(sidecar) = sidecar {
-                sidecar.sync_data().map_err(LogError::io("sync", &file.path))?;
-            }
-        }
-        core.env.disk.sync_dir(&partition.dir).map_err(LogError::io("sync", &partition.dir))
-    };
-    unless_deleted(partition, sync())
-}
-
-/// The files of a deleted partition are gone, and nobody waits for them.
-fn unless_deleted(partition: &Partition, result: Result<(), LogError>) -> Result<(), LogError> {
-    if result.is_err() && partition.state.lock().deleted { Ok(()) } else { result }
 }
 
 impl State {

@@ -61,6 +61,12 @@ impl Index {
         after.checked_sub(1).map_or(0, |at| self.points[at].position)
     }
 
+    /// The last batch known to begin at or before `position`: its offset and where it begins.
+    pub(super) fn batch_before(&self, position: u64) -> Option<(Offset, u64)> {
+        let after = self.points.partition_point(|point| point.position <= position);
+        after.checked_sub(1).map(|at| (Offset(self.points[at].offset), self.points[at].position))
+    }
+
     /// The greatest timestamp, in ms.
     pub(super) fn max_timestamp(&self) -> i64 {
         self.max_timestamp

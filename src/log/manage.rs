@@ -223,6 +223,7 @@ impl State {
             deleted: false,
             entries_dirty: false,
             snapshot_due: false,
+            unsynced_snapshots: Vec::new(),
         }
     }
 }

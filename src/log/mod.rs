@@ -13,6 +13,7 @@
 
 mod append;
 mod blocks;
+mod checkpoint;
 mod compact;
 mod config;
 mod core;
@@ -37,6 +38,7 @@ mod scan;
 mod segment;
 mod segments;
 mod snapshot;
+mod sync;
 mod tail;
 mod threads;
 mod truncate;

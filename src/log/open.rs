@@ -53,6 +53,8 @@ pub(super) fn open(env: Env, dir: &Path, config: LogConfig) -> Result<(Arc<Core>
     for dir in [Some(dir), dir.parent()].into_iter().flatten() {
         disk.sync_dir(dir).map_err(LogError::io("sync", dir))?;
     }
+    // Before anything is written: it tells only of what is lost from now on.
+    let file_system = disk.file_system(dir).map_err(LogError::io("open", dir))?;
     let mut reserve = Reserve::open(&*disk, dir, config.disk_reserve_bytes)?;
     let survey = journal::survey(&*disk, &journal_dir)?;
     if let Some((path, position)) = &survey.torn_at {
@@ -79,6 +81,7 @@ pub(super) fn open(env: Env, dir: &Path, config: LogConfig) -> Result<(Arc<Core>
     reserve.take(&*disk, dir);
     let core = Arc::new(Core {
         env,
+        file_system,
         dir: dir.to_path_buf(),
         config,
         partitions: RwLock::new(opened.partitions),

@@ -23,15 +23,12 @@ use super::LogError;
 use super::PartitionConfig;
 use super::compact::Compacted;
 use super::epochs::Epochs;
-use super::files;
-use super::files::Hashed;
 use super::journal::ENTRY_HEADER;
 use super::journal::Entry;
 use super::journal::EntryKind;
 use super::producers::Producers;
 use super::segment::Segment;
 use super::segment::SegmentFile;
-use super::snapshot;
 
 /// A partition.
 pub(super) struct Partition {
@@ -65,6 +62,8 @@ pub(super) struct State {
     pub(super) entries_dirty: bool,
     /// A segment was sealed and no snapshot written since.
     pub(super) snapshot_due: bool,
+    /// Snapshots that no sync has covered yet, so that older ones may still be needed.
+    pub(super) unsynced_snapshots: Vec<Offset>,
 }
 
 /// A place in the log: an offset, and the byte where its batch begins or will begin.
@@ -245,22 +244,6 @@ impl State {
         if let Some(last) = last {
             self.segments[last].seal(disk)?;
             self.snapshot_due = true;
-        }
-        Ok(())
-    }
-
-    /// Writes the snapshot that a sealed segment asks for, and removes the ones before the last two.
-    pub(super) fn snapshot(&mut self, disk: &dyn Disk, partition: &Partition) -> Result<(), LogError> {
-        if !std::mem::take(&mut self.snapshot_due) {
-            return Ok(());
-        }
-        let path = files::segment_file(&partition.dir, self.log_end_offset, "snapshot");
-        let bytes = snapshot::encode(self.log_end_offset, &self.producers, &self.epochs);
-        files::write_hashed(disk, &path, Hashed::Snapshot, bytes)?;
-        let paths = disk.read_dir(&partition.dir).map_err(LogError::io("list", &partition.dir))?;
-        let snapshots: Vec<_> = paths.iter().filter(|path| files::number_of_file(path, "snapshot").is_some()).collect();
-        for old in &snapshots[..snapshots.len().saturating_sub(2)] {
-            disk.remove_file(old).map_err(LogError::io("remove", old))?;
         }
         Ok(())
     }

@@ -41,6 +41,8 @@ use super::scan::End;
 use super::scan::ShortBlock;
 use super::scan::Walk;
 use super::segment::Segment;
+use super::snapshot::Snapshot;
+use super::snapshot::Within;
 
 /// What recovery is told.
 #[derive(Debug, Clone, Copy)]
@@ -66,6 +68,8 @@ struct Found {
     end: Offset,
     producers: Producers,
     producers_from: Offset,
+    /// How a segment leads there, if it does and was not walked yet.
+    within: Option<Within>,
     epochs: Epochs,
     corrupt_from: Option<Offset>,
     compacted: Compacted,
@@ -225,12 +229,14 @@ impl Found {
         now_ms: i64,
     ) -> Result<Self, LogError> {
         let first = segments.first().map_or(Offset::ZERO, |first| first.base);
-        let (from, producers, epochs) = scan::newest_snapshot(disk, dir, first, end.unwrap_or(Offset(i64::MAX)))?;
+        let (from, snapshot) = scan::newest_snapshot(disk, dir, first, end.unwrap_or(Offset(i64::MAX)))?;
+        let Snapshot { producers, epochs, within } = snapshot;
         let end = first;
         Ok(Self {
             end,
             producers,
             producers_from: from,
+            within,
             epochs,
             corrupt_from: None,
             compacted: Compacted::default(),
@@ -331,7 +337,8 @@ impl Found {
         }
         let limit = bounds.limit.unwrap_or(segment.reserved());
         segment.restore_blocks(disk, limit)?;
-        let mut bad_by_sidecar = scan::bad_blocks(segment, limit)?;
+        let from = self.begin_within(segment, &bounds.bad, limit);
+        let mut bad_by_sidecar = scan::bad_blocks(segment, from, limit)?;
         if bounds.next_base.is_some() {
             if let ShortBlock::Bad { number } = scan::short_block(disk, segment)? {
                 bad_by_sidecar.push(number);
@@ -343,7 +350,7 @@ impl Found {
         let mut bad = bounds.bad;
         bad.extend(bad_by_sidecar.into_iter().filter(|number| Some(*number) != bounds.open_block));
         let file = segment.file.clone();
-        let mut walk = Walk::new(&file, 0, limit, segment.base);
+        let mut walk = Walk::new(&file, from, limit, self.end);
         let end = loop {
             let position = walk.position;
             let batch = match walk.next()? {
@@ -357,8 +364,8 @@ impl Found {
             segment.note(&batch, position);
             segment.length = walk.position;
             self.end = walk.expected();
-            self.epochs.add(batch.leader_epoch(), batch.base_offset());
             if self.producers_from <= batch.base_offset() {
+                self.epochs.add(batch.leader_epoch(), batch.base_offset());
                 self.producers.record(&batch, producers_max);
             }
         };
@@ -371,6 +378,25 @@ impl Found {
             segment.seal(disk)?;
         }
         Ok(end)
+    }
+}
+
+impl Found {
+    /// Where the walk through a segment begins: at its start, or at a batch before the checkpoint in it. All that the checkpoint
+    /// covers was synced before it was written; the block that was open then is walked again, since no sidecar has its hash.
+    fn begin_within(&mut self, segment: &mut Segment, bad: &[u64], limit: u64) -> u64 {
+        let leads = |within: &mut Within| within.segment_base == segment.base && within.position <= limit;
+        let Some(Within { index, position, .. }) = self.within.take_if(leads) else { return 0 };
+        let open_block = position - position % BLOCK;
+        let Some((offset, from)) = index.batch_before(open_block) else { return 0 };
+        if segment.reserved() < position || bad.iter().any(|number| *number < from / BLOCK) {
+            return 0;
+        }
+        segment.index = index;
+        segment.index.truncate(from);
+        (segment.length, segment.next_offset, segment.checkpoint) = (from, offset, position);
+        self.end = offset;
+        from
     }
 }
 

@@ -23,6 +23,7 @@ use super::producers::Producers;
 use super::segment::Segment;
 use super::segment::SegmentFile;
 use super::snapshot;
+use super::snapshot::Snapshot;
 
 const CHUNK: u64 = 256 << 10;
 const LIMITS: BatchLimits = BatchLimits { batch_bytes_max: 1 << 30 };
@@ -102,13 +103,13 @@ impl<'a> Walk<'a> {
     }
 }
 
-/// The numbers of the full blocks below `length` whose bytes are not those of the sidecar.
-pub(super) fn bad_blocks(segment: &Segment, length: u64) -> Result<Vec<u64>, LogError> {
+/// The numbers of the full blocks from byte `from` to `length` whose bytes are not those of the sidecar.
+pub(super) fn bad_blocks(segment: &Segment, from: u64, length: u64) -> Result<Vec<u64>, LogError> {
     let hashes = segment.blocks.full();
     let hashes = hashes.read();
     let mut bad = Vec::new();
     let mut block = vec![0; BLOCK as usize];
-    for (number, expected) in hashes.iter().enumerate() {
+    for (number, expected) in hashes.iter().enumerate().skip((from / BLOCK) as usize) {
         let start = number as u64 * BLOCK;
         let Some(expected) = expected.filter(|_| start + BLOCK <= length) else { continue };
         let path = &segment.file.path;
@@ -169,18 +170,18 @@ pub(super) fn newest_snapshot(
     dir: &Path,
     first: Offset,
     end: Offset,
-) -> Result<(Offset, Producers, Epochs), LogError> {
+) -> Result<(Offset, Snapshot), LogError> {
     let paths = disk.read_dir(dir).map_err(LogError::io("list", dir))?;
     for path in paths.iter().rev() {
         let usable = |offset: &i64| (first.0..=end.0).contains(offset);
         let Some(offset) = files::number_of_file(path, "snapshot").filter(usable) else { continue };
         let bytes = files::read_hashed(disk, path, Hashed::Snapshot)?;
         let offset = Offset(offset);
-        if let Some((producers, epochs)) = bytes.and_then(|bytes| snapshot::decode(offset, &bytes)) {
-            return Ok((offset, producers, epochs));
+        if let Some(snapshot) = bytes.and_then(|bytes| snapshot::decode(offset, &bytes)) {
+            return Ok((offset, snapshot));
         }
     }
-    Ok((Offset::ZERO, Producers::default(), Epochs::default()))
+    Ok((Offset::ZERO, Snapshot::default()))
 }
 
 /// The producers and epochs at the end of these segments: the newest snapshot, and what was written since.
@@ -192,7 +193,7 @@ pub(super) fn producers(
 ) -> Result<(Producers, Epochs), LogError> {
     let first = segments.first().map_or(Offset::ZERO, |first| first.base);
     let end = segments.last().map_or(Offset::ZERO, |last| last.next_offset);
-    let (from, mut producers, mut epochs) = newest_snapshot(disk, dir, first, end)?;
+    let (from, Snapshot { mut producers, mut epochs, .. }) = newest_snapshot(disk, dir, first, end)?;
     for segment in segments.iter().filter(|segment| from < segment.next_offset) {
         let mut walk = Walk::new(&segment.file, 0, segment.length, segment.base);
         while let Ok(batch) = walk.next()? {

@@ -56,6 +56,8 @@ pub(super) struct Segment {
     pub(super) appended_at_ms: i64,
     /// Written to since the last trim of the journal.
     pub(super) dirty: bool,
+    /// Bytes before the last checkpoint.
+    pub(super) checkpoint: u64,
     /// A write failed: there may be bytes behind the end.
     scribbled: bool,
     reserved: u64,
@@ -99,6 +101,7 @@ impl Segment {
             begun_at_ms: i64::MAX,
             appended_at_ms: i64::MIN,
             dirty: false,
+            checkpoint: 0,
             scribbled: false,
             reserved,
         }
@@ -197,6 +200,7 @@ impl Segment {
         self.restore_blocks(disk, length)?;
         self.blocks.reopen()?;
         self.length = length;
+        self.checkpoint = self.checkpoint.min(length);
         self.next_offset = next_offset;
         self.index.truncate(length);
         Ok(())

@@ -1,6 +1,4 @@
-//! The snapshot file of a segment: producers, aborted transactions and epochs at its base offset.
-//!
-//! A cache: if it is missing or torn, the segments before are read again.
+//! The bytes of a checkpoint: see `checkpoint`.
 
 use std::collections::HashMap;
 use std::collections::VecDeque;
@@ -14,15 +12,36 @@ use crate::protocol::Reader;
 use crate::protocol::Writer;
 
 use super::epochs::Epochs;
+use super::index::Decoded;
+use super::index::Index;
 use super::producers::AbortedTransaction;
 use super::producers::Producer;
 use super::producers::Producers;
 use super::producers::Written;
+use super::segment::Segment;
 
-const VERSION: i16 = 2;
+const VERSION: i16 = 3;
 
-/// The bytes of a snapshot at `offset`.
-pub(super) fn encode(offset: Offset, producers: &Producers, epochs: &Epochs) -> Vec<u8> {
+/// What a checkpoint tells.
+#[derive(Default)]
+pub(super) struct Snapshot {
+    pub(super) producers: Producers,
+    pub(super) epochs: Epochs,
+    /// The segment in which its offset lies, if there is something of it before the offset.
+    pub(super) within: Option<Within>,
+}
+
+/// The way to a checkpoint within a segment.
+pub(super) struct Within {
+    pub(super) segment_base: Offset,
+    /// Of the batches before the checkpoint.
+    pub(super) index: Index,
+    /// Bytes of the segment before it.
+    pub(super) position: u64,
+}
+
+/// The bytes of a checkpoint at `offset`, up to which `within` reaches, if it is not the start of a segment.
+pub(super) fn encode(offset: Offset, producers: &Producers, epochs: &Epochs, within: Option<&Segment>) -> Vec<u8> {
     let (known, aborted) = producers.parts();
     let mut writer = Writer::new();
     writer.i16(VERSION);
@@ -53,15 +72,20 @@ pub(super) fn encode(offset: Offset, producers: &Producers, epochs: &Epochs) -> 
             writer.i64(written.next_offset.0);
         }
     }
+    writer.array_count(usize::from(within.is_some()));
+    if let Some(segment) = within {
+        writer.i64(segment.base.0);
+        writer.bytes(&segment.index.encode(offset, segment.length, segment.appended_at_ms));
+    }
     writer.finish()
 }
 
 /// What stands in those bytes; `None` if they are of another version or offset.
-pub(super) fn decode(offset: Offset, bytes: &[u8]) -> Option<(Producers, Epochs)> {
+pub(super) fn decode(offset: Offset, bytes: &[u8]) -> Option<Snapshot> {
     read(offset, bytes).ok().flatten()
 }
 
-fn read(offset: Offset, bytes: &[u8]) -> Result<Option<(Producers, Epochs)>, PrimitiveError> {
+fn read(offset: Offset, bytes: &[u8]) -> Result<Option<Snapshot>, PrimitiveError> {
     let mut reader = Reader::new(bytes);
     if reader.i16()? != VERSION || reader.i64()? != offset.0 {
         return Ok(None);
@@ -96,5 +120,11 @@ fn read(offset: Offset, bytes: &[u8]) -> Result<Option<(Producers, Epochs)>, Pri
         }
         known.insert(id, Producer { epoch, coordinator_epoch, open_from, last_offset, written });
     }
-    Ok(Some((Producers::from_parts(known, aborted), epochs)))
+    let mut within = None;
+    for _ in 0..reader.array_count()? {
+        let segment_base = Offset(reader.i64()?);
+        let Some(Decoded { index, length: position, .. }) = Index::decode(reader.bytes()?) else { return Ok(None) };
+        within = Some(Within { segment_base, index, position });
+    }
+    Ok(Some(Snapshot { producers: Producers::from_parts(known, aborted), epochs, within }))
 }

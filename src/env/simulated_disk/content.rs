@@ -106,6 +106,8 @@ pub(super) struct FileNode {
     unsynced: Vec<Change>,
     reserved_to: u64,
     synced_by: Option<u64>,
+    /// Something was lost, and no sync of the file has told so yet.
+    lost: bool,
 }
 
 impl FileNode {
@@ -152,6 +154,22 @@ impl FileNode {
     /// A failed sync: the pages count as clean, so no later sync writes them.
     pub(super) fn fail_sync(&mut self) {
         self.unsynced.clear();
+    }
+
+    /// Whether there is something to sync.
+    pub(super) fn is_dirty(&self) -> bool {
+        !self.unsynced.is_empty()
+    }
+
+    /// Loses what was not synced; the next sync of the file tells so.
+    pub(super) fn lose(&mut self) {
+        self.unsynced.clear();
+        self.lost = true;
+    }
+
+    /// Whether something was lost that no sync has told of; tells it once.
+    pub(super) fn take_lost(&mut self) -> bool {
+        std::mem::take(&mut self.lost)
     }
 
     /// The sync that made `range` durable, `None` if a part of it is not, or is not what the process sees.

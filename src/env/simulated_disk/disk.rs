@@ -23,6 +23,7 @@ use super::tree::Tree;
 use crate::env::Disk;
 use crate::env::DiskLock;
 use crate::env::File;
+use crate::env::FileSystem;
 use crate::env::OpenMode;
 
 /// What a disk without a set capacity says is free when it is empty.
@@ -50,10 +51,22 @@ struct State {
 /// What a call that fails in its middle leaves behind.
 enum Partial<'a> {
     Nothing,
-    PrefixOf { node: NodeId, bytes: &'a [u8], byte_offset: u64 },
-    LostSync { node: NodeId },
-    LostDirectorySync { path: &'a Path },
-    SomeRemoved { path: &'a Path },
+    PrefixOf {
+        node: NodeId,
+        bytes: &'a [u8],
+        byte_offset: u64,
+    },
+    LostSync {
+        node: NodeId,
+    },
+    LostDirectorySync {
+        path: &'a Path,
+    },
+    SomeRemoved {
+        path: &'a Path,
+    },
+    /// Of a file system: some files were synced, the others have lost what was not.
+    SomeSynced,
 }
 
 impl SimulatedDisk {
@@ -209,6 +222,11 @@ impl SimulatedDisk {
             None => effect(&mut state, call.number),
             Some(FaultKind::CrashBefore) => Err(crash()),
             Some(FaultKind::CrashAfter) => effect(&mut state, call.number).and(Err(crash())),
+            Some(FaultKind::CrashInside) if call.kind == CallKind::SyncFileSystem => {
+                let State { tree, dice, .. } = &mut *state;
+                tree.sync_some(dice, call.number);
+                Err(crash())
+            }
             Some(FaultKind::CrashInside) => state.apply(partial).and(Err(crash())),
             Some(FaultKind::IoError) => state.apply(partial).and(Err(io::Error::from_raw_os_error(libc::EIO))),
             Some(FaultKind::NoSpace) => state.apply(partial).and(Err(no_space())),
@@ -263,6 +281,11 @@ impl State {
             }
             Partial::LostSync { node } => self.tree.file_mut(node).map(|file| file.fail_sync()),
             Partial::LostDirectorySync { path } => self.tree.fail_sync_directory(path),
+            Partial::SomeSynced => {
+                let call = self.calls.len() as u64;
+                self.tree.fail_sync_all(&mut self.dice, call);
+                Ok(())
+            }
             Partial::SomeRemoved { path } => {
                 let count = self.dice.below(self.tree.entry_count(path) as u64 + 1) as usize;
                 self.tree.empty_directory(path, count)
@@ -374,6 +397,31 @@ impl Disk for SimulatedDisk {
         let call = asked(CallKind::FreeBytes, path, 0, 0);
         self.call(call, None, Partial::Nothing, |state, _| Ok(state.capacity.unwrap_or(ROOM_BYTES)))
     }
+
+    fn file_system(&self, path: &Path) -> io::Result<Arc<dyn FileSystem>> {
+        let call = asked(CallKind::Open, path, 0, 0);
+        let life = self.call(call, None, Partial::Nothing, |state, _| {
+            state.tree.find(path)?;
+            Ok(state.life)
+        })?;
+        Ok(Arc::new(SimulatedFileSystem { disk: self.clone(), path: path.to_path_buf(), life }))
+    }
+}
+
+struct SimulatedFileSystem {
+    disk: SimulatedDisk,
+    path: PathBuf,
+    life: u64,
+}
+
+impl FileSystem for SimulatedFileSystem {
+    fn sync(&self) -> io::Result<()> {
+        let call = asked(CallKind::SyncFileSystem, &self.path, 0, 0);
+        self.disk.call(call, Some(self.life), Partial::SomeSynced, |state, number| {
+            state.tree.sync_all(number);
+            Ok(())
+        })
+    }
 }
 
 struct HeldLock {
@@ -453,7 +501,11 @@ impl File for SimulatedFile {
 
     fn sync_data(&self) -> io::Result<()> {
         self.call(CallKind::SyncData, 0..0, Partial::LostSync { node: self.node }, |state, number| {
-            state.tree.file_mut(self.node)?.sync(number);
+            let file = state.tree.file_mut(self.node)?;
+            if file.take_lost() {
+                return Err(io::Error::from_raw_os_error(libc::EIO));
+            }
+            file.sync(number);
             Ok(())
         })
     }

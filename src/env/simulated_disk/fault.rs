@@ -37,6 +37,8 @@ pub enum CallKind {
     Allocate,
     /// Makes bytes durable.
     SyncData,
+    /// Makes a whole file system durable.
+    SyncFileSystem,
 }
 
 impl CallKind {
@@ -52,7 +54,8 @@ impl CallKind {
             | CallKind::Write
             | CallKind::SetLength
             | CallKind::Allocate
-            | CallKind::SyncData => true,
+            | CallKind::SyncData
+            | CallKind::SyncFileSystem => true,
             CallKind::ReadDirectory | CallKind::Lock | CallKind::FreeBytes | CallKind::Read | CallKind::Length => false,
         }
     }
@@ -68,6 +71,7 @@ impl CallKind {
                 | CallKind::Allocate
                 | CallKind::SyncData
                 | CallKind::SyncDirectory
+                | CallKind::SyncFileSystem
         )
     }
 }
@@ -129,11 +133,12 @@ pub enum FaultKind {
     CrashBefore,
     /// The process ends after the call took effect, and does not learn that it did.
     CrashAfter,
-    /// The process ends in the middle: of a write a prefix is there, of a removed directory some files are gone.
+    /// The process ends in the middle: of a write a prefix is there, of a removed directory some files are gone, of a synced
+    /// file system some files are durable.
     CrashInside,
-    /// EIO. A write leaves a prefix; a sync loses what it should have made durable.
+    /// EIO. A write leaves a prefix; a sync loses what it should have made durable, that of a file system in some files.
     IoError,
-    /// ENOSPC. A write leaves a prefix; a sync loses what it should have made durable.
+    /// ENOSPC. As EIO otherwise.
     NoSpace,
 }
 
@@ -146,7 +151,9 @@ impl FaultKind {
     pub fn applies_to(self, kind: CallKind) -> bool {
         match self {
             FaultKind::CrashBefore | FaultKind::CrashAfter => kind.changes(),
-            FaultKind::CrashInside => matches!(kind, CallKind::Write | CallKind::RemoveDirectory),
+            FaultKind::CrashInside => {
+                matches!(kind, CallKind::Write | CallKind::RemoveDirectory | CallKind::SyncFileSystem)
+            }
             FaultKind::IoError => true,
             FaultKind::NoSpace => kind.takes_room(),
         }

@@ -9,6 +9,7 @@ use super::*;
 use crate::env::Disk;
 use crate::env::Env;
 use crate::env::File;
+use crate::env::FileSystem;
 use crate::env::OpenMode;
 
 const DIR: &str = "/data";
@@ -313,4 +314,51 @@ fn every_fault_at_every_call_leaves_a_synced_counter_right() {
 #[should_panic(expected = "acknowledged")]
 fn missing_sync_is_found() {
     counter_scenario(false);
+}
+
+/// Ten files with unsynced bytes, and the file system that they lie on.
+fn dirty_files(disk: &SimulatedDisk) -> (Vec<Arc<dyn File>>, Arc<dyn FileSystem>) {
+    let file_system = disk.file_system(Path::new(DIR)).expect("opened");
+    let files = (0..10).map(|number| {
+        let path = Path::new(DIR).join(format!("file-{number}"));
+        let file = disk.open(&path, OpenMode::CreateNew).expect("made");
+        file.write_at(&[number; 700], 0).expect("written");
+        file
+    });
+    (files.collect(), file_system)
+}
+
+fn survivors(disk: &SimulatedDisk) -> usize {
+    disk.lose_power();
+    let whole = |path: &Path| disk.contents(path).is_ok_and(|bytes| bytes.len() == 700 && bytes[0] == bytes[699]);
+    disk.files().iter().filter(|path| whole(path)).count()
+}
+
+#[test]
+fn a_synced_file_system_is_durable_with_its_names() {
+    for seed in 0..50 {
+        let disk = disk_with_directory(seed);
+        let (_files, file_system) = dirty_files(&disk);
+        file_system.sync().expect("synced");
+        assert_eq!(survivors(&disk), 10, "seed {seed}");
+    }
+}
+
+#[test]
+fn a_file_system_that_lost_something_says_so_and_so_does_each_file_once() {
+    let (mut told, mut silent) = (0, 0);
+    for seed in 0..50 {
+        let disk = disk_with_directory(seed);
+        let (files, file_system) = dirty_files(&disk);
+        disk.reset_calls();
+        disk.inject(Fault { call: 1, kind: FaultKind::IoError });
+        assert!(file_system.sync().is_err(), "seed {seed}");
+        file_system.sync().expect("an error is told once");
+        let lost = files.iter().filter(|file| file.sync_data().is_err()).count();
+        assert!(files.iter().all(|file| file.sync_data().is_ok()), "seed {seed}");
+        assert!(survivors(&disk) <= 10 - lost, "seed {seed}");
+        told += lost;
+        silent += 10 - lost;
+    }
+    assert!(0 < told && 0 < silent, "{told} told, {silent} silent");
 }

@@ -248,6 +248,35 @@ impl Tree {
         Ok(())
     }
 
+    /// Makes all files and directories durable; `call` is the number of the call that did it.
+    pub(super) fn sync_all(&mut self, call: u64) {
+        for node in self.nodes.values_mut() {
+            match node {
+                Node::File(file) => file.sync(call),
+                Node::Directory(directory) => directory.keep(directory.unsynced.len()),
+            }
+        }
+    }
+
+    /// Makes those files durable that the dice say.
+    pub(super) fn sync_some(&mut self, dice: &mut Dice, call: u64) {
+        self.dirty_files().filter(|_| dice.coin()).for_each(|file| file.sync(call));
+    }
+
+    /// A failed sync of all: some files are durable, the others have lost what was not.
+    pub(super) fn fail_sync_all(&mut self, dice: &mut Dice, call: u64) {
+        self.sync_some(dice, call);
+        self.dirty_files().for_each(FileNode::lose);
+    }
+
+    fn dirty_files(&mut self) -> impl Iterator<Item = &mut FileNode> {
+        let files = self.nodes.values_mut().filter_map(|node| match node {
+            Node::File(file) => Some(file),
+            Node::Directory(_) => None,
+        });
+        files.filter(|file| file.is_dirty())
+    }
+
     /// Keeps what the disk holds, and of what was not synced what the dice say.
     pub(super) fn lose_power(&mut self, dice: &mut Dice) {
         for node in self.nodes.values_mut() {

@@ -1,6 +1,7 @@
 //! The log against a vector, a simulated disk, and every fault at every call.
 
 mod basics;
+mod checkpoints;
 mod compaction;
 mod faults;
 mod full;
