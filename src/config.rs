@@ -73,7 +73,7 @@ pub struct Log {
     pub ride_bytes_max: ByteSize,
     /// Bytes that may wait for a flush; an append that passes it flushes by itself.
     pub pending_bytes_max: ByteSize,
-    /// A segment file that would pass this size is followed by a new one; partitions made before keep theirs.
+    /// A segment file that would pass this size is followed by a new one; partitions made before learn of it at the next start.
     pub segment_bytes: ByteSize,
     /// Newest batches kept in memory, over all partitions.
     pub tail_bytes: ByteSize,

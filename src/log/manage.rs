@@ -17,6 +17,7 @@ use crate::protocol::Writer;
 use super::FlushPolicy;
 use super::LogError;
 use super::PartitionConfig;
+use super::Timestamps;
 use super::compact::Compacted;
 use super::core::Core;
 use super::epochs::Epochs;
@@ -227,6 +228,9 @@ impl State {
     }
 }
 
+/// Version 1 ended with the largest batch.
+const CONFIG_VERSION: i16 = 2;
+
 /// What a partition was told, as its file has it.
 pub(super) fn encode_config(config: &PartitionConfig) -> Vec<u8> {
     let (kind, interval) = match config.flush {
@@ -235,18 +239,27 @@ pub(super) fn encode_config(config: &PartitionConfig) -> Vec<u8> {
         FlushPolicy::Os => (2, 0),
     };
     let mut writer = Writer::new();
-    writer.i16(1);
+    let (own_time, before_max_ms, after_max_ms) = match config.timestamps {
+        Timestamps::Create { before_max_ms, after_max_ms } => (0, before_max_ms, after_max_ms),
+        Timestamps::Append => (1, 0, 0),
+    };
+    writer.i16(CONFIG_VERSION);
     writer.i8(kind);
     writer.i64(interval);
     writer.i64(i64::try_from(config.segment_bytes).unwrap_or(i64::MAX));
     writer.u32(config.batch_bytes_max);
+    writer.i64(i64::try_from(config.index_bytes_max).unwrap_or(i64::MAX));
+    writer.i8(own_time);
+    writer.i64(before_max_ms);
+    writer.i64(after_max_ms);
     writer.finish()
 }
 
 /// What a partition's file says; `None` if it is of another version.
 pub(super) fn decode_config(bytes: &[u8]) -> Option<PartitionConfig> {
     let mut reader = Reader::new(bytes);
-    if reader.i16().ok()? != 1 {
+    let version = reader.i16().ok()?;
+    if !(1..=CONFIG_VERSION).contains(&version) {
         return None;
     }
     let (kind, interval) = (reader.i8().ok()?, reader.i64().ok()?);
@@ -257,5 +270,17 @@ pub(super) fn decode_config(bytes: &[u8]) -> Option<PartitionConfig> {
         _ => return None,
     };
     let segment_bytes = u64::try_from(reader.i64().ok()?).ok()?;
-    Some(PartitionConfig { flush, segment_bytes, batch_bytes_max: reader.u32().ok()? })
+    let batch_bytes_max = reader.u32().ok()?;
+    let config = PartitionConfig { flush, segment_bytes, batch_bytes_max, ..PartitionConfig::default() };
+    if version == 1 {
+        return Some(config);
+    }
+    let index_bytes_max = u64::try_from(reader.i64().ok()?).ok()?;
+    let (own_time, before_max_ms, after_max_ms) = (reader.i8().ok()?, reader.i64().ok()?, reader.i64().ok()?);
+    let timestamps = match own_time {
+        0 => Timestamps::Create { before_max_ms, after_max_ms },
+        1 => Timestamps::Append,
+        _ => return None,
+    };
+    Some(PartitionConfig { index_bytes_max, timestamps, ..config })
 }

@@ -46,10 +46,10 @@ mod tests;
 
 pub use append::{Append, Appended, Origin};
 pub use compact::{CompactionReport, CompactionRequest};
-pub use config::{FlushOn, FlushPolicy, LogConfig, PartitionConfig};
+pub use config::{FlushOn, FlushPolicy, LogConfig, PartitionConfig, Timestamps};
 pub use core::OnDurable;
 pub use ends::Ends;
-pub use error::LogError;
+pub use error::{LogError, TimestampRefusal};
 pub use flush::Flushed;
 pub use log_dir::{LogDir, OpenReport};
 pub use producers::AbortedTransaction;

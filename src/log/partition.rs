@@ -159,7 +159,7 @@ impl State {
         }
         assert_eq!(batch.base_offset(), self.log_end_offset, "a batch is stamped with the log end offset");
         let size = batch.size_in_bytes();
-        let takes = |last: &Segment| last.takes(size, batch.last_offset(), self.config.segment_bytes);
+        let takes = |last: &Segment| last.takes(size, batch.last_offset(), &self.config);
         if !self.segments.last().is_some_and(takes) {
             entries.extend(self.force(partition));
             self.begin_segment(disk, partition)?;

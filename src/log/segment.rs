@@ -15,6 +15,7 @@ use crate::model::Offset;
 use crate::protocol::Batch;
 
 use super::LogError;
+use super::PartitionConfig;
 use super::blocks::Blocks;
 use super::files;
 use super::files::Hashed;
@@ -115,8 +116,9 @@ impl Segment {
     }
 
     /// Whether a batch of `size` bytes still belongs here.
-    pub(super) fn takes(&self, size: usize, last_offset: Offset, segment_bytes: u64) -> bool {
-        let fits = self.length + size as u64 <= segment_bytes;
+    pub(super) fn takes(&self, size: usize, last_offset: Offset, config: &PartitionConfig) -> bool {
+        let fits =
+            self.length + size as u64 <= config.segment_bytes && self.index.takes(self.length, config.index_bytes_max);
         let near = last_offset.0 - self.base.0 < i64::from(i32::MAX);
         self.length == 0 || (fits && near)
     }

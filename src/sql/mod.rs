@@ -30,6 +30,8 @@ pub use parse::Parsed;
 pub use parse::parse;
 pub use parse::parse_select;
 pub use partition_by::take_partition_by;
+pub use statement::AlterAction;
+pub use statement::AlterTopic;
 pub use statement::ColumnDefinition;
 pub use statement::CopyFormat;
 pub use statement::CopySource;

@@ -1,5 +1,6 @@
 //! What each statement does, one per file, and the match that leads to it.
 
+mod alter;
 mod copy_from;
 mod copy_to;
 mod create_as;
@@ -39,6 +40,7 @@ pub(super) async fn execute(session: &mut Session, prepared: &Prepared, paramete
         Statement::Empty => Ok(Outcome::Empty),
         Statement::CreateSource(create) => create_source::execute(session, create, text).await,
         Statement::CreateAs(create) => create_as::execute(session, create, text).await,
+        Statement::Alter(alter) => alter::execute(session, alter).await,
         Statement::Drop(drop) => drop::execute(session, drop).await,
         Statement::InsertRows(insert) => insert_rows::execute(session, insert, parameters).await,
         Statement::InsertSelect(insert) => insert_select::execute(session, insert, text, parameters).await,
@@ -99,6 +101,7 @@ pub(super) async fn describe(
         | Statement::Empty
         | Statement::CreateSource(_)
         | Statement::CreateAs(_)
+        | Statement::Alter(_)
         | Statement::Drop(_)
         | Statement::Set { .. }
         | Statement::Reset(_)
@@ -131,6 +134,7 @@ pub(super) fn takes_effect(statement: &Statement) -> bool {
         statement,
         Statement::CreateSource(_)
             | Statement::CreateAs(_)
+            | Statement::Alter(_)
             | Statement::Drop(_)
             | Statement::InsertRows(_)
             | Statement::InsertSelect(_)

@@ -1,5 +1,6 @@
 //! What a text asks for, before any name is looked up. One statement per file, one line per statement in `STATEMENTS`.
 
+mod alter;
 mod close;
 mod copy;
 mod create;
@@ -21,6 +22,8 @@ mod terminate;
 mod transaction;
 mod unlisten;
 
+pub use alter::AlterAction;
+pub use alter::AlterTopic;
 pub use copy::CopyFormat;
 pub use copy::CopySource;
 pub use create::ColumnDefinition;
@@ -54,6 +57,8 @@ pub enum Statement {
     CreateSource(CreateSource),
     /// A relation that a query keeps.
     CreateAs(CreateAs),
+    /// A relation's topic is kept otherwise.
+    Alter(AlterTopic),
     /// A relation goes.
     Drop(DropRelation),
     /// Rows.
@@ -147,6 +152,7 @@ type Parse = fn(&mut Cursor<'_>) -> Result<Statement>;
 /// The word that starts a statement, and what reads the rest of it.
 const STATEMENTS: &[(&str, Parse)] = &[
     ("ABORT", transaction::rollback),
+    ("ALTER", alter::parse),
     ("BEGIN", transaction::begin),
     ("CLOSE", close::parse),
     ("COMMIT", transaction::commit),

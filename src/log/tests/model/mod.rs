@@ -165,7 +165,11 @@ impl<'a> World<'a> {
             [FlushPolicy::Ack, FlushPolicy::Ack, FlushPolicy::Interval(Duration::from_millis(5)), FlushPolicy::Os];
         let flush = flushes[self.below(flushes.len())];
         let segment_bytes = [250, 900, 3_000, 200_000][self.below(4)];
-        let config = PartitionConfig { flush, segment_bytes, ..PartitionConfig::default() };
+        let index_bytes_max = [32 + 24, 10 << 20][self.below(2)];
+        let mut config = PartitionConfig { flush, segment_bytes, index_bytes_max, ..PartitionConfig::default() };
+        if self.one_in(3) {
+            config.timestamps = Timestamps::Append;
+        }
         // A topic that is made again has another id.
         let id = TopicPartition::new(TopicId([self.topics_made; 16]), 0);
         Shelf::new(id, config, self.one_in(2))
@@ -309,6 +313,7 @@ impl<'a> World<'a> {
             assert!(self.fault_has_hit(), "without a fault: {error:?}");
         }
         let mut group = Vec::new();
+        let now_ms = self.simulation.env.clock.wall_millis();
         for (at, append) in appends.iter().enumerate() {
             let shelf = self.shelf_of(append.partition);
             let first = shelf.end();
@@ -316,7 +321,7 @@ impl<'a> World<'a> {
             if result.is_ok() || unknown {
                 for batch in &append.batches {
                     group.extend(Some((append.partition, shelf.end())).filter(|_| at_once));
-                    shelf.push(batch.clone());
+                    shelf.push(batch.clone(), append.origin, now_ms);
                 }
             }
             if let Ok(appended) = &result {
@@ -362,12 +367,20 @@ impl<'a> World<'a> {
             // Retention may have taken all that was known of it.
             Ok(_) => {
                 assert!(self.is_forgotten(at, id), "{append:?}");
-                return self.shelves[at].push(append.batches[0].clone());
+                return self.shelves[at].push(
+                    append.batches[0].clone(),
+                    append.origin,
+                    self.simulation.env.clock.wall_millis(),
+                );
             }
             Err(error) => {
                 assert!(self.fault_has_hit(), "without a fault: {error:?}");
                 if self.is_unknown() && self.is_forgotten(at, id) {
-                    self.shelves[at].push(append.batches[0].clone());
+                    self.shelves[at].push(
+                        append.batches[0].clone(),
+                        append.origin,
+                        self.simulation.env.clock.wall_millis(),
+                    );
                 }
             }
         }
@@ -412,12 +425,20 @@ impl<'a> World<'a> {
             }
             Ok(appended) => {
                 assert!(gone, "{appended:?} stood at {first} already");
-                self.shelves[at].push(append.batches[0].clone());
+                self.shelves[at].push(
+                    append.batches[0].clone(),
+                    append.origin,
+                    self.simulation.env.clock.wall_millis(),
+                );
             }
             Err(error) => {
                 assert!(self.fault_has_hit(), "without a fault: {error:?}");
                 if gone && self.is_unknown() {
-                    self.shelves[at].push(append.batches[0].clone());
+                    self.shelves[at].push(
+                        append.batches[0].clone(),
+                        append.origin,
+                        self.simulation.env.clock.wall_millis(),
+                    );
                 }
             }
         }
@@ -573,7 +594,8 @@ impl<'a> World<'a> {
             return;
         }
         self.shelves[at].compaction_begins();
-        let request = CompactionRequest { delete_retention_ms: 200, dirty_percent_min: 0 };
+        let request =
+            CompactionRequest { delete_retention_ms: 200, dirty_permille_min: 0, lag_min_ms: 0, lag_max_ms: None };
         let compacted = self.log.compact(self.shelves[at].id, request, &mut |_| {});
         self.history.push(format!("  {} {compacted:?}", self.shelves[at].id.topic.0[0]));
         if let Ok(Some(report)) = &compacted {
