@@ -9,6 +9,7 @@ mod copy;
 mod cut_faults;
 mod errors;
 mod flights;
+mod fuzz;
 mod kill_nine;
 mod oracle;
 mod parameters;
