@@ -94,6 +94,14 @@ pub struct Log {
     /// How often it is looked for records that their topic's retention drops, and for segments to seal for their age.
     #[serde(with = "duration_text")]
     pub retention_check_interval: Duration,
+    /// How often it is looked for segments whose check is due.
+    #[serde(with = "duration_text")]
+    pub scrub_interval: Duration,
+    /// How often each sealed segment is checked against its hashes.
+    #[serde(with = "duration_text")]
+    pub scrub_period: Duration,
+    /// Bytes that checks of segments read in a second; nothing while the log has much to flush.
+    pub scrub_bytes_per_second: ByteSize,
 }
 
 impl Default for Log {
@@ -111,6 +119,9 @@ impl Default for Log {
             compaction_interval: Duration::from_secs(15),
             compaction_bytes_per_second: ByteSize::mebibytes(64),
             retention_check_interval: Duration::from_secs(5 * 60),
+            scrub_interval: Duration::from_secs(60 * 60),
+            scrub_period: Duration::from_secs(7 * 24 * 60 * 60),
+            scrub_bytes_per_second: ByteSize::mebibytes(8),
         }
     }
 }

@@ -101,7 +101,7 @@ impl Pace {
         Self { clock, bytes_per_second: bytes_per_second.max(1), taken: 0 }
     }
 
-    fn take(&mut self, bytes: u64) {
+    pub(super) fn take(&mut self, bytes: u64) {
         self.taken += bytes;
         if Self::STEP <= self.taken {
             let pause = self.taken as f64 / self.bytes_per_second as f64;

@@ -127,6 +127,7 @@ mod tests {
             appended_at_ms: at_ms,
             begun_at_ms: at_ms,
             sealed,
+            check: None,
         }
     }
 

@@ -16,6 +16,7 @@ use crate::protocol::Batch;
 
 use super::LogError;
 use super::PartitionConfig;
+use super::SegmentCheck;
 use super::blocks::Blocks;
 use super::files;
 use super::files::Hashed;
@@ -57,6 +58,8 @@ pub(super) struct Segment {
     pub(super) appended_at_ms: i64,
     /// Written to since the last trim of the journal.
     pub(super) dirty: bool,
+    /// When it was last checked as a sealed one, and what was found.
+    pub(super) check: Option<SegmentCheck>,
     /// A write failed: there may be bytes behind the end.
     scribbled: bool,
     reserved: u64,
@@ -100,9 +103,15 @@ impl Segment {
             begun_at_ms: i64::MAX,
             appended_at_ms: i64::MIN,
             dirty: false,
+            check: None,
             scribbled: false,
             reserved,
         }
+    }
+
+    /// Whether its last check found damage.
+    pub(super) fn is_damaged(&self) -> bool {
+        self.check.is_some_and(|check| check.damage.is_some())
     }
 
     /// Bytes of the file, reserved room included.
@@ -200,6 +209,7 @@ impl Segment {
         self.blocks.reopen()?;
         self.length = length;
         self.next_offset = next_offset;
+        self.check = None;
         self.index.truncate(length);
         Ok(())
     }

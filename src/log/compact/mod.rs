@@ -102,12 +102,32 @@ impl Core {
         request: CompactionRequest,
         pace: &mut dyn FnMut(u64),
     ) -> Result<Option<CompactionReport>, LogError> {
+        let compacted = self.compact_one(id, request, pace);
+        if let Some(measures) = self.measures.get() {
+            match &compacted {
+                Ok(Some(report)) => measures.compacted(report),
+                Ok(None) | Err(LogError::UnknownPartition { .. } | LogError::Closed) => {}
+                Err(_) => measures.compaction_failed(),
+            }
+        }
+        compacted
+    }
+
+    fn compact_one(
+        &self,
+        id: TopicPartition,
+        request: CompactionRequest,
+        pace: &mut dyn FnMut(u64),
+    ) -> Result<Option<CompactionReport>, LogError> {
         let _one_at_a_time = self.compacting.lock();
         let partition = self.partition(id)?;
         let Some(mut pass) = self.plan(&partition, request)? else { return Ok(None) };
         // What the journal knows of these segments goes first; they get no more entries, since they are durable and sealed.
         self.trim_all()?;
         let keys = pass.keys(self, pace)?;
+        if let Some(measures) = self.measures.get() {
+            measures.compaction_keys(keys.len());
+        }
         let mut report = CompactionReport { upto: keys.upto, bytes_before: 0, bytes_after: 0 };
         let mut rewrite = Rewrite {
             keys: &keys,

@@ -10,6 +10,7 @@ mod manage;
 mod model;
 mod replication;
 mod rot;
+mod scrub;
 mod timestamps;
 
 use std::path::Path;

@@ -35,6 +35,7 @@ enum Operation {
     MoveStart,
     Roll,
     Compact,
+    Scrub,
     Truncate,
     Trim,
     Confirm,
@@ -44,7 +45,7 @@ enum Operation {
 }
 
 /// How likely each is.
-const WEIGHTS: [(Operation, usize); 17] = [
+const WEIGHTS: [(Operation, usize); 18] = [
     (Operation::Append, 20),
     (Operation::AppendOfProducer, 16),
     (Operation::AppendOfLeader, 5),
@@ -56,6 +57,7 @@ const WEIGHTS: [(Operation, usize); 17] = [
     (Operation::MoveStart, 3),
     (Operation::Roll, 3),
     (Operation::Compact, 5),
+    (Operation::Scrub, 3),
     (Operation::Truncate, 2),
     (Operation::Trim, 4),
     (Operation::Confirm, 2),
@@ -210,6 +212,7 @@ impl<'a> World<'a> {
             Operation::MoveStart => self.move_start(at),
             Operation::Roll => self.allow(self.log.roll(self.shelves[at].id)),
             Operation::Compact => self.compact(at),
+            Operation::Scrub => self.scrub(at),
             Operation::Truncate => self.truncate(at),
             Operation::Trim => self.allow(self.log.trim_once()),
             Operation::Confirm => self.allow(self.log.confirm_once()),
@@ -602,6 +605,16 @@ impl<'a> World<'a> {
             assert!(report.upto.0 <= self.shelves[at].last_stable(), "{report:?}");
         }
         self.allow(compacted);
+    }
+
+    /// Nobody has harmed a file yet, so a check finds nothing unless the disk fails while it reads.
+    fn scrub(&mut self, at: usize) {
+        let scrubbed = self.log.scrub(self.shelves[at].id, i64::MAX, &mut |_| {});
+        if let Ok(report) = &scrubbed {
+            let segments = self.log.segments(self.shelves[at].id);
+            assert!(report.damaged == 0 || self.fault_has_hit(), "{report:?} {segments:?}");
+        }
+        self.allow(scrubbed);
     }
 
     /// A follower whose leader has changed cuts what diverges.
