@@ -51,6 +51,7 @@ pub use statement::Select;
 pub use statement::SetScope;
 pub use statement::ShowObject;
 pub use statement::Statement;
+pub use statement::TruncateTopic;
 pub use statement::WithOption;
 pub use window::WindowClause;
 pub use window::take_window;

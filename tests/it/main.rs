@@ -11,6 +11,7 @@ mod errors;
 mod flights;
 mod fuzz;
 mod kill_nine;
+mod metrics;
 mod oracle;
 mod parameters;
 mod plan;

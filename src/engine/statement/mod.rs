@@ -21,6 +21,7 @@ mod show;
 mod standing;
 mod terminate;
 mod transaction;
+mod truncate;
 
 use super::outcome::Description;
 use super::outcome::Outcome;
@@ -62,6 +63,7 @@ pub(super) async fn execute(session: &mut Session, prepared: &Prepared, paramete
         Statement::Savepoint(name) => transaction::savepoint(session, &name.value),
         Statement::ReleaseSavepoint(name) => transaction::release(session, &name.value),
         Statement::RollbackToSavepoint(name) => transaction::rollback_to(session, &name.value),
+        Statement::Truncate(truncate) => truncate::execute(session, truncate).await,
         Statement::Terminate(name) => terminate::execute(session, name.as_ref()).await,
         // Prepared statements are the door's; what SQL says of them changes nothing here.
         Statement::Deallocate(_) => Ok(done("DEALLOCATE")),
@@ -113,6 +115,7 @@ pub(super) async fn describe(
         | Statement::ReleaseSavepoint(_)
         | Statement::RollbackToSavepoint(_)
         | Statement::Terminate(_)
+        | Statement::Truncate(_)
         | Statement::Deallocate(_)
         | Statement::DiscardAll
         | Statement::Ignored(_) => Ok(Description { params: Vec::new(), fields: None }),
@@ -140,6 +143,7 @@ pub(super) fn takes_effect(statement: &Statement) -> bool {
             | Statement::InsertSelect(_)
             | Statement::CopyFrom { .. }
             | Statement::Terminate(_)
+            | Statement::Truncate(_)
     )
 }
 

@@ -20,6 +20,7 @@ mod set;
 mod show;
 mod terminate;
 mod transaction;
+mod truncate;
 mod unlisten;
 
 pub use alter::AlterAction;
@@ -43,6 +44,7 @@ pub use select::Emit;
 pub use select::Select;
 pub use set::SetScope;
 pub use show::ShowObject;
+pub use truncate::TruncateTopic;
 
 use super::cursor::Cursor;
 use super::nearest::nearest;
@@ -139,6 +141,8 @@ pub enum Statement {
     RollbackToSavepoint(Name),
     /// `TERMINATE name`, or `TERMINATE ALL` as `None`: a standing query ends, what it wrote stays.
     Terminate(Option<Name>),
+    /// `TRUNCATE TOPIC ..`: a topic's oldest records go.
+    Truncate(TruncateTopic),
     /// `DEALLOCATE name`, or `DEALLOCATE ALL` as `None`.
     Deallocate(Option<Name>),
     /// `DISCARD ALL`
@@ -177,6 +181,7 @@ const STATEMENTS: &[(&str, Parse)] = &[
     ("SHOW", show::parse),
     ("START", transaction::start),
     ("TERMINATE", terminate::parse),
+    ("TRUNCATE", truncate::parse),
     ("UNLISTEN", unlisten::parse),
     ("UNSET", set::reset),
 ];

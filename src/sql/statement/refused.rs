@@ -33,7 +33,6 @@ const REFUSED: &[(&str, Option<&str>)] = &[
     ("REVOKE", None),
     ("RUN", None),
     ("SPOOL", None),
-    ("TRUNCATE", None),
     ("UNDEFINE", None),
     ("UPDATE", None),
     ("VACUUM", None),
