@@ -84,7 +84,7 @@ pub struct Log {
     pub confirm_after: Duration,
     /// Idempotent producers remembered per partition; the one silent for longest is forgotten.
     pub producers_max: usize,
-    /// Keys that a compaction remembers at once, about 40 bytes each; with more it takes several passes.
+    /// Keys that a compaction remembers at once, 38 to 76 bytes each; with more it takes several passes.
     pub compaction_keys_max: usize,
     /// How often it is looked for topics to compact.
     #[serde(with = "duration_text")]

@@ -88,10 +88,15 @@ impl Core {
         self.check_running()?;
         let _making = self.making.lock();
         let promise = self.promise(ENTRY_HEADER as u64, RoomFor::Server)?;
-        let unreadable = self.unreadable.write().remove(&id).map(|_| Arc::new(self.stand_in(id)));
-        let Some(partition) = self.partitions.write().remove(&id).or(unreadable) else { return Ok(None) };
-        self.carried.lock().retain(|(carried, _)| *carried != id);
+        let known = self.partitions.read().get(&id).cloned();
+        let is_unreadable = self.unreadable.read().contains_key(&id);
+        let unreadable = is_unreadable.then(|| Arc::new(self.stand_in(id)));
+        let Some(partition) = known.or(unreadable) else { return Ok(None) };
+        let disk = &*self.env.disk;
+        let gone = partition.dir.with_file_name(format!("{id}{suffix}"));
         let mut state = partition.state.lock();
+        // Before anything is forgotten: what stays in its place must stay known to the journal.
+        disk.rename(&partition.dir, &gone).map_err(LogError::io("rename", &partition.dir))?;
         state.deleted = true;
         state.segments.clear();
         state.unjournaled = None;
@@ -99,11 +104,11 @@ impl Core {
         // Whoever waits for an end of it waits no longer.
         partition.publish(&state);
         drop(state);
+        self.partitions.write().remove(&id);
+        self.unreadable.write().remove(&id);
+        self.carried.lock().retain(|(carried, _)| *carried != id);
         self.pending.lock().due.retain(|(_, due)| due.id != id);
         self.tail.forget(id);
-        let disk = &*self.env.disk;
-        let gone = partition.dir.with_file_name(format!("{id}{suffix}"));
-        disk.rename(&partition.dir, &gone).map_err(LogError::io("rename", &partition.dir))?;
         disk.sync_dir(&self.dir).map_err(LogError::io("sync", &self.dir))?;
         let entry = Entry::about(EntryKind::Delete, id);
         self.enqueue(vec![Queued::about(partition, entry, truncations, promise.keep(ENTRY_HEADER as u64))]);

@@ -28,6 +28,7 @@ pub(super) struct Measures {
     compaction_bytes_before: Counter,
     compaction_bytes_after: Counter,
     compaction_keys: Gauge,
+    compaction_key_bytes: Gauge,
     scrubbed_segments: Counter,
     scrubbed_bytes: Counter,
     damaged_segments: Gauge,
@@ -73,6 +74,7 @@ impl Measures {
                 "Bytes of the segments that took their place.",
             ),
             compaction_keys: gauge("tidemill_log_compaction_keys", "Keys that the last compaction remembered."),
+            compaction_key_bytes: gauge("tidemill_log_compaction_key_bytes", "Bytes that those keys took."),
             scrubbed_segments: counter(
                 "tidemill_log_scrubbed_segments_total",
                 "Segments checked against their hashes.",
@@ -99,7 +101,8 @@ impl Measures {
         self.compaction_failures.add(1);
     }
 
-    pub(super) fn compaction_keys(&self, keys: usize) {
+    pub(super) fn compaction_keys(&self, keys: usize, bytes: usize) {
+        self.compaction_key_bytes.set(i64::try_from(bytes).unwrap_or(i64::MAX));
         self.compaction_keys.set(i64::try_from(keys).unwrap_or(i64::MAX));
     }
 

@@ -126,7 +126,7 @@ impl Core {
         self.trim_all()?;
         let keys = pass.keys(self, pace)?;
         if let Some(measures) = self.measures.get() {
-            measures.compaction_keys(keys.len());
+            measures.compaction_keys(keys.len(), keys.size_in_bytes());
         }
         let mut report = CompactionReport { upto: keys.upto, bytes_before: 0, bytes_after: 0 };
         let mut rewrite = Rewrite {

@@ -8,6 +8,7 @@ use crate::env::Random;
 use crate::env::Scenario;
 use crate::env::SeededRandom;
 use crate::env::for_each_fault;
+use crate::metrics::Metrics;
 use crate::protocol::Codec;
 use crate::protocol::ControlMarker;
 use crate::protocol::control_batch;
@@ -278,6 +279,8 @@ fn more_keys_than_memory_takes_several_passes() {
     let simulation = Simulation::new(5);
     let config = LogConfig { compaction_keys_max: 7, ..config() };
     let (log, _) = open(&simulation, config);
+    let metrics = Metrics::new();
+    log.measure(&metrics);
     log.create(partition(0), small()).expect("it is made");
     for round in 0..3 {
         for key in 0..20 {
@@ -294,6 +297,13 @@ fn more_keys_than_memory_takes_several_passes() {
     }
     assert!(2 < passes, "{passes} passes");
     assert_eq!(records(&log).len(), 20);
+    let text = metrics.render();
+    // Eight places of 33 bytes hold seven keys.
+    for line in
+        [format!("tidemill_log_compactions_total {passes}"), "tidemill_log_compaction_key_bytes 264".to_string()]
+    {
+        assert!(text.lines().any(|found| found == line), "{line} in\n{text}");
+    }
 }
 
 #[test]

@@ -40,12 +40,13 @@ enum Operation {
     Trim,
     Confirm,
     Recreate,
+    Configure,
     WaitAWhile,
     Restart,
 }
 
 /// How likely each is.
-const WEIGHTS: [(Operation, usize); 18] = [
+const WEIGHTS: [(Operation, usize); 19] = [
     (Operation::Append, 20),
     (Operation::AppendOfProducer, 16),
     (Operation::AppendOfLeader, 5),
@@ -62,6 +63,7 @@ const WEIGHTS: [(Operation, usize); 18] = [
     (Operation::Trim, 4),
     (Operation::Confirm, 2),
     (Operation::Recreate, 1),
+    (Operation::Configure, 2),
     (Operation::WaitAWhile, 3),
     (Operation::Restart, 4),
 ];
@@ -165,16 +167,30 @@ impl<'a> World<'a> {
         self.topics_made += 1;
         let flushes =
             [FlushPolicy::Ack, FlushPolicy::Ack, FlushPolicy::Interval(Duration::from_millis(5)), FlushPolicy::Os];
-        let flush = flushes[self.below(flushes.len())];
+        let config = self.drawn_config(flushes[self.below(flushes.len())]);
+        // A topic that is made again has another id.
+        let id = TopicPartition::new(TopicId([self.topics_made; 16]), 0);
+        Shelf::new(id, config, self.one_in(2))
+    }
+
+    fn drawn_config(&self, flush: FlushPolicy) -> PartitionConfig {
         let segment_bytes = [250, 900, 3_000, 200_000][self.below(4)];
         let index_bytes_max = [32 + 24, 10 << 20][self.below(2)];
         let mut config = PartitionConfig { flush, segment_bytes, index_bytes_max, ..PartitionConfig::default() };
         if self.one_in(3) {
             config.timestamps = Timestamps::Append;
         }
-        // A topic that is made again has another id.
-        let id = TopicPartition::new(TopicId([self.topics_made; 16]), 0);
-        Shelf::new(id, config, self.one_in(2))
+        config
+    }
+
+    /// The partition is told otherwise while it is used, by a disk that works: else nobody knows what it was told.
+    fn configure(&mut self, at: usize) {
+        if self.fault_waits {
+            return;
+        }
+        let config = self.drawn_config(self.shelves[at].config.flush);
+        self.log.create(self.shelves[at].id, config).expect("it is told");
+        self.shelves[at].config = config;
     }
 
     fn step(&mut self) {
@@ -217,6 +233,7 @@ impl<'a> World<'a> {
             Operation::Trim => self.allow(self.log.trim_once()),
             Operation::Confirm => self.allow(self.log.confirm_once()),
             Operation::Recreate => self.recreate(at),
+            Operation::Configure => self.configure(at),
             Operation::WaitAWhile => self.wait(),
             Operation::Restart => {
                 let ending = [Ending::Closed, Ending::Killed, Ending::PowerLost][self.below(3)];
