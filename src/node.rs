@@ -5,6 +5,7 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use datafusion::config::ConfigOptions;
 use tokio::sync::watch;
@@ -28,6 +29,7 @@ use crate::functions;
 use crate::log::FlushOn;
 use crate::log::LogConfig;
 use crate::log::LogDir;
+use crate::log::OpenReport;
 use crate::metrics::Metrics;
 use crate::security::Principal;
 use crate::state::FjallStores;
@@ -55,10 +57,12 @@ impl Node {
         let metrics = Metrics::new();
         let (fail, failed) = watch::channel(None);
         let data_dir = DataDir::open(&env, &config.data_dir)?;
-        let (log, metadata) = open_log(&env, &data_dir, &config).await?;
+        let (log, metadata) = open_log(&env, &data_dir, &config, &metrics).await?;
         end_on_failure(&log, &metadata, fail.clone());
         let broker = Broker::open(env.clone(), log, Arc::clone(&metadata), BrokerConfig::default()).await?;
         broker.keep_retention(config.log.retention_check_interval);
+        let scrub = (config.log.scrub_interval, config.log.scrub_period, config.log.scrub_bytes_per_second.0);
+        broker.keep_scrubbed(scrub.0, scrub.1, scrub.2);
         broker.keep_compacted(config.log.compaction_interval, config.log.compaction_bytes_per_second.0);
         let damaged = "Partitions of which something could not be read when the server started.";
         let damaged = metrics.gauge("tidemill_broker_damaged_partitions", damaged, &[]);
@@ -129,7 +133,12 @@ impl Node {
     }
 }
 
-async fn open_log(env: &Env, data_dir: &DataDir, config: &Config) -> Result<(Arc<LogDir>, Arc<MetadataLog>), Error> {
+async fn open_log(
+    env: &Env,
+    data_dir: &DataDir,
+    config: &Config,
+    metrics: &Metrics,
+) -> Result<(Arc<LogDir>, Arc<MetadataLog>), Error> {
     let log_config = LogConfig {
         flush_on: FlushOn::Thread,
         journal_bytes: config.log.journal_bytes.0,
@@ -142,14 +151,29 @@ async fn open_log(env: &Env, data_dir: &DataDir, config: &Config) -> Result<(Arc
         producers_max: config.log.producers_max,
         compaction_keys_max: config.log.compaction_keys_max,
     };
-    let (opened, path, node) = (env.clone(), data_dir.path().to_path_buf(), data_dir.meta().node);
+    let (opened, path, node, metrics) =
+        (env.clone(), data_dir.path().to_path_buf(), data_dir.meta().node, metrics.clone());
     env.threads
         .blocking(move || {
-            let (log, _) = LogDir::open(opened.clone(), &path.join("log"), log_config)?;
+            let begun = opened.clock.monotonic();
+            let (log, report) = LogDir::open(opened.clone(), &path.join("log"), log_config)?;
+            log.measure(&metrics);
+            measure_recovery(&metrics, &report, opened.clock.monotonic().saturating_sub(begun));
             let metadata = MetadataLog::open(&opened, &path.join("metadata"), node)?;
             Ok((log, metadata))
         })
         .await
+}
+
+/// What the start of the log has found, and how long it took.
+fn measure_recovery(metrics: &Metrics, report: &OpenReport, took: Duration) {
+    let set = |name, help, value: u64| metrics.gauge(name, help, &[]).set(i64::try_from(value).unwrap_or(i64::MAX));
+    let took_ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
+    set("tidemill_log_recovery_milliseconds", "How long the start of the log took.", took_ms);
+    set("tidemill_log_recovery_partitions", "Partitions that the start found.", report.partitions as u64);
+    let repaired = "Batches that the start put into their segments again, from the journal.";
+    set("tidemill_log_recovery_repaired_batches", repaired, report.repaired_batches as u64);
+    set("tidemill_log_recovery_cut_bytes", "Bytes that the start cut since they were never durable.", report.cut_bytes);
 }
 
 /// Without this a server to which nobody commits would go on answering "unknown" for ever.

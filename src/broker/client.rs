@@ -14,6 +14,7 @@ use async_trait::async_trait;
 
 use super::BrokerError;
 use super::Ends;
+use super::PartitionHealth;
 use super::PendingBatch;
 use super::SegmentDescription;
 use super::TailBatch;
@@ -240,6 +241,9 @@ pub trait Client: Send + Sync {
 
     /// Why the last compaction of a partition failed; `None` if it did not.
     fn compaction_error(&self, partition: TopicPartition) -> Option<String>;
+
+    /// How a partition's files are.
+    async fn health(&self, partition: TopicPartition) -> Result<PartitionHealth, BrokerError>;
 
     /// The segments of a partition, oldest first.
     async fn segments(&self, partition: TopicPartition) -> Result<Vec<SegmentDescription>, BrokerError>;

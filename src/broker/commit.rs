@@ -551,7 +551,8 @@ fn is_about(error: &LogError, partition: TopicPartition) -> bool {
         | LogError::OutOfOrderSequence { partition: about, .. }
         | LogError::StaleProducerEpoch { partition: about, .. }
         | LogError::InvalidTransactionState { partition: about, .. }
-        | LogError::FencedLeaderEpoch { partition: about, .. } => *about == partition,
+        | LogError::FencedLeaderEpoch { partition: about, .. }
+        | LogError::InvalidTimestamp { partition: about, .. } => *about == partition,
         // A partition's files lie in a directory that is called as it is.
         LogError::DiskFull { path } | LogError::Io { path, .. } | LogError::Format { path, .. } => {
             let directory = partition.to_string();

@@ -10,16 +10,13 @@ use super::Broker;
 use super::BrokerError;
 use super::TRANSACTION_STATE;
 use crate::cluster::CleanupPolicy;
+use crate::cluster::TopicConfig;
 use crate::cluster::TopicRecord;
 use crate::env::Clock;
 use crate::log::CompactionReport;
 use crate::log::CompactionRequest;
 use crate::log::LogError;
 use crate::model::TopicPartition;
-
-/// As Kafka's defaults have it: half of the bytes are new, and readers have a day to see a tombstone.
-const REQUEST: CompactionRequest =
-    CompactionRequest { delete_retention_ms: 24 * 60 * 60 * 1000, dirty_percent_min: 50 };
 
 impl Broker {
     /// Compacts what is worth it, once every `interval`, until the broker is closed or gone. At most about
@@ -44,9 +41,9 @@ impl Broker {
         };
         for topic in metadata.topics().filter(compacts) {
             for partition in topic.partition_ids() {
-                let (log, mut pace) = (Arc::clone(&self.log), pace.clone());
+                let (log, mut pace, request) = (Arc::clone(&self.log), pace.clone(), request(&topic.config));
                 let compacted =
-                    self.env.threads.blocking(move || log.compact(partition, REQUEST, &mut |bytes| pace.take(bytes)));
+                    self.env.threads.blocking(move || log.compact(partition, request, &mut |bytes| pace.take(bytes)));
                 let compacted = compacted.await;
                 if let Err(error) = self.note_compaction(partition, compacted) {
                     tracing::warn!(topic = topic.name, %partition, %error, "a partition could not be compacted");
@@ -78,6 +75,16 @@ impl Broker {
     }
 }
 
+/// What the log is asked for on behalf of a topic.
+fn request(config: &TopicConfig) -> CompactionRequest {
+    CompactionRequest {
+        delete_retention_ms: config.compaction.delete_retention_ms,
+        dirty_permille_min: u64::from(config.compaction.dirty_permille_min),
+        lag_min_ms: config.compaction.lag_min_ms,
+        lag_max_ms: config.compaction.lag_max_ms,
+    }
+}
+
 /// Lets so many bytes pass in a second. Blocks the thread that takes them.
 #[derive(Clone)]
 pub(super) struct Pace {
@@ -94,7 +101,7 @@ impl Pace {
         Self { clock, bytes_per_second: bytes_per_second.max(1), taken: 0 }
     }
 
-    fn take(&mut self, bytes: u64) {
+    pub(super) fn take(&mut self, bytes: u64) {
         self.taken += bytes;
         if Self::STEP <= self.taken {
             let pause = self.taken as f64 / self.bytes_per_second as f64;

@@ -28,6 +28,7 @@ use super::GroupDescription;
 use super::GroupOffset;
 use super::Isolation;
 use super::Lag;
+use super::PartitionHealth;
 use super::Position;
 use super::QueryCommit;
 use super::SegmentDescription;
@@ -351,6 +352,11 @@ impl Client for LocalClient {
 
     fn compaction_error(&self, partition: TopicPartition) -> Option<String> {
         self.broker.compaction_errors.lock().get(&partition).cloned()
+    }
+
+    async fn health(&self, partition: TopicPartition) -> Result<PartitionHealth, BrokerError> {
+        self.authorized(partition, Operation::Read).await?;
+        Ok(self.broker.log.health(partition)?)
     }
 
     async fn segments(&self, partition: TopicPartition) -> Result<Vec<SegmentDescription>, BrokerError> {

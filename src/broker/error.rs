@@ -159,6 +159,7 @@ impl From<LogError> for BrokerError {
             | LogError::StaleProducerEpoch { .. }
             | LogError::InvalidTransactionState { .. }
             | LogError::FencedLeaderEpoch { .. }
+            | LogError::InvalidTimestamp { .. }
             | LogError::DiskFull { .. }
             | LogError::Io { .. }
             | LogError::Format { .. } => Self::Log(error),

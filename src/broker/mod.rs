@@ -20,6 +20,7 @@ mod partitions;
 mod pending;
 mod recovery;
 mod retention;
+mod scrub;
 
 #[cfg(test)]
 pub(crate) mod conformance;
@@ -36,4 +37,4 @@ pub use error::BrokerError;
 pub use partitions::{CONSUMER_OFFSETS, TRANSACTION_STATE};
 pub use pending::PendingBatch;
 
-pub use crate::log::{Ends, SegmentDescription, Slot, TailBatch};
+pub use crate::log::{Ends, PartitionHealth, SegmentCheck, SegmentDamage, SegmentDescription, Slot, TailBatch};

@@ -7,11 +7,13 @@ use std::sync::Arc;
 use crate::cluster::ClusterMetadata;
 use crate::cluster::FlushPolicy;
 use crate::cluster::MetadataSubscriber;
+use crate::cluster::TimestampType;
 use crate::cluster::TopicRecord;
 use crate::log;
 use crate::log::LogDir;
 use crate::log::LogError;
 use crate::log::PartitionConfig;
+use crate::log::Timestamps;
 use crate::model::LeaderEpoch;
 use crate::model::TopicPartition;
 
@@ -35,6 +37,15 @@ impl MetadataSubscriber for FollowMetadata {
                 }
             }
         }
+        let is_changed = |topic: &&TopicRecord| before.topic_by_id(topic.id).is_some_and(|known| known != *topic);
+        for topic in after.topics().filter(is_changed) {
+            for partition in topic.partition_ids().filter(|partition| self.log.ends(*partition).is_ok()) {
+                // The next start tells it again.
+                if let Err(error) = create(&self.log, topic, partition, after.leader_epoch()) {
+                    tracing::warn!(topic = topic.name, %partition, %error, "could not configure a partition");
+                }
+            }
+        }
         for topic in before.topics().filter(|topic| after.topic_by_id(topic.id).is_none()) {
             for partition in topic.partition_ids() {
                 // What is left is removed at the next start: the metadata remembers that the topic was dropped.
@@ -46,7 +57,7 @@ impl MetadataSubscriber for FollowMetadata {
     }
 }
 
-/// Makes `partition` if it is not there, led in `epoch`.
+/// Makes `partition` if it is not there, led in `epoch`; of one that is there, changes the configuration.
 pub(super) fn create(
     log: &LogDir,
     topic: &TopicRecord,
@@ -58,10 +69,19 @@ pub(super) fn create(
         FlushPolicy::Interval(interval) => log::FlushPolicy::Interval(interval),
         FlushPolicy::Os => log::FlushPolicy::Os,
     };
+    let timestamps = match topic.config.timestamp_type {
+        TimestampType::LogAppendTime => Timestamps::Append,
+        TimestampType::CreateTime => Timestamps::Create {
+            before_max_ms: topic.config.timestamp_before_max_ms.unwrap_or(i64::MAX),
+            after_max_ms: topic.config.timestamp_after_max_ms.unwrap_or(i64::MAX),
+        },
+    };
     let config = PartitionConfig {
         flush,
         segment_bytes: topic.config.segment_bytes,
         batch_bytes_max: topic.config.batch_bytes_max,
+        index_bytes_max: topic.config.index_bytes_max,
+        timestamps,
     };
     log.create(partition, config)?;
     log.set_leader_epoch(partition, epoch)
@@ -85,14 +105,14 @@ pub(super) fn reconcile(log: &LogDir, metadata: &ClusterMetadata) -> Result<(), 
     }
     for topic in metadata.topics().filter(|topic| !is_lazy(topic)) {
         for partition in topic.partition_ids() {
-            if let Err(LogError::UnknownPartition { .. }) = log.ends(partition) {
-                match create(log, topic, partition, metadata.leader_epoch()) {
-                    Err(error @ (LogError::Io { .. } | LogError::DiskFull { .. })) => {
-                        // The first use tries again.
-                        tracing::warn!(topic = topic.name, %partition, %error, "could not make a partition");
-                    }
-                    made => made?,
+            match create(log, topic, partition, metadata.leader_epoch()) {
+                Err(error @ (LogError::Io { .. } | LogError::DiskFull { .. })) => {
+                    // The first use tries again.
+                    tracing::warn!(topic = topic.name, %partition, %error, "could not make or configure a partition");
                 }
+                // It refuses everything, and says why.
+                Err(LogError::Unreadable { .. }) => {}
+                made => made?,
             }
         }
     }

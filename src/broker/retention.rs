@@ -51,7 +51,7 @@ impl Broker {
 fn drops(config: &TopicConfig) -> bool {
     match config.cleanup_policy {
         CleanupPolicy::Delete | CleanupPolicy::CompactDelete => true,
-        CleanupPolicy::Compact => config.segment_ms.is_some(),
+        CleanupPolicy::Compact => config.segment_ms.is_some() || config.compaction.lag_max_ms.is_some(),
     }
 }
 
@@ -79,7 +79,10 @@ fn retain_partition(
 fn rolls(config: &TopicConfig, segments: &[SegmentDescription], now_ms: i64) -> bool {
     let Some(last) = segments.last().filter(|last| !last.is_empty()) else { return false };
     let open_for = now_ms.saturating_sub(last.begun_at_ms);
-    config.segment_ms.is_some_and(|segment_ms| segment_ms <= open_for) || expired(config, last, now_ms)
+    let is_old = |age_max_ms: Option<i64>| age_max_ms.is_some_and(|age_max_ms| age_max_ms <= open_for);
+    // Only what is sealed can be compacted.
+    let is_due = config.cleanup_policy != CleanupPolicy::Delete && is_old(config.compaction.lag_max_ms);
+    is_old(config.segment_ms) || is_due || expired(config, last, now_ms)
 }
 
 /// The offset before which everything is to go; `None` if nothing is.
@@ -124,6 +127,7 @@ mod tests {
             appended_at_ms: at_ms,
             begun_at_ms: at_ms,
             sealed,
+            check: None,
         }
     }
 

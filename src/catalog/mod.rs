@@ -19,6 +19,7 @@ mod semantics;
 mod sql_type;
 #[cfg(test)]
 mod tests;
+mod topic_settings;
 mod value;
 
 pub use change::Change;
@@ -28,7 +29,6 @@ pub use error::CatalogError;
 pub use name::fold;
 pub use options::Flush;
 pub use options::RelationOptions;
-pub use options::Retention;
 pub use query::QueryDefinition;
 pub use query::QueryState;
 pub use relation::Format;
@@ -41,4 +41,7 @@ pub use semantics::Compatibility;
 pub use semantics::EmitMode;
 pub use semantics::Semantics;
 pub use sql_type::sql_type;
+pub use topic_settings::Limit;
+pub use topic_settings::MessageTimestamps;
+pub use topic_settings::TopicSettings;
 pub use value::Catalog;

@@ -3,6 +3,7 @@
 use super::EmitMode;
 use super::Format;
 use super::OnError;
+use super::TopicSettings;
 use super::WindowOfKey;
 use crate::error::Error;
 use crate::error::Result;
@@ -21,15 +22,6 @@ pub enum Flush {
     Interval,
     /// At once, flushed when the operating system likes.
     Os,
-}
-
-/// How long the topic keeps records.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Retention {
-    /// So many milliseconds.
-    Milliseconds(i64),
-    /// For ever.
-    Forever,
 }
 
 /// What a WITH clause says; what is `None` was not said.
@@ -59,14 +51,8 @@ pub struct RelationOptions {
     pub on_error: Option<OnError>,
     /// `emit`
     pub emit: Option<EmitMode>,
-    /// `retention_ms`
-    pub retention: Option<Retention>,
-    /// `retention_bytes`; -1 for no limit
-    pub retention_bytes: Option<i64>,
-    /// `segment_bytes`
-    pub segment_bytes: Option<u64>,
-    /// `segment_ms`
-    pub segment_ms: Option<i64>,
+    /// How the topic is kept.
+    pub settings: TopicSettings,
     /// `flush`
     pub flush: Option<Flush>,
 }
@@ -115,37 +101,6 @@ const OPTIONS: &[(&str, Set)] = &[
     }),
     ("replicas", |reading, option| {
         reading.options.replicas = Some(positive(option)?);
-        Ok(())
-    }),
-    ("retention_ms", |reading, option| {
-        let milliseconds: i64 = number(option)?;
-        reading.options.retention = Some(match milliseconds {
-            -1 => Retention::Forever,
-            0.. => Retention::Milliseconds(milliseconds),
-            _ => return Err(invalid(option, "a number of milliseconds, or -1 for ever")),
-        });
-        Ok(())
-    }),
-    ("retention_bytes", |reading, option| {
-        let bytes: i64 = number(option)?;
-        if bytes < -1 {
-            return Err(invalid(option, "a number of bytes, or -1 for no limit"));
-        }
-        reading.options.retention_bytes = Some(bytes);
-        Ok(())
-    }),
-    ("segment_bytes", |reading, option| {
-        // Kafka's least value, below which files are mostly overhead.
-        const LEAST: i32 = 1 << 20;
-        let bytes = positive(option)?;
-        if bytes < LEAST {
-            return Err(invalid(option, "a number of bytes from 1048576"));
-        }
-        reading.options.segment_bytes = Some(u64::from(bytes.unsigned_abs()));
-        Ok(())
-    }),
-    ("segment_ms", |reading, option| {
-        reading.options.segment_ms = Some(i64::from(positive(option)?));
         Ok(())
     }),
     ("timestamp", |reading, option| {
@@ -214,10 +169,13 @@ impl RelationOptions {
                 return Err(Error::new(SqlState::SYNTAX_ERROR, format!("option \"{name}\" is given twice"))
                     .at(option.name.position));
             }
+            if reading.options.settings.set(name, option)? {
+                continue;
+            }
             let Some((_, set)) = OPTIONS.iter().find(|(known, _)| *known == name) else {
                 let error = Error::new(SqlState::INVALID_PARAMETER_VALUE, format!("unknown option \"{name}\""))
                     .at(option.name.position);
-                return Err(match nearest(name, OPTIONS.iter().map(|(known, _)| *known)) {
+                return Err(match nearest(name, all_names()) {
                     Some(known) => error.hint(format!("Did you mean \"{known}\"?")),
                     None => error.hint(format!("The options are {}.", known_names())),
                 });
@@ -278,11 +236,17 @@ impl Reading {
     }
 }
 
-fn known_names() -> String {
-    OPTIONS.iter().map(|(name, _)| *name).collect::<Vec<_>>().join(", ")
+fn all_names() -> impl Iterator<Item = &'static str> {
+    OPTIONS.iter().map(|(name, _)| *name).chain(TopicSettings::names())
 }
 
-fn invalid(option: &WithOption, wanted: &str) -> Error {
+fn known_names() -> String {
+    let mut names: Vec<_> = all_names().collect();
+    names.sort_unstable();
+    names.join(", ")
+}
+
+pub(super) fn invalid(option: &WithOption, wanted: &str) -> Error {
     Error::new(
         SqlState::INVALID_PARAMETER_VALUE,
         format!("option \"{}\" cannot be \"{}\"", option.name.value.to_lowercase(), option.value),
@@ -291,7 +255,7 @@ fn invalid(option: &WithOption, wanted: &str) -> Error {
     .hint(format!("It takes {wanted}."))
 }
 
-fn one_of<T: Copy>(option: &WithOption, choices: &[(&str, T)]) -> Result<T> {
+pub(super) fn one_of<T: Copy>(option: &WithOption, choices: &[(&str, T)]) -> Result<T> {
     let found = choices.iter().find(|(name, _)| option.value.eq_ignore_ascii_case(name));
     found.map(|(_, value)| *value).ok_or_else(|| {
         let names: Vec<&str> = choices.iter().map(|(name, _)| *name).collect();
@@ -299,11 +263,11 @@ fn one_of<T: Copy>(option: &WithOption, choices: &[(&str, T)]) -> Result<T> {
     })
 }
 
-fn number<T: std::str::FromStr>(option: &WithOption) -> Result<T> {
+pub(super) fn number<T: std::str::FromStr>(option: &WithOption) -> Result<T> {
     option.value.trim().parse().map_err(|_| invalid(option, "a whole number"))
 }
 
-fn positive(option: &WithOption) -> Result<i32> {
+pub(super) fn positive(option: &WithOption) -> Result<i32> {
     let count: i32 = number(option)?;
     if 0 < count { Ok(count) } else { Err(invalid(option, "a number greater than zero")) }
 }

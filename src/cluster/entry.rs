@@ -2,7 +2,7 @@
 //!
 //! Frame: magic u32, length of the payload u32, CRC-32C of length and payload u32, payload, all big-endian.
 //! Payload: version u64, term u32, record count u32, then per record kind u8, length u32, bytes.
-//! Topics are JSON (fields may be added), the catalog's bytes are carried as they are.
+//! Topics are JSON (fields may be added), as is a configuration behind its topic's id; the catalog's bytes are carried as they are.
 
 use bytes::Bytes;
 
@@ -21,6 +21,7 @@ const KIND_TOPIC: u8 = 1;
 const KIND_DROP_TOPIC: u8 = 2;
 const KIND_CATALOG: u8 = 3;
 const KIND_PRODUCER_IDS: u8 = 4;
+const KIND_CONFIGURE_TOPIC: u8 = 5;
 
 /// One accepted proposal: openraft's entry, its log id being (term, version).
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -90,6 +91,12 @@ fn encode_record(record: &MetadataRecord) -> (u8, Vec<u8>) {
         MetadataRecord::Topic(topic) => {
             (KIND_TOPIC, serde_json::to_vec(topic).expect("a topic record has only fields that JSON can hold"))
         }
+        MetadataRecord::ConfigureTopic(id, config) => {
+            let mut bytes = id.0.to_vec();
+            serde_json::to_writer(&mut bytes, config)
+                .expect("a topic's configuration has only fields that JSON can hold");
+            (KIND_CONFIGURE_TOPIC, bytes)
+        }
         MetadataRecord::DropTopic(id) => (KIND_DROP_TOPIC, id.0.to_vec()),
         MetadataRecord::Catalog(bytes) => (KIND_CATALOG, bytes.to_vec()),
         MetadataRecord::ProducerIds { next } => (KIND_PRODUCER_IDS, next.to_be_bytes().to_vec()),
@@ -100,6 +107,10 @@ fn decode_record(kind: u8, bytes: &[u8]) -> Option<MetadataRecord> {
     Some(match kind {
         KIND_TOPIC => MetadataRecord::Topic(serde_json::from_slice::<TopicRecord>(bytes).ok()?),
         KIND_DROP_TOPIC => MetadataRecord::DropTopic(TopicId(bytes.try_into().ok()?)),
+        KIND_CONFIGURE_TOPIC => {
+            let (id, config) = bytes.split_first_chunk()?;
+            MetadataRecord::ConfigureTopic(TopicId(*id), serde_json::from_slice(config).ok()?)
+        }
         KIND_CATALOG => MetadataRecord::Catalog(Bytes::copy_from_slice(bytes)),
         KIND_PRODUCER_IDS => MetadataRecord::ProducerIds { next: i64::from_be_bytes(bytes.try_into().ok()?) },
         _ => return None,

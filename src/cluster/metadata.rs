@@ -79,7 +79,13 @@ impl ClusterMetadata {
                 MetadataRecord::DropTopic(id) if !next.topics.contains_key(id) => {
                     return Err(MetadataError::UnknownTopic { topic: *id });
                 }
-                MetadataRecord::DropTopic(_) | MetadataRecord::Catalog(_) | MetadataRecord::ProducerIds { .. } => {}
+                MetadataRecord::ConfigureTopic(id, _) if !next.topics.contains_key(id) => {
+                    return Err(MetadataError::UnknownTopic { topic: *id });
+                }
+                MetadataRecord::DropTopic(_)
+                | MetadataRecord::ConfigureTopic(..)
+                | MetadataRecord::Catalog(_)
+                | MetadataRecord::ProducerIds { .. } => {}
             }
             next.apply_record(self.version + 1, record);
         }
@@ -120,6 +126,11 @@ impl ClusterMetadata {
             MetadataRecord::Topic(topic) => {
                 self.by_name.insert(topic.name.clone(), topic.id);
                 self.topics.insert(topic.id, Arc::new(topic.clone()));
+            }
+            MetadataRecord::ConfigureTopic(id, config) => {
+                if let Some(topic) = self.topics.get_mut(id) {
+                    Arc::make_mut(topic).config = *config;
+                }
             }
             MetadataRecord::DropTopic(id) => {
                 if let Some(topic) = self.topics.remove(id) {

@@ -50,8 +50,40 @@ pub enum CleanupPolicy {
     CompactDelete,
 }
 
+/// Whose the times of a topic's records are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+pub enum TimestampType {
+    /// The producer's.
+    #[default]
+    CreateTime,
+    /// The time of the append.
+    LogAppendTime,
+}
+
+/// When a compacted topic is compacted, and what of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(default)]
+pub struct CompactionConfig {
+    /// Milliseconds after its append in which a record is not compacted away.
+    pub lag_min_ms: i64,
+    /// Milliseconds after which a record is compacted, however little is new; `None` for no limit.
+    pub lag_max_ms: Option<i64>,
+    /// Milliseconds that a tombstone is kept for those who still read.
+    pub delete_retention_ms: i64,
+    /// The part of the bytes that must be new, in thousandths.
+    pub dirty_permille_min: u16,
+}
+
+impl Default for CompactionConfig {
+    /// Kafka's.
+    fn default() -> Self {
+        Self { lag_min_ms: 0, lag_max_ms: None, delete_retention_ms: 24 * 60 * 60 * 1000, dirty_permille_min: 500 }
+    }
+}
+
 /// Who may write a topic, and whether people see it in lists.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(default)]
 pub struct TopicConfig {
     /// When appends are answered.
     pub flush: FlushPolicy,
@@ -71,6 +103,16 @@ pub struct TopicConfig {
     pub segment_ms: Option<i64>,
     /// Bytes of the largest batch that is taken, Kafka's `max.message.bytes`.
     pub batch_bytes_max: u32,
+    /// Bytes of a segment's index at which it is sealed.
+    pub index_bytes_max: u64,
+    /// Whose the times of records are.
+    pub timestamp_type: TimestampType,
+    /// Milliseconds that a record's time may lie before its append; `None` for no limit.
+    pub timestamp_before_max_ms: Option<i64>,
+    /// Milliseconds that it may lie after its append; `None` for no limit.
+    pub timestamp_after_max_ms: Option<i64>,
+    /// When it is compacted, if it is.
+    pub compaction: CompactionConfig,
 }
 
 impl Default for TopicConfig {
@@ -84,6 +126,11 @@ impl Default for TopicConfig {
             segment_bytes: 1 << 30,
             segment_ms: Some(7 * 24 * 60 * 60 * 1000),
             batch_bytes_max: 1_048_588,
+            index_bytes_max: 10 << 20,
+            timestamp_type: TimestampType::CreateTime,
+            timestamp_before_max_ms: None,
+            timestamp_after_max_ms: None,
+            compaction: CompactionConfig::default(),
         }
     }
 }
@@ -128,6 +175,8 @@ impl TopicRecord {
 pub enum MetadataRecord {
     /// A topic exists.
     Topic(TopicRecord),
+    /// A topic is told another configuration.
+    ConfigureTopic(TopicId, TopicConfig),
     /// A topic is gone, with its data.
     DropTopic(TopicId),
     /// A change of the catalog, which only the engine can read.

@@ -119,3 +119,17 @@ async fn flipped_bit_in_any_acknowledged_entry_is_refused_not_cut() {
     }
     assert_eq!(open(dir.path()).expect("whole again").snapshot().version, 2);
 }
+
+#[tokio::test]
+async fn a_topic_is_told_otherwise_and_a_restart_knows_it() {
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let log = open(dir.path()).expect("fresh");
+    let config = TopicConfig { retention_ms: Some(5), ..TopicConfig::default() };
+    log.propose(0, vec![topic(1)]).await.expect("first");
+    log.propose(1, vec![MetadataRecord::ConfigureTopic(TopicId([1; 16]), config)]).await.expect("second");
+    let unknown = log.propose(2, vec![MetadataRecord::ConfigureTopic(TopicId([9; 16]), config)]).await;
+    assert!(matches!(unknown, Err(MetadataError::UnknownTopic { .. })));
+    drop(log);
+    let log = open(dir.path()).expect("again");
+    assert_eq!(log.snapshot().topic("topic1").map(|topic| (topic.partitions, topic.config)), Some((4, config)));
+}

@@ -10,9 +10,12 @@ use crate::model::Offset;
 use crate::model::ProducerId;
 use crate::model::TopicPartition;
 use crate::protocol::Batch;
+use crate::protocol::TimestampType;
 
 use super::FlushPolicy;
 use super::LogError;
+use super::TimestampRefusal;
+use super::Timestamps;
 use super::blocks::BLOCK;
 use super::core::Core;
 use super::journal::ENTRY_HEADER;
@@ -85,7 +88,8 @@ impl Core {
         let mut states: Vec<MutexGuard<'_, State>> =
             partitions.iter().map(|partition| partition.state.lock()).collect();
         let mut checked = Vec::new();
-        let appended = check(&partitions, &states, appends, &mut checked)?;
+        let now_ms = self.env.clock.wall_millis();
+        let appended = check(&partitions, &states, appends, now_ms, &mut checked)?;
         let promise = self.promise(journal_bytes_max(&states, &checked), room_for)?;
         let mut written = self.write(&partitions, &mut states, &checked);
         if self.retry_in_reserve(written.as_ref().err(), room_for) {
@@ -173,6 +177,7 @@ fn check(
     partitions: &[Arc<Partition>],
     states: &[MutexGuard<'_, State>],
     appends: Vec<Append>,
+    now_ms: i64,
     checked: &mut Vec<Checked>,
 ) -> Result<Vec<Appended>, LogError> {
     let mut staged: Vec<Option<Staged>> = states.iter().map(|_| None).collect();
@@ -189,6 +194,10 @@ fn check(
         refuse_append(state, stage, &append)?;
         let mut appended: Option<Appended> = None;
         for batch in append.batches {
+            let batch = match append.origin {
+                Origin::Replica => batch,
+                Origin::Client | Origin::Coordinator => timed(state, append.partition, append.origin, batch, now_ms)?,
+            };
             let (from, next, duplicate) = match check_batch(state, stage, append.partition, append.origin, &batch)? {
                 Verdict::Duplicate(written) => (written.base_offset, written.next_offset, true),
                 Verdict::Append => {
@@ -235,6 +244,44 @@ fn refuse_append(state: &State, stage: &mut Staged, append: &Append) -> Result<(
     Ok(())
 }
 
+/// Checks a batch's size, records and times, and gives it the times that the partition's records have.
+///
+/// The limits of times are for clients: what the server's own queries write has the times of what they read.
+fn timed(
+    state: &State,
+    partition: TopicPartition,
+    origin: Origin,
+    batch: Batch,
+    now_ms: i64,
+) -> Result<Batch, LogError> {
+    let (size, limit) = (batch.size_in_bytes(), state.config.batch_bytes_max as usize);
+    if limit < size {
+        return Err(LogError::BatchTooLarge { partition, size, limit });
+    }
+    let times = batch.validate_records().map_err(|source| LogError::Batch { partition, source })?;
+    let refuse = |timestamp: i64, reason| Err(LogError::InvalidTimestamp { partition, timestamp, reason });
+    if batch.header().attributes.timestamp_type() == TimestampType::Append {
+        // Only a leader may say when a record was appended.
+        return refuse(batch.header().max_timestamp, TimestampRefusal::Appended);
+    }
+    let (before_max_ms, after_max_ms) = match state.config.timestamps {
+        Timestamps::Append => return Ok(batch.with_timestamps(TimestampType::Append, now_ms)),
+        Timestamps::Create { before_max_ms, after_max_ms } => (before_max_ms, after_max_ms),
+    };
+    let is_limited = origin == Origin::Client;
+    if is_limited && times.min < now_ms.saturating_sub(before_max_ms) {
+        return refuse(times.min, TimestampRefusal::Before { limit_ms: before_max_ms });
+    }
+    if is_limited && now_ms.saturating_add(after_max_ms) < times.max {
+        return refuse(times.max, TimestampRefusal::After { limit_ms: after_max_ms });
+    }
+    match batch.header().max_timestamp == times.max {
+        true => Ok(batch),
+        // Indexes and retention believe the header.
+        false => Ok(batch.with_timestamps(TimestampType::Create, times.max)),
+    }
+}
+
 fn check_batch(
     state: &State,
     stage: &Staged,
@@ -242,10 +289,6 @@ fn check_batch(
     origin: Origin,
     batch: &Batch,
 ) -> Result<Verdict, LogError> {
-    let (size, limit) = (batch.size_in_bytes(), state.config.batch_bytes_max as usize);
-    if limit < size && origin != Origin::Replica {
-        return Err(LogError::BatchTooLarge { partition, size, limit });
-    }
     match origin {
         Origin::Replica if batch.base_offset() != stage.next && !state.may_begin_with(stage.next, batch) => {
             return Err(LogError::NotAtEnd { partition, offset: batch.base_offset(), end: stage.next });
@@ -253,7 +296,6 @@ fn check_batch(
         Origin::Replica => return Ok(Verdict::Append),
         Origin::Client | Origin::Coordinator => {}
     }
-    batch.validate_records().map_err(|source| LogError::Batch { partition, source })?;
     let Some((producer, _)) = batch.producer() else { return Ok(Verdict::Append) };
     let known = match stage.producers.get(&producer) {
         Some(staged) => staged.as_ref(),

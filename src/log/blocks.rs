@@ -68,6 +68,25 @@ impl Blocks {
         Ok(blocks)
     }
 
+    /// What the sidecar at `path` says of the blocks of a sealed segment of `length` bytes, the short one last; `None` where it
+    /// says nothing that holds.
+    pub(super) fn told(disk: &dyn Disk, path: &Path, length: u64) -> Result<Vec<Option<u64>>, LogError> {
+        let count = usize::try_from(length.div_ceil(BLOCK)).expect("a segment's blocks fit memory");
+        let mut bytes = vec![0; count * ENTRY];
+        let mut read = 0;
+        if disk.exists(path) {
+            let sidecar = disk.open(path, OpenMode::Read).map_err(LogError::io("open", path))?;
+            read = sidecar.read_at(&mut bytes, 0).map_err(LogError::io("read", path))?;
+        }
+        bytes.truncate(read);
+        let mut entries = bytes.as_chunks::<ENTRY>().0.iter();
+        let of = |number: u64, entry: &[u8; ENTRY]| {
+            let expected = BLOCK.min(length - number * BLOCK);
+            decode(number, entry).filter(|guard| u64::from(guard.length) == expected).map(|guard| guard.hash)
+        };
+        Ok((0..count as u64).map(|number| entries.next().and_then(|entry| of(number, entry))).collect())
+    }
+
     /// Takes in bytes that were written at the end; returns the hashes of the blocks that they filled.
     pub(super) fn extend(&mut self, disk: &dyn Disk, mut bytes: &[u8]) -> Result<Vec<u64>, LogError> {
         let mut filled = Vec::new();

@@ -13,6 +13,20 @@ pub enum FlushPolicy {
     Os,
 }
 
+/// Whose the times of records are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Timestamps {
+    /// The producer's.
+    Create {
+        /// How far behind the wall clock a client's record may lie, in ms.
+        before_max_ms: i64,
+        /// How far ahead of it, in ms.
+        after_max_ms: i64,
+    },
+    /// The wall clock's at the append.
+    Append,
+}
+
 /// What a partition is told when it is made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PartitionConfig {
@@ -22,11 +36,21 @@ pub struct PartitionConfig {
     pub segment_bytes: u64,
     /// The largest batch taken, in bytes.
     pub batch_bytes_max: u32,
+    /// A segment whose index would pass this size in bytes is sealed, too.
+    pub index_bytes_max: u64,
+    /// Whose the times of records are.
+    pub timestamps: Timestamps,
 }
 
 impl Default for PartitionConfig {
     fn default() -> Self {
-        Self { flush: FlushPolicy::Ack, segment_bytes: 1 << 30, batch_bytes_max: 1_048_588 }
+        Self {
+            flush: FlushPolicy::Ack,
+            segment_bytes: 1 << 30,
+            batch_bytes_max: 1_048_588,
+            index_bytes_max: 10 << 20,
+            timestamps: Timestamps::Create { before_max_ms: i64::MAX, after_max_ms: i64::MAX },
+        }
     }
 }
 
@@ -63,7 +87,7 @@ pub struct LogConfig {
     pub confirm_after: Duration,
     /// Idempotent producers remembered per partition; the one silent for longest is forgotten.
     pub producers_max: usize,
-    /// Keys that a compaction remembers at once, about 40 bytes each; with more it takes several passes.
+    /// Keys that a compaction remembers at once, 38 to 76 bytes each; with more it takes several passes.
     pub compaction_keys_max: usize,
 }
 

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::OnceLock;
 use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
@@ -24,6 +25,7 @@ use super::Ends;
 use super::LogConfig;
 use super::LogError;
 use super::journal::Journal;
+use super::measures::Measures;
 use super::partition::Partition;
 use super::partition::Queued;
 use super::room::GROUP_OVERHEAD;
@@ -77,6 +79,8 @@ pub(super) struct Core {
     pub(super) reserve: Mutex<Reserve>,
     pub(super) stop: watch::Sender<Option<Stop>>,
     pub(super) on_durable: RwLock<Option<OnDurable>>,
+    /// Set once, if anybody measures.
+    pub(super) measures: OnceLock<Measures>,
 }
 
 /// What waits for a flush.

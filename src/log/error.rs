@@ -16,6 +16,26 @@ use crate::protocol::BatchError;
 
 use super::files;
 
+/// What is wrong with a record's time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum TimestampRefusal {
+    /// It lies too far in the past.
+    #[error("more than {limit_ms} ms before the append")]
+    Before {
+        /// The topic's `message_timestamp_before_max_ms`.
+        limit_ms: i64,
+    },
+    /// It lies too far in the future.
+    #[error("more than {limit_ms} ms after the append")]
+    After {
+        /// The topic's `message_timestamp_after_max_ms`.
+        limit_ms: i64,
+    },
+    /// The batch says that a leader has set it, and it comes from a client.
+    #[error("marked as the time of its append, which only the server sets")]
+    Appended,
+}
+
 /// Why an operation on a log failed. Cheap to clone: many waiters may get the same one.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum LogError {
@@ -63,6 +83,16 @@ pub enum LogError {
         size: usize,
         /// The limit.
         limit: usize,
+    },
+    /// A record's time is not one that the partition takes, Kafka's INVALID_TIMESTAMP.
+    #[error("a record for partition {partition} has the timestamp {timestamp}, {reason}")]
+    InvalidTimestamp {
+        /// Where.
+        partition: TopicPartition,
+        /// The record's time, in ms since 1970-01-01 UTC.
+        timestamp: i64,
+        /// What is wrong with it.
+        reason: TimestampRefusal,
     },
     /// The batch is malformed.
     #[error("a batch for partition {partition} is malformed")]
@@ -181,6 +211,18 @@ impl From<LogError> for Error {
                 .detail(format!("When the server started: {source}. The files were left as they are."))
                 .hint("Start the server again once the disk can be read."),
             LogError::BatchTooLarge { .. } => told(SqlState::PROGRAM_LIMIT_EXCEEDED),
+            LogError::InvalidTimestamp { reason, .. } => {
+                let told = told(SqlState::DATETIME_FIELD_OVERFLOW);
+                match reason {
+                    TimestampRefusal::Before { .. } => {
+                        told.hint("The topic's message_timestamp_before_max_ms says how old a record may be.")
+                    }
+                    TimestampRefusal::After { .. } => {
+                        told.hint("The topic's message_timestamp_after_max_ms says how far ahead a record may be.")
+                    }
+                    TimestampRefusal::Appended => told,
+                }
+            }
             LogError::Batch { source, .. } => Error::from(source.clone()),
             LogError::NotAtEnd { .. } => told(SqlState::INTERNAL_ERROR),
             LogError::OutOfOrderSequence { .. }

@@ -26,6 +26,7 @@ use super::journal::ENTRY_HEADER;
 use super::journal::Entry;
 use super::journal::EntryKind;
 use super::journal::Journal;
+use super::measures::GroupSize;
 use super::partition::Partition;
 use super::partition::Place;
 use super::partition::Queued;
@@ -72,10 +73,14 @@ impl Core {
         if entries.is_empty() {
             return Ok(Flushed::Nothing);
         }
+        let (begun, size) = (self.env.clock.monotonic(), GroupSize::of(&entries));
         let moved = self.flush_group(&mut journal, entries).map_err(|error| {
             self.fail(&error);
             LogError::Unknown
         })?;
+        if let Some(measures) = self.measures.get() {
+            measures.flushed(self.env.clock.monotonic().saturating_sub(begun), size, journal.bytes());
+        }
         drop(journal);
         let on_durable = self.on_durable.read().clone();
         if let Some(on_durable) = on_durable {

@@ -6,6 +6,8 @@ use crate::protocol::Batch;
 /// Bytes of the log between two entries.
 const INTERVAL: u64 = 16 << 10;
 const ENTRY: usize = 24;
+/// Bytes before the first entry.
+const HEADER: u64 = 32;
 
 /// One point: a batch, where it begins, and the greatest timestamp before it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -49,6 +51,13 @@ impl Index {
         self.max_timestamp = self.max_timestamp.max(batch.header().max_timestamp);
     }
 
+    /// Whether a batch at `position` can be taken in without the file passing `bytes_max`; the first always can.
+    pub(super) fn takes(&self, position: u64, bytes_max: u64) -> bool {
+        let Some(last) = self.points.last() else { return true };
+        let due = u64::from(INTERVAL <= position - last.position);
+        HEADER + (self.points.len() as u64 + due) * ENTRY as u64 <= bytes_max || due == 0
+    }
+
     /// Where to begin to look for `offset`.
     pub(super) fn position_of(&self, offset: Offset) -> u64 {
         let after = self.points.partition_point(|point| point.offset <= offset.0);
@@ -84,7 +93,7 @@ impl Index {
 
     /// The bytes of the index file: greatest timestamp, next offset, byte length, time of the last append, points.
     pub(super) fn encode(&self, next_offset: Offset, length: u64, appended_at_ms: i64) -> Vec<u8> {
-        let mut bytes = Vec::with_capacity(32 + self.points.len() * ENTRY);
+        let mut bytes = Vec::with_capacity(HEADER as usize + self.points.len() * ENTRY);
         bytes.extend(self.max_timestamp.to_be_bytes());
         bytes.extend(next_offset.0.to_be_bytes());
         bytes.extend(length.to_be_bytes());

@@ -10,6 +10,7 @@ use tokio::sync::watch;
 
 use crate::env::Env;
 use crate::env::JoinHandle;
+use crate::metrics::Metrics;
 use crate::model::EventTime;
 use crate::model::LeaderEpoch;
 use crate::model::Offset;
@@ -28,14 +29,20 @@ use super::LogConfig;
 use super::LogError;
 use super::OnDurable;
 use super::PartitionConfig;
+use super::PartitionHealth;
+use super::ScrubReport;
 use super::SegmentDescription;
 use super::TailBatch;
 use super::core::Core;
 use super::core::Stop;
+use super::measures::Measures;
 use super::open;
 use super::room::RoomFor;
 use super::tail::Wanted;
 use super::threads;
+
+/// With more bytes than this waiting for a flush the log is busy.
+const BUSY_BYTES: u64 = 1 << 20;
 
 /// What recovery found.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -280,6 +287,39 @@ impl LogDir {
         pace: &mut dyn FnMut(u64),
     ) -> Result<Option<CompactionReport>, LogError> {
         self.core.compact(partition, request, pace)
+    }
+
+    /// Checks the sealed segments that were last checked before that time, in ms of the wall clock; `segments` tells what was
+    /// found. Blocks; `pace` is told of bytes that were read, and may wait.
+    pub fn scrub(
+        &self,
+        partition: TopicPartition,
+        checked_before_ms: i64,
+        pace: &mut dyn FnMut(u64),
+    ) -> Result<ScrubReport, LogError> {
+        self.core.scrub(partition, checked_before_ms, pace)
+    }
+
+    /// Counts the segments with damage anew, for whoever measures.
+    pub fn count_damaged_segments(&self) {
+        if let Some(measures) = self.core.measures.get() {
+            measures.damaged_segments(self.core.damaged_segments());
+        }
+    }
+
+    /// Whether so much waits for a flush that other work should wait.
+    pub fn is_busy(&self) -> bool {
+        self.core.check_running().is_ok() && BUSY_BYTES < self.core.pending.lock().bytes
+    }
+
+    /// How a partition's files are.
+    pub fn health(&self, partition: TopicPartition) -> Result<PartitionHealth, LogError> {
+        Ok(self.core.partition(partition)?.state.lock().health())
+    }
+
+    /// Has the log counted by `metrics` from now on; the first ones stay.
+    pub fn measure(&self, metrics: &Metrics) {
+        self.core.measures.get_or_init(|| Measures::new(metrics));
     }
 
     /// Seals the last segment, if it holds records: what comes next goes to a new one.

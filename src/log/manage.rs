@@ -17,6 +17,7 @@ use crate::protocol::Writer;
 use super::FlushPolicy;
 use super::LogError;
 use super::PartitionConfig;
+use super::Timestamps;
 use super::compact::Compacted;
 use super::core::Core;
 use super::epochs::Epochs;
@@ -87,10 +88,15 @@ impl Core {
         self.check_running()?;
         let _making = self.making.lock();
         let promise = self.promise(ENTRY_HEADER as u64, RoomFor::Server)?;
-        let unreadable = self.unreadable.write().remove(&id).map(|_| Arc::new(self.stand_in(id)));
-        let Some(partition) = self.partitions.write().remove(&id).or(unreadable) else { return Ok(None) };
-        self.carried.lock().retain(|(carried, _)| *carried != id);
+        let known = self.partitions.read().get(&id).cloned();
+        let is_unreadable = self.unreadable.read().contains_key(&id);
+        let unreadable = is_unreadable.then(|| Arc::new(self.stand_in(id)));
+        let Some(partition) = known.or(unreadable) else { return Ok(None) };
+        let disk = &*self.env.disk;
+        let gone = partition.dir.with_file_name(format!("{id}{suffix}"));
         let mut state = partition.state.lock();
+        // Before anything is forgotten: what stays in its place must stay known to the journal.
+        disk.rename(&partition.dir, &gone).map_err(LogError::io("rename", &partition.dir))?;
         state.deleted = true;
         state.segments.clear();
         state.unjournaled = None;
@@ -98,11 +104,11 @@ impl Core {
         // Whoever waits for an end of it waits no longer.
         partition.publish(&state);
         drop(state);
+        self.partitions.write().remove(&id);
+        self.unreadable.write().remove(&id);
+        self.carried.lock().retain(|(carried, _)| *carried != id);
         self.pending.lock().due.retain(|(_, due)| due.id != id);
         self.tail.forget(id);
-        let disk = &*self.env.disk;
-        let gone = partition.dir.with_file_name(format!("{id}{suffix}"));
-        disk.rename(&partition.dir, &gone).map_err(LogError::io("rename", &partition.dir))?;
         disk.sync_dir(&self.dir).map_err(LogError::io("sync", &self.dir))?;
         let entry = Entry::about(EntryKind::Delete, id);
         self.enqueue(vec![Queued::about(partition, entry, truncations, promise.keep(ENTRY_HEADER as u64))]);
@@ -228,6 +234,9 @@ impl State {
     }
 }
 
+/// Version 1 ended with the largest batch.
+const CONFIG_VERSION: i16 = 2;
+
 /// What a partition was told, as its file has it.
 pub(super) fn encode_config(config: &PartitionConfig) -> Vec<u8> {
     let (kind, interval) = match config.flush {
@@ -236,18 +245,27 @@ pub(super) fn encode_config(config: &PartitionConfig) -> Vec<u8> {
         FlushPolicy::Os => (2, 0),
     };
     let mut writer = Writer::new();
-    writer.i16(1);
+    let (own_time, before_max_ms, after_max_ms) = match config.timestamps {
+        Timestamps::Create { before_max_ms, after_max_ms } => (0, before_max_ms, after_max_ms),
+        Timestamps::Append => (1, 0, 0),
+    };
+    writer.i16(CONFIG_VERSION);
     writer.i8(kind);
     writer.i64(interval);
     writer.i64(i64::try_from(config.segment_bytes).unwrap_or(i64::MAX));
     writer.u32(config.batch_bytes_max);
+    writer.i64(i64::try_from(config.index_bytes_max).unwrap_or(i64::MAX));
+    writer.i8(own_time);
+    writer.i64(before_max_ms);
+    writer.i64(after_max_ms);
     writer.finish()
 }
 
 /// What a partition's file says; `None` if it is of another version.
 pub(super) fn decode_config(bytes: &[u8]) -> Option<PartitionConfig> {
     let mut reader = Reader::new(bytes);
-    if reader.i16().ok()? != 1 {
+    let version = reader.i16().ok()?;
+    if !(1..=CONFIG_VERSION).contains(&version) {
         return None;
     }
     let (kind, interval) = (reader.i8().ok()?, reader.i64().ok()?);
@@ -258,5 +276,17 @@ pub(super) fn decode_config(bytes: &[u8]) -> Option<PartitionConfig> {
         _ => return None,
     };
     let segment_bytes = u64::try_from(reader.i64().ok()?).ok()?;
-    Some(PartitionConfig { flush, segment_bytes, batch_bytes_max: reader.u32().ok()? })
+    let batch_bytes_max = reader.u32().ok()?;
+    let config = PartitionConfig { flush, segment_bytes, batch_bytes_max, ..PartitionConfig::default() };
+    if version == 1 {
+        return Some(config);
+    }
+    let index_bytes_max = u64::try_from(reader.i64().ok()?).ok()?;
+    let (own_time, before_max_ms, after_max_ms) = (reader.i8().ok()?, reader.i64().ok()?, reader.i64().ok()?);
+    let timestamps = match own_time {
+        0 => Timestamps::Create { before_max_ms, after_max_ms },
+        1 => Timestamps::Append,
+        _ => return None,
+    };
+    Some(PartitionConfig { index_bytes_max, timestamps, ..config })
 }

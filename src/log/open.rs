@@ -8,6 +8,7 @@ use std::collections::HashMap;
 use std::path::Path;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::OnceLock;
 use std::sync::atomic::AtomicU64;
 
 use bytes::Bytes;
@@ -100,6 +101,7 @@ pub(super) fn open(env: Env, dir: &Path, config: LogConfig) -> Result<(Arc<Core>
         journal: Mutex::new(journal),
         stop: watch::Sender::new(None),
         on_durable: RwLock::new(None),
+        measures: OnceLock::new(),
     });
     // What recovery put right must be durable before the journal that knows of it is gone.
     core.trim_at_open()?;

@@ -38,6 +38,17 @@ pub(super) struct Partition {
     pub(super) ends: watch::Sender<Ends>,
 }
 
+/// How a partition's files are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PartitionHealth {
+    /// Of each key below it only the newest record is left.
+    pub compacted_upto: Offset,
+    /// The first offset that cannot be read, as the start has found.
+    pub corrupt_from: Option<Offset>,
+    /// Segments in which a check since then has found damage.
+    pub damaged_segments: usize,
+}
+
 /// What the lock guards.
 pub(super) struct State {
     pub(super) config: PartitionConfig,
@@ -129,6 +140,15 @@ pub(super) enum Journaled {
 }
 
 impl State {
+    /// How the files are.
+    pub(super) fn health(&self) -> PartitionHealth {
+        PartitionHealth {
+            compacted_upto: self.compacted.upto,
+            corrupt_from: self.corrupt_from,
+            damaged_segments: self.segments.iter().filter(|segment| segment.is_damaged()).count(),
+        }
+    }
+
     /// The ends as readers see them.
     pub(super) fn ends(&self) -> Ends {
         Ends {
@@ -158,7 +178,7 @@ impl State {
         }
         assert_eq!(batch.base_offset(), self.log_end_offset, "a batch is stamped with the log end offset");
         let size = batch.size_in_bytes();
-        let takes = |last: &Segment| last.takes(size, batch.last_offset(), self.config.segment_bytes);
+        let takes = |last: &Segment| last.takes(size, batch.last_offset(), &self.config);
         if !self.segments.last().is_some_and(takes) {
             entries.extend(self.force(partition));
             self.begin_segment(disk, partition)?;

@@ -1,10 +1,14 @@
 //! Reads: from the hot tail, else from the segments, with every byte verified.
 
+use std::io;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use bytes::Bytes;
 use bytes::BytesMut;
 
+use crate::env::Disk;
+use crate::env::OpenMode;
 use crate::model::EventTime;
 use crate::model::LeaderEpoch;
 use crate::model::Offset;
@@ -158,6 +162,23 @@ impl Partition {
 }
 
 impl Cold {
+    /// The same read of the file that has the segment's name now.
+    pub(super) fn by_name(self, disk: &dyn Disk) -> io::Result<Self> {
+        let path = self.file.path.clone();
+        let file = disk.open(&path, OpenMode::Read)?;
+        Ok(Self { file: Arc::new(SegmentFile { path, file, entry_durable: AtomicBool::new(true) }), ..self })
+    }
+
+    /// The hashes of the full blocks.
+    pub(super) fn hashes(&self) -> Vec<Option<u64>> {
+        self.hashes.read().clone()
+    }
+
+    /// The hash of the block after those.
+    pub(super) fn open_hash(&self) -> u64 {
+        self.open_hash
+    }
+
     pub(super) fn new(segment: &Segment, position: u64, leader_epoch: LeaderEpoch, truncations: u64) -> Self {
         Self {
             file: segment.file.clone(),

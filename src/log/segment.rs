@@ -15,6 +15,8 @@ use crate::model::Offset;
 use crate::protocol::Batch;
 
 use super::LogError;
+use super::PartitionConfig;
+use super::SegmentCheck;
 use super::blocks::Blocks;
 use super::files;
 use super::files::Hashed;
@@ -58,6 +60,8 @@ pub(super) struct Segment {
     pub(super) dirty: bool,
     /// Bytes before the last checkpoint.
     pub(super) checkpoint: u64,
+    /// When it was last checked as a sealed one, and what was found.
+    pub(super) check: Option<SegmentCheck>,
     /// A write failed: there may be bytes behind the end.
     scribbled: bool,
     reserved: u64,
@@ -102,9 +106,15 @@ impl Segment {
             appended_at_ms: i64::MIN,
             dirty: false,
             checkpoint: 0,
+            check: None,
             scribbled: false,
             reserved,
         }
+    }
+
+    /// Whether its last check found damage.
+    pub(super) fn is_damaged(&self) -> bool {
+        self.check.is_some_and(|check| check.damage.is_some())
     }
 
     /// Bytes of the file, reserved room included.
@@ -118,8 +128,9 @@ impl Segment {
     }
 
     /// Whether a batch of `size` bytes still belongs here.
-    pub(super) fn takes(&self, size: usize, last_offset: Offset, segment_bytes: u64) -> bool {
-        let fits = self.length + size as u64 <= segment_bytes;
+    pub(super) fn takes(&self, size: usize, last_offset: Offset, config: &PartitionConfig) -> bool {
+        let fits =
+            self.length + size as u64 <= config.segment_bytes && self.index.takes(self.length, config.index_bytes_max);
         let near = last_offset.0 - self.base.0 < i64::from(i32::MAX);
         self.length == 0 || (fits && near)
     }
@@ -202,6 +213,7 @@ impl Segment {
         self.length = length;
         self.checkpoint = self.checkpoint.min(length);
         self.next_offset = next_offset;
+        self.check = None;
         self.index.truncate(length);
         Ok(())
     }

@@ -5,6 +5,7 @@ use crate::model::Offset;
 use crate::model::TopicPartition;
 
 use super::LogError;
+use super::SegmentCheck;
 use super::core::Core;
 use super::segment::Segment;
 
@@ -25,6 +26,8 @@ pub struct SegmentDescription {
     pub begun_at_ms: i64,
     /// It grows no more.
     pub sealed: bool,
+    /// When it was last checked, and what was found; `None` if it was not since the start.
+    pub check: Option<SegmentCheck>,
 }
 
 impl SegmentDescription {
@@ -38,6 +41,7 @@ impl SegmentDescription {
             appended_at_ms: segment.appended_at_ms,
             begun_at_ms: segment.begun_at_ms,
             sealed,
+            check: segment.check,
         }
     }
 

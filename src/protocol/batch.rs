@@ -18,6 +18,7 @@ use super::ControlMarker;
 use super::HEADER_SIZE;
 use super::RecordError;
 use super::Records;
+use super::TimestampType;
 use super::compression;
 use super::compression::DECOMPRESSED_BYTES_MAX;
 use super::header::CRC_FROM;
@@ -39,6 +40,15 @@ impl Default for BatchLimits {
     fn default() -> Self {
         Self { batch_bytes_max: 1_048_588 }
     }
+}
+
+/// The least and the greatest time of a batch's records, in ms since 1970-01-01 UTC.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TimestampRange {
+    /// The least.
+    pub min: i64,
+    /// The greatest.
+    pub max: i64,
 }
 
 /// One record batch whose header, length, CRC and record count were checked. Cheap to clone.
@@ -117,6 +127,19 @@ impl Batch {
         bytes[..8].copy_from_slice(&header.base_offset.to_be_bytes());
         bytes[LENGTH_PREFIX..LENGTH_PREFIX + 4].copy_from_slice(&header.leader_epoch.to_be_bytes());
         Batch { header, bytes: bytes.freeze() }
+    }
+
+    /// This batch with timestamps of that kind, and `max_timestamp` as the greatest: with `TimestampType::Append` the
+    /// time of all of its records. Hashes the batch again; copies only if the bytes are shared.
+    pub fn with_timestamps(self, kind: TimestampType, max_timestamp: i64) -> Batch {
+        let Batch { mut header, bytes } = self;
+        header.attributes = header.attributes.with_timestamp_type(kind);
+        header.max_timestamp = max_timestamp;
+        let bytes = match bytes.try_into_mut() {
+            Ok(owned) => owned,
+            Err(shared) => BytesMut::from(&shared[..]),
+        };
+        Self::seal(header, bytes)
     }
 
     /// The header's fields.
@@ -200,21 +223,24 @@ impl Batch {
     }
 
     /// Checks every record, as a leader must before it appends a client's batch: each is whole, and their
-    /// offsets go up from the base without gaps.
-    pub fn validate_records(&self) -> Result<(), BatchError> {
+    /// offsets go up from the base without gaps. Tells between which times they lie.
+    pub fn validate_records(&self) -> Result<TimestampRange, BatchError> {
         let mut expected = self.base_offset();
+        let mut times = TimestampRange { min: i64::MAX, max: i64::MIN };
         for (index, record) in (0..).zip(self.payload()?.records()) {
             let record = record?;
             if record.offset != expected {
                 return Err(BatchError::Record { index, problem: RecordError::OutOfRange });
             }
+            times.min = times.min.min(record.timestamp);
+            times.max = times.max.max(record.timestamp);
             expected = expected.plus(1);
         }
         if expected != self.next_offset() {
             let BatchHeader { record_count: count, last_offset_delta, .. } = self.header;
             return Err(BatchError::RecordCount { count, last_offset_delta });
         }
-        Ok(())
+        Ok(times)
     }
 }
 

@@ -107,6 +107,14 @@ impl Attributes {
         }
     }
 
+    /// These attributes, with timestamps of that kind.
+    pub(crate) fn with_timestamp_type(self, kind: TimestampType) -> Self {
+        match kind {
+            TimestampType::Create => Self(self.0 & !Self::TIMESTAMP_TYPE),
+            TimestampType::Append => Self(self.0 | Self::TIMESTAMP_TYPE),
+        }
+    }
+
     /// Whether the batch belongs to a transaction.
     pub fn is_transactional(self) -> bool {
         self.0 & Self::TRANSACTIONAL != 0

@@ -25,7 +25,7 @@ mod varint;
 #[cfg(test)]
 mod tests;
 
-pub use batch::{Batch, BatchLimits, Payload, Split};
+pub use batch::{Batch, BatchLimits, Payload, Split, TimestampRange};
 pub use builder::{BatchBuilder, ProducerStamp, Transactional};
 pub use compression::{CompressionError, DECOMPRESSED_BYTES_MAX};
 pub use control::{ControlMarker, control_batch};

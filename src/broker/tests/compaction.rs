@@ -13,6 +13,7 @@ use crate::broker::Isolation;
 use crate::broker::Position;
 use crate::broker::compaction::Pace;
 use crate::cluster::CleanupPolicy;
+use crate::cluster::MetadataRecord;
 use crate::cluster::TopicConfig;
 use crate::env::Simulation;
 use crate::model::Offset;
@@ -87,5 +88,26 @@ fn a_compaction_that_fails_is_told_and_keeps_no_other_from_it() {
         node.broker.compact(&pace).await.expect_err("one of them is damaged");
         assert!(node.client.compaction_error(damaged).is_some());
         assert!(offsets(&node, OUTPUT).await.len() < 10);
+    });
+}
+
+#[test]
+fn a_topic_that_is_told_otherwise_is_compacted_otherwise_at_once() {
+    run(async {
+        let simulation = Simulation::new(3);
+        let node = Node::open(&simulation.env, BrokerConfig::default()).await.expect("opens");
+        let mut config =
+            TopicConfig { segment_bytes: 1_000, cleanup_policy: CleanupPolicy::Compact, ..TopicConfig::default() };
+        config.compaction.lag_min_ms = 3_600_000;
+        node.create(INPUT, "input", 1, config).await.expect("created");
+        fill(&node, INPUT).await;
+        let pace = Pace::new(Arc::clone(&simulation.env.clock), u64::MAX);
+        node.broker.compact(&pace).await.expect("it looks");
+        assert_eq!(offsets(&node, INPUT).await.len(), 30, "all is too young");
+        config.compaction.lag_min_ms = 0;
+        let told = MetadataRecord::ConfigureTopic(INPUT, config);
+        node.metadata.propose(node.metadata.snapshot().version, vec![told]).await.expect("told");
+        node.broker.compact(&pace).await.expect("compacted");
+        assert!(offsets(&node, INPUT).await.len() < 10);
     });
 }

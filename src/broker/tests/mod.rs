@@ -5,6 +5,7 @@ mod compaction;
 mod faults;
 mod recovery;
 mod retention;
+mod scrub;
 
 use std::future::Future;
 use std::path::Path;

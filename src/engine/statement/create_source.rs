@@ -1,5 +1,7 @@
 //! CREATE STREAM|TABLE over a topic, which is made if it is not there.
 
+use super::alter::apply;
+use super::alter::check_kept;
 use super::done;
 use crate::catalog::Catalog;
 use crate::catalog::Change;
@@ -9,7 +11,6 @@ use crate::catalog::OnError;
 use crate::catalog::Relation;
 use crate::catalog::RelationKind;
 use crate::catalog::RelationOptions;
-use crate::catalog::Retention;
 use crate::catalog::declare;
 use crate::catalog::fold;
 use crate::cluster::CleanupPolicy;
@@ -139,7 +140,8 @@ pub(super) fn sink_topic(
     records: &mut Vec<MetadataRecord>,
 ) -> Result<TopicRecord> {
     let mut config = topic_config(output.kind, options);
-    if options.retention.is_none() {
+    check_kept(&options.settings)?;
+    if options.settings.retention_ms.is_none() {
         config.retention_ms = None;
     }
     topic_with(metadata, relation, config, output.partitions, options, new_id, records)
@@ -176,32 +178,24 @@ fn topic_with(
     Ok(topic)
 }
 
-/// A table's topic keeps the newest record of each key, for ever; a stream's has the broker's retention.
+/// What a topic is told by default: a table's keeps the newest record of each key, for ever; a stream's has the broker's
+/// retention.
+pub(super) fn default_config(kind: RelationKind) -> TopicConfig {
+    match kind {
+        RelationKind::Table => {
+            TopicConfig { cleanup_policy: CleanupPolicy::Compact, retention_ms: None, ..TopicConfig::default() }
+        }
+        RelationKind::Stream => TopicConfig::default(),
+    }
+}
+
 fn topic_config(kind: RelationKind, options: &RelationOptions) -> TopicConfig {
-    let default = TopicConfig::default();
-    let (cleanup_policy, retention_ms) = match kind {
-        RelationKind::Table => (CleanupPolicy::Compact, None),
-        RelationKind::Stream => (CleanupPolicy::Delete, default.retention_ms),
-    };
-    let retention_ms = match options.retention {
-        None => retention_ms,
-        Some(Retention::Forever) => None,
-        Some(Retention::Milliseconds(milliseconds)) => Some(milliseconds),
-    };
     let flush = match options.flush {
         None | Some(Flush::Ack) => FlushPolicy::Ack,
         Some(Flush::Interval) => FlushPolicy::Interval(std::time::Duration::from_secs(1)),
         Some(Flush::Os) => FlushPolicy::Os,
     };
-    TopicConfig {
-        flush,
-        retention_ms,
-        retention_bytes: options.retention_bytes.and_then(|bytes| u64::try_from(bytes).ok()),
-        cleanup_policy,
-        segment_bytes: options.segment_bytes.unwrap_or(default.segment_bytes),
-        segment_ms: options.segment_ms.or(default.segment_ms),
-        ..default
-    }
+    apply(&options.settings, TopicConfig { flush, ..default_config(kind) })
 }
 
 /// Where a relation's bad records go; its id makes the name its own, since relations can share a topic.

@@ -25,6 +25,7 @@ use crate::security::Principal;
 use crate::security::Resource;
 use crate::security::authorize;
 use crate::sql::DropRelation;
+use crate::sql::Name;
 use crate::sql::ObjectKind;
 
 struct Dropping {
@@ -111,7 +112,7 @@ impl Dropping {
             };
         };
         authorize(&self.principal, Operation::Drop, Resource::Relation(&relation.name))?;
-        self.check_kind(relation)?;
+        check_kind(self.drop.kind, &self.drop.name, relation, "DROP")?;
         if self.drop.delete_topic && relation.read_only {
             let message = format!("Cannot delete topic for read-only source: {}", relation.name);
             return Err(Error::new(SqlState::WRONG_OBJECT_TYPE, message)
@@ -140,24 +141,25 @@ impl Dropping {
         }
         Ok((records, Some(Dropped { relation: Arc::clone(relation), query })))
     }
+}
 
-    fn check_kind(&self, relation: &Relation) -> Result<()> {
-        let (is, say) = match (relation.is_table(), relation.materialized_view) {
-            (false, _) => ("a stream", "DROP STREAM"),
-            (true, false) => ("a table", "DROP TABLE"),
-            (true, true) => ("a materialized view", "DROP MATERIALIZED VIEW"),
-        };
-        let fits = match self.drop.kind {
-            ObjectKind::Stream => !relation.is_table(),
-            // What ksqlDB calls a table can be either here; only PostgreSQL's own word for a view is strict.
-            ObjectKind::Table => relation.is_table(),
-            ObjectKind::MaterializedView => relation.is_table() && relation.query.is_some(),
-        };
-        if fits {
-            return Ok(());
-        }
-        Err(Error::new(SqlState::WRONG_OBJECT_TYPE, format!("\"{}\" is {is}", relation.name))
-            .at(self.drop.name.position)
-            .hint(format!("Use {say}.")))
+/// Refuses a statement that calls a relation what it is not; `verb` is what it does.
+pub(super) fn check_kind(kind: ObjectKind, name: &Name, relation: &Relation, verb: &str) -> Result<()> {
+    let (is, say) = match (relation.is_table(), relation.materialized_view) {
+        (false, _) => ("a stream", "STREAM"),
+        (true, false) => ("a table", "TABLE"),
+        (true, true) => ("a materialized view", "MATERIALIZED VIEW"),
+    };
+    let fits = match kind {
+        ObjectKind::Stream => !relation.is_table(),
+        // What ksqlDB calls a table can be either here; only PostgreSQL's own word for a view is strict.
+        ObjectKind::Table => relation.is_table(),
+        ObjectKind::MaterializedView => relation.is_table() && relation.query.is_some(),
+    };
+    if fits {
+        return Ok(());
     }
+    Err(Error::new(SqlState::WRONG_OBJECT_TYPE, format!("\"{}\" is {is}", relation.name))
+        .at(name.position)
+        .hint(format!("Use {verb} {say}.")))
 }

@@ -1,5 +1,6 @@
 //! What each statement does, one per file, and the match that leads to it.
 
+mod alter;
 mod copy_from;
 mod copy_to;
 mod create_as;
@@ -21,6 +22,7 @@ mod show;
 mod standing;
 mod terminate;
 mod transaction;
+mod truncate;
 
 use super::outcome::Description;
 use super::outcome::Outcome;
@@ -40,6 +42,7 @@ pub(super) async fn execute(session: &mut Session, prepared: &Prepared, paramete
         Statement::Empty => Ok(Outcome::Empty),
         Statement::CreateSource(create) => create_source::execute(session, create, text).await,
         Statement::CreateAs(create) => create_as::execute(session, create, text).await,
+        Statement::Alter(alter) => alter::execute(session, alter).await,
         Statement::Drop(drop) => drop::execute(session, drop).await,
         Statement::InsertRows(insert) => insert_rows::execute(session, insert, parameters).await,
         Statement::InsertSelect(insert) => insert_select::execute(session, insert, text, parameters).await,
@@ -61,6 +64,7 @@ pub(super) async fn execute(session: &mut Session, prepared: &Prepared, paramete
         Statement::Savepoint(name) => transaction::savepoint(session, &name.value),
         Statement::ReleaseSavepoint(name) => transaction::release(session, &name.value),
         Statement::RollbackToSavepoint(name) => transaction::rollback_to(session, &name.value),
+        Statement::Truncate(truncate) => truncate::execute(session, truncate).await,
         Statement::Terminate(name) => terminate::execute(session, name.as_ref()).await,
         Statement::Prepare(prepare) => prepared::prepare(session, prepare).await,
         Statement::Execute { name, arguments } => prepared::execute(session, name, arguments, parameters).await,
@@ -104,6 +108,7 @@ pub(super) async fn describe(
         | Statement::Empty
         | Statement::CreateSource(_)
         | Statement::CreateAs(_)
+        | Statement::Alter(_)
         | Statement::Drop(_)
         | Statement::Set { .. }
         | Statement::Reset(_)
@@ -116,6 +121,7 @@ pub(super) async fn describe(
         | Statement::RollbackToSavepoint(_)
         | Statement::Terminate(_)
         | Statement::Prepare(_)
+        | Statement::Truncate(_)
         | Statement::Deallocate(_)
         | Statement::DiscardAll
         | Statement::Ignored(_) => Ok(Description { params: Vec::new(), fields: None }),
@@ -137,11 +143,13 @@ pub(super) fn takes_effect(statement: &Statement) -> bool {
         statement,
         Statement::CreateSource(_)
             | Statement::CreateAs(_)
+            | Statement::Alter(_)
             | Statement::Drop(_)
             | Statement::InsertRows(_)
             | Statement::InsertSelect(_)
             | Statement::CopyFrom { .. }
             | Statement::Terminate(_)
+            | Statement::Truncate(_)
     )
 }
 

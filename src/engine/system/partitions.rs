@@ -25,7 +25,10 @@ pub(super) const TABLE: SystemTable = SystemTable {
         ("log_end_offset", Kind::BigInt),
         ("leader_epoch", Kind::Int),
         ("tombstones_from", Kind::BigInt),
+        ("compacted_upto", Kind::BigInt),
         ("compaction_error", Kind::Text),
+        ("damaged_from", Kind::BigInt),
+        ("damaged_segments", Kind::BigInt),
     ],
     rows: |engine| rows(engine).boxed(),
 };
@@ -38,6 +41,7 @@ async fn rows(engine: Arc<Engine>) -> Result<Vec<Row>> {
         for id in topic.partition_ids() {
             // A topic that was dropped meanwhile has no row.
             let Ok(ends) = client.ends(id).await else { continue };
+            let Ok(health) = client.health(id).await else { continue };
             rows.push(vec![
                 text(&topic.name),
                 Cell::Int(id.partition.0),
@@ -47,7 +51,10 @@ async fn rows(engine: Arc<Engine>) -> Result<Vec<Row>> {
                 Cell::BigInt(ends.log_end_offset.0),
                 Cell::Int(ends.leader_epoch.0),
                 Cell::BigInt(ends.tombstones_from.0),
+                Cell::BigInt(health.compacted_upto.0),
                 optional(client.compaction_error(id), Cell::Text),
+                optional(health.corrupt_from.map(|offset| offset.0), Cell::BigInt),
+                Cell::BigInt(i64::try_from(health.damaged_segments).unwrap_or(i64::MAX)),
             ]);
         }
     }

@@ -10,6 +10,7 @@ use super::Row;
 use super::SystemTable;
 use super::optional;
 use super::text;
+use crate::broker::SegmentDamage;
 use crate::broker::SegmentDescription;
 use crate::engine::core::Engine;
 use crate::error::Result;
@@ -27,6 +28,8 @@ pub(super) const TABLE: SystemTable = SystemTable {
         ("max_timestamp", Kind::Timestamptz),
         ("appended_at", Kind::Timestamptz),
         ("sealed", Kind::Boolean),
+        ("checked_at", Kind::Timestamptz),
+        ("damage", Kind::Text),
     ],
     rows: |engine| rows(engine).boxed(),
 };
@@ -56,5 +59,16 @@ fn row(topic: &str, partition: PartitionId, segment: &SegmentDescription) -> Row
         optional(segment.max_timestamp.map(|time| time.0), Cell::Millis),
         optional(appended_at, Cell::Millis),
         Cell::Boolean(segment.sealed),
+        optional(segment.check.map(|check| check.checked_at_ms), Cell::Millis),
+        optional(segment.check.and_then(|check| check.damage), |damage| text(told(damage))),
     ]
+}
+
+fn told(damage: SegmentDamage) -> String {
+    match damage {
+        SegmentDamage::Missing => "missing".to_string(),
+        SegmentDamage::Bytes(offset) => format!("bytes from offset {offset}"),
+        SegmentDamage::Hashes => "hashes".to_string(),
+        SegmentDamage::Unreadable => "unreadable".to_string(),
+    }
 }

@@ -24,6 +24,16 @@ impl Keys {
         self.newest.get(&xxh3_128(key)).is_some_and(|newest| offset < *newest)
     }
 
+    /// Bytes that the keys take: per place in the table a hash, an offset and a byte; a power of two of places, at most
+    /// seven of eight of them used.
+    pub(super) fn size_in_bytes(&self) -> usize {
+        const PLACE: usize = size_of::<(u128, Offset)>() + 1;
+        match self.newest.capacity() {
+            0 => 0,
+            capacity => (capacity * 8 / 7).next_power_of_two() * PLACE,
+        }
+    }
+
     /// Keys so far.
     pub(super) fn len(&self) -> usize {
         self.newest.len()

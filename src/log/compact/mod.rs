@@ -49,8 +49,12 @@ use super::segment::SegmentFile;
 pub struct CompactionRequest {
     /// How long a tombstone is kept for those who still read, in ms.
     pub delete_retention_ms: i64,
-    /// The part of the bytes that must be new since the last time, in per cent; 0 compacts whatever there is.
-    pub dirty_percent_min: u64,
+    /// The part of the bytes that must be new since the last time, in thousandths; 0 compacts whatever there is.
+    pub dirty_permille_min: u64,
+    /// A segment that was appended to within this time, in ms, is not touched, nor are those after it.
+    pub lag_min_ms: i64,
+    /// What is new for longer than this, in ms, is compacted however little it is; `None` for no limit.
+    pub lag_max_ms: Option<i64>,
 }
 
 /// What a compaction did.
@@ -70,6 +74,8 @@ struct Source {
     base: Offset,
     next: Offset,
     length: u64,
+    /// When (wall clock, ms) its first batch was appended, or later.
+    begun_at_ms: i64,
     appended_at_ms: i64,
 }
 
@@ -96,12 +102,32 @@ impl Core {
         request: CompactionRequest,
         pace: &mut dyn FnMut(u64),
     ) -> Result<Option<CompactionReport>, LogError> {
+        let compacted = self.compact_one(id, request, pace);
+        if let Some(measures) = self.measures.get() {
+            match &compacted {
+                Ok(Some(report)) => measures.compacted(report),
+                Ok(None) | Err(LogError::UnknownPartition { .. } | LogError::Closed) => {}
+                Err(_) => measures.compaction_failed(),
+            }
+        }
+        compacted
+    }
+
+    fn compact_one(
+        &self,
+        id: TopicPartition,
+        request: CompactionRequest,
+        pace: &mut dyn FnMut(u64),
+    ) -> Result<Option<CompactionReport>, LogError> {
         let _one_at_a_time = self.compacting.lock();
         let partition = self.partition(id)?;
         let Some(mut pass) = self.plan(&partition, request)? else { return Ok(None) };
         // What the journal knows of these segments goes first; they get no more entries, since they are durable and sealed.
         self.trim_all()?;
         let keys = pass.keys(self, pace)?;
+        if let Some(measures) = self.measures.get() {
+            measures.compaction_keys(keys.len(), keys.size_in_bytes());
+        }
         let mut report = CompactionReport { upto: keys.upto, bytes_before: 0, bytes_after: 0 };
         let mut rewrite = Rewrite {
             keys: &keys,
@@ -138,15 +164,21 @@ impl Core {
         let stable = ends.readable_end();
         let sealed = state.segments.len().saturating_sub(1);
         let segments = state.segments[..sealed].iter();
-        let may_go = |segment: &&Segment| segment.base < state.durable.segment_base && segment.base < stable;
+        let now_ms = self.env.clock.wall_millis();
+        let is_young = |segment: &Segment| now_ms.saturating_sub(segment.appended_at_ms) < request.lag_min_ms;
+        let may_go = |segment: &&Segment| {
+            segment.base < state.durable.segment_base && segment.base < stable && !is_young(segment)
+        };
         let sources: Vec<Source> = segments.take_while(may_go).map(Source::new).collect();
         let Some(last) = sources.last() else { return Ok(None) };
         let end = last.next.min(stable);
         let before = state.compacted;
         let total: u64 = sources.iter().map(|source| source.length).sum();
-        let new = sources.iter().filter(|source| before.upto < source.next.min(end));
-        let new: u64 = new.map(|source| source.length).sum();
-        if new == 0 || new * 100 < total * request.dirty_percent_min {
+        let is_new = |source: &&Source| before.upto < source.next.min(end);
+        let new: u64 = sources.iter().filter(is_new).map(|source| source.length).sum();
+        let waits_for = sources.iter().find(is_new).map_or(0, |oldest| now_ms.saturating_sub(oldest.begun_at_ms));
+        let is_overdue = request.lag_max_ms.is_some_and(|lag_max_ms| lag_max_ms < waits_for);
+        if new == 0 || (new * 1000 < total * request.dirty_permille_min && !is_overdue) {
             return Ok(None);
         }
         // As they stood at the end of these segments: what they wrote since may not be durable.
@@ -337,6 +369,8 @@ impl Source {
             base: segment.base,
             next: segment.next_offset,
             length: segment.length,
+            // An index file tells only of the last append.
+            begun_at_ms: segment.begun_at_ms.min(segment.appended_at_ms),
             appended_at_ms: segment.appended_at_ms,
         }
     }

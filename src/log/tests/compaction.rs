@@ -1,12 +1,14 @@
 //! Compaction against a map: of each key what was said last, at its offset; under every fault, and beside all else.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use crate::env::Env;
 use crate::env::Random;
 use crate::env::Scenario;
 use crate::env::SeededRandom;
 use crate::env::for_each_fault;
+use crate::metrics::Metrics;
 use crate::protocol::Codec;
 use crate::protocol::ControlMarker;
 use crate::protocol::control_batch;
@@ -26,7 +28,7 @@ fn small() -> PartitionConfig {
 }
 
 fn request() -> CompactionRequest {
-    CompactionRequest { delete_retention_ms: DAY_MS, dirty_percent_min: 0 }
+    CompactionRequest { delete_retention_ms: DAY_MS, dirty_permille_min: 0, lag_min_ms: 0, lag_max_ms: None }
 }
 
 fn compact(log: &LogDir) -> Result<Option<CompactionReport>, LogError> {
@@ -230,11 +232,55 @@ fn compressed_batches_keep_their_codec() {
     assert_eq!(codecs, [Codec::Gzip, Codec::Snappy, Codec::Lz4, Codec::Zstd]);
 }
 
+/// A log with ten segments of the same few keys, each appended to a second after the one before.
+fn aged(seed: u64) -> (Simulation, Arc<LogDir>) {
+    let simulation = Simulation::new(seed);
+    let (log, _) = open(&simulation, config());
+    log.create(partition(0), PartitionConfig::default()).expect("it is made");
+    for round in 0..10 {
+        put(&log, "a", Some(&format!("{round}")));
+        seal(&log);
+        simulation.clock.advance(Duration::from_secs(1));
+    }
+    put(&log, "b", Some("last"));
+    (simulation, log)
+}
+
+#[test]
+fn what_is_younger_than_the_lag_is_not_compacted() {
+    let (simulation, log) = aged(21);
+    let lagging = CompactionRequest { lag_min_ms: 4_000, ..request() };
+    let report = log.compact(partition(0), lagging, &mut |_| {}).expect("it compacts").expect("it was worth it");
+    assert_eq!(report.upto, Offset(7), "appended 4 s ago and more");
+    assert_eq!(records(&log).iter().map(|(offset, ..)| offset.0).collect::<Vec<_>>(), [6, 7, 8, 9, 10]);
+    assert_eq!(log.compact(partition(0), lagging, &mut |_| {}).expect("it looks"), None);
+    simulation.clock.advance(Duration::from_secs(10));
+    log.compact(partition(0), lagging, &mut |_| {}).expect("it compacts").expect("all is old enough");
+    assert_eq!(records(&log).iter().map(|(offset, ..)| offset.0).collect::<Vec<_>>(), [9, 10]);
+}
+
+#[test]
+fn what_waits_for_longer_than_the_greatest_lag_is_compacted_however_little_is_new() {
+    let (simulation, log) = aged(22);
+    compact(&log).expect("it compacts").expect("it was worth it");
+    put(&log, "a", Some("again"));
+    seal(&log);
+    let asked = CompactionRequest { dirty_permille_min: 1_000, lag_max_ms: Some(60_000), ..request() };
+    assert_eq!(log.compact(partition(0), asked, &mut |_| {}).expect("it looks"), None);
+    simulation.clock.advance(Duration::from_secs(61));
+    let unlimited = CompactionRequest { lag_max_ms: None, ..asked };
+    assert_eq!(log.compact(partition(0), unlimited, &mut |_| {}).expect("it looks"), None);
+    log.compact(partition(0), asked, &mut |_| {}).expect("it compacts").expect("it is overdue");
+    assert_eq!(records(&log).len(), 2);
+}
+
 #[test]
 fn more_keys_than_memory_takes_several_passes() {
     let simulation = Simulation::new(5);
     let config = LogConfig { compaction_keys_max: 7, ..config() };
     let (log, _) = open(&simulation, config);
+    let metrics = Metrics::new();
+    log.measure(&metrics);
     log.create(partition(0), small()).expect("it is made");
     for round in 0..3 {
         for key in 0..20 {
@@ -251,6 +297,13 @@ fn more_keys_than_memory_takes_several_passes() {
     }
     assert!(2 < passes, "{passes} passes");
     assert_eq!(records(&log).len(), 20);
+    let text = metrics.render();
+    // Eight places of 33 bytes hold seven keys.
+    for line in
+        [format!("tidemill_log_compactions_total {passes}"), "tidemill_log_compaction_key_bytes 264".to_string()]
+    {
+        assert!(text.lines().any(|found| found == line), "{line} in\n{text}");
+    }
 }
 
 #[test]

@@ -106,3 +106,18 @@ fn advancing_the_log_start_survives_every_fault() {
     eprintln!("{report}");
     assert_eq!(report.fired, report.replay_count());
 }
+
+#[test]
+fn what_an_older_version_told_a_partition_is_read() {
+    let mut config = PartitionConfig { segment_bytes: 400, ..PartitionConfig::default() };
+    let bytes = crate::log::manage::encode_config(&config);
+    assert_eq!(crate::log::manage::decode_config(&bytes), Some(config));
+    // Version 1 ended with the largest batch: version, policy, interval, segment's bytes, batch's bytes.
+    let mut first = bytes[..2 + 1 + 8 + 8 + 4].to_vec();
+    first[1] = 1;
+    assert_eq!(crate::log::manage::decode_config(&first), Some(config));
+    config.timestamps = Timestamps::Append;
+    assert_eq!(crate::log::manage::decode_config(&crate::log::manage::encode_config(&config)), Some(config));
+    first[1] = 3;
+    assert_eq!(crate::log::manage::decode_config(&first), None, "of a later version");
+}

@@ -11,6 +11,8 @@ mod manage;
 mod model;
 mod replication;
 mod rot;
+mod scrub;
+mod timestamps;
 
 use std::path::Path;
 use std::sync::Arc;

@@ -276,7 +276,8 @@ fn column(cursor: &mut Cursor<'_>) -> Result<ColumnDefinition> {
     }
 }
 
-fn with_options(cursor: &mut Cursor<'_>) -> Result<Vec<WithOption>> {
+/// `(option = value, ..)`
+pub(super) fn with_options(cursor: &mut Cursor<'_>) -> Result<Vec<WithOption>> {
     cursor.expect_symbol(&Token::LParen)?;
     let mut options = Vec::new();
     if cursor.symbol(&Token::RParen) {

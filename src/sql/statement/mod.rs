@@ -1,5 +1,6 @@
 //! What a text asks for, before any name is looked up. One statement per file, one line per statement in `STATEMENTS`.
 
+mod alter;
 mod close;
 mod copy;
 mod create;
@@ -20,8 +21,11 @@ mod set;
 mod show;
 mod terminate;
 mod transaction;
+mod truncate;
 mod unlisten;
 
+pub use alter::AlterAction;
+pub use alter::AlterTopic;
 pub use copy::CopyFormat;
 pub use copy::CopySource;
 pub use create::ColumnDefinition;
@@ -42,6 +46,7 @@ pub use select::Emit;
 pub use select::Select;
 pub use set::SetScope;
 pub use show::ShowObject;
+pub use truncate::TruncateTopic;
 
 use sqlparser::ast;
 
@@ -58,6 +63,8 @@ pub enum Statement {
     CreateSource(CreateSource),
     /// A relation that a query keeps.
     CreateAs(CreateAs),
+    /// A relation's topic is kept otherwise.
+    Alter(AlterTopic),
     /// A relation goes.
     Drop(DropRelation),
     /// Rows.
@@ -147,6 +154,8 @@ pub enum Statement {
         /// The values of its parameters.
         arguments: Vec<ast::Expr>,
     },
+    /// `TRUNCATE TOPIC ..`: a topic's oldest records go.
+    Truncate(TruncateTopic),
     /// `DEALLOCATE name`, or `DEALLOCATE ALL` as `None`.
     Deallocate(Option<Name>),
     /// `DISCARD ALL`
@@ -160,6 +169,7 @@ type Parse = fn(&mut Cursor<'_>) -> Result<Statement>;
 /// The word that starts a statement, and what reads the rest of it.
 const STATEMENTS: &[(&str, Parse)] = &[
     ("ABORT", transaction::rollback),
+    ("ALTER", alter::parse),
     ("BEGIN", transaction::begin),
     ("CLOSE", close::parse),
     ("COMMIT", transaction::commit),
@@ -186,6 +196,7 @@ const STATEMENTS: &[(&str, Parse)] = &[
     ("SHOW", show::parse),
     ("START", transaction::start),
     ("TERMINATE", terminate::parse),
+    ("TRUNCATE", truncate::parse),
     ("UNLISTEN", unlisten::parse),
     ("UNSET", set::reset),
 ];

@@ -6,7 +6,6 @@ use crate::sql::cursor::Cursor;
 
 /// The first word, and what to type instead, if there is something.
 const REFUSED: &[(&str, Option<&str>)] = &[
-    ("ALTER", Some("DROP it (with DELETE TOPIC, if a query keeps it) and CREATE it again.")),
     ("ANALYZE", None),
     ("ASSERT", None),
     ("CALL", None),
@@ -32,7 +31,6 @@ const REFUSED: &[(&str, Option<&str>)] = &[
     ("REVOKE", None),
     ("RUN", None),
     ("SPOOL", None),
-    ("TRUNCATE", None),
     ("UNDEFINE", None),
     ("UPDATE", None),
     ("VACUUM", None),

@@ -21,6 +21,7 @@ use tidemill::broker::Generation;
 use tidemill::broker::GroupDescription;
 use tidemill::broker::Isolation;
 use tidemill::broker::Lag;
+use tidemill::broker::PartitionHealth;
 use tidemill::broker::Position;
 use tidemill::broker::QueryCommit;
 use tidemill::broker::SegmentDescription;
@@ -105,6 +106,10 @@ impl Client for Watched {
 
     fn compaction_error(&self, partition: TopicPartition) -> Option<String> {
         self.client.compaction_error(partition)
+    }
+
+    async fn health(&self, partition: TopicPartition) -> Result<PartitionHealth, BrokerError> {
+        self.client.health(partition).await
     }
 
     async fn segments(&self, partition: TopicPartition) -> Result<Vec<SegmentDescription>, BrokerError> {

@@ -13,8 +13,12 @@ impl World<'_> {
         if self.one_in(2) {
             self.log.trim_once().expect("it trims");
         }
+        let confirmed = self.one_in(2);
+        if confirmed {
+            self.log.confirm_once().expect("it confirms");
+        }
         self.end_process(if self.one_in(2) { Ending::Killed } else { Ending::PowerLost });
-        let what = self.damage_one_file();
+        let what = self.damage_one_file(confirmed);
         let (log, report) = match LogDir::open(self.simulation.env.clone(), dir(), self.config) {
             Ok(opened) => opened,
             Err(error) => panic!("{what}: the log does not open: {error:?}"),
@@ -46,14 +50,17 @@ impl World<'_> {
         self.tally.reports += usize::from(reported);
     }
 
-    fn damage_one_file(&self) -> String {
+    /// Damages any file; but the journal only if its last group is confirmed: a bit that flips in one that is not looks like a
+    /// torn write.
+    fn damage_one_file(&self, confirmed: bool) -> String {
         let disk = &self.simulation.disk;
-        let files = disk.files();
+        let is_journal = |path: &Path| path.starts_with(dir().join("journal"));
+        let mut files = disk.files();
+        files.retain(|path| confirmed || !is_journal(path));
         let path = &files[self.below(files.len())];
         let contents = disk.contents(path).expect("it is there");
         let length = contents.len();
         // A journal file that is gone or shorter looks like one that a power loss took: nothing says what it held.
-        let is_journal = |path: &Path| path.starts_with(dir().join("journal"));
         let only_flips = is_journal(path);
         match if only_flips { 0 } else { self.below(4) } {
             0 if 0 < length => {

@@ -35,16 +35,18 @@ enum Operation {
     MoveStart,
     Roll,
     Compact,
+    Scrub,
     Truncate,
     Trim,
     Confirm,
     Recreate,
+    Configure,
     WaitAWhile,
     Restart,
 }
 
 /// How likely each is.
-const WEIGHTS: [(Operation, usize); 17] = [
+const WEIGHTS: [(Operation, usize); 19] = [
     (Operation::Append, 20),
     (Operation::AppendOfProducer, 16),
     (Operation::AppendOfLeader, 5),
@@ -56,10 +58,12 @@ const WEIGHTS: [(Operation, usize); 17] = [
     (Operation::MoveStart, 3),
     (Operation::Roll, 3),
     (Operation::Compact, 5),
+    (Operation::Scrub, 3),
     (Operation::Truncate, 2),
     (Operation::Trim, 4),
     (Operation::Confirm, 2),
     (Operation::Recreate, 1),
+    (Operation::Configure, 2),
     (Operation::WaitAWhile, 3),
     (Operation::Restart, 4),
 ];
@@ -163,12 +167,30 @@ impl<'a> World<'a> {
         self.topics_made += 1;
         let flushes =
             [FlushPolicy::Ack, FlushPolicy::Ack, FlushPolicy::Interval(Duration::from_millis(5)), FlushPolicy::Os];
-        let flush = flushes[self.below(flushes.len())];
-        let segment_bytes = [250, 900, 3_000, 200_000][self.below(4)];
-        let config = PartitionConfig { flush, segment_bytes, ..PartitionConfig::default() };
+        let config = self.drawn_config(flushes[self.below(flushes.len())]);
         // A topic that is made again has another id.
         let id = TopicPartition::new(TopicId([self.topics_made; 16]), 0);
         Shelf::new(id, config, self.one_in(2))
+    }
+
+    fn drawn_config(&self, flush: FlushPolicy) -> PartitionConfig {
+        let segment_bytes = [250, 900, 3_000, 200_000][self.below(4)];
+        let index_bytes_max = [32 + 24, 10 << 20][self.below(2)];
+        let mut config = PartitionConfig { flush, segment_bytes, index_bytes_max, ..PartitionConfig::default() };
+        if self.one_in(3) {
+            config.timestamps = Timestamps::Append;
+        }
+        config
+    }
+
+    /// The partition is told otherwise while it is used, by a disk that works: else nobody knows what it was told.
+    fn configure(&mut self, at: usize) {
+        if self.fault_waits {
+            return;
+        }
+        let config = self.drawn_config(self.shelves[at].config.flush);
+        self.log.create(self.shelves[at].id, config).expect("it is told");
+        self.shelves[at].config = config;
     }
 
     fn step(&mut self) {
@@ -206,10 +228,12 @@ impl<'a> World<'a> {
             Operation::MoveStart => self.move_start(at),
             Operation::Roll => self.allow(self.log.roll(self.shelves[at].id)),
             Operation::Compact => self.compact(at),
+            Operation::Scrub => self.scrub(at),
             Operation::Truncate => self.truncate(at),
             Operation::Trim => self.allow(self.log.trim_once()),
             Operation::Confirm => self.allow(self.log.confirm_once()),
             Operation::Recreate => self.recreate(at),
+            Operation::Configure => self.configure(at),
             Operation::WaitAWhile => self.wait(),
             Operation::Restart => {
                 let ending = [Ending::Closed, Ending::Killed, Ending::PowerLost][self.below(3)];
@@ -309,6 +333,7 @@ impl<'a> World<'a> {
             assert!(self.fault_has_hit(), "without a fault: {error:?}");
         }
         let mut group = Vec::new();
+        let now_ms = self.simulation.env.clock.wall_millis();
         for (at, append) in appends.iter().enumerate() {
             let shelf = self.shelf_of(append.partition);
             let first = shelf.end();
@@ -316,7 +341,7 @@ impl<'a> World<'a> {
             if result.is_ok() || unknown {
                 for batch in &append.batches {
                     group.extend(Some((append.partition, shelf.end())).filter(|_| at_once));
-                    shelf.push(batch.clone());
+                    shelf.push(batch.clone(), append.origin, now_ms);
                 }
             }
             if let Ok(appended) = &result {
@@ -362,12 +387,20 @@ impl<'a> World<'a> {
             // Retention may have taken all that was known of it.
             Ok(_) => {
                 assert!(self.is_forgotten(at, id), "{append:?}");
-                return self.shelves[at].push(append.batches[0].clone());
+                return self.shelves[at].push(
+                    append.batches[0].clone(),
+                    append.origin,
+                    self.simulation.env.clock.wall_millis(),
+                );
             }
             Err(error) => {
                 assert!(self.fault_has_hit(), "without a fault: {error:?}");
                 if self.is_unknown() && self.is_forgotten(at, id) {
-                    self.shelves[at].push(append.batches[0].clone());
+                    self.shelves[at].push(
+                        append.batches[0].clone(),
+                        append.origin,
+                        self.simulation.env.clock.wall_millis(),
+                    );
                 }
             }
         }
@@ -412,12 +445,20 @@ impl<'a> World<'a> {
             }
             Ok(appended) => {
                 assert!(gone, "{appended:?} stood at {first} already");
-                self.shelves[at].push(append.batches[0].clone());
+                self.shelves[at].push(
+                    append.batches[0].clone(),
+                    append.origin,
+                    self.simulation.env.clock.wall_millis(),
+                );
             }
             Err(error) => {
                 assert!(self.fault_has_hit(), "without a fault: {error:?}");
                 if gone && self.is_unknown() {
-                    self.shelves[at].push(append.batches[0].clone());
+                    self.shelves[at].push(
+                        append.batches[0].clone(),
+                        append.origin,
+                        self.simulation.env.clock.wall_millis(),
+                    );
                 }
             }
         }
@@ -573,13 +614,24 @@ impl<'a> World<'a> {
             return;
         }
         self.shelves[at].compaction_begins();
-        let request = CompactionRequest { delete_retention_ms: 200, dirty_percent_min: 0 };
+        let request =
+            CompactionRequest { delete_retention_ms: 200, dirty_permille_min: 0, lag_min_ms: 0, lag_max_ms: None };
         let compacted = self.log.compact(self.shelves[at].id, request, &mut |_| {});
         self.history.push(format!("  {} {compacted:?}", self.shelves[at].id.topic.0[0]));
         if let Ok(Some(report)) = &compacted {
             assert!(report.upto.0 <= self.shelves[at].last_stable(), "{report:?}");
         }
         self.allow(compacted);
+    }
+
+    /// Nobody has harmed a file yet, so a check finds nothing unless the disk fails while it reads.
+    fn scrub(&mut self, at: usize) {
+        let scrubbed = self.log.scrub(self.shelves[at].id, i64::MAX, &mut |_| {});
+        if let Ok(report) = &scrubbed {
+            let segments = self.log.segments(self.shelves[at].id);
+            assert!(report.damaged == 0 || self.fault_has_hit(), "{report:?} {segments:?}");
+        }
+        self.allow(scrubbed);
     }
 
     /// A follower whose leader has changed cuts what diverges.

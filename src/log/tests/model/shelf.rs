@@ -11,6 +11,7 @@ use crate::model::TopicPartition;
 use crate::protocol::Batch;
 use crate::protocol::ControlMarker;
 use crate::protocol::Record;
+use crate::protocol::TimestampType;
 
 use super::super::*;
 
@@ -106,8 +107,15 @@ impl Shelf {
         self.batches.last().map_or(0, Stood::next)
     }
 
-    pub(super) fn push(&mut self, batch: Batch) {
-        let batch = batch.stamped(Offset(self.end()), self.epoch);
+    /// Takes in what was sent when the wall clock stood at `now_ms`.
+    pub(super) fn push(&mut self, sent: Batch, origin: Origin, now_ms: i64) {
+        let sent = sent.stamped(Offset(self.end()), self.epoch);
+        let batch = match (origin, self.config.timestamps) {
+            (Origin::Replica, _) | (_, Timestamps::Create { .. }) => sent.clone(),
+            (Origin::Client | Origin::Coordinator, Timestamps::Append) => {
+                sent.clone().with_timestamps(TimestampType::Append, now_ms)
+            }
+        };
         let payload = batch.payload().expect("it was built");
         let records = payload.records().map(|record| {
             let Record { key, value, timestamp, .. } = record.expect("it was built");
@@ -121,7 +129,7 @@ impl Shelf {
             transactional: batch.is_transactional(),
             marker: batch.control_marker().expect("it was built"),
             records: records.collect(),
-            batch: batch.clone(),
+            batch: sent,
         });
     }
 

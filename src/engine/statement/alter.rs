@@ -1,0 +1,198 @@
+//! ALTER STREAM|TABLE .. SET (..)|RESET (..): how the relation's topic is kept. It takes effect at once.
+
+use super::create_source::default_config;
+use super::done;
+use super::drop::check_kind;
+use super::lookup::no_such_relation;
+use crate::catalog::Catalog;
+use crate::catalog::Limit;
+use crate::catalog::MessageTimestamps;
+use crate::catalog::Relation;
+use crate::catalog::TopicSettings;
+use crate::catalog::fold;
+use crate::cluster::ClusterMetadata;
+use crate::cluster::MetadataRecord;
+use crate::cluster::TimestampType;
+use crate::cluster::TopicConfig;
+use crate::engine::outcome::Notice;
+use crate::engine::outcome::Outcome;
+use crate::engine::session::Session;
+use crate::error::Error;
+use crate::error::Result;
+use crate::error::SqlState;
+use crate::security::Operation;
+use crate::security::Resource;
+use crate::security::authorize;
+use crate::sql::AlterAction;
+use crate::sql::AlterTopic;
+use crate::sql::ObjectKind;
+
+pub(super) async fn execute(session: &mut Session, alter: &AlterTopic) -> Result<Outcome> {
+    let tag = match alter.kind {
+        ObjectKind::Stream => "ALTER STREAM",
+        ObjectKind::Table => "ALTER TABLE",
+        ObjectKind::MaterializedView => "ALTER MATERIALIZED VIEW",
+    };
+    let name = fold(&alter.name, session.settings.compatibility());
+    let principal = session.principal.clone();
+    let engine = session.engine.clone();
+    let _turn = engine.ddl().await;
+    let found = engine
+        .change(|metadata, catalog| {
+            let Some(relation) = catalog.relation(&name) else {
+                return match alter.if_exists {
+                    true => Ok((Vec::new(), false)),
+                    false => Err(no_such_relation(catalog, &alter.name, &name)),
+                };
+            };
+            authorize(&principal, Operation::Create, Resource::Relation(&relation.name))?;
+            check_kind(alter.kind, &alter.name, relation, "ALTER")?;
+            Ok((records(metadata, catalog, relation, alter)?, true))
+        })
+        .await?;
+    if !found {
+        session.notice(Notice::new(format!("relation \"{name}\" does not exist, skipping")));
+    }
+    Ok(done(tag))
+}
+
+fn records(
+    metadata: &ClusterMetadata,
+    catalog: &Catalog,
+    relation: &Relation,
+    alter: &AlterTopic,
+) -> Result<Vec<MetadataRecord>> {
+    let Some(topic) = metadata.topic_by_id(relation.topic_id) else {
+        let message = format!("topic \"{}\" does not exist", relation.topic);
+        return Err(Error::new(SqlState::UNDEFINED_OBJECT, message));
+    };
+    let config = match &alter.action {
+        AlterAction::Set(options) => {
+            let settings = TopicSettings::read(options)?;
+            let is_kept = catalog.relations().any(|other| other.topic_id == topic.id && other.query.is_some());
+            if is_kept {
+                check_kept(&settings)?;
+            }
+            apply(&settings, topic.config)
+        }
+        AlterAction::Reset(names) => {
+            let mut defaults = default_config(relation.kind);
+            if relation.query.is_some() {
+                defaults.retention_ms = None;
+            }
+            let names = TopicSettings::names_to_reset(names)?;
+            names.into_iter().fold(topic.config, |config, name| reset(name, config, &defaults))
+        }
+    };
+    if config == topic.config {
+        return Ok(Vec::new());
+    }
+    Ok(vec![MetadataRecord::ConfigureTopic(topic.id, config)])
+}
+
+/// Refuses what would change the rows of a relation that a query keeps: its state is restored from its topic.
+pub(super) fn check_kept(settings: &TopicSettings) -> Result<()> {
+    match settings.message_timestamp_type {
+        Some(MessageTimestamps::LogAppendTime) => {
+            Err(Error::unsupported("message_timestamp_type = LogAppendTime is not supported for what a query writes")
+                .hint("Set it for the stream that the query reads."))
+        }
+        Some(MessageTimestamps::CreateTime) | None => Ok(()),
+    }
+}
+
+/// A topic's configuration with what was said of it.
+pub(super) fn apply(settings: &TopicSettings, mut config: TopicConfig) -> TopicConfig {
+    fn set<T>(field: &mut T, told: Option<T>) {
+        if let Some(told) = told {
+            *field = told;
+        }
+    }
+    set(&mut config.retention_ms, settings.retention_ms.map(at_most));
+    let retention_bytes = settings.retention_bytes.map(at_most);
+    set(&mut config.retention_bytes, retention_bytes.map(|bytes| bytes.and_then(|bytes| u64::try_from(bytes).ok())));
+    set(&mut config.segment_bytes, settings.segment_bytes);
+    set(&mut config.index_bytes_max, settings.segment_index_bytes);
+    set(&mut config.segment_ms, settings.segment_ms.map(Some));
+    set(&mut config.batch_bytes_max, settings.max_message_bytes);
+    let timestamp_type = settings.message_timestamp_type.map(|kind| match kind {
+        MessageTimestamps::CreateTime => TimestampType::CreateTime,
+        MessageTimestamps::LogAppendTime => TimestampType::LogAppendTime,
+    });
+    set(&mut config.timestamp_type, timestamp_type);
+    set(&mut config.timestamp_before_max_ms, settings.message_timestamp_before_max_ms.map(at_most));
+    set(&mut config.timestamp_after_max_ms, settings.message_timestamp_after_max_ms.map(at_most));
+    set(&mut config.compaction.lag_min_ms, settings.min_compaction_lag_ms);
+    set(&mut config.compaction.lag_max_ms, settings.max_compaction_lag_ms.map(at_most));
+    set(&mut config.compaction.delete_retention_ms, settings.delete_retention_ms);
+    set(&mut config.compaction.dirty_permille_min, settings.dirty_permille_min);
+    config
+}
+
+fn at_most(limit: Limit) -> Option<i64> {
+    match limit {
+        Limit::AtMost(most) => Some(most),
+        Limit::None => None,
+    }
+}
+
+/// A topic's configuration with one option as it is by default.
+fn reset(name: &str, config: TopicConfig, default: &TopicConfig) -> TopicConfig {
+    let (mut config, compaction) = (config, &default.compaction);
+    match name {
+        "delete_retention_ms" => config.compaction.delete_retention_ms = compaction.delete_retention_ms,
+        "max_compaction_lag_ms" => config.compaction.lag_max_ms = compaction.lag_max_ms,
+        "max_message_bytes" => config.batch_bytes_max = default.batch_bytes_max,
+        "message_timestamp_after_max_ms" => config.timestamp_after_max_ms = default.timestamp_after_max_ms,
+        "message_timestamp_before_max_ms" => config.timestamp_before_max_ms = default.timestamp_before_max_ms,
+        "message_timestamp_type" => config.timestamp_type = default.timestamp_type,
+        "min_cleanable_dirty_ratio" => config.compaction.dirty_permille_min = compaction.dirty_permille_min,
+        "min_compaction_lag_ms" => config.compaction.lag_min_ms = compaction.lag_min_ms,
+        "retention_bytes" => config.retention_bytes = default.retention_bytes,
+        "retention_ms" => config.retention_ms = default.retention_ms,
+        "segment_bytes" => config.segment_bytes = default.segment_bytes,
+        "segment_index_bytes" => config.index_bytes_max = default.index_bytes_max,
+        "segment_ms" => config.segment_ms = default.segment_ms,
+        other => unreachable!("the catalog knows no option {other}"),
+    }
+    config
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_option_that_can_be_set_can_be_reset() {
+        let names: Vec<_> = TopicSettings::names().collect();
+        let default = TopicConfig::default();
+        for name in &names {
+            assert_eq!(reset(name, default, &default), default, "{name}");
+        }
+        let other = TopicConfig {
+            retention_ms: Some(1),
+            retention_bytes: Some(1),
+            segment_bytes: 1,
+            index_bytes_max: 1,
+            segment_ms: Some(1),
+            batch_bytes_max: 1,
+            timestamp_type: TimestampType::LogAppendTime,
+            timestamp_before_max_ms: Some(1),
+            timestamp_after_max_ms: Some(1),
+            compaction: crate::cluster::CompactionConfig {
+                lag_min_ms: 1,
+                lag_max_ms: Some(1),
+                delete_retention_ms: 1,
+                dirty_permille_min: 1,
+            },
+            ..default
+        };
+        let all_reset = names.iter().fold(other, |config, name| reset(name, config, &default));
+        assert_eq!(all_reset, default);
+        for (at, name) in names.iter().enumerate() {
+            let others = names.iter().enumerate().filter(|(other, _)| *other != at);
+            let left = others.fold(other, |config, (_, name)| reset(name, config, &default));
+            assert_ne!(left, default, "{name} changes one field of its own");
+        }
+    }
+}

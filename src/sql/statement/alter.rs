@@ -1,0 +1,66 @@
+//! `ALTER STREAM|TABLE [IF EXISTS] name SET (option = value, ..)` and `.. RESET (option, ..)`.
+
+use sqlparser::tokenizer::Token;
+
+use super::Name;
+use super::ObjectKind;
+use super::Statement;
+use super::WithOption;
+use super::create::object_kind;
+use super::create::with_options;
+use crate::error::Error;
+use crate::error::Result;
+use crate::sql::cursor::Cursor;
+
+/// `ALTER STREAM|TABLE [IF EXISTS] name SET (..)|RESET (..)`: how the relation's topic is kept.
+#[derive(Debug, Clone, PartialEq)]
+pub struct AlterTopic {
+    /// What it must be.
+    pub kind: ObjectKind,
+    /// `IF EXISTS`
+    pub if_exists: bool,
+    /// The relation.
+    pub name: Name,
+    /// What is changed.
+    pub action: AlterAction,
+}
+
+/// What ALTER changes.
+#[derive(Debug, Clone, PartialEq)]
+pub enum AlterAction {
+    /// These options get values.
+    Set(Vec<WithOption>),
+    /// These options get their defaults.
+    Reset(Vec<Name>),
+}
+
+pub(super) fn parse(cursor: &mut Cursor<'_>) -> Result<Statement> {
+    const INSTEAD: &str = "DROP it (with DELETE TOPIC, if a query keeps it) and CREATE it again.";
+    let position = cursor.position();
+    let Some(kind) = object_kind(cursor) else {
+        return Err(Error::unsupported("only STREAM, TABLE and MATERIALIZED VIEW can be altered").at(position));
+    };
+    let if_exists = cursor.words(&["IF", "EXISTS"]);
+    let name = cursor.relation_name()?;
+    let position = cursor.position();
+    let action = if cursor.word("SET") {
+        AlterAction::Set(with_options(cursor)?)
+    } else if cursor.word("RESET") {
+        AlterAction::Reset(names(cursor)?)
+    } else {
+        return Err(Error::unsupported("ALTER is supported with SET (..) and RESET (..) only")
+            .at(position)
+            .hint(INSTEAD));
+    };
+    Ok(Statement::Alter(AlterTopic { kind, if_exists, name, action }))
+}
+
+fn names(cursor: &mut Cursor<'_>) -> Result<Vec<Name>> {
+    cursor.expect_symbol(&Token::LParen)?;
+    let mut names = vec![cursor.name()?];
+    while cursor.symbol(&Token::Comma) {
+        names.push(cursor.name()?);
+    }
+    cursor.expect_symbol(&Token::RParen)?;
+    Ok(names)
+}
