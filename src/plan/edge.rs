@@ -12,6 +12,7 @@ use datafusion::logical_expr::LogicalPlan;
 use super::error::PlanError;
 use super::node::AggregateChanges;
 use super::node::Node;
+use super::node::Window;
 use crate::sql::Emit;
 
 /// How rows of an edge change what they stand for.
@@ -88,9 +89,8 @@ fn of_node(node: Node<'_>) -> Result<Edge, PlanError> {
         Node::Aggregate(aggregate) => {
             let group: Vec<usize> = (0..aggregate.group.len()).collect();
             let mut key = group.clone();
-            if aggregate.window.is_some() {
-                key.push(group.len());
-            }
+            let bounds = aggregate.window.map_or(0, Window::key_bounds);
+            key.extend(group.len()..group.len() + bounds);
             let kind = match (aggregate.emit, aggregate.changes) {
                 (Emit::Final, _) => EdgeKind::AppendOnly,
                 (Emit::Changes, AggregateChanges::Upsert) => EdgeKind::Upsert(key.clone()),

@@ -13,7 +13,6 @@ use super::node::Aggregate;
 use super::node::AggregateChanges;
 use super::node::JoinKind;
 use super::node::Node;
-use super::node::Window;
 use super::standing::Fragment;
 use super::standing::Leaf;
 use super::standing::StandingPlan;
@@ -126,7 +125,7 @@ fn aggregate(node: &Aggregate) -> String {
         calls.push(format!("{} = {}({argument}){filter}", call.name, call.function.as_str()));
     }
     let window = match node.window {
-        Some(Window::Tumbling { size_ms, grace_ms }) => format!(", tumbling {size_ms} ms, grace {grace_ms} ms"),
+        Some(window) => format!(", {window}"),
         None => String::new(),
     };
     let emit = match (node.emit, node.changes) {

@@ -40,6 +40,8 @@ fn of_aggregate(aggregate: &Aggregate) -> String {
     let group: Vec<String> = aggregate.group.iter().map(|expr| type_of(expr, input)).collect();
     let window = match aggregate.window {
         Some(Window::Tumbling { size_ms, .. }) => format!(" tumbling {size_ms}"),
+        Some(Window::Hopping { size_ms, advance_ms, .. }) => format!(" hopping {size_ms} by {advance_ms}"),
+        Some(Window::Session { gap_ms, .. }) => format!(" session {gap_ms}"),
         None => String::new(),
     };
     let calls: Vec<String> = aggregate
@@ -50,7 +52,7 @@ fn of_aggregate(aggregate: &Aggregate) -> String {
             format!("{}({argument})", call.function.as_str())
         })
         .collect();
-    format!("{} aggregate 2: key ({}){window}, {}", aggregate.id, group.join(", "), calls.join(", "))
+    format!("{} aggregate 3: key ({}){window}, {}", aggregate.id, group.join(", "), calls.join(", "))
 }
 
 fn of_join(join: &Join) -> String {

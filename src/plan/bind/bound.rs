@@ -20,6 +20,7 @@ use crate::model::Column;
 use crate::model::RelationId;
 use crate::plan::node::JoinKind;
 use crate::plan::node::PseudoColumn;
+use crate::plan::node::Window;
 use crate::sql::Emit;
 use crate::sql::TidemillDialect;
 
@@ -76,15 +77,6 @@ pub struct BoundJoin {
     pub on: ast::Expr,
 }
 
-/// A tumbling window.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct BoundWindow {
-    /// Milliseconds.
-    pub size_ms: i64,
-    /// Milliseconds.
-    pub grace_ms: i64,
-}
-
 /// An item of the SELECT list.
 #[derive(Debug, Clone)]
 pub struct BoundItem {
@@ -114,7 +106,7 @@ pub struct BoundQuery {
     /// One per source but the first.
     pub joins: Vec<BoundJoin>,
     /// WINDOW
-    pub window: Option<BoundWindow>,
+    pub window: Option<Window>,
     /// WHERE
     pub filter: Option<ast::Expr>,
     /// GROUP BY
@@ -167,7 +159,7 @@ struct QueryText {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     joins: Vec<JoinText>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    window: Option<BoundWindow>,
+    window: Option<Window>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     filter: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]

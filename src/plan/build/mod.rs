@@ -34,6 +34,7 @@ use super::bind::Purpose;
 use super::functions::Functions;
 use super::node::NullGroup;
 use super::node::Sink;
+use super::node::Window;
 use super::node::plan_of;
 use super::parameters::placeholder;
 use super::standing::Output;
@@ -160,7 +161,7 @@ fn aggregated(
     let aggregated = aggregate::build(rows, query, expressions, format, null_group)?;
     let schema = Arc::clone(aggregated.rows.schema());
     let groups = query.group_by.as_ref().map_or(0, Vec::len);
-    let size_ms = query.window.map(|window| window.size_ms);
+    let size_ms = query.window.and_then(Window::size_ms);
     Ok(Selected {
         items: aggregated.items,
         keys: (0..groups).map(|index| vec![column_at(&schema, index)]).collect(),
@@ -185,7 +186,7 @@ fn projected(rows: Rows, query: &BoundQuery, expressions: &Expressions<'_>) -> R
         None => rows.key.iter().map(|key| vec![key.clone()]).collect(),
     };
     if let Some(bounds) = bounds_of(first, &schema).filter(|_| windowed.is_some()) {
-        keys.retain(|accepted| accepted[0] != bounds.0);
+        keys.retain(|accepted| ![&bounds.0, &bounds.1].contains(&&accepted[0]));
     }
     for (index, _) in query.joins.iter().enumerate() {
         accept_table_side(&mut keys, query, index + 1, &rows.plan);
