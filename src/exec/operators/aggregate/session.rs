@@ -241,7 +241,10 @@ impl SessionAggregate {
                 cx.table(0).put(keys::timer(end, &group), Bytes::new())?;
             }
         }
-        leaving.sort();
+        // The order in which they would close one by one.
+        leaving.sort_by(|(one, _), (other, _)| {
+            (one.bounds.1, one.bounds.0, &one.key).cmp(&(other.bounds.1, other.bounds.0, &other.key))
+        });
         let batch = emit::closed(&self.spec, &leaving, cx)?;
         cx.emit(batch);
         self.closed_before = bound;
