@@ -94,6 +94,9 @@ fn in_fixed(stream: &[Event], size: i64, advance: i64, grace: i64) -> Placed {
     placed
 }
 
+/// Bounds, and which rows.
+type Session = ((i64, i64), Vec<usize>);
+
 /// Sessions have rows of one group that the condition lets in; every row moves stream time.
 async fn in_sessions(query: &Query, stream: &[Event], gap: i64, grace: i64) -> Placed {
     let mut columns: Vec<(&str, &str)> = STREAM_COLUMNS.to_vec();
@@ -103,8 +106,7 @@ async fn in_sessions(query: &Query, stream: &[Event], gap: i64, grace: i64) -> P
     let listed = batch(&format!("SELECT at, {} FROM s{}", query.group, query.filter), &columns, rows).await;
     let groups: BTreeMap<usize, Vec<String>> =
         listed.into_iter().map(|row| (row[0].parse().expect("a number"), row[1..].to_vec())).collect();
-    // Of each group the sessions: bounds and rows.
-    let mut sessions: BTreeMap<&Vec<String>, Vec<((i64, i64), Vec<usize>)>> = BTreeMap::new();
+    let mut sessions: BTreeMap<&Vec<String>, Vec<Session>> = BTreeMap::new();
     let mut placed: Placed = Vec::new();
     let mut stream_time = i64::MIN;
     for (at, event) in stream.iter().enumerate() {

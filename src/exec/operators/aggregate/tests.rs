@@ -331,3 +331,28 @@ fn a_sum_of_bigint_passes_the_end_of_bigint_and_comes_back() {
     let sums: Vec<&str> = out.iter().map(|(row, _)| row[3].as_str()).collect();
     assert_eq!(sums, ["9223372036854775807", "18446744073709551614", "9223372036854775807"]);
 }
+
+#[test]
+fn closed_windows_leave_no_state() {
+    let keys = |shape: Shape, rows: &[Row]| -> Vec<bytes::Bytes> {
+        let (mut tree, _) = tree(shape);
+        let input = layout(shape.input);
+        for chunk in rows.chunks(3) {
+            tree.round(&[(&input, chunk)]);
+            tree.cut(false);
+        }
+        let task = tree.driver.task();
+        task.tables[0].1.range(&[], None).map(|entry| entry.expect("state is read").0).collect()
+    };
+    let last = [row(7, 1, 1_000_000)];
+    for seed in 0..60 {
+        let dice = Dice::new(seed);
+        let window = Some(WINDOWS[seed as usize % WINDOWS.len()]());
+        for (emit, emit_final) in [(EmitMode::All, false), (EmitMode::Net, false), (EmitMode::Net, true)] {
+            let (input, output) = (Changes::Append, Changes::Upsert);
+            let shape = Shape { input, output, window, emit, emit_final };
+            let rows = [history(&dice, false), last.to_vec()].concat();
+            assert_eq!(keys(shape, &rows), keys(shape, &last), "seed {seed}, {shape:?}");
+        }
+    }
+}

@@ -36,6 +36,9 @@ impl Touched {
 
     /// Takes those whose key meets a condition.
     pub(super) fn take_if(&mut self, condition: impl Fn(&Bytes) -> bool) -> Vec<(Bytes, Option<Bytes>)> {
+        if !self.changes.iter().any(|(key, _)| condition(key)) {
+            return Vec::new();
+        }
         let (taken, left) = self.take().into_iter().partition(|(key, _)| condition(key));
         self.changes = left;
         self.places = self.changes.iter().enumerate().map(|(at, (key, _))| (key.clone(), at)).collect();
