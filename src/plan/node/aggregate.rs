@@ -122,6 +122,17 @@ impl Window {
         }
     }
 
+    /// In how many windows a row may be, at least 1.
+    pub fn windows_of_row(self) -> usize {
+        match self {
+            Window::Hopping { size_ms, advance_ms, .. } => {
+                let windows = size_ms.saturating_sub(1).div_euclid(advance_ms).saturating_add(1);
+                usize::try_from(windows).unwrap_or(usize::MAX)
+            }
+            Window::Tumbling { .. } | Window::Session { .. } => 1,
+        }
+    }
+
     /// How many of the two bounds tell a window from the others of its group: the start, and of a session the end too.
     pub fn key_bounds(self) -> usize {
         if self.size_ms().is_some() { 1 } else { 2 }

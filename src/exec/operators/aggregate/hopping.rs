@@ -10,6 +10,7 @@
 
 use std::collections::BTreeMap;
 use std::collections::HashMap;
+use std::collections::HashSet;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -44,9 +45,14 @@ pub struct HoppingAggregate {
     spec: AggregateSpec,
     window: Hopping,
     touched: Touched,
+    /// The groups of what is touched.
+    touched_groups: HashSet<Bytes>,
     /// Windows that start here or before are closed.
     closed_upto: i64,
 }
+
+/// What a window that will leave at the cut is counted as, in bytes, before it is made.
+const WINDOW_BYTES: usize = 128;
 
 /// A batch's rows, and what is theirs.
 struct Incoming {
@@ -76,7 +82,7 @@ impl HoppingAggregate {
     /// Nothing touched yet.
     pub fn new(spec: AggregateSpec, window: Hopping) -> Self {
         assert_eq!(spec.window, Some(Windows::Hopping(window)), "the windows that are kept are those that are emitted");
-        Self { spec, window, touched: Touched::default(), closed_upto: i64::MIN }
+        Self { spec, window, touched: Touched::default(), touched_groups: HashSet::new(), closed_upto: i64::MIN }
     }
 
     fn incoming(&self, cx: &mut Cx<'_>, batch: RecordBatch) -> Result<Incoming, ExecError> {
@@ -222,8 +228,9 @@ impl HoppingAggregate {
 
     fn put(&mut self, cx: &mut Cx<'_>, incoming: &Incoming, working: &Working) -> Result<(), ExecError> {
         for (number, slot) in working.slots.iter().enumerate().filter(|(_, slot)| slot.changed) {
-            if !self.spec.emits_each() && !self.spec.emit_final {
-                self.touched.note(cx, &slot.key, &slot.before);
+            let gives_change = !self.spec.emits_each() && !self.spec.emit_final;
+            if gives_change && self.touched.note(cx, &slot.key, &slot.before) {
+                self.expect_windows(cx, &incoming.keyed.keys[slot.group]);
             }
             cx.table(0).put(slot.key.clone(), working.groups.state(number))?;
             if slot.before.is_none() {
@@ -235,6 +242,15 @@ impl HoppingAggregate {
             }
         }
         Ok(())
+    }
+
+    /// Counts the windows that a pane that changed will give at the cut: neighbours share all but one.
+    fn expect_windows(&mut self, cx: &mut Cx<'_>, group: &Bytes) {
+        let windows = match self.touched_groups.insert(group.clone()) {
+            true => self.window.size_ms.div_euclid(self.window.advance_ms),
+            false => 1,
+        };
+        cx.hold(usize::try_from(windows).unwrap_or(1) * WINDOW_BYTES);
     }
 
     /// The first window of a pane that has not closed.
@@ -445,6 +461,7 @@ impl Step for HoppingAggregate {
 
     fn flush(&mut self, cx: &mut Cx<'_>, _: CutId) -> Result<Progress, ExecError> {
         let touched = self.touched.take();
+        self.touched_groups.clear();
         let closed_upto = self.closed_upto;
         self.emit_touched(cx, &touched, |start| closed_upto < start)?;
         Ok(Progress::Done)

@@ -14,13 +14,15 @@ pub(super) struct Touched {
 }
 
 impl Touched {
-    /// Notes the state that a key had before its first change.
-    pub(super) fn note(&mut self, cx: &mut Cx<'_>, key: &Bytes, before: &Option<Bytes>) {
-        if !self.places.contains_key(key) {
-            self.places.insert(key.clone(), self.changes.len());
-            self.changes.push((key.clone(), before.clone()));
-            cx.hold(key.len() * 2 + before.as_ref().map_or(0, Bytes::len) + 64);
+    /// Notes the state that a key had before its first change. Whether this is the first.
+    pub(super) fn note(&mut self, cx: &mut Cx<'_>, key: &Bytes, before: &Option<Bytes>) -> bool {
+        if self.places.contains_key(key) {
+            return false;
         }
+        self.places.insert(key.clone(), self.changes.len());
+        self.changes.push((key.clone(), before.clone()));
+        cx.hold(key.len() * 2 + before.as_ref().map_or(0, Bytes::len) + 64);
+        true
     }
 
     /// Copies of those whose key meets a condition.
