@@ -265,11 +265,15 @@ fn fragment(
         view: None,
         config: config.clone(),
         refuses_future: plan.semantics.compatibility == Compatibility::Postgres,
-        round_rows_max: match plan.semantics.emit {
-            EmitMode::All => (ROUND_OUTPUT_ROWS / windows_of_row(&planned.root)).max(1),
-            EmitMode::Net => usize::MAX,
-        },
+        round_rows_max: round_rows_max(plan, index),
     })
+}
+
+fn round_rows_max(plan: &StandingPlan, fragment: usize) -> usize {
+    match plan.semantics.emit {
+        EmitMode::All => (ROUND_OUTPUT_ROWS / windows_of_row(&plan.fragments[fragment].root)).max(1),
+        EmitMode::Net => usize::MAX,
+    }
 }
 
 /// In how many windows a row of a fragment may be.
