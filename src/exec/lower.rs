@@ -139,6 +139,18 @@ impl Lowering<'_> {
                     operators::Normalise { key: key.clone(), input: below.clone(), output: output_.clone() }
                 })
             }
+            Node::Retain(retain) => {
+                let input = self.lower(&retain.input)?;
+                let below = layout_of(&input)?;
+                let changes = match below.changes {
+                    Changes::Retract => Changes::Retract,
+                    Changes::Append | Changes::Upsert => Changes::Upsert,
+                };
+                let output = Layout::new(&below.user_schema(), changes);
+                let (key, bound, retention_ms) = (retain.key.clone(), retain.bound, retain.retention_ms);
+                let body = operators::Retain { key, bound, retention_ms, input: below, output: output.clone() };
+                step(retain.id.clone(), "Retain", output, vec!["rows"], vec![input], move || body.clone())
+            }
             Node::Aggregate(aggregate) => self.aggregate(aggregate),
             Node::Join(join) => self.join(join),
             Node::Exchange(exchange) => self.exchange(exchange),

@@ -78,6 +78,15 @@ fn of_node(node: Node<'_>) -> Result<Edge, PlanError> {
             let by = exchange.keys.iter().map(|key| column_index(key, exchange.input.schema())).collect();
             Edge { partitioned_by: by, ..below }
         }
+        Node::Retain(retain) => {
+            let below = edge(&retain.input)?;
+            // A row that is taken away is no fact any more.
+            let kind = match below.kind {
+                EdgeKind::Retract => EdgeKind::Retract,
+                EdgeKind::AppendOnly | EdgeKind::Upsert(_) => EdgeKind::Upsert(retain.key.clone()),
+            };
+            Edge { kind, key: retain.key.clone(), ..below }
+        }
         Node::Normalise(normalise) => Edge { kind: EdgeKind::Retract, ..edge(&normalise.input)? },
         Node::Join(join) => {
             let left = edge(&join.left)?;

@@ -99,6 +99,10 @@ fn operator(plan: &LogicalPlan, fragment: &Fragment) -> String {
             tasks(exchange.partitions)
         ),
         Some(Node::Normalise(normalise)) => format!("Normalise {}", normalise.id),
+        Some(Node::Retain(retain)) => {
+            let bound = plan.schema().field(retain.bound).name();
+            format!("Retain {}: until {} ms after {bound}", retain.id, retain.retention_ms)
+        }
         Some(Node::Join(join)) => {
             let word = match join.kind {
                 JoinKind::Inner => "inner",

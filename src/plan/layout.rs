@@ -10,6 +10,7 @@ use super::node::Aggregate;
 use super::node::Join;
 use super::node::Node;
 use super::node::Normalise;
+use super::node::Retain;
 use super::node::Window;
 use super::standing::Fragment;
 use crate::model::SqlType;
@@ -30,6 +31,7 @@ fn collect(plan: &LogicalPlan, lines: &mut Vec<String>) {
     match Node::of(plan) {
         Some(Node::Aggregate(aggregate)) => lines.push(of_aggregate(aggregate)),
         Some(Node::Join(join)) => lines.push(of_join(join)),
+        Some(Node::Retain(retain)) => lines.push(of_retain(retain)),
         Some(Node::Normalise(normalise)) => lines.push(of_normalise(normalise)),
         Some(Node::Source(_) | Node::ExchangeSource(_) | Node::Exchange(_) | Node::Sink(_)) | None => {}
     }
@@ -65,6 +67,12 @@ fn of_normalise(normalise: &Normalise) -> String {
     let input = normalise.input.schema();
     let key: Vec<&str> = normalise.key.iter().map(|index| input.field(*index).name().as_str()).collect();
     format!("{} normalise 1: key ({}), {}", normalise.id, key.join(", "), columns(input))
+}
+
+fn of_retain(retain: &Retain) -> String {
+    let input = retain.input.schema();
+    let key: Vec<String> = retain.key.iter().map(|index| named(input.field(*index).data_type())).collect();
+    format!("{} retain 1: key ({})", retain.id, key.join(", "))
 }
 
 fn columns(schema: &DFSchema) -> String {

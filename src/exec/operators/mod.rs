@@ -6,6 +6,7 @@ mod filter;
 mod join;
 mod normalise;
 mod project;
+mod retain;
 mod sink;
 mod source;
 #[cfg(test)]
@@ -27,6 +28,7 @@ pub use join::Join;
 pub use join::JoinSpec;
 pub use normalise::Normalise;
 pub use project::Project;
+pub use retain::Retain;
 pub use sink::Sink;
 pub use sink::SinkSpec;
 pub use sink::TopicSpec;

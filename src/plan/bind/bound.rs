@@ -107,6 +107,8 @@ pub struct BoundQuery {
     pub joins: Vec<BoundJoin>,
     /// WINDOW
     pub window: Option<Window>,
+    /// How long rows of windows are kept, milliseconds; `None` for ever.
+    pub retention_ms: Option<i64>,
     /// WHERE
     pub filter: Option<ast::Expr>,
     /// GROUP BY
@@ -161,6 +163,8 @@ struct QueryText {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     window: Option<Window>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    retention_ms: Option<i64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     filter: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     group_by: Option<Vec<String>>,
@@ -210,6 +214,7 @@ impl BoundQuery {
                 .map(|join| JoinText { left: join.kind == JoinKind::Left, on: join.on.to_string() })
                 .collect(),
             window: self.window,
+            retention_ms: self.retention_ms,
             filter: self.filter.as_ref().map(ToString::to_string),
             group_by: self.group_by.as_ref().map(texts),
             partition_by: self.partition_by.as_ref().map(texts),
@@ -240,6 +245,7 @@ impl BoundQuery {
             sources: text.from.into_iter().map(|source| bound_source(source, catalog)).collect::<Result<_>>()?,
             joins: text.joins.into_iter().map(bound_join).collect::<Result<_>>()?,
             window: text.window,
+            retention_ms: text.retention_ms,
             filter: text.filter.as_deref().map(expression).transpose()?,
             group_by: text.group_by.map(all).transpose()?,
             partition_by: text.partition_by.map(all).transpose()?,

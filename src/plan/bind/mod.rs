@@ -72,6 +72,7 @@ pub fn bind(
     let having = body.having.map(|having| scope.resolved(having, Clause::Having)).transpose()?;
     let pseudo = scope.into_pseudo();
     let emit = select.emit.unwrap_or(Emit::Changes);
+    let retention_ms = window.and_then(|window| window::retention_ms(window, rules));
     let window = window.map(|window| window::bind(window, rules, emit)).transpose()?;
     Ok(BoundQuery {
         semantics: request.semantics,
@@ -82,6 +83,7 @@ pub fn bind(
         sources: sources.into_iter().zip(pseudo).map(|(source, pseudo)| BoundSource { pseudo, ..source }).collect(),
         joins,
         window,
+        retention_ms,
         filter,
         group_by,
         partition_by,

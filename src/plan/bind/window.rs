@@ -19,27 +19,45 @@ const WINDOWS_OF_ROW_MAX: i64 = 10_000;
 
 /// The windows of a clause.
 pub fn bind(clause: WindowClause, rules: Compatibility, emit: Emit) -> Result<Window> {
-    let grace_after = |size_ms: i64, told: Option<i64>| {
-        told.unwrap_or(match (rules, emit) {
+    let retention_ms = told_retention_ms(clause);
+    let grace_after = |size_ms: i64, told: Option<i64>| -> Result<i64> {
+        check_retention(retention_ms, size_ms, told)?;
+        let default = match (rules, emit) {
             (Compatibility::Postgres, _) => DEFAULT_GRACE_MS,
             (Compatibility::Ksqldb, Emit::Final) => 0,
             (Compatibility::Ksqldb, Emit::Changes) => (KSQLDB_GRACE_AND_SIZE_MS - size_ms).max(0),
-        })
+        };
+        // No row is waited for longer than its window is kept.
+        let kept = retention_ms.map_or(i64::MAX, |retention_ms| retention_ms.saturating_sub(size_ms));
+        Ok(told.unwrap_or(default.min(kept)))
     };
-    match clause {
-        WindowClause::Tumbling { size_ms, retention_ms, grace_ms } => {
-            check_retention(retention_ms, size_ms, grace_ms)?;
-            Ok(Window::Tumbling { size_ms, grace_ms: grace_after(size_ms, grace_ms) })
+    Ok(match clause {
+        WindowClause::Tumbling { size_ms, grace_ms, .. } => {
+            Window::Tumbling { size_ms, grace_ms: grace_after(size_ms, grace_ms)? }
         }
-        WindowClause::Hopping { size_ms, advance_ms, retention_ms, grace_ms } => {
-            check_retention(retention_ms, size_ms, grace_ms)?;
+        WindowClause::Hopping { size_ms, advance_ms, grace_ms, .. } => {
             check_advance(size_ms, advance_ms)?;
-            Ok(Window::Hopping { size_ms, advance_ms, grace_ms: grace_after(size_ms, grace_ms) })
+            Window::Hopping { size_ms, advance_ms, grace_ms: grace_after(size_ms, grace_ms)? }
         }
-        WindowClause::Session { gap_ms, retention_ms, grace_ms } => {
-            check_retention(retention_ms, gap_ms, grace_ms)?;
-            Ok(Window::Session { gap_ms, grace_ms: grace_after(gap_ms, grace_ms) })
+        WindowClause::Session { gap_ms, grace_ms, .. } => {
+            Window::Session { gap_ms, grace_ms: grace_after(gap_ms, grace_ms)? }
         }
+    })
+}
+
+/// How long rows of windows are kept. ksqlDB's RETENTION says how long at least, and writes nothing when it ends.
+pub fn retention_ms(clause: WindowClause, rules: Compatibility) -> Option<i64> {
+    match rules {
+        Compatibility::Postgres => told_retention_ms(clause),
+        Compatibility::Ksqldb => None,
+    }
+}
+
+fn told_retention_ms(clause: WindowClause) -> Option<i64> {
+    match clause {
+        WindowClause::Tumbling { retention_ms, .. }
+        | WindowClause::Hopping { retention_ms, .. }
+        | WindowClause::Session { retention_ms, .. } => retention_ms,
     }
 }
 

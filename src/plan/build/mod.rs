@@ -33,6 +33,7 @@ use super::bind::BoundQuery;
 use super::bind::Purpose;
 use super::functions::Functions;
 use super::node::NullGroup;
+use super::node::Retain;
 use super::node::Sink;
 use super::node::Window;
 use super::node::plan_of;
@@ -91,7 +92,7 @@ pub fn build(query: &BoundQuery, catalog: &Catalog, functions: &Functions) -> Re
         _ => output::for_relation(&selected, query)?,
     };
     let output = describe(query, &selected, &arranged, kind, aggregates, target.as_deref())?;
-    let root = sink(selected.rows, arranged)?;
+    let root = sink(selected.rows, arranged, query)?;
     Ok(Built { root, output, warnings })
 }
 
@@ -360,11 +361,26 @@ fn key_format(query: &BoundQuery, types: &[SqlType], grouped: bool) -> Format {
     }
 }
 
-fn sink(rows: Rows, arranged: Arranged) -> Result<LogicalPlan> {
+fn sink(rows: Rows, arranged: Arranged, query: &BoundQuery) -> Result<LogicalPlan> {
     let named = arranged.exprs.into_iter().zip(&arranged.columns).map(|(expr, column)| expr.alias(&column.name));
-    let plan = LogicalPlanBuilder::from(rows.plan)
+    let mut plan = LogicalPlanBuilder::from(rows.plan)
         .project(named)
         .and_then(LogicalPlanBuilder::build)
         .map_err(|error| failure::of_datafusion(error, None))?;
+    let counted_from = match query.window.and_then(Window::size_ms) {
+        Some(_) => ColumnRole::WindowStart,
+        None => ColumnRole::WindowEnd,
+    };
+    let bound = arranged.columns.iter().position(|column| column.role == counted_from);
+    // A client that does not ask for the window's bounds is not told that a row of it goes.
+    if let (Some(retention_ms), Some(bound), false) = (query.retention_ms, bound, arranged.key.is_empty()) {
+        plan = plan_of(Retain {
+            id: OperatorId::new("retain"),
+            input: plan,
+            key: arranged.key.clone(),
+            bound,
+            retention_ms,
+        });
+    }
     Ok(plan_of(Sink { id: OperatorId::new("sink"), input: plan, key: arranged.key }))
 }

@@ -119,16 +119,23 @@ impl Windows {
         }
     }
 
-    fn clause(self) -> String {
+    /// How long rows of windows are kept from their start, or a session's from its end: not shorter than they are open.
+    fn retention(self, draw: &Draw) -> i64 {
+        let (Windows::Fixed { size: open, grace, .. } | Windows::Session { gap: open, grace }) = self;
+        open + grace + draw.below(60_000) as i64
+    }
+
+    fn clause(self, retention: Option<i64>) -> String {
+        let retention = retention.map_or(String::new(), |retention| format!(", RETENTION {retention} MILLISECONDS"));
         match self {
             Windows::Fixed { size, advance, grace } if size == advance => {
-                format!(" WINDOW TUMBLING (SIZE {size} MILLISECONDS, GRACE PERIOD {grace} MILLISECONDS)")
+                format!(" WINDOW TUMBLING (SIZE {size} MILLISECONDS{retention}, GRACE PERIOD {grace} MILLISECONDS)")
             }
             Windows::Fixed { size, advance, grace } => format!(
-                " WINDOW HOPPING (SIZE {size} MILLISECONDS, ADVANCE BY {advance} MILLISECONDS, GRACE PERIOD {grace} MILLISECONDS)"
+                " WINDOW HOPPING (SIZE {size} MILLISECONDS, ADVANCE BY {advance} MILLISECONDS{retention}, GRACE PERIOD {grace} MILLISECONDS)"
             ),
             Windows::Session { gap, grace } => {
-                format!(" WINDOW SESSION ({gap} MILLISECONDS, GRACE PERIOD {grace} MILLISECONDS)")
+                format!(" WINDOW SESSION ({gap} MILLISECONDS{retention}, GRACE PERIOD {grace} MILLISECONDS)")
             }
         }
     }
@@ -140,7 +147,7 @@ pub enum Shape {
     /// A projection and a filter: one row out per row in.
     Stateless,
     /// `GROUP BY`, over all time or in windows.
-    Grouped { window: Option<Windows>, last: bool },
+    Grouped { window: Option<Windows>, last: bool, retention: Option<i64> },
     /// Stream joined with the table as of each row's turn.
     Joined { left: bool },
 }
@@ -214,6 +221,8 @@ fn joined(draw: &Draw) -> Query {
 
 fn grouped(draw: &Draw, may_be_late: bool) -> Query {
     let window = (!draw.once_in(3)).then(|| Windows::draw(draw, may_be_late));
+    // When rows go follows from a stream time that only one partition has.
+    let retention = window.filter(|_| may_be_late && draw.once_in(3)).map(|window| window.retention(draw));
     let keys: Vec<String> = match draw.below(5) {
         0 => vec!["k".into()],
         1 => vec!["t".into()],
@@ -245,12 +254,12 @@ fn grouped(draw: &Draw, may_be_late: bool) -> Query {
     let filter = filter(draw, " WHERE ");
     let group = keys.join(", ");
     let last = window.is_some() && draw.once_in(3);
-    let clause = window.map_or(String::new(), Windows::clause);
+    let clause = window.map_or(String::new(), |window| window.clause(retention));
     let list = list.join(", ");
     let starts = if window.is_some() { ", ws, we" } else { "" };
     let emit = if last { " EMIT FINAL" } else { "" };
     Query {
-        shape: Shape::Grouped { window, last },
+        shape: Shape::Grouped { window, last, retention },
         standing: format!("SELECT {list} FROM s{clause}{filter} GROUP BY {group}{having}{emit}"),
         // Stock DataFusion cuts the digits of a decimal mean off, PostgreSQL rounds them.
         batch: format!("SELECT {list}{starts} FROM s{filter} GROUP BY {group}{starts}{having}")

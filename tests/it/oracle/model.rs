@@ -37,7 +37,7 @@ pub async fn answer(query: &Query, stream: &[Event], table: &[Event]) -> Answer 
     let mut rows: Vec<Vec<Option<String>>> = Vec::new();
     match query.shape {
         Shape::Stateless => rows.extend(stream.iter().map(cells)),
-        Shape::Grouped { window, last } => {
+        Shape::Grouped { window, last, retention } => {
             columns.extend([("ws", "BIGINT"), ("we", "BIGINT")]);
             let now = stream.iter().map(|event| event.time).max().unwrap_or(i64::MIN);
             let placed = match window {
@@ -54,7 +54,11 @@ pub async fn answer(query: &Query, stream: &[Event], table: &[Event]) -> Answer 
                 if bounds.is_empty() {
                     late.push([row.clone(), vec![None, None]].concat());
                 }
-                for (start, end) in bounds.into_iter().filter(|(_, end)| !last || closed(*end)) {
+                let kept = |(start, end): &(i64, i64)| {
+                    let counted_from = if matches!(window, Some(Windows::Session { .. })) { *end } else { *start };
+                    retention.is_none_or(|retention| now <= counted_from + retention) && (!last || closed(*end))
+                };
+                for (start, end) in bounds.into_iter().filter(kept) {
                     rows.push([row.clone(), vec![Some(start.to_string()), Some(end.to_string())]].concat());
                 }
             }

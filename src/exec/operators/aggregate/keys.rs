@@ -19,8 +19,8 @@ pub const OWN_TIME: &[u8] = b"\xff\xfftime";
 /// How many rows the operator has taken.
 pub const ARRIVALS: &[u8] = b"\xff\xffrows";
 
-/// The most bytes that a key has beside those of the group.
-pub const OVERHEAD_BYTES: usize = 1 + 2 * TIME_BYTES;
+/// The most bytes that a key has beside those of the group, here and in the operators that keep the rows that leave.
+pub const OVERHEAD_BYTES: usize = 4 * (1 + TIME_BYTES);
 
 const TIME_BYTES: usize = 8;
 const STATE: u8 = 0;
