@@ -7,6 +7,7 @@ use datafusion::logical_expr::ExprSchemable;
 use datafusion::logical_expr::LogicalPlan;
 
 use super::node::Aggregate;
+use super::node::AggregateFunction;
 use super::node::Join;
 use super::node::Node;
 use super::node::Normalise;
@@ -51,10 +52,12 @@ fn of_aggregate(aggregate: &Aggregate) -> String {
         .iter()
         .map(|call| {
             let argument = call.argument.as_ref().map_or("*".to_string(), |argument| type_of(argument, input));
-            format!("{}({argument})", call.function.as_str())
+            // A first or last value stands behind the number of its row.
+            let numbered = if matches!(call.function, AggregateFunction::ByOffset(..)) { " 2" } else { "" };
+            format!("{}{numbered}({argument})", call.function.as_str())
         })
         .collect();
-    format!("{} aggregate 3: key ({}){window}, {}", aggregate.id, group.join(", "), calls.join(", "))
+    format!("{} aggregate 2: key ({}){window}, {}", aggregate.id, group.join(", "), calls.join(", "))
 }
 
 fn of_join(join: &Join) -> String {

@@ -10,7 +10,7 @@ use super::intake::Values;
 use super::results::Results;
 use crate::exec::ExecError;
 
-const VERSION: u8 = 3;
+const VERSION: u8 = 2;
 
 /// A row on its way into a group.
 pub struct RowIn {
