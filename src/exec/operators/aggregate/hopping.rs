@@ -367,11 +367,10 @@ impl HoppingAggregate {
             return Ok(());
         }
         if !self.spec.emit_final {
-            // Windows that are still open keep what they were at the last cut.
+            // What has windows that are still open stays noted as it was at the last cut.
             let is_over = |key: &Bytes| keys::last_time(key).is_ok_and(|pane| self.window.last_start(pane) <= last);
             let closing = |key: &Bytes| keys::last_time(key).is_ok_and(|pane| self.window.first_start(pane) <= last);
-            let over = self.touched.take_if(is_over);
-            let mut leaving = over;
+            let mut leaving = self.touched.take_if(is_over);
             leaving.extend(self.touched.matching(closing));
             let open_from = self.closed_upto;
             self.emit_touched(cx, &leaving, |start| open_from < start && start <= last)?;

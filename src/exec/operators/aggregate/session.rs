@@ -37,6 +37,8 @@ use crate::exec::ExecError;
 use crate::exec::Progress;
 use crate::exec::Side;
 use crate::exec::Step;
+use crate::model::EventTime;
+use crate::model::StreamTime;
 
 /// See the file's head.
 pub struct SessionAggregate {
@@ -93,7 +95,8 @@ impl SessionAggregate {
             let (near, time) = (&mut near[keyed.of_row[row]], times[row]);
             let open_from = self.window.open_from(clocks[row]);
             let joined = near.around(time, self.window.gap_ms, open_from);
-            late[row] = joined.is_empty() && time < open_from;
+            late[row] =
+                joined.is_empty() && StreamTime(Some(EventTime(clocks[row]))).has_reached(self.window.closes(time));
             if late[row] {
                 continue;
             }

@@ -93,6 +93,11 @@ pub struct Session {
 }
 
 impl Session {
+    /// The stream time that closes a session that ends at `end`: a gap and the grace behind it no row can join it in time.
+    pub fn closes(&self, end: i64) -> i64 {
+        end.saturating_add(self.gap_ms).saturating_add(self.grace_ms).saturating_add(1)
+    }
+
     /// The least end of a session that is open at stream time `now`: one that ends before it is closed.
     pub fn open_from(&self, now: i64) -> i64 {
         now.saturating_sub(self.gap_ms).saturating_sub(self.grace_ms)
@@ -102,6 +107,7 @@ impl Session {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::plan;
 
     #[test]
     fn a_time_is_in_all_windows_between_its_first_and_its_last() {
@@ -114,8 +120,21 @@ mod tests {
                 let pane = window.pane(time);
                 assert_eq!(window.first_start(pane), window.first_start(time));
                 assert_eq!(window.last_start(pane), window.last_start(time));
+                let planned = plan::Window::Hopping { size_ms, advance_ms, grace_ms: 3 };
+                let count = (window.last_start(time) - window.first_start(time)) / advance_ms + 1;
+                assert!(count as usize <= planned.windows_of_row(), "{size_ms} by {advance_ms} at {time}");
                 let closed = window.last_closed(time);
                 assert!(window.closes(closed) <= time && time < window.closes(closed + advance_ms));
+            }
+        }
+    }
+
+    #[test]
+    fn a_session_is_open_until_it_closes() {
+        let window = Session { gap_ms: 7, grace_ms: 4 };
+        for now in 0..40 {
+            for end in 0..40 {
+                assert_eq!(window.open_from(now) <= end, now < window.closes(end), "{end} at {now}");
             }
         }
     }
