@@ -149,7 +149,7 @@ fn main() {
 }
 
 /// Each adds an operator or two to the one before, over the same records.
-const PLANS: [(&str, &str); 5] = [
+const PLANS: [(&str, &str); 8] = [
     ("source, sink", "CREATE STREAM o AS SELECT * FROM s"),
     ("source, filter, sink", "CREATE STREAM o AS SELECT * FROM s WHERE amount >= 0"),
     ("source, filter, project, sink", "CREATE STREAM o AS SELECT k, amount * 2 AS a, country FROM s WHERE amount >= 0"),
@@ -161,6 +161,21 @@ const PLANS: [(&str, &str); 5] = [
         "source, project, windowed aggregate, sink",
         "CREATE TABLE o AS SELECT country, COUNT(*) AS n, SUM(amount) AS total FROM s
          WINDOW TUMBLING (SIZE 1 MINUTE, GRACE PERIOD 1 MINUTE) GROUP BY country",
+    ),
+    (
+        "the same, windows of 1 minute every second",
+        "CREATE TABLE o AS SELECT country, COUNT(*) AS n, SUM(amount) AS total FROM s
+         WINDOW HOPPING (SIZE 1 MINUTE, ADVANCE BY 1 SECOND, GRACE PERIOD 1 MINUTE) GROUP BY country",
+    ),
+    (
+        "the same, only their final rows",
+        "CREATE TABLE o AS SELECT country, COUNT(*) AS n, SUM(amount) AS total FROM s
+         WINDOW HOPPING (SIZE 1 MINUTE, ADVANCE BY 1 SECOND, GRACE PERIOD 1 MINUTE) GROUP BY country EMIT FINAL",
+    ),
+    (
+        "the same, sessions: each row extends one",
+        "CREATE TABLE o AS SELECT country, COUNT(*) AS n, SUM(amount) AS total FROM s
+         WINDOW SESSION (1 MINUTE, GRACE PERIOD 1 MINUTE) GROUP BY country",
     ),
 ];
 const PLAN_ROWS: i64 = 200_000;

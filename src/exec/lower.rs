@@ -27,9 +27,12 @@ use super::operators;
 use super::operators::AggregateSpec;
 use super::operators::CallSpec;
 use super::operators::ExchangeSpec;
+use super::operators::Hopping;
 use super::operators::JoinSpec;
+use super::operators::Session;
 use super::operators::SinkSpec;
 use super::operators::TopicSpec;
+use super::operators::Tumbling;
 use super::operators::Windows;
 use super::step_exec::MakeStep;
 use super::step_exec::step_of;
@@ -136,6 +139,18 @@ impl Lowering<'_> {
                     operators::Normalise { key: key.clone(), input: below.clone(), output: output_.clone() }
                 })
             }
+            Node::Retain(retain) => {
+                let input = self.lower(&retain.input)?;
+                let below = layout_of(&input)?;
+                let changes = match below.changes {
+                    Changes::Retract => Changes::Retract,
+                    Changes::Append | Changes::Upsert => Changes::Upsert,
+                };
+                let output = Layout::new(&below.user_schema(), changes);
+                let (key, bound, retention_ms) = (retain.key.clone(), retain.bound, retain.retention_ms);
+                let body = operators::Retain { key, bound, retention_ms, input: below, output: output.clone() };
+                step(retain.id.clone(), "Retain", output, vec!["rows"], vec![input], move || body.clone())
+            }
             Node::Aggregate(aggregate) => self.aggregate(aggregate),
             Node::Join(join) => self.join(join),
             Node::Exchange(exchange) => self.exchange(exchange),
@@ -165,29 +180,36 @@ impl Lowering<'_> {
         let output = Layout::new(node.schema.as_arrow(), output);
         let calls = node.calls.iter().map(|call| self.call(call, schema)).collect::<Result<Vec<_>, _>>()?;
         let group = self.exprs(&node.group, schema)?;
-        let window = node.window.map(|node::Window::Tumbling { size_ms, grace_ms }| Windows { size_ms, grace_ms });
-        let own_time = self.semantics.compatibility == Compatibility::Ksqldb && window.is_some();
+        let window = node.window.map(windows_of);
+        let is_ksqldb = self.semantics.compatibility == Compatibility::Ksqldb;
         let spec = AggregateSpec {
-            key: key_schema(&group, window.is_some(), &below.schema)?,
+            key: key_schema(&group, matches!(window, Some(Windows::Tumbling(_))), &below.schema)?,
             group,
             window,
             calls,
             emit_final: node.emit == Emit::Final,
             emit: self.semantics.emit,
             null_drops: node.null_group == node::NullGroup::DropsRow,
-            own_time,
+            own_time: is_ksqldb && window.is_some(),
+            restates_sessions: is_ksqldb,
             keeps_empty: node.empty_group == node::EmptyGroup::Stays,
             forgets_jumped: node.jumped == node::JumpedWindows::Forgotten,
             input: below,
             output: output.clone(),
         };
-        let text = match window {
-            Some(window) => format!("Aggregate TUMBLING {} ms grace {} ms", window.size_ms, window.grace_ms),
-            None => "Aggregate".to_string(),
-        };
-        step(node.id.clone(), &text, output, vec!["groups"], vec![input], move || {
-            operators::Aggregate::new(spec.clone())
-        })
+        let text = node.window.map_or("Aggregate".to_string(), |window| format!("Aggregate {window}"));
+        let (id, tables, inputs) = (node.id.clone(), vec!["groups"], vec![input]);
+        match window {
+            Some(Windows::Hopping(hopping)) => {
+                step(id, &text, output, tables, inputs, move || operators::HoppingAggregate::new(spec.clone(), hopping))
+            }
+            Some(Windows::Session(session)) => {
+                step(id, &text, output, tables, inputs, move || operators::SessionAggregate::new(spec.clone(), session))
+            }
+            Some(Windows::Tumbling(_)) | None => {
+                step(id, &text, output, tables, inputs, move || operators::Aggregate::new(spec.clone()))
+            }
+        }
     }
 
     fn call(&self, call: &node::AggregateCall, schema: &DFSchema) -> Result<CallSpec, ExecError> {
@@ -283,9 +305,20 @@ fn changes_of(edge: &Edge) -> Changes {
     }
 }
 
-fn key_schema(group: &[Arc<dyn PhysicalExpr>], windowed: bool, input: &Schema) -> Result<SchemaRef, ExecError> {
+fn windows_of(window: node::Window) -> Windows {
+    match window {
+        node::Window::Tumbling { size_ms, grace_ms } => Windows::Tumbling(Tumbling { size_ms, grace_ms }),
+        node::Window::Hopping { size_ms, advance_ms, grace_ms } => {
+            Windows::Hopping(Hopping::new(size_ms, advance_ms, grace_ms))
+        }
+        node::Window::Session { gap_ms, grace_ms } => Windows::Session(Session { gap_ms, grace_ms }),
+    }
+}
+
+/// The columns of a group's key in state, behind the start of its window if it begins with that.
+fn key_schema(group: &[Arc<dyn PhysicalExpr>], has_start: bool, input: &Schema) -> Result<SchemaRef, ExecError> {
     let mut fields = Vec::new();
-    if windowed {
+    if has_start {
         fields.push(Field::new("windowstart", DataType::Int64, true));
     }
     for (index, expr) in group.iter().enumerate() {

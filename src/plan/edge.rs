@@ -12,6 +12,7 @@ use datafusion::logical_expr::LogicalPlan;
 use super::error::PlanError;
 use super::node::AggregateChanges;
 use super::node::Node;
+use super::node::Window;
 use crate::sql::Emit;
 
 /// How rows of an edge change what they stand for.
@@ -77,6 +78,15 @@ fn of_node(node: Node<'_>) -> Result<Edge, PlanError> {
             let by = exchange.keys.iter().map(|key| column_index(key, exchange.input.schema())).collect();
             Edge { partitioned_by: by, ..below }
         }
+        Node::Retain(retain) => {
+            let below = edge(&retain.input)?;
+            // A row that is taken away is no fact any more.
+            let kind = match below.kind {
+                EdgeKind::Retract => EdgeKind::Retract,
+                EdgeKind::AppendOnly | EdgeKind::Upsert(_) => EdgeKind::Upsert(retain.key.clone()),
+            };
+            Edge { kind, key: retain.key.clone(), ..below }
+        }
         Node::Normalise(normalise) => Edge { kind: EdgeKind::Retract, ..edge(&normalise.input)? },
         Node::Join(join) => {
             let left = edge(&join.left)?;
@@ -88,9 +98,8 @@ fn of_node(node: Node<'_>) -> Result<Edge, PlanError> {
         Node::Aggregate(aggregate) => {
             let group: Vec<usize> = (0..aggregate.group.len()).collect();
             let mut key = group.clone();
-            if aggregate.window.is_some() {
-                key.push(group.len());
-            }
+            let bounds = aggregate.window.map_or(0, Window::key_bounds);
+            key.extend(group.len()..group.len() + bounds);
             let kind = match (aggregate.emit, aggregate.changes) {
                 (Emit::Final, _) => EdgeKind::AppendOnly,
                 (Emit::Changes, AggregateChanges::Upsert) => EdgeKind::Upsert(key.clone()),

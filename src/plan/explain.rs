@@ -13,7 +13,6 @@ use super::node::Aggregate;
 use super::node::AggregateChanges;
 use super::node::JoinKind;
 use super::node::Node;
-use super::node::Window;
 use super::standing::Fragment;
 use super::standing::Leaf;
 use super::standing::StandingPlan;
@@ -100,6 +99,10 @@ fn operator(plan: &LogicalPlan, fragment: &Fragment) -> String {
             tasks(exchange.partitions)
         ),
         Some(Node::Normalise(normalise)) => format!("Normalise {}", normalise.id),
+        Some(Node::Retain(retain)) => {
+            let bound = plan.schema().field(retain.bound).name();
+            format!("Retain {}: until {} ms after {bound}", retain.id, retain.retention_ms)
+        }
         Some(Node::Join(join)) => {
             let word = match join.kind {
                 JoinKind::Inner => "inner",
@@ -126,7 +129,7 @@ fn aggregate(node: &Aggregate) -> String {
         calls.push(format!("{} = {}({argument}){filter}", call.name, call.function.as_str()));
     }
     let window = match node.window {
-        Some(Window::Tumbling { size_ms, grace_ms }) => format!(", tumbling {size_ms} ms, grace {grace_ms} ms"),
+        Some(window) => format!(", {window}"),
         None => String::new(),
     };
     let emit = match (node.emit, node.changes) {

@@ -7,9 +7,11 @@ use datafusion::logical_expr::ExprSchemable;
 use datafusion::logical_expr::LogicalPlan;
 
 use super::node::Aggregate;
+use super::node::AggregateFunction;
 use super::node::Join;
 use super::node::Node;
 use super::node::Normalise;
+use super::node::Retain;
 use super::node::Window;
 use super::standing::Fragment;
 use crate::model::SqlType;
@@ -30,6 +32,7 @@ fn collect(plan: &LogicalPlan, lines: &mut Vec<String>) {
     match Node::of(plan) {
         Some(Node::Aggregate(aggregate)) => lines.push(of_aggregate(aggregate)),
         Some(Node::Join(join)) => lines.push(of_join(join)),
+        Some(Node::Retain(retain)) => lines.push(of_retain(retain)),
         Some(Node::Normalise(normalise)) => lines.push(of_normalise(normalise)),
         Some(Node::Source(_) | Node::ExchangeSource(_) | Node::Exchange(_) | Node::Sink(_)) | None => {}
     }
@@ -40,6 +43,8 @@ fn of_aggregate(aggregate: &Aggregate) -> String {
     let group: Vec<String> = aggregate.group.iter().map(|expr| type_of(expr, input)).collect();
     let window = match aggregate.window {
         Some(Window::Tumbling { size_ms, .. }) => format!(" tumbling {size_ms}"),
+        Some(Window::Hopping { size_ms, advance_ms, .. }) => format!(" hopping {size_ms} by {advance_ms}"),
+        Some(Window::Session { gap_ms, .. }) => format!(" session {gap_ms}"),
         None => String::new(),
     };
     let calls: Vec<String> = aggregate
@@ -47,7 +52,9 @@ fn of_aggregate(aggregate: &Aggregate) -> String {
         .iter()
         .map(|call| {
             let argument = call.argument.as_ref().map_or("*".to_string(), |argument| type_of(argument, input));
-            format!("{}({argument})", call.function.as_str())
+            // A first or last value stands behind the number of its row.
+            let numbered = if matches!(call.function, AggregateFunction::ByOffset(..)) { " 2" } else { "" };
+            format!("{}{numbered}({argument})", call.function.as_str())
         })
         .collect();
     format!("{} aggregate 2: key ({}){window}, {}", aggregate.id, group.join(", "), calls.join(", "))
@@ -63,6 +70,12 @@ fn of_normalise(normalise: &Normalise) -> String {
     let input = normalise.input.schema();
     let key: Vec<&str> = normalise.key.iter().map(|index| input.field(*index).name().as_str()).collect();
     format!("{} normalise 1: key ({}), {}", normalise.id, key.join(", "), columns(input))
+}
+
+fn of_retain(retain: &Retain) -> String {
+    let input = retain.input.schema();
+    let key: Vec<String> = retain.key.iter().map(|index| named(input.field(*index).data_type())).collect();
+    format!("{} retain 1: key ({})", retain.id, key.join(", "))
 }
 
 fn columns(schema: &DFSchema) -> String {

@@ -148,8 +148,13 @@ fn plan_query(query: &BoundQuery, catalog: &Catalog, functions: &Functions) -> R
     })
 }
 
-/// The columns that make a row's identity: the key columns and, in a windowed view, the window's start.
-fn relation_key(relation: &Relation) -> Vec<usize> {
-    let in_key = |role| matches!(role, ColumnRole::Key | ColumnRole::WindowStart);
+/// The columns that make a row's identity: the key columns and, in a windowed view, the window's start; a session's end too.
+pub fn relation_key(relation: &Relation) -> Vec<usize> {
+    let is_session = relation.window.is_some_and(|window| window.size_ms.is_none());
+    let in_key = |role| match role {
+        ColumnRole::Key | ColumnRole::WindowStart => true,
+        ColumnRole::WindowEnd => is_session,
+        ColumnRole::Value => false,
+    };
     (0..relation.columns.len()).filter(|index| in_key(relation.columns[*index].role)).collect()
 }

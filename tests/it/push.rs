@@ -120,6 +120,27 @@ async fn copy_of_a_push_query_sends_each_row_at_once() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_push_query_has_hopping_windows_and_sessions() {
+    let server = TestServer::start().await;
+    let (writer, reader) = (server.connect().await, server.connect().await);
+    run(&writer, "CREATE STREAM hits (who TEXT KEY, at TIMESTAMP) WITH (kafka_topic = 'hits', timestamp = 'at')").await;
+    run(&writer, "INSERT INTO hits VALUES ('a', '2024-05-01 10:00:30'), ('a', '2024-05-01 10:00:50')").await;
+    run(&reader, "SET auto_offset_reset = 'earliest'").await;
+    for (window, count) in [("HOPPING (SIZE 3 MINUTES, ADVANCE BY 1 MINUTE)", 3), ("SESSION (1 MINUTE)", 1)] {
+        let query = format!(
+            "SELECT who, windowstart, windowend, COUNT(*) FROM hits WINDOW {window} GROUP BY who EMIT CHANGES LIMIT {count}"
+        );
+        let mut rows = stream(&reader, &query).await;
+        let mut counts: Vec<i64> = Vec::new();
+        while let Some(row) = rows.next().await {
+            counts.push(row.expect("it is no error").get(3));
+        }
+        assert_eq!(counts, vec![2; count], "{window}");
+    }
+    server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_client_that_vanishes_while_idle_ends_its_query() {
     let server = TestServer::start().await;
     let client = server.connect().await;

@@ -65,10 +65,11 @@ fn target(session: &Session, name: &Name, takes_rows: impl Fn(&Relation) -> bool
     Ok(relation)
 }
 
-/// The columns that values are for: those named, or all but the window's end, which its start tells.
+/// The columns that values are for: those named, or all but the window's end where its start tells it.
 pub(super) fn target_columns(session: &Session, relation: &Relation, names: &[Name]) -> Result<Vec<usize>> {
     if names.is_empty() {
-        let given = |index: &usize| relation.columns[*index].role != ColumnRole::WindowEnd;
+        let is_session = relation.window.is_some_and(|window| window.size_ms.is_none());
+        let given = |index: &usize| is_session || relation.columns[*index].role != ColumnRole::WindowEnd;
         return Ok((0..relation.columns.len()).filter(given).collect());
     }
     let mut targets = Vec::with_capacity(names.len());

@@ -170,7 +170,7 @@ impl Task {
         let spec = Arc::clone(&self.spec);
         let latest = spec.refuses_future.then(|| future_limit(now, &spec));
         let bytes_max = usize::try_from(spec.config.round_bytes_max.0).unwrap_or(usize::MAX);
-        let limits = RoundLimits::new(rows_max, bytes_max);
+        let limits = RoundLimits::new(rows_max.min(spec.round_rows_max), bytes_max);
         let round = round::assemble(&mut self.inputs, &spec.leaves, &mut self.sequence, limits, latest, &self.skipped)?;
         self.dead_letters()?;
         let idle_moved = self.note_idle(now);

@@ -30,11 +30,11 @@ use crate::format::Decoder;
 use crate::format::RawRecord;
 use crate::format::RowKeys;
 use crate::format::RowOp;
-use crate::model::ColumnRole;
 use crate::model::LeaderEpoch;
 use crate::model::Offset;
 use crate::model::PartitionId;
 use crate::model::TopicPartition;
+use crate::plan::relation_key;
 use crate::state::ColdStores;
 use crate::state::Frontier;
 use crate::state::PartitionChange;
@@ -230,8 +230,7 @@ pub async fn restore_view(
 ) -> Result<(), ExecError> {
     let (key, value) = (format_spec(relation.formats.key), format_spec(relation.formats.value));
     let decoder = Decoder::new(&relation.columns, key, value, &relation_options(relation))?;
-    let in_key = |role: ColumnRole| matches!(role, ColumnRole::Key | ColumnRole::WindowStart);
-    let key: Vec<usize> = (0..relation.columns.len()).filter(|at| in_key(relation.columns[*at].role)).collect();
+    let key = relation_key(relation);
     let from = TopicPartition::new(relation.topic_id, partition);
     let ends = client.ends(from).await?;
     let (mut position, end) = (ends.log_start_offset, ends.readable_end());

@@ -8,6 +8,7 @@ use datafusion::config::ConfigOptions;
 use datafusion::physical_plan::ExecutionPlan;
 
 use crate::catalog::Compatibility;
+use crate::catalog::EmitMode;
 use crate::catalog::Relation;
 use crate::catalog::RelationKind;
 use crate::config;
@@ -40,6 +41,7 @@ use crate::plan::Leaf;
 use crate::plan::Node;
 use crate::plan::PseudoColumn;
 use crate::plan::StandingPlan;
+use crate::plan::Window;
 use crate::protocol::BatchLimits;
 
 /// A standing query to be run.
@@ -77,7 +79,12 @@ pub struct FragmentSpec {
     pub config: config::Exec,
     /// Whether records far ahead of the wall clock are bad.
     pub refuses_future: bool,
+    /// Rows of one round: fewer where each leaves as many.
+    pub round_rows_max: usize,
 }
+
+/// Rows that leave in one round, about, where a row is in several windows and each row's changes leave at once.
+const ROUND_OUTPUT_ROWS: usize = 65_536;
 
 /// One input of a fragment.
 pub struct LeafSpec {
@@ -258,7 +265,24 @@ fn fragment(
         view: None,
         config: config.clone(),
         refuses_future: plan.semantics.compatibility == Compatibility::Postgres,
+        round_rows_max: round_rows_max(plan, index),
     })
+}
+
+fn round_rows_max(plan: &StandingPlan, fragment: usize) -> usize {
+    match plan.semantics.emit {
+        EmitMode::All => (ROUND_OUTPUT_ROWS / windows_of_row(&plan.fragments[fragment].root)).max(1),
+        EmitMode::Net => usize::MAX,
+    }
+}
+
+/// In how many windows a row of a fragment may be.
+fn windows_of_row(plan: &datafusion::logical_expr::LogicalPlan) -> usize {
+    let own = match Node::of(plan) {
+        Some(Node::Aggregate(aggregate)) => aggregate.window.map_or(1, Window::windows_of_row),
+        _ => 1,
+    };
+    plan.inputs().into_iter().map(windows_of_row).max().unwrap_or(1).max(own)
 }
 
 fn changes_of(edge: &EdgeKind) -> Changes {

@@ -20,6 +20,7 @@ use crate::model::Column;
 use crate::model::RelationId;
 use crate::plan::node::JoinKind;
 use crate::plan::node::PseudoColumn;
+use crate::plan::node::Window;
 use crate::sql::Emit;
 use crate::sql::TidemillDialect;
 
@@ -76,15 +77,6 @@ pub struct BoundJoin {
     pub on: ast::Expr,
 }
 
-/// A tumbling window.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct BoundWindow {
-    /// Milliseconds.
-    pub size_ms: i64,
-    /// Milliseconds.
-    pub grace_ms: i64,
-}
-
 /// An item of the SELECT list.
 #[derive(Debug, Clone)]
 pub struct BoundItem {
@@ -114,7 +106,9 @@ pub struct BoundQuery {
     /// One per source but the first.
     pub joins: Vec<BoundJoin>,
     /// WINDOW
-    pub window: Option<BoundWindow>,
+    pub window: Option<Window>,
+    /// How long rows of windows are kept, milliseconds; `None` for ever.
+    pub retention_ms: Option<i64>,
     /// WHERE
     pub filter: Option<ast::Expr>,
     /// GROUP BY
@@ -167,7 +161,9 @@ struct QueryText {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     joins: Vec<JoinText>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    window: Option<BoundWindow>,
+    window: Option<Window>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    retention_ms: Option<i64>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     filter: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -218,6 +214,7 @@ impl BoundQuery {
                 .map(|join| JoinText { left: join.kind == JoinKind::Left, on: join.on.to_string() })
                 .collect(),
             window: self.window,
+            retention_ms: self.retention_ms,
             filter: self.filter.as_ref().map(ToString::to_string),
             group_by: self.group_by.as_ref().map(texts),
             partition_by: self.partition_by.as_ref().map(texts),
@@ -248,6 +245,7 @@ impl BoundQuery {
             sources: text.from.into_iter().map(|source| bound_source(source, catalog)).collect::<Result<_>>()?,
             joins: text.joins.into_iter().map(bound_join).collect::<Result<_>>()?,
             window: text.window,
+            retention_ms: text.retention_ms,
             filter: text.filter.as_deref().map(expression).transpose()?,
             group_by: text.group_by.map(all).transpose()?,
             partition_by: text.partition_by.map(all).transpose()?,

@@ -8,12 +8,12 @@ mod from;
 mod items;
 mod scope;
 mod units;
+mod window;
 
 pub use bound::BoundItem;
 pub use bound::BoundJoin;
 pub use bound::BoundQuery;
 pub use bound::BoundSource;
-pub use bound::BoundWindow;
 pub use bound::Purpose;
 pub use items::postgres_name;
 pub use scope::Clause;
@@ -34,14 +34,7 @@ use crate::error::SqlState;
 use crate::sql::Emit;
 use crate::sql::ObjectKind;
 use crate::sql::Select;
-use crate::sql::WindowClause;
 use scope::Scope;
-
-/// Milliseconds that windows stay open after their end unless the statement says otherwise.
-const DEFAULT_GRACE_MS: i64 = 5 * 60 * 1000;
-
-/// ksqlDB keeps a window open until a day after its start, unless it waits for the end to give a final row.
-const KSQLDB_GRACE_AND_SIZE_MS: i64 = 24 * 60 * 60 * 1000;
 
 /// Binds a query for a standing plan.
 pub fn bind(
@@ -79,7 +72,8 @@ pub fn bind(
     let having = body.having.map(|having| scope.resolved(having, Clause::Having)).transpose()?;
     let pseudo = scope.into_pseudo();
     let emit = select.emit.unwrap_or(Emit::Changes);
-    let window = window.map(|window| bound_window(window, rules, emit)).transpose()?;
+    let retention_ms = window.and_then(|window| window::retention_ms(window, rules));
+    let window = window.map(|window| window::bind(window, rules, emit)).transpose()?;
     Ok(BoundQuery {
         semantics: request.semantics,
         purpose: purpose(&request.destination, rules),
@@ -89,6 +83,7 @@ pub fn bind(
         sources: sources.into_iter().zip(pseudo).map(|(source, pseudo)| BoundSource { pseudo, ..source }).collect(),
         joins,
         window,
+        retention_ms,
         filter,
         group_by,
         partition_by,
@@ -119,25 +114,6 @@ fn check_windowed_tables(sources: &[BoundSource]) -> Result<()> {
             Err(Error::new(SqlState::WRONG_OBJECT_TYPE, "KSQL does not support persistent queries on windowed tables."))
         }
         None => Ok(()),
-    }
-}
-
-fn bound_window(window: WindowClause, rules: Compatibility, emit: Emit) -> Result<BoundWindow> {
-    let not_there = |what: &str| {
-        Err(Error::unsupported(format!("{what} windows are not there yet"))
-            .hint("Tumbling windows are: WINDOW TUMBLING (SIZE 1 HOUR)."))
-    };
-    match window {
-        WindowClause::Tumbling { size_ms, grace_ms, retention_ms: _ } => {
-            let default = match (rules, emit) {
-                (Compatibility::Postgres, _) => DEFAULT_GRACE_MS,
-                (Compatibility::Ksqldb, Emit::Final) => 0,
-                (Compatibility::Ksqldb, Emit::Changes) => (KSQLDB_GRACE_AND_SIZE_MS - size_ms).max(0),
-            };
-            Ok(BoundWindow { size_ms, grace_ms: grace_ms.unwrap_or(default) })
-        }
-        WindowClause::Hopping { .. } => not_there("hopping"),
-        WindowClause::Session { .. } => not_there("session"),
     }
 }
 

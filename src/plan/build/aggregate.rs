@@ -111,7 +111,7 @@ pub fn build(
     let node = Aggregate {
         id: id.clone(),
         group: group.iter().map(|(name, _, _)| column_named(name)).collect(),
-        window: query.window.map(|window| Window::Tumbling { size_ms: window.size_ms, grace_ms: window.grace_ms }),
+        window: query.window,
         emit: query.emit,
         jumped: jumped(rules, query.emit),
         null_group,
@@ -136,7 +136,7 @@ pub fn build(
         _ => None,
     };
     let schema = over.schema;
-    let keys = group.len() + usize::from(query.window.is_some());
+    let keys = group.len() + query.window.map_or(0, Window::key_bounds);
     let bounds = query.window.map(|_| (column_at(&schema, group.len()), column_at(&schema, group.len() + 1)));
     let changes = changes_of(query.emit, node.changes);
     let key = (0..keys).map(|index| column_at(&schema, index)).collect();

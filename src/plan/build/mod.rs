@@ -33,7 +33,9 @@ use super::bind::BoundQuery;
 use super::bind::Purpose;
 use super::functions::Functions;
 use super::node::NullGroup;
+use super::node::Retain;
 use super::node::Sink;
+use super::node::Window;
 use super::node::plan_of;
 use super::parameters::placeholder;
 use super::standing::Output;
@@ -90,7 +92,7 @@ pub fn build(query: &BoundQuery, catalog: &Catalog, functions: &Functions) -> Re
         _ => output::for_relation(&selected, query)?,
     };
     let output = describe(query, &selected, &arranged, kind, aggregates, target.as_deref())?;
-    let root = sink(selected.rows, arranged)?;
+    let root = sink(selected.rows, arranged, query)?;
     Ok(Built { root, output, warnings })
 }
 
@@ -160,7 +162,7 @@ fn aggregated(
     let aggregated = aggregate::build(rows, query, expressions, format, null_group)?;
     let schema = Arc::clone(aggregated.rows.schema());
     let groups = query.group_by.as_ref().map_or(0, Vec::len);
-    let size_ms = query.window.map(|window| window.size_ms);
+    let size_ms = query.window.and_then(Window::size_ms);
     Ok(Selected {
         items: aggregated.items,
         keys: (0..groups).map(|index| vec![column_at(&schema, index)]).collect(),
@@ -185,7 +187,7 @@ fn projected(rows: Rows, query: &BoundQuery, expressions: &Expressions<'_>) -> R
         None => rows.key.iter().map(|key| vec![key.clone()]).collect(),
     };
     if let Some(bounds) = bounds_of(first, &schema).filter(|_| windowed.is_some()) {
-        keys.retain(|accepted| accepted[0] != bounds.0);
+        keys.retain(|accepted| ![&bounds.0, &bounds.1].contains(&&accepted[0]));
     }
     for (index, _) in query.joins.iter().enumerate() {
         accept_table_side(&mut keys, query, index + 1, &rows.plan);
@@ -359,11 +361,26 @@ fn key_format(query: &BoundQuery, types: &[SqlType], grouped: bool) -> Format {
     }
 }
 
-fn sink(rows: Rows, arranged: Arranged) -> Result<LogicalPlan> {
+fn sink(rows: Rows, arranged: Arranged, query: &BoundQuery) -> Result<LogicalPlan> {
     let named = arranged.exprs.into_iter().zip(&arranged.columns).map(|(expr, column)| expr.alias(&column.name));
-    let plan = LogicalPlanBuilder::from(rows.plan)
+    let mut plan = LogicalPlanBuilder::from(rows.plan)
         .project(named)
         .and_then(LogicalPlanBuilder::build)
         .map_err(|error| failure::of_datafusion(error, None))?;
+    let counted_from = match query.window.and_then(Window::size_ms) {
+        Some(_) => ColumnRole::WindowStart,
+        None => ColumnRole::WindowEnd,
+    };
+    let bound = arranged.columns.iter().position(|column| column.role == counted_from);
+    // A client that does not ask for the window's bounds is not told that a row of it goes.
+    if let (Some(retention_ms), Some(bound), false) = (query.retention_ms, bound, arranged.key.is_empty()) {
+        plan = plan_of(Retain {
+            id: OperatorId::new("retain"),
+            input: plan,
+            key: arranged.key.clone(),
+            bound,
+            retention_ms,
+        });
+    }
     Ok(plan_of(Sink { id: OperatorId::new("sink"), input: plan, key: arranged.key }))
 }

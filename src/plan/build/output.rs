@@ -41,15 +41,27 @@ pub struct Arranged {
     pub exprs: Vec<Expr>,
     /// How it is called.
     pub columns: Vec<Column>,
-    /// The record's key: key columns and window start, by index.
+    /// The record's key: key columns and window start, of a session the end too, by index.
     pub key: Vec<usize>,
     /// The window in the key.
     pub window: Option<WindowOfKey>,
+    /// The window's end is part of the key: sessions that begin together may end apart.
+    key_has_end: bool,
 }
 
 impl Arranged {
+    fn of(selected: &Selected) -> Self {
+        let is_session = |(window, ..): &(WindowOfKey, Expr, Expr)| window.size_ms.is_none();
+        Self { key_has_end: selected.window.as_ref().is_some_and(is_session), ..Self::default() }
+    }
+
     fn push(&mut self, expr: Expr, name: &str, sql_type: SqlType, role: ColumnRole) {
-        if matches!(role, ColumnRole::Key | ColumnRole::WindowStart) {
+        let in_key = match role {
+            ColumnRole::Key | ColumnRole::WindowStart => true,
+            ColumnRole::WindowEnd => self.key_has_end,
+            ColumnRole::Value => false,
+        };
+        if in_key {
             self.key.push(self.columns.len());
         }
         self.exprs.push(expr);
@@ -59,7 +71,7 @@ impl Arranged {
 
 /// The columns for a client, as the SELECT list has them.
 pub fn for_client(selected: &Selected, query: &BoundQuery) -> Result<Arranged> {
-    let mut arranged = Arranged::default();
+    let mut arranged = Arranged::of(selected);
     let mut found = vec![false; selected.keys.len()];
     for (index, (item, expr)) in query.items.iter().zip(&selected.items).enumerate() {
         let place = key_place(selected, expr).filter(|place| !found[*place]);
@@ -79,12 +91,13 @@ pub fn for_client(selected: &Selected, query: &BoundQuery) -> Result<Arranged> {
             false => arranged.push(expr, &item.name, sql_type, role),
         }
     }
-    let has_start = arranged.columns.iter().any(|column| column.role == ColumnRole::WindowStart);
-    let whole = found.iter().all(|found| *found) && (selected.window.is_none() || has_start);
+    let has = |role| arranged.columns.iter().any(|column| column.role == role);
+    let has_bounds = has(ColumnRole::WindowStart) && (!arranged.key_has_end || has(ColumnRole::WindowEnd));
+    let whole = found.iter().all(|found| *found) && (selected.window.is_none() || has_bounds);
     if !whole {
         if selected.rows.changes == Changes::Retract {
             return Err(Error::unsupported("such changes cannot be sent without the key")
-                .hint("Add the columns of the key (and windowstart) to the SELECT list."));
+                .hint("Add the columns of the key (and windowstart, of a session windowend too) to the SELECT list."));
         }
         arranged.key.clear();
     }
@@ -95,7 +108,7 @@ pub fn for_client(selected: &Selected, query: &BoundQuery) -> Result<Arranged> {
 pub fn for_relation(selected: &Selected, query: &BoundQuery) -> Result<Arranged> {
     let rules = query.semantics.compatibility;
     let places = key_items(selected, query)?;
-    let mut arranged = Arranged::default();
+    let mut arranged = Arranged::of(selected);
     let schema = selected.rows.schema();
     let mut used = vec![false; query.items.len()];
     if let Some(places) = places {

@@ -8,6 +8,8 @@ use datafusion::common::Result;
 use datafusion::logical_expr::Expr;
 use datafusion::logical_expr::LogicalPlan;
 use datafusion::logical_expr::UserDefinedLogicalNodeCore;
+use serde::Deserialize;
+use serde::Serialize;
 
 use super::only_input;
 use super::order_of_equal;
@@ -82,9 +84,26 @@ pub struct AggregateCall {
     pub style: TotalStyle,
 }
 
-/// The windows of a windowed aggregate.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+/// The windows of a windowed aggregate. In text a kind is told by the names of its fields.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(untagged)]
 pub enum Window {
+    /// Windows of one size, one beginning every `advance_ms` from 1970-01-01, so that they overlap.
+    Hopping {
+        /// From start to end, milliseconds, above 0.
+        size_ms: i64,
+        /// From start to the next start, milliseconds, above 0 and at most `size_ms`.
+        advance_ms: i64,
+        /// How long after its end a window takes rows, milliseconds, 0 or above.
+        grace_ms: i64,
+    },
+    /// Rows of a group with no more than a gap between one and the next. Start and end are the times of its first and last row.
+    Session {
+        /// The longest gap inside a session, milliseconds, above 0.
+        gap_ms: i64,
+        /// How long after a gap behind its end a session takes rows, milliseconds, 0 or above.
+        grace_ms: i64,
+    },
     /// Windows of one size side by side from 1970-01-01.
     Tumbling {
         /// From start to end, milliseconds, above 0.
@@ -92,6 +111,44 @@ pub enum Window {
         /// How long after its end a window takes rows, milliseconds, 0 or above.
         grace_ms: i64,
     },
+}
+
+impl Window {
+    /// From start to end where all windows have one size, milliseconds.
+    pub fn size_ms(self) -> Option<i64> {
+        match self {
+            Window::Tumbling { size_ms, .. } | Window::Hopping { size_ms, .. } => Some(size_ms),
+            Window::Session { .. } => None,
+        }
+    }
+
+    /// In how many windows a row may be, at least 1.
+    pub fn windows_of_row(self) -> usize {
+        match self {
+            Window::Hopping { size_ms, advance_ms, .. } => {
+                let windows = size_ms.saturating_sub(1).div_euclid(advance_ms).saturating_add(1);
+                usize::try_from(windows).unwrap_or(usize::MAX)
+            }
+            Window::Tumbling { .. } | Window::Session { .. } => 1,
+        }
+    }
+
+    /// How many of the two bounds tell a window from the others of its group: the start, and of a session the end too.
+    pub fn key_bounds(self) -> usize {
+        if self.size_ms().is_some() { 1 } else { 2 }
+    }
+}
+
+impl fmt::Display for Window {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Window::Tumbling { size_ms, grace_ms } => write!(f, "tumbling {size_ms} ms, grace {grace_ms} ms"),
+            Window::Hopping { size_ms, advance_ms, grace_ms } => {
+                write!(f, "hopping {size_ms} ms by {advance_ms} ms, grace {grace_ms} ms")
+            }
+            Window::Session { gap_ms, grace_ms } => write!(f, "session {gap_ms} ms, grace {grace_ms} ms"),
+        }
+    }
 }
 
 /// What becomes of a row whose group has a null.

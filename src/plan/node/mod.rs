@@ -7,6 +7,7 @@ mod aggregate;
 mod exchange;
 mod join;
 mod normalise;
+mod retain;
 mod sink;
 mod source;
 
@@ -24,6 +25,7 @@ pub use exchange::ExchangeSource;
 pub use join::Join;
 pub use join::JoinKind;
 pub use normalise::Normalise;
+pub use retain::Retain;
 pub use sink::Sink;
 pub use source::PseudoColumn;
 pub use source::Source;
@@ -48,6 +50,8 @@ pub enum Node<'a> {
     Join(&'a Join),
     /// Upserts made into retractions.
     Normalise(&'a Normalise),
+    /// Rows of windows kept for a time.
+    Retain(&'a Retain),
     /// Rows sent on by key.
     Exchange(&'a Exchange),
     /// Rows that leave.
@@ -73,6 +77,9 @@ impl<'a> Node<'a> {
         }
         if let Some(node) = any.downcast_ref::<Normalise>() {
             return Some(Node::Normalise(node));
+        }
+        if let Some(node) = any.downcast_ref::<Retain>() {
+            return Some(Node::Retain(node));
         }
         if let Some(node) = any.downcast_ref::<Exchange>() {
             return Some(Node::Exchange(node));

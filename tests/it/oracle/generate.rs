@@ -90,13 +90,64 @@ pub fn table_history(draw: &Draw, rows: u64, stream: &[Event]) -> Vec<Event> {
     (0..rows).map(&mut version).collect()
 }
 
+/// The windows of a query; all spans in milliseconds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Windows {
+    /// Tumbling if `advance` is `size`, else hopping.
+    Fixed {
+        size: i64,
+        advance: i64,
+        grace: i64,
+    },
+    Session {
+        gap: i64,
+        grace: i64,
+    },
+}
+
+impl Windows {
+    fn draw(draw: &Draw, may_be_late: bool) -> Self {
+        let grace = if may_be_late { *draw.of(&[0, 3_000, 10_000, 1_000_000]) } else { 100_000_000 };
+        let size = *draw.of(&[1_000, 7_000, 60_000]);
+        match draw.below(3) {
+            0 => Windows::Fixed { size, advance: size, grace },
+            1 => {
+                let (size, advance) = *draw.of(&[(6_000, 2_000), (10_000, 4_000), (7_000, 1_000), (60_000, 15_000)]);
+                Windows::Fixed { size, advance, grace }
+            }
+            _ => Windows::Session { gap: *draw.of(&[1_000, 4_000, 12_000]), grace },
+        }
+    }
+
+    /// How long rows of windows are kept from their start, or a session's from its end: not shorter than they are open.
+    fn retention(self, draw: &Draw) -> i64 {
+        let (Windows::Fixed { size: open, grace, .. } | Windows::Session { gap: open, grace }) = self;
+        open + grace + draw.below(60_000) as i64
+    }
+
+    fn clause(self, retention: Option<i64>) -> String {
+        let retention = retention.map_or(String::new(), |retention| format!(", RETENTION {retention} MILLISECONDS"));
+        match self {
+            Windows::Fixed { size, advance, grace } if size == advance => {
+                format!(" WINDOW TUMBLING (SIZE {size} MILLISECONDS{retention}, GRACE PERIOD {grace} MILLISECONDS)")
+            }
+            Windows::Fixed { size, advance, grace } => format!(
+                " WINDOW HOPPING (SIZE {size} MILLISECONDS, ADVANCE BY {advance} MILLISECONDS{retention}, GRACE PERIOD {grace} MILLISECONDS)"
+            ),
+            Windows::Session { gap, grace } => {
+                format!(" WINDOW SESSION ({gap} MILLISECONDS{retention}, GRACE PERIOD {grace} MILLISECONDS)")
+            }
+        }
+    }
+}
+
 /// What a query does, so that the model knows which answer to compute.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Shape {
     /// A projection and a filter: one row out per row in.
     Stateless,
-    /// `GROUP BY`, over all time or in tumbling windows of `size` milliseconds with `grace`.
-    Grouped { window: Option<(i64, i64)>, last: bool },
+    /// `GROUP BY`, over all time or in windows.
+    Grouped { window: Option<Windows>, last: bool, retention: Option<i64> },
     /// Stream joined with the table as of each row's turn.
     Joined { left: bool },
 }
@@ -106,10 +157,12 @@ pub enum Shape {
 pub struct Query {
     pub shape: Shape,
     pub standing: String,
-    /// Over a table `s` with the stream's columns and `ws`, the window's start in milliseconds.
+    /// Over a table `s` with the stream's columns and `ws` and `we`, the window's bounds in milliseconds.
     pub batch: String,
     /// The standing query's WHERE clause, if it has one.
     pub filter: String,
+    /// The groups, as a list of expressions.
+    pub group: String,
     /// The number of leading columns that are the key of a kept view; 0 for streams.
     pub keys: usize,
 }
@@ -129,7 +182,14 @@ fn stateless(draw: &Draw) -> Query {
         let _ = write!(list, ", {} AS c{column}", scalar(draw, 2));
     }
     let text = format!("SELECT {list} FROM s{}", filter(draw, " WHERE "));
-    Query { shape: Shape::Stateless, standing: text.clone(), batch: text, filter: String::new(), keys: 0 }
+    Query {
+        shape: Shape::Stateless,
+        standing: text.clone(),
+        batch: text,
+        filter: String::new(),
+        group: String::new(),
+        keys: 0,
+    }
 }
 
 fn joined(draw: &Draw) -> Query {
@@ -154,16 +214,15 @@ fn joined(draw: &Draw) -> Query {
             predicate.replace("s.", "").replace("c.", "")
         ),
         filter: String::new(),
+        group: String::new(),
         keys: 0,
     }
 }
 
 fn grouped(draw: &Draw, may_be_late: bool) -> Query {
-    let window = draw.once_in(2).then(|| {
-        let size = *draw.of(&[1_000, 7_000, 60_000]);
-        let grace = if may_be_late { *draw.of(&[0, 3_000, 10_000, 1_000_000]) } else { 100_000_000 };
-        (size, grace)
-    });
+    let window = (!draw.once_in(3)).then(|| Windows::draw(draw, may_be_late));
+    // When rows go follows from a stream time that only one partition has.
+    let retention = window.filter(|_| may_be_late && draw.once_in(3)).map(|window| window.retention(draw));
     let keys: Vec<String> = match draw.below(5) {
         0 => vec!["k".into()],
         1 => vec!["t".into()],
@@ -195,19 +254,18 @@ fn grouped(draw: &Draw, may_be_late: bool) -> Query {
     let filter = filter(draw, " WHERE ");
     let group = keys.join(", ");
     let last = window.is_some() && draw.once_in(3);
-    let clause = window.map_or(String::new(), |(size, grace)| {
-        format!(" WINDOW TUMBLING (SIZE {size} MILLISECONDS, GRACE PERIOD {grace} MILLISECONDS)")
-    });
+    let clause = window.map_or(String::new(), |window| window.clause(retention));
     let list = list.join(", ");
-    let starts = if window.is_some() { ", ws" } else { "" };
+    let starts = if window.is_some() { ", ws, we" } else { "" };
     let emit = if last { " EMIT FINAL" } else { "" };
     Query {
-        shape: Shape::Grouped { window, last },
+        shape: Shape::Grouped { window, last, retention },
         standing: format!("SELECT {list} FROM s{clause}{filter} GROUP BY {group}{having}{emit}"),
         // Stock DataFusion cuts the digits of a decimal mean off, PostgreSQL rounds them.
         batch: format!("SELECT {list}{starts} FROM s{filter} GROUP BY {group}{starts}{having}")
             .replace("AVG(d)", "ROUND(AVG(CAST(d AS DECIMAL(20,8))), 6)"),
         filter,
+        group,
         keys: keys.len(),
     }
 }

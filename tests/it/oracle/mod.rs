@@ -17,6 +17,7 @@ use generate::Query;
 use generate::STREAM_COLUMNS;
 use generate::Shape;
 use generate::TABLE_COLUMNS;
+use generate::Windows;
 use tidemill::catalog::EmitMode;
 use tidemill::catalog::Semantics;
 use tidemill::cli::test::Pipeline;
@@ -53,9 +54,10 @@ fn what_a_query_keeps_is_what_the_batch_query_says() {
     }
     println!("cases: {kinds:?}");
     if 1_000 <= cases {
-        for kind in ["stateless", "grouped", "windowed", "windowed, final", "joined", "with late rows", "with answers"]
-        {
-            assert!(kinds.contains_key(kind), "no case of kind {kind}");
+        let windowed = ["tumbling", "tumbling, final", "hopping", "hopping, final", "session", "session, final"];
+        let others = ["stateless", "grouped", "joined", "with late rows", "with retention", "with answers"];
+        for kind in windowed.iter().chain(&others) {
+            assert!(kinds.contains_key(*kind), "no case of kind {kind}");
         }
     }
     assert!(cases <= kinds.iter().filter(|(kind, _)| !kind.starts_with("with")).map(|(_, count)| count).sum());
@@ -115,7 +117,9 @@ async fn check(seed: u64, kinds: &mut BTreeMap<&'static str, u64>) {
         assert_eq!(one_row[at].rows, answer.rows, "{}: one-row rounds against batch", told());
         assert_eq!(all[at].rows, answer.rows, "{}: all against batch", told());
         assert_eq!(net[at].rows, answer.rows, "{}: net against batch", told());
-        if partitions == 1 {
+        *kinds.entry("with retention").or_default() += u64::from(query.is_retained());
+        // Rows are taken away after a round, wherever it ends.
+        if partitions == 1 && !query.is_retained() {
             assert_eq!(all[at].records, one_row[at].records, "{}: all against one-row rounds", told());
         }
         if query.is_view() {
@@ -140,12 +144,24 @@ impl Query {
         matches!(self.shape, Shape::Grouped { .. })
     }
 
+    fn is_retained(&self) -> bool {
+        matches!(self.shape, Shape::Grouped { retention: Some(_), .. })
+    }
+
     fn kind(&self) -> &'static str {
         match self.shape {
             Shape::Stateless => "stateless",
             Shape::Grouped { window: None, .. } => "grouped",
-            Shape::Grouped { window: Some(_), last: false } => "windowed",
-            Shape::Grouped { window: Some(_), last: true } => "windowed, final",
+            Shape::Grouped { window: Some(Windows::Session { .. }), last: false, .. } => "session",
+            Shape::Grouped { window: Some(Windows::Session { .. }), last: true, .. } => "session, final",
+            Shape::Grouped { window: Some(Windows::Fixed { size, advance, .. }), last, .. } => {
+                match (size == advance, last) {
+                    (true, false) => "tumbling",
+                    (true, true) => "tumbling, final",
+                    (false, false) => "hopping",
+                    (false, true) => "hopping, final",
+                }
+            }
             Shape::Joined { .. } => "joined",
         }
     }
@@ -260,14 +276,13 @@ async fn produce(pipeline: &Pipeline, topic: &str, columns: &[(&str, &str)], eve
     pipeline.produce(topic, partition, event.time, Some(event.key.as_bytes()), value).await.expect("a record is taken");
 }
 
-/// What a view shows: groups, values and the window's start, as the batch query lists them.
+/// What a view shows: groups, values and the window's bounds, as the batch query lists them.
 fn kept(pipeline: &Pipeline, name: &str, query: &Query) -> Vec<Vec<String>> {
     let windowed = matches!(query.shape, Shape::Grouped { window: Some(_), .. });
     let reorder = |mut row: Vec<String>| {
         if windowed {
-            row.remove(query.keys + 1);
-            let start = row.remove(query.keys);
-            row.push(start);
+            let bounds: Vec<String> = row.drain(query.keys..query.keys + 2).collect();
+            row.extend(bounds);
         }
         row
     };

@@ -21,6 +21,7 @@ use super::generate::Query;
 use super::generate::STREAM_COLUMNS;
 use super::generate::Shape;
 use super::generate::TABLE_COLUMNS;
+use super::generate::Windows;
 
 /// Rows as text, and how many input rows came too late.
 #[derive(Debug, PartialEq)]
@@ -36,25 +37,30 @@ pub async fn answer(query: &Query, stream: &[Event], table: &[Event]) -> Answer 
     let mut rows: Vec<Vec<Option<String>>> = Vec::new();
     match query.shape {
         Shape::Stateless => rows.extend(stream.iter().map(cells)),
-        Shape::Grouped { window, last } => {
-            columns.push(("ws", "BIGINT"));
-            let (size, grace) = window.unwrap_or((i64::MAX, 0));
-            let mut stream_time = i64::MIN;
-            for event in stream {
-                stream_time = stream_time.max(event.time);
-                let start = event.time.div_euclid(size) * size;
-                let mut row = cells(event);
-                row.push(Some(start.to_string()));
-                let is_late = window.is_some() && start + size + grace <= stream_time;
-                if is_late { late.push(row) } else { rows.push(row) }
-            }
-            if let (Some((size, grace)), true) = (window, last) {
-                let closed = |row: &Vec<Option<String>>| {
-                    let start: i64 =
-                        row.last().and_then(|cell| cell.as_ref()).expect("a start").parse().expect("a number");
-                    start + size + grace <= stream_time
+        Shape::Grouped { window, last, retention } => {
+            columns.extend([("ws", "BIGINT"), ("we", "BIGINT")]);
+            let now = stream.iter().map(|event| event.time).max().unwrap_or(i64::MIN);
+            let placed = match window {
+                None => stream.iter().map(|event| (cells(event), vec![(0, i64::MAX)])).collect(),
+                Some(Windows::Fixed { size, advance, grace }) => in_fixed(stream, size, advance, grace),
+                Some(Windows::Session { gap, grace }) => in_sessions(query, stream, gap, grace).await,
+            };
+            let closed = |end: i64| match window {
+                None => true,
+                Some(Windows::Fixed { grace, .. }) => end + grace <= now,
+                Some(Windows::Session { gap, grace }) => end + gap + grace < now,
+            };
+            for (row, bounds) in placed {
+                if bounds.is_empty() {
+                    late.push([row.clone(), vec![None, None]].concat());
+                }
+                let kept = |(start, end): &(i64, i64)| {
+                    let counted_from = if matches!(window, Some(Windows::Session { .. })) { *end } else { *start };
+                    retention.is_none_or(|retention| now <= counted_from + retention) && (!last || closed(*end))
                 };
-                rows.retain(closed);
+                for (start, end) in bounds.into_iter().filter(kept) {
+                    rows.push([row.clone(), vec![Some(start.to_string()), Some(end.to_string())]].concat());
+                }
             }
         }
         Shape::Joined { left } => {
@@ -73,6 +79,66 @@ pub async fn answer(query: &Query, stream: &[Event], table: &[Event]) -> Answer 
     let mut rows = batch(&query.batch, &columns, rows).await;
     rows.sort();
     Answer { rows, late }
+}
+
+/// Rows, each with the windows that took it.
+type Placed = Vec<(Vec<Option<String>>, Vec<(i64, i64)>)>;
+
+fn in_fixed(stream: &[Event], size: i64, advance: i64, grace: i64) -> Placed {
+    let mut stream_time = i64::MIN;
+    let mut placed = Vec::new();
+    for event in stream {
+        stream_time = stream_time.max(event.time);
+        let starts = ((event.time - size) / advance..=event.time / advance).map(|number| number * advance);
+        let takes = |start: &i64| {
+            0 <= *start && *start <= event.time && event.time < start + size && stream_time < start + size + grace
+        };
+        placed.push((cells(event), starts.filter(takes).map(|start| (start, start + size)).collect()));
+    }
+    placed
+}
+
+/// Bounds, and which rows.
+type Session = ((i64, i64), Vec<usize>);
+
+/// Sessions have rows of one group that the condition lets in; every row moves stream time.
+async fn in_sessions(query: &Query, stream: &[Event], gap: i64, grace: i64) -> Placed {
+    let mut columns: Vec<(&str, &str)> = STREAM_COLUMNS.to_vec();
+    columns.push(("at", "BIGINT"));
+    let numbered = |(at, event): (usize, &Event)| [cells(event), vec![Some(at.to_string())]].concat();
+    let rows = stream.iter().enumerate().map(numbered).collect();
+    let listed = batch(&format!("SELECT at, {} FROM s{}", query.group, query.filter), &columns, rows).await;
+    let groups: BTreeMap<usize, Vec<String>> =
+        listed.into_iter().map(|row| (row[0].parse().expect("a number"), row[1..].to_vec())).collect();
+    let mut sessions: BTreeMap<&Vec<String>, Vec<Session>> = BTreeMap::new();
+    let mut placed: Placed = Vec::new();
+    let mut stream_time = i64::MIN;
+    for (at, event) in stream.iter().enumerate() {
+        stream_time = stream_time.max(event.time);
+        placed.push((cells(event), vec![]));
+        let Some(group) = groups.get(&at) else { continue };
+        let sessions = sessions.entry(group).or_default();
+        let is_open = |end: i64| stream_time <= end + gap + grace;
+        let (mut start, mut end, mut rows) = (event.time, event.time, vec![at]);
+        let mut left = Vec::new();
+        for session in sessions.drain(..) {
+            let (from, to) = session.0;
+            if is_open(to) && from - gap <= event.time && event.time <= to + gap {
+                (start, end) = (start.min(from), end.max(to));
+                rows.extend(session.1);
+            } else {
+                left.push(session);
+            }
+        }
+        if is_open(end) {
+            left.push(((start, end), rows));
+        }
+        *sessions = left;
+    }
+    for (bounds, rows) in sessions.into_values().flatten() {
+        rows.into_iter().for_each(|at| placed[at].1.push(bounds));
+    }
+    placed
 }
 
 fn cells(event: &Event) -> Vec<Option<String>> {

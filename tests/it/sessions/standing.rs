@@ -185,3 +185,45 @@ async fn null_keys_of_several_partitions_are_one_group() {
     world.drive().await;
     client.expect("SELECT who, n FROM per_who", "NULL|8").await;
 }
+
+#[tokio::test]
+async fn windows_close_though_a_partition_has_no_more_rows() {
+    let world = World::new().await;
+    let mut client = world.session();
+    client
+        .expect(
+            "CREATE STREAM clicks (who TEXT KEY, page INT, at TIMESTAMP) WITH (partitions = 2, timestamp = 'at')",
+            "CREATE STREAM",
+        )
+        .await;
+    let windows = [
+        ("tumbling", "TUMBLING (SIZE 1 MINUTE, GRACE PERIOD 0 SECONDS)"),
+        ("hopping", "HOPPING (SIZE 2 MINUTES, ADVANCE BY 1 MINUTE, GRACE PERIOD 0 SECONDS)"),
+        ("session", "SESSION (1 MINUTE, GRACE PERIOD 0 SECONDS)"),
+    ];
+    for (name, window) in windows {
+        let query = format!(
+            "CREATE TABLE {name} AS SELECT page, COUNT(*) AS n FROM clicks WINDOW {window} GROUP BY page EMIT FINAL"
+        );
+        client.expect(&query, "CREATE TABLE").await;
+    }
+    let at = "'2024-01-01 10:00:00'";
+    let rows = format!("INSERT INTO clicks VALUES ('a', 1, {at}), ('b', 1, {at}), ('c', 1, {at}), ('d', 1, {at})");
+    client.expect(&rows, "INSERT 0 4").await;
+    client.expect("INSERT INTO clicks VALUES ('a', 1, '2024-01-01 12:00:00')", "INSERT 0 1").await;
+    world.drive().await;
+    for (name, _) in windows {
+        client.expect(&format!("SELECT COUNT(*) FROM {name}"), "0").await;
+    }
+    world.advance(std::time::Duration::from_secs(11));
+    client.expect("INSERT INTO clicks VALUES ('a', 1, '2024-01-01 12:00:01')", "INSERT 0 1").await;
+    world.drive().await;
+    for (name, closed) in [("tumbling", "4"), ("hopping", "4\n4"), ("session", "4")] {
+        client.expect(&format!("SELECT n FROM {name}"), closed).await;
+    }
+    let late = "INSERT INTO clicks VALUES ('b', 1, '2024-01-01 10:00:30')";
+    client.expect(late, "INSERT 0 1").await;
+    client.expect("INSERT INTO clicks VALUES ('a', 1, '2024-01-01 12:00:02')", "INSERT 0 1").await;
+    world.drive().await;
+    client.expect("SELECT SUM(late) FROM tidemill.tasks", "3").await;
+}

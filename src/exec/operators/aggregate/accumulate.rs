@@ -115,8 +115,8 @@ enum Value {
     BestInt(Option<i128>),
     BestFloat(Option<f64>),
     BestBytes(Option<Vec<u8>>),
-    /// The first or last so far: nothing, or a value that may be null.
-    Kept(Option<Option<Kept>>),
+    /// The first or last so far: nothing, or a value that may be null behind the number of its row.
+    Kept(Option<(i64, Option<Kept>)>),
 }
 
 /// One aggregate over all groups of a batch.
@@ -155,12 +155,19 @@ impl Accumulator {
         });
     }
 
-    /// A row of a group; `weight` -1 takes it back.
-    pub fn add(&mut self, group: usize, reader: &Reader<'_>, row: usize, weight: i64) -> Result<(), ExecError> {
+    /// A row of a group; `weight` -1 takes it back. Of two groups that are merged `arrival` tells whose row came first.
+    pub fn add(
+        &mut self,
+        group: usize,
+        reader: &Reader<'_>,
+        row: usize,
+        weight: i64,
+        arrival: i64,
+    ) -> Result<(), ExecError> {
         if let (Value::Kept(kept), AggregateFunction::ByOffset(end, nulls)) = (&mut self.values[group], self.function) {
             let counts = nulls == OffsetNulls::Counted || !reader.is_null(row);
             if counts && (end == OffsetEnd::Latest || kept.is_none()) {
-                *kept = Some(reader.value(row));
+                *kept = Some((arrival, reader.value(row)));
             }
             return Ok(());
         }
@@ -196,6 +203,64 @@ impl Accumulator {
         Ok(())
     }
 
+    /// A group that has seen what group `group` of `from` has.
+    pub fn push_copy(&mut self, from: &Accumulator, group: usize) {
+        self.values.push(from.values[group].clone());
+    }
+
+    /// A group that has seen what group `group` has.
+    pub fn push_again(&mut self, group: usize) {
+        self.values.push(self.values[group].clone());
+    }
+
+    /// Group `into` takes all that group `group` of `from` has seen.
+    pub fn merge(&mut self, into: usize, from: &Accumulator, group: usize) -> Result<(), ExecError> {
+        self.take_value(into, &from.values[group])
+    }
+
+    /// Group `into` takes all that group `group` has seen.
+    pub fn merge_within(&mut self, into: usize, group: usize) -> Result<(), ExecError> {
+        let value = self.values[group].clone();
+        self.take_value(into, &value)
+    }
+
+    fn take_value(&mut self, into: usize, other: &Value) -> Result<(), ExecError> {
+        let least = self.function == AggregateFunction::Min;
+        let extreme = if least { Extreme::Least } else { Extreme::Greatest };
+        let earliest = matches!(self.function, AggregateFunction::ByOffset(OffsetEnd::Earliest, _));
+        match (&mut self.values[into], other) {
+            (Value::Count(own), Value::Count(other)) => *own += other,
+            (Value::Exact(own), Value::Exact(other)) => own.merge(other),
+            (Value::Double(own), Value::Double(other)) => own.merge(other),
+            (Value::BestInt(own), Value::BestInt(Some(other))) => {
+                if own.is_none_or(|own| if least { *other < own } else { own < *other }) {
+                    *own = Some(*other);
+                }
+            }
+            (Value::BestFloat(own), Value::BestFloat(Some(other))) => {
+                if own.is_none_or(|own| extreme.is_better(*other, own)) {
+                    *own = Some(*other);
+                }
+            }
+            (Value::BestBytes(own), Value::BestBytes(Some(other))) => {
+                if own.as_ref().is_none_or(|own| if least { other < own } else { own < other }) {
+                    *own = Some(other.clone());
+                }
+            }
+            (Value::Kept(own), Value::Kept(Some(other))) => {
+                if own.as_ref().is_none_or(|own| if earliest { other.0 < own.0 } else { own.0 < other.0 }) {
+                    *own = Some(other.clone());
+                }
+            }
+            (Value::BestInt(_), Value::BestInt(None))
+            | (Value::BestFloat(_), Value::BestFloat(None))
+            | (Value::BestBytes(_), Value::BestBytes(None))
+            | (Value::Kept(_), Value::Kept(None)) => {}
+            _ => return Err(self.mismatch()),
+        }
+        Ok(())
+    }
+
     fn mismatch(&self) -> ExecError {
         ExecError::Contract { operator: "aggregate".to_string(), what: "an argument of another type than planned" }
     }
@@ -214,7 +279,7 @@ impl Accumulator {
             (Value::BestInt(best), _) => results.push_int(*best),
             (Value::BestFloat(best), _) => results.push_float(*best),
             (Value::BestBytes(best), _) => results.push_bytes(best.clone()),
-            (Value::Kept(kept), _) => match kept.clone().flatten() {
+            (Value::Kept(kept), _) => match kept.clone().and_then(|(_, kept)| kept) {
                 None => results.push_null(),
                 Some(Kept::Int(value)) => results.push_int(Some(value)),
                 Some(Kept::Float(value)) => results.push_float(Some(value)),
@@ -274,41 +339,49 @@ impl Accumulator {
     }
 }
 
-/// A mark, and behind it the value if there is one.
-fn write_kept(kept: Option<&Option<Kept>>, state: &mut Vec<u8>) {
-    match kept {
-        None => state.push(0),
-        Some(None) => state.push(1),
-        Some(Some(Kept::Int(value))) => {
-            state.push(2);
-            state.extend(value.to_be_bytes());
-        }
-        Some(Some(Kept::Float(value))) => {
-            state.push(3);
-            state.extend(value.to_bits().to_be_bytes());
-        }
-        Some(Some(Kept::Bytes(value))) => {
-            state.push(4);
+/// A mark, and behind it the number of the row and the value if there is one.
+fn write_kept(kept: Option<&(i64, Option<Kept>)>, state: &mut Vec<u8>) {
+    let Some((arrival, value)) = kept else {
+        state.push(0);
+        return;
+    };
+    state.push(match value {
+        None => 1,
+        Some(Kept::Int(_)) => 2,
+        Some(Kept::Float(_)) => 3,
+        Some(Kept::Bytes(_)) => 4,
+    });
+    state.extend(arrival.to_be_bytes());
+    match value {
+        None => {}
+        Some(Kept::Int(value)) => state.extend(value.to_be_bytes()),
+        Some(Kept::Float(value)) => state.extend(value.to_bits().to_be_bytes()),
+        Some(Kept::Bytes(value)) => {
             state.extend((value.len() as u32).to_be_bytes());
             state.extend(value);
         }
     }
 }
 
-fn read_kept(state: &mut &[u8]) -> Result<Option<Option<Kept>>, ExecError> {
-    Ok(Some(Some(match take::<1>(state)? {
-        [0] => return Ok(None),
-        [1] => return Ok(Some(None)),
-        [2] => Kept::Int(i128::from_be_bytes(take(state)?)),
-        [3] => Kept::Float(f64::from_bits(u64::from_be_bytes(take(state)?))),
-        [4] => {
+fn read_kept(state: &mut &[u8]) -> Result<Option<(i64, Option<Kept>)>, ExecError> {
+    let [mark] = take::<1>(state)?;
+    if mark == 0 {
+        return Ok(None);
+    }
+    let arrival = i64::from_be_bytes(take(state)?);
+    let value = match mark {
+        1 => None,
+        2 => Some(Kept::Int(i128::from_be_bytes(take(state)?))),
+        3 => Some(Kept::Float(f64::from_bits(u64::from_be_bytes(take(state)?)))),
+        4 => {
             let length = u32::from_be_bytes(take(state)?) as usize;
             let (bytes, rest) = state.split_at_checked(length).ok_or(CUT_SHORT)?;
             *state = rest;
-            Kept::Bytes(bytes.to_vec())
+            Some(Kept::Bytes(bytes.to_vec()))
         }
         _ => return Err(CUT_SHORT),
-    })))
+    };
+    Ok(Some((arrival, value)))
 }
 
 const CUT_SHORT: ExecError = ExecError::InternalRecord("the state of an aggregate");

@@ -3,16 +3,19 @@
 use std::sync::Arc;
 
 use arrow::array::ArrayRef;
+use arrow::array::AsArray;
 use arrow::array::Int8Array;
 use arrow::array::Int64Array;
 use arrow::array::RecordBatch;
+use arrow::array::TimestampMicrosecondArray;
 use arrow::array::UInt64Array;
 use arrow::compute::take;
+use arrow::datatypes::DataType;
+use arrow::datatypes::Int64Type;
 use bytes::Bytes;
 
 use super::AggregateSpec;
-use super::Incoming;
-use super::bound_column;
+use super::Windows;
 use super::groups::Groups;
 use super::results::Results;
 use crate::error::Error;
@@ -24,16 +27,39 @@ use crate::exec::layout::OP_VALUE;
 use crate::exec::output::LogEntry;
 use crate::format::RowKeys;
 
-/// A group that changed: its key, its state at the last cut, its state now.
-pub(super) type Change = (Bytes, Option<Bytes>, Option<Bytes>);
+/// Rows that leave in one batch, about.
+pub(super) const BATCH_ROWS: usize = 8_192;
 
-/// Rows as they will leave: results, and per row its key, its change and where its system columns come from.
+/// Which row of results: the bytes of its group, and the bounds of its window where the bytes do not tell them.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Place {
+    /// The window's start and end, of a hopping window or a session.
+    pub bounds: (i64, i64),
+    /// The group, of a tumbling window behind its start.
+    pub key: Bytes,
+}
+
+impl Place {
+    /// A group whose key says all.
+    pub(super) fn of_key(key: Bytes) -> Self {
+        Self { bounds: (0, 0), key }
+    }
+}
+
+/// A row of results that changed: its state at the last cut and now.
+pub(super) struct Change {
+    pub place: Place,
+    pub before: Option<Bytes>,
+    pub after: Option<Bytes>,
+}
+
+/// Rows as they will leave: results, and per row its place, its change and where its system columns come from.
 pub(super) struct Rows {
     results: Vec<Results>,
     retracts: bool,
     /// A group that has no rows any more keeps its row of results.
     stays_empty: bool,
-    groups: Vec<usize>,
+    places: Vec<Place>,
     from: Vec<usize>,
     /// Weight on a retract edge, else op.
     change: Vec<i64>,
@@ -47,20 +73,34 @@ impl Rows {
             results: groups.results(),
             retracts: spec.output.changes == Changes::Retract,
             stays_empty: spec.stays_empty(),
-            groups: Vec::new(),
+            places: Vec::new(),
             from: Vec::new(),
             change: Vec::new(),
             times: Vec::new(),
         }
     }
 
-    fn push(&mut self, groups: &Groups, group: usize, from: usize, change: i64) -> Result<(), ExecError> {
-        self.push_at(groups, group, from, change, groups.times[group])
+    /// How many there are.
+    pub(super) fn len(&self) -> usize {
+        self.places.len()
     }
 
-    fn push_at(&mut self, groups: &Groups, group: usize, from: usize, change: i64, time: i64) -> Result<(), ExecError> {
+    /// Whether the row that a new one replaces leaves before it.
+    pub(super) fn retracts(&self) -> bool {
+        self.retracts
+    }
+
+    fn push_at(
+        &mut self,
+        groups: &Groups,
+        group: usize,
+        place: &Place,
+        from: usize,
+        change: i64,
+        time: i64,
+    ) -> Result<(), ExecError> {
         groups.result(group, &mut self.results)?;
-        self.groups.push(group);
+        self.places.push(place.clone());
         self.from.push(from);
         self.change.push(change);
         self.times.push(time);
@@ -68,56 +108,88 @@ impl Rows {
     }
 
     /// The group as it is before row `row`: on a retract edge it is taken back, at the time of what takes it back.
-    pub(super) fn before(&mut self, groups: &Groups, group: usize, row: usize, time: i64) -> Result<(), ExecError> {
+    pub(super) fn before(
+        &mut self,
+        groups: &Groups,
+        group: usize,
+        place: &Place,
+        row: usize,
+        time: i64,
+    ) -> Result<(), ExecError> {
         let is_there = if self.stays_empty { groups.has_begun(group) } else { 0 < groups.rows[group] };
         if self.retracts && is_there {
-            return self.push_at(groups, group, row, -1, groups.times[group].max(time));
+            return self.push_at(groups, group, place, row, -1, groups.times[group].max(time));
         }
         Ok(())
     }
 
     /// The group as it is after row `row`.
-    pub(super) fn after(&mut self, groups: &Groups, group: usize, row: usize) -> Result<(), ExecError> {
-        match (self.retracts, groups.rows[group] == 0 && !self.stays_empty) {
+    pub(super) fn after(&mut self, groups: &Groups, group: usize, place: &Place, row: usize) -> Result<(), ExecError> {
+        let gone = groups.rows[group] == 0 && !self.stays_empty;
+        match (self.retracts, gone) {
             (true, true) => Ok(()),
-            (true, false) => self.push(groups, group, row, 1),
-            (false, gone) => self.push(groups, group, row, i64::from(if gone { OP_NO_VALUE } else { OP_VALUE })),
+            (false, true) => self.gone(groups, group, place, row),
+            (_, false) => self.is(groups, group, place, row),
         }
+    }
+
+    /// The group has this row of results.
+    pub(super) fn is(&mut self, groups: &Groups, group: usize, place: &Place, from: usize) -> Result<(), ExecError> {
+        let change = if self.retracts { 1 } else { i64::from(OP_VALUE) };
+        self.push_at(groups, group, place, from, change, groups.times[group])
+    }
+
+    /// The row of results that the group had is taken away, at its own time.
+    pub(super) fn gone(&mut self, groups: &Groups, group: usize, place: &Place, from: usize) -> Result<(), ExecError> {
+        let change = if self.retracts { -1 } else { i64::from(OP_NO_VALUE) };
+        self.push_at(groups, group, place, from, change, groups.times[group])
     }
 
     /// The rows of a batch's input rows, with their clock and place.
     pub(super) fn per_row(
         self,
         spec: &AggregateSpec,
-        incoming: &Incoming,
+        batch: &RecordBatch,
         cx: &mut Cx<'_>,
     ) -> Result<RecordBatch, ExecError> {
         let rows = UInt64Array::from_iter_values(self.from.iter().map(|row| *row as u64));
         let users = spec.input.users();
-        let clocks = take(incoming.batch.column(users + 1), &rows, None)?;
-        let seqs = take(incoming.batch.column(users + 2), &rows, None)?;
-        self.finish(spec, &incoming.keys, clocks, seqs, cx)
+        let clocks = take(batch.column(users + 1), &rows, None)?;
+        let seqs = take(batch.column(users + 2), &rows, None)?;
+        self.finish(spec, clocks, seqs, cx)
+    }
+
+    /// The columns of the group and the bounds of its window.
+    fn head(&self, spec: &AggregateSpec) -> Result<Vec<ArrayRef>, ExecError> {
+        let keys: Vec<&[u8]> = self.places.iter().map(|place| place.key.as_ref()).collect();
+        let mut columns = match spec.key.fields().is_empty() {
+            true => Vec::new(),
+            false => RowKeys::decode(&keys, &spec.key)?.columns().to_vec(),
+        };
+        let (starts, ends): (Vec<i64>, Vec<i64>) = match spec.window {
+            None => return Ok(columns),
+            Some(Windows::Tumbling(window)) => {
+                let starts = columns.remove(0);
+                let starts = starts.as_primitive::<Int64Type>().values();
+                starts.iter().map(|start| (*start, start.saturating_add(window.size_ms))).unzip()
+            }
+            Some(Windows::Hopping(_) | Windows::Session(_)) => self.places.iter().map(|place| place.bounds).unzip(),
+        };
+        for bounds in [starts, ends] {
+            let wanted = spec.output.schema.field(columns.len()).data_type();
+            columns.push(bound_column(bounds, wanted));
+        }
+        Ok(columns)
     }
 
     fn finish(
         self,
         spec: &AggregateSpec,
-        keys: &[Bytes],
         clocks: ArrayRef,
         seqs: ArrayRef,
         cx: &mut Cx<'_>,
     ) -> Result<RecordBatch, ExecError> {
-        let keys: Vec<&[u8]> = self.groups.iter().map(|group| keys[*group].as_ref()).collect();
-        let mut columns = match spec.key.fields().is_empty() {
-            true => Vec::new(),
-            false => RowKeys::decode(&keys, &spec.key)?.columns().to_vec(),
-        };
-        if let Some(window) = spec.window {
-            let start = columns.remove(0);
-            let at = columns.len();
-            columns.push(bound_column(&start, 0, spec.output.schema.field(at).data_type())?);
-            columns.push(bound_column(&start, window.size_ms, spec.output.schema.field(at + 1).data_type())?);
-        }
+        let mut columns = self.head(spec)?;
         for results in self.results {
             for (row, overflow) in &results.overflows {
                 // What is taken back was told when it was given.
@@ -138,51 +210,58 @@ impl Rows {
     }
 
     /// The rows with the task's clock, in the order in which they were pushed.
-    fn timed(self, spec: &AggregateSpec, keys: &[Bytes], cx: &mut Cx<'_>) -> Result<RecordBatch, ExecError> {
-        let count = self.groups.len();
+    pub(super) fn timed(self, spec: &AggregateSpec, cx: &mut Cx<'_>) -> Result<RecordBatch, ExecError> {
         let clock = cx.stream_time().0.map_or(0, |time| time.0);
-        let clocks = Arc::new(Int64Array::from(vec![clock; count]));
+        let clocks = Arc::new(Int64Array::from(vec![clock; self.len()]));
         // A change's two rows share a place, so that a sink under `emit = 'all'` sees them as one change.
         let seqs = Arc::new(Int64Array::from_iter_values(self.from.iter().map(|from| *from as i64)));
-        self.finish(spec, keys, clocks, seqs, cx)
+        self.finish(spec, clocks, seqs, cx)
     }
 }
 
-/// One change per group.
+/// Window bounds as the output column wants them.
+fn bound_column(milliseconds: Vec<i64>, wanted: &DataType) -> ArrayRef {
+    match wanted {
+        DataType::Timestamp(_, zone) => {
+            let micros = milliseconds.iter().map(|value| value.saturating_mul(1000));
+            Arc::new(TimestampMicrosecondArray::from_iter_values(micros).with_timezone_opt(zone.clone()))
+        }
+        _ => Arc::new(Int64Array::from(milliseconds)),
+    }
+}
+
+/// One change per row of results.
 pub(super) fn changes(spec: &AggregateSpec, changes: &[Change], cx: &mut Cx<'_>) -> Result<RecordBatch, ExecError> {
     let mut groups = Groups::new(&spec.calls);
     let mut rows = Rows::new(spec, &groups);
-    let keys: Vec<Bytes> = changes.iter().flat_map(|(key, ..)| [key.clone(), key.clone()]).collect();
-    for (index, (_, before, after)) in changes.iter().enumerate() {
+    for (index, Change { place, before, after }) in changes.iter().enumerate() {
         groups.push(before.as_deref())?;
         groups.push(after.as_deref())?;
         let (old, new) = (index * 2, index * 2 + 1);
         if rows.retracts && before.is_some() {
             let time = if after.is_some() { groups.times[new] } else { groups.times[old] };
-            rows.push_at(&groups, old, index, -1, time)?;
+            rows.push_at(&groups, old, place, index, -1, time)?;
         }
         match (after, before) {
-            (Some(_), _) if rows.retracts => rows.push(&groups, new, index, 1)?,
-            (Some(_), _) => rows.push(&groups, new, index, i64::from(OP_VALUE))?,
-            (None, Some(_)) if !rows.retracts => rows.push(&groups, old, index, i64::from(OP_NO_VALUE))?,
+            (Some(_), _) => rows.is(&groups, new, place, index)?,
+            (None, Some(_)) if !rows.retracts => rows.gone(&groups, old, place, index)?,
             (None, _) => {}
         }
     }
-    rows.timed(spec, &keys, cx)
+    rows.timed(spec, cx)
 }
 
 /// The last rows of windows that closed.
 pub(super) fn closed(
     spec: &AggregateSpec,
-    closed: &[(Bytes, Bytes)],
+    closed: &[(Place, Bytes)],
     cx: &mut Cx<'_>,
 ) -> Result<RecordBatch, ExecError> {
     let mut groups = Groups::new(&spec.calls);
     let mut rows = Rows::new(spec, &groups);
-    let keys: Vec<Bytes> = closed.iter().map(|(key, _)| key.clone()).collect();
-    for (index, (_, state)) in closed.iter().enumerate() {
+    for (index, (place, state)) in closed.iter().enumerate() {
         groups.push(Some(state))?;
-        rows.push(&groups, index, index, if rows.retracts { 1 } else { i64::from(OP_VALUE) })?;
+        rows.is(&groups, index, place, index)?;
     }
-    rows.timed(spec, &keys, cx)
+    rows.timed(spec, cx)
 }

@@ -4,11 +4,25 @@
 
 use super::CallSpec;
 use super::accumulate::Accumulator;
+use super::accumulate::Reader;
 use super::accumulate::take;
+use super::intake::Values;
 use super::results::Results;
 use crate::exec::ExecError;
 
 const VERSION: u8 = 2;
+
+/// A row on its way into a group.
+pub struct RowIn {
+    /// Its place in the batch.
+    pub row: usize,
+    /// -1 takes it back.
+    pub weight: i64,
+    /// Its event time.
+    pub time: i64,
+    /// Its number among all rows that the operator took.
+    pub arrival: i64,
+}
 
 /// Groups by their number within the batch.
 pub struct Groups {
@@ -43,6 +57,54 @@ impl Groups {
         self.times.push(i64::from_be_bytes(take(&mut state)?));
         self.rows.push(i64::from_be_bytes(take(&mut state)?));
         self.accumulators.iter_mut().try_for_each(|accumulator| accumulator.push_read(&mut state))
+    }
+
+    /// A row into a group; see `Accumulator::add`.
+    pub fn add(&mut self, group: usize, values: &Values, readers: &[Reader<'_>], row: &RowIn) -> Result<(), ExecError> {
+        for (call, accumulator) in self.accumulators.iter_mut().enumerate() {
+            if values.passes(call, row.row) {
+                accumulator.add(group, &readers[call], row.row, row.weight, row.arrival)?;
+            }
+        }
+        self.rows[group] += row.weight;
+        self.times[group] = self.times[group].max(row.time);
+        Ok(())
+    }
+
+    /// A group that has seen what group `group` of `from` has. Answers its number.
+    pub fn push_copy(&mut self, from: &Groups, group: usize) -> usize {
+        for (own, other) in self.accumulators.iter_mut().zip(&from.accumulators) {
+            own.push_copy(other, group);
+        }
+        self.times.push(from.times[group]);
+        self.rows.push(from.rows[group]);
+        self.rows.len() - 1
+    }
+
+    /// A group that has seen what group `group` has. Answers its number.
+    pub fn push_again(&mut self, group: usize) -> usize {
+        self.accumulators.iter_mut().for_each(|own| own.push_again(group));
+        self.times.push(self.times[group]);
+        self.rows.push(self.rows[group]);
+        self.rows.len() - 1
+    }
+
+    /// Group `into` takes all that group `group` of `from` has seen.
+    pub fn merge(&mut self, into: usize, from: &Groups, group: usize) -> Result<(), ExecError> {
+        for (own, other) in self.accumulators.iter_mut().zip(&from.accumulators) {
+            own.merge(into, other, group)?;
+        }
+        self.rows[into] += from.rows[group];
+        self.times[into] = self.times[into].max(from.times[group]);
+        Ok(())
+    }
+
+    /// Group `into` takes all that group `group` has seen.
+    pub fn merge_within(&mut self, into: usize, group: usize) -> Result<(), ExecError> {
+        self.accumulators.iter_mut().try_for_each(|own| own.merge_within(into, group))?;
+        self.rows[into] += self.rows[group];
+        self.times[into] = self.times[into].max(self.times[group]);
+        Ok(())
     }
 
     /// Whether the group has ever had a row, or began without one.

@@ -1,0 +1,79 @@
+//! The keys of an aggregate's state.
+//!
+//! | window | entry | key |
+//! |---|---|---|
+//! | none, tumbling | a group | the window's start, then the group, as `RowKeys` writes them |
+//! | hopping | a pane | `0`, group, start of the pane |
+//! | session | a session | `0`, group, end, start |
+//! | hopping, session | a timer | `1`, time, group |
+//! | any | a number of the operator's own | `FF FF`, its name |
+//!
+//! A pane's or session's times are 8 bytes that sort as the numbers do; a timer has no value.
+
+use bytes::Bytes;
+
+use crate::exec::ExecError;
+
+/// The operator's own stream time. Keys of groups begin with less.
+pub const OWN_TIME: &[u8] = b"\xff\xfftime";
+/// How many rows the operator has taken.
+pub const ARRIVALS: &[u8] = b"\xff\xffrows";
+
+/// The most bytes that a key has beside those of the group, here and in the operators that keep the rows that leave.
+pub const OVERHEAD_BYTES: usize = 4 * (1 + TIME_BYTES);
+
+const TIME_BYTES: usize = 8;
+const STATE: u8 = 0;
+const TIMER: u8 = 1;
+
+fn ordered(time: i64) -> [u8; TIME_BYTES] {
+    (time.cast_unsigned() ^ 1 << 63).to_be_bytes()
+}
+
+fn time_of(bytes: &[u8]) -> Result<i64, ExecError> {
+    let bytes = bytes.try_into().map_err(|_| ExecError::InternalRecord("a time in a key of state"))?;
+    Ok((u64::from_be_bytes(bytes) ^ 1 << 63).cast_signed())
+}
+
+/// The key of a group's entry with these times; of fewer times the least key of those that begin with them.
+pub fn entry(group: &[u8], times: &[i64]) -> Bytes {
+    let mut key = Vec::with_capacity(1 + group.len() + times.len() * TIME_BYTES);
+    key.push(STATE);
+    key.extend_from_slice(group);
+    times.iter().for_each(|time| key.extend(ordered(*time)));
+    key.into()
+}
+
+/// The last time in a key of an entry.
+pub fn last_time(key: &[u8]) -> Result<i64, ExecError> {
+    time_of(key.last_chunk::<TIME_BYTES>().map_or(&[][..], |bytes| bytes))
+}
+
+/// The end and start in the key of a session.
+pub fn end_and_start(key: &[u8]) -> Result<(i64, i64), ExecError> {
+    let before = key.len().saturating_sub(TIME_BYTES);
+    Ok((last_time(&key[..before])?, last_time(key)?))
+}
+
+/// The group in the key of an entry with `times` times.
+pub fn group(key: &Bytes, times: usize) -> Bytes {
+    key.slice(1..key.len() - times * TIME_BYTES)
+}
+
+/// The key of a group's timer.
+pub fn timer(time: i64, group: &[u8]) -> Bytes {
+    let mut key = Vec::with_capacity(1 + TIME_BYTES + group.len());
+    key.push(TIMER);
+    key.extend(ordered(time));
+    key.extend_from_slice(group);
+    key.into()
+}
+
+/// The time and the group of a timer's key.
+pub fn of_timer(key: &Bytes) -> Result<(i64, Bytes), ExecError> {
+    let time = key.get(1..1 + TIME_BYTES).ok_or(ExecError::InternalRecord("a timer in state"))?;
+    Ok((time_of(time)?, key.slice(1 + TIME_BYTES..)))
+}
+
+/// The least key of a timer.
+pub const FIRST_TIMER: &[u8] = &[TIMER];

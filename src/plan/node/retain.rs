@@ -1,0 +1,73 @@
+//! Rows of windows kept as long as RETENTION says.
+
+use std::cmp::Ordering;
+use std::fmt;
+
+use datafusion::common::DFSchemaRef;
+use datafusion::common::Result;
+use datafusion::logical_expr::Expr;
+use datafusion::logical_expr::LogicalPlan;
+use datafusion::logical_expr::UserDefinedLogicalNodeCore;
+
+use super::columns_again;
+use super::only_input;
+use super::order_of_equal;
+use crate::model::OperatorId;
+
+/// Takes the row of a window away once stream time has passed the window by so much. The schema is the input's.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Retain {
+    /// Names the changelog topic.
+    pub id: OperatorId,
+    /// Rows of windows, one per key.
+    pub input: LogicalPlan,
+    /// The key, as indexes into the input's columns.
+    pub key: Vec<usize>,
+    /// The bound from which time is counted, a column of the key: a window's start, a session's end.
+    pub bound: usize,
+    /// How long a row is kept, milliseconds.
+    pub retention_ms: i64,
+}
+
+impl PartialOrd for Retain {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        order_of_equal(self, other)
+    }
+}
+
+impl UserDefinedLogicalNodeCore for Retain {
+    fn name(&self) -> &str {
+        "Retain"
+    }
+
+    fn inputs(&self) -> Vec<&LogicalPlan> {
+        vec![&self.input]
+    }
+
+    fn schema(&self) -> &DFSchemaRef {
+        self.input.schema()
+    }
+
+    fn expressions(&self) -> Vec<Expr> {
+        Vec::new()
+    }
+
+    fn fmt_for_explain(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        write!(f, "Retain {}", self.id)
+    }
+
+    fn with_exprs_and_inputs(&self, _: Vec<Expr>, inputs: Vec<LogicalPlan>) -> Result<Self> {
+        let input = only_input(inputs)?;
+        let again = |columns: &[usize]| columns_again(columns, self.input.schema(), input.schema());
+        let (key, bound) = (again(&self.key)?, again(&[self.bound])?[0]);
+        Ok(Self { id: self.id.clone(), key, bound, retention_ms: self.retention_ms, input })
+    }
+
+    fn necessary_children_exprs(&self, output_columns: &[usize]) -> Option<Vec<Vec<usize>>> {
+        let mut needed = output_columns.to_vec();
+        needed.extend(&self.key);
+        needed.sort_unstable();
+        needed.dedup();
+        Some(vec![needed])
+    }
+}
