@@ -53,7 +53,7 @@ pub fn declare(create: &CreateSource, options: &RelationOptions, compatibility: 
             return Err(Error::new(SqlState::INVALID_TABLE_DEFINITION, message).at(position));
         }
         let role = role(kind, definition.role).map_err(|error| error.at(position))?;
-        let sql_type = sql_type(&definition.data_type).map_err(|error| error.at(position))?;
+        let sql_type = sql_type(&definition.data_type, compatibility).map_err(|error| error.at(position))?;
         columns.push(Column { name, sql_type, role });
     }
     let keyed = columns.iter().any(|column| column.role == ColumnRole::Key);

@@ -14,6 +14,7 @@ mod ipc;
 mod json;
 mod kafka;
 mod named_zone;
+mod nested;
 mod number;
 mod options;
 mod partial_time;

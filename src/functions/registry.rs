@@ -25,6 +25,10 @@ use super::cast::KsqlCast;
 use super::cast::TimestampIn;
 use super::ksqldb;
 use super::ksqldb::ToJsonString;
+use super::nested;
+use super::nested::FieldOf;
+use super::nested::MakeStruct;
+use super::nested::UnplannedLambda;
 use super::rowwise::Rowwise;
 use super::scalar::AsValue;
 use super::scalar::ByteaIn;
@@ -62,9 +66,13 @@ pub fn all() -> Vec<Arc<ScalarUDF>> {
         udf(LikePattern::new()),
         udf(Pad::new(Side::Left)),
         udf(Pad::new(Side::Right)),
+        udf(MakeStruct::new()),
+        udf(FieldOf::new()),
     ];
     functions.extend(Guarded::all().into_iter().map(udf));
     functions.extend(ksqldb::definitions().map(|definition| udf(Rowwise::new(definition))));
+    functions.extend(nested::all().map(udf));
+    functions.extend(UnplannedLambda::all().map(udf));
     functions.extend([Rules::Checked, Rules::Ksqldb].map(Chain::new).map(udf));
     for operation in Operation::ALL {
         functions.push(udf(Arithmetic::new(Rules::Checked, operation)));

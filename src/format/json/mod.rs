@@ -3,8 +3,11 @@
 mod coerce;
 mod decode;
 mod encode;
+mod nested;
 mod scan;
 
 pub(super) use coerce::UTC;
 pub(super) use decode::JsonColumns;
 pub(super) use encode::JsonWriter;
+pub(super) use encode::write_value;
+pub(super) use nested::read_text;

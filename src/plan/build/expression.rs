@@ -36,6 +36,7 @@ use sqlparser::ast;
 use super::chain;
 use super::comparison;
 use super::failure;
+use super::lambda;
 use super::reworded::call;
 use super::reworded::reword;
 use super::timestamps;
@@ -165,6 +166,9 @@ impl<'a> Expressions<'a> {
                 Err(_) => Transformed::no(Expr::Literal(ScalarValue::Int64(Some(value)), metadata)),
             },
             Expr::BinaryExpr(binary) if is_arithmetic(binary.op) => self.arithmetic(binary, schema)?,
+            Expr::ScalarFunction(function) if let Some(kind) = lambda::unplanned(&function) => {
+                Transformed::yes(self.lambda(kind, &function, schema)?)
+            }
             Expr::Cast(cast) => self.cast(cast, schema)?,
             Expr::AggregateFunction(aggregate) if self.rules == Compatibility::Ksqldb => {
                 let func = self.ksqldb_total(aggregate.func);

@@ -10,6 +10,7 @@ pub mod failure;
 mod from;
 mod insert;
 mod join;
+mod lambda;
 mod output;
 mod reworded;
 mod rows;
