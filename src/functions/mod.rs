@@ -14,6 +14,7 @@ mod registry;
 mod rowwise;
 mod scalar;
 
+pub use aggregate::Collect;
 pub use aggregate::DoubleSum;
 pub use aggregate::ExactSum;
 pub use aggregate::Extreme;

@@ -9,6 +9,7 @@ use datafusion::logical_expr::ScalarUDF;
 use datafusion::logical_expr::ScalarUDFImpl;
 
 use super::aggregate::ByOffsetFunction;
+use super::aggregate::CollectFunction;
 use super::aggregate::Extreme;
 use super::aggregate::ExtremeFunction;
 use super::aggregate::OffsetEnd;
@@ -96,7 +97,8 @@ pub fn aggregates() -> Vec<Arc<AggregateUDF>> {
     });
     let extremes = [Extreme::Least, Extreme::Greatest].map(ExtremeFunction::new).map(AggregateUDF::new_from_impl);
     let ends = [OffsetEnd::Earliest, OffsetEnd::Latest].map(ByOffsetFunction::new).map(AggregateUDF::new_from_impl);
-    functions.chain(extremes).chain(ends).map(Arc::new).collect()
+    let collections = CollectFunction::all().map(AggregateUDF::new_from_impl);
+    functions.chain(extremes).chain(ends).chain(collections).map(Arc::new).collect()
 }
 
 /// Puts them into a registry, over functions of the same name.

@@ -24,22 +24,24 @@ use sqlparser::ast;
 use crate::catalog::Compatibility;
 
 /// The aggregates that `node::AggregateFunction` has.
-const STANDING_AGGREGATES: [&str; 7] = ["count", "sum", "avg", "min", "max", "earliest_by_offset", "latest_by_offset"];
-
-/// ksqlDB's other aggregates, so that they are refused by name rather than not found.
-const KSQLDB_AGGREGATES: [&str; 11] = [
-    "attr",
+const STANDING_AGGREGATES: [&str; 13] = [
+    "avg",
     "collect_list",
     "collect_set",
-    "correlation",
+    "count",
     "count_distinct",
+    "earliest_by_offset",
     "histogram",
-    "stddev_samp",
-    "stddev_sample",
-    "sum_list",
+    "latest_by_offset",
+    "max",
+    "min",
+    "sum",
     "topk",
     "topkdistinct",
 ];
+
+/// ksqlDB's other aggregates, so that they are refused by name rather than not found.
+const KSQLDB_AGGREGATES: [&str; 5] = ["attr", "correlation", "stddev_samp", "stddev_sample", "sum_list"];
 
 /// Plans ARRAY, MAP and STRUCT as the Arrow types that carry them; names of fields come folded and quoted.
 #[derive(Debug)]

@@ -83,7 +83,12 @@ fn reworded(expr: &mut ast::Expr, rules: Compatibility) -> Result<Option<ast::Ex
             quote_fields(data_type, rules);
             None
         }
-        ast::Expr::Array(array) => Some(call("__array", std::mem::take(&mut array.elem))),
+        ast::Expr::Array(array) => {
+            if rules == Compatibility::Ksqldb {
+                check_elements(&array.elem)?;
+            }
+            Some(call("__array", std::mem::take(&mut array.elem)))
+        }
         ast::Expr::Struct { values, fields } if fields.is_empty() => Some(structure(std::mem::take(values), rules)?),
         ast::Expr::BinaryOp { left, op: ast::BinaryOperator::Arrow, right } => {
             Some(field_of(left.as_ref().clone(), right.as_ref(), rules)?)
@@ -122,6 +127,17 @@ pub fn quote_fields(data_type: &mut ast::DataType, rules: Compatibility) {
         }
         _ => {}
     }
+}
+
+/// ksqlDB cannot tell the type of an array of nothing but nulls.
+fn check_elements(elements: &[ast::Expr]) -> Result<()> {
+    let is_null = |expr: &ast::Expr| matches!(expr, ast::Expr::Value(value) if value.value == ast::Value::Null);
+    let message = match elements {
+        [] => "Array constructor cannot be empty. Please supply at least one element",
+        all if all.iter().all(is_null) => "Cannot construct an array with all NULL elements",
+        _ => return Ok(()),
+    };
+    Err(Error::new(SqlState::DATATYPE_MISMATCH, message).hint("CAST a null to the type of the elements."))
 }
 
 fn structure(values: Vec<ast::Expr>, rules: Compatibility) -> Result<ast::Expr> {

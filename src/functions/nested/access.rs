@@ -39,7 +39,9 @@ use crate::model::SqlType;
 /// * `__element(array, i) -> element`: from 1; null outside of the array, as in PostgreSQL.
 /// * `__ksql_element(array, i) -> element`: -1 is the last one.
 /// * both of a map and a key: its value, null if it is not there.
-pub(super) static DEFINITIONS: [Definition; 2] = [
+/// * `__not_null(value) -> value`: 22004 for a null.
+pub(super) static DEFINITIONS: [Definition; 3] = [
+    Definition { name: "__not_null", types: same, compute: not_null },
     Definition { name: "__element", types, compute: |arrays, rows, _| element(arrays, rows, FromEnd::No) },
     Definition { name: "__ksql_element", types, compute: |arrays, rows, _| element(arrays, rows, FromEnd::Yes) },
 ];
@@ -59,6 +61,18 @@ fn types(arguments: &[DataType]) -> Option<Types> {
     }
     let item = item(of).filter(|item| !item.is_null())?;
     (at.is_integer() || at.is_null()).then(|| Some((vec![plain(of)?, DataType::Int64], item)))?
+}
+
+fn same(arguments: &[DataType]) -> Option<Types> {
+    let [of] = arguments else { return None };
+    Some((vec![of.clone()], of.clone()))
+}
+
+fn not_null(arrays: &[ArrayRef], _rows: usize, _of: &DataType) -> Result<ArrayRef> {
+    match arrays[0].null_count() {
+        0 => Ok(Arc::clone(&arrays[0])),
+        _ => Err(failed(Error::new(SqlState("22004"), "a null in the arithmetic of a lambda"))),
+    }
 }
 
 fn element(arrays: &[ArrayRef], rows: usize, from_end: FromEnd) -> Result<ArrayRef> {

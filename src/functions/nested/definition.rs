@@ -9,6 +9,7 @@ use datafusion::arrow::array::AsArray;
 use datafusion::arrow::array::ListArray;
 use datafusion::arrow::array::MapArray;
 use datafusion::arrow::array::NullBufferBuilder;
+use datafusion::arrow::array::RecordBatch;
 use datafusion::arrow::array::StructArray;
 use datafusion::arrow::buffer::OffsetBuffer;
 use datafusion::arrow::buffer::ScalarBuffer;
@@ -25,6 +26,7 @@ use datafusion::logical_expr::Volatility;
 
 use crate::error::Error;
 use crate::format::RowKeys;
+use crate::format::RowValues;
 use crate::functions::rowwise::not_accepted;
 use crate::model::SqlType;
 
@@ -195,6 +197,12 @@ pub(super) fn map_span(map: &MapArray, row: usize) -> Option<std::ops::Range<usi
 
 /// Bytes that are equal where elements are, and in their order: nulls first.
 pub(super) fn keys_of(values: &ArrayRef) -> Result<Vec<Vec<u8>>> {
+    let holds_map = SqlType::from_arrow(values.data_type()).is_some_and(|sql_type| sql_type.holds_map());
+    if holds_map {
+        // Maps have no order, and are equal here if their entries are, one by one.
+        let batch = RecordBatch::try_from_iter([("value", Arc::clone(values))])?;
+        return RowValues::encode(&batch).map_err(failed);
+    }
     RowKeys::encode(std::slice::from_ref(values)).map_err(failed)
 }
 

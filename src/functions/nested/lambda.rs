@@ -255,11 +255,7 @@ impl Lambda {
             rows.iter().enumerate().for_each(|(place, row)| sources[*row] = (1, place));
             found = interleave(&[found.as_ref(), reduced.as_ref()], &sources)?;
         }
-        // Nothing comes of a collection that is not there.
-        let there = UInt32Array::from_iter(
-            (0..found.len()).map(|row| elements.counts[row].and_then(|_| u32::try_from(row).ok())),
-        );
-        Ok(take(&found, &there, None)?)
+        Ok(found)
     }
 }
 

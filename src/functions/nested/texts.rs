@@ -126,8 +126,9 @@ fn split(arrays: &[ArrayRef], rows: usize, of: &DataType) -> Result<ArrayRef> {
     }
     lists(rows, of, |row| {
         let [text, delimiter] = texts(arrays, row)?;
-        Some(Ok(match delimiter.is_empty() {
+        Some(Ok(match delimiter.is_empty() && !text.is_empty() {
             true => text.chars().map(String::from).collect(),
+            false if text.is_empty() => vec![String::new()],
             false => text.split(delimiter).map(str::to_owned).collect(),
         }))
     })
@@ -151,11 +152,11 @@ fn split_bytes(arrays: &[ArrayRef], rows: usize, of: &DataType) -> Result<ArrayR
 }
 
 fn parts_of<'a>(mut value: &'a [u8], delimiter: &[u8]) -> Vec<&'a [u8]> {
-    if delimiter.is_empty() {
+    if delimiter.is_empty() && !value.is_empty() {
         return value.chunks(1).collect();
     }
     let mut parts = Vec::new();
-    while let Some(at) = memchr::memmem::find(value, delimiter) {
+    while let Some(at) = memchr::memmem::find(value, delimiter).filter(|_| !delimiter.is_empty()) {
         parts.push(&value[..at]);
         value = &value[at + delimiter.len()..];
     }

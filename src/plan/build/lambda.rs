@@ -16,6 +16,8 @@ use datafusion::logical_expr::expr::ScalarFunction;
 use sqlparser::ast;
 
 use super::expression::Expressions;
+use super::reworded::call;
+use crate::catalog::Compatibility;
 use crate::error::Error;
 use crate::error::SqlState;
 use crate::functions::Lambda;
@@ -110,7 +112,10 @@ impl Expressions<'_> {
         }
         let mut all = schema.clone();
         all.merge(&parameter_schema(names, types)?);
-        let body = parsed(text).map_err(failed)?;
+        let mut body = parsed(text).map_err(failed)?;
+        if self.rules() == Compatibility::Ksqldb {
+            refuse_nulls(&mut body);
+        }
         let planned = self.plan(&body, &all).map_err(failed)?;
         let data_type = planned.get_type(&all)?;
         Ok((planned, data_type))
@@ -150,6 +155,27 @@ fn parsed(text: &str) -> std::result::Result<ast::Expr, Error> {
     });
     debug_assert!(flow.is_continue());
     Ok(body)
+}
+
+/// ksqlDB's arithmetic fails where a parameter of a lambda is null.
+fn refuse_nulls(body: &mut ast::Expr) {
+    use ast::BinaryOperator as Operator;
+    let is_parameter =
+        |expr: &ast::Expr| matches!(expr, ast::Expr::Identifier(ident) if ident.value.starts_with(PARAMETER));
+    let flow = walk::expressions_mut(body, |expr| {
+        if let ast::Expr::BinaryOp {
+            left,
+            op: Operator::Plus | Operator::Minus | Operator::Multiply | Operator::Divide | Operator::Modulo,
+            right,
+        } = expr
+        {
+            for side in [left, right].into_iter().filter(|side| is_parameter(side)) {
+                **side = call("__not_null", vec![side.as_ref().clone()]);
+            }
+        }
+        ControlFlow::<()>::Continue(())
+    });
+    debug_assert!(flow.is_continue());
 }
 
 /// The bodies with the types that they must have, and the type of the call.

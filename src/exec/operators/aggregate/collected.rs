@@ -1,0 +1,155 @@
+//! The values that aggregates such as COLLECT_LIST and TOPK keep of a group, and their layout in state.
+//!
+//! State: the number of values as 4 bytes, then each with how often it came as 8 bytes, big endian.
+
+use std::cmp::Ordering;
+use std::sync::Arc;
+
+use arrow::array::ArrayRef;
+use arrow::array::Int64Array;
+use arrow::array::ListArray;
+use arrow::array::MapArray;
+use arrow::array::StructArray;
+use arrow::buffer::OffsetBuffer;
+use arrow::datatypes::DataType;
+
+use super::accumulate::Kept;
+use super::accumulate::read_kept;
+use super::accumulate::take;
+use super::accumulate::write_kept;
+use super::results::Results;
+use crate::exec::ExecError;
+use crate::functions::Collect;
+
+/// The most values that a histogram counts, as in ksqlDB.
+const HISTOGRAM_MAX: usize = 1000;
+
+/// The values of one group.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Collected {
+    /// Each with how often it came; more than once only in a histogram.
+    values: Vec<(Option<Kept>, i64)>,
+}
+
+impl Collected {
+    /// A row's value; `weight` -1 takes it back, the last one that is equal.
+    pub fn add(&mut self, kind: Collect, value: Option<Kept>, weight: i64) {
+        let ignores_nulls = match kind {
+            Collect::List | Collect::Set => false,
+            Collect::Earliest { ignores_nulls, .. } | Collect::Latest { ignores_nulls, .. } => ignores_nulls,
+            Collect::TopK { .. } | Collect::TopKDistinct { .. } | Collect::Histogram | Collect::CountDistinct => true,
+        };
+        if value.is_none() && ignores_nulls {
+            return;
+        }
+        match kind {
+            Collect::List if weight < 0 => {
+                if let Some(at) = self.values.iter().rposition(|(known, _)| *known == value) {
+                    self.values.remove(at);
+                }
+            }
+            Collect::List => self.values.push((value, 1)),
+            Collect::Set | Collect::CountDistinct => {
+                if !self.values.iter().any(|(known, _)| *known == value) {
+                    self.values.push((value, 1));
+                }
+            }
+            Collect::TopK { k } => self.insert(value, k),
+            Collect::TopKDistinct { k } => {
+                if !self.values.iter().any(|(known, _)| *known == value) {
+                    self.insert(value, k);
+                }
+            }
+            Collect::Histogram => self.count(value, weight),
+            Collect::Earliest { n, .. } => {
+                if self.values.len() < n as usize {
+                    self.values.push((value, 1));
+                }
+            }
+            Collect::Latest { n, .. } => {
+                self.values.push((value, 1));
+                let over = self.values.len().saturating_sub(n as usize);
+                self.values.drain(..over);
+            }
+        }
+    }
+
+    /// Into the place that the value has from the greatest down, behind those that are equal.
+    fn insert(&mut self, value: Option<Kept>, k: u32) {
+        let at = self.values.partition_point(|(known, _)| compare(known.as_ref(), value.as_ref()) != Ordering::Less);
+        self.values.insert(at, (value, 1));
+        self.values.truncate(k as usize);
+    }
+
+    fn count(&mut self, value: Option<Kept>, weight: i64) {
+        match self.values.iter().position(|(known, _)| *known == value) {
+            Some(at) => {
+                self.values[at].1 += weight;
+                if self.values[at].1 == 0 {
+                    self.values.remove(at);
+                }
+            }
+            None if self.values.len() < HISTOGRAM_MAX => self.values.push((value, weight)),
+            None => {}
+        }
+    }
+
+    /// The result, an array of one: a list, or a histogram's map; `output` is its type. `None` for a count.
+    pub fn result(&self, output: &DataType) -> Result<ArrayRef, ExecError> {
+        let wrong = || ExecError::UnknownNode(format!("a collection of type {output}"));
+        let length = self.values.len();
+        Ok(match output {
+            DataType::List(item) => {
+                let values = self.column(item.data_type())?;
+                Arc::new(ListArray::try_new(Arc::clone(item), OffsetBuffer::from_lengths([length]), values, None)?)
+            }
+            DataType::Map(entries, sorted) => {
+                let DataType::Struct(fields) = entries.data_type() else { return Err(wrong()) };
+                let counts = Int64Array::from_iter_values(self.values.iter().map(|(_, count)| *count));
+                let columns = vec![self.column(fields[0].data_type())?, Arc::new(counts) as ArrayRef];
+                let pairs = StructArray::try_new(fields.clone(), columns, None)?;
+                let offsets = OffsetBuffer::from_lengths([length]);
+                Arc::new(MapArray::try_new(Arc::clone(entries), offsets, pairs, None, *sorted)?)
+            }
+            DataType::Int64 => Arc::new(Int64Array::from(vec![i64::try_from(length).unwrap_or(i64::MAX)])),
+            _ => return Err(wrong()),
+        })
+    }
+
+    fn column(&self, item: &DataType) -> Result<ArrayRef, ExecError> {
+        let mut results = Results::new(item);
+        for (value, _) in &self.values {
+            results.push_kept(value.clone())?;
+        }
+        results.finish()
+    }
+
+    /// Adds the values to `state`.
+    pub fn write(&self, state: &mut Vec<u8>) {
+        state.extend((self.values.len() as u32).to_be_bytes());
+        for (value, count) in &self.values {
+            write_kept(Some(value), state);
+            state.extend(count.to_be_bytes());
+        }
+    }
+
+    /// Reads what `write` wrote; `state` moves behind it.
+    pub fn read(state: &mut &[u8]) -> Result<Self, ExecError> {
+        let count = u32::from_be_bytes(take(state)?);
+        let mut values = Vec::new();
+        for _ in 0..count {
+            let value = read_kept(state)?.ok_or(ExecError::InternalRecord("the values of an aggregate"))?;
+            values.push((value, i64::from_be_bytes(take(state)?)));
+        }
+        Ok(Self { values })
+    }
+}
+
+fn compare(left: Option<&Kept>, right: Option<&Kept>) -> Ordering {
+    match (left, right) {
+        (Some(Kept::Int(left)), Some(Kept::Int(right))) => left.cmp(right),
+        (Some(Kept::Float(left)), Some(Kept::Float(right))) => left.total_cmp(right),
+        (Some(Kept::Bytes(left)), Some(Kept::Bytes(right))) => left.cmp(right),
+        (left, right) => left.is_some().cmp(&right.is_some()),
+    }
+}
