@@ -39,3 +39,4 @@ pub use nested::LambdaKind;
 pub use registry::aggregates;
 pub use registry::all;
 pub use registry::register;
+pub use rowwise::ksqldb_name;

@@ -186,7 +186,19 @@ fn no_field(right: &ast::Expr) -> Error {
 fn element(root: &mut ast::Expr, chain: &mut Vec<ast::AccessExpr>, rules: Compatibility) -> Result<Option<ast::Expr>> {
     let name = if rules == Compatibility::Ksqldb { ELEMENT[1] } else { ELEMENT[0] };
     let mut found = root.clone();
-    for access in chain.iter() {
+    let mut steps = chain.iter().peekable();
+    // `alias.column[1]`: a field of a struct is `struct->field`, or `(struct).field`.
+    if let ast::Expr::Identifier(first) = &*root {
+        let mut idents = vec![first.clone()];
+        while let Some(ast::AccessExpr::Dot(ast::Expr::Identifier(ident))) = steps.peek() {
+            idents.push(ident.clone());
+            steps.next();
+        }
+        if 1 < idents.len() {
+            found = ast::Expr::CompoundIdentifier(idents);
+        }
+    }
+    for access in steps {
         found = match access {
             ast::AccessExpr::Subscript(ast::Subscript::Index { index }) => call(name, vec![found, index.clone()]),
             ast::AccessExpr::Dot(ast::Expr::Identifier(field)) => {

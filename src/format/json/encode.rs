@@ -123,6 +123,17 @@ pub(in crate::format) fn write_value(
     }
 }
 
+/// A value of a nested column as JSON, times in ISO 8601; empty for a type without a SQL type.
+pub fn json_of(array: &dyn Array, row: usize) -> String {
+    let mut out = Vec::new();
+    if let Some(sql_type) = SqlType::from_arrow(array.data_type())
+        && let Ok(plain) = arrow::compute::cast(&array.slice(row, 1), &sql_type.arrow())
+    {
+        write_value(plain.as_ref(), 0, &sql_type, TimeStyle::Iso, &mut out);
+    }
+    String::from_utf8(out).expect("JSON is written as UTF-8")
+}
+
 fn write_time(times: TimeStyle, number: i64, out: &mut Vec<u8>, text: impl FnOnce(&mut Vec<u8>)) {
     match times {
         TimeStyle::EpochMillis => push(number, out),

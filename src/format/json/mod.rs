@@ -9,5 +9,6 @@ mod scan;
 pub(super) use coerce::UTC;
 pub(super) use decode::JsonColumns;
 pub(super) use encode::JsonWriter;
+pub use encode::json_of;
 pub(super) use encode::write_value;
 pub(super) use nested::read_text;

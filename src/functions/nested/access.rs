@@ -5,6 +5,7 @@ use std::sync::Arc;
 use datafusion::arrow::array::Array;
 use datafusion::arrow::array::ArrayRef;
 use datafusion::arrow::array::AsArray;
+use datafusion::arrow::array::BooleanArray;
 use datafusion::arrow::array::UInt32Array;
 use datafusion::arrow::compute::is_null;
 use datafusion::arrow::compute::nullif;
@@ -40,7 +41,9 @@ use crate::model::SqlType;
 /// * `__ksql_element(array, i) -> element`: -1 is the last one.
 /// * both of a map and a key: its value, null if it is not there.
 /// * `__not_null(value) -> value`: 22004 for a null.
-pub(super) static DEFINITIONS: [Definition; 3] = [
+/// * `__nested_equal(a, b) -> BOOLEAN`: null of a null; nulls inside are equal, and so are maps with equal entries in one order.
+pub(super) static DEFINITIONS: [Definition; 4] = [
+    Definition { name: "__nested_equal", types: alike, compute: |arrays, rows, _| equal(arrays, rows) },
     Definition { name: "__not_null", types: same, compute: not_null },
     Definition { name: "__element", types, compute: |arrays, rows, _| element(arrays, rows, FromEnd::No) },
     Definition { name: "__ksql_element", types, compute: |arrays, rows, _| element(arrays, rows, FromEnd::Yes) },
@@ -61,6 +64,21 @@ fn types(arguments: &[DataType]) -> Option<Types> {
     }
     let item = item(of).filter(|item| !item.is_null())?;
     (at.is_integer() || at.is_null()).then(|| Some((vec![plain(of)?, DataType::Int64], item)))?
+}
+
+fn alike(arguments: &[DataType]) -> Option<Types> {
+    let [left, right] = arguments else { return None };
+    let met = met(left, right)?;
+    Some((vec![met.clone(), met], DataType::Boolean))
+}
+
+fn equal(arrays: &[ArrayRef], rows: usize) -> Result<ArrayRef> {
+    let (left, right) = (keys_of(&arrays[0])?, keys_of(&arrays[1])?);
+    let equal = |row: usize| {
+        let known = arrays[0].is_valid(row) && arrays[1].is_valid(row);
+        known.then(|| left[row] == right[row])
+    };
+    Ok(Arc::new(BooleanArray::from_iter((0..rows).map(equal))))
 }
 
 fn same(arguments: &[DataType]) -> Option<Types> {

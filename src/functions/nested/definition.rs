@@ -15,6 +15,8 @@ use datafusion::arrow::buffer::OffsetBuffer;
 use datafusion::arrow::buffer::ScalarBuffer;
 use datafusion::arrow::compute::interleave;
 use datafusion::arrow::datatypes::DataType;
+use datafusion::arrow::datatypes::Field;
+use datafusion::arrow::datatypes::Fields;
 use datafusion::common::ScalarValue;
 use datafusion::error::DataFusionError;
 use datafusion::error::Result;
@@ -131,6 +133,17 @@ pub(super) fn met(left: &DataType, right: &DataType) -> Option<DataType> {
         (DataType::Null, other) | (other, DataType::Null) => plain(other),
         (DataType::List(left), DataType::List(right)) => {
             Some(DataType::new_list(met(left.data_type(), right.data_type())?, true))
+        }
+        // The fields of both, each of the type that both become; what one has not is null in it.
+        (DataType::Struct(left), DataType::Struct(right)) => {
+            let mut fields: Vec<Field> = Vec::new();
+            for field in left.iter().chain(right) {
+                match fields.iter_mut().find(|known| known.name() == field.name()) {
+                    Some(known) => *known = Field::new(field.name(), met(known.data_type(), field.data_type())?, true),
+                    None => fields.push(Field::new(field.name(), plain(field.data_type())?, true)),
+                }
+            }
+            Some(DataType::Struct(Fields::from(fields)))
         }
         (DataType::Decimal128(p1, s1), DataType::Decimal128(p2, s2)) => {
             let scale = *s1.max(s2);

@@ -37,6 +37,7 @@ use super::chain;
 use super::comparison;
 use super::failure;
 use super::lambda;
+use super::literals;
 use super::reworded::call;
 use super::reworded::reword;
 use super::timestamps;
@@ -166,8 +167,14 @@ impl<'a> Expressions<'a> {
                 Err(_) => Transformed::no(Expr::Literal(ScalarValue::Int64(Some(value)), metadata)),
             },
             Expr::BinaryExpr(binary) if is_arithmetic(binary.op) => self.arithmetic(binary, schema)?,
+            Expr::BinaryExpr(binary) if is_comparison(binary.op) && is_nested(&binary, schema)? => {
+                self.nested_comparison(binary, schema)?
+            }
             Expr::ScalarFunction(function) if let Some(kind) = lambda::unplanned(&function) => {
                 Transformed::yes(self.lambda(kind, &function, schema)?)
+            }
+            Expr::ScalarFunction(function) if self.rules == Compatibility::Ksqldb && function.name() == "__array" => {
+                Transformed::yes(Expr::ScalarFunction(literals::as_numbers(function, schema)?))
             }
             Expr::Cast(cast) => self.cast(cast, schema)?,
             Expr::AggregateFunction(aggregate) if self.rules == Compatibility::Ksqldb => {
@@ -261,6 +268,29 @@ impl<'a> Expressions<'a> {
             },
             _ => expr,
         })
+    }
+
+    /// Arrays, maps and structs are equal or not; they have no order.
+    fn nested_comparison(
+        &self,
+        binary: BinaryExpr,
+        schema: &DFSchema,
+    ) -> datafusion::common::Result<Transformed<Expr>> {
+        if self.rules == Compatibility::Ksqldb {
+            comparison::readable(Expr::BinaryExpr(binary.clone()), schema)?;
+        }
+        let (left, right) = (binary.left.get_type(schema)?, binary.right.get_type(schema)?);
+        let equal = match binary.op {
+            Operator::Eq | Operator::NotEq => self.functions.scalar("__nested_equal"),
+            _ => None,
+        };
+        let Some(equal) = equal else { return Err(no_operator(binary.op, &left, &right)) };
+        let equal = equal.call(vec![*binary.left, *binary.right]);
+        let compared = if binary.op == Operator::Eq { equal } else { Expr::Not(Box::new(equal)) };
+        Ok(Transformed::yes(match self.rules {
+            Compatibility::Ksqldb => Expr::IsTrue(Box::new(compared)),
+            Compatibility::Postgres => compared,
+        }))
     }
 
     fn arithmetic(&self, binary: BinaryExpr, schema: &DFSchema) -> datafusion::common::Result<Transformed<Expr>> {
@@ -372,6 +402,10 @@ fn as_doubles(expr: Expr, schema: &DFSchema) -> datafusion::common::Result<Expr>
         }),
         other => other,
     })
+}
+
+fn is_nested(binary: &BinaryExpr, schema: &DFSchema) -> datafusion::common::Result<bool> {
+    Ok(binary.left.get_type(schema)?.is_nested() || binary.right.get_type(schema)?.is_nested())
 }
 
 fn is_arithmetic(op: Operator) -> bool {

@@ -157,25 +157,28 @@ fn parsed(text: &str) -> std::result::Result<ast::Expr, Error> {
     Ok(body)
 }
 
-/// ksqlDB's arithmetic fails where a parameter of a lambda is null.
+/// ksqlDB's arithmetic fails where a parameter of a lambda is null. Only arithmetic that is the body itself is made to: what
+/// stands below a condition may not be reached.
 fn refuse_nulls(body: &mut ast::Expr) {
     use ast::BinaryOperator as Operator;
-    let is_parameter =
-        |expr: &ast::Expr| matches!(expr, ast::Expr::Identifier(ident) if ident.value.starts_with(PARAMETER));
-    let flow = walk::expressions_mut(body, |expr| {
-        if let ast::Expr::BinaryOp {
+    match body {
+        ast::Expr::Nested(inner) => refuse_nulls(inner),
+        ast::Expr::BinaryOp {
             left,
             op: Operator::Plus | Operator::Minus | Operator::Multiply | Operator::Divide | Operator::Modulo,
             right,
-        } = expr
-        {
-            for side in [left, right].into_iter().filter(|side| is_parameter(side)) {
-                **side = call("__not_null", vec![side.as_ref().clone()]);
+        } => {
+            for side in [left, right] {
+                match side.as_ref() {
+                    ast::Expr::Identifier(ident) if ident.value.starts_with(PARAMETER) => {
+                        **side = call("__not_null", vec![side.as_ref().clone()]);
+                    }
+                    _ => refuse_nulls(side),
+                }
             }
         }
-        ControlFlow::<()>::Continue(())
-    });
-    debug_assert!(flow.is_continue());
+        _ => {}
+    }
 }
 
 /// The bodies with the types that they must have, and the type of the call.

@@ -11,6 +11,7 @@ mod from;
 mod insert;
 mod join;
 mod lambda;
+mod literals;
 mod output;
 mod reworded;
 mod rows;
@@ -25,6 +26,7 @@ use std::sync::Arc;
 use datafusion::common::tree_node::TreeNode;
 use datafusion::common::tree_node::TreeNodeRecursion;
 use datafusion::logical_expr::Expr;
+use datafusion::logical_expr::ExprSchemable;
 use datafusion::logical_expr::LogicalPlan;
 use datafusion::logical_expr::LogicalPlanBuilder;
 use datafusion::logical_expr::expr::Placeholder;
@@ -41,9 +43,12 @@ use super::standing::Output;
 use crate::catalog::Catalog;
 use crate::catalog::Compatibility;
 use crate::catalog::Format;
+use crate::catalog::Formats;
 use crate::catalog::Relation;
 use crate::catalog::RelationKind;
 use crate::catalog::WindowOfKey;
+use crate::catalog::check_key;
+use crate::catalog::check_nested;
 use crate::error::Error;
 use crate::error::Result;
 use crate::error::SqlState;
@@ -304,9 +309,22 @@ fn describe(
         None if keys.is_empty() => Format::None,
         None => key_format(query, &types, aggregates),
     };
+    for key in &selected.keys {
+        let data_type = key[0].get_type(selected.rows.schema()).map_err(|error| failure::of_datafusion(error, None))?;
+        if let Some(sql_type) = SqlType::from_arrow(&data_type) {
+            let item = selected.items.iter().position(|item| key.contains(item));
+            let name = item.map_or_else(|| key[0].schema_name().to_string(), |item| query.items[item].name.clone());
+            check_key(&name, &sql_type)?;
+        }
+    }
     if matches!(query.purpose, Purpose::Push) {
         return Ok(output(query, selected, arranged, kind, key_format));
     }
+    let value = match formats {
+        Some(formats) => formats.value,
+        None => query.value_format.unwrap_or(query.sources[0].relation.formats.value),
+    };
+    check_nested(&arranged.columns, &Formats { key: key_format, value, wrap_single_value: false })?;
     if key_format == Format::Kafka && 1 < keys.len() {
         let names: Vec<&str> = keys.iter().map(|column| column.name.as_str()).collect();
         return Err(Error::new(
