@@ -50,6 +50,10 @@ fn number(text: &str) -> Option<ScalarValue> {
         });
     }
     let value = text.parse::<f64>().ok().filter(|value| value.is_finite())?;
+    // As ksqlDB's numbers with a point or an exponent are, it is exact where it is whole.
     let whole = value.fract() == 0.0 && value.abs() < f64::from(i32::MAX);
-    Some(if whole { ScalarValue::Int32(Some(value as i32)) } else { ScalarValue::Float64(Some(value)) })
+    Some(match whole {
+        true => ScalarValue::Decimal128(Some(value as i128), 10, 0),
+        false => ScalarValue::Float64(Some(value)),
+    })
 }
