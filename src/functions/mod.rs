@@ -36,6 +36,7 @@ pub use context::CutTime;
 pub use nested::Lambda;
 pub use nested::LambdaBody;
 pub use nested::LambdaKind;
+pub use nested::NestedIn;
 pub use registry::aggregates;
 pub use registry::all;
 pub use registry::register;

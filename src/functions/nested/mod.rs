@@ -5,6 +5,7 @@
 //! their key bytes are.
 
 mod access;
+mod cast;
 mod construct;
 mod definition;
 mod facts;
@@ -15,6 +16,7 @@ mod sets;
 mod texts;
 
 pub use access::FieldOf;
+pub use cast::NestedIn;
 pub use construct::MakeStruct;
 pub use definition::Collection;
 pub use lambda::Lambda;
@@ -24,8 +26,9 @@ pub use lambda::UnplannedLambda;
 
 /// All that stand in tables.
 pub fn all() -> impl Iterator<Item = Collection> {
-    let lists: [&'static [definition::Definition]; 7] = [
+    let lists: [&'static [definition::Definition]; 8] = [
         &access::DEFINITIONS,
+        &cast::DEFINITIONS,
         &construct::DEFINITIONS,
         &facts::DEFINITIONS,
         &maps::DEFINITIONS,

@@ -20,6 +20,7 @@ use datafusion::logical_expr::Expr;
 use datafusion::logical_expr::ExprSchemable;
 use datafusion::logical_expr::Like;
 use datafusion::logical_expr::Operator;
+use datafusion::logical_expr::ScalarUDF;
 use datafusion::logical_expr::WindowFunctionDefinition;
 use datafusion::logical_expr::binary::BinaryTypeCoercer;
 use datafusion::logical_expr::cast;
@@ -45,6 +46,7 @@ use crate::catalog::Compatibility;
 use crate::error::Error;
 use crate::error::Result;
 use crate::error::SqlState;
+use crate::functions::NestedIn;
 use crate::model::SqlType;
 use crate::plan::functions::Functions;
 use crate::sql::walk;
@@ -225,9 +227,14 @@ impl<'a> Expressions<'a> {
         {
             return Ok(Transformed::yes(read));
         }
+        if let Some(target) = target.as_ref().filter(|target| target.is_nested() && is_text(&from)) {
+            let read = ScalarUDF::new_from_impl(NestedIn::new(target.clone()));
+            return Ok(Transformed::yes(read.call(vec![cast.expr.as_ref().clone()])));
+        }
         let mut arguments = vec![cast.expr.as_ref().clone()];
         let number = |value: i32| Expr::Literal(ScalarValue::Int32(Some(value)), None);
         let name = match (self.rules, target) {
+            (Compatibility::Postgres, Some(SqlType::Text)) if from.is_nested() => "__nested_out",
             (Compatibility::Ksqldb, Some(SqlType::Text)) => "__ksql_cast_text",
             (Compatibility::Ksqldb, Some(SqlType::Boolean)) => "__ksql_cast_boolean",
             (Compatibility::Ksqldb, Some(SqlType::Int)) => "__ksql_cast_int",
