@@ -183,12 +183,12 @@ fn no_field(right: &ast::Expr) -> Error {
         .hint("JSON in a text is read with EXTRACTJSONFIELD.")
 }
 
-fn element(root: &mut ast::Expr, chain: &mut Vec<ast::AccessExpr>, rules: Compatibility) -> Result<Option<ast::Expr>> {
+fn element(root: &ast::Expr, chain: &[ast::AccessExpr], rules: Compatibility) -> Result<Option<ast::Expr>> {
     let name = if rules == Compatibility::Ksqldb { ELEMENT[1] } else { ELEMENT[0] };
     let mut found = root.clone();
     let mut steps = chain.iter().peekable();
     // `alias.column[1]`: a field of a struct is `struct->field`, or `(struct).field`.
-    if let ast::Expr::Identifier(first) = &*root {
+    if let ast::Expr::Identifier(first) = root {
         let mut idents = vec![first.clone()];
         while let Some(ast::AccessExpr::Dot(ast::Expr::Identifier(ident))) = steps.peek() {
             idents.push(ident.clone());

@@ -64,7 +64,7 @@ fn array(arrays: &[ArrayRef], rows: usize, of_type: &DataType) -> Result<ArrayRe
 }
 
 fn map_types(arguments: &[DataType]) -> Option<Types> {
-    if arguments.is_empty() || arguments.len() % 2 != 0 {
+    if arguments.is_empty() || !arguments.len().is_multiple_of(2) {
         return None;
     }
     let key = all_met(arguments.iter().step_by(2))?;

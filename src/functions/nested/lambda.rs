@@ -32,8 +32,11 @@ use datafusion::physical_expr::PhysicalExpr;
 use datafusion::physical_expr::create_physical_expr;
 
 use super::definition::Picks;
+use super::definition::failed;
 use super::definition::map_span;
 use super::definition::span;
+use crate::error::Error;
+use crate::error::SqlState;
 
 /// What becomes of the elements.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -47,7 +50,7 @@ pub enum LambdaKind {
 }
 
 impl LambdaKind {
-    /// The name of the function.
+    /// The name of the function, until its lambdas are planned.
     pub fn name(self) -> &'static str {
         match self {
             LambdaKind::Transform => "transform",
@@ -172,7 +175,11 @@ impl Elements {
 
 impl ScalarUDFImpl for Lambda {
     fn name(&self) -> &str {
-        self.kind.name()
+        match self.kind {
+            LambdaKind::Transform => "__transform",
+            LambdaKind::Filter => "__filter",
+            LambdaKind::Reduce => "__reduce",
+        }
     }
 
     fn signature(&self) -> &Signature {
@@ -292,6 +299,7 @@ impl ScalarUDFImpl for UnplannedLambda {
     }
 
     fn invoke_with_args(&self, _args: ScalarFunctionArgs) -> Result<ColumnarValue> {
-        datafusion::common::internal_err!("the lambda of {} was not planned", self.name)
+        let message = format!("function {} has no lambda here", self.name);
+        Err(failed(Error::new(SqlState::UNDEFINED_FUNCTION, message)))
     }
 }

@@ -59,9 +59,7 @@ fn extreme(arrays: &[ArrayRef], rows: usize, greatest: bool) -> Result<ArrayRef>
 fn sort_types(arguments: &[DataType]) -> Option<Types> {
     let (of, direction) = match arguments {
         [of] => (of, None),
-        [of, direction] if matches!(direction, DataType::Utf8 | DataType::Utf8View | DataType::Null) => {
-            (of, Some(DataType::Utf8))
-        }
+        [of, DataType::Utf8 | DataType::Utf8View | DataType::Null] => (of, Some(DataType::Utf8)),
         _ => return None,
     };
     let list = list_of(item(of)?);

@@ -123,10 +123,10 @@ fn remove(arrays: &[ArrayRef], rows: usize, of: &DataType) -> Result<ArrayRef> {
     let list = list(arrays, 0);
     let (keys, unwanted) = (keys_of(list.values())?, keys_of(&arrays[1])?);
     let mut picks = Picks::default();
-    for row in 0..rows {
+    for (row, unwanted) in unwanted.iter().enumerate().take(rows) {
         let span = span(list, row);
         let valid = span.is_some();
-        span.into_iter().flatten().filter(|place| keys[*place] != unwanted[row]).for_each(|place| picks.push(0, place));
+        span.into_iter().flatten().filter(|place| keys[*place] != *unwanted).for_each(|place| picks.push(0, place));
         picks.end(valid)?;
     }
     picks.lists(&[list.values()], of)

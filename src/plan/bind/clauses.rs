@@ -127,6 +127,9 @@ fn repeated_field(values: &[ast::Expr]) -> Option<String> {
     })
 }
 
+/// ksqlDB's functions that give several rows.
+const TABLE_FUNCTIONS: [&str; 2] = ["explode", "cube_explode"];
+
 fn check_function(function: &ast::Function, functions: &Functions, rules: Compatibility) -> Result<()> {
     let span = function.name.span();
     if function.over.is_some() {
@@ -154,6 +157,9 @@ fn check_function(function: &ast::Function, functions: &Functions, rules: Compat
     if functions.is_aggregate(&name) {
         return Err(not_there(&format!("the aggregate function {name}"), span)
             .hint("COUNT, SUM, AVG, MIN, MAX, COLLECT_LIST, TOPK and others are."));
+    }
+    if TABLE_FUNCTIONS.contains(&name.as_str()) {
+        return Err(not_there(&format!("the table function {name}"), span));
     }
     if function.filter.is_some() {
         return Err(at(

@@ -198,6 +198,7 @@ fn result_type(
     let total = |kind| Total::new(kind, style, argument).map(|total| total.output().clone());
     let found = match function {
         AggregateFunction::CountStar | AggregateFunction::Count => Some(SqlType::BigInt),
+        AggregateFunction::Min | AggregateFunction::Max if argument.is_nested() => None,
         AggregateFunction::Min | AggregateFunction::Max | AggregateFunction::ByOffset(..) => Some(argument.clone()),
         AggregateFunction::Collect(kind) => kind.result(argument),
         AggregateFunction::Sum => total(TotalKind::Sum),

@@ -37,8 +37,7 @@ fn failed(error: Error) -> DataFusionError {
 /// Which of the functions a call is, if it waits for its lambdas.
 pub(super) fn unplanned(function: &ScalarFunction) -> Option<LambdaKind> {
     let kinds = [LambdaKind::Transform, LambdaKind::Filter, LambdaKind::Reduce];
-    let has_text = function.args.iter().any(|argument| lambda_of(argument).is_some());
-    kinds.into_iter().find(|kind| has_text && kind.name() == function.name())
+    kinds.into_iter().find(|kind| kind.name() == function.name())
 }
 
 /// The names of a lambda's parameters and the text of its body.

@@ -309,14 +309,7 @@ fn describe(
         None if keys.is_empty() => Format::None,
         None => key_format(query, &types, aggregates),
     };
-    for key in &selected.keys {
-        let data_type = key[0].get_type(selected.rows.schema()).map_err(|error| failure::of_datafusion(error, None))?;
-        if let Some(sql_type) = SqlType::from_arrow(&data_type) {
-            let item = selected.items.iter().position(|item| key.contains(item));
-            let name = item.map_or_else(|| key[0].schema_name().to_string(), |item| query.items[item].name.clone());
-            check_key(&name, &sql_type)?;
-        }
-    }
+    check_keys(query, selected)?;
     if matches!(query.purpose, Purpose::Push) {
         return Ok(output(query, selected, arranged, kind, key_format));
     }
@@ -334,6 +327,19 @@ fn describe(
         .hint("Add WITH (key_format = 'JSON')."));
     }
     Ok(output(query, selected, arranged, kind, key_format))
+}
+
+/// Refuses keys that are or hold a map.
+fn check_keys(query: &BoundQuery, selected: &Selected) -> Result<()> {
+    for key in &selected.keys {
+        // A key of the source that no item names may be gone from the rows.
+        let Ok(data_type) = key[0].get_type(selected.rows.schema()) else { continue };
+        let Some(sql_type) = SqlType::from_arrow(&data_type) else { continue };
+        let item = selected.items.iter().position(|item| key.contains(item));
+        let name = item.map_or_else(|| key[0].schema_name().to_string(), |item| query.items[item].name.clone());
+        check_key(&name, &sql_type)?;
+    }
+    Ok(())
 }
 
 fn output(
