@@ -5,6 +5,7 @@ use super::Format;
 use super::Formats;
 use super::RelationKind;
 use super::RelationOptions;
+use super::check_nested;
 use super::fold;
 use super::options::kafka_can_write;
 use super::sql_type;
@@ -53,7 +54,7 @@ pub fn declare(create: &CreateSource, options: &RelationOptions, compatibility: 
             return Err(Error::new(SqlState::INVALID_TABLE_DEFINITION, message).at(position));
         }
         let role = role(kind, definition.role).map_err(|error| error.at(position))?;
-        let sql_type = sql_type(&definition.data_type).map_err(|error| error.at(position))?;
+        let sql_type = sql_type(&definition.data_type, compatibility).map_err(|error| error.at(position))?;
         columns.push(Column { name, sql_type, role });
     }
     let keyed = columns.iter().any(|column| column.role == ColumnRole::Key);
@@ -70,6 +71,7 @@ pub fn declare(create: &CreateSource, options: &RelationOptions, compatibility: 
         columns.extend(window_bounds(compatibility));
     }
     let formats = formats(&columns, options, compatibility).map_err(|error| error.at(create.name.position))?;
+    check_nested(&columns, &formats).map_err(|error| error.at(create.name.position))?;
     let timestamp_column = timestamp_column(&columns, options, compatibility)?;
     Ok(Declared { kind, columns, formats, timestamp_column })
 }

@@ -326,6 +326,9 @@ pub(super) fn kafka_can_write(sql_type: &SqlType) -> bool {
         | SqlType::Date
         | SqlType::Time
         | SqlType::Timestamp
-        | SqlType::TimestampTz => false,
+        | SqlType::TimestampTz
+        | SqlType::Array(_)
+        | SqlType::Map(..)
+        | SqlType::Struct(_) => false,
     }
 }

@@ -1,22 +1,82 @@
 //! The types that columns can be declared with.
 
+use sqlparser::ast;
+use sqlparser::ast::ArrayElemTypeDef;
 use sqlparser::ast::DataType;
 use sqlparser::ast::ExactNumberInfo;
 use sqlparser::ast::TimezoneInfo;
 
+use super::Compatibility;
 use crate::error::Error;
 use crate::error::Result;
 use crate::error::SqlState;
 use crate::model::SqlType;
+use crate::model::StructField;
 
 /// What `DECIMAL` without digits is: PostgreSQL's has no bound, ours has 38 digits.
 const DECIMAL_UNTOLD: SqlType = SqlType::Decimal { precision: 38, scale: 10 };
+/// How deep types may nest.
+const DEPTH_MAX: usize = 16;
 const PRECISION_MAX: u64 = 38;
 /// The most digits that PostgreSQL lets a declaration name.
 const POSTGRES_PRECISION_MAX: u64 = 1000;
 
 /// The type that a declaration or a cast names.
-pub fn sql_type(data_type: &DataType) -> Result<SqlType> {
+///
+/// Names of fields are folded by the rules. 54001 for a type that nests deeper than `DEPTH_MAX`.
+pub fn sql_type(data_type: &DataType, rules: Compatibility) -> Result<SqlType> {
+    nested(data_type, rules, 0)
+}
+
+fn nested(data_type: &DataType, rules: Compatibility, depth: usize) -> Result<SqlType> {
+    if DEPTH_MAX < depth {
+        let message = format!("the type nests deeper than {DEPTH_MAX} levels");
+        return Err(Error::new(SqlState::STATEMENT_TOO_COMPLEX, message));
+    }
+    let inner = |data_type: &DataType| nested(data_type, rules, depth + 1).map(Box::new);
+    Ok(match data_type {
+        DataType::Array(ArrayElemTypeDef::AngleBracket(item) | ArrayElemTypeDef::SquareBracket(item, _)) => {
+            SqlType::Array(inner(item)?)
+        }
+        DataType::Map(key, value) => match (inner(key)?, inner(value)?) {
+            (key, _) if key.is_nested() => {
+                return Err(
+                    Error::unsupported(format!("keys of a MAP of type {key} are not supported")).hint("Use TEXT.")
+                );
+            }
+            (key, value) => SqlType::Map(key, value),
+        },
+        DataType::Struct(fields, _) => SqlType::Struct(struct_fields(fields, rules, &inner)?),
+        simple => simple_type(simple)?,
+    })
+}
+
+fn struct_fields(
+    declared: &[ast::StructField],
+    rules: Compatibility,
+    inner: &dyn Fn(&DataType) -> Result<Box<SqlType>>,
+) -> Result<Vec<StructField>> {
+    let mut fields: Vec<StructField> = Vec::with_capacity(declared.len());
+    for field in declared {
+        let Some(ident) = &field.field_name else {
+            return Err(Error::new(SqlState::SYNTAX_ERROR, "a field of a STRUCT needs a name and a type")
+                .hint("Write STRUCT<name TEXT, age INT>."));
+        };
+        let name = match (ident.quote_style, rules) {
+            (Some(_), _) => ident.value.clone(),
+            (None, Compatibility::Postgres) => ident.value.to_lowercase(),
+            (None, Compatibility::Ksqldb) => ident.value.to_uppercase(),
+        };
+        if fields.iter().any(|known| known.name == name) {
+            let message = format!("field \"{name}\" of a STRUCT specified more than once");
+            return Err(Error::new(SqlState::DUPLICATE_COLUMN, message));
+        }
+        fields.push(StructField { name, sql_type: *inner(&field.field_type)? });
+    }
+    Ok(fields)
+}
+
+fn simple_type(data_type: &DataType) -> Result<SqlType> {
     Ok(match data_type {
         DataType::Boolean | DataType::Bool => SqlType::Boolean,
         DataType::Int(_) | DataType::Integer(_) | DataType::Int4(_) | DataType::Int32 => SqlType::Int,

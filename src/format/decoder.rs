@@ -96,7 +96,7 @@ impl Decoder {
             match self.read(&record, &mut row) {
                 Ok((row_op, event_time)) => {
                     for (builder, slot) in builders.iter_mut().zip(&row.slots) {
-                        builder.append(*slot, &row.scratch);
+                        builder.append(*slot, &row);
                     }
                     op.push(row_op);
                     offsets.push(record.offset);

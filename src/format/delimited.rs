@@ -151,6 +151,9 @@ impl DelimitedColumns {
                     TimeStyle::Iso => times::write_timestamp(micros, b'T', out),
                 }
             }
+            SqlType::Array(_) | SqlType::Map(..) | SqlType::Struct(_) => {
+                unreachable!("{sql_type} is refused when the encoder is made")
+            }
         }
     }
 }

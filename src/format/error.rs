@@ -66,6 +66,12 @@ pub enum FormatError {
         /// The text, shortened.
         found: String,
     },
+    /// A text that is not PostgreSQL's form of an array.
+    #[error("malformed array literal: \"{found}\"")]
+    MalformedArray {
+        /// The text, shortened.
+        found: String,
+    },
     /// The event time of a record is missing or not a time.
     #[error("invalid event time in column \"{column}\": {reason}")]
     EventTime {
@@ -88,9 +94,10 @@ impl From<FormatError> for Error {
     fn from(error: FormatError) -> Self {
         let state = match &error {
             FormatError::Unsupported { .. } => SqlState::INVALID_TABLE_DEFINITION,
-            FormatError::Malformed { .. } | FormatError::WrongType { .. } | FormatError::InvalidText { .. } => {
-                SqlState::INVALID_TEXT_REPRESENTATION
-            }
+            FormatError::Malformed { .. }
+            | FormatError::WrongType { .. }
+            | FormatError::InvalidText { .. }
+            | FormatError::MalformedArray { .. } => SqlState::INVALID_TEXT_REPRESENTATION,
             FormatError::OutOfRange { .. } | FormatError::TextOutOfRange { .. } => SqlState::NUMERIC_VALUE_OUT_OF_RANGE,
             FormatError::EventTime { .. } | FormatError::InvalidDatetime { .. } => SqlState::INVALID_DATETIME_FORMAT,
             FormatError::Corrupt { .. } => SqlState::DATA_CORRUPTED,

@@ -61,6 +61,9 @@ impl Half {
                 Half::Json(JsonColumns::new(columns, options.names, wrap), writer)
             }
             FormatSpec::Delimited { delimiter } => {
+                if let Some((_, column)) = columns.iter().find(|(_, column)| column.sql_type.is_nested()) {
+                    return Err(unsupported(&format!("column \"{}\" of type {}", column.name, column.sql_type)));
+                }
                 let (names, times) = (options.names, options.times);
                 Half::Delimited(DelimitedColumns { columns, delimiter, names, times })
             }

@@ -21,7 +21,10 @@ pub(super) fn check(column: &Column) -> Result<(), FormatError> {
         | SqlType::Date
         | SqlType::Time
         | SqlType::Timestamp
-        | SqlType::TimestampTz => {
+        | SqlType::TimestampTz
+        | SqlType::Array(_)
+        | SqlType::Map(..)
+        | SqlType::Struct(_) => {
             let what = format!("column \"{}\" of type {}", column.name, column.sql_type);
             Err(FormatError::Unsupported { format: "KAFKA", what })
         }

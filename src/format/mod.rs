@@ -14,6 +14,9 @@ mod ipc;
 mod json;
 mod kafka;
 mod named_zone;
+mod nested;
+#[cfg(test)]
+mod nested_tests;
 mod number;
 mod options;
 mod partial_time;
@@ -35,6 +38,7 @@ pub use event_time::EventTimeColumn;
 pub use ipc::decode_slice;
 pub use ipc::encode_slice;
 pub use ipc::schema_id;
+pub use json::json_of;
 pub use named_zone::NamedZone;
 pub use number::DecimalFault;
 pub use number::decimal_of_text;

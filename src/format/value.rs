@@ -18,6 +18,7 @@ use arrow::datatypes::Int64Type;
 use arrow::datatypes::Time64MicrosecondType;
 use arrow::datatypes::TimestampMicrosecondType;
 
+use super::nested::NestedBuilder;
 use crate::model::SqlType;
 
 /// A value of a column.
@@ -37,6 +38,11 @@ pub(super) enum Slot {
         start: usize,
         end: usize,
     },
+    /// A range of the row's items: the elements of an ARRAY, the fields of a STRUCT, keys and values of a MAP in turn.
+    Items {
+        start: usize,
+        end: usize,
+    },
 }
 
 /// The slots of one row and the bytes that they point to.
@@ -44,6 +50,8 @@ pub(super) enum Slot {
 pub(super) struct Row {
     pub(super) slots: Vec<Slot>,
     pub(super) scratch: Vec<u8>,
+    /// What nested slots are made of, the innermost first.
+    pub(super) items: Vec<Slot>,
 }
 
 impl Row {
@@ -52,6 +60,7 @@ impl Row {
         self.slots.clear();
         self.slots.resize(columns, Slot::Null);
         self.scratch.clear();
+        self.items.clear();
     }
 
     /// Keeps bytes.
@@ -59,6 +68,13 @@ impl Row {
         let start = self.scratch.len();
         self.scratch.extend_from_slice(bytes);
         Slot::Bytes { start, end: self.scratch.len() }
+    }
+
+    /// Keeps the slots of a nested value.
+    pub(super) fn nested(&mut self, items: &[Slot]) -> Slot {
+        let start = self.items.len();
+        self.items.extend_from_slice(items);
+        Slot::Items { start, end: self.items.len() }
     }
 }
 
@@ -74,6 +90,7 @@ pub(super) enum ColumnBuilder {
     Date(PrimitiveBuilder<Date32Type>),
     Time(PrimitiveBuilder<Time64MicrosecondType>),
     Timestamp(PrimitiveBuilder<TimestampMicrosecondType>),
+    Nested(NestedBuilder),
 }
 
 impl ColumnBuilder {
@@ -93,11 +110,15 @@ impl ColumnBuilder {
             SqlType::Timestamp | SqlType::TimestampTz => {
                 ColumnBuilder::Timestamp(PrimitiveBuilder::with_capacity(rows).with_data_type(sql_type.arrow()))
             }
+            SqlType::Array(_) | SqlType::Map(..) | SqlType::Struct(_) => {
+                ColumnBuilder::Nested(NestedBuilder::new(sql_type))
+            }
         }
     }
 
     /// Appends a slot that was read for this column's type.
-    pub(super) fn append(&mut self, slot: Slot, scratch: &[u8]) {
+    pub(super) fn append(&mut self, slot: Slot, row: &Row) {
+        let scratch = &row.scratch;
         match (self, slot) {
             (ColumnBuilder::Boolean(builder), Slot::Null) => builder.append_null(),
             (ColumnBuilder::Boolean(builder), Slot::Boolean(value)) => builder.append_value(value),
@@ -122,6 +143,7 @@ impl ColumnBuilder {
             (ColumnBuilder::Time(builder), Slot::BigInt(value)) => builder.append_value(value),
             (ColumnBuilder::Timestamp(builder), Slot::Null) => builder.append_null(),
             (ColumnBuilder::Timestamp(builder), Slot::BigInt(value)) => builder.append_value(value),
+            (ColumnBuilder::Nested(builder), slot) => builder.append(slot, row),
             (_, slot) => unreachable!("{slot:?} was read for another type"),
         }
     }
@@ -138,6 +160,7 @@ impl ColumnBuilder {
             ColumnBuilder::Date(builder) => Arc::new(builder.finish()),
             ColumnBuilder::Time(builder) => Arc::new(builder.finish()),
             ColumnBuilder::Timestamp(builder) => Arc::new(builder.finish()),
+            ColumnBuilder::Nested(builder) => builder.finish(),
         }
     }
 }

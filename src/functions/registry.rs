@@ -9,6 +9,7 @@ use datafusion::logical_expr::ScalarUDF;
 use datafusion::logical_expr::ScalarUDFImpl;
 
 use super::aggregate::ByOffsetFunction;
+use super::aggregate::CollectFunction;
 use super::aggregate::Extreme;
 use super::aggregate::ExtremeFunction;
 use super::aggregate::OffsetEnd;
@@ -25,6 +26,10 @@ use super::cast::KsqlCast;
 use super::cast::TimestampIn;
 use super::ksqldb;
 use super::ksqldb::ToJsonString;
+use super::nested;
+use super::nested::FieldOf;
+use super::nested::MakeStruct;
+use super::nested::UnplannedLambda;
 use super::rowwise::Rowwise;
 use super::scalar::AsValue;
 use super::scalar::ByteaIn;
@@ -62,9 +67,13 @@ pub fn all() -> Vec<Arc<ScalarUDF>> {
         udf(LikePattern::new()),
         udf(Pad::new(Side::Left)),
         udf(Pad::new(Side::Right)),
+        udf(MakeStruct::new()),
+        udf(FieldOf::new()),
     ];
     functions.extend(Guarded::all().into_iter().map(udf));
     functions.extend(ksqldb::definitions().map(|definition| udf(Rowwise::new(definition))));
+    functions.extend(nested::all().map(udf));
+    functions.extend(UnplannedLambda::all().map(udf));
     functions.extend([Rules::Checked, Rules::Ksqldb].map(Chain::new).map(udf));
     for operation in Operation::ALL {
         functions.push(udf(Arithmetic::new(Rules::Checked, operation)));
@@ -88,7 +97,8 @@ pub fn aggregates() -> Vec<Arc<AggregateUDF>> {
     });
     let extremes = [Extreme::Least, Extreme::Greatest].map(ExtremeFunction::new).map(AggregateUDF::new_from_impl);
     let ends = [OffsetEnd::Earliest, OffsetEnd::Latest].map(ByOffsetFunction::new).map(AggregateUDF::new_from_impl);
-    functions.chain(extremes).chain(ends).map(Arc::new).collect()
+    let collections = CollectFunction::all().map(AggregateUDF::new_from_impl);
+    functions.chain(extremes).chain(ends).chain(collections).map(Arc::new).collect()
 }
 
 /// Puts them into a registry, over functions of the same name.

@@ -1,9 +1,12 @@
 //! SQL types and columns, and the one Arrow type that carries each.
 
+use std::borrow::Cow;
 use std::fmt;
+use std::sync::Arc;
 
 use arrow::datatypes::DataType;
 use arrow::datatypes::Field;
+use arrow::datatypes::Fields;
 use arrow::datatypes::TimeUnit;
 use serde::Deserialize;
 use serde::Serialize;
@@ -38,6 +41,21 @@ pub enum SqlType {
     Timestamp,
     /// `TIMESTAMP WITH TIME ZONE`, microseconds since 1970-01-01 UTC
     TimestampTz,
+    /// `ARRAY<T>`, `T[]`: values of one type in an order, each of which may be null
+    Array(Box<SqlType>),
+    /// `MAP<K, V>`: a value, which may be null, for each of a set of keys
+    Map(Box<SqlType>, Box<SqlType>),
+    /// `STRUCT<name T, ..>`: fields with names, in an order; each may be null
+    Struct(Vec<StructField>),
+}
+
+/// A field of a STRUCT.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct StructField {
+    /// The name, already folded.
+    pub name: String,
+    /// The type.
+    pub sql_type: SqlType,
 }
 
 impl SqlType {
@@ -55,11 +73,53 @@ impl SqlType {
             SqlType::Time => DataType::Time64(TimeUnit::Microsecond),
             SqlType::Timestamp => DataType::Timestamp(TimeUnit::Microsecond, None),
             SqlType::TimestampTz => DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into())),
+            SqlType::Array(item) => DataType::new_list(item.arrow(), true),
+            SqlType::Map(key, value) => {
+                let entry = [Field::new("key", key.arrow(), false), Field::new("value", value.arrow(), true)];
+                let entries = Field::new("entries", DataType::Struct(Fields::from_iter(entry)), false);
+                DataType::Map(Arc::new(entries), false)
+            }
+            SqlType::Struct(fields) => DataType::Struct(
+                fields.iter().map(|field| Field::new(&field.name, field.sql_type.arrow(), true)).collect(),
+            ),
         }
     }
 
-    /// The name that PostgreSQL's messages have for it.
-    pub fn postgres_name(&self) -> &'static str {
+    /// Whether it is made of other types.
+    pub fn is_nested(&self) -> bool {
+        matches!(self, SqlType::Array(_) | SqlType::Map(..) | SqlType::Struct(_))
+    }
+
+    /// Whether it is a MAP or made of one: such a value has no order, and no bytes of its own as a key.
+    pub fn holds_map(&self) -> bool {
+        match self {
+            SqlType::Map(..) => true,
+            SqlType::Array(item) => item.holds_map(),
+            SqlType::Struct(fields) => fields.iter().any(|field| field.sql_type.holds_map()),
+            _ => false,
+        }
+    }
+
+    /// The name that PostgreSQL's messages have for it; a MAP or STRUCT as it is declared.
+    pub fn postgres_name(&self) -> Cow<'static, str> {
+        match self {
+            SqlType::Array(item) => Cow::Owned(format!("{}[]", item.postgres_name())),
+            SqlType::Map(..) | SqlType::Struct(_) => Cow::Owned(self.to_string()),
+            other => Cow::Borrowed(other.simple_name()),
+        }
+    }
+
+    /// The name that PostgreSQL's input functions have for it, which say less.
+    pub fn input_name(&self) -> &'static str {
+        match self {
+            SqlType::Time => "time",
+            SqlType::Timestamp => "timestamp",
+            other => other.simple_name(),
+        }
+    }
+
+    /// PostgreSQL's name of a type that is not nested; of the others, what their text is.
+    fn simple_name(&self) -> &'static str {
         match self {
             SqlType::Boolean => "boolean",
             SqlType::Int => "integer",
@@ -72,15 +132,8 @@ impl SqlType {
             SqlType::Time => "time without time zone",
             SqlType::Timestamp => "timestamp without time zone",
             SqlType::TimestampTz => "timestamp with time zone",
-        }
-    }
-
-    /// The name that PostgreSQL's input functions have for it, which say less.
-    pub fn input_name(&self) -> &'static str {
-        match self {
-            SqlType::Time => "time",
-            SqlType::Timestamp => "timestamp",
-            other => other.postgres_name(),
+            SqlType::Array(_) => "array",
+            SqlType::Map(..) | SqlType::Struct(_) => "json",
         }
     }
 
@@ -92,7 +145,7 @@ impl SqlType {
                 format!("{}[]", Self::postgres_name_of(item.data_type()))
             }
             other => {
-                Self::from_arrow(other).map_or_else(|| other.to_string(), |found| found.postgres_name().to_string())
+                Self::from_arrow(other).map_or_else(|| other.to_string(), |found| found.postgres_name().into_owned())
             }
         }
     }
@@ -111,6 +164,22 @@ impl SqlType {
             DataType::Time32(_) | DataType::Time64(_) => SqlType::Time,
             DataType::Timestamp(_, None) => SqlType::Timestamp,
             DataType::Timestamp(_, Some(_)) => SqlType::TimestampTz,
+            DataType::List(item) | DataType::LargeList(item) | DataType::FixedSizeList(item, _) => {
+                SqlType::Array(Box::new(Self::from_arrow(item.data_type())?))
+            }
+            DataType::Map(entries, _) => match entries.data_type() {
+                DataType::Struct(fields) if fields.len() == 2 => SqlType::Map(
+                    Box::new(Self::from_arrow(fields[0].data_type())?),
+                    Box::new(Self::from_arrow(fields[1].data_type())?),
+                ),
+                _ => return None,
+            },
+            DataType::Struct(fields) => {
+                let field = |field: &Arc<Field>| {
+                    Some(StructField { name: field.name().clone(), sql_type: Self::from_arrow(field.data_type())? })
+                };
+                SqlType::Struct(fields.iter().map(field).collect::<Option<_>>()?)
+            }
             _ => return None,
         })
     }
@@ -130,6 +199,16 @@ impl fmt::Display for SqlType {
             SqlType::Time => f.write_str("TIME"),
             SqlType::Timestamp => f.write_str("TIMESTAMP"),
             SqlType::TimestampTz => f.write_str("TIMESTAMP WITH TIME ZONE"),
+            SqlType::Array(item) => write!(f, "ARRAY<{item}>"),
+            SqlType::Map(key, value) => write!(f, "MAP<{key}, {value}>"),
+            SqlType::Struct(fields) => {
+                f.write_str("STRUCT<")?;
+                for (place, field) in fields.iter().enumerate() {
+                    let comma = if place == 0 { "" } else { ", " };
+                    write!(f, "{comma}\"{}\" {}", field.name.replace('"', "\"\""), field.sql_type)?;
+                }
+                f.write_str(">")
+            }
         }
     }
 }

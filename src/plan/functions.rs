@@ -4,6 +4,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use datafusion::arrow::datatypes::DataType;
+use datafusion::arrow::datatypes::Field;
+use datafusion::arrow::datatypes::FieldRef;
+use datafusion::common::DataFusionError;
 use datafusion::common::Result;
 use datafusion::common::TableReference;
 use datafusion::common::config::ConfigOptions;
@@ -14,25 +17,46 @@ use datafusion::logical_expr::ScalarUDF;
 use datafusion::logical_expr::TableSource;
 use datafusion::logical_expr::WindowUDF;
 use datafusion::logical_expr::planner::ExprPlanner;
+use datafusion::logical_expr::planner::TypePlanner;
 use datafusion::sql::planner::ContextProvider;
+use sqlparser::ast;
+
+use crate::catalog::Compatibility;
 
 /// The aggregates that `node::AggregateFunction` has.
-const STANDING_AGGREGATES: [&str; 7] = ["count", "sum", "avg", "min", "max", "earliest_by_offset", "latest_by_offset"];
-
-/// ksqlDB's other aggregates, so that they are refused by name rather than not found.
-const KSQLDB_AGGREGATES: [&str; 11] = [
-    "attr",
+const STANDING_AGGREGATES: [&str; 13] = [
+    "avg",
     "collect_list",
     "collect_set",
-    "correlation",
+    "count",
     "count_distinct",
+    "earliest_by_offset",
     "histogram",
-    "stddev_samp",
-    "stddev_sample",
-    "sum_list",
+    "latest_by_offset",
+    "max",
+    "min",
+    "sum",
     "topk",
     "topkdistinct",
 ];
+
+/// ksqlDB's other aggregates, so that they are refused by name rather than not found.
+const KSQLDB_AGGREGATES: [&str; 5] = ["attr", "correlation", "stddev_samp", "stddev_sample", "sum_list"];
+
+/// Plans ARRAY, MAP and STRUCT as the Arrow types that carry them; names of fields come folded and quoted.
+#[derive(Debug)]
+pub struct NestedTypes;
+
+impl TypePlanner for NestedTypes {
+    fn plan_type_field(&self, sql_type: &ast::DataType) -> Result<Option<FieldRef>> {
+        if !matches!(sql_type, ast::DataType::Array(_) | ast::DataType::Map(..) | ast::DataType::Struct(..)) {
+            return Ok(None);
+        }
+        let found = crate::catalog::sql_type(sql_type, Compatibility::Postgres);
+        let found = found.map_err(|error| DataFusionError::External(Box::new(error)))?;
+        Ok(Some(Arc::new(Field::new("", found.arrow(), true))))
+    }
+}
 
 /// Functions by name, lower case.
 #[derive(Debug)]
@@ -127,6 +151,10 @@ impl ContextProvider for Functions {
 
     fn get_function_meta(&self, name: &str) -> Option<Arc<ScalarUDF>> {
         self.scalar.get(name).cloned()
+    }
+
+    fn get_type_planner(&self) -> Option<Arc<dyn TypePlanner>> {
+        Some(Arc::new(NestedTypes))
     }
 
     fn get_higher_order_meta(&self, _: &str) -> Option<Arc<HigherOrderUDF>> {

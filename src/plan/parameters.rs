@@ -13,6 +13,7 @@ use super::bind::BoundQuery;
 use super::bind::position;
 use super::build;
 use super::functions::Functions;
+use crate::catalog::Compatibility;
 use crate::catalog::sql_type;
 use crate::error::Error;
 use crate::error::Result;
@@ -35,12 +36,12 @@ pub fn placeholder(expression: &ast::Expr) -> Option<usize> {
 }
 
 /// The types that casts, `$1::type`, tell of parameters.
-pub fn cast_types(root: &impl ast::Visit) -> Result<BTreeMap<usize, SqlType>> {
+pub fn cast_types(root: &impl ast::Visit, rules: Compatibility) -> Result<BTreeMap<usize, SqlType>> {
     let mut types = BTreeMap::new();
     let flow = walk::expressions(root, |expression: &ast::Expr| {
         let ast::Expr::Cast { expr, data_type, .. } = expression else { return ControlFlow::Continue(()) };
         let Some(number) = placeholder(expr) else { return ControlFlow::Continue(()) };
-        match sql_type(data_type) {
+        match sql_type(data_type, rules) {
             Ok(sql_type) => {
                 types.entry(number).or_insert(sql_type);
                 ControlFlow::Continue(())
@@ -116,7 +117,7 @@ impl BoundQuery {
     pub(super) fn parameter_types(&self, known: &[Option<SqlType>], functions: &Functions) -> Result<Vec<SqlType>> {
         let mut types: BTreeMap<usize, SqlType> = BTreeMap::new();
         for expression in self.expressions() {
-            types.extend(cast_types(expression)?);
+            types.extend(cast_types(expression, self.semantics.compatibility)?);
         }
         let told = (1..).zip(known).filter_map(|(number, known)| Some((number, known.clone()?)));
         types.extend(told);

@@ -13,6 +13,7 @@ use super::build::Expressions;
 use super::build::failure;
 use super::build::reword;
 use super::functions::Functions;
+use super::nested;
 use crate::catalog::Compatibility;
 use crate::error::Error;
 use crate::error::Result;
@@ -33,6 +34,7 @@ pub fn prepare_pull(select: &Select, rules: Compatibility) -> Result<ast::Query>
     if let ControlFlow::Break(error) = walk::walk_mut(&mut query, no_standing_clause) {
         return Err(error);
     }
+    nested::reword(&mut query, rules)?;
     if rules == Compatibility::Ksqldb {
         let flow = walk::walk_mut(&mut query, upper_case);
         debug_assert!(flow.is_continue());

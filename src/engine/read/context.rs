@@ -46,6 +46,7 @@ use crate::error::Error;
 use crate::error::Result;
 use crate::error::SqlState;
 use crate::functions;
+use crate::plan::NestedTypes;
 use crate::plan::fold;
 use crate::plan::keep_digits;
 use crate::plan::planning_error;
@@ -150,8 +151,10 @@ impl Planner {
         catalog.register_schema(PG_CATALOG, Arc::clone(&base.pg_catalog)).map_err(internal)?;
         let list = MemoryCatalogProviderList::new();
         list.register_catalog(DATABASE.to_string(), Arc::new(catalog));
-        let mut state =
-            SessionStateBuilder::new_from_existing(base.state.clone()).with_catalog_list(Arc::new(list)).build();
+        let mut state = SessionStateBuilder::new_from_existing(base.state.clone())
+            .with_catalog_list(Arc::new(list))
+            .with_type_planner(Arc::new(NestedTypes))
+            .build();
         let env = session.engine.env();
         let zone = session.settings.zone_name();
         let options = state.config_mut().options_mut();
@@ -184,7 +187,7 @@ impl Planner {
             statement = ast::Statement::Query(Box::new(prepare_pull(select, rules)?));
             records_function::rename_calls(&mut statement);
         }
-        let casts = told_types(&statement)?;
+        let casts = told_types(&statement, rules)?;
         keep_digits(&mut statement, parameters);
         let (engine, origin) = (Arc::clone(&session.engine), select.ast.clone());
         // Some statements take long to plan: a connection's thread is not theirs, and a cancel need not wait for them.

@@ -5,6 +5,7 @@ use std::ops::ControlFlow;
 
 use sqlparser::ast;
 
+use crate::catalog::Compatibility;
 use crate::error::Result;
 use crate::model::SqlType;
 use crate::plan::cast_types;
@@ -12,8 +13,8 @@ use crate::plan::placeholder;
 use crate::sql::walk;
 
 /// The types of parameters that a cast, LIMIT or OFFSET tells: DataFusion leaves those open.
-pub(super) fn told_types(statement: &ast::Statement) -> Result<BTreeMap<usize, SqlType>> {
-    let mut types = cast_types(statement)?;
+pub(super) fn told_types(statement: &ast::Statement, rules: Compatibility) -> Result<BTreeMap<usize, SqlType>> {
+    let mut types = cast_types(statement, rules)?;
     row_counts(statement, &mut types);
     Ok(types)
 }

@@ -12,6 +12,7 @@ use sqlparser::ast::Spanned;
 use super::done;
 use super::lookup::insert_target;
 use super::lookup::target_columns;
+use crate::catalog::Compatibility;
 use crate::catalog::Relation;
 use crate::catalog::fold;
 use crate::engine::append::RefusedValue;
@@ -83,7 +84,7 @@ pub(super) async fn describe(session: &Session, insert: &InsertRows, known: &[Op
     let mut params: Vec<Option<SqlType>> = known.to_vec();
     for row in &insert.rows {
         for (cell, column) in row.iter().zip(&target.columns) {
-            let told = placeholders(cell, &target.sql_type(*column))?;
+            let told = placeholders(cell, &target.sql_type(*column), session.settings.compatibility())?;
             for (number, sql_type) in told {
                 if params.len() < number {
                     params.resize(number, None);
@@ -99,7 +100,7 @@ pub(super) async fn describe(session: &Session, insert: &InsertRows, known: &[Op
 }
 
 /// The parameters in a value: a bare one has the column's type, one in a cast the cast's, another the column's.
-fn placeholders(cell: &ast::Expr, column: &SqlType) -> Result<Vec<(usize, SqlType)>> {
+fn placeholders(cell: &ast::Expr, column: &SqlType, rules: Compatibility) -> Result<Vec<(usize, SqlType)>> {
     if let Some(number) = placeholder(cell) {
         return Ok(vec![(number, column.clone())]);
     }
@@ -108,7 +109,7 @@ fn placeholders(cell: &ast::Expr, column: &SqlType) -> Result<Vec<(usize, SqlTyp
         if let ast::Expr::Cast { expr, data_type, .. } = expression
             && let Some(number) = placeholder(expr)
         {
-            match crate::catalog::sql_type(data_type) {
+            match crate::catalog::sql_type(data_type, rules) {
                 Ok(sql_type) => found.push((number, sql_type)),
                 Err(error) => return std::ops::ControlFlow::Break(error),
             }

@@ -36,7 +36,8 @@ pub(super) async fn prepare(session: &mut Session, prepare: &Prepare) -> Result<
         let error = Error::new(SqlState::CONFIGURATION_LIMIT_EXCEEDED, message);
         return Err(error.hint("DEALLOCATE some, or raise limits.prepared_statements_max."));
     }
-    let known = prepare.types.iter().map(|told| sql_type(told).map(Some)).collect::<Result<Vec<_>>>()?;
+    let rules = session.settings.compatibility();
+    let known = prepare.types.iter().map(|told| sql_type(told, rules).map(Some)).collect::<Result<Vec<_>>>()?;
     let statement = Prepared::of(prepare);
     let Description { params, fields } = session.describe(&statement, &known).await?;
     session.prepared.insert(key, Named { statement, types: params, fields });

@@ -31,7 +31,11 @@ use arrow::datatypes::UInt64Type;
 use arrow::record_batch::RecordBatch;
 use arrow::record_batch::RecordBatchOptions;
 
+use super::nested::Form;
 use crate::format::FormatError;
+use crate::format::value::Row;
+use crate::format::value::Slot;
+use crate::model::SqlType;
 
 const NULL: u8 = 0;
 const VALUE: u8 = 1;
@@ -82,7 +86,7 @@ fn corrupt(reason: impl Into<String>) -> FormatError {
     FormatError::Corrupt { what: "state key", reason: reason.into() }
 }
 
-fn append(column: &dyn Array, keys: &mut [Vec<u8>]) -> Result<(), FormatError> {
+pub(super) fn append(column: &dyn Array, keys: &mut [Vec<u8>]) -> Result<(), FormatError> {
     match column.data_type() {
         DataType::Null => each(column, keys, |_, _| ()),
         DataType::Boolean => {
@@ -122,9 +126,40 @@ fn append(column: &dyn Array, keys: &mut [Vec<u8>]) -> Result<(), FormatError> {
             let values = column.as_binary::<i32>();
             each(column, keys, |row, key| escape(values.value(row), key));
         }
+        DataType::List(_) | DataType::Struct(_) => {
+            for (row, key) in keys.iter_mut().enumerate() {
+                key.push(if column.is_null(row) { NULL } else { VALUE });
+                if column.is_valid(row) {
+                    Form::Key.write(column, row, key)?;
+                }
+            }
+        }
         other => return Err(unsupported(other)),
     }
     Ok(())
+}
+
+/// Reads one value of a type that is not nested, behind its tag.
+pub(super) fn read(sql_type: &SqlType, rest: &mut &[u8], row: &mut Row) -> Result<Slot, FormatError> {
+    Ok(match sql_type {
+        SqlType::Boolean => match take_fixed::<1>(rest)? {
+            [0] => Slot::Boolean(false),
+            [1] => Slot::Boolean(true),
+            _ => return Err(corrupt("a boolean that is neither 0 nor 1")),
+        },
+        SqlType::Int | SqlType::Date => Slot::Int(i32_of_ordered(take_fixed(rest)?)),
+        SqlType::BigInt | SqlType::Time | SqlType::Timestamp | SqlType::TimestampTz => {
+            Slot::BigInt(i64_of_ordered(take_fixed(rest)?))
+        }
+        SqlType::Double => Slot::Double(double_of_ordered(take_fixed(rest)?)),
+        SqlType::Decimal { .. } => Slot::Decimal((u128::from_be_bytes(take_fixed(rest)?) ^ 1 << 127) as i128),
+        SqlType::Text | SqlType::Bytes => {
+            let mut unescaped = Vec::new();
+            take_text(rest, &mut unescaped)?;
+            row.bytes(&unescaped)
+        }
+        nested => return Err(unsupported(&nested.arrow())),
+    })
 }
 
 fn unsupported(data_type: &DataType) -> FormatError {
@@ -248,6 +283,13 @@ fn take(data_type: &DataType, rest: &mut [&[u8]]) -> Result<ArrayRef, FormatErro
             })?;
             Arc::new(builder.finish())
         }
+        DataType::List(_) | DataType::Struct(_) => {
+            Form::Key.take(data_type, rest, |_, rest| match take_fixed::<1>(rest)? {
+                [NULL] => Ok(true),
+                [VALUE] => Ok(false),
+                [tag] => Err(corrupt(format!("tag {tag}"))),
+            })?
+        }
         other => return Err(unsupported(other)),
     })
 }
@@ -310,16 +352,22 @@ fn take_texts(
             return value(None);
         }
         unescaped.clear();
-        loop {
-            let zero = rest.iter().position(|byte| *byte == 0).ok_or_else(|| corrupt("a text without its end"))?;
-            unescaped.extend_from_slice(&rest[..zero]);
-            let after = rest.get(zero + 1).copied();
-            *rest = rest.get(zero + 2..).unwrap_or_default();
-            match after {
-                Some(0) => return value(Some(&unescaped)),
-                Some(ESCAPED) => unescaped.push(0),
-                _ => return Err(corrupt("a zero that is neither escaped nor the end")),
-            }
-        }
+        take_text(rest, &mut unescaped)?;
+        value(Some(&unescaped))
     })
+}
+
+/// Appends the next text, unescaped.
+fn take_text(rest: &mut &[u8], unescaped: &mut Vec<u8>) -> Result<(), FormatError> {
+    loop {
+        let zero = rest.iter().position(|byte| *byte == 0).ok_or_else(|| corrupt("a text without its end"))?;
+        unescaped.extend_from_slice(&rest[..zero]);
+        let after = rest.get(zero + 1).copied();
+        *rest = rest.get(zero + 2..).unwrap_or_default();
+        match after {
+            Some(0) => return Ok(()),
+            Some(ESCAPED) => unescaped.push(0),
+            _ => return Err(corrupt("a zero that is neither escaped nor the end")),
+        }
+    }
 }

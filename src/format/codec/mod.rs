@@ -6,6 +6,7 @@
 //!   * no bytes make a decoder panic or allocate more than a small multiple of their length
 
 mod key;
+mod nested;
 mod row;
 #[cfg(test)]
 mod tests;

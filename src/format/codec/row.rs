@@ -32,7 +32,11 @@ use arrow::datatypes::UInt64Type;
 use arrow::record_batch::RecordBatch;
 use arrow::record_batch::RecordBatchOptions;
 
+use super::nested::Form;
 use crate::format::FormatError;
+use crate::format::value::Row;
+use crate::format::value::Slot;
+use crate::model::SqlType;
 
 const VERSION: u8 = 1;
 
@@ -104,7 +108,7 @@ fn split_head(row: &[u8], count: usize) -> Result<(&[u8], &[u8]), FormatError> {
     rest.split_at_checked(count.div_ceil(8)).ok_or_else(|| corrupt("it ends inside the bitmap"))
 }
 
-fn append(column: &dyn Array, rows: &mut [Vec<u8>]) -> Result<(), FormatError> {
+pub(super) fn append(column: &dyn Array, rows: &mut [Vec<u8>]) -> Result<(), FormatError> {
     match column.data_type() {
         DataType::Null => (),
         DataType::Boolean => {
@@ -139,9 +143,33 @@ fn append(column: &dyn Array, rows: &mut [Vec<u8>]) -> Result<(), FormatError> {
             let values = column.as_binary::<i32>();
             each(column, rows, |row, bytes| push_bytes(values.value(row), bytes));
         }
+        DataType::List(_) | DataType::Map(..) | DataType::Struct(_) => {
+            for (row, bytes) in rows.iter_mut().enumerate().filter(|(row, _)| column.is_valid(*row)) {
+                Form::Row.write(column, row, bytes)?;
+            }
+        }
         other => return Err(unsupported(other)),
     }
     Ok(())
+}
+
+/// Reads one value of a type that is not nested.
+pub(super) fn read(sql_type: &SqlType, rest: &mut &[u8], row: &mut Row) -> Result<Slot, FormatError> {
+    Ok(match sql_type {
+        SqlType::Boolean => match take_fixed::<1>(rest)? {
+            [0] => Slot::Boolean(false),
+            [1] => Slot::Boolean(true),
+            _ => return Err(corrupt("a boolean that is neither 0 nor 1")),
+        },
+        SqlType::Int | SqlType::Date => Slot::Int(i32::from_le_bytes(take_fixed(rest)?)),
+        SqlType::BigInt | SqlType::Time | SqlType::Timestamp | SqlType::TimestampTz => {
+            Slot::BigInt(i64::from_le_bytes(take_fixed(rest)?))
+        }
+        SqlType::Double => Slot::Double(f64::from_le_bytes(take_fixed(rest)?)),
+        SqlType::Decimal { .. } => Slot::Decimal(i128::from_le_bytes(take_fixed(rest)?)),
+        SqlType::Text | SqlType::Bytes => row.bytes(take_bytes(rest)?),
+        nested => return Err(unsupported(&nested.arrow())),
+    })
 }
 
 fn each(column: &dyn Array, rows: &mut [Vec<u8>], mut append: impl FnMut(usize, &mut Vec<u8>)) {
@@ -164,7 +192,7 @@ fn push_bytes(value: &[u8], bytes: &mut Vec<u8>) {
     bytes.extend_from_slice(value);
 }
 
-fn push_varint(mut value: u64, bytes: &mut Vec<u8>) {
+pub(super) fn push_varint(mut value: u64, bytes: &mut Vec<u8>) {
     while 0x80 <= value {
         bytes.push(value as u8 | 0x80);
         value >>= 7;
@@ -172,7 +200,7 @@ fn push_varint(mut value: u64, bytes: &mut Vec<u8>) {
     bytes.push(value as u8);
 }
 
-fn take_varint(rest: &mut &[u8]) -> Result<u64, FormatError> {
+pub(super) fn take_varint(rest: &mut &[u8]) -> Result<u64, FormatError> {
     let mut value = 0_u64;
     for shift in (0..64).step_by(7) {
         let [byte] = take_fixed::<1>(rest)?;
@@ -255,6 +283,9 @@ fn take(data_type: &DataType, rest: &mut [&[u8]], is_null: impl Fn(usize) -> boo
                 builder.append_option(if is_null(row) { None } else { Some(take_bytes(rest)?) });
             }
             Arc::new(builder.finish())
+        }
+        DataType::List(_) | DataType::Map(..) | DataType::Struct(_) => {
+            Form::Row.take(data_type, rest, |row, _| Ok(is_null(row)))?
         }
         other => return Err(unsupported(other)),
     })

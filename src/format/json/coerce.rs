@@ -6,6 +6,7 @@ use arrow::array::timezone::Tz;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
+use super::nested;
 use super::scan::Kind;
 use super::scan::Scanner;
 use crate::format::FormatError;
@@ -17,42 +18,51 @@ use crate::format::number::NumberError;
 use crate::format::text::parse_slot;
 use crate::format::value::Row;
 use crate::format::value::Slot;
-use crate::model::Column;
 use crate::model::SqlType;
 
 /// Instants without an offset in a document are UTC: a record means the same in every session.
 pub(in crate::format) static UTC: LazyLock<Tz> = LazyLock::new(|| "+00:00".parse().expect("a fixed offset"));
 
-/// Reads the next value into a slot for `column`. The document's syntax errors are `Malformed`; the value is
+/// What a value is read for: a type, and the column that errors name.
+#[derive(Clone, Copy)]
+pub(super) struct Target<'a> {
+    pub(super) column: &'a str,
+    pub(super) sql_type: &'a SqlType,
+}
+
+/// Reads the next value into a slot for `target`. The document's syntax errors are `Malformed`; the value is
 /// consumed whole whenever the error is about its type or range, so that reading can go on behind it.
 pub(super) fn read(
     scanner: &mut Scanner<'_>,
-    column: &Column,
+    target: Target<'_>,
     names: NameMatch,
     row: &mut Row,
 ) -> Result<Slot, FormatError> {
     match scanner.kind()? {
         Kind::Null => scanner.literal("null").map(|()| Slot::Null),
-        Kind::True => scanner.literal("true").and_then(|()| boolean(true, column, row)),
-        Kind::False => scanner.literal("false").and_then(|()| boolean(false, column, row)),
+        Kind::True => scanner.literal("true").and_then(|()| boolean(true, target, row)),
+        Kind::False => scanner.literal("false").and_then(|()| boolean(false, target, row)),
         Kind::Number => {
             let text = scanner.number()?;
-            of_number(text, column, names, row)
+            of_number(text, target, names, row)
         }
         Kind::Text => {
             let text = scanner.string()?;
-            of_text(&text, column, names, row)
+            of_text(&text, target, names, row)
         }
+        Kind::Array if matches!(target.sql_type, SqlType::Array(_)) => nested::array(scanner, target, names, row),
+        Kind::Object if matches!(target.sql_type, SqlType::Map(..)) => nested::map(scanner, target, names, row),
+        Kind::Object if matches!(target.sql_type, SqlType::Struct(_)) => nested::structure(scanner, target, names, row),
         kind @ (Kind::Array | Kind::Object) => {
             let mut compact = String::new();
-            if kind == Kind::Array && names == NameMatch::UpperFallback && column.sql_type == SqlType::Text {
+            if kind == Kind::Array && names == NameMatch::UpperFallback && *target.sql_type == SqlType::Text {
                 ksql_list(scanner, 0, &mut compact)?;
             } else {
                 scanner.skip(0, Some(&mut compact))?;
             }
-            match column.sql_type {
+            match target.sql_type {
                 SqlType::Text => Ok(row.bytes(compact.as_bytes())),
-                _ => Err(wrong_type(column, &compact)),
+                _ => Err(wrong_type(target, &compact)),
             }
         }
     }
@@ -82,41 +92,47 @@ fn ksql_list(scanner: &mut Scanner<'_>, depth: usize, out: &mut String) -> Resul
     Ok(())
 }
 
-fn wrong_type(column: &Column, found: &str) -> FormatError {
-    FormatError::WrongType { column: column.name.clone(), expected: column.sql_type.to_string(), found: shorten(found) }
+fn wrong_type(target: Target<'_>, found: &str) -> FormatError {
+    FormatError::WrongType {
+        column: target.column.to_owned(),
+        expected: target.sql_type.to_string(),
+        found: shorten(found),
+    }
 }
 
-fn number_error(column: &Column, found: &str, error: NumberError) -> FormatError {
+fn number_error(target: Target<'_>, found: &str, error: NumberError) -> FormatError {
     match error {
-        NumberError::Syntax => wrong_type(column, found),
+        NumberError::Syntax => wrong_type(target, found),
         NumberError::Range => FormatError::OutOfRange {
-            column: column.name.clone(),
-            expected: column.sql_type.to_string(),
+            column: target.column.to_owned(),
+            expected: target.sql_type.to_string(),
             found: shorten(found),
         },
     }
 }
 
-fn boolean(value: bool, column: &Column, row: &mut Row) -> Result<Slot, FormatError> {
+fn boolean(value: bool, target: Target<'_>, row: &mut Row) -> Result<Slot, FormatError> {
     let text = if value { "true" } else { "false" };
-    match column.sql_type {
+    match target.sql_type {
         SqlType::Boolean => Ok(Slot::Boolean(value)),
         SqlType::Text => Ok(row.bytes(text.as_bytes())),
-        _ => Err(wrong_type(column, text)),
+        _ => Err(wrong_type(target, text)),
     }
 }
 
-fn of_number(text: &str, column: &Column, names: NameMatch, row: &mut Row) -> Result<Slot, FormatError> {
+fn of_number(text: &str, target: Target<'_>, names: NameMatch, row: &mut Row) -> Result<Slot, FormatError> {
     let excess = match names {
         NameMatch::Exact => Excess::Refuse,
         NameMatch::UpperFallback => Excess::Truncate,
     };
-    let range = |error| number_error(column, text, error);
+    let range = |error| number_error(target, text, error);
     let whole = || number::whole(text, excess).map_err(range);
     let int = |value: i64| i32::try_from(value).map_err(|_| range(NumberError::Range));
     let micros = |millis: i64| millis.checked_mul(1000).ok_or_else(|| range(NumberError::Range));
-    match &column.sql_type {
-        SqlType::Boolean | SqlType::Bytes => Err(wrong_type(column, text)),
+    match target.sql_type {
+        SqlType::Boolean | SqlType::Bytes | SqlType::Array(_) | SqlType::Map(..) | SqlType::Struct(_) => {
+            Err(wrong_type(target, text))
+        }
         SqlType::Int | SqlType::Date => Ok(Slot::Int(int(whole()?)?)),
         SqlType::BigInt => Ok(Slot::BigInt(whole()?)),
         SqlType::Double => number::double(text).map(Slot::Double).map_err(range),
@@ -132,27 +148,28 @@ fn of_number(text: &str, column: &Column, names: NameMatch, row: &mut Row) -> Re
     }
 }
 
-fn of_text(text: &str, column: &Column, names: NameMatch, row: &mut Row) -> Result<Slot, FormatError> {
-    match (&column.sql_type, names) {
+pub(super) fn of_text(text: &str, target: Target<'_>, names: NameMatch, row: &mut Row) -> Result<Slot, FormatError> {
+    match (target.sql_type, names) {
         (SqlType::Text, _) => Ok(row.bytes(text.as_bytes())),
+        (SqlType::Array(_) | SqlType::Map(..) | SqlType::Struct(_), _) => Err(wrong_type(target, text)),
         (SqlType::Bytes, _) => match STANDARD.decode(text) {
             Ok(bytes) => Ok(row.bytes(&bytes)),
-            Err(_) => Err(wrong_type(column, text)),
+            Err(_) => Err(wrong_type(target, text)),
         },
-        (SqlType::Boolean, NameMatch::UpperFallback) => Err(wrong_type(column, text)),
+        (SqlType::Boolean, NameMatch::UpperFallback) => Err(wrong_type(target, text)),
         (SqlType::Date | SqlType::Time | SqlType::Timestamp | SqlType::TimestampTz, NameMatch::UpperFallback) => {
             match text.parse::<i64>() {
-                Ok(_) => of_number(text, column, names, row),
-                Err(_) => Err(wrong_type(column, text)),
+                Ok(_) => of_number(text, target, names, row),
+                Err(_) => Err(wrong_type(target, text)),
             }
         }
         (SqlType::Double, NameMatch::UpperFallback) => {
-            number::double(text.trim()).map(Slot::Double).map_err(|error| number_error(column, text, error))
+            number::double(text.trim()).map(Slot::Double).map_err(|error| number_error(target, text, error))
         }
         // Numbers keep every digit or are refused, also when they come as text.
         (sql_type, _) => parse_slot(sql_type, text, *UTC, Excess::Refuse, row).map_err(|error| match error {
-            FormatError::TextOutOfRange { .. } => number_error(column, text, NumberError::Range),
-            _ => wrong_type(column, text),
+            FormatError::TextOutOfRange { .. } => number_error(target, text, NumberError::Range),
+            _ => wrong_type(target, text),
         }),
     }
 }

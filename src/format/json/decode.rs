@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use super::coerce;
+use super::coerce::Target;
 use super::scan::Kind;
 use super::scan::Scanner;
 use crate::format::FormatError;
@@ -23,10 +24,14 @@ pub(in crate::format) struct JsonColumns {
 
 /// Which field of a duplicate wins: the exact name before the folded one, then the later one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Matched {
+pub(super) enum Matched {
     Not,
     Folded,
     Exactly,
+}
+
+fn target(column: &Column) -> Target<'_> {
+    Target { column: &column.name, sql_type: &column.sql_type }
 }
 
 impl JsonColumns {
@@ -46,7 +51,7 @@ impl JsonColumns {
             }
             (WrapSingle::Unwrapped, _) => {
                 let (index, column) = &self.columns[0];
-                let slot = coerce::read(&mut scanner, column, self.names, row)?;
+                let slot = coerce::read(&mut scanner, target(column), self.names, row)?;
                 row.slots[*index] = slot;
                 true
             }
@@ -84,7 +89,7 @@ impl JsonColumns {
             next = place + 1;
             matched[place] = how;
             let (index, column) = &self.columns[place];
-            match coerce::read(scanner, column, self.names, row) {
+            match coerce::read(scanner, target(column), self.names, row) {
                 Ok(slot) => {
                     row.slots[*index] = slot;
                     failed = failed.filter(|(earlier, _)| *earlier != place);

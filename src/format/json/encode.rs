@@ -15,6 +15,7 @@ use arrow::datatypes::TimestampMicrosecondType;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
+use super::nested;
 use crate::format::TimeStyle;
 use crate::format::WrapSingle;
 use crate::format::number;
@@ -61,66 +62,85 @@ impl JsonWriter {
     pub(in crate::format) fn write(&self, arrays: &[ArrayRef], row: usize, out: &mut Vec<u8>) {
         if self.wrap == WrapSingle::Unwrapped {
             let (index, sql_type) = &self.columns[0];
-            return self.value(arrays[*index].as_ref(), row, sql_type, out);
+            return write_value(arrays[*index].as_ref(), row, sql_type, self.times, out);
         }
         for ((index, sql_type), head) in self.columns.iter().zip(&self.heads) {
             out.extend_from_slice(head);
-            self.value(arrays[*index].as_ref(), row, sql_type, out);
+            write_value(arrays[*index].as_ref(), row, sql_type, self.times, out);
         }
         if self.columns.is_empty() {
             out.push(b'{');
         }
         out.push(b'}');
     }
+}
 
-    fn value(&self, array: &dyn Array, row: usize, sql_type: &SqlType, out: &mut Vec<u8>) {
-        if array.is_null(row) {
-            return out.extend_from_slice(b"null");
-        }
-        match sql_type {
-            SqlType::Boolean => {
-                out.extend_from_slice(if array.as_boolean().value(row) { b"true" } else { b"false" });
-            }
-            SqlType::Int => push(array.as_primitive::<Int32Type>().value(row), out),
-            SqlType::BigInt => push(array.as_primitive::<Int64Type>().value(row), out),
-            SqlType::Double => write_double(array.as_primitive::<Float64Type>().value(row), out),
-            SqlType::Decimal { scale, .. } => {
-                number::write_decimal(array.as_primitive::<Decimal128Type>().value(row), *scale, out);
-            }
-            SqlType::Text => write_string(array.as_string::<i32>().value(row), out),
-            SqlType::Bytes => {
-                out.push(b'"');
-                out.extend_from_slice(STANDARD.encode(array.as_binary::<i32>().value(row)).as_bytes());
-                out.push(b'"');
-            }
-            SqlType::Date => {
-                let days = array.as_primitive::<Date32Type>().value(row);
-                self.time(i64::from(days), out, |out| times::write_date(days, out));
-            }
-            SqlType::Time => {
-                let micros = array.as_primitive::<Time64MicrosecondType>().value(row);
-                self.time(micros.div_euclid(1000), out, |out| times::write_time(micros, out));
-            }
-            SqlType::Timestamp | SqlType::TimestampTz => {
-                let micros = array.as_primitive::<TimestampMicrosecondType>().value(row);
-                self.time(micros.div_euclid(1000), out, |out| {
-                    times::write_timestamp(micros, b'T', out);
-                    if *sql_type == SqlType::TimestampTz {
-                        out.push(b'Z');
-                    }
-                });
-            }
-        }
+/// Appends a value of a column.
+pub(in crate::format) fn write_value(
+    array: &dyn Array,
+    row: usize,
+    sql_type: &SqlType,
+    times: TimeStyle,
+    out: &mut Vec<u8>,
+) {
+    if array.is_null(row) {
+        return out.extend_from_slice(b"null");
     }
+    match sql_type {
+        SqlType::Boolean => {
+            out.extend_from_slice(if array.as_boolean().value(row) { b"true" } else { b"false" });
+        }
+        SqlType::Int => push(array.as_primitive::<Int32Type>().value(row), out),
+        SqlType::BigInt => push(array.as_primitive::<Int64Type>().value(row), out),
+        SqlType::Double => write_double(array.as_primitive::<Float64Type>().value(row), out),
+        SqlType::Decimal { scale, .. } => {
+            number::write_decimal(array.as_primitive::<Decimal128Type>().value(row), *scale, out);
+        }
+        SqlType::Text => write_string(array.as_string::<i32>().value(row), out),
+        SqlType::Bytes => {
+            out.push(b'"');
+            out.extend_from_slice(STANDARD.encode(array.as_binary::<i32>().value(row)).as_bytes());
+            out.push(b'"');
+        }
+        SqlType::Date => {
+            let days = array.as_primitive::<Date32Type>().value(row);
+            write_time(times, i64::from(days), out, |out| times::write_date(days, out));
+        }
+        SqlType::Time => {
+            let micros = array.as_primitive::<Time64MicrosecondType>().value(row);
+            write_time(times, micros.div_euclid(1000), out, |out| times::write_time(micros, out));
+        }
+        SqlType::Timestamp | SqlType::TimestampTz => {
+            let micros = array.as_primitive::<TimestampMicrosecondType>().value(row);
+            write_time(times, micros.div_euclid(1000), out, |out| {
+                times::write_timestamp(micros, b'T', out);
+                if *sql_type == SqlType::TimestampTz {
+                    out.push(b'Z');
+                }
+            });
+        }
+        SqlType::Array(_) | SqlType::Map(..) | SqlType::Struct(_) => nested::write(array, row, sql_type, times, out),
+    }
+}
 
-    fn time(&self, number: i64, out: &mut Vec<u8>, text: impl FnOnce(&mut Vec<u8>)) {
-        match self.times {
-            TimeStyle::EpochMillis => push(number, out),
-            TimeStyle::Iso => {
-                out.push(b'"');
-                text(out);
-                out.push(b'"');
-            }
+/// A value of a nested column as JSON, times in ISO 8601; empty for a type without a SQL type.
+pub fn json_of(array: &dyn Array, row: usize) -> String {
+    let mut out = Vec::new();
+    if let Some(sql_type) = SqlType::from_arrow(array.data_type())
+        && let Ok(plain) = arrow::compute::cast(&array.slice(row, 1), &sql_type.arrow())
+    {
+        write_value(plain.as_ref(), 0, &sql_type, TimeStyle::Iso, &mut out);
+    }
+    String::from_utf8(out).expect("JSON is written as UTF-8")
+}
+
+fn write_time(times: TimeStyle, number: i64, out: &mut Vec<u8>, text: impl FnOnce(&mut Vec<u8>)) {
+    match times {
+        TimeStyle::EpochMillis => push(number, out),
+        TimeStyle::Iso => {
+            out.push(b'"');
+            text(out);
+            out.push(b'"');
         }
     }
 }
@@ -137,6 +157,6 @@ fn write_double(value: f64, out: &mut Vec<u8>) {
     push(format_args!("\"{}\"", number::java_double(value)), out);
 }
 
-fn write_string(text: &str, out: &mut Vec<u8>) {
+pub(super) fn write_string(text: &str, out: &mut Vec<u8>) {
     serde_json::to_writer(out, text).expect("a Vec takes every write, and a text has a JSON form");
 }

@@ -1,5 +1,6 @@
 //! Values as PostgreSQL prints them and reads them: COPY, text parameters, text results.
 
+mod array;
 mod parse;
 mod rows;
 #[cfg(test)]

@@ -3,8 +3,10 @@
 use arrow::array::ArrayRef;
 use arrow::array::timezone::Tz;
 
+use super::array;
 use crate::format::FormatError;
 use crate::format::error::shorten;
+use crate::format::json;
 use crate::format::number;
 use crate::format::number::Excess;
 use crate::format::number::NumberError;
@@ -46,6 +48,10 @@ pub(in crate::format) fn parse_slot(
         SqlType::Time => times::parse_time(trimmed).map(Slot::BigInt).ok_or_else(datetime),
         SqlType::Timestamp => times::parse_timestamp(trimmed).map(Slot::BigInt).ok_or_else(datetime),
         SqlType::TimestampTz => times::parse_timestamp_tz(trimmed, zone).map(Slot::BigInt).ok_or_else(datetime),
+        SqlType::Array(item) => {
+            array::parse(item, trimmed, row, &mut |item, text, row| parse_slot(item, text, zone, excess, row))
+        }
+        SqlType::Map(..) | SqlType::Struct(_) => json::read_text(text, sql_type, row).ok_or_else(syntax),
     }
 }
 
@@ -65,7 +71,7 @@ pub fn read(sql_type: &SqlType, text: &str, zone: Tz) -> Result<ArrayRef, Format
         other => (other.clone(), parse_slot(other, text, zone, Excess::Refuse, &mut row)?),
     };
     let mut builder = ColumnBuilder::new(&own_type, 1);
-    builder.append(slot, &row.scratch);
+    builder.append(slot, &row);
     Ok(builder.finish())
 }
 

@@ -65,7 +65,7 @@ impl RowsBuilder {
             self.row.slots[index] = slot;
         }
         for (builder, slot) in self.builders.iter_mut().zip(&self.row.slots) {
-            builder.append(*slot, &self.row.scratch);
+            builder.append(*slot, &self.row);
         }
         self.rows += 1;
         Ok(())

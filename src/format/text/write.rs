@@ -26,8 +26,11 @@ use arrow::util::display::ArrayFormatter;
 use arrow::util::display::FormatOptions;
 
 use crate::format::FormatError;
+use crate::format::TimeStyle;
+use crate::format::json;
 use crate::format::number;
 use crate::format::times;
+use crate::model::SqlType;
 
 /// Appends the text of a value, nothing for null; instants are told on a clock of `zone`.
 pub fn write(column: &dyn Array, row: usize, zone: Tz, out: &mut Vec<u8>) -> Result<(), FormatError> {
@@ -114,6 +117,12 @@ fn write_other(
     }
     if let DataType::List(_) = data_type {
         return write_list(one.as_list::<i32>().value(0).as_ref(), zone, out);
+    }
+    // MAP and STRUCT are JSON in PostgreSQL's eyes.
+    if let (DataType::Map(..) | DataType::Struct(_), Some(sql_type)) = (data_type, SqlType::from_arrow(data_type)) {
+        let one = cast(&one, &sql_type.arrow()).map_err(|error| unsupported(error.to_string()))?;
+        json::write_value(one.as_ref(), 0, &sql_type, TimeStyle::Iso, out);
+        return Ok(());
     }
     let options = FormatOptions::default();
     let formatter = ArrayFormatter::try_new(&one, &options).map_err(|error| unsupported(error.to_string()))?;

@@ -9,6 +9,7 @@
 
 mod accumulate;
 mod by_offset;
+mod collect;
 mod distinct;
 mod double;
 mod exact;
@@ -22,6 +23,8 @@ mod total;
 
 pub use by_offset::ByOffsetFunction;
 pub use by_offset::OffsetEnd;
+pub use collect::Collect;
+pub use collect::CollectFunction;
 pub use double::DoubleSum;
 pub use exact::ExactSum;
 pub use extreme::Extreme;

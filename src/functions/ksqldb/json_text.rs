@@ -82,6 +82,10 @@ fn texts(values: &Arc<dyn Array>) -> Result<Vec<Option<String>>> {
             };
             instants.as_primitive::<Int64Type>().iter().map(|micros| micros.and_then(shown)).collect()
         }
+        nested if nested.is_nested() => {
+            let shown = |row| values.is_valid(row).then(|| format::json_of(values.as_ref(), row));
+            (0..values.len()).map(shown).collect()
+        }
         // Texts, dates and times of day.
         _ => cast(values, &DataType::Utf8)?.as_string::<i32>().iter().map(|text| text.map(quoted)).collect(),
     })

@@ -167,18 +167,27 @@ pub fn not_accepted(name: &str, arguments: &[DataType]) -> DataFusionError {
 
 /// The name of a type as ksqlDB's errors have it.
 pub fn ksqldb_name(data_type: &DataType) -> String {
-    match SqlType::from_arrow(data_type) {
-        Some(SqlType::Boolean) => "BOOLEAN".to_owned(),
-        Some(SqlType::Int) => "INTEGER".to_owned(),
-        Some(SqlType::BigInt) => "BIGINT".to_owned(),
-        Some(SqlType::Double) => "DOUBLE".to_owned(),
-        Some(SqlType::Decimal { precision, scale }) => format!("DECIMAL({precision}, {scale})"),
-        Some(SqlType::Text) => "STRING".to_owned(),
-        Some(SqlType::Bytes) => "BYTES".to_owned(),
-        Some(SqlType::Date) => "DATE".to_owned(),
-        Some(SqlType::Time) => "TIME".to_owned(),
-        Some(SqlType::Timestamp | SqlType::TimestampTz) => "TIMESTAMP".to_owned(),
-        None => data_type.to_string(),
+    SqlType::from_arrow(data_type).map_or_else(|| data_type.to_string(), |sql_type| ksqldb_name_of(&sql_type))
+}
+
+fn ksqldb_name_of(sql_type: &SqlType) -> String {
+    match sql_type {
+        SqlType::Boolean => "BOOLEAN".to_owned(),
+        SqlType::Int => "INTEGER".to_owned(),
+        SqlType::BigInt => "BIGINT".to_owned(),
+        SqlType::Double => "DOUBLE".to_owned(),
+        SqlType::Decimal { precision, scale } => format!("DECIMAL({precision}, {scale})"),
+        SqlType::Text => "STRING".to_owned(),
+        SqlType::Bytes => "BYTES".to_owned(),
+        SqlType::Date => "DATE".to_owned(),
+        SqlType::Time => "TIME".to_owned(),
+        SqlType::Timestamp | SqlType::TimestampTz => "TIMESTAMP".to_owned(),
+        SqlType::Array(item) => format!("ARRAY<{}>", ksqldb_name_of(item)),
+        SqlType::Map(key, value) => format!("MAP<{}, {}>", ksqldb_name_of(key), ksqldb_name_of(value)),
+        SqlType::Struct(fields) => {
+            let fields = fields.iter().map(|field| format!("`{}` {}", field.name, ksqldb_name_of(&field.sql_type)));
+            format!("STRUCT<{}>", fields.collect::<Vec<_>>().join(", "))
+        }
     }
 }
 

@@ -101,13 +101,13 @@ fn check_expression(expr: &ast::Expr, functions: &Functions, rules: Compatibilit
         ast::Expr::Subquery(_) | ast::Expr::InSubquery { .. } | ast::Expr::Exists { .. } => {
             Err(not_there("a subquery", expr.span()))
         }
-        ast::Expr::Struct { values, .. } => Err(match repeated_field(values) {
-            Some(name) => at(
-                Error::new(SqlState::DUPLICATE_COLUMN, format!("Duplicate field names found in STRUCT: {name}")),
-                expr.span(),
-            ),
-            None => not_there("STRUCT", expr.span()),
-        }),
+        ast::Expr::Struct { values, .. } => match repeated_field(values) {
+            Some(name) => {
+                let message = format!("Duplicate field names found in STRUCT: {name}");
+                Err(at(Error::new(SqlState::DUPLICATE_COLUMN, message), expr.span()))
+            }
+            None => Ok(()),
+        },
         ast::Expr::Function(function) => check_function(function, functions, rules),
         _ => Ok(()),
     }
@@ -119,11 +119,16 @@ fn repeated_field(values: &[ast::Expr]) -> Option<String> {
     values.iter().find_map(|value| match value {
         ast::Expr::BinaryOp { left, op: ast::BinaryOperator::Assignment, .. } => {
             let name = left.to_string();
-            (!seen.insert(name.to_uppercase())).then_some(name)
+            let quoted = matches!(left.as_ref(), ast::Expr::Identifier(ident) if ident.quote_style.is_some());
+            let folded = if quoted { name.trim_matches(['"', '`']).to_owned() } else { name.to_uppercase() };
+            (!seen.insert(folded)).then_some(name)
         }
         _ => None,
     })
 }
+
+/// ksqlDB's functions that give several rows.
+const TABLE_FUNCTIONS: [&str; 2] = ["explode", "cube_explode"];
 
 fn check_function(function: &ast::Function, functions: &Functions, rules: Compatibility) -> Result<()> {
     let span = function.name.span();
@@ -151,7 +156,10 @@ fn check_function(function: &ast::Function, functions: &Functions, rules: Compat
     }
     if functions.is_aggregate(&name) {
         return Err(not_there(&format!("the aggregate function {name}"), span)
-            .hint("COUNT, SUM, AVG, MIN, MAX, EARLIEST_BY_OFFSET and LATEST_BY_OFFSET are."));
+            .hint("COUNT, SUM, AVG, MIN, MAX, COLLECT_LIST, TOPK and others are."));
+    }
+    if TABLE_FUNCTIONS.contains(&name.as_str()) {
+        return Err(not_there(&format!("the table function {name}"), span));
     }
     if function.filter.is_some() {
         return Err(at(

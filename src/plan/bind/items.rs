@@ -14,6 +14,7 @@ use crate::catalog::Compatibility;
 use crate::error::Error;
 use crate::error::Result;
 use crate::error::SqlState;
+use crate::plan::nested;
 use crate::plan::node::PseudoColumn;
 use crate::plan::request::Destination;
 
@@ -142,6 +143,11 @@ fn name_items(items: &mut [BoundItem], scope: &Scope<'_>) {
                 [] => String::new(),
             },
             (Compatibility::Ksqldb, ast::Expr::Identifier(name)) => name.value.clone(),
+            (Compatibility::Ksqldb, ast::Expr::Function(function)) if is_field(function) => {
+                let name = nested::name_of(function).unwrap_or_default();
+                let mut names = std::iter::once(name.to_string()).chain((1..).map(|count| format!("{name}_{count}")));
+                names.find(|name| !taken.contains(name)).unwrap_or_default()
+            }
             (Compatibility::Ksqldb, _) => loop {
                 let name = format!("KSQL_COL_{generated}");
                 generated += 1;
@@ -154,6 +160,10 @@ fn name_items(items: &mut [BoundItem], scope: &Scope<'_>) {
     }
 }
 
+fn is_field(function: &ast::Function) -> bool {
+    function.name.to_string() == "__field"
+}
+
 /// The name that PostgreSQL gives to a column of an expression without alias.
 pub fn postgres_name(expr: &ast::Expr) -> String {
     name_in_postgres(expr).unwrap_or_else(|| "?column?".to_string())
@@ -163,6 +173,9 @@ fn name_in_postgres(expr: &ast::Expr) -> Option<String> {
     match expr {
         ast::Expr::Identifier(ident) => Some(ident.value.clone()),
         ast::Expr::CompoundIdentifier(idents) => idents.last().map(|ident| ident.value.clone()),
+        ast::Expr::Function(function) if nested::name_of(function).is_some() => {
+            nested::name_of(function).map(str::to_string)
+        }
         ast::Expr::Function(function) => match function.name.0.last() {
             Some(ast::ObjectNamePart::Identifier(ident)) => Some(ident.value.to_lowercase()),
             _ => None,

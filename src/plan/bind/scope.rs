@@ -14,6 +14,7 @@ use crate::error::Position;
 use crate::error::Result;
 use crate::error::SqlState;
 use crate::model::ColumnRole;
+use crate::plan::nested;
 use crate::plan::node::PseudoColumn;
 use crate::sql::nearest;
 use crate::sql::walk;
@@ -92,6 +93,7 @@ impl<'a> Scope<'a> {
         if self.rules == Compatibility::Ksqldb {
             super::units::as_texts(&mut expr);
         }
+        nested::reword(&mut expr, self.rules)?;
         let flow = walk::expressions_mut(&mut expr, |expr| {
             let found = match expr {
                 ast::Expr::Identifier(ident) => self.meaning(std::slice::from_ref(ident), clause),

@@ -17,6 +17,7 @@ use crate::catalog::Compatibility;
 use crate::error::Error;
 use crate::error::Result;
 use crate::error::SqlState;
+use crate::functions::Collect;
 use crate::functions::OffsetEnd;
 use crate::functions::Total;
 use crate::functions::TotalKind;
@@ -27,6 +28,9 @@ use crate::plan::node::AggregateCall;
 use crate::plan::node::AggregateFunction;
 use crate::plan::node::OffsetNulls;
 use crate::sql::walk;
+
+/// The most values that TOPK and its kin keep of a group.
+const COLLECT_MAX: u32 = 10_000;
 
 /// The calls for the aggregates that were found; their arguments and filters are added to `projected`.
 pub fn build(
@@ -93,6 +97,19 @@ fn function(name: &str, params: &AggregateFunctionParams, origin: &ast::Expr) ->
         "avg" => AggregateFunction::Avg,
         "min" => AggregateFunction::Min,
         "max" => AggregateFunction::Max,
+        "collect_list" => AggregateFunction::Collect(Collect::List),
+        "collect_set" => AggregateFunction::Collect(Collect::Set),
+        "histogram" => AggregateFunction::Collect(Collect::Histogram),
+        "count_distinct" => AggregateFunction::Collect(Collect::CountDistinct),
+        "topk" => AggregateFunction::Collect(Collect::TopK { k: count(params, origin)? }),
+        "topkdistinct" => AggregateFunction::Collect(Collect::TopKDistinct { k: count(params, origin)? }),
+        "earliest_by_offset" | "latest_by_offset" if has_count(params) => {
+            let (n, ignores_nulls) = (count(params, origin)?, ignores_nulls(params, origin)?);
+            AggregateFunction::Collect(match name {
+                "earliest_by_offset" => Collect::Earliest { n, ignores_nulls },
+                _ => Collect::Latest { n, ignores_nulls },
+            })
+        }
         "earliest_by_offset" => AggregateFunction::ByOffset(OffsetEnd::Earliest, offset_nulls(params, origin)?),
         "latest_by_offset" => AggregateFunction::ByOffset(OffsetEnd::Latest, offset_nulls(params, origin)?),
         other => {
@@ -101,6 +118,37 @@ fn function(name: &str, params: &AggregateFunctionParams, origin: &ast::Expr) ->
             return Err(failure::at(error, origin));
         }
     })
+}
+
+fn has_count(params: &AggregateFunctionParams) -> bool {
+    matches!(params.args.get(1), Some(Expr::Literal(value, _)) if value.data_type().is_integer())
+}
+
+/// The second argument, a constant: how many values are kept.
+fn count(params: &AggregateFunctionParams, origin: &ast::Expr) -> Result<u32> {
+    let wrong = |message: &str| failure::at(Error::new(SqlState::INVALID_PARAMETER_VALUE, message), origin);
+    match params.args.get(1) {
+        Some(Expr::Literal(ScalarValue::Int64(Some(count)), _)) if params.args.len() <= 3 => u32::try_from(*count)
+            .ok()
+            .filter(|count| (1..=COLLECT_MAX).contains(count))
+            .ok_or_else(|| wrong(&format!("the number of values must be between 1 and {COLLECT_MAX}"))),
+        _ if 2 < params.args.len() => {
+            Err(failure::at(Error::unsupported("TOPK of several columns is not there yet"), origin))
+        }
+        _ => Err(wrong("the number of values must be a whole number that is written out")),
+    }
+}
+
+/// The third argument: whether nulls are no values.
+fn ignores_nulls(params: &AggregateFunctionParams, origin: &ast::Expr) -> Result<bool> {
+    match params.args.get(2) {
+        None => Ok(true),
+        Some(Expr::Literal(ScalarValue::Boolean(Some(told)), _)) => Ok(*told),
+        Some(_) => {
+            let message = "whether nulls are ignored must be true or false";
+            Err(failure::at(Error::new(SqlState::INVALID_PARAMETER_VALUE, message), origin))
+        }
+    }
 }
 
 /// The second argument of the first or last value: whether nulls are ignored. A number of values is not there yet.
@@ -121,7 +169,14 @@ fn argument(
     expressions: &Expressions<'_>,
 ) -> Result<(Expr, SqlType)> {
     let found = match (function, params.args.as_slice()) {
-        (AggregateFunction::ByOffset(..), [argument, ..]) | (_, [argument]) => Some(argument),
+        (
+            AggregateFunction::ByOffset(..)
+            | AggregateFunction::Collect(
+                Collect::TopK { .. } | Collect::TopKDistinct { .. } | Collect::Earliest { .. } | Collect::Latest { .. },
+            ),
+            [argument, ..],
+        )
+        | (_, [argument]) => Some(argument),
         _ => None,
     };
     let Some(argument) = found else {
@@ -143,7 +198,9 @@ fn result_type(
     let total = |kind| Total::new(kind, style, argument).map(|total| total.output().clone());
     let found = match function {
         AggregateFunction::CountStar | AggregateFunction::Count => Some(SqlType::BigInt),
+        AggregateFunction::Min | AggregateFunction::Max if argument.is_nested() => None,
         AggregateFunction::Min | AggregateFunction::Max | AggregateFunction::ByOffset(..) => Some(argument.clone()),
+        AggregateFunction::Collect(kind) => kind.result(argument),
         AggregateFunction::Sum => total(TotalKind::Sum),
         AggregateFunction::Avg => total(TotalKind::Avg),
     };

@@ -15,6 +15,7 @@ use super::expression::is_text;
 use crate::error::Error;
 use crate::error::SqlState;
 use crate::format;
+use crate::functions::ksqldb_name;
 use crate::model::SqlType;
 
 /// The columns of milliseconds that a text is compared with as a time.
@@ -73,7 +74,11 @@ fn millis(expr: Expr) -> Result<Expr> {
 
 fn comparable(left: &Expr, op: Operator, right: &Expr, schema: &DFSchema) -> Result<()> {
     let (left_type, right_type) = (left.get_type(schema)?, right.get_type(schema)?);
-    let refused = left_type.is_numeric() && is_text(&right_type) || is_text(&left_type) && right_type.is_numeric();
+    let ordered =
+        !matches!(op, Operator::Eq | Operator::NotEq | Operator::IsDistinctFrom | Operator::IsNotDistinctFrom);
+    let refused = ordered && (left_type.is_nested() || right_type.is_nested())
+        || left_type.is_numeric() && is_text(&right_type)
+        || is_text(&left_type) && right_type.is_numeric();
     if !refused {
         return Ok(());
     }
@@ -83,7 +88,10 @@ fn comparable(left: &Expr, op: Operator, right: &Expr, schema: &DFSchema) -> Res
             Expr::Column(column) => column.name.clone(),
             other => other.schema_name().to_string(),
         };
-        let name = SqlType::from_arrow(data_type).map_or_else(|| data_type.to_string(), |found| found.to_string());
+        let name = match data_type.is_nested() {
+            true => ksqldb_name(data_type),
+            false => SqlType::from_arrow(data_type).map_or_else(|| data_type.to_string(), |found| found.to_string()),
+        };
         format!("{text} ({name})")
     };
     let message = format!(

@@ -20,6 +20,7 @@ use datafusion::logical_expr::Expr;
 use datafusion::logical_expr::ExprSchemable;
 use datafusion::logical_expr::Like;
 use datafusion::logical_expr::Operator;
+use datafusion::logical_expr::ScalarUDF;
 use datafusion::logical_expr::WindowFunctionDefinition;
 use datafusion::logical_expr::binary::BinaryTypeCoercer;
 use datafusion::logical_expr::cast;
@@ -36,6 +37,8 @@ use sqlparser::ast;
 use super::chain;
 use super::comparison;
 use super::failure;
+use super::lambda;
+use super::literals;
 use super::reworded::call;
 use super::reworded::reword;
 use super::timestamps;
@@ -43,6 +46,7 @@ use crate::catalog::Compatibility;
 use crate::error::Error;
 use crate::error::Result;
 use crate::error::SqlState;
+use crate::functions::NestedIn;
 use crate::model::SqlType;
 use crate::plan::functions::Functions;
 use crate::sql::walk;
@@ -165,6 +169,15 @@ impl<'a> Expressions<'a> {
                 Err(_) => Transformed::no(Expr::Literal(ScalarValue::Int64(Some(value)), metadata)),
             },
             Expr::BinaryExpr(binary) if is_arithmetic(binary.op) => self.arithmetic(binary, schema)?,
+            Expr::BinaryExpr(binary) if is_comparison(binary.op) && is_nested(&binary, schema)? => {
+                self.nested_comparison(binary, schema)?
+            }
+            Expr::ScalarFunction(function) if let Some(kind) = lambda::unplanned(&function) => {
+                Transformed::yes(self.lambda(kind, &function, schema)?)
+            }
+            Expr::ScalarFunction(function) if self.rules == Compatibility::Ksqldb && function.name() == "__array" => {
+                Transformed::yes(Expr::ScalarFunction(literals::as_numbers(function, schema)?))
+            }
             Expr::Cast(cast) => self.cast(cast, schema)?,
             Expr::AggregateFunction(aggregate) if self.rules == Compatibility::Ksqldb => {
                 let func = self.ksqldb_total(aggregate.func);
@@ -214,9 +227,14 @@ impl<'a> Expressions<'a> {
         {
             return Ok(Transformed::yes(read));
         }
+        if let Some(target) = target.as_ref().filter(|target| target.is_nested() && is_text(&from)) {
+            let read = ScalarUDF::new_from_impl(NestedIn::new(target.clone()));
+            return Ok(Transformed::yes(read.call(vec![cast.expr.as_ref().clone()])));
+        }
         let mut arguments = vec![cast.expr.as_ref().clone()];
         let number = |value: i32| Expr::Literal(ScalarValue::Int32(Some(value)), None);
         let name = match (self.rules, target) {
+            (Compatibility::Postgres, Some(SqlType::Text)) if from.is_nested() => "__nested_out",
             (Compatibility::Ksqldb, Some(SqlType::Text)) => "__ksql_cast_text",
             (Compatibility::Ksqldb, Some(SqlType::Boolean)) => "__ksql_cast_boolean",
             (Compatibility::Ksqldb, Some(SqlType::Int)) => "__ksql_cast_int",
@@ -257,6 +275,29 @@ impl<'a> Expressions<'a> {
             },
             _ => expr,
         })
+    }
+
+    /// Arrays, maps and structs are equal or not; they have no order.
+    fn nested_comparison(
+        &self,
+        binary: BinaryExpr,
+        schema: &DFSchema,
+    ) -> datafusion::common::Result<Transformed<Expr>> {
+        if self.rules == Compatibility::Ksqldb {
+            comparison::readable(Expr::BinaryExpr(binary.clone()), schema)?;
+        }
+        let (left, right) = (binary.left.get_type(schema)?, binary.right.get_type(schema)?);
+        let equal = match binary.op {
+            Operator::Eq | Operator::NotEq => self.functions.scalar("__nested_equal"),
+            _ => None,
+        };
+        let Some(equal) = equal else { return Err(no_operator(binary.op, &left, &right)) };
+        let equal = equal.call(vec![*binary.left, *binary.right]);
+        let compared = if binary.op == Operator::Eq { equal } else { Expr::Not(Box::new(equal)) };
+        Ok(Transformed::yes(match self.rules {
+            Compatibility::Ksqldb => Expr::IsTrue(Box::new(compared)),
+            Compatibility::Postgres => compared,
+        }))
     }
 
     fn arithmetic(&self, binary: BinaryExpr, schema: &DFSchema) -> datafusion::common::Result<Transformed<Expr>> {
@@ -368,6 +409,10 @@ fn as_doubles(expr: Expr, schema: &DFSchema) -> datafusion::common::Result<Expr>
         }),
         other => other,
     })
+}
+
+fn is_nested(binary: &BinaryExpr, schema: &DFSchema) -> datafusion::common::Result<bool> {
+    Ok(binary.left.get_type(schema)?.is_nested() || binary.right.get_type(schema)?.is_nested())
 }
 
 fn is_arithmetic(op: Operator) -> bool {

@@ -10,6 +10,8 @@ pub mod failure;
 mod from;
 mod insert;
 mod join;
+mod lambda;
+mod literals;
 mod output;
 mod reworded;
 mod rows;
@@ -24,6 +26,7 @@ use std::sync::Arc;
 use datafusion::common::tree_node::TreeNode;
 use datafusion::common::tree_node::TreeNodeRecursion;
 use datafusion::logical_expr::Expr;
+use datafusion::logical_expr::ExprSchemable;
 use datafusion::logical_expr::LogicalPlan;
 use datafusion::logical_expr::LogicalPlanBuilder;
 use datafusion::logical_expr::expr::Placeholder;
@@ -42,9 +45,12 @@ use super::standing::Output;
 use crate::catalog::Catalog;
 use crate::catalog::Compatibility;
 use crate::catalog::Format;
+use crate::catalog::Formats;
 use crate::catalog::Relation;
 use crate::catalog::RelationKind;
 use crate::catalog::WindowOfKey;
+use crate::catalog::check_key;
+use crate::catalog::check_nested;
 use crate::error::Error;
 use crate::error::Result;
 use crate::error::SqlState;
@@ -305,9 +311,15 @@ fn describe(
         None if keys.is_empty() => Format::None,
         None => key_format(query, &types, aggregates),
     };
+    check_keys(query, selected)?;
     if matches!(query.purpose, Purpose::Push) {
         return Ok(output(query, selected, arranged, kind, key_format));
     }
+    let value = match formats {
+        Some(formats) => formats.value,
+        None => query.value_format.unwrap_or(query.sources[0].relation.formats.value),
+    };
+    check_nested(&arranged.columns, &Formats { key: key_format, value, wrap_single_value: false })?;
     if key_format == Format::Kafka && 1 < keys.len() {
         let names: Vec<&str> = keys.iter().map(|column| column.name.as_str()).collect();
         return Err(Error::new(
@@ -317,6 +329,19 @@ fn describe(
         .hint("Add WITH (key_format = 'JSON')."));
     }
     Ok(output(query, selected, arranged, kind, key_format))
+}
+
+/// Refuses keys that are or hold a map.
+fn check_keys(query: &BoundQuery, selected: &Selected) -> Result<()> {
+    for key in &selected.keys {
+        // A key of the source that no item names may be gone from the rows.
+        let Ok(data_type) = key[0].get_type(selected.rows.schema()) else { continue };
+        let Some(sql_type) = SqlType::from_arrow(&data_type) else { continue };
+        let item = selected.items.iter().position(|item| key.contains(item));
+        let name = item.map_or_else(|| key[0].schema_name().to_string(), |item| query.items[item].name.clone());
+        check_key(&name, &sql_type)?;
+    }
+    Ok(())
 }
 
 fn output(

@@ -6,6 +6,7 @@ use sqlparser::ast;
 
 use super::expression::exponent_double;
 use crate::catalog::Compatibility;
+use crate::plan::nested;
 use crate::sql::walk;
 
 /// Rewords all expressions below `root`.
@@ -36,6 +37,7 @@ pub fn reword(root: &mut impl ast::VisitMut, rules: Compatibility) {
         ControlFlow::<()>::Continue(())
     });
     debug_assert!(flow.is_continue());
+    nested::as_texts(root);
 }
 
 /// A call of a function.

@@ -14,6 +14,7 @@ use serde::Serialize;
 use super::only_input;
 use super::order_of_equal;
 use super::unaliased;
+use crate::functions::Collect;
 use crate::functions::OffsetEnd;
 use crate::functions::TotalStyle;
 use crate::model::OperatorId;
@@ -37,6 +38,8 @@ pub enum AggregateFunction {
     Max,
     /// `EARLIEST_BY_OFFSET(x)`, `LATEST_BY_OFFSET(x)`
     ByOffset(OffsetEnd, OffsetNulls),
+    /// `COLLECT_LIST(x)` and others that keep several values.
+    Collect(Collect),
 }
 
 /// What a null is for the first or last value.
@@ -58,12 +61,20 @@ impl AggregateFunction {
             AggregateFunction::Min => "min",
             AggregateFunction::Max => "max",
             AggregateFunction::ByOffset(end, _) => end.as_str(),
+            AggregateFunction::Collect(kind) => kind.as_str(),
         }
     }
 
     /// Whether the result after a row is taken back follows from the result before it and the row alone.
     pub fn is_linear(self) -> bool {
-        !matches!(self, AggregateFunction::Min | AggregateFunction::Max | AggregateFunction::ByOffset(..))
+        match self {
+            AggregateFunction::Min | AggregateFunction::Max | AggregateFunction::ByOffset(..) => false,
+            AggregateFunction::Collect(kind) => matches!(kind, Collect::List | Collect::Histogram),
+            AggregateFunction::CountStar
+            | AggregateFunction::Count
+            | AggregateFunction::Sum
+            | AggregateFunction::Avg => true,
+        }
     }
 }
 

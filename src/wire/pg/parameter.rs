@@ -1,6 +1,7 @@
 //! Parameters of Bind: bytes in a client's format to values of the types that the statement wants.
 
 use arrow::array::timezone::Tz;
+use bytes::Buf;
 use bytes::Bytes;
 use datafusion::common::ScalarValue;
 
@@ -107,11 +108,50 @@ fn from_binary(number: usize, bytes: &Bytes, wanted: &ParameterType, zone: Tz) -
             let zone = (wanted.oid == pg_type::TIMESTAMPTZ).then(|| "UTC".into());
             ScalarValue::TimestampMicrosecond(Some(micros.ok_or_else(|| out_of_range(number))?), zone)
         }
+        oid if let Some(SqlType::Array(item)) = pg_type::declared_parameter(oid) => {
+            return array_from_binary(number, bytes, &item, zone)?.ok_or_else(wrong);
+        }
         oid => {
             let message = format!("parameters of type {oid} are not supported in binary");
             return Err(Error::unsupported(message).hint("Send the parameter as text, or cast it."));
         }
     })
+}
+
+/// An array of one dimension: dimensions, whether a null is there, the oid of the elements, the length and the first index of
+/// the dimension, then the elements. `None` for bytes that are none.
+fn array_from_binary(number: usize, bytes: &Bytes, item: &SqlType, zone: Tz) -> Result<Option<ScalarValue>, Error> {
+    let mut rest = bytes.clone();
+    let mut next = || (4 <= rest.len()).then(|| rest.get_i32());
+    let (Some(dimensions), Some(_), Some(oid)) = (next(), next(), next()) else { return Ok(None) };
+    let mut elements = Vec::new();
+    match dimensions {
+        0 => {}
+        1 => {
+            let (Some(count), Some(_)) = (next(), next()) else { return Ok(None) };
+            let wanted = ParameterType { oid: oid.cast_unsigned(), sql_type: item.clone() };
+            for _ in 0..count {
+                let Some(length) = (4 <= rest.len()).then(|| rest.get_i32()) else { return Ok(None) };
+                let element = match usize::try_from(length) {
+                    Err(_) => None,
+                    Ok(length) if length <= rest.len() => Some(rest.split_to(length)),
+                    Ok(_) => return Ok(None),
+                };
+                let value = decode(number, element.as_ref(), Format::Binary, &wanted, zone)?;
+                let value =
+                    value.cast_to(&item.arrow()).map_err(|error| cannot(number, &wanted, &error.to_string()))?;
+                elements.push(value);
+            }
+        }
+        _ => {
+            return Err(Error::unsupported("array parameters of several dimensions are not supported in binary")
+                .hint("Send the parameter as text."));
+        }
+    }
+    if !rest.is_empty() {
+        return Ok(None);
+    }
+    Ok(Some(ScalarValue::List(ScalarValue::new_list_nullable(&elements, &item.arrow()))))
 }
 
 fn out_of_range(number: usize) -> Error {
@@ -134,6 +174,20 @@ mod tests {
 
     fn utc() -> Tz {
         "UTC".parse().expect("a zone")
+    }
+
+    #[test]
+    fn an_array_comes_in_binary() {
+        let wanted = ParameterType { oid: 1007, sql_type: SqlType::Array(Box::new(SqlType::Int)) };
+        let utc: Tz = "+00:00".parse().expect("a fixed offset");
+        let words = |words: &[i32]| Bytes::from(words.iter().flat_map(|word| word.to_be_bytes()).collect::<Vec<_>>());
+        let read = |bytes: Bytes| decode(1, Some(&bytes), Format::Binary, &wanted, utc);
+        let two = read(words(&[1, 1, 23, 2, 1, 4, 7, -1])).expect("an array of two");
+        assert_eq!(two.to_string(), "[7, ]");
+        assert_eq!(read(words(&[0, 0, 23])).expect("an empty array").to_string(), "[]");
+        for wrong in [&[1, 0, 23][..], &[1, 0, 23, 1, 1, 9, 7], &[1, 0, 23, 1, 1, 4, 7, 7], &[2, 0, 23, 1, 1, 1, 1]] {
+            assert!(read(words(wrong)).is_err(), "{wrong:?}");
+        }
     }
 
     #[test]

@@ -10,6 +10,7 @@ pub(super) const INT8: u32 = 20;
 pub(super) const INT2: u32 = 21;
 pub(super) const INT4: u32 = 23;
 pub(super) const TEXT: u32 = 25;
+pub(super) const JSON: u32 = 114;
 pub(super) const FLOAT4: u32 = 700;
 pub(super) const FLOAT8: u32 = 701;
 pub(super) const UNKNOWN: u32 = 705;
@@ -20,6 +21,22 @@ pub(super) const TIME: u32 = 1083;
 pub(super) const TIMESTAMP: u32 = 1114;
 pub(super) const TIMESTAMPTZ: u32 = 1184;
 pub(super) const NUMERIC: u32 = 1700;
+
+/// The array of each type.
+const ARRAYS: [(u32, u32); 12] = [
+    (BOOL, 1000),
+    (BYTEA, 1001),
+    (INT4, 1007),
+    (INT8, 1016),
+    (TEXT, 1009),
+    (FLOAT8, 1022),
+    (DATE, 1182),
+    (TIME, 1183),
+    (TIMESTAMP, 1115),
+    (TIMESTAMPTZ, 1185),
+    (NUMERIC, 1231),
+    (JSON, 199),
+];
 
 /// What a numeric that comes as a parameter is taken for while its statement is planned; its value keeps its own digits.
 const NUMERIC_PARAMETER: SqlType = SqlType::Decimal { precision: 38, scale: 10 };
@@ -50,9 +67,17 @@ impl PgType {
             SqlType::Time => (TIME, 8),
             SqlType::Timestamp => (TIMESTAMP, 8),
             SqlType::TimestampTz => (TIMESTAMPTZ, 8),
+            // An array of arrays is an array of more dimensions there, of the same type.
+            SqlType::Array(item) => (array_of(Self::of(item).oid), -1),
+            SqlType::Map(..) | SqlType::Struct(_) => (JSON, -1),
         };
         Self { oid, size, modifier: type_modifier(sql_type) }
     }
+}
+
+/// The oid of the array of a type, itself for one that is an array.
+fn array_of(oid: u32) -> u32 {
+    ARRAYS.iter().find(|(item, _)| *item == oid).map_or(oid, |(_, array)| *array)
 }
 
 /// Our type for a parameter that a client declared, `None` where the server shall find out.
@@ -69,6 +94,9 @@ pub(super) fn declared_parameter(oid: u32) -> Option<SqlType> {
         TIME => SqlType::Time,
         TIMESTAMP => SqlType::Timestamp,
         TIMESTAMPTZ => SqlType::TimestampTz,
-        _ => return None,
+        other => {
+            let (item, _) = ARRAYS.iter().find(|(_, array)| *array == other)?;
+            SqlType::Array(Box::new(declared_parameter(*item)?))
+        }
     })
 }

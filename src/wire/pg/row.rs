@@ -21,6 +21,8 @@ use super::frontend::Format;
 use super::numeric::put_numeric;
 use super::parameter::POSTGRES_EPOCH_DAYS;
 use super::parameter::POSTGRES_EPOCH_MICROS;
+use super::pg_type;
+use super::pg_type::PgType;
 use crate::engine::OutputField;
 use crate::error::Error;
 use crate::error::SqlState;
@@ -76,6 +78,10 @@ impl RowBatch {
             } else {
                 array.clone()
             };
+            if formats.of(index) == Format::Binary && !is_even(array.as_ref()) {
+                return Err(Error::unsupported("an array of arrays of several lengths has no binary form")
+                    .hint("Ask for it as text, or for its elements."));
+            }
             Ok((array, formats.of(index)))
         };
         let columns = fields.iter().enumerate().map(column).collect::<Result<_, Error>>()?;
@@ -108,11 +114,57 @@ impl RowBatch {
     }
 }
 
-/// Lists and such have no type of their own here: they go out as text.
+/// Whether a column must be brought to the one Arrow type of its SQL type.
 fn needs_cast(data_type: &DataType, sql_type: &SqlType) -> bool {
     // An instant of another zone is the same number; its zone says how it is written.
     let is_instant = matches!(data_type, DataType::Timestamp(TimeUnit::Microsecond, Some(_)));
-    *data_type != sql_type.arrow() && !data_type.is_nested() && !is_instant
+    *data_type != sql_type.arrow() && !is_instant
+}
+
+/// Whether every array of arrays in a column holds arrays of one length, which is all that PostgreSQL's binary form can say.
+fn is_even(column: &dyn Array) -> bool {
+    let Some(lists) = column.as_list_opt::<i32>() else { return true };
+    lists.iter().flatten().all(|list| match list.as_list_opt::<i32>() {
+        None => true,
+        Some(inner) => {
+            let first = inner.offsets().lengths().next();
+            let alike = inner.offsets().lengths().all(|length| Some(length) == first);
+            inner.null_count() == 0 && alike && is_even(&list)
+        }
+    })
+}
+
+/// Dimensions, whether a null is there, the oid of the elements; each dimension's length and first index; the elements. An
+/// array of arrays, of one length as `is_even` found, is one of more dimensions.
+fn put_array(body: &mut Vec<u8>, values: &dyn Array) {
+    let mut lengths = vec![values.len()];
+    let mut values = values.slice(0, values.len());
+    while let Some(list) = values.as_list_opt::<i32>() {
+        let inner = list.offsets().lengths().next().unwrap_or(0);
+        lengths.push(inner);
+        values = list.values().slice(list.offsets()[0] as usize, list.offsets().lengths().sum());
+    }
+    let oid = SqlType::from_arrow(values.data_type()).map_or(pg_type::TEXT, |sql_type| PgType::of(&sql_type).oid);
+    let dimensions = if values.is_empty() { &[] } else { lengths.as_slice() };
+    let size = |length: usize| i32::try_from(length).expect("an array is far below 2^31 elements");
+    body.put_i32(size(dimensions.len()));
+    body.put_i32(i32::from(0 < values.null_count()));
+    body.put_u32(oid);
+    for length in dimensions {
+        body.put_i32(size(*length));
+        body.put_i32(1);
+    }
+    for row in 0..values.len() {
+        if values.is_null(row) {
+            body.put_i32(-1);
+            continue;
+        }
+        let start = body.len();
+        body.put_i32(0);
+        put_binary(body, values.as_ref(), row);
+        let length = size(body.len() - start - 4);
+        body[start..start + 4].copy_from_slice(&length.to_be_bytes());
+    }
 }
 
 fn put_binary(body: &mut Vec<u8>, array: &dyn Array, row: usize) {
@@ -133,7 +185,8 @@ fn put_binary(body: &mut Vec<u8>, array: &dyn Array, row: usize) {
             let micros = array.as_primitive::<TimestampMicrosecondType>().value(row);
             body.put_i64(micros.saturating_sub(POSTGRES_EPOCH_MICROS));
         }
-        // Text and its binary form are the same bytes; the field says TEXT.
+        DataType::List(_) => put_array(body, array.as_list::<i32>().value(row).as_ref()),
+        // Text and its binary form are the same bytes; the field says TEXT, or JSON of a map and a struct.
         _ => crate::engine::write_text(array, row, body),
     }
 }

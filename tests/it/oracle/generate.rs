@@ -223,10 +223,11 @@ fn grouped(draw: &Draw, may_be_late: bool) -> Query {
     let window = (!draw.once_in(3)).then(|| Windows::draw(draw, may_be_late));
     // When rows go follows from a stream time that only one partition has.
     let retention = window.filter(|_| may_be_late && draw.once_in(3)).map(|window| window.retention(draw));
-    let keys: Vec<String> = match draw.below(5) {
+    let keys: Vec<String> = match draw.below(6) {
         0 => vec!["k".into()],
         1 => vec!["t".into()],
         2 => vec!["k".into(), "f".into()],
+        4 => vec!["ARRAY[a, b]".into(), "t".into()],
         // A bare number would be a place in the select list.
         3 => vec![format!("({} + a)", number(draw, 1))],
         _ => vec!["a".into(), "t".into()],
@@ -275,9 +276,10 @@ fn filter(draw: &Draw, word: &str) -> String {
 }
 
 fn scalar(draw: &Draw, depth: u64) -> String {
-    match draw.below(4) {
+    match draw.below(5) {
         0 => text(draw, depth),
         1 => predicate(draw, depth),
+        2 => format!("ARRAY[{}, {}]", number(draw, depth), number(draw, depth)),
         _ => number(draw, depth),
     }
 }
@@ -288,7 +290,8 @@ fn number(draw: &Draw, depth: u64) -> String {
     }
     let one = number(draw, depth - 1);
     let two = number(draw, depth - 1);
-    match draw.below(7) {
+    match draw.below(8) {
+        7 => format!("(ARRAY[{one}, {two}])[{}]", draw.of(&["1", "2", "3"])),
         0 => format!("({one} + {two})"),
         1 => format!("({one} - {two})"),
         2 => format!("({one} * 2)"),

@@ -261,6 +261,9 @@ pub fn json_text(value: &serde_json::Value) -> String {
         serde_json::Value::Bool(value) => value.to_string(),
         serde_json::Value::Number(value) => number(&value.to_string()),
         serde_json::Value::String(value) => value.clone(),
+        serde_json::Value::Array(items) => {
+            format!("[{}]", items.iter().map(json_text).collect::<Vec<_>>().join(", "))
+        }
         other => panic!("{other} is not generated"),
     }
 }

@@ -3,9 +3,12 @@
 //! COUNT, SUM and AVG are linear: a row with weight -1 takes itself back. MIN, MAX, the earliest and the latest are not: the
 //! planner refuses them over retractions. What SUM and AVG keep, and what their results are, `functions` says, as for queries that are read once.
 
+use std::sync::Arc;
+
 use arrow::array::Array;
 use arrow::array::ArrayRef;
 use arrow::array::AsArray;
+use arrow::array::RecordBatch;
 use arrow::datatypes::DataType;
 use arrow::datatypes::Date32Type;
 use arrow::datatypes::Decimal128Type;
@@ -15,8 +18,10 @@ use arrow::datatypes::Int64Type;
 use arrow::datatypes::Time64MicrosecondType;
 use arrow::datatypes::TimestampMicrosecondType;
 
+use super::collected::Collected;
 use super::results::Results;
 use crate::exec::ExecError;
+use crate::format::RowValues;
 use crate::functions::DoubleSum;
 use crate::functions::ExactSum;
 use crate::functions::Extreme;
@@ -36,6 +41,8 @@ pub enum Reader<'a> {
     Float(&'a [f64], &'a dyn Array),
     /// Texts and bytes.
     Bytes(Box<dyn Fn(usize) -> &'a [u8] + 'a>, &'a dyn Array),
+    /// Arrays, maps and structs, each as the bytes of a row of state.
+    Nested(Vec<Vec<u8>>, &'a dyn Array),
     /// No argument: every row counts.
     Nothing,
 }
@@ -69,6 +76,10 @@ impl<'a> Reader<'a> {
                 let values = array.as_binary::<i32>();
                 Reader::Bytes(Box::new(move |row| values.value(row)), array.as_ref())
             }
+            DataType::List(_) | DataType::Map(..) | DataType::Struct(_) => {
+                let rows = RecordBatch::try_from_iter([("value", Arc::clone(array))])?;
+                Reader::Nested(RowValues::encode(&rows)?, array.as_ref())
+            }
             other => return Err(ExecError::UnknownNode(format!("an aggregate over {other}"))),
         })
     }
@@ -82,13 +93,16 @@ impl<'a> Reader<'a> {
             Reader::Int(value, _) => Some(Kept::Int(value(row))),
             Reader::Float(values, _) => Some(Kept::Float(values[row])),
             Reader::Bytes(value, _) => Some(Kept::Bytes(value(row).to_vec())),
+            Reader::Nested(rows, _) => Some(Kept::Bytes(rows[row].clone())),
             Reader::Nothing => None,
         }
     }
 
     fn is_null(&self, row: usize) -> bool {
         match self {
-            Reader::Int(_, array) | Reader::Float(_, array) | Reader::Bytes(_, array) => array.is_null(row),
+            Reader::Int(_, array) | Reader::Float(_, array) | Reader::Bytes(_, array) | Reader::Nested(_, array) => {
+                array.is_null(row)
+            }
             Reader::Nothing => false,
         }
     }
@@ -96,7 +110,7 @@ impl<'a> Reader<'a> {
 
 /// One value of an argument.
 #[derive(Debug, Clone, PartialEq)]
-enum Kept {
+pub enum Kept {
     Int(i128),
     Float(f64),
     Bytes(Vec<u8>),
@@ -117,6 +131,8 @@ enum Value {
     BestBytes(Option<Vec<u8>>),
     /// The first or last so far: nothing, or a value that may be null behind the number of its row.
     Kept(Option<(i64, Option<Kept>)>),
+    /// Several values.
+    Collected(Collected),
 }
 
 /// One aggregate over all groups of a batch.
@@ -152,6 +168,7 @@ impl Accumulator {
             AggregateFunction::Min | AggregateFunction::Max if bytes => Value::BestBytes(None),
             AggregateFunction::Min | AggregateFunction::Max => Value::BestInt(None),
             AggregateFunction::ByOffset(..) => Value::Kept(None),
+            AggregateFunction::Collect(_) => Value::Collected(Collected::default()),
         });
     }
 
@@ -169,6 +186,12 @@ impl Accumulator {
             if counts && (end == OffsetEnd::Latest || kept.is_none()) {
                 *kept = Some((arrival, reader.value(row)));
             }
+            return Ok(());
+        }
+        if let (Value::Collected(collected), AggregateFunction::Collect(kind)) =
+            (&mut self.values[group], self.function)
+        {
+            collected.add(kind, reader.value(row), weight, arrival);
             return Ok(());
         }
         if reader.is_null(row) {
@@ -252,6 +275,10 @@ impl Accumulator {
                     *own = Some(other.clone());
                 }
             }
+            (Value::Collected(own), Value::Collected(other)) => {
+                let AggregateFunction::Collect(kind) = self.function else { return Err(self.mismatch()) };
+                own.merge(kind, other);
+            }
             (Value::BestInt(_), Value::BestInt(None))
             | (Value::BestFloat(_), Value::BestFloat(None))
             | (Value::BestBytes(_), Value::BestBytes(None))
@@ -279,12 +306,8 @@ impl Accumulator {
             (Value::BestInt(best), _) => results.push_int(*best),
             (Value::BestFloat(best), _) => results.push_float(*best),
             (Value::BestBytes(best), _) => results.push_bytes(best.clone()),
-            (Value::Kept(kept), _) => match kept.clone().and_then(|(_, kept)| kept) {
-                None => results.push_null(),
-                Some(Kept::Int(value)) => results.push_int(Some(value)),
-                Some(Kept::Float(value)) => results.push_float(Some(value)),
-                Some(Kept::Bytes(value)) => results.push_bytes(Some(value)),
-            },
+            (Value::Kept(kept), _) => results.push_kept(kept.clone().and_then(|(_, kept)| kept))?,
+            (Value::Collected(collected), _) => results.push_array(collected.result(&self.output)?)?,
             (Value::Exact(_) | Value::Double(_), None) => return Err(self.mismatch()),
         }
         Ok(())
@@ -312,6 +335,7 @@ impl Accumulator {
                 }
             }
             Value::Kept(kept) => write_kept(kept.as_ref(), state),
+            Value::Collected(collected) => collected.write(state),
         }
     }
 
@@ -333,6 +357,7 @@ impl Accumulator {
                 *state = rest;
             }
             Value::Kept(kept) => *kept = read_kept(state)?,
+            Value::Collected(collected) => *collected = Collected::read(state)?,
             Value::BestInt(_) | Value::BestFloat(_) | Value::BestBytes(_) => {}
         }
         Ok(())
@@ -340,7 +365,7 @@ impl Accumulator {
 }
 
 /// A mark, and behind it the number of the row and the value if there is one.
-fn write_kept(kept: Option<&(i64, Option<Kept>)>, state: &mut Vec<u8>) {
+pub(super) fn write_kept(kept: Option<&(i64, Option<Kept>)>, state: &mut Vec<u8>) {
     let Some((arrival, value)) = kept else {
         state.push(0);
         return;
@@ -363,7 +388,7 @@ fn write_kept(kept: Option<&(i64, Option<Kept>)>, state: &mut Vec<u8>) {
     }
 }
 
-fn read_kept(state: &mut &[u8]) -> Result<Option<(i64, Option<Kept>)>, ExecError> {
+pub(super) fn read_kept(state: &mut &[u8]) -> Result<Option<(i64, Option<Kept>)>, ExecError> {
     let [mark] = take::<1>(state)?;
     if mark == 0 {
         return Ok(None);

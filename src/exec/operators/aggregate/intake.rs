@@ -171,10 +171,13 @@ impl AggregateSpec {
         }
     }
 
-    /// The number of the first of `rows` rows in the order in which the operator took them. Only the first and last value of
-    /// windows that are merged need it; else all are 0.
+    /// The number of the first of `rows` rows in the order in which the operator took them. Only the values of
+    /// windows that are merged which have an order need it; else all are 0.
     pub(super) fn first_arrival(&self, cx: &mut Cx<'_>, rows: usize) -> Result<i64, ExecError> {
-        let ordered = self.calls.iter().any(|call| matches!(call.function, AggregateFunction::ByOffset(..)));
+        let ordered = self
+            .calls
+            .iter()
+            .any(|call| matches!(call.function, AggregateFunction::ByOffset(..) | AggregateFunction::Collect(_)));
         if !ordered || !matches!(self.window, Some(Windows::Hopping(_) | Windows::Session(_))) {
             return Ok(0);
         }

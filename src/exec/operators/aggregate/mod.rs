@@ -11,6 +11,7 @@
 //!   * under `emit = 'net'` a group that changed leaves once per cut; memory of what changed ends with the cut
 
 mod accumulate;
+mod collected;
 mod emit;
 mod groups;
 mod hopping;

@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
+use arrow::array::Array;
 use arrow::array::ArrayRef;
+use arrow::array::AsArray;
 use arrow::array::BinaryArray;
 use arrow::array::BooleanArray;
 use arrow::array::Date32Array;
@@ -13,10 +15,18 @@ use arrow::array::Int64Array;
 use arrow::array::StringArray;
 use arrow::array::Time64MicrosecondArray;
 use arrow::array::TimestampMicrosecondArray;
+use arrow::array::new_empty_array;
+use arrow::array::new_null_array;
+use arrow::compute::concat;
 use arrow::datatypes::DataType;
+use arrow::datatypes::Field;
+use arrow::datatypes::Int64Type;
+use arrow::datatypes::Schema;
 
+use super::accumulate::Kept;
 use crate::error::Error;
 use crate::exec::ExecError;
+use crate::format::RowValues;
 use crate::functions::Number;
 use crate::functions::OutOfRange;
 use crate::functions::Total;
@@ -34,6 +44,8 @@ enum Values {
     Int(Vec<Option<i128>>),
     Float(Vec<Option<f64>>),
     Bytes(Vec<Option<Vec<u8>>>),
+    /// Arrays of one, for types that are nested.
+    Arrays(Vec<ArrayRef>),
 }
 
 impl Results {
@@ -42,6 +54,7 @@ impl Results {
         let values = match output {
             DataType::Float64 => Values::Float(Vec::new()),
             DataType::Utf8 | DataType::Binary => Values::Bytes(Vec::new()),
+            nested if nested.is_nested() => Values::Arrays(Vec::new()),
             _ => Values::Int(Vec::new()),
         };
         Self { output: output.clone(), values, overflows: Vec::new() }
@@ -53,7 +66,36 @@ impl Results {
             Values::Int(values) => values.push(None),
             Values::Float(values) => values.push(None),
             Values::Bytes(values) => values.push(None),
+            Values::Arrays(values) => values.push(new_null_array(&self.output, 1)),
         }
+    }
+
+    /// A value that was kept as it came, or null.
+    pub fn push_kept(&mut self, value: Option<Kept>) -> Result<(), ExecError> {
+        match value {
+            None => self.push_null(),
+            Some(Kept::Int(value)) => self.push_int(Some(value)),
+            Some(Kept::Float(value)) => self.push_float(Some(value)),
+            Some(Kept::Bytes(bytes)) if self.output.is_nested() => {
+                let schema = Arc::new(Schema::new(vec![Field::new("value", self.output.clone(), true)]));
+                let row = RowValues::decode(&[bytes.as_slice()], &schema)?;
+                self.push_array(Arc::clone(row.column(0)))?;
+            }
+            Some(Kept::Bytes(value)) => self.push_bytes(Some(value)),
+        }
+        Ok(())
+    }
+
+    /// A value as an array of one, of the column's type.
+    pub fn push_array(&mut self, value: ArrayRef) -> Result<(), ExecError> {
+        match &mut self.values {
+            Values::Arrays(values) => values.push(value),
+            Values::Int(values) if *value.data_type() == DataType::Int64 => {
+                values.push(Some(i128::from(value.as_primitive::<Int64Type>().value(0))));
+            }
+            _ => return Err(ExecError::UnknownNode(format!("a value of type {}", value.data_type()))),
+        }
+        Ok(())
     }
 
     /// An integer, or a decimal's digits.
@@ -61,7 +103,7 @@ impl Results {
         match &mut self.values {
             Values::Int(values) => values.push(value),
             Values::Float(values) => values.push(value.map(|value| value as f64)),
-            Values::Bytes(values) => values.push(None),
+            Values::Bytes(_) | Values::Arrays(_) => self.push_null(),
         }
     }
 
@@ -69,8 +111,7 @@ impl Results {
     pub fn push_float(&mut self, value: Option<f64>) {
         match &mut self.values {
             Values::Float(values) => values.push(value),
-            Values::Int(values) => values.push(None),
-            Values::Bytes(values) => values.push(None),
+            Values::Int(_) | Values::Bytes(_) | Values::Arrays(_) => self.push_null(),
         }
     }
 
@@ -78,8 +119,7 @@ impl Results {
     pub fn push_bytes(&mut self, value: Option<Vec<u8>>) {
         match &mut self.values {
             Values::Bytes(values) => values.push(value),
-            Values::Int(values) => values.push(None),
-            Values::Float(values) => values.push(None),
+            Values::Int(_) | Values::Float(_) | Values::Arrays(_) => self.push_null(),
         }
     }
 
@@ -103,6 +143,7 @@ impl Results {
             Values::Int(values) => values.len(),
             Values::Float(values) => values.len(),
             Values::Bytes(values) => values.len(),
+            Values::Arrays(values) => values.len(),
         }
     }
 
@@ -114,6 +155,8 @@ impl Results {
             };
         }
         Ok(match (self.values, &self.output) {
+            (Values::Arrays(values), output) if values.is_empty() => new_empty_array(output),
+            (Values::Arrays(values), _) => concat(&values.iter().map(|value| value.as_ref()).collect::<Vec<_>>())?,
             (Values::Float(values), _) => Arc::new(Float64Array::from(values)),
             (Values::Bytes(values), DataType::Binary) => Arc::new(BinaryArray::from_iter(values)),
             (Values::Bytes(values), _) => {

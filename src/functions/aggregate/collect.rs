@@ -1,0 +1,130 @@
+//! `COLLECT_LIST`, `COLLECT_SET`, `TOPK`, `TOPKDISTINCT`, `HISTOGRAM` and `COUNT_DISTINCT`.
+//!
+//! A query that is read once takes rows in no order, so that only standing queries have them.
+
+use datafusion::arrow::datatypes::DataType;
+use datafusion::error::DataFusionError;
+use datafusion::error::Result;
+use datafusion::logical_expr::Accumulator;
+use datafusion::logical_expr::AggregateUDFImpl;
+use datafusion::logical_expr::Signature;
+use datafusion::logical_expr::Volatility;
+use datafusion::logical_expr::function::AccumulatorArgs;
+
+use crate::error::Error;
+use crate::functions::rowwise::not_accepted;
+use crate::model::SqlType;
+
+/// Which values of a group's rows are kept, and what is made of them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Collect {
+    /// `COLLECT_LIST(x)`: all, nulls too, in the order in which rows are taken in.
+    List,
+    /// `COLLECT_SET(x)`: each once, null too, in the order in which they come first.
+    Set,
+    /// `TOPK(x, k)`: the greatest, down from the greatest.
+    TopK {
+        /// How many.
+        k: u32,
+    },
+    /// `TOPKDISTINCT(x, k)`: the greatest, each once.
+    TopKDistinct {
+        /// How many.
+        k: u32,
+    },
+    /// `HISTOGRAM(text)`: how often each came; of more than 1,000 the first.
+    Histogram,
+    /// `COUNT_DISTINCT(x)`: how many there are, exactly; nulls do not count.
+    CountDistinct,
+    /// `EARLIEST_BY_OFFSET(x, n [, BOOLEAN ignores nulls])`: the first.
+    Earliest {
+        /// How many.
+        n: u32,
+        /// Whether nulls are no values.
+        ignores_nulls: bool,
+    },
+    /// `LATEST_BY_OFFSET(x, n [, BOOLEAN ignores nulls])`: the last.
+    Latest {
+        /// How many.
+        n: u32,
+        /// Whether nulls are no values.
+        ignores_nulls: bool,
+    },
+}
+
+impl Collect {
+    /// The name in SQL, lower case.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Collect::List => "collect_list",
+            Collect::Set => "collect_set",
+            Collect::TopK { .. } => "topk",
+            Collect::TopKDistinct { .. } => "topkdistinct",
+            Collect::Histogram => "histogram",
+            Collect::CountDistinct => "count_distinct",
+            Collect::Earliest { .. } => "earliest_by_offset",
+            Collect::Latest { .. } => "latest_by_offset",
+        }
+    }
+
+    /// The type of the result, `None` for an argument that is not taken.
+    pub fn result(self, argument: &SqlType) -> Option<SqlType> {
+        match self {
+            Collect::Histogram => {
+                let of = SqlType::Map(Box::new(SqlType::Text), Box::new(SqlType::BigInt));
+                (*argument == SqlType::Text).then_some(of)
+            }
+            Collect::CountDistinct => Some(SqlType::BigInt),
+            Collect::TopK { .. } | Collect::TopKDistinct { .. } if argument.is_nested() => None,
+            _ => Some(SqlType::Array(Box::new(argument.clone()))),
+        }
+    }
+}
+
+/// One of the functions as DataFusion's planner knows it; the planner of standing queries reads the arguments.
+#[derive(Debug, PartialEq, Eq, Hash)]
+pub struct CollectFunction {
+    kind: Collect,
+    signature: Signature,
+}
+
+impl CollectFunction {
+    /// Those that have a name of their own.
+    pub fn all() -> [Self; 6] {
+        [
+            Collect::List,
+            Collect::Set,
+            Collect::TopK { k: 1 },
+            Collect::TopKDistinct { k: 1 },
+            Collect::Histogram,
+            Collect::CountDistinct,
+        ]
+        .map(|kind| Self { kind, signature: Signature::user_defined(Volatility::Immutable) })
+    }
+}
+
+impl AggregateUDFImpl for CollectFunction {
+    fn name(&self) -> &str {
+        self.kind.as_str()
+    }
+
+    fn signature(&self) -> &Signature {
+        &self.signature
+    }
+
+    fn coerce_types(&self, arguments: &[DataType]) -> Result<Vec<DataType>> {
+        Ok(arguments.to_vec())
+    }
+
+    fn return_type(&self, arguments: &[DataType]) -> Result<DataType> {
+        let argument = arguments.first().and_then(SqlType::from_arrow);
+        let result = argument.and_then(|argument| self.kind.result(&argument));
+        result.map(|result| result.arrow()).ok_or_else(|| not_accepted(self.name(), arguments))
+    }
+
+    fn accumulator(&self, _: AccumulatorArgs) -> Result<Box<dyn Accumulator>> {
+        let error = Error::unsupported(format!("{} is for standing queries only", self.name().to_uppercase()))
+            .hint("CREATE TABLE .. AS SELECT .. keeps it.");
+        Err(DataFusionError::External(Box::new(error)))
+    }
+}

@@ -1,0 +1,40 @@
+//! Functions that make, take apart and compute ARRAY, MAP and STRUCT, a file an idea.
+//!
+//! Those that PostgreSQL or DataFusion has under the same name, with other answers, begin with `__ksql_`, and
+//! `compatibility = 'ksqldb'` calls them; the others have their own names under both rules. Elements are equal, and ordered, as
+//! their key bytes are.
+
+mod access;
+mod cast;
+mod construct;
+mod definition;
+mod facts;
+mod lambda;
+mod maps;
+mod order;
+mod sets;
+mod texts;
+
+pub use access::FieldOf;
+pub use cast::NestedIn;
+pub use construct::MakeStruct;
+pub use definition::Collection;
+pub use lambda::Lambda;
+pub use lambda::LambdaBody;
+pub use lambda::LambdaKind;
+pub use lambda::UnplannedLambda;
+
+/// All that stand in tables.
+pub fn all() -> impl Iterator<Item = Collection> {
+    let lists: [&'static [definition::Definition]; 8] = [
+        &access::DEFINITIONS,
+        &cast::DEFINITIONS,
+        &construct::DEFINITIONS,
+        &facts::DEFINITIONS,
+        &maps::DEFINITIONS,
+        &order::DEFINITIONS,
+        &sets::DEFINITIONS,
+        &texts::DEFINITIONS,
+    ];
+    lists.into_iter().flatten().map(Collection::new)
+}
