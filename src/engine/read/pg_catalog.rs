@@ -28,7 +28,7 @@ const ATTRIBUTES: &str = "pg_attribute";
 /// What a column without a modifier has.
 const NO_MODIFIER: i32 = -1;
 
-/// Another provider's tables; `pg_attribute` with the precision and scale of our numbers.
+/// Another provider's tables; `pg_attribute` with the precision and scale of our numbers and the types of nested columns.
 pub(super) struct PgCatalog {
     inner: Arc<dyn SchemaProvider>,
     engine: Weak<Engine>,
@@ -85,7 +85,39 @@ fn with_modifiers(batch: &RecordBatch, catalog: &Catalog, names: &HashMap<i32, S
     let index = batch.schema().index_of("atttypmod")?;
     let mut columns = batch.columns().to_vec();
     columns[index] = cast(&modifiers, batch.schema().field(index).data_type())?;
+    let types = column(batch, "atttypid", &DataType::Int32)?;
+    let types = relations.iter().zip(attributes.as_string::<i32>()).zip(types.as_primitive::<Int32Type>());
+    let types = types.map(|((oid, attribute), known)| {
+        let relation = oid.and_then(|oid| names.get(&oid)).and_then(|name| catalog.relation(name));
+        let columns = relation.iter().flat_map(|relation| &relation.columns);
+        let found = columns.into_iter().find(|column| Some(column.name.as_str()) == attribute);
+        found.and_then(|column| nested_oid(&column.sql_type)).or(known)
+    });
+    let types: ArrayRef = Arc::new(Int32Array::from_iter(types));
+    let index = batch.schema().index_of("atttypid")?;
+    columns[index] = cast(&types, batch.schema().field(index).data_type())?;
     Ok(RecordBatch::try_new(batch.schema(), columns)?)
+}
+
+/// The `pg_type.oid` of an array, which for an array of arrays is that of the innermost, and of a map and a struct, which are
+/// `json`; `None` for a type that is not nested.
+fn nested_oid(sql_type: &SqlType) -> Option<i32> {
+    let SqlType::Array(item) = sql_type else { return sql_type.is_nested().then_some(114) };
+    Some(match item.as_ref() {
+        SqlType::Boolean => 1000,
+        SqlType::Bytes => 1001,
+        SqlType::Int => 1007,
+        SqlType::Text => 1009,
+        SqlType::Timestamp => 1115,
+        SqlType::BigInt => 1016,
+        SqlType::Double => 1022,
+        SqlType::Date => 1182,
+        SqlType::Time => 1183,
+        SqlType::TimestampTz => 1185,
+        SqlType::Decimal { .. } => 1231,
+        SqlType::Array(_) => return nested_oid(item),
+        SqlType::Map(..) | SqlType::Struct(_) => 199,
+    })
 }
 
 /// A type's `pg_attribute.atttypmod` as PostgreSQL packs it, -1 for none; the doors tell it of results too.

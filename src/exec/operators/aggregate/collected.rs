@@ -194,3 +194,70 @@ fn compare(left: Option<&Kept>, right: Option<&Kept>) -> Ordering {
         (left, right) => left.is_some().cmp(&right.is_some()),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ints(values: &[Option<i128>], kind: Collect) -> Collected {
+        let mut collected = Collected::default();
+        for value in values {
+            collected.add(kind, value.map(Kept::Int), 1);
+        }
+        collected
+    }
+
+    fn kept(collected: &Collected) -> Vec<Option<i128>> {
+        let int = |value: &Option<Kept>| match value {
+            Some(Kept::Int(value)) => Some(*value),
+            _ => None,
+        };
+        collected.values.iter().map(|(value, _)| int(value)).collect()
+    }
+
+    const ROWS: [Option<i128>; 6] = [Some(2), None, Some(5), Some(2), Some(7), None];
+
+    #[test]
+    fn each_kind_keeps_its_values() {
+        for (kind, wanted) in [
+            (Collect::List, ROWS.to_vec()),
+            (Collect::Set, vec![Some(2), None, Some(5), Some(7)]),
+            (Collect::TopK { k: 2 }, vec![Some(7), Some(5)]),
+            (Collect::TopK { k: 4 }, vec![Some(7), Some(5), Some(2), Some(2)]),
+            (Collect::TopKDistinct { k: 4 }, vec![Some(7), Some(5), Some(2)]),
+            (Collect::CountDistinct, vec![Some(2), Some(5), Some(7)]),
+            (Collect::Earliest { n: 2, ignores_nulls: true }, vec![Some(2), Some(5)]),
+            (Collect::Earliest { n: 2, ignores_nulls: false }, vec![Some(2), None]),
+            (Collect::Latest { n: 2, ignores_nulls: true }, vec![Some(2), Some(7)]),
+            (Collect::Latest { n: 2, ignores_nulls: false }, vec![Some(7), None]),
+        ] {
+            assert_eq!(kept(&ints(&ROWS, kind)), wanted, "{kind:?}");
+        }
+    }
+
+    #[test]
+    fn a_row_that_goes_takes_the_last_equal_value_or_its_count_away() {
+        let mut list = ints(&ROWS, Collect::List);
+        list.add(Collect::List, Some(Kept::Int(2)), -1);
+        assert_eq!(kept(&list), [Some(2), None, Some(5), Some(7), None]);
+        let mut counts = ints(&ROWS, Collect::Histogram);
+        counts.add(Collect::Histogram, Some(Kept::Int(2)), -1);
+        counts.add(Collect::Histogram, Some(Kept::Int(5)), -1);
+        assert_eq!(counts.values, [(Some(Kept::Int(2)), 1), (Some(Kept::Int(7)), 1)]);
+    }
+
+    #[test]
+    fn state_comes_back_and_a_cut_one_is_an_error() {
+        let mut collected = ints(&ROWS, Collect::List);
+        collected.add(Collect::List, Some(Kept::Bytes(b"text".to_vec())), 1);
+        collected.add(Collect::List, Some(Kept::Float(-0.5)), 1);
+        let mut state = Vec::new();
+        collected.write(&mut state);
+        let mut rest = state.as_slice();
+        assert_eq!(Collected::read(&mut rest).expect("what was written"), collected);
+        assert!(rest.is_empty());
+        for length in 0..state.len() {
+            assert!(Collected::read(&mut &state[..length]).is_err(), "{length} bytes");
+        }
+    }
+}
