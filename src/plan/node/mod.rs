@@ -9,6 +9,7 @@ mod join;
 mod normalise;
 mod sink;
 mod source;
+mod stream_join;
 
 pub use aggregate::Aggregate;
 pub use aggregate::AggregateCall;
@@ -27,6 +28,9 @@ pub use normalise::Normalise;
 pub use sink::Sink;
 pub use source::PseudoColumn;
 pub use source::Source;
+pub use stream_join::Span;
+pub use stream_join::StreamJoin;
+pub use stream_join::Unmatched;
 
 use std::cmp::Ordering;
 use std::sync::Arc;
@@ -46,6 +50,8 @@ pub enum Node<'a> {
     Aggregate(&'a Aggregate),
     /// A stream looked up in a table.
     Join(&'a Join),
+    /// Two streams.
+    StreamJoin(&'a StreamJoin),
     /// Upserts made into retractions.
     Normalise(&'a Normalise),
     /// Rows sent on by key.
@@ -70,6 +76,9 @@ impl<'a> Node<'a> {
         }
         if let Some(node) = any.downcast_ref::<Join>() {
             return Some(Node::Join(node));
+        }
+        if let Some(node) = any.downcast_ref::<StreamJoin>() {
+            return Some(Node::StreamJoin(node));
         }
         if let Some(node) = any.downcast_ref::<Normalise>() {
             return Some(Node::Normalise(node));

@@ -21,6 +21,7 @@ use super::generate::Query;
 use super::generate::STREAM_COLUMNS;
 use super::generate::Shape;
 use super::generate::TABLE_COLUMNS;
+use super::pairs;
 
 /// Rows as text, and how many input rows came too late.
 #[derive(Debug, PartialEq)]
@@ -30,7 +31,15 @@ pub struct Answer {
 }
 
 /// The answer over all input, in one partition's order of rows, which is also the order of `stream` and `table`.
-pub async fn answer(query: &Query, stream: &[Event], table: &[Event]) -> Answer {
+pub async fn answer(query: &Query, stream: &[Event], table: &[Event], second: &[Event]) -> Answer {
+    if let Shape::Paired { pairing, twice } = query.shape {
+        let paired = pairs::pairs(&pairing, stream, if twice { None } else { Some(second) });
+        let columns = pairs::columns();
+        let columns: Vec<(&str, &str)> = columns.iter().map(|(name, of)| (name.as_str(), *of)).collect();
+        let mut rows = batch(&query.batch, &columns, paired.rows).await;
+        rows.sort();
+        return Answer { rows, late: paired.late };
+    }
     let mut late: Vec<Vec<Option<String>>> = Vec::new();
     let mut columns: Vec<(&str, &str)> = STREAM_COLUMNS.to_vec();
     let mut rows: Vec<Vec<Option<String>>> = Vec::new();
@@ -61,6 +70,7 @@ pub async fn answer(query: &Query, stream: &[Event], table: &[Event]) -> Answer 
             columns.extend(&TABLE_COLUMNS[1..]);
             rows = join(stream, table, left);
         }
+        Shape::Paired { .. } => unreachable!("answered above"),
     }
     // A row that the condition leaves out never came to its window.
     let late = match late.is_empty() {
@@ -75,7 +85,7 @@ pub async fn answer(query: &Query, stream: &[Event], table: &[Event]) -> Answer 
     Answer { rows, late }
 }
 
-fn cells(event: &Event) -> Vec<Option<String>> {
+pub fn cells(event: &Event) -> Vec<Option<String>> {
     let mut row = vec![Some(event.key.clone())];
     row.extend(event.values.clone().expect("a stream has no deletes"));
     row
