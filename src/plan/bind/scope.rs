@@ -59,7 +59,7 @@ pub struct Scope<'a> {
 }
 
 enum Meaning {
-    Synthetic { expr: ast::Expr },
+    Synthetic { expr: Box<ast::Expr> },
     Column { alias: String, name: String },
     WindowBound { name: String },
 }
@@ -200,7 +200,7 @@ impl<'a> Scope<'a> {
             several => return Err(self.ambiguous(ident, &name, several)),
         }
         if let Some((_, expr)) = self.synthetic.as_ref().filter(|(synthetic, _)| *synthetic == name) {
-            return Ok(Meaning::Synthetic { expr: expr.clone() });
+            return Ok(Meaning::Synthetic { expr: Box::new(expr.clone()) });
         }
         if self.windowed && is_window_bound(&name) && matches!(clause, Clause::Select | Clause::Having) {
             return Ok(Meaning::WindowBound { name: self.canonical(&name) });
@@ -274,7 +274,7 @@ impl Meaning {
     fn into_expr(self, span: Span) -> ast::Expr {
         let quoted = |value: String| Ident { value, quote_style: Some('"'), span };
         match self {
-            Meaning::Synthetic { expr } => expr,
+            Meaning::Synthetic { expr } => *expr,
             Meaning::Column { alias, name } => ast::Expr::CompoundIdentifier(vec![quoted(alias), quoted(name)]),
             Meaning::WindowBound { name } => ast::Expr::Identifier(quoted(name)),
         }
