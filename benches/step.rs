@@ -101,7 +101,10 @@ fn tree() -> Driver {
             Ok(if leaf { Box::new(Leaf) as Box<dyn Step> } else { Box::new(AddOne(layout())) as Box<dyn Step> })
         });
         let id = OperatorId::new(&id);
-        Arc::new(StepExec::new(StepSpec { id, text: "bench".into(), output: layout(), tables: vec![], make }, inputs))
+        Arc::new(StepExec::new(
+            StepSpec { id, text: "bench".into(), output: layout(), tables: vec![], lag_ms: 0, make },
+            inputs,
+        ))
     };
     let mut plan = exec("leaf".into(), vec![], true);
     for number in 1..OPERATORS {

@@ -49,7 +49,8 @@ fn exec(
     make: impl Fn() -> Box<dyn Step> + Send + Sync + 'static,
 ) -> Arc<dyn ExecutionPlan> {
     let make = Arc::new(move || Ok(make()));
-    let spec = StepSpec { id: OperatorId::new(id), text: id.to_string(), output: layout(), tables: vec![], make };
+    let spec =
+        StepSpec { id: OperatorId::new(id), text: id.to_string(), output: layout(), tables: vec![], lag_ms: 0, make };
     Arc::new(StepExec::new(spec, inputs))
 }
 

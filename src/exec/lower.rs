@@ -31,6 +31,8 @@ use super::operators::Hopping;
 use super::operators::JoinSpec;
 use super::operators::Session;
 use super::operators::SinkSpec;
+use super::operators::StreamJoinSide;
+use super::operators::StreamJoinSpec;
 use super::operators::TopicSpec;
 use super::operators::Tumbling;
 use super::operators::Windows;
@@ -153,6 +155,7 @@ impl Lowering<'_> {
             }
             Node::Aggregate(aggregate) => self.aggregate(aggregate),
             Node::Join(join) => self.join(join),
+            Node::StreamJoin(join) => self.stream_join(join),
             Node::Exchange(exchange) => self.exchange(exchange),
             Node::Sink(sink) => {
                 let input = self.lower(&sink.input)?;
@@ -245,6 +248,42 @@ impl Lowering<'_> {
         step(node.id.clone(), "Join", output, vec!["table"], inputs, move || operators::Join { spec: spec.clone() })
     }
 
+    fn stream_join(&self, node: &node::StreamJoin) -> Result<Plan, ExecError> {
+        let (left, right) = (self.lower(&node.left)?, self.lower(&node.right)?);
+        let output = Layout::new(node.schema.as_arrow(), Changes::Append);
+        let lags = [&left, &right].map(|input| step_of(input).map_or(0, StepExec::lag_ms));
+        let delays = lags.map(|lag| lags[0].max(lags[1]).saturating_sub(lag));
+        let key = |exprs: Vec<Expr>, input: &LogicalPlan| self.exprs(&exprs, input.schema());
+        let spec = StreamJoinSpec {
+            sides: [
+                StreamJoinSide {
+                    key: key(node.on.iter().map(|(left, _)| left.clone()).collect(), &node.left)?,
+                    keeps: node.kind.keeps_left(),
+                    after_ms: node.span.after_ms,
+                    delay_ms: delays[0],
+                    layout: layout_of(&left)?,
+                },
+                StreamJoinSide {
+                    key: key(node.on.iter().map(|(_, right)| right.clone()).collect(), &node.right)?,
+                    keeps: node.kind.keeps_right(),
+                    after_ms: node.span.before_ms,
+                    delay_ms: delays[1],
+                    layout: layout_of(&right)?,
+                },
+            ],
+            grace_ms: node.span.grace_ms,
+            at_once: node.unmatched == node::Unmatched::AtOnce,
+            own_time: self.semantics.compatibility == Compatibility::Ksqldb,
+            output: output.clone(),
+        };
+        let text = format!("StreamJoin {} grace {} ms", node.kind.as_str(), node.span.grace_ms);
+        let lag_ms = spec.lag_ms();
+        let make: MakeStep =
+            Arc::new(move || Ok(Box::new(operators::StreamJoin::new(spec.clone())) as Box<dyn super::Step>));
+        let spec = StepSpec { id: node.id.clone(), text, output, tables: vec!["rows"], lag_ms, make };
+        Ok(Arc::new(StepExec::new(spec, vec![left, right])))
+    }
+
     fn exchange(&self, node: &node::Exchange) -> Result<Plan, ExecError> {
         let input = self.lower(&node.input)?;
         let layout = layout_of(&input)?;
@@ -279,7 +318,7 @@ fn step<S: super::Step + 'static>(
     make: impl Fn() -> S + Send + Sync + 'static,
 ) -> Result<Plan, ExecError> {
     let make: MakeStep = Arc::new(move || Ok(Box::new(make()) as Box<dyn super::Step>));
-    Ok(Arc::new(StepExec::new(StepSpec { id, text: text.to_string(), output, tables, make }, inputs)))
+    Ok(Arc::new(StepExec::new(StepSpec { id, text: text.to_string(), output, tables, lag_ms: 0, make }, inputs)))
 }
 
 fn layout_of(plan: &Plan) -> Result<Layout, ExecError> {

@@ -9,6 +9,7 @@ use super::ExecError;
 use super::output::CutOutput;
 use super::slice::Marker;
 use super::step_exec::TaskState;
+use crate::model::EventTime;
 use crate::model::OperatorId;
 use crate::model::StreamTime;
 use crate::state::StateTable;
@@ -77,6 +78,7 @@ pub trait Step: Send {
 /// What a step may do during one call.
 pub struct Cx<'a> {
     pub(super) operator: &'a OperatorId,
+    pub(super) lag_ms: i64,
     pub(super) tables: &'a [usize],
     pub(super) out: &'a mut VecDeque<RecordBatch>,
     pub(super) task: &'a mut TaskState,
@@ -104,9 +106,10 @@ impl Cx<'_> {
         self.operator
     }
 
-    /// Stream time of the task after the rows of this round.
+    /// Stream time of the rows that reach this operator, after this round: the task's, less how far rows of a join below
+    /// may lie behind it.
     pub fn stream_time(&self) -> StreamTime {
-        self.task.stream_time
+        StreamTime(self.task.stream_time.0.map(|time| EventTime(time.0.saturating_sub(self.lag_ms))))
     }
 
     /// `now()` of this cut, microseconds since 1970 UTC.
@@ -136,8 +139,9 @@ impl Cx<'_> {
     }
 
     /// What this task tells the readers of its repartitions.
-    pub fn marker(&self) -> &Marker {
-        &self.task.marker
+    pub fn marker(&self) -> Marker {
+        let marker = self.task.marker.clone();
+        Marker { clock: marker.clock.map(|clock| clock.saturating_sub(self.lag_ms)), ..marker }
     }
 
     /// The task's partition.

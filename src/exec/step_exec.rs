@@ -65,6 +65,8 @@ pub struct StepSpec {
     pub output: Layout,
     /// Roles of its state tables.
     pub tables: Vec<&'static str>,
+    /// How far behind the time of what it reads its rows may be, milliseconds.
+    pub lag_ms: i64,
     /// Makes its body.
     pub make: MakeStep,
 }
@@ -132,6 +134,16 @@ impl StepExec {
     /// Names of its state tables.
     pub fn tables(&self) -> impl Iterator<Item = TableName> {
         self.spec.tables.iter().map(|role| (self.spec.id.clone(), *role))
+    }
+
+    /// How far behind stream time the rows may be that it emits, milliseconds.
+    pub fn lag_ms(&self) -> i64 {
+        self.input_lag_ms().saturating_add(self.spec.lag_ms)
+    }
+
+    /// The same of the rows that reach it.
+    fn input_lag_ms(&self) -> i64 {
+        self.inputs.iter().map(|input| step_of(input).map_or(0, StepExec::lag_ms)).max().unwrap_or(0)
     }
 
     /// The layout of what it emits.
@@ -206,6 +218,7 @@ impl ExecutionPlan for StepExec {
             ports: step.ports(),
             step,
             operator: self.spec.id.clone(),
+            lag_ms: self.input_lag_ms(),
             tables,
             schema: Arc::clone(&self.spec.output.schema),
             gathered: vec![Vec::new(); children.len()],
@@ -246,6 +259,7 @@ struct StepStream {
     step: Box<dyn Step>,
     ports: Ports,
     operator: OperatorId,
+    lag_ms: i64,
     tables: Vec<usize>,
     schema: SchemaRef,
     children: Vec<SendableRecordBatchStream>,
@@ -263,7 +277,8 @@ impl StepStream {
         body: impl FnOnce(&mut dyn Step, &mut Cx<'_>) -> Result<Progress, ExecError>,
     ) -> Result<Progress, ExecError> {
         let mut task = self.task.0.lock();
-        let mut cx = Cx { operator: &self.operator, tables: &self.tables, out: &mut self.out, task: &mut task };
+        let (operator, tables, out) = (&self.operator, &self.tables, &mut self.out);
+        let mut cx = Cx { operator, lag_ms: self.lag_ms, tables, out, task: &mut task };
         body(self.step.as_mut(), &mut cx)
     }
 

@@ -92,7 +92,10 @@ pub fn exec<S: Step + 'static>(
     make: impl Fn() -> S + Send + Sync + 'static,
 ) -> Arc<dyn ExecutionPlan> {
     let make = Arc::new(move || Ok(Box::new(make()) as Box<dyn Step>));
-    Arc::new(StepExec::new(StepSpec { id: OperatorId::new(id), text: id.to_string(), output, tables, make }, inputs))
+    Arc::new(StepExec::new(
+        StepSpec { id: OperatorId::new(id), text: id.to_string(), output, tables, lag_ms: 0, make },
+        inputs,
+    ))
 }
 
 pub fn leaf(leaf: usize, layout: Layout) -> Arc<dyn ExecutionPlan> {

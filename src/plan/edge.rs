@@ -94,6 +94,13 @@ fn of_node(node: Node<'_>) -> Result<Edge, PlanError> {
                 join.on.iter().map(|(left, _)| column_index(left, join.left.schema())).collect();
             Edge { kind: EdgeKind::AppendOnly, key: columns.unwrap_or_default(), partitioned_by: left.partitioned_by }
         }
+        Node::StreamJoin(join) => {
+            let columns: Option<Vec<usize>> =
+                join.on.iter().map(|(left, _)| column_index(left, join.left.schema())).collect();
+            // The left's key is null where only the right has a row.
+            let columns = columns.filter(|_| !join.kind.keeps_right());
+            Edge { kind: EdgeKind::AppendOnly, key: columns.clone().unwrap_or_default(), partitioned_by: columns }
+        }
         Node::Sink(sink) => Edge { key: sink.key.clone(), ..edge(&sink.input)? },
         Node::Aggregate(aggregate) => {
             let group: Vec<usize> = (0..aggregate.group.len()).collect();

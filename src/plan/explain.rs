@@ -11,8 +11,9 @@ use super::edge::EdgeKind;
 use super::edge::edge;
 use super::node::Aggregate;
 use super::node::AggregateChanges;
-use super::node::JoinKind;
 use super::node::Node;
+use super::node::StreamJoin;
+use super::node::Unmatched;
 use super::standing::Fragment;
 use super::standing::Leaf;
 use super::standing::StandingPlan;
@@ -104,13 +105,10 @@ fn operator(plan: &LogicalPlan, fragment: &Fragment) -> String {
             format!("Retain {}: until {} ms after {bound}", retain.id, retain.retention_ms)
         }
         Some(Node::Join(join)) => {
-            let word = match join.kind {
-                JoinKind::Inner => "inner",
-                JoinKind::Left => "left",
-            };
             let on: Vec<String> = join.on.iter().map(|(left, right)| format!("{left} = {right}")).collect();
-            format!("Join {}: {word} on {}", join.id, on.join(" AND "))
+            format!("Join {}: {} on {}", join.id, join.kind.as_str(), on.join(" AND "))
         }
+        Some(Node::StreamJoin(join)) => stream_join(join),
         Some(Node::Sink(_)) => "Sink sink".to_string(),
         Some(Node::Aggregate(node)) => aggregate(node),
         None => match plan {
@@ -119,6 +117,23 @@ fn operator(plan: &LogicalPlan, fragment: &Fragment) -> String {
             other => other.display().to_string(),
         },
     }
+}
+
+fn stream_join(join: &StreamJoin) -> String {
+    let on: Vec<String> = join.on.iter().map(|(left, right)| format!("{left} = {right}")).collect();
+    let unmatched = match join.unmatched {
+        Unmatched::AtOnce if join.kind.keeps_left() || join.kind.keeps_right() => ", unmatched at once",
+        Unmatched::AtOnce | Unmatched::WhenClosed => "",
+    };
+    format!(
+        "StreamJoin {}: {} on {}, before {} ms, after {} ms, grace {} ms{unmatched}",
+        join.id,
+        join.kind.as_str(),
+        on.join(" AND "),
+        join.span.before_ms,
+        join.span.after_ms,
+        join.span.grace_ms
+    )
 }
 
 fn aggregate(node: &Aggregate) -> String {

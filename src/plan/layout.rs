@@ -12,6 +12,7 @@ use super::node::Join;
 use super::node::Node;
 use super::node::Normalise;
 use super::node::Retain;
+use super::node::StreamJoin;
 use super::node::Window;
 use super::standing::Fragment;
 use crate::model::SqlType;
@@ -33,6 +34,7 @@ fn collect(plan: &LogicalPlan, lines: &mut Vec<String>) {
         Some(Node::Aggregate(aggregate)) => lines.push(of_aggregate(aggregate)),
         Some(Node::Join(join)) => lines.push(of_join(join)),
         Some(Node::Retain(retain)) => lines.push(of_retain(retain)),
+        Some(Node::StreamJoin(join)) => lines.push(of_stream_join(join)),
         Some(Node::Normalise(normalise)) => lines.push(of_normalise(normalise)),
         Some(Node::Source(_) | Node::ExchangeSource(_) | Node::Exchange(_) | Node::Sink(_)) | None => {}
     }
@@ -64,6 +66,20 @@ fn of_join(join: &Join) -> String {
     let right = join.right.schema();
     let key: Vec<String> = join.on.iter().map(|(_, expr)| type_of(expr, right)).collect();
     format!("{} table 1: key ({}), {}", join.id, key.join(", "), columns(right))
+}
+
+/// The widths of spans are in the keys.
+fn of_stream_join(join: &StreamJoin) -> String {
+    let (left, right) = (join.left.schema(), join.right.schema());
+    let key: Vec<String> = join.on.iter().map(|(expr, _)| type_of(expr, left)).collect();
+    let (before, after) = (join.span.before_ms, join.span.after_ms);
+    format!(
+        "{} streams 1: key ({}), before {before} after {after}, left {}, right {}",
+        join.id,
+        key.join(", "),
+        columns(left),
+        columns(right)
+    )
 }
 
 fn of_normalise(normalise: &Normalise) -> String {

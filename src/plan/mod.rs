@@ -52,6 +52,7 @@ pub use node::OffsetNulls;
 pub use node::PseudoColumn;
 pub use node::Sink;
 pub use node::Source;
+pub use node::StreamJoin;
 pub use node::Window;
 pub use parameters::cast_types;
 pub use parameters::keep_digits;

@@ -4,11 +4,13 @@ mod aggregate;
 mod exchange;
 mod filter;
 mod join;
+mod joined;
 mod normalise;
 mod project;
 mod retain;
 mod sink;
 mod source;
+mod stream_join;
 #[cfg(test)]
 mod tests;
 
@@ -33,6 +35,9 @@ pub use sink::Sink;
 pub use sink::SinkSpec;
 pub use sink::TopicSpec;
 pub use source::Source;
+pub use stream_join::StreamJoin;
+pub use stream_join::StreamJoinSide;
+pub use stream_join::StreamJoinSpec;
 
 use arrow::array::RecordBatch;
 

@@ -234,6 +234,8 @@ pub struct Input {
     pub mid_slice: bool,
     /// Whether it sets stream time.
     pub sets_time: bool,
+    /// Its own stream time at the last row that a round took.
+    pub taken_clock: Option<i64>,
     /// Since when there was nothing more to read, monotonic milliseconds.
     pub at_end_since: Option<u64>,
     decoded_upto: Offset,
@@ -266,6 +268,7 @@ impl Input {
             moved: false,
             mid_slice: false,
             sets_time,
+            taken_clock: None,
             at_end_since: None,
             decoded_upto: position,
             steps: VecDeque::new(),

@@ -33,6 +33,7 @@ fn leaf() -> LeafSpec {
         topic: PARTITION.topic,
         partitions: 2,
         layout: Layout::new(&Schema::new(vec![Field::new("v", DataType::Int64, true)]), Changes::Retract),
+        twin_of: None,
         reads: Reads::Exchange(Vec::new()),
         owns_dead_letters: false.into(),
     }

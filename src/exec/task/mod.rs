@@ -196,11 +196,14 @@ impl Task {
         Ok((rows, 0 < round.rows))
     }
 
-    /// Stream time of the task: the least over inputs that set it and are not idle; all idle, the greatest.
+    /// Stream time of the task: the least over inputs that set it and are not idle, none while one of these has none; all
+    /// idle, the greatest.
     fn clock(&self) -> Option<i64> {
         let setting = || self.inputs.iter().filter(|input| input.sets_time);
-        let busy = setting().filter(|input| !input.progress.idle).filter_map(|input| input.progress.clock).min();
-        busy.or_else(|| setting().filter_map(|input| input.progress.clock).max())
+        match setting().filter(|input| !input.progress.idle).map(|input| input.progress.clock).min() {
+            Some(least) => least,
+            None => setting().filter_map(|input| input.progress.clock).max(),
+        }
     }
 
     /// Notes which inputs have been at their end for long, or are at it and never had a row: readers of a repartition hold

@@ -64,7 +64,7 @@ pub async fn restore(
     let generation = client.join(&group, &spec.member(partition)).await?;
     let committed = client.committed_offsets(&group).await?;
     let mut inputs = Vec::new();
-    for leaf in 0..spec.leaves.len() {
+    for leaf in (0..spec.leaves.len()).filter(|leaf| spec.leaves[*leaf].twin_of.is_none()) {
         let from = TopicPartition::new(spec.leaves[leaf].topic, partition);
         inputs.push(input(spec, leaf, from, client.ends(from).await?, &committed)?);
     }
@@ -87,7 +87,7 @@ pub fn transient(
     start: impl Fn(TopicPartition, bool) -> Offset,
 ) -> Result<Task, ExecError> {
     let mut inputs = Vec::new();
-    for (leaf, leaf_spec) in spec.leaves.iter().enumerate() {
+    for (leaf, leaf_spec) in spec.leaves.iter().enumerate().filter(|(_, leaf)| leaf.twin_of.is_none()) {
         for partition in 0..leaf_spec.partitions {
             let from = TopicPartition::new(leaf_spec.topic, partition);
             let position = start(from, is_table(spec, leaf));

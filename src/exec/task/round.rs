@@ -103,10 +103,31 @@ pub fn assemble(
         let left = RoundLimits { rows_max: limits.rows_max - round.rows, bytes_max: limits.bytes_max - round.bytes };
         let count = run(&inputs[first], first, second, left);
         let leaf = inputs[first].leaf;
-        let batch = take(&mut inputs[first], &specs[leaf], sequence, count, &mut round)?;
+        let others = least_of_others(inputs, first);
+        let batch = take(&mut inputs[first], &specs[leaf], sequence, count, &mut round, others)?;
+        for twin in twins(specs, leaf) {
+            round.leaves[twin].push(batch.clone());
+        }
         round.leaves[leaf].push(batch);
     }
     Ok(round)
+}
+
+/// The stream time that no row of the other inputs lies behind, `None` if there is none that it would wait for.
+fn least_of_others(inputs: &[Input], taken: usize) -> Option<i64> {
+    let is_out = |input: &Input| {
+        // As `Task::note_idle` will say after the round.
+        let never_had_a_row = input.is_at_end() && input.progress.clock.is_none() && input.taken_clock.is_none();
+        never_had_a_row || (input.progress.idle && input.ready.is_empty())
+    };
+    let waits = |(at, input): &(usize, &Input)| *at != taken && input.sets_time && !is_out(input);
+    let others = inputs.iter().enumerate().filter(waits);
+    others.map(|(_, input)| input.taken_clock.max(input.progress.clock).unwrap_or(i64::MIN)).min()
+}
+
+/// The leaves that read the same rows as `leaf`, which stands before them.
+fn twins(specs: &[LeafSpec], leaf: usize) -> impl Iterator<Item = usize> {
+    specs.iter().enumerate().filter(move |(_, spec)| spec.twin_of == Some(leaf)).map(|(twin, _)| twin)
 }
 
 /// How many rows of the first waiting slice come before the head of the next input.
@@ -135,6 +156,7 @@ fn take(
     sequence: &mut Sequence,
     count: usize,
     round: &mut Round,
+    others: Option<i64>,
 ) -> Result<RecordBatch, ExecError> {
     let partition = input.partition;
     let waiting = input.ready.front_mut().ok_or(ExecError::InternalRecord("a head without rows"))?;
@@ -144,8 +166,12 @@ fn take(
     let seqs = (from..upto).map(|row| sequence.place(partition, waiting.offsets[row], waiting.places[row]));
     let seqs: Vec<i64> = seqs.collect();
     round.changes += usize::try_from(sequence.next - before).unwrap_or(0);
-    let clocks = waiting.clocks[from..upto].to_vec();
+    let mut clocks = waiting.clocks[from..upto].to_vec();
     if input.sets_time {
+        input.taken_clock = clocks.last().copied();
+        if let Some(others) = others {
+            clocks.iter_mut().for_each(|clock| *clock = others.min(*clock));
+        }
         round.clock = round.clock.max(clocks.last().copied());
     }
     columns.push(Arc::new(Int64Array::from(waiting.times[from..upto].to_vec())) as ArrayRef);

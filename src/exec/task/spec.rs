@@ -94,6 +94,8 @@ pub struct LeafSpec {
     pub partitions: i32,
     /// What its rows look like.
     pub layout: Layout,
+    /// An earlier leaf that reads the same: it has the input, and this one gets the same rows.
+    pub twin_of: Option<usize>,
     /// How its records are read.
     pub reads: Reads,
     /// Whether this query writes the relation's dead letters: one query does, however many read it.
@@ -241,11 +243,13 @@ fn fragment(
                 topic: topic_of(id, "repartition").ok_or_else(|| missing(id, "repartition"))?,
                 partitions: plan.fragments[*upstream].partitions,
                 layout: Layout::new(schema.as_arrow(), changes_of(&edge.kind)),
+                twin_of: None,
                 reads: Reads::Exchange(roots(plan, *upstream)),
                 owns_dead_letters: AtomicBool::new(false),
             },
         });
     }
+    pair_twins(&mut leaves);
     let mut tables = Vec::new();
     for name in table_names(&root) {
         let changelog = match query.0 {
@@ -315,6 +319,7 @@ fn relation_leaf(
         topic: relation.topic_id,
         partitions: relation.partitions,
         layout: Layout::new(&schema, changes),
+        twin_of: None,
         reads: Reads::Relation(Box::new(RelationReads { relation: Arc::clone(relation), decoder, pseudo, as_table })),
         owns_dead_letters: AtomicBool::new(query.0 != 0),
     })
@@ -339,12 +344,29 @@ fn table_names(plan: &Arc<dyn ExecutionPlan>) -> Vec<TableName> {
     names
 }
 
+/// A relation that a fragment reads twice is read once: both leaves get the rows.
+fn pair_twins(leaves: &mut [LeafSpec]) {
+    let alike = |one: &LeafSpec, other: &LeafSpec| {
+        let relations = matches!((&one.reads, &other.reads), (Reads::Relation(one), Reads::Relation(other))
+            if one.as_table == other.as_table && one.pseudo == other.pseudo);
+        relations && one.topic == other.topic && one.layout.changes == other.layout.changes
+    };
+    for later in 1..leaves.len() {
+        let first = (0..later).find(|first| leaves[*first].twin_of.is_none() && alike(&leaves[*first], &leaves[later]));
+        leaves[later].twin_of = first;
+    }
+}
+
 /// Positions stand by partition in the query's group, so a partition has one reader in a query.
 fn refuse_double_reads<'a>(fragments: impl Iterator<Item = &'a Arc<FragmentSpec>>) -> Result<(), ExecError> {
     let mut seen = std::collections::HashSet::new();
-    for leaf in fragments.flat_map(|fragment| &fragment.leaves) {
+    for leaf in fragments.flat_map(|fragment| &fragment.leaves).filter(|leaf| leaf.twin_of.is_none()) {
         if !seen.insert(leaf.topic) {
-            return Err(Error::unsupported("a query that reads one topic twice is not supported yet").into());
+            return Err(Error::unsupported(
+                "a query that reads one topic twice through a repartition is not supported yet",
+            )
+            .hint("Make a stream with the key of the join first: CREATE STREAM .. PARTITION BY ..")
+            .into());
         }
     }
     Ok(())

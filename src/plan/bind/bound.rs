@@ -20,6 +20,8 @@ use crate::model::Column;
 use crate::model::RelationId;
 use crate::plan::node::JoinKind;
 use crate::plan::node::PseudoColumn;
+use crate::plan::node::Span;
+use crate::plan::node::Unmatched;
 use crate::plan::node::Window;
 use crate::sql::Emit;
 use crate::sql::TidemillDialect;
@@ -71,8 +73,12 @@ pub struct BoundSource {
 /// How a relation of FROM meets those before it.
 #[derive(Debug, Clone)]
 pub struct BoundJoin {
-    /// Inner or left.
+    /// Inner, left, right or full.
     pub kind: JoinKind,
+    /// How near in time, between streams.
+    pub span: Option<Span>,
+    /// When rows that meet nothing leave, between streams.
+    pub unmatched: Unmatched,
     /// The condition.
     pub on: ast::Expr,
 }
@@ -136,6 +142,19 @@ struct SourceText {
 struct JoinText {
     left: bool,
     on: String,
+    /// The kind's word where `left` does not tell it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    kind: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    span: Option<SpanText>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct SpanText {
+    before_ms: i64,
+    after_ms: i64,
+    grace_ms: i64,
+    at_once: bool,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -208,11 +227,7 @@ impl BoundQuery {
                 .map(|item| ItemText { expr: item.expr.to_string(), name: item.name.clone(), named: item.named })
                 .collect(),
             from: self.sources.iter().map(source_text).collect(),
-            joins: self
-                .joins
-                .iter()
-                .map(|join| JoinText { left: join.kind == JoinKind::Left, on: join.on.to_string() })
-                .collect(),
+            joins: self.joins.iter().map(join_text).collect(),
             window: self.window,
             retention_ms: self.retention_ms,
             filter: self.filter.as_ref().map(ToString::to_string),
@@ -286,13 +301,38 @@ fn bound_source(text: SourceText, catalog: &Catalog) -> Result<BoundSource> {
     Ok(BoundSource { alias: text.alias, relation, pseudo })
 }
 
+fn join_text(join: &BoundJoin) -> JoinText {
+    let kind = matches!(join.kind, JoinKind::Right | JoinKind::Full).then(|| join.kind.as_str().to_string());
+    let span = join.span.map(|span| SpanText {
+        before_ms: span.before_ms,
+        after_ms: span.after_ms,
+        grace_ms: span.grace_ms,
+        at_once: join.unmatched == Unmatched::AtOnce,
+    });
+    JoinText { left: join.kind == JoinKind::Left, on: join.on.to_string(), kind, span }
+}
+
 fn bound_join(text: JoinText) -> Result<BoundJoin> {
-    let kind = if text.left { JoinKind::Left } else { JoinKind::Inner };
-    Ok(BoundJoin { kind, on: expression(&text.on)? })
+    let kind = match (&text.kind, text.left) {
+        (Some(word), _) => JoinKind::of_word(word)
+            .ok_or_else(|| Error::new(SqlState::DATA_CORRUPTED, format!("unknown kind of join \"{word}\"")))?,
+        (None, true) => JoinKind::Left,
+        (None, false) => JoinKind::Inner,
+    };
+    let at_once = text.span.as_ref().is_some_and(|span| span.at_once);
+    let unmatched = if at_once { Unmatched::AtOnce } else { Unmatched::WhenClosed };
+    let span =
+        text.span.map(|span| Span { before_ms: span.before_ms, after_ms: span.after_ms, grace_ms: span.grace_ms });
+    Ok(BoundJoin { kind, span, unmatched, on: expression(&text.on)? })
 }
 
 fn bound_item(text: ItemText) -> Result<BoundItem> {
     Ok(BoundItem { expr: expression(&text.expr)?, name: text.name, named: text.named })
+}
+
+/// Whichever of two resolved expressions is not null, the first if both are not.
+pub fn both(one: &ast::Expr, other: &ast::Expr) -> Result<ast::Expr> {
+    expression(&format!("COALESCE({one}, {other})"))
 }
 
 fn expression(text: &str) -> Result<ast::Expr> {

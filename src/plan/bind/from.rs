@@ -1,9 +1,11 @@
 //! FROM and JOIN: which relations, under which names, joined how.
 
+use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use sqlparser::ast;
 
+use super::BoundJoin;
 use super::BoundSource;
 use super::scope::at;
 use super::scope::fold;
@@ -14,13 +16,17 @@ use crate::error::Error;
 use crate::error::Result;
 use crate::error::SqlState;
 use crate::plan::node::JoinKind;
+use crate::plan::node::Span;
+use crate::plan::node::Unmatched;
+use crate::sql::WithinClause;
+use crate::sql::walk;
 
 /// What FROM says.
 pub struct From {
     /// The relations, in order.
     pub sources: Vec<BoundSource>,
     /// How each but the first joins.
-    pub joins: Vec<(JoinKind, ast::Expr)>,
+    pub joins: Vec<BoundJoin>,
     /// The columns of USING, folded: a bare mention means the first relation's.
     pub merged: Vec<String>,
 }
@@ -55,17 +61,53 @@ pub fn bind(select: &ast::Select, catalog: &Catalog, rules: Compatibility) -> Re
             )));
         }
         merged.extend(using_columns(&join.join_operator, rules));
-        joins.push(operator(&join.join_operator, &sources, &right)?);
-        check_kinds(&sources[0], &right, within.is_some(), joins.len(), rules)?;
+        let (kind, on) = operator(&join.join_operator, &sources, &right)?;
+        check_kinds(&sources[0], &right, (within.is_some(), kind), joins.len() + 1, rules)?;
+        let (span, unmatched) = span(within, rules);
+        joins.push(BoundJoin { kind, span, unmatched, on });
         sources.push(right);
     }
     swap_table_stream(&mut sources, &joins);
     Ok(From { sources, joins, merged })
 }
 
+/// The span of WITHIN. In ksqlDB's rules one without GRACE PERIOD takes late rows for a day, and rows that meet nothing when
+/// they come leave at once.
+fn span(within: Option<WithinClause>, rules: Compatibility) -> (Option<Span>, Unmatched) {
+    let Some(WithinClause { before_ms, after_ms, grace_ms }) = within else { return (None, Unmatched::WhenClosed) };
+    let (default_ms, unmatched) = match (rules, grace_ms) {
+        (Compatibility::Ksqldb, None) => (super::window::KSQLDB_GRACE_AND_SIZE_MS, Unmatched::AtOnce),
+        _ => (super::window::DEFAULT_GRACE_MS, Unmatched::WhenClosed),
+    };
+    (Some(Span { before_ms, after_ms, grace_ms: grace_ms.unwrap_or(default_ms) }), unmatched)
+}
+
+/// The key of the last join where no column is it: of a FULL join, and of one by expressions on both sides.
+pub fn unnamed_key(sources: &[BoundSource], joins: &[BoundJoin]) -> Result<Option<ast::Expr>> {
+    let (Some(join), Some(right)) = (joins.last(), sources.last()) else { return Ok(None) };
+    let ast::Expr::BinaryOp { left: one, op: ast::BinaryOperator::Eq, right: other } = &join.on else {
+        return Ok(None);
+    };
+    let is_column = |expr: &ast::Expr| matches!(expr, ast::Expr::CompoundIdentifier(_));
+    let of_right = |expr: &ast::Expr| {
+        let found = walk::expressions(expr, |part| match part {
+            ast::Expr::CompoundIdentifier(idents) if idents[0].value == right.alias => ControlFlow::Break(()),
+            _ => ControlFlow::Continue(()),
+        });
+        found.is_break()
+    };
+    let (left, right) = if of_right(one) { (other, one) } else { (one, other) };
+    Ok(match join.kind {
+        JoinKind::Full => Some(super::both(left, right)?),
+        _ if is_column(left) || is_column(right) => None,
+        JoinKind::Inner | JoinKind::Left => Some(left.as_ref().clone()),
+        JoinKind::Right => Some(right.as_ref().clone()),
+    })
+}
+
 /// `table JOIN stream` is `stream JOIN table` when no side is preserved.
-fn swap_table_stream(sources: &mut [BoundSource], joins: &[(JoinKind, ast::Expr)]) {
-    if let ([first, second], [(JoinKind::Inner, _)]) = (&mut *sources, joins)
+fn swap_table_stream(sources: &mut [BoundSource], joins: &[BoundJoin]) {
+    if let ([first, second], [BoundJoin { kind: JoinKind::Inner, .. }]) = (&mut *sources, joins)
         && first.relation.is_table()
         && !second.relation.is_table()
     {
@@ -109,18 +151,22 @@ fn operator(operator: &ast::JoinOperator, left: &[BoundSource], right: &BoundSou
     use ast::JoinOperator as Operator;
     let not_there = |what: &str| {
         Err(Error::unsupported(format!("{what} joins are not there yet in standing queries"))
-            .hint("Inner and left joins of a stream with a table are."))
+            .hint("Inner, left, right and full joins are."))
     };
     let (kind, constraint) = match operator {
         Operator::Join(constraint) | Operator::Inner(constraint) => (JoinKind::Inner, constraint),
         Operator::Left(constraint) | Operator::LeftOuter(constraint) => (JoinKind::Left, constraint),
-        Operator::Right(_) | Operator::RightOuter(_) => return not_there("RIGHT"),
-        Operator::FullOuter(_) => return not_there("FULL"),
+        Operator::Right(constraint) | Operator::RightOuter(constraint) => (JoinKind::Right, constraint),
+        Operator::FullOuter(constraint) => (JoinKind::Full, constraint),
         Operator::CrossJoin(_) => return not_there("CROSS"),
         _ => return not_there("such"),
     };
     match constraint {
         ast::JoinConstraint::On(on) => Ok((kind, on.clone())),
+        ast::JoinConstraint::Using(_) if kind.keeps_right() => {
+            Err(Error::unsupported("USING in RIGHT and FULL joins is not there yet in standing queries")
+                .hint("Write ON, and COALESCE(l.k, r.k) for the column of both."))
+        }
         ast::JoinConstraint::Using(names) => Ok((kind, using(names, left, right)?)),
         ast::JoinConstraint::Natural | ast::JoinConstraint::None => {
             Err(Error::new(SqlState::SYNTAX_ERROR, "a join of a standing query needs ON or USING"))
@@ -169,11 +215,11 @@ fn using(names: &[ast::ObjectName], left: &[BoundSource], right: &BoundSource) -
     on.ok_or_else(|| Error::new(SqlState::SYNTAX_ERROR, "USING needs a column"))
 }
 
-/// Only a stream with a table, for now.
+/// Which kinds of relations may be joined, and how. `(within, kind)` is what the join says.
 fn check_kinds(
     left: &BoundSource,
     right: &BoundSource,
-    within: bool,
+    (within, kind): (bool, JoinKind),
     joins: usize,
     rules: Compatibility,
 ) -> Result<()> {
@@ -185,17 +231,20 @@ fn check_kinds(
             SqlState::SYNTAX_ERROR,
             "WITHIN is for joins of two streams, and this one is of a stream with a table",
         )),
+        (false, true) if kind.keeps_right() => Err(outer_lookup(left, right, kind, rules)),
         (false, true) => Ok(()),
         (false, false) if !within => Err(Error::unsupported("a join of two streams needs WITHIN")
             .hint("Say how far apart in time two rows may be: JOIN .. WITHIN 1 HOUR ON ..")),
-        (false, false) => Err(Error::unsupported("joins of two streams are not there yet in standing queries")),
+        (false, false) => Ok(()),
         (true, true) => Err(Error::unsupported("joins of two tables are not there yet in standing queries")),
-        (true, false) if rules == Compatibility::Postgres && joins == 1 => Ok(()),
+        (true, false) if rules == Compatibility::Postgres && joins == 1 && kind == JoinKind::Inner => Ok(()),
         (true, false) if rules == Compatibility::Ksqldb => Err(Error::new(
             SqlState::WRONG_OBJECT_TYPE,
             format!(
-                "Invalid join order: table-stream joins are not supported; only stream-table joins. Got {} JOIN {}.",
-                left.relation.name, right.relation.name
+                "Invalid join order: table-stream joins are not supported; only stream-table joins. Got {} {} JOIN {}.",
+                left.relation.name,
+                ksqldb_word(kind),
+                right.relation.name
             ),
         )
         .hint("Name the stream first.")),
@@ -203,5 +252,32 @@ fn check_kinds(
             Err(Error::unsupported("a stream among several joins that begin with a table is not there yet")
                 .hint("Name the stream first."))
         }
+    }
+}
+
+/// A table's row has no time at which it met no row of a stream.
+fn outer_lookup(left: &BoundSource, right: &BoundSource, kind: JoinKind, rules: Compatibility) -> Error {
+    let word = kind.as_str();
+    match rules {
+        Compatibility::Ksqldb => Error::unsupported(format!(
+            "Invalid join type: {word}-outer join not supported for stream-table join. Got {} {} JOIN {}.",
+            left.relation.name,
+            ksqldb_word(kind),
+            right.relation.name
+        )),
+        Compatibility::Postgres => {
+            Error::unsupported(format!("a {} JOIN of a stream with a table is not supported", word.to_uppercase()))
+        }
+    }
+    .hint("A stream's row meets the table's row of its time: JOIN and LEFT JOIN do that.")
+}
+
+/// The kind as ksqlDB's messages write it.
+fn ksqldb_word(kind: JoinKind) -> &'static str {
+    match kind {
+        JoinKind::Inner => "[INNER]",
+        JoinKind::Left => "LEFT [OUTER]",
+        JoinKind::Right => "RIGHT [OUTER]",
+        JoinKind::Full => "[FULL] OUTER",
     }
 }

@@ -29,8 +29,9 @@ pub fn bind(
     for item in list {
         match item {
             ast::SelectItem::UnnamedExpr(expr) => {
+                let name = synthetic_name(expr, scope);
                 let expr = scope.resolved(expr.clone(), Clause::Select)?;
-                items.push(BoundItem { expr, name: String::new(), named: false });
+                items.push(BoundItem { expr, name, named: false });
             }
             ast::SelectItem::ExprWithAlias { expr, alias } => {
                 let name = fold(alias, scope.rules());
@@ -39,6 +40,9 @@ pub fn bind(
             }
             ast::SelectItem::Wildcard(options) => {
                 check_options(options)?;
+                if let Some((name, expr)) = scope.synthetic() {
+                    items.push(BoundItem { expr: expr.clone(), name: name.clone(), named: false });
+                }
                 let stars = (0..scope.sources().len()).flat_map(|source| star(scope, source)).collect();
                 items.extend(match scope.rules() {
                     Compatibility::Ksqldb if !partition_by.is_empty() => repartitioned(stars, partition_by, scope),
@@ -59,6 +63,13 @@ pub fn bind(
         check_names(&items, scope.rules())?;
     }
     Ok(items)
+}
+
+/// The name of a join's key that no column is, if it is what an item asks for.
+fn synthetic_name(expr: &ast::Expr, scope: &Scope<'_>) -> String {
+    let ast::Expr::Identifier(ident) = expr else { return String::new() };
+    let named = scope.synthetic().filter(|(name, _)| *name == fold(ident, scope.rules()));
+    named.map(|(name, _)| name.clone()).unwrap_or_default()
 }
 
 fn check_options(options: &ast::WildcardAdditionalOptions) -> Result<()> {

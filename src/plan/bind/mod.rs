@@ -15,6 +15,7 @@ pub use bound::BoundJoin;
 pub use bound::BoundQuery;
 pub use bound::BoundSource;
 pub use bound::Purpose;
+pub use bound::both;
 pub use items::postgres_name;
 pub use scope::Clause;
 pub use scope::fold;
@@ -61,8 +62,13 @@ pub fn bind(
     let mut scope = Scope::new(&sources, rules, window.is_some(), merged);
     let joins = joins
         .into_iter()
-        .map(|(kind, on)| Ok(BoundJoin { kind, on: scope.resolved(on, Clause::Join)? }))
+        .map(|join| Ok(BoundJoin { on: scope.resolved(join.on, Clause::Join)?, ..join }))
         .collect::<Result<Vec<_>>>()?;
+    if rules == Compatibility::Ksqldb
+        && let Some(key) = from::unnamed_key(&sources, &joins)?
+    {
+        scope.name_key(key);
+    }
     let partition_by =
         partition_by.into_iter().map(|expr| scope.resolved(expr, Clause::PartitionBy)).collect::<Result<Vec<_>>>()?;
     let items = items::bind(&body.projection, &partition_by, &mut scope, &request.destination)?;

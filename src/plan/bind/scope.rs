@@ -56,9 +56,11 @@ pub struct Scope<'a> {
     windowed: bool,
     merged: Vec<String>,
     pseudo: Vec<Vec<PseudoColumn>>,
+    synthetic: Option<(String, ast::Expr)>,
 }
 
 enum Meaning {
+    Synthetic { expr: Box<ast::Expr> },
     Column { alias: String, name: String },
     WindowBound { name: String },
 }
@@ -66,7 +68,20 @@ enum Meaning {
 impl<'a> Scope<'a> {
     /// `windowed` says that the query has a WINDOW clause, whose bounds are columns; `merged` are the columns of USING.
     pub fn new(sources: &'a [BoundSource], rules: Compatibility, windowed: bool, merged: Vec<String>) -> Self {
-        Self { sources, rules, windowed, merged, pseudo: vec![Vec::new(); sources.len()] }
+        Self { sources, rules, windowed, merged, pseudo: vec![Vec::new(); sources.len()], synthetic: None }
+    }
+
+    /// Gives the key of a join that no column is a name, as ksqlDB does: ROWKEY, or the next that no column has.
+    pub fn name_key(&mut self, key: ast::Expr) {
+        let taken = |name: &String| !self.holders(name).is_empty();
+        let numbered = (1..).map(|number| format!("ROWKEY_{number}"));
+        let free = std::iter::once("ROWKEY".to_string()).chain(numbered).find(|name| !taken(name));
+        self.synthetic = free.map(|name| (name, key));
+    }
+
+    /// The name and the meaning of a join's key that no column is.
+    pub fn synthetic(&self) -> Option<&(String, ast::Expr)> {
+        self.synthetic.as_ref()
     }
 
     /// The rules of names.
@@ -80,7 +95,15 @@ impl<'a> Scope<'a> {
     }
 
     /// The pseudo columns that were asked for, per source, in their fixed order.
+    ///
+    /// Sources of one relation have the same: it is read once for all of them.
     pub fn into_pseudo(mut self) -> Vec<Vec<PseudoColumn>> {
+        for one in 0..self.pseudo.len() {
+            let same = |other: &usize| self.sources[*other].relation.id == self.sources[one].relation.id;
+            let all: Vec<PseudoColumn> =
+                (0..self.pseudo.len()).filter(same).flat_map(|other| self.pseudo[other].clone()).collect();
+            self.pseudo[one] = all;
+        }
         for columns in &mut self.pseudo {
             columns.sort_unstable();
             columns.dedup();
@@ -178,6 +201,9 @@ impl<'a> Scope<'a> {
             }
             several => return Err(self.ambiguous(ident, &name, several)),
         }
+        if let Some((_, expr)) = self.synthetic.as_ref().filter(|(synthetic, _)| *synthetic == name) {
+            return Ok(Meaning::Synthetic { expr: Box::new(expr.clone()) });
+        }
         if self.windowed && is_window_bound(&name) && matches!(clause, Clause::Select | Clause::Having) {
             return Ok(Meaning::WindowBound { name: self.canonical(&name) });
         }
@@ -250,6 +276,7 @@ impl Meaning {
     fn into_expr(self, span: Span) -> ast::Expr {
         let quoted = |value: String| Ident { value, quote_style: Some('"'), span };
         match self {
+            Meaning::Synthetic { expr } => *expr,
             Meaning::Column { alias, name } => ast::Expr::CompoundIdentifier(vec![quoted(alias), quoted(name)]),
             Meaning::WindowBound { name } => ast::Expr::Identifier(quoted(name)),
         }

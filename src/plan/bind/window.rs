@@ -9,10 +9,10 @@ use crate::sql::Emit;
 use crate::sql::WindowClause;
 
 /// Milliseconds that windows stay open after their end unless the statement says otherwise.
-const DEFAULT_GRACE_MS: i64 = 5 * 60 * 1000;
+pub(super) const DEFAULT_GRACE_MS: i64 = 5 * 60 * 1000;
 
 /// ksqlDB keeps a window open until a day after its start, unless it waits for the end to give a final row.
-const KSQLDB_GRACE_AND_SIZE_MS: i64 = 24 * 60 * 60 * 1000;
+pub(super) const KSQLDB_GRACE_AND_SIZE_MS: i64 = 24 * 60 * 60 * 1000;
 
 /// Windows that one row may be in: each is a change of its own.
 const WINDOWS_OF_ROW_MAX: i64 = 10_000;

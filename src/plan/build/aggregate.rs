@@ -189,7 +189,7 @@ fn check(query: &BoundQuery, lists: &Lists, found: &[Expr], expressions: &Expres
         return Err(Error::unsupported("PARTITION BY and GROUP BY cannot stand in one query"));
     }
     if rules == Compatibility::Ksqldb {
-        check_value_formats(query)?;
+        check_value_formats(query, "GROUP BY")?;
     }
     if query.group_by.is_none() && rules == Compatibility::Ksqldb {
         let plain = query.items.iter().zip(&lists.items).find(|(_, raw)| find_aggregate_exprs([*raw]).is_empty());
@@ -216,8 +216,8 @@ fn check(query: &BoundQuery, lists: &Lists, found: &[Expr], expressions: &Expres
     Ok(())
 }
 
-/// ksqlDB does not group what KAFKA's serializers wrote.
-fn check_value_formats(query: &BoundQuery) -> Result<()> {
+/// ksqlDB neither groups nor joins what KAFKA's serializers wrote.
+pub(super) fn check_value_formats(query: &BoundQuery, clause: &str) -> Result<()> {
     let is_kafka =
         |relation: &&Relation| relation.formats.value == Format::Kafka && relation.columns.iter().any(is_value);
     let relations = query.sources.iter().map(|source| source.relation.as_ref());
@@ -227,7 +227,7 @@ fn check_value_formats(query: &BoundQuery) -> Result<()> {
     }
     let names = names.join(", ");
     let message =
-        format!("Source(s) {names} are using the 'KAFKA' value format. This format does not yet support GROUP BY.");
+        format!("Source(s) {names} are using the 'KAFKA' value format. This format does not yet support {clause}.");
     Err(Error::new(SqlState::INVALID_TABLE_DEFINITION, message))
 }
 

@@ -53,7 +53,13 @@ pub fn build(query: &BoundQuery, expressions: &Expressions<'_>) -> Result<Rows> 
     let (below, above) = match &query.filter {
         Some(filter) => {
             let planned = expressions.condition(filter, &whole, "WHERE")?;
-            let may_sink = |conjunct: &Expr| is_only_of(conjunct, &query.sources[0].alias) && !conjunct.is_volatile();
+            let sinks = !query.joins.iter().any(|join| {
+                // Where rows of the right leave without one of the left, the condition is about what the join made; and
+                // where an operator has its own time, rows that were left out before would not move it.
+                join.kind.keeps_right() || (join.span.is_some() && expressions.rules() == Compatibility::Ksqldb)
+            });
+            let may_sink =
+                |conjunct: &Expr| sinks && is_only_of(conjunct, &query.sources[0].alias) && !conjunct.is_volatile();
             split_conjunction_owned(planned).into_iter().partition(|conjunct| 1 < sources.len() && may_sink(conjunct))
         }
         None => (Vec::new(), Vec::new()),

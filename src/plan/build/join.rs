@@ -12,6 +12,7 @@ use super::failure;
 use super::rows::Changes;
 use super::rows::Rows;
 use super::rows::Spread;
+use super::stream_join;
 use crate::catalog::Compatibility;
 use crate::error::Error;
 use crate::error::Result;
@@ -27,6 +28,9 @@ use crate::plan::node::plan_of;
 /// Joins the `index`-th relation of FROM, a table, to the rows before it.
 pub fn build(index: usize, left: Rows, right: Rows, query: &BoundQuery, expressions: &Expressions<'_>) -> Result<Rows> {
     let bound = &query.joins[index - 1];
+    if let Some(span) = bound.span {
+        return stream_join::build(index, left, right, query, span, expressions);
+    }
     let table = &query.sources[index];
     let id = OperatorId::new(&format!("join{index}"));
     if left.changes != Changes::Append {
@@ -80,7 +84,7 @@ pub fn build(index: usize, left: Rows, right: Rows, query: &BoundQuery, expressi
 }
 
 /// The conditions that AND holds together.
-fn conjuncts(expr: &ast::Expr) -> Vec<&ast::Expr> {
+pub(super) fn conjuncts(expr: &ast::Expr) -> Vec<&ast::Expr> {
     match expr {
         ast::Expr::BinaryOp { left, op: ast::BinaryOperator::And, right } => {
             let mut found = conjuncts(left);

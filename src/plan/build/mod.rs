@@ -15,6 +15,7 @@ mod literals;
 mod output;
 mod reworded;
 mod rows;
+mod stream_join;
 mod timestamps;
 mod value_failure;
 mod volatile;
@@ -196,7 +197,7 @@ fn projected(rows: Rows, query: &BoundQuery, expressions: &Expressions<'_>) -> R
         keys.retain(|accepted| ![&bounds.0, &bounds.1].contains(&&accepted[0]));
     }
     for (index, _) in query.joins.iter().enumerate() {
-        accept_table_side(&mut keys, query, index + 1, &rows.plan);
+        accept_other_side(&mut keys, query, index + 1, &rows.plan);
     }
     let window = windowed.and_then(|window| bounds_of(first, &schema).map(|(start, end)| (window, start, end)));
     Ok(Selected { items, needs_key: is_table, keys, window, rows })
@@ -222,27 +223,31 @@ fn bounds_of(relation: &Relation, schema: &datafusion::common::DFSchemaRef) -> O
     Some((bound(ColumnRole::WindowStart)?, bound(ColumnRole::WindowEnd)?))
 }
 
-/// In a join the table's key column is as good as the stream's.
-fn accept_table_side(keys: &mut [Vec<Expr>], query: &BoundQuery, index: usize, plan: &LogicalPlan) {
+/// In a join the key column of one side is as good as the other's.
+fn accept_other_side(keys: &mut [Vec<Expr>], query: &BoundQuery, index: usize, plan: &LogicalPlan) {
     let alias = query.sources[index].alias.as_str();
     let mut found: Vec<(Expr, Expr)> = Vec::new();
     collect_pairs(plan, &mut found);
     for accepted in keys {
         for (left, right) in &found {
-            let of_table = right
+            let of_side = right
                 .column_refs()
                 .iter()
                 .any(|column| column.relation.as_ref().is_some_and(|relation| relation.table() == alias));
-            if of_table && accepted.contains(left) && !accepted.contains(right) {
+            if of_side && accepted.contains(left) && !accepted.contains(right) {
                 accepted.push(right.clone());
+            } else if of_side && accepted.contains(right) && !accepted.contains(left) {
+                accepted.push(left.clone());
             }
         }
     }
 }
 
 fn collect_pairs(plan: &LogicalPlan, found: &mut Vec<(Expr, Expr)>) {
-    if let Some(super::node::Node::Join(join)) = super::node::Node::of(plan) {
-        found.extend(join.on.iter().cloned());
+    match super::node::Node::of(plan) {
+        Some(super::node::Node::Join(join)) => found.extend(join.on.iter().cloned()),
+        Some(super::node::Node::StreamJoin(join)) => found.extend(join.on.iter().cloned()),
+        _ => {}
     }
     for input in plan.inputs() {
         collect_pairs(input, found);

@@ -112,10 +112,15 @@ pub fn for_relation(selected: &Selected, query: &BoundQuery) -> Result<Arranged>
     let schema = selected.rows.schema();
     let mut used = vec![false; query.items.len()];
     if let Some(places) = places {
-        for place in places {
+        for (accepted, place) in selected.keys.iter().zip(places) {
             used[place] = true;
             let item = &query.items[place];
-            let (expr, sql_type) = as_column(selected.items[place].clone(), schema, &item.expr)?;
+            // In ksqlDB's rules the key of a join is there even where the column that stands for it is not.
+            let expr = match rules {
+                Compatibility::Ksqldb => accepted[0].clone(),
+                Compatibility::Postgres => selected.items[place].clone(),
+            };
+            let (expr, sql_type) = as_column(expr, schema, &item.expr)?;
             arranged.push(expr, &item.name, sql_type, ColumnRole::Key);
         }
         if let Some((window, start, end)) = &selected.window {
@@ -184,10 +189,24 @@ fn key_items(selected: &Selected, query: &BoundQuery) -> Result<Option<Vec<usize
             [_, second, ..] if rules == Compatibility::Ksqldb && is_same(selected, &items) => {
                 return Err(key_repeated(&accepted[0], &items, *second, query));
             }
+            _ if rules == Compatibility::Ksqldb => {
+                places.extend(items.iter().min_by_key(|item| source_of(&selected.items[**item], query)));
+            }
             [first, ..] => places.push(*first),
         }
     }
     Ok(Some(places))
+}
+
+/// The first relation of FROM that an expression is about.
+fn source_of(expr: &Expr, query: &BoundQuery) -> usize {
+    let of = |alias: &str| {
+        let is_of = |column: &&datafusion::common::Column| {
+            column.relation.as_ref().is_some_and(|relation| relation.table() == alias)
+        };
+        expr.column_refs().into_iter().any(|column| is_of(&column))
+    };
+    query.sources.iter().position(|source| of(&source.alias)).unwrap_or(query.sources.len())
 }
 
 /// Whether items repeat one expression, rather than being the two sides of a join.

@@ -13,13 +13,46 @@ use super::order_of_equal;
 use super::unaliased;
 use crate::model::OperatorId;
 
-/// What becomes of a stream row without a table row.
+/// Which side's rows go on, with nulls, when they meet no row of the other side.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum JoinKind {
-    /// It is left out.
+    /// Neither side's.
     Inner,
-    /// The table's columns are null.
+    /// The left side's.
     Left,
+    /// The right side's.
+    Right,
+    /// Both sides'.
+    Full,
+}
+
+impl JoinKind {
+    /// Whether rows of the left side go on.
+    pub fn keeps_left(self) -> bool {
+        matches!(self, JoinKind::Left | JoinKind::Full)
+    }
+
+    /// Whether rows of the right side go on.
+    pub fn keeps_right(self) -> bool {
+        matches!(self, JoinKind::Right | JoinKind::Full)
+    }
+
+    /// The word for it in SQL and in the text of a kept query.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            JoinKind::Inner => "inner",
+            JoinKind::Left => "left",
+            JoinKind::Right => "right",
+            JoinKind::Full => "full",
+        }
+    }
+
+    /// The kind of a word of `as_str`.
+    pub fn of_word(word: &str) -> Option<Self> {
+        [JoinKind::Inner, JoinKind::Left, JoinKind::Right, JoinKind::Full]
+            .into_iter()
+            .find(|kind| kind.as_str() == word)
+    }
 }
 
 /// A stream row with the table row that its key had at that time.

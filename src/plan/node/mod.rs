@@ -10,6 +10,7 @@ mod normalise;
 mod retain;
 mod sink;
 mod source;
+mod stream_join;
 
 pub use aggregate::Aggregate;
 pub use aggregate::AggregateCall;
@@ -29,6 +30,9 @@ pub use retain::Retain;
 pub use sink::Sink;
 pub use source::PseudoColumn;
 pub use source::Source;
+pub use stream_join::Span;
+pub use stream_join::StreamJoin;
+pub use stream_join::Unmatched;
 
 use std::cmp::Ordering;
 use std::sync::Arc;
@@ -48,6 +52,8 @@ pub enum Node<'a> {
     Aggregate(&'a Aggregate),
     /// A stream looked up in a table.
     Join(&'a Join),
+    /// Two streams.
+    StreamJoin(&'a StreamJoin),
     /// Upserts made into retractions.
     Normalise(&'a Normalise),
     /// Rows of windows kept for a time.
@@ -74,6 +80,9 @@ impl<'a> Node<'a> {
         }
         if let Some(node) = any.downcast_ref::<Join>() {
             return Some(Node::Join(node));
+        }
+        if let Some(node) = any.downcast_ref::<StreamJoin>() {
+            return Some(Node::StreamJoin(node));
         }
         if let Some(node) = any.downcast_ref::<Normalise>() {
             return Some(Node::Normalise(node));

@@ -150,6 +150,21 @@ pub enum Shape {
     Grouped { window: Option<Windows>, last: bool, retention: Option<i64> },
     /// Stream joined with the table as of each row's turn.
     Joined { left: bool },
+    /// Stream joined with the stream `r` or, if `twice`, with itself.
+    Paired { pairing: Pairing, twice: bool },
+}
+
+/// How two streams are joined.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Pairing {
+    pub keeps_left: bool,
+    pub keeps_right: bool,
+    /// Milliseconds.
+    pub before: i64,
+    pub after: i64,
+    pub grace: i64,
+    /// Joined by column `a` in place of the key.
+    pub by_value: bool,
 }
 
 /// A query in both dialects: standing, and batch over what it accepted.
@@ -169,10 +184,59 @@ pub struct Query {
 
 /// A query of a random shape. `may_be_late`: grace so short that rows are late, which only one partition can model.
 pub fn query(draw: &Draw, may_be_late: bool) -> Query {
-    match draw.below(4) {
+    match draw.below(6) {
         0 => stateless(draw),
         1 => joined(draw),
+        2 | 3 => paired(draw, may_be_late),
         _ => grouped(draw, may_be_late),
+    }
+}
+
+/// Joins of two streams: by key, or by value through repartitions, which only rows that are never late can model.
+fn paired(draw: &Draw, may_be_late: bool) -> Query {
+    let by_value = draw.once_in(3);
+    let exchanged = by_value && !may_be_late;
+    let (keeps_left, keeps_right) = if exchanged { (false, false) } else { (draw.once_in(2), draw.once_in(2)) };
+    let twice = draw.once_in(4) && !exchanged;
+    let pairing = Pairing {
+        keeps_left,
+        keeps_right,
+        before: *draw.of(&[0, 1_000, 7_000, 40_000]),
+        after: *draw.of(&[0, 1_000, 7_000, 40_000]),
+        grace: if exchanged { 100_000_000 } else { *draw.of(&[0, 3_000, 10_000, 1_000_000]) },
+        by_value,
+    };
+    let word = match (keeps_left, keeps_right) {
+        (false, false) => "JOIN",
+        (true, false) => "LEFT JOIN",
+        (false, true) => "RIGHT JOIN",
+        (true, true) => "FULL JOIN",
+    };
+    let on = if by_value { "l.a = r.a" } else { "l.k = r.k" };
+    let second = if twice { "s" } else { "r" };
+    let list = format!(
+        "l.a + 0 AS a, r.k || '' AS rk, r.a + 0 AS ra, r.t AS rt, {} AS e",
+        draw.of(&["l.a + r.a", "COALESCE(l.b, r.b)", "l.d", "CASE WHEN r.f THEN l.t ELSE r.t END"])
+    );
+    let filter = if draw.once_in(3) {
+        format!(
+            " WHERE {}",
+            draw.of(&["l.a <= r.a", "l.t = r.t OR l.f", "r.k IS NULL OR l.a > 0", "l.k IS NULL OR r.a IS NULL"])
+        )
+    } else {
+        String::new()
+    };
+    let Pairing { before, after, grace, .. } = pairing;
+    let within = format!("WITHIN ({before} MILLISECONDS, {after} MILLISECONDS) GRACE PERIOD {grace} MILLISECONDS");
+    // A stream without its key in the SELECT list, as such, has none; the model shows that as NULL.
+    let plain = |text: &str| text.replace("l.", "l_").replace("r.", "r_");
+    Query {
+        shape: Shape::Paired { pairing, twice },
+        standing: format!("SELECT {list} FROM s l {word} {second} r {within} ON {on}{filter}"),
+        batch: format!("SELECT NULL, {} FROM s{}", plain(&list), plain(&filter)),
+        filter: String::new(),
+        group: String::new(),
+        keys: 0,
     }
 }
 

@@ -6,6 +6,7 @@
 
 mod generate;
 mod model;
+mod pairs;
 
 use std::collections::BTreeMap;
 
@@ -55,8 +56,9 @@ fn what_a_query_keeps_is_what_the_batch_query_says() {
     println!("cases: {kinds:?}");
     if 1_000 <= cases {
         let windowed = ["tumbling", "tumbling, final", "hopping", "hopping, final", "session", "session, final"];
+        let pairs = ["paired", "paired, outer", "paired by value", "paired with itself"];
         let others = ["stateless", "grouped", "joined", "with late rows", "with retention", "with answers"];
-        for kind in windowed.iter().chain(&others) {
+        for kind in windowed.iter().chain(&pairs).chain(&others) {
             assert!(kinds.contains_key(*kind), "no case of kind {kind}");
         }
     }
@@ -80,6 +82,8 @@ struct Scene {
     partitions: i32,
     stream: Vec<Event>,
     table: Vec<Event>,
+    /// Of the stream `r`, whose columns are those of `s`.
+    second: Vec<Event>,
     queries: Vec<Query>,
 }
 
@@ -96,8 +100,11 @@ async fn check(seed: u64, kinds: &mut BTreeMap<&'static str, u64>) {
     let partitions = if draw.once_in(2) { 1 } else { 4 };
     let (rows, versions) = (1 + draw.below(40), draw.below(20));
     let stream = generate::stream_history(&draw, rows);
+    let second_rows = draw.below(40);
+    let second = generate::stream_history(&draw, second_rows);
     let scene = Scene {
         seed,
+        second,
         partitions,
         table: generate::table_history(&draw, versions, &stream),
         stream,
@@ -148,6 +155,11 @@ impl Query {
         matches!(self.shape, Shape::Grouped { retention: Some(_), .. })
     }
 
+    /// Whether the answer over several partitions is that over all their rows together.
+    fn is_whole(&self) -> bool {
+        matches!(self.shape, Shape::Paired { pairing, .. } if pairing.by_value) || self.is_view()
+    }
+
     fn kind(&self) -> &'static str {
         match self.shape {
             Shape::Stateless => "stateless",
@@ -163,6 +175,10 @@ impl Query {
                 }
             }
             Shape::Joined { .. } => "joined",
+            Shape::Paired { twice: true, .. } => "paired with itself",
+            Shape::Paired { pairing, .. } if pairing.by_value => "paired by value",
+            Shape::Paired { pairing, .. } if pairing.keeps_left || pairing.keeps_right => "paired, outer",
+            Shape::Paired { .. } => "paired",
         }
     }
 
@@ -187,6 +203,7 @@ impl Scene {
             )
         };
         pipeline.execute(&ddl("STREAM", "s", STREAM_COLUMNS, "KEY")).await.expect("the stream is made");
+        pipeline.execute(&ddl("STREAM", "r", STREAM_COLUMNS, "KEY")).await.expect("the second stream is made");
         pipeline.execute(&ddl("TABLE", "c", TABLE_COLUMNS, "PRIMARY KEY")).await.expect("the table is made");
         for (at, query) in self.queries.iter().enumerate() {
             let made = pipeline.execute(&query.create(&format!("o{at}"))).await;
@@ -198,6 +215,9 @@ impl Scene {
         // What a join meets depends on what is there: all of it, before the first row is taken.
         for row in &self.stream {
             produce(&pipeline, "s", STREAM_COLUMNS, row, self.partitions).await;
+        }
+        for row in &self.second {
+            produce(&pipeline, "r", STREAM_COLUMNS, row, self.partitions).await;
         }
         match chance {
             None => pipeline.drive().await.expect("the queries run"),
@@ -220,11 +240,11 @@ impl Scene {
     /// The model's answer: each partition is a log of its own, with a stream time of its own.
     async fn answer(&self, query: &Query) -> model::Answer {
         if self.partitions == 1 {
-            return model::answer(query, &self.stream, &self.table).await;
+            return model::answer(query, &self.stream, &self.table, &self.second).await;
         }
-        if query.is_view() {
+        if query.is_whole() {
             // Grace is so long that nothing is late: one batch query over all partitions.
-            return model::answer(query, &self.stream, &self.table).await;
+            return model::answer(query, &self.stream, &self.table, &self.second).await;
         }
         let mut all = model::Answer { rows: Vec::new(), late: 0 };
         for partition in 0..self.partitions {
@@ -232,7 +252,10 @@ impl Scene {
                 let here = |event: &&Event| partition_for_key(event.key.as_bytes(), self.partitions).0 == partition;
                 events.iter().filter(here).cloned().collect()
             };
-            all.rows.extend(model::answer(query, &mine(&self.stream), &mine(&self.table)).await.rows);
+            let (stream, table, second) = (mine(&self.stream), mine(&self.table), mine(&self.second));
+            let answer = model::answer(query, &stream, &table, &second).await;
+            all.rows.extend(answer.rows);
+            all.late += answer.late;
         }
         all.rows.sort();
         all

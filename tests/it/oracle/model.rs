@@ -22,6 +22,7 @@ use super::generate::STREAM_COLUMNS;
 use super::generate::Shape;
 use super::generate::TABLE_COLUMNS;
 use super::generate::Windows;
+use super::pairs;
 
 /// Rows as text, and how many input rows came too late.
 #[derive(Debug, PartialEq)]
@@ -31,7 +32,15 @@ pub struct Answer {
 }
 
 /// The answer over all input, in one partition's order of rows, which is also the order of `stream` and `table`.
-pub async fn answer(query: &Query, stream: &[Event], table: &[Event]) -> Answer {
+pub async fn answer(query: &Query, stream: &[Event], table: &[Event], second: &[Event]) -> Answer {
+    if let Shape::Paired { pairing, twice } = query.shape {
+        let paired = pairs::pairs(&pairing, stream, if twice { None } else { Some(second) });
+        let columns = pairs::columns();
+        let columns: Vec<(&str, &str)> = columns.iter().map(|(name, of)| (name.as_str(), *of)).collect();
+        let mut rows = batch(&query.batch, &columns, paired.rows).await;
+        rows.sort();
+        return Answer { rows, late: paired.late };
+    }
     let mut late: Vec<Vec<Option<String>>> = Vec::new();
     let mut columns: Vec<(&str, &str)> = STREAM_COLUMNS.to_vec();
     let mut rows: Vec<Vec<Option<String>>> = Vec::new();
@@ -67,6 +76,7 @@ pub async fn answer(query: &Query, stream: &[Event], table: &[Event]) -> Answer 
             columns.extend(&TABLE_COLUMNS[1..]);
             rows = join(stream, table, left);
         }
+        Shape::Paired { .. } => unreachable!("answered above"),
     }
     // A row that the condition leaves out never came to its window.
     let late = match late.is_empty() {
@@ -141,7 +151,7 @@ async fn in_sessions(query: &Query, stream: &[Event], gap: i64, grace: i64) -> P
     placed
 }
 
-fn cells(event: &Event) -> Vec<Option<String>> {
+pub fn cells(event: &Event) -> Vec<Option<String>> {
     let mut row = vec![Some(event.key.clone())];
     row.extend(event.values.clone().expect("a stream has no deletes"));
     row

@@ -201,8 +201,8 @@ mod tests {
 
     fn ints(values: &[Option<i128>], kind: Collect) -> Collected {
         let mut collected = Collected::default();
-        for value in values {
-            collected.add(kind, value.map(Kept::Int), 1);
+        for (arrival, value) in (0..).zip(values) {
+            collected.add(kind, value.map(Kept::Int), 1, arrival);
         }
         collected
     }
@@ -212,7 +212,7 @@ mod tests {
             Some(Kept::Int(value)) => Some(*value),
             _ => None,
         };
-        collected.values.iter().map(|(value, _)| int(value)).collect()
+        collected.values.iter().map(|item| int(&item.value)).collect()
     }
 
     const ROWS: [Option<i128>; 6] = [Some(2), None, Some(5), Some(2), Some(7), None];
@@ -232,25 +232,40 @@ mod tests {
             (Collect::Latest { n: 2, ignores_nulls: false }, vec![Some(7), None]),
         ] {
             assert_eq!(kept(&ints(&ROWS, kind)), wanted, "{kind:?}");
+            for parts in 0..1 << ROWS.len() {
+                assert_eq!(kept(&merged(kind, parts)), wanted, "{kind:?} in parts {parts:b}");
+            }
         }
+    }
+
+    /// The rows whose bit is set in one group and the others in another, merged.
+    fn merged(kind: Collect, parts: i32) -> Collected {
+        let mut groups = [Collected::default(), Collected::default()];
+        for (arrival, value) in (0..).zip(ROWS) {
+            groups[usize::from(parts & 1 << arrival != 0)].add(kind, value.map(Kept::Int), 1, arrival);
+        }
+        let [mut own, other] = groups;
+        own.merge(kind, &other);
+        own
     }
 
     #[test]
     fn a_row_that_goes_takes_the_last_equal_value_or_its_count_away() {
         let mut list = ints(&ROWS, Collect::List);
-        list.add(Collect::List, Some(Kept::Int(2)), -1);
+        list.add(Collect::List, Some(Kept::Int(2)), -1, 9);
         assert_eq!(kept(&list), [Some(2), None, Some(5), Some(7), None]);
         let mut counts = ints(&ROWS, Collect::Histogram);
-        counts.add(Collect::Histogram, Some(Kept::Int(2)), -1);
-        counts.add(Collect::Histogram, Some(Kept::Int(5)), -1);
-        assert_eq!(counts.values, [(Some(Kept::Int(2)), 1), (Some(Kept::Int(7)), 1)]);
+        counts.add(Collect::Histogram, Some(Kept::Int(2)), -1, 9);
+        counts.add(Collect::Histogram, Some(Kept::Int(5)), -1, 9);
+        assert_eq!(kept(&counts), [Some(2), Some(7)]);
+        assert!(counts.values.iter().all(|item| item.count == 1));
     }
 
     #[test]
     fn state_comes_back_and_a_cut_one_is_an_error() {
         let mut collected = ints(&ROWS, Collect::List);
-        collected.add(Collect::List, Some(Kept::Bytes(b"text".to_vec())), 1);
-        collected.add(Collect::List, Some(Kept::Float(-0.5)), 1);
+        collected.add(Collect::List, Some(Kept::Bytes(b"text".to_vec())), 1, 6);
+        collected.add(Collect::List, Some(Kept::Float(-0.5)), 1, 7);
         let mut state = Vec::new();
         collected.write(&mut state);
         let mut rest = state.as_slice();
