@@ -159,6 +159,7 @@ fn collect(
     match Node::of(plan) {
         Some(Node::Aggregate(aggregate)) => topics.push((aggregate.id.clone(), "changelog", partitions)),
         Some(Node::Join(join)) => topics.push((join.id.clone(), "changelog", partitions)),
+        Some(Node::TableJoin(join)) => topics.push((join.id.clone(), "changelog", partitions)),
         Some(Node::Normalise(normalise)) => topics.push((normalise.id.clone(), "changelog", partitions)),
         Some(Node::Exchange(exchange)) => topics.push((exchange.id.clone(), "repartition", exchange.partitions)),
         Some(Node::Source(_) | Node::ExchangeSource(_) | Node::Sink(_)) | None => {}

@@ -29,6 +29,7 @@ use super::operators::CallSpec;
 use super::operators::ExchangeSpec;
 use super::operators::JoinSpec;
 use super::operators::SinkSpec;
+use super::operators::TableSide;
 use super::operators::TopicSpec;
 use super::operators::Windows;
 use super::step_exec::MakeStep;
@@ -138,6 +139,7 @@ impl Lowering<'_> {
             }
             Node::Aggregate(aggregate) => self.aggregate(aggregate),
             Node::Join(join) => self.join(join),
+            Node::TableJoin(join) => self.table_join(join),
             Node::Exchange(exchange) => self.exchange(exchange),
             Node::Sink(sink) => {
                 let input = self.lower(&sink.input)?;
@@ -213,7 +215,7 @@ impl Lowering<'_> {
         let spec = JoinSpec {
             left_key: pairs.clone().map(|(l, _)| self.expr(l, node.left.schema())).collect::<Result<_, _>>()?,
             right_key: pairs.map(|(_, r)| self.expr(r, node.right.schema())).collect::<Result<_, _>>()?,
-            keeps_left: node.kind == node::JoinKind::Left,
+            keeps_left: node.kind.keeps_left(),
             keeps_null_key: self.semantics.compatibility == Compatibility::Postgres,
             left: layout_of(&left)?,
             right: layout_of(&right)?,
@@ -221,6 +223,29 @@ impl Lowering<'_> {
         };
         let inputs = vec![left, right];
         step(node.id.clone(), "Join", output, vec!["table"], inputs, move || operators::Join { spec: spec.clone() })
+    }
+
+    fn table_join(&self, node: &node::TableJoin) -> Result<Plan, ExecError> {
+        let (left, right) = (self.lower(&node.left)?, self.lower(&node.right)?);
+        let output = Layout::new(node.schema.as_arrow(), Changes::Retract);
+        let pairs = node.on.iter();
+        let sides = [
+            TableSide {
+                key: pairs.clone().map(|(l, _)| self.expr(l, node.left.schema())).collect::<Result<_, _>>()?,
+                kept: node.kind.keeps_left(),
+                layout: layout_of(&left)?,
+            },
+            TableSide {
+                key: pairs.map(|(_, r)| self.expr(r, node.right.schema())).collect::<Result<_, _>>()?,
+                kept: node.kind.keeps_right(),
+                layout: layout_of(&right)?,
+            },
+        ];
+        let (inputs, output_) = (vec![left, right], output.clone());
+        step(node.id.clone(), "TableJoin", output, vec!["sides"], inputs, move || operators::TableJoin {
+            sides: sides.clone(),
+            output: output_.clone(),
+        })
     }
 
     fn exchange(&self, node: &node::Exchange) -> Result<Plan, ExecError> {

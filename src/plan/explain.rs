@@ -11,7 +11,6 @@ use super::edge::EdgeKind;
 use super::edge::edge;
 use super::node::Aggregate;
 use super::node::AggregateChanges;
-use super::node::JoinKind;
 use super::node::Node;
 use super::node::Window;
 use super::standing::Fragment;
@@ -101,12 +100,10 @@ fn operator(plan: &LogicalPlan, fragment: &Fragment) -> String {
         ),
         Some(Node::Normalise(normalise)) => format!("Normalise {}", normalise.id),
         Some(Node::Join(join)) => {
-            let word = match join.kind {
-                JoinKind::Inner => "inner",
-                JoinKind::Left => "left",
-            };
-            let on: Vec<String> = join.on.iter().map(|(left, right)| format!("{left} = {right}")).collect();
-            format!("Join {}: {word} on {}", join.id, on.join(" AND "))
+            format!("Join {}: {} on {}", join.id, join.kind.word(), pairs(&join.on))
+        }
+        Some(Node::TableJoin(join)) => {
+            format!("TableJoin {}: {} on {}", join.id, join.kind.word(), pairs(&join.on))
         }
         Some(Node::Sink(_)) => "Sink sink".to_string(),
         Some(Node::Aggregate(node)) => aggregate(node),
@@ -116,6 +113,11 @@ fn operator(plan: &LogicalPlan, fragment: &Fragment) -> String {
             other => other.display().to_string(),
         },
     }
+}
+
+fn pairs(on: &[(Expr, Expr)]) -> String {
+    let on: Vec<String> = on.iter().map(|(left, right)| format!("{left} = {right}")).collect();
+    on.join(" AND ")
 }
 
 fn aggregate(node: &Aggregate) -> String {

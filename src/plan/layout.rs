@@ -10,6 +10,7 @@ use super::node::Aggregate;
 use super::node::Join;
 use super::node::Node;
 use super::node::Normalise;
+use super::node::TableJoin;
 use super::node::Window;
 use super::standing::Fragment;
 use crate::model::SqlType;
@@ -30,6 +31,7 @@ fn collect(plan: &LogicalPlan, lines: &mut Vec<String>) {
     match Node::of(plan) {
         Some(Node::Aggregate(aggregate)) => lines.push(of_aggregate(aggregate)),
         Some(Node::Join(join)) => lines.push(of_join(join)),
+        Some(Node::TableJoin(join)) => lines.push(of_table_join(join)),
         Some(Node::Normalise(normalise)) => lines.push(of_normalise(normalise)),
         Some(Node::Source(_) | Node::ExchangeSource(_) | Node::Exchange(_) | Node::Sink(_)) | None => {}
     }
@@ -57,6 +59,12 @@ fn of_join(join: &Join) -> String {
     let right = join.right.schema();
     let key: Vec<String> = join.on.iter().map(|(_, expr)| type_of(expr, right)).collect();
     format!("{} table 1: key ({}), {}", join.id, key.join(", "), columns(right))
+}
+
+fn of_table_join(join: &TableJoin) -> String {
+    let (left, right) = (join.left.schema(), join.right.schema());
+    let key: Vec<String> = join.on.iter().map(|(expr, _)| type_of(expr, left)).collect();
+    format!("{} tables 1: key ({}), left {}, right {}", join.id, key.join(", "), columns(left), columns(right))
 }
 
 fn of_normalise(normalise: &Normalise) -> String {

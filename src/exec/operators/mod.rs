@@ -8,6 +8,7 @@ mod normalise;
 mod project;
 mod sink;
 mod source;
+mod table_join;
 #[cfg(test)]
 mod tests;
 
@@ -26,6 +27,8 @@ pub use sink::Sink;
 pub use sink::SinkSpec;
 pub use sink::TopicSpec;
 pub use source::Source;
+pub use table_join::TableJoin;
+pub use table_join::TableSide;
 
 use arrow::array::RecordBatch;
 

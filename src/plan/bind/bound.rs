@@ -70,7 +70,7 @@ pub struct BoundSource {
 /// How a relation of FROM meets those before it.
 #[derive(Debug, Clone)]
 pub struct BoundJoin {
-    /// Inner or left.
+    /// Which rows without partner stay.
     pub kind: JoinKind,
     /// The condition.
     pub on: ast::Expr,
@@ -141,6 +141,8 @@ struct SourceText {
 #[derive(Serialize, Deserialize)]
 struct JoinText {
     left: bool,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    right: bool,
     on: String,
 }
 
@@ -215,7 +217,11 @@ impl BoundQuery {
             joins: self
                 .joins
                 .iter()
-                .map(|join| JoinText { left: join.kind == JoinKind::Left, on: join.on.to_string() })
+                .map(|join| JoinText {
+                    left: join.kind.keeps_left(),
+                    right: join.kind.keeps_right(),
+                    on: join.on.to_string(),
+                })
                 .collect(),
             window: self.window,
             filter: self.filter.as_ref().map(ToString::to_string),
@@ -289,8 +295,7 @@ fn bound_source(text: SourceText, catalog: &Catalog) -> Result<BoundSource> {
 }
 
 fn bound_join(text: JoinText) -> Result<BoundJoin> {
-    let kind = if text.left { JoinKind::Left } else { JoinKind::Inner };
-    Ok(BoundJoin { kind, on: expression(&text.on)? })
+    Ok(BoundJoin { kind: JoinKind::keeping(text.left, text.right), on: expression(&text.on)? })
 }
 
 fn bound_item(text: ItemText) -> Result<BoundItem> {

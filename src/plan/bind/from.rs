@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use sqlparser::ast;
 
+use super::BoundJoin;
 use super::BoundSource;
 use super::scope::at;
 use super::scope::fold;
@@ -56,7 +57,8 @@ pub fn bind(select: &ast::Select, catalog: &Catalog, rules: Compatibility) -> Re
         }
         merged.extend(using_columns(&join.join_operator, rules));
         joins.push(operator(&join.join_operator, &sources, &right)?);
-        check_kinds(&sources[0], &right, within.is_some(), joins.len(), rules)?;
+        check_kinds(&sources, &right, within.is_some(), rules)?;
+        check_sides(joins[joins.len() - 1].0, &sources, &right)?;
         sources.push(right);
     }
     swap_table_stream(&mut sources, &joins);
@@ -107,25 +109,59 @@ fn source(table: &ast::TableFactor, catalog: &Catalog, rules: Compatibility) -> 
 
 fn operator(operator: &ast::JoinOperator, left: &[BoundSource], right: &BoundSource) -> Result<(JoinKind, ast::Expr)> {
     use ast::JoinOperator as Operator;
-    let not_there = |what: &str| {
-        Err(Error::unsupported(format!("{what} joins are not there yet in standing queries"))
-            .hint("Inner and left joins of a stream with a table are."))
-    };
     let (kind, constraint) = match operator {
         Operator::Join(constraint) | Operator::Inner(constraint) => (JoinKind::Inner, constraint),
         Operator::Left(constraint) | Operator::LeftOuter(constraint) => (JoinKind::Left, constraint),
-        Operator::Right(_) | Operator::RightOuter(_) => return not_there("RIGHT"),
-        Operator::FullOuter(_) => return not_there("FULL"),
-        Operator::CrossJoin(_) => return not_there("CROSS"),
-        _ => return not_there("such"),
+        Operator::Right(constraint) | Operator::RightOuter(constraint) => (JoinKind::Right, constraint),
+        Operator::FullOuter(constraint) => (JoinKind::Full, constraint),
+        Operator::CrossJoin(_) => return Err(not_there("CROSS")),
+        _ => return Err(not_there("such")),
     };
     match constraint {
         ast::JoinConstraint::On(on) => Ok((kind, on.clone())),
+        ast::JoinConstraint::Using(_) if kind.keeps_right() => {
+            Err(Error::unsupported("USING is not there yet in RIGHT and FULL joins of standing queries")
+                .hint("Write ON."))
+        }
         ast::JoinConstraint::Using(names) => Ok((kind, using(names, left, right)?)),
         ast::JoinConstraint::Natural | ast::JoinConstraint::None => {
             Err(Error::new(SqlState::SYNTAX_ERROR, "a join of a standing query needs ON or USING"))
         }
     }
+}
+
+fn not_there(what: &str) -> Error {
+    Error::unsupported(format!("{what} joins are not there yet in standing queries"))
+        .hint("Inner and left joins of a stream with a table are.")
+}
+
+/// The key of rows that come of a FULL join under ksqlDB's rules, which name it ROWKEY: whichever side is there.
+pub fn rowkey(joins: &[BoundJoin], rules: Compatibility) -> Option<ast::Expr> {
+    let [.., BoundJoin { kind: JoinKind::Full, on: ast::Expr::BinaryOp { left, op: ast::BinaryOperator::Eq, right } }] =
+        joins
+    else {
+        return None;
+    };
+    (rules == Compatibility::Ksqldb).then(|| either(left, right))
+}
+
+/// `COALESCE(one, other)`
+pub fn either(one: &ast::Expr, other: &ast::Expr) -> ast::Expr {
+    let argument = |expr: &ast::Expr| ast::FunctionArg::Unnamed(ast::FunctionArgExpr::Expr(expr.clone()));
+    ast::Expr::Function(ast::Function {
+        name: ast::ObjectName::from(vec![ast::Ident::new("COALESCE")]),
+        uses_odbc_syntax: false,
+        parameters: ast::FunctionArguments::None,
+        args: ast::FunctionArguments::List(ast::FunctionArgumentList {
+            duplicate_treatment: None,
+            args: vec![argument(one), argument(other)],
+            clauses: Vec::new(),
+        }),
+        filter: None,
+        null_treatment: None,
+        over: None,
+        within_group: Vec::new(),
+    })
 }
 
 fn using_columns(operator: &ast::JoinOperator, rules: Compatibility) -> Vec<String> {
@@ -169,14 +205,20 @@ fn using(names: &[ast::ObjectName], left: &[BoundSource], right: &BoundSource) -
     on.ok_or_else(|| Error::new(SqlState::SYNTAX_ERROR, "USING needs a column"))
 }
 
-/// Only a stream with a table, for now.
-fn check_kinds(
-    left: &BoundSource,
-    right: &BoundSource,
-    within: bool,
-    joins: usize,
-    rules: Compatibility,
-) -> Result<()> {
+/// Rows of the right without partner stay only in a join of tables.
+fn check_sides(kind: JoinKind, sources: &[BoundSource], right: &BoundSource) -> Result<()> {
+    match kind {
+        JoinKind::Inner | JoinKind::Left => Ok(()),
+        _ if sources[0].relation.is_table() && right.relation.is_table() => Ok(()),
+        JoinKind::Right => Err(not_there("RIGHT")),
+        JoinKind::Full => Err(not_there("FULL")),
+    }
+}
+
+/// Only a stream with tables, or tables, for now.
+fn check_kinds(sources: &[BoundSource], right: &BoundSource, within: bool, rules: Compatibility) -> Result<()> {
+    let left = &sources[0];
+    let streams = sources[1..].iter().any(|source| !source.relation.is_table());
     if right.relation.window.is_some() || left.relation.window.is_some() {
         return Err(Error::unsupported("joins of windowed relations are not there yet in standing queries"));
     }
@@ -189,8 +231,11 @@ fn check_kinds(
         (false, false) if !within => Err(Error::unsupported("a join of two streams needs WITHIN")
             .hint("Say how far apart in time two rows may be: JOIN .. WITHIN 1 HOUR ON ..")),
         (false, false) => Err(Error::unsupported("joins of two streams are not there yet in standing queries")),
-        (true, true) => Err(Error::unsupported("joins of two tables are not there yet in standing queries")),
-        (true, false) if rules == Compatibility::Postgres && joins == 1 => Ok(()),
+        (true, true) if within => {
+            Err(Error::new(SqlState::SYNTAX_ERROR, "WITHIN is for joins of two streams, and this one is of two tables"))
+        }
+        (true, true) if !streams => Ok(()),
+        (true, false) if rules == Compatibility::Postgres && sources.len() == 1 => Ok(()),
         (true, false) if rules == Compatibility::Ksqldb => Err(Error::new(
             SqlState::WRONG_OBJECT_TYPE,
             format!(
@@ -199,9 +244,7 @@ fn check_kinds(
             ),
         )
         .hint("Name the stream first.")),
-        (true, false) => {
-            Err(Error::unsupported("a stream among several joins that begin with a table is not there yet")
-                .hint("Name the stream first."))
-        }
+        (true, _) => Err(Error::unsupported("a stream among several joins that begin with a table is not there yet")
+            .hint("Name the stream first.")),
     }
 }

@@ -134,6 +134,10 @@ fn name_items(items: &mut [BoundItem], scope: &Scope<'_>) {
     let mut taken: HashSet<String> = named.chain(columns.map(|column| &column.name)).cloned().collect();
     let mut generated = 0;
     for item in items.iter_mut().filter(|item| item.name.is_empty()) {
+        if let Some(name) = scope.rowkey_name(&item.expr) {
+            item.name = name.to_string();
+            continue;
+        }
         item.name = match (scope.rules(), &item.expr) {
             (Compatibility::Postgres, expr) => postgres_name(expr),
             (Compatibility::Ksqldb, ast::Expr::CompoundIdentifier(idents)) => match idents.as_slice() {

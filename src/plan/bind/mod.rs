@@ -15,6 +15,7 @@ pub use bound::BoundQuery;
 pub use bound::BoundSource;
 pub use bound::BoundWindow;
 pub use bound::Purpose;
+pub use from::either;
 pub use items::postgres_name;
 pub use scope::Clause;
 pub use scope::fold;
@@ -70,6 +71,7 @@ pub fn bind(
         .into_iter()
         .map(|(kind, on)| Ok(BoundJoin { kind, on: scope.resolved(on, Clause::Join)? }))
         .collect::<Result<Vec<_>>>()?;
+    scope.set_rowkey(from::rowkey(&joins, rules));
     let partition_by =
         partition_by.into_iter().map(|expr| scope.resolved(expr, Clause::PartitionBy)).collect::<Result<Vec<_>>>()?;
     let items = items::bind(&body.projection, &partition_by, &mut scope, &request.destination)?;

@@ -18,6 +18,9 @@ use crate::plan::node::PseudoColumn;
 use crate::sql::nearest;
 use crate::sql::walk;
 
+/// ksqlDB's word for a key that is no column.
+const ROWKEY: &str = "ROWKEY";
+
 /// The clause that an error is about, as ksqlDB's messages name it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Clause {
@@ -55,17 +58,31 @@ pub struct Scope<'a> {
     windowed: bool,
     merged: Vec<String>,
     pseudo: Vec<Vec<PseudoColumn>>,
+    rowkey: Option<(String, ast::Expr)>,
 }
 
 enum Meaning {
     Column { alias: String, name: String },
     WindowBound { name: String },
+    RowKey(ast::Expr),
 }
 
 impl<'a> Scope<'a> {
     /// `windowed` says that the query has a WINDOW clause, whose bounds are columns; `merged` are the columns of USING.
     pub fn new(sources: &'a [BoundSource], rules: Compatibility, windowed: bool, merged: Vec<String>) -> Self {
-        Self { sources, rules, windowed, merged, pseudo: vec![Vec::new(); sources.len()] }
+        Self { sources, rules, windowed, merged, pseudo: vec![Vec::new(); sources.len()], rowkey: None }
+    }
+
+    /// What ROWKEY means, if it means anything; where a column has the name, it is ROWKEY_1, and so on.
+    pub fn set_rowkey(&mut self, rowkey: Option<ast::Expr>) {
+        let numbered = (1..).map(|number| format!("{ROWKEY}_{number}"));
+        let name = std::iter::once(ROWKEY.to_string()).chain(numbered).find(|name| self.holders(name).is_empty());
+        self.rowkey = name.zip(rowkey);
+    }
+
+    /// The name of a resolved expression that is what ROWKEY means.
+    pub fn rowkey_name(&self, expr: &ast::Expr) -> Option<&str> {
+        self.rowkey.as_ref().filter(|(_, rowkey)| rowkey == expr).map(|(name, _)| name.as_str())
     }
 
     /// The rules of names.
@@ -176,6 +193,11 @@ impl<'a> Scope<'a> {
             }
             several => return Err(self.ambiguous(ident, &name, several)),
         }
+        if let Some((rowkey, expr)) = &self.rowkey
+            && *rowkey == name
+        {
+            return Ok(Meaning::RowKey(expr.clone()));
+        }
         if self.windowed && is_window_bound(&name) && matches!(clause, Clause::Select | Clause::Having) {
             return Ok(Meaning::WindowBound { name: self.canonical(&name) });
         }
@@ -249,6 +271,7 @@ impl Meaning {
         let quoted = |value: String| Ident { value, quote_style: Some('"'), span };
         match self {
             Meaning::Column { alias, name } => ast::Expr::CompoundIdentifier(vec![quoted(alias), quoted(name)]),
+            Meaning::RowKey(expr) => expr,
             Meaning::WindowBound { name } => ast::Expr::Identifier(quoted(name)),
         }
     }

@@ -22,6 +22,7 @@ use super::rows::Changes;
 use super::rows::Rows;
 use super::rows::Spread;
 use super::rows::column_at;
+use super::table_join;
 use crate::catalog::Compatibility;
 use crate::error::Result;
 use crate::model::Column;
@@ -54,7 +55,9 @@ pub fn build(query: &BoundQuery, expressions: &Expressions<'_>) -> Result<Rows> 
         Some(filter) => {
             let planned = expressions.condition(filter, &whole, "WHERE")?;
             let may_sink = |conjunct: &Expr| is_only_of(conjunct, &query.sources[0].alias) && !conjunct.is_volatile();
-            split_conjunction_owned(planned).into_iter().partition(|conjunct| 1 < sources.len() && may_sink(conjunct))
+            // Below a join of tables a condition would take rows away that a side without partner is told of.
+            let looks_up = 1 < sources.len() && sources[0].changes == Changes::Append;
+            split_conjunction_owned(planned).into_iter().partition(|conjunct| looks_up && may_sink(conjunct))
         }
         None => (Vec::new(), Vec::new()),
     };
@@ -65,7 +68,12 @@ pub fn build(query: &BoundQuery, expressions: &Expressions<'_>) -> Result<Rows> 
         rows = rows.filtered(condition, &filter_id)?;
     }
     for (index, right) in sources.enumerate() {
-        rows = join::build(index + 1, rows, right, query, expressions)?;
+        rows = match (rows.changes, right.changes) {
+            (Changes::Upsert | Changes::Retract, Changes::Upsert) => {
+                table_join::build(index + 1, rows, right, query, expressions)?
+            }
+            _ => join::build(index + 1, rows, right, query, expressions)?,
+        };
     }
     match conjunction(above) {
         Some(condition) => rows.filtered(condition, &filter_id),

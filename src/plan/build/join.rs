@@ -80,7 +80,7 @@ pub fn build(index: usize, left: Rows, right: Rows, query: &BoundQuery, expressi
 }
 
 /// The conditions that AND holds together.
-fn conjuncts(expr: &ast::Expr) -> Vec<&ast::Expr> {
+pub(super) fn conjuncts(expr: &ast::Expr) -> Vec<&ast::Expr> {
     match expr {
         ast::Expr::BinaryOp { left, op: ast::BinaryOperator::And, right } => {
             let mut found = conjuncts(left);

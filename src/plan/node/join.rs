@@ -13,13 +13,49 @@ use super::order_of_equal;
 use super::unaliased;
 use crate::model::OperatorId;
 
-/// What becomes of a stream row without a table row.
+/// What becomes of a row without partner.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum JoinKind {
     /// It is left out.
     Inner,
-    /// The table's columns are null.
+    /// One of the left goes on, and the right's columns are null. Of a stream with a table this or `Inner`.
     Left,
+    /// One of the right goes on.
+    Right,
+    /// One of either goes on.
+    Full,
+}
+
+impl JoinKind {
+    /// Whether rows of the left without partner go on.
+    pub fn keeps_left(self) -> bool {
+        matches!(self, JoinKind::Left | JoinKind::Full)
+    }
+
+    /// Whether rows of the right without partner go on.
+    pub fn keeps_right(self) -> bool {
+        matches!(self, JoinKind::Right | JoinKind::Full)
+    }
+
+    /// The kind that keeps such rows.
+    pub fn keeping(left: bool, right: bool) -> Self {
+        match (left, right) {
+            (false, false) => JoinKind::Inner,
+            (true, false) => JoinKind::Left,
+            (false, true) => JoinKind::Right,
+            (true, true) => JoinKind::Full,
+        }
+    }
+
+    /// How EXPLAIN says it.
+    pub fn word(self) -> &'static str {
+        match self {
+            JoinKind::Inner => "inner",
+            JoinKind::Left => "left",
+            JoinKind::Right => "right",
+            JoinKind::Full => "full",
+        }
+    }
 }
 
 /// A stream row with the table row that its key had at that time.

@@ -9,6 +9,7 @@ mod join;
 mod normalise;
 mod sink;
 mod source;
+mod table_join;
 
 pub use aggregate::Aggregate;
 pub use aggregate::AggregateCall;
@@ -27,6 +28,7 @@ pub use normalise::Normalise;
 pub use sink::Sink;
 pub use source::PseudoColumn;
 pub use source::Source;
+pub use table_join::TableJoin;
 
 use std::cmp::Ordering;
 use std::sync::Arc;
@@ -46,6 +48,8 @@ pub enum Node<'a> {
     Aggregate(&'a Aggregate),
     /// A stream looked up in a table.
     Join(&'a Join),
+    /// Two tables joined by their keys.
+    TableJoin(&'a TableJoin),
     /// Upserts made into retractions.
     Normalise(&'a Normalise),
     /// Rows sent on by key.
@@ -70,6 +74,9 @@ impl<'a> Node<'a> {
         }
         if let Some(node) = any.downcast_ref::<Join>() {
             return Some(Node::Join(node));
+        }
+        if let Some(node) = any.downcast_ref::<TableJoin>() {
+            return Some(Node::TableJoin(node));
         }
         if let Some(node) = any.downcast_ref::<Normalise>() {
             return Some(Node::Normalise(node));

@@ -53,8 +53,17 @@ fn what_a_query_keeps_is_what_the_batch_query_says() {
     }
     println!("cases: {kinds:?}");
     if 1_000 <= cases {
-        for kind in ["stateless", "grouped", "windowed", "windowed, final", "joined", "with late rows", "with answers"]
-        {
+        for kind in [
+            "stateless",
+            "grouped",
+            "windowed",
+            "windowed, final",
+            "joined",
+            "with late rows",
+            "with answers",
+            "tables joined",
+            "tables joined in a chain",
+        ] {
             assert!(kinds.contains_key(kind), "no case of kind {kind}");
         }
     }
@@ -78,6 +87,8 @@ struct Scene {
     partitions: i32,
     stream: Vec<Event>,
     table: Vec<Event>,
+    /// The other tables, `e` and `g`.
+    others: [(&'static str, Vec<Event>); 2],
     queries: Vec<Query>,
 }
 
@@ -98,6 +109,7 @@ async fn check(seed: u64, kinds: &mut BTreeMap<&'static str, u64>) {
         seed,
         partitions,
         table: generate::table_history(&draw, versions, &stream),
+        others: ["e", "g"].map(|name| (name, generate::table_history(&draw, draw.below(20), &stream))),
         stream,
         queries: (0..QUERIES).map(|_| generate::query(&draw, partitions == 1)).collect(),
     };
@@ -137,7 +149,7 @@ fn fold(records: &[RawOutput]) -> BTreeMap<Option<Vec<u8>>, Vec<u8>> {
 
 impl Query {
     fn is_view(&self) -> bool {
-        matches!(self.shape, Shape::Grouped { .. })
+        matches!(self.shape, Shape::Grouped { .. } | Shape::Tables { .. })
     }
 
     fn kind(&self) -> &'static str {
@@ -147,6 +159,8 @@ impl Query {
             Shape::Grouped { window: Some(_), last: false } => "windowed",
             Shape::Grouped { window: Some(_), last: true } => "windowed, final",
             Shape::Joined { .. } => "joined",
+            Shape::Tables { chain: false } => "tables joined",
+            Shape::Tables { chain: true } => "tables joined in a chain",
         }
     }
 
@@ -171,13 +185,20 @@ impl Scene {
             )
         };
         pipeline.execute(&ddl("STREAM", "s", STREAM_COLUMNS, "KEY")).await.expect("the stream is made");
-        pipeline.execute(&ddl("TABLE", "c", TABLE_COLUMNS, "PRIMARY KEY")).await.expect("the table is made");
+        for name in ["c", "e", "g"] {
+            pipeline.execute(&ddl("TABLE", name, TABLE_COLUMNS, "PRIMARY KEY")).await.expect("the table is made");
+        }
         for (at, query) in self.queries.iter().enumerate() {
             let made = pipeline.execute(&query.create(&format!("o{at}"))).await;
             made.unwrap_or_else(|error| panic!("seed {}: {}: {error:?}", self.seed, query.standing));
         }
         for version in &self.table {
             produce(&pipeline, "c", TABLE_COLUMNS, version, self.partitions).await;
+        }
+        for (name, versions) in &self.others {
+            for version in versions {
+                produce(&pipeline, name, TABLE_COLUMNS, version, self.partitions).await;
+            }
         }
         // What a join meets depends on what is there: all of it, before the first row is taken.
         for row in &self.stream {
@@ -203,12 +224,14 @@ impl Scene {
 
     /// The model's answer: each partition is a log of its own, with a stream time of its own.
     async fn answer(&self, query: &Query) -> model::Answer {
+        let [(e, others), (g, more)] = &self.others;
+        let tables: [(&str, &[Event]); 3] = [("c", &self.table), (e, others), (g, more)];
         if self.partitions == 1 {
-            return model::answer(query, &self.stream, &self.table).await;
+            return model::answer(query, &self.stream, &self.table, &tables).await;
         }
         if query.is_view() {
             // Grace is so long that nothing is late: one batch query over all partitions.
-            return model::answer(query, &self.stream, &self.table).await;
+            return model::answer(query, &self.stream, &self.table, &tables).await;
         }
         let mut all = model::Answer { rows: Vec::new(), late: 0 };
         for partition in 0..self.partitions {
@@ -216,7 +239,7 @@ impl Scene {
                 let here = |event: &&Event| partition_for_key(event.key.as_bytes(), self.partitions).0 == partition;
                 events.iter().filter(here).cloned().collect()
             };
-            all.rows.extend(model::answer(query, &mine(&self.stream), &mine(&self.table)).await.rows);
+            all.rows.extend(model::answer(query, &mine(&self.stream), &mine(&self.table), &tables).await.rows);
         }
         all.rows.sort();
         all
