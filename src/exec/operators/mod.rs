@@ -10,6 +10,8 @@ mod sink;
 mod source;
 mod table_join;
 #[cfg(test)]
+mod table_join_tests;
+#[cfg(test)]
 mod tests;
 
 pub use aggregate::Aggregate;

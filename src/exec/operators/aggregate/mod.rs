@@ -340,7 +340,7 @@ impl Aggregate {
             for row in &first_rows {
                 rows.before(&groups, incoming.groups[*row], *row, times[*row])?;
             }
-            for row in change {
+            for row in change.clone() {
                 let group = incoming.groups[row];
                 let weight = incoming.weights.as_ref().map_or(1, |weights| weights.value(row));
                 for (index, accumulator) in groups.accumulators.iter_mut().enumerate() {
@@ -353,6 +353,9 @@ impl Aggregate {
             }
             for row in first_rows {
                 rows.after(&groups, incoming.groups[row], row)?;
+            }
+            for row in change {
+                groups.forget_time_of_gone(incoming.groups[row], &self.spec);
             }
         }
         for (group, key) in incoming.keys.iter().enumerate() {
