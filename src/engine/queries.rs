@@ -160,6 +160,7 @@ fn collect(
         Some(Node::Aggregate(aggregate)) => topics.push((aggregate.id.clone(), "changelog", partitions)),
         Some(Node::Join(join)) => topics.push((join.id.clone(), "changelog", partitions)),
         Some(Node::StreamJoin(join)) => topics.push((join.id.clone(), "changelog", partitions)),
+        Some(Node::TableJoin(join)) => topics.push((join.id.clone(), "changelog", partitions)),
         Some(Node::Normalise(normalise)) => topics.push((normalise.id.clone(), "changelog", partitions)),
         Some(Node::Retain(retain)) => topics.push((retain.id.clone(), "changelog", partitions)),
         Some(Node::Exchange(exchange)) => topics.push((exchange.id.clone(), "repartition", exchange.partitions)),

@@ -33,6 +33,7 @@ use super::operators::Session;
 use super::operators::SinkSpec;
 use super::operators::StreamJoinSide;
 use super::operators::StreamJoinSpec;
+use super::operators::TableSide;
 use super::operators::TopicSpec;
 use super::operators::Tumbling;
 use super::operators::Windows;
@@ -156,6 +157,7 @@ impl Lowering<'_> {
             Node::Aggregate(aggregate) => self.aggregate(aggregate),
             Node::Join(join) => self.join(join),
             Node::StreamJoin(join) => self.stream_join(join),
+            Node::TableJoin(join) => self.table_join(join),
             Node::Exchange(exchange) => self.exchange(exchange),
             Node::Sink(sink) => {
                 let input = self.lower(&sink.input)?;
@@ -238,7 +240,7 @@ impl Lowering<'_> {
         let spec = JoinSpec {
             left_key: pairs.clone().map(|(l, _)| self.expr(l, node.left.schema())).collect::<Result<_, _>>()?,
             right_key: pairs.map(|(_, r)| self.expr(r, node.right.schema())).collect::<Result<_, _>>()?,
-            keeps_left: node.kind == node::JoinKind::Left,
+            keeps_left: node.kind.keeps_left(),
             keeps_null_key: self.semantics.compatibility == Compatibility::Postgres,
             left: layout_of(&left)?,
             right: layout_of(&right)?,
@@ -282,6 +284,29 @@ impl Lowering<'_> {
             Arc::new(move || Ok(Box::new(operators::StreamJoin::new(spec.clone())) as Box<dyn super::Step>));
         let spec = StepSpec { id: node.id.clone(), text, output, tables: vec!["rows"], lag_ms, make };
         Ok(Arc::new(StepExec::new(spec, vec![left, right])))
+    }
+
+    fn table_join(&self, node: &node::TableJoin) -> Result<Plan, ExecError> {
+        let (left, right) = (self.lower(&node.left)?, self.lower(&node.right)?);
+        let output = Layout::new(node.schema.as_arrow(), Changes::Retract);
+        let pairs = node.on.iter();
+        let sides = [
+            TableSide {
+                key: pairs.clone().map(|(l, _)| self.expr(l, node.left.schema())).collect::<Result<_, _>>()?,
+                kept: node.kind.keeps_left(),
+                layout: layout_of(&left)?,
+            },
+            TableSide {
+                key: pairs.map(|(_, r)| self.expr(r, node.right.schema())).collect::<Result<_, _>>()?,
+                kept: node.kind.keeps_right(),
+                layout: layout_of(&right)?,
+            },
+        ];
+        let (inputs, output_) = (vec![left, right], output.clone());
+        step(node.id.clone(), "TableJoin", output, vec!["sides"], inputs, move || operators::TableJoin {
+            sides: sides.clone(),
+            output: output_.clone(),
+        })
     }
 
     fn exchange(&self, node: &node::Exchange) -> Result<Plan, ExecError> {

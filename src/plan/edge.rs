@@ -11,6 +11,7 @@ use datafusion::logical_expr::LogicalPlan;
 
 use super::error::PlanError;
 use super::node::AggregateChanges;
+use super::node::JoinKind;
 use super::node::Node;
 use super::node::Window;
 use crate::sql::Emit;
@@ -100,6 +101,21 @@ fn of_node(node: Node<'_>) -> Result<Edge, PlanError> {
             // The left's key is null where only the right has a row.
             let columns = columns.filter(|_| !join.kind.keeps_right());
             Edge { kind: EdgeKind::AppendOnly, key: columns.clone().unwrap_or_default(), partitioned_by: columns }
+        }
+        Node::TableJoin(join) => {
+            let border = join.left.schema().fields().len();
+            let left = || join.on.iter().map(|(left, _)| column_index(left, join.left.schema())).collect();
+            let right = || {
+                let columns = join.on.iter().map(|(_, right)| column_index(right, join.right.schema()));
+                columns.map(|column| column.map(|column| border + column)).collect()
+            };
+            let columns: Option<Vec<usize>> = match join.kind {
+                JoinKind::Inner | JoinKind::Left => left(),
+                JoinKind::Right => right(),
+                // The key is in either column, so no column has it.
+                JoinKind::Full => None,
+            };
+            Edge { kind: EdgeKind::Retract, key: columns.clone().unwrap_or_default(), partitioned_by: columns }
         }
         Node::Sink(sink) => Edge { key: sink.key.clone(), ..edge(&sink.input)? },
         Node::Aggregate(aggregate) => {

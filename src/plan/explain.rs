@@ -105,8 +105,10 @@ fn operator(plan: &LogicalPlan, fragment: &Fragment) -> String {
             format!("Retain {}: until {} ms after {bound}", retain.id, retain.retention_ms)
         }
         Some(Node::Join(join)) => {
-            let on: Vec<String> = join.on.iter().map(|(left, right)| format!("{left} = {right}")).collect();
-            format!("Join {}: {} on {}", join.id, join.kind.as_str(), on.join(" AND "))
+            format!("Join {}: {} on {}", join.id, join.kind.as_str(), pairs(&join.on))
+        }
+        Some(Node::TableJoin(join)) => {
+            format!("TableJoin {}: {} on {}", join.id, join.kind.as_str(), pairs(&join.on))
         }
         Some(Node::StreamJoin(join)) => stream_join(join),
         Some(Node::Sink(_)) => "Sink sink".to_string(),
@@ -120,7 +122,6 @@ fn operator(plan: &LogicalPlan, fragment: &Fragment) -> String {
 }
 
 fn stream_join(join: &StreamJoin) -> String {
-    let on: Vec<String> = join.on.iter().map(|(left, right)| format!("{left} = {right}")).collect();
     let unmatched = match join.unmatched {
         Unmatched::AtOnce if join.kind.keeps_left() || join.kind.keeps_right() => ", unmatched at once",
         Unmatched::AtOnce | Unmatched::WhenClosed => "",
@@ -129,11 +130,16 @@ fn stream_join(join: &StreamJoin) -> String {
         "StreamJoin {}: {} on {}, before {} ms, after {} ms, grace {} ms{unmatched}",
         join.id,
         join.kind.as_str(),
-        on.join(" AND "),
+        pairs(&join.on),
         join.span.before_ms,
         join.span.after_ms,
         join.span.grace_ms
     )
+}
+
+fn pairs(on: &[(Expr, Expr)]) -> String {
+    let on: Vec<String> = on.iter().map(|(left, right)| format!("{left} = {right}")).collect();
+    on.join(" AND ")
 }
 
 fn aggregate(node: &Aggregate) -> String {

@@ -13,6 +13,7 @@ use super::node::Node;
 use super::node::Normalise;
 use super::node::Retain;
 use super::node::StreamJoin;
+use super::node::TableJoin;
 use super::node::Window;
 use super::standing::Fragment;
 use crate::model::SqlType;
@@ -35,6 +36,7 @@ fn collect(plan: &LogicalPlan, lines: &mut Vec<String>) {
         Some(Node::Join(join)) => lines.push(of_join(join)),
         Some(Node::Retain(retain)) => lines.push(of_retain(retain)),
         Some(Node::StreamJoin(join)) => lines.push(of_stream_join(join)),
+        Some(Node::TableJoin(join)) => lines.push(of_table_join(join)),
         Some(Node::Normalise(normalise)) => lines.push(of_normalise(normalise)),
         Some(Node::Source(_) | Node::ExchangeSource(_) | Node::Exchange(_) | Node::Sink(_)) | None => {}
     }
@@ -80,6 +82,12 @@ fn of_stream_join(join: &StreamJoin) -> String {
         columns(left),
         columns(right)
     )
+}
+
+fn of_table_join(join: &TableJoin) -> String {
+    let (left, right) = (join.left.schema(), join.right.schema());
+    let key: Vec<String> = join.on.iter().map(|(expr, _)| type_of(expr, left)).collect();
+    format!("{} tables 1: key ({}), left {}, right {}", join.id, key.join(", "), columns(left), columns(right))
 }
 
 fn of_normalise(normalise: &Normalise) -> String {

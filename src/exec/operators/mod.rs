@@ -11,6 +11,9 @@ mod retain;
 mod sink;
 mod source;
 mod stream_join;
+mod table_join;
+#[cfg(test)]
+mod table_join_tests;
 #[cfg(test)]
 mod tests;
 
@@ -38,6 +41,8 @@ pub use source::Source;
 pub use stream_join::StreamJoin;
 pub use stream_join::StreamJoinSide;
 pub use stream_join::StreamJoinSpec;
+pub use table_join::TableJoin;
+pub use table_join::TableSide;
 
 use arrow::array::RecordBatch;
 

@@ -62,7 +62,7 @@ pub fn bind(select: &ast::Select, catalog: &Catalog, rules: Compatibility) -> Re
         }
         merged.extend(using_columns(&join.join_operator, rules));
         let (kind, on) = operator(&join.join_operator, &sources, &right)?;
-        check_kinds(&sources[0], &right, (within.is_some(), kind), joins.len() + 1, rules)?;
+        check_kinds(&sources, &right, (within.is_some(), kind), rules)?;
         let (span, unmatched) = span(within, rules);
         joins.push(BoundJoin { kind, span, unmatched, on });
         sources.push(right);
@@ -217,12 +217,13 @@ fn using(names: &[ast::ObjectName], left: &[BoundSource], right: &BoundSource) -
 
 /// Which kinds of relations may be joined, and how. `(within, kind)` is what the join says.
 fn check_kinds(
-    left: &BoundSource,
+    sources: &[BoundSource],
     right: &BoundSource,
     (within, kind): (bool, JoinKind),
-    joins: usize,
     rules: Compatibility,
 ) -> Result<()> {
+    let left = &sources[0];
+    let streams = sources[1..].iter().any(|source| !source.relation.is_table());
     if right.relation.window.is_some() || left.relation.window.is_some() {
         return Err(Error::unsupported("joins of windowed relations are not there yet in standing queries"));
     }
@@ -236,8 +237,11 @@ fn check_kinds(
         (false, false) if !within => Err(Error::unsupported("a join of two streams needs WITHIN")
             .hint("Say how far apart in time two rows may be: JOIN .. WITHIN 1 HOUR ON ..")),
         (false, false) => Ok(()),
-        (true, true) => Err(Error::unsupported("joins of two tables are not there yet in standing queries")),
-        (true, false) if rules == Compatibility::Postgres && joins == 1 && kind == JoinKind::Inner => Ok(()),
+        (true, true) if within => {
+            Err(Error::new(SqlState::SYNTAX_ERROR, "WITHIN is for joins of two streams, and this one is of two tables"))
+        }
+        (true, true) if !streams => Ok(()),
+        (true, false) if rules == Compatibility::Postgres && sources.len() == 1 && kind == JoinKind::Inner => Ok(()),
         (true, false) if rules == Compatibility::Ksqldb => Err(Error::new(
             SqlState::WRONG_OBJECT_TYPE,
             format!(
@@ -248,10 +252,8 @@ fn check_kinds(
             ),
         )
         .hint("Name the stream first.")),
-        (true, false) => {
-            Err(Error::unsupported("a stream among several joins that begin with a table is not there yet")
-                .hint("Name the stream first."))
-        }
+        (true, _) => Err(Error::unsupported("a stream among several joins that begin with a table is not there yet")
+            .hint("Name the stream first.")),
     }
 }
 

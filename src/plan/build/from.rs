@@ -22,6 +22,7 @@ use super::rows::Changes;
 use super::rows::Rows;
 use super::rows::Spread;
 use super::rows::column_at;
+use super::table_join;
 use crate::catalog::Compatibility;
 use crate::error::Result;
 use crate::model::Column;
@@ -58,9 +59,11 @@ pub fn build(query: &BoundQuery, expressions: &Expressions<'_>) -> Result<Rows> 
                 // where an operator has its own time, rows that were left out before would not move it.
                 join.kind.keeps_right() || (join.span.is_some() && expressions.rules() == Compatibility::Ksqldb)
             });
+            // Below a join of tables it would take rows away that a side without partner is told of.
+            let sinks = sinks && 1 < sources.len() && sources[0].changes == Changes::Append;
             let may_sink =
                 |conjunct: &Expr| sinks && is_only_of(conjunct, &query.sources[0].alias) && !conjunct.is_volatile();
-            split_conjunction_owned(planned).into_iter().partition(|conjunct| 1 < sources.len() && may_sink(conjunct))
+            split_conjunction_owned(planned).into_iter().partition(may_sink)
         }
         None => (Vec::new(), Vec::new()),
     };
@@ -71,7 +74,12 @@ pub fn build(query: &BoundQuery, expressions: &Expressions<'_>) -> Result<Rows> 
         rows = rows.filtered(condition, &filter_id)?;
     }
     for (index, right) in sources.enumerate() {
-        rows = join::build(index + 1, rows, right, query, expressions)?;
+        rows = match (rows.changes, right.changes) {
+            (Changes::Upsert | Changes::Retract, Changes::Upsert) => {
+                table_join::build(index + 1, rows, right, query, expressions)?
+            }
+            _ => join::build(index + 1, rows, right, query, expressions)?,
+        };
     }
     match conjunction(above) {
         Some(condition) => rows.filtered(condition, &filter_id),

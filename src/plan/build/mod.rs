@@ -16,6 +16,7 @@ mod output;
 mod reworded;
 mod rows;
 mod stream_join;
+mod table_join;
 mod timestamps;
 mod value_failure;
 mod volatile;
@@ -36,6 +37,7 @@ use sqlparser::ast;
 use super::bind::BoundQuery;
 use super::bind::Purpose;
 use super::functions::Functions;
+use super::node::JoinKind;
 use super::node::NullGroup;
 use super::node::Retain;
 use super::node::Sink;
@@ -184,7 +186,7 @@ fn projected(rows: Rows, query: &BoundQuery, expressions: &Expressions<'_>) -> R
         return Err(aggregate::final_without_window());
     }
     let schema = Arc::clone(rows.schema());
-    let items = query.items.iter().map(|item| expressions.plan(&item.expr, &schema)).collect::<Result<Vec<_>>>()?;
+    let mut items = query.items.iter().map(|item| expressions.plan(&item.expr, &schema)).collect::<Result<Vec<_>>>()?;
     let first = &query.sources[0].relation;
     let is_table = rows.changes != Changes::Append;
     let windowed = first.window.filter(|_| query.sources.len() == 1 && query.partition_by.is_none());
@@ -198,6 +200,10 @@ fn projected(rows: Rows, query: &BoundQuery, expressions: &Expressions<'_>) -> R
     }
     for (index, _) in query.joins.iter().enumerate() {
         accept_other_side(&mut keys, query, index + 1, &rows.plan);
+    }
+    table_join::accept_either_order(&mut keys, &rows.plan, expressions)?;
+    if expressions.rules() == Compatibility::Ksqldb {
+        table_join::name_key_by_either_side(&mut keys, &mut items, &rows.plan, expressions)?;
     }
     let window = windowed.and_then(|window| bounds_of(first, &schema).map(|(start, end)| (window, start, end)));
     Ok(Selected { items, needs_key: is_table, keys, window, rows })
@@ -247,6 +253,10 @@ fn collect_pairs(plan: &LogicalPlan, found: &mut Vec<(Expr, Expr)>) {
     match super::node::Node::of(plan) {
         Some(super::node::Node::Join(join)) => found.extend(join.on.iter().cloned()),
         Some(super::node::Node::StreamJoin(join)) => found.extend(join.on.iter().cloned()),
+        // Of other kinds one side may be null.
+        Some(super::node::Node::TableJoin(join)) if join.kind == JoinKind::Inner => {
+            found.extend(join.on.iter().cloned());
+        }
         _ => {}
     }
     for input in plan.inputs() {

@@ -11,6 +11,7 @@ mod retain;
 mod sink;
 mod source;
 mod stream_join;
+mod table_join;
 
 pub use aggregate::Aggregate;
 pub use aggregate::AggregateCall;
@@ -33,6 +34,7 @@ pub use source::Source;
 pub use stream_join::Span;
 pub use stream_join::StreamJoin;
 pub use stream_join::Unmatched;
+pub use table_join::TableJoin;
 
 use std::cmp::Ordering;
 use std::sync::Arc;
@@ -54,6 +56,8 @@ pub enum Node<'a> {
     Join(&'a Join),
     /// Two streams.
     StreamJoin(&'a StreamJoin),
+    /// Two tables joined by their keys.
+    TableJoin(&'a TableJoin),
     /// Upserts made into retractions.
     Normalise(&'a Normalise),
     /// Rows of windows kept for a time.
@@ -83,6 +87,9 @@ impl<'a> Node<'a> {
         }
         if let Some(node) = any.downcast_ref::<StreamJoin>() {
             return Some(Node::StreamJoin(node));
+        }
+        if let Some(node) = any.downcast_ref::<TableJoin>() {
+            return Some(Node::TableJoin(node));
         }
         if let Some(node) = any.downcast_ref::<Normalise>() {
             return Some(Node::Normalise(node));

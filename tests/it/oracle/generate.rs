@@ -152,6 +152,8 @@ pub enum Shape {
     Joined { left: bool },
     /// Stream joined with the stream `r` or, if `twice`, with itself.
     Paired { pairing: Pairing, twice: bool },
+    /// Tables joined by their keys, `chain` of them with more than two.
+    Tables { chain: bool },
 }
 
 /// How two streams are joined.
@@ -184,7 +186,8 @@ pub struct Query {
 
 /// A query of a random shape. `may_be_late`: grace so short that rows are late, which only one partition can model.
 pub fn query(draw: &Draw, may_be_late: bool) -> Query {
-    match draw.below(6) {
+    match draw.below(8) {
+        6 | 7 => tables(draw),
         0 => stateless(draw),
         1 => joined(draw),
         2 | 3 => paired(draw, may_be_late),
@@ -281,6 +284,42 @@ fn joined(draw: &Draw) -> Query {
         group: String::new(),
         keys: 0,
     }
+}
+
+/// The tables `c`, `e` and `g` have the same columns; which rows meet depends on nothing but what they hold at the end.
+fn tables(draw: &Draw) -> Query {
+    let kinds = ["JOIN", "LEFT JOIN", "RIGHT JOIN", "FULL JOIN"];
+    let chain = draw.once_in(3);
+    // A FULL join has its key in either column, and comes last.
+    let first = *draw.of(if chain { &kinds[..3] } else { &kinds });
+    let key_of = |kind: &str, left: &str, right: &str| match kind {
+        "RIGHT JOIN" => right.to_string(),
+        "FULL JOIN" => format!("COALESCE({left}, {right})"),
+        _ => left.to_string(),
+    };
+    let mut key = key_of(first, "c.k", "e.k");
+    let mut from = format!("c {first} e ON {}", draw.of(&["c.k = e.k", "e.k = c.k"]));
+    let mut list = String::from("c.x AS x, c.y AS y, e.x AS ex");
+    if chain {
+        let second = *draw.of(&kinds);
+        let met = if first == "JOIN" { *draw.of(&["c.k", "e.k"]) } else { &key };
+        let _ = write!(from, " {second} g ON {met} = g.k");
+        key = key_of(second, &key, "g.k");
+        let _ = write!(list, ", g.y AS gy, COALESCE(g.x, c.x) AS v");
+    }
+    let filter = if draw.once_in(2) {
+        format!(
+            " WHERE {}",
+            draw.of(&["c.x > 0", "e.x IS NULL", "c.y = 'p' OR e.y = 'q'", "c.x + e.x > -3", "c.k IS NOT NULL"])
+        )
+    } else {
+        String::new()
+    };
+    let text = match draw.once_in(4) {
+        true => format!("SELECT c.y AS y, COUNT(*) AS n, SUM(e.x) AS s FROM {from}{filter} GROUP BY c.y"),
+        false => format!("SELECT {key} AS k, {list} FROM {from}{filter}"),
+    };
+    Query { shape: Shape::Tables { chain }, standing: text.clone(), batch: text, filter: String::new(), group: String::new(), keys: 1 }
 }
 
 fn grouped(draw: &Draw, may_be_late: bool) -> Query {

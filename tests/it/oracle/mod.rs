@@ -58,7 +58,8 @@ fn what_a_query_keeps_is_what_the_batch_query_says() {
         let windowed = ["tumbling", "tumbling, final", "hopping", "hopping, final", "session", "session, final"];
         let pairs = ["paired", "paired, outer", "paired by value", "paired with itself"];
         let others = ["stateless", "grouped", "joined", "with late rows", "with retention", "with answers"];
-        for kind in windowed.iter().chain(&pairs).chain(&others) {
+        let tables = ["tables joined", "tables joined in a chain"];
+        for kind in windowed.iter().chain(&pairs).chain(&tables).chain(&others) {
             assert!(kinds.contains_key(*kind), "no case of kind {kind}");
         }
     }
@@ -84,6 +85,8 @@ struct Scene {
     table: Vec<Event>,
     /// Of the stream `r`, whose columns are those of `s`.
     second: Vec<Event>,
+    /// The other tables, `e` and `g`.
+    others: [(&'static str, Vec<Event>); 2],
     queries: Vec<Query>,
 }
 
@@ -107,6 +110,7 @@ async fn check(seed: u64, kinds: &mut BTreeMap<&'static str, u64>) {
         second,
         partitions,
         table: generate::table_history(&draw, versions, &stream),
+        others: ["e", "g"].map(|name| (name, generate::table_history(&draw, draw.below(20), &stream))),
         stream,
         queries: (0..QUERIES).map(|_| generate::query(&draw, partitions == 1)).collect(),
     };
@@ -148,7 +152,7 @@ fn fold(records: &[RawOutput]) -> BTreeMap<Option<Vec<u8>>, Vec<u8>> {
 
 impl Query {
     fn is_view(&self) -> bool {
-        matches!(self.shape, Shape::Grouped { .. })
+        matches!(self.shape, Shape::Grouped { .. } | Shape::Tables { .. })
     }
 
     fn is_retained(&self) -> bool {
@@ -179,6 +183,8 @@ impl Query {
             Shape::Paired { pairing, .. } if pairing.by_value => "paired by value",
             Shape::Paired { pairing, .. } if pairing.keeps_left || pairing.keeps_right => "paired, outer",
             Shape::Paired { .. } => "paired",
+            Shape::Tables { chain: false } => "tables joined",
+            Shape::Tables { chain: true } => "tables joined in a chain",
         }
     }
 
@@ -204,13 +210,20 @@ impl Scene {
         };
         pipeline.execute(&ddl("STREAM", "s", STREAM_COLUMNS, "KEY")).await.expect("the stream is made");
         pipeline.execute(&ddl("STREAM", "r", STREAM_COLUMNS, "KEY")).await.expect("the second stream is made");
-        pipeline.execute(&ddl("TABLE", "c", TABLE_COLUMNS, "PRIMARY KEY")).await.expect("the table is made");
+        for name in ["c", "e", "g"] {
+            pipeline.execute(&ddl("TABLE", name, TABLE_COLUMNS, "PRIMARY KEY")).await.expect("the table is made");
+        }
         for (at, query) in self.queries.iter().enumerate() {
             let made = pipeline.execute(&query.create(&format!("o{at}"))).await;
             made.unwrap_or_else(|error| panic!("seed {}: {}: {error:?}", self.seed, query.standing));
         }
         for version in &self.table {
             produce(&pipeline, "c", TABLE_COLUMNS, version, self.partitions).await;
+        }
+        for (name, versions) in &self.others {
+            for version in versions {
+                produce(&pipeline, name, TABLE_COLUMNS, version, self.partitions).await;
+            }
         }
         // What a join meets depends on what is there: all of it, before the first row is taken.
         for row in &self.stream {
@@ -239,12 +252,14 @@ impl Scene {
 
     /// The model's answer: each partition is a log of its own, with a stream time of its own.
     async fn answer(&self, query: &Query) -> model::Answer {
+        let [(e, others), (g, more)] = &self.others;
+        let tables: [(&str, &[Event]); 3] = [("c", &self.table), (e, others), (g, more)];
         if self.partitions == 1 {
-            return model::answer(query, &self.stream, &self.table, &self.second).await;
+            return model::answer(query, &self.stream, &self.table, &self.second, &tables).await;
         }
         if query.is_whole() {
             // Grace is so long that nothing is late: one batch query over all partitions.
-            return model::answer(query, &self.stream, &self.table, &self.second).await;
+            return model::answer(query, &self.stream, &self.table, &self.second, &tables).await;
         }
         let mut all = model::Answer { rows: Vec::new(), late: 0 };
         for partition in 0..self.partitions {
@@ -253,7 +268,7 @@ impl Scene {
                 events.iter().filter(here).cloned().collect()
             };
             let (stream, table, second) = (mine(&self.stream), mine(&self.table), mine(&self.second));
-            let answer = model::answer(query, &stream, &table, &second).await;
+            let answer = model::answer(query, &stream, &table, &second, &tables).await;
             all.rows.extend(answer.rows);
             all.late += answer.late;
         }

@@ -32,7 +32,13 @@ pub struct Answer {
 }
 
 /// The answer over all input, in one partition's order of rows, which is also the order of `stream` and `table`.
-pub async fn answer(query: &Query, stream: &[Event], table: &[Event], second: &[Event]) -> Answer {
+pub async fn answer(
+    query: &Query,
+    stream: &[Event],
+    table: &[Event],
+    second: &[Event],
+    tables_at_end: &[(&str, &[Event])],
+) -> Answer {
     if let Shape::Paired { pairing, twice } = query.shape {
         let paired = pairs::pairs(&pairing, stream, if twice { None } else { Some(second) });
         let columns = pairs::columns();
@@ -72,6 +78,7 @@ pub async fn answer(query: &Query, stream: &[Event], table: &[Event], second: &[
                 }
             }
         }
+        Shape::Tables { .. } => return Answer { rows: tables(&query.batch, tables_at_end).await, late: 0 },
         Shape::Joined { left } => {
             columns.extend(&TABLE_COLUMNS[1..]);
             rows = join(stream, table, left);
@@ -89,6 +96,26 @@ pub async fn answer(query: &Query, stream: &[Event], table: &[Event], second: &[
     let mut rows = batch(&query.batch, &columns, rows).await;
     rows.sort();
     Answer { rows, late }
+}
+
+/// The batch query over what tables hold after all their versions.
+async fn tables(query: &str, tables: &[(&str, &[Event])]) -> Vec<Vec<String>> {
+    let context = SessionContext::new_with_config(SessionConfig::new().with_target_partitions(1));
+    for (name, versions) in tables {
+        let mut latest: BTreeMap<&str, Vec<Option<String>>> = BTreeMap::new();
+        for version in *versions {
+            match version.values {
+                Some(_) => latest.insert(&version.key, cells(version)),
+                None => latest.remove(version.key.as_str()),
+            };
+        }
+        let rows = latest.into_values().collect();
+        context.register_batch(*name, input(TABLE_COLUMNS, rows)).expect("a table");
+    }
+    let batches = collect(&context, query).await.unwrap_or_else(|error| panic!("{query}: {error}"));
+    let mut rows: Vec<Vec<String>> = batches.iter().flat_map(texts).collect();
+    rows.sort();
+    rows
 }
 
 /// Rows, each with the windows that took it.
@@ -189,8 +216,8 @@ fn join(stream: &[Event], table: &[Event], left: bool) -> Vec<Vec<Option<String>
     }
 }
 
-/// The batch query over these rows, by stock DataFusion.
-async fn batch(query: &str, columns: &[(&str, &str)], rows: Vec<Vec<Option<String>>>) -> Vec<Vec<String>> {
+/// Rows of text as columns of their types.
+fn input(columns: &[(&str, &str)], rows: Vec<Vec<Option<String>>>) -> RecordBatch {
     let field = |(name, sql_type): &(&str, &str)| Field::new(*name, arrow_type(sql_type), true);
     let schema = Arc::new(Schema::new(columns.iter().map(field).collect::<Vec<_>>()));
     let column = |(at, field): (usize, &Arc<Field>)| -> ArrayRef {
@@ -198,9 +225,13 @@ async fn batch(query: &str, columns: &[(&str, &str)], rows: Vec<Vec<Option<Strin
         cast(&text, field.data_type()).expect("generated text is of its type")
     };
     let arrays = schema.fields().iter().enumerate().map(column).collect();
+    RecordBatch::try_new(schema, arrays).expect("columns of one length")
+}
+
+/// The batch query over these rows, by stock DataFusion.
+async fn batch(query: &str, columns: &[(&str, &str)], rows: Vec<Vec<Option<String>>>) -> Vec<Vec<String>> {
     let context = SessionContext::new_with_config(SessionConfig::new().with_target_partitions(1));
-    let input = RecordBatch::try_new(schema, arrays).expect("columns of one length");
-    context.register_batch("s", input).expect("a table");
+    context.register_batch("s", input(columns, rows)).expect("a table");
     let batches = match collect(&context, query).await {
         // The rule makes SUM(0 + a) use COUNT(a), and then cannot tell that from the query's own COUNT(a) in HAVING.
         Err(error) if error.to_string().contains("'simplify_expressions'") => {

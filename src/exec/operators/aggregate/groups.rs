@@ -2,6 +2,7 @@
 //!
 //! State of a group: version, greatest event time, rows, then each aggregate's own bytes.
 
+use super::AggregateSpec;
 use super::CallSpec;
 use super::accumulate::Accumulator;
 use super::accumulate::Reader;
@@ -110,6 +111,13 @@ impl Groups {
     /// Whether the group has ever had a row, or began without one.
     pub fn has_begun(&self, group: usize) -> bool {
         self.times[group] != i64::MIN
+    }
+
+    /// A group without rows that does not stay begins anew with its next row, in this round as in another.
+    pub fn forget_time_of_gone(&mut self, group: usize, spec: &AggregateSpec) {
+        if self.rows[group] == 0 && !spec.stays_empty() {
+            self.times[group] = i64::MIN;
+        }
     }
 
     /// A group's state.

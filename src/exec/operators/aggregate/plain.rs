@@ -117,7 +117,7 @@ impl Aggregate {
                 let group = keyed.of_row[*row];
                 rows.before(&groups, group, &places[group], *row, times[*row])?;
             }
-            for row in change {
+            for row in change.clone() {
                 let weight = weights.map_or(1, |weights| weights.value(row));
                 let row_in = RowIn { row, weight, time: times[row], arrival: 0 };
                 groups.add(keyed.of_row[row], &values, &readers, &row_in)?;
@@ -125,6 +125,9 @@ impl Aggregate {
             for row in first_rows {
                 let group = keyed.of_row[row];
                 rows.after(&groups, group, &places[group], row)?;
+            }
+            for row in change {
+                groups.forget_time_of_gone(keyed.of_row[row], &self.spec);
             }
         }
         for (group, key) in keyed.keys.iter().enumerate() {
