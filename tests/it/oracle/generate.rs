@@ -319,7 +319,14 @@ fn tables(draw: &Draw) -> Query {
         true => format!("SELECT c.y AS y, COUNT(*) AS n, SUM(e.x) AS s FROM {from}{filter} GROUP BY c.y"),
         false => format!("SELECT {key} AS k, {list} FROM {from}{filter}"),
     };
-    Query { shape: Shape::Tables { chain }, standing: text.clone(), batch: text, filter: String::new(), group: String::new(), keys: 1 }
+    Query {
+        shape: Shape::Tables { chain },
+        standing: text.clone(),
+        batch: text,
+        filter: String::new(),
+        group: String::new(),
+        keys: 1,
+    }
 }
 
 fn grouped(draw: &Draw, may_be_late: bool) -> Query {
