@@ -19,11 +19,13 @@ use tokio::sync::watch;
 
 use crate::env::Env;
 use crate::env::FileSystem;
+use crate::env::OpenMode;
 use crate::model::TopicPartition;
 
 use super::Ends;
 use super::LogConfig;
 use super::LogError;
+use super::files;
 use super::journal::Journal;
 use super::measures::Measures;
 use super::partition::Partition;
@@ -168,6 +170,10 @@ impl Core {
     /// After a failed flush nothing is known; the process must end.
     pub(super) fn fail(&self, error: &LogError) {
         tracing::error!(%error, "a flush of the log failed; the log takes nothing more");
+        // It need not be durable: once the machine has restarted, the page cache shows nothing that the disk has lost.
+        if let Err(error) = self.env.disk.open(&self.dir.join(files::SYNC_FAILED_FILE), OpenMode::Create) {
+            tracing::warn!(%error, "the next start cannot be told that a flush failed");
+        }
         self.stop.send_if_modified(|stop| stop.replace(Stop::Failed) != Some(Stop::Failed));
         self.wake.notify_all();
         self.trim.notify_all();

@@ -10,6 +10,7 @@
 //!                               %020d.snapshot  producers at that offset, and how to find it (a cache)
 //!                               compacted, swap, range, cleaned-*   see `compact::swap`
 //! <dir>/disk_reserve                            room that is kept for the server itself
+//! <dir>/sync_failed                             the page cache may hold what the disk has lost
 //! <dir>/<...>-delete, <...>-stray               on their way out; not of this cluster
 //! ```
 
@@ -32,6 +33,8 @@ pub(super) const JOURNAL_DIR: &str = "journal";
 pub(super) const PARTITION_FILE: &str = "partition";
 pub(super) const DAMAGE_FILE: &str = "damaged";
 pub(super) const RESERVE_FILE: &str = "disk_reserve";
+/// Is there once a sync has failed, until a start has written again what may be lost.
+pub(super) const SYNC_FAILED_FILE: &str = "sync_failed";
 pub(super) const DELETED: &str = "-delete";
 pub(super) const STRAY: &str = "-stray";
 

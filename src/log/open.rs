@@ -69,7 +69,9 @@ pub(super) fn open(env: Env, dir: &Path, config: LogConfig) -> Result<(Arc<Core>
     if report.journal_damaged {
         tracing::error!("the journal is damaged; partitions keep what their segments hold");
     }
+    let sync_failed = dir.join(files::SYNC_FAILED_FILE);
     let told = Told {
+        sync_failed: disk.exists(&sync_failed),
         journal_rotten: report.journal_damaged,
         producers_max: config.producers_max,
         now_ms: env.clock.wall_millis(),
@@ -105,6 +107,9 @@ pub(super) fn open(env: Env, dir: &Path, config: LogConfig) -> Result<(Arc<Core>
     });
     // What recovery put right must be durable before the journal that knows of it is gone.
     core.trim_at_open()?;
+    if told.sync_failed {
+        disk.remove_file(&sync_failed).map_err(LogError::io("remove", &sync_failed))?;
+    }
     tracing::info!(partitions = report.partitions, repaired = report.repaired_batches, "log recovered");
     Ok((core, report))
 }

@@ -49,6 +49,9 @@ use super::snapshot::Within;
 pub(super) struct Told {
     /// The journal lost entries that had been durable, so the end that it knows may be too early.
     pub(super) journal_rotten: bool,
+    /// A sync failed, and the machine may not have restarted since: what the journal does not hold may be in the page cache
+    /// only, on pages that count as clean, so that no sync would write them.
+    pub(super) sync_failed: bool,
     pub(super) producers_max: usize,
     /// The wall clock, in ms.
     pub(super) now_ms: i64,
@@ -208,6 +211,8 @@ struct Bounds {
     /// The block in which the journal's durable end lies, if it lies here. The journal vouches for what lies before that end,
     /// and what the sidecar says is of bytes behind it, too, which a power loss may have taken.
     open_block: Option<u64>,
+    /// From which byte on batches are written again.
+    rewrite_from: u64,
 }
 
 /// What is known of a partition before its segments are walked.
@@ -247,7 +252,8 @@ impl Found {
     /// Walks the segments from first to last. What follows the end of the log is removed, unless it had been durable:
     /// then it is kept, and the log is corrupt from there.
     fn walk(&mut self, disk: &dyn Disk, segments: &mut Vec<Segment>, known: &Known<'_>) -> Result<(), LogError> {
-        let Known { replay, ends_there, marked, told: Told { producers_max, journal_rotten, .. } } = *known;
+        let Known { replay, ends_there, marked, told: Told { producers_max, journal_rotten, sync_failed, .. } } =
+            *known;
         let durable = replay.known.map_or(Offset::ZERO, |place| place.offset);
         let mut index = 0;
         while index < segments.len() {
@@ -256,7 +262,13 @@ impl Found {
             let bad = replay.bad_blocks.get(&segments[index].base).cloned().unwrap_or_default();
             let ends_here = replay.known.filter(|known| known.segment_base == segments[index].base && !journal_rotten);
             let open_block = ends_here.map(|known| known.position / BLOCK);
-            let bounds = Bounds { limit, next_base, bad, open_block };
+            let rewrite_from = match replay.known {
+                _ if !sync_failed => u64::MAX,
+                Some(known) if segments[index].base < known.segment_base => u64::MAX,
+                Some(known) if segments[index].base == known.segment_base => known.position,
+                Some(_) | None => 0,
+            };
+            let bounds = Bounds { limit, next_base, bad, open_block, rewrite_from };
             let end = self.segment(disk, &mut segments[index], bounds, producers_max)?;
             index += 1;
             // An append that could not begin a segment has left its file, and what came later went on in the one before.
@@ -330,6 +342,7 @@ impl Found {
     ) -> Result<End, LogError> {
         self.end = segment.base;
         if let Some(next) = bounds.next_base.filter(|next| bounds.bad.is_empty() && *next <= self.producers_from)
+            && bounds.rewrite_from == u64::MAX
             && segment_by_index(disk, segment, next)?
         {
             self.end = next;
@@ -337,7 +350,7 @@ impl Found {
         }
         let limit = bounds.limit.unwrap_or(segment.reserved());
         segment.restore_blocks(disk, limit)?;
-        let from = self.begin_within(segment, &bounds.bad, limit);
+        let from = self.begin_within(segment, &bounds.bad, limit.min(bounds.rewrite_from));
         let mut bad_by_sidecar = scan::bad_blocks(segment, from, limit)?;
         if bounds.next_base.is_some() {
             if let ShortBlock::Bad { number } = scan::short_block(disk, segment)? {
@@ -360,6 +373,9 @@ impl Found {
             let blocks = position / BLOCK..=(walk.position - 1) / BLOCK;
             if bad.iter().any(|number| blocks.contains(number)) {
                 break End::Bad;
+            }
+            if bounds.rewrite_from <= position {
+                segment.put(batch.bytes(), position)?;
             }
             segment.note(&batch, position);
             segment.length = walk.position;

@@ -47,12 +47,17 @@ pub(super) fn sync_all(disk: &dyn Disk, file_system: &dyn FileSystem, all: &[ToS
             }
         }
     }
-    // All are asked: what one has lost is told to who asks first, and that should not be a later start.
-    all.iter().fold(Ok(()), |first, of_one| {
+    ask_all(all.iter().map(|of_one| {
         let synced = of_one.sync(disk);
         let gone = synced.is_err() && of_one.partition.state.lock().deleted;
-        first.and(if gone { Ok(()) } else { synced })
-    })
+        if gone { Ok(()) } else { synced }
+    }))
+}
+
+/// The first failure, when all were asked: what a file has lost is told to who asks first, and that should not be a later start.
+fn ask_all(synced: impl Iterator<Item = Result<(), LogError>>) -> Result<(), LogError> {
+    let asked: Vec<_> = synced.collect();
+    asked.into_iter().collect()
 }
 
 impl ToSync {
@@ -66,7 +71,7 @@ impl ToSync {
         let segments = self.segments.iter().map(|segment| segment.sync(disk));
         let others = self.sidecars.iter().chain(&self.snapshots);
         let others = others.map(|(file, path)| file.sync_data().map_err(LogError::io("sync", path)));
-        segments.chain(others).fold(Ok(()), Result::and)?;
+        ask_all(segments.chain(others))?;
         let dir = &self.partition.dir;
         if self.names { disk.sync_dir(dir).map_err(LogError::io("sync", dir)) } else { Ok(()) }
     }

@@ -255,11 +255,12 @@ fn a_failed_flush_stops_the_log_and_is_not_repeated() {
     let sync = 2; // one write of the group, then its sync
     simulation.disk.inject(Fault { call: sync, kind: FaultKind::IoError });
     assert!(matches!(flush(&log, partition(0), Offset(1)), Err(LogError::Unknown)));
-    assert_eq!(simulation.disk.calls(), vec![CallKind::Write, CallKind::SyncData]);
+    let mark_for_the_next_start = CallKind::Open;
+    assert_eq!(simulation.disk.calls(), vec![CallKind::Write, CallKind::SyncData, mark_for_the_next_start]);
     assert!(log.failed().now_or_never().is_some(), "whoever runs the process is told");
     assert!(matches!(append(&log, partition(0), batch(&[b"1"])), Err(LogError::Unknown)));
     assert!(matches!(flush(&log, partition(0), Offset(1)), Err(LogError::Unknown)));
-    assert_eq!(simulation.disk.calls().len(), 2, "nothing is synced again");
+    assert_eq!(simulation.disk.calls().len(), 3, "nothing is synced again");
 }
 
 #[test]
