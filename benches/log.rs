@@ -1,6 +1,6 @@
 //! How fast the log appends, reads and recovers, beside bare writes to the same disk with the same syncs.
 //!
-//! `cargo bench --bench log` prints three tables. `+N ms` is sleep added to each sync call of both, since a cloud volume takes
+//! `cargo bench --bench log` prints three tables, `cargo bench --bench log -- recovery` one of them. `+N ms` is sleep added to each sync call of both, since a cloud volume takes
 //! 1 to 3 ms where a host's cache takes almost nothing. `TIDEMILL_BENCH_GIB` sets the size of the recovery (1 if unset).
 
 #[path = "shared/delayed_disk.rs"]
@@ -40,9 +40,14 @@ const MIB: f64 = (1u64 << 20) as f64;
 
 fn main() -> Result<(), Failure> {
     let root = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("log-bench");
-    appends(&root)?;
-    reads(&root)?;
-    recovery(&root)?;
+    let wanted: Vec<String> = std::env::args().skip(1).filter(|word| !word.starts_with('-')).collect();
+    let tables: [(&str, fn(&Path) -> Result<(), Failure>); 3] =
+        [("appends", appends), ("reads", reads), ("recovery", recovery)];
+    for (name, table) in tables {
+        if wanted.is_empty() || wanted.iter().any(|word| word == name) {
+            table(&root)?;
+        }
+    }
     fs::remove_dir_all(&root)?;
     Ok(())
 }

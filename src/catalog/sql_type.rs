@@ -5,6 +5,8 @@ use sqlparser::ast::ArrayElemTypeDef;
 use sqlparser::ast::DataType;
 use sqlparser::ast::ExactNumberInfo;
 use sqlparser::ast::TimezoneInfo;
+use sqlparser::dialect::PostgreSqlDialect;
+use sqlparser::parser::Parser;
 
 use super::Compatibility;
 use crate::error::Error;
@@ -110,6 +112,9 @@ fn simple_type(data_type: &DataType) -> Result<SqlType> {
 }
 
 fn custom(name: &str, modifiers: &[String], data_type: &DataType) -> Result<SqlType> {
+    if let Some(named) = name.strip_prefix("pg_catalog.") {
+        return of_pg_catalog(named, data_type);
+    }
     match (name.to_ascii_uppercase().as_str(), modifiers) {
         ("STRING", []) => Ok(SqlType::Text),
         ("BYTES" | "BYTEA", []) => Ok(SqlType::Bytes),
@@ -120,6 +125,23 @@ fn custom(name: &str, modifiers: &[String], data_type: &DataType) -> Result<SqlT
             _,
         ) => Err(Error::unsupported(format!("type {data_type} is not supported"))),
         _ => Err(Error::new(SqlState::UNDEFINED_OBJECT, format!("type \"{data_type}\" does not exist"))),
+    }
+}
+
+/// A type by its place in PostgreSQL's catalog, as psql and drivers write it.
+fn of_pg_catalog(name: &str, data_type: &DataType) -> Result<SqlType> {
+    match name {
+        // Short texts of the catalog.
+        "name" | "\"char\"" => Ok(SqlType::Text),
+        _ => {
+            match Parser::new(&PostgreSqlDialect {}).try_with_sql(name).and_then(|mut parser| parser.parse_data_type())
+            {
+                Ok(DataType::Custom(..)) | Err(_) => {
+                    Err(Error::new(SqlState::UNDEFINED_OBJECT, format!("type \"{data_type}\" does not exist")))
+                }
+                Ok(known) => simple_type(&known),
+            }
+        }
     }
 }
 

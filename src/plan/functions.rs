@@ -44,13 +44,16 @@ const STANDING_AGGREGATES: [&str; 13] = [
 const KSQLDB_AGGREGATES: [&str; 5] = ["attr", "correlation", "stddev_samp", "stddev_sample", "sum_list"];
 
 /// Plans ARRAY, MAP and STRUCT as the Arrow types that carry them; names of fields come folded and quoted.
-#[derive(Debug)]
-pub struct NestedTypes;
+#[derive(Debug, Default)]
+pub struct NestedTypes {
+    /// Who plans the other types, before DataFusion does.
+    pub others: Option<Arc<dyn TypePlanner>>,
+}
 
 impl TypePlanner for NestedTypes {
     fn plan_type_field(&self, sql_type: &ast::DataType) -> Result<Option<FieldRef>> {
         if !matches!(sql_type, ast::DataType::Array(_) | ast::DataType::Map(..) | ast::DataType::Struct(..)) {
-            return Ok(None);
+            return self.others.as_ref().map_or(Ok(None), |others| others.plan_type_field(sql_type));
         }
         let found = crate::catalog::sql_type(sql_type, Compatibility::Postgres);
         let found = found.map_err(|error| DataFusionError::External(Box::new(error)))?;
@@ -154,7 +157,7 @@ impl ContextProvider for Functions {
     }
 
     fn get_type_planner(&self) -> Option<Arc<dyn TypePlanner>> {
-        Some(Arc::new(NestedTypes))
+        Some(Arc::new(NestedTypes::default()))
     }
 
     fn get_higher_order_meta(&self, _: &str) -> Option<Arc<HigherOrderUDF>> {

@@ -18,6 +18,7 @@ use datafusion::prelude::SessionConfig;
 use datafusion::prelude::SessionContext;
 use datafusion::sql::parser::Statement as PlannerStatement;
 use datafusion_pg_catalog::pg_catalog::context::EmptyContextProvider;
+use datafusion_pg_catalog::pg_catalog::oid_type_planner::PgOidTypePlanner;
 use datafusion_pg_catalog::setup_pg_catalog;
 use datafusion_pg_catalog::sql::PostgresCompatibilityParser;
 use sqlparser::ast;
@@ -153,7 +154,7 @@ impl Planner {
         list.register_catalog(DATABASE.to_string(), Arc::new(catalog));
         let mut state = SessionStateBuilder::new_from_existing(base.state.clone())
             .with_catalog_list(Arc::new(list))
-            .with_type_planner(Arc::new(NestedTypes))
+            .with_type_planner(Arc::new(NestedTypes { others: Some(Arc::new(PgOidTypePlanner)) }))
             .build();
         let env = session.engine.env();
         let zone = session.settings.zone_name();
