@@ -33,6 +33,8 @@ use tidemill::protocol::BatchBuilder;
 use self::delayed_disk::Delayed;
 
 type Failure = Box<dyn std::error::Error>;
+/// Measures in a directory, and prints.
+type Table = fn(&Path) -> Result<(), Failure>;
 
 /// As a Kafka producer fills a batch by default.
 const BATCH_BYTES: usize = 16 << 10;
@@ -41,8 +43,7 @@ const MIB: f64 = (1u64 << 20) as f64;
 fn main() -> Result<(), Failure> {
     let root = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("log-bench");
     let wanted: Vec<String> = std::env::args().skip(1).filter(|word| !word.starts_with('-')).collect();
-    let tables: [(&str, fn(&Path) -> Result<(), Failure>); 3] =
-        [("appends", appends), ("reads", reads), ("recovery", recovery)];
+    let tables: [(&str, Table); 3] = [("appends", appends), ("reads", reads), ("recovery", recovery)];
     for (name, table) in tables {
         if wanted.is_empty() || wanted.iter().any(|word| word == name) {
             table(&root)?;
