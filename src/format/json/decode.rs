@@ -75,11 +75,7 @@ impl JsonColumns {
         let mut next = 0;
         scanner.expect(b'{')?;
         let mut first = true;
-        while !scanner.take(b'}') {
-            if !first {
-                scanner.expect(b',')?;
-            }
-            first = false;
+        while scanner.more(b'}', &mut first)? {
             let name = scanner.string()?;
             scanner.expect(b':')?;
             let Some((place, how)) = self.find(&name, next).filter(|(place, how)| matched[*place] <= *how) else {

@@ -57,11 +57,7 @@ pub(super) fn array(
     let (mut items, mut failed) = (Vec::new(), Failed::default());
     scanner.expect(b'[')?;
     let mut first = true;
-    while !scanner.take(b']') {
-        if !first {
-            scanner.expect(b',')?;
-        }
-        first = false;
+    while scanner.more(b']', &mut first)? {
         let read = coerce::read(scanner, Target { sql_type: item, ..target }, names, row);
         items.push(failed.take(read)?);
     }
@@ -80,11 +76,7 @@ pub(super) fn map(
     let (mut items, mut failed) = (Vec::new(), Failed::default());
     scanner.expect(b'{')?;
     let mut first = true;
-    while !scanner.take(b'}') {
-        if !first {
-            scanner.expect(b',')?;
-        }
-        first = false;
+    while scanner.more(b'}', &mut first)? {
         let name = scanner.string()?.into_owned();
         let key = coerce::of_text(&name, Target { sql_type: key_type, ..target }, names, row);
         scanner.expect(b':')?;
@@ -113,11 +105,7 @@ pub(super) fn structure(
     let mut failed = Failed::default();
     scanner.expect(b'{')?;
     let mut first = true;
-    while !scanner.take(b'}') {
-        if !first {
-            scanner.expect(b',')?;
-        }
-        first = false;
+    while scanner.more(b'}', &mut first)? {
         let name = scanner.string()?;
         scanner.expect(b':')?;
         match find(fields, &name, names).filter(|(place, how)| matched[*place] <= *how) {

@@ -85,6 +85,17 @@ impl<'a> Scanner<'a> {
         there
     }
 
+    /// Whether another element of an array or object follows: past the comma before all but the first, or past `close`.
+    pub(super) fn more(&mut self, close: u8, first: &mut bool) -> Result<bool, FormatError> {
+        if self.take(close) {
+            return Ok(false);
+        }
+        if !std::mem::take(first) {
+            self.expect(b',')?;
+        }
+        Ok(true)
+    }
+
     /// Consumes the punctuation `byte`.
     pub(super) fn expect(&mut self, byte: u8) -> Result<(), FormatError> {
         if self.take(byte) { Ok(()) } else { Err(self.fail(&format!("'{}' is expected", char::from(byte)))) }

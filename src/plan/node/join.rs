@@ -94,9 +94,8 @@ impl UserDefinedLogicalNodeCore for Join {
         &self.schema
     }
 
-    /// Left and right of each pair in turn.
     fn expressions(&self) -> Vec<Expr> {
-        self.on.iter().flat_map(|(left, right)| [left.clone(), right.clone()]).collect()
+        pairs_in_turn(&self.on)
     }
 
     fn fmt_for_explain(&self, f: &mut fmt::Formatter) -> fmt::Result {
@@ -104,19 +103,44 @@ impl UserDefinedLogicalNodeCore for Join {
     }
 
     fn with_exprs_and_inputs(&self, exprs: Vec<Expr>, inputs: Vec<LogicalPlan>) -> Result<Self> {
+        let Sides { left, right, on, schema } = Sides::again(exprs, inputs)?;
+        Ok(Self { left, right, on, schema, ..self.clone() })
+    }
+
+    fn necessary_children_exprs(&self, output_columns: &[usize]) -> Option<Vec<Vec<usize>>> {
+        Some(columns_of_sides(output_columns, self.left.schema().fields().len()))
+    }
+}
+
+/// What a join of any kind is made of again when its expressions or inputs were changed.
+pub(super) struct Sides {
+    pub(super) left: LogicalPlan,
+    pub(super) right: LogicalPlan,
+    pub(super) on: Vec<(Expr, Expr)>,
+    pub(super) schema: DFSchemaRef,
+}
+
+impl Sides {
+    /// Of the expressions that `pairs_in_turn` gave and the two inputs.
+    pub(super) fn again(exprs: Vec<Expr>, inputs: Vec<LogicalPlan>) -> Result<Self> {
         let Ok([left, right]) = <[LogicalPlan; 2]>::try_from(inputs) else {
             return datafusion::common::internal_err!("a join was given another number of inputs than two");
         };
         let exprs: Vec<Expr> = exprs.into_iter().map(unaliased).collect();
         let on = exprs.chunks_exact(2).map(|pair| (pair[0].clone(), pair[1].clone())).collect();
         let schema = DFSchemaRef::new(left.schema().join(right.schema())?);
-        Ok(Self { left, right, on, schema, ..self.clone() })
+        Ok(Self { left, right, on, schema })
     }
+}
 
-    fn necessary_children_exprs(&self, output_columns: &[usize]) -> Option<Vec<Vec<usize>>> {
-        let border = self.left.schema().fields().len();
-        let left = output_columns.iter().copied().filter(|column| *column < border).collect();
-        let right = output_columns.iter().filter(|column| border <= **column).map(|column| column - border).collect();
-        Some(vec![left, right])
-    }
+/// Left and right of each pair in turn.
+pub(super) fn pairs_in_turn(on: &[(Expr, Expr)]) -> Vec<Expr> {
+    on.iter().flat_map(|(left, right)| [left.clone(), right.clone()]).collect()
+}
+
+/// Columns of a join as columns of its sides; the right's begin at `border`.
+pub(super) fn columns_of_sides(columns: &[usize], border: usize) -> Vec<Vec<usize>> {
+    let left = columns.iter().copied().filter(|column| *column < border).collect();
+    let right = columns.iter().filter(|column| border <= **column).map(|column| column - border).collect();
+    vec![left, right]
 }

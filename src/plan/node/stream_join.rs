@@ -10,8 +10,10 @@ use datafusion::logical_expr::LogicalPlan;
 use datafusion::logical_expr::UserDefinedLogicalNodeCore;
 
 use super::JoinKind;
+use super::join::Sides;
+use super::join::columns_of_sides;
+use super::join::pairs_in_turn;
 use super::order_of_equal;
-use super::unaliased;
 use crate::model::OperatorId;
 
 /// How far apart in time two joined rows may be. All spans are milliseconds; both ends are within.
@@ -77,9 +79,8 @@ impl UserDefinedLogicalNodeCore for StreamJoin {
         &self.schema
     }
 
-    /// Left and right of each pair in turn.
     fn expressions(&self) -> Vec<Expr> {
-        self.on.iter().flat_map(|(left, right)| [left.clone(), right.clone()]).collect()
+        pairs_in_turn(&self.on)
     }
 
     fn fmt_for_explain(&self, f: &mut fmt::Formatter) -> fmt::Result {
@@ -87,19 +88,11 @@ impl UserDefinedLogicalNodeCore for StreamJoin {
     }
 
     fn with_exprs_and_inputs(&self, exprs: Vec<Expr>, inputs: Vec<LogicalPlan>) -> Result<Self> {
-        let Ok([left, right]) = <[LogicalPlan; 2]>::try_from(inputs) else {
-            return datafusion::common::internal_err!("a join was given another number of inputs than two");
-        };
-        let exprs: Vec<Expr> = exprs.into_iter().map(unaliased).collect();
-        let on = exprs.chunks_exact(2).map(|pair| (pair[0].clone(), pair[1].clone())).collect();
-        let schema = DFSchemaRef::new(left.schema().join(right.schema())?);
+        let Sides { left, right, on, schema } = Sides::again(exprs, inputs)?;
         Ok(Self { left, right, on, schema, ..self.clone() })
     }
 
     fn necessary_children_exprs(&self, output_columns: &[usize]) -> Option<Vec<Vec<usize>>> {
-        let border = self.left.schema().fields().len();
-        let left = output_columns.iter().copied().filter(|column| *column < border).collect();
-        let right = output_columns.iter().filter(|column| border <= **column).map(|column| column - border).collect();
-        Some(vec![left, right])
+        Some(columns_of_sides(output_columns, self.left.schema().fields().len()))
     }
 }
