@@ -161,6 +161,8 @@ fn collect(
         Some(Node::Join(join)) => topics.push((join.id.clone(), "changelog", partitions)),
         Some(Node::StreamJoin(join)) => topics.push((join.id.clone(), "changelog", partitions)),
         Some(Node::TableJoin(join)) => topics.push((join.id.clone(), "changelog", partitions)),
+        Some(Node::ForeignJoin(join)) => topics.push((join.id.clone(), "changelog", partitions)),
+        Some(Node::Consolidate(node)) => topics.push((node.id.clone(), "changelog", partitions)),
         Some(Node::Normalise(normalise)) => topics.push((normalise.id.clone(), "changelog", partitions)),
         Some(Node::Retain(retain)) => topics.push((retain.id.clone(), "changelog", partitions)),
         Some(Node::Exchange(exchange)) => topics.push((exchange.id.clone(), "repartition", exchange.partitions)),

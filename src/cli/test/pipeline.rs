@@ -51,6 +51,7 @@ use crate::model::PartitionId;
 use crate::model::TopicId;
 use crate::model::TopicPartition;
 use crate::protocol::BatchBuilder;
+use crate::protocol::partition_for_key;
 use crate::security::Principal;
 use crate::state::Publisher;
 use crate::state::SimulatedStores;
@@ -240,15 +241,15 @@ impl Pipeline {
         Ok(())
     }
 
-    /// Makes a topic of one partition, if it is not there.
-    pub async fn create_topic(&self, name: &str) -> Result<()> {
+    /// Makes a topic, if it is not there.
+    pub async fn create_topic(&self, name: &str, partitions: i32) -> Result<()> {
         let metadata = self.metadata.snapshot();
         if metadata.topic(name).is_some() {
             return Ok(());
         }
         let id = TopicId::from_random(self.env.random.uuid_bytes());
         let config = TopicConfig { retention_ms: None, ..TopicConfig::default() };
-        let record = TopicRecord { id, name: name.to_owned(), partitions: 1, config };
+        let record = TopicRecord { id, name: name.to_owned(), partitions, config };
         self.metadata.propose(metadata.version, vec![MetadataRecord::Topic(record)]).await?;
         Ok(())
     }
@@ -261,6 +262,15 @@ impl Pipeline {
     /// The names of all topics.
     pub fn topics(&self) -> Vec<String> {
         self.metadata.snapshot().topics().map(|topic| topic.name.clone()).collect()
+    }
+
+    /// The partition that Kafka's producers choose for a key of a topic; the first where there is no key or no topic yet.
+    pub fn partition_of(&self, topic: &str, key: Option<&[u8]>) -> i32 {
+        let metadata = self.metadata.snapshot();
+        match (metadata.topic(topic), key) {
+            (Some(topic), Some(key)) => partition_for_key(key, topic.partitions).0,
+            _ => 0,
+        }
     }
 
     /// The topics and their ids, as they come and go.
@@ -287,7 +297,7 @@ impl Pipeline {
         partition: i32,
         records: impl IntoIterator<Item = (i64, Option<&'a [u8]>, Option<&'a [u8]>)>,
     ) -> Result<()> {
-        self.create_topic(topic).await?;
+        self.create_topic(topic, 1).await?;
         let partition = TopicPartition { topic: self.topic_id(topic)?, partition: PartitionId(partition) };
         let mut batch = BatchBuilder::new();
         for (timestamp_ms, key, value) in records {

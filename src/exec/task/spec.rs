@@ -365,7 +365,7 @@ fn refuse_double_reads<'a>(fragments: impl Iterator<Item = &'a Arc<FragmentSpec>
             return Err(Error::unsupported(
                 "a query that reads one topic twice through a repartition is not supported yet",
             )
-            .hint("Make a stream with the key of the join first: CREATE STREAM .. PARTITION BY ..")
+            .hint("Make a stream or a table of one of the two first, and join that.")
             .into());
         }
     }

@@ -58,7 +58,12 @@ fn what_a_query_keeps_is_what_the_batch_query_says() {
         let windowed = ["tumbling", "tumbling, final", "hopping", "hopping, final", "session", "session, final"];
         let pairs = ["paired", "paired, outer", "paired by value", "paired with itself"];
         let others = ["stateless", "grouped", "joined", "with late rows", "with retention", "with answers"];
-        let tables = ["tables joined", "tables joined in a chain"];
+        let tables = [
+            "tables joined",
+            "tables joined in a chain",
+            "tables joined by what they name",
+            "tables joined by what they name, in a chain",
+        ];
         for kind in windowed.iter().chain(&pairs).chain(&tables).chain(&others) {
             assert!(kinds.contains_key(*kind), "no case of kind {kind}");
         }
@@ -183,8 +188,10 @@ impl Query {
             Shape::Paired { pairing, .. } if pairing.by_value => "paired by value",
             Shape::Paired { pairing, .. } if pairing.keeps_left || pairing.keeps_right => "paired, outer",
             Shape::Paired { .. } => "paired",
-            Shape::Tables { chain: false } => "tables joined",
-            Shape::Tables { chain: true } => "tables joined in a chain",
+            Shape::Tables { chain: false, foreign: false } => "tables joined",
+            Shape::Tables { chain: true, foreign: false } => "tables joined in a chain",
+            Shape::Tables { chain: false, foreign: true } => "tables joined by what they name",
+            Shape::Tables { chain: true, foreign: true } => "tables joined by what they name, in a chain",
         }
     }
 
