@@ -21,5 +21,6 @@ mod samples;
 mod server;
 mod session;
 mod sessions;
+mod shared_decode;
 mod slt;
 mod standing;
