@@ -12,6 +12,7 @@ mod flights;
 mod fuzz;
 mod kill_nine;
 mod metrics;
+mod nexmark;
 mod oracle;
 mod parameters;
 mod plan;
