@@ -23,3 +23,4 @@ mod session;
 mod sessions;
 mod slt;
 mod standing;
+mod state_files;

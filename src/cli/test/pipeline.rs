@@ -46,6 +46,8 @@ use crate::functions::Context;
 use crate::log::FlushOn;
 use crate::log::LogConfig;
 use crate::log::LogDir;
+use crate::memory::Memory;
+use crate::metrics::Metrics;
 use crate::model::Offset;
 use crate::model::PartitionId;
 use crate::model::TopicId;
@@ -54,6 +56,7 @@ use crate::protocol::BatchBuilder;
 use crate::security::Principal;
 use crate::state::Publisher;
 use crate::state::SimulatedStores;
+use crate::state::ViewMemory;
 
 /// Bytes that one fetch of `records` asks for.
 const FETCH_BYTES: usize = 1 << 20;
@@ -69,6 +72,10 @@ pub struct PipelineOptions {
     pub wall_micros: i64,
     /// What sessions may take.
     pub limits: config::Limits,
+    /// Memory, in pools.
+    pub memory: config::Memory,
+    /// How state is kept.
+    pub state: config::State,
     /// What stands between sessions and the log.
     pub layer: ClientLayer,
 }
@@ -159,7 +166,9 @@ impl Pipeline {
         functions.extensions.insert(Context::new(env.clock.wall_micros(), options.seed, "UTC"));
         let fatal = Arc::new(Mutex::new(None));
         let seen = Arc::clone(&fatal);
-        let publisher = Arc::new(Publisher::new());
+        let memory = Memory::new(&options.memory, &Metrics::new());
+        let view_memory = ViewMemory::new(memory.views.clone(), options.state.view_replay_max);
+        let publisher = Arc::new(Publisher::new(Arc::new(view_memory)));
         let runtime = Runtime::manual(RuntimeParts {
             env: env.clone(),
             client: Arc::clone(&client),
@@ -167,6 +176,7 @@ impl Pipeline {
             publisher: Arc::clone(&publisher),
             functions: Arc::new(functions),
             config: config::Exec::default(),
+            memory: memory.clone(),
             transactional_id: "tidemill".to_owned(),
             on_fatal: Arc::new(move |error| *seen.lock() = Some(error)),
         });
@@ -174,6 +184,7 @@ impl Pipeline {
         let engine = Engine::open(EngineParts {
             env: env.clone(),
             limits: options.limits.clone(),
+            memory,
             metadata: Arc::clone(&metadata),
             clients: Arc::new(move |principal| (layer.0)(clients.client(principal))),
             publisher,
@@ -222,6 +233,11 @@ impl Pipeline {
     /// Panics over an environment that the pipeline did not make: its owner holds them.
     pub fn simulation(&self) -> &Simulation {
         self.simulation.as_ref().expect("this pipeline made its own disk and clock")
+    }
+
+    /// Where state is kept.
+    pub fn stores(&self) -> &SimulatedStores {
+        &self.stores
     }
 
     /// Another session, with the default settings.

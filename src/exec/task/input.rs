@@ -40,6 +40,8 @@ use crate::format::RawRecord;
 use crate::format::RowOp;
 use crate::format::decode_slice;
 use crate::format::schema_id;
+use crate::memory::Held;
+use crate::memory::MemoryPool;
 use crate::model::LeaderEpoch;
 use crate::model::Offset;
 use crate::model::TopicPartition;
@@ -214,6 +216,8 @@ pub struct DeadLetter {
 
 /// See the file's head.
 pub struct Input {
+    /// Where decoded rows that readers share are counted.
+    decoded: MemoryPool,
     /// The leaf that it feeds.
     pub leaf: usize,
     /// What it reads.
@@ -255,8 +259,10 @@ impl Input {
         position: Offset,
         leader_epoch: LeaderEpoch,
         progress: Progress,
+        decoded: &MemoryPool,
     ) -> Self {
         Self {
+            decoded: decoded.clone(),
             leaf,
             partition,
             queue: Arc::default(),
@@ -369,7 +375,7 @@ impl Input {
         latest: Option<i64>,
         skipped: &HashSet<Place>,
     ) -> Result<(), ExecError> {
-        let decoded = decode_shared(reads, tail)?;
+        let decoded = decode_shared(reads, tail, &self.decoded)?;
         self.bad.extend(decoded.bad.iter().filter(|bad| self.decoded_upto.0 <= bad.offset).cloned());
         let mut kept = Vec::with_capacity(decoded.offsets.len());
         for (row, (offset, time)) in decoded.offsets.iter().zip(&decoded.event_times).enumerate() {
@@ -591,14 +597,18 @@ impl Input {
     }
 }
 
-/// The rows of a batch, decoded once for all readers of the relation while the batch is in memory.
-fn decode_shared(reads: &RelationReads, tail: &TailBatch) -> Result<Arc<Decoded>, ExecError> {
+/// The rows of a batch, decoded once for all readers of the relation while the batch is in memory and the pool has room.
+fn decode_shared(reads: &RelationReads, tail: &TailBatch, pool: &MemoryPool) -> Result<Arc<Decoded>, ExecError> {
     let key = (reads.relation.id, reads.relation.columns.len());
-    type Shared = Mutex<Vec<((crate::model::RelationId, usize), Arc<Decoded>)>>;
+    type Shared = Mutex<Vec<((crate::model::RelationId, usize), (Arc<Decoded>, Held))>>;
     let slot = tail.slot.get_or_init(|| Arc::new(Shared::default()) as Arc<dyn Any + Send + Sync>);
     let shared = slot.downcast_ref::<Shared>();
-    if let Some(found) = shared.and_then(|shared| shared.lock().iter().find(|(id, _)| *id == key).cloned()) {
-        return Ok(found.1);
+    let find = |shared: &Shared| {
+        let shared = shared.lock();
+        shared.iter().find(|(id, _)| *id == key).map(|(_, (decoded, _))| Arc::clone(decoded))
+    };
+    if let Some(found) = shared.and_then(find) {
+        return Ok(found);
     }
     let payload = tail.batch.payload().map_err(|_| ExecError::InternalRecord("a batch"))?;
     let records =
@@ -610,8 +620,9 @@ fn decode_shared(reads: &RelationReads, tail: &TailBatch) -> Result<Arc<Decoded>
         value: record.value,
     });
     let decoded = Arc::new(reads.decoder.decode(raw));
-    if let Some(shared) = shared {
-        shared.lock().push((key, Arc::clone(&decoded)));
+    let bytes = decoded.rows.get_array_memory_size();
+    if let (Some(shared), Some(held)) = (shared, pool.try_hold(bytes)) {
+        shared.lock().push((key, (Arc::clone(&decoded), held)));
     }
     Ok(decoded)
 }

@@ -40,7 +40,8 @@ fn leaf() -> LeafSpec {
 }
 
 fn input() -> Input {
-    Input::new(0, PARTITION, true, Offset(0), LeaderEpoch(0), super::InputProgress::default())
+    let pool = crate::memory::MemoryPool::new("decode", 1 << 20);
+    Input::new(0, PARTITION, true, Offset(0), LeaderEpoch(0), super::InputProgress::default(), &pool)
 }
 
 /// Rows whose event time and clock are `times`, with the changes `seqs`.
