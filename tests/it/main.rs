@@ -25,3 +25,4 @@ mod sessions;
 mod shared_decode;
 mod slt;
 mod standing;
+mod state_files;
