@@ -167,7 +167,16 @@ impl Server {
             command.env_remove(name);
         }
         let mut child = command
-            .args(["server", "--pg-listen", "127.0.0.1:0", "--http-listen", "127.0.0.1:0", "--data-dir"])
+            .args([
+                "server",
+                "--pg-listen",
+                "127.0.0.1:0",
+                "--http-listen",
+                "127.0.0.1:0",
+                "--kafka-listen",
+                "127.0.0.1:0",
+                "--data-dir",
+            ])
             .arg(root)
             .env("TIDEMILL_MEMORY_LIMIT", memory)
             .stdout(Stdio::piped())

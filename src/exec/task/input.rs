@@ -38,8 +38,6 @@ use crate::format::Decoded;
 use crate::format::RowOp;
 use crate::format::decode_slice;
 use crate::format::schema_id;
-use crate::memory::Held;
-use crate::memory::MemoryPool;
 use crate::model::LeaderEpoch;
 use crate::model::Offset;
 use crate::model::TopicPartition;

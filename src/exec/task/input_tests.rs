@@ -40,7 +40,6 @@ fn leaf() -> LeafSpec {
 }
 
 fn input() -> Input {
-    let pool = crate::memory::MemoryPool::new("decode", 1 << 20);
     Input::new(0, PARTITION, true, Offset(0), LeaderEpoch(0), super::InputProgress::default())
 }
 

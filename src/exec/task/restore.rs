@@ -72,7 +72,7 @@ pub async fn restore(
     let mut inputs = Vec::new();
     for leaf in (0..spec.leaves.len()).filter(|leaf| spec.leaves[*leaf].twin_of.is_none()) {
         let from = TopicPartition::new(spec.leaves[leaf].topic, partition);
-        inputs.push(input(spec, leaf, from, client.ends(from).await?, &committed, memory)?);
+        inputs.push(input(spec, leaf, from, client.ends(from).await?, &committed)?);
     }
     let mut tables = Vec::new();
     for (name, changelog) in &spec.tables {
@@ -146,7 +146,6 @@ fn input(
     partition: TopicPartition,
     ends: Ends,
     committed: &HashMap<TopicPartition, CommittedOffset>,
-    memory: &Memory,
 ) -> Result<Input, ExecError> {
     let sets_time = sets_time(spec, leaf);
     let Some(committed) = committed.get(&partition) else {
