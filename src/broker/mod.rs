@@ -16,6 +16,7 @@ mod core;
 mod damage;
 mod error;
 mod fetch;
+mod groups;
 mod partitions;
 mod pending;
 mod recovery;
@@ -34,6 +35,11 @@ pub use client::{
 };
 pub use config::BrokerConfig;
 pub use error::BrokerError;
+pub use groups::{
+    CommitOffsets, DescribedGroup, DescribedMember, FetchedOffset, GroupConfig, GroupError, GroupListing,
+    GroupProtocol, GroupState, Heartbeat, JoinGroup, JoinedGroup, JoinedMember, LeaveGroup, LeavingMember,
+    OffsetToCommit, SyncGroup, SyncedGroup,
+};
 pub use partitions::{CONSUMER_OFFSETS, TRANSACTION_STATE};
 pub use pending::PendingBatch;
 
