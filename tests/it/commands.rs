@@ -158,7 +158,7 @@ fn the_demo_tells_fraud_and_how_well_and_goes_on_where_it_ended() {
         assert!(90.0 <= recall && 85.0 <= precision, "{kind} is told badly:\n{first}");
     }
     let second = said(&["--count", "10000", "--rate", "100000"]);
-    assert!(second.contains("sql/fraud/07_alerts.sql: was there\n"), "{second}");
+    assert!(second.contains("sql/fraud/07_alerts.sql: 6 CREATE STREAM\n"), "{second}");
     assert!(second.contains("20000 payments are there from an earlier start; it goes on after them.\n"), "{second}");
     assert!(second.contains("\n10,000 payments in "), "{second}");
     for kind in ["card testing", "impossible travel", "out of character", "stolen terminal", "velocity"] {

@@ -19,7 +19,7 @@ const MAKERS: [(&str, &str); 7] = [
     ("07_alerts", include_str!("../../../../sql/fraud/07_alerts.sql")),
 ];
 
-/// Makes what is not there, and tells each file.
+/// Makes what is not there, and tells each file; what is there already counts as made.
 pub(super) async fn make(client: &mut Client) -> Result<(), SqlError> {
     for (name, text) in MAKERS {
         let mut tags: Vec<String> = Vec::new();
@@ -59,9 +59,6 @@ fn counted(tags: &[String]) -> String {
             Some((_, count)) => *count += 1,
             None => kinds.push((tag, 1)),
         }
-    }
-    if kinds.is_empty() {
-        return "was there".to_string();
     }
     let shown = kinds.iter().map(|(kind, count)| match count {
         1 => (*kind).to_string(),
@@ -112,7 +109,6 @@ mod tests {
     fn tags_are_counted() {
         let tags = ["CREATE TABLE", "CREATE TABLE", "CREATE STREAM"].map(str::to_string);
         assert_eq!(counted(&tags), "2 CREATE TABLE, CREATE STREAM");
-        assert_eq!(counted(&[]), "was there");
     }
 
     #[test]

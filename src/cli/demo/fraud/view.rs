@@ -87,7 +87,7 @@ pub(super) fn summary(progress: &Progress, now: Duration, width: usize) -> Strin
         None => String::new(),
     };
     format!(
-        "{} payments in {:.1} s, {} alerts.\n{took}\nHeld against the labels, which the server never saw:\n\n{}",
+        "{} payments in {:.1} s; {} alerts in all.\n{took}\nHeld against the labels, which the server never saw:\n\n{}",
         grouped(progress.new_payments()),
         progress.elapsed(now).as_secs_f64(),
         grouped(progress.alerts.len() as u64),
@@ -119,8 +119,8 @@ fn per_second(progress: &Progress, of: fn(&(u64, u64)) -> u64) -> u64 {
 
 fn plot(name: &str, rates: &[u64], bars: Bars) -> String {
     let characters = bars.characters();
-    let highest = rates.iter().copied().max().unwrap_or(0).max(1);
-    let bar = |rate: &u64| characters[(*rate * (characters.len() as u64 - 1)).div_ceil(highest) as usize];
+    let highest = rates.iter().copied().max().unwrap_or(0);
+    let bar = |rate: &u64| characters[(*rate * (characters.len() as u64 - 1)).div_ceil(highest.max(1)) as usize];
     format!("{name:<12}{:>9} {}", grouped(highest), rates.iter().map(bar).collect::<String>())
 }
 
@@ -167,12 +167,13 @@ mod tests {
         let second = Duration::from_secs;
         let shared = Shared::new(second(0), 0);
         shared.with(|progress| {
-            for at in 0..8 {
+            for at in 0..9 {
                 progress.acknowledge(1000 * at, second(at));
             }
             let alert = Alert { reason: Kind::Velocity, payments: vec![7] };
             progress.alert(alert, "c00012  velocity           6 payments in 10 minutes".to_string(), second(8));
             progress.behind = Some(1234);
+            progress.tick(second(9));
             picture(progress, second(9), "127.0.0.1:7432", width, bars)
         })
     }
@@ -189,10 +190,11 @@ mod tests {
         let all: Vec<&str> = lines.iter().map(text).collect();
         for expected in [
             "Tidemill looks for fraud         00:09",
-            "payments       28,000      5,000/s",
+            "payments       36,000      6,000/s",
             "behind 1,234",
             "velocity                   1",
-            "payments/min  420,000 ._-=+*%#",
+            "payments/min  480,000 ._-=+*%##",
+            "alerts/min          0 .........",
             "c00012  velocity           6 payments in 10 minutes",
             "psql -h 127.0.0.1 -p 7432",
         ] {
