@@ -78,7 +78,9 @@ pub async fn answer(
                 }
             }
         }
-        Shape::Tables { .. } => return Answer { rows: tables(&query.batch, tables_at_end).await, late: 0 },
+        Shape::Tables { .. } | Shape::TableGroups => {
+            return Answer { rows: tables(&query.batch, tables_at_end).await, late: 0 };
+        }
         Shape::Joined { left } => {
             columns.extend(&TABLE_COLUMNS[1..]);
             rows = join(stream, table, left);
