@@ -57,6 +57,7 @@ pub use step_exec::StepExec;
 pub use step_exec::StepSpec;
 pub use step_exec::TaskCell;
 pub use step_exec::TaskState;
+pub use task::DecodeCounts;
 pub use task::QuerySpec;
 pub use task::TaskCounts;
 

@@ -118,7 +118,7 @@ impl Runtime {
     /// Starts a push query.
     pub async fn push(&self, spec: PushSpec) -> Result<PushStream> {
         let parts = self.parts().clone();
-        let fragment = FragmentSpec::of_push(&spec.plan, &parts.functions, &parts.config)?;
+        let fragment = FragmentSpec::of_push(&spec.plan, &self.inner.fragment_parts())?;
         let mut starts = std::collections::HashMap::new();
         for leaf in &fragment.leaves {
             for partition in 0..leaf.partitions {

@@ -29,6 +29,9 @@ use super::fetch;
 use super::slot::QueryState;
 use super::slot::Slot;
 use super::slot::TaskStatus;
+use super::task::DecodeCounts;
+use super::task::Decoders;
+use super::task::FragmentParts;
 use super::task::FragmentSpec;
 use super::task::Next;
 use super::task::Now;
@@ -108,6 +111,8 @@ pub(super) struct Inner {
     handle: Handle,
     /// The committer itself when nothing runs it: manual mode.
     manual: Option<tokio::sync::Mutex<Committer>>,
+    /// What tasks, and push queries, decode with.
+    decoders: Decoders,
     runnable: Mutex<VecDeque<Arc<Slot>>>,
     woken: Condvar,
     stopping: AtomicBool,
@@ -179,6 +184,11 @@ impl Runtime {
     /// All views as of the last commit; the clone is the pin.
     pub fn published(&self) -> Arc<Published> {
         self.inner.parts.publisher.current()
+    }
+
+    /// How many records were read, and how many had to be decoded for it.
+    pub fn decode_counts(&self) -> DecodeCounts {
+        self.inner.decoders.counts()
     }
 
     /// The parts, for push queries.
@@ -253,6 +263,7 @@ impl Inner {
             committer,
             handle,
             manual,
+            decoders: Decoders::default(),
             runnable: Mutex::default(),
             woken: Condvar::new(),
             stopping: AtomicBool::new(false),
@@ -288,10 +299,15 @@ impl Inner {
         }
     }
 
+    /// What fragments are made with.
+    pub(super) fn fragment_parts(&self) -> FragmentParts<'_> {
+        FragmentParts { functions: &self.parts.functions, config: &self.parts.config, decoders: &self.decoders }
+    }
+
     /// Makes the tasks of a query from its last commit, and its view from its topic.
     async fn prepare(&self, spec: QuerySpec) -> Result<Arc<Query>> {
         let parts = &self.parts;
-        let fragments = FragmentSpec::of_query(&spec, &parts.functions, &parts.config)?;
+        let fragments = FragmentSpec::of_query(&spec, &self.fragment_parts())?;
         let state = Arc::new(Mutex::new(QueryState::Running));
         let mut slots = Vec::new();
         let mut frontiers = Vec::new();

@@ -6,6 +6,7 @@
 //!   * positions, state, output and view changes of a cut are sealed together, and at most one cut is under way
 //!   * after an error the task's memory is dropped; it is made again from the last commit
 
+mod decoded;
 mod input;
 #[cfg(test)]
 mod input_tests;
@@ -18,6 +19,8 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+pub use decoded::DecodeCounts;
+pub use decoded::Decoders;
 pub use input::DeadLetter;
 pub use input::Input;
 pub use input::InputQueue;
@@ -26,6 +29,7 @@ pub use input::Progress as InputProgress;
 pub use restore::restore;
 pub use restore::restore_view;
 pub use restore::transient;
+pub use spec::FragmentParts;
 pub use spec::FragmentSpec;
 pub use spec::QuerySpec;
 pub use spec::Reads;
