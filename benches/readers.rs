@@ -89,7 +89,7 @@ async fn copy(client: &Client) {
         let sink = client.copy_in::<_, Bytes>("COPY payments FROM STDIN").await.expect("the server takes rows");
         let mut sink = Box::pin(sink);
         sink.send(Bytes::from(lines)).await.expect("rows are taken");
-        sink.finish().await.expect("they are durable");
+        sink.as_mut().finish().await.expect("they are durable");
     }
 }
 

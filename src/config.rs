@@ -33,6 +33,8 @@ pub struct Config {
     pub pg_listen: String,
     /// Where the HTTP door (`/health`, `/metrics`) listens.
     pub http_listen: String,
+    /// Where the Kafka door listens, `host:port`; port 0 takes a free one, `off` opens none.
+    pub kafka_listen: String,
     /// The filter of the server log, in `tracing`'s words: `info`, `tidemill=debug`.
     pub log_filter: String,
     /// Lets the doors listen on an address that is not loopback, although nobody has to prove who they are.
@@ -43,8 +45,12 @@ pub struct Config {
     pub exec: Exec,
     /// State of standing queries on disk.
     pub state: State,
+    /// Memory, in pools.
+    pub memory: Memory,
     /// Connections and statements.
     pub limits: Limits,
+    /// What Kafka clients get.
+    pub kafka: Kafka,
 }
 
 impl Default for Config {
@@ -53,12 +59,15 @@ impl Default for Config {
             data_dir: PathBuf::from("./tidemill-data"),
             pg_listen: "127.0.0.1:7432".to_string(),
             http_listen: "127.0.0.1:8088".to_string(),
+            kafka_listen: "127.0.0.1:9092".to_string(),
             log_filter: "info".to_string(),
             allow_remote_without_auth: false,
             log: Log::default(),
             exec: Exec::default(),
             state: State::default(),
+            memory: Memory::default(),
             limits: Limits::default(),
+            kafka: Kafka::default(),
         }
     }
 }
@@ -75,8 +84,6 @@ pub struct Log {
     pub pending_bytes_max: ByteSize,
     /// A segment file that would pass this size is followed by a new one; partitions made before learn of it at the next start.
     pub segment_bytes: ByteSize,
-    /// Newest batches kept in memory, over all partitions.
-    pub tail_bytes: ByteSize,
     /// Room kept for the server itself when the disk is full, at most a hundredth of the disk; `0 B` keeps none.
     pub disk_reserve: ByteSize,
     /// How long after the last data flush an idle log flushes once more, to confirm its durable offsets.
@@ -111,7 +118,6 @@ impl Default for Log {
             ride_bytes_max: ByteSize(64 << 10),
             pending_bytes_max: ByteSize::mebibytes(64),
             segment_bytes: ByteSize::mebibytes(1024),
-            tail_bytes: ByteSize::mebibytes(64),
             disk_reserve: ByteSize::mebibytes(1024),
             confirm_after: Duration::from_millis(10),
             producers_max: 10_000,
@@ -171,24 +177,43 @@ impl Default for Exec {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct State {
-    /// Blocks of tables kept in memory.
-    pub cache_bytes: ByteSize,
-    /// Newest entries of one store kept in memory before they go to a table.
-    pub memtable_bytes: ByteSize,
     /// The stores' own journals on disk; at least 64 MiB.
     pub journal_bytes_max: ByteSize,
+    /// Records of a partition of a view's topic that a start after a kill reads again, about.
+    pub view_replay_max: u64,
     /// Threads that write and merge tables.
     pub threads: usize,
 }
 
 impl Default for State {
     fn default() -> Self {
-        Self {
-            cache_bytes: ByteSize::mebibytes(64),
-            memtable_bytes: ByteSize::mebibytes(16),
-            journal_bytes_max: ByteSize::mebibytes(256),
-            threads: 1,
-        }
+        Self { journal_bytes_max: ByteSize::mebibytes(256), view_replay_max: 500_000, threads: 1 }
+    }
+}
+
+/// Memory, in pools: what grows with data and use. The process itself takes some more.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Memory {
+    /// All pools together, unless a pool has a size of its own.
+    pub limit: ByteSize,
+    /// Newest batches of the log; `0 B` takes an eighth of the limit.
+    pub tail: ByteSize,
+    /// Columns decoded from them, shared by the queries that read them; `0 B` takes an eighth of the limit.
+    pub decode: ByteSize,
+    /// State of standing queries, the stores' own caches included; `0 B` takes a quarter of the limit.
+    pub state: ByteSize,
+    /// Rows and pages of views; `0 B` takes a quarter of the limit.
+    pub views: ByteSize,
+    /// Statements that are read once; `0 B` takes a quarter of the limit.
+    pub statements: ByteSize,
+}
+
+impl Default for Memory {
+    fn default() -> Self {
+        let share = ByteSize(0);
+        let limit = ByteSize::mebibytes(1024);
+        Self { limit, tail: share, decode: share, state: share, views: share, statements: share }
     }
 }
 
@@ -226,6 +251,51 @@ impl Default for Limits {
             insert_bytes_max: ByteSize::mebibytes(256),
             query_threads: 0,
             push_rows_max: 8192,
+        }
+    }
+}
+
+/// What Kafka clients get.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Kafka {
+    /// `host:port` that clients are told to connect to; empty for where the door listens.
+    pub advertised_listen: String,
+    /// Makes a topic that a client asks for and that is not there.
+    pub auto_create_topics: bool,
+    /// Partitions of a topic that does not say how many.
+    pub default_partitions: u16,
+    /// Open connections of the Kafka door; one more is closed at once.
+    pub connections_max: usize,
+    /// The largest request.
+    pub request_bytes_max: ByteSize,
+    /// Records in the largest answer; a single batch may be larger.
+    pub fetch_bytes_max: ByteSize,
+    /// Bytes of large requests that are read at the same time, over all connections; more wait.
+    pub requests_memory: ByteSize,
+    /// Bytes of records that wait for clients to take them, over all connections; more wait.
+    pub answers_memory: ByteSize,
+    /// A connection that sends nothing for so long is closed.
+    #[serde(with = "duration_text")]
+    pub idle_timeout: Duration,
+    /// A client that stops in the middle of a request, or does not take its answer, for so long is disconnected.
+    #[serde(with = "duration_text")]
+    pub stall_timeout: Duration,
+}
+
+impl Default for Kafka {
+    fn default() -> Self {
+        Self {
+            advertised_listen: String::new(),
+            auto_create_topics: true,
+            default_partitions: 1,
+            connections_max: 1000,
+            request_bytes_max: ByteSize::mebibytes(100),
+            fetch_bytes_max: ByteSize::mebibytes(55),
+            requests_memory: ByteSize::mebibytes(256),
+            answers_memory: ByteSize::mebibytes(256),
+            idle_timeout: Duration::from_secs(10 * 60),
+            stall_timeout: Duration::from_secs(30),
         }
     }
 }

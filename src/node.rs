@@ -7,6 +7,8 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use base64::Engine as _;
+use base64::prelude::BASE64_URL_SAFE_NO_PAD as URL_SAFE_NO_PAD;
 use datafusion::config::ConfigOptions;
 use tokio::sync::watch;
 use tracing::error;
@@ -30,14 +32,21 @@ use crate::log::FlushOn;
 use crate::log::LogConfig;
 use crate::log::LogDir;
 use crate::log::OpenReport;
+use crate::memory::Memory;
 use crate::metrics::Metrics;
 use crate::security::Principal;
 use crate::state::FjallStores;
 use crate::state::Publisher;
 use crate::state::StoreLimits;
+use crate::state::ViewMemory;
 use crate::wire::HttpServer;
+use crate::wire::KafkaServer;
+use crate::wire::KafkaServerConfig;
 use crate::wire::PgServer;
 use crate::wire::PgServerConfig;
+
+/// The value of `kafka_listen` with which there is no Kafka door.
+const KAFKA_OFF: &str = "off";
 
 /// A running server.
 pub struct Node {
@@ -47,6 +56,7 @@ pub struct Node {
     runtime: Arc<Runtime>,
     pg: PgServer,
     http: HttpServer,
+    kafka: Option<KafkaServer>,
     ready: watch::Sender<bool>,
     failed: watch::Receiver<Option<Error>>,
 }
@@ -56,8 +66,9 @@ impl Node {
     pub async fn start(config: Config, env: Env) -> Result<Self, Error> {
         let metrics = Metrics::new();
         let (fail, failed) = watch::channel(None);
+        let memory = Memory::new(&config.memory, &metrics);
         let data_dir = DataDir::open(&env, &config.data_dir)?;
-        let (log, metadata) = open_log(&env, &data_dir, &config, &metrics).await?;
+        let (log, metadata) = open_log(&env, &data_dir, &config, &memory, &metrics).await?;
         end_on_failure(&log, &metadata, fail.clone());
         let broker = Broker::open(env.clone(), log, Arc::clone(&metadata), BrokerConfig::default()).await?;
         broker.keep_retention(config.log.retention_check_interval);
@@ -67,12 +78,14 @@ impl Node {
         let damaged = "Partitions of which something could not be read when the server started.";
         let damaged = metrics.gauge("tidemill_broker_damaged_partitions", damaged, &[]);
         damaged.set(i64::try_from(broker.damaged_partitions().len()).unwrap_or(i64::MAX));
-        let publisher = Arc::new(Publisher::new());
-        let runtime = open_runtime(&env, &data_dir, &config, &broker, &publisher, fail)?;
+        let view_memory = ViewMemory::new(memory.views.clone(), config.state.view_replay_max);
+        let publisher = Arc::new(Publisher::new(Arc::new(view_memory)));
+        let runtime = open_runtime(&env, &data_dir, &config, &broker, &publisher, &memory, fail)?;
         let clients = Arc::clone(&broker);
         let engine = Engine::open(EngineParts {
             env: env.clone(),
             limits: config.limits.clone(),
+            memory,
             metadata,
             clients: Arc::new(move |principal| clients.client(principal)),
             publisher,
@@ -82,23 +95,37 @@ impl Node {
         let (ready, is_ready) = watch::channel(false);
         let remote = config.allow_remote_without_auth;
         let http = HttpServer::start(&env, &config.http_listen, remote, metrics.clone(), is_ready).await?;
+        let kafka = match config.kafka_listen.as_str() {
+            KAFKA_OFF => None,
+            _ => {
+                let kafka = kafka_config(&config, &data_dir);
+                Some(KafkaServer::start(&env, Arc::clone(&broker), kafka, &metrics).await?)
+            }
+        };
         let pg_config =
             PgServerConfig { listen: config.pg_listen, allow_remote_without_auth: remote, limits: config.limits };
         let pg = PgServer::start(&env, engine, pg_config, &metrics).await?;
         ready.send_replace(true);
-        info!(pg = pg.address(), http = http.address(), "ready");
-        Ok(Self { env, data_dir, broker, runtime, pg, http, ready, failed })
+        let kafka_address = kafka.as_ref().map_or(KAFKA_OFF, KafkaServer::address);
+        info!(pg = pg.address(), http = http.address(), kafka = kafka_address, "ready");
+        Ok(Self { env, data_dir, broker, runtime, pg, http, kafka, ready, failed })
     }
 
     /// The line that tells that it serves.
     pub fn ready_line(&self) -> String {
         let data = self.data_dir.path().display();
-        format!("ready: pg={} http={} data={data}", self.pg.address(), self.http.address())
+        let kafka = self.kafka_address().unwrap_or(KAFKA_OFF);
+        format!("ready: pg={} http={} kafka={kafka} data={data}", self.pg.address(), self.http.address())
     }
 
     /// Where the PostgreSQL door listens.
     pub fn pg_address(&self) -> &str {
         self.pg.address()
+    }
+
+    /// Where the Kafka door listens, if it does.
+    pub fn kafka_address(&self) -> Option<&str> {
+        self.kafka.as_ref().map(KafkaServer::address)
     }
 
     /// Where the HTTP door listens.
@@ -120,11 +147,16 @@ impl Node {
 
     /// Closes the doors, ends the queries, flushes and closes the log.
     pub async fn stop(self) -> Result<(), Error> {
-        let Self { env, data_dir, broker, runtime, pg, http, ready, .. } = self;
+        let Self { env, data_dir, broker, runtime, pg, http, kafka, ready, .. } = self;
         ready.send_replace(false);
         pg.stop().await;
+        if let Some(kafka) = kafka {
+            kafka.stop().await;
+        }
         http.stop(env.clock.as_ref()).await;
         runtime.close().await;
+        let views = Arc::clone(&runtime.parts().publisher);
+        env.threads.blocking(move || views.checkpoint()).await;
         broker.close().await?;
         // The lock goes last: until here another server would find a directory in use.
         drop(data_dir);
@@ -133,10 +165,32 @@ impl Node {
     }
 }
 
+fn kafka_config(config: &Config, data_dir: &DataDir) -> KafkaServerConfig {
+    let knobs = &config.kafka;
+    KafkaServerConfig {
+        listen: config.kafka_listen.clone(),
+        advertised_listen: knobs.advertised_listen.clone(),
+        allow_remote_without_auth: config.allow_remote_without_auth,
+        node_id: data_dir.meta().node.0,
+        // As Kafka writes a UUID, so that clients can show it.
+        cluster_id: URL_SAFE_NO_PAD.encode(data_dir.meta().cluster.0),
+        connections_max: knobs.connections_max,
+        request_bytes_max: knobs.request_bytes_max.as_usize(),
+        fetch_bytes_max: knobs.fetch_bytes_max.as_usize(),
+        requests_memory: knobs.requests_memory.0,
+        answers_memory: knobs.answers_memory.0,
+        idle_timeout: knobs.idle_timeout,
+        stall_timeout: knobs.stall_timeout,
+        auto_create_topics: knobs.auto_create_topics,
+        default_partitions: i32::from(knobs.default_partitions.max(1)),
+    }
+}
+
 async fn open_log(
     env: &Env,
     data_dir: &DataDir,
     config: &Config,
+    memory: &Memory,
     metrics: &Metrics,
 ) -> Result<(Arc<LogDir>, Arc<MetadataLog>), Error> {
     let log_config = LogConfig {
@@ -145,19 +199,20 @@ async fn open_log(
         ride_bytes_max: config.log.ride_bytes_max.0,
         pending_bytes_max: config.log.pending_bytes_max.0,
         segment_bytes_max: config.log.segment_bytes.0,
-        tail_bytes: config.log.tail_bytes.as_usize(),
+        tail_bytes: memory.tail.limit(),
         disk_reserve_bytes: config.log.disk_reserve.0,
         confirm_after: config.log.confirm_after,
         producers_max: config.log.producers_max,
         compaction_keys_max: config.log.compaction_keys_max,
     };
-    let (opened, path, node, metrics) =
-        (env.clone(), data_dir.path().to_path_buf(), data_dir.meta().node, metrics.clone());
+    let (opened, path, node, metrics, tail) =
+        (env.clone(), data_dir.path().to_path_buf(), data_dir.meta().node, metrics.clone(), memory.tail.clone());
     env.threads
         .blocking(move || {
             let begun = opened.clock.monotonic();
             let (log, report) = LogDir::open(opened.clone(), &path.join("log"), log_config)?;
             log.measure(&metrics);
+            log.count_tail_in(&tail);
             measure_recovery(&metrics, &report, opened.clock.monotonic().saturating_sub(begun));
             let metadata = MetadataLog::open(&opened, &path.join("metadata"), node)?;
             Ok((log, metadata))
@@ -198,15 +253,18 @@ fn open_runtime(
     config: &Config,
     broker: &Arc<Broker>,
     publisher: &Arc<Publisher>,
+    memory: &Memory,
     fail: watch::Sender<Option<Error>>,
 ) -> Result<Arc<Runtime>, Error> {
     let limits = StoreLimits {
-        cache_bytes: config.state.cache_bytes.0,
-        memtable_bytes: config.state.memtable_bytes.0,
+        cache_bytes: memory.state.limit() as u64 / 4,
+        memtable_bytes: memory.state.limit() as u64 / 8,
         journal_bytes_max: config.state.journal_bytes_max.0,
         threads: config.state.threads,
     };
     let stores = FjallStores::open(env, &state_path(data_dir.path()), limits)?;
+    // They are the stores' from now on, full or not.
+    memory.state.add((limits.cache_bytes + limits.memtable_bytes) as isize);
     let mut options = ConfigOptions::new();
     options.extensions.insert(functions::Context::new(env.clock.wall_micros(), env.random.next_u64(), "UTC"));
     let exec: Exec = config.exec.clone();
@@ -217,6 +275,7 @@ fn open_runtime(
         publisher: Arc::clone(publisher),
         functions: Arc::new(options),
         config: exec,
+        memory: memory.clone(),
         transactional_id: format!("tidemill.node.{}", data_dir.meta().node.0),
         on_fatal: Arc::new(move |fatal| {
             error!(error = ?fatal, "the process must end");

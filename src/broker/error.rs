@@ -1,5 +1,6 @@
 //! What can go wrong between a client and the log.
 
+use super::GroupError;
 use crate::cluster::MetadataError;
 use crate::error::Error;
 use crate::error::SqlState;
@@ -61,6 +62,37 @@ pub enum BrokerError {
         /// The leader's.
         current: LeaderEpoch,
     },
+    /// The client's view of who leads is older, or newer, than this leader's.
+    #[error("leader epoch {} of {partition} is not the current one, {}", found.0, current.0)]
+    LeaderEpoch {
+        /// Where.
+        partition: TopicPartition,
+        /// The epoch that came.
+        found: LeaderEpoch,
+        /// The leader's.
+        current: LeaderEpoch,
+    },
+    /// The topic wants more in-sync replicas than there are.
+    #[error("{partition} needs {required} in-sync replicas and has 1")]
+    NotEnoughReplicas {
+        /// Where.
+        partition: TopicPartition,
+        /// How many it needs.
+        required: u16,
+    },
+    /// A record is not one that the partition takes.
+    #[error("a batch for {partition} is refused: {reason}")]
+    InvalidRecord {
+        /// Where to.
+        partition: TopicPartition,
+        /// The record's place in its batch, if it is about one.
+        index: Option<i32>,
+        /// What is wrong with it.
+        reason: &'static str,
+    },
+    /// It took longer than the client wanted to wait; it may be done all the same.
+    #[error("the request took longer than its timeout")]
+    TimedOut,
     /// A transactional id, a group or a member has a name that no record can hold.
     #[error("\"{name}\" cannot be a {kind}")]
     InvalidName {
@@ -107,6 +139,14 @@ pub enum BrokerError {
         /// The transaction's first offset.
         offset: Offset,
     },
+    /// A group's coordinator refused.
+    #[error("group \"{group}\": {reason}")]
+    Group {
+        /// The group.
+        group: String,
+        /// Why.
+        reason: GroupError,
+    },
     /// A batch is malformed.
     #[error("a batch of {partition} is malformed")]
     Batch {
@@ -134,7 +174,7 @@ impl BrokerError {
     /// Whether the process must end.
     pub fn is_fatal(&self) -> bool {
         match self {
-            Self::Unknown => true,
+            Self::Unknown | Self::Group { reason: GroupError::Unknown, .. } => true,
             Self::Metadata(error) => error.is_fatal(),
             _ => false,
         }
@@ -183,6 +223,11 @@ impl From<BrokerError> for Error {
             BrokerError::OffsetOutOfRange { .. } | BrokerError::DivergedEpoch { .. } => {
                 Error::new(SqlState::OBJECT_NOT_IN_PREREQUISITE_STATE, message)
             }
+            BrokerError::LeaderEpoch { .. } => Error::new(SqlState::SERIALIZATION_FAILURE, message),
+            BrokerError::NotEnoughReplicas { .. } => Error::new(SqlState::OBJECT_NOT_IN_PREREQUISITE_STATE, message)
+                .hint("Lower the topic's min.insync.replicas."),
+            BrokerError::InvalidRecord { .. } => Error::new(SqlState::INVALID_PARAMETER_VALUE, message),
+            BrokerError::TimedOut => Error::new(SqlState::STATEMENT_COMPLETION_UNKNOWN, message),
             BrokerError::InvalidName { .. } => Error::new(SqlState::INVALID_PARAMETER_VALUE, message),
             BrokerError::TooManyCommits { .. } => Error::new(SqlState::CONFIGURATION_LIMIT_EXCEEDED, message),
             BrokerError::CoordinatorRecord { .. } => Error::new(SqlState::DATA_CORRUPTED, message),
@@ -192,6 +237,10 @@ impl From<BrokerError> for Error {
             BrokerError::Undecided { .. } => Error::new(SqlState::IO_ERROR, message)
                 .detail("The state of the transaction that wrote them is damaged; they are neither shown nor dropped.")
                 .hint("Offsets before them can still be read."),
+            BrokerError::Group { reason: GroupError::NonEmptyGroup, .. } => {
+                Error::new(SqlState::OBJECT_IN_USE, message).hint("Stop the clients that are in the group.")
+            }
+            BrokerError::Group { .. } => Error::new(SqlState::OBJECT_NOT_IN_PREREQUISITE_STATE, message),
             BrokerError::Batch { source, .. } => {
                 let detail = source.to_string();
                 Error::from(source).detail(format!("{message}: {detail}."))

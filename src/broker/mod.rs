@@ -16,6 +16,8 @@ mod core;
 mod damage;
 mod error;
 mod fetch;
+mod groups;
+mod local;
 mod partitions;
 mod pending;
 mod recovery;
@@ -34,7 +36,20 @@ pub use client::{
 };
 pub use config::BrokerConfig;
 pub use error::BrokerError;
+pub use groups::{
+    CommitOffsets, DescribedGroup, DescribedMember, FetchedOffset, GroupConfig, GroupError, GroupListing,
+    GroupProtocol, GroupState, Heartbeat, JoinGroup, JoinedGroup, JoinedMember, LeaveGroup, LeavingMember,
+    OffsetToCommit, SyncGroup, SyncedGroup,
+};
+pub use local::{
+    FetchLimits, FetchPartition, FetchedPartition, Fetching, FoundOffset, LocalBroker, NewTopic, OffsetQuery, Placed,
+    ProduceBatch,
+};
 pub use partitions::{CONSUMER_OFFSETS, TRANSACTION_STATE};
 pub use pending::PendingBatch;
 
-pub use crate::log::{Ends, PartitionHealth, SegmentCheck, SegmentDamage, SegmentDescription, Slot, TailBatch};
+pub use crate::cluster::{ClusterMetadata, MetadataError, TopicConfig, TopicRecord};
+pub use crate::log::{
+    AbortedTransaction, Ends, LogError, PartitionHealth, SegmentCheck, SegmentDamage, SegmentDescription, Slot,
+    TailBatch,
+};

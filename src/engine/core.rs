@@ -23,6 +23,7 @@ use crate::error::Error;
 use crate::error::Result;
 use crate::error::SqlState;
 use crate::exec::Runtime;
+use crate::memory::Memory;
 use crate::model::QueryId;
 use crate::plan::Functions;
 use crate::security::Principal;
@@ -43,6 +44,8 @@ pub struct EngineParts {
     pub env: Env,
     /// Limits of sessions.
     pub limits: config::Limits,
+    /// Memory, in pools.
+    pub memory: Memory,
     /// What exists, durably.
     pub metadata: Arc<MetadataLog>,
     /// The log, by principal.
@@ -57,6 +60,7 @@ pub struct EngineParts {
 pub struct Engine {
     env: Env,
     limits: config::Limits,
+    memory: Memory,
     metadata: Arc<MetadataLog>,
     clients: Clients,
     publisher: Arc<Publisher>,
@@ -82,11 +86,12 @@ struct CatalogFeed {
 impl Engine {
     /// An engine over parts that are open; reads the catalog and starts the standing queries.
     pub async fn open(parts: EngineParts) -> Result<Arc<Self>> {
-        let EngineParts { env, limits, metadata, clients, publisher, runtime } = parts;
+        let EngineParts { env, limits, memory, metadata, clients, publisher, runtime } = parts;
         let engine = Arc::new_cyclic(|engine| Self {
             planner: Planner::new(engine.clone()),
             env,
             limits,
+            memory,
             metadata,
             clients,
             publisher,
@@ -190,6 +195,10 @@ impl Engine {
         self.stopped.lock().insert(query, reason);
     }
 
+    pub(super) fn forget_stop(&self, query: QueryId) {
+        self.stopped.lock().remove(&query);
+    }
+
     pub(super) fn noted_stop(&self, query: QueryId) -> Option<String> {
         self.stopped.lock().get(&query).cloned()
     }
@@ -208,6 +217,10 @@ impl Engine {
 
     pub(super) fn limits(&self) -> &config::Limits {
         &self.limits
+    }
+
+    pub(super) fn memory(&self) -> &Memory {
+        &self.memory
     }
 
     pub(super) fn planner(&self) -> &Planner {

@@ -129,7 +129,7 @@ impl Runtime {
         }
         let joins = 1 < fragment.leaves.len();
         let stores: Arc<dyn ColdStores> = Arc::new(SimulatedStores::new());
-        let task = transient(&fragment, &stores, |partition, is_table| {
+        let task = transient(&fragment, &stores, &parts.memory, |partition, is_table| {
             let (earliest, latest) = starts[&partition];
             let whole = spec.start == PushStart::Earliest || joins && is_table;
             if whole { earliest } else { latest }

@@ -1,5 +1,6 @@
 //! A node in this process with a directory of its own, on free ports.
 
+use std::path::Path;
 use std::path::PathBuf;
 use std::pin::Pin;
 use std::process::Command;
@@ -42,8 +43,14 @@ impl TestServer {
 
     /// Stops the node and starts another over the same directory.
     pub async fn restart(self) -> Self {
+        self.restart_after(|_| ()).await
+    }
+
+    /// The same, with something done to the directory in between.
+    pub async fn restart_after(self, change: impl FnOnce(&Path)) -> Self {
         let Self { node, directory } = self;
         node.stop().await.expect("the node stops");
+        change(&directory.path().join("data"));
         let config = config_in(directory.path().join("data"));
         let node = Node::start(config, Env::real()).await.expect("the node starts again");
         Self { node, directory }
@@ -67,6 +74,11 @@ impl TestServer {
     /// `host:port` of the PostgreSQL door.
     pub fn pg_address(&self) -> &str {
         self.node.pg_address()
+    }
+
+    /// `host:port` of the Kafka door.
+    pub fn kafka_address(&self) -> &str {
+        self.node.kafka_address().expect("the Kafka door is open")
     }
 
     /// `host:port` of the HTTP door.
@@ -132,6 +144,7 @@ fn config_in(data_dir: PathBuf) -> Config {
         data_dir,
         pg_listen: "127.0.0.1:0".to_string(),
         http_listen: "127.0.0.1:0".to_string(),
+        kafka_listen: "127.0.0.1:0".to_string(),
         // Many servers at once would keep much of a small machine's disk.
         log: Log { disk_reserve: ByteSize(1 << 20), ..Log::default() },
         ..Config::default()

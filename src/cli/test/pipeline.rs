@@ -46,6 +46,8 @@ use crate::functions::Context;
 use crate::log::FlushOn;
 use crate::log::LogConfig;
 use crate::log::LogDir;
+use crate::memory::Memory;
+use crate::metrics::Metrics;
 use crate::model::Offset;
 use crate::model::PartitionId;
 use crate::model::TopicId;
@@ -55,6 +57,7 @@ use crate::protocol::partition_for_key;
 use crate::security::Principal;
 use crate::state::Publisher;
 use crate::state::SimulatedStores;
+use crate::state::ViewMemory;
 
 /// Bytes that one fetch of `records` asks for.
 const FETCH_BYTES: usize = 1 << 20;
@@ -70,6 +73,10 @@ pub struct PipelineOptions {
     pub wall_micros: i64,
     /// What sessions may take.
     pub limits: config::Limits,
+    /// Memory, in pools.
+    pub memory: config::Memory,
+    /// How state is kept.
+    pub state: config::State,
     /// What stands between sessions and the log.
     pub layer: ClientLayer,
 }
@@ -160,7 +167,9 @@ impl Pipeline {
         functions.extensions.insert(Context::new(env.clock.wall_micros(), options.seed, "UTC"));
         let fatal = Arc::new(Mutex::new(None));
         let seen = Arc::clone(&fatal);
-        let publisher = Arc::new(Publisher::new());
+        let memory = Memory::new(&options.memory, &Metrics::new());
+        let view_memory = ViewMemory::new(memory.views.clone(), options.state.view_replay_max);
+        let publisher = Arc::new(Publisher::new(Arc::new(view_memory)));
         let runtime = Runtime::manual(RuntimeParts {
             env: env.clone(),
             client: Arc::clone(&client),
@@ -168,6 +177,7 @@ impl Pipeline {
             publisher: Arc::clone(&publisher),
             functions: Arc::new(functions),
             config: config::Exec::default(),
+            memory: memory.clone(),
             transactional_id: "tidemill".to_owned(),
             on_fatal: Arc::new(move |error| *seen.lock() = Some(error)),
         });
@@ -175,6 +185,7 @@ impl Pipeline {
         let engine = Engine::open(EngineParts {
             env: env.clone(),
             limits: options.limits.clone(),
+            memory,
             metadata: Arc::clone(&metadata),
             clients: Arc::new(move |principal| (layer.0)(clients.client(principal))),
             publisher,
@@ -223,6 +234,11 @@ impl Pipeline {
     /// Panics over an environment that the pipeline did not make: its owner holds them.
     pub fn simulation(&self) -> &Simulation {
         self.simulation.as_ref().expect("this pipeline made its own disk and clock")
+    }
+
+    /// Where state is kept.
+    pub fn stores(&self) -> &SimulatedStores {
+        &self.stores
     }
 
     /// Another session, with the default settings.

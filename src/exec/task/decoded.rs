@@ -8,7 +8,7 @@
 //!   * which records become rows, and why the others do not, is the same for every reader: all declared types are checked,
 //!     whichever columns are built
 //!   * a column that a reader uses is built in what it gets; the others may be null
-//!   * what is kept in slots is bounded; what goes is decoded again
+//!   * what is kept in slots is bounded by the pool `decode`; what goes is decoded again
 //!
 //! A reader waits while another one decodes the batch that it wants: it needs just that. Nobody waits under that lock.
 
@@ -31,10 +31,10 @@ use crate::format::Decoder;
 use crate::format::FormatError;
 use crate::format::FormatSpec;
 use crate::format::RawRecord;
+use crate::memory::Held;
+use crate::memory::MemoryPool;
 use crate::model::Column;
 
-/// Bytes of decoded columns that are kept for the next reader.
-const KEPT_BYTES_MAX: usize = 64 * 1024 * 1024;
 /// What one batch takes besides its columns.
 const ENTRY_BYTES: usize = 512;
 
@@ -52,13 +52,15 @@ pub struct Declaration {
 }
 
 /// The decoders of a node.
-#[derive(Clone, Default)]
+#[derive(Clone)]
 pub struct Decoders(Arc<Pool>);
 
-#[derive(Default)]
 struct Pool {
     by_declaration: Mutex<HashMap<Declaration, Weak<SharedDecoder>>>,
-    kept: Mutex<Kept>,
+    /// Where columns in slots are counted.
+    memory: MemoryPool,
+    /// What lies in slots, oldest first.
+    kept: Mutex<VecDeque<Weak<Entry>>>,
     decoded: AtomicU64,
     given: AtomicU64,
 }
@@ -72,13 +74,6 @@ pub struct DecodeCounts {
     pub given: u64,
     /// Bytes of columns that are kept for the next reader.
     pub kept_bytes: usize,
-}
-
-/// What lies in slots, oldest first.
-#[derive(Default)]
-struct Kept {
-    bytes: usize,
-    entries: VecDeque<(Weak<Entry>, usize)>,
 }
 
 /// One decoder and how many live readers use each column.
@@ -97,21 +92,21 @@ struct Entry {
 struct Made {
     rows: Arc<Decoded>,
     built: Vec<bool>,
-}
-
-impl Made {
-    /// What it takes in memory, without the columns in `others`.
-    fn bytes_beside(&self, others: &[bool]) -> usize {
-        let columns = self.rows.rows.columns().iter().zip(self.built.iter().zip(others));
-        let own = columns.filter(|(_, (built, other))| **built && !**other);
-        own.map(|(column, _)| column.get_array_memory_size()).sum::<usize>() + ENTRY_BYTES
-    }
+    /// As long as it lies in a slot.
+    _held: Held,
 }
 
 /// What lies in a batch's slot: an entry for each decoder.
 type SlotOf = Mutex<Vec<Arc<Entry>>>;
 
 impl Decoders {
+    /// Of a node, whose columns in slots are counted in this pool.
+    pub fn new(memory: &MemoryPool) -> Self {
+        let (by_declaration, kept) = (Mutex::default(), Mutex::default());
+        let (decoded, given) = (AtomicU64::new(0), AtomicU64::new(0));
+        Self(Arc::new(Pool { by_declaration, memory: memory.clone(), kept, decoded, given }))
+    }
+
     /// A reader of `used` columns, given by their places in the declaration.
     pub fn reader(&self, declaration: Declaration, used: &[usize]) -> Result<Reader, FormatError> {
         let mut known = self.0.by_declaration.lock();
@@ -139,7 +134,7 @@ impl Decoders {
         DecodeCounts {
             decoded: self.0.decoded.load(Ordering::Relaxed),
             given: self.0.given.load(Ordering::Relaxed),
-            kept_bytes: self.0.kept.lock().bytes,
+            kept_bytes: self.0.memory.used(),
         }
     }
 }
@@ -191,17 +186,16 @@ impl Reader {
         let mut made = entry.made.lock();
         let built = made.as_ref().map(|made| made.built.clone());
         let built = built.unwrap_or_else(|| vec![false; self.decoder.id.columns.len()]);
-        let mut grown = None;
+        let mut grown = false;
         if made.is_none() || self.used.iter().any(|place| !built[*place]) {
-            let more = self.decode(tail, made.take(), &built)?;
-            grown = Some(more.bytes_beside(&built));
-            *made = Some(more);
+            *made = Some(self.decode(tail, made.take(), &built)?);
+            grown = true;
         }
         let rows = Arc::clone(&made.as_ref().expect("it was made above").rows);
         drop(made);
         self.pool.given.fetch_add((rows.offsets.len() + rows.bad.len()) as u64, Ordering::Relaxed);
-        if let Some(bytes) = grown {
-            self.pool.keep(&entry, bytes);
+        if grown {
+            self.pool.keep(&entry);
         }
         Ok(rows)
     }
@@ -242,36 +236,28 @@ impl Reader {
             let columns = (0..built.len()).map(column).collect();
             rows.rows = arrow::array::RecordBatch::try_new(rows.rows.schema(), columns)?;
         }
-        let built = (0..built.len()).map(|place| built[place] || wanted.contains(&place)).collect();
-        Ok(Made { rows: Arc::new(rows), built })
+        let built: Vec<bool> = (0..built.len()).map(|place| built[place] || wanted.contains(&place)).collect();
+        let columns = rows.rows.columns().iter().zip(&built).filter(|(_, built)| **built);
+        let bytes = columns.map(|(column, _)| column.get_array_memory_size()).sum::<usize>() + ENTRY_BYTES;
+        Ok(Made { rows: Arc::new(rows), built, _held: self.pool.memory.hold(bytes) })
     }
 }
 
 impl Pool {
-    /// Keeps what was made for the next reader; what was kept longest goes.
-    fn keep(&self, entry: &Arc<Entry>, bytes: usize) {
-        let mut gone = Vec::new();
-        {
-            let mut guard = self.kept.lock();
-            let kept = &mut *guard;
-            kept.bytes += bytes;
-            kept.entries.push_back((Arc::downgrade(entry), bytes));
-            while KEPT_BYTES_MAX < kept.bytes
-                && let Some((oldest, bytes)) = kept.entries.pop_front()
-            {
-                kept.bytes -= bytes;
-                gone.push(oldest);
-            }
-            // Batches that have left the tail took their columns along.
-            while let Some((oldest, bytes)) = kept.entries.front()
-                && oldest.strong_count() == 0
-            {
-                kept.bytes -= *bytes;
-                kept.entries.pop_front();
+    /// Keeps what was made for the next reader; while the pool is full, what was kept longest goes.
+    fn keep(&self, entry: &Arc<Entry>) {
+        self.kept.lock().push_back(Arc::downgrade(entry));
+        while self.memory.is_full() {
+            let Some(oldest) = self.kept.lock().pop_front() else { break };
+            // Not under the lock: a reader may be at it.
+            if let Some(entry) = oldest.upgrade() {
+                *entry.made.lock() = None;
             }
         }
-        for entry in gone.iter().filter_map(Weak::upgrade) {
-            *entry.made.lock() = None;
+        // Batches that have left the tail took their columns along.
+        let mut kept = self.kept.lock();
+        while kept.front().is_some_and(|oldest| oldest.strong_count() == 0) {
+            kept.pop_front();
         }
     }
 }

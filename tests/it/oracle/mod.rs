@@ -24,6 +24,8 @@ use tidemill::catalog::Semantics;
 use tidemill::cli::test::Pipeline;
 use tidemill::cli::test::PipelineOptions;
 use tidemill::cli::test::RawOutput;
+use tidemill::config;
+use tidemill::config::ByteSize;
 use tidemill::protocol::partition_for_key;
 
 /// Queries that share one history; each is a case.
@@ -208,6 +210,10 @@ impl Scene {
     async fn run(&self, emit: EmitMode, chance: Option<u64>) -> Vec<Ran> {
         let semantics = Semantics { emit, ..Semantics::default() };
         let options = PipelineOptions { seed: self.seed, semantics, ..PipelineOptions::default() };
+        let options = match chance {
+            None => options,
+            Some(seed) => with_scarce_memory(options, &Draw::new(seed)),
+        };
         let mut pipeline = Pipeline::open(options).await.expect("a pipeline opens");
         let ddl = |kind: &str, name: &str, columns: &[(&str, &str)], key: &str| {
             let columns: Vec<String> = columns.iter().map(|(name, sql_type)| format!("{name} {sql_type}")).collect();
@@ -286,6 +292,14 @@ impl Scene {
     }
 }
 
+/// So little memory that rows and pages go to the stores again and again, or enough.
+fn with_scarce_memory(options: PipelineOptions, draw: &Draw) -> PipelineOptions {
+    let size = || ByteSize(1 + [0, 500, 5_000, 1 << 30][draw.below(4) as usize]);
+    let memory = config::Memory { decode: size(), state: size(), views: size(), ..config::Memory::default() };
+    let view_replay_max = [1, 20, 1 << 30][draw.below(3) as usize];
+    PipelineOptions { memory, state: config::State { view_replay_max, ..config::State::default() }, ..options }
+}
+
 /// Rounds of random size with random cuts; sometimes the process is killed in the middle of them, with rows read, state
 /// changed and output gathered that no cut has taken, and started again.
 async fn drive_by_chance(mut pipeline: Pipeline, draw: &Draw) -> Pipeline {
@@ -299,6 +313,9 @@ async fn drive_by_chance(mut pipeline: Pipeline, draw: &Draw) -> Pipeline {
     for _ in 0..draw.below(3) {
         let rounds = draw.below(40) as usize;
         pipeline.drive_rounds(rows, &mut cut, Some(rounds)).await.expect("the queries run");
+        if draw.once_in(3) {
+            pipeline.stores().lose_power(draw.below(1 << 20));
+        }
         pipeline = pipeline.restart().await.expect("a restart in the middle");
     }
     pipeline.drive_with(rows, &mut cut).await.expect("the queries run");
