@@ -150,18 +150,8 @@ impl Lowering<'_> {
                     operators::Consolidate { key: key.clone(), layout: layout.clone() }
                 })
             }
-            Node::Retain(retain) => {
-                let input = self.lower(&retain.input)?;
-                let below = layout_of(&input)?;
-                let changes = match below.changes {
-                    Changes::Retract => Changes::Retract,
-                    Changes::Append | Changes::Upsert => Changes::Upsert,
-                };
-                let output = Layout::new(&below.user_schema(), changes);
-                let (key, bound, retention_ms) = (retain.key.clone(), retain.bound, retain.retention_ms);
-                let body = operators::Retain { key, bound, retention_ms, input: below, output: output.clone() };
-                step(retain.id.clone(), "Retain", output, vec!["rows"], vec![input], move || body.clone())
-            }
+            Node::Explode(node) => self.explode(node),
+            Node::Retain(retain) => self.retain(retain),
             Node::Aggregate(aggregate) => self.aggregate(aggregate),
             Node::Join(join) => self.join(join),
             Node::StreamJoin(join) => self.stream_join(join),
@@ -180,6 +170,31 @@ impl Lowering<'_> {
                 step(sink.id.clone(), "Sink", output, vec![], vec![input], move || operators::Sink::new(spec.clone()))
             }
         }
+    }
+
+    fn explode(&self, node: &node::Explode) -> Result<Plan, ExecError> {
+        let input = self.lower(&node.input)?;
+        let below = layout_of(&input)?;
+        let output = below.with_user(node.schema.as_arrow());
+        let (lists, output_) = (self.exprs(&node.lists, node.input.schema())?, output.clone());
+        step(node.id.clone(), "Explode", output, vec![], vec![input], move || operators::Explode {
+            lists: lists.clone(),
+            input: below.clone(),
+            output: output_.clone(),
+        })
+    }
+
+    fn retain(&self, retain: &node::Retain) -> Result<Plan, ExecError> {
+        let input = self.lower(&retain.input)?;
+        let below = layout_of(&input)?;
+        let changes = match below.changes {
+            Changes::Retract => Changes::Retract,
+            Changes::Append | Changes::Upsert => Changes::Upsert,
+        };
+        let output = Layout::new(&below.user_schema(), changes);
+        let (key, bound, retention_ms) = (retain.key.clone(), retain.bound, retain.retention_ms);
+        let body = operators::Retain { key, bound, retention_ms, input: below, output: output.clone() };
+        step(retain.id.clone(), "Retain", output, vec!["rows"], vec![input], move || body.clone())
     }
 
     fn aggregate(&self, node: &node::Aggregate) -> Result<Plan, ExecError> {
@@ -237,6 +252,7 @@ impl Lowering<'_> {
             style: call.style,
             argument_type,
             argument,
+            counts: call.backing == node::Backing::Counts,
             filter: call.filter.as_ref().map(|filter| self.expr(filter, schema)).transpose()?,
             output: call.sql_type.arrow(),
         })

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use datafusion::error::DataFusionError;
 use datafusion::execution::FunctionRegistry;
+use datafusion::functions_aggregate::variance::var_samp_udaf;
 use datafusion::logical_expr::AggregateUDF;
 use datafusion::logical_expr::ScalarUDF;
 use datafusion::logical_expr::ScalarUDFImpl;
@@ -13,6 +14,7 @@ use super::aggregate::CollectFunction;
 use super::aggregate::Extreme;
 use super::aggregate::ExtremeFunction;
 use super::aggregate::OffsetEnd;
+use super::aggregate::StandingFunction;
 use super::aggregate::TotalFunction;
 use super::aggregate::TotalKind;
 use super::aggregate::TotalStyle;
@@ -89,7 +91,8 @@ pub fn all() -> Vec<Arc<ScalarUDF>> {
     functions
 }
 
-/// All our aggregate functions: SUM and AVG under both rules, MIN and MAX, the earliest and the latest.
+/// All our aggregate functions: SUM and AVG under both rules, MIN and MAX, the earliest and the latest, and those
+/// that standing queries alone have.
 pub fn aggregates() -> Vec<Arc<AggregateUDF>> {
     let styles = [TotalStyle::Postgres, TotalStyle::Ksqldb];
     let functions = styles.into_iter().flat_map(|style| {
@@ -98,7 +101,10 @@ pub fn aggregates() -> Vec<Arc<AggregateUDF>> {
     let extremes = [Extreme::Least, Extreme::Greatest].map(ExtremeFunction::new).map(AggregateUDF::new_from_impl);
     let ends = [OffsetEnd::Earliest, OffsetEnd::Latest].map(ByOffsetFunction::new).map(AggregateUDF::new_from_impl);
     let collections = CollectFunction::all().map(AggregateUDF::new_from_impl);
-    functions.chain(extremes).chain(ends).chain(collections).map(Arc::new).collect()
+    let standing = StandingFunction::all().map(AggregateUDF::new_from_impl);
+    // PostgreSQL's name of it.
+    let variance = AggregateUDF::clone(&var_samp_udaf()).with_aliases(["variance"]);
+    functions.chain(extremes).chain(ends).chain(collections).chain(standing).chain([variance]).map(Arc::new).collect()
 }
 
 /// Puts them into a registry, over functions of the same name.
@@ -136,7 +142,9 @@ mod tests {
         let ours = aggregates();
         for stock in SessionStateDefaults::default_aggregate_functions() {
             if let Some(ours) = ours.iter().find(|ours| ours.name() == stock.name()) {
-                assert_eq!(ours.aliases(), stock.aliases(), "{}", stock.name());
+                let missing: Vec<&String> =
+                    stock.aliases().iter().filter(|name| !ours.aliases().contains(name)).collect();
+                assert!(missing.is_empty(), "{} without {missing:?}", stock.name());
             }
         }
     }

@@ -13,6 +13,7 @@ use super::error::PlanError;
 use super::node::AggregateChanges;
 use super::node::JoinKind;
 use super::node::Node;
+use super::node::TableJoin;
 use super::node::Window;
 use crate::sql::Emit;
 
@@ -96,6 +97,8 @@ fn of_node(node: Node<'_>) -> Result<Edge, PlanError> {
             let partitioned_by = columns(join.on.iter().map(|(left, _)| left).collect());
             Edge { kind: EdgeKind::Retract, key, partitioned_by }
         }
+        // What is added comes after the columns that were there.
+        Node::Explode(node) => edge(&node.input)?,
         Node::Consolidate(node) => Edge { kind: EdgeKind::Retract, key: node.key.clone(), ..edge(&node.input)? },
         Node::Normalise(normalise) => Edge { kind: EdgeKind::Retract, ..edge(&normalise.input)? },
         Node::Join(join) => {
@@ -111,21 +114,7 @@ fn of_node(node: Node<'_>) -> Result<Edge, PlanError> {
             let columns = columns.filter(|_| !join.kind.keeps_right());
             Edge { kind: EdgeKind::AppendOnly, key: columns.clone().unwrap_or_default(), partitioned_by: columns }
         }
-        Node::TableJoin(join) => {
-            let border = join.left.schema().fields().len();
-            let left = || join.on.iter().map(|(left, _)| column_index(left, join.left.schema())).collect();
-            let right = || {
-                let columns = join.on.iter().map(|(_, right)| column_index(right, join.right.schema()));
-                columns.map(|column| column.map(|column| border + column)).collect()
-            };
-            let columns: Option<Vec<usize>> = match join.kind {
-                JoinKind::Inner | JoinKind::Left => left(),
-                JoinKind::Right => right(),
-                // The key is in either column, so no column has it.
-                JoinKind::Full => None,
-            };
-            Edge { kind: EdgeKind::Retract, key: columns.clone().unwrap_or_default(), partitioned_by: columns }
-        }
+        Node::TableJoin(join) => of_table_join(join),
         Node::Sink(sink) => Edge { key: sink.key.clone(), ..edge(&sink.input)? },
         Node::Aggregate(aggregate) => {
             let group: Vec<usize> = (0..aggregate.group.len()).collect();
@@ -140,6 +129,22 @@ fn of_node(node: Node<'_>) -> Result<Edge, PlanError> {
             Edge { kind, key, partitioned_by: Some(group) }
         }
     })
+}
+
+fn of_table_join(join: &TableJoin) -> Edge {
+    let border = join.left.schema().fields().len();
+    let left = || join.on.iter().map(|(left, _)| column_index(left, join.left.schema())).collect();
+    let right = || {
+        let columns = join.on.iter().map(|(_, right)| column_index(right, join.right.schema()));
+        columns.map(|column| column.map(|column| border + column)).collect()
+    };
+    let columns: Option<Vec<usize>> = match join.kind {
+        JoinKind::Inner | JoinKind::Left => left(),
+        JoinKind::Right => right(),
+        // The key is in either column, so no column has it.
+        JoinKind::Full => None,
+    };
+    Edge { kind: EdgeKind::Retract, key: columns.clone().unwrap_or_default(), partitioned_by: columns }
 }
 
 /// The edge above a projection: keys live on as long as the projection keeps their columns.

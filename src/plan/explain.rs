@@ -12,6 +12,7 @@ use super::edge::edge;
 use super::node::Aggregate;
 use super::node::AggregateChanges;
 use super::node::Alone;
+use super::node::Backing;
 use super::node::ForeignJoin;
 use super::node::NoRow;
 use super::node::Node;
@@ -103,6 +104,7 @@ fn operator(plan: &LogicalPlan, fragment: &Fragment) -> String {
             tasks(exchange.partitions)
         ),
         Some(Node::Normalise(normalise)) => format!("Normalise {}", normalise.id),
+        Some(Node::Explode(node)) => format!("Explode {}: {}", node.id, list(&node.lists)),
         Some(Node::Consolidate(node)) => format!("Consolidate {}", node.id),
         Some(Node::Retain(retain)) => {
             let bound = plan.schema().field(retain.bound).name();
@@ -164,7 +166,8 @@ fn aggregate(node: &Aggregate) -> String {
     for call in &node.calls {
         let argument = call.argument.as_ref().map_or("*".to_string(), ToString::to_string);
         let filter = call.filter.as_ref().map_or(String::new(), |filter| format!(" where {filter}"));
-        calls.push(format!("{} = {}({argument}){filter}", call.name, call.function.as_str()));
+        let counts = if call.backing == Backing::Counts { " by counts" } else { "" };
+        calls.push(format!("{} = {}({argument}){filter}{counts}", call.name, call.function.as_str()));
     }
     let window = match node.window {
         Some(window) => format!(", {window}"),

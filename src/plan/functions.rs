@@ -24,10 +24,13 @@ use sqlparser::ast;
 use crate::catalog::Compatibility;
 
 /// The aggregates that `node::AggregateFunction` has.
-const STANDING_AGGREGATES: [&str; 13] = [
+const STANDING_AGGREGATES: [&str; 24] = [
+    "attr",
     "avg",
     "collect_list",
     "collect_set",
+    "corr",
+    "correlation",
     "count",
     "count_distinct",
     "earliest_by_offset",
@@ -35,13 +38,21 @@ const STANDING_AGGREGATES: [&str; 13] = [
     "latest_by_offset",
     "max",
     "min",
+    "stddev",
+    "stddev_pop",
+    "stddev_samp",
+    "stddev_sample",
     "sum",
+    "sum_list",
     "topk",
     "topkdistinct",
+    "var_pop",
+    "var_samp",
+    "variance",
 ];
 
-/// ksqlDB's other aggregates, so that they are refused by name rather than not found.
-const KSQLDB_AGGREGATES: [&str; 5] = ["attr", "correlation", "stddev_samp", "stddev_sample", "sum_list"];
+/// Functions of the SELECT list that give several rows.
+pub const TABLE_FUNCTIONS: [&str; 2] = ["explode", "unnest"];
 
 /// Plans ARRAY, MAP and STRUCT as the Arrow types that carry them; names of fields come folded and quoted.
 #[derive(Debug, Default)]
@@ -112,7 +123,7 @@ impl Functions {
 
     /// Whether it is an aggregate at all.
     pub fn is_aggregate(&self, name: &str) -> bool {
-        self.aggregate.contains_key(name) || KSQLDB_AGGREGATES.contains(&name)
+        self.aggregate.contains_key(name)
     }
 
     /// Whether it is a scalar function.

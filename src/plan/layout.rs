@@ -8,6 +8,7 @@ use datafusion::logical_expr::LogicalPlan;
 
 use super::node::Aggregate;
 use super::node::AggregateFunction;
+use super::node::Backing;
 use super::node::Consolidate;
 use super::node::ForeignJoin;
 use super::node::Join;
@@ -42,7 +43,8 @@ fn collect(plan: &LogicalPlan, lines: &mut Vec<String>) {
         Some(Node::ForeignJoin(join)) => lines.push(of_foreign_join(join)),
         Some(Node::Consolidate(node)) => lines.push(of_consolidate(node)),
         Some(Node::Normalise(normalise)) => lines.push(of_normalise(normalise)),
-        Some(Node::Source(_) | Node::ExchangeSource(_) | Node::Exchange(_) | Node::Sink(_)) | None => {}
+        Some(Node::Source(_) | Node::ExchangeSource(_) | Node::Exchange(_) | Node::Explode(_) | Node::Sink(_))
+        | None => {}
     }
 }
 
@@ -62,7 +64,8 @@ fn of_aggregate(aggregate: &Aggregate) -> String {
             let argument = call.argument.as_ref().map_or("*".to_string(), |argument| type_of(argument, input));
             // A first or last value stands behind the number of its row.
             let numbered = if matches!(call.function, AggregateFunction::ByOffset(..)) { " 2" } else { "" };
-            format!("{}{numbered}({argument})", call.function.as_str())
+            let counted = if call.backing == Backing::Counts { " counts 1" } else { "" };
+            format!("{}{numbered}{counted}({argument})", call.function.as_str())
         })
         .collect();
     format!("{} aggregate 2: key ({}){window}, {}", aggregate.id, group.join(", "), calls.join(", "))

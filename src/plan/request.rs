@@ -38,6 +38,8 @@ pub struct StandingRequest {
     pub destination: Destination,
     /// `KEY_FORMAT` of the statement.
     pub key_format: Option<Format>,
+    /// The key's format where the statement tells none and the first source has no key.
+    pub default_key_format: Option<Format>,
     /// `VALUE_FORMAT` of the statement.
     pub value_format: Option<Format>,
     /// `PARTITIONS` of the statement.
@@ -47,6 +49,13 @@ pub struct StandingRequest {
 impl StandingRequest {
     /// A request without options.
     pub fn new(semantics: Semantics, destination: Destination) -> Self {
-        Self { semantics, destination, key_format: None, value_format: None, partitions: None }
+        Self {
+            semantics,
+            destination,
+            key_format: None,
+            default_key_format: None,
+            value_format: None,
+            partitions: None,
+        }
     }
 }

@@ -289,6 +289,11 @@ impl Pipeline {
         }
     }
 
+    /// How many partitions a topic has; 0 if it is not there.
+    pub fn partitions(&self, topic: &str) -> i32 {
+        self.metadata.snapshot().topic(topic).map_or(0, |topic| topic.partitions)
+    }
+
     /// The topics and their ids, as they come and go.
     pub fn metadata(&self) -> &Arc<MetadataLog> {
         &self.metadata

@@ -151,7 +151,11 @@ async fn outputs(pipeline: &Pipeline, case: &Case) -> Result<Option<String>, Err
     let catalog = pipeline.catalog()?;
     for topic in topics {
         let wanted: Vec<&RecordNode> = wanted.iter().filter(|output| output.topic == topic).collect();
-        let found = pipeline.records(topic).await?;
+        let mut found = pipeline.records(topic).await?;
+        if 1 < pipeline.partitions(topic) {
+            // No partition tells when its records came beside those of others.
+            found.sort_by_key(|record| record.timestamp);
+        }
         let writer = catalog.relations().find(|relation| relation.topic == topic).map(|relation| relation.as_ref());
         if let Some(reason) = topic_differs(&wanted, &found, writer, case.node.inputs.is_empty()) {
             return Ok(Some(format!("{topic}{reason}")));

@@ -10,6 +10,7 @@ use super::standing::run_apart;
 use crate::catalog::Catalog;
 use crate::catalog::Change;
 use crate::catalog::Compatibility;
+use crate::catalog::Format;
 use crate::catalog::Formats;
 use crate::catalog::OnError;
 use crate::catalog::Relation;
@@ -44,7 +45,9 @@ use crate::security::Principal;
 use crate::security::Resource;
 use crate::security::authorize;
 use crate::sql::CreateAs;
+use crate::sql::Name;
 use crate::sql::ObjectKind;
+use crate::sql::WithOption;
 
 /// A CREATE .. AS with all that it takes from its session.
 struct Making {
@@ -64,10 +67,18 @@ pub(super) fn request(session: &Session, create: &CreateAs, options: &RelationOp
     let name = fold(&create.name, semantics.compatibility);
     StandingRequest {
         key_format: options.key_format,
+        default_key_format: default_key_format(session, create),
         value_format: options.value_format,
         partitions: options.partitions,
         ..StandingRequest::new(semantics, Destination::Create { kind: create.kind, name })
     }
+}
+
+/// What `SET 'ksql.persistence.default.format.key'` says.
+fn default_key_format(session: &Session, create: &CreateAs) -> Option<Format> {
+    let value = session.settings.get("ksql_persistence_default_format_key").filter(|format| !format.is_empty())?;
+    let name = Name { value: "key_format".to_string(), quoted: false, position: create.name.position };
+    RelationOptions::read(&[WithOption { name, value }]).ok()?.key_format
 }
 
 pub(super) async fn execute(session: &mut Session, create: &CreateAs, text: &str) -> Result<Outcome> {

@@ -3,6 +3,7 @@
 mod aggregate;
 mod consolidate;
 mod exchange;
+mod explode;
 mod filter;
 mod foreign_join;
 #[cfg(test)]
@@ -33,6 +34,7 @@ pub use aggregate::Windows;
 pub use consolidate::Consolidate;
 pub use exchange::Exchange;
 pub use exchange::ExchangeSpec;
+pub use explode::Explode;
 pub use filter::Filter;
 pub use foreign_join::ForeignJoin;
 pub use foreign_join::ForeignJoinSpec;

@@ -1,4 +1,4 @@
-//! `COLLECT_LIST`, `COLLECT_SET`, `TOPK`, `TOPKDISTINCT`, `HISTOGRAM` and `COUNT_DISTINCT`.
+//! `COLLECT_LIST`, `COLLECT_SET`, `TOPK`, `TOPKDISTINCT`, `HISTOGRAM`, `COUNT_DISTINCT` and `ATTR`.
 //!
 //! A query that is read once takes rows in no order, so that only standing queries have them.
 
@@ -36,6 +36,8 @@ pub enum Collect {
     Histogram,
     /// `COUNT_DISTINCT(x)`: how many there are, exactly; nulls do not count.
     CountDistinct,
+    /// `ATTR(x)`: the value if all rows have the same, null among them, else null.
+    Attr,
     /// `EARLIEST_BY_OFFSET(x, n [, BOOLEAN ignores nulls])`: the first.
     Earliest {
         /// How many.
@@ -62,6 +64,7 @@ impl Collect {
             Collect::TopKDistinct { .. } => "topkdistinct",
             Collect::Histogram => "histogram",
             Collect::CountDistinct => "count_distinct",
+            Collect::Attr => "attr",
             Collect::Earliest { .. } => "earliest_by_offset",
             Collect::Latest { .. } => "latest_by_offset",
         }
@@ -75,6 +78,7 @@ impl Collect {
                 (*argument == SqlType::Text).then_some(of)
             }
             Collect::CountDistinct => Some(SqlType::BigInt),
+            Collect::Attr => Some(argument.clone()),
             Collect::TopK { .. } | Collect::TopKDistinct { .. } if argument.is_nested() => None,
             _ => Some(SqlType::Array(Box::new(argument.clone()))),
         }
@@ -90,7 +94,7 @@ pub struct CollectFunction {
 
 impl CollectFunction {
     /// Those that have a name of their own.
-    pub fn all() -> [Self; 6] {
+    pub fn all() -> [Self; 7] {
         [
             Collect::List,
             Collect::Set,
@@ -98,6 +102,7 @@ impl CollectFunction {
             Collect::TopKDistinct { k: 1 },
             Collect::Histogram,
             Collect::CountDistinct,
+            Collect::Attr,
         ]
         .map(|kind| Self { kind, signature: Signature::user_defined(Volatility::Immutable) })
     }

@@ -10,6 +10,7 @@ use super::Number;
 use super::OutOfRange;
 use super::Running;
 use super::Total;
+use super::moments::Pair;
 use super::running::take;
 
 /// What great values are multiplied with, a power of two: 2^63 of the greatest double do not reach infinity then.
@@ -63,6 +64,12 @@ impl DoubleSum {
             return self.usual.value() / divisor;
         }
         (self.great.value() + self.usual.value() * SHRINK) / divisor / SHRINK
+    }
+
+    /// The sum with the digits that one double does not hold; `None` with a value that is great or no number.
+    pub(super) fn pair(&self) -> Option<Pair> {
+        let is_usual = self.great == Compensated::default() && self.is_of_numbers();
+        is_usual.then(|| Pair::sum(self.usual.sum, self.usual.low))
     }
 
     /// Whether all values were numbers: only then an infinite sum is one that was too great.

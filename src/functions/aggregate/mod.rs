@@ -1,4 +1,4 @@
-//! SUM, AVG, MIN and MAX: one arithmetic for the queries that are read once and for those that are kept.
+//! SUM, AVG, MIN, MAX and others: one arithmetic for the queries that are read once and for those that are kept.
 //!
 //! `ExactSum` and `DoubleSum` are what a group keeps; both take rows back. `Total` says what type comes out and makes a
 //! result of a sum. `TotalFunction` is all that as DataFusion wants it; standing queries use the parts.
@@ -16,7 +16,9 @@ mod exact;
 mod extreme;
 mod function;
 mod groups;
+mod moments;
 mod running;
+mod standing;
 #[cfg(test)]
 mod tests;
 mod total;
@@ -30,7 +32,12 @@ pub use exact::ExactSum;
 pub use extreme::Extreme;
 pub use extreme::ExtremeFunction;
 pub use function::TotalFunction;
+pub use moments::Correlation;
+pub use moments::Dispersion;
+pub use moments::DoubleMoments;
+pub use moments::ExactMoments;
 pub use running::Running;
+pub use standing::StandingFunction;
 pub use total::Number;
 pub use total::OutOfRange;
 pub use total::Total;

@@ -64,6 +64,13 @@ pub enum Number {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OutOfRange(SqlType, TotalStyle);
 
+impl OutOfRange {
+    /// Of a result of this type.
+    pub(super) fn new(sql_type: SqlType, style: TotalStyle) -> Self {
+        Self(sql_type, style)
+    }
+}
+
 impl From<OutOfRange> for Error {
     fn from(OutOfRange(sql_type, style): OutOfRange) -> Self {
         let message = match (style, sql_type) {
@@ -171,7 +178,7 @@ impl Total {
 }
 
 /// The nearest double, but for the rounding of both halves.
-fn as_double(value: i256) -> f64 {
+pub(super) fn as_double(value: i256) -> f64 {
     match value.to_i128() {
         Some(value) => value as f64,
         None => {

@@ -29,10 +29,15 @@ use super::definition::plain;
 use crate::error::Error;
 use crate::error::SqlState;
 
+/// ksqlDB's ARRAY, of which an element may fail alone.
+pub const KSQL_ARRAY: &str = "__ksql_array";
+
 /// * `__array(value, ..) -> ARRAY`: of the type that all values become.
+/// * `__ksql_array`: the same; who evaluates it row by row takes an element that fails for null.
 /// * `__map(key, value, ..) -> MAP`: of a key that comes twice the last value counts; 22004 for a key that is null.
-pub(super) static DEFINITIONS: [Definition; 2] = [
+pub(super) static DEFINITIONS: [Definition; 3] = [
     Definition { name: "__array", types: array_types, compute: array },
+    Definition { name: KSQL_ARRAY, types: array_types, compute: array },
     Definition { name: "__map", types: map_types, compute: map },
 ];
 

@@ -17,6 +17,7 @@ mod texts;
 
 pub use access::FieldOf;
 pub use cast::NestedIn;
+pub use construct::KSQL_ARRAY;
 pub use construct::MakeStruct;
 pub use definition::Collection;
 pub use lambda::Lambda;

@@ -15,6 +15,7 @@ use crate::error::Error;
 use crate::error::Result;
 use crate::error::SqlState;
 use crate::plan::functions::Functions;
+use crate::plan::functions::TABLE_FUNCTIONS;
 use crate::sql::walk;
 
 fn not_there(what: &str, span: Span) -> Error {
@@ -127,9 +128,6 @@ fn repeated_field(values: &[ast::Expr]) -> Option<String> {
     })
 }
 
-/// ksqlDB's functions that give several rows.
-const TABLE_FUNCTIONS: [&str; 2] = ["explode", "cube_explode"];
-
 fn check_function(function: &ast::Function, functions: &Functions, rules: Compatibility) -> Result<()> {
     let span = function.name.span();
     if function.over.is_some() {
@@ -145,7 +143,8 @@ fn check_function(function: &ast::Function, functions: &Functions, rules: Compat
     }
     if functions.is_standing_aggregate(&name) {
         if let ast::FunctionArguments::List(list) = &function.args {
-            if matches!(list.duplicate_treatment, Some(ast::DuplicateTreatment::Distinct)) {
+            let is_distinct = matches!(list.duplicate_treatment, Some(ast::DuplicateTreatment::Distinct));
+            if is_distinct && rules == Compatibility::Ksqldb {
                 return Err(not_there(&format!("{name}(DISTINCT ..)"), span));
             }
             if !list.clauses.is_empty() {
@@ -158,7 +157,10 @@ fn check_function(function: &ast::Function, functions: &Functions, rules: Compat
         return Err(not_there(&format!("the aggregate function {name}"), span)
             .hint("COUNT, SUM, AVG, MIN, MAX, COLLECT_LIST, TOPK and others are."));
     }
-    if TABLE_FUNCTIONS.contains(&name.as_str()) {
+    if TABLE_FUNCTIONS.contains(&name.as_str()) && (rules == Compatibility::Postgres || name != "unnest") {
+        return Ok(());
+    }
+    if name == "cube_explode" {
         return Err(not_there(&format!("the table function {name}"), span));
     }
     if function.filter.is_some() {

@@ -225,6 +225,9 @@ fn check_kinds(
     let left = &sources[0];
     let streams = sources[1..].iter().any(|source| !source.relation.is_table());
     if right.relation.window.is_some() || left.relation.window.is_some() {
+        if rules == Compatibility::Ksqldb {
+            check_windows(left, right)?;
+        }
         return Err(Error::unsupported("joins of windowed relations are not there yet in standing queries"));
     }
     match (left.relation.is_table(), right.relation.is_table()) {
@@ -255,6 +258,29 @@ fn check_kinds(
         (true, _) => Err(Error::unsupported("a stream among several joins that begin with a table is not there yet")
             .hint("Name the stream first.")),
     }
+}
+
+/// Which windowed relations ksqlDB does not join at all.
+fn check_windows(left: &BoundSource, right: &BoundSource) -> Result<()> {
+    let kind = |source: &BoundSource| match source.relation.window {
+        None => None,
+        Some(window) if window.size_ms.is_none() => Some("SESSION"),
+        Some(_) => Some("TIME"),
+    };
+    let line = |source: &BoundSource| match kind(source) {
+        None => format!("`{}` is not windowed", source.relation.name),
+        Some(kind) => format!("`{}` is {kind} windowed", source.relation.name),
+    };
+    let message = match (kind(left), kind(right)) {
+        (None, _) | (_, None) => {
+            format!("Can not join windowed source to non-windowed source.\n{}\n{}", line(left), line(right))
+        }
+        (Some(one), Some(other)) if one != other => {
+            format!("Incompatible windowed sources.\nLeft source: {one}\nRight source: {other}")
+        }
+        _ => return Ok(()),
+    };
+    Err(Error::new(SqlState::WRONG_OBJECT_TYPE, message))
 }
 
 /// A table's row has no time at which it met no row of a stream.

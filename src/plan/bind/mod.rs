@@ -29,6 +29,7 @@ use super::request::Destination;
 use super::request::StandingRequest;
 use crate::catalog::Catalog;
 use crate::catalog::Compatibility;
+use crate::catalog::Format;
 use crate::error::Error;
 use crate::error::Result;
 use crate::error::SqlState;
@@ -59,7 +60,9 @@ pub fn bind(
     if rules == Compatibility::Ksqldb && !matches!(request.destination, Destination::Client) {
         check_windowed_tables(&sources)?;
     }
-    let mut scope = Scope::new(&sources, rules, window.is_some(), merged);
+    // ksqlDB does not find the bounds of a window over a join.
+    let has_bounds = window.is_some() && (rules == Compatibility::Postgres || joins.is_empty());
+    let mut scope = Scope::new(&sources, rules, has_bounds, merged);
     let joins = joins
         .into_iter()
         .map(|join| Ok(BoundJoin { on: scope.resolved(join.on, Clause::Join)?, ..join }))
@@ -78,12 +81,13 @@ pub fn bind(
     let having = body.having.map(|having| scope.resolved(having, Clause::Having)).transpose()?;
     let pseudo = scope.into_pseudo();
     let emit = select.emit.unwrap_or(Emit::Changes);
+    let is_keyless = sources[0].relation.formats.key == Format::None;
     let retention_ms = window.and_then(|window| window::retention_ms(window, rules));
     let window = window.map(|window| window::bind(window, rules, emit)).transpose()?;
     Ok(BoundQuery {
         semantics: request.semantics,
         purpose: purpose(&request.destination, rules),
-        key_format: request.key_format,
+        key_format: request.key_format.or(request.default_key_format.filter(|_| is_keyless)),
         value_format: request.value_format,
         partitions: request.partitions,
         sources: sources.into_iter().zip(pseudo).map(|(source, pseudo)| BoundSource { pseudo, ..source }).collect(),

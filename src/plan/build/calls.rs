@@ -3,6 +3,7 @@
 use datafusion::common::DFSchemaRef;
 use datafusion::common::ScalarValue;
 use datafusion::logical_expr::Expr;
+use datafusion::logical_expr::cast;
 use datafusion::logical_expr::expr::AggregateFunctionParams;
 use sqlparser::ast;
 
@@ -18,6 +19,7 @@ use crate::error::Error;
 use crate::error::Result;
 use crate::error::SqlState;
 use crate::functions::Collect;
+use crate::functions::Dispersion;
 use crate::functions::OffsetEnd;
 use crate::functions::Total;
 use crate::functions::TotalKind;
@@ -26,8 +28,14 @@ use crate::model::SqlType;
 use crate::plan::bind::BoundQuery;
 use crate::plan::node::AggregateCall;
 use crate::plan::node::AggregateFunction;
+use crate::plan::node::Backing;
 use crate::plan::node::OffsetNulls;
+use crate::plan::node::Retraction;
+use crate::plan::node::Window;
 use crate::sql::walk;
+
+/// The most digits of a decimal whose squares are summed exactly.
+const SQUARED_DIGITS_MAX: u8 = 18;
 
 /// The most values that TOPK and its kin keep of a group.
 const COLLECT_MAX: u32 = 10_000;
@@ -47,20 +55,21 @@ pub fn build(
         let origin = origin(query, aggregate.func.name());
         let params = &aggregate.params;
         refuse_extras(params, origin)?;
-        let function = function(aggregate.func.name(), params, origin)?;
-        if rows.changes == Changes::Retract && !function.is_linear() {
-            return Err(not_over_tables(function, origin, expressions.rules()));
+        let function = function(aggregate.func.name(), params, origin, expressions.rules())?;
+        if rows.changes == Changes::Retract {
+            check_over_table(function, origin, expressions.rules())?;
         }
         let style = match expressions.rules() {
             Compatibility::Postgres => TotalStyle::Postgres,
             Compatibility::Ksqldb => TotalStyle::Ksqldb,
         };
-        let (argument, sql_type) = match function {
-            AggregateFunction::CountStar => (None, SqlType::BigInt),
+        let (argument, sql_type, backing) = match function {
+            AggregateFunction::CountStar => (None, SqlType::BigInt, Backing::Group),
             _ => {
                 let (argument, argument_type) = argument(function, params, rows.schema(), origin, expressions)?;
                 let sql_type = result_type(function, &argument_type, style, origin)?;
-                (Some(column_named(&shared(argument, "argument", projected, groups))), sql_type)
+                let backing = backing(function, params, (query, rows.changes), &argument_type, origin)?;
+                (Some(column_named(&shared(argument, "argument", projected, groups))), sql_type, backing)
             }
         };
         let filter = match &params.filter {
@@ -72,31 +81,48 @@ pub fn build(
             None => None,
         };
         let name = call_name(function, calls.len(), projected);
-        calls.push(AggregateCall { function, argument, filter, name, sql_type, style });
+        calls.push(AggregateCall { function, argument, backing, filter, name, sql_type, style });
     }
     Ok(calls)
 }
 
 fn refuse_extras(params: &AggregateFunctionParams, origin: &ast::Expr) -> Result<()> {
-    if params.distinct || !params.order_by.is_empty() || params.null_treatment.is_some() {
-        let error =
-            Error::unsupported("DISTINCT, ORDER BY and NULLS in aggregates are not there yet in standing queries");
+    if !params.order_by.is_empty() || params.null_treatment.is_some() {
+        let error = Error::unsupported("ORDER BY and NULLS in aggregates are not there yet in standing queries");
         return Err(failure::at(error, origin));
     }
     Ok(())
 }
 
-fn function(name: &str, params: &AggregateFunctionParams, origin: &ast::Expr) -> Result<AggregateFunction> {
+fn function(
+    name: &str,
+    params: &AggregateFunctionParams,
+    origin: &ast::Expr,
+    rules: Compatibility,
+) -> Result<AggregateFunction> {
     let is_constant = |expr: &Expr| matches!(expr, Expr::Literal(value, _) if !value.is_null());
     #[expect(deprecated, reason = "DataFusion's planner may still give COUNT(*) its wildcard")]
     let is_star = |expr: &Expr| matches!(expr, Expr::Wildcard { .. }) || is_constant(expr);
+    let distinct = params.distinct;
     Ok(match name {
+        "count" if distinct => AggregateFunction::Collect(Collect::CountDistinct),
         "count" if params.args.is_empty() || params.args.iter().all(is_star) => AggregateFunction::CountStar,
         "count" => AggregateFunction::Count,
         "sum" => AggregateFunction::Sum,
         "avg" => AggregateFunction::Avg,
         "min" => AggregateFunction::Min,
         "max" => AggregateFunction::Max,
+        // ksqlDB's STDDEV_SAMP is the variance.
+        "stddev" if rules == Compatibility::Ksqldb => AggregateFunction::Dispersion(Dispersion::VarianceSample),
+        "stddev" | "stddev_sample" => AggregateFunction::Dispersion(Dispersion::DeviationSample),
+        "stddev_pop" => AggregateFunction::Dispersion(Dispersion::DeviationPopulation),
+        "var" => AggregateFunction::Dispersion(Dispersion::VarianceSample),
+        "var_pop" => AggregateFunction::Dispersion(Dispersion::VariancePopulation),
+        "corr" | "correlation" => AggregateFunction::Correlation,
+        "sum_list" => AggregateFunction::SumList,
+        "collect_list" if distinct => AggregateFunction::Collect(Collect::Set),
+        "topk" if distinct => AggregateFunction::Collect(Collect::TopKDistinct { k: count(params, origin)? }),
+        "attr" => AggregateFunction::Collect(Collect::Attr),
         "collect_list" => AggregateFunction::Collect(Collect::List),
         "collect_set" => AggregateFunction::Collect(Collect::Set),
         "histogram" => AggregateFunction::Collect(Collect::Histogram),
@@ -118,6 +144,54 @@ fn function(name: &str, params: &AggregateFunctionParams, origin: &ast::Expr) ->
             return Err(failure::at(error, origin));
         }
     })
+}
+
+/// What stands behind a call, and whether it can take each value once if that is asked.
+fn backing(
+    function: AggregateFunction,
+    params: &AggregateFunctionParams,
+    (query, changes): (&BoundQuery, Changes),
+    argument: &SqlType,
+    origin: &ast::Expr,
+) -> Result<Backing> {
+    // Where windows share what they keep, or are merged, each keeps its values itself.
+    let has_own_state = matches!(query.window, None | Some(Window::Tumbling { .. }));
+    let name = || function.as_str().to_uppercase();
+    let refused = |message: String| Err(failure::at(Error::unsupported(message), origin));
+    let backing = match function {
+        AggregateFunction::Sum | AggregateFunction::Avg | AggregateFunction::Dispersion(_) if params.distinct => {
+            if !has_own_state {
+                return refused(format!("{}(DISTINCT ..) in hopping and session windows is not there yet", name()));
+            }
+            Backing::Counts
+        }
+        AggregateFunction::ByOffset(..)
+        | AggregateFunction::Correlation
+        | AggregateFunction::SumList
+        | AggregateFunction::Collect(Collect::Histogram | Collect::Earliest { .. } | Collect::Latest { .. })
+            if params.distinct =>
+        {
+            return refused(format!("{} does not take DISTINCT", name()));
+        }
+        AggregateFunction::Collect(Collect::CountDistinct) if has_own_state && !has_map(argument) => Backing::Counts,
+        _ if changes == Changes::Retract && function.retraction() == Retraction::Counts => Backing::Counts,
+        _ => Backing::Group,
+    };
+    match backing {
+        // A map has no key that is one for equal maps.
+        Backing::Counts if has_map(argument) => refused(format!("{} of maps over a table is not supported", name())),
+        backing => Ok(backing),
+    }
+}
+
+/// Whether a type is or holds a map.
+fn has_map(sql_type: &SqlType) -> bool {
+    match sql_type {
+        SqlType::Map(..) => true,
+        SqlType::Array(item) => has_map(item),
+        SqlType::Struct(fields) => fields.iter().any(|field| has_map(&field.sql_type)),
+        _ => false,
+    }
 }
 
 fn has_count(params: &AggregateFunctionParams) -> bool {
@@ -168,6 +242,9 @@ fn argument(
     origin: &ast::Expr,
     expressions: &Expressions<'_>,
 ) -> Result<(Expr, SqlType)> {
+    if let (AggregateFunction::Correlation, [left, right]) = (function, params.args.as_slice()) {
+        return pair([left, right], schema, origin, expressions);
+    }
     let found = match (function, params.args.as_slice()) {
         (
             AggregateFunction::ByOffset(..)
@@ -185,7 +262,33 @@ fn argument(
         return Err(failure::at(error, origin));
     };
     let finished = expressions.finish(argument.clone(), schema, origin)?;
-    as_column(finished, schema, origin)
+    let (argument, sql_type) = as_column(finished, schema, origin)?;
+    // Squares of more digits than these are not exact in what is kept of them.
+    let is_long = matches!(sql_type, SqlType::Decimal { precision, .. } if SQUARED_DIGITS_MAX < precision);
+    if matches!(function, AggregateFunction::Dispersion(_)) && is_long {
+        return Ok((cast(argument, SqlType::Double.arrow()), SqlType::Double));
+    }
+    Ok((argument, sql_type))
+}
+
+/// Two numbers as an array of doubles, of which an aggregate takes both.
+fn pair(
+    arguments: [&Expr; 2],
+    schema: &DFSchemaRef,
+    origin: &ast::Expr,
+    expressions: &Expressions<'_>,
+) -> Result<(Expr, SqlType)> {
+    let mut doubles = Vec::with_capacity(arguments.len());
+    for argument in arguments {
+        let finished = expressions.finish(argument.clone(), schema, origin)?;
+        let (argument, sql_type) = as_column(finished, schema, origin)?;
+        if !matches!(sql_type, SqlType::Int | SqlType::BigInt | SqlType::Double | SqlType::Decimal { .. }) {
+            return Err(does_not_exist(AggregateFunction::Correlation, &sql_type, origin));
+        }
+        doubles.push(cast(argument, SqlType::Double.arrow()));
+    }
+    let pair = expressions.array(doubles)?;
+    Ok((pair, SqlType::Array(Box::new(SqlType::Double))))
 }
 
 /// The type of the function's result.
@@ -201,14 +304,25 @@ fn result_type(
         AggregateFunction::Min | AggregateFunction::Max if argument.is_nested() => None,
         AggregateFunction::Min | AggregateFunction::Max | AggregateFunction::ByOffset(..) => Some(argument.clone()),
         AggregateFunction::Collect(kind) => kind.result(argument),
+        AggregateFunction::Dispersion(_) => {
+            matches!(argument, SqlType::Int | SqlType::BigInt | SqlType::Double | SqlType::Decimal { .. })
+                .then_some(SqlType::Double)
+        }
+        AggregateFunction::Correlation => Some(SqlType::Double),
+        AggregateFunction::SumList => match argument {
+            SqlType::Array(item) => Total::new(TotalKind::Sum, style, item).map(|total| total.output().clone()),
+            _ => None,
+        },
         AggregateFunction::Sum => total(TotalKind::Sum),
         AggregateFunction::Avg => total(TotalKind::Avg),
     };
-    found.ok_or_else(|| {
-        let message = format!("function {}({}) does not exist", function.as_str(), argument.postgres_name());
-        let error = Error::new(SqlState::UNDEFINED_FUNCTION, message).hint("CAST the argument to a number.");
-        failure::at(error, origin)
-    })
+    found.ok_or_else(|| does_not_exist(function, argument, origin))
+}
+
+fn does_not_exist(function: AggregateFunction, argument: &SqlType, origin: &ast::Expr) -> Error {
+    let message = format!("function {}({}) does not exist", function.as_str(), argument.postgres_name());
+    let error = Error::new(SqlState::UNDEFINED_FUNCTION, message).hint("CAST the argument to a number.");
+    failure::at(error, origin)
 }
 
 /// The name of the projected column of an expression, which is added if it is not there.
@@ -249,7 +363,18 @@ fn origin<'q>(query: &'q BoundQuery, name: &str) -> &'q ast::Expr {
     found.unwrap_or(&query.items[0].expr)
 }
 
-fn not_over_tables(function: AggregateFunction, origin: &ast::Expr, rules: Compatibility) -> Error {
+/// Refuses what cannot take back the row that a table's row was; under ksqlDB's rules also what it refuses there.
+fn check_over_table(function: AggregateFunction, origin: &ast::Expr, rules: Compatibility) -> Result<()> {
+    let is_taken = match rules {
+        Compatibility::Postgres => function.retraction() != Retraction::None,
+        Compatibility::Ksqldb => match function {
+            AggregateFunction::Collect(kind) => matches!(kind, Collect::List | Collect::Histogram | Collect::Attr),
+            other => other.retraction() == Retraction::Itself,
+        },
+    };
+    if is_taken {
+        return Ok(());
+    }
     let name = function.as_str().to_uppercase();
     let error = match rules {
         Compatibility::Ksqldb => Error::new(
@@ -258,8 +383,8 @@ fn not_over_tables(function: AggregateFunction, origin: &ast::Expr, rules: Compa
                 "The aggregation function(s) ({name}) cannot be applied to a table source, only to a stream source."
             ),
         ),
-        Compatibility::Postgres => Error::unsupported(format!("{name} over a table is not there yet"))
-            .hint("COUNT, SUM and AVG over a table are."),
+        Compatibility::Postgres => Error::unsupported(format!("{name} over a table is not supported"))
+            .hint("The rows of a table have no order: what they were before is gone. MIN, MAX and TOPK have an order of their own."),
     };
-    failure::at(error, origin)
+    Err(failure::at(error, origin))
 }

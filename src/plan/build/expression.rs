@@ -26,6 +26,7 @@ use datafusion::logical_expr::binary::BinaryTypeCoercer;
 use datafusion::logical_expr::cast;
 use datafusion::logical_expr::expr::AggregateFunction;
 use datafusion::logical_expr::expr::InList;
+use datafusion::logical_expr::expr::ScalarFunction;
 use datafusion::logical_expr::expr::WindowFunction;
 use datafusion::logical_expr::utils::find_aggregate_exprs;
 use datafusion::optimizer::analyzer::type_coercion::TypeCoercionRewriter;
@@ -46,6 +47,7 @@ use crate::catalog::Compatibility;
 use crate::error::Error;
 use crate::error::Result;
 use crate::error::SqlState;
+use crate::functions::KSQL_ARRAY;
 use crate::functions::NestedIn;
 use crate::model::SqlType;
 use crate::plan::functions::Functions;
@@ -69,6 +71,14 @@ impl<'a> Expressions<'a> {
     /// The rules.
     pub fn rules(&self) -> Compatibility {
         self.rules
+    }
+
+    /// An array of expressions of one type.
+    pub fn array(&self, items: Vec<Expr>) -> Result<Expr> {
+        match self.functions.scalar("__array") {
+            Some(array) => Ok(array.call(items)),
+            None => Err(Error::internal("the function of ARRAY is not there")),
+        }
     }
 
     /// An expression as DataFusion reads it, before any rule: equal texts give equal expressions.
@@ -176,7 +186,10 @@ impl<'a> Expressions<'a> {
                 Transformed::yes(self.lambda(kind, &function, schema)?)
             }
             Expr::ScalarFunction(function) if self.rules == Compatibility::Ksqldb && function.name() == "__array" => {
-                Transformed::yes(Expr::ScalarFunction(literals::as_numbers(function, schema)?))
+                let numbers = literals::as_numbers(function, schema)?;
+                // An element that fails is null, not the array.
+                let func = self.functions.scalar(KSQL_ARRAY).unwrap_or_else(|| Arc::clone(&numbers.func));
+                Transformed::yes(Expr::ScalarFunction(ScalarFunction { func, ..numbers }))
             }
             Expr::Cast(cast) => self.cast(cast, schema)?,
             Expr::AggregateFunction(aggregate) if self.rules == Compatibility::Ksqldb => {

@@ -5,6 +5,7 @@ mod batch;
 mod calls;
 mod chain;
 mod comparison;
+mod explode;
 mod expression;
 pub mod failure;
 mod foreign_join;
@@ -88,8 +89,10 @@ pub fn build(query: &BoundQuery, catalog: &Catalog, functions: &Functions) -> Re
     let expressions = Expressions::new(functions, query.semantics.compatibility);
     let target = target(query, catalog)?;
     let mut warnings = Vec::new();
-    let rows = from::build(query, &expressions)?;
+    let (rows, exploded) = explode::build(from::build(query, &expressions)?, query, &expressions)?;
+    let query = exploded.as_ref().unwrap_or(query);
     let aggregates = aggregate::is_aggregate(query, &rows, &expressions)?;
+    explode::check(exploded.is_some(), aggregates)?;
     volatile::check(query, &rows, aggregates)?;
     let selected = match aggregates {
         true => aggregated(rows, query, target.as_deref(), &expressions, &mut warnings)?,

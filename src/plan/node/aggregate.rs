@@ -15,6 +15,7 @@ use super::only_input;
 use super::order_of_equal;
 use super::unaliased;
 use crate::functions::Collect;
+use crate::functions::Dispersion;
 use crate::functions::OffsetEnd;
 use crate::functions::TotalStyle;
 use crate::model::OperatorId;
@@ -40,6 +41,12 @@ pub enum AggregateFunction {
     ByOffset(OffsetEnd, OffsetNulls),
     /// `COLLECT_LIST(x)` and others that keep several values.
     Collect(Collect),
+    /// `VAR_SAMP(x)`, `STDDEV_POP(x)` and the others of their kind.
+    Dispersion(Dispersion),
+    /// `CORR(x, y)`; its argument is an array of both.
+    Correlation,
+    /// `SUM_LIST(array)`
+    SumList,
 }
 
 /// What a null is for the first or last value.
@@ -62,20 +69,53 @@ impl AggregateFunction {
             AggregateFunction::Max => "max",
             AggregateFunction::ByOffset(end, _) => end.as_str(),
             AggregateFunction::Collect(kind) => kind.as_str(),
+            AggregateFunction::Dispersion(asked) => asked.as_str(),
+            AggregateFunction::Correlation => "corr",
+            AggregateFunction::SumList => "sum_list",
         }
     }
 
-    /// Whether the result after a row is taken back follows from the result before it and the row alone.
-    pub fn is_linear(self) -> bool {
+    /// How a row is taken back.
+    pub fn retraction(self) -> Retraction {
         match self {
-            AggregateFunction::Min | AggregateFunction::Max | AggregateFunction::ByOffset(..) => false,
-            AggregateFunction::Collect(kind) => matches!(kind, Collect::List | Collect::Histogram),
+            AggregateFunction::Min | AggregateFunction::Max => Retraction::Counts,
+            AggregateFunction::ByOffset(..) => Retraction::None,
+            AggregateFunction::Collect(kind) => match kind {
+                Collect::List | Collect::Set | Collect::Histogram => Retraction::Itself,
+                Collect::TopK { .. } | Collect::TopKDistinct { .. } | Collect::CountDistinct | Collect::Attr => {
+                    Retraction::Counts
+                }
+                Collect::Earliest { .. } | Collect::Latest { .. } => Retraction::None,
+            },
             AggregateFunction::CountStar
             | AggregateFunction::Count
             | AggregateFunction::Sum
-            | AggregateFunction::Avg => true,
+            | AggregateFunction::SumList
+            | AggregateFunction::Dispersion(_)
+            | AggregateFunction::Correlation
+            | AggregateFunction::Avg => Retraction::Itself,
         }
     }
+}
+
+/// How an aggregate takes a row back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Retraction {
+    /// What it keeps and the row are enough.
+    Itself,
+    /// It must know how often each value is there.
+    Counts,
+    /// Not at all: its result hangs on the order of rows.
+    None,
+}
+
+/// What stands behind the result of an aggregate.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Backing {
+    /// What it keeps in the group's state.
+    Group,
+    /// How often each value is there, a row of state each. Functions whose values may repeat take each once.
+    Counts,
 }
 
 /// One aggregate of a list.
@@ -85,6 +125,8 @@ pub struct AggregateCall {
     pub function: AggregateFunction,
     /// Of what; `None` only for `CountStar`.
     pub argument: Option<Expr>,
+    /// What it keeps.
+    pub backing: Backing,
     /// `FILTER (WHERE ..)`
     pub filter: Option<Expr>,
     /// The output column's name, unique in the node.

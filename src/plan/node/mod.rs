@@ -6,6 +6,7 @@
 mod aggregate;
 mod consolidate;
 mod exchange;
+mod explode;
 mod foreign_join;
 mod join;
 mod normalise;
@@ -19,14 +20,17 @@ pub use aggregate::Aggregate;
 pub use aggregate::AggregateCall;
 pub use aggregate::AggregateChanges;
 pub use aggregate::AggregateFunction;
+pub use aggregate::Backing;
 pub use aggregate::EmptyGroup;
 pub use aggregate::JumpedWindows;
 pub use aggregate::NullGroup;
 pub use aggregate::OffsetNulls;
+pub use aggregate::Retraction;
 pub use aggregate::Window;
 pub use consolidate::Consolidate;
 pub use exchange::Exchange;
 pub use exchange::ExchangeSource;
+pub use explode::Explode;
 pub use foreign_join::Alone;
 pub use foreign_join::ForeignJoin;
 pub use foreign_join::NoRow;
@@ -68,6 +72,8 @@ pub enum Node<'a> {
     ForeignJoin(&'a ForeignJoin),
     /// Retractions put in order again.
     Consolidate(&'a Consolidate),
+    /// Rows as often as their lists have elements.
+    Explode(&'a Explode),
     /// Upserts made into retractions.
     Normalise(&'a Normalise),
     /// Rows of windows kept for a time.
@@ -106,6 +112,9 @@ impl<'a> Node<'a> {
         }
         if let Some(node) = any.downcast_ref::<Consolidate>() {
             return Some(Node::Consolidate(node));
+        }
+        if let Some(node) = any.downcast_ref::<Explode>() {
+            return Some(Node::Explode(node));
         }
         if let Some(node) = any.downcast_ref::<Normalise>() {
             return Some(Node::Normalise(node));

@@ -121,6 +121,10 @@ impl Windows {
         }
     }
 
+    fn is_tumbling(self) -> bool {
+        matches!(self, Windows::Fixed { size, advance, .. } if size == advance)
+    }
+
     /// How long rows of windows are kept from their start, or a session's from its end: not shorter than they are open.
     fn retention(self, draw: &Draw) -> i64 {
         let (Windows::Fixed { size: open, grace, .. } | Windows::Session { gap: open, grace }) = self;
@@ -156,6 +160,8 @@ pub enum Shape {
     Paired { pairing: Pairing, twice: bool },
     /// Tables joined by their keys, or one by what it names of another; `chain` of them with more than two.
     Tables { chain: bool, foreign: bool },
+    /// `GROUP BY` over a table or two, whose rows are taken back.
+    TableGroups,
 }
 
 /// How two streams are joined.
@@ -188,8 +194,9 @@ pub struct Query {
 
 /// A query of a random shape. `may_be_late`: grace so short that rows are late, which only one partition can model.
 pub fn query(draw: &Draw, may_be_late: bool) -> Query {
-    match draw.below(10) {
+    match draw.below(12) {
         6 | 7 => tables(draw),
+        10 | 11 => table_groups(draw),
         8 | 9 => references(draw, may_be_late),
         0 => stateless(draw),
         1 => joined(draw),
@@ -250,6 +257,12 @@ fn stateless(draw: &Draw) -> Query {
     let mut list = String::from("k");
     for column in 0..1 + draw.below(3) {
         let _ = write!(list, ", {} AS c{column}", scalar(draw, 2));
+    }
+    if draw.once_in(4) {
+        let _ = write!(list, ", unnest(ARRAY[{}, {}]) AS u", number(draw, 1), number(draw, 1));
+        if draw.once_in(2) {
+            let _ = write!(list, ", unnest(ARRAY[t, k, 'z']) AS w");
+        }
     }
     let text = format!("SELECT {list} FROM s{}", filter(draw, " WHERE "));
     Query {
@@ -332,6 +345,84 @@ fn tables(draw: &Draw) -> Query {
     }
 }
 
+/// A call of an aggregate in both dialects.
+type Call = (String, String);
+
+/// An aggregate that DataFusion has under the same name.
+fn same(text: String) -> Call {
+    (text.clone(), text)
+}
+
+/// Aggregates over rows that may be taken back: of a number, of another and of a text.
+fn taken_back(draw: &Draw, a: &str, b: &str, t: &str) -> Call {
+    let top = |k: u64, distinct: &str| {
+        format!(
+            "COALESCE(array_slice(array_agg({distinct}{a} ORDER BY {a} DESC) FILTER (WHERE {a} IS NOT NULL), 1, {k}), \
+             arrow_cast(make_array(), 'List(Int32)'))"
+        )
+    };
+    let k = 1 + draw.below(3);
+    match draw.below(17) {
+        0 => same(format!("MIN({a})")),
+        1 => same(format!("MAX({a})")),
+        2 => same(format!("MIN({t})")),
+        3 => same(format!("MAX({t}) FILTER (WHERE {a} > 0)")),
+        4 => same(format!("COUNT(DISTINCT {t})")),
+        5 => same(format!("COUNT(DISTINCT {a})")),
+        6 => same(format!("SUM(DISTINCT {a})")),
+        7 => same(format!("AVG({a})")),
+        8 => (format!("TOPK({a}, {k})"), top(k, "")),
+        9 => (format!("TOPKDISTINCT({a}, {k})"), top(k, "DISTINCT ")),
+        10 => (
+            format!("ATTR({t})"),
+            format!("CASE WHEN COUNT(DISTINCT {t}) = 1 AND COUNT({t}) = COUNT(*) THEN MIN({t}) END"),
+        ),
+        11 => (format!("array_sort(COLLECT_LIST({t}))"), format!("array_sort(array_agg({t}))")),
+        12 => (format!("array_sort(COLLECT_SET({t}))"), format!("array_sort(array_agg(DISTINCT {t}))")),
+        13 => same(format!("{}({a})", draw.of(&["STDDEV", "STDDEV_SAMP", "STDDEV_POP"]))),
+        14 => (format!("VARIANCE({a})"), format!("VAR_SAMP({a})")),
+        15 => same(format!("VAR_POP({a})")),
+        _ => {
+            let paired =
+                |term: &str| format!("CAST(SUM({term}) FILTER (WHERE {a} IS NOT NULL AND {b} IS NOT NULL) AS DOUBLE)");
+            let (x, y) = (format!("CAST({a} AS BIGINT)"), format!("CAST({b} AS BIGINT)"));
+            let (sx, sy) = (paired(&x), paired(&y));
+            let spread = |of: &str, sum: &str| {
+                format!("sqrt(NULLIF({} * {} - {sum} * {sum}, 0))", paired("1"), paired(&format!("{of} * {of}")))
+            };
+            let together = format!("({} * {} - {sx} * {sy})", paired("1"), paired(&format!("{x} * {y}")));
+            (format!("CORR({a}, {b})"), format!("{together} / {} / {}", spread(&x, &sx), spread(&y, &sy)))
+        }
+    }
+}
+
+/// Groups of rows of tables.
+fn table_groups(draw: &Draw) -> Query {
+    let from =
+        *draw.of(&["c", "c", "c JOIN e ON c.k = e.k", "c FULL JOIN e ON c.k = e.k", "c LEFT JOIN e ON c.z = e.k"]);
+    let both = from != "c";
+    let a = if both { *draw.of(&["c.x", "e.x"]) } else { "c.x" };
+    let (b, t) =
+        if both { ("c.x + e.x", *draw.of(&["c.y", "e.y"])) } else { ("LENGTH(c.y)", *draw.of(&["c.y", "c.z"])) };
+    let group = *draw.of(&["c.z", "c.y", "c.x > 0"]);
+    let calls: Vec<Call> = (0..1 + draw.below(4)).map(|_| taken_back(draw, a, b, t)).collect();
+    let filter = if draw.once_in(3) { *draw.of(&[" WHERE c.x > -5", " WHERE c.y <> 'q'"]) } else { "" };
+    let having = if draw.once_in(4) { *draw.of(&[" HAVING COUNT(*) > 1", " HAVING MAX(c.x) > 0"]) } else { "" };
+    let text = |dialect: fn(&Call) -> &String| {
+        let calls: Vec<String> =
+            calls.iter().enumerate().map(|(at, call)| format!("{} AS v{at}", dialect(call))).collect();
+        format!("SELECT {group} AS g, {} FROM {from}{filter} GROUP BY {group}{having}", calls.join(", "))
+    };
+    Query {
+        shape: Shape::TableGroups,
+        standing: text(|(standing, _)| standing),
+        batch: text(|(_, batch)| batch),
+        filter: String::new(),
+        group: String::new(),
+        keys: 1,
+    }
+}
+
 /// Joins of `c` with rows of `e` that its `z` names, in one partition also with itself, and on from there; either table may
 /// come first.
 fn references(draw: &Draw, one_partition: bool) -> Query {
@@ -392,7 +483,11 @@ fn grouped(draw: &Draw, may_be_late: bool) -> Query {
     let mut list: Vec<String> = keys.iter().enumerate().map(|(at, key)| format!("{key} AS g{at}")).collect();
     for at in 0..1 + draw.below(3) {
         let argument = number(draw, 1);
-        let call = match draw.below(8) {
+        let is_plain = window.is_none_or(Windows::is_tumbling);
+        let call = match draw.below(11) {
+            8 => format!("COUNT(DISTINCT {argument})"),
+            9 if is_plain => format!("SUM(DISTINCT {argument})"),
+            10 => format!("{}({argument})", draw.of(&["VAR_POP", "VAR_SAMP", "STDDEV_POP", "STDDEV"])),
             0 => "COUNT(*)".to_string(),
             1 => format!("COUNT({argument})"),
             2 => format!("SUM({argument})"),

@@ -65,6 +65,7 @@ fn what_a_query_keeps_is_what_the_batch_query_says() {
             "tables joined in a chain",
             "tables joined by what they name",
             "tables joined by what they name, in a chain",
+            "tables grouped",
         ];
         for kind in windowed.iter().chain(&pairs).chain(&tables).chain(&others) {
             assert!(kinds.contains_key(*kind), "no case of kind {kind}");
@@ -159,7 +160,7 @@ fn fold(records: &[RawOutput]) -> BTreeMap<Option<Vec<u8>>, Vec<u8>> {
 
 impl Query {
     fn is_view(&self) -> bool {
-        matches!(self.shape, Shape::Grouped { .. } | Shape::Tables { .. })
+        matches!(self.shape, Shape::Grouped { .. } | Shape::Tables { .. } | Shape::TableGroups)
     }
 
     fn is_retained(&self) -> bool {
@@ -190,6 +191,7 @@ impl Query {
             Shape::Paired { pairing, .. } if pairing.by_value => "paired by value",
             Shape::Paired { pairing, .. } if pairing.keeps_left || pairing.keeps_right => "paired, outer",
             Shape::Paired { .. } => "paired",
+            Shape::TableGroups => "tables grouped",
             Shape::Tables { chain: false, foreign: false } => "tables joined",
             Shape::Tables { chain: true, foreign: false } => "tables joined in a chain",
             Shape::Tables { chain: false, foreign: true } => "tables joined by what they name",

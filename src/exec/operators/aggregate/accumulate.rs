@@ -1,13 +1,14 @@
 //! The running values of aggregates, one entry a group, and their layout in state.
 //!
-//! COUNT, SUM and AVG are linear: a row with weight -1 takes itself back. MIN, MAX, the earliest and the latest are not: the
-//! planner refuses them over retractions. What SUM and AVG keep, and what their results are, `functions` says, as for queries that are read once.
+//! COUNT, SUM and AVG are linear: a row with weight -1 takes itself back. MIN, MAX and others are not: over retractions
+//! `counted` stands behind them, and replaces what they hold. The planner refuses the rest there. What SUM and AVG keep, and what their results are, `functions` says, as for queries that are read once.
 
 use std::sync::Arc;
 
 use arrow::array::Array;
 use arrow::array::ArrayRef;
 use arrow::array::AsArray;
+use arrow::array::ListArray;
 use arrow::array::RecordBatch;
 use arrow::datatypes::DataType;
 use arrow::datatypes::Date32Type;
@@ -18,11 +19,17 @@ use arrow::datatypes::Int64Type;
 use arrow::datatypes::Time64MicrosecondType;
 use arrow::datatypes::TimestampMicrosecondType;
 
+use super::CallSpec;
 use super::collected::Collected;
 use super::results::Results;
 use crate::exec::ExecError;
 use crate::format::RowValues;
+use crate::functions::Collect;
+use crate::functions::Correlation;
+use crate::functions::Dispersion;
+use crate::functions::DoubleMoments;
 use crate::functions::DoubleSum;
+use crate::functions::ExactMoments;
 use crate::functions::ExactSum;
 use crate::functions::Extreme;
 use crate::functions::OffsetEnd;
@@ -43,6 +50,8 @@ pub enum Reader<'a> {
     Bytes(Box<dyn Fn(usize) -> &'a [u8] + 'a>, &'a dyn Array),
     /// Arrays, maps and structs, each as the bytes of a row of state.
     Nested(Vec<Vec<u8>>, &'a dyn Array),
+    /// Arrays, for aggregates that take their elements.
+    Items(&'a ListArray, Box<Reader<'a>>),
     /// No argument: every row counts.
     Nothing,
 }
@@ -84,8 +93,16 @@ impl<'a> Reader<'a> {
         })
     }
 
+    /// The reader of an array's elements.
+    pub fn of_items(array: &'a ArrayRef) -> Result<Self, ExecError> {
+        match array.as_list_opt::<i32>() {
+            Some(lists) => Ok(Reader::Items(lists, Box::new(Reader::new(lists.values())?))),
+            None => Err(ExecError::UnknownNode(format!("elements of {}", array.data_type()))),
+        }
+    }
+
     /// The value, `None` for null.
-    fn value(&self, row: usize) -> Option<Kept> {
+    pub fn value(&self, row: usize) -> Option<Kept> {
         if self.is_null(row) {
             return None;
         }
@@ -94,7 +111,7 @@ impl<'a> Reader<'a> {
             Reader::Float(values, _) => Some(Kept::Float(values[row])),
             Reader::Bytes(value, _) => Some(Kept::Bytes(value(row).to_vec())),
             Reader::Nested(rows, _) => Some(Kept::Bytes(rows[row].clone())),
-            Reader::Nothing => None,
+            Reader::Items(..) | Reader::Nothing => None,
         }
     }
 
@@ -103,6 +120,7 @@ impl<'a> Reader<'a> {
             Reader::Int(_, array) | Reader::Float(_, array) | Reader::Bytes(_, array) | Reader::Nested(_, array) => {
                 array.is_null(row)
             }
+            Reader::Items(lists, _) => lists.is_null(row),
             Reader::Nothing => false,
         }
     }
@@ -125,6 +143,11 @@ enum Value {
     Exact(ExactSum),
     /// Of doubles.
     Double(DoubleSum),
+    /// Values and squares.
+    ExactMoments(ExactMoments),
+    DoubleMoments(DoubleMoments),
+    /// Boxed, since it is large.
+    Correlation(Box<Correlation>),
     /// The least or greatest so far.
     BestInt(Option<i128>),
     BestFloat(Option<f64>),
@@ -138,36 +161,62 @@ enum Value {
 /// One aggregate over all groups of a batch.
 pub struct Accumulator {
     function: AggregateFunction,
-    /// Of SUM and AVG.
+    style: TotalStyle,
+    /// Of SUM, AVG and SUM_LIST.
     total: Option<Total>,
     argument: DataType,
     output: DataType,
+    counts: bool,
     values: Vec<Value>,
 }
 
 impl Accumulator {
-    /// No groups yet. `argument` is the type that is summed or compared, `output` the column's.
-    pub fn new(function: AggregateFunction, style: TotalStyle, argument: DataType, output: DataType) -> Self {
+    /// No groups yet.
+    pub fn new(call: &CallSpec) -> Self {
+        let CallSpec { function, style, counts, .. } = *call;
+        let (argument, output) = (call.argument_type.clone(), call.output.clone());
         let total = match function {
             AggregateFunction::Sum => Total::of_array(TotalKind::Sum, style, &argument),
             AggregateFunction::Avg => Total::of_array(TotalKind::Avg, style, &argument),
+            AggregateFunction::SumList => match &argument {
+                DataType::List(item) => Total::of_array(TotalKind::Sum, style, item.data_type()),
+                _ => None,
+            },
             _ => None,
         };
-        Self { function, total, argument, output, values: Vec::new() }
+        Self { function, style, total, argument, output, counts, values: Vec::new() }
+    }
+
+    /// Whether `Counted` says what it takes.
+    pub fn counts(&self) -> bool {
+        self.counts
     }
 
     /// A group that has seen nothing.
     pub fn push_empty(&mut self) {
-        let float = self.argument == DataType::Float64;
+        let float = match &self.argument {
+            DataType::List(item) if self.function == AggregateFunction::SumList => {
+                item.data_type() == &DataType::Float64
+            }
+            argument => *argument == DataType::Float64,
+        };
         let bytes = matches!(self.argument, DataType::Utf8 | DataType::Binary);
         self.values.push(match self.function {
             AggregateFunction::CountStar | AggregateFunction::Count => Value::Count(0),
-            AggregateFunction::Sum | AggregateFunction::Avg if float => Value::Double(DoubleSum::default()),
-            AggregateFunction::Sum | AggregateFunction::Avg => Value::Exact(ExactSum::default()),
+            AggregateFunction::Sum | AggregateFunction::Avg | AggregateFunction::SumList if float => {
+                Value::Double(DoubleSum::default())
+            }
+            AggregateFunction::Sum | AggregateFunction::Avg | AggregateFunction::SumList => {
+                Value::Exact(ExactSum::default())
+            }
+            AggregateFunction::Dispersion(_) if float => Value::DoubleMoments(DoubleMoments::default()),
+            AggregateFunction::Dispersion(_) => Value::ExactMoments(ExactMoments::default()),
+            AggregateFunction::Correlation => Value::Correlation(Box::default()),
             AggregateFunction::Min | AggregateFunction::Max if float => Value::BestFloat(None),
             AggregateFunction::Min | AggregateFunction::Max if bytes => Value::BestBytes(None),
             AggregateFunction::Min | AggregateFunction::Max => Value::BestInt(None),
             AggregateFunction::ByOffset(..) => Value::Kept(None),
+            AggregateFunction::Collect(Collect::CountDistinct) if self.counts => Value::Count(0),
             AggregateFunction::Collect(_) => Value::Collected(Collected::default()),
         });
     }
@@ -202,6 +251,21 @@ impl Accumulator {
             (Value::Count(count), _) => *count += weight,
             (Value::Exact(sum), Reader::Int(value, _)) => sum.add(value(row), weight),
             (Value::Double(sum), Reader::Float(values, _)) => sum.add(values[row], weight),
+            (Value::ExactMoments(moments), Reader::Int(value, _)) => moments.add(value(row), weight),
+            (Value::DoubleMoments(moments), Reader::Float(values, _)) => moments.add(values[row], weight),
+            (Value::Correlation(pairs), Reader::Items(lists, items)) => {
+                let Reader::Float(values, array) = items.as_ref() else { return Err(self.mismatch()) };
+                let first = lists.value_offsets()[row] as usize;
+                if lists.value_length(row) == 2 && array.is_valid(first) && array.is_valid(first + 1) {
+                    pairs.add(values[first], values[first + 1], weight);
+                }
+            }
+            (Value::Exact(_) | Value::Double(_), Reader::Items(lists, items)) => {
+                let offsets = lists.value_offsets();
+                for item in offsets[row] as usize..offsets[row + 1] as usize {
+                    self.add(group, items, item, weight, arrival)?;
+                }
+            }
             (Value::BestInt(best), Reader::Int(value, _)) => {
                 let value = value(row);
                 if best.is_none_or(|best| if least { value < best } else { best < value }) {
@@ -224,6 +288,42 @@ impl Accumulator {
             _ => return Err(self.mismatch()),
         }
         Ok(())
+    }
+
+    /// Whether a value may be among those that a result is made of; `false` if it is surely not.
+    pub fn may_hold(&self, group: usize, value: &Option<Kept>) -> bool {
+        match (&self.values[group], value) {
+            (Value::BestInt(best), Some(Kept::Int(value))) => best.is_some_and(|best| best == *value),
+            (Value::BestBytes(best), Some(Kept::Bytes(value))) => best.as_ref().is_some_and(|best| best == value),
+            (Value::Collected(collected), Some(Kept::Int(_) | Kept::Bytes(_))) => collected.has(value),
+            // Doubles are equal in more ways than one.
+            _ => true,
+        }
+    }
+
+    /// Makes a group's result of these values, the first that are left.
+    pub fn replace(&mut self, group: usize, values: Vec<Option<Kept>>) {
+        let held = &mut self.values[group];
+        let first = || values.first().cloned().flatten();
+        match held {
+            Value::BestInt(best) => {
+                *best = first().and_then(|value| if let Kept::Int(value) = value { Some(value) } else { None })
+            }
+            Value::BestFloat(best) => {
+                *best = first().and_then(|value| if let Kept::Float(value) = value { Some(value) } else { None });
+            }
+            Value::BestBytes(best) => {
+                *best = first().and_then(|value| if let Kept::Bytes(value) = value { Some(value) } else { None });
+            }
+            Value::Collected(collected) => *collected = Collected::of(values),
+            Value::Count(_)
+            | Value::Exact(_)
+            | Value::Double(_)
+            | Value::ExactMoments(_)
+            | Value::DoubleMoments(_)
+            | Value::Correlation(_)
+            | Value::Kept(_) => {}
+        }
     }
 
     /// A group that has seen what group `group` of `from` has.
@@ -255,6 +355,9 @@ impl Accumulator {
             (Value::Count(own), Value::Count(other)) => *own += other,
             (Value::Exact(own), Value::Exact(other)) => own.merge(other),
             (Value::Double(own), Value::Double(other)) => own.merge(other),
+            (Value::ExactMoments(own), Value::ExactMoments(other)) => own.merge(other),
+            (Value::DoubleMoments(own), Value::DoubleMoments(other)) => own.merge(other),
+            (Value::Correlation(own), Value::Correlation(other)) => own.merge(other),
             (Value::BestInt(own), Value::BestInt(Some(other))) => {
                 if own.is_none_or(|own| if least { *other < own } else { own < *other }) {
                     *own = Some(*other);
@@ -301,16 +404,34 @@ impl Accumulator {
     pub fn result(&self, group: usize, results: &mut Results) -> Result<(), ExecError> {
         match (&self.values[group], &self.total) {
             (Value::Count(count), _) => results.push_int(Some(i128::from(*count))),
-            (Value::Exact(sum), Some(total)) => results.push_total(total, total.of_exact(sum))?,
-            (Value::Double(sum), Some(total)) => results.push_total(total, total.of_double(sum))?,
+            (Value::Exact(sum), Some(total)) => results.push_number(self.style, total.of_exact(sum))?,
+            (Value::Double(sum), Some(total)) => results.push_number(self.style, total.of_double(sum))?,
+            (Value::ExactMoments(moments), _) => {
+                let scale = if let DataType::Decimal128(_, scale) = self.argument { scale } else { 0 };
+                results.push_number(self.style, Ok(moments.result(self.asked()?, scale, self.style)))?;
+            }
+            (Value::DoubleMoments(moments), _) => {
+                results.push_number(self.style, moments.result(self.asked()?, self.style))?;
+            }
+            (Value::Correlation(pairs), _) => results.push_number(self.style, Ok(pairs.result(self.style)))?,
             (Value::BestInt(best), _) => results.push_int(*best),
             (Value::BestFloat(best), _) => results.push_float(*best),
             (Value::BestBytes(best), _) => results.push_bytes(best.clone()),
             (Value::Kept(kept), _) => results.push_kept(kept.clone().and_then(|(_, kept)| kept))?,
+            (Value::Collected(collected), _) if self.function == AggregateFunction::Collect(Collect::Attr) => {
+                results.push_kept(collected.only())?;
+            }
             (Value::Collected(collected), _) => results.push_array(collected.result(&self.output)?)?,
             (Value::Exact(_) | Value::Double(_), None) => return Err(self.mismatch()),
         }
         Ok(())
+    }
+
+    fn asked(&self) -> Result<Dispersion, ExecError> {
+        match self.function {
+            AggregateFunction::Dispersion(asked) => Ok(asked),
+            _ => Err(self.mismatch()),
+        }
     }
 
     /// Adds a group's state to `state`.
@@ -319,6 +440,9 @@ impl Accumulator {
             Value::Count(count) => state.extend(count.to_be_bytes()),
             Value::Exact(sum) => sum.write(state),
             Value::Double(sum) => sum.write(state),
+            Value::ExactMoments(moments) => moments.write(state),
+            Value::DoubleMoments(moments) => moments.write(state),
+            Value::Correlation(pairs) => pairs.write(state),
             Value::BestInt(best) => {
                 state.push(u8::from(best.is_some()));
                 state.extend(best.iter().flat_map(|best| best.to_be_bytes()));
@@ -346,6 +470,9 @@ impl Accumulator {
             Value::Count(count) => *count = i64::from_be_bytes(take(state)?),
             Value::Exact(sum) => *sum = ExactSum::read(state).ok_or(CUT_SHORT)?,
             Value::Double(sum) => *sum = DoubleSum::read(state).ok_or(CUT_SHORT)?,
+            Value::ExactMoments(moments) => *moments = ExactMoments::read(state).ok_or(CUT_SHORT)?,
+            Value::DoubleMoments(moments) => *moments = DoubleMoments::read(state).ok_or(CUT_SHORT)?,
+            Value::Correlation(pairs) => **pairs = Correlation::read(state).ok_or(CUT_SHORT)?,
             Value::BestInt(best) if take::<1>(state)? == [1] => *best = Some(i128::from_be_bytes(take(state)?)),
             Value::BestFloat(best) if take::<1>(state)? == [1] => {
                 *best = Some(f64::from_bits(u64::from_be_bytes(take(state)?)));

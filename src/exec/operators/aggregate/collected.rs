@@ -35,7 +35,7 @@ pub struct Collected {
 #[derive(Debug, Clone, PartialEq)]
 struct Item {
     value: Option<Kept>,
-    /// How often it came; more than once only in a histogram.
+    /// How often it came; more than once only in a histogram and a set.
     count: i64,
     /// The number of its first row.
     arrival: i64,
@@ -45,7 +45,7 @@ impl Collected {
     /// A row's value; `weight` -1 takes it back, the last one that is equal. Rows come in the order of `arrival`.
     pub fn add(&mut self, kind: Collect, value: Option<Kept>, weight: i64, arrival: i64) {
         let ignores_nulls = match kind {
-            Collect::List | Collect::Set => false,
+            Collect::List | Collect::Set | Collect::Attr => false,
             Collect::Earliest { ignores_nulls, .. } | Collect::Latest { ignores_nulls, .. } => ignores_nulls,
             Collect::TopK { .. } | Collect::TopKDistinct { .. } | Collect::Histogram | Collect::CountDistinct => true,
         };
@@ -64,6 +64,7 @@ impl Collected {
             }
             Collect::List
             | Collect::Set
+            | Collect::Attr
             | Collect::CountDistinct
             | Collect::Histogram
             | Collect::Earliest { .. }
@@ -84,8 +85,15 @@ impl Collected {
                 }
             }
             Collect::List => self.values.push(item),
-            Collect::Set | Collect::CountDistinct => {
+            Collect::Set => self.count(item, usize::MAX),
+            Collect::CountDistinct => {
                 if !self.knows(&item) {
+                    self.values.push(item);
+                }
+            }
+            // Two tell already that not all are one.
+            Collect::Attr => {
+                if self.values.len() < 2 && !self.knows(&item) {
                     self.values.push(item);
                 }
             }
@@ -95,7 +103,7 @@ impl Collected {
                     self.insert(item, k);
                 }
             }
-            Collect::Histogram => self.count(item),
+            Collect::Histogram => self.count(item, HISTOGRAM_MAX),
             Collect::Earliest { n, .. } => {
                 if self.values.len() < n as usize {
                     self.values.push(item);
@@ -110,7 +118,7 @@ impl Collected {
     }
 
     fn knows(&self, item: &Item) -> bool {
-        self.values.iter().any(|known| known.value == item.value)
+        self.has(&item.value)
     }
 
     /// Into the place that the value has from the greatest down, behind those that are equal.
@@ -121,7 +129,8 @@ impl Collected {
         self.values.truncate(k as usize);
     }
 
-    fn count(&mut self, item: Item) {
+    /// One more or one fewer of a value; of so many values no further one is counted.
+    fn count(&mut self, item: Item, values_max: usize) {
         match self.values.iter().position(|known| known.value == item.value) {
             Some(at) => {
                 self.values[at].count += item.count;
@@ -129,8 +138,27 @@ impl Collected {
                     self.values.remove(at);
                 }
             }
-            None if self.values.len() < HISTOGRAM_MAX => self.values.push(item),
+            // One that goes and was not counted is one that came when there was no room.
+            None if 0 < item.count && self.values.len() < values_max => self.values.push(item),
             None => {}
+        }
+    }
+
+    /// These values, in their order.
+    pub fn of(values: Vec<Option<Kept>>) -> Self {
+        Self { values: values.into_iter().map(|value| Item { value, count: 1, arrival: 0 }).collect() }
+    }
+
+    /// Whether a value is among them.
+    pub fn has(&self, value: &Option<Kept>) -> bool {
+        self.values.iter().any(|known| known.value == *value)
+    }
+
+    /// The value, if there is one alone.
+    pub fn only(&self) -> Option<Kept> {
+        match self.values.as_slice() {
+            [item] => item.value.clone(),
+            _ => None,
         }
     }
 

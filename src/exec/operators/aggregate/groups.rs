@@ -38,10 +38,7 @@ pub struct Groups {
 impl Groups {
     /// No groups yet.
     pub fn new(calls: &[CallSpec]) -> Self {
-        let accumulator = |call: &CallSpec| {
-            Accumulator::new(call.function, call.style, call.argument_type.clone(), call.output.clone())
-        };
-        Self { accumulators: calls.iter().map(accumulator).collect(), times: Vec::new(), rows: Vec::new() }
+        Self { accumulators: calls.iter().map(Accumulator::new).collect(), times: Vec::new(), rows: Vec::new() }
     }
 
     /// Adds a group with its state, or one that has seen nothing.
@@ -60,10 +57,10 @@ impl Groups {
         self.accumulators.iter_mut().try_for_each(|accumulator| accumulator.push_read(&mut state))
     }
 
-    /// A row into a group; see `Accumulator::add`.
+    /// A row into a group; see `Accumulator::add`. Calls that count values are left to `Counted`.
     pub fn add(&mut self, group: usize, values: &Values, readers: &[Reader<'_>], row: &RowIn) -> Result<(), ExecError> {
         for (call, accumulator) in self.accumulators.iter_mut().enumerate() {
-            if values.passes(call, row.row) {
+            if !accumulator.counts() && values.passes(call, row.row) {
                 accumulator.add(group, &readers[call], row.row, row.weight, row.arrival)?;
             }
         }

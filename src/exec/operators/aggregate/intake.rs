@@ -11,6 +11,7 @@ use arrow::compute::filter_record_batch;
 use bytes::Bytes;
 
 use super::AggregateSpec;
+use super::CallSpec;
 use super::Windows;
 use super::accumulate::Reader;
 use super::keys;
@@ -51,6 +52,8 @@ pub(super) struct Keyed {
 pub(super) struct Values {
     arguments: Vec<Option<ArrayRef>>,
     filters: Vec<Option<BooleanArray>>,
+    /// Calls that take the elements of their argument.
+    takes_items: Vec<bool>,
 }
 
 impl Accepted {
@@ -111,7 +114,12 @@ impl Accepted {
 impl Values {
     /// What reads the arguments.
     pub(super) fn readers(&self) -> Result<Vec<Reader<'_>>, ExecError> {
-        self.arguments.iter().map(|argument| argument.as_ref().map_or(Ok(Reader::Nothing), Reader::new)).collect()
+        self.arguments.iter().zip(&self.takes_items).map(|(argument, items)| reader(argument, *items)).collect()
+    }
+
+    /// What a call takes.
+    pub(super) fn argument(&self, call: usize) -> Option<&ArrayRef> {
+        self.arguments[call].as_ref()
     }
 
     /// Whether a call's FILTER lets a row in.
@@ -196,7 +204,17 @@ impl AggregateSpec {
             filters.push(call.filter.as_ref().map(|expr| holds(expr, batch, &mut errors)).transpose()?);
         }
         log_errors(cx, &self.input, batch, &errors, "value left out of an aggregate, it failed");
-        Ok(Values { arguments, filters })
+        let takes_items =
+            |call: &CallSpec| matches!(call.function, AggregateFunction::SumList | AggregateFunction::Correlation);
+        Ok(Values { arguments, filters, takes_items: self.calls.iter().map(takes_items).collect() })
+    }
+}
+
+fn reader(argument: &Option<ArrayRef>, takes_items: bool) -> Result<Reader<'_>, ExecError> {
+    match argument {
+        None => Ok(Reader::Nothing),
+        Some(argument) if takes_items => Reader::of_items(argument),
+        Some(argument) => Reader::new(argument),
     }
 }
 

@@ -6,6 +6,7 @@
 //! | hopping | a pane | `0`, group, start of the pane |
 //! | session | a session | `0`, group, end, start |
 //! | hopping, session | a timer | `1`, time, group |
+//! | none, tumbling | how often a value is there | `FE`, number of the call, the group's key, the value |
 //! | any | a number of the operator's own | `FF FF`, its name |
 //!
 //! A pane's or session's times are 8 bytes that sort as the numbers do; a timer has no value.
@@ -22,6 +23,10 @@ pub const ARRIVALS: &[u8] = b"\xff\xffrows";
 /// The most bytes that a key has beside those of the group, here and in the operators that keep the rows that leave.
 pub const OVERHEAD_BYTES: usize = 4 * (1 + TIME_BYTES);
 
+/// The most bytes that the key of a count has beside those of the group's key and the value.
+pub const COUNT_OVERHEAD_BYTES: usize = 3;
+
+const COUNT: u8 = 0xfe;
 const TIME_BYTES: usize = 8;
 const STATE: u8 = 0;
 const TIMER: u8 = 1;
@@ -58,6 +63,16 @@ pub fn end_and_start(key: &[u8]) -> Result<(i64, i64), ExecError> {
 /// The group in the key of an entry with `times` times.
 pub fn group(key: &Bytes, times: usize) -> Bytes {
     key.slice(1..key.len() - times * TIME_BYTES)
+}
+
+/// The key of how often a value of a call is there; of no value what the keys of all values begin with.
+pub fn count(call: usize, group: &[u8], value: &[u8]) -> Bytes {
+    let mut key = Vec::with_capacity(COUNT_OVERHEAD_BYTES + group.len() + value.len());
+    key.push(COUNT);
+    key.extend((call as u16).to_be_bytes());
+    key.extend_from_slice(group);
+    key.extend_from_slice(value);
+    key.into()
 }
 
 /// The key of a group's timer.

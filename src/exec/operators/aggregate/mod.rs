@@ -3,7 +3,8 @@
 //! One state table: groups, panes of hopping windows or sessions by key, and beside them what closes them; `keys` has the
 //! bytes. Without windows and in tumbling ones a group has a state of its own (`plain`). Hopping windows share panes, of which
 //! no window begins or ends inside one: a row changes one pane, and a window's result is merged from its panes (`hopping`,
-//! `panes`). A session's state is that of its rows, and moves when rows join it to another (`session`).
+//! `panes`). A session's state is that of its rows, and moves when rows join it to another (`session`). What a result cannot
+//! be taken back from stands beside the groups, a count for each value (`counted`).
 //!
 //! Invariants:
 //!   * a row is late by the stream time at that row, so lateness does not depend on rounds or cuts
@@ -12,6 +13,7 @@
 
 mod accumulate;
 mod collected;
+mod counted;
 mod emit;
 mod groups;
 mod hopping;

@@ -15,6 +15,8 @@ use bytes::Bytes;
 use super::AggregateSpec;
 use super::Tumbling;
 use super::Windows;
+use super::counted;
+use super::counted::Counted;
 use super::emit;
 use super::emit::Change;
 use super::emit::Place;
@@ -103,6 +105,7 @@ impl Aggregate {
         }
         let values = self.spec.values(cx, batch)?;
         let readers = values.readers()?;
+        let counted = Counted::new(cx, &self.spec, batch, &values, |row| keyed.keys[keyed.of_row[row]].len())?;
         let times = self.spec.input.times(batch).values();
         let weights = (self.spec.input.changes == Changes::Retract).then(|| self.spec.input.weights(batch));
         let mut rows = Rows::new(&self.spec, &groups);
@@ -120,7 +123,9 @@ impl Aggregate {
             for row in change.clone() {
                 let weight = weights.map_or(1, |weights| weights.value(row));
                 let row_in = RowIn { row, weight, time: times[row], arrival: 0 };
-                groups.add(keyed.of_row[row], &values, &readers, &row_in)?;
+                let group = keyed.of_row[row];
+                groups.add(group, &values, &readers, &row_in)?;
+                counted.add(cx, &mut groups, (group, &keyed.keys[group]), &readers, &row_in)?;
             }
             for row in first_rows {
                 let group = keyed.of_row[row];
@@ -203,6 +208,7 @@ impl Aggregate {
             self.emit_changes(cx, touched)?;
         }
         for (key, _) in closed {
+            counted::forget(cx, &self.spec, &key)?;
             cx.table(0).delete(key)?;
         }
         self.closed_upto = last;

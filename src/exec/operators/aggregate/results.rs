@@ -29,7 +29,6 @@ use crate::exec::ExecError;
 use crate::format::RowValues;
 use crate::functions::Number;
 use crate::functions::OutOfRange;
-use crate::functions::Total;
 use crate::functions::TotalStyle;
 
 /// Values of one output column.
@@ -123,13 +122,13 @@ impl Results {
         }
     }
 
-    /// A sum or an average. PostgreSQL's that does not fit is null and noted; ksqlDB's fails the query.
-    pub fn push_total(&mut self, total: &Total, result: Result<Number, OutOfRange>) -> Result<(), ExecError> {
+    /// A sum or another number that may not fit. PostgreSQL's that does not fit is null and noted; ksqlDB's fails the query.
+    pub fn push_number(&mut self, style: TotalStyle, result: Result<Number, OutOfRange>) -> Result<(), ExecError> {
         match result {
             Ok(Number::Null) => self.push_null(),
             Ok(Number::Exact(value)) => self.push_int(Some(value)),
             Ok(Number::Double(value)) => self.push_float(Some(value)),
-            Err(overflow) if total.style() == TotalStyle::Ksqldb => return Err(Error::from(overflow).into()),
+            Err(overflow) if style == TotalStyle::Ksqldb => return Err(Error::from(overflow).into()),
             Err(overflow) => {
                 self.overflows.push((self.len(), overflow));
                 self.push_null();

@@ -23,6 +23,8 @@ pub struct CallSpec {
     pub argument: Option<Arc<dyn PhysicalExpr>>,
     /// The argument's type; `Int64` when there is none.
     pub argument_type: DataType,
+    /// How often each value is there is kept beside the group; `argument` is there.
+    pub counts: bool,
     /// FILTER.
     pub filter: Option<Arc<dyn PhysicalExpr>>,
     /// The column's type.

@@ -33,6 +33,7 @@ use crate::functions::OffsetEnd;
 use crate::functions::TotalStyle;
 use crate::plan::AggregateFunction;
 use crate::plan::OffsetNulls;
+use crate::plan::Retraction;
 
 /// What is tried: how rows come, whether in windows, how changes leave.
 #[derive(Debug, Clone, Copy)]
@@ -56,13 +57,14 @@ const FUNCTIONS: [AggregateFunction; 9] = [
     AggregateFunction::ByOffset(OffsetEnd::Latest, OffsetNulls::Counted),
 ];
 
-fn call(function: AggregateFunction) -> CallSpec {
+fn call(function: AggregateFunction, input: Changes) -> CallSpec {
     let value: Arc<dyn PhysicalExpr> = Arc::new(Column::new("v", 1));
     CallSpec {
         function,
         style: TotalStyle::Postgres,
         argument: (function != AggregateFunction::CountStar).then_some(value),
         argument_type: DataType::Int64,
+        counts: input == Changes::Retract && function.retraction() == Retraction::Counts,
         filter: None,
         output: result_type(function),
     }
@@ -74,7 +76,7 @@ fn result_type(function: AggregateFunction) -> DataType {
 
 /// Aggregate and sink over one leaf; what leaves are upserts.
 fn tree(shape: Shape) -> (Tree, Layout) {
-    let functions = if shape.input == Changes::Retract { &FUNCTIONS[..3] } else { &FUNCTIONS[..] };
+    let functions = if shape.input == Changes::Retract { &FUNCTIONS[..5] } else { &FUNCTIONS[..] };
     let mut fields = vec![Field::new("k", DataType::Utf8, true)];
     let mut key = Vec::new();
     if shape.window.is_some() {
@@ -90,7 +92,7 @@ fn tree(shape: Shape) -> (Tree, Layout) {
     let spec = AggregateSpec {
         group: vec![Arc::new(Column::new("k", 0))],
         window: shape.window,
-        calls: functions.iter().copied().map(call).collect(),
+        calls: functions.iter().map(|function| call(*function, shape.input)).collect(),
         emit_final: shape.emit_final,
         emit: shape.emit,
         null_drops: false,
@@ -246,9 +248,12 @@ fn model(shape: Shape, rows: &[Row]) -> (BTreeMap<Vec<String>, Vec<String>>, u64
         let sum: i64 = values().map(|(value, weight)| value * weight).sum();
         let mut result = vec![rows.iter().map(|(_, weight)| weight).sum::<i64>().to_string(), count.to_string()];
         result.push(text((count != 0).then_some(sum)));
+        let mut present: BTreeMap<i64, i64> = BTreeMap::new();
+        values().for_each(|(value, weight)| *present.entry(value).or_default() += weight);
+        present.retain(|_, weight| *weight != 0);
+        result.push(text(present.keys().next().copied()));
+        result.push(text(present.keys().next_back().copied()));
         if shape.input != Changes::Retract {
-            result.push(text(values().map(|(value, _)| value).min()));
-            result.push(text(values().map(|(value, _)| value).max()));
             result.push(text(values().map(|(value, _)| value).next()));
             result.push(text(values().map(|(value, _)| value).next_back()));
             result.push(text(rows[0].0));

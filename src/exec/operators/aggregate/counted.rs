@@ -1,0 +1,224 @@
+//! How often each value of a group is there, a row of state each: what stands behind MIN, MAX, TOPK and ATTR over rows that
+//! may be taken back, and behind DISTINCT.
+//!
+//! The group's own state has the result alone. A row changes one count; only when the last of a value goes that the result
+//! is made of, the first of those that are left are read. So a change costs the same however many values a group has.
+
+use std::sync::Arc;
+
+use arrow::array::Array;
+use arrow::array::ArrayRef;
+use arrow::array::RecordBatch;
+use arrow::datatypes::DataType;
+use arrow::datatypes::Field;
+use arrow::datatypes::Schema;
+use bytes::Bytes;
+
+use super::AggregateSpec;
+use super::CallSpec;
+use super::accumulate::Kept;
+use super::accumulate::Reader;
+use super::groups::Groups;
+use super::groups::RowIn;
+use super::intake::Values;
+use super::keys;
+use crate::exec::Cx;
+use crate::exec::ExecError;
+use crate::exec::expressions::RowError;
+use crate::exec::operators::log_errors;
+use crate::format::RowKeys;
+use crate::functions::Collect;
+use crate::plan::AggregateFunction;
+use crate::state::KEY_BYTES_MAX;
+
+/// What the counts of a call are for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Use {
+    /// The aggregate takes each value once.
+    Distinct,
+    /// The first value is the result.
+    Best,
+    /// The first `k` are.
+    Top { k: usize, once: bool },
+    /// The value is the result if it is the only one.
+    Only,
+}
+
+/// The values of a batch's rows as keys, per call that counts.
+pub(super) struct Counted {
+    calls: Vec<CountedCall>,
+}
+
+struct CountedCall {
+    call: usize,
+    used: Use,
+    /// The greatest value comes first.
+    descends: bool,
+    value_type: DataType,
+    /// Per row; `None` where the row has no value that counts.
+    values: Vec<Option<Vec<u8>>>,
+}
+
+impl Counted {
+    /// The values of a batch. One whose key would be too long is left out, with an entry in the processing log.
+    pub(super) fn new(
+        cx: &mut Cx<'_>,
+        spec: &AggregateSpec,
+        batch: &RecordBatch,
+        values: &Values,
+        group_of_row: impl Fn(usize) -> usize,
+    ) -> Result<Self, ExecError> {
+        let mut calls = Vec::new();
+        for (call, call_spec) in spec.calls.iter().enumerate().filter(|(_, call)| call.counts) {
+            let Some(argument) = values.argument(call) else { continue };
+            let used = use_of(call_spec);
+            let descends = descends(call_spec.function);
+            let counts_nulls = used == Use::Only;
+            let mut errors = Vec::new();
+            let mut row_values = Vec::with_capacity(batch.num_rows());
+            for (row, mut key) in
+                RowKeys::encode_rows(&[Arc::clone(argument)], batch.num_rows())?.into_iter().enumerate()
+            {
+                let bytes = key.len() + group_of_row(row) + keys::COUNT_OVERHEAD_BYTES;
+                let fits = bytes <= KEY_BYTES_MAX;
+                let counts = values.passes(call, row) && (counts_nulls || argument.is_valid(row));
+                if counts && !fits {
+                    errors
+                        .push(RowError { row, reason: format!("{bytes} bytes are over the limit of {KEY_BYTES_MAX}") });
+                }
+                if descends {
+                    key.iter_mut().for_each(|byte| *byte = !*byte);
+                }
+                row_values.push((counts && fits).then_some(key));
+            }
+            log_errors(cx, &spec.input, batch, &errors, "value left out of an aggregate, it is too long");
+            let value_type = argument.data_type().clone();
+            calls.push(CountedCall { call, used, descends, value_type, values: row_values });
+        }
+        Ok(Self { calls })
+    }
+
+    /// A row into a group with this key, for the calls that count.
+    pub(super) fn add(
+        &self,
+        cx: &mut Cx<'_>,
+        groups: &mut Groups,
+        (group, key): (usize, &Bytes),
+        readers: &[Reader<'_>],
+        row: &RowIn,
+    ) -> Result<(), ExecError> {
+        for counted in &self.calls {
+            if let Some(value) = &counted.values[row.row] {
+                counted.add(cx, groups, (group, key), value, &readers[counted.call], row)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl CountedCall {
+    fn add(
+        &self,
+        cx: &mut Cx<'_>,
+        groups: &mut Groups,
+        (group, key): (usize, &Bytes),
+        value: &[u8],
+        reader: &Reader<'_>,
+        row: &RowIn,
+    ) -> Result<(), ExecError> {
+        let (before, after) = self.change(cx, key, value, row.weight)?;
+        let (came, went) = (before == 0, after == 0);
+        let accumulator = &mut groups.accumulators[self.call];
+        match self.used {
+            Use::Distinct if came => accumulator.add(group, reader, row.row, 1, row.arrival)?,
+            Use::Distinct if went => accumulator.add(group, reader, row.row, -1, row.arrival)?,
+            Use::Best if came => accumulator.add(group, reader, row.row, 1, row.arrival)?,
+            Use::Best if went && accumulator.may_hold(group, &reader.value(row.row)) => {
+                accumulator.replace(group, self.first(cx, key, 1, true)?);
+            }
+            Use::Top { once, .. } if 0 < row.weight && (came || !once) => {
+                accumulator.add(group, reader, row.row, 1, row.arrival)?;
+            }
+            Use::Top { k, once } if row.weight < 0 && (went || !once) => {
+                if accumulator.may_hold(group, &reader.value(row.row)) {
+                    accumulator.replace(group, self.first(cx, key, k, once)?);
+                }
+            }
+            Use::Only if came || went => {
+                // Two tell already that there is not one alone.
+                accumulator.replace(group, self.first(cx, key, 2, true)?);
+            }
+            Use::Distinct | Use::Best | Use::Top { .. } | Use::Only => {}
+        }
+        Ok(())
+    }
+
+    /// How often the value was there, and is now.
+    fn change(&self, cx: &mut Cx<'_>, group: &[u8], value: &[u8], weight: i64) -> Result<(i64, i64), ExecError> {
+        let key = keys::count(self.call, group, value);
+        let before = cx.table(0).get(&key)?.map_or(Ok(0), |bytes| count_of(&bytes))?;
+        let after = before + weight;
+        match after {
+            0 => cx.table(0).delete(key)?,
+            _ => cx.table(0).put(key, after.to_be_bytes().to_vec())?,
+        }
+        Ok((before, after))
+    }
+
+    /// The first `k` values, each as often as it is there or `once`.
+    fn first(&self, cx: &mut Cx<'_>, group: &[u8], k: usize, once: bool) -> Result<Vec<Option<Kept>>, ExecError> {
+        let prefix = keys::count(self.call, group, &[]);
+        let mut found: Vec<(Vec<u8>, usize)> = Vec::new();
+        let mut left = k;
+        for entry in cx.table(0).prefix(&prefix) {
+            let (key, count) = entry?;
+            let times = if once { 1 } else { usize::try_from(count_of(&count)?).unwrap_or(0).min(left) };
+            let value = key[prefix.len()..].iter().map(|byte| if self.descends { !*byte } else { *byte }).collect();
+            found.push((value, times));
+            left -= times;
+            if left == 0 {
+                break;
+            }
+        }
+        let bytes: Vec<&[u8]> = found.iter().map(|(value, _)| value.as_slice()).collect();
+        let schema = Arc::new(Schema::new(vec![Field::new("value", self.value_type.clone(), true)]));
+        let values: ArrayRef = Arc::clone(RowKeys::decode(&bytes, &schema)?.column(0));
+        let reader = Reader::new(&values)?;
+        let repeated = found.iter().enumerate().flat_map(|(row, (_, times))| std::iter::repeat_n(row, *times));
+        Ok(repeated.map(|row| reader.value(row)).collect())
+    }
+}
+
+fn use_of(call: &CallSpec) -> Use {
+    match call.function {
+        AggregateFunction::Min | AggregateFunction::Max => Use::Best,
+        AggregateFunction::Collect(Collect::TopK { k }) => Use::Top { k: k as usize, once: false },
+        AggregateFunction::Collect(Collect::TopKDistinct { k }) => Use::Top { k: k as usize, once: true },
+        AggregateFunction::Collect(Collect::Attr) => Use::Only,
+        _ => Use::Distinct,
+    }
+}
+
+fn descends(function: AggregateFunction) -> bool {
+    matches!(
+        function,
+        AggregateFunction::Max | AggregateFunction::Collect(Collect::TopK { .. } | Collect::TopKDistinct { .. })
+    )
+}
+
+fn count_of(bytes: &[u8]) -> Result<i64, ExecError> {
+    let bytes = bytes.try_into().map_err(|_| ExecError::InternalRecord("how often a value is there"))?;
+    Ok(i64::from_be_bytes(bytes))
+}
+
+/// Forgets the counts of a group.
+pub(super) fn forget(cx: &mut Cx<'_>, spec: &AggregateSpec, group: &[u8]) -> Result<(), ExecError> {
+    for (call, _) in spec.calls.iter().enumerate().filter(|(_, call)| call.counts) {
+        let prefix = keys::count(call, group, &[]);
+        let gone = cx.table(0).prefix(&prefix).collect::<Result<Vec<_>, _>>()?;
+        for (key, _) in gone {
+            cx.table(0).delete(key)?;
+        }
+    }
+    Ok(())
+}
