@@ -87,24 +87,31 @@ async fn copy(client: &Client) {
                 .expect("a text takes all");
         }
         let sink = client.copy_in::<_, Bytes>("COPY payments FROM STDIN").await.expect("the server takes rows");
-        let mut sink = Box::pin(sink);
+        let mut sink = std::pin::pin!(sink);
         sink.send(Bytes::from(lines)).await.expect("rows are taken");
         sink.as_mut().finish().await.expect("they are durable");
     }
 }
 
-/// Waits until every query has committed all rows.
+/// Waits until every query has committed all rows: none has one left, and none has come further since it was asked last.
 async fn settle(client: &Client) {
     let behind = "SELECT COUNT(*) FROM tidemill.queries WHERE lag IS NULL OR 0 < lag";
+    let mut taken = None;
     loop {
-        let answer = client.simple_query(behind).await.expect("the server answers");
-        let found = answer.iter().any(|message| match message {
-            SimpleQueryMessage::Row(row) => row.get(0) == Some("0"),
-            _ => false,
-        });
-        if found {
+        let now = Some(first(client, "SELECT SUM(rows) FROM tidemill.tasks").await);
+        if taken == now && first(client, behind).await.as_deref() == Some("0") {
             return;
         }
-        tokio::time::sleep(Duration::from_millis(50)).await;
+        taken = now;
+        tokio::time::sleep(Duration::from_millis(100)).await;
     }
+}
+
+/// The first cell of an answer.
+async fn first(client: &Client, question: &str) -> Option<String> {
+    let answer = client.simple_query(question).await.expect("the server answers");
+    answer.iter().find_map(|message| match message {
+        SimpleQueryMessage::Row(row) => row.get(0).map(str::to_owned),
+        _ => None,
+    })
 }

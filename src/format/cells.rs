@@ -3,6 +3,7 @@
 //! Unlike Arrow's builders they can be cut back, so that a record which turns out bad half-way leaves nothing behind; and
 //! they can be told to keep nothing but the count, for a column that is checked and not built.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use arrow::array::ArrayRef;
@@ -110,6 +111,9 @@ pub(super) struct Variable {
     keep: Keep,
 }
 
+/// Bytes that are copied at once where a value is no longer.
+const SHORT_BYTES: usize = 32;
+
 impl Variable {
     /// No cells, with room for `rows` short ones.
     pub(super) fn new(rows: usize, keep: Keep) -> Self {
@@ -134,6 +138,23 @@ impl Variable {
         }
         self.nulls.append_non_null();
         self.len += 1;
+    }
+
+    /// Appends a part of `bytes`. A short one is copied with what stands behind it, which goes again: a copy of a length that
+    /// the compiler knows is no call.
+    #[inline]
+    pub(super) fn push_part(&mut self, bytes: &[u8], part: Range<usize>) {
+        let start = self.bytes.len();
+        match bytes[part.start..].first_chunk::<SHORT_BYTES>() {
+            Some(chunk) if part.len() <= SHORT_BYTES && self.keep == Keep::Values => {
+                self.bytes.extend_from_slice(chunk);
+                self.bytes.truncate(start + part.len());
+                self.end();
+                self.nulls.append_non_null();
+                self.len += 1;
+            }
+            _ => self.push(&bytes[part]),
+        }
     }
 
     /// Appends a null.

@@ -38,6 +38,8 @@ async fn rows(engine: Arc<Engine>) -> Result<Vec<Row>> {
     let groups = engine.client(&Principal::server()).groups().await?;
     let lags: HashMap<String, i64> = groups
         .into_iter()
+        // A group without offsets has not committed yet: what is left to read is not known.
+        .filter(|group| !group.offsets.is_empty())
         .map(|group| (group.group, group.offsets.iter().filter_map(|offset| offset.lag).sum()))
         .collect();
     let name = |id| catalog.relation_by_id(id).map(|relation| relation.name.clone());

@@ -119,7 +119,9 @@ impl Node {
         let scanner = &mut reading.scanner;
         let iso_times = reading.names == NameMatch::Exact;
         let taken = match builder {
-            ColumnBuilder::Text(cells) => scanner.quick_string().map(|text| cells.push(text.as_bytes())),
+            ColumnBuilder::Text(cells) => {
+                scanner.quick_string_range().map(|range| cells.push_part(scanner.text.as_bytes(), range))
+            }
             ColumnBuilder::BigInt(cells) => quick(scanner, |it| it.quick_number()?.whole()).map(|it| cells.push(it)),
             ColumnBuilder::Int(cells) => {
                 quick(scanner, |it| i32::try_from(it.quick_number()?.whole()?).ok()).map(|it| cells.push(it))

@@ -3,6 +3,8 @@
 //! Each function takes a value whole or answers `None`, and then nothing is said of it: it may be written in a rarer form,
 //! be of another type, or be wrong. What is taken here is what `coerce` would make of it, to the last bit.
 
+use std::ops::Range;
+
 use super::scan::Scanner;
 
 /// Powers of ten that a double holds exactly.
@@ -116,6 +118,12 @@ impl<'a> Scanner<'a> {
     /// A string without escapes.
     #[inline]
     pub(super) fn quick_string(&mut self) -> Option<&'a str> {
+        self.quick_string_range().map(|range| &self.text[range])
+    }
+
+    /// Where a string without escapes stands.
+    #[inline]
+    pub(super) fn quick_string_range(&mut self) -> Option<Range<usize>> {
         if self.byte() != Some(b'"') {
             return None;
         }
@@ -125,7 +133,7 @@ impl<'a> Scanner<'a> {
             return None;
         }
         self.at = end + 1;
-        Some(&self.text[start..end])
+        Some(start..end)
     }
 
     /// A number without an exponent, of at most 18 digits.
