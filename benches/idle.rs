@@ -30,7 +30,16 @@ fn main() {
         command.env_remove(name);
     }
     let child = command
-        .args(["server", "--pg-listen", "127.0.0.1:0", "--http-listen", "127.0.0.1:0", "--data-dir"])
+        .args([
+            "server",
+            "--pg-listen",
+            "127.0.0.1:0",
+            "--http-listen",
+            "127.0.0.1:0",
+            "--kafka-listen",
+            "127.0.0.1:0",
+            "--data-dir",
+        ])
         .arg(folder.path())
         .stdout(Stdio::piped())
         .stderr(Stdio::null())

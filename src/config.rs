@@ -33,6 +33,8 @@ pub struct Config {
     pub pg_listen: String,
     /// Where the HTTP door (`/health`, `/metrics`) listens.
     pub http_listen: String,
+    /// Where the Kafka door listens, `host:port`; port 0 takes a free one, `off` opens none.
+    pub kafka_listen: String,
     /// The filter of the server log, in `tracing`'s words: `info`, `tidemill=debug`.
     pub log_filter: String,
     /// Lets the doors listen on an address that is not loopback, although nobody has to prove who they are.
@@ -45,6 +47,8 @@ pub struct Config {
     pub state: State,
     /// Connections and statements.
     pub limits: Limits,
+    /// What Kafka clients get.
+    pub kafka: Kafka,
 }
 
 impl Default for Config {
@@ -53,12 +57,14 @@ impl Default for Config {
             data_dir: PathBuf::from("./tidemill-data"),
             pg_listen: "127.0.0.1:7432".to_string(),
             http_listen: "127.0.0.1:8088".to_string(),
+            kafka_listen: "127.0.0.1:9092".to_string(),
             log_filter: "info".to_string(),
             allow_remote_without_auth: false,
             log: Log::default(),
             exec: Exec::default(),
             state: State::default(),
             limits: Limits::default(),
+            kafka: Kafka::default(),
         }
     }
 }
@@ -226,6 +232,51 @@ impl Default for Limits {
             insert_bytes_max: ByteSize::mebibytes(256),
             query_threads: 0,
             push_rows_max: 8192,
+        }
+    }
+}
+
+/// What Kafka clients get.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Kafka {
+    /// `host:port` that clients are told to connect to; empty for where the door listens.
+    pub advertised_listen: String,
+    /// Makes a topic that a client asks for and that is not there.
+    pub auto_create_topics: bool,
+    /// Partitions of a topic that does not say how many.
+    pub default_partitions: u16,
+    /// Open connections of the Kafka door; one more is closed at once.
+    pub connections_max: usize,
+    /// The largest request.
+    pub request_bytes_max: ByteSize,
+    /// Records in the largest answer; a single batch may be larger.
+    pub fetch_bytes_max: ByteSize,
+    /// Bytes of large requests that are read at the same time, over all connections; more wait.
+    pub requests_memory: ByteSize,
+    /// Bytes of records that wait for clients to take them, over all connections; more wait.
+    pub answers_memory: ByteSize,
+    /// A connection that sends nothing for so long is closed.
+    #[serde(with = "duration_text")]
+    pub idle_timeout: Duration,
+    /// A client that stops in the middle of a request, or does not take its answer, for so long is disconnected.
+    #[serde(with = "duration_text")]
+    pub stall_timeout: Duration,
+}
+
+impl Default for Kafka {
+    fn default() -> Self {
+        Self {
+            advertised_listen: String::new(),
+            auto_create_topics: true,
+            default_partitions: 1,
+            connections_max: 1000,
+            request_bytes_max: ByteSize::mebibytes(100),
+            fetch_bytes_max: ByteSize::mebibytes(55),
+            requests_memory: ByteSize::mebibytes(256),
+            answers_memory: ByteSize::mebibytes(256),
+            idle_timeout: Duration::from_secs(10 * 60),
+            stall_timeout: Duration::from_secs(30),
         }
     }
 }

@@ -65,6 +65,9 @@ struct ServerArguments {
     /// Where the HTTP door listens [default: 127.0.0.1:8088]
     #[arg(long, value_name = "HOST:PORT")]
     http_listen: Option<String>,
+    /// Where the Kafka door listens, or off [default: 127.0.0.1:9092]
+    #[arg(long, value_name = "HOST:PORT")]
+    kafka_listen: Option<String>,
     /// A TOML file with settings (docs/reference/config.md)
     #[arg(long, value_name = "FILE", env = "TIDEMILL_CONFIG")]
     config: Option<PathBuf>,
@@ -150,6 +153,7 @@ fn server_config(env: &Env, arguments: ServerArguments, data_dir: Option<&str>) 
         ("data_dir", data_dir),
         ("pg_listen", arguments.pg_listen),
         ("http_listen", arguments.http_listen),
+        ("kafka_listen", arguments.kafka_listen),
         ("allow_remote_without_auth", arguments.allow_remote_without_auth.then(|| "true".to_string())),
     ];
     let flags = flags.into_iter().filter_map(|(name, value)| Some((name, value?))).collect();

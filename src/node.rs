@@ -7,6 +7,8 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use base64::Engine as _;
+use base64::prelude::BASE64_URL_SAFE_NO_PAD as URL_SAFE_NO_PAD;
 use datafusion::config::ConfigOptions;
 use tokio::sync::watch;
 use tracing::error;
@@ -36,8 +38,13 @@ use crate::state::FjallStores;
 use crate::state::Publisher;
 use crate::state::StoreLimits;
 use crate::wire::HttpServer;
+use crate::wire::KafkaServer;
+use crate::wire::KafkaServerConfig;
 use crate::wire::PgServer;
 use crate::wire::PgServerConfig;
+
+/// The value of `kafka_listen` with which there is no Kafka door.
+const KAFKA_OFF: &str = "off";
 
 /// A running server.
 pub struct Node {
@@ -47,6 +54,7 @@ pub struct Node {
     runtime: Arc<Runtime>,
     pg: PgServer,
     http: HttpServer,
+    kafka: Option<KafkaServer>,
     ready: watch::Sender<bool>,
     failed: watch::Receiver<Option<Error>>,
 }
@@ -82,23 +90,37 @@ impl Node {
         let (ready, is_ready) = watch::channel(false);
         let remote = config.allow_remote_without_auth;
         let http = HttpServer::start(&env, &config.http_listen, remote, metrics.clone(), is_ready).await?;
+        let kafka = match config.kafka_listen.as_str() {
+            KAFKA_OFF => None,
+            _ => {
+                let kafka = kafka_config(&config, &data_dir);
+                Some(KafkaServer::start(&env, Arc::clone(&broker), kafka, &metrics).await?)
+            }
+        };
         let pg_config =
             PgServerConfig { listen: config.pg_listen, allow_remote_without_auth: remote, limits: config.limits };
         let pg = PgServer::start(&env, engine, pg_config, &metrics).await?;
         ready.send_replace(true);
-        info!(pg = pg.address(), http = http.address(), "ready");
-        Ok(Self { env, data_dir, broker, runtime, pg, http, ready, failed })
+        let kafka_address = kafka.as_ref().map_or(KAFKA_OFF, KafkaServer::address);
+        info!(pg = pg.address(), http = http.address(), kafka = kafka_address, "ready");
+        Ok(Self { env, data_dir, broker, runtime, pg, http, kafka, ready, failed })
     }
 
     /// The line that tells that it serves.
     pub fn ready_line(&self) -> String {
         let data = self.data_dir.path().display();
-        format!("ready: pg={} http={} data={data}", self.pg.address(), self.http.address())
+        let kafka = self.kafka_address().unwrap_or(KAFKA_OFF);
+        format!("ready: pg={} http={} kafka={kafka} data={data}", self.pg.address(), self.http.address())
     }
 
     /// Where the PostgreSQL door listens.
     pub fn pg_address(&self) -> &str {
         self.pg.address()
+    }
+
+    /// Where the Kafka door listens, if it does.
+    pub fn kafka_address(&self) -> Option<&str> {
+        self.kafka.as_ref().map(KafkaServer::address)
     }
 
     /// Where the HTTP door listens.
@@ -120,9 +142,12 @@ impl Node {
 
     /// Closes the doors, ends the queries, flushes and closes the log.
     pub async fn stop(self) -> Result<(), Error> {
-        let Self { env, data_dir, broker, runtime, pg, http, ready, .. } = self;
+        let Self { env, data_dir, broker, runtime, pg, http, kafka, ready, .. } = self;
         ready.send_replace(false);
         pg.stop().await;
+        if let Some(kafka) = kafka {
+            kafka.stop().await;
+        }
         http.stop(env.clock.as_ref()).await;
         runtime.close().await;
         broker.close().await?;
@@ -130,6 +155,27 @@ impl Node {
         drop(data_dir);
         info!("stopped");
         Ok(())
+    }
+}
+
+fn kafka_config(config: &Config, data_dir: &DataDir) -> KafkaServerConfig {
+    let knobs = &config.kafka;
+    KafkaServerConfig {
+        listen: config.kafka_listen.clone(),
+        advertised_listen: knobs.advertised_listen.clone(),
+        allow_remote_without_auth: config.allow_remote_without_auth,
+        node_id: data_dir.meta().node.0,
+        // As Kafka writes a UUID, so that clients can show it.
+        cluster_id: URL_SAFE_NO_PAD.encode(data_dir.meta().cluster.0),
+        connections_max: knobs.connections_max,
+        request_bytes_max: knobs.request_bytes_max.as_usize(),
+        fetch_bytes_max: knobs.fetch_bytes_max.as_usize(),
+        requests_memory: knobs.requests_memory.0,
+        answers_memory: knobs.answers_memory.0,
+        idle_timeout: knobs.idle_timeout,
+        stall_timeout: knobs.stall_timeout,
+        auto_create_topics: knobs.auto_create_topics,
+        default_partitions: i32::from(knobs.default_partitions.max(1)),
     }
 }
 

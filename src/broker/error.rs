@@ -62,6 +62,37 @@ pub enum BrokerError {
         /// The leader's.
         current: LeaderEpoch,
     },
+    /// The client's view of who leads is older, or newer, than this leader's.
+    #[error("leader epoch {} of {partition} is not the current one, {}", found.0, current.0)]
+    LeaderEpoch {
+        /// Where.
+        partition: TopicPartition,
+        /// The epoch that came.
+        found: LeaderEpoch,
+        /// The leader's.
+        current: LeaderEpoch,
+    },
+    /// The topic wants more in-sync replicas than there are.
+    #[error("{partition} needs {required} in-sync replicas and has 1")]
+    NotEnoughReplicas {
+        /// Where.
+        partition: TopicPartition,
+        /// How many it needs.
+        required: u16,
+    },
+    /// A record is not one that the partition takes.
+    #[error("a batch for {partition} is refused: {reason}")]
+    InvalidRecord {
+        /// Where to.
+        partition: TopicPartition,
+        /// The record's place in its batch, if it is about one.
+        index: Option<i32>,
+        /// What is wrong with it.
+        reason: &'static str,
+    },
+    /// It took longer than the client wanted to wait; it may be done all the same.
+    #[error("the request took longer than its timeout")]
+    TimedOut,
     /// A transactional id, a group or a member has a name that no record can hold.
     #[error("\"{name}\" cannot be a {kind}")]
     InvalidName {
@@ -192,6 +223,11 @@ impl From<BrokerError> for Error {
             BrokerError::OffsetOutOfRange { .. } | BrokerError::DivergedEpoch { .. } => {
                 Error::new(SqlState::OBJECT_NOT_IN_PREREQUISITE_STATE, message)
             }
+            BrokerError::LeaderEpoch { .. } => Error::new(SqlState::SERIALIZATION_FAILURE, message),
+            BrokerError::NotEnoughReplicas { .. } => Error::new(SqlState::OBJECT_NOT_IN_PREREQUISITE_STATE, message)
+                .hint("Lower the topic's min.insync.replicas."),
+            BrokerError::InvalidRecord { .. } => Error::new(SqlState::INVALID_PARAMETER_VALUE, message),
+            BrokerError::TimedOut => Error::new(SqlState::STATEMENT_COMPLETION_UNKNOWN, message),
             BrokerError::InvalidName { .. } => Error::new(SqlState::INVALID_PARAMETER_VALUE, message),
             BrokerError::TooManyCommits { .. } => Error::new(SqlState::CONFIGURATION_LIMIT_EXCEEDED, message),
             BrokerError::CoordinatorRecord { .. } => Error::new(SqlState::DATA_CORRUPTED, message),

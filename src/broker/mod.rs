@@ -17,6 +17,7 @@ mod damage;
 mod error;
 mod fetch;
 mod groups;
+mod local;
 mod partitions;
 mod pending;
 mod recovery;
@@ -40,7 +41,15 @@ pub use groups::{
     GroupProtocol, GroupState, Heartbeat, JoinGroup, JoinedGroup, JoinedMember, LeaveGroup, LeavingMember,
     OffsetToCommit, SyncGroup, SyncedGroup,
 };
+pub use local::{
+    FetchLimits, FetchPartition, FetchedPartition, Fetching, FoundOffset, LocalBroker, NewTopic, OffsetQuery, Placed,
+    ProduceBatch,
+};
 pub use partitions::{CONSUMER_OFFSETS, TRANSACTION_STATE};
 pub use pending::PendingBatch;
 
-pub use crate::log::{Ends, PartitionHealth, SegmentCheck, SegmentDamage, SegmentDescription, Slot, TailBatch};
+pub use crate::cluster::{ClusterMetadata, MetadataError, TopicConfig, TopicRecord};
+pub use crate::log::{
+    AbortedTransaction, Ends, LogError, PartitionHealth, SegmentCheck, SegmentDamage, SegmentDescription, Slot,
+    TailBatch,
+};

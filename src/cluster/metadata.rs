@@ -71,7 +71,7 @@ impl ClusterMetadata {
     }
 
     /// Whether `records` may follow, before anything is written.
-    pub(super) fn check(&self, records: &[MetadataRecord]) -> Result<(), MetadataError> {
+    pub fn check(&self, records: &[MetadataRecord]) -> Result<(), MetadataError> {
         let mut next = self.clone();
         for record in records {
             match record {

@@ -113,6 +113,8 @@ pub struct TopicConfig {
     pub timestamp_after_max_ms: Option<i64>,
     /// When it is compacted, if it is.
     pub compaction: CompactionConfig,
+    /// In-sync replicas without which an append that waits for all of them is refused.
+    pub min_insync_replicas: u16,
 }
 
 impl Default for TopicConfig {
@@ -131,6 +133,7 @@ impl Default for TopicConfig {
             timestamp_before_max_ms: None,
             timestamp_after_max_ms: None,
             compaction: CompactionConfig::default(),
+            min_insync_replicas: 1,
         }
     }
 }

@@ -59,6 +59,8 @@ pub struct Appended {
     pub base_offset: Offset,
     /// The offset after the last record.
     pub next_offset: Offset,
+    /// The time that the records were given, in ms since 1970-01-01 UTC; `None` if they kept their own.
+    pub append_time_ms: Option<i64>,
     /// All of it stood in the log already; the offsets are those of the first time.
     pub duplicate: bool,
 }
@@ -193,6 +195,8 @@ fn check(
         });
         refuse_append(state, stage, &append)?;
         let mut appended: Option<Appended> = None;
+        let is_given = state.config.timestamps == Timestamps::Append && append.origin != Origin::Replica;
+        let append_time_ms = is_given.then_some(now_ms);
         for batch in append.batches {
             let batch = match append.origin {
                 Origin::Replica => batch,
@@ -213,11 +217,12 @@ fn check(
                 }
             };
             appended = Some(match appended {
-                None => Appended { base_offset: from, next_offset: next, duplicate },
+                None => Appended { base_offset: from, next_offset: next, append_time_ms, duplicate },
                 Some(first) => Appended { next_offset: next, duplicate: first.duplicate && duplicate, ..first },
             });
         }
-        let nothing = Appended { base_offset: stage.next, next_offset: stage.next, duplicate: false };
+        let nothing =
+            Appended { base_offset: stage.next, next_offset: stage.next, append_time_ms: None, duplicate: false };
         results.push(appended.unwrap_or(nothing));
     }
     Ok(results)

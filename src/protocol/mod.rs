@@ -1,4 +1,4 @@
-//! Kafka's bytes: the record batch v2 codec, the primitive types of its messages, its hashes.
+//! Kafka's bytes: the record batch v2 codec, its messages and their primitive types, its hashes.
 //!
 //! Everything here is bounded: a length or count that a sender claims is compared with the bytes that are
 //! there before anything is reserved for it, what unpacks is counted while it does, and malformed input is an error,
@@ -8,7 +8,7 @@
 //!   * a `Batch` has a whole header, the length it claims, magic 2, a right CRC and a plausible record count
 //!   * nothing but base offset and leader epoch of a checked batch is ever changed, and both lie outside the CRC
 //!
-//! Not here: what a batch means for a partition (`log`), frames and messages of the Kafka wire (issue 3).
+//! Not here: what a batch means for a partition (`log`), who answers a message (`wire`).
 
 mod batch;
 mod builder;
@@ -17,6 +17,7 @@ mod control;
 mod error;
 mod hash;
 mod header;
+mod message;
 mod primitive;
 mod record;
 mod retain;
@@ -32,6 +33,15 @@ pub use control::{ControlMarker, control_batch};
 pub use error::{BatchError, RecordError};
 pub use hash::{java_string_hash, murmur2, partition_for_key};
 pub use header::{Attributes, BatchHeader, Codec, HEADER_SIZE, TimestampType};
+pub use message::{
+    Api, CurrentLeader, Decoder, Encoder, ErrorCode, NodeEndpoint, OPERATIONS_NOT_ASKED, Pieces, RequestHead,
+    RequestHeader, Wire, frame, request_frame,
+};
+pub use message::{
+    alter_configs, api_versions, create_partitions, create_topics, delete_records, delete_topics, describe_cluster,
+    describe_configs, describe_log_dirs, describe_producers, fetch, find_coordinator, incremental_alter_configs,
+    init_producer_id, list_offsets, metadata, offset_for_leader_epoch, produce,
+};
 pub use primitive::{PrimitiveError, Reader, Writer};
 pub use record::{Headers, Record, Records};
 pub use retain::Retain;

@@ -7,8 +7,13 @@
 //! Not here: what a statement means (`engine`), who may do what (`security`, asked by engine and broker).
 
 mod http;
+mod kafka;
 mod pg;
 
 pub use http::HttpServer;
+pub use kafka::ApiDescription;
+pub use kafka::KafkaServer;
+pub use kafka::KafkaServerConfig;
+pub use kafka::apis as kafka_apis;
 pub use pg::PgServer;
 pub use pg::PgServerConfig;

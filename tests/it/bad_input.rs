@@ -293,7 +293,16 @@ fn a_second_server_on_the_same_directory_says_so_and_ends_and_the_first_serves_o
         let client = server.connect().await;
         run(&client, PAYMENTS).await;
         let second = binary()
-            .args(["server", "--pg-listen", "127.0.0.1:0", "--http-listen", "127.0.0.1:0", "--data-dir"])
+            .args([
+                "server",
+                "--pg-listen",
+                "127.0.0.1:0",
+                "--http-listen",
+                "127.0.0.1:0",
+                "--kafka-listen",
+                "127.0.0.1:0",
+                "--data-dir",
+            ])
             .arg(server.data_dir())
             .output()
             .expect("the binary runs");

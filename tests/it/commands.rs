@@ -58,7 +58,16 @@ impl Demo {
     fn start(data_dir: &Path) -> Self {
         let mut command = tidemill();
         command
-            .args(["demo", "--pg-listen", "127.0.0.1:0", "--http-listen", "127.0.0.1:0", "--data-dir"])
+            .args([
+                "demo",
+                "--pg-listen",
+                "127.0.0.1:0",
+                "--http-listen",
+                "127.0.0.1:0",
+                "--kafka-listen",
+                "127.0.0.1:0",
+                "--data-dir",
+            ])
             .arg(data_dir);
         let mut child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().expect("the binary starts");
         let mut said = String::new();
@@ -209,7 +218,16 @@ struct Server {
 impl Server {
     fn start(data_dir: &Path) -> Self {
         let mut command = tidemill();
-        command.args(["server", "--pg-listen", "127.0.0.1:0", "--http-listen", "127.0.0.1:0", "--data-dir"]);
+        command.args([
+            "server",
+            "--pg-listen",
+            "127.0.0.1:0",
+            "--http-listen",
+            "127.0.0.1:0",
+            "--kafka-listen",
+            "127.0.0.1:0",
+            "--data-dir",
+        ]);
         let child = command.arg(data_dir).stdout(Stdio::piped()).stderr(Stdio::null()).spawn();
         let mut child = child.expect("the binary starts");
         let mut ready = String::new();

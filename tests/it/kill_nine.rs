@@ -256,7 +256,16 @@ impl Server {
         // It would win over the filter below, and the checker would see no event.
         command.env_remove("RUST_LOG");
         let mut child = command
-            .args(["server", "--pg-listen", "127.0.0.1:0", "--http-listen", "127.0.0.1:0", "--data-dir"])
+            .args([
+                "server",
+                "--pg-listen",
+                "127.0.0.1:0",
+                "--http-listen",
+                "127.0.0.1:0",
+                "--kafka-listen",
+                "127.0.0.1:0",
+                "--data-dir",
+            ])
             .arg(data)
             .env("TIDEMILL_LOG_FILTER", "tidemill=debug")
             .env("TIDEMILL_LOG_SEGMENT_BYTES", "65536")

@@ -10,6 +10,7 @@ mod cut_faults;
 mod errors;
 mod flights;
 mod fuzz;
+mod kafka;
 mod kill_nine;
 mod metrics;
 mod oracle;

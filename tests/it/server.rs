@@ -69,6 +69,11 @@ impl TestServer {
         self.node.pg_address()
     }
 
+    /// `host:port` of the Kafka door.
+    pub fn kafka_address(&self) -> &str {
+        self.node.kafka_address().expect("the Kafka door is open")
+    }
+
     /// `host:port` of the HTTP door.
     pub fn http_address(&self) -> &str {
         self.node.http_address()
@@ -132,6 +137,7 @@ fn config_in(data_dir: PathBuf) -> Config {
         data_dir,
         pg_listen: "127.0.0.1:0".to_string(),
         http_listen: "127.0.0.1:0".to_string(),
+        kafka_listen: "127.0.0.1:0".to_string(),
         // Many servers at once would keep much of a small machine's disk.
         log: Log { disk_reserve: ByteSize(1 << 20), ..Log::default() },
         ..Config::default()

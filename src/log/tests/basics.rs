@@ -120,7 +120,7 @@ fn a_repeated_batch_is_answered_with_its_first_offset() {
     for sequence in 0..4 {
         assert!(!send(&log, sequence, 0).expect("it appends").duplicate);
     }
-    let expected = Appended { base_offset: Offset(2), next_offset: Offset(3), duplicate: true };
+    let expected = Appended { base_offset: Offset(2), next_offset: Offset(3), append_time_ms: None, duplicate: true };
     assert_eq!(send(&log, 2, 0).expect("a duplicate is no error"), expected);
     assert!(matches!(send(&log, 5, 0), Err(LogError::OutOfOrderSequence { expected: 4, found: 5, .. })));
     assert!(matches!(send(&log, 1, 1), Err(LogError::OutOfOrderSequence { expected: 0, .. })));

@@ -102,8 +102,12 @@ fn a_producer_is_known_by_what_survived_and_not_by_a_later_snapshot() {
         let end = log.ends(partition(0)).expect("it is there").log_end_offset.0 as i32;
         lost += i32::from(end < 30);
         if 0 < end {
-            let expected =
-                Appended { base_offset: Offset(i64::from(end) - 1), next_offset: Offset(end.into()), duplicate: true };
+            let expected = Appended {
+                base_offset: Offset(i64::from(end) - 1),
+                next_offset: Offset(end.into()),
+                append_time_ms: None,
+                duplicate: true,
+            };
             assert_eq!(send(&log, end - 1).expect("a duplicate is no error"), expected, "seed {seed}");
         }
         let appended = send(&log, end).expect("the producer goes on where the log ends");

@@ -1,0 +1,61 @@
+//! Kafka's messages, one module per API: `Request`, `Response` and what stands in them, with Kafka's own names.
+//!
+//! Adding an API is one file with a table of its fields and a line here. Who answers which API, and in which versions, is
+//! `wire`'s to say.
+
+mod codec;
+mod declare;
+mod error_code;
+mod frame;
+
+pub mod alter_configs;
+pub mod api_versions;
+pub mod create_partitions;
+pub mod create_topics;
+pub mod delete_records;
+pub mod delete_topics;
+pub mod describe_cluster;
+pub mod describe_configs;
+pub mod describe_log_dirs;
+pub mod describe_producers;
+pub mod fetch;
+pub mod find_coordinator;
+pub mod incremental_alter_configs;
+pub mod init_producer_id;
+pub mod list_offsets;
+pub mod metadata;
+pub mod offset_for_leader_epoch;
+pub mod produce;
+
+#[cfg(test)]
+mod tests;
+
+pub use codec::{Api, Decoder, Encoder, Pieces, Wire};
+pub use error_code::ErrorCode;
+pub use frame::{RequestHead, RequestHeader, frame, request_frame};
+
+use declare::messages;
+
+/// In place of a bit field of operations that the principal may do: they were not asked for.
+pub const OPERATIONS_NOT_ASKED: i32 = i32::MIN;
+
+messages! {
+    /// Who leads a partition, told with an error that says that it moved (KIP-951).
+    CurrentLeader {
+        /// The node; -1 if it is not known.
+        leader_id: i32 [0..] = -1,
+        /// Its epoch; -1 if it is not known.
+        leader_epoch: i32 [0..] = -1,
+    }
+    /// Where a node listens.
+    NodeEndpoint {
+        /// The node.
+        node_id: i32 [0..],
+        /// Its host.
+        host: String [0..],
+        /// Its port.
+        port: i32 [0..],
+        /// Its rack.
+        rack: Option<String> [0..],
+    }
+}

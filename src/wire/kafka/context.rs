@@ -1,0 +1,78 @@
+//! What an answer is made with: who asks, and what this door is.
+
+use std::sync::Arc;
+
+use super::KafkaServerConfig;
+use super::frame::Room;
+use crate::broker::LocalBroker;
+use crate::env::Env;
+use crate::model::LeaderEpoch;
+use crate::model::TopicId;
+use crate::model::TopicPartition;
+use crate::protocol::ErrorCode;
+
+/// What all connections share.
+pub(super) struct Door {
+    pub env: Env,
+    pub config: KafkaServerConfig,
+    /// For records on their way to clients.
+    pub answers: Room,
+    /// What clients are told to connect to.
+    pub host: String,
+    /// See `host`.
+    pub port: i32,
+}
+
+/// One client's connection.
+pub(super) struct Peer {
+    pub door: Arc<Door>,
+    pub broker: LocalBroker,
+}
+
+/// One request: what its answer needs besides what it asks.
+#[derive(Clone)]
+pub(super) struct Context {
+    pub peer: Arc<Peer>,
+    /// The version of the request.
+    pub version: i16,
+}
+
+impl Context {
+    pub fn broker(&self) -> &LocalBroker {
+        &self.peer.broker
+    }
+
+    pub fn door(&self) -> &Door {
+        &self.peer.door
+    }
+
+    /// The number of this node.
+    pub fn node_id(&self) -> i32 {
+        self.door().config.node_id
+    }
+
+    /// A partition of the topic that a request names, by name or, where its version has one, by id.
+    pub fn partition(
+        &self,
+        name: &str,
+        id: [u8; 16],
+        by_id: bool,
+        partition: i32,
+    ) -> Result<TopicPartition, ErrorCode> {
+        let metadata = self.broker().metadata();
+        let (topic, unknown) = match by_id {
+            true => (metadata.topic_by_id(TopicId(id)), ErrorCode::UNKNOWN_TOPIC_ID),
+            false => (metadata.topic(name), ErrorCode::UNKNOWN_TOPIC_OR_PARTITION),
+        };
+        let topic = topic.ok_or(unknown)?;
+        if !(0..topic.partitions).contains(&partition) {
+            return Err(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION);
+        }
+        Ok(TopicPartition::new(topic.id, partition))
+    }
+}
+
+/// A leader epoch of a request; -1 stands for none.
+pub(super) fn leader_epoch(epoch: i32) -> Option<LeaderEpoch> {
+    (0 <= epoch).then_some(LeaderEpoch(epoch))
+}

@@ -1,0 +1,92 @@
+//! The broker's errors as Kafka's codes.
+
+use crate::broker::BrokerError;
+use crate::broker::LogError;
+use crate::broker::MetadataError;
+use crate::protocol::BatchError;
+use crate::protocol::ErrorCode;
+
+/// The code that makes a client do the right thing.
+pub(super) fn code_of(error: &BrokerError) -> ErrorCode {
+    match error {
+        BrokerError::UnknownPartition { .. } => ErrorCode::UNKNOWN_TOPIC_OR_PARTITION,
+        BrokerError::NotAuthorized(_) => ErrorCode::TOPIC_AUTHORIZATION_FAILED,
+        BrokerError::InternalTopic { .. } => ErrorCode::INVALID_TOPIC_EXCEPTION,
+        BrokerError::MessageTooLarge { .. } => ErrorCode::MESSAGE_TOO_LARGE,
+        BrokerError::OffsetOutOfRange { .. } => ErrorCode::OFFSET_OUT_OF_RANGE,
+        BrokerError::DivergedEpoch { .. } => ErrorCode::UNKNOWN_LEADER_EPOCH,
+        BrokerError::LeaderEpoch { found, current, .. } if found < current => ErrorCode::FENCED_LEADER_EPOCH,
+        BrokerError::LeaderEpoch { .. } => ErrorCode::UNKNOWN_LEADER_EPOCH,
+        BrokerError::NotEnoughReplicas { .. } => ErrorCode::NOT_ENOUGH_REPLICAS,
+        BrokerError::InvalidRecord { .. } => ErrorCode::INVALID_RECORD,
+        BrokerError::InvalidName { kind: "group" | "member", .. } => ErrorCode::INVALID_GROUP_ID,
+        BrokerError::InvalidName { .. } => ErrorCode::INVALID_REQUEST,
+        BrokerError::TooManyCommits { .. }
+        | BrokerError::CoordinatorRecord { .. }
+        | BrokerError::CoordinatorDamaged { .. } => ErrorCode::COORDINATOR_NOT_AVAILABLE,
+        BrokerError::Undecided { .. } => ErrorCode::KAFKA_STORAGE_ERROR,
+        BrokerError::Batch { source, .. } => code_of_batch(source),
+        BrokerError::Metadata(error) => code_of_metadata(error),
+        BrokerError::Log(error) => code_of_log(error),
+        // The client tries again, here or elsewhere.
+        BrokerError::Closed => ErrorCode::NOT_LEADER_OR_FOLLOWER,
+        // What Kafka says when it cannot know: the client may try again, and the sequence numbers tell.
+        BrokerError::Unknown | BrokerError::TimedOut => ErrorCode::REQUEST_TIMED_OUT,
+    }
+}
+
+fn code_of_batch(error: &BatchError) -> ErrorCode {
+    match error {
+        // The bytes are not those that were sent: sending them again may help.
+        BatchError::Truncated { .. } | BatchError::Length { .. } | BatchError::Checksum { .. } => {
+            ErrorCode::CORRUPT_MESSAGE
+        }
+        BatchError::Magic { .. } => ErrorCode::UNSUPPORTED_FOR_MESSAGE_FORMAT,
+        BatchError::TooLarge { .. } => ErrorCode::MESSAGE_TOO_LARGE,
+        BatchError::UnsupportedCodec { .. } => ErrorCode::UNSUPPORTED_COMPRESSION_TYPE,
+        // They are, and it will not.
+        BatchError::TrailingBytes { .. }
+        | BatchError::RecordCount { .. }
+        | BatchError::BaseOffset { .. }
+        | BatchError::Compression { .. }
+        | BatchError::Record { .. }
+        | BatchError::ControlMarker => ErrorCode::INVALID_RECORD,
+    }
+}
+
+fn code_of_metadata(error: &MetadataError) -> ErrorCode {
+    match error {
+        MetadataError::TopicExists { .. } => ErrorCode::TOPIC_ALREADY_EXISTS,
+        MetadataError::UnknownTopic { .. } => ErrorCode::UNKNOWN_TOPIC_OR_PARTITION,
+        MetadataError::InvalidTopicName { .. } => ErrorCode::INVALID_TOPIC_EXCEPTION,
+        MetadataError::InvalidPartitions { .. } => ErrorCode::INVALID_PARTITIONS,
+        MetadataError::TooLarge { .. } => ErrorCode::INVALID_REQUEST,
+        MetadataError::Stale { .. } | MetadataError::Unknown { .. } => ErrorCode::REQUEST_TIMED_OUT,
+        MetadataError::Corrupt { .. }
+        | MetadataError::NewerFormat { .. }
+        | MetadataError::InUse { .. }
+        | MetadataError::Disk { .. } => ErrorCode::KAFKA_STORAGE_ERROR,
+    }
+}
+
+fn code_of_log(error: &LogError) -> ErrorCode {
+    match error {
+        LogError::OutOfOrderSequence { .. } => ErrorCode::OUT_OF_ORDER_SEQUENCE_NUMBER,
+        LogError::StaleProducerEpoch { .. } => ErrorCode::INVALID_PRODUCER_EPOCH,
+        LogError::InvalidTransactionState { .. } => ErrorCode::INVALID_TXN_STATE,
+        LogError::InvalidTimestamp { .. } => ErrorCode::INVALID_TIMESTAMP,
+        LogError::FencedLeaderEpoch { .. } | LogError::Closed => ErrorCode::NOT_LEADER_OR_FOLLOWER,
+        LogError::UnknownPartition { .. } => ErrorCode::UNKNOWN_TOPIC_OR_PARTITION,
+        LogError::OutOfRange { .. } => ErrorCode::OFFSET_OUT_OF_RANGE,
+        LogError::BatchTooLarge { .. } => ErrorCode::MESSAGE_TOO_LARGE,
+        LogError::Batch { source, .. } => code_of_batch(source),
+        LogError::Unknown => ErrorCode::REQUEST_TIMED_OUT,
+        // A client tries again after these: room may be made, a disk may come back.
+        LogError::DiskFull { .. }
+        | LogError::Corrupt { .. }
+        | LogError::Unreadable { .. }
+        | LogError::Io { .. }
+        | LogError::Format { .. } => ErrorCode::KAFKA_STORAGE_ERROR,
+        LogError::NotAtEnd { .. } => ErrorCode::UNKNOWN_SERVER_ERROR,
+    }
+}

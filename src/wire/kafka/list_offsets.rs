@@ -1,0 +1,67 @@
+//! ListOffsets: where partitions begin and end, and where a time stands in them.
+
+use super::context::Context;
+use super::context::leader_epoch;
+use super::error_code::code_of;
+use super::fetch::isolation;
+use super::table::Answer;
+use crate::broker::FoundOffset;
+use crate::broker::Isolation;
+use crate::broker::OffsetQuery;
+use crate::model::EventTime;
+use crate::protocol::ErrorCode;
+use crate::protocol::list_offsets as message;
+use message::Partition;
+use message::PartitionResponse;
+use message::Request;
+use message::Response;
+use message::TopicResponse;
+
+impl Answer for Request {
+    async fn answer(self, context: &Context) -> Response {
+        let isolation = isolation(self.isolation_level);
+        let mut topics = Vec::new();
+        for topic in self.topics {
+            let mut partitions = Vec::new();
+            for partition in topic.partitions {
+                let index = partition.partition_index;
+                let answer = one(context, &topic.name, partition, isolation).await;
+                partitions.push(match answer {
+                    Ok(found) => PartitionResponse {
+                        partition_index: index,
+                        timestamp: found.and_then(|found| found.timestamp).map_or(-1, |time| time.0),
+                        offset: found.map_or(-1, |found| found.offset.0),
+                        leader_epoch: found.and_then(|found| found.leader_epoch).map_or(-1, |epoch| epoch.0),
+                        ..PartitionResponse::default()
+                    },
+                    Err(error_code) => {
+                        PartitionResponse { partition_index: index, error_code, ..PartitionResponse::default() }
+                    }
+                });
+            }
+            topics.push(TopicResponse { name: topic.name, partitions });
+        }
+        Response { topics, ..Response::default() }
+    }
+}
+
+async fn one(
+    context: &Context,
+    topic: &str,
+    partition: Partition,
+    isolation: Isolation,
+) -> Result<Option<FoundOffset>, ErrorCode> {
+    let query = match partition.timestamp {
+        -1 => OffsetQuery::Latest,
+        // Nothing lies elsewhere than here, so the first local record is the first.
+        -2 | -4 => OffsetQuery::Earliest,
+        -3 => OffsetQuery::MaxTimestamp,
+        // Nothing was ever moved away.
+        -5 => return Ok(None),
+        time @ 0.. => OffsetQuery::AtOrAfter(EventTime(time)),
+        _ => return Err(ErrorCode::INVALID_REQUEST),
+    };
+    let id = context.partition(topic, [0; 16], false, partition.partition_index)?;
+    let current = leader_epoch(partition.current_leader_epoch);
+    context.broker().find_offset(id, query, isolation, current).await.map_err(|error| code_of(&error))
+}

@@ -1,0 +1,27 @@
+//! The Kafka door: frames in, answers out in the order of their requests.
+//!
+//! One file per API, and one line in `table`. What a message looks like is `protocol`'s; what it does is `broker`'s.
+//!
+//! Invariants:
+//!   * a frame is read only as far as its bytes come; large ones wait for room that all connections share
+//!   * requests of a connection are done one after the other, as Kafka does them; only appends overlap: they are made in
+//!     order, and wait for their flushes together
+//!   * a client that sends what is no request, or does not take its answers, loses its connection and harms nobody else
+
+mod api_versions;
+mod connection;
+mod context;
+mod error_code;
+mod fetch;
+mod find_coordinator;
+mod frame;
+mod list_offsets;
+mod metadata;
+mod produce;
+mod server;
+mod table;
+
+pub use server::KafkaServer;
+pub use server::KafkaServerConfig;
+pub use table::ApiDescription;
+pub use table::apis;

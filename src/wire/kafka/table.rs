@@ -1,0 +1,152 @@
+//! Which APIs are answered, in which versions, by what.
+//!
+//! Adding one is its file, with an `Answer` for its request, and a line in `APIS`.
+
+use std::future::Future;
+
+use bytes::Bytes;
+use futures::FutureExt;
+use futures::future::BoxFuture;
+use tokio::sync::OwnedSemaphorePermit;
+
+use super::context::Context;
+use super::fetch;
+use super::produce;
+use crate::protocol::Api;
+use crate::protocol::Decoder;
+use crate::protocol::PrimitiveError;
+use crate::protocol::RequestHead;
+use crate::protocol::api_versions;
+use crate::protocol::find_coordinator;
+use crate::protocol::frame;
+use crate::protocol::list_offsets;
+use crate::protocol::metadata;
+
+/// All APIs, by their number.
+pub(super) const APIS: &[ApiEntry] = &[
+    produce::ENTRY,
+    fetch::ENTRY,
+    answered::<list_offsets::Request>(),
+    answered::<metadata::Request>(),
+    answered::<find_coordinator::Request>(),
+    answered::<api_versions::Request>(),
+];
+
+/// A request that is answered.
+pub(super) trait Answer: Api {
+    /// Makes the answer.
+    fn answer(self, context: &Context) -> impl Future<Output = Self::Response> + Send;
+}
+
+/// One API.
+pub(super) struct ApiEntry {
+    pub key: i16,
+    pub name: &'static str,
+    pub version_min: i16,
+    pub version_max: i16,
+    pub flexible_from: i16,
+    /// Whether the next request may begin before this one is answered.
+    pub overlaps: bool,
+    /// Reads the request and begins it.
+    pub call: fn(Context, RequestHead, Decoder) -> Begun,
+    /// Only reads it.
+    pub check: fn(Decoder) -> Result<(), PrimitiveError>,
+}
+
+/// A request that is being begun: an error if its bytes are no such request, else its answer, to be waited for.
+pub(super) type Begun = BoxFuture<'static, Result<Pending, PrimitiveError>>;
+/// An answer that is waited for.
+pub(super) type Pending = BoxFuture<'static, Reply>;
+
+/// What goes back to the client.
+pub(super) enum Reply {
+    /// A frame, and the room that it takes until it is sent.
+    Frame { pieces: Vec<Bytes>, room: Option<OwnedSemaphorePermit> },
+    /// Nothing: the client wants no answer.
+    Nothing,
+    /// The connection ends, in place of an answer that the client does not want.
+    Close,
+}
+
+impl ApiEntry {
+    pub(super) fn find(key: i16) -> Option<(usize, &'static ApiEntry)> {
+        APIS.iter().enumerate().find(|(_, api)| api.key == key)
+    }
+
+    pub(super) fn takes(&self, version: i16) -> bool {
+        (self.version_min..=self.version_max).contains(&version)
+    }
+
+    pub(super) fn is_flexible(&self, version: i16) -> bool {
+        self.flexible_from <= version
+    }
+
+    pub(super) const fn of<A: Api>(overlaps: bool, call: fn(Context, RequestHead, Decoder) -> Begun) -> Self {
+        Self {
+            key: A::KEY,
+            name: A::NAME,
+            version_min: A::VERSION_MIN,
+            version_max: A::VERSION_MAX,
+            flexible_from: A::FLEXIBLE_FROM,
+            overlaps,
+            call,
+            check: |decoder| read::<A>(decoder).map(drop),
+        }
+    }
+}
+
+/// The whole request; bytes that are left over are not taken for one.
+pub(super) fn read<A: Api>(mut decoder: Decoder) -> Result<A, PrimitiveError> {
+    let request = A::decode(&mut decoder)?;
+    match decoder.remaining() {
+        0 => Ok(request),
+        _ => Err(PrimitiveError::TrailingBytes),
+    }
+}
+
+/// The frame of an answer.
+pub(super) fn framed<A: Api>(head: RequestHead, response: &A::Response) -> Vec<Bytes> {
+    frame(head, A::FLEXIBLE_FROM <= head.api_version, response)
+}
+
+const fn answered<A: Answer>() -> ApiEntry {
+    ApiEntry::of::<A>(false, |context, head, decoder| {
+        async move {
+            let request = read::<A>(decoder)?;
+            let response = request.answer(&context).await;
+            let pieces = framed::<A>(head, &response);
+            Ok(std::future::ready(Reply::Frame { pieces, room: None }).boxed())
+        }
+        .boxed()
+    })
+}
+
+/// An API as the reference page lists it.
+#[derive(Debug, Clone, Copy)]
+pub struct ApiDescription {
+    /// Its number.
+    pub key: i16,
+    /// Kafka's name of it.
+    pub name: &'static str,
+    /// The oldest version that is advertised.
+    pub version_min: i16,
+    /// The newest.
+    pub version_max: i16,
+    /// The first version with compact lengths; `i16::MAX` if there is none.
+    pub flexible_from: i16,
+    /// Reads the bytes of a request, as a connection does; an error if they are none.
+    pub check: fn(Decoder) -> Result<(), PrimitiveError>,
+}
+
+/// The APIs that this door answers, by their number.
+pub fn apis() -> Vec<ApiDescription> {
+    let describe = |api: &ApiEntry| ApiDescription {
+        key: api.key,
+        name: api.name,
+        version_min: api.version_min,
+        version_max: api.version_max,
+        flexible_from: api.flexible_from,
+        check: api.check,
+    };
+    APIS.iter().map(describe).collect()
+}
