@@ -1,0 +1,21 @@
+//! Heartbeat.
+
+use super::context::Context;
+use super::error_code::code_of_outcome;
+use super::table::Answer;
+use crate::broker::Heartbeat;
+use crate::protocol::heartbeat::Request;
+use crate::protocol::heartbeat::Response;
+
+impl Answer for Request {
+    async fn answer(self, context: &Context) -> Response {
+        let request = Heartbeat {
+            group: self.group_id,
+            member: self.member_id,
+            instance: self.group_instance_id,
+            generation: self.generation_id,
+        };
+        let outcome = context.broker().heartbeat(request).await;
+        Response { error_code: code_of_outcome(&outcome), ..Response::default() }
+    }
+}
