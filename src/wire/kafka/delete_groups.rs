@@ -3,17 +3,15 @@
 use super::context::Context;
 use super::error_code::code_of_outcome;
 use super::table::Answer;
-use crate::protocol::delete_groups::Deleted;
-use crate::protocol::delete_groups::Request;
-use crate::protocol::delete_groups::Response;
+use crate::protocol::delete_groups;
 
-impl Answer for Request {
-    async fn answer(self, context: &Context) -> Response {
+impl Answer for delete_groups::Request {
+    async fn answer(self, context: &Context) -> delete_groups::Response {
         let mut results = Vec::with_capacity(self.groups_names.len());
         for group_id in self.groups_names {
             let outcome = context.broker().delete_empty_group(&group_id).await;
-            results.push(Deleted { group_id, error_code: code_of_outcome(&outcome) });
+            results.push(delete_groups::Deleted { group_id, error_code: code_of_outcome(&outcome) });
         }
-        Response { results, ..Response::default() }
+        delete_groups::Response { results, ..delete_groups::Response::default() }
     }
 }

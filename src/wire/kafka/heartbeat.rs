@@ -4,11 +4,10 @@ use super::context::Context;
 use super::error_code::code_of_outcome;
 use super::table::Answer;
 use crate::broker::Heartbeat;
-use crate::protocol::heartbeat::Request;
-use crate::protocol::heartbeat::Response;
+use crate::protocol::heartbeat;
 
-impl Answer for Request {
-    async fn answer(self, context: &Context) -> Response {
+impl Answer for heartbeat::Request {
+    async fn answer(self, context: &Context) -> heartbeat::Response {
         let request = Heartbeat {
             group: self.group_id,
             member: self.member_id,
@@ -16,6 +15,6 @@ impl Answer for Request {
             generation: self.generation_id,
         };
         let outcome = context.broker().heartbeat(request).await;
-        Response { error_code: code_of_outcome(&outcome), ..Response::default() }
+        heartbeat::Response { error_code: code_of_outcome(&outcome), ..heartbeat::Response::default() }
     }
 }

@@ -11,9 +11,7 @@ use crate::broker::GroupError;
 use crate::broker::GroupProtocol;
 use crate::broker::JoinGroup;
 use crate::protocol::ErrorCode;
-use crate::protocol::join_group::Member;
-use crate::protocol::join_group::Request;
-use crate::protocol::join_group::Response;
+use crate::protocol::join_group;
 
 /// From here on a client may say how long a rebalance may take; before, it is the session timeout.
 const REBALANCE_TIMEOUT_FROM: i16 = 1;
@@ -24,15 +22,15 @@ const NULLABLE_PROTOCOL_FROM: i16 = 7;
 /// From here on a leader may leave the assignment as it is.
 const SKIP_ASSIGNMENT_FROM: i16 = 9;
 
-impl Answer for Request {
-    async fn answer(self, context: &Context) -> Response {
+impl Answer for join_group::Request {
+    async fn answer(self, context: &Context) -> join_group::Response {
         let member = self.member_id.clone();
         let version = context.version;
         let rebalance_timeout_ms =
             if REBALANCE_TIMEOUT_FROM <= version { self.rebalance_timeout_ms } else { self.session_timeout_ms };
         let millis = |millis: i32| Duration::from_millis(u64::try_from(millis).unwrap_or(0));
         // What is kept must not keep the whole frame.
-        let protocol = |protocol: crate::protocol::join_group::Protocol| GroupProtocol {
+        let protocol = |protocol: join_group::Protocol| GroupProtocol {
             name: protocol.name,
             metadata: Bytes::copy_from_slice(&protocol.metadata),
         };
@@ -50,7 +48,7 @@ impl Answer for Request {
             can_skip_assignment: SKIP_ASSIGNMENT_FROM <= version,
         };
         match context.broker().join_group(request).await {
-            Ok(joined) => Response {
+            Ok(joined) => join_group::Response {
                 generation_id: joined.generation,
                 protocol_type: joined.protocol_type,
                 protocol_name: joined.protocol,
@@ -60,13 +58,13 @@ impl Answer for Request {
                 members: joined
                     .members
                     .into_iter()
-                    .map(|member| Member {
+                    .map(|member| join_group::Member {
                         member_id: member.member,
                         group_instance_id: member.instance,
                         metadata: member.metadata,
                     })
                     .collect(),
-                ..Response::default()
+                ..join_group::Response::default()
             },
             Err(error) => refused(version, &error, member),
         }
@@ -74,12 +72,12 @@ impl Answer for Request {
 }
 
 /// Of a refusal, the member's name comes back, or the one that it is to have.
-fn refused(version: i16, error: &GroupError, member: String) -> Response {
+fn refused(version: i16, error: &GroupError, member: String) -> join_group::Response {
     let member_id = match error {
         GroupError::MemberIdRequired { member } => member.clone(),
         _ => member,
     };
     let error_code: ErrorCode = code_of_group(error);
     let protocol_name = (version < NULLABLE_PROTOCOL_FROM).then(String::new);
-    Response { error_code, member_id, protocol_name, ..Response::default() }
+    join_group::Response { error_code, member_id, protocol_name, ..join_group::Response::default() }
 }

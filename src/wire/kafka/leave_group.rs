@@ -6,14 +6,12 @@ use super::error_code::code_of_outcome;
 use super::table::Answer;
 use crate::broker::LeaveGroup;
 use crate::broker::LeavingMember;
-use crate::protocol::leave_group::Left;
-use crate::protocol::leave_group::Request;
-use crate::protocol::leave_group::Response;
+use crate::protocol::leave_group;
 
 const MANY_FROM: i16 = 3;
 
-impl Answer for Request {
-    async fn answer(self, context: &Context) -> Response {
+impl Answer for leave_group::Request {
+    async fn answer(self, context: &Context) -> leave_group::Response {
         let is_one = context.version < MANY_FROM;
         let members: Vec<_> = match is_one {
             true => vec![LeavingMember { member: self.member_id, instance: None }],
@@ -25,17 +23,22 @@ impl Answer for Request {
         let request = LeaveGroup { group: self.group_id, members: members.clone() };
         let outcomes = match context.broker().leave_group(request).await {
             Ok(outcomes) => outcomes,
-            Err(error) => return Response { error_code: code_of_group(&error), ..Response::default() },
+            Err(error) => {
+                return leave_group::Response { error_code: code_of_group(&error), ..leave_group::Response::default() };
+            }
         };
         if is_one {
             let error_code = outcomes.first().map(code_of_outcome).unwrap_or_default();
-            return Response { error_code, ..Response::default() };
+            return leave_group::Response { error_code, ..leave_group::Response::default() };
         }
-        let left = |(member, outcome): (LeavingMember, &Result<(), _>)| Left {
+        let left = |(member, outcome): (LeavingMember, &Result<(), _>)| leave_group::Left {
             member_id: member.member,
             group_instance_id: member.instance,
             error_code: code_of_outcome(outcome),
         };
-        Response { members: members.into_iter().zip(&outcomes).map(left).collect(), ..Response::default() }
+        leave_group::Response {
+            members: members.into_iter().zip(&outcomes).map(left).collect(),
+            ..leave_group::Response::default()
+        }
     }
 }

@@ -12,13 +12,10 @@ use crate::broker::OffsetToCommit;
 use crate::model::LeaderEpoch;
 use crate::model::Offset;
 use crate::protocol::ErrorCode;
-use crate::protocol::offset_commit::CommittedPartition;
-use crate::protocol::offset_commit::CommittedTopic;
-use crate::protocol::offset_commit::Request;
-use crate::protocol::offset_commit::Response;
+use crate::protocol::offset_commit;
 
-impl Answer for Request {
-    async fn answer(self, context: &Context) -> Response {
+impl Answer for offset_commit::Request {
+    async fn answer(self, context: &Context) -> offset_commit::Response {
         let mut offsets = Vec::new();
         let mut topics = Vec::with_capacity(self.topics.len());
         for topic in self.topics {
@@ -34,9 +31,10 @@ impl Answer for Request {
                     };
                     offsets.push(OffsetToCommit { topic: topic.name.clone(), partition, committed });
                 }
-                partitions.push(CommittedPartition { partition_index: asked.partition_index, error_code });
+                partitions
+                    .push(offset_commit::CommittedPartition { partition_index: asked.partition_index, error_code });
             }
-            topics.push(CommittedTopic { name: topic.name, partitions });
+            topics.push(offset_commit::CommittedTopic { name: topic.name, partitions });
         }
         let request = CommitOffsets {
             group: self.group_id,
@@ -54,6 +52,6 @@ impl Answer for Request {
             Ok(outcomes) => known.zip(outcomes).for_each(|(it, outcome)| it.error_code = code_of_outcome(outcome)),
             Err(error) => known.for_each(|partition| partition.error_code = code_of_group(error)),
         }
-        Response { topics, ..Response::default() }
+        offset_commit::Response { topics, ..offset_commit::Response::default() }
     }
 }

@@ -6,11 +6,10 @@ use super::context::Context;
 use super::error_code::code_of_group;
 use super::table::Answer;
 use crate::broker::SyncGroup;
-use crate::protocol::sync_group::Request;
-use crate::protocol::sync_group::Response;
+use crate::protocol::sync_group;
 
-impl Answer for Request {
-    async fn answer(self, context: &Context) -> Response {
+impl Answer for sync_group::Request {
+    async fn answer(self, context: &Context) -> sync_group::Response {
         // What is kept must not keep the whole frame.
         let assignments = self.assignments.into_iter();
         let assignments = assignments.map(|share| (share.member_id, Bytes::copy_from_slice(&share.assignment)));
@@ -24,13 +23,13 @@ impl Answer for Request {
             assignments: assignments.collect(),
         };
         match context.broker().sync_group(request).await {
-            Ok(synced) => Response {
+            Ok(synced) => sync_group::Response {
                 protocol_type: synced.protocol_type,
                 protocol_name: synced.protocol,
                 assignment: synced.assignment,
-                ..Response::default()
+                ..sync_group::Response::default()
             },
-            Err(error) => Response { error_code: code_of_group(&error), ..Response::default() },
+            Err(error) => sync_group::Response { error_code: code_of_group(&error), ..sync_group::Response::default() },
         }
     }
 }
