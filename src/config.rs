@@ -281,6 +281,12 @@ pub struct Kafka {
     /// A client that stops in the middle of a request, or does not take its answer, for so long is disconnected.
     #[serde(with = "duration_text")]
     pub stall_timeout: Duration,
+    /// How long the first rebalance of a consumer group without members waits for further ones.
+    #[serde(with = "duration_text")]
+    pub group_initial_rebalance_delay: Duration,
+    /// How long positions of a consumer group are kept after its last member left.
+    #[serde(with = "duration_text")]
+    pub offsets_retention: Duration,
 }
 
 impl Default for Kafka {
@@ -296,6 +302,8 @@ impl Default for Kafka {
             answers_memory: ByteSize::mebibytes(256),
             idle_timeout: Duration::from_secs(10 * 60),
             stall_timeout: Duration::from_secs(30),
+            group_initial_rebalance_delay: Duration::from_secs(3),
+            offsets_retention: Duration::from_hours(7 * 24),
         }
     }
 }

@@ -16,6 +16,7 @@ use tracing::info;
 
 use crate::broker::Broker;
 use crate::broker::BrokerConfig;
+use crate::broker::GroupConfig;
 use crate::cluster::DataDir;
 use crate::cluster::MetadataLog;
 use crate::config::Config;
@@ -70,7 +71,7 @@ impl Node {
         let data_dir = DataDir::open(&env, &config.data_dir)?;
         let (log, metadata) = open_log(&env, &data_dir, &config, &memory, &metrics).await?;
         end_on_failure(&log, &metadata, fail.clone());
-        let broker = Broker::open(env.clone(), log, Arc::clone(&metadata), BrokerConfig::default()).await?;
+        let broker = Broker::open(env.clone(), log, Arc::clone(&metadata), broker_config(&config)).await?;
         broker.keep_retention(config.log.retention_check_interval);
         let scrub = (config.log.scrub_interval, config.log.scrub_period, config.log.scrub_bytes_per_second.0);
         broker.keep_scrubbed(scrub.0, scrub.1, scrub.2);
@@ -163,6 +164,15 @@ impl Node {
         info!("stopped");
         Ok(())
     }
+}
+
+fn broker_config(config: &Config) -> BrokerConfig {
+    let groups = GroupConfig {
+        initial_rebalance_delay: config.kafka.group_initial_rebalance_delay,
+        offsets_retention: config.kafka.offsets_retention,
+        ..GroupConfig::default()
+    };
+    BrokerConfig { groups, ..BrokerConfig::default() }
 }
 
 fn kafka_config(config: &Config, data_dir: &DataDir) -> KafkaServerConfig {

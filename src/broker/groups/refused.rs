@@ -28,6 +28,10 @@ pub(super) fn reason(error: &BrokerError) -> GroupError {
         | BrokerError::Metadata(_)
         | BrokerError::Log(_)
         | BrokerError::Group { .. }
+        | BrokerError::LeaderEpoch { .. }
+        | BrokerError::NotEnoughReplicas { .. }
+        | BrokerError::InvalidRecord { .. }
+        | BrokerError::TimedOut
         | BrokerError::Closed => GroupError::CoordinatorUnavailable,
     }
 }

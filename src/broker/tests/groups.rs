@@ -20,6 +20,7 @@ use crate::broker::GroupProtocol;
 use crate::broker::GroupState;
 use crate::broker::JoinGroup;
 use crate::broker::JoinedGroup;
+use crate::broker::LocalBroker;
 use crate::broker::OffsetToCommit;
 use crate::broker::SyncGroup;
 use crate::broker::coordinator::coordinator_partition;
@@ -31,10 +32,15 @@ use crate::env::for_each_fault;
 use crate::model::LeaderEpoch;
 use crate::model::Offset;
 use crate::model::TopicPartition;
+use crate::security::Principal;
 
 fn config() -> BrokerConfig {
     let groups = GroupConfig { initial_rebalance_delay: Duration::ZERO, ..GroupConfig::default() };
     BrokerConfig { groups, ..BrokerConfig::default() }
+}
+
+fn local(broker: &Arc<Broker>) -> LocalBroker {
+    broker.local(Principal::server())
 }
 
 async fn join(broker: &Arc<Broker>, group: &str) -> Result<JoinedGroup, GroupError> {
@@ -51,8 +57,8 @@ async fn join(broker: &Arc<Broker>, group: &str) -> Result<JoinedGroup, GroupErr
         joins_in_two_steps: true,
         can_skip_assignment: false,
     };
-    match broker.join_group(request(String::new())).await {
-        Err(GroupError::MemberIdRequired { member }) => broker.join_group(request(member)).await,
+    match local(broker).join_group(request(String::new())).await {
+        Err(GroupError::MemberIdRequired { member }) => local(broker).join_group(request(member)).await,
         other => other,
     }
 }
@@ -67,7 +73,7 @@ async fn sync(broker: &Arc<Broker>, group: &str, joined: &JoinedGroup) -> Result
         protocol: None,
         assignments: BTreeMap::from([(joined.member.clone(), Bytes::from_static(b"share"))]),
     };
-    broker.sync_group(request).await.map(|synced| synced.assignment)
+    local(broker).sync_group(request).await.map(|synced| synced.assignment)
 }
 
 async fn commit(broker: &Arc<Broker>, group: &str, joined: &JoinedGroup, offset: i64) -> Result<(), GroupError> {
@@ -84,11 +90,11 @@ async fn commit(broker: &Arc<Broker>, group: &str, joined: &JoinedGroup, offset:
             committed,
         }],
     };
-    broker.commit_offsets(request).await?.remove(0)
+    local(broker).commit_offsets(request).await?.remove(0)
 }
 
-fn position(broker: &Broker, group: &str) -> Option<i64> {
-    let fetched = broker.fetch_offsets(group, Some(&[TopicPartition::new(INPUT, 0)]), true).expect("known");
+fn position(broker: &Arc<Broker>, group: &str) -> Option<i64> {
+    let fetched = local(broker).fetch_offsets(group, Some(&[TopicPartition::new(INPUT, 0)]), true).expect("known");
     fetched[0].1.as_ref().expect("stable").as_ref().map(|committed| committed.offset.0)
 }
 
@@ -111,7 +117,7 @@ fn a_group_is_there_after_a_restart_with_its_members_and_positions() {
         simulation.disk.lose_power();
         let node = Node::open(&simulation.env, config()).await.expect("opens");
         assert_eq!(position(&node.broker, "g"), Some(5));
-        let described = node.broker.describe_group("g").expect("it is there");
+        let described = local(&node.broker).describe_group("g").expect("it is there");
         assert_eq!((described.state, described.generation), (GroupState::Stable, joined.generation));
         assert_eq!(described.members[0].assignment, "share");
         assert_eq!(sync(&node.broker, "g", &joined).await, Ok(Bytes::from_static(b"share")));
@@ -134,7 +140,7 @@ fn a_member_that_is_silent_for_its_session_is_dropped_by_the_clock() {
         tokio::task::yield_now().await;
         assert_eq!(commit(&node.broker, "g", &joined, 2).await, Ok(()));
         simulation.clock.advance(Duration::from_secs(10));
-        while node.broker.describe_group("g").expect("it is there").state != GroupState::Empty {
+        while local(&node.broker).describe_group("g").expect("it is there").state != GroupState::Empty {
             tokio::task::yield_now().await;
         }
         assert_eq!(commit(&node.broker, "g", &joined, 3).await, Err(GroupError::UnknownMember));
@@ -153,7 +159,7 @@ fn a_join_waits_for_the_others_and_whose_caller_goes_away_holds_nobody_up() {
             let broker = Arc::clone(&node.broker);
             async move { join(&broker, "g").await }
         });
-        while node.broker.describe_group("g").expect("it is there").members.len() < 2 {
+        while local(&node.broker).describe_group("g").expect("it is there").members.len() < 2 {
             tokio::task::yield_now().await;
         }
         gone.abort();
@@ -163,7 +169,7 @@ fn a_join_waits_for_the_others_and_whose_caller_goes_away_holds_nobody_up() {
             simulation.clock.advance(Duration::from_secs(10));
             tokio::task::yield_now().await;
         }
-        while node.broker.describe_group("g").expect("it is there").state != GroupState::Empty {
+        while local(&node.broker).describe_group("g").expect("it is there").state != GroupState::Empty {
             tokio::task::yield_now().await;
         }
     });
@@ -228,7 +234,7 @@ fn an_acknowledged_position_survives_each_fault_at_each_disk_call() {
                 let node = Node::open(env, config()).await.expect("a restart after any fault");
                 let found = position(&node.broker, "h").expect("it was committed");
                 assert!((*told..=3).contains(&found), "told {told}, found {found}");
-                let described = node.broker.describe_group("h").expect("it is there");
+                let described = local(&node.broker).describe_group("h").expect("it is there");
                 assert!(matches!(described.state, GroupState::Empty | GroupState::Stable), "{described:?}");
                 if 1 < *told {
                     assert_eq!(described.members[0].assignment, "share", "who commits has a share");

@@ -147,7 +147,8 @@ async fn begin(
     }
     let header = head.read_rest(&mut decoder, api.is_flexible(head.api_version))?;
     tracing::trace!(api = api.name, version = head.api_version, client = header.client_id, "a request");
-    let context = Context { peer: Arc::clone(peer), version: head.api_version };
+    let client_id = header.client_id.unwrap_or_default().into();
+    let context = Context { peer: Arc::clone(peer), version: head.api_version, client_id };
     Ok((api.call)(context, head, decoder).await?)
 }
 

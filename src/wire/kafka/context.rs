@@ -27,6 +27,8 @@ pub(super) struct Door {
 pub(super) struct Peer {
     pub door: Arc<Door>,
     pub broker: LocalBroker,
+    /// Where it comes from, as Kafka writes it: the address after a slash.
+    pub host: String,
 }
 
 /// One request: what its answer needs besides what it asks.
@@ -35,11 +37,23 @@ pub(super) struct Context {
     pub peer: Arc<Peer>,
     /// The version of the request.
     pub version: i16,
+    /// What the client calls itself.
+    pub client_id: Arc<str>,
 }
 
 impl Context {
     pub fn broker(&self) -> &LocalBroker {
         &self.peer.broker
+    }
+
+    /// What the client calls itself; may be empty.
+    pub fn client_id(&self) -> &str {
+        &self.client_id
+    }
+
+    /// Where the client comes from.
+    pub fn client_host(&self) -> &str {
+        &self.peer.host
     }
 
     pub fn door(&self) -> &Door {

@@ -1,6 +1,7 @@
 //! The broker's errors as Kafka's codes.
 
 use crate::broker::BrokerError;
+use crate::broker::GroupError;
 use crate::broker::LogError;
 use crate::broker::MetadataError;
 use crate::protocol::BatchError;
@@ -26,6 +27,7 @@ pub(super) fn code_of(error: &BrokerError) -> ErrorCode {
         | BrokerError::CoordinatorDamaged { .. } => ErrorCode::COORDINATOR_NOT_AVAILABLE,
         BrokerError::Group { reason, .. } => ErrorCode(reason.code()),
         BrokerError::Undecided { .. } => ErrorCode::KAFKA_STORAGE_ERROR,
+        BrokerError::Group { reason, .. } => code_of_group(reason),
         BrokerError::Batch { source, .. } => code_of_batch(source),
         BrokerError::Metadata(error) => code_of_metadata(error),
         BrokerError::Log(error) => code_of_log(error),
@@ -34,6 +36,16 @@ pub(super) fn code_of(error: &BrokerError) -> ErrorCode {
         // What Kafka says when it cannot know: the client may try again, and the sequence numbers tell.
         BrokerError::Unknown | BrokerError::TimedOut => ErrorCode::REQUEST_TIMED_OUT,
     }
+}
+
+/// A group's refusals have Kafka's numbers.
+pub(super) fn code_of_group(error: &GroupError) -> ErrorCode {
+    ErrorCode(error.code())
+}
+
+/// Of a part of a request.
+pub(super) fn code_of_outcome(outcome: &Result<(), GroupError>) -> ErrorCode {
+    outcome.as_ref().err().map(code_of_group).unwrap_or_default()
 }
 
 fn code_of_batch(error: &BatchError) -> ErrorCode {

@@ -11,14 +11,24 @@
 mod api_versions;
 mod connection;
 mod context;
+mod delete_groups;
+mod describe_groups;
 mod error_code;
 mod fetch;
 mod find_coordinator;
 mod frame;
+mod heartbeat;
+mod join_group;
+mod leave_group;
+mod list_groups;
 mod list_offsets;
 mod metadata;
+mod offset_commit;
+mod offset_delete;
+mod offset_fetch;
 mod produce;
 mod server;
+mod sync_group;
 mod table;
 
 pub use server::KafkaServer;

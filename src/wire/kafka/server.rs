@@ -173,7 +173,7 @@ async fn accept_all(shared: Arc<Shared>, listener: Box<dyn Listener>, mut stoppi
                 connections.spawn(async move {
                     shared.measures.connections.add(1);
                     let ended = tokio::select! {
-                        ended = serve(&shared, stream, principal) => Some(ended),
+                        ended = serve(&shared, stream, principal, format!("/{}", peer.ip())) => Some(ended),
                         _ = stopping.wait_for(|stop| *stop) => None,
                     };
                     shared.measures.connections.add(-1);
@@ -203,7 +203,7 @@ fn report(ended: Result<(), tokio::task::JoinError>) {
     }
 }
 
-async fn serve(shared: &Shared, stream: Box<dyn Stream>, principal: Principal) -> Ended {
+async fn serve(shared: &Shared, stream: Box<dyn Stream>, principal: Principal, host: String) -> Ended {
     let (read, write) = tokio::io::split(stream);
     let config = &shared.door.config;
     let clock = &shared.door.env.clock;
@@ -216,7 +216,7 @@ async fn serve(shared: &Shared, stream: Box<dyn Stream>, principal: Principal) -
         stall_timeout: config.stall_timeout,
     };
     let writer = FrameWriter { stream: write, clock: Arc::clone(clock), stall_timeout: config.stall_timeout };
-    let peer = Peer { door: Arc::clone(&shared.door), broker: shared.broker.local(principal) };
+    let peer = Peer { door: Arc::clone(&shared.door), broker: shared.broker.local(principal), host };
     connection::serve(Arc::new(peer), reader, writer, &shared.measures).await
 }
 

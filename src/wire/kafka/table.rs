@@ -17,10 +17,20 @@ use crate::protocol::Decoder;
 use crate::protocol::PrimitiveError;
 use crate::protocol::RequestHead;
 use crate::protocol::api_versions;
+use crate::protocol::delete_groups;
+use crate::protocol::describe_groups;
 use crate::protocol::find_coordinator;
 use crate::protocol::frame;
+use crate::protocol::heartbeat;
+use crate::protocol::join_group;
+use crate::protocol::leave_group;
+use crate::protocol::list_groups;
 use crate::protocol::list_offsets;
 use crate::protocol::metadata;
+use crate::protocol::offset_commit;
+use crate::protocol::offset_delete;
+use crate::protocol::offset_fetch;
+use crate::protocol::sync_group;
 
 /// All APIs, by their number.
 pub(super) const APIS: &[ApiEntry] = &[
@@ -28,8 +38,18 @@ pub(super) const APIS: &[ApiEntry] = &[
     fetch::ENTRY,
     answered::<list_offsets::Request>(),
     answered::<metadata::Request>(),
+    answered::<offset_commit::Request>(),
+    answered::<offset_fetch::Request>(),
     answered::<find_coordinator::Request>(),
+    answered::<join_group::Request>(),
+    answered::<heartbeat::Request>(),
+    answered::<leave_group::Request>(),
+    answered::<sync_group::Request>(),
+    answered::<describe_groups::Request>(),
+    answered::<list_groups::Request>(),
     answered::<api_versions::Request>(),
+    answered::<delete_groups::Request>(),
+    answered::<offset_delete::Request>(),
 ];
 
 /// A request that is answered.

@@ -1,6 +1,7 @@
 //! The Kafka door: what real clients do, with a client whose every byte is known.
 
 mod client;
+mod groups;
 mod hostile;
 mod produce_fetch;
 mod reference;

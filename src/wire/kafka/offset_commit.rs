@@ -1,0 +1,57 @@
+//! OffsetCommit: durable when it answers.
+
+use std::time::Duration;
+
+use super::context::Context;
+use super::error_code::code_of_group;
+use super::error_code::code_of_outcome;
+use super::table::Answer;
+use crate::broker::CommitOffsets;
+use crate::broker::CommittedOffset;
+use crate::broker::OffsetToCommit;
+use crate::model::LeaderEpoch;
+use crate::model::Offset;
+use crate::protocol::ErrorCode;
+use crate::protocol::offset_commit;
+
+impl Answer for offset_commit::Request {
+    async fn answer(self, context: &Context) -> offset_commit::Response {
+        let mut offsets = Vec::new();
+        let mut topics = Vec::with_capacity(self.topics.len());
+        for topic in self.topics {
+            let mut partitions = Vec::with_capacity(topic.partitions.len());
+            for asked in topic.partitions {
+                let partition = context.partition(&topic.name, [0; 16], false, asked.partition_index);
+                let error_code = partition.err().unwrap_or_default();
+                if let Ok(partition) = partition {
+                    let committed = CommittedOffset {
+                        offset: Offset(asked.committed_offset),
+                        leader_epoch: LeaderEpoch(asked.committed_leader_epoch),
+                        metadata: asked.committed_metadata.unwrap_or_default(),
+                    };
+                    offsets.push(OffsetToCommit { topic: topic.name.clone(), partition, committed });
+                }
+                partitions
+                    .push(offset_commit::CommittedPartition { partition_index: asked.partition_index, error_code });
+            }
+            topics.push(offset_commit::CommittedTopic { name: topic.name, partitions });
+        }
+        let request = CommitOffsets {
+            group: self.group_id,
+            member: self.member_id,
+            instance: self.group_instance_id,
+            generation: self.generation_id_or_member_epoch,
+            retention: u64::try_from(self.retention_time_ms).ok().map(Duration::from_millis),
+            offsets,
+        };
+        let outcomes = context.broker().commit_offsets(request).await;
+        // The outcomes are those of the partitions that are there.
+        let known = topics.iter_mut().flat_map(|topic| &mut topic.partitions);
+        let known = known.filter(|partition| partition.error_code == ErrorCode::NONE);
+        match &outcomes {
+            Ok(outcomes) => known.zip(outcomes).for_each(|(it, outcome)| it.error_code = code_of_outcome(outcome)),
+            Err(error) => known.for_each(|partition| partition.error_code = code_of_group(error)),
+        }
+        offset_commit::Response { topics, ..offset_commit::Response::default() }
+    }
+}
