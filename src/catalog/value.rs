@@ -154,9 +154,11 @@ impl Catalog {
         self.queries.values().filter(move |query| query.sources.contains(&relation))
     }
 
-    /// The queries that write `relation`.
+    /// The queries that write `relation`, also those that write its topic under another relation's name.
     pub fn writers(&self, relation: RelationId) -> impl Iterator<Item = &Arc<QueryDefinition>> {
-        self.queries.values().filter(move |query| query.sink == relation)
+        let topic = move |relation: RelationId| self.relation_by_id(relation).map(|relation| relation.topic_id);
+        let written = topic(relation);
+        self.queries.values().filter(move |query| written.is_some() && topic(query.sink) == written)
     }
 
     /// The queries that read or write `relation`.

@@ -52,6 +52,28 @@ async fn the_session_of_the_readme_works_and_survives_a_restart() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_session_reads_its_writes_through_a_stream_over_the_topic_of_a_view() {
+    let server = TestServer::start().await;
+    let client = server.connect().await;
+    run(&client, PAYMENTS).await;
+    run(&client, "CREATE TABLE per_card AS SELECT card_id, COUNT(*) AS n FROM payments GROUP BY card_id").await;
+    run(
+        &client,
+        "CREATE STREAM changes (card_id TEXT KEY, n BIGINT) WITH (kafka_topic = 'per_card', key_format = 'JSON')",
+    )
+    .await;
+    run(&client, "CREATE STREAM busy (card_id TEXT KEY, n BIGINT)").await;
+    run(&client, "INSERT INTO busy SELECT card_id, n FROM changes WHERE 1 < n EMIT CHANGES").await;
+    run(&client, "SET read_your_writes = on").await;
+    for count in 1..=20 {
+        run(&client, "INSERT INTO payments VALUES ('c1', 1.00, 'tea', 'DE', 52.5, 13.4, now())").await;
+        assert_eq!(column(&client, "SELECT MAX(n) FROM changes").await, [count.to_string()]);
+        assert_eq!(column(&client, "SELECT COUNT(*) FROM busy").await, [(count - 1).to_string()]);
+    }
+    server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn show_describe_explain_and_drop_say_what_there_is() {
     let server = TestServer::start().await;
     let client = server.connect().await;
