@@ -8,6 +8,8 @@
 
 #[path = "shared/large_view.rs"]
 mod large_view;
+#[path = "shared/scan.rs"]
+mod scan;
 
 use std::hint::black_box;
 use std::path::Path;
@@ -158,6 +160,18 @@ fn table(stores: &FjallStores, partition: i32) -> StateTable {
     StateTable::new(identity, stores.open(&name).expect("opened"), 64 << 20, &MemoryPool::new("state", 1 << 30))
 }
 
+fn scans(_: &mut Criterion) {
+    let directory = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("made");
+    let random = SeededRandom::new(2);
+    let mut view = full_view(directory.path());
+    scan::measure("1,000,000 rows", &view);
+    for _ in 0..10 {
+        let numbers: Vec<i64> = (0..8192).map(|_| (random.next_u64() % ROWS as u64) as i64).collect();
+        view = commit(&view, &delta(&numbers));
+    }
+    scan::measure("after 80,000 overwrites", &view);
+}
+
 fn large(_: &mut Criterion) {
     let keys = std::env::var("TIDEMILL_BENCH_KEYS").map_or(10_000_000, |text| text.parse().expect("a number of keys"));
     let memory = std::env::var("TIDEMILL_BENCH_MEMORY").unwrap_or_else(|_| "256 MiB".to_string());
@@ -170,7 +184,7 @@ type Table = fn(&mut Criterion);
 
 fn main() {
     let wanted: Vec<String> = std::env::args().skip(1).filter(|word| !word.starts_with('-')).collect();
-    let all: [(&str, Table); 3] = [("views", views), ("tables", tables), ("large", large)];
+    let all: [(&str, Table); 4] = [("views", views), ("tables", tables), ("scans", scans), ("large", large)];
     for (name, table) in all {
         if wanted.is_empty() || wanted.iter().any(|word| word == name) {
             table(&mut Criterion::default());

@@ -268,7 +268,7 @@ fn open_runtime(
 ) -> Result<Arc<Runtime>, Error> {
     let limits = StoreLimits {
         cache_bytes: memory.state.limit() as u64 / 4,
-        memtable_bytes: memory.state.limit() as u64 / 8,
+        memtable_bytes: memory.state.limit() as u64 / 4,
         journal_bytes_max: config.state.journal_bytes_max.0,
         threads: config.state.threads,
     };

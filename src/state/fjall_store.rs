@@ -26,6 +26,7 @@ use fjall::Keyspace;
 use fjall::KeyspaceCreateOptions;
 use fjall::KvSeparationOptions;
 use fjall::PersistMode;
+use fjall::config::PartitioningPolicy;
 use parking_lot::Mutex;
 
 use super::ColdStore;
@@ -110,7 +111,13 @@ fn open_inner(directory: &Path, limits: StoreLimits) -> Result<Inner, Option<fja
         let apart = KvSeparationOptions::default().separation_threshold(LARGE_VALUE_BYTES);
         let options = || {
             let options = KeyspaceCreateOptions::default().max_memtable_size(limits.memtable_bytes);
-            options.with_kv_separation(Some(apart))
+            // Whole filters and indexes of large tables would push all else out of the cache, one for each key that is read.
+            // Parts of them are blocks as all others; only those of the newest, small tables stay in memory whole.
+            let parts = || PartitioningPolicy::new([false, true]);
+            options
+                .index_block_partitioning_policy(parts())
+                .filter_block_partitioning_policy(parts())
+                .with_kv_separation(Some(apart.clone()))
         };
         let stores = database.keyspace("stores", KeyspaceCreateOptions::default)?;
         let entries = database.keyspace("entries", options)?;

@@ -3,12 +3,14 @@
 use std::collections::BTreeMap;
 
 use arrow::array::RecordBatch;
+use tidemill::catalog::Change;
 use tidemill::catalog::EmitMode;
 use tidemill::catalog::Semantics;
 use tidemill::cli::test::Pipeline;
 use tidemill::cli::test::PipelineOptions;
 use tidemill::env::Random;
 use tidemill::env::SeededRandom;
+use tidemill::error::SqlState;
 use tidemill::protocol::partition_for_key;
 
 const PARTITIONS: i32 = 2;
@@ -82,6 +84,54 @@ async fn an_aggregate_through_a_repartition_takes_what_comes_between_rounds_cuts
         let view = pipeline.view("per_country").expect("the view is read");
         assert_eq!(view.iter().map(RecordBatch::num_rows).sum::<usize>(), expected.len(), "seed {seed}");
     }
+}
+
+#[tokio::test]
+async fn a_query_whose_state_another_version_laid_out_otherwise_is_rebuilt_from_its_inputs() {
+    let query = "CREATE TABLE per_country AS
+        SELECT country, COUNT(*) AS n, SUM(amount) AS total FROM payments GROUP BY country";
+    let mut pipeline = pipeline(4, EmitMode::Net, query).await;
+    for (number, card) in ["c0", "c1", "c2", "c3"].into_iter().enumerate() {
+        let value = format!("{{\"country\":\"x{}\",\"amount\":{}}}", number % 2, number + 1);
+        write(&pipeline, "payments", card, &value, 10).await;
+    }
+    drive(&pipeline, 10, || true).await;
+    let rows = |pipeline: &Pipeline| {
+        let view = pipeline.view("per_country").expect("the view is read");
+        let mut rows: Vec<Vec<String>> = view.iter().flat_map(crate::oracle::texts).collect();
+        rows.sort();
+        rows
+    };
+    assert_eq!(rows(&pipeline), [["x0", "2", "4"], ["x1", "2", "6"]]);
+
+    let catalog = pipeline.catalog().expect("it is read");
+    let mut definition = catalog.query_by_name("ctas_per_country_1").expect("it is there").as_ref().clone();
+    let topics = definition.internal_topics.clone();
+    definition.state_layouts = vec!["a layout of another version".to_string()];
+    pipeline.change_catalog(&Change::ReplaceQuery(Box::new(definition))).await.expect("changed");
+    pipeline = pipeline.restart().await.expect("it starts again");
+    assert!(pipeline.runtime().queries().is_empty(), "needs_rebuild");
+
+    pipeline.execute("ALTER QUERY ctas_per_country_1 REBUILD").await.expect("rebuilt");
+    write(&pipeline, "payments", "c9", "{\"country\":\"x1\",\"amount\":10}", 20).await;
+    drive(&pipeline, 10, || true).await;
+    assert_eq!(rows(&pipeline), [["x0", "2", "4"], ["x1", "3", "16"]]);
+    pipeline = pipeline.restart().await.expect("it starts again");
+    drive(&pipeline, 10, || true).await;
+    assert_eq!(rows(&pipeline), [["x0", "2", "4"], ["x1", "3", "16"]]);
+    let catalog = pipeline.catalog().expect("it is read");
+    let definition = catalog.query_by_name("ctas_per_country_1").expect("it is there");
+    assert!(definition.internal_topics.iter().all(|topic| !topics.contains(topic)), "its state is new");
+
+    let stream = "CREATE STREAM large AS SELECT card, amount FROM payments WHERE 5 < amount";
+    pipeline.execute(stream).await.expect("made");
+    let mut definition =
+        pipeline.catalog().expect("read").query_by_name("csas_large_2").expect("there").as_ref().clone();
+    definition.state_layouts = vec!["a layout of another version".to_string()];
+    pipeline.change_catalog(&Change::ReplaceQuery(Box::new(definition))).await.expect("changed");
+    let refused = pipeline.execute("ALTER QUERY csas_large_2 REBUILD").await.expect_err("rows would be there twice");
+    assert_eq!(refused.state(), SqlState::FEATURE_NOT_SUPPORTED);
+    pipeline.runtime().close().await;
 }
 
 #[tokio::test]

@@ -19,6 +19,7 @@ use crate::broker::Client;
 use crate::broker::Isolation;
 use crate::broker::Position;
 use crate::catalog::Catalog;
+use crate::catalog::Change;
 use crate::catalog::Compatibility;
 use crate::catalog::EmitMode;
 use crate::catalog::Semantics;
@@ -234,6 +235,13 @@ impl Pipeline {
     /// Panics over an environment that the pipeline did not make: its owner holds them.
     pub fn simulation(&self) -> &Simulation {
         self.simulation.as_ref().expect("this pipeline made its own disk and clock")
+    }
+
+    /// Changes what exists without a statement, as another version of the server may have left it.
+    pub async fn change_catalog(&self, change: &Change) -> Result<()> {
+        let record = MetadataRecord::Catalog(change.encode().into());
+        self.metadata.propose(self.metadata.snapshot().version, vec![record]).await?;
+        Ok(())
     }
 
     /// Where state is kept.

@@ -189,8 +189,8 @@ async fn table(
     let store_name = StoreName { query: spec.query, operator: name.0.clone(), partition: PartitionId(partition) };
     let opened = open_store(stores.as_ref(), &store_name, &expected)?;
     let identity = StateIdentity { query: spec.query, layout: spec.layout.clone(), changelog };
-    // Half of the pool: the rest is for the stores' own caches and for what is not committed.
-    let mut table = StateTable::new(identity, opened.store, pool.limit() / 2, pool);
+    // A quarter of the pool: half is for the stores' own caches, the rest for what is not committed.
+    let mut table = StateTable::new(identity, opened.store, pool.limit() / 4, pool);
     let mut position = opened.restore_from;
     while position < end {
         let mut changes: Vec<(Bytes, Option<Bytes>)> = Vec::new();

@@ -138,7 +138,7 @@ impl ViewPartition {
             }
             Err(error) => return Err(error),
         };
-        let mut leaves: Vec<Arc<Leaf>> = placed.into_iter().map(|placed| leaf(placed)).collect();
+        let mut leaves: Vec<Arc<Leaf>> = placed.into_iter().map(leaf).collect();
         if leaves.first().is_none_or(|first| !first.low.is_empty()) {
             leaves.insert(0, Arc::new(Leaf::new(Bytes::new(), None)));
         }
