@@ -8,15 +8,28 @@
 //!     order, and wait for their flushes together
 //!   * a client that sends what is no request, or does not take its answers, loses its connection and harms nobody else
 
+mod alter_configs;
 mod api_versions;
+mod config_value;
 mod connection;
 mod context;
+mod create_partitions;
+mod create_topics;
+mod delete_records;
+mod delete_topics;
+mod describe_cluster;
+mod describe_configs;
+mod describe_log_dirs;
+mod describe_producers;
 mod error_code;
 mod fetch;
 mod find_coordinator;
 mod frame;
+mod incremental_alter_configs;
+mod init_producer_id;
 mod list_offsets;
 mod metadata;
+mod offset_for_leader_epoch;
 mod produce;
 mod server;
 mod table;

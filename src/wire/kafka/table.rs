@@ -16,11 +16,23 @@ use crate::protocol::Api;
 use crate::protocol::Decoder;
 use crate::protocol::PrimitiveError;
 use crate::protocol::RequestHead;
+use crate::protocol::alter_configs;
 use crate::protocol::api_versions;
+use crate::protocol::create_partitions;
+use crate::protocol::create_topics;
+use crate::protocol::delete_records;
+use crate::protocol::delete_topics;
+use crate::protocol::describe_cluster;
+use crate::protocol::describe_configs;
+use crate::protocol::describe_log_dirs;
+use crate::protocol::describe_producers;
 use crate::protocol::find_coordinator;
 use crate::protocol::frame;
+use crate::protocol::incremental_alter_configs;
+use crate::protocol::init_producer_id;
 use crate::protocol::list_offsets;
 use crate::protocol::metadata;
+use crate::protocol::offset_for_leader_epoch;
 
 /// All APIs, by their number.
 pub(super) const APIS: &[ApiEntry] = &[
@@ -30,6 +42,18 @@ pub(super) const APIS: &[ApiEntry] = &[
     answered::<metadata::Request>(),
     answered::<find_coordinator::Request>(),
     answered::<api_versions::Request>(),
+    answered::<create_topics::Request>(),
+    answered::<delete_topics::Request>(),
+    answered::<delete_records::Request>(),
+    answered::<init_producer_id::Request>(),
+    answered::<offset_for_leader_epoch::Request>(),
+    answered::<describe_configs::Request>(),
+    answered::<alter_configs::Request>(),
+    answered::<describe_log_dirs::Request>(),
+    answered::<create_partitions::Request>(),
+    answered::<incremental_alter_configs::Request>(),
+    answered::<describe_cluster::Request>(),
+    answered::<describe_producers::Request>(),
 ];
 
 /// A request that is answered.
