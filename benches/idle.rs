@@ -4,11 +4,6 @@
 //! folder. Between two inserts is a pause of 20 to 60 ms, by seed, so that each meets an idle server. Reads are asked for
 //! again at once until the row is there, so a figure holds at least one round trip of the reader.
 
-use std::io::BufRead;
-use std::io::BufReader;
-use std::process::Child;
-use std::process::Command;
-use std::process::Stdio;
 use std::time::Duration;
 use std::time::Instant;
 
@@ -16,51 +11,20 @@ use futures::StreamExt;
 use tidemill::env::Random;
 use tidemill::env::SeededRandom;
 use tokio_postgres::Client;
-use tokio_postgres::NoTls;
 use tokio_postgres::SimpleQueryMessage;
+
+#[path = "shared/server.rs"]
+mod server;
+
+use server::Server;
 
 const INSERTS: usize = 1_000;
 
 fn main() {
-    // Not the folder for temporary files, which may lie in memory.
-    let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a folder");
-    let mut command = Command::new(env!("CARGO_BIN_EXE_tidemill"));
-    let settings = std::env::vars_os().map(|(name, _)| name);
-    for name in settings.filter(|name| name.to_string_lossy().starts_with("TIDEMILL_")) {
-        command.env_remove(name);
-    }
-    let child = command
-        .args([
-            "server",
-            "--pg-listen",
-            "127.0.0.1:0",
-            "--http-listen",
-            "127.0.0.1:0",
-            "--kafka-listen",
-            "127.0.0.1:0",
-            "--data-dir",
-        ])
-        .arg(folder.path())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::null())
-        .spawn()
-        .expect("the server starts");
-    let mut server = Server(child);
-    let port = port_of(&mut server.0);
+    let server = Server::start();
     let runtime =
         tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().expect("a runtime");
-    runtime.block_on(measure(port, server.0.id()));
-}
-
-/// A server that ends with the bench, however that ends.
-struct Server(Child);
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        // A server that has ended by itself needs no end.
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
+    runtime.block_on(measure(&server));
 }
 
 /// A pause of 20 to 60 ms.
@@ -68,26 +32,8 @@ async fn pause(random: &SeededRandom) {
     tokio::time::sleep(Duration::from_millis(20 + random.next_u64() % 41)).await;
 }
 
-fn port_of(child: &mut Child) -> u16 {
-    let output = BufReader::new(child.stdout.take().expect("piped"));
-    let ready = output
-        .lines()
-        .map_while(Result::ok)
-        .find(|line| line.starts_with("ready: "))
-        .expect("the server becomes ready");
-    let address = ready.split("pg=").nth(1).and_then(|rest| rest.split_whitespace().next()).expect("pg=address");
-    address.rsplit(':').next().and_then(|port| port.parse().ok()).expect("a port")
-}
-
-async fn connect(port: u16) -> Client {
-    let address = format!("host=127.0.0.1 port={port} user=bench dbname=tidemill");
-    let (client, connection) = tokio_postgres::connect(&address, NoTls).await.expect("the server takes a connection");
-    tokio::spawn(connection);
-    client
-}
-
-async fn measure(port: u16, pid: u32) {
-    let client = connect(port).await;
+async fn measure(server: &Server) {
+    let client = server.connect().await;
     for statement in [
         "CREATE STREAM payments (card TEXT KEY, amount DECIMAL(12,2), country TEXT, number BIGINT) WITH (kafka_topic = 'payments', value_format = 'JSON', partitions = 1)",
         "CREATE STREAM repartitioned (card TEXT KEY, amount DECIMAL(12,2), country TEXT, number BIGINT) WITH (kafka_topic = 'repartitioned', value_format = 'JSON', partitions = 4)",
@@ -98,8 +44,8 @@ async fn measure(port: u16, pid: u32) {
     }
     view(&client, "payments", "one_hop").await;
     view(&client, "repartitioned", "two_hops").await;
-    push(port, &client).await;
-    resources(pid);
+    push(server, &client).await;
+    resources(server);
 }
 
 /// From INSERT's answer until a pull query on the view shows the row.
@@ -126,8 +72,8 @@ async fn view(client: &Client, stream: &str, view: &str) {
 }
 
 /// From INSERT's answer until the row is at the client of a push query.
-async fn push(port: u16, client: &Client) {
-    let listener = connect(port).await;
+async fn push(server: &Server, client: &Client) {
+    let listener = server.connect().await;
     let rows = listener
         .query_raw("SELECT number FROM payments EMIT CHANGES", Vec::<i64>::new())
         .await
@@ -159,19 +105,9 @@ fn report(what: &str, mut waits: Vec<Duration>) {
 }
 
 /// Resident memory now, and the share of a core over ten seconds in which nobody asks for anything.
-fn resources(pid: u32) {
-    let before = processor_seconds(pid);
+fn resources(server: &Server) {
+    let before = server.processor_seconds();
     std::thread::sleep(Duration::from_secs(10));
-    let share = (processor_seconds(pid) - before) / 10.0 * 100.0;
-    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).expect("the server is there");
-    let resident = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("VmRSS").trim();
-    println!("idle: {share:.2} % of a core, resident {resident}");
-}
-
-fn processor_seconds(pid: u32) -> f64 {
-    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).expect("the server is there");
-    let fields: Vec<&str> = stat.rsplit(')').next().expect("a name in brackets").split_whitespace().collect();
-    let ticks: u64 = fields[11].parse::<u64>().expect("utime") + fields[12].parse::<u64>().expect("stime");
-    // USER_HZ is 100 on every Linux that this runs on.
-    ticks as f64 / 100.0
+    let share = (server.processor_seconds() - before) / 10.0 * 100.0;
+    println!("idle: {share:.2} % of a core, {:.0} MB of its own resident", server.resident_megabytes());
 }

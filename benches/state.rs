@@ -1,9 +1,16 @@
 //! What state costs: a commit into a view, reads of a view, a cut of a state table into its store.
 //!
-//! `cargo bench --bench state`. Views hold 1,000,000 rows of a key and ten BIGINT columns; commits overwrite rows
-//! spread over the whole view.
+//! `cargo bench --bench state` prints all tables, `cargo bench --bench state -- large` one of them. Views hold 1,000,000
+//! rows of a key and ten BIGINT columns; commits overwrite rows spread over the whole view.
+//!
+//! `large` needs 8 GB of disk in the build's folder, which it removes; `TIDEMILL_BENCH_KEYS` sets the keys of its view
+//! (10,000,000 if unset), `TIDEMILL_BENCH_MEMORY` the server's `memory.limit` (256 MiB).
+
+#[path = "shared/large_view.rs"]
+mod large_view;
 
 use std::hint::black_box;
+use std::path::Path;
 use std::sync::Arc;
 
 use arrow::array::ArrayRef;
@@ -18,11 +25,10 @@ use arrow::datatypes::Schema;
 use criterion::BatchSize;
 use criterion::Criterion;
 use criterion::Throughput;
-use criterion::criterion_group;
-use criterion::criterion_main;
 use tidemill::env::Env;
 use tidemill::env::Random;
 use tidemill::env::SeededRandom;
+use tidemill::memory::MemoryPool;
 use tidemill::model::Offset;
 use tidemill::model::OperatorId;
 use tidemill::model::PartitionId;
@@ -34,9 +40,11 @@ use tidemill::state::CutId;
 use tidemill::state::FjallStores;
 use tidemill::state::StateIdentity;
 use tidemill::state::StateTable;
+use tidemill::state::StoreExpectation;
 use tidemill::state::StoreLimits;
 use tidemill::state::StoreName;
 use tidemill::state::ViewDelta;
+use tidemill::state::ViewMemory;
 use tidemill::state::ViewPartition;
 
 const ROWS: i64 = 1_000_000;
@@ -56,16 +64,30 @@ fn schema() -> Arc<Schema> {
     Arc::new(Schema::new((0..COLUMNS).map(field).collect::<Vec<_>>()))
 }
 
-fn full_view() -> ViewPartition {
+/// A view with all rows in memory, over stores in `directory`.
+fn full_view(directory: &Path) -> ViewPartition {
+    let stores = FjallStores::open(&Env::real(), directory, StoreLimits::default()).expect("opened");
+    let memory = Arc::new(ViewMemory::new(MemoryPool::new("views", 4 << 30), 500_000));
+    let changelog = TopicPartition::new(TopicId([2; 16]), 0);
+    let (query, layout, end) = (QueryId(1), "bench".to_string(), Offset(i64::MAX));
+    let expected = StoreExpectation { query, layout, changelog, start: Offset(0), kept: Offset(0)..=end };
+    let name = StoreName { query, operator: OperatorId::new("view"), partition: PartitionId(0) };
+    let opened = ViewPartition::open(&stores, &name, &expected, &schema(), &memory).expect("opened");
     let numbers: Vec<i64> = (0..ROWS).collect();
-    let apply = |view: ViewPartition, chunk: &[i64]| view.apply(&delta(chunk)).expect("applied");
-    numbers.chunks(8192).fold(ViewPartition::new(schema()), apply)
+    numbers.chunks(8192).fold(opened.partition, |view, chunk| commit(&view, &delta(chunk)))
+}
+
+/// The version after a change, with pages written as in a server.
+fn commit(view: &ViewPartition, change: &ViewDelta) -> ViewPartition {
+    let next = view.apply(change).expect("applied").reflecting(Offset(view.upto().0 + change.keys.len() as i64));
+    next.with_room(change.keys.len()).expect("folded")
 }
 
 fn views(criterion: &mut Criterion) {
     let random = SeededRandom::new(1);
     let any = || (random.next_u64() % ROWS as u64) as i64;
-    let view = full_view();
+    let directory = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("made");
+    let view = full_view(directory.path());
 
     let mut group = criterion.benchmark_group("view");
     for rows in [1, 100, 8192] {
@@ -74,16 +96,12 @@ fn views(criterion: &mut Criterion) {
         group.throughput(Throughput::Elements(rows));
         group.bench_function(format!("commit of {rows} rows"), |bencher| {
             let change = || delta(&(0..rows).map(|_| any()).collect::<Vec<_>>());
-            bencher.iter_batched(
-                change,
-                |change| latest = latest.apply(&change).expect("applied"),
-                BatchSize::LargeInput,
-            );
+            bencher.iter_batched(change, |change| latest = commit(&latest, &change), BatchSize::LargeInput);
         });
     }
     group.throughput(Throughput::Elements(1));
     group.bench_function("point read", |bencher| {
-        bencher.iter(|| black_box(view.get(&any().to_be_bytes())).expect("there"));
+        bencher.iter(|| black_box(view.get(&any().to_be_bytes()).expect("read")).expect("there"));
     });
     group.throughput(Throughput::Elements(ROWS as u64));
     let total = |batches: &mut dyn Iterator<Item = RecordBatch>| -> i64 {
@@ -94,7 +112,7 @@ fn views(criterion: &mut Criterion) {
     });
     let mut sparse = view.clone();
     for _ in 0..20 {
-        sparse = sparse.apply(&delta(&(0..8192).map(|_| any()).collect::<Vec<_>>())).expect("applied");
+        sparse = commit(&sparse, &delta(&(0..8192).map(|_| any()).collect::<Vec<_>>()));
     }
     group.bench_function("scan and sum of a column after 160,000 overwrites", |bencher| {
         bencher.iter(|| total(&mut sparse.batches(Some(&[3])).map(|batch| batch.expect("read"))));
@@ -137,8 +155,25 @@ fn table(stores: &FjallStores, partition: i32) -> StateTable {
         layout: "bench".to_string(),
         changelog: TopicPartition::new(TopicId([1; 16]), partition),
     };
-    StateTable::new(identity, stores.open(&name).expect("opened"), 64 << 20)
+    StateTable::new(identity, stores.open(&name).expect("opened"), 64 << 20, &MemoryPool::new("state", 1 << 30))
 }
 
-criterion_group!(benches, views, tables);
-criterion_main!(benches);
+fn large(_: &mut Criterion) {
+    let keys = std::env::var("TIDEMILL_BENCH_KEYS").map_or(10_000_000, |text| text.parse().expect("a number of keys"));
+    let memory = std::env::var("TIDEMILL_BENCH_MEMORY").unwrap_or_else(|_| "256 MiB".to_string());
+    // Not the folder for temporary files, which may lie in memory.
+    let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("made");
+    large_view::measure(&folder.path().join("data"), keys, &memory);
+}
+
+type Table = fn(&mut Criterion);
+
+fn main() {
+    let wanted: Vec<String> = std::env::args().skip(1).filter(|word| !word.starts_with('-')).collect();
+    let all: [(&str, Table); 3] = [("views", views), ("tables", tables), ("large", large)];
+    for (name, table) in all {
+        if wanted.is_empty() || wanted.iter().any(|word| word == name) {
+            table(&mut Criterion::default());
+        }
+    }
+}

@@ -45,6 +45,8 @@ pub struct Config {
     pub exec: Exec,
     /// State of standing queries on disk.
     pub state: State,
+    /// Memory, in pools.
+    pub memory: Memory,
     /// Connections and statements.
     pub limits: Limits,
     /// What Kafka clients get.
@@ -63,6 +65,7 @@ impl Default for Config {
             log: Log::default(),
             exec: Exec::default(),
             state: State::default(),
+            memory: Memory::default(),
             limits: Limits::default(),
             kafka: Kafka::default(),
         }
@@ -81,8 +84,6 @@ pub struct Log {
     pub pending_bytes_max: ByteSize,
     /// A segment file that would pass this size is followed by a new one; partitions made before learn of it at the next start.
     pub segment_bytes: ByteSize,
-    /// Newest batches kept in memory, over all partitions.
-    pub tail_bytes: ByteSize,
     /// Room kept for the server itself when the disk is full, at most a hundredth of the disk; `0 B` keeps none.
     pub disk_reserve: ByteSize,
     /// How long after the last data flush an idle log flushes once more, to confirm its durable offsets.
@@ -117,7 +118,6 @@ impl Default for Log {
             ride_bytes_max: ByteSize(64 << 10),
             pending_bytes_max: ByteSize::mebibytes(64),
             segment_bytes: ByteSize::mebibytes(1024),
-            tail_bytes: ByteSize::mebibytes(64),
             disk_reserve: ByteSize::mebibytes(1024),
             confirm_after: Duration::from_millis(10),
             producers_max: 10_000,
@@ -177,24 +177,43 @@ impl Default for Exec {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct State {
-    /// Blocks of tables kept in memory.
-    pub cache_bytes: ByteSize,
-    /// Newest entries of one store kept in memory before they go to a table.
-    pub memtable_bytes: ByteSize,
     /// The stores' own journals on disk; at least 64 MiB.
     pub journal_bytes_max: ByteSize,
+    /// Records of a partition of a view's topic that a start after a kill reads again, about.
+    pub view_replay_max: u64,
     /// Threads that write and merge tables.
     pub threads: usize,
 }
 
 impl Default for State {
     fn default() -> Self {
-        Self {
-            cache_bytes: ByteSize::mebibytes(64),
-            memtable_bytes: ByteSize::mebibytes(16),
-            journal_bytes_max: ByteSize::mebibytes(256),
-            threads: 1,
-        }
+        Self { journal_bytes_max: ByteSize::mebibytes(256), view_replay_max: 500_000, threads: 1 }
+    }
+}
+
+/// Memory, in pools: what grows with data and use. The process itself takes some more.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Memory {
+    /// All pools together, unless a pool has a size of its own.
+    pub limit: ByteSize,
+    /// Newest batches of the log; `0 B` takes an eighth of the limit.
+    pub tail: ByteSize,
+    /// Columns decoded from them, shared by the queries that read them; `0 B` takes an eighth of the limit.
+    pub decode: ByteSize,
+    /// State of standing queries, the stores' own caches included; `0 B` takes a quarter of the limit.
+    pub state: ByteSize,
+    /// Rows and pages of views; `0 B` takes a quarter of the limit.
+    pub views: ByteSize,
+    /// Statements that are read once; `0 B` takes a quarter of the limit.
+    pub statements: ByteSize,
+}
+
+impl Default for Memory {
+    fn default() -> Self {
+        let share = ByteSize(0);
+        let limit = ByteSize::mebibytes(1024);
+        Self { limit, tail: share, decode: share, state: share, views: share, statements: share }
     }
 }
 

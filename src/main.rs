@@ -38,6 +38,9 @@ enum Command {
     Test(cli::TestArguments),
     /// A server with 336,776 flights streaming into views; goes on until Ctrl-C.
     Demo(ServerArguments),
+    /// Makes data up: the same for the same seed.
+    #[command(subcommand)]
+    Datagen(cli::DatagenArguments),
     /// Looks into the files of the log.
     #[command(subcommand)]
     Log(LogCommand),
@@ -128,6 +131,7 @@ async fn run(command: Command) -> ExitCode {
             Ok(false) => return ExitCode::FAILURE,
             Err(error) => Err(error),
         },
+        Command::Datagen(arguments) => cli::run_datagen(&env, arguments).await,
         Command::Log(LogCommand::Dump(arguments)) => cli::run_log_dump(env.disk.as_ref(), &arguments),
         Command::Log(LogCommand::Verify(arguments)) => match cli::run_log_verify(&env, &arguments) {
             Ok(true) => Ok(()),

@@ -32,11 +32,13 @@ use crate::log::FlushOn;
 use crate::log::LogConfig;
 use crate::log::LogDir;
 use crate::log::OpenReport;
+use crate::memory::Memory;
 use crate::metrics::Metrics;
 use crate::security::Principal;
 use crate::state::FjallStores;
 use crate::state::Publisher;
 use crate::state::StoreLimits;
+use crate::state::ViewMemory;
 use crate::wire::HttpServer;
 use crate::wire::KafkaServer;
 use crate::wire::KafkaServerConfig;
@@ -64,8 +66,9 @@ impl Node {
     pub async fn start(config: Config, env: Env) -> Result<Self, Error> {
         let metrics = Metrics::new();
         let (fail, failed) = watch::channel(None);
+        let memory = Memory::new(&config.memory, &metrics);
         let data_dir = DataDir::open(&env, &config.data_dir)?;
-        let (log, metadata) = open_log(&env, &data_dir, &config, &metrics).await?;
+        let (log, metadata) = open_log(&env, &data_dir, &config, &memory, &metrics).await?;
         end_on_failure(&log, &metadata, fail.clone());
         let broker = Broker::open(env.clone(), log, Arc::clone(&metadata), BrokerConfig::default()).await?;
         broker.keep_retention(config.log.retention_check_interval);
@@ -75,12 +78,14 @@ impl Node {
         let damaged = "Partitions of which something could not be read when the server started.";
         let damaged = metrics.gauge("tidemill_broker_damaged_partitions", damaged, &[]);
         damaged.set(i64::try_from(broker.damaged_partitions().len()).unwrap_or(i64::MAX));
-        let publisher = Arc::new(Publisher::new());
-        let runtime = open_runtime(&env, &data_dir, &config, &broker, &publisher, fail)?;
+        let view_memory = ViewMemory::new(memory.views.clone(), config.state.view_replay_max);
+        let publisher = Arc::new(Publisher::new(Arc::new(view_memory)));
+        let runtime = open_runtime(&env, &data_dir, &config, &broker, &publisher, &memory, fail)?;
         let clients = Arc::clone(&broker);
         let engine = Engine::open(EngineParts {
             env: env.clone(),
             limits: config.limits.clone(),
+            memory,
             metadata,
             clients: Arc::new(move |principal| clients.client(principal)),
             publisher,
@@ -156,6 +161,8 @@ impl Node {
         }
         http.stop(env.clock.as_ref()).await;
         runtime.close().await;
+        let views = Arc::clone(&runtime.parts().publisher);
+        env.threads.blocking(move || views.checkpoint()).await;
         broker.close().await?;
         // The lock goes last: until here another server would find a directory in use.
         drop(data_dir);
@@ -189,6 +196,7 @@ async fn open_log(
     env: &Env,
     data_dir: &DataDir,
     config: &Config,
+    memory: &Memory,
     metrics: &Metrics,
 ) -> Result<(Arc<LogDir>, Arc<MetadataLog>), Error> {
     let log_config = LogConfig {
@@ -197,19 +205,20 @@ async fn open_log(
         ride_bytes_max: config.log.ride_bytes_max.0,
         pending_bytes_max: config.log.pending_bytes_max.0,
         segment_bytes_max: config.log.segment_bytes.0,
-        tail_bytes: config.log.tail_bytes.as_usize(),
+        tail_bytes: memory.tail.limit(),
         disk_reserve_bytes: config.log.disk_reserve.0,
         confirm_after: config.log.confirm_after,
         producers_max: config.log.producers_max,
         compaction_keys_max: config.log.compaction_keys_max,
     };
-    let (opened, path, node, metrics) =
-        (env.clone(), data_dir.path().to_path_buf(), data_dir.meta().node, metrics.clone());
+    let (opened, path, node, metrics, tail) =
+        (env.clone(), data_dir.path().to_path_buf(), data_dir.meta().node, metrics.clone(), memory.tail.clone());
     env.threads
         .blocking(move || {
             let begun = opened.clock.monotonic();
             let (log, report) = LogDir::open(opened.clone(), &path.join("log"), log_config)?;
             log.measure(&metrics);
+            log.count_tail_in(&tail);
             measure_recovery(&metrics, &report, opened.clock.monotonic().saturating_sub(begun));
             let metadata = MetadataLog::open(&opened, &path.join("metadata"), node)?;
             Ok((log, metadata))
@@ -250,15 +259,18 @@ fn open_runtime(
     config: &Config,
     broker: &Arc<Broker>,
     publisher: &Arc<Publisher>,
+    memory: &Memory,
     fail: watch::Sender<Option<Error>>,
 ) -> Result<Arc<Runtime>, Error> {
     let limits = StoreLimits {
-        cache_bytes: config.state.cache_bytes.0,
-        memtable_bytes: config.state.memtable_bytes.0,
+        cache_bytes: memory.state.limit() as u64 / 4,
+        memtable_bytes: memory.state.limit() as u64 / 8,
         journal_bytes_max: config.state.journal_bytes_max.0,
         threads: config.state.threads,
     };
     let stores = FjallStores::open(env, &state_path(data_dir.path()), limits)?;
+    // They are the stores' from now on, full or not.
+    memory.state.add((limits.cache_bytes + limits.memtable_bytes) as isize);
     let mut options = ConfigOptions::new();
     options.extensions.insert(functions::Context::new(env.clock.wall_micros(), env.random.next_u64(), "UTC"));
     let exec: Exec = config.exec.clone();
@@ -269,6 +281,7 @@ fn open_runtime(
         publisher: Arc::clone(publisher),
         functions: Arc::new(options),
         config: exec,
+        memory: memory.clone(),
         transactional_id: format!("tidemill.node.{}", data_dir.meta().node.0),
         on_fatal: Arc::new(move |fatal| {
             error!(error = ?fatal, "the process must end");

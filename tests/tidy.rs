@@ -20,7 +20,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("sql", &["model"]),
     ("catalog", &["model", "security", "format", "sql"]),
     ("plan", &["model", "format", "functions", "sql", "catalog"]),
-    ("state", &["model", "env"]),
+    ("state", &["model", "env", "format"]),
     (
         "exec",
         &["model", "env", "protocol", "security", "format", "functions", "broker", "sql", "catalog", "plan", "state"],
@@ -47,7 +47,7 @@ const ROOMS: &[(&str, &[&str])] = &[
 ];
 
 /// Root files any room may use. They name no room themselves.
-const FLOOR: &[&str] = &["error", "config", "metrics"];
+const FLOOR: &[&str] = &["error", "config", "metrics", "memory"];
 
 /// Root files that wire rooms together or stand outside them. They may use any room.
 const ROOF: &[&str] = &["main", "lib", "node", "cli"];

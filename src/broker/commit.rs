@@ -33,10 +33,12 @@ use super::TRANSACTION_STATE;
 use super::coordinator::Effect;
 use super::coordinator::Event;
 use super::coordinator::GroupRecord;
+use super::coordinator::OffsetValue;
 use super::coordinator::Transaction;
 use super::coordinator::TransactionRecord;
 use super::coordinator::offset_key;
 use super::core::check_name;
+use super::groups::now;
 use crate::cluster::FlushPolicy;
 use crate::cluster::MetadataLog;
 use crate::cluster::TopicRecord;
@@ -116,7 +118,8 @@ struct Attempt {
     /// Output batches with the query and the place among its appends.
     outputs: Vec<(usize, usize, TopicPartition, Vec<BatchBuilder>)>,
     offsets: Vec<(TopicPartition, Vec<BatchBuilder>)>,
-    records: Vec<GroupRecord>,
+    /// Positions, each with the partition that it goes to.
+    records: Vec<(TopicPartition, GroupRecord)>,
     topics: HashMap<TopicPartition, Arc<TopicRecord>>,
 }
 
@@ -128,9 +131,9 @@ struct UnderWay {
 
 impl Drop for UnderWay {
     fn drop(&mut self) {
-        let mut groups = self.broker.groups.lock();
-        self.groups.iter().for_each(|group| groups.end_commit(group));
-        drop(groups);
+        let mut coordinator = self.broker.groups.lock();
+        self.groups.iter().for_each(|group| coordinator.groups.end_commit(group));
+        drop(coordinator);
         self.broker.commits_ended.send_modify(|count| *count += 1);
     }
 }
@@ -200,9 +203,9 @@ impl Broker {
         let mut fenced = Vec::new();
         let mut under_way = Vec::new();
         {
-            let mut groups = self.groups.lock();
+            let mut coordinator = self.groups.lock();
             for (index, query) in running.queries.iter().enumerate() {
-                match groups.begin_commit(&query.group, &query.member, query.generation) {
+                match coordinator.groups.begin_commit(&query.group, &query.member, query.generation) {
                     Ok(()) => under_way.push(query.group.clone()),
                     Err(_) => fenced.push(index),
                 }
@@ -333,21 +336,18 @@ impl Broker {
             let pending = positions.entry(coordinator).or_default();
             for (partition, committed) in &query.offsets {
                 let key = offset_key(&query.group, *partition, name_of);
-                let value = Some((Some(partition.topic), committed.clone()));
+                let (topic, committed) = (Some(partition.topic), committed.clone());
+                let value = Some(OffsetValue { topic, committed, committed_ms: now, expires_ms: None });
                 let record = GroupRecord::Offset { key, value };
-                let bytes = record.encode(now);
+                let bytes = record.encode();
                 pending.append(now, Some(&bytes.key), bytes.value.as_deref(), &[]);
-                attempt.records.push(record);
+                attempt.records.push((coordinator, record));
             }
         }
         for (partition, pending) in positions {
             let topic = self.ensure(partition).await?;
             let limit = topic.config.batch_bytes_max as usize;
-            let batches = pending.batches(limit).map_err(|over| BrokerError::MessageTooLarge {
-                partition,
-                size: over.size,
-                limit,
-            })?;
+            let batches = pending.batches(limit).map_err(|over| over.refused(partition, limit))?;
             attempt.topics.insert(partition, topic);
             attempt.offsets.push((partition, batches));
         }
@@ -503,10 +503,17 @@ impl Broker {
                 partitions.map(|(place, (partition, _))| (*partition, places.get(&(index, place)).copied())).collect();
             running.outcomes[index] = Some(CommitOutcome::Committed { appended });
         }
+        // The appends of offsets follow those of outputs.
+        let of_offsets = appended[1..].iter().skip(attempt.outputs.len());
+        let partitions = attempt.offsets.iter().map(|(partition, _)| *partition);
+        let at: HashMap<_, _> = partitions.zip(of_offsets.map(|to| to.base_offset)).collect();
         let metadata = self.metadata.snapshot();
-        let mut groups = self.groups.lock();
         let id_of = |name: &str| metadata.topic(name).map(|topic| topic.id);
-        attempt.records.into_iter().for_each(|record| groups.apply(record, id_of));
+        let now = now(&*self.env.clock);
+        let groups = &mut self.groups.lock().groups;
+        for (partition, record) in attempt.records {
+            groups.apply(record, at[&partition], now, id_of);
+        }
     }
 }
 

@@ -1,5 +1,7 @@
 //! The broker's limits.
 
+use super::GroupConfig;
+
 /// What a broker is opened with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct BrokerConfig {
@@ -13,6 +15,8 @@ pub struct BrokerConfig {
     pub commits_waiting_max: usize,
     /// How often markers of a durable commit are tried before the process is told to end.
     pub marker_tries_max: u32,
+    /// Limits of groups.
+    pub groups: GroupConfig,
 }
 
 impl Default for BrokerConfig {
@@ -23,6 +27,7 @@ impl Default for BrokerConfig {
             producer_ids_block: 1000,
             commits_waiting_max: 64,
             marker_tries_max: 100,
+            groups: GroupConfig::default(),
         }
     }
 }

@@ -17,7 +17,6 @@ use super::Acks;
 use super::Appended;
 use super::BrokerConfig;
 use super::BrokerError;
-use super::CONSUMER_OFFSETS;
 use super::Client;
 use super::Committed;
 use super::CommittedOffset;
@@ -35,10 +34,10 @@ use super::SegmentDescription;
 use super::TopicUsers;
 use super::commit::Producer;
 use super::commit::ProducerIds;
-use super::coordinator::GroupRecord;
-use super::coordinator::Groups;
+use super::coordinator::GroupEvent;
 use super::coordinator::coordinator_partition;
 use super::damage::Damage;
+use super::groups::Coordinator;
 use super::partitions;
 use crate::cluster::CleanupPolicy;
 use crate::cluster::ClusterMetadata;
@@ -59,7 +58,6 @@ use crate::model::Offset;
 use crate::model::TopicId;
 use crate::model::TopicPartition;
 use crate::protocol::Batch;
-use crate::protocol::BatchBuilder;
 use crate::security::Operation;
 use crate::security::Principal;
 use crate::security::Resource;
@@ -76,7 +74,9 @@ pub struct Broker {
     pub(super) log: Arc<LogDir>,
     pub(super) metadata: Arc<MetadataLog>,
     pub(super) config: BrokerConfig,
-    pub(super) groups: Mutex<Groups>,
+    pub(super) groups: Mutex<Coordinator>,
+    /// When the groups are to be told that time has passed.
+    pub(super) groups_deadline: watch::Sender<Option<Duration>>,
     /// Counts commits that ended; who waits for stable offsets watches it.
     pub(super) commits_ended: watch::Sender<u64>,
     pub(super) producers: Mutex<HashMap<String, Arc<Producer>>>,
@@ -178,32 +178,6 @@ impl Broker {
         self.metadata.snapshot().leader_epoch()
     }
 
-    /// Writes group records that belong to no transaction and applies them once they are durable.
-    async fn write_group_records(&self, group: &str, records: Vec<GroupRecord>) -> Result<(), BrokerError> {
-        if records.is_empty() {
-            return Ok(());
-        }
-        let partition = self.coordinator(CONSUMER_OFFSETS, group).await?;
-        let now = self.env.clock.wall_millis();
-        let mut builder = BatchBuilder::new();
-        for record in &records {
-            let bytes = record.encode(now);
-            builder.append(now, Some(&bytes.key), bytes.value.as_deref(), &[]);
-        }
-        let append = Append {
-            partition,
-            leader_epoch: self.leader_epoch(),
-            batches: vec![builder.finish()],
-            origin: Origin::Coordinator,
-        };
-        let appended = self.log.append_in_reserve(vec![append])?;
-        self.log.durable(partition, appended[0].next_offset).await?;
-        let metadata = self.metadata.snapshot();
-        let mut groups = self.groups.lock();
-        records.into_iter().for_each(|record| groups.apply(record, |name| metadata.topic(name).map(|topic| topic.id)));
-        Ok(())
-    }
-
     async fn lag_of(&self, partition: TopicPartition, position: Offset) -> Result<Lag, BrokerError> {
         let readable_end = self.log.ends(partition)?.readable_end();
         let from = Position { partition, offset: position, leader_epoch: None };
@@ -301,7 +275,7 @@ impl Client for LocalClient {
         let mut ended = self.broker.commits_ended.subscribe();
         loop {
             ended.borrow_and_update();
-            if let Some(offsets) = self.broker.groups.lock().stable_offsets(group) {
+            if let Some(offsets) = self.broker.groups.lock().groups.stable_offsets(group) {
                 return Ok(offsets);
             }
             ended.changed().await.map_err(|_| BrokerError::Closed)?;
@@ -312,23 +286,27 @@ impl Client for LocalClient {
         check_name("group", group)?;
         check_name("member", member)?;
         self.broker.check_group(group)?;
-        let (generation, record) = self.broker.groups.lock().join(group, member);
-        self.broker.write_group_records(group, vec![record]).await?;
-        Ok(generation)
+        let of = |reply| GroupEvent::JoinQuery { group: group.to_string(), member: member.to_string(), reply };
+        self.broker
+            .coordinate(group, of)
+            .await
+            .map_err(|reason| BrokerError::Group { group: group.to_string(), reason })
     }
 
     async fn delete_group(&self, group: &str) -> Result<(), BrokerError> {
         self.broker.check_group(group)?;
-        let metadata = self.metadata();
-        let name_of = |id| metadata.topic_by_id(id).map(|topic| topic.name.clone());
-        let records = self.broker.groups.lock().delete(group, name_of);
-        self.broker.write_group_records(group, records).await
+        let of = |reply| GroupEvent::Forget { group: group.to_string(), reply };
+        self.broker
+            .coordinate(group, of)
+            .await
+            .map_err(|reason| BrokerError::Group { group: group.to_string(), reason })
     }
 
     async fn groups(&self) -> Result<Vec<GroupDescription>, BrokerError> {
         let known: Vec<_> = {
-            let groups = self.broker.groups.lock();
-            groups.describe().map(|(group, members, offsets)| (group.to_string(), members, offsets.clone())).collect()
+            let coordinator = self.broker.groups.lock();
+            let groups = coordinator.groups.everything();
+            groups.map(|(group, members, offsets)| (group.to_string(), members, offsets)).collect()
         };
         let mut described = Vec::with_capacity(known.len());
         for (group, members, committed) in known {

@@ -1,5 +1,6 @@
 //! What can go wrong between a client and the log.
 
+use super::GroupError;
 use crate::cluster::MetadataError;
 use crate::error::Error;
 use crate::error::SqlState;
@@ -162,6 +163,14 @@ pub enum BrokerError {
         /// The transaction's first offset.
         offset: Offset,
     },
+    /// A group's coordinator refused.
+    #[error("group \"{group}\": {reason}")]
+    Group {
+        /// The group.
+        group: String,
+        /// Why.
+        reason: GroupError,
+    },
     /// A batch is malformed.
     #[error("a batch of {partition} is malformed")]
     Batch {
@@ -189,7 +198,7 @@ impl BrokerError {
     /// Whether the process must end.
     pub fn is_fatal(&self) -> bool {
         match self {
-            Self::Unknown => true,
+            Self::Unknown | Self::Group { reason: GroupError::Unknown, .. } => true,
             Self::Metadata(error) => error.is_fatal(),
             _ => false,
         }
@@ -256,6 +265,10 @@ impl From<BrokerError> for Error {
             BrokerError::Undecided { .. } => Error::new(SqlState::IO_ERROR, message)
                 .detail("The state of the transaction that wrote them is damaged; they are neither shown nor dropped.")
                 .hint("Offsets before them can still be read."),
+            BrokerError::Group { reason: GroupError::NonEmptyGroup, .. } => {
+                Error::new(SqlState::OBJECT_IN_USE, message).hint("Stop the clients that are in the group.")
+            }
+            BrokerError::Group { .. } => Error::new(SqlState::OBJECT_NOT_IN_PREREQUISITE_STATE, message),
             BrokerError::Batch { source, .. } => {
                 let detail = source.to_string();
                 Error::from(source).detail(format!("{message}: {detail}."))

@@ -16,6 +16,7 @@ mod core;
 mod damage;
 mod error;
 mod fetch;
+mod groups;
 mod local;
 mod partitions;
 mod pending;
@@ -35,6 +36,11 @@ pub use client::{
 };
 pub use config::BrokerConfig;
 pub use error::BrokerError;
+pub use groups::{
+    CommitOffsets, DescribedGroup, DescribedMember, FetchedOffset, GroupConfig, GroupError, GroupListing,
+    GroupProtocol, GroupState, Heartbeat, JoinGroup, JoinedGroup, JoinedMember, LeaveGroup, LeavingMember,
+    OffsetToCommit, SyncGroup, SyncedGroup,
+};
 pub use local::{
     DiskSpace, FetchLimits, FetchPartition, FetchedPartition, Fetching, FoundOffset, ListChange, LocalBroker, NewTopic,
     OffsetQuery, Placed, ProduceBatch, SettingKind, TOPIC_SETTINGS, TopicSetting, TopicUsers,

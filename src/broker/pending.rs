@@ -2,6 +2,8 @@
 
 use std::ops::Range;
 
+use super::BrokerError;
+use crate::model::TopicPartition;
 use crate::protocol::BatchBuilder;
 
 /// Records for one partition, in order, kept in one allocation.
@@ -26,6 +28,12 @@ struct PendingRecord {
 pub(super) struct RecordTooLarge {
     /// Bytes of a batch with this record alone.
     pub size: usize,
+}
+
+impl RecordTooLarge {
+    pub(super) fn refused(self, partition: TopicPartition, limit: usize) -> BrokerError {
+        BrokerError::MessageTooLarge { partition, size: self.size, limit }
+    }
 }
 
 /// Bytes of a record's own fields that are not key, value or headers, at most; with room for seven varints.

@@ -24,6 +24,8 @@ use super::coordinator::Status;
 use super::coordinator::TransactionRecord;
 use super::damage::Damage;
 use super::damage::is_damage;
+use super::groups::Coordinator;
+use super::groups::now;
 use super::partitions;
 use super::partitions::FollowMetadata;
 use crate::cluster::MetadataLog;
@@ -59,7 +61,8 @@ impl Broker {
             log,
             metadata,
             config,
-            groups: Mutex::new(Groups::default()),
+            groups: Mutex::new(Coordinator::new(config.groups)),
+            groups_deadline: watch::channel(None).0,
             commits_ended: watch::channel(0).0,
             compaction_errors: Mutex::default(),
             producers: Mutex::new(HashMap::new()),
@@ -70,6 +73,7 @@ impl Broker {
         broker.settle_ends().await?;
         broker.recover_transactions().await?;
         broker.replay_groups()?;
+        broker.keep_groups();
         broker.metadata.register(Arc::new(FollowMetadata { log: Arc::clone(&broker.log) }));
         Ok(broker)
     }
@@ -197,11 +201,12 @@ impl Broker {
     fn replay_groups(&self) -> Result<(), BrokerError> {
         let metadata = self.metadata.snapshot();
         let id_of = |name: &str| -> Option<TopicId> { metadata.topic(name).map(|topic| topic.id) };
-        let mut all = Groups::default();
+        let (config, now) = (self.config.groups, now(&*self.env.clock));
+        let mut all = Groups::new(config);
         for partition in self.partitions_named(CONSUMER_OFFSETS) {
-            let mut groups = Groups::default();
+            let mut groups = Groups::new(config);
             let whole = self.replay_coordinator(partition, |batch| {
-                groups.replay(batch, id_of).map_err(|source| BrokerError::Batch { partition, source })
+                groups.replay(batch, now, id_of).map_err(|source| BrokerError::Batch { partition, source })
             })?;
             let mut damage = self.damage.write();
             if let Some(&offset) = damage.undecided.get(&partition) {
@@ -211,7 +216,9 @@ impl Broker {
                 all.merge(groups);
             }
         }
-        *self.groups.lock() = all;
+        all.replayed();
+        self.groups_deadline.send_replace(all.deadline());
+        self.groups.lock().groups = all;
         Ok(())
     }
 

@@ -24,6 +24,8 @@ pub enum Change {
     CreateQuery(Box<QueryDefinition>),
     /// It goes; its sink stays.
     DropQuery(QueryId),
+    /// It runs otherwise, from the beginning of what it reads; id, sink and sources stay.
+    ReplaceQuery(Box<QueryDefinition>),
     /// It shall run, or not.
     SetQueryState {
         /// Which.

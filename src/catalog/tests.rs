@@ -132,6 +132,7 @@ fn changes_survive_their_bytes_and_newer_bytes_are_refused() {
         Change::CreateRelation(Box::new(relation(1, "s"))),
         Change::CreateQuery(Box::new(query(1, 1, 1))),
         Change::SetQueryState { query: QueryId(1), state: QueryState::Paused },
+        Change::ReplaceQuery(Box::new(query(1, 1, 1))),
         Change::DropQuery(QueryId(1)),
         Change::DropRelation(RelationId(1)),
     ];

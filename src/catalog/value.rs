@@ -58,6 +58,7 @@ impl Catalog {
             Change::DropQuery(id) => {
                 Arc::make_mut(&mut next.queries).remove(id).ok_or(CatalogError::UnknownQuery { id: *id })?;
             }
+            Change::ReplaceQuery(query) => next.replace_query(query)?,
             Change::SetQueryState { query, state } => next.set_query_state(*query, *state)?,
         }
         Ok(next)
@@ -102,6 +103,13 @@ impl Catalog {
         }
         self.next_query = QueryId(query.id.0 + 1);
         Arc::make_mut(&mut self.queries).insert(query.id, Arc::new(query.clone()));
+        Ok(())
+    }
+
+    fn replace_query(&mut self, query: &QueryDefinition) -> Result<(), CatalogError> {
+        let queries = Arc::make_mut(&mut self.queries);
+        let known = queries.get_mut(&query.id).ok_or(CatalogError::UnknownQuery { id: query.id })?;
+        *known = Arc::new(query.clone());
         Ok(())
     }
 

@@ -1,5 +1,6 @@
 //! The commands of the binary.
 
+pub mod datagen;
 mod demo;
 mod log_check;
 mod log_dump;
@@ -7,6 +8,8 @@ mod server;
 mod sql;
 pub mod test;
 
+pub use datagen::DatagenArguments;
+pub use datagen::run as run_datagen;
 pub use demo::run as run_demo;
 pub use log_check::LogRepairArguments;
 pub use log_check::LogVerifyArguments;

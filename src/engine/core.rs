@@ -24,6 +24,7 @@ use crate::error::Error;
 use crate::error::Result;
 use crate::error::SqlState;
 use crate::exec::Runtime;
+use crate::memory::Memory;
 use crate::model::QueryId;
 use crate::model::TopicId;
 use crate::plan::Functions;
@@ -45,6 +46,8 @@ pub struct EngineParts {
     pub env: Env,
     /// Limits of sessions.
     pub limits: config::Limits,
+    /// Memory, in pools.
+    pub memory: Memory,
     /// What exists, durably.
     pub metadata: Arc<MetadataLog>,
     /// The log, by principal.
@@ -59,6 +62,7 @@ pub struct EngineParts {
 pub struct Engine {
     env: Env,
     limits: config::Limits,
+    memory: Memory,
     metadata: Arc<MetadataLog>,
     clients: Clients,
     publisher: Arc<Publisher>,
@@ -84,11 +88,12 @@ struct CatalogFeed {
 impl Engine {
     /// An engine over parts that are open; reads the catalog and starts the standing queries.
     pub async fn open(parts: EngineParts) -> Result<Arc<Self>> {
-        let EngineParts { env, limits, metadata, clients, publisher, runtime } = parts;
+        let EngineParts { env, limits, memory, metadata, clients, publisher, runtime } = parts;
         let engine = Arc::new_cyclic(|engine| Self {
             planner: Planner::new(engine.clone()),
             env,
             limits,
+            memory,
             metadata,
             clients,
             publisher,
@@ -205,6 +210,10 @@ impl Engine {
         self.stopped.lock().insert(query, reason);
     }
 
+    pub(super) fn forget_stop(&self, query: QueryId) {
+        self.stopped.lock().remove(&query);
+    }
+
     pub(super) fn noted_stop(&self, query: QueryId) -> Option<String> {
         self.stopped.lock().get(&query).cloned()
     }
@@ -223,6 +232,10 @@ impl Engine {
 
     pub(super) fn limits(&self) -> &config::Limits {
         &self.limits
+    }
+
+    pub(super) fn memory(&self) -> &Memory {
+        &self.memory
     }
 
     pub(super) fn planner(&self) -> &Planner {

@@ -26,6 +26,7 @@ use crate::model::OperatorId;
 use crate::model::QueryId;
 use crate::model::RelationId;
 use crate::model::TopicId;
+use crate::model::TopicPartition;
 use crate::plan::Node;
 use crate::plan::StandingPlan;
 use crate::plan::plan_bound;
@@ -67,6 +68,56 @@ impl Engine {
         self.start_query(new).await
     }
 
+    /// Wipes what a query keeps and makes it again: from its changelogs and the topic that it writes if they can still be
+    /// read, else from the beginning of what it reads. All refusals come before the query is stopped.
+    pub(super) async fn rebuild_query(&self, id: QueryId) -> Result<()> {
+        let catalog = self.catalog()?;
+        let query = catalog.query(id).cloned().ok_or_else(|| Error::internal("a query that is gone"))?;
+        let sink = catalog.relation_by_id(query.sink).cloned();
+        let sink = sink.ok_or_else(|| Error::internal("a query without its sink"))?;
+        let plan = plan_bound(&query.bound_text, &catalog, self.functions())?;
+        let replays = plan.state_layouts != query.state_layouts;
+        if replays {
+            refuse_replay(&catalog, &query, &sink, &plan)?;
+        }
+        self.runtime().stop(id).await;
+        self.publisher().remove(sink.id);
+        let stores = Arc::clone(&self.runtime().parts().stores);
+        self.env().threads.blocking(move || stores.remove(id)).await?;
+        if replays {
+            self.start_over(&query, &sink, &plan).await?;
+        }
+        self.forget_stop(id);
+        let catalog = self.catalog()?;
+        let query = catalog.query(id).ok_or_else(|| Error::internal("a query that is gone"))?;
+        info!(query = %id, replays, "query is rebuilt");
+        self.start_again(&catalog, query).await.inspect_err(|cause| {
+            error!(query = %id, error = ?cause, "query is not started");
+            self.note_stopped(id, cause.message().to_string());
+        })
+    }
+
+    /// A stopped query gets new state, an empty sink, and no positions.
+    async fn start_over(&self, query: &QueryDefinition, sink: &Relation, plan: &StandingPlan) -> Result<()> {
+        let client = self.client(&Principal::server());
+        client.delete_group(&query.id.group()).await?;
+        for partition in 0..sink.partitions {
+            let partition = TopicPartition::new(sink.topic_id, partition);
+            client.advance_log_start(partition, client.ends(partition).await?.readable_end()).await?;
+        }
+        let random = self.env().random.clone();
+        let new_id = || TopicId::from_random(random.uuid_bytes());
+        self.change(|_, _| {
+            let (name, statement) = (query.name.clone(), &query.statement);
+            let (definition, made) = define(query.id, name, sink.id, statement, plan, new_id);
+            let old = query.internal_topics.iter().map(|(_, _, topic)| MetadataRecord::DropTopic(*topic));
+            let change = Change::ReplaceQuery(Box::new(definition)).encode().into();
+            let topics = made.into_iter().filter(|record| matches!(record, MetadataRecord::Topic(_)));
+            Ok((old.chain(topics).chain([MetadataRecord::Catalog(change)]).collect(), ()))
+        })
+        .await
+    }
+
     /// Sets a query to work; its view is readable when this returns.
     pub(super) async fn start_query(&self, query: NewQuery) -> Result<()> {
         let NewQuery { definition, plan, sink } = query;
@@ -105,6 +156,25 @@ impl Engine {
             crate::exec::QueryState::Failed(reason) => Some(reason),
         }
     }
+}
+
+/// Refuses to begin a query anew where what it wrote could not be taken back, or would not be what it was.
+fn refuse_replay(catalog: &Catalog, query: &QueryDefinition, sink: &Relation, plan: &StandingPlan) -> Result<()> {
+    let refused = |message: &str, hint: &str| Err(Error::unsupported(message).hint(hint));
+    if sink.query != Some(query.id) || !sink.is_table() {
+        return refused(
+            "a query that writes a stream is not rebuilt from its inputs: its rows would be written twice",
+            "DROP the stream with DELETE TOPIC and CREATE it again.",
+        );
+    }
+    if plan.output.columns != sink.columns {
+        return refused("the columns of the query are other ones now", "DROP the table and CREATE it again.");
+    }
+    if let Some(reader) = catalog.queries().find(|other| other.sources.contains(&sink.id)) {
+        let message = format!("query \"{}\" reads \"{}\" and would not see it begin anew", reader.name, sink.name);
+        return refused(&message, "TERMINATE it, or DROP what it keeps, first.");
+    }
+    Ok(())
 }
 
 /// A query's definition, and the records of its internal topics.
@@ -161,6 +231,8 @@ fn collect(
         Some(Node::Join(join)) => topics.push((join.id.clone(), "changelog", partitions)),
         Some(Node::StreamJoin(join)) => topics.push((join.id.clone(), "changelog", partitions)),
         Some(Node::TableJoin(join)) => topics.push((join.id.clone(), "changelog", partitions)),
+        Some(Node::ForeignJoin(join)) => topics.push((join.id.clone(), "changelog", partitions)),
+        Some(Node::Consolidate(node)) => topics.push((node.id.clone(), "changelog", partitions)),
         Some(Node::Normalise(normalise)) => topics.push((normalise.id.clone(), "changelog", partitions)),
         Some(Node::Retain(retain)) => topics.push((retain.id.clone(), "changelog", partitions)),
         Some(Node::Exchange(exchange)) => topics.push((exchange.id.clone(), "repartition", exchange.partitions)),

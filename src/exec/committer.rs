@@ -15,6 +15,7 @@ use tracing::warn;
 use super::CutId;
 use super::ExecError;
 use super::task::SealedCut;
+use crate::broker::Appended;
 use crate::broker::Client;
 use crate::broker::CommitOutcome;
 use crate::error::Error;
@@ -126,7 +127,7 @@ impl Committer {
         for ((cut, changes, changelogs, purge), (query, outcome)) in rests.into_iter().zip(committed.outcomes) {
             settled.push(match outcome {
                 CommitOutcome::Committed { appended } => {
-                    views.extend(changes);
+                    views.extend(changes.into_iter().map(|change| reaching(change, &appended)));
                     purges.extend(purge);
                     let end = |wanted: Option<TopicPartition>| {
                         let found = appended.iter().find(|(partition, _)| Some(*partition) == wanted);
@@ -158,6 +159,13 @@ impl Committer {
             (self.on_fatal)(told);
         }
     }
+}
+
+/// A change of a view with the end of what was appended to the view's topic.
+fn reaching(change: PartitionChange, appended: &[(TopicPartition, Option<Appended>)]) -> PartitionChange {
+    let written = appended.iter().filter(|(partition, _)| *partition == change.topic);
+    let upto = written.filter_map(|(_, appended)| appended.as_ref()).map(|appended| appended.next_offset).max();
+    PartitionChange { upto, ..change }
 }
 
 /// Settled cuts on their way back to a task.

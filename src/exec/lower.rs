@@ -27,6 +27,7 @@ use super::operators;
 use super::operators::AggregateSpec;
 use super::operators::CallSpec;
 use super::operators::ExchangeSpec;
+use super::operators::ForeignJoinSpec;
 use super::operators::Hopping;
 use super::operators::JoinSpec;
 use super::operators::Session;
@@ -142,6 +143,13 @@ impl Lowering<'_> {
                     operators::Normalise { key: key.clone(), input: below.clone(), output: output_.clone() }
                 })
             }
+            Node::Consolidate(node) => {
+                let input = self.lower(&node.input)?;
+                let (key, layout) = (node.key.clone(), layout_of(&input)?);
+                step(node.id.clone(), "Consolidate", layout.clone(), vec!["rows"], vec![input], move || {
+                    operators::Consolidate { key: key.clone(), layout: layout.clone() }
+                })
+            }
             Node::Retain(retain) => {
                 let input = self.lower(&retain.input)?;
                 let below = layout_of(&input)?;
@@ -158,6 +166,7 @@ impl Lowering<'_> {
             Node::Join(join) => self.join(join),
             Node::StreamJoin(join) => self.stream_join(join),
             Node::TableJoin(join) => self.table_join(join),
+            Node::ForeignJoin(join) => self.foreign_join(join),
             Node::Exchange(exchange) => self.exchange(exchange),
             Node::Sink(sink) => {
                 let input = self.lower(&sink.input)?;
@@ -309,13 +318,35 @@ impl Lowering<'_> {
         })
     }
 
+    fn foreign_join(&self, node: &node::ForeignJoin) -> Result<Plan, ExecError> {
+        let (left, right) = (self.lower(&node.left)?, self.lower(&node.right)?);
+        let output = Layout::new(node.schema.as_arrow(), Changes::Retract);
+        let (foreign, keys): (Vec<Expr>, Vec<Expr>) = node.on.iter().cloned().unzip();
+        let spec = ForeignJoinSpec {
+            foreign: self.exprs(&foreign, node.left.schema())?,
+            left_key: self.exprs(&node.key, node.left.schema())?,
+            right_key: self.exprs(&keys, node.right.schema())?,
+            keeps_left: node.alone == node::Alone::Stays,
+            tells_no_row: node.no_row == node::NoRow::Told,
+            left: layout_of(&left)?,
+            right: layout_of(&right)?,
+            output: output.clone(),
+        };
+        step(node.id.clone(), "ForeignJoin", output, vec!["rows"], vec![left, right], move || {
+            operators::ForeignJoin::new(spec.clone())
+        })
+    }
+
     fn exchange(&self, node: &node::Exchange) -> Result<Plan, ExecError> {
         let input = self.lower(&node.input)?;
         let layout = layout_of(&input)?;
         let keys = self.exprs(&node.keys, node.input.schema())?;
         let encoder = match keys.is_empty() {
             true => None,
-            false => Some(Arc::new(key_encoder(&keys, &layout.schema, node.key_format, self.semantics)?)),
+            false => {
+                let names = node.names.as_deref();
+                Some(Arc::new(key_encoder(&keys, names, &layout.schema, node.key_format, self.semantics)?))
+            }
         };
         let partitions = (self.repartition)(&node.id);
         let spec = ExchangeSpec { keys, encoder, partitions, layout: layout.clone() };
@@ -394,6 +425,7 @@ fn key_schema(group: &[Arc<dyn PhysicalExpr>], has_start: bool, input: &Schema) 
 /// Writes the key of a repartition as the relation that it meets writes its own, so that both hash alike.
 fn key_encoder(
     keys: &[Arc<dyn PhysicalExpr>],
+    names: Option<&[String]>,
     input: &Schema,
     format: Format,
     semantics: Semantics,
@@ -404,7 +436,8 @@ fn key_encoder(
         let sql_type = SqlType::from_arrow(&data_type)
             .ok_or_else(|| ExecError::UnknownNode(format!("a repartition by {data_type}")))?;
         // JSON keys of several columns name them; names matter to the hash only if both sides were hashed by name.
-        let name = key.to_string().rsplit_once('@').map_or_else(|| format!("k{index}"), |(name, _)| name.to_string());
+        let own = || key.to_string().rsplit_once('@').map_or_else(|| format!("k{index}"), |(name, _)| name.to_string());
+        let name = names.and_then(|names| names.get(index).cloned()).unwrap_or_else(own);
         columns.push(Column { name, sql_type, role: ColumnRole::Key });
     }
     let options = codec_options(semantics.compatibility);

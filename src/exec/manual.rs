@@ -87,7 +87,7 @@ impl Runtime {
             let (_, passed) = task.round(now, options.rows_per_round)?;
             *moved |= passed;
             let may_cut = task.inputs.iter().all(|input| !input.mid_slice);
-            if may_cut && (!passed || (options.cut)()) && task.is_dirty() {
+            if may_cut && (!passed || (options.cut)() || task.is_too_large()) && task.is_dirty() {
                 *moved = true;
                 self.inner.seal(slot, task, now)?;
                 self.inner.settled().await;

@@ -118,7 +118,7 @@ impl Runtime {
     /// Starts a push query.
     pub async fn push(&self, spec: PushSpec) -> Result<PushStream> {
         let parts = self.parts().clone();
-        let fragment = FragmentSpec::of_push(&spec.plan, &parts.functions, &parts.config)?;
+        let fragment = FragmentSpec::of_push(&spec.plan, &self.inner.fragment_parts())?;
         let mut starts = std::collections::HashMap::new();
         for leaf in &fragment.leaves {
             for partition in 0..leaf.partitions {
@@ -129,7 +129,7 @@ impl Runtime {
         }
         let joins = 1 < fragment.leaves.len();
         let stores: Arc<dyn ColdStores> = Arc::new(SimulatedStores::new());
-        let task = transient(&fragment, &stores, |partition, is_table| {
+        let task = transient(&fragment, &stores, &parts.memory, |partition, is_table| {
             let (earliest, latest) = starts[&partition];
             let whole = spec.start == PushStart::Earliest || joins && is_table;
             if whole { earliest } else { latest }

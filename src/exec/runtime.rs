@@ -16,7 +16,6 @@ use parking_lot::Mutex;
 use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 use tokio::sync::oneshot;
-use tracing::debug;
 use tracing::info;
 use tracing::warn;
 
@@ -29,6 +28,9 @@ use super::fetch;
 use super::slot::QueryState;
 use super::slot::Slot;
 use super::slot::TaskStatus;
+use super::task::DecodeCounts;
+use super::task::Decoders;
+use super::task::FragmentParts;
 use super::task::FragmentSpec;
 use super::task::Next;
 use super::task::Now;
@@ -44,17 +46,18 @@ use crate::env::JoinHandle;
 use crate::error::Error;
 use crate::error::Result;
 use crate::error::SqlState;
+use crate::memory::Memory;
 use crate::model::QueryId;
 use crate::model::RelationId;
+use crate::model::TopicPartition;
 use crate::state::ColdStores;
 use crate::state::Frontier;
+use crate::state::PartitionChange;
 use crate::state::Published;
 use crate::state::Publisher;
 
 /// How long a task runs before another one has its turn.
 const TURN: Duration = Duration::from_millis(2);
-/// Bytes of committed rows that a state table keeps in memory.
-pub(super) const TABLE_CACHE_BYTES: usize = 64 * 1024 * 1024;
 /// Before a task is made again; doubled with each try, up to the last.
 const BACKOFF: Duration = Duration::from_millis(50);
 const BACKOFF_MAX: Duration = Duration::from_secs(5);
@@ -74,6 +77,8 @@ pub struct RuntimeParts {
     pub functions: Arc<ConfigOptions>,
     /// Limits.
     pub config: config::Exec,
+    /// Memory for state and decoded rows.
+    pub memory: Memory,
     /// The committer's transactional id, one per node.
     pub transactional_id: String,
     /// Called when the process must end.
@@ -108,6 +113,8 @@ pub(super) struct Inner {
     handle: Handle,
     /// The committer itself when nothing runs it: manual mode.
     manual: Option<tokio::sync::Mutex<Committer>>,
+    /// What tasks, and push queries, decode with.
+    decoders: Decoders,
     runnable: Mutex<VecDeque<Arc<Slot>>>,
     woken: Condvar,
     stopping: AtomicBool,
@@ -181,6 +188,11 @@ impl Runtime {
         self.inner.parts.publisher.current()
     }
 
+    /// How many records were read, and how many had to be decoded for it.
+    pub fn decode_counts(&self) -> DecodeCounts {
+        self.inner.decoders.counts()
+    }
+
     /// The parts, for push queries.
     pub fn parts(&self) -> &RuntimeParts {
         &self.inner.parts
@@ -248,6 +260,7 @@ impl Inner {
         manual: Option<tokio::sync::Mutex<Committer>>,
     ) -> Self {
         Self {
+            decoders: Decoders::new(&parts.memory.decode),
             parts,
             queries: Mutex::default(),
             committer,
@@ -288,17 +301,23 @@ impl Inner {
         }
     }
 
+    /// What fragments are made with.
+    pub(super) fn fragment_parts(&self) -> FragmentParts<'_> {
+        FragmentParts { functions: &self.parts.functions, config: &self.parts.config, decoders: &self.decoders }
+    }
+
     /// Makes the tasks of a query from its last commit, and its view from its topic.
     async fn prepare(&self, spec: QuerySpec) -> Result<Arc<Query>> {
         let parts = &self.parts;
-        let fragments = FragmentSpec::of_query(&spec, &parts.functions, &parts.config)?;
+        let fragments = FragmentSpec::of_query(&spec, &self.fragment_parts())?;
         let state = Arc::new(Mutex::new(QueryState::Running));
         let mut slots = Vec::new();
         let mut frontiers = Vec::new();
         for (partition, fragment) in &fragments {
             let slot = Arc::new(Slot::new(Arc::clone(fragment), *partition, Arc::clone(&state)));
-            match restore(fragment, *partition, &parts.client, &parts.stores, TABLE_CACHE_BYTES).await {
-                Ok(task) => {
+            match restore(fragment, *partition, &parts.client, &parts.stores, &parts.memory).await {
+                Ok(mut task) => {
+                    task.measure(&parts.env.clock);
                     if fragment.view.is_some() {
                         frontiers.push(task.frontier());
                     }
@@ -312,20 +331,54 @@ impl Inner {
             slots.push(slot);
         }
         if spec.sink.is_table() {
-            debug!(view = %spec.sink.name, "restoring view");
-            let schema = arrow::datatypes::Schema::new(spec.sink.columns.iter().map(|c| c.field()).collect::<Vec<_>>());
-            parts.publisher.define(spec.sink.id, Arc::new(schema), spec.sink.partitions.max(1) as usize);
-            for partition in 0..spec.sink.partitions {
-                let frontier = frontiers.get(partition as usize).cloned().unwrap_or_default();
-                let mut changes = Vec::new();
-                restore_view(&spec.sink, partition, &frontier, &parts.client, |change| changes.push(change)).await?;
-                let shown = self.committer.send(Request::Show(changes)).await;
-                shown.map_err(|_| Error::new(SqlState::ADMIN_SHUTDOWN, "the server is shutting down"))?;
-                self.settled().await;
-            }
-            info!(view = %spec.sink.name, "view restored");
+            self.restore_view(&spec, frontiers).await?;
         }
         Ok(Arc::new(Query { spec, slots, state }))
+    }
+
+    /// Makes the view of a query readable, and tells what it reflects.
+    async fn restore_view(&self, spec: &QuerySpec, frontiers: Vec<Frontier>) -> Result<()> {
+        let (parts, sink) = (&self.parts, &spec.sink);
+        // A query that was stopped leaves its view to readers; several queries may write into one.
+        if parts.publisher.current().view(sink.id).is_none() {
+            let owner = sink.query.unwrap_or(spec.id);
+            let memory = parts.publisher.memory();
+            let mut partitions = Vec::new();
+            for partition in 0..sink.partitions.max(1) {
+                let (client, stores) = (&parts.client, &parts.stores);
+                partitions.push(restore_view(owner, sink, partition, client, stores, memory).await?);
+            }
+            if let Some(first) = partitions.first() {
+                parts.publisher.define(sink.id, Arc::clone(first.schema()), partitions);
+            }
+            info!(view = %sink.name, "view restored");
+        }
+        let moved = |(partition, frontier): (usize, Frontier)| PartitionChange {
+            relation: sink.id,
+            partition,
+            deltas: Vec::new(),
+            topic: TopicPartition::new(sink.topic_id, i32::try_from(partition).unwrap_or(i32::MAX)),
+            upto: None,
+            frontier,
+        };
+        let changes = frontiers.into_iter().enumerate().map(moved).collect();
+        let shown = self.committer.send(Request::Show(changes)).await;
+        shown.map_err(|_| Error::new(SqlState::ADMIN_SHUTDOWN, "the server is shutting down"))?;
+        self.settled().await;
+        Ok(())
+    }
+
+    /// Takes cached rows from tasks that do nothing at the moment, when state takes more than it may.
+    fn make_room(&self) {
+        if !self.parts.memory.state.is_full() {
+            return;
+        }
+        let queries: Vec<Arc<Query>> = self.queries.lock().values().cloned().collect();
+        for slot in queries.iter().flat_map(|query| &query.slots) {
+            if let Some(task) = slot.task.try_lock().as_mut().and_then(|place| place.as_mut()) {
+                task.evict();
+            }
+        }
     }
 
     /// Sets fetchers on a task that stands in its slot, and wakes it.
@@ -423,6 +476,7 @@ impl Inner {
                 self.seal(slot, task, now)?;
             }
             slot.note(task);
+            self.make_room();
             if !passed {
                 return Ok(match cut {
                     Next::After(wait) => Next::After(wait),
@@ -481,8 +535,9 @@ impl Inner {
                 if !slot.is_open() {
                     return;
                 }
-                match restore(&slot.spec, slot.partition, &parts.client, &parts.stores, TABLE_CACHE_BYTES).await {
+                match restore(&slot.spec, slot.partition, &parts.client, &parts.stores, &parts.memory).await {
                     Ok(mut task) => {
+                        task.measure(&parts.env.clock);
                         task.skipped = slot.faults.lock().skipped.clone();
                         {
                             let mut place = slot.task.lock();

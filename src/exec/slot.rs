@@ -18,6 +18,7 @@ use super::task::TaskCounts;
 use crate::error::Error;
 use crate::error::SqlState;
 use crate::model::Offset;
+use crate::model::OperatorId;
 use crate::model::TopicPartition;
 use crate::state::Frontier;
 
@@ -44,6 +45,8 @@ pub struct TaskStatus {
     pub positions: Vec<(TopicPartition, Offset)>,
     /// What it counted.
     pub counts: TaskCounts,
+    /// Memory of each operator's state, in bytes.
+    pub state_bytes: Vec<(OperatorId, usize)>,
     /// How often it had to start again since its last commit.
     pub attempts: u32,
     /// The error of the last time.
@@ -118,6 +121,7 @@ impl Slot {
             partition,
             positions: Vec::new(),
             counts: TaskCounts::default(),
+            state_bytes: Vec::new(),
             attempts: 0,
             last_error: None,
         };
@@ -163,6 +167,7 @@ impl Slot {
         let mut status = self.status.lock();
         status.positions = task.inputs.iter().map(|input| (input.partition, input.position)).collect();
         status.counts = task.counts.clone();
+        status.state_bytes = task.state_bytes();
     }
 
     /// What people may see of the task.

@@ -33,6 +33,7 @@ use datafusion::physical_plan::metrics::Count;
 use datafusion::physical_plan::metrics::ExecutionPlanMetricsSet;
 use datafusion::physical_plan::metrics::MetricBuilder;
 use datafusion::physical_plan::metrics::MetricsSet;
+use datafusion::physical_plan::metrics::Time;
 use futures::Stream;
 use futures::StreamExt;
 use parking_lot::Mutex;
@@ -47,6 +48,7 @@ use super::Progress;
 use super::Step;
 use super::output::CutOutput;
 use super::slice::Marker;
+use crate::env::Clock;
 use crate::model::OperatorId;
 use crate::model::StreamTime;
 use crate::state::StateTable;
@@ -85,6 +87,15 @@ pub struct TaskState {
     pub(super) tables: Vec<(TableName, StateTable)>,
     pub(super) output: CutOutput,
     pub(super) marker: Marker,
+    /// Tells how long operators take; without it nobody asks.
+    pub(super) clock: Option<Arc<dyn Clock>>,
+}
+
+impl TaskState {
+    /// Memory of changes that no commit has taken.
+    pub(super) fn uncommitted_bytes(&self) -> usize {
+        self.tables.iter().map(|(_, table)| table.uncommitted_bytes()).sum()
+    }
 }
 
 /// Names a state table within its task: the operator, and the table's role.
@@ -101,6 +112,7 @@ impl Default for TaskState {
             tables: Vec::new(),
             output: CutOutput::default(),
             marker: Marker::default(),
+            clock: None,
         }
     }
 }
@@ -124,6 +136,11 @@ impl StepExec {
             Boundedness::Unbounded { requires_infinite_memory: false },
         ));
         Self { spec, inputs, properties, metrics: ExecutionPlanMetricsSet::new() }
+    }
+
+    /// Its name and parameters.
+    pub fn text(&self) -> &str {
+        &self.spec.text
     }
 
     /// The operator's id.
@@ -228,6 +245,7 @@ impl ExecutionPlan for StepExec {
             phase: Phase::NONE,
             stage: Stage::Finished,
             output_rows: MetricBuilder::new(&self.metrics).output_rows(partition),
+            busy: MetricBuilder::new(&self.metrics).elapsed_compute(partition),
         }))
     }
 
@@ -269,6 +287,7 @@ struct StepStream {
     phase: Phase,
     stage: Stage,
     output_rows: Count,
+    busy: Time,
 }
 
 impl StepStream {
@@ -277,9 +296,14 @@ impl StepStream {
         body: impl FnOnce(&mut dyn Step, &mut Cx<'_>) -> Result<Progress, ExecError>,
     ) -> Result<Progress, ExecError> {
         let mut task = self.task.0.lock();
+        let begun = task.clock.clone().map(|clock| (clock.monotonic(), clock));
         let (operator, tables, out) = (&self.operator, &self.tables, &mut self.out);
         let mut cx = Cx { operator, lag_ms: self.lag_ms, tables, out, task: &mut task };
-        body(self.step.as_mut(), &mut cx)
+        let progress = body(self.step.as_mut(), &mut cx);
+        if let Some((begun, clock)) = begun {
+            self.busy.add_duration(clock.monotonic().saturating_sub(begun));
+        }
+        progress
     }
 
     fn contract(&self, what: &'static str) -> ExecError {

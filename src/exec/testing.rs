@@ -27,6 +27,7 @@ use super::operators::Source;
 use super::step_exec::step_of;
 use crate::env::Random;
 use crate::env::SeededRandom;
+use crate::memory::MemoryPool;
 use crate::model::EventTime;
 use crate::model::OperatorId;
 use crate::model::PartitionId;
@@ -164,7 +165,7 @@ fn tables(plan: &Arc<dyn ExecutionPlan>, stores: &SimulatedStores, state: &mut T
         let store_name = StoreName { query: QueryId(1), operator: name.0.clone(), partition: PartitionId(0) };
         let store = stores.open(&store_name).expect("a simulated store opens");
         let identity = StateIdentity { query: QueryId(1), layout: "test".to_string(), changelog };
-        state.tables.push((name, StateTable::new(identity, store, 0)));
+        state.tables.push((name, StateTable::new(identity, store, 0, &MemoryPool::new("state", 1 << 30))));
     }
     plan.children().into_iter().for_each(|child| tables(child, stores, state));
 }

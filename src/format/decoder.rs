@@ -6,11 +6,14 @@
 
 use std::sync::Arc;
 
+use arrow::array::Array;
 use arrow::array::ArrayRef;
+use arrow::array::new_null_array;
 use arrow::datatypes::Schema;
 use arrow::datatypes::SchemaRef;
 use arrow::record_batch::RecordBatch;
 use arrow::record_batch::RecordBatchOptions;
+use parking_lot::Mutex;
 
 use super::BadRecord;
 use super::CodecOptions;
@@ -20,10 +23,12 @@ use super::FormatSpec;
 use super::RawRecord;
 use super::RowOp;
 use super::WindowKeySize;
+use super::cells::Keep;
+use super::column_builder::ColumnBuilder;
 use super::event_time::EventTimeColumn;
 use super::half::Half;
+use super::json::DirectReader;
 use super::kafka;
-use super::value::ColumnBuilder;
 use super::value::Row;
 use super::value::Slot;
 use crate::model::Column;
@@ -39,6 +44,8 @@ pub struct Decoder {
     window: Option<WindowColumns>,
     event_time: Option<EventTimeColumn>,
     needs_key: bool,
+    /// What stands for columns that nobody asked for, as long as the largest batch so far.
+    nulls: Mutex<Vec<Option<ArrayRef>>>,
 }
 
 /// The columns of window bounds, those that are declared.
@@ -77,6 +84,7 @@ impl Decoder {
             window,
             event_time,
             needs_key: options.needs_key,
+            nulls: Mutex::new(vec![None; columns.len()]),
         })
     }
 
@@ -87,50 +95,43 @@ impl Decoder {
 
     /// Reads records; rows and bad records keep their order.
     pub fn decode<'a>(&self, records: impl Iterator<Item = RawRecord<'a>>) -> Decoded {
-        let rows_expected = records.size_hint().0;
-        let mut builders: Vec<ColumnBuilder> =
-            self.columns.iter().map(|column| ColumnBuilder::new(&column.sql_type, rows_expected)).collect();
-        let (mut op, mut offsets, mut event_times, mut bad) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
-        let mut row = Row::default();
+        self.decode_where(records, |_| true)
+    }
+
+    /// The same, building only the columns at the places `used`, each named once or more; the others are null in every row.
+    /// They are checked all the same: what becomes of a record does not depend on who reads it.
+    pub fn decode_columns<'a>(&self, records: impl Iterator<Item = RawRecord<'a>>, used: &[usize]) -> Decoded {
+        self.decode_where(records, |place| used.contains(&place))
+    }
+
+    fn decode_where<'a>(
+        &self,
+        records: impl Iterator<Item = RawRecord<'a>>,
+        is_used: impl Fn(usize) -> bool,
+    ) -> Decoded {
+        let is_used: Vec<bool> = (0..self.columns.len()).map(is_used).collect();
+        let mut batch = Batch::new(self, &is_used, records.size_hint().0);
         for record in records {
-            match self.read(&record, &mut row) {
-                Ok((row_op, event_time)) => {
-                    for (builder, slot) in builders.iter_mut().zip(&row.slots) {
-                        builder.append(*slot, &row);
-                    }
-                    op.push(row_op);
-                    offsets.push(record.offset);
-                    event_times.push(event_time);
-                }
-                Err(error) => bad.push(BadRecord {
-                    offset: record.offset,
-                    timestamp: record.timestamp,
-                    reason: error.to_string(),
-                    key: record.key.map(<[u8]>::to_vec),
-                    value: record.value.map(<[u8]>::to_vec),
-                }),
-            }
+            batch.read(&record);
         }
-        let arrays: Vec<ArrayRef> = builders.iter_mut().map(ColumnBuilder::finish).collect();
-        let options = RecordBatchOptions::new().with_row_count(Some(op.len()));
-        let rows = RecordBatch::try_new_with_options(Arc::clone(&self.schema), arrays, &options)
-            .expect("each builder got one slot a row, of its column's type");
-        Decoded { rows, op, offsets, event_times, bad }
+        batch.finish(&is_used)
+    }
+
+    /// A column of nulls; all of them share the longest one's memory.
+    fn nulls(&self, place: usize, rows: usize) -> ArrayRef {
+        let mut known = self.nulls.lock();
+        if known[place].as_ref().is_some_and(|column| column.len() < rows) {
+            known[place] = None;
+        }
+        let column = known[place]
+            .get_or_insert_with(|| new_null_array(self.schema.field(place).data_type(), rows.next_power_of_two()));
+        column.slice(0, rows)
     }
 
     /// Reads one record into `row`.
     fn read(&self, record: &RawRecord<'_>, row: &mut Row) -> Result<(RowOp, i64), FormatError> {
         row.clear(self.columns.len());
-        if self.needs_key && record.key.is_none() {
-            return Err(FormatError::Malformed { format: "key", reason: "a row of a table has one".to_owned() });
-        }
-        let key = match (&self.window, record.key) {
-            (Some(window), Some(key)) => Some(window.read(key, row)?),
-            (_, key) => key,
-        };
-        if let Some(key) = key {
-            read_half(&self.key, key, row)?;
-        }
+        self.read_key(record, row)?;
         let there = match record.value {
             None => false,
             Some(value) => read_half(&self.value, value, row)?,
@@ -141,6 +142,122 @@ impl Decoder {
             _ => record.timestamp,
         };
         Ok((if there { RowOp::Value } else { RowOp::NoValue }, event_time))
+    }
+
+    fn read_key(&self, record: &RawRecord<'_>, row: &mut Row) -> Result<(), FormatError> {
+        if self.needs_key && record.key.is_none() {
+            return Err(FormatError::Malformed { format: "key", reason: "a row of a table has one".to_owned() });
+        }
+        let key = match (&self.window, record.key) {
+            (Some(window), Some(key)) => Some(window.read(key, row)?),
+            (_, key) => key,
+        };
+        if let Some(key) = key {
+            read_half(&self.key, key, row)?;
+        }
+        Ok(())
+    }
+}
+
+/// Rows that are being read.
+struct Batch<'d> {
+    decoder: &'d Decoder,
+    builders: Vec<ColumnBuilder>,
+    /// Columns whose values are not in the record's value.
+    outside: Vec<usize>,
+    row: Row,
+    reader: Option<Box<DirectReader>>,
+    op: Vec<RowOp>,
+    offsets: Vec<i64>,
+    event_times: Vec<i64>,
+    bad: Vec<BadRecord>,
+}
+
+impl<'d> Batch<'d> {
+    fn new(decoder: &'d Decoder, is_used: &[bool], rows_expected: usize) -> Self {
+        // A value that nobody asked for can still give the event time.
+        let time = decoder.event_time.as_ref().map(EventTimeColumn::index);
+        let builder = |(place, column): (usize, &Column)| {
+            let keep = if is_used[place] || time == Some(place) { Keep::Values } else { Keep::Count };
+            ColumnBuilder::keeping(&column.sql_type, rows_expected, keep)
+        };
+        let columns = decoder.columns.iter().enumerate();
+        Self {
+            decoder,
+            builders: columns.clone().map(builder).collect(),
+            outside: columns.filter(|(_, column)| column.role != ColumnRole::Value).map(|(place, _)| place).collect(),
+            row: Row::default(),
+            reader: match &decoder.value {
+                Half::Json(columns, _) => columns.take_reader(),
+                _ => None,
+            },
+            op: Vec::with_capacity(rows_expected),
+            offsets: Vec::with_capacity(rows_expected),
+            event_times: Vec::with_capacity(rows_expected),
+            bad: Vec::new(),
+        }
+    }
+
+    fn read(&mut self, record: &RawRecord<'_>) {
+        let rows = self.op.len();
+        let read = match self.read_directly(record) {
+            Some(event_time) => Ok((RowOp::Value, event_time)),
+            None => {
+                self.builders.iter_mut().for_each(|builder| builder.truncate(rows));
+                self.decoder.read(record, &mut self.row).inspect(|_| {
+                    for (builder, slot) in self.builders.iter_mut().zip(&self.row.slots) {
+                        builder.append(*slot, &self.row);
+                    }
+                })
+            }
+        };
+        match read {
+            Ok((op, event_time)) => {
+                self.op.push(op);
+                self.offsets.push(record.offset);
+                self.event_times.push(event_time);
+            }
+            Err(error) => self.bad.push(BadRecord {
+                offset: record.offset,
+                timestamp: record.timestamp,
+                reason: error.to_string(),
+                key: record.key.map(<[u8]>::to_vec),
+                value: record.value.map(<[u8]>::to_vec),
+            }),
+        }
+    }
+
+    /// Appends a record whose value goes straight into columns, and gives its event time. `None` leaves the builders uneven
+    /// and says nothing of the record.
+    fn read_directly(&mut self, record: &RawRecord<'_>) -> Option<i64> {
+        let (reader, value) = (self.reader.as_mut()?, record.value?);
+        self.row.reuse(self.decoder.columns.len(), &self.outside);
+        self.decoder.read_key(record, &mut self.row).ok()?;
+        reader.read(value, &mut self.builders, &mut self.row)?;
+        for place in &self.outside {
+            self.builders[*place].append(self.row.slots[*place], &self.row);
+        }
+        let Some(column) = &self.decoder.event_time else { return Some(record.timestamp) };
+        self.row.slots[column.index()] = self.builders[column.index()].last(&mut self.row);
+        column.read(&self.row).ok()
+    }
+
+    fn finish(mut self, is_used: &[bool]) -> Decoded {
+        if let (Half::Json(columns, _), Some(reader)) = (&self.decoder.value, self.reader.take()) {
+            columns.keep_reader(reader);
+        }
+        let rows = self.op.len();
+        let schema = &self.decoder.schema;
+        let columns = self.builders.iter_mut().zip(is_used).enumerate();
+        let array = |(place, (builder, is_used)): (usize, (&mut ColumnBuilder, &bool))| match is_used {
+            true => builder.finish(),
+            false => self.decoder.nulls(place, rows),
+        };
+        let arrays: Vec<ArrayRef> = columns.map(array).collect();
+        let options = RecordBatchOptions::new().with_row_count(Some(rows));
+        let rows = RecordBatch::try_new_with_options(Arc::clone(schema), arrays, &options)
+            .expect("each builder got one slot a row, of its column's type");
+        Decoded { rows, op: self.op, offsets: self.offsets, event_times: self.event_times, bad: self.bad }
     }
 }
 
@@ -182,5 +299,29 @@ impl WindowColumns {
             });
         }
         Ok(rest)
+    }
+}
+
+#[cfg(test)]
+impl Decoder {
+    /// `decode` by slots alone, to hold the direct way to it.
+    pub(super) fn decode_by_slots<'a>(&self, records: impl Iterator<Item = RawRecord<'a>>) -> Decoded {
+        let is_used = vec![true; self.columns.len()];
+        let mut batch = Batch::new(self, &is_used, records.size_hint().0);
+        batch.reader = None;
+        records.for_each(|record| batch.read(&record));
+        batch.finish(&is_used)
+    }
+
+    /// Which of these records go straight into columns.
+    pub(super) fn are_direct<'a>(&self, records: impl Iterator<Item = RawRecord<'a>>) -> usize {
+        let is_used = vec![true; self.columns.len()];
+        let mut batch = Batch::new(self, &is_used, 0);
+        let mut direct = 0;
+        for record in records {
+            direct += usize::from(batch.read_directly(&record).is_some());
+            batch.builders.iter_mut().for_each(|builder| builder.truncate(0));
+        }
+        direct
     }
 }

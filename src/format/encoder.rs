@@ -83,8 +83,12 @@ impl Encoder {
     pub fn encode(&self, batch: &RecordBatch) -> Result<EncodedRows, FormatError> {
         let arrays = &*self.arrays(batch)?;
         let mut rows = EncodedRows::default();
+        // Rows of one relation are mostly about as long as one another.
+        let mut room = 64;
         for row in 0..batch.num_rows() {
-            rows.values.push(self.half(&self.value, arrays, row, false));
+            let value = self.half(&self.value, arrays, row, false, room);
+            room = value.as_ref().map_or(room, |value| value.len() + value.len() / 8);
+            rows.values.push(value);
             match self.key(arrays, row) {
                 Ok(key) => rows.keys.push(key),
                 Err(error) => {
@@ -122,7 +126,7 @@ impl Encoder {
     fn key(&self, arrays: &[ArrayRef], row: usize) -> Result<Option<Vec<u8>>, FormatError> {
         let key = match self.omits_null_keys && self.key.is_all_null(arrays, row) {
             true => None,
-            false => self.half(&self.key, arrays, row, self.writes_null_key),
+            false => self.half(&self.key, arrays, row, self.writes_null_key, 32),
         };
         let Some(window) = &self.window else { return Ok(key) };
         let mut key = key.unwrap_or_default();
@@ -133,13 +137,14 @@ impl Encoder {
         Ok(Some(key))
     }
 
-    fn half(&self, half: &Half, arrays: &[ArrayRef], row: usize, bare_null: bool) -> Option<Vec<u8>> {
+    /// The bytes of one half; there is `room` for so many before more is asked for.
+    fn half(&self, half: &Half, arrays: &[ArrayRef], row: usize, bare_null: bool, room: usize) -> Option<Vec<u8>> {
         match half {
             Half::None => None,
             Half::Kafka(index, column) => kafka::encode(arrays[*index].as_ref(), row, &column.sql_type),
             Half::Json(_, writer) if !bare_null && writer.is_bare_null(arrays, row) => None,
             Half::Json(_, writer) => {
-                let mut out = Vec::with_capacity(64);
+                let mut out = Vec::with_capacity(room);
                 writer.write(arrays, row, &mut out);
                 Some(out)
             }
@@ -148,7 +153,7 @@ impl Encoder {
                 if columns.columns.len() == 1 && columns.columns.iter().all(only) {
                     return None;
                 }
-                let mut out = Vec::with_capacity(64);
+                let mut out = Vec::with_capacity(room);
                 columns.encode(arrays, row, &mut out);
                 Some(out)
             }

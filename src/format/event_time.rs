@@ -43,6 +43,11 @@ impl EventTimeColumn {
         Ok(Self { index, name: columns[index].name.clone(), reading })
     }
 
+    /// Which column it is.
+    pub(super) fn index(&self) -> usize {
+        self.index
+    }
+
     /// The event time of a row in milliseconds.
     pub(super) fn read(&self, row: &Row) -> Result<i64, FormatError> {
         match row.slots[self.index] {

@@ -3,9 +3,13 @@
 //! A batch of records becomes columns in one go; a record that cannot be read is reported alone and never
 //! touches its neighbours. Pure functions over values: no I/O, no catalog, no clock.
 
+mod cells;
 mod codec;
+mod column_builder;
 mod decoder;
 mod delimited;
+#[cfg(test)]
+mod direct_tests;
 mod encoder;
 mod error;
 mod event_time;

@@ -11,7 +11,7 @@ use arrow::buffer::OffsetBuffer;
 use arrow::buffer::ScalarBuffer;
 use arrow::datatypes::DataType;
 
-use super::value::ColumnBuilder;
+use super::column_builder::ColumnBuilder;
 use super::value::Row;
 use super::value::Slot;
 use crate::model::SqlType;
@@ -20,7 +20,7 @@ use crate::model::SqlType;
 pub(super) struct NestedBuilder {
     data_type: DataType,
     /// One column of an ARRAY's elements, two of a MAP's keys and values, one a field of a STRUCT.
-    children: Vec<ColumnBuilder>,
+    pub(super) children: Vec<ColumnBuilder>,
     /// Where the elements of each row end; unused by STRUCT.
     ends: Vec<i32>,
     nulls: NullBufferBuilder,
@@ -43,31 +43,66 @@ impl NestedBuilder {
         }
     }
 
+    /// How many values there are.
+    pub(super) fn len(&self) -> usize {
+        self.nulls.len()
+    }
+
+    fn is_struct(&self) -> bool {
+        matches!(self.data_type, DataType::Struct(_))
+    }
+
+    /// Appends a null.
+    pub(super) fn push_null(&mut self) {
+        self.nulls.append_null();
+        if self.is_struct() {
+            self.children.iter_mut().for_each(ColumnBuilder::push_null);
+        } else {
+            self.end();
+        }
+    }
+
+    /// Makes one value of what its children got since the last one.
+    pub(super) fn push(&mut self) {
+        self.nulls.append_non_null();
+        if !self.is_struct() {
+            self.end();
+        }
+        let expected = self.ends.last().map_or(0, |end| *end as usize);
+        let expected = if self.is_struct() { self.nulls.len() } else { expected };
+        assert!(self.children.iter().all(|child| child.len() == expected), "each child got as many cells");
+    }
+
+    fn end(&mut self) {
+        let end = i32::try_from(self.children[0].len()).expect("a batch has less than 2^31 elements");
+        self.ends.push(end);
+    }
+
+    /// Keeps the first `rows` values, and nothing of one that was begun.
+    pub(super) fn truncate(&mut self, rows: usize) {
+        self.nulls.truncate(rows);
+        let kept = if self.is_struct() {
+            rows
+        } else {
+            self.ends.truncate(rows + 1);
+            self.ends.last().map_or(0, |end| *end as usize)
+        };
+        self.children.iter_mut().for_each(|child| child.truncate(kept));
+    }
+
     /// Appends a slot that was read for this column's type.
     pub(super) fn append(&mut self, slot: Slot, row: &Row) {
         let items = match slot {
-            Slot::Null => &[],
+            Slot::Null => return self.push_null(),
             Slot::Items { start, end } => &row.items[start..end],
             other => unreachable!("{other:?} was read for another type"),
         };
-        self.nulls.append(slot != Slot::Null);
-        let is_struct = matches!(self.data_type, DataType::Struct(_));
-        if is_struct && slot == Slot::Null {
-            for child in &mut self.children {
-                child.append(Slot::Null, row);
-            }
-            return;
-        }
         assert_eq!(items.len() % self.children.len(), 0, "a slot for each child");
         for (place, item) in items.iter().enumerate() {
             let child = place % self.children.len();
             self.children[child].append(*item, row);
         }
-        if !is_struct {
-            let count = i32::try_from(items.len() / self.children.len()).expect("a record is below 2 GiB");
-            let end = self.ends.last().copied().unwrap_or_default();
-            self.ends.push(end.checked_add(count).expect("a batch has less than 2^31 elements"));
-        }
+        self.push();
     }
 
     pub(super) fn finish(&mut self) -> ArrayRef {

@@ -10,7 +10,7 @@ use arrow::datatypes::Field;
 use arrow::datatypes::Schema;
 use arrow::record_batch::RecordBatch;
 
-use super::value::ColumnBuilder;
+use super::column_builder::ColumnBuilder;
 use super::value::Row;
 use super::value::Slot;
 use super::*;

@@ -28,17 +28,47 @@ pub(super) fn write_date(days: i32, out: &mut Vec<u8>) {
 
 fn push_date(date: NaiveDate, out: &mut Vec<u8>) {
     let year = if date.year() < 1 { 1 - date.year() } else { date.year() };
-    out.extend_from_slice(format!("{year:04}-{:02}-{:02}", date.month(), date.day()).as_bytes());
+    match year {
+        0..10_000 => push_digits::<4>(year.unsigned_abs(), out),
+        _ => out.extend_from_slice(year.to_string().as_bytes()),
+    }
+    out.push(b'-');
+    push_digits::<2>(date.month(), out);
+    out.push(b'-');
+    push_digits::<2>(date.day(), out);
+}
+
+/// Appends the last `N` digits of a number, zeros before it.
+fn push_digits<const N: usize>(mut number: u32, out: &mut Vec<u8>) {
+    let mut digits = [b'0'; N];
+    for digit in digits.iter_mut().rev() {
+        *digit += (number % 10) as u8;
+        number /= 10;
+    }
+    out.extend_from_slice(&digits);
 }
 
 /// Appends a time of day: `13:05:00.25`.
 pub(super) fn write_time(micros: i64, out: &mut Vec<u8>) {
     let seconds = micros.div_euclid(1_000_000);
     let fraction = micros.rem_euclid(1_000_000);
-    let clock = format!("{:02}:{:02}:{:02}", seconds / 3600, seconds / 60 % 60, seconds % 60);
-    out.extend_from_slice(clock.as_bytes());
+    match u32::try_from(seconds / 3600) {
+        Ok(hours @ 0..100) => push_digits::<2>(hours, out),
+        _ => out.extend_from_slice(format!("{:02}", seconds / 3600).as_bytes()),
+    }
+    for part in [seconds / 60 % 60, seconds % 60] {
+        out.push(b':');
+        // A remainder of 60, which may be negative.
+        match u32::try_from(part) {
+            Ok(part) => push_digits::<2>(part, out),
+            Err(_) => out.extend_from_slice(format!("{part:02}").as_bytes()),
+        }
+    }
     if fraction != 0 {
-        out.extend_from_slice(format!(".{fraction:06}").trim_end_matches('0').as_bytes());
+        out.push(b'.');
+        push_digits::<6>(fraction as u32, out);
+        let zeros = out.iter().rev().take_while(|digit| **digit == b'0').count();
+        out.truncate(out.len() - zeros);
     }
 }
 

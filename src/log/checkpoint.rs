@@ -5,6 +5,7 @@
 //! a sealed segment: it walks from the checkpoint on. It is a cache: if it is missing or torn, an earlier one serves, or
 //! the segments are read again.
 
+use std::path::Path;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -29,6 +30,13 @@ const GROWN_BYTES: u64 = 64 << 10;
 const KEPT: usize = 2;
 /// Bytes of checkpoints that wait for one sync.
 const AT_ONCE_BYTES: usize = 16 << 20;
+
+/// The file of a snapshot that nobody needs any more.
+pub(super) struct Spare {
+    offset: Offset,
+    /// Of the partition, when it was not needed: after a truncation it may be the newest that is left.
+    truncations: u64,
+}
 
 /// A checkpoint of the end of the log, not written yet.
 pub(super) struct Checkpoint {
@@ -90,11 +98,26 @@ impl State {
         bytes: Vec<u8>,
     ) -> Result<(), LogError> {
         let path = files::segment_file(&partition.dir, offset, "snapshot");
+        self.reuse_spare(disk, partition, &path)?;
         files::write_hashed(disk, &path, Hashed::Snapshot, bytes)?;
         if !self.unsynced_snapshots.contains(&offset) {
             self.unsynced_snapshots.push(offset);
         }
         Ok(())
+    }
+
+    /// Gives the file of a snapshot that nobody needs any more this new name, if there is one: with thousands of partitions
+    /// a file system is slow to make a file just after it has removed one. Until its bytes are written again it is a
+    /// snapshot of another offset than its name says, which nobody takes.
+    fn reuse_spare(&mut self, disk: &dyn Disk, partition: &Partition, path: &Path) -> Result<(), LogError> {
+        let Some(spare) = self.spare_snapshot.take().filter(|spare| spare.truncations == self.truncations) else {
+            return Ok(());
+        };
+        let spare = files::segment_file(&partition.dir, spare.offset, "snapshot");
+        if spare == *path || !disk.exists(&spare) {
+            return Ok(());
+        }
+        disk.rename(&spare, path).map_err(LogError::io("rename", &spare))
     }
 
     /// The snapshots that were written since this was asked last, open, with the offset of each.
@@ -110,12 +133,14 @@ impl State {
     }
 }
 
-/// Removes the snapshots before the newest ones, once those are durable.
-fn remove_old(disk: &dyn Disk, partition: &Partition) -> Result<(), LogError> {
+/// Removes the snapshots before the newest ones, once those are durable; the last of them stays as a spare file.
+fn remove_old(disk: &dyn Disk, partition: &Partition, state: &mut State) -> Result<(), LogError> {
     let paths = disk.read_dir(&partition.dir).map_err(LogError::io("list", &partition.dir))?;
-    let snapshots: Vec<_> = paths.iter().filter(|path| files::number_of_file(path, "snapshot").is_some()).collect();
-    let old = &snapshots[..snapshots.len().saturating_sub(KEPT)];
-    old.iter().try_for_each(|path| disk.remove_file(path).map_err(LogError::io("remove", path)))
+    let snapshots: Vec<_> =
+        paths.iter().filter_map(|path| Some((files::number_of_file(path, "snapshot")?, path))).collect();
+    let Some(((spare, _), old)) = snapshots[..snapshots.len().saturating_sub(KEPT)].split_last() else { return Ok(()) };
+    state.spare_snapshot = Some(Spare { offset: Offset(*spare), truncations: state.truncations });
+    old.iter().try_for_each(|(_, path)| disk.remove_file(path).map_err(LogError::io("remove", path)))
 }
 
 /// Syncs the segments that were written to since the last time, and writes their checkpoints.
@@ -151,9 +176,9 @@ fn write_all(core: &Core, synced: &[ToSync], checkpoints: Vec<(&Arc<Partition>, 
     }
     for of_one in synced.iter().filter(|of_one| !of_one.snapshots.is_empty()) {
         // Under the lock, so that the directory does not go away meanwhile.
-        let state = of_one.partition.state.lock();
+        let mut state = of_one.partition.state.lock();
         if !state.deleted {
-            remove_old(disk, &of_one.partition)?;
+            remove_old(disk, &of_one.partition, &mut state)?;
         }
     }
     Ok(())

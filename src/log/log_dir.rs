@@ -10,6 +10,7 @@ use tokio::sync::watch;
 
 use crate::env::Env;
 use crate::env::JoinHandle;
+use crate::memory::MemoryPool;
 use crate::metrics::Metrics;
 use crate::model::EventTime;
 use crate::model::LeaderEpoch;
@@ -331,6 +332,11 @@ impl LogDir {
     /// Has the log counted by `metrics` from now on; the first ones stay.
     pub fn measure(&self, metrics: &Metrics) {
         self.core.measures.get_or_init(|| Measures::new(metrics));
+    }
+
+    /// Counts the bytes of the newest batches in `pool`; the first one stays.
+    pub fn count_tail_in(&self, pool: &MemoryPool) {
+        self.core.tail.count_in(pool);
     }
 
     /// Seals the last segment, if it holds records: what comes next goes to a new one.

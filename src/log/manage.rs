@@ -230,6 +230,7 @@ impl State {
             entries_dirty: false,
             snapshot_due: false,
             unsynced_snapshots: Vec::new(),
+            spare_snapshot: None,
         }
     }
 }

@@ -21,6 +21,7 @@ use crate::protocol::Batch;
 use super::Ends;
 use super::LogError;
 use super::PartitionConfig;
+use super::checkpoint::Spare;
 use super::compact::Compacted;
 use super::epochs::Epochs;
 use super::journal::ENTRY_HEADER;
@@ -75,6 +76,8 @@ pub(super) struct State {
     pub(super) snapshot_due: bool,
     /// Snapshots that no sync has covered yet, so that older ones may still be needed.
     pub(super) unsynced_snapshots: Vec<Offset>,
+    /// A snapshot's file that the next one may take over.
+    pub(super) spare_snapshot: Option<Spare>,
 }
 
 /// A place in the log: an offset, and the byte where its batch begins or will begin.

@@ -11,6 +11,7 @@ use std::sync::OnceLock;
 
 use parking_lot::Mutex;
 
+use crate::memory::MemoryPool;
 use crate::model::Offset;
 use crate::model::TopicPartition;
 use crate::protocol::Batch;
@@ -55,6 +56,8 @@ pub(super) struct Wanted {
 pub(super) struct Tail {
     budget: usize,
     state: Mutex<State>,
+    /// Where its bytes are counted for people; the budget is its own.
+    pool: OnceLock<MemoryPool>,
 }
 
 #[derive(Default)]
@@ -67,12 +70,26 @@ struct State {
 impl Tail {
     /// A tail of at most `budget` bytes.
     pub(super) fn new(budget: usize) -> Self {
-        Self { budget, state: Mutex::default() }
+        Self { budget, state: Mutex::default(), pool: OnceLock::new() }
+    }
+
+    /// Counts its bytes in `pool` from now on.
+    pub(super) fn count_in(&self, pool: &MemoryPool) {
+        if self.pool.set(pool.clone()).is_ok() {
+            pool.add(self.state.lock().bytes as isize);
+        }
+    }
+
+    fn count(&self, before: usize, after: usize) {
+        if let Some(pool) = self.pool.get() {
+            pool.add(after as isize - before as isize);
+        }
     }
 
     /// Adds the newest batch of a partition.
     pub(super) fn push(&self, partition: TopicPartition, batch: Batch) {
         let mut state = self.state.lock();
+        let before = state.bytes;
         state.bytes += batch.size_in_bytes();
         state.order.push_back((partition, batch.base_offset()));
         state.partitions.entry(partition).or_default().push_back(TailBatch::new(batch));
@@ -80,6 +97,7 @@ impl Tail {
             let Some((oldest, offset)) = state.order.pop_front() else { break };
             state.drop_front(oldest, offset);
         }
+        self.count(before, state.bytes);
     }
 
     /// The batches that a read wants, if the tail holds the first of them.
@@ -107,12 +125,14 @@ impl Tail {
     /// Forgets a partition's batches before `offset`: they were compacted.
     pub(super) fn forget_below(&self, partition: TopicPartition, offset: Offset) {
         let mut state = self.state.lock();
+        let before = state.bytes;
         let Some(batches) = state.partitions.get(&partition) else { return };
         let old = |tail: &&TailBatch| tail.batch.next_offset() <= offset;
         let gone: Vec<Offset> = batches.iter().take_while(old).map(|tail| tail.batch.base_offset()).collect();
         for offset in gone {
             state.drop_front(partition, offset);
         }
+        self.count(before, state.bytes);
         let first = state.partitions.get(&partition).and_then(|batches| batches.front());
         let first = first.map_or(Offset(i64::MAX), |front| front.batch.base_offset());
         state.order.retain(|(other, offset)| *other != partition || first <= *offset);
@@ -121,9 +141,11 @@ impl Tail {
     /// Forgets a partition: it was truncated or deleted.
     pub(super) fn forget(&self, partition: TopicPartition) {
         let mut state = self.state.lock();
+        let before = state.bytes;
         let gone = state.partitions.remove(&partition).unwrap_or_default();
         state.bytes -= gone.iter().map(|tail| tail.batch.size_in_bytes()).sum::<usize>();
         state.order.retain(|(other, _)| *other != partition);
+        self.count(before, state.bytes);
     }
 }
 

@@ -88,6 +88,15 @@ fn of_node(node: Node<'_>) -> Result<Edge, PlanError> {
             };
             Edge { kind, key: retain.key.clone(), ..below }
         }
+        Node::ForeignJoin(join) => {
+            let columns = |exprs: Vec<&Expr>| -> Option<Vec<usize>> {
+                exprs.into_iter().map(|expr| column_index(expr, join.left.schema())).collect()
+            };
+            let key = columns(join.key.iter().collect()).unwrap_or_default();
+            let partitioned_by = columns(join.on.iter().map(|(left, _)| left).collect());
+            Edge { kind: EdgeKind::Retract, key, partitioned_by }
+        }
+        Node::Consolidate(node) => Edge { kind: EdgeKind::Retract, key: node.key.clone(), ..edge(&node.input)? },
         Node::Normalise(normalise) => Edge { kind: EdgeKind::Retract, ..edge(&normalise.input)? },
         Node::Join(join) => {
             let left = edge(&join.left)?;

@@ -11,6 +11,9 @@ use super::edge::EdgeKind;
 use super::edge::edge;
 use super::node::Aggregate;
 use super::node::AggregateChanges;
+use super::node::Alone;
+use super::node::ForeignJoin;
+use super::node::NoRow;
 use super::node::Node;
 use super::node::StreamJoin;
 use super::node::Unmatched;
@@ -100,6 +103,7 @@ fn operator(plan: &LogicalPlan, fragment: &Fragment) -> String {
             tasks(exchange.partitions)
         ),
         Some(Node::Normalise(normalise)) => format!("Normalise {}", normalise.id),
+        Some(Node::Consolidate(node)) => format!("Consolidate {}", node.id),
         Some(Node::Retain(retain)) => {
             let bound = plan.schema().field(retain.bound).name();
             format!("Retain {}: until {} ms after {bound}", retain.id, retain.retention_ms)
@@ -110,6 +114,7 @@ fn operator(plan: &LogicalPlan, fragment: &Fragment) -> String {
         Some(Node::TableJoin(join)) => {
             format!("TableJoin {}: {} on {}", join.id, join.kind.as_str(), pairs(&join.on))
         }
+        Some(Node::ForeignJoin(join)) => foreign_join(join),
         Some(Node::StreamJoin(join)) => stream_join(join),
         Some(Node::Sink(_)) => "Sink sink".to_string(),
         Some(Node::Aggregate(node)) => aggregate(node),
@@ -135,6 +140,18 @@ fn stream_join(join: &StreamJoin) -> String {
         join.span.after_ms,
         join.span.grace_ms
     )
+}
+
+fn foreign_join(join: &ForeignJoin) -> String {
+    let alone = match join.alone {
+        Alone::Leaves => "inner",
+        Alone::Stays => "left",
+    };
+    let no_row = match join.no_row {
+        NoRow::Silent => "",
+        NoRow::Told => ", told where there is no row",
+    };
+    format!("ForeignJoin {}: {alone} on {}{no_row}", join.id, pairs(&join.on))
 }
 
 fn pairs(on: &[(Expr, Expr)]) -> String {

@@ -8,6 +8,8 @@ use datafusion::logical_expr::LogicalPlan;
 
 use super::node::Aggregate;
 use super::node::AggregateFunction;
+use super::node::Consolidate;
+use super::node::ForeignJoin;
 use super::node::Join;
 use super::node::Node;
 use super::node::Normalise;
@@ -37,6 +39,8 @@ fn collect(plan: &LogicalPlan, lines: &mut Vec<String>) {
         Some(Node::Retain(retain)) => lines.push(of_retain(retain)),
         Some(Node::StreamJoin(join)) => lines.push(of_stream_join(join)),
         Some(Node::TableJoin(join)) => lines.push(of_table_join(join)),
+        Some(Node::ForeignJoin(join)) => lines.push(of_foreign_join(join)),
+        Some(Node::Consolidate(node)) => lines.push(of_consolidate(node)),
         Some(Node::Normalise(normalise)) => lines.push(of_normalise(normalise)),
         Some(Node::Source(_) | Node::ExchangeSource(_) | Node::Exchange(_) | Node::Sink(_)) | None => {}
     }
@@ -88,6 +92,19 @@ fn of_table_join(join: &TableJoin) -> String {
     let (left, right) = (join.left.schema(), join.right.schema());
     let key: Vec<String> = join.on.iter().map(|(expr, _)| type_of(expr, left)).collect();
     format!("{} tables 1: key ({}), left {}, right {}", join.id, key.join(", "), columns(left), columns(right))
+}
+
+fn of_foreign_join(join: &ForeignJoin) -> String {
+    let (left, right) = (join.left.schema(), join.right.schema());
+    let types = |exprs: Vec<&Expr>| exprs.into_iter().map(|expr| type_of(expr, left)).collect::<Vec<_>>().join(", ");
+    let (foreign, key) = (types(join.on.iter().map(|(left, _)| left).collect()), types(join.key.iter().collect()));
+    format!("{} foreign 1: by ({foreign}) key ({key}), left {}, right {}", join.id, columns(left), columns(right))
+}
+
+fn of_consolidate(node: &Consolidate) -> String {
+    let input = node.input.schema();
+    let key: Vec<&str> = node.key.iter().map(|index| input.field(*index).name().as_str()).collect();
+    format!("{} consolidate 1: key ({}), {}", node.id, key.join(", "), columns(input))
 }
 
 fn of_normalise(normalise: &Normalise) -> String {

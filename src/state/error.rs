@@ -4,6 +4,7 @@ use arrow::error::ArrowError;
 
 use crate::error::Error;
 use crate::error::SqlState;
+use crate::format::FormatError;
 
 /// A failure of a store, a state table or a view.
 #[derive(Debug, thiserror::Error)]
@@ -36,6 +37,9 @@ pub enum StateError {
         /// Which one.
         store: String,
     },
+    /// A page of a view is not what was written, or cannot be written.
+    #[error("a page of a view could not be used")]
+    Page(#[from] FormatError),
     /// A key is longer than stores take.
     #[error("a state key of {bytes} bytes is longer than {KEY_BYTES_MAX}")]
     KeyTooLong {
@@ -59,6 +63,9 @@ pub enum StateError {
 /// so that a range may begin just after it.
 pub const KEY_BYTES_MAX: usize = 65_535 - 9 - 1;
 
+const CACHE: &str = "State is a cache: nothing is lost, and all of it is made again from the log.";
+const REBUILD: &str = "Use ALTER QUERY .. REBUILD, or start the server again.";
+
 impl From<StateError> for Error {
     fn from(error: StateError) -> Self {
         let message = error.to_string();
@@ -68,8 +75,10 @@ impl From<StateError> for Error {
             }
             StateError::Locked => Error::new(SqlState::OBJECT_NOT_IN_PREREQUISITE_STATE, message)
                 .hint("Stop the other server, or give this one its own --data-dir."),
-            StateError::Corrupt { .. } => Error::new(SqlState::DATA_CORRUPTED, message)
-                .detail("The state is a cache: it is restored from its changelog when the query starts again."),
+            StateError::Corrupt { .. } => Error::new(SqlState::DATA_CORRUPTED, message).detail(CACHE).hint(REBUILD),
+            StateError::Page(_) => {
+                Error::new(SqlState::DATA_CORRUPTED, message).detail(CACHE).hint(REBUILD).caused_by(error)
+            }
             StateError::KeyTooLong { .. } => Error::new(SqlState::PROGRAM_LIMIT_EXCEEDED, message),
             StateError::Misfit { .. } | StateError::Arrow(_) => Error::internal(message).caused_by(error),
         }

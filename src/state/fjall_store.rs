@@ -24,6 +24,7 @@ use bytes::Bytes;
 use fjall::Database;
 use fjall::Keyspace;
 use fjall::KeyspaceCreateOptions;
+use fjall::KvSeparationOptions;
 use fjall::PersistMode;
 use parking_lot::Mutex;
 
@@ -45,6 +46,9 @@ const ENTRY_TAG: u8 = 1;
 const NEXT_NUMBER_KEY: &[u8] = &[0];
 /// Entries of a wiped store that are removed in one batch.
 const SWEEP_ENTRIES: usize = 4096;
+
+/// Values of so many bytes are not copied when tables are merged.
+const LARGE_VALUE_BYTES: u32 = 16 << 10;
 
 /// Memory and threads that the stores of a node take together.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -102,7 +106,12 @@ fn open_inner(directory: &Path, limits: StoreLimits) -> Result<Inner, Option<fja
             .max_journaling_size(limits.journal_bytes_max.max(64 << 20))
             .worker_threads(limits.threads.max(1))
             .open()?;
-        let options = || KeyspaceCreateOptions::default().max_memtable_size(limits.memtable_bytes);
+        // Pages of views lie apart from the tables of rows, which are merged again and again.
+        let apart = KvSeparationOptions::default().separation_threshold(LARGE_VALUE_BYTES);
+        let options = || {
+            let options = KeyspaceCreateOptions::default().max_memtable_size(limits.memtable_bytes);
+            options.with_kv_separation(Some(apart))
+        };
         let stores = database.keyspace("stores", KeyspaceCreateOptions::default)?;
         let entries = database.keyspace("entries", options)?;
         let inner = Inner { database, stores, entries, numbering: Mutex::new(()) };

@@ -73,6 +73,11 @@ impl RowCache {
         }
     }
 
+    /// Forgets the rows that were not read for longest.
+    pub(super) fn shrink(&mut self) {
+        self.old = std::mem::take(&mut self.young);
+    }
+
     pub(super) fn clear(&mut self) {
         self.young = Generation::default();
         self.old = Generation::default();

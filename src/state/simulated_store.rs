@@ -31,6 +31,15 @@ impl SimulatedStores {
         Self::default()
     }
 
+    /// Stores that hold the same and change no more with these.
+    pub fn copy(&self) -> Self {
+        let copy = |(name, store): (&StoreName, &Arc<SimulatedStore>)| {
+            let versions = Mutex::new(store.versions.lock().clone());
+            (name.clone(), Arc::new(SimulatedStore { name: name.clone(), versions }))
+        };
+        Self(Arc::new(Mutex::new(self.0.lock().iter().map(copy).collect())))
+    }
+
     /// Takes back, by `seed`, some of each store's newest batches; one store in eight is gone, one in eight damaged.
     pub fn lose_power(&self, seed: u64) {
         let random = SeededRandom::new(seed);
@@ -69,7 +78,7 @@ struct SimulatedStore {
     versions: Mutex<Versions>,
 }
 
-#[derive(Default)]
+#[derive(Default, Clone)]
 struct Versions {
     entries: BTreeMap<Bytes, Bytes>,
     position: Option<StorePosition>,
@@ -78,6 +87,7 @@ struct Versions {
     unsynced: VecDeque<Undo>,
 }
 
+#[derive(Clone)]
 struct Undo {
     changes: Vec<Change>,
     position: Option<StorePosition>,

@@ -22,6 +22,7 @@ use super::StorePosition;
 use super::cold_store::Change;
 use super::error::KEY_BYTES_MAX;
 use super::row_cache::RowCache;
+use crate::memory::MemoryPool;
 use crate::model::Offset;
 use crate::model::QueryId;
 use crate::model::TopicPartition;
@@ -87,6 +88,12 @@ pub struct StateIdentity {
     pub changelog: TopicPartition,
 }
 
+impl StateIdentity {
+    pub(super) fn position(&self, offset: Offset) -> StorePosition {
+        StorePosition { query: self.query, layout: self.layout.clone(), changelog: self.changelog, offset }
+    }
+}
+
 /// Keyed state of one operator in one task.
 pub struct StateTable {
     identity: StateIdentity,
@@ -94,13 +101,20 @@ pub struct StateTable {
     cache: RowCache,
     sealed: VecDeque<(CutId, Arc<Delta>)>,
     overlay: Delta,
+    pool: MemoryPool,
+    /// What the pool was told.
+    counted: usize,
 }
 
+/// The pool is told of a change when it is at least so large, in bytes: it is shared by all threads.
+const COUNT_STEP_BYTES: usize = 16 << 10;
+
 impl StateTable {
-    /// A table over `store`; committed rows take at most `cache_bytes_max` of memory.
-    pub fn new(identity: StateIdentity, store: Arc<dyn ColdStore>, cache_bytes_max: usize) -> Self {
+    /// A table over `store`; committed rows take at most `cache_bytes_max` of memory, and less when `pool` is full.
+    pub fn new(identity: StateIdentity, store: Arc<dyn ColdStore>, cache_bytes_max: usize, pool: &MemoryPool) -> Self {
         let cache = RowCache::new(cache_bytes_max);
-        Self { identity, store, cache, sealed: VecDeque::new(), overlay: Delta::default() }
+        let (sealed, overlay, pool) = (VecDeque::new(), Delta::default(), pool.clone());
+        Self { identity, store, cache, sealed, overlay, pool, counted: 0 }
     }
 
     /// The value of `key` with all changes so far.
@@ -116,6 +130,7 @@ impl StateTable {
         }
         let value = self.store.get(key)?;
         self.cache.put(Bytes::copy_from_slice(key), value.clone());
+        self.count(COUNT_STEP_BYTES);
         Ok(value)
     }
 
@@ -134,7 +149,24 @@ impl StateTable {
             return Err(StateError::KeyTooLong { bytes: key.len() });
         }
         self.overlay.put(key, value);
+        self.count(COUNT_STEP_BYTES);
         Ok(())
+    }
+
+    /// Tells the pool what the table takes, and gives cached rows back if there is not enough for all.
+    fn count(&mut self, step: usize) {
+        let bytes = self.bytes();
+        if bytes.abs_diff(self.counted) < step {
+            return;
+        }
+        self.pool.add(bytes as isize - self.counted as isize);
+        self.counted = bytes;
+        if self.pool.is_full() && 0 < self.cache.bytes() {
+            self.cache.shrink();
+            let shrunk = self.bytes();
+            self.pool.add(shrunk as isize - bytes as isize);
+            self.counted = shrunk;
+        }
     }
 
     /// Entries from `from` (inclusive) to `to` (exclusive) in key order, read as they are asked for.
@@ -172,11 +204,12 @@ impl StateTable {
             return Ok(());
         }
         let changes: Vec<Change> = merged.into_iter().collect();
-        self.store.apply(&changes, &self.position(changelog_end))?;
+        self.store.apply(&changes, &self.identity.position(changelog_end))?;
         self.sealed.drain(..count);
         for (key, value) in changes {
             self.cache.put(key, value);
         }
+        self.count(1);
         Ok(())
     }
 
@@ -184,11 +217,13 @@ impl StateTable {
     pub fn rollback(&mut self) {
         self.overlay = Delta::default();
         self.sealed.clear();
+        self.count(1);
     }
 
     /// Forgets the changes since the last seal; sealed cuts stay, for a commit that is under way.
     pub fn discard_unsealed(&mut self) {
         self.overlay = Delta::default();
+        self.count(1);
     }
 
     /// Applies records of the changelog that lie before `changelog_end`, at start-up; of a repeated key the last counts.
@@ -201,7 +236,7 @@ impl StateTable {
         let records: BTreeMap<Bytes, Option<Bytes>> = records.into_iter().collect();
         let changes: Vec<Change> = records.into_iter().collect();
         self.cache.clear();
-        self.store.apply(&changes, &self.position(changelog_end))
+        self.store.apply(&changes, &self.identity.position(changelog_end))
     }
 
     /// Memory that the table takes: uncommitted changes, which only a commit frees, and cached rows.
@@ -217,15 +252,13 @@ impl StateTable {
     /// Forgets cached rows; the store still has them.
     pub fn evict(&mut self) {
         self.cache.clear();
+        self.count(1);
     }
+}
 
-    fn position(&self, offset: Offset) -> StorePosition {
-        StorePosition {
-            query: self.identity.query,
-            layout: self.identity.layout.clone(),
-            changelog: self.identity.changelog,
-            offset,
-        }
+impl Drop for StateTable {
+    fn drop(&mut self) {
+        self.pool.add(-(self.counted as isize));
     }
 }
 

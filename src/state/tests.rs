@@ -12,6 +12,7 @@ use crate::env::Random;
 use crate::env::SeededRandom;
 use crate::error::Error;
 use crate::error::SqlState;
+use crate::memory::MemoryPool;
 use crate::model::Offset;
 use crate::model::OperatorId;
 use crate::model::PartitionId;
@@ -47,6 +48,10 @@ fn expected(start: i64, end: i64) -> StoreExpectation {
     }
 }
 
+fn pool() -> MemoryPool {
+    MemoryPool::new("state", 1 << 30)
+}
+
 fn bytes(text: &str) -> Bytes {
     Bytes::copy_from_slice(text.as_bytes())
 }
@@ -69,7 +74,7 @@ impl Run {
         Self {
             stores,
             cache_bytes_max,
-            table: StateTable::new(identity(), store, cache_bytes_max),
+            table: StateTable::new(identity(), store, cache_bytes_max, &pool()),
             current: Map::new(),
             committed: Map::new(),
             sealed: Vec::new(),
@@ -137,7 +142,7 @@ impl Run {
     fn restart(&mut self) {
         let end = self.changelog.len();
         let opened = open_store(&*self.stores, &name(), &expected(0, end as i64)).expect("opened");
-        self.table = StateTable::new(identity(), opened.store, self.cache_bytes_max);
+        self.table = StateTable::new(identity(), opened.store, self.cache_bytes_max, &pool());
         let missing = self.changelog[opened.restore_from.0 as usize..].to_vec();
         for (index, part) in missing.chunks(5).enumerate() {
             let next = opened.restore_from.0 as usize + index * 5 + part.len();
@@ -188,7 +193,7 @@ fn state_table_over_files_equals_a_map_under_random_steps() {
 #[test]
 fn scan_longer_than_a_chunk_sees_every_layer_once() {
     let stores = SimulatedStores::new();
-    let mut table = StateTable::new(identity(), stores.open(&name()).expect("opened"), 0);
+    let mut table = StateTable::new(identity(), stores.open(&name()).expect("opened"), 0, &pool());
     let key = |number: u32| Bytes::copy_from_slice(&number.to_be_bytes());
     let cold = (0..5000).map(|number| (key(number), Some(bytes("cold"))));
     table.restore(cold, Offset(5000)).expect("restored");
@@ -205,7 +210,7 @@ fn scan_longer_than_a_chunk_sees_every_layer_once() {
 fn uncommitted_changes_never_reach_the_store() {
     let stores = SimulatedStores::new();
     let store = stores.open(&name()).expect("opened");
-    let mut table = StateTable::new(identity(), store.clone(), 1000);
+    let mut table = StateTable::new(identity(), store.clone(), 1000, &pool());
     table.put("a", "1").expect("short key");
     table.seal(CutId(1));
     table.put("b", "2").expect("short key");
@@ -242,7 +247,7 @@ fn failed_apply_keeps_the_cut_for_the_next_commit() {
     }
     let inner = SimulatedStores::new().open(&name()).expect("opened");
     let store = Arc::new(FailsOnce(parking_lot::Mutex::new(true), inner.clone()));
-    let mut table = StateTable::new(identity(), store, 1000);
+    let mut table = StateTable::new(identity(), store, 1000, &pool());
     table.put("a", "1").expect("short key");
     table.seal(CutId(1));
     table.committed(CutId(1), Offset(1)).expect_err("full");
@@ -257,7 +262,7 @@ fn failed_apply_keeps_the_cut_for_the_next_commit() {
 #[test]
 fn accounted_bytes_return_to_zero() {
     let store = SimulatedStores::new().open(&name()).expect("opened");
-    let mut table = StateTable::new(identity(), store, 1 << 20);
+    let mut table = StateTable::new(identity(), store, 1 << 20, &pool());
     for round in 0..3 {
         for key in 0..100u32 {
             table.put(key.to_be_bytes().to_vec(), vec![0; round]).expect("short key");
@@ -272,9 +277,28 @@ fn accounted_bytes_return_to_zero() {
 }
 
 #[test]
+fn full_pool_takes_cached_rows_and_is_told_of_all_that_a_table_holds() {
+    let pool = MemoryPool::new("state", 100_000);
+    let store = SimulatedStores::new().open(&name()).expect("opened");
+    let mut table = StateTable::new(identity(), store, usize::MAX, &pool);
+    for cut in 0..50 {
+        for key in 0..20u32 {
+            table.put((cut * 20 + key).to_be_bytes().to_vec(), vec![0; 1000]).expect("short key");
+        }
+        table.seal(CutId(u64::from(cut)));
+        table.committed(CutId(u64::from(cut)), Offset(i64::from(cut))).expect("applied");
+        assert!(pool.used() <= 100_000 + 25_000, "{} bytes after cut {cut}", pool.used());
+        assert!(pool.used().abs_diff(table.bytes()) < 20_000);
+    }
+    assert_eq!(table.get(&7u32.to_be_bytes()).expect("read").map(|value| value.len()), Some(1000));
+    drop(table);
+    assert_eq!(pool.used(), 0);
+}
+
+#[test]
 fn key_too_long_for_the_store_is_refused_at_once() {
     let store = SimulatedStores::new().open(&name()).expect("opened");
-    let mut table = StateTable::new(identity(), store, 0);
+    let mut table = StateTable::new(identity(), store, 0, &pool());
     table.put(vec![0; KEY_BYTES_MAX], "1").expect("as long as may be");
     let error = table.put(vec![0; KEY_BYTES_MAX + 1], "1").expect_err("too long");
     assert_eq!(Error::from(error).state(), SqlState::PROGRAM_LIMIT_EXCEEDED);

@@ -1,5 +1,6 @@
 //! A node in this process with a directory of its own, on free ports.
 
+use std::path::Path;
 use std::path::PathBuf;
 use std::pin::Pin;
 use std::process::Command;
@@ -42,8 +43,14 @@ impl TestServer {
 
     /// Stops the node and starts another over the same directory.
     pub async fn restart(self) -> Self {
+        self.restart_after(|_| ()).await
+    }
+
+    /// The same, with something done to the directory in between.
+    pub async fn restart_after(self, change: impl FnOnce(&Path)) -> Self {
         let Self { node, directory } = self;
         node.stop().await.expect("the node stops");
+        change(&directory.path().join("data"));
         let config = config_in(directory.path().join("data"));
         let node = Node::start(config, Env::real()).await.expect("the node starts again");
         Self { node, directory }

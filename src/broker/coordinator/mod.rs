@@ -3,13 +3,17 @@
 //! `step(now, event)` decides and returns what is to be written; `replay` applies what was written. Neither does I/O, so
 //! state after a restart is the replay of the two internal topics, in Kafka's own record formats.
 
+mod classic;
+mod event;
+mod group_record;
 mod groups;
 mod offset_record;
 mod transaction;
 mod transaction_record;
 
+pub(super) use event::{GroupEffect, GroupEvent, Now, Reply, WriteId};
 pub(super) use groups::{Groups, offset_key};
-pub(super) use offset_record::GroupRecord;
+pub(super) use offset_record::{GroupRecord, OffsetValue};
 pub(super) use transaction::{Effect, Event, Transaction};
 pub(super) use transaction_record::{Status, TransactionRecord};
 

@@ -3,6 +3,7 @@
 mod behaviour;
 mod compaction;
 mod faults;
+mod groups;
 mod recovery;
 mod retention;
 mod scrub;

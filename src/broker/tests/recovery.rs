@@ -20,6 +20,7 @@ use crate::broker::TRANSACTION_STATE;
 use crate::broker::conformance::share;
 use crate::broker::conformance::values;
 use crate::broker::coordinator::GroupRecord;
+use crate::broker::coordinator::OffsetValue;
 use crate::broker::coordinator::Status;
 use crate::broker::coordinator::TransactionRecord;
 use crate::broker::coordinator::coordinator_partition;
@@ -177,7 +178,8 @@ async fn prepare_without_markers(node: &Node) -> TopicPartition {
     let stamp = ProducerStamp { id: ProducerId(900), epoch: ProducerEpoch(0), base_sequence: 0 };
     let committed = CommittedOffset { offset: Offset(1), leader_epoch: LeaderEpoch(0), metadata: String::new() };
     let key = offset_key("tidemill.q2", input, |_| Some("input".to_string()));
-    let record = GroupRecord::Offset { key, value: Some((Some(INPUT), committed)) }.encode(1);
+    let value = OffsetValue { topic: Some(INPUT), committed, committed_ms: 1, expires_ms: None };
+    let record = GroupRecord::Offset { key, value: Some(value) }.encode();
     let mut offsets = BatchBuilder::new().producer(stamp, Transactional::Yes);
     offsets.append(1, Some(&record.key), record.value.as_deref(), &[]);
     let leader_epoch = node.metadata.snapshot().leader_epoch();

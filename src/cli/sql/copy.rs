@@ -233,7 +233,8 @@ pub(in crate::cli) async fn send_batches(
     client.finish().await
 }
 
-async fn begin_copy_in(client: &mut Client, statement: &str) -> Result<(), SqlError> {
+/// Sends a COPY FROM STDIN and waits until its data is asked for.
+pub(in crate::cli) async fn begin_copy_in(client: &mut Client, statement: &str) -> Result<(), SqlError> {
     client.query(statement).await?;
     loop {
         match client.next().await? {

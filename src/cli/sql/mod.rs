@@ -15,6 +15,7 @@ mod table;
 
 pub(super) use client::Client;
 pub(super) use client::Target;
+pub(super) use copy::begin_copy_in;
 pub(super) use copy::send_batches;
 pub(super) use error::SqlError;
 pub(super) use parquet::ParquetRows;

@@ -57,6 +57,10 @@ fn enabled() -> bool {
     true
 }
 
+fn one_partition() -> i32 {
+    1
+}
+
 /// A topic that is there before.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -67,6 +71,9 @@ pub struct TopicNode {
     pub key_format: Option<String>,
     /// How values are written.
     pub value_format: Option<String>,
+    /// How many partitions it has.
+    #[serde(default = "one_partition")]
+    pub partitions: i32,
 }
 
 /// A record, its key and value as JSON or as the text of another format.

@@ -46,14 +46,18 @@ use crate::functions::Context;
 use crate::log::FlushOn;
 use crate::log::LogConfig;
 use crate::log::LogDir;
+use crate::memory::Memory;
+use crate::metrics::Metrics;
 use crate::model::Offset;
 use crate::model::PartitionId;
 use crate::model::TopicId;
 use crate::model::TopicPartition;
 use crate::protocol::BatchBuilder;
+use crate::protocol::partition_for_key;
 use crate::security::Principal;
 use crate::state::Publisher;
 use crate::state::SimulatedStores;
+use crate::state::ViewMemory;
 
 /// Bytes that one fetch of `records` asks for.
 const FETCH_BYTES: usize = 1 << 20;
@@ -69,6 +73,10 @@ pub struct PipelineOptions {
     pub wall_micros: i64,
     /// What sessions may take.
     pub limits: config::Limits,
+    /// Memory, in pools.
+    pub memory: config::Memory,
+    /// How state is kept.
+    pub state: config::State,
     /// What stands between sessions and the log.
     pub layer: ClientLayer,
 }
@@ -159,7 +167,9 @@ impl Pipeline {
         functions.extensions.insert(Context::new(env.clock.wall_micros(), options.seed, "UTC"));
         let fatal = Arc::new(Mutex::new(None));
         let seen = Arc::clone(&fatal);
-        let publisher = Arc::new(Publisher::new());
+        let memory = Memory::new(&options.memory, &Metrics::new());
+        let view_memory = ViewMemory::new(memory.views.clone(), options.state.view_replay_max);
+        let publisher = Arc::new(Publisher::new(Arc::new(view_memory)));
         let runtime = Runtime::manual(RuntimeParts {
             env: env.clone(),
             client: Arc::clone(&client),
@@ -167,6 +177,7 @@ impl Pipeline {
             publisher: Arc::clone(&publisher),
             functions: Arc::new(functions),
             config: config::Exec::default(),
+            memory: memory.clone(),
             transactional_id: "tidemill".to_owned(),
             on_fatal: Arc::new(move |error| *seen.lock() = Some(error)),
         });
@@ -174,6 +185,7 @@ impl Pipeline {
         let engine = Engine::open(EngineParts {
             env: env.clone(),
             limits: options.limits.clone(),
+            memory,
             metadata: Arc::clone(&metadata),
             clients: Arc::new(move |principal| (layer.0)(clients.client(principal))),
             publisher,
@@ -224,6 +236,11 @@ impl Pipeline {
         self.simulation.as_ref().expect("this pipeline made its own disk and clock")
     }
 
+    /// Where state is kept.
+    pub fn stores(&self) -> &SimulatedStores {
+        &self.stores
+    }
+
     /// Another session, with the default settings.
     pub fn session(&self) -> Result<Session> {
         self.engine.session(Principal::loopback("tidemill"), SessionOptions::default())
@@ -240,15 +257,15 @@ impl Pipeline {
         Ok(())
     }
 
-    /// Makes a topic of one partition, if it is not there.
-    pub async fn create_topic(&self, name: &str) -> Result<()> {
+    /// Makes a topic, if it is not there.
+    pub async fn create_topic(&self, name: &str, partitions: i32) -> Result<()> {
         let metadata = self.metadata.snapshot();
         if metadata.topic(name).is_some() {
             return Ok(());
         }
         let id = TopicId::from_random(self.env.random.uuid_bytes());
         let config = TopicConfig { retention_ms: None, ..TopicConfig::default() };
-        let record = TopicRecord { id, name: name.to_owned(), partitions: 1, config };
+        let record = TopicRecord { id, name: name.to_owned(), partitions, config };
         self.metadata.propose(metadata.version, vec![MetadataRecord::Topic(record)]).await?;
         Ok(())
     }
@@ -261,6 +278,15 @@ impl Pipeline {
     /// The names of all topics.
     pub fn topics(&self) -> Vec<String> {
         self.metadata.snapshot().topics().map(|topic| topic.name.clone()).collect()
+    }
+
+    /// The partition that Kafka's producers choose for a key of a topic; the first where there is no key or no topic yet.
+    pub fn partition_of(&self, topic: &str, key: Option<&[u8]>) -> i32 {
+        let metadata = self.metadata.snapshot();
+        match (metadata.topic(topic), key) {
+            (Some(topic), Some(key)) => partition_for_key(key, topic.partitions).0,
+            _ => 0,
+        }
     }
 
     /// The topics and their ids, as they come and go.
@@ -287,7 +313,7 @@ impl Pipeline {
         partition: i32,
         records: impl IntoIterator<Item = (i64, Option<&'a [u8]>, Option<&'a [u8]>)>,
     ) -> Result<()> {
-        self.create_topic(topic).await?;
+        self.create_topic(topic, 1).await?;
         let partition = TopicPartition { topic: self.topic_id(topic)?, partition: PartitionId(partition) };
         let mut batch = BatchBuilder::new();
         for (timestamp_ms, key, value) in records {

@@ -90,7 +90,7 @@ async fn attempt(case: &Case) -> Result<End, Error> {
     let node = &case.node;
     let mut pipeline = Pipeline::open_for_case().await?;
     for topic in &node.topics {
-        pipeline.create_topic(&topic.name).await?;
+        pipeline.create_topic(&topic.name, topic.partitions).await?;
     }
     for (name, value) in node.properties.iter().filter(|(name, _)| name.starts_with("ksql.persistence.")) {
         let value = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
@@ -135,7 +135,8 @@ async fn write(pipeline: &mut Pipeline, case: &Case, input: &RecordNode) -> Resu
     let invalid = |reason: String| Error::new(SqlState::INVALID_PARAMETER_VALUE, format!("input: {reason}"));
     let (key, value) = record::encode(input, &half(ColumnRole::Key), &half(ColumnRole::Value)).map_err(invalid)?;
     let timestamp = input.timestamp.unwrap_or(0);
-    pipeline.produce(&input.topic, 0, timestamp, key.as_deref(), value.as_deref()).await
+    let partition = pipeline.partition_of(&input.topic, key.as_deref());
+    pipeline.produce(&input.topic, partition, timestamp, key.as_deref(), value.as_deref()).await
 }
 
 /// What differs between the records wanted and those written, topic by topic.

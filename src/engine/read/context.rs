@@ -35,6 +35,7 @@ use super::public_schema::LivePublic;
 use super::public_schema::PinnedPublic;
 use super::records_function;
 use super::records_function::RecordsFunction;
+use super::statement_memory;
 use super::version::version;
 use crate::catalog::Catalog;
 use crate::catalog::Compatibility;
@@ -86,7 +87,9 @@ pub(in crate::engine) struct Reading {
 impl Base {
     fn new(engine: &Weak<Engine>) -> Result<Self> {
         let internal = |error: datafusion::error::DataFusionError| Error::internal("functions").caused_by(error);
-        let context = SessionContext::new_with_config(config());
+        let memory = engine.upgrade().map(|engine| statement_memory::runtime(&engine.memory().statements));
+        let runtime = memory.transpose().map_err(internal)?.unwrap_or_default();
+        let context = SessionContext::new_with_config_rt(config(), runtime);
         let catalog = Arc::new(MemoryCatalogProvider::new());
         let system = system::schema(engine.clone());
         catalog.register_schema(PUBLIC, Arc::new(LivePublic::new(engine.clone()))).map_err(internal)?;

@@ -14,9 +14,11 @@ mod public_schema;
 mod record_bounds;
 mod records_function;
 mod relation_table;
+mod statement_memory;
 mod topic_reader;
 mod topic_rows;
 mod version;
+mod view_scan;
 
 pub(super) use context::Planner;
 pub(super) use context::Reading;

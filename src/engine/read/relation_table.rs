@@ -10,13 +10,16 @@ use datafusion::catalog::Session;
 use datafusion::catalog::TableProvider;
 use datafusion::catalog::streaming::StreamingTable;
 use datafusion::datasource::TableType;
-use datafusion::datasource::memory::MemorySourceConfig;
 use datafusion::error::DataFusionError;
 use datafusion::logical_expr::Expr;
+use datafusion::logical_expr::TableProviderFilterPushDown;
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::streaming::PartitionStream;
 
 use super::topic_rows::TopicRows;
+use super::view_scan;
+use super::view_scan::is_of_key;
+use super::view_scan::key_range;
 use crate::broker::Client;
 use crate::catalog::Relation;
 use crate::engine::codec;
@@ -76,6 +79,17 @@ impl TableProvider for RelationTable {
         if self.relation.materialized_view { TableType::View } else { TableType::Base }
     }
 
+    fn supports_filters_pushdown(
+        &self,
+        filters: &[&Expr],
+    ) -> Result<Vec<TableProviderFilterPushDown>, DataFusionError> {
+        let narrows = |filter: &&Expr| match self.view.is_some() && is_of_key(&self.relation, filter) {
+            true => TableProviderFilterPushDown::Inexact,
+            false => TableProviderFilterPushDown::Unsupported,
+        };
+        Ok(filters.iter().map(narrows).collect())
+    }
+
     async fn scan(
         &self,
         state: &dyn Session,
@@ -86,12 +100,11 @@ impl TableProvider for RelationTable {
         let external = |error: Error| DataFusionError::External(Box::new(error));
         match &self.view {
             Some(view) => {
-                let rows = view.scan(projection.map(Vec::as_slice)).map_err(|error| external(error.into()))?;
-                let schema = match projection {
-                    Some(projection) => Arc::new(self.schema.project(projection)?),
-                    None => Arc::clone(&self.schema),
-                };
-                Ok(MemorySourceConfig::try_new_exec(&[rows], schema, None)?)
+                let range = key_range(&self.relation, filters)?;
+                let threads = state.config().target_partitions();
+                // With conditions left in the plan, more rows than the limit may be needed.
+                let limit = limit.filter(|_| filters.is_empty());
+                view_scan::scan(view, &self.schema, projection, &range, limit, threads)
             }
             None => {
                 let partitions = self.topic_partitions().await.map_err(external)?;

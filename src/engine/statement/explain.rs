@@ -5,6 +5,8 @@ use std::sync::Arc;
 use arrow::array::StringArray;
 
 use super::create_as;
+use super::lookup::query_named;
+use super::profile;
 use super::push;
 use super::select;
 use super::show::table;
@@ -15,7 +17,6 @@ use crate::engine::outcome::Value;
 use crate::engine::session::Session;
 use crate::error::Error;
 use crate::error::Result;
-use crate::error::SqlState;
 use crate::model::SqlType;
 use crate::plan::explain;
 use crate::plan::plan_bound;
@@ -32,10 +33,12 @@ pub(super) async fn execute(
     target: &ExplainTarget,
     parameters: &[Value],
 ) -> Result<Outcome> {
-    if analyze {
-        return Err(Error::unsupported("EXPLAIN ANALYZE is not supported"));
-    }
     let text = match target {
+        ExplainTarget::Query(name) if analyze => profile::of_query(session, name).await?,
+        _ if analyze => {
+            return Err(Error::unsupported("EXPLAIN ANALYZE is supported for queries that run only")
+                .hint("EXPLAIN ANALYZE query; SHOW QUERIES lists their names."));
+        }
         ExplainTarget::Select(query) if query.emit.is_none() => {
             select::plan(session, query, parameters).await?.explain().await?
         }
@@ -48,10 +51,7 @@ pub(super) async fn execute(
         }
         ExplainTarget::Query(name) => {
             let catalog = session.engine.catalog()?;
-            let query = catalog.query_by_name(&name.value).ok_or_else(|| {
-                let message = format!("query \"{}\" does not exist", name.value);
-                Error::new(SqlState::UNDEFINED_OBJECT, message).at(name.position).hint("SHOW QUERIES lists them.")
-            })?;
+            let query = query_named(&catalog, name)?;
             explain(&plan_bound(&query.bound_text, &catalog, session.engine.functions())?)
         }
     };

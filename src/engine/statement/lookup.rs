@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use crate::catalog::Catalog;
 use crate::catalog::Compatibility;
+use crate::catalog::QueryDefinition;
 use crate::catalog::Relation;
 use crate::catalog::fold;
 use crate::engine::session::Session;
@@ -24,6 +25,14 @@ pub(super) fn relation(session: &Session, catalog: &Catalog, name: &Name) -> Res
         Some(relation) => Ok(Arc::clone(relation)),
         None => Err(no_such_relation(catalog, name, &folded)),
     }
+}
+
+/// The standing query of that name.
+pub(super) fn query_named<'a>(catalog: &'a Catalog, name: &Name) -> Result<&'a Arc<QueryDefinition>> {
+    catalog.query_by_name(&name.value).ok_or_else(|| {
+        let message = format!("query \"{}\" does not exist", name.value);
+        Error::new(SqlState::UNDEFINED_OBJECT, message).at(name.position).hint("SHOW QUERIES lists them.")
+    })
 }
 
 /// 42P01, with the name that was perhaps meant.

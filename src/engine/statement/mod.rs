@@ -15,7 +15,9 @@ mod insert_standing;
 mod lookup;
 mod prepared;
 mod print;
+mod profile;
 mod push;
+mod rebuild;
 mod select;
 mod set;
 mod show;
@@ -43,6 +45,7 @@ pub(super) async fn execute(session: &mut Session, prepared: &Prepared, paramete
         Statement::CreateSource(create) => create_source::execute(session, create, text).await,
         Statement::CreateAs(create) => create_as::execute(session, create, text).await,
         Statement::Alter(alter) => alter::execute(session, alter).await,
+        Statement::RebuildQuery(name) => rebuild::execute(session, name).await,
         Statement::Drop(drop) => drop::execute(session, drop).await,
         Statement::InsertRows(insert) => insert_rows::execute(session, insert, parameters).await,
         Statement::InsertSelect(insert) => insert_select::execute(session, insert, text, parameters).await,
@@ -109,6 +112,7 @@ pub(super) async fn describe(
         | Statement::CreateSource(_)
         | Statement::CreateAs(_)
         | Statement::Alter(_)
+        | Statement::RebuildQuery(_)
         | Statement::Drop(_)
         | Statement::Set { .. }
         | Statement::Reset(_)
@@ -144,6 +148,7 @@ pub(super) fn takes_effect(statement: &Statement) -> bool {
         Statement::CreateSource(_)
             | Statement::CreateAs(_)
             | Statement::Alter(_)
+            | Statement::RebuildQuery(_)
             | Statement::Drop(_)
             | Statement::InsertRows(_)
             | Statement::InsertSelect(_)

@@ -3,14 +3,13 @@
 use std::sync::Arc;
 
 use super::done;
+use super::lookup::query_named;
 use super::standing::run_apart;
 use crate::catalog::QueryDefinition;
 use crate::engine::core::Engine;
 use crate::engine::outcome::Outcome;
 use crate::engine::session::Session;
-use crate::error::Error;
 use crate::error::Result;
-use crate::error::SqlState;
 use crate::security::Operation;
 use crate::security::Resource;
 use crate::security::authorize;
@@ -21,15 +20,7 @@ pub(super) async fn execute(session: &Session, name: Option<&Name>) -> Result<Ou
     let catalog = session.engine.catalog()?;
     let queries: Vec<Arc<QueryDefinition>> = match name {
         None => catalog.queries().cloned().collect(),
-        Some(name) => match catalog.query_by_name(&name.value) {
-            Some(query) => vec![Arc::clone(query)],
-            None => {
-                let message = format!("query \"{}\" does not exist", name.value);
-                return Err(Error::new(SqlState::UNDEFINED_OBJECT, message)
-                    .at(name.position)
-                    .hint("SHOW QUERIES lists them."));
-            }
-        },
+        Some(name) => vec![Arc::clone(query_named(&catalog, name)?)],
     };
     for query in queries {
         run_apart(terminate(session.engine.clone(), query)).await?;

@@ -5,6 +5,7 @@
 mod dead_letters;
 mod frontiers;
 mod groups;
+mod memory;
 mod offsets;
 mod partitions;
 mod processing_log;
@@ -64,6 +65,7 @@ const TABLES: &[&SystemTable] = &[
     &dead_letters::TABLE,
     &frontiers::TABLE,
     &groups::TABLE,
+    &memory::TABLE,
     &offsets::TABLE,
     &partitions::TABLE,
     &processing_log::TABLE,

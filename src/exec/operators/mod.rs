@@ -1,8 +1,12 @@
 //! The bodies of operators, one a file.
 
 mod aggregate;
+mod consolidate;
 mod exchange;
 mod filter;
+mod foreign_join;
+#[cfg(test)]
+mod foreign_join_tests;
 mod join;
 mod joined;
 mod normalise;
@@ -26,9 +30,12 @@ pub use aggregate::Session;
 pub use aggregate::SessionAggregate;
 pub use aggregate::Tumbling;
 pub use aggregate::Windows;
+pub use consolidate::Consolidate;
 pub use exchange::Exchange;
 pub use exchange::ExchangeSpec;
 pub use filter::Filter;
+pub use foreign_join::ForeignJoin;
+pub use foreign_join::ForeignJoinSpec;
 pub use join::Join;
 pub use join::JoinSpec;
 pub use normalise::Normalise;

@@ -110,11 +110,15 @@ impl Sink {
                 let net = &mut nets[place];
                 net.last = at;
                 match retract {
-                    true if self.spec.input.weights(batch).value(row) < 0 => match net.has.take() {
-                        Some(_) => {}
-                        None => net.had = net.had.or(Some(at)),
+                    true => match self.spec.input.weights(batch).value(row) {
+                        weight if weight < 0 => match net.has.take() {
+                            Some(_) => {}
+                            None => net.had = net.had.or(Some(at)),
+                        },
+                        // A key that has no row and is mentioned all the same.
+                        0 => net.had = net.had.or(Some(at)),
+                        _ => net.has = Some(at),
                     },
-                    true => net.has = Some(at),
                     false => {
                         net.had = Some(at);
                         net.has = (self.spec.input.ops(batch).value(row) == OP_VALUE).then_some(at);

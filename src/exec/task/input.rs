@@ -1,6 +1,5 @@
 //! One partition that a task reads: batches as they were fetched, rows as they were decoded, and where it stands.
 
-use std::any::Any;
 use std::collections::BTreeMap;
 use std::collections::HashSet;
 use std::collections::VecDeque;
@@ -36,7 +35,6 @@ use crate::exec::slice::HEADER_SCHEMA;
 use crate::exec::slice::Marker;
 use crate::format::BadRecord;
 use crate::format::Decoded;
-use crate::format::RawRecord;
 use crate::format::RowOp;
 use crate::format::decode_slice;
 use crate::format::schema_id;
@@ -369,7 +367,7 @@ impl Input {
         latest: Option<i64>,
         skipped: &HashSet<Place>,
     ) -> Result<(), ExecError> {
-        let decoded = decode_shared(reads, tail)?;
+        let decoded = reads.reader.read(tail)?;
         self.bad.extend(decoded.bad.iter().filter(|bad| self.decoded_upto.0 <= bad.offset).cloned());
         let mut kept = Vec::with_capacity(decoded.offsets.len());
         for (row, (offset, time)) in decoded.offsets.iter().zip(&decoded.event_times).enumerate() {
@@ -589,31 +587,6 @@ impl Input {
         };
         roots.iter().map(covered).collect()
     }
-}
-
-/// The rows of a batch, decoded once for all readers of the relation while the batch is in memory.
-fn decode_shared(reads: &RelationReads, tail: &TailBatch) -> Result<Arc<Decoded>, ExecError> {
-    let key = (reads.relation.id, reads.relation.columns.len());
-    type Shared = Mutex<Vec<((crate::model::RelationId, usize), Arc<Decoded>)>>;
-    let slot = tail.slot.get_or_init(|| Arc::new(Shared::default()) as Arc<dyn Any + Send + Sync>);
-    let shared = slot.downcast_ref::<Shared>();
-    if let Some(found) = shared.and_then(|shared| shared.lock().iter().find(|(id, _)| *id == key).cloned()) {
-        return Ok(found.1);
-    }
-    let payload = tail.batch.payload().map_err(|_| ExecError::InternalRecord("a batch"))?;
-    let records =
-        payload.records().collect::<Result<Vec<_>, _>>().map_err(|_| ExecError::InternalRecord("a record"))?;
-    let raw = records.iter().map(|record| RawRecord {
-        offset: record.offset.0,
-        timestamp: record.timestamp,
-        key: record.key,
-        value: record.value,
-    });
-    let decoded = Arc::new(reads.decoder.decode(raw));
-    if let Some(shared) = shared {
-        shared.lock().push((key, Arc::clone(&decoded)));
-    }
-    Ok(decoded)
 }
 
 fn mean_bytes(bytes: usize, rows: usize) -> usize {

@@ -6,6 +6,7 @@
 //!   * positions, state, output and view changes of a cut are sealed together, and at most one cut is under way
 //!   * after an error the task's memory is dropped; it is made again from the last commit
 
+mod decoded;
 mod input;
 #[cfg(test)]
 mod input_tests;
@@ -13,11 +14,14 @@ mod restore;
 mod round;
 mod spec;
 
+use std::collections::BTreeMap;
 use std::collections::HashSet;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+pub use decoded::DecodeCounts;
+pub use decoded::Decoders;
 pub use input::DeadLetter;
 pub use input::Input;
 pub use input::InputQueue;
@@ -26,6 +30,7 @@ pub use input::Progress as InputProgress;
 pub use restore::restore;
 pub use restore::restore_view;
 pub use restore::transient;
+pub use spec::FragmentParts;
 pub use spec::FragmentSpec;
 pub use spec::QuerySpec;
 pub use spec::Reads;
@@ -44,12 +49,17 @@ use crate::broker::Generation;
 use crate::broker::PendingBatch;
 use crate::broker::QueryCommit;
 use crate::catalog::OnError;
+use crate::catalog::Relation;
+use crate::env::Clock;
+use crate::memory::MemoryPool;
 use crate::model::EventTime;
 use crate::model::Offset;
+use crate::model::OperatorId;
 use crate::model::StreamTime;
 use crate::model::TopicPartition;
 use crate::state::Frontier;
 use crate::state::PartitionChange;
+use crate::state::ViewDelta;
 use round::RoundLimits;
 use round::Sequence;
 
@@ -94,6 +104,10 @@ pub struct TaskCounts {
     pub rows: u64,
     /// Rows for closed windows.
     pub late: u64,
+    /// The same by operator.
+    pub late_by_operator: BTreeMap<OperatorId, u64>,
+    /// How long reading and decoding rows took, as far as a clock is there.
+    pub reading: Duration,
     /// Records that were not read.
     pub bad: u64,
     /// Rows that an expression failed on, or that could not be written.
@@ -103,6 +117,9 @@ pub struct TaskCounts {
     /// The last entries of the processing log.
     pub log: Vec<String>,
 }
+
+/// A task with more than this part of the pool in uncommitted changes cuts when the pool is full.
+const UNCOMMITTED_SHARE: usize = 64;
 
 /// Entries of the processing log that a task remembers.
 const LOG_KEPT: usize = 20;
@@ -124,6 +141,9 @@ pub struct Task {
     /// The first change of the round on which an operator failed, and how many changes it had.
     pub failed_round: Option<(Place, usize)>,
     driver: Driver,
+    /// Where its state tables have their memory.
+    pool: MemoryPool,
+    clock: Option<Arc<dyn Clock>>,
     sequence: Sequence,
     cut: CutId,
     /// The cut under way, and what it covers.
@@ -143,6 +163,7 @@ impl Task {
         generation: Generation,
         inputs: Vec<Input>,
         driver: Driver,
+        pool: MemoryPool,
     ) -> Self {
         let cut_time_micros = inputs.iter().filter_map(|input| input.progress.cut_time_micros).max();
         Self {
@@ -154,6 +175,8 @@ impl Task {
             skipped: HashSet::new(),
             failed_round: None,
             driver,
+            pool,
+            clock: None,
             sequence: Sequence::default(),
             cut: CutId::default(),
             in_flight: None,
@@ -171,7 +194,11 @@ impl Task {
         let latest = spec.refuses_future.then(|| future_limit(now, &spec));
         let bytes_max = usize::try_from(spec.config.round_bytes_max.0).unwrap_or(usize::MAX);
         let limits = RoundLimits::new(rows_max.min(spec.round_rows_max), bytes_max);
+        let begun = self.clock.as_ref().map(|clock| clock.monotonic());
         let round = round::assemble(&mut self.inputs, &spec.leaves, &mut self.sequence, limits, latest, &self.skipped)?;
+        if let (Some(clock), Some(begun)) = (&self.clock, begun) {
+            self.counts.reading += clock.monotonic().saturating_sub(begun);
+        }
         self.dead_letters()?;
         let idle_moved = self.note_idle(now);
         if round.rows == 0 && self.started && !idle_moved {
@@ -272,15 +299,14 @@ impl Task {
         let moved = self.inputs.iter().any(|input| input.moved);
         let (has_output, bytes) = {
             let state = self.driver.task();
-            let uncommitted: usize = state.tables.iter().map(|(_, table)| table.uncommitted_bytes()).sum();
-            (!state.output.is_empty(), state.output.bytes() + uncommitted)
+            (!state.output.is_empty(), state.output.bytes() + state.uncommitted_bytes())
         };
         if self.in_flight.is_some() || self.inputs.iter().any(|input| input.mid_slice) || !(has_output || moved) {
             return Next::Woken;
         }
         let since = now.monotonic.saturating_sub(self.last_cut);
         let wait = match drained && (has_output || hurry) {
-            _ if config.cut_bytes_max.0 <= bytes as u64 => Duration::ZERO,
+            _ if config.cut_bytes_max.0 <= bytes as u64 || self.is_too_large() => Duration::ZERO,
             true => config.commit_interval_min,
             false => config.commit_interval,
         };
@@ -299,10 +325,31 @@ impl Task {
         Some(Duration::from_millis((since + timeout).saturating_sub(now).max(1)))
     }
 
+    /// Whether its changes must be committed since there is not enough memory for them: what is committed can be evicted.
+    pub fn is_too_large(&self) -> bool {
+        self.pool.is_full() && self.pool.limit() / UNCOMMITTED_SHARE < self.driver.task().uncommitted_bytes()
+    }
+
+    /// Measures from now on how long its parts take.
+    pub fn measure(&mut self, clock: &Arc<dyn Clock>) {
+        self.clock = Some(Arc::clone(clock));
+        self.driver.task().clock = Some(Arc::clone(clock));
+    }
+
+    /// Memory of each operator's state, in bytes.
+    pub fn state_bytes(&self) -> Vec<(OperatorId, usize)> {
+        self.driver.task().tables.iter().map(|((operator, _), table)| (operator.clone(), table.bytes())).collect()
+    }
+
+    /// Forgets committed rows of its state; they are in the store.
+    pub fn evict(&mut self) {
+        self.driver.task().tables.iter_mut().for_each(|(_, table)| table.evict());
+    }
+
     /// Whether more may be taken before the cut under way is committed.
     pub fn may_go_on(&self) -> bool {
-        let state = self.driver.task();
-        self.in_flight.is_none() || state.output.bytes() < self.spec.config.cut_bytes_max.0 as usize
+        let room = || self.driver.task().output.bytes() < self.spec.config.cut_bytes_max.as_usize();
+        self.in_flight.is_none() || (room() && !self.is_too_large())
     }
 
     /// Whether anything would be committed.
@@ -367,7 +414,7 @@ impl Task {
         }
         let views = match &self.spec.view {
             None => Vec::new(),
-            Some(relation) => view_changes(relation.id, output.views, self.partition, relation.partitions, &frontier),
+            Some(relation) => view_changes(relation, output.views, self.partition, &frontier),
         };
         let commit = QueryCommit {
             query: self.spec.query,
@@ -382,6 +429,9 @@ impl Task {
 
     fn count(&mut self, output: &CutOutput) {
         self.counts.late += output.late.values().sum::<u64>();
+        for (operator, rows) in &output.late {
+            *self.counts.late_by_operator.entry(operator.clone()).or_default() += rows;
+        }
         self.counts.errors += output.log.len() as u64 + output.log_dropped;
         for entry in &output.log {
             warn!(operator = %entry.operator, event_time = entry.event_time, "{}", entry.message);
@@ -466,22 +516,25 @@ fn append_dead_letter(output: &mut CutOutput, to: TopicPartition, topic: &str, l
 }
 
 fn view_changes(
-    relation: crate::model::RelationId,
-    deltas: Vec<(usize, crate::state::ViewDelta)>,
+    view: &Relation,
+    deltas: Vec<(usize, ViewDelta)>,
     partition: i32,
-    partitions: i32,
     frontier: &Frontier,
 ) -> Vec<PartitionChange> {
-    let mut changes: Vec<PartitionChange> = Vec::new();
-    let own = partition.rem_euclid(partitions) as usize;
-    changes.push(PartitionChange { relation, partition: own, deltas: Vec::new(), frontier: frontier.clone() });
+    let change = |partition: usize, deltas, frontier| PartitionChange {
+        relation: view.id,
+        partition,
+        deltas,
+        topic: TopicPartition::new(view.topic_id, i32::try_from(partition).unwrap_or(i32::MAX)),
+        upto: None,
+        frontier,
+    };
+    let own = partition.rem_euclid(view.partitions) as usize;
+    let mut changes = vec![change(own, Vec::new(), frontier.clone())];
     for (partition, delta) in deltas {
         match changes.iter_mut().find(|change| change.partition == partition) {
             Some(change) => change.deltas.push(delta),
-            None => {
-                let frontier = Frontier::new();
-                changes.push(PartitionChange { relation, partition, deltas: vec![delta], frontier });
-            }
+            None => changes.push(change(partition, vec![delta], Frontier::new())),
         }
     }
     changes

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use arrow::datatypes::Schema;
 use bytes::Bytes;
 use tracing::debug;
 use tracing::info;
@@ -26,23 +27,28 @@ use crate::exec::ExecError;
 use crate::exec::lower::format_spec;
 use crate::exec::step_exec::TableName;
 use crate::exec::step_exec::TaskState;
+use crate::format::Decoded;
 use crate::format::Decoder;
 use crate::format::RawRecord;
 use crate::format::RowKeys;
 use crate::format::RowOp;
+use crate::memory::Memory;
+use crate::memory::MemoryPool;
 use crate::model::LeaderEpoch;
 use crate::model::Offset;
+use crate::model::OperatorId;
 use crate::model::PartitionId;
+use crate::model::QueryId;
 use crate::model::TopicPartition;
 use crate::plan::relation_key;
 use crate::state::ColdStores;
-use crate::state::Frontier;
-use crate::state::PartitionChange;
 use crate::state::StateIdentity;
 use crate::state::StateTable;
 use crate::state::StoreExpectation;
 use crate::state::StoreName;
 use crate::state::ViewDelta;
+use crate::state::ViewMemory;
+use crate::state::ViewPartition;
 use crate::state::open_store;
 
 /// Offset, timestamp, key, value.
@@ -57,7 +63,7 @@ pub async fn restore(
     partition: i32,
     client: &Arc<dyn Client>,
     stores: &Arc<dyn ColdStores>,
-    cache_bytes_max: usize,
+    memory: &Memory,
 ) -> Result<Task, ExecError> {
     debug!(query = %spec.query, fragment = spec.index, partition, "restoring state");
     let group = spec.query.group();
@@ -72,18 +78,19 @@ pub async fn restore(
     for (name, changelog) in &spec.tables {
         if let Some(topic) = changelog {
             let changelog = TopicPartition::new(*topic, partition);
-            let table = table(spec, name, partition, changelog, client, stores, cache_bytes_max).await?;
+            let table = table(spec, name, partition, changelog, client, stores, &memory.state).await?;
             tables.push((name.clone(), table));
         }
     }
     info!(query = %spec.query, fragment = spec.index, partition, "state restored");
-    task(spec, partition, generation, inputs, tables)
+    task(spec, partition, generation, inputs, tables, &memory.state)
 }
 
 /// A task that never commits, over all partitions of its leaves, from where `start` says.
 pub fn transient(
     spec: &Arc<FragmentSpec>,
     stores: &Arc<dyn ColdStores>,
+    memory: &Memory,
     start: impl Fn(TopicPartition, bool) -> Offset,
 ) -> Result<Task, ExecError> {
     let mut inputs = Vec::new();
@@ -92,7 +99,9 @@ pub fn transient(
             let from = TopicPartition::new(leaf_spec.topic, partition);
             let position = start(from, is_table(spec, leaf));
             let progress = InputProgress::default();
-            inputs.push(Input::new(leaf, from, sets_time(spec, leaf), position, LeaderEpoch(-1), progress));
+            let sets_time = sets_time(spec, leaf);
+            let epoch = LeaderEpoch(-1);
+            inputs.push(Input::new(leaf, from, sets_time, position, epoch, progress));
         }
     }
     let mut tables = Vec::new();
@@ -101,9 +110,9 @@ pub fn transient(
             stores.open(&StoreName { query: spec.query, operator: name.0.clone(), partition: PartitionId(0) })?;
         let changelog = TopicPartition::new(crate::model::TopicId([0; 16]), 0);
         let identity = StateIdentity { query: spec.query, layout: spec.layout.clone(), changelog };
-        tables.push((name.clone(), StateTable::new(identity, store, 0)));
+        tables.push((name.clone(), StateTable::new(identity, store, 0, &memory.state)));
     }
-    task(spec, 0, Generation(0), inputs, tables)
+    task(spec, 0, Generation(0), inputs, tables, &memory.state)
 }
 
 fn task(
@@ -112,12 +121,13 @@ fn task(
     generation: Generation,
     mut inputs: Vec<Input>,
     tables: Vec<(TableName, StateTable)>,
+    pool: &MemoryPool,
 ) -> Result<Task, ExecError> {
     // A round takes equal times in this order: a stream row meets the table row that was written before it, if only just.
     inputs.sort_by_key(|input| !is_table(spec, input.leaf));
     let state = TaskState { partition, tables, ..TaskState::default() };
     let driver = Driver::new(&spec.root, state)?;
-    Ok(Task::new(Arc::clone(spec), partition, generation, inputs, driver))
+    Ok(Task::new(Arc::clone(spec), partition, generation, inputs, driver, pool.clone()))
 }
 
 /// A table's side sets no stream time, unless there is nothing else.
@@ -165,7 +175,7 @@ async fn table(
     changelog: TopicPartition,
     client: &Arc<dyn Client>,
     stores: &Arc<dyn ColdStores>,
-    cache_bytes_max: usize,
+    pool: &MemoryPool,
 ) -> Result<StateTable, ExecError> {
     let ends = client.ends(changelog).await?;
     let end = ends.readable_end();
@@ -179,7 +189,8 @@ async fn table(
     let store_name = StoreName { query: spec.query, operator: name.0.clone(), partition: PartitionId(partition) };
     let opened = open_store(stores.as_ref(), &store_name, &expected)?;
     let identity = StateIdentity { query: spec.query, layout: spec.layout.clone(), changelog };
-    let mut table = StateTable::new(identity, opened.store, cache_bytes_max);
+    // Half of the pool: the rest is for the stores' own caches and for what is not committed.
+    let mut table = StateTable::new(identity, opened.store, pool.limit() / 2, pool);
     let mut position = opened.restore_from;
     while position < end {
         let mut changes: Vec<(Bytes, Option<Bytes>)> = Vec::new();
@@ -220,20 +231,33 @@ async fn read(
     Ok(fetched.next.min(end))
 }
 
-/// Reads a partition of a view's topic and hands out its rows as changes, in order.
+/// A partition of a view: what its store holds, and what its topic has beyond that.
 pub async fn restore_view(
+    query: QueryId,
     relation: &Relation,
     partition: i32,
-    frontier: &Frontier,
     client: &Arc<dyn Client>,
-    mut publish: impl FnMut(PartitionChange),
-) -> Result<(), ExecError> {
-    let (key, value) = (format_spec(relation.formats.key), format_spec(relation.formats.value));
-    let decoder = Decoder::new(&relation.columns, key, value, &relation_options(relation))?;
-    let key = relation_key(relation);
+    stores: &Arc<dyn ColdStores>,
+    memory: &Arc<ViewMemory>,
+) -> Result<ViewPartition, ExecError> {
     let from = TopicPartition::new(relation.topic_id, partition);
     let ends = client.ends(from).await?;
-    let (mut position, end) = (ends.log_start_offset, ends.readable_end());
+    let end = ends.readable_end();
+    let expected = StoreExpectation {
+        query,
+        layout: view_layout(relation),
+        changelog: from,
+        start: ends.log_start_offset,
+        kept: ends.log_start_offset.max(ends.tombstones_from)..=end,
+    };
+    let name = StoreName { query, operator: OperatorId::new(VIEW_STORE), partition: PartitionId(partition) };
+    let schema = Arc::new(Schema::new(relation.columns.iter().map(|column| column.field()).collect::<Vec<_>>()));
+    let opened = ViewPartition::open(stores.as_ref(), &name, &expected, &schema, memory)?;
+    let (mut view, mut position) = (opened.partition, opened.replay_from);
+    let read_again = end.0.saturating_sub(position.0);
+    info!(view = %relation.name, partition, verdict = ?opened.verdict, read_again, "restoring view");
+    let (key, value) = (format_spec(relation.formats.key), format_spec(relation.formats.value));
+    let decoder = Decoder::new(&relation.columns, key, value, &relation_options(relation))?;
     while position < end {
         let mut records: Vec<OwnedRecord> = Vec::new();
         position = read(client, from, position, end, |record| {
@@ -248,28 +272,43 @@ pub async fn restore_view(
             value: value.as_deref(),
         });
         let decoded = decoder.decode(raw);
-        if decoded.op.is_empty() {
-            continue;
-        }
-        let columns: Vec<_> = key.iter().map(|at| Arc::clone(decoded.rows.column(*at))).collect();
-        let keys = RowKeys::encode_rows(&columns, decoded.op.len())?;
-        let mut last: HashMap<&[u8], usize> = HashMap::new();
-        for (row, key) in keys.iter().enumerate() {
-            last.insert(key, row);
-        }
-        let mut rows: Vec<usize> = last.into_values().collect();
-        rows.sort_unstable();
-        let (kept, gone): (Vec<usize>, Vec<usize>) = rows.into_iter().partition(|row| decoded.op[*row] == RowOp::Value);
-        let indices = arrow::array::UInt32Array::from_iter_values(kept.iter().map(|row| *row as u32));
-        let delta = ViewDelta {
-            keys: kept.iter().map(|row| keys[*row].clone()).collect(),
-            rows: arrow::compute::take_record_batch(&decoded.rows, &indices)?,
-            tombstones: gone.iter().map(|row| keys[*row].clone()).collect(),
+        view = match decoded.op.is_empty() {
+            true => view.reflecting(position),
+            false => {
+                let delta = view_delta(relation, &decoded)?;
+                view.apply(&delta)?.reflecting(position).with_room(decoded.op.len())?
+            }
         };
-        let (relation, frontier) = (relation.id, Frontier::new());
-        publish(PartitionChange { relation, partition: partition as usize, deltas: vec![delta], frontier });
     }
-    let (relation, frontier) = (relation.id, frontier.clone());
-    publish(PartitionChange { relation, partition: partition as usize, deltas: Vec::new(), frontier });
-    Ok(())
+    Ok(view)
+}
+
+/// The store of a view among those of its query; operators' ids begin with a number.
+const VIEW_STORE: &str = "view";
+
+/// What a view's pages look like; those of another layout cannot be read.
+fn view_layout(relation: &Relation) -> String {
+    let columns: Vec<String> =
+        relation.columns.iter().map(|column| format!("{:?} {:?}", column.name, column.field().data_type())).collect();
+    format!("view 1 {:?} {}", relation_key(relation), columns.join(" "))
+}
+
+/// The rows of a slice of a view's topic as one change.
+fn view_delta(relation: &Relation, decoded: &Decoded) -> Result<ViewDelta, ExecError> {
+    let key = relation_key(relation);
+    let columns: Vec<_> = key.iter().map(|at| Arc::clone(decoded.rows.column(*at))).collect();
+    let keys = RowKeys::encode_rows(&columns, decoded.op.len())?;
+    let mut last: HashMap<&[u8], usize> = HashMap::new();
+    for (row, key) in keys.iter().enumerate() {
+        last.insert(key, row);
+    }
+    let mut rows: Vec<usize> = last.into_values().collect();
+    rows.sort_unstable();
+    let (kept, gone): (Vec<usize>, Vec<usize>) = rows.into_iter().partition(|row| decoded.op[*row] == RowOp::Value);
+    let indices = arrow::array::UInt32Array::from_iter_values(kept.iter().map(|row| *row as u32));
+    Ok(ViewDelta {
+        keys: kept.iter().map(|row| keys[*row].clone()).collect(),
+        rows: arrow::compute::take_record_batch(&decoded.rows, &indices)?,
+        tombstones: gone.iter().map(|row| keys[*row].clone()).collect(),
+    })
 }

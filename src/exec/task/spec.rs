@@ -7,6 +7,9 @@ use arrow::datatypes::DataType;
 use datafusion::config::ConfigOptions;
 use datafusion::physical_plan::ExecutionPlan;
 
+use super::decoded::Declaration;
+use super::decoded::Decoders;
+use super::decoded::Reader;
 use crate::catalog::Compatibility;
 use crate::catalog::EmitMode;
 use crate::catalog::Relation;
@@ -23,7 +26,6 @@ use crate::exec::operators::TopicSpec;
 use crate::exec::step_exec::TableName;
 use crate::exec::step_exec::step_of;
 use crate::format::CodecOptions;
-use crate::format::Decoder;
 use crate::format::Encoder;
 use crate::format::EventTimeColumn;
 use crate::format::FormatSpec;
@@ -83,6 +85,16 @@ pub struct FragmentSpec {
     pub round_rows_max: usize,
 }
 
+/// What a node's fragments have in common.
+pub struct FragmentParts<'a> {
+    /// What functions are handed.
+    pub functions: &'a Arc<ConfigOptions>,
+    /// Limits.
+    pub config: &'a config::Exec,
+    /// What inputs are decoded with.
+    pub decoders: &'a Decoders,
+}
+
 /// Rows that leave in one round, about, where a row is in several windows and each row's changes leave at once.
 const ROUND_OUTPUT_ROWS: usize = 65_536;
 
@@ -133,8 +145,8 @@ pub struct Root {
 pub struct RelationReads {
     /// The relation.
     pub relation: Arc<Relation>,
-    /// Reads its records.
-    pub decoder: Decoder,
+    /// Reads its records, with the columns that the leaf uses.
+    pub reader: Reader,
     /// Columns after the relation's own, with their types.
     pub pseudo: Vec<(PseudoColumn, DataType)>,
     /// Rows are upserts; they set no stream time.
@@ -144,11 +156,7 @@ pub struct RelationReads {
 impl FragmentSpec {
     /// What each task of a standing query runs, upstream fragments first. Each has expressions of its own, since the cut's
     /// time is a cell that they share.
-    pub fn of_query(
-        spec: &QuerySpec,
-        functions: &Arc<ConfigOptions>,
-        config: &config::Exec,
-    ) -> Result<Vec<(i32, Arc<Self>)>, ExecError> {
+    pub fn of_query(spec: &QuerySpec, parts: &FragmentParts<'_>) -> Result<Vec<(i32, Arc<Self>)>, ExecError> {
         let topic_of = |wanted: &OperatorId, role: &str| {
             spec.internal_topics.iter().find(|(id, is, _)| id == wanted && is == role).map(|(.., topic)| *topic)
         };
@@ -157,7 +165,7 @@ impl FragmentSpec {
             let last = index + 1 == spec.plan.fragments.len();
             for partition in 0..planned.partitions {
                 let sink = if last { Some(topic_spec(&spec.sink)?) } else { None };
-                let mut made = fragment(spec.id, &spec.plan, index, sink, &topic_of, functions, config)?;
+                let mut made = fragment(spec.id, &spec.plan, index, sink, &topic_of, parts)?;
                 made.view = (last && spec.sink.is_table()).then(|| Arc::clone(&spec.sink));
                 fragments.push((partition, Arc::new(made)));
             }
@@ -167,16 +175,12 @@ impl FragmentSpec {
     }
 
     /// The one fragment of a push query.
-    pub fn of_push(
-        plan: &StandingPlan,
-        functions: &Arc<ConfigOptions>,
-        config: &config::Exec,
-    ) -> Result<Arc<Self>, ExecError> {
+    pub fn of_push(plan: &StandingPlan, parts: &FragmentParts<'_>) -> Result<Arc<Self>, ExecError> {
         if plan.fragments.len() != 1 {
             return Err(Error::internal("a push query of several fragments").into());
         }
         let no_topic = |_: &OperatorId, _: &str| None;
-        Ok(Arc::new(fragment(QueryId(0), plan, 0, None, &no_topic, functions, config)?))
+        Ok(Arc::new(fragment(QueryId(0), plan, 0, None, &no_topic, parts)?))
     }
 
     /// The name of a task's membership in its query's group.
@@ -208,8 +212,7 @@ fn fragment(
     index: usize,
     sink: Option<TopicSpec>,
     topic_of: &dyn Fn(&OperatorId, &str) -> Option<TopicId>,
-    functions: &Arc<ConfigOptions>,
-    config: &config::Exec,
+    parts: &FragmentParts<'_>,
 ) -> Result<FragmentSpec, ExecError> {
     let planned = &plan.fragments[index];
     let missing = |id: &OperatorId, role: &str| {
@@ -220,7 +223,7 @@ fn fragment(
         let topic = topic_of(&exchange.id, "repartition").ok_or_else(|| missing(&exchange.id, "repartition"))?;
         repartition = (0..exchange.partitions).map(|partition| TopicPartition::new(topic, partition)).collect();
     }
-    let mut functions = ConfigOptions::clone(functions);
+    let mut functions = ConfigOptions::clone(parts.functions);
     let mut context = functions.extensions.get::<Context>().cloned().unwrap_or_default();
     let cut_time = CutTime::default();
     context.cut_time = cut_time.clone();
@@ -236,8 +239,9 @@ fn fragment(
     let mut leaves = Vec::new();
     for (number, leaf) in planned.leaves.iter().enumerate() {
         leaves.push(match leaf {
-            Leaf::Relation { relation, as_table, .. } => {
-                relation_leaf(query, &planned.root, number, relation, *as_table)?
+            Leaf::Relation { relation, as_table, used } => {
+                let reader = parts.decoders.reader(declaration_of(relation), used)?;
+                relation_leaf(query, &planned.root, number, relation, *as_table, reader)?
             }
             Leaf::Exchange { id, schema, upstream, edge } => LeafSpec {
                 topic: topic_of(id, "repartition").ok_or_else(|| missing(id, "repartition"))?,
@@ -267,7 +271,7 @@ fn fragment(
         cut_time,
         layout: plan.state_layouts.join("\n"),
         view: None,
-        config: config.clone(),
+        config: parts.config.clone(),
         refuses_future: plan.semantics.compatibility == Compatibility::Postgres,
         round_rows_max: round_rows_max(plan, index),
     })
@@ -303,24 +307,19 @@ fn relation_leaf(
     number: usize,
     relation: &Arc<Relation>,
     as_table: bool,
+    reader: Reader,
 ) -> Result<LeafSpec, ExecError> {
     let (schema, pseudo) =
         source_of(root, number).ok_or(ExecError::UnknownNode("a leaf without source".to_string()))?;
     let changes = if as_table && relation.is_table() { Changes::Upsert } else { Changes::Append };
     let types = schema.fields().iter().skip(relation.columns.len()).map(|field| field.data_type().clone());
     let pseudo = pseudo.into_iter().zip(types).collect();
-    let decoder = Decoder::new(
-        &relation.columns,
-        format_spec(relation.formats.key),
-        format_spec(relation.formats.value),
-        &relation_options(relation),
-    )?;
     Ok(LeafSpec {
         topic: relation.topic_id,
         partitions: relation.partitions,
         layout: Layout::new(&schema, changes),
         twin_of: None,
-        reads: Reads::Relation(Box::new(RelationReads { relation: Arc::clone(relation), decoder, pseudo, as_table })),
+        reads: Reads::Relation(Box::new(RelationReads { relation: Arc::clone(relation), reader, pseudo, as_table })),
         owns_dead_letters: AtomicBool::new(query.0 != 0),
     })
 }
@@ -354,6 +353,12 @@ fn pair_twins(leaves: &mut [LeafSpec]) {
     for later in 1..leaves.len() {
         let first = (0..later).find(|first| leaves[*first].twin_of.is_none() && alike(&leaves[*first], &leaves[later]));
         leaves[later].twin_of = first;
+        let Some(first) = first else { continue };
+        if let (before, [twin, ..]) = leaves.split_at_mut(later)
+            && let (Reads::Relation(first), Reads::Relation(twin)) = (&mut before[first].reads, &twin.reads)
+        {
+            first.reader.use_more(twin.reader.used());
+        }
     }
 }
 
@@ -365,11 +370,21 @@ fn refuse_double_reads<'a>(fragments: impl Iterator<Item = &'a Arc<FragmentSpec>
             return Err(Error::unsupported(
                 "a query that reads one topic twice through a repartition is not supported yet",
             )
-            .hint("Make a stream with the key of the join first: CREATE STREAM .. PARTITION BY ..")
+            .hint("Make a stream or a table of one of the two first, and join that.")
             .into());
         }
     }
     Ok(())
+}
+
+/// All that the rows of a relation follow from.
+fn declaration_of(relation: &Relation) -> Declaration {
+    Declaration {
+        columns: relation.columns.clone(),
+        key: format_spec(relation.formats.key),
+        value: format_spec(relation.formats.value),
+        options: relation_options(relation),
+    }
 }
 
 /// Everything about a relation's records that `format` wants to know.

@@ -12,7 +12,7 @@ use arrow::datatypes::DataType;
 use super::key;
 use super::row;
 use crate::format::FormatError;
-use crate::format::value::ColumnBuilder;
+use crate::format::column_builder::ColumnBuilder;
 use crate::format::value::Row;
 use crate::format::value::Slot;
 use crate::model::SqlType;

@@ -2,8 +2,11 @@
 
 use std::collections::HashMap;
 
+use parking_lot::Mutex;
+
 use super::coerce;
 use super::coerce::Target;
+use super::direct::DirectReader;
 use super::scan::Kind;
 use super::scan::Scanner;
 use crate::format::FormatError;
@@ -20,6 +23,8 @@ pub(in crate::format) struct JsonColumns {
     by_name: HashMap<String, usize>,
     names: NameMatch,
     wrap: WrapSingle,
+    /// What the last batch left: it knows the form of the documents.
+    reader: Mutex<Option<Box<DirectReader>>>,
 }
 
 /// Which field of a duplicate wins: the exact name before the folded one, then the later one.
@@ -37,7 +42,23 @@ fn target(column: &Column) -> Target<'_> {
 impl JsonColumns {
     pub(in crate::format) fn new(columns: Vec<(usize, Column)>, names: NameMatch, wrap: WrapSingle) -> Self {
         let by_name = columns.iter().enumerate().map(|(place, (_, column))| (column.name.clone(), place)).collect();
-        Self { columns, by_name, names, wrap }
+        Self { columns, by_name, names, wrap, reader: Mutex::default() }
+    }
+
+    /// What reads documents straight into columns, until it is given back; `None` where a value stands without an object.
+    pub(in crate::format) fn take_reader(&self) -> Option<Box<DirectReader>> {
+        match self.wrap {
+            WrapSingle::Unwrapped => None,
+            WrapSingle::Wrapped => {
+                let known = self.reader.lock().take();
+                Some(known.unwrap_or_else(|| Box::new(DirectReader::new(&self.columns, self.names))))
+            }
+        }
+    }
+
+    /// Keeps what reads documents for the next batch.
+    pub(in crate::format) fn keep_reader(&self, reader: Box<DirectReader>) {
+        *self.reader.lock() = Some(reader);
     }
 
     /// Reads a document; `false` if it is `null`.

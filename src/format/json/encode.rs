@@ -16,6 +16,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
 use super::nested;
+use super::quick::plain_end;
 use crate::format::TimeStyle;
 use crate::format::WrapSingle;
 use crate::format::number;
@@ -90,8 +91,8 @@ pub(in crate::format) fn write_value(
         SqlType::Boolean => {
             out.extend_from_slice(if array.as_boolean().value(row) { b"true" } else { b"false" });
         }
-        SqlType::Int => push(array.as_primitive::<Int32Type>().value(row), out),
-        SqlType::BigInt => push(array.as_primitive::<Int64Type>().value(row), out),
+        SqlType::Int => push_whole(i64::from(array.as_primitive::<Int32Type>().value(row)), out),
+        SqlType::BigInt => push_whole(array.as_primitive::<Int64Type>().value(row), out),
         SqlType::Double => write_double(array.as_primitive::<Float64Type>().value(row), out),
         SqlType::Decimal { scale, .. } => {
             number::write_decimal(array.as_primitive::<Decimal128Type>().value(row), *scale, out);
@@ -136,13 +137,32 @@ pub fn json_of(array: &dyn Array, row: usize) -> String {
 
 fn write_time(times: TimeStyle, number: i64, out: &mut Vec<u8>, text: impl FnOnce(&mut Vec<u8>)) {
     match times {
-        TimeStyle::EpochMillis => push(number, out),
+        TimeStyle::EpochMillis => push_whole(number, out),
         TimeStyle::Iso => {
             out.push(b'"');
             text(out);
             out.push(b'"');
         }
     }
+}
+
+/// Appends a whole number, without the way through a formatter.
+fn push_whole(value: i64, out: &mut Vec<u8>) {
+    let mut digits = [0; 20];
+    let mut start = digits.len();
+    let mut rest = value.unsigned_abs();
+    loop {
+        start -= 1;
+        digits[start] = b'0' + (rest % 10) as u8;
+        rest /= 10;
+        if rest == 0 {
+            break;
+        }
+    }
+    if value < 0 {
+        out.push(b'-');
+    }
+    out.extend_from_slice(&digits[start..]);
 }
 
 fn push(value: impl std::fmt::Display, out: &mut Vec<u8>) {
@@ -158,5 +178,11 @@ fn write_double(value: f64, out: &mut Vec<u8>) {
 }
 
 pub(super) fn write_string(text: &str, out: &mut Vec<u8>) {
+    // What a reader takes for itself needs no escape.
+    if plain_end(text.as_bytes(), 0) == text.len() {
+        out.push(b'"');
+        out.extend_from_slice(text.as_bytes());
+        return out.push(b'"');
+    }
     serde_json::to_writer(out, text).expect("a Vec takes every write, and a text has a JSON form");
 }

@@ -5,13 +5,13 @@ use arrow::array::timezone::Tz;
 
 use super::array;
 use crate::format::FormatError;
+use crate::format::column_builder::ColumnBuilder;
 use crate::format::error::shorten;
 use crate::format::json;
 use crate::format::number;
 use crate::format::number::Excess;
 use crate::format::number::NumberError;
 use crate::format::times;
-use crate::format::value::ColumnBuilder;
 use crate::format::value::Row;
 use crate::format::value::Slot;
 use crate::model::SqlType;

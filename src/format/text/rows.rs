@@ -10,8 +10,8 @@ use arrow::record_batch::RecordBatchOptions;
 
 use super::parse_slot;
 use crate::format::FormatError;
+use crate::format::column_builder::ColumnBuilder;
 use crate::format::number::Excess;
-use crate::format::value::ColumnBuilder;
 use crate::format::value::Row;
 use crate::format::value::Slot;
 use crate::model::Column;

@@ -163,37 +163,36 @@ fn many_files_are_synced_in_one_call() {
     assert!(count(CallKind::SyncData) <= 2, "{} syncs of files", count(CallKind::SyncData));
 }
 
-/// How many records each partition has, as its appends were answered.
-type Answered = [i64; 4];
-
-#[test]
-fn checkpoints_survive_every_fault() {
+/// Trims after so many records to each of some partitions, again and again; each fault of it loses nothing answered.
+fn survives_every_fault(name: &'static str, partitions: usize, each: i64, trims: i64) {
+    let (before, all) = (5, 5 + each * trims);
     let report = for_each_fault(&Scenario {
-        name: "checkpoint",
+        name,
         seed: 42,
         prepare: &|env| {
             let log = of_many(env).expect("it opens");
-            for at in 0..4 {
+            for at in 0..partitions as i32 {
                 log.create(partition(at), PartitionConfig::default()).expect("it is made");
-                (0..5).for_each(|number| append_large(&log, at, number).expect("it appends"));
+                (0..before).for_each(|number| append_large(&log, at, number).expect("it appends"));
             }
         },
         run: &|env| {
-            let mut answered: Answered = [5; 4];
+            // How many records each partition has, as its appends were answered.
+            let mut answered = vec![before; partitions];
             let Ok(log) = of_many(env) else { return answered };
-            for number in 5..7 {
+            for number in before..all {
                 for (at, answered) in (0..).zip(&mut answered) {
                     if *answered == number && append_large(&log, at, number).is_ok() {
                         *answered += 1;
                     }
                 }
-                if log.trim_once().is_err() {
+                if (number + 1 - before) % each == 0 && log.trim_once().is_err() {
                     break;
                 }
             }
             answered
         },
-        check: &|env, answered: &Answered, _| {
+        check: &|env, answered: &Vec<i64>, _| {
             // What a file has lost is told to who syncs it first, which may be a start; the journal has all of it still.
             let opened = LogDir::open(env.clone(), dir(), config());
             let opened = opened.or_else(|_| LogDir::open(env.clone(), dir(), config()));
@@ -201,11 +200,52 @@ fn checkpoints_survive_every_fault() {
             assert_eq!(report.corrupt, vec![]);
             for (at, answered) in (0..).zip(answered) {
                 let end = log.ends(partition(at)).expect("it is there").log_end_offset.0;
-                assert!(*answered <= end && end <= 7, "{answered} answered, {end} stored");
+                assert!(*answered <= end && end <= all, "{answered} answered, {end} stored");
                 assert_large(&log, at, end);
             }
         },
     });
     eprintln!("{report}");
     assert!(report.is_complete(), "{report}");
+}
+
+#[test]
+fn checkpoints_survive_every_fault() {
+    survives_every_fault("checkpoint", 4, 1, 2);
+}
+
+#[test]
+fn files_that_checkpoints_take_over_survive_every_fault() {
+    survives_every_fault("spare", 1, 4, 4);
+}
+
+#[test]
+fn a_checkpoint_takes_over_the_file_of_one_that_is_not_needed() {
+    let simulation = Simulation::new(1);
+    let log = trimmed(&simulation, 4, 0);
+    let snapshots =
+        || simulation.disk.files().into_iter().filter(|path| path.extension().is_some_and(|e| e == "snapshot"));
+    for trim in 1..6 {
+        (4 * trim..4 * trim + 4).for_each(|number| append_large(&log, 0, number).expect("it appends"));
+        simulation.disk.start_trace();
+        log.trim_once().expect("it trims");
+        let calls = simulation.disk.take_trace().into_iter().filter_map(|event| match event {
+            TraceEvent::Call(call) if call.path.extension().is_some_and(|e| e == "snapshot") => Some(call.kind),
+            TraceEvent::Call(_) | TraceEvent::Acknowledged { .. } | TraceEvent::Note(_) => None,
+        });
+        let calls: Vec<_> = calls.collect();
+        assert!(!calls.contains(&CallKind::RemoveFile), "{calls:?}");
+        assert_eq!(calls.contains(&CallKind::Rename), 2 < trim, "{calls:?}");
+    }
+    assert_eq!(snapshots().count(), 3);
+    // Cut off behind the oldest: what was spare is the newest now, and stays.
+    log.truncate_to(partition(0), LeaderEpoch(0), Offset(17)).expect("it cuts");
+    let oldest = snapshots().next();
+    (17..21).for_each(|number| append_large(&log, 0, number).expect("it appends"));
+    log.trim_once().expect("it trims");
+    assert_eq!(snapshots().next(), oldest);
+    drop(log);
+    simulation.disk.lose_power();
+    let (log, _) = open(&simulation, config());
+    assert_large(&log, 0, 21);
 }

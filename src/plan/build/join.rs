@@ -1,5 +1,6 @@
 //! A stream looked up in a table: the condition taken apart, the stream brought to the table's partitions.
 
+use datafusion::arrow::datatypes::DataType;
 use datafusion::common::DFSchemaRef;
 use datafusion::common::TableReference;
 use datafusion::logical_expr::Expr;
@@ -17,6 +18,7 @@ use crate::catalog::Compatibility;
 use crate::error::Error;
 use crate::error::Result;
 use crate::error::SqlState;
+use crate::functions::ksqldb_name;
 use crate::model::OperatorId;
 use crate::model::SqlType;
 use crate::plan::bind::BoundQuery;
@@ -127,7 +129,7 @@ fn pair(
 }
 
 /// The stream's expression in the type of the table's key: equal values must have equal bytes.
-fn agreed_type(
+pub(super) fn agreed_type(
     mine: Expr,
     key: &Expr,
     joined: &DFSchemaRef,
@@ -150,9 +152,7 @@ fn agreed_type(
         return Ok(cast(mine, key_arrow));
     }
     let message = match rules {
-        Compatibility::Ksqldb => {
-            format!("Invalid join condition: types don't match. Got {condition} with {mine_type} and {key_type}.")
-        }
+        Compatibility::Ksqldb => types_differ(condition, origin, &mine_arrow, &key_arrow),
         Compatibility::Postgres => format!(
             "a join by key needs one type on both sides, not {} and {}",
             mine_type.postgres_name(),
@@ -160,9 +160,19 @@ fn agreed_type(
         ),
     };
     Err(failure::at(
-        Error::new(SqlState::DATATYPE_MISMATCH, message).hint(format!("CAST the stream's side to {key_type}.")),
+        Error::new(SqlState::DATATYPE_MISMATCH, message).hint(format!("CAST {} to {key_type}.", origin)),
         origin,
     ))
+}
+
+/// ksqlDB's words for a condition whose sides have two types; `mine` is the type of the side `origin`.
+pub(super) fn types_differ(condition: &ast::Expr, origin: &ast::Expr, mine: &DataType, other: &DataType) -> String {
+    let of = |side: &ast::Expr| if side == origin { ksqldb_name(mine) } else { ksqldb_name(other) };
+    let shown = match condition {
+        ast::Expr::BinaryOp { left, right, .. } => format!("{left}{{{}}} = {right}{{{}}}", of(left), of(right)),
+        other => other.to_string(),
+    };
+    format!("Invalid join condition: types don't match. Got {}.", shown.replace('"', ""))
 }
 
 fn not_by_key(on: &ast::Expr, query: &BoundQuery, index: usize) -> Error {

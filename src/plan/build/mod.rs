@@ -7,6 +7,7 @@ mod chain;
 mod comparison;
 mod expression;
 pub mod failure;
+mod foreign_join;
 mod from;
 mod insert;
 mod join;
@@ -402,6 +403,10 @@ fn key_format(query: &BoundQuery, types: &[SqlType], grouped: bool) -> Format {
 }
 
 fn sink(rows: Rows, arranged: Arranged, query: &BoundQuery) -> Result<LogicalPlan> {
+    let rows = match query.semantics.compatibility {
+        Compatibility::Ksqldb => Rows { plan: foreign_join::telling(rows.plan.clone())?, ..rows },
+        Compatibility::Postgres => rows,
+    };
     let named = arranged.exprs.into_iter().zip(&arranged.columns).map(|(expr, column)| expr.alias(&column.name));
     let mut plan = LogicalPlanBuilder::from(rows.plan)
         .project(named)

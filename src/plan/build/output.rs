@@ -5,6 +5,7 @@ use sqlparser::ast;
 
 use super::expression::as_column;
 use super::failure;
+use super::foreign_join;
 use super::rows::Changes;
 use super::rows::Rows;
 use crate::catalog::Compatibility;
@@ -221,6 +222,9 @@ fn key_missing(selected: &Selected, query: &BoundQuery) -> Error {
         Purpose::Insert { .. } | Purpose::Push => "the query".to_string(),
     };
     let list = names.join(", ");
+    if query.semantics.compatibility == Compatibility::Ksqldb && foreign_join::is_foreign(&selected.rows.plan) {
+        return foreign_key_missing(selected, query);
+    }
     match query.semantics.compatibility {
         Compatibility::Ksqldb => {
             let plural = if names.len() == 1 { "column" } else { "columns" };
@@ -238,6 +242,20 @@ fn key_missing(selected: &Selected, query: &BoundQuery) -> Error {
         )
         .hint(format!("Write SELECT {list}, ..")),
     }
+}
+
+/// ksqlDB's words where the key is that of the left table of a join by a foreign key.
+fn foreign_key_missing(selected: &Selected, query: &BoundQuery) -> Error {
+    let is_missing = |accepted: &&Vec<Expr>| !selected.items.iter().any(|item| accepted.contains(item));
+    let missing: Vec<String> =
+        selected.keys.iter().filter(is_missing).map(|accepted| format!("`{}`", shown(&accepted[0]))).collect();
+    let plural = if missing.len() == 1 { "" } else { "s" };
+    let message = format!(
+        "Primary key column{plural} missing in projection. For foreign-key table-table joins, the projection must include all primary key columns from the left input table (`{}`). Missing column{plural}: {}.",
+        query.sources[0].alias,
+        missing.join(", ")
+    );
+    Error::new(SqlState::INVALID_TABLE_DEFINITION, message)
 }
 
 fn key_repeated(key: &Expr, items: &[usize], second: usize, query: &BoundQuery) -> Error {

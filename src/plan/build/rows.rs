@@ -75,11 +75,21 @@ impl Rows {
 
     /// The rows, sent on to the partitions of `spread`.
     pub fn exchanged(self, consumer: &OperatorId, spread: Spread) -> Result<Self> {
+        self.sent(consumer, spread, None)
+    }
+
+    /// The same, where the bytes of the key have these names for its columns.
+    pub fn exchanged_as(self, consumer: &OperatorId, spread: Spread, names: Vec<String>) -> Result<Self> {
+        self.sent(consumer, spread, Some(names))
+    }
+
+    fn sent(self, consumer: &OperatorId, spread: Spread, names: Option<Vec<String>>) -> Result<Self> {
         let rows = self.normalised(consumer)?;
         let plan = plan_of(Exchange {
             id: consumer.inserted("exchange", 0),
             input: rows.plan,
             keys: spread.keys.clone().unwrap_or_default(),
+            names,
             key_format: spread.format,
             partitions: spread.partitions,
         });

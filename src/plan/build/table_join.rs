@@ -8,6 +8,7 @@ use sqlparser::ast;
 
 use super::expression::Expressions;
 use super::failure;
+use super::foreign_join;
 use super::join::conjuncts;
 use super::rows::Changes;
 use super::rows::Rows;
@@ -40,17 +41,9 @@ pub fn build(index: usize, left: Rows, right: Rows, query: &BoundQuery, expressi
     let id = OperatorId::new(&format!("join{index}"));
     let joined = left.schema().join(right.schema()).map_err(|error| failure::of_datafusion(error, None))?;
     let joined = DFSchemaRef::new(joined);
-    let mut pairs: Vec<Option<Pair<'_>>> = vec![None; left.key.len()];
-    for condition in conjuncts(&bound.on) {
-        match pair(condition, &left, &right, &joined, expressions)? {
-            Some((place, pair)) if pairs[place].is_none() => pairs[place] = Some(pair),
-            _ => return Err(not_by_key(condition, query, index)),
-        }
-    }
-    let pairs: Option<Vec<Pair<'_>>> = pairs.into_iter().collect();
-    let is_whole =
-        |pairs: &Vec<Pair<'_>>| right.key.iter().all(|key| pairs.iter().any(|pair| same(&pair.right, key, &right)));
-    let Some(pairs) = pairs.filter(is_whole) else { return Err(not_by_key(&bound.on, query, index)) };
+    let Some(pairs) = pairs(&bound.on, &left, &right, &joined, expressions)? else {
+        return foreign_join::build(index, left, right, query, expressions);
+    };
     let on: Vec<(Expr, Expr)> = left.key.iter().cloned().zip(pairs.iter().map(|pair| pair.right.clone())).collect();
     let key: Vec<Expr> = match bound.kind {
         JoinKind::Inner | JoinKind::Left => on.iter().map(|(left, _)| left.clone()).collect(),
@@ -74,6 +67,27 @@ struct Pair<'a> {
     right: Expr,
     /// The left's side and the right's as they were bound.
     texts: (&'a ast::Expr, &'a ast::Expr),
+}
+
+/// Per column of the left's key the right's, if a condition is that the whole keys are equal and nothing else.
+fn pairs<'a>(
+    on: &'a ast::Expr,
+    left: &Rows,
+    right: &Rows,
+    joined: &DFSchemaRef,
+    expressions: &Expressions<'_>,
+) -> Result<Option<Vec<Pair<'a>>>> {
+    let mut pairs: Vec<Option<Pair<'_>>> = vec![None; left.key.len()];
+    for condition in conjuncts(on) {
+        match pair(condition, left, right, joined, expressions)? {
+            Some((place, pair)) if pairs[place].is_none() => pairs[place] = Some(pair),
+            _ => return Ok(None),
+        }
+    }
+    let pairs: Option<Vec<Pair<'_>>> = pairs.into_iter().collect();
+    let is_whole =
+        |pairs: &Vec<Pair<'_>>| right.key.iter().all(|key| pairs.iter().any(|pair| same(&pair.right, key, right)));
+    Ok(pairs.filter(is_whole))
 }
 
 /// The place in the left's key that an equality is about, if it is one of a key column of each side.
@@ -178,7 +192,7 @@ fn same(one: &Expr, other: &Expr, rows: &Rows) -> bool {
 }
 
 /// The left column of an inner join below that a right column equals in every row.
-fn canonical(expr: Expr, plan: &LogicalPlan) -> Expr {
+pub(super) fn canonical(expr: Expr, plan: &LogicalPlan) -> Expr {
     let Some(Node::TableJoin(join)) = Node::of(plan) else { return expr };
     let equal = join.on.iter().find(|(_, right)| join.kind == JoinKind::Inner && *right == expr);
     canonical(equal.map_or(expr, |(left, _)| left.clone()), &join.left)
@@ -224,22 +238,17 @@ fn together(left: Rows, right: Rows, on: &[(Expr, Expr)], id: &OperatorId) -> Re
     let wanted = |keys: Vec<Expr>| Spread { keys: Some(keys), format, partitions: left.spread.partitions };
     let (mine, theirs) = (wanted(mine), wanted(theirs));
     // JSON keys of several columns hold the names of these, so other names are other bytes.
-    let name = |expr: &Expr| expr.qualified_name().1;
-    if 1 < on.len() && format == Format::Json && on.iter().any(|(left, right)| name(left) != name(right)) {
-        return Err(Error::unsupported(
-            "tables of several partitions whose JSON keys have columns of other names cannot be joined yet",
-        )
-        .hint("Give the key columns the same names, in the same order, or both tables one partition."));
-    }
-    let left = if left.spread == mine { left } else { left.exchanged(&id.inserted("left", 0), mine)? };
-    let right = if right.spread == theirs { right } else { right.exchanged(&id.inserted("right", 0), theirs)? };
+    let names = |side: fn(&(Expr, Expr)) -> &Expr| on.iter().map(|pair| side(pair).qualified_name().1).collect();
+    let names: [Vec<String>; 2] = [names(|(left, _)| left), names(|(_, right)| right)];
+    let alike = on.len() == 1 || format != Format::Json || names[0] == names[1];
+    let [mine_named, _] = names;
+    let left = match left.spread == mine {
+        true => left,
+        false => left.exchanged_as(&id.inserted("left", 0), mine, mine_named.clone())?,
+    };
+    let right = match right.spread == theirs && alike {
+        true => right,
+        false => right.exchanged_as(&id.inserted("right", 0), theirs, mine_named)?,
+    };
     Ok((left, right))
-}
-
-fn not_by_key(on: &ast::Expr, query: &BoundQuery, index: usize) -> Error {
-    let table = &query.sources[index];
-    let columns: Vec<&str> =
-        table.relation.key_columns().into_iter().map(|column| table.relation.columns[column].name.as_str()).collect();
-    let error = Error::unsupported("two tables can be joined only by their whole primary keys yet");
-    failure::at(error.hint(format!("The primary key of \"{}\" is ({}).", table.relation.name, columns.join(", "))), on)
 }

@@ -30,6 +30,8 @@ pub struct Exchange {
     pub input: LogicalPlan,
     /// The key; empty for one group over all rows, which all go to partition 0.
     pub keys: Vec<Expr>,
+    /// What the key's columns are called in a format that names them; `None` for their own names.
+    pub names: Option<Vec<String>>,
     /// How the key is encoded before it is hashed.
     pub key_format: Format,
     /// The repartition topic's partitions.

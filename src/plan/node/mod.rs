@@ -4,7 +4,9 @@
 //! physical, added by `exec`. Between them stand only DataFusion's own Projection and Filter.
 
 mod aggregate;
+mod consolidate;
 mod exchange;
+mod foreign_join;
 mod join;
 mod normalise;
 mod retain;
@@ -22,8 +24,12 @@ pub use aggregate::JumpedWindows;
 pub use aggregate::NullGroup;
 pub use aggregate::OffsetNulls;
 pub use aggregate::Window;
+pub use consolidate::Consolidate;
 pub use exchange::Exchange;
 pub use exchange::ExchangeSource;
+pub use foreign_join::Alone;
+pub use foreign_join::ForeignJoin;
+pub use foreign_join::NoRow;
 pub use join::Join;
 pub use join::JoinKind;
 pub use normalise::Normalise;
@@ -58,6 +64,10 @@ pub enum Node<'a> {
     StreamJoin(&'a StreamJoin),
     /// Two tables joined by their keys.
     TableJoin(&'a TableJoin),
+    /// A table joined with another by the other's key.
+    ForeignJoin(&'a ForeignJoin),
+    /// Retractions put in order again.
+    Consolidate(&'a Consolidate),
     /// Upserts made into retractions.
     Normalise(&'a Normalise),
     /// Rows of windows kept for a time.
@@ -90,6 +100,12 @@ impl<'a> Node<'a> {
         }
         if let Some(node) = any.downcast_ref::<TableJoin>() {
             return Some(Node::TableJoin(node));
+        }
+        if let Some(node) = any.downcast_ref::<ForeignJoin>() {
+            return Some(Node::ForeignJoin(node));
+        }
+        if let Some(node) = any.downcast_ref::<Consolidate>() {
+            return Some(Node::Consolidate(node));
         }
         if let Some(node) = any.downcast_ref::<Normalise>() {
             return Some(Node::Normalise(node));

@@ -1,4 +1,4 @@
-//! `ALTER STREAM|TABLE [IF EXISTS] name SET (option = value, ..)` and `.. RESET (option, ..)`.
+//! `ALTER STREAM|TABLE [IF EXISTS] name SET (option = value, ..)` and `.. RESET (option, ..)`; `ALTER QUERY name REBUILD`.
 
 use sqlparser::tokenizer::Token;
 
@@ -35,10 +35,13 @@ pub enum AlterAction {
 }
 
 pub(super) fn parse(cursor: &mut Cursor<'_>) -> Result<Statement> {
+    if cursor.word("QUERY") {
+        return parse_query(cursor);
+    }
     const INSTEAD: &str = "DROP it (with DELETE TOPIC, if a query keeps it) and CREATE it again.";
     let position = cursor.position();
     let Some(kind) = object_kind(cursor) else {
-        return Err(Error::unsupported("only STREAM, TABLE and MATERIALIZED VIEW can be altered").at(position));
+        return Err(Error::unsupported("only STREAM, TABLE, MATERIALIZED VIEW and QUERY can be altered").at(position));
     };
     let if_exists = cursor.words(&["IF", "EXISTS"]);
     let name = cursor.relation_name()?;
@@ -53,6 +56,16 @@ pub(super) fn parse(cursor: &mut Cursor<'_>) -> Result<Statement> {
             .hint(INSTEAD));
     };
     Ok(Statement::Alter(AlterTopic { kind, if_exists, name, action }))
+}
+
+/// `ALTER QUERY name REBUILD`
+fn parse_query(cursor: &mut Cursor<'_>) -> Result<Statement> {
+    let name = cursor.name()?;
+    let position = cursor.position();
+    match cursor.word("REBUILD") {
+        true => Ok(Statement::RebuildQuery(name)),
+        false => Err(Error::unsupported("ALTER QUERY is supported with REBUILD only").at(position)),
+    }
 }
 
 fn names(cursor: &mut Cursor<'_>) -> Result<Vec<Name>> {

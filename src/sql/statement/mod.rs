@@ -65,6 +65,8 @@ pub enum Statement {
     CreateAs(CreateAs),
     /// A relation's topic is kept otherwise.
     Alter(AlterTopic),
+    /// `ALTER QUERY name REBUILD`: what a query keeps is made again from the log.
+    RebuildQuery(Name),
     /// A relation goes.
     Drop(DropRelation),
     /// Rows.

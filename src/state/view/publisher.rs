@@ -9,10 +9,14 @@ use arrow::datatypes::SchemaRef;
 use parking_lot::Mutex;
 use tokio::sync::watch;
 
+use super::pages::ViewMemory;
 use super::partition::ViewDelta;
+use super::partition::ViewPartition;
 use super::snapshot::Frontier;
 use super::snapshot::ViewSnapshot;
+use crate::model::Offset;
 use crate::model::RelationId;
+use crate::model::TopicPartition;
 use crate::state::StateError;
 
 /// All views as of one commit. Holding it pins them.
@@ -47,6 +51,10 @@ pub struct PartitionChange {
     pub partition: usize,
     /// Changes in the order in which they are applied; none if only the frontier moved.
     pub deltas: Vec<ViewDelta>,
+    /// The partition of the view's topic that has them as records.
+    pub topic: TopicPartition,
+    /// Where that topic ends after them; the committer knows. `None` if nothing was written to it.
+    pub upto: Option<Offset>,
     /// Offsets of root sources that this partition now reflects; sources left out stay where they were.
     pub frontier: Frontier,
 }
@@ -60,22 +68,35 @@ pub struct Pins {
     pub oldest: Option<u64>,
 }
 
+/// Leaves that are folded together when memory is short.
+const FOLD_LEAVES: usize = 64;
+
+/// The partition that has the most leaves with changes, `None` if none has any.
+fn most_changed(published: &Published) -> Option<(RelationId, usize)> {
+    let partitions = published.views().flat_map(|(relation, view)| {
+        let partitions = view.partitions.iter().enumerate();
+        partitions.map(move |(number, partition)| (partition.changed_leaves(), relation, number))
+    });
+    let most = partitions.max_by_key(|(leaves, _, number)| (*leaves, *number))?;
+    (0 < most.0).then_some((most.1, most.2))
+}
+
 /// Publishes commits. One writer at a time; readers never wait for it.
 pub struct Publisher {
     current: watch::Sender<Arc<Published>>,
     writer: Mutex<VecDeque<Weak<Published>>>,
-}
-
-impl Default for Publisher {
-    fn default() -> Self {
-        Self::new()
-    }
+    memory: Arc<ViewMemory>,
 }
 
 impl Publisher {
-    /// No views, commit 0.
-    pub fn new() -> Self {
-        Self { current: watch::channel(Arc::default()).0, writer: Mutex::default() }
+    /// No views, commit 0. All views are to be opened with this memory.
+    pub fn new(memory: Arc<ViewMemory>) -> Self {
+        Self { current: watch::channel(Arc::default()).0, writer: Mutex::default(), memory }
+    }
+
+    /// Where views have their rows.
+    pub fn memory(&self) -> &Arc<ViewMemory> {
+        &self.memory
     }
 
     /// The newest commit; the clone is the pin.
@@ -88,8 +109,8 @@ impl Publisher {
         self.current.subscribe()
     }
 
-    /// Adds an empty view, at the current commit; a view that is there is replaced.
-    pub fn define(&self, relation: RelationId, schema: SchemaRef, partitions: usize) -> Arc<Published> {
+    /// Adds a view, at the current commit; a view that is there is replaced.
+    pub fn define(&self, relation: RelationId, schema: SchemaRef, partitions: Vec<ViewPartition>) -> Arc<Published> {
         let mut pins = self.writer.lock();
         let mut next = Published::clone(&self.current());
         next.views.insert(relation, Arc::new(ViewSnapshot::new(schema, partitions)));
@@ -112,16 +133,93 @@ impl Publisher {
         let mut next = Published::clone(&self.current());
         assert!(next.commit_number <= commit_number, "commit {commit_number} after {}", next.commit_number);
         next.commit_number = commit_number;
+        let mut changed = Vec::new();
         for change in changes {
             let Some(view) = next.views.get_mut(&change.relation) else { continue };
             let Some(partition) = view.partitions.get(change.partition) else { continue };
             let mut partition = partition.clone();
+            let mut rows = 0;
             for delta in &change.deltas {
                 partition = partition.apply(delta)?;
+                rows += delta.changes();
+            }
+            if let Some(upto) = change.upto {
+                partition = partition.reflecting(upto);
+            }
+            if 0 < rows {
+                changed.push((change.relation, change.partition, rows));
             }
             *view = view.clone().with(change.partition, partition, change.frontier);
         }
-        Ok(self.replace(&mut pins, next))
+        let published = self.replace(&mut pins, next);
+        Ok(self.fold(&mut pins, &changed).unwrap_or(published))
+    }
+
+    /// Writes rows into pages, as many leaves as the changes call for, and makes room if there is none. Readers see the
+    /// same rows before and after.
+    fn fold(
+        &self,
+        pins: &mut VecDeque<Weak<Published>>,
+        changed: &[(RelationId, usize, usize)],
+    ) -> Option<Arc<Published>> {
+        let mut next = None;
+        for (relation, partition, rows) in changed {
+            let current = next.clone().unwrap_or_else(|| Published::clone(&self.current()));
+            let Some(view) = current.views.get(relation) else { continue };
+            let oldest = view.partitions[*partition].leaves_due(*rows);
+            next = self.fold_oldest(&current, *relation, *partition, oldest).or(next);
+        }
+        self.memory.evict();
+        while self.memory.pool().is_full() {
+            let current = next.clone().unwrap_or_else(|| Published::clone(&self.current()));
+            let Some((relation, partition)) = most_changed(&current) else { break };
+            let Some(folded) = self.fold_oldest(&current, relation, partition, FOLD_LEAVES) else { break };
+            // What the version before holds is given back only when it is gone.
+            drop(current);
+            self.replace(pins, folded);
+            next = None;
+            self.memory.evict();
+        }
+        next.map(|next| self.replace(pins, next))
+    }
+
+    /// What is published, with the `oldest` changed leaves of a partition in pages; `None` if there is nothing to fold, or
+    /// if it could not be written, which the next commit tries again.
+    fn fold_oldest(
+        &self,
+        current: &Published,
+        relation: RelationId,
+        partition: usize,
+        oldest: usize,
+    ) -> Option<Published> {
+        let view = current.views.get(&relation)?;
+        match view.partitions[partition].folded(oldest) {
+            Ok(folded) => {
+                let mut next = current.clone();
+                let folded = view.clone().with(partition, folded?, Frontier::new());
+                next.views.insert(relation, folded);
+                Some(next)
+            }
+            Err(error) => {
+                tracing::warn!(relation = relation.0, partition, %error, "rows of a view stay in memory");
+                None
+            }
+        }
+    }
+
+    /// Writes all rows of all views into pages, so that the next start need not read them again.
+    pub fn checkpoint(&self) {
+        let mut pins = self.writer.lock();
+        let places: Vec<(RelationId, usize)> = self
+            .current()
+            .views()
+            .flat_map(|(relation, view)| (0..view.partitions.len()).map(move |partition| (relation, partition)))
+            .collect();
+        for (relation, partition) in places {
+            if let Some(next) = self.fold_oldest(&self.current(), relation, partition, usize::MAX) {
+                self.replace(&mut pins, next);
+            }
+        }
     }
 
     fn replace(&self, pins: &mut VecDeque<Weak<Published>>, next: Published) -> Arc<Published> {

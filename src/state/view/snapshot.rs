@@ -23,12 +23,8 @@ pub struct ViewSnapshot {
 }
 
 impl ViewSnapshot {
-    pub(super) fn new(schema: SchemaRef, partitions: usize) -> Self {
-        Self {
-            partitions: vec![ViewPartition::new(schema.clone()); partitions],
-            frontiers: vec![Frontier::new(); partitions],
-            schema,
-        }
+    pub(super) fn new(schema: SchemaRef, partitions: Vec<ViewPartition>) -> Self {
+        Self { frontiers: vec![Frontier::new(); partitions.len()], partitions, schema }
     }
 
     /// The columns.
@@ -36,8 +32,8 @@ impl ViewSnapshot {
         &self.schema
     }
 
-    /// Rows, one for each key.
-    pub fn row_count(&self) -> usize {
+    /// Rows, one for each key; reads all pages.
+    pub fn row_count(&self) -> Result<usize, StateError> {
         self.partitions.iter().map(ViewPartition::row_count).sum()
     }
 
@@ -52,12 +48,15 @@ impl ViewSnapshot {
     }
 
     /// The row of an encoded key, whichever partition holds it.
-    pub fn get(&self, key: &[u8]) -> Option<RecordBatch> {
-        self.partitions.iter().find_map(|partition| partition.get(key))
+    pub fn get(&self, key: &[u8]) -> Result<Option<RecordBatch>, StateError> {
+        self.partitions.iter().find_map(|partition| partition.get(key).transpose()).transpose()
     }
 
     /// All rows, page by page, in no order; only the columns of `projection` if it is given.
-    pub fn batches(&self, projection: Option<&[usize]>) -> impl Iterator<Item = Result<RecordBatch, StateError>> {
+    pub fn batches<'a>(
+        &'a self,
+        projection: Option<&'a [usize]>,
+    ) -> impl Iterator<Item = Result<RecordBatch, StateError>> + 'a {
         self.partitions.iter().flat_map(move |partition| partition.batches(projection))
     }
 

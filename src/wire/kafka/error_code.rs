@@ -39,6 +39,7 @@ pub(super) fn code_of(error: &BrokerError) -> ErrorCode {
         BrokerError::LeaderEpoch { .. } => ErrorCode::UNKNOWN_LEADER_EPOCH,
         BrokerError::NotEnoughReplicas { .. } => ErrorCode::NOT_ENOUGH_REPLICAS,
         BrokerError::InvalidRecord { .. } => ErrorCode::INVALID_RECORD,
+        BrokerError::Group { reason, .. } => ErrorCode(reason.code()),
         BrokerError::UnknownSetting { .. } | BrokerError::InvalidSetting { .. } => ErrorCode::INVALID_CONFIG,
         BrokerError::TopicInUse { .. } => ErrorCode::POLICY_VIOLATION,
         BrokerError::InvalidName { kind: "group" | "member", .. } => ErrorCode::INVALID_GROUP_ID,

@@ -34,7 +34,7 @@ impl Draw {
 }
 
 /// A record of the stream `s (k TEXT KEY, a INT, b BIGINT, d DECIMAL(10,2), t TEXT, f BOOLEAN)` or of the table
-/// `c (k TEXT PRIMARY KEY, x INT, y TEXT)`: values as SQL text, `None` is null.
+/// `c (k TEXT PRIMARY KEY, x INT, y TEXT, z TEXT)`, whose `z` names keys: values as SQL text, `None` is null.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Event {
     pub key: String,
@@ -46,7 +46,7 @@ pub struct Event {
 
 pub const STREAM_COLUMNS: &[(&str, &str)] =
     &[("k", "TEXT"), ("a", "INT"), ("b", "BIGINT"), ("d", "DECIMAL(10,2)"), ("t", "TEXT"), ("f", "BOOLEAN")];
-pub const TABLE_COLUMNS: &[(&str, &str)] = &[("k", "TEXT"), ("x", "INT"), ("y", "TEXT")];
+pub const TABLE_COLUMNS: &[(&str, &str)] = &[("k", "TEXT"), ("x", "INT"), ("y", "TEXT"), ("z", "TEXT")];
 
 /// How far a row may lie behind the newest one, in milliseconds.
 const DISORDER: u64 = 20_000;
@@ -83,8 +83,10 @@ pub fn table_history(draw: &Draw, rows: u64, stream: &[Event]) -> Vec<Event> {
         now += draw.below(9_000) as i64;
         let time = if draw.once_in(5) { now - draw.below(DISORDER) as i64 } else { now };
         let time = if draw.once_in(4) { draw.of(stream).time } else { time };
-        let row =
-            || vec![draw.null_or((draw.below(21) as i64 - 10).to_string()), draw.null_or(*draw.of(&["p", "q", "r"]))];
+        let row = || {
+            let number = draw.null_or((draw.below(21) as i64 - 10).to_string());
+            vec![number, draw.null_or(*draw.of(&["p", "q", "r"])), draw.null_or(format!("k{}", draw.below(6)))]
+        };
         Event { key: format!("k{}", draw.below(5)), values: (!draw.once_in(6)).then(row), time }
     };
     (0..rows).map(&mut version).collect()
@@ -152,8 +154,8 @@ pub enum Shape {
     Joined { left: bool },
     /// Stream joined with the stream `r` or, if `twice`, with itself.
     Paired { pairing: Pairing, twice: bool },
-    /// Tables joined by their keys, `chain` of them with more than two.
-    Tables { chain: bool },
+    /// Tables joined by their keys, or one by what it names of another; `chain` of them with more than two.
+    Tables { chain: bool, foreign: bool },
 }
 
 /// How two streams are joined.
@@ -186,8 +188,9 @@ pub struct Query {
 
 /// A query of a random shape. `may_be_late`: grace so short that rows are late, which only one partition can model.
 pub fn query(draw: &Draw, may_be_late: bool) -> Query {
-    match draw.below(8) {
+    match draw.below(10) {
         6 | 7 => tables(draw),
+        8 | 9 => references(draw, may_be_late),
         0 => stateless(draw),
         1 => joined(draw),
         2 | 3 => paired(draw, may_be_late),
@@ -320,7 +323,51 @@ fn tables(draw: &Draw) -> Query {
         false => format!("SELECT {key} AS k, {list} FROM {from}{filter}"),
     };
     Query {
-        shape: Shape::Tables { chain },
+        shape: Shape::Tables { chain, foreign: false },
+        standing: text.clone(),
+        batch: text,
+        filter: String::new(),
+        group: String::new(),
+        keys: 1,
+    }
+}
+
+/// Joins of `c` with rows of `e` that its `z` names, in one partition also with itself, and on from there; either table may
+/// come first.
+fn references(draw: &Draw, one_partition: bool) -> Query {
+    let named = if one_partition { *draw.of(&["e", "e", "c m"]) } else { "e" };
+    let one = named.split(' ').next_back().expect("a word");
+    let names = *draw.of(&["c.z", "c.z", "COALESCE(c.z, c.k)", "'k' || CAST(c.x AS TEXT)"]);
+    let on = match draw.once_in(2) {
+        true => format!("{names} = {one}.k"),
+        false => format!("{one}.k = {names}"),
+    };
+    let keeps = draw.once_in(2);
+    let mut from = match (draw.once_in(3), keeps) {
+        (false, true) => format!("c LEFT JOIN {named} ON {on}"),
+        (false, false) => format!("c JOIN {named} ON {on}"),
+        (true, true) => format!("{named} RIGHT JOIN c ON {on}"),
+        (true, false) => format!("{named} JOIN c ON {on} AND c.x < 6"),
+    };
+    let mut list = format!("c.x AS x, c.z AS z, {one}.k AS mk, {one}.x AS mx");
+    let chain = draw.once_in(3);
+    if chain {
+        let kind = draw.of(&["JOIN", "LEFT JOIN"]);
+        let on = draw.of(&["c.k = g.k", "c.z = g.k", "M.z = g.k"]).replace('M', one);
+        let _ = write!(from, " {kind} g ON {on}");
+        list.push_str(", g.y AS gy, COALESCE(g.x, c.x) AS v");
+    }
+    let conditions = ["c.x > 0", "M.k IS NULL", "c.y = 'p' OR M.y = 'q'", "c.x + M.x > -3", "M.z = c.k"];
+    let filter = match draw.once_in(2) {
+        true => format!(" WHERE {}", draw.of(&conditions).replace('M', one)),
+        false => String::new(),
+    };
+    let text = match draw.once_in(4) {
+        true => format!("SELECT {one}.y AS y, COUNT(*) AS n, SUM(c.x) AS s FROM {from}{filter} GROUP BY {one}.y"),
+        false => format!("SELECT c.k AS k, {list} FROM {from}{filter}"),
+    };
+    Query {
+        shape: Shape::Tables { chain, foreign: true },
         standing: text.clone(),
         batch: text,
         filter: String::new(),

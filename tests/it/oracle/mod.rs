@@ -24,6 +24,8 @@ use tidemill::catalog::Semantics;
 use tidemill::cli::test::Pipeline;
 use tidemill::cli::test::PipelineOptions;
 use tidemill::cli::test::RawOutput;
+use tidemill::config;
+use tidemill::config::ByteSize;
 use tidemill::protocol::partition_for_key;
 
 /// Queries that share one history; each is a case.
@@ -58,7 +60,12 @@ fn what_a_query_keeps_is_what_the_batch_query_says() {
         let windowed = ["tumbling", "tumbling, final", "hopping", "hopping, final", "session", "session, final"];
         let pairs = ["paired", "paired, outer", "paired by value", "paired with itself"];
         let others = ["stateless", "grouped", "joined", "with late rows", "with retention", "with answers"];
-        let tables = ["tables joined", "tables joined in a chain"];
+        let tables = [
+            "tables joined",
+            "tables joined in a chain",
+            "tables joined by what they name",
+            "tables joined by what they name, in a chain",
+        ];
         for kind in windowed.iter().chain(&pairs).chain(&tables).chain(&others) {
             assert!(kinds.contains_key(*kind), "no case of kind {kind}");
         }
@@ -183,8 +190,10 @@ impl Query {
             Shape::Paired { pairing, .. } if pairing.by_value => "paired by value",
             Shape::Paired { pairing, .. } if pairing.keeps_left || pairing.keeps_right => "paired, outer",
             Shape::Paired { .. } => "paired",
-            Shape::Tables { chain: false } => "tables joined",
-            Shape::Tables { chain: true } => "tables joined in a chain",
+            Shape::Tables { chain: false, foreign: false } => "tables joined",
+            Shape::Tables { chain: true, foreign: false } => "tables joined in a chain",
+            Shape::Tables { chain: false, foreign: true } => "tables joined by what they name",
+            Shape::Tables { chain: true, foreign: true } => "tables joined by what they name, in a chain",
         }
     }
 
@@ -199,6 +208,10 @@ impl Scene {
     async fn run(&self, emit: EmitMode, chance: Option<u64>) -> Vec<Ran> {
         let semantics = Semantics { emit, ..Semantics::default() };
         let options = PipelineOptions { seed: self.seed, semantics, ..PipelineOptions::default() };
+        let options = match chance {
+            None => options,
+            Some(seed) => with_scarce_memory(options, &Draw::new(seed)),
+        };
         let mut pipeline = Pipeline::open(options).await.expect("a pipeline opens");
         let ddl = |kind: &str, name: &str, columns: &[(&str, &str)], key: &str| {
             let columns: Vec<String> = columns.iter().map(|(name, sql_type)| format!("{name} {sql_type}")).collect();
@@ -277,6 +290,14 @@ impl Scene {
     }
 }
 
+/// So little memory that rows and pages go to the stores again and again, or enough.
+fn with_scarce_memory(options: PipelineOptions, draw: &Draw) -> PipelineOptions {
+    let size = || ByteSize(1 + [0, 500, 5_000, 1 << 30][draw.below(4) as usize]);
+    let memory = config::Memory { decode: size(), state: size(), views: size(), ..config::Memory::default() };
+    let view_replay_max = [1, 20, 1 << 30][draw.below(3) as usize];
+    PipelineOptions { memory, state: config::State { view_replay_max, ..config::State::default() }, ..options }
+}
+
 /// Rounds of random size with random cuts; sometimes the process is killed in the middle of them, with rows read, state
 /// changed and output gathered that no cut has taken, and started again.
 async fn drive_by_chance(mut pipeline: Pipeline, draw: &Draw) -> Pipeline {
@@ -290,6 +311,9 @@ async fn drive_by_chance(mut pipeline: Pipeline, draw: &Draw) -> Pipeline {
     for _ in 0..draw.below(3) {
         let rounds = draw.below(40) as usize;
         pipeline.drive_rounds(rows, &mut cut, Some(rounds)).await.expect("the queries run");
+        if draw.once_in(3) {
+            pipeline.stores().lose_power(draw.below(1 << 20));
+        }
         pipeline = pipeline.restart().await.expect("a restart in the middle");
     }
     pipeline.drive_with(rows, &mut cut).await.expect("the queries run");

@@ -202,7 +202,7 @@ fn join(stream: &[Event], table: &[Event], left: bool) -> Vec<Vec<Option<String>
             let mut row = cells(event);
             match versions.get(event.key.as_str()) {
                 Some(version) => row.extend(version.iter().cloned()),
-                None if left => row.extend([None, None]),
+                None if left => row.extend([None, None, None]),
                 None => continue,
             }
             rows.push(row);

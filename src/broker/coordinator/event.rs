@@ -1,0 +1,198 @@
+//! What reaches the groups' state machine, and what it wants done.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::time::Duration;
+
+use bytes::Bytes;
+use tokio::sync::oneshot;
+
+use super::offset_record::GroupRecord;
+use super::offset_record::OffsetValue;
+use crate::broker::CommitOffsets;
+use crate::broker::Generation;
+use crate::broker::GroupConfig;
+use crate::broker::GroupError;
+use crate::broker::Heartbeat;
+use crate::broker::JoinGroup;
+use crate::broker::JoinedGroup;
+use crate::broker::LeaveGroup;
+use crate::broker::SyncGroup;
+use crate::broker::SyncedGroup;
+use crate::model::Offset;
+use crate::model::TopicPartition;
+
+/// The time of an event.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::broker) struct Now {
+    /// For timeouts: never goes back.
+    pub monotonic: Duration,
+    /// For records and what is kept over restarts.
+    pub wall_ms: i64,
+}
+
+/// Where an answer goes. Who went away is not missed.
+pub(in crate::broker) struct Reply<T>(oneshot::Sender<T>);
+
+impl<T: Send + 'static> Reply<T> {
+    pub(in crate::broker) fn new() -> (Self, oneshot::Receiver<T>) {
+        let (sender, receiver) = oneshot::channel();
+        (Self(sender), receiver)
+    }
+}
+
+impl<T> fmt::Debug for Reply<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Reply")
+    }
+}
+
+pub(in crate::broker) type JoinReply = Reply<Result<JoinedGroup, GroupError>>;
+pub(in crate::broker) type SyncReply = Reply<Result<SyncedGroup, GroupError>>;
+pub(in crate::broker) type UnitReply = Reply<Result<(), GroupError>>;
+/// One outcome per member or partition, in the order of the request.
+pub(in crate::broker) type EachReply = Reply<Result<Vec<Result<(), GroupError>>, GroupError>>;
+pub(in crate::broker) type QueryReply = Reply<Result<Generation, GroupError>>;
+
+/// The number of one write.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(in crate::broker) struct WriteId(pub u64);
+
+/// What happened.
+#[derive(Debug)]
+pub(in crate::broker) enum GroupEvent {
+    /// A member joins; if it has no name, it gets one that ends with these random bytes.
+    Join(JoinGroup, [u8; 16], JoinReply),
+    Sync(SyncGroup, SyncReply),
+    Heartbeat(Heartbeat, UnitReply),
+    Leave(LeaveGroup, EachReply),
+    Commit(CommitOffsets, EachReply),
+    /// Forget a group without members.
+    Delete(String, UnitReply),
+    /// Forget positions of these partitions.
+    DeleteOffsets(String, Vec<TopicPartition>, EachReply),
+    /// A standing query's task becomes a member of its group.
+    JoinQuery {
+        group: String,
+        member: String,
+        reply: QueryReply,
+    },
+    /// Forget a group whatever it has.
+    Forget {
+        group: String,
+        reply: UnitReply,
+    },
+    /// A write is durable; its first record is at `at`. Writes of one partition become durable in their order.
+    Written {
+        write: WriteId,
+        at: Offset,
+    },
+    /// A write left nothing.
+    Refused {
+        write: WriteId,
+        error: GroupError,
+    },
+    /// Time has passed.
+    Tick,
+}
+
+/// What is to be done, in this order.
+#[derive(Debug)]
+pub(in crate::broker) enum GroupEffect {
+    /// Append these to the group's partition, as one batch.
+    Write { write: WriteId, group: String, records: Vec<GroupRecord> },
+    /// Tell somebody.
+    Answer(Answer),
+}
+
+/// An answer on its way.
+pub(in crate::broker) struct Answer(Box<dyn FnOnce() + Send>);
+
+impl Answer {
+    pub(in crate::broker) fn tell(self) {
+        (self.0)();
+    }
+}
+
+impl fmt::Debug for Answer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Answer")
+    }
+}
+
+/// What goes on once a write is durable.
+#[derive(Debug)]
+pub(super) enum Pending {
+    /// The leader's shares of this generation.
+    Shares {
+        generation: i32,
+        shares: BTreeMap<String, Bytes>,
+    },
+    /// A static member came back under another name.
+    StaticMember {
+        generation: i32,
+        before: String,
+        member: String,
+        skips: bool,
+    },
+    Offsets {
+        offsets: Vec<(TopicPartition, String, OffsetValue)>,
+        outcomes: Vec<Result<(), GroupError>>,
+        reply: EachReply,
+    },
+    OffsetsDeleted {
+        partitions: Vec<TopicPartition>,
+        outcomes: Vec<Result<(), GroupError>>,
+        reply: EachReply,
+    },
+    OffsetsExpired {
+        partitions: Vec<TopicPartition>,
+    },
+    /// The group is to be forgotten.
+    Deleted {
+        reply: Option<UnitReply>,
+    },
+    QueryJoined {
+        generation: Generation,
+        reply: QueryReply,
+    },
+    Nothing,
+}
+
+/// Writes that are not durable yet.
+#[derive(Debug, Default)]
+pub(super) struct Writes {
+    next: u64,
+    pub pending: BTreeMap<WriteId, (String, Pending)>,
+}
+
+impl Writes {
+    /// Whether something of `group` is on its way to the disk.
+    pub(super) fn of_group(&self, group: &str) -> bool {
+        self.pending.values().any(|(name, _)| name == group)
+    }
+}
+
+/// What one group has at hand during one event.
+pub(super) struct Cx<'a> {
+    pub now: Now,
+    pub config: &'a GroupConfig,
+    pub group: &'a str,
+    pub writes: &'a mut Writes,
+    pub effects: &'a mut Vec<GroupEffect>,
+}
+
+impl Cx<'_> {
+    pub(super) fn answer<T: Send + 'static>(&mut self, reply: Reply<T>, answer: T) {
+        let tell = move || drop(reply.0.send(answer));
+        self.effects.push(GroupEffect::Answer(Answer(Box::new(tell))));
+    }
+
+    /// Has `records` written; `then` is what follows.
+    pub(super) fn write(&mut self, records: Vec<GroupRecord>, then: Pending) {
+        let write = WriteId(self.writes.next);
+        self.writes.next += 1;
+        self.writes.pending.insert(write, (self.group.to_string(), then));
+        self.effects.push(GroupEffect::Write { write, group: self.group.to_string(), records });
+    }
+}

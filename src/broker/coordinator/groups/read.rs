@@ -1,0 +1,112 @@
+//! What groups there are, and where they stand.
+
+use std::collections::HashMap;
+
+use super::Group;
+use super::Groups;
+use super::Members;
+use super::query::PROTOCOL_TYPE;
+use crate::broker::CommittedOffset;
+use crate::broker::DescribedGroup;
+use crate::broker::DescribedMember;
+use crate::broker::FetchedOffset;
+use crate::broker::Generation;
+use crate::broker::GroupError;
+use crate::broker::GroupListing;
+use crate::broker::GroupState;
+use crate::model::TopicPartition;
+
+impl Groups {
+    /// Where `group` stands; `None` while a commit of it is under way.
+    pub(in crate::broker) fn stable_offsets(&self, group: &str) -> Option<HashMap<TopicPartition, CommittedOffset>> {
+        match self.groups.get(group) {
+            None => Some(HashMap::new()),
+            Some(group) if 0 < group.commits_under_way => None,
+            Some(group) => Some(group.offsets.iter().map(|(partition, offset)| (partition, offset.clone())).collect()),
+        }
+    }
+
+    /// Where `group` stands in `partitions`, or in all that it has. With `only_stable`, a position that a commit under way may
+    /// replace is not told.
+    pub(in crate::broker) fn fetch(
+        &self,
+        group: &str,
+        partitions: Option<&[TopicPartition]>,
+        only_stable: bool,
+    ) -> Result<Vec<FetchedOffset>, GroupError> {
+        let group = self.groups.get(group);
+        if group.is_some_and(Group::is_dead) {
+            return Err(GroupError::CoordinatorUnavailable);
+        }
+        let is_unstable = only_stable && group.is_some_and(|group| 0 < group.commits_under_way);
+        let all = || group.map(|group| group.offsets.iter().map(|(partition, _)| partition).collect());
+        let partitions = partitions.map(<[_]>::to_vec).or_else(all).unwrap_or_default();
+        let of = |partition: TopicPartition| match is_unstable {
+            true => Err(GroupError::UnstableOffset),
+            false => Ok(group.and_then(|group| group.offsets.get(partition)).cloned()),
+        };
+        Ok(partitions.into_iter().map(|partition| (partition, of(partition))).collect())
+    }
+
+    /// Every group: its name, members and offsets.
+    pub(in crate::broker) fn everything(
+        &self,
+    ) -> impl Iterator<Item = (&str, Vec<(String, Generation)>, Vec<(TopicPartition, CommittedOffset)>)> {
+        self.groups.iter().map(|(name, group)| {
+            let members = match &group.members {
+                Members::Query(query) => {
+                    query.members.iter().map(|(member, joined)| (member.clone(), *joined)).collect()
+                }
+                Members::Classic(classic) => {
+                    let generation = Generation(classic.generation());
+                    classic.member_names().map(|member| (member.to_string(), generation)).collect()
+                }
+            };
+            let offsets = group.offsets.iter().map(|(partition, offset)| (partition, offset.clone()));
+            (name.as_str(), members, offsets.collect())
+        })
+    }
+
+    /// All groups in short.
+    pub(in crate::broker) fn list(&self) -> Vec<GroupListing> {
+        let listing = |(name, group): (&String, &Group)| {
+            let described = group.describe();
+            let (protocol_type, state) = (described.protocol_type, described.state);
+            GroupListing { group: name.clone(), protocol_type, state }
+        };
+        self.groups.iter().map(listing).collect()
+    }
+
+    /// One group; `None` if it is not there.
+    pub(in crate::broker) fn describe(&self, group: &str) -> Option<DescribedGroup> {
+        self.groups.get(group).map(Group::describe)
+    }
+}
+
+impl Group {
+    fn is_dead(&self) -> bool {
+        matches!(&self.members, Members::Classic(classic) if classic.is_dead())
+    }
+
+    fn describe(&self) -> DescribedGroup {
+        let query = match &self.members {
+            Members::Classic(classic) => return classic.describe(),
+            Members::Query(query) => query,
+        };
+        let member = |member: &String| DescribedMember {
+            member: member.clone(),
+            instance: None,
+            client_id: member.clone(),
+            client_host: String::new(),
+            metadata: Default::default(),
+            assignment: Default::default(),
+        };
+        DescribedGroup {
+            state: if query.members.is_empty() { GroupState::Empty } else { GroupState::Stable },
+            protocol_type: PROTOCOL_TYPE.to_string(),
+            protocol: PROTOCOL_TYPE.to_string(),
+            generation: query.generation.0,
+            members: query.members.keys().map(member).collect(),
+        }
+    }
+}

@@ -1,0 +1,108 @@
+//! What is durable becomes state: at a start from the topic, later from commits as they end.
+
+use std::collections::BTreeSet;
+
+use super::Group;
+use super::Groups;
+use super::Members;
+use super::query::QueryMembers;
+use crate::broker::coordinator::classic::ClassicGroup;
+use crate::broker::coordinator::event::Now;
+use crate::broker::coordinator::group_record::GroupMetadata;
+use crate::broker::coordinator::offset_record::GroupRecord;
+use crate::model::Offset;
+use crate::model::TopicId;
+use crate::model::TopicPartition;
+use crate::protocol::Batch;
+use crate::protocol::BatchError;
+use crate::protocol::ControlMarker;
+
+impl Groups {
+    /// Applies a batch of `__consumer_offsets`. `id_of` finds topics of records that carry a name only.
+    pub(in crate::broker) fn replay(
+        &mut self,
+        batch: &Batch,
+        now: Now,
+        id_of: impl Fn(&str) -> Option<TopicId>,
+    ) -> Result<(), BatchError> {
+        let producer = batch.producer().map(|(id, _)| id).filter(|_| batch.is_transactional());
+        if let (Some(marker), Some(producer)) = (batch.control_marker()?, producer) {
+            let records = self.open.remove(&producer).unwrap_or_default();
+            if marker == ControlMarker::Commit {
+                records.into_iter().for_each(|(record, at)| self.apply(record, at, now, &id_of));
+            }
+            return Ok(());
+        }
+        for record in batch.payload()?.records() {
+            let record = record?;
+            let (Some(key), at) = (record.key, record.offset) else { continue };
+            // A record that cannot be read is Kafka's or a newer server's; it says nothing about our groups.
+            match GroupRecord::decode(key, record.value) {
+                Ok(Some(understood)) => match producer {
+                    Some(producer) => self.open.entry(producer).or_default().push((understood, at)),
+                    None => self.apply(understood, at, now, &id_of),
+                },
+                Ok(None) => {}
+                Err(error) => tracing::warn!(%error, offset = at.0, "passed an unreadable group record"),
+            }
+        }
+        Ok(())
+    }
+
+    /// The groups with offsets in a transaction that has no marker, as replay left it.
+    pub(in crate::broker) fn undecided(&self) -> BTreeSet<String> {
+        let groups = self.open.values().flatten().map(|(record, _)| match record {
+            GroupRecord::Offset { key, .. } => key.group.clone(),
+            GroupRecord::Group { group, .. } => group.clone(),
+        });
+        groups.collect()
+    }
+
+    /// Takes in the groups of another partition.
+    pub(in crate::broker) fn merge(&mut self, other: Groups) {
+        self.groups.extend(other.groups);
+    }
+
+    /// All records were replayed: from now on members must give signs of life.
+    pub(in crate::broker) fn replayed(&mut self) {
+        let names: Vec<_> = self.groups.keys().cloned().collect();
+        names.iter().for_each(|name| self.arm(name));
+    }
+
+    /// Applies a durable record, which is at `at`.
+    pub(in crate::broker) fn apply(
+        &mut self,
+        record: GroupRecord,
+        at: Offset,
+        now: Now,
+        id_of: impl Fn(&str) -> Option<TopicId>,
+    ) {
+        match record {
+            GroupRecord::Offset { key, value: Some(value) } => {
+                let Some(topic) = value.topic.or_else(|| id_of(&key.topic)) else { return };
+                let partition = TopicPartition::new(topic, key.partition);
+                let group = self.groups.entry(key.group).or_insert_with(|| Group::new(value.committed_ms));
+                group.offsets.put(partition, key.topic, value, at);
+            }
+            GroupRecord::Offset { key, value: None } => {
+                if let (Some(topic), Some(group)) = (id_of(&key.topic), self.groups.get_mut(&key.group)) {
+                    group.offsets.remove(TopicPartition::new(topic, key.partition));
+                }
+            }
+            GroupRecord::Group { group, value: Some(metadata) } => {
+                let group = self.groups.entry(group).or_insert_with(|| Group::new(now.wall_ms));
+                group.members = members(&metadata, now);
+            }
+            GroupRecord::Group { group, value: None } => {
+                self.groups.remove(&group);
+            }
+        }
+    }
+}
+
+fn members(metadata: &GroupMetadata, now: Now) -> Members {
+    match QueryMembers::restored(metadata) {
+        Some(query) => Members::Query(query),
+        None => Members::Classic(ClassicGroup::restored(metadata, now)),
+    }
+}

@@ -1,0 +1,286 @@
+//! One event, one group, what follows.
+
+use std::time::Duration;
+
+use super::Group;
+use super::Groups;
+use super::Members;
+use crate::broker::CommitOffsets;
+use crate::broker::GroupError;
+use crate::broker::coordinator::classic::ClassicGroup;
+use crate::broker::coordinator::event::Cx;
+use crate::broker::coordinator::event::EachReply;
+use crate::broker::coordinator::event::GroupEffect;
+use crate::broker::coordinator::event::GroupEvent;
+use crate::broker::coordinator::event::Now;
+use crate::broker::coordinator::event::Pending;
+use crate::broker::coordinator::event::UnitReply;
+use crate::broker::coordinator::event::WriteId;
+use crate::model::Offset;
+
+/// Whether an event makes the group it is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Missing {
+    Make,
+    Refuse,
+}
+
+impl Groups {
+    /// What follows from `event`.
+    pub(in crate::broker) fn step(&mut self, now: Now, event: GroupEvent) -> Vec<GroupEffect> {
+        let mut effects = Vec::new();
+        match event {
+            GroupEvent::Join(request, entropy, reply) => {
+                // A name that the coordinator did not give belongs to no group that is not there.
+                let missing = if request.member.is_empty() { Missing::Make } else { Missing::Refuse };
+                let name = request.group.clone();
+                self.within(now, &name, missing, &mut effects, |group, cx| match group {
+                    Ok(group) => match &mut group.members {
+                        Members::Classic(classic) => classic.join(cx, request, entropy, reply),
+                        Members::Query(_) => cx.answer(reply, Err(GroupError::InconsistentProtocol)),
+                    },
+                    Err(error) => cx.answer(reply, Err(error)),
+                });
+            }
+            GroupEvent::Sync(request, reply) => {
+                let name = request.group.clone();
+                self.within(now, &name, Missing::Refuse, &mut effects, |group, cx| match classic(group) {
+                    Ok(classic) => classic.sync(cx, request, reply),
+                    Err(error) => cx.answer(reply, Err(error)),
+                });
+            }
+            GroupEvent::Heartbeat(request, reply) => {
+                self.within(now, &request.group, Missing::Refuse, &mut effects, |group, cx| match classic(group) {
+                    Ok(classic) => classic.heartbeat(cx, &request, reply),
+                    Err(error) => cx.answer(reply, Err(error)),
+                });
+            }
+            GroupEvent::Leave(request, reply) => {
+                self.within(now, &request.group, Missing::Refuse, &mut effects, |group, cx| match classic(group) {
+                    Ok(classic) => classic.leave(cx, &request, reply),
+                    Err(error) => cx.answer(reply, Ok(request.members.iter().map(|_| Err(error.clone())).collect())),
+                });
+            }
+            GroupEvent::Commit(request, reply) => self.commit(now, request, reply, &mut effects),
+            GroupEvent::Delete(name, reply) => {
+                self.within(now, &name, Missing::Refuse, &mut effects, |group, cx| match group {
+                    Ok(group) => group.delete(cx, reply),
+                    Err(_) => cx.answer(reply, Err(GroupError::GroupNotFound)),
+                });
+            }
+            GroupEvent::DeleteOffsets(name, partitions, reply) => {
+                self.within(now, &name, Missing::Refuse, &mut effects, |group, cx| match group {
+                    Ok(group) => group.delete_offsets(cx, partitions, reply),
+                    Err(_) => cx.answer(reply, Err(GroupError::GroupNotFound)),
+                });
+            }
+            GroupEvent::JoinQuery { group, member, reply } => {
+                self.within(now, &group, Missing::Make, &mut effects, |group, cx| match group {
+                    Ok(group) => group.join_query(cx, member, reply),
+                    Err(error) => cx.answer(reply, Err(error)),
+                });
+            }
+            GroupEvent::Forget { group, reply } => {
+                self.within(now, &group, Missing::Refuse, &mut effects, |group, cx| match group {
+                    Ok(group) => group.forget(cx, reply),
+                    Err(_) => cx.answer(reply, Ok(())),
+                });
+            }
+            GroupEvent::Written { write, at } => self.written(now, write, at, &mut effects),
+            GroupEvent::Refused { write, error } => self.refused(now, write, error, &mut effects),
+            GroupEvent::Tick => self.tick(now, &mut effects),
+        }
+        effects
+    }
+
+    /// When `Tick` is to come next.
+    pub(in crate::broker) fn deadline(&self) -> Option<Duration> {
+        self.timers.first().map(|(at, _)| *at)
+    }
+
+    /// Has `body` work on one group, and its timer follow.
+    pub(super) fn within(
+        &mut self,
+        now: Now,
+        name: &str,
+        missing: Missing,
+        effects: &mut Vec<GroupEffect>,
+        body: impl FnOnce(Result<&mut Group, GroupError>, &mut Cx<'_>),
+    ) {
+        let (is_missing, is_full) = (!self.groups.contains_key(name), self.config.groups_max <= self.groups.len());
+        let mut cx = Cx { now, config: &self.config, group: name, writes: &mut self.writes, effects };
+        match missing {
+            Missing::Refuse if is_missing => body(Err(GroupError::UnknownMember), &mut cx),
+            Missing::Make if is_missing && is_full => body(Err(GroupError::GroupFull), &mut cx),
+            Missing::Make | Missing::Refuse => {
+                let group = self.groups.entry(name.to_string()).or_insert_with(|| Group::new(now.wall_ms));
+                body(Ok(&mut *group), &mut cx);
+                // What is due at once, is done at once: a rebalance that does not wait.
+                if let Members::Classic(classic) = &mut group.members
+                    && classic.deadline().is_some_and(|at| at <= now.monotonic)
+                {
+                    classic.tick(&mut cx);
+                }
+                self.arm(name);
+                self.drop_blank(name);
+            }
+        }
+    }
+
+    /// A group that nobody is in and of which nothing was written is not there.
+    fn drop_blank(&mut self, name: &str) {
+        let is_blank = |group: &Group| match &group.members {
+            Members::Classic(classic) => {
+                classic.is_abandoned() && classic.generation() == 0 && group.offsets.is_empty()
+            }
+            Members::Query(_) => false,
+        };
+        if self.groups.get(name).is_some_and(is_blank) && !self.writes.of_group(name) {
+            self.groups.remove(name);
+        }
+    }
+
+    /// Puts a group where its next deadline is.
+    pub(super) fn arm(&mut self, name: &str) {
+        let Some(group) = self.groups.get_mut(name) else { return };
+        let deadline = match &group.members {
+            Members::Classic(classic) => classic.deadline(),
+            Members::Query(_) => None,
+        };
+        if group.timer != deadline {
+            if let Some(before) = group.timer {
+                self.timers.remove(&(before, name.to_string()));
+            }
+            group.timer = deadline;
+            self.timers.extend(deadline.map(|at| (at, name.to_string())));
+        }
+    }
+
+    fn tick(&mut self, now: Now, effects: &mut Vec<GroupEffect>) {
+        while let Some((at, name)) = self.timers.first().cloned()
+            && at <= now.monotonic
+        {
+            self.timers.remove(&(at, name.clone()));
+            let Some(group) = self.groups.get_mut(&name) else { continue };
+            group.timer = None;
+            // `within` does what is due.
+            self.within(now, &name, Missing::Refuse, effects, |_, _| {});
+        }
+    }
+
+    fn commit(&mut self, now: Now, request: CommitOffsets, reply: EachReply, effects: &mut Vec<GroupEffect>) {
+        // Who manages its partitions by itself makes its group with its first commit.
+        let is_alone = request.generation < 0 && request.member.is_empty();
+        let missing = if is_alone { Missing::Make } else { Missing::Refuse };
+        let name = request.group.clone();
+        self.within(now, &name, missing, effects, |group, cx| match group {
+            Ok(group) => group.commit(cx, request, reply),
+            Err(GroupError::UnknownMember) => cx.answer(reply, Err(GroupError::IllegalGeneration)),
+            Err(error) => cx.answer(reply, Err(error)),
+        });
+    }
+
+    fn written(&mut self, now: Now, write: WriteId, at: Offset, effects: &mut Vec<GroupEffect>) {
+        let Some((name, pending)) = self.writes.pending.remove(&write) else { return };
+        if let Pending::Deleted { reply } = pending {
+            return self.deleted(now, &name, reply, effects);
+        }
+        self.within(now, &name, Missing::Refuse, effects, |group, cx| {
+            let mut group = group.ok();
+            match pending {
+                Pending::Shares { generation, shares } => {
+                    if let Some(Members::Classic(classic)) = group.map(|group| &mut group.members) {
+                        classic.shares_written(cx, generation, shares);
+                    }
+                }
+                Pending::StaticMember { generation, before, member, skips } => {
+                    if let Some(Members::Classic(classic)) = group.map(|group| &mut group.members) {
+                        classic.took_over(cx, generation, &before, &member, skips);
+                    }
+                }
+                Pending::Offsets { offsets, outcomes, reply } => {
+                    for ((partition, topic, value), at) in offsets.into_iter().zip(at.0..) {
+                        if let Some(group) = &mut group {
+                            group.offsets.put(partition, topic, value, Offset(at));
+                        }
+                    }
+                    cx.answer(reply, Ok(outcomes));
+                }
+                Pending::OffsetsDeleted { partitions, outcomes, reply } => {
+                    if let Some(group) = group {
+                        partitions.into_iter().for_each(|partition| group.offsets.remove(partition));
+                    }
+                    cx.answer(reply, Ok(outcomes));
+                }
+                Pending::OffsetsExpired { partitions } => {
+                    if let Some(group) = group {
+                        partitions.into_iter().for_each(|partition| group.offsets.remove(partition));
+                    }
+                }
+                Pending::QueryJoined { generation, reply } => cx.answer(reply, Ok(generation)),
+                Pending::Deleted { .. } | Pending::Nothing => {}
+            }
+        });
+    }
+
+    /// A group's end is durable.
+    fn deleted(&mut self, now: Now, name: &str, reply: Option<UnitReply>, effects: &mut Vec<GroupEffect>) {
+        match self.groups.get_mut(name) {
+            // The commit under way will be fenced or will bring the group back; its count must stay.
+            Some(group) if 0 < group.commits_under_way => group.offsets.clear(),
+            // A query's member that joined since has made it anew.
+            Some(Group { members: Members::Query(query), offsets, .. }) if !query.members.is_empty() => offsets.clear(),
+            Some(_) | None => {
+                if let Some(at) = self.groups.remove(name).and_then(|group| group.timer) {
+                    self.timers.remove(&(at, name.to_string()));
+                }
+            }
+        }
+        let mut cx = Cx { now, config: &self.config, group: name, writes: &mut self.writes, effects };
+        if let Some(reply) = reply {
+            cx.answer(reply, Ok(()));
+        }
+    }
+
+    fn refused(&mut self, now: Now, write: WriteId, error: GroupError, effects: &mut Vec<GroupEffect>) {
+        let Some((name, pending)) = self.writes.pending.remove(&write) else { return };
+        self.within(now, &name, Missing::Refuse, effects, |group, cx| {
+            let mut members = group.ok().map(|group| &mut group.members);
+            match (pending, &mut members) {
+                (Pending::Shares { generation, .. }, Some(Members::Classic(classic))) => {
+                    classic.shares_refused(cx, generation, &error);
+                }
+                (Pending::StaticMember { before, member, .. }, Some(Members::Classic(classic))) => {
+                    classic.not_taken_over(cx, &before, &member, error);
+                }
+                (Pending::Deleted { reply }, members) => {
+                    if let Some(Members::Classic(classic)) = members {
+                        classic.revive();
+                    }
+                    if let Some(reply) = reply {
+                        cx.answer(reply, Err(error));
+                    }
+                }
+                (Pending::Offsets { reply, .. } | Pending::OffsetsDeleted { reply, .. }, _) => {
+                    cx.answer(reply, Err(error));
+                }
+                (Pending::QueryJoined { reply, .. }, _) => cx.answer(reply, Err(error)),
+                (
+                    Pending::Shares { .. }
+                    | Pending::StaticMember { .. }
+                    | Pending::OffsetsExpired { .. }
+                    | Pending::Nothing,
+                    _,
+                ) => {}
+            }
+        });
+    }
+}
+
+/// The group of clients; a standing query's group has no members that a client could be.
+fn classic(group: Result<&mut Group, GroupError>) -> Result<&mut ClassicGroup, GroupError> {
+    match &mut group?.members {
+        Members::Classic(classic) => Ok(classic),
+        Members::Query(_) => Err(GroupError::UnknownMember),
+    }
+}

@@ -1,0 +1,209 @@
+//! The shell around the groups' state machine: appends what it wants written, tells it what became durable, and answers.
+//!
+//! Invariants:
+//!   * records are appended in the order of the steps that want them, for both happen under one lock
+//!   * `Written` follows that order in each partition
+//!   * nobody is answered while the lock is held
+
+use std::collections::HashMap;
+use std::collections::VecDeque;
+use std::collections::hash_map::Entry;
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+
+use futures::FutureExt;
+
+use super::GroupError;
+use super::refused::reason;
+use crate::broker::Broker;
+use crate::broker::BrokerError;
+use crate::broker::CONSUMER_OFFSETS;
+use crate::broker::GroupConfig;
+use crate::broker::PendingBatch;
+use crate::broker::coordinator::GroupEffect;
+use crate::broker::coordinator::GroupEvent;
+use crate::broker::coordinator::GroupRecord;
+use crate::broker::coordinator::Groups;
+use crate::broker::coordinator::Now;
+use crate::broker::coordinator::Reply;
+use crate::broker::coordinator::WriteId;
+use crate::broker::coordinator::coordinator_partition;
+use crate::broker::core::check_name;
+use crate::env::Clock;
+use crate::log::Append;
+use crate::log::Appended;
+use crate::log::Origin;
+use crate::model::Offset;
+use crate::model::TopicPartition;
+
+/// The groups, and what of them is on its way to the disk.
+pub(in crate::broker) struct Coordinator {
+    pub groups: Groups,
+    /// In the order of the log. A task waits for each.
+    under_way: HashMap<TopicPartition, VecDeque<Written>>,
+}
+
+/// A write that was appended.
+#[derive(Debug, Clone, Copy)]
+pub(in crate::broker) struct Written {
+    write: WriteId,
+    appended: Appended,
+}
+
+impl Coordinator {
+    /// No groups yet.
+    pub(in crate::broker) fn new(config: GroupConfig) -> Self {
+        Self { groups: Groups::new(config), under_way: HashMap::new() }
+    }
+}
+
+/// The time, as coordinators want it.
+pub(in crate::broker) fn now(clock: &dyn Clock) -> Now {
+    Now { monotonic: clock.monotonic(), wall_ms: clock.wall_millis() }
+}
+
+impl Broker {
+    /// Has the coordinator of `group` take an event, and waits for its answer. Who goes away before leaves nothing half.
+    pub(in crate::broker) async fn coordinate<T: Send + 'static>(
+        self: &Arc<Self>,
+        group: &str,
+        event: impl FnOnce(Reply<Result<T, GroupError>>) -> GroupEvent,
+    ) -> Result<T, GroupError> {
+        check_name("group", group).and_then(|()| self.check_group(group)).map_err(|error| reason(&error))?;
+        self.coordinator(CONSUMER_OFFSETS, group).await.map_err(|error| reason(&error))?;
+        let (reply, answer) = Reply::new();
+        self.step(event(reply));
+        // Whoever has the reply answers it, unless the process ends.
+        answer.await.unwrap_or(Err(GroupError::Unknown))
+    }
+
+    /// Has the groups take an event.
+    pub(in crate::broker) fn step(self: &Arc<Self>, event: GroupEvent) {
+        self.follow(|broker, coordinator| coordinator.groups.step(now(&*broker.env.clock), event));
+    }
+
+    /// Does what `steps` wants done.
+    pub(super) fn follow(self: &Arc<Self>, steps: impl FnOnce(&Self, &mut Coordinator) -> Vec<GroupEffect>) {
+        let mut answers = Vec::new();
+        {
+            let mut coordinator = self.groups.lock();
+            let mut effects = VecDeque::from(steps(self, &mut coordinator));
+            while let Some(effect) = effects.pop_front() {
+                match effect {
+                    GroupEffect::Answer(answer) => answers.push(answer),
+                    GroupEffect::Write { write, group, records } => match self.append_records(&group, &records) {
+                        Ok((partition, appended)) => {
+                            let written = Written { write, appended };
+                            match coordinator.under_way.entry(partition) {
+                                Entry::Occupied(mut under_way) => under_way.get_mut().push_back(written),
+                                Entry::Vacant(vacant) => {
+                                    vacant.insert(VecDeque::from([written]));
+                                    self.tell_what_is_written(partition);
+                                }
+                            }
+                        }
+                        Err(error) => {
+                            tracing::warn!(group, %error, "a group's records could not be written");
+                            let refused = GroupEvent::Refused { write, error: reason(&error) };
+                            effects.extend(coordinator.groups.step(now(&*self.env.clock), refused));
+                        }
+                    },
+                }
+            }
+            let deadline = coordinator.groups.deadline();
+            self.groups_deadline.send_if_modified(|known| std::mem::replace(known, deadline) != deadline);
+        }
+        answers.into_iter().for_each(|answer| answer.tell());
+    }
+
+    /// Appends group records that belong to no transaction.
+    fn append_records(&self, group: &str, records: &[GroupRecord]) -> Result<(TopicPartition, Appended), BrokerError> {
+        let metadata = self.metadata.snapshot();
+        let topic = metadata.topic(CONSUMER_OFFSETS).expect("the topic is made before a group writes");
+        let partition = TopicPartition::new(topic.id, coordinator_partition(group, topic.partitions));
+        let limit = topic.config.batch_bytes_max as usize;
+        let now = self.env.clock.wall_millis();
+        let mut pending = PendingBatch::new();
+        for record in records {
+            let bytes = record.encode();
+            pending.append(now, Some(&bytes.key), bytes.value.as_deref(), &[]);
+        }
+        let batches = pending.batches(limit).map_err(|over| over.refused(partition, limit))?;
+        let batches = batches.into_iter().map(|batch| batch.finish()).collect();
+        let append = Append { partition, leader_epoch: metadata.leader_epoch(), batches, origin: Origin::Coordinator };
+        Ok((partition, self.log.append_in_reserve(vec![append])?[0]))
+    }
+
+    /// Starts telling the groups what becomes durable.
+    fn tell_what_is_written(self: &Arc<Self>, partition: TopicPartition) {
+        let broker = Arc::clone(self);
+        tokio::spawn(async move {
+            let waiting = AssertUnwindSafe(Arc::clone(&broker).wait_for_writes(partition));
+            if waiting.catch_unwind().await.is_err() {
+                // A panic between an append and its flush leaves it open what is durable.
+                broker.give_up(partition);
+            }
+        });
+    }
+
+    /// Answers who waits for a write of `partition`, and writes nothing more.
+    fn give_up(&self, partition: TopicPartition) {
+        let (mut effects, outcome) = (Vec::new(), Err(GroupError::Unknown));
+        {
+            let mut coordinator = self.groups.lock();
+            while let Some(event) = next_event(&mut coordinator, partition, &outcome) {
+                effects.extend(coordinator.groups.step(now(&*self.env.clock), event));
+            }
+        }
+        for effect in effects {
+            if let GroupEffect::Answer(answer) = effect {
+                answer.tell();
+            }
+        }
+    }
+
+    /// Tells the groups what became durable, until nothing is under way.
+    async fn wait_for_writes(self: Arc<Self>, partition: TopicPartition) {
+        loop {
+            let first = {
+                let mut coordinator = self.groups.lock();
+                let first = coordinator.under_way.get(&partition).and_then(|writes| writes.front().copied());
+                if first.is_none() {
+                    coordinator.under_way.remove(&partition);
+                }
+                first
+            };
+            let Some(first) = first else { return };
+            let durable = self.log.durable(partition, first.appended.next_offset).await;
+            let outcome = match durable.and_then(|()| self.log.ends(partition)) {
+                Ok(ends) => Ok(ends.durable_offset.max(first.appended.next_offset)),
+                Err(error) => Err(reason(&error.into())),
+            };
+            self.follow(|broker, coordinator| {
+                let now = now(&*broker.env.clock);
+                let mut effects = Vec::new();
+                while let Some(event) = next_event(coordinator, partition, &outcome) {
+                    effects.extend(coordinator.groups.step(now, event));
+                }
+                effects
+            });
+        }
+    }
+}
+
+/// What became of the oldest write under way; `None` if that is not known yet.
+fn next_event(
+    coordinator: &mut Coordinator,
+    partition: TopicPartition,
+    outcome: &Result<Offset, GroupError>,
+) -> Option<GroupEvent> {
+    let under_way = coordinator.under_way.get_mut(&partition)?;
+    let Written { write, appended } = *under_way.front()?;
+    let event = match outcome {
+        Ok(durable) if appended.next_offset <= *durable => GroupEvent::Written { write, at: appended.base_offset },
+        Ok(_) => return None,
+        Err(error) => GroupEvent::Refused { write, error: error.clone() },
+    };
+    under_way.pop_front();
+    Some(event)
+}

@@ -1,0 +1,94 @@
+//! What a door can ask of the groups.
+//!
+//! Every call is cancel-safe: a request whose caller goes away is done or not done, never half.
+
+use std::sync::Arc;
+
+use super::CommitOffsets;
+use super::DescribedGroup;
+use super::FetchedOffset;
+use super::GroupError;
+use super::GroupListing;
+use super::Heartbeat;
+use super::JoinGroup;
+use super::JoinedGroup;
+use super::LeaveGroup;
+use super::SyncGroup;
+use super::SyncedGroup;
+use super::refused::reason;
+use crate::broker::Broker;
+use crate::broker::coordinator::GroupEvent;
+use crate::broker::core::check_name;
+use crate::model::TopicPartition;
+
+impl Broker {
+    /// Joins a group: answers when the generation that the member is in begins.
+    pub async fn join_group(self: &Arc<Self>, request: JoinGroup) -> Result<JoinedGroup, GroupError> {
+        let (group, entropy) = (request.group.clone(), self.env.random.uuid_bytes());
+        self.coordinate(&group, |reply| GroupEvent::Join(request, entropy, reply)).await
+    }
+
+    /// Brings the shares, as leader, or waits for one's own.
+    pub async fn sync_group(self: &Arc<Self>, request: SyncGroup) -> Result<SyncedGroup, GroupError> {
+        let group = request.group.clone();
+        self.coordinate(&group, |reply| GroupEvent::Sync(request, reply)).await
+    }
+
+    /// Says that a member lives; `RebalanceInProgress` tells it to join again.
+    pub async fn heartbeat(self: &Arc<Self>, request: Heartbeat) -> Result<(), GroupError> {
+        let group = request.group.clone();
+        self.coordinate(&group, |reply| GroupEvent::Heartbeat(request, reply)).await
+    }
+
+    /// Takes members out of a group; one outcome each, in their order.
+    pub async fn leave_group(self: &Arc<Self>, request: LeaveGroup) -> Result<Vec<Result<(), GroupError>>, GroupError> {
+        let group = request.group.clone();
+        self.coordinate(&group, |reply| GroupEvent::Leave(request, reply)).await
+    }
+
+    /// Commits positions: durable when it answers; one outcome each, in their order.
+    pub async fn commit_offsets(
+        self: &Arc<Self>,
+        request: CommitOffsets,
+    ) -> Result<Vec<Result<(), GroupError>>, GroupError> {
+        let group = request.group.clone();
+        self.coordinate(&group, |reply| GroupEvent::Commit(request, reply)).await
+    }
+
+    /// Where a group stands in `partitions`, or wherever it stands. With `only_stable`, what a transaction may yet replace is
+    /// refused.
+    pub fn fetch_offsets(
+        &self,
+        group: &str,
+        partitions: Option<&[TopicPartition]>,
+        only_stable: bool,
+    ) -> Result<Vec<FetchedOffset>, GroupError> {
+        self.check_group(group).map_err(|error| reason(&error))?;
+        self.groups.lock().groups.fetch(group, partitions, only_stable)
+    }
+
+    /// Forgets a group that has no members, and where it stood.
+    pub async fn delete_empty_group(self: &Arc<Self>, group: &str) -> Result<(), GroupError> {
+        self.coordinate(group, |reply| GroupEvent::Delete(group.to_string(), reply)).await
+    }
+
+    /// Forgets where a group stood in partitions that no member of it reads; one outcome each, in their order.
+    pub async fn delete_offsets(
+        self: &Arc<Self>,
+        group: &str,
+        partitions: Vec<TopicPartition>,
+    ) -> Result<Vec<Result<(), GroupError>>, GroupError> {
+        self.coordinate(group, |reply| GroupEvent::DeleteOffsets(group.to_string(), partitions, reply)).await
+    }
+
+    /// All groups, those of standing queries too.
+    pub fn list_groups(&self) -> Vec<GroupListing> {
+        self.groups.lock().groups.list()
+    }
+
+    /// One group and its members.
+    pub fn describe_group(&self, group: &str) -> Result<DescribedGroup, GroupError> {
+        check_name("group", group).and_then(|()| self.check_group(group)).map_err(|error| reason(&error))?;
+        self.groups.lock().groups.describe(group).ok_or(GroupError::GroupNotFound)
+    }
+}

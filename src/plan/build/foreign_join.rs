@@ -1,0 +1,280 @@
+//! Two tables of which one names rows of the other by their primary key: the one that names goes to the partitions of the
+//! other, and what comes of it goes back to those of its own key.
+
+use std::sync::Arc;
+
+use datafusion::common::DFSchemaRef;
+use datafusion::logical_expr::Expr;
+use datafusion::logical_expr::LogicalPlan;
+use datafusion::logical_expr::LogicalPlanBuilder;
+use sqlparser::ast;
+
+use super::expression::Expressions;
+use super::failure;
+use super::join::agreed_type;
+use super::join::conjuncts;
+use super::rows::Changes;
+use super::rows::Rows;
+use super::rows::Spread;
+use super::rows::column_at;
+use super::rows::column_named;
+use super::table_join::canonical;
+use crate::catalog::Compatibility;
+use crate::error::Error;
+use crate::error::Result;
+use crate::error::SqlState;
+use crate::model::OperatorId;
+use crate::plan::bind::BoundQuery;
+use crate::plan::edge::column_index;
+use crate::plan::node::Alone;
+use crate::plan::node::Consolidate;
+use crate::plan::node::ForeignJoin;
+use crate::plan::node::JoinKind;
+use crate::plan::node::NoRow;
+use crate::plan::node::Node;
+use crate::plan::node::plan_of;
+
+/// A condition that pairs the whole key of one side with expressions of the other.
+struct Reference<'a> {
+    /// Per column of the key, in its order: what names it.
+    named_by: Vec<Expr>,
+    /// What else is wanted.
+    rest: Vec<&'a ast::Expr>,
+}
+
+/// Joins the `index`-th relation of FROM, a table, to the rows before it, where one side's primary key is named by the other.
+pub fn build(index: usize, left: Rows, right: Rows, query: &BoundQuery, expressions: &Expressions<'_>) -> Result<Rows> {
+    let bound = &query.joins[index - 1];
+    let id = OperatorId::new(&format!("join{index}"));
+    let rules = expressions.rules();
+    let joined = left.schema().join(right.schema()).map_err(|error| failure::of_datafusion(error, None))?;
+    let joined = DFSchemaRef::new(joined);
+    if let Some(reference) = reference(&left, &right, &bound.on, &joined, expressions)? {
+        let alone = match bound.kind {
+            JoinKind::Inner => Alone::Leaves,
+            JoinKind::Left => Alone::Stays,
+            JoinKind::Right | JoinKind::Full => return Err(kept_named(bound.kind, &bound.on, rules)),
+        };
+        return joined_by(id, left, right, reference, alone, expressions);
+    }
+    // ksqlDB has the table that names on the left only.
+    let reference = match rules {
+        Compatibility::Postgres => reference(&right, &left, &bound.on, &joined, expressions)?,
+        Compatibility::Ksqldb => None,
+    };
+    let Some(reference) = reference else { return Err(not_by_key(index, query)) };
+    let alone = match bound.kind {
+        JoinKind::Inner => Alone::Leaves,
+        JoinKind::Right => Alone::Stays,
+        JoinKind::Left | JoinKind::Full => return Err(kept_named(bound.kind, &bound.on, rules)),
+    };
+    joined_by(id, right, left, reference, alone, expressions)
+}
+
+/// How `many` names rows of `one` by the whole of its key, if it does.
+fn reference<'a>(
+    many: &Rows,
+    one: &Rows,
+    on: &'a ast::Expr,
+    joined: &DFSchemaRef,
+    expressions: &Expressions<'_>,
+) -> Result<Option<Reference<'a>>> {
+    let mut named_by: Vec<Option<Expr>> = vec![None; one.key.len()];
+    let mut rest = Vec::new();
+    for condition in conjuncts(on) {
+        match equality(condition, many, one, joined, expressions)? {
+            Some((place, expr)) if named_by[place].is_none() => named_by[place] = Some(expr),
+            _ => rest.push(condition),
+        }
+    }
+    let named_by: Option<Vec<Expr>> = named_by.into_iter().collect();
+    Ok(named_by.filter(|named_by| !named_by.is_empty()).map(|named_by| Reference { named_by, rest }))
+}
+
+/// The place in the key of `one` that an equality is about, and what of `many` it is equal to.
+fn equality(
+    condition: &ast::Expr,
+    many: &Rows,
+    one: &Rows,
+    joined: &DFSchemaRef,
+    expressions: &Expressions<'_>,
+) -> Result<Option<(usize, Expr)>> {
+    let ast::Expr::BinaryOp { left, op: ast::BinaryOperator::Eq, right } = condition else { return Ok(None) };
+    let planned = (expressions.plan(left, joined)?, expressions.plan(right, joined)?);
+    for (mine, theirs, origin) in [(&planned.0, &planned.1, left), (&planned.1, &planned.0, right)] {
+        let of_many = |expr: &Expr| {
+            let columns = expr.column_refs();
+            let is_there = |name: &&datafusion::common::Column| {
+                many.schema().index_of_column_by_name(name.relation.as_ref(), &name.name).is_some()
+            };
+            !columns.is_empty() && columns.iter().all(is_there)
+        };
+        let theirs = canonical(theirs.clone(), &one.plan);
+        let column = column_index(&theirs, one.schema());
+        let place = one.key.iter().position(|key| column.is_some() && column_index(key, one.schema()) == column);
+        let Some(place) = place.filter(|_| of_many(mine)) else { continue };
+        let mine = agreed_type(mine.clone(), &one.key[place], joined, origin, condition, expressions.rules())?;
+        return Ok(Some((place, mine)));
+    }
+    Ok(None)
+}
+
+fn joined_by(
+    id: OperatorId,
+    many: Rows,
+    one: Rows,
+    reference: Reference<'_>,
+    alone: Alone,
+    expressions: &Expressions<'_>,
+) -> Result<Rows> {
+    if let Some(first) = reference.rest.first()
+        && (alone == Alone::Stays || expressions.rules() == Compatibility::Ksqldb)
+    {
+        return Err(failure::at(
+            Error::unsupported("JOINs on multiple conditions are not yet supported")
+                .hint("An inner join's further conditions can stand in WHERE."),
+            first,
+        ));
+    }
+    let home = Spread { keys: Some(many.key.clone()), ..many.spread.clone() };
+    let (many, named_by) = with_columns(many, reference.named_by, &id)?;
+    let on: Vec<(Expr, Expr)> = named_by.into_iter().zip(one.key.iter().cloned()).collect();
+    let in_place = many.spread.partitions == 1 && one.spread.partitions == 1;
+    let (many, one) = if in_place { (many, one) } else { together(many, one, &on, alone, &id)? };
+    let schema = many.schema().join(one.schema()).map_err(|error| failure::of_datafusion(error, None))?;
+    let key = many.key.clone();
+    let node = ForeignJoin {
+        id: id.clone(),
+        left: many.plan,
+        right: one.plan,
+        on,
+        key: key.clone(),
+        alone,
+        no_row: NoRow::Silent,
+        schema: DFSchemaRef::new(schema),
+    };
+    let mut rows = Rows { plan: plan_of(node), spread: many.spread, key, changes: Changes::Retract };
+    if in_place {
+        rows.spread = home;
+    } else {
+        rows = consolidated(rows.exchanged(&id.inserted("back", 0), home)?, &id)?;
+    }
+    for condition in reference.rest {
+        let planned = expressions.condition(condition, rows.schema(), "JOIN/ON")?;
+        rows = rows.filtered(planned, &id)?;
+    }
+    Ok(rows)
+}
+
+/// The rows as retractions, with what names the others as columns: a row is sent by what it meets by, even if that failed.
+fn with_columns(many: Rows, named_by: Vec<Expr>, id: &OperatorId) -> Result<(Rows, Vec<Expr>)> {
+    let many = many.normalised(&id.inserted("left", 0))?;
+    if named_by.iter().all(|expr| column_index(expr, many.schema()).is_some()) {
+        return Ok((many, named_by));
+    }
+    let schema = Arc::clone(many.schema());
+    let mut projected: Vec<Expr> = (0..schema.fields().len()).map(|index| column_at(&schema, index)).collect();
+    let mut columns = Vec::with_capacity(named_by.len());
+    for (index, expr) in named_by.into_iter().enumerate() {
+        if column_index(&expr, &schema).is_some() {
+            columns.push(expr);
+            continue;
+        }
+        let name = id.inserted("key", index).to_string();
+        projected.push(expr.alias(&name));
+        columns.push(column_named(&name));
+    }
+    let plan = LogicalPlanBuilder::from(many.plan)
+        .project(projected)
+        .and_then(LogicalPlanBuilder::build)
+        .map_err(|error| failure::of_datafusion(error, None))?;
+    Ok((Rows { plan, ..many }, columns))
+}
+
+/// Rows that name, and those that they name, in one task.
+fn together(many: Rows, one: Rows, on: &[(Expr, Expr)], alone: Alone, id: &OperatorId) -> Result<(Rows, Rows)> {
+    let (named_by, keys): (Vec<Expr>, Vec<Expr>) = on.iter().cloned().unzip();
+    // As the bytes of a key that names its columns have them.
+    let names: Vec<String> = keys.iter().map(|key| key.qualified_name().1).collect();
+    let spread = |keys: Vec<Expr>| Spread { keys: Some(keys), ..one.spread.clone() };
+    let (named_by_, keys_) = (spread(named_by), spread(keys));
+    let one = match one.spread == keys_ || one.spread.partitions == 1 {
+        true => one,
+        false => one.exchanged_as(&id.inserted("right", 0), keys_, names.clone())?,
+    };
+    let mut many = many;
+    if alone == Alone::Leaves {
+        for (named_by, _) in on {
+            many = many.filtered(Expr::IsNotNull(Box::new(named_by.clone())), id)?;
+        }
+    }
+    let many = many.exchanged_as(&id.inserted("left", 0), named_by_, names)?;
+    Ok((many, one))
+}
+
+/// One row a key again, whatever tasks they come from.
+fn consolidated(rows: Rows, id: &OperatorId) -> Result<Rows> {
+    let key: Option<Vec<usize>> = rows.key.iter().map(|key| column_index(key, rows.schema())).collect();
+    let Some(key) = key else { return Err(Error::internal("the key of a joined table is not among its columns")) };
+    let plan = plan_of(Consolidate { id: id.inserted("consolidate", 0), input: rows.plan, key });
+    Ok(Rows { plan, ..rows })
+}
+
+/// ksqlDB says once more that there is no row where nothing but the sink stands above a join: the plan with that.
+pub fn telling(plan: LogicalPlan) -> Result<LogicalPlan> {
+    let only_input = |plan: &LogicalPlan| plan.inputs().first().map(|input| (*input).clone());
+    let rebuilt = |plan: LogicalPlan| -> Result<LogicalPlan> {
+        let Some(input) = only_input(&plan) else { return Ok(plan) };
+        let told = telling(input)?;
+        plan.with_new_exprs(plan.expressions(), vec![told]).map_err(|error| failure::of_datafusion(error, None))
+    };
+    match (&plan, Node::of(&plan)) {
+        (LogicalPlan::Projection(_), _) | (_, Some(Node::Consolidate(_) | Node::Exchange(_))) => rebuilt(plan),
+        (_, Some(Node::ForeignJoin(join))) if join.alone == Alone::Leaves => {
+            Ok(plan_of(ForeignJoin { no_row: NoRow::Told, ..join.clone() }))
+        }
+        _ => Ok(plan),
+    }
+}
+
+/// Whether the key of these rows is that of a table that names another.
+pub fn is_foreign(plan: &LogicalPlan) -> bool {
+    match (plan, Node::of(plan)) {
+        (_, Some(Node::ForeignJoin(_))) => true,
+        (LogicalPlan::Projection(_) | LogicalPlan::Filter(_), _)
+        | (_, Some(Node::Consolidate(_) | Node::Exchange(_))) => plan.inputs().into_iter().any(is_foreign),
+        _ => false,
+    }
+}
+
+/// A row that is named has no key of its own among those of the result.
+fn kept_named(kind: JoinKind, on: &ast::Expr, rules: Compatibility) -> Error {
+    let word = kind.as_str().to_uppercase();
+    let error = match rules {
+        Compatibility::Ksqldb => Error::unsupported(format!("{word} OUTER JOIN on a foreign key is not supported")),
+        Compatibility::Postgres => Error::unsupported(format!(
+            "a {word} JOIN that keeps rows of the table whose primary key is named is not supported"
+        )),
+    };
+    failure::at(error.hint("Rows of the table that names the other's key can be kept: the result has their key."), on)
+}
+
+fn not_by_key(index: usize, query: &BoundQuery) -> Error {
+    let table = &query.sources[index];
+    let on = &query.joins[index - 1].on;
+    let columns: Vec<&str> =
+        table.relation.key_columns().into_iter().map(|column| table.relation.columns[column].name.as_str()).collect();
+    let error = match query.semantics.compatibility {
+        Compatibility::Ksqldb => Error::new(
+            SqlState::INVALID_TABLE_DEFINITION,
+            format!(
+                "Invalid join condition: table-table joins require to join on the primary key of the right input table. Got {}.",
+                on.to_string().replace('"', "")
+            ),
+        ),
+        Compatibility::Postgres => {
+            Error::unsupported("two tables can be joined only by the whole primary key of one of them yet")
+        }
+    };
+    failure::at(error.hint(format!("The primary key of \"{}\" is ({}).", table.relation.name, columns.join(", "))), on)
+}

@@ -1,0 +1,69 @@
+//! Retractions of several producers put in order again: a state with the rows of each key, of which one is shown.
+
+use std::cmp::Ordering;
+use std::fmt;
+
+use datafusion::common::DFSchemaRef;
+use datafusion::common::Result;
+use datafusion::logical_expr::Expr;
+use datafusion::logical_expr::LogicalPlan;
+use datafusion::logical_expr::UserDefinedLogicalNodeCore;
+
+use super::columns_again;
+use super::only_input;
+use super::order_of_equal;
+use crate::model::OperatorId;
+
+/// Takes the old row of a key back before the new one is given on, also where the new one comes before it is said that the
+/// old one goes: a row that moved from one task to another comes through both. The schema is the input's.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Consolidate {
+    /// Names the changelog topic.
+    pub id: OperatorId,
+    /// A retract edge; once all has come, with one row a key.
+    pub input: LogicalPlan,
+    /// The key, as indexes into the input's columns.
+    pub key: Vec<usize>,
+}
+
+impl PartialOrd for Consolidate {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        order_of_equal(self, other)
+    }
+}
+
+impl UserDefinedLogicalNodeCore for Consolidate {
+    fn name(&self) -> &str {
+        "Consolidate"
+    }
+
+    fn inputs(&self) -> Vec<&LogicalPlan> {
+        vec![&self.input]
+    }
+
+    fn schema(&self) -> &DFSchemaRef {
+        self.input.schema()
+    }
+
+    fn expressions(&self) -> Vec<Expr> {
+        Vec::new()
+    }
+
+    fn fmt_for_explain(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        write!(f, "Consolidate {}", self.id)
+    }
+
+    fn with_exprs_and_inputs(&self, _: Vec<Expr>, inputs: Vec<LogicalPlan>) -> Result<Self> {
+        let input = only_input(inputs)?;
+        let key = columns_again(&self.key, self.input.schema(), input.schema())?;
+        Ok(Self { id: self.id.clone(), input, key })
+    }
+
+    fn necessary_children_exprs(&self, output_columns: &[usize]) -> Option<Vec<Vec<usize>>> {
+        let mut needed = output_columns.to_vec();
+        needed.extend(&self.key);
+        needed.sort_unstable();
+        needed.dedup();
+        Some(vec![needed])
+    }
+}
