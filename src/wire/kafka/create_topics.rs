@@ -29,10 +29,10 @@ impl Answer for Request {
         for topic in self.topics {
             let name = topic.name.clone();
             let made = match named[&name] {
-                1 => create(context, topic, self.validate_only).await,
+                1 => create(context, topic, self.validate_only).await.map(|topic| created(&topic, self.validate_only)),
                 _ => Err(Refusal::new(ErrorCode::INVALID_REQUEST, "the topic is named twice")),
             };
-            topics.push(made.map_or_else(|refusal| refused(name, refusal), |topic| created(&topic)));
+            topics.push(made.unwrap_or_else(|refusal| refused(name, refusal)));
         }
         Response { topics, ..Response::default() }
     }
@@ -76,7 +76,7 @@ fn assigned(context: &Context, topic: &Topic) -> Result<i32, Refusal> {
     }
 }
 
-fn created(topic: &TopicRecord) -> TopicResult {
+fn created(topic: &TopicRecord, validate_only: bool) -> TopicResult {
     let config = |setting: &TopicSetting| ConfigResult {
         name: setting.name.to_string(),
         value: Some(setting.value(&topic.config)),
@@ -85,7 +85,7 @@ fn created(topic: &TopicRecord) -> TopicResult {
     };
     TopicResult {
         name: topic.name.clone(),
-        topic_id: topic.id.0,
+        topic_id: if validate_only { [0; 16] } else { topic.id.0 },
         num_partitions: topic.partitions,
         replication_factor: 1,
         configs: Some(TOPIC_SETTINGS.iter().map(config).collect()),

@@ -17,22 +17,27 @@ impl Answer for Request {
         let mut responses = Vec::new();
         for topic in self.topics.into_iter().chain(named) {
             let deleted = delete(context, &topic).await;
-            let (error_code, error_message) = match deleted {
-                Ok(()) => (ErrorCode::NONE, None),
-                Err(refusal) => (refusal.code, Some(refusal.message)),
-            };
-            responses.push(TopicResult { name: topic.name, topic_id: topic.topic_id, error_code, error_message });
+            responses.push(match deleted {
+                Ok(deleted) => deleted,
+                Err(refusal) => TopicResult {
+                    name: topic.name,
+                    topic_id: topic.topic_id,
+                    error_code: refusal.code,
+                    error_message: Some(refusal.message),
+                },
+            });
         }
         Response { responses, ..Response::default() }
     }
 }
 
-async fn delete(context: &Context, topic: &Topic) -> Result<(), Refusal> {
+async fn delete(context: &Context, topic: &Topic) -> Result<TopicResult, Refusal> {
     let metadata = context.broker().metadata();
     let (found, unknown) = match &topic.name {
         Some(name) => (metadata.topic(name), ErrorCode::UNKNOWN_TOPIC_OR_PARTITION),
         None => (metadata.topic_by_id(TopicId(topic.topic_id)), ErrorCode::UNKNOWN_TOPIC_ID),
     };
     let found = found.ok_or_else(|| Refusal::new(unknown, "there is no such topic"))?;
-    Ok(context.broker().delete_topic(found.id).await?)
+    context.broker().delete_topic(found.id).await?;
+    Ok(TopicResult { name: Some(found.name.clone()), topic_id: found.id.0, ..TopicResult::default() })
 }

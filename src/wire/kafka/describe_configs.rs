@@ -30,7 +30,8 @@ impl Answer for Request {
                 Ok(configs) => (ErrorCode::NONE, None, configs),
                 Err(refusal) => (refusal.code, Some(refusal.message), Vec::new()),
             };
-            if let Some(keys) = &resource.configuration_keys {
+            // No names are all names, as null is.
+            if let Some(keys) = resource.configuration_keys.as_ref().filter(|keys| !keys.is_empty()) {
                 configs.retain(|config| keys.contains(&config.name));
             }
             let Resource { resource_type, resource_name, .. } = resource;
