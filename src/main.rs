@@ -36,14 +36,31 @@ enum Command {
     Sql(cli::SqlArguments),
     /// Runs pipeline tests: statements, records in, records expected.
     Test(cli::TestArguments),
-    /// A server with 336,776 flights streaming into views; goes on until Ctrl-C.
-    Demo(ServerArguments),
+    /// A server that tells fraud among card payments as they come; goes on until Ctrl-C.
+    Demo(DemoArguments),
     /// Makes data up: the same for the same seed.
     #[command(subcommand)]
-    Datagen(cli::DatagenArguments),
+    Datagen(cli::DatagenCommand),
     /// Looks into the files of the log.
     #[command(subcommand)]
     Log(LogCommand),
+}
+
+#[derive(clap::Args)]
+#[command(args_conflicts_with_subcommands = true)]
+struct DemoArguments {
+    #[command(subcommand)]
+    other: Option<DemoCommand>,
+    #[command(flatten)]
+    fraud: cli::FraudArguments,
+    #[command(flatten)]
+    server: ServerArguments,
+}
+
+#[derive(clap::Subcommand)]
+enum DemoCommand {
+    /// Shows 336,776 flights streaming into views instead; goes on until Ctrl-C.
+    Flights(ServerArguments),
 }
 
 #[derive(clap::Subcommand)]
@@ -118,20 +135,14 @@ async fn run(command: Command) -> ExitCode {
             }
             Err(error) => Err(error),
         },
-        Command::Demo(arguments) => match server_config(&env, arguments, Some("./tidemill-demo-data")) {
-            Ok(config) => {
-                listen_to_tracing("warn");
-                cli::run_demo(&env, config).await
-            }
-            Err(error) => Err(error),
-        },
+        Command::Demo(arguments) => run_demo(&env, arguments).await,
         Command::Sql(arguments) => return ExitCode::from(cli::run_sql(&env, &arguments).await),
         Command::Test(arguments) => match cli::run_test(&env, &arguments).await {
             Ok(true) => Ok(()),
             Ok(false) => return ExitCode::FAILURE,
             Err(error) => Err(error),
         },
-        Command::Datagen(arguments) => cli::run_datagen(&env, arguments).await,
+        Command::Datagen(command) => cli::run_datagen(&env, &command).await,
         Command::Log(LogCommand::Dump(arguments)) => cli::run_log_dump(env.disk.as_ref(), &arguments),
         Command::Log(LogCommand::Verify(arguments)) => match cli::run_log_verify(&env, &arguments) {
             Ok(true) => Ok(()),
@@ -143,6 +154,16 @@ async fn run(command: Command) -> ExitCode {
     match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => fail(&error),
+    }
+}
+
+async fn run_demo(env: &Env, arguments: DemoArguments) -> Result<(), Error> {
+    let DemoArguments { other, fraud, server } = arguments;
+    listen_to_tracing("warn");
+    let config = |server| server_config(env, server, Some("./tidemill-demo-data"));
+    match other {
+        Some(DemoCommand::Flights(server)) => cli::run_demo_flights(env, config(server)?).await,
+        None => cli::run_demo_fraud(env, config(server)?, &fraud).await,
     }
 }
 

@@ -8,9 +8,11 @@ mod server;
 mod sql;
 pub mod test;
 
-pub use datagen::DatagenArguments;
+pub use datagen::DatagenCommand;
 pub use datagen::run as run_datagen;
-pub use demo::run as run_demo;
+pub use demo::FraudArguments;
+pub use demo::run_flights as run_demo_flights;
+pub use demo::run_fraud as run_demo_fraud;
 pub use log_check::LogRepairArguments;
 pub use log_check::LogVerifyArguments;
 pub use log_check::repair as run_log_repair;

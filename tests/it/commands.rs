@@ -47,7 +47,7 @@ fn tidemill() -> Command {
     command
 }
 
-/// A demo that runs; it ends with this value.
+/// A demo of the flights that runs; it ends with this value.
 struct Demo {
     child: Child,
     /// What it printed, up to where it goes on until Ctrl-C.
@@ -60,6 +60,7 @@ impl Demo {
         command
             .args([
                 "demo",
+                "flights",
                 "--pg-listen",
                 "127.0.0.1:0",
                 "--http-listen",
@@ -96,7 +97,7 @@ impl Drop for Demo {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_demo_loads_the_flights_answers_and_serves_until_ctrl_c() {
+async fn the_demo_of_flights_loads_answers_and_serves_until_ctrl_c() {
     let directory = tempfile::tempdir().expect("a temporary directory");
     let data = directory.path().join("data");
     let demo = Demo::start(&data);
@@ -124,6 +125,135 @@ async fn the_demo_loads_the_flights_answers_and_serves_until_ctrl_c() {
     assert!(again.said.contains("336776 flights are there from an earlier start; nothing is loaded.\n"));
     assert!(again.said.contains(" UA      |   58665 |       12.1\n"), "{}", again.said);
     assert!(again.interrupt());
+}
+
+/// The fraud demo over a directory.
+fn fraud_demo(data_dir: &Path, arguments: &[&str]) -> Command {
+    let mut command = tidemill();
+    command.args(["demo", "--pg-listen", "127.0.0.1:0", "--http-listen", "127.0.0.1:0", "--data-dir"]).arg(data_dir);
+    command.args(arguments);
+    command
+}
+
+/// Recall and precision of a kind in a summary, in percent.
+fn scored(said: &str, kind: &str) -> [f64; 2] {
+    let line = said.lines().find(|line| line.starts_with(kind) && line.ends_with(" %"));
+    let line = line.unwrap_or_else(|| panic!("no score of {kind} is in\n{said}"));
+    let shares: Vec<f64> = line.split_whitespace().filter_map(|word| word.parse().ok()).collect();
+    // Counts are whole: `12 of 13   92.3 %   20 of 21   95.2 %`.
+    let [_, _, recall, _, _, precision] = shares[..] else { panic!("{line}") };
+    [recall, precision]
+}
+
+#[test]
+fn the_demo_tells_fraud_and_how_well_and_goes_on_where_it_ended() {
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let data = directory.path().join("data");
+    let said = |arguments: &[&str]| {
+        let output = fraud_demo(&data, arguments).output().expect("the binary runs");
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).expect("UTF-8")
+    };
+    let first = said(&["--count", "20000", "--rate", "100000"]);
+    for expected in [
+        "sql/fraud/01_relations.sql: 2 CREATE TABLE, CREATE STREAM\n",
+        "sql/fraud/07_alerts.sql: 6 CREATE STREAM, 5 INSERT\n",
+        "\n    psql -h 127.0.0.1 -p ",
+        "\n20,000 payments in ",
+    ] {
+        assert!(first.contains(expected), "{expected} is not in\n{first}");
+    }
+    for kind in ["card testing", "impossible travel", "stolen terminal", "velocity"] {
+        let [recall, precision] = scored(&first, kind);
+        assert!(90.0 <= recall && 85.0 <= precision, "{kind} is told badly:\n{first}");
+    }
+    let second = said(&["--count", "10000", "--rate", "100000"]);
+    assert!(second.contains("sql/fraud/07_alerts.sql: 6 CREATE STREAM\n"), "{second}");
+    assert!(second.contains("20000 payments are there from an earlier start; it goes on after them.\n"), "{second}");
+    assert!(second.contains("\n10,000 payments in "), "{second}");
+    for kind in ["card testing", "impossible travel", "out of character", "stolen terminal", "velocity"] {
+        let [recall, precision] = scored(&second, kind);
+        assert!(85.0 <= recall && 80.0 <= precision, "{kind} is told badly:\n{second}");
+    }
+    let other = fraud_demo(&data, &["--seed", "8", "--for", "1s"]).output().expect("the binary runs");
+    assert!(!other.status.success(), "payments of two seeds make no sense together");
+    let told = String::from_utf8(other.stderr).expect("UTF-8");
+    assert!(told.contains("were made with other options"), "{told}");
+}
+
+#[test]
+fn the_demo_ends_after_its_time_and_at_ctrl_c_with_a_summary() {
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let output = fraud_demo(&directory.path().join("timed"), &["--for", "1s", "--rate", "50"]).output();
+    let output = output.expect("the binary runs");
+    let said = String::from_utf8(output.stdout).expect("UTF-8");
+    assert!(output.status.success() && said.contains("which the server never saw:\n"), "{said}");
+
+    let mut command = fraud_demo(&directory.path().join("interrupted"), &[]);
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().expect("the binary starts");
+    let mut lines = BufReader::new(child.stdout.take().expect("its output is a pipe"));
+    let mut said = String::new();
+    while !said.contains("psql -h ") {
+        assert_ne!(lines.read_line(&mut said).expect("lines of text"), 0, "the demo ended early:\n{said}");
+    }
+    let sent = Command::new("kill").args(["-INT", &child.id().to_string()]).status();
+    assert!(sent.expect("kill runs").success());
+    std::io::Read::read_to_string(&mut lines, &mut said).expect("text up to its end");
+    assert!(child.wait().expect("it ends").success(), "Ctrl-C is its proper end");
+    assert!(said.contains("which the server never saw:\n"), "{said}");
+}
+
+#[test]
+fn datagen_repeats_its_payments_and_keeps_labels_apart() {
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let made = |arguments: &[&str]| {
+        let mut command = tidemill();
+        let output = command.args(["datagen", "payments"]).args(arguments).current_dir(directory.path()).output();
+        let output = output.expect("the binary runs");
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).expect("UTF-8")
+    };
+    let first = made(&["--count", "5000", "--seed", "3", "--labels", "labels.jsonl"]);
+    assert_eq!(first.lines().count(), 5000);
+    assert!(first.lines().all(|line| line.starts_with("{\"payment_id\":") && !line.contains("kind")));
+    let labels = std::fs::read_to_string(directory.path().join("labels.jsonl")).expect("the labels are there");
+    assert!(labels.lines().all(|line| line.contains("\"kind\":")), "{labels}");
+    assert_eq!(made(&["--count", "5000", "--seed", "3", "--output", "payments.jsonl"]), "");
+    assert_eq!(std::fs::read_to_string(directory.path().join("payments.jsonl")).expect("they are there"), first);
+    assert!(made(&["--seed", "3", "--table", "cards"]).starts_with("{\"card_id\":\"c00000\",\"holder\":\""));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn datagen_feeds_a_server_and_its_alerts_are_checked() {
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let server = TestServer::start().await;
+    let ran = |arguments: &[&str]| {
+        let mut command = tidemill();
+        command.arg("datagen").args(arguments).args(["--server", server.pg_address()]).current_dir(directory.path());
+        command.output().expect("the binary runs")
+    };
+    let refused = ran(&["payments", "--count", "1"]);
+    assert!(!refused.status.success(), "there are no relations");
+    let told = String::from_utf8(refused.stderr).expect("UTF-8");
+    assert!(told.contains("relation \"cards\" does not exist"), "{told}");
+    let client = server.connect().await;
+    let sample = |name: &str| {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("sql/fraud").join(name);
+        std::fs::read_to_string(path).expect("the sample is part of the repository")
+    };
+    run(&client, &sample("01_relations.sql")).await;
+    let fed = ran(&["payments", "--count", "300", "--cards", "50", "--labels", "labels.jsonl"]);
+    assert!(fed.status.success(), "{}", String::from_utf8_lossy(&fed.stderr));
+    for (relation, count) in [("cards", "50"), ("payments", "300")] {
+        assert_eq!(column(&client, &format!("SELECT COUNT(*) FROM {relation}")).await, [count]);
+    }
+    run(&client, "CREATE STREAM alerts (card_id TEXT KEY, reason TEXT, payment_id BIGINT, earlier_payment_id BIGINT)")
+        .await;
+    run(&client, "INSERT INTO alerts VALUES ('c00001', 'velocity', 400, NULL)").await;
+    let checked = ran(&["payments-check", "--labels", "labels.jsonl"]);
+    let told = String::from_utf8(checked.stdout).expect("UTF-8");
+    assert!(told.contains("velocity") && told.contains("0 of 1      0.0 %\n"), "{told}");
+    server.stop().await;
 }
 
 /// Three rows of every type: the first of each is plain, the second null, the third at an edge.

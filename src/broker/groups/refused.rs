@@ -19,6 +19,10 @@ pub(super) fn reason(error: &BrokerError) -> GroupError {
         | BrokerError::InternalTopic { .. }
         | BrokerError::OffsetOutOfRange { .. }
         | BrokerError::DivergedEpoch { .. }
+        | BrokerError::LeaderEpoch { .. }
+        | BrokerError::NotEnoughReplicas { .. }
+        | BrokerError::InvalidRecord { .. }
+        | BrokerError::TimedOut
         | BrokerError::TooManyCommits { .. }
         | BrokerError::Batch { .. }
         | BrokerError::Metadata(_)

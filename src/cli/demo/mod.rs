@@ -1,8 +1,9 @@
-//! `tidemill demo`: a server on defaults, the flights of 2013 streaming into views, answers, and the psql line.
+//! `tidemill demo`: a server on defaults, data streaming into views, and the psql line. Fraud among payments, or flights.
 
 mod flights;
-mod load;
+mod fraud;
 mod output;
-mod run;
 
-pub use run::run;
+pub use flights::run as run_flights;
+pub use fraud::FraudArguments;
+pub use fraud::run as run_fraud;

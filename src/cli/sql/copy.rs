@@ -233,6 +233,14 @@ pub(in crate::cli) async fn send_batches(
     client.finish().await
 }
 
+/// Sends lines of COPY's text format to `relation`, a name or `name (columns)`; the tag says how many rows were taken.
+pub(in crate::cli) async fn send_lines(client: &mut Client, relation: &str, lines: &[u8]) -> Result<String, SqlError> {
+    begin_copy_in(client, &format!("COPY {relation} FROM STDIN")).await?;
+    client.copy_data(lines).await?;
+    client.copy_done().await?;
+    client.finish().await
+}
+
 /// Sends a COPY FROM STDIN and waits until its data is asked for.
 pub(in crate::cli) async fn begin_copy_in(client: &mut Client, statement: &str) -> Result<(), SqlError> {
     client.query(statement).await?;

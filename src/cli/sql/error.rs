@@ -3,6 +3,8 @@
 use std::io;
 
 use super::protocol::Report;
+use crate::error::Error;
+use crate::error::SqlState;
 
 /// What can go wrong on the client's side.
 #[derive(Debug, thiserror::Error)]
@@ -69,5 +71,24 @@ impl SqlError {
             | SqlError::Parquet { .. }
             | SqlError::Usage(_) => 1,
         }
+    }
+}
+
+/// For commands that end with it: what the server said, with its detail and hint.
+impl From<SqlError> for Error {
+    fn from(error: SqlError) -> Self {
+        let state = match &error {
+            SqlError::Refused { .. } | SqlError::Lost(_) | SqlError::Fatal(_) => SqlState::CONNECTION_FAILURE,
+            SqlError::Protocol(_) => SqlState::PROTOCOL_VIOLATION,
+            SqlError::Statement(_) => SqlState::OBJECT_NOT_IN_PREREQUISITE_STATE,
+            SqlError::Output(_) | SqlError::File { .. } | SqlError::Parquet { .. } => SqlState::IO_ERROR,
+            SqlError::Usage(_) => SqlState::INVALID_PARAMETER_VALUE,
+        };
+        let mut told = Error::new(state, error.to_string());
+        if let SqlError::Statement(report) | SqlError::Fatal(report) = error {
+            told = report.detail.into_iter().fold(told, Error::detail);
+            told = report.hint.into_iter().fold(told, Error::hint);
+        }
+        told
     }
 }

@@ -8,9 +8,14 @@
 //!   * the bytes follow from the options alone, on any machine
 //!   * no event lies before `BASE_MS`, nor further back than the options allow
 
+mod command;
 mod event;
+mod files;
 mod random;
+mod server;
 
+pub use command::NexmarkArguments;
+pub use command::run;
 pub use event::Auction;
 pub use event::Bid;
 pub use event::Event;

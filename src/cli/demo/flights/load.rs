@@ -6,9 +6,9 @@
 
 use std::time::Duration;
 
-use super::flights::Flights;
-use super::output::Progress;
-use super::output::say;
+use super::rows::Flights;
+use crate::cli::demo::output::Progress;
+use crate::cli::demo::output::say;
 use crate::cli::sql::Client;
 use crate::cli::sql::SqlError;
 use crate::cli::sql::send_batches;

@@ -1,7 +1,7 @@
 //! The demo from its first line to Ctrl-C. It works through the PostgreSQL door like any client.
 
 use super::load::load;
-use super::output::say;
+use crate::cli::demo::output::say;
 use crate::cli::server::stop_signal;
 use crate::cli::sql::Client;
 use crate::cli::sql::SqlError;
@@ -14,9 +14,9 @@ use crate::error::Error;
 use crate::error::SqlState;
 use crate::node::Node;
 
-const STREAM: &str = include_str!("../../../sql/flights/01_stream.sql");
-const VIEWS: &str = include_str!("../../../sql/flights/02_views.sql");
-const QUESTIONS: &str = include_str!("../../../sql/flights/03_ask.sql");
+const STREAM: &str = include_str!("../../../../sql/flights/01_stream.sql");
+const VIEWS: &str = include_str!("../../../../sql/flights/02_views.sql");
+const QUESTIONS: &str = include_str!("../../../../sql/flights/03_ask.sql");
 
 /// Runs the demo until Ctrl-C.
 pub async fn run(env: &Env, config: Config) -> Result<(), Error> {

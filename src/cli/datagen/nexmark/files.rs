@@ -4,12 +4,12 @@ use std::path::Path;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use super::EventKind;
+use super::Generator;
 use super::command::Layout;
 use super::command::NexmarkArguments;
 use super::command::WRITE_AT;
 use super::command::cannot_write;
-use super::nexmark::EventKind;
-use super::nexmark::Generator;
 use crate::env::Disk;
 use crate::env::File;
 use crate::env::OpenMode;
@@ -115,20 +115,18 @@ pub(super) fn write(
 mod tests {
     use clap::Parser;
 
-    use super::super::command::DatagenArguments;
     use super::*;
+    use crate::cli::datagen::nexmark::Options;
     use crate::env::Simulation;
 
     #[derive(Parser)]
     struct Line {
-        #[command(subcommand)]
-        datagen: DatagenArguments,
+        #[command(flatten)]
+        arguments: NexmarkArguments,
     }
 
     fn arguments(words: &[&str]) -> NexmarkArguments {
-        let line = Line::try_parse_from([&["datagen", "nexmark"], words].concat()).expect("the words are arguments");
-        let DatagenArguments::Nexmark(arguments) = line.datagen;
-        arguments
+        Line::try_parse_from([&["nexmark"], words].concat()).expect("the words are arguments").arguments
     }
 
     fn read(disk: &dyn Disk, path: &str) -> String {
@@ -144,7 +142,7 @@ mod tests {
         let simulation = Simulation::new(1);
         let disk = simulation.env.disk.as_ref();
         let arguments = arguments(&["--events", "1000", "--layout", "both", "--parts", "3"]);
-        let generator = Generator::new(super::super::nexmark::Options::default());
+        let generator = Generator::new(Options::default());
         write(disk, Path::new("/out"), &generator, &arguments).expect("it is written");
         let mut expected: [Vec<u8>; 3] = Default::default();
         for number in 0..1_000 {

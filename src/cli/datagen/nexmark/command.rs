@@ -4,9 +4,9 @@ use std::io;
 use std::io::Write;
 use std::path::PathBuf;
 
+use super::Generator;
+use super::Options;
 use super::files;
-use super::nexmark::Generator;
-use super::nexmark::Options;
 use super::server;
 use crate::env::Env;
 use crate::error::Error;
@@ -14,13 +14,6 @@ use crate::error::SqlState;
 
 /// Bytes that are gathered before they are written.
 pub(super) const WRITE_AT: usize = 1 << 20;
-
-/// What is made.
-#[derive(Debug, Clone, clap::Subcommand)]
-pub enum DatagenArguments {
-    /// Persons, auctions and bids of an auction site; JSON lines on standard output, in files or in a server's streams.
-    Nexmark(NexmarkArguments),
-}
 
 /// How many events, which, and where they go.
 #[derive(Debug, Clone, clap::Args)]
@@ -78,8 +71,7 @@ fn probability(text: &str) -> Result<f64, String> {
 }
 
 /// Makes the events.
-pub async fn run(env: &Env, arguments: DatagenArguments) -> Result<(), Error> {
-    let DatagenArguments::Nexmark(arguments) = arguments;
+pub async fn run(env: &Env, arguments: &NexmarkArguments) -> Result<(), Error> {
     let generator = Generator::new(Options {
         seed: arguments.seed,
         rate: arguments.rate,
@@ -90,7 +82,7 @@ pub async fn run(env: &Env, arguments: DatagenArguments) -> Result<(), Error> {
         return server::send(env, address, &generator, arguments.events).await;
     }
     if let Some(directory) = &arguments.output {
-        return files::write(env.disk.as_ref(), directory, &generator, &arguments);
+        return files::write(env.disk.as_ref(), directory, &generator, arguments);
     }
     if arguments.layout != Layout::Tagged || arguments.parts != 1 {
         let message = "standard output takes one part of tagged events";

@@ -3,8 +3,8 @@
 //! A stream gets its rows in the order of their numbers. Between the streams a run of events is copied kind by kind, so their
 //! records come within a run of one another, as those of three services do.
 
-use super::nexmark::EventKind;
-use super::nexmark::Generator;
+use super::EventKind;
+use super::Generator;
 use crate::cli::sql::Client;
 use crate::cli::sql::SqlError;
 use crate::cli::sql::Target;

@@ -19,7 +19,7 @@ use crate::cli::sql::ParquetRows;
 use crate::cli::sql::SqlError;
 
 const FILE: &str = "sql/flights/flights.parquet";
-const PARQUET: &[u8] = include_bytes!("../../../sql/flights/flights.parquet");
+const PARQUET: &[u8] = include_bytes!("../../../../sql/flights/flights.parquet");
 
 /// Rows that are sent together.
 const BATCH_ROWS: usize = 8192;
