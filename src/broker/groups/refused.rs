@@ -22,6 +22,9 @@ pub(super) fn reason(error: &BrokerError) -> GroupError {
         | BrokerError::LeaderEpoch { .. }
         | BrokerError::NotEnoughReplicas { .. }
         | BrokerError::InvalidRecord { .. }
+        | BrokerError::UnknownSetting { .. }
+        | BrokerError::InvalidSetting { .. }
+        | BrokerError::TopicInUse { .. }
         | BrokerError::TimedOut
         | BrokerError::TooManyCommits { .. }
         | BrokerError::Batch { .. }

@@ -47,7 +47,6 @@ pub(super) fn code_of(error: &BrokerError) -> ErrorCode {
         BrokerError::TooManyCommits { .. }
         | BrokerError::CoordinatorRecord { .. }
         | BrokerError::CoordinatorDamaged { .. } => ErrorCode::COORDINATOR_NOT_AVAILABLE,
-        BrokerError::Group { reason, .. } => ErrorCode(reason.code()),
         BrokerError::Undecided { .. } => ErrorCode::KAFKA_STORAGE_ERROR,
         BrokerError::Batch { source, .. } => code_of_batch(source),
         BrokerError::Metadata(error) => code_of_metadata(error),
