@@ -93,6 +93,12 @@ impl Node {
             runtime: Arc::clone(&runtime),
         })
         .await?;
+        let users = Arc::downgrade(&engine);
+        broker.ask_before_topics_go(Arc::new(move |topic| {
+            // A catalog that cannot be read is nothing to take topics from.
+            let user = users.upgrade()?.topic_user(topic);
+            user.unwrap_or_else(|error| Some(format!("what could not be read ({})", error.message())))
+        }));
         let (ready, is_ready) = watch::channel(false);
         let remote = config.allow_remote_without_auth;
         let http = HttpServer::start(&env, &config.http_listen, remote, metrics.clone(), is_ready).await?;

@@ -139,6 +139,11 @@ impl Drop for UnderWay {
 }
 
 impl Broker {
+    /// A producer id that was never handed out before.
+    pub(super) async fn new_producer_id(&self) -> Result<ProducerId, BrokerError> {
+        self.producer_ids.take(&self.metadata, self.config.producer_ids_block).await
+    }
+
     /// See `Client::commit`. Runs as a task of its own, so that a caller who goes away leaves no half commit.
     pub(super) async fn commit_queries(
         self: Arc<Self>,

@@ -31,6 +31,7 @@ use super::PartitionHealth;
 use super::Position;
 use super::QueryCommit;
 use super::SegmentDescription;
+use super::TopicUsers;
 use super::commit::Producer;
 use super::commit::ProducerIds;
 use super::coordinator::GroupEvent;
@@ -84,6 +85,8 @@ pub struct Broker {
     pub(super) compaction_errors: Mutex<HashMap<TopicPartition, String>>,
     /// Written once, when the broker is opened.
     pub(super) damage: RwLock<Damage>,
+    /// Who knows what stands on topics.
+    pub(super) topic_users: RwLock<Option<TopicUsers>>,
 }
 
 impl Broker {

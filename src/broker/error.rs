@@ -90,6 +90,30 @@ pub enum BrokerError {
         /// What is wrong with it.
         reason: &'static str,
     },
+    /// There is no such setting of a topic.
+    #[error("unknown topic setting \"{name}\"")]
+    UnknownSetting {
+        /// What was named.
+        name: String,
+    },
+    /// A setting does not take that value.
+    #[error("the topic setting \"{name}\" must be {wanted}, not \"{value}\"")]
+    InvalidSetting {
+        /// Which.
+        name: &'static str,
+        /// The value.
+        value: String,
+        /// What it takes.
+        wanted: &'static str,
+    },
+    /// Something stands on the topic.
+    #[error("topic \"{topic}\" is used by {user}")]
+    TopicInUse {
+        /// The topic.
+        topic: String,
+        /// By what.
+        user: String,
+    },
     /// It took longer than the client wanted to wait; it may be done all the same.
     #[error("the request took longer than its timeout")]
     TimedOut,
@@ -227,6 +251,10 @@ impl From<BrokerError> for Error {
             BrokerError::NotEnoughReplicas { .. } => Error::new(SqlState::OBJECT_NOT_IN_PREREQUISITE_STATE, message)
                 .hint("Lower the topic's min.insync.replicas."),
             BrokerError::InvalidRecord { .. } => Error::new(SqlState::INVALID_PARAMETER_VALUE, message),
+            BrokerError::UnknownSetting { .. } | BrokerError::InvalidSetting { .. } => {
+                Error::new(SqlState::INVALID_PARAMETER_VALUE, message)
+            }
+            BrokerError::TopicInUse { .. } => Error::new(SqlState::DEPENDENT_OBJECTS_STILL_EXIST, message),
             BrokerError::TimedOut => Error::new(SqlState::STATEMENT_COMPLETION_UNKNOWN, message),
             BrokerError::InvalidName { .. } => Error::new(SqlState::INVALID_PARAMETER_VALUE, message),
             BrokerError::TooManyCommits { .. } => Error::new(SqlState::CONFIGURATION_LIMIT_EXCEEDED, message),

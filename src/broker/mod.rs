@@ -42,14 +42,14 @@ pub use groups::{
     OffsetToCommit, SyncGroup, SyncedGroup,
 };
 pub use local::{
-    FetchLimits, FetchPartition, FetchedPartition, Fetching, FoundOffset, LocalBroker, NewTopic, OffsetQuery, Placed,
-    ProduceBatch,
+    DiskSpace, FetchLimits, FetchPartition, FetchedPartition, Fetching, FoundOffset, ListChange, LocalBroker, NewTopic,
+    OffsetQuery, Placed, ProduceBatch, SettingKind, TOPIC_SETTINGS, TopicSetting, TopicUsers,
 };
 pub use partitions::{CONSUMER_OFFSETS, TRANSACTION_STATE};
 pub use pending::PendingBatch;
 
 pub use crate::cluster::{ClusterMetadata, MetadataError, TopicConfig, TopicRecord};
 pub use crate::log::{
-    AbortedTransaction, Ends, LogError, PartitionHealth, SegmentCheck, SegmentDamage, SegmentDescription, Slot,
-    TailBatch,
+    AbortedTransaction, Ends, LogError, PartitionHealth, ProducerDescription, SegmentCheck, SegmentDamage,
+    SegmentDescription, Slot, TailBatch,
 };

@@ -37,6 +37,14 @@ impl MetadataSubscriber for FollowMetadata {
                 }
             }
         }
+        for topic in after.topics().filter(|topic| !is_lazy(topic)) {
+            let known = before.topic_by_id(topic.id).map_or(topic.partitions, |known| known.partitions);
+            for partition in topic.partition_ids().filter(|partition| known <= partition.partition.0) {
+                if let Err(error) = create(&self.log, topic, partition, after.leader_epoch()) {
+                    tracing::warn!(topic = topic.name, %partition, %error, "could not make a partition");
+                }
+            }
+        }
         let is_changed = |topic: &&TopicRecord| before.topic_by_id(topic.id).is_some_and(|known| known != *topic);
         for topic in after.topics().filter(is_changed) {
             for partition in topic.partition_ids().filter(|partition| self.log.ends(*partition).is_ok()) {

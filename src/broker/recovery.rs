@@ -68,6 +68,7 @@ impl Broker {
             producers: Mutex::new(HashMap::new()),
             producer_ids: ProducerIds::default(),
             damage: RwLock::new(Damage::default()),
+            topic_users: RwLock::default(),
         });
         broker.settle_ends().await?;
         broker.recover_transactions().await?;

@@ -22,7 +22,7 @@ use crate::env::Env;
 use crate::env::OpenMode;
 
 /// The format of everything below the data directory that this server writes and reads.
-pub const FORMAT_LEVEL: u32 = 2;
+pub const FORMAT_LEVEL: u32 = 3;
 
 const META_BYTES_MAX: usize = 64 << 10;
 
@@ -55,6 +55,12 @@ impl DataDir {
             _ => MetadataError::disk("lock", path, error),
         })?;
         let meta = match read_meta(disk, path)? {
+            Some(meta) if meta.format_level < FORMAT_LEVEL => {
+                // From here on it may hold what an older server would take for damage.
+                let meta = DataDirMeta { format_level: FORMAT_LEVEL, ..meta };
+                replace_file(disk, path, "meta", encode_meta(&meta).as_bytes())?;
+                meta
+            }
             Some(meta) => meta,
             None => {
                 let cluster = ClusterId(env.random.uuid_bytes());
@@ -127,6 +133,18 @@ mod tests {
         let meta = first.meta().clone();
         drop(first);
         assert_eq!(DataDir::open(&env, dir.path()).expect("the lock is free").meta(), &meta);
+    }
+
+    #[test]
+    fn an_older_directory_is_marked_before_it_is_written() {
+        let dir = tempfile::tempdir().expect("a temporary directory");
+        let env = Env::real();
+        let mut meta = DataDir::open(&env, dir.path()).expect("fresh").meta().clone();
+        meta.format_level = FORMAT_LEVEL - 1;
+        replace_file(env.disk.as_ref(), dir.path(), "meta", encode_meta(&meta).as_bytes()).expect("written");
+        drop(DataDir::open(&env, dir.path()).expect("it is known"));
+        let found = read_meta(env.disk.as_ref(), dir.path()).expect("it reads").expect("it is there");
+        assert_eq!(found, DataDirMeta { format_level: FORMAT_LEVEL, ..meta });
     }
 
     #[test]

@@ -22,6 +22,7 @@ const KIND_DROP_TOPIC: u8 = 2;
 const KIND_CATALOG: u8 = 3;
 const KIND_PRODUCER_IDS: u8 = 4;
 const KIND_CONFIGURE_TOPIC: u8 = 5;
+const KIND_ADD_PARTITIONS: u8 = 6;
 
 /// One accepted proposal: openraft's entry, its log id being (term, version).
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -97,6 +98,7 @@ fn encode_record(record: &MetadataRecord) -> (u8, Vec<u8>) {
                 .expect("a topic's configuration has only fields that JSON can hold");
             (KIND_CONFIGURE_TOPIC, bytes)
         }
+        MetadataRecord::AddPartitions(id, count) => (KIND_ADD_PARTITIONS, [&id.0[..], &count.to_be_bytes()].concat()),
         MetadataRecord::DropTopic(id) => (KIND_DROP_TOPIC, id.0.to_vec()),
         MetadataRecord::Catalog(bytes) => (KIND_CATALOG, bytes.to_vec()),
         MetadataRecord::ProducerIds { next } => (KIND_PRODUCER_IDS, next.to_be_bytes().to_vec()),
@@ -110,6 +112,10 @@ fn decode_record(kind: u8, bytes: &[u8]) -> Option<MetadataRecord> {
         KIND_CONFIGURE_TOPIC => {
             let (id, config) = bytes.split_first_chunk()?;
             MetadataRecord::ConfigureTopic(TopicId(*id), serde_json::from_slice(config).ok()?)
+        }
+        KIND_ADD_PARTITIONS => {
+            let (id, count) = bytes.split_first_chunk()?;
+            MetadataRecord::AddPartitions(TopicId(*id), i32::from_be_bytes(count.try_into().ok()?))
         }
         KIND_CATALOG => MetadataRecord::Catalog(Bytes::copy_from_slice(bytes)),
         KIND_PRODUCER_IDS => MetadataRecord::ProducerIds { next: i64::from_be_bytes(bytes.try_into().ok()?) },

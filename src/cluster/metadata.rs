@@ -82,12 +82,21 @@ impl ClusterMetadata {
                 MetadataRecord::ConfigureTopic(id, _) if !next.topics.contains_key(id) => {
                     return Err(MetadataError::UnknownTopic { topic: *id });
                 }
+                MetadataRecord::AddPartitions(id, count) => next.check_partitions(*id, *count)?,
                 MetadataRecord::DropTopic(_)
                 | MetadataRecord::ConfigureTopic(..)
                 | MetadataRecord::Catalog(_)
                 | MetadataRecord::ProducerIds { .. } => {}
             }
             next.apply_record(self.version + 1, record);
+        }
+        Ok(())
+    }
+
+    fn check_partitions(&self, id: TopicId, count: i32) -> Result<(), MetadataError> {
+        let topic = self.topic_by_id(id).ok_or(MetadataError::UnknownTopic { topic: id })?;
+        if count <= topic.partitions || PARTITIONS_MAX < count {
+            return Err(MetadataError::InvalidPartitions { name: topic.name.clone(), partitions: count });
         }
         Ok(())
     }
@@ -130,6 +139,11 @@ impl ClusterMetadata {
             MetadataRecord::ConfigureTopic(id, config) => {
                 if let Some(topic) = self.topics.get_mut(id) {
                     Arc::make_mut(topic).config = *config;
+                }
+            }
+            MetadataRecord::AddPartitions(id, count) => {
+                if let Some(topic) = self.topics.get_mut(id) {
+                    Arc::make_mut(topic).partitions = *count;
                 }
             }
             MetadataRecord::DropTopic(id) => {

@@ -180,6 +180,8 @@ pub enum MetadataRecord {
     Topic(TopicRecord),
     /// A topic is told another configuration.
     ConfigureTopic(TopicId, TopicConfig),
+    /// A topic has more partitions than before: so many.
+    AddPartitions(TopicId, i32),
     /// A topic is gone, with its data.
     DropTopic(TopicId),
     /// A change of the catalog, which only the engine can read.

@@ -12,6 +12,7 @@ use super::session::SessionOptions;
 use crate::broker::Client;
 use crate::catalog::Catalog;
 use crate::catalog::Change;
+use crate::catalog::Relation;
 use crate::cluster::ClusterMetadata;
 use crate::cluster::MetadataError;
 use crate::cluster::MetadataLog;
@@ -25,6 +26,7 @@ use crate::error::SqlState;
 use crate::exec::Runtime;
 use crate::memory::Memory;
 use crate::model::QueryId;
+use crate::model::TopicId;
 use crate::plan::Functions;
 use crate::security::Principal;
 use crate::state::Published;
@@ -114,6 +116,19 @@ impl Engine {
     /// What exists, as the newest metadata says.
     pub fn catalog(&self) -> Result<Arc<Catalog>> {
         self.catalog_of(&self.metadata.snapshot())
+    }
+
+    /// What stands on a topic, for people: `stream "orders"`.
+    pub fn topic_user(&self, topic: TopicId) -> Result<Option<String>> {
+        let catalog = self.catalog()?;
+        let stands_on = |relation: &&Arc<Relation>| {
+            relation.topic_id == topic || relation.dead_letter_topic.as_ref().is_some_and(|(_, id)| *id == topic)
+        };
+        let user = catalog.relations().find(stands_on).map(|relation| {
+            let kind = if relation.is_table() { "table" } else { "stream" };
+            format!("{kind} \"{}\"", relation.name)
+        });
+        Ok(user)
     }
 
     /// Where queries that are read once are computed: their work never stands in the way of a connection.

@@ -31,6 +31,7 @@ use super::LogError;
 use super::OnDurable;
 use super::PartitionConfig;
 use super::PartitionHealth;
+use super::ProducerDescription;
 use super::ScrubReport;
 use super::SegmentDescription;
 use super::TailBatch;
@@ -253,6 +254,16 @@ impl LogDir {
         upto: Offset,
     ) -> Result<Vec<AbortedTransaction>, LogError> {
         Ok(self.core.partition(partition)?.state.lock().producers.aborted(from, upto))
+    }
+
+    /// The producers that a partition remembers, by id.
+    pub fn producers(&self, partition: TopicPartition) -> Result<Vec<ProducerDescription>, LogError> {
+        Ok(self.core.partition(partition)?.state.lock().producers.describe())
+    }
+
+    /// Where it lies.
+    pub fn path(&self) -> &Path {
+        &self.core.dir
     }
 
     /// The first record at or after a time, and its time.

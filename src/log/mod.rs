@@ -57,7 +57,7 @@ pub use error::{LogError, TimestampRefusal};
 pub use flush::Flushed;
 pub use log_dir::{LogDir, OpenReport};
 pub use partition::PartitionHealth;
-pub use producers::AbortedTransaction;
+pub use producers::{AbortedTransaction, ProducerDescription};
 pub use scrub::{ScrubReport, SegmentCheck, SegmentDamage};
 pub use segments::SegmentDescription;
 pub use tail::{Slot, TailBatch};

@@ -42,6 +42,21 @@ impl AbortedTransaction {
     }
 }
 
+/// One producer, from outside.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ProducerDescription {
+    /// Who.
+    pub id: ProducerId,
+    /// Its newest epoch.
+    pub epoch: ProducerEpoch,
+    /// The sequence number of its last record in this epoch, if it is known.
+    pub last_sequence: Option<i32>,
+    /// The epoch of the coordinator that ended its last transaction; -1 if none did.
+    pub coordinator_epoch: i32,
+    /// The first offset of its open transaction.
+    pub open_from: Option<Offset>,
+}
+
 /// A batch that a producer wrote.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Written {
@@ -207,6 +222,20 @@ impl Producers {
     /// The transactions without a marker, by first offset.
     pub(super) fn open(&self) -> Vec<(ProducerId, Offset)> {
         self.open.iter().map(|(offset, id)| (*id, *offset)).collect()
+    }
+
+    /// All producers, by id.
+    pub(super) fn describe(&self) -> Vec<ProducerDescription> {
+        let describe = |(id, producer): (&ProducerId, &Producer)| ProducerDescription {
+            id: *id,
+            epoch: producer.epoch,
+            last_sequence: producer.written.back().map(|written| written.last_sequence),
+            coordinator_epoch: producer.coordinator_epoch,
+            open_from: producer.open_from,
+        };
+        let mut all: Vec<_> = self.known.iter().map(describe).collect();
+        all.sort_by_key(|producer| producer.id);
+        all
     }
 
     /// The aborted transactions with a record in `from..upto`, by marker.

@@ -22,16 +22,15 @@ pub(super) fn reason(error: &BrokerError) -> GroupError {
         | BrokerError::LeaderEpoch { .. }
         | BrokerError::NotEnoughReplicas { .. }
         | BrokerError::InvalidRecord { .. }
+        | BrokerError::UnknownSetting { .. }
+        | BrokerError::InvalidSetting { .. }
+        | BrokerError::TopicInUse { .. }
         | BrokerError::TimedOut
         | BrokerError::TooManyCommits { .. }
         | BrokerError::Batch { .. }
         | BrokerError::Metadata(_)
         | BrokerError::Log(_)
         | BrokerError::Group { .. }
-        | BrokerError::LeaderEpoch { .. }
-        | BrokerError::NotEnoughReplicas { .. }
-        | BrokerError::InvalidRecord { .. }
-        | BrokerError::TimedOut
         | BrokerError::Closed => GroupError::CoordinatorUnavailable,
     }
 }

@@ -3,17 +3,21 @@
 //! `Client` is what queries need of any log; this is what Kafka's own protocol asks: every partition of a request is answered by
 //! itself, batches stay as they lie in the log, topics and their settings are managed.
 
+mod describe;
 mod fetch;
 mod offsets;
 mod produce;
+mod settings;
 mod topics;
 
 use std::sync::Arc;
 
+pub use describe::DiskSpace;
 pub use fetch::{FetchLimits, FetchPartition, FetchedPartition, Fetching};
 pub use offsets::{FoundOffset, OffsetQuery};
 pub use produce::{Placed, ProduceBatch};
-pub use topics::NewTopic;
+pub use settings::{ListChange, SettingKind, TOPIC_SETTINGS, TopicSetting};
+pub use topics::{NewTopic, TopicUsers};
 
 use super::Broker;
 use super::BrokerError;

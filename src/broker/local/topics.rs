@@ -1,7 +1,16 @@
-//! Topics: made, by people or by their first use.
+//! Topics: made, changed and dropped.
+//!
+//! What a relation of SQL stands on is not taken from under it: such a topic is neither dropped nor given more partitions or
+//! another cleanup policy here. Who knows the relations tells (`TopicUsers`).
+
+use std::sync::Arc;
 
 use super::LocalBroker;
+use super::TopicSetting;
+use crate::broker::Broker;
 use crate::broker::BrokerError;
+use crate::broker::CONSUMER_OFFSETS;
+use crate::broker::TRANSACTION_STATE;
 use crate::cluster::ClusterMetadata;
 use crate::cluster::MetadataError;
 use crate::cluster::MetadataRecord;
@@ -14,6 +23,11 @@ use crate::security::authorize;
 
 /// How often a change is proposed while others change the metadata.
 const PROPOSALS_MAX: usize = 100;
+/// What the names of the server's own topics begin with.
+const INTERNAL_PREFIX: &str = "__tidemill.";
+
+/// Who stands on a topic, for people: `stream "orders"`; `None` if nobody does.
+pub type TopicUsers = Arc<dyn Fn(TopicId) -> Option<String> + Send + Sync>;
 
 /// A topic that is to be.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -26,21 +40,106 @@ pub struct NewTopic {
     pub config: TopicConfig,
 }
 
+impl Broker {
+    /// Has `users` asked before a topic is taken from under somebody. It must know all that the newest metadata says.
+    pub fn ask_before_topics_go(&self, users: TopicUsers) {
+        *self.topic_users.write() = Some(users);
+    }
+}
+
 impl LocalBroker {
     /// Makes a topic; with `validate_only` only says whether it could be made.
     pub async fn create_topic(&self, topic: NewTopic, validate_only: bool) -> Result<TopicRecord, BrokerError> {
-        let allowed = authorize(&self.principal, Operation::Create, Resource::Topic(&topic.name));
-        allowed.map_err(BrokerError::NotAuthorized)?;
+        self.allowed(Operation::Create, &topic.name)?;
         let NewTopic { name, partitions, config } = topic;
+        if name.starts_with(INTERNAL_PREFIX) || [CONSUMER_OFFSETS, TRANSACTION_STATE].contains(&name.as_str()) {
+            return Err(BrokerError::InternalTopic { topic: name });
+        }
         let id = TopicId::from_random(self.env().random.uuid_bytes());
         let record = TopicRecord { id, name, partitions, config };
-        let change = |_: &ClusterMetadata| Ok(vec![MetadataRecord::Topic(record.clone())]);
-        self.change(change, validate_only).await?;
+        self.change(|_| Ok(vec![MetadataRecord::Topic(record.clone())]), validate_only).await?;
         Ok(record)
     }
 
-    /// Proposes what `change` makes of the metadata until nobody else was quicker. With `validate_only` it is only checked.
-    pub(super) async fn change(
+    /// Drops a topic with its records.
+    pub async fn delete_topic(&self, id: TopicId) -> Result<(), BrokerError> {
+        let change = |metadata: &ClusterMetadata| {
+            let topic = self.own_topic(metadata, id, Operation::Drop)?;
+            self.unused(topic)?;
+            Ok(vec![MetadataRecord::DropTopic(topic.id)])
+        };
+        self.change(change, false).await
+    }
+
+    /// Gives a topic partitions until it has `count`.
+    pub async fn add_partitions(&self, id: TopicId, count: i32, validate_only: bool) -> Result<(), BrokerError> {
+        let change = |metadata: &ClusterMetadata| {
+            let topic = self.own_topic(metadata, id, Operation::Drop)?;
+            self.unused(topic)?;
+            Ok(vec![MetadataRecord::AddPartitions(topic.id, count)])
+        };
+        self.change(change, validate_only).await
+    }
+
+    /// Changes a topic's settings; `make` changes what they are at that moment.
+    pub async fn alter_topic(
+        &self,
+        id: TopicId,
+        make: impl Fn(&mut TopicConfig) -> Result<(), BrokerError>,
+        validate_only: bool,
+    ) -> Result<(), BrokerError> {
+        let change = |metadata: &ClusterMetadata| {
+            let topic = self.own_topic(metadata, id, Operation::Drop)?;
+            let mut config = topic.config;
+            make(&mut config)?;
+            if config.flush != topic.config.flush {
+                // A reader's high watermark would step back.
+                let name = if config.flush == Default::default() { "flush.messages" } else { "flush.ms" };
+                let value = TopicSetting::named(name)?.value(&config);
+                let wanted = "the value that the topic was made with";
+                return Err(BrokerError::InvalidSetting { name, value, wanted });
+            }
+            if config.cleanup_policy != topic.config.cleanup_policy {
+                self.unused(topic)?;
+            }
+            match config == topic.config {
+                true => Ok(Vec::new()),
+                false => Ok(vec![MetadataRecord::ConfigureTopic(topic.id, config)]),
+            }
+        };
+        self.change(change, validate_only).await
+    }
+
+    fn allowed(&self, operation: Operation, topic: &str) -> Result<(), BrokerError> {
+        authorize(&self.principal, operation, Resource::Topic(topic)).map_err(BrokerError::NotAuthorized)
+    }
+
+    /// A topic that is not the server's own.
+    fn own_topic<'a>(
+        &self,
+        metadata: &'a ClusterMetadata,
+        id: TopicId,
+        operation: Operation,
+    ) -> Result<&'a TopicRecord, BrokerError> {
+        let topic = metadata.topic_by_id(id).ok_or(MetadataError::UnknownTopic { topic: id })?;
+        self.allowed(operation, &topic.name)?;
+        match topic.config.internal {
+            true => Err(BrokerError::InternalTopic { topic: topic.name.clone() }),
+            false => Ok(topic),
+        }
+    }
+
+    fn unused(&self, topic: &TopicRecord) -> Result<(), BrokerError> {
+        let users = self.broker.topic_users.read().clone();
+        match users.and_then(|users| users(topic.id)) {
+            Some(user) => Err(BrokerError::TopicInUse { topic: topic.name.clone(), user }),
+            None => Ok(()),
+        }
+    }
+
+    /// Proposes what `change` makes of the metadata until nobody else was quicker; nothing if it makes nothing. With
+    /// `validate_only` it is only checked.
+    async fn change(
         &self,
         change: impl Fn(&ClusterMetadata) -> Result<Vec<MetadataRecord>, BrokerError>,
         validate_only: bool,
@@ -49,8 +148,9 @@ impl LocalBroker {
         for _ in 0..PROPOSALS_MAX {
             let metadata = self.broker.metadata.snapshot();
             let records = change(&metadata)?;
-            if validate_only {
-                return Ok(metadata.check(&records)?);
+            metadata.check(&records)?;
+            if validate_only || records.is_empty() {
+                return Ok(());
             }
             match self.broker.metadata.propose(metadata.version, records).await {
                 Ok(_) => return Ok(()),

@@ -350,6 +350,7 @@ impl ViewPartition {
             }
             leaves.splice(group, made);
         }
+        tracing::debug!(leaves = chosen.len(), "view folded");
         Ok(Self { leaves, ..self.clone() })
     }
 

@@ -4,8 +4,28 @@ use crate::broker::BrokerError;
 use crate::broker::GroupError;
 use crate::broker::LogError;
 use crate::broker::MetadataError;
+use crate::error::Error;
 use crate::protocol::BatchError;
 use crate::protocol::ErrorCode;
+
+/// Why a client does not get what it asked for: a code for it, and a text for people.
+#[derive(Debug)]
+pub(super) struct Refusal {
+    pub code: ErrorCode,
+    pub message: String,
+}
+
+impl Refusal {
+    pub fn new(code: ErrorCode, message: &str) -> Self {
+        Self { code, message: message.to_string() }
+    }
+}
+
+impl From<BrokerError> for Refusal {
+    fn from(error: BrokerError) -> Self {
+        Self { code: code_of(&error), message: Error::from(error).message().to_string() }
+    }
+}
 
 /// The code that makes a client do the right thing.
 pub(super) fn code_of(error: &BrokerError) -> ErrorCode {
@@ -20,12 +40,13 @@ pub(super) fn code_of(error: &BrokerError) -> ErrorCode {
         BrokerError::LeaderEpoch { .. } => ErrorCode::UNKNOWN_LEADER_EPOCH,
         BrokerError::NotEnoughReplicas { .. } => ErrorCode::NOT_ENOUGH_REPLICAS,
         BrokerError::InvalidRecord { .. } => ErrorCode::INVALID_RECORD,
+        BrokerError::UnknownSetting { .. } | BrokerError::InvalidSetting { .. } => ErrorCode::INVALID_CONFIG,
+        BrokerError::TopicInUse { .. } => ErrorCode::POLICY_VIOLATION,
         BrokerError::InvalidName { kind: "group" | "member", .. } => ErrorCode::INVALID_GROUP_ID,
         BrokerError::InvalidName { .. } => ErrorCode::INVALID_REQUEST,
         BrokerError::TooManyCommits { .. }
         | BrokerError::CoordinatorRecord { .. }
         | BrokerError::CoordinatorDamaged { .. } => ErrorCode::COORDINATOR_NOT_AVAILABLE,
-        BrokerError::Group { reason, .. } => ErrorCode(reason.code()),
         BrokerError::Undecided { .. } => ErrorCode::KAFKA_STORAGE_ERROR,
         BrokerError::Group { reason, .. } => code_of_group(reason),
         BrokerError::Batch { source, .. } => code_of_batch(source),

@@ -33,7 +33,7 @@ const OPERATION_BITS: [(Operation, i32); 4] = [
     (Operation::Drop, 1 << 6 | 1 << 7 | 1 << 11),
 ];
 /// The bits of what may be done to the cluster: create, alter, describe, cluster action, configs, idempotent write.
-const CLUSTER_BITS: i32 = 1 << 5 | 1 << 7 | 1 << 8 | 1 << 9 | 1 << 10 | 1 << 11 | 1 << 12;
+pub(super) const CLUSTER_BITS: i32 = 1 << 5 | 1 << 7 | 1 << 8 | 1 << 9 | 1 << 10 | 1 << 11 | 1 << 12;
 
 impl Answer for Request {
     async fn answer(self, context: &Context) -> Response {

@@ -8,16 +8,28 @@
 //!     order, and wait for their flushes together
 //!   * a client that sends what is no request, or does not take its answers, loses its connection and harms nobody else
 
+mod alter_configs;
 mod api_versions;
+mod config_value;
 mod connection;
 mod context;
+mod create_partitions;
+mod create_topics;
 mod delete_groups;
+mod delete_records;
+mod delete_topics;
+mod describe_cluster;
+mod describe_configs;
 mod describe_groups;
+mod describe_log_dirs;
+mod describe_producers;
 mod error_code;
 mod fetch;
 mod find_coordinator;
 mod frame;
 mod heartbeat;
+mod incremental_alter_configs;
+mod init_producer_id;
 mod join_group;
 mod leave_group;
 mod list_groups;
@@ -26,6 +38,7 @@ mod metadata;
 mod offset_commit;
 mod offset_delete;
 mod offset_fetch;
+mod offset_for_leader_epoch;
 mod produce;
 mod server;
 mod sync_group;

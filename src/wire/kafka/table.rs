@@ -16,12 +16,23 @@ use crate::protocol::Api;
 use crate::protocol::Decoder;
 use crate::protocol::PrimitiveError;
 use crate::protocol::RequestHead;
+use crate::protocol::alter_configs;
 use crate::protocol::api_versions;
+use crate::protocol::create_partitions;
+use crate::protocol::create_topics;
 use crate::protocol::delete_groups;
+use crate::protocol::delete_records;
+use crate::protocol::delete_topics;
+use crate::protocol::describe_cluster;
+use crate::protocol::describe_configs;
 use crate::protocol::describe_groups;
+use crate::protocol::describe_log_dirs;
+use crate::protocol::describe_producers;
 use crate::protocol::find_coordinator;
 use crate::protocol::frame;
 use crate::protocol::heartbeat;
+use crate::protocol::incremental_alter_configs;
+use crate::protocol::init_producer_id;
 use crate::protocol::join_group;
 use crate::protocol::leave_group;
 use crate::protocol::list_groups;
@@ -30,6 +41,7 @@ use crate::protocol::metadata;
 use crate::protocol::offset_commit;
 use crate::protocol::offset_delete;
 use crate::protocol::offset_fetch;
+use crate::protocol::offset_for_leader_epoch;
 use crate::protocol::sync_group;
 
 /// All APIs, by their number.
@@ -48,8 +60,20 @@ pub(super) const APIS: &[ApiEntry] = &[
     answered::<describe_groups::Request>(),
     answered::<list_groups::Request>(),
     answered::<api_versions::Request>(),
+    answered::<create_topics::Request>(),
+    answered::<delete_topics::Request>(),
+    answered::<delete_records::Request>(),
+    answered::<init_producer_id::Request>(),
+    answered::<offset_for_leader_epoch::Request>(),
+    answered::<describe_configs::Request>(),
+    answered::<alter_configs::Request>(),
+    answered::<describe_log_dirs::Request>(),
+    answered::<create_partitions::Request>(),
     answered::<delete_groups::Request>(),
+    answered::<incremental_alter_configs::Request>(),
     answered::<offset_delete::Request>(),
+    answered::<describe_cluster::Request>(),
+    answered::<describe_producers::Request>(),
 ];
 
 /// A request that is answered.

@@ -8,6 +8,7 @@
 
 mod allocation;
 mod mutate;
+mod requests;
 mod seeds;
 
 use std::collections::BTreeSet;

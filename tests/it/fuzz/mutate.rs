@@ -48,6 +48,26 @@ impl Mutator {
         bytes
     }
 
+    /// Bytes of which most are small, rarely many.
+    pub(super) fn small_bytes(&mut self) -> Vec<u8> {
+        let length = match self.below(10) {
+            0 => self.below(4000),
+            1..=3 => self.below(200),
+            _ => self.below(40),
+        };
+        let mut bytes = Vec::with_capacity(length);
+        for _ in 0..length {
+            bytes.push(match self.below(16) {
+                0 => self.next() as u8,
+                1 => [0x7f, 0x80, 0xff][self.below(3)],
+                2 | 3 => b'a' + self.below(3) as u8,
+                4..=7 => self.below(4) as u8 + 1,
+                _ => 0,
+            });
+        }
+        bytes
+    }
+
     fn change(&mut self, bytes: &mut Vec<u8>, seeds: &[Vec<u8>]) {
         let at = self.below(bytes.len());
         // The records are where most of the format is.

@@ -3,12 +3,16 @@
 use bytes::Bytes;
 use tidemill::env::Env;
 use tidemill::env::Stream;
+use tidemill::model::ProducerEpoch;
+use tidemill::model::ProducerId;
 use tidemill::protocol::Api;
 use tidemill::protocol::Batch;
 use tidemill::protocol::BatchBuilder;
 use tidemill::protocol::BatchLimits;
 use tidemill::protocol::Decoder;
 use tidemill::protocol::ErrorCode;
+use tidemill::protocol::ProducerStamp;
+use tidemill::protocol::Transactional;
 use tidemill::protocol::Wire;
 use tidemill::protocol::fetch;
 use tidemill::protocol::metadata;
@@ -131,6 +135,14 @@ pub fn batch(values: &[&str]) -> Vec<u8> {
     for (time, value) in (1_700_000_000_000..).zip(values) {
         builder.append(time, None, Some(value.as_bytes()), &[]);
     }
+    builder.finish().bytes().to_vec()
+}
+
+/// A batch of one record of an idempotent producer.
+pub fn stamped_batch(producer_id: i64, base_sequence: i32) -> Vec<u8> {
+    let stamp = ProducerStamp { id: ProducerId(producer_id), epoch: ProducerEpoch(0), base_sequence };
+    let mut builder = BatchBuilder::new().producer(stamp, Transactional::No);
+    builder.append(1, None, Some(b"x"), &[]);
     builder.finish().bytes().to_vec()
 }
 

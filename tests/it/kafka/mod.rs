@@ -1,5 +1,6 @@
 //! The Kafka door: what real clients do, with a client whose every byte is known.
 
+mod admin;
 mod client;
 mod groups;
 mod hostile;

@@ -1,13 +1,8 @@
 //! Produce, Fetch, ListOffsets, Metadata, FindCoordinator, ApiVersions.
 
-use tidemill::model::ProducerEpoch;
-use tidemill::model::ProducerId;
 use tidemill::protocol::Batch;
-use tidemill::protocol::BatchBuilder;
 use tidemill::protocol::BatchLimits;
 use tidemill::protocol::ErrorCode;
-use tidemill::protocol::ProducerStamp;
-use tidemill::protocol::Transactional;
 use tidemill::protocol::api_versions;
 use tidemill::protocol::fetch;
 use tidemill::protocol::find_coordinator;
@@ -21,6 +16,7 @@ use super::client::fetch_request;
 use super::client::one;
 use super::client::produce_request;
 use super::client::records;
+use super::client::stamped_batch;
 use crate::server::TestServer;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -142,13 +138,15 @@ async fn who_wants_no_answer_gets_none_and_loses_the_connection_if_refused() {
     let mut client = KafkaClient::connect(&server).await;
     let topic = client.topic("t").await;
     client.send(9, &produce_request(0, &topic, vec![(0, &batch(&["a"]))])).await;
-    assert_eq!(records(&client.fetch(12, &topic, 0).await), [(0, "a".to_string())]);
+    // Nobody has said that it is durable: whoever reads it waits for it.
+    let wait = |from| fetch::Request { max_wait_ms: 3_600_000, ..fetch_request(&topic, from) };
+    let response = client.ask(12, wait(0)).await;
+    assert_eq!(records(&one(one(response.responses).partitions)), [(0, "a".to_string())]);
     // Sent and closed at once: it is there all the same.
     client.send(9, &produce_request(0, &topic, vec![(0, &batch(&["b"]))])).await;
     drop(client);
     let mut client = KafkaClient::connect(&server).await;
-    let wait = fetch::Request { max_wait_ms: 3_600_000, ..fetch_request(&topic, 1) };
-    let response = client.ask(12, wait).await;
+    let response = client.ask(12, wait(1)).await;
     assert_eq!(records(&one(one(response.responses).partitions)), [(1, "b".to_string())]);
     client.send(9, &produce_request(0, &topic, vec![(7, &batch(&["c"]))])).await;
     assert!(client.is_closed().await);
@@ -188,12 +186,7 @@ async fn a_batch_sent_twice_is_stored_once_and_one_out_of_order_is_refused() {
     let server = TestServer::start().await;
     let mut client = KafkaClient::connect(&server).await;
     let topic = client.topic("t").await;
-    let stamped = |sequence: i32| {
-        let stamp = ProducerStamp { id: ProducerId(77), epoch: ProducerEpoch(0), base_sequence: sequence };
-        let mut builder = BatchBuilder::new().producer(stamp, Transactional::No);
-        builder.append(1, None, Some(b"x"), &[]);
-        builder.finish().bytes().to_vec()
-    };
+    let stamped = |sequence: i32| stamped_batch(77, sequence);
     assert_eq!(client.produce(9, &topic, &stamped(0)).await.base_offset, 0);
     assert_eq!(client.produce(9, &topic, &stamped(1)).await.base_offset, 1);
     let again = client.produce(9, &topic, &stamped(0)).await;

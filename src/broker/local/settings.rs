@@ -1,0 +1,521 @@
+//! A topic's settings under Kafka's names: all that Apache Kafka 4.1 lists, those that are obeyed and those that have one value here.
+
+use std::time::Duration;
+
+use crate::broker::BrokerError;
+use crate::cluster::CleanupPolicy;
+use crate::cluster::FlushPolicy;
+use crate::cluster::TimestampType;
+use crate::cluster::TopicConfig;
+
+/// What Kafka has in place of no limit.
+const UNLIMITED: i64 = i64::MAX;
+
+/// What kind of value a setting has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SettingKind {
+    /// `true` or `false`.
+    Boolean,
+    /// A text.
+    Text,
+    /// A whole number of 32 bits.
+    Int,
+    /// A whole number of 64 bits.
+    Long,
+    /// A number.
+    Double,
+    /// Texts with commas between them.
+    List,
+}
+
+/// One setting of a topic.
+pub struct TopicSetting {
+    /// Kafka's name.
+    pub name: &'static str,
+    /// The name of the broker's default for it.
+    pub broker_name: &'static str,
+    /// What kind of value it has.
+    pub kind: SettingKind,
+    /// What it is.
+    pub documentation: &'static str,
+    read: fn(&TopicConfig) -> String,
+    /// `Err` with what it takes.
+    write: fn(&mut TopicConfig, &str) -> Result<(), &'static str>,
+}
+
+impl TopicSetting {
+    /// The setting of that name.
+    pub fn named(name: &str) -> Result<&'static TopicSetting, BrokerError> {
+        let found = TOPIC_SETTINGS.iter().find(|setting| setting.name == name);
+        found.ok_or_else(|| BrokerError::UnknownSetting { name: name.to_string() })
+    }
+
+    /// Its value.
+    pub fn value(&self, config: &TopicConfig) -> String {
+        (self.read)(config)
+    }
+
+    /// Its value where nothing else is said.
+    pub fn default_value(&self) -> String {
+        self.value(&TopicConfig::default())
+    }
+
+    /// Gives it a value.
+    pub fn set(&self, config: &mut TopicConfig, value: &str) -> Result<(), BrokerError> {
+        (self.write)(config, value.trim()).map_err(|wanted| BrokerError::InvalidSetting {
+            name: self.name,
+            value: value.to_string(),
+            wanted,
+        })
+    }
+
+    /// Gives it its default.
+    pub fn reset(&self, config: &mut TopicConfig) -> Result<(), BrokerError> {
+        self.set(config, &self.default_value())
+    }
+
+    /// The values of a list, changed by adding or taking away some.
+    pub fn changed_list(&self, config: &TopicConfig, values: &str, change: ListChange) -> Result<String, BrokerError> {
+        if self.kind != SettingKind::List {
+            let wanted = "to be set: it is no list";
+            return Err(BrokerError::InvalidSetting { name: self.name, value: values.to_string(), wanted });
+        }
+        let current = self.value(config);
+        let split = |text: &str| -> Vec<String> {
+            text.split(',').map(str::trim).filter(|value| !value.is_empty()).map(str::to_string).collect()
+        };
+        let (mut list, values) = (split(&current), split(values));
+        match change {
+            ListChange::Append => {
+                for value in values {
+                    if !list.contains(&value) {
+                        list.push(value);
+                    }
+                }
+            }
+            ListChange::Subtract => list.retain(|value| !values.contains(value)),
+        }
+        Ok(list.join(","))
+    }
+}
+
+/// How a list is changed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ListChange {
+    /// Values are added.
+    Append,
+    /// Values are taken away.
+    Subtract,
+}
+
+/// A setting with one value, which is told and can be set to nothing else.
+macro_rules! fixed {
+    ($name:literal, $broker_name:literal, $kind:ident, $value:literal, $documentation:literal) => {
+        TopicSetting {
+            name: $name,
+            broker_name: $broker_name,
+            kind: SettingKind::$kind,
+            documentation: $documentation,
+            read: |_| $value.to_string(),
+            write: |_, value| match value == $value {
+                true => Ok(()),
+                false => Err(concat!("\"", $value, "\", the only value that is supported")),
+            },
+        }
+    };
+}
+
+/// A setting that is obeyed.
+macro_rules! obeyed {
+    ($name:literal, $broker_name:literal, $kind:ident, $read:expr, $write:expr, $documentation:literal) => {
+        TopicSetting {
+            name: $name,
+            broker_name: $broker_name,
+            kind: SettingKind::$kind,
+            documentation: $documentation,
+            read: $read,
+            write: $write,
+        }
+    };
+}
+
+/// All settings, by name.
+pub static TOPIC_SETTINGS: &[TopicSetting] = &[
+    obeyed!(
+        "cleanup.policy",
+        "log.cleanup.policy",
+        List,
+        |config| match config.cleanup_policy {
+            CleanupPolicy::Delete => "delete".to_string(),
+            CleanupPolicy::Compact => "compact".to_string(),
+            CleanupPolicy::CompactDelete => "compact,delete".to_string(),
+        },
+        |config, value| {
+            let mut words: Vec<_> = value.split(',').map(str::trim).collect();
+            words.sort_unstable();
+            config.cleanup_policy = match words[..] {
+                ["delete"] => CleanupPolicy::Delete,
+                ["compact"] => CleanupPolicy::Compact,
+                ["compact", "delete"] => CleanupPolicy::CompactDelete,
+                _ => return Err("delete, compact or both"),
+            };
+            Ok(())
+        },
+        "What becomes of old records: delete drops them, compact keeps the newest of each key."
+    ),
+    fixed!("compression.gzip.level", "compression.gzip.level", Int, "-1", "Batches are not packed again."),
+    fixed!("compression.lz4.level", "compression.lz4.level", Int, "9", "Batches are not packed again."),
+    fixed!(
+        "compression.type",
+        "compression.type",
+        Text,
+        "producer",
+        "Batches keep the compression that their producer chose."
+    ),
+    fixed!("compression.zstd.level", "compression.zstd.level", Int, "3", "Batches are not packed again."),
+    obeyed!(
+        "delete.retention.ms",
+        "log.cleaner.delete.retention.ms",
+        Long,
+        |config| config.compaction.delete_retention_ms.to_string(),
+        |config, value| {
+            config.compaction.delete_retention_ms = not_negative(value)?;
+            Ok(())
+        },
+        "Milliseconds that a tombstone of a compacted topic is kept."
+    ),
+    fixed!(
+        "file.delete.delay.ms",
+        "log.segment.delete.delay.ms",
+        Long,
+        "60000",
+        "Files of dropped segments go when nobody reads them any more."
+    ),
+    obeyed!(
+        "flush.messages",
+        "log.flush.interval.messages",
+        Long,
+        |config| match config.flush {
+            FlushPolicy::Ack => "1".to_string(),
+            FlushPolicy::Interval(_) | FlushPolicy::Os => UNLIMITED.to_string(),
+        },
+        |config, value| {
+            match (number(value)?, config.flush) {
+                (1, _) => config.flush = FlushPolicy::Ack,
+                (UNLIMITED, FlushPolicy::Ack) => config.flush = FlushPolicy::Os,
+                (UNLIMITED, FlushPolicy::Interval(_) | FlushPolicy::Os) => {}
+                _ => return Err("1, for a flush before each answer, or 9223372036854775807"),
+            }
+            Ok(())
+        },
+        "1: an append that waits for all replicas is answered after its flush. Set when the topic is made."
+    ),
+    obeyed!(
+        "flush.ms",
+        "log.flush.interval.ms",
+        Long,
+        |config| match config.flush {
+            FlushPolicy::Interval(interval) => interval.as_millis().to_string(),
+            FlushPolicy::Ack | FlushPolicy::Os => UNLIMITED.to_string(),
+        },
+        |config, value| {
+            match (positive(value)?, config.flush) {
+                (UNLIMITED, FlushPolicy::Interval(_)) => config.flush = FlushPolicy::Os,
+                (UNLIMITED, FlushPolicy::Ack | FlushPolicy::Os) => {}
+                (interval, _) => config.flush = FlushPolicy::Interval(Duration::from_millis(interval.unsigned_abs())),
+            }
+            Ok(())
+        },
+        "Milliseconds after which what was appended is flushed, in place of a flush before each answer. Set when the topic is made."
+    ),
+    fixed!(
+        "follower.replication.throttled.replicas",
+        "follower.replication.throttled.replicas",
+        List,
+        "",
+        "No replica is throttled."
+    ),
+    fixed!("index.interval.bytes", "log.index.interval.bytes", Int, "4096", "Bytes between two entries of an index."),
+    fixed!(
+        "leader.replication.throttled.replicas",
+        "leader.replication.throttled.replicas",
+        List,
+        "",
+        "No replica is throttled."
+    ),
+    fixed!("local.retention.bytes", "log.local.retention.bytes", Long, "-2", "Nothing is moved to other storage."),
+    fixed!("local.retention.ms", "log.local.retention.ms", Long, "-2", "Nothing is moved to other storage."),
+    obeyed!(
+        "max.compaction.lag.ms",
+        "log.cleaner.max.compaction.lag.ms",
+        Long,
+        |config| config.compaction.lag_max_ms.unwrap_or(UNLIMITED).to_string(),
+        |config, value| {
+            config.compaction.lag_max_ms = Some(positive(value)?).filter(|lag| *lag != UNLIMITED);
+            Ok(())
+        },
+        "Milliseconds after which a record is compacted, however little is new."
+    ),
+    obeyed!(
+        "max.message.bytes",
+        "message.max.bytes",
+        Int,
+        |config| config.batch_bytes_max.to_string(),
+        |config, value| {
+            let bytes = i32::try_from(not_negative(value)?).map_err(|_| "a number of bytes below 2 GiB")?;
+            config.batch_bytes_max = bytes.unsigned_abs();
+            Ok(())
+        },
+        "Bytes of the largest record batch."
+    ),
+    obeyed!(
+        "message.timestamp.after.max.ms",
+        "log.message.timestamp.after.max.ms",
+        Long,
+        |config| config.timestamp_after_max_ms.unwrap_or(UNLIMITED).to_string(),
+        |config, value| {
+            config.timestamp_after_max_ms = Some(not_negative(value)?).filter(|limit| *limit != UNLIMITED);
+            Ok(())
+        },
+        "Milliseconds that a record's time may lie after its append."
+    ),
+    obeyed!(
+        "message.timestamp.before.max.ms",
+        "log.message.timestamp.before.max.ms",
+        Long,
+        |config| config.timestamp_before_max_ms.unwrap_or(UNLIMITED).to_string(),
+        |config, value| {
+            config.timestamp_before_max_ms = Some(not_negative(value)?).filter(|limit| *limit != UNLIMITED);
+            Ok(())
+        },
+        "Milliseconds that a record's time may lie before its append."
+    ),
+    obeyed!(
+        "message.timestamp.type",
+        "log.message.timestamp.type",
+        Text,
+        |config| match config.timestamp_type {
+            TimestampType::CreateTime => "CreateTime".to_string(),
+            TimestampType::LogAppendTime => "LogAppendTime".to_string(),
+        },
+        |config, value| {
+            config.timestamp_type = match value {
+                "CreateTime" => TimestampType::CreateTime,
+                "LogAppendTime" => TimestampType::LogAppendTime,
+                _ => return Err("CreateTime or LogAppendTime"),
+            };
+            Ok(())
+        },
+        "Whose the times of records are: the producer's, or that of the append."
+    ),
+    obeyed!(
+        "min.cleanable.dirty.ratio",
+        "log.cleaner.min.cleanable.ratio",
+        Double,
+        |config| (f64::from(config.compaction.dirty_permille_min) / 1000.0).to_string(),
+        |config, value| {
+            let ratio = value.parse::<f64>().ok().filter(|ratio| (0.0..=1.0).contains(ratio));
+            config.compaction.dirty_permille_min = (ratio.ok_or("a number from 0 to 1")? * 1000.0).round() as u16;
+            Ok(())
+        },
+        "The part of a compacted topic that must be new before it is compacted again."
+    ),
+    obeyed!(
+        "min.compaction.lag.ms",
+        "log.cleaner.min.compaction.lag.ms",
+        Long,
+        |config| config.compaction.lag_min_ms.to_string(),
+        |config, value| {
+            config.compaction.lag_min_ms = not_negative(value)?;
+            Ok(())
+        },
+        "Milliseconds after its append in which a record is not compacted away."
+    ),
+    obeyed!(
+        "min.insync.replicas",
+        "min.insync.replicas",
+        Int,
+        |config| config.min_insync_replicas.to_string(),
+        |config, value| {
+            let replicas = u16::try_from(positive(value)?).map_err(|_| "a number from 1 to 65535")?;
+            config.min_insync_replicas = replicas;
+            Ok(())
+        },
+        "In-sync replicas without which an append that waits for all of them is refused."
+    ),
+    fixed!("preallocate", "log.preallocate", Boolean, "false", "Room for a segment is reserved as it fills."),
+    fixed!(
+        "remote.log.copy.disable",
+        "remote.log.copy.disable",
+        Boolean,
+        "false",
+        "Nothing is moved to other storage."
+    ),
+    fixed!(
+        "remote.log.delete.on.disable",
+        "remote.log.delete.on.disable",
+        Boolean,
+        "false",
+        "Nothing is moved to other storage."
+    ),
+    fixed!("remote.storage.enable", "remote.storage.enable", Boolean, "false", "Nothing is moved to other storage."),
+    obeyed!(
+        "retention.bytes",
+        "log.retention.bytes",
+        Long,
+        |config| config.retention_bytes.map_or(-1, |bytes| i64::try_from(bytes).unwrap_or(UNLIMITED)).to_string(),
+        |config, value| {
+            config.retention_bytes = limit(value)?.map(i64::unsigned_abs);
+            Ok(())
+        },
+        "Bytes of a partition above which its oldest segments are dropped; -1 for no limit."
+    ),
+    obeyed!(
+        "retention.ms",
+        "log.retention.ms",
+        Long,
+        |config| config.retention_ms.unwrap_or(-1).to_string(),
+        |config, value| {
+            config.retention_ms = limit(value)?;
+            Ok(())
+        },
+        "Milliseconds that records are kept; -1 for ever."
+    ),
+    obeyed!(
+        "segment.bytes",
+        "log.segment.bytes",
+        Int,
+        |config| config.segment_bytes.to_string(),
+        |config, value| {
+            const LEAST: i64 = 1 << 20;
+            let bytes = number(value)?;
+            let is_size = (LEAST..=i64::from(i32::MAX)).contains(&bytes);
+            config.segment_bytes =
+                is_size.then(|| bytes.unsigned_abs()).ok_or("a number of bytes from 1 MiB to 2 GiB")?;
+            Ok(())
+        },
+        "Bytes at which a segment is sealed."
+    ),
+    obeyed!(
+        "segment.index.bytes",
+        "log.index.size.max.bytes",
+        Int,
+        |config| config.index_bytes_max.to_string(),
+        |config, value| {
+            const LEAST: i64 = 1024;
+            let bytes = number(value)?;
+            let is_size = (LEAST..=i64::from(i32::MAX)).contains(&bytes);
+            config.index_bytes_max = is_size.then(|| bytes.unsigned_abs()).ok_or("a number of bytes from 1024")?;
+            Ok(())
+        },
+        "Bytes of a segment's index at which it is sealed."
+    ),
+    fixed!("segment.jitter.ms", "log.roll.jitter.ms", Long, "0", "Segments are sealed when they are due."),
+    obeyed!(
+        "segment.ms",
+        "log.roll.ms",
+        Long,
+        |config| config.segment_ms.unwrap_or(UNLIMITED).to_string(),
+        |config, value| {
+            config.segment_ms = Some(positive(value)?).filter(|age| *age != UNLIMITED);
+            Ok(())
+        },
+        "Milliseconds after which a segment is sealed, however small."
+    ),
+    fixed!(
+        "unclean.leader.election.enable",
+        "unclean.leader.election.enable",
+        Boolean,
+        "false",
+        "Who does not hold all that was acknowledged never leads."
+    ),
+];
+
+fn number(value: &str) -> Result<i64, &'static str> {
+    value.parse().map_err(|_| "a whole number")
+}
+
+fn not_negative(value: &str) -> Result<i64, &'static str> {
+    number(value).ok().filter(|number| 0 <= *number).ok_or("a whole number from 0")
+}
+
+fn positive(value: &str) -> Result<i64, &'static str> {
+    number(value).ok().filter(|number| 1 <= *number).ok_or("a whole number from 1")
+}
+
+/// -1 for no limit.
+fn limit(value: &str) -> Result<Option<i64>, &'static str> {
+    match number(value) {
+        Ok(-1) => Ok(None),
+        Ok(limit @ 0..) => Ok(Some(limit)),
+        Ok(_) | Err(_) => Err("a whole number, or -1 for no limit"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_setting_takes_the_value_that_it_tells() {
+        let names: Vec<_> = TOPIC_SETTINGS.iter().map(|setting| setting.name).collect();
+        assert!(names.is_sorted(), "{names:?}");
+        for setting in TOPIC_SETTINGS {
+            let mut config = TopicConfig::default();
+            setting.reset(&mut config).unwrap_or_else(|error| panic!("{}: {error}", setting.name));
+            assert_eq!(config, TopicConfig::default(), "{}", setting.name);
+            assert!(setting.set(&mut config, "no such value").is_err(), "{}", setting.name);
+        }
+    }
+
+    #[test]
+    fn what_is_set_is_told() {
+        let mut config = TopicConfig::default();
+        let values = [
+            ("cleanup.policy", "compact,delete"),
+            ("delete.retention.ms", "7"),
+            ("max.compaction.lag.ms", "8"),
+            ("max.message.bytes", "10000"),
+            ("message.timestamp.after.max.ms", "9"),
+            ("message.timestamp.before.max.ms", "10"),
+            ("message.timestamp.type", "LogAppendTime"),
+            ("min.cleanable.dirty.ratio", "0.25"),
+            ("min.compaction.lag.ms", "11"),
+            ("min.insync.replicas", "2"),
+            ("retention.bytes", "12"),
+            ("retention.ms", "-1"),
+            ("segment.bytes", "1048576"),
+            ("segment.index.bytes", "2048"),
+            ("segment.ms", "13"),
+        ];
+        for (name, value) in values {
+            let setting = TopicSetting::named(name).expect("it is one");
+            setting.set(&mut config, value).expect("it takes it");
+            assert_eq!(setting.value(&config), value, "{name}");
+        }
+        assert!(TopicSetting::named("no.such").is_err());
+    }
+
+    #[test]
+    fn a_flush_is_before_each_answer_after_a_time_or_the_systems() {
+        let set = |name: &str, value: &str| {
+            let mut config = TopicConfig::default();
+            TopicSetting::named(name).and_then(|setting| setting.set(&mut config, value)).map(|()| config.flush).ok()
+        };
+        assert_eq!(set("flush.messages", "1"), Some(FlushPolicy::Ack));
+        assert_eq!(set("flush.messages", "9223372036854775807"), Some(FlushPolicy::Os));
+        assert_eq!(set("flush.ms", "50"), Some(FlushPolicy::Interval(Duration::from_millis(50))));
+        assert_eq!(set("flush.messages", "7"), None);
+    }
+
+    #[test]
+    fn lists_grow_and_shrink() {
+        let setting = TopicSetting::named("cleanup.policy").expect("it is one");
+        let config = TopicConfig::default();
+        let changed = |values, change| setting.changed_list(&config, values, change).expect("it is a list");
+        assert_eq!(changed("compact", ListChange::Append), "delete,compact");
+        assert_eq!(changed("delete", ListChange::Subtract), "");
+        let other = TopicSetting::named("retention.ms").expect("it is one");
+        assert!(other.changed_list(&config, "7", ListChange::Append).is_err());
+    }
+}

@@ -1,0 +1,43 @@
+//! Where the value of a setting comes from, and what kind it is, by Kafka's numbers.
+
+use crate::broker::SettingKind;
+use crate::broker::TopicConfig;
+use crate::broker::TopicSetting;
+
+/// Kinds of what has settings.
+pub(super) const TOPIC: i8 = 2;
+/// See `TOPIC`.
+pub(super) const BROKER: i8 = 4;
+
+/// Who said so.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum ConfigSource {
+    /// The topic itself.
+    Topic = 1,
+    /// The server's configuration.
+    Server = 4,
+    /// Nobody.
+    Default = 5,
+}
+
+impl ConfigSource {
+    /// A topic's value that is not the default was given to it.
+    pub fn of(setting: &TopicSetting, config: &TopicConfig) -> Self {
+        match setting.value(config) == setting.default_value() {
+            true => ConfigSource::Default,
+            false => ConfigSource::Topic,
+        }
+    }
+}
+
+/// Kafka's number of a kind of value.
+pub(super) fn kind_number(kind: SettingKind) -> i8 {
+    match kind {
+        SettingKind::Boolean => 1,
+        SettingKind::Text => 2,
+        SettingKind::Int => 3,
+        SettingKind::Long => 5,
+        SettingKind::Double => 6,
+        SettingKind::List => 7,
+    }
+}

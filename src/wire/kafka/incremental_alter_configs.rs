@@ -1,0 +1,64 @@
+//! IncrementalAlterConfigs: changes what is named, and leaves the rest.
+
+use super::alter_configs::topic_to_alter;
+use super::context::Context;
+use super::error_code::Refusal;
+use super::table::Answer;
+use crate::broker::ListChange;
+use crate::broker::TopicConfig;
+use crate::broker::TopicSetting;
+use crate::protocol::ErrorCode;
+use crate::protocol::incremental_alter_configs as message;
+use message::Request;
+use message::Resource;
+use message::ResourceResult;
+use message::Response;
+
+const SET: i8 = 0;
+const DELETE: i8 = 1;
+const APPEND: i8 = 2;
+const SUBTRACT: i8 = 3;
+
+impl Answer for Request {
+    async fn answer(self, context: &Context) -> Response {
+        let mut responses = Vec::with_capacity(self.resources.len());
+        for resource in self.resources {
+            let (error_code, error_message) = match alter(context, &resource, self.validate_only).await {
+                Ok(()) => (ErrorCode::NONE, None),
+                Err(refusal) => (refusal.code, Some(refusal.message)),
+            };
+            let Resource { resource_type, resource_name, .. } = resource;
+            responses.push(ResourceResult { error_code, error_message, resource_type, resource_name });
+        }
+        Response { responses, ..Response::default() }
+    }
+}
+
+async fn alter(context: &Context, resource: &Resource, validate_only: bool) -> Result<(), Refusal> {
+    let topic = topic_to_alter(context, resource.resource_type, &resource.resource_name)?;
+    for (place, given) in resource.configs.iter().enumerate() {
+        if resource.configs[..place].iter().any(|earlier| earlier.name == given.name) {
+            return Err(Refusal::new(ErrorCode::INVALID_REQUEST, "a setting is named twice"));
+        }
+        if !(SET..=SUBTRACT).contains(&given.config_operation) {
+            return Err(Refusal::new(ErrorCode::INVALID_REQUEST, "the operation is not known"));
+        }
+        if given.config_operation != DELETE && given.value.is_none() {
+            return Err(Refusal::new(ErrorCode::INVALID_CONFIG, "a setting has no value"));
+        }
+    }
+    let make = |config: &mut TopicConfig| {
+        for given in &resource.configs {
+            let setting = TopicSetting::named(&given.name)?;
+            let value = given.value.as_deref().unwrap_or_default();
+            match given.config_operation {
+                DELETE => setting.reset(config)?,
+                APPEND => setting.set(config, &setting.changed_list(config, value, ListChange::Append)?)?,
+                SUBTRACT => setting.set(config, &setting.changed_list(config, value, ListChange::Subtract)?)?,
+                _ => setting.set(config, value)?,
+            }
+        }
+        Ok(())
+    };
+    Ok(context.broker().alter_topic(topic, make, validate_only).await?)
+}

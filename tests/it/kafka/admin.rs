@@ -1,0 +1,308 @@
+//! Topics and their settings, as administrators change them.
+
+use tidemill::protocol::ErrorCode;
+use tidemill::protocol::alter_configs;
+use tidemill::protocol::create_partitions;
+use tidemill::protocol::create_topics;
+use tidemill::protocol::delete_records;
+use tidemill::protocol::delete_topics;
+use tidemill::protocol::describe_cluster;
+use tidemill::protocol::describe_configs;
+use tidemill::protocol::describe_log_dirs;
+use tidemill::protocol::describe_producers;
+use tidemill::protocol::incremental_alter_configs;
+use tidemill::protocol::init_producer_id;
+use tidemill::protocol::offset_for_leader_epoch;
+
+use super::client::KafkaClient;
+use super::client::batch;
+use super::client::one;
+use super::client::produce_request;
+use super::client::records;
+use crate::server::TestServer;
+use crate::server::run;
+
+const TOPIC: i8 = 2;
+
+fn topic(name: &str, partitions: i32, configs: &[(&str, &str)]) -> create_topics::Topic {
+    let config =
+        |(name, value): &(&str, &str)| create_topics::Config { name: name.to_string(), value: Some(value.to_string()) };
+    create_topics::Topic {
+        name: name.to_string(),
+        num_partitions: partitions,
+        replication_factor: 1,
+        configs: configs.iter().map(config).collect(),
+        ..Default::default()
+    }
+}
+
+async fn create(client: &mut KafkaClient, version: i16, topic: create_topics::Topic) -> create_topics::TopicResult {
+    let request = create_topics::Request { topics: vec![topic], ..Default::default() };
+    one(client.ask(version, request).await.topics)
+}
+
+async fn settings(client: &mut KafkaClient, topic: &str) -> Vec<describe_configs::Config> {
+    let resource =
+        describe_configs::Resource { resource_type: TOPIC, resource_name: topic.to_string(), configuration_keys: None };
+    let request =
+        describe_configs::Request { resources: vec![resource], include_synonyms: true, include_documentation: true };
+    let result = one(client.ask(4, request).await.results);
+    assert_eq!(result.error_code, ErrorCode::NONE);
+    result.configs
+}
+
+async fn setting(client: &mut KafkaClient, topic: &str, name: &str) -> (String, i8) {
+    let found = settings(client, topic).await.into_iter().find(|config| config.name == name);
+    let found = found.unwrap_or_else(|| panic!("{name} is told"));
+    (found.value.expect("it has a value"), found.config_source)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn topics_are_made_in_every_version_with_what_they_are_told() {
+    let server = TestServer::start().await;
+    let mut client = KafkaClient::connect(&server).await;
+    for version in 2..=7 {
+        let name = format!("t{version}");
+        let made = create(&mut client, version, topic(&name, 3, &[("retention.ms", "1000")])).await;
+        assert_eq!(made.error_code, ErrorCode::NONE, "{:?}", made.error_message);
+        let found = client.topic(&name).await;
+        assert_eq!(found.partitions.len(), 3);
+        if 7 <= version {
+            assert_eq!(made.topic_id, found.topic_id);
+        }
+    }
+    let refusals = [
+        (topic("t7", 1, &[]), ErrorCode::TOPIC_ALREADY_EXISTS),
+        (topic("a/b", 1, &[]), ErrorCode::INVALID_TOPIC_EXCEPTION),
+        (topic("__tidemill.x", 1, &[]), ErrorCode::INVALID_TOPIC_EXCEPTION),
+        (topic("a", 0, &[]), ErrorCode::INVALID_PARTITIONS),
+        (topic("a", 1, &[("retention.ms", "soon")]), ErrorCode::INVALID_CONFIG),
+        (topic("a", 1, &[("no.such.setting", "1")]), ErrorCode::INVALID_CONFIG),
+        (topic("a", 1, &[("compression.type", "zstd")]), ErrorCode::INVALID_CONFIG),
+        (create_topics::Topic { replication_factor: 3, ..topic("a", 1, &[]) }, ErrorCode::INVALID_REPLICATION_FACTOR),
+    ];
+    for (topic, code) in refusals {
+        let refused = create(&mut client, 5, topic).await;
+        assert_eq!(refused.error_code, code, "{:?}", refused.error_message);
+    }
+    let only_checked =
+        create_topics::Request { topics: vec![topic("checked", 1, &[])], validate_only: true, ..Default::default() };
+    assert_eq!(one(client.ask(5, only_checked).await.topics).error_code, ErrorCode::NONE);
+    assert_eq!(create(&mut client, 5, topic("checked", -1, &[])).await.num_partitions, 1);
+    server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_topic_made_again_is_another_one() {
+    let server = TestServer::start().await;
+    let mut client = KafkaClient::connect(&server).await;
+    let before = client.topic("t").await;
+    client.produce(9, &before, &batch(&["a"])).await;
+    let by_name = delete_topics::Request { topic_names: vec!["t".to_string()], ..Default::default() };
+    assert_eq!(one(client.ask(4, by_name.clone()).await.responses).error_code, ErrorCode::NONE);
+    assert_eq!(one(client.ask(4, by_name).await.responses).error_code, ErrorCode::UNKNOWN_TOPIC_OR_PARTITION);
+    let after = client.topic("t").await;
+    assert_ne!(before.topic_id, after.topic_id);
+    assert!(records(&client.fetch(13, &after, 0).await).is_empty());
+    let fetched = client.ask(13, super::client::fetch_request(&before, 0)).await;
+    assert_eq!(one(one(fetched.responses).partitions).error_code, ErrorCode::UNKNOWN_TOPIC_ID);
+    let produced = client.ask(13, produce_request(-1, &before, vec![(0, &batch(&["b"]))])).await;
+    assert_eq!(one(one(produced.responses).partition_responses).error_code, ErrorCode::UNKNOWN_TOPIC_ID);
+    let by_id = delete_topics::Topic { name: None, topic_id: after.topic_id };
+    let by_id = delete_topics::Request { topics: vec![by_id], ..Default::default() };
+    assert_eq!(one(client.ask(6, by_id.clone()).await.responses).error_code, ErrorCode::NONE);
+    assert_eq!(one(client.ask(6, by_id).await.responses).error_code, ErrorCode::UNKNOWN_TOPIC_ID);
+    server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_topic_that_a_stream_stands_on_is_not_taken_from_under_it() {
+    let server = TestServer::start().await;
+    let session = server.connect().await;
+    let create = "CREATE STREAM s (item TEXT) WITH (kafka_topic = 't', value_format = 'JSON', partitions = 1)";
+    run(&session, create).await;
+    let mut client = KafkaClient::connect(&server).await;
+    let delete = delete_topics::Request { topic_names: vec!["t".to_string()], ..Default::default() };
+    let refused = one(client.ask(5, delete.clone()).await.responses);
+    assert_eq!(refused.error_code, ErrorCode::POLICY_VIOLATION);
+    assert_eq!(refused.error_message.as_deref(), Some("topic \"t\" is used by stream \"s\""));
+    let more = create_partitions::Topic { name: "t".to_string(), count: 2, assignments: None };
+    let more = create_partitions::Request { topics: vec![more], ..Default::default() };
+    assert_eq!(one(client.ask(2, more).await.results).error_code, ErrorCode::POLICY_VIOLATION);
+    run(&session, "DROP STREAM s").await;
+    assert_eq!(one(client.ask(5, delete).await.responses).error_code, ErrorCode::NONE);
+    server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn partitions_are_added_and_outlive_a_restart() {
+    let server = TestServer::start().await;
+    let mut client = KafkaClient::connect(&server).await;
+    client.topic("t").await;
+    let mut ask = async |client: &mut KafkaClient, version: i16, count: i32| {
+        let topic = create_partitions::Topic { name: "t".to_string(), count, assignments: None };
+        let request = create_partitions::Request { topics: vec![topic], ..Default::default() };
+        one(client.ask(version, request).await.results).error_code
+    };
+    for (version, count) in (0..=3).zip(2..) {
+        assert_eq!(ask(&mut client, version, count).await, ErrorCode::NONE);
+    }
+    assert_eq!(ask(&mut client, 3, 5).await, ErrorCode::INVALID_PARTITIONS);
+    assert_eq!(ask(&mut client, 3, 1_000_000).await, ErrorCode::INVALID_PARTITIONS);
+    let topic = client.topic("t").await;
+    assert_eq!(topic.partitions.len(), 5);
+    let response = client.ask(9, produce_request(-1, &topic, vec![(4, &batch(&["a"]))])).await;
+    assert_eq!(one(one(response.responses).partition_responses).error_code, ErrorCode::NONE);
+    drop(client);
+    let server = server.restart().await;
+    let mut client = KafkaClient::connect(&server).await;
+    assert_eq!(client.topic("t").await.partitions.len(), 5);
+    server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn settings_are_told_whole_and_changed_one_by_one_or_all() {
+    let server = TestServer::start().await;
+    let mut client = KafkaClient::connect(&server).await;
+    create(&mut client, 5, topic("t", 1, &[("retention.ms", "3600000"), ("cleanup.policy", "compact")])).await;
+    let all = settings(&mut client, "t").await;
+    assert!(30 <= all.len(), "{} settings", all.len());
+    assert!(all.iter().all(|config| !config.synonyms.is_empty() && config.documentation.is_some()));
+    assert_eq!(setting(&mut client, "t", "retention.ms").await, ("3600000".to_string(), 1));
+    assert_eq!(setting(&mut client, "t", "segment.bytes").await, ("1073741824".to_string(), 5));
+    let mut change = async |client: &mut KafkaClient, name: &str, operation: i8, value: &str| {
+        let config = incremental_alter_configs::Config {
+            name: name.to_string(),
+            config_operation: operation,
+            value: Some(value.to_string()),
+        };
+        let resource = incremental_alter_configs::Resource {
+            resource_type: TOPIC,
+            resource_name: "t".to_string(),
+            configs: vec![config],
+        };
+        let request = incremental_alter_configs::Request { resources: vec![resource], ..Default::default() };
+        one(client.ask(1, request).await.responses).error_code
+    };
+    assert_eq!(change(&mut client, "segment.bytes", 0, "2097152").await, ErrorCode::NONE);
+    assert_eq!(change(&mut client, "cleanup.policy", 2, "delete").await, ErrorCode::NONE);
+    assert_eq!(change(&mut client, "retention.ms", 1, "").await, ErrorCode::NONE);
+    assert_eq!(setting(&mut client, "t", "segment.bytes").await, ("2097152".to_string(), 1));
+    assert_eq!(setting(&mut client, "t", "cleanup.policy").await, ("compact,delete".to_string(), 1));
+    assert_eq!(setting(&mut client, "t", "retention.ms").await, ("604800000".to_string(), 5));
+    assert_eq!(change(&mut client, "flush.messages", 0, "9223372036854775807").await, ErrorCode::INVALID_CONFIG);
+    assert_eq!(change(&mut client, "segment.bytes", 7, "2097152").await, ErrorCode::INVALID_REQUEST);
+    // The old way: what is not named gets its default.
+    let config = alter_configs::Config { name: "retention.ms".to_string(), value: Some("5".to_string()) };
+    let resource =
+        alter_configs::Resource { resource_type: TOPIC, resource_name: "t".to_string(), configs: vec![config] };
+    let request = alter_configs::Request { resources: vec![resource], ..Default::default() };
+    assert_eq!(one(client.ask(1, request).await.responses).error_code, ErrorCode::NONE);
+    assert_eq!(setting(&mut client, "t", "retention.ms").await, ("5".to_string(), 1));
+    assert_eq!(setting(&mut client, "t", "segment.bytes").await, ("1073741824".to_string(), 5));
+    server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_topic_is_told_is_obeyed() {
+    let server = TestServer::start().await;
+    let mut client = KafkaClient::connect(&server).await;
+    let configs = [("max.message.bytes", "1000")];
+    create(&mut client, 5, topic("small", 1, &configs)).await;
+    let small = client.topic("small").await;
+    let refused = client.produce(9, &small, &batch(&[&"x".repeat(2000)])).await;
+    assert_eq!(refused.error_code, ErrorCode::MESSAGE_TOO_LARGE);
+    create(&mut client, 5, topic("compacted", 1, &[("cleanup.policy", "compact")])).await;
+    let compacted = client.topic("compacted").await;
+    let refused = client.produce(9, &compacted, &batch(&["without a key"])).await;
+    assert_eq!(refused.error_code, ErrorCode::INVALID_RECORD);
+    assert_eq!(one(refused.record_errors).batch_index, 0);
+    create(&mut client, 5, topic("wary", 1, &[("min.insync.replicas", "2")])).await;
+    let wary = client.topic("wary").await;
+    assert_eq!(client.produce(9, &wary, &batch(&["a"])).await.error_code, ErrorCode::NOT_ENOUGH_REPLICAS);
+    create(&mut client, 5, topic("stamped", 1, &[("message.timestamp.type", "LogAppendTime")])).await;
+    let stamped = client.topic("stamped").await;
+    let produced = client.produce(9, &stamped, &batch(&["a"])).await;
+    assert!(1_700_000_000_000 < produced.log_append_time_ms);
+    create(&mut client, 5, topic("loose", 1, &[("flush.messages", "9223372036854775807")])).await;
+    let loose = client.topic("loose").await;
+    assert_eq!(client.produce(9, &loose, &batch(&["a"])).await.error_code, ErrorCode::NONE);
+    assert_eq!(records(&client.fetch(12, &loose, 0).await).len(), 1);
+    server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn records_are_deleted_up_to_an_offset() {
+    let server = TestServer::start().await;
+    let mut client = KafkaClient::connect(&server).await;
+    let topic = client.topic("t").await;
+    client.produce(9, &topic, &batch(&["a", "b", "c"])).await;
+    let mut delete = async |client: &mut KafkaClient, version: i16, offset: i64| {
+        let partition = delete_records::Partition { partition_index: 0, offset };
+        let topic = delete_records::Topic { name: "t".to_string(), partitions: vec![partition] };
+        let request = delete_records::Request { topics: vec![topic], ..Default::default() };
+        let result = one(one(client.ask(version, request).await.topics).partitions);
+        (result.error_code, result.low_watermark)
+    };
+    assert_eq!(delete(&mut client, 0, 2).await, (ErrorCode::NONE, 2));
+    assert_eq!(client.fetch(12, &topic, 1).await.error_code, ErrorCode::OFFSET_OUT_OF_RANGE);
+    assert_eq!(client.fetch(12, &topic, 2).await.log_start_offset, 2);
+    assert_eq!(delete(&mut client, 2, 9).await, (ErrorCode::OFFSET_OUT_OF_RANGE, -1));
+    assert_eq!(delete(&mut client, 2, -1).await, (ErrorCode::NONE, 3));
+    server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn producers_get_ids_of_their_own_and_are_described() {
+    let server = TestServer::start().await;
+    let mut client = KafkaClient::connect(&server).await;
+    let mut ids = Vec::new();
+    for version in 0..=5 {
+        let given = client.ask(version, init_producer_id::Request::default()).await;
+        assert_eq!((given.error_code, given.producer_epoch), (ErrorCode::NONE, 0));
+        assert!(!ids.contains(&given.producer_id));
+        ids.push(given.producer_id);
+    }
+    let transactional = init_producer_id::Request { transactional_id: Some("tx".to_string()), ..Default::default() };
+    assert_eq!(client.ask(2, transactional).await.error_code, ErrorCode::UNSUPPORTED_VERSION);
+    let topic = client.topic("t").await;
+    client.produce(9, &topic, &super::client::stamped_batch(ids[0], 0)).await;
+    let asked = describe_producers::Topic { name: "t".to_string(), partition_indexes: vec![0, 5] };
+    let described = client.ask(0, describe_producers::Request { topics: vec![asked] }).await;
+    let partitions = one(described.topics).partitions;
+    let producer = one(partitions[0].active_producers.clone());
+    assert_eq!((producer.producer_id, producer.last_sequence), (ids[0], 0));
+    assert_eq!(partitions[1].error_code, ErrorCode::UNKNOWN_TOPIC_OR_PARTITION);
+    server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_cluster_its_disk_and_its_reigns_are_described() {
+    let server = TestServer::start().await;
+    let mut client = KafkaClient::connect(&server).await;
+    let topic = client.topic("t").await;
+    let sent = batch(&["a", "b"]);
+    client.produce(9, &topic, &sent).await;
+    for version in 0..=2 {
+        let cluster = client.ask(version, describe_cluster::Request::default()).await;
+        assert_eq!(cluster.cluster_id.len(), 22);
+        assert_eq!(one(cluster.brokers).broker_id, cluster.controller_id);
+    }
+    for version in 1..=4 {
+        let dirs = client.ask(version, describe_log_dirs::Request::default()).await;
+        let dir = one(dirs.results);
+        let partition = one(one(dir.topics).partitions);
+        assert_eq!(partition.partition_size, sent.len() as i64);
+        assert_eq!(0 < dir.total_bytes, 4 <= version);
+    }
+    let epoch = topic.partitions[0].leader_epoch;
+    let partition =
+        offset_for_leader_epoch::Partition { partition: 0, current_leader_epoch: epoch, leader_epoch: epoch };
+    let asked = offset_for_leader_epoch::Topic { topic: "t".to_string(), partitions: vec![partition] };
+    for version in 2..=4 {
+        let request = offset_for_leader_epoch::Request { topics: vec![asked.clone()], ..Default::default() };
+        let end = one(one(client.ask(version, request).await.topics).partitions);
+        assert_eq!((end.error_code, end.leader_epoch, end.end_offset), (ErrorCode::NONE, epoch, 2));
+    }
+    server.stop().await;
+}
