@@ -270,6 +270,7 @@ impl Server {
             .env("TIDEMILL_LOG_FILTER", "tidemill=debug")
             .env("TIDEMILL_LOG_SEGMENT_BYTES", "65536")
             .env("TIDEMILL_LOG_DISK_RESERVE", "1 MiB")
+            .env("TIDEMILL_STATE_VIEW_REPLAY_MAX", "200")
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()
