@@ -1,5 +1,7 @@
 -- Impossible travel: two payments of a card, one after the other, so far apart that nobody can have made both:
 -- more than 100 km, and faster than 1,000 km/h.
+SET emit = 'all';
+
 CREATE TABLE IF NOT EXISTS travel AS
 SELECT card_id,
     LATEST_BY_OFFSET(payment_id, 2) AS payment_ids,

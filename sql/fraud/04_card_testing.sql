@@ -1,5 +1,7 @@
 -- Card testing: a thief tries a card with amounts that nobody notices, and then buys. A session ends when the card
 -- is quiet for a quarter of an hour.
+SET emit = 'all';
+
 CREATE TABLE IF NOT EXISTS card_testing AS
 SELECT card_id, COUNT(*) FILTER (WHERE amount <= 3.00) AS probes,
     LATEST_BY_OFFSET(amount) AS amount, LATEST_BY_OFFSET(payment_id) AS payment_id, LATEST_BY_OFFSET(paid_at) AS paid_at

@@ -1,6 +1,8 @@
 -- The spending profile of each card: what it usually pays, and how far that goes up and down. Amounts are compared by
 -- their logarithms: twice as much and half as much are equally far from what is usual.
 -- The newest payment is held against those before it, so it is taken out of both sums again.
+SET emit = 'all';
+
 CREATE TABLE IF NOT EXISTS spending AS
 SELECT card_id, COUNT(*) - 1 AS earlier_payments,
     EXP((SUM(LN(CAST(amount AS DOUBLE))) - LN(CAST(LATEST_BY_OFFSET(amount) AS DOUBLE))) / NULLIF(COUNT(*) - 1, 0)) AS usual,

@@ -1,5 +1,7 @@
 -- Stolen terminals: five cards within half an hour at a shop that is closed.
 -- Payments are keyed by card, merchants by terminal: the payments go through a repartition topic.
+SET emit = 'all';
+
 CREATE TABLE IF NOT EXISTS risky_terminals AS
 SELECT p.terminal_id, COUNT_DISTINCT(p.card_id) AS cards, COUNT(*) AS payments, SUM(p.amount) AS total,
     LATEST_BY_OFFSET(p.card_id) AS card_id, LATEST_BY_OFFSET(p.payment_id) AS payment_id,
