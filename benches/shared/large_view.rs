@@ -89,7 +89,8 @@ async fn load(client: &Client, server: &Server, from: u64, count: u64, key: &(dy
         server.note();
     }
     loop {
-        let lag = client.query_one("SELECT COALESCE(SUM(lag), 1) FROM tidemill.frontiers", &[]).await.expect("read");
+        let lag =
+            client.query_one("SELECT COALESCE(SUM(lag), 1)::bigint FROM tidemill.frontiers", &[]).await.expect("read");
         server.note();
         if lag.get::<_, i64>(0) == 0 {
             return begun.elapsed();
