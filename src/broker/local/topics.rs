@@ -12,6 +12,7 @@ use crate::broker::BrokerError;
 use crate::broker::CONSUMER_OFFSETS;
 use crate::broker::TRANSACTION_STATE;
 use crate::cluster::ClusterMetadata;
+use crate::cluster::FlushPolicy;
 use crate::cluster::MetadataError;
 use crate::cluster::MetadataRecord;
 use crate::cluster::TopicConfig;
@@ -94,7 +95,10 @@ impl LocalBroker {
             make(&mut config)?;
             if config.flush != topic.config.flush {
                 // A reader's high watermark would step back.
-                let name = if config.flush == Default::default() { "flush.messages" } else { "flush.ms" };
+                let name = match (config.flush, topic.config.flush) {
+                    (FlushPolicy::Ack, _) | (_, FlushPolicy::Ack) => "flush.messages",
+                    _ => "flush.ms",
+                };
                 let value = TopicSetting::named(name)?.value(&config);
                 let wanted = "the value that the topic was made with";
                 return Err(BrokerError::InvalidSetting { name, value, wanted });

@@ -139,7 +139,7 @@ async fn partitions_are_added_and_outlive_a_restart() {
     let server = TestServer::start().await;
     let mut client = KafkaClient::connect(&server).await;
     client.topic("t").await;
-    let mut ask = async |client: &mut KafkaClient, version: i16, count: i32| {
+    let ask = async |client: &mut KafkaClient, version: i16, count: i32| {
         let topic = create_partitions::Topic { name: "t".to_string(), count, assignments: None };
         let request = create_partitions::Request { topics: vec![topic], ..Default::default() };
         one(client.ask(version, request).await.results).error_code
@@ -170,7 +170,7 @@ async fn settings_are_told_whole_and_changed_one_by_one_or_all() {
     assert!(all.iter().all(|config| !config.synonyms.is_empty() && config.documentation.is_some()));
     assert_eq!(setting(&mut client, "t", "retention.ms").await, ("3600000".to_string(), 1));
     assert_eq!(setting(&mut client, "t", "segment.bytes").await, ("1073741824".to_string(), 5));
-    let mut change = async |client: &mut KafkaClient, name: &str, operation: i8, value: &str| {
+    let change = async |client: &mut KafkaClient, name: &str, operation: i8, value: &str| {
         let config = incremental_alter_configs::Config {
             name: name.to_string(),
             config_operation: operation,
@@ -237,7 +237,7 @@ async fn records_are_deleted_up_to_an_offset() {
     let mut client = KafkaClient::connect(&server).await;
     let topic = client.topic("t").await;
     client.produce(9, &topic, &batch(&["a", "b", "c"])).await;
-    let mut delete = async |client: &mut KafkaClient, version: i16, offset: i64| {
+    let delete = async |client: &mut KafkaClient, version: i16, offset: i64| {
         let partition = delete_records::Partition { partition_index: 0, offset };
         let topic = delete_records::Topic { name: "t".to_string(), partitions: vec![partition] };
         let request = delete_records::Request { topics: vec![topic], ..Default::default() };

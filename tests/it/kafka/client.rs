@@ -43,7 +43,7 @@ impl KafkaClient {
     /// Whether the server has closed the connection; waits for what it does.
     pub async fn is_closed(&mut self) -> bool {
         // A connection that is reset is closed, too.
-        matches!(self.stream.read_u8().await, Err(_))
+        self.stream.read_u8().await.is_err()
     }
 
     /// Sends a request and does not wait for its answer.
