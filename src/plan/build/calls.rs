@@ -15,6 +15,7 @@ use super::rows::Changes;
 use super::rows::Rows;
 use super::rows::column_named;
 use crate::catalog::Compatibility;
+use crate::catalog::Format;
 use crate::error::Error;
 use crate::error::Result;
 use crate::error::SqlState;
@@ -59,6 +60,9 @@ pub fn build(
         if rows.changes == Changes::Retract {
             check_over_table(function, origin, expressions.rules())?;
         }
+        if function == AggregateFunction::Correlation && expressions.rules() == Compatibility::Ksqldb {
+            check_value_format(query, origin)?;
+        }
         let style = match expressions.rules() {
             Compatibility::Postgres => TotalStyle::Postgres,
             Compatibility::Ksqldb => TotalStyle::Ksqldb,
@@ -84,6 +88,16 @@ pub fn build(
         calls.push(AggregateCall { function, argument, backing, filter, name, sql_type, style });
     }
     Ok(calls)
+}
+
+/// What ksqlDB keeps of a correlation is a struct, in the value format.
+fn check_value_format(query: &BoundQuery, origin: &ast::Expr) -> Result<()> {
+    let format = query.value_format.unwrap_or(query.sources[0].relation.formats.value);
+    if !matches!(format, Format::Delimited { .. }) {
+        return Ok(());
+    }
+    let message = "One of the functions used in the statement has an intermediate type that the value format can not handle. Please remove the function or change the format.";
+    Err(failure::at(Error::new(SqlState::INVALID_TABLE_DEFINITION, message), origin))
 }
 
 fn refuse_extras(params: &AggregateFunctionParams, origin: &ast::Expr) -> Result<()> {
