@@ -422,5 +422,5 @@ fn a_group_holds_its_promises_under_random_schedules() {
     }
     eprintln!("{worlds} worlds: {total:?}");
     let least = [total.generations, total.shares, total.acknowledged, total.fenced, total.restarts];
-    assert!(least.iter().all(|count| worlds <= *count), "the worlds are too quiet: {total:?}");
+    assert!(least.iter().all(|count| worlds <= *count * 4), "the worlds are too quiet: {total:?}");
 }
