@@ -91,7 +91,7 @@ pub struct Log {
     pub confirm_after: Duration,
     /// Idempotent producers remembered per partition; the one silent for longest is forgotten.
     pub producers_max: usize,
-    /// Keys that a compaction remembers at once, 38 to 76 bytes each; with more it takes several passes.
+    /// Keys that a compaction remembers at once, 38 to 76 bytes each, at most what a quarter of `memory.limit` holds; with more it takes several passes.
     pub compaction_keys_max: usize,
     /// How often it is looked for topics to compact.
     #[serde(with = "duration_text")]
@@ -187,7 +187,7 @@ pub struct State {
 
 impl Default for State {
     fn default() -> Self {
-        Self { journal_bytes_max: ByteSize::mebibytes(256), view_replay_max: 500_000, threads: 1 }
+        Self { journal_bytes_max: ByteSize::mebibytes(256), view_replay_max: 500_000, threads: 2 }
     }
 }
 

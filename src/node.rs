@@ -219,7 +219,7 @@ async fn open_log(
         disk_reserve_bytes: config.log.disk_reserve.0,
         confirm_after: config.log.confirm_after,
         producers_max: config.log.producers_max,
-        compaction_keys_max: config.log.compaction_keys_max,
+        compaction_keys_max: config.log.compaction_keys_max.min(compaction_keys(config)),
     };
     let (opened, path, node, metrics, tail) =
         (env.clone(), data_dir.path().to_path_buf(), data_dir.meta().node, metrics.clone(), memory.tail.clone());
@@ -234,6 +234,12 @@ async fn open_log(
             Ok((log, metadata))
         })
         .await
+}
+
+/// Keys that fit into a quarter of all memory: beside the pools, a compaction is what takes most.
+fn compaction_keys(config: &Config) -> usize {
+    const KEY_BYTES: usize = 76;
+    (config.memory.limit.as_usize() / 4 / KEY_BYTES).max(1)
 }
 
 /// What the start of the log has found, and how long it took.

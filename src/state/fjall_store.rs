@@ -66,7 +66,7 @@ pub struct StoreLimits {
 
 impl Default for StoreLimits {
     fn default() -> Self {
-        Self { cache_bytes: 64 << 20, memtable_bytes: 64 << 20, journal_bytes_max: 256 << 20, threads: 1 }
+        Self { cache_bytes: 64 << 20, memtable_bytes: 64 << 20, journal_bytes_max: 256 << 20, threads: 2 }
     }
 }
 
@@ -79,6 +79,9 @@ struct Inner {
     entries: Keyspace,
     /// Held while a number is given.
     numbering: Mutex<()>,
+    memtable_bytes_max: u64,
+    /// Bytes written since the memtable was last closed.
+    memtable_bytes: AtomicU64,
 }
 
 impl FjallStores {
@@ -121,7 +124,8 @@ fn open_inner(directory: &Path, limits: StoreLimits) -> Result<Inner, Option<fja
         };
         let stores = database.keyspace("stores", KeyspaceCreateOptions::default)?;
         let entries = database.keyspace("entries", options)?;
-        let inner = Inner { database, stores, entries, numbering: Mutex::new(()) };
+        let (memtable_bytes_max, memtable_bytes) = (limits.memtable_bytes, AtomicU64::new(0));
+        let inner = Inner { database, stores, entries, numbering: Mutex::new(()), memtable_bytes_max, memtable_bytes };
         inner.sweep_unnamed()?;
         Ok(inner)
     };
@@ -129,6 +133,17 @@ fn open_inner(directory: &Path, limits: StoreLimits) -> Result<Inner, Option<fja
 }
 
 impl Inner {
+    /// Closes the memtable when so much was written to it. fjall leaves that to a worker, which may be merging tables for
+    /// long, and the memtable grows meanwhile; several closed ones make the next writer wait.
+    fn note_written(&self, bytes: u64) -> Result<(), fjall::Error> {
+        let written = self.memtable_bytes.fetch_add(bytes, Ordering::Relaxed) + bytes;
+        if self.memtable_bytes_max <= written {
+            self.memtable_bytes.store(0, Ordering::Relaxed);
+            self.entries.rotate_memtable()?;
+        }
+        Ok(())
+    }
+
     fn number_of(&self, name: &str) -> Result<Option<u64>, fjall::Error> {
         Ok(self.stores.get(name)?.and_then(|bytes| number_at(&bytes)))
     }
@@ -285,7 +300,9 @@ impl ColdStore for FjallStore {
             }
         }
         batch.insert(&self.inner.entries, self.position_key(), position.encode());
-        batch.commit().map_err(|error| self.failed(error))
+        batch.commit().map_err(|error| self.failed(error))?;
+        let bytes = |(key, value): &Change| (key.len() + value.as_ref().map_or(0, Bytes::len)) as u64;
+        self.inner.note_written(changes.iter().map(bytes).sum()).map_err(|error| self.failed(error))
     }
 
     fn position(&self) -> Result<Option<StorePosition>, StateError> {
