@@ -7,6 +7,7 @@ use parking_lot::Mutex;
 
 use crate::cli::datagen::Alert;
 use crate::cli::datagen::KINDS;
+use crate::cli::datagen::Kind;
 use crate::cli::datagen::Labels;
 use crate::cli::datagen::Payment;
 
@@ -32,6 +33,14 @@ impl Shared {
     }
 }
 
+/// An alert as it is shown.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Told {
+    pub card: String,
+    pub reason: Kind,
+    pub details: String,
+}
+
 /// See `Shared`.
 pub(super) struct Progress {
     started: Duration,
@@ -47,7 +56,7 @@ pub(super) struct Progress {
     /// Alerts of each kind.
     pub per_kind: [u64; KINDS],
     /// The newest alerts, newest last.
-    pub newest: VecDeque<String>,
+    pub newest: VecDeque<Told>,
     delays: Vec<Duration>,
     /// Payments and alerts of each second, the running one last.
     pub seconds: VecDeque<(u64, u64)>,
@@ -92,7 +101,7 @@ impl Progress {
     }
 
     /// An alert came, and is told so.
-    pub fn alert(&mut self, alert: Alert, told: String, now: Duration) {
+    pub fn alert(&mut self, alert: Alert, told: Told, now: Duration) {
         self.per_kind[alert.reason as usize] += 1;
         if let Some(delay) = alert.payments.first().and_then(|payment| self.delay(*payment, now)) {
             self.delays.push(delay);
@@ -149,7 +158,6 @@ impl Progress {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cli::datagen::Kind;
     use crate::cli::datagen::PaymentOptions;
     use crate::cli::datagen::Payments;
 
@@ -169,8 +177,9 @@ mod tests {
         progress.send(&payments, at(1100));
         progress.acknowledge(3, at(1110));
         assert_eq!(progress.delays(10), None);
+        let told = Told { card: "c00001".to_string(), reason: Kind::Velocity, details: String::new() };
         for (payment, now) in [(101, 1120), (100, 1125), (103, 1140), (104, 1200)] {
-            progress.alert(alert(payment), String::new(), at(now));
+            progress.alert(alert(payment), told.clone(), at(now));
         }
         assert_eq!(progress.delays(10), Some((at(20), at(20))));
         assert_eq!(progress.delays(1), Some((at(40), at(40))));

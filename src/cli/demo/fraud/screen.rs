@@ -74,8 +74,10 @@ impl Screen {
                 progress.tick(now);
             });
             if let Some((width, height)) = self.size() {
-                let lines = shared.with(|progress| picture(progress, now, address, width, self.bars));
-                self.draw(&lines, height);
+                // The last line stays free, so that nothing scrolls.
+                let size = (width, height - 1);
+                let lines = shared.with(|progress| picture(progress, now, address, size, self.bars));
+                self.draw(&lines, size.1);
             } else if TELL <= now.saturating_sub(told) {
                 told = now;
                 say(&shared.with(|progress| sentence(progress, now)));
@@ -84,14 +86,14 @@ impl Screen {
         }
     }
 
-    /// Draws over what was drawn before. The last line stays free, so that nothing scrolls.
+    /// Draws over what was drawn before, at most `height` lines.
     fn draw(&mut self, lines: &[Line], height: usize) {
         let mut text = String::new();
         if 0 < self.drawn {
             // To the beginning of the first line that was drawn.
             text.push_str(&format!("\r\x1b[{}A", self.drawn));
         }
-        let lines = &lines[..lines.len().min(height - 1)];
+        let lines = &lines[..lines.len().min(height)];
         for line in lines {
             match line {
                 Line::Strong(line) if self.colours => text.push_str(&format!("\x1b[1m{line}\x1b[0m\x1b[K\n")),

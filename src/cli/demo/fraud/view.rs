@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::progress::PLOT_SECONDS;
 use super::progress::Progress;
+use super::progress::Told;
 use crate::cli::datagen::Kind;
 use crate::cli::datagen::Score;
 
@@ -33,8 +34,19 @@ impl Bars {
 /// Alerts over which delays are shown while it goes on.
 const RECENT: usize = 500;
 
-/// The picture at a moment. `address` is the server's door.
-pub(super) fn picture(progress: &Progress, now: Duration, address: &str, width: usize, bars: Bars) -> Vec<Line> {
+/// Lines of a picture beside those of the newest alerts.
+const FRAME: usize = 19;
+/// From here on an alert has room for its reason; elsewhere the details tell it.
+const WIDE: usize = 60;
+
+/// The picture at a moment, of at most `height` lines if that is enough for all but alerts. `address` is the server's door.
+pub(super) fn picture(
+    progress: &Progress,
+    now: Duration,
+    address: &str,
+    (width, height): (usize, usize),
+    bars: Bars,
+) -> Vec<Line> {
     let elapsed = progress.elapsed(now);
     let payments = progress.acknowledged;
     let alerts = progress.alerts.len() as u64;
@@ -64,7 +76,8 @@ pub(super) fn picture(progress: &Progress, now: Duration, address: &str, width: 
     lines.push(Line::Plain(plot("payments/min", &rates(|it| it.0), bars)));
     lines.push(Line::Plain(plot("alerts/min", &rates(|it| it.1), bars)));
     lines.push(Line::Plain(String::new()));
-    lines.extend(progress.newest.iter().map(|alert| Line::Plain(alert.clone())));
+    let hidden = progress.newest.len().saturating_sub(height.saturating_sub(FRAME));
+    lines.extend(progress.newest.iter().skip(hidden).map(|told| Line::Plain(alert(told, width))));
     lines.push(Line::Plain(String::new()));
     lines.push(Line::Strong(psql(address)));
     lines.push(Line::Plain("SELECT * FROM alerts WHERE score > 0.9;".to_string()));
@@ -106,6 +119,11 @@ fn freshness(progress: &Progress) -> String {
     let delays = progress.delays(RECENT);
     let delays = delays.map_or(String::new(), |(median, high)| format!(", p50 {} p99 {}", ms(median), ms(high)));
     format!("behind {behind}{delays}")
+}
+
+fn alert(told: &Told, width: usize) -> String {
+    let Told { card, reason, details } = told;
+    if width < WIDE { format!("{card} {details}") } else { format!("{card}  {:<18} {details}", reason.name()) }
 }
 
 /// The last whole second's, or the running one's at the very beginning.
@@ -161,9 +179,10 @@ fn grouped(number: u64) -> String {
 mod tests {
     use super::*;
     use crate::cli::datagen::Alert;
+    use crate::cli::demo::fraud::progress::NEWEST;
     use crate::cli::demo::fraud::progress::Shared;
 
-    fn picture_at(width: usize, bars: Bars) -> Vec<Line> {
+    fn picture_at(width: usize, height: usize, bars: Bars) -> Vec<Line> {
         let second = Duration::from_secs;
         let shared = Shared::new(second(0), 0);
         shared.with(|progress| {
@@ -171,10 +190,14 @@ mod tests {
                 progress.acknowledge(1000 * at, second(at));
             }
             let alert = Alert { reason: Kind::Velocity, payments: vec![7] };
-            progress.alert(alert, "c00012  velocity           6 payments in 10 minutes".to_string(), second(8));
+            let details = "6 payments in 10 minutes".to_string();
+            let told = Told { card: "c00012".to_string(), reason: Kind::Velocity, details };
+            for _ in 0..NEWEST {
+                progress.alert(alert.clone(), told.clone(), second(8));
+            }
             progress.behind = Some(1234);
             progress.tick(second(9));
-            picture(progress, second(9), "127.0.0.1:7432", width, bars)
+            picture(progress, second(9), "127.0.0.1:7432", (width, height), bars)
         })
     }
 
@@ -186,13 +209,13 @@ mod tests {
 
     #[test]
     fn a_picture_tells_counts_rates_freshness_and_how_to_ask() {
-        let lines = picture_at(80, Bars::Letters);
+        let lines = picture_at(80, 25, Bars::Letters);
         let all: Vec<&str> = lines.iter().map(text).collect();
         for expected in [
             "Tidemill looks for fraud         00:09",
             "payments       36,000      6,000/s",
             "behind 1,234",
-            "velocity                   1",
+            "velocity                   6",
             "payments/min  480,000 ._-=+*%##",
             "alerts/min          0 .........",
             "c00012  velocity           6 payments in 10 minutes",
@@ -205,12 +228,17 @@ mod tests {
     #[test]
     fn a_picture_fits_every_terminal() {
         for width in [1, 20, 40, 80, 300] {
-            for line in picture_at(width, Bars::Blocks) {
+            for line in picture_at(width, 25, Bars::Blocks) {
                 assert!(text(&line).chars().count() <= width);
             }
         }
-        let narrow = picture_at(40, Bars::Blocks);
-        assert!(narrow.iter().any(|line| text(line) == "psql -h 127.0.0.1 -p 7432"));
+        for (height, lines) in [(40, 25), (25, 25), (23, 23), (19, 19), (10, 19)] {
+            let narrow = picture_at(40, height, Bars::Blocks);
+            assert_eq!(narrow.len(), lines);
+            assert!(narrow.iter().any(|line| text(line) == "psql -h 127.0.0.1 -p 7432"));
+            let alerts = narrow.iter().filter(|line| text(line) == "c00012 6 payments in 10 minutes");
+            assert_eq!(alerts.count(), lines - FRAME);
+        }
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! The reader of alerts: a push query, as any client would run it.
 
 use super::progress::Shared;
+use super::progress::Told;
 use crate::cli::datagen::Alert;
 use crate::cli::sql::Client;
 use crate::cli::sql::Event;
@@ -35,13 +36,13 @@ pub(super) async fn watch(env: &Env, client: &mut Client, shared: &Shared) -> Re
 }
 
 /// A line of COPY's text format: the alert, and how it is shown.
-fn read(line: &[u8]) -> Option<(Alert, String)> {
+fn read(line: &[u8]) -> Option<(Alert, Told)> {
     let cells: Vec<Option<String>> =
         std::str::from_utf8(line).ok()?.split('\t').map(|cell| (cell != "\\N").then(|| cell.to_string())).collect();
     let [reason, payment, earlier, Some(card), details] = &cells[..] else { return None };
     let alert = Alert::from_texts(&[reason.clone(), payment.clone(), earlier.clone()])?;
-    let details = details.as_deref().unwrap_or_default();
-    let told = format!("{card}  {:<18} {details}", alert.reason.name());
+    let details = details.clone().unwrap_or_default();
+    let told = Told { card: card.clone(), reason: alert.reason, details };
     Some((alert, told))
 }
 
@@ -54,7 +55,8 @@ mod tests {
     fn alerts_are_read_from_lines() {
         let (alert, told) = read(b"velocity\t7\t\\N\tc00012\t6 payments in 10 minutes").expect("an alert");
         assert_eq!(alert, Alert { reason: Kind::Velocity, payments: vec![7] });
-        assert_eq!(told, "c00012  velocity           6 payments in 10 minutes");
+        let details = "6 payments in 10 minutes".to_string();
+        assert_eq!(told, Told { card: "c00012".to_string(), reason: Kind::Velocity, details });
         for wrong in [&b""[..], b"velocity\t7", b"velocity\tx\t\\N\tc\td", b"\\N\t7\t\\N\tc\td", b"\xff"] {
             assert!(read(wrong).is_none());
         }
