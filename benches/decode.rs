@@ -60,7 +60,7 @@ fn flat_columns() -> Vec<Column> {
 fn pick(row: usize, salt: u64, below: u64) -> u64 {
     let mut mixed = (row as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ salt.wrapping_mul(0xbf58_476d_1ce4_e5b9);
     mixed = (mixed ^ (mixed >> 31)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    (mixed >> 32) * below >> 32
+    ((mixed >> 32) * below) >> 32
 }
 
 const CITIES: [&str; 5] = ["Phoenix", "Los Angeles", "Zürich", "Boise", "Portland"];

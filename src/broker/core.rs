@@ -303,20 +303,16 @@ impl Client for LocalClient {
     }
 
     async fn groups(&self) -> Result<Vec<GroupDescription>, BrokerError> {
-        let known: Vec<_> = {
-            let coordinator = self.broker.groups.lock();
-            let groups = coordinator.groups.everything();
-            groups.map(|(group, members, offsets)| (group.to_string(), members, offsets)).collect()
-        };
+        let known = self.broker.groups.lock().groups.everything();
         let mut described = Vec::with_capacity(known.len());
-        for (group, members, committed) in known {
-            let mut offsets = Vec::with_capacity(committed.len());
-            for (partition, committed) in committed {
+        for group in known {
+            let mut offsets = Vec::with_capacity(group.offsets.len());
+            for (partition, committed) in group.offsets {
                 let lag = self.broker.lag_of(partition, committed.offset).await.ok();
                 let (readable_end, lag) = lag.map(|lag| (lag.readable_end, lag.records)).unzip();
                 offsets.push(GroupOffset { partition, committed, readable_end, lag });
             }
-            described.push(GroupDescription { group, members, offsets });
+            described.push(GroupDescription { group: group.name, members: group.members, offsets });
         }
         Ok(described)
     }

@@ -107,7 +107,7 @@ impl World {
             GroupConfig { initial_rebalance_delay: delay, session_timeout_min: SESSION, ..GroupConfig::default() };
         let protocols = [vec!["range"], vec!["sticky", "range"], vec!["range", "sticky"]];
         let client = |number: usize| Client {
-            instance: (number % 3 == 0).then(|| format!("instance{number}")),
+            instance: number.is_multiple_of(3).then(|| format!("instance{number}")),
             member: String::new(),
             joined: None,
             share: None,
@@ -189,10 +189,11 @@ impl World {
                 Ok(Ok(synced)) => self.synced(number, &synced),
                 Ok(Err(error)) => self.refused(number, error),
             },
-            Waiting::Heartbeat(mut answer) => match answer.try_recv() {
-                Ok(Err(error)) => self.refused(number, error),
-                Ok(Ok(())) | Err(_) => {}
-            },
+            Waiting::Heartbeat(mut answer) => {
+                if let Ok(Err(error)) = answer.try_recv() {
+                    self.refused(number, error);
+                }
+            }
             Waiting::Leave(mut answer) => {
                 if let Ok(Ok(outcomes)) = answer.try_recv() {
                     assert_eq!(outcomes.len(), 1, "seed {}", self.seed);
@@ -243,7 +244,7 @@ impl World {
             rebalance_timeout: Duration::from_secs(5 + number as u64),
             protocol_type: "consumer".to_string(),
             protocols: client.protocols.iter().map(protocol).collect(),
-            joins_in_two_steps: number % 2 == 0,
+            joins_in_two_steps: number.is_multiple_of(2),
             can_skip_assignment: number % 2 == 1,
         };
         let entropy = self.random.uuid_bytes();

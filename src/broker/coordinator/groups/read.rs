@@ -16,6 +16,14 @@ use crate::broker::GroupListing;
 use crate::broker::GroupState;
 use crate::model::TopicPartition;
 
+/// A group as the coordinator knows it.
+pub(in crate::broker) struct KnownGroup {
+    pub(in crate::broker) name: String,
+    /// Each with the generation that it joined with.
+    pub(in crate::broker) members: Vec<(String, Generation)>,
+    pub(in crate::broker) offsets: Vec<(TopicPartition, CommittedOffset)>,
+}
+
 impl Groups {
     /// Where `group` stands; `None` while a commit of it is under way.
     pub(in crate::broker) fn stable_offsets(&self, group: &str) -> Option<HashMap<TopicPartition, CommittedOffset>> {
@@ -48,11 +56,9 @@ impl Groups {
         Ok(partitions.into_iter().map(|partition| (partition, of(partition))).collect())
     }
 
-    /// Every group: its name, members and offsets.
-    pub(in crate::broker) fn everything(
-        &self,
-    ) -> impl Iterator<Item = (&str, Vec<(String, Generation)>, Vec<(TopicPartition, CommittedOffset)>)> {
-        self.groups.iter().map(|(name, group)| {
+    /// Every group.
+    pub(in crate::broker) fn everything(&self) -> Vec<KnownGroup> {
+        let known = |(name, group): (&String, &Group)| {
             let members = match &group.members {
                 Members::Query(query) => {
                     query.members.iter().map(|(member, joined)| (member.clone(), *joined)).collect()
@@ -63,8 +69,9 @@ impl Groups {
                 }
             };
             let offsets = group.offsets.iter().map(|(partition, offset)| (partition, offset.clone()));
-            (name.as_str(), members, offsets.collect())
-        })
+            KnownGroup { name: name.clone(), members, offsets: offsets.collect() }
+        };
+        self.groups.iter().map(known).collect()
     }
 
     /// All groups in short.
