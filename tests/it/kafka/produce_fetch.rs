@@ -138,7 +138,10 @@ async fn who_wants_no_answer_gets_none_and_loses_the_connection_if_refused() {
     let mut client = KafkaClient::connect(&server).await;
     let topic = client.topic("t").await;
     client.send(9, &produce_request(0, &topic, vec![(0, &batch(&["a"]))])).await;
-    assert_eq!(records(&client.fetch(12, &topic, 0).await), [(0, "a".to_string())]);
+    // Nothing says when it is durable, and visible: the fetch waits for it.
+    let wait = fetch::Request { max_wait_ms: 3_600_000, ..fetch_request(&topic, 0) };
+    let response = client.ask(12, wait).await;
+    assert_eq!(records(&one(one(response.responses).partitions)), [(0, "a".to_string())]);
     // Sent and closed at once: it is there all the same.
     client.send(9, &produce_request(0, &topic, vec![(0, &batch(&["b"]))])).await;
     drop(client);
