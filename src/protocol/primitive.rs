@@ -21,9 +21,6 @@ pub enum PrimitiveError {
     /// A string that is not UTF-8.
     #[error("a string is not UTF-8")]
     NotUtf8,
-    /// Bytes are left over after the last field.
-    #[error("bytes are left over after the last field")]
-    TrailingBytes,
     /// More array elements than a message may have.
     #[error("a message has too many elements")]
     TooMany,

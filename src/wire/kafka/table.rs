@@ -139,13 +139,9 @@ impl ApiEntry {
     }
 }
 
-/// The whole request; bytes that are left over are not taken for one.
+/// The request. As Kafka does it, bytes behind it are passed over: librdkafka leaves three in a Metadata of all topics.
 pub(super) fn read<A: Api>(mut decoder: Decoder) -> Result<A, PrimitiveError> {
-    let request = A::decode(&mut decoder)?;
-    match decoder.remaining() {
-        0 => Ok(request),
-        _ => Err(PrimitiveError::TrailingBytes),
-    }
+    A::decode(&mut decoder)
 }
 
 /// The frame of an answer.
