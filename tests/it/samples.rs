@@ -101,9 +101,11 @@ const BERLIN: &str = "52.52, 13.41";
 const TOKYO: &str = "35.68, 139.69";
 const ONLINE: &str = "NULL, NULL";
 
-/// Of each kind of fraud one case, and before it what only looks like it: card, terminal, place, and of each payment its
-/// time of day and amount.
-const FRAUD_PAYMENTS: [(&str, &str, &str, &[(&str, &str)]); 16] = [
+/// Payments of one card at one terminal: card, terminal, place, and of each payment its time of day and amount.
+type PaymentsOfCard = (&'static str, &'static str, &'static str, &'static [(&'static str, &'static str)]);
+
+/// Of each kind of fraud one case, and before it what only looks like it.
+const FRAUD_PAYMENTS: [PaymentsOfCard; 16] = [
     // Five payments in ten minutes are no velocity, six in twelve neither; six in nine are. The seventh is too late.
     ("c1", "cafe", BERLIN, &[("08:01", "20"), ("08:02", "20"), ("08:03", "20"), ("08:04", "20"), ("08:10", "20")]),
     ("c1", "cafe", BERLIN, &[("08:13", "20"), ("08:30", "20"), ("08:31", "20"), ("08:33", "20"), ("08:35", "20")]),
