@@ -96,7 +96,7 @@ impl Default for LogConfig {
         Self {
             flush_on: FlushOn::Thread,
             journal_bytes: 64 << 20,
-            ride_bytes_max: 64 << 10,
+            ride_bytes_max: 128 << 10,
             pending_bytes_max: 64 << 20,
             segment_bytes_max: 1 << 30,
             tail_bytes: 64 << 20,
