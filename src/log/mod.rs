@@ -31,6 +31,7 @@ mod measures;
 mod open;
 mod partition;
 mod producers;
+mod progress;
 mod read;
 mod recover;
 mod replay;

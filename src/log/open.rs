@@ -31,6 +31,7 @@ use super::journal;
 use super::journal::Journal;
 use super::journal::Survey;
 use super::partition::Partition;
+use super::progress::Progress;
 use super::recover;
 use super::recover::Recovery;
 use super::recover::Told;
@@ -142,7 +143,15 @@ fn recover_all(
     })?;
     let mut recoveries: Vec<_> = recoveries.into_iter().collect();
     recoveries.sort_by_key(|(id, _)| *id);
-    let finished = env.threads.each(recoveries, told.threads, |(id, recovery)| (id, recovery.finish(told)));
+    let (all, clock) = (recoveries.len(), &env.clock);
+    let progress = Progress::new(all, clock.monotonic());
+    let finished = env.threads.each(recoveries, told.threads, |(id, recovery)| {
+        let finished = recovery.finish(told);
+        if let Some(done) = progress.step(clock.monotonic()) {
+            tracing::info!(done, all, "recovering partitions");
+        }
+        (id, finished)
+    });
     for (id, finished) in finished {
         let Some(recovered) = unless_unreadable(&mut opened, id, finished)? else { continue };
         report.partitions += 1;
