@@ -12,6 +12,7 @@ use datafusion::logical_expr::UserDefinedLogicalNodeCore;
 use super::columns_again;
 use super::only_input;
 use super::order_of_equal;
+use super::with_key;
 use crate::model::OperatorId;
 
 /// Takes the old row of a key back before the new one is given on, also where the new one comes before it is said that the
@@ -60,10 +61,6 @@ impl UserDefinedLogicalNodeCore for Consolidate {
     }
 
     fn necessary_children_exprs(&self, output_columns: &[usize]) -> Option<Vec<Vec<usize>>> {
-        let mut needed = output_columns.to_vec();
-        needed.extend(&self.key);
-        needed.sort_unstable();
-        needed.dedup();
-        Some(vec![needed])
+        Some(vec![with_key(output_columns, &self.key)])
     }
 }

@@ -134,6 +134,14 @@ pub(super) fn plan_of(node: impl UserDefinedLogicalNode + 'static) -> LogicalPla
     LogicalPlan::Extension(Extension { node: Arc::new(node) })
 }
 
+/// The columns that an output needs of the input with the same columns, the key's among them.
+fn with_key(output_columns: &[usize], key: &[usize]) -> Vec<usize> {
+    let mut needed = [output_columns, key].concat();
+    needed.sort_unstable();
+    needed.dedup();
+    needed
+}
+
 /// DataFusion wants an order of plans; ours have none but equality.
 fn order_of_equal<T: PartialEq>(left: &T, right: &T) -> Option<Ordering> {
     (left == right).then_some(Ordering::Equal)

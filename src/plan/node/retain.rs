@@ -12,6 +12,7 @@ use datafusion::logical_expr::UserDefinedLogicalNodeCore;
 use super::columns_again;
 use super::only_input;
 use super::order_of_equal;
+use super::with_key;
 use crate::model::OperatorId;
 
 /// Takes the row of a window away once stream time has passed the window by so much. The schema is the input's.
@@ -64,10 +65,6 @@ impl UserDefinedLogicalNodeCore for Retain {
     }
 
     fn necessary_children_exprs(&self, output_columns: &[usize]) -> Option<Vec<Vec<usize>>> {
-        let mut needed = output_columns.to_vec();
-        needed.extend(&self.key);
-        needed.sort_unstable();
-        needed.dedup();
-        Some(vec![needed])
+        Some(vec![with_key(output_columns, &self.key)])
     }
 }

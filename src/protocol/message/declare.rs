@@ -42,7 +42,7 @@ macro_rules! messages {
         }
 
         impl $crate::protocol::message::Wire for $name {
-            #[allow(unused_variables, unused_mut)]
+            #[allow(unused_variables, unused_mut, reason = "a message without fields, or without optional ones, uses less")]
             fn decode(
                 decoder: &mut $crate::protocol::message::Decoder,
             ) -> Result<Self, $crate::protocol::PrimitiveError> {
@@ -57,7 +57,7 @@ macro_rules! messages {
                 Ok(read)
             }
 
-            #[allow(unused_mut)]
+            #[allow(unused_mut, reason = "a message without tagged fields changes nothing")]
             fn encode(&self, encoder: &mut $crate::protocol::message::Encoder) {
                 $( messages!(@write encoder, self.$field, [$($versions)*]); )*
                 if encoder.flexible() {
