@@ -414,7 +414,7 @@ fn a_group_holds_its_promises_under_random_schedules() {
     let mut total = Counts::default();
     for seed in first..first + worlds {
         let mut world = World::new(seed);
-        world.run(600);
+        world.run(800);
         total.generations += world.counts.generations;
         total.shares += world.counts.shares;
         total.acknowledged += world.counts.acknowledged;
@@ -423,5 +423,5 @@ fn a_group_holds_its_promises_under_random_schedules() {
     }
     eprintln!("{worlds} worlds: {total:?}");
     let least = [total.generations, total.shares, total.acknowledged, total.fenced, total.restarts];
-    assert!(least.iter().all(|count| worlds / 2 <= *count), "the worlds are too quiet: {total:?}");
+    assert!(least.iter().all(|count| worlds <= *count), "the worlds are too quiet: {total:?}");
 }
