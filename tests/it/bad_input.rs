@@ -22,6 +22,7 @@ use super::server::TestServer;
 use super::server::binary;
 use super::server::column;
 use super::server::failure;
+use super::server::on_free_ports;
 use super::server::rows;
 use super::server::run;
 use super::server::settled;
@@ -292,20 +293,7 @@ fn a_second_server_on_the_same_directory_says_so_and_ends_and_the_first_serves_o
         let server = TestServer::start().await;
         let client = server.connect().await;
         run(&client, PAYMENTS).await;
-        let second = binary()
-            .args([
-                "server",
-                "--pg-listen",
-                "127.0.0.1:0",
-                "--http-listen",
-                "127.0.0.1:0",
-                "--kafka-listen",
-                "127.0.0.1:0",
-                "--data-dir",
-            ])
-            .arg(server.data_dir())
-            .output()
-            .expect("the binary runs");
+        let second = on_free_ports(binary().arg("server"), &server.data_dir()).output().expect("the binary runs");
         assert!(!second.status.success());
         let said = String::from_utf8_lossy(&second.stderr);
         assert!(said.contains("another server is using the data directory"), "{said}");

@@ -29,6 +29,7 @@ use tokio_postgres::NoTls;
 use super::server::TestServer;
 use super::server::column;
 use super::server::failure;
+use super::server::on_free_ports;
 use super::server::rows;
 use super::server::run;
 
@@ -57,19 +58,7 @@ struct Demo {
 impl Demo {
     fn start(data_dir: &Path) -> Self {
         let mut command = tidemill();
-        command
-            .args([
-                "demo",
-                "flights",
-                "--pg-listen",
-                "127.0.0.1:0",
-                "--http-listen",
-                "127.0.0.1:0",
-                "--kafka-listen",
-                "127.0.0.1:0",
-                "--data-dir",
-            ])
-            .arg(data_dir);
+        on_free_ports(command.args(["demo", "flights"]), data_dir);
         let mut child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().expect("the binary starts");
         let mut said = String::new();
         let mut lines = BufReader::new(child.stdout.take().expect("its output is a pipe"));
@@ -130,8 +119,7 @@ async fn the_demo_of_flights_loads_answers_and_serves_until_ctrl_c() {
 /// The fraud demo over a directory.
 fn fraud_demo(data_dir: &Path, arguments: &[&str]) -> Command {
     let mut command = tidemill();
-    command.args(["demo", "--pg-listen", "127.0.0.1:0", "--http-listen", "127.0.0.1:0", "--data-dir"]).arg(data_dir);
-    command.args(arguments);
+    on_free_ports(command.arg("demo"), data_dir).args(arguments);
     command
 }
 
@@ -348,17 +336,7 @@ struct Server {
 impl Server {
     fn start(data_dir: &Path) -> Self {
         let mut command = tidemill();
-        command.args([
-            "server",
-            "--pg-listen",
-            "127.0.0.1:0",
-            "--http-listen",
-            "127.0.0.1:0",
-            "--kafka-listen",
-            "127.0.0.1:0",
-            "--data-dir",
-        ]);
-        let child = command.arg(data_dir).stdout(Stdio::piped()).stderr(Stdio::null()).spawn();
+        let child = on_free_ports(command.arg("server"), data_dir).stdout(Stdio::piped()).stderr(Stdio::null()).spawn();
         let mut child = child.expect("the binary starts");
         let mut ready = String::new();
         BufReader::new(child.stdout.take().expect("a pipe")).read_line(&mut ready).expect("a line of text");

@@ -22,6 +22,7 @@ use tidemill::env::SeededRandom;
 use tokio_postgres::NoTls;
 
 use super::server::binary;
+use super::server::on_free_ports;
 use super::server::rows;
 
 /// What the killer waits for: its name, the text of the server's own log that tells of it, and how often it is awaited at
@@ -255,18 +256,7 @@ impl Server {
         let mut command = binary();
         // It would win over the filter below, and the checker would see no event.
         command.env_remove("RUST_LOG");
-        let mut child = command
-            .args([
-                "server",
-                "--pg-listen",
-                "127.0.0.1:0",
-                "--http-listen",
-                "127.0.0.1:0",
-                "--kafka-listen",
-                "127.0.0.1:0",
-                "--data-dir",
-            ])
-            .arg(data)
+        let mut child = on_free_ports(command.arg("server"), data)
             .env("TIDEMILL_LOG_FILTER", "tidemill=debug")
             .env("TIDEMILL_LOG_SEGMENT_BYTES", "65536")
             .env("TIDEMILL_LOG_DISK_RESERVE", "1 MiB")

@@ -139,6 +139,14 @@ pub fn binary() -> Command {
     command
 }
 
+/// Has a command that starts a server open it on `data_dir`, at ports that nobody else has.
+pub fn on_free_ports<'c>(command: &'c mut Command, data_dir: &Path) -> &'c mut Command {
+    for door in ["--pg-listen", "--http-listen", "--kafka-listen"] {
+        command.args([door, "127.0.0.1:0"]);
+    }
+    command.arg("--data-dir").arg(data_dir)
+}
+
 fn config_in(data_dir: PathBuf) -> Config {
     Config {
         data_dir,
