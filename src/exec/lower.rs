@@ -266,6 +266,7 @@ impl Lowering<'_> {
             left_key: pairs.clone().map(|(l, _)| self.expr(l, node.left.schema())).collect::<Result<_, _>>()?,
             right_key: pairs.map(|(_, r)| self.expr(r, node.right.schema())).collect::<Result<_, _>>()?,
             keeps_left: node.kind.keeps_left(),
+            history_ms: node.history_ms,
             keeps_null_key: self.semantics.compatibility == Compatibility::Postgres,
             left: layout_of(&left)?,
             right: layout_of(&right)?,

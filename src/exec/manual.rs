@@ -7,6 +7,7 @@ use super::ExecError;
 use super::Runtime;
 use super::fetch::fetch;
 use super::fetch::gap;
+use super::fetch::root_ends;
 use super::runtime::Query;
 use super::runtime::now;
 use super::runtime::settle;
@@ -112,11 +113,13 @@ impl Runtime {
                     break;
                 }
                 let asked = input.queue.asked();
+                let roots = if input.queue.wants_answer() { input.roots.as_slice() } else { &[] };
+                let ends = root_ends(self.inner.parts.client.as_ref(), roots).await?;
                 match fetch(self.inner.parts.client.as_ref(), input.partition, from, Duration::ZERO).await {
                     Ok(fetched) if known && fetched.next <= from => {
                         return Err(ExecError::InternalRecord("a fetch that does not move on"));
                     }
-                    Ok(fetched) => drop(input.queue.put(fetched, asked)),
+                    Ok(fetched) => drop(input.queue.put(fetched, asked, ends)),
                     Err(failure) => return Err(gap(input.partition, failure)),
                 }
             }

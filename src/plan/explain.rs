@@ -111,7 +111,8 @@ fn operator(plan: &LogicalPlan, fragment: &Fragment) -> String {
             format!("Retain {}: until {} ms after {bound}", retain.id, retain.retention_ms)
         }
         Some(Node::Join(join)) => {
-            format!("Join {}: {} on {}", join.id, join.kind.as_str(), pairs(&join.on))
+            let versions = join.history_ms.map_or(String::new(), |kept| format!(", versions kept for {kept} ms"));
+            format!("Join {}: {} on {}{versions}", join.id, join.kind.as_str(), pairs(&join.on))
         }
         Some(Node::TableJoin(join)) => {
             format!("TableJoin {}: {} on {}", join.id, join.kind.as_str(), pairs(&join.on))

@@ -9,6 +9,7 @@ mod copy;
 mod cut_faults;
 mod errors;
 mod flights;
+mod flights_killed;
 mod fuzz;
 mod kafka;
 mod kill_nine;

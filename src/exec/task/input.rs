@@ -67,6 +67,8 @@ struct QueueState {
     /// Looks that the task has asked for, and those of them that a fetch begun afterwards has answered.
     asked: u64,
     answered: u64,
+    /// Of a repartition: the readable ends of root partitions, seen after the last question that was answered.
+    roots: Vec<(TopicPartition, Offset)>,
     error: Option<ExecError>,
 }
 
@@ -76,12 +78,22 @@ impl InputQueue {
         self.state.lock().bytes < QUEUE_BYTES_MAX
     }
 
-    /// Puts a fetch down that began after `asked` looks had been asked for; `true` if it told the task something new.
-    pub fn put(&self, fetched: Fetched, asked: u64) -> bool {
+    /// Whether the next fetch answers something: it is the first, or a look was asked for.
+    pub fn wants_answer(&self) -> bool {
+        let state = self.state.lock();
+        state.end.is_none() || state.answered < state.asked
+    }
+
+    /// Puts a fetch down that began after `asked` looks had been asked for, as did the look at the ends of root partitions if
+    /// there was one; `true` if it told the task something new.
+    pub fn put(&self, fetched: Fetched, asked: u64, roots: Option<Vec<(TopicPartition, Offset)>>) -> bool {
         let mut state = self.state.lock();
         let end = (fetched.readable_end, fetched.readable_end <= fetched.next);
         let moved = !fetched.batches.is_empty() || state.next != Some(fetched.next);
         let new = state.end != Some(end) || moved || state.answered < asked;
+        if let Some(roots) = roots {
+            state.roots = roots;
+        }
         state.end = Some(end);
         state.answered = state.answered.max(asked);
         if !moved {
@@ -129,6 +141,14 @@ impl InputQueue {
         drop(state);
         self.room.notify_one();
         Ok(Some(fetched))
+    }
+
+    /// Whether `frontier` reaches the ends of root partitions that the last answer saw.
+    fn is_covered_by(&self, frontier: &[(TopicPartition, Offset)]) -> bool {
+        let reached = |root: &TopicPartition, end: &Offset| {
+            frontier.iter().filter(|(partition, _)| partition == root).all(|(_, covered)| end <= covered)
+        };
+        self.state.lock().roots.iter().all(|(root, end)| reached(root, end))
     }
 
     /// Whether nothing lies here and the last fetch reached the readable end.
@@ -218,6 +238,8 @@ pub struct Input {
     pub partition: TopicPartition,
     /// The prefetcher's side.
     pub queue: Arc<InputQueue>,
+    /// The root partitions behind a repartition whose rows have a place among those of other inputs; else none.
+    pub roots: Vec<TopicPartition>,
     /// Decoded rows.
     pub ready: VecDeque<Ready>,
     /// The next offset that no round has taken.
@@ -258,6 +280,7 @@ impl Input {
             leaf,
             partition,
             queue: Arc::default(),
+            roots: Vec::new(),
             ready: VecDeque::new(),
             position,
             leader_epoch,
@@ -293,9 +316,11 @@ impl Input {
         self.ready.is_empty() && self.queue.is_at_end()
     }
 
-    /// Whether nothing waits, and there was nothing more to fetch when it was last asked.
-    pub fn is_known_at_end(&self) -> bool {
-        self.is_at_end() && !self.queue.is_asked()
+    /// Whether nothing waits, and there was nothing more to fetch when it was last asked. A repartition is not at its end as long
+    /// as its producers have not written what lay before them then.
+    pub fn is_known_at_end(&self, leaf: &LeafSpec) -> bool {
+        let written = || self.roots.is_empty() || self.queue.is_covered_by(&self.frontier(leaf));
+        self.is_at_end() && !self.queue.is_asked() && written()
     }
 
     /// Decodes what was fetched until a whole round waits; whether anything was taken from the queue.

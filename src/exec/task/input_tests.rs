@@ -15,6 +15,7 @@ use super::input::InputQueue;
 use super::input::Place;
 use super::spec::LeafSpec;
 use super::spec::Reads;
+use super::spec::Root;
 use crate::broker::Fetched;
 use crate::exec::Changes;
 use crate::exec::Layout;
@@ -94,13 +95,36 @@ fn an_end_is_known_only_when_a_fetch_that_began_after_the_question_saw_it() {
     };
     let (queue, mut input) = (Arc::new(InputQueue::default()), input());
     input.queue = Arc::clone(&queue);
-    assert!(queue.put(fetched(), queue.asked()));
+    assert!(queue.put(fetched(), queue.asked(), None));
     while queue.take().expect("no error").is_some() {}
-    assert!(input.is_known_at_end());
+    assert!(input.is_known_at_end(&leaf()));
     let before = queue.asked();
     queue.ask();
-    queue.put(fetched(), before);
-    assert!(input.is_at_end() && !input.is_known_at_end(), "this fetch began before");
-    assert!(queue.put(fetched(), queue.asked()), "the answer is news");
-    assert!(input.is_known_at_end());
+    queue.put(fetched(), before, None);
+    assert!(input.is_at_end() && !input.is_known_at_end(&leaf()), "this fetch began before");
+    assert!(queue.put(fetched(), queue.asked(), None), "the answer is news");
+    assert!(input.is_known_at_end(&leaf()));
+}
+
+#[test]
+fn a_repartition_is_at_its_end_when_its_producers_have_written_all_that_lay_before_them() {
+    let root = TopicPartition { topic: TopicId([8; 16]), partition: PartitionId(0) };
+    let leaf = LeafSpec { reads: Reads::Exchange(vec![Root { partition: root, producer: Some(0) }]), ..leaf() };
+    let mut input = input();
+    input.roots = leaf.roots();
+    let fetched = Fetched {
+        batches: Vec::new(),
+        next: Offset(0),
+        readable_end: Offset(0),
+        log_start: Offset(0),
+        leader_epoch: LeaderEpoch(0),
+    };
+    input.queue.put(fetched, 0, Some(vec![(root, Offset(9))]));
+    while input.queue.take().expect("no error").is_some() {}
+    for (covered, known) in [(8, false), (9, true)] {
+        input.take_marker(&leaf, covered, Marker { frontier: vec![(root, covered)], ..said(0, Some(1), false) });
+        input.pass(Offset(covered + 1));
+        assert!(input.is_at_end());
+        assert_eq!(input.is_known_at_end(&leaf), known, "written up to {covered}");
+    }
 }

@@ -125,6 +125,9 @@ fn task(
 ) -> Result<Task, ExecError> {
     // A round takes equal times in this order: a stream row meets the table row that was written before it, if only just.
     inputs.sort_by_key(|input| !is_table(spec, input.leaf));
+    if 1 < inputs.len() {
+        inputs.iter_mut().for_each(|input| input.roots = spec.leaves[input.leaf].roots());
+    }
     let state = TaskState { partition, tables, ..TaskState::default() };
     let driver = Driver::new(&spec.root, state)?;
     Ok(Task::new(Arc::clone(spec), partition, generation, inputs, driver, pool.clone()))

@@ -123,6 +123,14 @@ pub enum Reads {
 }
 
 impl LeafSpec {
+    /// The partitions of root topics behind a repartition.
+    pub fn roots(&self) -> Vec<TopicPartition> {
+        match &self.reads {
+            Reads::Relation(_) => Vec::new(),
+            Reads::Exchange(roots) => roots.iter().map(|root| root.partition).collect(),
+        }
+    }
+
     /// How many tasks write what it reads; none that time waits for if it is a relation.
     pub fn producers(&self) -> usize {
         match self.reads {
