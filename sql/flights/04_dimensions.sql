@@ -5,14 +5,16 @@ CREATE TABLE IF NOT EXISTS planes (
     year INT, type TEXT, manufacturer TEXT, model TEXT, engines INT, seats INT, speed INT, engine TEXT
 ) WITH (kafka_topic = 'planes', value_format = 'JSON', partitions = 4);
 
--- One row per airport: the newest report. A flight meets the report that was the newest at its own hour.
+-- One row per airport: the newest report. A flight meets the report that was the newest at its own hour. Compaction lets older
+-- ones go, so the topic keeps them for a week: a view that is made until then can still tell what the weather was.
 CREATE TABLE IF NOT EXISTS weather (
     origin TEXT PRIMARY KEY,
     year INT, month INT, day INT, hour INT,
     temp DOUBLE, dewp DOUBLE, humid DOUBLE, wind_dir INT, wind_speed DOUBLE, wind_gust DOUBLE,
     precip DOUBLE, pressure DOUBLE, visib DOUBLE,
     time_hour TIMESTAMP
-) WITH (kafka_topic = 'weather', value_format = 'JSON', partitions = 4, timestamp = 'time_hour');
+) WITH (kafka_topic = 'weather', value_format = 'JSON', partitions = 4, timestamp = 'time_hour',
+    min_compaction_lag_ms = 604800000);
 
 -- Delay per manufacturer. A LEFT JOIN keeps the flights of planes that nobody knows.
 CREATE TABLE IF NOT EXISTS delay_per_manufacturer AS
