@@ -81,9 +81,9 @@ impl Engine {
             refuse_replay(&catalog, &query, &sink, &plan)?;
         }
         self.runtime().stop(id).await;
-        self.publisher().remove(sink.id);
+        self.forget_view(sink.id);
         let stores = Arc::clone(&self.runtime().parts().stores);
-        self.env().threads.blocking(move || stores.remove(id)).await?;
+        self.env().threads.blocking(move || stores.remove(id.into())).await?;
         if replays {
             self.start_over(&query, &sink, &plan).await?;
         }
@@ -134,7 +134,7 @@ impl Engine {
             error!(query = %id, error = %cause, "group of a dropped query stays");
         }
         let stores = Arc::clone(&self.runtime().parts().stores);
-        if let Err(cause) = self.env().threads.blocking(move || stores.remove(id)).await {
+        if let Err(cause) = self.env().threads.blocking(move || stores.remove(id.into())).await {
             error!(query = %id, error = %cause, "store of a dropped query stays");
         }
     }

@@ -15,6 +15,7 @@ mod driver;
 mod error;
 mod expressions;
 mod fetch;
+mod kept;
 mod layout;
 mod lower;
 mod manual;
@@ -34,6 +35,10 @@ mod testing;
 
 pub use driver::Driver;
 pub use error::ExecError;
+pub use kept::Claim;
+pub use kept::KeptTable;
+pub use kept::TableLock;
+pub use kept::TableLocks;
 pub use layout::Changes;
 pub use layout::Layout;
 pub use manual::DriveOptions;

@@ -27,3 +27,4 @@ mod shared_decode;
 mod slt;
 mod standing;
 mod state_files;
+mod tables;

@@ -1,5 +1,7 @@
 //! CREATE STREAM|TABLE over a topic, which is made if it is not there.
 
+use std::sync::Arc;
+
 use super::alter::apply;
 use super::alter::check_kept;
 use super::done;
@@ -22,6 +24,7 @@ use crate::cluster::TopicRecord;
 use crate::engine::outcome::Notice;
 use crate::engine::outcome::Outcome;
 use crate::engine::session::Session;
+use crate::engine::tables::is_plain_table;
 use crate::error::Error;
 use crate::error::Result;
 use crate::error::SqlState;
@@ -51,6 +54,11 @@ pub(super) async fn execute(session: &mut Session, create: &CreateSource, text: 
     let options = options(session, create)?;
     let declared = declare(create, &options, compatibility)?;
     let engine = session.engine.clone();
+    // A table is kept from its CREATE to its DROP: no DROP comes in between.
+    let _turn = match create.kind {
+        ObjectKind::Stream => None,
+        ObjectKind::Table | ObjectKind::MaterializedView => Some(engine.ddl().await),
+    };
     let random = engine.env().random.clone();
     let owner = session.principal.name().to_string();
     let made = engine
@@ -77,6 +85,9 @@ pub(super) async fn execute(session: &mut Session, create: &CreateSource, text: 
             Ok((records, true))
         })
         .await?;
+    if made && let Some(table) = engine.catalog()?.relation(&name).filter(|relation| is_plain_table(relation)) {
+        engine.runtime().keep(Arc::clone(table))?;
+    }
     if !made {
         session.notice(Notice::new(format!("relation \"{name}\" already exists, skipping")));
     }
@@ -223,6 +234,7 @@ fn relation(
         kind: declared.kind,
         materialized_view: false,
         read_only: false,
+        not_null: declared.not_null.clone(),
         columns: declared.columns.clone(),
         formats: declared.formats,
         topic: topic.name.clone(),

@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use super::done;
 use super::lookup::no_such_relation;
-use super::standing::run_apart;
 use crate::catalog::Catalog;
 use crate::catalog::Change;
 use crate::catalog::QueryDefinition;
@@ -12,6 +11,7 @@ use crate::catalog::Relation;
 use crate::catalog::fold;
 use crate::cluster::ClusterMetadata;
 use crate::cluster::MetadataRecord;
+use crate::engine::apart::run_apart;
 use crate::engine::core::Engine;
 use crate::engine::outcome::Notice;
 use crate::engine::outcome::Outcome;
@@ -89,6 +89,7 @@ impl Dropping {
             dead_letters: self.has_dead_letters(&dropped.relation).await?,
         };
         self.engine.change(|metadata, catalog| self.records(metadata, catalog)).await?;
+        self.engine.forget_table(dropped.relation.id).await;
         if let Some(query) = &dropped.query {
             self.engine.publisher().remove(dropped.relation.id);
             self.engine.forget_query(query.id).await;

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use super::done;
 use super::lookup::query_named;
-use super::standing::run_apart;
 use crate::catalog::QueryDefinition;
+use crate::engine::apart::run_apart;
 use crate::engine::core::Engine;
 use crate::engine::outcome::Outcome;
 use crate::engine::session::Session;
@@ -38,7 +38,7 @@ async fn terminate(engine: Arc<Engine>, query: Arc<QueryDefinition>) -> Result<(
             Some(query) => Ok((Engine::drop_query_records(query), ())),
         })
         .await?;
-    engine.publisher().remove(query.sink);
+    engine.forget_view(query.sink);
     engine.forget_query(query.id).await;
     Ok(())
 }

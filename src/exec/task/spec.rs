@@ -166,7 +166,8 @@ impl FragmentSpec {
             for partition in 0..planned.partitions {
                 let sink = if last { Some(topic_spec(&spec.sink)?) } else { None };
                 let mut made = fragment(spec.id, &spec.plan, index, sink, &topic_of, parts)?;
-                made.view = (last && spec.sink.is_table()).then(|| Arc::clone(&spec.sink));
+                // The rows of a table without a query of its own are shown by who keeps it.
+                made.view = (last && spec.sink.is_table() && spec.sink.query.is_some()).then(|| Arc::clone(&spec.sink));
                 fragments.push((partition, Arc::new(made)));
             }
         }
