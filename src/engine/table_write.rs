@@ -117,7 +117,7 @@ pub(super) fn too_large(relation: &Relation, bytes_max: ByteSize) -> Error {
     let message = format!("the rows that one statement changes in \"{}\" take more than {bytes_max}", relation.name);
     Error::new(SqlState::PROGRAM_LIMIT_EXCEEDED, message)
         .detail("Nothing was changed.")
-        .hint("Change them in parts, use COPY for new rows, or raise limits.insert_bytes_max.")
+        .hint("Change them in parts, or raise limits.insert_bytes_max.")
 }
 
 /// The encoded key of each row.

@@ -16,6 +16,7 @@ mod error;
 mod expressions;
 mod fetch;
 mod kept;
+mod late;
 mod layout;
 mod lower;
 mod manual;

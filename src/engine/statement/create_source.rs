@@ -23,6 +23,7 @@ use crate::cluster::TopicConfig;
 use crate::cluster::TopicRecord;
 use crate::engine::outcome::Notice;
 use crate::engine::outcome::Outcome;
+use crate::engine::queries::LATE_ROLE;
 use crate::engine::session::Session;
 use crate::engine::tables::is_plain_table;
 use crate::error::Error;
@@ -72,7 +73,10 @@ pub(super) async fn execute(session: &mut Session, create: &CreateSource, text: 
             }
             let new_id = || TopicId::from_random(random.uuid_bytes());
             let mut records = Vec::new();
-            let topic = topic(metadata, &name, &declared, &options, new_id, &mut records)?;
+            let topic = match late_topic(metadata, catalog, create, &options) {
+                Some(late) => late,
+                None => topic(metadata, &name, &declared, &options, new_id, &mut records)?,
+            };
             let mut relation = relation(catalog, &name, &declared, &options, &topic);
             relation.compatibility = compatibility;
             relation.read_only = create.read_only;
@@ -92,6 +96,19 @@ pub(super) async fn execute(session: &mut Session, create: &CreateSource, text: 
         session.notice(Notice::new(format!("relation \"{name}\" already exists, skipping")));
     }
     Ok(done(tag))
+}
+
+/// The topic with the late rows of a query, if a SOURCE stream is to read it: of internal topics only these are for people.
+fn late_topic(
+    metadata: &ClusterMetadata,
+    catalog: &Catalog,
+    create: &CreateSource,
+    options: &RelationOptions,
+) -> Option<TopicRecord> {
+    let topic = options.topic.as_deref().and_then(|name| metadata.topic(name))?;
+    let is_late = |(_, role, id): &(_, String, TopicId)| role == LATE_ROLE && *id == topic.id;
+    let holds_late_rows = catalog.queries().any(|query| query.internal_topics.iter().any(is_late));
+    (create.read_only && create.kind == ObjectKind::Stream && holds_late_rows).then(|| topic.clone())
 }
 
 fn not_replaced(catalog: &Catalog, create: &CreateSource, name: &str) -> Error {

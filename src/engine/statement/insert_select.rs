@@ -28,13 +28,13 @@ use super::returning::Answer;
 use super::select;
 use crate::catalog::Compatibility;
 use crate::catalog::Relation;
+use crate::config::ByteSize;
 use crate::engine::append::Appending;
 use crate::engine::append::record_times;
 use crate::engine::outcome::Description;
 use crate::engine::outcome::Outcome;
 use crate::engine::outcome::Value;
 use crate::engine::session::Session;
-use crate::engine::table_write::too_large;
 use crate::error::Error;
 use crate::error::Result;
 use crate::error::SqlState;
@@ -138,6 +138,13 @@ fn refuse_clauses(clauses: &InsertClauses) -> Result<()> {
         (None, Some(returning)) => told("RETURNING", returning.position),
         (None, None) => Ok(()),
     }
+}
+
+fn too_large(relation: &Relation, bytes_max: ByteSize) -> Error {
+    let message = format!("the rows of one INSERT into \"{}\" take more than {bytes_max}", relation.name);
+    Error::new(SqlState::PROGRAM_LIMIT_EXCEEDED, message)
+        .detail("Nothing was inserted.")
+        .hint("Insert in parts, use COPY, or raise limits.insert_bytes_max.")
 }
 
 /// The relation's columns, cast from the query's; those without a value are null.

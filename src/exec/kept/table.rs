@@ -183,6 +183,8 @@ impl KeptTable {
                 let partition = i32::try_from(number).unwrap_or(i32::MAX);
                 let (position, delta) = self.reader.read(partition, next[number], *end).await?;
                 next[number] = position;
+                // What is there comes without a wait: others get their turn first.
+                tokio::task::yield_now().await;
                 rows += delta.as_ref().map_or(0, ViewDelta::changes);
                 deltas[number].extend(delta);
                 if ROWS_SHOWN_MAX <= rows {

@@ -129,7 +129,7 @@ fn task(
 ) -> Result<Task, ExecError> {
     // A round takes equal times in this order: a stream row meets the table row that was written before it, if only just.
     inputs.sort_by_key(|input| !is_table(spec, input.leaf));
-    let state = TaskState { partition, tables, ..TaskState::default() };
+    let state = TaskState { partition, tables, late: spec.late.clone(), ..TaskState::default() };
     let driver = Driver::new(&spec.root, state)?;
     Ok(Task::new(Arc::clone(spec), partition, generation, inputs, driver, pool.clone()))
 }
