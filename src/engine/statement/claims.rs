@@ -3,6 +3,8 @@
 use std::sync::Arc;
 
 use arrow::array::ArrayRef;
+use arrow::array::UInt64Array;
+use arrow::compute::take;
 use arrow::record_batch::RecordBatch;
 use sqlparser::ast;
 
@@ -15,6 +17,7 @@ use crate::engine::outcome::Value;
 use crate::engine::session::Session;
 use crate::engine::table_write::TableWrite;
 use crate::engine::table_write::keys_of;
+use crate::error::Error;
 use crate::error::Result;
 use crate::format::text::RowsBuilder;
 use crate::model::SqlType;
@@ -48,12 +51,24 @@ pub(super) async fn claim(
         let write = TableWrite::begin(&session.engine, relation, claimed.as_deref()).await?;
         let reading = select::pin(session, query).await?;
         let columns = modify::evaluate(session, relation, query, &reading, parameters, types).await?;
+        let (columns, keys) = in_key_order(relation, columns)?;
         let rows = modify::batch(relation, columns[..relation.columns.len()].to_vec())?;
-        let keys = keys_of(relation, &rows)?;
         if claimed.take().is_none_or(|claimed| keys.iter().all(|key| claimed.contains(key))) {
             return Ok(Claimed { write, columns, rows, keys });
         }
     }
+}
+
+/// Rows in the order of their keys, with their encoded keys: records are written in this order, however the rows were found.
+fn in_key_order(relation: &Relation, columns: Vec<ArrayRef>) -> Result<(Vec<ArrayRef>, Vec<Vec<u8>>)> {
+    let rows = modify::batch(relation, columns[..relation.columns.len()].to_vec())?;
+    let keys = keys_of(relation, &rows)?;
+    let mut order: Vec<usize> = (0..keys.len()).collect();
+    order.sort_by(|one, other| keys[*one].cmp(&keys[*other]));
+    let places = UInt64Array::from_iter_values(order.iter().map(|place| *place as u64));
+    let columns = columns.iter().map(|column| take(column, &places, None)).collect::<std::result::Result<_, _>>();
+    let columns = columns.map_err(|error| Error::internal("rows in the order of their keys").caused_by(error))?;
+    Ok((columns, order.into_iter().map(|place| keys[place].clone()).collect()))
 }
 
 /// The encoded keys of the rows for which `filter` can be true; `None` if that cannot be told, for any row.
