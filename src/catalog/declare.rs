@@ -33,6 +33,8 @@ pub struct Declared {
     pub formats: Formats,
     /// The column that gives the event time.
     pub timestamp_column: Option<usize>,
+    /// Value columns of a table that hold no null, by index into `columns`.
+    pub not_null: Vec<usize>,
 }
 
 /// Checks a declaration and gives names, types and formats their final form.
@@ -42,6 +44,7 @@ pub fn declare(create: &CreateSource, options: &RelationOptions, compatibility: 
         ObjectKind::Table | ObjectKind::MaterializedView => RelationKind::Table,
     };
     let mut columns: Vec<Column> = Vec::with_capacity(create.columns.len() + 2);
+    let mut not_null = Vec::new();
     for definition in &create.columns {
         let name = fold(&definition.name, compatibility);
         let position = definition.name.position;
@@ -55,6 +58,14 @@ pub fn declare(create: &CreateSource, options: &RelationOptions, compatibility: 
         }
         let role = role(kind, definition.role).map_err(|error| error.at(position))?;
         let sql_type = sql_type(&definition.data_type, compatibility).map_err(|error| error.at(position))?;
+        if let Some(position) = definition.not_null.filter(|_| role == ColumnRole::Value) {
+            if kind == RelationKind::Stream {
+                // A promise that nobody keeps would be worse than none: what a stream has comes from records.
+                let error = Error::unsupported("NOT NULL is not supported for a stream").at(position);
+                return Err(error.hint("Leave it out, or CREATE TABLE."));
+            }
+            not_null.push(columns.len());
+        }
         columns.push(Column { name, sql_type, role });
     }
     let keyed = columns.iter().any(|column| column.role == ColumnRole::Key);
@@ -73,7 +84,7 @@ pub fn declare(create: &CreateSource, options: &RelationOptions, compatibility: 
     let formats = formats(&columns, options, compatibility).map_err(|error| error.at(create.name.position))?;
     check_nested(&columns, &formats).map_err(|error| error.at(create.name.position))?;
     let timestamp_column = timestamp_column(&columns, options, compatibility)?;
-    Ok(Declared { kind, columns, formats, timestamp_column })
+    Ok(Declared { kind, columns, formats, timestamp_column, not_null })
 }
 
 fn role(kind: RelationKind, declared: KeyRole) -> Result<ColumnRole> {

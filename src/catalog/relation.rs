@@ -111,6 +111,9 @@ pub struct Relation {
     /// Made by `CREATE SOURCE`: it is never written here, and its topic stays.
     #[serde(default)]
     pub read_only: bool,
+    /// Value columns that no SQL statement may make NULL, by index into `columns`.
+    #[serde(default)]
+    pub not_null: Vec<usize>,
     /// The query that keeps it.
     pub query: Option<QueryId>,
     /// Under which rules it was made; decides how times are written in JSON and how names match.

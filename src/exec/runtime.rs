@@ -25,6 +25,7 @@ use super::committer::Request;
 use super::committer::Settled;
 use super::committer::committer;
 use super::fetch;
+use super::kept::KeptTable;
 use super::slot::QueryState;
 use super::slot::Slot;
 use super::slot::TaskStatus;
@@ -109,6 +110,8 @@ pub struct Runtime {
 pub(super) struct Inner {
     pub(super) parts: RuntimeParts,
     pub(super) queries: Mutex<BTreeMap<QueryId, Arc<Query>>>,
+    /// Tables without a query.
+    pub(super) tables: Mutex<BTreeMap<RelationId, Arc<KeptTable>>>,
     pub(super) committer: mpsc::Sender<Request>,
     handle: Handle,
     /// The committer itself when nothing runs it: manual mode.
@@ -236,6 +239,7 @@ impl Runtime {
         for id in self.queries() {
             self.stop(id).await;
         }
+        self.close_tables().await;
         self.inner.stopping.store(true, Ordering::Release);
         self.inner.woken.notify_all();
         for worker in std::mem::take(&mut *self.workers.lock()) {
@@ -263,6 +267,7 @@ impl Inner {
             decoders: Decoders::new(&parts.memory.decode),
             parts,
             queries: Mutex::default(),
+            tables: Mutex::default(),
             committer,
             handle,
             manual,
@@ -286,6 +291,11 @@ impl Inner {
                 leaf.owns_dead_letters.store(owner == *id, Ordering::Release);
             }
         }
+    }
+
+    /// Where tables are followed; not in manual mode, in which they move when they are asked.
+    pub(super) fn follows(&self) -> Option<&Handle> {
+        self.manual.is_none().then_some(&self.handle)
     }
 
     /// Returns when all that was asked of the committer so far is settled.
@@ -330,7 +340,7 @@ impl Inner {
             }
             slots.push(slot);
         }
-        if spec.sink.is_table() {
+        if slots.iter().any(|slot| slot.spec.view.is_some()) {
             self.restore_view(&spec, frontiers).await?;
         }
         Ok(Arc::new(Query { spec, slots, state }))
@@ -341,7 +351,7 @@ impl Inner {
         let (parts, sink) = (&self.parts, &spec.sink);
         // A query that was stopped leaves its view to readers; several queries may write into one.
         if parts.publisher.current().view(sink.id).is_none() {
-            let owner = sink.query.unwrap_or(spec.id);
+            let owner = sink.query.unwrap_or(spec.id).into();
             let memory = parts.publisher.memory();
             let mut partitions = Vec::new();
             for partition in 0..sink.partitions.max(1) {

@@ -6,6 +6,7 @@ use arrow::array::RecordBatch;
 
 use super::CutId;
 use super::ExecError;
+use super::late;
 use super::output::CutOutput;
 use super::slice::Marker;
 use super::step_exec::TaskState;
@@ -93,10 +94,16 @@ impl Cx<'_> {
     }
 
     /// Sends rows beside the output.
-    pub fn side(&mut self, side: Side, batch: &RecordBatch) {
+    pub fn side(&mut self, side: Side, batch: &RecordBatch) -> Result<(), ExecError> {
         match side {
             Side::Late => {
-                *self.task.output.late.entry(self.operator.clone()).or_default() += batch.num_rows() as u64;
+                let output = &mut self.task.output;
+                let before = output.late.entry(self.operator.clone()).or_default();
+                let seen = std::mem::replace(before, *before + batch.num_rows() as u64);
+                match self.task.late.get(self.operator) {
+                    Some(to) => late::keep(output, *to, batch, seen, self.task.partition),
+                    None => Ok(()),
+                }
             }
         }
     }

@@ -4,6 +4,7 @@
 //! is made exactly once. So in every phase a child's output has passed its parent before the parent's own call.
 
 use std::any::Any;
+use std::collections::BTreeMap;
 use std::collections::VecDeque;
 use std::fmt;
 use std::pin::Pin;
@@ -51,6 +52,7 @@ use super::slice::Marker;
 use crate::env::Clock;
 use crate::model::OperatorId;
 use crate::model::StreamTime;
+use crate::model::TopicPartition;
 use crate::state::StateTable;
 
 /// Makes the body of an operator for one task.
@@ -86,6 +88,8 @@ pub struct TaskState {
     pub(super) partition: i32,
     pub(super) tables: Vec<(TableName, StateTable)>,
     pub(super) output: CutOutput,
+    /// Where rows that come too late are kept, by operator; without a topic they are counted only.
+    pub(super) late: BTreeMap<OperatorId, TopicPartition>,
     pub(super) marker: Marker,
     /// Tells how long operators take; without it nobody asks.
     pub(super) clock: Option<Arc<dyn Clock>>,
@@ -111,6 +115,7 @@ impl Default for TaskState {
             partition: 0,
             tables: Vec::new(),
             output: CutOutput::default(),
+            late: BTreeMap::new(),
             marker: Marker::default(),
             clock: None,
         }

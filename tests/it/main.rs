@@ -28,3 +28,4 @@ mod shared_decode;
 mod slt;
 mod standing;
 mod state_files;
+mod tables;

@@ -59,6 +59,7 @@ const FUNCTIONS: &[(&str, Answer)] = &[
     ("pg_get_function_identity_arguments", Answer::NoText),
     ("pg_get_function_result", Answer::NoText),
     ("pg_get_function_sqlbody", Answer::NoText),
+    ("pg_get_constraintdef", Answer::NoText),
     ("pg_get_indexdef", Answer::NoText),
     ("pg_get_ruledef", Answer::NoText),
     ("pg_get_triggerdef", Answer::NoText),

@@ -8,6 +8,7 @@ mod client_syntax;
 mod context;
 mod parameters;
 mod pg_catalog;
+mod pg_keys;
 mod pg_sleep;
 mod planned;
 mod public_schema;
@@ -20,6 +21,7 @@ mod topic_rows;
 mod version;
 mod view_scan;
 
+pub(super) use context::Given;
 pub(super) use context::Planner;
 pub(super) use context::Reading;
 pub use pg_catalog::type_modifier;

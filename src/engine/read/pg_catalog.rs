@@ -8,6 +8,7 @@ use std::sync::Weak;
 use async_trait::async_trait;
 use datafusion::arrow::array::ArrayRef;
 use datafusion::arrow::array::AsArray;
+use datafusion::arrow::array::BooleanArray;
 use datafusion::arrow::array::Int32Array;
 use datafusion::arrow::compute::cast;
 use datafusion::arrow::datatypes::DataType;
@@ -20,15 +21,21 @@ use datafusion::error::DataFusionError;
 use datafusion::error::Result;
 use datafusion::prelude::SessionContext;
 
+use super::pg_keys;
+use super::pg_keys::PrimaryKey;
 use crate::catalog::Catalog;
 use crate::engine::core::Engine;
 use crate::model::SqlType;
+use crate::plan::relation_key;
 
 const ATTRIBUTES: &str = "pg_attribute";
+const CLASSES: &str = "pg_class";
+const INDEXES: &str = "pg_index";
+const CONSTRAINTS: &str = "pg_constraint";
 /// What a column without a modifier has.
 const NO_MODIFIER: i32 = -1;
 
-/// Another provider's tables; `pg_attribute` with the precision and scale of our numbers and the types of nested columns.
+/// Another provider's tables, with the keys of our tables; `pg_attribute` with the precision and scale of our numbers and the types of nested columns.
 pub(super) struct PgCatalog {
     inner: Arc<dyn SchemaProvider>,
     engine: Weak<Engine>,
@@ -45,10 +52,27 @@ impl PgCatalog {
         SessionContext::new().read_table(table)?.collect().await
     }
 
-    /// `pg_attribute` with the modifiers that the relations' columns have.
+    /// A table of the catalog with the keys of our tables.
+    async fn keys(&self, catalog: &Catalog, name: &str) -> Result<Arc<dyn TableProvider>> {
+        let classes = self.rows(CLASSES).await?;
+        let keys = PrimaryKey::all(catalog, &classes)?;
+        let schema = match self.inner.table(name).await? {
+            Some(table) => table.schema(),
+            None => return Err(DataFusionError::Internal(format!("pg_catalog has no {name}"))),
+        };
+        let batches = match name {
+            INDEXES => vec![pg_keys::indexes(&schema, &keys)?],
+            CONSTRAINTS => vec![pg_keys::constraints(&schema, &keys)?],
+            _ => pg_keys::classes(&classes, &keys)?,
+        };
+        let schema = batches.first().map_or(schema, RecordBatch::schema);
+        Ok(Arc::new(MemTable::try_new(schema, vec![batches])?))
+    }
+
+    /// `pg_attribute` with the types that the relations' columns have, and with those that hold no null.
     async fn attributes(&self, catalog: &Catalog) -> Result<Arc<dyn TableProvider>> {
         let mut names = HashMap::new();
-        for batch in self.rows("pg_class").await? {
+        for batch in self.rows(CLASSES).await? {
             let oids = column(&batch, "oid", &DataType::Int32)?;
             let relations = column(&batch, "relname", &DataType::Utf8)?;
             let oids = oids.as_primitive::<Int32Type>();
@@ -65,7 +89,7 @@ impl PgCatalog {
     }
 }
 
-fn column(batch: &RecordBatch, name: &str, data_type: &DataType) -> Result<ArrayRef> {
+pub(super) fn column(batch: &RecordBatch, name: &str, data_type: &DataType) -> Result<ArrayRef> {
     let found = batch.column_by_name(name);
     let found = found.ok_or_else(|| DataFusionError::Internal(format!("pg_catalog has no column {name}")))?;
     Ok(cast(found, data_type)?)
@@ -74,28 +98,34 @@ fn column(batch: &RecordBatch, name: &str, data_type: &DataType) -> Result<Array
 fn with_modifiers(batch: &RecordBatch, catalog: &Catalog, names: &HashMap<i32, String>) -> Result<RecordBatch> {
     let relations = column(batch, "attrelid", &DataType::Int32)?;
     let attributes = column(batch, "attname", &DataType::Utf8)?;
-    let relations = relations.as_primitive::<Int32Type>();
-    let modifiers = relations.iter().zip(attributes.as_string::<i32>()).map(|(oid, attribute)| {
-        let relation = oid.and_then(|oid| names.get(&oid)).and_then(|name| catalog.relation(name));
-        let columns = relation.iter().flat_map(|relation| &relation.columns);
-        let found = columns.into_iter().find(|column| Some(column.name.as_str()) == attribute);
-        found.map_or(NO_MODIFIER, |column| type_modifier(&column.sql_type))
-    });
-    let modifiers: ArrayRef = Arc::new(Int32Array::from_iter_values(modifiers));
-    let index = batch.schema().index_of("atttypmod")?;
-    let mut columns = batch.columns().to_vec();
-    columns[index] = cast(&modifiers, batch.schema().field(index).data_type())?;
     let types = column(batch, "atttypid", &DataType::Int32)?;
-    let types = relations.iter().zip(attributes.as_string::<i32>()).zip(types.as_primitive::<Int32Type>());
-    let types = types.map(|((oid, attribute), known)| {
-        let relation = oid.and_then(|oid| names.get(&oid)).and_then(|name| catalog.relation(name));
-        let columns = relation.iter().flat_map(|relation| &relation.columns);
-        let found = columns.into_iter().find(|column| Some(column.name.as_str()) == attribute);
-        found.and_then(|column| nested_oid(&column.sql_type)).or(known)
-    });
-    let types: ArrayRef = Arc::new(Int32Array::from_iter(types));
-    let index = batch.schema().index_of("atttypid")?;
-    columns[index] = cast(&types, batch.schema().field(index).data_type())?;
+    let strict = column(batch, "attnotnull", &DataType::Boolean)?;
+    let (mut modifiers, mut oids, mut not_nulls) = (Vec::new(), Vec::new(), Vec::new());
+    for row in 0..batch.num_rows() {
+        let oid = relations.as_primitive::<Int32Type>().value(row);
+        let relation = names.get(&oid).and_then(|name| catalog.relation(name));
+        let name = attributes.as_string::<i32>().value(row);
+        let known = (types.as_primitive::<Int32Type>().value(row), strict.as_boolean().value(row));
+        let found = relation.and_then(|relation| {
+            let at = relation.columns.iter().position(|column| column.name == name)?;
+            let holds_no_null =
+                relation.not_null.contains(&at) || relation.is_table() && relation_key(relation).contains(&at);
+            Some((&relation.columns[at].sql_type, holds_no_null))
+        });
+        modifiers.push(found.map_or(NO_MODIFIER, |(sql_type, _)| type_modifier(sql_type)));
+        oids.push(found.and_then(|(sql_type, _)| nested_oid(sql_type)).unwrap_or(known.0));
+        not_nulls.push(found.map_or(known.1, |(_, holds_no_null)| holds_no_null));
+    }
+    let changed: [(&str, ArrayRef); 3] = [
+        ("atttypmod", Arc::new(Int32Array::from(modifiers))),
+        ("atttypid", Arc::new(Int32Array::from(oids))),
+        ("attnotnull", Arc::new(BooleanArray::from(not_nulls))),
+    ];
+    let mut columns = batch.columns().to_vec();
+    for (name, values) in changed {
+        let index = batch.schema().index_of(name)?;
+        columns[index] = cast(&values, batch.schema().field(index).data_type())?;
+    }
     Ok(RecordBatch::try_new(batch.schema(), columns)?)
 }
 
@@ -142,9 +172,10 @@ impl SchemaProvider for PgCatalog {
 
     async fn table(&self, name: &str) -> Result<Option<Arc<dyn TableProvider>>> {
         let catalog = self.engine.upgrade().and_then(|engine| engine.catalog().ok());
-        match catalog.filter(|_| name.eq_ignore_ascii_case(ATTRIBUTES)) {
-            Some(catalog) => self.attributes(&catalog).await.map(Some),
-            None => self.inner.table(name).await,
+        match (catalog, name.to_lowercase().as_str()) {
+            (Some(catalog), ATTRIBUTES) => self.attributes(&catalog).await.map(Some),
+            (Some(catalog), known @ (CLASSES | INDEXES | CONSTRAINTS)) => self.keys(&catalog, known).await.map(Some),
+            _ => self.inner.table(name).await,
         }
     }
 

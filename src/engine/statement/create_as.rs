@@ -6,7 +6,6 @@ use super::create_source::dead_letter_topic;
 use super::create_source::sink_topic;
 use super::create_source::unwraps_by_default;
 use super::done;
-use super::standing::run_apart;
 use crate::catalog::Catalog;
 use crate::catalog::Change;
 use crate::catalog::Compatibility;
@@ -21,6 +20,7 @@ use crate::catalog::fold;
 use crate::cluster::ClusterMetadata;
 use crate::cluster::MetadataRecord;
 use crate::cluster::TopicRecord;
+use crate::engine::apart::run_apart;
 use crate::engine::core::Engine;
 use crate::engine::outcome::Notice;
 use crate::engine::outcome::Outcome;
@@ -213,6 +213,7 @@ impl Making {
             name: self.name.clone(),
             kind: output.kind,
             read_only: false,
+            not_null: Vec::new(),
             materialized_view: self.create.kind == ObjectKind::MaterializedView,
             columns: output.columns.clone(),
             formats: Formats { key: output.key_format, value: output.value_format, wrap_single_value },

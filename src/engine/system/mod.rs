@@ -5,6 +5,7 @@
 mod dead_letters;
 mod frontiers;
 mod groups;
+mod late_rows;
 mod memory;
 mod offsets;
 mod partitions;
@@ -65,6 +66,7 @@ const TABLES: &[&SystemTable] = &[
     &dead_letters::TABLE,
     &frontiers::TABLE,
     &groups::TABLE,
+    &late_rows::TABLE,
     &memory::TABLE,
     &offsets::TABLE,
     &partitions::TABLE,

@@ -27,6 +27,7 @@ pub use input::Input;
 pub use input::InputQueue;
 pub use input::Place;
 pub use input::Progress as InputProgress;
+pub use restore::ViewReader;
 pub use restore::restore;
 pub use restore::restore_view;
 pub use restore::transient;

@@ -38,7 +38,7 @@ use crate::model::LeaderEpoch;
 use crate::model::Offset;
 use crate::model::OperatorId;
 use crate::model::PartitionId;
-use crate::model::QueryId;
+use crate::model::TopicId;
 use crate::model::TopicPartition;
 use crate::plan::relation_key;
 use crate::state::ColdStores;
@@ -46,6 +46,7 @@ use crate::state::StateIdentity;
 use crate::state::StateTable;
 use crate::state::StoreExpectation;
 use crate::state::StoreName;
+use crate::state::StoreOwner;
 use crate::state::ViewDelta;
 use crate::state::ViewMemory;
 use crate::state::ViewPartition;
@@ -106,10 +107,13 @@ pub fn transient(
     }
     let mut tables = Vec::new();
     for (name, _) in &spec.tables {
-        let store =
-            stores.open(&StoreName { query: spec.query, operator: name.0.clone(), partition: PartitionId(0) })?;
+        let store = stores.open(&StoreName {
+            owner: spec.query.into(),
+            operator: name.0.clone(),
+            partition: PartitionId(0),
+        })?;
         let changelog = TopicPartition::new(crate::model::TopicId([0; 16]), 0);
-        let identity = StateIdentity { query: spec.query, layout: spec.layout.clone(), changelog };
+        let identity = StateIdentity { owner: spec.query.into(), layout: spec.layout.clone(), changelog };
         tables.push((name.clone(), StateTable::new(identity, store, 0, &memory.state)));
     }
     task(spec, 0, Generation(0), inputs, tables, &memory.state)
@@ -128,7 +132,7 @@ fn task(
     if 1 < inputs.len() {
         inputs.iter_mut().for_each(|input| input.roots = spec.leaves[input.leaf].roots());
     }
-    let state = TaskState { partition, tables, ..TaskState::default() };
+    let state = TaskState { partition, tables, late: spec.late.clone(), ..TaskState::default() };
     let driver = Driver::new(&spec.root, state)?;
     Ok(Task::new(Arc::clone(spec), partition, generation, inputs, driver, pool.clone()))
 }
@@ -183,15 +187,16 @@ async fn table(
     let ends = client.ends(changelog).await?;
     let end = ends.readable_end();
     let expected = StoreExpectation {
-        query: spec.query,
+        owner: spec.query.into(),
         layout: spec.layout.clone(),
         changelog,
         start: ends.log_start_offset,
         kept: ends.log_start_offset.max(ends.tombstones_from)..=end,
     };
-    let store_name = StoreName { query: spec.query, operator: name.0.clone(), partition: PartitionId(partition) };
+    let store_name =
+        StoreName { owner: spec.query.into(), operator: name.0.clone(), partition: PartitionId(partition) };
     let opened = open_store(stores.as_ref(), &store_name, &expected)?;
-    let identity = StateIdentity { query: spec.query, layout: spec.layout.clone(), changelog };
+    let identity = StateIdentity { owner: spec.query.into(), layout: spec.layout.clone(), changelog };
     // A quarter of the pool: half is for the stores' own caches, the rest for what is not committed.
     let mut table = StateTable::new(identity, opened.store, pool.limit() / 4, pool);
     let mut position = opened.restore_from;
@@ -236,7 +241,7 @@ async fn read(
 
 /// A partition of a view: what its store holds, and what its topic has beyond that.
 pub async fn restore_view(
-    query: QueryId,
+    owner: StoreOwner,
     relation: &Relation,
     partition: i32,
     client: &Arc<dyn Client>,
@@ -247,23 +252,58 @@ pub async fn restore_view(
     let ends = client.ends(from).await?;
     let end = ends.readable_end();
     let expected = StoreExpectation {
-        query,
+        owner,
         layout: view_layout(relation),
         changelog: from,
         start: ends.log_start_offset,
         kept: ends.log_start_offset.max(ends.tombstones_from)..=end,
     };
-    let name = StoreName { query, operator: OperatorId::new(VIEW_STORE), partition: PartitionId(partition) };
+    let name = StoreName { owner, operator: OperatorId::new(VIEW_STORE), partition: PartitionId(partition) };
     let schema = Arc::new(Schema::new(relation.columns.iter().map(|column| column.field()).collect::<Vec<_>>()));
     let opened = ViewPartition::open(stores.as_ref(), &name, &expected, &schema, memory)?;
     let (mut view, mut position) = (opened.partition, opened.replay_from);
     let read_again = end.0.saturating_sub(position.0);
     info!(view = %relation.name, partition, verdict = ?opened.verdict, read_again, "restoring view");
-    let (key, value) = (format_spec(relation.formats.key), format_spec(relation.formats.value));
-    let decoder = Decoder::new(&relation.columns, key, value, &relation_options(relation))?;
+    let reader = ViewReader::new(relation, client)?;
     while position < end {
+        let (next, delta) = reader.read(partition, position, end).await?;
+        position = next;
+        view = match delta {
+            None => view.reflecting(position),
+            Some(delta) => view.apply(&delta)?.reflecting(position).with_room(delta.changes())?,
+        };
+    }
+    Ok(view)
+}
+
+/// Reads the topic of a view, or of a table, as changes of its rows.
+pub struct ViewReader {
+    client: Arc<dyn Client>,
+    topic: TopicId,
+    /// The columns of the key, by index.
+    key: Vec<usize>,
+    decoder: Decoder,
+}
+
+impl ViewReader {
+    /// A reader of a relation's topic.
+    pub fn new(relation: &Relation, client: &Arc<dyn Client>) -> Result<Self, ExecError> {
+        let (key, value) = (format_spec(relation.formats.key), format_spec(relation.formats.value));
+        let decoder = Decoder::new(&relation.columns, key, value, &relation_options(relation))?;
+        Ok(Self { client: Arc::clone(client), topic: relation.topic_id, key: relation_key(relation), decoder })
+    }
+
+    /// One fetch of a partition from `position`, up to `end`: the position after it, and what it changes, `None` for
+    /// nothing. Records that are no rows are passed over.
+    pub async fn read(
+        &self,
+        partition: i32,
+        position: Offset,
+        end: Offset,
+    ) -> Result<(Offset, Option<ViewDelta>), ExecError> {
+        let from = TopicPartition::new(self.topic, partition);
         let mut records: Vec<OwnedRecord> = Vec::new();
-        position = read(client, from, position, end, |record| {
+        let next = read(&self.client, from, position, end, |record| {
             let owned = |bytes: Option<&[u8]>| bytes.map(<[u8]>::to_vec);
             records.push((record.offset, record.timestamp, owned(record.key), owned(record.value)));
         })
@@ -274,16 +314,13 @@ pub async fn restore_view(
             key: key.as_deref(),
             value: value.as_deref(),
         });
-        let decoded = decoder.decode(raw);
-        view = match decoded.op.is_empty() {
-            true => view.reflecting(position),
-            false => {
-                let delta = view_delta(relation, &decoded)?;
-                view.apply(&delta)?.reflecting(position).with_room(decoded.op.len())?
-            }
+        let decoded = self.decoder.decode(raw);
+        let delta = match decoded.op.is_empty() {
+            true => None,
+            false => Some(view_delta(&self.key, &decoded)?),
         };
+        Ok((next, delta))
     }
-    Ok(view)
 }
 
 /// The store of a view among those of its query; operators' ids begin with a number.
@@ -297,8 +334,7 @@ fn view_layout(relation: &Relation) -> String {
 }
 
 /// The rows of a slice of a view's topic as one change.
-fn view_delta(relation: &Relation, decoded: &Decoded) -> Result<ViewDelta, ExecError> {
-    let key = relation_key(relation);
+fn view_delta(key: &[usize], decoded: &Decoded) -> Result<ViewDelta, ExecError> {
     let columns: Vec<_> = key.iter().map(|at| Arc::clone(decoded.rows.column(*at))).collect();
     let keys = RowKeys::encode_rows(&columns, decoded.op.len())?;
     let mut last: HashMap<&[u8], usize> = HashMap::new();

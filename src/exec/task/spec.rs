@@ -1,5 +1,6 @@
 //! What all tasks of one fragment have in common, made once from the plan.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
@@ -71,6 +72,8 @@ pub struct FragmentSpec {
     pub leaves: Vec<LeafSpec>,
     /// State tables, with their changelog; none for a push query.
     pub tables: Vec<(TableName, Option<TopicId>)>,
+    /// Where rows that come too late for an operator are kept, by operator.
+    pub late: BTreeMap<OperatorId, TopicPartition>,
     /// What `now()` answers in its expressions.
     pub cut_time: CutTime,
     /// What decides whether a store fits.
@@ -174,7 +177,11 @@ impl FragmentSpec {
             for partition in 0..planned.partitions {
                 let sink = if last { Some(topic_spec(&spec.sink)?) } else { None };
                 let mut made = fragment(spec.id, &spec.plan, index, sink, &topic_of, parts)?;
-                made.view = (last && spec.sink.is_table()).then(|| Arc::clone(&spec.sink));
+                // The rows of a table without a query of its own are shown by who keeps it.
+                let late = spec.internal_topics.iter().filter(|(_, role, _)| role == "late");
+                made.late =
+                    late.map(|(operator, _, topic)| (operator.clone(), TopicPartition::new(*topic, 0))).collect();
+                made.view = (last && spec.sink.is_table() && spec.sink.query.is_some()).then(|| Arc::clone(&spec.sink));
                 fragments.push((partition, Arc::new(made)));
             }
         }
@@ -276,6 +283,7 @@ fn fragment(
         root,
         leaves,
         tables,
+        late: BTreeMap::new(),
         cut_time,
         layout: plan.state_layouts.join("\n"),
         view: None,

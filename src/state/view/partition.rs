@@ -58,7 +58,7 @@ impl ViewDelta {
     }
 
     /// Keys that it names.
-    pub(super) fn changes(&self) -> usize {
+    pub fn changes(&self) -> usize {
         self.keys.len() + self.tombstones.len()
     }
 }
@@ -118,7 +118,7 @@ impl ViewPartition {
     ) -> Result<OpenedView, StateError> {
         let opened = open_store(stores, name, expected)?;
         let identity =
-            StateIdentity { query: expected.query, layout: expected.layout.clone(), changelog: expected.changelog };
+            StateIdentity { owner: expected.owner, layout: expected.layout.clone(), changelog: expected.changelog };
         let open =
             || PageStore::open(Arc::clone(schema), Arc::clone(&opened.store), identity.clone(), Arc::clone(memory));
         let found = open().and_then(|(pages, placed)| Ok((pages.covered()?, pages, placed)));
