@@ -4,6 +4,7 @@
 
 mod dead_letters;
 mod frontiers;
+mod functions;
 mod groups;
 mod memory;
 mod offsets;
@@ -64,6 +65,7 @@ type Row = Vec<Cell>;
 const TABLES: &[&SystemTable] = &[
     &dead_letters::TABLE,
     &frontiers::TABLE,
+    &functions::TABLE,
     &groups::TABLE,
     &memory::TABLE,
     &offsets::TABLE,
