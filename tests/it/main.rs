@@ -20,6 +20,7 @@ mod parameters;
 mod plan;
 mod push;
 mod reading;
+mod repl;
 mod samples;
 mod server;
 mod session;

@@ -15,8 +15,8 @@ use crate::sql::walk;
 /// Catalogs that hold no row here, nor ever will.
 const EMPTY: [&str; 4] = ["pg_auth_members", "pg_constraint", "pg_enum", "pg_policy"];
 
-/// Columns of PostgreSQL's that the catalogs lack; all are lists that nobody has set.
-const UNSET: [&str; 2] = ["relacl", "reloptions"];
+/// Columns of PostgreSQL's that the catalogs lack; nobody has set them.
+const UNSET: [&str; 4] = ["colliculocale", "relacl", "reloptions", "tableoid"];
 
 /// The statement with them in other words.
 pub(super) fn rewrite(statement: &mut ast::Statement) -> Result<()> {
