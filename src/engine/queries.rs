@@ -256,6 +256,7 @@ fn collect(
         Some(Node::TableJoin(join)) => topics.push((join.id.clone(), "changelog", partitions)),
         Some(Node::ForeignJoin(join)) => topics.push((join.id.clone(), "changelog", partitions)),
         Some(Node::Consolidate(node)) => topics.push((node.id.clone(), "changelog", partitions)),
+        Some(Node::TopN(top)) => topics.push((top.id.clone(), "changelog", partitions)),
         Some(Node::Normalise(normalise)) => topics.push((normalise.id.clone(), "changelog", partitions)),
         Some(Node::Retain(retain)) => topics.push((retain.id.clone(), "changelog", partitions)),
         Some(Node::Exchange(exchange)) => topics.push((exchange.id.clone(), "repartition", exchange.partitions)),

@@ -21,6 +21,7 @@ mod table_join;
 mod table_join_tests;
 #[cfg(test)]
 mod tests;
+mod top_n;
 
 pub use aggregate::Aggregate;
 pub use aggregate::AggregateSpec;
@@ -52,6 +53,9 @@ pub use stream_join::StreamJoinSide;
 pub use stream_join::StreamJoinSpec;
 pub use table_join::TableJoin;
 pub use table_join::TableSide;
+pub use top_n::OrderSpec;
+pub use top_n::TopN;
+pub use top_n::TopSpec;
 
 use arrow::array::RecordBatch;
 

@@ -8,6 +8,7 @@ mod changes;
 mod generate;
 mod model;
 mod pairs;
+mod ranks;
 
 use std::collections::BTreeMap;
 
@@ -73,7 +74,8 @@ fn what_a_query_keeps_is_what_the_batch_query_says() {
             "tables joined by what they name, in a chain",
             "tables grouped",
         ];
-        for kind in windowed.iter().chain(&pairs).chain(&tables).chain(&others) {
+        let ranks = ["top of a stream", "top of tables", "groups ranked", "groups of windows ranked"];
+        for kind in windowed.iter().chain(&pairs).chain(&tables).chain(&ranks).chain(&others) {
             assert!(kinds.contains_key(*kind), "no case of kind {kind}");
         }
     }
@@ -178,7 +180,7 @@ fn fold(records: &[RawOutput]) -> BTreeMap<Option<Vec<u8>>, Vec<u8>> {
 
 impl Query {
     fn is_view(&self) -> bool {
-        matches!(self.shape, Shape::Grouped { .. } | Shape::Tables { .. } | Shape::TableGroups)
+        !matches!(self.shape, Shape::Stateless | Shape::Joined { .. } | Shape::Paired { .. })
     }
 
     fn is_retained(&self) -> bool {
@@ -193,6 +195,10 @@ impl Query {
     fn kind(&self) -> &'static str {
         match self.shape {
             Shape::Stateless => "stateless",
+            Shape::Top => "top of a stream",
+            Shape::TableTop => "top of tables",
+            Shape::Grouped { window: None, ranked: true, .. } => "groups ranked",
+            Shape::Grouped { ranked: true, .. } => "groups of windows ranked",
             Shape::Grouped { window: None, .. } => "grouped",
             Shape::Grouped { window: Some(Windows::Session { .. }), last: false, .. } => "session",
             Shape::Grouped { window: Some(Windows::Session { .. }), last: true, .. } => "session, final",
