@@ -23,6 +23,7 @@ mod pending;
 mod recovery;
 mod retention;
 mod scrub;
+mod transactions;
 
 #[cfg(test)]
 pub(crate) mod conformance;
@@ -47,6 +48,7 @@ pub use local::{
 };
 pub use partitions::{CONSUMER_OFFSETS, TRANSACTION_STATE};
 pub use pending::PendingBatch;
+pub use transactions::TransactionError;
 
 pub use crate::cluster::{ClusterMetadata, MetadataError, TopicConfig, TopicRecord};
 pub use crate::log::{

@@ -19,6 +19,7 @@ use super::CONSUMER_OFFSETS;
 use super::TRANSACTION_STATE;
 use super::commit::Producer;
 use super::commit::ProducerIds;
+use super::coordinator::ClientTransaction;
 use super::coordinator::Groups;
 use super::coordinator::Status;
 use super::coordinator::TransactionRecord;
@@ -28,6 +29,7 @@ use super::groups::Coordinator;
 use super::groups::now;
 use super::partitions;
 use super::partitions::FollowMetadata;
+use super::transactions::ClientTransactions;
 use crate::cluster::MetadataLog;
 use crate::env::Env;
 use crate::log::Append;
@@ -67,12 +69,14 @@ impl Broker {
             compaction_errors: Mutex::default(),
             producers: Mutex::new(HashMap::new()),
             producer_ids: ProducerIds::default(),
+            clients: ClientTransactions::default(),
             damage: RwLock::new(Damage::default()),
         });
         broker.settle_ends().await?;
         broker.recover_transactions().await?;
         broker.replay_groups()?;
         broker.keep_groups();
+        broker.keep_transactions();
         broker.metadata.register(Arc::new(FollowMetadata { log: Arc::clone(&broker.log) }));
         Ok(broker)
     }
@@ -121,6 +125,7 @@ impl Broker {
             })?;
         }
         outcomes.end(&found, &self.damage.read().coordinators);
+        self.restore_clients(&mut found, &mut outcomes);
         self.end_open_transactions(open, &outcomes).await?;
         let now = self.env.clock.wall_millis();
         let mut completed = Vec::new();
@@ -134,13 +139,30 @@ impl Broker {
         }
         self.append_durably(completed).await?;
         let mut producers = self.producers.lock();
-        for (transactional_id, (_, record)) in found {
+        for (transactional_id, (_, record)) in found.into_iter().filter(|(_, (_, record))| !record.is_clients()) {
             let (epoch_max, waiting_max) = (self.config.producer_epoch_max, self.config.commits_waiting_max);
             let producer = Producer::new(epoch_max, waiting_max, record.commit_number);
             producers.insert(transactional_id, Arc::new(producer));
         }
         tracing::info!(producers = producers.len(), "transactions recovered");
         Ok(())
+    }
+
+    /// Takes in the transactional ids of clients. An open transaction of one goes on: what it holds is in its record, which
+    /// was durable before anything of it was appended, so it can end it, or its timeout will. Of those that are to be
+    /// completed, the records stay in `found`.
+    fn restore_clients(&self, found: &mut Found, outcomes: &mut Outcomes) {
+        let (metadata, damage) = (self.metadata.snapshot(), self.damage.read());
+        let find = |topic: &str, number: i32| metadata.topic(topic).map(|topic| TopicPartition::new(topic.id, number));
+        found.retain(|transactional_id, (partition, record)| {
+            if !record.is_clients() || damage.coordinators.contains_key(partition) {
+                return true;
+            }
+            let transaction = ClientTransaction::restored(record, self.config.producer_epoch_max, find);
+            outcomes.kept.extend(transaction.open().map(|(producer, _)| producer));
+            self.clients.restore(transactional_id.clone(), transaction);
+            matches!(record.status, Status::PrepareCommit | Status::PrepareAbort)
+        });
     }
 
     /// The transactions without a marker, of all partitions that take one. Without an epoch if its batch cannot be read.
@@ -164,6 +186,9 @@ impl Broker {
         let (now, leader_epoch) = (self.env.clock.wall_millis(), self.leader_epoch());
         let mut appends = Vec::new();
         for OpenTransaction { partition, first, id, epoch } in open {
+            if epoch.is_some_and(|epoch| outcomes.kept.contains(&(id, epoch))) {
+                continue;
+            }
             let marker = epoch.and_then(|epoch| Some((outcomes.of(id, epoch)?, epoch)));
             let Some((marker, epoch)) = marker else {
                 tracing::error!(%partition, offset = %first, producer = id.0, "the outcome of a transaction is lost");
@@ -283,20 +308,28 @@ struct Outcomes {
     known: HashSet<ProducerId>,
     /// All state was read to its end: who was not prepared in it was not prepared.
     all_known: bool,
+    /// Transactions of clients that go on after the restart.
+    kept: HashSet<(ProducerId, ProducerEpoch)>,
 }
 
 impl Outcomes {
     fn new(open: &[OpenTransaction]) -> Self {
         let open = open.iter().filter_map(|open| Some((open.id, open.epoch?))).collect();
-        Self { open, committed: HashSet::new(), known: HashSet::new(), all_known: false }
+        Self { open, committed: HashSet::new(), known: HashSet::new(), all_known: false, kept: HashSet::new() }
     }
 
     /// Takes in a record of the state. Prepared is final: whatever may follow in what cannot be read, it was committed.
     fn note(&mut self, record: Option<&TransactionRecord>) {
-        let is_final =
-            |record: &&TransactionRecord| matches!(record.status, Status::PrepareCommit | Status::CompleteCommit);
-        let transaction = record.filter(is_final).map(|record| (record.producer_id, record.producer_epoch));
-        self.committed.extend(transaction.filter(|transaction| self.open.contains(transaction)));
+        let Some(record) = record else { return };
+        let is_final = matches!(record.status, Status::PrepareCommit | Status::CompleteCommit);
+        if record.is_clients() && !is_final {
+            // Transactions of a client may share an epoch: what it says of the last one is not said of those before.
+            self.committed.retain(|(id, _)| *id != record.producer_id);
+        }
+        let transaction = (record.producer_id, record.producer_epoch);
+        if is_final && self.open.contains(&transaction) {
+            self.committed.insert(transaction);
+        }
     }
 
     /// All that could be read was noted.

@@ -60,10 +60,14 @@ impl LocalBroker {
             return Err(BrokerError::NotEnoughReplicas { partition, required });
         }
         let batch = check(&topic, partition, bytes)?;
+        let producer = batch.producer().filter(|_| batch.is_transactional());
         let broker = &self.broker;
         let append =
             Append { partition, leader_epoch: broker.leader_epoch(), batches: vec![batch], origin: Origin::Client };
-        let appended = broker.log.append(vec![append])?;
+        let appended = match producer {
+            Some(producer) => broker.append_in_transaction(producer, vec![append])?,
+            None => broker.log.append(vec![append])?,
+        };
         let appended = appended.first().expect("one append has one answer");
         broker.raise_high_watermark(&topic, partition, appended.next_offset)?;
         Ok(Placed {

@@ -7,6 +7,7 @@ mod groups;
 mod recovery;
 mod retention;
 mod scrub;
+mod transactions;
 
 use std::future::Future;
 use std::path::Path;

@@ -188,6 +188,7 @@ async fn prepare_without_markers(node: &Node) -> TopicPartition {
     let prepared = TransactionRecord {
         producer_id: ProducerId(900),
         producer_epoch: ProducerEpoch(0),
+        timeout_ms: i32::MAX,
         status: Status::PrepareCommit,
         partitions: BTreeMap::new(),
         commit_number: 2,

@@ -8,16 +8,20 @@
 //!     order, and wait for their flushes together
 //!   * a client that sends what is no request, or does not take its answers, loses its connection and harms nobody else
 
+mod add_offsets_to_txn;
+mod add_partitions_to_txn;
 mod api_versions;
 mod connection;
 mod context;
 mod delete_groups;
 mod describe_groups;
+mod end_txn;
 mod error_code;
 mod fetch;
 mod find_coordinator;
 mod frame;
 mod heartbeat;
+mod init_producer_id;
 mod join_group;
 mod leave_group;
 mod list_groups;
@@ -30,6 +34,7 @@ mod produce;
 mod server;
 mod sync_group;
 mod table;
+mod txn_offset_commit;
 
 pub use server::KafkaServer;
 pub use server::KafkaServerConfig;

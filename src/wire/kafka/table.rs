@@ -16,12 +16,16 @@ use crate::protocol::Api;
 use crate::protocol::Decoder;
 use crate::protocol::PrimitiveError;
 use crate::protocol::RequestHead;
+use crate::protocol::add_offsets_to_txn;
+use crate::protocol::add_partitions_to_txn;
 use crate::protocol::api_versions;
 use crate::protocol::delete_groups;
 use crate::protocol::describe_groups;
+use crate::protocol::end_txn;
 use crate::protocol::find_coordinator;
 use crate::protocol::frame;
 use crate::protocol::heartbeat;
+use crate::protocol::init_producer_id;
 use crate::protocol::join_group;
 use crate::protocol::leave_group;
 use crate::protocol::list_groups;
@@ -31,6 +35,7 @@ use crate::protocol::offset_commit;
 use crate::protocol::offset_delete;
 use crate::protocol::offset_fetch;
 use crate::protocol::sync_group;
+use crate::protocol::txn_offset_commit;
 
 /// All APIs, by their number.
 pub(super) const APIS: &[ApiEntry] = &[
@@ -48,6 +53,11 @@ pub(super) const APIS: &[ApiEntry] = &[
     answered::<describe_groups::Request>(),
     answered::<list_groups::Request>(),
     answered::<api_versions::Request>(),
+    answered::<init_producer_id::Request>(),
+    answered::<add_partitions_to_txn::Request>(),
+    answered::<add_offsets_to_txn::Request>(),
+    answered::<end_txn::Request>(),
+    answered::<txn_offset_commit::Request>(),
     answered::<delete_groups::Request>(),
     answered::<offset_delete::Request>(),
 ];

@@ -6,3 +6,4 @@ mod hostile;
 mod produce_fetch;
 mod reference;
 mod sql;
+mod transactions;
