@@ -39,6 +39,7 @@ use super::coordinator::coordinator_partition;
 use super::damage::Damage;
 use super::groups::Coordinator;
 use super::partitions;
+use super::transactions::ClientTransactions;
 use crate::cluster::CleanupPolicy;
 use crate::cluster::ClusterMetadata;
 use crate::cluster::FlushPolicy;
@@ -81,6 +82,8 @@ pub struct Broker {
     pub(super) commits_ended: watch::Sender<u64>,
     pub(super) producers: Mutex<HashMap<String, Arc<Producer>>>,
     pub(super) producer_ids: ProducerIds,
+    /// The transactional ids of clients.
+    pub(super) clients: ClientTransactions,
     /// Why the last compaction of a partition failed.
     pub(super) compaction_errors: Mutex<HashMap<TopicPartition, String>>,
     /// Written once, when the broker is opened.

@@ -7,3 +7,4 @@ mod hostile;
 mod produce_fetch;
 mod reference;
 mod sql;
+mod transactions;
