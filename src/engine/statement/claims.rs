@@ -19,7 +19,7 @@ use crate::engine::table_write::TableWrite;
 use crate::engine::table_write::keys_of;
 use crate::error::Error;
 use crate::error::Result;
-use crate::format::text::RowsBuilder;
+use crate::format;
 use crate::model::SqlType;
 use crate::plan::fold;
 use crate::plan::placeholder;
@@ -111,7 +111,7 @@ pub(super) fn claimed_keys(
         // Nothing equals NULL, which some other claim may find out.
         texts[index].as_ref()?;
     }
-    let mut rows = RowsBuilder::new(&relation.columns, session.settings.zone());
+    let mut rows = format::text::RowsBuilder::new(&relation.columns, session.settings.zone());
     let texts: Vec<Option<&str>> = texts.iter().map(Option::as_deref).collect();
     rows.push(&texts).ok()?;
     keys_of(relation, &rows.finish()).ok()

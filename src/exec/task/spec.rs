@@ -269,14 +269,11 @@ fn fragment(
         });
     }
     pair_twins(&mut leaves);
-    let mut tables = Vec::new();
-    for name in table_names(&root) {
-        let changelog = match query.0 {
-            0 => None,
-            _ => Some(topic_of(&name.0, "changelog").ok_or_else(|| missing(&name.0, "changelog"))?),
-        };
-        tables.push((name, changelog));
-    }
+    let tables = table_names(&root).into_iter().map(|name| match query.0 {
+        0 => Ok((name, None)),
+        _ => topic_of(&name.0, "changelog").ok_or_else(|| missing(&name.0, "changelog")).map(|of| (name, Some(of))),
+    });
+    let tables = tables.collect::<Result<Vec<_>, ExecError>>()?;
     Ok(FragmentSpec {
         query,
         index,
