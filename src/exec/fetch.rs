@@ -36,7 +36,7 @@ pub struct Source {
 impl Source {
     /// Where an input stands.
     pub fn of(input: &Input) -> Self {
-        Self { partition: input.partition, offset: input.queue.next().unwrap_or(input.position) }
+        Self { partition: input.partition, offset: input.fetch_from() }
     }
 }
 

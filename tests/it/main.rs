@@ -12,6 +12,7 @@ mod flights;
 mod fuzz;
 mod kafka;
 mod kill_nine;
+mod marks;
 mod metrics;
 mod nexmark;
 mod oracle;

@@ -128,7 +128,7 @@ impl Broker {
             let bytes = record.encode();
             pending.append(now, Some(&bytes.key), bytes.value.as_deref(), &[]);
         }
-        let batches = pending.batches(limit).map_err(|over| over.refused(partition, limit))?;
+        let batches = pending.batches(limit, now).map_err(|over| over.refused(partition, limit))?;
         let batches = batches.into_iter().map(|batch| batch.finish()).collect();
         let append = Append { partition, leader_epoch: metadata.leader_epoch(), batches, origin: Origin::Coordinator };
         Ok((partition, self.log.append_in_reserve(vec![append])?[0]))

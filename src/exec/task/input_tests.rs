@@ -15,6 +15,7 @@ use super::input::InputQueue;
 use super::input::Place;
 use super::spec::LeafSpec;
 use super::spec::Reads;
+use super::times::Writer;
 use crate::broker::Fetched;
 use crate::exec::Changes;
 use crate::exec::Layout;
@@ -40,7 +41,9 @@ fn leaf() -> LeafSpec {
 }
 
 fn input() -> Input {
-    Input::new(0, PARTITION, true, Offset(0), LeaderEpoch(0), super::InputProgress::default())
+    let mut progress = super::InputProgress::default();
+    [0, 1].into_iter().for_each(|producer| progress.expect(Writer::Exchange(producer)));
+    Input::new(0, PARTITION, true, Offset(0), LeaderEpoch(0), progress)
 }
 
 /// Rows whose event time and clock are `times`, with the changes `seqs`.
@@ -64,8 +67,8 @@ fn clocks(input: &Input) -> Vec<i64> {
 fn a_producer_that_has_no_time_yet_holds_time_and_an_idle_one_does_not() {
     for (idle, expected) in [(false, i64::MIN), (true, 5_000)] {
         let mut input = input();
-        input.take_marker(&leaf(), 0, said(0, Some(4_000), false));
-        input.take_marker(&leaf(), 1, said(1, None, idle));
+        input.take_marker(0, said(0, Some(4_000), false));
+        input.take_marker(1, said(1, None, idle));
         input.take_slice(&leaf(), 2, 0, &rows(&[5_000], &[1]), 1);
         assert_eq!(clocks(&input), [expected], "idle {idle}");
         input.take_slice(&leaf(), 3, 1, &rows(&[200], &[1]), 1);
@@ -87,6 +90,7 @@ fn a_change_that_is_left_out_takes_its_rows_and_no_others() {
 fn an_end_is_known_only_when_a_fetch_that_began_after_the_question_saw_it() {
     let fetched = || Fetched {
         batches: Vec::new(),
+        marks: Vec::new(),
         next: Offset(4),
         readable_end: Offset(4),
         log_start: Offset(0),
