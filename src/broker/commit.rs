@@ -315,7 +315,7 @@ impl Broker {
             for (place, (partition, pending)) in query.appends.iter().enumerate().filter(|(_, (_, p))| !p.is_empty()) {
                 let topic = self.ensure(*partition).await?;
                 let limit = topic.config.batch_bytes_max as usize;
-                match pending.batches(limit) {
+                match pending.batches(limit, now) {
                     Ok(batches) => outputs.push((index, place, *partition, batches)),
                     Err(over) => {
                         let error = BrokerError::MessageTooLarge { partition: *partition, size: over.size, limit };
@@ -347,7 +347,7 @@ impl Broker {
         for (partition, pending) in positions {
             let topic = self.ensure(partition).await?;
             let limit = topic.config.batch_bytes_max as usize;
-            let batches = pending.batches(limit).map_err(|over| over.refused(partition, limit))?;
+            let batches = pending.batches(limit, now).map_err(|over| over.refused(partition, limit))?;
             attempt.topics.insert(partition, topic);
             attempt.offsets.push((partition, batches));
         }
@@ -402,8 +402,12 @@ impl Broker {
             let sequence = sequences.entry(partition).or_default();
             let mut batches = Vec::with_capacity(builders.len());
             for builder in builders {
-                let stamp = ProducerStamp { id, epoch, base_sequence: *sequence };
-                *sequence += i32::try_from(builder.len()).expect("a batch has fewer than 2^31 records");
+                // A mark is none of the records that sequence numbers count.
+                let base_sequence = if builder.is_control() { -1 } else { *sequence };
+                if !builder.is_control() {
+                    *sequence += i32::try_from(builder.len()).expect("a batch has fewer than 2^31 records");
+                }
+                let stamp = ProducerStamp { id, epoch, base_sequence };
                 batches.push(builder.clone().producer(stamp, Transactional::Yes).finish());
             }
             self.coordinator_append(partition, batches)

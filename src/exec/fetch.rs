@@ -37,8 +37,7 @@ pub struct Source {
 impl Source {
     /// Where an input stands.
     pub fn of(input: &Input) -> Self {
-        let offset = input.queue.next().unwrap_or(input.position);
-        Self { partition: input.partition, offset, roots: input.roots.clone() }
+        Self { partition: input.partition, offset: input.fetch_from(), roots: input.roots.clone() }
     }
 }
 

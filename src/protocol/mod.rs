@@ -29,7 +29,7 @@ mod tests;
 pub use batch::{Batch, BatchLimits, Payload, Split, TimestampRange};
 pub use builder::{BatchBuilder, ProducerStamp, Transactional};
 pub use compression::{CompressionError, DECOMPRESSED_BYTES_MAX};
-pub use control::{ControlMarker, control_batch};
+pub use control::{Control, ControlMarker, control_batch, mark_batch};
 pub use error::{BatchError, RecordError};
 pub use hash::{java_string_hash, murmur2, partition_for_key};
 pub use header::{Attributes, BatchHeader, Codec, HEADER_SIZE, TimestampType};
@@ -48,3 +48,4 @@ pub use message::{
 pub use primitive::{PrimitiveError, Reader, Writer};
 pub use record::{Headers, Record, Records};
 pub use retain::Retain;
+pub use varint::{VarintError, read_i64 as read_varint, write_i64 as write_varint};

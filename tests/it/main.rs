@@ -13,6 +13,7 @@ mod flights_killed;
 mod fuzz;
 mod kafka;
 mod kill_nine;
+mod marks;
 mod metrics;
 mod nexmark;
 mod oracle;

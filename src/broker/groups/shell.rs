@@ -139,7 +139,7 @@ impl Broker {
             let bytes = record.encode();
             pending.append(now, Some(&bytes.key), bytes.value.as_deref(), &[]);
         }
-        let batches = pending.batches(limit).map_err(|over| reason(&over.refused(partition, limit)))?;
+        let batches = pending.batches(limit, now).map_err(|over| reason(&over.refused(partition, limit)))?;
         // The coordinator's own batches have no sequence: it does not send anything twice.
         let stamp = producer.map(|(id, epoch)| ProducerStamp { id, epoch, base_sequence: -1 });
         let batch = |batch: BatchBuilder| match stamp {

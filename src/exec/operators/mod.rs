@@ -14,6 +14,7 @@ mod normalise;
 mod project;
 mod retain;
 mod sink;
+mod sink_clocks;
 mod source;
 mod stream_join;
 mod table_join;

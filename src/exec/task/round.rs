@@ -119,7 +119,9 @@ pub fn assemble(
 fn least_of_others(inputs: &[Input], taken: usize) -> Option<i64> {
     let is_out = |input: &Input| {
         // As `Task::note_idle` will say after the round.
-        let never_had_a_row = input.is_at_end() && input.progress.clock.is_none() && input.taken_clock.is_none();
+        let is_plain = input.progress.is_plain();
+        let never_had_a_row =
+            is_plain && input.is_at_end() && input.progress.clock.is_none() && input.taken_clock.is_none();
         never_had_a_row || (input.progress.idle && input.ready.is_empty())
     };
     let waits = |(at, input): &(usize, &Input)| *at != taken && input.sets_time && !is_out(input);

@@ -4,6 +4,7 @@
 //! that were not late; and `all` with random rounds, cuts and restarts writes the very records that `all` with one-row
 //! rounds writes. `TIDEMILL_ORACLE_CASES` sets how many cases (10,000 if unset), `TIDEMILL_SEED` where they begin.
 
+mod chains;
 mod changes;
 mod generate;
 mod model;
