@@ -7,6 +7,7 @@ mod log_dump;
 mod server;
 mod sql;
 pub mod test;
+mod topic;
 
 pub use datagen::DatagenCommand;
 pub use datagen::run as run_datagen;
@@ -24,3 +25,5 @@ pub use sql::SqlArguments;
 pub use sql::run as run_sql;
 pub use test::TestArguments;
 pub use test::run_files as run_test;
+pub use topic::TopicCommand;
+pub use topic::run as run_topic;
