@@ -25,3 +25,4 @@ pub use run::SqlArguments;
 pub use run::run;
 pub(super) use splitter::statements;
 pub(super) use table::Table;
+pub(super) use table::column;

@@ -75,6 +75,11 @@ impl Table {
     }
 }
 
+/// A column of PostgreSQL's type `oid`.
+pub(in crate::cli) fn column(name: &str, oid: u32) -> ResultColumn {
+    ResultColumn { name: name.to_string(), oid, modifier: -1 }
+}
+
 fn width(text: &str) -> usize {
     text.chars().count()
 }
@@ -95,10 +100,6 @@ fn centered(text: &str, to: usize) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn column(name: &str, oid: u32) -> ResultColumn {
-        ResultColumn { name: name.to_string(), oid, modifier: -1 }
-    }
 
     #[test]
     fn aligned_tables_look_like_psql_s() {
