@@ -360,8 +360,8 @@ pub struct Layers {
     pub flags: Vec<(&'static str, String)>,
 }
 
-/// Names in the environment that are no knobs: the configuration file, and what `tidemill sql` reads.
-const NOT_KNOBS: [&str; 2] = ["TIDEMILL_CONFIG", "TIDEMILL_HISTORY"];
+/// Names in the environment that are no knobs: the configuration file, and what `tidemill sql`, `topic` and `group` read.
+const NOT_KNOBS: [&str; 3] = ["TIDEMILL_CONFIG", "TIDEMILL_HISTORY", "TIDEMILL_KAFKA"];
 
 impl Config {
     /// Defaults, then the file, then the environment, then flags.

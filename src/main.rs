@@ -50,6 +50,12 @@ enum Command {
     /// Makes data up: the same for the same seed.
     #[command(subcommand)]
     Datagen(cli::DatagenCommand),
+    /// Lists, shows, makes, changes, fills, reads and drops topics over the Kafka wire.
+    #[command(subcommand)]
+    Topic(cli::TopicCommand),
+    /// Lists, shows, moves and deletes consumer groups over the Kafka wire.
+    #[command(subcommand)]
+    Group(cli::GroupCommand),
     /// Looks into the files of the log.
     #[command(subcommand)]
     Log(LogCommand),
@@ -152,6 +158,8 @@ async fn run(command: Command) -> ExitCode {
             Err(error) => Err(error),
         },
         Command::Datagen(command) => cli::run_datagen(&env, &command).await,
+        Command::Topic(command) => cli::run_topic(&env, command).await,
+        Command::Group(command) => cli::run_group(&env, command).await,
         Command::Log(LogCommand::Dump(arguments)) => cli::run_log_dump(env.disk.as_ref(), &arguments),
         Command::Log(LogCommand::Verify(arguments)) => match cli::run_log_verify(&env, &arguments) {
             Ok(true) => Ok(()),

@@ -105,7 +105,7 @@ def a_second_producer_fences_the_first():
 
 def what_takes_too_long_is_aborted():
     name = topic("slow")
-    slow = producer("slow", **{"transaction.timeout.ms": 1000, "message.timeout.ms": 1000})
+    slow = producer("slow", **{"transaction.timeout.ms": 1000, "message.timeout.ms": 1000, "socket.timeout.ms": 1000})
     slow.begin_transaction()
     slow.produce(name, b"slow")
     assert slow.flush(15) == 0

@@ -2,6 +2,7 @@
 
 mod admin;
 mod client;
+mod commands;
 mod groups;
 mod hostile;
 mod produce_fetch;
