@@ -121,8 +121,11 @@ async fn entries(shell: &mut Shell, terminal: &mut Terminal) -> Result<(), SqlEr
                         complain(&error, "");
                         shell.pending.clear();
                         tell("Trying to connect again.\n");
-                        shell.reconnect().await?;
-                        tell("Connected; settings of the session are as at its start.\n");
+                        match shell.reconnect().await {
+                            Ok(()) => tell("Connected; settings of the session are as at its start.\n"),
+                            // The next statement tries again.
+                            Err(error) => complain(&error, ""),
+                        }
                     }
                     Err(error) => return Err(error),
                 }

@@ -83,9 +83,9 @@ impl PgCatalog {
             let kinds = names.as_string::<i32>().iter().zip(kinds.as_string::<i32>()).zip(oids);
             let kinds = kinds.map(|((name, kind), oid)| {
                 let relation = name.and_then(|name| catalog.relation(name));
-                let kept = relation.filter(|relation| relation.query.is_some() && kind == Some("r"));
+                let kept = relation.filter(|relation| relation.query.is_some() && matches!(kind, Some("r" | "v")));
                 views.extend(oid.zip(kept.map(|relation| relation.statement.clone())));
-                let materialized = kept.is_some_and(|relation| is_materialized_view(&relation.statement));
+                let materialized = kept.is_some_and(|relation| relation.materialized_view);
                 if materialized { Some("m") } else { kind }
             });
             let kinds: ArrayRef = Arc::new(StringArray::from_iter(kinds.collect::<Vec<_>>()));
@@ -159,11 +159,6 @@ fn with_column(batch: &RecordBatch, name: &str, values: &ArrayRef) -> Result<Rec
     let mut columns = batch.columns().to_vec();
     columns[index] = cast(values, schema.field(index).data_type())?;
     Ok(RecordBatch::try_new(schema, columns)?)
-}
-
-fn is_materialized_view(statement: &str) -> bool {
-    let words: Vec<String> = statement.split_whitespace().take(5).map(str::to_uppercase).collect();
-    words.iter().any(|word| word == "MATERIALIZED")
 }
 
 pub(super) fn column(batch: &RecordBatch, name: &str, data_type: &DataType) -> Result<ArrayRef> {

@@ -1,6 +1,6 @@
 //! `'name'::regclass`, `to_regtype('name')` and their kin: names that stand for numbers of PostgreSQL's catalogs.
 //!
-//! Types are known here. Relations, schemas and functions are left as casts, which become queries of the catalogs later; a
+//! Types are known here, and functions are looked for. Relations and schemas are left as casts, which become queries of the catalogs later; a
 //! relation that is not there is told, or is NULL for `to_regclass`.
 
 use std::ops::ControlFlow;
@@ -17,7 +17,7 @@ use crate::error::SqlState;
 use crate::sql::walk;
 
 const FUNCTIONS: [&str; 4] = ["to_regclass", "to_regnamespace", "to_regproc", "to_regtype"];
-const TYPES: [&str; 4] = ["regclass", "regnamespace", "regproc", "regtype"];
+const TYPES: [&str; 5] = ["regclass", "regnamespace", "regproc", "regtype", "regprocedure"];
 
 /// Whether a statement has such names.
 pub(super) fn are_in(statement: &ast::Statement) -> bool {
@@ -103,6 +103,8 @@ fn replacement(kind: &str, name: &str, lenient: bool, catalog: &Catalog) -> Resu
         },
         // Names of other schemas are the catalogs' to know.
         "regclass" => name.contains('.') || name.starts_with("pg_") || catalog.relation(&folded(name)).is_some(),
+        // Of several functions of a name one stands for all: their rows say more.
+        "regproc" | "regprocedure" => return function_oid(name).map(Some),
         _ => true,
     };
     match (known, lenient) {
@@ -124,6 +126,14 @@ fn replacement(kind: &str, name: &str, lenient: bool, catalog: &Catalog) -> Resu
             })
         }
     }
+}
+
+/// The number of the first function of a name, whatever arguments are told.
+fn function_oid(name: &str) -> Result<ast::Expr> {
+    let name = name.split('(').next().unwrap_or(name).trim();
+    let name = folded(name.rsplit('.').next().unwrap_or(name)).replace('\'', "''");
+    let query = format!("SELECT min(oid) FROM pg_catalog.pg_proc WHERE proname = '{name}'");
+    Ok(ast::Expr::Subquery(crate::sql::parse_select(&query)?.ast))
 }
 
 fn folded(name: &str) -> String {
