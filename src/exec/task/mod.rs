@@ -28,6 +28,7 @@ pub use input::InputQueue;
 pub use input::Place;
 pub use input::Progress as InputProgress;
 pub use restore::ViewReader;
+pub use restore::keeps_time;
 pub use restore::restore;
 pub use restore::restore_view;
 pub use restore::transient;
@@ -36,6 +37,7 @@ pub use spec::FragmentSpec;
 pub use spec::QuerySpec;
 pub use spec::Reads;
 pub use spec::relation_options;
+pub use spec::topic_spec;
 
 use arrow::array::RecordBatch;
 use tracing::warn;
