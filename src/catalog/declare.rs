@@ -10,6 +10,7 @@ use super::fold;
 use super::options::kafka_can_write;
 use super::sql_type;
 use crate::error::Error;
+use crate::error::Position;
 use crate::error::Result;
 use crate::error::SqlState;
 use crate::model::Column;
@@ -68,6 +69,9 @@ pub fn declare(create: &CreateSource, options: &RelationOptions, compatibility: 
         }
         columns.push(Column { name, sql_type, role });
     }
+    if let (RelationKind::Stream, Some((_, position))) = (kind, options.ttl_ms) {
+        return Err(not_for_streams(position));
+    }
     let keyed = columns.iter().any(|column| column.role == ColumnRole::Key);
     if kind == RelationKind::Table && !keyed {
         return Err(Error::new(SqlState::INVALID_TABLE_DEFINITION, "a table needs a PRIMARY KEY")
@@ -85,6 +89,13 @@ pub fn declare(create: &CreateSource, options: &RelationOptions, compatibility: 
     check_nested(&columns, &formats).map_err(|error| error.at(create.name.position))?;
     let timestamp_column = timestamp_column(&columns, options, compatibility)?;
     Ok(Declared { kind, columns, formats, timestamp_column, not_null })
+}
+
+/// Rows of streams are facts.
+pub fn not_for_streams(position: Position) -> Error {
+    Error::new(SqlState::INVALID_PARAMETER_VALUE, "ttl is for tables and views")
+        .at(position)
+        .hint("retention_ms says how long a stream's records are kept.")
 }
 
 fn role(kind: RelationKind, declared: KeyRole) -> Result<ColumnRole> {

@@ -79,7 +79,12 @@ impl TableWrite {
             .engine
             .query_threads()?
             .spawn(async move { keys.iter().map(|key| view.get(key)).collect::<std::result::Result<Vec<_>, _>>() });
-        Ok(looking.join().await.map_err(Error::internal)??)
+        let rows = looking.join().await.map_err(Error::internal)??;
+        // A view may have more columns than its relation.
+        let own: Vec<usize> = (0..self.relation.columns.len()).collect();
+        let rows = rows.into_iter().map(|row| row.map(|row| row.project(&own)).transpose());
+        rows.collect::<std::result::Result<_, _>>()
+            .map_err(|error| Error::internal("a row without its columns").caused_by(error))
     }
 
     /// Appends a change, whole or not at all, whatever becomes of the client. It is durable and shown when this returns;

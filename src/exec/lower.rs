@@ -219,9 +219,13 @@ impl Lowering<'_> {
             Changes::Append | Changes::Upsert => Changes::Upsert,
         };
         let output = Layout::new(&below.user_schema(), changes);
-        let (key, bound, retention_ms) = (retain.key.clone(), retain.bound, retain.retention_ms);
+        let (key, retention_ms, id) = (retain.key.clone(), retain.retention_ms, retain.id.clone());
+        let Some(bound) = retain.bound else {
+            let body = operators::Expire { key, ttl_ms: retention_ms, input: below, output: output.clone() };
+            return step(id, "Expire", output, vec!["rows"], vec![input], move || body.clone());
+        };
         let body = operators::Retain { key, bound, retention_ms, input: below, output: output.clone() };
-        step(retain.id.clone(), "Retain", output, vec!["rows"], vec![input], move || body.clone())
+        step(id, "Retain", output, vec!["rows"], vec![input], move || body.clone())
     }
 
     fn aggregate(&self, node: &node::Aggregate) -> Result<Plan, ExecError> {

@@ -8,6 +8,7 @@ use super::Runtime;
 use super::fetch::fetch;
 use super::fetch::gap;
 use super::fetch::root_ends;
+use super::kept::KeptTable;
 use super::runtime::Query;
 use super::runtime::now;
 use super::runtime::settle;
@@ -52,7 +53,15 @@ impl Runtime {
             for slot in queries.iter().flat_map(|query| &query.slots).filter(|slot| slot.is_open()) {
                 moved |= self.drive_slot(slot, &mut options).await;
             }
-            if !moved || options.rounds_max == Some(0) {
+            if options.rounds_max == Some(0) {
+                return Ok(());
+            }
+            let tables: Vec<Arc<KeptTable>> = self.inner.tables.lock().values().cloned().collect();
+            for table in tables.iter().filter(|table| table.expires()) {
+                table.catch_up().await?;
+                moved |= table.expire().await?;
+            }
+            if !moved {
                 return Ok(());
             }
         }

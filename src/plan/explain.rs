@@ -110,7 +110,7 @@ fn operator(plan: &LogicalPlan, fragment: &Fragment) -> String {
         Some(Node::Consolidate(node)) => format!("Consolidate {}", node.id),
         Some(Node::TopN(top)) => top_n(top),
         Some(Node::Retain(retain)) => {
-            let bound = plan.schema().field(retain.bound).name();
+            let bound = retain.bound.map_or("its event time", |bound| plan.schema().field(bound).name().as_str());
             format!("Retain {}: until {} ms after {bound}", retain.id, retain.retention_ms)
         }
         Some(Node::Join(join)) => {

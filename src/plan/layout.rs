@@ -142,7 +142,8 @@ fn of_normalise(normalise: &Normalise) -> String {
 fn of_retain(retain: &Retain) -> String {
     let input = retain.input.schema();
     let key: Vec<String> = retain.key.iter().map(|index| named(input.field(*index).data_type())).collect();
-    format!("{} retain 1: key ({})", retain.id, key.join(", "))
+    let counted = if retain.bound.is_some() { "" } else { " by time" };
+    format!("{} retain 1{counted}: key ({})", retain.id, key.join(", "))
 }
 
 fn columns(schema: &DFSchema) -> String {

@@ -252,6 +252,7 @@ fn relation(
         materialized_view: false,
         read_only: false,
         not_null: declared.not_null.clone(),
+        ttl_ms: options.ttl_ms.map(|(ttl_ms, _)| ttl_ms),
         columns: declared.columns.clone(),
         formats: declared.formats,
         topic: topic.name.clone(),

@@ -5,8 +5,10 @@
 //!
 //! Invariants:
 //!   * what one look at the topic found is shown whole: all partitions up to ends that were taken together
+//!   * a row whose time to live has passed goes under a claim: nothing that a statement wrote meanwhile goes with it
 //!   * an append of several batches lies on one side of every look
 
+mod expiry;
 mod locks;
 mod table;
 mod tables;

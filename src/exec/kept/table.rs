@@ -14,6 +14,7 @@ use tokio::task::AbortHandle;
 use tracing::debug;
 use tracing::warn;
 
+use super::expiry::Expiry;
 use super::locks::TableLocks;
 use crate::broker::Acks;
 use crate::broker::Appended;
@@ -50,16 +51,18 @@ const RETRY: Duration = Duration::from_secs(1);
 /// See the room's head.
 pub struct KeptTable {
     relation: Arc<Relation>,
-    client: Arc<dyn Client>,
-    env: Env,
+    pub(super) client: Arc<dyn Client>,
+    pub(super) env: Env,
     stores: Arc<dyn ColdStores>,
-    publisher: Arc<Publisher>,
+    pub(super) publisher: Arc<Publisher>,
     reader: ViewReader,
     /// The next offset of each partition that is not shown yet; `None` until the view is there.
     shown: Mutex<Option<Vec<Offset>>>,
     /// Held alone while several batches are appended together, shared while ends are taken.
     appending: RwLock<()>,
     locks: TableLocks,
+    /// When rows go, if they do by themselves.
+    pub(super) expiry: Option<Expiry>,
     closed: AtomicBool,
     followers: SyncMutex<Vec<AbortHandle>>,
 }
@@ -74,6 +77,7 @@ impl KeptTable {
     /// A table whose rows nobody has read yet.
     pub(in crate::exec) fn new(relation: Arc<Relation>, parts: &RuntimeParts) -> Result<Arc<Self>> {
         let reader = ViewReader::new(&relation, &parts.client)?;
+        let expiry = Expiry::of(&relation)?;
         Ok(Arc::new(Self {
             relation,
             client: Arc::clone(&parts.client),
@@ -84,6 +88,7 @@ impl KeptTable {
             shown: Mutex::new(None),
             appending: RwLock::default(),
             locks: TableLocks::default(),
+            expiry,
             closed: AtomicBool::new(false),
             followers: SyncMutex::default(),
         }))
@@ -186,6 +191,9 @@ impl KeptTable {
                 // What is there comes without a wait: others get their turn first.
                 tokio::task::yield_now().await;
                 rows += delta.as_ref().map_or(0, ViewDelta::changes);
+                if let (Some(expiry), Some(delta)) = (&self.expiry, &delta) {
+                    expiry.note(&delta.rows);
+                }
                 deltas[number].extend(delta);
                 if ROWS_SHOWN_MAX <= rows {
                     rows = 0;
@@ -239,7 +247,10 @@ async fn follow(table: Weak<KeptTable>, partition: TopicPartition) {
     loop {
         let Some(kept) = table.upgrade() else { return };
         let clock = Arc::clone(&kept.env.clock);
-        let looked = kept.catch_up().await;
+        let looked = match kept.catch_up().await {
+            Ok(()) => kept.expire().await.map(|_| ()),
+            failed => failed,
+        };
         let position = kept.shown.lock().await.as_ref().and_then(|shown| shown.get(number).copied());
         let client = Arc::clone(&kept.client);
         drop(kept);

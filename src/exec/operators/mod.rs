@@ -3,6 +3,7 @@
 mod aggregate;
 mod consolidate;
 mod exchange;
+mod expire;
 mod explode;
 mod filter;
 mod foreign_join;
@@ -36,6 +37,7 @@ pub use aggregate::Windows;
 pub use consolidate::Consolidate;
 pub use exchange::Exchange;
 pub use exchange::ExchangeSpec;
+pub use expire::Expire;
 pub use explode::Explode;
 pub use filter::Filter;
 pub use foreign_join::ForeignJoin;

@@ -32,6 +32,7 @@ pub use input::Input;
 pub use input::InputQueue;
 pub use input::Place;
 pub use restore::ViewReader;
+pub use restore::keeps_time;
 pub use restore::restore;
 pub use restore::restore_view;
 pub use restore::transient;
@@ -43,6 +44,7 @@ pub use spec::relation_options;
 pub use times::NO_TIME;
 pub use times::Progress as InputProgress;
 pub use times::Writer;
+pub use spec::topic_spec;
 
 use arrow::array::RecordBatch;
 use tracing::warn;

@@ -4,7 +4,12 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use arrow::array::Int64Array;
+use arrow::array::RecordBatch;
+use arrow::datatypes::DataType;
+use arrow::datatypes::Field;
 use arrow::datatypes::Schema;
+use arrow::datatypes::SchemaRef;
 use bytes::Bytes;
 use tracing::debug;
 use tracing::info;
@@ -279,7 +284,7 @@ pub async fn restore_view(
         kept: ends.log_start_offset.max(ends.tombstones_from)..=end,
     };
     let name = StoreName { owner, operator: OperatorId::new(VIEW_STORE), partition: PartitionId(partition) };
-    let schema = Arc::new(Schema::new(relation.columns.iter().map(|column| column.field()).collect::<Vec<_>>()));
+    let schema = Arc::new(view_schema(relation));
     let opened = ViewPartition::open(stores.as_ref(), &name, &expected, &schema, memory)?;
     let (mut view, mut position) = (opened.partition, opened.replay_from);
     let read_again = end.0.saturating_sub(position.0);
@@ -296,6 +301,20 @@ pub async fn restore_view(
     Ok(view)
 }
 
+/// Whether the rows of a view have their event time with them, as a last column: those of a table without a query whose
+/// rows have a time to live.
+pub fn keeps_time(relation: &Relation) -> bool {
+    relation.ttl_ms.is_some() && relation.query.is_none()
+}
+
+fn view_schema(relation: &Relation) -> Schema {
+    let mut fields: Vec<Field> = relation.columns.iter().map(|column| column.field()).collect();
+    if keeps_time(relation) {
+        fields.push(Field::new("__time", DataType::Int64, false));
+    }
+    Schema::new(fields)
+}
+
 /// Reads the topic of a view, or of a table, as changes of its rows.
 pub struct ViewReader {
     client: Arc<dyn Client>,
@@ -303,6 +322,8 @@ pub struct ViewReader {
     /// The columns of the key, by index.
     key: Vec<usize>,
     decoder: Decoder,
+    /// With a last column for the event time, if it is kept.
+    schema: SchemaRef,
 }
 
 impl ViewReader {
@@ -310,7 +331,13 @@ impl ViewReader {
     pub fn new(relation: &Relation, client: &Arc<dyn Client>) -> Result<Self, ExecError> {
         let (key, value) = (format_spec(relation.formats.key), format_spec(relation.formats.value));
         let decoder = Decoder::new(&relation.columns, key, value, &relation_options(relation))?;
-        Ok(Self { client: Arc::clone(client), topic: relation.topic_id, key: relation_key(relation), decoder })
+        Ok(Self {
+            client: Arc::clone(client),
+            topic: relation.topic_id,
+            key: relation_key(relation),
+            decoder,
+            schema: Arc::new(view_schema(relation)),
+        })
     }
 
     /// One fetch of a partition from `position`, up to `end`: the position after it, and what it changes, `None` for
@@ -337,9 +364,19 @@ impl ViewReader {
         let decoded = self.decoder.decode(raw);
         let delta = match decoded.op.is_empty() {
             true => None,
-            false => Some(view_delta(&self.key, &decoded)?),
+            false => Some(view_delta(&self.key, &self.timed(&decoded)?, &decoded.op)?),
         };
         Ok((next, delta))
+    }
+
+    /// The rows as the view has them.
+    fn timed(&self, decoded: &Decoded) -> Result<RecordBatch, ExecError> {
+        if self.schema.fields().len() == decoded.rows.num_columns() {
+            return Ok(decoded.rows.clone());
+        }
+        let mut columns = decoded.rows.columns().to_vec();
+        columns.push(Arc::new(Int64Array::from(decoded.event_times.clone())));
+        Ok(RecordBatch::try_new(Arc::clone(&self.schema), columns)?)
     }
 }
 
@@ -350,24 +387,25 @@ const VIEW_STORE: &str = "view";
 fn view_layout(relation: &Relation) -> String {
     let columns: Vec<String> =
         relation.columns.iter().map(|column| format!("{:?} {:?}", column.name, column.field().data_type())).collect();
-    format!("view 1 {:?} {}", relation_key(relation), columns.join(" "))
+    let timed = if keeps_time(relation) { " timed" } else { "" };
+    format!("view 1{timed} {:?} {}", relation_key(relation), columns.join(" "))
 }
 
 /// The rows of a slice of a view's topic as one change.
-fn view_delta(key: &[usize], decoded: &Decoded) -> Result<ViewDelta, ExecError> {
-    let columns: Vec<_> = key.iter().map(|at| Arc::clone(decoded.rows.column(*at))).collect();
-    let keys = RowKeys::encode_rows(&columns, decoded.op.len())?;
+fn view_delta(key: &[usize], all: &RecordBatch, ops: &[RowOp]) -> Result<ViewDelta, ExecError> {
+    let columns: Vec<_> = key.iter().map(|at| Arc::clone(all.column(*at))).collect();
+    let keys = RowKeys::encode_rows(&columns, ops.len())?;
     let mut last: HashMap<&[u8], usize> = HashMap::new();
     for (row, key) in keys.iter().enumerate() {
         last.insert(key, row);
     }
     let mut rows: Vec<usize> = last.into_values().collect();
     rows.sort_unstable();
-    let (kept, gone): (Vec<usize>, Vec<usize>) = rows.into_iter().partition(|row| decoded.op[*row] == RowOp::Value);
+    let (kept, gone): (Vec<usize>, Vec<usize>) = rows.into_iter().partition(|row| ops[*row] == RowOp::Value);
     let indices = arrow::array::UInt32Array::from_iter_values(kept.iter().map(|row| *row as u32));
     Ok(ViewDelta {
         keys: kept.iter().map(|row| keys[*row].clone()).collect(),
-        rows: arrow::compute::take_record_batch(&decoded.rows, &indices)?,
+        rows: arrow::compute::take_record_batch(all, &indices)?,
         tombstones: gone.iter().map(|row| keys[*row].clone()).collect(),
     })
 }

@@ -157,6 +157,8 @@ pub struct BoundQuery {
     pub window: Option<Window>,
     /// How long rows of windows are kept, milliseconds; `None` for ever.
     pub retention_ms: Option<i64>,
+    /// How long rows are kept after their event time, milliseconds; `None` for ever.
+    pub ttl_ms: Option<i64>,
     /// WHERE
     pub filter: Option<ast::Expr>,
     /// GROUP BY
@@ -245,6 +247,8 @@ struct QueryText {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     retention_ms: Option<i64>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    ttl_ms: Option<i64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     filter: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     group_by: Option<Vec<String>>,
@@ -295,6 +299,7 @@ impl BoundQuery {
             joins: self.joins.iter().map(join_text).collect(),
             window: self.window,
             retention_ms: self.retention_ms,
+            ttl_ms: self.ttl_ms,
             filter: self.filter.as_ref().map(ToString::to_string),
             group_by: self.group_by.as_ref().map(texts),
             partition_by: self.partition_by.as_ref().map(texts),
@@ -327,6 +332,7 @@ impl BoundQuery {
             joins: text.joins.into_iter().map(bound_join).collect::<Result<_>>()?,
             window: text.window,
             retention_ms: text.retention_ms,
+            ttl_ms: text.ttl_ms,
             filter: text.filter.as_deref().map(expression).transpose()?,
             group_by: text.group_by.map(all).transpose()?,
             partition_by: text.partition_by.map(all).transpose()?,

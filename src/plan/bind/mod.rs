@@ -105,6 +105,7 @@ pub fn bind(
         joins,
         window,
         retention_ms,
+        ttl_ms: request.ttl_ms,
         filter,
         group_by,
         partition_by,

@@ -246,7 +246,9 @@ fn keyed(rows: Rows, mut items: Vec<Expr>, query: &BoundQuery, expressions: &Exp
     let schema = Arc::clone(rows.schema());
     let first = &query.sources[0].relation;
     let is_table = rows.changes != Changes::Append;
-    let windowed = first.window.filter(|_| query.sources.len() == 1 && query.partition_by.is_none());
+    // A join of windowed tables has the left's windows, which are the right's too where both have a row.
+    let all_windowed = query.sources.iter().all(|source| source.relation.window.is_some());
+    let windowed = first.window.filter(|_| all_windowed && query.partition_by.is_none());
     let mut keys = match &query.partition_by {
         Some(_) if is_table => return Err(Error::unsupported("PARTITION BY is for streams only")),
         Some(exprs) => partition_keys(exprs, &schema, expressions)?,
@@ -473,15 +475,19 @@ fn sink(rows: Rows, arranged: Arranged, query: &BoundQuery) -> Result<LogicalPla
         None => ColumnRole::WindowEnd,
     };
     let bound = arranged.columns.iter().position(|column| column.role == counted_from);
+    let kept = match (query.ttl_ms, query.retention_ms, bound) {
+        (Some(_), Some(_), Some(_)) => return Err(Error::unsupported("ttl beside RETENTION is not supported")),
+        (Some(_), ..) if arranged.key.is_empty() => {
+            return Err(Error::unsupported("ttl of what has no key is not supported"));
+        }
+        (Some(ttl_ms), ..) => Some((None, ttl_ms)),
+        (None, Some(retention_ms), Some(bound)) => Some((Some(bound), retention_ms)),
+        (None, ..) => None,
+    };
     // A client that does not ask for the window's bounds is not told that a row of it goes.
-    if let (Some(retention_ms), Some(bound), false) = (query.retention_ms, bound, arranged.key.is_empty()) {
-        plan = plan_of(Retain {
-            id: OperatorId::new("retain"),
-            input: plan,
-            key: arranged.key.clone(),
-            bound,
-            retention_ms,
-        });
+    if let Some((bound, retention_ms)) = kept.filter(|_| !arranged.key.is_empty()) {
+        let id = OperatorId::new("retain");
+        plan = plan_of(Retain { id, input: plan, key: arranged.key.clone(), bound, retention_ms });
     }
     Ok(plan_of(Sink { id: OperatorId::new("sink"), input: plan, key: arranged.key }))
 }
