@@ -94,10 +94,11 @@ pub(super) async fn execute(session: &mut Session, insert: &InsertRows, paramete
     Ok(answer.outcome("INSERT 0"))
 }
 
-/// Whether a row whose key is taken is told from others: under ksqlDB's rules it replaces the row that is there.
+/// Whether a row whose key is taken is told from others. In a table over a named topic, and under ksqlDB's rules, it replaces the
+/// row that is there.
 pub(super) fn refuses_taken_keys(session: &Session, relation: &Relation, clauses: &InsertClauses) -> bool {
-    let rules = session.settings.compatibility();
-    is_plain_table(relation) && (rules == Compatibility::Postgres || clauses.conflict.is_some())
+    let refuses = session.settings.compatibility() == Compatibility::Postgres && !relation.names_topic;
+    is_plain_table(relation) && (refuses || clauses.conflict.is_some())
 }
 
 pub(super) async fn describe(session: &Session, insert: &InsertRows, known: &[Option<SqlType>]) -> Result<Description> {
