@@ -10,6 +10,7 @@ use super::fold;
 use super::options::kafka_can_write;
 use super::sql_type;
 use crate::error::Error;
+use crate::error::Position;
 use crate::error::Result;
 use crate::error::SqlState;
 use crate::model::Column;
@@ -33,6 +34,8 @@ pub struct Declared {
     pub formats: Formats,
     /// The column that gives the event time.
     pub timestamp_column: Option<usize>,
+    /// Value columns of a table that hold no null, by index into `columns`.
+    pub not_null: Vec<usize>,
 }
 
 /// Checks a declaration and gives names, types and formats their final form.
@@ -42,6 +45,7 @@ pub fn declare(create: &CreateSource, options: &RelationOptions, compatibility: 
         ObjectKind::Table | ObjectKind::MaterializedView => RelationKind::Table,
     };
     let mut columns: Vec<Column> = Vec::with_capacity(create.columns.len() + 2);
+    let mut not_null = Vec::new();
     for definition in &create.columns {
         let name = fold(&definition.name, compatibility);
         let position = definition.name.position;
@@ -55,7 +59,18 @@ pub fn declare(create: &CreateSource, options: &RelationOptions, compatibility: 
         }
         let role = role(kind, definition.role).map_err(|error| error.at(position))?;
         let sql_type = sql_type(&definition.data_type, compatibility).map_err(|error| error.at(position))?;
+        if let Some(position) = definition.not_null.filter(|_| role == ColumnRole::Value) {
+            if kind == RelationKind::Stream {
+                // A promise that nobody keeps would be worse than none: what a stream has comes from records.
+                let error = Error::unsupported("NOT NULL is not supported for a stream").at(position);
+                return Err(error.hint("Leave it out, or CREATE TABLE."));
+            }
+            not_null.push(columns.len());
+        }
         columns.push(Column { name, sql_type, role });
+    }
+    if let (RelationKind::Stream, Some((_, position))) = (kind, options.ttl_ms) {
+        return Err(not_for_streams(position));
     }
     let keyed = columns.iter().any(|column| column.role == ColumnRole::Key);
     if kind == RelationKind::Table && !keyed {
@@ -73,7 +88,14 @@ pub fn declare(create: &CreateSource, options: &RelationOptions, compatibility: 
     let formats = formats(&columns, options, compatibility).map_err(|error| error.at(create.name.position))?;
     check_nested(&columns, &formats).map_err(|error| error.at(create.name.position))?;
     let timestamp_column = timestamp_column(&columns, options, compatibility)?;
-    Ok(Declared { kind, columns, formats, timestamp_column })
+    Ok(Declared { kind, columns, formats, timestamp_column, not_null })
+}
+
+/// Rows of streams are facts.
+pub fn not_for_streams(position: Position) -> Error {
+    Error::new(SqlState::INVALID_PARAMETER_VALUE, "ttl is for tables and views")
+        .at(position)
+        .hint("retention_ms says how long a stream's records are kept.")
 }
 
 fn role(kind: RelationKind, declared: KeyRole) -> Result<ColumnRole> {

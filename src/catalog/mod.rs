@@ -26,6 +26,7 @@ mod value;
 pub use change::Change;
 pub use declare::Declared;
 pub use declare::declare;
+pub use declare::not_for_streams;
 pub use error::CatalogError;
 pub use name::fold;
 pub use nested::check_key;

@@ -6,6 +6,7 @@ use super::OnError;
 use super::TopicSettings;
 use super::WindowOfKey;
 use crate::error::Error;
+use crate::error::Position;
 use crate::error::Result;
 use crate::error::SqlState;
 use crate::model::SqlType;
@@ -55,6 +56,8 @@ pub struct RelationOptions {
     pub settings: TopicSettings,
     /// `flush`
     pub flush: Option<Flush>,
+    /// `ttl_ms`, or `ttl`: how long after its event time a row is kept, with where it stands.
+    pub ttl_ms: Option<(i64, Position)>,
 }
 
 type Set = fn(&mut Reading, &WithOption) -> Result<()>;
@@ -134,6 +137,14 @@ const OPTIONS: &[(&str, Set)] = &[
         reading.window_kind = Some((one_of(option, &kinds)?, option.name.clone()));
         Ok(())
     }),
+    ("ttl", |reading, option| reading.set_ttl(option, duration_ms(option)?)),
+    ("ttl_ms", |reading, option| {
+        let ttl_ms = number(option)?;
+        if ttl_ms < 1 {
+            return Err(invalid(option, "a number of milliseconds greater than zero"));
+        }
+        reading.set_ttl(option, ttl_ms)
+    }),
     ("wrap_single_value", |reading, option| {
         reading.options.wrap_single_value = Some(one_of(option, &[("true", true), ("false", false)])?);
         Ok(())
@@ -207,6 +218,15 @@ impl RelationOptions {
 }
 
 impl Reading {
+    fn set_ttl(&mut self, option: &WithOption, ttl_ms: i64) -> Result<()> {
+        if self.options.ttl_ms.is_some() {
+            let message = "ttl cannot stand beside ttl_ms";
+            return Err(Error::new(SqlState::INVALID_PARAMETER_VALUE, message).at(option.name.position));
+        }
+        self.options.ttl_ms = Some((ttl_ms, option.name.position));
+        Ok(())
+    }
+
     fn finish(mut self) -> Result<RelationOptions> {
         let clash = |message: &str| Err(Error::new(SqlState::INVALID_PARAMETER_VALUE, message));
         if self.both && self.single {

@@ -111,6 +111,12 @@ pub struct Relation {
     /// Made by `CREATE SOURCE`: it is never written here, and its topic stays.
     #[serde(default)]
     pub read_only: bool,
+    /// Value columns that no SQL statement may make NULL, by index into `columns`.
+    #[serde(default)]
+    pub not_null: Vec<usize>,
+    /// Milliseconds that a row of a table is kept after its event time; `None` for ever.
+    #[serde(default)]
+    pub ttl_ms: Option<i64>,
     /// The query that keeps it.
     pub query: Option<QueryId>,
     /// Under which rules it was made; decides how times are written in JSON and how names match.

@@ -27,6 +27,8 @@ fn relation(id: u64, name: &str) -> Relation {
         name: name.to_string(),
         kind: RelationKind::Stream,
         read_only: false,
+        not_null: Vec::new(),
+        ttl_ms: None,
         materialized_view: false,
         columns: vec![Column { name: "a".to_string(), sql_type: SqlType::Int, role: ColumnRole::Value }],
         formats: Formats { key: Format::None, value: Format::Json, wrap_single_value: true },

@@ -83,7 +83,7 @@ impl<'a> Appending<'a> {
     /// Encodes rows. `times` are the records' timestamps in milliseconds, one a row.
     pub(super) fn add(&mut self, rows: &RecordBatch, times: &[i64]) -> Result<()> {
         let relation = self.relation;
-        check_keys(relation, rows)?;
+        check_not_null(relation, rows)?;
         let encoded = self.encoder.encode(rows)?;
         if let Some((row, reason)) = encoded.errors.first() {
             let message = format!("row {} cannot be written to \"{}\"", self.rows + row + 1, relation.name);
@@ -100,6 +100,17 @@ impl<'a> Appending<'a> {
             self.bytes += self.batches.add(partition, *time, key, value);
         }
         self.rows += rows.num_rows();
+        Ok(())
+    }
+
+    /// Encodes deletions of the rows' keys, with `time` in milliseconds.
+    pub(super) fn add_gone(&mut self, rows: &RecordBatch, time: i64) -> Result<()> {
+        for key in self.encoder.encode_keys(rows)? {
+            let Some(key) = key.as_deref() else { continue };
+            let partition = partition_for_key(key, self.partitions);
+            let partition = TopicPartition { topic: self.relation.topic_id, partition };
+            self.bytes += self.batches.add(partition, time, Some(key), None);
+        }
         Ok(())
     }
 
@@ -126,10 +137,11 @@ impl<'a> Appending<'a> {
 
     /// Appends them as one flush group; see `append_rows`.
     pub(super) async fn append(self, client: &dyn Client) -> Result<Vec<(TopicPartition, Offset)>> {
-        let (partitions, batches) = self.batches.finish();
+        let batches = self.finish();
         if batches.is_empty() {
             return Ok(Vec::new());
         }
+        let partitions: Vec<TopicPartition> = batches.iter().map(|(partition, _)| *partition).collect();
         let appended = client.append_many(batches, Acks::All).await?;
         let mut ends: BTreeMap<TopicPartition, Offset> = BTreeMap::new();
         for (partition, appended) in partitions.into_iter().zip(appended) {
@@ -137,6 +149,11 @@ impl<'a> Appending<'a> {
             *end = (*end).max(appended.next_offset);
         }
         Ok(ends.into_iter().collect())
+    }
+
+    /// The batches, for one flush group.
+    pub(super) fn finish(self) -> Vec<(TopicPartition, Batch)> {
+        self.batches.finish()
     }
 }
 
@@ -167,14 +184,15 @@ impl From<RefusedValue> for Error {
     }
 }
 
-/// A table's key columns hold no null.
-pub(super) fn check_keys(relation: &Relation, rows: &RecordBatch) -> std::result::Result<(), RefusedValue> {
+/// A table's key columns hold no null, nor do those that were declared so.
+pub(super) fn check_not_null(relation: &Relation, rows: &RecordBatch) -> std::result::Result<(), RefusedValue> {
     if !relation.is_table() {
         return Ok(());
     }
     for (index, column) in relation.columns.iter().enumerate() {
         let values = rows.column(index);
-        if column.role != ColumnRole::Key || values.null_count() == 0 {
+        let holds_no_null = column.role != ColumnRole::Value || relation.not_null.contains(&index);
+        if !holds_no_null || values.null_count() == 0 {
             continue;
         }
         if let Some(row) = (0..values.len()).find(|row| values.is_null(*row)) {
@@ -259,10 +277,10 @@ impl Batches {
         size
     }
 
-    fn finish(mut self) -> (Vec<TopicPartition>, Vec<(TopicPartition, Batch)>) {
+    fn finish(mut self) -> Vec<(TopicPartition, Batch)> {
         for (partition, open) in std::mem::take(&mut self.open) {
             self.full.push((partition, open.finish()));
         }
-        (self.full.iter().map(|(partition, _)| *partition).collect(), self.full)
+        self.full
     }
 }

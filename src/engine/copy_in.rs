@@ -1,11 +1,11 @@
 //! COPY FROM STDIN: bytes of a client become rows, rows become durable batches while the client still sends.
 //!
-//! Each batch that was appended stays, whatever becomes of the rest: a stream has no undo. The tag tells how many
+//! Each batch that was appended stays, whatever becomes of the rest: a stream has no undo. Rows of a table are new ones, as
+//! those of an INSERT are. The tag tells how many
 //! rows were appended; an error tells the line.
 
 use std::sync::Arc;
 
-use arrow::array::timezone::Tz;
 use bytes::Bytes;
 
 use super::append::append_rows;
@@ -14,11 +14,14 @@ use super::copy_text::Fields;
 use super::copy_text::LineReader;
 use super::copy_text::bad;
 use super::core::Engine;
+use super::session::Session;
 use super::session::Written;
+use super::table_write::insert_new;
 use crate::broker::Client;
 use crate::catalog::Relation;
 use crate::error::Error;
 use crate::error::Result;
+use crate::error::SqlState;
 use crate::format;
 use crate::sql::CopyFormat;
 
@@ -39,21 +42,30 @@ pub struct CopyInSink {
     bytes: usize,
     appended: u64,
     written: Written,
+    /// A row whose key is taken is an error.
+    refuses_taken_keys: bool,
 }
 
 impl CopyInSink {
     pub(super) fn new(
-        engine: Arc<Engine>,
-        client: Arc<dyn Client>,
+        session: &Session,
         relation: Arc<Relation>,
         targets: Vec<usize>,
         format: CopyFormat,
-        zone: Tz,
-        written: Written,
+        refuses_taken_keys: bool,
     ) -> Self {
-        let rows = format::text::RowsBuilder::new(&relation.columns, zone);
-        let reader = LineReader::new(format);
-        Self { engine, client, relation, targets, reader, rows, bytes: 0, appended: 0, written }
+        Self {
+            engine: Arc::clone(&session.engine),
+            client: Arc::clone(&session.client),
+            rows: format::text::RowsBuilder::new(&relation.columns, session.settings.zone()),
+            relation,
+            targets,
+            reader: LineReader::new(format),
+            bytes: 0,
+            appended: 0,
+            written: session.written.clone(),
+            refuses_taken_keys,
+        }
     }
 
     /// The number of fields in a line.
@@ -87,15 +99,25 @@ impl CopyInSink {
         }
         let rows = self.rows.finish();
         let appended = match record_times(&self.engine, &self.relation, &rows) {
+            Ok(times) if self.refuses_taken_keys => {
+                insert_new(&self.engine, &self.client, &self.relation, rows.clone(), times).await
+            }
             Ok(times) => append_rows(&self.engine, self.client.as_ref(), &self.relation, &rows, &times).await,
             Err(refused) => Err(refused.into()),
         };
         let line = self.reader.line();
-        let ends =
-            appended.map_err(|error| error.detail(format!("COPY {}, up to line {line}.", self.relation.name)))?;
+        let ends = appended.map_err(|error| self.placed(error, line))?;
         self.written.note(ends);
         self.appended += u64::try_from(rows.num_rows()).unwrap_or(u64::MAX);
         Ok(())
+    }
+
+    fn placed(&self, error: Error, line: u64) -> Error {
+        let place = format!("COPY {}, up to line {line}.", self.relation.name);
+        match error.detail_text().map(str::to_string) {
+            Some(detail) if error.state() == SqlState::UNIQUE_VIOLATION => error.detail(format!("{detail} {place}")),
+            _ => error.detail(place),
+        }
     }
 }
 

@@ -104,6 +104,7 @@ impl Engine {
             ddl: tokio::sync::Mutex::default(),
             stopped: Mutex::default(),
         });
+        engine.keep_tables()?;
         engine.start_queries().await?;
         Ok(engine)
     }

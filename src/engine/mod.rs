@@ -9,6 +9,7 @@
 //!   * dropping a future or a row stream at any await cancels it and leaves the session usable
 //!   * every access is asked of `security::authorize` here, never at a door
 
+mod apart;
 mod append;
 mod codec;
 mod copy_in;
@@ -24,6 +25,8 @@ mod session;
 mod settings;
 mod statement;
 mod system;
+mod table_write;
+mod tables;
 mod text;
 mod topic;
 

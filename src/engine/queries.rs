@@ -81,9 +81,9 @@ impl Engine {
             refuse_replay(&catalog, &query, &sink, &plan)?;
         }
         self.runtime().stop(id).await;
-        self.publisher().remove(sink.id);
+        self.forget_view(sink.id);
         let stores = Arc::clone(&self.runtime().parts().stores);
-        self.env().threads.blocking(move || stores.remove(id)).await?;
+        self.env().threads.blocking(move || stores.remove(id.into())).await?;
         if replays {
             self.start_over(&query, &sink, &plan).await?;
         }
@@ -121,10 +121,24 @@ impl Engine {
     /// Sets a query to work; its view is readable when this returns.
     pub(super) async fn start_query(&self, query: NewQuery) -> Result<()> {
         let NewQuery { definition, plan, sink } = query;
+        let awaited = self.awaited(&definition)?;
         let (id, internal_topics) = (definition.id, definition.internal_topics);
-        self.runtime().start(QuerySpec { id, plan, sink, internal_topics }).await?;
+        self.runtime().start(QuerySpec { id, plan, sink, internal_topics, awaited }).await?;
         info!(query = %id, name = definition.name, "query started");
         Ok(())
+    }
+
+    /// The other queries that write streams which a query reads, with the topic.
+    fn awaited(&self, query: &QueryDefinition) -> Result<Vec<(TopicId, QueryId)>> {
+        let catalog = self.catalog()?;
+        let sources = query.sources.iter().filter_map(|source| catalog.relation_by_id(*source));
+        let writers = |source: &Arc<Relation>| -> Vec<(TopicId, QueryId)> {
+            let writers = catalog.writers(source.id).filter(|writer| writer.id != query.id);
+            let writers =
+                writers.filter(|writer| catalog.relation_by_id(writer.sink).is_some_and(|sink| !sink.is_table()));
+            writers.map(|writer| (source.topic_id, writer.id)).collect()
+        };
+        Ok(sources.flat_map(writers).collect())
     }
 
     /// Stops a query and forgets what only it kept. Its records are already gone from the metadata.
@@ -134,7 +148,7 @@ impl Engine {
             error!(query = %id, error = %cause, "group of a dropped query stays");
         }
         let stores = Arc::clone(&self.runtime().parts().stores);
-        if let Err(cause) = self.env().threads.blocking(move || stores.remove(id)).await {
+        if let Err(cause) = self.env().threads.blocking(move || stores.remove(id.into())).await {
             error!(query = %id, error = %cause, "store of a dropped query stays");
         }
     }
@@ -191,8 +205,7 @@ pub(super) fn define(
     for (operator, role, partitions) in internal_topics_of(plan) {
         let topic = new_id();
         let name = format!("__tidemill.q{}.{operator}.{role}", id.0);
-        let cleanup = if role == "changelog" { CleanupPolicy::Compact } else { CleanupPolicy::Delete };
-        let config = TopicConfig::internal(cleanup);
+        let config = internal_config(role);
         records.push(MetadataRecord::Topic(TopicRecord { id: topic, name, partitions, config }));
         internal_topics.push((operator, role.to_string(), topic));
     }
@@ -212,7 +225,23 @@ pub(super) fn define(
     (definition, records)
 }
 
-/// Operators that keep state have a changelog with a partition per task; exchanges have a repartition topic.
+/// The role of a topic that keeps rows that came too late.
+pub(super) const LATE_ROLE: &str = "late";
+/// How long late rows are kept, in milliseconds: nobody commits positions in them.
+const LATE_RETENTION_MS: i64 = 7 * 24 * 60 * 60 * 1000;
+
+fn internal_config(role: &str) -> TopicConfig {
+    match role {
+        "changelog" => TopicConfig::internal(CleanupPolicy::Compact),
+        LATE_ROLE => {
+            TopicConfig { retention_ms: Some(LATE_RETENTION_MS), ..TopicConfig::internal(CleanupPolicy::Delete) }
+        }
+        _ => TopicConfig::internal(CleanupPolicy::Delete),
+    }
+}
+
+/// Operators that keep state have a changelog with a partition per task; exchanges have a repartition topic; operators
+/// for which a row can be too late have a topic for those.
 fn internal_topics_of(plan: &StandingPlan) -> Vec<(OperatorId, &'static str, i32)> {
     let mut topics = Vec::new();
     for fragment in &plan.fragments {
@@ -227,12 +256,21 @@ fn collect(
     topics: &mut Vec<(OperatorId, &'static str, i32)>,
 ) {
     match Node::of(plan) {
-        Some(Node::Aggregate(aggregate)) => topics.push((aggregate.id.clone(), "changelog", partitions)),
+        Some(Node::Aggregate(aggregate)) => {
+            topics.push((aggregate.id.clone(), "changelog", partitions));
+            if aggregate.window.is_some() {
+                topics.push((aggregate.id.clone(), LATE_ROLE, 1));
+            }
+        }
         Some(Node::Join(join)) => topics.push((join.id.clone(), "changelog", partitions)),
-        Some(Node::StreamJoin(join)) => topics.push((join.id.clone(), "changelog", partitions)),
+        Some(Node::StreamJoin(join)) => {
+            topics.push((join.id.clone(), "changelog", partitions));
+            topics.push((join.id.clone(), LATE_ROLE, 1));
+        }
         Some(Node::TableJoin(join)) => topics.push((join.id.clone(), "changelog", partitions)),
         Some(Node::ForeignJoin(join)) => topics.push((join.id.clone(), "changelog", partitions)),
         Some(Node::Consolidate(node)) => topics.push((node.id.clone(), "changelog", partitions)),
+        Some(Node::TopN(top)) => topics.push((top.id.clone(), "changelog", partitions)),
         Some(Node::Normalise(normalise)) => topics.push((normalise.id.clone(), "changelog", partitions)),
         Some(Node::Retain(retain)) => topics.push((retain.id.clone(), "changelog", partitions)),
         Some(Node::Exchange(exchange)) => topics.push((exchange.id.clone(), "repartition", exchange.partitions)),

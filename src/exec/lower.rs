@@ -30,11 +30,13 @@ use super::operators::ExchangeSpec;
 use super::operators::ForeignJoinSpec;
 use super::operators::Hopping;
 use super::operators::JoinSpec;
+use super::operators::OrderSpec;
 use super::operators::Session;
 use super::operators::SinkSpec;
 use super::operators::StreamJoinSide;
 use super::operators::StreamJoinSpec;
 use super::operators::TableSide;
+use super::operators::TopSpec;
 use super::operators::TopicSpec;
 use super::operators::Tumbling;
 use super::operators::Windows;
@@ -150,6 +152,7 @@ impl Lowering<'_> {
                     operators::Consolidate { key: key.clone(), layout: layout.clone() }
                 })
             }
+            Node::TopN(node) => self.top_n(node),
             Node::Explode(node) => self.explode(node),
             Node::Retain(retain) => self.retain(retain),
             Node::Aggregate(aggregate) => self.aggregate(aggregate),
@@ -184,6 +187,30 @@ impl Lowering<'_> {
         })
     }
 
+    fn top_n(&self, node: &node::TopN) -> Result<Plan, ExecError> {
+        let input = self.lower(&node.input)?;
+        let schema = node.input.schema();
+        let order = |item: &node::OrderItem| {
+            let expr = self.expr(&item.expr, schema)?;
+            Ok(OrderSpec { expr, direction: item.direction, nulls: item.nulls })
+        };
+        let spec = TopSpec {
+            partition: self.exprs(&node.partition, schema)?,
+            order: node.order.iter().map(order).collect::<Result<_, ExecError>>()?,
+            key: self.exprs(&node.key, schema)?,
+            ranking: node.ranking,
+            limit: usize::try_from(node.limit).unwrap_or(usize::MAX),
+            rows: node.rows,
+            rank: node.rank,
+            emit: self.semantics.emit,
+            input: layout_of(&input)?,
+            output: Layout::new(node.schema.as_arrow(), Changes::Retract),
+        };
+        let text = format!("TopN {} up to {}", node.ranking.as_str(), node.limit);
+        let output = spec.output.clone();
+        step(node.id.clone(), &text, output, vec!["rows"], vec![input], move || operators::TopN::new(spec.clone()))
+    }
+
     fn retain(&self, retain: &node::Retain) -> Result<Plan, ExecError> {
         let input = self.lower(&retain.input)?;
         let below = layout_of(&input)?;
@@ -192,9 +219,13 @@ impl Lowering<'_> {
             Changes::Append | Changes::Upsert => Changes::Upsert,
         };
         let output = Layout::new(&below.user_schema(), changes);
-        let (key, bound, retention_ms) = (retain.key.clone(), retain.bound, retain.retention_ms);
+        let (key, retention_ms, id) = (retain.key.clone(), retain.retention_ms, retain.id.clone());
+        let Some(bound) = retain.bound else {
+            let body = operators::Expire { key, ttl_ms: retention_ms, input: below, output: output.clone() };
+            return step(id, "Expire", output, vec!["rows"], vec![input], move || body.clone());
+        };
         let body = operators::Retain { key, bound, retention_ms, input: below, output: output.clone() };
-        step(retain.id.clone(), "Retain", output, vec!["rows"], vec![input], move || body.clone())
+        step(id, "Retain", output, vec!["rows"], vec![input], move || body.clone())
     }
 
     fn aggregate(&self, node: &node::Aggregate) -> Result<Plan, ExecError> {
@@ -266,6 +297,7 @@ impl Lowering<'_> {
             left_key: pairs.clone().map(|(l, _)| self.expr(l, node.left.schema())).collect::<Result<_, _>>()?,
             right_key: pairs.map(|(_, r)| self.expr(r, node.right.schema())).collect::<Result<_, _>>()?,
             keeps_left: node.kind.keeps_left(),
+            history_ms: node.history_ms,
             keeps_null_key: self.semantics.compatibility == Compatibility::Postgres,
             left: layout_of(&left)?,
             right: layout_of(&right)?,

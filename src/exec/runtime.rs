@@ -25,6 +25,7 @@ use super::committer::Request;
 use super::committer::Settled;
 use super::committer::committer;
 use super::fetch;
+use super::kept::KeptTable;
 use super::slot::QueryState;
 use super::slot::Slot;
 use super::slot::TaskStatus;
@@ -37,6 +38,7 @@ use super::task::Now;
 use super::task::QuerySpec;
 use super::task::Reads;
 use super::task::Task;
+use super::task::Tell;
 use super::task::restore;
 use super::task::restore_view;
 use crate::broker::Client;
@@ -109,6 +111,8 @@ pub struct Runtime {
 pub(super) struct Inner {
     pub(super) parts: RuntimeParts,
     pub(super) queries: Mutex<BTreeMap<QueryId, Arc<Query>>>,
+    /// Tables without a query.
+    pub(super) tables: Mutex<BTreeMap<RelationId, Arc<KeptTable>>>,
     pub(super) committer: mpsc::Sender<Request>,
     handle: Handle,
     /// The committer itself when nothing runs it: manual mode.
@@ -236,6 +240,7 @@ impl Runtime {
         for id in self.queries() {
             self.stop(id).await;
         }
+        self.close_tables().await;
         self.inner.stopping.store(true, Ordering::Release);
         self.inner.woken.notify_all();
         for worker in std::mem::take(&mut *self.workers.lock()) {
@@ -263,6 +268,7 @@ impl Inner {
             decoders: Decoders::new(&parts.memory.decode),
             parts,
             queries: Mutex::default(),
+            tables: Mutex::default(),
             committer,
             handle,
             manual,
@@ -286,6 +292,11 @@ impl Inner {
                 leaf.owns_dead_letters.store(owner == *id, Ordering::Release);
             }
         }
+    }
+
+    /// Where tables are followed; not in manual mode, in which they move when they are asked.
+    pub(super) fn follows(&self) -> Option<&Handle> {
+        self.manual.is_none().then_some(&self.handle)
     }
 
     /// Returns when all that was asked of the committer so far is settled.
@@ -330,7 +341,7 @@ impl Inner {
             }
             slots.push(slot);
         }
-        if spec.sink.is_table() {
+        if slots.iter().any(|slot| slot.spec.view.is_some()) {
             self.restore_view(&spec, frontiers).await?;
         }
         Ok(Arc::new(Query { spec, slots, state }))
@@ -341,7 +352,7 @@ impl Inner {
         let (parts, sink) = (&self.parts, &spec.sink);
         // A query that was stopped leaves its view to readers; several queries may write into one.
         if parts.publisher.current().view(sink.id).is_none() {
-            let owner = sink.query.unwrap_or(spec.id);
+            let owner = sink.query.unwrap_or(spec.id).into();
             let memory = parts.publisher.memory();
             let mut partitions = Vec::new();
             for partition in 0..sink.partitions.max(1) {
@@ -473,7 +484,7 @@ impl Inner {
             let cut = task.wants_cut(now, !passed, slot.hurry.load(Ordering::Acquire));
             if cut == Next::Again {
                 slot.hurry.store(false, Ordering::Release);
-                self.seal(slot, task, now)?;
+                self.seal(slot, task, now, Tell::Due)?;
             }
             slot.note(task);
             self.make_room();
@@ -489,8 +500,14 @@ impl Inner {
         }
     }
 
-    pub(super) fn seal(self: &Arc<Self>, slot: &Arc<Slot>, task: &mut Task, now: Now) -> Result<(), ExecError> {
-        let cut = task.seal(now)?;
+    pub(super) fn seal(
+        self: &Arc<Self>,
+        slot: &Arc<Slot>,
+        task: &mut Task,
+        now: Now,
+        tell: Tell,
+    ) -> Result<(), ExecError> {
+        let cut = task.seal(now, tell)?;
         let (inner, slot_) = (Arc::clone(self), Arc::clone(slot));
         let settle = Box::new(move |settled: Settled| {
             slot_.mailbox.put(settled);
@@ -532,6 +549,9 @@ impl Inner {
                 // Cuts of the task's former life are settled before the positions are read again.
                 inner.settled().await;
                 drop(slot.mailbox.take());
+                if let Some(board) = &slot.spec.board {
+                    board.forget();
+                }
                 if !slot.is_open() {
                     return;
                 }

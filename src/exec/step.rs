@@ -6,9 +6,11 @@ use arrow::array::RecordBatch;
 
 use super::CutId;
 use super::ExecError;
+use super::late;
 use super::output::CutOutput;
 use super::slice::Marker;
 use super::step_exec::TaskState;
+use super::step_exec::Teller;
 use crate::model::EventTime;
 use crate::model::OperatorId;
 use crate::model::StreamTime;
@@ -93,10 +95,16 @@ impl Cx<'_> {
     }
 
     /// Sends rows beside the output.
-    pub fn side(&mut self, side: Side, batch: &RecordBatch) {
+    pub fn side(&mut self, side: Side, batch: &RecordBatch) -> Result<(), ExecError> {
         match side {
             Side::Late => {
-                *self.task.output.late.entry(self.operator.clone()).or_default() += batch.num_rows() as u64;
+                let output = &mut self.task.output;
+                let before = output.late.entry(self.operator.clone()).or_default();
+                let seen = std::mem::replace(before, *before + batch.num_rows() as u64);
+                match self.task.late.get(self.operator) {
+                    Some(to) => late::keep(output, *to, batch, seen, self.task.partition),
+                    None => Ok(()),
+                }
             }
         }
     }
@@ -142,6 +150,11 @@ impl Cx<'_> {
     pub fn marker(&self) -> Marker {
         let marker = self.task.marker.clone();
         Marker { clock: marker.clock.map(|clock| clock.saturating_sub(self.lag_ms)), ..marker }
+    }
+
+    /// What tells the readers of the stream that this task writes how far it has come; `None` if it writes none.
+    pub fn teller(&self) -> Option<Teller> {
+        self.task.teller.clone()
     }
 
     /// The task's partition.

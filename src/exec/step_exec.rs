@@ -4,12 +4,14 @@
 //! is made exactly once. So in every phase a child's output has passed its parent before the parent's own call.
 
 use std::any::Any;
+use std::collections::BTreeMap;
 use std::collections::VecDeque;
 use std::fmt;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::Context;
 use std::task::Poll;
+use std::time::Duration;
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
@@ -48,9 +50,12 @@ use super::Progress;
 use super::Step;
 use super::output::CutOutput;
 use super::slice::Marker;
+use super::task::Board;
+use super::task::Tell;
 use crate::env::Clock;
 use crate::model::OperatorId;
 use crate::model::StreamTime;
+use crate::model::TopicPartition;
 use crate::state::StateTable;
 
 /// Makes the body of an operator for one task.
@@ -86,7 +91,11 @@ pub struct TaskState {
     pub(super) partition: i32,
     pub(super) tables: Vec<(TableName, StateTable)>,
     pub(super) output: CutOutput,
+    /// Where rows that come too late are kept, by operator; without a topic they are counted only.
+    pub(super) late: BTreeMap<OperatorId, TopicPartition>,
     pub(super) marker: Marker,
+    /// What is said of time at the cut, in the stream that the task writes.
+    pub(super) teller: Option<Teller>,
     /// Tells how long operators take; without it nobody asks.
     pub(super) clock: Option<Arc<dyn Clock>>,
 }
@@ -96,6 +105,17 @@ impl TaskState {
     pub(super) fn uncommitted_bytes(&self) -> usize {
         self.tables.iter().map(|(_, table)| table.uncommitted_bytes()).sum()
     }
+}
+
+/// How a task says its time at a cut.
+#[derive(Clone)]
+pub struct Teller {
+    /// What was said so far.
+    pub board: Arc<Board>,
+    /// Monotonic time of the cut.
+    pub now: Duration,
+    /// Which partitions without rows are told.
+    pub tell: Tell,
 }
 
 /// Names a state table within its task: the operator, and the table's role.
@@ -111,7 +131,9 @@ impl Default for TaskState {
             partition: 0,
             tables: Vec::new(),
             output: CutOutput::default(),
+            late: BTreeMap::new(),
             marker: Marker::default(),
+            teller: None,
             clock: None,
         }
     }

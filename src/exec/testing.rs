@@ -162,9 +162,9 @@ fn state(plan: &Arc<dyn ExecutionPlan>, stores: &SimulatedStores) -> TaskState {
 fn tables(plan: &Arc<dyn ExecutionPlan>, stores: &SimulatedStores, state: &mut TaskState) {
     for name in step_of(plan).into_iter().flat_map(StepExec::tables) {
         let changelog = TopicPartition::new(TopicId([1; 16]), 0);
-        let store_name = StoreName { query: QueryId(1), operator: name.0.clone(), partition: PartitionId(0) };
+        let store_name = StoreName { owner: QueryId(1).into(), operator: name.0.clone(), partition: PartitionId(0) };
         let store = stores.open(&store_name).expect("a simulated store opens");
-        let identity = StateIdentity { query: QueryId(1), layout: "test".to_string(), changelog };
+        let identity = StateIdentity { owner: QueryId(1).into(), layout: "test".to_string(), changelog };
         state.tables.push((name, StateTable::new(identity, store, 0, &MemoryPool::new("state", 1 << 30))));
     }
     plan.children().into_iter().for_each(|child| tables(child, stores, state));

@@ -44,6 +44,8 @@ pub struct StandingRequest {
     pub value_format: Option<Format>,
     /// `PARTITIONS` of the statement.
     pub partitions: Option<i32>,
+    /// Milliseconds that a row of the result is kept after its event time; `None` for ever.
+    pub ttl_ms: Option<i64>,
 }
 
 impl StandingRequest {
@@ -56,6 +58,7 @@ impl StandingRequest {
             default_key_format: None,
             value_format: None,
             partitions: None,
+            ttl_ms: None,
         }
     }
 }

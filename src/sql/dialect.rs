@@ -61,6 +61,11 @@ impl Dialect for TidemillDialect {
         POSTGRES.prec_value(precedence)
     }
 
+    // Reserved: it begins a clause of INSERT.
+    fn is_select_item_alias(&self, explicit: bool, keyword: &Keyword, parser: &mut Parser) -> bool {
+        explicit || (self.is_column_alias(keyword, parser) && *keyword != Keyword::ON)
+    }
+
     // Not reserved, but what stands before a table alias can be one of our clauses.
     fn is_table_factor_alias(&self, explicit: bool, keyword: &Keyword, parser: &mut Parser) -> bool {
         explicit || (self.is_table_alias(keyword, parser) && !is_clause(&parser.get_current_token().token))

@@ -16,17 +16,61 @@ use crate::model::Offset;
 use crate::model::OperatorId;
 use crate::model::PartitionId;
 use crate::model::QueryId;
+use crate::model::RelationId;
 use crate::model::TopicId;
 use crate::model::TopicPartition;
 
 /// A key and its new value, `None` for a delete.
 pub type Change = (Bytes, Option<Bytes>);
 
+/// Whose state a store keeps.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum StoreOwner {
+    /// A standing query's.
+    Query(QueryId),
+    /// That of a table without a query: its rows, kept for reading.
+    Table(RelationId),
+}
+
+/// Set in the number of an owner that is a table; ids count from 1.
+const TABLE_BIT: u64 = 1 << 63;
+
+impl StoreOwner {
+    fn number(self) -> u64 {
+        match self {
+            Self::Query(query) => query.0,
+            Self::Table(relation) => relation.0 | TABLE_BIT,
+        }
+    }
+
+    fn of_number(number: u64) -> Self {
+        match number & TABLE_BIT {
+            0 => Self::Query(QueryId(number)),
+            _ => Self::Table(RelationId(number & !TABLE_BIT)),
+        }
+    }
+}
+
+impl From<QueryId> for StoreOwner {
+    fn from(query: QueryId) -> Self {
+        Self::Query(query)
+    }
+}
+
+impl fmt::Display for StoreOwner {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Query(query) => query.fmt(f),
+            Self::Table(relation) => write!(f, "t{}", relation.0),
+        }
+    }
+}
+
 /// Which task's state a store keeps.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct StoreName {
-    /// The standing query.
-    pub query: QueryId,
+    /// The standing query, or the table.
+    pub owner: StoreOwner,
     /// The operator within it.
     pub operator: OperatorId,
     /// The task.
@@ -35,15 +79,15 @@ pub struct StoreName {
 
 impl fmt::Display for StoreName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}.{}.{}", self.query, self.operator, self.partition)
+        write!(f, "{}.{}.{}", self.owner, self.operator, self.partition)
     }
 }
 
 /// Where a store stands: the changelog was applied up to `offset`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StorePosition {
-    /// The query that wrote it.
-    pub query: QueryId,
+    /// Whose it is.
+    pub owner: StoreOwner,
     /// How its keys and values are laid out; another layout cannot be read.
     pub layout: String,
     /// The changelog, or the output topic where that is the changelog.
@@ -70,15 +114,15 @@ pub trait ColdStore: Send + Sync {
 pub trait ColdStores: Send + Sync {
     /// Opens a store, and makes it if it is not there.
     fn open(&self, name: &StoreName) -> Result<Arc<dyn ColdStore>, StateError>;
-    /// Removes all stores of a query that was dropped.
-    fn remove(&self, query: QueryId) -> Result<(), StateError>;
+    /// Removes all stores of a query or a table that was dropped.
+    fn remove(&self, owner: StoreOwner) -> Result<(), StateError>;
 }
 
 /// What a store must be to be kept at start-up.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StoreExpectation {
-    /// The query.
-    pub query: QueryId,
+    /// Whose it is.
+    pub owner: StoreOwner,
     /// The layout that its plan has now.
     pub layout: String,
     /// The changelog.
@@ -140,7 +184,7 @@ fn judge(found: Option<StorePosition>, expected: &StoreExpectation) -> (StoreVer
     let Some(found) = found else {
         return (StoreVerdict::Missing, start);
     };
-    if found.query != expected.query || found.layout != expected.layout || found.changelog != expected.changelog {
+    if found.owner != expected.owner || found.layout != expected.layout || found.changelog != expected.changelog {
         (StoreVerdict::OtherLayout, start)
     } else if *expected.kept.end() < found.offset {
         (StoreVerdict::Ahead, start)
@@ -154,10 +198,10 @@ fn judge(found: Option<StorePosition>, expected: &StoreExpectation) -> (StoreVer
 const POSITION_FORMAT: u8 = 1;
 
 impl StorePosition {
-    /// Format, query, topic, partition, offset, layout, CRC-32C of all before; integers big-endian.
+    /// Format, owner, topic, partition, offset, layout, CRC-32C of all before; integers big-endian.
     pub(super) fn encode(&self) -> Vec<u8> {
         let mut bytes = vec![POSITION_FORMAT];
-        bytes.extend(self.query.0.to_be_bytes());
+        bytes.extend(self.owner.number().to_be_bytes());
         bytes.extend(self.changelog.topic.0);
         bytes.extend(self.changelog.partition.0.to_be_bytes());
         bytes.extend(self.offset.0.to_be_bytes());
@@ -173,13 +217,13 @@ impl StorePosition {
             return None;
         }
         let (format, bytes) = bytes.split_first()?;
-        let (query, bytes) = bytes.split_first_chunk::<8>()?;
+        let (owner, bytes) = bytes.split_first_chunk::<8>()?;
         let (topic, bytes) = bytes.split_first_chunk::<16>()?;
         let (partition, bytes) = bytes.split_first_chunk::<4>()?;
         let (offset, layout) = bytes.split_first_chunk::<8>()?;
         (*format == POSITION_FORMAT).then_some(())?;
         Some(Self {
-            query: QueryId(u64::from_be_bytes(*query)),
+            owner: StoreOwner::of_number(u64::from_be_bytes(*owner)),
             layout: std::str::from_utf8(layout).ok()?.to_string(),
             changelog: TopicPartition::new(TopicId(*topic), i32::from_be_bytes(*partition)),
             offset: Offset(i64::from_be_bytes(*offset)),

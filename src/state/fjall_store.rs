@@ -33,11 +33,11 @@ use super::ColdStore;
 use super::ColdStores;
 use super::StateError;
 use super::StoreName;
+use super::StoreOwner;
 use super::StorePosition;
 use super::cold_store::Change;
 use super::error::KEY_BYTES_MAX;
 use crate::env::Env;
-use crate::model::QueryId;
 
 /// Number and tag.
 const KEY_PREFIX_BYTES: usize = 9;
@@ -215,9 +215,9 @@ impl ColdStores for FjallStores {
         }
     }
 
-    fn remove(&self, query: QueryId) -> Result<(), StateError> {
-        let failed = |source| StateError::Store { store: query.to_string(), source };
-        for entry in self.0.stores.prefix(format!("{query}.")) {
+    fn remove(&self, owner: StoreOwner) -> Result<(), StateError> {
+        let failed = |source| StateError::Store { store: owner.to_string(), source };
+        for entry in self.0.stores.prefix(format!("{owner}.")) {
             let (name, number) = entry.into_inner().map_err(failed)?;
             self.0.stores.remove(name).map_err(failed)?;
             if let Some(number) = number_at(&number) {

@@ -29,6 +29,7 @@ pub use cold_store::ColdStores;
 pub use cold_store::OpenedStore;
 pub use cold_store::StoreExpectation;
 pub use cold_store::StoreName;
+pub use cold_store::StoreOwner;
 pub use cold_store::StorePosition;
 pub use cold_store::StoreVerdict;
 pub use cold_store::open_store;

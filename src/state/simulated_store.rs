@@ -12,11 +12,11 @@ use super::ColdStore;
 use super::ColdStores;
 use super::StateError;
 use super::StoreName;
+use super::StoreOwner;
 use super::StorePosition;
 use super::cold_store::Change;
 use crate::env::Random;
 use crate::env::SeededRandom;
-use crate::model::QueryId;
 
 /// Batches that a power loss may take back; older ones count as written to tables.
 const UNSYNCED_MAX: usize = 16;
@@ -67,8 +67,8 @@ impl ColdStores for SimulatedStores {
         Ok(stores.entry(name.clone()).or_insert_with(new).clone())
     }
 
-    fn remove(&self, query: QueryId) -> Result<(), StateError> {
-        self.0.lock().retain(|name, _| name.query != query);
+    fn remove(&self, owner: StoreOwner) -> Result<(), StateError> {
+        self.0.lock().retain(|name, _| name.owner != owner);
         Ok(())
     }
 }

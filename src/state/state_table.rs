@@ -18,13 +18,13 @@ use bytes::Bytes;
 use super::ColdStore;
 use super::RangeScan;
 use super::StateError;
+use super::StoreOwner;
 use super::StorePosition;
 use super::cold_store::Change;
 use super::error::KEY_BYTES_MAX;
 use super::row_cache::RowCache;
 use crate::memory::MemoryPool;
 use crate::model::Offset;
-use crate::model::QueryId;
 use crate::model::TopicPartition;
 
 /// What an entry takes in memory beside its key and its value, in bytes; an estimate.
@@ -80,8 +80,8 @@ impl Delta {
 /// Whose state a table keeps: what stands in the position that goes with each batch into the store.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StateIdentity {
-    /// The query.
-    pub query: QueryId,
+    /// Whose it is.
+    pub owner: StoreOwner,
     /// The layout of keys and values.
     pub layout: String,
     /// The changelog, or the output topic where that is the changelog.
@@ -90,7 +90,7 @@ pub struct StateIdentity {
 
 impl StateIdentity {
     pub(super) fn position(&self, offset: Offset) -> StorePosition {
-        StorePosition { query: self.query, layout: self.layout.clone(), changelog: self.changelog, offset }
+        StorePosition { owner: self.owner, layout: self.layout.clone(), changelog: self.changelog, offset }
     }
 }
 

@@ -27,20 +27,25 @@ fn changelog() -> TopicPartition {
 }
 
 fn identity() -> StateIdentity {
-    StateIdentity { query: QueryId(4), layout: "count v1".to_string(), changelog: changelog() }
+    StateIdentity { owner: QueryId(4).into(), layout: "count v1".to_string(), changelog: changelog() }
 }
 
 fn name() -> StoreName {
-    StoreName { query: QueryId(4), operator: OperatorId::new("0-agg"), partition: PartitionId(3) }
+    StoreName { owner: QueryId(4).into(), operator: OperatorId::new("0-agg"), partition: PartitionId(3) }
 }
 
 fn position(offset: i64) -> StorePosition {
-    StorePosition { query: QueryId(4), layout: "count v1".to_string(), changelog: changelog(), offset: Offset(offset) }
+    StorePosition {
+        owner: QueryId(4).into(),
+        layout: "count v1".to_string(),
+        changelog: changelog(),
+        offset: Offset(offset),
+    }
 }
 
 fn expected(start: i64, end: i64) -> StoreExpectation {
     StoreExpectation {
-        query: QueryId(4),
+        owner: QueryId(4).into(),
         layout: "count v1".to_string(),
         changelog: changelog(),
         start: Offset(start),
@@ -321,7 +326,7 @@ fn only_a_store_that_fits_is_kept() {
     assert_eq!(verdicts(position(1), expected(2, 5)), (StoreVerdict::Behind, Offset(2)));
     let other = StorePosition { layout: "count v2".to_string(), ..position(5) };
     assert_eq!(verdicts(other, expected(0, 5)), (StoreVerdict::OtherLayout, Offset(0)));
-    let other = StorePosition { query: QueryId(5), ..position(5) };
+    let other = StorePosition { owner: QueryId(5).into(), ..position(5) };
     assert_eq!(verdicts(other, expected(0, 5)), (StoreVerdict::OtherLayout, Offset(0)));
     let opened = open_store(&SimulatedStores::new(), &name(), &expected(3, 5)).expect("opened");
     assert_eq!((opened.verdict, opened.restore_from), (StoreVerdict::Missing, Offset(3)));
@@ -363,7 +368,7 @@ fn files_keep_entries_and_position_over_a_reopen_and_a_wipe_forgets_both() {
     let store = stores.open(&name()).expect("opened");
     assert_eq!((store.position().expect("read"), store.get(b"a").expect("read")), (None, None));
     store.apply(&changes, &position(2)).expect("applied");
-    stores.remove(QueryId(4)).expect("removed");
+    stores.remove(QueryId(4).into()).expect("removed");
     let again = stores.open(&name()).expect("made anew");
     assert_eq!((again.position().expect("read"), again.get(b"a").expect("read")), (None, None));
 }
@@ -373,7 +378,7 @@ fn stores_of_one_directory_do_not_see_each_other() {
     let directory = tempfile::tempdir().expect("made");
     let open = || FjallStores::open(&Env::real(), directory.path(), StoreLimits::default()).expect("opened");
     let name_of = |query, partition| StoreName {
-        query: QueryId(query),
+        owner: QueryId(query).into(),
         operator: OperatorId::new("0-agg"),
         partition: PartitionId(partition),
     };
@@ -397,7 +402,7 @@ fn stores_of_one_directory_do_not_see_each_other() {
     assert_eq!(store.get(&too_long).expect("read"), None);
     assert_eq!(store.range(&too_long, None, 9).expect("read"), []);
     assert_eq!(store.range(&longest, Some(&too_long), 9).expect("read"), [(longest.clone(), bytes("2"))]);
-    stores.remove(QueryId(1)).expect("removed");
+    stores.remove(QueryId(1).into()).expect("removed");
     let count = |name| stores.open(name).expect("opened").range(&[], None, 9999).expect("read").len();
     assert_eq!(names.each_ref().map(count), [0, 0, 5001]);
 }

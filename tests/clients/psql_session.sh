@@ -52,6 +52,7 @@ query "DESCRIBE per_country" | grep -q windowstart
 query '\d' | grep -q payments
 query '\dt' | grep -q cards
 query '\d payments' | grep -q 'numeric'
+timeout 60 psql -X -c '\d cards' | grep -q 'PRIMARY KEY'
 query "SELECT count(*) > 0 FROM tidemill.offsets" | grep -q t
 for table in topics partitions offsets groups streams tables queries tasks; do query "SELECT * FROM tidemill.$table" >/dev/null; done
 

@@ -64,6 +64,8 @@ fn relation(index: usize, line: &str, compatibility: Compatibility) -> Relation 
         name: fold(name),
         kind: if *kind == "table" { RelationKind::Table } else { RelationKind::Stream },
         read_only: false,
+        not_null: Vec::new(),
+        ttl_ms: None,
         materialized_view: false,
         columns: columns.split(", ").map(|column| self::column(column, fold)).collect(),
         formats: Formats { key: format, value: Format::Json, wrap_single_value: true },

@@ -60,7 +60,7 @@ async fn the_flights_run_top_to_bottom_over_a_few_rows() {
     let client = server.connect().await;
     let texts = texts("flights");
     let names: Vec<&str> = texts.iter().map(|(name, _)| name.as_str()).collect();
-    assert_eq!(names, ["01_stream.sql", "02_views.sql", "03_ask.sql"]);
+    assert_eq!(names, ["01_stream.sql", "02_views.sql", "03_ask.sql", "04_dimensions.sql"]);
     for (name, text) in &texts {
         if name == "03_ask.sql" {
             let flight = |day: i32, carrier: &str, delay: &str| {

@@ -53,3 +53,4 @@ pub(super) use protocol::Event;
 pub use run::run;
 pub(super) use splitter::statements;
 pub(super) use table::Table;
+pub(super) use table::column;

@@ -128,13 +128,14 @@ fn usual_width(oid: u32) -> usize {
     }
 }
 
+/// A column of PostgreSQL's type `oid`.
+pub(in crate::cli) fn column(name: &str, oid: u32) -> ResultColumn {
+    ResultColumn { name: name.to_string(), oid, modifier: -1 }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn column(name: &str, oid: u32) -> ResultColumn {
-        ResultColumn { name: name.to_string(), oid, modifier: -1 }
-    }
 
     #[test]
     fn aligned_tables_look_like_psql_s() {

@@ -347,6 +347,12 @@ impl Pipeline {
         Ok(())
     }
 
+    /// The offset after everything that can be read of a partition.
+    pub async fn end(&self, topic: &str, partition: i32) -> Result<i64> {
+        let partition = TopicPartition { topic: self.topic_id(topic)?, partition: PartitionId(partition) };
+        Ok(self.client.ends(partition).await?.readable_end().0)
+    }
+
     fn topic_id(&self, name: &str) -> Result<TopicId> {
         let metadata = self.metadata.snapshot();
         metadata.topic(name).map(|topic| topic.id).ok_or_else(|| undefined("topic", name))

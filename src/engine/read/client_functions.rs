@@ -56,6 +56,7 @@ const FUNCTIONS: &[(&str, Answer)] = &[
     ("pg_describe_object", Answer::NoText),
     ("pg_function_is_visible", Answer::True),
     ("pg_get_function_sqlbody", Answer::NoText),
+    ("pg_get_constraintdef", Answer::NoText),
     ("pg_get_indexdef", Answer::NoText),
     ("pg_get_ruledef", Answer::NoText),
     ("pg_get_triggerdef", Answer::NoText),

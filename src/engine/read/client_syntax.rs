@@ -6,6 +6,7 @@ use sqlparser::ast;
 use sqlparser::ast::Spanned;
 
 use super::client_functions::JOINED;
+use super::pg_keys::DEFINITION;
 use crate::error::Error;
 use crate::error::Position;
 use crate::error::Result;
@@ -23,6 +24,7 @@ pub(super) fn rewrite(statement: &mut ast::Statement) -> Result<()> {
         let replaced = match expression {
             ast::Expr::Function(function) => match last_name(&function.name).as_str() {
                 "array" => empty_array(function),
+                "pg_get_indexdef" | "pg_get_constraintdef" => definition(function),
                 "array_to_string" => {
                     function.name = ast::ObjectName::from(vec![ast::Ident::new(JOINED)]);
                     None
@@ -89,6 +91,20 @@ fn is_column(expression: &ast::Expr, name: &str) -> bool {
 fn last_name(name: &ast::ObjectName) -> String {
     let name = name.to_string().to_lowercase();
     name.rsplit('.').next().unwrap_or_default().to_string()
+}
+
+/// `pg_get_indexdef(i.indexrelid, ..)`, of a column of the catalog: that catalog's own column.
+fn definition(function: &ast::Function) -> Option<ast::Expr> {
+    let ast::FunctionArguments::List(list) = &function.args else { return None };
+    let Some(ast::FunctionArg::Unnamed(ast::FunctionArgExpr::Expr(first))) = list.args.first() else { return None };
+    match first {
+        ast::Expr::CompoundIdentifier(names) => {
+            let (_, of) = names.split_last()?;
+            let name = ast::Ident::with_quote('"', DEFINITION);
+            Some(ast::Expr::CompoundIdentifier(of.iter().cloned().chain([name]).collect()))
+        }
+        _ => None,
+    }
 }
 
 /// `(SELECT a = b FROM ..)` of one row at most: DataFusion wants an aggregate that says so.

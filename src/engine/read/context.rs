@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::sync::OnceLock;
 use std::sync::Weak;
 
+use arrow::record_batch::RecordBatch;
 use datafusion::catalog::CatalogProvider;
 use datafusion::catalog::CatalogProviderList;
 use datafusion::catalog::MemoryCatalogProvider;
@@ -88,6 +89,15 @@ struct Base {
 pub(in crate::engine) struct Reading {
     pub(in crate::engine) catalog: Arc<Catalog>,
     pub(in crate::engine) published: Arc<Published>,
+    /// Rows that stand beside the relations, under names that no relation has.
+    pub(in crate::engine) given: Vec<Given>,
+}
+
+/// Rows that a statement reads under a name of their own.
+#[derive(Clone)]
+pub(in crate::engine) struct Given {
+    pub(in crate::engine) name: String,
+    pub(in crate::engine) rows: RecordBatch,
 }
 
 impl Base {
@@ -151,7 +161,7 @@ impl Planner {
 
     /// Pins what a statement of the session reads.
     pub(in crate::engine) fn pin(session: &Session) -> Result<Reading> {
-        Ok(Reading { catalog: session.engine.catalog()?, published: session.engine.published() })
+        Ok(Reading { catalog: session.engine.catalog()?, published: session.engine.published(), given: Vec::new() })
     }
 
     /// The state in which a statement over `reading` is planned and run.
@@ -252,7 +262,7 @@ impl Planner {
 
     /// Names of relations that do not exist are told with their place, before DataFusion looks.
     fn check_relations(&self, session: &Session, reading: &Reading, statement: &ast::Statement) -> Result<()> {
-        let mut common = BTreeSet::new();
+        let mut common: BTreeSet<String> = reading.given.iter().map(|given| given.name.to_lowercase()).collect();
         if let ast::Statement::Query(query) = statement {
             common_names(query, &mut common);
         }

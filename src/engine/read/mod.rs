@@ -9,6 +9,7 @@ mod context;
 mod parameters;
 mod pg_catalog;
 mod pg_functions;
+mod pg_keys;
 mod pg_overlay;
 mod pg_sleep;
 mod planned;
@@ -25,6 +26,7 @@ mod type_names;
 mod version;
 mod view_scan;
 
+pub(super) use context::Given;
 pub(super) use context::Planner;
 pub(super) use context::Reading;
 pub use pg_catalog::type_modifier;

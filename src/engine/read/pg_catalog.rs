@@ -8,6 +8,7 @@ use std::sync::Weak;
 use async_trait::async_trait;
 use datafusion::arrow::array::ArrayRef;
 use datafusion::arrow::array::AsArray;
+use datafusion::arrow::array::BooleanArray;
 use datafusion::arrow::array::Int32Array;
 use datafusion::arrow::compute::cast;
 use datafusion::arrow::datatypes::DataType;
@@ -21,22 +22,27 @@ use datafusion::error::Result;
 use datafusion::prelude::SessionContext;
 
 use super::pg_functions::FunctionTexts;
+use super::pg_keys;
+use super::pg_keys::PrimaryKey;
 use super::pg_overlay;
 use super::pg_overlay::SettingRows;
 use crate::catalog::Catalog;
 use crate::engine::core::Engine;
 use crate::engine::settings::Settings;
 use crate::model::SqlType;
+use crate::plan::relation_key;
 
 const ATTRIBUTES: &str = "pg_attribute";
 const CLASSES: &str = "pg_class";
+const INDEXES: &str = "pg_index";
+const CONSTRAINTS: &str = "pg_constraint";
 const FUNCTIONS: &str = "pg_proc";
 const SETTINGS: &str = "pg_settings";
 /// What a column without a modifier has.
 const NO_MODIFIER: i32 = -1;
 
-/// Another provider's tables; `pg_attribute` with the precision and scale of our numbers and the types of nested columns,
-/// `pg_proc` with our functions, `pg_settings` with a session's values.
+/// Another provider's tables, with the keys of our tables; `pg_attribute` with the precision and scale of our numbers and the
+/// types of nested columns, `pg_proc` with our functions, `pg_settings` with a session's values.
 #[derive(Clone)]
 pub(super) struct PgCatalog {
     inner: Arc<dyn SchemaProvider>,
@@ -64,11 +70,12 @@ impl PgCatalog {
         pg_overlay::settings(&table.schema(), rows, &defaults)
     }
 
-    /// What `pg_get_viewdef` tells of the relations in `pg_class`, from now on.
-    async fn learn_views(&self, catalog: &Catalog) -> Result<()> {
+    /// `pg_class`; what `pg_get_viewdef` tells of its numbers is learned.
+    async fn classes(&self, catalog: &Catalog) -> Result<Arc<dyn TableProvider>> {
+        let batches = self.rows(CLASSES).await?;
         let mut views = HashMap::new();
-        for batch in self.rows(CLASSES).await? {
-            let (oids, names) = (column(&batch, "oid", &DataType::Int32)?, column(&batch, "relname", &DataType::Utf8)?);
+        for batch in &batches {
+            let (oids, names) = (column(batch, "oid", &DataType::Int32)?, column(batch, "relname", &DataType::Utf8)?);
             for (oid, name) in oids.as_primitive::<Int32Type>().iter().zip(names.as_string::<i32>()) {
                 let relation = name.and_then(|name| catalog.relation(name));
                 let kept = relation.filter(|relation| relation.query.is_some());
@@ -76,7 +83,7 @@ impl PgCatalog {
             }
         }
         self.texts.learn_views(views);
-        Ok(())
+        table_of(pg_keys::classes(&batches, &PrimaryKey::all(catalog, &batches)?)?)
     }
 
     /// `pg_proc`.
@@ -96,10 +103,25 @@ impl PgCatalog {
         SessionContext::new().read_table(table)?.collect().await
     }
 
-    /// `pg_attribute` with the modifiers that the relations' columns have.
+    /// `pg_index` or `pg_constraint` with the keys of our tables.
+    async fn keys(&self, catalog: &Catalog, name: &str) -> Result<Arc<dyn TableProvider>> {
+        let classes = self.rows(CLASSES).await?;
+        let keys = PrimaryKey::all(catalog, &classes)?;
+        let schema = match self.inner.table(name).await? {
+            Some(table) => table.schema(),
+            None => return Err(DataFusionError::Internal(format!("pg_catalog has no {name}"))),
+        };
+        let batches = match name {
+            INDEXES => vec![pg_keys::indexes(&schema, &keys)?],
+            _ => vec![pg_keys::constraints(&schema, &keys)?],
+        };
+        table_of(batches)
+    }
+
+    /// `pg_attribute` with the types that the relations' columns have, and with those that hold no null.
     async fn attributes(&self, catalog: &Catalog) -> Result<Arc<dyn TableProvider>> {
         let mut names = HashMap::new();
-        for batch in self.rows("pg_class").await? {
+        for batch in self.rows(CLASSES).await? {
             let oids = column(&batch, "oid", &DataType::Int32)?;
             let relations = column(&batch, "relname", &DataType::Utf8)?;
             let oids = oids.as_primitive::<Int32Type>();
@@ -136,7 +158,7 @@ fn query_of(statement: &str) -> &str {
     query.unwrap_or(statement)
 }
 
-fn column(batch: &RecordBatch, name: &str, data_type: &DataType) -> Result<ArrayRef> {
+pub(super) fn column(batch: &RecordBatch, name: &str, data_type: &DataType) -> Result<ArrayRef> {
     let found = batch.column_by_name(name);
     let found = found.ok_or_else(|| DataFusionError::Internal(format!("pg_catalog has no column {name}")))?;
     Ok(cast(found, data_type)?)
@@ -145,28 +167,34 @@ fn column(batch: &RecordBatch, name: &str, data_type: &DataType) -> Result<Array
 fn with_modifiers(batch: &RecordBatch, catalog: &Catalog, names: &HashMap<i32, String>) -> Result<RecordBatch> {
     let relations = column(batch, "attrelid", &DataType::Int32)?;
     let attributes = column(batch, "attname", &DataType::Utf8)?;
-    let relations = relations.as_primitive::<Int32Type>();
-    let modifiers = relations.iter().zip(attributes.as_string::<i32>()).map(|(oid, attribute)| {
-        let relation = oid.and_then(|oid| names.get(&oid)).and_then(|name| catalog.relation(name));
-        let columns = relation.iter().flat_map(|relation| &relation.columns);
-        let found = columns.into_iter().find(|column| Some(column.name.as_str()) == attribute);
-        found.map_or(NO_MODIFIER, |column| type_modifier(&column.sql_type))
-    });
-    let modifiers: ArrayRef = Arc::new(Int32Array::from_iter_values(modifiers));
-    let index = batch.schema().index_of("atttypmod")?;
-    let mut columns = batch.columns().to_vec();
-    columns[index] = cast(&modifiers, batch.schema().field(index).data_type())?;
     let types = column(batch, "atttypid", &DataType::Int32)?;
-    let types = relations.iter().zip(attributes.as_string::<i32>()).zip(types.as_primitive::<Int32Type>());
-    let types = types.map(|((oid, attribute), known)| {
-        let relation = oid.and_then(|oid| names.get(&oid)).and_then(|name| catalog.relation(name));
-        let columns = relation.iter().flat_map(|relation| &relation.columns);
-        let found = columns.into_iter().find(|column| Some(column.name.as_str()) == attribute);
-        found.and_then(|column| nested_oid(&column.sql_type)).or(known)
-    });
-    let types: ArrayRef = Arc::new(Int32Array::from_iter(types));
-    let index = batch.schema().index_of("atttypid")?;
-    columns[index] = cast(&types, batch.schema().field(index).data_type())?;
+    let strict = column(batch, "attnotnull", &DataType::Boolean)?;
+    let (mut modifiers, mut oids, mut not_nulls) = (Vec::new(), Vec::new(), Vec::new());
+    for row in 0..batch.num_rows() {
+        let oid = relations.as_primitive::<Int32Type>().value(row);
+        let relation = names.get(&oid).and_then(|name| catalog.relation(name));
+        let name = attributes.as_string::<i32>().value(row);
+        let known = (types.as_primitive::<Int32Type>().value(row), strict.as_boolean().value(row));
+        let found = relation.and_then(|relation| {
+            let at = relation.columns.iter().position(|column| column.name == name)?;
+            let holds_no_null =
+                relation.not_null.contains(&at) || relation.is_table() && relation_key(relation).contains(&at);
+            Some((&relation.columns[at].sql_type, holds_no_null))
+        });
+        modifiers.push(found.map_or(NO_MODIFIER, |(sql_type, _)| type_modifier(sql_type)));
+        oids.push(found.and_then(|(sql_type, _)| nested_oid(sql_type)).unwrap_or(known.0));
+        not_nulls.push(found.map_or(known.1, |(_, holds_no_null)| holds_no_null));
+    }
+    let changed: [(&str, ArrayRef); 3] = [
+        ("atttypmod", Arc::new(Int32Array::from(modifiers))),
+        ("atttypid", Arc::new(Int32Array::from(oids))),
+        ("attnotnull", Arc::new(BooleanArray::from(not_nulls))),
+    ];
+    let mut columns = batch.columns().to_vec();
+    for (name, values) in changed {
+        let index = batch.schema().index_of(name)?;
+        columns[index] = cast(&values, batch.schema().field(index).data_type())?;
+    }
     Ok(RecordBatch::try_new(batch.schema(), columns)?)
 }
 
@@ -218,10 +246,8 @@ impl SchemaProvider for PgCatalog {
         let catalog = || self.engine.upgrade().and_then(|engine| engine.catalog().ok());
         match (name.to_lowercase().as_str(), catalog()) {
             (ATTRIBUTES, Some(catalog)) => self.attributes(&catalog).await.map(Some),
-            (CLASSES, Some(catalog)) => {
-                self.learn_views(&catalog).await?;
-                self.inner.table(CLASSES).await
-            }
+            (CLASSES, Some(catalog)) => self.classes(&catalog).await.map(Some),
+            (known @ (INDEXES | CONSTRAINTS), Some(catalog)) => self.keys(&catalog, known).await.map(Some),
             (FUNCTIONS, _) => self.functions().await.map(Some),
             (SETTINGS, _) => self.settings().await.map(Some),
             _ => self.inner.table(name).await,

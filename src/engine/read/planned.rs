@@ -72,6 +72,12 @@ impl Planned {
 
     /// The type of each parameter: as the client told, as a cast tells, as the plan needs, else TEXT.
     pub(in crate::engine) fn parameters(&self, known: &[Option<SqlType>]) -> Result<Vec<SqlType>> {
+        let told = self.told_parameters(known)?;
+        Ok(told.into_iter().map(|told| told.unwrap_or(SqlType::Text)).collect())
+    }
+
+    /// The type of each parameter, as far as anything tells.
+    pub(in crate::engine) fn told_parameters(&self, known: &[Option<SqlType>]) -> Result<Vec<Option<SqlType>>> {
         let inferred = self.plan.get_parameter_types().map_err(execution_error)?;
         let mut types: BTreeMap<usize, Option<SqlType>> = BTreeMap::new();
         for (name, data_type) in inferred {
@@ -83,7 +89,7 @@ impl Planned {
             let told = known.get(number - 1).cloned().flatten();
             told.or_else(|| self.casts.get(&number).cloned()).or_else(|| types.get(&number).cloned().flatten())
         };
-        Ok((1..=count).map(|number| of(number).unwrap_or(SqlType::Text)).collect())
+        Ok((1..=count).map(of).collect())
     }
 
     /// Puts values in the place of parameters.

@@ -5,10 +5,12 @@ use std::sync::Arc;
 use std::sync::Weak;
 
 use async_trait::async_trait;
+use datafusion::catalog::MemTable;
 use datafusion::catalog::SchemaProvider;
 use datafusion::catalog::TableProvider;
 use datafusion::error::DataFusionError;
 
+use super::Given;
 use super::Reading;
 use super::relation_table::RelationTable;
 use crate::broker::Client;
@@ -27,6 +29,7 @@ pub(super) struct PinnedPublic {
     published: Arc<Published>,
     principal: Principal,
     client: Arc<dyn Client>,
+    given: Vec<Given>,
 }
 
 impl PinnedPublic {
@@ -36,14 +39,19 @@ impl PinnedPublic {
             published: Arc::clone(&reading.published),
             principal: session.principal.clone(),
             client: Arc::clone(&session.client),
+            given: reading.given.clone(),
         }
     }
 
     fn provider(&self, name: &str) -> Result<Option<Arc<dyn TableProvider>>, DataFusionError> {
+        if let Some(given) = self.given.iter().find(|given| given.name == name) {
+            let rows = MemTable::try_new(given.rows.schema(), vec![vec![given.rows.clone()]])?;
+            return Ok(Some(Arc::new(rows)));
+        }
         let Some(relation) = self.catalog.relation(name) else { return Ok(None) };
         authorize(&self.principal, Operation::Read, Resource::Relation(&relation.name))
             .map_err(|error| DataFusionError::External(Box::new(error)))?;
-        let view = relation.query.and_then(|_| self.published.view(relation.id)).cloned();
+        let view = self.published.view(relation.id).cloned();
         Ok(Some(Arc::new(RelationTable::new(Arc::clone(relation), view, Arc::clone(&self.client)))))
     }
 }
@@ -65,7 +73,7 @@ impl SchemaProvider for PinnedPublic {
     }
 
     fn table_exist(&self, name: &str) -> bool {
-        self.catalog.relation(name).is_some()
+        self.given.iter().any(|given| given.name == name) || self.catalog.relation(name).is_some()
     }
 }
 
@@ -88,6 +96,7 @@ impl LivePublic {
             published: engine.published(),
             client: engine.client(&principal),
             principal,
+            given: Vec::new(),
         })
     }
 }

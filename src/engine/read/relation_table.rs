@@ -104,7 +104,9 @@ impl TableProvider for RelationTable {
                 let threads = state.config().target_partitions();
                 // With conditions left in the plan, more rows than the limit may be needed.
                 let limit = limit.filter(|_| filters.is_empty());
-                view_scan::scan(view, &self.schema, projection, &range, limit, threads)
+                // A view may have more columns than its relation.
+                let all: Vec<usize> = (0..self.schema.fields().len()).collect();
+                view_scan::scan(view, &self.schema, Some(projection.unwrap_or(&all)), &range, limit, threads)
             }
             None => {
                 let partitions = self.topic_partitions().await.map_err(external)?;

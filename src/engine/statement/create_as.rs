@@ -6,7 +6,6 @@ use super::create_source::dead_letter_topic;
 use super::create_source::sink_topic;
 use super::create_source::unwraps_by_default;
 use super::done;
-use super::standing::run_apart;
 use crate::catalog::Catalog;
 use crate::catalog::Change;
 use crate::catalog::Compatibility;
@@ -18,9 +17,11 @@ use crate::catalog::RelationKind;
 use crate::catalog::RelationOptions;
 use crate::catalog::Semantics;
 use crate::catalog::fold;
+use crate::catalog::not_for_streams;
 use crate::cluster::ClusterMetadata;
 use crate::cluster::MetadataRecord;
 use crate::cluster::TopicRecord;
+use crate::engine::apart::run_apart;
 use crate::engine::core::Engine;
 use crate::engine::outcome::Notice;
 use crate::engine::outcome::Outcome;
@@ -70,6 +71,7 @@ pub(super) fn request(session: &Session, create: &CreateAs, options: &RelationOp
         default_key_format: default_key_format(session, create),
         value_format: options.value_format,
         partitions: options.partitions,
+        ttl_ms: options.ttl_ms.map(|(ttl_ms, _)| ttl_ms),
         ..StandingRequest::new(semantics, Destination::Create { kind: create.kind, name })
     }
 }
@@ -181,6 +183,7 @@ impl Making {
         for source in plan.sources.iter().filter_map(|id| catalog.relation_by_id(*id)) {
             authorize(&self.principal, Operation::Read, Resource::Relation(&source.name))?;
         }
+        self.check_ttl(&plan)?;
         let random = self.engine.env().random.clone();
         let new_id = || TopicId::from_random(random.uuid_bytes());
         let mut records = Vec::new();
@@ -194,6 +197,13 @@ impl Making {
         let (definition, query_records) = define(id, self.query_name(&plan, id), sink.id, &self.text, &plan, new_id);
         records.extend(query_records);
         Ok((records, Some(NewQuery { definition, plan: Arc::new(plan), sink: Arc::new(sink) })))
+    }
+
+    fn check_ttl(&self, plan: &StandingPlan) -> Result<()> {
+        match self.options.ttl_ms {
+            Some((_, position)) if plan.output.kind == RelationKind::Stream => Err(not_for_streams(position)),
+            _ => Ok(()),
+        }
     }
 
     fn query_name(&self, plan: &StandingPlan, id: QueryId) -> String {
@@ -213,6 +223,8 @@ impl Making {
             name: self.name.clone(),
             kind: output.kind,
             read_only: false,
+            not_null: Vec::new(),
+            ttl_ms: self.options.ttl_ms.map(|(ttl_ms, _)| ttl_ms),
             materialized_view: self.create.kind == ObjectKind::MaterializedView,
             columns: output.columns.clone(),
             formats: Formats { key: output.key_format, value: output.value_format, wrap_single_value },

@@ -1,5 +1,7 @@
 //! CREATE STREAM|TABLE over a topic, which is made if it is not there.
 
+use std::sync::Arc;
+
 use super::alter::apply;
 use super::alter::check_kept;
 use super::done;
@@ -21,7 +23,9 @@ use crate::cluster::TopicConfig;
 use crate::cluster::TopicRecord;
 use crate::engine::outcome::Notice;
 use crate::engine::outcome::Outcome;
+use crate::engine::queries::LATE_ROLE;
 use crate::engine::session::Session;
+use crate::engine::tables::is_plain_table;
 use crate::error::Error;
 use crate::error::Result;
 use crate::error::SqlState;
@@ -51,6 +55,11 @@ pub(super) async fn execute(session: &mut Session, create: &CreateSource, text: 
     let options = options(session, create)?;
     let declared = declare(create, &options, compatibility)?;
     let engine = session.engine.clone();
+    // A table is kept from its CREATE to its DROP: no DROP comes in between.
+    let _turn = match create.kind {
+        ObjectKind::Stream => None,
+        ObjectKind::Table | ObjectKind::MaterializedView => Some(engine.ddl().await),
+    };
     let random = engine.env().random.clone();
     let owner = session.principal.name().to_string();
     let made = engine
@@ -64,7 +73,10 @@ pub(super) async fn execute(session: &mut Session, create: &CreateSource, text: 
             }
             let new_id = || TopicId::from_random(random.uuid_bytes());
             let mut records = Vec::new();
-            let topic = topic(metadata, &name, &declared, &options, new_id, &mut records)?;
+            let topic = match late_topic(metadata, catalog, create, &options) {
+                Some(late) => late,
+                None => topic(metadata, &name, &declared, &options, new_id, &mut records)?,
+            };
             let mut relation = relation(catalog, &name, &declared, &options, &topic);
             relation.compatibility = compatibility;
             relation.read_only = create.read_only;
@@ -77,10 +89,26 @@ pub(super) async fn execute(session: &mut Session, create: &CreateSource, text: 
             Ok((records, true))
         })
         .await?;
+    if made && let Some(table) = engine.catalog()?.relation(&name).filter(|relation| is_plain_table(relation)) {
+        engine.runtime().keep(Arc::clone(table))?;
+    }
     if !made {
         session.notice(Notice::new(format!("relation \"{name}\" already exists, skipping")));
     }
     Ok(done(tag))
+}
+
+/// The topic with the late rows of a query, if a SOURCE stream is to read it: of internal topics only these are for people.
+fn late_topic(
+    metadata: &ClusterMetadata,
+    catalog: &Catalog,
+    create: &CreateSource,
+    options: &RelationOptions,
+) -> Option<TopicRecord> {
+    let topic = options.topic.as_deref().and_then(|name| metadata.topic(name))?;
+    let is_late = |(_, role, id): &(_, String, TopicId)| role == LATE_ROLE && *id == topic.id;
+    let holds_late_rows = catalog.queries().any(|query| query.internal_topics.iter().any(is_late));
+    (create.read_only && create.kind == ObjectKind::Stream && holds_late_rows).then(|| topic.clone())
 }
 
 fn not_replaced(catalog: &Catalog, create: &CreateSource, name: &str) -> Error {
@@ -223,6 +251,8 @@ fn relation(
         kind: declared.kind,
         materialized_view: false,
         read_only: false,
+        not_null: declared.not_null.clone(),
+        ttl_ms: options.ttl_ms.map(|(ttl_ms, _)| ttl_ms),
         columns: declared.columns.clone(),
         formats: declared.formats,
         topic: topic.name.clone(),

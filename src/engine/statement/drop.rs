@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use super::done;
 use super::lookup::no_such_relation;
-use super::standing::run_apart;
 use crate::catalog::Catalog;
 use crate::catalog::Change;
 use crate::catalog::QueryDefinition;
@@ -12,6 +11,7 @@ use crate::catalog::Relation;
 use crate::catalog::fold;
 use crate::cluster::ClusterMetadata;
 use crate::cluster::MetadataRecord;
+use crate::engine::apart::run_apart;
 use crate::engine::core::Engine;
 use crate::engine::outcome::Notice;
 use crate::engine::outcome::Outcome;
@@ -82,13 +82,17 @@ impl Dropping {
         let (_, dropped) = self.records(&self.engine.metadata(), self.engine.catalog()?.as_ref())?;
         let Some(dropped) = dropped else { return Ok(None) };
         if let Some(query) = &dropped.query {
-            self.engine.runtime().stop(query.id).await;
+            match self.drop.delete_topic {
+                true => self.engine.runtime().stop(query.id).await,
+                false => self.engine.runtime().retire(query.id, &dropped.relation).await,
+            }
         }
         let gone = Gone {
             topic: dropped.relation.topic.clone(),
             dead_letters: self.has_dead_letters(&dropped.relation).await?,
         };
         self.engine.change(|metadata, catalog| self.records(metadata, catalog)).await?;
+        self.engine.forget_table(dropped.relation.id).await;
         if let Some(query) = &dropped.query {
             self.engine.publisher().remove(dropped.relation.id);
             self.engine.forget_query(query.id).await;
@@ -120,6 +124,9 @@ impl Dropping {
                 .hint("Leave DELETE TOPIC out."));
         }
         let query = relation.query.and_then(|id| catalog.query(id)).cloned();
+        if let Some(query) = &query {
+            refuse_read_topics(catalog, query)?;
+        }
         let (mut records, mut rest) = (Vec::new(), catalog.clone());
         if let Some(query) = &query {
             rest = rest.apply(&Change::DropQuery(query.id))?;
@@ -140,6 +147,19 @@ impl Dropping {
             }
         }
         Ok((records, Some(Dropped { relation: Arc::clone(relation), query })))
+    }
+}
+
+/// Refuses to take topics of a query from streams that stand over them.
+pub(super) fn refuse_read_topics(catalog: &Catalog, query: &QueryDefinition) -> Result<()> {
+    let is_own = |relation: &&Arc<Relation>| query.internal_topics.iter().any(|(.., id)| *id == relation.topic_id);
+    match catalog.relations().find(is_own) {
+        Some(reader) => {
+            let message =
+                format!("cannot drop query \"{}\" because \"{}\" reads its late rows", query.name, reader.name);
+            Err(Error::new(SqlState::DEPENDENT_OBJECTS_STILL_EXIST, message).hint("DROP that first."))
+        }
+        None => Ok(()),
     }
 }
 

@@ -7,23 +7,28 @@ use arrow::array::timezone::Tz;
 use arrow::record_batch::RecordBatch;
 use futures::TryStreamExt;
 use sqlparser::ast;
-use sqlparser::ast::Spanned;
 
-use super::done;
+use super::insert_table;
 use super::lookup::insert_target;
 use super::lookup::target_columns;
+use super::modify;
+use super::modify::cast_name;
+use super::returning;
+use super::returning::Answer;
+use super::update::start_of;
 use crate::catalog::Compatibility;
 use crate::catalog::Relation;
 use crate::catalog::fold;
 use crate::engine::append::RefusedValue;
 use crate::engine::append::append_rows;
-use crate::engine::append::check_keys;
+use crate::engine::append::check_not_null;
 use crate::engine::append::record_times;
 use crate::engine::outcome::Description;
 use crate::engine::outcome::Outcome;
 use crate::engine::outcome::Value;
 use crate::engine::read::Planner;
 use crate::engine::session::Session;
+use crate::engine::tables::is_plain_table;
 use crate::engine::text::write_text;
 use crate::error::Error;
 use crate::error::Position;
@@ -34,6 +39,7 @@ use crate::model::Column;
 use crate::model::ColumnRole;
 use crate::model::SqlType;
 use crate::plan::placeholder;
+use crate::sql::InsertClauses;
 use crate::sql::InsertRows;
 use crate::sql::Name;
 use crate::sql::Select;
@@ -63,20 +69,35 @@ impl Target {
 
 pub(super) async fn execute(session: &mut Session, insert: &InsertRows, parameters: &[Value]) -> Result<Outcome> {
     let target = target(session, insert)?;
+    if let Some(conflict) = &insert.clauses.conflict {
+        insert_table::check_conflict(session, &target.relation, conflict)?;
+    }
     let cells = cells(session, insert, &target, parameters).await?;
     let (rows, row_times) = build(insert, &target, &cells, session.settings.zone())?;
     let at_cell = |refused: RefusedValue| match position_of(insert, &target, refused.row, refused.column) {
         Some(position) => refused.error.at(position),
         None => refused.error,
     };
-    check_keys(&target.relation, &rows).map_err(at_cell)?;
+    check_not_null(&target.relation, &rows).map_err(at_cell)?;
     let mut times = record_times(&session.engine, &target.relation, &rows).map_err(at_cell)?;
     for (time, told) in times.iter_mut().zip(row_times) {
         *time = told.unwrap_or(*time);
     }
+    if refuses_taken_keys(session, &target.relation, &insert.clauses) {
+        let inserted = insert_table::insert(session, &target.relation, (rows, times), &insert.clauses, parameters);
+        return inserted.await.map_err(at_cell);
+    }
+    let alias = modify::alias_of(session, &target.relation, insert.clauses.alias.as_ref());
+    let answer = Answer::of(session, insert.clauses.returning.as_ref(), &alias, &rows, parameters).await?;
     let ends = append_rows(&session.engine, session.client.as_ref(), &target.relation, &rows, &times).await?;
     session.written.note(ends);
-    Ok(done(format!("INSERT 0 {}", rows.num_rows())))
+    Ok(answer.outcome("INSERT 0"))
+}
+
+/// Whether a row whose key is taken is told from others: under ksqlDB's rules it replaces the row that is there.
+pub(super) fn refuses_taken_keys(session: &Session, relation: &Relation, clauses: &InsertClauses) -> bool {
+    let rules = session.settings.compatibility();
+    is_plain_table(relation) && (rules == Compatibility::Postgres || clauses.conflict.is_some())
 }
 
 pub(super) async fn describe(session: &Session, insert: &InsertRows, known: &[Option<SqlType>]) -> Result<Description> {
@@ -95,8 +116,12 @@ pub(super) async fn describe(session: &Session, insert: &InsertRows, known: &[Op
             }
         }
     }
+    let (relation, clauses) = (&target.relation, &insert.clauses);
+    insert_table::describe(session, relation, clauses, &mut params).await?;
+    let alias = modify::alias_of(session, relation, clauses.alias.as_ref());
+    let fields = returning::describe(session, relation, clauses.returning.as_ref(), &alias, &mut params).await?;
     let params = params.into_iter().map(|known| known.unwrap_or(SqlType::Text)).collect();
-    Ok(Description { params, fields: None })
+    Ok(Description { params, fields })
 }
 
 /// The parameters in a value: a bare one has the column's type, one in a cast the cast's, another the column's.
@@ -188,7 +213,7 @@ async fn cells(
 }
 
 /// The text of a value that needs no evaluation: `Some(None)` is null.
-fn plain(cell: &ast::Expr, sql_type: &SqlType) -> Option<Option<String>> {
+pub(super) fn plain(cell: &ast::Expr, sql_type: &SqlType) -> Option<Option<String>> {
     match cell {
         ast::Expr::Value(value) => match &value.value {
             ast::Value::Null => Some(None),
@@ -221,7 +246,7 @@ fn number(digits: &str, sql_type: &SqlType) -> Option<String> {
     }
 }
 
-fn parameter_text(parameters: &[Value], number: usize) -> Result<Option<String>> {
+pub(super) fn parameter_text(parameters: &[Value], number: usize) -> Result<Option<String>> {
     let value = number
         .checked_sub(1)
         .and_then(|index| parameters.get(index))
@@ -313,14 +338,6 @@ pub(super) async fn one_row(
     row.ok_or_else(|| Error::internal("a query of one row gave none"))
 }
 
-/// The type in a cast's words.
-fn cast_name(sql_type: &SqlType) -> String {
-    match sql_type {
-        SqlType::Bytes => "BYTEA".to_string(),
-        other => other.to_string(),
-    }
-}
-
 /// Rows with all columns of the relation, and the record times that were told.
 fn build(
     insert: &InsertRows,
@@ -371,8 +388,4 @@ fn position_of(insert: &InsertRows, target: &Target, row: usize, index: usize) -
     let is_it = |column: &TargetColumn| matches!(column, TargetColumn::Column(found) if *found == index);
     let place = target.columns.iter().position(is_it)?;
     start_of(insert.rows.get(row)?.get(place)?)
-}
-
-fn start_of(cell: &ast::Expr) -> Option<Position> {
-    u32::try_from(cell.span().start.column).ok().filter(|column| 0 < *column).map(Position)
 }

@@ -9,6 +9,7 @@ use arrow::array::ArrayRef;
 use arrow::array::new_null_array;
 use arrow::compute::CastOptions;
 use arrow::compute::cast_with_options;
+use arrow::compute::concat_batches;
 use arrow::datatypes::DataType;
 use arrow::datatypes::Field;
 use arrow::datatypes::Schema;
@@ -16,15 +17,21 @@ use arrow::record_batch::RecordBatch;
 use futures::TryStreamExt;
 
 use super::done;
+use super::insert_rows::refuses_taken_keys;
 use super::insert_standing;
+use super::insert_table;
 use super::lookup::insert_target;
 use super::lookup::target_columns;
+use super::modify;
+use super::returning;
+use super::returning::Answer;
 use super::select;
 use crate::catalog::Compatibility;
 use crate::catalog::Relation;
 use crate::config::ByteSize;
 use crate::engine::append::Appending;
 use crate::engine::append::record_times;
+use crate::engine::outcome::Description;
 use crate::engine::outcome::Outcome;
 use crate::engine::outcome::Value;
 use crate::engine::session::Session;
@@ -34,6 +41,7 @@ use crate::error::SqlState;
 use crate::functions;
 use crate::model::SqlType;
 use crate::plan::execution_error;
+use crate::sql::InsertClauses;
 use crate::sql::InsertSelect;
 
 pub(super) async fn execute(
@@ -42,12 +50,15 @@ pub(super) async fn execute(
     text: &str,
     parameters: &[Value],
 ) -> Result<Outcome> {
-    let standing = insert.select.emit.is_some() || session.settings.compatibility() == Compatibility::Ksqldb;
-    if standing {
+    if is_standing(session, insert) {
+        refuse_clauses(&insert.clauses)?;
         return insert_standing::execute(session, insert, text).await;
     }
     let relation = insert_target(session, &insert.target)?;
     let targets = target_columns(session, &relation, &insert.columns)?;
+    if let Some(conflict) = &insert.clauses.conflict {
+        insert_table::check_conflict(session, &relation, conflict)?;
+    }
     let Outcome::Rows { fields, mut rows, .. } = select::execute(session, &insert.select, parameters).await? else {
         return Err(Error::internal("a query without rows"));
     };
@@ -59,9 +70,11 @@ pub(super) async fn execute(
     if let Some(problem) = problem {
         return Err(Error::new(SqlState::SYNTAX_ERROR, format!("INSERT has {problem}")).at(insert.target.position));
     }
-    let client = session.client.as_ref();
+    let client = Arc::clone(&session.client);
     let bytes_max = session.engine.limits().insert_bytes_max;
-    let mut appending = Appending::new(&session.engine, client, &relation)?;
+    let keeps_rows = refuses_taken_keys(session, &relation, &insert.clauses) || insert.clauses.returning.is_some();
+    let (mut kept, mut kept_times) = (Vec::new(), Vec::new());
+    let mut appending = Appending::new(&session.engine, client.as_ref(), &relation)?;
     while let Some(batch) = rows.try_next().await? {
         let batch = shaped(&relation, &targets, &batch)?;
         let times = record_times(&session.engine, &relation, &batch)?;
@@ -69,11 +82,62 @@ pub(super) async fn execute(
         if bytes_max.as_usize() < appending.bytes() {
             return Err(too_large(&relation, bytes_max));
         }
+        if keeps_rows {
+            kept.push(batch);
+            kept_times.extend(times);
+        }
     }
     let inserted = appending.rows();
-    let ends = appending.append(client).await?;
+    if !keeps_rows {
+        let ends = appending.append(client.as_ref()).await?;
+        session.written.note(ends);
+        return Ok(done(format!("INSERT 0 {inserted}")));
+    }
+    let kept = concat_batches(&modify::no_rows(&relation).schema(), &kept)
+        .map_err(|error| Error::internal("inserted rows do not fit together").caused_by(error))?;
+    if refuses_taken_keys(session, &relation, &insert.clauses) {
+        let inserted = insert_table::insert(session, &relation, (kept, kept_times), &insert.clauses, parameters).await;
+        return inserted.map_err(|refused| refused.error.at(insert.target.position));
+    }
+    let alias = modify::alias_of(session, &relation, insert.clauses.alias.as_ref());
+    let answer = Answer::of(session, insert.clauses.returning.as_ref(), &alias, &kept, parameters).await?;
+    let ends = appending.append(client.as_ref()).await?;
     session.written.note(ends);
-    Ok(done(format!("INSERT 0 {inserted}")))
+    Ok(answer.outcome("INSERT 0"))
+}
+
+pub(super) async fn describe(
+    session: &Session,
+    insert: &InsertSelect,
+    known: &[Option<SqlType>],
+) -> Result<Description> {
+    let described = select::describe(session, &insert.select, known).await?;
+    if is_standing(session, insert) {
+        return Ok(Description { fields: None, ..described });
+    }
+    let relation = insert_target(session, &insert.target)?;
+    let mut params: Vec<Option<SqlType>> = described.params.into_iter().map(Some).collect();
+    insert_table::describe(session, &relation, &insert.clauses, &mut params).await?;
+    let alias = modify::alias_of(session, &relation, insert.clauses.alias.as_ref());
+    let returning = insert.clauses.returning.as_ref();
+    let fields = returning::describe(session, &relation, returning, &alias, &mut params).await?;
+    Ok(Description { params: params.into_iter().map(|told| told.unwrap_or(SqlType::Text)).collect(), fields })
+}
+
+/// Whether it runs on.
+fn is_standing(session: &Session, insert: &InsertSelect) -> bool {
+    insert.select.emit.is_some() || session.settings.compatibility() == Compatibility::Ksqldb
+}
+
+fn refuse_clauses(clauses: &InsertClauses) -> Result<()> {
+    let told = |what: &str, position| {
+        Err(Error::unsupported(format!("{what} is not supported in a query that runs on")).at(position))
+    };
+    match (&clauses.conflict, &clauses.returning) {
+        (Some(conflict), _) => told("ON CONFLICT", conflict.position),
+        (None, Some(returning)) => told("RETURNING", returning.position),
+        (None, None) => Ok(()),
+    }
 }
 
 fn too_large(relation: &Relation, bytes_max: ByteSize) -> Error {

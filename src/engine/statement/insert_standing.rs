@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use super::done;
 use super::lookup::standing_target;
-use super::standing::run_apart;
 use crate::catalog::Compatibility;
+use crate::engine::apart::run_apart;
 use crate::engine::core::Engine;
 use crate::engine::outcome::Outcome;
 use crate::engine::queries::NewQuery;

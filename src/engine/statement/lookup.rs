@@ -51,28 +51,45 @@ pub(super) fn no_such_relation(catalog: &Catalog, name: &Name, folded: &str) -> 
 
 /// The relation that rows are to be put into: not one that a query keeps.
 pub(super) fn insert_target(session: &Session, name: &Name) -> Result<Arc<Relation>> {
-    target(session, name, |relation| relation.query.is_none())
+    target(session, name, "insert into", |relation| relation.query.is_none())
+}
+
+/// The table whose rows a statement is to change: not a stream, nor what a query keeps. `verb` is what it does.
+pub(super) fn changed_target(session: &Session, name: &Name, verb: &str) -> Result<Arc<Relation>> {
+    let relation = target(session, name, verb, |relation| relation.query.is_none())?;
+    if relation.is_table() {
+        return Ok(relation);
+    }
+    let message = format!("cannot {verb} stream \"{}\"", relation.name);
+    Err(Error::new(SqlState::WRONG_OBJECT_TYPE, message)
+        .at(name.position)
+        .detail("The rows of a stream are facts: they do not change.")
+        .hint("INSERT a row that tells what is new, or CREATE TABLE with a PRIMARY KEY."))
 }
 
 /// The relation that a query is to write: ksqlDB lets several feed one stream, also one that a query made.
 pub(super) fn standing_target(session: &Session, name: &Name) -> Result<Arc<Relation>> {
     let several = session.settings.compatibility() == Compatibility::Ksqldb;
-    target(session, name, |relation| relation.query.is_none() || (several && !relation.is_table()))
+    target(session, name, "insert into", |relation| relation.query.is_none() || (several && !relation.is_table()))
 }
 
-fn target(session: &Session, name: &Name, takes_rows: impl Fn(&Relation) -> bool) -> Result<Arc<Relation>> {
+fn target(session: &Session, name: &Name, verb: &str, takes_rows: impl Fn(&Relation) -> bool) -> Result<Arc<Relation>> {
     let catalog = session.engine.catalog()?;
     let relation = relation(session, &catalog, name)?;
     authorize(&session.principal, Operation::Write, Resource::Relation(&relation.name))?;
     if relation.read_only {
         let kind = if relation.is_table() { "table" } else { "stream" };
-        let message = format!("Cannot insert into read-only {kind}: {}", relation.name);
+        let message = match verb {
+            // ksqlDB's words.
+            "insert into" => format!("Cannot insert into read-only {kind}: {}", relation.name),
+            _ => format!("cannot {verb} read-only {kind} \"{}\"", relation.name),
+        };
         return Err(Error::new(SqlState::WRONG_OBJECT_TYPE, message)
             .at(name.position)
             .detail("CREATE SOURCE made it: others write its topic."));
     }
     if !takes_rows(&relation) {
-        let message = format!("cannot insert into \"{}\"", relation.name);
+        let message = format!("cannot {verb} \"{}\"", relation.name);
         return Err(Error::new(SqlState::WRONG_OBJECT_TYPE, message).at(name.position).detail("A query keeps it."));
     }
     Ok(relation)
@@ -97,7 +114,8 @@ pub(super) fn target_columns(session: &Session, relation: &Relation, names: &[Na
     Ok(targets)
 }
 
-fn column(session: &Session, relation: &Relation, name: &Name) -> Result<usize> {
+/// The column of that name, by its index.
+pub(super) fn column(session: &Session, relation: &Relation, name: &Name) -> Result<usize> {
     let folded = fold(name, session.settings.compatibility());
     relation.columns.iter().position(|column| column.name == folded).ok_or_else(|| {
         let message = format!("column \"{folded}\" of relation \"{}\" does not exist", relation.name);

@@ -1,11 +1,13 @@
 //! What each statement does, one per file, and the match that leads to it.
 
 mod alter;
+mod claims;
 mod copy_from;
 mod copy_to;
 mod create_as;
 mod create_source;
 mod cursors;
+mod delete;
 mod describe;
 mod describe_function;
 mod drop;
@@ -13,20 +15,24 @@ mod explain;
 mod insert_rows;
 mod insert_select;
 mod insert_standing;
+mod insert_table;
 mod lookup;
+mod modify;
 mod prepared;
 mod print;
 mod profile;
 mod push;
 mod rebuild;
+mod returning;
 mod select;
 mod set;
 mod set_config;
 mod show;
-mod standing;
+
 mod terminate;
 mod transaction;
 mod truncate;
+mod update;
 
 use super::outcome::Description;
 use super::outcome::Outcome;
@@ -49,6 +55,8 @@ pub(super) async fn execute(session: &mut Session, prepared: &Prepared, paramete
         Statement::Alter(alter) => alter::execute(session, alter).await,
         Statement::RebuildQuery(name) => rebuild::execute(session, name).await,
         Statement::Drop(drop) => drop::execute(session, drop).await,
+        Statement::Update(update) => update::execute(session, update, parameters).await,
+        Statement::Delete(delete) => delete::execute(session, delete, parameters).await,
         Statement::InsertRows(insert) => insert_rows::execute(session, insert, parameters).await,
         Statement::InsertSelect(insert) => insert_select::execute(session, insert, text, parameters).await,
         Statement::Select(select) => select::execute(session, select, parameters).await,
@@ -93,10 +101,9 @@ pub(super) async fn describe(
             Ok(Description { fields: None, ..described })
         }
         Statement::InsertRows(insert) => insert_rows::describe(session, insert, known).await,
-        Statement::InsertSelect(insert) => {
-            let described = select::describe(session, &insert.select, known).await?;
-            Ok(Description { fields: None, ..described })
-        }
+        Statement::InsertSelect(insert) => insert_select::describe(session, insert, known).await,
+        Statement::Update(update) => update::describe(session, update, known).await,
+        Statement::Delete(delete) => delete::describe(session, delete, known).await,
         Statement::Explain { target: ExplainTarget::Select(select), .. } => {
             let described = select::describe(session, select, known).await?;
             Ok(Description { fields: Some(explain::fields()), ..described })
@@ -154,6 +161,8 @@ pub(super) fn takes_effect(statement: &Statement) -> bool {
             | Statement::Alter(_)
             | Statement::RebuildQuery(_)
             | Statement::Drop(_)
+            | Statement::Update(_)
+            | Statement::Delete(_)
             | Statement::InsertRows(_)
             | Statement::InsertSelect(_)
             | Statement::CopyFrom { .. }

@@ -2,7 +2,7 @@
 
 use super::done;
 use super::lookup::query_named;
-use super::standing::run_apart;
+use crate::engine::apart::run_apart;
 use crate::engine::outcome::Outcome;
 use crate::engine::session::Session;
 use crate::error::Result;

@@ -64,7 +64,7 @@ pub(super) async fn describe(session: &Session, select: &Select, known: &[Option
 }
 
 /// Pins what is read; under `read_your_writes` not before it covers what the session wrote.
-async fn pin(session: &Session, select: &Select) -> Result<Reading> {
+pub(super) async fn pin(session: &Session, select: &Select) -> Result<Reading> {
     if session.settings.is("read_your_writes", "on") {
         let written: Frontier = session.written.ends().into_iter().collect();
         let catalog = session.engine.catalog()?;
@@ -73,7 +73,19 @@ async fn pin(session: &Session, select: &Select) -> Result<Reading> {
             waits.cover(relation.id).await?;
         }
     }
+    see_tables(session, select).await?;
     Planner::pin(session)
+}
+
+/// Waits until the tables that a query names show what their topics have now, whoever wrote it.
+async fn see_tables(session: &Session, select: &Select) -> Result<()> {
+    let catalog = session.engine.catalog()?;
+    for relation in named(&catalog, select, session.settings.compatibility()) {
+        if let Some(kept) = session.engine.runtime().kept(relation.id) {
+            kept.catch_up().await?;
+        }
+    }
+    Ok(())
 }
 
 /// The relations that a query names.

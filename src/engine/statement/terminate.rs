@@ -3,9 +3,10 @@
 use std::sync::Arc;
 
 use super::done;
+use super::drop::refuse_read_topics;
 use super::lookup::query_named;
-use super::standing::run_apart;
 use crate::catalog::QueryDefinition;
+use crate::engine::apart::run_apart;
 use crate::engine::core::Engine;
 use crate::engine::outcome::Outcome;
 use crate::engine::session::Session;
@@ -30,15 +31,22 @@ pub(super) async fn execute(session: &Session, name: Option<&Name>) -> Result<Ou
 
 async fn terminate(engine: Arc<Engine>, query: Arc<QueryDefinition>) -> Result<()> {
     let _turn = engine.ddl().await;
-    engine.runtime().stop(query.id).await;
+    refuse_read_topics(engine.catalog()?.as_ref(), &query)?;
+    match engine.catalog()?.relation_by_id(query.sink) {
+        Some(sink) => engine.runtime().retire(query.id, sink).await,
+        None => engine.runtime().stop(query.id).await,
+    }
     engine
         .change(|_, catalog| match catalog.query(query.id) {
             // Somebody else was faster.
             None => Ok((Vec::new(), ())),
-            Some(query) => Ok((Engine::drop_query_records(query), ())),
+            Some(query) => {
+                refuse_read_topics(catalog, query)?;
+                Ok((Engine::drop_query_records(query), ()))
+            }
         })
         .await?;
-    engine.publisher().remove(query.sink);
+    engine.forget_view(query.sink);
     engine.forget_query(query.id).await;
     Ok(())
 }

@@ -6,6 +6,7 @@ mod dead_letters;
 mod frontiers;
 mod functions;
 mod groups;
+mod late_rows;
 mod memory;
 mod offsets;
 mod partitions;
@@ -67,6 +68,7 @@ const TABLES: &[&SystemTable] = &[
     &frontiers::TABLE,
     &functions::TABLE,
     &groups::TABLE,
+    &late_rows::TABLE,
     &memory::TABLE,
     &offsets::TABLE,
     &partitions::TABLE,

@@ -3,6 +3,7 @@
 mod aggregate;
 mod consolidate;
 mod exchange;
+mod expire;
 mod explode;
 mod filter;
 mod foreign_join;
@@ -14,6 +15,7 @@ mod normalise;
 mod project;
 mod retain;
 mod sink;
+mod sink_clocks;
 mod source;
 mod stream_join;
 mod table_join;
@@ -21,6 +23,7 @@ mod table_join;
 mod table_join_tests;
 #[cfg(test)]
 mod tests;
+mod top_n;
 
 pub use aggregate::Aggregate;
 pub use aggregate::AggregateSpec;
@@ -34,6 +37,7 @@ pub use aggregate::Windows;
 pub use consolidate::Consolidate;
 pub use exchange::Exchange;
 pub use exchange::ExchangeSpec;
+pub use expire::Expire;
 pub use explode::Explode;
 pub use filter::Filter;
 pub use foreign_join::ForeignJoin;
@@ -52,6 +56,9 @@ pub use stream_join::StreamJoinSide;
 pub use stream_join::StreamJoinSpec;
 pub use table_join::TableJoin;
 pub use table_join::TableSide;
+pub use top_n::OrderSpec;
+pub use top_n::TopN;
+pub use top_n::TopSpec;
 
 use arrow::array::RecordBatch;
 

@@ -4,7 +4,12 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use arrow::array::Int64Array;
+use arrow::array::RecordBatch;
+use arrow::datatypes::DataType;
+use arrow::datatypes::Field;
 use arrow::datatypes::Schema;
+use arrow::datatypes::SchemaRef;
 use bytes::Bytes;
 use tracing::debug;
 use tracing::info;
@@ -14,6 +19,7 @@ use super::Input;
 use super::InputProgress;
 use super::Reads;
 use super::Task;
+use super::Writer;
 use super::relation_options;
 use crate::broker::Client;
 use crate::broker::CommittedOffset;
@@ -38,7 +44,7 @@ use crate::model::LeaderEpoch;
 use crate::model::Offset;
 use crate::model::OperatorId;
 use crate::model::PartitionId;
-use crate::model::QueryId;
+use crate::model::TopicId;
 use crate::model::TopicPartition;
 use crate::plan::relation_key;
 use crate::state::ColdStores;
@@ -46,6 +52,7 @@ use crate::state::StateIdentity;
 use crate::state::StateTable;
 use crate::state::StoreExpectation;
 use crate::state::StoreName;
+use crate::state::StoreOwner;
 use crate::state::ViewDelta;
 use crate::state::ViewMemory;
 use crate::state::ViewPartition;
@@ -83,7 +90,9 @@ pub async fn restore(
         }
     }
     info!(query = %spec.query, fragment = spec.index, partition, "state restored");
-    task(spec, partition, generation, inputs, tables, &memory.state)
+    let task = task(spec, partition, generation, inputs, tables, &memory.state)?;
+    task.tell_again();
+    Ok(task)
 }
 
 /// A task that never commits, over all partitions of its leaves, from where `start` says.
@@ -106,10 +115,13 @@ pub fn transient(
     }
     let mut tables = Vec::new();
     for (name, _) in &spec.tables {
-        let store =
-            stores.open(&StoreName { query: spec.query, operator: name.0.clone(), partition: PartitionId(0) })?;
+        let store = stores.open(&StoreName {
+            owner: spec.query.into(),
+            operator: name.0.clone(),
+            partition: PartitionId(0),
+        })?;
         let changelog = TopicPartition::new(crate::model::TopicId([0; 16]), 0);
-        let identity = StateIdentity { query: spec.query, layout: spec.layout.clone(), changelog };
+        let identity = StateIdentity { owner: spec.query.into(), layout: spec.layout.clone(), changelog };
         tables.push((name.clone(), StateTable::new(identity, store, 0, &memory.state)));
     }
     task(spec, 0, Generation(0), inputs, tables, &memory.state)
@@ -125,7 +137,10 @@ fn task(
 ) -> Result<Task, ExecError> {
     // A round takes equal times in this order: a stream row meets the table row that was written before it, if only just.
     inputs.sort_by_key(|input| !is_table(spec, input.leaf));
-    let state = TaskState { partition, tables, ..TaskState::default() };
+    if 1 < inputs.len() {
+        inputs.iter_mut().for_each(|input| input.roots = spec.leaves[input.leaf].roots());
+    }
+    let state = TaskState { partition, tables, late: spec.late.clone(), ..TaskState::default() };
     let driver = Driver::new(&spec.root, state)?;
     Ok(Task::new(Arc::clone(spec), partition, generation, inputs, driver, pool.clone()))
 }
@@ -149,7 +164,15 @@ fn input(
 ) -> Result<Input, ExecError> {
     let sets_time = sets_time(spec, leaf);
     let Some(committed) = committed.get(&partition) else {
-        let (position, progress) = (ends.log_start_offset, InputProgress::default());
+        let (position, mut progress) = (ends.log_start_offset, InputProgress::default());
+        expect(spec, leaf, &mut progress);
+        if let Reads::Relation(reads) = &spec.leaves[leaf].reads
+            && sets_time
+            && position == Offset::ZERO
+        {
+            // Of a topic that lost its beginning the last word of a query that stands still may be lost.
+            reads.awaited.iter().for_each(|query| progress.expect(Writer::Query(*query)));
+        }
         return Ok(Input::new(leaf, partition, sets_time, position, LeaderEpoch(-1), progress));
     };
     let position = committed.offset;
@@ -163,9 +186,18 @@ fn input(
             log_end: ends.log_end_offset.0,
         });
     }
-    let progress = serde_json::from_str(&committed.metadata)
+    let mut progress: InputProgress = serde_json::from_str(&committed.metadata)
         .map_err(|_| ExecError::InternalRecord("the metadata of a committed offset"))?;
-    Ok(Input::new(leaf, partition, sets_time, position, committed.leader_epoch, progress))
+    expect(spec, leaf, &mut progress);
+    let mut input = Input::new(leaf, partition, sets_time, position, committed.leader_epoch, progress);
+    input.begin_at(ends.log_start_offset);
+    Ok(input)
+}
+
+/// A repartition's reader waits for all tasks that write it.
+fn expect(spec: &FragmentSpec, leaf: usize, progress: &mut InputProgress) {
+    let producers = u32::try_from(spec.leaves[leaf].producers()).unwrap_or(0);
+    (0..producers).for_each(|producer| progress.expect(Writer::Exchange(producer)));
 }
 
 async fn table(
@@ -180,15 +212,16 @@ async fn table(
     let ends = client.ends(changelog).await?;
     let end = ends.readable_end();
     let expected = StoreExpectation {
-        query: spec.query,
+        owner: spec.query.into(),
         layout: spec.layout.clone(),
         changelog,
         start: ends.log_start_offset,
         kept: ends.log_start_offset.max(ends.tombstones_from)..=end,
     };
-    let store_name = StoreName { query: spec.query, operator: name.0.clone(), partition: PartitionId(partition) };
+    let store_name =
+        StoreName { owner: spec.query.into(), operator: name.0.clone(), partition: PartitionId(partition) };
     let opened = open_store(stores.as_ref(), &store_name, &expected)?;
-    let identity = StateIdentity { query: spec.query, layout: spec.layout.clone(), changelog };
+    let identity = StateIdentity { owner: spec.query.into(), layout: spec.layout.clone(), changelog };
     // A quarter of the pool: half is for the stores' own caches, the rest for what is not committed.
     let mut table = StateTable::new(identity, opened.store, pool.limit() / 4, pool);
     let mut position = opened.restore_from;
@@ -233,7 +266,7 @@ async fn read(
 
 /// A partition of a view: what its store holds, and what its topic has beyond that.
 pub async fn restore_view(
-    query: QueryId,
+    owner: StoreOwner,
     relation: &Relation,
     partition: i32,
     client: &Arc<dyn Client>,
@@ -244,23 +277,80 @@ pub async fn restore_view(
     let ends = client.ends(from).await?;
     let end = ends.readable_end();
     let expected = StoreExpectation {
-        query,
+        owner,
         layout: view_layout(relation),
         changelog: from,
         start: ends.log_start_offset,
         kept: ends.log_start_offset.max(ends.tombstones_from)..=end,
     };
-    let name = StoreName { query, operator: OperatorId::new(VIEW_STORE), partition: PartitionId(partition) };
-    let schema = Arc::new(Schema::new(relation.columns.iter().map(|column| column.field()).collect::<Vec<_>>()));
+    let name = StoreName { owner, operator: OperatorId::new(VIEW_STORE), partition: PartitionId(partition) };
+    let schema = Arc::new(view_schema(relation));
     let opened = ViewPartition::open(stores.as_ref(), &name, &expected, &schema, memory)?;
     let (mut view, mut position) = (opened.partition, opened.replay_from);
     let read_again = end.0.saturating_sub(position.0);
     info!(view = %relation.name, partition, verdict = ?opened.verdict, read_again, "restoring view");
-    let (key, value) = (format_spec(relation.formats.key), format_spec(relation.formats.value));
-    let decoder = Decoder::new(&relation.columns, key, value, &relation_options(relation))?;
+    let reader = ViewReader::new(relation, client)?;
     while position < end {
+        let (next, delta) = reader.read(partition, position, end).await?;
+        position = next;
+        view = match delta {
+            None => view.reflecting(position),
+            Some(delta) => view.apply(&delta)?.reflecting(position).with_room(delta.changes())?,
+        };
+    }
+    Ok(view)
+}
+
+/// Whether the rows of a view have their event time with them, as a last column: those of a table without a query whose
+/// rows have a time to live.
+pub fn keeps_time(relation: &Relation) -> bool {
+    relation.ttl_ms.is_some() && relation.query.is_none()
+}
+
+fn view_schema(relation: &Relation) -> Schema {
+    let mut fields: Vec<Field> = relation.columns.iter().map(|column| column.field()).collect();
+    if keeps_time(relation) {
+        fields.push(Field::new("__time", DataType::Int64, false));
+    }
+    Schema::new(fields)
+}
+
+/// Reads the topic of a view, or of a table, as changes of its rows.
+pub struct ViewReader {
+    client: Arc<dyn Client>,
+    topic: TopicId,
+    /// The columns of the key, by index.
+    key: Vec<usize>,
+    decoder: Decoder,
+    /// With a last column for the event time, if it is kept.
+    schema: SchemaRef,
+}
+
+impl ViewReader {
+    /// A reader of a relation's topic.
+    pub fn new(relation: &Relation, client: &Arc<dyn Client>) -> Result<Self, ExecError> {
+        let (key, value) = (format_spec(relation.formats.key), format_spec(relation.formats.value));
+        let decoder = Decoder::new(&relation.columns, key, value, &relation_options(relation))?;
+        Ok(Self {
+            client: Arc::clone(client),
+            topic: relation.topic_id,
+            key: relation_key(relation),
+            decoder,
+            schema: Arc::new(view_schema(relation)),
+        })
+    }
+
+    /// One fetch of a partition from `position`, up to `end`: the position after it, and what it changes, `None` for
+    /// nothing. Records that are no rows are passed over.
+    pub async fn read(
+        &self,
+        partition: i32,
+        position: Offset,
+        end: Offset,
+    ) -> Result<(Offset, Option<ViewDelta>), ExecError> {
+        let from = TopicPartition::new(self.topic, partition);
         let mut records: Vec<OwnedRecord> = Vec::new();
-        position = read(client, from, position, end, |record| {
+        let next = read(&self.client, from, position, end, |record| {
             let owned = |bytes: Option<&[u8]>| bytes.map(<[u8]>::to_vec);
             records.push((record.offset, record.timestamp, owned(record.key), owned(record.value)));
         })
@@ -271,16 +361,23 @@ pub async fn restore_view(
             key: key.as_deref(),
             value: value.as_deref(),
         });
-        let decoded = decoder.decode(raw);
-        view = match decoded.op.is_empty() {
-            true => view.reflecting(position),
-            false => {
-                let delta = view_delta(relation, &decoded)?;
-                view.apply(&delta)?.reflecting(position).with_room(decoded.op.len())?
-            }
+        let decoded = self.decoder.decode(raw);
+        let delta = match decoded.op.is_empty() {
+            true => None,
+            false => Some(view_delta(&self.key, &self.timed(&decoded)?, &decoded.op)?),
         };
+        Ok((next, delta))
     }
-    Ok(view)
+
+    /// The rows as the view has them.
+    fn timed(&self, decoded: &Decoded) -> Result<RecordBatch, ExecError> {
+        if self.schema.fields().len() == decoded.rows.num_columns() {
+            return Ok(decoded.rows.clone());
+        }
+        let mut columns = decoded.rows.columns().to_vec();
+        columns.push(Arc::new(Int64Array::from(decoded.event_times.clone())));
+        Ok(RecordBatch::try_new(Arc::clone(&self.schema), columns)?)
+    }
 }
 
 /// The store of a view among those of its query; operators' ids begin with a number.
@@ -290,25 +387,25 @@ const VIEW_STORE: &str = "view";
 fn view_layout(relation: &Relation) -> String {
     let columns: Vec<String> =
         relation.columns.iter().map(|column| format!("{:?} {:?}", column.name, column.field().data_type())).collect();
-    format!("view 1 {:?} {}", relation_key(relation), columns.join(" "))
+    let timed = if keeps_time(relation) { " timed" } else { "" };
+    format!("view 1{timed} {:?} {}", relation_key(relation), columns.join(" "))
 }
 
 /// The rows of a slice of a view's topic as one change.
-fn view_delta(relation: &Relation, decoded: &Decoded) -> Result<ViewDelta, ExecError> {
-    let key = relation_key(relation);
-    let columns: Vec<_> = key.iter().map(|at| Arc::clone(decoded.rows.column(*at))).collect();
-    let keys = RowKeys::encode_rows(&columns, decoded.op.len())?;
+fn view_delta(key: &[usize], all: &RecordBatch, ops: &[RowOp]) -> Result<ViewDelta, ExecError> {
+    let columns: Vec<_> = key.iter().map(|at| Arc::clone(all.column(*at))).collect();
+    let keys = RowKeys::encode_rows(&columns, ops.len())?;
     let mut last: HashMap<&[u8], usize> = HashMap::new();
     for (row, key) in keys.iter().enumerate() {
         last.insert(key, row);
     }
     let mut rows: Vec<usize> = last.into_values().collect();
     rows.sort_unstable();
-    let (kept, gone): (Vec<usize>, Vec<usize>) = rows.into_iter().partition(|row| decoded.op[*row] == RowOp::Value);
+    let (kept, gone): (Vec<usize>, Vec<usize>) = rows.into_iter().partition(|row| ops[*row] == RowOp::Value);
     let indices = arrow::array::UInt32Array::from_iter_values(kept.iter().map(|row| *row as u32));
     Ok(ViewDelta {
         keys: kept.iter().map(|row| keys[*row].clone()).collect(),
-        rows: arrow::compute::take_record_batch(&decoded.rows, &indices)?,
+        rows: arrow::compute::take_record_batch(all, &indices)?,
         tombstones: gone.iter().map(|row| keys[*row].clone()).collect(),
     })
 }

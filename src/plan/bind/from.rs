@@ -224,11 +224,11 @@ fn check_kinds(
 ) -> Result<()> {
     let left = &sources[0];
     let streams = sources[1..].iter().any(|source| !source.relation.is_table());
-    if right.relation.window.is_some() || left.relation.window.is_some() {
+    if sources.iter().chain([right]).any(|source| source.relation.window.is_some()) {
         if rules == Compatibility::Ksqldb {
             check_windows(left, right)?;
         }
-        return Err(Error::unsupported("joins of windowed relations are not there yet in standing queries"));
+        check_windowed(sources, right, (within, kind))?;
     }
     match (left.relation.is_table(), right.relation.is_table()) {
         (false, true) if within => Err(Error::new(
@@ -257,6 +257,43 @@ fn check_kinds(
         .hint("Name the stream first.")),
         (true, _) => Err(Error::unsupported("a stream among several joins that begin with a table is not there yet")
             .hint("Name the stream first.")),
+    }
+}
+
+/// Of windowed relations two tables are joined, whose windows are of one kind.
+fn check_windowed(sources: &[BoundSource], right: &BoundSource, (within, kind): (bool, JoinKind)) -> Result<()> {
+    let left = &sources[0];
+    let refused = |message: &str, hint: &str| Err(Error::unsupported(message).hint(hint));
+    let (Some(one), Some(other)) = (left.relation.window, right.relation.window) else {
+        return refused(
+            "a join of a windowed relation with one that is not windowed is not supported",
+            "A row of a window has its key and its window: make a windowed view of the other side too.",
+        );
+    };
+    if !left.relation.is_table() || !right.relation.is_table() || within {
+        return refused(
+            "joins of windowed streams are not there yet in standing queries",
+            "Windowed tables can be joined by key and window.",
+        );
+    }
+    if sources.len() != 1 {
+        return refused(
+            "a join of more than two windowed tables is not there yet in standing queries",
+            "Make a table of the first two, and join that.",
+        );
+    }
+    if one.size_ms.is_none() != other.size_ms.is_none() {
+        return refused(
+            "a join of sessions with windows of a size is not supported",
+            "Their windows are never the same.",
+        );
+    }
+    match kind {
+        JoinKind::Inner | JoinKind::Left => Ok(()),
+        JoinKind::Right | JoinKind::Full => refused(
+            "RIGHT and FULL joins of windowed tables are not there yet in standing queries",
+            "JOIN and LEFT JOIN are; a RIGHT JOIN is a LEFT JOIN with its sides turned round.",
+        ),
     }
 }
 

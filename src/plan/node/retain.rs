@@ -1,4 +1,4 @@
-//! Rows of windows kept as long as RETENTION says.
+//! Rows kept as long as RETENTION, or their TTL, says.
 
 use std::cmp::Ordering;
 use std::fmt;
@@ -15,17 +15,18 @@ use super::order_of_equal;
 use super::with_key;
 use crate::model::OperatorId;
 
-/// Takes the row of a window away once stream time has passed the window by so much. The schema is the input's.
+/// Takes a row away once stream time has passed its window, or its event time, by so much. The schema is the input's.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Retain {
     /// Names the changelog topic.
     pub id: OperatorId,
-    /// Rows of windows, one per key.
+    /// Rows, one per key.
     pub input: LogicalPlan,
     /// The key, as indexes into the input's columns.
     pub key: Vec<usize>,
-    /// The bound from which time is counted, a column of the key: a window's start, a session's end.
-    pub bound: usize,
+    /// The bound from which time is counted, a column of the key: a window's start, a session's end. Without it time is
+    /// counted from the row's event time.
+    pub bound: Option<usize>,
     /// How long a row is kept, milliseconds.
     pub retention_ms: i64,
 }
@@ -60,7 +61,8 @@ impl UserDefinedLogicalNodeCore for Retain {
     fn with_exprs_and_inputs(&self, _: Vec<Expr>, inputs: Vec<LogicalPlan>) -> Result<Self> {
         let input = only_input(inputs)?;
         let again = |columns: &[usize]| columns_again(columns, self.input.schema(), input.schema());
-        let (key, bound) = (again(&self.key)?, again(&[self.bound])?[0]);
+        let key = again(&self.key)?;
+        let bound = self.bound.map(|bound| again(&[bound])).transpose()?.map(|bound| bound[0]);
         Ok(Self { id: self.id.clone(), key, bound, retention_ms: self.retention_ms, input })
     }
 

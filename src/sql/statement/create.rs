@@ -8,6 +8,7 @@ use super::Name;
 use super::Select;
 use super::Statement;
 use crate::error::Error;
+use crate::error::Position;
 use crate::error::Result;
 use crate::error::SqlState;
 use crate::sql::cursor::Cursor;
@@ -43,6 +44,8 @@ pub struct ColumnDefinition {
     pub data_type: ast::DataType,
     /// Key or value.
     pub role: KeyRole,
+    /// Where NOT NULL stands, if it does.
+    pub not_null: Option<Position>,
 }
 
 /// One `name = value` of a WITH clause; numbers and booleans as their text.
@@ -267,13 +270,7 @@ fn column(cursor: &mut Cursor<'_>) -> Result<ColumnDefinition> {
             return Err(Error::unsupported(format!("column option {option} is not supported")).at(cursor.position()));
         }
     }
-    match not_null {
-        // A promise that nobody keeps would be worse than none: the values of other columns come from records.
-        Some(position) if role != KeyRole::PrimaryKey => Err(Error::unsupported("NOT NULL is not supported")
-            .at(position)
-            .hint("Leave it out; only PRIMARY KEY columns refuse nulls.")),
-        _ => Ok(ColumnDefinition { name, data_type, role }),
-    }
+    Ok(ColumnDefinition { name, data_type, role, not_null })
 }
 
 /// `(option = value, ..)`

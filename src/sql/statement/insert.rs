@@ -1,11 +1,15 @@
-//! `INSERT INTO name [(columns)] VALUES ..` and `INSERT INTO name [(columns)] SELECT ..`.
+//! `INSERT INTO name [(columns)] VALUES ..` and `INSERT INTO name [(columns)] SELECT ..`, with `ON CONFLICT` and `RETURNING`.
 
 use sqlparser::ast;
 use sqlparser::tokenizer::Token;
 
 use super::Name;
+use super::OnConflict;
+use super::Returning;
 use super::Select;
 use super::Statement;
+use super::conflict;
+use super::returning;
 use crate::error::Error;
 use crate::error::Result;
 use crate::sql::cursor::Cursor;
@@ -19,6 +23,19 @@ pub struct InsertRows {
     pub columns: Vec<Name>,
     /// The rows, each an expression per column.
     pub rows: Vec<Vec<ast::Expr>>,
+    /// What the statement calls the relation, what becomes of keys that are taken, and what is answered.
+    pub clauses: InsertClauses,
+}
+
+/// What may stand around the rows of an INSERT.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct InsertClauses {
+    /// What the statement calls the relation.
+    pub alias: Option<Name>,
+    /// What becomes of a row whose key is taken; an error without it.
+    pub conflict: Option<OnConflict>,
+    /// What is answered of the rows that were written.
+    pub returning: Option<Returning>,
 }
 
 /// `INSERT INTO name [(columns)] SELECT ..`: over streams a standing query, else read once and appended.
@@ -30,11 +47,14 @@ pub struct InsertSelect {
     pub columns: Vec<Name>,
     /// The query.
     pub select: Select,
+    /// What the statement calls the relation, what becomes of keys that are taken, and what is answered.
+    pub clauses: InsertClauses,
 }
 
 pub(super) fn parse(cursor: &mut Cursor<'_>) -> Result<Statement> {
     cursor.expect_word("INTO")?;
     let target = cursor.relation_name()?;
+    let alias = if cursor.word("AS") { Some(cursor.name()?) } else { None };
     let query_follows =
         cursor.is_word_at(1, "SELECT") || cursor.is_word_at(1, "WITH") || cursor.is_word_at(1, "VALUES");
     let columns = match cursor.peek().token {
@@ -49,18 +69,20 @@ pub(super) fn parse(cursor: &mut Cursor<'_>) -> Result<Statement> {
             return Err(Error::unsupported(format!("INSERT .. {word} is not supported")).at(cursor.position()));
         }
     }
-    let statement = if cursor.word("VALUES") {
-        Statement::InsertRows(InsertRows { target, columns, rows: rows(cursor)? })
-    } else {
-        Statement::InsertSelect(InsertSelect { target, columns, select: cursor.select()? })
-    };
-    for words in [&["ON", "CONFLICT"][..], &["RETURNING"][..]] {
-        let position = cursor.position();
-        if cursor.words(words) {
-            return Err(Error::unsupported(format!("INSERT .. {} is not supported", words.join(" "))).at(position));
-        }
+    if cursor.word("VALUES") {
+        let rows = rows(cursor)?;
+        let clauses = clauses(cursor, alias)?;
+        return Ok(Statement::InsertRows(InsertRows { target, columns, rows, clauses }));
     }
-    Ok(statement)
+    let select = cursor.select()?;
+    let clauses = clauses(cursor, alias)?;
+    Ok(Statement::InsertSelect(InsertSelect { target, columns, select, clauses }))
+}
+
+fn clauses(cursor: &mut Cursor<'_>, alias: Option<Name>) -> Result<InsertClauses> {
+    let conflict = conflict::parse(cursor)?;
+    let returning = returning::parse(cursor)?;
+    Ok(InsertClauses { alias, conflict, returning })
 }
 
 fn rows(cursor: &mut Cursor<'_>) -> Result<Vec<Vec<ast::Expr>>> {

@@ -2,10 +2,12 @@
 
 mod alter;
 mod close;
+mod conflict;
 mod copy;
 mod create;
 mod deallocate;
 mod declare;
+mod delete;
 mod describe;
 mod discard;
 mod drop;
@@ -16,6 +18,7 @@ mod name;
 mod prepare;
 mod print;
 mod refused;
+mod returning;
 mod select;
 mod set;
 mod show;
@@ -23,9 +26,13 @@ mod terminate;
 mod transaction;
 mod truncate;
 mod unlisten;
+mod update;
 
 pub use alter::AlterAction;
 pub use alter::AlterTopic;
+pub use conflict::ConflictAction;
+pub use conflict::ConflictTarget;
+pub use conflict::OnConflict;
 pub use copy::CopyFormat;
 pub use copy::CopySource;
 pub use create::ColumnDefinition;
@@ -34,19 +41,24 @@ pub use create::CreateSource;
 pub use create::KeyRole;
 pub use create::ObjectKind;
 pub use create::WithOption;
+pub use delete::Delete;
 pub use drop::DropRelation;
 pub use explain::ExplainTarget;
 pub use fetch::FetchDirection;
+pub use insert::InsertClauses;
 pub use insert::InsertRows;
 pub use insert::InsertSelect;
 pub use name::Name;
 pub use prepare::Prepare;
 pub use print::Print;
+pub use returning::Returning;
 pub use select::Emit;
 pub use select::Select;
 pub use set::SetScope;
 pub use show::ShowObject;
 pub use truncate::TruncateTopic;
+pub use update::Assignment;
+pub use update::Update;
 
 use sqlparser::ast;
 
@@ -69,6 +81,10 @@ pub enum Statement {
     RebuildQuery(Name),
     /// A relation goes.
     Drop(DropRelation),
+    /// Rows of a table change.
+    Update(Update),
+    /// Rows of a table go.
+    Delete(Delete),
     /// Rows.
     InsertRows(InsertRows),
     /// Rows of a query.
@@ -181,6 +197,7 @@ const STATEMENTS: &[(&str, Parse)] = &[
     ("CREATE", create::parse),
     ("DEALLOCATE", deallocate::parse),
     ("DECLARE", declare::parse),
+    ("DELETE", delete::parse),
     ("DESCRIBE", describe::parse),
     ("DISCARD", discard::parse),
     ("DROP", drop::parse),
@@ -203,6 +220,7 @@ const STATEMENTS: &[(&str, Parse)] = &[
     ("TRUNCATE", truncate::parse),
     ("UNLISTEN", unlisten::parse),
     ("UNSET", set::reset),
+    ("UPDATE", update::parse),
 ];
 
 /// Reads one statement, up to its end.

@@ -18,7 +18,7 @@ pub struct Prepare {
     pub name: Name,
     /// The types that parameters were told to have; others are found.
     pub types: Vec<ast::DataType>,
-    /// A SELECT or an INSERT.
+    /// A SELECT, INSERT, UPDATE or DELETE.
     pub statement: Box<Statement>,
     /// Its own text.
     pub text: String,
@@ -37,8 +37,10 @@ pub(super) fn prepare(cursor: &mut Cursor<'_>) -> Result<Statement> {
     cursor.expect_word("AS")?;
     let start = cursor.position();
     let statement = super::parse(cursor)?;
-    if !matches!(statement, Statement::Select(_) | Statement::InsertRows(_) | Statement::InsertSelect(_)) {
-        let error = Error::new(SqlState::SYNTAX_ERROR, "only a SELECT or an INSERT can be prepared");
+    let has_rows = matches!(statement, Statement::Select(_) | Statement::InsertRows(_) | Statement::InsertSelect(_));
+    if !has_rows && !matches!(statement, Statement::Update(_) | Statement::Delete(_)) {
+        let message = "only a SELECT, INSERT, UPDATE or DELETE can be prepared";
+        let error = Error::new(SqlState::SYNTAX_ERROR, message);
         return Err(error.at(start));
     }
     let text = cursor.text_since(start).to_string();

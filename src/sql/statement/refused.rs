@@ -13,7 +13,6 @@ const REFUSED: &[(&str, Option<&str>)] = &[
     ("CLUSTER", None),
     ("COMMENT", None),
     ("DEFINE", None),
-    ("DELETE", None),
     ("DO", None),
     ("GRANT", None),
     ("IMPORT", None),
@@ -32,7 +31,6 @@ const REFUSED: &[(&str, Option<&str>)] = &[
     ("RUN", None),
     ("SPOOL", None),
     ("UNDEFINE", None),
-    ("UPDATE", None),
     ("VACUUM", None),
 ];
 

@@ -254,7 +254,7 @@ fn scan(store: &dyn ColdStore, tag: u8) -> RangeScan<'_> {
 }
 
 fn corrupt(identity: &StateIdentity) -> StateError {
-    StateError::Corrupt { store: format!("the view of query {}", identity.query) }
+    StateError::Corrupt { store: format!("the view of {}", identity.owner) }
 }
 
 fn directory_key(low: &[u8]) -> Bytes {

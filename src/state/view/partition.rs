@@ -34,7 +34,7 @@ use crate::state::StoreVerdict;
 use crate::state::open_store;
 
 /// Leaves whose pages are written in one step.
-const FOLD_LEAVES_MAX: usize = 16;
+const FOLD_LEAVES_MAX: usize = 4;
 /// What a changed row weighs in memory, about, where it is not looked at.
 const ROW_BYTES: usize = 128;
 /// Neighbours that have at most so many rows together become one page.
@@ -58,7 +58,7 @@ impl ViewDelta {
     }
 
     /// Keys that it names.
-    pub(super) fn changes(&self) -> usize {
+    pub fn changes(&self) -> usize {
         self.keys.len() + self.tombstones.len()
     }
 }
@@ -118,7 +118,7 @@ impl ViewPartition {
     ) -> Result<OpenedView, StateError> {
         let opened = open_store(stores, name, expected)?;
         let identity =
-            StateIdentity { query: expected.query, layout: expected.layout.clone(), changelog: expected.changelog };
+            StateIdentity { owner: expected.owner, layout: expected.layout.clone(), changelog: expected.changelog };
         let open =
             || PageStore::open(Arc::clone(schema), Arc::clone(&opened.store), identity.clone(), Arc::clone(memory));
         let found = open().and_then(|(pages, placed)| Ok((pages.covered()?, pages, placed)));

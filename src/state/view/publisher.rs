@@ -81,7 +81,7 @@ fn most_changed(published: &Published) -> Option<(RelationId, usize)> {
     (0 < most.0).then_some((most.1, most.2))
 }
 
-/// Publishes commits. One writer at a time; readers never wait for it.
+/// Publishes commits of queries, and changes of tables between them. One writer at a time; readers never wait for it.
 pub struct Publisher {
     current: watch::Sender<Arc<Published>>,
     writer: Mutex<VecDeque<Weak<Published>>>,
@@ -130,6 +130,15 @@ impl Publisher {
     /// After an error nothing of the commit is visible.
     pub fn publish(&self, commit_number: u64, changes: Vec<PartitionChange>) -> Result<Arc<Published>, StateError> {
         let mut pins = self.writer.lock();
+        self.publish_locked(&mut pins, commit_number, changes)
+    }
+
+    fn publish_locked(
+        &self,
+        pins: &mut VecDeque<Weak<Published>>,
+        commit_number: u64,
+        changes: Vec<PartitionChange>,
+    ) -> Result<Arc<Published>, StateError> {
         let mut next = Published::clone(&self.current());
         assert!(next.commit_number <= commit_number, "commit {commit_number} after {}", next.commit_number);
         next.commit_number = commit_number;
@@ -151,8 +160,17 @@ impl Publisher {
             }
             *view = view.clone().with(change.partition, partition, change.frontier);
         }
-        let published = self.replace(&mut pins, next);
-        Ok(self.fold(&mut pins, &changed).unwrap_or(published))
+        let published = self.replace(pins, next);
+        Ok(self.fold(pins, &changed).unwrap_or(published))
+    }
+
+    /// Makes changes visible that belong to no commit of queries, all at once, at the current commit.
+    ///
+    /// After an error nothing of them is visible.
+    pub fn show(&self, changes: Vec<PartitionChange>) -> Result<Arc<Published>, StateError> {
+        let mut pins = self.writer.lock();
+        let commit_number = self.current().commit_number;
+        self.publish_locked(&mut pins, commit_number, changes)
     }
 
     /// Writes rows into pages, as many leaves as the changes call for, and makes room if there is none. Readers see the

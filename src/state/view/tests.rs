@@ -95,7 +95,7 @@ fn topic(partition: i32) -> TopicPartition {
 
 fn expected(end: i64) -> StoreExpectation {
     StoreExpectation {
-        query: QueryId(4),
+        owner: QueryId(4).into(),
         layout: "view".to_string(),
         changelog: topic(0),
         start: Offset(0),
@@ -104,7 +104,7 @@ fn expected(end: i64) -> StoreExpectation {
 }
 
 fn name(partition: i32) -> StoreName {
-    StoreName { query: QueryId(4), operator: OperatorId::new("view"), partition: PartitionId(partition) }
+    StoreName { owner: QueryId(4).into(), operator: OperatorId::new("view"), partition: PartitionId(partition) }
 }
 
 fn open(stores: &SimulatedStores, end: i64, memory: &Arc<ViewMemory>) -> OpenedView {

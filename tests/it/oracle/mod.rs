@@ -4,14 +4,18 @@
 //! that were not late; and `all` with random rounds, cuts and restarts writes the very records that `all` with one-row
 //! rounds writes. `TIDEMILL_ORACLE_CASES` sets how many cases (10,000 if unset), `TIDEMILL_SEED` where they begin.
 
+mod chains;
+mod changes;
 mod generate;
 mod model;
 mod pairs;
+mod ranks;
 
 use std::collections::BTreeMap;
 
 pub use model::texts;
 
+use changes::Change;
 use generate::Draw;
 use generate::Event;
 use generate::Query;
@@ -26,10 +30,13 @@ use tidemill::cli::test::PipelineOptions;
 use tidemill::cli::test::RawOutput;
 use tidemill::config;
 use tidemill::config::ByteSize;
+use tidemill::engine::Outcome;
 use tidemill::protocol::partition_for_key;
 
 /// Queries that share one history; each is a case.
 const QUERIES: u64 = 8;
+/// Later than all rows of the histories.
+const NOW_MICROS: i64 = 1_717_200_000_000_000;
 
 #[test]
 fn what_a_query_keeps_is_what_the_batch_query_says() {
@@ -59,7 +66,8 @@ fn what_a_query_keeps_is_what_the_batch_query_says() {
     if 1_000 <= cases {
         let windowed = ["tumbling", "tumbling, final", "hopping", "hopping, final", "session", "session, final"];
         let pairs = ["paired", "paired, outer", "paired by value", "paired with itself"];
-        let others = ["stateless", "grouped", "joined", "with late rows", "with retention", "with answers"];
+        let others =
+            ["stateless", "grouped", "joined", "with late rows", "with retention", "with answers", "with statements"];
         let tables = [
             "tables joined",
             "tables joined in a chain",
@@ -67,7 +75,8 @@ fn what_a_query_keeps_is_what_the_batch_query_says() {
             "tables joined by what they name, in a chain",
             "tables grouped",
         ];
-        for kind in windowed.iter().chain(&pairs).chain(&tables).chain(&others) {
+        let ranks = ["top of a stream", "top of tables", "groups ranked", "groups of windows ranked"];
+        for kind in windowed.iter().chain(&pairs).chain(&tables).chain(&ranks).chain(&others) {
             assert!(kinds.contains_key(*kind), "no case of kind {kind}");
         }
     }
@@ -95,6 +104,8 @@ struct Scene {
     second: Vec<Event>,
     /// The other tables, `e` and `g`.
     others: [(&'static str, Vec<Event>); 2],
+    /// What statements then do to the tables.
+    changes: Vec<Change>,
     queries: Vec<Query>,
 }
 
@@ -113,12 +124,22 @@ async fn check(seed: u64, kinds: &mut BTreeMap<&'static str, u64>) {
     let stream = generate::stream_history(&draw, rows);
     let second_rows = draw.below(40);
     let second = generate::stream_history(&draw, second_rows);
+    let table = generate::table_history(&draw, versions, &stream);
+    let others = ["e", "g"].map(|name| (name, generate::table_history(&draw, draw.below(20), &stream)));
+    let histories = [("c", &table), ("e", &others[0].1), ("g", &others[1].1)];
+    let changes = histories.into_iter().flat_map(|(name, history)| {
+        let count = if draw.once_in(2) { draw.below(7) } else { 0 };
+        changes::changes(&draw, name, history, count, NOW_MICROS / 1_000)
+    });
+    let changes: Vec<Change> = changes.collect();
+    *kinds.entry("with statements").or_default() += u64::from(!changes.is_empty());
     let scene = Scene {
         seed,
         second,
         partitions,
-        table: generate::table_history(&draw, versions, &stream),
-        others: ["e", "g"].map(|name| (name, generate::table_history(&draw, draw.below(20), &stream))),
+        changes,
+        table,
+        others,
         stream,
         queries: (0..QUERIES).map(|_| generate::query(&draw, partitions == 1)).collect(),
     };
@@ -160,7 +181,7 @@ fn fold(records: &[RawOutput]) -> BTreeMap<Option<Vec<u8>>, Vec<u8>> {
 
 impl Query {
     fn is_view(&self) -> bool {
-        matches!(self.shape, Shape::Grouped { .. } | Shape::Tables { .. } | Shape::TableGroups)
+        !matches!(self.shape, Shape::Stateless | Shape::Joined { .. } | Shape::Paired { .. })
     }
 
     fn is_retained(&self) -> bool {
@@ -175,6 +196,10 @@ impl Query {
     fn kind(&self) -> &'static str {
         match self.shape {
             Shape::Stateless => "stateless",
+            Shape::Top => "top of a stream",
+            Shape::TableTop => "top of tables",
+            Shape::Grouped { window: None, ranked: true, .. } => "groups ranked",
+            Shape::Grouped { ranked: true, .. } => "groups of windows ranked",
             Shape::Grouped { window: None, .. } => "grouped",
             Shape::Grouped { window: Some(Windows::Session { .. }), last: false, .. } => "session",
             Shape::Grouped { window: Some(Windows::Session { .. }), last: true, .. } => "session, final",
@@ -209,7 +234,8 @@ impl Scene {
     /// Runs all queries; without chance one row a round and a cut after each, else rounds, cuts and restarts by seed.
     async fn run(&self, emit: EmitMode, chance: Option<u64>) -> Vec<Ran> {
         let semantics = Semantics { emit, ..Semantics::default() };
-        let options = PipelineOptions { seed: self.seed, semantics, ..PipelineOptions::default() };
+        let options =
+            PipelineOptions { seed: self.seed, semantics, wall_micros: NOW_MICROS, ..PipelineOptions::default() };
         let options = match chance {
             None => options,
             Some(seed) => with_scarce_memory(options, &Draw::new(seed)),
@@ -240,6 +266,9 @@ impl Scene {
                 produce(&pipeline, name, TABLE_COLUMNS, version, self.partitions).await;
             }
         }
+        for change in &self.changes {
+            self.change(&pipeline, change).await;
+        }
         // What a join meets depends on what is there: all of it, before the first row is taken.
         for row in &self.stream {
             produce(&pipeline, "s", STREAM_COLUMNS, row, self.partitions).await;
@@ -265,16 +294,38 @@ impl Scene {
         ran
     }
 
+    /// Runs a statement that changes a table.
+    async fn change(&self, pipeline: &Pipeline, change: &Change) {
+        let mut session = pipeline.session().expect("a session");
+        for statement in session.parse(&change.statement).expect("it is SQL") {
+            match session.execute(&statement, &[]).await {
+                Ok(Outcome::Done { tag }) => {
+                    let rows = tag.rsplit(' ').next().expect("a word");
+                    assert_eq!(rows, change.rows.to_string(), "seed {}: {}: {tag}", self.seed, change.statement);
+                }
+                Ok(_) => panic!("seed {}: {}: not a tag", self.seed, change.statement),
+                Err(error) => panic!("seed {}: {}: {error:?}", self.seed, change.statement),
+            }
+        }
+    }
+
+    /// The versions of a table's rows, those that statements made at the end.
+    fn versions(&self, name: &str, history: &[Event]) -> Vec<Event> {
+        let made = self.changes.iter().filter(|change| change.table == name).flat_map(|change| &change.events);
+        history.iter().chain(made).cloned().collect()
+    }
+
     /// The model's answer: each partition is a log of its own, with a stream time of its own.
     async fn answer(&self, query: &Query) -> model::Answer {
         let [(e, others), (g, more)] = &self.others;
-        let tables: [(&str, &[Event]); 3] = [("c", &self.table), (e, others), (g, more)];
+        let (table, others, more) = (self.versions("c", &self.table), self.versions(e, others), self.versions(g, more));
+        let tables: [(&str, &[Event]); 3] = [("c", &table), (e, &others), (g, &more)];
         if self.partitions == 1 {
-            return model::answer(query, &self.stream, &self.table, &self.second, &tables).await;
+            return model::answer(query, &self.stream, &table, &self.second, &tables).await;
         }
         if query.is_whole() {
             // Grace is so long that nothing is late: one batch query over all partitions.
-            return model::answer(query, &self.stream, &self.table, &self.second, &tables).await;
+            return model::answer(query, &self.stream, &table, &self.second, &tables).await;
         }
         let mut all = model::Answer { rows: Vec::new(), late: 0 };
         for partition in 0..self.partitions {
@@ -282,7 +333,7 @@ impl Scene {
                 let here = |event: &&Event| partition_for_key(event.key.as_bytes(), self.partitions).0 == partition;
                 events.iter().filter(here).cloned().collect()
             };
-            let (stream, table, second) = (mine(&self.stream), mine(&self.table), mine(&self.second));
+            let (stream, table, second) = (mine(&self.stream), mine(&table), mine(&self.second));
             let answer = model::answer(query, &stream, &table, &second, &tables).await;
             all.rows.extend(answer.rows);
             all.late += answer.late;

@@ -137,7 +137,7 @@ async fn a_scan_of_a_topic_gives_way_between_its_reads() {
     // One thread: what waits for it runs only when the scan gives way.
     let limits = Limits { query_threads: 1, ..Limits::default() };
     let mut client = World::watched(limits, watch).await.session();
-    client.expect("CREATE TABLE t (id INT PRIMARY KEY, v TEXT)", "CREATE TABLE").await;
+    client.expect("CREATE STREAM t (id INT KEY, v TEXT) WITH (kafka_topic = 't')", "CREATE STREAM").await;
     let insert = "INSERT INTO t SELECT g.value, repeat('x', 1000) FROM generate_series(1, 6000) AS g(value)";
     client.expect(insert, "INSERT 0 6000").await;
     client.expect("SELECT COUNT(*) FROM t", "6000").await;

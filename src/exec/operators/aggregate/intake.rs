@@ -63,7 +63,7 @@ impl Accepted {
             return Ok(self);
         }
         let late = BooleanArray::from(late.to_vec());
-        cx.side(Side::Late, &filter_record_batch(&self.batch, &late)?);
+        cx.side(Side::Late, &filter_record_batch(&self.batch, &late)?)?;
         self.kept(&late.iter().map(|late| late == Some(false)).collect::<Vec<_>>())
     }
 

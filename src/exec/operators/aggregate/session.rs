@@ -111,7 +111,7 @@ impl SessionAggregate {
             }
         }
         if late.contains(&true) {
-            cx.side(Side::Late, &filter_record_batch(batch, &BooleanArray::from(late))?);
+            cx.side(Side::Late, &filter_record_batch(batch, &BooleanArray::from(late))?)?;
         }
         for near in near {
             self.put(cx, &groups, near)?;

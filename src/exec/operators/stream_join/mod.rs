@@ -248,7 +248,7 @@ impl StreamJoin {
             JoinKey::Failed => {}
             JoinKey::Null => self.meets_nobody(port, row, time, seq),
             JoinKey::Value(_) if late => {
-                cx.side(Side::Late, &self.work.sides[port.index()].batch.slice(row, 1));
+                cx.side(Side::Late, &self.work.sides[port.index()].batch.slice(row, 1))?;
                 self.meets_nobody(port, row, time, seq);
             }
             JoinKey::Value(key) => {

@@ -1,4 +1,4 @@
-//! What statements that start or stop queries have in common.
+//! Changes that go on to their end when the client is gone.
 
 use std::future::Future;
 
@@ -11,6 +11,6 @@ pub(super) async fn run_apart<T: Send + 'static>(
 ) -> Result<T> {
     match tokio::spawn(change).await {
         Ok(done) => done,
-        Err(cause) => Err(Error::internal("a change of the catalog ended early").caused_by(cause)),
+        Err(cause) => Err(Error::internal("a change ended early").caused_by(cause)),
     }
 }

@@ -1,0 +1,51 @@
+//! DELETE: rows of a table go, each with a record without value.
+
+use super::claims::Claimed;
+use super::claims::claim;
+use super::claims::claimed_keys;
+use super::lookup::changed_target;
+use super::modify;
+use super::modify::Source;
+use super::returning;
+use super::returning::Answer;
+use crate::catalog::Relation;
+use crate::engine::outcome::Description;
+use crate::engine::outcome::Outcome;
+use crate::engine::outcome::Value;
+use crate::engine::read::Planner;
+use crate::engine::session::Session;
+use crate::engine::table_write::TableChange;
+use crate::error::Result;
+use crate::model::SqlType;
+use crate::sql::Delete;
+use crate::sql::Select;
+
+pub(super) async fn execute(session: &mut Session, delete: &Delete, parameters: &[Value]) -> Result<Outcome> {
+    let relation = changed_target(session, &delete.target, "delete from")?;
+    let alias = modify::alias_of(session, &relation, delete.alias.as_ref());
+    let query = query(&relation, &alias, delete)?;
+    let keys = claimed_keys(session, &relation, &alias, delete.filter.as_ref(), parameters);
+    let types: Vec<SqlType> = relation.columns.iter().map(|column| column.sql_type.clone()).collect();
+    let Claimed { write, rows: gone, .. } = claim(session, &relation, keys, &query, parameters, &types).await?;
+    let answer = Answer::of(session, delete.returning.as_ref(), &alias, &gone, parameters).await?;
+    let change = TableChange { rows: modify::no_rows(&relation), times: Vec::new(), gone };
+    let ends = write.commit(&session.client, &change).await?;
+    session.written.note(ends);
+    Ok(answer.outcome("DELETE"))
+}
+
+pub(super) async fn describe(session: &Session, delete: &Delete, known: &[Option<SqlType>]) -> Result<Description> {
+    let relation = changed_target(session, &delete.target, "delete from")?;
+    let alias = modify::alias_of(session, &relation, delete.alias.as_ref());
+    let query = query(&relation, &alias, delete)?;
+    let mut params = known.to_vec();
+    let reading = Planner::pin(session)?;
+    modify::tell_parameters(session, &query, &reading, &mut params).await?;
+    let fields = returning::describe(session, &relation, delete.returning.as_ref(), &alias, &mut params).await?;
+    Ok(Description { params: params.into_iter().map(|told| told.unwrap_or(SqlType::Text)).collect(), fields })
+}
+
+fn query(relation: &Relation, alias: &str, delete: &Delete) -> Result<Select> {
+    let items = modify::changed_items(relation, alias, &[]);
+    modify::select(&items, &[Source { name: &relation.name, alias }], None, delete.filter.as_ref())
+}

@@ -1,0 +1,237 @@
+//! What UPDATE, DELETE, ON CONFLICT and RETURNING ask: each is a SELECT over the table, or over rows that are given.
+
+use std::sync::Arc;
+
+use arrow::array::Array;
+use arrow::array::ArrayRef;
+use arrow::array::new_empty_array;
+use arrow::compute::concat;
+use arrow::datatypes::Schema;
+use arrow::record_batch::RecordBatch;
+use futures::TryStreamExt;
+use sqlparser::ast;
+
+use super::lookup::column;
+use crate::catalog::Relation;
+use crate::catalog::fold;
+use crate::engine::outcome::Value;
+use crate::engine::read::Planned;
+use crate::engine::read::Reading;
+use crate::engine::session::Session;
+use crate::engine::table_write::too_large;
+use crate::error::Error;
+use crate::error::Result;
+use crate::error::SqlState;
+use crate::model::SqlType;
+use crate::sql::Assignment;
+use crate::sql::Name;
+use crate::sql::Select;
+
+/// What such a query reads: a relation or given rows, under a name.
+#[derive(Debug, Clone)]
+pub(super) struct Source<'a> {
+    pub(super) name: &'a str,
+    pub(super) alias: &'a str,
+}
+
+/// A value for each row.
+#[derive(Debug, Clone)]
+pub(super) enum Item<'a> {
+    /// A column of a source, by the source's alias and its own name.
+    Column(&'a str, &'a str),
+    /// An expression cast to a type; `None` is NULL.
+    Value(Option<&'a ast::Expr>, &'a SqlType),
+}
+
+/// An assignment to a column, by the column's index.
+pub(super) struct Assigned<'a> {
+    pub(super) column: usize,
+    pub(super) assignment: &'a Assignment,
+}
+
+/// The query of these items. `joined` names a column by which two sources belong together.
+pub(super) fn select(
+    items: &[Item<'_>],
+    from: &[Source<'_>],
+    joined: Option<&str>,
+    filter: Option<&ast::Expr>,
+) -> Result<Select> {
+    let item = |(place, item): (usize, &Item<'_>)| match item {
+        Item::Column(alias, name) => format!("{}.{} AS v{place}", quoted(alias), quoted(name)),
+        Item::Value(_, sql_type) => format!("CAST(NULL AS {}) AS v{place}", cast_name(sql_type)),
+    };
+    let names: Vec<String> = items.iter().enumerate().map(item).collect();
+    let sources: Vec<String> =
+        from.iter().map(|source| format!("{} AS {}", quoted(source.name), quoted(source.alias))).collect();
+    let joins = match (joined, from) {
+        (Some(column), [one, other]) => {
+            let column = quoted(column);
+            format!(" WHERE {}.{column} = {}.{column}", quoted(one.alias), quoted(other.alias))
+        }
+        _ => String::new(),
+    };
+    let mut select =
+        crate::sql::parse_select(&format!("SELECT {} FROM {}{joins}", names.join(", "), sources.join(", ")))?;
+    let body = body(&mut select)?;
+    // The expressions themselves, not their text: they know where they stand in the statement.
+    for (made, item) in body.projection.iter_mut().zip(items) {
+        if let (
+            ast::SelectItem::ExprWithAlias { expr: ast::Expr::Cast { expr, .. }, .. },
+            Item::Value(Some(value), _),
+        ) = (made, item)
+        {
+            **expr = (*value).clone();
+        }
+    }
+    if let Some(filter) = filter {
+        let filter = ast::Expr::Nested(Box::new(filter.clone()));
+        body.selection = Some(match body.selection.take() {
+            None => filter,
+            Some(joins) => {
+                ast::Expr::BinaryOp { left: Box::new(joins), op: ast::BinaryOperator::And, right: Box::new(filter) }
+            }
+        });
+    }
+    select.text = select.ast.to_string();
+    Ok(select)
+}
+
+/// The query of a user's own items over one source.
+pub(super) fn select_items(items: &[ast::SelectItem], from: &Source<'_>) -> Result<Select> {
+    let text = format!("SELECT 1 FROM {} AS {}", quoted(from.name), quoted(from.alias));
+    let mut select = crate::sql::parse_select(&text)?;
+    body(&mut select)?.projection = items.to_vec();
+    select.text = select.ast.to_string();
+    Ok(select)
+}
+
+fn body(select: &mut Select) -> Result<&mut ast::Select> {
+    match select.ast.body.as_mut() {
+        ast::SetExpr::Select(body) => Ok(body),
+        _ => Err(Error::internal("a SELECT that is none")),
+    }
+}
+
+fn quoted(name: &str) -> String {
+    format!("\"{}\"", name.replace('"', "\"\""))
+}
+
+/// The type in a cast's words.
+pub(super) fn cast_name(sql_type: &SqlType) -> String {
+    match sql_type {
+        SqlType::Bytes => "BYTEA".to_string(),
+        other => other.to_string(),
+    }
+}
+
+/// The name under which a statement speaks of its table.
+pub(super) fn alias_of(session: &Session, relation: &Relation, alias: Option<&Name>) -> String {
+    alias.map_or_else(|| relation.name.clone(), |alias| fold(alias, session.settings.compatibility()))
+}
+
+/// The columns that are assigned to, each once.
+pub(super) fn assigned<'a>(
+    session: &Session,
+    relation: &Relation,
+    assignments: &'a [Assignment],
+) -> Result<Vec<Assigned<'a>>> {
+    let mut all: Vec<Assigned<'a>> = Vec::with_capacity(assignments.len());
+    for assignment in assignments {
+        let index = column(session, relation, &assignment.column)?;
+        if all.iter().any(|known| known.column == index) {
+            let message = format!("multiple assignments to same column \"{}\"", relation.columns[index].name);
+            return Err(Error::new(SqlState::SYNTAX_ERROR, message).at(assignment.column.position));
+        }
+        all.push(Assigned { column: index, assignment });
+    }
+    Ok(all)
+}
+
+/// A table's own columns, then what is assigned.
+pub(super) fn changed_items<'a>(relation: &'a Relation, alias: &'a str, assigned: &[Assigned<'a>]) -> Vec<Item<'a>> {
+    let own = relation.columns.iter().map(|column| Item::Column(alias, &column.name));
+    let new = assigned
+        .iter()
+        .map(|assigned| Item::Value(assigned.assignment.value.as_ref(), &relation.columns[assigned.column].sql_type));
+    own.chain(new).collect()
+}
+
+/// The columns of a query's rows, with these types. More rows than a statement may change are an error.
+pub(super) async fn evaluate(
+    session: &Session,
+    relation: &Relation,
+    select: &Select,
+    reading: &Reading,
+    parameters: &[Value],
+    types: &[SqlType],
+) -> Result<Vec<ArrayRef>> {
+    let planned = session.engine.planner().plan(session, select, reading, parameters).await?;
+    let (_, mut rows) = planned.bind(session, parameters).await?.run(session.engine.query_threads()?, "UTC").await?;
+    let bytes_max = session.engine.limits().insert_bytes_max;
+    let (mut batches, mut bytes) = (Vec::new(), 0);
+    while let Some(batch) = rows.try_next().await? {
+        bytes += batch.get_array_memory_size();
+        if bytes_max.as_usize() < bytes {
+            return Err(too_large(relation, bytes_max));
+        }
+        batches.push(batch);
+    }
+    let misfit = |error| Error::internal("rows of one query do not fit together").caused_by(error);
+    let columns = types.iter().enumerate().map(|(place, sql_type)| {
+        let parts: Vec<&dyn Array> = batches.iter().map(|batch: &RecordBatch| batch.column(place).as_ref()).collect();
+        let column = match parts.is_empty() {
+            true => new_empty_array(&sql_type.arrow()),
+            false => concat(&parts).map_err(misfit)?,
+        };
+        match *column.data_type() == sql_type.arrow() {
+            true => Ok(column),
+            false => arrow::compute::cast(&column, &sql_type.arrow()).map_err(misfit),
+        }
+    });
+    columns.collect()
+}
+
+/// Rows of a relation from columns, of which those after the relation's own take the place of the assigned ones.
+pub(super) fn with_assigned(
+    relation: &Relation,
+    columns: &[ArrayRef],
+    assigned: &[Assigned<'_>],
+) -> Result<RecordBatch> {
+    let own = relation.columns.len();
+    let mut new = columns[..own].to_vec();
+    for (place, assigned) in assigned.iter().enumerate() {
+        new[assigned.column] = Arc::clone(&columns[own + place]);
+    }
+    batch(relation, new)
+}
+
+/// Rows of a relation.
+pub(super) fn batch(relation: &Relation, columns: Vec<ArrayRef>) -> Result<RecordBatch> {
+    let schema = Schema::new(relation.columns.iter().map(|column| column.field()).collect::<Vec<_>>());
+    RecordBatch::try_new(Arc::new(schema), columns)
+        .map_err(|error| Error::internal("columns of a changed row do not fit").caused_by(error))
+}
+
+/// No rows of a relation.
+pub(super) fn no_rows(relation: &Relation) -> RecordBatch {
+    let schema = Schema::new(relation.columns.iter().map(|column| column.field()).collect::<Vec<_>>());
+    RecordBatch::new_empty(Arc::new(schema))
+}
+
+/// Plans such a query to tell its parameters: those that are not told yet take the types that it tells.
+pub(super) async fn tell_parameters(
+    session: &Session,
+    select: &Select,
+    reading: &Reading,
+    params: &mut Vec<Option<SqlType>>,
+) -> Result<Planned> {
+    let planned = session.engine.planner().plan(session, select, reading, &[]).await?;
+    let told = planned.told_parameters(params)?;
+    if params.len() < told.len() {
+        params.resize(told.len(), None);
+    }
+    for (known, told) in params.iter_mut().zip(told) {
+        *known = known.take().or(told);
+    }
+    Ok(planned)
+}

@@ -1,0 +1,173 @@
+//! A statement that changes rows of a table: it claims them, sees what is committed of them, and appends its change.
+//!
+//! Whoever holds a claim sees the newest row of each key that it claims, and nobody else's statement changes it before
+//! the change is shown. Kafka clients and queries that write the topic claim nothing. See the design note 0019.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use arrow::array::ArrayRef;
+use arrow::record_batch::RecordBatch;
+
+use super::apart::run_apart;
+use super::append::Appending;
+use super::append::check_not_null;
+use super::core::Engine;
+use super::text::write_text;
+use crate::broker::Client;
+use crate::catalog::Relation;
+use crate::config::ByteSize;
+use crate::error::Error;
+use crate::error::Result;
+use crate::error::SqlState;
+use crate::exec::Claim;
+use crate::exec::KeptTable;
+use crate::exec::TableLock;
+use crate::format::RowKeys;
+use crate::model::Offset;
+use crate::model::TopicPartition;
+use crate::plan::relation_key;
+
+/// Keys of one statement that are claimed one by one; more claim the table.
+const KEYS_CLAIMED_MAX: usize = 1_000;
+
+/// What a statement makes of a table.
+pub(super) struct TableChange {
+    /// Rows as they are from now on, with all columns of the table.
+    pub(super) rows: RecordBatch,
+    /// The time of each of them, in milliseconds.
+    pub(super) times: Vec<i64>,
+    /// Rows whose keys are gone.
+    pub(super) gone: RecordBatch,
+}
+
+/// A claim, and the table.
+pub(super) struct TableWrite {
+    engine: Arc<Engine>,
+    relation: Arc<Relation>,
+    kept: Arc<KeptTable>,
+    lock: TableLock,
+}
+
+impl TableWrite {
+    /// Claims the rows of these encoded keys, or all of the table, and waits until it shows what is committed.
+    pub(super) async fn begin(
+        engine: &Arc<Engine>,
+        relation: &Arc<Relation>,
+        keys: Option<&[Vec<u8>]>,
+    ) -> Result<Self> {
+        let kept = engine.runtime().kept(relation.id).ok_or_else(|| {
+            let message = format!("the rows of \"{}\" are not kept here", relation.name);
+            Error::new(SqlState::OBJECT_NOT_IN_PREREQUISITE_STATE, message)
+        })?;
+        let claim = match keys {
+            Some(keys) if keys.len() <= KEYS_CLAIMED_MAX => Claim::Keys(keys),
+            _ => Claim::All,
+        };
+        let lock = kept.locks().lock(claim).await;
+        kept.catch_up().await?;
+        Ok(Self { engine: Arc::clone(engine), relation: Arc::clone(relation), kept, lock })
+    }
+
+    /// The rows of these keys, one batch of one row each, in their order.
+    pub(super) async fn existing(&self, keys: Vec<Vec<u8>>) -> Result<Vec<Option<RecordBatch>>> {
+        let published = self.engine.published();
+        let view = published.view(self.relation.id).cloned();
+        let view = view.ok_or_else(|| Error::internal("a kept table without its view"))?;
+        // A row may have to be read from the disk.
+        let looking = self
+            .engine
+            .query_threads()?
+            .spawn(async move { keys.iter().map(|key| view.get(key)).collect::<std::result::Result<Vec<_>, _>>() });
+        let rows = looking.join().await.map_err(Error::internal)??;
+        // A view may have more columns than its relation.
+        let own: Vec<usize> = (0..self.relation.columns.len()).collect();
+        let rows = rows.into_iter().map(|row| row.map(|row| row.project(&own)).transpose());
+        rows.collect::<std::result::Result<_, _>>()
+            .map_err(|error| Error::internal("a row without its columns").caused_by(error))
+    }
+
+    /// Appends a change, whole or not at all, whatever becomes of the client. It is durable and shown when this returns;
+    /// answers the position after it in each partition.
+    pub(super) async fn commit(
+        self,
+        client: &Arc<dyn Client>,
+        change: &TableChange,
+    ) -> Result<Vec<(TopicPartition, Offset)>> {
+        let Self { engine, relation, kept, lock } = self;
+        let mut appending = Appending::new(&engine, client.as_ref(), &relation)?;
+        let now_ms = engine.env().clock.wall_millis();
+        appending.add_gone(&change.gone, now_ms)?;
+        appending.add(&change.rows, &change.times)?;
+        let bytes_max = engine.limits().insert_bytes_max;
+        if bytes_max.as_usize() < appending.bytes() {
+            return Err(too_large(&relation, bytes_max));
+        }
+        let batches = appending.finish();
+        if batches.is_empty() {
+            return Ok(Vec::new());
+        }
+        let client = Arc::clone(client);
+        run_apart(async move {
+            let ends = kept.append(client.as_ref(), batches).await;
+            drop(lock);
+            ends
+        })
+        .await
+    }
+}
+
+/// The error of a statement that changes more than may be held.
+pub(super) fn too_large(relation: &Relation, bytes_max: ByteSize) -> Error {
+    let message = format!("the rows that one statement changes in \"{}\" take more than {bytes_max}", relation.name);
+    Error::new(SqlState::PROGRAM_LIMIT_EXCEEDED, message)
+        .detail("Nothing was changed.")
+        .hint("Change them in parts, or raise limits.insert_bytes_max.")
+}
+
+/// The encoded key of each row.
+pub(super) fn keys_of(relation: &Relation, rows: &RecordBatch) -> Result<Vec<Vec<u8>>> {
+    let columns: Vec<ArrayRef> = relation_key(relation).iter().map(|at| Arc::clone(rows.column(*at))).collect();
+    Ok(RowKeys::encode_rows(&columns, rows.num_rows())?)
+}
+
+/// The error of a key that is taken.
+pub(super) fn taken(relation: &Relation, rows: &RecordBatch, row: usize) -> Error {
+    let message = format!("duplicate key value violates unique constraint \"{}_pkey\"", relation.name);
+    Error::new(SqlState::UNIQUE_VIOLATION, message).detail(key_detail(relation, rows, row, "already exists"))
+}
+
+/// A sentence about a row's key.
+pub(super) fn key_detail(relation: &Relation, rows: &RecordBatch, row: usize, what: &str) -> String {
+    let key = relation_key(relation);
+    let names: Vec<&str> = key.iter().map(|at| relation.columns[*at].name.as_str()).collect();
+    let value = |at: &usize| {
+        let mut text = Vec::new();
+        write_text(rows.column(*at).as_ref(), row, &mut text);
+        String::from_utf8_lossy(&text).into_owned()
+    };
+    let values: Vec<String> = key.iter().map(value).collect();
+    format!("Key ({})=({}) {what}.", names.join(", "), values.join(", "))
+}
+
+/// Inserts rows whose keys must be free, with their times in milliseconds.
+pub(super) async fn insert_new(
+    engine: &Arc<Engine>,
+    client: &Arc<dyn Client>,
+    relation: &Arc<Relation>,
+    rows: RecordBatch,
+    times: Vec<i64>,
+) -> Result<Vec<(TopicPartition, Offset)>> {
+    check_not_null(relation, &rows)?;
+    let keys = keys_of(relation, &rows)?;
+    let mut seen: HashSet<&[u8]> = HashSet::with_capacity(keys.len());
+    if let Some(twice) = keys.iter().position(|key| !seen.insert(key)) {
+        return Err(taken(relation, &rows, twice));
+    }
+    let write = TableWrite::begin(engine, relation, Some(&keys)).await?;
+    if let Some(row) = write.existing(keys).await?.iter().position(Option::is_some) {
+        return Err(taken(relation, &rows, row));
+    }
+    let gone = rows.slice(0, 0);
+    write.commit(client, &TableChange { rows, times, gone }).await
+}

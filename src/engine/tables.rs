@@ -1,0 +1,47 @@
+//! The life of tables without a query: kept for reading from their CREATE, or from the server's start, to their DROP.
+
+use std::sync::Arc;
+
+use tracing::error;
+
+use super::core::Engine;
+use crate::catalog::Relation;
+use crate::error::Result;
+use crate::model::RelationId;
+use crate::state::StoreOwner;
+
+/// Whether a relation's rows are kept by nobody but us.
+pub(super) fn is_plain_table(relation: &Relation) -> bool {
+    relation.is_table() && relation.query.is_none()
+}
+
+impl Engine {
+    /// Keeps all tables of the catalog.
+    pub(super) fn keep_tables(&self) -> Result<()> {
+        for relation in self.catalog()?.relations().filter(|relation| is_plain_table(relation)) {
+            self.runtime().keep(Arc::clone(relation))?;
+        }
+        Ok(())
+    }
+
+    /// Forgets the view that a query kept; a table into which it inserts is kept by nobody else than before.
+    pub(super) fn forget_view(&self, sink: RelationId) {
+        if self.runtime().kept(sink).is_none() {
+            self.publisher().remove(sink);
+        }
+    }
+
+    /// Forgets a table that was dropped, with what only we kept of it. Its record is already gone from the metadata.
+    pub(super) async fn forget_table(&self, id: RelationId) {
+        if self.runtime().kept(id).is_none() {
+            return;
+        }
+        self.runtime().forget(id).await;
+        let stores = Arc::clone(&self.runtime().parts().stores);
+        let removed = self.env().threads.blocking(move || stores.remove(StoreOwner::Table(id))).await;
+        if let Err(cause) = removed {
+            // Ids are never reused: a store that stays is waste, not danger.
+            error!(relation = id.0, error = %cause, "store of a dropped table stays");
+        }
+    }
+}
