@@ -68,7 +68,7 @@ query '\df mask' | grep -q 'public|mask|text|text|func'
 query '\df abs' | grep -q 'pg_catalog|abs|integer|integer|func'
 query "CREATE MATERIALIZED VIEW kept AS SELECT country, COUNT(*) AS n FROM payments GROUP BY country" >/dev/null
 query '\sv kept' | grep -q 'SELECT country, COUNT'
-query '\dm' | grep -q kept
+query '\dv' | grep -q kept
 query "DROP MATERIALIZED VIEW kept" >/dev/null
 expect "set_config" "x" "$(query "SELECT pg_catalog.set_config('application_name', 'x', false)")"
 expect "format" "a 'b'" "$(query "SELECT format('%s %L', 'a', 'b')")"

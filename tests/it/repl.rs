@@ -16,7 +16,7 @@ use super::server::run;
 fn sql(server: &TestServer, directory: &Path) -> Command {
     let (host, port) = server.pg_address().rsplit_once(':').expect("an address has a port");
     let mut command = binary();
-    for name in ["PGHOST", "PGPORT", "PGUSER", "PGDATABASE"] {
+    for name in ["PGHOST", "PGPORT", "PGUSER", "PGDATABASE", "PGOPTIONS", "PGAPPNAME", "PGCONNECT_TIMEOUT"] {
         command.env_remove(name);
     }
     command.args(["sql", "-h", host, "-p", port, "-U", "ann"]).current_dir(directory);
@@ -135,6 +135,10 @@ async fn exit_codes_and_errors_are_psql_s() {
 
     let (code, _, told) = ended(sql(&server, directory.path()).args(["-d", "nowhere", "-c", "SELECT 1"]));
     assert_eq!(code, Some(2), "{told}");
+    let mut command = sql(&server, directory.path());
+    command.env("PGOPTIONS", "-c timezone=Asia/Kolkata").env("PGAPPNAME", "nightly");
+    let (code, shown, told) = ended(command.args(["-A", "-c", "SHOW timezone", "-c", "SHOW application_name"]));
+    assert_eq!((code, shown.as_str()), (Some(0), "Asia/Kolkata\nnightly\n"), "{told}");
     let place = format!("postgresql://ann@{}/tidemill", server.pg_address());
     let (code, shown, _) = ended(binary().args(["sql", &place, "-A", "-c", "SELECT 1"]));
     assert_eq!((code, shown.as_str()), (Some(0), "1\n"));

@@ -1,5 +1,8 @@
 //! The arguments of `tidemill sql`, and whom they lead to.
 
+use std::time::Duration;
+
+use super::client::Beginning;
 use super::client::Target;
 use super::completion::unquoted;
 use super::error::SqlError;
@@ -58,6 +61,15 @@ pub struct SqlArguments {
     /// They change by these columns: a,b
     #[arg(long, value_delimiter = ',')]
     key: Vec<String>,
+    /// The name that other sessions see [default: tidemill sql]
+    #[arg(long, env = "PGAPPNAME")]
+    application_name: Option<String>,
+    /// Settings of the session: -c name=value
+    #[arg(long, env = "PGOPTIONS", allow_hyphen_values = true)]
+    options: Option<String>,
+    /// Seconds that a connection may take to come about [default: as long as it takes]
+    #[arg(long, env = "PGCONNECT_TIMEOUT")]
+    connect_timeout: Option<u32>,
     /// Prints help.
     #[arg(long, action = clap::ArgAction::Help)]
     help: Option<bool>,
@@ -82,6 +94,17 @@ impl SqlArguments {
             user: place.user.or_else(|| self.user.clone()).unwrap_or_else(|| NAME.to_string()),
             database: place.database.or_else(|| self.database.clone()).unwrap_or_else(|| NAME.to_string()),
         })
+    }
+
+    /// What the session begins with.
+    pub(super) fn beginning(&self) -> Beginning {
+        // 0 is for ever, as in PostgreSQL's clients.
+        let seconds = self.connect_timeout.filter(|seconds| 0 < *seconds);
+        Beginning {
+            application_name: self.application_name.clone(),
+            options: self.options.clone(),
+            timeout: seconds.map(|seconds| Duration::from_secs(u64::from(seconds))),
+        }
     }
 
     /// How results are shown; `terminal` is whether somebody looks at them.

@@ -96,7 +96,7 @@ impl Shell {
 
     /// A new connection in the place of the old one.
     pub(super) async fn reconnect(&mut self) -> Result<(), SqlError> {
-        self.client = Client::connect(&self.env, &self.target).await?;
+        self.client = Client::begin(&self.env, &self.target, &self.beginning).await?;
         Ok(())
     }
 

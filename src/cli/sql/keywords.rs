@@ -10,6 +10,7 @@ pub(super) const STATEMENTS: &[&str] = &[
     "CREATE",
     "DEALLOCATE",
     "DECLARE",
+    "DELETE",
     "DESCRIBE",
     "DISCARD",
     "DROP",
@@ -26,6 +27,7 @@ pub(super) const STATEMENTS: &[&str] = &[
     "SHOW",
     "TERMINATE",
     "TRUNCATE",
+    "UPDATE",
     "VALUES",
     "WITH",
 ];
@@ -50,7 +52,6 @@ pub(super) const CLAUSES: &[&str] = &[
     "CURSOR",
     "DAY",
     "DAYS",
-    "DELETE",
     "DESC",
     "DISTINCT",
     "ELSE",

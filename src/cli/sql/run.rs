@@ -42,9 +42,10 @@ fn failed(error: SqlError) -> Ended {
 
 async fn session(env: &Env, arguments: &SqlArguments) -> Result<(), Ended> {
     let target = arguments.target().map_err(failed)?;
-    let client = Client::connect(env, &target).await.map_err(failed)?;
+    let beginning = arguments.beginning();
+    let client = Client::begin(env, &target, &beginning).await.map_err(failed)?;
     let display = arguments.display(std::io::stdout().is_terminal());
-    let mut shell = Shell::new(env.clone(), target, client, display).map_err(failed)?;
+    let mut shell = Shell::new(env.clone(), (target, beginning), client, display).map_err(failed)?;
     if let Some(output) = &arguments.output {
         shell.output.redirect(env, output).await.map_err(failed)?;
     }

@@ -5,6 +5,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::client::Beginning;
 use super::client::Client;
 use super::client::Target;
 use super::command::Command;
@@ -60,6 +61,7 @@ pub(super) enum Flow {
 pub(super) struct Shell {
     pub(super) env: Env,
     pub(super) target: Target,
+    pub(super) beginning: Beginning,
     /// The connection.
     pub client: Client,
     pub(super) display: Display,
@@ -79,11 +81,17 @@ pub(super) type Running<'a> = Pin<Box<dyn Future<Output = Result<Flow, SqlError>
 
 impl Shell {
     /// A shell over an open connection.
-    pub fn new(env: Env, target: Target, client: Client, display: Display) -> Result<Self, SqlError> {
+    pub fn new(
+        env: Env,
+        (target, beginning): (Target, Beginning),
+        client: Client,
+        display: Display,
+    ) -> Result<Self, SqlError> {
         let interrupts = Interrupts::new().map_err(SqlError::Output)?;
         Ok(Self {
             env,
             target,
+            beginning,
             client,
             display,
             output: Output::standard(),

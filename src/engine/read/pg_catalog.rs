@@ -10,7 +10,6 @@ use datafusion::arrow::array::ArrayRef;
 use datafusion::arrow::array::AsArray;
 use datafusion::arrow::array::BooleanArray;
 use datafusion::arrow::array::Int32Array;
-use datafusion::arrow::array::StringArray;
 use datafusion::arrow::compute::cast;
 use datafusion::arrow::datatypes::DataType;
 use datafusion::arrow::datatypes::Int32Type;
@@ -43,8 +42,7 @@ const SETTINGS: &str = "pg_settings";
 const NO_MODIFIER: i32 = -1;
 
 /// Another provider's tables, with the keys of our tables; `pg_attribute` with the precision and scale of our numbers and the
-/// types of nested columns, `pg_class` that tells materialized views, `pg_proc` with our functions, `pg_settings` with a
-/// session's values.
+/// types of nested columns, `pg_proc` with our functions, `pg_settings` with a session's values.
 #[derive(Clone)]
 pub(super) struct PgCatalog {
     inner: Arc<dyn SchemaProvider>,
@@ -72,24 +70,17 @@ impl PgCatalog {
         pg_overlay::settings(&table.schema(), rows, &defaults)
     }
 
-    /// `pg_class`; and what is told of its numbers is learned.
+    /// `pg_class`; what `pg_get_viewdef` tells of its numbers is learned.
     async fn classes(&self, catalog: &Catalog) -> Result<Arc<dyn TableProvider>> {
-        let mut batches = self.rows(CLASSES).await?;
+        let batches = self.rows(CLASSES).await?;
         let mut views = HashMap::new();
-        for batch in &mut batches {
+        for batch in &batches {
             let (oids, names) = (column(batch, "oid", &DataType::Int32)?, column(batch, "relname", &DataType::Utf8)?);
-            let kinds = column(batch, "relkind", &DataType::Utf8)?;
-            let oids = oids.as_primitive::<Int32Type>();
-            let kinds = names.as_string::<i32>().iter().zip(kinds.as_string::<i32>()).zip(oids);
-            let kinds = kinds.map(|((name, kind), oid)| {
+            for (oid, name) in oids.as_primitive::<Int32Type>().iter().zip(names.as_string::<i32>()) {
                 let relation = name.and_then(|name| catalog.relation(name));
-                let kept = relation.filter(|relation| relation.query.is_some() && matches!(kind, Some("r" | "v")));
-                views.extend(oid.zip(kept.map(|relation| relation.statement.clone())));
-                let materialized = kept.is_some_and(|relation| relation.materialized_view);
-                if materialized { Some("m") } else { kind }
-            });
-            let kinds: ArrayRef = Arc::new(StringArray::from_iter(kinds.collect::<Vec<_>>()));
-            *batch = with_column(batch, "relkind", &kinds)?;
+                let kept = relation.filter(|relation| relation.query.is_some());
+                views.extend(oid.zip(kept.map(|relation| query_of(&relation.statement).to_string())));
+            }
         }
         self.texts.learn_views(views);
         table_of(pg_keys::classes(&batches, &PrimaryKey::all(catalog, &batches)?)?)
@@ -152,13 +143,19 @@ fn table_of(batches: Vec<RecordBatch>) -> Result<Arc<dyn TableProvider>> {
     Ok(Arc::new(MemTable::try_new(schema, vec![batches])?))
 }
 
-/// The batch with other values in one of its columns.
-fn with_column(batch: &RecordBatch, name: &str, values: &ArrayRef) -> Result<RecordBatch> {
-    let schema = batch.schema();
-    let index = schema.index_of(name)?;
-    let mut columns = batch.columns().to_vec();
-    columns[index] = cast(values, schema.field(index).data_type())?;
-    Ok(RecordBatch::try_new(schema, columns)?)
+/// The query of a CREATE .. AS, behind the AS.
+fn query_of(statement: &str) -> &str {
+    let begins = |rest: &str| ["SELECT", "WITH", "("].iter().any(|word| rest.to_uppercase().starts_with(word));
+    let mut words = statement.char_indices().filter(|(at, _)| {
+        let word = statement[*at..].get(..2).is_some_and(|word| word.eq_ignore_ascii_case("AS"));
+        let before = statement[..*at].ends_with(char::is_whitespace) || statement[..*at].ends_with(')');
+        word && before && statement[at + 2..].starts_with(char::is_whitespace)
+    });
+    let query = words.find_map(|(at, _)| {
+        let rest = statement[at + 2..].trim_start();
+        begins(rest.get(..6).unwrap_or(rest)).then_some(rest)
+    });
+    query.unwrap_or(statement)
 }
 
 pub(super) fn column(batch: &RecordBatch, name: &str, data_type: &DataType) -> Result<ArrayRef> {
@@ -259,5 +256,26 @@ impl SchemaProvider for PgCatalog {
 
     fn table_exist(&self, name: &str) -> bool {
         self.inner.table_exist(name) || pg_overlay::names().any(|known| known.eq_ignore_ascii_case(name))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::query_of;
+
+    #[test]
+    fn the_query_of_a_view_stands_behind_its_as() {
+        for (statement, query) in [
+            ("CREATE TABLE v AS SELECT a AS b FROM t", "SELECT a AS b FROM t"),
+            (
+                "create materialized view v\nas\n  with x as (select 1) select * from x",
+                "with x as (select 1) select * from x",
+            ),
+            ("CREATE TABLE v WITH (kafka_topic = 'as x')AS (SELECT 1)", "(SELECT 1)"),
+            ("CREATE TABLE \"é as\" AS SELECT 1", "SELECT 1"),
+            ("CREATE TABLE t (a INT)", "CREATE TABLE t (a INT)"),
+        ] {
+            assert_eq!(query_of(statement), query);
+        }
     }
 }

@@ -41,10 +41,10 @@ pub use spec::FragmentSpec;
 pub use spec::QuerySpec;
 pub use spec::Reads;
 pub use spec::relation_options;
+pub use spec::topic_spec;
 pub use times::NO_TIME;
 pub use times::Progress as InputProgress;
 pub use times::Writer;
-pub use spec::topic_spec;
 
 use arrow::array::RecordBatch;
 use tracing::warn;
