@@ -169,3 +169,44 @@ async fn copy_takes_new_keys_only() {
     assert_eq!(column(&client, "SELECT v FROM t ORDER BY id").await, ["a", "b"]);
     server.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_row_that_is_changed_while_its_time_passes_stays() {
+    let server = TestServer::start().await;
+    let client = server.connect().await;
+    let table = "CREATE TABLE visits (id INT PRIMARY KEY, at TIMESTAMP) WITH (ttl = '10 MINUTES', timestamp = 'at')";
+    run(&client, table).await;
+    let first =
+        "INSERT INTO visits SELECT g.value, '2024-01-01 10:00:00'::timestamp FROM generate_series(1, 40) AS g(value)";
+    run(&client, first).await;
+    let toucher = {
+        let client = server.connect().await;
+        tokio::spawn(async move {
+            let mut touched = Vec::new();
+            for id in 1..=40 {
+                let touch = format!("UPDATE visits SET at = '2024-01-01 10:30:00' WHERE id = {id}");
+                if 0 < client.execute(&touch, &[]).await.expect("it is updated") {
+                    touched.push(id.to_string());
+                }
+            }
+            touched
+        })
+    };
+    // Each of these lets rows of ten o'clock go.
+    for minute in 11..15 {
+        run(&client, &format!("INSERT INTO visits VALUES ({}, '2024-01-01 10:{minute}:00')", 1_000 + minute)).await;
+    }
+    let touched = toucher.await.expect("it touches");
+    run(&client, "INSERT INTO visits VALUES (2000, '2024-01-01 10:31:00')").await;
+    let left = "SELECT id FROM visits WHERE id < 1000 ORDER BY id";
+    let mut found = column(&client, left).await;
+    for _ in 0..1_000 {
+        if found.len() <= touched.len() {
+            break;
+        }
+        tokio::task::yield_now().await;
+        found = column(&client, left).await;
+    }
+    assert_eq!(found, touched);
+    server.stop().await;
+}

@@ -207,7 +207,7 @@ pub(super) async fn describe(
     let Some(conflict) = &clauses.conflict else { return Ok(()) };
     check_conflict(session, relation, conflict)?;
     let ConflictAction::Update { assignments, filter } = &conflict.action else { return Ok(()) };
-    let updating = updating(session, relation, clauses, assignments, filter.as_ref())?;
+    let updating = updating(session, relation, clauses, assignments, filter.as_deref())?;
     let mut reading = Planner::pin(session)?;
     give(&mut reading, &modify::no_rows(relation), &modify::no_rows(relation), &[])?;
     modify::tell_parameters(session, &updating.select, &reading, params).await.map(|_| ())
@@ -224,7 +224,7 @@ async fn update(
     parameters: &[Value],
 ) -> Result<Vec<(usize, RecordBatch)>> {
     let ConflictAction::Update { assignments, filter } = &conflict.action else { return Ok(Vec::new()) };
-    let Updating { select, assigned, types } = updating(session, relation, clauses, assignments, filter.as_ref())?;
+    let Updating { select, assigned, types } = updating(session, relation, clauses, assignments, filter.as_deref())?;
     let misfit = |error| Error::internal("rows of one table do not fit together").caused_by(error);
     let places: Vec<usize> = met.iter().map(|(row, _)| *row).collect();
     let existing = met.iter().map(|(_, there)| modify::batch(relation, there.columns().to_vec()));

@@ -2,8 +2,6 @@
 
 use std::collections::BTreeSet;
 use std::hash::BuildHasher;
-use std::hash::Hash;
-use std::hash::Hasher;
 use std::sync::Arc;
 
 use tokio::sync::Mutex;
@@ -71,9 +69,7 @@ impl TableLocks {
     }
 
     fn stripe(&self, key: &[u8]) -> usize {
-        let mut hasher = self.hasher.build_hasher();
-        key.hash(&mut hasher);
-        usize::try_from(hasher.finish() % STRIPES as u64).unwrap_or(0)
+        usize::try_from(self.hasher.hash_one(key) % STRIPES as u64).unwrap_or(0)
     }
 }
 

@@ -44,7 +44,7 @@ pub enum ConflictAction {
         /// What changes; `excluded` is the row that was to be inserted.
         assignments: Vec<Assignment>,
         /// Rows for which it is not true stay as they are.
-        filter: Option<ast::Expr>,
+        filter: Option<Box<ast::Expr>>,
     },
 }
 
@@ -76,6 +76,6 @@ pub(super) fn parse(cursor: &mut Cursor<'_>) -> Result<Option<OnConflict>> {
     }
     cursor.expect_word("SET")?;
     let assignments = update::assignments(cursor)?;
-    let filter = update::filter(cursor)?;
+    let filter = update::filter(cursor)?.map(Box::new);
     Ok(Some(OnConflict { position, target, action: ConflictAction::Update { assignments, filter } }))
 }

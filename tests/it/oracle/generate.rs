@@ -167,7 +167,14 @@ pub enum Shape {
     Top,
     /// The same of a table or two.
     TableTop,
+    /// Rows of the table, kept for so many milliseconds after their event time.
+    Kept { ttl: i64 },
+    /// The windowed views `ws` and `wr` joined by key and window.
+    WindowPairs,
 }
+
+/// The size of the windows of `ws` and `wr`, over `s` and `r`, in milliseconds.
+pub const WINDOW: i64 = 7_000;
 
 /// How two streams are joined.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -199,9 +206,11 @@ pub struct Query {
 
 /// A query of a random shape. `may_be_late`: grace so short that rows are late, which only one partition can model.
 pub fn query(draw: &Draw, may_be_late: bool) -> Query {
-    match draw.below(15) {
+    match draw.below(18) {
         12 | 13 => ranks::of_stream(draw),
         14 => ranks::of_tables(draw),
+        15 | 16 => window_pairs(draw),
+        17 => kept(draw),
         6 | 7 => tables(draw),
         10 | 11 => table_groups(draw),
         8 | 9 => references(draw, may_be_late),
@@ -346,6 +355,47 @@ fn tables(draw: &Draw) -> Query {
         shape: Shape::Tables { chain, foreign: false },
         standing: text.clone(),
         batch: text,
+        filter: String::new(),
+        group: String::new(),
+        keys: 1,
+    }
+}
+
+/// The table as it is, for a while.
+fn kept(draw: &Draw) -> Query {
+    let filter = if draw.once_in(2) {
+        format!(" WHERE {}", draw.of(&["x > 0", "y = 'p'", "x IS NULL OR z <> k"]))
+    } else {
+        String::new()
+    };
+    let text = format!("SELECT k, x, y || '!' AS y, z FROM c{filter}");
+    Query {
+        shape: Shape::Kept { ttl: *draw.of(&[1, 3_000, 20_000, 60_000]) },
+        standing: text.clone(),
+        batch: text,
+        filter: String::new(),
+        group: String::new(),
+        keys: 1,
+    }
+}
+
+/// Windows of `s` and of `r` that belong together.
+fn window_pairs(draw: &Draw) -> Query {
+    let word = *draw.of(&["JOIN", "LEFT JOIN"]);
+    let filter = if draw.once_in(2) {
+        format!(" WHERE {}", draw.of(&["l.n > 1", "r.n IS NULL OR r.n > l.n", "l.t > 0", "l.t + r.t > 0"]))
+    } else {
+        String::new()
+    };
+    let list = "l.k AS k, l.n AS n, r.n AS rn, COALESCE(l.t, r.t) AS t";
+    let on = draw.of(&["l.k = r.k AND l.W = r.W", "r.W = l.W AND l.k = r.k"]);
+    let (standing, batch) = (on.replace('W', "windowstart"), on.replace('W', "ws"));
+    let windows = |name: &str| format!("(SELECT k, ws, we, COUNT(*) AS n, SUM(a) AS t FROM {name} GROUP BY k, ws, we)");
+    let (left, right) = (windows("s"), windows("r"));
+    Query {
+        shape: Shape::WindowPairs,
+        standing: format!("SELECT {list} FROM ws l {word} wr r ON {standing}{filter}"),
+        batch: format!("SELECT {list}, l.ws AS ws, l.we AS we FROM {left} l {word} {right} r ON {batch}{filter}"),
         filter: String::new(),
         group: String::new(),
         keys: 1,

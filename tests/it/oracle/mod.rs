@@ -22,6 +22,7 @@ use generate::Query;
 use generate::STREAM_COLUMNS;
 use generate::Shape;
 use generate::TABLE_COLUMNS;
+use generate::WINDOW;
 use generate::Windows;
 use tidemill::catalog::EmitMode;
 use tidemill::catalog::Semantics;
@@ -74,6 +75,8 @@ fn what_a_query_keeps_is_what_the_batch_query_says() {
             "tables joined by what they name",
             "tables joined by what they name, in a chain",
             "tables grouped",
+            "kept for a while",
+            "windows joined",
         ];
         let ranks = ["top of a stream", "top of tables", "groups ranked", "groups of windows ranked"];
         for kind in windowed.iter().chain(&pairs).chain(&tables).chain(&ranks).chain(&others) {
@@ -158,8 +161,8 @@ async fn check(seed: u64, kinds: &mut BTreeMap<&'static str, u64>) {
         assert_eq!(all[at].rows, answer.rows, "{}: all against batch", told());
         assert_eq!(net[at].rows, answer.rows, "{}: net against batch", told());
         *kinds.entry("with retention").or_default() += u64::from(query.is_retained());
-        // Rows are taken away after a round, wherever it ends.
-        if partitions == 1 && !query.is_retained() {
+        // Rows are taken away after a round, wherever it ends; and what is met of a view is as far as its own query is.
+        if partitions == 1 && !query.is_retained() && query.shape != Shape::WindowPairs {
             assert_eq!(all[at].records, one_row[at].records, "{}: all against one-row rounds", told());
         }
         if query.is_view() {
@@ -185,12 +188,16 @@ impl Query {
     }
 
     fn is_retained(&self) -> bool {
-        matches!(self.shape, Shape::Grouped { retention: Some(_), .. })
+        matches!(self.shape, Shape::Grouped { retention: Some(_), .. } | Shape::Kept { .. })
     }
 
     /// Whether the answer over several partitions is that over all their rows together.
     fn is_whole(&self) -> bool {
-        matches!(self.shape, Shape::Paired { pairing, .. } if pairing.by_value) || self.is_view()
+        match self.shape {
+            Shape::Paired { pairing, .. } => pairing.by_value,
+            Shape::Kept { .. } => false,
+            _ => self.is_view(),
+        }
     }
 
     fn kind(&self) -> &'static str {
@@ -217,6 +224,8 @@ impl Query {
             Shape::Paired { pairing, .. } if pairing.keeps_left || pairing.keeps_right => "paired, outer",
             Shape::Paired { .. } => "paired",
             Shape::TableGroups => "tables grouped",
+            Shape::Kept { .. } => "kept for a while",
+            Shape::WindowPairs => "windows joined",
             Shape::Tables { chain: false, foreign: false } => "tables joined",
             Shape::Tables { chain: true, foreign: false } => "tables joined in a chain",
             Shape::Tables { chain: false, foreign: true } => "tables joined by what they name",
@@ -226,7 +235,11 @@ impl Query {
 
     fn create(&self, name: &str) -> String {
         let kind = if self.is_view() { "TABLE" } else { "STREAM" };
-        format!("CREATE {kind} {name} AS {}", self.standing)
+        let options = match self.shape {
+            Shape::Kept { ttl } => format!(" WITH (ttl_ms = {ttl})"),
+            _ => String::new(),
+        };
+        format!("CREATE {kind} {name}{options} AS {}", self.standing)
     }
 }
 
@@ -254,6 +267,15 @@ impl Scene {
         for name in ["c", "e", "g"] {
             pipeline.execute(&ddl("TABLE", name, TABLE_COLUMNS, "PRIMARY KEY")).await.expect("the table is made");
         }
+        if self.queries.iter().any(|query| query.shape == Shape::WindowPairs) {
+            for name in ["s", "r"] {
+                let view = format!(
+                    "CREATE TABLE w{name} AS SELECT k, COUNT(*) AS n, SUM(a) AS t FROM {name}
+                        WINDOW TUMBLING (SIZE {WINDOW} MILLISECONDS, GRACE PERIOD 1000 HOURS) GROUP BY k"
+                );
+                pipeline.execute(&view).await.expect("a windowed view is made");
+            }
+        }
         for (at, query) in self.queries.iter().enumerate() {
             let made = pipeline.execute(&query.create(&format!("o{at}"))).await;
             made.unwrap_or_else(|error| panic!("seed {}: {}: {error:?}", self.seed, query.standing));
@@ -280,7 +302,8 @@ impl Scene {
             None => pipeline.drive().await.expect("the queries run"),
             Some(seed) => pipeline = drive_by_chance(pipeline, &Draw::new(seed)).await,
         }
-        assert_eq!(pipeline.failed_query(), None, "seed {}", self.seed);
+        let queries = || self.queries.iter().map(|query| query.standing.as_str()).collect::<Vec<_>>().join("\n");
+        assert_eq!(pipeline.failed_query(), None, "seed {}, one of\n{}", self.seed, queries());
         let mut ran = Vec::new();
         for (at, query) in self.queries.iter().enumerate() {
             let sink = format!("o{at}");
@@ -393,7 +416,7 @@ async fn produce(pipeline: &Pipeline, topic: &str, columns: &[(&str, &str)], eve
 
 /// What a view shows: groups, values and the window's bounds, as the batch query lists them.
 fn kept(pipeline: &Pipeline, name: &str, query: &Query) -> Vec<Vec<String>> {
-    let windowed = matches!(query.shape, Shape::Grouped { window: Some(_), .. });
+    let windowed = matches!(query.shape, Shape::Grouped { window: Some(_), .. } | Shape::WindowPairs);
     let reorder = |mut row: Vec<String>| {
         if windowed {
             let bounds: Vec<String> = row.drain(query.keys..query.keys + 2).collect();

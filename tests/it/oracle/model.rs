@@ -21,6 +21,7 @@ use super::generate::Query;
 use super::generate::STREAM_COLUMNS;
 use super::generate::Shape;
 use super::generate::TABLE_COLUMNS;
+use super::generate::WINDOW;
 use super::generate::Windows;
 use super::pairs;
 
@@ -81,6 +82,15 @@ pub async fn answer(
         Shape::Tables { .. } | Shape::TableGroups | Shape::TableTop => {
             return Answer { rows: tables(&query.batch, tables_at_end).await, late: 0 };
         }
+        Shape::Kept { ttl } => {
+            let now = table.iter().map(|event| event.time).max().unwrap_or(i64::MIN);
+            let mut latest: BTreeMap<&str, &Event> = BTreeMap::new();
+            latest.extend(table.iter().map(|event| (event.key.as_str(), event)));
+            let is_there = |event: &&&Event| event.values.is_some() && now <= event.time + ttl;
+            let there: Vec<Event> = latest.values().filter(is_there).map(|event| (*event).clone()).collect();
+            return Answer { rows: tables(&query.batch, &[("c", &there)]).await, late: 0 };
+        }
+        Shape::WindowPairs => return Answer { rows: window_pairs(&query.batch, stream, second).await, late: 0 },
         Shape::Joined { left } => {
             columns.extend(&TABLE_COLUMNS[1..]);
             rows = join(stream, table, left);
@@ -113,6 +123,23 @@ async fn tables(query: &str, tables: &[(&str, &[Event])]) -> Vec<Vec<String>> {
         }
         let rows = latest.into_values().collect();
         context.register_batch(*name, input(TABLE_COLUMNS, rows)).expect("a table");
+    }
+    let batches = collect(&context, query).await.unwrap_or_else(|error| panic!("{query}: {error}"));
+    let mut rows: Vec<Vec<String>> = batches.iter().flat_map(texts).collect();
+    rows.sort();
+    rows
+}
+
+/// The batch query over the rows of both streams, each with its window of the views `ws` and `wr`.
+async fn window_pairs(query: &str, stream: &[Event], second: &[Event]) -> Vec<Vec<String>> {
+    let context = SessionContext::new_with_config(SessionConfig::new().with_target_partitions(1));
+    let mut columns: Vec<(&str, &str)> = STREAM_COLUMNS.to_vec();
+    columns.extend([("ws", "BIGINT"), ("we", "BIGINT")]);
+    for (name, events) in [("s", stream), ("r", second)] {
+        let start = |event: &Event| event.time - event.time.rem_euclid(WINDOW);
+        let bounds = |event: &Event| vec![Some(start(event).to_string()), Some((start(event) + WINDOW).to_string())];
+        let rows = events.iter().map(|event| [cells(event), bounds(event)].concat()).collect();
+        context.register_batch(name, input(&columns, rows)).expect("a table");
     }
     let batches = collect(&context, query).await.unwrap_or_else(|error| panic!("{query}: {error}"));
     let mut rows: Vec<Vec<String>> = batches.iter().flat_map(texts).collect();
