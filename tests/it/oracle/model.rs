@@ -85,7 +85,7 @@ pub async fn answer(
         Shape::Kept { ttl } => {
             let now = table.iter().map(|event| event.time).max().unwrap_or(i64::MIN);
             let mut latest: BTreeMap<&str, &Event> = BTreeMap::new();
-            table.iter().for_each(|event| drop(latest.insert(&event.key, event)));
+            latest.extend(table.iter().map(|event| (event.key.as_str(), event)));
             let is_there = |event: &&&Event| event.values.is_some() && now <= event.time + ttl;
             let there: Vec<Event> = latest.values().filter(is_there).map(|event| (*event).clone()).collect();
             return Answer { rows: tables(&query.batch, &[("c", &there)]).await, late: 0 };
