@@ -10,6 +10,8 @@
 mod large_view;
 #[path = "shared/scan.rs"]
 mod scan;
+#[path = "shared/server.rs"]
+mod server;
 
 use std::hint::black_box;
 use std::path::Path;
@@ -175,9 +177,7 @@ fn scans(_: &mut Criterion) {
 fn large(_: &mut Criterion) {
     let keys = std::env::var("TIDEMILL_BENCH_KEYS").map_or(10_000_000, |text| text.parse().expect("a number of keys"));
     let memory = std::env::var("TIDEMILL_BENCH_MEMORY").unwrap_or_else(|_| "256 MiB".to_string());
-    // Not the folder for temporary files, which may lie in memory.
-    let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("made");
-    large_view::measure(&folder.path().join("data"), keys, &memory);
+    large_view::measure(keys, &memory);
 }
 
 type Table = fn(&mut Criterion);

@@ -145,6 +145,9 @@ pub struct Exec {
     /// A producer whose input has been at its end for this long no longer holds stream time back.
     #[serde(with = "duration_text")]
     pub idle_timeout: Duration,
+    /// A partition of a stream to which a query writes no rows learns the query's stream time at most this often.
+    #[serde(with = "duration_text")]
+    pub mark_interval: Duration,
     /// A record whose event time lies further ahead of the wall clock is a bad record.
     #[serde(with = "duration_text")]
     pub timestamp_future_max: Duration,
@@ -164,6 +167,7 @@ impl Default for Exec {
             commit_interval: Duration::from_millis(100),
             commit_interval_min: Duration::from_millis(5),
             idle_timeout: Duration::from_secs(10),
+            mark_interval: Duration::from_secs(1),
             timestamp_future_max: Duration::from_secs(3600),
             round_rows_max: 8192,
             round_bytes_max: ByteSize::mebibytes(1),
@@ -356,8 +360,8 @@ pub struct Layers {
     pub flags: Vec<(&'static str, String)>,
 }
 
-/// Names in the environment that are no knobs: the configuration file, and what `tidemill sql` reads.
-const NOT_KNOBS: [&str; 2] = ["TIDEMILL_CONFIG", "TIDEMILL_HISTORY"];
+/// Names in the environment that are no knobs: the configuration file, and what `tidemill sql`, `topic` and `group` read.
+const NOT_KNOBS: [&str; 3] = ["TIDEMILL_CONFIG", "TIDEMILL_HISTORY", "TIDEMILL_KAFKA"];
 
 impl Config {
     /// Defaults, then the file, then the environment, then flags.

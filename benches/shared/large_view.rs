@@ -1,19 +1,15 @@
 //! A view that is larger than the memory it may take: how fast it grows and changes, what the server's memory comes to,
 //! whether it is right, and how soon it is read again after `kill -9`.
 
-use std::io::BufRead;
-use std::io::BufReader;
 use std::path::Path;
-use std::process::Child;
-use std::process::Command;
-use std::process::Stdio;
 use std::time::Duration;
 use std::time::Instant;
 
 use bytes::Bytes;
 use futures::SinkExt;
 use tokio_postgres::Client;
-use tokio_postgres::NoTls;
+
+use super::server::Server;
 
 /// Rows of one COPY.
 const COPY_ROWS: u64 = 500_000;
@@ -21,43 +17,62 @@ const COPY_ROWS: u64 = 500_000;
 const MESSAGE_ROWS: u64 = 2_000;
 
 /// Loads `keys` keys, then changes a tenth of them, then kills the server and asks again.
-pub fn measure(root: &Path, keys: u64, memory: &str) {
+pub fn measure(keys: u64, memory: &str) {
     let runtime =
         tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().expect("a runtime");
-    runtime.block_on(run(root, keys, memory));
+    runtime.block_on(run(keys, memory));
 }
 
-async fn run(root: &Path, keys: u64, memory: &str) {
+async fn run(keys: u64, memory: &str) {
     println!("a view of {keys} keys of 16 bytes, COUNT and SUM, memory.limit = {memory}");
-    let server = Server::start(root, memory);
-    let client = connect(server.port).await;
+    let mut server = Server::start_with(vec![("TIDEMILL_MEMORY_LIMIT", memory.to_string())]);
+    let mut resident = Resident::default();
+    let client = server.connect().await;
     for statement in [
         "CREATE STREAM payments (card TEXT KEY, amount BIGINT) WITH (kafka_topic = 'payments', value_format = 'JSON')",
         "CREATE TABLE totals AS SELECT card, COUNT(*) AS n, SUM(amount) AS total FROM payments GROUP BY card",
     ] {
         client.batch_execute(statement).await.expect("the statement runs");
     }
-    let grown = load(&client, &server, 0, keys, &|number| number).await;
-    println!("  new keys:      {:>9.0} rows/s, {}", keys as f64 / grown.as_secs_f64(), server.memory());
+    let grown = load(&client, (&server, &mut resident), 0, keys, &|number| number).await;
+    println!("  new keys:      {:>9.0} rows/s, {}", keys as f64 / grown.as_secs_f64(), resident.text(&server));
     let changes = keys / 10;
-    let changed = load(&client, &server, keys, changes, &|number| mix(number) % keys).await;
-    println!("  known keys:    {:>9.0} rows/s, {}", changes as f64 / changed.as_secs_f64(), server.memory());
+    let changed = load(&client, (&server, &mut resident), keys, changes, &|number| mix(number) % keys).await;
+    println!("  known keys:    {:>9.0} rows/s, {}", changes as f64 / changed.as_secs_f64(), resident.text(&server));
     check(&client, keys, changes).await;
-    println!("  after a scan:  {}", server.memory());
+    println!("  after a scan:  {}", resident.text(&server));
     pools(&client).await;
-    println!("  on disk:       {}", disk(root));
+    println!("  on disk:       {}", disk(&server.data().join("data")));
     drop(client);
-    server.kill();
-    let killed = Instant::now();
-    let server = Server::start(root, memory);
-    let ready = killed.elapsed();
-    let client = connect(server.port).await;
     let wanted = expected(7, keys, changes);
+    let ready = server.kill_and_start();
+    let begun = Instant::now();
+    let client = server.connect().await;
     let found = point(&client, 7).await;
-    println!("  kill -9, then: ready after {ready:.2?}, the first point read after {:.2?}", killed.elapsed());
+    let first = ready + begun.elapsed();
+    println!("  kill -9, then: ready after {ready:.2?}, the first point read after {first:.2?}");
     assert_eq!(found, wanted, "the first read is right");
     check(&client, keys, changes).await;
-    println!("  after a scan:  {}", server.memory());
+    println!("  after a scan:  {}", Resident::default().text(&server));
+}
+
+/// The most memory that a server was seen with, MiB.
+#[derive(Default)]
+struct Resident {
+    greatest: f64,
+}
+
+impl Resident {
+    fn note(&mut self, server: &Server) -> f64 {
+        let now = server.resident_mebibytes();
+        self.greatest = self.greatest.max(now);
+        now
+    }
+
+    fn text(&mut self, server: &Server) -> String {
+        let now = self.note(server);
+        format!("resident {now:.0} MiB, {:.0} MiB at most", self.greatest)
+    }
 }
 
 /// Bijective: keys that look like chance.
@@ -72,7 +87,13 @@ fn card(key: u64) -> String {
 }
 
 /// Sends rows `from..from + count`; returns how long it took until the view had them.
-async fn load(client: &Client, server: &Server, from: u64, count: u64, key: &(dyn Fn(u64) -> u64 + Sync)) -> Duration {
+async fn load(
+    client: &Client,
+    (server, resident): (&Server, &mut Resident),
+    from: u64,
+    count: u64,
+    key: &(dyn Fn(u64) -> u64 + Sync),
+) -> Duration {
     let begun = Instant::now();
     let mut next = from;
     while next < from + count {
@@ -86,12 +107,12 @@ async fn load(client: &Client, server: &Server, from: u64, count: u64, key: &(dy
             sink.send(Bytes::from(text)).await.expect("rows are taken");
         }
         sink.finish().await.expect("COPY ends");
-        server.note();
+        resident.note(server);
     }
     loop {
         let lag =
             client.query_one("SELECT COALESCE(SUM(lag), 1)::bigint FROM tidemill.frontiers", &[]).await.expect("read");
-        server.note();
+        resident.note(server);
         if lag.get::<_, i64>(0) == 0 {
             return begun.elapsed();
         }
@@ -144,81 +165,4 @@ fn disk(root: &Path) -> String {
 fn size_of(path: &Path) -> u64 {
     let Ok(entries) = std::fs::read_dir(path) else { return std::fs::metadata(path).map_or(0, |file| file.len()) };
     entries.flatten().map(|entry| size_of(&entry.path())).sum()
-}
-
-async fn connect(port: u16) -> Client {
-    let address = format!("host=127.0.0.1 port={port} user=bench dbname=tidemill");
-    let (client, connection) = tokio_postgres::connect(&address, NoTls).await.expect("the server takes a connection");
-    tokio::spawn(connection);
-    client
-}
-
-/// A server that ends with the bench, however that ends.
-struct Server {
-    child: Child,
-    port: u16,
-    greatest: std::cell::Cell<u64>,
-}
-
-impl Server {
-    fn start(root: &Path, memory: &str) -> Self {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_tidemill"));
-        let settings = std::env::vars_os().map(|(name, _)| name);
-        for name in settings.filter(|name| name.to_string_lossy().starts_with("TIDEMILL_")) {
-            command.env_remove(name);
-        }
-        let mut child = command
-            .args([
-                "server",
-                "--pg-listen",
-                "127.0.0.1:0",
-                "--http-listen",
-                "127.0.0.1:0",
-                "--kafka-listen",
-                "127.0.0.1:0",
-                "--data-dir",
-            ])
-            .arg(root)
-            .env("TIDEMILL_MEMORY_LIMIT", memory)
-            .stdout(Stdio::piped())
-            .stderr(std::fs::File::create(root.with_extension("stderr")).map_or(Stdio::null(), Stdio::from))
-            .spawn()
-            .expect("the server starts");
-        let output = BufReader::new(child.stdout.take().expect("piped"));
-        let ready = output.lines().map_while(Result::ok).find(|line| line.starts_with("ready: "));
-        let ready = ready.expect("the server becomes ready");
-        let address = ready.split("pg=").nth(1).and_then(|rest| rest.split_whitespace().next()).expect("pg=address");
-        let port = address.rsplit(':').next().and_then(|port| port.parse().ok()).expect("a port");
-        Self { child, port, greatest: std::cell::Cell::new(0) }
-    }
-
-    fn resident(&self) -> u64 {
-        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap_or_default();
-        let line = status.lines().find(|line| line.starts_with("VmRSS"));
-        let kibibytes = line.and_then(|line| line.split_whitespace().nth(1)).and_then(|number| number.parse().ok());
-        kibibytes.unwrap_or(0u64) / 1024
-    }
-
-    fn note(&self) {
-        self.greatest.set(self.greatest.get().max(self.resident()));
-    }
-
-    fn memory(&self) -> String {
-        self.note();
-        format!("resident {} MiB, {} MiB at most", self.resident(), self.greatest.get())
-    }
-
-    fn kill(mut self) {
-        // `kill` is SIGKILL.
-        self.child.kill().expect("it is killed");
-        self.child.wait().expect("it is gone");
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        // A server that has ended by itself needs no end.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
 }

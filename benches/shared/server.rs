@@ -4,9 +4,12 @@
 
 use std::io::BufRead;
 use std::io::BufReader;
+use std::path::Path;
 use std::process::Child;
 use std::process::Command;
 use std::process::Stdio;
+use std::time::Duration;
+use std::time::Instant;
 
 use tempfile::TempDir;
 use tokio_postgres::Client;
@@ -16,7 +19,8 @@ use tokio_postgres::NoTls;
 pub struct Server {
     child: Child,
     port: u16,
-    _data: TempDir,
+    settings: Vec<(&'static str, String)>,
+    data: TempDir,
 }
 
 impl Drop for Server {
@@ -40,26 +44,25 @@ pub fn tidemill() -> Command {
 impl Server {
     /// A server with an empty log.
     pub fn start() -> Self {
+        Self::start_with(Vec::new())
+    }
+
+    /// A server with an empty log and settings by the names of their variables.
+    pub fn start_with(settings: Vec<(&'static str, String)>) -> Self {
         // Not the folder for temporary files, which may lie in memory.
         let data = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a folder");
-        let mut child = tidemill()
-            .args([
-                "server",
-                "--pg-listen",
-                "127.0.0.1:0",
-                "--http-listen",
-                "127.0.0.1:0",
-                "--kafka-listen",
-                "127.0.0.1:0",
-                "--data-dir",
-            ])
-            .arg(data.path())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .expect("the server starts");
-        let port = port_of(&mut child);
-        Self { child, port, _data: data }
+        let (child, port) = spawn(data.path(), &settings);
+        Self { child, port, settings, data }
+    }
+
+    /// `kill -9`, then a start over what is left; how long that took until it was ready.
+    pub fn kill_and_start(&mut self) -> Duration {
+        // `kill` is SIGKILL.
+        self.child.kill().expect("it is killed");
+        self.child.wait().expect("it is gone");
+        let killed = Instant::now();
+        (self.child, self.port) = spawn(self.data.path(), &self.settings);
+        killed.elapsed()
     }
 
     /// Where its PostgreSQL door is.
@@ -67,13 +70,14 @@ impl Server {
         self.port
     }
 
+    /// Where its data lies.
+    pub fn data(&self) -> &Path {
+        self.data.path()
+    }
+
     /// A session.
     pub async fn connect(&self) -> Client {
-        let address = format!("host=127.0.0.1 port={} user=bench dbname=tidemill", self.port);
-        let connected = tokio_postgres::connect(&address, NoTls).await;
-        let (client, connection) = connected.expect("the server takes a connection");
-        tokio::spawn(connection);
-        client
+        connect_to(self.port).await.expect("the server takes a connection")
     }
 
     /// Processor time that it took so far, in seconds.
@@ -87,21 +91,47 @@ impl Server {
 
     /// Resident memory of its own, without pages of files, in MB of 1,000,000 bytes.
     pub fn resident_megabytes(&self) -> f64 {
+        self.kibibytes("RssAnon:") * 1_024.0 / 1e6
+    }
+
+    /// All of its resident memory, pages of the binary too, in MiB.
+    pub fn resident_mebibytes(&self) -> f64 {
+        self.kibibytes("VmRSS:") / 1_024.0
+    }
+
+    fn kibibytes(&self, name: &str) -> f64 {
         let path = format!("/proc/{}/status", self.child.id());
         let status = std::fs::read_to_string(path).expect("the server is there");
-        let resident = status.lines().find_map(|line| line.strip_prefix("RssAnon:")).expect("RssAnon");
-        let kibibytes: f64 = resident.trim().trim_end_matches(" kB").parse().expect("a number of KiB");
-        kibibytes * 1_024.0 / 1e6
+        let line = status.lines().find_map(|line| line.strip_prefix(name)).expect("the kernel tells it");
+        line.trim().trim_end_matches(" kB").parse().expect("a number of KiB")
     }
 }
 
-fn port_of(child: &mut Child) -> u16 {
+/// A session of a server that may be gone.
+pub async fn connect_to(port: u16) -> Result<Client, tokio_postgres::Error> {
+    let address = format!("host=127.0.0.1 port={port} user=bench dbname=tidemill");
+    let (client, connection) = tokio_postgres::connect(&address, NoTls).await?;
+    tokio::spawn(connection);
+    Ok(client)
+}
+
+fn spawn(data: &Path, settings: &[(&'static str, String)]) -> (Child, u16) {
+    let mut command = tidemill();
+    command.arg("server").arg("--data-dir").arg(data.join("data"));
+    for door in ["--pg-listen", "--http-listen", "--kafka-listen"] {
+        command.args([door, "127.0.0.1:0"]);
+    }
+    let errors = std::fs::OpenOptions::new().create(true).append(true).open(data.join("stderr"));
+    let mut child = command
+        .envs(settings.iter().map(|(name, value)| (name, value)))
+        .stdout(Stdio::piped())
+        .stderr(errors.map_or(Stdio::null(), Stdio::from))
+        .spawn()
+        .expect("the server starts");
     let output = BufReader::new(child.stdout.take().expect("piped"));
-    let ready = output
-        .lines()
-        .map_while(Result::ok)
-        .find(|line| line.starts_with("ready: "))
-        .expect("the server becomes ready");
+    let ready = output.lines().map_while(Result::ok).find(|line| line.starts_with("ready: "));
+    let ready = ready.expect("the server becomes ready");
     let address = ready.split("pg=").nth(1).and_then(|rest| rest.split_whitespace().next()).expect("pg=address");
-    address.rsplit(':').next().and_then(|port| port.parse().ok()).expect("a port")
+    let port = address.rsplit(':').next().and_then(|port| port.parse().ok()).expect("a port");
+    (child, port)
 }

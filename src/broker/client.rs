@@ -40,7 +40,7 @@ pub enum Acks {
 /// Which records of transactions a fetch returns.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Isolation {
-    /// Those of committed ones, up to the first that is open. Markers and aborted batches are left out.
+    /// Those of committed ones, up to the first that is open. Markers and aborted batches are left out, marks come apart.
     ReadCommitted,
     /// All below the high watermark, with their markers.
     ReadUncommitted,
@@ -73,6 +73,8 @@ pub struct Appended {
 pub struct Fetched {
     /// Whole batches in offset order; the first may begin before the position.
     pub batches: Vec<TailBatch>,
+    /// Under read committed, the marks of committed transactions between them, in offset order.
+    pub marks: Vec<TailBatch>,
     /// The position after what was returned or skipped.
     pub next: Offset,
     /// Readers see what lies below.

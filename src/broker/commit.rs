@@ -82,7 +82,7 @@ impl Producer {
 pub(super) struct ProducerIds(Mutex<Option<(ProducerId, u16)>>);
 
 impl ProducerIds {
-    async fn take(&self, metadata: &MetadataLog, block: u16) -> Result<ProducerId, BrokerError> {
+    pub(super) async fn take(&self, metadata: &MetadataLog, block: u16) -> Result<ProducerId, BrokerError> {
         if let Some((ProducerId(next), left)) = self.0.lock().as_mut().filter(|(_, left)| 0 < *left) {
             let taken = ProducerId(*next);
             *next += 1;
@@ -315,7 +315,7 @@ impl Broker {
             for (place, (partition, pending)) in query.appends.iter().enumerate().filter(|(_, (_, p))| !p.is_empty()) {
                 let topic = self.ensure(*partition).await?;
                 let limit = topic.config.batch_bytes_max as usize;
-                match pending.batches(limit) {
+                match pending.batches(limit, now) {
                     Ok(batches) => outputs.push((index, place, *partition, batches)),
                     Err(over) => {
                         let error = BrokerError::MessageTooLarge { partition: *partition, size: over.size, limit };
@@ -347,7 +347,7 @@ impl Broker {
         for (partition, pending) in positions {
             let topic = self.ensure(partition).await?;
             let limit = topic.config.batch_bytes_max as usize;
-            let batches = pending.batches(limit).map_err(|over| over.refused(partition, limit))?;
+            let batches = pending.batches(limit, now).map_err(|over| over.refused(partition, limit))?;
             attempt.topics.insert(partition, topic);
             attempt.offsets.push((partition, batches));
         }
@@ -391,7 +391,7 @@ impl Broker {
         self.coordinator_append(partition, vec![builder.finish()])
     }
 
-    fn coordinator_append(&self, partition: TopicPartition, batches: Vec<Batch>) -> Append {
+    pub(super) fn coordinator_append(&self, partition: TopicPartition, batches: Vec<Batch>) -> Append {
         Append { partition, leader_epoch: self.leader_epoch(), batches, origin: Origin::Coordinator }
     }
 
@@ -402,8 +402,12 @@ impl Broker {
             let sequence = sequences.entry(partition).or_default();
             let mut batches = Vec::with_capacity(builders.len());
             for builder in builders {
-                let stamp = ProducerStamp { id, epoch, base_sequence: *sequence };
-                *sequence += i32::try_from(builder.len()).expect("a batch has fewer than 2^31 records");
+                // A mark is none of the records that sequence numbers count.
+                let base_sequence = if builder.is_control() { -1 } else { *sequence };
+                if !builder.is_control() {
+                    *sequence += i32::try_from(builder.len()).expect("a batch has fewer than 2^31 records");
+                }
+                let stamp = ProducerStamp { id, epoch, base_sequence };
                 batches.push(builder.clone().producer(stamp, Transactional::Yes).finish());
             }
             self.coordinator_append(partition, batches)
@@ -433,34 +437,38 @@ impl Broker {
                 marked.extend(self.mark(attempt.topics.keys().copied().collect(), marker, id, epoch).await?);
             }
         }
+        self.show_marked(marked).await.map_err(unknown)?;
+        transaction.step(self.env.clock.wall_millis(), Event::Marked);
+        Ok(())
+    }
+
+    /// Has readers see what markers end.
+    pub(super) async fn show_marked(&self, marked: Vec<(TopicPartition, log::Appended)>) -> Result<(), LogError> {
+        let metadata = self.metadata.snapshot();
         let mut later = Vec::new();
         for (partition, appended) in marked {
-            let is_lazy = attempt.topics.get(&partition).is_some_and(|topic| topic.config.flush != FlushPolicy::Ack);
+            let is_lazy = metadata.topic_of(partition).is_some_and(|topic| topic.config.flush != FlushPolicy::Ack);
             // All before the marker is durable, and the marker itself follows from PrepareCommit: a restart that misses it
             // writes it again, at the same offset. So readers may see it now.
             // A topic that was dropped meanwhile has no readers.
             let Ok(ends) = self.log.ends(partition) else { continue };
             if is_lazy || appended.base_offset <= ends.durable_offset {
-                self.log
-                    .set_high_watermark(partition, appended.next_offset)
-                    .or_else(unless_dropped)
-                    .map_err(unknown)?;
+                self.log.set_high_watermark(partition, appended.next_offset).or_else(unless_dropped)?;
             } else {
                 later.push((partition, appended.next_offset));
             }
         }
         // One by one, so that a topic that goes away ends the wait for itself alone; one flush covers them all.
         for (partition, end) in later {
-            self.log.durable(partition, end).await.or_else(unless_dropped).map_err(unknown)?;
-            self.log.visible_all(vec![(partition, end)]).await.or_else(unless_dropped).map_err(unknown)?;
+            self.log.durable(partition, end).await.or_else(unless_dropped)?;
+            self.log.visible_all(vec![(partition, end)]).await.or_else(unless_dropped)?;
         }
-        transaction.step(self.env.clock.wall_millis(), Event::Marked);
         Ok(())
     }
 
     /// Appends a marker to each partition and tells where. A full disk may hold it up, not stop it: the commit is durable
     /// already.
-    async fn mark(
+    pub(super) async fn mark(
         &self,
         partitions: BTreeSet<TopicPartition>,
         marker: ControlMarker,
@@ -475,8 +483,9 @@ impl Broker {
                 self.env.clock.sleep(MARKER_RETRY).await;
             }
             let now = self.env.clock.wall_millis();
-            // A topic that was dropped meanwhile needs no marker.
-            partitions.retain(|partition| self.log.ends(*partition).is_ok());
+            // A topic that was dropped meanwhile needs no marker. A damaged partition takes none, and must not keep the others
+            // from being read: a start with its bytes back decides.
+            partitions.retain(|it| self.log.ends(*it).is_ok() && self.log.corrupt_from(*it).is_none());
             let batch = control_batch(marker, id, epoch, coordinator_epoch, now);
             let of = |partition: &TopicPartition| self.coordinator_append(*partition, vec![batch.clone()]);
             match self.log.append_in_reserve(partitions.iter().map(of).collect()) {

@@ -1,5 +1,7 @@
 //! The broker's limits.
 
+use std::time::Duration;
+
 use super::GroupConfig;
 
 /// What a broker is opened with.
@@ -15,6 +17,12 @@ pub struct BrokerConfig {
     pub commits_waiting_max: usize,
     /// How often markers of a durable commit are tried before the process is told to end.
     pub marker_tries_max: u32,
+    /// The longest timeout that a client may have for its transactions, in ms.
+    pub transaction_timeout_max_ms: i32,
+    /// Transactional ids of clients that may be there.
+    pub transactional_ids_max: usize,
+    /// How long a transactional id that nobody uses is kept.
+    pub transactional_id_retention: Duration,
     /// Limits of groups.
     pub groups: GroupConfig,
 }
@@ -27,6 +35,9 @@ impl Default for BrokerConfig {
             producer_ids_block: 1000,
             commits_waiting_max: 64,
             marker_tries_max: 100,
+            transaction_timeout_max_ms: 15 * 60 * 1000,
+            transactional_ids_max: 100_000,
+            transactional_id_retention: Duration::from_hours(7 * 24),
             groups: GroupConfig::default(),
         }
     }

@@ -39,6 +39,7 @@ use super::coordinator::coordinator_partition;
 use super::damage::Damage;
 use super::groups::Coordinator;
 use super::partitions;
+use super::transactions::ClientTransactions;
 use crate::cluster::CleanupPolicy;
 use crate::cluster::ClusterMetadata;
 use crate::cluster::FlushPolicy;
@@ -81,6 +82,8 @@ pub struct Broker {
     pub(super) commits_ended: watch::Sender<u64>,
     pub(super) producers: Mutex<HashMap<String, Arc<Producer>>>,
     pub(super) producer_ids: ProducerIds,
+    /// The transactional ids of clients.
+    pub(super) clients: ClientTransactions,
     /// Why the last compaction of a partition failed.
     pub(super) compaction_errors: Mutex<HashMap<TopicPartition, String>>,
     /// Written once, when the broker is opened.
@@ -181,8 +184,8 @@ impl Broker {
     async fn lag_of(&self, partition: TopicPartition, position: Offset) -> Result<Lag, BrokerError> {
         let readable_end = self.log.ends(partition)?.readable_end();
         let from = Position { partition, offset: position, leader_epoch: None };
-        // One short read passes the markers behind the position; what follows real records cannot be told apart.
-        let fetched = self.fetch_at(from, Isolation::ReadCommitted, 1, Duration::ZERO).await.ok();
+        // One short read passes the markers and marks behind the position; what follows real records cannot be told apart.
+        let fetched = self.fetch_at(from, Isolation::ReadCommitted, LAG_READ_BYTES, Duration::ZERO).await.ok();
         let next = fetched.map_or(position, |fetched| {
             let first = fetched.batches.first().map(|tail| tail.batch.base_offset());
             first.map_or(fetched.next, |first| first.max(position))
@@ -190,6 +193,9 @@ impl Broker {
         Ok(Lag { readable_end, records: (readable_end.0 - next.0).max(0) })
     }
 }
+
+/// Bytes of one read that looks whether only markers and marks follow a position.
+const LAG_READ_BYTES: usize = 64 * 1024;
 
 /// Refuses a name that no record of a coordinator can hold.
 pub(super) fn check_name(kind: &'static str, name: &str) -> Result<(), BrokerError> {

@@ -1,6 +1,7 @@
 //! Fetch: whole batches below the readable end, or a wait for them.
 //!
-//! Under read committed, batches of aborted transactions and markers are left out, and the position passes them.
+//! Under read committed, batches of aborted transactions and markers are left out, and the position passes them; marks
+//! come apart from the batches of records.
 
 use std::time::Duration;
 
@@ -67,7 +68,7 @@ impl Broker {
     ) -> Result<Fetched, BrokerError> {
         let end = visible_end(isolation, ends);
         let mut next = position.offset;
-        let mut kept = Vec::new();
+        let (mut kept, mut marks) = (Vec::new(), Vec::new());
         for _ in 0..READS_MAX {
             if end <= next || !kept.is_empty() {
                 break;
@@ -77,12 +78,18 @@ impl Broker {
             let after = last.batch.next_offset();
             kept = match isolation {
                 Isolation::ReadUncommitted => batches,
-                Isolation::ReadCommitted => leave_out(batches, &self.log.aborted(position.partition, next, end)?),
+                Isolation::ReadCommitted => {
+                    let aborted = self.log.aborted(position.partition, next, end)?;
+                    let (control, records) = not_aborted(batches, &aborted);
+                    marks.extend(control.into_iter().filter(|tail| tail.batch.is_mark()));
+                    records
+                }
             };
             next = after;
         }
         Ok(Fetched {
             batches: kept,
+            marks,
             next,
             readable_end: ends.readable_end(),
             log_start: ends.log_start_offset,
@@ -112,10 +119,10 @@ fn check_position(position: Position, ends: &Ends) -> Result<(), BrokerError> {
     }
 }
 
-/// The batches of records that nobody took back.
-fn leave_out(batches: Vec<TailBatch>, aborted: &[AbortedTransaction]) -> Vec<TailBatch> {
+/// The control batches and the batches of records that nobody took back.
+fn not_aborted(batches: Vec<TailBatch>, aborted: &[AbortedTransaction]) -> (Vec<TailBatch>, Vec<TailBatch>) {
     batches
         .into_iter()
-        .filter(|tail| !tail.batch.is_control() && !aborted.iter().any(|transaction| transaction.holds(&tail.batch)))
-        .collect()
+        .filter(|tail| !aborted.iter().any(|transaction| transaction.holds(&tail.batch)))
+        .partition(|tail| tail.batch.is_control())
 }

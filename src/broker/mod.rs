@@ -18,11 +18,13 @@ mod error;
 mod fetch;
 mod groups;
 mod local;
+mod outcomes;
 mod partitions;
 mod pending;
 mod recovery;
 mod retention;
 mod scrub;
+mod transactions;
 
 #[cfg(test)]
 pub(crate) mod conformance;
@@ -47,6 +49,7 @@ pub use local::{
 };
 pub use partitions::{CONSUMER_OFFSETS, TRANSACTION_STATE};
 pub use pending::PendingBatch;
+pub use transactions::{TransactionDescription, TransactionError, TransactionState, UnknownTransactionState};
 
 pub use crate::cluster::{ClusterMetadata, MetadataError, TopicConfig, TopicRecord};
 pub use crate::log::{

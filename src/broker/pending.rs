@@ -1,10 +1,11 @@
-//! Records on their way into a commit: without producer, epoch and sequence, which only the committer knows.
+//! Records and marks on their way into a commit: without producer, epoch and sequence, which only the committer knows.
 
 use std::ops::Range;
 
 use super::BrokerError;
 use crate::model::TopicPartition;
 use crate::protocol::BatchBuilder;
+use crate::protocol::mark_batch;
 
 /// Records for one partition, in order, kept in one allocation.
 ///
@@ -13,6 +14,8 @@ use crate::protocol::BatchBuilder;
 pub struct PendingBatch {
     bytes: Vec<u8>,
     records: Vec<PendingRecord>,
+    /// Each with the number of records that stand before it.
+    marks: Vec<(usize, Range<usize>)>,
 }
 
 #[derive(Debug, Clone)]
@@ -61,26 +64,47 @@ impl PendingBatch {
         self.records.push(PendingRecord { timestamp: timestamp_ms, key, value, headers });
     }
 
+    /// Adds a mark behind the first `before` records. Marks are added in their order.
+    ///
+    /// A mark that no batch of the topic may hold is left out when the batches are made: it is worth less than the records.
+    pub fn mark(&mut self, before: usize, value: &[u8]) {
+        let last = self.marks.last().map_or(0, |(last, _)| *last);
+        assert!(last <= before && before <= self.records.len(), "a mark behind record {before}");
+        let value = self.keep(value);
+        self.marks.push((before, value));
+    }
+
     /// Number of records.
     pub fn len(&self) -> usize {
         self.records.len()
     }
 
-    /// Whether there is none.
+    /// Whether there is neither a record nor a mark.
     pub fn is_empty(&self) -> bool {
-        self.records.is_empty()
+        self.records.is_empty() && self.marks.is_empty()
     }
 
-    /// Bytes of keys, values and headers.
+    /// Bytes of keys, values, headers and marks.
     pub fn size_in_bytes(&self) -> usize {
         self.bytes.len()
     }
 
-    /// The records as batches of at most `batch_bytes_max`, in order.
-    pub(super) fn batches(&self, batch_bytes_max: usize) -> Result<Vec<BatchBuilder>, RecordTooLarge> {
+    /// The records as batches of at most `batch_bytes_max`, in order, and each mark as a batch of its own at `now_ms`.
+    pub(super) fn batches(&self, batch_bytes_max: usize, now_ms: i64) -> Result<Vec<BatchBuilder>, RecordTooLarge> {
         let mut batches = Vec::new();
         let mut builder = BatchBuilder::new();
-        for record in &self.records {
+        let mut marks = self.marks.iter().peekable();
+        let mut marks_before = |record: usize, builder: &mut BatchBuilder, batches: &mut Vec<BatchBuilder>| {
+            while let Some((_, value)) = marks.next_if(|(before, _)| *before <= record) {
+                if !builder.is_empty() {
+                    batches.push(std::mem::take(builder));
+                }
+                let mark = mark_batch(&self.bytes[value.clone()], now_ms);
+                batches.extend((mark.size_in_bytes() <= batch_bytes_max).then_some(mark));
+            }
+        };
+        for (number, record) in self.records.iter().enumerate() {
+            marks_before(number, &mut builder, &mut batches);
             if !builder.is_empty() && batch_bytes_max < builder.size_in_bytes() + self.size_max(record) {
                 batches.push(std::mem::take(&mut builder));
             }
@@ -96,6 +120,7 @@ impl PendingBatch {
                 return Err(RecordTooLarge { size: builder.size_in_bytes() });
             }
         }
+        marks_before(self.records.len(), &mut builder, &mut batches);
         if !builder.is_empty() {
             batches.push(builder);
         }
@@ -119,6 +144,7 @@ impl PendingBatch {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::protocol::Control;
 
     #[test]
     fn records_keep_their_order_over_batches_within_the_limit() {
@@ -126,7 +152,7 @@ mod tests {
         for number in 0..100u8 {
             pending.append(i64::from(number), Some(&[number]), Some(&[number; 50]), &[(b"h", None)]);
         }
-        let batches = pending.batches(1000).expect("each record fits");
+        let batches = pending.batches(1000, 0).expect("each record fits");
         assert!(1 < batches.len());
         let mut seen = Vec::new();
         for batch in batches {
@@ -142,9 +168,25 @@ mod tests {
     }
 
     #[test]
+    fn a_mark_stands_between_the_records_where_it_was_put_and_one_over_the_limit_goes() {
+        let mut pending = PendingBatch::new();
+        (0..3).for_each(|number| pending.append(number, None, Some(b"row"), &[]));
+        pending.mark(0, b"first");
+        pending.mark(2, &[0; 2000]);
+        pending.mark(2, b"second");
+        pending.mark(3, b"last");
+        let batches = pending.batches(1000, 7).expect("each record fits");
+        let shape: Vec<(bool, usize)> = batches.iter().map(|batch| (batch.is_control(), batch.len())).collect();
+        assert_eq!(shape, [(true, 1), (false, 2), (true, 1), (false, 1), (true, 1)]);
+        let mark = batches[2].clone().finish();
+        assert_eq!(mark.control(), Ok(Some(Control::Mark(b"second".to_vec()))));
+        assert_eq!(mark.header().max_timestamp, 7);
+    }
+
+    #[test]
     fn record_over_the_limit_is_refused() {
         let mut pending = PendingBatch::new();
         pending.append(0, None, Some(&[0; 2000]), &[]);
-        assert!(matches!(pending.batches(1000), Err(RecordTooLarge { size }) if 2000 < size));
+        assert!(matches!(pending.batches(1000, 0), Err(RecordTooLarge { size }) if 2000 < size));
     }
 }

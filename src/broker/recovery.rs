@@ -5,7 +5,6 @@
 
 use std::collections::BTreeMap;
 use std::collections::HashMap;
-use std::collections::HashSet;
 use std::sync::Arc;
 
 use parking_lot::Mutex;
@@ -19,6 +18,7 @@ use super::CONSUMER_OFFSETS;
 use super::TRANSACTION_STATE;
 use super::commit::Producer;
 use super::commit::ProducerIds;
+use super::coordinator::ClientTransaction;
 use super::coordinator::Groups;
 use super::coordinator::Status;
 use super::coordinator::TransactionRecord;
@@ -26,8 +26,11 @@ use super::damage::Damage;
 use super::damage::is_damage;
 use super::groups::Coordinator;
 use super::groups::now;
+use super::outcomes::Outcome;
+use super::outcomes::Outcomes;
 use super::partitions;
 use super::partitions::FollowMetadata;
+use super::transactions::ClientTransactions;
 use crate::cluster::MetadataLog;
 use crate::env::Env;
 use crate::log::Append;
@@ -39,7 +42,6 @@ use crate::model::ProducerId;
 use crate::model::TopicId;
 use crate::model::TopicPartition;
 use crate::protocol::Batch;
-use crate::protocol::ControlMarker;
 use crate::protocol::control_batch;
 
 const READ_BYTES: usize = 1 << 20;
@@ -67,6 +69,7 @@ impl Broker {
             compaction_errors: Mutex::default(),
             producers: Mutex::new(HashMap::new()),
             producer_ids: ProducerIds::default(),
+            clients: ClientTransactions::default(),
             damage: RwLock::new(Damage::default()),
             topic_users: RwLock::default(),
         });
@@ -74,6 +77,7 @@ impl Broker {
         broker.recover_transactions().await?;
         broker.replay_groups()?;
         broker.keep_groups();
+        broker.keep_transactions();
         broker.metadata.register(Arc::new(FollowMetadata { log: Arc::clone(&broker.log) }));
         Ok(broker)
     }
@@ -109,7 +113,7 @@ impl Broker {
     async fn recover_transactions(&self) -> Result<(), BrokerError> {
         let open = self.open_transactions()?;
         let mut found: Found = BTreeMap::new();
-        let mut outcomes = Outcomes::new(&open);
+        let mut outcomes = Outcomes::new(open.iter().filter_map(|open| Some((open.id, open.epoch?))));
         for partition in self.partitions_named(TRANSACTION_STATE) {
             self.replay_coordinator(partition, |batch| {
                 replay_transactions(partition, batch, &mut |transactional_id, state| {
@@ -121,7 +125,10 @@ impl Broker {
                 })
             })?;
         }
-        outcomes.end(&found, &self.damage.read().coordinators);
+        let damage = self.damage.read().coordinators.clone();
+        let read = found.values().filter(|(partition, _)| !damage.contains_key(partition));
+        outcomes.end(read.map(|(_, record)| record.producer_id).collect(), damage.is_empty());
+        self.restore_clients(&mut found, &mut outcomes);
         self.end_open_transactions(open, &outcomes).await?;
         let now = self.env.clock.wall_millis();
         let mut completed = Vec::new();
@@ -135,13 +142,30 @@ impl Broker {
         }
         self.append_durably(completed).await?;
         let mut producers = self.producers.lock();
-        for (transactional_id, (_, record)) in found {
+        for (transactional_id, (_, record)) in found.into_iter().filter(|(_, (_, record))| !record.is_clients()) {
             let (epoch_max, waiting_max) = (self.config.producer_epoch_max, self.config.commits_waiting_max);
             let producer = Producer::new(epoch_max, waiting_max, record.commit_number);
             producers.insert(transactional_id, Arc::new(producer));
         }
         tracing::info!(producers = producers.len(), "transactions recovered");
         Ok(())
+    }
+
+    /// Takes in the transactional ids of clients. An open transaction of one goes on: what it holds is in its record, which
+    /// was durable before anything of it was appended, so it can end it, or its timeout will. Of those that are to be
+    /// completed, the records stay in `found`.
+    fn restore_clients(&self, found: &mut Found, outcomes: &mut Outcomes) {
+        let (metadata, damage) = (self.metadata.snapshot(), self.damage.read());
+        let find = |topic: &str, number: i32| metadata.topic(topic).map(|topic| TopicPartition::new(topic.id, number));
+        found.retain(|transactional_id, (partition, record)| {
+            if !record.is_clients() || damage.coordinators.contains_key(partition) {
+                return true;
+            }
+            let transaction = ClientTransaction::restored(record, self.config.producer_epoch_max, find);
+            outcomes.last_of_client(record, find);
+            self.clients.restore(transactional_id.clone(), transaction);
+            matches!(record.status, Status::PrepareCommit | Status::PrepareAbort)
+        });
     }
 
     /// The transactions without a marker, of all partitions that take one. Without an epoch if its batch cannot be read.
@@ -165,8 +189,11 @@ impl Broker {
         let (now, leader_epoch) = (self.env.clock.wall_millis(), self.leader_epoch());
         let mut appends = Vec::new();
         for OpenTransaction { partition, first, id, epoch } in open {
-            let marker = epoch.and_then(|epoch| Some((outcomes.of(id, epoch)?, epoch)));
-            let Some((marker, epoch)) = marker else {
+            let outcome = epoch.map_or(Outcome::Lost, |epoch| outcomes.of(partition, id, epoch));
+            let (Outcome::Ended(marker), Some(epoch)) = (outcome, epoch) else {
+                if outcome == Outcome::GoesOn {
+                    continue;
+                }
                 tracing::error!(%partition, offset = %first, producer = id.0, "the outcome of a transaction is lost");
                 let mut damage = self.damage.write();
                 let undecided = damage.undecided.entry(partition).or_insert(first);
@@ -273,47 +300,6 @@ struct OpenTransaction {
     first: Offset,
     id: ProducerId,
     epoch: Option<ProducerEpoch>,
-}
-
-/// How open transactions ended. A partition that could not be read for a while may lack the marker of one that is long
-/// over, so all of the state's history counts and not only its end.
-struct Outcomes {
-    open: HashSet<(ProducerId, ProducerEpoch)>,
-    committed: HashSet<(ProducerId, ProducerEpoch)>,
-    /// Producers whose state was read to its end.
-    known: HashSet<ProducerId>,
-    /// All state was read to its end: who was not prepared in it was not prepared.
-    all_known: bool,
-}
-
-impl Outcomes {
-    fn new(open: &[OpenTransaction]) -> Self {
-        let open = open.iter().filter_map(|open| Some((open.id, open.epoch?))).collect();
-        Self { open, committed: HashSet::new(), known: HashSet::new(), all_known: false }
-    }
-
-    /// Takes in a record of the state. Prepared is final: whatever may follow in what cannot be read, it was committed.
-    fn note(&mut self, record: Option<&TransactionRecord>) {
-        let is_final =
-            |record: &&TransactionRecord| matches!(record.status, Status::PrepareCommit | Status::CompleteCommit);
-        let transaction = record.filter(is_final).map(|record| (record.producer_id, record.producer_epoch));
-        self.committed.extend(transaction.filter(|transaction| self.open.contains(transaction)));
-    }
-
-    /// All that could be read was noted.
-    fn end(&mut self, found: &Found, damaged: &BTreeMap<TopicPartition, Offset>) {
-        let known = found.values().filter(|(partition, _)| !damaged.contains_key(partition));
-        self.known = known.map(|(_, record)| record.producer_id).collect();
-        self.all_known = damaged.is_empty();
-    }
-
-    /// The marker that the transaction is to get; `None` if it is not known.
-    fn of(&self, id: ProducerId, epoch: ProducerEpoch) -> Option<ControlMarker> {
-        if self.committed.contains(&(id, epoch)) {
-            return Some(ControlMarker::Commit);
-        }
-        (self.all_known || self.known.contains(&id)).then_some(ControlMarker::Abort)
-    }
 }
 
 /// What a finished transaction's state says after `status`; `None` if it says so already.

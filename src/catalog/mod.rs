@@ -45,6 +45,7 @@ pub use semantics::Compatibility;
 pub use semantics::EmitMode;
 pub use semantics::Semantics;
 pub use sql_type::sql_type;
+pub use sql_type::unknown_type;
 pub use topic_settings::Limit;
 pub use topic_settings::MessageTimestamps;
 pub use topic_settings::TopicSettings;

@@ -111,6 +111,9 @@ pub struct Relation {
     /// Made by `CREATE SOURCE`: it is never written here, and its topic stays.
     #[serde(default)]
     pub read_only: bool,
+    /// Declared WITH (kafka_topic = ..): a table over a topic that others write too, so INSERT is an upsert as theirs are.
+    #[serde(default)]
+    pub names_topic: bool,
     /// Value columns that no SQL statement may make NULL, by index into `columns`.
     #[serde(default)]
     pub not_null: Vec<usize>,

@@ -14,6 +14,7 @@ use crate::error::Result;
 use crate::error::SqlState;
 use crate::model::SqlType;
 use crate::model::StructField;
+use crate::sql::nearest;
 
 /// What `DECIMAL` without digits is: PostgreSQL's has no bound, ours has 38 digits.
 const DECIMAL_UNTOLD: SqlType = SqlType::Decimal { precision: 38, scale: 10 };
@@ -111,6 +112,27 @@ fn simple_type(data_type: &DataType) -> Result<SqlType> {
     })
 }
 
+/// Names of types that a hint may tell.
+const NAMES: [&str; 17] = [
+    "BIGINT",
+    "BOOLEAN",
+    "BYTEA",
+    "BYTES",
+    "DATE",
+    "DECIMAL",
+    "DOUBLE",
+    "INT",
+    "INTEGER",
+    "NUMERIC",
+    "SMALLINT",
+    "STRING",
+    "TEXT",
+    "TIME",
+    "TIMESTAMP",
+    "TIMESTAMPTZ",
+    "VARCHAR",
+];
+
 fn custom(name: &str, modifiers: &[String], data_type: &DataType) -> Result<SqlType> {
     if let Some(named) = name.strip_prefix("pg_catalog.") {
         return of_pg_catalog(named, data_type);
@@ -124,7 +146,16 @@ fn custom(name: &str, modifiers: &[String], data_type: &DataType) -> Result<SqlT
             | "MONEY",
             _,
         ) => Err(Error::unsupported(format!("type {data_type} is not supported"))),
-        _ => Err(Error::new(SqlState::UNDEFINED_OBJECT, format!("type \"{data_type}\" does not exist"))),
+        _ => Err(unknown_type(&data_type.to_string())),
+    }
+}
+
+/// 42704, with the nearest type.
+pub fn unknown_type(name: &str) -> Error {
+    let error = Error::new(SqlState::UNDEFINED_OBJECT, format!("type \"{name}\" does not exist"));
+    match nearest(name, NAMES) {
+        Some(known) => error.hint(format!("Did you mean {known}?")),
+        None => error,
     }
 }
 

@@ -27,6 +27,7 @@ fn relation(id: u64, name: &str) -> Relation {
         name: name.to_string(),
         kind: RelationKind::Stream,
         read_only: false,
+        names_topic: false,
         not_null: Vec::new(),
         ttl_ms: None,
         materialized_view: false,

@@ -13,8 +13,11 @@ use crate::env::Disk;
 use crate::env::OpenMode;
 use crate::error::Error;
 use crate::error::SqlState;
+use crate::exec::Mark;
+use crate::exec::Said;
 use crate::protocol::Batch;
 use crate::protocol::BatchLimits;
+use crate::protocol::Control;
 use crate::protocol::HEADER_SIZE;
 
 /// Characters of a key or value that are shown.
@@ -104,9 +107,10 @@ fn dump_batch(batch: &Batch, byte_offset: u64, batches_only: bool, out: &mut dyn
     if batch.is_transactional() {
         text.push_str(", transactional");
     }
-    match batch.control_marker() {
+    match batch.control() {
         Ok(None) => {}
-        Ok(Some(marker)) => text.push_str(&format!(", control {marker:?}")),
+        Ok(Some(Control::End(marker))) => text.push_str(&format!(", control {marker:?}")),
+        Ok(Some(Control::Mark(bytes))) => text.push_str(&format!(", {}", shown_mark(&bytes))),
         Err(error) => text.push_str(&format!(", a control batch that cannot be read: {error}")),
     }
     line(out, &text)?;
@@ -135,6 +139,29 @@ fn dump_batch(batch: &Batch, byte_offset: u64, batches_only: bool, out: &mut dyn
 }
 
 /// Text as text, other bytes as hex, both cut.
+fn shown_mark(bytes: &[u8]) -> String {
+    match Mark::decode(bytes) {
+        Ok(mark) => {
+            let said = |(task, said): &(u32, Said)| {
+                let clock = said.clock.map_or("none".to_string(), |clock| clock.to_string());
+                format!("{task}: {clock}{}", if said.idle { " idle" } else { "" })
+            };
+            let writers: Vec<String> = mark.writers.iter().map(said).collect();
+            match writers.is_empty() {
+                true => format!("mark of query {}, which has ended", mark.query),
+                false => format!(
+                    "mark of query {} task {} for {} records, stream times {}",
+                    mark.query,
+                    mark.task,
+                    mark.rows,
+                    writers.join(", ")
+                ),
+            }
+        }
+        Err(error) => format!("a mark that cannot be read: {error}"),
+    }
+}
+
 fn shown(bytes: Option<&[u8]>) -> String {
     let Some(bytes) = bytes else { return "null".to_string() };
     let text = match std::str::from_utf8(bytes) {

@@ -121,10 +121,24 @@ impl Engine {
     /// Sets a query to work; its view is readable when this returns.
     pub(super) async fn start_query(&self, query: NewQuery) -> Result<()> {
         let NewQuery { definition, plan, sink } = query;
+        let awaited = self.awaited(&definition)?;
         let (id, internal_topics) = (definition.id, definition.internal_topics);
-        self.runtime().start(QuerySpec { id, plan, sink, internal_topics }).await?;
+        self.runtime().start(QuerySpec { id, plan, sink, internal_topics, awaited }).await?;
         info!(query = %id, name = definition.name, "query started");
         Ok(())
+    }
+
+    /// The other queries that write streams which a query reads, with the topic.
+    fn awaited(&self, query: &QueryDefinition) -> Result<Vec<(TopicId, QueryId)>> {
+        let catalog = self.catalog()?;
+        let sources = query.sources.iter().filter_map(|source| catalog.relation_by_id(*source));
+        let writers = |source: &Arc<Relation>| -> Vec<(TopicId, QueryId)> {
+            let writers = catalog.writers(source.id).filter(|writer| writer.id != query.id);
+            let writers =
+                writers.filter(|writer| catalog.relation_by_id(writer.sink).is_some_and(|sink| !sink.is_table()));
+            writers.map(|writer| (source.topic_id, writer.id)).collect()
+        };
+        Ok(sources.flat_map(writers).collect())
     }
 
     /// Stops a query and forgets what only it kept. Its records are already gone from the metadata.
@@ -256,6 +270,7 @@ fn collect(
         Some(Node::TableJoin(join)) => topics.push((join.id.clone(), "changelog", partitions)),
         Some(Node::ForeignJoin(join)) => topics.push((join.id.clone(), "changelog", partitions)),
         Some(Node::Consolidate(node)) => topics.push((node.id.clone(), "changelog", partitions)),
+        Some(Node::TopN(top)) => topics.push((top.id.clone(), "changelog", partitions)),
         Some(Node::Normalise(normalise)) => topics.push((normalise.id.clone(), "changelog", partitions)),
         Some(Node::Retain(retain)) => topics.push((retain.id.clone(), "changelog", partitions)),
         Some(Node::Exchange(exchange)) => topics.push((exchange.id.clone(), "repartition", exchange.partitions)),

@@ -27,16 +27,17 @@ const RETRY: Duration = Duration::from_millis(100);
 const TRIES_MAX: u32 = 50;
 
 /// Where a fetcher begins.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct Source {
     partition: TopicPartition,
     offset: Offset,
+    roots: Vec<TopicPartition>,
 }
 
 impl Source {
     /// Where an input stands.
     pub fn of(input: &Input) -> Self {
-        Self { partition: input.partition, offset: input.queue.next().unwrap_or(input.position) }
+        Self { partition: input.partition, offset: input.fetch_from(), roots: input.roots.clone() }
     }
 }
 
@@ -57,19 +58,24 @@ pub async fn run(
             queue.room.notified().await;
         }
         let asked = queue.asked();
-        let fetched = tokio::select! {
-            fetched = fetch(client.as_ref(), source.partition, offset, wait) => fetched,
+        let roots = if queue.wants_answer() { source.roots.as_slice() } else { &[] };
+        let look = async {
+            let ends = root_ends(client.as_ref(), roots).await?;
+            Ok((fetch(client.as_ref(), source.partition, offset, wait).await?, ends))
+        };
+        let looked: Result<_, BrokerError> = tokio::select! {
+            looked = look => looked,
             () = queue.look.notified() => {
                 wait = Duration::ZERO;
                 continue;
             }
         };
-        match fetched {
-            Ok(fetched) => {
+        match looked {
+            Ok((fetched, ends)) => {
                 tries = 0;
                 wait = FETCH_WAIT;
                 offset = fetched.next;
-                if queue.put(fetched, asked) {
+                if queue.put(fetched, asked, ends) {
                     wake();
                 }
             }
@@ -85,6 +91,22 @@ pub async fn run(
             }
         }
     }
+}
+
+/// The readable ends of root partitions, `None` if none were asked for. One that is gone has nothing to wait for.
+pub async fn root_ends(
+    client: &dyn Client,
+    roots: &[TopicPartition],
+) -> Result<Option<Vec<(TopicPartition, Offset)>>, BrokerError> {
+    let mut found = Vec::with_capacity(roots.len());
+    for root in roots {
+        match client.ends(*root).await {
+            Ok(ends) => found.push((*root, ends.readable_end())),
+            Err(BrokerError::UnknownPartition { .. }) => {}
+            Err(failure) => return Err(failure),
+        }
+    }
+    Ok((!roots.is_empty()).then_some(found))
 }
 
 /// One fetch of committed records.

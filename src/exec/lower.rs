@@ -30,11 +30,13 @@ use super::operators::ExchangeSpec;
 use super::operators::ForeignJoinSpec;
 use super::operators::Hopping;
 use super::operators::JoinSpec;
+use super::operators::OrderSpec;
 use super::operators::Session;
 use super::operators::SinkSpec;
 use super::operators::StreamJoinSide;
 use super::operators::StreamJoinSpec;
 use super::operators::TableSide;
+use super::operators::TopSpec;
 use super::operators::TopicSpec;
 use super::operators::Tumbling;
 use super::operators::Windows;
@@ -150,6 +152,7 @@ impl Lowering<'_> {
                     operators::Consolidate { key: key.clone(), layout: layout.clone() }
                 })
             }
+            Node::TopN(node) => self.top_n(node),
             Node::Explode(node) => self.explode(node),
             Node::Retain(retain) => self.retain(retain),
             Node::Aggregate(aggregate) => self.aggregate(aggregate),
@@ -182,6 +185,30 @@ impl Lowering<'_> {
             input: below.clone(),
             output: output_.clone(),
         })
+    }
+
+    fn top_n(&self, node: &node::TopN) -> Result<Plan, ExecError> {
+        let input = self.lower(&node.input)?;
+        let schema = node.input.schema();
+        let order = |item: &node::OrderItem| {
+            let expr = self.expr(&item.expr, schema)?;
+            Ok(OrderSpec { expr, direction: item.direction, nulls: item.nulls })
+        };
+        let spec = TopSpec {
+            partition: self.exprs(&node.partition, schema)?,
+            order: node.order.iter().map(order).collect::<Result<_, ExecError>>()?,
+            key: self.exprs(&node.key, schema)?,
+            ranking: node.ranking,
+            limit: usize::try_from(node.limit).unwrap_or(usize::MAX),
+            rows: node.rows,
+            rank: node.rank,
+            emit: self.semantics.emit,
+            input: layout_of(&input)?,
+            output: Layout::new(node.schema.as_arrow(), Changes::Retract),
+        };
+        let text = format!("TopN {} up to {}", node.ranking.as_str(), node.limit);
+        let output = spec.output.clone();
+        step(node.id.clone(), &text, output, vec!["rows"], vec![input], move || operators::TopN::new(spec.clone()))
     }
 
     fn retain(&self, retain: &node::Retain) -> Result<Plan, ExecError> {
@@ -270,6 +297,7 @@ impl Lowering<'_> {
             left_key: pairs.clone().map(|(l, _)| self.expr(l, node.left.schema())).collect::<Result<_, _>>()?,
             right_key: pairs.map(|(_, r)| self.expr(r, node.right.schema())).collect::<Result<_, _>>()?,
             keeps_left: node.kind.keeps_left(),
+            history_ms: node.history_ms,
             keeps_null_key: self.semantics.compatibility == Compatibility::Postgres,
             left: layout_of(&left)?,
             right: layout_of(&right)?,

@@ -7,12 +7,14 @@ use super::ExecError;
 use super::Runtime;
 use super::fetch::fetch;
 use super::fetch::gap;
+use super::fetch::root_ends;
 use super::kept::KeptTable;
 use super::runtime::Query;
 use super::runtime::now;
 use super::runtime::settle;
 use super::slot::Slot;
 use super::task::Task;
+use super::task::Tell;
 use crate::error::Result;
 
 /// How `drive` makes rounds and cuts.
@@ -96,9 +98,11 @@ impl Runtime {
             let (_, passed) = task.round(now, options.rows_per_round)?;
             *moved |= passed;
             let may_cut = task.inputs.iter().all(|input| !input.mid_slice);
-            if may_cut && (!passed || (options.cut)() || task.is_too_large()) && task.is_dirty() {
+            if may_cut && (!passed || (options.cut)() || task.is_too_large()) && task.is_dirty(now) {
                 *moved = true;
-                self.inner.seal(slot, task, now)?;
+                // With nothing left to read nothing else would tell what is left to be said.
+                let tell = if passed { Tell::Due } else { Tell::All };
+                self.inner.seal(slot, task, now, tell)?;
                 self.inner.settled().await;
                 settle(slot, task)?;
             }
@@ -114,18 +118,20 @@ impl Runtime {
     async fn fill(&self, task: &Task) -> Result<(), ExecError> {
         for input in &task.inputs {
             loop {
-                let from = input.queue.next().unwrap_or(input.position);
+                let from = input.fetch_from();
                 let end = self.inner.parts.client.ends(input.partition).await?.readable_end();
                 let known = input.queue.next().is_some() && !input.queue.is_asked();
                 if !input.queue.has_room() || known && end <= from {
                     break;
                 }
                 let asked = input.queue.asked();
+                let roots = if input.queue.wants_answer() { input.roots.as_slice() } else { &[] };
+                let ends = root_ends(self.inner.parts.client.as_ref(), roots).await?;
                 match fetch(self.inner.parts.client.as_ref(), input.partition, from, Duration::ZERO).await {
                     Ok(fetched) if known && fetched.next <= from => {
                         return Err(ExecError::InternalRecord("a fetch that does not move on"));
                     }
-                    Ok(fetched) => drop(input.queue.put(fetched, asked)),
+                    Ok(fetched) => drop(input.queue.put(fetched, asked, ends)),
                     Err(failure) => return Err(gap(input.partition, failure)),
                 }
             }

@@ -38,6 +38,7 @@ use super::task::Now;
 use super::task::QuerySpec;
 use super::task::Reads;
 use super::task::Task;
+use super::task::Tell;
 use super::task::restore;
 use super::task::restore_view;
 use crate::broker::Client;
@@ -483,7 +484,7 @@ impl Inner {
             let cut = task.wants_cut(now, !passed, slot.hurry.load(Ordering::Acquire));
             if cut == Next::Again {
                 slot.hurry.store(false, Ordering::Release);
-                self.seal(slot, task, now)?;
+                self.seal(slot, task, now, Tell::Due)?;
             }
             slot.note(task);
             self.make_room();
@@ -499,8 +500,14 @@ impl Inner {
         }
     }
 
-    pub(super) fn seal(self: &Arc<Self>, slot: &Arc<Slot>, task: &mut Task, now: Now) -> Result<(), ExecError> {
-        let cut = task.seal(now)?;
+    pub(super) fn seal(
+        self: &Arc<Self>,
+        slot: &Arc<Slot>,
+        task: &mut Task,
+        now: Now,
+        tell: Tell,
+    ) -> Result<(), ExecError> {
+        let cut = task.seal(now, tell)?;
         let (inner, slot_) = (Arc::clone(self), Arc::clone(slot));
         let settle = Box::new(move |settled: Settled| {
             slot_.mailbox.put(settled);
@@ -542,6 +549,9 @@ impl Inner {
                 // Cuts of the task's former life are settled before the positions are read again.
                 inner.settled().await;
                 drop(slot.mailbox.take());
+                if let Some(board) = &slot.spec.board {
+                    board.forget();
+                }
                 if !slot.is_open() {
                     return;
                 }

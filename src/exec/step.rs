@@ -10,6 +10,7 @@ use super::late;
 use super::output::CutOutput;
 use super::slice::Marker;
 use super::step_exec::TaskState;
+use super::step_exec::Teller;
 use crate::model::EventTime;
 use crate::model::OperatorId;
 use crate::model::StreamTime;
@@ -149,6 +150,11 @@ impl Cx<'_> {
     pub fn marker(&self) -> Marker {
         let marker = self.task.marker.clone();
         Marker { clock: marker.clock.map(|clock| clock.saturating_sub(self.lag_ms)), ..marker }
+    }
+
+    /// What tells the readers of the stream that this task writes how far it has come; `None` if it writes none.
+    pub fn teller(&self) -> Option<Teller> {
+        self.task.teller.clone()
     }
 
     /// The task's partition.

@@ -11,6 +11,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::Context;
 use std::task::Poll;
+use std::time::Duration;
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
@@ -49,6 +50,8 @@ use super::Progress;
 use super::Step;
 use super::output::CutOutput;
 use super::slice::Marker;
+use super::task::Board;
+use super::task::Tell;
 use crate::env::Clock;
 use crate::model::OperatorId;
 use crate::model::StreamTime;
@@ -91,6 +94,8 @@ pub struct TaskState {
     /// Where rows that come too late are kept, by operator; without a topic they are counted only.
     pub(super) late: BTreeMap<OperatorId, TopicPartition>,
     pub(super) marker: Marker,
+    /// What is said of time at the cut, in the stream that the task writes.
+    pub(super) teller: Option<Teller>,
     /// Tells how long operators take; without it nobody asks.
     pub(super) clock: Option<Arc<dyn Clock>>,
 }
@@ -100,6 +105,17 @@ impl TaskState {
     pub(super) fn uncommitted_bytes(&self) -> usize {
         self.tables.iter().map(|(_, table)| table.uncommitted_bytes()).sum()
     }
+}
+
+/// How a task says its time at a cut.
+#[derive(Clone)]
+pub struct Teller {
+    /// What was said so far.
+    pub board: Arc<Board>,
+    /// Monotonic time of the cut.
+    pub now: Duration,
+    /// Which partitions without rows are told.
+    pub tell: Tell,
 }
 
 /// Names a state table within its task: the operator, and the table's role.
@@ -117,6 +133,7 @@ impl Default for TaskState {
             output: CutOutput::default(),
             late: BTreeMap::new(),
             marker: Marker::default(),
+            teller: None,
             clock: None,
         }
     }

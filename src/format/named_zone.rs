@@ -54,6 +54,12 @@ impl NamedZone {
         FixedOffset::east_opt(times::parse_offset(name)?).map(NamedZone::Fixed)
     }
 
+    /// What the clocks of another zone show when this one's show a time; both in microseconds. `None` out of range.
+    pub fn converted(self, micros: i64, to: Self) -> Option<i64> {
+        let (shown, _, _) = to.local(self.instant_of_local(micros)?)?;
+        Some(shown.and_utc().timestamp_micros())
+    }
+
     /// The instant at which the zone's clocks show a time; both in microseconds.
     pub(super) fn instant_of_local(self, micros: i64) -> Option<i64> {
         match self {

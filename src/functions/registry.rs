@@ -20,6 +20,7 @@ use super::aggregate::TotalKind;
 use super::aggregate::TotalStyle;
 use super::arithmetic::Arithmetic;
 use super::arithmetic::Chain;
+use super::arithmetic::IntervalScale;
 use super::arithmetic::Operation;
 use super::arithmetic::Rules;
 use super::cast::CastTarget;
@@ -36,6 +37,7 @@ use super::rowwise::Rowwise;
 use super::scalar::AsValue;
 use super::scalar::ByteaIn;
 use super::scalar::CharacterLength;
+use super::scalar::Format;
 use super::scalar::Greatest;
 use super::scalar::Guarded;
 use super::scalar::KsqlSubstring;
@@ -47,6 +49,7 @@ use super::scalar::Random;
 use super::scalar::Round;
 use super::scalar::Rounding;
 use super::scalar::Side;
+use super::scalar::TypeName;
 use super::scalar::Uuid;
 
 /// All our scalar functions.
@@ -66,6 +69,8 @@ pub fn all() -> Vec<Arc<ScalarUDF>> {
         udf(LetterCase::lower()),
         udf(LetterCase::upper()),
         udf(CharacterLength::new()),
+        udf(Format::new()),
+        udf(TypeName::new()),
         udf(LikePattern::new()),
         udf(Pad::new(Side::Left)),
         udf(Pad::new(Side::Right)),
@@ -81,6 +86,7 @@ pub fn all() -> Vec<Arc<ScalarUDF>> {
         functions.push(udf(Arithmetic::new(Rules::Checked, operation)));
         functions.push(udf(Arithmetic::new(Rules::Ksqldb, operation)));
     }
+    functions.extend(IntervalScale::all().map(udf));
     functions.extend(TimestampIn::all().map(udf));
     for target in CastTarget::ALL {
         functions.push(udf(KsqlCast::new(target)));

@@ -107,7 +107,7 @@ impl Producer {
         if found < known.epoch {
             return Err(Refusal::StaleEpoch { current: known.epoch, found });
         }
-        if batch.is_control() {
+        if batch.is_control() && !batch.is_mark() {
             let older = coordinator_epoch(batch) < known.coordinator_epoch;
             return if older { Err(Refusal::TransactionState) } else { Ok(Verdict::Append) };
         }
@@ -147,7 +147,7 @@ impl Producer {
             producer.written.clear();
         }
         producer.last_offset = batch.last_offset();
-        if batch.is_control() {
+        if batch.is_control() && !batch.is_mark() {
             producer.open_from = None;
             producer.coordinator_epoch = producer.coordinator_epoch.max(coordinator_epoch(batch));
             return producer;

@@ -13,7 +13,10 @@ use super::error::PlanError;
 use super::node::AggregateChanges;
 use super::node::JoinKind;
 use super::node::Node;
+use super::node::RankColumn;
+use super::node::Ranking;
 use super::node::TableJoin;
+use super::node::TopN;
 use super::node::Window;
 use crate::sql::Emit;
 
@@ -100,6 +103,7 @@ fn of_node(node: Node<'_>) -> Result<Edge, PlanError> {
         // What is added comes after the columns that were there.
         Node::Explode(node) => edge(&node.input)?,
         Node::Consolidate(node) => Edge { kind: EdgeKind::Retract, key: node.key.clone(), ..edge(&node.input)? },
+        Node::TopN(top) => of_top_n(top),
         Node::Normalise(normalise) => Edge { kind: EdgeKind::Retract, ..edge(&normalise.input)? },
         Node::Join(join) => {
             let left = edge(&join.left)?;
@@ -129,6 +133,22 @@ fn of_node(node: Node<'_>) -> Result<Edge, PlanError> {
             Edge { kind, key, partitioned_by: Some(group) }
         }
     })
+}
+
+/// A partition has one row of each number; where the rank is not shown only its first row is told by the partition.
+fn of_top_n(top: &TopN) -> Edge {
+    let columns = |exprs: &[Expr]| -> Option<Vec<usize>> {
+        exprs.iter().map(|expr| column_index(expr, top.input.schema())).collect()
+    };
+    let partitioned_by = columns(&top.partition);
+    let numbered = partitioned_by.clone().filter(|_| top.ranking == Ranking::RowNumber);
+    let key = match (numbered, top.rank) {
+        _ if !top.key.is_empty() => columns(&top.key),
+        (Some(partition), _) if top.limit == 1 => Some(partition),
+        (Some(partition), RankColumn::Shown) => Some([partition, vec![top.schema.fields().len() - 1]].concat()),
+        _ => None,
+    };
+    Edge { kind: EdgeKind::Retract, key: key.unwrap_or_default(), partitioned_by }
 }
 
 fn of_table_join(join: &TableJoin) -> Edge {

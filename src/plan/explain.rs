@@ -17,6 +17,8 @@ use super::node::ForeignJoin;
 use super::node::NoRow;
 use super::node::Node;
 use super::node::StreamJoin;
+use super::node::TopN;
+use super::node::TopRows;
 use super::node::Unmatched;
 use super::standing::Fragment;
 use super::standing::Leaf;
@@ -106,12 +108,14 @@ fn operator(plan: &LogicalPlan, fragment: &Fragment) -> String {
         Some(Node::Normalise(normalise)) => format!("Normalise {}", normalise.id),
         Some(Node::Explode(node)) => format!("Explode {}: {}", node.id, list(&node.lists)),
         Some(Node::Consolidate(node)) => format!("Consolidate {}", node.id),
+        Some(Node::TopN(top)) => top_n(top),
         Some(Node::Retain(retain)) => {
             let bound = retain.bound.map_or("its event time", |bound| plan.schema().field(bound).name().as_str());
             format!("Retain {}: until {} ms after {bound}", retain.id, retain.retention_ms)
         }
         Some(Node::Join(join)) => {
-            format!("Join {}: {} on {}", join.id, join.kind.as_str(), pairs(&join.on))
+            let versions = join.history_ms.map_or(String::new(), |kept| format!(", versions kept for {kept} ms"));
+            format!("Join {}: {} on {}{versions}", join.id, join.kind.as_str(), pairs(&join.on))
         }
         Some(Node::TableJoin(join)) => {
             format!("TableJoin {}: {} on {}", join.id, join.kind.as_str(), pairs(&join.on))
@@ -126,6 +130,22 @@ fn operator(plan: &LogicalPlan, fragment: &Fragment) -> String {
             other => other.display().to_string(),
         },
     }
+}
+
+fn top_n(top: &TopN) -> String {
+    let order: Vec<String> = top.order.iter().map(ToString::to_string).collect();
+    let kept = match top.rows {
+        TopRows::Places | TopRows::Ranked => "",
+        TopRows::All => ", all rows kept",
+    };
+    format!(
+        "TopN {}: {} up to {} by ({}), order {}{kept}",
+        top.id,
+        top.ranking.as_str(),
+        top.limit,
+        list(&top.partition),
+        order.join(", ")
+    )
 }
 
 fn stream_join(join: &StreamJoin) -> String {

@@ -21,6 +21,7 @@ use datafusion::logical_expr::planner::TypePlanner;
 use datafusion::sql::planner::ContextProvider;
 use sqlparser::ast;
 
+use super::intervals::expression_planners;
 use crate::catalog::Compatibility;
 
 /// The aggregates that `node::AggregateFunction` has.
@@ -75,8 +76,8 @@ impl TypePlanner for NestedTypes {
 /// Functions by name, lower case.
 #[derive(Debug)]
 pub struct Functions {
-    scalar: BTreeMap<String, Arc<ScalarUDF>>,
-    aggregate: BTreeMap<String, Arc<AggregateUDF>>,
+    pub(super) scalar: BTreeMap<String, Arc<ScalarUDF>>,
+    pub(super) aggregate: BTreeMap<String, Arc<AggregateUDF>>,
     planners: Vec<Arc<dyn ExprPlanner>>,
     options: ConfigOptions,
 }
@@ -113,7 +114,7 @@ impl Functions {
         options.sql_parser.map_string_types_to_utf8view = false;
         // Without a zone TIMESTAMP WITH TIME ZONE would be read as TIMESTAMP.
         options.execution.time_zone = Some("UTC".to_string());
-        Self { scalar, aggregate, planners: SessionStateDefaults::default_expr_planners(), options }
+        Self { scalar, aggregate, planners: expression_planners(), options }
     }
 
     /// Whether a standing query can keep this aggregate.

@@ -14,10 +14,14 @@ use super::node::ForeignJoin;
 use super::node::Join;
 use super::node::Node;
 use super::node::Normalise;
+use super::node::OrderItem;
 use super::node::Retain;
 use super::node::StreamJoin;
 use super::node::TableJoin;
+use super::node::TopN;
+use super::node::TopRows;
 use super::node::Window;
+use super::node::order_words;
 use super::standing::Fragment;
 use crate::model::SqlType;
 
@@ -42,6 +46,7 @@ fn collect(plan: &LogicalPlan, lines: &mut Vec<String>) {
         Some(Node::TableJoin(join)) => lines.push(of_table_join(join)),
         Some(Node::ForeignJoin(join)) => lines.push(of_foreign_join(join)),
         Some(Node::Consolidate(node)) => lines.push(of_consolidate(node)),
+        Some(Node::TopN(top)) => lines.push(of_top_n(top)),
         Some(Node::Normalise(normalise)) => lines.push(of_normalise(normalise)),
         Some(Node::Source(_) | Node::ExchangeSource(_) | Node::Exchange(_) | Node::Explode(_) | Node::Sink(_))
         | None => {}
@@ -108,6 +113,24 @@ fn of_consolidate(node: &Consolidate) -> String {
     let input = node.input.schema();
     let key: Vec<&str> = node.key.iter().map(|index| input.field(*index).name().as_str()).collect();
     format!("{} consolidate 1: key ({}), {}", node.id, key.join(", "), columns(input))
+}
+
+/// Where only ranked rows are kept, what was kept for a lower limit lacks rows of a higher one.
+fn of_top_n(top: &TopN) -> String {
+    let input = top.input.schema();
+    let types = |exprs: &[Expr]| exprs.iter().map(|expr| type_of(expr, input)).collect::<Vec<_>>().join(", ");
+    let item = |item: &OrderItem| {
+        let (direction, nulls) = order_words(item.direction, item.nulls);
+        format!("{} {direction} {nulls}", type_of(&item.expr, input))
+    };
+    let order: Vec<String> = top.order.iter().map(item).collect();
+    let kept = match top.rows {
+        TopRows::Places => format!("{} {} in places", top.ranking.as_str(), top.limit),
+        TopRows::Ranked => format!("{} {}", top.ranking.as_str(), top.limit),
+        TopRows::All => format!("all by ({})", types(&top.key)),
+    };
+    let (partition, order) = (types(&top.partition), order.join(", "));
+    format!("{} top 1: {kept}, of ({partition}), order ({order}), {}", top.id, columns(input))
 }
 
 fn of_normalise(normalise: &Normalise) -> String {

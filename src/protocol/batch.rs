@@ -14,6 +14,7 @@ use crate::model::ProducerId;
 use super::BatchError;
 use super::BatchHeader;
 use super::Codec;
+use super::Control;
 use super::ControlMarker;
 use super::HEADER_SIZE;
 use super::RecordError;
@@ -188,7 +189,7 @@ impl Batch {
         has_producer.then_some((ProducerId(self.header.producer_id), ProducerEpoch(self.header.producer_epoch)))
     }
 
-    /// Whether it holds a marker instead of records.
+    /// Whether it holds a marker or a mark instead of records.
     pub fn is_control(&self) -> bool {
         self.header.attributes.is_control()
     }
@@ -198,14 +199,28 @@ impl Batch {
         self.header.attributes.is_transactional()
     }
 
-    /// The marker of a control batch; `None` for a batch of records.
-    pub fn control_marker(&self) -> Result<Option<ControlMarker>, BatchError> {
+    /// What a control batch says; `None` for a batch of records.
+    pub fn control(&self) -> Result<Option<Control>, BatchError> {
         if !self.is_control() {
             return Ok(None);
         }
         let payload = self.payload()?;
         let record = payload.records().next().ok_or(BatchError::ControlMarker)??;
-        record.key.and_then(ControlMarker::from_key).ok_or(BatchError::ControlMarker).map(Some)
+        let key = record.key.ok_or(BatchError::ControlMarker)?;
+        Control::from_record(key, record.value.unwrap_or_default()).map(Some)
+    }
+
+    /// The marker of a control batch that ends a transaction; `None` for any other batch.
+    pub fn control_marker(&self) -> Result<Option<ControlMarker>, BatchError> {
+        Ok(match self.control()? {
+            Some(Control::End(marker)) => Some(marker),
+            Some(Control::Mark(_)) | None => None,
+        })
+    }
+
+    /// Whether it is a mark: a control batch within a transaction, which does not end it.
+    pub fn is_mark(&self) -> bool {
+        self.is_control() && matches!(self.control(), Ok(Some(Control::Mark(_))))
     }
 
     /// The bytes of the records, unpacked if they are compressed: at most `DECOMPRESSED_BYTES_MAX`.

@@ -79,6 +79,11 @@ impl BatchBuilder {
         self
     }
 
+    /// Whether it is a control batch.
+    pub fn is_control(&self) -> bool {
+        self.attributes.is_control()
+    }
+
     /// Adds a record. `timestamp_ms` is its time in ms since 1970-01-01 UTC.
     ///
     /// Panics if the batch would pass 1 GiB: callers bound their batches long before.

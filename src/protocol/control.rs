@@ -1,10 +1,13 @@
-//! Control batches: the markers that end a transaction in a partition.
+//! Control batches: the markers that end a transaction in a partition, and marks of event time.
+//!
+//! Clients skip control records, those of types that they do not know as well.
 
 use crate::model::ProducerEpoch;
 use crate::model::ProducerId;
 
 use super::Batch;
 use super::BatchBuilder;
+use super::BatchError;
 use super::ProducerStamp;
 use super::Transactional;
 
@@ -34,6 +37,37 @@ impl ControlMarker {
             ControlMarker::Commit => [0, 0, 0, 1],
         }
     }
+}
+
+/// The type of a mark in a control record's key: "TM". Kafka has given out 0 to 6.
+const MARK: i16 = i16::from_be_bytes(*b"TM");
+
+/// What a control batch is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Control {
+    /// It ends a transaction.
+    End(ControlMarker),
+    /// It belongs to a transaction and says how far a writer of the partition has come in event time.
+    Mark(Vec<u8>),
+}
+
+impl Control {
+    /// What a control record says.
+    pub(super) fn from_record(key: &[u8], value: &[u8]) -> Result<Self, BatchError> {
+        if let Some(marker) = ControlMarker::from_key(key) {
+            return Ok(Control::End(marker));
+        }
+        let is_mark = key.len() == 4 && key[..2] == [0, 0] && key[2..] == MARK.to_be_bytes();
+        if is_mark { Ok(Control::Mark(value.to_vec())) } else { Err(BatchError::ControlMarker) }
+    }
+}
+
+/// A batch with a mark, to be stamped with the producer whose transaction it belongs to.
+pub fn mark_batch(value: &[u8], timestamp_ms: i64) -> BatchBuilder {
+    let [high, low] = MARK.to_be_bytes();
+    let mut builder = BatchBuilder::new().control();
+    builder.append(timestamp_ms, Some(&[0, 0, high, low]), Some(value), &[]);
+    builder
 }
 
 /// The batch that ends `producer`'s transaction in a partition.

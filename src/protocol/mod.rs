@@ -29,7 +29,7 @@ mod tests;
 pub use batch::{Batch, BatchLimits, Payload, Split, TimestampRange};
 pub use builder::{BatchBuilder, ProducerStamp, Transactional};
 pub use compression::{CompressionError, DECOMPRESSED_BYTES_MAX};
-pub use control::{ControlMarker, control_batch};
+pub use control::{Control, ControlMarker, control_batch, mark_batch};
 pub use error::{BatchError, RecordError};
 pub use hash::{java_string_hash, murmur2, partition_for_key};
 pub use header::{Attributes, BatchHeader, Codec, HEADER_SIZE, TimestampType};
@@ -38,11 +38,14 @@ pub use message::{
     RequestHeader, Wire, frame, request_frame,
 };
 pub use message::{
-    alter_configs, api_versions, create_partitions, create_topics, delete_groups, delete_records, delete_topics,
-    describe_cluster, describe_configs, describe_groups, describe_log_dirs, describe_producers, fetch,
-    find_coordinator, heartbeat, incremental_alter_configs, init_producer_id, join_group, leave_group, list_groups,
-    list_offsets, metadata, offset_commit, offset_delete, offset_fetch, offset_for_leader_epoch, produce, sync_group,
+    add_offsets_to_txn, add_partitions_to_txn, alter_configs, api_versions, create_partitions, create_topics,
+    delete_groups, delete_records, delete_topics, describe_cluster, describe_configs, describe_groups,
+    describe_log_dirs, describe_producers, describe_transactions, end_txn, fetch, find_coordinator, heartbeat,
+    incremental_alter_configs, init_producer_id, join_group, leave_group, list_groups, list_offsets, list_transactions,
+    metadata, offset_commit, offset_delete, offset_fetch, offset_for_leader_epoch, produce, sync_group,
+    txn_offset_commit,
 };
 pub use primitive::{PrimitiveError, Reader, Writer};
 pub use record::{Headers, Record, Records};
 pub use retain::Retain;
+pub use varint::{VarintError, read_i64 as read_varint, write_i64 as write_varint};

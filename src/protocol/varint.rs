@@ -4,7 +4,7 @@ use bytes::BufMut;
 
 /// Why bytes are not a number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum VarintError {
+pub enum VarintError {
     /// The bytes end before the number does.
     Truncated,
     /// More bits than the type has.
@@ -23,7 +23,7 @@ pub(super) fn read_i32(rest: &mut &[u8]) -> Result<i32, VarintError> {
 }
 
 /// Reads a signed number of 64 bits.
-pub(super) fn read_i64(rest: &mut &[u8]) -> Result<i64, VarintError> {
+pub fn read_i64(rest: &mut &[u8]) -> Result<i64, VarintError> {
     let raw = read(rest, 10)?;
     Ok((raw >> 1) as i64 ^ -((raw & 1) as i64))
 }
@@ -38,7 +38,7 @@ pub(super) fn write_u64(out: &mut impl BufMut, mut value: u64) {
 }
 
 /// Writes a signed number; 32-bit ones have the same bytes.
-pub(super) fn write_i64(out: &mut impl BufMut, value: i64) {
+pub fn write_i64(out: &mut impl BufMut, value: i64) {
     write_u64(out, zigzag(value));
 }
 

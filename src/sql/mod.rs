@@ -14,6 +14,7 @@ mod duration;
 mod error;
 mod fetch_first;
 mod lower;
+mod misspelt;
 mod nearest;
 mod parse;
 mod partition_by;

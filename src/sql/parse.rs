@@ -14,6 +14,7 @@ use super::error::from_tokenizer;
 use super::error::position_of;
 use super::lower::Origin;
 use super::lower::lower;
+use super::misspelt::hinted;
 use super::statement;
 use super::statement::Select;
 use super::statement::Statement;
@@ -40,8 +41,8 @@ pub fn parse(text: &str) -> Result<Vec<Parsed>> {
         let (start, end) = (position_of(first), end_of(last));
         depth::check(tokens)?;
         let mut cursor = Cursor::new(text, lower(tokens, Origin::User)?, end);
-        let statement = statement::parse(&mut cursor)?;
-        cursor.finish()?;
+        let parsed = statement::parse(&mut cursor).and_then(|statement| cursor.finish().map(|()| statement));
+        let statement = parsed.map_err(|error| hinted(error, tokens))?;
         all.push(Parsed { statement, text: slice(text, start, end).to_string(), position: start });
     }
     if all.is_empty() {

@@ -88,7 +88,8 @@ fn nothing_acknowledged_is_lost_or_doubled_by_kill_nine() {
     runtime.block_on(check(folder.path(), &ledger.lock().expect("no writer panicked")));
 }
 
-fn number(name: &str, default: u64) -> u64 {
+/// A knob of the environment.
+pub(super) fn number(name: &str, default: u64) -> u64 {
     std::env::var(name).map_or(default, |text| text.parse().expect("a number"))
 }
 
@@ -98,7 +99,7 @@ async fn strike(data: &Path, ledger: &Arc<Mutex<Ledger>>, round: u64, text: &str
     let mut seen = 0;
     let mut writers = Vec::new();
     let mut acknowledgements = 0;
-    let events = server.events.take().expect("a server has events");
+    let events = server.events();
     for _ in 0..LINES_MAX {
         let line = tokio::task::block_in_place(|| events.recv_timeout(std::time::Duration::from_secs(60)));
         match line {
@@ -167,13 +168,15 @@ fn address(port: u16) -> String {
     format!("host=127.0.0.1 port={port} user=checker dbname=tidemill connect_timeout=10")
 }
 
-fn port_of(ready: &str) -> u16 {
+/// The port of the Postgres door that the ready line names.
+pub(super) fn port_of(ready: &str) -> u16 {
     let after = ready.split("pg=").nth(1).expect("the ready line names pg=");
     let address = after.split_whitespace().next().expect("an address");
     address.rsplit(':').next().expect("a port").parse().expect("a port is a number")
 }
 
-async fn connect(port: u16) -> tokio_postgres::Client {
+/// A session as the checker.
+pub(super) async fn connect(port: u16) -> tokio_postgres::Client {
     let (client, connection) =
         tokio_postgres::connect(&address(port), NoTls).await.expect("the server takes a connection");
     tokio::spawn(connection);
@@ -243,7 +246,7 @@ async fn check(data: &Path, ledger: &Ledger) {
 }
 
 /// A server process and the lines that it writes.
-struct Server {
+pub(super) struct Server {
     child: Child,
     events: Option<mpsc::Receiver<String>>,
     lines: mpsc::Sender<String>,
@@ -253,14 +256,18 @@ struct Server {
 impl Server {
     /// Starts it on `data`, with segments and views so small that rolls and folds come often.
     fn start(data: &Path) -> Self {
+        Self::start_with(data, &[("TIDEMILL_LOG_SEGMENT_BYTES", "65536"), ("TIDEMILL_STATE_VIEW_REPLAY_MAX", "200")])
+    }
+
+    /// Starts it on `data` with settings; it writes a line of its log for each cut.
+    pub(super) fn start_with(data: &Path, settings: &[(&str, &str)]) -> Self {
         let mut command = binary();
         // It would win over the filter below, and the checker would see no event.
         command.env_remove("RUST_LOG");
         let mut child = on_free_ports(command.arg("server"), data)
             .env("TIDEMILL_LOG_FILTER", "tidemill=debug")
-            .env("TIDEMILL_LOG_SEGMENT_BYTES", "65536")
             .env("TIDEMILL_LOG_DISK_RESERVE", "1 MiB")
-            .env("TIDEMILL_STATE_VIEW_REPLAY_MAX", "200")
+            .envs(settings.iter().copied())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()
@@ -287,8 +294,13 @@ impl Server {
         Self { child, events: Some(events), lines, last }
     }
 
+    /// The lines that it writes from now on, to the caller alone.
+    pub(super) fn events(&mut self) -> mpsc::Receiver<String> {
+        self.events.take().expect("nobody took the events")
+    }
+
     /// Waits for the ready line; the port of its Postgres door.
-    fn ready(&self) -> u16 {
+    pub(super) fn ready(&self) -> u16 {
         let events = self.events.as_ref().expect("nobody took the events");
         loop {
             let line = events.recv_timeout(std::time::Duration::from_secs(120));
@@ -304,7 +316,7 @@ impl Server {
     }
 
     /// SIGKILL, as dropping it is too.
-    fn kill(self) {}
+    pub(super) fn kill(self) {}
 }
 
 impl Drop for Server {

@@ -53,6 +53,29 @@ const QUERIES: &[(&str, Kind, &str)] = &[
          GROUP BY category",
     ),
     (
+        "q5",
+        Kind::Table,
+        "WITH counts AS (
+             SELECT auction, windowstart, COUNT(*) AS bid_count FROM (
+                 SELECT auction, date_bin(INTERVAL '2 seconds', date_time) - back.span AS windowstart FROM bid
+                 CROSS JOIN (VALUES (INTERVAL '0 seconds'), (INTERVAL '2 seconds'), (INTERVAL '4 seconds'),
+                     (INTERVAL '6 seconds'), (INTERVAL '8 seconds')) AS back(span))
+             GROUP BY auction, windowstart)
+         SELECT counts.auction, counts.bid_count, counts.windowstart FROM counts
+         JOIN (SELECT windowstart, MAX(bid_count) AS most FROM counts GROUP BY windowstart) AS hot
+         ON counts.windowstart = hot.windowstart AND counts.bid_count >= hot.most",
+    ),
+    (
+        "q7",
+        Kind::Table,
+        "SELECT b.auction, b.price, b.bidder, b.date_time, b.extra FROM bid b
+         JOIN (
+             SELECT MAX(price) AS most, date_bin(INTERVAL '10 seconds', date_time) + INTERVAL '10 seconds' AS ends
+             FROM bid GROUP BY date_bin(INTERVAL '10 seconds', date_time)) AS highest
+         ON b.price = highest.most
+         WHERE b.date_time BETWEEN highest.ends - INTERVAL '10 seconds' AND highest.ends",
+    ),
+    (
         "q8",
         Kind::Table,
         "SELECT p.id, p.name, p.starttime, a.auctions FROM (
@@ -61,6 +84,16 @@ const QUERIES: &[(&str, Kind, &str)] = &[
              SELECT seller, date_bin(INTERVAL '10 seconds', date_time) AS starttime, COUNT(*) AS auctions
              FROM auction GROUP BY seller, date_bin(INTERVAL '10 seconds', date_time)) a
          ON p.id = a.seller AND p.starttime = a.starttime",
+    ),
+    (
+        "q9",
+        Kind::Table,
+        "SELECT id, item_name, description, initial_bid, reserve, date_time, expires, seller, category, extra,
+             auction, bidder, price, bid_date_time, bid_extra FROM (
+             SELECT a.*, b.auction, b.bidder, b.price, b.date_time AS bid_date_time, b.extra AS bid_extra,
+                 ROW_NUMBER() OVER (PARTITION BY a.id ORDER BY b.price DESC, b.date_time, b.recorded) AS place
+             FROM auction a JOIN bid b ON a.id = b.auction WHERE b.date_time BETWEEN a.date_time AND a.expires)
+         WHERE place <= 1",
     ),
     (
         "q11",
@@ -123,6 +156,21 @@ const QUERIES: &[(&str, Kind, &str)] = &[
              COUNT(*) FILTER (WHERE price >= 1000000) AS rank3_bids,
              MIN(price) AS min_price, MAX(price) AS max_price, AVG(price) AS avg_price, SUM(price) AS sum_price
          FROM bid GROUP BY auction, CAST(date_time AS DATE)",
+    ),
+    (
+        "q18",
+        Kind::Table,
+        "SELECT bidder, auction, price, channel, url, date_time, extra FROM (
+             SELECT *, ROW_NUMBER() OVER (PARTITION BY bidder, auction ORDER BY date_time DESC, recorded) AS place
+             FROM bid)
+         WHERE place <= 1",
+    ),
+    (
+        "q19",
+        Kind::Table,
+        "SELECT auction, bidder, price, channel, url, date_time, extra, rank_number FROM (
+             SELECT *, ROW_NUMBER() OVER (PARTITION BY auction ORDER BY price DESC, recorded) AS rank_number FROM bid)
+         WHERE rank_number <= 10",
     ),
     (
         "q20",

@@ -64,6 +64,7 @@ fn relation(index: usize, line: &str, compatibility: Compatibility) -> Relation 
         name: fold(name),
         kind: if *kind == "table" { RelationKind::Table } else { RelationKind::Stream },
         read_only: false,
+        names_topic: false,
         not_null: Vec::new(),
         ttl_ms: None,
         materialized_view: false,

@@ -60,7 +60,7 @@ async fn the_flights_run_top_to_bottom_over_a_few_rows() {
     let client = server.connect().await;
     let texts = texts("flights");
     let names: Vec<&str> = texts.iter().map(|(name, _)| name.as_str()).collect();
-    assert_eq!(names, ["01_stream.sql", "02_views.sql", "03_ask.sql"]);
+    assert_eq!(names, ["01_stream.sql", "02_views.sql", "03_ask.sql", "04_dimensions.sql"]);
     for (name, text) in &texts {
         if name == "03_ask.sql" {
             let flight = |day: i32, carrier: &str, delay: &str| {
@@ -190,4 +190,45 @@ async fn each_kind_of_fraud_gives_its_alerts_and_what_looks_like_it_none() {
     ];
     assert_eq!(alerts, expected);
     pipeline.execute(&questions.1).await.expect("the questions are answered");
+}
+
+/// The blocks of a page in one language, each with the answer behind it if there is one.
+fn blocks(page: &str) -> Vec<(String, Option<String>)> {
+    let mut found: Vec<(String, Option<String>)> = Vec::new();
+    for block in page.split("\n```").skip(1).step_by(2) {
+        let (language, text) = block.split_once('\n').expect("a block has lines");
+        match language {
+            "sql" => found.push((format!("{text}\n"), None)),
+            "text" => found.last_mut().expect("an answer has a question").1 = Some(format!("{text}\n")),
+            _ => {}
+        }
+    }
+    found
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_tutorial_runs_top_to_bottom_and_answers_as_it_says() {
+    let page = fs::read_to_string(PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("docs/tutorial.md")).expect("a page");
+    let blocks = blocks(&page);
+    assert!(10 < blocks.len(), "the page has statements");
+    let server = TestServer::start().await;
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let script: String = blocks.iter().map(|(sql, _)| format!("{sql}\\echo ~~~~\n")).collect();
+    fs::write(directory.path().join("tutorial.sql"), script).expect("a file");
+    let place = format!("postgresql://ann@{}/tidemill", server.pg_address());
+    let output = super::server::binary()
+        .args(["sql", &place, "-f", "tutorial.sql"])
+        .current_dir(directory.path())
+        .output()
+        .expect("the binary runs");
+    let (shown, told) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert!(output.status.success(), "{shown}\n{told}");
+    let answers: Vec<&str> = shown.split("~~~~\n").collect();
+    assert_eq!(answers.len(), blocks.len() + 1, "{shown}");
+    for ((sql, wanted), answer) in blocks.iter().zip(answers) {
+        if let Some(wanted) = wanted {
+            assert_eq!(answer, wanted, "{sql}");
+        }
+    }
+    server.stop().await;
 }

@@ -15,14 +15,17 @@ use super::server::TestServer;
 
 struct Door(Client);
 
-/// An error as the files expect it: `42P01: relation "x" does not exist`.
+/// An error as the files expect it: `42P01: relation "x" does not exist`, and ` HINT: ..` if it has one.
 #[derive(Debug)]
 struct DoorError(tokio_postgres::Error);
 
 impl fmt::Display for DoorError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.0.as_db_error() {
-            Some(error) => write!(f, "{}: {}", error.code().code(), error.message()),
+            Some(error) => {
+                write!(f, "{}: {}", error.code().code(), error.message())?;
+                error.hint().map_or(Ok(()), |hint| write!(f, " HINT: {hint}"))
+            }
             None => write!(f, "{}", self.0),
         }
     }

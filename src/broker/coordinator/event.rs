@@ -7,6 +7,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use tokio::sync::oneshot;
 
+use super::client_transaction::Stamp;
 use super::offset_record::GroupRecord;
 use super::offset_record::OffsetValue;
 use crate::broker::CommitOffsets;
@@ -67,6 +68,8 @@ pub(in crate::broker) enum GroupEvent {
     Heartbeat(Heartbeat, UnitReply),
     Leave(LeaveGroup, EachReply),
     Commit(CommitOffsets, EachReply),
+    /// As `Commit`, within the transaction of a producer: the positions count once it is committed.
+    CommitInTransaction(CommitOffsets, Stamp, EachReply),
     /// Forget a group without members.
     Delete(String, UnitReply),
     /// Forget positions of these partitions.
@@ -99,8 +102,8 @@ pub(in crate::broker) enum GroupEvent {
 /// What is to be done, in this order.
 #[derive(Debug)]
 pub(in crate::broker) enum GroupEffect {
-    /// Append these to the group's partition, as one batch.
-    Write { write: WriteId, group: String, records: Vec<GroupRecord> },
+    /// Append these to the group's partition, all or none; in the transaction of `producer`, if there is one.
+    Write { write: WriteId, group: String, records: Vec<GroupRecord>, producer: Option<Stamp> },
     /// Tell somebody.
     Answer(Answer),
 }
@@ -137,6 +140,12 @@ pub(super) enum Pending {
     },
     Offsets {
         offsets: Vec<(TopicPartition, String, OffsetValue)>,
+        outcomes: Vec<Result<(), GroupError>>,
+        reply: EachReply,
+    },
+    OffsetsInTransaction {
+        producer: Stamp,
+        records: Vec<GroupRecord>,
         outcomes: Vec<Result<(), GroupError>>,
         reply: EachReply,
     },
@@ -190,9 +199,14 @@ impl Cx<'_> {
 
     /// Has `records` written; `then` is what follows.
     pub(super) fn write(&mut self, records: Vec<GroupRecord>, then: Pending) {
+        self.write_as(None, records, then);
+    }
+
+    /// As `write`, within a transaction.
+    pub(super) fn write_as(&mut self, producer: Option<Stamp>, records: Vec<GroupRecord>, then: Pending) {
         let write = WriteId(self.writes.next);
         self.writes.next += 1;
         self.writes.pending.insert(write, (self.group.to_string(), then));
-        self.effects.push(GroupEffect::Write { write, group: self.group.to_string(), records });
+        self.effects.push(GroupEffect::Write { write, group: self.group.to_string(), records, producer });
     }
 }

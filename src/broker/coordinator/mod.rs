@@ -4,6 +4,7 @@
 //! state after a restart is the replay of the two internal topics, in Kafka's own record formats.
 
 mod classic;
+mod client_transaction;
 mod event;
 mod group_record;
 mod groups;
@@ -11,6 +12,7 @@ mod offset_record;
 mod transaction;
 mod transaction_record;
 
+pub(super) use client_transaction::{ClientEffect, ClientEvent, ClientTransaction, Stamp};
 pub(super) use event::{GroupEffect, GroupEvent, Now, Reply, WriteId};
 pub(super) use groups::{Groups, offset_key};
 pub(super) use offset_record::{GroupRecord, OffsetValue};

@@ -11,6 +11,7 @@
 
 use std::collections::BTreeMap;
 
+use super::transaction_record::COMMITTER_TIMEOUT_MS;
 use super::transaction_record::Status;
 use super::transaction_record::TransactionRecord;
 use crate::model::ProducerEpoch;
@@ -117,6 +118,7 @@ impl Transaction {
         let ongoing = TransactionRecord {
             producer_id: id,
             producer_epoch: ProducerEpoch(epoch),
+            timeout_ms: COMMITTER_TIMEOUT_MS,
             status: Status::Ongoing,
             partitions,
             commit_number: self.commit_number,

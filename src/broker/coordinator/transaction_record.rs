@@ -15,8 +15,8 @@ use crate::protocol::Writer;
 const KEY_VERSION: i16 = 0;
 const VALUE_VERSION: i16 = 1;
 const TAG_COMMIT_NUMBER: u32 = 1000;
-/// A committer's transaction lasts one commit; nobody else may end it, so the longest timeout stands here.
-const TIMEOUT_MS: i32 = i32::MAX;
+/// A committer's transaction lasts one commit; nobody else may end it, so the longest timeout stands in its records.
+pub(in crate::broker) const COMMITTER_TIMEOUT_MS: i32 = i32::MAX;
 
 /// How far a transaction is; the numbers are Kafka's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -65,6 +65,8 @@ impl Status {
 pub(in crate::broker) struct TransactionRecord {
     pub producer_id: ProducerId,
     pub producer_epoch: ProducerEpoch,
+    /// How long the transaction may take.
+    pub timeout_ms: i32,
     pub status: Status,
     /// Partition numbers by topic name, as Kafka's tools want to show them.
     pub partitions: BTreeMap<String, Vec<i32>>,
@@ -77,14 +79,11 @@ pub(in crate::broker) struct TransactionRecord {
 impl TransactionRecord {
     /// The record of `transactional_id`.
     pub(in crate::broker) fn encode(&self, transactional_id: &str) -> CoordinatorRecord {
-        let mut key = Writer::new();
-        key.i16(KEY_VERSION);
-        key.string(transactional_id);
         let mut value = Writer::new();
         value.i16(VALUE_VERSION);
         value.i64(self.producer_id.0);
         value.i16(self.producer_epoch.0);
-        value.i32(TIMEOUT_MS);
+        value.i32(self.timeout_ms);
         value.i8(self.status.number());
         value.compact_array_count(self.partitions.len());
         for (topic, partitions) in &self.partitions {
@@ -99,7 +98,20 @@ impl TransactionRecord {
         value.unsigned_varint(TAG_COMMIT_NUMBER);
         value.unsigned_varint(8);
         value.i64(self.commit_number.cast_signed());
-        CoordinatorRecord { key: key.finish(), value: Some(value.finish()) }
+        CoordinatorRecord { key: Self::key(transactional_id), value: Some(value.finish()) }
+    }
+
+    /// The key of the records of `transactional_id`.
+    pub(in crate::broker) fn key(transactional_id: &str) -> Vec<u8> {
+        let mut key = Writer::new();
+        key.i16(KEY_VERSION);
+        key.string(transactional_id);
+        key.finish()
+    }
+
+    /// Whether a client, and not the committer, has the id.
+    pub(in crate::broker) fn is_clients(&self) -> bool {
+        self.timeout_ms != COMMITTER_TIMEOUT_MS
     }
 
     /// The transactional id and its state; `Ok(None)` for a record of another kind, a state of a newer Kafka included.
@@ -123,7 +135,7 @@ impl TransactionRecord {
         }
         let producer_id = ProducerId(reader.i64()?);
         let producer_epoch = ProducerEpoch(reader.i16()?);
-        reader.i32()?;
+        let timeout_ms = reader.i32()?;
         let Some(status) = Status::from_number(reader.i8()?) else { return Ok(None) };
         let mut partitions = BTreeMap::new();
         for _ in 0..reader.compact_array_count()? {
@@ -144,7 +156,16 @@ impl TransactionRecord {
             }
             Ok(())
         })?;
-        Ok(Some(Self { producer_id, producer_epoch, status, partitions, commit_number, updated_ms, started_ms }))
+        Ok(Some(Self {
+            producer_id,
+            producer_epoch,
+            timeout_ms,
+            status,
+            partitions,
+            commit_number,
+            updated_ms,
+            started_ms,
+        }))
     }
 }
 
@@ -157,6 +178,7 @@ mod tests {
         let record = TransactionRecord {
             producer_id: ProducerId(77),
             producer_epoch: ProducerEpoch(3),
+            timeout_ms: 60_000,
             status: Status::PrepareCommit,
             partitions: BTreeMap::from([("a".to_string(), vec![0, 2]), ("b".to_string(), vec![1])]),
             commit_number: u64::MAX - 1,

@@ -54,6 +54,12 @@ pub enum GroupError {
     /// A transaction that has not ended may replace the offset.
     #[error("a transaction with this offset has not ended")]
     UnstableOffset,
+    /// No transaction of the producer holds the group's positions.
+    #[error("the producer has no transaction open that holds the group's offsets")]
+    NotInTransaction,
+    /// Another producer has the transactional id.
+    #[error("another producer has the transactional id")]
+    FencedProducer,
     /// The newest state of the group cannot be read from the disk.
     #[error("the group's state is damaged")]
     Damaged,
@@ -83,6 +89,8 @@ impl GroupError {
             Self::InvalidSessionTimeout => 26,
             Self::RebalanceInProgress => 27,
             Self::QueryGroup => 30,
+            Self::FencedProducer => 47,
+            Self::NotInTransaction => 48,
             Self::Damaged => 56,
             Self::NonEmptyGroup => 68,
             Self::GroupNotFound => 69,

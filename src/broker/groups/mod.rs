@@ -17,3 +17,4 @@ pub use request::{
     SyncedGroup,
 };
 pub(super) use shell::{Coordinator, now};
+pub(super) use use_groups::check_not_a_querys;

@@ -16,16 +16,17 @@ use futures::FutureExt;
 use super::GroupError;
 use super::refused::reason;
 use crate::broker::Broker;
-use crate::broker::BrokerError;
 use crate::broker::CONSUMER_OFFSETS;
 use crate::broker::GroupConfig;
 use crate::broker::PendingBatch;
+use crate::broker::TransactionError;
 use crate::broker::coordinator::GroupEffect;
 use crate::broker::coordinator::GroupEvent;
 use crate::broker::coordinator::GroupRecord;
 use crate::broker::coordinator::Groups;
 use crate::broker::coordinator::Now;
 use crate::broker::coordinator::Reply;
+use crate::broker::coordinator::Stamp;
 use crate::broker::coordinator::WriteId;
 use crate::broker::coordinator::coordinator_partition;
 use crate::broker::core::check_name;
@@ -35,6 +36,9 @@ use crate::log::Appended;
 use crate::log::Origin;
 use crate::model::Offset;
 use crate::model::TopicPartition;
+use crate::protocol::BatchBuilder;
+use crate::protocol::ProducerStamp;
+use crate::protocol::Transactional;
 
 /// The groups, and what of them is on its way to the disk.
 pub(in crate::broker) struct Coordinator {
@@ -91,23 +95,25 @@ impl Broker {
             while let Some(effect) = effects.pop_front() {
                 match effect {
                     GroupEffect::Answer(answer) => answers.push(answer),
-                    GroupEffect::Write { write, group, records } => match self.append_records(&group, &records) {
-                        Ok((partition, appended)) => {
-                            let written = Written { write, appended };
-                            match coordinator.under_way.entry(partition) {
-                                Entry::Occupied(mut under_way) => under_way.get_mut().push_back(written),
-                                Entry::Vacant(vacant) => {
-                                    vacant.insert(VecDeque::from([written]));
-                                    self.tell_what_is_written(partition);
+                    GroupEffect::Write { write, group, records, producer } => {
+                        match self.append_records(&group, &records, producer) {
+                            Ok((partition, appended)) => {
+                                let written = Written { write, appended };
+                                match coordinator.under_way.entry(partition) {
+                                    Entry::Occupied(mut under_way) => under_way.get_mut().push_back(written),
+                                    Entry::Vacant(vacant) => {
+                                        vacant.insert(VecDeque::from([written]));
+                                        self.tell_what_is_written(partition);
+                                    }
                                 }
                             }
+                            Err(error) => {
+                                tracing::warn!(group, %error, "a group's records could not be written");
+                                let refused = GroupEvent::Refused { write, error };
+                                effects.extend(coordinator.groups.step(now(&*self.env.clock), refused));
+                            }
                         }
-                        Err(error) => {
-                            tracing::warn!(group, %error, "a group's records could not be written");
-                            let refused = GroupEvent::Refused { write, error: reason(&error) };
-                            effects.extend(coordinator.groups.step(now(&*self.env.clock), refused));
-                        }
-                    },
+                    }
                 }
             }
             let deadline = coordinator.groups.deadline();
@@ -116,8 +122,13 @@ impl Broker {
         answers.into_iter().for_each(|answer| answer.tell());
     }
 
-    /// Appends group records that belong to no transaction.
-    fn append_records(&self, group: &str, records: &[GroupRecord]) -> Result<(TopicPartition, Appended), BrokerError> {
+    /// Appends group records, in the transaction of `producer` if there is one.
+    fn append_records(
+        &self,
+        group: &str,
+        records: &[GroupRecord],
+        producer: Option<Stamp>,
+    ) -> Result<(TopicPartition, Appended), GroupError> {
         let metadata = self.metadata.snapshot();
         let topic = metadata.topic(CONSUMER_OFFSETS).expect("the topic is made before a group writes");
         let partition = TopicPartition::new(topic.id, coordinator_partition(group, topic.partitions));
@@ -128,10 +139,25 @@ impl Broker {
             let bytes = record.encode();
             pending.append(now, Some(&bytes.key), bytes.value.as_deref(), &[]);
         }
-        let batches = pending.batches(limit).map_err(|over| over.refused(partition, limit))?;
-        let batches = batches.into_iter().map(|batch| batch.finish()).collect();
+        let batches = pending.batches(limit, now).map_err(|over| reason(&over.refused(partition, limit)))?;
+        // The coordinator's own batches have no sequence: it does not send anything twice.
+        let stamp = producer.map(|(id, epoch)| ProducerStamp { id, epoch, base_sequence: -1 });
+        let batch = |batch: BatchBuilder| match stamp {
+            None => batch.finish(),
+            Some(stamp) => batch.producer(stamp, Transactional::Yes).finish(),
+        };
+        let batches = batches.into_iter().map(batch).collect();
         let append = Append { partition, leader_epoch: metadata.leader_epoch(), batches, origin: Origin::Coordinator };
-        Ok((partition, self.log.append_in_reserve(vec![append])?[0]))
+        // Whoever closes the transaction waits for the append, or the append finds it closed.
+        let producers = self.clients.producers.read();
+        if let Some(producer) = producer {
+            producers.check(producer, partition).map_err(|error| match error {
+                TransactionError::Fenced => GroupError::FencedProducer,
+                _ => GroupError::NotInTransaction,
+            })?;
+        }
+        let appended = self.log.append_in_reserve(vec![append]).map_err(|error| reason(&error.into()))?;
+        Ok((partition, appended[0]))
     }
 
     /// Starts telling the groups what becomes durable.
@@ -162,6 +188,23 @@ impl Broker {
         }
     }
 
+    /// Tells the groups of what is durable in `partition`.
+    pub(in crate::broker) fn tell_durable(self: &Arc<Self>, partition: TopicPartition) {
+        let Ok(ends) = self.log.ends(partition) else { return };
+        self.tell_outcome(partition, &Ok(ends.durable_offset));
+    }
+
+    fn tell_outcome(self: &Arc<Self>, partition: TopicPartition, outcome: &Result<Offset, GroupError>) {
+        self.follow(|broker, coordinator| {
+            let now = now(&*broker.env.clock);
+            let mut effects = Vec::new();
+            while let Some(event) = next_event(coordinator, partition, outcome) {
+                effects.extend(coordinator.groups.step(now, event));
+            }
+            effects
+        });
+    }
+
     /// Tells the groups what became durable, until nothing is under way.
     async fn wait_for_writes(self: Arc<Self>, partition: TopicPartition) {
         loop {
@@ -179,14 +222,7 @@ impl Broker {
                 Ok(ends) => Ok(ends.durable_offset.max(first.appended.next_offset)),
                 Err(error) => Err(reason(&error.into())),
             };
-            self.follow(|broker, coordinator| {
-                let now = now(&*broker.env.clock);
-                let mut effects = Vec::new();
-                while let Some(event) = next_event(coordinator, partition, &outcome) {
-                    effects.extend(coordinator.groups.step(now, event));
-                }
-                effects
-            });
+            self.tell_outcome(partition, &outcome);
         }
     }
 }

@@ -19,10 +19,14 @@ use crate::broker::coordinator::GroupEvent;
 use crate::broker::core::check_name;
 use crate::model::TopicPartition;
 
+/// Groups that begin so are those of standing queries, whether or not the query is there yet.
+const QUERY_PREFIX: &str = "tidemill.q";
+
 impl LocalBroker {
     /// Joins a group: answers when the generation that the member is in begins.
     pub async fn join_group(&self, request: JoinGroup) -> Result<JoinedGroup, GroupError> {
         let (group, entropy) = (request.group.clone(), self.broker.env.random.uuid_bytes());
+        check_not_a_querys(&group)?;
         self.broker.coordinate(&group, |reply| GroupEvent::Join(request, entropy, reply)).await
     }
 
@@ -47,6 +51,7 @@ impl LocalBroker {
     /// Commits positions: durable when it answers; one outcome each, in their order.
     pub async fn commit_offsets(&self, request: CommitOffsets) -> Result<Vec<Result<(), GroupError>>, GroupError> {
         let group = request.group.clone();
+        check_not_a_querys(&group)?;
         self.broker.coordinate(&group, |reply| GroupEvent::Commit(request, reply)).await
     }
 
@@ -86,4 +91,9 @@ impl LocalBroker {
         check_name("group", group).and_then(|()| self.broker.check_group(group)).map_err(|error| reason(&error))?;
         self.broker.groups.lock().groups.describe(group).ok_or(GroupError::GroupNotFound)
     }
+}
+
+/// A client cannot make, or be in, the group of a standing query.
+pub(in crate::broker) fn check_not_a_querys(group: &str) -> Result<(), GroupError> {
+    if group.starts_with(QUERY_PREFIX) { Err(GroupError::QueryGroup) } else { Ok(()) }
 }

@@ -1,5 +1,6 @@
 //! Produce: each partition's batch by itself, appended at once and answered when it is as safe as was asked for.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -51,19 +52,20 @@ impl LocalBroker {
     /// Checks a batch and appends it; where it went is known, how safe it is is not. `wait` tells when it is.
     pub async fn produce(&self, batch: ProduceBatch, acks: Acks) -> Result<Placed, BrokerError> {
         let ProduceBatch { partition, bytes } = batch;
-        let topic = self.authorized(partition, Operation::Write).await?;
-        if topic.config.internal && self.principal != Principal::server() {
-            return Err(BrokerError::InternalTopic { topic: topic.name.clone() });
-        }
+        let topic = self.writable(partition).await?;
         let required = topic.config.min_insync_replicas;
         if acks == Acks::All && 1 < required {
             return Err(BrokerError::NotEnoughReplicas { partition, required });
         }
         let batch = check(&topic, partition, bytes)?;
+        let producer = batch.producer().filter(|_| batch.is_transactional());
         let broker = &self.broker;
         let append =
             Append { partition, leader_epoch: broker.leader_epoch(), batches: vec![batch], origin: Origin::Client };
-        let appended = broker.log.append(vec![append])?;
+        let appended = match producer {
+            Some(producer) => broker.append_in_transaction(producer, vec![append])?,
+            None => broker.log.append(vec![append])?,
+        };
         let appended = appended.first().expect("one append has one answer");
         broker.raise_high_watermark(&topic, partition, appended.next_offset)?;
         Ok(Placed {
@@ -74,6 +76,15 @@ impl LocalBroker {
             log_start: broker.log.ends(partition)?.log_start_offset,
             flushes: topic.config.flush == FlushPolicy::Ack && acks == Acks::All,
         })
+    }
+
+    /// The topic of `partition`, which the principal may write to and whose directory is there.
+    pub(in crate::broker) async fn writable(&self, partition: TopicPartition) -> Result<Arc<TopicRecord>, BrokerError> {
+        let topic = self.authorized(partition, Operation::Write).await?;
+        if topic.config.internal && self.principal != Principal::server() {
+            return Err(BrokerError::InternalTopic { topic: topic.name.clone() });
+        }
+        Ok(topic)
     }
 
     /// Resolves when what was placed is as durable as its topic and the acks asked for say, and visible. After `timeout`

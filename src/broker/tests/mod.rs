@@ -7,6 +7,8 @@ mod groups;
 mod recovery;
 mod retention;
 mod scrub;
+mod transactions;
+mod transactions_model;
 
 use std::future::Future;
 use std::path::Path;

@@ -1,6 +1,7 @@
 //! A broker over a log in which something durable is damaged.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -33,6 +34,9 @@ use crate::env::FaultKind;
 use crate::env::Simulation;
 use crate::env::TraceEvent;
 use crate::log::Append;
+use crate::log::FlushOn;
+use crate::log::LogConfig;
+use crate::log::LogDir;
 use crate::log::LogError;
 use crate::log::Origin;
 use crate::model::LeaderEpoch;
@@ -160,7 +164,7 @@ fn a_partition_that_cannot_be_read_is_refused_and_never_made_anew() {
 }
 
 /// Flips a bit in the last batch of a partition, after the journal has forgotten it.
-fn damage_last_batch(simulation: &Simulation, partition: TopicPartition) {
+pub(super) fn damage_last_batch(simulation: &Simulation, partition: TopicPartition) {
     let path = PathBuf::from(format!("/data/log/{partition}/00000000000000000000.log"));
     let bytes = simulation.disk.contents(&path).expect("it is there");
     let last = bytes.iter().rposition(|byte| *byte != 0).expect("there are batches");
@@ -188,6 +192,7 @@ async fn prepare_without_markers(node: &Node) -> TopicPartition {
     let prepared = TransactionRecord {
         producer_id: ProducerId(900),
         producer_epoch: ProducerEpoch(0),
+        timeout_ms: i32::MAX,
         status: Status::PrepareCommit,
         partitions: BTreeMap::new(),
         commit_number: 2,
@@ -199,6 +204,12 @@ async fn prepare_without_markers(node: &Node) -> TopicPartition {
     node.log.append(vec![data, append(groups, offsets.finish()), prepare]).expect("it appends");
     node.log.flush_once().expect("it flushes");
     state
+}
+
+/// Opens the log alone: its journal is trimmed, and no broker decides anything.
+pub(super) fn trim_journal(simulation: &Simulation) {
+    let config = LogConfig { flush_on: FlushOn::Wait, ..LogConfig::default() };
+    drop(LogDir::open(simulation.env.clone(), Path::new("/data/log"), config).expect("opens"));
 }
 
 #[test]
@@ -214,11 +225,7 @@ fn a_damaged_transaction_state_refuses_what_needs_it_and_invents_no_outcome() {
         let state = prepare_without_markers(&node).await;
         drop(node);
         simulation.disk.kill_process();
-        // The log alone: its journal is trimmed, and the broker does not decide.
-        let config = crate::log::LogConfig { flush_on: crate::log::FlushOn::Wait, ..Default::default() };
-        drop(
-            crate::log::LogDir::open(simulation.env.clone(), std::path::Path::new("/data/log"), config).expect("opens"),
-        );
+        trim_journal(&simulation);
         damage_last_batch(&simulation, state);
 
         for _ in 0..2 {

@@ -1,5 +1,7 @@
 //! A connection to the server: one statement at a time, its events as they come.
 
+use std::time::Duration;
+
 use bytes::Buf;
 use bytes::BytesMut;
 use tokio::io::AsyncReadExt;
@@ -33,6 +35,17 @@ pub(in crate::cli) struct Target {
     pub database: String,
 }
 
+/// What a session begins with, beside its target.
+#[derive(Debug, Clone, Default)]
+pub(in crate::cli) struct Beginning {
+    /// `PGAPPNAME`: the name that others see.
+    pub application_name: Option<String>,
+    /// `PGOPTIONS`: settings as `-c name=value`.
+    pub options: Option<String>,
+    /// `PGCONNECT_TIMEOUT`: how long a connection may take to come about.
+    pub timeout: Option<Duration>,
+}
+
 /// An open session.
 pub(in crate::cli) struct Client {
     env: Env,
@@ -48,6 +61,22 @@ pub(in crate::cli) struct Client {
 impl Client {
     /// Connects and greets.
     pub async fn connect(env: &Env, target: &Target) -> Result<Self, SqlError> {
+        Self::begin(env, target, &Beginning::default()).await
+    }
+
+    /// The same, with what a session begins with.
+    pub async fn begin(env: &Env, target: &Target, beginning: &Beginning) -> Result<Self, SqlError> {
+        let Some(timeout) = beginning.timeout else { return Self::greet(env, target, beginning).await };
+        tokio::select! {
+            connected = Self::greet(env, target, beginning) => connected,
+            () = env.clock.sleep(timeout) => {
+                let source = std::io::ErrorKind::TimedOut.into();
+                Err(SqlError::Refused { address: target.address.clone(), source })
+            }
+        }
+    }
+
+    async fn greet(env: &Env, target: &Target, beginning: &Beginning) -> Result<Self, SqlError> {
         let refused = |source| SqlError::Refused { address: target.address.clone(), source };
         let stream = env.network.connect(&target.address).await.map_err(refused)?;
         let mut client = Self {
@@ -60,12 +89,13 @@ impl Client {
             secret: 0,
             version: String::new(),
         };
-        let parameters = [
+        let mut parameters = vec![
             ("user", &target.user[..]),
             ("database", &target.database),
-            ("application_name", "tidemill sql"),
+            ("application_name", beginning.application_name.as_deref().unwrap_or("tidemill sql")),
             ("client_encoding", "UTF8"),
         ];
+        parameters.extend(beginning.options.as_deref().map(|options| ("options", options)));
         put_startup(&mut client.outgoing, &parameters);
         client.send().await?;
         loop {

@@ -10,11 +10,15 @@ use arrow::array::timezone::Tz;
 
 use super::client::Client;
 use super::error::SqlError;
+use super::interrupt::Interrupts;
 use super::parquet::ParquetFile;
 use super::parquet::ParquetRows;
+use super::progress::Progress;
+use super::progress::Unit;
 use super::protocol::Event;
 use super::protocol::ResultColumn;
 use crate::env::Disk;
+use crate::env::Env;
 use crate::env::OpenMode;
 use crate::format::text;
 use crate::model::Column;
@@ -70,18 +74,26 @@ impl CopyCommand {
         Ok(Self { what: what.to_string(), direction, path, parquet, options: options.trim().to_string() })
     }
 
-    /// Runs it; returns the tag to show.
-    pub async fn run(&self, client: &mut Client, disk: &dyn Disk) -> Result<String, SqlError> {
+    /// Runs it; returns the tag to show. Ctrl-C gives it up.
+    pub async fn run(&self, mut copying: Copying<'_>) -> Result<String, SqlError> {
         match (&self.direction, self.parquet) {
-            (Direction::FromFile, true) => {
-                let mut rows = ParquetRows::open(disk, &self.path)?;
-                let columns = rows.columns();
-                let batches = std::iter::from_fn(move || rows.next_batch().transpose());
-                send_batches(client, &self.what, &columns, batches).await
+            (Direction::FromFile, true) => self.send_parquet(copying).await,
+            (Direction::FromFile, false) => {
+                let mut progress = copying.progress(self.length(&copying)?, Unit::Bytes);
+                let sent = self.send_file(&mut copying, &mut progress).await;
+                progress.end();
+                sent
             }
-            (Direction::FromFile, false) => self.send_file(client, disk).await,
-            (Direction::ToFile, true) => self.receive_parquet(client, disk).await,
-            (Direction::ToFile, false) => self.receive_file(client, disk).await,
+            (Direction::ToFile, _) => {
+                let unit = if self.parquet { Unit::Rows } else { Unit::Bytes };
+                let mut progress = copying.progress(None, unit);
+                let received = match self.parquet {
+                    true => self.receive_parquet(&mut copying, &mut progress).await,
+                    false => self.receive_file(&mut copying, &mut progress).await,
+                };
+                progress.end();
+                received
+            }
         }
     }
 
@@ -89,25 +101,56 @@ impl CopyCommand {
         SqlError::File { path: self.path.clone(), source }
     }
 
-    async fn send_file(&self, client: &mut Client, disk: &dyn Disk) -> Result<String, SqlError> {
-        let file = disk.open(Path::new(&self.path), OpenMode::Read).map_err(|error| self.file_error(error))?;
+    fn length(&self, copying: &Copying<'_>) -> Result<Option<u64>, SqlError> {
+        let file = copying.env.disk.open(Path::new(&self.path), OpenMode::Read);
+        file.and_then(|file| file.len()).map(Some).map_err(|error| self.file_error(error))
+    }
+
+    async fn send_parquet(&self, copying: Copying<'_>) -> Result<String, SqlError> {
+        let mut rows = ParquetRows::open(copying.env.disk.as_ref(), &self.path)?;
+        let columns = rows.columns();
+        let mut progress = copying.progress(None, Unit::Rows);
+        let Copying { env, client, interrupts } = copying;
+        let mut sent = 0;
+        let batches = std::iter::from_fn(|| {
+            if interrupts.pressed() {
+                return Some(Err(SqlError::Interrupted));
+            }
+            let batch = rows.next_batch().transpose()?;
+            sent += batch.as_ref().map_or(0, |batch| batch.num_rows() as u64);
+            progress.tick(sent, env.clock.monotonic());
+            Some(batch)
+        });
+        let tag = send_batches(client, &self.what, &columns, batches).await;
+        progress.end();
+        tag
+    }
+
+    async fn send_file(&self, copying: &mut Copying<'_>, progress: &mut Progress) -> Result<String, SqlError> {
+        let Copying { env, client, interrupts } = copying;
+        let file = env.disk.open(Path::new(&self.path), OpenMode::Read).map_err(|error| self.file_error(error))?;
         begin_copy_in(client, &format!("COPY {} FROM STDIN {}", self.what, self.options)).await?;
         let mut buffer = vec![0; READ_BYTES];
         let mut byte_offset = 0;
         loop {
-            match file.read_at(&mut buffer, byte_offset) {
+            let read = match interrupts.pressed() {
+                true => Err(SqlError::Interrupted),
+                false => file.read_at(&mut buffer, byte_offset).map_err(|error| self.file_error(error)),
+            };
+            match read {
                 Ok(0) => break,
                 Ok(read) => {
                     byte_offset += read as u64;
                     client.copy_data(&buffer[..read]).await?;
+                    progress.tick(byte_offset, env.clock.monotonic());
                 }
                 Err(error) => {
                     client.copy_fail(&error.to_string()).await?;
-                    // What the server says of that is no news; the file's error is.
-                    match client.finish().await {
-                        Ok(_) | Err(SqlError::Statement(_)) => return Err(self.file_error(error)),
-                        Err(worse) => return Err(worse),
-                    }
+                    // What the server says of that is no news; the error here is.
+                    return match client.finish().await {
+                        Ok(_) | Err(SqlError::Statement(_)) => Err(error),
+                        Err(worse) => Err(worse),
+                    };
                 }
             }
         }
@@ -115,20 +158,22 @@ impl CopyCommand {
         client.finish().await
     }
 
-    async fn receive_file(&self, client: &mut Client, disk: &dyn Disk) -> Result<String, SqlError> {
-        let file = disk.open(Path::new(&self.path), OpenMode::Create).map_err(|error| self.file_error(error))?;
+    async fn receive_file(&self, copying: &mut Copying<'_>, progress: &mut Progress) -> Result<String, SqlError> {
+        let path = Path::new(&self.path);
+        let file = copying.env.disk.open(path, OpenMode::Create).map_err(|error| self.file_error(error))?;
         file.set_len(0).map_err(|error| self.file_error(error))?;
-        client.query(&format!("COPY {} TO STDOUT {}", self.what, self.options)).await?;
+        copying.client.query(&format!("COPY {} TO STDOUT {}", self.what, self.options)).await?;
         let mut byte_offset = 0;
         let mut outcome = Ok(String::new());
         loop {
-            match client.next().await? {
+            match copying.next().await? {
                 Event::CopyData(bytes) if outcome.is_ok() => {
                     if let Err(error) = file.write_at(&bytes, byte_offset) {
                         outcome = Err(self.file_error(error));
-                        client.cancel().await?;
+                        copying.client.cancel().await?;
                     }
                     byte_offset += bytes.len() as u64;
+                    progress.tick(byte_offset, copying.env.clock.monotonic());
                 }
                 Event::Done(tag) if outcome.is_ok() => outcome = Ok(tag),
                 Event::Failed(report) if outcome.is_ok() => outcome = Err(SqlError::Statement(report)),
@@ -139,18 +184,21 @@ impl CopyCommand {
     }
 
     /// COPY tells no types, so this runs the query itself.
-    async fn receive_parquet(&self, client: &mut Client, disk: &dyn Disk) -> Result<String, SqlError> {
-        client.query(&select_of(&self.what)).await?;
+    async fn receive_parquet(&self, copying: &mut Copying<'_>, progress: &mut Progress) -> Result<String, SqlError> {
+        copying.client.query(&select_of(&self.what)).await?;
         let mut writing: Option<ParquetOutput> = None;
         let mut outcome = Ok(());
         let mut rows = 0u64;
         loop {
-            let step = match client.next().await? {
-                Event::Columns(columns) => ParquetOutput::create(disk, &self.path, &columns).map(|output| {
-                    writing = Some(output);
-                }),
+            let step = match copying.next().await? {
+                Event::Columns(columns) => {
+                    ParquetOutput::create(copying.env.disk.as_ref(), &self.path, &columns).map(|output| {
+                        writing = Some(output);
+                    })
+                }
                 Event::Row(row) => {
                     rows += 1;
+                    progress.tick(rows, copying.env.clock.monotonic());
                     writing.as_mut().map_or(Ok(()), |output| output.row(&row))
                 }
                 Event::Failed(report) => Err(SqlError::Statement(report)),
@@ -159,7 +207,7 @@ impl CopyCommand {
             };
             if let (Ok(()), Err(error)) = (&outcome, step) {
                 if !matches!(error, SqlError::Statement(_)) {
-                    client.cancel().await?;
+                    copying.client.cancel().await?;
                 }
                 writing = None;
                 outcome = Err(error);
@@ -170,6 +218,32 @@ impl CopyCommand {
             output.finish()?;
         }
         Ok(format!("COPY {rows}"))
+    }
+}
+
+/// What a `\copy` works with.
+pub(super) struct Copying<'a> {
+    /// The files of this side.
+    pub env: &'a Env,
+    /// The session.
+    pub client: &'a mut Client,
+    /// What gives it up.
+    pub interrupts: &'a mut Interrupts,
+}
+
+impl Copying<'_> {
+    fn progress(&self, total: Option<u64>, unit: Unit) -> Progress {
+        Progress::new(total, unit, self.env.clock.monotonic())
+    }
+
+    /// The next event; Ctrl-C asks the server to cancel, which it then tells.
+    async fn next(&mut self) -> Result<Event, SqlError> {
+        loop {
+            tokio::select! {
+                event = self.client.next() => return event,
+                () = self.interrupts.next() => self.client.cancel().await?,
+            }
+        }
     }
 }
 

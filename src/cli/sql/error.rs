@@ -48,6 +48,20 @@ pub(in crate::cli) enum SqlError {
         /// Why.
         message: String,
     },
+    /// Ctrl-C between two statements of a script.
+    #[error("stopped by Ctrl-C")]
+    Interrupted,
+    /// An error that ended a script, and was told where it happened.
+    #[error("{0}")]
+    Told(Box<SqlError>),
+    /// Another program, such as an editor, could not be run.
+    #[error("could not run {program}: {source}")]
+    Program {
+        /// Its command.
+        program: String,
+        /// Why.
+        source: io::Error,
+    },
     /// A command that is not known, or is used wrongly.
     #[error("{0}")]
     Usage(String),
@@ -56,16 +70,28 @@ pub(in crate::cli) enum SqlError {
 impl SqlError {
     /// Whether the prompt comes back after it.
     pub fn leaves_session(&self) -> bool {
-        matches!(self, SqlError::Statement(_) | SqlError::File { .. } | SqlError::Parquet { .. } | SqlError::Usage(_))
+        matches!(
+            self,
+            SqlError::Statement(_)
+                | SqlError::File { .. }
+                | SqlError::Parquet { .. }
+                | SqlError::Program { .. }
+                | SqlError::Interrupted
+                | SqlError::Told(_)
+                | SqlError::Usage(_)
+        )
     }
 
-    /// psql's exit codes: 2 when there is no connection, 1 for the rest.
+    /// psql's exit codes: 2 when there is no connection, 1 for the rest; and a shell's 130 for Ctrl-C.
     pub fn exit_code(&self) -> u8 {
         match self {
             SqlError::Refused { .. } | SqlError::Lost(_) | SqlError::Fatal(_) | SqlError::Protocol(_) => 2,
             // Who closed our output has seen enough.
             SqlError::Output(error) if error.kind() == io::ErrorKind::BrokenPipe => 0,
+            SqlError::Interrupted => 130,
+            SqlError::Told(error) => error.exit_code(),
             SqlError::Output(_)
+            | SqlError::Program { .. }
             | SqlError::Statement(_)
             | SqlError::File { .. }
             | SqlError::Parquet { .. }
@@ -81,7 +107,11 @@ impl From<SqlError> for Error {
             SqlError::Refused { .. } | SqlError::Lost(_) | SqlError::Fatal(_) => SqlState::CONNECTION_FAILURE,
             SqlError::Protocol(_) => SqlState::PROTOCOL_VIOLATION,
             SqlError::Statement(_) => SqlState::OBJECT_NOT_IN_PREREQUISITE_STATE,
-            SqlError::Output(_) | SqlError::File { .. } | SqlError::Parquet { .. } => SqlState::IO_ERROR,
+            SqlError::Output(_) | SqlError::File { .. } | SqlError::Parquet { .. } | SqlError::Program { .. } => {
+                SqlState::IO_ERROR
+            }
+            SqlError::Interrupted => SqlState::QUERY_CANCELED,
+            SqlError::Told(_) => SqlState::OBJECT_NOT_IN_PREREQUISITE_STATE,
             SqlError::Usage(_) => SqlState::INVALID_PARAMETER_VALUE,
         };
         let mut told = Error::new(state, error.to_string());

@@ -1,35 +1,44 @@
-//! Where a statement ends: at a `;` outside quotes, comments and dollar quotes.
+//! Where a statement ends: at a `;` outside quotes, comments and dollar quotes; or a backslash there, which begins a command.
 
-/// The byte length of the first statement with its `;`, `None` if the text has no whole one.
-pub(super) fn statement_end(text: &str) -> Option<usize> {
-    let bytes = text.as_bytes();
-    let mut at = 0;
-    while at < bytes.len() {
-        let rest = &text[at..];
-        at += match bytes[at] {
-            b';' => return Some(at + 1),
-            b'\'' => {
-                let escapes = at != 0 && matches!(bytes[at - 1], b'e' | b'E') && !joins_word(text, at - 1);
-                quoted(rest, b'\'', escapes)?
-            }
-            b'"' => quoted(rest, b'"', false)?,
-            b'-' if rest.starts_with("--") => rest.find('\n').unwrap_or(rest.len()),
-            b'/' if rest.starts_with("/*") => block_comment(rest)?,
-            b'$' if !joins_word(text, at) => match dollar_quoted(rest) {
-                DollarQuote::None => 1,
-                DollarQuote::Open => return None,
-                DollarQuote::Closed(length) => length,
+use super::lexer::Kind;
+use super::lexer::tokens;
+
+/// What stops a text of statements.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Stop {
+    /// A statement ends after the `;` that begins at this byte.
+    Semicolon(usize),
+    /// A command begins at this byte.
+    Command(usize),
+}
+
+/// The first `;` or backslash of a text that is not inside of anything.
+pub(super) fn first_stop(text: &str) -> Option<Stop> {
+    tokens(text).find_map(|token| match token.is_sign(';') {
+        true => Some(Stop::Semicolon(token.at)),
+        false => token.is_sign('\\').then_some(Stop::Command(token.at)),
+    })
+}
+
+/// Whether all that was typed can be run: its last statement has its `;`, or a command stands last.
+pub(super) fn is_whole(mut text: &str) -> bool {
+    loop {
+        match first_stop(text) {
+            Some(Stop::Semicolon(at)) => text = &text[at + 1..],
+            // It takes the rest of its line.
+            Some(Stop::Command(at)) => match text[at..].split_once('\n') {
+                Some((_, rest)) if !is_blank(rest) => text = rest,
+                _ => return true,
             },
-            _ => rest.chars().next().map_or(1, char::len_utf8),
-        };
+            None => return is_blank(text) && tokens(text).all(|token| token.closed),
+        }
     }
-    None
 }
 
 /// All statements of a text, without their `;`; a last one needs none. Comments alone are no statement.
 pub(in crate::cli) fn statements(mut text: &str) -> Vec<String> {
     let mut found = Vec::new();
-    while let Some(end) = statement_end(text) {
+    while let Some(end) = tokens(text).find(|token| token.is_sign(';')).map(|token| token.end()) {
         found.push(text[..end - 1].trim().to_string());
         text = &text[end..];
     }
@@ -40,83 +49,7 @@ pub(in crate::cli) fn statements(mut text: &str) -> Vec<String> {
 
 /// Whether a text has nothing but space and comments.
 pub(super) fn is_blank(text: &str) -> bool {
-    let mut rest = text.trim_start();
-    loop {
-        let skipped = if rest.starts_with("--") {
-            rest.find('\n').unwrap_or(rest.len())
-        } else if rest.starts_with("/*") {
-            block_comment(rest).unwrap_or(rest.len())
-        } else {
-            return rest.is_empty();
-        };
-        rest = rest[skipped..].trim_start();
-    }
-}
-
-/// Whether the character at `at` continues a word: then it begins nothing.
-fn joins_word(text: &str, at: usize) -> bool {
-    text[..at].chars().next_back().is_some_and(|before| before.is_alphanumeric() || before == '_' || before == '$')
-}
-
-/// The length of a quoted run; a doubled quote stands for one.
-fn quoted(text: &str, quote: u8, escapes: bool) -> Option<usize> {
-    let bytes = text.as_bytes();
-    let mut at = 1;
-    while at < bytes.len() {
-        if escapes && bytes[at] == b'\\' {
-            at += 2;
-        } else if bytes[at] != quote {
-            at += 1;
-        } else if bytes.get(at + 1) == Some(&quote) {
-            at += 2;
-        } else {
-            return Some(at + 1);
-        }
-    }
-    None
-}
-
-/// The length of a comment, in which comments may nest.
-fn block_comment(text: &str) -> Option<usize> {
-    let bytes = text.as_bytes();
-    let (mut depth, mut at) = (0, 0);
-    while at + 1 < bytes.len() {
-        match &bytes[at..at + 2] {
-            b"/*" => {
-                depth += 1;
-                at += 2;
-            }
-            b"*/" => {
-                depth -= 1;
-                at += 2;
-                if depth == 0 {
-                    return Some(at);
-                }
-            }
-            _ => at += 1,
-        }
-    }
-    None
-}
-
-enum DollarQuote {
-    None,
-    Open,
-    Closed(usize),
-}
-
-fn dollar_quoted(text: &str) -> DollarQuote {
-    let Some(end) = text[1..].find('$') else { return DollarQuote::None };
-    let tag = &text[..end + 2];
-    let name = &tag[1..tag.len() - 1];
-    let is_name = name.chars().all(|c| c.is_alphanumeric() || c == '_') && !name.starts_with(|c: char| c.is_numeric());
-    if !is_name {
-        return DollarQuote::None;
-    }
-    match text[tag.len()..].find(tag) {
-        Some(length) => DollarQuote::Closed(length + 2 * tag.len()),
-        None => DollarQuote::Open,
-    }
+    tokens(text).all(|token| matches!(token.kind, Kind::Space | Kind::Comment))
 }
 
 #[cfg(test)]
@@ -131,6 +64,7 @@ mod tests {
             "SELECT 'it''s;';",
             r"SELECT E'\';';",
             "SELECT \";\";",
+            "SELECT `;`;",
             "SELECT $$;$$;",
             "SELECT $a$;$$;$a$;",
             "SELECT 1 -- ;\n;",
@@ -139,8 +73,21 @@ mod tests {
             "SELECT 'ü;';",
         ];
         for text in whole {
-            assert_eq!(statement_end(text), Some(text.len()), "{text}");
-            assert_eq!(statement_end(&text[..text.len() - 1]), None, "{text}");
+            assert_eq!(first_stop(text), Some(Stop::Semicolon(text.len() - 1)), "{text}");
+            assert_eq!(first_stop(&text[..text.len() - 1]), None, "{text}");
+            assert!(is_whole(text) && !is_whole(&text[..text.len() - 1]), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_command_may_stand_behind_a_statement_and_not_inside_of_a_text() {
+        assert_eq!(first_stop("SELECT 1 \\gx"), Some(Stop::Command(9)));
+        assert_eq!(first_stop("SELECT '\\gx'"), None);
+        for text in ["\\d", "SELECT 1\n\\gx\n", "SELECT 1; \\d t", "", "-- a\n", "\\x\nSELECT 1;"] {
+            assert!(is_whole(text), "{text}");
+        }
+        for text in ["SELECT 1", "SELECT 1; SELECT", "\\x\nSELECT 1", "/* ", "'"] {
+            assert!(!is_whole(text), "{text}");
         }
     }
 

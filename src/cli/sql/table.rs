@@ -3,29 +3,62 @@
 use std::fmt::Write;
 
 use super::protocol::ResultColumn;
+use super::width::centered;
+use super::width::one_line;
+use super::width::padded_left;
+use super::width::padded_right;
+use super::width::width;
 
 /// Oids of types that are aligned to the right: int8 int2 int4 oid float4 float8 numeric.
-const NUMBERS: [u32; 7] = [20, 21, 23, 26, 700, 701, 1700];
+pub(super) const NUMBERS: [u32; 7] = [20, 21, 23, 26, 700, 701, 1700];
 
-/// A result whose column widths are set by its first rows.
+/// A result whose column widths are set by its first rows; a wider one that comes later makes them wider.
 pub(in crate::cli) struct Table {
     columns: Vec<ResultColumn>,
     widths: Vec<usize>,
     expanded: bool,
+    null: String,
     printed: usize,
 }
 
 impl Table {
     /// A table as wide as its names and `first` rows need.
     pub fn new(columns: Vec<ResultColumn>, first: &[Vec<Option<String>>], expanded: bool) -> Self {
-        let mut widths: Vec<usize> = columns.iter().map(|column| width(&column.name)).collect();
-        for row in first {
-            for (widest, cell) in widths.iter_mut().zip(row) {
-                let lines = cell.as_deref().unwrap_or_default().split('\n');
-                *widest = lines.map(width).fold(*widest, usize::max);
-            }
+        let widths = columns.iter().map(|column| width(&column.name)).collect();
+        let mut table = Self { columns, widths, expanded, null: String::new(), printed: 0 };
+        first.iter().for_each(|row| table.widen(row));
+        table
+    }
+
+    /// With this text for NULL.
+    pub(super) fn with_null(mut self, null: &str) -> Self {
+        self.null = null.to_string();
+        self.widths.iter_mut().for_each(|widest| *widest = (*widest).max(width(null)));
+        self
+    }
+
+    /// For rows that are not known yet: as wide as values of the types often are.
+    pub(super) fn with_usual_widths(mut self) -> Self {
+        for (widest, column) in self.widths.iter_mut().zip(&self.columns) {
+            *widest = (*widest).max(usual_width(column.oid));
         }
-        Self { columns, widths, expanded, printed: 0 }
+        self
+    }
+
+    /// One line a field from here on.
+    pub(super) fn expand(&mut self) {
+        self.expanded = true;
+    }
+
+    /// Columns that an aligned line takes.
+    pub(super) fn line_width(&self) -> usize {
+        self.widths.iter().map(|width| width + 3).sum::<usize>().saturating_sub(1)
+    }
+
+    fn widen(&mut self, row: &[Option<String>]) {
+        for (widest, cell) in self.widths.iter_mut().zip(row) {
+            *widest = (*widest).max(width(&one_line(cell.as_deref().unwrap_or(&self.null))));
+        }
     }
 
     /// The names and the line under them; nothing for an expanded table.
@@ -42,7 +75,11 @@ impl Table {
     /// One row.
     pub fn row(&mut self, row: &[Option<String>]) -> String {
         self.printed += 1;
-        if self.expanded { self.expanded_row(row) } else { self.aligned_row(row) }
+        if self.expanded {
+            return self.expanded_row(row);
+        }
+        self.widen(row);
+        self.aligned_row(row)
     }
 
     /// The line after the last row.
@@ -57,7 +94,7 @@ impl Table {
 
     fn aligned_row(&self, row: &[Option<String>]) -> String {
         let cells = row.iter().zip(&self.columns).zip(&self.widths).map(|((cell, column), width)| {
-            let text = cell.as_deref().unwrap_or_default().replace('\n', "\u{21b5}");
+            let text = one_line(cell.as_deref().unwrap_or(&self.null));
             if NUMBERS.contains(&column.oid) { padded_left(&text, *width) } else { padded_right(&text, *width) }
         });
         let line = format!(" {} ", cells.collect::<Vec<_>>().join(" | "));
@@ -68,42 +105,43 @@ impl Table {
         let names = self.columns.iter().map(|column| width(&column.name)).max().unwrap_or(0);
         let mut text = format!("-[ RECORD {} ]{}\n", self.printed, "-".repeat(names.saturating_sub(10)));
         for (column, cell) in self.columns.iter().zip(row) {
-            let line = format!("{} | {}", padded_right(&column.name, names), cell.as_deref().unwrap_or_default());
+            let cell = one_line(cell.as_deref().unwrap_or(&self.null));
+            let line = format!("{} | {cell}", padded_right(&column.name, names));
             writeln!(text, "{}", line.trim_end()).expect("a String takes what is written");
         }
         text
     }
 }
 
-fn width(text: &str) -> usize {
-    text.chars().count()
+/// How wide values of a type often are.
+fn usual_width(oid: u32) -> usize {
+    match oid {
+        // bool, int2, int4
+        16 | 21 | 23 => 6,
+        // int8, numeric, float4, float8, date
+        20 | 700 | 701 | 1082 | 1700 => 10,
+        // time
+        1083 => 15,
+        // timestamp, timestamptz
+        1114 | 1184 => 29,
+        _ => 16,
+    }
 }
 
-fn padded_left(text: &str, to: usize) -> String {
-    format!("{}{text}", " ".repeat(to.saturating_sub(width(text))))
-}
-
-fn padded_right(text: &str, to: usize) -> String {
-    format!("{text}{}", " ".repeat(to.saturating_sub(width(text))))
-}
-
-fn centered(text: &str, to: usize) -> String {
-    let room = to.saturating_sub(width(text));
-    format!("{}{text}{}", " ".repeat(room / 2), " ".repeat(room - room / 2))
+/// A column of PostgreSQL's type `oid`.
+pub(in crate::cli) fn column(name: &str, oid: u32) -> ResultColumn {
+    ResultColumn { name: name.to_string(), oid, modifier: -1 }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn column(name: &str, oid: u32) -> ResultColumn {
-        ResultColumn { name: name.to_string(), oid, modifier: -1 }
-    }
-
     #[test]
     fn aligned_tables_look_like_psql_s() {
         let rows = vec![vec![Some("DE".to_string()), Some("1".to_string())], vec![None, Some("12345".to_string())]];
         let mut table = Table::new(vec![column("country", 25), column("n", 20)], &rows, false);
+        assert_eq!(table.line_width(), 17);
         let text = table.header() + &table.row(&rows[0]) + &table.row(&rows[1]) + &table.footer();
         assert_eq!(text, " country |   n\n---------+-------\n DE      |     1\n         | 12345\n(2 rows)\n");
     }
@@ -111,7 +149,16 @@ mod tests {
     #[test]
     fn expanded_tables_have_a_line_a_field() {
         let rows = vec![vec![Some("DE".to_string()), None]];
-        let mut table = Table::new(vec![column("country", 25), column("n", 20)], &rows, true);
-        assert_eq!(table.row(&rows[0]), "-[ RECORD 1 ]\ncountry | DE\nn       |\n");
+        let mut table = Table::new(vec![column("country", 25), column("n", 20)], &rows, true).with_null("-");
+        assert_eq!(table.row(&rows[0]), "-[ RECORD 1 ]\ncountry | DE\nn       | -\n");
+    }
+
+    #[test]
+    fn a_wider_row_that_comes_later_widens_those_after_it() {
+        let mut table = Table::new(vec![column("a", 25), column("b", 25)], &[], false);
+        let row = |a: &str| vec![Some(a.to_string()), Some("x".to_string())];
+        assert_eq!(table.row(&row("1")), " 1 | x\n");
+        assert_eq!(table.row(&row("123")), " 123 | x\n");
+        assert_eq!(table.row(&row("1")), " 1   | x\n");
     }
 }

@@ -63,6 +63,9 @@ use crate::state::ViewMemory;
 /// Bytes that one fetch of `records` asks for.
 const FETCH_BYTES: usize = 1 << 20;
 
+/// Where the clock of a case stands: 2024-01-01, since some of ksqlDB's cases want now to be long after 1970.
+const WALL_MICROS: i64 = 1_704_067_200_000_000;
+
 /// How a pipeline begins.
 #[derive(Debug, Clone, Default)]
 pub struct PipelineOptions {
@@ -123,7 +126,8 @@ pub struct Pipeline {
 impl Pipeline {
     /// An empty pipeline as a case of ksqlDB wants it.
     pub async fn open_for_case() -> Result<Self> {
-        Self::open(PipelineOptions { semantics: Semantics::ksqldb_conformance(), ..PipelineOptions::default() }).await
+        let semantics = Semantics::ksqldb_conformance();
+        Self::open(PipelineOptions { semantics, wall_micros: WALL_MICROS, ..PipelineOptions::default() }).await
     }
 
     /// An empty pipeline.
@@ -341,6 +345,12 @@ impl Pipeline {
         let partition = TopicPartition { topic: self.topic_id(topic)?, partition: PartitionId(partition) };
         self.client.advance_log_start(partition, Offset(offset)).await?;
         Ok(())
+    }
+
+    /// The offset after everything that can be read of a partition.
+    pub async fn end(&self, topic: &str, partition: i32) -> Result<i64> {
+        let partition = TopicPartition { topic: self.topic_id(topic)?, partition: PartitionId(partition) };
+        Ok(self.client.ends(partition).await?.readable_end().0)
     }
 
     fn topic_id(&self, name: &str) -> Result<TopicId> {

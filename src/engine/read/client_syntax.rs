@@ -15,8 +15,8 @@ use crate::sql::walk;
 /// Catalogs that hold no row here, nor ever will.
 const EMPTY: [&str; 4] = ["pg_auth_members", "pg_constraint", "pg_enum", "pg_policy"];
 
-/// Columns of PostgreSQL's that the catalogs lack; all are lists that nobody has set.
-const UNSET: [&str; 2] = ["relacl", "reloptions"];
+/// Columns of PostgreSQL's that the catalogs lack; nobody has set them.
+const UNSET: [&str; 4] = ["colliculocale", "relacl", "reloptions", "tableoid"];
 
 /// The statement with them in other words.
 pub(super) fn rewrite(statement: &mut ast::Statement) -> Result<()> {
@@ -29,8 +29,21 @@ pub(super) fn rewrite(statement: &mut ast::Statement) -> Result<()> {
                     function.name = ast::ObjectName::from(vec![ast::Ident::new(JOINED)]);
                     None
                 }
+                // `'d' = ANY (kinds)`: the kinds of statistics, of which there are none, are no list here.
+                "array_contains" | "array_has" if first_is_column(function, "stxkind") => {
+                    Some(ast::Expr::value(ast::Value::Boolean(false)))
+                }
                 _ => None,
             },
+            // Functions of operator families stand by name where PostgreSQL has numbers.
+            ast::Expr::BinaryOp { left, op: ast::BinaryOperator::Eq, right } if is_column(left, "amproc") => {
+                if let ast::Expr::CompoundIdentifier(names) = right.as_mut()
+                    && let Some(name) = names.last_mut()
+                {
+                    *name = ast::Ident::new("proname");
+                }
+                None
+            }
             ast::Expr::CompoundIdentifier(names) => {
                 let is_unset = names.last().is_some_and(|name| UNSET.contains(&name.value.as_str()));
                 is_unset.then(|| ast::Expr::value(ast::Value::Null))
@@ -59,6 +72,20 @@ pub(super) fn rewrite(statement: &mut ast::Statement) -> Result<()> {
         Ok(column) if 0 < column => error.at(Position(column)),
         _ => error,
     })
+}
+
+fn first_is_column(function: &ast::Function, name: &str) -> bool {
+    let ast::FunctionArguments::List(list) = &function.args else { return false };
+    let first = list.args.first();
+    first.is_some_and(|first| match first {
+        ast::FunctionArg::Unnamed(ast::FunctionArgExpr::Expr(expression)) => is_column(expression, name),
+        _ => false,
+    })
+}
+
+fn is_column(expression: &ast::Expr, name: &str) -> bool {
+    let ast::Expr::CompoundIdentifier(names) = expression else { return false };
+    names.last().is_some_and(|last| last.value.eq_ignore_ascii_case(name))
 }
 
 fn last_name(name: &ast::ObjectName) -> String {

@@ -13,6 +13,7 @@ use datafusion::catalog::MemoryCatalogProvider;
 use datafusion::catalog::MemoryCatalogProviderList;
 use datafusion::catalog::SchemaProvider;
 use datafusion::common::config::Dialect;
+use datafusion::execution::FunctionRegistry;
 use datafusion::execution::SessionStateBuilder;
 use datafusion::execution::session_state::SessionState;
 use datafusion::prelude::SessionConfig;
@@ -29,6 +30,7 @@ use super::client_functions;
 use super::client_syntax;
 use super::parameters::told_types;
 use super::pg_catalog::PgCatalog;
+use super::pg_functions::FunctionTexts;
 use super::pg_sleep::pg_sleep;
 use super::planned::Planned;
 use super::planned::panicked;
@@ -36,6 +38,8 @@ use super::public_schema::LivePublic;
 use super::public_schema::PinnedPublic;
 use super::records_function;
 use super::records_function::RecordsFunction;
+use super::reg_names;
+use super::session_settings;
 use super::statement_memory;
 use super::version::version;
 use crate::catalog::Catalog;
@@ -50,12 +54,14 @@ use crate::error::Result;
 use crate::error::SqlState;
 use crate::functions;
 use crate::plan::NestedTypes;
+use crate::plan::expression_planners;
 use crate::plan::fold;
 use crate::plan::keep_digits;
 use crate::plan::planning_error;
 use crate::plan::prepare_pull;
 use crate::plan::with_rules;
 use crate::sql::Select;
+use crate::sql::nearest;
 use crate::sql::walk;
 use crate::state::Published;
 
@@ -63,7 +69,7 @@ const PUBLIC: &str = "public";
 const SYSTEM: &str = "tidemill";
 const PG_CATALOG: &str = "pg_catalog";
 /// Functions named as those of the catalog are, which ask nothing of it.
-const OF_THE_SERVER: [&str; 2] = ["pg_sleep", "pg_advisory_unlock_all"];
+const OF_THE_SERVER: [&str; 3] = ["pg_sleep", "pg_advisory_unlock_all", "pg_typeof"];
 
 /// What all statements share: functions, and the catalogs that clients ask about. Made for the first statement.
 pub(in crate::engine) struct Planner {
@@ -75,7 +81,7 @@ struct Base {
     state: SessionState,
     catalog: Arc<MemoryCatalogProvider>,
     system: Arc<dyn SchemaProvider>,
-    pg_catalog: Arc<dyn SchemaProvider>,
+    pg_catalog: PgCatalog,
     rewriter: PostgresCompatibilityParser,
 }
 
@@ -109,8 +115,10 @@ impl Base {
         context.register_catalog_list(list);
         setup_pg_catalog(&context, DATABASE, EmptyContextProvider).map_err(|error| internal(*error))?;
         let pg_catalog = catalog.schema(PG_CATALOG).ok_or_else(|| Error::internal("pg_catalog was not set up"))?;
-        let pg_catalog: Arc<dyn SchemaProvider> = Arc::new(PgCatalog::new(pg_catalog, engine.clone()));
-        for function in functions::all() {
+        let functions = engine.upgrade().map(|engine| engine.functions().reference()).unwrap_or_default();
+        let texts = Arc::new(FunctionTexts::new(functions));
+        let pg_catalog = PgCatalog::new(pg_catalog, engine.clone(), Arc::clone(&texts));
+        for function in crate::functions::all() {
             context.register_udf(function.as_ref().clone());
         }
         for function in functions::aggregates() {
@@ -119,9 +127,11 @@ impl Base {
         context.register_udf(version());
         context.register_udf(advisory_unlock_all());
         client_functions::all().for_each(|function| context.register_udf(function));
+        FunctionTexts::functions(&texts).into_iter().for_each(|function| context.register_udf(function));
         let clock = engine.upgrade().map(|engine| Arc::clone(&engine.env().clock));
         clock.into_iter().for_each(|clock| context.register_udf(pg_sleep(clock)));
-        let state = context.state();
+        let planners = expression_planners();
+        let state = SessionStateBuilder::new_from_existing(context.state()).with_expr_planners(planners).build();
         Ok(Self { state, catalog, system, pg_catalog, rewriter: PostgresCompatibilityParser::new() })
     }
 }
@@ -162,7 +172,8 @@ impl Planner {
         let internal = |error: datafusion::error::DataFusionError| Error::internal("schemas").caused_by(error);
         catalog.register_schema(PUBLIC, Arc::new(public)).map_err(internal)?;
         catalog.register_schema(SYSTEM, Arc::clone(&base.system)).map_err(internal)?;
-        catalog.register_schema(PG_CATALOG, Arc::clone(&base.pg_catalog)).map_err(internal)?;
+        let pg_catalog: Arc<dyn SchemaProvider> = Arc::new(base.pg_catalog.clone());
+        catalog.register_schema(PG_CATALOG, pg_catalog).map_err(internal)?;
         let list = MemoryCatalogProviderList::new();
         list.register_catalog(DATABASE.to_string(), Arc::new(catalog));
         let mut state = SessionStateBuilder::new_from_existing(base.state.clone())
@@ -190,12 +201,17 @@ impl Planner {
         reading: &Reading,
         parameters: &[Value],
     ) -> Result<Planned> {
-        let state = self.state(session, reading)?;
+        let mut state = self.state(session, reading)?;
         let mut statement = ast::Statement::Query(select.ast.clone());
+        for function in session_settings::called(&statement, &session.settings) {
+            let registered = state.register_udf(function);
+            registered.map_err(|error| Error::internal("functions").caused_by(error))?;
+        }
         let rules = session.settings.compatibility();
         let of_clients = asks_pg_catalog(&statement);
         if of_clients {
-            statement = self.rewritten(&select.text, statement)?;
+            self.show_settings(session, &state)?;
+            statement = self.rewritten(&select.text, statement, &reading.catalog)?;
         } else {
             self.check_relations(session, reading, &statement)?;
             statement = ast::Statement::Query(Box::new(prepare_pull(select, rules)?));
@@ -218,11 +234,25 @@ impl Planner {
         planning.join().await.map_err(|panic| panicked(&panic))?
     }
 
+    /// Puts the session's own values into `pg_settings`.
+    fn show_settings(&self, session: &Session, state: &SessionState) -> Result<()> {
+        let base = self.base()?;
+        let own = base.pg_catalog.with_settings(session.settings.all());
+        let catalog = state.catalog_list().catalog(DATABASE);
+        let catalog = catalog.ok_or_else(|| Error::internal("a session without a catalog"))?;
+        let registered = catalog.register_schema(PG_CATALOG, Arc::new(own));
+        registered.map(|_| ()).map_err(|error| Error::internal("pg_settings").caused_by(error))
+    }
+
     /// What psql and drivers ask of pg_catalog, in words that DataFusion knows.
-    fn rewritten(&self, text: &str, statement: ast::Statement) -> Result<ast::Statement> {
+    fn rewritten(&self, text: &str, mut statement: ast::Statement, catalog: &Catalog) -> Result<ast::Statement> {
         let rewriter = &self.base()?.rewriter;
+        let has_names = reg_names::are_in(&statement);
+        if has_names {
+            reg_names::rewrite(&mut statement, catalog)?;
+        }
         let mut rewritten = match rewriter.parse(text) {
-            Ok(mut statements) if statements.len() == 1 => statements.remove(0),
+            Ok(mut statements) if statements.len() == 1 && !has_names => statements.remove(0),
             // Its parser knows less than ours; its rules may still help.
             _ => rewriter.rewrite(statement),
         };
@@ -237,17 +267,48 @@ impl Planner {
             common_names(query, &mut common);
         }
         let compatibility = session.settings.compatibility();
+        self.check_schemas(statement)?;
         let Some((name, column)) = missing_relation(statement, &reading.catalog, &common, compatibility) else {
             return Ok(());
         };
-        let mut error = Error::new(SqlState::UNDEFINED_TABLE, format!("relation \"{name}\" does not exist"));
-        if let Some(column) = u32::try_from(column).ok().filter(|column| 0 < *column) {
-            error = error.at(crate::error::Position(column));
-        }
-        Err(match reading.catalog.nearest_relation(&name) {
-            Some(known) => error.hint(format!("Did you mean \"{known}\"?")),
-            None => error,
-        })
+        Err(no_such_relation(&name, column, reading.catalog.nearest_relation(&name).map(str::to_string)))
+    }
+
+    /// A relation of a schema that is not there, or of `tidemill` and not one of its.
+    fn check_schemas(&self, statement: &ast::Statement) -> Result<()> {
+        let system = self.base()?.system.table_names();
+        let missing = walk::walk(statement, |node| {
+            let walk::Node::TableFactor(ast::TableFactor::Table { name, args: None, .. }) = node else {
+                return ControlFlow::Continue(());
+            };
+            let [schema, table] = name.0.as_slice() else { return ControlFlow::Continue(()) };
+            let (Some(schema), Some(table)) = (schema.as_ident(), table.as_ident()) else {
+                return ControlFlow::Continue(());
+            };
+            let (schema_name, table_name) = (schema.value.to_lowercase(), table.value.to_lowercase());
+            let meant = match schema_name.as_str() {
+                SYSTEM if system.contains(&table_name) => return ControlFlow::Continue(()),
+                SYSTEM => {
+                    nearest(&table_name, system.iter().map(String::as_str)).map(|known| format!("{SYSTEM}.{known}"))
+                }
+                PUBLIC | PG_CATALOG | "information_schema" => return ControlFlow::Continue(()),
+                other => nearest(other, [SYSTEM, PUBLIC, PG_CATALOG]).map(|known| format!("{known}.{table_name}")),
+            };
+            ControlFlow::Break(no_such_relation(&name.to_string(), schema.span.start.column, meant))
+        });
+        missing.break_value().map_or(Ok(()), Err)
+    }
+}
+
+/// The error for a relation with a place and the name that was perhaps meant.
+fn no_such_relation(name: &str, column: u64, meant: Option<String>) -> Error {
+    let mut error = Error::new(SqlState::UNDEFINED_TABLE, format!("relation \"{name}\" does not exist"));
+    if let Some(column) = u32::try_from(column).ok().filter(|column| 0 < *column) {
+        error = error.at(crate::error::Position(column));
+    }
+    match meant {
+        Some(known) => error.hint(format!("Did you mean \"{known}\"?")),
+        None => error,
     }
 }
 
@@ -308,7 +369,7 @@ fn asks_pg_catalog(statement: &ast::Statement) -> bool {
         }
         _ => ControlFlow::Continue(()),
     });
-    relation.is_break() || expression.is_break()
+    relation.is_break() || expression.is_break() || reg_names::are_in(statement)
 }
 
 fn is_session_function(name: &ast::ObjectName) -> bool {

@@ -21,10 +21,14 @@ use datafusion::error::DataFusionError;
 use datafusion::error::Result;
 use datafusion::prelude::SessionContext;
 
+use super::pg_functions::FunctionTexts;
 use super::pg_keys;
 use super::pg_keys::PrimaryKey;
+use super::pg_overlay;
+use super::pg_overlay::SettingRows;
 use crate::catalog::Catalog;
 use crate::engine::core::Engine;
+use crate::engine::settings::Settings;
 use crate::model::SqlType;
 use crate::plan::relation_key;
 
@@ -32,18 +36,65 @@ const ATTRIBUTES: &str = "pg_attribute";
 const CLASSES: &str = "pg_class";
 const INDEXES: &str = "pg_index";
 const CONSTRAINTS: &str = "pg_constraint";
+const FUNCTIONS: &str = "pg_proc";
+const SETTINGS: &str = "pg_settings";
 /// What a column without a modifier has.
 const NO_MODIFIER: i32 = -1;
 
-/// Another provider's tables, with the keys of our tables; `pg_attribute` with the precision and scale of our numbers and the types of nested columns.
+/// Another provider's tables, with the keys of our tables; `pg_attribute` with the precision and scale of our numbers and the
+/// types of nested columns, `pg_proc` with our functions, `pg_settings` with a session's values.
+#[derive(Clone)]
 pub(super) struct PgCatalog {
     inner: Arc<dyn SchemaProvider>,
     engine: Weak<Engine>,
+    texts: Arc<FunctionTexts>,
+    settings: Option<Arc<SettingRows>>,
 }
 
 impl PgCatalog {
-    pub(super) fn new(inner: Arc<dyn SchemaProvider>, engine: Weak<Engine>) -> Self {
-        Self { inner, engine }
+    pub(super) fn new(inner: Arc<dyn SchemaProvider>, engine: Weak<Engine>, texts: Arc<FunctionTexts>) -> Self {
+        Self { inner, engine, texts, settings: None }
+    }
+
+    /// The same with a session's settings.
+    pub(super) fn with_settings(&self, settings: SettingRows) -> Self {
+        Self { settings: Some(Arc::new(settings)), ..self.clone() }
+    }
+
+    /// `pg_settings`.
+    async fn settings(&self) -> Result<Arc<dyn TableProvider>> {
+        let table = self.inner.table(SETTINGS).await?;
+        let table = table.ok_or_else(|| DataFusionError::Internal("pg_catalog has no pg_settings".to_string()))?;
+        let defaults = Settings::new("").all();
+        let rows = self.settings.as_deref().unwrap_or(&defaults);
+        pg_overlay::settings(&table.schema(), rows, &defaults)
+    }
+
+    /// `pg_class`; what `pg_get_viewdef` tells of its numbers is learned.
+    async fn classes(&self, catalog: &Catalog) -> Result<Arc<dyn TableProvider>> {
+        let batches = self.rows(CLASSES).await?;
+        let mut views = HashMap::new();
+        for batch in &batches {
+            let (oids, names) = (column(batch, "oid", &DataType::Int32)?, column(batch, "relname", &DataType::Utf8)?);
+            for (oid, name) in oids.as_primitive::<Int32Type>().iter().zip(names.as_string::<i32>()) {
+                let relation = name.and_then(|name| catalog.relation(name));
+                let kept = relation.filter(|relation| relation.query.is_some());
+                views.extend(oid.zip(kept.map(|relation| query_of(&relation.statement).to_string())));
+            }
+        }
+        self.texts.learn_views(views);
+        table_of(pg_keys::classes(&batches, &PrimaryKey::all(catalog, &batches)?)?)
+    }
+
+    /// `pg_proc`.
+    async fn functions(&self) -> Result<Arc<dyn TableProvider>> {
+        let mut public = 0;
+        for batch in self.rows("pg_namespace").await? {
+            let (oids, names) = (column(&batch, "oid", &DataType::Int32)?, column(&batch, "nspname", &DataType::Utf8)?);
+            let place = names.as_string::<i32>().iter().position(|name| name == Some("public"));
+            public = place.map_or(public, |place| oids.as_primitive::<Int32Type>().value(place));
+        }
+        table_of(self.texts.with_own(self.rows(FUNCTIONS).await?, public)?)
     }
 
     async fn rows(&self, name: &str) -> Result<Vec<RecordBatch>> {
@@ -52,7 +103,7 @@ impl PgCatalog {
         SessionContext::new().read_table(table)?.collect().await
     }
 
-    /// A table of the catalog with the keys of our tables.
+    /// `pg_index` or `pg_constraint` with the keys of our tables.
     async fn keys(&self, catalog: &Catalog, name: &str) -> Result<Arc<dyn TableProvider>> {
         let classes = self.rows(CLASSES).await?;
         let keys = PrimaryKey::all(catalog, &classes)?;
@@ -62,11 +113,9 @@ impl PgCatalog {
         };
         let batches = match name {
             INDEXES => vec![pg_keys::indexes(&schema, &keys)?],
-            CONSTRAINTS => vec![pg_keys::constraints(&schema, &keys)?],
-            _ => pg_keys::classes(&classes, &keys)?,
+            _ => vec![pg_keys::constraints(&schema, &keys)?],
         };
-        let schema = batches.first().map_or(schema, RecordBatch::schema);
-        Ok(Arc::new(MemTable::try_new(schema, vec![batches])?))
+        table_of(batches)
     }
 
     /// `pg_attribute` with the types that the relations' columns have, and with those that hold no null.
@@ -83,10 +132,30 @@ impl PgCatalog {
         let batches = self.rows(ATTRIBUTES).await?;
         let changed: Result<Vec<RecordBatch>> =
             batches.iter().map(|batch| with_modifiers(batch, catalog, &names)).collect();
-        let schema = batches.first().map(RecordBatch::schema);
-        let schema = schema.ok_or_else(|| DataFusionError::Internal("pg_attribute is empty".to_string()))?;
-        Ok(Arc::new(MemTable::try_new(schema, vec![changed?])?))
+        table_of(changed?)
     }
+}
+
+/// A table of batches of one schema.
+fn table_of(batches: Vec<RecordBatch>) -> Result<Arc<dyn TableProvider>> {
+    let schema = batches.first().map(RecordBatch::schema);
+    let schema = schema.ok_or_else(|| DataFusionError::Internal("a table of pg_catalog is empty".to_string()))?;
+    Ok(Arc::new(MemTable::try_new(schema, vec![batches])?))
+}
+
+/// The query of a CREATE .. AS, behind the AS.
+fn query_of(statement: &str) -> &str {
+    let begins = |rest: &str| ["SELECT", "WITH", "("].iter().any(|word| rest.to_uppercase().starts_with(word));
+    let mut words = statement.char_indices().filter(|(at, _)| {
+        let word = statement[*at..].get(..2).is_some_and(|word| word.eq_ignore_ascii_case("AS"));
+        let before = statement[..*at].ends_with(char::is_whitespace) || statement[..*at].ends_with(')');
+        word && before && statement[at + 2..].starts_with(char::is_whitespace)
+    });
+    let query = words.find_map(|(at, _)| {
+        let rest = statement[at + 2..].trim_start();
+        begins(rest.get(..6).unwrap_or(rest)).then_some(rest)
+    });
+    query.unwrap_or(statement)
 }
 
 pub(super) fn column(batch: &RecordBatch, name: &str, data_type: &DataType) -> Result<ArrayRef> {
@@ -167,19 +236,46 @@ impl fmt::Debug for PgCatalog {
 #[async_trait]
 impl SchemaProvider for PgCatalog {
     fn table_names(&self) -> Vec<String> {
-        self.inner.table_names()
+        self.inner.table_names().into_iter().chain(pg_overlay::names().map(str::to_string)).collect()
     }
 
     async fn table(&self, name: &str) -> Result<Option<Arc<dyn TableProvider>>> {
-        let catalog = self.engine.upgrade().and_then(|engine| engine.catalog().ok());
-        match (catalog, name.to_lowercase().as_str()) {
-            (Some(catalog), ATTRIBUTES) => self.attributes(&catalog).await.map(Some),
-            (Some(catalog), known @ (CLASSES | INDEXES | CONSTRAINTS)) => self.keys(&catalog, known).await.map(Some),
+        if let Some(empty) = pg_overlay::empty(name) {
+            return empty.map(Some);
+        }
+        let catalog = || self.engine.upgrade().and_then(|engine| engine.catalog().ok());
+        match (name.to_lowercase().as_str(), catalog()) {
+            (ATTRIBUTES, Some(catalog)) => self.attributes(&catalog).await.map(Some),
+            (CLASSES, Some(catalog)) => self.classes(&catalog).await.map(Some),
+            (known @ (INDEXES | CONSTRAINTS), Some(catalog)) => self.keys(&catalog, known).await.map(Some),
+            (FUNCTIONS, _) => self.functions().await.map(Some),
+            (SETTINGS, _) => self.settings().await.map(Some),
             _ => self.inner.table(name).await,
         }
     }
 
     fn table_exist(&self, name: &str) -> bool {
-        self.inner.table_exist(name)
+        self.inner.table_exist(name) || pg_overlay::names().any(|known| known.eq_ignore_ascii_case(name))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::query_of;
+
+    #[test]
+    fn the_query_of_a_view_stands_behind_its_as() {
+        for (statement, query) in [
+            ("CREATE TABLE v AS SELECT a AS b FROM t", "SELECT a AS b FROM t"),
+            (
+                "create materialized view v\nas\n  with x as (select 1) select * from x",
+                "with x as (select 1) select * from x",
+            ),
+            ("CREATE TABLE v WITH (kafka_topic = 'as x')AS (SELECT 1)", "(SELECT 1)"),
+            ("CREATE TABLE \"é as\" AS SELECT 1", "SELECT 1"),
+            ("CREATE TABLE t (a INT)", "CREATE TABLE t (a INT)"),
+        ] {
+            assert_eq!(query_of(statement), query);
+        }
     }
 }

@@ -223,6 +223,7 @@ impl Making {
             name: self.name.clone(),
             kind: output.kind,
             read_only: false,
+            names_topic: self.options.topic.is_some(),
             not_null: Vec::new(),
             ttl_ms: self.options.ttl_ms.map(|(ttl_ms, _)| ttl_ms),
             materialized_view: self.create.kind == ObjectKind::MaterializedView,

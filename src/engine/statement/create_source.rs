@@ -251,6 +251,7 @@ fn relation(
         kind: declared.kind,
         materialized_view: false,
         read_only: false,
+        names_topic: options.topic.is_some(),
         not_null: declared.not_null.clone(),
         ttl_ms: options.ttl_ms.map(|(ttl_ms, _)| ttl_ms),
         columns: declared.columns.clone(),

@@ -82,7 +82,10 @@ impl Dropping {
         let (_, dropped) = self.records(&self.engine.metadata(), self.engine.catalog()?.as_ref())?;
         let Some(dropped) = dropped else { return Ok(None) };
         if let Some(query) = &dropped.query {
-            self.engine.runtime().stop(query.id).await;
+            match self.drop.delete_topic {
+                true => self.engine.runtime().stop(query.id).await,
+                false => self.engine.runtime().retire(query.id, &dropped.relation).await,
+            }
         }
         let gone = Gone {
             topic: dropped.relation.topic.clone(),

@@ -28,6 +28,7 @@ use crate::engine::outcome::Outcome;
 use crate::engine::outcome::Value;
 use crate::engine::read::Planner;
 use crate::engine::session::Session;
+use crate::engine::table_write::replace_rows;
 use crate::engine::tables::is_plain_table;
 use crate::engine::text::write_text;
 use crate::error::Error;
@@ -89,15 +90,19 @@ pub(super) async fn execute(session: &mut Session, insert: &InsertRows, paramete
     }
     let alias = modify::alias_of(session, &target.relation, insert.clauses.alias.as_ref());
     let answer = Answer::of(session, insert.clauses.returning.as_ref(), &alias, &rows, parameters).await?;
-    let ends = append_rows(&session.engine, session.client.as_ref(), &target.relation, &rows, &times).await?;
+    let ends = match is_plain_table(&target.relation) {
+        true => replace_rows(&session.engine, &session.client, &target.relation, rows, times).await?,
+        false => append_rows(&session.engine, session.client.as_ref(), &target.relation, &rows, &times).await?,
+    };
     session.written.note(ends);
     Ok(answer.outcome("INSERT 0"))
 }
 
-/// Whether a row whose key is taken is told from others: under ksqlDB's rules it replaces the row that is there.
+/// Whether a row whose key is taken is told from others. In a table over a named topic, and under ksqlDB's rules, it replaces the
+/// row that is there.
 pub(super) fn refuses_taken_keys(session: &Session, relation: &Relation, clauses: &InsertClauses) -> bool {
-    let rules = session.settings.compatibility();
-    is_plain_table(relation) && (rules == Compatibility::Postgres || clauses.conflict.is_some())
+    let refuses = session.settings.compatibility() == Compatibility::Postgres && !relation.names_topic;
+    is_plain_table(relation) && (refuses || clauses.conflict.is_some())
 }
 
 pub(super) async fn describe(session: &Session, insert: &InsertRows, known: &[Option<SqlType>]) -> Result<Description> {

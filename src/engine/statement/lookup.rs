@@ -31,7 +31,11 @@ pub(super) fn relation(session: &Session, catalog: &Catalog, name: &Name) -> Res
 pub(super) fn query_named<'a>(catalog: &'a Catalog, name: &Name) -> Result<&'a Arc<QueryDefinition>> {
     catalog.query_by_name(&name.value).ok_or_else(|| {
         let message = format!("query \"{}\" does not exist", name.value);
-        Error::new(SqlState::UNDEFINED_OBJECT, message).at(name.position).hint("SHOW QUERIES lists them.")
+        let error = Error::new(SqlState::UNDEFINED_OBJECT, message).at(name.position);
+        match nearest(&name.value, catalog.queries().map(|query| query.name.as_str())) {
+            Some(known) => error.hint(format!("Did you mean \"{known}\"?")),
+            None => error.hint("SHOW QUERIES lists them."),
+        }
     })
 }
 

@@ -9,6 +9,7 @@ mod create_source;
 mod cursors;
 mod delete;
 mod describe;
+mod describe_function;
 mod drop;
 mod explain;
 mod insert_rows;
@@ -25,6 +26,7 @@ mod rebuild;
 mod returning;
 mod select;
 mod set;
+mod set_config;
 mod show;
 
 mod terminate;
@@ -60,6 +62,7 @@ pub(super) async fn execute(session: &mut Session, prepared: &Prepared, paramete
         Statement::Select(select) => select::execute(session, select, parameters).await,
         Statement::Explain { analyze, target } => explain::execute(session, *analyze, target, parameters).await,
         Statement::Describe(name) => describe::execute(session, name),
+        Statement::DescribeFunction(name) => describe_function::execute(session, name).await,
         Statement::Print(print) => print::execute(session, print).await,
         Statement::Show(object) => show::execute(session, object).await,
         Statement::Set { scope, name, value } => set::execute(session, *scope, name, value.as_deref()),
@@ -107,6 +110,7 @@ pub(super) async fn describe(
         }
         Statement::Explain { .. } => Ok(rows(explain::fields())),
         Statement::Describe(_) => Ok(rows(describe::fields())),
+        Statement::DescribeFunction(_) => Ok(rows(describe_function::fields())),
         Statement::Print(_) => Ok(rows(print::fields())),
         Statement::Show(object) => Ok(rows(show::fields(object))),
         Statement::Execute { name, .. } => {

@@ -9,6 +9,7 @@ use futures::future::BoxFuture;
 use sqlparser::ast;
 
 use super::push;
+use super::set_config;
 use crate::catalog::Catalog;
 use crate::catalog::Compatibility;
 use crate::catalog::Relation;
@@ -33,6 +34,7 @@ pub(super) async fn execute(session: &mut Session, select: &Select, parameters: 
     if select.emit.is_some() {
         return push::execute(session, select, parameters).await;
     }
+    let select = &*set_config::applied(session, select, parameters)?;
     let reading = pin(session, select).await?;
     let planned = session.engine.planner().plan(session, select, &reading, parameters).await?;
     let planned = planned.bind(session, parameters).await?;

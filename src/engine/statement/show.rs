@@ -1,4 +1,4 @@
-//! SHOW STREAMS|TABLES|QUERIES|TOPICS, SHOW ALL, SHOW setting.
+//! SHOW STREAMS|TABLES|QUERIES|TOPICS|FUNCTIONS, SHOW ALL, SHOW setting.
 
 use std::sync::Arc;
 
@@ -39,6 +39,10 @@ fn listing(object: &ShowObject) -> Option<(&'static str, &'static [&'static str]
             "SELECT name, partitions::text AS partitions FROM tidemill.topics WHERE NOT internal ORDER BY name",
             &["name", "partitions"],
         )),
+        ShowObject::Functions => Some((
+            "SELECT name, kind, min(description) AS description FROM tidemill.functions GROUP BY name, kind ORDER BY name, kind",
+            &["name", "kind", "description"],
+        )),
         ShowObject::AllSettings | ShowObject::Setting(_) => None,
     }
 }
@@ -64,17 +68,31 @@ pub(super) async fn execute(session: &mut Session, object: &ShowObject) -> Resul
             table(fields(object), arrays, "SHOW")
         }
         ShowObject::Setting(name) => {
-            let value = session.settings.show(name)?;
+            let value = session.settings.show(name).map_err(|error| listing_hint(error, name))?;
             table(fields(object), vec![Arc::new(StringArray::from(vec![value]))], "SHOW")
         }
-        listed => {
-            let (text, _) = listing(listed).ok_or_else(|| Error::internal("a list without a query"))?;
-            let answer = select::execute(session, &sql::parse_select(text)?, &[]).await?;
-            match answer {
-                Outcome::Rows { fields, rows, push, .. } => Ok(Outcome::Rows { fields, rows, push, tag: "SHOW" }),
-                other => Ok(other),
-            }
+        list => {
+            let (text, _) = listing(list).ok_or_else(|| Error::internal("a list without a query"))?;
+            listed(session, text, "SHOW").await
         }
+    }
+}
+
+/// What SHOW lists, if that was meant and no setting.
+fn listing_hint(error: Error, name: &str) -> Error {
+    let lists = ["FUNCTIONS", "QUERIES", "STREAMS", "TABLES", "TOPICS"];
+    match sql::nearest(name, lists).filter(|_| error.hint_text().is_none()) {
+        Some(list) => error.hint(format!("Did you mean SHOW {list}?")),
+        None => error,
+    }
+}
+
+/// The answer of a query over the system tables, under another tag.
+pub(super) async fn listed(session: &mut Session, text: &str, tag: &'static str) -> Result<Outcome> {
+    let answer = select::execute(session, &sql::parse_select(text)?, &[]).await?;
+    match answer {
+        Outcome::Rows { fields, rows, push, .. } => Ok(Outcome::Rows { fields, rows, push, tag }),
+        other => Ok(other),
     }
 }
 

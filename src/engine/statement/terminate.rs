@@ -32,7 +32,10 @@ pub(super) async fn execute(session: &Session, name: Option<&Name>) -> Result<Ou
 async fn terminate(engine: Arc<Engine>, query: Arc<QueryDefinition>) -> Result<()> {
     let _turn = engine.ddl().await;
     refuse_read_topics(engine.catalog()?.as_ref(), &query)?;
-    engine.runtime().stop(query.id).await;
+    match engine.catalog()?.relation_by_id(query.sink) {
+        Some(sink) => engine.runtime().retire(query.id, sink).await,
+        None => engine.runtime().stop(query.id).await,
+    }
     engine
         .change(|_, catalog| match catalog.query(query.id) {
             // Somebody else was faster.

@@ -4,6 +4,7 @@
 
 mod dead_letters;
 mod frontiers;
+mod functions;
 mod groups;
 mod late_rows;
 mod memory;
@@ -65,6 +66,7 @@ type Row = Vec<Cell>;
 const TABLES: &[&SystemTable] = &[
     &dead_letters::TABLE,
     &frontiers::TABLE,
+    &functions::TABLE,
     &groups::TABLE,
     &late_rows::TABLE,
     &memory::TABLE,

@@ -15,6 +15,7 @@ mod normalise;
 mod project;
 mod retain;
 mod sink;
+mod sink_clocks;
 mod source;
 mod stream_join;
 mod table_join;
@@ -22,6 +23,7 @@ mod table_join;
 mod table_join_tests;
 #[cfg(test)]
 mod tests;
+mod top_n;
 
 pub use aggregate::Aggregate;
 pub use aggregate::AggregateSpec;
@@ -54,6 +56,9 @@ pub use stream_join::StreamJoinSide;
 pub use stream_join::StreamJoinSpec;
 pub use table_join::TableJoin;
 pub use table_join::TableSide;
+pub use top_n::OrderSpec;
+pub use top_n::TopN;
+pub use top_n::TopSpec;
 
 use arrow::array::RecordBatch;
 

@@ -14,6 +14,7 @@ use arrow::array::UInt32Array;
 use arrow::compute::interleave;
 use arrow::compute::take_record_batch;
 
+use super::sink_clocks::Clocks;
 use crate::catalog::EmitMode;
 use crate::exec::Changes;
 use crate::exec::CutId;
@@ -25,6 +26,7 @@ use crate::exec::Step;
 use crate::exec::expressions::user_columns;
 use crate::exec::layout::OP_NO_VALUE;
 use crate::exec::layout::OP_VALUE;
+use crate::exec::mark::Said;
 use crate::exec::output::LogEntry;
 use crate::format::Encoder;
 use crate::format::EventTimeColumn;
@@ -67,6 +69,10 @@ pub struct TopicSpec {
 pub struct Sink {
     spec: SinkSpec,
     gathered: Vec<RecordBatch>,
+    /// Stream time at the rows of the cut, by partition; of a stream.
+    clocks: Vec<Clocks>,
+    /// The greatest time of a record, where records have the times of a column.
+    latest: Option<i64>,
 }
 
 /// A key's rows: whether it had one before, and where the row is that it has now.
@@ -79,7 +85,9 @@ struct Net {
 impl Sink {
     /// Nothing gathered yet.
     pub fn new(spec: SinkSpec) -> Self {
-        Self { spec, gathered: Vec::new() }
+        let partitions = spec.topic.as_ref().filter(|topic| !topic.is_table).map_or(0, |topic| topic.partitions.len());
+        let clocks = (0..partitions).map(|_| Clocks::default()).collect();
+        Self { spec, gathered: Vec::new(), clocks, latest: None }
     }
 
     fn is_gathered(&self) -> bool {
@@ -151,7 +159,7 @@ impl Sink {
     }
 
     /// Rows with `__op` leave: as records, or as they are to a client.
-    fn leave(&self, cx: &mut Cx<'_>, batch: RecordBatch) -> Result<(), ExecError> {
+    fn leave(&mut self, cx: &mut Cx<'_>, batch: RecordBatch) -> Result<(), ExecError> {
         let Some(topic) = &self.spec.topic else {
             cx.emit(batch);
             return Ok(());
@@ -160,6 +168,7 @@ impl Sink {
         let users = user_columns(&batch, &layout.user_schema())?;
         let encoded = topic.encoder.encode(&users)?;
         let (ops, times) = (layout.ops(&batch).values(), layout.times(&batch).values());
+        let clocks = layout.clocks(&batch).values();
         let mut written = vec![true; batch.num_rows()];
         let mut record_times = times.to_vec();
         let mut left_out: Vec<(usize, String)> =
@@ -202,12 +211,39 @@ impl Sink {
                 let value = if ops[row] == OP_VALUE { encoded.values[row].as_deref() } else { None };
                 let output = cx.output().batch(topic.partitions[partition as usize]);
                 output.append(record_times[row], key, value, &[]);
+                if topic.event_time.is_some() {
+                    self.latest = self.latest.max(Some(record_times[row]));
+                }
+                if let Some(gathered) = self.clocks.get_mut(partition as usize) {
+                    gathered.push(
+                        record_times[row],
+                        if topic.event_time.is_some() { record_times[row] } else { clocks[row] },
+                    );
+                }
             }
         }
         if topic.is_table {
             self.change_view(cx, &users, ops, &partitions, &written)?;
         }
         Ok(())
+    }
+
+    /// Says in a stream how far the task has come in time: to the partitions that get rows, and to those that must know.
+    fn tell(&mut self, cx: &mut Cx<'_>) {
+        let (Some(topic), Some(teller)) = (&self.spec.topic, cx.teller()) else { return };
+        let marker = cx.marker();
+        let clock = if teller.board.time_column().is_some() { self.latest } else { marker.clock };
+        let (said, task) = (Said { clock, idle: marker.idle }, marker.producer as usize);
+        let has_rows = |partition: usize| !self.clocks[partition].is_empty();
+        let telling = teller.board.seal(task, said, teller.now, has_rows, teller.tell);
+        for telling in &telling {
+            let output = cx.output().batch(topic.partitions[telling.partition]);
+            for (before, spoken) in self.clocks[telling.partition].take() {
+                output.mark(before, &teller.board.mark(task, telling, spoken).encode());
+            }
+        }
+        // Rows in a partition that is not the task's are like those of anybody.
+        self.clocks.iter_mut().for_each(|clocks| drop(clocks.take()));
     }
 
     fn change_view(
@@ -264,6 +300,7 @@ impl Step for Sink {
             let batch = self.consolidate(&gathered, false)?;
             self.leave(cx, batch)?;
         }
+        self.tell(cx);
         Ok(Progress::Done)
     }
 }

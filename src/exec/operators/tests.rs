@@ -135,6 +135,10 @@ fn a_filtered_table_folds_to_the_batch_answer_under_any_cuts() {
 }
 
 fn join(keeps_left: bool) -> (Tree, Layout, Layout, Layout) {
+    join_with_history(keeps_left, None)
+}
+
+fn join_with_history(keeps_left: bool, history_ms: Option<i64>) -> (Tree, Layout, Layout, Layout) {
     let (stream, table) = (layout(Changes::Append), layout(Changes::Upsert));
     let names = ["k", "v", "rk", "rv"];
     let types = [DataType::Utf8, DataType::Int64, DataType::Utf8, DataType::Int64];
@@ -144,6 +148,7 @@ fn join(keeps_left: bool) -> (Tree, Layout, Layout, Layout) {
         left_key: vec![column("k", 0)],
         right_key: vec![column("k", 0)],
         keeps_left,
+        history_ms,
         keeps_null_key: true,
         left: stream.clone(),
         right: table.clone(),
@@ -168,6 +173,63 @@ fn a_stream_row_meets_the_table_as_rounds_before_left_it() {
     tree.round(&[(&stream, &[]), (&table, &[Row { op: 1, ..row(1, 0, 2) }])]);
     let out = tree.round(&[(&stream, &[row(1, 14, 3)]), (&table, &[])]);
     assert_eq!(texts(&output, &out)[0].0, ["k1", "14", "null", "null"]);
+}
+
+#[test]
+fn a_stream_row_meets_the_version_of_its_own_time_whatever_was_read_before() {
+    const HISTORY_MS: i64 = 6;
+    for seed in 0..600 {
+        let dice = Dice::new(seed);
+        let (mut tree, stream, table, output) = join_with_history(true, Some(HISTORY_MS));
+        // Of each key the times from which on there was something else.
+        let mut versions: BTreeMap<i64, Vec<(i64, Option<i64>)>> = BTreeMap::new();
+        let (mut clock, mut value) = (i64::MIN, 0);
+        for round in 0..1 + dice.below(14) as i64 {
+            let mut some = |deletes: bool| -> Vec<Row> {
+                let one = |_| {
+                    value += 1;
+                    let op = i64::from(deletes && dice.below(4) == 0);
+                    Row { op, ..row(dice.below(3) as i64, value, 2 * round + dice.below(12) as i64) }
+                };
+                (0..dice.below(4)).map(one).collect()
+            };
+            let (left, right) = (some(false), some(true));
+            let mut expected = Vec::new();
+            for row in &left {
+                clock = clock.max(row.time);
+                let at = row.time.max(clock - HISTORY_MS);
+                let of_key = versions.get(&row.key.expect("a key")).map(Vec::as_slice).unwrap_or_default();
+                let met = of_key.iter().rev().find(|(since, _)| *since <= at).and_then(|(_, value)| *value);
+                expected.push([row.value.expect("a value").to_string(), met.map_or("null".into(), |v| v.to_string())]);
+            }
+            for row in &right {
+                clock = clock.max(row.time);
+                let of_key = versions.entry(row.key.expect("a key")).or_default();
+                let since = of_key.last().map_or(row.time, |(since, _)| row.time.max(*since));
+                of_key.push((since, (row.op == 0).then_some(row.value).flatten()));
+            }
+            let out = tree.round(&[(&stream, &left), (&table, &right)]);
+            let pair = |(row, _): (Vec<String>, _)| [row[1].clone(), row[3].clone()];
+            let found: Vec<[String; 2]> = texts(&output, &out).into_iter().map(pair).collect();
+            assert_eq!(found, expected, "seed {seed}, round {round}");
+            if dice.below(2) == 0 {
+                tree.cut(dice.below(2) == 0);
+            }
+        }
+    }
+}
+
+#[test]
+fn versions_that_nobody_asks_for_any_more_leave_the_state() {
+    let (mut tree, stream, table, _) = join_with_history(true, Some(5));
+    let entries = |tree: &mut Tree| tree.driver.task().tables[0].1.range(&[], None).count();
+    for time in 0..10 {
+        tree.round(&[(&stream, &[]), (&table, &[row(1, time, time), Row { op: 1, ..row(2, 0, time) }])]);
+    }
+    assert!(20 < entries(&mut tree), "each change is told apart");
+    tree.round(&[(&stream, &[row(1, 0, 15)]), (&table, &[])]);
+    tree.cut(false);
+    assert_eq!(entries(&mut tree), 1, "only what is there now: of the deleted key nothing");
 }
 
 #[test]

@@ -1,6 +1,5 @@
 //! One partition that a task reads: batches as they were fetched, rows as they were decoded, and where it stands.
 
-use std::collections::BTreeMap;
 use std::collections::HashSet;
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -15,8 +14,6 @@ use arrow::array::RecordBatch;
 use arrow::array::TimestampMicrosecondArray;
 use arrow::datatypes::DataType;
 use parking_lot::Mutex;
-use serde::Deserialize;
-use serde::Serialize;
 use tokio::sync::Notify;
 
 use super::round::RoundLimits;
@@ -24,12 +21,17 @@ use super::spec::LeafSpec;
 use super::spec::Reads;
 use super::spec::RelationReads;
 use super::spec::Root;
+use super::times::Event;
+use super::times::Progress;
+use super::times::Speaking;
+use super::times::Writer;
 use crate::broker::Fetched;
 use crate::broker::TailBatch;
 use crate::exec::Changes;
 use crate::exec::ExecError;
 use crate::exec::layout::OP_NO_VALUE;
 use crate::exec::layout::OP_VALUE;
+use crate::exec::mark::Mark;
 use crate::exec::slice::HEADER_PRODUCER;
 use crate::exec::slice::HEADER_SCHEMA;
 use crate::exec::slice::Marker;
@@ -42,6 +44,7 @@ use crate::model::LeaderEpoch;
 use crate::model::Offset;
 use crate::model::TopicPartition;
 use crate::plan::PseudoColumn;
+use crate::protocol::Control;
 
 /// Bytes of fetched batches that may wait in one input.
 pub const QUEUE_BYTES_MAX: usize = 1024 * 1024;
@@ -67,6 +70,8 @@ struct QueueState {
     /// Looks that the task has asked for, and those of them that a fetch begun afterwards has answered.
     asked: u64,
     answered: u64,
+    /// Of a repartition: the readable ends of root partitions, seen after the last question that was answered.
+    roots: Vec<(TopicPartition, Offset)>,
     error: Option<ExecError>,
 }
 
@@ -76,12 +81,22 @@ impl InputQueue {
         self.state.lock().bytes < QUEUE_BYTES_MAX
     }
 
-    /// Puts a fetch down that began after `asked` looks had been asked for; `true` if it told the task something new.
-    pub fn put(&self, fetched: Fetched, asked: u64) -> bool {
+    /// Whether the next fetch answers something: it is the first, or a look was asked for.
+    pub fn wants_answer(&self) -> bool {
+        let state = self.state.lock();
+        state.end.is_none() || state.answered < state.asked
+    }
+
+    /// Puts a fetch down that began after `asked` looks had been asked for, as did the look at the ends of root partitions if
+    /// there was one; `true` if it told the task something new.
+    pub fn put(&self, fetched: Fetched, asked: u64, roots: Option<Vec<(TopicPartition, Offset)>>) -> bool {
         let mut state = self.state.lock();
         let end = (fetched.readable_end, fetched.readable_end <= fetched.next);
         let moved = !fetched.batches.is_empty() || state.next != Some(fetched.next);
         let new = state.end != Some(end) || moved || state.answered < asked;
+        if let Some(roots) = roots {
+            state.roots = roots;
+        }
         state.end = Some(end);
         state.answered = state.answered.max(asked);
         if !moved {
@@ -131,34 +146,19 @@ impl InputQueue {
         Ok(Some(fetched))
     }
 
+    /// Whether `frontier` reaches the ends of root partitions that the last answer saw.
+    fn is_covered_by(&self, frontier: &[(TopicPartition, Offset)]) -> bool {
+        let reached = |root: &TopicPartition, end: &Offset| {
+            frontier.iter().filter(|(partition, _)| partition == root).all(|(_, covered)| end <= covered)
+        };
+        self.state.lock().roots.iter().all(|(root, end)| reached(root, end))
+    }
+
     /// Whether nothing lies here and the last fetch reached the readable end.
     pub fn is_at_end(&self) -> bool {
         let state = self.state.lock();
         state.fetched.is_empty() && state.end.is_some_and(|(_, reached)| reached)
     }
-}
-
-/// What a producer of a repartition has said.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
-pub struct Producer {
-    clock: Option<i64>,
-    idle: bool,
-    frontier: Vec<(TopicPartition, i64)>,
-}
-
-/// What is committed with a position, so that a restart goes on exactly.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
-pub struct Progress {
-    /// Stream time of the partition, milliseconds.
-    pub clock: Option<i64>,
-    /// Whether it was idle.
-    pub idle: bool,
-    /// What `now()` was in the cut, microseconds since 1970; no later cut's is below it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub cut_time_micros: Option<i64>,
-    /// Of a repartition: what each producer has said.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub producers: BTreeMap<u32, Producer>,
 }
 
 /// Rows that wait for a round. All vectors have one entry a row.
@@ -218,6 +218,8 @@ pub struct Input {
     pub partition: TopicPartition,
     /// The prefetcher's side.
     pub queue: Arc<InputQueue>,
+    /// The root partitions behind a repartition whose rows have a place among those of other inputs; else none.
+    pub roots: Vec<TopicPartition>,
     /// Decoded rows.
     pub ready: VecDeque<Ready>,
     /// The next offset that no round has taken.
@@ -236,12 +238,54 @@ pub struct Input {
     pub taken_clock: Option<i64>,
     /// Since when there was nothing more to read, monotonic milliseconds.
     pub at_end_since: Option<u64>,
+    /// Where the first fetch begins: the position, or the mark under which its record stands.
+    fetch_from: Offset,
     decoded_upto: Offset,
-    /// What the last decoded row, marker or producer said of time.
+    /// What the last decoded row, marker or mark said of time.
     ahead: Progress,
-    /// Progress as it is after the offset, in offset order; taken over when the position passes.
-    steps: VecDeque<(i64, Progress)>,
+    /// What records did to time, in offset order; taken over when the position passes.
+    steps: VecDeque<(i64, Event)>,
+    /// The rows of the mark that was decoded last.
+    span: Option<Span>,
+    /// Whether rows came that no mark speaks for.
+    spoke: bool,
     bad: VecDeque<BadRecord>,
+}
+
+/// The records that a mark speaks for.
+struct Span {
+    writer: Writer,
+    mark: Arc<Mark>,
+    /// Offset of the first of them.
+    first: i64,
+    /// The clocks of the mark that were passed.
+    passed: usize,
+    /// The writer's time at the last row.
+    clock: Option<i64>,
+}
+
+impl Span {
+    fn last(&self) -> i64 {
+        self.first + i64::from(self.mark.rows) - 1
+    }
+
+    fn holds(&self, offset: i64) -> bool {
+        (self.first..=self.last()).contains(&offset)
+    }
+
+    /// The writer's time at a row; rows are asked for in their order.
+    fn clock(&mut self, offset: i64, time: i64) -> i64 {
+        let mut clock = self.clock.map_or(time, |clock| clock.max(time));
+        while let Some((place, told)) = self.mark.clocks.get(self.passed)
+            && self.first + i64::from(*place) <= offset
+        {
+            // One at a row that is left out counts for those after it; a row of its own time may be later.
+            clock = if self.first + i64::from(*place) == offset { *told } else { clock.max(*told) };
+            self.passed += 1;
+        }
+        self.clock = Some(clock);
+        clock
+    }
 }
 
 impl Input {
@@ -254,10 +298,13 @@ impl Input {
         leader_epoch: LeaderEpoch,
         progress: Progress,
     ) -> Self {
+        // Records in the middle of those of a mark are not understood without it.
+        let marked = progress.marked.filter(|marked| position.0 <= marked.last);
         Self {
             leaf,
             partition,
             queue: Arc::default(),
+            roots: Vec::new(),
             ready: VecDeque::new(),
             position,
             leader_epoch,
@@ -268,10 +315,58 @@ impl Input {
             sets_time,
             taken_clock: None,
             at_end_since: None,
+            fetch_from: marked.map_or(position, |marked| Offset(marked.mark)),
             decoded_upto: position,
+            span: None,
+            spoke: false,
             steps: VecDeque::new(),
             bad: VecDeque::new(),
         }
+    }
+
+    /// Where the next fetch begins.
+    pub fn fetch_from(&self) -> Offset {
+        self.queue.next().unwrap_or(self.fetch_from)
+    }
+
+    /// What lies below was dropped: a mark there is not to be had.
+    pub fn begin_at(&mut self, log_start: Offset) {
+        if self.fetch_from < log_start {
+            self.fetch_from = self.position;
+        }
+    }
+
+    /// Notes at `now` whether those whose silence nobody tells have been silent for `timeout`, both in monotonic
+    /// milliseconds: who writes records without marks. A partition that never had a row is idle from the start.
+    pub fn note_idle(&mut self, now: u64, timeout: u64) {
+        if std::mem::take(&mut self.spoke) {
+            self.at_end_since = None;
+        }
+        let is_plain = self.progress.is_plain();
+        if !self.is_at_end() {
+            if is_plain {
+                self.at_end_since = None;
+                self.progress.idle = false;
+            }
+            return;
+        }
+        let is_silent = timeout <= now.saturating_sub(*self.at_end_since.get_or_insert(now));
+        if is_plain {
+            if is_silent || self.progress.clock.is_none() {
+                // Readers of a repartition, and of what is written, learn of it at a cut.
+                self.moved |= !self.progress.idle;
+                self.progress.idle = true;
+            }
+        } else if is_silent && self.progress.silence_others() {
+            self.ahead.silence_others();
+            self.moved = true;
+        }
+    }
+
+    /// Since when there has been a silence of which `note_idle` will take note, monotonic milliseconds.
+    pub fn silent_since(&self) -> Option<u64> {
+        let counts = if self.progress.is_plain() { !self.progress.idle } else { self.progress.waits_for_others() };
+        self.at_end_since.filter(|_| counts)
     }
 
     /// Rows that wait for a round.
@@ -293,9 +388,11 @@ impl Input {
         self.ready.is_empty() && self.queue.is_at_end()
     }
 
-    /// Whether nothing waits, and there was nothing more to fetch when it was last asked.
-    pub fn is_known_at_end(&self) -> bool {
-        self.is_at_end() && !self.queue.is_asked()
+    /// Whether nothing waits, and there was nothing more to fetch when it was last asked. A repartition is not at its end as long
+    /// as its producers have not written what lay before them then.
+    pub fn is_known_at_end(&self, leaf: &LeafSpec) -> bool {
+        let written = || self.roots.is_empty() || self.queue.is_covered_by(&self.frontier(leaf));
+        self.is_at_end() && !self.queue.is_asked() && written()
     }
 
     /// Decodes what was fetched until a whole round waits; whether anything was taken from the queue.
@@ -310,11 +407,19 @@ impl Input {
         while limits.allow_more_than(self.waiting(), self.waiting_bytes()) {
             let Some(fetched) = self.queue.take()? else { break };
             taken = true;
+            let mut marks = fetched.marks.iter().peekable();
             for tail in &fetched.batches {
+                while let Some(mark) = marks.next_if(|mark| mark.batch.base_offset() < tail.batch.base_offset()) {
+                    self.decode_mark(spec, mark, latest)?;
+                }
                 self.decode_batch(spec, tail, latest, skipped)?;
+            }
+            for mark in marks {
+                self.decode_mark(spec, mark, latest)?;
             }
             self.leader_epoch = fetched.leader_epoch;
             self.decoded_upto = self.decoded_upto.max(fetched.next);
+            self.end_span();
             self.pass_gap();
         }
         Ok(taken)
@@ -331,8 +436,8 @@ impl Input {
     pub fn pass(&mut self, next: Offset) {
         self.position = next;
         self.moved = true;
-        while let Some((_, progress)) = self.steps.pop_front_if(|(offset, _)| *offset < next.0) {
-            self.progress = progress;
+        while let Some((_, event)) = self.steps.pop_front_if(|(offset, _)| *offset < next.0) {
+            self.progress.take(&event);
         }
     }
 
@@ -390,6 +495,7 @@ impl Input {
         let row_bytes = mean_bytes(tail.batch.size_in_bytes(), decoded.offsets.len());
         let ready = self.ready_relation(spec, reads, &decoded, &kept, row_bytes)?;
         self.ready.push_back(ready);
+        self.end_span();
         Ok(())
     }
 
@@ -412,14 +518,7 @@ impl Input {
         for (pseudo, data_type) in &reads.pseudo {
             rows.push(self.pseudo(*pseudo, data_type, &times, &offsets));
         }
-        let mut clocks = Vec::with_capacity(times.len());
-        for (time, offset) in times.iter().zip(&offsets) {
-            if self.ahead.clock.is_none_or(|clock| clock < *time) {
-                self.ahead.clock = Some(*time);
-                self.steps.push_back((*offset, self.ahead.clone()));
-            }
-            clocks.push(self.ahead.clock.unwrap_or(*time));
-        }
+        let clocks = self.clocks(&offsets, &times);
         let ops = kept.iter().map(|row| match decoded.op[*row] {
             RowOp::Value => OP_VALUE,
             RowOp::NoValue => OP_NO_VALUE,
@@ -428,6 +527,78 @@ impl Input {
         let changes: ArrayRef = Arc::new(Int8Array::from_iter_values(ops));
         let places = offsets.clone();
         Ok(Ready { rows, times, clocks, changes, offsets, places, row_bytes, taken: 0 })
+    }
+
+    /// A mark tells time; rows follow that it speaks for.
+    fn decode_mark(&mut self, spec: &LeafSpec, tail: &TailBatch, latest: Option<i64>) -> Result<(), ExecError> {
+        let Reads::Relation(reads) = &spec.reads else { return Ok(()) };
+        let offset = tail.batch.base_offset().0;
+        if !self.sets_time || offset < self.fetch_from.0 {
+            return Ok(());
+        }
+        let Ok(Some(Control::Mark(bytes))) = tail.batch.control() else {
+            return Err(ExecError::InternalRecord("a mark of event time"));
+        };
+        let mut mark = Mark::decode(&bytes)?;
+        if reads.time_column.is_some() && reads.time_column != mark.time_column {
+            self.event(offset, Event::Foreign(mark.query));
+            return Ok(());
+        }
+        if let Some(latest) = latest {
+            let clocks = mark.writers.iter_mut().filter_map(|(_, said)| said.clock.as_mut());
+            clocks.chain(mark.clocks.iter_mut().map(|(_, clock)| clock)).for_each(|clock| *clock = latest.min(*clock));
+        }
+        let mark = Arc::new(mark);
+        let writer = mark.writer();
+        self.end_span();
+        self.span = (0 < mark.rows).then(|| Span {
+            writer,
+            mark: Arc::clone(&mark),
+            first: offset + 1,
+            passed: 0,
+            clock: None,
+        });
+        self.event(offset, Event::Mark(offset, mark));
+        Ok(())
+    }
+
+    /// Behind the last of its records holds what a mark says of their writer.
+    fn end_span(&mut self) {
+        let decoded_upto = self.decoded_upto.0;
+        if let Some(span) = self.span.take_if(|span| span.last() < decoded_upto) {
+            self.event(span.last(), Event::Spoken(span.mark));
+        }
+    }
+
+    fn event(&mut self, offset: i64, event: Event) {
+        self.ahead.take(&event);
+        self.steps.push_back((offset, event));
+    }
+
+    /// Stream time at each of a batch's rows.
+    fn clocks(&mut self, offsets: &[i64], times: &[i64]) -> Vec<i64> {
+        let mut clocks = Vec::with_capacity(times.len());
+        let mut speaking: Option<Speaking> = None;
+        for (offset, time) in offsets.iter().zip(times) {
+            let span = self.span.as_mut().filter(|span| span.holds(*offset));
+            let (writer, said) = match span {
+                Some(span) => (Some(span.writer), span.clock(*offset, *time)),
+                None => (None, *time),
+            };
+            self.spoke |= writer.is_none();
+            let (clock, event) = match writer {
+                None if self.ahead.is_plain() => self.ahead.row(said),
+                writer => {
+                    let writer = writer.unwrap_or(Writer::Others);
+                    let known = speaking.filter(|speaking| speaking.is_of(writer));
+                    let speaking = speaking.insert(known.unwrap_or_else(|| self.ahead.speaking(writer)));
+                    self.ahead.row_of(speaking, said)
+                }
+            };
+            clocks.push(clock);
+            self.steps.extend(event.map(|event| (*offset, event)));
+        }
+        clocks
     }
 
     fn pseudo(&self, column: PseudoColumn, data_type: &DataType, times: &[i64], offsets: &[i64]) -> ArrayRef {
@@ -460,7 +631,7 @@ impl Input {
             let header = |wanted: &[u8]| record.headers.clone().find(|(name, _)| *name == wanted).and_then(|(_, v)| v);
             let value = record.value.ok_or(ExecError::InternalRecord("a repartition record without value"))?;
             match header(HEADER_SCHEMA) {
-                None => self.take_marker(spec, record.offset.0, Marker::decode(value)?),
+                None => self.take_marker(record.offset.0, Marker::decode(value)?),
                 Some(found) if found == schema => {
                     let producer = header(HEADER_PRODUCER).and_then(|bytes| <[u8; 4]>::try_from(bytes).ok());
                     let producer = producer.ok_or(ExecError::InternalRecord("a slice without producer"))?;
@@ -493,63 +664,18 @@ impl Input {
         Ok(arrow::compute::filter_record_batch(&rows, &kept)?)
     }
 
-    pub(super) fn take_marker(&mut self, spec: &LeafSpec, offset: i64, marker: Marker) {
-        let producer = self.ahead.producers.entry(marker.producer).or_default();
-        producer.clock = producer.clock.max(marker.clock);
-        producer.idle = marker.idle;
-        producer.frontier = marker.frontier;
-        if self.has_heard_all(spec.producers(), marker.producer) {
-            self.ahead.clock = self.ahead.clock.max(self.time());
-            self.ahead.idle = self.ahead.producers.values().all(|producer| producer.idle);
-        }
-        self.steps.push_back((offset, self.ahead.clone()));
-    }
-
-    /// Whether each producer has told its time or that it has none for long, `speaking` being one of them. Until then the
-    /// time is not known: one that has not may be at its beginning, and what its neighbours say must neither close a window
-    /// nor make its rows late.
-    fn has_heard_all(&self, producers: usize, speaking: u32) -> bool {
-        let known = |(number, producer): &(&u32, &Producer)| {
-            **number != speaking && (producer.idle || producer.clock.is_some())
-        };
-        producers <= self.ahead.producers.iter().filter(known).count() + 1
-    }
-
-    /// Clocks of the producers that are not idle.
-    fn busy(&self) -> impl Iterator<Item = (u32, Option<i64>)> {
-        let busy = self.ahead.producers.iter().filter(|(_, producer)| !producer.idle);
-        busy.map(|(number, producer)| (*number, producer.clock))
-    }
-
-    /// The least clock over producers that are not idle, `None` if one of them has none yet; all idle: the greatest.
-    fn time(&self) -> Option<i64> {
-        match self.busy().map(|(_, clock)| clock).min() {
-            Some(least) => least,
-            None => self.ahead.producers.values().filter_map(|producer| producer.clock).max(),
-        }
+    pub(super) fn take_marker(&mut self, offset: i64, marker: Marker) {
+        self.event(offset, Event::Marker(marker));
     }
 
     pub(super) fn take_slice(&mut self, spec: &LeafSpec, offset: i64, producer: u32, rows: &RecordBatch, bytes: usize) {
-        let heard = self.has_heard_all(spec.producers(), producer);
-        let others = self.busy().filter(|(number, _)| *number != producer).filter_map(|(_, clock)| clock).min();
-        let own = spec.layout.clocks(rows).values();
-        let mut clocks = Vec::with_capacity(own.len());
-        for clock in own.iter().copied() {
-            if !heard {
-                // No window has closed.
-                clocks.push(i64::MIN);
-                continue;
-            }
-            let seen = others.map_or(clock, |others| others.min(clock));
-            let now = self.ahead.clock.map_or(seen, |before| before.max(seen));
-            self.ahead.clock = Some(now);
-            clocks.push(now);
+        let speaking = self.ahead.speaking(Writer::Exchange(producer));
+        let mut clocks = Vec::with_capacity(rows.num_rows());
+        for said in spec.layout.clocks(rows).values() {
+            let (clock, event) = self.ahead.row_of(&speaking, *said);
+            clocks.push(clock);
+            self.steps.extend(event.map(|event| (offset, event)));
         }
-        let said = self.ahead.producers.entry(producer).or_default();
-        said.clock = said.clock.max(own.last().copied());
-        said.idle = false;
-        self.ahead.idle = false;
-        self.steps.push_back((offset, self.ahead.clone()));
         if rows.num_rows() == 0 {
             return;
         }
@@ -572,16 +698,11 @@ impl Input {
             Reads::Relation(_) => return vec![(self.partition, self.position)],
             Reads::Exchange(roots) => roots,
         };
-        let said = |producer: u32, root: TopicPartition| {
-            let known = self.progress.producers.get(&producer);
-            let known = known.and_then(|known| known.frontier.iter().find(|(partition, _)| *partition == root));
-            known.map_or(0, |(_, offset)| *offset)
-        };
         let all = 0..u32::try_from(leaf.partitions).unwrap_or(0);
         let covered = |root: &Root| {
             let least = match root.producer {
-                Some(producer) => said(producer, root.partition),
-                None => all.clone().map(|producer| said(producer, root.partition)).min().unwrap_or(0),
+                Some(producer) => self.progress.covered(producer, root.partition),
+                None => all.clone().map(|producer| self.progress.covered(producer, root.partition)).min().unwrap_or(0),
             };
             (root.partition, Offset(least))
         };

@@ -15,6 +15,8 @@ use super::input::InputQueue;
 use super::input::Place;
 use super::spec::LeafSpec;
 use super::spec::Reads;
+use super::spec::Root;
+use super::times::Writer;
 use crate::broker::Fetched;
 use crate::exec::Changes;
 use crate::exec::Layout;
@@ -40,7 +42,9 @@ fn leaf() -> LeafSpec {
 }
 
 fn input() -> Input {
-    Input::new(0, PARTITION, true, Offset(0), LeaderEpoch(0), super::InputProgress::default())
+    let mut progress = super::InputProgress::default();
+    [0, 1].into_iter().for_each(|producer| progress.expect(Writer::Exchange(producer)));
+    Input::new(0, PARTITION, true, Offset(0), LeaderEpoch(0), progress)
 }
 
 /// Rows whose event time and clock are `times`, with the changes `seqs`.
@@ -64,8 +68,8 @@ fn clocks(input: &Input) -> Vec<i64> {
 fn a_producer_that_has_no_time_yet_holds_time_and_an_idle_one_does_not() {
     for (idle, expected) in [(false, i64::MIN), (true, 5_000)] {
         let mut input = input();
-        input.take_marker(&leaf(), 0, said(0, Some(4_000), false));
-        input.take_marker(&leaf(), 1, said(1, None, idle));
+        input.take_marker(0, said(0, Some(4_000), false));
+        input.take_marker(1, said(1, None, idle));
         input.take_slice(&leaf(), 2, 0, &rows(&[5_000], &[1]), 1);
         assert_eq!(clocks(&input), [expected], "idle {idle}");
         input.take_slice(&leaf(), 3, 1, &rows(&[200], &[1]), 1);
@@ -87,6 +91,7 @@ fn a_change_that_is_left_out_takes_its_rows_and_no_others() {
 fn an_end_is_known_only_when_a_fetch_that_began_after_the_question_saw_it() {
     let fetched = || Fetched {
         batches: Vec::new(),
+        marks: Vec::new(),
         next: Offset(4),
         readable_end: Offset(4),
         log_start: Offset(0),
@@ -94,13 +99,37 @@ fn an_end_is_known_only_when_a_fetch_that_began_after_the_question_saw_it() {
     };
     let (queue, mut input) = (Arc::new(InputQueue::default()), input());
     input.queue = Arc::clone(&queue);
-    assert!(queue.put(fetched(), queue.asked()));
+    assert!(queue.put(fetched(), queue.asked(), None));
     while queue.take().expect("no error").is_some() {}
-    assert!(input.is_known_at_end());
+    assert!(input.is_known_at_end(&leaf()));
     let before = queue.asked();
     queue.ask();
-    queue.put(fetched(), before);
-    assert!(input.is_at_end() && !input.is_known_at_end(), "this fetch began before");
-    assert!(queue.put(fetched(), queue.asked()), "the answer is news");
-    assert!(input.is_known_at_end());
+    queue.put(fetched(), before, None);
+    assert!(input.is_at_end() && !input.is_known_at_end(&leaf()), "this fetch began before");
+    assert!(queue.put(fetched(), queue.asked(), None), "the answer is news");
+    assert!(input.is_known_at_end(&leaf()));
+}
+
+#[test]
+fn a_repartition_is_at_its_end_when_its_producers_have_written_all_that_lay_before_them() {
+    let root = TopicPartition { topic: TopicId([8; 16]), partition: PartitionId(0) };
+    let leaf = LeafSpec { reads: Reads::Exchange(vec![Root { partition: root, producer: Some(0) }]), ..leaf() };
+    let mut input = input();
+    input.roots = leaf.roots();
+    let fetched = Fetched {
+        batches: Vec::new(),
+        marks: Vec::new(),
+        next: Offset(0),
+        readable_end: Offset(0),
+        log_start: Offset(0),
+        leader_epoch: LeaderEpoch(0),
+    };
+    input.queue.put(fetched, 0, Some(vec![(root, Offset(9))]));
+    while input.queue.take().expect("no error").is_some() {}
+    for (covered, known) in [(8, false), (9, true)] {
+        input.take_marker(covered, Marker { frontier: vec![(root, covered)], ..said(0, Some(1), false) });
+        input.pass(Offset(covered + 1));
+        assert!(input.is_at_end());
+        assert_eq!(input.is_known_at_end(&leaf), known, "written up to {covered}");
+    }
 }

@@ -6,6 +6,7 @@
 //!   * positions, state, output and view changes of a cut are sealed together, and at most one cut is under way
 //!   * after an error the task's memory is dropped; it is made again from the last commit
 
+mod board;
 mod decoded;
 mod input;
 #[cfg(test)]
@@ -13,6 +14,7 @@ mod input_tests;
 mod restore;
 mod round;
 mod spec;
+mod times;
 
 use std::collections::BTreeMap;
 use std::collections::HashSet;
@@ -20,13 +22,15 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+pub use board::Board;
+pub use board::Spoken;
+pub use board::Tell;
 pub use decoded::DecodeCounts;
 pub use decoded::Decoders;
 pub use input::DeadLetter;
 pub use input::Input;
 pub use input::InputQueue;
 pub use input::Place;
-pub use input::Progress as InputProgress;
 pub use restore::ViewReader;
 pub use restore::keeps_time;
 pub use restore::restore;
@@ -38,6 +42,9 @@ pub use spec::QuerySpec;
 pub use spec::Reads;
 pub use spec::relation_options;
 pub use spec::topic_spec;
+pub use times::NO_TIME;
+pub use times::Progress as InputProgress;
+pub use times::Writer;
 
 use arrow::array::RecordBatch;
 use tracing::warn;
@@ -45,8 +52,12 @@ use tracing::warn;
 use super::CutId;
 use super::Driver;
 use super::ExecError;
+use super::StepExec;
+use super::mark::Said;
 use super::output::CutOutput;
 use super::slice::Marker;
+use super::step_exec::Teller;
+use super::step_exec::step_of;
 use crate::broker::CommittedOffset;
 use crate::broker::Generation;
 use crate::broker::PendingBatch;
@@ -156,6 +167,8 @@ pub struct Task {
     /// Whether the cut's first round was run.
     cut_began: bool,
     said_idle: bool,
+    /// Stream time at the last round.
+    clock_seen: Option<i64>,
     started: bool,
 }
 
@@ -187,6 +200,7 @@ impl Task {
             cut_time_micros: cut_time_micros.unwrap_or(i64::MIN),
             cut_began: false,
             said_idle: false,
+            clock_seen: None,
             started: false,
         }
     }
@@ -204,12 +218,14 @@ impl Task {
         }
         self.dead_letters()?;
         let idle_moved = self.note_idle(now);
-        if round.rows == 0 && self.started && !idle_moved {
+        let clock = self.clock();
+        // Markers and marks move time without rows.
+        let time_moved = std::mem::replace(&mut self.clock_seen, clock) != clock;
+        if round.rows == 0 && self.started && !idle_moved && !time_moved {
             return Ok((Vec::new(), false));
         }
         self.started = true;
         self.counts.rows += round.rows as u64;
-        let clock = self.clock();
         {
             let mut state = self.driver.task();
             if !std::mem::replace(&mut self.cut_began, true) {
@@ -241,23 +257,43 @@ impl Task {
     fn note_idle(&mut self, now: Now) -> bool {
         let timeout = self.spec.config.idle_timeout.as_millis() as u64;
         let now = now.monotonic.as_millis() as u64;
-        for input in self.inputs.iter_mut().filter(|input| input.sets_time) {
-            if !input.is_at_end() {
-                input.at_end_since = None;
-                if matches!(self.spec.leaves[input.leaf].reads, Reads::Relation(_)) {
-                    input.progress.idle = false;
-                }
-            } else if (input.progress.clock.is_none()
-                || timeout <= now.saturating_sub(*input.at_end_since.get_or_insert(now)))
-                && matches!(self.spec.leaves[input.leaf].reads, Reads::Relation(_))
-            {
-                // Readers of a repartition learn of it at a cut.
-                input.moved |= !input.progress.idle;
-                input.progress.idle = true;
-            }
+        let leaves = &self.spec.leaves;
+        let is_relation = |input: &&mut Input| matches!(leaves[input.leaf].reads, Reads::Relation(_));
+        for input in self.inputs.iter_mut().filter(|input| input.sets_time).filter(is_relation) {
+            input.note_idle(now, timeout);
         }
-        let idle = self.inputs.iter().filter(|input| input.sets_time).all(|input| input.progress.idle);
+        let idle = self.is_idle();
         std::mem::replace(&mut self.said_idle, idle) != idle
+    }
+
+    /// Whether no input that sets time holds it.
+    fn is_idle(&self) -> bool {
+        self.inputs.iter().filter(|input| input.sets_time).all(|input| input.progress.idle)
+    }
+
+    /// What the rows that the task writes to a stream say of time so far, as far as its inputs tell.
+    fn said(&self, board: &Board) -> Said {
+        let lag_ms = step_of(&self.spec.root).map_or(0, StepExec::lag_ms);
+        let clock = self.clock().map(|clock| clock.saturating_sub(lag_ms));
+        Said { clock: clock.filter(|_| board.time_column().is_none()), idle: self.is_idle() }
+    }
+
+    /// Goes on with what the last commit said of time.
+    fn tell_again(&self) {
+        if let Some(board) = &self.spec.board {
+            let everywhere = !self.inputs.is_empty() && self.inputs.iter().all(|input| input.progress.told);
+            board.restored(self.number(), self.said(board), everywhere);
+        }
+    }
+
+    /// How long what it says of time may wait before it is told to all partitions of its stream; `None` if they know.
+    fn telling_waits(&self, now: Now) -> Option<Duration> {
+        self.spec.board.as_ref().and_then(|board| board.wait(self.number(), now.monotonic))
+    }
+
+    /// Its number among the tasks of its fragment.
+    fn number(&self) -> usize {
+        usize::try_from(self.partition).unwrap_or(0)
     }
 
     fn dead_letters(&mut self) -> Result<(), ExecError> {
@@ -304,10 +340,18 @@ impl Task {
             let state = self.driver.task();
             (!state.output.is_empty(), state.output.bytes() + state.uncommitted_bytes())
         };
-        if self.in_flight.is_some() || self.inputs.iter().any(|input| input.mid_slice) || !(has_output || moved) {
+        if self.in_flight.is_some() || self.inputs.iter().any(|input| input.mid_slice) {
             return Next::Woken;
         }
         let since = now.monotonic.saturating_sub(self.last_cut);
+        if !(has_output || moved) {
+            let soonest = config.commit_interval_min.saturating_sub(since);
+            return match self.telling_waits(now).map(|wait| wait.max(soonest)) {
+                None => Next::Woken,
+                Some(Duration::ZERO) => Next::Again,
+                Some(wait) => Next::After(wait),
+            };
+        }
         let wait = match drained && (has_output || hurry) {
             _ if config.cut_bytes_max.0 <= bytes as u64 || self.is_too_large() => Duration::ZERO,
             true => config.commit_interval_min,
@@ -323,8 +367,7 @@ impl Task {
         // Readers of a repartition learn of it from its markers.
         let is_relation = |input: &&Input| matches!(self.spec.leaves[input.leaf].reads, Reads::Relation(_));
         let setting = self.inputs.iter().filter(is_relation).filter(|input| input.sets_time);
-        let waits = setting.filter(|input| !input.progress.idle);
-        let since = waits.filter_map(|input| input.at_end_since).min()?;
+        let since = setting.filter_map(Input::silent_since).min()?;
         Some(Duration::from_millis((since + timeout).saturating_sub(now).max(1)))
     }
 
@@ -356,12 +399,14 @@ impl Task {
     }
 
     /// Whether anything would be committed.
-    pub fn is_dirty(&self) -> bool {
-        self.inputs.iter().any(|input| input.moved) || !self.driver.task().output.is_empty()
+    pub fn is_dirty(&self, now: Now) -> bool {
+        let moved = self.inputs.iter().any(|input| input.moved);
+        moved || self.telling_waits(now).is_some() || !self.driver.task().output.is_empty()
     }
 
-    /// Flushes the operators and seals everything since the last cut.
-    pub fn seal(&mut self, now: Now) -> Result<SealedCut, ExecError> {
+    /// Flushes the operators and seals everything since the last cut. `tell` says which partitions of its stream learn of
+    /// time that get no rows.
+    pub fn seal(&mut self, now: Now, tell: Tell) -> Result<SealedCut, ExecError> {
         assert!(self.in_flight.is_none(), "one cut is under way per task");
         let cut = CutId(self.cut.0 + 1);
         let frontier = self.frontier();
@@ -371,6 +416,8 @@ impl Task {
             idle: self.said_idle,
             frontier: frontier.iter().map(|(partition, offset)| (*partition, offset.0)).collect(),
         };
+        let board = self.spec.board.clone();
+        self.driver.task().teller = board.map(|board| Teller { board, now: now.monotonic, tell });
         self.driver.flush(cut)?;
         self.cut = cut;
         self.cut_began = false;
@@ -394,6 +441,8 @@ impl Task {
             (output, changelogs)
         };
         self.count(&output);
+        let told = self.telling_waits(now).is_none();
+        self.inputs.iter_mut().for_each(|input| input.progress.told = told && self.spec.board.is_some());
         Ok(self.sealed(cut, output, changelogs, frontier))
     }
 
@@ -459,6 +508,9 @@ impl Task {
         let (in_flight, frontier) = self.in_flight.take().expect("a commit is told of a cut under way");
         assert_eq!(in_flight, cut, "a commit is told once, in order");
         self.counts.cuts += 1;
+        if let Some(board) = &self.spec.board {
+            board.committed(self.number());
+        }
         let mut state = self.driver.task();
         for ((_, table), end) in state.tables.iter_mut().zip(ends) {
             match end {

@@ -19,6 +19,7 @@ use super::Input;
 use super::InputProgress;
 use super::Reads;
 use super::Task;
+use super::Writer;
 use super::relation_options;
 use crate::broker::Client;
 use crate::broker::CommittedOffset;
@@ -89,7 +90,9 @@ pub async fn restore(
         }
     }
     info!(query = %spec.query, fragment = spec.index, partition, "state restored");
-    task(spec, partition, generation, inputs, tables, &memory.state)
+    let task = task(spec, partition, generation, inputs, tables, &memory.state)?;
+    task.tell_again();
+    Ok(task)
 }
 
 /// A task that never commits, over all partitions of its leaves, from where `start` says.
@@ -134,6 +137,9 @@ fn task(
 ) -> Result<Task, ExecError> {
     // A round takes equal times in this order: a stream row meets the table row that was written before it, if only just.
     inputs.sort_by_key(|input| !is_table(spec, input.leaf));
+    if 1 < inputs.len() {
+        inputs.iter_mut().for_each(|input| input.roots = spec.leaves[input.leaf].roots());
+    }
     let state = TaskState { partition, tables, late: spec.late.clone(), ..TaskState::default() };
     let driver = Driver::new(&spec.root, state)?;
     Ok(Task::new(Arc::clone(spec), partition, generation, inputs, driver, pool.clone()))
@@ -158,7 +164,15 @@ fn input(
 ) -> Result<Input, ExecError> {
     let sets_time = sets_time(spec, leaf);
     let Some(committed) = committed.get(&partition) else {
-        let (position, progress) = (ends.log_start_offset, InputProgress::default());
+        let (position, mut progress) = (ends.log_start_offset, InputProgress::default());
+        expect(spec, leaf, &mut progress);
+        if let Reads::Relation(reads) = &spec.leaves[leaf].reads
+            && sets_time
+            && position == Offset::ZERO
+        {
+            // Of a topic that lost its beginning the last word of a query that stands still may be lost.
+            reads.awaited.iter().for_each(|query| progress.expect(Writer::Query(*query)));
+        }
         return Ok(Input::new(leaf, partition, sets_time, position, LeaderEpoch(-1), progress));
     };
     let position = committed.offset;
@@ -172,9 +186,18 @@ fn input(
             log_end: ends.log_end_offset.0,
         });
     }
-    let progress = serde_json::from_str(&committed.metadata)
+    let mut progress: InputProgress = serde_json::from_str(&committed.metadata)
         .map_err(|_| ExecError::InternalRecord("the metadata of a committed offset"))?;
-    Ok(Input::new(leaf, partition, sets_time, position, committed.leader_epoch, progress))
+    expect(spec, leaf, &mut progress);
+    let mut input = Input::new(leaf, partition, sets_time, position, committed.leader_epoch, progress);
+    input.begin_at(ends.log_start_offset);
+    Ok(input)
+}
+
+/// A repartition's reader waits for all tasks that write it.
+fn expect(spec: &FragmentSpec, leaf: usize, progress: &mut InputProgress) {
+    let producers = u32::try_from(spec.leaves[leaf].producers()).unwrap_or(0);
+    (0..producers).for_each(|producer| progress.expect(Writer::Exchange(producer)));
 }
 
 async fn table(

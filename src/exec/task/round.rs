@@ -1,7 +1,8 @@
 //! What one round gives to the leaves: rows in offset order, and over several inputs in the order of event time.
 //!
 //! The order between inputs is the merge of their heads (event time, then tables before streams, then leaf, then offset).
-//! It stops where an input that is not at its readable end has nothing waiting, since its next row might have come first.
+//! It stops where an input that is not at its readable end has nothing waiting, since its next row might have come first. A
+//! repartition's end is where its producers have written all that lay before them, which their markers tell.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -94,7 +95,8 @@ pub fn assemble(
         inputs.iter().filter(|input| input.is_at_end()).for_each(|input| input.queue.ask());
     }
     while limits.allow_more_than(round.rows, round.bytes) {
-        if 1 < inputs.len() && inputs.iter().any(|input| input.ready.is_empty() && !input.is_known_at_end()) {
+        let may_get_more = |input: &Input| input.ready.is_empty() && !input.is_known_at_end(&specs[input.leaf]);
+        if 1 < inputs.len() && inputs.iter().any(may_get_more) {
             break;
         }
         let heads = inputs.iter().enumerate().filter_map(|(at, input)| input.head().map(|time| (time, at)));
@@ -117,7 +119,9 @@ pub fn assemble(
 fn least_of_others(inputs: &[Input], taken: usize) -> Option<i64> {
     let is_out = |input: &Input| {
         // As `Task::note_idle` will say after the round.
-        let never_had_a_row = input.is_at_end() && input.progress.clock.is_none() && input.taken_clock.is_none();
+        let is_plain = input.progress.is_plain();
+        let never_had_a_row =
+            is_plain && input.is_at_end() && input.progress.clock.is_none() && input.taken_clock.is_none();
         never_had_a_row || (input.progress.idle && input.ready.is_empty())
     };
     let waits = |(at, input): &(usize, &Input)| *at != taken && input.sets_time && !is_out(input);

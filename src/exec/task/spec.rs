@@ -8,11 +8,15 @@ use arrow::datatypes::DataType;
 use datafusion::config::ConfigOptions;
 use datafusion::physical_plan::ExecutionPlan;
 
+use super::board::Board;
+use super::board::BoardSize;
+use super::board::Placement;
 use super::decoded::Declaration;
 use super::decoded::Decoders;
 use super::decoded::Reader;
 use crate::catalog::Compatibility;
 use crate::catalog::EmitMode;
+use crate::catalog::Format;
 use crate::catalog::Relation;
 use crate::catalog::RelationKind;
 use crate::config;
@@ -45,6 +49,7 @@ use crate::plan::Node;
 use crate::plan::PseudoColumn;
 use crate::plan::StandingPlan;
 use crate::plan::Window;
+use crate::plan::edge;
 use crate::protocol::BatchLimits;
 
 /// A standing query to be run.
@@ -58,6 +63,8 @@ pub struct QuerySpec {
     pub sink: Arc<Relation>,
     /// Its changelog and repartition topics: operator, role (`changelog` or `repartition`), topic.
     pub internal_topics: Vec<(OperatorId, String, TopicId)>,
+    /// The other queries that write streams which it reads, with the topic: time waits for them.
+    pub awaited: Vec<(TopicId, QueryId)>,
 }
 
 /// One fragment, ready to be run in tasks.
@@ -80,6 +87,8 @@ pub struct FragmentSpec {
     pub layout: String,
     /// The view that the sink keeps.
     pub view: Option<Arc<Relation>>,
+    /// What is said of time in the stream that the sink writes; shared by all tasks.
+    pub board: Option<Arc<Board>>,
     /// The limits of tasks.
     pub config: config::Exec,
     /// Whether records far ahead of the wall clock are bad.
@@ -126,6 +135,22 @@ pub enum Reads {
 }
 
 impl LeafSpec {
+    /// The partitions of root topics behind a repartition.
+    pub fn roots(&self) -> Vec<TopicPartition> {
+        match &self.reads {
+            Reads::Relation(_) => Vec::new(),
+            Reads::Exchange(roots) => roots.iter().map(|root| root.partition).collect(),
+        }
+    }
+
+    /// Time waits for those of the queries that write what it reads.
+    fn wait_for(&mut self, queries: &[(TopicId, QueryId)]) {
+        if let Reads::Relation(reads) = &mut self.reads {
+            let writing = queries.iter().filter(|(topic, _)| *topic == self.topic);
+            reads.awaited = writing.map(|(_, query)| *query).collect();
+        }
+    }
+
     /// How many tasks write what it reads; none that time waits for if it is a relation.
     pub fn producers(&self) -> usize {
         match self.reads {
@@ -154,6 +179,10 @@ pub struct RelationReads {
     pub pseudo: Vec<(PseudoColumn, DataType)>,
     /// Rows are upserts; they set no stream time.
     pub as_table: bool,
+    /// The column that gives the event time, if the record does not.
+    pub time_column: Option<String>,
+    /// The queries that write the topic; time waits for them.
+    pub awaited: Vec<QueryId>,
 }
 
 impl FragmentSpec {
@@ -164,16 +193,21 @@ impl FragmentSpec {
             spec.internal_topics.iter().find(|(id, is, _)| id == wanted && is == role).map(|(.., topic)| *topic)
         };
         let mut fragments = Vec::new();
+        let board = board(spec, parts.config)?;
         for (index, planned) in spec.plan.fragments.iter().enumerate() {
             let last = index + 1 == spec.plan.fragments.len();
             for partition in 0..planned.partitions {
                 let sink = if last { Some(topic_spec(&spec.sink)?) } else { None };
                 let mut made = fragment(spec.id, &spec.plan, index, sink, &topic_of, parts)?;
+                for leaf in &mut made.leaves {
+                    leaf.wait_for(&spec.awaited);
+                }
                 // The rows of a table without a query of its own are shown by who keeps it.
                 let late = spec.internal_topics.iter().filter(|(_, role, _)| role == "late");
                 made.late =
                     late.map(|(operator, _, topic)| (operator.clone(), TopicPartition::new(*topic, 0))).collect();
                 made.view = (last && spec.sink.is_table() && spec.sink.query.is_some()).then(|| Arc::clone(&spec.sink));
+                made.board = board.clone().filter(|_| last);
                 fragments.push((partition, Arc::new(made)));
             }
         }
@@ -213,6 +247,42 @@ fn roots(plan: &StandingPlan, fragment: usize) -> Vec<Root> {
     found
 }
 
+/// What the tasks that write a stream say of time. Who reads a table as such has no use for it.
+fn board(spec: &QuerySpec, config: &config::Exec) -> Result<Option<Arc<Board>>, ExecError> {
+    let Some(last) = spec.plan.fragments.last() else { return Ok(None) };
+    if spec.sink.is_table() {
+        return Ok(None);
+    }
+    let count = |number: i32| usize::try_from(number).unwrap_or(1).max(1);
+    let (tasks, partitions) = (count(last.partitions), count(spec.sink.partitions));
+    let placement = if keeps_partitions(spec)? { Placement::Kept } else { Placement::Anywhere };
+    let time_column = spec.sink.timestamp_column.map(|column| spec.sink.columns[column].name.clone());
+    let size = BoardSize { tasks, partitions, placement };
+    Ok(Some(Arc::new(Board::new(spec.id, time_column, size, config.mark_interval))))
+}
+
+/// Whether a task's rows go to the partition of its own number: they have no key, or they are spread by the same key, of
+/// the same format, over as many partitions.
+fn keeps_partitions(spec: &QuerySpec) -> Result<bool, ExecError> {
+    let Some(last) = spec.plan.fragments.last() else { return Ok(false) };
+    let (format, key) = (spec.sink.formats.key, spec.sink.key_columns());
+    if format == Format::None || key.is_empty() {
+        return Ok(true);
+    }
+    // A document of several columns has their names in it, which need not be the same.
+    let is_named = format == Format::Json && 1 < key.len();
+    let Some(Node::Sink(sink)) = Node::of(&last.root) else { return Ok(false) };
+    let by = edge(&sink.input).map_err(Error::from)?.partitioned_by;
+    let same_format = last.leaves.iter().all(|leaf| match leaf {
+        Leaf::Relation { relation, .. } => relation.formats.key == format,
+        Leaf::Exchange { upstream, .. } => match Node::of(&spec.plan.fragments[*upstream].root) {
+            Some(Node::Exchange(exchange)) => exchange.key_format == format,
+            _ => false,
+        },
+    });
+    Ok(last.partitions == spec.sink.partitions && same_format && !is_named && by == Some(key))
+}
+
 fn fragment(
     query: QueryId,
     plan: &StandingPlan,
@@ -230,11 +300,7 @@ fn fragment(
         let topic = topic_of(&exchange.id, "repartition").ok_or_else(|| missing(&exchange.id, "repartition"))?;
         repartition = (0..exchange.partitions).map(|partition| TopicPartition::new(topic, partition)).collect();
     }
-    let mut functions = ConfigOptions::clone(parts.functions);
-    let mut context = functions.extensions.get::<Context>().cloned().unwrap_or_default();
-    let cut_time = CutTime::default();
-    context.cut_time = cut_time.clone();
-    functions.extensions.insert(context);
+    let (functions, cut_time) = own_functions(parts.functions);
     let lowering = Lowering {
         leaves: &planned.leaves,
         semantics: plan.semantics,
@@ -276,10 +342,21 @@ fn fragment(
         cut_time,
         layout: plan.state_layouts.join("\n"),
         view: None,
+        board: None,
         config: parts.config.clone(),
         refuses_future: plan.semantics.compatibility == Compatibility::Postgres,
         round_rows_max: round_rows_max(plan, index),
     })
+}
+
+/// What functions are handed in one task, and the time of its cuts, which is among it.
+fn own_functions(shared: &ConfigOptions) -> (ConfigOptions, CutTime) {
+    let mut functions = shared.clone();
+    let mut context = functions.extensions.get::<Context>().cloned().unwrap_or_default();
+    let cut_time = CutTime::default();
+    context.cut_time = cut_time.clone();
+    functions.extensions.insert(context);
+    (functions, cut_time)
 }
 
 fn round_rows_max(plan: &StandingPlan, fragment: usize) -> usize {
@@ -324,7 +401,14 @@ fn relation_leaf(
         partitions: relation.partitions,
         layout: Layout::new(&schema, changes),
         twin_of: None,
-        reads: Reads::Relation(Box::new(RelationReads { relation: Arc::clone(relation), reader, pseudo, as_table })),
+        reads: Reads::Relation(Box::new(RelationReads {
+            relation: Arc::clone(relation),
+            reader,
+            pseudo,
+            as_table,
+            time_column: relation.timestamp_column.map(|column| relation.columns[column].name.clone()),
+            awaited: Vec::new(),
+        })),
         owns_dead_letters: AtomicBool::new(query.0 != 0),
     })
 }

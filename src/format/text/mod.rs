@@ -1,6 +1,7 @@
 //! Values as PostgreSQL prints them and reads them: COPY, text parameters, text results.
 
 mod array;
+mod interval;
 mod parse;
 mod rows;
 #[cfg(test)]

@@ -9,12 +9,15 @@ use arrow::compute::cast;
 use arrow::datatypes::DataType;
 use arrow::datatypes::Date32Type;
 use arrow::datatypes::Decimal128Type;
+use arrow::datatypes::DurationMicrosecondType;
 use arrow::datatypes::Float32Type;
 use arrow::datatypes::Float64Type;
 use arrow::datatypes::Int8Type;
 use arrow::datatypes::Int16Type;
 use arrow::datatypes::Int32Type;
 use arrow::datatypes::Int64Type;
+use arrow::datatypes::IntervalMonthDayNanoType;
+use arrow::datatypes::IntervalUnit;
 use arrow::datatypes::Time64MicrosecondType;
 use arrow::datatypes::TimeUnit;
 use arrow::datatypes::TimestampMicrosecondType;
@@ -22,15 +25,19 @@ use arrow::datatypes::UInt8Type;
 use arrow::datatypes::UInt16Type;
 use arrow::datatypes::UInt32Type;
 use arrow::datatypes::UInt64Type;
+use arrow::error::ArrowError;
 use arrow::util::display::ArrayFormatter;
 use arrow::util::display::FormatOptions;
 
+use super::interval;
 use crate::format::FormatError;
 use crate::format::TimeStyle;
 use crate::format::json;
 use crate::format::number;
 use crate::format::times;
 use crate::model::SqlType;
+
+const NANOS_PER_MICRO: i64 = 1000;
 
 /// Appends the text of a value, nothing for null; instants are told on a clock of `zone`.
 pub fn write(column: &dyn Array, row: usize, zone: Tz, out: &mut Vec<u8>) -> Result<(), FormatError> {
@@ -74,7 +81,27 @@ pub fn write(column: &dyn Array, row: usize, zone: Tz, out: &mut Vec<u8>) -> Res
                 Some(_) => times::write_timestamp_tz(micros, zone, out),
             }
         }
+        DataType::Interval(_) | DataType::Duration(_) => return write_time_span(column, row, out),
         other => return write_other(column, row, other, zone, out),
+    }
+    Ok(())
+}
+
+/// Intervals, and the differences of times.
+fn write_time_span(column: &dyn Array, row: usize, out: &mut Vec<u8>) -> Result<(), FormatError> {
+    let one = column.slice(row, 1);
+    let is_span = matches!(column.data_type(), DataType::Duration(_));
+    let wanted = match is_span {
+        true => DataType::Duration(TimeUnit::Microsecond),
+        false => DataType::Interval(IntervalUnit::MonthDayNano),
+    };
+    let unsupported = |error: ArrowError| FormatError::Unsupported { format: "text", what: error.to_string() };
+    let one = cast(&one, &wanted).map_err(unsupported)?;
+    if is_span {
+        interval::write_span(one.as_primitive::<DurationMicrosecondType>().value(0), out);
+    } else {
+        let value = one.as_primitive::<IntervalMonthDayNanoType>().value(0);
+        interval::write_interval(value.months, value.days, value.nanoseconds / NANOS_PER_MICRO, out);
     }
     Ok(())
 }

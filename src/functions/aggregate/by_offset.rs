@@ -2,16 +2,20 @@
 //!
 //! A query that is read once takes rows in no order, so that only standing queries have them.
 
+use std::sync::LazyLock;
+
 use datafusion::arrow::datatypes::DataType;
 use datafusion::error::DataFusionError;
 use datafusion::error::Result;
 use datafusion::logical_expr::Accumulator;
 use datafusion::logical_expr::AggregateUDFImpl;
+use datafusion::logical_expr::Documentation;
 use datafusion::logical_expr::Signature;
 use datafusion::logical_expr::Volatility;
 use datafusion::logical_expr::function::AccumulatorArgs;
 
 use crate::error::Error;
+use crate::functions::described::described;
 
 /// Which end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -50,6 +54,22 @@ impl ByOffsetFunction {
 impl AggregateUDFImpl for ByOffsetFunction {
     fn name(&self) -> &str {
         self.end.as_str()
+    }
+
+    fn documentation(&self) -> Option<&Documentation> {
+        static TOLD: LazyLock<[Documentation; 2]> = LazyLock::new(|| {
+            [
+                described(
+                    "earliest_by_offset(any [, int] [, boolean]) -> any",
+                    "The first value that came, or the first n; NULLs count only if the last argument is false.",
+                ),
+                described(
+                    "latest_by_offset(any [, int] [, boolean]) -> any",
+                    "The last value that came, or the last n; NULLs count only if the last argument is false.",
+                ),
+            ]
+        });
+        Some(&TOLD[usize::from(self.end == OffsetEnd::Latest)])
     }
 
     fn signature(&self) -> &Signature {

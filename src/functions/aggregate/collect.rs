@@ -2,16 +2,20 @@
 //!
 //! A query that is read once takes rows in no order, so that only standing queries have them.
 
+use std::sync::LazyLock;
+
 use datafusion::arrow::datatypes::DataType;
 use datafusion::error::DataFusionError;
 use datafusion::error::Result;
 use datafusion::logical_expr::Accumulator;
 use datafusion::logical_expr::AggregateUDFImpl;
+use datafusion::logical_expr::Documentation;
 use datafusion::logical_expr::Signature;
 use datafusion::logical_expr::Volatility;
 use datafusion::logical_expr::function::AccumulatorArgs;
 
 use crate::error::Error;
+use crate::functions::described::described;
 use crate::functions::rowwise::not_accepted;
 use crate::model::SqlType;
 
@@ -111,6 +115,22 @@ impl CollectFunction {
 impl AggregateUDFImpl for CollectFunction {
     fn name(&self) -> &str {
         self.kind.as_str()
+    }
+
+    fn documentation(&self) -> Option<&Documentation> {
+        static TOLD: LazyLock<[(&str, Documentation); 7]> = LazyLock::new(|| {
+            [
+                ("collect_list", "any) -> any[]", "All values, NULLs too, in the order in which they come."),
+                ("collect_set", "any) -> any[]", "Each value once, in the order in which they come first."),
+                ("topk", "any, int) -> any[]", "The k greatest values."),
+                ("topkdistinct", "any, int) -> any[]", "The k greatest values, each once."),
+                ("histogram", "text) -> map<text, bigint>", "How often each text came; of more than 1,000 the first."),
+                ("count_distinct", "any) -> bigint", "How many different values there are, exactly."),
+                ("attr", "any) -> any", "The value if all rows have the same, else NULL."),
+            ]
+            .map(|(name, usage, about)| (name, described(&format!("{name}({usage}"), about)))
+        });
+        TOLD.iter().find(|(name, _)| *name == self.name()).map(|(_, told)| told)
     }
 
     fn signature(&self) -> &Signature {

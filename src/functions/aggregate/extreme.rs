@@ -16,6 +16,7 @@ use datafusion::functions_aggregate::min_max::min_udaf;
 use datafusion::logical_expr::Accumulator;
 use datafusion::logical_expr::AggregateUDF;
 use datafusion::logical_expr::AggregateUDFImpl;
+use datafusion::logical_expr::Documentation;
 use datafusion::logical_expr::EmitTo;
 use datafusion::logical_expr::GroupsAccumulator;
 use datafusion::logical_expr::SetMonotonicity;
@@ -71,6 +72,10 @@ impl AggregateUDFImpl for ExtremeFunction {
 
     fn aliases(&self) -> &[String] {
         self.stock.aliases()
+    }
+
+    fn documentation(&self) -> Option<&Documentation> {
+        self.stock.documentation()
     }
 
     fn signature(&self) -> &Signature {

@@ -12,6 +12,7 @@ use datafusion::functions_aggregate::sum::sum_udaf;
 use datafusion::logical_expr::Accumulator;
 use datafusion::logical_expr::AggregateUDF;
 use datafusion::logical_expr::AggregateUDFImpl;
+use datafusion::logical_expr::Documentation;
 use datafusion::logical_expr::GroupsAccumulator;
 use datafusion::logical_expr::Signature;
 use datafusion::logical_expr::Volatility;
@@ -80,6 +81,10 @@ impl AggregateUDFImpl for TotalFunction {
             TotalStyle::Postgres => self.stock.aliases(),
             TotalStyle::Ksqldb => &[],
         }
+    }
+
+    fn documentation(&self) -> Option<&Documentation> {
+        self.stock.documentation()
     }
 
     fn signature(&self) -> &Signature {

@@ -1,15 +1,19 @@
 //! Aggregates that standing queries alone have, by name: DataFusion's planner must know them to read a query.
 
+use std::sync::LazyLock;
+
 use datafusion::arrow::datatypes::DataType;
 use datafusion::error::DataFusionError;
 use datafusion::error::Result;
 use datafusion::logical_expr::Accumulator;
 use datafusion::logical_expr::AggregateUDFImpl;
+use datafusion::logical_expr::Documentation;
 use datafusion::logical_expr::Signature;
 use datafusion::logical_expr::Volatility;
 use datafusion::logical_expr::function::AccumulatorArgs;
 
 use crate::error::Error;
+use crate::functions::described::described;
 use crate::functions::rowwise::not_accepted;
 
 /// Which.
@@ -45,6 +49,21 @@ impl AggregateUDFImpl for StandingFunction {
             Kind::Deviation => "stddev_sample",
             Kind::SumList => "sum_list",
         }
+    }
+
+    fn documentation(&self) -> Option<&Documentation> {
+        static TOLD: LazyLock<[Documentation; 3]> = LazyLock::new(|| {
+            [
+                described("correlation(number, number) -> double precision", "Pearson's correlation, as CORR."),
+                described("stddev_sample(number) -> double precision", "The standard deviation of a sample."),
+                described("sum_list(number[]) -> number", "The sum of the elements of all arrays."),
+            ]
+        });
+        Some(match self.kind {
+            Kind::Correlation => &TOLD[0],
+            Kind::Deviation => &TOLD[1],
+            Kind::SumList => &TOLD[2],
+        })
     }
 
     fn signature(&self) -> &Signature {

@@ -8,6 +8,7 @@
 mod chain;
 mod checked;
 mod decimal;
+mod interval;
 mod ksqldb;
 
 use datafusion::arrow::array::ArrayRef;
@@ -27,6 +28,7 @@ use crate::error::SqlState;
 pub use chain::Chain;
 pub use chain::extend;
 pub use chain::started;
+pub use interval::IntervalScale;
 
 /// An operator.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

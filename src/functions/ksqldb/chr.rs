@@ -11,6 +11,7 @@ use crate::functions::rowwise::Type;
 /// `chr(INT) -> text`; `chr(text) -> text` of `\uXXXX`, perhaps twice. Null for null and for what is no character.
 pub static DEFINITIONS: [Definition; 1] = [Definition {
     name: "__ksql_chr",
+    about: "The character of a code point, or of Java's escapes such as '\\u004b'.",
     overloads: &[
         Overload { arguments: &[Type::Int], result: Type::Text },
         Overload { arguments: &[Type::Text], result: Type::Text },

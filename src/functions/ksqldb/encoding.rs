@@ -19,6 +19,7 @@ use crate::functions::rowwise::Type;
 pub static DEFINITIONS: [Definition; 3] = [
     Definition {
         name: "__ksql_encode",
+        about: "A text from one encoding into another: hex, ascii, utf8, base64.",
         overloads: &[Overload { arguments: &[Type::Text, Type::Text, Type::Text], result: Type::Text }],
         nulls: Nulls::GiveNull,
         compute: |cells| {
@@ -28,12 +29,14 @@ pub static DEFINITIONS: [Definition; 3] = [
     },
     Definition {
         name: "to_bytes",
+        about: "The bytes of a text that is written in an encoding: hex, ascii, utf8, base64.",
         overloads: &[Overload { arguments: &[Type::Text, Type::Text], result: Type::Bytes }],
         nulls: Nulls::GiveNull,
         compute: |cells: &[Cell<'_>]| Ok(Answer::Bytes(Encoding::named(cells[1].text())?.bytes(cells[0].text())?)),
     },
     Definition {
         name: "from_bytes",
+        about: "Bytes written as a text in an encoding: hex, ascii, utf8, base64.",
         overloads: &[Overload { arguments: &[Type::Bytes, Type::Text], result: Type::Text }],
         nulls: Nulls::GiveNull,
         compute: |cells| {

@@ -12,30 +12,35 @@ use crate::functions::rowwise::Type;
 pub static DEFINITIONS: [Definition; 5] = [
     Definition {
         name: "from_days",
+        about: "The date so many days after 1970-01-01.",
         overloads: &[Overload { arguments: &[Type::Int], result: Type::Date }],
         nulls: Nulls::GiveNull,
         compute: |cells| Ok(Answer::Int(cells[0].int())),
     },
     Definition {
         name: "unix_date",
+        about: "Days from 1970-01-01 to a date.",
         overloads: &[Overload { arguments: &[Type::Date], result: Type::Int }],
         nulls: Nulls::GiveNull,
         compute: |cells| Ok(Answer::Int(cells[0].int())),
     },
     Definition {
         name: "__ksql_from_unixtime",
+        about: "The timestamp so many milliseconds after 1970.",
         overloads: &[Overload { arguments: &[Type::BigInt], result: Type::Timestamp }],
         nulls: Nulls::GiveNull,
         compute: |cells| micros(cells[0].int()).map(Answer::Int),
     },
     Definition {
         name: "unix_timestamp",
+        about: "Milliseconds from 1970 to a timestamp.",
         overloads: &[Overload { arguments: &[Type::Timestamp], result: Type::BigInt }],
         nulls: Nulls::GiveNull,
         compute: |cells| Ok(Answer::Int(cells[0].int().div_euclid(1000))),
     },
     Definition {
         name: "sign",
+        about: "-1, 0 or 1, as the number is below, at or above zero.",
         overloads: &[Overload { arguments: &[Type::Double], result: Type::Int }],
         nulls: Nulls::GiveNull,
         compute: |cells| {

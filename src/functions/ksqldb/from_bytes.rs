@@ -17,6 +17,7 @@ const ORDERED: &[Type] = &[Type::Bytes, Type::Text];
 pub static DEFINITIONS: [Definition; 3] = [
     Definition {
         name: "int_from_bytes",
+        about: "Four bytes as a number, 'BIG_ENDIAN' unless 'LITTLE_ENDIAN' is told.",
         overloads: &[
             Overload { arguments: &[Type::Bytes], result: Type::Int },
             Overload { arguments: ORDERED, result: Type::Int },
@@ -26,6 +27,7 @@ pub static DEFINITIONS: [Definition; 3] = [
     },
     Definition {
         name: "bigint_from_bytes",
+        about: "Eight bytes as a number, 'BIG_ENDIAN' unless 'LITTLE_ENDIAN' is told.",
         overloads: &[
             Overload { arguments: &[Type::Bytes], result: Type::BigInt },
             Overload { arguments: ORDERED, result: Type::BigInt },
@@ -35,6 +37,7 @@ pub static DEFINITIONS: [Definition; 3] = [
     },
     Definition {
         name: "double_from_bytes",
+        about: "Eight bytes as a double, 'BIG_ENDIAN' unless 'LITTLE_ENDIAN' is told.",
         overloads: &[
             Overload { arguments: &[Type::Bytes], result: Type::Double },
             Overload { arguments: ORDERED, result: Type::Double },

@@ -20,6 +20,7 @@ const PLACES_AND_UNIT: &[Type] = &[Type::Double, Type::Double, Type::Double, Typ
 /// A null place gives null, a null or empty unit is kilometres. 22023 for degrees that there are not, and for other units.
 pub static DEFINITIONS: [Definition; 1] = [Definition {
     name: "geo_distance",
+    about: "The distance on a great circle of two places, given by latitude and longitude in degrees: in 'KM', or in 'MILES'.",
     overloads: &[
         Overload { arguments: PLACES, result: Type::Double },
         Overload { arguments: PLACES_AND_UNIT, result: Type::Double },

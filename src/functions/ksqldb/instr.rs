@@ -12,6 +12,7 @@ use crate::functions::rowwise::Type;
 /// A position below 0 counts from the end and searches backwards.
 pub static DEFINITIONS: [Definition; 1] = [Definition {
     name: "__ksql_instr",
+    about: "Where a part begins in a text, from 1, and 0 if it does not: from a position on (below 0 backwards), the n-th time.",
     overloads: &[
         Overload { arguments: &[Type::Text, Type::Text], result: Type::Int },
         Overload { arguments: &[Type::Text, Type::Text, Type::Int], result: Type::Int },

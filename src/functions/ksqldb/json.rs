@@ -20,18 +20,21 @@ use crate::functions::rowwise::Type;
 pub static DEFINITIONS: [Definition; 4] = [
     Definition {
         name: "extractjsonfield",
+        about: "What stands at a path such as '$.a.b[0]' of a text of JSON; NULL if there is nothing.",
         overloads: &[Overload { arguments: &[Type::Text, Type::Text], result: Type::Text }],
         nulls: Nulls::GiveNull,
         compute: |cells| extract(cells[0].text(), cells[1].text()).map(Answer::text),
     },
     Definition {
         name: "is_json_string",
+        about: "Whether a text is JSON.",
         overloads: &[Overload { arguments: &[Type::Text], result: Type::Boolean }],
         nulls: Nulls::AreArguments,
         compute: |cells| Ok(Answer::Boolean(serde_json::from_str::<Value>(cells[0].text()).is_ok())),
     },
     Definition {
         name: "json_array_contains",
+        about: "Whether a text of JSON is an array that has this value.",
         overloads: &[
             Overload { arguments: &[Type::Text, Type::Text], result: Type::Boolean },
             Overload { arguments: &[Type::Text, Type::Boolean], result: Type::Boolean },
@@ -48,6 +51,7 @@ pub static DEFINITIONS: [Definition; 4] = [
     },
     Definition {
         name: "json_array_length",
+        about: "How many elements an array of JSON has; NULL if it is none.",
         overloads: &[Overload { arguments: &[Type::Text], result: Type::Int }],
         nulls: Nulls::GiveNull,
         compute: |cells| {

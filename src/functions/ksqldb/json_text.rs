@@ -1,6 +1,7 @@
 //! `TO_JSON_STRING(value)`: any value as JSON.
 
 use std::sync::Arc;
+use std::sync::LazyLock;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -14,6 +15,7 @@ use datafusion::arrow::datatypes::Float64Type;
 use datafusion::arrow::datatypes::Int64Type;
 use datafusion::error::Result;
 use datafusion::logical_expr::ColumnarValue;
+use datafusion::logical_expr::Documentation;
 use datafusion::logical_expr::ScalarFunctionArgs;
 use datafusion::logical_expr::ScalarUDFImpl;
 use datafusion::logical_expr::Signature;
@@ -21,6 +23,7 @@ use datafusion::logical_expr::Volatility;
 use serde_json::Value;
 
 use crate::format;
+use crate::functions::described::described;
 
 /// `to_json_string(any) -> text`; null gives the text `null`. Immutable.
 ///
@@ -39,6 +42,12 @@ impl ToJsonString {
 impl ScalarUDFImpl for ToJsonString {
     fn name(&self) -> &str {
         "to_json_string"
+    }
+
+    fn documentation(&self) -> Option<&Documentation> {
+        static TOLD: LazyLock<Documentation> =
+            LazyLock::new(|| described("to_json_string(any) -> text", "Any value as JSON; NULL is the text 'null'."));
+        Some(&TOLD)
     }
 
     fn signature(&self) -> &Signature {

@@ -12,12 +12,14 @@ const ONE: Overload = Overload { arguments: &[Type::Double], result: Type::Doubl
 pub static DEFINITIONS: [Definition; 3] = [
     Definition {
         name: "__ksql_ln",
+        about: "The natural logarithm; NaN and infinities where there is none.",
         overloads: &[ONE],
         nulls: Nulls::GiveNull,
         compute: |cells| Ok(Answer::Double(cells[0].double().ln())),
     },
     Definition {
         name: "__ksql_log",
+        about: "The natural logarithm, or with two arguments that of the second to the base of the first.",
         overloads: &[ONE, Overload { arguments: &[Type::Double, Type::Double], result: Type::Double }],
         nulls: Nulls::GiveNull,
         compute: |cells| {
@@ -30,6 +32,7 @@ pub static DEFINITIONS: [Definition; 3] = [
     },
     Definition {
         name: "__ksql_sqrt",
+        about: "The square root; NaN of a number below zero.",
         overloads: &[ONE],
         nulls: Nulls::GiveNull,
         compute: |cells| Ok(Answer::Double(cells[0].double().sqrt())),

@@ -3,6 +3,7 @@
 //! One that PostgreSQL or DataFusion has under the same name, with other answers, begins with `__ksql_`, and `compatibility =
 //! 'ksqldb'` calls it; the others have their own names under both rules.
 
+mod choice;
 mod chr;
 mod encoding;
 mod epoch;
@@ -10,12 +11,16 @@ mod from_bytes;
 mod geo_distance;
 mod instr;
 mod json;
+mod json_concat;
 mod json_text;
 mod logarithm;
+mod mask;
 mod pad;
+mod regexp_extract;
 mod time_text;
 mod time_units;
 mod url;
+mod zones;
 
 pub use json_text::ToJsonString;
 
@@ -23,19 +28,24 @@ use super::rowwise::Definition;
 
 /// All of them: a new one is a file and a line here.
 pub fn definitions() -> impl Iterator<Item = &'static Definition> {
-    let lists: [&'static [Definition]; 12] = [
+    let lists: [&'static [Definition]; 17] = [
         &chr::DEFINITIONS,
+        &choice::DEFINITIONS,
         &encoding::DEFINITIONS,
         &epoch::DEFINITIONS,
         &from_bytes::DEFINITIONS,
         &geo_distance::DEFINITIONS,
         &instr::DEFINITIONS,
         &json::DEFINITIONS,
+        &json_concat::DEFINITIONS,
         &logarithm::DEFINITIONS,
+        &mask::DEFINITIONS,
         &pad::DEFINITIONS,
+        &regexp_extract::DEFINITIONS,
         &time_text::DEFINITIONS,
         &time_units::DEFINITIONS,
         &url::DEFINITIONS,
+        &zones::DEFINITIONS,
     ];
     lists.into_iter().flatten()
 }

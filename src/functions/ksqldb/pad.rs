@@ -23,6 +23,7 @@ const OVERLOADS: &[Overload] = &[
 pub static DEFINITIONS: [Definition; 2] = [
     Definition {
         name: "__ksql_lpad",
+        about: "Filled up at its left to a length, or cut to it.",
         overloads: OVERLOADS,
         nulls: Nulls::GiveNull,
         compute: |cells| {
@@ -34,6 +35,7 @@ pub static DEFINITIONS: [Definition; 2] = [
     },
     Definition {
         name: "__ksql_rpad",
+        about: "Filled up at its right to a length, or cut to it.",
         overloads: OVERLOADS,
         nulls: Nulls::GiveNull,
         compute: |cells| {

@@ -23,18 +23,44 @@ const TIMESTAMP: &[Overload] =
 ///
 /// 22023 for another unit than days, hours, minutes, seconds and milliseconds; 22008 beyond the type.
 pub static DEFINITIONS: [Definition; 6] = [
-    Definition { name: "dateadd", overloads: DATE, nulls: Nulls::GiveNull, compute: |cells| date(cells, 1) },
-    Definition { name: "datesub", overloads: DATE, nulls: Nulls::GiveNull, compute: |cells| date(cells, -1) },
-    Definition { name: "timeadd", overloads: TIME, nulls: Nulls::GiveNull, compute: |cells| time(cells, 1) },
-    Definition { name: "timesub", overloads: TIME, nulls: Nulls::GiveNull, compute: |cells| time(cells, -1) },
+    Definition {
+        name: "dateadd",
+        about: "A date so many units later; the unit is DAYS or shorter, and whole days count.",
+        overloads: DATE,
+        nulls: Nulls::GiveNull,
+        compute: |cells| date(cells, 1),
+    },
+    Definition {
+        name: "datesub",
+        about: "A date so many units earlier; the unit is DAYS or shorter, and whole days count.",
+        overloads: DATE,
+        nulls: Nulls::GiveNull,
+        compute: |cells| date(cells, -1),
+    },
+    Definition {
+        name: "timeadd",
+        about: "A time of day so many units later, around midnight.",
+        overloads: TIME,
+        nulls: Nulls::GiveNull,
+        compute: |cells| time(cells, 1),
+    },
+    Definition {
+        name: "timesub",
+        about: "A time of day so many units earlier, around midnight.",
+        overloads: TIME,
+        nulls: Nulls::GiveNull,
+        compute: |cells| time(cells, -1),
+    },
     Definition {
         name: "timestampadd",
+        about: "A timestamp so many units later: DAYS, HOURS, MINUTES, SECONDS, MILLISECONDS.",
         overloads: TIMESTAMP,
         nulls: Nulls::GiveNull,
         compute: |cells| timestamp(cells, 1),
     },
     Definition {
         name: "timestampsub",
+        about: "A timestamp so many units earlier: DAYS, HOURS, MINUTES, SECONDS, MILLISECONDS.",
         overloads: TIMESTAMP,
         nulls: Nulls::GiveNull,
         compute: |cells| timestamp(cells, -1),

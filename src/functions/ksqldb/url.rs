@@ -17,12 +17,14 @@ const TEXT: &[Overload] = &[Overload { arguments: &[Type::Text], result: Type::T
 pub static DEFINITIONS: [Definition; 9] = [
     Definition {
         name: "url_encode_param",
+        about: "A text as it stands in a form's URL.",
         overloads: TEXT,
         nulls: Nulls::GiveNull,
         compute: |cells| Ok(Answer::Text(form_encoded(cells[0].text()))),
     },
     Definition {
         name: "url_decode_param",
+        about: "A text as it was before it was put into a form's URL.",
         overloads: TEXT,
         nulls: Nulls::GiveNull,
         compute: |cells| {
@@ -32,18 +34,21 @@ pub static DEFINITIONS: [Definition; 9] = [
     },
     Definition {
         name: "url_extract_fragment",
+        about: "What stands behind the # of a URL.",
         overloads: TEXT,
         nulls: Nulls::GiveNull,
         compute: |cells| part(cells[0].text(), |url| url.fragment),
     },
     Definition {
         name: "url_extract_host",
+        about: "The host of a URL.",
         overloads: TEXT,
         nulls: Nulls::GiveNull,
         compute: |cells| part(cells[0].text(), Url::host),
     },
     Definition {
         name: "url_extract_parameter",
+        about: "The value of a parameter of a URL.",
         overloads: &[Overload { arguments: &[Type::Text, Type::Text], result: Type::Text }],
         nulls: Nulls::GiveNull,
         compute: |cells| {
@@ -57,12 +62,14 @@ pub static DEFINITIONS: [Definition; 9] = [
     },
     Definition {
         name: "url_extract_path",
+        about: "The path of a URL.",
         overloads: TEXT,
         nulls: Nulls::GiveNull,
         compute: |cells| part(cells[0].text(), |url| Some(url.path)),
     },
     Definition {
         name: "url_extract_port",
+        about: "The port of a URL.",
         overloads: &[Overload { arguments: &[Type::Text], result: Type::Int }],
         nulls: Nulls::GiveNull,
         compute: |cells| {
@@ -72,12 +79,14 @@ pub static DEFINITIONS: [Definition; 9] = [
     },
     Definition {
         name: "url_extract_protocol",
+        about: "The scheme of a URL.",
         overloads: TEXT,
         nulls: Nulls::GiveNull,
         compute: |cells| part(cells[0].text(), |url| url.scheme),
     },
     Definition {
         name: "url_extract_query",
+        about: "What stands behind the ? of a URL.",
         overloads: TEXT,
         nulls: Nulls::GiveNull,
         compute: |cells| part(cells[0].text(), |url| url.query),

@@ -43,10 +43,28 @@ use crate::model::SqlType;
 /// * `__not_null(value) -> value`: 22004 for a null.
 /// * `__nested_equal(a, b) -> BOOLEAN`: null of a null; nulls inside are equal, and so are maps with equal entries in one order.
 pub(super) static DEFINITIONS: [Definition; 4] = [
-    Definition { name: "__nested_equal", types: alike, compute: |arrays, rows, _| equal(arrays, rows) },
-    Definition { name: "__not_null", types: same, compute: not_null },
-    Definition { name: "__element", types, compute: |arrays, rows, _| element(arrays, rows, FromEnd::No) },
-    Definition { name: "__ksql_element", types, compute: |arrays, rows, _| element(arrays, rows, FromEnd::Yes) },
+    Definition {
+        name: "__nested_equal",
+        usage: "",
+        about: "",
+        types: alike,
+        compute: |arrays, rows, _| equal(arrays, rows),
+    },
+    Definition { name: "__not_null", usage: "", about: "", types: same, compute: not_null },
+    Definition {
+        name: "__element",
+        usage: "",
+        about: "",
+        types,
+        compute: |arrays, rows, _| element(arrays, rows, FromEnd::No),
+    },
+    Definition {
+        name: "__ksql_element",
+        usage: "",
+        about: "",
+        types,
+        compute: |arrays, rows, _| element(arrays, rows, FromEnd::Yes),
+    },
 ];
 
 /// Whether negative places count from the end.

@@ -26,8 +26,13 @@ use crate::format;
 use crate::model::SqlType;
 
 /// * `__nested_out(value) -> text`: an array as `{1,NULL}`, a map and a struct as JSON; instants are told in UTC.
-pub(super) static DEFINITIONS: [Definition; 1] =
-    [Definition { name: "__nested_out", types: out_types, compute: |arrays, rows, _| out(&arrays[0], rows) }];
+pub(super) static DEFINITIONS: [Definition; 1] = [Definition {
+    name: "__nested_out",
+    usage: "",
+    about: "",
+    types: out_types,
+    compute: |arrays, rows, _| out(&arrays[0], rows),
+}];
 
 fn utc() -> Tz {
     "+00:00".parse().expect("a fixed offset")

@@ -36,9 +36,9 @@ pub const KSQL_ARRAY: &str = "__ksql_array";
 /// * `__ksql_array`: the same; who evaluates it row by row takes an element that fails for null.
 /// * `__map(key, value, ..) -> MAP`: of a key that comes twice the last value counts; 22004 for a key that is null.
 pub(super) static DEFINITIONS: [Definition; 3] = [
-    Definition { name: "__array", types: array_types, compute: array },
-    Definition { name: KSQL_ARRAY, types: array_types, compute: array },
-    Definition { name: "__map", types: map_types, compute: map },
+    Definition { name: "__array", usage: "", about: "", types: array_types, compute: array },
+    Definition { name: KSQL_ARRAY, usage: "", about: "", types: array_types, compute: array },
+    Definition { name: "__map", usage: "", about: "", types: map_types, compute: map },
 ];
 
 fn all_met<'a>(types: impl Iterator<Item = &'a DataType>) -> Option<DataType> {

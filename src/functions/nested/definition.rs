@@ -21,6 +21,7 @@ use datafusion::common::ScalarValue;
 use datafusion::error::DataFusionError;
 use datafusion::error::Result;
 use datafusion::logical_expr::ColumnarValue;
+use datafusion::logical_expr::Documentation;
 use datafusion::logical_expr::ScalarFunctionArgs;
 use datafusion::logical_expr::ScalarUDFImpl;
 use datafusion::logical_expr::Signature;
@@ -29,6 +30,7 @@ use datafusion::logical_expr::Volatility;
 use crate::error::Error;
 use crate::format::RowKeys;
 use crate::format::RowValues;
+use crate::functions::described::described;
 use crate::functions::rowwise::not_accepted;
 use crate::model::SqlType;
 
@@ -40,6 +42,10 @@ pub(super) type Types = (Vec<DataType>, DataType);
 pub(super) struct Definition {
     /// The name; `__ksql_` before it where DataFusion has another of this name.
     pub(super) name: &'static str,
+    /// How it is called, a line a way: `name(array) -> int`; empty for a function that is not for users.
+    pub(super) usage: &'static str,
+    /// What it gives, in a sentence for people.
+    pub(super) about: &'static str,
     /// What becomes of arguments of these types, `None` if they are not taken.
     pub(super) types: fn(&[DataType]) -> Option<Types>,
     /// The column of answers to columns of the types taken, for so many rows.
@@ -51,6 +57,7 @@ pub(super) struct Definition {
 pub struct Collection {
     definition: &'static Definition,
     signature: Signature,
+    documentation: Documentation,
 }
 
 // There is one function of a name.
@@ -70,7 +77,8 @@ impl Hash for Collection {
 
 impl Collection {
     pub(super) fn new(definition: &'static Definition) -> Self {
-        Self { definition, signature: Signature::user_defined(Volatility::Immutable) }
+        let documentation = described(definition.usage, definition.about);
+        Self { definition, signature: Signature::user_defined(Volatility::Immutable), documentation }
     }
 
     fn types(&self, arguments: &[DataType]) -> Result<Types> {
@@ -93,6 +101,10 @@ impl ScalarUDFImpl for Collection {
 
     fn return_type(&self, arguments: &[DataType]) -> Result<DataType> {
         Ok(self.types(arguments)?.1)
+    }
+
+    fn documentation(&self) -> Option<&Documentation> {
+        Some(&self.documentation)
     }
 
     fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {

@@ -30,14 +30,34 @@ use crate::format;
 /// * `array_contains(array, value) -> BOOLEAN`: false of null; nulls are found.
 /// * `array_join(array [, delimiter]) -> text`: null of null; elements that are null print `null`; the delimiter is `,`.
 pub(super) static DEFINITIONS: [Definition; 4] = [
-    Definition { name: "__ksql_array_length", types: length_types, compute: |arrays, rows, _| length(arrays, rows) },
-    Definition { name: "__ksql_cardinality", types: length_types, compute: |arrays, rows, _| length(arrays, rows) },
+    Definition {
+        name: "__ksql_array_length",
+        usage: "array_length(array) -> int",
+        about: "How many elements an array has.",
+        types: length_types,
+        compute: |arrays, rows, _| length(arrays, rows),
+    },
+    Definition {
+        name: "__ksql_cardinality",
+        usage: "cardinality(array or map) -> int",
+        about: "How many elements or entries there are.",
+        types: length_types,
+        compute: |arrays, rows, _| length(arrays, rows),
+    },
     Definition {
         name: "__ksql_array_contains",
+        usage: "array_contains(array, element) -> boolean",
+        about: "Whether an array has an element; of a NULL array it is false.",
         types: contains_types,
         compute: |arrays, rows, _| contains(arrays, rows),
     },
-    Definition { name: "__ksql_array_join", types: join_types, compute: |arrays, rows, _| join(arrays, rows) },
+    Definition {
+        name: "__ksql_array_join",
+        usage: "array_join(array [, text]) -> text",
+        about: "The elements as one text, with a comma or this text between them; NULL elements are written null.",
+        types: join_types,
+        compute: |arrays, rows, _| join(arrays, rows),
+    },
 ];
 
 fn length_types(arguments: &[DataType]) -> Option<Types> {

@@ -7,6 +7,7 @@ use std::fmt::Debug;
 use std::hash::Hash;
 use std::hash::Hasher;
 use std::sync::Arc;
+use std::sync::LazyLock;
 
 use datafusion::arrow::array::Array;
 use datafusion::arrow::array::ArrayRef;
@@ -21,6 +22,7 @@ use datafusion::common::DFSchema;
 use datafusion::error::DataFusionError;
 use datafusion::error::Result;
 use datafusion::logical_expr::ColumnarValue;
+use datafusion::logical_expr::Documentation;
 use datafusion::logical_expr::Expr;
 use datafusion::logical_expr::ScalarFunctionArgs;
 use datafusion::logical_expr::ScalarUDFImpl;
@@ -37,6 +39,7 @@ use super::definition::map_span;
 use super::definition::span;
 use crate::error::Error;
 use crate::error::SqlState;
+use crate::functions::described::described;
 
 /// What becomes of the elements.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -284,6 +287,35 @@ impl UnplannedLambda {
 impl ScalarUDFImpl for UnplannedLambda {
     fn name(&self) -> &str {
         self.name
+    }
+
+    fn documentation(&self) -> Option<&Documentation> {
+        static TOLD: LazyLock<[(&str, Documentation); 3]> = LazyLock::new(|| {
+            [
+                (
+                    "transform",
+                    described(
+                        "transform(array, x => expression) -> array\ntransform(map, (k, v) => key, (k, v) => value) -> map",
+                        "A collection of what a lambda gives for each element. A NULL collection gives NULL.",
+                    ),
+                ),
+                (
+                    "filter",
+                    described(
+                        "filter(array, x => condition) -> array\nfilter(map, (k, v) => condition) -> map",
+                        "The elements for which a lambda is true. A NULL collection gives NULL.",
+                    ),
+                ),
+                (
+                    "reduce",
+                    described(
+                        "reduce(array, first, (s, x) => expression) -> any\nreduce(map, first, (s, k, v) => expression) -> any",
+                        "One value of all elements, in order. A NULL collection or first value gives NULL.",
+                    ),
+                ),
+            ]
+        });
+        TOLD.iter().find(|(name, _)| *name == self.name).map(|(_, told)| told)
     }
 
     fn signature(&self) -> &Signature {

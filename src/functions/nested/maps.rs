@@ -32,20 +32,48 @@ use super::definition::span;
 /// * `entries(map, sorted) -> ARRAY<STRUCT<K, V>>`: sorted by key if it is true; null of null.
 /// * `split_to_map(text, entry delimiter, delimiter of key and value) -> MAP`: a part without a value is left out.
 pub(super) static DEFINITIONS: [Definition; 6] = [
-    Definition { name: "as_map", types: as_map_types, compute: as_map },
+    Definition {
+        name: "as_map",
+        usage: "as_map(keys array, values array) -> map",
+        about: "A map of keys and values, place by place.",
+        types: as_map_types,
+        compute: as_map,
+    },
     Definition {
         name: "__ksql_map_keys",
+        usage: "map_keys(map) -> array",
+        about: "The keys of a map.",
         types: |arguments| side_types(arguments, 0),
         compute: |a, r, of| side(a, r, of, 0),
     },
     Definition {
         name: "__ksql_map_values",
+        usage: "map_values(map) -> array",
+        about: "The values of a map.",
         types: |arguments| side_types(arguments, 1),
         compute: |a, r, of| side(a, r, of, 1),
     },
-    Definition { name: "map_union", types: union_types, compute: union },
-    Definition { name: "entries", types: entries_types, compute: entries },
-    Definition { name: "split_to_map", types: split_types, compute: split },
+    Definition {
+        name: "map_union",
+        usage: "map_union(map, map) -> map",
+        about: "The entries of both; where both have a key the second's counts.",
+        types: union_types,
+        compute: union,
+    },
+    Definition {
+        name: "entries",
+        usage: "entries(map, boolean) -> struct[]",
+        about: "The entries of a map as structs of K and V, by key if told so.",
+        types: entries_types,
+        compute: entries,
+    },
+    Definition {
+        name: "split_to_map",
+        usage: "split_to_map(text, text, text) -> map<text, text>",
+        about: "A text of entries with a delimiter between them, and another between key and value.",
+        types: split_types,
+        compute: split,
+    },
 ];
 
 fn as_map_types(arguments: &[DataType]) -> Option<Types> {

@@ -24,16 +24,32 @@ use super::definition::span;
 pub(super) static DEFINITIONS: [Definition; 4] = [
     Definition {
         name: "__ksql_array_max",
+        usage: "array_max(array) -> element",
+        about: "The greatest element; NULLs do not count.",
         types: extreme_types,
         compute: |arrays, rows, _| extreme(arrays, rows, true),
     },
     Definition {
         name: "__ksql_array_min",
+        usage: "array_min(array) -> element",
+        about: "The least element; NULLs do not count.",
         types: extreme_types,
         compute: |arrays, rows, _| extreme(arrays, rows, false),
     },
-    Definition { name: "__ksql_array_sort", types: sort_types, compute: sort },
-    Definition { name: "slice", types: slice_types, compute: slice },
+    Definition {
+        name: "__ksql_array_sort",
+        usage: "array_sort(array [, 'ASC' or 'DESC']) -> array",
+        about: "Sorted, NULLs last.",
+        types: sort_types,
+        compute: sort,
+    },
+    Definition {
+        name: "slice",
+        usage: "slice(array, int, int) -> array",
+        about: "The elements from one place to another, both counted from 1 and taken in.",
+        types: slice_types,
+        compute: slice,
+    },
 ];
 
 fn extreme_types(arguments: &[DataType]) -> Option<Types> {

@@ -22,28 +22,48 @@ use super::definition::span;
 /// * `array_concat(array, array)`: a null argument is as if it were not there; null of two nulls.
 /// * `array_remove(array, value)`: without those that are equal; a null value takes the nulls away.
 pub(super) static DEFINITIONS: [Definition; 6] = [
-    Definition { name: "__ksql_array_concat", types: two, compute: concat },
+    Definition {
+        name: "__ksql_array_concat",
+        usage: "array_concat(array, array) -> array",
+        about: "The elements of both; a NULL array has none.",
+        types: two,
+        compute: concat,
+    },
     Definition {
         name: "__ksql_array_distinct",
+        usage: "array_distinct(array) -> array",
+        about: "Each element once, in the order in which they come first.",
         types: one,
         compute: |arrays, rows, of| set(arrays, rows, of, Keeps::All),
     },
     Definition {
         name: "__ksql_array_union",
+        usage: "array_union(array, array) -> array",
+        about: "The elements of both, each once.",
         types: two,
         compute: |arrays, rows, of| set(arrays, rows, of, Keeps::All),
     },
     Definition {
         name: "__ksql_array_except",
+        usage: "array_except(array, array) -> array",
+        about: "The elements of the first that the second has not, each once.",
         types: two,
         compute: |arrays, rows, of| set(arrays, rows, of, Keeps::Others),
     },
     Definition {
         name: "__ksql_array_intersect",
+        usage: "array_intersect(array, array) -> array",
+        about: "The elements that both have, each once.",
         types: two,
         compute: |arrays, rows, of| set(arrays, rows, of, Keeps::Common),
     },
-    Definition { name: "__ksql_array_remove", types: with_item, compute: remove },
+    Definition {
+        name: "__ksql_array_remove",
+        usage: "array_remove(array, element) -> array",
+        about: "Without the elements that equal this one.",
+        types: with_item,
+        compute: remove,
+    },
 ];
 
 /// Which elements of the first array stay.

@@ -39,9 +39,17 @@ const SERIES_MAX: i64 = 1_000_000;
 ///
 /// All give null for a null argument.
 pub(super) static DEFINITIONS: [Definition; 7] = [
-    Definition { name: "split", types: split_types, compute: split },
+    Definition {
+        name: "split",
+        usage: "split(text, text) -> text[]\nsplit(bytea, bytea) -> bytea[]",
+        about: "The parts between delimiters; an empty delimiter splits everywhere.",
+        types: split_types,
+        compute: split,
+    },
     Definition {
         name: "regexp_split_to_array",
+        usage: "regexp_split_to_array(text, text) -> text[]",
+        about: "The parts between matches of a pattern.",
         types: |arguments| text_types(arguments, 2),
         compute: |arrays, rows, of| {
             lists(rows, of, |row| {
@@ -50,9 +58,17 @@ pub(super) static DEFINITIONS: [Definition; 7] = [
             })
         },
     },
-    Definition { name: "regexp_extract_all", types: extract_types, compute: extract },
+    Definition {
+        name: "regexp_extract_all",
+        usage: "regexp_extract_all(pattern text, text [, group int]) -> text[]",
+        about: "All matches of a pattern, or of one of its groups.",
+        types: extract_types,
+        compute: extract,
+    },
     Definition {
         name: "json_items",
+        usage: "json_items(text) -> text[]",
+        about: "The elements of an array of JSON, each as JSON.",
         types: |arguments| text_types(arguments, 1),
         compute: |arrays, rows, of| {
             lists(rows, of, |row| match serde_json::from_str(texts::<1>(arrays, row)?[0]).ok()? {
@@ -63,6 +79,8 @@ pub(super) static DEFINITIONS: [Definition; 7] = [
     },
     Definition {
         name: "json_keys",
+        usage: "json_keys(text) -> text[]",
+        about: "The names of the fields of an object of JSON.",
         types: |arguments| text_types(arguments, 1),
         compute: |arrays, rows, of| {
             lists(rows, of, |row| match serde_json::from_str(texts::<1>(arrays, row)?[0]).ok()? {
@@ -71,8 +89,20 @@ pub(super) static DEFINITIONS: [Definition; 7] = [
             })
         },
     },
-    Definition { name: "json_records", types: records_types, compute: records },
-    Definition { name: "__ksql_generate_series", types: series_types, compute: series },
+    Definition {
+        name: "json_records",
+        usage: "json_records(text) -> map<text, text>",
+        about: "The fields of an object of JSON.",
+        types: records_types,
+        compute: records,
+    },
+    Definition {
+        name: "__ksql_generate_series",
+        usage: "generate_series(int, int [, int]) -> int[]\ngenerate_series(bigint, bigint [, int]) -> bigint[]",
+        about: "The numbers from the first to the last.",
+        types: series_types,
+        compute: series,
+    },
 ];
 
 fn is_text(data_type: &DataType) -> bool {

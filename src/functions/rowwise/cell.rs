@@ -133,9 +133,11 @@ pub fn column(answers: Vec<Answer>, of_type: Type) -> ArrayRef {
             Answer::Bytes(bytes) => Some(bytes.as_slice()),
             _ => None,
         }))),
-        Type::Text | Type::Any => Arc::new(StringArray::from_iter(answers.iter().map(|answer| match answer {
-            Answer::Text(text) => Some(text.as_str()),
-            _ => None,
-        }))),
+        Type::Text | Type::Texts | Type::Any => {
+            Arc::new(StringArray::from_iter(answers.iter().map(|answer| match answer {
+                Answer::Text(text) => Some(text.as_str()),
+                _ => None,
+            })))
+        }
     }
 }

@@ -10,6 +10,7 @@ use datafusion::common::ScalarValue;
 use datafusion::error::DataFusionError;
 use datafusion::error::Result;
 use datafusion::logical_expr::ColumnarValue;
+use datafusion::logical_expr::Documentation;
 use datafusion::logical_expr::ScalarFunctionArgs;
 use datafusion::logical_expr::ScalarUDFImpl;
 use datafusion::logical_expr::Signature;
@@ -20,6 +21,8 @@ use super::cell::Cell;
 use super::cell::column;
 use crate::error::Error;
 use crate::error::SqlState;
+use crate::functions::described::described;
+use crate::functions::described::shown_name;
 use crate::model::SqlType;
 
 /// The type of an argument or a result.
@@ -45,6 +48,8 @@ pub enum Type {
     Timestamp,
     /// An argument of whatever type; the function sees nothing of types without a cell.
     Any,
+    /// As the last of an overload: one VARCHAR and as many more as there are.
+    Texts,
 }
 
 impl Type {
@@ -54,12 +59,29 @@ impl Type {
             Type::Int => DataType::Int32,
             Type::BigInt => DataType::Int64,
             Type::Double => DataType::Float64,
-            Type::Text => DataType::Utf8,
+            Type::Text | Type::Texts => DataType::Utf8,
             Type::Bytes => DataType::Binary,
             Type::Date => DataType::Date32,
             Type::Time => DataType::Time64(TimeUnit::Microsecond),
             Type::Timestamp => DataType::Timestamp(TimeUnit::Microsecond, None),
             Type::Any => argument.clone(),
+        }
+    }
+
+    /// The name in a usage.
+    fn as_str(self) -> &'static str {
+        match self {
+            Type::Boolean => "boolean",
+            Type::Int => "int",
+            Type::BigInt => "bigint",
+            Type::Double => "double precision",
+            Type::Text => "text",
+            Type::Bytes => "bytea",
+            Type::Date => "date",
+            Type::Time => "time",
+            Type::Timestamp => "timestamp",
+            Type::Any => "any",
+            Type::Texts => "text ...",
         }
     }
 
@@ -69,13 +91,15 @@ impl Type {
             return Some(usize::from(self == Type::Any));
         }
         match (self, argument) {
-            (Type::Text, DataType::LargeUtf8 | DataType::Utf8View) => Some(0),
+            (Type::Text | Type::Texts, DataType::LargeUtf8 | DataType::Utf8View) => Some(0),
             (Type::Bytes, DataType::LargeBinary | DataType::BinaryView) => Some(0),
             (Type::Int, DataType::Int8 | DataType::Int16) | (Type::BigInt, DataType::Int32) => Some(1),
             (Type::Double, DataType::Float32 | DataType::Decimal128(..))
             | (Type::Timestamp, DataType::Timestamp(..)) => Some(1),
             (Type::Double, DataType::Int64) => Some(2),
             (Type::Double, DataType::Int32) => Some(3),
+            // Whole numbers in a statement are BIGINT; one that is too great for the function is 22003.
+            (Type::Int, DataType::Int64) => Some(4),
             _ => None,
         }
     }
@@ -88,6 +112,19 @@ pub struct Overload {
     pub arguments: &'static [Type],
     /// What it gives.
     pub result: Type,
+}
+
+impl Overload {
+    /// What it takes of so many arguments, `None` if it takes another number.
+    fn taken(&self, count: usize) -> Option<Vec<Type>> {
+        match self.arguments {
+            [first @ .., Type::Texts] if first.len() < count => {
+                let rest = std::iter::repeat_n(Type::Texts, count - first.len());
+                Some(first.iter().copied().chain(rest).collect())
+            }
+            all => (all.len() == count && all.last() != Some(&Type::Texts)).then(|| all.to_vec()),
+        }
+    }
 }
 
 /// What a null argument makes of the answer.
@@ -104,6 +141,8 @@ pub enum Nulls {
 pub struct Definition {
     /// The name; `__ksql_` before it where DataFusion or PostgreSQL has another of this name.
     pub name: &'static str,
+    /// What it gives, in a sentence for people.
+    pub about: &'static str,
     /// In the order of preference.
     pub overloads: &'static [Overload],
     /// The null rule.
@@ -117,6 +156,7 @@ pub struct Definition {
 pub struct Rowwise {
     definition: &'static Definition,
     signature: Signature,
+    documentation: Documentation,
 }
 
 // There is one function of a name.
@@ -137,14 +177,24 @@ impl Hash for Rowwise {
 impl Rowwise {
     /// The function of a definition.
     pub fn new(definition: &'static Definition) -> Self {
-        Self { definition, signature: Signature::user_defined(Volatility::Immutable) }
+        let name = shown_name(definition.name);
+        let usage = definition.overloads.iter().map(|overload| {
+            let arguments: Vec<&str> = overload.arguments.iter().map(|argument| argument.as_str()).collect();
+            format!("{name}({}) -> {}", arguments.join(", "), overload.result.as_str())
+        });
+        let usage: Vec<String> = usage.collect();
+        let nulls = match definition.nulls {
+            Nulls::GiveNull => " A NULL argument gives NULL.",
+            Nulls::AreArguments => "",
+        };
+        let documentation = described(&usage.join("\n"), &format!("{}{nulls}", definition.about));
+        Self { definition, signature: Signature::user_defined(Volatility::Immutable), documentation }
     }
 
     fn overload(&self, arguments: &[DataType]) -> Result<&'static Overload> {
         let distance = |overload: &Overload| {
-            let pairs = overload.arguments.iter().zip(arguments);
-            let fits = overload.arguments.len() == arguments.len();
-            pairs.map(|(wanted, found)| wanted.distance(found)).sum::<Option<usize>>().filter(|_| fits)
+            let taken = overload.taken(arguments.len())?;
+            taken.iter().zip(arguments).map(|(wanted, found)| wanted.distance(found)).sum::<Option<usize>>()
         };
         let candidates = self.definition.overloads.iter().filter_map(|overload| Some((distance(overload)?, overload)));
         let nearest = candidates.min_by_key(|(distance, _)| *distance).map(|(_, overload)| overload);
@@ -159,7 +209,7 @@ pub fn not_accepted(name: &str, arguments: &[DataType]) -> DataFusionError {
         other => ksqldb_name(other),
     };
     let list: Vec<String> = arguments.iter().map(shown).collect();
-    let name = name.strip_prefix("__ksql_").unwrap_or(name);
+    let name = shown_name(name);
     let message = format!("Function '{name}' does not accept parameters ({}).", list.join(", "));
     let error = Error::new(SqlState::UNDEFINED_FUNCTION, message).hint("You might need to add explicit type casts.");
     DataFusionError::External(Box::new(error))
@@ -202,11 +252,16 @@ impl ScalarUDFImpl for Rowwise {
 
     fn coerce_types(&self, arguments: &[DataType]) -> Result<Vec<DataType>> {
         let overload = self.overload(arguments)?;
-        Ok(overload.arguments.iter().zip(arguments).map(|(wanted, found)| wanted.arrow(found)).collect())
+        let taken = overload.taken(arguments.len()).unwrap_or_default();
+        Ok(taken.iter().zip(arguments).map(|(wanted, found)| wanted.arrow(found)).collect())
     }
 
     fn return_type(&self, arguments: &[DataType]) -> Result<DataType> {
         Ok(self.overload(arguments)?.result.arrow(&DataType::Utf8))
+    }
+
+    fn documentation(&self) -> Option<&Documentation> {
+        Some(&self.documentation)
     }
 
     fn is_strict(&self) -> bool {
@@ -246,6 +301,7 @@ mod tests {
 
     const TWICE: Definition = Definition {
         name: "twice",
+        about: "",
         overloads: &[
             Overload { arguments: &[Type::Int], result: Type::Int },
             Overload { arguments: &[Type::Double], result: Type::Double },

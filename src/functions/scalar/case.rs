@@ -1,16 +1,20 @@
 //! ksqlDB's names of `lower` and `upper`: `LCASE` and `UCASE`.
 
 use std::sync::Arc;
+use std::sync::LazyLock;
 
 use datafusion::arrow::array::AsArray;
 use datafusion::arrow::array::StringArray;
 use datafusion::arrow::datatypes::DataType;
 use datafusion::error::Result;
 use datafusion::logical_expr::ColumnarValue;
+use datafusion::logical_expr::Documentation;
 use datafusion::logical_expr::ScalarFunctionArgs;
 use datafusion::logical_expr::ScalarUDFImpl;
 use datafusion::logical_expr::Signature;
 use datafusion::logical_expr::Volatility;
+
+use crate::functions::described::described;
 
 /// `lcase(text) -> text`, `ucase(text) -> text`; null gives null. Immutable.
 #[derive(Debug, PartialEq, Eq, Hash)]
@@ -32,6 +36,16 @@ impl LetterCase {
 impl ScalarUDFImpl for LetterCase {
     fn name(&self) -> &str {
         self.name
+    }
+
+    fn documentation(&self) -> Option<&Documentation> {
+        static TOLD: LazyLock<[Documentation; 2]> = LazyLock::new(|| {
+            [
+                described("lcase(text) -> text", "In small letters."),
+                described("ucase(text) -> text", "In capital letters."),
+            ]
+        });
+        Some(&TOLD[usize::from(self.name == "ucase")])
     }
 
     fn signature(&self) -> &Signature {

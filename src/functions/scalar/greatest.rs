@@ -1,6 +1,7 @@
 //! ksqlDB's `GREATEST` and `LEAST`: nulls do not count, and the first two argument types must agree.
 
 use std::sync::Arc;
+use std::sync::LazyLock;
 
 use datafusion::arrow::array::Array;
 use datafusion::arrow::array::ArrayRef;
@@ -12,6 +13,7 @@ use datafusion::arrow::datatypes::TimeUnit;
 use datafusion::error::DataFusionError;
 use datafusion::error::Result;
 use datafusion::logical_expr::ColumnarValue;
+use datafusion::logical_expr::Documentation;
 use datafusion::logical_expr::ScalarFunctionArgs;
 use datafusion::logical_expr::ScalarUDFImpl;
 use datafusion::logical_expr::Signature;
@@ -20,6 +22,7 @@ use datafusion::logical_expr::Volatility;
 use crate::error::Error;
 use crate::error::SqlState;
 use crate::functions::Extreme;
+use crate::functions::described::described;
 use crate::functions::rowwise::ksqldb_name;
 use crate::functions::rowwise::not_accepted;
 
@@ -45,6 +48,16 @@ impl ScalarUDFImpl for Greatest {
             Extreme::Greatest => "__ksql_greatest",
             Extreme::Least => "__ksql_least",
         }
+    }
+
+    fn documentation(&self) -> Option<&Documentation> {
+        static TOLD: LazyLock<[Documentation; 2]> = LazyLock::new(|| {
+            [
+                described("greatest(any ...) -> any", "The greatest; NULLs do not count."),
+                described("least(any ...) -> any", "The least; NULLs do not count."),
+            ]
+        });
+        Some(&TOLD[usize::from(self.extreme == Extreme::Least)])
     }
 
     fn signature(&self) -> &Signature {

@@ -18,6 +18,7 @@ use datafusion::functions::string;
 use datafusion::functions::unicode;
 use datafusion::functions_nested::resize::array_resize_udf;
 use datafusion::logical_expr::ColumnarValue;
+use datafusion::logical_expr::Documentation;
 use datafusion::logical_expr::ReturnFieldArgs;
 use datafusion::logical_expr::ScalarFunctionArgs;
 use datafusion::logical_expr::ScalarUDF;
@@ -88,6 +89,10 @@ impl ScalarUDFImpl for Guarded {
             Some(_) => self.stock.aliases(),
             None => &[],
         }
+    }
+
+    fn documentation(&self) -> Option<&Documentation> {
+        self.stock.documentation()
     }
 
     fn signature(&self) -> &Signature {

@@ -1,16 +1,20 @@
 //! ksqlDB's `LEN(text)`: how many UTF-16 units a text has, as Java counts.
 
 use std::sync::Arc;
+use std::sync::LazyLock;
 
 use datafusion::arrow::array::AsArray;
 use datafusion::arrow::array::Int32Array;
 use datafusion::arrow::datatypes::DataType;
 use datafusion::error::Result;
 use datafusion::logical_expr::ColumnarValue;
+use datafusion::logical_expr::Documentation;
 use datafusion::logical_expr::ScalarFunctionArgs;
 use datafusion::logical_expr::ScalarUDFImpl;
 use datafusion::logical_expr::Signature;
 use datafusion::logical_expr::Volatility;
+
+use crate::functions::described::described;
 
 /// `len(text) -> INT`; null gives null. Immutable.
 #[derive(Debug, PartialEq, Eq, Hash)]
@@ -27,6 +31,12 @@ impl CharacterLength {
 impl ScalarUDFImpl for CharacterLength {
     fn name(&self) -> &str {
         "len"
+    }
+
+    fn documentation(&self) -> Option<&Documentation> {
+        static TOLD: LazyLock<Documentation> =
+            LazyLock::new(|| described("len(text) -> int", "How many UTF-16 units a text has."));
+        Some(&TOLD)
     }
 
     fn signature(&self) -> &Signature {

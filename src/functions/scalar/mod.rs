@@ -3,6 +3,7 @@
 mod as_value;
 mod bytea;
 mod case;
+mod format;
 mod greatest;
 mod guard;
 mod guarded;
@@ -13,11 +14,13 @@ mod pad;
 mod random;
 mod round;
 mod substring;
+mod type_name;
 mod uuid;
 
 pub use as_value::AsValue;
 pub use bytea::ByteaIn;
 pub use case::LetterCase;
+pub use format::Format;
 pub use greatest::Greatest;
 pub use guarded::Guarded;
 pub use length::CharacterLength;
@@ -29,4 +32,5 @@ pub use random::Random;
 pub use round::Round;
 pub use round::Rounding;
 pub use substring::KsqlSubstring;
+pub use type_name::TypeName;
 pub use uuid::Uuid;

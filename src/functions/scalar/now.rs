@@ -1,18 +1,21 @@
 //! `now()`: when the statement began; in a standing query, when its cut began.
 
 use std::sync::Arc;
+use std::sync::LazyLock;
 
 use datafusion::arrow::datatypes::DataType;
 use datafusion::arrow::datatypes::TimeUnit;
 use datafusion::common::ScalarValue;
 use datafusion::error::Result;
 use datafusion::logical_expr::ColumnarValue;
+use datafusion::logical_expr::Documentation;
 use datafusion::logical_expr::ScalarFunctionArgs;
 use datafusion::logical_expr::ScalarUDFImpl;
 use datafusion::logical_expr::Signature;
 use datafusion::logical_expr::Volatility;
 
 use crate::functions::Context;
+use crate::functions::described::described;
 
 /// `now() -> TIMESTAMP WITH TIME ZONE`, never null.
 ///
@@ -41,6 +44,16 @@ impl ScalarUDFImpl for Now {
 
     fn aliases(&self) -> &[String] {
         &self.aliases
+    }
+
+    fn documentation(&self) -> Option<&Documentation> {
+        static TOLD: LazyLock<Documentation> = LazyLock::new(|| {
+            described(
+                "now() -> timestamp with time zone",
+                "The time: of a statement its beginning, of a standing query that of the commit.",
+            )
+        });
+        Some(&TOLD)
     }
 
     fn signature(&self) -> &Signature {

@@ -1,6 +1,7 @@
 //! `lpad` and `rpad`: a text brought to a length in characters, by filling or cutting.
 
 use std::sync::Arc;
+use std::sync::LazyLock;
 
 use datafusion::arrow::array::Array;
 use datafusion::arrow::array::AsArray;
@@ -10,6 +11,7 @@ use datafusion::arrow::datatypes::Int64Type;
 use datafusion::error::DataFusionError;
 use datafusion::error::Result;
 use datafusion::logical_expr::ColumnarValue;
+use datafusion::logical_expr::Documentation;
 use datafusion::logical_expr::ScalarFunctionArgs;
 use datafusion::logical_expr::ScalarUDFImpl;
 use datafusion::logical_expr::Signature;
@@ -18,6 +20,7 @@ use datafusion::logical_expr::Volatility;
 
 use crate::error::Error;
 use crate::error::SqlState;
+use crate::functions::described::described;
 
 /// Characters of the longest result: one value is not to take a server's memory.
 const LENGTH_MAX: i64 = 10_000_000;
@@ -54,6 +57,22 @@ impl ScalarUDFImpl for Pad {
             Side::Left => "lpad",
             Side::Right => "rpad",
         }
+    }
+
+    fn documentation(&self) -> Option<&Documentation> {
+        static TOLD: LazyLock<[Documentation; 2]> = LazyLock::new(|| {
+            [
+                described(
+                    "lpad(text, bigint [, text]) -> text",
+                    "Filled up at its left to a length, or cut to it. A NULL argument gives NULL.",
+                ),
+                described(
+                    "rpad(text, bigint [, text]) -> text",
+                    "Filled up at its right to a length, or cut to it. A NULL argument gives NULL.",
+                ),
+            ]
+        });
+        Some(&TOLD[usize::from(matches!(self.side, Side::Right))])
     }
 
     fn signature(&self) -> &Signature {

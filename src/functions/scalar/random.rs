@@ -1,17 +1,20 @@
 //! `random()`: a double from 0 to 1 a row, from the statement's seed.
 
 use std::sync::Arc;
+use std::sync::LazyLock;
 
 use datafusion::arrow::array::Float64Array;
 use datafusion::arrow::datatypes::DataType;
 use datafusion::error::Result;
 use datafusion::logical_expr::ColumnarValue;
+use datafusion::logical_expr::Documentation;
 use datafusion::logical_expr::ScalarFunctionArgs;
 use datafusion::logical_expr::ScalarUDFImpl;
 use datafusion::logical_expr::Signature;
 use datafusion::logical_expr::Volatility;
 
 use crate::functions::Context;
+use crate::functions::described::described;
 
 /// `random() -> DOUBLE PRECISION`, also `rand()`, at least 0 and below 1, never null.
 #[derive(Debug, PartialEq, Eq, Hash)]
@@ -33,6 +36,12 @@ impl ScalarUDFImpl for Random {
 
     fn aliases(&self) -> &[String] {
         &self.aliases
+    }
+
+    fn documentation(&self) -> Option<&Documentation> {
+        static TOLD: LazyLock<Documentation> =
+            LazyLock::new(|| described("random() -> double precision", "A number at least 0 and below 1, by chance."));
+        Some(&TOLD)
     }
 
     fn signature(&self) -> &Signature {

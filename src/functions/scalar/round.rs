@@ -1,6 +1,7 @@
 //! ksqlDB's `ROUND` and `TRUNC`: halves go up, towards the greater number; decimals keep their type where places are told.
 
 use std::sync::Arc;
+use std::sync::LazyLock;
 
 use datafusion::arrow::array::Array;
 use datafusion::arrow::array::ArrayRef;
@@ -16,6 +17,7 @@ use datafusion::arrow::datatypes::Int32Type;
 use datafusion::error::DataFusionError;
 use datafusion::error::Result;
 use datafusion::logical_expr::ColumnarValue;
+use datafusion::logical_expr::Documentation;
 use datafusion::logical_expr::ScalarFunctionArgs;
 use datafusion::logical_expr::ScalarUDFImpl;
 use datafusion::logical_expr::Signature;
@@ -24,6 +26,7 @@ use datafusion::logical_expr::Volatility;
 use crate::error::Error;
 use crate::error::SqlState;
 use crate::format;
+use crate::functions::described::described;
 use crate::functions::rowwise::not_accepted;
 
 /// What becomes of the digits that go.
@@ -57,6 +60,19 @@ impl ScalarUDFImpl for Round {
             Rounding::Nearest => "__ksql_round",
             Rounding::Cut => "__ksql_trunc",
         }
+    }
+
+    fn documentation(&self) -> Option<&Documentation> {
+        static TOLD: LazyLock<[Documentation; 2]> = LazyLock::new(|| {
+            [
+                described(
+                    "round(number [, int]) -> number",
+                    "Rounded to so many places, halves up. A NULL argument gives NULL.",
+                ),
+                described("trunc(number [, int]) -> number", "Cut to so many places. A NULL argument gives NULL."),
+            ]
+        });
+        Some(&TOLD[usize::from(matches!(self.rounding, Rounding::Cut))])
     }
 
     fn signature(&self) -> &Signature {

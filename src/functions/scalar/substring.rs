@@ -1,6 +1,7 @@
 //! ksqlDB's `SUBSTRING(text, position [, length])`: negative positions count from the end, nothing is an error.
 
 use std::sync::Arc;
+use std::sync::LazyLock;
 
 use datafusion::arrow::array::Array;
 use datafusion::arrow::array::AsArray;
@@ -9,11 +10,14 @@ use datafusion::arrow::datatypes::DataType;
 use datafusion::arrow::datatypes::Int32Type;
 use datafusion::error::Result;
 use datafusion::logical_expr::ColumnarValue;
+use datafusion::logical_expr::Documentation;
 use datafusion::logical_expr::ScalarFunctionArgs;
 use datafusion::logical_expr::ScalarUDFImpl;
 use datafusion::logical_expr::Signature;
 use datafusion::logical_expr::TypeSignature;
 use datafusion::logical_expr::Volatility;
+
+use crate::functions::described::described;
 
 /// `__ksql_substring(text, INT [, INT]) -> text`; a null argument gives null. Immutable.
 ///
@@ -34,6 +38,16 @@ impl KsqlSubstring {
 impl ScalarUDFImpl for KsqlSubstring {
     fn name(&self) -> &str {
         "__ksql_substring"
+    }
+
+    fn documentation(&self) -> Option<&Documentation> {
+        static TOLD: LazyLock<Documentation> = LazyLock::new(|| {
+            described(
+                "substring(text, int [, int]) -> text",
+                "The part from a position on, from 1, from the end if it is below 0, of at most so many characters.",
+            )
+        });
+        Some(&TOLD)
     }
 
     fn signature(&self) -> &Signature {

@@ -1,17 +1,20 @@
 //! `gen_random_uuid()`: a random UUID (version 4) a row, as text, from the statement's seed.
 
 use std::sync::Arc;
+use std::sync::LazyLock;
 
 use datafusion::arrow::array::StringArray;
 use datafusion::arrow::datatypes::DataType;
 use datafusion::error::Result;
 use datafusion::logical_expr::ColumnarValue;
+use datafusion::logical_expr::Documentation;
 use datafusion::logical_expr::ScalarFunctionArgs;
 use datafusion::logical_expr::ScalarUDFImpl;
 use datafusion::logical_expr::Signature;
 use datafusion::logical_expr::Volatility;
 
 use crate::functions::Context;
+use crate::functions::described::described;
 
 /// `gen_random_uuid() -> TEXT`, also `uuid()` as in ksqlDB; never null.
 #[derive(Debug, PartialEq, Eq, Hash)]
@@ -36,6 +39,12 @@ impl ScalarUDFImpl for Uuid {
 
     fn aliases(&self) -> &[String] {
         &self.aliases
+    }
+
+    fn documentation(&self) -> Option<&Documentation> {
+        static TOLD: LazyLock<Documentation> =
+            LazyLock::new(|| described("gen_random_uuid() -> text", "A random UUID."));
+        Some(&TOLD)
     }
 
     fn signature(&self) -> &Signature {

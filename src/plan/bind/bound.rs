@@ -18,8 +18,11 @@ use crate::error::Result;
 use crate::error::SqlState;
 use crate::model::Column;
 use crate::model::RelationId;
+use crate::plan::node::Direction;
 use crate::plan::node::JoinKind;
+use crate::plan::node::Nulls;
 use crate::plan::node::PseudoColumn;
+use crate::plan::node::Ranking;
 use crate::plan::node::Span;
 use crate::plan::node::Unmatched;
 use crate::plan::node::Window;
@@ -83,6 +86,45 @@ pub struct BoundJoin {
     pub on: ast::Expr,
 }
 
+/// An item of the ORDER BY by which rows are ranked.
+#[derive(Debug, Clone)]
+pub struct BoundOrder {
+    /// Of what.
+    pub expr: ast::Expr,
+    /// Which way.
+    pub direction: Direction,
+    /// Where nulls stand.
+    pub nulls: Nulls,
+}
+
+/// How rows are ranked, and how many stay. In the SELECT list and in `filter` the rank is the column `__rank`.
+#[derive(Debug, Clone)]
+pub struct BoundRank {
+    /// How they are counted.
+    pub ranking: Ranking,
+    /// `OVER (PARTITION BY ..)`; empty for all rows.
+    pub partition_by: Vec<ast::Expr>,
+    /// `OVER (ORDER BY ..)`
+    pub order_by: Vec<BoundOrder>,
+    /// The greatest rank that stays.
+    pub limit: u64,
+    /// What else ranked rows must meet.
+    pub filter: Option<ast::Expr>,
+}
+
+impl BoundRank {
+    /// All expressions.
+    pub fn expressions(&self) -> impl Iterator<Item = &ast::Expr> {
+        self.partition_by.iter().chain(self.order_by.iter().map(|item| &item.expr)).chain(&self.filter)
+    }
+
+    /// All expressions, to be changed.
+    fn expressions_mut(&mut self) -> impl Iterator<Item = &mut ast::Expr> {
+        let order = self.order_by.iter_mut().map(|item| &mut item.expr);
+        self.partition_by.iter_mut().chain(order).chain(&mut self.filter)
+    }
+}
+
 /// An item of the SELECT list.
 #[derive(Debug, Clone)]
 pub struct BoundItem {
@@ -125,6 +167,8 @@ pub struct BoundQuery {
     pub partition_by: Option<Vec<ast::Expr>>,
     /// HAVING
     pub having: Option<ast::Expr>,
+    /// The ranks of the rows that come of all that.
+    pub rank: Option<BoundRank>,
     /// The SELECT list.
     pub items: Vec<BoundItem>,
     /// EMIT
@@ -157,6 +201,23 @@ struct SpanText {
     after_ms: i64,
     grace_ms: i64,
     at_once: bool,
+}
+
+#[derive(Serialize, Deserialize)]
+struct OrderText {
+    expr: String,
+    direction: Direction,
+    nulls: Nulls,
+}
+
+#[derive(Serialize, Deserialize)]
+struct RankText {
+    ranking: Ranking,
+    partition_by: Vec<String>,
+    order_by: Vec<OrderText>,
+    limit: u64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    filter: Option<String>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -195,6 +256,8 @@ struct QueryText {
     partition_by: Option<Vec<String>>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     having: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    rank: Option<RankText>,
     emit_final: bool,
 }
 
@@ -204,7 +267,8 @@ impl BoundQuery {
         let lists = [&self.group_by, &self.partition_by].into_iter().flatten().flatten();
         let items = self.items.iter().map(|item| &item.expr);
         let joins = self.joins.iter().map(|join| &join.on);
-        items.chain(joins).chain(&self.filter).chain(lists).chain(&self.having)
+        let ranks = self.rank.iter().flat_map(BoundRank::expressions);
+        items.chain(joins).chain(&self.filter).chain(lists).chain(&self.having).chain(ranks)
     }
 
     /// All expressions, to be changed.
@@ -212,7 +276,8 @@ impl BoundQuery {
         let lists = [&mut self.group_by, &mut self.partition_by].into_iter().flatten().flatten();
         let items = self.items.iter_mut().map(|item| &mut item.expr);
         let joins = self.joins.iter_mut().map(|join| &mut join.on);
-        items.chain(joins).chain(&mut self.filter).chain(lists).chain(&mut self.having)
+        let ranks = self.rank.iter_mut().flat_map(BoundRank::expressions_mut);
+        items.chain(joins).chain(&mut self.filter).chain(lists).chain(&mut self.having).chain(ranks)
     }
 
     /// The durable form.
@@ -239,6 +304,7 @@ impl BoundQuery {
             group_by: self.group_by.as_ref().map(texts),
             partition_by: self.partition_by.as_ref().map(texts),
             having: self.having.as_ref().map(ToString::to_string),
+            rank: self.rank.as_ref().map(rank_text),
             emit_final: self.emit == Emit::Final,
         };
         serde_json::to_string(&text).expect("a bound query is made of strings, numbers and lists")
@@ -271,6 +337,7 @@ impl BoundQuery {
             group_by: text.group_by.map(all).transpose()?,
             partition_by: text.partition_by.map(all).transpose()?,
             having: text.having.as_deref().map(expression).transpose()?,
+            rank: text.rank.map(bound_rank).transpose()?,
             items: text.select.into_iter().map(bound_item).collect::<Result<_>>()?,
             emit: if text.emit_final { Emit::Final } else { Emit::Changes },
         })
@@ -330,6 +397,31 @@ fn bound_join(text: JoinText) -> Result<BoundJoin> {
     let span =
         text.span.map(|span| Span { before_ms: span.before_ms, after_ms: span.after_ms, grace_ms: span.grace_ms });
     Ok(BoundJoin { kind, span, unmatched, on: expression(&text.on)? })
+}
+
+fn rank_text(rank: &BoundRank) -> RankText {
+    let order =
+        |item: &BoundOrder| OrderText { expr: item.expr.to_string(), direction: item.direction, nulls: item.nulls };
+    RankText {
+        ranking: rank.ranking,
+        partition_by: rank.partition_by.iter().map(ToString::to_string).collect(),
+        order_by: rank.order_by.iter().map(order).collect(),
+        limit: rank.limit,
+        filter: rank.filter.as_ref().map(ToString::to_string),
+    }
+}
+
+fn bound_rank(text: RankText) -> Result<BoundRank> {
+    let order = |item: OrderText| {
+        Ok(BoundOrder { expr: expression(&item.expr)?, direction: item.direction, nulls: item.nulls })
+    };
+    Ok(BoundRank {
+        ranking: text.ranking,
+        partition_by: text.partition_by.iter().map(|text| expression(text)).collect::<Result<_>>()?,
+        order_by: text.order_by.into_iter().map(order).collect::<Result<_>>()?,
+        limit: text.limit,
+        filter: text.filter.as_deref().map(expression).transpose()?,
+    })
 }
 
 fn bound_item(text: ItemText) -> Result<BoundItem> {

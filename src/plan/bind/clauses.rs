@@ -7,6 +7,7 @@ use sqlparser::ast;
 use sqlparser::ast::Spanned;
 use sqlparser::tokenizer::Span;
 
+use super::rank::RANK_HINT;
 use super::scope::at;
 use super::scope::with_nearest;
 use crate::catalog::Compatibility;
@@ -18,7 +19,8 @@ use crate::plan::functions::Functions;
 use crate::plan::functions::TABLE_FUNCTIONS;
 use crate::sql::walk;
 
-fn not_there(what: &str, span: Span) -> Error {
+/// What a standing query may not say yet.
+pub(super) fn not_there(what: &str, span: Span) -> Error {
     at(Error::unsupported(format!("{what} is not there yet in standing queries")), span)
 }
 
@@ -131,7 +133,7 @@ fn repeated_field(values: &[ast::Expr]) -> Option<String> {
 fn check_function(function: &ast::Function, functions: &Functions, rules: Compatibility) -> Result<()> {
     let span = function.name.span();
     if function.over.is_some() {
-        return Err(not_there("OVER", span));
+        return Err(not_there("OVER", span).hint(RANK_HINT));
     }
     if !function.within_group.is_empty() {
         return Err(not_there("WITHIN GROUP", span));

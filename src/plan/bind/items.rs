@@ -19,12 +19,7 @@ use crate::plan::node::PseudoColumn;
 use crate::plan::request::Destination;
 
 /// Binds the list.
-pub fn bind(
-    list: &[ast::SelectItem],
-    partition_by: &[ast::Expr],
-    scope: &mut Scope<'_>,
-    destination: &Destination,
-) -> Result<Vec<BoundItem>> {
+pub fn bind(list: &[ast::SelectItem], partition_by: &[ast::Expr], scope: &mut Scope<'_>) -> Result<Vec<BoundItem>> {
     let mut items = Vec::with_capacity(list.len());
     for item in list {
         match item {
@@ -59,9 +54,6 @@ pub fn bind(
         }
     }
     name_items(&mut items, scope);
-    if matches!(destination, Destination::Create { .. }) {
-        check_names(&items, scope.rules())?;
-    }
     Ok(items)
 }
 
@@ -72,7 +64,8 @@ fn synthetic_name(expr: &ast::Expr, scope: &Scope<'_>) -> String {
     named.map(|(name, _)| name.clone()).unwrap_or_default()
 }
 
-fn check_options(options: &ast::WildcardAdditionalOptions) -> Result<()> {
+/// Refuses what may follow a star.
+pub(super) fn check_options(options: &ast::WildcardAdditionalOptions) -> Result<()> {
     let plain = options.opt_ilike.is_none()
         && options.opt_exclude.is_none()
         && options.opt_except.is_none()
@@ -88,13 +81,19 @@ fn check_options(options: &ast::WildcardAdditionalOptions) -> Result<()> {
     }
 }
 
-fn qualified_source(kind: &ast::SelectItemQualifiedWildcardKind, scope: &Scope<'_>) -> Result<usize> {
+/// The name before a star.
+pub(super) fn qualifier(kind: &ast::SelectItemQualifiedWildcardKind) -> Result<&ast::Ident> {
     let ast::SelectItemQualifiedWildcardKind::ObjectName(name) = kind else {
         return Err(Error::unsupported("* of an expression is not there yet in standing queries"));
     };
-    let Some(ast::ObjectNamePart::Identifier(ident)) = name.0.last() else {
-        return Err(Error::unsupported(format!("cannot expand {name}.*")));
-    };
+    match name.0.last() {
+        Some(ast::ObjectNamePart::Identifier(ident)) => Ok(ident),
+        _ => Err(Error::unsupported(format!("cannot expand {name}.*"))),
+    }
+}
+
+fn qualified_source(kind: &ast::SelectItemQualifiedWildcardKind, scope: &Scope<'_>) -> Result<usize> {
+    let ident = qualifier(kind)?;
     scope.source(ident).ok_or_else(|| {
         let alias = fold(ident, scope.rules());
         at(
@@ -140,7 +139,8 @@ fn repartitioned(stars: Vec<BoundItem>, partition_by: &[ast::Expr], scope: &Scop
     items
 }
 
-fn name_items(items: &mut [BoundItem], scope: &Scope<'_>) {
+/// Names the items that have no name yet.
+pub(super) fn name_items(items: &mut [BoundItem], scope: &Scope<'_>) {
     let columns = scope.sources().iter().flat_map(|source| source.relation.columns.iter());
     let named = items.iter().map(|item| &item.name);
     let mut taken: HashSet<String> = named.chain(columns.map(|column| &column.name)).cloned().collect();
@@ -208,8 +208,11 @@ fn name_in_postgres(expr: &ast::Expr) -> Option<String> {
     }
 }
 
-/// Columns of a relation have different names, and none that every relation has besides.
-fn check_names(items: &[BoundItem], rules: Compatibility) -> Result<()> {
+/// Columns of a relation that is made have different names, and none that every relation has besides.
+pub fn check_names(items: &[BoundItem], destination: &Destination, rules: Compatibility) -> Result<()> {
+    if !matches!(destination, Destination::Create { .. }) {
+        return Ok(());
+    }
     let mut seen = HashSet::new();
     for item in items {
         let span = span_of(&item.expr);

@@ -6,6 +6,7 @@ mod bound;
 mod clauses;
 mod from;
 mod items;
+mod rank;
 mod scope;
 mod units;
 mod window;
@@ -13,6 +14,7 @@ mod window;
 pub use bound::BoundItem;
 pub use bound::BoundJoin;
 pub use bound::BoundQuery;
+pub use bound::BoundRank;
 pub use bound::BoundSource;
 pub use bound::Purpose;
 pub use bound::both;
@@ -46,13 +48,14 @@ pub fn bind(
     request: &StandingRequest,
 ) -> Result<BoundQuery> {
     let rules = request.semantics.compatibility;
-    let mut body = clauses::only_select(&select.ast)?;
+    let (mut body, ranked) = rank::take(clauses::only_select(&select.ast)?, functions, rules)?;
     let window = crate::sql::take_window(&mut body)?;
     let partition_by = crate::sql::take_partition_by(&mut body);
     clauses::check(&body, functions, rules)?;
     if let Destination::Insert { relation, columns } = &request.destination
         && rules == Compatibility::Ksqldb
         && columns.is_empty()
+        && ranked.is_none()
     {
         clauses::check_count(&body.projection, relation)?;
     }
@@ -63,6 +66,9 @@ pub fn bind(
     // ksqlDB does not find the bounds of a window over a join.
     let has_bounds = window.is_some() && (rules == Compatibility::Postgres || joins.is_empty());
     let mut scope = Scope::new(&sources, rules, has_bounds, merged);
+    if ranked.is_some() {
+        scope.has_rank();
+    }
     let joins = joins
         .into_iter()
         .map(|join| Ok(BoundJoin { on: scope.resolved(join.on, Clause::Join)?, ..join }))
@@ -74,11 +80,16 @@ pub fn bind(
     }
     let partition_by =
         partition_by.into_iter().map(|expr| scope.resolved(expr, Clause::PartitionBy)).collect::<Result<Vec<_>>>()?;
-    let items = items::bind(&body.projection, &partition_by, &mut scope, &request.destination)?;
+    let items = items::bind(&body.projection, &partition_by, &mut scope)?;
     let filter = body.selection.map(|filter| scope.resolved(filter, Clause::Where)).transpose()?;
     let group_by = group_by(body.group_by, &items, &mut scope)?;
     let partition_by = (!partition_by.is_empty()).then_some(partition_by);
     let having = body.having.map(|having| scope.resolved(having, Clause::Having)).transpose()?;
+    let (items, rank) = match ranked {
+        Some(ranked) => ranked.bind(&items, &mut scope).map(|(items, rank)| (items, Some(rank)))?,
+        None => (items, None),
+    };
+    items::check_names(&items, &request.destination, rules)?;
     let pseudo = scope.into_pseudo();
     let emit = select.emit.unwrap_or(Emit::Changes);
     let is_keyless = sources[0].relation.formats.key == Format::None;
@@ -99,6 +110,7 @@ pub fn bind(
         group_by,
         partition_by,
         having,
+        rank,
         items,
         emit,
     })

@@ -16,6 +16,7 @@ use crate::error::SqlState;
 use crate::model::ColumnRole;
 use crate::plan::nested;
 use crate::plan::node::PseudoColumn;
+use crate::plan::node::RANK_COLUMN;
 use crate::sql::nearest;
 use crate::sql::walk;
 
@@ -57,18 +58,28 @@ pub struct Scope<'a> {
     merged: Vec<String>,
     pseudo: Vec<Vec<PseudoColumn>>,
     synthetic: Option<(String, ast::Expr)>,
+    ranked: bool,
 }
 
 enum Meaning {
     Synthetic { expr: Box<ast::Expr> },
     Column { alias: String, name: String },
     WindowBound { name: String },
+    Rank,
 }
 
 impl<'a> Scope<'a> {
     /// `windowed` says that the query has a WINDOW clause, whose bounds are columns; `merged` are the columns of USING.
     pub fn new(sources: &'a [BoundSource], rules: Compatibility, windowed: bool, merged: Vec<String>) -> Self {
-        Self { sources, rules, windowed, merged, pseudo: vec![Vec::new(); sources.len()], synthetic: None }
+        Self {
+            sources,
+            rules,
+            windowed,
+            merged,
+            pseudo: vec![Vec::new(); sources.len()],
+            synthetic: None,
+            ranked: false,
+        }
     }
 
     /// Gives the key of a join that no column is a name, as ksqlDB does: ROWKEY, or the next that no column has.
@@ -77,6 +88,11 @@ impl<'a> Scope<'a> {
         let numbered = (1..).map(|number| format!("ROWKEY_{number}"));
         let free = std::iter::once("ROWKEY".to_string()).chain(numbered).find(|name| !taken(name));
         self.synthetic = free.map(|name| (name, key));
+    }
+
+    /// Says that rows are ranked, so that the rank is a column.
+    pub fn has_rank(&mut self) {
+        self.ranked = true;
     }
 
     /// The name and the meaning of a join's key that no column is.
@@ -204,6 +220,9 @@ impl<'a> Scope<'a> {
         if let Some((_, expr)) = self.synthetic.as_ref().filter(|(synthetic, _)| *synthetic == name) {
             return Ok(Meaning::Synthetic { expr: Box::new(expr.clone()) });
         }
+        if self.ranked && clause == Clause::Select && ident.value == RANK_COLUMN {
+            return Ok(Meaning::Rank);
+        }
         if self.windowed && is_window_bound(&name) && matches!(clause, Clause::Select | Clause::Having) {
             return Ok(Meaning::WindowBound { name: self.canonical(&name) });
         }
@@ -279,6 +298,7 @@ impl Meaning {
             Meaning::Synthetic { expr } => *expr,
             Meaning::Column { alias, name } => ast::Expr::CompoundIdentifier(vec![quoted(alias), quoted(name)]),
             Meaning::WindowBound { name } => ast::Expr::Identifier(quoted(name)),
+            Meaning::Rank => ast::Expr::Identifier(quoted(RANK_COLUMN.to_string())),
         }
     }
 }

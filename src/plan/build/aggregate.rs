@@ -25,6 +25,10 @@ use super::rows::Rows;
 use super::rows::Spread;
 use super::rows::column_at;
 use super::rows::column_named;
+use super::top_n::Apart;
+use super::top_n::Identity;
+use super::top_n::Ranked;
+use super::top_n::Ranks;
 use crate::catalog::Compatibility;
 use crate::catalog::Format;
 use crate::catalog::Relation;
@@ -36,6 +40,7 @@ use crate::model::ColumnRole;
 use crate::model::OperatorId;
 use crate::model::SqlType;
 use crate::plan::bind::BoundQuery;
+use crate::plan::bind::BoundRank;
 use crate::plan::bind::fold_name;
 use crate::plan::node::Aggregate;
 use crate::plan::node::AggregateCall;
@@ -43,6 +48,7 @@ use crate::plan::node::AggregateChanges;
 use crate::plan::node::EmptyGroup;
 use crate::plan::node::JumpedWindows;
 use crate::plan::node::NullGroup;
+use crate::plan::node::RANK_COLUMN;
 use crate::plan::node::Window;
 use crate::plan::node::plan_of;
 use crate::sql::Emit;
@@ -55,6 +61,8 @@ pub struct Aggregated {
     pub items: Vec<Expr>,
     /// The window's bounds as columns of the rows.
     pub bounds: Option<(Expr, Expr)>,
+    /// Their key: the group and its window, unless they are ranked.
+    pub identity: Identity,
 }
 
 /// The SELECT list and HAVING as read, before aggregates are taken out.
@@ -62,6 +70,8 @@ struct Lists {
     groups: Vec<Expr>,
     items: Vec<Expr>,
     having: Option<Expr>,
+    /// What rows are ranked by, and what ranked rows must meet: one per expression of `BoundQuery::rank`.
+    ranks: Vec<Expr>,
 }
 
 /// Whether a query aggregates.
@@ -69,8 +79,10 @@ pub fn is_aggregate(query: &BoundQuery, rows: &Rows, expressions: &Expressions<'
     if query.group_by.is_some() || query.having.is_some() || query.window.is_some() {
         return Ok(true);
     }
-    for item in &query.items {
-        if !find_aggregate_exprs([&expressions.read(&item.expr, rows.schema())?]).is_empty() {
+    let schema = with_added_columns(rows.schema(), query, expressions.rules())?;
+    let ranks = query.rank.iter().flat_map(BoundRank::expressions);
+    for expr in query.items.iter().map(|item| &item.expr).chain(ranks) {
+        if !find_aggregate_exprs([&expressions.read(expr, &schema)?]).is_empty() {
             return Ok(true);
         }
     }
@@ -84,11 +96,12 @@ pub fn build(
     expressions: &Expressions<'_>,
     key_format: impl Fn(&[SqlType]) -> Format,
     null_group: NullGroup,
+    warnings: &mut Vec<String>,
 ) -> Result<Aggregated> {
     let id = OperatorId::new("aggregate");
     let rules = expressions.rules();
     let lists = read(&rows, query, expressions)?;
-    let found = find_aggregate_exprs(lists.items.iter().chain(&lists.having));
+    let found = find_aggregate_exprs(lists.items.iter().chain(&lists.having).chain(&lists.ranks));
     check(query, &lists, &found, expressions)?;
     if query.window.is_some() && rows.changes != Changes::Append {
         return Err(window_over_table());
@@ -116,18 +129,15 @@ pub fn build(
         jumped: jumped(rules, query.emit),
         null_group,
         empty_group: empty_group(rules),
-        changes: if lists.having.is_some() { AggregateChanges::Retract } else { AggregateChanges::Upsert },
+        changes: match lists.having.is_some() || query.rank.is_some() {
+            true => AggregateChanges::Retract,
+            false => AggregateChanges::Upsert,
+        },
         schema: output_schema(&group, query, &calls, rules)?,
         input: rows.plan,
         calls,
     };
     let over = Over { schema: Arc::clone(&node.schema), groups: &lists.groups, found: &found, node: &node };
-    let items = query
-        .items
-        .iter()
-        .zip(&lists.items)
-        .map(|(item, raw)| over.finish(raw.clone(), &item.expr, expressions))
-        .collect::<Result<Vec<_>>>()?;
     let having = match (&query.having, lists.having.clone()) {
         (Some(origin), Some(raw)) => {
             let planned = over.finish(raw, origin, expressions)?;
@@ -135,16 +145,55 @@ pub fn build(
         }
         _ => None,
     };
-    let schema = over.schema;
+    let schema = Arc::clone(&node.schema);
     let keys = group.len() + query.window.map_or(0, Window::key_bounds);
     let bounds = query.window.map(|_| (column_at(&schema, group.len()), column_at(&schema, group.len() + 1)));
     let changes = changes_of(query.emit, node.changes);
     let key = (0..keys).map(|index| column_at(&schema, index)).collect();
-    let mut rows = Rows { plan: plan_of(node), spread: rows.spread, key, changes };
+    let mut rows = Rows { plan: plan_of(node.clone()), spread: rows.spread, key, changes };
     if let Some(condition) = having {
         rows = rows.filtered(condition, &OperatorId::new("having"))?;
     }
-    Ok(Aggregated { rows, items, bounds })
+    match &query.rank {
+        Some(rank) => {
+            let (rows, items, identity) = ranked(rows, rank, &over, &lists, query, expressions, warnings)?;
+            Ok(Aggregated { rows, items, bounds, identity })
+        }
+        None => {
+            Ok(Aggregated { items: over.items(&lists, query, expressions)?, rows, bounds, identity: Identity::Own })
+        }
+    }
+}
+
+/// Groups that are ranked, and the SELECT list over them.
+fn ranked(
+    rows: Rows,
+    rank: &BoundRank,
+    over: &Over<'_>,
+    lists: &Lists,
+    query: &BoundQuery,
+    expressions: &Expressions<'_>,
+    warnings: &mut Vec<String>,
+) -> Result<(Rows, Vec<Expr>, Identity)> {
+    let raw = || lists.ranks.iter().cloned().zip(rank.expressions());
+    let (partitions, orders) = (rank.partition_by.len(), rank.order_by.len());
+    let mut finished = raw()
+        .take(partitions + orders)
+        .map(|(raw, origin)| over.finish(raw, origin, expressions))
+        .collect::<Result<Vec<_>>>()?;
+    let order = finished.split_off(partitions);
+    let ranked = Ranked::new(rows, Apart::Key, rank, Ranks { partition: finished, order }, query)?;
+    let over = Over { schema: Arc::clone(ranked.schema()), ..*over };
+    let items = over.items(lists, query, expressions)?;
+    let filter = match raw().nth(partitions + orders) {
+        Some((raw, origin)) => {
+            let planned = over.finish(raw, origin, expressions)?;
+            Some(expressions.boolean(planned, &over.schema, origin, "WHERE")?)
+        }
+        None => None,
+    };
+    let (rows, identity) = ranked.finish(&items, filter, query, warnings)?;
+    Ok((rows, items, identity))
 }
 
 fn jumped(rules: Compatibility, emit: Emit) -> JumpedWindows {
@@ -171,12 +220,18 @@ fn changes_of(emit: Emit, changes: AggregateChanges) -> Changes {
 
 fn read(rows: &Rows, query: &BoundQuery, expressions: &Expressions<'_>) -> Result<Lists> {
     let schema = rows.schema();
-    let with_bounds = with_window_bounds(schema, query, expressions.rules())?;
+    let with_bounds = with_added_columns(schema, query, expressions.rules())?;
     let groups = query.group_by.as_deref().unwrap_or_default();
     Ok(Lists {
         groups: groups.iter().map(|expr| expressions.read(expr, schema)).collect::<Result<_>>()?,
         items: query.items.iter().map(|item| expressions.read(&item.expr, &with_bounds)).collect::<Result<_>>()?,
         having: query.having.as_ref().map(|having| expressions.read(having, &with_bounds)).transpose()?,
+        ranks: query
+            .rank
+            .iter()
+            .flat_map(BoundRank::expressions)
+            .map(|expr| expressions.read(expr, &with_bounds))
+            .collect::<Result<_>>()?,
     })
 }
 
@@ -275,7 +330,7 @@ fn regrouped(
     rows.exchanged(id, Spread { keys: Some(columns), format: key_format, partitions })
 }
 
-/// The aggregate's own columns.
+/// The aggregate's own columns, and the rank where its rows are ranked.
 struct Over<'a> {
     schema: DFSchemaRef,
     groups: &'a [Expr],
@@ -284,6 +339,12 @@ struct Over<'a> {
 }
 
 impl Over<'_> {
+    /// The SELECT list.
+    fn items(&self, lists: &Lists, query: &BoundQuery, expressions: &Expressions<'_>) -> Result<Vec<Expr>> {
+        let items = query.items.iter().zip(&lists.items);
+        items.map(|(item, raw)| self.finish(raw.clone(), &item.expr, expressions)).collect()
+    }
+
     /// An expression of the SELECT list or HAVING over the aggregate's columns.
     fn finish(&self, raw: Expr, origin: &ast::Expr, expressions: &Expressions<'_>) -> Result<Expr> {
         let rebased = raw
@@ -355,13 +416,21 @@ fn bound_fields(rules: Compatibility) -> [Field; 2] {
     ["windowstart", "windowend"].map(|name| Field::new(fold_name(name, false, rules), sql_type.arrow(), true))
 }
 
-fn with_window_bounds(schema: &DFSchemaRef, query: &BoundQuery, rules: Compatibility) -> Result<DFSchema> {
-    let mut whole = schema.as_ref().clone();
+/// The columns of rows, the bounds of windows and the rank.
+fn with_added_columns(schema: &DFSchemaRef, query: &BoundQuery, rules: Compatibility) -> Result<DFSchema> {
+    let mut added = Vec::new();
     if query.window.is_some() {
-        let fields = bound_fields(rules).into_iter().map(|field| (None, Arc::new(field))).collect();
-        let bounds = DFSchema::new_with_metadata(fields, Default::default())
+        added.extend(bound_fields(rules));
+    }
+    if query.rank.is_some() {
+        added.push(Field::new(RANK_COLUMN, SqlType::BigInt.arrow(), true));
+    }
+    let mut whole = schema.as_ref().clone();
+    if !added.is_empty() {
+        let fields = added.into_iter().map(|field| (None, Arc::new(field))).collect();
+        let added = DFSchema::new_with_metadata(fields, Default::default())
             .map_err(|error| failure::of_datafusion(error, None))?;
-        whole.merge(&bounds);
+        whole.merge(&added);
     }
     Ok(whole)
 }

@@ -27,6 +27,7 @@ use crate::functions::TotalKind;
 use crate::functions::TotalStyle;
 use crate::model::SqlType;
 use crate::plan::bind::BoundQuery;
+use crate::plan::bind::BoundRank;
 use crate::plan::node::AggregateCall;
 use crate::plan::node::AggregateFunction;
 use crate::plan::node::Backing;
@@ -360,7 +361,8 @@ fn call_name(function: AggregateFunction, index: usize, projected: &[Expr]) -> S
 
 /// The first place where the query calls a function of this name, else its first item.
 fn origin<'q>(query: &'q BoundQuery, name: &str) -> &'q ast::Expr {
-    let exprs = query.items.iter().map(|item| &item.expr).chain(&query.having);
+    let ranks = query.rank.iter().flat_map(BoundRank::expressions);
+    let exprs = query.items.iter().map(|item| &item.expr).chain(&query.having).chain(ranks);
     let mut found = None;
     for expr in exprs {
         let flow = walk::expressions(expr, |inner| match inner {

@@ -18,6 +18,7 @@ use crate::error::SqlState;
 use crate::model::OperatorId;
 use crate::model::SqlType;
 use crate::plan::bind::BoundQuery;
+use crate::plan::bind::BoundRank;
 use crate::plan::functions::TABLE_FUNCTIONS;
 use crate::plan::node::Explode;
 use crate::plan::node::plan_of;
@@ -29,7 +30,9 @@ const COLUMN: &str = "__explode";
 /// The rows with a column for each such function, and the query that names these in place of the functions, if it has any.
 pub fn build(rows: Rows, query: &BoundQuery, expressions: &Expressions<'_>) -> Result<(Rows, Option<BoundQuery>)> {
     let lists = query.group_by.iter().chain(&query.partition_by).flatten();
-    let others = lists.chain(&query.filter).chain(&query.having).chain(query.joins.iter().map(|join| &join.on));
+    let ranks = query.rank.iter().flat_map(BoundRank::expressions);
+    let joins = query.joins.iter().map(|join| &join.on);
+    let others = lists.chain(&query.filter).chain(&query.having).chain(joins).chain(ranks);
     for expr in others {
         if calls(expr) {
             let error = Error::unsupported("a function that gives several rows can only stand in the SELECT list");
@@ -67,12 +70,19 @@ pub fn build(rows: Rows, query: &BoundQuery, expressions: &Expressions<'_>) -> R
     Ok((Rows { plan: plan_of(node), ..rows }, Some(exploded)))
 }
 
-/// Refuses such functions in a query that aggregates.
-pub fn check(explodes: bool, aggregates: bool) -> Result<()> {
-    match explodes && aggregates {
-        true => Err(Error::unsupported("Table functions cannot be used with aggregations.")
-            .hint("Make a stream of the rows first, and group that.")),
-        false => Ok(()),
+/// Refuses such functions in a query that aggregates or ranks.
+pub fn check(explodes: bool, aggregates: bool, ranks: bool) -> Result<()> {
+    let refused = |message: &str, hint: &str| Err(Error::unsupported(message).hint(hint));
+    match explodes {
+        true if aggregates => refused(
+            "Table functions cannot be used with aggregations.",
+            "Make a stream of the rows first, and group that.",
+        ),
+        true if ranks => refused(
+            "a function that gives several rows cannot stand in a query that ranks rows",
+            "Make a stream of the rows first, and rank that.",
+        ),
+        _ => Ok(()),
     }
 }
 

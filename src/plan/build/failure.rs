@@ -4,6 +4,7 @@ use std::ops::ControlFlow;
 
 use datafusion::arrow::datatypes::DataType;
 use datafusion::arrow::error::ArrowError;
+use datafusion::common::Column;
 use datafusion::common::DataFusionError;
 use datafusion::common::SchemaError;
 use sqlparser::ast;
@@ -15,6 +16,7 @@ use crate::error::Error;
 use crate::error::Position;
 use crate::error::SqlState;
 use crate::model::SqlType;
+use crate::plan::Functions;
 use crate::plan::bind::position;
 use crate::sql::walk;
 
@@ -98,6 +100,9 @@ fn of_arrow(error: &ArrowError) -> Error {
 fn of_schema(error: &SchemaError) -> Error {
     match error {
         SchemaError::FieldNotFound { field, valid_fields } => {
+            if let Some(error) = unknown_qualifier(field, valid_fields) {
+                return error;
+            }
             let error = Error::new(SqlState::UNDEFINED_COLUMN, format!("column \"{}\" does not exist", field.name));
             let names = valid_fields.iter().map(|field| field.name.as_str());
             match crate::sql::nearest(&field.name, names) {
@@ -112,6 +117,21 @@ fn of_schema(error: &SchemaError) -> Error {
             Error::new(SqlState::DUPLICATE_COLUMN, format!("column \"{name}\" specified more than once"))
         }
     }
+}
+
+/// The error for a column of a relation that the query does not read.
+fn unknown_qualifier(field: &Column, valid_fields: &[Column]) -> Option<Error> {
+    let qualifier = field.relation.as_ref()?.table();
+    let known: Vec<&str> = valid_fields.iter().filter_map(|field| Some(field.relation.as_ref()?.table())).collect();
+    if known.contains(&qualifier) {
+        return None;
+    }
+    let message = format!("missing FROM-clause entry for table \"{qualifier}\"");
+    let error = Error::new(SqlState::UNDEFINED_TABLE, message);
+    Some(match crate::sql::nearest(qualifier, known) {
+        Some(near) => error.hint(format!("Did you mean \"{near}\"?")),
+        None => error,
+    })
 }
 
 /// DataFusion has one kind for most of what a user can do wrong; the words tell them apart.
@@ -166,8 +186,7 @@ fn of_types(line: &str) -> Option<Error> {
         return Some(Error::new(SqlState::CANNOT_COERCE, message));
     }
     if let Some(name) = line.strip_prefix("Unsupported SQL type ") {
-        let message = format!("type \"{}\" does not exist", name.to_lowercase());
-        return Some(Error::new(SqlState::UNDEFINED_OBJECT, message));
+        return Some(crate::catalog::unknown_type(&name.to_lowercase()));
     }
     let (_, found) =
         line.strip_prefix("Cannot create filter with non-boolean predicate ")?.rsplit_once(" returning ")?;
@@ -261,8 +280,9 @@ fn of_unknown_name(message: &str, line: &str) -> Option<Error> {
     let name = quoted(line)?;
     if line.starts_with("Invalid function") {
         let error = Error::new(SqlState::UNDEFINED_FUNCTION, format!("function {name} does not exist"));
-        let near = message.lines().find(|line| line.starts_with("Did you mean")).and_then(quoted);
-        return Some(match near {
+        // DataFusion's own guess is not always the nearest, and may be a name that is not for users.
+        let functions = Functions::new();
+        return Some(match crate::sql::nearest(&name, functions.names()) {
             Some(near) => error.hint(format!("Did you mean \"{near}\"?")),
             None => error,
         });

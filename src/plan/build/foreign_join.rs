@@ -213,9 +213,9 @@ fn together(many: Rows, one: Rows, on: &[(Expr, Expr)], alone: Alone, id: &Opera
 }
 
 /// One row a key again, whatever tasks they come from.
-fn consolidated(rows: Rows, id: &OperatorId) -> Result<Rows> {
+pub(super) fn consolidated(rows: Rows, id: &OperatorId) -> Result<Rows> {
     let key: Option<Vec<usize>> = rows.key.iter().map(|key| column_index(key, rows.schema())).collect();
-    let Some(key) = key else { return Err(Error::internal("the key of a joined table is not among its columns")) };
+    let Some(key) = key else { return Err(Error::internal("the key of a table is not among its columns")) };
     let plan = plan_of(Consolidate { id: id.inserted("consolidate", 0), input: rows.plan, key });
     Ok(Rows { plan, ..rows })
 }

@@ -117,10 +117,7 @@ fn source_rows(index: usize, source: &BoundSource, rules: Compatibility) -> Resu
 /// Alias and name of every column that the query mentions.
 fn used_columns(query: &BoundQuery) -> HashSet<(String, String)> {
     let mut used = HashSet::new();
-    let exprs = query.items.iter().map(|item| &item.expr);
-    let lists = query.group_by.iter().chain(&query.partition_by).flatten();
-    let conditions = query.filter.iter().chain(&query.having).chain(query.joins.iter().map(|join| &join.on));
-    for expr in exprs.chain(lists).chain(conditions) {
+    for expr in query.expressions() {
         let flow = walk::expressions(expr, |expr| {
             if let ast::Expr::CompoundIdentifier(idents) = expr
                 && let [alias, name] = idents.as_slice()

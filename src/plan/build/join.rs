@@ -27,6 +27,9 @@ use crate::plan::node::Join;
 use crate::plan::node::JoinKind;
 use crate::plan::node::plan_of;
 
+/// How far behind stream time a stream row may be and still meet the table's row of its own time: the default grace.
+const HISTORY_MS: i64 = 5 * 60 * 1000;
+
 /// Joins the `index`-th relation of FROM, a table, to the rows before it.
 pub fn build(index: usize, left: Rows, right: Rows, query: &BoundQuery, expressions: &Expressions<'_>) -> Result<Rows> {
     let bound = &query.joins[index - 1];
@@ -75,8 +78,10 @@ pub fn build(index: usize, left: Rows, right: Rows, query: &BoundQuery, expressi
     let on = keys.into_iter().zip(right.key.iter().cloned()).collect::<Vec<_>>();
     let key = on.iter().map(|(left, _)| left.clone()).collect();
     let spread = left.spread.clone();
-    let plan =
-        plan_of(Join { id: id.clone(), left: left.plan, right: right.plan, on, kind: bound.kind, schema: joined });
+    let tells_time = table.relation.timestamp_column.is_some() && expressions.rules() == Compatibility::Postgres;
+    let history_ms = tells_time.then_some(HISTORY_MS);
+    let (id_, kind) = (id.clone(), bound.kind);
+    let plan = plan_of(Join { id: id_, left: left.plan, right: right.plan, on, kind, history_ms, schema: joined });
     let mut rows = Rows { plan, spread, key, changes: Changes::Append };
     for condition in rest {
         let planned = expressions.condition(condition, rows.schema(), "JOIN/ON")?;

@@ -20,6 +20,7 @@ mod rows;
 mod stream_join;
 mod table_join;
 mod timestamps;
+mod top_n;
 mod value_failure;
 mod volatile;
 
@@ -37,6 +38,7 @@ use datafusion::logical_expr::expr::Placeholder;
 use sqlparser::ast;
 
 use super::bind::BoundQuery;
+use super::bind::BoundRank;
 use super::bind::Purpose;
 use super::functions::Functions;
 use super::node::JoinKind;
@@ -73,6 +75,10 @@ pub use reworded::reword;
 use rows::Changes;
 use rows::Rows;
 use rows::column_at;
+use top_n::Apart;
+use top_n::Identity;
+use top_n::Ranked;
+use top_n::Ranks;
 
 /// A whole plan, not yet cut into fragments.
 pub struct Built {
@@ -92,11 +98,11 @@ pub fn build(query: &BoundQuery, catalog: &Catalog, functions: &Functions) -> Re
     let (rows, exploded) = explode::build(from::build(query, &expressions)?, query, &expressions)?;
     let query = exploded.as_ref().unwrap_or(query);
     let aggregates = aggregate::is_aggregate(query, &rows, &expressions)?;
-    explode::check(exploded.is_some(), aggregates)?;
+    explode::check(exploded.is_some(), aggregates, query.rank.is_some())?;
     volatile::check(query, &rows, aggregates)?;
     let selected = match aggregates {
         true => aggregated(rows, query, target.as_deref(), &expressions, &mut warnings)?,
-        false => projected(rows, query, &expressions)?,
+        false => projected(rows, query, &expressions, &mut warnings)?,
     };
     let kind = kind(query, &selected, aggregates, target.as_deref())?;
     let arranged = match (&query.purpose, &target) {
@@ -104,7 +110,8 @@ pub fn build(query: &BoundQuery, catalog: &Catalog, functions: &Functions) -> Re
         (Purpose::Insert { columns, .. }, Some(target)) => insert::arranged(&selected, query, target, columns)?,
         _ => output::for_relation(&selected, query)?,
     };
-    let output = describe(query, &selected, &arranged, kind, aggregates, target.as_deref())?;
+    let grouped = aggregates || query.rank.is_some();
+    let output = describe(query, &selected, &arranged, kind, grouped, target.as_deref())?;
     let root = sink(selected.rows, arranged, query)?;
     Ok(Built { root, output, warnings })
 }
@@ -172,25 +179,71 @@ fn aggregated(
         (Compatibility::Postgres, _) => NullGroup::IsGroup,
     };
     let format = |types: &[SqlType]| key_format(query, types, true);
-    let aggregated = aggregate::build(rows, query, expressions, format, null_group)?;
+    let aggregated = aggregate::build(rows, query, expressions, format, null_group, warnings)?;
     let schema = Arc::clone(aggregated.rows.schema());
     let groups = query.group_by.as_ref().map_or(0, Vec::len);
     let size_ms = query.window.and_then(Window::size_ms);
+    let (keys, bounds) = match aggregated.identity {
+        Identity::Own => ((0..groups).map(|index| column_at(&schema, index)).collect(), aggregated.bounds),
+        Identity::Columns(_) if query.retention_ms.is_some() => {
+            return Err(Error::unsupported("RETENTION of ranked rows whose key is not that of their window")
+                .hint("Select the groups in place of what rows are ranked in."));
+        }
+        Identity::Columns(columns) => (columns, None),
+    };
     Ok(Selected {
         items: aggregated.items,
-        keys: (0..groups).map(|index| vec![column_at(&schema, index)]).collect(),
+        keys: keys.into_iter().map(|key| vec![key]).collect(),
         needs_key: true,
-        window: aggregated.bounds.map(|(start, end)| (WindowOfKey { size_ms }, start, end)),
+        window: bounds.map(|(start, end)| (WindowOfKey { size_ms }, start, end)),
         rows: aggregated.rows,
     })
 }
 
-fn projected(rows: Rows, query: &BoundQuery, expressions: &Expressions<'_>) -> Result<Selected> {
+/// Rows that are ranked, but not grouped.
+fn ranked(
+    rows: Rows,
+    rank: &BoundRank,
+    query: &BoundQuery,
+    expressions: &Expressions<'_>,
+    warnings: &mut Vec<String>,
+) -> Result<Selected> {
+    let ranks = Ranks::plan(rank, rows.schema(), expressions)?;
+    let apart = if rows.changes == Changes::Append { Apart::Place } else { Apart::Key };
+    let ranked = Ranked::new(rows, apart, rank, ranks, query)?;
+    let schema = Arc::clone(ranked.schema());
+    let items = query.items.iter().map(|item| expressions.plan(&item.expr, &schema)).collect::<Result<Vec<_>>>()?;
+    let filter = rank.filter.as_ref().map(|filter| expressions.condition(filter, &schema, "WHERE")).transpose()?;
+    let (rows, identity) = ranked.finish(&items, filter, query, warnings)?;
+    match identity {
+        Identity::Own => keyed(rows, items, query, expressions),
+        Identity::Columns(columns) => {
+            let keys = columns.into_iter().map(|column| vec![column]).collect();
+            Ok(Selected { items, needs_key: true, keys, window: None, rows })
+        }
+    }
+}
+
+fn projected(
+    rows: Rows,
+    query: &BoundQuery,
+    expressions: &Expressions<'_>,
+    warnings: &mut Vec<String>,
+) -> Result<Selected> {
     if query.emit == Emit::Final {
         return Err(aggregate::final_without_window());
     }
+    if let Some(rank) = &query.rank {
+        return ranked(rows, rank, query, expressions, warnings);
+    }
     let schema = Arc::clone(rows.schema());
-    let mut items = query.items.iter().map(|item| expressions.plan(&item.expr, &schema)).collect::<Result<Vec<_>>>()?;
+    let items = query.items.iter().map(|item| expressions.plan(&item.expr, &schema)).collect::<Result<Vec<_>>>()?;
+    keyed(rows, items, query, expressions)
+}
+
+/// Rows that have the key which they had, unless PARTITION BY gives them another.
+fn keyed(rows: Rows, mut items: Vec<Expr>, query: &BoundQuery, expressions: &Expressions<'_>) -> Result<Selected> {
+    let schema = Arc::clone(rows.schema());
     let first = &query.sources[0].relation;
     let is_table = rows.changes != Changes::Append;
     // A join of windowed tables has the left's windows, which are the right's too where both have a row.
@@ -321,7 +374,7 @@ fn describe(
     selected: &Selected,
     arranged: &Arranged,
     kind: RelationKind,
-    aggregates: bool,
+    grouped: bool,
     target: Option<&Relation>,
 ) -> Result<Output> {
     let keys: Vec<&Column> = arranged.columns.iter().filter(|column| column.role == ColumnRole::Key).collect();
@@ -330,7 +383,7 @@ fn describe(
     let key_format = match formats {
         Some(formats) => formats.key,
         None if keys.is_empty() => Format::None,
-        None => key_format(query, &types, aggregates),
+        None => key_format(query, &types, grouped),
     };
     check_keys(query, selected)?;
     if matches!(query.purpose, Purpose::Push) {

@@ -23,6 +23,7 @@ pub fn reword(root: &mut impl ast::VisitMut, rules: Compatibility) {
                     **pattern = call("__like_pattern", vec![pattern.as_ref().clone(), ast::Expr::Value(escape)]);
                 }
             }
+            ast::Expr::Function(function) => of_now(function),
             // The planner would take DataFusion's own function, whatever stands under its name.
             ast::Expr::Substring { expr: text, substring_from, substring_for, .. } => {
                 let from = match (&substring_from, &substring_for) {
@@ -38,6 +39,32 @@ pub fn reword(root: &mut impl ast::VisitMut, rules: Compatibility) {
     });
     debug_assert!(flow.is_continue());
     nested::as_texts(root);
+}
+
+/// ksqlDB's `UNIX_TIMESTAMP()` and `UNIX_DATE()` are of now.
+fn of_now(function: &mut ast::Function) {
+    let ast::FunctionArguments::List(list) = &function.args else { return };
+    if !list.args.is_empty() {
+        return;
+    }
+    let now = || call("now", Vec::new());
+    let replaced = match function.name.to_string().to_lowercase().as_str() {
+        "unix_timestamp" => call("unix_timestamp", vec![now()]),
+        "unix_date" => {
+            let date = ast::Expr::Cast {
+                kind: ast::CastKind::Cast,
+                expr: Box::new(now()),
+                data_type: ast::DataType::Date,
+                array: false,
+                format: None,
+            };
+            call("unix_date", vec![date])
+        }
+        _ => return,
+    };
+    if let ast::Expr::Function(replaced) = replaced {
+        *function = replaced;
+    }
 }
 
 /// A call of a function.

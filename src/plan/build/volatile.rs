@@ -10,6 +10,7 @@ use super::rows::Rows;
 use crate::error::Error;
 use crate::error::Result;
 use crate::plan::bind::BoundQuery;
+use crate::plan::bind::BoundRank;
 use crate::plan::bind::position;
 use crate::sql::walk;
 
@@ -20,7 +21,7 @@ const CHANCE: [&str; 5] = ["random", "uuid", "gen_random_uuid", "uuidv4", "clock
 /// query does.
 pub fn check(query: &BoundQuery, rows: &Rows, aggregates: bool) -> Result<()> {
     let appended = rows.changes == Changes::Append;
-    let plain = !aggregates;
+    let plain = !aggregates && query.rank.is_none();
     for item in &query.items {
         if !(appended && plain) {
             refuse(&item.expr, &CHANCE, "only in the SELECT list of a query over streams without GROUP BY")?;
@@ -40,6 +41,11 @@ pub fn check(query: &BoundQuery, rows: &Rows, aggregates: bool) -> Result<()> {
     }
     if let Some(having) = &query.having {
         refuse(having, &TIME, "not in HAVING")?;
+    }
+    // A row must keep its place in the order.
+    for expr in query.rank.iter().flat_map(BoundRank::expressions) {
+        refuse(expr, &CHANCE, "not in what rows are ranked by, nor in what ranked rows must meet")?;
+        refuse(expr, &TIME, "not in what rows are ranked by, nor in what ranked rows must meet")?;
     }
     Ok(())
 }

@@ -71,6 +71,8 @@ pub struct Join {
     pub on: Vec<(Expr, Expr)>,
     /// Inner or left.
     pub kind: JoinKind,
+    /// For how long the versions of the table's rows are kept behind stream time, milliseconds; `None`: only the newest is.
+    pub history_ms: Option<i64>,
     /// See above.
     pub schema: DFSchemaRef,
 }

@@ -15,6 +15,7 @@ mod sink;
 mod source;
 mod stream_join;
 mod table_join;
+mod top_n;
 
 pub use aggregate::Aggregate;
 pub use aggregate::AggregateCall;
@@ -45,6 +46,16 @@ pub use stream_join::Span;
 pub use stream_join::StreamJoin;
 pub use stream_join::Unmatched;
 pub use table_join::TableJoin;
+pub use top_n::Direction;
+pub use top_n::Nulls;
+pub use top_n::OrderItem;
+pub use top_n::RANK_COLUMN;
+pub use top_n::RankColumn;
+pub use top_n::Ranking;
+pub use top_n::TopN;
+pub use top_n::TopRows;
+pub use top_n::top_schema;
+pub use top_n::words as order_words;
 
 use std::cmp::Ordering;
 use std::sync::Arc;
@@ -72,6 +83,8 @@ pub enum Node<'a> {
     ForeignJoin(&'a ForeignJoin),
     /// Retractions put in order again.
     Consolidate(&'a Consolidate),
+    /// The first rows of each partition.
+    TopN(&'a TopN),
     /// Rows as often as their lists have elements.
     Explode(&'a Explode),
     /// Upserts made into retractions.
@@ -112,6 +125,9 @@ impl<'a> Node<'a> {
         }
         if let Some(node) = any.downcast_ref::<Consolidate>() {
             return Some(Node::Consolidate(node));
+        }
+        if let Some(node) = any.downcast_ref::<TopN>() {
+            return Some(Node::TopN(node));
         }
         if let Some(node) = any.downcast_ref::<Explode>() {
             return Some(Node::Explode(node));

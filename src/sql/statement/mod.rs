@@ -100,6 +100,8 @@ pub enum Statement {
     },
     /// `DESCRIBE name`
     Describe(Name),
+    /// `DESCRIBE FUNCTION name`
+    DescribeFunction(Name),
     /// `PRINT topic ..`
     Print(Print),
     /// `SHOW ..`

@@ -18,6 +18,8 @@ pub enum ShowObject {
     Queries,
     /// `SHOW TOPICS`
     Topics,
+    /// `SHOW FUNCTIONS`
+    Functions,
     /// `SHOW ALL`
     AllSettings,
     /// `SHOW name`, a setting
@@ -34,6 +36,8 @@ pub(super) fn parse(cursor: &mut Cursor<'_>) -> Result<Statement> {
         ShowObject::Queries
     } else if cursor.word("TOPICS") {
         ShowObject::Topics
+    } else if cursor.word("FUNCTIONS") {
+        ShowObject::Functions
     } else if cursor.word("PROPERTIES") || cursor.word("ALL") {
         ShowObject::AllSettings
     } else if cursor.words(&["TRANSACTION", "ISOLATION", "LEVEL"]) {
@@ -43,7 +47,7 @@ pub(super) fn parse(cursor: &mut Cursor<'_>) -> Result<Statement> {
     } else if cursor.words(&["SESSION", "AUTHORIZATION"]) {
         ShowObject::Setting("session_authorization".to_string())
     } else {
-        for word in ["CONNECTORS", "FUNCTIONS", "TYPES", "VARIABLES"] {
+        for word in ["CONNECTORS", "TYPES", "VARIABLES"] {
             if cursor.is_word_at(0, word) {
                 return Err(Error::unsupported(format!("SHOW {word} is not supported")).at(position));
             }

@@ -34,7 +34,7 @@ use crate::state::StoreVerdict;
 use crate::state::open_store;
 
 /// Leaves whose pages are written in one step.
-const FOLD_LEAVES_MAX: usize = 16;
+const FOLD_LEAVES_MAX: usize = 4;
 /// What a changed row weighs in memory, about, where it is not looked at.
 const ROW_BYTES: usize = 128;
 /// Neighbours that have at most so many rows together become one page.

@@ -4,6 +4,7 @@ use crate::broker::BrokerError;
 use crate::broker::GroupError;
 use crate::broker::LogError;
 use crate::broker::MetadataError;
+use crate::broker::TransactionError;
 use crate::error::Error;
 use crate::protocol::BatchError;
 use crate::protocol::ErrorCode;
@@ -67,6 +68,14 @@ pub(super) fn code_of_group(error: &GroupError) -> ErrorCode {
 /// Of a part of a request.
 pub(super) fn code_of_outcome(outcome: &Result<(), GroupError>) -> ErrorCode {
     outcome.as_ref().err().map(code_of_group).unwrap_or_default()
+}
+
+/// A client that does not understand that it is fenced is told that its epoch is not the current one.
+pub(super) fn code_of_transaction(error: &TransactionError, knows_fenced: bool) -> ErrorCode {
+    match error {
+        TransactionError::Fenced if !knows_fenced => ErrorCode::INVALID_PRODUCER_EPOCH,
+        error => ErrorCode(error.code()),
+    }
 }
 
 fn code_of_batch(error: &BatchError) -> ErrorCode {

@@ -1,23 +1,29 @@
-//! InitProducerId: an identity for an idempotent producer. Transactional ones are refused: nothing would end their transactions.
+//! InitProducerId: of an idempotent producer, or of one with transactions.
 
 use super::context::Context;
-use super::error_code::code_of;
+use super::error_code::code_of_transaction;
 use super::table::Answer;
-use crate::protocol::ErrorCode;
-use crate::protocol::init_producer_id as message;
-use message::Request;
-use message::Response;
+use crate::model::ProducerEpoch;
+use crate::model::ProducerId;
+use crate::protocol::init_producer_id;
 
-impl Answer for Request {
-    async fn answer(self, context: &Context) -> Response {
-        let refused = |error_code| Response { error_code, producer_epoch: -1, ..Response::default() };
-        if self.transactional_id.is_some() {
-            return refused(ErrorCode::UNSUPPORTED_VERSION);
-        }
-        // Without a transactional id there is nothing to go on from: also who had an id gets a new one.
-        match context.broker().new_producer_id().await {
-            Ok(id) => Response { producer_id: id.0, ..Response::default() },
-            Err(error) => refused(code_of(&error)),
+/// From here on a client understands PRODUCER_FENCED.
+const FENCED_FROM: i16 = 4;
+
+impl Answer for init_producer_id::Request {
+    async fn answer(self, context: &Context) -> init_producer_id::Response {
+        let expected = (ProducerId(self.producer_id), ProducerEpoch(self.producer_epoch));
+        let expected = (0 <= self.producer_id).then_some(expected);
+        let id = self.transactional_id.as_deref();
+        let given = context.broker().init_producer(id, self.transaction_timeout_ms, expected).await;
+        match given {
+            Ok((ProducerId(producer_id), ProducerEpoch(producer_epoch))) => {
+                init_producer_id::Response { producer_id, producer_epoch, ..init_producer_id::Response::default() }
+            }
+            Err(error) => {
+                let error_code = code_of_transaction(&error, FENCED_FROM <= context.version);
+                init_producer_id::Response { error_code, ..init_producer_id::Response::default() }
+            }
         }
     }
 }

@@ -8,6 +8,8 @@
 //!     order, and wait for their flushes together
 //!   * a client that sends what is no request, or does not take its answers, loses its connection and harms nobody else
 
+mod add_offsets_to_txn;
+mod add_partitions_to_txn;
 mod alter_configs;
 mod api_versions;
 mod config_value;
@@ -23,6 +25,8 @@ mod describe_configs;
 mod describe_groups;
 mod describe_log_dirs;
 mod describe_producers;
+mod describe_transactions;
+mod end_txn;
 mod error_code;
 mod fetch;
 mod find_coordinator;
@@ -34,6 +38,7 @@ mod join_group;
 mod leave_group;
 mod list_groups;
 mod list_offsets;
+mod list_transactions;
 mod metadata;
 mod offset_commit;
 mod offset_delete;
@@ -43,6 +48,7 @@ mod produce;
 mod server;
 mod sync_group;
 mod table;
+mod txn_offset_commit;
 
 pub use server::KafkaServer;
 pub use server::KafkaServerConfig;

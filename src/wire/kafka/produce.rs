@@ -82,11 +82,9 @@ async fn begin(context: Context, head: RequestHead, request: Request) -> Pending
         let mut partitions = Vec::with_capacity(topic.partition_data.len());
         for data in topic.partition_data {
             let index = data.index;
-            let placed = match (acks, &request.transactional_id) {
-                (None, _) => Err(ErrorCode::INVALID_REQUIRED_ACKS.into()),
-                // Nobody could end the transaction.
-                (_, Some(_)) => Err(ErrorCode::INVALID_TXN_STATE.into()),
-                (Some(acks), None) => append(&context, &topic.name, topic.topic_id, data, acks).await,
+            let placed = match acks {
+                None => Err(ErrorCode::INVALID_REQUIRED_ACKS.into()),
+                Some(acks) => append(&context, &topic.name, topic.topic_id, data, acks).await,
             };
             partitions.push((index, placed.map_or_else(Outcome::Refused, Outcome::Placed)));
         }
@@ -126,9 +124,6 @@ async fn append(
     let header = Batch::peek(&bytes).map_err(|source| BrokerError::Batch { partition, source })?;
     if header.attributes.codec() == Codec::Zstd && context.version < ZSTD_FROM {
         return Err(ErrorCode::UNSUPPORTED_COMPRESSION_TYPE.into());
-    }
-    if header.attributes.is_transactional() {
-        return Err(ErrorCode::INVALID_TXN_STATE.into());
     }
     Ok(context.broker().produce(ProduceBatch { partition, bytes }, acks).await?)
 }

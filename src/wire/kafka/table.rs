@@ -16,6 +16,8 @@ use crate::protocol::Api;
 use crate::protocol::Decoder;
 use crate::protocol::PrimitiveError;
 use crate::protocol::RequestHead;
+use crate::protocol::add_offsets_to_txn;
+use crate::protocol::add_partitions_to_txn;
 use crate::protocol::alter_configs;
 use crate::protocol::api_versions;
 use crate::protocol::create_partitions;
@@ -28,6 +30,8 @@ use crate::protocol::describe_configs;
 use crate::protocol::describe_groups;
 use crate::protocol::describe_log_dirs;
 use crate::protocol::describe_producers;
+use crate::protocol::describe_transactions;
+use crate::protocol::end_txn;
 use crate::protocol::find_coordinator;
 use crate::protocol::frame;
 use crate::protocol::heartbeat;
@@ -37,12 +41,14 @@ use crate::protocol::join_group;
 use crate::protocol::leave_group;
 use crate::protocol::list_groups;
 use crate::protocol::list_offsets;
+use crate::protocol::list_transactions;
 use crate::protocol::metadata;
 use crate::protocol::offset_commit;
 use crate::protocol::offset_delete;
 use crate::protocol::offset_fetch;
 use crate::protocol::offset_for_leader_epoch;
 use crate::protocol::sync_group;
+use crate::protocol::txn_offset_commit;
 
 /// All APIs, by their number.
 pub(super) const APIS: &[ApiEntry] = &[
@@ -65,6 +71,10 @@ pub(super) const APIS: &[ApiEntry] = &[
     answered::<delete_records::Request>(),
     answered::<init_producer_id::Request>(),
     answered::<offset_for_leader_epoch::Request>(),
+    answered::<add_partitions_to_txn::Request>(),
+    answered::<add_offsets_to_txn::Request>(),
+    answered::<end_txn::Request>(),
+    answered::<txn_offset_commit::Request>(),
     answered::<describe_configs::Request>(),
     answered::<alter_configs::Request>(),
     answered::<describe_log_dirs::Request>(),
@@ -74,6 +84,8 @@ pub(super) const APIS: &[ApiEntry] = &[
     answered::<offset_delete::Request>(),
     answered::<describe_cluster::Request>(),
     answered::<describe_producers::Request>(),
+    answered::<describe_transactions::Request>(),
+    answered::<list_transactions::Request>(),
 ];
 
 /// A request that is answered.

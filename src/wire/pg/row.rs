@@ -118,7 +118,9 @@ impl RowBatch {
 fn needs_cast(data_type: &DataType, sql_type: &SqlType) -> bool {
     // An instant of another zone is the same number; its zone says how it is written.
     let is_instant = matches!(data_type, DataType::Timestamp(TimeUnit::Microsecond, Some(_)));
-    *data_type != sql_type.arrow() && !is_instant
+    // There is no SQL type for a time span: it goes out as the text that PostgreSQL has for an interval.
+    let is_span = matches!(data_type, DataType::Interval(_) | DataType::Duration(_));
+    *data_type != sql_type.arrow() && !is_instant && !is_span
 }
 
 /// Whether every array of arrays in a column holds arrays of one length, which is all that PostgreSQL's binary form can say.

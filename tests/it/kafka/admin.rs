@@ -264,7 +264,7 @@ async fn producers_get_ids_of_their_own_and_are_described() {
         ids.push(given.producer_id);
     }
     let transactional = init_producer_id::Request { transactional_id: Some("tx".to_string()), ..Default::default() };
-    assert_eq!(client.ask(2, transactional).await.error_code, ErrorCode::UNSUPPORTED_VERSION);
+    assert_eq!(client.ask(2, transactional).await.error_code, ErrorCode::INVALID_TRANSACTION_TIMEOUT);
     let topic = client.topic("t").await;
     client.produce(9, &topic, &super::client::stamped_batch(ids[0], 0)).await;
     let asked = describe_producers::Topic { name: "t".to_string(), partition_indexes: vec![0, 5] };

@@ -2,8 +2,10 @@
 
 mod admin;
 mod client;
+mod commands;
 mod groups;
 mod hostile;
 mod produce_fetch;
 mod reference;
 mod sql;
+mod transactions;

@@ -2,6 +2,7 @@
 
 use std::fmt::Write;
 
+use super::ranks;
 use tidemill::env::Random;
 use tidemill::env::SeededRandom;
 
@@ -153,7 +154,7 @@ pub enum Shape {
     /// A projection and a filter: one row out per row in.
     Stateless,
     /// `GROUP BY`, over all time or in windows.
-    Grouped { window: Option<Windows>, last: bool, retention: Option<i64> },
+    Grouped { window: Option<Windows>, last: bool, retention: Option<i64>, ranked: bool },
     /// Stream joined with the table as of each row's turn.
     Joined { left: bool },
     /// Stream joined with the stream `r` or, if `twice`, with itself.
@@ -166,6 +167,10 @@ pub enum Shape {
     Kept { ttl: i64 },
     /// The windowed views `ws` and `wr` joined by key and window.
     WindowPairs,
+    /// The first rows of each partition of the stream.
+    Top,
+    /// The same of a table or two.
+    TableTop,
 }
 
 /// The size of the windows of `ws` and `wr`, over `s` and `r`, in milliseconds.
@@ -201,9 +206,11 @@ pub struct Query {
 
 /// A query of a random shape. `may_be_late`: grace so short that rows are late, which only one partition can model.
 pub fn query(draw: &Draw, may_be_late: bool) -> Query {
-    match draw.below(15) {
-        12 | 13 => window_pairs(draw),
-        14 => kept(draw),
+    match draw.below(18) {
+        12 | 13 => ranks::of_stream(draw),
+        14 => ranks::of_tables(draw),
+        15 | 16 => window_pairs(draw),
+        17 => kept(draw),
         6 | 7 => tables(draw),
         10 | 11 => table_groups(draw),
         8 | 9 => references(draw, may_be_late),
@@ -558,22 +565,38 @@ fn grouped(draw: &Draw, may_be_late: bool) -> Query {
     let group = keys.join(", ");
     let last = window.is_some() && draw.once_in(3);
     let clause = window.map_or(String::new(), |window| window.clause(retention));
-    let list = list.join(", ");
     let starts = if window.is_some() { ", ws, we" } else { "" };
     let emit = if last { " EMIT FINAL" } else { "" };
+    let calls = list.len() - keys.len();
+    let list = list.join(", ");
+    let from = format!("FROM s{clause}{filter} GROUP BY {group}{having}");
+    let batch_from = format!("FROM s{filter} GROUP BY {group}{starts}{having}");
+    let rank = draw.once_in(4).then(|| ranks::of_groups(draw, &keys, window.is_some(), retention.is_some()));
+    let (standing, batch) = match &rank {
+        Some(rank) => {
+            let names = ranks::names(keys.len(), calls);
+            (
+                format!("SELECT {names}, n FROM (SELECT {list}, {} {from}) {}{emit}", rank.standing, rank.limit),
+                format!(
+                    "SELECT {names}, n{starts} FROM (SELECT {list}{starts}, {} {batch_from}) {}",
+                    rank.batch, rank.limit
+                ),
+            )
+        }
+        None => (format!("SELECT {list} {from}{emit}"), format!("SELECT {list}{starts} {batch_from}")),
+    };
     Query {
-        shape: Shape::Grouped { window, last, retention },
-        standing: format!("SELECT {list} FROM s{clause}{filter} GROUP BY {group}{having}{emit}"),
+        shape: Shape::Grouped { window, last, retention, ranked: rank.is_some() },
+        standing,
         // Stock DataFusion cuts the digits of a decimal mean off, PostgreSQL rounds them.
-        batch: format!("SELECT {list}{starts} FROM s{filter} GROUP BY {group}{starts}{having}")
-            .replace("AVG(d)", "ROUND(AVG(CAST(d AS DECIMAL(20,8))), 6)"),
+        batch: batch.replace("AVG(d)", "ROUND(AVG(CAST(d AS DECIMAL(20,8))), 6)"),
         filter,
         group,
         keys: keys.len(),
     }
 }
 
-fn filter(draw: &Draw, word: &str) -> String {
+pub fn filter(draw: &Draw, word: &str) -> String {
     if draw.once_in(2) { format!("{word}{}", predicate(draw, 2)) } else { String::new() }
 }
 
@@ -586,7 +609,7 @@ fn scalar(draw: &Draw, depth: u64) -> String {
     }
 }
 
-fn number(draw: &Draw, depth: u64) -> String {
+pub fn number(draw: &Draw, depth: u64) -> String {
     if depth == 0 {
         return (*draw.of(&["a", "b", "a", "b", "3", "0"])).to_string();
     }

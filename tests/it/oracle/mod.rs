@@ -4,10 +4,12 @@
 //! that were not late; and `all` with random rounds, cuts and restarts writes the very records that `all` with one-row
 //! rounds writes. `TIDEMILL_ORACLE_CASES` sets how many cases (10,000 if unset), `TIDEMILL_SEED` where they begin.
 
+mod chains;
 mod changes;
 mod generate;
 mod model;
 mod pairs;
+mod ranks;
 
 use std::collections::BTreeMap;
 
@@ -76,7 +78,8 @@ fn what_a_query_keeps_is_what_the_batch_query_says() {
             "kept for a while",
             "windows joined",
         ];
-        for kind in windowed.iter().chain(&pairs).chain(&tables).chain(&others) {
+        let ranks = ["top of a stream", "top of tables", "groups ranked", "groups of windows ranked"];
+        for kind in windowed.iter().chain(&pairs).chain(&tables).chain(&ranks).chain(&others) {
             assert!(kinds.contains_key(*kind), "no case of kind {kind}");
         }
     }
@@ -181,10 +184,7 @@ fn fold(records: &[RawOutput]) -> BTreeMap<Option<Vec<u8>>, Vec<u8>> {
 
 impl Query {
     fn is_view(&self) -> bool {
-        matches!(
-            self.shape,
-            Shape::Grouped { .. } | Shape::Tables { .. } | Shape::TableGroups | Shape::Kept { .. } | Shape::WindowPairs
-        )
+        !matches!(self.shape, Shape::Stateless | Shape::Joined { .. } | Shape::Paired { .. })
     }
 
     fn is_retained(&self) -> bool {
@@ -203,6 +203,10 @@ impl Query {
     fn kind(&self) -> &'static str {
         match self.shape {
             Shape::Stateless => "stateless",
+            Shape::Top => "top of a stream",
+            Shape::TableTop => "top of tables",
+            Shape::Grouped { window: None, ranked: true, .. } => "groups ranked",
+            Shape::Grouped { ranked: true, .. } => "groups of windows ranked",
             Shape::Grouped { window: None, .. } => "grouped",
             Shape::Grouped { window: Some(Windows::Session { .. }), last: false, .. } => "session",
             Shape::Grouped { window: Some(Windows::Session { .. }), last: true, .. } => "session, final",

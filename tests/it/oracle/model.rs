@@ -52,8 +52,8 @@ pub async fn answer(
     let mut columns: Vec<(&str, &str)> = STREAM_COLUMNS.to_vec();
     let mut rows: Vec<Vec<Option<String>>> = Vec::new();
     match query.shape {
-        Shape::Stateless => rows.extend(stream.iter().map(cells)),
-        Shape::Grouped { window, last, retention } => {
+        Shape::Stateless | Shape::Top => rows.extend(stream.iter().map(cells)),
+        Shape::Grouped { window, last, retention, .. } => {
             columns.extend([("ws", "BIGINT"), ("we", "BIGINT")]);
             let now = stream.iter().map(|event| event.time).max().unwrap_or(i64::MIN);
             let placed = match window {
@@ -79,7 +79,7 @@ pub async fn answer(
                 }
             }
         }
-        Shape::Tables { .. } | Shape::TableGroups => {
+        Shape::Tables { .. } | Shape::TableGroups | Shape::TableTop => {
             return Answer { rows: tables(&query.batch, tables_at_end).await, late: 0 };
         }
         Shape::Kept { ttl } => {

@@ -211,6 +211,29 @@ impl ClassicGroup {
         }
     }
 
+    /// Whether who says this of itself may commit offsets in a transaction. Who says nothing of itself is fenced by its
+    /// producer's epoch alone, as before KIP-447.
+    pub(in crate::broker::coordinator) fn check_commit_in_transaction(
+        &mut self,
+        now: Now,
+        member: &str,
+        instance: Option<&str>,
+        generation: i32,
+    ) -> Result<(), GroupError> {
+        if self.is_dead() {
+            return Err(GroupError::CoordinatorUnavailable);
+        }
+        if generation < 0 && member.is_empty() && instance.is_none() {
+            return Ok(());
+        }
+        self.check_member(member, instance)?;
+        if generation != self.generation {
+            return Err(GroupError::IllegalGeneration);
+        }
+        self.touch(member, now);
+        Ok(())
+    }
+
     /// Whether who says this of itself may commit offsets. It lives, if it may.
     pub(in crate::broker::coordinator) fn check_commit(
         &mut self,

@@ -6,6 +6,7 @@ use super::Group;
 use super::Members;
 use crate::broker::CommitOffsets;
 use crate::broker::GroupError;
+use crate::broker::coordinator::client_transaction::Stamp;
 use crate::broker::coordinator::event::Cx;
 use crate::broker::coordinator::event::EachReply;
 use crate::broker::coordinator::event::Pending;
@@ -14,11 +15,22 @@ use crate::broker::coordinator::offset_record::OffsetKey;
 use crate::broker::coordinator::offset_record::OffsetValue;
 
 impl Group {
-    pub(super) fn commit(&mut self, cx: &mut Cx<'_>, request: CommitOffsets, reply: EachReply) {
+    pub(super) fn commit(
+        &mut self,
+        cx: &mut Cx<'_>,
+        request: CommitOffsets,
+        producer: Option<Stamp>,
+        reply: EachReply,
+    ) {
         let allowed = match &mut self.members {
             Members::Classic(classic) => {
                 let instance = request.instance.as_deref();
-                classic.check_commit(cx.now, &request.member, instance, request.generation)
+                match producer {
+                    None => classic.check_commit(cx.now, &request.member, instance, request.generation),
+                    Some(_) => {
+                        classic.check_commit_in_transaction(cx.now, &request.member, instance, request.generation)
+                    }
+                }
             }
             Members::Query(_) => Err(GroupError::QueryGroup),
         };
@@ -45,6 +57,13 @@ impl Group {
         if records.is_empty() {
             return cx.answer(reply, Ok(outcomes));
         }
-        cx.write(records, Pending::Offsets { offsets, outcomes, reply });
+        match producer {
+            None => cx.write(records, Pending::Offsets { offsets, outcomes, reply }),
+            Some(producer) => {
+                let kept = records.clone();
+                let then = Pending::OffsetsInTransaction { producer, records: kept, outcomes, reply };
+                cx.write_as(Some(producer), records, then);
+            }
+        }
     }
 }

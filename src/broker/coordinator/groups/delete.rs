@@ -29,7 +29,7 @@ impl Groups {
         let names: Vec<_> = self.groups.keys().cloned().collect();
         for name in names {
             // A position that is on its way to the disk may be a newer one: the next time will do.
-            if !self.writes.of_group(&name) {
+            if !self.writes.of_group(&name) && !self.is_in_transaction(&name) {
                 self.within(now, &name, Missing::Refuse, &mut effects, |group, cx| {
                     if let Ok(group) = group {
                         group.expire(cx, &exists);

@@ -1,5 +1,6 @@
 //! What groups there are, and where they stand.
 
+use std::collections::BTreeSet;
 use std::collections::HashMap;
 
 use super::Group;
@@ -14,6 +15,8 @@ use crate::broker::Generation;
 use crate::broker::GroupError;
 use crate::broker::GroupListing;
 use crate::broker::GroupState;
+use crate::broker::coordinator::event::Pending;
+use crate::broker::coordinator::offset_record::GroupRecord;
 use crate::model::TopicPartition;
 
 /// A group as the coordinator knows it.
@@ -38,22 +41,44 @@ impl Groups {
     /// replace is not told.
     pub(in crate::broker) fn fetch(
         &self,
-        group: &str,
+        name: &str,
         partitions: Option<&[TopicPartition]>,
         only_stable: bool,
     ) -> Result<Vec<FetchedOffset>, GroupError> {
-        let group = self.groups.get(group);
+        let group = self.groups.get(name);
         if group.is_some_and(Group::is_dead) {
             return Err(GroupError::CoordinatorUnavailable);
         }
-        let is_unstable = only_stable && group.is_some_and(|group| 0 < group.commits_under_way);
+        let is_under_way = group.is_some_and(|group| 0 < group.commits_under_way);
+        let open = if only_stable { self.unsettled(name) } else { BTreeSet::new() };
         let all = || group.map(|group| group.offsets.iter().map(|(partition, _)| partition).collect());
         let partitions = partitions.map(<[_]>::to_vec).or_else(all).unwrap_or_default();
-        let of = |partition: TopicPartition| match is_unstable {
+        let of = |partition: TopicPartition| match only_stable && (is_under_way || open.contains(&partition)) {
             true => Err(GroupError::UnstableOffset),
             false => Ok(group.and_then(|group| group.offsets.get(partition)).cloned()),
         };
         Ok(partitions.into_iter().map(|partition| (partition, of(partition))).collect())
+    }
+
+    /// The partitions of which a transaction holds a position of `group`, on its way to the disk or there.
+    fn unsettled(&self, group: &str) -> BTreeSet<TopicPartition> {
+        let partition = |record: &GroupRecord| match record {
+            GroupRecord::Offset { key, value: Some(value) } => Some(TopicPartition::new(value.topic?, key.partition)),
+            GroupRecord::Offset { .. } | GroupRecord::Group { .. } => None,
+        };
+        self.in_transactions(group).filter_map(partition).collect()
+    }
+
+    /// What transactions that have not ended hold of `group`, on its way to the disk or there.
+    pub(super) fn in_transactions(&self, group: &str) -> impl Iterator<Item = &GroupRecord> {
+        let under_way = self.writes.pending.values().filter_map(|(_, pending)| match pending {
+            Pending::OffsetsInTransaction { records, .. } => Some(records.iter()),
+            _ => None,
+        });
+        let open = self.open.values().flatten().map(|(record, _)| record);
+        let is_of_group =
+            move |record: &&GroupRecord| matches!(record, GroupRecord::Offset { key, .. } if key.group == group);
+        under_way.flatten().chain(open).filter(is_of_group)
     }
 
     /// Every group.

@@ -11,6 +11,7 @@ use crate::broker::coordinator::event::Now;
 use crate::broker::coordinator::group_record::GroupMetadata;
 use crate::broker::coordinator::offset_record::GroupRecord;
 use crate::model::Offset;
+use crate::model::ProducerId;
 use crate::model::TopicId;
 use crate::model::TopicPartition;
 use crate::protocol::Batch;
@@ -27,10 +28,7 @@ impl Groups {
     ) -> Result<(), BatchError> {
         let producer = batch.producer().map(|(id, _)| id).filter(|_| batch.is_transactional());
         if let (Some(marker), Some(producer)) = (batch.control_marker()?, producer) {
-            let records = self.open.remove(&producer).unwrap_or_default();
-            if marker == ControlMarker::Commit {
-                records.into_iter().for_each(|(record, at)| self.apply(record, at, now, &id_of));
-            }
+            self.end_transaction(producer, marker, now, id_of);
             return Ok(());
         }
         for record in batch.payload()?.records() {
@@ -49,6 +47,25 @@ impl Groups {
         Ok(())
     }
 
+    /// A producer's transaction ended: its positions count from now on, or never will.
+    pub(in crate::broker) fn end_transaction(
+        &mut self,
+        producer: ProducerId,
+        marker: ControlMarker,
+        now: Now,
+        id_of: impl Fn(&str) -> Option<TopicId>,
+    ) {
+        let records = self.open.remove(&producer).unwrap_or_default();
+        if marker == ControlMarker::Commit {
+            records.into_iter().for_each(|(record, at)| self.apply(record, at, now, &id_of));
+        }
+    }
+
+    /// Whether a transaction that has not ended holds positions of `group`.
+    pub(super) fn is_in_transaction(&self, group: &str) -> bool {
+        self.in_transactions(group).next().is_some()
+    }
+
     /// The groups with offsets in a transaction that has no marker, as replay left it.
     pub(in crate::broker) fn undecided(&self) -> BTreeSet<String> {
         let groups = self.open.values().flatten().map(|(record, _)| match record {
@@ -61,6 +78,9 @@ impl Groups {
     /// Takes in the groups of another partition.
     pub(in crate::broker) fn merge(&mut self, other: Groups) {
         self.groups.extend(other.groups);
+        for (producer, records) in other.open {
+            self.open.entry(producer).or_default().extend(records);
+        }
     }
 
     /// All records were replayed: from now on members must give signs of life.

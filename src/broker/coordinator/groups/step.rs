@@ -8,6 +8,7 @@ use super::Members;
 use crate::broker::CommitOffsets;
 use crate::broker::GroupError;
 use crate::broker::coordinator::classic::ClassicGroup;
+use crate::broker::coordinator::client_transaction::Stamp;
 use crate::broker::coordinator::event::Cx;
 use crate::broker::coordinator::event::EachReply;
 use crate::broker::coordinator::event::GroupEffect;
@@ -61,9 +62,15 @@ impl Groups {
                     Err(error) => cx.answer(reply, Ok(request.members.iter().map(|_| Err(error.clone())).collect())),
                 });
             }
-            GroupEvent::Commit(request, reply) => self.commit(now, request, reply, &mut effects),
+            GroupEvent::Commit(request, reply) => self.commit(now, request, None, reply, &mut effects),
+            GroupEvent::CommitInTransaction(request, producer, reply) => {
+                self.commit(now, request, Some(producer), reply, &mut effects);
+            }
             GroupEvent::Delete(name, reply) => {
+                // A transaction that commits would bring it back.
+                let is_in_transaction = self.is_in_transaction(&name);
                 self.within(now, &name, Missing::Refuse, &mut effects, |group, cx| match group {
+                    Ok(_) if is_in_transaction => cx.answer(reply, Err(GroupError::NonEmptyGroup)),
                     Ok(group) => group.delete(cx, reply),
                     Err(_) => cx.answer(reply, Err(GroupError::GroupNotFound)),
                 });
@@ -135,7 +142,7 @@ impl Groups {
             }
             Members::Query(_) => false,
         };
-        if self.groups.get(name).is_some_and(is_blank) && !self.writes.of_group(name) {
+        if self.groups.get(name).is_some_and(is_blank) && !self.writes.of_group(name) && !self.is_in_transaction(name) {
             self.groups.remove(name);
         }
     }
@@ -168,13 +175,20 @@ impl Groups {
         }
     }
 
-    fn commit(&mut self, now: Now, request: CommitOffsets, reply: EachReply, effects: &mut Vec<GroupEffect>) {
+    fn commit(
+        &mut self,
+        now: Now,
+        request: CommitOffsets,
+        producer: Option<Stamp>,
+        reply: EachReply,
+        effects: &mut Vec<GroupEffect>,
+    ) {
         // Who manages its partitions by itself makes its group with its first commit.
         let is_alone = request.generation < 0 && request.member.is_empty();
         let missing = if is_alone { Missing::Make } else { Missing::Refuse };
         let name = request.group.clone();
         self.within(now, &name, missing, effects, |group, cx| match group {
-            Ok(group) => group.commit(cx, request, reply),
+            Ok(group) => group.commit(cx, request, producer, reply),
             Err(GroupError::UnknownMember) => cx.answer(reply, Err(GroupError::IllegalGeneration)),
             Err(error) => cx.answer(reply, Err(error)),
         });
@@ -182,9 +196,16 @@ impl Groups {
 
     fn written(&mut self, now: Now, write: WriteId, at: Offset, effects: &mut Vec<GroupEffect>) {
         let Some((name, pending)) = self.writes.pending.remove(&write) else { return };
-        if let Pending::Deleted { reply } = pending {
-            return self.deleted(now, &name, reply, effects);
-        }
+        let pending = match pending {
+            Pending::Deleted { reply } => return self.deleted(now, &name, reply, effects),
+            Pending::OffsetsInTransaction { producer: (id, _), records, outcomes, reply } => {
+                let records = records.into_iter().zip((at.0..).map(Offset));
+                self.open.entry(id).or_default().extend(records);
+                let mut cx = Cx { now, config: &self.config, group: &name, writes: &mut self.writes, effects };
+                return cx.answer(reply, Ok(outcomes));
+            }
+            pending => pending,
+        };
         self.within(now, &name, Missing::Refuse, effects, |group, cx| {
             let mut group = group.ok();
             match pending {
@@ -218,7 +239,7 @@ impl Groups {
                     }
                 }
                 Pending::QueryJoined { generation, reply } => cx.answer(reply, Ok(generation)),
-                Pending::Deleted { .. } | Pending::Nothing => {}
+                Pending::Deleted { .. } | Pending::OffsetsInTransaction { .. } | Pending::Nothing => {}
             }
         });
     }
@@ -261,9 +282,12 @@ impl Groups {
                         cx.answer(reply, Err(error));
                     }
                 }
-                (Pending::Offsets { reply, .. } | Pending::OffsetsDeleted { reply, .. }, _) => {
-                    cx.answer(reply, Err(error));
-                }
+                (
+                    Pending::Offsets { reply, .. }
+                    | Pending::OffsetsInTransaction { reply, .. }
+                    | Pending::OffsetsDeleted { reply, .. },
+                    _,
+                ) => cx.answer(reply, Err(error)),
                 (Pending::QueryJoined { reply, .. }, _) => cx.answer(reply, Err(error)),
                 (
                     Pending::Shares { .. }

@@ -2,6 +2,10 @@
 //!
 //! The table's rows of the round lie in an overlay by key and `__seq`; a stream row takes the last one before it, else
 //! the table's state as the round found it. The state is changed when all stream rows have been answered.
+//!
+//! Of a table that tells its event time, `versions` keeps what the rows were before.
+
+mod versions;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -17,6 +21,7 @@ use arrow::compute::take;
 use datafusion::physical_expr::PhysicalExpr;
 
 use super::log_errors;
+use crate::exec::CutId;
 use crate::exec::Cx;
 use crate::exec::ExecError;
 use crate::exec::Layout;
@@ -38,6 +43,9 @@ pub struct JoinSpec {
     pub right_key: Vec<Arc<dyn PhysicalExpr>>,
     /// Whether a stream row without table row goes on, with nulls.
     pub keeps_left: bool,
+    /// For how long a stream row behind stream time still meets the version of its own time, milliseconds; `None`: it meets the
+    /// newest that was read before it.
+    pub history_ms: Option<i64>,
     /// Whether a stream row with a null in its key goes on under `keeps_left`.
     pub keeps_null_key: bool,
     /// The stream's edge.
@@ -48,7 +56,7 @@ pub struct JoinSpec {
     pub output: Layout,
 }
 
-/// Keeps table 0: key -> the table's user columns.
+/// Keeps table 0: key -> the table's user columns, or what `versions` says.
 pub struct Join {
     /// What it is.
     pub spec: JoinSpec,
@@ -75,10 +83,21 @@ impl Step for Join {
         let left = concat_batches(&self.spec.left.schema, &slices[0])?;
         let right = concat_batches(&self.spec.right.schema, &slices[1])?;
         let right_keys = self.keys(cx, &self.spec.right_key, &self.spec.right, &right)?;
+        if let Some(history_ms) = self.spec.history_ms {
+            self.round_as_of(cx, &left, &right, right_keys, history_ms)?;
+            return Ok(Progress::Done);
+        }
         if 0 < left.num_rows() {
             self.probe(cx, &left, &right, &right_keys)?;
         }
         self.apply(cx, &right, right_keys)?;
+        Ok(Progress::Done)
+    }
+
+    fn flush(&mut self, cx: &mut Cx<'_>, _: CutId) -> Result<Progress, ExecError> {
+        if let Some(history_ms) = self.spec.history_ms {
+            self.forget_versions(cx, history_ms)?;
+        }
         Ok(Progress::Done)
     }
 }

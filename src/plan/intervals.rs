@@ -1,0 +1,58 @@
+//! `2 * INTERVAL '1 hour'`: products and quotients of intervals, which DataFusion's planner does not know.
+
+use std::sync::Arc;
+
+use datafusion::arrow::datatypes::DataType;
+use datafusion::arrow::datatypes::IntervalUnit;
+use datafusion::common::DFSchema;
+use datafusion::common::Result;
+use datafusion::execution::SessionStateDefaults;
+use datafusion::logical_expr::Expr;
+use datafusion::logical_expr::ExprSchemable;
+use datafusion::logical_expr::ScalarUDF;
+use datafusion::logical_expr::cast;
+use datafusion::logical_expr::planner::ExprPlanner;
+use datafusion::logical_expr::planner::PlannerResult;
+use datafusion::logical_expr::planner::RawBinaryExpr;
+use sqlparser::ast;
+
+use crate::functions::IntervalScale;
+
+/// Who plans what has an operator: this one first, then DataFusion's.
+pub fn expression_planners() -> Vec<Arc<dyn ExprPlanner>> {
+    let [times, by] = IntervalScale::all().map(|function| Arc::new(ScalarUDF::new_from_impl(function)));
+    let own: Arc<dyn ExprPlanner> = Arc::new(Intervals { times, by });
+    std::iter::once(own).chain(SessionStateDefaults::default_expr_planners()).collect()
+}
+
+#[derive(Debug)]
+struct Intervals {
+    times: Arc<ScalarUDF>,
+    by: Arc<ScalarUDF>,
+}
+
+impl ExprPlanner for Intervals {
+    fn plan_binary_op(&self, expr: RawBinaryExpr, schema: &DFSchema) -> Result<PlannerResult<RawBinaryExpr>> {
+        let function = match expr.op {
+            ast::BinaryOperator::Multiply => &self.times,
+            ast::BinaryOperator::Divide => &self.by,
+            _ => return Ok(PlannerResult::Original(expr)),
+        };
+        // What has no type yet, such as a parameter, is not ours.
+        let (Ok(left), Ok(right)) = (expr.left.get_type(schema), expr.right.get_type(schema)) else {
+            return Ok(PlannerResult::Original(expr));
+        };
+        let is_interval = |of: &DataType| matches!(of, DataType::Interval(_));
+        let (interval, number) = match (is_interval(&left), is_interval(&right)) {
+            (true, false) if right.is_numeric() => (expr.left, expr.right),
+            (false, true) if left.is_numeric() && expr.op == ast::BinaryOperator::Multiply => (expr.right, expr.left),
+            _ => return Ok(PlannerResult::Original(expr)),
+        };
+        let arguments =
+            vec![cast(interval, DataType::Interval(IntervalUnit::MonthDayNano)), cast(number, DataType::Float64)];
+        Ok(PlannerResult::Planned(Expr::ScalarFunction(datafusion::logical_expr::expr::ScalarFunction::new_udf(
+            Arc::clone(function),
+            arguments,
+        ))))
+    }
+}

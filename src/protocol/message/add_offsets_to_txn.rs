@@ -1,0 +1,20 @@
+//! AddOffsetsToTxn: a transaction is to hold the positions of a group.
+
+#![expect(missing_docs, reason = "the fields are those of Kafka's message definitions, under their names")]
+
+use super::ErrorCode;
+use super::declare::messages;
+
+messages! {
+    api AddOffsetsToTxn = 25, versions 0..=4, flexible 3;
+    Request {
+        transactional_id: String [0..],
+        producer_id: i64 [0..],
+        producer_epoch: i16 [0..],
+        group_id: String [0..],
+    }
+    Response {
+        throttle_time_ms: i32 [0..],
+        error_code: ErrorCode [0..],
+    }
+}

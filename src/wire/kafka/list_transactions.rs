@@ -1,0 +1,35 @@
+//! ListTransactions, by state, producer and age where the client says which.
+
+use super::context::Context;
+use super::table::Answer;
+use crate::broker::TransactionDescription;
+use crate::broker::TransactionState;
+use crate::protocol::list_transactions as message;
+use message::Request;
+use message::Response;
+
+impl Answer for Request {
+    async fn answer(self, context: &Context) -> Response {
+        let now_ms = context.door().env.clock.wall_millis();
+        let states: Vec<TransactionState> = self.state_filters.iter().filter_map(|name| name.parse().ok()).collect();
+        let is_wanted = |transaction: &TransactionDescription| {
+            let of_state = self.state_filters.is_empty() || states.contains(&transaction.state);
+            let of_producer =
+                self.producer_id_filters.is_empty() || self.producer_id_filters.contains(&transaction.producer.0.0);
+            let age_ms = transaction.started_ms.map_or(0, |started| now_ms.saturating_sub(started));
+            of_state && of_producer && (self.duration_filter < 0 || self.duration_filter < age_ms)
+        };
+        let listed = |transaction: TransactionDescription| message::TransactionState {
+            transactional_id: transaction.transactional_id,
+            producer_id: transaction.producer.0.0,
+            transaction_state: transaction.state.to_string(),
+        };
+        let transactions = context.broker().list_transactions().into_iter().filter(is_wanted);
+        let is_unknown = |name: &&String| name.parse::<TransactionState>().is_err();
+        Response {
+            transaction_states: transactions.map(listed).collect(),
+            unknown_state_filters: self.state_filters.iter().filter(is_unknown).cloned().collect(),
+            ..Response::default()
+        }
+    }
+}
