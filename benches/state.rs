@@ -73,9 +73,9 @@ fn full_view(directory: &Path) -> ViewPartition {
     let stores = FjallStores::open(&Env::real(), directory, StoreLimits::default()).expect("opened");
     let memory = Arc::new(ViewMemory::new(MemoryPool::new("views", 4 << 30), 500_000));
     let changelog = TopicPartition::new(TopicId([2; 16]), 0);
-    let (query, layout, end) = (QueryId(1), "bench".to_string(), Offset(i64::MAX));
-    let expected = StoreExpectation { query, layout, changelog, start: Offset(0), kept: Offset(0)..=end };
-    let name = StoreName { query, operator: OperatorId::new("view"), partition: PartitionId(0) };
+    let (owner, layout, end) = (QueryId(1).into(), "bench".to_string(), Offset(i64::MAX));
+    let expected = StoreExpectation { owner, layout, changelog, start: Offset(0), kept: Offset(0)..=end };
+    let name = StoreName { owner, operator: OperatorId::new("view"), partition: PartitionId(0) };
     let opened = ViewPartition::open(&stores, &name, &expected, &schema(), &memory).expect("opened");
     let numbers: Vec<i64> = (0..ROWS).collect();
     numbers.chunks(8192).fold(opened.partition, |view, chunk| commit(&view, &delta(chunk)))
@@ -153,9 +153,10 @@ fn tables(criterion: &mut Criterion) {
 }
 
 fn table(stores: &FjallStores, partition: i32) -> StateTable {
-    let name = StoreName { query: QueryId(1), operator: OperatorId::new("bench"), partition: PartitionId(partition) };
+    let name =
+        StoreName { owner: QueryId(1).into(), operator: OperatorId::new("bench"), partition: PartitionId(partition) };
     let identity = StateIdentity {
-        query: QueryId(1),
+        owner: QueryId(1).into(),
         layout: "bench".to_string(),
         changelog: TopicPartition::new(TopicId([1; 16]), partition),
     };

@@ -172,7 +172,7 @@ pub enum BrokerError {
         reason: GroupError,
     },
     /// A batch is malformed.
-    #[error("a batch of {partition} is malformed: {source}")]
+    #[error("a batch of {partition} is malformed")]
     Batch {
         /// Where to, or where.
         partition: TopicPartition,

@@ -150,6 +150,21 @@ pub(super) fn key_detail(relation: &Relation, rows: &RecordBatch, row: usize, wh
     format!("Key ({})=({}) {what}.", names.join(", "), values.join(", "))
 }
 
+/// Writes rows that replace those of their keys, with their times in milliseconds: nobody who changes one of these is in
+/// the middle of it.
+pub(super) async fn replace_rows(
+    engine: &Arc<Engine>,
+    client: &Arc<dyn Client>,
+    relation: &Arc<Relation>,
+    rows: RecordBatch,
+    times: Vec<i64>,
+) -> Result<Vec<(TopicPartition, Offset)>> {
+    let keys = keys_of(relation, &rows)?;
+    let write = TableWrite::begin(engine, relation, Some(&keys)).await?;
+    let gone = rows.slice(0, 0);
+    write.commit(client, &TableChange { rows, times, gone }).await
+}
+
 /// Inserts rows whose keys must be free, with their times in milliseconds.
 pub(super) async fn insert_new(
     engine: &Arc<Engine>,

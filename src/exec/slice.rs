@@ -30,7 +30,8 @@ impl Marker {
     /// The record's time and value.
     pub fn encode(&self) -> (i64, Vec<u8>) {
         let value = serde_json::to_vec(self).expect("a marker is plain data");
-        (self.clock.unwrap_or_default(), value)
+        // A producer behind one that has not heard all of its own has a time before all others, which no record can have.
+        (self.clock.unwrap_or_default().max(0), value)
     }
 
     /// A marker that `encode` wrote.

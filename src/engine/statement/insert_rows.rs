@@ -28,6 +28,7 @@ use crate::engine::outcome::Outcome;
 use crate::engine::outcome::Value;
 use crate::engine::read::Planner;
 use crate::engine::session::Session;
+use crate::engine::table_write::replace_rows;
 use crate::engine::tables::is_plain_table;
 use crate::engine::text::write_text;
 use crate::error::Error;
@@ -89,7 +90,10 @@ pub(super) async fn execute(session: &mut Session, insert: &InsertRows, paramete
     }
     let alias = modify::alias_of(session, &target.relation, insert.clauses.alias.as_ref());
     let answer = Answer::of(session, insert.clauses.returning.as_ref(), &alias, &rows, parameters).await?;
-    let ends = append_rows(&session.engine, session.client.as_ref(), &target.relation, &rows, &times).await?;
+    let ends = match is_plain_table(&target.relation) {
+        true => replace_rows(&session.engine, &session.client, &target.relation, rows, times).await?,
+        false => append_rows(&session.engine, session.client.as_ref(), &target.relation, &rows, &times).await?,
+    };
     session.written.note(ends);
     Ok(answer.outcome("INSERT 0"))
 }
