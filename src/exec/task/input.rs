@@ -43,6 +43,9 @@ use crate::model::Offset;
 use crate::model::TopicPartition;
 use crate::plan::PseudoColumn;
 
+/// The clock of rows that came before the time was known.
+pub(super) const NO_CLOCK: i64 = i64::MIN;
+
 /// Bytes of fetched batches that may wait in one input.
 pub const QUEUE_BYTES_MAX: usize = 1024 * 1024;
 
@@ -522,7 +525,7 @@ impl Input {
     }
 
     /// The least clock over producers that are not idle, `None` if one of them has none yet; all idle: the greatest.
-    fn time(&self) -> Option<i64> {
+    pub(super) fn time(&self) -> Option<i64> {
         match self.busy().map(|(_, clock)| clock).min() {
             Some(least) => least,
             None => self.ahead.producers.values().filter_map(|producer| producer.clock).max(),
@@ -535,18 +538,18 @@ impl Input {
         let own = spec.layout.clocks(rows).values();
         let mut clocks = Vec::with_capacity(own.len());
         for clock in own.iter().copied() {
-            if !heard {
-                // No window has closed.
-                clocks.push(i64::MIN);
-                continue;
-            }
             let seen = others.map_or(clock, |others| others.min(clock));
             let now = self.ahead.clock.map_or(seen, |before| before.max(seen));
+            if !heard || now == NO_CLOCK {
+                // No window has closed.
+                clocks.push(NO_CLOCK);
+                continue;
+            }
             self.ahead.clock = Some(now);
             clocks.push(now);
         }
         let said = self.ahead.producers.entry(producer).or_default();
-        said.clock = said.clock.max(own.last().copied());
+        said.clock = said.clock.max(own.last().copied().filter(|clock| *clock != NO_CLOCK));
         said.idle = false;
         self.ahead.idle = false;
         self.steps.push_back((offset, self.ahead.clone()));

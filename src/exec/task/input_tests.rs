@@ -74,6 +74,16 @@ fn a_producer_that_has_no_time_yet_holds_time_and_an_idle_one_does_not() {
 }
 
 #[test]
+fn rows_that_a_producer_sent_before_it_knew_the_time_tell_none() {
+    let mut input = input();
+    input.take_marker(&leaf(), 0, said(0, Some(4_000), false));
+    input.take_slice(&leaf(), 1, 1, &rows(&[super::input::NO_CLOCK], &[1]), 1);
+    assert_eq!((clocks(&input), input.time()), (vec![super::input::NO_CLOCK], None));
+    input.take_marker(&leaf(), 2, said(1, Some(3_000), false));
+    assert_eq!(input.time(), Some(3_000));
+}
+
+#[test]
 fn a_change_that_is_left_out_takes_its_rows_and_no_others() {
     let input = input();
     let skipped = HashSet::from([Place { partition: PARTITION, offset: 3, change: 8 }]);

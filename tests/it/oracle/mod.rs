@@ -257,7 +257,8 @@ impl Scene {
             None => pipeline.drive().await.expect("the queries run"),
             Some(seed) => pipeline = drive_by_chance(pipeline, &Draw::new(seed)).await,
         }
-        assert_eq!(pipeline.failed_query(), None, "seed {}", self.seed);
+        let texts = || self.queries.iter().map(|query| query.standing.as_str()).collect::<Vec<_>>().join("\n");
+        assert_eq!(pipeline.failed_query(), None, "seed {}, one of\n{}", self.seed, texts());
         let mut ran = Vec::new();
         for (at, query) in self.queries.iter().enumerate() {
             let sink = format!("o{at}");
