@@ -19,18 +19,23 @@ use server::Server;
 use server::tidemill;
 
 /// The queries that run today, with the streams that they read.
-const QUERIES: [(&str, &[&str]); 12] = [
+const QUERIES: [(&str, &[&str]); 17] = [
     ("q0", &["bid"]),
     ("q1", &["bid"]),
     ("q2", &["bid"]),
     ("q3", &["person", "auction"]),
     ("q4", &["auction", "bid"]),
+    ("q5", &["bid"]),
+    ("q7", &["bid"]),
     ("q8", &["person", "auction"]),
+    ("q9", &["auction", "bid"]),
     ("q11", &["bid"]),
     ("q12", &["bid"]),
     ("q15", &["bid"]),
     ("q16", &["bid"]),
     ("q17", &["bid"]),
+    ("q18", &["bid"]),
+    ("q19", &["bid"]),
     ("q20", &["auction", "bid"]),
 ];
 /// How long a query may take before the bench gives it up.

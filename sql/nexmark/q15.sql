@@ -6,13 +6,13 @@ SELECT
     COUNT(*) FILTER (WHERE price < 10000) AS rank1_bids,
     COUNT(*) FILTER (WHERE price >= 10000 AND price < 1000000) AS rank2_bids,
     COUNT(*) FILTER (WHERE price >= 1000000) AS rank3_bids,
-    COUNT_DISTINCT(bidder) AS total_bidders,
-    COUNT_DISTINCT(bidder) FILTER (WHERE price < 10000) AS rank1_bidders,
-    COUNT_DISTINCT(bidder) FILTER (WHERE price >= 10000 AND price < 1000000) AS rank2_bidders,
-    COUNT_DISTINCT(bidder) FILTER (WHERE price >= 1000000) AS rank3_bidders,
-    COUNT_DISTINCT(auction) AS total_auctions,
-    COUNT_DISTINCT(auction) FILTER (WHERE price < 10000) AS rank1_auctions,
-    COUNT_DISTINCT(auction) FILTER (WHERE price >= 10000 AND price < 1000000) AS rank2_auctions,
-    COUNT_DISTINCT(auction) FILTER (WHERE price >= 1000000) AS rank3_auctions
+    COUNT(DISTINCT bidder) AS total_bidders,
+    COUNT(DISTINCT bidder) FILTER (WHERE price < 10000) AS rank1_bidders,
+    COUNT(DISTINCT bidder) FILTER (WHERE price >= 10000 AND price < 1000000) AS rank2_bidders,
+    COUNT(DISTINCT bidder) FILTER (WHERE price >= 1000000) AS rank3_bidders,
+    COUNT(DISTINCT auction) AS total_auctions,
+    COUNT(DISTINCT auction) FILTER (WHERE price < 10000) AS rank1_auctions,
+    COUNT(DISTINCT auction) FILTER (WHERE price >= 10000 AND price < 1000000) AS rank2_auctions,
+    COUNT(DISTINCT auction) FILTER (WHERE price >= 1000000) AS rank3_auctions
 FROM bid
 GROUP BY CAST(date_time AS DATE);

@@ -69,10 +69,7 @@ pub fn bind(
     if ranked.is_some() {
         scope.has_rank();
     }
-    let joins = joins
-        .into_iter()
-        .map(|join| Ok(BoundJoin { on: scope.resolved(join.on, Clause::Join)?, ..join }))
-        .collect::<Result<Vec<_>>>()?;
+    let joins = resolved_joins(joins, &mut scope)?;
     if rules == Compatibility::Ksqldb
         && let Some(key) = from::unnamed_key(&sources, &joins)?
     {
@@ -114,6 +111,10 @@ pub fn bind(
         items,
         emit,
     })
+}
+
+fn resolved_joins(joins: Vec<BoundJoin>, scope: &mut Scope<'_>) -> Result<Vec<BoundJoin>> {
+    joins.into_iter().map(|join| Ok(BoundJoin { on: scope.resolved(join.on, Clause::Join)?, ..join })).collect()
 }
 
 fn purpose(destination: &Destination, rules: Compatibility) -> Purpose {

@@ -138,13 +138,8 @@ pub fn build(
         calls,
     };
     let over = Over { schema: Arc::clone(&node.schema), groups: &lists.groups, found: &found, node: &node };
-    let having = match (&query.having, lists.having.clone()) {
-        (Some(origin), Some(raw)) => {
-            let planned = over.finish(raw, origin, expressions)?;
-            Some(expressions.boolean(planned, &over.schema, origin, "HAVING")?)
-        }
-        _ => None,
-    };
+    let having = query.having.as_ref().zip(lists.having.clone());
+    let having = having.map(|(origin, raw)| over.condition(raw, origin, "HAVING", expressions)).transpose()?;
     let schema = Arc::clone(&node.schema);
     let keys = group.len() + query.window.map_or(0, Window::key_bounds);
     let bounds = query.window.map(|_| (column_at(&schema, group.len()), column_at(&schema, group.len() + 1)));
@@ -185,13 +180,8 @@ fn ranked(
     let ranked = Ranked::new(rows, Apart::Key, rank, Ranks { partition: finished, order }, query)?;
     let over = Over { schema: Arc::clone(ranked.schema()), ..*over };
     let items = over.items(lists, query, expressions)?;
-    let filter = match raw().nth(partitions + orders) {
-        Some((raw, origin)) => {
-            let planned = over.finish(raw, origin, expressions)?;
-            Some(expressions.boolean(planned, &over.schema, origin, "WHERE")?)
-        }
-        None => None,
-    };
+    let filter = raw().nth(partitions + orders);
+    let filter = filter.map(|(raw, origin)| over.condition(raw, origin, "WHERE", expressions)).transpose()?;
     let (rows, identity) = ranked.finish(&items, filter, query, warnings)?;
     Ok((rows, items, identity))
 }
@@ -343,6 +333,12 @@ impl Over<'_> {
     fn items(&self, lists: &Lists, query: &BoundQuery, expressions: &Expressions<'_>) -> Result<Vec<Expr>> {
         let items = query.items.iter().zip(&lists.items);
         items.map(|(item, raw)| self.finish(raw.clone(), &item.expr, expressions)).collect()
+    }
+
+    /// A condition over the aggregate's columns.
+    fn condition(&self, raw: Expr, origin: &ast::Expr, clause: &str, expressions: &Expressions<'_>) -> Result<Expr> {
+        let planned = self.finish(raw, origin, expressions)?;
+        expressions.boolean(planned, &self.schema, origin, clause)
     }
 
     /// An expression of the SELECT list or HAVING over the aggregate's columns.

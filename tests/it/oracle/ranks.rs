@@ -108,7 +108,8 @@ pub fn of_tables(draw: &Draw) -> Query {
     let order = format!("{by}{}", direction(draw));
     let tied = if function == "ROW_NUMBER" { format!("{order}, c.k") } else { order.clone() };
     let rank = rank(draw, function, [partition; 2], [&order, &tied]);
-    let list = *draw.of(&["k, n, x", "k, x, y", "k, COALESCE(y, '') || 'a' AS ya, n"]);
+    // Without the columns of the partition, which would be the key of its first row.
+    let list = *draw.of(&["k, n, x", "k, x, COALESCE(y, '') AS ya", "k, COALESCE(y, '') || 'a' AS ya, n"]);
     let also = if draw.once_in(4) { *draw.of(&[" AND x > -3", " AND y IS NOT NULL"]) } else { "" };
     let filter = if draw.once_in(3) { *draw.of(&[" WHERE c.x > -5", " WHERE c.y <> 'q'"]) } else { "" };
     let text = |item: &str| {
