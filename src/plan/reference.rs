@@ -17,6 +17,9 @@ use crate::model::SqlType;
 /// Types of results that are told one by one; of more it is `any`.
 const RESULTS_MAX: usize = 3;
 
+/// Window functions that standing queries have, where the query around them limits them.
+const RANKS: [&str; 3] = ["row_number", "rank", "dense_rank"];
+
 /// What kind of function it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum FunctionKind {
@@ -97,7 +100,8 @@ impl Functions {
         }
         for function in SessionStateDefaults::default_window_functions() {
             let told = Told { documentation: function.documentation(), own_name: function.name() };
-            let usage = usage(function.name(), FunctionKind::Window, function.signature().volatility, false);
+            let standing = RANKS.contains(&function.name());
+            let usage = usage(function.name(), FunctionKind::Window, function.signature().volatility, standing);
             all.extend(told.usages(usage, || None));
         }
         for name in TABLE_FUNCTIONS {
