@@ -15,12 +15,14 @@ use super::LeftOutReason;
 use super::PendingBatch;
 use super::Position;
 use super::QueryCommit;
+use super::TailBatch;
 use crate::model::LeaderEpoch;
 use crate::model::Offset;
 use crate::model::QueryId;
 use crate::model::TopicId;
 use crate::model::TopicPartition;
 use crate::protocol::BatchBuilder;
+use crate::protocol::Control;
 
 /// Holds `client` to its contract. `input` and `output` are fresh topics with two partitions each.
 pub(crate) async fn conforms(client: Arc<dyn Client>, input: TopicId, output: TopicId) {
@@ -28,6 +30,7 @@ pub(crate) async fn conforms(client: Arc<dyn Client>, input: TopicId, output: To
     positions_outside_are_refused(&*client, TopicPartition::new(input, 0)).await;
     commits_are_whole_and_fenced(&*client, TopicPartition::new(input, 0), output).await;
     groups_are_told_and_forgotten(&*client, TopicPartition::new(input, 0)).await;
+    marks_stand_between_records_and_come_apart(&*client, TopicPartition::new(output, 0)).await;
 }
 
 /// The next unread values, markers passed.
@@ -143,4 +146,33 @@ async fn groups_are_told_and_forgotten(client: &dyn Client, input: TopicPartitio
     client.delete_group("tidemill.q2").await.expect("deleted");
     client.delete_group("tidemill.q2").await.expect("deleting what is gone is no error");
     assert!(client.committed_offsets("tidemill.q2").await.expect("known").is_empty());
+}
+
+async fn marks_stand_between_records_and_come_apart(client: &dyn Client, output: TopicPartition) {
+    let generation = client.join("tidemill.q3", "member").await.expect("joined");
+    let from = client.ends(output).await.expect("it is there").readable_end();
+    let mut pending = PendingBatch::new();
+    pending.mark(0, b"first");
+    (0..3).for_each(|number| pending.append(number, None, Some(b"row"), &[]));
+    pending.mark(2, b"second");
+    let commit = QueryCommit {
+        query: QueryId(3),
+        group: "tidemill.q3".to_string(),
+        generation,
+        member: "member".to_string(),
+        appends: vec![(output, pending)],
+        offsets: Vec::new(),
+    };
+    let committed = client.commit("conformance", vec![commit]).await.expect("a commit");
+    assert!(matches!(committed.outcomes[0].1, CommitOutcome::Committed { .. }));
+    let fetched = fetch(client, output, from, Isolation::ReadCommitted).await;
+    let mark = |tail: &TailBatch| (tail.batch.base_offset().0 - from.0, tail.batch.control());
+    let marks: Vec<_> = fetched.marks.iter().map(mark).collect();
+    let said = |text: &[u8]| Ok(Some(Control::Mark(text.to_vec())));
+    assert_eq!(marks, [(0, said(b"first")), (3, said(b"second"))]);
+    let places: Vec<_> =
+        fetched.batches.iter().map(|tail| (tail.batch.base_offset().0 - from.0, tail.batch.record_count())).collect();
+    assert_eq!(places, [(1, 2), (4, 1)]);
+    let lag = client.lag(output, from.plus(5)).await.expect("it is there");
+    assert_eq!(lag.records, 0, "the marker is passed");
 }

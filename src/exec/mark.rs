@@ -140,6 +140,7 @@ impl Reader<'_> {
 mod tests {
     use super::*;
     use crate::exec::testing::Dice;
+    use crate::protocol::mark_batch;
 
     fn random(dice: &Dice) -> Mark {
         let number = || dice.below(1 << 44) as i64 - (1 << 43);
@@ -179,6 +180,7 @@ mod tests {
         let said = |clock| Said { clock: Some(1_790_000_000_000 + clock), idle: false };
         let writers = (0..4).map(|task| (task, said(i64::from(task) * 17))).collect();
         let mark = Mark { query: QueryId(12), task: 1, rows: 1, time_column: None, writers, clocks: Vec::new() };
-        assert_eq!(mark.encode().len(), 24);
+        let bytes = mark.encode();
+        assert_eq!((bytes.len(), mark_batch(&bytes, 1_790_000_000_000).finish().size_in_bytes()), (24, 98));
     }
 }

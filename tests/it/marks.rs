@@ -209,3 +209,24 @@ async fn records_of_a_column_of_time_have_the_time_of_that_column() {
     drive(&pipeline).await;
     assert_eq!((late(&pipeline, "v"), rows(&pipeline, "v")), (0, 40));
 }
+
+#[tokio::test]
+async fn a_task_that_writes_no_rows_holds_the_times_of_a_column_only_for_a_while() {
+    let derived = "CREATE STREAM d WITH (timestamp = 'b') AS SELECT k, a, b FROM s WHERE a < 5 PARTITION BY a;";
+    let pipeline = pipeline(&format!("{derived}{}", closed_windows("v", "d"))).await;
+    let write = async |partition: i32, a: i64, second: i64| {
+        let value = format!("{{\"a\": {a}, \"b\": {}}}", second * 1_000);
+        let key = key_of(partition);
+        pipeline.produce("s", partition, 1, Some(key.as_bytes()), Some(value.as_bytes())).await.expect("it is taken");
+    };
+    write(0, 1, 10).await;
+    write(0, 1, 20).await;
+    write(1, 7, 20).await;
+    drive(&pipeline).await;
+    assert_eq!(rows(&pipeline, "v"), 0, "the other task may yet write");
+    pipeline.simulation().clock.advance(std::time::Duration::from_secs(11));
+    write(0, 1, 30).await;
+    write(1, 7, 30).await;
+    drive(&pipeline).await;
+    assert_eq!(rows(&pipeline, "v"), 2, "seconds 10 and 20 have closed");
+}

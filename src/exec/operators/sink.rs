@@ -5,6 +5,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use arrow::array::Array;
 use arrow::array::ArrayRef;
@@ -73,6 +74,8 @@ pub struct Sink {
     clocks: Vec<Clocks>,
     /// The greatest time of a record, where records have the times of a column.
     latest: Option<i64>,
+    /// Monotonic time of the last cut with rows, or of the first.
+    wrote_at: Option<Duration>,
 }
 
 /// A key's rows: whether it had one before, and where the row is that it has now.
@@ -87,7 +90,7 @@ impl Sink {
     pub fn new(spec: SinkSpec) -> Self {
         let partitions = spec.topic.as_ref().filter(|topic| !topic.is_table).map_or(0, |topic| topic.partitions.len());
         let clocks = (0..partitions).map(|_| Clocks::default()).collect();
-        Self { spec, gathered: Vec::new(), clocks, latest: None }
+        Self { spec, gathered: Vec::new(), clocks, latest: None, wrote_at: None }
     }
 
     fn is_gathered(&self) -> bool {
@@ -233,7 +236,11 @@ impl Sink {
         let (Some(topic), Some(teller)) = (&self.spec.topic, cx.teller()) else { return };
         let marker = cx.marker();
         let clock = if teller.board.time_column().is_some() { self.latest } else { marker.clock };
-        let (said, task) = (Said { clock, idle: marker.idle }, marker.producer as usize);
+        if self.clocks.iter().any(|clocks| !clocks.is_empty()) {
+            self.wrote_at = Some(teller.now);
+        }
+        let is_silent = teller.board.is_silent(*self.wrote_at.get_or_insert(teller.now), teller.now);
+        let (said, task) = (Said { clock, idle: marker.idle || is_silent }, marker.producer as usize);
         let has_rows = |partition: usize| !self.clocks[partition].is_empty();
         let telling = teller.board.seal(task, said, teller.now, has_rows, teller.tell);
         for telling in &telling {

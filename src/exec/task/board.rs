@@ -45,13 +45,22 @@ pub struct BoardSize {
     pub placement: Placement,
 }
 
+/// How often something is said.
+#[derive(Debug, Clone, Copy)]
+pub struct Pace {
+    /// How long a partition without rows waits at most.
+    pub interval: Duration,
+    /// After which silence a task holds time no longer whose time is only that of the rows that it writes.
+    pub silence: Duration,
+}
+
 /// See the file's head.
 pub struct Board {
     query: QueryId,
     time_column: Option<String>,
     placement: Placement,
     partitions: usize,
-    interval: Duration,
+    pace: Pace,
     state: Mutex<State>,
 }
 
@@ -110,16 +119,22 @@ pub struct Spoken {
 }
 
 impl Board {
-    /// Nothing was said yet. `interval` is how long a partition without rows waits at most.
-    pub fn new(query: QueryId, time_column: Option<String>, size: BoardSize, interval: Duration) -> Self {
+    /// Nothing was said yet.
+    pub fn new(query: QueryId, time_column: Option<String>, size: BoardSize, pace: Pace) -> Self {
         let BoardSize { tasks, partitions, placement } = size;
         let state = State { tasks: vec![TaskSaid::default(); tasks], told: vec![Told::nothing(tasks); partitions] };
-        Self { query, time_column, placement, partitions, interval, state: Mutex::new(state) }
+        Self { query, time_column, placement, partitions, pace, state: Mutex::new(state) }
     }
 
     /// The column that the records' times are from, if they are not the rows' event times.
     pub fn time_column(&self) -> Option<&str> {
         self.time_column.as_deref()
+    }
+
+    /// Whether a task that has written no row `since` then says nothing of time any more: where records have the times of a
+    /// column, rows that a filter leaves out move no time, and one row a year would hold it for a year.
+    pub fn is_silent(&self, since: Duration, now: Duration) -> bool {
+        self.time_column.is_some() && self.pace.silence <= now.saturating_sub(since)
     }
 
     /// A mark that `telling` is about, of a task and some of its rows.
@@ -210,7 +225,7 @@ impl Board {
         match told.at {
             None => Due::At(Duration::ZERO),
             Some(_) if told.idle[task] != Some(said.idle) => Due::At(Duration::ZERO),
-            Some(at) if told.clocks[task] != said.clock => Due::At(at + self.interval),
+            Some(at) if told.clocks[task] != said.clock => Due::At(at + self.pace.interval),
             Some(_) => Due::Never,
         }
     }
@@ -230,7 +245,8 @@ mod tests {
     const SECOND: Duration = Duration::from_secs(1);
 
     fn board(tasks: usize, partitions: usize, placement: Placement) -> Board {
-        Board::new(QueryId(1), None, BoardSize { tasks, partitions, placement }, SECOND)
+        let pace = Pace { interval: SECOND, silence: SECOND * 10 };
+        Board::new(QueryId(1), None, BoardSize { tasks, partitions, placement }, pace)
     }
 
     fn said(clock: i64) -> Said {

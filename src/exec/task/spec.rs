@@ -10,6 +10,7 @@ use datafusion::physical_plan::ExecutionPlan;
 
 use super::board::Board;
 use super::board::BoardSize;
+use super::board::Pace;
 use super::board::Placement;
 use super::decoded::Declaration;
 use super::decoded::Decoders;
@@ -258,7 +259,8 @@ fn board(spec: &QuerySpec, config: &config::Exec) -> Result<Option<Arc<Board>>, 
     let placement = if keeps_partitions(spec)? { Placement::Kept } else { Placement::Anywhere };
     let time_column = spec.sink.timestamp_column.map(|column| spec.sink.columns[column].name.clone());
     let size = BoardSize { tasks, partitions, placement };
-    Ok(Some(Arc::new(Board::new(spec.id, time_column, size, config.mark_interval))))
+    let pace = Pace { interval: config.mark_interval, silence: config.idle_timeout };
+    Ok(Some(Arc::new(Board::new(spec.id, time_column, size, pace))))
 }
 
 /// Whether a task's rows go to the partition of its own number: they have no key, or they are spread by the same key, of

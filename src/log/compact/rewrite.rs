@@ -1,6 +1,6 @@
 //! What stays of one batch.
 //!
-//! Committed transactions are dissolved: their batches stand for themselves from then on, and their markers go. What
+//! Committed transactions are dissolved: their batches stand for themselves from then on, and their markers and marks go. What
 //! was aborted goes with its marker. Of each producer the last batch and the last one with sequence numbers
 //! stay, if need be without their records, so that both and its epoch are known to whoever reads the log from the start.
 
@@ -36,7 +36,9 @@ impl Rewrite<'_> {
     /// What stays of `batch`, which lies below `keys.upto`; `None` if nothing does.
     pub(super) fn batch(&mut self, batch: Batch, standing: Standing) -> Result<Option<Batch>, BatchError> {
         if batch.is_control() {
-            return Ok(standing.last_of_producer.then_some(batch));
+            // Behind a mark stands the marker of its transaction, which tells the epoch as well.
+            let stays = standing.last_of_producer && !batch.is_mark();
+            return Ok(stays.then_some(batch));
         }
         let payload = batch.payload()?;
         let expired = batch.delete_horizon_ms().is_some_and(|horizon| horizon <= self.now_ms);
