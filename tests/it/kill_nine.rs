@@ -163,7 +163,7 @@ fn row(id: i64) -> String {
     )
 }
 
-fn address(port: u16) -> String {
+pub fn address(port: u16) -> String {
     format!("host=127.0.0.1 port={port} user=checker dbname=tidemill connect_timeout=10")
 }
 
@@ -173,7 +173,7 @@ fn port_of(ready: &str) -> u16 {
     address.rsplit(':').next().expect("a port").parse().expect("a port is a number")
 }
 
-async fn connect(port: u16) -> tokio_postgres::Client {
+pub async fn connect(port: u16) -> tokio_postgres::Client {
     let (client, connection) =
         tokio_postgres::connect(&address(port), NoTls).await.expect("the server takes a connection");
     tokio::spawn(connection);
@@ -243,7 +243,7 @@ async fn check(data: &Path, ledger: &Ledger) {
 }
 
 /// A server process and the lines that it writes.
-struct Server {
+pub struct Server {
     child: Child,
     events: Option<mpsc::Receiver<String>>,
     lines: mpsc::Sender<String>,
@@ -252,7 +252,7 @@ struct Server {
 
 impl Server {
     /// Starts it on `data`, with segments and views so small that rolls and folds come often.
-    fn start(data: &Path) -> Self {
+    pub fn start(data: &Path) -> Self {
         let mut command = binary();
         // It would win over the filter below, and the checker would see no event.
         command.env_remove("RUST_LOG");
@@ -288,23 +288,35 @@ impl Server {
     }
 
     /// Waits for the ready line; the port of its Postgres door.
-    fn ready(&self) -> u16 {
+    pub fn ready(&self) -> u16 {
+        port_of(&self.ready_line())
+    }
+
+    /// The same, and the address of its Kafka door.
+    pub fn ports(&self) -> (u16, String) {
+        let line = self.ready_line();
+        let kafka = line.split("kafka=").nth(1).and_then(|after| after.split_whitespace().next());
+        (port_of(&line), kafka.expect("the ready line names kafka=").to_string())
+    }
+
+    fn ready_line(&self) -> String {
         let events = self.events.as_ref().expect("nobody took the events");
         loop {
             let line = events.recv_timeout(std::time::Duration::from_secs(120));
             let line = line.unwrap_or_else(|_| panic!("the server did not become ready: {}", self.tail()));
             if line.starts_with("ready: ") {
-                return port_of(&line);
+                return line;
             }
         }
     }
 
-    fn tail(&self) -> String {
+    /// The last lines that it wrote.
+    pub fn tail(&self) -> String {
         self.last.lock().expect("no reader panicked").join("\n")
     }
 
     /// SIGKILL, as dropping it is too.
-    fn kill(self) {}
+    pub fn kill(self) {}
 }
 
 impl Drop for Server {

@@ -4,6 +4,7 @@
 
 mod dead_letters;
 mod frontiers;
+mod group_members;
 mod groups;
 mod memory;
 mod offsets;
@@ -16,6 +17,7 @@ mod segments;
 mod settings;
 mod tasks;
 mod topics;
+mod transactions;
 
 use std::sync::Arc;
 use std::sync::Weak;
@@ -64,6 +66,7 @@ type Row = Vec<Cell>;
 const TABLES: &[&SystemTable] = &[
     &dead_letters::TABLE,
     &frontiers::TABLE,
+    &group_members::TABLE,
     &groups::TABLE,
     &memory::TABLE,
     &offsets::TABLE,
@@ -76,6 +79,7 @@ const TABLES: &[&SystemTable] = &[
     &settings::TABLE,
     &tasks::TABLE,
     &topics::TABLE,
+    &transactions::TABLE,
 ];
 
 /// The schema, for all sessions.
