@@ -113,7 +113,7 @@ impl Worker {
     /// A transaction with these numbers and the position behind them.
     async fn pass_on(&mut self, partition: i32, read: &[(i64, i64)]) -> Option<()> {
         self.transactions += 1;
-        let committed = self.transactions % ABORTED != 0;
+        let committed = !self.transactions.is_multiple_of(ABORTED);
         self.add(partition).await?;
         let (id, epoch) = (ProducerId(self.producer_id), ProducerEpoch(self.producer_epoch));
         let sequence = self.sequences.entry(partition).or_default();
