@@ -279,6 +279,8 @@ pub struct Kafka {
     pub requests_memory: ByteSize,
     /// Bytes of records that wait for clients to take them, over all connections; more wait.
     pub answers_memory: ByteSize,
+    /// Partitions that fetch sessions remember, over all connections; without room clients fetch without a session.
+    pub fetch_session_partitions: usize,
     /// A connection that sends nothing for so long is closed.
     #[serde(with = "duration_text")]
     pub idle_timeout: Duration,
@@ -304,6 +306,7 @@ impl Default for Kafka {
             fetch_bytes_max: ByteSize::mebibytes(55),
             requests_memory: ByteSize::mebibytes(256),
             answers_memory: ByteSize::mebibytes(256),
+            fetch_session_partitions: 200_000,
             idle_timeout: Duration::from_secs(10 * 60),
             stall_timeout: Duration::from_secs(30),
             group_initial_rebalance_delay: Duration::from_secs(3),
@@ -360,7 +363,7 @@ pub struct Layers {
     pub flags: Vec<(&'static str, String)>,
 }
 
-/// Names in the environment that are no knobs: the configuration file, and what `tidemill sql`, `topic` and `group` read.
+/// Names in the environment that are no knobs: the configuration file, and what `tidemill sql`, `topic`, `group` and `transaction` read.
 const NOT_KNOBS: [&str; 3] = ["TIDEMILL_CONFIG", "TIDEMILL_HISTORY", "TIDEMILL_KAFKA"];
 
 impl Config {

@@ -56,6 +56,9 @@ enum Command {
     /// Lists, shows, moves and deletes consumer groups over the Kafka wire.
     #[command(subcommand)]
     Group(cli::GroupCommand),
+    /// Lists, shows and aborts transactions over the Kafka wire.
+    #[command(subcommand)]
+    Transaction(cli::TransactionCommand),
     /// Looks into the files of the log.
     #[command(subcommand)]
     Log(LogCommand),
@@ -160,6 +163,7 @@ async fn run(command: Command) -> ExitCode {
         Command::Datagen(command) => cli::run_datagen(&env, &command).await,
         Command::Topic(command) => cli::run_topic(&env, command).await,
         Command::Group(command) => cli::run_group(&env, command).await,
+        Command::Transaction(command) => cli::run_transaction(&env, command).await,
         Command::Log(LogCommand::Dump(arguments)) => cli::run_log_dump(env.disk.as_ref(), &arguments),
         Command::Log(LogCommand::Verify(arguments)) => match cli::run_log_verify(&env, &arguments) {
             Ok(true) => Ok(()),

@@ -195,6 +195,7 @@ fn kafka_config(config: &Config, data_dir: &DataDir) -> KafkaServerConfig {
         fetch_bytes_max: knobs.fetch_bytes_max.as_usize(),
         requests_memory: knobs.requests_memory.0,
         answers_memory: knobs.answers_memory.0,
+        fetch_session_partitions: knobs.fetch_session_partitions,
         idle_timeout: knobs.idle_timeout,
         stall_timeout: knobs.stall_timeout,
         auto_create_topics: knobs.auto_create_topics,

@@ -11,6 +11,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use bytes::Bytes;
 
 use super::BrokerError;
 use super::Ends;
@@ -18,6 +19,7 @@ use super::PartitionHealth;
 use super::PendingBatch;
 use super::SegmentDescription;
 use super::TailBatch;
+use super::TransactionDescription;
 use crate::cluster::ClusterMetadata;
 use crate::model::EventTime;
 use crate::model::LeaderEpoch;
@@ -164,10 +166,34 @@ pub enum LeftOutReason {
 pub struct GroupDescription {
     /// Its name.
     pub group: String,
-    /// Its members and the generation each joined with.
-    pub members: Vec<(String, Generation)>,
+    /// Its members.
+    pub members: Vec<GroupMember>,
     /// Where it stands.
     pub offsets: Vec<GroupOffset>,
+}
+
+/// A member of a group.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GroupMember {
+    /// Its name.
+    pub member: String,
+    /// The generation it joined with.
+    pub generation: Generation,
+    /// What is known of its client; `None` for a standing query's task.
+    pub client: Option<GroupMemberClient>,
+}
+
+/// The client that is a member of a group.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GroupMemberClient {
+    /// The instance of a static member.
+    pub instance: Option<String>,
+    /// What the client calls itself.
+    pub client_id: String,
+    /// Where it comes from.
+    pub client_host: String,
+    /// Its share in the words of its own protocol; empty while the group is not stable.
+    pub assignment: Bytes,
 }
 
 /// Where a group stands in one partition.
@@ -234,6 +260,9 @@ pub trait Client: Send + Sync {
 
     /// All groups, with their lag.
     async fn groups(&self) -> Result<Vec<GroupDescription>, BrokerError>;
+
+    /// The transactional ids of clients.
+    fn transactions(&self) -> Vec<TransactionDescription>;
 
     /// Drops what lies below `offset`; never moves back.
     async fn advance_log_start(&self, partition: TopicPartition, offset: Offset) -> Result<(), BrokerError>;

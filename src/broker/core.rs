@@ -32,6 +32,7 @@ use super::Position;
 use super::QueryCommit;
 use super::SegmentDescription;
 use super::TopicUsers;
+use super::TransactionDescription;
 use super::commit::Producer;
 use super::commit::ProducerIds;
 use super::coordinator::GroupEvent;
@@ -321,6 +322,10 @@ impl Client for LocalClient {
             described.push(GroupDescription { group: group.name, members: group.members, offsets });
         }
         Ok(described)
+    }
+
+    fn transactions(&self) -> Vec<TransactionDescription> {
+        self.broker.local(self.principal.clone()).list_transactions()
     }
 
     async fn advance_log_start(&self, partition: TopicPartition, offset: Offset) -> Result<(), BrokerError> {

@@ -34,7 +34,7 @@ mod tests;
 pub use self::core::Broker;
 pub use client::{
     Acks, Appended, Client, CommitOutcome, Committed, CommittedOffset, Fetched, Generation, GroupDescription,
-    GroupOffset, Isolation, Lag, LeftOutReason, Position, QueryCommit,
+    GroupMember, GroupMemberClient, GroupOffset, Isolation, Lag, LeftOutReason, Position, QueryCommit,
 };
 pub use config::BrokerConfig;
 pub use error::BrokerError;

@@ -10,6 +10,7 @@ mod server;
 mod sql;
 pub mod test;
 mod topic;
+mod transaction;
 
 pub use datagen::DatagenCommand;
 pub use datagen::run as run_datagen;
@@ -31,3 +32,5 @@ pub use test::TestArguments;
 pub use test::run_files as run_test;
 pub use topic::TopicCommand;
 pub use topic::run as run_topic;
+pub use transaction::TransactionCommand;
+pub use transaction::run as run_transaction;

@@ -13,6 +13,7 @@
 mod batch;
 mod builder;
 mod compression;
+mod consumer;
 mod control;
 mod error;
 mod hash;
@@ -29,6 +30,7 @@ mod tests;
 pub use batch::{Batch, BatchLimits, Payload, Split, TimestampRange};
 pub use builder::{BatchBuilder, ProducerStamp, Transactional};
 pub use compression::{CompressionError, DECOMPRESSED_BYTES_MAX};
+pub use consumer::assigned_partitions;
 pub use control::{Control, ControlMarker, control_batch, mark_batch};
 pub use error::{BatchError, RecordError};
 pub use hash::{java_string_hash, murmur2, partition_for_key};

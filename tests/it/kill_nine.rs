@@ -89,7 +89,7 @@ fn nothing_acknowledged_is_lost_or_doubled_by_kill_nine() {
 }
 
 /// A knob of the environment.
-pub(super) fn number(name: &str, default: u64) -> u64 {
+pub fn number(name: &str, default: u64) -> u64 {
     std::env::var(name).map_or(default, |text| text.parse().expect("a number"))
 }
 
@@ -164,19 +164,19 @@ fn row(id: i64) -> String {
     )
 }
 
-fn address(port: u16) -> String {
+pub fn address(port: u16) -> String {
     format!("host=127.0.0.1 port={port} user=checker dbname=tidemill connect_timeout=10")
 }
 
 /// The port of the Postgres door that the ready line names.
-pub(super) fn port_of(ready: &str) -> u16 {
+pub fn port_of(ready: &str) -> u16 {
     let after = ready.split("pg=").nth(1).expect("the ready line names pg=");
     let address = after.split_whitespace().next().expect("an address");
     address.rsplit(':').next().expect("a port").parse().expect("a port is a number")
 }
 
 /// A session as the checker.
-pub(super) async fn connect(port: u16) -> tokio_postgres::Client {
+pub async fn connect(port: u16) -> tokio_postgres::Client {
     let (client, connection) =
         tokio_postgres::connect(&address(port), NoTls).await.expect("the server takes a connection");
     tokio::spawn(connection);
@@ -246,7 +246,7 @@ async fn check(data: &Path, ledger: &Ledger) {
 }
 
 /// A server process and the lines that it writes.
-pub(super) struct Server {
+pub struct Server {
     child: Child,
     events: Option<mpsc::Receiver<String>>,
     lines: mpsc::Sender<String>,
@@ -255,12 +255,12 @@ pub(super) struct Server {
 
 impl Server {
     /// Starts it on `data`, with segments and views so small that rolls and folds come often.
-    fn start(data: &Path) -> Self {
+    pub fn start(data: &Path) -> Self {
         Self::start_with(data, &[("TIDEMILL_LOG_SEGMENT_BYTES", "65536"), ("TIDEMILL_STATE_VIEW_REPLAY_MAX", "200")])
     }
 
     /// Starts it on `data` with settings; it writes a line of its log for each cut.
-    pub(super) fn start_with(data: &Path, settings: &[(&str, &str)]) -> Self {
+    pub fn start_with(data: &Path, settings: &[(&str, &str)]) -> Self {
         let mut command = binary();
         // It would win over the filter below, and the checker would see no event.
         command.env_remove("RUST_LOG");
@@ -295,28 +295,40 @@ impl Server {
     }
 
     /// The lines that it writes from now on, to the caller alone.
-    pub(super) fn events(&mut self) -> mpsc::Receiver<String> {
+    pub fn events(&mut self) -> mpsc::Receiver<String> {
         self.events.take().expect("nobody took the events")
     }
 
     /// Waits for the ready line; the port of its Postgres door.
-    pub(super) fn ready(&self) -> u16 {
+    pub fn ready(&self) -> u16 {
+        port_of(&self.ready_line())
+    }
+
+    /// The same, and the address of its Kafka door.
+    pub fn ports(&self) -> (u16, String) {
+        let line = self.ready_line();
+        let kafka = line.split("kafka=").nth(1).and_then(|after| after.split_whitespace().next());
+        (port_of(&line), kafka.expect("the ready line names kafka=").to_string())
+    }
+
+    fn ready_line(&self) -> String {
         let events = self.events.as_ref().expect("nobody took the events");
         loop {
             let line = events.recv_timeout(std::time::Duration::from_secs(120));
             let line = line.unwrap_or_else(|_| panic!("the server did not become ready: {}", self.tail()));
             if line.starts_with("ready: ") {
-                return port_of(&line);
+                return line;
             }
         }
     }
 
-    fn tail(&self) -> String {
+    /// The last lines that it wrote.
+    pub fn tail(&self) -> String {
         self.last.lock().expect("no reader panicked").join("\n")
     }
 
     /// SIGKILL, as dropping it is too.
-    pub(super) fn kill(self) {}
+    pub fn kill(self) {}
 }
 
 impl Drop for Server {

@@ -54,7 +54,7 @@ pub(in crate::broker) enum ClientEffect {
     Settle { partitions: Vec<TopicPartition> },
     /// Append this marker to the partitions of the transaction.
     Mark { marker: ControlMarker, id: ProducerId, epoch: ProducerEpoch, partitions: Vec<TopicPartition> },
-    /// Append this state; who needs it next has it written again.
+    /// Append this state, before the next one or when there is time, once the markers are durable.
     WriteLater(TransactionRecord),
 }
 

@@ -153,6 +153,13 @@ impl World {
         node.create(OUTPUT, "output", PARTITIONS, TopicConfig { flush, ..TopicConfig::default() })
             .await
             .expect("created");
+        // The topics of the coordinators and a block of producer ids: the metadata is not written where the disk may fail.
+        for id in 0..IDS {
+            let (door, name) = (local(&node.broker), id_name(id));
+            let stamp = door.init_producer(Some(&name), TIMEOUT_MS, None).await.expect("a stamp");
+            door.add_offsets_to_transaction(&name, stamp, &name).await.expect("added");
+            door.end_transaction(&name, stamp, ControlMarker::Abort).await.expect("aborted");
+        }
         let client = |number: usize| Client {
             id: number % IDS,
             stamp: None,

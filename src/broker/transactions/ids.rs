@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use parking_lot::Mutex;
+use parking_lot::MutexGuard;
 use parking_lot::RwLock;
 use tokio::sync::OwnedMutexGuard;
 
@@ -13,6 +14,8 @@ use crate::broker::coordinator::ClientEffect;
 use crate::broker::coordinator::ClientEvent;
 use crate::broker::coordinator::ClientTransaction;
 use crate::broker::coordinator::Stamp;
+use crate::broker::coordinator::TransactionRecord;
+use crate::model::Offset;
 use crate::model::ProducerEpoch;
 use crate::model::ProducerId;
 use crate::model::TopicPartition;
@@ -28,7 +31,18 @@ pub(in crate::broker) struct ClientTransactions {
 /// A transactional id. Whoever has its turn changes it; anybody may look at it.
 struct Known {
     transaction: Mutex<ClientTransaction>,
+    after: Mutex<After>,
     turn: Arc<tokio::sync::Mutex<()>>,
+}
+
+/// What is left of the transaction that ended last.
+#[derive(Default)]
+pub(super) struct After {
+    /// The ends of its markers. They are durable before the log takes another state of the id: what is not flushed may be lost in
+    /// one partition and kept in another, and a start must find no state that follows markers that are gone.
+    pub marked: Vec<(TopicPartition, Offset)>,
+    /// The state that says that it is over.
+    pub completed: Option<TransactionRecord>,
 }
 
 /// The right to work on a transactional id, until it is dropped.
@@ -49,6 +63,11 @@ impl Turn {
 
     pub(super) fn step(&self, now_ms: i64, event: ClientEvent) -> Result<Vec<ClientEffect>, TransactionError> {
         self.known.transaction.lock().step(now_ms, event)
+    }
+
+    /// What is left of the transaction that ended last.
+    pub(super) fn after(&self) -> MutexGuard<'_, After> {
+        self.known.after.lock()
     }
 
     /// Undoes a step of which nothing was written.
@@ -94,6 +113,11 @@ impl ClientTransactions {
         }
     }
 
+    /// All ids.
+    pub(super) fn names(&self) -> Vec<String> {
+        self.ids.lock().keys().cloned().collect()
+    }
+
     /// All ids as they are now, in their order.
     pub(super) fn all(&self) -> Vec<(String, ClientTransaction)> {
         let known: Vec<_> = self.ids.lock().iter().map(|(id, known)| (id.clone(), Arc::clone(known))).collect();
@@ -120,7 +144,7 @@ impl ClientTransactions {
 
 impl Known {
     fn new(transaction: ClientTransaction) -> Arc<Self> {
-        Arc::new(Self { transaction: Mutex::new(transaction), turn: Arc::default() })
+        Arc::new(Self { transaction: Mutex::new(transaction), after: Mutex::default(), turn: Arc::default() })
     }
 }
 

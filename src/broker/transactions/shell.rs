@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::TransactionError;
+use super::ids::After;
 use super::ids::Turn;
 use super::refused::reason;
 use crate::broker::Broker;
@@ -13,7 +14,9 @@ use crate::broker::coordinator::ClientEffect;
 use crate::broker::coordinator::ClientEvent;
 use crate::broker::coordinator::TransactionRecord;
 use crate::broker::groups::now;
+use crate::log::Appended;
 use crate::log::LogError;
+use crate::model::Offset;
 use crate::model::ProducerEpoch;
 use crate::model::ProducerId;
 use crate::model::TopicPartition;
@@ -45,7 +48,7 @@ impl Broker {
     async fn take(self: &Arc<Self>, turn: &Turn, event: ClientEvent) -> Result<(), TransactionError> {
         let before = turn.transaction();
         let effects = turn.step(self.env.clock.wall_millis(), event)?;
-        match self.perform(turn.id(), effects).await {
+        match self.perform(turn, effects).await {
             Ok(()) => {}
             Err(Failure::NotDone(error)) => {
                 // It is as open as it was.
@@ -58,25 +61,26 @@ impl Broker {
         }
         if turn.transaction().is_prepared() {
             let effects = turn.step(self.env.clock.wall_millis(), ClientEvent::Marked)?;
-            self.perform(turn.id(), effects).await.map_err(Failure::reason)?;
+            self.perform(turn, effects).await.map_err(Failure::reason)?;
         }
         self.clients.producers.write().set(&turn.transaction());
         Ok(())
     }
 
     /// Does what a step wants, in its order.
-    async fn perform(self: &Arc<Self>, id: &str, effects: Vec<ClientEffect>) -> Result<(), Failure> {
+    async fn perform(self: &Arc<Self>, turn: &Turn, effects: Vec<ClientEffect>) -> Result<(), Failure> {
         for effect in effects {
             match effect {
-                ClientEffect::Write(record) => self.write_state(id, &record).await?,
+                ClientEffect::Write(record) => self.write_state(turn, &record).await?,
                 ClientEffect::Close { id } => self.clients.producers.write().close(id),
                 ClientEffect::Settle { partitions } => self.settle(&partitions).await.map_err(Failure::not_done)?,
                 ClientEffect::Mark { marker, id, epoch, partitions } => {
                     // It is decided and durable: who asks again has it finished.
                     let marked = self.mark_client(partitions, marker, id, epoch).await;
-                    marked.map_err(|_| Failure::Begun(TransactionError::Concurrent))?;
+                    let marked = marked.map_err(|_| Failure::Begun(TransactionError::Concurrent))?;
+                    turn.after().marked = marked;
                 }
-                ClientEffect::WriteLater(record) => self.write_later(id, &record).await,
+                ClientEffect::WriteLater(record) => turn.after().completed = Some(record),
                 ClientEffect::TakeProducerId | ClientEffect::AbortFirst => {
                     return Err(Failure::NotDone(TransactionError::InvalidState));
                 }
@@ -85,27 +89,44 @@ impl Broker {
         Ok(())
     }
 
-    async fn write_state(&self, id: &str, record: &TransactionRecord) -> Result<(), Failure> {
-        let state = self.coordinator(TRANSACTION_STATE, id).await.map_err(Failure::not_done)?;
-        let append = self.records_append(id, state, [record].into_iter());
-        let appended = self.log.append_in_reserve(vec![append]).map_err(|error| Failure::not_done(error.into()))?;
+    /// Appends a state, after that which says that the transaction before is over, and makes it durable.
+    async fn write_state(&self, turn: &Turn, record: &TransactionRecord) -> Result<(), Failure> {
+        let (state, appended) = self.append_states(turn, Some(record)).await.map_err(Failure::not_done)?;
         // What was appended may become durable, whatever is said here.
-        self.log.durable(state, appended[0].next_offset).await.map_err(|error| {
-            tracing::error!(transactional_id = id, %error, "a transaction's flush did not answer");
+        self.log.durable(state, appended.next_offset).await.map_err(|error| {
+            tracing::error!(transactional_id = turn.id(), %error, "a transaction's flush did not answer");
             Failure::Begun(TransactionError::Unknown)
         })
     }
 
-    /// Who needs this state next has it written again, so it is no failure if it cannot be written.
-    async fn write_later(&self, id: &str, record: &TransactionRecord) {
-        let written = async {
-            let state = self.coordinator(TRANSACTION_STATE, id).await?;
-            let append = self.records_append(id, state, [record].into_iter());
-            Ok::<_, BrokerError>(self.log.append_in_reserve(vec![append])?)
-        };
-        if let Err(error) = written.await {
-            tracing::warn!(transactional_id = id, %error, "the end of a transaction will be written by a restart");
+    /// Says that the last transaction is over, if that was not said yet.
+    pub(super) async fn write_completed(&self, turn: &Turn) -> Result<(), BrokerError> {
+        let is_due = turn.after().completed.is_some();
+        match is_due {
+            true => self.append_states(turn, None).await.map(|_| ()),
+            false => Ok(()),
         }
+    }
+
+    async fn append_states(
+        &self,
+        turn: &Turn,
+        record: Option<&TransactionRecord>,
+    ) -> Result<(TopicPartition, Appended), BrokerError> {
+        let state = self.coordinator(TRANSACTION_STATE, turn.id()).await?;
+        let marked = turn.after().marked.clone();
+        for (partition, end) in marked {
+            match self.log.durable(partition, end).await {
+                // A topic that was dropped meanwhile has no readers.
+                Ok(()) | Err(LogError::UnknownPartition { .. }) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        let completed = turn.after().completed.clone();
+        let append = self.records_append(turn.id(), state, completed.iter().chain(record));
+        let appended = self.log.append_in_reserve(vec![append])?;
+        *turn.after() = After::default();
+        Ok((state, appended[0]))
     }
 
     /// Makes durable what stands in partitions that are still there, whatever their flush policy.
@@ -120,17 +141,18 @@ impl Broker {
         Ok(())
     }
 
-    /// Appends the markers, has readers see them, and has the positions count or not.
+    /// Appends the markers, has readers see them, and has the positions count or not. Tells where the markers end.
     async fn mark_client(
         self: &Arc<Self>,
         partitions: Vec<TopicPartition>,
         marker: ControlMarker,
         id: ProducerId,
         epoch: ProducerEpoch,
-    ) -> Result<(), BrokerError> {
+    ) -> Result<Vec<(TopicPartition, Offset)>, BrokerError> {
         let offsets = self.metadata.snapshot().topic(CONSUMER_OFFSETS).map(|topic| topic.id);
         let of_groups: Vec<_> = partitions.iter().copied().filter(|it| Some(it.topic) == offsets).collect();
         let marked = self.mark(partitions.into_iter().collect(), marker, id, epoch).await?;
+        let ends = marked.iter().map(|(partition, appended)| (*partition, appended.next_offset)).collect();
         self.show_marked(marked).await?;
         for partition in of_groups {
             self.tell_durable(partition);
@@ -139,7 +161,7 @@ impl Broker {
         let now = now(&*self.env.clock);
         let groups = &mut self.groups.lock().groups;
         groups.end_transaction(id, marker, now, |name| metadata.topic(name).map(|topic| topic.id));
-        Ok(())
+        Ok(ends)
     }
 }
 

@@ -26,7 +26,7 @@ impl Broker {
     pub(in crate::broker) async fn end_overdue_transactions(self: &Arc<Self>) -> Result<(), BrokerError> {
         let now_ms = self.env.clock.wall_millis();
         let kept_ms = i64::try_from(self.config.transactional_id_retention.as_millis()).unwrap_or(i64::MAX);
-        for (id, _) in self.clients.all() {
+        for id in self.clients.names() {
             // Somebody works on it: the next time will do.
             let Ok(turn) = self.clients.turn(&id) else { continue };
             let transaction = turn.transaction();
@@ -34,6 +34,7 @@ impl Broker {
                 (true, _) => ClientEvent::Abort,
                 (false, true) => ClientEvent::Resume,
                 (false, false) => {
+                    self.write_completed(&turn).await?;
                     if transaction.idle_since_ms().is_some_and(|since| since.saturating_add(kept_ms) <= now_ms) {
                         self.forget_transactional_id(turn).await?;
                     }

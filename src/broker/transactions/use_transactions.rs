@@ -118,6 +118,9 @@ impl Broker {
     ) -> Result<Stamp, TransactionError> {
         let mut fresh = None;
         let before = turn.transaction().producer();
+        if turn.transaction().is_prepared() {
+            self.apply(turn, ClientEvent::Resume).await?;
+        }
         loop {
             let event = ClientEvent::Init { timeout_ms, expected, fresh };
             // What it would lead to; it may have to wait for something else.

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use crate::cli::kafka::CoordinatorOf;
 use crate::cli::kafka::Where;
 use crate::cli::kafka::refused;
 use crate::cli::kafka::say;
@@ -27,7 +28,7 @@ pub(super) async fn run(env: &Env, arguments: Arguments) -> Result<(), Error> {
     let mut cluster = arguments.at.connect(env).await?;
     let mut by_node: BTreeMap<i32, Vec<String>> = BTreeMap::new();
     for group in arguments.groups {
-        by_node.entry(cluster.coordinator(&group).await?).or_default().push(group);
+        by_node.entry(cluster.coordinator(CoordinatorOf::Group, &group).await?).or_default().push(group);
     }
     let mut outcome = Ok(());
     for (node, groups_names) in by_node {

@@ -6,9 +6,9 @@ use std::collections::BTreeSet;
 use serde_json::Value;
 use serde_json::json;
 
-use super::assignment;
 use super::positions;
 use crate::cli::kafka::Cluster;
+use crate::cli::kafka::CoordinatorOf;
 use crate::cli::kafka::Format;
 use crate::cli::kafka::OffsetAt;
 use crate::cli::kafka::Place;
@@ -21,6 +21,7 @@ use crate::env::Env;
 use crate::error::Error;
 use crate::error::SqlState;
 use crate::protocol::ErrorCode;
+use crate::protocol::assigned_partitions;
 use crate::protocol::describe_groups as message;
 
 const DESCRIBE_GROUPS: i16 = 5;
@@ -47,7 +48,7 @@ pub struct Arguments {
 /// Shows positions with their lag, or members.
 pub(super) async fn run(env: &Env, arguments: Arguments) -> Result<(), Error> {
     let mut cluster = arguments.at.connect(env).await?;
-    let node = cluster.coordinator(&arguments.group).await?;
+    let node = cluster.coordinator(CoordinatorOf::Group, &arguments.group).await?;
     let group = describe(&mut cluster, node, &arguments.group).await?;
     match arguments.members {
         true => members(&arguments, &group),
@@ -74,7 +75,7 @@ async fn describe(cluster: &mut Cluster<'_>, node: i32, name: &str) -> Result<me
 /// What a member has; `None` where the share is in a protocol that is not the consumers'.
 fn share(group: &message::Group, member: &message::Member) -> Option<BTreeSet<(String, i32)>> {
     let is_consumer = group.protocol_type == CONSUMER;
-    is_consumer.then(|| assignment::partitions(&member.member_assignment).ok()).flatten()
+    is_consumer.then(|| assigned_partitions(&member.member_assignment).ok()).flatten()
 }
 
 fn members(arguments: &Arguments, group: &message::Group) -> Result<(), Error> {

@@ -1,6 +1,5 @@
 //! `tidemill group`: consumer groups of any Kafka cluster, over the Kafka wire.
 
-mod assignment;
 mod delete;
 mod describe;
 mod list;

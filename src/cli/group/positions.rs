@@ -48,7 +48,8 @@ pub(super) async fn commit(
         };
         topics.entry(topic.clone()).or_default().push(partition);
     }
-    let topics = topics.into_iter().map(|(name, partitions)| offset_commit::Topic { name, partitions }).collect();
+    let topic = |(name, partitions)| offset_commit::Topic { name, partitions, ..Default::default() };
+    let topics = topics.into_iter().map(topic).collect();
     let request = offset_commit::Request { group_id: group.to_string(), topics, ..Default::default() };
     let answered = cluster.ask_at(node, OFFSET_COMMIT, &request).await?;
     for topic in answered.topics {

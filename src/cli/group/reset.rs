@@ -7,6 +7,7 @@ use serde_json::json;
 use super::positions;
 use super::positions::Positions;
 use crate::cli::kafka::Cluster;
+use crate::cli::kafka::CoordinatorOf;
 use crate::cli::kafka::Format;
 use crate::cli::kafka::Place;
 use crate::cli::kafka::TopicPartitions;
@@ -63,7 +64,7 @@ struct Target {
 pub(super) async fn run(env: &Env, arguments: Arguments) -> Result<(), Error> {
     let time = arguments.target.to_datetime.as_deref().map(parse_time).transpose()?;
     let mut cluster = arguments.at.connect(env).await?;
-    let node = cluster.coordinator(&arguments.group).await?;
+    let node = cluster.coordinator(CoordinatorOf::Group, &arguments.group).await?;
     let before = positions::fetch(&mut cluster, node, &arguments.group).await?;
     let partitions = partitions(&mut cluster, &arguments, &before).await?;
     if partitions.is_empty() {

@@ -19,6 +19,15 @@ const FIND_COORDINATOR: i16 = 3;
 /// Partitions, each with the node that leads it.
 pub(in crate::cli) type TopicPartitions = Vec<(String, i32, i32)>;
 
+/// What a coordinator keeps.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::cli) enum CoordinatorOf {
+    /// A consumer group.
+    Group,
+    /// A transactional id.
+    Transaction,
+}
+
 /// A cluster, through as many connections as are needed.
 pub(in crate::cli) struct Cluster<'e> {
     env: &'e Env,
@@ -90,12 +99,16 @@ impl<'e> Cluster<'e> {
         Ok(topic.partitions.into_iter().map(led).collect())
     }
 
-    /// The node that keeps a group.
-    pub async fn coordinator(&mut self, group: &str) -> Result<i32, Error> {
-        let request = find_coordinator::Request { key: group.to_string(), ..Default::default() };
+    /// The node that keeps a group or a transactional id.
+    pub async fn coordinator(&mut self, of: CoordinatorOf, name: &str) -> Result<i32, Error> {
+        let (key_type, kind) = match of {
+            CoordinatorOf::Group => (0, "group"),
+            CoordinatorOf::Transaction => (1, "transactional id"),
+        };
+        let request = find_coordinator::Request { key: name.to_string(), key_type, ..Default::default() };
         let found = self.ask(FIND_COORDINATOR, &request).await?;
         if found.error_code != ErrorCode::NONE {
-            let what = format!("group \"{group}\" has no coordinator");
+            let what = format!("{kind} \"{name}\" has no coordinator");
             return Err(refused(&what, found.error_code, found.error_message.as_deref()));
         }
         self.nodes.insert(found.node_id, format!("{}:{}", found.host, found.port));

@@ -12,6 +12,7 @@ use crate::error::SqlState;
 use crate::protocol::ErrorCode;
 
 pub(super) use cluster::Cluster;
+pub(super) use cluster::CoordinatorOf;
 pub(super) use cluster::TopicPartitions;
 pub(super) use listing::Format;
 pub(super) use listing::Listing;

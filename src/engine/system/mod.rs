@@ -5,6 +5,7 @@
 mod dead_letters;
 mod frontiers;
 mod functions;
+mod group_members;
 mod groups;
 mod late_rows;
 mod memory;
@@ -18,6 +19,7 @@ mod segments;
 mod settings;
 mod tasks;
 mod topics;
+mod transactions;
 
 use std::sync::Arc;
 use std::sync::Weak;
@@ -67,6 +69,7 @@ const TABLES: &[&SystemTable] = &[
     &dead_letters::TABLE,
     &frontiers::TABLE,
     &functions::TABLE,
+    &group_members::TABLE,
     &groups::TABLE,
     &late_rows::TABLE,
     &memory::TABLE,
@@ -80,6 +83,7 @@ const TABLES: &[&SystemTable] = &[
     &settings::TABLE,
     &tasks::TABLE,
     &topics::TABLE,
+    &transactions::TABLE,
 ];
 
 /// The schema, for all sessions.

@@ -6,7 +6,7 @@ use super::ErrorCode;
 use super::declare::messages;
 
 messages! {
-    api OffsetCommit = 8, versions 2..=9, flexible 8;
+    api OffsetCommit = 8, versions 2..=10, flexible 8;
     Request {
         group_id: String [0..],
         generation_id_or_member_epoch: i32 [1..] = -1,
@@ -16,7 +16,8 @@ messages! {
         topics: Vec<Topic> [0..],
     }
     Topic {
-        name: String [0..],
+        name: String [0..=9],
+        topic_id: [u8; 16] [10..],
         partitions: Vec<Partition> [0..],
     }
     Partition {
@@ -30,7 +31,8 @@ messages! {
         topics: Vec<CommittedTopic> [0..],
     }
     CommittedTopic {
-        name: String [0..],
+        name: String [0..=9],
+        topic_id: [u8; 16] [10..],
         partitions: Vec<CommittedPartition> [0..],
     }
     CommittedPartition {

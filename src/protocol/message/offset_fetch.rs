@@ -6,7 +6,7 @@ use super::ErrorCode;
 use super::declare::messages;
 
 messages! {
-    api OffsetFetch = 9, versions 1..=9, flexible 6;
+    api OffsetFetch = 9, versions 1..=10, flexible 6;
     Request {
         group_id: String [0..=7],
         topics: Option<Vec<Topic>> [0..=7],
@@ -20,7 +20,8 @@ messages! {
         topics: Option<Vec<Topic>> [8..],
     }
     Topic {
-        name: String [0..],
+        name: String [0..=9],
+        topic_id: [u8; 16] [10..],
         partition_indexes: Vec<i32> [0..],
     }
     Response {
@@ -35,7 +36,8 @@ messages! {
         error_code: ErrorCode [8..],
     }
     FetchedTopic {
-        name: String [0..],
+        name: String [0..=9],
+        topic_id: [u8; 16] [10..],
         partitions: Vec<FetchedPartition> [0..],
     }
     FetchedPartition {

@@ -2,7 +2,11 @@
 
 use std::sync::Arc;
 
+use parking_lot::Mutex;
+use tokio::sync::Semaphore;
+
 use super::KafkaServerConfig;
+use super::fetch_session::FetchSession;
 use super::frame::Room;
 use crate::broker::LocalBroker;
 use crate::env::Env;
@@ -17,6 +21,8 @@ pub(super) struct Door {
     pub config: KafkaServerConfig,
     /// For records on their way to clients.
     pub answers: Room,
+    /// For the partitions that fetch sessions remember.
+    pub fetch_sessions: Arc<Semaphore>,
     /// What clients are told to connect to.
     pub host: String,
     /// See `host`.
@@ -29,6 +35,8 @@ pub(super) struct Peer {
     pub broker: LocalBroker,
     /// Where it comes from, as Kafka writes it: the address after a slash.
     pub host: String,
+    /// What it asked for before, while it fetches in a session.
+    pub fetch_session: Mutex<Option<FetchSession>>,
 }
 
 /// One request: what its answer needs besides what it asks.

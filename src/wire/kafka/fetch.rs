@@ -1,6 +1,6 @@
 //! Fetch: batches as they lie in the log, without a copy.
 //!
-//! Each request says all that it wants: sessions (KIP-227) are not kept, which a client is told by the session id 0.
+//! A request says all that it wants, or what changed since the one before (`fetch_session`).
 
 use std::time::Duration;
 
@@ -9,8 +9,11 @@ use futures::FutureExt;
 use tokio::sync::OwnedSemaphorePermit;
 
 use super::context::Context;
+use super::context::Door;
 use super::context::leader_epoch;
 use super::error_code::code_of;
+use super::fetch_session;
+use super::fetch_session::FetchSession;
 use super::frame::keep;
 use super::table::ApiEntry;
 use super::table::Reply;
@@ -35,8 +38,6 @@ use message::TopicResponse;
 
 /// From here on topics have ids in place of names.
 const IDS_FROM: i16 = 13;
-/// The session epochs of a request that says all that it wants.
-const WHOLE_REQUESTS: [i32; 2] = [-1, 0];
 
 pub(super) const ENTRY: ApiEntry = ApiEntry::of::<Request>(false, |context, head, decoder| {
     async move {
@@ -47,11 +48,30 @@ pub(super) const ENTRY: ApiEntry = ApiEntry::of::<Request>(false, |context, head
     .boxed()
 });
 
-async fn answer(context: &Context, request: Request) -> (Response, Option<OwnedSemaphorePermit>) {
-    if !WHOLE_REQUESTS.contains(&request.session_epoch) {
-        let error_code = ErrorCode::FETCH_SESSION_ID_NOT_FOUND;
-        return (Response { error_code, ..Response::default() }, None);
+async fn answer(context: &Context, mut request: Request) -> (Response, Option<OwnedSemaphorePermit>) {
+    let by_id = IDS_FROM <= context.version;
+    // Fetches of a connection are done one after the other.
+    let mut held = context.peer.fetch_session.lock().take();
+    let begun = fetch_session::begin(&mut held, &mut request, by_id);
+    let (mut response, room) = match begun {
+        Ok(_) => fetch(context, &request).await,
+        Err(error_code) => (Response { error_code, ..Response::default() }, None),
+    };
+    if let Ok(kind) = begun {
+        let door = context.door();
+        let make = || FetchSession::new(new_id(door), by_id, &door.fetch_sessions);
+        fetch_session::end(&mut held, kind, request.topics, &mut response, make);
     }
+    *context.peer.fetch_session.lock() = held;
+    (response, room)
+}
+
+/// The id of a new session, which is not 0.
+fn new_id(door: &Door) -> i32 {
+    (door.env.random.next_u64() % i32::MAX as u64) as i32 + 1
+}
+
+async fn fetch(context: &Context, request: &Request) -> (Response, Option<OwnedSemaphorePermit>) {
     let isolation = isolation(request.isolation_level);
     let (asked, wanted) = resolve(context, &request.topics);
     let refused = asked.iter().any(|(_, _, position)| position.is_err());
@@ -78,11 +98,12 @@ async fn answer(context: &Context, request: Request) -> (Response, Option<OwnedS
     };
     let size = found.iter().flatten().flat_map(|found| &found.batches).map(Bytes::len).sum();
     let mut found = found.into_iter();
-    let mut responses: Vec<TopicResponse> = request
-        .topics
-        .into_iter()
-        .map(|topic| TopicResponse { topic: topic.topic, topic_id: topic.topic_id, partitions: Vec::new() })
-        .collect();
+    let empty = |topic: &FetchTopic| TopicResponse {
+        topic: topic.topic.clone(),
+        topic_id: topic.topic_id,
+        partitions: Vec::new(),
+    };
+    let mut responses: Vec<TopicResponse> = request.topics.iter().map(empty).collect();
     for (topic, partition_index, position) in asked {
         let answer = match position {
             Ok(()) => answer_of(partition_index, isolation, found.next().expect("one for each that was wanted")),

@@ -29,6 +29,7 @@ mod describe_transactions;
 mod end_txn;
 mod error_code;
 mod fetch;
+mod fetch_session;
 mod find_coordinator;
 mod frame;
 mod heartbeat;

@@ -11,17 +11,24 @@ use crate::broker::CommittedOffset;
 use crate::broker::OffsetToCommit;
 use crate::model::LeaderEpoch;
 use crate::model::Offset;
+use crate::model::TopicId;
 use crate::protocol::ErrorCode;
 use crate::protocol::offset_commit;
 
+/// From here on topics have ids in place of names.
+const IDS_FROM: i16 = 10;
+
 impl Answer for offset_commit::Request {
     async fn answer(self, context: &Context) -> offset_commit::Response {
+        let by_id = IDS_FROM <= context.version;
+        let metadata = context.broker().metadata();
+        let name_of = |id: TopicId| metadata.topic_by_id(id).map(|topic| topic.name.clone());
         let mut offsets = Vec::new();
         let mut topics = Vec::with_capacity(self.topics.len());
         for topic in self.topics {
             let mut partitions = Vec::with_capacity(topic.partitions.len());
             for asked in topic.partitions {
-                let partition = context.partition(&topic.name, [0; 16], false, asked.partition_index);
+                let partition = context.partition(&topic.name, topic.topic_id, by_id, asked.partition_index);
                 let error_code = partition.err().unwrap_or_default();
                 if let Ok(partition) = partition {
                     let committed = CommittedOffset {
@@ -29,12 +36,14 @@ impl Answer for offset_commit::Request {
                         leader_epoch: LeaderEpoch(asked.committed_leader_epoch),
                         metadata: asked.committed_metadata.unwrap_or_default(),
                     };
-                    offsets.push(OffsetToCommit { topic: topic.name.clone(), partition, committed });
+                    let topic = name_of(partition.topic).unwrap_or_else(|| topic.name.clone());
+                    offsets.push(OffsetToCommit { topic, partition, committed });
                 }
                 partitions
                     .push(offset_commit::CommittedPartition { partition_index: asked.partition_index, error_code });
             }
-            topics.push(offset_commit::CommittedTopic { name: topic.name, partitions });
+            let (name, topic_id) = (topic.name, topic.topic_id);
+            topics.push(offset_commit::CommittedTopic { name, topic_id, partitions });
         }
         let request = CommitOffsets {
             group: self.group_id,

@@ -11,6 +11,8 @@ use crate::protocol::ErrorCode;
 use crate::protocol::offset_fetch;
 
 const MANY_FROM: i16 = 8;
+/// From here on topics have ids in place of names.
+const IDS_FROM: i16 = 10;
 /// Before, an error of the group stands at each partition.
 const GROUP_ERROR_FROM: i16 = 2;
 
@@ -45,9 +47,10 @@ fn fetch(
 ) -> (Vec<offset_fetch::FetchedTopic>, ErrorCode) {
     let Some(topics) = topics else { return fetch_all(context, group, only_stable) };
     let mut asked = Vec::new();
-    let find = |name: &str, index: i32| context.partition(name, [0; 16], false, index).ok();
+    let by_id = IDS_FROM <= context.version;
+    let find = |topic: &offset_fetch::Topic, index: i32| context.partition(&topic.name, topic.topic_id, by_id, index);
     for topic in &topics {
-        asked.extend(topic.partition_indexes.iter().filter_map(|index| find(&topic.name, *index)));
+        asked.extend(topic.partition_indexes.iter().filter_map(|index| find(topic, *index).ok()));
     }
     let (found, error_code): (BTreeMap<TopicPartition, offset_fetch::FetchedPartition>, _) =
         match context.broker().fetch_offsets(group, Some(&asked), only_stable) {
@@ -56,13 +59,15 @@ fn fetch(
         };
     let fetched = |topic: offset_fetch::Topic| {
         let partition = |index: &i32| {
-            let found = find(&topic.name, *index).and_then(|partition| found.get(&partition).cloned());
-            found.unwrap_or_else(|| nothing(*index))
+            match find(&topic, *index) {
+                Ok(partition) => found.get(&partition).cloned().unwrap_or_else(|| nothing(*index)),
+                // By name, nobody has committed anything there; an id may be wrong.
+                Err(error_code) if by_id => offset_fetch::FetchedPartition { error_code, ..nothing(*index) },
+                Err(_) => nothing(*index),
+            }
         };
-        offset_fetch::FetchedTopic {
-            partitions: topic.partition_indexes.iter().map(partition).collect(),
-            name: topic.name,
-        }
+        let partitions = topic.partition_indexes.iter().map(partition).collect();
+        offset_fetch::FetchedTopic { partitions, topic_id: topic.topic_id, name: topic.name }
     };
     (topics.into_iter().map(fetched).collect(), error_code)
 }
@@ -73,17 +78,15 @@ fn fetch_all(context: &Context, group: &str, only_stable: bool) -> (Vec<offset_f
         Err(error) => return (Vec::new(), code_of_group(&error)),
     };
     let metadata = context.broker().metadata();
-    let mut topics: BTreeMap<String, Vec<offset_fetch::FetchedPartition>> = BTreeMap::new();
+    let mut topics: BTreeMap<(String, [u8; 16]), Vec<offset_fetch::FetchedPartition>> = BTreeMap::new();
     for (partition, found) in found.into_iter().map(told) {
         // Positions of a topic that is gone are nobody's.
         if let Some(topic) = metadata.topic_by_id(partition.topic) {
-            topics.entry(topic.name.clone()).or_default().push(found);
+            topics.entry((topic.name.clone(), topic.id.0)).or_default().push(found);
         }
     }
-    (
-        topics.into_iter().map(|(name, partitions)| offset_fetch::FetchedTopic { name, partitions }).collect(),
-        ErrorCode::NONE,
-    )
+    let fetched = |((name, topic_id), partitions)| offset_fetch::FetchedTopic { name, topic_id, partitions };
+    (topics.into_iter().map(fetched).collect(), ErrorCode::NONE)
 }
 
 /// Where nothing was committed.

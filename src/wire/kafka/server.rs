@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use tokio::sync::Semaphore;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -61,6 +62,8 @@ pub struct KafkaServerConfig {
     pub requests_memory: u64,
     /// Bytes of records that wait for clients to take them, over all connections.
     pub answers_memory: u64,
+    /// Partitions that fetch sessions remember, over all connections.
+    pub fetch_session_partitions: usize,
     /// How long a connection may be idle.
     pub idle_timeout: Duration,
     /// How long a client may take nothing, or send nothing in the middle of a request.
@@ -117,7 +120,8 @@ impl KafkaServer {
         let (stop, stopping) = watch::channel(false);
         let room = Room::new(config.requests_memory);
         let answers = Room::new(config.answers_memory);
-        let door = Arc::new(Door { env: env.clone(), config, answers, host, port });
+        let fetch_sessions = Arc::new(Semaphore::new(config.fetch_session_partitions.min(Semaphore::MAX_PERMITS)));
+        let door = Arc::new(Door { env: env.clone(), config, answers, fetch_sessions, host, port });
         let shared = Shared { door, broker, room, measures: Measures::new(metrics) };
         let accepting = tokio::spawn(accept_all(Arc::new(shared), listener, stopping));
         Ok(Self { address: address.to_string(), stop, accepting })
@@ -216,7 +220,8 @@ async fn serve(shared: &Shared, stream: Box<dyn Stream>, principal: Principal, h
         stall_timeout: config.stall_timeout,
     };
     let writer = FrameWriter { stream: write, clock: Arc::clone(clock), stall_timeout: config.stall_timeout };
-    let peer = Peer { door: Arc::clone(&shared.door), broker: shared.broker.local(principal), host };
+    let (door, broker) = (Arc::clone(&shared.door), shared.broker.local(principal));
+    let peer = Peer { door, broker, host, fetch_session: Mutex::default() };
     connection::serve(Arc::new(peer), reader, writer, &shared.measures).await
 }
 

@@ -35,6 +35,30 @@ impl KafkaClient {
         Self { stream, correlation_id: 0 }
     }
 
+    /// A connection to `host:port`; `None` if nobody takes it.
+    pub async fn connect_to(address: &str) -> Option<Self> {
+        let stream = Env::real().network.connect(address).await.ok()?;
+        Some(Self { stream, correlation_id: 0 })
+    }
+
+    /// Asks and waits for the answer; `None` if the connection breaks.
+    pub async fn try_ask<A: Api>(&mut self, version: i16, request: A) -> Option<A::Response> {
+        self.correlation_id += 1;
+        let frame = request_frame(version, self.correlation_id, Some("test"), &request).concat();
+        self.stream.write_all(&frame).await.ok()?;
+        let length = self.stream.read_u32().await.ok()?;
+        let mut frame = vec![0; length as usize];
+        self.stream.read_exact(&mut frame).await.ok()?;
+        Some(decode::<A>(frame.into(), version, self.correlation_id))
+    }
+
+    /// What exists of a topic that is there; `None` if the connection breaks.
+    pub async fn try_topic(&mut self, name: &str) -> Option<metadata::Topic> {
+        let asked = metadata::RequestedTopic { name: Some(name.to_string()), ..Default::default() };
+        let request = metadata::Request { topics: Some(vec![asked]), ..Default::default() };
+        Some(one(self.try_ask(12, request).await?.topics))
+    }
+
     /// Sends bytes as they are.
     pub async fn send_raw(&mut self, bytes: &[u8]) {
         self.stream.write_all(bytes).await.expect("it is sent");
@@ -64,14 +88,7 @@ impl KafkaClient {
 
     /// The next frame as the answer to the request of that number.
     pub async fn receive<A: Api>(&mut self, version: i16, correlation_id: i32) -> A::Response {
-        let mut decoder = Decoder::new(self.receive_raw().await, version, A::FLEXIBLE_FROM <= version);
-        assert_eq!(i32::decode(&mut decoder), Ok(correlation_id), "answers keep the order of their requests");
-        if decoder.flexible() && A::NAME != "ApiVersions" {
-            decoder.tagged_fields(|_, _| Ok(())).expect("the header is whole");
-        }
-        let response = A::Response::decode(&mut decoder).expect("it is an answer");
-        assert_eq!(decoder.remaining(), 0, "nothing is left over");
-        response
+        decode::<A>(self.receive_raw().await, version, correlation_id)
     }
 
     /// Asks and waits for the answer.
@@ -100,6 +117,18 @@ impl KafkaClient {
         assert_eq!(response.error_code, ErrorCode::NONE);
         one(one(response.responses).partitions)
     }
+}
+
+/// A frame as the answer to the request of that number.
+fn decode<A: Api>(frame: Bytes, version: i16, correlation_id: i32) -> A::Response {
+    let mut decoder = Decoder::new(frame, version, A::FLEXIBLE_FROM <= version);
+    assert_eq!(i32::decode(&mut decoder), Ok(correlation_id), "answers keep the order of their requests");
+    if decoder.flexible() && A::NAME != "ApiVersions" {
+        decoder.tagged_fields(|_, _| Ok(())).expect("the header is whole");
+    }
+    let response = A::Response::decode(&mut decoder).expect("it is an answer");
+    assert_eq!(decoder.remaining(), 0, "nothing is left over");
+    response
 }
 
 /// The only one.

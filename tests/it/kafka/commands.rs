@@ -16,6 +16,7 @@ use super::client::KafkaClient;
 use super::client::batch;
 use crate::server::TestServer;
 use crate::server::binary;
+use crate::server::rows;
 
 /// What a command says on its output, or on its errors if it did not go well.
 async fn run(server: &TestServer, words: &[&str], input: &str) -> Result<String, String> {
@@ -178,10 +179,42 @@ async fn groups_are_shown_moved_and_deleted_from_the_command_line() {
     assert_eq!(positions(&members, "partitions"), [json!({"t": [0, 1]})]);
     let described = json_lines(&server, &["group", "describe", "g"]).await;
     assert_eq!(positions(&described, "member"), [json!(member), json!(member)]);
+    let sql = server.connect().await;
+    let rows = rows(&sql, "SELECT \"group\", generation, client_id, partitions FROM tidemill.group_members").await;
+    assert_eq!(rows, [["g", "1", "test", "t:0,1"]]);
     let leave = leave_group::Request { group_id: "g".to_string(), member_id: member, ..Default::default() };
     assert_eq!(client.ask(0, leave).await.error_code, ErrorCode::NONE);
     assert_eq!(run(&server, &["group", "delete", "g"], "").await.as_deref(), Ok("deleted g\n"));
     refusal(&server, &["group", "delete", "g"], "GROUP_ID_NOT_FOUND").await;
     refusal(&server, &["group", "reset", "g", "--to-latest"], "group \"g\" stands nowhere").await;
+    server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn transactions_are_shown_and_aborted_from_the_command_line() {
+    let server = TestServer::start().await;
+    let mut client = KafkaClient::connect(&server).await;
+    client.topic("t").await;
+    refusal(&server, &["transaction", "describe", "id"], "transactional id \"id\" does not exist").await;
+    refusal(&server, &["transaction", "abort", "id"], "transactional id \"id\" does not exist").await;
+    let given = super::transactions::init(&mut client, 4).await;
+    assert_eq!(super::transactions::add(&mut client, 3, &given, &[0]).await, [ErrorCode::NONE]);
+    let described = json_lines(&server, &["transaction", "describe", "id"]).await;
+    assert_eq!(positions(&described, "state"), [json!("Ongoing")]);
+    assert_eq!(
+        (positions(&described, "topic"), positions(&described, "partition")),
+        (vec![json!("t")], vec![json!(0)])
+    );
+    let sql = server.connect().await;
+    let open = "SELECT transactional_id, state, partitions FROM tidemill.transactions WHERE started_at IS NOT NULL";
+    assert_eq!(rows(&sql, open).await, [["id", "Ongoing", "1"]]);
+    let aborted = run(&server, &["transaction", "abort", "id"], "").await;
+    assert_eq!(aborted.as_deref(), Ok("fenced id, which was Ongoing\n"));
+    assert_eq!(rows(&sql, open).await, Vec::<Vec<String>>::new());
+    assert_eq!(super::transactions::end(&mut client, 3, &given, true).await, ErrorCode::PRODUCER_FENCED);
+    let listed = json_lines(&server, &["transaction", "list", "--state", "Empty"]).await;
+    assert_eq!(positions(&listed, "transactional_id"), [json!("id")]);
+    assert_eq!(json_lines(&server, &["transaction", "list", "--state", "Ongoing"]).await, Vec::<Value>::new());
+    refusal(&server, &["transaction", "list", "--state", "Lost"], "no transaction is in a state \"Lost\"").await;
     server.stop().await;
 }

@@ -65,14 +65,18 @@ fn commit(joined: &join_group::Response, offset: i64) -> offset_commit::Request 
         group_id: "g".to_string(),
         generation_id_or_member_epoch: joined.generation_id,
         member_id: joined.member_id.clone(),
-        topics: vec![offset_commit::Topic { name: "t".to_string(), partitions: vec![partition(0), partition(9)] }],
+        topics: vec![offset_commit::Topic {
+            name: "t".to_string(),
+            partitions: vec![partition(0), partition(9)],
+            ..Default::default()
+        }],
         ..Default::default()
     }
 }
 
 /// The only partition's position, in a version that asks for one group.
 async fn position(client: &mut KafkaClient, version: i16) -> offset_fetch::FetchedPartition {
-    let topic = offset_fetch::Topic { name: "t".to_string(), partition_indexes: vec![0] };
+    let topic = offset_fetch::Topic { name: "t".to_string(), partition_indexes: vec![0], ..Default::default() };
     let request = offset_fetch::Request { group_id: "g".to_string(), topics: Some(vec![topic]), ..Default::default() };
     let response = client.ask(version, request).await;
     assert_eq!(response.error_code, ErrorCode::NONE);
@@ -167,5 +171,41 @@ async fn what_a_group_still_needs_is_not_deleted_and_the_rest_is() {
     assert_eq!(position(&mut client, 7).await.committed_offset, -1);
     assert_eq!(one(client.ask(0, names.clone()).await.results).error_code, ErrorCode::NONE);
     assert_eq!(one(client.ask(2, names).await.results).error_code, ErrorCode::GROUP_ID_NOT_FOUND);
+    server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn positions_are_kept_by_the_ids_of_topics_too() {
+    let server = start().await;
+    let mut client = KafkaClient::connect(&server).await;
+    let topic_id = client.topic("t").await.topic_id;
+    let commit = |topic_id| offset_commit::Request {
+        group_id: "g".to_string(),
+        topics: vec![offset_commit::Topic {
+            topic_id,
+            partitions: vec![offset_commit::Partition { committed_offset: 7, ..Default::default() }],
+            ..Default::default()
+        }],
+        ..Default::default()
+    };
+    let committed = one(client.ask(10, commit(topic_id)).await.topics);
+    assert_eq!((committed.topic_id, one(committed.partitions).error_code), (topic_id, ErrorCode::NONE));
+    let refused = one(one(client.ask(10, commit([9; 16])).await.topics).partitions);
+    assert_eq!(refused.error_code, ErrorCode::UNKNOWN_TOPIC_ID);
+    for topics in [Some(vec![topic_id, [9; 16]]), None] {
+        let topic =
+            |topic_id| offset_fetch::Topic { topic_id, partition_indexes: vec![0], ..offset_fetch::Topic::default() };
+        let are_named = topics.is_some();
+        let topics = topics.map(|ids| ids.into_iter().map(topic).collect());
+        let group = offset_fetch::Group { group_id: "g".to_string(), topics, ..Default::default() };
+        let request = offset_fetch::Request { groups: vec![group], ..Default::default() };
+        let mut fetched = one(client.ask(10, request).await.groups).topics;
+        if are_named {
+            let unknown = one(fetched.pop().expect("as many as were asked for").partitions);
+            assert_eq!((unknown.error_code, unknown.committed_offset), (ErrorCode::UNKNOWN_TOPIC_ID, -1));
+        }
+        let known = one(fetched);
+        assert_eq!((known.topic_id, one(known.partitions).committed_offset), (topic_id, 7));
+    }
     server.stop().await;
 }

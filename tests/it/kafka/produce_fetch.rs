@@ -289,3 +289,35 @@ async fn records_outlive_a_restart_and_a_batch_is_whole() {
     Batch::check(fetched.records.0.concat().into(), &limits).expect("it is one whole batch");
     server.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_fetch_session_tells_what_is_new_and_ends_with_its_connection() {
+    let server = TestServer::start().await;
+    let mut client = KafkaClient::connect(&server).await;
+    let topic = client.topic("t").await;
+    client.produce(9, &topic, &batch(&["a"])).await;
+    for version in [7, 12, 13] {
+        let first = client.ask(version, fetch::Request { session_epoch: 0, ..fetch_request(&topic, 0) }).await;
+        assert_ne!(first.session_id, 0);
+        let next = |session_epoch, topics| fetch::Request {
+            session_id: first.session_id,
+            session_epoch,
+            topics,
+            ..fetch_request(&topic, 0)
+        };
+        let again = client.ask(version, next(1, Vec::new())).await;
+        let found = one(one(again.responses).partitions);
+        assert_eq!(records(&found), records(&one(one(first.responses).partitions)), "it has not moved on");
+        let moved = fetch_request(&topic, records(&found).len() as i64).topics;
+        let told = one(one(client.ask(version, next(2, moved)).await.responses).partitions);
+        assert_eq!((records(&told), told.high_watermark), (vec![], found.high_watermark), "who asks is told");
+        assert_eq!(client.ask(version, next(3, Vec::new())).await.responses, vec![], "nothing is new");
+        client.produce(9, &topic, &batch(&["b"])).await;
+        let news = one(one(client.ask(version, next(4, Vec::new())).await.responses).partitions);
+        assert_eq!(records(&news).len(), 1);
+        assert_eq!(client.ask(version, next(4, Vec::new())).await.error_code, ErrorCode::INVALID_FETCH_SESSION_EPOCH);
+        let mut other = KafkaClient::connect(&server).await;
+        assert_eq!(other.ask(version, next(5, Vec::new())).await.error_code, ErrorCode::FETCH_SESSION_ID_NOT_FOUND);
+    }
+    server.stop().await;
+}

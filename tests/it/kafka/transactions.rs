@@ -20,7 +20,7 @@ use crate::server::TestServer;
 
 const ID: &str = "id";
 
-async fn init(client: &mut KafkaClient, version: i16) -> init_producer_id::Response {
+pub(super) async fn init(client: &mut KafkaClient, version: i16) -> init_producer_id::Response {
     let transactional_id = Some(ID.to_string());
     let request = init_producer_id::Request { transactional_id, transaction_timeout_ms: 60_000, ..Default::default() };
     let given = client.ask(version, request).await;
@@ -28,7 +28,7 @@ async fn init(client: &mut KafkaClient, version: i16) -> init_producer_id::Respo
     given
 }
 
-async fn add(
+pub(super) async fn add(
     client: &mut KafkaClient,
     version: i16,
     given: &init_producer_id::Response,
@@ -57,7 +57,12 @@ async fn produce(
     client.produce(9, topic, builder.finish().bytes()).await.error_code
 }
 
-async fn end(client: &mut KafkaClient, version: i16, given: &init_producer_id::Response, committed: bool) -> ErrorCode {
+pub(super) async fn end(
+    client: &mut KafkaClient,
+    version: i16,
+    given: &init_producer_id::Response,
+    committed: bool,
+) -> ErrorCode {
     let request = end_txn::Request {
         transactional_id: ID.to_string(),
         producer_id: given.producer_id,
@@ -99,7 +104,11 @@ async fn a_transaction_with_positions_is_committed_by_an_old_and_a_new_client() 
         assert_eq!(codes, ErrorCode::NONE);
         let fetch = offset_fetch::Request {
             group_id: "g".to_string(),
-            topics: Some(vec![offset_fetch::Topic { name: "t".to_string(), partition_indexes: vec![0] }]),
+            topics: Some(vec![offset_fetch::Topic {
+                name: "t".to_string(),
+                partition_indexes: vec![0],
+                ..Default::default()
+            }]),
             require_stable: true,
             ..Default::default()
         };

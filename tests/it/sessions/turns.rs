@@ -25,6 +25,7 @@ use tidemill::broker::PartitionHealth;
 use tidemill::broker::Position;
 use tidemill::broker::QueryCommit;
 use tidemill::broker::SegmentDescription;
+use tidemill::broker::TransactionDescription;
 use tidemill::cluster::ClusterMetadata;
 use tidemill::config::Limits;
 use tidemill::model::EventTime;
@@ -90,6 +91,10 @@ impl Client for Watched {
 
     async fn groups(&self) -> Result<Vec<GroupDescription>, BrokerError> {
         self.client.groups().await
+    }
+
+    fn transactions(&self) -> Vec<TransactionDescription> {
+        self.client.transactions()
     }
 
     async fn advance_log_start(&self, partition: TopicPartition, offset: Offset) -> Result<(), BrokerError> {

@@ -131,10 +131,6 @@ impl ClassicGroup {
         self.phase == Phase::Dead
     }
 
-    pub(in crate::broker::coordinator) fn member_names(&self) -> impl Iterator<Item = &str> {
-        self.members.keys().map(String::as_str)
-    }
-
     /// What members subscribed to, as each says it under the group's protocol; `None` while they are not agreed.
     pub(in crate::broker::coordinator) fn subscriptions(&self) -> Option<impl Iterator<Item = Bytes>> {
         let protocol = self.protocol.as_deref().filter(|_| matches!(self.phase, Phase::Stable { .. }))?;

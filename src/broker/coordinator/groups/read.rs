@@ -14,6 +14,8 @@ use crate::broker::FetchedOffset;
 use crate::broker::Generation;
 use crate::broker::GroupError;
 use crate::broker::GroupListing;
+use crate::broker::GroupMember;
+use crate::broker::GroupMemberClient;
 use crate::broker::GroupState;
 use crate::broker::coordinator::event::Pending;
 use crate::broker::coordinator::offset_record::GroupRecord;
@@ -22,8 +24,7 @@ use crate::model::TopicPartition;
 /// A group as the coordinator knows it.
 pub(in crate::broker) struct KnownGroup {
     pub(in crate::broker) name: String,
-    /// Each with the generation that it joined with.
-    pub(in crate::broker) members: Vec<(String, Generation)>,
+    pub(in crate::broker) members: Vec<GroupMember>,
     pub(in crate::broker) offsets: Vec<(TopicPartition, CommittedOffset)>,
 }
 
@@ -86,11 +87,20 @@ impl Groups {
         let known = |(name, group): (&String, &Group)| {
             let members = match &group.members {
                 Members::Query(query) => {
-                    query.members.iter().map(|(member, joined)| (member.clone(), *joined)).collect()
+                    let task = |(member, joined): (&String, &Generation)| GroupMember {
+                        member: member.clone(),
+                        generation: *joined,
+                        client: None,
+                    };
+                    query.members.iter().map(task).collect()
                 }
                 Members::Classic(classic) => {
                     let generation = Generation(classic.generation());
-                    classic.member_names().map(|member| (member.to_string(), generation)).collect()
+                    let known = |DescribedMember { member, instance, client_id, client_host, assignment, .. }| {
+                        let client = Some(GroupMemberClient { instance, client_id, client_host, assignment });
+                        GroupMember { member, generation, client }
+                    };
+                    classic.describe().members.into_iter().map(known).collect()
                 }
             };
             let offsets = group.offsets.iter().map(|(partition, offset)| (partition, offset.clone()));

@@ -2,11 +2,11 @@
 
 use std::collections::BTreeSet;
 
-use crate::protocol::PrimitiveError;
-use crate::protocol::Reader;
+use super::PrimitiveError;
+use super::Reader;
 
-/// The partitions that a consumer has; none if it has no share yet.
-pub(super) fn partitions(assignment: &[u8]) -> Result<BTreeSet<(String, i32)>, PrimitiveError> {
+/// The partitions of a consumer's share, by topic; none if it has no share yet.
+pub fn assigned_partitions(assignment: &[u8]) -> Result<BTreeSet<(String, i32)>, PrimitiveError> {
     let mut partitions = BTreeSet::new();
     if assignment.is_empty() {
         return Ok(partitions);
@@ -38,10 +38,10 @@ mod tests {
         writer.i32(7);
         let bytes = writer.finish();
         let all = BTreeSet::from([("t".to_string(), 0), ("t".to_string(), 7)]);
-        assert_eq!(partitions(&bytes), Ok(all));
-        assert_eq!(partitions(&[]), Ok(BTreeSet::new()));
+        assert_eq!(assigned_partitions(&bytes), Ok(all));
+        assert_eq!(assigned_partitions(&[]), Ok(BTreeSet::new()));
         for length in 1..bytes.len() {
-            assert!(partitions(&bytes[..length]).is_err(), "{length} bytes");
+            assert!(assigned_partitions(&bytes[..length]).is_err(), "{length} bytes");
         }
     }
 }
