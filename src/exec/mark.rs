@@ -181,6 +181,6 @@ mod tests {
         let writers = (0..4).map(|task| (task, said(i64::from(task) * 17))).collect();
         let mark = Mark { query: QueryId(12), task: 1, rows: 1, time_column: None, writers, clocks: Vec::new() };
         let bytes = mark.encode();
-        assert_eq!((bytes.len(), mark_batch(&bytes, 1_790_000_000_000).finish().size_in_bytes()), (24, 98));
+        assert_eq!((bytes.len(), mark_batch(&bytes, 1_790_000_000_000).finish().size_in_bytes()), (24, 96));
     }
 }

@@ -17,7 +17,6 @@ use crate::model::EventTime;
 use crate::protocol::Codec;
 use crate::protocol::ControlMarker;
 use crate::protocol::control_batch;
-use crate::protocol::mark_batch;
 
 use self::shelf::Shelf;
 use super::*;
@@ -494,21 +493,9 @@ impl<'a> World<'a> {
     fn end_transaction(&mut self, at: usize) {
         let open = self.shelves[at].open();
         let Some((id, _)) = open.get(self.below(open.len())).copied() else { return };
-        if self.one_in(4) {
-            return self.write_mark(at, id);
-        }
         let outcome = if self.one_in(3) { ControlMarker::Abort } else { ControlMarker::Commit };
         self.shelves[at].decided.push((id, outcome));
         self.write_marker(at, id, outcome);
-    }
-
-    /// A mark goes on with its transaction.
-    fn write_mark(&mut self, at: usize, id: ProducerId) {
-        let shelf = &self.shelves[at];
-        let stamp = stamp(id.0, shelf.producers()[&id].epoch, -1);
-        let batches = vec![mark_batch(b"mark", self.now).producer(stamp, Transactional::Yes).finish()];
-        let (partition, leader_epoch) = (shelf.id, shelf.epoch);
-        self.send(vec![Append { partition, leader_epoch, batches, origin: Origin::Coordinator }]);
     }
 
     fn write_marker(&mut self, at: usize, id: ProducerId, outcome: ControlMarker) {

@@ -34,19 +34,12 @@ pub(super) struct Stood {
     pub(super) base_sequence: i32,
     pub(super) transactional: bool,
     pub(super) marker: Option<ControlMarker>,
-    /// A control batch within its transaction.
-    pub(super) is_mark: bool,
     pub(super) records: Vec<Sent>,
     /// As it was sent.
     pub(super) batch: Batch,
 }
 
 impl Stood {
-    /// It has no data.
-    pub(super) fn is_control(&self) -> bool {
-        self.marker.is_some() || self.is_mark
-    }
-
     pub(super) fn next(&self) -> i64 {
         self.first + self.records.len() as i64
     }
@@ -135,7 +128,6 @@ impl Shelf {
             base_sequence: batch.header().base_sequence,
             transactional: batch.is_transactional(),
             marker: batch.control_marker().expect("it was built"),
-            is_mark: batch.is_mark(),
             records: records.collect(),
             batch: sent,
         });
@@ -213,14 +205,14 @@ impl Shelf {
         let fates: Vec<Fate> = (0..self.batches.len()).map(|at| self.fate(at)).collect();
         let mut newest: HashMap<Vec<u8>, i64> = HashMap::new();
         for (batch, fate) in self.batches.iter().zip(&fates) {
-            if *fate == Fate::Committed && !batch.is_control() {
+            if *fate == Fate::Committed && batch.marker.is_none() {
                 for (offset, record) in (batch.first..limit).zip(&batch.records) {
                     newest.insert(record.key.clone().expect("it has a key"), offset);
                 }
             }
         }
         for (batch, fate) in self.batches.iter_mut().zip(&fates) {
-            let (first, no_data) = (batch.first, batch.is_control() || *fate == Fate::Aborted);
+            let (first, no_data) = (batch.first, batch.marker.is_some() || *fate == Fate::Aborted);
             for (offset, record) in (first..limit).zip(&mut batch.records) {
                 let is_newest = record.key.as_ref().and_then(|key| newest.get(key)) == Some(&offset);
                 record.may_be_gone |= no_data || !is_newest || record.value.is_none();
@@ -293,7 +285,7 @@ impl Shelf {
                     let (stood, sent) = self.at(offset);
                     let found = (record.key, record.value, record.timestamp);
                     assert_eq!(found, (sent.key.as_deref(), sent.value.as_deref(), sent.timestamp), "{offset}");
-                    assert_eq!((batch.is_control(), batch.is_mark()), (stood.is_control(), stood.is_mark));
+                    assert_eq!(batch.is_control(), stood.marker.is_some());
                     if offset < stable && stood.marker.is_none() {
                         assert_eq!(is_aborted, fates[&stood.first] == Fate::Aborted, "offset {offset}");
                     }
