@@ -89,8 +89,8 @@ impl Chain {
         let grace = DISORDER + draw.below(3_000);
         let is_joined = draw.once_in(4);
         let link = |_| Link {
-            filter: if is_joined { "" } else { *draw.of(&["", "", " WHERE b % 3 <> 0", " WHERE a > 1"]) },
-            key: *draw.of(&["k", "k", "a"]),
+            filter: if is_joined { "" } else { draw.of::<&str>(&["", "", " WHERE b % 3 <> 0", " WHERE a > 1"]) },
+            key: draw.of::<&str>(&["k", "k", "a"]),
         };
         let mut links: Vec<Link> = (0..1 + draw.below(2)).map(link).collect();
         let by = *draw.of(&["a", "k"]);

@@ -42,7 +42,7 @@ pub fn names(keys: usize, calls: usize) -> String {
 }
 
 fn direction(draw: &Draw) -> &'static str {
-    *draw.of(&["", " DESC", " ASC NULLS FIRST", " DESC NULLS LAST"])
+    draw.of::<&str>(&["", " DESC", " ASC NULLS FIRST", " DESC NULLS LAST"])
 }
 
 /// Groups, ranked by what is counted of them. Those of one window are ranked together where rows of windows go.
@@ -68,7 +68,7 @@ pub fn of_groups(draw: &Draw, keys: &[String], windowed: bool, retained: bool) -
 }
 
 fn function(draw: &Draw) -> &'static str {
-    *draw.of(&["ROW_NUMBER", "RANK", "DENSE_RANK"])
+    draw.of::<&str>(&["ROW_NUMBER", "RANK", "DENSE_RANK"])
 }
 
 /// Rows of the stream, numbered in an order that has no equal rows but such as are equal in all.
