@@ -60,9 +60,7 @@ pub fn bind(
         clauses::check_count(&body.projection, relation)?;
     }
     let from::From { sources, joins, merged } = from::bind(&body, catalog, rules)?;
-    if rules == Compatibility::Ksqldb && !matches!(request.destination, Destination::Client) {
-        check_windowed_tables(&sources)?;
-    }
+    check_windowed_tables(&sources, &request.destination, rules)?;
     // ksqlDB does not find the bounds of a window over a join.
     let has_bounds = window.is_some() && (rules == Compatibility::Postgres || joins.is_empty());
     let mut scope = Scope::new(&sources, rules, has_bounds, merged);
@@ -132,13 +130,15 @@ fn purpose(destination: &Destination, rules: Compatibility) -> Purpose {
     }
 }
 
-fn check_windowed_tables(sources: &[BoundSource]) -> Result<()> {
-    match sources.iter().find(|source| source.relation.is_table() && source.relation.window.is_some()) {
-        Some(_) => {
-            Err(Error::new(SqlState::WRONG_OBJECT_TYPE, "KSQL does not support persistent queries on windowed tables."))
-        }
-        None => Ok(()),
+/// ksqlDB's standing queries read no windowed table.
+fn check_windowed_tables(sources: &[BoundSource], destination: &Destination, rules: Compatibility) -> Result<()> {
+    let is_standing = !matches!(destination, Destination::Client);
+    let is_windowed = |source: &BoundSource| source.relation.is_table() && source.relation.window.is_some();
+    if rules == Compatibility::Ksqldb && is_standing && sources.iter().any(is_windowed) {
+        let message = "KSQL does not support persistent queries on windowed tables.";
+        return Err(Error::new(SqlState::WRONG_OBJECT_TYPE, message));
     }
+    Ok(())
 }
 
 /// GROUP BY's expressions; in PostgreSQL's rules also numbers and aliases of the SELECT list.
