@@ -19,8 +19,9 @@ fn item(function: &str, partition: &str, order: &str) -> String {
     format!("{function}() OVER ({by}ORDER BY {order})")
 }
 
-fn rank(draw: &Draw, function: &str, partition: [&str; 2], order: [&str; 2]) -> Rank {
-    let limit = 1 + draw.below(4);
+/// `least`: how many rows of a partition there may be at least.
+fn rank(draw: &Draw, function: &str, partition: [&str; 2], order: [&str; 2], least: u64) -> Rank {
+    let limit = least + draw.below(4);
     let limit = match draw.below(5) {
         0 => format!("n < {}", limit + 1),
         1 => format!("{limit} >= n"),
@@ -64,7 +65,9 @@ pub fn of_groups(draw: &Draw, keys: &[String], windowed: bool, retained: bool) -
     let windows = if windowed { ", ws, we" } else { "" };
     let tied = if function == "ROW_NUMBER" { format!("{order}{tied}{windows}") } else { order.clone() };
     let batch_partition = partition.replace("windowstart", "ws");
-    rank(draw, function, [&partition, &batch_partition], [&order, &tied])
+    // A partition's only row has the partition as its key, which goes first in the view and not in the batch query.
+    let least = if keys.contains(&partition) { 2 } else { 1 };
+    rank(draw, function, [&partition, &batch_partition], [&order, &tied], least)
 }
 
 fn function(draw: &Draw) -> &'static str {
@@ -79,7 +82,7 @@ pub fn of_stream(draw: &Draw) -> Query {
     let items: Vec<String> = named.iter().enumerate().map(|(at, key)| format!("{key} AS g{at}")).collect();
     let keys: Vec<String> = (0..named.len()).map(|at| format!("g{at}")).collect();
     let (items, keys, key_count) = (items.join(", "), keys.join(", "), named.len());
-    let rank = rank(draw, "ROW_NUMBER", [partition; 2], [&order; 2]);
+    let rank = rank(draw, "ROW_NUMBER", [partition; 2], [&order; 2], 1);
     let shows = draw.once_in(2);
     // Only the first row of a partition is known without its number.
     let (list, limit) = match shows {
@@ -107,7 +110,7 @@ pub fn of_tables(draw: &Draw) -> Query {
     let function = function(draw);
     let order = format!("{by}{}", direction(draw));
     let tied = if function == "ROW_NUMBER" { format!("{order}, c.k") } else { order.clone() };
-    let rank = rank(draw, function, [partition; 2], [&order, &tied]);
+    let rank = rank(draw, function, [partition; 2], [&order, &tied], 1);
     // Without the columns of the partition, which would be the key of its first row.
     let list = *draw.of(&["k, n, x", "k, x, COALESCE(y, '') AS ya", "k, COALESCE(y, '') || 'a' AS ya, n"]);
     let also = if draw.once_in(4) { *draw.of(&[" AND x > -3", " AND y IS NOT NULL"]) } else { "" };
