@@ -42,7 +42,7 @@ const NOW_MICROS: i64 = 1_717_200_000_000_000;
 #[test]
 fn what_a_query_keeps_is_what_the_batch_query_says() {
     let number = |name: &str, default: u64| std::env::var(name).map_or(default, |text| text.parse().expect("a number"));
-    let (cases, first) = (number("TIDEMILL_ORACLE_CASES", 10_000), number("TIDEMILL_SEED", 1));
+    let (cases, first) = (number("TIDEMILL_ORACLE_CASES", 5_000), number("TIDEMILL_SEED", 1));
     let threads = std::thread::available_parallelism().map_or(1, usize::from) as u64;
     println!("{cases} cases from seed {first}");
     let workers: Vec<_> = (0..threads)
