@@ -9,6 +9,7 @@ mod group_members;
 mod groups;
 mod late_rows;
 mod memory;
+mod newest;
 mod offsets;
 mod partitions;
 mod processing_log;

@@ -6,31 +6,26 @@
 use std::sync::Arc;
 
 use arrow::array::ArrayRef;
-use arrow::array::Int8Array;
-use arrow::array::Int64Array;
 use arrow::array::RecordBatch;
-use arrow::array::new_null_array;
 use arrow::datatypes::Schema;
 use arrow::datatypes::SchemaRef;
 use bytes::Bytes;
 
-use crate::exec::Changes;
+use super::removal;
+use super::removal::BATCH_ROWS;
+use super::sortable::NUMBER_BYTES;
+use super::sortable::number;
+use super::sortable::sortable;
 use crate::exec::Cx;
 use crate::exec::ExecError;
 use crate::exec::Layout;
 use crate::exec::Progress;
 use crate::exec::Step;
-use crate::exec::layout::OP_NO_VALUE;
-use crate::exec::layout::OP_VALUE;
 use crate::format::RowKeys;
 use crate::model::EventTime;
 
-/// Rows that leave in one batch, at most.
-const BATCH_ROWS: usize = 8_192;
 const BY_KEY: u8 = 0;
 const BY_TIME: u8 = 1;
-/// Bytes of a time in a key.
-const TIME_BYTES: usize = 8;
 
 /// See the file's head.
 #[derive(Clone)]
@@ -51,14 +46,13 @@ fn by_key(key: &[u8]) -> Vec<u8> {
 
 /// Times in the order of their bytes.
 fn by_time(time: i64, key: &[u8]) -> Vec<u8> {
-    let ordered = (time as u64) ^ (1 << 63);
-    [&[BY_TIME], &ordered.to_be_bytes()[..], key].concat()
+    [&[BY_TIME], &sortable(time)[..], key].concat()
 }
 
 /// The time and the key of what `by_time` made.
 fn read_by_time(entry: &[u8]) -> Option<(i64, &[u8])> {
-    let (time, key) = entry.get(1..)?.split_first_chunk::<TIME_BYTES>()?;
-    Some(((u64::from_be_bytes(*time) ^ (1 << 63)) as i64, key))
+    let (time, key) = entry.get(1..)?.split_first_chunk::<NUMBER_BYTES>()?;
+    Some((number(*time), key))
 }
 
 impl Expire {
@@ -66,7 +60,7 @@ impl Expire {
     fn forget(cx: &mut Cx<'_>, key: &[u8]) -> Result<(), ExecError> {
         let name = by_key(key);
         let Some(time) = cx.table(0).get(&name)? else { return Ok(()) };
-        let time = time.first_chunk::<TIME_BYTES>().map(|bytes| i64::from_be_bytes(*bytes));
+        let time = time.first_chunk::<NUMBER_BYTES>().map(|bytes| i64::from_be_bytes(*bytes));
         let time = time.ok_or(ExecError::InternalRecord("the time of a row with a time to live"))?;
         cx.table(0).delete(by_time(time, key))?;
         cx.table(0).delete(name)?;
@@ -82,32 +76,14 @@ impl Expire {
     fn gone(&self, found: &[(i64, Bytes)], now: i64) -> Result<RecordBatch, ExecError> {
         let bytes: Vec<&[u8]> = found.iter().map(|(_, key)| key.as_ref()).collect();
         let decoded = RowKeys::decode(&bytes, &self.key_schema())?;
-        let count = found.len();
-        let mut columns: Vec<ArrayRef> = Vec::with_capacity(self.output.schema.fields().len());
-        for (index, field) in self.output.user_schema().fields().iter().enumerate() {
-            columns.push(match self.key.iter().position(|key| *key == index) {
-                Some(place) => Arc::clone(decoded.column(place)),
-                None => new_null_array(field.data_type(), count),
-            });
-        }
-        let times = found.iter().map(|(time, _)| time.saturating_add(self.ttl_ms));
-        columns.push(Arc::new(Int64Array::from_iter_values(times)));
-        columns.push(Arc::new(Int64Array::from(vec![now; count])));
-        columns.push(Arc::new(Int64Array::from_iter_values(0..count as i64)));
-        columns.push(match self.output.changes {
-            Changes::Retract => Arc::new(Int64Array::from(vec![-1; count])),
-            Changes::Append | Changes::Upsert => Arc::new(Int8Array::from(vec![OP_NO_VALUE; count])),
-        });
-        Ok(RecordBatch::try_new(Arc::clone(&self.output.schema), columns)?)
+        let times = found.iter().map(|(time, _)| time.saturating_add(self.ttl_ms)).collect();
+        removal::rows(&self.output, (&self.key, decoded.columns()), times, now)
     }
 }
 
 impl Step for Expire {
     fn input(&mut self, cx: &mut Cx<'_>, _: usize, batch: RecordBatch) -> Result<Progress, ExecError> {
-        let is_there = |row: usize| match self.input.changes {
-            Changes::Retract => 0 < self.input.weights(&batch).value(row),
-            Changes::Append | Changes::Upsert => self.input.ops(&batch).value(row) == OP_VALUE,
-        };
+        let is_there = removal::are_there(&self.input, &batch);
         let columns: Vec<ArrayRef> = self.key.iter().map(|index| Arc::clone(batch.column(*index))).collect();
         let times = self.input.times(&batch);
         for (row, key) in RowKeys::encode_rows(&columns, batch.num_rows())?.into_iter().enumerate() {

@@ -7,10 +7,8 @@ use std::sync::Arc;
 use arrow::array::Array;
 use arrow::array::ArrayRef;
 use arrow::array::AsArray;
-use arrow::array::Int8Array;
 use arrow::array::Int64Array;
 use arrow::array::RecordBatch;
-use arrow::array::new_null_array;
 use arrow::datatypes::DataType;
 use arrow::datatypes::Field;
 use arrow::datatypes::Int64Type;
@@ -19,19 +17,15 @@ use arrow::datatypes::SchemaRef;
 use arrow::datatypes::TimestampMicrosecondType;
 use bytes::Bytes;
 
-use crate::exec::Changes;
+use super::removal;
+use super::removal::BATCH_ROWS;
 use crate::exec::Cx;
 use crate::exec::ExecError;
 use crate::exec::Layout;
 use crate::exec::Progress;
 use crate::exec::Step;
-use crate::exec::layout::OP_NO_VALUE;
-use crate::exec::layout::OP_VALUE;
 use crate::format::RowKeys;
 use crate::model::EventTime;
-
-/// Rows that leave in one batch, at most.
-const BATCH_ROWS: usize = 8_192;
 
 /// See the file's head.
 #[derive(Clone)]
@@ -75,33 +69,15 @@ impl Retain {
     fn gone(&self, keys: &[Bytes], now: i64) -> Result<RecordBatch, ExecError> {
         let bytes: Vec<&[u8]> = keys.iter().map(Bytes::as_ref).collect();
         let decoded = RowKeys::decode(&bytes, &self.key_schema())?;
-        let count = keys.len();
-        let mut columns: Vec<ArrayRef> = Vec::with_capacity(self.output.schema.fields().len());
-        for (index, field) in self.output.user_schema().fields().iter().enumerate() {
-            columns.push(match self.key.iter().position(|key| *key == index) {
-                Some(place) => Arc::clone(decoded.column(place + 1)),
-                None => new_null_array(field.data_type(), count),
-            });
-        }
         let bounds = decoded.column(0).as_primitive::<Int64Type>().values();
-        let times = bounds.iter().map(|bound| bound.saturating_add(self.retention_ms));
-        columns.push(Arc::new(Int64Array::from_iter_values(times)));
-        columns.push(Arc::new(Int64Array::from(vec![now; count])));
-        columns.push(Arc::new(Int64Array::from_iter_values(0..count as i64)));
-        columns.push(match self.output.changes {
-            Changes::Retract => Arc::new(Int64Array::from(vec![-1; count])),
-            Changes::Append | Changes::Upsert => Arc::new(Int8Array::from(vec![OP_NO_VALUE; count])),
-        });
-        Ok(RecordBatch::try_new(Arc::clone(&self.output.schema), columns)?)
+        let times = bounds.iter().map(|bound| bound.saturating_add(self.retention_ms)).collect();
+        removal::rows(&self.output, (&self.key, &decoded.columns()[1..]), times, now)
     }
 }
 
 impl Step for Retain {
     fn input(&mut self, cx: &mut Cx<'_>, _: usize, batch: RecordBatch) -> Result<Progress, ExecError> {
-        let is_there = |row: usize| match self.input.changes {
-            Changes::Retract => 0 < self.input.weights(&batch).value(row),
-            Changes::Append | Changes::Upsert => self.input.ops(&batch).value(row) == OP_VALUE,
-        };
+        let is_there = removal::are_there(&self.input, &batch);
         for (row, key) in self.keys(&batch)?.into_iter().enumerate() {
             match is_there(row) {
                 true => cx.table(0).put(key, Bytes::new())?,

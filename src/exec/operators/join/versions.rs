@@ -21,6 +21,8 @@ use crate::exec::Cx;
 use crate::exec::ExecError;
 use crate::exec::expressions::user_columns;
 use crate::exec::layout::OP_VALUE;
+use crate::exec::operators::sortable::number;
+use crate::exec::operators::sortable::sortable;
 use crate::format::RowValues;
 
 const CURRENT: u8 = 0;
@@ -29,15 +31,6 @@ const UNTIL: u8 = 2;
 /// Before a value's columns: whether there is a row at all.
 const ABSENT: u8 = 0;
 const ROW: u8 = 1;
-
-/// A number whose bytes sort as it does.
-fn sortable(number: i64) -> [u8; 8] {
-    ((number as u64) ^ (1 << 63)).to_be_bytes()
-}
-
-fn number(bytes: [u8; 8]) -> i64 {
-    (u64::from_be_bytes(bytes) ^ (1 << 63)) as i64
-}
 
 fn current(key: &[u8]) -> Vec<u8> {
     [&[CURRENT], key].concat()

@@ -2,6 +2,9 @@
 
 use bytes::Bytes;
 
+use crate::exec::operators::sortable;
+use crate::exec::operators::sortable::sortable;
+
 /// Which input of a join.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Port {
@@ -39,13 +42,8 @@ const PENDING: u8 = 2;
 /// The key of the operator's time and its count of rows.
 pub const CLOCK: &[u8] = &[3];
 
-/// A number whose bytes sort as it does.
-fn sortable(number: i64) -> [u8; 8] {
-    ((number as u64) ^ (1 << 63)).to_be_bytes()
-}
-
 fn number(bytes: &[u8]) -> Option<i64> {
-    Some((u64::from_be_bytes(bytes.try_into().ok()?) ^ (1 << 63)) as i64)
+    bytes.try_into().ok().map(sortable::number)
 }
 
 /// The key of a row: side, bucket of time, join key, event time, place of arrival.
