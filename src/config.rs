@@ -240,6 +240,8 @@ pub struct Limits {
     pub insert_bytes_max: ByteSize,
     /// Threads that compute queries that are read once; 0 takes the number of cores.
     pub query_threads: usize,
+    /// Bytes of files in which statements that are read once sort and group what memory does not hold, together; 0 makes none.
+    pub temporary_bytes_max: ByteSize,
     /// Rows that a push query may hold for a client that reads slowly; then it stops reading the log.
     pub push_rows_max: usize,
 }
@@ -254,6 +256,7 @@ impl Default for Limits {
             portals_max: 256,
             insert_bytes_max: ByteSize::mebibytes(256),
             query_threads: 0,
+            temporary_bytes_max: ByteSize::mebibytes(4096),
             push_rows_max: 8192,
         }
     }

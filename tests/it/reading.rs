@@ -1,6 +1,9 @@
 //! Cursors, portals, parameters: results read in pieces and with values.
 
+use std::path::Path;
+
 use tidemill::config::ByteSize;
+use tidemill::config::Config;
 
 use super::server::TestServer;
 use super::server::column;
@@ -95,4 +98,33 @@ async fn an_insert_of_more_than_its_limit_writes_nothing() {
     );
     assert_eq!(column(&client, "SELECT COUNT(*) FROM numbers").await, before);
     run(&client, &insert(100)).await;
+}
+
+/// Sorts and groups that memory does not hold go to files, which are gone when the statement has ended.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_memory_does_not_hold_is_sorted_and_grouped_in_files() {
+    const SORTED: &str = "SELECT h FROM (SELECT md5(CAST(value AS TEXT)) AS h FROM generate_series(1, 300000)) AS t \
+                          ORDER BY h OFFSET 299999";
+    const GROUPED: &str = "SELECT COUNT(*), SUM(n), MAX(h) FROM (SELECT md5(CAST(value % 150000 AS TEXT)) AS h, COUNT(*) AS n \
+                           FROM generate_series(1, 300000) GROUP BY 1) AS t";
+    /// The greatest MD5 of the numbers from 1 to 300,000; that number is below 150,000.
+    const GREATEST: &str = "fffffe98d0963d27015c198262d97221";
+    let small = |config: &mut Config| config.memory.statements = ByteSize::mebibytes(16);
+    let server = TestServer::start_with(small).await;
+    let client = server.connect().await;
+    assert_eq!(column(&client, SORTED).await, [GREATEST]);
+    assert_eq!(rows(&client, GROUPED).await, [["150000", "300000", GREATEST]]);
+    let folder = server.data_dir().join("temporary");
+    let left = |path: &Path| std::fs::read_dir(path).expect("a folder").count();
+    let inside = std::fs::read_dir(&folder).expect("the folder").map(|entry| entry.expect("an entry").path());
+    assert_eq!(inside.map(|path| left(&path)).sum::<usize>(), 0);
+    server.stop().await;
+
+    let server = TestServer::start_with(|config| {
+        small(config);
+        config.limits.temporary_bytes_max = ByteSize(0);
+    })
+    .await;
+    let (state, ..) = failure(&server.connect().await, SORTED).await;
+    assert_eq!(state, "53200");
 }

@@ -191,6 +191,7 @@ impl Pipeline {
             env: env.clone(),
             limits: options.limits.clone(),
             memory,
+            temporary: None,
             metadata: Arc::clone(&metadata),
             clients: Arc::new(move |principal| (layer.0)(clients.client(principal))),
             publisher,

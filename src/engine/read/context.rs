@@ -103,7 +103,9 @@ pub(in crate::engine) struct Given {
 impl Base {
     fn new(engine: &Weak<Engine>) -> Result<Self> {
         let internal = |error: datafusion::error::DataFusionError| Error::internal("functions").caused_by(error);
-        let memory = engine.upgrade().map(|engine| statement_memory::runtime(&engine.memory().statements));
+        let memory = engine
+            .upgrade()
+            .map(|engine| statement_memory::runtime(&engine.memory().statements, engine.temporary_files()));
         let runtime = memory.transpose().map_err(internal)?.unwrap_or_default();
         let context = SessionContext::new_with_config_rt(config(), runtime);
         let catalog = Arc::new(MemoryCatalogProvider::new());

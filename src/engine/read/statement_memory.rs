@@ -1,8 +1,10 @@
 //! The memory that statements which are read once take together: DataFusion's operators ask the pool `statements`.
 //!
-//! Nothing is spilled to files: a statement that needs more than there is ends with 53200.
+//! What sorts and groups cannot hold goes to files of a temporary folder, up to a limit of its own; beyond it, and for
+//! operators that cannot write (joins), a statement ends with 53200.
 
 use std::fmt;
+use std::path::Path;
 use std::sync::Arc;
 
 use datafusion::error::DataFusionError;
@@ -16,11 +18,17 @@ use datafusion::execution::runtime_env::RuntimeEnvBuilder;
 
 use crate::memory::MemoryPool;
 
-/// What statements run in.
-pub(super) fn runtime(pool: &MemoryPool) -> Result<Arc<RuntimeEnv>, DataFusionError> {
+/// What statements run in: a pool of memory, and files in a folder, of so many bytes together.
+pub(super) fn runtime(pool: &MemoryPool, files: Option<(&Path, u64)>) -> Result<Arc<RuntimeEnv>, DataFusionError> {
+    let disk = match files {
+        None | Some((_, 0)) => DiskManagerBuilder::default().with_mode(DiskManagerMode::Disabled),
+        Some((folder, bytes_max)) => DiskManagerBuilder::default()
+            .with_mode(DiskManagerMode::Directories(vec![folder.to_path_buf()]))
+            .with_max_temp_directory_size(bytes_max),
+    };
     RuntimeEnvBuilder::new()
         .with_memory_pool(Arc::new(StatementMemory(pool.clone())))
-        .with_disk_manager_builder(DiskManagerBuilder::default().with_mode(DiskManagerMode::Disabled))
+        .with_disk_manager_builder(disk)
         .build_arc()
 }
 
