@@ -109,7 +109,7 @@ async fn what_memory_does_not_hold_is_sorted_and_grouped_in_files() {
                            FROM generate_series(1, 300000) GROUP BY 1) AS t";
     /// The greatest MD5 of the numbers from 1 to 300,000; that number is below 150,000.
     const GREATEST: &str = "fffffe98d0963d27015c198262d97221";
-    let small = |config: &mut Config| config.memory.statements = ByteSize::mebibytes(16);
+    let small = |config: &mut Config| config.memory.statements = ByteSize::mebibytes(32);
     let server = TestServer::start_with(small).await;
     let client = server.connect().await;
     assert_eq!(column(&client, SORTED).await, [GREATEST]);

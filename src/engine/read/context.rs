@@ -15,6 +15,7 @@ use datafusion::catalog::SchemaProvider;
 use datafusion::common::config::Dialect;
 use datafusion::execution::FunctionRegistry;
 use datafusion::execution::SessionStateBuilder;
+use datafusion::execution::memory_pool::MemoryLimit;
 use datafusion::execution::session_state::SessionState;
 use datafusion::prelude::SessionConfig;
 use datafusion::prelude::SessionContext;
@@ -107,7 +108,13 @@ impl Base {
             .upgrade()
             .map(|engine| statement_memory::runtime(&engine.memory().statements, engine.temporary_files()));
         let runtime = memory.transpose().map_err(internal)?.unwrap_or_default();
-        let context = SessionContext::new_with_config_rt(config(), runtime);
+        let mut config = config();
+        if let MemoryLimit::Finite(limit) = runtime.memory_pool.memory_limit() {
+            // What each of a sort's partitions keeps to merge its files: not all that there is.
+            let execution = &mut config.options_mut().execution;
+            execution.sort_spill_reservation_bytes = execution.sort_spill_reservation_bytes.min(limit / 32);
+        }
+        let context = SessionContext::new_with_config_rt(config, runtime);
         let catalog = Arc::new(MemoryCatalogProvider::new());
         let system = system::schema(engine.clone());
         catalog.register_schema(PUBLIC, Arc::new(LivePublic::new(engine.clone()))).map_err(internal)?;
