@@ -294,6 +294,12 @@ pub struct Kafka {
     /// How long the first rebalance of a consumer group without members waits for further ones.
     #[serde(with = "duration_text")]
     pub group_initial_rebalance_delay: Duration,
+    /// Silence after which a member of a group of the consumer protocol (KIP-848) is taken for dead.
+    #[serde(with = "duration_text")]
+    pub group_consumer_session_timeout: Duration,
+    /// How often a member of a group of the consumer protocol is to say that it lives.
+    #[serde(with = "duration_text")]
+    pub group_consumer_heartbeat_interval: Duration,
     /// How long positions of a consumer group are kept after its last member left.
     #[serde(with = "duration_text")]
     pub offsets_retention: Duration,
@@ -314,6 +320,8 @@ impl Default for Kafka {
             idle_timeout: Duration::from_secs(10 * 60),
             stall_timeout: Duration::from_secs(30),
             group_initial_rebalance_delay: Duration::from_secs(3),
+            group_consumer_session_timeout: Duration::from_secs(45),
+            group_consumer_heartbeat_interval: Duration::from_secs(5),
             offsets_retention: Duration::from_hours(7 * 24),
         }
     }

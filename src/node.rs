@@ -67,13 +67,14 @@ pub struct Node {
 impl Node {
     /// Opens everything below `config.data_dir` and serves. Must be called inside a multi-threaded tokio runtime.
     pub async fn start(config: Config, env: Env) -> Result<Self, Error> {
+        let broker_config = broker_config(&config)?;
         let metrics = Metrics::new();
         let (fail, failed) = watch::channel(None);
         let memory = Memory::new(&config.memory, &metrics);
         let data_dir = DataDir::open(&env, &config.data_dir)?;
         let (log, metadata) = open_log(&env, &data_dir, &config, &memory, &metrics).await?;
         end_on_failure(&log, &metadata, fail.clone());
-        let broker = Broker::open(env.clone(), log, Arc::clone(&metadata), broker_config(&config)).await?;
+        let broker = Broker::open(env.clone(), log, Arc::clone(&metadata), broker_config).await?;
         broker.keep_retention(config.log.retention_check_interval);
         let scrub = (config.log.scrub_interval, config.log.scrub_period, config.log.scrub_bytes_per_second.0);
         broker.keep_scrubbed(scrub.0, scrub.1, scrub.2);
@@ -175,13 +176,25 @@ impl Node {
     }
 }
 
-fn broker_config(config: &Config) -> BrokerConfig {
+fn broker_config(config: &Config) -> Result<BrokerConfig, Error> {
+    let (interval, timeout) =
+        (config.kafka.group_consumer_heartbeat_interval, config.kafka.group_consumer_session_timeout);
+    if timeout <= interval || interval.is_zero() {
+        let message =
+            "kafka.group_consumer_heartbeat_interval must be above 0 and below kafka.group_consumer_session_timeout";
+        let error = Error::new(SqlState::INVALID_PARAMETER_VALUE, message);
+        return Err(
+            error.hint("Make it a third of the timeout or less: one lost answer must not cost a member its place.")
+        );
+    }
     let groups = GroupConfig {
         initial_rebalance_delay: config.kafka.group_initial_rebalance_delay,
+        consumer_session_timeout: config.kafka.group_consumer_session_timeout,
+        consumer_heartbeat_interval: config.kafka.group_consumer_heartbeat_interval,
         offsets_retention: config.kafka.offsets_retention,
         ..GroupConfig::default()
     };
-    BrokerConfig { groups, ..BrokerConfig::default() }
+    Ok(BrokerConfig { groups, ..BrokerConfig::default() })
 }
 
 fn kafka_config(config: &Config, data_dir: &DataDir) -> KafkaServerConfig {

@@ -6,6 +6,7 @@
 //! Every call is cancel-safe: a future that is dropped leaves what it began to go on or not to have begun, never half.
 //! Every answer is bounded by the limits given or by the topic's.
 
+use std::collections::BTreeSet;
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,6 +16,7 @@ use bytes::Bytes;
 
 use super::BrokerError;
 use super::Ends;
+use super::GroupKind;
 use super::PartitionHealth;
 use super::PendingBatch;
 use super::SegmentDescription;
@@ -166,6 +168,8 @@ pub enum LeftOutReason {
 pub struct GroupDescription {
     /// Its name.
     pub group: String,
+    /// The protocol of its members.
+    pub kind: GroupKind,
     /// Its members.
     pub members: Vec<GroupMember>,
     /// Where it stands.
@@ -177,7 +181,7 @@ pub struct GroupDescription {
 pub struct GroupMember {
     /// Its name.
     pub member: String,
-    /// The generation it joined with.
+    /// The generation it joined with, or its epoch in the consumer protocol.
     pub generation: Generation,
     /// What is known of its client; `None` for a standing query's task.
     pub client: Option<GroupMemberClient>,
@@ -192,8 +196,17 @@ pub struct GroupMemberClient {
     pub client_id: String,
     /// Where it comes from.
     pub client_host: String,
-    /// Its share in the words of its own protocol; empty while the group is not stable.
-    pub assignment: Bytes,
+    /// What it reads.
+    pub assignment: MemberAssignment,
+}
+
+/// What a client reads.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum MemberAssignment {
+    /// In the words of the clients' own protocol; empty while the group is not stable.
+    Classic(Bytes),
+    /// As the coordinator gave it.
+    Consumer(BTreeSet<TopicPartition>),
 }
 
 /// Where a group stands in one partition.

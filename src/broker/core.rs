@@ -319,7 +319,8 @@ impl Client for LocalClient {
                 let (readable_end, lag) = lag.map(|lag| (lag.readable_end, lag.records)).unzip();
                 offsets.push(GroupOffset { partition, committed, readable_end, lag });
             }
-            described.push(GroupDescription { group: group.name, members: group.members, offsets });
+            let (name, kind) = (group.name, group.kind);
+            described.push(GroupDescription { group: name, kind, members: group.members, offsets });
         }
         Ok(described)
     }

@@ -34,14 +34,16 @@ mod tests;
 pub use self::core::Broker;
 pub use client::{
     Acks, Appended, Client, CommitOutcome, Committed, CommittedOffset, Fetched, Generation, GroupDescription,
-    GroupMember, GroupMemberClient, GroupOffset, Isolation, Lag, LeftOutReason, Position, QueryCommit,
+    GroupMember, GroupMemberClient, GroupOffset, Isolation, Lag, LeftOutReason, MemberAssignment, Position,
+    QueryCommit,
 };
 pub use config::BrokerConfig;
 pub use error::BrokerError;
 pub use groups::{
-    CommitOffsets, DescribedGroup, DescribedMember, FetchedOffset, GroupConfig, GroupError, GroupListing,
-    GroupProtocol, GroupState, Heartbeat, JoinGroup, JoinedGroup, JoinedMember, LeaveGroup, LeavingMember,
-    OffsetToCommit, SyncGroup, SyncedGroup,
+    CommitOffsets, ConsumerHeartbeat, ConsumerHeartbeatAnswer, DescribedConsumerGroup, DescribedConsumerMember,
+    DescribedGroup, DescribedMember, FetchedOffset, GroupConfig, GroupError, GroupKind, GroupListing, GroupProtocol,
+    GroupState, Heartbeat, JoinGroup, JoinedGroup, JoinedMember, LeaveGroup, LeavingMember, OffsetToCommit, SyncGroup,
+    SyncedGroup, partitions_by_topic,
 };
 pub use local::{
     DiskSpace, FetchLimits, FetchPartition, FetchedPartition, Fetching, FoundOffset, ListChange, LocalBroker, NewTopic,

@@ -51,6 +51,8 @@ pub struct ProducerDescription {
     pub epoch: ProducerEpoch,
     /// The sequence number of its last record in this epoch, if it is known.
     pub last_sequence: Option<i32>,
+    /// The greatest time of its last batch, in ms since 1970-01-01 UTC; -1 if it is not known.
+    pub last_timestamp_ms: i64,
     /// The epoch of the coordinator that ended its last transaction; -1 if none did.
     pub coordinator_epoch: i32,
     /// The first offset of its open transaction.
@@ -73,6 +75,8 @@ pub(super) struct Producer {
     pub(super) coordinator_epoch: i32,
     pub(super) open_from: Option<Offset>,
     pub(super) last_offset: Offset,
+    /// Of its last batch; -1 if it is not known.
+    pub(super) last_timestamp_ms: i64,
     pub(super) written: VecDeque<Written>,
 }
 
@@ -95,7 +99,14 @@ pub(super) enum Refusal {
 
 impl Producer {
     fn new(epoch: ProducerEpoch) -> Self {
-        Self { epoch, coordinator_epoch: -1, open_from: None, last_offset: Offset::ZERO, written: VecDeque::new() }
+        Self {
+            epoch,
+            coordinator_epoch: -1,
+            open_from: None,
+            last_offset: Offset::ZERO,
+            last_timestamp_ms: -1,
+            written: VecDeque::new(),
+        }
     }
 
     /// Whether `batch` may follow what this producer wrote; `None` is a producer not known.
@@ -147,6 +158,7 @@ impl Producer {
             producer.written.clear();
         }
         producer.last_offset = batch.last_offset();
+        producer.last_timestamp_ms = batch.header().max_timestamp;
         if batch.is_control() && !batch.is_mark() {
             producer.open_from = None;
             producer.coordinator_epoch = producer.coordinator_epoch.max(coordinator_epoch(batch));
@@ -230,6 +242,7 @@ impl Producers {
             id: *id,
             epoch: producer.epoch,
             last_sequence: producer.written.back().map(|written| written.last_sequence),
+            last_timestamp_ms: producer.last_timestamp_ms,
             coordinator_epoch: producer.coordinator_epoch,
             open_from: producer.open_from,
         };

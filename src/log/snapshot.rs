@@ -20,7 +20,9 @@ use super::producers::Producers;
 use super::producers::Written;
 use super::segment::Segment;
 
-const VERSION: i16 = 3;
+const VERSION: i16 = 4;
+/// The oldest version that is read; it had no times of producers.
+const VERSION_MIN: i16 = 3;
 
 /// What a checkpoint tells.
 #[derive(Default)]
@@ -64,6 +66,7 @@ pub(super) fn encode(offset: Offset, producers: &Producers, epochs: &Epochs, wit
         writer.i32(producer.coordinator_epoch);
         writer.i64(producer.open_from.map_or(-1, |offset| offset.0));
         writer.i64(producer.last_offset.0);
+        writer.i64(producer.last_timestamp_ms);
         writer.array_count(producer.written.len());
         for written in &producer.written {
             writer.i32(written.base_sequence);
@@ -87,7 +90,8 @@ pub(super) fn decode(offset: Offset, bytes: &[u8]) -> Option<Snapshot> {
 
 fn read(offset: Offset, bytes: &[u8]) -> Result<Option<Snapshot>, PrimitiveError> {
     let mut reader = Reader::new(bytes);
-    if reader.i16()? != VERSION || reader.i64()? != offset.0 {
+    let version = reader.i16()?;
+    if !(VERSION_MIN..=VERSION).contains(&version) || reader.i64()? != offset.0 {
         return Ok(None);
     }
     let mut epochs = Epochs::default();
@@ -109,6 +113,7 @@ fn read(offset: Offset, bytes: &[u8]) -> Result<Option<Snapshot>, PrimitiveError
         let coordinator_epoch = reader.i32()?;
         let open_from = Some(reader.i64()?).filter(|offset| 0 <= *offset).map(Offset);
         let last_offset = Offset(reader.i64()?);
+        let last_timestamp_ms = if version == VERSION { reader.i64()? } else { -1 };
         let mut written = VecDeque::new();
         for _ in 0..reader.array_count()? {
             written.push_back(Written {
@@ -118,7 +123,7 @@ fn read(offset: Offset, bytes: &[u8]) -> Result<Option<Snapshot>, PrimitiveError
                 next_offset: Offset(reader.i64()?),
             });
         }
-        known.insert(id, Producer { epoch, coordinator_epoch, open_from, last_offset, written });
+        known.insert(id, Producer { epoch, coordinator_epoch, open_from, last_offset, last_timestamp_ms, written });
     }
     let mut within = None;
     for _ in 0..reader.array_count()? {
@@ -127,4 +132,33 @@ fn read(offset: Offset, bytes: &[u8]) -> Result<Option<Snapshot>, PrimitiveError
         within = Some(Within { segment_base, index, position });
     }
     Ok(Some(Snapshot { producers: Producers::from_parts(known, aborted), epochs, within }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_checkpoint_of_the_version_before_has_producers_without_times() {
+        let producer = Producer {
+            epoch: ProducerEpoch(2),
+            coordinator_epoch: 3,
+            open_from: Some(Offset(4)),
+            last_offset: Offset(5),
+            last_timestamp_ms: 6,
+            written: VecDeque::new(),
+        };
+        let of =
+            |producer: &Producer| Producers::from_parts(HashMap::from([(ProducerId(1), producer.clone())]), vec![]);
+        let mut bytes = encode(Offset(7), &of(&producer), &Epochs::default(), None);
+        let read = |bytes: &[u8]| decode(Offset(7), bytes).map(|snapshot| snapshot.producers);
+        assert_eq!(read(&bytes), Some(of(&producer)));
+        bytes[1] = 5;
+        assert_eq!(read(&bytes), None, "of a version to come");
+        // Version, offset, three counts, and the producer's fields before its time.
+        let time = 2 + 8 + 3 * 4 + 8 + 2 + 4 + 8 + 8;
+        bytes.drain(time..time + 8);
+        bytes[1] = 3;
+        assert_eq!(read(&bytes), Some(of(&Producer { last_timestamp_ms: -1, ..producer })));
+    }
 }

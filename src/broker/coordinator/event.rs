@@ -2,15 +2,19 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use tokio::sync::oneshot;
 
 use super::client_transaction::Stamp;
+use super::consumer::Topics;
 use super::offset_record::GroupRecord;
 use super::offset_record::OffsetValue;
 use crate::broker::CommitOffsets;
+use crate::broker::ConsumerHeartbeat;
+use crate::broker::ConsumerHeartbeatAnswer;
 use crate::broker::Generation;
 use crate::broker::GroupConfig;
 use crate::broker::GroupError;
@@ -50,6 +54,7 @@ impl<T> fmt::Debug for Reply<T> {
 
 pub(in crate::broker) type JoinReply = Reply<Result<JoinedGroup, GroupError>>;
 pub(in crate::broker) type SyncReply = Reply<Result<SyncedGroup, GroupError>>;
+pub(in crate::broker) type ConsumerReply = Reply<Result<ConsumerHeartbeatAnswer, GroupError>>;
 pub(in crate::broker) type UnitReply = Reply<Result<(), GroupError>>;
 /// One outcome per member or partition, in the order of the request.
 pub(in crate::broker) type EachReply = Reply<Result<Vec<Result<(), GroupError>>, GroupError>>;
@@ -67,6 +72,8 @@ pub(in crate::broker) enum GroupEvent {
     Sync(SyncGroup, SyncReply),
     Heartbeat(Heartbeat, UnitReply),
     Leave(LeaveGroup, EachReply),
+    /// A member of the consumer protocol comes or goes, while there are these topics.
+    ConsumerHeartbeat(ConsumerHeartbeat, Arc<Topics>, ConsumerReply),
     Commit(CommitOffsets, EachReply),
     /// As `Commit`, within the transaction of a producer: the positions count once it is committed.
     CommitInTransaction(CommitOffsets, Stamp, EachReply),
@@ -165,6 +172,11 @@ pub(super) enum Pending {
         generation: Generation,
         reply: QueryReply,
     },
+    /// What a group of the consumer protocol changed: how it is taken back, and who is to be told what.
+    Consumer {
+        undo: Vec<GroupRecord>,
+        waiting: Vec<(ConsumerReply, ConsumerHeartbeatAnswer)>,
+    },
     Nothing,
 }
 
@@ -179,6 +191,17 @@ impl Writes {
     /// Whether something of `group` is on its way to the disk.
     pub(super) fn of_group(&self, group: &str) -> bool {
         self.pending.values().any(|(name, _)| name == group)
+    }
+
+    /// Who waits for the last change of a group of the consumer protocol that is on its way to the disk.
+    pub(super) fn waiting_consumers(
+        &mut self,
+        group: &str,
+    ) -> Option<&mut Vec<(ConsumerReply, ConsumerHeartbeatAnswer)>> {
+        self.pending.values_mut().rev().find_map(|(name, pending)| match pending {
+            Pending::Consumer { waiting, .. } if name == group => Some(waiting),
+            _ => None,
+        })
     }
 }
 

@@ -5,6 +5,8 @@
 
 mod classic;
 mod client_transaction;
+mod consumer;
+mod consumer_record;
 mod event;
 mod group_record;
 mod groups;
@@ -13,6 +15,7 @@ mod transaction;
 mod transaction_record;
 
 pub(super) use client_transaction::{ClientEffect, ClientEvent, ClientTransaction, Stamp};
+pub(super) use consumer::Topics;
 pub(super) use event::{GroupEffect, GroupEvent, Now, Reply, WriteId};
 pub(super) use groups::{Groups, offset_key};
 pub(super) use offset_record::{GroupRecord, OffsetValue};
@@ -25,6 +28,15 @@ use crate::protocol::java_string_hash;
 pub(super) fn coordinator_partition(name: &str, partitions: i32) -> i32 {
     // Java's Math.abs with the one value that has no positive counterpart sent to 0.
     java_string_hash(name).checked_abs().unwrap_or(0) % partitions
+}
+
+/// The text of a random UUID, of 16 random bytes.
+pub(super) fn uuid(mut bytes: [u8; 16]) -> String {
+    bytes[6] = bytes[6] & 0x0f | 0x40;
+    bytes[8] = bytes[8] & 0x3f | 0x80;
+    let digits: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+    let parts = [&digits[..8], &digits[8..12], &digits[12..16], &digits[16..20], &digits[20..]];
+    parts.join("-")
 }
 
 /// One record of a coordinator's topic.

@@ -1,10 +1,12 @@
-//! The records of `__consumer_offsets`: Kafka's OffsetCommit (key 1, value 4) and GroupMetadata (key 2).
+//! The records of `__consumer_offsets`: Kafka's OffsetCommit (key 1, value 4), GroupMetadata (key 2), and those of groups of
+//! the consumer protocol (`consumer_record`).
 //!
 //! A committed offset carries the topic's id in tag 0 of value version 4. Records of other writers, or of versions 0 to
 //! 3, name the topic only; the reader resolves the name. One tag is ours, and Kafka's readers pass over it: when an
 //! offset is to be forgotten, if the client said so.
 
 use super::CoordinatorRecord;
+use super::consumer_record::ConsumerRecord;
 use super::group_record::GroupMetadata;
 use crate::broker::CommittedOffset;
 use crate::model::LeaderEpoch;
@@ -46,6 +48,8 @@ pub(in crate::broker) enum GroupRecord {
     Offset { key: OffsetKey, value: Option<OffsetValue> },
     /// A group; `None` forgets it.
     Group { group: String, value: Option<GroupMetadata> },
+    /// A part of a group of the consumer protocol.
+    Consumer { group: String, record: ConsumerRecord },
 }
 
 impl GroupRecord {
@@ -64,6 +68,10 @@ impl GroupRecord {
                 key.i16(GROUP_KEY_VERSION);
                 key.string(group);
                 value.as_ref().map(GroupMetadata::encode)
+            }
+            GroupRecord::Consumer { group, record } => {
+                let (key, value) = record.encode(group);
+                return CoordinatorRecord { key, value };
             }
         };
         CoordinatorRecord { key: key.finish(), value }
@@ -86,7 +94,10 @@ impl GroupRecord {
                 let metadata = GroupMetadata::decode(value)?;
                 Ok(metadata.map(|metadata| GroupRecord::Group { group, value: Some(metadata) }))
             }
-            _ => Ok(None),
+            number => {
+                let record = ConsumerRecord::decode(number, &mut reader, value)?;
+                Ok(record.map(|(group, record)| GroupRecord::Consumer { group, record }))
+            }
         }
     }
 }

@@ -69,6 +69,39 @@ pub enum GroupError {
     /// The group's record would be over the limit of its topic.
     #[error("the members' subscriptions and shares are too long together")]
     TooLarge,
+    /// The request itself is wrong.
+    #[error("{reason}")]
+    InvalidRequest {
+        /// What is wrong with it.
+        reason: &'static str,
+    },
+    /// The group has members of the classic protocol.
+    #[error("the group has members of the classic protocol")]
+    ClassicGroup,
+    /// The client's version of the request cannot say what the group's protocol needs.
+    #[error("the group is of the consumer protocol, which this version of the request does not know")]
+    UnsupportedVersion,
+    /// The member's epoch is over; it is to give all partitions up and join again.
+    #[error("the member's epoch is not the one that the group has for it")]
+    FencedMemberEpoch,
+    /// A position or a question came with an epoch that is over, or not known yet.
+    #[error("the member's epoch is not the current one")]
+    StaleMemberEpoch,
+    /// The static member of that instance is still there.
+    #[error("another member has this instance and did not release it")]
+    UnreleasedInstance,
+    /// There is no such assignor.
+    #[error("there is no assignor \"{assignor}\"; there are \"uniform\" and \"range\"")]
+    UnsupportedAssignor {
+        /// What was asked for.
+        assignor: String,
+    },
+    /// The pattern of topics cannot be used.
+    #[error("the pattern of topics cannot be used: {reason}")]
+    InvalidPattern {
+        /// What is wrong with it.
+        reason: String,
+    },
     /// Whether it was done is not known; the server ends.
     #[error("whether it was done is unknown")]
     Unknown,
@@ -92,13 +125,20 @@ impl GroupError {
             Self::FencedProducer => 47,
             Self::NotInTransaction => 48,
             Self::Damaged => 56,
+            Self::UnsupportedVersion => 35,
+            Self::InvalidRequest { .. } => 42,
             Self::NonEmptyGroup => 68,
-            Self::GroupNotFound => 69,
+            Self::GroupNotFound | Self::ClassicGroup => 69,
             Self::MemberIdRequired { .. } => 79,
             Self::GroupFull => 81,
             Self::FencedInstance => 82,
             Self::SubscribedToTopic => 86,
             Self::UnstableOffset => 88,
+            Self::FencedMemberEpoch => 110,
+            Self::UnreleasedInstance => 111,
+            Self::UnsupportedAssignor { .. } => 112,
+            Self::StaleMemberEpoch => 113,
+            Self::InvalidPattern { .. } => 128,
         }
     }
 }

@@ -3,6 +3,7 @@
 //! Each request is one event of `coordinator::Groups`; what it wants written is appended in that order, and what waits for
 //! it to be durable goes on when it is.
 
+mod consumer;
 mod error;
 mod refused;
 mod request;
@@ -10,9 +11,12 @@ mod shell;
 mod timers;
 mod use_groups;
 
+pub use consumer::{
+    ConsumerHeartbeat, ConsumerHeartbeatAnswer, DescribedConsumerGroup, DescribedConsumerMember, partitions_by_topic,
+};
 pub use error::GroupError;
 pub use request::{
-    CommitOffsets, DescribedGroup, DescribedMember, FetchedOffset, GroupConfig, GroupListing, GroupProtocol,
+    CommitOffsets, DescribedGroup, DescribedMember, FetchedOffset, GroupConfig, GroupKind, GroupListing, GroupProtocol,
     GroupState, Heartbeat, JoinGroup, JoinedGroup, JoinedMember, LeaveGroup, LeavingMember, OffsetToCommit, SyncGroup,
     SyncedGroup,
 };

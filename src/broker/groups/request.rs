@@ -20,6 +20,10 @@ pub struct GroupConfig {
     pub session_timeout_max: Duration,
     /// How long the first rebalance of an empty group waits for further members.
     pub initial_rebalance_delay: Duration,
+    /// Silence after which a member of the consumer protocol is taken for dead.
+    pub consumer_session_timeout: Duration,
+    /// How often a member of the consumer protocol is to say that it lives.
+    pub consumer_heartbeat_interval: Duration,
     /// Members of one group, those included that were only given a name.
     pub members_max: usize,
     /// Groups that may be there when a client makes a new one.
@@ -38,6 +42,8 @@ impl Default for GroupConfig {
             session_timeout_min: Duration::from_secs(6),
             session_timeout_max: Duration::from_mins(30),
             initial_rebalance_delay: Duration::from_secs(3),
+            consumer_session_timeout: Duration::from_secs(45),
+            consumer_heartbeat_interval: Duration::from_secs(5),
             members_max: 4096,
             groups_max: 100_000,
             offset_metadata_bytes_max: 4096,
@@ -183,8 +189,10 @@ pub struct CommitOffsets {
     pub member: String,
     /// The instance of a static member.
     pub instance: Option<String>,
-    /// The member's generation; negative for who manages partitions by itself.
+    /// The member's generation, or its epoch in the consumer protocol; negative for who manages partitions by itself.
     pub generation: i32,
+    /// Whether the client knows that the consumer protocol has epochs of members.
+    pub knows_member_epochs: bool,
     /// How long to keep them; `None` for as long as the server does.
     pub retention: Option<Duration>,
     /// The positions.
@@ -214,6 +222,10 @@ pub enum GroupState {
     PreparingRebalance,
     /// The leader shares out.
     CompletingRebalance,
+    /// Of the consumer protocol: partitions are to be shared out anew when the next member comes.
+    Assigning,
+    /// Of the consumer protocol: members give partitions back, and get others.
+    Reconciling,
     /// Every member has, or can get, its share.
     Stable,
     /// It is being deleted, or is not there.
@@ -221,7 +233,15 @@ pub enum GroupState {
 }
 
 impl GroupState {
-    const ALL: [Self; 5] = [Self::Empty, Self::PreparingRebalance, Self::CompletingRebalance, Self::Stable, Self::Dead];
+    const ALL: [Self; 7] = [
+        Self::Empty,
+        Self::PreparingRebalance,
+        Self::CompletingRebalance,
+        Self::Assigning,
+        Self::Reconciling,
+        Self::Stable,
+        Self::Dead,
+    ];
 }
 
 impl fmt::Display for GroupState {
@@ -230,6 +250,8 @@ impl fmt::Display for GroupState {
             Self::Empty => "Empty",
             Self::PreparingRebalance => "PreparingRebalance",
             Self::CompletingRebalance => "CompletingRebalance",
+            Self::Assigning => "Assigning",
+            Self::Reconciling => "Reconciling",
             Self::Stable => "Stable",
             Self::Dead => "Dead",
         })
@@ -245,11 +267,31 @@ impl FromStr for GroupState {
     }
 }
 
+/// The protocol of a group's members.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum GroupKind {
+    /// The members share out partitions themselves; those of standing queries count as such.
+    Classic,
+    /// The coordinator does (KIP-848).
+    Consumer,
+}
+
+impl fmt::Display for GroupKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Classic => "classic",
+            Self::Consumer => "consumer",
+        })
+    }
+}
+
 /// A group in a list.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct GroupListing {
     /// The group.
     pub group: String,
+    /// The protocol of its members.
+    pub kind: GroupKind,
     /// What kind of group it is; empty if only offsets were committed.
     pub protocol_type: String,
     /// How far it is.

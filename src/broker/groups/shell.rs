@@ -27,6 +27,7 @@ use crate::broker::coordinator::Groups;
 use crate::broker::coordinator::Now;
 use crate::broker::coordinator::Reply;
 use crate::broker::coordinator::Stamp;
+use crate::broker::coordinator::Topics;
 use crate::broker::coordinator::WriteId;
 use crate::broker::coordinator::coordinator_partition;
 use crate::broker::core::check_name;
@@ -43,6 +44,8 @@ use crate::protocol::Transactional;
 /// The groups, and what of them is on its way to the disk.
 pub(in crate::broker) struct Coordinator {
     pub groups: Groups,
+    /// The topics that clients can subscribe to, as they were last asked for.
+    topics: Arc<Topics>,
     /// In the order of the log. A task waits for each.
     under_way: HashMap<TopicPartition, VecDeque<Written>>,
 }
@@ -57,7 +60,7 @@ pub(in crate::broker) struct Written {
 impl Coordinator {
     /// No groups yet.
     pub(in crate::broker) fn new(config: GroupConfig) -> Self {
-        Self { groups: Groups::new(config), under_way: HashMap::new() }
+        Self { groups: Groups::new(config), topics: Arc::default(), under_way: HashMap::new() }
     }
 }
 
@@ -84,6 +87,18 @@ impl Broker {
     /// Has the groups take an event.
     pub(in crate::broker) fn step(self: &Arc<Self>, event: GroupEvent) {
         self.follow(|broker, coordinator| coordinator.groups.step(now(&*broker.env.clock), event));
+    }
+
+    /// The topics that clients can subscribe to.
+    pub(super) fn topics(&self) -> Arc<Topics> {
+        let metadata = self.metadata.snapshot();
+        let mut coordinator = self.groups.lock();
+        if coordinator.topics.version != metadata.version {
+            let of_clients = metadata.topics().filter(|topic| !topic.config.internal);
+            let by_name = of_clients.map(|topic| (topic.name.clone(), (topic.id, topic.partitions))).collect();
+            coordinator.topics = Arc::new(Topics { version: metadata.version, by_name });
+        }
+        Arc::clone(&coordinator.topics)
     }
 
     /// Does what `steps` wants done.

@@ -3,6 +3,9 @@
 //! Every call is cancel-safe: a request whose caller goes away is done or not done, never half.
 
 use super::CommitOffsets;
+use super::ConsumerHeartbeat;
+use super::ConsumerHeartbeatAnswer;
+use super::DescribedConsumerGroup;
 use super::DescribedGroup;
 use super::FetchedOffset;
 use super::GroupError;
@@ -16,6 +19,7 @@ use super::SyncedGroup;
 use super::refused::reason;
 use crate::broker::LocalBroker;
 use crate::broker::coordinator::GroupEvent;
+use crate::broker::coordinator::uuid;
 use crate::broker::core::check_name;
 use crate::model::TopicPartition;
 
@@ -40,6 +44,30 @@ impl LocalBroker {
     pub async fn heartbeat(&self, request: Heartbeat) -> Result<(), GroupError> {
         let group = request.group.clone();
         self.broker.coordinate(&group, |reply| GroupEvent::Heartbeat(request, reply)).await
+    }
+
+    /// A member of the consumer protocol joins, lives, or leaves. Who has no name gets one.
+    pub async fn consumer_heartbeat(
+        &self,
+        mut request: ConsumerHeartbeat,
+    ) -> Result<ConsumerHeartbeatAnswer, GroupError> {
+        let (group, topics) = (request.group.clone(), self.broker.topics());
+        check_not_a_querys(&group)?;
+        if request.member.is_empty() && request.member_epoch == 0 {
+            request.member = uuid(self.broker.env.random.uuid_bytes());
+        }
+        self.broker.coordinate(&group, |reply| GroupEvent::ConsumerHeartbeat(request, topics, reply)).await
+    }
+
+    /// One group of the consumer protocol and its members.
+    pub fn describe_consumer_group(&self, group: &str) -> Result<DescribedConsumerGroup, GroupError> {
+        check_name("group", group).and_then(|()| self.broker.check_group(group)).map_err(|error| reason(&error))?;
+        self.broker.groups.lock().groups.describe_consumer(group).ok_or(GroupError::GroupNotFound)
+    }
+
+    /// Whether a member of the consumer protocol may read its group's positions; who says nothing of itself may.
+    pub fn check_fetch_offsets(&self, group: &str, member: Option<&str>, member_epoch: i32) -> Result<(), GroupError> {
+        self.broker.groups.lock().groups.check_fetch(group, member, member_epoch)
     }
 
     /// Takes members out of a group; one outcome each, in their order.
@@ -86,7 +114,7 @@ impl LocalBroker {
         self.broker.groups.lock().groups.list()
     }
 
-    /// One group and its members.
+    /// One group of the classic protocol, or of a standing query, and its members.
     pub fn describe_group(&self, group: &str) -> Result<DescribedGroup, GroupError> {
         check_name("group", group).and_then(|()| self.broker.check_group(group)).map_err(|error| reason(&error))?;
         self.broker.groups.lock().groups.describe(group).ok_or(GroupError::GroupNotFound)

@@ -83,6 +83,7 @@ async fn commit(broker: &Arc<Broker>, group: &str, joined: &JoinedGroup, offset:
         member: joined.member.clone(),
         instance: None,
         generation: joined.generation,
+        knows_member_epochs: false,
         retention: None,
         offsets: vec![OffsetToCommit {
             topic: "input".to_string(),

@@ -2,6 +2,7 @@
 
 mod behaviour;
 mod compaction;
+mod consumer_groups;
 mod faults;
 mod groups;
 mod recovery;

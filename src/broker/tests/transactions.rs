@@ -116,6 +116,7 @@ pub(super) fn offset_request(group: &str, offset: i64) -> CommitOffsets {
         member: String::new(),
         instance: None,
         generation: -1,
+        knows_member_epochs: false,
         retention: None,
         offsets: vec![OffsetToCommit { topic: "input".to_string(), partition, committed }],
     }

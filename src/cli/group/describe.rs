@@ -22,9 +22,11 @@ use crate::error::Error;
 use crate::error::SqlState;
 use crate::protocol::ErrorCode;
 use crate::protocol::assigned_partitions;
+use crate::protocol::consumer_group_describe as consumer;
 use crate::protocol::describe_groups as message;
 
 const DESCRIBE_GROUPS: i16 = 5;
+const CONSUMER_GROUP_DESCRIBE: i16 = 0;
 /// The protocol type of groups whose members' shares can be read.
 const CONSUMER: &str = "consumer";
 /// What Kafka calls a group that is not there.
@@ -45,6 +47,23 @@ pub struct Arguments {
     members: bool,
 }
 
+/// A group of either protocol.
+struct Group {
+    name: String,
+    state: String,
+    assignor: String,
+    members: Vec<Member>,
+}
+
+struct Member {
+    name: String,
+    instance: Option<String>,
+    client_id: String,
+    host: String,
+    /// What it reads; `None` where the share is in a protocol that is not the consumers'.
+    share: Option<BTreeSet<(String, i32)>>,
+}
+
 /// Shows positions with their lag, or members.
 pub(super) async fn run(env: &Env, arguments: Arguments) -> Result<(), Error> {
     let mut cluster = arguments.at.connect(env).await?;
@@ -57,7 +76,10 @@ pub(super) async fn run(env: &Env, arguments: Arguments) -> Result<(), Error> {
 }
 
 /// A group that is there.
-async fn describe(cluster: &mut Cluster<'_>, node: i32, name: &str) -> Result<message::Group, Error> {
+async fn describe(cluster: &mut Cluster<'_>, node: i32, name: &str) -> Result<Group, Error> {
+    if let Some(group) = describe_consumers(cluster, node, name).await? {
+        return Ok(group);
+    }
     let request = message::Request { groups: vec![name.to_string()], ..Default::default() };
     let mut answered = cluster.ask_at(node, DESCRIBE_GROUPS, &request).await?.groups;
     let missing = || {
@@ -66,23 +88,64 @@ async fn describe(cluster: &mut Cluster<'_>, node: i32, name: &str) -> Result<me
     };
     let group = answered.pop().ok_or_else(missing)?;
     match group.error_code {
-        ErrorCode::NONE if group.group_state != DEAD => Ok(group),
+        ErrorCode::NONE if group.group_state != DEAD => Ok(of_classic(group)),
         ErrorCode::NONE | ErrorCode::GROUP_ID_NOT_FOUND => Err(missing()),
         code => Err(refused(&format!("group \"{name}\""), code, group.error_message.as_deref())),
     }
 }
 
-/// What a member has; `None` where the share is in a protocol that is not the consumers'.
-fn share(group: &message::Group, member: &message::Member) -> Option<BTreeSet<(String, i32)>> {
-    let is_consumer = group.protocol_type == CONSUMER;
-    is_consumer.then(|| assigned_partitions(&member.member_assignment).ok()).flatten()
+/// The group, if it is one of the consumer protocol, and the cluster knows that.
+async fn describe_consumers(cluster: &mut Cluster<'_>, node: i32, name: &str) -> Result<Option<Group>, Error> {
+    if !cluster.takes::<consumer::Request>(node, CONSUMER_GROUP_DESCRIBE).await? {
+        return Ok(None);
+    }
+    let request = consumer::Request { group_ids: vec![name.to_string()], ..Default::default() };
+    let group = cluster.ask_at(node, CONSUMER_GROUP_DESCRIBE, &request).await?.groups.pop();
+    Ok(group.filter(|group| group.error_code == ErrorCode::NONE).map(of_consumers))
 }
 
-fn members(arguments: &Arguments, group: &message::Group) -> Result<(), Error> {
-    let row = |member: &message::Member| {
-        let share = share(group, member).map(|share| {
+fn of_classic(group: message::Group) -> Group {
+    let is_consumer = group.protocol_type == CONSUMER;
+    let member = |member: message::Member| Member {
+        name: member.member_id,
+        instance: member.group_instance_id,
+        client_id: member.client_id,
+        host: member.client_host,
+        share: is_consumer.then(|| assigned_partitions(&member.member_assignment).ok()).flatten(),
+    };
+    Group {
+        name: group.group_id,
+        state: group.group_state,
+        assignor: group.protocol_data,
+        members: group.members.into_iter().map(member).collect(),
+    }
+}
+
+fn of_consumers(group: consumer::Group) -> Group {
+    let share = |assignment: consumer::Assignment| {
+        let topics = assignment.topic_partitions.into_iter();
+        topics.flat_map(|topic| topic.partitions.into_iter().map(move |number| (topic.topic_name.clone(), number)))
+    };
+    let member = |member: consumer::Member| Member {
+        name: member.member_id,
+        instance: member.instance_id,
+        client_id: member.client_id,
+        host: member.client_host,
+        share: Some(share(member.assignment).collect()),
+    };
+    Group {
+        name: group.group_id,
+        state: group.group_state,
+        assignor: group.assignor_name,
+        members: group.members.into_iter().map(member).collect(),
+    }
+}
+
+fn members(arguments: &Arguments, group: &Group) -> Result<(), Error> {
+    let row = |member: &Member| {
+        let share = member.share.as_ref().map(|share| {
             let mut topics: BTreeMap<String, Vec<i32>> = BTreeMap::new();
-            share.into_iter().for_each(|(topic, index)| topics.entry(topic).or_default().push(index));
+            share.iter().for_each(|(topic, index)| topics.entry(topic.clone()).or_default().push(*index));
             topics
         });
         let share = match (share, arguments.format) {
@@ -96,13 +159,13 @@ fn members(arguments: &Arguments, group: &message::Group) -> Result<(), Error> {
             }
         };
         vec![
-            json!(group.group_id),
-            json!(group.group_state),
-            json!(group.protocol_data),
-            json!(member.member_id),
-            json!(member.group_instance_id),
+            json!(group.name),
+            json!(group.state),
+            json!(group.assignor),
+            json!(member.name),
+            json!(member.instance),
             json!(member.client_id),
-            json!(member.client_host),
+            json!(member.host),
             share,
         ]
     };
@@ -110,16 +173,11 @@ fn members(arguments: &Arguments, group: &message::Group) -> Result<(), Error> {
     show_all(arguments.format, columns, group.members.iter().map(row).collect())
 }
 
-async fn lags(
-    cluster: &mut Cluster<'_>,
-    node: i32,
-    arguments: &Arguments,
-    group: &message::Group,
-) -> Result<(), Error> {
+async fn lags(cluster: &mut Cluster<'_>, node: i32, arguments: &Arguments, group: &Group) -> Result<(), Error> {
     let positions = positions::fetch(cluster, node, &arguments.group).await?;
-    let mut owners: BTreeMap<(String, i32), &message::Member> = BTreeMap::new();
+    let mut owners: BTreeMap<(String, i32), &Member> = BTreeMap::new();
     for member in &group.members {
-        owners.extend(share(group, member).unwrap_or_default().into_iter().map(|place| (place, member)));
+        owners.extend(member.share.iter().flatten().map(|place| (place.clone(), member)));
     }
     let places: BTreeSet<(String, i32)> = positions.keys().chain(owners.keys()).cloned().collect();
     let ends = ends(cluster, &places).await?;
@@ -127,14 +185,14 @@ async fn lags(
         let (position, end, owner) = (positions.get(&place), ends.get(&place), owners.get(&place));
         let lag = position.zip(end).map(|(position, end)| (end - position).max(0));
         vec![
-            json!(group.group_id),
+            json!(group.name),
             json!(place.0),
             json!(place.1),
             json!(position),
             json!(end),
             json!(lag),
-            json!(owner.map(|member| &member.member_id)),
-            json!(owner.map(|member| &member.client_host)),
+            json!(owner.map(|member| &member.name)),
+            json!(owner.map(|member| &member.host)),
         ]
     });
     let columns = &["group", "topic", "partition", "position", "end_offset", "lag", "member", "host"];

@@ -9,12 +9,14 @@ use crate::error::Error;
 use crate::error::SqlState;
 use crate::protocol::Api;
 use crate::protocol::ErrorCode;
+use crate::protocol::api_versions;
 use crate::protocol::find_coordinator;
 use crate::protocol::metadata as message;
 
 /// With ids and null names, and answered since Kafka 2.8.
 const METADATA: i16 = 12;
 const FIND_COORDINATOR: i16 = 3;
+const API_VERSIONS: i16 = 0;
 
 /// Partitions, each with the node that leads it.
 pub(in crate::cli) type TopicPartitions = Vec<(String, i32, i32)>;
@@ -58,6 +60,13 @@ impl<'e> Cluster<'e> {
             self.open.insert(node, Connection::connect(self.env, address).await?);
         }
         self.open.get_mut(&node).expect("it was opened").ask(version, request).await
+    }
+
+    /// Whether a node answers this version of an API.
+    pub async fn takes<A: Api>(&mut self, node: i32, version: i16) -> Result<bool, Error> {
+        let answered = self.ask_at(node, API_VERSIONS, &api_versions::Request::default()).await?;
+        let takes = |api: &api_versions::ApiVersion| (api.min_version..=api.max_version).contains(&version);
+        Ok(answered.api_keys.iter().any(|api| api.api_key == A::KEY && takes(api)))
     }
 
     /// What the cluster says of these topics, or of all.

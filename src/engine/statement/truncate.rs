@@ -131,6 +131,7 @@ fn first_unread<'a>(
 mod tests {
     use super::*;
     use crate::broker::CommittedOffset;
+    use crate::broker::GroupKind;
     use crate::model::LeaderEpoch;
     use crate::model::TopicId;
 
@@ -142,7 +143,12 @@ mod tests {
             let committed =
                 CommittedOffset { offset: Offset(offset), leader_epoch: LeaderEpoch(0), metadata: String::new() };
             let offset = GroupOffset { partition, committed, readable_end: Some(Offset(10)), lag };
-            vec![GroupDescription { group: "q".to_string(), members: Vec::new(), offsets: vec![offset] }]
+            vec![GroupDescription {
+                group: "q".to_string(),
+                kind: GroupKind::Classic,
+                members: Vec::new(),
+                offsets: vec![offset],
+            }]
         };
         let unread = |offset, lag, start| first_unread(&group(offset, lag), &[(other, Offset(9)), start]).is_some();
         assert!(unread(4, Some(6), (partition, Offset(5))));

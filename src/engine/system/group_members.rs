@@ -11,9 +11,12 @@ use super::Row;
 use super::SystemTable;
 use super::optional;
 use super::text;
+use crate::broker::ClusterMetadata;
 use crate::broker::GroupMember;
+use crate::broker::MemberAssignment;
 use crate::engine::core::Engine;
 use crate::error::Result;
+use crate::model::TopicPartition;
 use crate::protocol::assigned_partitions;
 use crate::security::Principal;
 
@@ -32,7 +35,8 @@ pub(super) const TABLE: SystemTable = SystemTable {
 };
 
 async fn rows(engine: Arc<Engine>) -> Result<Vec<Row>> {
-    let groups = engine.client(&Principal::server()).groups().await?;
+    let client = engine.client(&Principal::server());
+    let (groups, metadata) = (client.groups().await?, client.metadata());
     let row = |group: &str, GroupMember { member, generation, client }: GroupMember| {
         let client = client.as_ref();
         vec![
@@ -42,7 +46,7 @@ async fn rows(engine: Arc<Engine>) -> Result<Vec<Row>> {
             optional(client.and_then(|client| client.instance.as_deref()), text),
             optional(client.map(|client| client.client_id.as_str()), text),
             optional(client.map(|client| client.client_host.as_str()), text),
-            optional(client.and_then(|client| share(&client.assignment)), text),
+            optional(client.and_then(|client| share(&client.assignment, &metadata)), text),
         ]
     };
     let members = |group: crate::broker::GroupDescription| {
@@ -53,9 +57,19 @@ async fn rows(engine: Arc<Engine>) -> Result<Vec<Row>> {
 }
 
 /// Topics with their partitions; `None` for what is not in the consumers' own protocol.
-fn share(assignment: &[u8]) -> Option<String> {
+fn share(assignment: &MemberAssignment, metadata: &ClusterMetadata) -> Option<String> {
+    let partitions = match assignment {
+        MemberAssignment::Classic(bytes) => assigned_partitions(bytes).ok()?,
+        MemberAssignment::Consumer(partitions) => {
+            let named = |partition: &TopicPartition| {
+                let topic = metadata.topic_by_id(partition.topic)?;
+                Some((topic.name.clone(), partition.partition.0))
+            };
+            partitions.iter().filter_map(named).collect()
+        }
+    };
     let mut topics: BTreeMap<String, Vec<String>> = BTreeMap::new();
-    for (topic, partition) in assigned_partitions(assignment).ok()? {
+    for (topic, partition) in partitions {
         topics.entry(topic).or_default().push(partition.to_string());
     }
     let topic = |(topic, partitions): (String, Vec<String>)| format!("{topic}:{}", partitions.join(","));

@@ -15,7 +15,13 @@ use crate::security::Principal;
 
 pub(super) const TABLE: SystemTable = SystemTable {
     name: "groups",
-    columns: &[("group", Kind::Text), ("members", Kind::BigInt), ("partitions", Kind::BigInt), ("lag", Kind::BigInt)],
+    columns: &[
+        ("group", Kind::Text),
+        ("protocol", Kind::Text),
+        ("members", Kind::BigInt),
+        ("partitions", Kind::BigInt),
+        ("lag", Kind::BigInt),
+    ],
     rows: |engine| rows(engine).boxed(),
 };
 
@@ -26,7 +32,8 @@ async fn rows(engine: Arc<Engine>) -> Result<Vec<Row>> {
         .into_iter()
         .map(|group| {
             let lag = group.offsets.iter().filter_map(|offset| offset.lag).sum();
-            vec![text(group.group), count(group.members.len()), count(group.offsets.len()), Cell::BigInt(lag)]
+            let (members, partitions) = (count(group.members.len()), count(group.offsets.len()));
+            vec![text(group.group), text(group.kind.to_string()), members, partitions, Cell::BigInt(lag)]
         })
         .collect())
 }

@@ -6,11 +6,17 @@ use super::table::Answer;
 use crate::protocol::ErrorCode;
 use crate::protocol::api_versions as message;
 use message::ApiVersion;
+use message::FinalizedFeature;
 use message::Request;
 use message::Response;
+use message::SupportedFeature;
 
 /// From here on a client tells its name and version.
 const NAMES_FROM: i16 = 3;
+/// From here on a supported feature may have the level 0.
+const LEVEL_0_FROM: i16 = 4;
+/// The feature of the consumer protocol.
+const GROUP_VERSION: &str = "group.version";
 
 impl Answer for Request {
     async fn answer(self, context: &Context) -> Response {
@@ -23,7 +29,20 @@ impl Answer for Request {
             version = self.client_software_version,
             "a client said hello"
         );
-        Response { api_keys: versions(), ..Response::default() }
+        Response { api_keys: versions(), ..features(context.version) }
+    }
+}
+
+/// What the brokers agreed on: groups of the consumer protocol (KIP-848). That a feature could also be off (its level 0)
+/// is told to those only who do not take it for an error.
+fn features(version: i16) -> Response {
+    let supported = SupportedFeature { name: GROUP_VERSION.to_string(), min_version: 0, max_version: 1 };
+    let finalized = FinalizedFeature { name: GROUP_VERSION.to_string(), max_version_level: 1, min_version_level: 1 };
+    Response {
+        supported_features: if LEVEL_0_FROM <= version { vec![supported] } else { Vec::new() },
+        finalized_features_epoch: 0,
+        finalized_features: vec![finalized],
+        ..Response::default()
     }
 }
 

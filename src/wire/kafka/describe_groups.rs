@@ -35,7 +35,10 @@ fn describe(context: &Context, group_id: String) -> describe_groups::Group {
         },
         Err(error) => describe_groups::Group {
             error_code: code_of_group(&error),
-            error_message: Some(format!("Group {group_id}: {error}.")),
+            error_message: Some(match &error {
+                GroupError::GroupNotFound => format!("Group {group_id} is not a classic group."),
+                error => format!("Group {group_id}: {error}."),
+            }),
             group_id,
             group_state: GroupState::Dead.to_string(),
             ..describe_groups::Group::default()

@@ -40,9 +40,9 @@ async fn producers(context: &Context, topic: &str, partition: i32) -> Result<Vec
         producer_id: known.id.0,
         producer_epoch: i32::from(known.epoch.0),
         last_sequence: known.last_sequence.unwrap_or(-1),
+        last_timestamp: known.last_timestamp_ms,
         coordinator_epoch: known.coordinator_epoch,
         current_txn_start_offset: known.open_from.map_or(-1, |offset| offset.0),
-        ..Producer::default()
     };
     Ok(producers.into_iter().map(producer).collect())
 }

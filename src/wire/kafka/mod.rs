@@ -14,6 +14,8 @@ mod alter_configs;
 mod api_versions;
 mod config_value;
 mod connection;
+mod consumer_group_describe;
+mod consumer_group_heartbeat;
 mod context;
 mod create_partitions;
 mod create_topics;

@@ -15,6 +15,8 @@ use crate::model::TopicId;
 use crate::protocol::ErrorCode;
 use crate::protocol::offset_commit;
 
+/// From here on a generation may be the epoch of a member.
+const MEMBER_EPOCHS_FROM: i16 = 9;
 /// From here on topics have ids in place of names.
 const IDS_FROM: i16 = 10;
 
@@ -50,6 +52,7 @@ impl Answer for offset_commit::Request {
             member: self.member_id,
             instance: self.group_instance_id,
             generation: self.generation_id_or_member_epoch,
+            knows_member_epochs: MEMBER_EPOCHS_FROM <= context.version,
             retention: u64::try_from(self.retention_time_ms).ok().map(Duration::from_millis),
             offsets,
         };

@@ -21,7 +21,11 @@ impl Answer for offset_fetch::Request {
         let only_stable = self.require_stable;
         if MANY_FROM <= context.version {
             let group = |group: offset_fetch::Group| {
-                let fetched = fetch(context, &group.group_id, group.topics, only_stable);
+                let member = group.member_id.as_deref().filter(|member| !member.is_empty());
+                let fetched = match context.broker().check_fetch_offsets(&group.group_id, member, group.member_epoch) {
+                    Ok(()) => fetch(context, &group.group_id, group.topics, only_stable),
+                    Err(error) => (Vec::new(), code_of_group(&error)),
+                };
                 offset_fetch::FetchedGroup { group_id: group.group_id, topics: fetched.0, error_code: fetched.1 }
             };
             return offset_fetch::Response {

@@ -20,6 +20,8 @@ use crate::protocol::add_offsets_to_txn;
 use crate::protocol::add_partitions_to_txn;
 use crate::protocol::alter_configs;
 use crate::protocol::api_versions;
+use crate::protocol::consumer_group_describe;
+use crate::protocol::consumer_group_heartbeat;
 use crate::protocol::create_partitions;
 use crate::protocol::create_topics;
 use crate::protocol::delete_groups;
@@ -86,6 +88,8 @@ pub(super) const APIS: &[ApiEntry] = &[
     answered::<describe_producers::Request>(),
     answered::<describe_transactions::Request>(),
     answered::<list_transactions::Request>(),
+    answered::<consumer_group_heartbeat::Request>(),
+    answered::<consumer_group_describe::Request>(),
 ];
 
 /// A request that is answered.

@@ -42,6 +42,7 @@ impl Answer for txn_offset_commit::Request {
             member: self.member_id,
             instance: self.group_instance_id,
             generation: self.generation_id,
+            knows_member_epochs: false,
             retention: None,
             offsets,
         };

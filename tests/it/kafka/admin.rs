@@ -271,7 +271,7 @@ async fn producers_get_ids_of_their_own_and_are_described() {
     let described = client.ask(0, describe_producers::Request { topics: vec![asked] }).await;
     let partitions = one(described.topics).partitions;
     let producer = one(partitions[0].active_producers.clone());
-    assert_eq!((producer.producer_id, producer.last_sequence), (ids[0], 0));
+    assert_eq!((producer.producer_id, producer.last_sequence, producer.last_timestamp), (ids[0], 0, 1));
     assert_eq!(partitions[1].error_code, ErrorCode::UNKNOWN_TOPIC_OR_PARTITION);
     server.stop().await;
 }

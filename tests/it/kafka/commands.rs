@@ -19,7 +19,7 @@ use crate::server::binary;
 use crate::server::rows;
 
 /// What a command says on its output, or on its errors if it did not go well.
-async fn run(server: &TestServer, words: &[&str], input: &str) -> Result<String, String> {
+pub(super) async fn run(server: &TestServer, words: &[&str], input: &str) -> Result<String, String> {
     let mut command = binary();
     command.args(words).args(["-b", server.kafka_address()]);
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
@@ -36,7 +36,7 @@ async fn run(server: &TestServer, words: &[&str], input: &str) -> Result<String,
 }
 
 /// As `run`, of a command that goes well and says JSON.
-async fn json_lines(server: &TestServer, words: &[&str]) -> Vec<Value> {
+pub(super) async fn json_lines(server: &TestServer, words: &[&str]) -> Vec<Value> {
     let words = [words, &["--format", "json"]].concat();
     let said = run(server, &words, "").await.expect("it goes well");
     said.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect()
@@ -137,7 +137,7 @@ async fn join(client: &mut KafkaClient) -> String {
 }
 
 /// A column of what was said.
-fn positions(rows: &[Value], column: &str) -> Vec<Value> {
+pub(super) fn positions(rows: &[Value], column: &str) -> Vec<Value> {
     rows.iter().map(|row| row[column].clone()).collect()
 }
 

@@ -3,6 +3,7 @@
 mod admin;
 mod client;
 mod commands;
+mod consumer_groups;
 mod groups;
 mod hostile;
 mod kills;

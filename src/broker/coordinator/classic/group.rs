@@ -162,17 +162,20 @@ impl ClassicGroup {
 
     /// The record of this generation with these shares.
     pub(super) fn record(&self, group: &str, shares: impl Fn(&str, &Member) -> Bytes) -> GroupRecord {
+        GroupRecord::Group { group: group.to_string(), value: Some(self.metadata(shares)) }
+    }
+
+    fn metadata(&self, shares: impl Fn(&str, &Member) -> Bytes) -> GroupMetadata {
         let protocol = self.protocol.as_deref().unwrap_or_default();
         let members = self.members.iter();
-        let value = GroupMetadata {
+        GroupMetadata {
             protocol_type: self.protocol_type.clone().unwrap_or_default(),
             generation: self.generation,
             protocol: self.protocol.clone(),
             leader: self.leader.clone(),
             since_ms: self.since_ms,
             members: members.map(|(name, member)| member.record(name, protocol, shares(name, member))).collect(),
-        };
-        GroupRecord::Group { group: group.to_string(), value: Some(value) }
+        }
     }
 
     /// Refuses who is not in the group, or no longer has its instance.
@@ -205,6 +208,11 @@ impl ClassicGroup {
             Phase::Completing { .. } | Phase::Stable { .. } => Ok(()),
             Phase::Empty | Phase::Dead => Err(GroupError::UnknownMember),
         }
+    }
+
+    /// What its last record says, now that it is empty; `None` if there never was one.
+    pub(in crate::broker::coordinator) fn last_record(&self) -> Option<GroupMetadata> {
+        (0 < self.generation).then(|| self.metadata(|_, _| Bytes::new()))
     }
 
     /// Whether who says this of itself may commit offsets in a transaction. Who says nothing of itself is fenced by its

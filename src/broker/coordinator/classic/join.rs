@@ -8,6 +8,7 @@ use crate::broker::JoinGroup;
 use crate::broker::JoinedGroup;
 use crate::broker::coordinator::event::Cx;
 use crate::broker::coordinator::event::JoinReply;
+use crate::broker::coordinator::uuid;
 
 impl ClassicGroup {
     pub(in crate::broker::coordinator) fn join(
@@ -132,13 +133,4 @@ impl ClassicGroup {
             skip_assignment: false,
         }
     }
-}
-
-/// The text of a random UUID.
-fn uuid(mut bytes: [u8; 16]) -> String {
-    bytes[6] = bytes[6] & 0x0f | 0x40;
-    bytes[8] = bytes[8] & 0x3f | 0x80;
-    let digits: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
-    let parts = [&digits[..8], &digits[8..12], &digits[12..16], &digits[16..20], &digits[20..]];
-    parts.join("-")
 }

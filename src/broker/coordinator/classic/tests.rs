@@ -104,6 +104,7 @@ fn commit(machine: &mut Machine, member: &str, generation: i32, offset: i64) -> 
         member: member.to_string(),
         instance: None,
         generation,
+        knows_member_epochs: false,
         retention: None,
         offsets: vec![OffsetToCommit { topic: TOPIC_NAME.to_string(), partition, committed }],
     };

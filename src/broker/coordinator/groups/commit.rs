@@ -32,6 +32,13 @@ impl Group {
                     }
                 }
             }
+            Members::Consumer(consumer) => match producer {
+                None => consumer.check_commit(&request.member, request.generation, request.knows_member_epochs),
+                Some(_) => {
+                    let instance = request.instance.as_deref();
+                    consumer.check_commit_in_transaction(&request.member, instance, request.generation)
+                }
+            },
             Members::Query(_) => Err(GroupError::QueryGroup),
         };
         if let Err(error) = allowed {

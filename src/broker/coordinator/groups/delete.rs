@@ -51,6 +51,12 @@ impl Group {
                 classic.end();
                 None
             }
+            Members::Consumer(consumer) if consumer.is_dead() => Some(GroupError::GroupNotFound),
+            Members::Consumer(consumer) if !consumer.is_empty() => Some(GroupError::NonEmptyGroup),
+            Members::Consumer(consumer) => {
+                consumer.end();
+                None
+            }
         };
         match refused {
             Some(error) => cx.answer(reply, Err(error)),
@@ -74,7 +80,7 @@ impl Group {
         keys.sort();
         keys.dedup();
         let mut records: Vec<_> = keys.into_iter().map(|key| GroupRecord::Offset { key, value: None }).collect();
-        records.push(GroupRecord::Group { group: cx.group.to_string(), value: None });
+        records.extend(self.members.end_records(cx.group));
         cx.write(records, Pending::Deleted { reply });
     }
 
@@ -84,7 +90,8 @@ impl Group {
             Members::Classic(classic) if classic.is_dead() => Some(GroupError::GroupNotFound),
             Members::Classic(classic) if classic.is_abandoned() => None,
             Members::Classic(classic) if classic.protocol_type() != Some("consumer") => Some(GroupError::NonEmptyGroup),
-            Members::Classic(_) => None,
+            Members::Consumer(consumer) if consumer.is_dead() => Some(GroupError::GroupNotFound),
+            Members::Classic(_) | Members::Consumer(_) => None,
         };
         if let Some(error) = refused {
             return cx.answer(reply, Err(error));
@@ -110,30 +117,44 @@ impl Group {
     }
 
     fn is_abandoned(&self) -> bool {
-        matches!(&self.members, Members::Classic(classic) if classic.is_abandoned())
+        match &self.members {
+            Members::Classic(classic) => classic.is_abandoned(),
+            Members::Consumer(consumer) => consumer.is_empty() && !consumer.is_dead(),
+            Members::Query(_) => false,
+        }
+    }
+
+    /// Since when a group that had members has none; `None` for others.
+    fn empty_since_ms(&self) -> Option<i64> {
+        match &self.members {
+            Members::Classic(classic) => classic.empty_since_ms().filter(|_| classic.protocol_type().is_some()),
+            Members::Consumer(consumer) => consumer.empty_since_ms(),
+            Members::Query(_) => None,
+        }
     }
 
     fn expire(&mut self, cx: &mut Cx<'_>, exists: &impl Fn(TopicId) -> bool) {
-        let Members::Classic(classic) = &self.members else { return };
-        if classic.is_dead() {
+        if self.is_dead() || matches!(self.members, Members::Query(_)) {
             return;
         }
         let retention_ms = i64::try_from(cx.config.offsets_retention.as_millis()).unwrap_or(i64::MAX);
         let is_over = |since_ms: i64| since_ms.saturating_add(retention_ms) <= cx.now.wall_ms;
         // A group that had members keeps all its positions from the time it became empty.
-        let since_ms = classic.empty_since_ms().filter(|_| classic.protocol_type().is_some());
+        let (is_abandoned, since_ms) = (self.is_abandoned(), self.empty_since_ms());
         let topics = self.subscribed_topics();
         let is_expired = |topic: &str, value: &OffsetValue| match value.expires_ms {
             Some(at) => at <= cx.now.wall_ms,
-            None if classic.is_abandoned() => is_over(since_ms.unwrap_or(value.committed_ms)),
+            None if is_abandoned => is_over(since_ms.unwrap_or(value.committed_ms)),
             None => topics.as_ref().is_some_and(|topics| !topics.contains(topic)) && is_over(value.committed_ms),
         };
         let records = self.offsets.records();
         let over = records.filter(|(partition, topic, value)| !exists(partition.topic) || is_expired(topic, value));
         let partitions: Vec<_> = over.map(|(partition, _, _)| partition).collect();
-        if self.is_abandoned() && partitions.len() == self.offsets.records().count() {
-            if let Members::Classic(classic) = &mut self.members {
-                classic.end();
+        if is_abandoned && partitions.len() == self.offsets.records().count() {
+            match &mut self.members {
+                Members::Classic(classic) => classic.end(),
+                Members::Consumer(consumer) => consumer.end(),
+                Members::Query(_) => {}
             }
             return self.write_end(cx, None);
         }
@@ -151,7 +172,11 @@ impl Group {
 
     /// The topics that members of a group of consumers read; `None` if that is not known.
     fn subscribed_topics(&self) -> Option<BTreeSet<String>> {
-        let Members::Classic(classic) = &self.members else { return None };
+        let classic = match &self.members {
+            Members::Classic(classic) => classic,
+            Members::Consumer(consumer) => return consumer.topics().cloned(),
+            Members::Query(_) => return None,
+        };
         let subscriptions = classic.subscriptions().filter(|_| classic.protocol_type() == Some("consumer"))?;
         let mut topics = BTreeSet::new();
         for subscription in subscriptions {

@@ -9,6 +9,7 @@
 //!   * a query's generation rises with every join, also over restarts
 
 mod commit;
+mod consumer;
 mod delete;
 mod offsets;
 mod query;
@@ -31,6 +32,7 @@ use std::time::Duration;
 use self::offsets::GroupOffsets;
 use self::query::QueryMembers;
 use super::classic::ClassicGroup;
+use super::consumer::ConsumerGroup;
 use super::event::Writes;
 use super::offset_record::GroupRecord;
 use super::offset_record::OffsetKey;
@@ -68,6 +70,7 @@ struct Group {
 #[derive(Debug)]
 enum Members {
     Classic(ClassicGroup),
+    Consumer(ConsumerGroup),
     Query(QueryMembers),
 }
 

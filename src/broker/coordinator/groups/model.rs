@@ -339,6 +339,7 @@ impl World {
             member: joined.member.clone(),
             instance: self.clients[number].instance.clone(),
             generation: joined.generation,
+            knows_member_epochs: false,
             retention: None,
             offsets: vec![OffsetToCommit { topic: TOPIC_NAME.to_string(), partition: at, committed }],
         };

@@ -33,6 +33,11 @@ impl GroupOffsets {
         self.0.remove(&partition);
     }
 
+    /// Forgets the positions whose records have this key.
+    pub(super) fn remove_named(&mut self, topic: &str, partition: i32) {
+        self.0.retain(|at, stored| at.partition.0 != partition || stored.topic != topic);
+    }
+
     pub(super) fn clear(&mut self) {
         self.0.clear();
     }

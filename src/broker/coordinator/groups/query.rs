@@ -11,6 +11,7 @@ use super::Groups;
 use super::Members;
 use crate::broker::Generation;
 use crate::broker::GroupError;
+use crate::broker::GroupState;
 use crate::broker::coordinator::event::Cx;
 use crate::broker::coordinator::event::Pending;
 use crate::broker::coordinator::event::QueryReply;
@@ -29,6 +30,10 @@ pub(super) struct QueryMembers {
 }
 
 impl QueryMembers {
+    pub(super) fn state(&self) -> GroupState {
+        if self.members.is_empty() { GroupState::Empty } else { GroupState::Stable }
+    }
+
     /// Members keep the generation they joined with in their assignment bytes, which are the protocol type's own.
     fn record(&self, group: &str, now_ms: i64) -> GroupRecord {
         let member = |(member, joined): (&String, &Generation)| MemberMetadata {
@@ -67,19 +72,29 @@ impl QueryMembers {
 impl Group {
     /// Gives `member` a new generation, which fences its earlier ones at once.
     pub(super) fn join_query(&mut self, cx: &mut Cx<'_>, member: String, reply: QueryReply) {
-        if let Members::Classic(classic) = &self.members {
-            if !classic.is_abandoned() {
+        let generation = match &self.members {
+            Members::Query(_) => None,
+            Members::Classic(classic) if classic.is_abandoned() => Some(classic.generation()),
+            Members::Consumer(consumer) if consumer.is_empty() && !consumer.is_dead() => Some(consumer.group_epoch()),
+            Members::Classic(_) | Members::Consumer(_) => {
                 return cx.answer(reply, Err(GroupError::NonEmptyGroup));
             }
-            // Its generation goes on, so that no member of before has one that is to come.
-            let generation = Generation(classic.generation());
+        };
+        let mut records = Vec::new();
+        if let Some(generation) = generation {
+            if matches!(self.members, Members::Consumer(_)) {
+                records = self.members.end_records(cx.group);
+            }
+            // The number goes on, so that no member of before has one that is to come.
+            let generation = Generation(generation);
             self.members = Members::Query(QueryMembers { generation, members: BTreeMap::new() });
         }
         let Members::Query(query) = &mut self.members else { unreachable!("it was made one") };
         query.generation = Generation(query.generation.0.wrapping_add(1).max(1));
         query.members.insert(member, query.generation);
         let generation = query.generation;
-        cx.write(vec![query.record(cx.group, cx.now.wall_ms)], Pending::QueryJoined { generation, reply });
+        records.push(query.record(cx.group, cx.now.wall_ms));
+        cx.write(records, Pending::QueryJoined { generation, reply });
     }
 
     /// Fences every member of a query's group and forgets the group, once that is durable.
@@ -87,7 +102,10 @@ impl Group {
         match &mut self.members {
             Members::Query(query) => query.members.clear(),
             Members::Classic(classic) if classic.is_abandoned() => classic.end(),
-            Members::Classic(_) => return cx.answer(reply, Err(GroupError::NonEmptyGroup)),
+            Members::Consumer(consumer) if consumer.is_empty() => consumer.end(),
+            Members::Classic(_) | Members::Consumer(_) => {
+                return cx.answer(reply, Err(GroupError::NonEmptyGroup));
+            }
         }
         self.write_end(cx, Some(reply));
     }

@@ -8,22 +8,29 @@ use super::Groups;
 use super::Members;
 use super::query::PROTOCOL_TYPE;
 use crate::broker::CommittedOffset;
+use crate::broker::DescribedConsumerGroup;
+use crate::broker::DescribedConsumerMember;
 use crate::broker::DescribedGroup;
 use crate::broker::DescribedMember;
 use crate::broker::FetchedOffset;
 use crate::broker::Generation;
 use crate::broker::GroupError;
+use crate::broker::GroupKind;
 use crate::broker::GroupListing;
 use crate::broker::GroupMember;
 use crate::broker::GroupMemberClient;
-use crate::broker::GroupState;
+use crate::broker::MemberAssignment;
 use crate::broker::coordinator::event::Pending;
 use crate::broker::coordinator::offset_record::GroupRecord;
 use crate::model::TopicPartition;
 
+/// The protocol type of all groups of the consumer protocol.
+const CONSUMER: &str = "consumer";
+
 /// A group as the coordinator knows it.
 pub(in crate::broker) struct KnownGroup {
     pub(in crate::broker) name: String,
+    pub(in crate::broker) kind: GroupKind,
     pub(in crate::broker) members: Vec<GroupMember>,
     pub(in crate::broker) offsets: Vec<(TopicPartition, CommittedOffset)>,
 }
@@ -65,7 +72,7 @@ impl Groups {
     fn unsettled(&self, group: &str) -> BTreeSet<TopicPartition> {
         let partition = |record: &GroupRecord| match record {
             GroupRecord::Offset { key, value: Some(value) } => Some(TopicPartition::new(value.topic?, key.partition)),
-            GroupRecord::Offset { .. } | GroupRecord::Group { .. } => None,
+            GroupRecord::Offset { .. } | GroupRecord::Group { .. } | GroupRecord::Consumer { .. } => None,
         };
         self.in_transactions(group).filter_map(partition).collect()
     }
@@ -97,14 +104,24 @@ impl Groups {
                 Members::Classic(classic) => {
                     let generation = Generation(classic.generation());
                     let known = |DescribedMember { member, instance, client_id, client_host, assignment, .. }| {
+                        let assignment = MemberAssignment::Classic(assignment);
                         let client = Some(GroupMemberClient { instance, client_id, client_host, assignment });
                         GroupMember { member, generation, client }
                     };
                     classic.describe().members.into_iter().map(known).collect()
                 }
+                Members::Consumer(consumer) => {
+                    let known = |described: DescribedConsumerMember| {
+                        let DescribedConsumerMember { member, instance, client_id, client_host, .. } = described;
+                        let assignment = MemberAssignment::Consumer(described.assignment);
+                        let client = Some(GroupMemberClient { instance, client_id, client_host, assignment });
+                        GroupMember { member, generation: Generation(described.member_epoch), client }
+                    };
+                    consumer.describe().members.into_iter().map(known).collect()
+                }
             };
             let offsets = group.offsets.iter().map(|(partition, offset)| (partition, offset.clone()));
-            KnownGroup { name: name.clone(), members, offsets: offsets.collect() }
+            KnownGroup { name: name.clone(), kind: group.kind(), members, offsets: offsets.collect() }
         };
         self.groups.iter().map(known).collect()
     }
@@ -112,27 +129,64 @@ impl Groups {
     /// All groups in short.
     pub(in crate::broker) fn list(&self) -> Vec<GroupListing> {
         let listing = |(name, group): (&String, &Group)| {
-            let described = group.describe();
-            let (protocol_type, state) = (described.protocol_type, described.state);
-            GroupListing { group: name.clone(), protocol_type, state }
+            let (protocol_type, state) = match &group.members {
+                Members::Classic(classic) => (classic.protocol_type().unwrap_or_default(), classic.state()),
+                Members::Consumer(consumer) => (CONSUMER, consumer.state()),
+                Members::Query(query) => (PROTOCOL_TYPE, query.state()),
+            };
+            GroupListing { group: name.clone(), kind: group.kind(), protocol_type: protocol_type.to_string(), state }
         };
         self.groups.iter().map(listing).collect()
     }
 
-    /// One group; `None` if it is not there.
+    /// One group of the classic protocol, or of a query; `None` if it is not there.
     pub(in crate::broker) fn describe(&self, group: &str) -> Option<DescribedGroup> {
-        self.groups.get(group).map(Group::describe)
+        self.groups.get(group).and_then(Group::describe)
+    }
+
+    /// One group of the consumer protocol; `None` if it is not there.
+    pub(in crate::broker) fn describe_consumer(&self, group: &str) -> Option<DescribedConsumerGroup> {
+        match &self.groups.get(group)?.members {
+            Members::Consumer(consumer) => Some(consumer.describe()),
+            Members::Classic(_) | Members::Query(_) => None,
+        }
+    }
+
+    /// Whether who says this of itself may read the positions of a group. Only the consumer protocol asks who it is.
+    pub(in crate::broker) fn check_fetch(
+        &self,
+        group: &str,
+        member: Option<&str>,
+        member_epoch: i32,
+    ) -> Result<(), GroupError> {
+        match self.groups.get(group).map(|group| &group.members) {
+            Some(Members::Consumer(consumer)) => consumer.check_fetch(member, member_epoch),
+            Some(Members::Classic(_) | Members::Query(_)) | None => Ok(()),
+        }
     }
 }
 
 impl Group {
-    fn is_dead(&self) -> bool {
-        matches!(&self.members, Members::Classic(classic) if classic.is_dead())
+    pub(super) fn is_dead(&self) -> bool {
+        match &self.members {
+            Members::Classic(classic) => classic.is_dead(),
+            Members::Consumer(consumer) => consumer.is_dead(),
+            Members::Query(_) => false,
+        }
     }
 
-    fn describe(&self) -> DescribedGroup {
+    fn kind(&self) -> GroupKind {
+        match &self.members {
+            Members::Classic(_) | Members::Query(_) => GroupKind::Classic,
+            Members::Consumer(_) => GroupKind::Consumer,
+        }
+    }
+
+    /// As the classic protocol tells it; `None` for a group of another.
+    fn describe(&self) -> Option<DescribedGroup> {
         let query = match &self.members {
-            Members::Classic(classic) => return classic.describe(),
+            Members::Classic(classic) => return Some(classic.describe()),
+            Members::Consumer(_) => return None,
             Members::Query(query) => query,
         };
         let member = |member: &String| DescribedMember {
@@ -143,12 +197,12 @@ impl Group {
             metadata: Default::default(),
             assignment: Default::default(),
         };
-        DescribedGroup {
-            state: if query.members.is_empty() { GroupState::Empty } else { GroupState::Stable },
+        Some(DescribedGroup {
+            state: query.state(),
             protocol_type: PROTOCOL_TYPE.to_string(),
             protocol: PROTOCOL_TYPE.to_string(),
             generation: query.generation.0,
             members: query.members.keys().map(member).collect(),
-        }
+        })
     }
 }

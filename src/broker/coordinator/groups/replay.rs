@@ -7,6 +7,8 @@ use super::Groups;
 use super::Members;
 use super::query::QueryMembers;
 use crate::broker::coordinator::classic::ClassicGroup;
+use crate::broker::coordinator::consumer::ConsumerGroup;
+use crate::broker::coordinator::consumer_record::ConsumerRecord;
 use crate::broker::coordinator::event::Now;
 use crate::broker::coordinator::group_record::GroupMetadata;
 use crate::broker::coordinator::offset_record::GroupRecord;
@@ -70,7 +72,7 @@ impl Groups {
     pub(in crate::broker) fn undecided(&self) -> BTreeSet<String> {
         let groups = self.open.values().flatten().map(|(record, _)| match record {
             GroupRecord::Offset { key, .. } => key.group.clone(),
-            GroupRecord::Group { group, .. } => group.clone(),
+            GroupRecord::Group { group, .. } | GroupRecord::Consumer { group, .. } => group.clone(),
         });
         groups.collect()
     }
@@ -105,7 +107,9 @@ impl Groups {
                 group.offsets.put(partition, key.topic, value, at);
             }
             GroupRecord::Offset { key, value: None } => {
-                if let (Some(topic), Some(group)) = (id_of(&key.topic), self.groups.get_mut(&key.group)) {
+                let Some(group) = self.groups.get_mut(&key.group) else { return };
+                group.offsets.remove_named(&key.topic, key.partition);
+                if let Some(topic) = id_of(&key.topic) {
                     group.offsets.remove(TopicPartition::new(topic, key.partition));
                 }
             }
@@ -113,9 +117,40 @@ impl Groups {
                 let group = self.groups.entry(group).or_insert_with(|| Group::new(now.wall_ms));
                 group.members = members(&metadata, now);
             }
-            GroupRecord::Group { group, value: None } => {
-                self.groups.remove(&group);
+            GroupRecord::Group { group, value: None } => self.end_members(&group, now),
+            GroupRecord::Consumer { group, record: ConsumerRecord::Epoch(None) } => self.end_members(&group, now),
+            GroupRecord::Consumer { group, record } => {
+                let session_timeout = self.config.consumer_session_timeout;
+                let known = self.groups.get(&group).map(|group| &group.members);
+                // What forgets a part of a group does not begin one.
+                if matches!(known, Some(Members::Consumer(_))) || !record.is_tombstone() {
+                    let group = self.groups.entry(group).or_insert_with(|| Group::new(now.wall_ms));
+                    group.consumer_mut(now).apply(&record, now, session_timeout);
+                }
             }
+        }
+    }
+
+    /// A group's end: of the group, or, while it has positions, of its members in one protocol. Whoever deletes a group
+    /// deletes its positions first.
+    fn end_members(&mut self, name: &str, now: Now) {
+        let Some(group) = self.groups.get_mut(name) else { return };
+        match group.offsets.is_empty() {
+            true => drop(self.groups.remove(name)),
+            false => group.members = Members::Classic(ClassicGroup::new(now.wall_ms)),
+        }
+    }
+}
+
+impl Group {
+    /// The members in the consumer protocol; the later record says which protocol it is.
+    fn consumer_mut(&mut self, now: Now) -> &mut ConsumerGroup {
+        if !matches!(self.members, Members::Consumer(_)) {
+            self.members = Members::Consumer(ConsumerGroup::new(now.wall_ms));
+        }
+        match &mut self.members {
+            Members::Consumer(consumer) => consumer,
+            Members::Classic(_) | Members::Query(_) => unreachable!("it was made one"),
         }
     }
 }

@@ -7,12 +7,14 @@ use super::Groups;
 use super::Members;
 use crate::broker::CommitOffsets;
 use crate::broker::GroupError;
+use crate::broker::JoinGroup;
 use crate::broker::coordinator::classic::ClassicGroup;
 use crate::broker::coordinator::client_transaction::Stamp;
 use crate::broker::coordinator::event::Cx;
 use crate::broker::coordinator::event::EachReply;
 use crate::broker::coordinator::event::GroupEffect;
 use crate::broker::coordinator::event::GroupEvent;
+use crate::broker::coordinator::event::JoinReply;
 use crate::broker::coordinator::event::Now;
 use crate::broker::coordinator::event::Pending;
 use crate::broker::coordinator::event::UnitReply;
@@ -36,10 +38,14 @@ impl Groups {
                 let missing = if request.member.is_empty() { Missing::Make } else { Missing::Refuse };
                 let name = request.group.clone();
                 self.within(now, &name, missing, &mut effects, |group, cx| match group {
-                    Ok(group) => match &mut group.members {
-                        Members::Classic(classic) => classic.join(cx, request, entropy, reply),
-                        Members::Query(_) => cx.answer(reply, Err(GroupError::InconsistentProtocol)),
-                    },
+                    Ok(group) => group.join(cx, request, entropy, reply),
+                    Err(error) => cx.answer(reply, Err(error)),
+                });
+            }
+            GroupEvent::ConsumerHeartbeat(request, topics, reply) => {
+                let missing = if request.member_epoch == 0 { Missing::Make } else { Missing::Refuse };
+                self.within(now, &request.group, missing, &mut effects, |group, cx| match group {
+                    Ok(group) => group.consumer_heartbeat(cx, &request, &topics, reply),
                     Err(error) => cx.answer(reply, Err(error)),
                 });
             }
@@ -123,10 +129,8 @@ impl Groups {
                 let group = self.groups.entry(name.to_string()).or_insert_with(|| Group::new(now.wall_ms));
                 body(Ok(&mut *group), &mut cx);
                 // What is due at once, is done at once: a rebalance that does not wait.
-                if let Members::Classic(classic) = &mut group.members
-                    && classic.deadline().is_some_and(|at| at <= now.monotonic)
-                {
-                    classic.tick(&mut cx);
+                if group.deadline().is_some_and(|at| at <= now.monotonic) {
+                    group.tick(&mut cx);
                 }
                 self.arm(name);
                 self.drop_blank(name);
@@ -140,6 +144,9 @@ impl Groups {
             Members::Classic(classic) => {
                 classic.is_abandoned() && classic.generation() == 0 && group.offsets.is_empty()
             }
+            Members::Consumer(consumer) => {
+                consumer.is_empty() && consumer.group_epoch() == 0 && group.offsets.is_empty()
+            }
             Members::Query(_) => false,
         };
         if self.groups.get(name).is_some_and(is_blank) && !self.writes.of_group(name) && !self.is_in_transaction(name) {
@@ -150,10 +157,7 @@ impl Groups {
     /// Puts a group where its next deadline is.
     pub(super) fn arm(&mut self, name: &str) {
         let Some(group) = self.groups.get_mut(name) else { return };
-        let deadline = match &group.members {
-            Members::Classic(classic) => classic.deadline(),
-            Members::Query(_) => None,
-        };
+        let deadline = group.deadline();
         if group.timer != deadline {
             if let Some(before) = group.timer {
                 self.timers.remove(&(before, name.to_string()));
@@ -189,6 +193,9 @@ impl Groups {
         let name = request.group.clone();
         self.within(now, &name, missing, effects, |group, cx| match group {
             Ok(group) => group.commit(cx, request, producer, reply),
+            Err(GroupError::UnknownMember) if request.knows_member_epochs => {
+                cx.answer(reply, Err(GroupError::GroupNotFound));
+            }
             Err(GroupError::UnknownMember) => cx.answer(reply, Err(GroupError::IllegalGeneration)),
             Err(error) => cx.answer(reply, Err(error)),
         });
@@ -239,6 +246,9 @@ impl Groups {
                     }
                 }
                 Pending::QueryJoined { generation, reply } => cx.answer(reply, Ok(generation)),
+                Pending::Consumer { waiting, .. } => {
+                    waiting.into_iter().for_each(|(reply, answer)| cx.answer(reply, Ok(answer)));
+                }
                 Pending::Deleted { .. } | Pending::OffsetsInTransaction { .. } | Pending::Nothing => {}
             }
         });
@@ -265,6 +275,17 @@ impl Groups {
 
     fn refused(&mut self, now: Now, write: WriteId, error: GroupError, effects: &mut Vec<GroupEffect>) {
         let Some((name, pending)) = self.writes.pending.remove(&write) else { return };
+        let pending = match pending {
+            Pending::Consumer { undo, waiting } => {
+                return self.within(now, &name, Missing::Refuse, effects, |group, cx| {
+                    if let Ok(group) = group {
+                        group.undo(cx, undo);
+                    }
+                    waiting.into_iter().for_each(|(reply, _)| cx.answer(reply, Err(error.clone())));
+                });
+            }
+            pending => pending,
+        };
         self.within(now, &name, Missing::Refuse, effects, |group, cx| {
             let mut members = group.ok().map(|group| &mut group.members);
             match (pending, &mut members) {
@@ -275,8 +296,10 @@ impl Groups {
                     classic.not_taken_over(cx, &before, &member, error);
                 }
                 (Pending::Deleted { reply }, members) => {
-                    if let Some(Members::Classic(classic)) = members {
-                        classic.revive();
+                    match members {
+                        Some(Members::Classic(classic)) => classic.revive(),
+                        Some(Members::Consumer(consumer)) => consumer.revive(),
+                        Some(Members::Query(_)) | None => {}
                     }
                     if let Some(reply) = reply {
                         cx.answer(reply, Err(error));
@@ -293,6 +316,7 @@ impl Groups {
                     Pending::Shares { .. }
                     | Pending::StaticMember { .. }
                     | Pending::OffsetsExpired { .. }
+                    | Pending::Consumer { .. }
                     | Pending::Nothing,
                     _,
                 ) => {}
@@ -301,10 +325,44 @@ impl Groups {
     }
 }
 
-/// The group of clients; a standing query's group has no members that a client could be.
+impl Group {
+    /// When time does something next.
+    fn deadline(&self) -> Option<Duration> {
+        match &self.members {
+            Members::Classic(classic) => classic.deadline(),
+            Members::Consumer(consumer) => consumer.deadline(),
+            Members::Query(_) => None,
+        }
+    }
+
+    /// Does what is due.
+    fn tick(&mut self, cx: &mut Cx<'_>) {
+        match &mut self.members {
+            Members::Classic(classic) => classic.tick(cx),
+            Members::Consumer(consumer) => {
+                let changes = consumer.tick(cx.now, cx.config, cx.group);
+                Self::write_changes(cx, changes);
+            }
+            Members::Query(_) => {}
+        }
+    }
+
+    fn join(&mut self, cx: &mut Cx<'_>, request: JoinGroup, entropy: [u8; 16], reply: JoinReply) {
+        self.make_classic(cx);
+        match &mut self.members {
+            Members::Classic(classic) => classic.join(cx, request, entropy, reply),
+            Members::Consumer(consumer) if consumer.is_dead() => {
+                cx.answer(reply, Err(GroupError::CoordinatorUnavailable));
+            }
+            Members::Consumer(_) | Members::Query(_) => cx.answer(reply, Err(GroupError::InconsistentProtocol)),
+        }
+    }
+}
+
+/// The group of clients of the classic protocol; others have no members that such a client could be.
 fn classic(group: Result<&mut Group, GroupError>) -> Result<&mut ClassicGroup, GroupError> {
     match &mut group?.members {
         Members::Classic(classic) => Ok(classic),
-        Members::Query(_) => Err(GroupError::UnknownMember),
+        Members::Consumer(_) | Members::Query(_) => Err(GroupError::UnknownMember),
     }
 }

@@ -114,9 +114,11 @@ impl Machine {
         }
     }
 
-    /// Kills the coordinator. Of what was not flushed, `kept` records stay.
+    /// Kills the coordinator. Of what was not flushed, the writes that lie within `kept` records stay.
     pub(in crate::broker::coordinator) fn restart(&mut self, kept: usize) {
-        self.log.truncate(self.durable + kept);
+        let ends = self.under_way.iter().map(|(_, _, end)| *end);
+        let end = ends.take_while(|end| *end <= self.durable + kept).last().unwrap_or(self.durable);
+        self.log.truncate(end);
         // A start makes durable what it finds.
         self.durable = self.log.len();
         self.under_way.clear();

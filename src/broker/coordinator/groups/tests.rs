@@ -49,6 +49,7 @@ fn alone(topic: TopicId, name: &str, offset: i64) -> CommitOffsets {
         member: String::new(),
         instance: None,
         generation: -1,
+        knows_member_epochs: false,
         retention: None,
         offsets: vec![OffsetToCommit { topic: name.to_string(), partition, committed }],
     }
