@@ -79,20 +79,29 @@ class Bench:
             server.stop()
 
     def warm(self, server):
-        """Until the code of both sides is compiled."""
-        topic = self.topic(server, 4, {})
-        for _ in range(3):
-            self.load.produce(server, topic, 100, 200_000)
-        self.load.fetch(server, topic, 600_000)
-        wire.delete_topic(server.address, topic)
+        """Until the code of both sides is compiled: a JVM on one core takes its time."""
+        end = time.monotonic() + self.options.warm_seconds
+        rounds = 0
+        while time.monotonic() < end or rounds == 0:
+            for partitions in PARTITIONS:
+                for size in SIZES:
+                    topic = self.topic(server, partitions, {})
+                    self.load.produce(server, topic, size, 10_000_000 // size)
+                    self.load.fetch(server, topic, 10_000_000 // size)
+                    wire.delete_topic(server.address, topic)
+            rounds += 1
 
     def throughput_row(self, server, durability, settings, partitions, size):
-        pilot = self.topic(server, partitions, settings)
-        rate = self.load.produce(server, pilot, size, 4_000_000 // size).records_per_second
-        wire.delete_topic(server.address, pilot)
-        count = int(min(rate * self.options.seconds, self.options.row_bytes / size))
-        topic = self.topic(server, partitions, settings)
-        produced = self.load.produce(server, topic, size, count)
+        count = 4_000_000 // size
+        for _ in range(4):
+            topic = self.topic(server, partitions, settings)
+            produced = self.load.produce(server, topic, size, count)
+            lasted = count / produced.records_per_second
+            if self.options.seconds <= 2 * lasted or self.options.row_bytes <= count * size:
+                break
+            # Too short to say much: the next one is as long as this one's rate says.
+            wire.delete_topic(server.address, topic)
+            count = int(min(produced.records_per_second * self.options.seconds, self.options.row_bytes / size))
         self.note(("produce", durability, partitions, size), server, produced)
         print(f"  {server.name} {durability} {partitions} x {size} B: {produced}", file=sys.stderr)
         if durability == "system":
@@ -201,7 +210,7 @@ def parse():
     parser.add_argument("--folder", help="where the data of both goes while they run (a temporary folder)")
     options = parser.parse_args()
     options.rounds = options.rounds or (1 if options.quick else 2)
-    options.seconds, options.row_bytes, options.gibibytes = (2, 256 << 20, 1) if options.quick else (6, 1 << 30, 4)
+    options.seconds, options.row_bytes, options.gibibytes, options.warm_seconds = (2, 256 << 20, 1, 10) if options.quick else (6, 1 << 30, 4, 40)
     options.java = os.path.join(os.environ.get("TIDEMILL_CLIENTS_HOME", os.path.expanduser("~/.cache/tidemill-clients")), "java")
     if not os.access(options.binary, os.X_OK):
         parser.error(f"{options.binary} is not there: cargo build --release, or --binary")
