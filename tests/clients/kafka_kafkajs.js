@@ -26,7 +26,7 @@ async function until(what, condition) {
 
 // The messages that a consumer of its own reads from the start, until there are so many.
 async function read(name, count, more = {}) {
-  const consumer = kafka.consumer({ groupId: `${prefix}-${crypto.randomBytes(3).toString('hex')}`, ...more })
+  const consumer = kafka.consumer({ groupId: `${prefix}-${crypto.randomBytes(3).toString('hex')}`, maxWaitTimeInMs: 100, ...more })
   const seen = []
   await consumer.connect()
   await consumer.subscribe({ topic: name, fromBeginning: true })
@@ -81,7 +81,7 @@ async function groups() {
   await producer.connect()
   const write = (from, to) => producer.send({ topic: name, messages: numbers(from, to).map((number) => ({ value: `${number}`, partition: number % 4 })) })
   const member = async () => {
-    const consumer = kafka.consumer({ groupId, sessionTimeout: 6000, heartbeatInterval: 500, rebalanceTimeout: 10000 })
+    const consumer = kafka.consumer({ groupId, maxWaitTimeInMs: 100, sessionTimeout: 6000, heartbeatInterval: 500, rebalanceTimeout: 10000 })
     const made = { consumer, seen: [], partitions: [] }
     consumer.on(consumer.events.GROUP_JOIN, ({ payload }) => { made.partitions = payload.memberAssignment[name] || [] })
     await consumer.connect()

@@ -73,10 +73,11 @@ def lag():
 
 here.ask("kafka-topics", "--create", "--topic", NAME, "--partitions", "2", "--config", "retention.ms=7200000")
 write(200)
-with tempfile.NamedTemporaryFile("w", suffix=".properties") as settings:
+with tempfile.NamedTemporaryFile("w", suffix=".properties") as settings, tempfile.NamedTemporaryFile() as said:
     settings.write(SETTINGS)
     settings.flush()
-    mirror = subprocess.Popen(jars.command("org.apache.kafka.connect.mirror.MirrorMaker", settings.name, options=["-Xmx512m", "-XX:TieredStopAtLevel=1"]))
+    command = jars.command("org.apache.kafka.connect.mirror.MirrorMaker", settings.name, options=["-Xmx512m", "-XX:TieredStopAtLevel=1"])
+    mirror = subprocess.Popen(command, stdout=said, stderr=said)
     try:
         until("records", lambda: ends(there, f"here.{NAME}"), 200, 90)
         # A position is translated exactly where both sides were seen together, which is at the newest records.
@@ -87,6 +88,9 @@ with tempfile.NamedTemporaryFile("w", suffix=".properties") as settings:
         assert read(there, f"here.{NAME}", 300) == read(here, NAME, 300), "keys, headers and partitions stay"
         described = there.ask("kafka-topics", "--describe", "--topic", f"here.{NAME}")
         assert "PartitionCount: 2" in described and "retention.ms=7200000" in described, described
+        with open(said.name, encoding="utf-8", errors="replace") as log:
+            problems = [line for line in log if " ERROR " in line]
+        assert not problems, problems
     finally:
         mirror.terminate()
         mirror.wait(30)
