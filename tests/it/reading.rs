@@ -4,6 +4,8 @@ use std::path::Path;
 
 use tidemill::config::ByteSize;
 use tidemill::config::Config;
+use tokio_postgres::types::FromSql;
+use tokio_postgres::types::Type;
 
 use super::server::TestServer;
 use super::server::column;
@@ -98,6 +100,59 @@ async fn an_insert_of_more_than_its_limit_writes_nothing() {
     );
     assert_eq!(column(&client, "SELECT COUNT(*) FROM numbers").await, before);
     run(&client, &insert(100)).await;
+}
+
+/// The bytes of a cell.
+#[derive(Debug, PartialEq)]
+struct Raw(Option<Vec<u8>>);
+
+impl<'a> FromSql<'a> for Raw {
+    fn from_sql(_: &Type, raw: &'a [u8]) -> Result<Self, Box<dyn std::error::Error + Sync + Send>> {
+        Ok(Self(Some(raw.to_vec())))
+    }
+
+    fn from_sql_null(_: &Type) -> Result<Self, Box<dyn std::error::Error + Sync + Send>> {
+        Ok(Self(None))
+    }
+
+    fn accepts(_: &Type) -> bool {
+        true
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_row_that_is_read_by_key_comes_in_text_and_in_binary_as_a_planned_one_does() {
+    let server = TestServer::start().await;
+    let client = server.connect().await;
+    run(
+        &client,
+        "CREATE TABLE p (id INT PRIMARY KEY, big BIGINT, d DOUBLE, amount DECIMAL(12,2), b BOOLEAN, raw BYTES, t TEXT,
+           day DATE, at TIME, ts TIMESTAMP, tz TIMESTAMPTZ, list INT[])",
+    )
+    .await;
+    run(
+        &client,
+        "INSERT INTO p VALUES (1, -9000000000, 1.5, 12.34, true, '\\x0102', 'ü', '2024-02-29', '01:02:03.5',
+           '2024-01-02 03:04:05.678901', '2024-01-02 03:04:05+02', ARRAY[1, NULL]),
+           (2, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL)",
+    )
+    .await;
+    run(&client, "SET TimeZone = 'Asia/Kolkata'; SET statement_timeout = '1min'").await;
+    for id in [1i32, 2, 3] {
+        let (by_key, planned) = ("SELECT * FROM p WHERE id = $1", "SELECT * FROM p WHERE id = $1 AND true");
+        let mut answers = Vec::new();
+        for text in [by_key, planned] {
+            let found = client.query(text, &[&id]).await.expect("rows");
+            let cells = |row: &tokio_postgres::Row| (0..row.len()).map(|at| row.get::<_, Raw>(at)).collect::<Vec<_>>();
+            answers.push(found.iter().map(cells).collect::<Vec<_>>());
+        }
+        assert_eq!(answers[0], answers[1], "{id} in binary");
+        let literal = |text: &str| text.replace("$1", &id.to_string());
+        assert_eq!(rows(&client, &literal(by_key)).await, rows(&client, &literal(planned)).await, "{id} in text");
+    }
+    let plan = column(&client, "EXPLAIN SELECT * FROM p WHERE id = 1").await;
+    assert!(plan[0].starts_with("KeyRead: p, keys=1, "), "{plan:?}");
+    server.stop().await;
 }
 
 /// Sorts and groups that memory does not hold go to files, which are gone when the statement has ended.

@@ -190,7 +190,7 @@ impl Planner {
             .with_type_planner(Arc::new(NestedTypes { others: Some(Arc::new(PgOidTypePlanner)) }))
             .build();
         let env = session.engine.env();
-        let zone = session.settings.zone_name();
+        let zone = session.settings.zone_name().to_string();
         let options = state.config_mut().options_mut();
         options.execution.time_zone = Some(zone.clone());
         options.extensions.insert(functions::Context::new(env.clock.wall_micros(), env.random.next_u64(), zone));
