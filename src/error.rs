@@ -43,6 +43,7 @@ impl SqlState {
     pub const SYNTAX_ERROR: SqlState = SqlState("42601");
     pub const INSUFFICIENT_PRIVILEGE: SqlState = SqlState("42501");
     pub const GROUPING_ERROR: SqlState = SqlState("42803");
+    pub const GENERATED_ALWAYS: SqlState = SqlState("428C9");
     pub const DATATYPE_MISMATCH: SqlState = SqlState("42804");
     pub const WRONG_OBJECT_TYPE: SqlState = SqlState("42809");
     pub const UNDEFINED_COLUMN: SqlState = SqlState("42703");

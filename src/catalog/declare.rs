@@ -57,8 +57,9 @@ pub fn declare(create: &CreateSource, options: &RelationOptions, compatibility: 
             let message = format!("\"{name}\" is a reserved system column name");
             return Err(Error::new(SqlState::INVALID_TABLE_DEFINITION, message).at(position));
         }
-        let role = role(kind, definition.role).map_err(|error| error.at(position))?;
+        let role = role(kind, &definition.role).map_err(|error| error.at(position))?;
         let sql_type = sql_type(&definition.data_type, compatibility).map_err(|error| error.at(position))?;
+        check_headers(&columns, &role, &sql_type).map_err(|error| error.at(position))?;
         if let Some(position) = definition.not_null.filter(|_| role == ColumnRole::Value) {
             if kind == RelationKind::Stream {
                 // A promise that nobody keeps would be worse than none: what a stream has comes from records.
@@ -98,9 +99,11 @@ pub fn not_for_streams(position: Position) -> Error {
         .hint("retention_ms says how long a stream's records are kept.")
 }
 
-fn role(kind: RelationKind, declared: KeyRole) -> Result<ColumnRole> {
+fn role(kind: RelationKind, declared: &KeyRole) -> Result<ColumnRole> {
     match (kind, declared) {
         (_, KeyRole::Value) => Ok(ColumnRole::Value),
+        (_, KeyRole::Headers) => Ok(ColumnRole::Headers),
+        (_, KeyRole::Header(name)) => Ok(ColumnRole::Header(name.clone())),
         (RelationKind::Stream, KeyRole::Key) | (RelationKind::Table, KeyRole::PrimaryKey) => Ok(ColumnRole::Key),
         (RelationKind::Stream, KeyRole::PrimaryKey) => {
             Err(Error::new(SqlState::INVALID_TABLE_DEFINITION, "a stream cannot have a PRIMARY KEY")
@@ -111,6 +114,36 @@ fn role(kind: RelationKind, declared: KeyRole) -> Result<ColumnRole> {
                 .hint("Say PRIMARY KEY."))
         }
     }
+}
+
+/// A column of headers has one type, and is declared once; all of them, or some by name.
+fn check_headers(before: &[Column], role: &ColumnRole, sql_type: &SqlType) -> Result<()> {
+    let (declared, fits, wanted) = match role {
+        ColumnRole::Headers => {
+            ("HEADERS".to_string(), is_headers(sql_type), "ARRAY<STRUCT<\"key\" TEXT, \"value\" BYTES>>")
+        }
+        ColumnRole::Header(name) => (format!("HEADER('{name}')"), *sql_type == SqlType::Bytes, "BYTES"),
+        _ => return Ok(()),
+    };
+    if !fits {
+        let message = format!("invalid type for {declared} column: expected {wanted}, got {sql_type}");
+        return Err(Error::new(SqlState::INVALID_TABLE_DEFINITION, message));
+    }
+    let others = before.iter().map(|column| &column.role).filter(|other| other.is_of_headers());
+    let taken = |other: &ColumnRole| other == role || [other, role].contains(&&ColumnRole::Headers);
+    match others.into_iter().any(taken) {
+        true => Err(Error::new(SqlState::INVALID_TABLE_DEFINITION, format!("{declared} beside another such column"))
+            .hint("Declare HEADERS once, or HEADER('name') once for each name.")),
+        false => Ok(()),
+    }
+}
+
+/// `ARRAY<STRUCT<key TEXT, value BYTES>>`, the names in any case.
+fn is_headers(sql_type: &SqlType) -> bool {
+    let SqlType::Array(item) = sql_type else { return false };
+    let SqlType::Struct(fields) = item.as_ref() else { return false };
+    let found = fields.iter().map(|field| (field.name.to_ascii_lowercase(), &field.sql_type)).collect::<Vec<_>>();
+    found == [("key".to_string(), &SqlType::Text), ("value".to_string(), &SqlType::Bytes)]
 }
 
 /// The two columns that a window in the key adds.

@@ -133,16 +133,16 @@ pub struct Relation {
 impl Relation {
     /// The indexes of the key columns proper, without window bounds.
     pub fn key_columns(&self) -> Vec<usize> {
-        self.indexes(|role| role == ColumnRole::Key)
+        self.indexes(|role| *role == ColumnRole::Key)
     }
 
     /// The indexes of the value columns.
     pub fn value_columns(&self) -> Vec<usize> {
-        self.indexes(|role| role == ColumnRole::Value)
+        self.indexes(|role| *role == ColumnRole::Value)
     }
 
-    fn indexes(&self, wanted: impl Fn(ColumnRole) -> bool) -> Vec<usize> {
-        (0..self.columns.len()).filter(|index| wanted(self.columns[*index].role)).collect()
+    fn indexes(&self, wanted: impl Fn(&ColumnRole) -> bool) -> Vec<usize> {
+        (0..self.columns.len()).filter(|index| wanted(&self.columns[*index].role)).collect()
     }
 
     /// Whether rows are replaced by key.

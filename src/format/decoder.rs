@@ -42,6 +42,8 @@ pub struct Decoder {
     key: Half,
     value: Half,
     window: Option<WindowColumns>,
+    /// Columns that headers give: their places, and the name of the header; of all headers none.
+    headers: Vec<(usize, Option<String>)>,
     event_time: Option<EventTimeColumn>,
     needs_key: bool,
     /// What stands for columns that nobody asked for, as long as the largest batch so far.
@@ -81,6 +83,7 @@ impl Decoder {
             key: Half::new(columns, ColumnRole::Key, key, options)?,
             value: Half::new(columns, ColumnRole::Value, value, options)?,
             columns: columns.to_vec(),
+            headers: columns.iter().enumerate().filter_map(header_column).collect(),
             window,
             event_time,
             needs_key: options.needs_key,
@@ -132,6 +135,7 @@ impl Decoder {
     fn read(&self, record: &RawRecord<'_>, row: &mut Row) -> Result<(RowOp, i64), FormatError> {
         row.clear(self.columns.len());
         self.read_key(record, row)?;
+        self.read_headers(record, row);
         let there = match record.value {
             None => false,
             Some(value) => read_half(&self.value, value, row)?,
@@ -142,6 +146,29 @@ impl Decoder {
             _ => record.timestamp,
         };
         Ok((if there { RowOp::Value } else { RowOp::NoValue }, event_time))
+    }
+
+    fn read_headers(&self, record: &RawRecord<'_>, row: &mut Row) {
+        for (place, wanted) in &self.headers {
+            let headers = record.headers;
+            row.slots[*place] = match wanted {
+                // Of several the last one counts.
+                Some(wanted) => {
+                    let found = headers.filter(|(name, _)| *name == wanted.as_bytes()).last();
+                    found.and_then(|(_, value)| value).map_or(Slot::Null, |value| row.bytes(value))
+                }
+                None => {
+                    let each = headers.map(|(name, value)| {
+                        // A name is a text; what is not one is shown as near as can be.
+                        let name = row.bytes(String::from_utf8_lossy(name).as_bytes());
+                        let value = value.map_or(Slot::Null, |value| row.bytes(value));
+                        row.nested(&[name, value])
+                    });
+                    let each: Vec<Slot> = each.collect();
+                    row.nested(&each)
+                }
+            };
+        }
     }
 
     fn read_key(&self, record: &RawRecord<'_>, row: &mut Row) -> Result<(), FormatError> {
@@ -156,6 +183,15 @@ impl Decoder {
             read_half(&self.key, key, row)?;
         }
         Ok(())
+    }
+}
+
+/// Where headers give a column, and the name of the one that does.
+fn header_column((place, column): (usize, &Column)) -> Option<(usize, Option<String>)> {
+    match &column.role {
+        ColumnRole::Headers => Some((place, None)),
+        ColumnRole::Header(name) => Some((place, Some(name.clone()))),
+        _ => None,
     }
 }
 
@@ -233,6 +269,7 @@ impl<'d> Batch<'d> {
         let (reader, value) = (self.reader.as_mut()?, record.value?);
         self.row.reuse(self.decoder.columns.len(), &self.outside);
         self.decoder.read_key(record, &mut self.row).ok()?;
+        self.decoder.read_headers(record, &mut self.row);
         reader.read(value, &mut self.builders, &mut self.row)?;
         for place in &self.outside {
             self.builders[*place].append(self.row.slots[*place], &self.row);

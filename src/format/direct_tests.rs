@@ -7,6 +7,7 @@ use crate::model::Column;
 use crate::model::ColumnRole;
 use crate::model::SqlType;
 use crate::model::StructField;
+use crate::protocol::Headers;
 
 const DECLARATIONS: u64 = 1_500;
 const DOCUMENTS: usize = 30;
@@ -216,6 +217,7 @@ fn case(draw: &Draw) -> Case {
 
 fn records(case: &Case) -> impl Iterator<Item = RawRecord<'_>> {
     case.documents.iter().enumerate().map(|(offset, document)| RawRecord {
+        headers: Headers::default(),
         offset: offset as i64,
         timestamp: 7,
         key: None,

@@ -16,8 +16,8 @@ use crate::model::Column;
 use crate::model::ColumnRole;
 
 /// The columns of `role`, with their places.
-pub(super) fn columns_of(columns: &[Column], role: ColumnRole) -> Vec<(usize, Column)> {
-    columns.iter().cloned().enumerate().filter(|(_, column)| column.role == role).collect()
+pub(super) fn columns_of(columns: &[Column], role: &ColumnRole) -> Vec<(usize, Column)> {
+    columns.iter().cloned().enumerate().filter(|(_, column)| column.role == *role).collect()
 }
 
 /// The columns of a half in the way its format reads and writes them.
@@ -37,7 +37,7 @@ impl Half {
         format: FormatSpec,
         options: &CodecOptions,
     ) -> Result<Self, FormatError> {
-        let columns = columns_of(columns, role);
+        let columns = columns_of(columns, &role);
         let unsupported = |what: &str| FormatError::Unsupported { format: format.name(), what: what.to_owned() };
         Ok(match format {
             _ if columns.is_empty() && role == ColumnRole::Key => Half::None,

@@ -20,6 +20,7 @@ use crate::model::Column;
 use crate::model::ColumnRole;
 use crate::model::SqlType;
 use crate::model::StructField;
+use crate::protocol::Headers;
 
 const ROWS: usize = 12;
 
@@ -197,6 +198,7 @@ fn documents_come_back_under_both_rules() {
             let decoder =
                 Decoder::new(&columns, FormatSpec::None, FormatSpec::Json, &options).expect("JSON carries it");
             let decoded = decoder.decode(encoded.values.iter().enumerate().map(|(offset, value)| RawRecord {
+                headers: Headers::default(),
                 offset: offset as i64,
                 timestamp: 0,
                 key: None,
@@ -238,6 +240,7 @@ fn one_wrong_element_makes_its_record_bad_and_no_other() {
         r#"{"S": {"A": [1, 2}}"#,
     ];
     let decoded = decoder.decode(documents.iter().enumerate().map(|(offset, value)| RawRecord {
+        headers: Headers::default(),
         offset: offset as i64,
         timestamp: 0,
         key: None,

@@ -2,6 +2,8 @@
 
 use arrow::record_batch::RecordBatch;
 
+use crate::protocol::Headers;
+
 /// One record of a partition, as it was written.
 #[derive(Debug, Clone, Copy)]
 pub struct RawRecord<'a> {
@@ -13,6 +15,8 @@ pub struct RawRecord<'a> {
     pub key: Option<&'a [u8]>,
     /// Its value; `None` is a tombstone in a table and a row without value in a stream.
     pub value: Option<&'a [u8]>,
+    /// Its headers.
+    pub headers: Headers<'a>,
 }
 
 /// Whether a row came with a value.

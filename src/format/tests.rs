@@ -14,6 +14,7 @@ use crate::env::SeededRandom;
 use crate::model::Column;
 use crate::model::ColumnRole;
 use crate::model::SqlType;
+use crate::protocol::Headers;
 
 fn column(name: &str, sql_type: SqlType, role: ColumnRole) -> Column {
     Column { name: name.to_owned(), sql_type, role }
@@ -30,6 +31,7 @@ fn ksql() -> CodecOptions {
 fn decode(columns: &[Column], format: FormatSpec, options: &CodecOptions, values: &[&str]) -> Decoded {
     let decoder = Decoder::new(columns, FormatSpec::None, format, options).expect("the format carries the columns");
     decoder.decode(values.iter().enumerate().map(|(offset, value)| RawRecord {
+        headers: Headers::default(),
         offset: offset as i64,
         timestamp: 7,
         key: None,
@@ -203,7 +205,13 @@ fn windowed_keys_carry_their_bounds_behind_the_key() {
             key.extend_from_slice(&30_i64.to_be_bytes());
         }
         key.extend_from_slice(&20_i64.to_be_bytes());
-        let record = RawRecord { offset: 0, timestamp: 0, key: Some(&key), value: Some(b"{\"n\":1}") };
+        let record = RawRecord {
+            headers: Headers::default(),
+            offset: 0,
+            timestamp: 0,
+            key: Some(&key),
+            value: Some(b"{\"n\":1}"),
+        };
         let decoded = decoder.decode([record].into_iter());
         assert!(decoded.bad.is_empty(), "{:?}", decoded.bad);
         assert_eq!(decoded.rows.column(2).as_primitive::<Int64Type>().value(0), 30);
@@ -294,9 +302,14 @@ fn rows_come_back_as_they_were_in_every_format() {
             let encoder = Encoder::new(&columns, format, format, &options).expect("all types");
             let decoder = Decoder::new(&columns, format, format, &options).expect("all types");
             let encoded = encoder.encode(&rows).expect("rows of these columns");
-            let records = encoded.keys.iter().zip(&encoded.values).enumerate().map(|(offset, (key, value))| {
-                RawRecord { offset: offset as i64, timestamp: 0, key: key.as_deref(), value: value.as_deref() }
-            });
+            let records =
+                encoded.keys.iter().zip(&encoded.values).enumerate().map(|(offset, (key, value))| RawRecord {
+                    headers: Headers::default(),
+                    offset: offset as i64,
+                    timestamp: 0,
+                    key: key.as_deref(),
+                    value: value.as_deref(),
+                });
             let decoded = decoder.decode(records);
             assert_eq!(decoded.bad, [], "seed {seed} {format:?}");
             assert_eq!(decoded.rows, rows, "seed {seed} {format:?}");
@@ -324,7 +337,13 @@ fn garbage_never_panics_and_never_touches_its_neighbours() {
                 1 => bad.truncate(place),
                 _ => bad.insert(place, b"{}[]\",:0e-\\"[random.next_u64() as usize % 11]),
             }
-            let record = |value| RawRecord { offset: 0, timestamp: 0, key: encoded.keys[good].as_deref(), value };
+            let record = |value| RawRecord {
+                headers: Headers::default(),
+                offset: 0,
+                timestamp: 0,
+                key: encoded.keys[good].as_deref(),
+                value,
+            };
             let neighbour = record(encoded.values[good].as_deref());
             let decoded = decoder.decode([neighbour, record(Some(&bad)), neighbour].into_iter());
             assert_eq!(decoded.rows.num_rows() + decoded.bad.len(), 3);
@@ -339,7 +358,8 @@ fn single_values_and_keys_stand_bare_when_told() {
     let columns = [column("K", SqlType::Text, ColumnRole::Key), value("A", SqlType::Int)];
     let options = CodecOptions { wrap_single: WrapSingle::Unwrapped, ..ksql() };
     let decoder = Decoder::new(&columns, FormatSpec::Json, FormatSpec::Json, &options).expect("columns");
-    let record = RawRecord { offset: 0, timestamp: 0, key: Some(b"\"k\""), value: Some(b" 5 ") };
+    let record =
+        RawRecord { headers: Headers::default(), offset: 0, timestamp: 0, key: Some(b"\"k\""), value: Some(b" 5 ") };
     let decoded = decoder.decode([record].into_iter());
     assert_eq!(decoded.bad, []);
     let encoder = Encoder::new(&columns, FormatSpec::Json, FormatSpec::Json, &options).expect("columns");

@@ -220,7 +220,7 @@ pub fn decimal_precision(unscaled: i128, scale: i8) -> u8 {
 }
 
 /// Where a column of a relation lives in a record.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum ColumnRole {
     /// In the record's key.
     Key,
@@ -230,6 +230,17 @@ pub enum ColumnRole {
     WindowEnd,
     /// In the record's value.
     Value,
+    /// All headers of the record, `ARRAY<STRUCT<key TEXT, value BYTES>>`, in their order; only read.
+    Headers,
+    /// The value of the record's last header of this name, BYTES; only read.
+    Header(String),
+}
+
+impl ColumnRole {
+    /// Whether records' headers give the column, which no statement writes.
+    pub fn is_of_headers(&self) -> bool {
+        matches!(self, ColumnRole::Headers | ColumnRole::Header(_))
+    }
 }
 
 /// A column of a relation. All columns but key parts of windowed views may be null.

@@ -44,7 +44,9 @@ pub fn explain(plan: &StandingPlan) -> String {
         .columns
         .iter()
         .map(|column| match column.role {
-            ColumnRole::Value => format!("{} {}", column.name, column.sql_type),
+            ColumnRole::Value | ColumnRole::Headers | ColumnRole::Header(_) => {
+                format!("{} {}", column.name, column.sql_type)
+            }
             ColumnRole::Key => format!("{} {} KEY", column.name, column.sql_type),
             ColumnRole::WindowStart | ColumnRole::WindowEnd => format!("{} {} WINDOW", column.name, column.sql_type),
         })

@@ -172,10 +172,10 @@ fn plan_query(query: &BoundQuery, catalog: &Catalog, functions: &Functions) -> R
 /// The columns that make a row's identity: the key columns and, in a windowed view, the window's start; a session's end too.
 pub fn relation_key(relation: &Relation) -> Vec<usize> {
     let is_session = relation.window.is_some_and(|window| window.size_ms.is_none());
-    let in_key = |role| match role {
+    let in_key = |role: &ColumnRole| match role {
         ColumnRole::Key | ColumnRole::WindowStart => true,
         ColumnRole::WindowEnd => is_session,
-        ColumnRole::Value => false,
+        ColumnRole::Value | ColumnRole::Headers | ColumnRole::Header(_) => false,
     };
-    (0..relation.columns.len()).filter(|index| in_key(relation.columns[*index].role)).collect()
+    (0..relation.columns.len()).filter(|index| in_key(&relation.columns[*index].role)).collect()
 }

@@ -49,6 +49,6 @@ pub use message::{
     txn_offset_commit,
 };
 pub use primitive::{PrimitiveError, Reader, Writer};
-pub use record::{Headers, Record, Records};
+pub use record::{Headers, OwnedHeaders, Record, Records};
 pub use retain::Retain;
 pub use varint::{VarintError, read_i64 as read_varint, write_i64 as write_varint};

@@ -86,14 +86,33 @@ impl<'a> Iterator for Records<'a> {
     }
 }
 
-/// The headers of a record, checked when the record was decoded.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// The headers of a record, checked when the record was decoded. The default has none.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Headers<'a> {
     remaining: usize,
     rest: &'a [u8],
 }
 
+/// Headers that outlive their record.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OwnedHeaders {
+    count: usize,
+    bytes: Vec<u8>,
+}
+
+impl OwnedHeaders {
+    /// As those of a record.
+    pub fn as_headers(&self) -> Headers<'_> {
+        Headers { remaining: self.count, rest: &self.bytes }
+    }
+}
+
 impl<'a> Headers<'a> {
+    /// A copy of those that are left.
+    pub fn to_owned(self) -> OwnedHeaders {
+        OwnedHeaders { count: self.remaining, bytes: self.rest.to_vec() }
+    }
+
     fn check(count: i32, bytes: &'a [u8]) -> Result<Self, RecordError> {
         let remaining = usize::try_from(count).map_err(|_| RecordError::NegativeLength)?;
         // Two lengths of at least one byte each; a claimed count costs nothing.

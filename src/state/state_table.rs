@@ -6,6 +6,7 @@
 //! Invariants:
 //!   * the newest layer that knows a key decides: overlay, then sealed cuts from the newest, then the store
 //!   * cuts are sealed and committed in rising order
+//!   * a front tells where there is no entry: deletes leave it, a put before it draws it back, what is forgotten forgets it
 //!   * the store gets a cut only in `committed`, with the changelog position after it
 
 use std::collections::BTreeMap;
@@ -101,6 +102,8 @@ pub struct StateTable {
     cache: RowCache,
     sealed: VecDeque<(CutId, Arc<Delta>)>,
     overlay: Delta,
+    /// Where `front` may begin: from the first key to the second there is no entry.
+    fronts: Vec<(Bytes, Bytes)>,
     pool: MemoryPool,
     /// What the pool was told.
     counted: usize,
@@ -114,7 +117,7 @@ impl StateTable {
     pub fn new(identity: StateIdentity, store: Arc<dyn ColdStore>, cache_bytes_max: usize, pool: &MemoryPool) -> Self {
         let cache = RowCache::new(cache_bytes_max);
         let (sealed, overlay, pool) = (VecDeque::new(), Delta::default(), pool.clone());
-        Self { identity, store, cache, sealed, overlay, pool, counted: 0 }
+        Self { identity, store, cache, sealed, overlay, fronts: Vec::new(), pool, counted: 0 }
     }
 
     /// The value of `key` with all changes so far.
@@ -148,6 +151,13 @@ impl StateTable {
         if KEY_BYTES_MAX < key.len() {
             return Err(StateError::KeyTooLong { bytes: key.len() });
         }
+        if value.is_some() {
+            for (from, entry_at) in &mut self.fronts {
+                if *from <= key && key < *entry_at {
+                    *entry_at = key.clone();
+                }
+            }
+        }
         self.overlay.put(key, value);
         self.count(COUNT_STEP_BYTES);
         Ok(())
@@ -173,6 +183,20 @@ impl StateTable {
     pub fn range(&self, from: &[u8], to: Option<&[u8]>) -> RangeScan<'_> {
         let layers = std::iter::once(&self.overlay).chain(self.sealed.iter().rev().map(|(_, delta)| &**delta));
         RangeScan::new(&*self.store, layers.map(Delta::map), from, to)
+    }
+
+    /// `range` for entries that are taken from the front again and again, as those of a queue are: what was taken is not passed
+    /// over anew each time, which the store does one entry after the other. `from` is the same in all calls of a queue.
+    pub fn front(&mut self, from: &[u8], to: &[u8]) -> Result<RangeScan<'_>, StateError> {
+        let known = self.fronts.iter().position(|(first, _)| *first == from);
+        let begin = known.map_or_else(|| Bytes::copy_from_slice(from), |known| self.fronts[known].1.clone());
+        let first = self.range(&begin, Some(to)).next().transpose()?.map(|(key, _)| key);
+        let entry_at = first.unwrap_or_else(|| begin.max(Bytes::copy_from_slice(to)));
+        match known {
+            Some(known) => self.fronts[known].1 = entry_at.clone(),
+            None => self.fronts.push((Bytes::copy_from_slice(from), entry_at.clone())),
+        }
+        Ok(self.range(&entry_at, Some(to)))
     }
 
     /// Entries whose key begins with `prefix`, in key order.
@@ -217,12 +241,14 @@ impl StateTable {
     pub fn rollback(&mut self) {
         self.overlay = Delta::default();
         self.sealed.clear();
+        self.fronts.clear();
         self.count(1);
     }
 
     /// Forgets the changes since the last seal; sealed cuts stay, for a commit that is under way.
     pub fn discard_unsealed(&mut self) {
         self.overlay = Delta::default();
+        self.fronts.clear();
         self.count(1);
     }
 
@@ -236,6 +262,7 @@ impl StateTable {
         let records: BTreeMap<Bytes, Option<Bytes>> = records.into_iter().collect();
         let changes: Vec<Change> = records.into_iter().collect();
         self.cache.clear();
+        self.fronts.clear();
         self.store.apply(&changes, &self.identity.position(changelog_end))
     }
 

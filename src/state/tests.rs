@@ -101,7 +101,8 @@ impl Run {
                 self.current.remove(&key);
             }
             24..=28 => assert_eq!(self.table.get(&key).expect("read"), self.current.get(&key).cloned()),
-            29..=31 => self.compare_range(random),
+            29 | 30 => self.compare_range(random),
+            31 => self.take_from_front(random),
             32..=34 => self.seal(),
             35..=37 => self.commit(),
             38 => {
@@ -123,6 +124,22 @@ impl Run {
         let found: Result<Map, _> = self.table.prefix(&from).collect();
         let model = self.current.iter().filter(|(key, _)| key.starts_with(&from));
         assert_eq!(found.expect("read"), model.map(|(key, value)| (key.clone(), value.clone())).collect());
+    }
+
+    /// Two queues, one of which begins in the middle of the other: what lies at the front is right, and perhaps taken.
+    fn take_from_front(&mut self, random: &SeededRandom) {
+        let from = [Bytes::new(), bytes("b")][(random.next_u64() % 2) as usize].clone();
+        let to = key_of(random);
+        let found: Result<Vec<_>, _> = self.table.front(&from, &to).expect("read").take(3).collect();
+        let inside = self.current.iter().filter(|(key, _)| from <= **key && **key < to);
+        let model: Vec<_> = inside.take(3).map(|(key, value)| (key.clone(), value.clone())).collect();
+        assert_eq!(found.expect("read"), model);
+        if random.next_u64().is_multiple_of(2) {
+            for (key, _) in model {
+                self.table.delete(key.clone()).expect("short key");
+                self.current.remove(&key);
+            }
+        }
     }
 
     fn seal(&mut self) {

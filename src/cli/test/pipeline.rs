@@ -329,6 +329,22 @@ impl Pipeline {
         self.produce_many(topic, partition, [(timestamp_ms, key, value)]).await
     }
 
+    /// Writes a record (time, key, value) with headers; makes the topic if it is not there.
+    pub async fn produce_with_headers(
+        &self,
+        topic: &str,
+        partition: i32,
+        (timestamp_ms, key, value): (i64, Option<&[u8]>, Option<&[u8]>),
+        headers: &[(&[u8], Option<&[u8]>)],
+    ) -> Result<()> {
+        self.create_topic(topic, 1).await?;
+        let partition = TopicPartition { topic: self.topic_id(topic)?, partition: PartitionId(partition) };
+        let mut batch = BatchBuilder::new();
+        batch.append(timestamp_ms, key, value, headers);
+        self.client.append(partition, batch.finish(), Acks::All).await?;
+        Ok(())
+    }
+
     /// Writes records (time, key, value) as one batch, which must keep to the topic's limit; makes the topic if it is not there.
     pub async fn produce_many<'a>(
         &self,

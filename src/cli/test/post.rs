@@ -94,16 +94,17 @@ fn check_schema(schema: &str, relation: &Relation) -> Result<(), String> {
     let declared = RelationOptions::read(&create.options)
         .and_then(|options| declare(&create, &options, Compatibility::Ksqldb))
         .map_err(|error| format!("schema \"{schema}\": {error}"))?;
-    let line = |columns: &mut dyn Iterator<Item = (&str, &SqlType, ColumnRole)>| {
+    let line = |columns: &mut dyn Iterator<Item = (&str, &SqlType, &ColumnRole)>| {
         columns
             .map(|(name, sql_type, role)| {
-                format!("{name} {sql_type}{}", if role == ColumnRole::Key { " KEY" } else { "" })
+                format!("{name} {sql_type}{}", if *role == ColumnRole::Key { " KEY" } else { "" })
             })
             .collect::<Vec<_>>()
             .join(", ")
     };
-    let wanted = line(&mut declared.columns.iter().map(|column| (column.name.as_str(), &column.sql_type, column.role)));
+    let wanted =
+        line(&mut declared.columns.iter().map(|column| (column.name.as_str(), &column.sql_type, &column.role)));
     let own = relation.columns.iter().filter(|column| matches!(column.role, ColumnRole::Key | ColumnRole::Value));
-    let found = line(&mut own.map(|column| (column.name.as_str(), &column.sql_type, column.role)));
+    let found = line(&mut own.map(|column| (column.name.as_str(), &column.sql_type, &column.role)));
     if wanted == found { Ok(()) } else { Err(format!("wanted ({wanted}), got ({found})")) }
 }

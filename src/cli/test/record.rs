@@ -127,6 +127,15 @@ pub(super) fn encode(node: &RecordNode, key: &HalfOfTopic, value: &HalfOfTopic) 
     Ok((key, value.encode(&node.value)?))
 }
 
+/// The headers of an input.
+pub(super) fn headers(node: &RecordNode) -> Result<Vec<(&str, Option<Vec<u8>>)>, String> {
+    let decoded = |value: &String| STANDARD.decode(value).map_err(|_| format!("header value {value} is not base64"));
+    node.headers
+        .iter()
+        .map(|header| Ok((header.key.as_str(), header.value.as_ref().map(decoded).transpose()?)))
+        .collect()
+}
+
 /// An output as a case would tell it.
 pub(super) fn show(output: &RawOutput, relation: Option<&Relation>) -> Result<Shown, String> {
     let half = |role: ColumnRole| match relation {

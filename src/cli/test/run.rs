@@ -127,16 +127,20 @@ async fn write(pipeline: &mut Pipeline, case: &Case, input: &RecordNode) -> Resu
     let catalog = pipeline.catalog()?;
     let declared = catalog.relations().find(|relation| relation.topic == input.topic);
     let topic = case.node.topics.iter().find(|topic| topic.name == input.topic);
-    let half = |role: ColumnRole| match (declared, role) {
-        (Some(relation), role) => HalfOfTopic::of(relation, role),
-        (None, ColumnRole::Key) => HalfOfTopic::of_name(topic.and_then(|topic| topic.key_format.as_deref()), role),
-        (None, role) => HalfOfTopic::of_name(topic.and_then(|topic| topic.value_format.as_deref()), role),
+    let half = |role: ColumnRole| match (declared, topic) {
+        (Some(relation), _) => HalfOfTopic::of(relation, role),
+        (None, Some(topic)) if role == ColumnRole::Key => HalfOfTopic::of_name(topic.key_format.as_deref(), role),
+        (None, topic) => HalfOfTopic::of_name(topic.and_then(|topic| topic.value_format.as_deref()), role),
     };
     let invalid = |reason: String| Error::new(SqlState::INVALID_PARAMETER_VALUE, format!("input: {reason}"));
     let (key, value) = record::encode(input, &half(ColumnRole::Key), &half(ColumnRole::Value)).map_err(invalid)?;
     let timestamp = input.timestamp.unwrap_or(0);
     let partition = pipeline.partition_of(&input.topic, key.as_deref());
-    pipeline.produce(&input.topic, partition, timestamp, key.as_deref(), value.as_deref()).await
+    let headers = record::headers(input).map_err(invalid)?;
+    let headers: Vec<(&[u8], Option<&[u8]>)> =
+        headers.iter().map(|(name, value)| (name.as_bytes(), value.as_deref())).collect();
+    let record = (timestamp, key.as_deref(), value.as_deref());
+    pipeline.produce_with_headers(&input.topic, partition, record, &headers).await
 }
 
 /// What differs between the records wanted and those written, topic by topic.

@@ -59,6 +59,7 @@ impl Slice {
             timestamp: record.timestamp,
             key: record.key,
             value: record.value,
+            headers: record.headers,
         });
         let decoded = decoder.decode(raw);
         // Offsets of rows are a part of those of records, in the same order.

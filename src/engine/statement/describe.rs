@@ -29,17 +29,18 @@ pub(super) fn execute(session: &Session, name: &Name) -> Result<Outcome> {
     let catalog = session.engine.catalog()?;
     let relation = lookup::relation(session, &catalog, name)?;
     authorize(&session.principal, Operation::Read, Resource::Relation(&relation.name))?;
-    let role = |role| match role {
+    let role = |role: &ColumnRole| match role {
         ColumnRole::Key if relation.is_table() => "primary key",
         ColumnRole::Key => "key",
         ColumnRole::WindowStart | ColumnRole::WindowEnd => "window",
+        ColumnRole::Headers | ColumnRole::Header(_) => "header",
         ColumnRole::Value => "",
     };
     let columns = &relation.columns;
     let arrays: Vec<ArrayRef> = vec![
         Arc::new(StringArray::from_iter_values(columns.iter().map(|column| column.name.as_str()))),
         Arc::new(StringArray::from_iter_values(columns.iter().map(|column| column.sql_type.to_string()))),
-        Arc::new(StringArray::from_iter_values(columns.iter().map(|column| role(column.role)))),
+        Arc::new(StringArray::from_iter_values(columns.iter().map(|column| role(&column.role)))),
     ];
     table(fields(), arrays, "DESCRIBE")
 }

@@ -99,12 +99,15 @@ fn target(session: &Session, name: &Name, verb: &str, takes_rows: impl Fn(&Relat
 pub(super) fn target_columns(session: &Session, relation: &Relation, names: &[Name]) -> Result<Vec<usize>> {
     if names.is_empty() {
         let is_session = relation.window.is_some_and(|window| window.size_ms.is_none());
-        let given = |index: &usize| is_session || relation.columns[*index].role != ColumnRole::WindowEnd;
+        let given = |index: &usize| match &relation.columns[*index].role {
+            ColumnRole::WindowEnd => is_session,
+            role => !role.is_of_headers(),
+        };
         return Ok((0..relation.columns.len()).filter(given).collect());
     }
     let mut targets = Vec::with_capacity(names.len());
     for name in names {
-        let target = column(session, relation, name)?;
+        let target = written_column(session, relation, name)?;
         if targets.contains(&target) {
             let message = format!("column \"{}\" specified more than once", relation.columns[target].name);
             return Err(Error::new(SqlState::DUPLICATE_COLUMN, message).at(name.position));
@@ -112,6 +115,20 @@ pub(super) fn target_columns(session: &Session, relation: &Relation, names: &[Na
         targets.push(target);
     }
     Ok(targets)
+}
+
+/// The column of that name, by its index, if statements write it.
+pub(super) fn written_column(session: &Session, relation: &Relation, name: &Name) -> Result<usize> {
+    let index = column(session, relation, name)?;
+    match relation.columns[index].role.is_of_headers() {
+        true => Err(Error::new(
+            SqlState::GENERATED_ALWAYS,
+            format!("column \"{}\" can only be read", relation.columns[index].name),
+        )
+        .at(name.position)
+        .detail("The headers of records give it.")),
+        false => Ok(index),
+    }
 }
 
 /// The column of that name, by its index.

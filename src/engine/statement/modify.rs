@@ -11,7 +11,7 @@ use arrow::record_batch::RecordBatch;
 use futures::TryStreamExt;
 use sqlparser::ast;
 
-use super::lookup::column;
+use super::lookup::written_column;
 use crate::catalog::Relation;
 use crate::catalog::fold;
 use crate::engine::outcome::Value;
@@ -137,7 +137,7 @@ pub(super) fn assigned<'a>(
 ) -> Result<Vec<Assigned<'a>>> {
     let mut all: Vec<Assigned<'a>> = Vec::with_capacity(assignments.len());
     for assignment in assignments {
-        let index = column(session, relation, &assignment.column)?;
+        let index = written_column(session, relation, &assignment.column)?;
         if all.iter().any(|known| known.column == index) {
             let message = format!("multiple assignments to same column \"{}\"", relation.columns[index].name);
             return Err(Error::new(SqlState::SYNTAX_ERROR, message).at(assignment.column.position));

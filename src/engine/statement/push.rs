@@ -52,7 +52,7 @@ pub(super) async fn execute(session: &mut Session, select: &Select, parameters: 
         true => PushStart::Earliest,
         false => PushStart::Latest,
     };
-    let is_key = |column: &Column| !matches!(column.role, ColumnRole::Value);
+    let is_key = |column: &Column| !matches!(column.role, ColumnRole::Value) && !column.role.is_of_headers();
     let keys: Vec<bool> = plan.output.columns.iter().map(is_key).collect();
     let spec = PushSpec { plan: Arc::new(plan), start, rows_max: session.engine.limits().push_rows_max };
     let stream = session.engine.runtime().push(spec).await?;

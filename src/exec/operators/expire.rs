@@ -101,7 +101,7 @@ impl Step for Expire {
     fn drained(&mut self, cx: &mut Cx<'_>) -> Result<Progress, ExecError> {
         let Some(EventTime(now)) = cx.stream_time().0 else { return Ok(Progress::Done) };
         let end = by_time(now.saturating_sub(self.ttl_ms), &[]);
-        let entries = cx.table(0).range(&[BY_TIME], Some(&end)).map(|entry| entry.map(|(entry, _)| entry));
+        let entries = cx.table(0).front(&[BY_TIME], &end)?.map(|entry| entry.map(|(entry, _)| entry));
         let entries = entries.take(BATCH_ROWS).collect::<Result<Vec<_>, _>>()?;
         if entries.is_empty() {
             return Ok(Progress::Done);

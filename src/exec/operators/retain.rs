@@ -92,7 +92,7 @@ impl Step for Retain {
         let Some(EventTime(now)) = cx.stream_time().0 else { return Ok(Progress::Done) };
         let bound: ArrayRef = Arc::new(Int64Array::from(vec![now.saturating_sub(self.retention_ms)]));
         let bound = RowKeys::encode_row(&[bound], 0)?;
-        let found = cx.table(0).range(&[], Some(&bound)).map(|entry| entry.map(|(key, _)| key));
+        let found = cx.table(0).front(&[], &bound)?.map(|entry| entry.map(|(key, _)| key));
         let keys = found.take(BATCH_ROWS).collect::<Result<Vec<_>, _>>()?;
         if keys.is_empty() {
             return Ok(Progress::Done);

@@ -224,6 +224,7 @@ impl Reader {
             timestamp: record.timestamp,
             key: record.key,
             value: record.value,
+            headers: record.headers,
         });
         let wanted = self.decoder.wanted(built);
         let mut rows = self.decoder.decoder.decode_columns(raw, &wanted);

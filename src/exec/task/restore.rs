@@ -47,6 +47,7 @@ use crate::model::PartitionId;
 use crate::model::TopicId;
 use crate::model::TopicPartition;
 use crate::plan::relation_key;
+use crate::protocol::OwnedHeaders;
 use crate::state::ColdStores;
 use crate::state::StateIdentity;
 use crate::state::StateTable;
@@ -58,8 +59,8 @@ use crate::state::ViewMemory;
 use crate::state::ViewPartition;
 use crate::state::open_store;
 
-/// Offset, timestamp, key, value.
-type OwnedRecord = (i64, i64, Option<Vec<u8>>, Option<Vec<u8>>);
+/// Offset, timestamp, key, value, headers.
+type OwnedRecord = (i64, i64, Option<Vec<u8>>, Option<Vec<u8>>, OwnedHeaders);
 
 /// Bytes of one read of a changelog or a sink topic.
 const READ_BYTES: usize = 1024 * 1024;
@@ -253,7 +254,8 @@ async fn read(
             let record = record.map_err(|_| ExecError::InternalRecord("a record"))?;
             if position <= record.offset && record.offset < end {
                 let (offset, timestamp) = (record.offset.0, record.timestamp);
-                each(RawRecord { offset, timestamp, key: record.key, value: record.value });
+                let (key, value, headers) = (record.key, record.value, record.headers);
+                each(RawRecord { offset, timestamp, key, value, headers });
             }
         }
     }
@@ -352,14 +354,16 @@ impl ViewReader {
         let mut records: Vec<OwnedRecord> = Vec::new();
         let next = read(&self.client, from, position, end, |record| {
             let owned = |bytes: Option<&[u8]>| bytes.map(<[u8]>::to_vec);
-            records.push((record.offset, record.timestamp, owned(record.key), owned(record.value)));
+            let headers = record.headers.to_owned();
+            records.push((record.offset, record.timestamp, owned(record.key), owned(record.value), headers));
         })
         .await?;
-        let raw = records.iter().map(|(offset, timestamp, key, value)| RawRecord {
+        let raw = records.iter().map(|(offset, timestamp, key, value, headers)| RawRecord {
             offset: *offset,
             timestamp: *timestamp,
             key: key.as_deref(),
             value: value.as_deref(),
+            headers: headers.as_headers(),
         });
         let decoded = self.decoder.decode(raw);
         let delta = match decoded.op.is_empty() {

@@ -23,6 +23,11 @@ pub fn arranged(selected: &Selected, query: &BoundQuery, target: &Relation, name
     if target.window.is_some() {
         return Err(Error::unsupported("INSERT INTO a windowed relation is not there yet"));
     }
+    if let Some(column) = target.columns.iter().find(|column| column.role.is_of_headers()) {
+        let message = format!("cannot insert into \"{}\" because it has header columns", target.name);
+        let error = Error::new(SqlState::WRONG_OBJECT_TYPE, message);
+        return Err(error.detail(format!("The headers of records give \"{}\".", column.name)));
+    }
     let filled = filled_columns(query, target, named)?;
     let schema = selected.rows.schema();
     let mut arranged = Arranged::default();

@@ -60,7 +60,7 @@ impl Arranged {
         let in_key = match role {
             ColumnRole::Key | ColumnRole::WindowStart => true,
             ColumnRole::WindowEnd => self.key_has_end,
-            ColumnRole::Value => false,
+            ColumnRole::Value | ColumnRole::Headers | ColumnRole::Header(_) => false,
         };
         if in_key {
             self.key.push(self.columns.len());

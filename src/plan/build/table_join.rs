@@ -75,8 +75,8 @@ fn windowed_on(index: usize, query: &BoundQuery) -> ast::Expr {
         return bound.on.clone();
     }
     let quoted = |value: &str| ast::Ident::with_quote('"', value);
-    let column = |source: &BoundSource, role: ColumnRole| {
-        let found = source.relation.columns.iter().find(|column| column.role == role);
+    let column = |source: &BoundSource, role: &ColumnRole| {
+        let found = source.relation.columns.iter().find(|column| column.role == *role);
         found.map(|column| ast::Expr::CompoundIdentifier(vec![quoted(&source.alias), quoted(&column.name)]))
     };
     let is_session = right.relation.window.is_some_and(|window| window.size_ms.is_none());
@@ -85,7 +85,7 @@ fn windowed_on(index: usize, query: &BoundQuery) -> ast::Expr {
         false => &[ColumnRole::WindowStart],
     };
     let with = |op, left, right| ast::Expr::BinaryOp { left: Box::new(left), op, right: Box::new(right) };
-    roles.iter().fold(bound.on.clone(), |on, role| match (column(left, *role), column(right, *role)) {
+    roles.iter().fold(bound.on.clone(), |on, role| match (column(left, role), column(right, role)) {
         (Some(one), Some(other)) => with(ast::BinaryOperator::And, on, with(ast::BinaryOperator::Eq, one, other)),
         _ => on,
     })

@@ -25,7 +25,7 @@ pub enum ObjectKind {
 }
 
 /// Whether a declared column is part of the record's key.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum KeyRole {
     /// In the value.
     Value,
@@ -33,6 +33,10 @@ pub enum KeyRole {
     Key,
     /// `PRIMARY KEY`
     PrimaryKey,
+    /// `HEADERS`
+    Headers,
+    /// `HEADER('name')`
+    Header(String),
 }
 
 /// A column as declared.
@@ -257,15 +261,19 @@ fn column(cursor: &mut Cursor<'_>) -> Result<ColumnDefinition> {
             role = KeyRole::PrimaryKey;
         } else if cursor.word("KEY") {
             role = KeyRole::Key;
+        } else if cursor.word("HEADERS") {
+            role = KeyRole::Headers;
+        } else if cursor.word("HEADER") {
+            cursor.expect_symbol(&Token::LParen)?;
+            role = KeyRole::Header(cursor.string()?);
+            cursor.expect_symbol(&Token::RParen)?;
         } else if cursor.words(&["NOT", "NULL"]) {
             not_null = Some(position);
         } else if !cursor.word("NULL") {
             break;
         }
     }
-    for option in
-        ["DEFAULT", "UNIQUE", "CHECK", "REFERENCES", "GENERATED", "COLLATE", "HEADERS", "HEADER", "CONSTRAINT"]
-    {
+    for option in ["DEFAULT", "UNIQUE", "CHECK", "REFERENCES", "GENERATED", "COLLATE", "CONSTRAINT"] {
         if cursor.is_word_at(0, option) {
             return Err(Error::unsupported(format!("column option {option} is not supported")).at(cursor.position()));
         }

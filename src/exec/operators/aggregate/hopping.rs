@@ -376,7 +376,7 @@ impl HoppingAggregate {
             self.emit_touched(cx, &leaving, |start| open_from < start && start <= last)?;
         }
         let bound = keys::timer(last.saturating_add(1), &[]);
-        let fired = cx.table(0).range(keys::FIRST_TIMER, Some(&bound)).collect::<Result<Vec<_>, _>>()?;
+        let fired = cx.table(0).front(keys::FIRST_TIMER, &bound)?.collect::<Result<Vec<_>, _>>()?;
         let mut due: BTreeMap<Bytes, i64> = BTreeMap::new();
         for (key, _) in &fired {
             let (time, group) = keys::of_timer(key)?;

@@ -193,7 +193,7 @@ impl Aggregate {
         }
         let bound: ArrayRef = Arc::new(Int64Array::from(vec![last.saturating_add(1)]));
         let bound = RowKeys::encode_row(&[bound], 0)?;
-        let closed = cx.table(0).range(&[], Some(&bound)).collect::<Result<Vec<_>, _>>()?;
+        let closed = cx.table(0).front(&[], &bound)?.collect::<Result<Vec<_>, _>>()?;
         if self.spec.emit_final {
             let mut leaving = closed.clone();
             if self.spec.forgets_jumped {

@@ -222,7 +222,7 @@ impl SessionAggregate {
         let touched = self.touched.take_if(is_closed);
         self.emit_changes(cx, touched)?;
         let timers = keys::timer(bound, &[]);
-        let fired = cx.table(0).range(keys::FIRST_TIMER, Some(&timers)).collect::<Result<Vec<_>, _>>()?;
+        let fired = cx.table(0).front(keys::FIRST_TIMER, &timers)?.collect::<Result<Vec<_>, _>>()?;
         let mut due: BTreeSet<Bytes> = BTreeSet::new();
         for (key, _) in fired {
             due.insert(keys::of_timer(&key)?.1);

@@ -259,7 +259,7 @@ impl Join {
         let Some(horizon) = cx.stream_time().0.map(|time| time.0.saturating_sub(history_ms)) else { return Ok(()) };
         let gone: Vec<Bytes> = {
             let end = until(horizon.saturating_add(1), &[]);
-            let entries = cx.table(0).range(&[UNTIL], Some(&end));
+            let entries = cx.table(0).front(&[UNTIL], &end)?;
             entries.map(|entry| entry.map(|(key, _)| key)).collect::<Result<_, _>>()?
         };
         for entry in gone {

@@ -366,7 +366,7 @@ impl StreamJoin {
         let (from, to) = keys::closed(self.work.now);
         while !self.out.is_full() {
             let room = OUTPUT_ROWS.saturating_sub(self.out.times.len()).max(1);
-            let closed = cx.table(0).range(&from, Some(&to)).take(room).collect::<Result<Vec<_>, _>>()?;
+            let closed = cx.table(0).front(&from, &to)?.take(room).collect::<Result<Vec<_>, _>>()?;
             if closed.is_empty() {
                 return Ok(Went::Through);
             }
