@@ -135,7 +135,20 @@ def groups():
     same(len(table(ask("kafka-consumer-groups", "--describe", "--group", group))), 1)
     has(ask("kafka-consumer-groups", "--delete", "--group", group), "Deletion of requested consumer groups .* was successful")
     assert group not in ask("kafka-consumer-groups", "--list").split(), "it is deleted"
-    refused("kafka-consumer-groups", "--describe", "--group", group, saying="does not exist|not found")
+    refused("kafka-consumer-groups", "--describe", "--group", group, saying="GroupIdNotFound|does not exist|not found")
+
+
+def new_groups():
+    """The protocol of KIP-848, where the broker shares out."""
+    name, group = topic("new-groups", 3), f"{PREFIX}-new-group"
+    produce(name, [f"k{number}|{number}" for number in range(60)], "--property", "parse.key=true", "--property", "key.separator=|")
+    found = consume(name, 60, "--from-beginning", "--group", group, "--consumer-property", "group.protocol=consumer")
+    same(sorted(map(int, found)), list(range(60)))
+    has(ask("kafka-groups", "--list"), rf"^{group}\s+Consumer\s+consumer")
+    has(ask("kafka-consumer-groups", "--describe", "--group", group, "--state"), rf"^{group}\s.*\sEmpty\s+0")
+    rows = table(ask("kafka-consumer-groups", "--describe", "--group", group, "--offsets"))
+    same((len(rows), sum(int(row["LAG"]) for row in rows)), (3, 0))
+    has(ask("kafka-consumer-groups", "--delete", "--group", group), "Deletion of requested consumer groups .* was successful")
 
 
 def reset_offsets(name, group):
@@ -230,7 +243,7 @@ def access_rules():
     refused("kafka-acls", "--remove", "--force", *rule, saying="SecurityDisabledException")
 
 
-for check in [cluster, topics, console, keys_and_headers, groups, configs, offsets_and_records, performance, transactions, access_rules]:
+for check in [cluster, topics, console, keys_and_headers, groups, new_groups, configs, offsets_and_records, performance, transactions, access_rules]:
     begun = time.monotonic()
     check()
     print(f"ok {check.__name__} ({time.monotonic() - begun:.1f} s)", file=sys.stderr)
