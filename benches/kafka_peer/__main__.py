@@ -3,11 +3,12 @@
 
 Both run one after the other on one core, in turns, with the same load on another one: Apache Kafka's producer and consumer perf tools.
 It prints its tables as Markdown. It needs java, mvn (for Kafka's jars, once), taskset and two cores that nobody else uses. About
-15 minutes and 6 GB of disk; with --quick 4 minutes and 2 GB.
+20 minutes and 6 GB of disk; with --quick 5 minutes and 2 GB. After 40 minutes (10) it gives up.
 """
 import argparse
 import os
 import shutil
+import signal
 import statistics
 import subprocess
 import sys
@@ -168,14 +169,14 @@ def tables(bench):
     """What was measured, as Markdown."""
     labels = {"system": ("neither flushes by itself", "system", "system"), "acknowledged": ("both flush before they answer", "acknowledged", "acknowledged"),
               "defaults": ("their defaults, which are unequal: only Tidemill flushes", "system", "acknowledged")}
-    print("| produce, `acks=all` | record | partitions | Kafka MB/s | Tidemill MB/s | Kafka records/s | Tidemill records/s | ratio | Kafka CPU us/record | Tidemill CPU us/record |")
+    print("| produce, `acks=all` | record | partitions | Kafka MiB/s | Tidemill MiB/s | Kafka records/s | Tidemill records/s | ratio | Kafka CPU us/record | Tidemill CPU us/record |")
     print("|---|---|---|---|---|---|---|---|---|---|")
     for label, of_kafka, of_tidemill in labels.values():
         for partitions in PARTITIONS:
             for size in SIZES:
                 rows = {"kafka": ("produce", of_kafka, partitions, size), "tidemill": ("produce", of_tidemill, partitions, size)}
                 line(f"{label} | {size} B | {partitions}", bench, rows)
-    print("\n| fetch | record | partitions | Kafka MB/s | Tidemill MB/s | Kafka records/s | Tidemill records/s | ratio | Kafka CPU us/record | Tidemill CPU us/record |")
+    print("\n| fetch | record | partitions | Kafka MiB/s | Tidemill MiB/s | Kafka records/s | Tidemill records/s | ratio | Kafka CPU us/record | Tidemill CPU us/record |")
     print("|---|---|---|---|---|---|---|---|---|---|")
     for partitions in PARTITIONS:
         for size in SIZES:
@@ -222,6 +223,10 @@ def parse():
 def main():
     options = parse()
     subprocess.run([os.path.join(JAVA, "fetch"), options.java], check=True)
+    # Whoever ends it, and whatever hangs: both servers and their data go.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended from outside"))
+    signal.signal(signal.SIGALRM, lambda *_: sys.exit("it took too long"))
+    signal.alarm(600 if options.quick else 2400)
     begun, before = time.monotonic(), os.getloadavg()[0]
     with tempfile.TemporaryDirectory(dir=options.folder) as folder:
         bench = Bench(options, folder)

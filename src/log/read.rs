@@ -4,6 +4,7 @@ use std::io;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
+use bytes::Buf;
 use bytes::Bytes;
 use bytes::BytesMut;
 
@@ -28,6 +29,8 @@ use super::segment::SegmentFile;
 use super::tail::TailBatch;
 use super::tail::Wanted;
 
+/// Bytes that one call to the disk reads at most, but for a larger batch.
+const READ_MAX: usize = 1 << 20;
 /// A batch's size is bounded by its segment; this bounds a damaged length field.
 const LIMITS: BatchLimits = BatchLimits { batch_bytes_max: 1 << 30 };
 
@@ -43,10 +46,10 @@ impl Core {
         loop {
             let wanted = Wanted { from: next, bytes_max: left, ..wanted };
             let some = partition.cold(wanted).and_then(|cold| match cold {
-                None => Ok(Vec::new()),
+                None => Ok(Read { batches: Vec::new(), full: false }),
                 // Looked for only after the range was checked, so that it never serves what retention dropped.
                 Some(cold) => match self.tail.read(id, wanted) {
-                    Some(hot) => Ok(hot),
+                    Some(batches) => Ok(Read { batches, full: false }),
                     None => partition.read_cold(cold, wanted),
                 },
             });
@@ -55,12 +58,12 @@ impl Core {
                 Err(LogError::Corrupt { .. }) if !read.is_empty() => break,
                 some => some?,
             };
-            let Some(last) = some.last() else { break };
+            let Some(last) = some.batches.last() else { break };
             next = last.batch.next_offset();
-            let bytes = some.iter().map(|tail| tail.batch.size_in_bytes()).sum::<usize>();
-            read.extend(some);
+            let bytes = some.batches.iter().map(|tail| tail.batch.size_in_bytes()).sum::<usize>();
+            read.extend(some.batches);
             left = left.saturating_sub(bytes);
-            if left == 0 {
+            if left == 0 || some.full {
                 break;
             }
         }
@@ -107,6 +110,13 @@ impl Core {
     }
 }
 
+/// What one place had.
+struct Read {
+    batches: Vec<TailBatch>,
+    /// The next batch is there too and does not fit.
+    full: bool,
+}
+
 /// A read of one segment, planned under the partition's lock and done outside.
 pub(super) struct Cold {
     file: Arc<SegmentFile>,
@@ -137,7 +147,7 @@ impl Partition {
         Ok(Some(Cold::new(segment, segment.index.position_of(wanted.from), state.leader_epoch, state.truncations)))
     }
 
-    fn read_cold(&self, cold: Cold, wanted: Wanted) -> Result<Vec<TailBatch>, LogError> {
+    fn read_cold(&self, cold: Cold, wanted: Wanted) -> Result<Read, LogError> {
         let truncations = cold.truncations;
         let read = Reader::new(self.id, cold, wanted.from).batches(wanted);
         let state = self.state.lock();
@@ -198,6 +208,8 @@ pub(super) struct Reader {
     cold: Cold,
     /// Verified bytes from `cold.position` on.
     buffer: BytesMut,
+    /// Bytes that will be asked for, as far as is known: they are read in few calls.
+    ahead: usize,
     /// The next byte to read; the start of a block.
     read_to: u64,
     /// The first offset not read yet, for errors.
@@ -207,17 +219,19 @@ pub(super) struct Reader {
 impl Reader {
     pub(super) fn new(partition: TopicPartition, cold: Cold, from: Offset) -> Self {
         let read_to = cold.position - cold.position % BLOCK;
-        Self { partition, cold, buffer: BytesMut::new(), read_to, next: from }
+        Self { partition, cold, buffer: BytesMut::new(), ahead: 0, read_to, next: from }
     }
 
-    fn batches(mut self, wanted: Wanted) -> Result<Vec<TailBatch>, LogError> {
+    fn batches(mut self, wanted: Wanted) -> Result<Read, LogError> {
+        self.ahead = wanted.bytes_max;
         let mut read: Vec<TailBatch> = Vec::new();
-        let mut bytes = 0;
+        let mut left = wanted.bytes_max;
         let mut last_epoch = LeaderEpoch(i32::MIN);
         let mut expected: Option<Offset> = None;
         while self.cold.position < self.cold.length {
-            let batch = match self.batch() {
-                Ok(batch) => batch,
+            let batch = match self.batch(if read.is_empty() { usize::MAX } else { left }) {
+                Ok(Some(batch)) => batch,
+                Ok(None) => return Ok(Read { batches: read, full: true }),
                 // What was read before the damage is served; the next read begins at the damage.
                 Err(LogError::Corrupt { .. }) if !read.is_empty() => break,
                 Err(error) => return Err(error),
@@ -225,8 +239,11 @@ impl Reader {
             let in_order = expected.is_none_or(|expected| expected == batch.base_offset())
                 && last_epoch <= batch.leader_epoch()
                 && batch.leader_epoch() <= self.cold.leader_epoch;
+            if !in_order && read.is_empty() {
+                return Err(self.corrupt());
+            }
             if !in_order {
-                return if read.is_empty() { Err(self.corrupt()) } else { Ok(read) };
+                break;
             }
             expected = Some(batch.next_offset());
             last_epoch = batch.leader_epoch();
@@ -236,15 +253,14 @@ impl Reader {
             if wanted.from < batch.base_offset() && read.is_empty() {
                 return Err(self.corrupt());
             }
-            bytes += batch.size_in_bytes();
-            let full = !read.is_empty() && wanted.bytes_max < bytes;
-            if full || wanted.upto <= batch.base_offset() {
+            if wanted.upto <= batch.base_offset() {
                 break;
             }
+            left = left.saturating_sub(batch.size_in_bytes());
             self.next = batch.next_offset();
             read.push(TailBatch::new(batch));
         }
-        Ok(read)
+        Ok(Read { batches: read, full: false })
     }
 
     /// The next batch, which must begin at `self.next`; `None` at the end of the segment.
@@ -252,7 +268,7 @@ impl Reader {
         if self.cold.position == self.cold.length {
             return Ok(None);
         }
-        let batch = self.batch()?;
+        let batch = self.batch(usize::MAX)?.expect("every batch fits");
         if batch.base_offset() != self.next || self.cold.leader_epoch < batch.leader_epoch() {
             return Err(self.corrupt());
         }
@@ -260,41 +276,76 @@ impl Reader {
         Ok(Some(batch))
     }
 
-    fn batch(&mut self) -> Result<Batch, LogError> {
+    /// The next batch; `None` if it is larger than `limit`.
+    fn batch(&mut self, limit: usize) -> Result<Option<Batch>, LogError> {
         self.fill(HEADER_SIZE)?;
         let size = Batch::peek(&self.buffer).ok().and_then(|header| header.size_in_bytes());
         let size = size.filter(|size| self.cold.position + *size as u64 <= self.cold.length);
         let size = size.ok_or_else(|| self.corrupt())?;
+        if limit < size {
+            return Ok(None);
+        }
         self.fill(size)?;
         let bytes: Bytes = self.buffer.split_to(size).freeze();
         self.cold.position += size as u64;
-        Batch::check(bytes, &LIMITS).map_err(|_| self.corrupt())
+        Batch::check(bytes, &LIMITS).map(Some).map_err(|_| self.corrupt())
     }
 
     /// Reads and verifies blocks until the buffer holds `size` bytes.
     fn fill(&mut self, size: usize) -> Result<(), LogError> {
         while self.buffer.len() < size {
-            let length = BLOCK.min(self.cold.length.saturating_sub(self.read_to));
-            if length == 0 {
+            let left = self.cold.length.saturating_sub(self.read_to);
+            if left == 0 {
                 return Err(self.corrupt());
             }
-            let mut block = vec![0; length as usize];
-            let file = &self.cold.file;
-            let count = file.file.read_at(&mut block, self.read_to).map_err(LogError::io("read", &file.path))?;
-            let number = (self.read_to / BLOCK) as usize;
-            let expected = match length {
-                BLOCK => self.cold.hashes.read().get(number).copied().flatten(),
-                _ => Some(self.cold.open_hash),
-            };
-            if count < block.len() || expected.is_some_and(|expected| expected != block_hash(&block)) {
-                return Err(self.corrupt());
-            }
-            let skip = self.cold.position.saturating_sub(self.read_to).min(length);
-            let from = if self.buffer.is_empty() { skip as usize } else { 0 };
-            self.buffer.extend_from_slice(&block[from..]);
-            self.read_to += length;
+            let held = self.buffer.len();
+            // No more than is there already: a damaged length takes no memory, and a large batch is copied about once.
+            let wanted = self.ahead.max(size - held).min(READ_MAX.max(held)) as u64;
+            self.read_blocks(wanted.next_multiple_of(BLOCK).min(left) as usize)?;
         }
         Ok(())
+    }
+
+    /// Appends the next `length` bytes, which begin and end with blocks, to the buffer.
+    fn read_blocks(&mut self, length: usize) -> Result<(), LogError> {
+        let held = self.buffer.len();
+        // One piece of memory for many batches, which the disk fills: bytes that are copied once more cost more than their hash.
+        let mut buffer = BytesMut::zeroed(held + length);
+        buffer[..held].copy_from_slice(&self.buffer);
+        let file = &self.cold.file;
+        let read = file.file.read_at(&mut buffer[held..], self.read_to);
+        let count = read.map_err(LogError::io("read", &file.path))?;
+        let whole = self.verified(&buffer[held..held + count]);
+        // What is whole before the damage is served; the next call begins at the damage.
+        if whole == 0 {
+            return Err(self.corrupt());
+        }
+        buffer.truncate(held + whole);
+        if held == 0 {
+            let skip = self.cold.position.saturating_sub(self.read_to);
+            buffer.advance(whole.min(skip as usize));
+        }
+        self.buffer = buffer;
+        self.read_to += whole as u64;
+        self.ahead = self.ahead.saturating_sub(whole);
+        Ok(())
+    }
+
+    /// The length of the blocks at the start of `bytes`, which stand at `read_to`, that are whole and have their hash.
+    fn verified(&self, bytes: &[u8]) -> usize {
+        let first = (self.read_to / BLOCK) as usize;
+        let hashes: Vec<_> =
+            self.cold.hashes.read().iter().skip(first).take(bytes.len() / BLOCK as usize).copied().collect();
+        let is_whole = |(place, block): (usize, &[u8])| {
+            let length = BLOCK.min(self.cold.length - self.read_to - place as u64 * BLOCK);
+            let expected = match length {
+                BLOCK => hashes.get(place).copied().flatten(),
+                _ => Some(self.cold.open_hash),
+            };
+            block.len() as u64 == length && expected.is_none_or(|expected| expected == block_hash(block))
+        };
+        let blocks = bytes.chunks(BLOCK as usize).enumerate();
+        blocks.map_while(|block| is_whole(block).then_some(block.1.len())).sum()
     }
 
     fn corrupt(&self) -> LogError {

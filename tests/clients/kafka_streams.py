@@ -101,6 +101,17 @@ def at_least_once(folder):
     application.stop()
     found = {word: max(counts, default=0) for word, counts in application.read().items()}
     assert found == application.counts, (found, application.counts)
+    reset(application)
+
+
+def reset(application):
+    """As if it had never run: its positions are at the start, and its own topics are gone."""
+    tools.ask("kafka-streams-application-reset", "--application-id", application.id, "--input-topics", application.input, "--force")
+    described = tools.ask("kafka-consumer-groups", "--describe", "--group", application.id)
+    rows = [line.split() for line in described.splitlines() if line.startswith(application.id)]
+    assert sorted((row[1], row[3]) for row in rows) == [(application.input, "0")] * PARTITIONS, described
+    topics = tools.ask("kafka-topics", "--list").split()
+    assert [topic for topic in topics if topic.startswith(application.id)] == sorted([application.input, application.output]), topics
 
 
 def exactly_once(folder):

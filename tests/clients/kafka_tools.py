@@ -10,6 +10,8 @@ import uuid
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "java"))
 from kafka_jvm import Jars, Tools  # noqa: E402
 
+# They end with 0 whatever happened.
+SILENT = {"kafka-consumer-groups", "kafka-delete-records"}
 PREFIX = "tools-" + uuid.uuid4().hex[:6]
 tools = Tools(Jars(os.environ["KAFKA_JAVA"]), os.environ["KAFKA"])
 ask = tools.ask
@@ -27,6 +29,7 @@ def same(found, wanted):
 def refused(tool, *arguments, saying):
     """A tool that fails, and says why."""
     ended = tools.run(tool, "--bootstrap-server", tools.server, *arguments)
+    assert ended.status != 0 or tool in SILENT, ended
     has(ended.output + ended.errors, saying)
     assert "UnknownServerException" not in ended.output + ended.errors, ended
     return ended
@@ -132,7 +135,20 @@ def groups():
     same(len(table(ask("kafka-consumer-groups", "--describe", "--group", group))), 1)
     has(ask("kafka-consumer-groups", "--delete", "--group", group), "Deletion of requested consumer groups .* was successful")
     assert group not in ask("kafka-consumer-groups", "--list").split(), "it is deleted"
-    refused("kafka-consumer-groups", "--describe", "--group", group, saying="does not exist|not found")
+    refused("kafka-consumer-groups", "--describe", "--group", group, saying="GroupIdNotFound|does not exist|not found")
+
+
+def new_groups():
+    """The protocol of KIP-848, where the broker shares out."""
+    name, group = topic("new-groups", 3), f"{PREFIX}-new-group"
+    produce(name, [f"k{number}|{number}" for number in range(60)], "--property", "parse.key=true", "--property", "key.separator=|")
+    found = consume(name, 60, "--from-beginning", "--group", group, "--consumer-property", "group.protocol=consumer")
+    same(sorted(map(int, found)), list(range(60)))
+    has(ask("kafka-groups", "--list"), rf"^{group}\s+Consumer\s+consumer")
+    has(ask("kafka-consumer-groups", "--describe", "--group", group, "--state"), rf"^{group}\s.*\sEmpty\s+0")
+    rows = table(ask("kafka-consumer-groups", "--describe", "--group", group, "--offsets"))
+    same((len(rows), sum(int(row["LAG"]) for row in rows)), (3, 0))
+    has(ask("kafka-consumer-groups", "--delete", "--group", group), "Deletion of requested consumer groups .* was successful")
 
 
 def reset_offsets(name, group):
@@ -213,11 +229,21 @@ def transactions():
     producers = table(ask("kafka-transactions", "describe-producers", "--topic", name, "--partition", "0"))
     same((producers[0]["ProducerId"], producers[0]["CurrentTransactionStartOffset"]), (listed[id]["ProducerId"], "None"))
     same(table(ask("kafka-transactions", "find-hanging", "--topic", name)), [])
+    ask("kafka-transactions", "forceTerminateTransaction", "--transactionalId", id)
+    fenced = table(ask("kafka-transactions", "describe", "--transactional-id", id))[0]
+    assert int(described["ProducerEpoch"]) < int(fenced["ProducerEpoch"]), (described, fenced)
     refused("kafka-transactions", "describe", "--transactional-id", id + "2", saying="TransactionalIdNotFound|could not be found")
     refused("kafka-transactions", "abort", "--topic", name, "--partition", "0", "--start-offset", "0", saying="Could not find any open transactions")
 
 
-for check in [cluster, topics, console, keys_and_headers, groups, configs, offsets_and_records, performance, transactions]:
+def access_rules():
+    refused("kafka-acls", "--list", saying="SecurityDisabledException")
+    rule = ["--allow-principal", "User:ann", "--operation", "Read", "--topic", "any"]
+    refused("kafka-acls", "--add", *rule, saying="SecurityDisabledException")
+    refused("kafka-acls", "--remove", "--force", *rule, saying="SecurityDisabledException")
+
+
+for check in [cluster, topics, console, keys_and_headers, groups, new_groups, configs, offsets_and_records, performance, transactions, access_rules]:
     begun = time.monotonic()
     check()
     print(f"ok {check.__name__} ({time.monotonic() - begun:.1f} s)", file=sys.stderr)

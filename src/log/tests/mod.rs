@@ -2,6 +2,7 @@
 
 mod basics;
 mod checkpoints;
+mod cold;
 mod compaction;
 mod faults;
 mod full;
