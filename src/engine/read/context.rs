@@ -63,6 +63,7 @@ use crate::plan::with_rules;
 use crate::sql::Select;
 use crate::sql::nearest;
 use crate::sql::walk;
+use crate::state::Frontier;
 use crate::state::Published;
 
 const PUBLIC: &str = "public";
@@ -91,6 +92,8 @@ pub(in crate::engine) struct Reading {
     pub(in crate::engine) published: Arc<Published>,
     /// Rows that stand beside the relations, under names that no relation has.
     pub(in crate::engine) given: Vec<Given>,
+    /// Where topics that are read themselves end for the statement, as far as they are named here.
+    pub(in crate::engine) ends: Frontier,
 }
 
 /// Rows that a statement reads under a name of their own.
@@ -161,7 +164,8 @@ impl Planner {
 
     /// Pins what a statement of the session reads.
     pub(in crate::engine) fn pin(session: &Session) -> Result<Reading> {
-        Ok(Reading { catalog: session.engine.catalog()?, published: session.engine.published(), given: Vec::new() })
+        let (catalog, published) = (session.engine.catalog()?, session.engine.published());
+        Ok(Reading { catalog, published, given: Vec::new(), ends: Frontier::new() })
     }
 
     /// The state in which a statement over `reading` is planned and run.

@@ -1,5 +1,6 @@
 //! What each statement does, one per file, and the match that leads to it.
 
+mod aligned;
 mod alter;
 mod claims;
 mod copy_from;

@@ -8,6 +8,7 @@ use futures::FutureExt;
 use futures::future::BoxFuture;
 use sqlparser::ast;
 
+use super::aligned;
 use super::push;
 use super::set_config;
 use crate::catalog::Catalog;
@@ -151,7 +152,10 @@ async fn pin_relations(session: &Session, relations: &[Arc<Relation>]) -> Result
             kept.catch_up().await?;
         }
     }
-    Planner::pin(session)
+    match session.settings.is_aligned() {
+        true => aligned::pin(session, relations).await,
+        false => Planner::pin(session),
+    }
 }
 
 /// The relations that a query names.

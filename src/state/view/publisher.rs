@@ -37,6 +37,12 @@ impl Published {
         self.views.get(&relation)
     }
 
+    /// The same with other versions of some views.
+    pub fn with(mut self, views: impl IntoIterator<Item = (RelationId, Arc<ViewSnapshot>)>) -> Self {
+        self.views.extend(views);
+        self
+    }
+
     /// All views.
     pub fn views(&self) -> impl Iterator<Item = (RelationId, &Arc<ViewSnapshot>)> {
         self.views.iter().map(|(relation, view)| (*relation, view))
