@@ -242,6 +242,12 @@ pub struct Limits {
     pub query_threads: usize,
     /// Rows that a push query may hold for a client that reads slowly; then it stops reading the log.
     pub push_rows_max: usize,
+    /// How long a statement may read what it pinned at its start; then it ends with 72000.
+    #[serde(with = "duration_text")]
+    pub snapshot_age_max: Duration,
+    /// Bytes of rows that old versions of views may hold for statements that still read them; beyond it the oldest end with
+    /// 72000. `0 B` takes half of `memory.views`.
+    pub snapshot_bytes_max: ByteSize,
 }
 
 impl Default for Limits {
@@ -255,6 +261,8 @@ impl Default for Limits {
             insert_bytes_max: ByteSize::mebibytes(256),
             query_threads: 0,
             push_rows_max: 8192,
+            snapshot_age_max: Duration::from_secs(3600),
+            snapshot_bytes_max: ByteSize(0),
         }
     }
 }

@@ -224,6 +224,7 @@ impl Planner {
         let casts = told_types(&statement, rules)?;
         keep_digits(&mut statement, parameters);
         let (engine, origin) = (Arc::clone(&session.engine), select.ast.clone());
+        let published = Arc::clone(&reading.published);
         // Some statements take long to plan: a connection's thread is not theirs, and a cancel need not wait for them.
         let planning = session.engine.query_threads()?.spawn(async move {
             let plan = state.statement_to_plan(PlannerStatement::Statement(Box::new(statement))).await;
@@ -233,7 +234,7 @@ impl Planner {
                 false => plan.and_then(|plan| with_rules(plan, engine.functions(), rules)),
             };
             let plan = plan.map_err(|error| planning_error(error, &origin))?;
-            Ok(Planned::new(state, plan, casts, origin))
+            Ok(Planned::new(published, state, plan, casts, origin))
         });
         planning.join().await.map_err(|panic| panicked(&panic))?
     }

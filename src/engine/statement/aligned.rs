@@ -110,7 +110,7 @@ impl Aligning<'_> {
                 ends.insert(partition, self.readable_end(partition).await?);
             }
         }
-        let published = Published::clone(&self.session.engine.published()).with(tables);
+        let published = self.session.engine.published().with(tables);
         drop(hold);
         self.check(&published, &ends)?;
         let catalog = self.session.engine.catalog()?;

@@ -6,6 +6,7 @@ mod cursors;
 mod errors;
 mod harness;
 mod pg_catalog;
+mod pins;
 mod reads;
 mod standing;
 mod turns;
