@@ -242,7 +242,7 @@ pub struct Limits {
     pub query_threads: usize,
     /// Rows that a push query may hold for a client that reads slowly; then it stops reading the log.
     pub push_rows_max: usize,
-    /// How long a statement may read what it pinned at its start; then it ends with 72000.
+    /// How long a statement may read what it pinned at its start; then it ends with 72000. `0 s` is for ever.
     #[serde(with = "duration_text")]
     pub snapshot_age_max: Duration,
     /// Bytes of rows that old versions of views may hold for statements that still read them; beyond it the oldest end with

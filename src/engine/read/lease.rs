@@ -24,6 +24,14 @@ impl Lease {
         Self { published, clock: Arc::clone(&engine.env().clock), age_max: engine.limits().snapshot_age_max }
     }
 
+    /// Resolves when what was pinned is too old.
+    async fn age(&self) {
+        match self.age_max {
+            Duration::ZERO => std::future::pending().await,
+            age_max => self.clock.sleep(age_max).await,
+        }
+    }
+
     /// Reads to the end, or drops `reading` when the lease is over: 72000.
     pub(super) async fn over(self, reading: impl Future<Output = ()>) -> Result<()> {
         tokio::select! {
@@ -33,7 +41,7 @@ impl Lease {
                 let detail = "The rows that it still had to read were changed since, and what is kept of old rows is too much.";
                 Err(too_old(detail, "limits.snapshot_bytes_max"))
             }
-            () = self.clock.sleep(self.age_max) => {
+            () = self.age() => {
                 let detail = format!("It was read for more than {:?}.", self.age_max);
                 Err(too_old(detail, "limits.snapshot_age_max"))
             }

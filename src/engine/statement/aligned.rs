@@ -104,7 +104,12 @@ impl Aligning<'_> {
             *self.waits_for.lock() = Some(query.name.clone());
             self.bring(&hold, query, &mut ends).await?;
         }
-        // Of streams that queries write and that are named themselves.
+        // What queries write into a table without being those that keep it, and into streams that are named themselves.
+        for relation in self.relations.iter().filter(|relation| !tables.contains_key(&relation.id)) {
+            if let Some(kept) = runtime.kept(relation.id) {
+                kept.catch_up().await?;
+            }
+        }
         for partition in self.relations.iter().flat_map(|relation| self.partitions(relation.id)) {
             if !ends.contains_key(&partition) {
                 ends.insert(partition, self.readable_end(partition).await?);
@@ -140,7 +145,8 @@ impl Aligning<'_> {
         for look in 1_u32.. {
             let mut tables = BTreeMap::new();
             for relation in self.relations {
-                if let Some(kept) = self.session.engine.runtime().kept(relation.id) {
+                let is_root = self.catalog.writers(relation.id).next().is_none();
+                if let Some(kept) = self.session.engine.runtime().kept(relation.id).filter(|_| is_root) {
                     kept.catch_up().await?;
                     let shown = self.session.engine.published().view(relation.id).cloned();
                     tables.extend(shown.map(|shown| (relation.id, shown)));

@@ -23,6 +23,8 @@ const DRIVES_MAX: usize = 5_000;
 /// The answer to a question while rows come and queries run, a few rounds at a time.
 async fn ask_under_load(world: &World, client: &mut Client, draw: &Draw, question: &str, write: &str) -> String {
     let mut writer = world.session();
+    // What is written last is not in the views yet.
+    writer.ask(&write.replace('?', &draw.below(7).to_string())).await.expect("it is written");
     let answered = Cell::new(false);
     let asking = async {
         let answer = client.ask(question).await;
@@ -55,7 +57,7 @@ fn agrees(answer: &str) -> bool {
 #[tokio::test]
 async fn views_of_one_stream_reflect_one_prefix_and_without_it_they_do_not() {
     let mut apart = 0;
-    for seed in 0..8 {
+    for seed in 0..5 {
         let draw = Draw(SeededRandom::new(seed));
         let world = World::new().await;
         let mut client = world.session();
@@ -74,7 +76,7 @@ async fn views_of_one_stream_reflect_one_prefix_and_without_it_they_do_not() {
         let write = "INSERT INTO s VALUES (?, ?), (?, 3), (5, ?)";
         let sum = |view: &str| format!("(SELECT coalesce(sum(n), 0) FROM {view})");
         let question = format!("SELECT {}, {}, {}, (SELECT count(*) FROM s)", sum("a"), sum("b"), sum("c"));
-        for _ in 0..4 {
+        for _ in 0..3 {
             client.expect("SET snapshot = 'latest'", "SET").await;
             apart += usize::from(!agrees(&ask_under_load(&world, &mut client, &draw, &question, write).await));
             client.expect("SET snapshot = 'aligned'", "SET").await;
@@ -93,7 +95,7 @@ async fn views_of_one_stream_reflect_one_prefix_and_without_it_they_do_not() {
 #[tokio::test]
 async fn a_table_and_a_view_over_it_reflect_the_same_rows() {
     let mut apart = 0;
-    for seed in 0..6 {
+    for seed in 0..4 {
         let draw = Draw(SeededRandom::new(seed));
         let world = World::new().await;
         let mut client = world.session();
@@ -104,7 +106,7 @@ async fn a_table_and_a_view_over_it_reflect_the_same_rows() {
             .expect("a view");
         let write = "INSERT INTO t VALUES (1?, ?), (2?, 1) ON CONFLICT (id) DO UPDATE SET n = t.n + 1";
         let question = "SELECT (SELECT coalesce(sum(n), 0) FROM t), (SELECT coalesce(sum(n), 0) FROM v)";
-        for _ in 0..4 {
+        for _ in 0..3 {
             client.expect("SET snapshot = 'latest'", "SET").await;
             apart += usize::from(!agrees(&ask_under_load(&world, &mut client, &draw, question, write).await));
             client.expect("SET snapshot = 'aligned'", "SET").await;
