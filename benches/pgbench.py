@@ -84,6 +84,11 @@ class Server:
         answer = subprocess.run(command, env=self.env, stdin=source, stdout=subprocess.PIPE, check=True, text=True)
         return answer.stdout.strip()
 
+    def cpu_seconds(self):
+        """Processor time of the server and of its processes that have ended."""
+        fields = Path(f"/proc/{self.process.pid}/stat").read_text().rsplit(")", 1)[1].split()
+        return sum(int(ticks) for ticks in fields[11:15]) / os.sysconf("SC_CLK_TCK")
+
     def stop(self):
         self.process.send_signal(signal.SIGINT)
         self.process.wait(timeout=60)
@@ -136,15 +141,20 @@ def load(server, bin_folder, database, data, rows):
         sys.exit("the view does not have its rows")
 
 
-def transactions_per_second(server, bin_folder, database, script, mode, clients, seconds, core):
+def run(server, bin_folder, database, script, mode, clients, seconds, core):
     command = ["taskset", "-c", core, str(bin_folder / "pgbench"), "-n", "-f", str(script), "-M", mode]
     command += ["-c", str(clients), "-j", "1", "-T", str(seconds), "-h", "127.0.0.1", "-p", str(server.port)]
     command += ["-U", server.user, database]
+    before = server.cpu_seconds()
     told = subprocess.run(command, env=server.env, capture_output=True, text=True)
+    time.sleep(0.2)
+    spent = server.cpu_seconds() - before
     if told.returncode != 0 or "failed transactions: 0 " not in told.stdout:
         sys.exit(f"{server.name}: {told.stdout}{told.stderr}")
-    line = next(line for line in told.stdout.splitlines() if line.startswith("tps = "))
-    return float(line.split()[2])
+    lines = told.stdout.splitlines()
+    rate = next(float(line.split()[2]) for line in lines if line.startswith("tps = "))
+    done = next(line for line in lines if line.startswith("number of transactions actually processed"))
+    return rate, spent * 1e6 / max(int(done.split(":")[1].split("/")[0]), 1)
 
 
 def main():
@@ -171,13 +181,12 @@ def main():
                 for _ in range(given.rounds):
                     for server, database in servers:
                         figures[server.name].append(
-                            transactions_per_second(
-                                server, bin_folder, database, script, mode, clients, given.seconds, client_core
-                            )
+                            run(server, bin_folder, database, script, mode, clients, given.seconds, client_core)
                         )
-                medians = {name: statistics.median(values) for name, values in figures.items()}
-                told = ", ".join(f"{name} {median:.0f}" for name, median in medians.items())
-                ratio = medians["tidemill"] / medians["postgresql"] if len(medians) == 2 else float("nan")
+                rates = {name: statistics.median(rate for rate, _ in runs) for name, runs in figures.items()}
+                costs = {name: statistics.median(cost for _, cost in runs) for name, runs in figures.items()}
+                told = ", ".join(f"{name} {rates[name]:.0f} ({costs[name]:.0f} us of CPU each)" for name in rates)
+                ratio = rates["tidemill"] / rates["postgresql"] if len(rates) == 2 else float("nan")
                 print(f"{mode}, {clients} clients: {told}, ratio {ratio:.2f}", flush=True)
     finally:
         for server, _ in servers:

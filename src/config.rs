@@ -245,6 +245,12 @@ pub struct Limits {
     pub temporary_bytes_max: ByteSize,
     /// Rows that a push query may hold for a client that reads slowly; then it stops reading the log.
     pub push_rows_max: usize,
+    /// How long a statement may read what it pinned at its start; then it ends with 72000. `0 s` is for ever.
+    #[serde(with = "duration_text")]
+    pub snapshot_age_max: Duration,
+    /// Bytes of rows that old versions of views may hold for statements that still read them; beyond it the oldest end with
+    /// 72000. `0 B` takes half of `memory.views`.
+    pub snapshot_bytes_max: ByteSize,
 }
 
 impl Default for Limits {
@@ -259,6 +265,8 @@ impl Default for Limits {
             query_threads: 0,
             temporary_bytes_max: ByteSize::mebibytes(4096),
             push_rows_max: 8192,
+            snapshot_age_max: Duration::from_secs(3600),
+            snapshot_bytes_max: ByteSize(0),
         }
     }
 }

@@ -82,7 +82,8 @@ impl Node {
         let damaged = "Partitions of which something could not be read when the server started.";
         let damaged = metrics.gauge("tidemill_broker_damaged_partitions", damaged, &[]);
         damaged.set(i64::try_from(broker.damaged_partitions().len()).unwrap_or(i64::MAX));
-        let view_memory = ViewMemory::new(memory.views.clone(), config.state.view_replay_max);
+        let view_memory = ViewMemory::new(memory.views.clone(), config.state.view_replay_max)
+            .with_pinned_max(config.limits.snapshot_bytes_max.as_usize());
         let publisher = Arc::new(Publisher::new(Arc::new(view_memory)));
         let runtime = open_runtime(&env, &data_dir, &config, &broker, &publisher, &memory, fail)?;
         let clients = Arc::clone(&broker);

@@ -24,6 +24,7 @@ mod recent;
 mod records;
 mod session;
 mod settings;
+mod shape;
 mod statement;
 mod system;
 mod table_write;

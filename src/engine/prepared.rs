@@ -18,20 +18,27 @@ pub struct Prepared {
     pub position: Position,
     pub(super) statement: Arc<Statement>,
     pub(super) by_key: KeyReadCache,
+    /// The numbers that stand in its text, if `statement` has parameters in their places.
+    pub(super) numbers: Option<Arc<[String]>>,
 }
 
 impl Prepared {
+    /// This statement, which is a shape's, with its numbers: the statement of `text`.
+    pub(super) fn with_numbers(&self, text: &str, numbers: Vec<String>) -> Self {
+        Self { text: text.to_string(), numbers: Some(numbers.into()), ..self.clone() }
+    }
+
     /// The statement that PREPARE names.
     pub(super) fn of(prepare: &Prepare) -> Self {
         let statement = Arc::new(prepare.statement.as_ref().clone());
         let text = prepare.text.clone();
-        Self { text, position: prepare.name.position, statement, by_key: KeyReadCache::default() }
+        Self { text, position: prepare.name.position, statement, by_key: KeyReadCache::default(), numbers: None }
     }
 }
 
 impl From<Parsed> for Prepared {
     fn from(parsed: Parsed) -> Self {
         let Parsed { text, position, statement } = parsed;
-        Self { text, position, statement: Arc::new(statement), by_key: KeyReadCache::default() }
+        Self { text, position, statement: Arc::new(statement), by_key: KeyReadCache::default(), numbers: None }
     }
 }

@@ -20,6 +20,7 @@ use super::outcome::Value;
 use super::prepared::Prepared;
 use super::recent::RecentTexts;
 use super::settings::Settings;
+use super::shape::Shape;
 use super::statement;
 use crate::broker::Client;
 use crate::error::Error;
@@ -138,10 +139,21 @@ impl Session {
         if let Some(statements) = self.recent.get(text) {
             return Ok(statements);
         }
+        let shape = Shape::of(text);
+        let known = shape.as_ref().and_then(|shape| self.recent.shape(shape));
+        if let (Some(shape), Some(Some(statement))) = (&shape, &known) {
+            return Ok(vec![statement.with_numbers(text, shape.numbers.clone())]);
+        }
         let parsed = sql::parse(text)?;
         let some = parsed.into_iter().filter(|parsed| parsed.statement != Statement::Empty);
         let statements: Vec<Prepared> = some.map(Prepared::from).collect();
-        self.recent.put(text, &statements);
+        match (shape, known) {
+            (Some(shape), None) => {
+                let statement = statement::shape_by_key(self, &statements, &shape);
+                self.recent.put_shape(&shape, statement);
+            }
+            _ => self.recent.put(text, &statements),
+        }
         Ok(statements)
     }
 

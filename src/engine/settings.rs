@@ -142,6 +142,20 @@ const SETTINGS: &[Setting] = &[
     setting("server_version_num", "150000", Kind::ReadOnly, false, "The same as a number."),
     setting("session_authorization", "", Kind::ReadOnly, true, "Who is connected."),
     setting(
+        "snapshot",
+        "latest",
+        Kind::OneOf(&["latest", "aligned"]),
+        false,
+        "Whether the views that a SELECT names reflect the newest of each, or all the same of what they stand on.",
+    ),
+    setting(
+        "snapshot_timeout",
+        "5s",
+        Kind::Duration,
+        false,
+        "How long an aligned SELECT waits until its views reflect the same, and holds them; 55P03 beyond, 0 is for ever.",
+    ),
+    setting(
         "standard_conforming_strings",
         "on",
         Kind::OneOf(&["on"]),
@@ -175,6 +189,7 @@ pub(super) struct Settings {
 struct Read {
     compatibility: Compatibility,
     reads_own_writes: bool,
+    is_aligned: bool,
     statement_timeout: Option<Duration>,
     zone_name: String,
     zone: Tz,
@@ -269,6 +284,11 @@ impl Settings {
         self.read.reads_own_writes
     }
 
+    /// Whether the views that a SELECT names reflect the same of what they stand on.
+    pub(super) fn is_aligned(&self) -> bool {
+        self.read.is_aligned
+    }
+
     /// How long a statement may take, `None` for ever.
     pub(super) fn statement_timeout(&self) -> Option<Duration> {
         self.read.statement_timeout
@@ -312,6 +332,7 @@ impl Read {
                 _ => Compatibility::Postgres,
             },
             reads_own_writes: get("read_your_writes") == "on",
+            is_aligned: get("snapshot") == "aligned",
             statement_timeout: duration(&get("statement_timeout")),
             // A value that is no zone was refused when it was set.
             zone: zone_name.parse().unwrap_or_else(|_| "UTC".parse().expect("UTC is a zone")),

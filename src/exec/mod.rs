@@ -15,6 +15,7 @@ mod driver;
 mod error;
 mod expressions;
 mod fetch;
+mod hold;
 mod kept;
 mod late;
 mod layout;
@@ -38,6 +39,7 @@ mod testing;
 
 pub use driver::Driver;
 pub use error::ExecError;
+pub use hold::Hold;
 pub use kept::Claim;
 pub use kept::KeptTable;
 pub use kept::TableLock;

@@ -7,6 +7,7 @@ use std::collections::VecDeque;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
+use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
@@ -122,6 +123,8 @@ pub(super) struct Inner {
     runnable: Mutex<VecDeque<Arc<Slot>>>,
     woken: Condvar,
     stopping: AtomicBool,
+    /// Numbers that holds were given.
+    holds: AtomicU64,
 }
 
 impl Runtime {
@@ -275,7 +278,13 @@ impl Inner {
             runnable: Mutex::default(),
             woken: Condvar::new(),
             stopping: AtomicBool::new(false),
+            holds: AtomicU64::new(0),
         }
+    }
+
+    /// A number that no other hold has.
+    pub(super) fn next_hold(&self) -> u64 {
+        self.holds.fetch_add(1, Ordering::Relaxed)
     }
 
     /// Of the queries that read a relation, the oldest writes its dead letters. Not of those that read the topic: another

@@ -173,7 +173,8 @@ impl Pipeline {
         let fatal = Arc::new(Mutex::new(None));
         let seen = Arc::clone(&fatal);
         let memory = Memory::new(&options.memory, &Metrics::new());
-        let view_memory = ViewMemory::new(memory.views.clone(), options.state.view_replay_max);
+        let view_memory = ViewMemory::new(memory.views.clone(), options.state.view_replay_max)
+            .with_pinned_max(options.limits.snapshot_bytes_max.as_usize());
         let publisher = Arc::new(Publisher::new(Arc::new(view_memory)));
         let runtime = Runtime::manual(RuntimeParts {
             env: env.clone(),

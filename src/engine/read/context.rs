@@ -64,6 +64,7 @@ use crate::plan::with_rules;
 use crate::sql::Select;
 use crate::sql::nearest;
 use crate::sql::walk;
+use crate::state::Frontier;
 use crate::state::Published;
 
 const PUBLIC: &str = "public";
@@ -92,6 +93,8 @@ pub(in crate::engine) struct Reading {
     pub(in crate::engine) published: Arc<Published>,
     /// Rows that stand beside the relations, under names that no relation has.
     pub(in crate::engine) given: Vec<Given>,
+    /// Where topics that are read themselves end for the statement, as far as they are named here.
+    pub(in crate::engine) ends: Frontier,
 }
 
 /// Rows that a statement reads under a name of their own.
@@ -170,7 +173,8 @@ impl Planner {
 
     /// Pins what a statement of the session reads.
     pub(in crate::engine) fn pin(session: &Session) -> Result<Reading> {
-        Ok(Reading { catalog: session.engine.catalog()?, published: session.engine.published(), given: Vec::new() })
+        let (catalog, published) = (session.engine.catalog()?, session.engine.published());
+        Ok(Reading { catalog, published, given: Vec::new(), ends: Frontier::new() })
     }
 
     /// The state in which a statement over `reading` is planned and run.
@@ -229,6 +233,7 @@ impl Planner {
         let casts = told_types(&statement, rules)?;
         keep_digits(&mut statement, parameters);
         let (engine, origin) = (Arc::clone(&session.engine), select.ast.clone());
+        let published = Arc::clone(&reading.published);
         // Some statements take long to plan: a connection's thread is not theirs, and a cancel need not wait for them.
         let planning = session.engine.query_threads()?.spawn(async move {
             let plan = state.statement_to_plan(PlannerStatement::Statement(Box::new(statement))).await;
@@ -238,7 +243,7 @@ impl Planner {
                 false => plan.and_then(|plan| with_rules(plan, engine.functions(), rules)),
             };
             let plan = plan.map_err(|error| planning_error(error, &origin))?;
-            Ok(Planned::new(state, plan, casts, origin))
+            Ok(Planned::new(published, state, plan, casts, origin))
         });
         planning.join().await.map_err(|panic| panicked(&panic))?
     }

@@ -7,6 +7,7 @@ mod client_functions;
 mod client_syntax;
 mod context;
 mod key_read;
+mod lease;
 mod parameters;
 mod pg_catalog;
 mod pg_functions;

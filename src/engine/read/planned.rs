@@ -28,11 +28,11 @@ use sqlparser::ast;
 use tokio::sync::mpsc;
 use tokio::sync::oneshot;
 
+use super::lease::Lease;
 use crate::engine::outcome::OutputField;
 use crate::engine::outcome::RowStream;
 use crate::engine::outcome::Value;
 use crate::engine::session::Session;
-use crate::env::Pool;
 use crate::env::Spawned;
 use crate::error::Error;
 use crate::error::Result;
@@ -42,12 +42,14 @@ use crate::plan::execution_error;
 use crate::plan::planning_error;
 use crate::plan::shown_name;
 use crate::plan::with_rules;
+use crate::state::Published;
 
 /// Batches that are computed before they are asked for.
 pub(super) const BATCHES_AHEAD: usize = 1;
 
 /// A plan and the state that it runs in.
 pub(in crate::engine) struct Planned {
+    published: Arc<Published>,
     state: SessionState,
     plan: LogicalPlan,
     casts: BTreeMap<usize, SqlType>,
@@ -57,12 +59,13 @@ pub(in crate::engine) struct Planned {
 
 impl Planned {
     pub(super) fn new(
+        published: Arc<Published>,
         state: SessionState,
         plan: LogicalPlan,
         casts: BTreeMap<usize, SqlType>,
         origin: Box<ast::Query>,
     ) -> Self {
-        Self { state, plan, casts, origin }
+        Self { published, state, plan, casts, origin }
     }
 
     /// The columns.
@@ -120,8 +123,11 @@ impl Planned {
         Ok(format!("{}\n{}", optimized.display_indent(), physical.trim_end()))
     }
 
-    /// Starts it on threads for queries; rows are computed a little ahead of those who take them. Instants come in `zone`.
-    pub(in crate::engine) async fn run(self, threads: &Pool, zone: &str) -> Result<(Vec<OutputField>, RowStream)> {
+    /// Starts it on threads for queries; rows are computed a little ahead of those who take them, for as long as what was
+    /// pinned may be held. Instants come in `zone`.
+    pub(in crate::engine) async fn run(self, session: &Session, zone: &str) -> Result<(Vec<OutputField>, RowStream)> {
+        let threads = session.engine.query_threads()?;
+        let lease = Lease::new(&session.engine, Arc::clone(&self.published));
         let fields = self.fields();
         let target = Arc::new(output_schema(&fields, self.plan.schema().as_arrow(), zone));
         let (started, start) = oneshot::channel();
@@ -131,11 +137,12 @@ impl Planned {
                 Ok(stream) => {
                     // Whoever does not wait for the start does not wait for rows either.
                     if started.send(Ok(())).is_ok() {
-                        hand_over(stream, &self.origin, &target, rows).await;
+                        return lease.over(hand_over(stream, &self.origin, &target, rows)).await;
                     }
                 }
                 Err(error) => drop(started.send(Err(error))),
             }
+            Ok(())
         });
         match start.await {
             Ok(started) => started?,
@@ -169,19 +176,22 @@ async fn hand_over(
 }
 
 /// The rows as they are handed over. Dropping them ends the query.
-pub(super) fn receive(taken: mpsc::Receiver<Result<RecordBatch>>, computing: Spawned<()>) -> RowStream {
+pub(super) fn receive(taken: mpsc::Receiver<Result<RecordBatch>>, computing: Spawned<Result<()>>) -> RowStream {
     stream::unfold(Some((taken, computing)), |receiving| async move {
         let (mut taken, computing) = receiving?;
         match taken.recv().await {
             Some(batch) => Some((batch, Some((taken, computing)))),
             // The end, unless the query ended before it said so.
-            None => computing.join().await.err().map(|panic| (Err(panicked(&panic)), None)),
+            None => match computing.join().await {
+                Ok(ended) => ended.err().map(|error| (Err(error), None)),
+                Err(panic) => Some((Err(panicked(&panic)), None)),
+            },
         }
     })
     .boxed()
 }
 
-async fn ended_early(computing: Spawned<()>) -> Error {
+async fn ended_early(computing: Spawned<Result<()>>) -> Error {
     panicked(&computing.join().await.err().unwrap_or_else(|| "it did not start".to_string()))
 }
 

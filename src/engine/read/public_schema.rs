@@ -21,6 +21,7 @@ use crate::security::Operation;
 use crate::security::Principal;
 use crate::security::Resource;
 use crate::security::authorize;
+use crate::state::Frontier;
 use crate::state::Published;
 
 /// What one statement sees.
@@ -30,6 +31,7 @@ pub(super) struct PinnedPublic {
     principal: Principal,
     client: Arc<dyn Client>,
     given: Vec<Given>,
+    ends: Arc<Frontier>,
 }
 
 impl PinnedPublic {
@@ -40,6 +42,7 @@ impl PinnedPublic {
             principal: session.principal.clone(),
             client: Arc::clone(&session.client),
             given: reading.given.clone(),
+            ends: Arc::new(reading.ends.clone()),
         }
     }
 
@@ -52,7 +55,8 @@ impl PinnedPublic {
         authorize(&self.principal, Operation::Read, Resource::Relation(&relation.name))
             .map_err(|error| DataFusionError::External(Box::new(error)))?;
         let view = self.published.view(relation.id).cloned();
-        Ok(Some(Arc::new(RelationTable::new(Arc::clone(relation), view, Arc::clone(&self.client)))))
+        let table = RelationTable::new(Arc::clone(relation), view, Arc::clone(&self.client), Arc::clone(&self.ends));
+        Ok(Some(Arc::new(table)))
     }
 }
 
@@ -97,6 +101,7 @@ impl LivePublic {
             client: engine.client(&principal),
             principal,
             given: Vec::new(),
+            ends: Arc::default(),
         })
     }
 }

@@ -25,6 +25,7 @@ use crate::catalog::Relation;
 use crate::engine::codec;
 use crate::error::Error;
 use crate::model::TopicPartition;
+use crate::state::Frontier;
 use crate::state::ViewSnapshot;
 
 /// One relation, as one statement sees it.
@@ -33,13 +34,20 @@ pub(super) struct RelationTable {
     schema: SchemaRef,
     view: Option<Arc<ViewSnapshot>>,
     client: Arc<dyn Client>,
+    /// Where topics end, if not where they can be read to.
+    ends: Arc<Frontier>,
 }
 
 impl RelationTable {
     /// `view` is there when a query keeps the relation's rows for reading.
-    pub(super) fn new(relation: Arc<Relation>, view: Option<Arc<ViewSnapshot>>, client: Arc<dyn Client>) -> Self {
+    pub(super) fn new(
+        relation: Arc<Relation>,
+        view: Option<Arc<ViewSnapshot>>,
+        client: Arc<dyn Client>,
+        ends: Arc<Frontier>,
+    ) -> Self {
         let schema = Schema::new(relation.columns.iter().map(|column| column.field()).collect::<Vec<_>>());
-        Self { relation, schema: Arc::new(schema), view, client }
+        Self { relation, schema: Arc::new(schema), view, client, ends }
     }
 
     async fn topic_partitions(&self) -> Result<Vec<Arc<dyn PartitionStream>>, Error> {
@@ -55,7 +63,7 @@ impl RelationTable {
                 schema: Arc::clone(&self.schema),
                 partition,
                 from: ends.log_start_offset,
-                upto: ends.readable_end(),
+                upto: self.ends.get(&partition).copied().unwrap_or(ends.readable_end()),
                 newest_only: self.relation.is_table(),
             }));
         }

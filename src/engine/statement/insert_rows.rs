@@ -337,7 +337,7 @@ pub(super) async fn one_row(
     let reading = Planner::pin(session)?;
     let planned = session.engine.planner().plan(session, &select, &reading, parameters).await?;
     let planned = planned.bind(session, parameters).await?;
-    let (_, rows) = planned.run(session.engine.query_threads()?, "UTC").await?;
+    let (_, rows) = planned.run(session, "UTC").await?;
     let batches: Vec<RecordBatch> = rows.try_collect().await?;
     let row = batches.into_iter().find(|batch| 0 < batch.num_rows());
     row.ok_or_else(|| Error::internal("a query of one row gave none"))

@@ -1,5 +1,6 @@
 //! What each statement does, one per file, and the match that leads to it.
 
+mod aligned;
 mod alter;
 mod claims;
 mod copy_from;
@@ -45,6 +46,8 @@ use crate::sql::CopySource;
 use crate::sql::ExplainTarget;
 use crate::sql::Statement;
 
+pub(super) use select::shape_by_key;
+
 /// Runs a statement.
 pub(super) async fn execute(session: &mut Session, prepared: &Prepared, parameters: &[Value]) -> Result<Outcome> {
     let text = prepared.text.as_str();
@@ -59,7 +62,7 @@ pub(super) async fn execute(session: &mut Session, prepared: &Prepared, paramete
         Statement::Delete(delete) => delete::execute(session, delete, parameters).await,
         Statement::InsertRows(insert) => insert_rows::execute(session, insert, parameters).await,
         Statement::InsertSelect(insert) => insert_select::execute(session, insert, text, parameters).await,
-        Statement::Select(select) => select::execute_prepared(session, select, &prepared.by_key, parameters).await,
+        Statement::Select(select) => select::execute_prepared(session, select, prepared, parameters).await,
         Statement::Explain { analyze, target } => explain::execute(session, *analyze, target, parameters).await,
         Statement::Describe(name) => describe::execute(session, name),
         Statement::DescribeFunction(name) => describe_function::execute(session, name).await,
@@ -95,7 +98,7 @@ pub(super) async fn describe(
     known: &[Option<SqlType>],
 ) -> Result<Description> {
     match prepared.statement.as_ref() {
-        Statement::Select(select) => select::describe_prepared(session, select, &prepared.by_key, known).await,
+        Statement::Select(select) => select::describe_prepared(session, select, prepared, known).await,
         Statement::Declare { select, .. } => {
             let described = select::describe(session, select, known).await?;
             Ok(Description { fields: None, ..described })

@@ -166,7 +166,7 @@ pub(super) async fn evaluate(
     types: &[SqlType],
 ) -> Result<Vec<ArrayRef>> {
     let planned = session.engine.planner().plan(session, select, reading, parameters).await?;
-    let (_, mut rows) = planned.bind(session, parameters).await?.run(session.engine.query_threads()?, "UTC").await?;
+    let (_, mut rows) = planned.bind(session, parameters).await?.run(session, "UTC").await?;
     let bytes_max = session.engine.limits().insert_bytes_max;
     let (mut batches, mut bytes) = (Vec::new(), 0);
     while let Some(batch) = rows.try_next().await? {

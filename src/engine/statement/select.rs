@@ -1,5 +1,6 @@
 //! SELECT: a pull query, or a push query with EMIT.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 use std::sync::Arc;
@@ -8,6 +9,7 @@ use futures::FutureExt;
 use futures::future::BoxFuture;
 use sqlparser::ast;
 
+use super::aligned;
 use super::push;
 use super::set_config;
 use crate::catalog::Catalog;
@@ -16,11 +18,14 @@ use crate::catalog::Relation;
 use crate::engine::outcome::Description;
 use crate::engine::outcome::Outcome;
 use crate::engine::outcome::Value;
+use crate::engine::prepared::Prepared;
 use crate::engine::read::KeyRead;
 use crate::engine::read::KeyReadCache;
 use crate::engine::read::Planner;
 use crate::engine::read::Reading;
 use crate::engine::session::Session;
+use crate::engine::shape::Shape;
+use crate::error::Error;
 use crate::error::Result;
 use crate::model::RelationId;
 use crate::model::SqlType;
@@ -30,7 +35,9 @@ use crate::plan::nulls;
 use crate::security::Operation;
 use crate::security::Resource;
 use crate::security::authorize;
+use crate::sql;
 use crate::sql::Select;
+use crate::sql::Statement;
 use crate::sql::walk;
 use crate::state::Frontier;
 
@@ -42,7 +49,7 @@ pub(super) async fn execute(session: &mut Session, select: &Select, parameters: 
     let reading = pin(session, select).await?;
     let planned = session.engine.planner().plan(session, select, &reading, parameters).await?;
     let planned = planned.bind(session, parameters).await?;
-    let (fields, rows) = planned.run(session.engine.query_threads()?, session.settings.zone_name()).await?;
+    let (fields, rows) = planned.run(session, session.settings.zone_name()).await?;
     Ok(Outcome::Rows { fields, rows, push: false, tag: "SELECT" })
 }
 
@@ -50,31 +57,64 @@ pub(super) async fn execute(session: &mut Session, select: &Select, parameters: 
 pub(super) async fn execute_prepared(
     session: &mut Session,
     select: &Select,
-    cache: &KeyReadCache,
+    prepared: &Prepared,
     parameters: &[Value],
 ) -> Result<Outcome> {
-    match read_by_key(session, select, cache, parameters).await? {
-        Some(outcome) => Ok(outcome),
+    if let Some(outcome) = read_by_key(session, select, prepared, parameters).await? {
+        return Ok(outcome);
+    }
+    match prepared.numbers {
+        Some(_) => execute(session, &as_written(prepared)?, parameters).await,
         None => execute(session, select, parameters).await,
     }
+}
+
+/// The statement of a text whose shape stands in its place.
+fn as_written(prepared: &Prepared) -> Result<Select> {
+    let mut parsed = sql::parse(&prepared.text)?;
+    match parsed.pop().map(|parsed| parsed.statement) {
+        Some(Statement::Select(select)) if parsed.is_empty() => Ok(select),
+        _ => Err(Error::internal("a text of another shape than its own")),
+    }
+}
+
+/// The statement of a text's shape, if what the text says is read by key.
+pub(in crate::engine) fn shape_by_key(session: &Session, written: &[Prepared], shape: &Shape) -> Option<Prepared> {
+    let by_key = |prepared: &Prepared| match prepared.statement.as_ref() {
+        Statement::Select(select) => recognised(session, select, &prepared.by_key).ok().flatten(),
+        _ => None,
+    };
+    let [written] = written else { return None };
+    by_key(written)?;
+    let mut parsed = sql::parse(&shape.text).ok()?;
+    let statement = Prepared::from(parsed.pop().filter(|_| parsed.is_empty())?);
+    by_key(&statement)?.values_of(&shape.numbers)?;
+    Some(statement)
 }
 
 /// The rows of a statement that is read by key, `None` if it must be planned, if only for its error.
 async fn read_by_key(
     session: &Session,
     select: &Select,
-    cache: &KeyReadCache,
+    prepared: &Prepared,
     parameters: &[Value],
 ) -> Result<Option<Outcome>> {
-    let Some(read) = recognised(session, select, cache)? else { return Ok(None) };
-    let Some(keys) = read.keys(parameters, session.zone()) else { return Ok(None) };
+    let Some(read) = recognised(session, select, &prepared.by_key)? else { return Ok(None) };
+    let values = match &prepared.numbers {
+        None => Cow::Borrowed(parameters),
+        Some(numbers) => match read.values_of(numbers) {
+            Some(values) if parameters.is_empty() => Cow::Owned(values),
+            _ => return Ok(None),
+        },
+    };
+    let Some(keys) = read.keys(&values, session.zone()) else { return Ok(None) };
     let reading = pin_relations(session, std::slice::from_ref(read.relation())).await?;
     // A name may mean another relation by now, and a stream has no view.
     if reading.catalog.relation(&read.relation().name).is_none_or(|now| !Arc::ptr_eq(now, read.relation())) {
         return Ok(None);
     }
     let Some(view) = reading.published.view(read.relation().id) else { return Ok(None) };
-    let rows = read.rows(view, keys, || session.engine.query_threads())?;
+    let rows = read.rows(view, keys, &reading.published, &session.engine)?;
     Ok(Some(Outcome::Rows { fields: read.fields().to_vec(), rows, push: false, tag: "SELECT" }))
 }
 
@@ -91,15 +131,22 @@ fn recognised(session: &Session, select: &Select, cache: &KeyReadCache) -> Resul
 pub(super) async fn describe_prepared(
     session: &Session,
     select: &Select,
-    cache: &KeyReadCache,
+    prepared: &Prepared,
     known: &[Option<SqlType>],
 ) -> Result<Description> {
-    if let Some(read) = recognised(session, select, cache)?
-        && let Some(params) = read.parameters(known)
-    {
-        return Ok(Description { fields: Some(read.fields().to_vec()), params });
+    let read = recognised(session, select, &prepared.by_key)?;
+    let described = read.and_then(|read| {
+        let params = match &prepared.numbers {
+            None => read.parameters(known)?,
+            Some(numbers) => read.values_of(numbers).filter(|_| known.is_empty()).map(|_| Vec::new())?,
+        };
+        Some(Description { fields: Some(read.fields().to_vec()), params })
+    });
+    match (described, &prepared.numbers) {
+        (Some(described), _) => Ok(described),
+        (None, Some(_)) => describe(session, &as_written(prepared)?, known).await,
+        (None, None) => describe(session, select, known).await,
     }
-    describe(session, select, known).await
 }
 
 /// How a pull query would run, as EXPLAIN shows it.
@@ -151,7 +198,10 @@ async fn pin_relations(session: &Session, relations: &[Arc<Relation>]) -> Result
             kept.catch_up().await?;
         }
     }
-    Planner::pin(session)
+    match session.settings.is_aligned() {
+        true => aligned::pin(session, relations).await,
+        false => Planner::pin(session),
+    }
 }
 
 /// The relations that a query names.

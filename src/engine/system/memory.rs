@@ -20,5 +20,9 @@ pub(super) const TABLE: SystemTable = SystemTable {
 fn rows(engine: &Arc<Engine>) -> Vec<Row> {
     let count = |bytes: usize| Cell::BigInt(i64::try_from(bytes).unwrap_or(i64::MAX));
     let pools = engine.memory().pools();
-    pools.map(|pool| vec![text(pool.name()), count(pool.used()), count(pool.limit())]).to_vec()
+    let row = |name: &str, used, limit| vec![text(name), count(used), count(limit)];
+    let mut rows = pools.map(|pool| row(pool.name(), pool.used(), pool.limit())).to_vec();
+    let publisher = engine.publisher();
+    rows.push(row("pins", publisher.pins().bytes, publisher.memory().pinned_max()));
+    rows
 }

@@ -29,6 +29,8 @@ use crate::broker::Fetched;
 use crate::broker::TailBatch;
 use crate::exec::Changes;
 use crate::exec::ExecError;
+use crate::exec::hold::Holds;
+use crate::exec::hold::Reach;
 use crate::exec::layout::OP_NO_VALUE;
 use crate::exec::layout::OP_VALUE;
 use crate::exec::mark::Mark;
@@ -65,6 +67,8 @@ struct QueueState {
     bytes: usize,
     /// Where the next fetch begins.
     next: Option<Offset>,
+    /// Up to where the task has taken what was fetched.
+    taken: Option<Offset>,
     /// The readable end, as the last fetch saw it, and whether that fetch reached it.
     end: Option<(Offset, bool)>,
     /// Looks that the task has asked for, and those of them that a fetch begun afterwards has answered.
@@ -135,21 +139,36 @@ impl InputQueue {
         self.state.lock().error = Some(error);
     }
 
-    pub(super) fn take(&self) -> Result<Option<Fetched>, ExecError> {
+    /// What was fetched first, as far as `reach` lets it be read.
+    pub(super) fn take(&self, reach: Reach) -> Result<Option<Fetched>, ExecError> {
+        if reach == Reach::Closed {
+            return Ok(None);
+        }
         let mut state = self.state.lock();
-        let Some(fetched) = state.fetched.pop_front() else {
+        let Some(mut fetched) = state.fetched.pop_front() else {
             return state.error.clone().map_or(Ok(None), Err);
         };
+        if let Reach::Upto(end) = reach
+            && end < fetched.next
+        {
+            let rest = split_off(&mut fetched, end);
+            state.fetched.push_front(rest);
+            if fetched.batches.is_empty() && fetched.marks.is_empty() && state.taken == Some(end) {
+                return Ok(None);
+            }
+        }
+        state.taken = Some(fetched.next);
         state.bytes -= fetched.batches.iter().map(|tail| tail.batch.size_in_bytes()).sum::<usize>();
         drop(state);
         self.room.notify_one();
         Ok(Some(fetched))
     }
 
-    /// Whether `frontier` reaches the ends of root partitions that the last answer saw.
-    fn is_covered_by(&self, frontier: &[(TopicPartition, Offset)]) -> bool {
+    /// Whether `frontier` reaches the ends of root partitions that the last answer saw, or those at which they are held.
+    fn is_covered_by(&self, frontier: &[(TopicPartition, Offset)], holds: &Holds) -> bool {
         let reached = |root: &TopicPartition, end: &Offset| {
-            frontier.iter().filter(|(partition, _)| partition == root).all(|(_, covered)| end <= covered)
+            let end = holds.end(*root).map_or(*end, |held| held.min(*end));
+            frontier.iter().filter(|(partition, _)| partition == root).all(|(_, covered)| end <= *covered)
         };
         self.state.lock().roots.iter().all(|(root, end)| reached(root, end))
     }
@@ -288,6 +307,22 @@ impl Span {
     }
 }
 
+/// Takes off what lies at `end` or beyond, which is where a batch begins.
+fn split_off(fetched: &mut Fetched, end: Offset) -> Fetched {
+    let beyond =
+        |tails: &mut Vec<TailBatch>| tails.split_off(tails.partition_point(|tail| tail.batch.base_offset() < end));
+    let rest = Fetched {
+        batches: beyond(&mut fetched.batches),
+        marks: beyond(&mut fetched.marks),
+        next: fetched.next,
+        readable_end: fetched.readable_end,
+        log_start: fetched.log_start,
+        leader_epoch: fetched.leader_epoch,
+    };
+    fetched.next = end;
+    rest
+}
+
 impl Input {
     /// An input that goes on at `position`.
     pub fn new(
@@ -391,8 +426,10 @@ impl Input {
     /// Whether nothing waits, and there was nothing more to fetch when it was last asked. A repartition is not at its end as long
     /// as its producers have not written what lay before them then.
     pub fn is_known_at_end(&self, leaf: &LeafSpec) -> bool {
-        let written = || self.roots.is_empty() || self.queue.is_covered_by(&self.frontier(leaf));
-        self.is_at_end() && !self.queue.is_asked() && written()
+        let written = || self.roots.is_empty() || self.queue.is_covered_by(&self.frontier(leaf), &leaf.holds);
+        let is_held = || leaf.holds.end(self.partition).is_some_and(|end| end <= self.decoded_upto);
+        let nothing_more = self.is_at_end() && !self.queue.is_asked() || self.ready.is_empty() && is_held();
+        nothing_more && written()
     }
 
     /// Decodes what was fetched until a whole round waits; whether anything was taken from the queue.
@@ -405,7 +442,12 @@ impl Input {
     ) -> Result<bool, ExecError> {
         let mut taken = false;
         while limits.allow_more_than(self.waiting(), self.waiting_bytes()) {
-            let Some(fetched) = self.queue.take()? else { break };
+            let take = |reach| match &spec.reads {
+                Reads::Relation(_) => self.queue.take(reach),
+                // It ends where its producers do.
+                Reads::Exchange(_) => self.queue.take(Reach::Free),
+            };
+            let Some(fetched) = spec.holds.taking(self.partition, take)? else { break };
             taken = true;
             let mut marks = fetched.marks.iter().peekable();
             for tail in &fetched.batches {

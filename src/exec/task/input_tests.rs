@@ -20,6 +20,8 @@ use super::times::Writer;
 use crate::broker::Fetched;
 use crate::exec::Changes;
 use crate::exec::Layout;
+use crate::exec::hold::Holds;
+use crate::exec::hold::Reach;
 use crate::exec::slice::Marker;
 use crate::model::LeaderEpoch;
 use crate::model::Offset;
@@ -38,6 +40,7 @@ fn leaf() -> LeafSpec {
         twin_of: None,
         reads: Reads::Exchange(Vec::new()),
         owns_dead_letters: false.into(),
+        holds: Holds::default(),
     }
 }
 
@@ -100,7 +103,7 @@ fn an_end_is_known_only_when_a_fetch_that_began_after_the_question_saw_it() {
     let (queue, mut input) = (Arc::new(InputQueue::default()), input());
     input.queue = Arc::clone(&queue);
     assert!(queue.put(fetched(), queue.asked(), None));
-    while queue.take().expect("no error").is_some() {}
+    while queue.take(Reach::Free).expect("no error").is_some() {}
     assert!(input.is_known_at_end(&leaf()));
     let before = queue.asked();
     queue.ask();
@@ -125,7 +128,7 @@ fn a_repartition_is_at_its_end_when_its_producers_have_written_all_that_lay_befo
         leader_epoch: LeaderEpoch(0),
     };
     input.queue.put(fetched, 0, Some(vec![(root, Offset(9))]));
-    while input.queue.take().expect("no error").is_some() {}
+    while input.queue.take(Reach::Free).expect("no error").is_some() {}
     for (covered, known) in [(8, false), (9, true)] {
         input.take_marker(covered, Marker { frontier: vec![(root, covered)], ..said(0, Some(1), false) });
         input.pass(Offset(covered + 1));

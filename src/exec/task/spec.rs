@@ -25,6 +25,7 @@ use crate::error::Error;
 use crate::exec::Changes;
 use crate::exec::ExecError;
 use crate::exec::Layout;
+use crate::exec::hold::Holds;
 use crate::exec::lower::Lowering;
 use crate::exec::lower::codec_options;
 use crate::exec::lower::format_spec;
@@ -125,6 +126,8 @@ pub struct LeafSpec {
     pub reads: Reads,
     /// Whether this query writes the relation's dead letters: one query does, however many read it.
     pub owns_dead_letters: AtomicBool,
+    /// How far it may be read at the moment.
+    pub holds: Holds,
 }
 
 /// How a leaf's records become rows.
@@ -325,6 +328,7 @@ fn fragment(
                 twin_of: None,
                 reads: Reads::Exchange(roots(plan, *upstream)),
                 owns_dead_letters: AtomicBool::new(false),
+                holds: Holds::default(),
             },
         });
     }
@@ -412,6 +416,7 @@ fn relation_leaf(
             awaited: Vec::new(),
         })),
         owns_dead_letters: AtomicBool::new(query.0 != 0),
+        holds: Holds::default(),
     })
 }
 

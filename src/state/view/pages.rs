@@ -47,6 +47,8 @@ pub(super) const LOW_BYTES_MAX: usize = KEY_BYTES_MAX - 1;
 pub struct ViewMemory {
     pool: MemoryPool,
     replay_max: u64,
+    /// Bytes that old versions may hold.
+    pinned_max: usize,
     /// Pages in memory, in the order in which they are looked at for eviction.
     clock: Mutex<VecDeque<Weak<PageRef>>>,
 }
@@ -54,7 +56,20 @@ pub struct ViewMemory {
 impl ViewMemory {
     /// Rows and pages in `pool`; about `replay_max` records of a partition's topic are read again after a kill.
     pub fn new(pool: MemoryPool, replay_max: u64) -> Self {
-        Self { pool, replay_max: replay_max.max(1), clock: Mutex::default() }
+        Self { pinned_max: pool.limit() / 2, pool, replay_max: replay_max.max(1), clock: Mutex::default() }
+    }
+
+    /// Old versions may hold `bytes`; half of the pool for 0, as without it.
+    pub fn with_pinned_max(self, bytes: usize) -> Self {
+        match bytes {
+            0 => self,
+            pinned_max => Self { pinned_max, ..self },
+        }
+    }
+
+    /// Bytes that old versions may hold.
+    pub fn pinned_max(&self) -> usize {
+        self.pinned_max
     }
 
     pub(super) fn pool(&self) -> &MemoryPool {

@@ -168,8 +168,13 @@ impl ViewPartition {
 
     /// Memory that this version takes, what it shares with others included.
     pub fn bytes(&self) -> usize {
-        let warm: HashMap<*const (), usize> = self.leaves.iter().flat_map(|leaf| leaf.batches()).collect();
+        let warm: HashMap<*const (), usize> = self.warm().collect();
         warm.values().sum::<usize>() + self.leaves.iter().map(|leaf| leaf.page_bytes()).sum::<usize>()
+    }
+
+    /// The batches of rows in memory that no page has, with their bytes; one may come more than once.
+    pub(super) fn warm(&self) -> impl Iterator<Item = (*const (), usize)> {
+        self.leaves.iter().flat_map(|leaf| leaf.batches())
     }
 
     /// The row of `key`.

@@ -24,6 +24,10 @@ use crate::state::StateError;
 pub struct Published {
     commit_number: u64,
     views: HashMap<RelationId, Arc<ViewSnapshot>>,
+    /// Told once this version must be given up.
+    given_up: Arc<watch::Sender<bool>>,
+    /// The version that one with other views was made of: it is pinned too.
+    of: Option<Arc<Published>>,
 }
 
 impl Published {
@@ -35,6 +39,28 @@ impl Published {
     /// A view, `None` if it is not kept here.
     pub fn view(&self, relation: RelationId) -> Option<&Arc<ViewSnapshot>> {
         self.views.get(&relation)
+    }
+
+    /// The same with other versions of some views; what it was made of stays pinned.
+    pub fn with(self: Arc<Self>, views: impl IntoIterator<Item = (RelationId, Arc<ViewSnapshot>)>) -> Self {
+        let mut other = Published::clone(&self);
+        other.views.extend(views);
+        other.of = Some(self);
+        other
+    }
+
+    /// Resolves when the version must be given up since too much memory is held for old ones. Whoever holds it then drops it.
+    pub async fn given_up(&self) {
+        let mut given_up = self.given_up.subscribe();
+        if given_up.wait_for(|given_up| *given_up).await.is_err() {
+            // This version has the sender.
+            std::future::pending::<()>().await;
+        }
+    }
+
+    /// Rows in memory that no page has, and their bytes.
+    fn warm(&self) -> impl Iterator<Item = (*const (), usize)> {
+        self.views.values().flat_map(|view| &view.partitions).flat_map(ViewPartition::warm)
     }
 
     /// All views.
@@ -66,6 +92,8 @@ pub struct Pins {
     pub live: usize,
     /// The oldest of them.
     pub oldest: Option<u64>,
+    /// Bytes in memory that only they hold. Pages that can be read again are not counted.
+    pub bytes: usize,
 }
 
 /// Leaves that are folded together when memory is short.
@@ -161,7 +189,43 @@ impl Publisher {
             *view = view.clone().with(change.partition, partition, change.frontier);
         }
         let published = self.replace(pins, next);
-        Ok(self.fold(pins, &changed).unwrap_or(published))
+        let published = self.fold(pins, &changed).unwrap_or(published);
+        self.bound(pins);
+        Ok(published)
+    }
+
+    /// Has the oldest version given up that is still held, if old ones hold more memory than they may, or there is no other way
+    /// to make room. One at a time: what it held is free only when its readers have dropped it.
+    fn bound(&self, pins: &VecDeque<Weak<Published>>) {
+        let pool = self.memory.pool();
+        // What old versions hold is part of what the pool holds.
+        if pool.used() <= self.memory.pinned_max() && !pool.is_full() {
+            return;
+        }
+        let held = self.held(pins);
+        let bytes = self.held_bytes(&held);
+        if bytes <= self.memory.pinned_max() && !(pool.is_full() && 0 < bytes) {
+            return;
+        }
+        if let Some(oldest) = held.iter().find(|pin| !*pin.given_up.borrow()) {
+            tracing::info!(commit_number = oldest.commit_number, bytes, "an old version of the views is given up");
+            oldest.given_up.send_replace(true);
+        }
+    }
+
+    /// Old versions that somebody holds, oldest first.
+    fn held(&self, pins: &VecDeque<Weak<Published>>) -> Vec<Arc<Published>> {
+        let current = self.current();
+        pins.iter().filter_map(Weak::upgrade).filter(|pin| !Arc::ptr_eq(pin, &current)).collect()
+    }
+
+    /// Bytes in memory that `held` have and the current version has not.
+    fn held_bytes(&self, held: &[Arc<Published>]) -> usize {
+        let mut warm: HashMap<*const (), usize> = held.iter().flat_map(|pin| pin.warm()).collect();
+        for (batch, _) in self.current().warm() {
+            warm.remove(&batch);
+        }
+        warm.values().sum()
     }
 
     /// Makes changes visible that belong to no commit of queries, all at once, at the current commit.
@@ -241,19 +305,18 @@ impl Publisher {
     }
 
     fn replace(&self, pins: &mut VecDeque<Weak<Published>>, next: Published) -> Arc<Published> {
-        let next = Arc::new(next);
+        let next = Arc::new(Published { given_up: Arc::default(), of: None, ..next });
         pins.retain(|pin| 0 < pin.strong_count());
         pins.push_back(Arc::downgrade(&next));
         self.current.send_replace(next.clone());
         next
     }
 
-    /// Old commits that are still held. A limit on their age (72000) goes here.
+    /// Old commits that are still held.
     pub fn pins(&self) -> Pins {
         let pins = self.writer.lock();
-        let current = self.current();
-        let held: Vec<Arc<Published>> =
-            pins.iter().filter_map(Weak::upgrade).filter(|pin| !Arc::ptr_eq(pin, &current)).collect();
-        Pins { live: held.len(), oldest: held.iter().map(|pin| pin.commit_number).min() }
+        let held = self.held(&pins);
+        let oldest = held.iter().map(|pin| pin.commit_number).min();
+        Pins { live: held.len(), oldest, bytes: self.held_bytes(&held) }
     }
 }

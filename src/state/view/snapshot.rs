@@ -81,6 +81,11 @@ impl ViewSnapshot {
         self.batches(projection).collect()
     }
 
+    /// Up to where each partition reflects root sources.
+    pub fn frontiers(&self) -> &[Frontier] {
+        &self.frontiers
+    }
+
     /// Up to where the view reflects each root source: the least that any partition reports.
     pub fn frontier(&self) -> Frontier {
         let mut least = Frontier::new();

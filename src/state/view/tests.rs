@@ -13,6 +13,7 @@ use arrow::datatypes::Field;
 use arrow::datatypes::Int64Type;
 use arrow::datatypes::Schema;
 use arrow::datatypes::SchemaRef;
+use futures::FutureExt;
 
 use super::*;
 use crate::env::Random;
@@ -384,9 +385,49 @@ fn pins_are_counted_until_dropped() {
     let pin = publisher.publish(3, Vec::new()).expect("published");
     publisher.publish(4, Vec::new()).expect("published");
     publisher.publish(5, Vec::new()).expect("published");
-    assert_eq!(publisher.pins(), Pins { live: 1, oldest: Some(3) });
+    assert_eq!(publisher.pins(), Pins { live: 1, oldest: Some(3), bytes: 0 });
     drop(pin);
     assert_eq!(publisher.pins(), Pins::default());
+}
+
+#[test]
+fn old_versions_that_hold_too_much_are_given_up_oldest_first_and_the_current_one_never() {
+    let views = Arc::new(ViewMemory::new(MemoryPool::new("views", 1 << 30), 1 << 30).with_pinned_max(10_000));
+    let stores = SimulatedStores::new();
+    let partition = ViewPartition::open(&stores, &name(0), &expected(0), &schema(), &views).expect("opened").partition;
+    let publisher = Publisher::new(views);
+    publisher.define(VIEW, schema(), vec![partition]);
+    let mut commit_number = 0;
+    let mut commit = || {
+        commit_number += 1;
+        let rows: Vec<(Vec<u8>, i64)> = (0..100_u8).map(|key| (vec![key], commit_number)).collect();
+        let change = PartitionChange {
+            relation: VIEW,
+            partition: 0,
+            deltas: vec![delta(&rows, &[])],
+            topic: topic(0),
+            upto: Some(Offset(commit_number * 100)),
+            frontier: Frontier::new(),
+        };
+        publisher.publish(commit_number as u64, vec![change]).expect("published")
+    };
+    let is_given_up = |pin: &Arc<Published>| pin.given_up().now_or_never().is_some();
+    // One after the other takes some 2,000 bytes that no later version has.
+    let pins: Vec<Arc<Published>> = (0..3).map(|_| commit()).collect();
+    commit();
+    assert!(
+        !pins.iter().any(is_given_up) && (1_000..10_000).contains(&publisher.pins().bytes),
+        "{:?}",
+        publisher.pins()
+    );
+    let more: Vec<Arc<Published>> = (0..5).map(|_| commit()).collect();
+    commit();
+    assert!(is_given_up(&pins[0]), "{:?}", publisher.pins());
+    assert!(!is_given_up(&more[4]) && !is_given_up(&publisher.current()));
+    drop((pins, more));
+    let held = publisher.current();
+    assert_eq!(publisher.pins(), Pins::default());
+    assert!(!is_given_up(&held));
 }
 
 #[test]

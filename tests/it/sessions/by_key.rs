@@ -374,6 +374,42 @@ async fn a_prepared_read_sees_what_its_names_and_settings_mean_now() {
 }
 
 #[tokio::test]
+async fn texts_of_one_shape_differ_in_their_numbers_only() {
+    let world = World::new().await;
+    let mut client = world.session();
+    client.expect("CREATE STREAM s (a INT, d DECIMAL(10,2), c INT)", "CREATE STREAM").await;
+    client.ask("CREATE MATERIALIZED VIEW v AS SELECT a, d, max(c) AS c FROM s GROUP BY a, d").await.expect("a view");
+    client.expect("INSERT INTO s VALUES (1, 1, 10), (1, 1.5, 20), (2, 0.05, 30)", "INSERT 0 3").await;
+    world.drive().await;
+    for (a, d, found) in
+        [("1", "1", "10"), ("1", "1.50", "20"), ("2", "0.05", "30"), ("02", "0.050", "30"), ("2", "0.055", "")]
+    {
+        client.expect(&format!("SELECT c FROM v WHERE a = {a} AND d = {d}"), found).await;
+        let text = format!("SELECT c FROM v WHERE d IN ({d}, 7) AND a = {a}");
+        client.expect(&text, found).await;
+        let described = client.session.parse(&text).expect("it is one").remove(0);
+        let described = client.session.describe(&described, &[]).await.expect("it is described");
+        assert!(described.params.is_empty());
+        assert_eq!(described.fields.expect("it gives rows")[0].name, "c");
+    }
+    client.expect("SELECT c FROM v WHERE a = 99999999999 AND d = 1", "").await;
+    client.expect("SELECT c FROM v WHERE a = 1 AND d = 1 LIMIT 0", "").await;
+    client.expect("SELECT c FROM v WHERE a = 1 AND d = 1 LIMIT 1", "10").await;
+    client.expect("SELECT 1 FROM v WHERE a = 2", "1").await;
+    client.expect("SELECT 2 FROM v WHERE a = 2", "2").await;
+    // The same shape over another view: errors are the planner's and point into the text.
+    client.expect("DROP MATERIALIZED VIEW v DELETE TOPIC", "DROP MATERIALIZED VIEW").await;
+    let error = client.refuse("SELECT c FROM v WHERE a = 2 AND d = 1", "42P01", "relation \"v\" does not exist").await;
+    assert_eq!(error.position().map(|position| position.0), Some(15));
+    client.ask("CREATE MATERIALIZED VIEW v AS SELECT c AS a, count(*) AS c FROM s GROUP BY c").await.expect("a view");
+    world.drive().await;
+    let error = client.refuse("SELECT c FROM v WHERE a = 10 AND d = 1", "42703", "column \"d\" does not exist").await;
+    assert_eq!(error.position().map(|position| position.0), Some(34));
+    client.expect("SELECT c FROM v WHERE a = 10", "1").await;
+    client.expect("SELECT c FROM v WHERE a = 11", "").await;
+}
+
+#[tokio::test]
 async fn who_may_not_read_hears_it_of_a_read_by_key_too() {
     let pipeline = Pipeline::open(PipelineOptions::default()).await.expect("the engine opens");
     let mut owner = pipeline.session().expect("anybody may connect");

@@ -24,7 +24,12 @@ pub(super) struct World(Pipeline);
 
 impl World {
     pub(super) async fn new() -> Self {
-        let options = PipelineOptions { wall_micros: NOW_MICROS, ..PipelineOptions::default() };
+        Self::with(PipelineOptions::default()).await
+    }
+
+    /// The same with other limits.
+    pub(super) async fn with(options: PipelineOptions) -> Self {
+        let options = PipelineOptions { wall_micros: NOW_MICROS, ..options };
         Self(Pipeline::open(options).await.expect("the engine opens"))
     }
 
@@ -34,8 +39,7 @@ impl World {
         watch: impl Fn(Arc<dyn broker::Client>) -> Arc<dyn broker::Client> + Send + Sync + 'static,
     ) -> Self {
         let layer = ClientLayer(Arc::new(watch));
-        let options = PipelineOptions { wall_micros: NOW_MICROS, limits, layer, ..PipelineOptions::default() };
-        Self(Pipeline::open(options).await.expect("the engine opens"))
+        Self::with(PipelineOptions { limits, layer, ..PipelineOptions::default() }).await
     }
 
     /// Kills the process and starts it again over the same files.
@@ -55,6 +59,11 @@ impl World {
     /// Lets all queries read and commit all there is.
     pub(super) async fn drive(&self) {
         self.0.drive_with(64, &mut || true).await.expect("queries work");
+    }
+
+    /// Lets queries run for so many rounds of `rows` at most, and stops them where they stand.
+    pub(super) async fn drive_some(&self, rounds: usize, rows: usize, cut: &mut (dyn FnMut() -> bool + Send)) {
+        self.0.drive_rounds(rows, cut, Some(rounds)).await.expect("queries work");
     }
 }
 

@@ -1,10 +1,12 @@
 //! `engine::Session` over a whole engine in memory: simulated disk and clock, queries driven by hand.
 
+mod aligned;
 mod by_key;
 mod cursors;
 mod errors;
 mod harness;
 mod pg_catalog;
+mod pins;
 mod reads;
 mod standing;
 mod turns;

@@ -19,6 +19,7 @@ use arrow::datatypes::SchemaRef;
 use self::keys::KeyPart;
 use crate::catalog::Relation;
 use crate::engine::outcome::OutputField;
+use crate::engine::outcome::Value;
 use crate::model::SqlType;
 
 pub(in crate::engine) use cache::KeyReadCache;
@@ -58,6 +59,18 @@ impl KeyRead {
     /// The columns of the answer.
     pub(in crate::engine) fn fields(&self) -> &[OutputField] {
         &self.fields
+    }
+
+    /// The values of numbers that stand in the places of its parameters; `None` if one of them is the planner's.
+    pub(in crate::engine) fn values_of(&self, numbers: &[String]) -> Option<Vec<Value>> {
+        if numbers.len() != self.parameters.len() {
+            return None;
+        }
+        let value = |(place, digits): (&Place, &String)| match place.cast {
+            None => operand::number(digits, &place.column),
+            Some(_) => None,
+        };
+        self.parameters.iter().zip(numbers).map(value).collect()
     }
 
     /// The types of its parameters, `None` if with those that the client told it is not read by key.

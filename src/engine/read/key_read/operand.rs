@@ -95,11 +95,11 @@ fn literal(expr: &ast::Expr, column: &SqlType) -> Option<Operand> {
         _ => return None,
     };
     match (value, column) {
-        (ast::Value::Number(digits, _), SqlType::Int | SqlType::BigInt) => {
-            let value: i64 = digits.parse().ok()?;
-            Some(Operand::Value(Value::Int64(Some(if is_negative { -value } else { value }))))
+        (ast::Value::Number(digits, _), column) => {
+            let value = number(digits, column)?;
+            let value = if is_negative { value.arithmetic_negate().ok()? } else { value };
+            Some(Operand::Value(value))
         }
-        (ast::Value::Number(digits, _), SqlType::Decimal { .. }) => decimal(digits, is_negative).map(Operand::Value),
         _ if is_negative => None,
         (ast::Value::SingleQuotedString(text), SqlType::Text) => Some(Operand::Value(Value::Utf8(Some(text.clone())))),
         (
@@ -111,8 +111,17 @@ fn literal(expr: &ast::Expr, column: &SqlType) -> Option<Operand> {
     }
 }
 
+/// A number as it is written, beside a column of type `column`; `None` for what the planner has to read.
+pub(super) fn number(digits: &str, column: &SqlType) -> Option<Value> {
+    match column {
+        SqlType::Int | SqlType::BigInt => digits.parse().ok().map(|value| Value::Int64(Some(value))),
+        SqlType::Decimal { .. } => decimal(digits),
+        _ => None,
+    }
+}
+
 /// A decimal of plain digits; others are the planner's.
-fn decimal(text: &str, is_negative: bool) -> Option<Value> {
+fn decimal(text: &str) -> Option<Value> {
     let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
     let digits = [whole, fraction].concat();
     if digits.is_empty() || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
@@ -120,7 +129,6 @@ fn decimal(text: &str, is_negative: bool) -> Option<Value> {
     }
     let scale = u32::try_from(fraction.len()).ok().filter(|scale| *scale <= DIGITS_MAX)?;
     let value: i128 = digits.parse().ok().filter(|value| *value < 10_i128.pow(DIGITS_MAX))?;
-    let value = if is_negative { -value } else { value };
     Some(Value::Decimal128(Some(value), DIGITS_MAX as u8, i8::try_from(scale).ok()?))
 }
 

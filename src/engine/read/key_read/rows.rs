@@ -14,7 +14,9 @@ use tokio::sync::mpsc;
 use super::KeyRead;
 use super::keys::Keys;
 use super::keys::Span;
+use crate::engine::core::Engine;
 use crate::engine::outcome::RowStream;
+use crate::engine::read::lease::Lease;
 use crate::engine::read::planned::BATCHES_AHEAD;
 use crate::engine::read::planned::conform;
 use crate::engine::read::planned::receive;
@@ -22,6 +24,7 @@ use crate::env::Pool;
 use crate::error::Error;
 use crate::error::Result;
 use crate::plan::execution_error;
+use crate::state::Published;
 use crate::state::ViewPart;
 use crate::state::ViewSnapshot;
 
@@ -31,12 +34,13 @@ const KEYS_AT_ONCE: usize = 64;
 const PAGES_AT_ONCE: usize = 2;
 
 impl KeyRead {
-    /// The rows of `keys` in a version of the view; `threads` is asked for if they are not read at once.
-    pub(in crate::engine) fn rows<'a>(
+    /// The rows of `keys` in a version of the view, which `published` pins as long as they are not all read.
+    pub(in crate::engine) fn rows(
         &self,
         view: &ViewSnapshot,
         keys: Keys,
-        threads: impl FnOnce() -> Result<&'a Pool>,
+        published: &Arc<Published>,
+        engine: &Engine,
     ) -> Result<RowStream> {
         let limit = self.limit.unwrap_or(usize::MAX);
         let spans = match keys {
@@ -56,7 +60,7 @@ impl KeyRead {
             let rows = batches.rows().collect::<Vec<_>>();
             return Ok(stream::iter(rows).boxed());
         }
-        Ok(batches.apart(threads()?))
+        Ok(batches.apart(engine.query_threads()?, Lease::new(engine, Arc::clone(published))))
     }
 
     /// A batch for each row, `None` if they are many or not in memory.
@@ -118,16 +122,16 @@ impl Batches {
     }
 
     /// The rows as the threads of queries read them.
-    fn apart(self, threads: &Pool) -> RowStream {
+    fn apart(self, threads: &Pool, lease: Lease) -> RowStream {
         let (rows, taken) = mpsc::channel(BATCHES_AHEAD);
-        let reading = threads.spawn(async move {
+        let reading = async move {
             for batch in self.rows() {
                 let failed = batch.is_err();
                 if rows.send(batch).await.is_err() || failed {
                     return;
                 }
             }
-        });
-        receive(taken, reading)
+        };
+        receive(taken, threads.spawn(lease.over(reading)))
     }
 }
