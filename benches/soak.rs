@@ -101,7 +101,7 @@ async fn create(client: &Client) {
         "CREATE STREAM payments (card TEXT KEY, amount DECIMAL(12,2), country TEXT, number BIGINT, paid_at TIMESTAMP) \
          WITH (kafka_topic = 'payments', value_format = 'JSON', partitions = 4, timestamp = 'paid_at')",
         "CREATE TABLE cards (card TEXT PRIMARY KEY, holder TEXT) WITH (kafka_topic = 'cards', partitions = 4)",
-        "INSERT INTO cards (card, holder, rowtime) SELECT 'card ' || n, 'holder ' || n, 1 FROM generate_series(0, 9999) AS t(n)",
+        "INSERT INTO cards (card, holder) SELECT 'card ' || n, 'holder ' || n FROM generate_series(0, 9999) AS t(n)",
         "CREATE TABLE per_card AS SELECT card, COUNT(*) AS n, SUM(amount) AS total FROM payments GROUP BY card",
         "CREATE TABLE per_country AS SELECT country, COUNT(*) AS n, SUM(amount) AS total FROM payments \
          WINDOW TUMBLING (SIZE 1 MINUTE, GRACE PERIOD 1 DAY) GROUP BY country",

@@ -185,13 +185,14 @@ pub struct State {
     pub journal_bytes_max: ByteSize,
     /// Records of a partition of a view's topic that a start after a kill reads again, about.
     pub view_replay_max: u64,
-    /// Threads that write and merge tables.
+    /// Threads that write and merge tables. Of several, one busies itself with handing merges on to the others while they
+    /// merge (fjall 3.1): they are a little faster where cores are idle and cost a core where they are not.
     pub threads: usize,
 }
 
 impl Default for State {
     fn default() -> Self {
-        Self { journal_bytes_max: ByteSize::mebibytes(256), view_replay_max: 500_000, threads: 2 }
+        Self { journal_bytes_max: ByteSize::mebibytes(256), view_replay_max: 500_000, threads: 1 }
     }
 }
 
@@ -240,6 +241,8 @@ pub struct Limits {
     pub insert_bytes_max: ByteSize,
     /// Threads that compute queries that are read once; 0 takes the number of cores.
     pub query_threads: usize,
+    /// Bytes of files in which statements that are read once sort and group what memory does not hold, together; 0 makes none.
+    pub temporary_bytes_max: ByteSize,
     /// Rows that a push query may hold for a client that reads slowly; then it stops reading the log.
     pub push_rows_max: usize,
 }
@@ -254,6 +257,7 @@ impl Default for Limits {
             portals_max: 256,
             insert_bytes_max: ByteSize::mebibytes(256),
             query_threads: 0,
+            temporary_bytes_max: ByteSize::mebibytes(4096),
             push_rows_max: 8192,
         }
     }

@@ -22,9 +22,10 @@ use tidemill::error::SqlState;
 #[global_allocator]
 static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
-/// jemalloc's own settings, text that ends in a zero byte: freed pages go back within a second, by a thread of its own.
+/// jemalloc's own settings, text that ends in a zero byte: freed pages go back within a tenth of a second, by a thread
+/// of its own. Within a second would be a quarter more memory for a view of millions of keys.
 #[unsafe(export_name = "_rjem_malloc_conf")]
-pub static ALLOCATOR_SETTINGS: &[u8; 61] = b"background_thread:true,dirty_decay_ms:1000,muzzy_decay_ms:0\0\0";
+pub static ALLOCATOR_SETTINGS: &[u8; 60] = b"background_thread:true,dirty_decay_ms:100,muzzy_decay_ms:0\0\0";
 
 /// The longest configuration file that is read.
 const CONFIG_BYTES_MAX: u64 = 1 << 20;

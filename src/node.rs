@@ -3,7 +3,9 @@
 //! Order: data directory (lock, meta) -> log -> metadata -> broker (topics, transactions, offsets) -> stores, views ->
 //! runtime -> engine with its standing queries -> doors -> ready. No room names this file.
 
+use std::io::ErrorKind;
 use std::path::Path;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -88,6 +90,7 @@ impl Node {
             env: env.clone(),
             limits: config.limits.clone(),
             memory,
+            temporary: Some(temporary_folder(&env, data_dir.path())?),
             metadata,
             clients: Arc::new(move |principal| clients.client(principal)),
             publisher,
@@ -320,6 +323,19 @@ fn open_runtime(
     })
 }
 
-fn state_path(data_dir: &Path) -> std::path::PathBuf {
+/// The folder for what statements cannot hold in memory, without what a killed server left there.
+fn temporary_folder(env: &Env, data_dir: &Path) -> Result<PathBuf, Error> {
+    let path = data_dir.join("temporary");
+    let emptied = match env.disk.remove_dir_all(&path) {
+        Err(error) if error.kind() != ErrorKind::NotFound => Err(error),
+        _ => env.disk.create_dir_all(&path),
+    };
+    emptied.map_err(|error| {
+        Error::new(SqlState::IO_ERROR, format!("{} could not be emptied", path.display())).caused_by(error)
+    })?;
+    Ok(path)
+}
+
+fn state_path(data_dir: &Path) -> PathBuf {
     data_dir.join("state")
 }

@@ -1,6 +1,8 @@
 //! The engine: what all sessions share.
 
 use std::collections::BTreeMap;
+use std::path::Path;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::OnceLock;
 
@@ -48,6 +50,8 @@ pub struct EngineParts {
     pub limits: config::Limits,
     /// Memory, in pools.
     pub memory: Memory,
+    /// An empty folder of the real disk for what statements cannot hold in memory; without one they end.
+    pub temporary: Option<PathBuf>,
     /// What exists, durably.
     pub metadata: Arc<MetadataLog>,
     /// The log, by principal.
@@ -63,6 +67,7 @@ pub struct Engine {
     env: Env,
     limits: config::Limits,
     memory: Memory,
+    temporary: Option<PathBuf>,
     metadata: Arc<MetadataLog>,
     clients: Clients,
     publisher: Arc<Publisher>,
@@ -88,12 +93,13 @@ struct CatalogFeed {
 impl Engine {
     /// An engine over parts that are open; reads the catalog and starts the standing queries.
     pub async fn open(parts: EngineParts) -> Result<Arc<Self>> {
-        let EngineParts { env, limits, memory, metadata, clients, publisher, runtime } = parts;
+        let EngineParts { env, limits, memory, temporary, metadata, clients, publisher, runtime } = parts;
         let engine = Arc::new_cyclic(|engine| Self {
             planner: Planner::new(engine.clone()),
             env,
             limits,
             memory,
+            temporary,
             metadata,
             clients,
             publisher,
@@ -237,6 +243,11 @@ impl Engine {
 
     pub(super) fn memory(&self) -> &Memory {
         &self.memory
+    }
+
+    /// The folder and the bytes of the files in which statements put what memory does not hold.
+    pub(super) fn temporary_files(&self) -> Option<(&Path, u64)> {
+        self.temporary.as_deref().map(|folder| (folder, self.limits.temporary_bytes_max.0))
     }
 
     pub(super) fn planner(&self) -> &Planner {

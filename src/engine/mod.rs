@@ -20,6 +20,7 @@ mod outcome;
 mod prepared;
 mod queries;
 mod read;
+mod recent;
 mod records;
 mod session;
 mod settings;

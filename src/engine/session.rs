@@ -18,6 +18,7 @@ use super::outcome::OutputField;
 use super::outcome::TransactionStatus;
 use super::outcome::Value;
 use super::prepared::Prepared;
+use super::recent::RecentTexts;
 use super::settings::Settings;
 use super::statement;
 use crate::broker::Client;
@@ -94,6 +95,7 @@ pub struct Session {
     pub(super) written: Written,
     pub(super) status: TransactionStatus,
     pub(super) block: Block,
+    pub(super) recent: RecentTexts,
     notices: Vec<Notice>,
     parameter_changes: Vec<(String, String)>,
 }
@@ -116,6 +118,7 @@ impl Session {
             written: Written::default(),
             status: TransactionStatus::Idle,
             block: Block::default(),
+            recent: RecentTexts::default(),
             notices: Vec::new(),
             parameter_changes: Vec::new(),
         };
@@ -132,14 +135,19 @@ impl Session {
 
     /// The statements of a text, none for an empty one. Errors point into the whole text.
     pub fn parse(&self, text: &str) -> Result<Vec<Prepared>> {
+        if let Some(statements) = self.recent.get(text) {
+            return Ok(statements);
+        }
         let parsed = sql::parse(text)?;
         let some = parsed.into_iter().filter(|parsed| parsed.statement != Statement::Empty);
-        Ok(some.map(Prepared::from).collect())
+        let statements: Vec<Prepared> = some.map(Prepared::from).collect();
+        self.recent.put(text, &statements);
+        Ok(statements)
     }
 
     /// What a statement takes and gives; `known` are the parameter types that the client told.
     pub async fn describe(&mut self, prepared: &Prepared, known: &[Option<SqlType>]) -> Result<Description> {
-        statement::describe(self, &prepared.statement, known).await
+        statement::describe(self, prepared, known).await
     }
 
     /// The columns of an open cursor.
@@ -201,7 +209,7 @@ impl Session {
 
     /// How long a statement may take, `None` for ever.
     pub fn statement_timeout(&self) -> Option<Duration> {
-        self.settings.duration("statement_timeout")
+        self.settings.statement_timeout()
     }
 
     pub(super) fn notice(&mut self, notice: Notice) {

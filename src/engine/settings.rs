@@ -166,19 +166,43 @@ const SETTINGS: &[Setting] = &[
 pub(super) struct Settings {
     values: BTreeMap<String, String>,
     defaults: BTreeMap<String, String>,
+    read: Read,
+    version: u64,
+}
+
+/// What every statement asks for, read once.
+#[derive(Debug, Clone)]
+struct Read {
+    compatibility: Compatibility,
+    reads_own_writes: bool,
+    statement_timeout: Option<Duration>,
+    zone_name: String,
+    zone: Tz,
 }
 
 impl Settings {
     /// Defaults; `user` is told as the authorised one.
     pub(super) fn new(user: &str) -> Self {
         let defaults = BTreeMap::from([("session_authorization".to_string(), user.to_string())]);
-        Self { values: BTreeMap::new(), defaults }
+        let read = Read::of(&BTreeMap::new(), &defaults);
+        Self { values: BTreeMap::new(), defaults, read, version: 0 }
+    }
+
+    /// Another one after each change.
+    pub(super) fn version(&self) -> u64 {
+        self.version
+    }
+
+    fn changed(&mut self) {
+        self.version += 1;
+        self.read = Read::of(&self.values, &self.defaults);
     }
 
     /// Sets a value that RESET goes back to: from the start-up packet.
     pub(super) fn set_default(&mut self, name: &str, value: &str) -> Result<()> {
         let (name, value) = checked(name, value)?;
         self.defaults.insert(name, value);
+        self.changed();
         Ok(())
     }
 
@@ -187,6 +211,7 @@ impl Settings {
         let Some(value) = value else { return self.reset(name) };
         let (name, value) = checked(name, value)?;
         self.values.insert(name.clone(), value.clone());
+        self.changed();
         Ok(reported(&name).then_some((name, value)))
     }
 
@@ -194,6 +219,7 @@ impl Settings {
     pub(super) fn reset(&mut self, name: &str) -> Result<Option<(String, String)>> {
         let name = known(name).map_or_else(|| custom(name), |setting| Ok(setting.name.to_string()))?;
         self.values.remove(&name);
+        self.changed();
         Ok(reported(&name).then(|| (name.clone(), self.get(&name).unwrap_or_default())))
     }
 
@@ -201,15 +227,13 @@ impl Settings {
     pub(super) fn reset_all(&mut self) -> Vec<(String, String)> {
         let changed: Vec<String> = self.values.keys().filter(|name| reported(name)).cloned().collect();
         self.values.clear();
+        self.changed();
         changed.into_iter().map(|name| (name.clone(), self.get(&name).unwrap_or_default())).collect()
     }
 
     /// The value of a setting, `None` if there is none of that name.
     pub(super) fn get(&self, name: &str) -> Option<String> {
-        let known = known(name);
-        let name = known.map_or(name, |setting| setting.name);
-        let value = self.values.get(name).or_else(|| self.defaults.get(name)).cloned();
-        value.or_else(|| known.map(|setting| setting.default.to_string()))
+        value(&self.values, &self.defaults, name)
     }
 
     /// The value of a setting, or 42704 with the nearest name.
@@ -237,7 +261,17 @@ impl Settings {
     }
 
     pub(super) fn compatibility(&self) -> Compatibility {
-        if self.is("compatibility", "ksqldb") { Compatibility::Ksqldb } else { Compatibility::Postgres }
+        self.read.compatibility
+    }
+
+    /// Whether a SELECT waits for what the session wrote.
+    pub(super) fn reads_own_writes(&self) -> bool {
+        self.read.reads_own_writes
+    }
+
+    /// How long a statement may take, `None` for ever.
+    pub(super) fn statement_timeout(&self) -> Option<Duration> {
+        self.read.statement_timeout
     }
 
     pub(super) fn is(&self, name: &str, value: &str) -> bool {
@@ -246,8 +280,7 @@ impl Settings {
 
     /// A duration, `None` for 0.
     pub(super) fn duration(&self, name: &str) -> Option<Duration> {
-        let milliseconds = self.get(name).and_then(|value| duration_ms(&value)).unwrap_or(0);
-        (0 < milliseconds).then(|| Duration::from_millis(milliseconds))
+        self.get(name).and_then(|value| duration(&value))
     }
 
     /// Whether the client wants notices of this severity, `NOTICE` or `WARNING`.
@@ -259,14 +292,46 @@ impl Settings {
         }
     }
 
-    pub(super) fn zone_name(&self) -> String {
-        self.get("TimeZone").unwrap_or_else(|| "UTC".to_string())
+    pub(super) fn zone_name(&self) -> &str {
+        &self.read.zone_name
     }
 
-    /// The zone; a value that is no zone was refused when it was set.
+    /// The zone.
     pub(super) fn zone(&self) -> Tz {
-        self.zone_name().parse().unwrap_or_else(|_| "UTC".parse().expect("UTC is a zone"))
+        self.read.zone
     }
+}
+
+impl Read {
+    fn of(values: &BTreeMap<String, String>, defaults: &BTreeMap<String, String>) -> Self {
+        let get = |name: &str| value(values, defaults, name).unwrap_or_default();
+        let zone_name = get("TimeZone");
+        Self {
+            compatibility: match get("compatibility").as_str() {
+                "ksqldb" => Compatibility::Ksqldb,
+                _ => Compatibility::Postgres,
+            },
+            reads_own_writes: get("read_your_writes") == "on",
+            statement_timeout: duration(&get("statement_timeout")),
+            // A value that is no zone was refused when it was set.
+            zone: zone_name.parse().unwrap_or_else(|_| "UTC".parse().expect("UTC is a zone")),
+            zone_name,
+        }
+    }
+}
+
+/// What was set, else its default; `None` if there is no setting of that name.
+fn value(values: &BTreeMap<String, String>, defaults: &BTreeMap<String, String>, name: &str) -> Option<String> {
+    let known = known(name);
+    let name = known.map_or(name, |setting| setting.name);
+    let value = values.get(name).or_else(|| defaults.get(name)).cloned();
+    value.or_else(|| known.map(|setting| setting.default.to_string()))
+}
+
+/// A duration, `None` for 0.
+fn duration(value: &str) -> Option<Duration> {
+    let milliseconds = duration_ms(value).unwrap_or(0);
+    (0 < milliseconds).then(|| Duration::from_millis(milliseconds))
 }
 
 fn known(name: &str) -> Option<&'static Setting> {

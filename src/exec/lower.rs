@@ -238,7 +238,8 @@ impl Lowering<'_> {
             (Emit::Changes, node::AggregateChanges::Retract) => Changes::Retract,
         };
         let output = Layout::new(node.schema.as_arrow(), output);
-        let calls = node.calls.iter().map(|call| self.call(call, schema)).collect::<Result<Vec<_>, _>>()?;
+        let calls =
+            (0..node.calls.len()).map(|call| self.call(&node.calls, call, schema)).collect::<Result<Vec<_>, _>>()?;
         let group = self.exprs(&node.group, schema)?;
         let window = node.window.map(windows_of);
         let is_ksqldb = self.semantics.compatibility == Compatibility::Ksqldb;
@@ -272,7 +273,8 @@ impl Lowering<'_> {
         }
     }
 
-    fn call(&self, call: &node::AggregateCall, schema: &DFSchema) -> Result<CallSpec, ExecError> {
+    fn call(&self, calls: &[node::AggregateCall], number: usize, schema: &DFSchema) -> Result<CallSpec, ExecError> {
+        let call = &calls[number];
         let argument = call.argument.as_ref().map(|argument| self.expr(argument, schema)).transpose()?;
         let argument_type = match &argument {
             Some(argument) => argument.data_type(schema.as_arrow())?,
@@ -283,7 +285,7 @@ impl Lowering<'_> {
             style: call.style,
             argument_type,
             argument,
-            counts: call.backing == node::Backing::Counts,
+            counts: (call.backing == node::Backing::Counts).then(|| node::counts_leader(calls, number)),
             filter: call.filter.as_ref().map(|filter| self.expr(filter, schema)).transpose()?,
             output: call.sql_type.arrow(),
         })

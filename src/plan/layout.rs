@@ -21,6 +21,7 @@ use super::node::TableJoin;
 use super::node::TopN;
 use super::node::TopRows;
 use super::node::Window;
+use super::node::counts_leader;
 use super::node::order_words;
 use super::standing::Fragment;
 use crate::model::SqlType;
@@ -65,11 +66,16 @@ fn of_aggregate(aggregate: &Aggregate) -> String {
     let calls: Vec<String> = aggregate
         .calls
         .iter()
-        .map(|call| {
+        .enumerate()
+        .map(|(number, call)| {
             let argument = call.argument.as_ref().map_or("*".to_string(), |argument| type_of(argument, input));
             // A first or last value stands behind the number of its row.
             let numbered = if matches!(call.function, AggregateFunction::ByOffset(..)) { " 2" } else { "" };
-            let counted = if call.backing == Backing::Counts { " counts 1" } else { "" };
+            let counted = match (call.backing, counts_leader(&aggregate.calls, number)) {
+                (Backing::Group, _) => String::new(),
+                (Backing::Counts, leader) if leader == number => " counts 1".to_string(),
+                (Backing::Counts, leader) => format!(" counts 1 with call {leader}"),
+            };
             format!("{}{numbered}{counted}({argument})", call.function.as_str())
         })
         .collect();

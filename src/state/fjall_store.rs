@@ -66,7 +66,7 @@ pub struct StoreLimits {
 
 impl Default for StoreLimits {
     fn default() -> Self {
-        Self { cache_bytes: 64 << 20, memtable_bytes: 64 << 20, journal_bytes_max: 256 << 20, threads: 2 }
+        Self { cache_bytes: 64 << 20, memtable_bytes: 64 << 20, journal_bytes_max: 256 << 20, threads: 1 }
     }
 }
 

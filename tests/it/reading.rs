@@ -1,6 +1,11 @@
 //! Cursors, portals, parameters: results read in pieces and with values.
 
+use std::path::Path;
+
 use tidemill::config::ByteSize;
+use tidemill::config::Config;
+use tokio_postgres::types::FromSql;
+use tokio_postgres::types::Type;
 
 use super::server::TestServer;
 use super::server::column;
@@ -95,4 +100,86 @@ async fn an_insert_of_more_than_its_limit_writes_nothing() {
     );
     assert_eq!(column(&client, "SELECT COUNT(*) FROM numbers").await, before);
     run(&client, &insert(100)).await;
+}
+
+/// The bytes of a cell.
+#[derive(Debug, PartialEq)]
+struct Raw(Option<Vec<u8>>);
+
+impl<'a> FromSql<'a> for Raw {
+    fn from_sql(_: &Type, raw: &'a [u8]) -> Result<Self, Box<dyn std::error::Error + Sync + Send>> {
+        Ok(Self(Some(raw.to_vec())))
+    }
+
+    fn from_sql_null(_: &Type) -> Result<Self, Box<dyn std::error::Error + Sync + Send>> {
+        Ok(Self(None))
+    }
+
+    fn accepts(_: &Type) -> bool {
+        true
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_row_that_is_read_by_key_comes_in_text_and_in_binary_as_a_planned_one_does() {
+    let server = TestServer::start().await;
+    let client = server.connect().await;
+    run(
+        &client,
+        "CREATE TABLE p (id INT PRIMARY KEY, big BIGINT, d DOUBLE, amount DECIMAL(12,2), b BOOLEAN, raw BYTES, t TEXT,
+           day DATE, at TIME, ts TIMESTAMP, tz TIMESTAMPTZ, list INT[])",
+    )
+    .await;
+    run(
+        &client,
+        "INSERT INTO p VALUES (1, -9000000000, 1.5, 12.34, true, '\\x0102', 'ü', '2024-02-29', '01:02:03.5',
+           '2024-01-02 03:04:05.678901', '2024-01-02 03:04:05+02', ARRAY[1, NULL]),
+           (2, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL)",
+    )
+    .await;
+    run(&client, "SET TimeZone = 'Asia/Kolkata'; SET statement_timeout = '1min'").await;
+    for id in [1i32, 2, 3] {
+        let (by_key, planned) = ("SELECT * FROM p WHERE id = $1", "SELECT * FROM p WHERE id = $1 AND true");
+        let mut answers = Vec::new();
+        for text in [by_key, planned] {
+            let found = client.query(text, &[&id]).await.expect("rows");
+            let cells = |row: &tokio_postgres::Row| (0..row.len()).map(|at| row.get::<_, Raw>(at)).collect::<Vec<_>>();
+            answers.push(found.iter().map(cells).collect::<Vec<_>>());
+        }
+        assert_eq!(answers[0], answers[1], "{id} in binary");
+        let literal = |text: &str| text.replace("$1", &id.to_string());
+        assert_eq!(rows(&client, &literal(by_key)).await, rows(&client, &literal(planned)).await, "{id} in text");
+    }
+    let plan = column(&client, "EXPLAIN SELECT * FROM p WHERE id = 1").await;
+    assert!(plan[0].starts_with("KeyRead: p, keys=1, "), "{plan:?}");
+    server.stop().await;
+}
+
+/// Sorts and groups that memory does not hold go to files, which are gone when the statement has ended.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_memory_does_not_hold_is_sorted_and_grouped_in_files() {
+    const SORTED: &str = "SELECT h FROM (SELECT md5(CAST(value AS TEXT)) AS h FROM generate_series(1, 300000)) AS t \
+                          ORDER BY h OFFSET 299999";
+    const GROUPED: &str = "SELECT COUNT(*), SUM(n), MAX(h) FROM (SELECT md5(CAST(value % 150000 AS TEXT)) AS h, COUNT(*) AS n \
+                           FROM generate_series(1, 300000) GROUP BY 1) AS t";
+    /// The greatest MD5 of the numbers from 1 to 300,000; that number is below 150,000.
+    const GREATEST: &str = "fffffe98d0963d27015c198262d97221";
+    let small = |config: &mut Config| config.memory.statements = ByteSize::mebibytes(32);
+    let server = TestServer::start_with(small).await;
+    let client = server.connect().await;
+    assert_eq!(column(&client, SORTED).await, [GREATEST]);
+    assert_eq!(rows(&client, GROUPED).await, [["150000", "300000", GREATEST]]);
+    let folder = server.data_dir().join("temporary");
+    let left = |path: &Path| std::fs::read_dir(path).expect("a folder").count();
+    let inside = std::fs::read_dir(&folder).expect("the folder").map(|entry| entry.expect("an entry").path());
+    assert_eq!(inside.map(|path| left(&path)).sum::<usize>(), 0);
+    server.stop().await;
+
+    let server = TestServer::start_with(|config| {
+        small(config);
+        config.limits.temporary_bytes_max = ByteSize(0);
+    })
+    .await;
+    let (state, ..) = failure(&server.connect().await, SORTED).await;
+    assert_eq!(state, "53200");
 }

@@ -191,6 +191,7 @@ impl Pipeline {
             env: env.clone(),
             limits: options.limits.clone(),
             memory,
+            temporary: None,
             metadata: Arc::clone(&metadata),
             clients: Arc::new(move |principal| (layer.0)(clients.client(principal))),
             publisher,
@@ -255,7 +256,12 @@ impl Pipeline {
 
     /// Another session, with the default settings.
     pub fn session(&self) -> Result<Session> {
-        self.engine.session(Principal::loopback("tidemill"), SessionOptions::default())
+        self.session_of(Principal::loopback("tidemill"))
+    }
+
+    /// Another session, of somebody else.
+    pub fn session_of(&self, principal: Principal) -> Result<Session> {
+        self.engine.session(principal, SessionOptions::default())
     }
 
     /// Runs statements; rows that they answer are dropped.

@@ -15,6 +15,7 @@ use datafusion::catalog::SchemaProvider;
 use datafusion::common::config::Dialect;
 use datafusion::execution::FunctionRegistry;
 use datafusion::execution::SessionStateBuilder;
+use datafusion::execution::memory_pool::MemoryLimit;
 use datafusion::execution::session_state::SessionState;
 use datafusion::prelude::SessionConfig;
 use datafusion::prelude::SessionContext;
@@ -103,9 +104,17 @@ pub(in crate::engine) struct Given {
 impl Base {
     fn new(engine: &Weak<Engine>) -> Result<Self> {
         let internal = |error: datafusion::error::DataFusionError| Error::internal("functions").caused_by(error);
-        let memory = engine.upgrade().map(|engine| statement_memory::runtime(&engine.memory().statements));
+        let memory = engine
+            .upgrade()
+            .map(|engine| statement_memory::runtime(&engine.memory().statements, engine.temporary_files()));
         let runtime = memory.transpose().map_err(internal)?.unwrap_or_default();
-        let context = SessionContext::new_with_config_rt(config(), runtime);
+        let mut config = config();
+        if let MemoryLimit::Finite(limit) = runtime.memory_pool.memory_limit() {
+            // What each of a sort's partitions keeps to merge its files: not all that there is.
+            let execution = &mut config.options_mut().execution;
+            execution.sort_spill_reservation_bytes = execution.sort_spill_reservation_bytes.min(limit / 32);
+        }
+        let context = SessionContext::new_with_config_rt(config, runtime);
         let catalog = Arc::new(MemoryCatalogProvider::new());
         let system = system::schema(engine.clone());
         catalog.register_schema(PUBLIC, Arc::new(LivePublic::new(engine.clone()))).map_err(internal)?;
@@ -181,7 +190,7 @@ impl Planner {
             .with_type_planner(Arc::new(NestedTypes { others: Some(Arc::new(PgOidTypePlanner)) }))
             .build();
         let env = session.engine.env();
-        let zone = session.settings.zone_name();
+        let zone = session.settings.zone_name().to_string();
         let options = state.config_mut().options_mut();
         options.execution.time_zone = Some(zone.clone());
         options.extensions.insert(functions::Context::new(env.clock.wall_micros(), env.random.next_u64(), zone));

@@ -44,7 +44,7 @@ use crate::plan::shown_name;
 use crate::plan::with_rules;
 
 /// Batches that are computed before they are asked for.
-const BATCHES_AHEAD: usize = 1;
+pub(super) const BATCHES_AHEAD: usize = 1;
 
 /// A plan and the state that it runs in.
 pub(in crate::engine) struct Planned {
@@ -169,7 +169,7 @@ async fn hand_over(
 }
 
 /// The rows as they are handed over. Dropping them ends the query.
-fn receive(taken: mpsc::Receiver<Result<RecordBatch>>, computing: Spawned<()>) -> RowStream {
+pub(super) fn receive(taken: mpsc::Receiver<Result<RecordBatch>>, computing: Spawned<()>) -> RowStream {
     stream::unfold(Some((taken, computing)), |receiving| async move {
         let (mut taken, computing) = receiving?;
         match taken.recv().await {
@@ -213,7 +213,7 @@ pub(in crate::engine) fn fields(schema: &Schema) -> Vec<OutputField> {
 }
 
 /// The Arrow types that rows go out with: each SQL type's own, instants in the session's zone, lists as they are.
-fn output_schema(fields: &[OutputField], schema: &Schema, zone: &str) -> Schema {
+pub(super) fn output_schema(fields: &[OutputField], schema: &Schema, zone: &str) -> Schema {
     let types = fields.iter().zip(schema.fields()).map(|(output, field)| {
         let data_type = match (&output.sql_type, field.data_type()) {
             (_, nested) if nested.is_nested() => nested.clone(),

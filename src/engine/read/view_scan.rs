@@ -133,7 +133,7 @@ fn conjuncts(condition: &Expr) -> Vec<&Expr> {
 }
 
 /// The least key above all that begin with `prefix`; `None` if there is none.
-fn after_prefix(prefix: &[u8]) -> Option<Vec<u8>> {
+pub(super) fn after_prefix(prefix: &[u8]) -> Option<Vec<u8>> {
     let last = prefix.iter().rposition(|byte| *byte != u8::MAX)?;
     let mut after = prefix[..=last].to_vec();
     after[last] += 1;

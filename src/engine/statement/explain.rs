@@ -39,9 +39,7 @@ pub(super) async fn execute(
             return Err(Error::unsupported("EXPLAIN ANALYZE is supported for queries that run only")
                 .hint("EXPLAIN ANALYZE query; SHOW QUERIES lists their names."));
         }
-        ExplainTarget::Select(query) if query.emit.is_none() => {
-            select::plan(session, query, parameters).await?.explain().await?
-        }
+        ExplainTarget::Select(query) if query.emit.is_none() => select::explain(session, query, parameters).await?,
         ExplainTarget::Select(query) => explain(&push::plan(session, query, parameters)?.0),
         ExplainTarget::CreateAs(create) => {
             let options = RelationOptions::read(&create.options)?;

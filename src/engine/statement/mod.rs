@@ -59,7 +59,7 @@ pub(super) async fn execute(session: &mut Session, prepared: &Prepared, paramete
         Statement::Delete(delete) => delete::execute(session, delete, parameters).await,
         Statement::InsertRows(insert) => insert_rows::execute(session, insert, parameters).await,
         Statement::InsertSelect(insert) => insert_select::execute(session, insert, text, parameters).await,
-        Statement::Select(select) => select::execute(session, select, parameters).await,
+        Statement::Select(select) => select::execute_prepared(session, select, &prepared.by_key, parameters).await,
         Statement::Explain { analyze, target } => explain::execute(session, *analyze, target, parameters).await,
         Statement::Describe(name) => describe::execute(session, name),
         Statement::DescribeFunction(name) => describe_function::execute(session, name).await,
@@ -91,11 +91,11 @@ pub(super) async fn execute(session: &mut Session, prepared: &Prepared, paramete
 /// What a statement takes and gives, without running it.
 pub(super) async fn describe(
     session: &mut Session,
-    statement: &Statement,
+    prepared: &Prepared,
     known: &[Option<SqlType>],
 ) -> Result<Description> {
-    match statement {
-        Statement::Select(select) => select::describe(session, select, known).await,
+    match prepared.statement.as_ref() {
+        Statement::Select(select) => select::describe_prepared(session, select, &prepared.by_key, known).await,
         Statement::Declare { select, .. } => {
             let described = select::describe(session, select, known).await?;
             Ok(Description { fields: None, ..described })

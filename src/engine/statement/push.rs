@@ -56,7 +56,7 @@ pub(super) async fn execute(session: &mut Session, select: &Select, parameters: 
     let keys: Vec<bool> = plan.output.columns.iter().map(is_key).collect();
     let spec = PushSpec { plan: Arc::new(plan), start, rows_max: session.engine.limits().push_rows_max };
     let stream = session.engine.runtime().push(spec).await?;
-    let rows = rows(stream, &fields, keys, &session.settings.zone_name(), limit);
+    let rows = rows(stream, &fields, keys, session.settings.zone_name(), limit);
     Ok(Outcome::Rows { fields, rows, push: limit.is_none(), tag: "SELECT" })
 }
 

@@ -44,7 +44,7 @@ impl Answer {
         reading.given.push(Given { name: CHANGED.to_string(), rows: rows.clone() });
         let planned = session.engine.planner().plan(session, &select, &reading, parameters).await?;
         let planned = planned.bind(session, parameters).await?;
-        let (fields, batches) = planned.run(session.engine.query_threads()?, &session.settings.zone_name()).await?;
+        let (fields, batches) = planned.run(session.engine.query_threads()?, session.settings.zone_name()).await?;
         Ok(Self { rows: rows.num_rows(), returned: Some((fields, batches.try_collect().await?)) })
     }
 

@@ -16,7 +16,8 @@ use crate::catalog::Relation;
 use crate::engine::outcome::Description;
 use crate::engine::outcome::Outcome;
 use crate::engine::outcome::Value;
-use crate::engine::read::Planned;
+use crate::engine::read::KeyRead;
+use crate::engine::read::KeyReadCache;
 use crate::engine::read::Planner;
 use crate::engine::read::Reading;
 use crate::engine::session::Session;
@@ -26,6 +27,9 @@ use crate::model::SqlType;
 use crate::model::TopicPartition;
 use crate::plan::fold;
 use crate::plan::nulls;
+use crate::security::Operation;
+use crate::security::Resource;
+use crate::security::authorize;
 use crate::sql::Select;
 use crate::sql::walk;
 use crate::state::Frontier;
@@ -38,14 +42,77 @@ pub(super) async fn execute(session: &mut Session, select: &Select, parameters: 
     let reading = pin(session, select).await?;
     let planned = session.engine.planner().plan(session, select, &reading, parameters).await?;
     let planned = planned.bind(session, parameters).await?;
-    let (fields, rows) = planned.run(session.engine.query_threads()?, &session.settings.zone_name()).await?;
+    let (fields, rows) = planned.run(session.engine.query_threads()?, session.settings.zone_name()).await?;
     Ok(Outcome::Rows { fields, rows, push: false, tag: "SELECT" })
 }
 
-/// The plan of a pull query, as EXPLAIN wants it.
-pub(super) async fn plan(session: &Session, select: &Select, parameters: &[Value]) -> Result<Planned> {
+/// As `execute`; a statement that is read by key needs no plan.
+pub(super) async fn execute_prepared(
+    session: &mut Session,
+    select: &Select,
+    cache: &KeyReadCache,
+    parameters: &[Value],
+) -> Result<Outcome> {
+    match read_by_key(session, select, cache, parameters).await? {
+        Some(outcome) => Ok(outcome),
+        None => execute(session, select, parameters).await,
+    }
+}
+
+/// The rows of a statement that is read by key, `None` if it must be planned, if only for its error.
+async fn read_by_key(
+    session: &Session,
+    select: &Select,
+    cache: &KeyReadCache,
+    parameters: &[Value],
+) -> Result<Option<Outcome>> {
+    let Some(read) = recognised(session, select, cache)? else { return Ok(None) };
+    let Some(keys) = read.keys(parameters, session.zone()) else { return Ok(None) };
+    let reading = pin_relations(session, std::slice::from_ref(read.relation())).await?;
+    // A name may mean another relation by now, and a stream has no view.
+    if reading.catalog.relation(&read.relation().name).is_none_or(|now| !Arc::ptr_eq(now, read.relation())) {
+        return Ok(None);
+    }
+    let Some(view) = reading.published.view(read.relation().id) else { return Ok(None) };
+    let rows = read.rows(view, keys, || session.engine.query_threads())?;
+    Ok(Some(Outcome::Rows { fields: read.fields().to_vec(), rows, push: false, tag: "SELECT" }))
+}
+
+fn recognised(session: &Session, select: &Select, cache: &KeyReadCache) -> Result<Option<Arc<KeyRead>>> {
+    let catalog = session.engine.catalog()?;
+    let read = cache.of(select, &catalog, &session.settings);
+    let may_read = |read: &Arc<KeyRead>| {
+        authorize(&session.principal, Operation::Read, Resource::Relation(&read.relation().name)).is_ok()
+    };
+    Ok(read.filter(may_read))
+}
+
+/// As `describe`, without a plan where the statement is read by key.
+pub(super) async fn describe_prepared(
+    session: &Session,
+    select: &Select,
+    cache: &KeyReadCache,
+    known: &[Option<SqlType>],
+) -> Result<Description> {
+    if let Some(read) = recognised(session, select, cache)?
+        && let Some(params) = read.parameters(known)
+    {
+        return Ok(Description { fields: Some(read.fields().to_vec()), params });
+    }
+    describe(session, select, known).await
+}
+
+/// How a pull query would run, as EXPLAIN shows it.
+pub(super) async fn explain(session: &Session, select: &Select, parameters: &[Value]) -> Result<String> {
     let reading = Planner::pin(session)?;
-    session.engine.planner().plan(session, select, &reading, parameters).await?.bind(session, parameters).await
+    if let Some(read) = recognised(session, select, &KeyReadCache::default())?
+        && let Some(keys) = read.keys(parameters, session.zone())
+        && reading.published.view(read.relation().id).is_some()
+    {
+        return Ok(read.explain(&keys));
+    }
+    let planned = session.engine.planner().plan(session, select, &reading, parameters).await?;
+    planned.bind(session, parameters).await?.explain().await
 }
 
 pub(super) async fn describe(session: &Session, select: &Select, known: &[Option<SqlType>]) -> Result<Description> {
@@ -65,27 +132,26 @@ pub(super) async fn describe(session: &Session, select: &Select, known: &[Option
 
 /// Pins what is read; under `read_your_writes` not before it covers what the session wrote.
 pub(super) async fn pin(session: &Session, select: &Select) -> Result<Reading> {
-    if session.settings.is("read_your_writes", "on") {
+    let relations = named(&*session.engine.catalog()?, select, session.settings.compatibility());
+    pin_relations(session, &relations).await
+}
+
+async fn pin_relations(session: &Session, relations: &[Arc<Relation>]) -> Result<Reading> {
+    if session.settings.reads_own_writes() {
         let written: Frontier = session.written.ends().into_iter().collect();
         let catalog = session.engine.catalog()?;
         let mut waits = Waits { session, catalog: &catalog, written, seen: BTreeMap::new() };
-        for relation in named(&catalog, select, session.settings.compatibility()) {
+        for relation in relations {
             waits.cover(relation.id).await?;
         }
     }
-    see_tables(session, select).await?;
-    Planner::pin(session)
-}
-
-/// Waits until the tables that a query names show what their topics have now, whoever wrote it.
-async fn see_tables(session: &Session, select: &Select) -> Result<()> {
-    let catalog = session.engine.catalog()?;
-    for relation in named(&catalog, select, session.settings.compatibility()) {
+    // Tables show what their topics have now, whoever wrote it.
+    for relation in relations {
         if let Some(kept) = session.engine.runtime().kept(relation.id) {
             kept.catch_up().await?;
         }
     }
-    Ok(())
+    Planner::pin(session)
 }
 
 /// The relations that a query names.

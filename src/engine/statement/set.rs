@@ -44,6 +44,7 @@ pub(super) fn reset(session: &mut Session, name: Option<&str>) -> Result<Outcome
 pub(super) fn discard_all(session: &mut Session) -> Result<Outcome> {
     session.cursors.clear();
     session.prepared.clear();
+    session.recent.clear();
     reset_all(session);
     Ok(done("DISCARD ALL"))
 }

@@ -55,8 +55,9 @@ fn translate(error: &DataFusionError) -> Error {
         DataFusionError::SQL(parser, _) => Error::new(SqlState::SYNTAX_ERROR, one_line(&parser.to_string())),
         DataFusionError::ArrowError(arrow, _) => of_arrow(arrow),
         DataFusionError::Execution(message) => of_execution(&one_line(message)),
-        DataFusionError::ResourcesExhausted(message) => Error::new(SqlState::OUT_OF_MEMORY, one_line(message))
-            .hint("Read or sort fewer rows at once, or raise memory.limit or memory.statements."),
+        DataFusionError::ResourcesExhausted(message) => Error::new(SqlState::OUT_OF_MEMORY, one_line(message)).hint(
+            "Read or sort fewer rows at once, or raise memory.limit, memory.statements or limits.temporary_bytes_max.",
+        ),
         other => Error::internal(one_line(&other.strip_backtrace())),
     }
 }

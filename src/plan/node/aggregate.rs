@@ -75,6 +75,17 @@ impl AggregateFunction {
         }
     }
 
+    /// Whether its result is made of the first values in their order, or of the only one.
+    fn takes_first_values(self) -> bool {
+        match self {
+            AggregateFunction::Min | AggregateFunction::Max => true,
+            AggregateFunction::Collect(kind) => {
+                matches!(kind, Collect::TopK { .. } | Collect::TopKDistinct { .. } | Collect::Attr)
+            }
+            _ => false,
+        }
+    }
+
     /// How a row is taken back.
     pub fn retraction(self) -> Retraction {
         match self {
@@ -135,6 +146,17 @@ pub struct AggregateCall {
     pub sql_type: SqlType,
     /// Whose rules.
     pub style: TotalStyle,
+}
+
+/// The call whose rows of state hold the counts of a call: the first one that counts the same values, or itself.
+/// Calls whose results are made of the first values keep rows of their own, in which no count is 0.
+pub fn counts_leader(calls: &[AggregateCall], call: usize) -> usize {
+    let shares = |other: &AggregateCall| other.backing == Backing::Counts && !other.function.takes_first_values();
+    let one = &calls[call];
+    if !shares(one) {
+        return call;
+    }
+    calls.iter().position(|other| shares(other) && other.argument == one.argument).unwrap_or(call)
 }
 
 /// The windows of a windowed aggregate. In text a kind is told by the names of its fields.

@@ -28,6 +28,7 @@ pub use aggregate::NullGroup;
 pub use aggregate::OffsetNulls;
 pub use aggregate::Retraction;
 pub use aggregate::Window;
+pub use aggregate::counts_leader;
 pub use consolidate::Consolidate;
 pub use exchange::Exchange;
 pub use exchange::ExchangeSource;

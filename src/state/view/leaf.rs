@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::OnceLock;
 
 use arrow::array::Array;
+use arrow::array::ArrayRef;
 use arrow::array::BinaryArray;
 use arrow::array::BooleanArray;
 use arrow::array::BooleanBufferBuilder;
@@ -41,6 +42,16 @@ struct Masked {
     /// The page's rows that are live; `None` if all are.
     live: Option<BooleanArray>,
     changes: Arc<Run>,
+}
+
+/// What memory tells of a key.
+pub(super) enum Known {
+    /// Its row, as columns of one value each.
+    Row(Vec<ArrayRef>),
+    /// It has none.
+    Absent,
+    /// Its page would have to be read from the store.
+    Unread,
 }
 
 /// From a key (inclusive) to another (exclusive, `None` for no end).
@@ -91,6 +102,28 @@ impl Leaf {
         let Some(page) = &self.page else { return Ok(None) };
         let page = page.load()?;
         Ok(page.find(key).map(|row| page.rows.slice(row, 1)))
+    }
+
+    /// What memory tells of a key's row.
+    pub(super) fn known(&self, key: &[u8], columns: &[usize]) -> Known {
+        let row = |rows: &RecordBatch, row| columns.iter().map(|column| rows.column(*column).slice(row, 1)).collect();
+        for run in self.runs.iter().rev() {
+            if let Ok(at) = run.search(key) {
+                let entry = run.entries[at];
+                return match entry.live {
+                    true => Known::Row(row(run.batches[entry.batch as usize].rows(), entry.row as usize)),
+                    false => Known::Absent,
+                };
+            }
+        }
+        let Some(page) = &self.page else { return Known::Absent };
+        let Some(page) = page.resident() else { return Known::Unread };
+        page.find(key).map_or(Known::Absent, |at| Known::Row(row(&page.rows, at)))
+    }
+
+    /// Whether its rows can be had without reading from the store.
+    pub(super) fn is_resident(&self) -> bool {
+        self.page.as_ref().is_none_or(|page| page.resident().is_some())
     }
 
     /// All changes as one run, `None` if there are none.

@@ -112,6 +112,14 @@ impl PageRef {
         Ok(page)
     }
 
+    /// The page, if it is in memory and nobody is reading it from the store.
+    pub(super) fn resident(&self) -> Option<Arc<Page>> {
+        let resident = self.resident.try_lock()?;
+        let page = resident.as_ref().map(|resident| Arc::clone(&resident.page))?;
+        self.touched.store(true, Ordering::Relaxed);
+        Some(page)
+    }
+
     /// Keeps the page in memory if there is room.
     fn keep(self: &Arc<Self>, resident: &mut Option<Resident>, page: &Arc<Page>) {
         let memory = &self.store.memory;

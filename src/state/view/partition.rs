@@ -15,6 +15,7 @@ use bytes::Bytes;
 
 use super::leaf::Bounds;
 use super::leaf::FOLD_ENTRIES;
+use super::leaf::Known;
 use super::leaf::Leaf;
 use super::leaf::fold;
 use super::page::PAGE_ROWS;
@@ -82,6 +83,16 @@ pub struct ViewPart {
 }
 
 impl ViewPart {
+    /// The most pages that have to be looked through.
+    pub fn pages(&self) -> usize {
+        self.leaves.len()
+    }
+
+    /// Whether all of it is in memory. A page may go before it is asked for; then it is read again.
+    pub fn is_resident(&self) -> bool {
+        self.leaves.iter().all(|leaf| leaf.is_resident())
+    }
+
     /// The rows, leaf by leaf, only the columns of `projection` if it is given. A page is read when it is asked for.
     pub fn batches(
         self,
@@ -164,6 +175,11 @@ impl ViewPartition {
     /// The row of `key`.
     pub fn get(&self, key: &[u8]) -> Result<Option<RecordBatch>, StateError> {
         self.leaves[self.leaf_of(key)].get(key)
+    }
+
+    /// What memory tells of the row of `key`.
+    pub(super) fn known(&self, key: &[u8], columns: &[usize]) -> Known {
+        self.leaves[self.leaf_of(key)].known(key, columns)
     }
 
     /// All rows, leaf by leaf, only the columns of `projection` if it is given.

@@ -3,9 +3,11 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use arrow::array::ArrayRef;
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 
+use super::leaf::Known;
 use super::partition::ViewPartition;
 use crate::model::Offset;
 use crate::model::TopicPartition;
@@ -50,6 +52,20 @@ impl ViewSnapshot {
     /// The row of an encoded key, whichever partition holds it.
     pub fn get(&self, key: &[u8]) -> Result<Option<RecordBatch>, StateError> {
         self.partitions.iter().find_map(|partition| partition.get(key).transpose()).transpose()
+    }
+
+    /// The rows of an encoded key, each as the columns at `columns`, one value each; `None` if a page of theirs is not in
+    /// memory. More than one only where writers put one key into several partitions.
+    pub fn rows_in_memory(&self, key: &[u8], columns: &[usize]) -> Option<Vec<Vec<ArrayRef>>> {
+        let mut rows = Vec::new();
+        for partition in &self.partitions {
+            match partition.known(key, columns) {
+                Known::Row(row) => rows.push(row),
+                Known::Absent => {}
+                Known::Unread => return None,
+            }
+        }
+        Some(rows)
     }
 
     /// All rows, page by page, in no order; only the columns of `projection` if it is given.

@@ -158,11 +158,21 @@ impl Run {
         opened.verdict
     }
 
+    /// What is in memory is what is there; whether it was in memory.
+    fn check_in_memory(&self, key: &[u8]) -> bool {
+        let view = ViewSnapshot::new(schema(), vec![self.view.clone()]);
+        let Some(rows) = view.rows_in_memory(key, &[1]) else { return false };
+        let numbers: Vec<i64> = rows.iter().map(|row| row[0].as_primitive::<Int64Type>().value(0)).collect();
+        assert_eq!(numbers, self.map.get(key).copied().into_iter().collect::<Vec<_>>());
+        true
+    }
+
     fn check(&self, random: &SeededRandom, keys: u64) {
         assert_eq!(contents(self.view.batches(None)), self.map);
         let key = || (random.next_u64() % keys).to_string().into_bytes();
         for _ in 0..20 {
             let key = key();
+            self.check_in_memory(&key);
             assert_eq!(number(self.view.get(&key).expect("read")), self.map.get(&key).copied());
         }
         let (from, to) = (key(), key());
@@ -225,6 +235,8 @@ fn rows_beyond_the_pool_lie_in_the_store_and_are_read_from_there() {
     }
     assert_eq!(contents(run.view.batches(None)), run.map);
     assert!(run.memory.pool().used() <= 300_000);
+    let in_memory = run.map.keys().filter(|key| run.check_in_memory(key)).count();
+    assert!((1..run.map.len()).contains(&in_memory), "{in_memory} of {} keys are in memory", run.map.len());
     drop(run.view);
     run.topic.clear();
     assert_eq!(run.memory.pool().used(), 0, "what nobody holds is not counted");

@@ -8,6 +8,7 @@
 //!     order, and wait for their flushes together
 //!   * a client that sends what is no request, or does not take its answers, loses its connection and harms nobody else
 
+mod acls;
 mod add_offsets_to_txn;
 mod add_partitions_to_txn;
 mod alter_configs;

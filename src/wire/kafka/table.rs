@@ -22,11 +22,14 @@ use crate::protocol::alter_configs;
 use crate::protocol::api_versions;
 use crate::protocol::consumer_group_describe;
 use crate::protocol::consumer_group_heartbeat;
+use crate::protocol::create_acls;
 use crate::protocol::create_partitions;
 use crate::protocol::create_topics;
+use crate::protocol::delete_acls;
 use crate::protocol::delete_groups;
 use crate::protocol::delete_records;
 use crate::protocol::delete_topics;
+use crate::protocol::describe_acls;
 use crate::protocol::describe_cluster;
 use crate::protocol::describe_configs;
 use crate::protocol::describe_groups;
@@ -77,6 +80,9 @@ pub(super) const APIS: &[ApiEntry] = &[
     answered::<add_offsets_to_txn::Request>(),
     answered::<end_txn::Request>(),
     answered::<txn_offset_commit::Request>(),
+    answered::<describe_acls::Request>(),
+    answered::<create_acls::Request>(),
+    answered::<delete_acls::Request>(),
     answered::<describe_configs::Request>(),
     answered::<alter_configs::Request>(),
     answered::<describe_log_dirs::Request>(),

@@ -7,6 +7,7 @@
 use std::future::Future;
 use std::io;
 use std::panic::AssertUnwindSafe;
+use std::task::Poll;
 use std::time::Duration;
 
 use bytes::BytesMut;
@@ -31,6 +32,8 @@ use crate::error::SqlState;
 
 /// Bytes of answers that are gathered before they are sent.
 const SEND_AT: usize = 32 << 10;
+/// Room for one read, at least.
+const READ_BYTES: usize = 4 << 10;
 /// Bytes that are read ahead while a statement runs, to see whether the client is still there.
 const READ_AHEAD_MAX: usize = 64 << 10;
 
@@ -156,6 +159,8 @@ impl Socket {
     }
 
     async fn read_more(&mut self) -> Result<(), Ended> {
+        // Else a message takes as many reads as its length has doublings.
+        self.incoming.reserve(READ_BYTES);
         let stopping = self.stopping.clone();
         tokio::select! {
             biased;
@@ -218,6 +223,10 @@ impl Socket {
         // What a panic may leave behind half done is the session's own: settings, cursors, a plan.
         let work = AssertUnwindSafe(work).catch_unwind();
         tokio::pin!(work);
+        // What is done at once is not watched: a row that lies in memory is there before anybody could have interrupted.
+        if let Poll::Ready(done) = futures::poll!(work.as_mut()) {
+            return done.map_err(|_| Interrupt::Panicked);
+        }
         let Guard { cancel, timeout } = guard;
         loop {
             let stopping = self.stopping.clone();

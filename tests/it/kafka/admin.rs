@@ -2,10 +2,13 @@
 
 use tidemill::protocol::ErrorCode;
 use tidemill::protocol::alter_configs;
+use tidemill::protocol::create_acls;
 use tidemill::protocol::create_partitions;
 use tidemill::protocol::create_topics;
+use tidemill::protocol::delete_acls;
 use tidemill::protocol::delete_records;
 use tidemill::protocol::delete_topics;
+use tidemill::protocol::describe_acls;
 use tidemill::protocol::describe_cluster;
 use tidemill::protocol::describe_configs;
 use tidemill::protocol::describe_log_dirs;
@@ -303,6 +306,24 @@ async fn the_cluster_its_disk_and_its_reigns_are_described() {
         let request = offset_for_leader_epoch::Request { topics: vec![asked.clone()], ..Default::default() };
         let end = one(one(client.ask(version, request).await.topics).partitions);
         assert_eq!((end.error_code, end.leader_epoch, end.end_offset), (ErrorCode::NONE, epoch, 2));
+    }
+    server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn access_rules_are_refused_as_by_a_broker_without_an_authorizer() {
+    let server = TestServer::start().await;
+    let mut client = KafkaClient::connect(&server).await;
+    for version in 1..=3 {
+        let described = client.ask(version, describe_acls::Request::default()).await;
+        assert_eq!((described.error_code, described.resources.len()), (ErrorCode::SECURITY_DISABLED, 0));
+        let creations = vec![create_acls::Creation::default(), create_acls::Creation::default()];
+        let created = client.ask(version, create_acls::Request { creations }).await.results;
+        let codes: Vec<_> = created.into_iter().map(|result| result.error_code).collect();
+        assert_eq!(codes, [ErrorCode::SECURITY_DISABLED; 2], "one answer for each");
+        let filters = vec![delete_acls::Filter::default()];
+        let deleted = one(client.ask(version, delete_acls::Request { filters }).await.filter_results);
+        assert_eq!((deleted.error_code, deleted.matching_acls.len()), (ErrorCode::SECURITY_DISABLED, 0));
     }
     server.stop().await;
 }

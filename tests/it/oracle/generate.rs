@@ -419,14 +419,20 @@ fn taken_back(draw: &Draw, a: &str, b: &str, t: &str) -> Call {
         )
     };
     let k = 1 + draw.below(3);
+    // Distinct aggregates of one argument share their counts, with a filter or without.
+    let passing = |call: String| match draw.below(3) {
+        0 => same(format!("{call} FILTER (WHERE {b} > 0)")),
+        1 => same(format!("{call} FILTER (WHERE {t} <> 'q')")),
+        _ => same(call),
+    };
     match draw.below(17) {
         0 => same(format!("MIN({a})")),
         1 => same(format!("MAX({a})")),
         2 => same(format!("MIN({t})")),
         3 => same(format!("MAX({t}) FILTER (WHERE {a} > 0)")),
-        4 => same(format!("COUNT(DISTINCT {t})")),
-        5 => same(format!("COUNT(DISTINCT {a})")),
-        6 => same(format!("SUM(DISTINCT {a})")),
+        4 => passing(format!("COUNT(DISTINCT {t})")),
+        5 => passing(format!("COUNT(DISTINCT {a})")),
+        6 => passing(format!("SUM(DISTINCT {a})")),
         7 => same(format!("AVG({a})")),
         8 => (format!("TOPK({a}, {k})"), top(k, "")),
         9 => (format!("TOPKDISTINCT({a}, {k})"), top(k, "DISTINCT ")),
@@ -541,7 +547,9 @@ fn grouped(draw: &Draw, may_be_late: bool) -> Query {
     for at in 0..1 + draw.below(3) {
         let argument = number(draw, 1);
         let is_plain = window.is_none_or(Windows::is_tumbling);
-        let call = match draw.below(11) {
+        let call = match draw.below(12) {
+            11 => format!("COUNT(DISTINCT a) FILTER (WHERE {})", predicate(draw, 1)),
+            8 if draw.once_in(2) => "COUNT(DISTINCT a)".to_string(),
             8 => format!("COUNT(DISTINCT {argument})"),
             9 if is_plain => format!("SUM(DISTINCT {argument})"),
             10 => format!("{}({argument})", draw.of(&["VAR_POP", "VAR_SAMP", "STDDEV_POP", "STDDEV"])),

@@ -129,7 +129,7 @@ async fn answer(outcome: Outcome) -> Result<String, Error> {
     }
 }
 
-async fn text_of(mut rows: RowStream) -> Result<String, Error> {
+pub(super) async fn text_of(mut rows: RowStream) -> Result<String, Error> {
     let mut lines = Vec::new();
     while let Some(batch) = rows.next().await {
         let batch = batch?;

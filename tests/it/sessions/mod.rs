@@ -1,5 +1,6 @@
 //! `engine::Session` over a whole engine in memory: simulated disk and clock, queries driven by hand.
 
+mod by_key;
 mod cursors;
 mod errors;
 mod harness;

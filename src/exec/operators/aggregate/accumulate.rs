@@ -184,7 +184,7 @@ impl Accumulator {
             },
             _ => None,
         };
-        Self { function, style, total, argument, output, counts, values: Vec::new() }
+        Self { function, style, total, argument, output, counts: counts.is_some(), values: Vec::new() }
     }
 
     /// Whether `Counted` says what it takes.

@@ -1,5 +1,5 @@
 //! How often each value of a group is there, a row of state each: what stands behind MIN, MAX, TOPK and ATTR over rows that
-//! may be taken back, and behind DISTINCT.
+//! may be taken back, and behind DISTINCT. Calls that count the same values share the rows.
 //!
 //! The group's own state has the result alone. A row changes one count; only when the last of a value goes that the result
 //! is made of, the first of those that are left are read. So a change costs the same however many values a group has.
@@ -44,19 +44,29 @@ enum Use {
     Only,
 }
 
-/// The values of a batch's rows as keys, per call that counts.
+/// The values of a batch's rows as keys, per set of calls that count the same ones.
 pub(super) struct Counted {
+    sets: Vec<CountedSet>,
+}
+
+/// Calls that count the same values, each perhaps those of other rows: a value has one row of state, with a count for each
+/// call, in their order, 8 bytes each.
+struct CountedSet {
+    /// The call in the keys of the rows.
+    leader: usize,
     calls: Vec<CountedCall>,
+    /// The greatest value comes first.
+    descends: bool,
+    value_type: DataType,
+    /// Per row; `None` where the row has no value that counts for any call.
+    values: Vec<Option<Vec<u8>>>,
 }
 
 struct CountedCall {
     call: usize,
     used: Use,
-    /// The greatest value comes first.
-    descends: bool,
-    value_type: DataType,
-    /// Per row; `None` where the row has no value that counts.
-    values: Vec<Option<Vec<u8>>>,
+    /// Per row: it passes the call's FILTER.
+    counts: Vec<bool>,
 }
 
 impl Counted {
@@ -68,12 +78,18 @@ impl Counted {
         values: &Values,
         group_of_row: impl Fn(usize) -> usize,
     ) -> Result<Self, ExecError> {
-        let mut calls = Vec::new();
-        for (call, call_spec) in spec.calls.iter().enumerate().filter(|(_, call)| call.counts) {
-            let Some(argument) = values.argument(call) else { continue };
-            let used = use_of(call_spec);
-            let descends = descends(call_spec.function);
-            let counts_nulls = used == Use::Only;
+        let mut sets = Vec::new();
+        for leader in leaders(spec) {
+            let Some(argument) = values.argument(leader) else { continue };
+            let descends = descends(spec.calls[leader].function);
+            let members = spec.calls.iter().enumerate().filter(|(_, call)| call.counts == Some(leader));
+            let calls: Vec<CountedCall> = members
+                .map(|(call, call_spec)| {
+                    let used = use_of(call_spec);
+                    let counts = |row| values.passes(call, row) && (used == Use::Only || argument.is_valid(row));
+                    CountedCall { call, used, counts: (0..batch.num_rows()).map(counts).collect() }
+                })
+                .collect();
             let mut errors = Vec::new();
             let mut row_values = Vec::with_capacity(batch.num_rows());
             for (row, mut key) in
@@ -81,7 +97,7 @@ impl Counted {
             {
                 let bytes = key.len() + group_of_row(row) + keys::COUNT_OVERHEAD_BYTES;
                 let fits = bytes <= KEY_BYTES_MAX;
-                let counts = values.passes(call, row) && (counts_nulls || argument.is_valid(row));
+                let counts = calls.iter().any(|call| call.counts[row]);
                 if counts && !fits {
                     errors
                         .push(RowError { row, reason: format!("{bytes} bytes are over the limit of {KEY_BYTES_MAX}") });
@@ -93,9 +109,9 @@ impl Counted {
             }
             log_errors(cx, &spec.input, batch, &errors, "value left out of an aggregate, it is too long");
             let value_type = argument.data_type().clone();
-            calls.push(CountedCall { call, used, descends, value_type, values: row_values });
+            sets.push(CountedSet { leader, calls, descends, value_type, values: row_values });
         }
-        Ok(Self { calls })
+        Ok(Self { sets })
     }
 
     /// A row into a group with this key, for the calls that count.
@@ -107,29 +123,59 @@ impl Counted {
         readers: &[Reader<'_>],
         row: &RowIn,
     ) -> Result<(), ExecError> {
-        for counted in &self.calls {
-            if let Some(value) = &counted.values[row.row] {
-                counted.add(cx, groups, (group, key), value, &readers[counted.call], row)?;
+        for set in &self.sets {
+            if let Some(value) = &set.values[row.row] {
+                set.add(cx, groups, (group, key), value, readers, row)?;
             }
         }
         Ok(())
     }
 }
 
-impl CountedCall {
+impl CountedSet {
     fn add(
         &self,
         cx: &mut Cx<'_>,
         groups: &mut Groups,
         (group, key): (usize, &Bytes),
         value: &[u8],
+        readers: &[Reader<'_>],
+        row: &RowIn,
+    ) -> Result<(), ExecError> {
+        let state_key = keys::count(self.leader, key, value);
+        let mut counts = match cx.table(0).get(&state_key)? {
+            Some(bytes) => self.counts_of(&bytes)?,
+            None => vec![0; self.calls.len()],
+        };
+        let before = counts.clone();
+        let counting = self.calls.iter().zip(&mut counts).filter(|(call, _)| call.counts[row.row]);
+        counting.for_each(|(_, count)| *count += row.weight);
+        match counts.iter().all(|count| *count == 0) {
+            true => cx.table(0).delete(state_key)?,
+            false => {
+                cx.table(0).put(state_key, counts.iter().flat_map(|count| count.to_be_bytes()).collect::<Vec<u8>>())?;
+            }
+        }
+        for (number, call) in self.calls.iter().enumerate().filter(|(_, call)| call.counts[row.row]) {
+            let changed = (call, before[number], counts[number]);
+            self.take(cx, groups, (group, key), changed, &readers[call.call], row)?;
+        }
+        Ok(())
+    }
+
+    /// A row into a call's accumulator: its value was there `before` times and is there `after` times.
+    fn take(
+        &self,
+        cx: &mut Cx<'_>,
+        groups: &mut Groups,
+        (group, key): (usize, &Bytes),
+        (call, before, after): (&CountedCall, i64, i64),
         reader: &Reader<'_>,
         row: &RowIn,
     ) -> Result<(), ExecError> {
-        let (before, after) = self.change(cx, key, value, row.weight)?;
         let (came, went) = (before == 0, after == 0);
-        let accumulator = &mut groups.accumulators[self.call];
-        match self.used {
+        let accumulator = &mut groups.accumulators[call.call];
+        match call.used {
             Use::Distinct if came => accumulator.add(group, reader, row.row, 1, row.arrival)?,
             Use::Distinct if went => accumulator.add(group, reader, row.row, -1, row.arrival)?,
             Use::Best if came => accumulator.add(group, reader, row.row, 1, row.arrival)?,
@@ -153,26 +199,22 @@ impl CountedCall {
         Ok(())
     }
 
-    /// How often the value was there, and is now.
-    fn change(&self, cx: &mut Cx<'_>, group: &[u8], value: &[u8], weight: i64) -> Result<(i64, i64), ExecError> {
-        let key = keys::count(self.call, group, value);
-        let before = cx.table(0).get(&key)?.map_or(Ok(0), |bytes| count_of(&bytes))?;
-        let after = before + weight;
-        match after {
-            0 => cx.table(0).delete(key)?,
-            _ => cx.table(0).put(key, after.to_be_bytes().to_vec())?,
+    fn counts_of(&self, bytes: &[u8]) -> Result<Vec<i64>, ExecError> {
+        let (counts, rest) = bytes.as_chunks();
+        match counts.len() == self.calls.len() && rest.is_empty() {
+            true => Ok(counts.iter().map(|count| i64::from_be_bytes(*count)).collect()),
+            false => Err(ExecError::InternalRecord("how often a value is there")),
         }
-        Ok((before, after))
     }
 
-    /// The first `k` values, each as often as it is there or `once`.
+    /// The first `k` values, each as often as it is there or `once`. The call that asks is alone in its set.
     fn first(&self, cx: &mut Cx<'_>, group: &[u8], k: usize, once: bool) -> Result<Vec<Option<Kept>>, ExecError> {
-        let prefix = keys::count(self.call, group, &[]);
+        let prefix = keys::count(self.leader, group, &[]);
         let mut found: Vec<(Vec<u8>, usize)> = Vec::new();
         let mut left = k;
         for entry in cx.table(0).prefix(&prefix) {
             let (key, count) = entry?;
-            let times = if once { 1 } else { usize::try_from(count_of(&count)?).unwrap_or(0).min(left) };
+            let times = if once { 1 } else { usize::try_from(self.counts_of(&count)?[0]).unwrap_or(0).min(left) };
             let value = key[prefix.len()..].iter().map(|byte| if self.descends { !*byte } else { *byte }).collect();
             found.push((value, times));
             left -= times;
@@ -206,14 +248,14 @@ fn descends(function: AggregateFunction) -> bool {
     )
 }
 
-fn count_of(bytes: &[u8]) -> Result<i64, ExecError> {
-    let bytes = bytes.try_into().map_err(|_| ExecError::InternalRecord("how often a value is there"))?;
-    Ok(i64::from_be_bytes(bytes))
+/// The calls in whose rows of state values are counted.
+fn leaders(spec: &AggregateSpec) -> impl Iterator<Item = usize> {
+    spec.calls.iter().enumerate().filter(|(call, call_spec)| call_spec.counts == Some(*call)).map(|(call, _)| call)
 }
 
 /// Forgets the counts of a group.
 pub(super) fn forget(cx: &mut Cx<'_>, spec: &AggregateSpec, group: &[u8]) -> Result<(), ExecError> {
-    for (call, _) in spec.calls.iter().enumerate().filter(|(_, call)| call.counts) {
+    for call in leaders(spec) {
         let prefix = keys::count(call, group, &[]);
         let gone = cx.table(0).prefix(&prefix).collect::<Result<Vec<_>, _>>()?;
         for (key, _) in gone {

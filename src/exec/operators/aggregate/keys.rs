@@ -6,7 +6,7 @@
 //! | hopping | a pane | `0`, group, start of the pane |
 //! | session | a session | `0`, group, end, start |
 //! | hopping, session | a timer | `1`, time, group |
-//! | none, tumbling | how often a value is there | `FE`, number of the call, the group's key, the value |
+//! | none, tumbling | how often a value is there | `FE`, number of the first call that counts it, the group's key, the value |
 //! | any | a number of the operator's own | `FF FF`, its name |
 //!
 //! A pane's or session's times are 8 bytes that sort as the numbers do; a timer has no value.

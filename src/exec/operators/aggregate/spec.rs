@@ -23,8 +23,9 @@ pub struct CallSpec {
     pub argument: Option<Arc<dyn PhysicalExpr>>,
     /// The argument's type; `Int64` when there is none.
     pub argument_type: DataType,
-    /// How often each value is there is kept beside the group; `argument` is there.
-    pub counts: bool,
+    /// How often each value is there is kept beside the group, in rows of state of this call: itself or one before it
+    /// that counts the same values. `argument` is there.
+    pub counts: Option<usize>,
     /// FILTER.
     pub filter: Option<Arc<dyn PhysicalExpr>>,
     /// The column's type.

@@ -57,14 +57,14 @@ const FUNCTIONS: [AggregateFunction; 9] = [
     AggregateFunction::ByOffset(OffsetEnd::Latest, OffsetNulls::Counted),
 ];
 
-fn call(function: AggregateFunction, input: Changes) -> CallSpec {
+fn call(number: usize, function: AggregateFunction, input: Changes) -> CallSpec {
     let value: Arc<dyn PhysicalExpr> = Arc::new(Column::new("v", 1));
     CallSpec {
         function,
         style: TotalStyle::Postgres,
         argument: (function != AggregateFunction::CountStar).then_some(value),
         argument_type: DataType::Int64,
-        counts: input == Changes::Retract && function.retraction() == Retraction::Counts,
+        counts: (input == Changes::Retract && function.retraction() == Retraction::Counts).then_some(number),
         filter: None,
         output: result_type(function),
     }
@@ -92,7 +92,7 @@ fn tree(shape: Shape) -> (Tree, Layout) {
     let spec = AggregateSpec {
         group: vec![Arc::new(Column::new("k", 0))],
         window: shape.window,
-        calls: functions.iter().map(|function| call(*function, shape.input)).collect(),
+        calls: functions.iter().enumerate().map(|(number, function)| call(number, *function, shape.input)).collect(),
         emit_final: shape.emit_final,
         emit: shape.emit,
         null_drops: false,
