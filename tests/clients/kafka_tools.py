@@ -2,18 +2,20 @@
 import json
 import os
 import re
+import subprocess
 import sys
 import tempfile
 import time
 import uuid
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "java"))
-from kafka_jvm import Jars, Tools  # noqa: E402
+from kafka_jvm import TOOLS, Jars, Tools  # noqa: E402
 
 # They end with 0 whatever happened.
 SILENT = {"kafka-consumer-groups", "kafka-delete-records"}
 PREFIX = "tools-" + uuid.uuid4().hex[:6]
-tools = Tools(Jars(os.environ["KAFKA_JAVA"]), os.environ["KAFKA"])
+jars = Jars(os.environ["KAFKA_JAVA"])
+tools = Tools(jars, os.environ["KAFKA"])
 ask = tools.ask
 
 
@@ -139,16 +141,38 @@ def groups():
 
 
 def new_groups():
-    """The protocol of KIP-848, where the broker shares out."""
-    name, group = topic("new-groups", 3), f"{PREFIX}-new-group"
+    """Java's consumers of the new group protocol (KIP-848): two share a topic, one is killed, and the tools tell of it."""
+    name, group, protocol = topic("new-groups", 2), f"{PREFIX}-new-group", ["--consumer-property", "group.protocol=consumer"]
     produce(name, [f"k{number}|{number}" for number in range(60)], "--property", "parse.key=true", "--property", "key.separator=|")
-    found = consume(name, 60, "--from-beginning", "--group", group, "--consumer-property", "group.protocol=consumer")
-    same(sorted(map(int, found)), list(range(60)))
+    first = consume(name, 40, "--from-beginning", "--group", group, *protocol)
+    second = consume(name, 20, "--group", group, *protocol)
+    same(sorted(map(int, first + second)), list(range(60)))
     has(ask("kafka-groups", "--list"), rf"^{group}\s+Consumer\s+consumer")
     has(ask("kafka-consumer-groups", "--describe", "--group", group, "--state"), rf"^{group}\s.*\sEmpty\s+0")
-    rows = table(ask("kafka-consumer-groups", "--describe", "--group", group, "--offsets"))
-    same((len(rows), sum(int(row["LAG"]) for row in rows)), (3, 0))
-    has(ask("kafka-consumer-groups", "--delete", "--group", group), "Deletion of requested consumer groups .* was successful")
+
+    def shares():
+        rows = table(ask("kafka-consumer-groups", "--describe", "--group", group, "--members")) if readers else []
+        return sorted(int(row["#PARTITIONS"]) for row in rows)
+
+    def until(wanted):
+        end = time.monotonic() + 60
+        while shares() != wanted:
+            assert time.monotonic() < end, f"{shares()} is not {wanted}"
+
+    readers = []
+    try:
+        for wanted in [[2], [1, 1]]:
+            readers.append(subprocess.Popen(jars.command(TOOLS["kafka-console-consumer"], "--bootstrap-server", tools.server, "--topic", name,
+                                                         "--group", group, *protocol), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL))
+            until(wanted)
+        has(ask("kafka-consumer-groups", "--describe", "--group", group, "--state"), rf"^{group}\s.*\suniform\s+Stable\s+2")
+        refused("kafka-consumer-groups", "--reset-offsets", "--group", group, "--topic", name, "--to-earliest", "--execute", saying="inactive")
+        readers[0].kill()
+        until([2])
+    finally:
+        for reader in readers:
+            reader.kill()
+            reader.wait()
 
 
 def reset_offsets(name, group):

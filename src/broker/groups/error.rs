@@ -1,5 +1,7 @@
 //! Why a group's coordinator refused, as Kafka's clients know it.
 
+use super::GroupKind;
+
 /// A refusal of one request, one member or one partition.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum GroupError {
@@ -78,6 +80,12 @@ pub enum GroupError {
     /// The group has members of the classic protocol.
     #[error("the group has members of the classic protocol")]
     ClassicGroup,
+    /// What was asked belongs to the other protocol than the group's.
+    #[error("the group is of the {kind} protocol")]
+    OtherProtocol {
+        /// The group's.
+        kind: GroupKind,
+    },
     /// The client's version of the request cannot say what the group's protocol needs.
     #[error("the group is of the consumer protocol, which this version of the request does not know")]
     UnsupportedVersion,
@@ -128,7 +136,7 @@ impl GroupError {
             Self::UnsupportedVersion => 35,
             Self::InvalidRequest { .. } => 42,
             Self::NonEmptyGroup => 68,
-            Self::GroupNotFound | Self::ClassicGroup => 69,
+            Self::GroupNotFound | Self::ClassicGroup | Self::OtherProtocol { .. } => 69,
             Self::MemberIdRequired { .. } => 79,
             Self::GroupFull => 81,
             Self::FencedInstance => 82,

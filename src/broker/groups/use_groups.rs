@@ -62,7 +62,8 @@ impl LocalBroker {
     /// One group of the consumer protocol and its members.
     pub fn describe_consumer_group(&self, group: &str) -> Result<DescribedConsumerGroup, GroupError> {
         check_name("group", group).and_then(|()| self.broker.check_group(group)).map_err(|error| reason(&error))?;
-        self.broker.groups.lock().groups.describe_consumer(group).ok_or(GroupError::GroupNotFound)
+        let groups = &self.broker.groups.lock().groups;
+        groups.describe_consumer(group).ok_or_else(|| groups.why_not(group))
     }
 
     /// Whether a member of the consumer protocol may read its group's positions; who says nothing of itself may.
@@ -117,7 +118,8 @@ impl LocalBroker {
     /// One group of the classic protocol, or of a standing query, and its members.
     pub fn describe_group(&self, group: &str) -> Result<DescribedGroup, GroupError> {
         check_name("group", group).and_then(|()| self.broker.check_group(group)).map_err(|error| reason(&error))?;
-        self.broker.groups.lock().groups.describe(group).ok_or(GroupError::GroupNotFound)
+        let groups = &self.broker.groups.lock().groups;
+        groups.describe(group).ok_or_else(|| groups.why_not(group))
     }
 }
 

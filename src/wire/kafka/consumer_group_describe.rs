@@ -6,7 +6,6 @@ use super::context::Context;
 use super::error_code::code_of_group;
 use super::table::Answer;
 use crate::broker::DescribedConsumerMember;
-use crate::broker::GroupError;
 use crate::broker::GroupState;
 use crate::broker::partitions_by_topic;
 use crate::model::TopicPartition;
@@ -32,13 +31,9 @@ fn describe(context: &Context, group_id: String) -> Group {
     let group = match context.broker().describe_consumer_group(&group_id) {
         Ok(group) => group,
         Err(error) => {
-            let message = match &error {
-                GroupError::GroupNotFound => format!("Group {group_id} is not a consumer group."),
-                error => format!("Group {group_id}: {error}."),
-            };
             return Group {
                 error_code: code_of_group(&error),
-                error_message: Some(message),
+                error_message: Some(format!("Group {group_id}: {error}.")),
                 group_id,
                 group_state: GroupState::Dead.to_string(),
                 ..Group::default()

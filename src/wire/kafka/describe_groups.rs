@@ -28,17 +28,16 @@ fn describe(context: &Context, group_id: String) -> describe_groups::Group {
             members: group.members.into_iter().map(member).collect(),
             ..describe_groups::Group::default()
         },
-        Err(GroupError::GroupNotFound) if context.version < NOT_FOUND_FROM => describe_groups::Group {
-            group_id,
-            group_state: GroupState::Dead.to_string(),
-            ..describe_groups::Group::default()
-        },
+        Err(GroupError::GroupNotFound | GroupError::OtherProtocol { .. }) if context.version < NOT_FOUND_FROM => {
+            describe_groups::Group {
+                group_id,
+                group_state: GroupState::Dead.to_string(),
+                ..describe_groups::Group::default()
+            }
+        }
         Err(error) => describe_groups::Group {
             error_code: code_of_group(&error),
-            error_message: Some(match &error {
-                GroupError::GroupNotFound => format!("Group {group_id} is not a classic group."),
-                error => format!("Group {group_id}: {error}."),
-            }),
+            error_message: Some(format!("Group {group_id}: {error}.")),
             group_id,
             group_state: GroupState::Dead.to_string(),
             ..describe_groups::Group::default()

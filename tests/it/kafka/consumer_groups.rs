@@ -179,8 +179,11 @@ async fn a_group_is_described_listed_and_shown_by_its_protocol() {
     let topic = one(member.assignment.topic_partitions);
     assert_eq!((topic.topic_name.as_str(), topic.partitions), ("t", vec![0, 1]));
     assert_eq!(described[1].error_code, ErrorCode::GROUP_ID_NOT_FOUND);
+    assert_eq!(described[1].error_message.as_deref(), Some("Group h: the group does not exist."));
     let classic = describe_groups::Request { groups: vec!["g".to_string()], ..Default::default() };
-    assert_eq!(one(client.ask(6, classic.clone()).await.groups).error_code, ErrorCode::GROUP_ID_NOT_FOUND);
+    let refused = one(client.ask(6, classic.clone()).await.groups);
+    assert_eq!(refused.error_code, ErrorCode::GROUP_ID_NOT_FOUND);
+    assert_eq!(refused.error_message.as_deref(), Some("Group g: the group is of the consumer protocol."));
     assert_eq!(one(client.ask(5, classic).await.groups).group_state, "Dead");
     let all = [("g".to_string(), "consumer".to_string(), "Stable".to_string())];
     assert_eq!(listed(&mut client, &["Consumer"]).await, all);

@@ -4,7 +4,6 @@ use super::assign::Assignor;
 use super::group::Changes;
 use super::group::ConsumerGroup;
 use super::member::Member;
-use super::pattern::TopicPattern;
 use super::reconcile::reconcile;
 use super::topics::Topics;
 use crate::broker::ConsumerHeartbeat;
@@ -73,8 +72,7 @@ impl ConsumerGroup {
         if let Some(text) = request.pattern.as_ref().filter(|text| !text.is_empty())
             && !self.patterns.contains_key(text)
         {
-            let pattern = TopicPattern::compile(text)?;
-            self.patterns.insert(text.clone(), pattern);
+            self.add_pattern(text)?;
         }
         Ok(coming)
     }

@@ -185,7 +185,7 @@ impl World {
     fn change_topics(&mut self) {
         let name = format!("{TOPIC_NAME}{}", self.below(3));
         match self.topics.by_name.get_mut(&name) {
-            Some((_, partitions)) if self.random.next_u64() % 2 == 0 => *partitions += 1,
+            Some((_, partitions)) if self.random.next_u64().is_multiple_of(2) => *partitions += 1,
             Some(_) => drop(self.topics.by_name.remove(&name)),
             None => {
                 let topic = (TopicId(self.random.uuid_bytes()), 1 + self.below(4) as i32);
@@ -251,7 +251,7 @@ impl World {
             instance: client.instance.clone(),
             rebalance_timeout: says_all.then_some(REBALANCE),
             topics: says_all.then(|| vec![TOPIC_NAME.to_string()]),
-            pattern: (says_all && client.number % 2 == 0).then(|| format!("{TOPIC_NAME}[0-9]")),
+            pattern: (says_all && client.number.is_multiple_of(2)).then(|| format!("{TOPIC_NAME}[0-9]")),
             assignor: (says_all && client.number == 4).then(|| "range".to_string()),
             owned: (says_all || says_owned).then(|| client.has()),
             ..ConsumerHeartbeat::default()

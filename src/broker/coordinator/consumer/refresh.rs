@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::collections::BTreeSet;
+use std::collections::btree_map::Entry;
 
 use xxhash_rust::xxh3::xxh3_64;
 
@@ -12,11 +13,15 @@ use super::group::ConsumerGroup;
 use super::pattern::TopicPattern;
 use super::topics::Topics;
 use crate::broker::GroupConfig;
+use crate::broker::GroupError;
 use crate::broker::coordinator::consumer_record::ConsumerRecord;
 use crate::broker::coordinator::consumer_record::GroupEpoch;
 use crate::broker::coordinator::consumer_record::Partitions;
 use crate::broker::coordinator::event::Now;
 use crate::model::TopicId;
+
+/// Patterns of one group that differ.
+const PATTERNS_MAX: usize = 100;
 
 impl ConsumerGroup {
     /// Holds the subscriptions against the topics; the group's epoch rises if there is something else to share out, or if
@@ -51,18 +56,36 @@ impl ConsumerGroup {
         }
     }
 
+    /// Takes in a pattern that a member is about to have.
+    pub(super) fn add_pattern(&mut self, text: &str) -> Result<(), GroupError> {
+        if PATTERNS_MAX <= self.patterns.len() {
+            self.drop_patterns();
+        }
+        if PATTERNS_MAX <= self.patterns.len() {
+            let reason = format!("the members have {PATTERNS_MAX} patterns already");
+            return Err(GroupError::InvalidPattern { reason });
+        }
+        self.patterns.insert(text.to_string(), TopicPattern::compile(text)?);
+        Ok(())
+    }
+
+    /// Forgets patterns that no member has; those that members have.
+    fn drop_patterns(&mut self) -> BTreeSet<String> {
+        let in_use = self.members.values().filter_map(|member| member.subscription.pattern.clone()).collect();
+        self.patterns.retain(|text, _| BTreeSet::contains(&in_use, text));
+        in_use
+    }
+
     /// Finds all names that members read.
     fn fit_patterns(&mut self, topics: &Topics) {
-        let in_use: BTreeSet<_> =
-            self.members.values().filter_map(|member| member.subscription.pattern.clone()).collect();
-        self.patterns.retain(|text, _| in_use.contains(text));
-        for text in in_use {
-            if !self.patterns.contains_key(&text) {
-                match TopicPattern::compile(&text) {
-                    Ok(pattern) => drop(self.patterns.insert(text, pattern)),
-                    // It was checked when it came: this one is of another server.
-                    Err(error) => tracing::warn!(pattern = text, %error, "a pattern of topics fits none"),
+        for text in self.drop_patterns() {
+            let Entry::Vacant(missing) = self.patterns.entry(text) else { continue };
+            match TopicPattern::compile(missing.key()) {
+                Ok(pattern) => {
+                    missing.insert(pattern);
                 }
+                // It was checked when it came: this one is of another server.
+                Err(error) => tracing::warn!(pattern = missing.key(), %error, "a pattern of topics fits none"),
             }
         }
         let fitting = topics.by_name.keys().filter(|name| self.patterns.values().any(|pattern| pattern.fits(name)));

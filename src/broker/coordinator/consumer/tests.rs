@@ -302,6 +302,21 @@ fn what_cannot_be_is_refused_and_changes_nothing() {
 }
 
 #[test]
+fn a_group_has_a_hundred_patterns_and_a_member_one_at_a_time() {
+    let config = GroupConfig::default();
+    let mut world = World { machine: Machine::new(config), ..World::new() };
+    let with = |pattern: String, request| ConsumerHeartbeat { pattern: Some(pattern), ..request };
+    for number in 0..100 {
+        world.beat(with(format!("a{number}"), join(&format!("m{number:03}")))).expect("it joins");
+    }
+    let refused = world.beat(with("b".to_string(), join("one")));
+    assert!(matches!(&refused, Err(GroupError::InvalidPattern { reason }) if reason.contains("100")), "{refused:?}");
+    world.beat(with("a7".to_string(), join("one"))).expect("that pattern is there");
+    world.beat(with(String::new(), alive("m000", 1, &[0, 1, 2, 3]))).expect("it lives");
+    world.beat(with("b".to_string(), join("two"))).expect("one went");
+}
+
+#[test]
 fn members_choose_the_assignor() {
     let mut world = World::new();
     let with = |assignor: &str, member| ConsumerHeartbeat { assignor: Some(assignor.to_string()), ..join(member) };

@@ -152,6 +152,14 @@ impl Groups {
         }
     }
 
+    /// Why a group cannot be told as one of a protocol: it is of the other, or not there.
+    pub(in crate::broker) fn why_not(&self, group: &str) -> GroupError {
+        match self.groups.get(group).map(Group::kind) {
+            Some(kind) => GroupError::OtherProtocol { kind },
+            None => GroupError::GroupNotFound,
+        }
+    }
+
     /// Whether who says this of itself may read the positions of a group. Only the consumer protocol asks who it is.
     pub(in crate::broker) fn check_fetch(
         &self,
