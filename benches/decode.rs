@@ -21,6 +21,7 @@ use tidemill::model::Column;
 use tidemill::model::ColumnRole;
 use tidemill::model::SqlType;
 use tidemill::model::StructField;
+use tidemill::protocol::Headers;
 
 /// Documents of one batch, as many as a round has rows.
 const BATCH_ROWS: usize = 8_192;
@@ -135,6 +136,7 @@ fn decoder(case: &Case) -> Decoder {
 
 fn ours(case: &Case, decoder: &Decoder) -> RecordBatch {
     let records = case.documents.iter().enumerate().map(|(row, document)| RawRecord {
+        headers: Headers::default(),
         offset: row as i64,
         timestamp: 0,
         key: None,

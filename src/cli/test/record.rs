@@ -24,6 +24,9 @@ pub struct RawOutput {
     pub headers: Vec<(String, Option<Vec<u8>>)>,
 }
 
+/// A header's name and value.
+pub(super) type Header<'a> = (&'a str, Option<Vec<u8>>);
+
 /// A record as a case tells it.
 #[derive(Debug, Clone)]
 pub(super) struct Shown {
@@ -128,7 +131,7 @@ pub(super) fn encode(node: &RecordNode, key: &HalfOfTopic, value: &HalfOfTopic) 
 }
 
 /// The headers of an input.
-pub(super) fn headers(node: &RecordNode) -> Result<Vec<(&str, Option<Vec<u8>>)>, String> {
+pub(super) fn headers(node: &RecordNode) -> Result<Vec<Header<'_>>, String> {
     let decoded = |value: &String| STANDARD.decode(value).map_err(|_| format!("header value {value} is not base64"));
     node.headers
         .iter()

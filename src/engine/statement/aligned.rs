@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::collections::BTreeSet;
+use std::collections::btree_map::Entry;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -111,8 +112,8 @@ impl Aligning<'_> {
             }
         }
         for partition in self.relations.iter().flat_map(|relation| self.partitions(relation.id)) {
-            if !ends.contains_key(&partition) {
-                ends.insert(partition, self.readable_end(partition).await?);
+            if let Entry::Vacant(unknown) = ends.entry(partition) {
+                unknown.insert(self.readable_end(partition).await?);
             }
         }
         let published = self.session.engine.published().with(tables);

@@ -65,8 +65,10 @@ pub fn of_groups(draw: &Draw, keys: &[String], windowed: bool, retained: bool) -
     let windows = if windowed { ", ws, we" } else { "" };
     let tied = if function == "ROW_NUMBER" { format!("{order}{tied}{windows}") } else { order.clone() };
     let batch_partition = partition.replace("windowstart", "ws");
-    // A partition's only row has the partition as its key, which goes first in the view and not in the batch query.
-    let least = if keys.contains(&partition) { 2 } else { 1 };
+    // A partition's only row has the partition as its key, which goes first in the view and not in the batch query; its window
+    // is no part of it.
+    let of_windows = windowed && partition != "windowstart";
+    let least = if of_windows || keys.contains(&partition) { 2 } else { 1 };
     rank(draw, function, [&partition, &batch_partition], [&order, &tied], least)
 }
 
