@@ -91,7 +91,7 @@ pub struct Log {
     pub confirm_after: Duration,
     /// Idempotent producers remembered per partition; the one silent for longest is forgotten.
     pub producers_max: usize,
-    /// Keys that a compaction remembers at once, 38 to 76 bytes each, at most what a quarter of `memory.limit` holds; with more it takes several passes.
+    /// Keys that a compaction remembers at once, 38 to 76 bytes each, at most what an eighth of `memory.limit` holds; with more it takes several passes.
     pub compaction_keys_max: usize,
     /// How often it is looked for topics to compact.
     #[serde(with = "duration_text")]
@@ -200,7 +200,7 @@ impl Default for State {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Memory {
-    /// All pools together, unless a pool has a size of its own.
+    /// Three quarters of it are shared by the pools that have no size of their own; the rest is for what no pool counts.
     pub limit: ByteSize,
     /// Newest batches of the log; `0 B` takes an eighth of the limit.
     pub tail: ByteSize,

@@ -108,10 +108,12 @@ pub struct Memory {
 }
 
 impl Memory {
-    /// Empty pools of the sizes that the configuration says.
+    /// Empty pools of the sizes that the configuration says. A quarter of the limit is left for what no pool counts: code,
+    /// connections, keys that a compaction remembers, what the allocator keeps.
     pub fn new(config: &config::Memory, metrics: &Metrics) -> Self {
+        let shared = config.limit.0 - config.limit.0 / 4;
         let pool = |name, own: ByteSize, share: u64| {
-            let limit = if own.0 == 0 { ByteSize(config.limit.0 / share) } else { own };
+            let limit = if own.0 == 0 { ByteSize(shared / share) } else { own };
             MemoryPool::measured(name, limit.as_usize(), metrics)
         };
         Self {
@@ -134,12 +136,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn shares_fill_the_limit_and_a_size_of_ones_own_stands() {
+    fn shares_fill_three_quarters_of_the_limit_and_a_size_of_ones_own_stands() {
         let config = config::Memory { limit: ByteSize::mebibytes(256), ..config::Memory::default() };
         let memory = Memory::new(&config, &Metrics::new());
-        assert_eq!(memory.pools().iter().map(|pool| pool.limit()).sum::<usize>(), 256 << 20);
+        assert_eq!(memory.pools().iter().map(|pool| pool.limit()).sum::<usize>(), 192 << 20);
         let own = Memory::new(&config::Memory { views: ByteSize(7), ..config }, &Metrics::new());
-        assert_eq!((own.views.limit(), own.state.limit()), (7, 64 << 20));
+        assert_eq!((own.views.limit(), own.state.limit()), (7, 48 << 20));
     }
 
     #[test]

@@ -254,10 +254,10 @@ async fn open_log(
         .await
 }
 
-/// Keys that fit into a quarter of all memory: beside the pools, a compaction is what takes most.
+/// Keys that fit into an eighth of all memory: beside the pools, a compaction is what takes most.
 fn compaction_keys(config: &Config) -> usize {
     const KEY_BYTES: usize = 76;
-    (config.memory.limit.as_usize() / 4 / KEY_BYTES).max(1)
+    (config.memory.limit.as_usize() / 8 / KEY_BYTES).max(1)
 }
 
 /// What the start of the log has found, and how long it took.
