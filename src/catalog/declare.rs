@@ -17,7 +17,7 @@ use crate::model::Column;
 use crate::model::ColumnRole;
 use crate::model::SqlType;
 use crate::sql::CreateSource;
-use crate::sql::KeyRole;
+use crate::sql::DeclaredRole;
 use crate::sql::ObjectKind;
 
 /// Names that ksqlDB gives to what each row carries besides its columns.
@@ -60,6 +60,9 @@ pub fn declare(create: &CreateSource, options: &RelationOptions, compatibility: 
         let role = role(kind, &definition.role).map_err(|error| error.at(position))?;
         let sql_type = sql_type(&definition.data_type, compatibility).map_err(|error| error.at(position))?;
         check_headers(&columns, &role, &sql_type).map_err(|error| error.at(position))?;
+        if let Some(position) = definition.not_null.filter(|_| role.is_of_headers()) {
+            return Err(Error::unsupported("NOT NULL is not supported for a column of headers").at(position));
+        }
         if let Some(position) = definition.not_null.filter(|_| role == ColumnRole::Value) {
             if kind == RelationKind::Stream {
                 // A promise that nobody keeps would be worse than none: what a stream has comes from records.
@@ -99,17 +102,19 @@ pub fn not_for_streams(position: Position) -> Error {
         .hint("retention_ms says how long a stream's records are kept.")
 }
 
-fn role(kind: RelationKind, declared: &KeyRole) -> Result<ColumnRole> {
+fn role(kind: RelationKind, declared: &DeclaredRole) -> Result<ColumnRole> {
     match (kind, declared) {
-        (_, KeyRole::Value) => Ok(ColumnRole::Value),
-        (_, KeyRole::Headers) => Ok(ColumnRole::Headers),
-        (_, KeyRole::Header(name)) => Ok(ColumnRole::Header(name.clone())),
-        (RelationKind::Stream, KeyRole::Key) | (RelationKind::Table, KeyRole::PrimaryKey) => Ok(ColumnRole::Key),
-        (RelationKind::Stream, KeyRole::PrimaryKey) => {
+        (_, DeclaredRole::Value) => Ok(ColumnRole::Value),
+        (_, DeclaredRole::Headers) => Ok(ColumnRole::Headers),
+        (_, DeclaredRole::Header(name)) => Ok(ColumnRole::Header(name.clone())),
+        (RelationKind::Stream, DeclaredRole::Key) | (RelationKind::Table, DeclaredRole::PrimaryKey) => {
+            Ok(ColumnRole::Key)
+        }
+        (RelationKind::Stream, DeclaredRole::PrimaryKey) => {
             Err(Error::new(SqlState::INVALID_TABLE_DEFINITION, "a stream cannot have a PRIMARY KEY")
                 .hint("Say KEY: rows of a stream with the same key do not replace each other."))
         }
-        (RelationKind::Table, KeyRole::Key) => {
+        (RelationKind::Table, DeclaredRole::Key) => {
             Err(Error::new(SqlState::INVALID_TABLE_DEFINITION, "a table's key is its PRIMARY KEY")
                 .hint("Say PRIMARY KEY."))
         }
@@ -129,9 +134,9 @@ fn check_headers(before: &[Column], role: &ColumnRole, sql_type: &SqlType) -> Re
         let message = format!("invalid type for {declared} column: expected {wanted}, got {sql_type}");
         return Err(Error::new(SqlState::INVALID_TABLE_DEFINITION, message));
     }
-    let others = before.iter().map(|column| &column.role).filter(|other| other.is_of_headers());
+    let mut others = before.iter().map(|column| &column.role).filter(|other| other.is_of_headers());
     let taken = |other: &ColumnRole| other == role || [other, role].contains(&&ColumnRole::Headers);
-    match others.into_iter().any(taken) {
+    match others.any(taken) {
         true => Err(Error::new(SqlState::INVALID_TABLE_DEFINITION, format!("{declared} beside another such column"))
             .hint("Declare HEADERS once, or HEADER('name') once for each name.")),
         false => Ok(()),

@@ -250,7 +250,7 @@ pub struct Column {
     pub name: String,
     /// The type.
     pub sql_type: SqlType,
-    /// Key or value.
+    /// Where it lives in a record.
     pub role: ColumnRole,
 }
 

@@ -24,9 +24,9 @@ pub enum ObjectKind {
     MaterializedView,
 }
 
-/// Whether a declared column is part of the record's key.
+/// Which part of a record a declared column is.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum KeyRole {
+pub enum DeclaredRole {
     /// In the value.
     Value,
     /// `KEY`
@@ -47,7 +47,7 @@ pub struct ColumnDefinition {
     /// The type, in sqlparser's words; `catalog::sql_type` turns it into ours.
     pub data_type: ast::DataType,
     /// Key or value.
-    pub role: KeyRole,
+    pub role: DeclaredRole,
     /// Where NOT NULL stands, if it does.
     pub not_null: Option<Position>,
 }
@@ -235,7 +235,11 @@ fn columns(cursor: &mut Cursor<'_>) -> Result<Vec<ColumnDefinition>> {
             Error::new(SqlState::UNDEFINED_COLUMN, format!("column \"{}\" named in key does not exist", key.value))
                 .at(key.position)
         })?;
-        column.role = KeyRole::PrimaryKey;
+        if column.role != DeclaredRole::Value {
+            let message = format!("column \"{}\" named in key is declared as something else", key.value);
+            return Err(Error::new(SqlState::INVALID_TABLE_DEFINITION, message).at(key.position));
+        }
+        column.role = DeclaredRole::PrimaryKey;
     }
     Ok(columns)
 }
@@ -254,19 +258,15 @@ fn refuse_constraint(cursor: &Cursor<'_>) -> Result<()> {
 fn column(cursor: &mut Cursor<'_>) -> Result<ColumnDefinition> {
     let name = cursor.name()?;
     let data_type = cursor.sqlparser(Parser::parse_data_type)?;
-    let (mut role, mut not_null) = (KeyRole::Value, None);
+    let (mut role, mut not_null) = (DeclaredRole::Value, None);
     loop {
         let position = cursor.position();
-        if cursor.words(&["PRIMARY", "KEY"]) {
-            role = KeyRole::PrimaryKey;
-        } else if cursor.word("KEY") {
-            role = KeyRole::Key;
-        } else if cursor.word("HEADERS") {
-            role = KeyRole::Headers;
-        } else if cursor.word("HEADER") {
-            cursor.expect_symbol(&Token::LParen)?;
-            role = KeyRole::Header(cursor.string()?);
-            cursor.expect_symbol(&Token::RParen)?;
+        if let Some(declared) = declared_role(cursor)? {
+            if role != DeclaredRole::Value {
+                let message = "a column is one of KEY, PRIMARY KEY, HEADERS and HEADER";
+                return Err(Error::new(SqlState::SYNTAX_ERROR, message).at(position));
+            }
+            role = declared;
         } else if cursor.words(&["NOT", "NULL"]) {
             not_null = Some(position);
         } else if !cursor.word("NULL") {
@@ -279,6 +279,26 @@ fn column(cursor: &mut Cursor<'_>) -> Result<ColumnDefinition> {
         }
     }
     Ok(ColumnDefinition { name, data_type, role, not_null })
+}
+
+/// `KEY`, `PRIMARY KEY`, `HEADERS` or `HEADER('name')`, if one of them is next.
+fn declared_role(cursor: &mut Cursor<'_>) -> Result<Option<DeclaredRole>> {
+    if cursor.words(&["PRIMARY", "KEY"]) {
+        return Ok(Some(DeclaredRole::PrimaryKey));
+    }
+    if cursor.word("KEY") {
+        return Ok(Some(DeclaredRole::Key));
+    }
+    if cursor.word("HEADERS") {
+        return Ok(Some(DeclaredRole::Headers));
+    }
+    if !cursor.word("HEADER") {
+        return Ok(None);
+    }
+    cursor.expect_symbol(&Token::LParen)?;
+    let name = cursor.string()?;
+    cursor.expect_symbol(&Token::RParen)?;
+    Ok(Some(DeclaredRole::Header(name)))
 }
 
 /// `(option = value, ..)`

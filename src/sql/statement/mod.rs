@@ -38,7 +38,7 @@ pub use copy::CopySource;
 pub use create::ColumnDefinition;
 pub use create::CreateAs;
 pub use create::CreateSource;
-pub use create::KeyRole;
+pub use create::DeclaredRole;
 pub use create::ObjectKind;
 pub use create::WithOption;
 pub use delete::Delete;
