@@ -19,6 +19,7 @@ mod public_schema;
 mod record_bounds;
 mod records_function;
 mod reg_names;
+mod relation_scan;
 mod relation_table;
 mod session_settings;
 mod statement_memory;

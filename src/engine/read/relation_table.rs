@@ -8,7 +8,6 @@ use arrow::datatypes::SchemaRef;
 use async_trait::async_trait;
 use datafusion::catalog::Session;
 use datafusion::catalog::TableProvider;
-use datafusion::catalog::streaming::StreamingTable;
 use datafusion::datasource::TableType;
 use datafusion::error::DataFusionError;
 use datafusion::logical_expr::Expr;
@@ -16,6 +15,7 @@ use datafusion::logical_expr::TableProviderFilterPushDown;
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::streaming::PartitionStream;
 
+use super::relation_scan::RelationScan;
 use super::topic_rows::TopicRows;
 use super::view_scan;
 use super::view_scan::is_of_key;
@@ -50,24 +50,33 @@ impl RelationTable {
         Self { relation, schema: Arc::new(schema), view, client, ends }
     }
 
-    async fn topic_partitions(&self) -> Result<Vec<Arc<dyn PartitionStream>>, Error> {
+    /// The topic's partitions, with only the columns at the places `used`, and the number of their records.
+    async fn topic_partitions(
+        &self,
+        schema: &SchemaRef,
+        used: &[usize],
+    ) -> Result<(Vec<Arc<dyn PartitionStream>>, usize), Error> {
         let decoder = Arc::new(codec::decoder(&self.relation)?);
         let mut partitions: Vec<Arc<dyn PartitionStream>> = Vec::new();
+        let mut records = 0;
         for partition in 0..self.relation.partitions {
             let partition = TopicPartition::new(self.relation.topic_id, partition);
             // All ends are taken before the first record is read: rows that come later belong to the next statement.
             let ends = self.client.ends(partition).await?;
+            let upto = self.ends.get(&partition).copied().unwrap_or(ends.readable_end());
+            records += usize::try_from(upto.0 - ends.log_start_offset.0).unwrap_or(0);
             partitions.push(Arc::new(TopicRows {
                 client: Arc::clone(&self.client),
                 decoder: Arc::clone(&decoder),
-                schema: Arc::clone(&self.schema),
+                schema: Arc::clone(schema),
+                used: used.to_vec(),
                 partition,
                 from: ends.log_start_offset,
-                upto: self.ends.get(&partition).copied().unwrap_or(ends.readable_end()),
+                upto,
                 newest_only: self.relation.is_table(),
             }));
         }
-        Ok(partitions)
+        Ok((partitions, records))
     }
 }
 
@@ -106,21 +115,17 @@ impl TableProvider for RelationTable {
         limit: Option<usize>,
     ) -> Result<Arc<dyn ExecutionPlan>, DataFusionError> {
         let external = |error: Error| DataFusionError::External(Box::new(error));
-        match &self.view {
-            Some(view) => {
-                let range = key_range(&self.relation, filters)?;
-                let threads = state.config().target_partitions();
-                // With conditions left in the plan, more rows than the limit may be needed.
-                let limit = limit.filter(|_| filters.is_empty());
-                // A view may have more columns than its relation.
-                let all: Vec<usize> = (0..self.schema.fields().len()).collect();
-                view_scan::scan(view, &self.schema, Some(projection.unwrap_or(&all)), &range, limit, threads)
-            }
-            None => {
-                let partitions = self.topic_partitions().await.map_err(external)?;
-                let table = StreamingTable::try_new(Arc::clone(&self.schema), partitions)?;
-                table.scan(state, projection, filters, limit).await
-            }
-        }
+        // With conditions left in the plan, more rows than the limit may be needed.
+        let limit = limit.filter(|_| filters.is_empty());
+        // A view may have more columns than its relation.
+        let all: Vec<usize> = (0..self.schema.fields().len()).collect();
+        let projection = projection.unwrap_or(&all);
+        let schema = Arc::new(self.schema.project(projection)?);
+        let Some(view) = &self.view else {
+            let (partitions, records) = self.topic_partitions(&schema, projection).await.map_err(external)?;
+            return RelationScan::plan(&schema, partitions, records, limit);
+        };
+        let range = key_range(&self.relation, filters)?;
+        view_scan::scan(view, &schema, projection, &range, limit, state.config().target_partitions())
     }
 }

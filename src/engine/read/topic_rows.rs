@@ -6,7 +6,9 @@ use std::sync::Arc;
 
 use arrow::compute::interleave_record_batch;
 use arrow::datatypes::SchemaRef;
+use arrow::error::ArrowError;
 use arrow::record_batch::RecordBatch;
+use arrow::record_batch::RecordBatchOptions;
 use datafusion::error::DataFusionError;
 use datafusion::execution::SendableRecordBatchStream;
 use datafusion::execution::TaskContext;
@@ -31,7 +33,10 @@ use crate::protocol::Record;
 pub(super) struct TopicRows {
     pub(super) client: Arc<dyn Client>,
     pub(super) decoder: Arc<Decoder>,
+    /// Of the columns that are wanted.
     pub(super) schema: SchemaRef,
+    /// Places of these among the relation's.
+    pub(super) used: Vec<usize>,
     pub(super) partition: TopicPartition,
     pub(super) from: Offset,
     pub(super) upto: Offset,
@@ -49,11 +54,19 @@ impl fmt::Debug for TopicRows {
 struct Slice {
     rows: RecordBatch,
     op: Vec<RowOp>,
+    /// Of each row, if they are asked for.
     keys: Vec<Option<Vec<u8>>>,
 }
 
-impl Slice {
-    fn decode(decoder: &Decoder, records: &[Record<'_>]) -> Self {
+/// What of a topic's records is wanted.
+struct Wanted {
+    decoder: Arc<Decoder>,
+    used: Vec<usize>,
+    with_keys: bool,
+}
+
+impl Wanted {
+    fn decode(&self, records: &[Record<'_>]) -> Result<Slice, Error> {
         let raw = records.iter().map(|record| RawRecord {
             offset: record.offset.0,
             timestamp: record.timestamp,
@@ -61,7 +74,11 @@ impl Slice {
             value: record.value,
             headers: record.headers,
         });
-        let decoded = decoder.decode(raw);
+        let decoded = self.decoder.decode_columns(raw, &self.used);
+        let rows = decoded.rows.project(&self.used).map_err(misfit)?;
+        if !self.with_keys {
+            return Ok(Slice { rows, op: decoded.op, keys: Vec::new() });
+        }
         // Offsets of rows are a part of those of records, in the same order.
         let mut records = records.iter();
         let key = |offset: &i64| {
@@ -69,21 +86,21 @@ impl Slice {
             record.and_then(|record| record.key.map(<[u8]>::to_vec))
         };
         let keys = decoded.offsets.iter().map(key).collect();
-        Self { rows: decoded.rows, op: decoded.op, keys }
+        Ok(Slice { rows, op: decoded.op, keys })
     }
 }
 
 /// Reads and decodes.
 struct Reader {
     topic: TopicReader,
-    decoder: Arc<Decoder>,
+    wanted: Wanted,
 }
 
 impl Reader {
     /// The next rows, `None` at the end.
     async fn read(&mut self) -> Result<Option<Slice>, Error> {
-        let decoder = &self.decoder;
-        self.topic.read(|records| Slice::decode(decoder, records)).await
+        let Self { topic, wanted } = self;
+        topic.read(|records| wanted.decode(records)).await?.transpose()
     }
 
     /// The newest row of each key, when all was read.
@@ -105,9 +122,16 @@ impl Reader {
         }
         places.sort_unstable();
         let batches: Vec<&RecordBatch> = batches.iter().collect();
-        interleave_record_batch(&batches, &places)
-            .map_err(|error| Error::internal("rows of one relation do not fit together").caused_by(error))
+        if schema.fields().is_empty() {
+            let rows = RecordBatchOptions::new().with_row_count(Some(places.len()));
+            return RecordBatch::try_new_with_options(schema, Vec::new(), &rows).map_err(misfit);
+        }
+        interleave_record_batch(&batches, &places).map_err(misfit)
     }
+}
+
+fn misfit(error: ArrowError) -> Error {
+    Error::internal("rows of one relation do not fit together").caused_by(error)
 }
 
 impl PartitionStream for TopicRows {
@@ -122,7 +146,9 @@ impl PartitionStream for TopicRows {
             next: self.from,
             until: Until::Offset(self.upto),
         };
-        let reader = Reader { topic, decoder: Arc::clone(&self.decoder) };
+        let wanted =
+            Wanted { decoder: Arc::clone(&self.decoder), used: self.used.clone(), with_keys: self.newest_only };
+        let reader = Reader { topic, wanted };
         let rows = match self.newest_only {
             true => stream::once(reader.newest(Arc::clone(&self.schema))).boxed(),
             false => stream::try_unfold(reader, |mut reader| async move {

@@ -17,9 +17,9 @@ use datafusion::logical_expr::Operator;
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::physical_plan::streaming::PartitionStream;
-use datafusion::physical_plan::streaming::StreamingTableExec;
 use futures::stream;
 
+use super::relation_scan::RelationScan;
 use crate::catalog::Relation;
 use crate::error::Error;
 use crate::format::RowKeys;
@@ -34,26 +34,23 @@ pub(super) struct KeyRange {
     to: Option<Vec<u8>>,
 }
 
-/// The rows of a view, as a plan.
+/// The rows of a view, as a plan: the columns at `projection`, whose schema is given.
 pub(super) fn scan(
     view: &ViewSnapshot,
     schema: &SchemaRef,
-    projection: Option<&Vec<usize>>,
+    projection: &[usize],
     range: &KeyRange,
     limit: Option<usize>,
     threads: usize,
 ) -> Result<Arc<dyn ExecutionPlan>, DataFusionError> {
-    let schema = match projection {
-        Some(projection) => Arc::new(schema.project(projection)?),
-        None => Arc::clone(schema),
-    };
     let each = threads.div_ceil(view.partitions().len().max(1));
     let parts = view.partitions().iter().flat_map(|partition| partition.parts(&range.from, range.to.as_deref(), each));
+    let parts: Vec<ViewPart> = parts.collect();
+    let rows_max = parts.iter().map(ViewPart::rows_max).sum();
     let rows = |part| -> Arc<dyn PartitionStream> {
-        Arc::new(ViewRows { schema: Arc::clone(&schema), part, projection: projection.cloned() })
+        Arc::new(ViewRows { schema: Arc::clone(schema), part, projection: projection.to_vec() })
     };
-    let parts: Vec<Arc<dyn PartitionStream>> = parts.map(rows).collect();
-    Ok(Arc::new(StreamingTableExec::try_new(schema, parts, None, Vec::new(), false, limit)?))
+    RelationScan::plan(schema, parts.into_iter().map(rows).collect(), rows_max, limit)
 }
 
 /// The keys that conditions, all of which hold, leave.
@@ -148,7 +145,7 @@ fn external(error: Error) -> DataFusionError {
 struct ViewRows {
     schema: SchemaRef,
     part: ViewPart,
-    projection: Option<Vec<usize>>,
+    projection: Vec<usize>,
 }
 
 impl fmt::Debug for ViewRows {
@@ -163,7 +160,7 @@ impl PartitionStream for ViewRows {
     }
 
     fn execute(&self, _: Arc<TaskContext>) -> SendableRecordBatchStream {
-        let batches = self.part.clone().batches(self.projection.clone());
+        let batches = self.part.clone().batches(Some(self.projection.clone()));
         let batches = batches.map(|batch| batch.map_err(|error| external(error.into())));
         Box::pin(RecordBatchStreamAdapter::new(Arc::clone(&self.schema), stream::iter(batches)))
     }

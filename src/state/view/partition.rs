@@ -88,6 +88,11 @@ impl ViewPart {
         self.leaves.len()
     }
 
+    /// Rows that it has, at most.
+    pub fn rows_max(&self) -> usize {
+        self.leaves.iter().map(|leaf| leaf.rows_max()).sum()
+    }
+
     /// Whether all of it is in memory. A page may go before it is asked for; then it is read again.
     pub fn is_resident(&self) -> bool {
         self.leaves.iter().all(|leaf| leaf.is_resident())
