@@ -46,12 +46,26 @@ fn number(bytes: &[u8]) -> Option<i64> {
     bytes.try_into().ok().map(sortable::number)
 }
 
-/// The key of a row: side, bucket of time, join key, event time, place of arrival.
-pub fn row(port: Port, bucket: i64, key: &[u8], time: i64, place: i64) -> Vec<u8> {
+/// What the keys of all rows of a side, a bucket of time and a join key begin with.
+pub fn prefix(port: Port, bucket: i64, key: &[u8]) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(key.len() + 25);
     bytes.push(port as u8);
     bytes.extend(sortable(bucket));
     bytes.extend(key);
+    bytes
+}
+
+/// Where the rows below a `prefix` end. No row has the greatest time and place.
+pub fn prefix_end(prefix: &[u8]) -> Vec<u8> {
+    let mut end = prefix.to_vec();
+    end.extend([u8::MAX; 16]);
+    end
+}
+
+/// The key of a row: prefix, event time, place of arrival.
+pub fn row(prefix: &[u8], time: i64, place: i64) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(prefix.len() + 16);
+    bytes.extend(prefix);
     bytes.extend(sortable(time));
     bytes.extend(sortable(place));
     bytes
@@ -122,12 +136,12 @@ mod tests {
     #[test]
     fn keys_sort_by_side_bucket_key_time_and_place() {
         let keys = [
-            row(Port::Left, -1, b"b", 0, 0),
-            row(Port::Left, 0, b"a", -5, 9),
-            row(Port::Left, 0, b"a", 3, 1),
-            row(Port::Left, 0, b"a", 3, 2),
-            row(Port::Left, 0, b"b", 0, 0),
-            row(Port::Right, -7, b"a", 0, 0),
+            row(&prefix(Port::Left, -1, b"b"), 0, 0),
+            row(&prefix(Port::Left, 0, b"a"), -5, 9),
+            row(&prefix(Port::Left, 0, b"a"), 3, 1),
+            row(&prefix(Port::Left, 0, b"a"), 3, 2),
+            row(&prefix(Port::Left, 0, b"b"), 0, 0),
+            row(&prefix(Port::Right, -7, b"a"), 0, 0),
             pending(i64::MIN, Port::Right, 0),
             pending(4, Port::Left, 1),
             CLOCK.to_vec(),

@@ -13,6 +13,7 @@
 //!   * a call emits at most about `OUTPUT_ROWS` rows, however many a key has
 
 mod keys;
+mod recent;
 #[cfg(test)]
 mod tests;
 
@@ -40,6 +41,9 @@ use crate::exec::expressions::user_columns;
 use crate::exec::layout::OP_VALUE;
 use crate::format::RowValues;
 use keys::Port;
+use recent::Recent;
+use recent::Waiting;
+use recent::waiting;
 
 /// Rows that one call emits, about.
 const OUTPUT_ROWS: usize = 8192;
@@ -106,8 +110,10 @@ struct Work {
     /// Rows in the order of the round.
     order: Vec<(Port, usize)>,
     at: usize,
-    /// The row at `at` has looked at the other side up to here.
-    from: Option<Vec<u8>>,
+    /// The last row that the row at `at` has looked at: bucket, time and place.
+    passed: Option<(i64, i64, i64)>,
+    /// What this round's rows have found.
+    recent: Recent,
     /// The row at `at` has met somebody.
     met: bool,
     /// What the drain phase has to do is being done.
@@ -158,7 +164,17 @@ impl StreamJoin {
     pub fn new(spec: StreamJoinSpec) -> Self {
         let sides = nothing(&spec);
         let (order, now) = (Vec::new(), i64::MIN);
-        let work = Work { sides, order, at: 0, from: None, met: false, draining: false, now, places: 0 };
+        let work = Work {
+            sides,
+            order,
+            at: 0,
+            passed: None,
+            recent: Recent::default(),
+            met: false,
+            draining: false,
+            now,
+            places: 0,
+        };
         Self { spec, work, out: Out::default(), expired: [i64::MIN; 2] }
     }
 
@@ -225,6 +241,7 @@ impl StreamJoin {
         self.work.sides = nothing(&self.spec);
         self.work.order.clear();
         self.work.at = 0;
+        self.work.recent.clear();
         done
     }
 
@@ -260,7 +277,7 @@ impl StreamJoin {
             }
         }
         self.work.at += 1;
-        self.work.from = None;
+        self.work.passed = None;
         self.work.met = false;
         Ok(Went::Through)
     }
@@ -292,31 +309,55 @@ impl StreamJoin {
         let most = time.saturating_add(self.spec.sides[port.index()].after_ms);
         let width = self.spec.bucket_ms();
         for bucket in least.div_euclid(width)..=most.div_euclid(width) {
-            let mut from = keys::row(other, bucket, key, least, i64::MIN);
-            let to = keys::row(other, bucket, key, most, i64::MAX);
-            if let Some(passed) = &self.work.from {
-                from = from.max(passed.clone());
+            if self.work.passed.is_some_and(|(passed, ..)| bucket < passed) {
+                continue;
             }
-            let room = OUTPUT_ROWS.saturating_sub(self.out.times.len()).max(1);
-            let found = cx.table(0).range(&from, Some(&to)).take(room).collect::<Result<Vec<_>, _>>()?;
-            let whole = found.len() < room;
-            for (found, value) in found {
-                let (met, place) = keys::time_and_place(&found).ok_or(ExecError::InternalRecord("a join's row"))?;
-                let closes = self.spec.closes(other, met);
+            let (found, whole) = self.waiting(cx, bucket, keys::prefix(other, bucket, key), (least, most))?;
+            for found in found.iter() {
+                let place = (bucket, found.time, found.place);
+                if found.time < least || most < found.time || self.work.passed.is_some_and(|passed| place <= passed) {
+                    continue;
+                }
+                if self.out.is_full() {
+                    return Ok(Went::UntilFull);
+                }
+                let closes = self.spec.closes(other, found.time);
                 if self.work.now < closes {
                     self.work.met = true;
-                    self.out.push(port, Half::Row(row), Half::Stored(value), time.max(met), self.clock(), seq);
-                    self.has_met(cx, other, closes, place)?;
+                    let value = Half::Stored(found.value.clone());
+                    self.out.push(port, Half::Row(row), value, time.max(found.time), self.clock(), seq);
+                    self.has_met(cx, other, closes, found.place)?;
                 }
-                let mut passed = found.to_vec();
-                passed.push(0);
-                self.work.from = Some(passed);
+                self.work.passed = Some(place);
             }
             if !whole {
                 return Ok(Went::UntilFull);
             }
         }
         Ok(Went::Through)
+    }
+
+    /// Rows that wait below `prefix`, those of the span and not yet passed among them, and whether these are all.
+    fn waiting(
+        &mut self,
+        cx: &mut Cx<'_>,
+        bucket: i64,
+        prefix: Vec<u8>,
+        (least, most): (i64, i64),
+    ) -> Result<(Arc<Vec<Waiting>>, bool), ExecError> {
+        if let Some(found) = self.work.recent.of(cx.table(0), &prefix)? {
+            return Ok((found, true));
+        }
+        let from = match self.work.passed {
+            Some((passed, time, place)) if passed == bucket => keys::row(&prefix, time, place.saturating_add(1)),
+            _ => keys::row(&prefix, least, i64::MIN),
+        };
+        let to = keys::row(&prefix, most, i64::MAX);
+        let room = OUTPUT_ROWS.saturating_sub(self.out.times.len()).max(1);
+        let found = cx.table(0).range(&from, Some(&to)).take(room);
+        let found = found.map(|entry| waiting(entry?)).collect::<Result<Vec<_>, ExecError>>()?;
+        let whole = found.len() < room;
+        Ok((Arc::new(found), whole))
     }
 
     /// A row that waited has met somebody.
@@ -352,8 +393,9 @@ impl StreamJoin {
                 }
             }
         }
-        let bucket = time.div_euclid(self.spec.bucket_ms());
-        cx.table(0).put(keys::row(port, bucket, key, time, place), value)?;
+        let prefix = keys::prefix(port, time.div_euclid(self.spec.bucket_ms()), key);
+        cx.table(0).put(keys::row(&prefix, time, place), value.clone())?;
+        self.work.recent.kept(&prefix, Waiting { time, place, value });
         Ok(())
     }
 
@@ -449,6 +491,7 @@ impl Step for StreamJoin {
         self.work.order = self.order(&sides);
         self.work.sides = sides;
         self.work.at = 0;
+        self.work.recent.clear();
         self.go_on(cx)
     }
 

@@ -12,8 +12,13 @@ use super::OUTPUT_ROWS;
 use super::StreamJoin;
 use super::StreamJoinSide;
 use super::StreamJoinSpec;
+use super::keys;
+use super::keys::Port;
+use super::recent::Recent;
+use super::recent::Waiting;
 use crate::exec::Changes;
 use crate::exec::Layout;
+use crate::exec::testing::Dice;
 use crate::exec::testing::Row;
 use crate::exec::testing::Tree;
 use crate::exec::testing::exec;
@@ -80,4 +85,37 @@ fn what_has_closed_is_not_kept() {
     let task = tree.driver.task();
     let kept = task.tables[0].1.range(&[], None).count();
     assert_eq!(kept, 3, "the new row, that it waits, and the operator's time");
+}
+
+#[test]
+fn what_is_remembered_is_what_the_table_says() {
+    let (tree, ..) = full(10, 0);
+    let mut task = tree.driver.task();
+    let table = &mut task.tables[0].1;
+    let (mut recent, dice) = (Recent::default(), Dice::new(1));
+    let (mut remembered, mut too_many) = (0, 0);
+    for place in 0..4_000 {
+        let prefix = keys::prefix(Port::Left, dice.below(2) as i64, &[dice.below(8) as u8]);
+        if dice.below(2) == 0 {
+            let row = Waiting { time: dice.below(20) as i64, place, value: format!("row {place}").into() };
+            table.put(keys::row(&prefix, row.time, place), row.value.clone()).expect("the table takes it");
+            recent.kept(&prefix, row);
+        }
+        if dice.below(300) == 0 {
+            recent.clear();
+        }
+        let entries = table.prefix(&prefix).map(|entry| entry.expect("the table is read").1);
+        let expected: Vec<_> = entries.collect();
+        match recent.of(table, &prefix).expect("the table is read") {
+            Some(found) => {
+                assert_eq!(found.iter().map(|row| row.value.clone()).collect::<Vec<_>>(), expected);
+                remembered += 1;
+            }
+            None => {
+                assert!(64 < expected.len(), "{} rows could be remembered", expected.len());
+                too_many += 1;
+            }
+        }
+    }
+    assert!(500 < remembered && 500 < too_many, "both are seen: {remembered}, {too_many}");
 }
