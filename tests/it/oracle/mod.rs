@@ -2,7 +2,7 @@
 //!
 //! For each case: what `emit = 'all'` folds to equals what `emit = 'net'` folds to equals the batch query over the rows
 //! that were not late; and `all` with random rounds, cuts and restarts writes the very records that `all` with one-row
-//! rounds writes. `TIDEMILL_ORACLE_CASES` sets how many cases (10,000 if unset), `TIDEMILL_SEED` where they begin.
+//! rounds writes. `TIDEMILL_ORACLE_CASES` sets how many cases (5,000 if unset), `TIDEMILL_SEED` where they begin.
 
 mod chains;
 mod changes;
