@@ -5,11 +5,14 @@ use std::process::ExitCode;
 use std::sync::mpsc;
 
 use clap::Parser;
+use tikv_jemalloc_ctl::epoch;
+use tikv_jemalloc_ctl::stats;
 use tracing_subscriber::EnvFilter;
 
 use tidemill::cli;
 use tidemill::config::Config;
 use tidemill::config::Layers;
+use tidemill::env::AllocatorFigures;
 use tidemill::env::Env;
 use tidemill::env::OpenMode;
 use tidemill::env::STACK_BYTES;
@@ -26,6 +29,12 @@ static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 /// of its own. Within a second would be a quarter more memory for a view of millions of keys.
 #[unsafe(export_name = "_rjem_malloc_conf")]
 pub static ALLOCATOR_SETTINGS: &[u8; 60] = b"background_thread:true,dirty_decay_ms:100,muzzy_decay_ms:0\0\0";
+
+/// What jemalloc counts, as of now.
+fn allocator_figures() -> Option<AllocatorFigures> {
+    epoch::advance().ok()?;
+    Some(AllocatorFigures { allocated: stats::allocated::read().ok()?, resident: stats::resident::read().ok()? })
+}
 
 /// The longest configuration file that is read.
 const CONFIG_BYTES_MAX: u64 = 1 << 20;
@@ -144,7 +153,7 @@ fn work(arguments: Arguments) -> ExitCode {
 }
 
 async fn run(command: Command) -> ExitCode {
-    let env = Env::real();
+    let env = Env { allocator_figures, ..Env::real() };
     let done = match command {
         Command::Server(arguments) => match server_config(&env, arguments, None) {
             Ok(config) => {

@@ -95,6 +95,7 @@ impl Drop for Held {
 /// The pools of a server.
 #[derive(Clone)]
 pub struct Memory {
+    limit: usize,
     /// Newest batches of the log.
     pub tail: MemoryPool,
     /// Decoded columns beside them.
@@ -117,12 +118,18 @@ impl Memory {
             MemoryPool::measured(name, limit.as_usize(), metrics)
         };
         Self {
+            limit: config.limit.as_usize(),
             tail: pool("tail", config.tail, 8),
             decode: pool("decode", config.decode, 8),
             state: pool("state", config.state, 4),
             views: pool("views", config.views, 4),
             statements: pool("statements", config.statements, 4),
         }
+    }
+
+    /// Bytes that the whole process shall take at most.
+    pub fn limit(&self) -> usize {
+        self.limit
     }
 
     /// All of them.

@@ -7,6 +7,7 @@
 //!   * outside this room nothing names `std::fs`, `std::net`, `std::thread`, `tokio::time`, `Instant::now` or their kin
 //!   * a `File` write is durable only after `sync_data`; a directory entry only after `sync_dir`
 
+mod allocator;
 mod clock;
 mod disk;
 mod network;
@@ -17,6 +18,7 @@ mod threads;
 
 use std::sync::Arc;
 
+pub use allocator::AllocatorFigures;
 pub use clock::Clock;
 pub use clock::RealClock;
 pub use clock::SimulatedClock;
@@ -52,7 +54,7 @@ pub use threads::STACK_BYTES;
 pub use threads::Spawned;
 pub use threads::Threads;
 
-/// The five doors, handed down by value; cheap to clone.
+/// The doors, handed down by value; cheap to clone.
 #[derive(Clone)]
 pub struct Env {
     /// Wall and monotonic time, and waiting.
@@ -65,6 +67,8 @@ pub struct Env {
     pub random: Arc<dyn Random>,
     /// Threads for blocking work.
     pub threads: Threads,
+    /// Asks the allocator; `None` where nobody knows it.
+    pub allocator_figures: fn() -> Option<AllocatorFigures>,
 }
 
 impl Env {
@@ -76,6 +80,7 @@ impl Env {
             network: Arc::new(RealNetwork),
             random: Arc::new(SystemRandom),
             threads: Threads,
+            allocator_figures: || None,
         }
     }
 }

@@ -35,6 +35,7 @@ impl Simulation {
             network: Arc::new(RealNetwork),
             random: Arc::new(SeededRandom::new(seed)),
             threads: Threads,
+            allocator_figures: || None,
         };
         Self { env, disk, clock }
     }

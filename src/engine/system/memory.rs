@@ -1,4 +1,4 @@
-//! `tidemill.memory`: the pools of memory.
+//! `tidemill.memory`: the pools of memory, and the process beside them.
 
 use std::sync::Arc;
 
@@ -24,5 +24,10 @@ fn rows(engine: &Arc<Engine>) -> Vec<Row> {
     let mut rows = pools.map(|pool| row(pool.name(), pool.used(), pool.limit())).to_vec();
     let publisher = engine.publisher();
     rows.push(row("pins", publisher.pins().bytes, publisher.memory().pinned_max()));
+    let limit = engine.memory().limit();
+    if let Some(figures) = (engine.env().allocator_figures)() {
+        rows.push(row("allocated", figures.allocated, limit));
+        rows.push(row("resident", figures.resident, limit));
+    }
     rows
 }
