@@ -156,6 +156,22 @@ async fn a_plan_is_explained() {
 }
 
 #[tokio::test]
+async fn a_join_makes_its_table_of_the_side_with_fewer_rows() {
+    let world = World::new().await;
+    let mut client = world.session();
+    client.expect("CREATE STREAM many (k INT, v INT) WITH (kafka_topic = 'many')", "CREATE STREAM").await;
+    client.expect("CREATE STREAM few (k INT, name TEXT) WITH (kafka_topic = 'few')", "CREATE STREAM").await;
+    client.expect("INSERT INTO many SELECT n, n FROM generate_series(1, 50) AS t(n)", "INSERT 0 50").await;
+    client.expect("INSERT INTO few VALUES (1, 'one'), (2, 'two')", "INSERT 0 2").await;
+    for tables in ["many m JOIN few f ON m.k = f.k", "few f JOIN many m ON m.k = f.k"] {
+        let text = client.ask(&format!("EXPLAIN SELECT m.v, f.name FROM {tables}")).await.expect("it has a plan");
+        let (_, join) = text.split_once("HashJoinExec").expect("it is a hash join");
+        let first = join.lines().find(|line| line.contains("StreamingTableExec")).expect("it reads a relation");
+        assert!(first.contains("name"), "{text}");
+    }
+}
+
+#[tokio::test]
 async fn now_never_goes_back_though_the_clock_does() {
     let world = World::new().await;
     let mut client = world.session();
