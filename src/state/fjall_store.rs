@@ -56,7 +56,8 @@ const LARGE_VALUE_BYTES: u32 = 16 << 10;
 pub struct StoreLimits {
     /// Blocks of tables kept in memory, in bytes.
     pub cache_bytes: u64,
-    /// Newest entries of all stores kept in memory before they go to a table, in bytes.
+    /// Newest entries of all stores kept in memory until they are in a table, in bytes. A memtable is closed at half of it:
+    /// one is filled while another is written. Up to four wait if the thread that writes them is merging tables.
     pub memtable_bytes: u64,
     /// fjall's own journals on disk, in bytes; at least 64 MiB.
     pub journal_bytes_max: u64,
@@ -113,7 +114,7 @@ fn open_inner(directory: &Path, limits: StoreLimits) -> Result<Inner, Option<fja
         // Pages of views lie apart from the tables of rows, which are merged again and again.
         let apart = KvSeparationOptions::default().separation_threshold(LARGE_VALUE_BYTES);
         let options = || {
-            let options = KeyspaceCreateOptions::default().max_memtable_size(limits.memtable_bytes);
+            let options = KeyspaceCreateOptions::default().max_memtable_size(limits.memtable_bytes / 2);
             // Whole filters and indexes of large tables would push all else out of the cache, one for each key that is read.
             // Parts of them are blocks as all others; only those of the newest, small tables stay in memory whole.
             let parts = || PartitioningPolicy::new([false, true]);
@@ -124,7 +125,7 @@ fn open_inner(directory: &Path, limits: StoreLimits) -> Result<Inner, Option<fja
         };
         let stores = database.keyspace("stores", KeyspaceCreateOptions::default)?;
         let entries = database.keyspace("entries", options)?;
-        let (memtable_bytes_max, memtable_bytes) = (limits.memtable_bytes, AtomicU64::new(0));
+        let (memtable_bytes_max, memtable_bytes) = (limits.memtable_bytes / 2, AtomicU64::new(0));
         let inner = Inner { database, stores, entries, numbering: Mutex::new(()), memtable_bytes_max, memtable_bytes };
         inner.sweep_unnamed()?;
         Ok(inner)

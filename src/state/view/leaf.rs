@@ -6,6 +6,7 @@ use std::sync::OnceLock;
 use arrow::array::Array;
 use arrow::array::ArrayRef;
 use arrow::array::BinaryArray;
+use arrow::array::BinaryBuilder;
 use arrow::array::BooleanArray;
 use arrow::array::BooleanBufferBuilder;
 use arrow::array::RecordBatch;
@@ -276,12 +277,19 @@ impl<'a> Order<'a> {
                 upto += 1;
             }
             let rows = gather(&self.batches, &self.places[from..upto])?;
-            let keys = BinaryArray::from_iter_values(&self.keys[from..upto]);
+            let keys = exactly(&self.keys[from..upto]);
             pages.push((std::mem::replace(&mut low, next), Page { keys, rows }));
             from = upto;
         }
         Ok(pages)
     }
+}
+
+/// The keys in as much memory as they need: pages stay for long.
+fn exactly(keys: &[&[u8]]) -> BinaryArray {
+    let mut builder = BinaryBuilder::with_capacity(keys.len(), keys.iter().map(|key| key.len()).sum());
+    keys.iter().for_each(|key| builder.append_value(key));
+    builder.finish()
 }
 
 /// The shortest key after `before` and not after `key`.
