@@ -33,6 +33,7 @@ pub mod text;
 mod times;
 mod value;
 
+pub use codec::KeyWriter;
 pub use codec::RowKeys;
 pub use codec::RowValues;
 pub use decoder::Decoder;

@@ -52,12 +52,15 @@ impl RowKeys {
 
     /// The key of every row of `columns`, when there may be no column.
     pub fn encode_rows(columns: &[ArrayRef], rows: usize) -> Result<Vec<Vec<u8>>, FormatError> {
-        let mut keys = vec![Vec::with_capacity(columns.len() * 12); rows];
-        for column in columns {
-            assert_eq!(column.len(), rows, "the columns of a key have one length");
-            append(column.as_ref(), &mut keys)?;
-        }
-        Ok(keys)
+        let writer = KeyWriter::new(columns)?;
+        let bytes = writer.bytes_expected(rows);
+        (0..rows)
+            .map(|row| {
+                let mut key = Vec::with_capacity(bytes);
+                writer.write(row, &mut key)?;
+                Ok(key)
+            })
+            .collect()
     }
 
     /// The key of one row.
@@ -86,57 +89,92 @@ fn corrupt(reason: impl Into<String>) -> FormatError {
     FormatError::Corrupt { what: "state key", reason: reason.into() }
 }
 
-pub(super) fn append(column: &dyn Array, keys: &mut [Vec<u8>]) -> Result<(), FormatError> {
+/// Writes a row's value in one column.
+type ColumnWriter<'a> = Box<dyn Fn(usize, &mut Vec<u8>) -> Result<(), FormatError> + 'a>;
+
+/// Writes keys row by row: for who needs no `Vec` for each.
+pub struct KeyWriter<'a> {
+    columns: Vec<ColumnWriter<'a>>,
+    /// Bytes of the columns' values, with room for their tags and ends.
+    bytes: usize,
+}
+
+impl<'a> KeyWriter<'a> {
+    /// The writer of the keys of `columns`, which have one length.
+    pub fn new(columns: &'a [ArrayRef]) -> Result<Self, FormatError> {
+        assert!(columns.windows(2).all(|two| two[0].len() == two[1].len()), "the columns of a key have one length");
+        let bytes = columns.iter().map(|column| values_bytes(column.as_ref()) + 3 * column.len()).sum();
+        let columns = columns.iter().map(|column| column_writer(column.as_ref())).collect::<Result<_, _>>()?;
+        Ok(Self { columns, bytes })
+    }
+
+    /// Appends the key of `row`.
+    pub fn write(&self, row: usize, key: &mut Vec<u8>) -> Result<(), FormatError> {
+        self.columns.iter().try_for_each(|column| column(row, key))
+    }
+
+    /// About how long a key is.
+    fn bytes_expected(&self, rows: usize) -> usize {
+        self.bytes.div_ceil(rows.max(1))
+    }
+}
+
+/// Bytes of a column's values, about.
+pub(super) fn values_bytes(column: &dyn Array) -> usize {
     match column.data_type() {
-        DataType::Null => each(column, keys, |_, _| ()),
+        DataType::Utf8 => {
+            let offsets = column.as_string::<i32>().value_offsets();
+            (offsets[offsets.len() - 1] - offsets[0]) as usize
+        }
+        fixed => fixed.primitive_width().unwrap_or(12) * column.len(),
+    }
+}
+
+pub(super) fn column_writer(column: &dyn Array) -> Result<ColumnWriter<'_>, FormatError> {
+    Ok(match column.data_type() {
+        DataType::Null => tagged(column, |_, _| ()),
         DataType::Boolean => {
             let values = column.as_boolean();
-            each(column, keys, |row, key| key.push(u8::from(values.value(row))));
+            tagged(column, move |row, key| key.push(u8::from(values.value(row))))
         }
-        DataType::Int8 => signed::<Int8Type, 1>(column, keys, |value| (value as u8 ^ 0x80).to_be_bytes()),
-        DataType::Int16 => signed::<Int16Type, 2>(column, keys, |value| (value as u16 ^ 1 << 15).to_be_bytes()),
-        DataType::Int32 => signed::<Int32Type, 4>(column, keys, ordered_i32),
-        DataType::Int64 => signed::<Int64Type, 8>(column, keys, ordered_i64),
-        DataType::UInt64 => signed::<UInt64Type, 8>(column, keys, u64::to_be_bytes),
-        DataType::Date32 => signed::<Date32Type, 4>(column, keys, ordered_i32),
-        DataType::Time64(TimeUnit::Microsecond) => signed::<Time64MicrosecondType, 8>(column, keys, ordered_i64),
-        DataType::Timestamp(TimeUnit::Microsecond, _) => {
-            signed::<TimestampMicrosecondType, 8>(column, keys, ordered_i64);
-        }
-        DataType::Timestamp(TimeUnit::Millisecond, _) => {
-            signed::<TimestampMillisecondType, 8>(column, keys, ordered_i64);
-        }
-        DataType::Float64 => signed::<Float64Type, 8>(column, keys, ordered_f64),
+        DataType::Int8 => fixed::<Int8Type, 1>(column, |value| (value as u8 ^ 0x80).to_be_bytes()),
+        DataType::Int16 => fixed::<Int16Type, 2>(column, |value| (value as u16 ^ 1 << 15).to_be_bytes()),
+        DataType::Int32 => fixed::<Int32Type, 4>(column, ordered_i32),
+        DataType::Int64 => fixed::<Int64Type, 8>(column, ordered_i64),
+        DataType::UInt64 => fixed::<UInt64Type, 8>(column, u64::to_be_bytes),
+        DataType::Date32 => fixed::<Date32Type, 4>(column, ordered_i32),
+        DataType::Time64(TimeUnit::Microsecond) => fixed::<Time64MicrosecondType, 8>(column, ordered_i64),
+        DataType::Timestamp(TimeUnit::Microsecond, _) => fixed::<TimestampMicrosecondType, 8>(column, ordered_i64),
+        DataType::Timestamp(TimeUnit::Millisecond, _) => fixed::<TimestampMillisecondType, 8>(column, ordered_i64),
+        DataType::Float64 => fixed::<Float64Type, 8>(column, ordered_f64),
         DataType::Decimal128(_, _) => {
-            signed::<Decimal128Type, 16>(column, keys, |value| (value as u128 ^ 1 << 127).to_be_bytes());
+            fixed::<Decimal128Type, 16>(column, |value| (value as u128 ^ 1 << 127).to_be_bytes())
         }
         DataType::Utf8 => {
             let values = column.as_string::<i32>();
-            each(column, keys, |row, key| escape(values.value(row).as_bytes(), key));
+            tagged(column, move |row, key| escape(values.value(row).as_bytes(), key))
         }
         DataType::Utf8View => {
             let values = column.as_string_view();
-            each(column, keys, |row, key| escape(values.value(row).as_bytes(), key));
+            tagged(column, move |row, key| escape(values.value(row).as_bytes(), key))
         }
         DataType::LargeUtf8 => {
             let values = column.as_string::<i64>();
-            each(column, keys, |row, key| escape(values.value(row).as_bytes(), key));
+            tagged(column, move |row, key| escape(values.value(row).as_bytes(), key))
         }
         DataType::Binary => {
             let values = column.as_binary::<i32>();
-            each(column, keys, |row, key| escape(values.value(row), key));
+            tagged(column, move |row, key| escape(values.value(row), key))
         }
-        DataType::List(_) | DataType::Struct(_) => {
-            for (row, key) in keys.iter_mut().enumerate() {
-                key.push(if column.is_null(row) { NULL } else { VALUE });
-                if column.is_valid(row) {
-                    Form::Key.write(column, row, key)?;
-                }
+        DataType::List(_) | DataType::Struct(_) => Box::new(move |row, key| {
+            key.push(if column.is_null(row) { NULL } else { VALUE });
+            match column.is_valid(row) {
+                true => Form::Key.write(column, row, key),
+                false => Ok(()),
             }
-        }
+        }),
         other => return Err(unsupported(other)),
-    }
-    Ok(())
+    })
 }
 
 /// Reads one value of a type that is not nested, behind its tag.
@@ -166,24 +204,25 @@ fn unsupported(data_type: &DataType) -> FormatError {
     FormatError::Unsupported { format: "state key", what: data_type.to_string() }
 }
 
-fn each(column: &dyn Array, keys: &mut [Vec<u8>], mut append: impl FnMut(usize, &mut Vec<u8>)) {
-    for (row, key) in keys.iter_mut().enumerate() {
-        if column.is_null(row) || *column.data_type() == DataType::Null {
+fn tagged<'a>(column: &'a dyn Array, append: impl Fn(usize, &mut Vec<u8>) + 'a) -> ColumnWriter<'a> {
+    let is_null_type = *column.data_type() == DataType::Null;
+    Box::new(move |row, key| {
+        if is_null_type || column.is_null(row) {
             key.push(NULL);
         } else {
             key.push(VALUE);
             append(row, key);
         }
-    }
+        Ok(())
+    })
 }
 
-fn signed<T: ArrowPrimitiveType, const N: usize>(
-    column: &dyn Array,
-    keys: &mut [Vec<u8>],
-    ordered: impl Fn(T::Native) -> [u8; N],
-) {
+fn fixed<'a, T: ArrowPrimitiveType, const N: usize>(
+    column: &'a dyn Array,
+    ordered: impl Fn(T::Native) -> [u8; N] + 'a,
+) -> ColumnWriter<'a> {
     let values = column.as_primitive::<T>();
-    each(column, keys, |row, key| key.extend_from_slice(&ordered(values.value(row))));
+    tagged(column, move |row, key| key.extend_from_slice(&ordered(values.value(row))))
 }
 
 fn ordered_i32(value: i32) -> [u8; 4] {
@@ -215,6 +254,10 @@ fn double_of_ordered(bytes: [u8; 8]) -> f64 {
 }
 
 fn escape(bytes: &[u8], key: &mut Vec<u8>) {
+    if !bytes.contains(&0) {
+        key.extend_from_slice(bytes);
+        return key.extend_from_slice(&[0, 0]);
+    }
     for part in bytes.split_inclusive(|byte| *byte == 0) {
         key.extend_from_slice(part);
         if part.ends_with(&[0]) {

@@ -11,5 +11,6 @@ mod row;
 #[cfg(test)]
 mod tests;
 
+pub use key::KeyWriter;
 pub use key::RowKeys;
 pub use row::RowValues;

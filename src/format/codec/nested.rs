@@ -91,18 +91,19 @@ impl Form {
             return self.write(array.as_ref(), at, out);
         }
         let one = array.slice(at, 1);
-        let mut bytes = [std::mem::take(out)];
-        let written = match self {
-            Form::Row => row::append(one.as_ref(), &mut bytes),
+        match self {
+            Form::Row => {
+                let mut bytes = [std::mem::take(out)];
+                let written = row::append(one.as_ref(), &mut bytes);
+                [*out] = bytes;
+                written
+            }
             // It writes its own tag.
             Form::Key => {
-                bytes[0].pop();
-                key::append(one.as_ref(), &mut bytes)
+                out.pop();
+                key::column_writer(one.as_ref())?(0, out)
             }
-        };
-        let [bytes] = bytes;
-        *out = bytes;
-        written
+        }
     }
 
     /// The column of nested values of this type; `is_null` tells those that are not there. In a key the tag has been read.

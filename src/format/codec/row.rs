@@ -32,6 +32,7 @@ use arrow::datatypes::UInt64Type;
 use arrow::record_batch::RecordBatch;
 use arrow::record_batch::RecordBatchOptions;
 
+use super::key::values_bytes;
 use super::nested::Form;
 use crate::format::FormatError;
 use crate::format::value::Row;
@@ -51,7 +52,14 @@ impl RowValues {
         push_varint(count as u64, &mut head);
         let bitmap = head.len();
         head.resize(bitmap + count.div_ceil(8), 0);
-        let mut rows = vec![head; batch.num_rows()];
+        let values: usize = batch.columns().iter().map(|column| values_bytes(column.as_ref())).sum();
+        let bytes = head.len() + values.div_ceil(batch.num_rows().max(1)) + count;
+        let row = |_| {
+            let mut row = Vec::with_capacity(bytes);
+            row.extend_from_slice(&head);
+            row
+        };
+        let mut rows: Vec<Vec<u8>> = (0..batch.num_rows()).map(row).collect();
         for (index, column) in batch.columns().iter().enumerate() {
             for (row, bytes) in rows.iter_mut().enumerate() {
                 if column.is_null(row) || *column.data_type() == DataType::Null {

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use arrow::array::Array;
 use arrow::array::ArrayRef;
 use arrow::array::AsArray;
+use arrow::array::BooleanArray;
 use arrow::array::ListArray;
 use arrow::array::RecordBatch;
 use arrow::datatypes::DataType;
@@ -286,6 +287,21 @@ impl Accumulator {
                 }
             }
             _ => return Err(self.mismatch()),
+        }
+        Ok(())
+    }
+
+    /// `add` of rows that come once, each into its group of `of_row`, but for those that `filter` keeps out.
+    pub fn add_all(
+        &mut self,
+        of_row: &[usize],
+        reader: &Reader<'_>,
+        filter: Option<&BooleanArray>,
+    ) -> Result<(), ExecError> {
+        for (row, group) in of_row.iter().enumerate() {
+            if filter.is_none_or(|filter| filter.value(row)) {
+                self.add(*group, reader, row, 1, 0)?;
+            }
         }
         Ok(())
     }

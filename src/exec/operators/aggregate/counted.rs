@@ -114,6 +114,11 @@ impl Counted {
         Ok(Self { sets })
     }
 
+    /// Whether no call counts values.
+    pub(super) fn is_empty(&self) -> bool {
+        self.sets.is_empty()
+    }
+
     /// A row into a group with this key, for the calls that count.
     pub(super) fn add(
         &self,

@@ -69,6 +69,26 @@ impl Groups {
         Ok(())
     }
 
+    /// Rows that all count once, each into its group of `of_row`. Calls that count values are left to `Counted`.
+    pub fn add_all(
+        &mut self,
+        of_row: &[usize],
+        values: &Values,
+        readers: &[Reader<'_>],
+        times: &[i64],
+    ) -> Result<(), ExecError> {
+        for (call, accumulator) in self.accumulators.iter_mut().enumerate() {
+            if !accumulator.counts() {
+                accumulator.add_all(of_row, &readers[call], values.filter(call))?;
+            }
+        }
+        for (group, time) in of_row.iter().zip(times) {
+            self.rows[*group] += 1;
+            self.times[*group] = self.times[*group].max(*time);
+        }
+        Ok(())
+    }
+
     /// A group that has seen what group `group` of `from` has. Answers its number.
     pub fn push_copy(&mut self, from: &Groups, group: usize) -> usize {
         for (own, other) in self.accumulators.iter_mut().zip(&from.accumulators) {

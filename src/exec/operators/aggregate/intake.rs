@@ -1,6 +1,6 @@
 //! Rows on their way in: which of them count, their groups, and what is aggregated.
 
-use std::collections::HashMap;
+use std::hash::BuildHasher;
 
 use arrow::array::Array;
 use arrow::array::ArrayRef;
@@ -9,6 +9,9 @@ use arrow::array::RecordBatch;
 use arrow::compute::filter;
 use arrow::compute::filter_record_batch;
 use bytes::Bytes;
+use hashbrown::DefaultHashBuilder;
+use hashbrown::HashTable;
+use hashbrown::hash_table::Entry;
 
 use super::AggregateSpec;
 use super::CallSpec;
@@ -24,7 +27,7 @@ use crate::exec::expressions::evaluate;
 use crate::exec::expressions::holds;
 use crate::exec::layout::OP_VALUE;
 use crate::exec::operators::log_errors;
-use crate::format::RowKeys;
+use crate::format::KeyWriter;
 use crate::model::EventTime;
 use crate::model::StreamTime;
 use crate::plan::AggregateFunction;
@@ -86,28 +89,40 @@ impl Accepted {
         columns: impl Fn(&Self) -> Vec<ArrayRef>,
     ) -> Result<(Self, Keyed), ExecError> {
         let limit = KEY_BYTES_MAX - keys::OVERHEAD_BYTES;
-        let mut row_keys = RowKeys::encode_rows(&columns(&self), self.batch.num_rows())?;
-        let mut accepted = self;
-        if row_keys.iter().any(|key| limit < key.len()) {
-            let long_rows = row_keys.iter().enumerate().filter(|(_, key)| limit < key.len());
-            let reason = |key: &Vec<u8>| format!("{} bytes are over the limit of {limit}", key.len());
-            let errors: Vec<RowError> = long_rows.map(|(row, key)| RowError { row, reason: reason(key) }).collect();
-            log_errors(cx, &spec.input, &accepted.batch, &errors, "row left out by a group that is too long");
-            let kept: Vec<bool> = row_keys.iter().map(|key| key.len() <= limit).collect();
-            row_keys.retain(|key| key.len() <= limit);
-            accepted = accepted.kept(&kept)?;
-        }
-        let mut numbers: HashMap<Vec<u8>, usize> = HashMap::new();
-        let mut keyed = Keyed { keys: Vec::new(), of_row: Vec::with_capacity(row_keys.len()) };
-        for key in row_keys {
-            let next = numbers.len();
-            let number = *numbers.entry(key).or_insert_with_key(|key| {
-                keyed.keys.push(Bytes::copy_from_slice(key));
-                next
-            });
+        let columns = columns(&self);
+        let writer = KeyWriter::new(&columns)?;
+        let rows = self.batch.num_rows();
+        let hasher = DefaultHashBuilder::default();
+        let mut numbers: HashTable<usize> = HashTable::new();
+        let mut keyed = Keyed { keys: Vec::new(), of_row: Vec::with_capacity(rows) };
+        let (mut key, mut errors) = (Vec::new(), Vec::new());
+        for row in 0..rows {
+            key.clear();
+            writer.write(row, &mut key)?;
+            if limit < key.len() {
+                let reason = format!("{} bytes are over the limit of {limit}", key.len());
+                errors.push(RowError { row, reason });
+                continue;
+            }
+            let is_same = |number: &usize| keyed.keys[*number].as_ref() == key.as_slice();
+            let hash = |number: &usize| hasher.hash_one(keyed.keys[*number].as_ref());
+            let number = match numbers.entry(hasher.hash_one(key.as_slice()), is_same, hash) {
+                Entry::Occupied(known) => *known.get(),
+                Entry::Vacant(place) => {
+                    let number = *place.insert(keyed.keys.len()).get();
+                    keyed.keys.push(Bytes::copy_from_slice(&key));
+                    number
+                }
+            };
             keyed.of_row.push(number);
         }
-        Ok((accepted, keyed))
+        if errors.is_empty() {
+            return Ok((self, keyed));
+        }
+        log_errors(cx, &spec.input, &self.batch, &errors, "row left out by a group that is too long");
+        let mut kept = vec![true; rows];
+        errors.iter().for_each(|error| kept[error.row] = false);
+        Ok((self.kept(&kept)?, keyed))
     }
 }
 
@@ -122,9 +137,14 @@ impl Values {
         self.arguments[call].as_ref()
     }
 
+    /// A call's FILTER, as it says of each row whether it is let in.
+    pub(super) fn filter(&self, call: usize) -> Option<&BooleanArray> {
+        self.filters[call].as_ref()
+    }
+
     /// Whether a call's FILTER lets a row in.
     pub(super) fn passes(&self, call: usize, row: usize) -> bool {
-        self.filters[call].as_ref().is_none_or(|filter| filter.value(row))
+        self.filter(call).is_none_or(|filter| filter.value(row))
     }
 }
 

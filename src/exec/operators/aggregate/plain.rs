@@ -15,6 +15,7 @@ use bytes::Bytes;
 use super::AggregateSpec;
 use super::Tumbling;
 use super::Windows;
+use super::accumulate::Reader;
 use super::counted;
 use super::counted::Counted;
 use super::emit;
@@ -25,6 +26,7 @@ use super::groups::Groups;
 use super::groups::RowIn;
 use super::intake::Accepted;
 use super::intake::Keyed;
+use super::intake::Values;
 use super::touched::Touched;
 use crate::catalog::EmitMode;
 use crate::exec::Changes;
@@ -47,6 +49,13 @@ pub struct Aggregate {
     closed_upto: i64,
     /// The one group over all rows has its first row.
     started: bool,
+}
+
+/// What the calls take of a batch.
+struct Arguments<'a, 'v> {
+    values: &'v Values,
+    readers: &'a [Reader<'v>],
+    counted: &'a Counted,
 }
 
 /// Runs of rows that one row of the input caused.
@@ -97,7 +106,6 @@ impl Aggregate {
     /// Rows into groups; under `emit = 'all'` each row's changes leave at once.
     fn apply(&mut self, cx: &mut Cx<'_>, accepted: &Accepted, keyed: &Keyed) -> Result<(), ExecError> {
         let (batch, each) = (&accepted.batch, self.spec.emits_each());
-        let places: Vec<Place> = keyed.keys.iter().cloned().map(Place::of_key).collect();
         let states = keyed.keys.iter().map(|key| cx.table(0).get(key)).collect::<Result<Vec<_>, _>>()?;
         let mut groups = Groups::new(&self.spec.calls);
         for state in &states {
@@ -106,34 +114,12 @@ impl Aggregate {
         let values = self.spec.values(cx, batch)?;
         let readers = values.readers()?;
         let counted = Counted::new(cx, &self.spec, batch, &values, |row| keyed.keys[keyed.of_row[row]].len())?;
-        let times = self.spec.input.times(batch).values();
-        let weights = (self.spec.input.changes == Changes::Retract).then(|| self.spec.input.weights(batch));
         let mut rows = Rows::new(&self.spec, &groups);
-        for change in changes(&self.spec.input, batch) {
-            // A group that loses a row and gets another one by one change has one change itself.
-            let mut seen = HashSet::new();
-            let first_rows: Vec<usize> = match each {
-                true => change.clone().filter(|row| seen.insert(keyed.of_row[*row])).collect(),
-                false => Vec::new(),
-            };
-            for row in &first_rows {
-                let group = keyed.of_row[*row];
-                rows.before(&groups, group, &places[group], *row, times[*row])?;
-            }
-            for row in change.clone() {
-                let weight = weights.map_or(1, |weights| weights.value(row));
-                let row_in = RowIn { row, weight, time: times[row], arrival: 0 };
-                let group = keyed.of_row[row];
-                groups.add(group, &values, &readers, &row_in)?;
-                counted.add(cx, &mut groups, (group, &keyed.keys[group]), &readers, &row_in)?;
-            }
-            for row in first_rows {
-                let group = keyed.of_row[row];
-                rows.after(&groups, group, &places[group], row)?;
-            }
-            for row in change {
-                groups.forget_time_of_gone(keyed.of_row[row], &self.spec);
-            }
+        if each || self.spec.input.changes == Changes::Retract || !counted.is_empty() {
+            let arguments = Arguments { values: &values, readers: &readers, counted: &counted };
+            self.add_in_order(cx, accepted, keyed, &arguments, &mut groups, &mut rows)?;
+        } else {
+            groups.add_all(&keyed.of_row, &values, &readers, self.spec.input.times(batch).values())?;
         }
         for (group, key) in keyed.keys.iter().enumerate() {
             if !each && !self.spec.emit_final {
@@ -147,6 +133,50 @@ impl Aggregate {
         if each {
             let rows = rows.per_row(&self.spec, batch, cx)?;
             cx.emit(rows);
+        }
+        Ok(())
+    }
+
+    /// Rows one after the other: each may change what the next one finds.
+    fn add_in_order(
+        &self,
+        cx: &mut Cx<'_>,
+        accepted: &Accepted,
+        keyed: &Keyed,
+        arguments: &Arguments<'_, '_>,
+        groups: &mut Groups,
+        rows: &mut Rows,
+    ) -> Result<(), ExecError> {
+        let (batch, each) = (&accepted.batch, self.spec.emits_each());
+        let places: Vec<Place> = keyed.keys.iter().cloned().map(Place::of_key).collect();
+        let times = self.spec.input.times(batch).values();
+        let weights = (self.spec.input.changes == Changes::Retract).then(|| self.spec.input.weights(batch));
+        for change in changes(&self.spec.input, batch) {
+            // A group that loses a row and gets another one by one change has one change itself.
+            let mut seen = HashSet::new();
+            let first_rows: Vec<usize> = match each {
+                true => change.clone().filter(|row| seen.insert(keyed.of_row[*row])).collect(),
+                false => Vec::new(),
+            };
+            for row in &first_rows {
+                let group = keyed.of_row[*row];
+                rows.before(groups, group, &places[group], *row, times[*row])?;
+            }
+            for row in change.clone() {
+                let weight = weights.map_or(1, |weights| weights.value(row));
+                let row_in = RowIn { row, weight, time: times[row], arrival: 0 };
+                let group = keyed.of_row[row];
+                groups.add(group, arguments.values, arguments.readers, &row_in)?;
+                let place = (group, &keyed.keys[group]);
+                arguments.counted.add(cx, groups, place, arguments.readers, &row_in)?;
+            }
+            for row in first_rows {
+                let group = keyed.of_row[row];
+                rows.after(groups, group, &places[group], row)?;
+            }
+            for row in change {
+                groups.forget_time_of_gone(keyed.of_row[row], &self.spec);
+            }
         }
         Ok(())
     }
