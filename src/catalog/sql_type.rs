@@ -59,6 +59,9 @@ fn struct_fields(
     rules: Compatibility,
     inner: &dyn Fn(&DataType) -> Result<Box<SqlType>>,
 ) -> Result<Vec<StructField>> {
+    if declared.is_empty() {
+        return Err(Error::unsupported("an empty STRUCT is not supported").hint("Write STRUCT<name TEXT, age INT>."));
+    }
     let mut fields: Vec<StructField> = Vec::with_capacity(declared.len());
     for field in declared {
         let Some(ident) = &field.field_name else {

@@ -69,7 +69,7 @@ impl NamedZone {
     }
 
     /// What the zone's clocks show at an instant, how many seconds east of UTC they are, and the name of that time.
-    pub(super) fn local(self, micros: i64) -> Option<(NaiveDateTime, i32, String)> {
+    pub fn local(self, micros: i64) -> Option<(NaiveDateTime, i32, String)> {
         let instant = DateTime::from_timestamp_micros(micros)?.naive_utc();
         let (offset, name) = match self {
             NamedZone::Region(region) => {

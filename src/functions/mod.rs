@@ -11,9 +11,11 @@ mod context;
 mod described;
 mod ksqldb;
 mod nested;
+mod postgres;
 mod registry;
 mod rowwise;
 mod scalar;
+mod template;
 
 pub use aggregate::Collect;
 pub use aggregate::Correlation;
@@ -49,3 +51,4 @@ pub use registry::aggregates;
 pub use registry::all;
 pub use registry::register;
 pub use rowwise::ksqldb_name;
+pub use scalar::with_places;

@@ -26,6 +26,7 @@ use super::arithmetic::Rules;
 use super::cast::CastTarget;
 use super::cast::CheckedCast;
 use super::cast::KsqlCast;
+use super::cast::TextOut;
 use super::cast::TimestampIn;
 use super::ksqldb;
 use super::ksqldb::ToJsonString;
@@ -33,7 +34,9 @@ use super::nested;
 use super::nested::FieldOf;
 use super::nested::MakeStruct;
 use super::nested::UnplannedLambda;
+use super::postgres;
 use super::rowwise::Rowwise;
+use super::scalar::Age;
 use super::scalar::AsValue;
 use super::scalar::ByteaIn;
 use super::scalar::CharacterLength;
@@ -44,13 +47,19 @@ use super::scalar::KsqlSubstring;
 use super::scalar::LetterCase;
 use super::scalar::LikePattern;
 use super::scalar::Now;
+use super::scalar::OneRow;
 use super::scalar::Pad;
 use super::scalar::Random;
+use super::scalar::Renamed;
 use super::scalar::Round;
+use super::scalar::Rounded;
 use super::scalar::Rounding;
 use super::scalar::Side;
+use super::scalar::SimilarPattern;
+use super::scalar::Timezone;
 use super::scalar::TypeName;
 use super::scalar::Uuid;
+use super::template::TemplateFunction;
 
 /// All our scalar functions.
 pub fn all() -> Vec<Arc<ScalarUDF>> {
@@ -76,9 +85,18 @@ pub fn all() -> Vec<Arc<ScalarUDF>> {
         udf(Pad::new(Side::Right)),
         udf(MakeStruct::new()),
         udf(FieldOf::new()),
+        udf(OneRow::new()),
+        udf(SimilarPattern::new()),
+        udf(TextOut::new()),
+        udf(Timezone::new()),
+        udf(Age::new()),
     ];
+    functions.extend(TemplateFunction::all().map(udf));
+    functions.extend(Renamed::all().map(udf));
+    functions.extend(Rounded::all().map(udf));
     functions.extend(Guarded::all().into_iter().map(udf));
-    functions.extend(ksqldb::definitions().map(|definition| udf(Rowwise::new(definition))));
+    functions
+        .extend(ksqldb::definitions().chain(&postgres::DEFINITIONS).map(|definition| udf(Rowwise::new(definition))));
     functions.extend(nested::all().map(udf));
     functions.extend(UnplannedLambda::all().map(udf));
     functions.extend([Rules::Checked, Rules::Ksqldb].map(Chain::new).map(udf));

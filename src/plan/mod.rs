@@ -23,6 +23,7 @@ mod parameters;
 mod pull;
 mod reference;
 mod request;
+mod select_words;
 mod standing;
 #[cfg(test)]
 mod tests;

@@ -14,6 +14,7 @@ use super::build::failure;
 use super::build::reword;
 use super::functions::Functions;
 use super::nested;
+use super::select_words;
 use crate::catalog::Compatibility;
 use crate::error::Error;
 use crate::error::Result;
@@ -41,17 +42,22 @@ pub fn prepare_pull(select: &Select, rules: Compatibility) -> Result<ast::Query>
     }
     // Items are named as they were written.
     name_items(&mut query);
+    if rules == Compatibility::Postgres {
+        select_words::reword(&mut query)?;
+    }
     reword(&mut query, rules);
     Ok(query)
 }
 
-/// The plan of such a query, with the rules of values made explicit as in a standing query.
+/// The plan of such a query, with the rules of values made explicit as in a standing query, and instants on the clocks of the
+/// session's zone.
 pub fn with_rules(
     plan: LogicalPlan,
     functions: &Functions,
     rules: Compatibility,
+    zone: &str,
 ) -> std::result::Result<LogicalPlan, DataFusionError> {
-    Expressions::new(functions, rules).explicit_plan(plan)
+    Expressions::new(functions, rules).in_zone(zone).explicit_plan(plan)
 }
 
 /// A name that another column of the result has too, made different.

@@ -60,7 +60,7 @@ for table in topics partitions offsets groups streams tables queries tasks; do q
 for command in '\d' '\d+' '\d payments' '\d+ per_country' '\da' '\dA' '\dAc' '\dAf' '\dAo' '\dAp' '\db' '\dc' '\dC' '\dconfig' '\dconfig *' \
     '\dconfig+ *zone*' '\dd' '\dD' '\ddp' '\dE' '\des' '\det' '\deu' '\dew' '\df' '\df+' '\df abs' '\df mask*' '\dF' '\dFd' '\dFp' '\dFt' '\dg' '\di' \
     '\dl' '\dL' '\dm' '\dn' '\dn+' '\do' '\dO' '\dp' '\dP' '\drds' '\dRp' '\dRs' '\ds' '\dt' '\dt+' '\dT' '\dT+' '\du' '\du+' '\dv' '\dx' '\dX' '\dy' \
-    '\l' '\l+' '\z' '\sf mask'; do
+    '\l' '\l+' '\z' '\sf mask' '\db+' '\dD+' '\dL+' '\dl+' '\dp' '\drg' '\dAc+' '\dy+' '\dRp+'; do
     answer=$(timeout 60 psql -X -c "$command" 2>&1 || true)
     [[ $answer != *ERROR* ]] || { echo "$command: $answer"; exit 1; }
 done
@@ -69,7 +69,7 @@ query '\df abs' | grep -q 'pg_catalog|abs|integer|integer|func'
 query "CREATE MATERIALIZED VIEW kept AS SELECT country, COUNT(*) AS n FROM payments GROUP BY country" >/dev/null
 query '\sv kept' | grep -q 'SELECT country, COUNT'
 query '\dv' | grep -q kept
-query "DROP MATERIALIZED VIEW kept" >/dev/null
+query "DROP MATERIALIZED VIEW kept DELETE TOPIC" >/dev/null
 expect "set_config" "x" "$(query "SELECT pg_catalog.set_config('application_name', 'x', false)")"
 expect "format" "a 'b'" "$(query "SELECT format('%s %L', 'a', 'b')")"
 expect "to_regtype" "23" "$(query "SELECT to_regtype('int4')")"

@@ -18,6 +18,7 @@ mod metrics;
 mod nexmark;
 mod oracle;
 mod parameters;
+mod pg_fuzz;
 mod plan;
 mod push;
 mod reading;

@@ -60,6 +60,7 @@ const FUNCTIONS: &[(&str, Answer)] = &[
     ("pg_get_indexdef", Answer::NoText),
     ("pg_get_ruledef", Answer::NoText),
     ("pg_get_triggerdef", Answer::NoText),
+    ("pg_has_role", Answer::True),
     ("pg_indexes_size", Answer::NoBytes),
     ("pg_opclass_is_visible", Answer::True),
     ("pg_operator_is_visible", Answer::True),

@@ -4,6 +4,8 @@ use std::ops::ControlFlow;
 
 use sqlparser::ast;
 use sqlparser::ast::Spanned;
+use sqlparser::dialect::GenericDialect;
+use sqlparser::parser::Parser;
 
 use super::client_functions::JOINED;
 use super::pg_keys::DEFINITION;
@@ -20,10 +22,12 @@ const UNSET: [&str; 4] = ["colliculocale", "relacl", "reloptions", "tableoid"];
 
 /// The statement with them in other words.
 pub(super) fn rewrite(statement: &mut ast::Statement) -> Result<()> {
+    name_types(statement)?;
     let changed = walk::expressions_mut(statement, |expression| {
         let replaced = match expression {
             ast::Expr::Function(function) => match last_name(&function.name).as_str() {
                 "array" => empty_array(function),
+                "array_length" if is_of_privileges(function) => Some(ast::Expr::value(ast::Value::Null)),
                 "pg_get_indexdef" | "pg_get_constraintdef" => definition(function),
                 "array_to_string" => {
                     function.name = ast::ObjectName::from(vec![ast::Ident::new(JOINED)]);
@@ -72,6 +76,58 @@ pub(super) fn rewrite(statement: &mut ast::Statement) -> Result<()> {
         Ok(column) if 0 < column => error.at(Position(column)),
         _ => error,
     })
+}
+
+/// Lists of privileges are texts here, and null.
+fn is_of_privileges(function: &ast::Function) -> bool {
+    let ast::FunctionArguments::List(list) = &function.args else { return false };
+    match list.args.first() {
+        Some(ast::FunctionArg::Unnamed(ast::FunctionArgExpr::Expr(first))) => match first {
+            ast::Expr::Identifier(name) => name.value.ends_with("acl"),
+            ast::Expr::CompoundIdentifier(names) => names.last().is_some_and(|name| name.value.ends_with("acl")),
+            ast::Expr::Value(value) => value.value == ast::Value::Null,
+            _ => false,
+        },
+        _ => false,
+    }
+}
+
+/// The names of types in `information_schema.columns` as PostgreSQL has them, for those that Arrow gives.
+const TYPES: &str = "CASE data_type WHEN 'Int32' THEN 'integer' WHEN 'Int64' THEN 'bigint' WHEN 'Utf8' THEN 'text'
+    WHEN 'Float64' THEN 'double precision' WHEN 'Boolean' THEN 'boolean' WHEN 'Date32' THEN 'date' WHEN 'Binary' THEN 'bytea'
+    ELSE CASE WHEN data_type LIKE 'Decimal%' THEN 'numeric' WHEN data_type LIKE 'Timestamp(%UTC%' THEN 'timestamp with time zone'
+    WHEN data_type LIKE 'Timestamp(%' THEN 'timestamp without time zone' WHEN data_type LIKE 'Time64(%' THEN 'time without time zone'
+    WHEN data_type LIKE 'List(%' THEN 'ARRAY' WHEN data_type LIKE 'Interval(%' THEN 'interval'
+    WHEN data_type LIKE 'Map(%' OR data_type LIKE 'Struct(%' THEN 'json' ELSE data_type END END";
+
+/// `information_schema.columns` with PostgreSQL's names of types.
+fn name_types(statement: &mut ast::Statement) -> Result<()> {
+    let flow = walk::walk_mut(statement, |node| {
+        let walk::NodeMut::TableFactor(factor) = node else { return ControlFlow::Continue(()) };
+        let ast::TableFactor::Table { name, alias, .. } = factor else { return ControlFlow::Continue(()) };
+        // Quotes tell the one that this puts in.
+        if name.to_string().to_lowercase() != "information_schema.columns" {
+            return ControlFlow::Continue(());
+        }
+        let alias = alias.clone().map_or_else(|| "AS columns".to_string(), |alias| alias.to_string());
+        let text = format!(
+            "SELECT * FROM (SELECT * REPLACE ({TYPES} AS data_type) FROM \"information_schema\".\"columns\") {alias}"
+        );
+        match derived(&text) {
+            Some(table) => *factor = table,
+            None => return ControlFlow::Break(Error::internal("information_schema.columns is not read")),
+        }
+        ControlFlow::Continue(())
+    });
+    flow.break_value().map_or(Ok(()), Err)
+}
+
+fn derived(text: &str) -> Option<ast::TableFactor> {
+    let query = Parser::new(&GenericDialect {}).try_with_sql(text).ok()?.parse_query().ok()?;
+    match *query.body {
+        ast::SetExpr::Select(select) => select.from.into_iter().next().map(|from| from.relation),
+        _ => None,
+    }
 }
 
 fn first_is_column(function: &ast::Function, name: &str) -> bool {

@@ -220,6 +220,10 @@ impl Planner {
             let registered = state.register_udf(function);
             registered.map_err(|error| Error::internal("functions").caused_by(error))?;
         }
+        for function in session_settings::users(&session.principal) {
+            let registered = state.register_udf(function);
+            registered.map_err(|error| Error::internal("functions").caused_by(error))?;
+        }
         let rules = session.settings.compatibility();
         let of_clients = asks_pg_catalog(&statement);
         if of_clients {
@@ -234,13 +238,14 @@ impl Planner {
         keep_digits(&mut statement, parameters);
         let (engine, origin) = (Arc::clone(&session.engine), select.ast.clone());
         let published = Arc::clone(&reading.published);
+        let zone = session.settings.zone_name().to_string();
         // Some statements take long to plan: a connection's thread is not theirs, and a cancel need not wait for them.
         let planning = session.engine.query_threads()?.spawn(async move {
             let plan = state.statement_to_plan(PlannerStatement::Statement(Box::new(statement))).await;
             let plan = match of_clients {
                 // What clients ask of pg_catalog is written for its own types.
                 true => plan,
-                false => plan.and_then(|plan| with_rules(plan, engine.functions(), rules)),
+                false => plan.and_then(|plan| with_rules(plan, engine.functions(), rules, &zone)),
             };
             let plan = plan.map_err(|error| planning_error(error, &origin))?;
             Ok(Planned::new(published, state, plan, casts, origin))

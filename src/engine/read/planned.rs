@@ -100,10 +100,11 @@ impl Planned {
         if !parameters.is_empty() {
             let values = ParamValues::from(parameters.to_vec());
             let (engine, rules) = (Arc::clone(&session.engine), session.settings.compatibility());
+            let zone = session.settings.zone_name().to_string();
             let binding = session.engine.query_threads()?.spawn(async move {
                 let bound = self.plan.with_param_values(values);
                 // Types that only the values tell.
-                let bound = bound.and_then(|plan| with_rules(plan, engine.functions(), rules));
+                let bound = bound.and_then(|plan| with_rules(plan, engine.functions(), rules, &zone));
                 self.plan = bound.map_err(|error| planning_error(error, &self.origin))?;
                 Ok(self)
             });
@@ -242,6 +243,12 @@ pub(in crate::engine) fn conform(batch: &RecordBatch, target: &SchemaRef) -> Res
     let columns: Vec<ArrayRef> = columns
         .map(|(column, field)| match column.data_type() == field.data_type() {
             true => Ok(Arc::clone(column)),
+            // Through its own shortest text: widening 0.1 would show the digits that a double sees.
+            false if column.data_type() == &DataType::Float32 => {
+                let texts = cast_with_options(column, &DataType::Utf8, &CastOptions::default());
+                let widened = texts.and_then(|texts| arrow::compute::cast(&texts, field.data_type()));
+                widened.map_err(|error| execution_error(error.into()))
+            }
             false => {
                 // A value that does not fit is an error, never a null.
                 let strict = CastOptions { safe: false, ..CastOptions::default() };

@@ -18,10 +18,13 @@ use datafusion::logical_expr::ScalarUDFImpl;
 use datafusion::logical_expr::Signature;
 use datafusion::logical_expr::TypeSignature;
 use datafusion::logical_expr::Volatility;
+use datafusion::logical_expr::create_udf;
+use datafusion::scalar::ScalarValue;
 use sqlparser::ast;
 
 use crate::engine::settings::Settings;
 use crate::error::Error;
+use crate::security::Principal;
 use crate::sql::walk;
 
 const CURRENT_SETTING: &str = "current_setting";
@@ -40,6 +43,15 @@ pub(super) fn called(statement: &ast::Statement, settings: &Settings) -> Vec<Arc
         }
     }
     found
+}
+
+/// `current_user` and `session_user`, who are one.
+pub(super) fn users(principal: &Principal) -> [Arc<ScalarUDF>; 2] {
+    ["current_user", "session_user"].map(|name| {
+        let user = ScalarValue::Utf8(Some(principal.name().to_string()));
+        let answer = move |_: &[ColumnarValue]| Ok(ColumnarValue::Scalar(user.clone()));
+        Arc::new(create_udf(name, Vec::new(), DataType::Utf8, Volatility::Stable, Arc::new(answer)))
+    })
 }
 
 /// Whether a function is called by this name, with or without its schema.

@@ -27,9 +27,14 @@ pub(super) fn relation(session: &Session, catalog: &Catalog, name: &Name) -> Res
     }
 }
 
-/// The standing query of that name.
+/// The standing query of that name, or the only one that writes the relation of that name.
 pub(super) fn query_named<'a>(catalog: &'a Catalog, name: &Name) -> Result<&'a Arc<QueryDefinition>> {
-    catalog.query_by_name(&name.value).ok_or_else(|| {
+    let writer = || {
+        let mut writers = catalog.writers(catalog.relation(&name.value)?.id);
+        let only = writers.next()?;
+        writers.next().is_none().then_some(only)
+    };
+    catalog.query_by_name(&name.value).or_else(writer).ok_or_else(|| {
         let message = format!("query \"{}\" does not exist", name.value);
         let error = Error::new(SqlState::UNDEFINED_OBJECT, message).at(name.position);
         match nearest(&name.value, catalog.queries().map(|query| query.name.as_str())) {

@@ -2,12 +2,14 @@
 
 mod array;
 mod interval;
+mod interval_in;
 mod parse;
 mod rows;
 #[cfg(test)]
 mod tests;
 mod write;
 
+pub use interval_in::Span;
 pub use parse::parse_bytes;
 pub(super) use parse::parse_slot;
 pub use parse::parse_timestamp;

@@ -10,20 +10,39 @@ use datafusion::arrow::datatypes::Float64Type;
 use datafusion::error::Result;
 
 use super::Operation;
+use super::decimal;
 use super::division_by_zero;
 use super::of_arrow;
 use super::out_of_range;
 
-/// The type of the answer, which Arrow's kernel decides.
+/// Digits behind the point of a quotient of decimals that have fewer.
+const QUOTIENT_SCALE: i8 = 16;
+const PRECISION_MAX: i16 = 38;
+
+/// The type of the answer, which Arrow's kernel decides, but for quotients of decimals.
 pub(super) fn return_type(operation: Operation, left: &DataType, right: &DataType) -> Result<DataType> {
     if left == right && matches!(left, DataType::Int32 | DataType::Int64 | DataType::Float64) {
         return Ok(left.clone());
     }
-    Ok(apply(operation, &new_empty_array(left), &new_empty_array(right))?.data_type().clone())
+    if let (Operation::Divide, DataType::Decimal128(p1, s1), DataType::Decimal128(_, s2)) = (operation, left, right) {
+        return Ok(quotient(*p1, *s1, *s2));
+    }
+    Ok(apply(operation, &new_empty_array(left), &new_empty_array(right), &DataType::Null)?.data_type().clone())
+}
+
+/// The type of a quotient of decimals: as many digits behind the point as PostgreSQL tells at least.
+fn quotient(p1: u8, s1: i8, s2: i8) -> DataType {
+    let scale = s1.max(s2).max(QUOTIENT_SCALE);
+    let whole = i16::from(p1) - i16::from(s1) + i16::from(s2);
+    let precision = (whole + i16::from(scale)).clamp(i16::from(scale).max(1), PRECISION_MAX);
+    DataType::Decimal128(precision as u8, scale)
 }
 
 /// The answer for each row.
-pub(super) fn apply(operation: Operation, left: &ArrayRef, right: &ArrayRef) -> Result<ArrayRef> {
+pub(super) fn apply(operation: Operation, left: &ArrayRef, right: &ArrayRef, output: &DataType) -> Result<ArrayRef> {
+    if operation == Operation::Divide && matches!(output, DataType::Decimal128(..)) {
+        return decimal::apply(operation, left, right, output);
+    }
     let double = left.data_type() == &DataType::Float64;
     if double && matches!(operation, Operation::Divide | Operation::Modulo) {
         refuse_zeros(left, right)?;

@@ -158,7 +158,7 @@ fn return_type(rules: Rules, operation: Operation, left: &DataType, right: &Data
 /// The answer for each row.
 fn apply(rules: Rules, operation: Operation, left: &ArrayRef, right: &ArrayRef, output: &DataType) -> Result<ArrayRef> {
     match rules {
-        Rules::Checked => checked::apply(operation, left, right),
+        Rules::Checked => checked::apply(operation, left, right, output),
         Rules::Ksqldb => ksqldb::apply(operation, left, right, output),
     }
 }

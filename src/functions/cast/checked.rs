@@ -1,4 +1,4 @@
-//! PostgreSQL's CAST from doubles and decimals: to whole numbers by rounding, to text without Arrow's `.0`.
+//! PostgreSQL's CAST from doubles and decimals: to whole numbers by rounding; and to text without Arrow's `.0` and `T`.
 
 use std::sync::Arc;
 
@@ -26,6 +26,7 @@ use super::plain;
 use crate::error::Error;
 use crate::error::SqlState;
 use crate::format;
+use crate::functions::context::Context;
 
 /// `__checked_cast_<int|bigint|text>(any) -> type`; null gives null. Immutable.
 #[derive(Debug, PartialEq, Eq, Hash)]
@@ -63,10 +64,10 @@ impl ScalarUDFImpl for CheckedCast {
 
     fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
         let constant = matches!(args.args[0], ColumnarValue::Scalar(_));
-        let values = plain(args.args[0].to_array(if constant { 1 } else { args.number_rows })?)?;
+        let values = args.args[0].to_array(if constant { 1 } else { args.number_rows })?;
         let answer: ArrayRef = match self.target {
-            CastTarget::Int | CastTarget::BigInt => self.target.whole(&values)?,
-            _ => Arc::new(texts(&values)?),
+            CastTarget::Int | CastTarget::BigInt => self.target.whole(&plain(values)?)?,
+            _ => Arc::new(texts(&values, zone(&args)?, Booleans::InWords)?),
         };
         Ok(match constant {
             true => ColumnarValue::Scalar(ScalarValue::try_from_array(&answer, 0)?),
@@ -120,8 +121,22 @@ impl CastTarget {
     }
 }
 
-fn texts(values: &ArrayRef) -> Result<StringArray> {
-    let utc: Tz = "+00:00".parse()?;
+/// How a cast and how an output function of PostgreSQL tell a truth.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Booleans {
+    /// `true` and `false`.
+    InWords,
+    /// `t` and `f`.
+    AsLetters,
+}
+
+/// The session's time zone; a standing query has none, nor have the constants that are computed while it is planned.
+pub(super) fn zone(args: &ScalarFunctionArgs) -> Result<Tz> {
+    let zone = Context::of(&args.config_options).map_or("UTC", |context| &context.time_zone);
+    Ok(zone.parse::<Tz>()?)
+}
+
+pub(super) fn texts(values: &ArrayRef, zone: Tz, booleans: Booleans) -> Result<StringArray> {
     let mut texts = Vec::with_capacity(values.len());
     for row in 0..values.len() {
         if values.is_null(row) {
@@ -130,9 +145,10 @@ fn texts(values: &ArrayRef) -> Result<StringArray> {
         }
         let mut text = Vec::new();
         match values.data_type() {
-            // Its output function says t and f, its cast to text says true and false.
-            DataType::Boolean => text.extend_from_slice(values.as_boolean().value(row).to_string().as_bytes()),
-            _ => format::text::write(values.as_ref(), row, utc, &mut text)
+            DataType::Boolean if booleans == Booleans::InWords => {
+                text.extend_from_slice(values.as_boolean().value(row).to_string().as_bytes());
+            }
+            _ => format::text::write(values.as_ref(), row, zone, &mut text)
                 .map_err(|error| DataFusionError::External(Box::new(Error::from(error))))?,
         }
         texts.push(Some(String::from_utf8_lossy(&text).into_owned()));

@@ -2,6 +2,7 @@
 
 mod checked;
 mod ksqldb;
+mod text_out;
 mod timestamp;
 
 use datafusion::arrow::array::ArrayRef;
@@ -11,6 +12,7 @@ use datafusion::error::Result;
 
 pub use checked::CheckedCast;
 pub use ksqldb::KsqlCast;
+pub use text_out::TextOut;
 pub use timestamp::TimestampIn;
 
 /// The type that a value is cast to.

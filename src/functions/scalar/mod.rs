@@ -1,5 +1,6 @@
 //! Functions of values.
 
+mod age;
 mod as_value;
 mod bytea;
 mod case;
@@ -10,13 +11,19 @@ mod guarded;
 mod length;
 mod like_pattern;
 mod now;
+mod one_row;
 mod pad;
 mod random;
+mod renamed;
 mod round;
+mod rounding;
+mod similar_pattern;
 mod substring;
+mod timezone;
 mod type_name;
 mod uuid;
 
+pub use age::Age;
 pub use as_value::AsValue;
 pub use bytea::ByteaIn;
 pub use case::LetterCase;
@@ -26,11 +33,17 @@ pub use guarded::Guarded;
 pub use length::CharacterLength;
 pub use like_pattern::LikePattern;
 pub use now::Now;
+pub use one_row::OneRow;
 pub use pad::Pad;
 pub use pad::Side;
 pub use random::Random;
+pub use renamed::Renamed;
 pub use round::Round;
 pub use round::Rounding;
+pub use rounding::Rounded;
+pub use rounding::with_places;
+pub use similar_pattern::SimilarPattern;
 pub use substring::KsqlSubstring;
+pub use timezone::Timezone;
 pub use type_name::TypeName;
 pub use uuid::Uuid;

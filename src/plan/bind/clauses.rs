@@ -15,6 +15,7 @@ use crate::catalog::Relation;
 use crate::error::Error;
 use crate::error::Result;
 use crate::error::SqlState;
+use crate::plan::build::is_reworded;
 use crate::plan::functions::Functions;
 use crate::plan::functions::TABLE_FUNCTIONS;
 use crate::sql::walk;
@@ -174,7 +175,7 @@ fn check_function(function: &ast::Function, functions: &Functions, rules: Compat
             span,
         ));
     }
-    if functions.is_scalar(&name) {
+    if functions.is_scalar(&name) || (rules == Compatibility::Postgres && is_reworded(function)) {
         return Ok(());
     }
     let message = match rules {

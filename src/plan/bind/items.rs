@@ -192,9 +192,7 @@ fn name_in_postgres(expr: &ast::Expr) -> Option<String> {
             _ => None,
         },
         ast::Expr::Nested(inner) => name_in_postgres(inner),
-        ast::Expr::Cast { expr, data_type, .. } => {
-            Some(name_in_postgres(expr).unwrap_or_else(|| data_type.to_string().to_lowercase()))
-        }
+        ast::Expr::Cast { expr, data_type, .. } => Some(name_in_postgres(expr).unwrap_or_else(|| type_name(data_type))),
         ast::Expr::Case { else_result, .. } => {
             Some(else_result.as_deref().and_then(name_in_postgres).unwrap_or_else(|| "case".to_string()))
         }
@@ -204,7 +202,44 @@ fn name_in_postgres(expr: &ast::Expr) -> Option<String> {
         ast::Expr::Trim { .. } => Some("btrim".to_string()),
         ast::Expr::Ceil { .. } => Some("ceil".to_string()),
         ast::Expr::Floor { .. } => Some("floor".to_string()),
+        ast::Expr::Overlay { .. } => Some("overlay".to_string()),
+        ast::Expr::AtTimeZone { .. } => Some("timezone".to_string()),
+        ast::Expr::Interval(_) => Some("interval".to_string()),
+        ast::Expr::TypedString(typed) => Some(type_name(&typed.data_type)),
+        ast::Expr::Exists { .. } => Some("exists".to_string()),
         _ => None,
+    }
+}
+
+/// PostgreSQL's own name of a type, without digits or length.
+fn type_name(data_type: &ast::DataType) -> String {
+    let shown = data_type.to_string().to_lowercase();
+    let short = shown.split('(').next().unwrap_or(&shown).trim();
+    let known = match short {
+        "int" | "integer" => "int4",
+        "smallint" => "int2",
+        "bigint" => "int8",
+        "real" => "float4",
+        "double precision" | "float" | "double" => "float8",
+        "boolean" => "bool",
+        "decimal" | "dec" => "numeric",
+        "character varying" | "char varying" => "varchar",
+        "char" | "character" => "bpchar",
+        "timestamp without time zone" => "timestamp",
+        "timestamp with time zone" => "timestamptz",
+        "time without time zone" => "time",
+        array if array.ends_with("[]") => return type_name_of_item(data_type),
+        other => other,
+    };
+    known.to_string()
+}
+
+fn type_name_of_item(data_type: &ast::DataType) -> String {
+    match data_type {
+        ast::DataType::Array(
+            ast::ArrayElemTypeDef::SquareBracket(item, _) | ast::ArrayElemTypeDef::AngleBracket(item),
+        ) => type_name(item),
+        other => other.to_string().to_lowercase(),
     }
 }
 

@@ -8,15 +8,20 @@ use datafusion::common::tree_node::TreeNodeRecursion;
 use datafusion::error::Result;
 use datafusion::logical_expr::Expr;
 use datafusion::logical_expr::LogicalPlan;
+use datafusion::logical_expr::Union;
 use datafusion::logical_expr::expr_rewriter::NamePreserver;
 use datafusion::logical_expr::utils::merge_schema;
+use datafusion::optimizer::analyzer::type_coercion::TypeCoercionRewriter;
 
 use super::expression::Expressions;
+use super::expression::is_text;
+use super::subqueries;
 
 impl Expressions<'_> {
     /// The plan with the rules of all its expressions made explicit. An expression with a parameter whose type is not known
     /// yet stays as it is; so does a recursive query, whose two halves must keep the types that they were planned with.
     pub fn explicit_plan(&self, plan: LogicalPlan) -> Result<LogicalPlan> {
+        let plan = plan.transform_up_with_subqueries(|node| subqueries::reworded(self.functions(), node))?.data;
         let recursive = plan.exists(|node| Ok(matches!(node, LogicalPlan::RecursiveQuery(_))))?;
         if recursive {
             return Ok(plan);
@@ -28,6 +33,10 @@ impl Expressions<'_> {
         match &node {
             // VALUES keeps the types that it was planned with, and LIMIT's numbers are no values.
             LogicalPlan::Values(_) | LogicalPlan::Limit(_) => return Ok(Transformed::no(node)),
+            // Its columns have the types in which those of all its queries meet.
+            LogicalPlan::Union(union) if meet(union) => {
+                return TypeCoercionRewriter::coerce_union(union.clone()).map(Transformed::yes);
+            }
             _ => {}
         }
         let mut schema = merge_schema(&node.inputs());
@@ -45,6 +54,16 @@ impl Expressions<'_> {
         })?
         .map_data(LogicalPlan::recompute_schema)
     }
+}
+
+/// Whether the queries of a UNION have types that meet. A text is read as the type of the first query, or refused, but
+/// nothing becomes a text.
+fn meet(union: &Union) -> bool {
+    (0..union.schema.fields().len()).all(|at| {
+        let types = union.inputs.iter().map(|input| input.schema().field(at).data_type());
+        let told: Vec<bool> = types.filter(|data_type| !data_type.is_null()).map(is_text).collect();
+        told.iter().all(|text| *text) || told.iter().all(|text| !text)
+    })
 }
 
 /// Whether the types of all parts are known: no open parameter, and no column of an outer query.

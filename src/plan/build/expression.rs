@@ -43,6 +43,7 @@ use super::literals;
 use super::reworded::call;
 use super::reworded::reword;
 use super::timestamps;
+use super::words;
 use crate::catalog::Compatibility;
 use crate::error::Error;
 use crate::error::Result;
@@ -60,17 +61,37 @@ const DECIMAL_DIGITS_MAX: u8 = 38;
 pub struct Expressions<'a> {
     functions: &'a Functions,
     rules: Compatibility,
+    /// The zone of the session whose query is read once.
+    zone: Option<Arc<str>>,
 }
 
 impl<'a> Expressions<'a> {
     /// A planner for the rules.
     pub fn new(functions: &'a Functions, rules: Compatibility) -> Self {
-        Self { functions, rules }
+        Self { functions, rules, zone: None }
+    }
+
+    /// The same, with instants on the clocks of a session's zone.
+    pub fn in_zone(self, zone: &str) -> Self {
+        Self { zone: Some(Arc::from(zone)), ..self }
+    }
+
+    /// An instant on the clocks of the session's zone, which tell its day and its hour; anything else as it is.
+    fn local(&self, expr: Expr, schema: &DFSchema) -> datafusion::common::Result<Expr> {
+        match &self.zone {
+            Some(zone) if self.rules == Compatibility::Postgres => words::on_clocks_of(zone, expr, schema),
+            _ => Ok(expr),
+        }
     }
 
     /// The rules.
     pub fn rules(&self) -> Compatibility {
         self.rules
+    }
+
+    /// The functions that it plans calls of.
+    pub(super) fn functions(&self) -> &Functions {
+        self.functions
     }
 
     /// An array of expressions of one type.
@@ -192,6 +213,21 @@ impl<'a> Expressions<'a> {
                 Transformed::yes(Expr::ScalarFunction(ScalarFunction { func, ..numbers }))
             }
             Expr::Cast(cast) => self.cast(cast, schema)?,
+            Expr::BinaryExpr(binary)
+                if binary.op == Operator::StringConcat && self.rules == Compatibility::Postgres =>
+            {
+                Transformed::yes(words::joined(self.functions, binary, schema)?)
+            }
+            Expr::ScalarFunction(mut function) if self.rules == Compatibility::Postgres => {
+                if words::asks_clocks(function.name()) {
+                    let local = |argument| self.local(argument, schema);
+                    function.args = function.args.into_iter().map(local).collect::<datafusion::common::Result<_>>()?;
+                }
+                if let Some(zone) = self.zone.as_ref().filter(|_| function.name() == "age") {
+                    function.args = words::shown_times(self.functions, function.args, zone, schema)?;
+                }
+                Transformed::yes(words::called(self.functions, function, schema)?)
+            }
             Expr::AggregateFunction(aggregate) if self.rules == Compatibility::Ksqldb => {
                 let func = self.ksqldb_total(aggregate.func);
                 Transformed::yes(Expr::AggregateFunction(AggregateFunction { func, ..aggregate }))
@@ -232,6 +268,11 @@ impl<'a> Expressions<'a> {
     /// A CAST whose rules differ from Arrow's, as a function.
     fn cast(&self, cast: Cast, schema: &DFSchema) -> datafusion::common::Result<Transformed<Expr>> {
         let from = cast.expr.get_type(schema)?;
+        if let (DataType::Timestamp(_, Some(_)), Some(zone)) = (&from, &self.zone)
+            && let Some(read) = words::cast_of_instant(self.functions, &cast, zone, schema)?
+        {
+            return Ok(Transformed::yes(read));
+        }
         let target = SqlType::from_arrow(cast.field.data_type());
         let from_fraction = matches!(from, DataType::Float64 | DataType::Decimal128(_, _));
         if self.rules == Compatibility::Postgres
@@ -265,7 +306,7 @@ impl<'a> Expressions<'a> {
             }
             (Compatibility::Postgres, Some(SqlType::Int)) if from_fraction => "__checked_cast_int",
             (Compatibility::Postgres, Some(SqlType::BigInt)) if from_fraction => "__checked_cast_bigint",
-            (Compatibility::Postgres, Some(SqlType::Text)) if from_fraction => "__checked_cast_text",
+            (Compatibility::Postgres, Some(SqlType::Text)) if words::has_own_text(&from) => "__checked_cast_text",
             (_, Some(SqlType::Bytes)) if is_text(&from) => "__bytea_in",
             _ => return Ok(Transformed::no(Expr::Cast(cast))),
         };
@@ -320,6 +361,14 @@ impl<'a> Expressions<'a> {
     }
 
     fn arithmetic(&self, binary: BinaryExpr, schema: &DFSchema) -> datafusion::common::Result<Transformed<Expr>> {
+        let binary = match self.rules {
+            Compatibility::Postgres => {
+                let binary = words::on_clocks(binary, schema)?;
+                let left = Box::new(self.local(*binary.left, schema)?);
+                BinaryExpr { left, ..binary }
+            }
+            Compatibility::Ksqldb => binary,
+        };
         let left = binary.left.get_type(schema)?;
         let right = binary.right.get_type(schema)?;
         if BinaryTypeCoercer::new(&left, &binary.op, &right).get_input_types().is_err() && !is_text(&left) {

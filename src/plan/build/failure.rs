@@ -11,6 +11,7 @@ use sqlparser::ast;
 use sqlparser::ast::Spanned;
 use sqlparser::tokenizer::Span;
 
+use super::plan_failure;
 use super::value_failure;
 use crate::error::Error;
 use crate::error::Position;
@@ -44,6 +45,9 @@ fn translate(error: &DataFusionError) -> Error {
         DataFusionError::Plan(message) => of_message(message),
         DataFusionError::NotImplemented(message) => {
             let line = one_line(message);
+            if line.contains("logical expression WindowFunction") {
+                return plan_failure::misplaced_window();
+            }
             of_types(&line).unwrap_or_else(|| Error::unsupported(line))
         }
         DataFusionError::Diagnostic(_, inner) => translate(inner),
@@ -58,6 +62,9 @@ fn translate(error: &DataFusionError) -> Error {
         DataFusionError::ResourcesExhausted(message) => Error::new(SqlState::OUT_OF_MEMORY, one_line(message)).hint(
             "Read or sort fewer rows at once, or raise memory.limit, memory.statements or limits.temporary_bytes_max.",
         ),
+        DataFusionError::Internal(message) if message.contains("Failed to coerce types") => {
+            plan_failure::not_between(&one_line(message)).unwrap_or_else(|| Error::internal(one_line(message)))
+        }
         other => Error::internal(one_line(&other.strip_backtrace())),
     }
 }
@@ -76,6 +83,8 @@ fn of_execution(line: &str) -> Error {
         SqlState::INVALID_REGULAR_EXPRESSION
     } else if line.starts_with("Error parsing ") {
         SqlState::INVALID_DATETIME_FORMAT
+    } else if line.contains("ubquery returned more than one row") {
+        return plan_failure::several_rows();
     } else if line.contains(" value '") && line.ends_with("out of range") || line.starts_with("Unable to parse date") {
         SqlState::DATETIME_FIELD_OVERFLOW
     } else {
@@ -150,6 +159,9 @@ fn of_message(message: &str) -> Error {
         return error;
     }
     let lower = line.to_lowercase();
+    if let Some(error) = plan_failure::of_message(&lower, &line) {
+        return error;
+    }
     let state = if lower.contains("invalid function")
         || lower.contains("no function matches")
         || lower.contains("cannot infer common")
@@ -174,7 +186,7 @@ fn of_message(message: &str) -> Error {
 }
 
 /// PostgreSQL's name of a type that a message of DataFusion names.
-fn type_name(text: &str) -> String {
+pub(super) fn type_name(text: &str) -> String {
     let known = text.trim().parse::<DataType>();
     known.map_or_else(|_| text.to_string(), |data_type| SqlType::postgres_name_of(&data_type))
 }

@@ -5,6 +5,8 @@ use std::ops::ControlFlow;
 use sqlparser::ast;
 
 use super::expression::exponent_double;
+use super::postgres_words;
+use super::quantified;
 use crate::catalog::Compatibility;
 use crate::plan::nested;
 use crate::sql::walk;
@@ -24,6 +26,12 @@ pub fn reword(root: &mut impl ast::VisitMut, rules: Compatibility) {
                 }
             }
             ast::Expr::Function(function) => of_now(function),
+            ast::Expr::Ceil { expr: number, field } if rules == Compatibility::Ksqldb && is_plain(field) => {
+                *expr = call("__ksql_ceil", vec![number.as_ref().clone()]);
+            }
+            ast::Expr::Floor { expr: number, field } if rules == Compatibility::Ksqldb && is_plain(field) => {
+                *expr = call("__ksql_floor", vec![number.as_ref().clone()]);
+            }
             // The planner would take DataFusion's own function, whatever stands under its name.
             ast::Expr::Substring { expr: text, substring_from, substring_for, .. } => {
                 let from = match (&substring_from, &substring_for) {
@@ -31,14 +39,31 @@ pub fn reword(root: &mut impl ast::VisitMut, rules: Compatibility) {
                     _ => substring_from.clone(),
                 };
                 let arguments = [Some(text.clone()), from, substring_for.clone()].into_iter().flatten();
-                *expr = call("substr", arguments.map(|argument| *argument).collect());
+                // A text tells a pattern where a number would tell a place.
+                let by_pattern = rules == Compatibility::Postgres
+                    && substring_for.is_none()
+                    && matches!(substring_from.as_deref(), Some(ast::Expr::Value(from)) if matches!(from.value, ast::Value::SingleQuotedString(_)));
+                *expr = call(
+                    if by_pattern { "__substring_pattern" } else { "substr" },
+                    arguments.map(|argument| *argument).collect(),
+                );
             }
             _ => {}
+        }
+        if rules == Compatibility::Postgres
+            && let Some(new) = postgres_words::reworded(expr).or_else(|| quantified::reworded(expr))
+        {
+            *expr = new;
         }
         ControlFlow::<()>::Continue(())
     });
     debug_assert!(flow.is_continue());
     nested::as_texts(root);
+}
+
+/// Whether CEIL or FLOOR is of a number, not of a time.
+fn is_plain(field: &ast::CeilFloorKind) -> bool {
+    matches!(field, ast::CeilFloorKind::DateTimeField(ast::DateTimeField::NoDateTime))
 }
 
 /// ksqlDB's `UNIX_TIMESTAMP()` and `UNIX_DATE()` are of now.

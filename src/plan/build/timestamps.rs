@@ -1,9 +1,10 @@
-//! Texts that stand for timestamps, under PostgreSQL's rules: in a CAST, and beside a timestamp in a comparison.
+//! Texts that stand for timestamps, under PostgreSQL's rules: in a CAST, and beside a timestamp in a comparison; there for truths too.
 
 use datafusion::arrow::datatypes::DataType;
 use datafusion::arrow::datatypes::TimeUnit;
 use datafusion::common::DFSchema;
 use datafusion::common::Result;
+use datafusion::common::ScalarValue;
 use datafusion::logical_expr::Between;
 use datafusion::logical_expr::BinaryExpr;
 use datafusion::logical_expr::Expr;
@@ -29,6 +30,9 @@ pub(super) fn read(functions: &Functions, text: Expr, target: &DataType) -> Opti
 /// A comparison with its texts beside a timestamp read as timestamps.
 pub(super) fn compared(functions: &Functions, expr: Expr, schema: &DFSchema) -> Result<Expr> {
     let beside = |text: Expr, other: &DataType| -> Result<Expr> {
+        if *other == DataType::Boolean && matches!(text, Expr::Literal(ScalarValue::Utf8(_), _)) {
+            return Ok(cast(text, DataType::Boolean));
+        }
         let is_read = is_text(&text.get_type(schema)?) && matches!(other, DataType::Timestamp(_, _));
         let read = if is_read { read(functions, text.clone(), other) } else { None };
         Ok(read.unwrap_or(text))

@@ -1,0 +1,141 @@
+//! Functions of PostgreSQL that DataFusion has not, each a row at a time.
+
+use chrono::NaiveDate;
+
+use super::rowwise::Answer;
+use super::rowwise::Cell;
+use super::rowwise::Definition;
+use super::rowwise::Nulls;
+use super::rowwise::Overload;
+use super::rowwise::Type;
+use crate::error::Error;
+use crate::error::SqlState;
+
+/// All of them.
+pub static DEFINITIONS: [Definition; 5] = [
+    Definition {
+        name: "width_bucket",
+        about: "In which of so many buckets of one width a number lies, from 1; 0 below the first, one more behind the last.",
+        overloads: &[Overload { arguments: &[Type::Double, Type::Double, Type::Double, Type::Int], result: Type::Int }],
+        nulls: Nulls::GiveNull,
+        compute: |cells| width_bucket(cells[0].double(), cells[1].double(), cells[2].double(), cells[3].int()),
+    },
+    Definition {
+        name: "make_timestamp",
+        about: "The timestamp of a year, month, day, hour, minute and second.",
+        overloads: &[Overload {
+            arguments: &[Type::Int, Type::Int, Type::Int, Type::Int, Type::Int, Type::Double],
+            result: Type::Timestamp,
+        }],
+        nulls: Nulls::GiveNull,
+        compute: make_timestamp,
+    },
+    Definition {
+        name: "regexp_substr",
+        about: "The part of a text that a regular expression finds first, NULL if it finds none.",
+        overloads: &[Overload { arguments: &[Type::Text, Type::Text], result: Type::Text }],
+        nulls: Nulls::GiveNull,
+        compute: |cells| Ok(Answer::text(pattern(cells[1].text())?.find(cells[0].text()).map(|found| found.as_str()))),
+    },
+    Definition {
+        name: "__substring_pattern",
+        about: "The part of a text that a regular expression finds first, or that its first group does, NULL if it finds none.",
+        overloads: &[Overload { arguments: &[Type::Text, Type::Text], result: Type::Text }],
+        nulls: Nulls::GiveNull,
+        compute: |cells| {
+            let found = pattern(cells[1].text())?.captures(cells[0].text());
+            let part = found.and_then(|found| if 1 < found.len() { found.get(1) } else { found.get(0) });
+            Ok(Answer::text(part.map(|part| part.as_str())))
+        },
+    },
+    Definition {
+        name: "quote_nullable",
+        about: "A text between quotes, as SQL reads it; the word NULL for NULL.",
+        overloads: &[Overload { arguments: &[Type::Text], result: Type::Text }],
+        nulls: Nulls::AreArguments,
+        compute: |cells| {
+            Ok(Answer::Text(match cells[0] {
+                Cell::Null => "NULL".to_string(),
+                cell => quoted(cell.text()),
+            }))
+        },
+    },
+];
+
+fn pattern(text: &str) -> Result<regex::Regex, Error> {
+    regex::Regex::new(text).map_err(|_| {
+        Error::new(SqlState::INVALID_REGULAR_EXPRESSION, format!("invalid regular expression: \"{text}\""))
+    })
+}
+
+fn quoted(text: &str) -> String {
+    let escaped = text.replace('\'', "''");
+    match escaped.contains('\\') {
+        true => format!("E'{}'", escaped.replace('\\', "\\\\")),
+        false => format!("'{escaped}'"),
+    }
+}
+
+fn width_bucket(value: f64, low: f64, high: f64, count: i64) -> Result<Answer, Error> {
+    let refused = |message: &str| Err(Error::new(SqlState("2201G"), message));
+    if count <= 0 {
+        return refused("count must be greater than zero");
+    }
+    if !low.is_finite() || !high.is_finite() || value.is_nan() {
+        return refused("operand, lower bound, and upper bound cannot be NaN");
+    }
+    if low == high {
+        return refused("lower bound cannot equal upper bound");
+    }
+    // Bounds that go down count the other way.
+    let place = (value - low) / (high - low);
+    Ok(Answer::Int(match place {
+        place if place < 0.0 => 0,
+        place if 1.0 <= place => count + 1,
+        place => ((place * count as f64).floor() as i64 + 1).min(count),
+    }))
+}
+
+fn make_timestamp(cells: &[Cell<'_>]) -> Result<Answer, Error> {
+    let whole = |at: usize| u32::try_from(cells[at].int()).ok();
+    let seconds = cells[5].double();
+    let made = || {
+        let date = NaiveDate::from_ymd_opt(i32::try_from(cells[0].int()).ok()?, whole(1)?, whole(2)?)?;
+        let minute = date.and_hms_opt(whole(3)?, whole(4)?, 0)?;
+        let micros = (seconds * 1e6).round();
+        (0.0..=60e6).contains(&micros).then(|| minute.and_utc().timestamp_micros() + micros as i64)
+    };
+    made().map(Answer::Int).ok_or_else(|| {
+        let field = |at: usize| cells[at].int();
+        let message = format!(
+            "date/time field value out of range: {}-{:02}-{:02} {:02}:{:02}:{seconds}",
+            field(0),
+            field(1),
+            field(2),
+            field(3),
+            field(4)
+        );
+        Error::new(SqlState::DATETIME_FIELD_OVERFLOW, message)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn buckets_are_counted_from_one() {
+        for (value, low, high, count, bucket) in [
+            (5.35, 0.024, 10.06, 5, 3),
+            (-1.0, 0.0, 10.0, 5, 0),
+            (10.0, 0.0, 10.0, 5, 6),
+            (0.0, 0.0, 10.0, 5, 1),
+            (9.0, 10.0, 0.0, 5, 1),
+            (11.0, 10.0, 0.0, 5, 0),
+        ] {
+            assert_eq!(width_bucket(value, low, high, count).expect("it is told"), Answer::Int(bucket), "{value}");
+        }
+        assert!(width_bucket(1.0, 0.0, 0.0, 5).is_err());
+        assert!(width_bucket(1.0, 0.0, 1.0, 0).is_err());
+    }
+}

@@ -1,0 +1,226 @@
+//! Operators, functions and literals of PostgreSQL that DataFusion's planner does not have, or reads otherwise, in words that
+//! it reads alike.
+
+use sqlparser::ast;
+
+use super::reworded::call;
+use crate::format;
+
+/// The expression in other words, if there are any. Its parts have theirs already.
+pub(super) fn reworded(expr: &ast::Expr) -> Option<ast::Expr> {
+    match expr {
+        ast::Expr::Value(value) => plain_number(&value.value),
+        ast::Expr::Interval(interval) => Some(arrow_interval(told_span(interval)?)),
+        ast::Expr::Cast { expr, data_type, .. } => cast(expr, data_type),
+        ast::Expr::UnaryOp { op, expr } => unary(*op, expr),
+        ast::Expr::BinaryOp { left, op, right } => binary(left, op, right),
+        ast::Expr::SimilarTo { negated, expr, pattern, escape_char } => {
+            let escape = escape_char.clone().map_or_else(|| text("\\"), ast::Expr::Value);
+            let op = if *negated { ast::BinaryOperator::PGRegexNotMatch } else { ast::BinaryOperator::PGRegexMatch };
+            let right = Box::new(call("__similar_pattern", vec![pattern.as_ref().clone(), escape]));
+            Some(ast::Expr::BinaryOp { left: expr.clone(), op, right })
+        }
+        ast::Expr::AtTimeZone { timestamp, time_zone } => {
+            Some(call("timezone", vec![time_zone.as_ref().clone(), timestamp.as_ref().clone()]))
+        }
+        ast::Expr::Function(function) => function_call(function),
+        ast::Expr::Identifier(ident) if ident.quote_style.is_none() => bare_word(&ident.value),
+        _ => None,
+    }
+}
+
+/// A number with an exponent, written without one.
+fn plain_number(value: &ast::Value) -> Option<ast::Expr> {
+    let ast::Value::Number(written, long) = value else { return None };
+    let (mantissa, exponent) = written.split_once(['e', 'E'])?;
+    let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
+    let digits = format!("{whole}{fraction}");
+    let point = i32::try_from(whole.len()).ok()?.checked_add(exponent.parse().ok()?)?;
+    let length = i32::try_from(digits.len()).ok()?;
+    let plain = match usize::try_from(point) {
+        Ok(point) if length <= point as i32 => digits.clone() + &"0".repeat(point - digits.len()),
+        Ok(point) => format!("{}.{}", &digits[..point], &digits[point..]),
+        Err(_) => format!("0.{}{digits}", "0".repeat(point.unsigned_abs() as usize)),
+    };
+    let plain = match plain.strip_prefix('.') {
+        Some(fraction) => format!("0.{fraction}"),
+        None => plain,
+    };
+    Some(ast::Expr::value(ast::Value::Number(plain, *long)))
+}
+
+/// What an interval's text tells, with the unit behind it.
+fn told_span(interval: &ast::Interval) -> Option<format::text::Span> {
+    let ast::Expr::Value(value) = interval.value.as_ref() else { return None };
+    let ast::Value::SingleQuotedString(told) = &value.value else { return None };
+    match (&interval.leading_field, &interval.last_field) {
+        (Some(unit), None) if told.trim().parse::<f64>().is_ok() => {
+            format::text::Span::parse(&format!("{told} {unit}"))
+        }
+        (Some(ast::DateTimeField::Minute), Some(ast::DateTimeField::Second)) => {
+            format::text::Span::parse(&format!("00:{told}"))
+        }
+        (None, None) | (Some(_), Some(_)) => format::text::Span::parse(told),
+        (Some(_), None) | (None, Some(_)) => None,
+    }
+}
+
+fn arrow_interval(span: format::text::Span) -> ast::Expr {
+    ast::Expr::Interval(ast::Interval {
+        value: Box::new(text(&span.in_arrow_words())),
+        leading_field: None,
+        leading_precision: None,
+        last_field: None,
+        fractional_seconds_precision: None,
+    })
+}
+
+fn text(value: &str) -> ast::Expr {
+    ast::Expr::value(ast::Value::SingleQuotedString(value.to_string()))
+}
+
+fn number(value: u64) -> ast::Expr {
+    ast::Expr::value(ast::Value::Number(value.to_string(), false))
+}
+
+fn as_type(expr: ast::Expr, data_type: ast::DataType) -> ast::Expr {
+    ast::Expr::Cast { kind: ast::CastKind::Cast, expr: Box::new(expr), data_type, array: false, format: None }
+}
+
+fn cast(expr: &ast::Expr, data_type: &ast::DataType) -> Option<ast::Expr> {
+    use ast::DataType;
+    match data_type {
+        DataType::Interval { .. } => {
+            let mut inner = expr;
+            while let ast::Expr::Nested(nested) = inner {
+                inner = nested;
+            }
+            let ast::Expr::Value(value) = inner else { return None };
+            let ast::Value::SingleQuotedString(told) = &value.value else { return None };
+            Some(arrow_interval(format::text::Span::parse(told)?))
+        }
+        DataType::Varchar(Some(length))
+        | DataType::CharacterVarying(Some(length))
+        | DataType::CharVarying(Some(length))
+        | DataType::Char(Some(length))
+        | DataType::Character(Some(length)) => {
+            let ast::CharacterLength::IntegerLength { length, .. } = length else { return None };
+            let whole = as_type(expr.clone(), DataType::Text);
+            Some(call("substr", vec![whole, number(1), number(*length)]))
+        }
+        _ => None,
+    }
+}
+
+fn unary(op: ast::UnaryOperator, expr: &ast::Expr) -> Option<ast::Expr> {
+    let minus = |expr: Box<ast::Expr>| ast::Expr::UnaryOp { op: ast::UnaryOperator::Minus, expr };
+    match (op, expr) {
+        (ast::UnaryOperator::PGAbs, _) => Some(call("abs", vec![expr.clone()])),
+        (ast::UnaryOperator::BitwiseNot, _) => Some(ast::Expr::Nested(Box::new(ast::Expr::BinaryOp {
+            left: Box::new(minus(Box::new(number(1)))),
+            op: ast::BinaryOperator::Minus,
+            right: Box::new(ast::Expr::Nested(Box::new(expr.clone()))),
+        }))),
+        (ast::UnaryOperator::Minus, ast::Expr::Interval(interval)) => {
+            Some(arrow_interval(told_span(interval)?.negated()?))
+        }
+        // A sign binds closer than `^`.
+        (ast::UnaryOperator::Minus, ast::Expr::BinaryOp { left, op: ast::BinaryOperator::PGExp, right }) => {
+            let base = unary(op, left).unwrap_or_else(|| minus(left.clone()));
+            Some(ast::Expr::BinaryOp { left: Box::new(base), op: ast::BinaryOperator::PGExp, right: right.clone() })
+        }
+        _ => None,
+    }
+}
+
+fn binary(left: &ast::Expr, op: &ast::BinaryOperator, right: &ast::Expr) -> Option<ast::Expr> {
+    let name = match op {
+        ast::BinaryOperator::PGStartsWith => "starts_with",
+        ast::BinaryOperator::PGOverlap => "array_has_any",
+        _ => return None,
+    };
+    Some(call(name, vec![left.clone(), right.clone()]))
+}
+
+/// Whether a call has other words before functions are looked up.
+pub fn is_reworded(function: &ast::Function) -> bool {
+    matches!(function.args, ast::FunctionArguments::List(_)) && function_call(function).is_some()
+}
+
+/// The arguments of a plain call.
+pub(super) fn arguments(function: &ast::Function) -> Option<Vec<&ast::Expr>> {
+    let ast::FunctionArguments::List(list) = &function.args else { return None };
+    let plain = |argument| match argument {
+        &ast::FunctionArg::Unnamed(ast::FunctionArgExpr::Expr(ref expr)) => Some(expr),
+        _ => None,
+    };
+    list.args.iter().map(plain).collect()
+}
+
+fn function_call(function: &ast::Function) -> Option<ast::Expr> {
+    let name = function.name.to_string().to_lowercase();
+    if matches!(function.args, ast::FunctionArguments::None) {
+        return bare_word(&name);
+    }
+    let arguments = arguments(function)?;
+    let nested = |expr: &ast::Expr| Box::new(ast::Expr::Nested(Box::new(expr.clone())));
+    let divided = |op, left: &ast::Expr, right: &ast::Expr| {
+        let quotient = ast::Expr::BinaryOp { left: nested(left), op, right: nested(right) };
+        ast::Expr::Nested(Box::new(quotient))
+    };
+    match (name.as_str(), arguments.as_slice()) {
+        ("mod", [left, right]) => Some(divided(ast::BinaryOperator::Modulo, left, right)),
+        ("div", [left, right]) => Some(call("trunc", vec![divided(ast::BinaryOperator::Divide, left, right)])),
+        ("age", [since]) => {
+            let today = as_type(call("now", Vec::new()), ast::DataType::Date);
+            let midnight = as_type(today, ast::DataType::Timestamp(None, ast::TimezoneInfo::None));
+            Some(call("age", vec![midnight, (*since).clone()]))
+        }
+        ("every", [_]) => {
+            let mut renamed = function.clone();
+            renamed.name = ast::ObjectName::from(vec![ast::Ident::new("bool_and")]);
+            Some(ast::Expr::Function(renamed))
+        }
+        // PostgreSQL's base64 has its padding.
+        ("encode", [bytes, ast::Expr::Value(encoding)]) if matches!(&encoding.value, ast::Value::SingleQuotedString(name) if name.eq_ignore_ascii_case("base64")) => {
+            Some(call("encode", vec![(*bytes).clone(), text("base64pad")]))
+        }
+        _ => None,
+    }
+}
+
+/// Words that are functions without parentheses.
+fn bare_word(word: &str) -> Option<ast::Expr> {
+    match word.to_ascii_lowercase().as_str() {
+        "localtimestamp" => {
+            Some(as_type(call("now", Vec::new()), ast::DataType::Timestamp(None, ast::TimezoneInfo::None)))
+        }
+        "current_schema" => Some(text("public")),
+        "current_catalog" => Some(text("tidemill")),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn exponents_are_written_out() {
+        for (written, plain) in [
+            ("1e3", "1000"),
+            ("1.5e3", "1500"),
+            ("1.5e1", "15"),
+            ("1.25e1", "12.5"),
+            ("1.5e-3", "0.0015"),
+            ("15e-1", "1.5"),
+            (".5e1", "5"),
+            ("5e-1", "0.5"),
+            ("0e5", "000000"),
+        ] {
+            let found = plain_number(&ast::Value::Number(written.to_string(), false));
+            assert_eq!(found.map(|expr| expr.to_string()).as_deref(), Some(plain), "{written}");
+        }
+        assert!(plain_number(&ast::Value::Number("15".to_string(), false)).is_none());
+    }
+}

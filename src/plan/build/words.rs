@@ -1,0 +1,157 @@
+//! PostgreSQL's rules for values that become texts, for dates beside intervals, and for digits that are written out.
+
+use std::sync::Arc;
+
+use datafusion::arrow::datatypes::DataType;
+use datafusion::arrow::datatypes::TimeUnit;
+use datafusion::common::DFSchema;
+use datafusion::common::Result;
+use datafusion::common::ScalarValue;
+use datafusion::logical_expr::BinaryExpr;
+use datafusion::logical_expr::Cast;
+use datafusion::logical_expr::Expr;
+use datafusion::logical_expr::ExprSchemable;
+use datafusion::logical_expr::Operator;
+use datafusion::logical_expr::cast;
+use datafusion::logical_expr::expr::ScalarFunction;
+
+use super::expression::is_text;
+use crate::functions::with_places;
+use crate::plan::functions::Functions;
+
+/// Whether a cast to TEXT differs from Arrow's.
+pub(super) fn has_own_text(data_type: &DataType) -> bool {
+    matches!(
+        data_type,
+        DataType::Float32
+            | DataType::Float64
+            | DataType::Decimal128(_, _)
+            | DataType::Timestamp(_, _)
+            | DataType::Interval(_)
+            | DataType::Duration(_)
+    )
+}
+
+/// `text || value`: the value as a cast writes it.
+pub(super) fn joined(functions: &Functions, binary: BinaryExpr, schema: &DFSchema) -> Result<Expr> {
+    let (left, right) = (binary.left.get_type(schema)?, binary.right.get_type(schema)?);
+    let written = |side: Box<Expr>, of: &DataType, beside: &DataType| match functions.scalar("__checked_cast_text") {
+        Some(function) if has_own_text(of) && is_text(beside) => Box::new(function.call(vec![*side])),
+        _ => side,
+    };
+    Ok(Expr::BinaryExpr(BinaryExpr {
+        left: written(binary.left, &left, &right),
+        op: binary.op,
+        right: written(binary.right, &right, &left),
+    }))
+}
+
+/// A call with its arguments as PostgreSQL takes them: CONCAT writes values as their types do, and ROUND keeps the digits that
+/// are written out.
+pub(super) fn called(functions: &Functions, function: ScalarFunction, schema: &DFSchema) -> Result<Expr> {
+    match function.name() {
+        "concat" | "concat_ws" => {
+            let Some(text_out) = functions.scalar("__text_out") else { return Ok(Expr::ScalarFunction(function)) };
+            let written = |argument: Expr| {
+                let data_type = argument.get_type(schema)?;
+                let is_written = has_own_text(&data_type) || data_type == DataType::Boolean;
+                Ok(if is_written { text_out.call(vec![argument]) } else { argument })
+            };
+            let args = function.args.into_iter().map(written).collect::<Result<_>>()?;
+            Ok(Expr::ScalarFunction(ScalarFunction { func: Arc::clone(&function.func), args }))
+        }
+        "round" | "trunc" if function.args.len() == 2 => rounded(function, schema),
+        _ => Ok(Expr::ScalarFunction(function)),
+    }
+}
+
+fn rounded(function: ScalarFunction, schema: &DFSchema) -> Result<Expr> {
+    let places = match &function.args[1] {
+        Expr::Literal(ScalarValue::Int32(Some(places)), _) => Some(*places),
+        Expr::Literal(ScalarValue::Int64(Some(places)), _) => i32::try_from(*places).ok(),
+        _ => None,
+    };
+    let (precision, scale) = match function.args[0].get_type(schema)? {
+        DataType::Decimal128(precision, scale) => (precision, scale),
+        integer if integer.is_integer() => (20, 0),
+        _ => return Ok(Expr::ScalarFunction(function)),
+    };
+    let call = Expr::ScalarFunction(function);
+    Ok(match places {
+        Some(places) => cast(call, with_places(precision, scale, places)),
+        None => call,
+    })
+}
+
+/// Whether the answer depends on what clocks show at an instant.
+pub(super) fn asks_clocks(function: &str) -> bool {
+    matches!(function, "date_trunc" | "date_part" | "date_bin")
+}
+
+/// An instant whose type has the zone; anything else as it is.
+pub(super) fn on_clocks_of(zone: &Arc<str>, expr: Expr, schema: &DFSchema) -> Result<Expr> {
+    Ok(match expr.get_type(schema)? {
+        DataType::Timestamp(unit, Some(of)) if of != *zone => {
+            cast(expr, DataType::Timestamp(unit, Some(Arc::clone(zone))))
+        }
+        _ => expr,
+    })
+}
+
+/// What clocks of the zone show at the instants among these; the others as they are.
+pub(super) fn shown_times(
+    functions: &Functions,
+    times: Vec<Expr>,
+    zone: &Arc<str>,
+    schema: &DFSchema,
+) -> Result<Vec<Expr>> {
+    let shown = |time: Expr| {
+        let is_instant = matches!(time.get_type(schema)?, DataType::Timestamp(_, Some(_)));
+        Ok(match functions.scalar("timezone").filter(|_| is_instant) {
+            Some(timezone) => timezone.call(vec![zone_name(zone), time]),
+            None => time,
+        })
+    };
+    times.into_iter().map(shown).collect()
+}
+
+fn zone_name(zone: &Arc<str>) -> Expr {
+    Expr::Literal(ScalarValue::Utf8(Some(zone.to_string())), None)
+}
+
+/// The day, the time or both that clocks of the zone show at an instant; `None` for a cast to another type.
+pub(super) fn cast_of_instant(
+    functions: &Functions,
+    instant: &Cast,
+    zone: &Arc<str>,
+    schema: &DFSchema,
+) -> Result<Option<Expr>> {
+    let expr = instant.expr.as_ref().clone();
+    Ok(match instant.field.data_type() {
+        DataType::Timestamp(_, None) => {
+            functions.scalar("timezone").map(|timezone| timezone.call(vec![zone_name(zone), expr]))
+        }
+        DataType::Date32 | DataType::Time64(_) => {
+            let local = on_clocks_of(zone, expr, schema)?;
+            Some(cast(local, instant.field.data_type().clone()))
+        }
+        _ => None,
+    })
+}
+
+/// A date plus or minus an interval is a timestamp.
+pub(super) fn on_clocks(binary: BinaryExpr, schema: &DFSchema) -> Result<BinaryExpr> {
+    if !matches!(binary.op, Operator::Plus | Operator::Minus) {
+        return Ok(binary);
+    }
+    let timestamp = |expr: Box<Expr>| Box::new(cast(*expr, DataType::Timestamp(TimeUnit::Microsecond, None)));
+    let (left, right) = (binary.left.get_type(schema)?, binary.right.get_type(schema)?);
+    let BinaryExpr { left: first, op, right: second } = binary;
+    Ok(match (left, right) {
+        (DataType::Date32, DataType::Interval(_)) => BinaryExpr { left: timestamp(first), op, right: second },
+        (DataType::Interval(_), DataType::Date32) if op == Operator::Plus => {
+            BinaryExpr { left: first, op, right: timestamp(second) }
+        }
+        _ => BinaryExpr { left: first, op, right: second },
+    })
+}
