@@ -7,6 +7,7 @@ use crate::error::SqlState;
 use crate::log::LogError;
 use crate::model::LeaderEpoch;
 use crate::model::Offset;
+use crate::model::ProducerId;
 use crate::model::TopicPartition;
 use crate::protocol::BatchError;
 
@@ -163,6 +164,14 @@ pub enum BrokerError {
         /// The transaction's first offset.
         offset: Offset,
     },
+    /// A transactional batch came, and no transaction of its producer that holds the partition is open.
+    #[error("no transaction of producer {} is open that holds {partition}", producer.0)]
+    NotInTransaction {
+        /// Where to.
+        partition: TopicPartition,
+        /// Whose.
+        producer: ProducerId,
+    },
     /// A group's coordinator refused.
     #[error("group \"{group}\": {reason}")]
     Group {
@@ -265,6 +274,7 @@ impl From<BrokerError> for Error {
             BrokerError::Undecided { .. } => Error::new(SqlState::IO_ERROR, message)
                 .detail("The state of the transaction that wrote them is damaged; they are neither shown nor dropped.")
                 .hint("Offsets before them can still be read."),
+            BrokerError::NotInTransaction { .. } => Error::new(SqlState::OBJECT_NOT_IN_PREREQUISITE_STATE, message),
             BrokerError::Group { reason: GroupError::NonEmptyGroup, .. } => {
                 Error::new(SqlState::OBJECT_IN_USE, message).hint("Stop the clients that are in the group.")
             }

@@ -51,7 +51,9 @@ pub use local::{
 };
 pub use partitions::{CONSUMER_OFFSETS, TRANSACTION_STATE};
 pub use pending::PendingBatch;
-pub use transactions::{TransactionDescription, TransactionError, TransactionState, UnknownTransactionState};
+pub use transactions::{
+    TransactionDescription, TransactionError, TransactionState, TransactionVersion, UnknownTransactionState,
+};
 
 pub use crate::cluster::{ClusterMetadata, MetadataError, TopicConfig, TopicRecord};
 pub use crate::log::{

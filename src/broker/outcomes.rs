@@ -46,6 +46,8 @@ struct Ends {
 /// The last record of a client's id, if its transaction is open or prepared.
 struct Last {
     epoch: ProducerEpoch,
+    /// The epoch of the transaction that is prepared, if the record says it.
+    ended: Option<ProducerEpoch>,
     /// `None` if it is open.
     marker: Option<ControlMarker>,
     partitions: HashSet<TopicPartition>,
@@ -66,15 +68,16 @@ impl Outcomes {
     /// Takes in a record of the state. Prepared is final: whatever may follow in what cannot be read, so it ended.
     pub(super) fn note(&mut self, record: Option<&TransactionRecord>) {
         let Some(record) = record else { return };
-        let transaction = (record.producer_id, record.producer_epoch);
+        let transaction = record.ended.unwrap_or((record.producer_id, record.producer_epoch));
         match record.status {
             Status::PrepareCommit | Status::CompleteCommit if self.open.contains(&transaction) => {
                 self.history.entry(transaction).or_default().committed = true;
             }
             Status::PrepareAbort | Status::CompleteAbort => {
-                // Whoever was fenced was aborted under the epoch after its own.
+                // Where it is not said which one was aborted: whoever was fenced, under the epoch after its own.
                 let before = (record.producer_id, ProducerEpoch(record.producer_epoch.0.saturating_sub(1)));
-                for aborted in [transaction, before].into_iter().filter(|it| self.open.contains(it)) {
+                let before = Some(before).filter(|_| record.ended.is_none());
+                for aborted in [Some(transaction), before].into_iter().flatten().filter(|it| self.open.contains(it)) {
                     self.history.entry(aborted).or_default().aborted = true;
                 }
             }
@@ -103,7 +106,8 @@ impl Outcomes {
             numbers.iter().filter_map(|number| find(topic, *number)).collect::<Vec<_>>()
         };
         let partitions = record.partitions.iter().flat_map(of_topic).collect();
-        self.last.insert(record.producer_id, Last { epoch: record.producer_epoch, marker, partitions });
+        let (epoch, ended) = (record.producer_epoch, record.ended.map(|(_, epoch)| epoch));
+        self.last.insert(record.producer_id, Last { epoch, ended, marker, partitions });
     }
 
     /// What becomes of the transaction that a producer has open in `partition`.
@@ -111,6 +115,8 @@ impl Outcomes {
         if let Some(last) = self.last.get(&id).filter(|last| last.partitions.contains(&partition)) {
             match last.marker {
                 None if epoch == last.epoch => return Outcome::GoesOn,
+                Some(marker) if last.ended == Some(epoch) => return Outcome::Ended(marker),
+                Some(_) if last.ended.is_some() => {}
                 Some(ControlMarker::Commit) if epoch == last.epoch => return Outcome::Ended(ControlMarker::Commit),
                 Some(ControlMarker::Abort) if epoch <= last.epoch => return Outcome::Ended(ControlMarker::Abort),
                 None | Some(_) => {}
@@ -130,6 +136,7 @@ mod tests {
     use std::collections::BTreeMap;
 
     use super::*;
+    use crate::broker::TransactionVersion;
     use crate::model::TopicId;
 
     const ID: ProducerId = ProducerId(7);
@@ -148,6 +155,9 @@ mod tests {
             commit_number: 0,
             updated_ms: 0,
             started_ms: 0,
+            ended: None,
+            next_producer_id: None,
+            version: TransactionVersion::One,
         }
     }
 
@@ -180,6 +190,27 @@ mod tests {
         assert_eq!(outcome(&fenced, true), Outcome::Ended(ControlMarker::Abort));
         let both = [committed[0].clone(), record(0, Status::CompleteAbort, &[]), record(0, Status::Ongoing, &[1])];
         assert_eq!(outcome(&both, true), Outcome::Lost);
+    }
+
+    /// A state that says which transaction it ends.
+    fn ending(epoch: i16, status: Status, ended: i16) -> TransactionRecord {
+        let version = TransactionVersion::Two;
+        TransactionRecord { ended: Some((ID, ProducerEpoch(ended))), version, ..record(epoch, status, &[0]) }
+    }
+
+    #[test]
+    fn a_state_ends_the_transaction_that_it_names() {
+        // The markers of version 2 have the next epoch.
+        assert_eq!(outcome(&[ending(1, Status::PrepareCommit, 0)], true), Outcome::Ended(ControlMarker::Commit));
+        assert_eq!(outcome(&[ending(1, Status::PrepareAbort, 0)], true), Outcome::Ended(ControlMarker::Abort));
+        // The partition was away when it was committed; the transaction after it was aborted, and holds it too.
+        let after = [ending(1, Status::PrepareCommit, 0), ending(2, Status::PrepareAbort, 1)];
+        assert_eq!(outcome(&after, true), Outcome::Ended(ControlMarker::Commit));
+        let fenced = [ending(1, Status::CompleteCommit, 0), ending(1, Status::CompleteAbort, 1)];
+        assert_eq!(outcome(&fenced, true), Outcome::Ended(ControlMarker::Commit));
+        // Under the next producer id it still says which one it ended.
+        let rolled = TransactionRecord { producer_id: ProducerId(8), ..ending(0, Status::CompleteCommit, 0) };
+        assert_eq!(outcome(&[rolled], true), Outcome::Ended(ControlMarker::Commit));
     }
 
     #[test]

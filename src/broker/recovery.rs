@@ -136,8 +136,7 @@ impl Broker {
             let is_damaged = self.damage.read().coordinators.contains_key(partition);
             let Some(status) = completion(record.status).filter(|_| !is_damaged) else { continue };
             tracing::info!(transactional_id, ?status, "ended the transaction of an earlier process");
-            let partitions = BTreeMap::new();
-            let record = TransactionRecord { status, partitions, updated_ms: now, ..record.clone() };
+            let record = record.completed(status, now);
             completed.push(self.records_append(transactional_id, *partition, [&record].into_iter()));
         }
         self.append_durably(completed).await?;

@@ -22,7 +22,7 @@ use crate::env::Env;
 use crate::env::OpenMode;
 
 /// The format of everything below the data directory that this server writes and reads.
-pub const FORMAT_LEVEL: u32 = 4;
+pub const FORMAT_LEVEL: u32 = 5;
 
 const META_BYTES_MAX: usize = 64 << 10;
 

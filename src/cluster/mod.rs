@@ -13,6 +13,8 @@
 mod data_dir;
 mod entry;
 mod error;
+#[cfg(test)]
+mod fuzz_tests;
 mod metadata;
 mod metadata_log;
 mod record;

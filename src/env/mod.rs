@@ -10,6 +10,8 @@
 mod allocator;
 mod clock;
 mod disk;
+#[cfg(test)]
+mod fuzz;
 mod network;
 mod random;
 mod simulated_disk;
@@ -28,6 +30,8 @@ pub use disk::File;
 pub use disk::FileSystem;
 pub use disk::OpenMode;
 pub use disk::RealDisk;
+#[cfg(test)]
+pub(crate) use fuzz::{Mutator, Outcome, Target, is_wanted, number};
 pub use network::Listener;
 pub use network::Network;
 pub use network::RealNetwork;

@@ -68,6 +68,19 @@ pub(super) struct Written {
     pub(super) next_offset: Offset,
 }
 
+impl Written {
+    /// Stands for the batches of an epoch that a marker begins (KIP-890): what comes next has the sequence number 0, so that
+    /// nothing in the middle of a run of batches is taken for its first.
+    fn nothing_of_epoch(marker: &Batch) -> Self {
+        Self {
+            base_sequence: -1,
+            last_sequence: -1,
+            base_offset: marker.base_offset(),
+            next_offset: marker.next_offset(),
+        }
+    }
+}
+
 /// One producer in one partition.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Producer {
@@ -153,13 +166,17 @@ impl Producer {
     /// This producer after `batch`, which stands at its place in the log.
     fn after(known: Option<Producer>, batch: &Batch, epoch: ProducerEpoch) -> Producer {
         let mut producer = known.unwrap_or_else(|| Producer::new(epoch));
+        let is_marker = batch.is_control() && !batch.is_mark();
         if producer.epoch != epoch {
             producer.epoch = epoch;
             producer.written.clear();
+            if is_marker {
+                producer.written.push_back(Written::nothing_of_epoch(batch));
+            }
         }
         producer.last_offset = batch.last_offset();
         producer.last_timestamp_ms = batch.header().max_timestamp;
-        if batch.is_control() && !batch.is_mark() {
+        if is_marker {
             producer.open_from = None;
             producer.coordinator_epoch = producer.coordinator_epoch.max(coordinator_epoch(batch));
             return producer;
@@ -241,7 +258,7 @@ impl Producers {
         let describe = |(id, producer): (&ProducerId, &Producer)| ProducerDescription {
             id: *id,
             epoch: producer.epoch,
-            last_sequence: producer.written.back().map(|written| written.last_sequence),
+            last_sequence: producer.written.back().map(|written| written.last_sequence).filter(|last| 0 <= *last),
             last_timestamp_ms: producer.last_timestamp_ms,
             coordinator_epoch: producer.coordinator_epoch,
             open_from: producer.open_from,

@@ -77,6 +77,7 @@ def ends(name, *options):
 def cluster():
     has(tools.run("kafka-cluster", "cluster-id", "--bootstrap-server", tools.server).output, r"^Cluster ID: \S+$")
     has(ask("kafka-broker-api-versions"), r"Produce\(0\): 0 to 13", r"Fetch\(1\): 4 to 18", r"ApiVersions\(18\): 0 to 4")
+    has(ask("kafka-features", "describe"), r"transaction.version\s+SupportedMinVersion: 0\s+SupportedMaxVersion: 2\s+FinalizedVersionLevel: 2")
 
 
 def topics():
@@ -250,6 +251,8 @@ def transactions():
     same(listed[id]["TransactionState"], "CompleteCommit")
     described = table(ask("kafka-transactions", "describe", "--transactional-id", id))[0]
     same((described["ProducerId"], described["TransactionState"]), (listed[id]["ProducerId"], "CompleteCommit"))
+    # Each of its transactions had an epoch of its own (KIP-890).
+    assert 1 <= int(described["ProducerEpoch"]), described
     producers = table(ask("kafka-transactions", "describe-producers", "--topic", name, "--partition", "0"))
     same((producers[0]["ProducerId"], producers[0]["CurrentTransactionStartOffset"]), (listed[id]["ProducerId"], "None"))
     same(table(ask("kafka-transactions", "find-hanging", "--topic", name)), [])

@@ -8,6 +8,8 @@ mod client_transaction;
 mod consumer;
 mod consumer_record;
 mod event;
+#[cfg(test)]
+mod fuzz_tests;
 mod group_record;
 mod groups;
 mod offset_record;

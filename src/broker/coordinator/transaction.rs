@@ -14,6 +14,7 @@ use std::collections::BTreeMap;
 use super::transaction_record::COMMITTER_TIMEOUT_MS;
 use super::transaction_record::Status;
 use super::transaction_record::TransactionRecord;
+use crate::broker::TransactionVersion;
 use crate::model::ProducerEpoch;
 use crate::model::ProducerId;
 use crate::protocol::ControlMarker;
@@ -124,6 +125,9 @@ impl Transaction {
             commit_number: self.commit_number,
             updated_ms: now_ms,
             started_ms: now_ms,
+            ended: None,
+            next_producer_id: None,
+            version: TransactionVersion::One,
         };
         self.before = self.written.replace(ongoing.clone());
         self.unmarked = true;
@@ -138,8 +142,7 @@ impl Transaction {
             Status::PrepareAbort => Status::CompleteAbort,
             Status::Empty | Status::Ongoing | Status::CompleteCommit | Status::CompleteAbort => return None,
         };
-        let partitions = BTreeMap::new();
-        Some(TransactionRecord { status, partitions, updated_ms: now_ms, ..record.clone() })
+        Some(record.completed(status, now_ms))
     }
 
     fn prepare(&mut self, now_ms: i64) -> Vec<Effect> {

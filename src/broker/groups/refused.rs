@@ -13,6 +13,7 @@ pub(super) fn reason(error: &BrokerError) -> GroupError {
         | BrokerError::CoordinatorRecord { .. }
         | BrokerError::Undecided { .. }
         | BrokerError::Log(LogError::Corrupt { .. } | LogError::Unreadable { .. }) => GroupError::Damaged,
+        BrokerError::NotInTransaction { .. } => GroupError::NotInTransaction,
         BrokerError::MessageTooLarge { .. } => GroupError::TooLarge,
         BrokerError::UnknownPartition { .. }
         | BrokerError::NotAuthorized(_)

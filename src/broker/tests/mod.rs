@@ -9,6 +9,7 @@ mod recovery;
 mod retention;
 mod scrub;
 mod transactions;
+mod transactions_epochs;
 mod transactions_model;
 
 use std::future::Future;

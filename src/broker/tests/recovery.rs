@@ -18,6 +18,7 @@ use crate::broker::CommittedOffset;
 use crate::broker::Isolation;
 use crate::broker::Position;
 use crate::broker::TRANSACTION_STATE;
+use crate::broker::TransactionVersion;
 use crate::broker::conformance::share;
 use crate::broker::conformance::values;
 use crate::broker::coordinator::GroupRecord;
@@ -198,6 +199,9 @@ async fn prepare_without_markers(node: &Node) -> TopicPartition {
         commit_number: 2,
         updated_ms: 1,
         started_ms: 1,
+        ended: None,
+        next_producer_id: None,
+        version: TransactionVersion::One,
     };
     let prepare = node.broker.records_append("node", state, [&prepared].into_iter());
     let data = append(output, batch(Some(stamp), 10));

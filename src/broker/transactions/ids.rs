@@ -103,14 +103,25 @@ impl ClientTransactions {
 
     /// Takes the turn of an id that is there.
     pub(super) fn turn(&self, id: &str) -> Result<Turn, TransactionError> {
-        let find = || self.ids.lock().get(id).cloned();
-        let known = find().ok_or(TransactionError::InvalidProducerIdMapping)?;
+        let known = self.ids.lock().get(id).cloned().ok_or(TransactionError::InvalidProducerIdMapping)?;
         let turn = Arc::clone(&known.turn).try_lock_owned().map_err(|_| TransactionError::Concurrent)?;
+        self.taken(id, known, turn)
+    }
+
+    /// Takes the turn of an id that is there, when whoever has it is done.
+    pub(super) async fn wait_for_turn(&self, id: &str) -> Result<Turn, TransactionError> {
+        let known = self.ids.lock().get(id).cloned().ok_or(TransactionError::InvalidProducerIdMapping)?;
+        let turn = Arc::clone(&known.turn).lock_owned().await;
+        self.taken(id, known, turn)
+    }
+
+    fn taken(&self, id: &str, known: Arc<Known>, turn: OwnedMutexGuard<()>) -> Result<Turn, TransactionError> {
         // It may have been forgotten before the turn came.
-        match find().is_some_and(|current| Arc::ptr_eq(&current, &known)) {
-            true => Ok(Turn { id: id.to_string(), known, _turn: turn }),
-            false => Err(TransactionError::Concurrent),
+        let is_there = self.ids.lock().get(id).is_some_and(|current| Arc::ptr_eq(current, &known));
+        if !is_there {
+            return Err(TransactionError::Concurrent);
         }
+        Ok(Turn { id: id.to_string(), known, _turn: turn })
     }
 
     /// All ids.
@@ -183,6 +194,16 @@ impl TransactionalProducers {
         let Some((id, epoch)) = transaction.producer() else { return };
         let open = transaction.open().map(|(_, partitions)| partitions.into_iter().collect());
         self.0.insert(id, Producer { epoch, open });
+    }
+
+    /// Takes over what a transactional id says now; the producer id that it had `before` may be another.
+    pub(super) fn replace(&mut self, before: &ClientTransaction, now: &ClientTransaction) {
+        if let Some((id, _)) = before.producer()
+            && now.producer().is_none_or(|(current, _)| current != id)
+        {
+            self.0.remove(&id);
+        }
+        self.set(now);
     }
 
     /// Takes nothing more into the open transaction of a producer.

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use futures::future::BoxFuture;
+
 use super::TransactionError;
 use super::ids::After;
 use super::ids::Turn;
@@ -23,25 +25,29 @@ use crate::model::TopicPartition;
 use crate::protocol::ControlMarker;
 
 impl Broker {
-    /// Works on an id that is there: what `event` leads to is done, and then counts.
-    pub(super) async fn transact(
+    /// Has `work` done by the holder of a turn, to its end, whoever goes away.
+    pub(super) async fn in_turn<T: Send + 'static>(
         self: &Arc<Self>,
-        transactional_id: &str,
-        event: ClientEvent,
-    ) -> Result<(), TransactionError> {
-        self.check_coordinator(TRANSACTION_STATE, transactional_id).map_err(|error| reason(&error))?;
-        let turn = self.clients.turn(transactional_id)?;
+        turn: Turn,
+        work: impl for<'a> FnOnce(&'a Arc<Self>, &'a Turn) -> BoxFuture<'a, Result<T, TransactionError>> + Send + 'static,
+    ) -> Result<T, TransactionError> {
         let broker = Arc::clone(self);
-        let task = tokio::spawn(async move { broker.apply(&turn, event).await });
+        let task = tokio::spawn(async move { work(&broker, &turn).await });
         // A panic in the middle leaves it open what is durable.
         task.await.unwrap_or(Err(TransactionError::Unknown))
     }
 
+    /// Finishes what is prepared.
+    pub(super) async fn finish_prepared(self: &Arc<Self>, turn: &Turn) -> Result<(), TransactionError> {
+        match turn.transaction().is_prepared() {
+            true => self.take(turn, ClientEvent::Resume).await,
+            false => Ok(()),
+        }
+    }
+
     /// Has the holder of the turn do what follows from `event`, after what was left to be done.
     pub(super) async fn apply(self: &Arc<Self>, turn: &Turn, event: ClientEvent) -> Result<(), TransactionError> {
-        if turn.transaction().is_prepared() {
-            self.take(turn, ClientEvent::Resume).await?;
-        }
+        self.finish_prepared(turn).await?;
         self.take(turn, event).await
     }
 
@@ -63,7 +69,7 @@ impl Broker {
             let effects = turn.step(self.env.clock.wall_millis(), ClientEvent::Marked)?;
             self.perform(turn, effects).await.map_err(Failure::reason)?;
         }
-        self.clients.producers.write().set(&turn.transaction());
+        self.clients.producers.write().replace(&before, &turn.transaction());
         Ok(())
     }
 

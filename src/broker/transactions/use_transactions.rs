@@ -5,7 +5,10 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use futures::FutureExt;
+
 use super::TransactionError;
+use super::TransactionVersion;
 use super::ids::Turn;
 use super::refused::reason;
 use crate::broker::Broker;
@@ -52,9 +55,8 @@ impl LocalBroker {
         let (epoch_max, now_ms) = (self.broker.config.producer_epoch_max, self.broker.env.clock.wall_millis());
         let fresh = || ClientTransaction::new(epoch_max, now_ms);
         self.broker.clients.make_if_missing(transactional_id, self.broker.config.transactional_ids_max, fresh)?;
-        let (broker, turn) = (Arc::clone(&self.broker), self.broker.clients.turn(transactional_id)?);
-        let task = tokio::spawn(async move { broker.init(&turn, timeout_ms, expected).await });
-        task.await.unwrap_or(Err(TransactionError::Unknown))
+        let turn = self.broker.clients.turn(transactional_id)?;
+        self.broker.in_turn(turn, move |broker, turn| broker.init(turn, timeout_ms, expected).boxed()).await
     }
 
     /// Why the principal may have no transaction hold `partition`.
@@ -70,7 +72,27 @@ impl LocalBroker {
         producer: Stamp,
         partitions: BTreeMap<TopicPartition, String>,
     ) -> Result<(), TransactionError> {
-        self.broker.transact(transactional_id, ClientEvent::Add { producer, partitions }).await
+        self.broker.add(transactional_id, producer, partitions, TransactionVersion::One).await
+    }
+
+    /// Has the transaction of a producer hold what it is about to write to, but for what the principal may not write to; begins
+    /// it if none is open (KIP-890).
+    pub async fn hold_in_transaction(
+        &self,
+        transactional_id: &str,
+        producer: Stamp,
+        partitions: &[TopicPartition],
+    ) -> Result<(), TransactionError> {
+        let mut named = BTreeMap::new();
+        for partition in partitions.iter().filter(|partition| !self.broker.is_held(producer, **partition)) {
+            if let Ok(topic) = self.writable(*partition).await {
+                named.insert(*partition, topic.name.clone());
+            }
+        }
+        match named.is_empty() {
+            true => Ok(()),
+            false => self.broker.add(transactional_id, producer, named, TransactionVersion::Two).await,
+        }
     }
 
     /// Has the transaction of a producer hold the positions of a group.
@@ -79,11 +101,12 @@ impl LocalBroker {
         transactional_id: &str,
         producer: Stamp,
         group: &str,
+        version: TransactionVersion,
     ) -> Result<(), TransactionError> {
         check_name("group", group).map_err(|_| GroupError::InvalidGroup)?;
         let partition = self.broker.coordinator(CONSUMER_OFFSETS, group).await.map_err(|error| reason(&error))?;
         let partitions = BTreeMap::from([(partition, CONSUMER_OFFSETS.to_string())]);
-        self.broker.transact(transactional_id, ClientEvent::Add { producer, partitions }).await
+        self.broker.add(transactional_id, producer, partitions, version).await
     }
 
     /// Writes positions into the transaction of a producer; they count once it is committed. One outcome each, in their
@@ -98,14 +121,18 @@ impl LocalBroker {
         self.broker.coordinate(&group, |reply| GroupEvent::CommitInTransaction(request, producer, reply)).await
     }
 
-    /// Ends the transaction of a producer: its records are readable, or never will be, when this answers.
+    /// Ends the transaction of a producer: its records are readable, or never will be, when this answers. Tells the stamp that
+    /// the producer has from then on: in version 2 another one.
     pub async fn end_transaction(
         &self,
         transactional_id: &str,
         producer: Stamp,
         outcome: ControlMarker,
-    ) -> Result<(), TransactionError> {
-        self.broker.transact(transactional_id, ClientEvent::End { producer, outcome }).await
+        version: TransactionVersion,
+    ) -> Result<Stamp, TransactionError> {
+        self.broker.check_coordinator(TRANSACTION_STATE, transactional_id).map_err(|error| reason(&error))?;
+        let turn = self.broker.clients.turn(transactional_id)?;
+        self.broker.in_turn(turn, move |broker, turn| broker.end(turn, producer, outcome, version).boxed()).await
     }
 }
 
@@ -117,10 +144,7 @@ impl Broker {
         expected: Option<Stamp>,
     ) -> Result<Stamp, TransactionError> {
         let mut fresh = None;
-        let before = turn.transaction().producer();
-        if turn.transaction().is_prepared() {
-            self.apply(turn, ClientEvent::Resume).await?;
-        }
+        self.finish_prepared(turn).await?;
         loop {
             let event = ClientEvent::Init { timeout_ms, expected, fresh };
             // What it would lead to; it may have to wait for something else.
@@ -129,14 +153,51 @@ impl Broker {
                 Ok([ClientEffect::AbortFirst]) => self.apply(turn, ClientEvent::Abort).await?,
                 _ => {
                     self.apply(turn, event).await?;
-                    let given = turn.transaction().producer().ok_or(TransactionError::InvalidState)?;
-                    if let Some((id, _)) = before.filter(|(id, _)| *id != given.0) {
-                        self.clients.producers.write().remove(id);
-                    }
-                    return Ok(given);
+                    return turn.transaction().producer().ok_or(TransactionError::InvalidState);
                 }
             }
         }
+    }
+
+    async fn end(
+        self: &Arc<Self>,
+        turn: &Turn,
+        producer: Stamp,
+        outcome: ControlMarker,
+        version: TransactionVersion,
+    ) -> Result<Stamp, TransactionError> {
+        self.finish_prepared(turn).await?;
+        let event = |fresh| ClientEvent::End { producer, outcome, version, fresh };
+        let mut fresh = None;
+        let effects = turn.transaction().step(self.env.clock.wall_millis(), event(None));
+        if matches!(effects.as_deref(), Ok([ClientEffect::TakeProducerId])) {
+            fresh = Some(self.fresh_producer_id().await?);
+        }
+        self.apply(turn, event(fresh)).await?;
+        turn.transaction().producer().ok_or(TransactionError::InvalidState)
+    }
+
+    async fn add(
+        self: &Arc<Self>,
+        transactional_id: &str,
+        producer: Stamp,
+        partitions: BTreeMap<TopicPartition, String>,
+        version: TransactionVersion,
+    ) -> Result<(), TransactionError> {
+        self.check_coordinator(TRANSACTION_STATE, transactional_id).map_err(|error| reason(&error))?;
+        let turn = match version {
+            TransactionVersion::One => self.clients.turn(transactional_id)?,
+            TransactionVersion::Two if partitions.keys().all(|it| self.is_held(producer, *it)) => return Ok(()),
+            // The records wait behind it: that they are sent again later would put them out of order.
+            TransactionVersion::Two => self.clients.wait_for_turn(transactional_id).await?,
+        };
+        let event = ClientEvent::Add { producer, partitions, version };
+        self.in_turn(turn, move |broker, turn| broker.apply(turn, event).boxed()).await
+    }
+
+    /// Whether an open transaction of the producer holds the partition.
+    fn is_held(&self, producer: Stamp, partition: TopicPartition) -> bool {
+        self.clients.producers.read().check(producer, partition).is_ok()
     }
 
     /// Appends batches of an open transaction that holds their partitions. Who closes the transaction waits for the append, or
@@ -151,9 +212,10 @@ impl Broker {
             let partition = append.partition;
             producers.check(producer, partition).map_err(|error| match (error, producers.epoch(producer.0)) {
                 (TransactionError::Fenced, Some(current)) => {
-                    LogError::StaleProducerEpoch { partition, producer: producer.0, current, found: producer.1 }
+                    let (producer, found) = producer;
+                    BrokerError::from(LogError::StaleProducerEpoch { partition, producer, current, found })
                 }
-                _ => LogError::InvalidTransactionState { partition, producer: producer.0 },
+                _ => BrokerError::NotInTransaction { partition, producer: producer.0 },
             })?;
         }
         Ok(self.log.append(appends)?)

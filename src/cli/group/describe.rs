@@ -61,7 +61,7 @@ struct Member {
     client_id: String,
     host: String,
     /// What it reads; `None` where the share is in a protocol that is not the consumers'.
-    share: Option<BTreeSet<(String, i32)>>,
+    share: Option<BTreeMap<String, BTreeSet<i32>>>,
 }
 
 /// Shows positions with their lag, or members.
@@ -123,15 +123,15 @@ fn of_classic(group: message::Group) -> Group {
 
 fn of_consumers(group: consumer::Group) -> Group {
     let share = |assignment: consumer::Assignment| {
-        let topics = assignment.topic_partitions.into_iter();
-        topics.flat_map(|topic| topic.partitions.into_iter().map(move |number| (topic.topic_name.clone(), number)))
+        let topics = assignment.topic_partitions.into_iter().filter(|topic| !topic.partitions.is_empty());
+        topics.map(|topic| (topic.topic_name, topic.partitions.into_iter().collect())).collect()
     };
     let member = |member: consumer::Member| Member {
         name: member.member_id,
         instance: member.instance_id,
         client_id: member.client_id,
         host: member.client_host,
-        share: Some(share(member.assignment).collect()),
+        share: Some(share(member.assignment)),
     };
     Group {
         name: group.group_id,
@@ -143,19 +143,14 @@ fn of_consumers(group: consumer::Group) -> Group {
 
 fn members(arguments: &Arguments, group: &Group) -> Result<(), Error> {
     let row = |member: &Member| {
-        let share = member.share.as_ref().map(|share| {
-            let mut topics: BTreeMap<String, Vec<i32>> = BTreeMap::new();
-            share.iter().for_each(|(topic, index)| topics.entry(topic.clone()).or_default().push(*index));
-            topics
-        });
-        let share = match (share, arguments.format) {
+        let share = match (&member.share, arguments.format) {
             (None, _) => Value::Null,
             (Some(topics), Format::Json) => json!(topics),
             (Some(topics), Format::Table) => {
-                let of_topic = |(topic, numbers): (String, Vec<i32>)| {
+                let of_topic = |(topic, numbers): (&String, &BTreeSet<i32>)| {
                     format!("{topic}:{}", numbers.iter().map(i32::to_string).collect::<Vec<_>>().join(","))
                 };
-                json!(topics.into_iter().map(of_topic).collect::<Vec<_>>().join(" "))
+                json!(topics.iter().map(of_topic).collect::<Vec<_>>().join(" "))
             }
         };
         vec![
@@ -177,7 +172,9 @@ async fn lags(cluster: &mut Cluster<'_>, node: i32, arguments: &Arguments, group
     let positions = positions::fetch(cluster, node, &arguments.group).await?;
     let mut owners: BTreeMap<(String, i32), &Member> = BTreeMap::new();
     for member in &group.members {
-        owners.extend(member.share.iter().flatten().map(|place| (place.clone(), member)));
+        for (topic, partitions) in member.share.iter().flatten() {
+            owners.extend(partitions.iter().map(|partition| ((topic.clone(), *partition), member)));
+        }
     }
     let places: BTreeSet<(String, i32)> = positions.keys().chain(owners.keys()).cloned().collect();
     let ends = ends(cluster, &places).await?;

@@ -1,6 +1,7 @@
 //! `tidemill.group_members`: who is in each consumer group, and what it reads.
 
 use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use futures::FutureExt;
@@ -16,7 +17,6 @@ use crate::broker::GroupMember;
 use crate::broker::MemberAssignment;
 use crate::engine::core::Engine;
 use crate::error::Result;
-use crate::model::TopicPartition;
 use crate::protocol::assigned_partitions;
 use crate::security::Principal;
 
@@ -58,20 +58,20 @@ async fn rows(engine: Arc<Engine>) -> Result<Vec<Row>> {
 
 /// Topics with their partitions; `None` for what is not in the consumers' own protocol.
 fn share(assignment: &MemberAssignment, metadata: &ClusterMetadata) -> Option<String> {
-    let partitions = match assignment {
+    let topics = match assignment {
         MemberAssignment::Classic(bytes) => assigned_partitions(bytes).ok()?,
         MemberAssignment::Consumer(partitions) => {
-            let named = |partition: &TopicPartition| {
-                let topic = metadata.topic_by_id(partition.topic)?;
-                Some((topic.name.clone(), partition.partition.0))
-            };
-            partitions.iter().filter_map(named).collect()
+            let mut topics: BTreeMap<String, BTreeSet<i32>> = BTreeMap::new();
+            for partition in partitions {
+                if let Some(topic) = metadata.topic_by_id(partition.topic) {
+                    topics.entry(topic.name.clone()).or_default().insert(partition.partition.0);
+                }
+            }
+            topics
         }
     };
-    let mut topics: BTreeMap<String, Vec<String>> = BTreeMap::new();
-    for (topic, partition) in partitions {
-        topics.entry(topic).or_default().push(partition.to_string());
-    }
-    let topic = |(topic, partitions): (String, Vec<String>)| format!("{topic}:{}", partitions.join(","));
+    let topic = |(topic, partitions): (String, BTreeSet<i32>)| {
+        format!("{topic}:{}", partitions.iter().map(i32::to_string).collect::<Vec<_>>().join(","))
+    };
     Some(topics.into_iter().map(topic).collect::<Vec<_>>().join(" "))
 }

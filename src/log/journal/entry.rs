@@ -87,7 +87,7 @@ impl Entry {
     }
 
     /// Writes the entry.
-    pub(super) fn encode(&self, out: &mut Vec<u8>) {
+    pub(in crate::log) fn encode(&self, out: &mut Vec<u8>) {
         let start = out.len();
         let kind = match self.kind {
             EntryKind::Append => 1,
@@ -124,7 +124,7 @@ impl Entry {
     }
 
     /// The entry that `bytes` are; `None` if its header is flipped or says another size.
-    pub(super) fn decode(bytes: &Bytes) -> Option<(Entry, Payload)> {
+    pub(in crate::log) fn decode(bytes: &Bytes) -> Option<(Entry, Payload)> {
         let size = Self::size_in_bytes(bytes)?;
         if bytes.len() != size {
             return None;

@@ -15,7 +15,7 @@ const MAGIC: u64 = u64::from_be_bytes(*b"tidemil1");
 
 /// What a header is in front of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum HeaderKind {
+pub(in crate::log) enum HeaderKind {
     /// A journal file.
     File,
     /// The entries of a flush group.
@@ -26,20 +26,20 @@ pub(super) enum HeaderKind {
 
 /// A header.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Header {
-    pub(super) kind: HeaderKind,
-    pub(super) generation: u64,
+pub(in crate::log) struct Header {
+    pub(in crate::log) kind: HeaderKind,
+    pub(in crate::log) generation: u64,
     /// Groups are numbered without gaps over all files.
-    pub(super) group: u64,
-    pub(super) length: u64,
+    pub(in crate::log) group: u64,
+    pub(in crate::log) length: u64,
     /// All groups up to this one were durable when the header was written.
-    pub(super) confirmed: u64,
+    pub(in crate::log) confirmed: u64,
     /// Of a group: what the files of lower generations say is said by the segments, or in this group; 0 if it says nothing.
-    pub(super) trimmed: u64,
+    pub(in crate::log) trimmed: u64,
 }
 
 impl Header {
-    pub(super) fn encode(&self) -> [u8; HEADER] {
+    pub(in crate::log) fn encode(&self) -> [u8; HEADER] {
         let kind = match self.kind {
             HeaderKind::File => 0u64,
             HeaderKind::Group => 1,
@@ -56,7 +56,7 @@ impl Header {
     }
 
     /// The header at the start of `bytes`; `None` if there is none of this generation.
-    pub(super) fn decode(bytes: &[u8], generation: u64) -> Option<Self> {
+    pub(in crate::log) fn decode(bytes: &[u8], generation: u64) -> Option<Self> {
         let bytes = bytes.first_chunk::<HEADER>()?;
         let words = bytes.as_chunks::<8>().0;
         let word = |at: usize| u64::from_be_bytes(words[at]);

@@ -16,6 +16,8 @@ pub(super) use entry::ENTRY_HEADER;
 pub(super) use entry::Entry;
 pub(super) use entry::EntryKind;
 pub(super) use entry::Payload;
+#[cfg(test)]
+pub(super) use group::{Header, HeaderKind};
 pub(super) use reader::Cut;
 pub(super) use reader::Outline;
 pub(super) use reader::Replayed;

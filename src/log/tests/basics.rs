@@ -173,6 +173,32 @@ fn open_transactions_hold_the_last_stable_offset_until_their_marker() {
 }
 
 #[test]
+fn an_epoch_that_a_marker_begins_begins_at_sequence_0() {
+    let simulation = Simulation::new(22);
+    let (log, _) = open(&simulation, config());
+    log.create(partition(0), ack()).expect("it is made");
+    let send = |log: &LogDir, sequence, epoch| {
+        append(log, partition(0), batch_of(&[b"t"], Some((stamp(5, epoch, sequence), Transactional::Yes))))
+    };
+    for sequence in 0..3 {
+        send(&log, sequence, 0).expect("it appends");
+    }
+    // As KIP-890 has it: the marker belongs to the epoch that follows.
+    let marker = control_batch(ControlMarker::Commit, ProducerId(5), ProducerEpoch(1), 0, 0);
+    log.append(vec![Append { origin: Origin::Coordinator, ..to(partition(0), marker) }]).expect("it appends");
+    flush(&log, partition(0), Offset(4)).expect("it flushes");
+    drop(log);
+    let (log, _) = open(&simulation, config());
+    assert_eq!(log.producers(partition(0)).expect("they are known")[0].last_sequence, None);
+    assert!(matches!(send(&log, 3, 0), Err(LogError::StaleProducerEpoch { .. })), "what is late is fenced");
+    assert!(matches!(send(&log, 1, 1), Err(LogError::OutOfOrderSequence { expected: 0, found: 1, .. })));
+    for sequence in 0..6 {
+        send(&log, sequence, 1).expect("it appends");
+    }
+    assert!(send(&log, 3, 1).expect("sent twice").duplicate);
+}
+
+#[test]
 fn an_offset_is_found_by_time() {
     let simulation = Simulation::new(9);
     let (log, _) = open(&simulation, config());

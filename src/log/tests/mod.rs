@@ -6,6 +6,7 @@ mod cold;
 mod compaction;
 mod faults;
 mod full;
+mod fuzz;
 mod known_bugs;
 mod lazy;
 mod manage;

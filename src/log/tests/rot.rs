@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use super::*;
 
 /// What stands in a partition: all its batches' bytes, and where an error began.
-fn stored(log: &LogDir) -> (Vec<u8>, Option<LogError>) {
+pub(super) fn stored(log: &LogDir) -> (Vec<u8>, Option<LogError>) {
     let ends = log.ends(partition(0)).expect("there are ends");
     let mut next = ends.log_start_offset;
     let mut bytes = Vec::new();
@@ -27,7 +27,7 @@ fn stored(log: &LogDir) -> (Vec<u8>, Option<LogError>) {
 const EPOCH: LeaderEpoch = LeaderEpoch(200);
 
 /// A log with a few segments, all confirmed; trimmed or with everything still in the journal.
-fn written(seed: u64, trimmed: bool, ride_bytes_max: u64) -> (Simulation, Vec<u8>) {
+pub(super) fn written(seed: u64, trimmed: bool, ride_bytes_max: u64) -> (Simulation, Vec<u8>) {
     let simulation = Simulation::new(seed);
     let config = LogConfig { ride_bytes_max, ..roomy() };
     let (log, _) = open(&simulation, config);
@@ -50,7 +50,7 @@ fn written(seed: u64, trimmed: bool, ride_bytes_max: u64) -> (Simulation, Vec<u8
     (simulation, bytes)
 }
 
-fn roomy() -> LogConfig {
+pub(super) fn roomy() -> LogConfig {
     LogConfig { journal_bytes: 1 << 20, ..config() }
 }
 

@@ -6,7 +6,7 @@ use super::ErrorCode;
 use super::declare::messages;
 
 messages! {
-    api EndTxn = 26, versions 0..=4, flexible 3;
+    api EndTxn = 26, versions 0..=5, flexible 3;
     Request {
         transactional_id: String [0..],
         producer_id: i64 [0..],
@@ -16,5 +16,7 @@ messages! {
     Response {
         throttle_time_ms: i32 [0..],
         error_code: ErrorCode [0..],
+        producer_id: i64 [5..] = -1,
+        producer_epoch: i16 [5..] = -1,
     }
 }

@@ -6,7 +6,7 @@ use super::ErrorCode;
 use super::declare::messages;
 
 messages! {
-    api TxnOffsetCommit = 28, versions 0..=4, flexible 3;
+    api TxnOffsetCommit = 28, versions 0..=5, flexible 3;
     Request {
         transactional_id: String [0..],
         group_id: String [0..],

@@ -15,8 +15,21 @@ use message::SupportedFeature;
 const NAMES_FROM: i16 = 3;
 /// From here on a supported feature may have the level 0.
 const LEVEL_0_FROM: i16 = 4;
-/// The feature of the consumer protocol.
-const GROUP_VERSION: &str = "group.version";
+/// What the brokers agreed on, with the levels that are understood and the one that counts: groups of the consumer protocol
+/// (KIP-848), and transactions that have an epoch each (KIP-890).
+const FEATURES: [Feature; 2] = [
+    Feature { name: "group.version", level_max: 1, level: 1 },
+    Feature { name: "transaction.version", level_max: 2, level: 2 },
+];
+/// How often the levels changed from release to release. A client that stays while a server is exchanged for a newer one takes
+/// over what has a greater number.
+const FEATURES_EPOCH: i64 = 1;
+
+struct Feature {
+    name: &'static str,
+    level_max: i16,
+    level: i16,
+}
 
 impl Answer for Request {
     async fn answer(self, context: &Context) -> Response {
@@ -33,15 +46,22 @@ impl Answer for Request {
     }
 }
 
-/// What the brokers agreed on: groups of the consumer protocol (KIP-848). That a feature could also be off (its level 0)
-/// is told to those only who do not take it for an error.
+/// The features. That one could also be off (its level 0) is told to those only who do not take it for an error.
 fn features(version: i16) -> Response {
-    let supported = SupportedFeature { name: GROUP_VERSION.to_string(), min_version: 0, max_version: 1 };
-    let finalized = FinalizedFeature { name: GROUP_VERSION.to_string(), max_version_level: 1, min_version_level: 1 };
+    let supported = FEATURES.map(|Feature { name, level_max, .. }| SupportedFeature {
+        name: name.to_string(),
+        min_version: 0,
+        max_version: level_max,
+    });
+    let finalized = FEATURES.map(|Feature { name, level, .. }| FinalizedFeature {
+        name: name.to_string(),
+        max_version_level: level,
+        min_version_level: level,
+    });
     Response {
-        supported_features: if LEVEL_0_FROM <= version { vec![supported] } else { Vec::new() },
-        finalized_features_epoch: 0,
-        finalized_features: vec![finalized],
+        supported_features: if LEVEL_0_FROM <= version { supported.to_vec() } else { Vec::new() },
+        finalized_features_epoch: FEATURES_EPOCH,
+        finalized_features: finalized.to_vec(),
         ..Response::default()
     }
 }

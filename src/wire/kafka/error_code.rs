@@ -48,6 +48,7 @@ pub(super) fn code_of(error: &BrokerError) -> ErrorCode {
         BrokerError::TooManyCommits { .. }
         | BrokerError::CoordinatorRecord { .. }
         | BrokerError::CoordinatorDamaged { .. } => ErrorCode::COORDINATOR_NOT_AVAILABLE,
+        BrokerError::NotInTransaction { .. } => ErrorCode::INVALID_TXN_STATE,
         BrokerError::Undecided { .. } => ErrorCode::KAFKA_STORAGE_ERROR,
         BrokerError::Group { reason, .. } => code_of_group(reason),
         BrokerError::Batch { source, .. } => code_of_batch(source),

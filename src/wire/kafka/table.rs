@@ -14,6 +14,7 @@ use super::fetch;
 use super::produce;
 use crate::protocol::Api;
 use crate::protocol::Decoder;
+use crate::protocol::Encoder;
 use crate::protocol::PrimitiveError;
 use crate::protocol::RequestHead;
 use crate::protocol::add_offsets_to_txn;
@@ -116,7 +117,9 @@ pub(super) struct ApiEntry {
     /// Reads the request and begins it.
     pub call: fn(Context, RequestHead, Decoder) -> Begun,
     /// Only reads it.
-    pub check: fn(Decoder) -> Result<(), PrimitiveError>,
+    pub check: fn(&mut Decoder) -> Result<(), PrimitiveError>,
+    /// Reads it and writes it again.
+    pub rewrite: fn(Decoder) -> Result<Vec<u8>, PrimitiveError>,
 }
 
 /// A request that is being begun: an error if its bytes are no such request, else its answer, to be waited for.
@@ -156,7 +159,8 @@ impl ApiEntry {
             flexible_from: A::FLEXIBLE_FROM,
             overlaps,
             call,
-            check: |decoder| read::<A>(decoder).map(drop),
+            check: |decoder| A::decode(decoder).map(drop),
+            rewrite: rewrite::<A>,
         }
     }
 }
@@ -164,6 +168,12 @@ impl ApiEntry {
 /// The request. As Kafka does it, bytes behind it are passed over: librdkafka leaves three in a Metadata of all topics.
 pub(super) fn read<A: Api>(mut decoder: Decoder) -> Result<A, PrimitiveError> {
     A::decode(&mut decoder)
+}
+
+fn rewrite<A: Api>(decoder: Decoder) -> Result<Vec<u8>, PrimitiveError> {
+    let mut encoder = Encoder::new(decoder.version(), decoder.flexible());
+    read::<A>(decoder)?.encode(&mut encoder);
+    Ok(encoder.finish().concat())
 }
 
 /// The frame of an answer.
@@ -197,7 +207,9 @@ pub struct ApiDescription {
     /// The first version with compact lengths; `i16::MAX` if there is none.
     pub flexible_from: i16,
     /// Reads the bytes of a request, as a connection does; an error if they are none.
-    pub check: fn(Decoder) -> Result<(), PrimitiveError>,
+    pub check: fn(&mut Decoder) -> Result<(), PrimitiveError>,
+    /// Reads the bytes of a request and writes it again.
+    pub rewrite: fn(Decoder) -> Result<Vec<u8>, PrimitiveError>,
 }
 
 /// The APIs that this door answers, by their number.
@@ -209,6 +221,7 @@ pub fn apis() -> Vec<ApiDescription> {
         version_max: api.version_max,
         flexible_from: api.flexible_from,
         check: api.check,
+        rewrite: api.rewrite,
     };
     APIS.iter().map(describe).collect()
 }

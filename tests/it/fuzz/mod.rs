@@ -6,10 +6,12 @@
 //! `TIDEMILL_FUZZ_SECONDS` runs it for so long; `TIDEMILL_SEED` begins elsewhere; with `TIDEMILL_FUZZ_KEEP` inputs with an
 //! outcome that no kept one has go to `tests/fuzz/record_batch`.
 
-mod allocation;
 mod mutate;
 mod requests;
 mod seeds;
+#[path = "../../../src/env/fuzz/mod.rs"]
+mod shared;
+mod shares;
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -24,7 +26,9 @@ use tidemill::protocol::Codec;
 use tidemill::protocol::DECOMPRESSED_BYTES_MAX;
 use tidemill::protocol::Retain;
 
-use self::mutate::Mutator;
+use self::mutate::BatchMutator;
+use self::shared::number;
+use self::shared::peak;
 
 /// Inputs of a run without `TIDEMILL_FUZZ_SECONDS`.
 const INPUTS: u64 = 20_000;
@@ -38,10 +42,6 @@ fn corpus() -> PathBuf {
     PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fuzz/record_batch"))
 }
 
-fn number(name: &str) -> Option<u64> {
-    std::env::var(name).ok().map(|text| text.parse().expect("a number"))
-}
-
 /// The kept inputs, by name.
 fn kept() -> Vec<Vec<u8>> {
     let mut paths: Vec<_> =
@@ -52,6 +52,9 @@ fn kept() -> Vec<Vec<u8>> {
 
 #[test]
 fn mutated_batches_never_panic_cost_little_and_are_written_again_as_they_came() {
+    if !shared::is_wanted("record_batch") {
+        return;
+    }
     let mut seeds = seeds::all();
     seeds.extend(kept());
     assert!(seeds.len() > 20, "the kept inputs are there");
@@ -65,7 +68,7 @@ fn mutated_batches_never_panic_cost_little_and_are_written_again_as_they_came() 
     let mut tried = 0;
     let mut accepted = 0;
     while until.map_or(tried < INPUTS, |until| Instant::now() < until) {
-        let mut mutator = Mutator::new(first.wrapping_add(tried));
+        let mut mutator = BatchMutator::new(first.wrapping_add(tried));
         let input = mutator.input(&seeds);
         tried += 1;
         let told = outcome(&input);
@@ -92,7 +95,7 @@ fn bombs_cost_no_more_than_a_batch_may_unpack_to() {
 /// Reads an input in every way, and tells what came of it: alike for inputs that took the same way.
 fn outcome(input: &[u8]) -> String {
     let bytes = Bytes::copy_from_slice(input);
-    let (checked, cost) = allocation::peak(|| Batch::check(bytes.clone(), &LIMITS));
+    let (checked, cost) = peak(|| Batch::check(bytes.clone(), &LIMITS));
     assert!(cost <= 4 << 10, "checking {} bytes took {cost}", input.len());
     split(&bytes, checked.is_ok());
     let batch = match checked {
@@ -106,7 +109,7 @@ fn outcome(input: &[u8]) -> String {
     let again = batch.clone().with_timestamps(header.attributes.timestamp_type(), header.max_timestamp);
     assert_eq!(again.bytes(), &bytes, "every field of the header is written again");
     let codec = header.attributes.codec();
-    let (unpacked, cost) = allocation::peak(|| batch.payload().map(|payload| payload.size_in_bytes()));
+    let (unpacked, cost) = peak(|| batch.payload().map(|payload| payload.size_in_bytes()));
     let allowed = match (codec, &unpacked) {
         (Codec::None | Codec::Unknown(_), _) => 4 << 10,
         // A vector that grows is twice as large as what it holds, and three times while it moves.
@@ -135,7 +138,7 @@ fn split(bytes: &Bytes, whole: bool) {
 /// Reads all records; if all are right, writes them again and finds the same.
 fn records(batch: &Batch) -> Result<usize, BatchError> {
     let payload = batch.payload()?;
-    let (read, cost) = allocation::peak(|| payload.records().try_fold(0, |count, record| record.map(|_| count + 1)));
+    let (read, cost) = peak(|| payload.records().try_fold(0, |count, record| record.map(|_| count + 1)));
     assert!(cost <= 4 << 10, "reading {} bytes of records took {cost}", payload.size_in_bytes());
     let count = read?;
     let written = batch.retain(&payload, |_| true, UNCHANGED)?;

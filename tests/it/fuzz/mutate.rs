@@ -1,5 +1,7 @@
 //! Changes inputs, and puts lengths and checksums right again, so that what lies behind them is reached.
 
+use super::shared::Mutator;
+
 /// Numbers that fields break at.
 const EDGES: [i64; 12] = [0, 1, -1, 2, 127, 128, 255, 65_535, i32::MAX as i64, i32::MIN as i64, i64::MAX, i64::MIN];
 /// Where the header's fields begin, and how wide they are.
@@ -8,26 +10,20 @@ const FIELDS: [(usize, usize); 12] =
 const HEADER: usize = 61;
 const INPUT_BYTES_MAX: usize = 64 << 10;
 
-/// Chance that follows from a seed (SplitMix64).
-pub(super) struct Mutator {
-    state: u64,
-}
+/// Batches that follow from a seed.
+pub(super) struct BatchMutator(Mutator);
 
-impl Mutator {
+impl BatchMutator {
     pub(super) fn new(seed: u64) -> Self {
-        Self { state: seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) }
+        Self(Mutator::new(seed))
     }
 
     fn next(&mut self) -> u64 {
-        self.state = self.state.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut mixed = self.state;
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        mixed ^ (mixed >> 31)
+        self.0.draw()
     }
 
     fn below(&mut self, limit: usize) -> usize {
-        (self.next() % limit.max(1) as u64) as usize
+        self.0.below(limit)
     }
 
     /// One of the seeds, changed a few times.
@@ -44,26 +40,6 @@ impl Mutator {
             }
             let checksum = crc32c::crc32c(&bytes[21..]);
             bytes[17..21].copy_from_slice(&checksum.to_be_bytes());
-        }
-        bytes
-    }
-
-    /// Bytes of which most are small, rarely many.
-    pub(super) fn small_bytes(&mut self) -> Vec<u8> {
-        let length = match self.below(10) {
-            0 => self.below(4000),
-            1..=3 => self.below(200),
-            _ => self.below(40),
-        };
-        let mut bytes = Vec::with_capacity(length);
-        for _ in 0..length {
-            bytes.push(match self.below(16) {
-                0 => self.next() as u8,
-                1 => [0x7f, 0x80, 0xff][self.below(3)],
-                2 | 3 => b'a' + self.below(3) as u8,
-                4..=7 => self.below(4) as u8 + 1,
-                _ => 0,
-            });
         }
         bytes
     }

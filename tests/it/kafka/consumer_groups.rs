@@ -97,7 +97,7 @@ async fn listed(client: &mut KafkaClient, types: &[&str]) -> Vec<(String, String
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_feature_of_the_protocol_is_told_in_the_way_that_each_version_takes() {
+async fn features_are_told_in_the_way_that_each_version_takes() {
     let server = start().await;
     let mut client = KafkaClient::connect(&server).await;
     let names = |name: &str| api_versions::Request {
@@ -107,16 +107,15 @@ async fn the_feature_of_the_protocol_is_told_in_the_way_that_each_version_takes(
     let older = client.ask(3, names("test")).await;
     assert_eq!(older.supported_features, [], "level 0 would be an error there");
     let newer = client.ask(4, names("test")).await;
-    let feature = one(newer.supported_features);
-    assert_eq!((feature.name.as_str(), feature.min_version, feature.max_version), ("group.version", 0, 1));
+    let supported = newer.supported_features.into_iter();
+    let supported: Vec<_> = supported.map(|it| (it.name, it.min_version, it.max_version)).collect();
+    assert_eq!(supported, [("group.version".to_string(), 0, 1), ("transaction.version".to_string(), 0, 2)]);
     for finalized in [older.finalized_features, newer.finalized_features] {
-        let feature = one(finalized);
-        assert_eq!(
-            (feature.name.as_str(), feature.min_version_level, feature.max_version_level),
-            ("group.version", 1, 1)
-        );
+        let levels = finalized.into_iter().map(|it| (it.name, it.min_version_level, it.max_version_level));
+        let levels: Vec<_> = levels.collect();
+        assert_eq!(levels, [("group.version".to_string(), 1, 1), ("transaction.version".to_string(), 2, 2)]);
     }
-    assert_eq!((older.finalized_features_epoch, newer.finalized_features_epoch), (0, 0));
+    assert_eq!((older.finalized_features_epoch, newer.finalized_features_epoch), (1, 1));
     server.stop().await;
 }
 

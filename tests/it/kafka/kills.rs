@@ -14,6 +14,7 @@ use std::sync::mpsc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use tidemill::broker::TransactionVersion;
 use tidemill::env::Random;
 use tidemill::env::SeededRandom;
 use tidemill::model::ProducerEpoch;
@@ -129,7 +130,10 @@ async fn live(data: &Path, ledger: &Ledger, life: u64, answers: u64) {
     }
     tasks.push(tokio::spawn(insert(pg, life as i64 * 1_000_000, Arc::clone(&ledger.inserted), told.clone())));
     tasks.push(tokio::spawn(consume(kafka.clone(), Arc::clone(&ledger.positions), told.clone())));
-    tasks.push(tokio::spawn(async move { worker::run(&kafka, worker::Until::Disconnected, Some(told)).await }));
+    // Older and newer clients take turns with one transactional id.
+    let version = if life.is_multiple_of(2) { TransactionVersion::Two } else { TransactionVersion::One };
+    tasks
+        .push(tokio::spawn(async move { worker::run(&kafka, version, worker::Until::Disconnected, Some(told)).await }));
     tokio::task::block_in_place(|| {
         for _ in 0..answers {
             let answer = answered.recv_timeout(Duration::from_secs(60));
@@ -342,7 +346,8 @@ async fn check(data: &Path, ledger: &Ledger) {
         of_producers.extend(producer.acknowledged.iter().copied());
     }
     check_positions(&*ledger.positions.lock().await, &positions_of(&mut client, "readers").await.expect("known"));
-    worker::run(&kafka, worker::Until::CaughtUp, None).await.expect("the worker comes to the end");
+    let last = worker::run(&kafka, TransactionVersion::Two, worker::Until::CaughtUp, None).await;
+    last.expect("the worker comes to the end");
 
     let sql = crate::kill_nine::connect(pg).await;
     let stored = rows(&sql, "SELECT id, count(*) FROM numbers GROUP BY id ORDER BY id").await;

@@ -15,7 +15,10 @@ use tidemill::protocol::offset_fetch;
 use tidemill::protocol::txn_offset_commit;
 
 use super::client::KafkaClient;
+use super::client::fetch_request;
 use super::client::one;
+use super::client::produce_request;
+use super::client::records;
 use crate::server::TestServer;
 
 const ID: &str = "id";
@@ -118,6 +121,107 @@ async fn a_transaction_with_positions_is_committed_by_an_old_and_a_new_client() 
         let stable = one(one(client.ask(7, fetch).await.topics).partitions);
         assert_eq!((stable.error_code, stable.committed_offset), (ErrorCode::NONE, 5 + round as i64));
         assert_eq!(produce(&mut client, &topic, &given, 1).await, ErrorCode::INVALID_TXN_STATE, "it is over");
+    }
+    server.stop().await;
+}
+
+/// A transactional batch of one record, of a request that names the transactional id.
+async fn produce_in_two(
+    client: &mut KafkaClient,
+    version: i16,
+    topic: &metadata::Topic,
+    (id, epoch): (i64, i16),
+    transactional_id: Option<&str>,
+) -> ErrorCode {
+    let stamp = ProducerStamp { id: ProducerId(id), epoch: ProducerEpoch(epoch), base_sequence: 0 };
+    let mut builder = BatchBuilder::new().producer(stamp, Transactional::Yes);
+    builder.append(1_700_000_000_000, None, Some(epoch.to_string().as_bytes()), &[]);
+    let batch = builder.finish();
+    let mut request = produce_request(-1, topic, vec![(0, batch.bytes())]);
+    request.transactional_id = transactional_id.map(str::to_string);
+    one(one(client.ask(version, request).await.responses).partition_responses).error_code
+}
+
+async fn end_in_two(
+    client: &mut KafkaClient,
+    (id, epoch): (i64, i16),
+    committed: bool,
+) -> Result<(i64, i16), ErrorCode> {
+    let request =
+        end_txn::Request { transactional_id: ID.to_string(), producer_id: id, producer_epoch: epoch, committed };
+    let ended = client.ask(5, request).await;
+    match ended.error_code {
+        ErrorCode::NONE => Ok((ended.producer_id, ended.producer_epoch)),
+        code => {
+            assert_eq!((ended.producer_id, ended.producer_epoch), (-1, -1));
+            Err(code)
+        }
+    }
+}
+
+async fn commit_position(client: &mut KafkaClient, version: i16, (id, epoch): (i64, i16)) -> ErrorCode {
+    let partition = txn_offset_commit::Partition { committed_offset: 7, ..Default::default() };
+    let request = txn_offset_commit::Request {
+        transactional_id: ID.to_string(),
+        group_id: "g".to_string(),
+        producer_id: id,
+        producer_epoch: epoch,
+        topics: vec![txn_offset_commit::Topic { name: "t".to_string(), partitions: vec![partition] }],
+        ..Default::default()
+    };
+    one(one(client.ask(version, request).await.topics).partitions).error_code
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_newer_client_adds_nothing_and_has_another_epoch_for_every_transaction() {
+    let server = TestServer::start().await;
+    let mut client = KafkaClient::connect(&server).await;
+    let topic = client.topic("t").await;
+    let given = init(&mut client, 5).await;
+    let mut producer = (given.producer_id, given.producer_epoch);
+    for version in [12, 13] {
+        assert_eq!(commit_position(&mut client, 5, producer).await, ErrorCode::NONE, "it begins with a position");
+        let nobody = produce_in_two(&mut client, version, &topic, producer, None).await;
+        assert_eq!(nobody, ErrorCode::TRANSACTIONAL_ID_AUTHORIZATION_FAILED);
+        let stranger = produce_in_two(&mut client, version, &topic, (producer.0 + 1, 0), Some(ID)).await;
+        assert_eq!(stranger, ErrorCode::INVALID_PRODUCER_ID_MAPPING);
+        assert_eq!(produce_in_two(&mut client, version, &topic, producer, Some(ID)).await, ErrorCode::NONE);
+        let next = end_in_two(&mut client, producer, true).await.expect("committed");
+        assert_eq!(next, (producer.0, producer.1 + 1));
+        assert_eq!(end_in_two(&mut client, producer, true).await, Ok(next), "asked again");
+        let late = produce_in_two(&mut client, version, &topic, producer, Some(ID)).await;
+        assert_eq!(late, ErrorCode::INVALID_PRODUCER_EPOCH);
+        assert_eq!(commit_position(&mut client, 5, producer).await, ErrorCode::INVALID_PRODUCER_EPOCH);
+        producer = next;
+    }
+    assert_eq!(produce_in_two(&mut client, 12, &topic, producer, Some(ID)).await, ErrorCode::NONE);
+    let next = end_in_two(&mut client, producer, false).await.expect("aborted");
+    assert_eq!(end_in_two(&mut client, producer, true).await, Err(ErrorCode::INVALID_TXN_STATE), "it was aborted");
+    assert_eq!(end_in_two(&mut client, next, true).await, Err(ErrorCode::INVALID_TXN_STATE), "nothing is open");
+    let overtaken = end_in_two(&mut client, next, false).await.expect("an abort overtakes what it aborts");
+    assert_eq!(overtaken, (next.0, next.1 + 1));
+    assert_eq!(end_in_two(&mut client, producer, false).await, Err(ErrorCode::PRODUCER_FENCED), "late");
+    let mut request = fetch_request(&topic, 0);
+    request.isolation_level = 1;
+    let fetched = client.ask(11, request).await;
+    let of_producers = |(_, value): (i64, String)| Some(value).filter(|value| value.len() == 1);
+    let values: Vec<_> = records(&fetched.responses[0].partitions[0]).into_iter().filter_map(of_producers).collect();
+    assert_eq!(values, ["0", "1", "2"], "each once, the aborted one with its marker behind it");
+    server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_no_transaction_holds_is_refused_in_the_words_of_its_version() {
+    let server = TestServer::start().await;
+    let mut client = KafkaClient::connect(&server).await;
+    let topic = client.topic("t").await;
+    let given = init(&mut client, 5).await;
+    let producer = (given.producer_id, given.producer_epoch);
+    for (version, code) in [(10, ErrorCode::INVALID_TXN_STATE), (11, ErrorCode::TRANSACTION_ABORTABLE)] {
+        assert_eq!(produce_in_two(&mut client, version, &topic, producer, Some(ID)).await, code);
+    }
+    for (version, code) in [(3, ErrorCode::INVALID_TXN_STATE), (4, ErrorCode::TRANSACTION_ABORTABLE)] {
+        assert_eq!(commit_position(&mut client, version, producer).await, code);
     }
     server.stop().await;
 }

@@ -1,8 +1,10 @@
-//! A worker that consumes, transforms and produces in transactions: its output is its input, each record once.
+//! A worker that consumes, transforms and produces in transactions, as older or as newer clients do: its output is its input, each
+//! record once.
 
 use std::collections::BTreeMap;
 use std::sync::mpsc;
 
+use tidemill::broker::TransactionVersion;
 use tidemill::model::ProducerEpoch;
 use tidemill::model::ProducerId;
 use tidemill::protocol::ErrorCode;
@@ -41,6 +43,7 @@ struct Worker {
     client: KafkaClient,
     source: metadata::Topic,
     sink: metadata::Topic,
+    version: TransactionVersion,
     producer_id: i64,
     producer_epoch: i16,
     sequences: BTreeMap<i32, i32>,
@@ -49,8 +52,13 @@ struct Worker {
 }
 
 /// Works from where its group stands; `None` if the connection broke.
-pub(super) async fn run(address: &str, until: Until, told: Option<mpsc::Sender<&'static str>>) -> Option<()> {
-    let mut worker = Worker::start(address).await?;
+pub(super) async fn run(
+    address: &str,
+    version: TransactionVersion,
+    until: Until,
+    told: Option<mpsc::Sender<&'static str>>,
+) -> Option<()> {
+    let mut worker = Worker::start(address, version).await?;
     let mut idle = 0;
     for partition in (0..PARTITIONS).cycle() {
         let ids = worker.read(partition).await?;
@@ -71,7 +79,7 @@ pub(super) async fn run(address: &str, until: Until, told: Option<mpsc::Sender<&
 }
 
 impl Worker {
-    async fn start(address: &str) -> Option<Self> {
+    async fn start(address: &str, version: TransactionVersion) -> Option<Self> {
         let mut client = KafkaClient::connect_to(address).await?;
         let (source, sink) = (client.try_topic("numbers").await?, client.try_topic("results").await?);
         let request = init_producer_id::Request {
@@ -87,6 +95,7 @@ impl Worker {
             client,
             source,
             sink,
+            version,
             producer_id: given.producer_id,
             producer_epoch: given.producer_epoch,
             sequences: BTreeMap::new(),
@@ -114,26 +123,50 @@ impl Worker {
     async fn pass_on(&mut self, partition: i32, read: &[(i64, i64)]) -> Option<()> {
         self.transactions += 1;
         let committed = !self.transactions.is_multiple_of(ABORTED);
-        self.add(partition).await?;
+        if self.version == TransactionVersion::One {
+            self.add(partition).await?;
+        }
+        let ids: Vec<i64> = read.iter().map(|(_, id)| *id).collect();
+        self.produce(partition, &ids).await?;
+        let next = read.last().expect("there are numbers").0 + 1;
+        self.commit_offset(partition, next).await?;
+        self.end(committed).await?;
+        if committed {
+            self.positions.insert(partition, next);
+        }
+        Some(())
+    }
+
+    /// The version of a request of an older client, or of a newer one.
+    fn either(&self, older: i16, newer: i16) -> i16 {
+        if self.version == TransactionVersion::One { older } else { newer }
+    }
+
+    async fn produce(&mut self, partition: i32, ids: &[i64]) -> Option<()> {
         let (id, epoch) = (ProducerId(self.producer_id), ProducerEpoch(self.producer_epoch));
         let sequence = self.sequences.entry(partition).or_default();
         let stamp = ProducerStamp { id, epoch, base_sequence: *sequence };
-        *sequence += read.len() as i32;
-        let ids: Vec<i64> = read.iter().map(|(_, id)| *id).collect();
-        let batch = numbers(&ids, Some((stamp, Transactional::Yes)));
-        let answered = self.client.try_ask(9, produce_request(-1, &self.sink, vec![(partition, &batch)])).await?;
+        *sequence += ids.len() as i32;
+        let batch = numbers(ids, Some((stamp, Transactional::Yes)));
+        let mut request = produce_request(-1, &self.sink, vec![(partition, &batch)]);
+        request.transactional_id = Some(ID.to_string());
+        let answered = self.client.try_ask(self.either(9, 12), request).await?;
         fine(answered.responses[0].partition_responses[0].error_code);
-        let next = read.last().expect("there are numbers").0 + 1;
-        self.commit_offset(partition, next).await?;
+        Some(())
+    }
+
+    async fn end(&mut self, committed: bool) -> Option<()> {
         let request = end_txn::Request {
             transactional_id: ID.to_string(),
             producer_id: self.producer_id,
             producer_epoch: self.producer_epoch,
             committed,
         };
-        fine(self.client.try_ask(3, request).await?.error_code);
-        if committed {
-            self.positions.insert(partition, next);
+        let answered = self.client.try_ask(self.either(3, 5), request).await?;
+        fine(answered.error_code);
+        if self.version == TransactionVersion::Two {
+            (self.producer_id, self.producer_epoch) = (answered.producer_id, answered.producer_epoch);
+            self.sequences.clear();
         }
         Some(())
     }
@@ -168,7 +201,7 @@ impl Worker {
             topics: vec![txn_offset_commit::Topic { name: "numbers".to_string(), partitions: vec![partition] }],
             ..Default::default()
         };
-        let answered = self.client.try_ask(3, request).await?;
+        let answered = self.client.try_ask(self.either(3, 5), request).await?;
         fine(answered.topics[0].partitions[0].error_code);
         Some(())
     }

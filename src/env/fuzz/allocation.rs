@@ -40,7 +40,7 @@ unsafe impl GlobalAlloc for Counting {
 }
 
 /// What `work` gives, and the most bytes that it held at once.
-pub(super) fn peak<T>(work: impl FnOnce() -> T) -> (T, usize) {
+pub fn peak<T>(work: impl FnOnce() -> T) -> (T, usize) {
     HELD.with(|held| held.set((0, 0)));
     let given = work();
     let (_, most) = HELD.with(Cell::get);

@@ -1,5 +1,6 @@
-//! Clients' transactions under random schedules: producers that share transactional ids, stop, come back late, lose their answers;
-//! calls that run at once; time that passes; a disk that fails at some call; processes that are killed and power that is lost.
+//! Clients' transactions under random schedules: producers of both versions that share transactional ids, stop, come back late,
+//! lose their answers; requests that are delivered late, twice and out of order; calls that run at once; time that passes; a disk
+//! that fails at some call; processes that are killed and power that is lost.
 //! `TIDEMILL_SEED` is the first of the worlds, `TIDEMILL_TRANSACTION_WORLDS` their number; with `TIDEMILL_TRACE` they tell what
 //! happens.
 //!
@@ -7,7 +8,11 @@
 //!   * a transaction is seen whole, each record once, or not at all, and so is its position
 //!   * one whose commit was answered is seen; one that was aborted, or that nobody asked to commit, never is
 //!   * whoever is fenced neither begins nor ends anything
+//!   * what is late of a transaction takes part in no other, and ends none; in version 1 as far as its epoch was given up
+//!   * who asks again to end a transaction of version 2 is told the same
 //!   * once every id has a new producer, no partition's last stable offset is behind its high watermark
+
+mod request;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -15,17 +20,21 @@ use std::time::Duration;
 
 use tokio::task::JoinHandle;
 
+use self::request::Answer;
+use self::request::Asked;
+use self::request::Request;
+use self::request::init;
 use super::INPUT;
 use super::Node;
 use super::OUTPUT;
 use super::run;
-use super::transactions::append_values;
 use super::transactions::config;
-use super::transactions::offset_request;
 use crate::broker::Broker;
+use crate::broker::BrokerConfig;
 use crate::broker::Isolation;
 use crate::broker::LocalBroker;
 use crate::broker::TransactionError;
+use crate::broker::TransactionVersion;
 use crate::broker::conformance::values;
 use crate::broker::coordinator::Stamp;
 use crate::cluster::FlushPolicy;
@@ -68,28 +77,6 @@ struct Transaction {
     positioned: bool,
 }
 
-/// What a client is doing.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Asked {
-    Init,
-    Produce { partition: i32 },
-    Position,
-    End { outcome: ControlMarker },
-}
-
-/// What came of it.
-#[derive(Debug)]
-enum Answer {
-    Stamp(Result<Stamp, TransactionError>),
-    Done(Result<(), TransactionError>),
-    /// A batch was taken.
-    At(Offset),
-    /// A position was taken.
-    Positioned,
-    /// A batch, or a position, was refused; why is of no interest.
-    Refused,
-}
-
 struct Client {
     id: usize,
     stamp: Option<Stamp>,
@@ -100,6 +87,9 @@ struct Client {
     open: Option<usize>,
     /// How it wants to end it, once it has asked for that.
     ending: Option<ControlMarker>,
+    version: TransactionVersion,
+    /// What it was told to try again: clients send nothing else before.
+    again: Option<Asked>,
     /// Whether somebody had been told a newer stamp of its id when it asked.
     was_fenced: bool,
     asked: Option<(Asked, JoinHandle<Answer>)>,
@@ -114,6 +104,12 @@ struct World {
     transactions: Vec<Transaction>,
     /// The newest stamp of each id that somebody was told.
     newest: [Option<Stamp>; IDS],
+    /// What the network has a copy of.
+    late: Vec<Request>,
+    /// What it delivers now.
+    delivered: Vec<(Request, JoinHandle<Answer>)>,
+    /// How the transactions of version 2 ended, by id and stamp, and what was answered.
+    ended: BTreeMap<(usize, Stamp), (ControlMarker, Stamp)>,
     counts: Counts,
     traces: bool,
 }
@@ -126,6 +122,10 @@ struct Counts {
     unknown: u64,
     restarts: u64,
     faults: u64,
+    late: u64,
+    late_refused: u64,
+    again: u64,
+    rolled: u64,
 }
 
 fn input() -> TopicPartition {
@@ -147,7 +147,8 @@ fn id_name(id: usize) -> String {
 impl World {
     async fn new(seed: u64) -> Self {
         let (random, simulation) = (SeededRandom::new(seed), Simulation::new(seed));
-        let node = Node::open(&simulation.env, config()).await.expect("opens");
+        let config = limits(seed);
+        let node = Node::open(&simulation.env, config).await.expect("opens");
         let flush = [FlushPolicy::Ack, FlushPolicy::Os][(random.next_u64() % 2) as usize];
         node.create(INPUT, "input", 1, TopicConfig::default()).await.expect("created");
         node.create(OUTPUT, "output", PARTITIONS, TopicConfig { flush, ..TopicConfig::default() })
@@ -157,8 +158,9 @@ impl World {
         for id in 0..IDS {
             let (door, name) = (local(&node.broker), id_name(id));
             let stamp = door.init_producer(Some(&name), TIMEOUT_MS, None).await.expect("a stamp");
-            door.add_offsets_to_transaction(&name, stamp, &name).await.expect("added");
-            door.end_transaction(&name, stamp, ControlMarker::Abort).await.expect("aborted");
+            let version = TransactionVersion::One;
+            door.add_offsets_to_transaction(&name, stamp, &name, version).await.expect("added");
+            door.end_transaction(&name, stamp, ControlMarker::Abort, version).await.expect("aborted");
         }
         let client = |number: usize| Client {
             id: number % IDS,
@@ -167,6 +169,8 @@ impl World {
             sequences: BTreeMap::new(),
             open: None,
             ending: None,
+            version: [TransactionVersion::One, TransactionVersion::Two][number % 2],
+            again: None,
             was_fenced: false,
             asked: None,
         };
@@ -178,6 +182,9 @@ impl World {
             clients: (0..CLIENTS).map(client).collect(),
             transactions: Vec::new(),
             newest: [None; IDS],
+            late: Vec::new(),
+            delivered: Vec::new(),
+            ended: BTreeMap::new(),
             counts: Counts::default(),
             traces: std::env::var_os("TIDEMILL_TRACE").is_some(),
         }
@@ -196,7 +203,8 @@ impl World {
     async fn run(&mut self) {
         for _ in 0..STEPS {
             match self.below(100) {
-                0..84 => self.act(self.below(CLIENTS as u64) as usize),
+                0..76 => self.act(self.below(CLIENTS as u64) as usize),
+                76..84 => self.deliver_late(),
                 84..90 => self.simulation.clock.advance(Duration::from_millis(self.below(6000))),
                 90..93 => drop(self.node.broker.end_overdue_transactions().await),
                 93..95 => self.break_disk(),
@@ -207,6 +215,7 @@ impl World {
             for _ in 0..self.below(4) {
                 tokio::task::yield_now().await;
             }
+            self.look_at_delivered();
             if self.simulation.disk.has_crashed() || self.is_dead() {
                 self.restart().await;
             }
@@ -240,112 +249,170 @@ impl World {
     }
 
     fn ask(&mut self, number: usize) {
-        let asked = match &self.clients[number] {
-            Client { stamp: None, .. } => Asked::Init,
-            Client { ending: Some(outcome), .. } => Asked::End { outcome: *outcome },
-            Client { open: None, .. } => Asked::Produce { partition: self.below(PARTITIONS as u64) as i32 },
-            // Nothing of it was taken yet, so there is nothing to end.
-            Client { open: Some(open), .. } if self.transactions[*open].records.is_empty() => {
-                Asked::Produce { partition: self.below(PARTITIONS as u64) as i32 }
-            }
-            Client { open: Some(_), .. } => match self.below(10) {
-                0..5 => Asked::Produce { partition: self.below(PARTITIONS as u64) as i32 },
-                5..7 => Asked::Position,
-                7..9 => Asked::End { outcome: ControlMarker::Commit },
-                _ => Asked::End { outcome: ControlMarker::Abort },
-            },
-        };
+        let asked = self.next_of(number);
         let broker = Arc::clone(&self.node.broker);
         let task = match asked {
             Asked::Init => tokio::spawn(init(broker, self.clients[number].id, self.clients[number].before)),
-            Asked::Produce { partition } => self.produce(number, partition),
-            Asked::Position => self.position(number),
-            Asked::End { outcome } => self.end(number, outcome),
+            _ => self.send(number, asked),
         };
         self.note(|| {
-            format!("client {number}: {asked:?} as {:?} in {:?}", self.clients[number].stamp, self.clients[number].open)
+            let client = &self.clients[number];
+            format!("client {number}: {asked:?} as {:?} {:?} in {:?}", client.version, client.stamp, client.open)
         });
         let client = &mut self.clients[number];
-        client.was_fenced = client.stamp.is_some() && client.stamp < self.newest[client.id];
+        client.was_fenced = client.stamp.is_some_and(|stamp| is_over(stamp, self.newest[client.id]));
         client.asked = Some((asked, task));
     }
 
-    fn produce(&mut self, number: usize, partition: i32) -> JoinHandle<Answer> {
-        let broker = Arc::clone(&self.node.broker);
+    fn next_of(&mut self, number: usize) -> Asked {
+        let produce = Asked::Produce { partition: self.below(PARTITIONS as u64) as i32 };
+        let drawn = self.below(10);
         let client = &mut self.clients[number];
-        let (id, stamp) = (client.id, client.stamp.expect("it has one"));
+        let (Some(_), None) = (client.stamp, client.ending) else {
+            return client.ending.map_or(Asked::Init, |outcome| Asked::End { outcome });
+        };
+        if let Some(again) = client.again.take() {
+            return again;
+        }
+        let is_filled = client.open.is_some_and(|open| !self.transactions[open].records.is_empty());
+        match drawn {
+            0..5 => produce,
+            // Of version 1 nothing of it was taken yet, so there is nothing to end.
+            _ if client.open.is_none() || (!is_filled && client.version == TransactionVersion::One) => produce,
+            5..7 => Asked::Position,
+            7..9 if is_filled => Asked::End { outcome: ControlMarker::Commit },
+            _ => Asked::End { outcome: ControlMarker::Abort },
+        }
+    }
+
+    /// Sends what a client with a stamp asks; the network may keep a copy, or the request itself.
+    fn send(&mut self, number: usize, asked: Asked) -> JoinHandle<Answer> {
+        let client = &mut self.clients[number];
+        let id = client.id;
         let transaction = *client.open.get_or_insert_with(|| {
             self.transactions.push(Transaction { id, fate: Fate::Unseen, records: BTreeMap::new(), positioned: false });
             self.transactions.len() - 1
         });
-        let sequence = client.sequences.get(&partition).copied().unwrap_or(0);
-        tokio::spawn(async move {
-            let partitions = BTreeMap::from([(output(partition), "output".to_string())]);
-            match local(&broker).add_to_transaction(&id_name(id), stamp, partitions).await {
-                Ok(()) => {}
-                Err(error) => return Answer::Done(Err(error)),
+        let mut sequence = -1;
+        match asked {
+            Asked::Produce { partition } => sequence = client.sequences.get(&partition).copied().unwrap_or(0),
+            Asked::End { outcome } => {
+                client.ending = Some(outcome);
+                if outcome == ControlMarker::Commit {
+                    self.transactions[transaction].fate = Fate::Asked;
+                }
             }
-            let values = [(output(partition), transaction.to_string())];
-            match append_values(&broker, stamp, sequence, &values).await {
-                Ok(at) => Answer::At(at[0]),
-                Err(_) => Answer::Refused,
-            }
-        })
-    }
-
-    fn position(&self, number: usize) -> JoinHandle<Answer> {
-        let (broker, client) = (Arc::clone(&self.node.broker), &self.clients[number]);
-        let (id, stamp) = (client.id, client.stamp.expect("it has one"));
-        let request = offset_request(&id_name(id), client.open.expect("it is open") as i64);
-        tokio::spawn(async move {
-            let name = id_name(id);
-            match local(&broker).add_offsets_to_transaction(&name, stamp, &name).await {
-                Ok(()) => {}
-                Err(error) => return Answer::Done(Err(error)),
-            }
-            let committed = local(&broker).commit_offsets_in_transaction(stamp, request).await;
-            match committed.is_ok_and(|outcomes| outcomes.iter().all(Result::is_ok)) {
-                true => Answer::Positioned,
-                false => Answer::Refused,
-            }
-        })
-    }
-
-    fn end(&mut self, number: usize, outcome: ControlMarker) -> JoinHandle<Answer> {
-        let (broker, client) = (Arc::clone(&self.node.broker), &mut self.clients[number]);
-        client.ending = Some(outcome);
-        let (id, stamp) = (client.id, client.stamp.expect("it has one"));
-        if outcome == ControlMarker::Commit {
-            self.transactions[client.open.expect("it is open")].fate = Fate::Asked;
+            Asked::Init | Asked::Position => {}
         }
-        tokio::spawn(async move { Answer::Done(local(&broker).end_transaction(&id_name(id), stamp, outcome).await) })
+        let stamp = client.stamp.expect("it has one");
+        let request = Request { id, version: client.version, stamp, transaction, asked, sequence };
+        match self.below(20) {
+            0 => {
+                self.late.push(request);
+                tokio::spawn(async { Answer::Lost })
+            }
+            drawn => {
+                if drawn < 6 {
+                    self.late.push(request);
+                }
+                tokio::spawn(request.deliver(Arc::clone(&self.node.broker)))
+            }
+        }
+    }
+
+    /// Delivers something of which the network has a copy, and may keep it all the same.
+    fn deliver_late(&mut self) {
+        if self.late.is_empty() {
+            return;
+        }
+        let at = self.below(self.late.len() as u64) as usize;
+        let request = self.late[at];
+        if !self.may_be_late(&request) {
+            return;
+        }
+        if self.below(2) == 0 {
+            self.late.swap_remove(at);
+        }
+        self.note(|| format!("late: {request:?}"));
+        self.counts.late += 1;
+        self.delivered.push((request, tokio::spawn(request.deliver(Arc::clone(&self.node.broker)))));
+    }
+
+    /// Version 1 does not tell transactions of one epoch from one another: what is late of one that was ended must not come
+    /// while its producer goes on. A batch may: its sequence number tells.
+    fn may_be_late(&self, request: &Request) -> bool {
+        let is_batch = matches!(request.asked, Asked::Produce { .. });
+        request.version == TransactionVersion::Two || is_batch || is_over(request.stamp, self.newest[request.id])
+    }
+
+    fn look_at_delivered(&mut self) {
+        for (request, task) in std::mem::take(&mut self.delivered) {
+            match task.is_finished() {
+                false => self.delivered.push((request, task)),
+                true => {
+                    let answer = futures::FutureExt::now_or_never(task).expect("it is finished");
+                    self.was_late(&request, &answer.expect("no call panics"));
+                }
+            }
+        }
+    }
+
+    fn was_late(&mut self, request: &Request, answer: &Answer) {
+        self.note(|| format!("late: {request:?} came to {answer:?}"));
+        match answer {
+            Answer::Ended(Ok(stamp)) => self.was_ended(request, *stamp),
+            // Whether it took part in anything that it should not, readers are asked.
+            Answer::At(_) | Answer::Positioned => {}
+            _ => self.counts.late_refused += 1,
+        }
+    }
+
+    /// A transaction of version 2 ends once, in one way, whoever asks how often.
+    fn was_ended(&mut self, request: &Request, stamp: Stamp) {
+        let Asked::End { outcome } = request.asked else { unreachable!("it ended something") };
+        if request.version == TransactionVersion::One {
+            return;
+        }
+        assert!(request.stamp != stamp, "seed {}: {request:?} came to {stamp:?}", self.seed);
+        let known = *self.ended.entry((request.id, request.stamp)).or_insert((outcome, stamp));
+        assert_eq!(known, (outcome, stamp), "seed {}: {request:?}", self.seed);
     }
 
     fn answered(&mut self, number: usize, asked: Asked, answer: Answer) {
         let seed = self.seed;
         self.note(|| format!("client {number}: {asked:?} came to {answer:?}"));
         let client = &mut self.clients[number];
+        let retries = |error: &TransactionError| {
+            matches!(error, TransactionError::Concurrent | TransactionError::CoordinatorUnavailable)
+        };
         match (asked, &answer) {
             (Asked::Init, &Answer::Stamp(Ok(stamp))) => {
                 (client.stamp, client.before) = (Some(stamp), None);
                 client.sequences.clear();
-                self.newest[client.id] = self.newest[client.id].max(Some(stamp));
+                let id = client.id;
+                self.told(id, stamp);
             }
             (Asked::Init, Answer::Stamp(Err(error))) => {
                 if *error == TransactionError::Fenced {
                     client.before = None;
                 }
             }
-            (_, Answer::Done(Ok(())) | Answer::At(_) | Answer::Positioned) => {
+            (_, Answer::Ended(Ok(_)) | Answer::At(_) | Answer::Positioned) => {
                 assert!(!client.was_fenced, "seed {seed}: {asked:?} of a client that was fenced");
                 self.succeeded(number, asked, &answer);
             }
             // It asks again, as a client does.
-            (_, Answer::Done(Err(TransactionError::Concurrent | TransactionError::CoordinatorUnavailable))) => {}
-            (_, Answer::Done(Err(error))) => self.failed(number, error),
+            (_, Answer::NotHeld(error)) if retries(error) => client.again = Some(asked),
+            (_, Answer::Ended(Err(error))) if retries(error) => {}
+            (Asked::End { .. }, Answer::Lost) => self.counts.again += 1,
+            (Asked::End { .. }, Answer::Ended(Err(error))) => self.failed(number, error),
             // What is in the log of it is not known: only a new epoch can tell.
-            (_, Answer::Refused) => self.leave(number),
-            (_, Answer::Stamp(_)) => unreachable!("only a call for a stamp answers one"),
+            (_, Answer::NotHeld(error)) => {
+                self.count(error);
+                self.give_up(number);
+            }
+            (_, Answer::Refused | Answer::Lost) => self.give_up(number),
+            (_, Answer::Stamp(_) | Answer::Ended(_)) => unreachable!("another call answers that"),
         }
     }
 
@@ -360,20 +427,46 @@ impl World {
                 transaction.records.entry(partition).or_default().push(offset);
             }
             Asked::Position => transaction.positioned = true,
-            Asked::End { outcome: ControlMarker::Commit } => {
-                transaction.fate = Fate::Committed;
-                self.counts.committed += 1;
-                (client.open, client.ending) = (None, None);
-            }
-            Asked::End { outcome: ControlMarker::Abort } => {
-                self.counts.aborted += 1;
-                (client.open, client.ending) = (None, None);
+            Asked::End { outcome } => {
+                let Answer::Ended(Ok(stamp)) = *answer else { unreachable!("an end tells a stamp") };
+                match outcome {
+                    ControlMarker::Commit => {
+                        transaction.fate = Fate::Committed;
+                        self.counts.committed += 1;
+                    }
+                    ControlMarker::Abort => self.counts.aborted += 1,
+                }
+                self.ended_by(number, open, asked, stamp);
             }
             Asked::Init => unreachable!("a stamp is told apart"),
         }
     }
 
-    fn failed(&mut self, number: usize, error: &TransactionError) {
+    /// A client goes on with the stamp that it was told.
+    fn ended_by(&mut self, number: usize, transaction: usize, asked: Asked, stamp: Stamp) {
+        let Client { id, version, stamp: before, .. } = self.clients[number];
+        let before = before.expect("it had one");
+        self.was_ended(&Request { id, version, stamp: before, transaction, asked, sequence: -1 }, stamp);
+        let client = &mut self.clients[number];
+        (client.open, client.ending, client.stamp) = (None, None, Some(stamp));
+        if stamp != before {
+            client.sequences.clear();
+            self.counts.rolled += u64::from(stamp.0 != before.0);
+            self.told(id, stamp);
+        }
+    }
+
+    /// Somebody was told a stamp. A producer id that is not the id's any more is not the newest, whenever its answer comes.
+    fn told(&mut self, id: usize, stamp: Stamp) {
+        let described = local(&self.node.broker).describe_transaction(&id_name(id)).ok().flatten();
+        let is_current = described.is_some_and(|described| described.producer.0 == stamp.0);
+        let is_newer = self.newest[id].is_none_or(|(known, epoch)| known != stamp.0 || epoch < stamp.1);
+        if is_current && is_newer {
+            self.newest[id] = Some(stamp);
+        }
+    }
+
+    fn count(&mut self, error: &TransactionError) {
         match error {
             TransactionError::Fenced => self.counts.fenced += 1,
             TransactionError::Unknown => self.counts.unknown += 1,
@@ -381,16 +474,35 @@ impl World {
             TransactionError::InvalidProducerIdMapping => self.counts.fenced += 1,
             other => panic!("seed {}: {other:?} to a client that does all in order", self.seed),
         }
+    }
+
+    fn failed(&mut self, number: usize, error: &TransactionError) {
+        // It took too long, and was aborted.
+        let is_late =
+            *error == TransactionError::InvalidState && self.clients[number].version == TransactionVersion::Two;
+        if !is_late {
+            self.count(error);
+        }
         self.leave(number);
+    }
+
+    /// A client that does not know what became of its records has the transaction aborted: in version 2 that gives it an epoch.
+    fn give_up(&mut self, number: usize) {
+        let client = &mut self.clients[number];
+        match client.version {
+            TransactionVersion::One => self.leave(number),
+            TransactionVersion::Two => client.ending = Some(ControlMarker::Abort),
+        }
     }
 
     /// The client goes on from its stamp, or as if it had none.
     fn leave(&mut self, number: usize) {
         let goes_on = self.below(2) == 0;
+        let version = [TransactionVersion::One, TransactionVersion::Two][self.below(2) as usize];
         let client = &mut self.clients[number];
         let stamp = client.stamp.take();
-        client.before = stamp.filter(|_| goes_on);
-        (client.open, client.ending, client.asked) = (None, None, None);
+        (client.before, client.version) = (stamp.filter(|_| goes_on), version);
+        (client.open, client.ending, client.again, client.asked) = (None, None, None, None);
     }
 
     fn restart_client(&mut self) {
@@ -408,8 +520,12 @@ impl World {
             match asked {
                 Asked::Init => self.clients[number].before = None,
                 Asked::End { .. } => {}
-                Asked::Produce { .. } | Asked::Position => self.leave(number),
+                Asked::Produce { .. } | Asked::Position => self.give_up(number),
             }
+        }
+        for (_, task) in self.delivered.drain(..) {
+            task.abort();
+            drop(task.await);
         }
         self.simulation.disk.clear_faults();
         let power = self.below(2) == 0;
@@ -418,7 +534,9 @@ impl World {
             false => self.simulation.disk.kill_process(),
             true => self.simulation.disk.lose_power(),
         }
-        self.node = Node::open(&self.simulation.env, config()).await.expect("a start without faults");
+        self.node = Node::open(&self.simulation.env, limits(self.seed)).await.expect("a start without faults");
+        // A block of producer ids, so that the metadata is not written where the disk may fail.
+        local(&self.node.broker).init_producer(None, 0, None).await.expect("an id");
     }
 
     /// What readers see, against what clients know.
@@ -438,7 +556,10 @@ impl World {
         }
         // What is between its markers and an answer is known to nobody.
         let is_ending = |client: &Client| matches!(client.asked, Some((Asked::End { .. }, _)));
-        let under_way: Vec<_> = self.clients.iter().filter(|it| is_ending(it)).filter_map(|it| it.open).collect();
+        let late = self.delivered.iter().map(|(request, _)| request);
+        let late = late.filter(|it| matches!(it.asked, Asked::End { .. })).map(|it| it.transaction);
+        let asked = self.clients.iter().filter(|it| is_ending(it)).filter_map(|it| it.open);
+        let under_way: Vec<_> = asked.chain(late).collect();
         for (number, transaction) in self.transactions.iter().enumerate().filter(|(it, _)| !under_way.contains(it)) {
             let found = seen.get(&number).cloned().unwrap_or_default();
             // Behind the open transaction of somebody else nothing is read.
@@ -498,6 +619,12 @@ impl World {
             };
             given.unwrap_or_else(|error| panic!("seed {}: {error}", self.seed));
         }
+        // All that comes now is of producers that were fenced.
+        for request in std::mem::take(&mut self.late) {
+            let answer = request.deliver(Arc::clone(&self.node.broker)).await;
+            let is_refused = matches!(answer, Answer::Ended(Err(_)) | Answer::NotHeld(_) | Answer::Refused);
+            assert!(is_refused, "seed {}: {request:?} came to {answer:?}", self.seed);
+        }
         for number in 0..PARTITIONS {
             let ends = self.node.client.ends(output(number)).await.expect("it is there");
             assert_eq!(ends.last_stable_offset, ends.high_watermark, "seed {}", self.seed);
@@ -506,8 +633,15 @@ impl World {
     }
 }
 
-async fn init(broker: Arc<Broker>, id: usize, expected: Option<Stamp>) -> Answer {
-    Answer::Stamp(local(&broker).init_producer(Some(&id_name(id)), TIMEOUT_MS, expected).await)
+/// Whether a producer that has `stamp` is fenced, if the newest stamp is this.
+fn is_over((id, epoch): Stamp, newest: Option<Stamp>) -> bool {
+    newest.is_some_and(|(newest, current)| newest != id || epoch < current)
+}
+
+/// In every other world the epochs of a producer id are soon used up.
+fn limits(seed: u64) -> BrokerConfig {
+    let epochs = if seed.is_multiple_of(2) { 4 } else { i16::MAX - 1 };
+    BrokerConfig { producer_epoch_max: epochs, ..config() }
 }
 
 #[test]
@@ -527,7 +661,12 @@ fn transactions_are_whole_or_absent_under_any_schedule() {
         all.unknown += counts.unknown;
         all.restarts += counts.restarts;
         all.faults += counts.faults;
+        all.late += counts.late;
+        all.late_refused += counts.late_refused;
+        all.again += counts.again;
+        all.rolled += counts.rolled;
     }
     eprintln!("{all:?}");
+    assert!(0 < all.late_refused && 0 < all.again && 0 < all.rolled, "{all:?}");
     assert!(0 < all.committed && 0 < all.aborted && 0 < all.fenced && 0 < all.restarts, "{all:?}");
 }

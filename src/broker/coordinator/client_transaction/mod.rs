@@ -5,6 +5,8 @@
 //!
 //! Invariants:
 //!   * of the producers that were given an id, only the last one's epoch begins or ends a transaction
+//!   * an epoch whose transaction was ended in version 2 (KIP-890) begins and ends no other; who asks again to end it is told the
+//!     same, until the next transaction begins
 //!   * a transaction that was prepared ends as it was prepared, whatever fails: it is prepared until its markers are there, and
 //!     whoever comes next has it finished first
 //!   * whoever is fenced has its transaction aborted under an epoch that it does not have
@@ -14,6 +16,7 @@ use std::collections::BTreeMap;
 use super::transaction_record::Status;
 use super::transaction_record::TransactionRecord;
 use crate::broker::TransactionError;
+use crate::broker::TransactionVersion;
 use crate::model::ProducerEpoch;
 use crate::model::ProducerId;
 use crate::model::TopicPartition;
@@ -28,9 +31,9 @@ pub(in crate::broker) enum ClientEvent {
     /// A producer begins, or goes on after an error with the stamp it had.
     Init { timeout_ms: i32, expected: Option<Stamp>, fresh: Option<ProducerId> },
     /// The transaction is to hold these.
-    Add { producer: Stamp, partitions: BTreeMap<TopicPartition, String> },
+    Add { producer: Stamp, partitions: BTreeMap<TopicPartition, String>, version: TransactionVersion },
     /// The producer ends its transaction.
-    End { producer: Stamp, outcome: ControlMarker },
+    End { producer: Stamp, outcome: ControlMarker, version: TransactionVersion, fresh: Option<ProducerId> },
     /// Somebody ends it from outside: it took too long, or an administrator wants it.
     Abort,
     /// It is prepared, and that it is finished is not known: go on.
@@ -67,6 +70,12 @@ pub(in crate::broker) struct ClientTransaction {
     /// The stamp that an abort from outside or `Init` replaced last: who comes with it again was aborted (KIP-588), or did not
     /// get its answer (KIP-360).
     before: Option<(ProducerId, i16)>,
+    /// The stamp of the transaction that is prepared, or ended last; none once another begins.
+    ended: Option<Stamp>,
+    /// The producer id that follows once what is prepared is over, if the epochs of this one are used up.
+    next_producer_id: Option<ProducerId>,
+    /// How the transaction is made that is open, or how the one was ended that was last.
+    version: TransactionVersion,
     timeout_ms: i32,
     status: Status,
     partitions: BTreeMap<TopicPartition, String>,
@@ -81,6 +90,9 @@ impl ClientTransaction {
             epoch_max,
             producer: None,
             before: None,
+            ended: None,
+            next_producer_id: None,
+            version: TransactionVersion::One,
             timeout_ms: 0,
             status: Status::Empty,
             partitions: BTreeMap::new(),
@@ -100,20 +112,23 @@ impl ClientTransaction {
             let found = numbers.iter().filter_map(|number| find(topic, *number));
             partitions.extend(found.map(|partition| (partition, topic.clone())));
         }
-        let status = match record.status {
-            Status::PrepareCommit => Status::CompleteCommit,
-            Status::PrepareAbort => Status::CompleteAbort,
-            status => status,
+        let over = match record.status {
+            Status::PrepareCommit => record.completed(Status::CompleteCommit, record.updated_ms),
+            Status::PrepareAbort => record.completed(Status::CompleteAbort, record.updated_ms),
+            _ => record.clone(),
         };
         Self {
             epoch_max,
-            producer: Some((record.producer_id, record.producer_epoch.0)),
+            producer: Some((over.producer_id, over.producer_epoch.0)),
             before: None,
-            timeout_ms: record.timeout_ms,
-            status,
+            ended: over.ended,
+            next_producer_id: over.next_producer_id,
+            version: over.version,
+            timeout_ms: over.timeout_ms,
+            status: over.status,
             partitions,
-            started_ms: record.started_ms,
-            updated_ms: record.updated_ms,
+            started_ms: over.started_ms,
+            updated_ms: over.updated_ms,
         }
     }
 
@@ -171,8 +186,10 @@ impl ClientTransaction {
     ) -> Result<Vec<ClientEffect>, TransactionError> {
         match event {
             ClientEvent::Init { timeout_ms, expected, fresh } => self.init(now_ms, timeout_ms, expected, fresh),
-            ClientEvent::Add { producer, partitions } => self.add(now_ms, producer, partitions),
-            ClientEvent::End { producer, outcome } => self.end(now_ms, producer, outcome),
+            ClientEvent::Add { producer, partitions, version } => self.add(now_ms, producer, partitions, version),
+            ClientEvent::End { producer, outcome, version, fresh } => {
+                self.end(now_ms, producer, outcome, version, fresh)
+            }
             ClientEvent::Abort => Ok(self.abort(now_ms)),
             ClientEvent::Resume => Ok(self.resume(now_ms)),
             ClientEvent::Marked => Ok(self.marked(now_ms)),
@@ -186,6 +203,7 @@ impl ClientTransaction {
         expected: Option<Stamp>,
         fresh: Option<ProducerId>,
     ) -> Result<Vec<ClientEffect>, TransactionError> {
+        let is_of_the_one_before = expected.is_some() && expected == self.ended;
         let expected = expected.map(|(id, epoch)| (id, epoch.0));
         // Of an id that was forgotten nobody can be fenced.
         if expected.is_some() && self.producer.is_some() && expected != self.producer {
@@ -194,6 +212,9 @@ impl ClientTransaction {
                 Status::Empty if expected == self.before => return Ok(Vec::new()),
                 // Its transaction was aborted from outside, and nobody came since.
                 Status::CompleteAbort if expected == self.before => {}
+                // The answer to its end was lost.
+                Status::CompleteCommit | Status::CompleteAbort
+                    if is_of_the_one_before && self.version == TransactionVersion::Two => {}
                 _ => return Err(TransactionError::Fenced),
             }
         }
@@ -202,7 +223,7 @@ impl ClientTransaction {
             Status::PrepareCommit | Status::PrepareAbort => return Err(TransactionError::Concurrent),
             Status::Empty | Status::CompleteCommit | Status::CompleteAbort => {}
         }
-        let is_exhausted = self.producer.is_none_or(|(_, epoch)| self.epoch_max <= epoch.saturating_add(1));
+        let is_exhausted = self.is_exhausted();
         if is_exhausted && fresh.is_none() {
             return Ok(vec![ClientEffect::TakeProducerId]);
         }
@@ -211,7 +232,7 @@ impl ClientTransaction {
             (None, Some((id, epoch))) => Some((id, epoch + 1)),
             (None, None) => None,
         };
-        self.before = expected;
+        (self.before, self.ended, self.version) = (expected, None, TransactionVersion::One);
         (self.timeout_ms, self.status, self.started_ms) = (timeout_ms, Status::Empty, -1);
         Ok(vec![ClientEffect::Write(self.record(now_ms, Status::Empty))])
     }
@@ -221,6 +242,7 @@ impl ClientTransaction {
         now_ms: i64,
         producer: Stamp,
         partitions: BTreeMap<TopicPartition, String>,
+        version: TransactionVersion,
     ) -> Result<Vec<ClientEffect>, TransactionError> {
         self.check(producer)?;
         if self.is_prepared() {
@@ -231,9 +253,9 @@ impl ClientTransaction {
             return Ok(Vec::new());
         }
         if !is_open {
-            self.started_ms = now_ms;
+            (self.started_ms, self.ended) = (now_ms, None);
         }
-        self.status = Status::Ongoing;
+        (self.status, self.version) = (Status::Ongoing, version);
         self.partitions.extend(partitions);
         Ok(vec![ClientEffect::Write(self.record(now_ms, Status::Ongoing))])
     }
@@ -243,27 +265,78 @@ impl ClientTransaction {
         now_ms: i64,
         producer: Stamp,
         outcome: ControlMarker,
+        version: TransactionVersion,
+        fresh: Option<ProducerId>,
     ) -> Result<Vec<ClientEffect>, TransactionError> {
-        self.check(producer)?;
-        match (self.status, outcome) {
-            (Status::Ongoing, _) => Ok(self.finish(now_ms, outcome)),
+        if self.is_prepared() && self.ended == Some(producer) {
+            return Err(TransactionError::Concurrent);
+        }
+        if self.was_ended_by(producer) {
             // Its answer was lost.
-            (Status::CompleteCommit, ControlMarker::Commit) | (Status::CompleteAbort, ControlMarker::Abort) => {
-                Ok(Vec::new())
+            let is_same = self.outcome() == Some(outcome);
+            return if is_same { Ok(Vec::new()) } else { Err(TransactionError::InvalidState) };
+        }
+        self.check(producer)?;
+        let of_version_1 = self.version == TransactionVersion::One;
+        match (self.status, outcome, version) {
+            (Status::PrepareCommit | Status::PrepareAbort, ..) => Err(TransactionError::Concurrent),
+            (Status::Ongoing, ..) => Ok(self.end_by_producer(now_ms, outcome, version, fresh)),
+            // Its answer was lost.
+            (Status::CompleteCommit, ControlMarker::Commit, _) if of_version_1 => Ok(Vec::new()),
+            (Status::CompleteAbort, ControlMarker::Abort, TransactionVersion::One) if of_version_1 => Ok(Vec::new()),
+            // Nothing of it has come yet, and from here on nothing of it is taken.
+            (_, ControlMarker::Abort, TransactionVersion::Two) => {
+                self.started_ms = now_ms;
+                Ok(self.end_by_producer(now_ms, outcome, version, fresh))
             }
-            (Status::CompleteCommit | Status::CompleteAbort | Status::Empty, _) => Err(TransactionError::InvalidState),
-            (Status::PrepareCommit | Status::PrepareAbort, _) => Err(TransactionError::Concurrent),
+            (Status::CompleteCommit | Status::CompleteAbort | Status::Empty, ..) => Err(TransactionError::InvalidState),
         }
     }
 
-    /// Aborts what is open, under the next epoch: whoever wrote it is fenced.
+    /// Whether this producer's transaction ended, in version 2, and none began since. After an abort from outside that took the
+    /// last epoch there is none to go on with.
+    fn was_ended_by(&self, producer: Stamp) -> bool {
+        self.version == TransactionVersion::Two
+            && self.ended == Some(producer)
+            && self.producer.is_some_and(|(_, epoch)| epoch < self.epoch_max)
+    }
+
+    fn end_by_producer(
+        &mut self,
+        now_ms: i64,
+        outcome: ControlMarker,
+        version: TransactionVersion,
+        fresh: Option<ProducerId>,
+    ) -> Vec<ClientEffect> {
+        if version == TransactionVersion::Two && self.is_exhausted() && fresh.is_none() {
+            return vec![ClientEffect::TakeProducerId];
+        }
+        self.ended = self.producer();
+        self.version = version;
+        if version == TransactionVersion::Two {
+            self.next_producer_id = fresh.filter(|_| self.is_exhausted());
+            self.take_next_epoch();
+        }
+        self.finish(now_ms, outcome)
+    }
+
+    /// Aborts what is open, under the next epoch: whoever wrote it is fenced. In version 2 its own abort tells it how to go on.
     fn abort(&mut self, now_ms: i64) -> Vec<ClientEffect> {
         if self.status != Status::Ongoing {
             return Vec::new();
         }
-        self.before = self.producer;
-        self.producer = self.producer.map(|(id, epoch)| (id, epoch.saturating_add(1)));
+        (self.before, self.ended) = (self.producer, self.producer());
+        self.take_next_epoch();
         self.finish(now_ms, ControlMarker::Abort)
+    }
+
+    /// Whether there is no next epoch that could be given to a producer.
+    fn is_exhausted(&self) -> bool {
+        self.producer.is_none_or(|(_, epoch)| self.epoch_max <= epoch.saturating_add(1))
+    }
+
+    fn take_next_epoch(&mut self) {
+        self.producer = self.producer.map(|(id, epoch)| (id, epoch.saturating_add(1)));
     }
 
     fn finish(&mut self, now_ms: i64, marker: ControlMarker) -> Vec<ClientEffect> {
@@ -271,14 +344,16 @@ impl ClientTransaction {
             ControlMarker::Commit => Status::PrepareCommit,
             ControlMarker::Abort => Status::PrepareAbort,
         };
-        let (id, _) = self.producer().expect("an open transaction has a producer");
+        let (id, _) = self.producer().expect("what ends has a producer");
         let close = ClientEffect::Close { id };
         [close].into_iter().chain(self.resume(now_ms)).collect()
     }
 
     /// From the decision to the markers. The decision is written again if it is not known whether it is durable.
     fn resume(&mut self, now_ms: i64) -> Vec<ClientEffect> {
-        let (Some((id, epoch)), Some(marker)) = (self.producer(), self.decided()) else { return Vec::new() };
+        let (Some((id, epoch)), Some(marker), true) = (self.producer(), self.outcome(), self.is_prepared()) else {
+            return Vec::new();
+        };
         let partitions: Vec<_> = self.partitions.keys().copied().collect();
         // What is aborted need not be there.
         let settle = (marker == ControlMarker::Commit).then(|| ClientEffect::Settle { partitions: partitions.clone() });
@@ -288,21 +363,24 @@ impl ClientTransaction {
     }
 
     fn marked(&mut self, now_ms: i64) -> Vec<ClientEffect> {
-        let Some(marker) = self.decided() else { return Vec::new() };
-        self.status = match marker {
-            ControlMarker::Commit => Status::CompleteCommit,
-            ControlMarker::Abort => Status::CompleteAbort,
+        self.status = match self.status {
+            Status::PrepareCommit => Status::CompleteCommit,
+            Status::PrepareAbort => Status::CompleteAbort,
+            Status::Empty | Status::Ongoing | Status::CompleteCommit | Status::CompleteAbort => return Vec::new(),
         };
         self.partitions.clear();
+        if let Some(id) = self.next_producer_id.take() {
+            self.producer = Some((id, 0));
+        }
         vec![ClientEffect::WriteLater(self.record(now_ms, self.status))]
     }
 
-    /// How the transaction ends that is prepared.
-    fn decided(&self) -> Option<ControlMarker> {
+    /// How the transaction ends that is prepared, or ended that was last.
+    fn outcome(&self) -> Option<ControlMarker> {
         match self.status {
-            Status::PrepareCommit => Some(ControlMarker::Commit),
-            Status::PrepareAbort => Some(ControlMarker::Abort),
-            Status::Empty | Status::Ongoing | Status::CompleteCommit | Status::CompleteAbort => None,
+            Status::PrepareCommit | Status::CompleteCommit => Some(ControlMarker::Commit),
+            Status::PrepareAbort | Status::CompleteAbort => Some(ControlMarker::Abort),
+            Status::Empty | Status::Ongoing => None,
         }
     }
 
@@ -330,188 +408,12 @@ impl ClientTransaction {
             commit_number: 0,
             updated_ms: now_ms,
             started_ms: self.started_ms,
+            ended: self.ended,
+            next_producer_id: self.next_producer_id,
+            version: self.version,
         }
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::model::TopicId;
-
-    const ID: ProducerId = ProducerId(7);
-
-    fn stamp(epoch: i16) -> Stamp {
-        (ID, ProducerEpoch(epoch))
-    }
-
-    fn init(transaction: &mut ClientTransaction, expected: Option<Stamp>) -> Result<Vec<Status>, TransactionError> {
-        let event = |fresh| ClientEvent::Init { timeout_ms: 1000, expected, fresh };
-        let mut written = Vec::new();
-        loop {
-            let fresh = transaction.producer().is_none().then_some(ID);
-            let effects = transaction.step(0, event(fresh))?;
-            if effects != [ClientEffect::AbortFirst] {
-                written.extend(statuses(&effects));
-                return Ok(written);
-            }
-            written.extend(statuses(&transaction.step(0, ClientEvent::Abort)?));
-            written.extend(statuses(&transaction.step(0, ClientEvent::Marked)?));
-        }
-    }
-
-    fn add(
-        transaction: &mut ClientTransaction,
-        producer: Stamp,
-        partition: i32,
-    ) -> Result<Vec<Status>, TransactionError> {
-        let partitions = BTreeMap::from([(TopicPartition::new(TopicId([1; 16]), partition), "t".to_string())]);
-        transaction.step(0, ClientEvent::Add { producer, partitions }).map(|effects| statuses(&effects))
-    }
-
-    fn end(
-        transaction: &mut ClientTransaction,
-        producer: Stamp,
-        outcome: ControlMarker,
-    ) -> Result<Vec<Status>, TransactionError> {
-        let mut written = statuses(&transaction.step(0, ClientEvent::End { producer, outcome })?);
-        written.extend(statuses(&transaction.step(0, ClientEvent::Marked)?));
-        Ok(written)
-    }
-
-    fn statuses(effects: &[ClientEffect]) -> Vec<Status> {
-        let status = |effect: &ClientEffect| match effect {
-            ClientEffect::Write(record) | ClientEffect::WriteLater(record) => Some(record.status),
-            ClientEffect::TakeProducerId
-            | ClientEffect::AbortFirst
-            | ClientEffect::Close { .. }
-            | ClientEffect::Settle { .. }
-            | ClientEffect::Mark { .. } => None,
-        };
-        effects.iter().filter_map(status).collect()
-    }
-
-    #[test]
-    fn a_transaction_begins_with_its_first_partition_and_ends_as_it_is_told_once() {
-        let mut transaction = ClientTransaction::new(100, 0);
-        assert_eq!(init(&mut transaction, None), Ok(vec![Status::Empty]));
-        assert_eq!(end(&mut transaction, stamp(0), ControlMarker::Commit), Err(TransactionError::InvalidState));
-        assert_eq!(add(&mut transaction, stamp(0), 1), Ok(vec![Status::Ongoing]));
-        assert_eq!(add(&mut transaction, stamp(0), 1), Ok(vec![]), "it is in already");
-        assert_eq!(add(&mut transaction, stamp(0), 2), Ok(vec![Status::Ongoing]));
-        assert_eq!(transaction.open().map(|(_, partitions)| partitions.len()), Some(2));
-        let ended = vec![Status::PrepareCommit, Status::CompleteCommit];
-        assert_eq!(end(&mut transaction, stamp(0), ControlMarker::Commit), Ok(ended));
-        assert_eq!(end(&mut transaction, stamp(0), ControlMarker::Commit), Ok(vec![]), "asked again");
-        assert_eq!(end(&mut transaction, stamp(0), ControlMarker::Abort), Err(TransactionError::InvalidState));
-        assert_eq!(transaction.open(), None);
-    }
-
-    #[test]
-    fn a_new_producer_fences_the_one_before_and_aborts_what_it_left() {
-        let mut transaction = ClientTransaction::new(100, 0);
-        init(&mut transaction, None).expect("begun");
-        add(&mut transaction, stamp(0), 1).expect("added");
-        let mut aborting = transaction.clone();
-        let effects = aborting.step(0, ClientEvent::Abort).expect("aborted");
-        let marked = effects.iter().find_map(|effect| match effect {
-            ClientEffect::Mark { marker, epoch, .. } => Some((*marker, *epoch)),
-            _ => None,
-        });
-        assert_eq!(marked, Some((ControlMarker::Abort, ProducerEpoch(1))), "under an epoch that nobody was given");
-        let ended = vec![Status::PrepareAbort, Status::CompleteAbort, Status::Empty];
-        assert_eq!(init(&mut transaction, None), Ok(ended));
-        assert_eq!(transaction.producer(), Some(stamp(2)));
-        assert_eq!(add(&mut transaction, stamp(0), 1), Err(TransactionError::Fenced));
-        let other = (ProducerId(8), ProducerEpoch(0));
-        assert_eq!(add(&mut transaction, other, 1), Err(TransactionError::InvalidProducerIdMapping));
-    }
-
-    #[test]
-    fn a_producer_goes_on_with_its_stamp_and_asks_again_when_the_answer_was_lost() {
-        let mut transaction = ClientTransaction::new(100, 0);
-        init(&mut transaction, None).expect("begun");
-        assert_eq!(init(&mut transaction, Some(stamp(0))), Ok(vec![Status::Empty]));
-        assert_eq!(transaction.producer(), Some(stamp(1)));
-        assert_eq!(init(&mut transaction, Some(stamp(0))), Ok(vec![]), "the same answer");
-        assert_eq!(transaction.producer(), Some(stamp(1)));
-        init(&mut transaction, None).expect("another producer");
-        assert_eq!(init(&mut transaction, Some(stamp(1))), Err(TransactionError::Fenced));
-    }
-
-    #[test]
-    fn after_the_last_epoch_comes_a_new_producer_id() {
-        let mut transaction = ClientTransaction::new(3, 0);
-        let mut given = Vec::new();
-        for fresh in 10..16 {
-            let event = |fresh| ClientEvent::Init { timeout_ms: 1, expected: None, fresh };
-            let mut effects = transaction.step(0, event(None)).expect("begun");
-            if effects == [ClientEffect::TakeProducerId] {
-                effects = transaction.step(0, event(Some(ProducerId(fresh)))).expect("begun");
-            }
-            assert_eq!(statuses(&effects), [Status::Empty]);
-            given.push(transaction.producer().map(|(id, epoch)| (id.0, epoch.0)).expect("given"));
-        }
-        assert_eq!(given, [(10, 0), (10, 1), (10, 2), (13, 0), (13, 1), (13, 2)]);
-    }
-
-    #[test]
-    fn what_took_too_long_is_aborted_and_its_producer_is_fenced() {
-        let mut transaction = ClientTransaction::new(100, 0);
-        init(&mut transaction, None).expect("begun");
-        add(&mut transaction, stamp(0), 1).expect("added");
-        assert!(!transaction.is_overdue(999));
-        assert!(transaction.is_overdue(1000));
-        let effects = transaction.step(1000, ClientEvent::Abort).expect("aborted");
-        assert_eq!(statuses(&effects), [Status::PrepareAbort]);
-        let effects = transaction.step(1000, ClientEvent::Marked).expect("marked");
-        assert_eq!(statuses(&effects), [Status::CompleteAbort]);
-        assert_eq!(end(&mut transaction, stamp(0), ControlMarker::Commit), Err(TransactionError::Fenced));
-        // It was slow, and nobody took its place: it may go on (KIP-588).
-        assert_eq!(init(&mut transaction, Some(stamp(0))), Ok(vec![Status::Empty]));
-        assert_eq!(transaction.producer(), Some(stamp(2)));
-    }
-
-    #[test]
-    fn a_transaction_that_is_prepared_takes_nothing_and_ends_only_as_it_was_decided() {
-        let mut transaction = ClientTransaction::new(100, 0);
-        init(&mut transaction, None).expect("begun");
-        add(&mut transaction, stamp(0), 1).expect("added");
-        let commit = ClientEvent::End { producer: stamp(0), outcome: ControlMarker::Commit };
-        let effects = transaction.step(0, commit).expect("prepared");
-        assert!(matches!(
-            effects[..],
-            [
-                ClientEffect::Close { .. },
-                ClientEffect::Settle { .. },
-                ClientEffect::Write(_),
-                ClientEffect::Mark { marker: ControlMarker::Commit, .. }
-            ]
-        ));
-        // The markers could not be written. It takes long, another producer comes, the first one tries what it can.
-        assert!(transaction.is_prepared());
-        assert!(!transaction.is_overdue(i64::MAX));
-        assert_eq!(transaction.idle_since_ms(), None);
-        assert_eq!(transaction.step(0, ClientEvent::Abort), Ok(vec![]));
-        assert_eq!(init(&mut transaction, None), Err(TransactionError::Concurrent));
-        assert_eq!(add(&mut transaction, stamp(0), 2), Err(TransactionError::Concurrent));
-        let abort = ClientEvent::End { producer: stamp(0), outcome: ControlMarker::Abort };
-        assert_eq!(transaction.step(0, abort), Err(TransactionError::Concurrent));
-        let resumed = transaction.step(0, ClientEvent::Resume).expect("it goes on");
-        assert_eq!(statuses(&resumed), [Status::PrepareCommit]);
-        let of = |effects: &[ClientEffect]| effects.last().cloned();
-        assert_eq!(of(&resumed), of(&effects), "the same markers");
-        let marked = transaction.step(0, ClientEvent::Marked).expect("marked");
-        assert_eq!(statuses(&marked), [Status::CompleteCommit]);
-        assert!(transaction.partitions().is_empty());
-    }
-
-    #[test]
-    fn who_comes_with_a_stamp_to_an_id_that_was_forgotten_gets_a_new_one() {
-        let mut transaction = ClientTransaction::new(100, 0);
-        let event = |fresh| ClientEvent::Init { timeout_ms: 1, expected: Some(stamp(5)), fresh };
-        assert_eq!(transaction.step(0, event(None)), Ok(vec![ClientEffect::TakeProducerId]));
-        transaction.step(0, event(Some(ProducerId(9)))).expect("begun");
-        assert_eq!(transaction.producer(), Some((ProducerId(9), ProducerEpoch(0))));
-    }
-}
+mod tests;
