@@ -8,6 +8,7 @@
 //!   * nothing is appended before the cut, and nothing is published before the commit
 //!   * a row's outcome depends neither on its neighbours in the batch nor on where the cuts fall (`emit = 'all'`)
 
+mod carried;
 mod committer;
 #[cfg(test)]
 mod contract_tests;
@@ -64,6 +65,7 @@ pub use runtime::RuntimeParts;
 pub use slot::QueryState;
 pub use slot::TaskStatus;
 pub use step::Cx;
+pub use step::NewRecord;
 pub use step::Ports;
 pub use step::Progress;
 pub use step::Side;
