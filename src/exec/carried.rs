@@ -45,7 +45,8 @@ impl RowHeaders {
         let mut entries: Vec<(i64, OwnedHeaders)> = Vec::new();
         while !bytes.is_empty() {
             let place = i64::from_be_bytes(*bytes.split_off(..8).and_then(<[u8]>::first_chunk).ok_or_else(wrong)?);
-            let mut number = || bytes.split_off(..4).and_then(<[u8]>::first_chunk).map(|four| u32::from_be_bytes(*four));
+            let mut number =
+                || bytes.split_off(..4).and_then(<[u8]>::first_chunk).map(|four| u32::from_be_bytes(*four));
             let (Some(count), Some(length)) = (number(), number()) else { return Err(wrong()) };
             let of_record = bytes.split_off(..length as usize).ok_or_else(wrong)?;
             let count = i32::try_from(count).map_err(|_| wrong())?;

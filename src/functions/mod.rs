@@ -30,6 +30,7 @@ pub use aggregate::Running;
 pub use aggregate::Total;
 pub use aggregate::TotalKind;
 pub use aggregate::TotalStyle;
+pub use aggregate::top_row_names;
 pub use arithmetic::Arithmetic;
 pub use arithmetic::Chain;
 pub use arithmetic::IntervalScale;

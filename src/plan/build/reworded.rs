@@ -23,7 +23,10 @@ pub fn reword(root: &mut impl ast::VisitMut, rules: Compatibility) {
                     **pattern = call("__like_pattern", vec![pattern.as_ref().clone(), ast::Expr::Value(escape)]);
                 }
             }
-            ast::Expr::Function(function) => of_now(function),
+            ast::Expr::Function(function) => {
+                of_now(function);
+                of_uuid(function);
+            }
             // The planner would take DataFusion's own function, whatever stands under its name.
             ast::Expr::Substring { expr: text, substring_from, substring_for, .. } => {
                 let from = match (&substring_from, &substring_for) {
@@ -64,6 +67,14 @@ fn of_now(function: &mut ast::Function) {
     };
     if let ast::Expr::Function(replaced) = replaced {
         *function = replaced;
+    }
+}
+
+/// `UUID(bytes)` is another function than `UUID()`, which is of chance.
+fn of_uuid(function: &mut ast::Function) {
+    let ast::FunctionArguments::List(list) = &function.args else { return };
+    if list.args.len() == 1 && function.name.to_string().eq_ignore_ascii_case("uuid") {
+        function.name = ast::ObjectName::from(vec![ast::Ident::new("uuid_from_bytes")]);
     }
 }
 
