@@ -41,6 +41,7 @@ pub use cast::CastTarget;
 pub use context::Context;
 pub use context::CutTime;
 pub use described::shown_name;
+pub use nested::CUBE;
 pub use nested::KSQL_ARRAY;
 pub use nested::Lambda;
 pub use nested::LambdaBody;

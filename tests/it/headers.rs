@@ -6,7 +6,8 @@ use tidemill::cli::test::PipelineOptions;
 const PARTITIONS: i32 = 2;
 const RECORDS: i64 = 24;
 
-const SOURCE: &str = "CREATE STREAM s (k BIGINT KEY, a BIGINT, b ARRAY<BIGINT>) WITH (kafka_topic = 's', partitions = 2);";
+const SOURCE: &str =
+    "CREATE STREAM s (k BIGINT KEY, a BIGINT, b ARRAY<BIGINT>) WITH (kafka_topic = 's', partitions = 2);";
 
 async fn pipeline(statements: &str) -> Pipeline {
     let mut pipeline = Pipeline::open(PipelineOptions::default()).await.expect("a pipeline opens");
@@ -99,7 +100,8 @@ async fn what_was_decoded_for_another_query_before_gets_its_headers() {
 
 #[tokio::test]
 async fn a_change_of_a_group_has_the_headers_of_the_record_that_made_it() {
-    let pipeline = pipeline("SET emit = 'all'; CREATE TABLE groups AS SELECT a, COUNT(*) AS n FROM s GROUP BY a;").await;
+    let pipeline =
+        pipeline("SET emit = 'all'; CREATE TABLE groups AS SELECT a, COUNT(*) AS n FROM s GROUP BY a;").await;
     write(&pipeline).await;
     drive(&pipeline, 7, 2).await;
     // A group has the greatest time of its rows; two partitions give them out of order.

@@ -90,11 +90,8 @@ impl Exchange {
         let producer = (cx.partition() as u32).to_be_bytes();
         let times = self.spec.layout.times(rows).values();
         let latest = times.iter().copied().max().unwrap_or_default();
-        let headers: [(&[u8], Option<&[u8]>); 3] = [
-            (HEADER_SCHEMA, Some(&schema)),
-            (HEADER_PRODUCER, Some(&producer)),
-            (HEADER_CARRIED, Some(&carried)),
-        ];
+        let headers: [(&[u8], Option<&[u8]>); 3] =
+            [(HEADER_SCHEMA, Some(&schema)), (HEADER_PRODUCER, Some(&producer)), (HEADER_CARRIED, Some(&carried))];
         let headers = if carried.is_empty() { &headers[..2] } else { &headers[..] };
         cx.output().batch(partition).append(latest, None, Some(&slice), headers);
         Ok(())

@@ -146,7 +146,11 @@ impl AggregateUDFImpl for CollectFunction {
             [
                 ("collect_list", "any) -> any[]", "All values, NULLs too, in the order in which they come."),
                 ("collect_set", "any) -> any[]", "Each value once, in the order in which they come first."),
-                ("topk", "any, [any, ..] int) -> any[]", "The k greatest values; of several columns structs, by the first."),
+                (
+                    "topk",
+                    "any, [any, ..] int) -> any[]",
+                    "The k greatest values; of several columns structs, by the first.",
+                ),
                 ("topkdistinct", "any, int) -> any[]", "The k greatest values, each once."),
                 ("histogram", "text) -> map<text, bigint>", "How often each text came; of more than 1,000 the first."),
                 ("count_distinct", "any) -> bigint", "How many different values there are, exactly."),

@@ -63,10 +63,8 @@ pub fn build(
         if rows.changes == Changes::Retract {
             check_over_table(function, origin, expressions.rules())?;
         }
-        let keeps_structs = matches!(
-            function,
-            AggregateFunction::Correlation | AggregateFunction::Collect(Collect::TopRows { .. })
-        );
+        let keeps_structs =
+            matches!(function, AggregateFunction::Correlation | AggregateFunction::Collect(Collect::TopRows { .. }));
         if keeps_structs && expressions.rules() == Compatibility::Ksqldb {
             check_value_format(query, origin)?;
         }
@@ -188,7 +186,11 @@ fn backing(
     let refused = |message: String| Err(failure::at(Error::unsupported(message), origin));
     let backing = match function {
         AggregateFunction::Sum | AggregateFunction::Avg | AggregateFunction::Dispersion(_) if params.distinct => {
-            if has_own_state { Backing::Counts } else { Backing::Values }
+            if has_own_state {
+                Backing::Counts
+            } else {
+                Backing::Values
+            }
         }
         AggregateFunction::ByOffset(..)
         | AggregateFunction::Correlation
@@ -274,7 +276,8 @@ fn argument(
     if let (AggregateFunction::Correlation, [left, right]) = (function, params.args.as_slice()) {
         return pair([left, right], schema, origin, expressions);
     }
-    if let (AggregateFunction::Collect(Collect::TopRows { .. }), [columns @ .., _]) = (function, params.args.as_slice()) {
+    if let (AggregateFunction::Collect(Collect::TopRows { .. }), [columns @ .., _]) = (function, params.args.as_slice())
+    {
         return top_row(columns, schema, origin, expressions);
     }
     let found = match (function, params.args.as_slice()) {

@@ -48,6 +48,7 @@ use crate::catalog::Compatibility;
 use crate::error::Error;
 use crate::error::Result;
 use crate::error::SqlState;
+use crate::functions::CUBE;
 use crate::functions::KSQL_ARRAY;
 use crate::functions::NestedIn;
 use crate::model::SqlType;
@@ -79,6 +80,14 @@ impl<'a> Expressions<'a> {
         match self.functions.scalar("__array") {
             Some(array) => Ok(array.call(items)),
             None => Err(Error::internal("the function of ARRAY is not there")),
+        }
+    }
+
+    /// The lists that CUBE_EXPLODE gives as rows, of an array.
+    pub fn cube(&self, array: Expr) -> Result<Expr> {
+        match self.functions.scalar(CUBE) {
+            Some(cube) => Ok(cube.call(vec![array])),
+            None => Err(Error::internal("the function of CUBE_EXPLODE is not there")),
         }
     }
 

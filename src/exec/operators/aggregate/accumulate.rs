@@ -238,7 +238,8 @@ impl Accumulator {
     /// The result of a group that has seen these values.
     fn result_of(&self, seen: &Collected, results: &mut Results) -> Result<(), ExecError> {
         let (total, argument, output) = (self.total.clone(), self.argument.clone(), self.output.clone());
-        let mut once = Self { total, argument, output, counts: false, keeps_values: false, values: Vec::new(), ..*self };
+        let mut once =
+            Self { total, argument, output, counts: false, keeps_values: false, values: Vec::new(), ..*self };
         once.push_empty();
         let values = seen.column(&self.argument)?;
         let reader = Reader::new(&values)?;

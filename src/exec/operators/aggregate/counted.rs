@@ -244,7 +244,9 @@ impl CountedSet {
 fn use_of(call: &CallSpec) -> Use {
     match call.function {
         AggregateFunction::Min | AggregateFunction::Max => Use::Best,
-        AggregateFunction::Collect(Collect::TopK { k } | Collect::TopRows { k }) => Use::Top { k: k as usize, once: false },
+        AggregateFunction::Collect(Collect::TopK { k } | Collect::TopRows { k }) => {
+            Use::Top { k: k as usize, once: false }
+        }
         AggregateFunction::Collect(Collect::TopKDistinct { k }) => Use::Top { k: k as usize, once: true },
         AggregateFunction::Collect(Collect::Attr) => Use::Only,
         _ => Use::Distinct,
@@ -255,9 +257,7 @@ fn descends(function: AggregateFunction) -> bool {
     matches!(
         function,
         AggregateFunction::Max
-            | AggregateFunction::Collect(
-                Collect::TopK { .. } | Collect::TopRows { .. } | Collect::TopKDistinct { .. }
-            )
+            | AggregateFunction::Collect(Collect::TopK { .. } | Collect::TopRows { .. } | Collect::TopKDistinct { .. })
     )
 }
 
