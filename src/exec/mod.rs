@@ -12,6 +12,7 @@ mod carried;
 mod committer;
 #[cfg(test)]
 mod contract_tests;
+mod course;
 mod driver;
 mod error;
 mod expressions;
@@ -38,6 +39,8 @@ mod task;
 #[cfg(test)]
 mod testing;
 
+pub use course::Course;
+pub use course::Stage;
 pub use driver::Driver;
 pub use error::ExecError;
 pub use hold::Hold;

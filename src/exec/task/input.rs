@@ -261,6 +261,8 @@ pub struct Input {
     pub taken_clock: Option<i64>,
     /// Since when there was nothing more to read, monotonic milliseconds.
     pub at_end_since: Option<u64>,
+    /// Where it began, and where what lay before it then ended.
+    backlog: std::ops::Range<Offset>,
     /// Where the first fetch begins: the position, or the mark under which its record stands.
     fetch_from: Offset,
     decoded_upto: Offset,
@@ -354,6 +356,7 @@ impl Input {
             sets_time,
             taken_clock: None,
             at_end_since: None,
+            backlog: position..position,
             fetch_from: marked.map_or(position, |marked| Offset(marked.mark)),
             decoded_upto: position,
             span: None,
@@ -361,6 +364,17 @@ impl Input {
             steps: VecDeque::new(),
             bad: VecDeque::new(),
         }
+    }
+
+    /// What lies below `end` lay before it when it was made.
+    pub fn begin_before(&mut self, end: Offset) {
+        self.backlog.end = end.max(self.backlog.start);
+    }
+
+    /// How many records it has read of those that lay before it, and how many these are.
+    pub fn backlog(&self) -> (u64, u64) {
+        let upto = |offset: Offset| u64::try_from(offset.0 - self.backlog.start.0).unwrap_or(0);
+        (upto(self.position.min(self.backlog.end)), upto(self.backlog.end))
     }
 
     /// Where the next fetch begins.

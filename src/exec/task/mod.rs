@@ -54,6 +54,7 @@ use super::Driver;
 use super::ExecError;
 use super::StepExec;
 use super::carried::Carried;
+use super::course::Course;
 use super::mark::Said;
 use super::output::CutOutput;
 use super::slice::Marker;
@@ -523,6 +524,16 @@ impl Task {
             }
         }
         Ok(frontier)
+    }
+
+    /// How far it is with what lay before it when it was made.
+    pub fn course(&self) -> Course {
+        let (mut done, mut to_do) = (0, 0);
+        for (read, all) in self.inputs.iter().map(Input::backlog) {
+            done += read;
+            to_do += all;
+        }
+        Course::of_inputs(done, to_do)
     }
 
     /// Whether a cut is on its way.
