@@ -7,6 +7,7 @@ use super::CatalogError;
 use super::QueryDefinition;
 use super::QueryState;
 use super::Relation;
+use super::TypeDefinition;
 use crate::model::QueryId;
 use crate::model::RelationId;
 
@@ -33,6 +34,10 @@ pub enum Change {
         /// Whether it shall run.
         state: QueryState,
     },
+    /// A name stands for a type from now on.
+    CreateType(Box<TypeDefinition>),
+    /// The name, folded, stands for nothing any more; what was declared with it stays.
+    DropType(String),
 }
 
 #[derive(Serialize, Deserialize)]

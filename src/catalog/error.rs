@@ -38,6 +38,18 @@ pub enum CatalogError {
         /// The number.
         id: QueryId,
     },
+    /// The name stands for a type already.
+    #[error("type \"{name}\" already exists")]
+    TypeTaken {
+        /// The name.
+        name: String,
+    },
+    /// The name stands for no type.
+    #[error("type \"{name}\" does not exist")]
+    UnknownType {
+        /// The name.
+        name: String,
+    },
     /// Queries read or write it.
     #[error("cannot drop \"{name}\" because queries depend on it")]
     StillUsed {
@@ -68,9 +80,10 @@ impl From<CatalogError> for Error {
                     .detail(detail)
                     .hint("DROP what they write first, or TERMINATE them.")
             }
-            CatalogError::UnknownRelation { .. } | CatalogError::UnknownQuery { .. } => {
-                Error::new(SqlState::UNDEFINED_OBJECT, message)
-            }
+            CatalogError::TypeTaken { .. } => Error::new(SqlState::DUPLICATE_OBJECT, message),
+            CatalogError::UnknownRelation { .. }
+            | CatalogError::UnknownQuery { .. }
+            | CatalogError::UnknownType { .. } => Error::new(SqlState::UNDEFINED_OBJECT, message),
             CatalogError::RelationIdTaken { .. } | CatalogError::QueryIdTaken { .. } => Error::internal(message),
             CatalogError::UnknownFormat { .. } | CatalogError::Unreadable(_) => {
                 Error::new(SqlState::DATA_CORRUPTED, message).caused_by(error)

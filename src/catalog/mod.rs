@@ -1,4 +1,4 @@
-//! What exists, as an immutable value: relations, queries, their columns, formats and topics.
+//! What exists, as an immutable value: relations, queries, their columns, formats and topics, and names of types.
 //!
 //! `Catalog::apply(&self, &Change)` gives the next catalog; durability is `cluster`'s metadata log, which carries
 //! changes as the bytes of `Change::encode`.
@@ -21,6 +21,7 @@ mod sql_type;
 #[cfg(test)]
 mod tests;
 mod topic_settings;
+mod type_definition;
 mod value;
 
 pub use change::Change;
@@ -49,4 +50,5 @@ pub use sql_type::unknown_type;
 pub use topic_settings::Limit;
 pub use topic_settings::MessageTimestamps;
 pub use topic_settings::TopicSettings;
+pub use type_definition::TypeDefinition;
 pub use value::Catalog;

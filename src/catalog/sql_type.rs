@@ -15,6 +15,7 @@ use crate::error::SqlState;
 use crate::model::SqlType;
 use crate::model::StructField;
 use crate::sql::nearest;
+use crate::sql::parse_type;
 
 /// What `DECIMAL` without digits is: PostgreSQL's has no bound, ours has 38 digits.
 const DECIMAL_UNTOLD: SqlType = SqlType::Decimal { precision: 38, scale: 10 };
@@ -113,6 +114,21 @@ fn simple_type(data_type: &DataType) -> Result<SqlType> {
         DataType::Custom(name, modifiers) => return custom(&name.to_string(), modifiers, data_type),
         other => return Err(Error::unsupported(format!("type {other} is not supported"))),
     })
+}
+
+/// Whether SQL has a type of this name, supported here or not.
+pub fn is_known(name: &str) -> bool {
+    if !name.chars().all(|letter| letter.is_ascii_alphanumeric() || letter == '_') {
+        return false;
+    }
+    match parse_type(name) {
+        Ok(DataType::Custom(named, modifiers)) => {
+            let found = custom(&named.to_string(), &modifiers, &DataType::Unspecified);
+            found.map_or_else(|error| error.state() != SqlState::UNDEFINED_OBJECT, |_| true)
+        }
+        // Of some that have parts the name alone is not a type.
+        Ok(_) | Err(_) => true,
+    }
 }
 
 /// Names of types that a hint may tell.

@@ -138,6 +138,8 @@ fn changes_survive_their_bytes_and_newer_bytes_are_refused() {
         Change::ReplaceQuery(Box::new(query(1, 1, 1))),
         Change::DropQuery(QueryId(1)),
         Change::DropRelation(RelationId(1)),
+        Change::CreateType(Box::new(named_type())),
+        Change::DropType("t".to_string()),
     ];
     let mut catalog = Catalog::default();
     for change in changes {
@@ -145,9 +147,31 @@ fn changes_survive_their_bytes_and_newer_bytes_are_refused() {
         assert_eq!(read, change);
         catalog = catalog.apply(&read).expect("they fit in this order");
     }
-    assert_eq!(catalog.relations().count(), 0);
+    assert_eq!((catalog.relations().count(), catalog.named_types().len()), (0, 0));
     assert!(matches!(Change::decode(b"{\"format\":2}"), Err(CatalogError::UnknownFormat { format: 2 })));
     assert!(matches!(Change::decode(b"\xff"), Err(CatalogError::Unreadable(_))));
+}
+
+fn named_type() -> TypeDefinition {
+    let [name, owner, statement] = ["t", "o", "s"].map(str::to_string);
+    TypeDefinition { name, sql_type: SqlType::Array(Box::new(SqlType::Int)), owner, statement }
+}
+
+#[test]
+fn a_name_stands_for_one_type_at_a_time() {
+    let create = Change::CreateType(Box::new(named_type()));
+    let catalog = Catalog::default().apply(&create).expect("the name is free");
+    assert!(matches!(catalog.apply(&create), Err(CatalogError::TypeTaken { .. })));
+    let mut wanted = sql::parse_type("MAP<TEXT, STRUCT<a t, b ARRAY<T>>>").expect("a type");
+    catalog.resolve(&mut wanted, Compatibility::Postgres).expect("names are known");
+    let known = sql::parse_type("MAP<TEXT, STRUCT<a ARRAY<INT>, b ARRAY<ARRAY<INT>>>>").expect("a type");
+    let types = [&wanted, &known].map(|named| sql_type(named, Compatibility::Postgres).expect("known types"));
+    assert_eq!(types[0], types[1]);
+    let mut other = sql::parse_type("t").expect("a type");
+    catalog.resolve(&mut other, Compatibility::Ksqldb).expect("nothing is to be done");
+    assert_eq!(other, sql::parse_type("t").expect("a type"), "T is another name than t");
+    let without = catalog.apply(&Change::DropType("t".to_string())).expect("it is there");
+    assert!(matches!(without.apply(&Change::DropType("t".to_string())), Err(CatalogError::UnknownType { .. })));
 }
 
 #[test]

@@ -8,17 +8,19 @@ use super::Change;
 use super::QueryDefinition;
 use super::QueryState;
 use super::Relation;
+use super::TypeDefinition;
 use crate::model::QueryId;
 use crate::model::RelationId;
 use crate::sql::nearest;
 
-/// All relations and queries at one version; cheap to clone.
+/// All relations, queries and names of types at one version; cheap to clone.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Catalog {
     version: u64,
     relations: Arc<BTreeMap<RelationId, Arc<Relation>>>,
     names: Arc<BTreeMap<String, RelationId>>,
     queries: Arc<BTreeMap<QueryId, Arc<QueryDefinition>>>,
+    types: Arc<BTreeMap<String, TypeDefinition>>,
     next_relation: RelationId,
     next_query: QueryId,
 }
@@ -30,6 +32,7 @@ impl Default for Catalog {
             relations: Arc::default(),
             names: Arc::default(),
             queries: Arc::default(),
+            types: Arc::default(),
             next_relation: RelationId(1),
             next_query: QueryId(1),
         }
@@ -60,6 +63,11 @@ impl Catalog {
             }
             Change::ReplaceQuery(query) => next.replace_query(query)?,
             Change::SetQueryState { query, state } => next.set_query_state(*query, *state)?,
+            Change::CreateType(definition) => next.create_type(definition)?,
+            Change::DropType(name) => {
+                let gone = Arc::make_mut(&mut next.types).remove(name);
+                gone.ok_or_else(|| CatalogError::UnknownType { name: name.clone() })?;
+            }
         }
         Ok(next)
     }
@@ -117,6 +125,25 @@ impl Catalog {
         let query = Arc::make_mut(&mut self.queries).get_mut(&id).ok_or(CatalogError::UnknownQuery { id })?;
         Arc::make_mut(query).state = state;
         Ok(())
+    }
+
+    fn create_type(&mut self, definition: &TypeDefinition) -> Result<(), CatalogError> {
+        let name = definition.name.clone();
+        if self.types.contains_key(&name) {
+            return Err(CatalogError::TypeTaken { name });
+        }
+        Arc::make_mut(&mut self.types).insert(name, definition.clone());
+        Ok(())
+    }
+
+    /// What a folded name stands for, if it is that of a type.
+    pub fn named_type(&self, name: &str) -> Option<&TypeDefinition> {
+        self.types.get(name)
+    }
+
+    /// All names of types, in their order.
+    pub fn named_types(&self) -> impl ExactSizeIterator<Item = &TypeDefinition> {
+        self.types.values()
     }
 
     /// The relation of that folded name.

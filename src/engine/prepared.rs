@@ -1,12 +1,14 @@
 //! A statement that was parsed and not yet run.
 
 use std::sync::Arc;
+use std::sync::OnceLock;
 
 use super::read::KeyReadCache;
 use crate::error::Position;
 use crate::sql::Parsed;
 use crate::sql::Prepare;
 use crate::sql::Statement;
+use crate::sql::named_types;
 
 /// A parsed statement; cheap to clone. Names are looked up each time it is described or run; what was recognised of it is kept
 /// while they mean the same.
@@ -18,6 +20,8 @@ pub struct Prepared {
     pub position: Position,
     pub(super) statement: Arc<Statement>,
     pub(super) by_key: KeyReadCache,
+    /// Whether it has types with names that are not SQL's own, once somebody asked; clones share it.
+    names_types: Arc<OnceLock<bool>>,
     /// The numbers that stand in its text, if `statement` has parameters in their places.
     pub(super) numbers: Option<Arc<[String]>>,
 }
@@ -30,15 +34,32 @@ impl Prepared {
 
     /// The statement that PREPARE names.
     pub(super) fn of(prepare: &Prepare) -> Self {
-        let statement = Arc::new(prepare.statement.as_ref().clone());
-        let text = prepare.text.clone();
-        Self { text, position: prepare.name.position, statement, by_key: KeyReadCache::default(), numbers: None }
+        Self::new(prepare.text.clone(), prepare.name.position, Arc::new(prepare.statement.as_ref().clone()))
+    }
+
+    /// Another statement in the place of this one.
+    pub(super) fn with_statement(&self, statement: Arc<Statement>) -> Self {
+        Self { numbers: self.numbers.clone(), ..Self::new(self.text.clone(), self.position, statement) }
+    }
+
+    /// Whether it has types with names that are not SQL's own.
+    pub(super) fn names_types(&self) -> bool {
+        *self.names_types.get_or_init(|| {
+            let mut names = false;
+            named_types(&mut self.statement.as_ref().clone(), &mut |_| names = true);
+            names
+        })
+    }
+
+    fn new(text: String, position: Position, statement: Arc<Statement>) -> Self {
+        let (by_key, names_types) = (KeyReadCache::default(), Arc::default());
+        Self { text, position, statement, by_key, names_types, numbers: None }
     }
 }
 
 impl From<Parsed> for Prepared {
     fn from(parsed: Parsed) -> Self {
         let Parsed { text, position, statement } = parsed;
-        Self { text, position, statement: Arc::new(statement), by_key: KeyReadCache::default(), numbers: None }
+        Self::new(text, position, Arc::new(statement))
     }
 }

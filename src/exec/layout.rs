@@ -27,6 +27,10 @@ pub enum Changes {
     Retract,
 }
 
+/// `__seq` of rows that no record of the round stands for, such as those of a window that closes: from here on, below those of
+/// all records.
+pub const SEQ_OF_NO_RECORD: i64 = i64::MIN;
+
 /// `__op` of a row.
 pub const OP_VALUE: i8 = 0;
 /// `__op` of a tombstone, or of a stream's record without value.

@@ -285,6 +285,7 @@ impl Lowering<'_> {
             style: call.style,
             argument_type,
             argument,
+            keeps_values: call.backing == node::Backing::Values,
             counts: (call.backing == node::Backing::Counts).then(|| node::counts_leader(calls, number)),
             filter: call.filter.as_ref().map(|filter| self.expr(filter, schema)).transpose()?,
             output: call.sql_type.arrow(),

@@ -8,9 +8,11 @@
 //!   * nothing is appended before the cut, and nothing is published before the commit
 //!   * a row's outcome depends neither on its neighbours in the batch nor on where the cuts fall (`emit = 'all'`)
 
+mod carried;
 mod committer;
 #[cfg(test)]
 mod contract_tests;
+mod course;
 mod driver;
 mod error;
 mod expressions;
@@ -37,6 +39,8 @@ mod task;
 #[cfg(test)]
 mod testing;
 
+pub use course::Course;
+pub use course::Stage;
 pub use driver::Driver;
 pub use error::ExecError;
 pub use hold::Hold;
@@ -64,6 +68,7 @@ pub use runtime::RuntimeParts;
 pub use slot::QueryState;
 pub use slot::TaskStatus;
 pub use step::Cx;
+pub use step::NewRecord;
 pub use step::Ports;
 pub use step::Progress;
 pub use step::Side;

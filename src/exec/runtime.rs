@@ -103,6 +103,24 @@ pub(super) struct Query {
     pub(super) state: Arc<Mutex<QueryState>>,
 }
 
+impl Query {
+    /// The task that keeps a partition of its view.
+    fn keeper(&self, partition: i32) -> &Slot {
+        let mut keepers = self.slots.iter().filter(|slot| slot.spec.view.is_some());
+        let own = keepers.clone().find(|slot| slot.partition == partition);
+        own.or_else(|| keepers.next()).expect("a view is kept by a task")
+    }
+}
+
+/// A query is shown among those that are prepared for as long as this lives.
+struct Preparing<'a>(&'a Inner, QueryId);
+
+impl Drop for Preparing<'_> {
+    fn drop(&mut self) {
+        self.0.preparing.lock().remove(&self.1);
+    }
+}
+
 /// See the file's head.
 pub struct Runtime {
     pub(super) inner: Arc<Inner>,
@@ -112,6 +130,8 @@ pub struct Runtime {
 pub(super) struct Inner {
     pub(super) parts: RuntimeParts,
     pub(super) queries: Mutex<BTreeMap<QueryId, Arc<Query>>>,
+    /// Queries whose tasks are being made, for people to see.
+    preparing: Mutex<BTreeMap<QueryId, Arc<Query>>>,
     /// Tables without a query.
     pub(super) tables: Mutex<BTreeMap<RelationId, Arc<KeptTable>>>,
     pub(super) committer: mpsc::Sender<Request>,
@@ -178,9 +198,10 @@ impl Runtime {
         info!(query = %id, "query stopped");
     }
 
-    /// How a query does, `None` if it does not run here.
+    /// How a query does, also while it is restored; `None` if it does not run here.
     pub fn status(&self, id: QueryId) -> Option<QueryStatus> {
-        let query = self.inner.queries.lock().get(&id).cloned()?;
+        let running = self.inner.queries.lock().get(&id).cloned();
+        let query = running.or_else(|| self.inner.preparing.lock().get(&id).cloned())?;
         let state = query.state.lock().clone();
         Some(QueryStatus { state, tasks: query.slots.iter().map(|slot| slot.status()).collect() })
     }
@@ -271,6 +292,7 @@ impl Inner {
             decoders: Decoders::new(&parts.memory.decode),
             parts,
             queries: Mutex::default(),
+            preparing: Mutex::default(),
             tables: Mutex::default(),
             committer,
             handle,
@@ -326,19 +348,29 @@ impl Inner {
         FragmentParts { functions: &self.parts.functions, config: &self.parts.config, decoders: &self.decoders }
     }
 
-    /// Makes the tasks of a query from its last commit, and its view from its topic.
+    /// A query with places for its tasks, and these made from its last commit, its view from its topic.
     async fn prepare(&self, spec: QuerySpec) -> Result<Arc<Query>> {
-        let parts = &self.parts;
-        let fragments = FragmentSpec::of_query(&spec, &self.fragment_parts())?;
         let state = Arc::new(Mutex::new(QueryState::Running));
-        let mut slots = Vec::new();
+        let fragments = FragmentSpec::of_query(&spec, &self.fragment_parts())?.into_iter();
+        let slots = fragments.map(|(partition, fragment)| Arc::new(Slot::new(fragment, partition, Arc::clone(&state))));
+        let query = Arc::new(Query { slots: slots.collect(), spec, state });
+        self.preparing.lock().insert(query.spec.id, Arc::clone(&query));
+        let _preparing = Preparing(self, query.spec.id);
+        self.restore(&query).await?;
+        Ok(query)
+    }
+
+    /// Makes the tasks of a query from its last commit, and its view from its topic.
+    async fn restore(&self, query: &Query) -> Result<()> {
+        let parts = &self.parts;
+        let _under_way: Vec<_> = query.slots.iter().map(|slot| slot.restoring.begin()).collect();
         let mut frontiers = Vec::new();
-        for (partition, fragment) in &fragments {
-            let slot = Arc::new(Slot::new(Arc::clone(fragment), *partition, Arc::clone(&state)));
-            match restore(fragment, *partition, &parts.client, &parts.stores, &parts.memory).await {
+        for slot in &query.slots {
+            let memory = &parts.memory;
+            match restore(&slot.spec, slot.partition, &parts.client, &parts.stores, memory, &slot.restoring).await {
                 Ok(mut task) => {
                     task.measure(&parts.env.clock);
-                    if fragment.view.is_some() {
+                    if slot.spec.view.is_some() {
                         frontiers.push(task.frontier());
                     }
                     slot.note(&task);
@@ -348,17 +380,16 @@ impl Inner {
                 Err(gap @ ExecError::InputGap { .. }) => drop(slot.failed(None, &gap)),
                 Err(failure) => return Err(failure.into()),
             }
-            slots.push(slot);
         }
-        if slots.iter().any(|slot| slot.spec.view.is_some()) {
-            self.restore_view(&spec, frontiers).await?;
+        if query.slots.iter().any(|slot| slot.spec.view.is_some()) {
+            self.restore_view(query, frontiers).await?;
         }
-        Ok(Arc::new(Query { spec, slots, state }))
+        Ok(())
     }
 
     /// Makes the view of a query readable, and tells what it reflects.
-    async fn restore_view(&self, spec: &QuerySpec, frontiers: Vec<Frontier>) -> Result<()> {
-        let (parts, sink) = (&self.parts, &spec.sink);
+    async fn restore_view(&self, query: &Query, frontiers: Vec<Frontier>) -> Result<()> {
+        let (parts, spec, sink) = (&self.parts, &query.spec, &query.spec.sink);
         // A query that was stopped leaves its view to readers; several queries may write into one.
         if parts.publisher.current().view(sink.id).is_none() {
             let owner = sink.query.unwrap_or(spec.id).into();
@@ -366,7 +397,8 @@ impl Inner {
             let mut partitions = Vec::new();
             for partition in 0..sink.partitions.max(1) {
                 let (client, stores) = (&parts.client, &parts.stores);
-                partitions.push(restore_view(owner, sink, partition, client, stores, memory).await?);
+                let restoring = &query.keeper(partition).restoring;
+                partitions.push(restore_view(owner, sink, partition, client, stores, memory, restoring).await?);
             }
             if let Some(first) = partitions.first() {
                 parts.publisher.define(sink.id, Arc::clone(first.schema()), partitions);
@@ -564,7 +596,11 @@ impl Inner {
                 if !slot.is_open() {
                     return;
                 }
-                match restore(&slot.spec, slot.partition, &parts.client, &parts.stores, &parts.memory).await {
+                let under_way = slot.restoring.begin();
+                let (spec, restoring) = (&slot.spec, &slot.restoring);
+                let made = restore(spec, slot.partition, &parts.client, &parts.stores, &parts.memory, restoring).await;
+                drop(under_way);
+                match made {
                     Ok(mut task) => {
                         task.measure(&parts.env.clock);
                         task.skipped = slot.faults.lock().skipped.clone();

@@ -12,6 +12,8 @@ use crate::state::Frontier;
 pub const HEADER_SCHEMA: &[u8] = b"s";
 /// The header with the producer's number, 4 bytes.
 pub const HEADER_PRODUCER: &[u8] = b"p";
+/// The header with the headers of the records that caused a slice's rows, if these had any.
+pub const HEADER_CARRIED: &[u8] = b"h";
 
 /// What a producer says to all partitions at a cut.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]

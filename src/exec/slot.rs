@@ -11,6 +11,8 @@ use tokio::task::AbortHandle;
 
 use super::ExecError;
 use super::committer::Mailbox;
+use super::course::Course;
+use super::course::Restoring;
 use super::task::FragmentSpec;
 use super::task::Place;
 use super::task::Task;
@@ -41,6 +43,8 @@ pub struct TaskStatus {
     pub fragment: usize,
     /// The partition.
     pub partition: i32,
+    /// What it is at, and how far.
+    pub course: Course,
     /// Where it stands.
     pub positions: Vec<(TopicPartition, Offset)>,
     /// What it counted.
@@ -104,6 +108,8 @@ pub struct Slot {
     pub hurry: AtomicBool,
     /// What is remembered over rebuilds.
     pub faults: Mutex<Faults>,
+    /// How far it is with being made.
+    pub restoring: Restoring,
     /// What the last commit covers of the roots.
     pub frontier: watch::Sender<Frontier>,
     /// The query's state, shared by its tasks.
@@ -119,6 +125,7 @@ impl Slot {
         let status = TaskStatus {
             fragment: spec.index,
             partition,
+            course: Course::of_inputs(0, 0),
             positions: Vec::new(),
             counts: TaskCounts::default(),
             state_bytes: Vec::new(),
@@ -134,6 +141,7 @@ impl Slot {
             closed: AtomicBool::new(false),
             hurry: AtomicBool::new(false),
             faults: Mutex::default(),
+            restoring: Restoring::default(),
             frontier: watch::Sender::default(),
             state,
             status: Mutex::new(status),
@@ -165,6 +173,7 @@ impl Slot {
     /// Notes what people may see of the task.
     pub fn note(&self, task: &Task) {
         let mut status = self.status.lock();
+        status.course = task.course();
         status.positions = task.inputs.iter().map(|input| (input.partition, input.position)).collect();
         status.counts = task.counts.clone();
         status.state_bytes = task.state_bytes();
@@ -173,7 +182,9 @@ impl Slot {
     /// What people may see of the task.
     pub fn status(&self) -> TaskStatus {
         let faults = self.faults.lock();
-        TaskStatus { attempts: faults.attempts, last_error: faults.last_error.clone(), ..self.status.lock().clone() }
+        let status = self.status.lock().clone();
+        let course = self.restoring.course().unwrap_or(status.course);
+        TaskStatus { course, attempts: faults.attempts, last_error: faults.last_error.clone(), ..status }
     }
 
     /// Decides what becomes of a task that failed: `true` if it is to be tried again.

@@ -14,6 +14,8 @@ use super::step_exec::Teller;
 use crate::model::EventTime;
 use crate::model::OperatorId;
 use crate::model::StreamTime;
+use crate::model::TopicPartition;
+use crate::protocol::Headers;
 use crate::state::StateTable;
 
 /// How an operator takes what its children yield.
@@ -77,6 +79,17 @@ pub trait Step: Send {
     }
 }
 
+/// A record that a step writes.
+#[derive(Debug, Clone, Copy)]
+pub struct NewRecord<'a> {
+    /// Its time, milliseconds since 1970-01-01 UTC.
+    pub timestamp_ms: i64,
+    /// Its key.
+    pub key: Option<&'a [u8]>,
+    /// Its value; `None` is a tombstone.
+    pub value: Option<&'a [u8]>,
+}
+
 /// What a step may do during one call.
 pub struct Cx<'a> {
     pub(super) operator: &'a OperatorId,
@@ -138,6 +151,27 @@ impl Cx<'_> {
     /// What waits for the cut.
     pub fn output(&mut self) -> &mut CutOutput {
         &mut self.task.output
+    }
+
+    /// The headers of the record that caused the rows at `seq`.
+    pub fn headers(&self, seq: i64) -> Headers<'_> {
+        self.task.headers.of(seq)
+    }
+
+    /// The headers of the records that caused the rows at these places, for who reads them as a slice; empty if there are none.
+    pub fn headers_of_slice(&self, seqs: &[i64]) -> Vec<u8> {
+        self.task.headers.encode(seqs)
+    }
+
+    /// A record waits for the cut, with the headers of the one that caused the rows at `seq`.
+    pub fn append(&mut self, partition: TopicPartition, record: NewRecord<'_>, seq: i64) {
+        let TaskState { output, headers, .. } = &mut *self.task;
+        let headers = headers.of(seq);
+        let batch = output.batch(partition);
+        match headers.len() {
+            0 => batch.append(record.timestamp_ms, record.key, record.value, &[]),
+            _ => batch.append(record.timestamp_ms, record.key, record.value, &headers.collect::<Vec<_>>()),
+        }
     }
 
     /// Says that this many more bytes are held for the flush.

@@ -48,6 +48,7 @@ use super::PhaseKind;
 use super::Ports;
 use super::Progress;
 use super::Step;
+use super::carried::Carried;
 use super::output::CutOutput;
 use super::slice::Marker;
 use super::task::Board;
@@ -93,6 +94,8 @@ pub struct TaskState {
     pub(super) output: CutOutput,
     /// Where rows that come too late are kept, by operator; without a topic they are counted only.
     pub(super) late: BTreeMap<OperatorId, TopicPartition>,
+    /// The headers of the records since the last cut, by the places of their rows.
+    pub(super) headers: Carried,
     pub(super) marker: Marker,
     /// What is said of time at the cut, in the stream that the task writes.
     pub(super) teller: Option<Teller>,
@@ -132,6 +135,7 @@ impl Default for TaskState {
             tables: Vec::new(),
             output: CutOutput::default(),
             late: BTreeMap::new(),
+            headers: Carried::default(),
             marker: Marker::default(),
             teller: None,
             clock: None,

@@ -188,7 +188,11 @@ fn aggregate(node: &Aggregate) -> String {
     for call in &node.calls {
         let argument = call.argument.as_ref().map_or("*".to_string(), ToString::to_string);
         let filter = call.filter.as_ref().map_or(String::new(), |filter| format!(" where {filter}"));
-        let counts = if call.backing == Backing::Counts { " by counts" } else { "" };
+        let counts = match call.backing {
+            Backing::Group => "",
+            Backing::Counts => " by counts",
+            Backing::Values => " by values",
+        };
         calls.push(format!("{} = {}({argument}){filter}{counts}", call.name, call.function.as_str()));
     }
     let window = match node.window {

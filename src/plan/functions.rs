@@ -53,7 +53,7 @@ const STANDING_AGGREGATES: [&str; 24] = [
 ];
 
 /// Functions of the SELECT list that give several rows.
-pub const TABLE_FUNCTIONS: [&str; 2] = ["explode", "unnest"];
+pub const TABLE_FUNCTIONS: [&str; 3] = ["cube_explode", "explode", "unnest"];
 
 /// Plans ARRAY, MAP and STRUCT as the Arrow types that carry them; names of fields come folded and quoted.
 #[derive(Debug, Default)]

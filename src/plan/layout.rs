@@ -73,6 +73,7 @@ fn of_aggregate(aggregate: &Aggregate) -> String {
             let numbered = if matches!(call.function, AggregateFunction::ByOffset(..)) { " 2" } else { "" };
             let counted = match (call.backing, counts_leader(&aggregate.calls, number)) {
                 (Backing::Group, _) => String::new(),
+                (Backing::Values, _) => " values 1".to_string(),
                 (Backing::Counts, leader) if leader == number => " counts 1".to_string(),
                 (Backing::Counts, leader) => format!(" counts 1 with call {leader}"),
             };

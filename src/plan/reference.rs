@@ -107,9 +107,14 @@ impl Functions {
         for name in TABLE_FUNCTIONS {
             all.push(FunctionUsage {
                 arguments: "array".to_string(),
-                result: Some("element".to_string()),
-                about: "A row for each element, in the SELECT list of a standing query over a stream; none for NULL."
-                    .to_string(),
+                result: Some(if name == "cube_explode" { "array" } else { "element" }.to_string()),
+                about: match name {
+                    "cube_explode" => {
+                        "A row for each way in which elements stand or are NULL, as an array; else as explode."
+                    }
+                    _ => "A row for each element, in the SELECT list of a standing query over a stream; none for NULL.",
+                }
+                .to_string(),
                 ..usage(name, FunctionKind::Table, Volatility::Immutable, true)
             });
         }

@@ -108,12 +108,18 @@ impl OwnedHeaders {
 }
 
 impl<'a> Headers<'a> {
+    /// Those that are left, as they stand in a record.
+    pub fn as_bytes(&self) -> &'a [u8] {
+        self.rest
+    }
+
     /// A copy of those that are left.
     pub fn to_owned(self) -> OwnedHeaders {
         OwnedHeaders { count: self.remaining, bytes: self.rest.to_vec() }
     }
 
-    fn check(count: i32, bytes: &'a [u8]) -> Result<Self, RecordError> {
+    /// As many as `count` in these bytes, as they stand in a record.
+    pub fn check(count: i32, bytes: &'a [u8]) -> Result<Self, RecordError> {
         let remaining = usize::try_from(count).map_err(|_| RecordError::NegativeLength)?;
         // Two lengths of at least one byte each; a claimed count costs nothing.
         if bytes.len() / 2 < remaining {

@@ -56,6 +56,8 @@ pub enum Resource<'a> {
     Topic(&'a str),
     /// A stream, table or view by name.
     Relation(&'a str),
+    /// A name for a type.
+    Type(&'a str),
     /// The server itself.
     Cluster,
 }
@@ -74,6 +76,7 @@ pub fn authorize(principal: &Principal, operation: Operation, resource: Resource
     let thing = match thing {
         Resource::Topic(name) => format!("topic \"{name}\""),
         Resource::Relation(name) => format!("relation \"{name}\""),
+        Resource::Type(name) => format!("type \"{name}\""),
         Resource::Cluster => "the server".to_string(),
     };
     Err(Error::new(SqlState::INSUFFICIENT_PRIVILEGE, format!("\"{}\" may not {verb} {thing}", principal.name)))

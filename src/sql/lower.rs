@@ -11,6 +11,7 @@
 //! Each clause is known by two or three tokens, so none of its words is reserved: `SELECT emit, within FROM t` works.
 //! The carriers themselves are refused when typed.
 
+use sqlparser::keywords::Keyword;
 use sqlparser::tokenizer::Token;
 use sqlparser::tokenizer::TokenWithSpan;
 
@@ -63,8 +64,35 @@ pub(super) fn lower(source: &[TokenWithSpan], origin: Origin) -> Result<Lowered>
     while lowering.next < source.len() {
         lowering.step(origin)?;
     }
+    names_behind_periods(&mut lowering.tokens);
     Ok(Lowered { tokens: lowering.tokens, emit: lowering.emit })
 }
+
+/// A word behind a period is a name, also one that is a function without parentheses elsewhere: `i.user`, `i.current_date`.
+fn names_behind_periods(tokens: &mut [TokenWithSpan]) {
+    let mut behind = false;
+    for token in tokens {
+        if let Token::Word(word) = &mut token.token
+            && behind
+            && CALLED_WITHOUT_PARENTHESES.contains(&word.keyword)
+        {
+            word.keyword = Keyword::NoKeyword;
+        }
+        behind = token.token == Token::Period;
+    }
+}
+
+const CALLED_WITHOUT_PARENTHESES: [Keyword; 9] = [
+    Keyword::CURRENT_CATALOG,
+    Keyword::CURRENT_DATE,
+    Keyword::CURRENT_TIME,
+    Keyword::CURRENT_TIMESTAMP,
+    Keyword::CURRENT_USER,
+    Keyword::LOCALTIME,
+    Keyword::LOCALTIMESTAMP,
+    Keyword::SESSION_USER,
+    Keyword::USER,
+];
 
 struct Lowering<'a> {
     source: &'a [TokenWithSpan],

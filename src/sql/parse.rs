@@ -1,5 +1,7 @@
 //! The way in: a text of any number of statements, split at its semicolons.
 
+use sqlparser::ast::DataType;
+use sqlparser::parser::Parser;
 use sqlparser::tokenizer::Location;
 use sqlparser::tokenizer::Span;
 use sqlparser::tokenizer::Token;
@@ -60,6 +62,17 @@ pub fn parse_select(text: &str) -> Result<Select> {
     let select = cursor.select()?;
     cursor.finish()?;
     Ok(select)
+}
+
+/// One type, as `SqlType` shows itself.
+pub fn parse_type(text: &str) -> Result<DataType> {
+    let tokens = lex(text)?;
+    let end = tokens.last().map_or(Position(1), end_of);
+    depth::check(&tokens)?;
+    let mut cursor = Cursor::new(text, lower(&tokens, Origin::Bound)?, end);
+    let data_type = cursor.sqlparser(Parser::parse_data_type)?;
+    cursor.finish()?;
+    Ok(data_type)
 }
 
 /// Tokens without white space, their spans in characters of the whole text. `$$text$$` is a text like any other.

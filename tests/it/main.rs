@@ -11,6 +11,7 @@ mod errors;
 mod flights;
 mod flights_killed;
 mod fuzz;
+mod headers;
 mod kafka;
 mod kill_nine;
 mod marks;

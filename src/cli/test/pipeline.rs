@@ -178,7 +178,7 @@ impl Pipeline {
         let publisher = Arc::new(Publisher::new(Arc::new(view_memory)));
         let runtime = Runtime::manual(RuntimeParts {
             env: env.clone(),
-            client: Arc::clone(&client),
+            client: (options.layer.0)(Arc::clone(&client)),
             stores: Arc::new(stores.clone()),
             publisher: Arc::clone(&publisher),
             functions: Arc::new(functions),

@@ -33,6 +33,7 @@ mod show;
 mod terminate;
 mod transaction;
 mod truncate;
+mod types;
 mod update;
 
 use super::outcome::Description;
@@ -50,11 +51,15 @@ pub(super) use select::shape_by_key;
 
 /// Runs a statement.
 pub(super) async fn execute(session: &mut Session, prepared: &Prepared, parameters: &[Value]) -> Result<Outcome> {
+    let resolved = types::resolved(session, prepared)?;
+    let prepared = resolved.as_ref().unwrap_or(prepared);
     let text = prepared.text.as_str();
     match prepared.statement.as_ref() {
         Statement::Empty => Ok(Outcome::Empty),
         Statement::CreateSource(create) => create_source::execute(session, create, text).await,
         Statement::CreateAs(create) => create_as::execute(session, create, text).await,
+        Statement::CreateType(create) => types::create(session, create, text).await,
+        Statement::DropType(drop) => types::drop(session, drop).await,
         Statement::Alter(alter) => alter::execute(session, alter).await,
         Statement::RebuildQuery(name) => rebuild::execute(session, name).await,
         Statement::Drop(drop) => drop::execute(session, drop).await,
@@ -97,6 +102,8 @@ pub(super) async fn describe(
     prepared: &Prepared,
     known: &[Option<SqlType>],
 ) -> Result<Description> {
+    let resolved = types::resolved(session, prepared)?;
+    let prepared = resolved.as_ref().unwrap_or(prepared);
     match prepared.statement.as_ref() {
         Statement::Select(select) => select::describe_prepared(session, select, prepared, known).await,
         Statement::Declare { select, .. } => {
@@ -125,6 +132,8 @@ pub(super) async fn describe(
         | Statement::Empty
         | Statement::CreateSource(_)
         | Statement::CreateAs(_)
+        | Statement::CreateType(_)
+        | Statement::DropType(_)
         | Statement::Alter(_)
         | Statement::RebuildQuery(_)
         | Statement::Drop(_)
@@ -161,6 +170,8 @@ pub(super) fn takes_effect(statement: &Statement) -> bool {
         statement,
         Statement::CreateSource(_)
             | Statement::CreateAs(_)
+            | Statement::CreateType(_)
+            | Statement::DropType(_)
             | Statement::Alter(_)
             | Statement::RebuildQuery(_)
             | Statement::Drop(_)

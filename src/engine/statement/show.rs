@@ -1,4 +1,4 @@
-//! SHOW STREAMS|TABLES|QUERIES|TOPICS|FUNCTIONS, SHOW ALL, SHOW setting.
+//! SHOW STREAMS|TABLES|QUERIES|TOPICS|FUNCTIONS|TYPES, SHOW ALL, SHOW setting.
 
 use std::sync::Arc;
 
@@ -43,6 +43,7 @@ fn listing(object: &ShowObject) -> Option<(&'static str, &'static [&'static str]
             "SELECT name, kind, min(description) AS description FROM tidemill.functions GROUP BY name, kind ORDER BY name, kind",
             &["name", "kind", "description"],
         )),
+        ShowObject::Types => Some(("SELECT name, type FROM tidemill.types ORDER BY name", &["name", "type"])),
         ShowObject::AllSettings | ShowObject::Setting(_) => None,
     }
 }
@@ -80,7 +81,7 @@ pub(super) async fn execute(session: &mut Session, object: &ShowObject) -> Resul
 
 /// What SHOW lists, if that was meant and no setting.
 fn listing_hint(error: Error, name: &str) -> Error {
-    let lists = ["FUNCTIONS", "QUERIES", "STREAMS", "TABLES", "TOPICS"];
+    let lists = ["FUNCTIONS", "QUERIES", "STREAMS", "TABLES", "TOPICS", "TYPES"];
     match sql::nearest(name, lists).filter(|_| error.hint_text().is_none()) {
         Some(list) => error.hint(format!("Did you mean SHOW {list}?")),
         None => error,

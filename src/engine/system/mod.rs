@@ -21,6 +21,7 @@ mod settings;
 mod tasks;
 mod topics;
 mod transactions;
+mod types;
 
 use std::sync::Arc;
 use std::sync::Weak;
@@ -85,6 +86,7 @@ const TABLES: &[&SystemTable] = &[
     &tasks::TABLE,
     &topics::TABLE,
     &transactions::TABLE,
+    &types::TABLE,
 ];
 
 /// The schema, for all sessions.

@@ -15,6 +15,9 @@ use crate::catalog::EmitMode;
 use crate::catalog::QueryState;
 use crate::engine::core::Engine;
 use crate::error::Result;
+use crate::exec::Course;
+use crate::exec::Stage;
+use crate::exec::TaskStatus;
 use crate::security::Principal;
 
 pub(super) const TABLE: SystemTable = SystemTable {
@@ -26,6 +29,8 @@ pub(super) const TABLE: SystemTable = SystemTable {
         ("sources", Kind::Text),
         ("state", Kind::Text),
         ("reason", Kind::Text),
+        ("done", Kind::BigInt),
+        ("to_do", Kind::BigInt),
         ("lag", Kind::BigInt),
         ("emit", Kind::Text),
         ("statement", Kind::Text),
@@ -48,6 +53,8 @@ async fn rows(engine: Arc<Engine>) -> Result<Vec<Row>> {
         .map(|query| {
             let sources: Vec<String> = query.sources.iter().filter_map(|id| name(*id)).collect();
             let reason = engine.stopped_because(query.id);
+            let course = engine.runtime().status(query.id).and_then(|status| course(&status.tasks));
+            let is_restored = course.is_some_and(|course| course.stage == Stage::Restoring);
             vec![
                 text(&query.name),
                 Cell::BigInt(i64::try_from(query.id.0).unwrap_or(i64::MAX)),
@@ -55,10 +62,13 @@ async fn rows(engine: Arc<Engine>) -> Result<Vec<Row>> {
                 text(sources.join(", ")),
                 text(match query.state {
                     QueryState::Running if reason.is_some() => "FAILED",
+                    QueryState::Running if is_restored => "RESTORING",
                     QueryState::Running => "RUNNING",
                     QueryState::Paused => "PAUSED",
                 }),
                 optional(reason, text),
+                optional(course, |course| count(course.done)),
+                optional(course, |course| count(course.to_do)),
                 optional(lags.get(&query.id.group()), |lag| Cell::BigInt(*lag)),
                 text(match query.semantics.emit {
                     EmitMode::Net => "net",
@@ -68,4 +78,19 @@ async fn rows(engine: Arc<Engine>) -> Result<Vec<Row>> {
             ]
         })
         .collect())
+}
+
+/// What a query's tasks are at together, `None` if they have no more than what comes in.
+fn course(tasks: &[TaskStatus]) -> Option<Course> {
+    let courses = || tasks.iter().map(|task| task.course);
+    let mut stages = [Stage::Restoring, Stage::CatchingUp].into_iter();
+    let stage = stages.find(|stage| courses().any(|course| course.stage == *stage))?;
+    // Tasks that have caught up have read their part.
+    let counted = courses().filter(|course| stage == Stage::CatchingUp || course.stage == stage);
+    let (done, to_do) = counted.fold((0, 0), |(done, to_do), course| (done + course.done, to_do + course.to_do));
+    Some(Course { stage, done, to_do })
+}
+
+fn count(records: u64) -> Cell {
+    Cell::BigInt(i64::try_from(records).unwrap_or(i64::MAX))
 }

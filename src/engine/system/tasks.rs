@@ -12,6 +12,9 @@ use super::optional;
 use super::text;
 use crate::engine::core::Engine;
 use crate::error::Result;
+use crate::exec::Course;
+use crate::exec::QueryState;
+use crate::exec::Stage;
 
 pub(super) const TABLE: SystemTable = SystemTable {
     name: "tasks",
@@ -19,6 +22,9 @@ pub(super) const TABLE: SystemTable = SystemTable {
         ("query", Kind::Text),
         ("fragment", Kind::BigInt),
         ("partition", Kind::Int),
+        ("state", Kind::Text),
+        ("done", Kind::BigInt),
+        ("to_do", Kind::BigInt),
         ("rows", Kind::BigInt),
         ("late", Kind::BigInt),
         ("bad", Kind::BigInt),
@@ -29,6 +35,23 @@ pub(super) const TABLE: SystemTable = SystemTable {
     ],
     rows: |engine| async move { rows(&engine) }.boxed(),
 };
+
+fn state(query: &QueryState, stage: Stage) -> &'static str {
+    match (query, stage) {
+        (QueryState::Failed(_), _) => "FAILED",
+        (_, Stage::Restoring) => "RESTORING",
+        (_, Stage::CatchingUp) => "CATCHING_UP",
+        (_, Stage::Running) => "RUNNING",
+    }
+}
+
+/// A count of what is under way, null when nothing is.
+fn under_way(course: Course, records: u64) -> Cell {
+    match course.stage {
+        Stage::Running => Cell::Null,
+        Stage::Restoring | Stage::CatchingUp => Cell::BigInt(i64::try_from(records).unwrap_or(i64::MAX)),
+    }
+}
 
 fn rows(engine: &Arc<Engine>) -> Result<Vec<Row>> {
     let catalog = engine.catalog()?;
@@ -41,6 +64,9 @@ fn rows(engine: &Arc<Engine>) -> Result<Vec<Row>> {
                 text(&query.name),
                 count(task.fragment as u64),
                 Cell::Int(task.partition),
+                text(state(&status.state, task.course.stage)),
+                under_way(task.course, task.course.done),
+                under_way(task.course, task.course.to_do),
                 count(task.counts.rows),
                 count(task.counts.late),
                 count(task.counts.bad),

@@ -29,6 +29,7 @@ use crate::error::Result;
 use crate::error::SqlState;
 use crate::exec::ExecError;
 use crate::exec::RuntimeParts;
+use crate::exec::course::Restoring;
 use crate::exec::task::ViewReader;
 use crate::exec::task::restore_view;
 use crate::model::Offset;
@@ -163,10 +164,11 @@ impl KeptTable {
     async fn open(&self) -> Result<Vec<Offset>> {
         let owner = StoreOwner::Table(self.relation.id);
         let memory = self.publisher.memory();
-        let mut partitions = Vec::new();
+        let (mut partitions, restoring) = (Vec::new(), Restoring::default());
         for partition in self.partitions() {
             let number = partition.partition.0;
-            partitions.push(restore_view(owner, &self.relation, number, &self.client, &self.stores, memory).await?);
+            let (relation, client, stores) = (&self.relation, &self.client, &self.stores);
+            partitions.push(restore_view(owner, relation, number, client, stores, memory, &restoring).await?);
         }
         let positions: Vec<Offset> = partitions.iter().map(|partition| partition.upto()).collect();
         if let Some(first) = partitions.first() {

@@ -19,6 +19,7 @@ use crate::exec::Layout;
 use crate::exec::Progress;
 use crate::exec::Step;
 use crate::exec::expressions::evaluate;
+use crate::exec::slice::HEADER_CARRIED;
 use crate::exec::slice::HEADER_PRODUCER;
 use crate::exec::slice::HEADER_SCHEMA;
 use crate::format::Encoder;
@@ -79,7 +80,8 @@ impl Exchange {
 
     fn write(&self, cx: &mut Cx<'_>, partition: TopicPartition, rows: &RecordBatch) -> Result<(), ExecError> {
         let slice = encode_slice(rows)?;
-        if SLICE_BYTES_MAX < slice.len() && 1 < rows.num_rows() {
+        let carried = cx.headers_of_slice(self.spec.layout.seqs(rows).values());
+        if SLICE_BYTES_MAX < slice.len() + carried.len() && 1 < rows.num_rows() {
             let half = rows.num_rows() / 2;
             self.write(cx, partition, &rows.slice(0, half))?;
             return self.write(cx, partition, &rows.slice(half, rows.num_rows() - half));
@@ -88,8 +90,10 @@ impl Exchange {
         let producer = (cx.partition() as u32).to_be_bytes();
         let times = self.spec.layout.times(rows).values();
         let latest = times.iter().copied().max().unwrap_or_default();
-        let headers: [(&[u8], Option<&[u8]>); 2] = [(HEADER_SCHEMA, Some(&schema)), (HEADER_PRODUCER, Some(&producer))];
-        cx.output().batch(partition).append(latest, None, Some(&slice), &headers);
+        let headers: [(&[u8], Option<&[u8]>); 3] =
+            [(HEADER_SCHEMA, Some(&schema)), (HEADER_PRODUCER, Some(&producer)), (HEADER_CARRIED, Some(&carried))];
+        let headers = if carried.is_empty() { &headers[..2] } else { &headers[..] };
+        cx.output().batch(partition).append(latest, None, Some(&slice), headers);
         Ok(())
     }
 }

@@ -10,6 +10,7 @@ use arrow::array::RecordBatch;
 use arrow::array::UInt64Array;
 use arrow::compute::take;
 use datafusion::physical_expr::PhysicalExpr;
+use datafusion::physical_expr::expressions::Column;
 
 use super::log_errors;
 use crate::exec::Cx;
@@ -21,6 +22,9 @@ use crate::exec::expressions::evaluate;
 
 /// Rows of one batch that goes out, about.
 const BATCH_ROWS: usize = 8192;
+
+/// Rows whose lists are computed at once: a list can be far longer than what it is made of.
+const ROWS_COMPUTED: usize = 64;
 
 /// See the file's head.
 pub struct Explode {
@@ -56,19 +60,13 @@ impl Explode {
         columns.extend(batch.columns()[users..].iter().map(repeated).collect::<Result<Vec<_>, _>>()?);
         Ok(RecordBatch::try_new(Arc::clone(&self.output.schema), columns)?)
     }
-}
 
-/// Of a null 0.
-fn length(list: &ListArray, row: usize) -> usize {
-    if list.is_null(row) { 0 } else { list.value_length(row) as usize }
-}
-
-impl Step for Explode {
-    fn input(&mut self, cx: &mut Cx<'_>, _: usize, batch: RecordBatch) -> Result<Progress, ExecError> {
+    /// Rows whose lists are computed together.
+    fn explode(&self, cx: &mut Cx<'_>, batch: &RecordBatch) -> Result<(), ExecError> {
         let mut errors = Vec::new();
         let lists: Vec<ArrayRef> =
-            self.lists.iter().map(|expr| evaluate(expr, &batch, &mut errors)).collect::<Result<_, _>>()?;
-        log_errors(cx, &self.input, &batch, &errors, "list without elements, it failed");
+            self.lists.iter().map(|expr| evaluate(expr, batch, &mut errors)).collect::<Result<_, _>>()?;
+        log_errors(cx, &self.input, batch, &errors, "list without elements, it failed");
         let lists = lists
             .iter()
             .map(|list| list.as_list_opt::<i32>().ok_or_else(|| ExecError::UnknownNode(list.data_type().to_string())))
@@ -79,12 +77,28 @@ impl Step for Explode {
             for place in 0..longest {
                 places.push((row as u64, place));
                 if places.len() == BATCH_ROWS {
-                    cx.emit(self.rows(&batch, &lists, &places)?);
+                    cx.emit(self.rows(batch, &lists, &places)?);
                     places.clear();
                 }
             }
         }
-        cx.emit(self.rows(&batch, &lists, &places)?);
+        cx.emit(self.rows(batch, &lists, &places)?);
+        Ok(())
+    }
+}
+
+/// Of a null 0.
+fn length(list: &ListArray, row: usize) -> usize {
+    if list.is_null(row) { 0 } else { list.value_length(row) as usize }
+}
+
+impl Step for Explode {
+    fn input(&mut self, cx: &mut Cx<'_>, _: usize, batch: RecordBatch) -> Result<Progress, ExecError> {
+        let is_there = self.lists.iter().all(|list| list.downcast_ref::<Column>().is_some());
+        let rows = if is_there { batch.num_rows() } else { ROWS_COMPUTED };
+        for from in (0..batch.num_rows()).step_by(rows.max(1)) {
+            self.explode(cx, &batch.slice(from, rows.min(batch.num_rows() - from)))?;
+        }
         Ok(Progress::Done)
     }
 }

@@ -13,6 +13,7 @@ use crate::exec::ExecError;
 use crate::exec::Layout;
 use crate::exec::layout::OP_NO_VALUE;
 use crate::exec::layout::OP_VALUE;
+use crate::exec::layout::SEQ_OF_NO_RECORD;
 
 /// Rows that leave in one batch, at most.
 pub const BATCH_ROWS: usize = 8_192;
@@ -49,7 +50,7 @@ pub fn rows(
     }
     columns.push(Arc::new(Int64Array::from(times)));
     columns.push(Arc::new(Int64Array::from(vec![now; count])));
-    columns.push(Arc::new(Int64Array::from_iter_values(0..count as i64)));
+    columns.push(Arc::new(Int64Array::from_iter_values((0..count as i64).map(|row| SEQ_OF_NO_RECORD + row))));
     columns.push(match edge.changes {
         Changes::Retract => Arc::new(Int64Array::from(vec![-1; count])),
         Changes::Append | Changes::Upsert => Arc::new(Int8Array::from(vec![OP_NO_VALUE; count])),

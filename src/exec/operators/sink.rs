@@ -22,6 +22,7 @@ use crate::exec::CutId;
 use crate::exec::Cx;
 use crate::exec::ExecError;
 use crate::exec::Layout;
+use crate::exec::NewRecord;
 use crate::exec::Progress;
 use crate::exec::Step;
 use crate::exec::expressions::user_columns;
@@ -58,7 +59,7 @@ pub struct TopicSpec {
     pub placer: Arc<Encoder>,
     /// The partitions.
     pub partitions: Vec<TopicPartition>,
-    /// Bytes of key and value that a record may have; a row over it is left out.
+    /// Bytes of key, value and headers that a record may have; a row over it is left out.
     pub record_bytes_max: usize,
     /// Rows are replaced by key and a view is kept.
     pub is_table: bool,
@@ -171,13 +172,14 @@ impl Sink {
         let users = user_columns(&batch, &layout.user_schema())?;
         let encoded = topic.encoder.encode(&users)?;
         let (ops, times) = (layout.ops(&batch).values(), layout.times(&batch).values());
-        let clocks = layout.clocks(&batch).values();
+        let (clocks, seqs) = (layout.clocks(&batch).values(), layout.seqs(&batch).values());
         let mut written = vec![true; batch.num_rows()];
         let mut record_times = times.to_vec();
         let mut left_out: Vec<(usize, String)> =
             encoded.errors.iter().map(|(row, why)| (*row, why.to_string())).collect();
         for row in 0..batch.num_rows() {
-            let bytes = [&encoded.keys[row], &encoded.values[row]].into_iter().flatten().map(|part| part.len()).sum();
+            let parts = [&encoded.keys[row], &encoded.values[row]].into_iter().flatten();
+            let bytes = parts.map(|part| part.len()).sum::<usize>() + cx.headers(seqs[row]).as_bytes().len();
             if topic.record_bytes_max < bytes {
                 left_out.push((row, format!("{bytes} bytes are over the limit of {}", topic.record_bytes_max)));
             }
@@ -212,8 +214,8 @@ impl Sink {
                     false => encoded.keys[row].as_deref(),
                 };
                 let value = if ops[row] == OP_VALUE { encoded.values[row].as_deref() } else { None };
-                let output = cx.output().batch(topic.partitions[partition as usize]);
-                output.append(record_times[row], key, value, &[]);
+                let record = NewRecord { timestamp_ms: record_times[row], key, value };
+                cx.append(topic.partitions[partition as usize], record, seqs[row]);
                 if topic.event_time.is_some() {
                     self.latest = self.latest.max(Some(record_times[row]));
                 }

@@ -25,6 +25,7 @@ use parking_lot::Mutex;
 
 use crate::broker::TailBatch;
 use crate::exec::ExecError;
+use crate::exec::carried::RowHeaders;
 use crate::format::CodecOptions;
 use crate::format::Decoded;
 use crate::format::Decoder;
@@ -76,10 +77,11 @@ pub struct DecodeCounts {
     pub kept_bytes: usize,
 }
 
-/// One decoder and how many live readers use each column.
+/// One decoder and how many live readers use each of what it builds.
 struct SharedDecoder {
     id: Arc<Declaration>,
     decoder: Decoder,
+    /// For each column and, last, for the headers of records.
     readers: Mutex<Vec<usize>>,
 }
 
@@ -91,6 +93,9 @@ struct Entry {
 
 struct Made {
     rows: Arc<Decoded>,
+    /// The headers of its records, if they were asked for and there are any.
+    headers: Option<Arc<RowHeaders>>,
+    /// As `SharedDecoder::readers`.
     built: Vec<bool>,
     /// As long as it lies in a slot.
     _held: Held,
@@ -116,7 +121,7 @@ impl Decoders {
                 let Declaration { columns, key, value, options } = &declaration;
                 let made = Arc::new(SharedDecoder {
                     decoder: Decoder::new(columns, *key, *value, options)?,
-                    readers: Mutex::new(vec![0; columns.len()]),
+                    readers: Mutex::new(vec![0; columns.len() + 1]),
                     id: Arc::new(declaration.clone()),
                 });
                 known.retain(|_, decoder| 0 < decoder.strong_count());
@@ -140,7 +145,7 @@ impl Decoders {
 }
 
 impl SharedDecoder {
-    /// The columns that live readers use and that are not built.
+    /// What live readers use and is not built.
     fn wanted(&self, built: &[bool]) -> Vec<usize> {
         let readers = self.readers.lock();
         (0..readers.len()).filter(|place| 0 < readers[*place] && !built[*place]).collect()
@@ -173,31 +178,46 @@ impl Reader {
         }
     }
 
-    /// The columns that it uses.
+    /// Uses the headers of records too, besides the columns that they give.
+    pub fn use_headers(&mut self) {
+        self.use_more(&[self.headers_place()]);
+    }
+
+    /// Headers stand behind the columns.
+    fn headers_place(&self) -> usize {
+        self.decoder.id.columns.len()
+    }
+
+    /// What it uses: columns and, behind them, headers.
     pub fn used(&self) -> &[usize] {
         &self.used
     }
 
-    /// The rows of a batch. Columns that nobody uses are null.
-    pub fn read(&self, tail: &TailBatch) -> Result<Arc<Decoded>, ExecError> {
+    /// The rows of a batch, and the headers of its records if they are used and there are any. Columns that nobody uses are
+    /// null.
+    pub fn read(&self, tail: &TailBatch) -> Result<(Arc<Decoded>, Option<Arc<RowHeaders>>), ExecError> {
         let slot = tail.slot.get_or_init(|| Arc::new(SlotOf::default()) as Arc<dyn Any + Send + Sync>);
         let slot = slot.downcast_ref::<SlotOf>().expect("only readers of ours use the slots");
         let entry = self.entry(slot);
         let mut made = entry.made.lock();
         let built = made.as_ref().map(|made| made.built.clone());
-        let built = built.unwrap_or_else(|| vec![false; self.decoder.id.columns.len()]);
+        let built = built.unwrap_or_else(|| vec![false; self.headers_place() + 1]);
         let mut grown = false;
         if made.is_none() || self.used.iter().any(|place| !built[*place]) {
             *made = Some(self.decode(tail, made.take(), &built)?);
             grown = true;
         }
-        let rows = Arc::clone(&made.as_ref().expect("it was made above").rows);
+        let (rows, headers) = {
+            let made = made.as_ref().expect("it was made above");
+            let uses_headers = self.used.contains(&self.headers_place());
+            (Arc::clone(&made.rows), made.headers.clone().filter(|_| uses_headers))
+        };
         drop(made);
         self.pool.given.fetch_add((rows.offsets.len() + rows.bad.len()) as u64, Ordering::Relaxed);
         if grown {
             self.pool.keep(&entry);
         }
-        Ok(rows)
+        Ok((rows, headers))
     }
 
     fn entry(&self, slot: &SlotOf) -> Arc<Entry> {
@@ -227,20 +247,32 @@ impl Reader {
             headers: record.headers,
         });
         let wanted = self.decoder.wanted(built);
-        let mut rows = self.decoder.decoder.decode_columns(raw, &wanted);
-        self.pool.decoded.fetch_add(records.len() as u64, Ordering::Relaxed);
+        let mut headers = match wanted.contains(&self.headers_place()) {
+            true => RowHeaders::of_records(&records),
+            false => None,
+        };
+        let mut rows = match &before {
+            // Headers are not in what is decoded.
+            Some(before) if wanted == [self.headers_place()] => before.rows.as_ref().clone(),
+            _ => {
+                self.pool.decoded.fetch_add(records.len() as u64, Ordering::Relaxed);
+                self.decoder.decoder.decode_columns(raw, &wanted)
+            }
+        };
         if let Some(before) = before {
+            headers = headers.or(before.headers);
             let column = |place: usize| match built[place] {
                 true => Arc::clone(before.rows.rows.column(place)),
                 false => Arc::clone(rows.rows.column(place)),
             };
-            let columns = (0..built.len()).map(column).collect();
+            let columns = (0..self.headers_place()).map(column).collect();
             rows.rows = arrow::array::RecordBatch::try_new(rows.rows.schema(), columns)?;
         }
         let built: Vec<bool> = (0..built.len()).map(|place| built[place] || wanted.contains(&place)).collect();
         let columns = rows.rows.columns().iter().zip(&built).filter(|(_, built)| **built);
         let bytes = columns.map(|(column, _)| column.get_array_memory_size()).sum::<usize>() + ENTRY_BYTES;
-        Ok(Made { rows: Arc::new(rows), built, _held: self.pool.memory.hold(bytes) })
+        let bytes = bytes + headers.as_ref().map_or(0, |headers| headers.size_in_bytes());
+        Ok(Made { rows: Arc::new(rows), headers, built, _held: self.pool.memory.hold(bytes) })
     }
 }
 

@@ -29,11 +29,13 @@ use crate::broker::Fetched;
 use crate::broker::TailBatch;
 use crate::exec::Changes;
 use crate::exec::ExecError;
+use crate::exec::carried::RowHeaders;
 use crate::exec::hold::Holds;
 use crate::exec::hold::Reach;
 use crate::exec::layout::OP_NO_VALUE;
 use crate::exec::layout::OP_VALUE;
 use crate::exec::mark::Mark;
+use crate::exec::slice::HEADER_CARRIED;
 use crate::exec::slice::HEADER_PRODUCER;
 use crate::exec::slice::HEADER_SCHEMA;
 use crate::exec::slice::Marker;
@@ -194,6 +196,8 @@ pub struct Ready {
     pub offsets: Vec<i64>,
     /// Rows with the same number are one change.
     pub places: Vec<i64>,
+    /// Headers by place, if there are any and they are used.
+    pub headers: Option<Arc<RowHeaders>>,
     /// Bytes of one row as it was read: the mean of its batch, at least 1.
     pub row_bytes: usize,
     /// The first row that no round has taken.
@@ -257,6 +261,8 @@ pub struct Input {
     pub taken_clock: Option<i64>,
     /// Since when there was nothing more to read, monotonic milliseconds.
     pub at_end_since: Option<u64>,
+    /// Where it began, and where what lay before it then ended.
+    backlog: std::ops::Range<Offset>,
     /// Where the first fetch begins: the position, or the mark under which its record stands.
     fetch_from: Offset,
     decoded_upto: Offset,
@@ -350,6 +356,7 @@ impl Input {
             sets_time,
             taken_clock: None,
             at_end_since: None,
+            backlog: position..position,
             fetch_from: marked.map_or(position, |marked| Offset(marked.mark)),
             decoded_upto: position,
             span: None,
@@ -357,6 +364,17 @@ impl Input {
             steps: VecDeque::new(),
             bad: VecDeque::new(),
         }
+    }
+
+    /// What lies below `end` lay before it when it was made.
+    pub fn begin_before(&mut self, end: Offset) {
+        self.backlog.end = end.max(self.backlog.start);
+    }
+
+    /// How many records it has read of those that lay before it, and how many these are.
+    pub fn backlog(&self) -> (u64, u64) {
+        let upto = |offset: Offset| u64::try_from(offset.0 - self.backlog.start.0).unwrap_or(0);
+        (upto(self.position.min(self.backlog.end)), upto(self.backlog.end))
     }
 
     /// Where the next fetch begins.
@@ -514,7 +532,7 @@ impl Input {
         latest: Option<i64>,
         skipped: &HashSet<Place>,
     ) -> Result<(), ExecError> {
-        let decoded = reads.reader.read(tail)?;
+        let (decoded, headers) = reads.reader.read(tail)?;
         self.bad.extend(decoded.bad.iter().filter(|bad| self.decoded_upto.0 <= bad.offset).cloned());
         let mut kept = Vec::with_capacity(decoded.offsets.len());
         for (row, (offset, time)) in decoded.offsets.iter().zip(&decoded.event_times).enumerate() {
@@ -536,7 +554,7 @@ impl Input {
         }
         let row_bytes = mean_bytes(tail.batch.size_in_bytes(), decoded.offsets.len());
         let ready = self.ready_relation(spec, reads, &decoded, &kept, row_bytes)?;
-        self.ready.push_back(ready);
+        self.ready.push_back(Ready { headers, ..ready });
         self.end_span();
         Ok(())
     }
@@ -568,7 +586,7 @@ impl Input {
         debug_assert!(spec.layout.changes != Changes::Retract);
         let changes: ArrayRef = Arc::new(Int8Array::from_iter_values(ops));
         let places = offsets.clone();
-        Ok(Ready { rows, times, clocks, changes, offsets, places, row_bytes, taken: 0 })
+        Ok(Ready { rows, times, clocks, changes, offsets, places, headers: None, row_bytes, taken: 0 })
     }
 
     /// A mark tells time; rows follow that it speaks for.
@@ -680,6 +698,11 @@ impl Input {
                     let rows = decode_slice(value, Arc::clone(&spec.layout.schema))?;
                     let rows = self.without(skipped, spec, record.offset.0, rows)?;
                     self.take_slice(spec, record.offset.0, u32::from_be_bytes(producer), &rows, value.len());
+                    if let Some(carried) = header(HEADER_CARRIED)
+                        && let Some(ready) = self.ready.back_mut().filter(|_| 0 < rows.num_rows())
+                    {
+                        ready.headers = RowHeaders::decode(carried)?;
+                    }
                 }
                 Some(_) => return Err(ExecError::InternalRecord("a slice of another schema")),
             }
@@ -729,6 +752,7 @@ impl Input {
             changes: Arc::clone(rows.column(users + 3)),
             offsets: vec![offset; rows.num_rows()],
             places: spec.layout.seqs(rows).values().to_vec(),
+            headers: None,
             row_bytes: mean_bytes(bytes, rows.num_rows()),
             taken: 0,
         });

@@ -53,6 +53,8 @@ use super::CutId;
 use super::Driver;
 use super::ExecError;
 use super::StepExec;
+use super::carried::Carried;
+use super::course::Course;
 use super::mark::Said;
 use super::output::CutOutput;
 use super::slice::Marker;
@@ -234,6 +236,8 @@ impl Task {
             state.cut_time_micros = self.cut_time_micros;
             self.spec.cut_time.set(self.cut_time_micros);
             state.stream_time = StreamTime(clock.map(EventTime));
+            let kept = state.headers.extend(round.headers);
+            state.output.held_bytes += kept;
         }
         // Only this error is of these rows: a fetch, a flush or a commit that fails has no record to blame.
         let rows = self.driver.round(round.leaves).inspect_err(|_| {
@@ -419,6 +423,7 @@ impl Task {
         let board = self.spec.board.clone();
         self.driver.task().teller = board.map(|board| Teller { board, now: now.monotonic, tell });
         self.driver.flush(cut)?;
+        self.driver.task().headers = Carried::default();
         self.cut = cut;
         self.cut_began = false;
         self.in_flight = Some((cut, frontier.clone()));
@@ -519,6 +524,16 @@ impl Task {
             }
         }
         Ok(frontier)
+    }
+
+    /// How far it is with what lay before it when it was made.
+    pub fn course(&self) -> Course {
+        let (mut done, mut to_do) = (0, 0);
+        for (read, all) in self.inputs.iter().map(Input::backlog) {
+            done += read;
+            to_do += all;
+        }
+        Course::of_inputs(done, to_do)
     }
 
     /// Whether a cut is on its way.

@@ -30,6 +30,7 @@ use crate::broker::Position;
 use crate::catalog::Relation;
 use crate::exec::Driver;
 use crate::exec::ExecError;
+use crate::exec::course::Restoring;
 use crate::exec::lower::format_spec;
 use crate::exec::step_exec::TableName;
 use crate::exec::step_exec::TaskState;
@@ -72,6 +73,7 @@ pub async fn restore(
     client: &Arc<dyn Client>,
     stores: &Arc<dyn ColdStores>,
     memory: &Memory,
+    restoring: &Restoring,
 ) -> Result<Task, ExecError> {
     debug!(query = %spec.query, fragment = spec.index, partition, "restoring state");
     let group = spec.query.group();
@@ -80,15 +82,24 @@ pub async fn restore(
     let mut inputs = Vec::new();
     for leaf in (0..spec.leaves.len()).filter(|leaf| spec.leaves[*leaf].twin_of.is_none()) {
         let from = TopicPartition::new(spec.leaves[leaf].topic, partition);
-        inputs.push(input(spec, leaf, from, client.ends(from).await?, &committed)?);
+        let ends = client.ends(from).await?;
+        let end = ends.readable_end();
+        let mut input = input(spec, leaf, from, ends, &committed)?;
+        input.begin_before(end);
+        inputs.push(input);
     }
-    let mut tables = Vec::new();
+    let mut opened = Vec::new();
     for (name, changelog) in &spec.tables {
         if let Some(topic) = changelog {
             let changelog = TopicPartition::new(*topic, partition);
-            let table = table(spec, name, partition, changelog, client, stores, &memory.state).await?;
-            tables.push((name.clone(), table));
+            let table = open_table(spec, name, partition, changelog, client, stores, &memory.state).await?;
+            restoring.expect(table.end.0 - table.position.0);
+            opened.push((name.clone(), table));
         }
+    }
+    let mut tables = Vec::new();
+    for (name, table) in opened {
+        tables.push((name, table.filled(client, restoring).await?));
     }
     info!(query = %spec.query, fragment = spec.index, partition, "state restored");
     let task = task(spec, partition, generation, inputs, tables, &memory.state)?;
@@ -201,7 +212,15 @@ fn expect(spec: &FragmentSpec, leaf: usize, progress: &mut InputProgress) {
     (0..producers).for_each(|producer| progress.expect(Writer::Exchange(producer)));
 }
 
-async fn table(
+/// A state table as its store has it, and what its changelog has beyond that.
+struct OpenedTable {
+    table: StateTable,
+    changelog: TopicPartition,
+    position: Offset,
+    end: Offset,
+}
+
+async fn open_table(
     spec: &FragmentSpec,
     name: &TableName,
     partition: i32,
@@ -209,7 +228,7 @@ async fn table(
     client: &Arc<dyn Client>,
     stores: &Arc<dyn ColdStores>,
     pool: &MemoryPool,
-) -> Result<StateTable, ExecError> {
+) -> Result<OpenedTable, ExecError> {
     let ends = client.ends(changelog).await?;
     let end = ends.readable_end();
     let expected = StoreExpectation {
@@ -224,18 +243,26 @@ async fn table(
     let opened = open_store(stores.as_ref(), &store_name, &expected)?;
     let identity = StateIdentity { owner: spec.query.into(), layout: spec.layout.clone(), changelog };
     // A quarter of the pool: half is for the stores' own caches, the rest for what is not committed.
-    let mut table = StateTable::new(identity, opened.store, pool.limit() / 4, pool);
-    let mut position = opened.restore_from;
-    while position < end {
-        let mut changes: Vec<(Bytes, Option<Bytes>)> = Vec::new();
-        position = read(client, changelog, position, end, |record| {
-            let key = Bytes::copy_from_slice(record.key.unwrap_or_default());
-            changes.push((key, record.value.map(Bytes::copy_from_slice)));
-        })
-        .await?;
-        table.restore(changes, position)?;
+    let table = StateTable::new(identity, opened.store, pool.limit() / 4, pool);
+    Ok(OpenedTable { table, changelog, position: opened.restore_from, end })
+}
+
+impl OpenedTable {
+    /// The table with all that its changelog has.
+    async fn filled(mut self, client: &Arc<dyn Client>, restoring: &Restoring) -> Result<StateTable, ExecError> {
+        while self.position < self.end {
+            let mut changes: Vec<(Bytes, Option<Bytes>)> = Vec::new();
+            let next = read(client, self.changelog, self.position, self.end, |record| {
+                let key = Bytes::copy_from_slice(record.key.unwrap_or_default());
+                changes.push((key, record.value.map(Bytes::copy_from_slice)));
+            })
+            .await?;
+            restoring.passed(next.0 - self.position.0);
+            self.position = next;
+            self.table.restore(changes, next)?;
+        }
+        Ok(self.table)
     }
-    Ok(table)
 }
 
 /// Reads one fetch from `position`, up to `end`; returns the next position.
@@ -274,6 +301,7 @@ pub async fn restore_view(
     client: &Arc<dyn Client>,
     stores: &Arc<dyn ColdStores>,
     memory: &Arc<ViewMemory>,
+    restoring: &Restoring,
 ) -> Result<ViewPartition, ExecError> {
     let from = TopicPartition::new(relation.topic_id, partition);
     let ends = client.ends(from).await?;
@@ -292,8 +320,10 @@ pub async fn restore_view(
     let read_again = end.0.saturating_sub(position.0);
     info!(view = %relation.name, partition, verdict = ?opened.verdict, read_again, "restoring view");
     let reader = ViewReader::new(relation, client)?;
+    restoring.expect(end.0 - position.0);
     while position < end {
         let (next, delta) = reader.read(partition, position, end).await?;
+        restoring.passed(next.0 - position.0);
         position = next;
         view = match delta {
             None => view.reflecting(position),

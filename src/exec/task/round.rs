@@ -17,6 +17,7 @@ use super::input::Ready;
 use super::input::slice_columns;
 use super::spec::LeafSpec;
 use crate::exec::ExecError;
+use crate::exec::carried::Carried;
 use crate::model::Offset;
 use crate::model::TopicPartition;
 
@@ -34,6 +35,8 @@ pub struct Round {
     pub changes: usize,
     /// The greatest stream time at a row.
     pub clock: Option<i64>,
+    /// The headers of the rows' records, as far as they are used.
+    pub headers: Carried,
 }
 
 /// Counts places of rows over rounds.
@@ -169,6 +172,13 @@ fn take(
     let before = sequence.next;
     let seqs = (from..upto).map(|row| sequence.place(partition, waiting.offsets[row], waiting.places[row]));
     let seqs: Vec<i64> = seqs.collect();
+    if let Some(headers) = &waiting.headers {
+        for (row, seq) in (from..upto).zip(&seqs) {
+            if let Some(entry) = headers.find(waiting.places[row]) {
+                round.headers.note(*seq, headers, entry);
+            }
+        }
+    }
     round.changes += usize::try_from(sequence.next - before).unwrap_or(0);
     let mut clocks = waiting.clocks[from..upto].to_vec();
     if input.sets_time {
@@ -218,6 +228,7 @@ mod tests {
             changes: column(),
             offsets: vec![1, 1, 1, 1, 2, 2],
             places: vec![7, 8, 8, 9, 9, 9],
+            headers: None,
             row_bytes: 1,
             taken: 0,
         };

@@ -305,6 +305,7 @@ fn fragment(
         let topic = topic_of(&exchange.id, "repartition").ok_or_else(|| missing(&exchange.id, "repartition"))?;
         repartition = (0..exchange.partitions).map(|partition| TopicPartition::new(topic, partition)).collect();
     }
+    let writes_records = sink.is_some() || !repartition.is_empty();
     let (functions, cut_time) = own_functions(parts.functions);
     let lowering = Lowering {
         leaves: &planned.leaves,
@@ -318,7 +319,10 @@ fn fragment(
     for (number, leaf) in planned.leaves.iter().enumerate() {
         leaves.push(match leaf {
             Leaf::Relation { relation, as_table, used } => {
-                let reader = parts.decoders.reader(declaration_of(relation), used)?;
+                let mut reader = parts.decoders.reader(declaration_of(relation), used)?;
+                if writes_records {
+                    reader.use_headers();
+                }
                 relation_leaf(query, &planned.root, number, relation, *as_table, reader)?
             }
             Leaf::Exchange { id, schema, upstream, edge } => LeafSpec {

@@ -18,6 +18,7 @@ use crate::error::Error;
 use crate::functions::described::described;
 use crate::functions::rowwise::not_accepted;
 use crate::model::SqlType;
+use crate::model::StructField;
 
 /// Which values of a group's rows are kept, and what is made of them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -28,6 +29,11 @@ pub enum Collect {
     Set,
     /// `TOPK(x, k)`: the greatest, down from the greatest.
     TopK {
+        /// How many.
+        k: u32,
+    },
+    /// `TOPK(x, y, .., k)`: the rows with the greatest `x`, each as a struct, down from the greatest; of equal ones the first.
+    TopRows {
         /// How many.
         k: u32,
     },
@@ -64,7 +70,7 @@ impl Collect {
         match self {
             Collect::List => "collect_list",
             Collect::Set => "collect_set",
-            Collect::TopK { .. } => "topk",
+            Collect::TopK { .. } | Collect::TopRows { .. } => "topk",
             Collect::TopKDistinct { .. } => "topkdistinct",
             Collect::Histogram => "histogram",
             Collect::CountDistinct => "count_distinct",
@@ -84,9 +90,27 @@ impl Collect {
             Collect::CountDistinct => Some(SqlType::BigInt),
             Collect::Attr => Some(argument.clone()),
             Collect::TopK { .. } | Collect::TopKDistinct { .. } if argument.is_nested() => None,
+            Collect::TopRows { .. } => match argument {
+                SqlType::Struct(fields) if fields.first().is_some_and(|first| !first.sql_type.is_nested()) => {
+                    Some(SqlType::Array(Box::new(argument.clone())))
+                }
+                _ => None,
+            },
             _ => Some(SqlType::Array(Box::new(argument.clone()))),
         }
     }
+}
+
+/// The names of the fields of a row that `TOPK` of several columns keeps, which are ksqlDB's.
+pub fn top_row_names() -> impl Iterator<Item = String> {
+    std::iter::once("sort_col".to_string()).chain((0..).map(|number: usize| format!("col{number}")))
+}
+
+/// The row that `TOPK` keeps of columns of these types.
+fn row_of(columns: &[DataType]) -> Option<SqlType> {
+    let fields = columns.iter().zip(top_row_names());
+    let fields = fields.map(|(column, name)| Some(StructField { name, sql_type: SqlType::from_arrow(column)? }));
+    fields.collect::<Option<Vec<_>>>().map(SqlType::Struct)
 }
 
 /// One of the functions as DataFusion's planner knows it; the planner of standing queries reads the arguments.
@@ -122,7 +146,11 @@ impl AggregateUDFImpl for CollectFunction {
             [
                 ("collect_list", "any) -> any[]", "All values, NULLs too, in the order in which they come."),
                 ("collect_set", "any) -> any[]", "Each value once, in the order in which they come first."),
-                ("topk", "any, int) -> any[]", "The k greatest values."),
+                (
+                    "topk",
+                    "any, [any, ..] int) -> any[]",
+                    "The k greatest values; of several columns structs, by the first.",
+                ),
                 ("topkdistinct", "any, int) -> any[]", "The k greatest values, each once."),
                 ("histogram", "text) -> map<text, bigint>", "How often each text came; of more than 1,000 the first."),
                 ("count_distinct", "any) -> bigint", "How many different values there are, exactly."),
@@ -142,8 +170,11 @@ impl AggregateUDFImpl for CollectFunction {
     }
 
     fn return_type(&self, arguments: &[DataType]) -> Result<DataType> {
-        let argument = arguments.first().and_then(SqlType::from_arrow);
-        let result = argument.and_then(|argument| self.kind.result(&argument));
+        let (kind, argument) = match (self.kind, arguments) {
+            (Collect::TopK { k }, [columns @ .., _]) if 1 < columns.len() => (Collect::TopRows { k }, row_of(columns)),
+            (kind, _) => (kind, arguments.first().and_then(SqlType::from_arrow)),
+        };
+        let result = argument.and_then(|argument| kind.result(&argument));
         result.map(|result| result.arrow()).ok_or_else(|| not_accepted(self.name(), arguments))
     }
 

@@ -27,6 +27,7 @@ pub use by_offset::ByOffsetFunction;
 pub use by_offset::OffsetEnd;
 pub use collect::Collect;
 pub use collect::CollectFunction;
+pub use collect::top_row_names;
 pub use double::DoubleSum;
 pub use exact::ExactSum;
 pub use extreme::Extreme;

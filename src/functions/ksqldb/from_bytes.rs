@@ -1,4 +1,4 @@
-//! `INT_FROM_BYTES`, `BIGINT_FROM_BYTES`, `DOUBLE_FROM_BYTES`: numbers from their bytes.
+//! `INT_FROM_BYTES`, `BIGINT_FROM_BYTES`, `DOUBLE_FROM_BYTES`, `UUID_FROM_BYTES`: values from their bytes.
 
 use crate::error::Error;
 use crate::error::SqlState;
@@ -14,7 +14,8 @@ const ORDERED: &[Type] = &[Type::Bytes, Type::Text];
 /// `int_from_bytes(BYTES [, 'BIG_ENDIAN' | 'LITTLE_ENDIAN']) -> INT`, and for BIGINT and DOUBLE; null gives null.
 ///
 /// 22P03 for another number of bytes, 22023 for another order.
-pub static DEFINITIONS: [Definition; 3] = [
+/// `uuid_from_bytes(BYTES) -> TEXT`, which ksqlDB calls `uuid(BYTES)`; null of null, and of another number of bytes than 16.
+pub static DEFINITIONS: [Definition; 4] = [
     Definition {
         name: "int_from_bytes",
         about: "Four bytes as a number, 'BIG_ENDIAN' unless 'LITTLE_ENDIAN' is told.",
@@ -45,7 +46,21 @@ pub static DEFINITIONS: [Definition; 3] = [
         nulls: Nulls::GiveNull,
         compute: |cells| Ok(Answer::Double(f64::from_be_bytes(big_endian(cells)?))),
     },
+    Definition {
+        name: "uuid_from_bytes",
+        about: "Sixteen bytes as a UUID, also by the name uuid(bytes); NULL of another number of bytes.",
+        overloads: &[Overload { arguments: &[Type::Bytes], result: Type::Text }],
+        nulls: Nulls::GiveNull,
+        compute: |cells| Ok(Answer::text(<[u8; 16]>::try_from(cells[0].bytes()).ok().map(uuid))),
+    },
 ];
+
+fn uuid(bytes: [u8; 16]) -> String {
+    let number = u128::from_be_bytes(bytes);
+    let part = |shift: u32, digits: u32| number >> shift & ((1 << (4 * digits)) - 1);
+    let (a, b, c, d, e) = (part(96, 8), part(80, 4), part(64, 4), part(48, 4), part(0, 12));
+    format!("{a:08x}-{b:04x}-{c:04x}-{d:04x}-{e:012x}")
+}
 
 fn big_endian<const N: usize>(cells: &[Cell<'_>]) -> Result<[u8; N], Error> {
     let bytes = cells[0].bytes();
@@ -77,5 +92,12 @@ mod tests {
         assert_eq!(big_endian(&[four, Cell::Text("LITTLE_ENDIAN")]).ok(), Some([2, 1, 0, 0]));
         assert!(big_endian::<4>(&[four, Cell::Text("PDP")]).is_err());
         assert!(big_endian::<8>(&[four]).is_err());
+    }
+
+    #[test]
+    fn a_uuid_has_its_bytes_in_order() {
+        let bytes = [0, 1, 0x22, 0x33, 0x44, 0x55, 0x66, 0x77, 0x88, 0x99, 0xAA, 0xBB, 0xCC, 0xDD, 0xEE, 0xFF];
+        assert_eq!(uuid(bytes), "00012233-4455-6677-8899-aabbccddeeff");
+        assert_eq!(uuid([0; 16]), "00000000-0000-0000-0000-000000000000");
     }
 }

@@ -7,6 +7,7 @@
 mod access;
 mod cast;
 mod construct;
+mod cube;
 mod definition;
 mod facts;
 mod lambda;
@@ -19,6 +20,7 @@ pub use access::FieldOf;
 pub use cast::NestedIn;
 pub use construct::KSQL_ARRAY;
 pub use construct::MakeStruct;
+pub use cube::CUBE;
 pub use definition::Collection;
 pub use lambda::Lambda;
 pub use lambda::LambdaBody;
@@ -27,10 +29,11 @@ pub use lambda::UnplannedLambda;
 
 /// All that stand in tables.
 pub fn all() -> impl Iterator<Item = Collection> {
-    let lists: [&'static [definition::Definition]; 8] = [
+    let lists: [&'static [definition::Definition]; 9] = [
         &access::DEFINITIONS,
         &cast::DEFINITIONS,
         &construct::DEFINITIONS,
+        &cube::DEFINITIONS,
         &facts::DEFINITIONS,
         &maps::DEFINITIONS,
         &order::DEFINITIONS,

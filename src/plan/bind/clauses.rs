@@ -163,9 +163,6 @@ fn check_function(function: &ast::Function, functions: &Functions, rules: Compat
     if TABLE_FUNCTIONS.contains(&name.as_str()) && (rules == Compatibility::Postgres || name != "unnest") {
         return Ok(());
     }
-    if name == "cube_explode" {
-        return Err(not_there(&format!("the table function {name}"), span));
-    }
     if function.filter.is_some() {
         return Err(at(
             Error::new(

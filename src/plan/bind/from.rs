@@ -237,7 +237,7 @@ fn check_kinds(
         )),
         (false, true) if kind.keeps_right() => Err(outer_lookup(left, right, kind, rules)),
         (false, true) => Ok(()),
-        (false, false) if !within => Err(Error::unsupported("a join of two streams needs WITHIN")
+        (false, false) if !within => Err(Error::new(SqlState::SYNTAX_ERROR, "a join of two streams needs WITHIN")
             .hint("Say how far apart in time two rows may be: JOIN .. WITHIN 1 HOUR ON ..")),
         (false, false) => Ok(()),
         (true, true) if within => {

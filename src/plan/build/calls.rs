@@ -25,7 +25,9 @@ use crate::functions::OffsetEnd;
 use crate::functions::Total;
 use crate::functions::TotalKind;
 use crate::functions::TotalStyle;
+use crate::functions::top_row_names;
 use crate::model::SqlType;
+use crate::model::StructField;
 use crate::plan::bind::BoundQuery;
 use crate::plan::bind::BoundRank;
 use crate::plan::node::AggregateCall;
@@ -61,7 +63,9 @@ pub fn build(
         if rows.changes == Changes::Retract {
             check_over_table(function, origin, expressions.rules())?;
         }
-        if function == AggregateFunction::Correlation && expressions.rules() == Compatibility::Ksqldb {
+        let keeps_structs =
+            matches!(function, AggregateFunction::Correlation | AggregateFunction::Collect(Collect::TopRows { .. }));
+        if keeps_structs && expressions.rules() == Compatibility::Ksqldb {
             check_value_format(query, origin)?;
         }
         let style = match expressions.rules() {
@@ -91,7 +95,7 @@ pub fn build(
     Ok(calls)
 }
 
-/// What ksqlDB keeps of a correlation is a struct, in the value format.
+/// What ksqlDB keeps of a correlation and of rows are structs, in the value format.
 fn check_value_format(query: &BoundQuery, origin: &ast::Expr) -> Result<()> {
     let format = query.value_format.unwrap_or(query.sources[0].relation.formats.value);
     if !matches!(format, Format::Delimited { .. }) {
@@ -136,12 +140,19 @@ fn function(
         "corr" | "correlation" => AggregateFunction::Correlation,
         "sum_list" => AggregateFunction::SumList,
         "collect_list" if distinct => AggregateFunction::Collect(Collect::Set),
+        "topk" | "topkdistinct" if 2 < params.args.len() && (distinct || name == "topkdistinct") => {
+            let error = Error::unsupported("TOPKDISTINCT of several columns is not supported");
+            return Err(failure::at(error, origin).hint("Its arguments are a value and how many are kept."));
+        }
         "topk" if distinct => AggregateFunction::Collect(Collect::TopKDistinct { k: count(params, origin)? }),
         "attr" => AggregateFunction::Collect(Collect::Attr),
         "collect_list" => AggregateFunction::Collect(Collect::List),
         "collect_set" => AggregateFunction::Collect(Collect::Set),
         "histogram" => AggregateFunction::Collect(Collect::Histogram),
         "count_distinct" => AggregateFunction::Collect(Collect::CountDistinct),
+        "topk" if 2 < params.args.len() => {
+            AggregateFunction::Collect(Collect::TopRows { k: count_at(params.args.len() - 1, params, origin)? })
+        }
         "topk" => AggregateFunction::Collect(Collect::TopK { k: count(params, origin)? }),
         "topkdistinct" => AggregateFunction::Collect(Collect::TopKDistinct { k: count(params, origin)? }),
         "earliest_by_offset" | "latest_by_offset" if has_count(params) => {
@@ -175,10 +186,11 @@ fn backing(
     let refused = |message: String| Err(failure::at(Error::unsupported(message), origin));
     let backing = match function {
         AggregateFunction::Sum | AggregateFunction::Avg | AggregateFunction::Dispersion(_) if params.distinct => {
-            if !has_own_state {
-                return refused(format!("{}(DISTINCT ..) in hopping and session windows is not there yet", name()));
+            if has_own_state {
+                Backing::Counts
+            } else {
+                Backing::Values
             }
-            Backing::Counts
         }
         AggregateFunction::ByOffset(..)
         | AggregateFunction::Correlation
@@ -215,38 +227,42 @@ fn has_count(params: &AggregateFunctionParams) -> bool {
 
 /// The second argument, a constant: how many values are kept.
 fn count(params: &AggregateFunctionParams, origin: &ast::Expr) -> Result<u32> {
+    count_at(1, params, origin)
+}
+
+/// The argument at `place`, a constant: how many values are kept.
+fn count_at(place: usize, params: &AggregateFunctionParams, origin: &ast::Expr) -> Result<u32> {
     let wrong = |message: &str| failure::at(Error::new(SqlState::INVALID_PARAMETER_VALUE, message), origin);
-    match params.args.get(1) {
-        Some(Expr::Literal(ScalarValue::Int64(Some(count)), _)) if params.args.len() <= 3 => u32::try_from(*count)
+    match params.args.get(place) {
+        Some(Expr::Literal(ScalarValue::Int64(Some(count)), _)) => u32::try_from(*count)
             .ok()
             .filter(|count| (1..=COLLECT_MAX).contains(count))
             .ok_or_else(|| wrong(&format!("the number of values must be between 1 and {COLLECT_MAX}"))),
-        _ if 2 < params.args.len() => {
-            Err(failure::at(Error::unsupported("TOPK of several columns is not there yet"), origin))
-        }
         _ => Err(wrong("the number of values must be a whole number that is written out")),
     }
 }
 
 /// The third argument: whether nulls are no values.
 fn ignores_nulls(params: &AggregateFunctionParams, origin: &ast::Expr) -> Result<bool> {
-    match params.args.get(2) {
-        None => Ok(true),
-        Some(Expr::Literal(ScalarValue::Boolean(Some(told)), _)) => Ok(*told),
-        Some(_) => {
+    match &params.args[2..] {
+        [] => Ok(true),
+        [Expr::Literal(ScalarValue::Boolean(Some(told)), _)] => Ok(*told),
+        _ => {
             let message = "whether nulls are ignored must be true or false";
             Err(failure::at(Error::new(SqlState::INVALID_PARAMETER_VALUE, message), origin))
         }
     }
 }
 
-/// The second argument of the first or last value: whether nulls are ignored. A number of values is not there yet.
+/// The second argument of the first or last value: whether nulls are ignored.
 fn offset_nulls(params: &AggregateFunctionParams, origin: &ast::Expr) -> Result<OffsetNulls> {
     match params.args.as_slice() {
         [_] | [_, Expr::Literal(ScalarValue::Boolean(Some(true)), _)] => Ok(OffsetNulls::Ignored),
         [_, Expr::Literal(ScalarValue::Boolean(Some(false)), _)] => Ok(OffsetNulls::Counted),
-        _ => Err(failure::at(Error::unsupported("several values by offset are not there yet"), origin)
-            .hint("Its arguments are a value and whether nulls are ignored.")),
+        _ => {
+            let message = "what follows the value must be constants: how many are kept, and whether nulls are ignored";
+            Err(failure::at(Error::new(SqlState::INVALID_PARAMETER_VALUE, message), origin))
+        }
     }
 }
 
@@ -259,6 +275,10 @@ fn argument(
 ) -> Result<(Expr, SqlType)> {
     if let (AggregateFunction::Correlation, [left, right]) = (function, params.args.as_slice()) {
         return pair([left, right], schema, origin, expressions);
+    }
+    if let (AggregateFunction::Collect(Collect::TopRows { .. }), [columns @ .., _]) = (function, params.args.as_slice())
+    {
+        return top_row(columns, schema, origin, expressions);
     }
     let found = match (function, params.args.as_slice()) {
         (
@@ -304,6 +324,23 @@ fn pair(
     }
     let pair = expressions.array(doubles)?;
     Ok((pair, SqlType::Array(Box::new(SqlType::Double))))
+}
+
+/// Columns as the row that TOPK keeps, ordered by the first.
+fn top_row(
+    columns: &[Expr],
+    schema: &DFSchemaRef,
+    origin: &ast::Expr,
+    expressions: &Expressions<'_>,
+) -> Result<(Expr, SqlType)> {
+    let (mut fields, mut values) = (Vec::new(), Vec::new());
+    for (name, column) in top_row_names().zip(columns) {
+        let finished = expressions.finish(column.clone(), schema, origin)?;
+        let (value, sql_type) = as_column(finished, schema, origin)?;
+        values.push((name.clone(), value));
+        fields.push(StructField { name, sql_type });
+    }
+    Ok((expressions.structure(values)?, SqlType::Struct(fields)))
 }
 
 /// The type of the function's result.

@@ -1,4 +1,4 @@
-//! Functions of the SELECT list that give several rows: EXPLODE, and UNNEST by PostgreSQL's name.
+//! Functions of the SELECT list that give several rows: EXPLODE, UNNEST by PostgreSQL's name, and CUBE_EXPLODE.
 
 use std::ops::ControlFlow;
 
@@ -120,6 +120,7 @@ fn list(function: &ast::Function, origin: &ast::Expr, rows: &Rows, expressions: 
     let planned = expressions.plan(argument, rows.schema())?;
     let data_type = planned.get_type(rows.schema()).map_err(|error| failure::of_datafusion(error, Some(argument)))?;
     match data_type {
+        DataType::List(_) if name == "CUBE_EXPLODE" => expressions.cube(planned),
         DataType::List(_) => Ok(planned),
         other => Err(wrong(match expressions.rules() {
             Compatibility::Postgres => {

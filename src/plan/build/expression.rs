@@ -28,6 +28,7 @@ use datafusion::logical_expr::expr::AggregateFunction;
 use datafusion::logical_expr::expr::InList;
 use datafusion::logical_expr::expr::ScalarFunction;
 use datafusion::logical_expr::expr::WindowFunction;
+use datafusion::logical_expr::lit;
 use datafusion::logical_expr::utils::find_aggregate_exprs;
 use datafusion::optimizer::analyzer::type_coercion::TypeCoercionRewriter;
 use datafusion::sql::planner::ParserOptions;
@@ -48,6 +49,7 @@ use crate::catalog::Compatibility;
 use crate::error::Error;
 use crate::error::Result;
 use crate::error::SqlState;
+use crate::functions::CUBE;
 use crate::functions::KSQL_ARRAY;
 use crate::functions::NestedIn;
 use crate::model::SqlType;
@@ -99,6 +101,23 @@ impl<'a> Expressions<'a> {
         match self.functions.scalar("__array") {
             Some(array) => Ok(array.call(items)),
             None => Err(Error::internal("the function of ARRAY is not there")),
+        }
+    }
+
+    /// The lists that CUBE_EXPLODE gives as rows, of an array.
+    pub fn cube(&self, array: Expr) -> Result<Expr> {
+        match self.functions.scalar(CUBE) {
+            Some(cube) => Ok(cube.call(vec![array])),
+            None => Err(Error::internal("the function of CUBE_EXPLODE is not there")),
+        }
+    }
+
+    /// A struct of named expressions.
+    pub fn structure(&self, fields: Vec<(String, Expr)>) -> Result<Expr> {
+        let arguments = fields.into_iter().flat_map(|(name, value)| [lit(name), value]).collect();
+        match self.functions.scalar("__struct") {
+            Some(structure) => Ok(structure.call(arguments)),
+            None => Err(Error::internal("the function of STRUCT is not there")),
         }
     }
 

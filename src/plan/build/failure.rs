@@ -201,9 +201,21 @@ fn of_types(line: &str) -> Option<Error> {
     if let Some(name) = line.strip_prefix("Unsupported SQL type ") {
         return Some(crate::catalog::unknown_type(&name.to_lowercase()));
     }
+    if let Some((_, operation)) = line.split_once("logical boolean operation ") {
+        return of_logic(operation);
+    }
     let (_, found) =
         line.strip_prefix("Cannot create filter with non-boolean predicate ")?.rsplit_once(" returning ")?;
     let message = format!("argument of WHERE must be type boolean, not type {}", type_name(found));
+    Some(Error::new(SqlState::DATATYPE_MISMATCH, message))
+}
+
+/// "Utf8 AND Boolean": a side is no boolean.
+fn of_logic(operation: &str) -> Option<Error> {
+    let (word, (left, right)) =
+        ["AND", "OR"].into_iter().find_map(|word| Some((word, operation.split_once(&format!(" {word} ") as &str)?)))?;
+    let wrong = [left, right].map(type_name).into_iter().find(|side| side != "boolean")?;
+    let message = format!("argument of {word} must be type boolean, not type {wrong}");
     Some(Error::new(SqlState::DATATYPE_MISMATCH, message))
 }
 

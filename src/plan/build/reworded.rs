@@ -25,7 +25,10 @@ pub fn reword(root: &mut impl ast::VisitMut, rules: Compatibility) {
                     **pattern = call("__like_pattern", vec![pattern.as_ref().clone(), ast::Expr::Value(escape)]);
                 }
             }
-            ast::Expr::Function(function) => of_now(function),
+            ast::Expr::Function(function) => {
+                of_now(function);
+                of_uuid(function);
+            }
             ast::Expr::Ceil { expr: number, field } if rules == Compatibility::Ksqldb && is_plain(field) => {
                 *expr = call("__ksql_ceil", vec![number.as_ref().clone()]);
             }
@@ -89,6 +92,14 @@ fn of_now(function: &mut ast::Function) {
     };
     if let ast::Expr::Function(replaced) = replaced {
         *function = replaced;
+    }
+}
+
+/// `UUID(bytes)` is another function than `UUID()`, which is of chance.
+fn of_uuid(function: &mut ast::Function) {
+    let ast::FunctionArguments::List(list) = &function.args else { return };
+    if list.args.len() == 1 && function.name.to_string().eq_ignore_ascii_case("uuid") {
+        function.name = ast::ObjectName::from(vec![ast::Ident::new("uuid_from_bytes")]);
     }
 }
 

@@ -120,6 +120,19 @@ fn result_key(
     pairs.iter().map(key).collect()
 }
 
+/// A condition as ksqlDB writes it.
+fn in_words(condition: &ast::Expr) -> String {
+    match condition {
+        ast::Expr::BinaryOp { left, op, right } => format!("({} {op} {})", in_words(left), in_words(right)),
+        ast::Expr::Nested(inner) => in_words(inner),
+        ast::Expr::CompoundIdentifier(parts) => {
+            parts.iter().map(|part| part.value.as_str()).collect::<Vec<_>>().join(".")
+        }
+        ast::Expr::Identifier(name) => name.value.clone(),
+        other => other.to_string(),
+    }
+}
+
 fn check(pairs: &[Pair<'_>], rest: &[&ast::Expr], on: &ast::Expr, kind: JoinKind, rules: Compatibility) -> Result<()> {
     let several = 1 < pairs.len() || !rest.is_empty();
     if pairs.is_empty() {
@@ -133,7 +146,11 @@ fn check(pairs: &[Pair<'_>], rest: &[&ast::Expr], on: &ast::Expr, kind: JoinKind
         return Err(failure::at(error.hint(hint), on));
     }
     if rules == Compatibility::Ksqldb && several {
-        return Err(failure::at(Error::unsupported("JOINs on multiple conditions are not yet supported"), on));
+        let message = format!(
+            "Invalid join condition: joins on multiple conditions are not yet supported. Got {}.",
+            in_words(on)
+        );
+        return Err(failure::at(Error::unsupported(message), on));
     }
     match rest.first() {
         Some(first) if kind != JoinKind::Inner => Err(failure::at(

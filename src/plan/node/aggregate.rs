@@ -80,7 +80,10 @@ impl AggregateFunction {
         match self {
             AggregateFunction::Min | AggregateFunction::Max => true,
             AggregateFunction::Collect(kind) => {
-                matches!(kind, Collect::TopK { .. } | Collect::TopKDistinct { .. } | Collect::Attr)
+                matches!(
+                    kind,
+                    Collect::TopK { .. } | Collect::TopRows { .. } | Collect::TopKDistinct { .. } | Collect::Attr
+                )
             }
             _ => false,
         }
@@ -93,9 +96,11 @@ impl AggregateFunction {
             AggregateFunction::ByOffset(..) => Retraction::None,
             AggregateFunction::Collect(kind) => match kind {
                 Collect::List | Collect::Set | Collect::Histogram => Retraction::Itself,
-                Collect::TopK { .. } | Collect::TopKDistinct { .. } | Collect::CountDistinct | Collect::Attr => {
-                    Retraction::Counts
-                }
+                Collect::TopK { .. }
+                | Collect::TopRows { .. }
+                | Collect::TopKDistinct { .. }
+                | Collect::CountDistinct
+                | Collect::Attr => Retraction::Counts,
                 Collect::Earliest { .. } | Collect::Latest { .. } => Retraction::None,
             },
             AggregateFunction::CountStar
@@ -127,6 +132,8 @@ pub enum Backing {
     Group,
     /// How often each value is there, a row of state each. Functions whose values may repeat take each once.
     Counts,
+    /// Each value once, in the group's state: where windows share what they keep or are merged, of a function that takes each once.
+    Values,
 }
 
 /// One aggregate of a list.

@@ -7,6 +7,7 @@ use sqlparser::tokenizer::Token;
 use super::Name;
 use super::Select;
 use super::Statement;
+use super::create_type;
 use crate::error::Error;
 use crate::error::Position;
 use crate::error::Result;
@@ -103,6 +104,9 @@ pub(super) fn parse(cursor: &mut Cursor<'_>) -> Result<Statement> {
     if read_only {
         cursor.step();
     }
+    if !or_replace && !read_only && cursor.word("TYPE") {
+        return create_type::create(cursor);
+    }
     let Some(kind) = object_kind(cursor) else { return Err(refuse(cursor)) };
     let if_not_exists = cursor.words(&["IF", "NOT", "EXISTS"]);
     let name = cursor.relation_name()?;
@@ -178,7 +182,6 @@ fn refuse(cursor: &Cursor<'_>) -> Error {
         "TEMP",
         "TEMPORARY",
         "TRIGGER",
-        "TYPE",
         "UNIQUE",
         "UNLOGGED",
         "USER",

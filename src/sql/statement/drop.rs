@@ -4,6 +4,7 @@ use super::Name;
 use super::ObjectKind;
 use super::Statement;
 use super::create::object_kind;
+use super::create_type;
 use crate::error::Error;
 use crate::error::Result;
 use crate::sql::cursor::Cursor;
@@ -23,9 +24,11 @@ pub struct DropRelation {
 
 pub(super) fn parse(cursor: &mut Cursor<'_>) -> Result<Statement> {
     let position = cursor.position();
+    if cursor.word("TYPE") {
+        return create_type::drop(cursor);
+    }
     let Some(kind) = object_kind(cursor) else {
-        for word in ["CONNECTOR", "DATABASE", "FUNCTION", "INDEX", "ROLE", "SCHEMA", "SEQUENCE", "TYPE", "USER", "VIEW"]
-        {
+        for word in ["CONNECTOR", "DATABASE", "FUNCTION", "INDEX", "ROLE", "SCHEMA", "SEQUENCE", "USER", "VIEW"] {
             if cursor.word(word) {
                 return Err(Error::unsupported(format!("DROP {word} is not supported")).at(position));
             }

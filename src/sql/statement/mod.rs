@@ -5,6 +5,7 @@ mod close;
 mod conflict;
 mod copy;
 mod create;
+mod create_type;
 mod deallocate;
 mod declare;
 mod delete;
@@ -41,6 +42,8 @@ pub use create::CreateSource;
 pub use create::DeclaredRole;
 pub use create::ObjectKind;
 pub use create::WithOption;
+pub use create_type::CreateType;
+pub use create_type::DropType;
 pub use delete::Delete;
 pub use drop::DropRelation;
 pub use explain::ExplainTarget;
@@ -75,6 +78,10 @@ pub enum Statement {
     CreateSource(CreateSource),
     /// A relation that a query keeps.
     CreateAs(CreateAs),
+    /// A name for a type.
+    CreateType(CreateType),
+    /// The name goes.
+    DropType(DropType),
     /// A relation's topic is kept otherwise.
     Alter(AlterTopic),
     /// `ALTER QUERY name REBUILD`: what a query keeps is made again from the log.

@@ -20,6 +20,8 @@ pub enum ShowObject {
     Topics,
     /// `SHOW FUNCTIONS`
     Functions,
+    /// `SHOW TYPES`
+    Types,
     /// `SHOW ALL`
     AllSettings,
     /// `SHOW name`, a setting
@@ -38,6 +40,8 @@ pub(super) fn parse(cursor: &mut Cursor<'_>) -> Result<Statement> {
         ShowObject::Topics
     } else if cursor.word("FUNCTIONS") {
         ShowObject::Functions
+    } else if cursor.word("TYPES") {
+        ShowObject::Types
     } else if cursor.word("PROPERTIES") || cursor.word("ALL") {
         ShowObject::AllSettings
     } else if cursor.words(&["TRANSACTION", "ISOLATION", "LEVEL"]) {
@@ -47,7 +51,7 @@ pub(super) fn parse(cursor: &mut Cursor<'_>) -> Result<Statement> {
     } else if cursor.words(&["SESSION", "AUTHORIZATION"]) {
         ShowObject::Setting("session_authorization".to_string())
     } else {
-        for word in ["CONNECTORS", "TYPES", "VARIABLES"] {
+        for word in ["CONNECTORS", "VARIABLES"] {
             if cursor.is_word_at(0, word) {
                 return Err(Error::unsupported(format!("SHOW {word} is not supported")).at(position));
             }

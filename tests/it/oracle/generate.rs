@@ -546,12 +546,11 @@ fn grouped(draw: &Draw, may_be_late: bool) -> Query {
     let mut list: Vec<String> = keys.iter().enumerate().map(|(at, key)| format!("{key} AS g{at}")).collect();
     for at in 0..1 + draw.below(3) {
         let argument = number(draw, 1);
-        let is_plain = window.is_none_or(Windows::is_tumbling);
         let call = match draw.below(12) {
             11 => format!("COUNT(DISTINCT a) FILTER (WHERE {})", predicate(draw, 1)),
             8 if draw.once_in(2) => "COUNT(DISTINCT a)".to_string(),
             8 => format!("COUNT(DISTINCT {argument})"),
-            9 if is_plain => format!("SUM(DISTINCT {argument})"),
+            9 => format!("SUM(DISTINCT {argument})"),
             10 => format!("{}({argument})", draw.of(&["VAR_POP", "VAR_SAMP", "STDDEV_POP", "STDDEV"])),
             0 => "COUNT(*)".to_string(),
             1 => format!("COUNT({argument})"),

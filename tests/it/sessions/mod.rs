@@ -7,6 +7,8 @@ mod errors;
 mod harness;
 mod pg_catalog;
 mod pins;
+mod progress;
 mod reads;
 mod standing;
 mod turns;
+mod watched;

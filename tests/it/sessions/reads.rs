@@ -74,6 +74,31 @@ async fn what_was_written_is_there_after_a_restart() {
 }
 
 #[tokio::test]
+async fn names_of_types_are_there_after_a_restart_and_mean_what_they_mean_then() {
+    let world = World::new().await;
+    let mut client = world.session();
+    // Both statements are parsed before the first one runs.
+    let made = "CREATE TYPE place AS STRUCT<x INT, y INT>; CREATE TABLE t (id INT PRIMARY KEY, at place)";
+    client.expect(made, "CREATE TYPE\nCREATE TABLE").await;
+    client.expect("CREATE TYPE gone AS INT; DROP TYPE gone", "CREATE TYPE\nDROP TYPE").await;
+    client.expect("INSERT INTO t VALUES (1, STRUCT(x := 1, y := 2)::place)", "INSERT 0 1").await;
+    client.expect("CREATE TABLE o AS SELECT id, at::place AS at FROM t", "CREATE TABLE").await;
+    drop(client);
+    let world = world.restart().await;
+    let mut client = world.session();
+    client.expect("SHOW TYPES", "place|STRUCT<\"x\" INT, \"y\" INT>").await;
+    client.expect("DROP TYPE place; CREATE TYPE place AS INT", "DROP TYPE\nCREATE TYPE").await;
+    drop(client);
+    let world = world.restart().await;
+    let mut client = world.session();
+    world.drive().await;
+    client.expect("SELECT at->y, '7'::place + 1 FROM o", "2|8").await;
+    let error = client.refuse("DROP TYPE plaec", "42704", "type \"plaec\" does not exist").await;
+    assert_eq!(error.hint_text(), Some("Did you mean \"place\"?"));
+    client.expect("SELECT state FROM tidemill.queries", "RUNNING").await;
+}
+
+#[tokio::test]
 async fn settings_are_shown_and_set() {
     let mut client = World::new().await.session();
     client.expect("SHOW server_version_num", "150000").await;

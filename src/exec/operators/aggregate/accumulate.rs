@@ -24,6 +24,7 @@ use super::CallSpec;
 use super::collected::Collected;
 use super::results::Results;
 use crate::exec::ExecError;
+use crate::format::RowKeys;
 use crate::format::RowValues;
 use crate::functions::Collect;
 use crate::functions::Correlation;
@@ -51,6 +52,8 @@ pub enum Reader<'a> {
     Bytes(Box<dyn Fn(usize) -> &'a [u8] + 'a>, &'a dyn Array),
     /// Arrays, maps and structs, each as the bytes of a row of state.
     Nested(Vec<Vec<u8>>, &'a dyn Array),
+    /// Structs, each as what it is ordered by and the bytes of a row of state; one whose first field is null is null.
+    Ranked(Vec<(Vec<u8>, Vec<u8>)>, &'a dyn Array),
     /// Arrays, for aggregates that take their elements.
     Items(&'a ListArray, Box<Reader<'a>>),
     /// No argument: every row counts.
@@ -102,6 +105,19 @@ impl<'a> Reader<'a> {
         }
     }
 
+    /// The reader of structs that are ordered.
+    pub fn of_ranked(array: &'a ArrayRef, by: RankedBy) -> Result<Self, ExecError> {
+        let structs = array.as_struct_opt().filter(|structs| 0 < structs.num_columns());
+        let structs = structs.ok_or_else(|| ExecError::UnknownNode(format!("rows of {}", array.data_type())))?;
+        let ordered = match by {
+            RankedBy::FirstField => structs.column(0),
+            RankedBy::AllFields => array,
+        };
+        let ranks = RowKeys::encode_rows(&[Arc::clone(ordered)], array.len())?;
+        let rows = RowValues::encode(&RecordBatch::try_from_iter([("value", Arc::clone(array))])?)?;
+        Ok(Reader::Ranked(ranks.into_iter().zip(rows).collect(), structs.column(0).as_ref()))
+    }
+
     /// The value, `None` for null.
     pub fn value(&self, row: usize) -> Option<Kept> {
         if self.is_null(row) {
@@ -112,19 +128,34 @@ impl<'a> Reader<'a> {
             Reader::Float(values, _) => Some(Kept::Float(values[row])),
             Reader::Bytes(value, _) => Some(Kept::Bytes(value(row).to_vec())),
             Reader::Nested(rows, _) => Some(Kept::Bytes(rows[row].clone())),
+            Reader::Ranked(rows, _) => {
+                let (rank, row) = rows[row].clone();
+                Some(Kept::Ranked { rank, row })
+            }
             Reader::Items(..) | Reader::Nothing => None,
         }
     }
 
     fn is_null(&self, row: usize) -> bool {
         match self {
-            Reader::Int(_, array) | Reader::Float(_, array) | Reader::Bytes(_, array) | Reader::Nested(_, array) => {
-                array.is_null(row)
-            }
+            Reader::Int(_, array)
+            | Reader::Float(_, array)
+            | Reader::Bytes(_, array)
+            | Reader::Nested(_, array)
+            | Reader::Ranked(_, array) => array.is_null(row),
             Reader::Items(lists, _) => lists.is_null(row),
             Reader::Nothing => false,
         }
     }
+}
+
+/// What structs are ordered by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RankedBy {
+    /// The first field: of equal ones the first row comes first.
+    FirstField,
+    /// One field after the other: rows have no order of their own.
+    AllFields,
 }
 
 /// One value of an argument.
@@ -133,6 +164,11 @@ pub enum Kept {
     Int(i128),
     Float(f64),
     Bytes(Vec<u8>),
+    /// A struct, and what it is ordered by.
+    Ranked {
+        rank: Vec<u8>,
+        row: Vec<u8>,
+    },
 }
 
 /// What an aggregate keeps for one group.
@@ -168,13 +204,15 @@ pub struct Accumulator {
     argument: DataType,
     output: DataType,
     counts: bool,
+    /// Values are kept once each, and the result is made of them.
+    keeps_values: bool,
     values: Vec<Value>,
 }
 
 impl Accumulator {
     /// No groups yet.
     pub fn new(call: &CallSpec) -> Self {
-        let CallSpec { function, style, counts, .. } = *call;
+        let CallSpec { function, style, counts, keeps_values, .. } = *call;
         let (argument, output) = (call.argument_type.clone(), call.output.clone());
         let total = match function {
             AggregateFunction::Sum => Total::of_array(TotalKind::Sum, style, &argument),
@@ -185,7 +223,31 @@ impl Accumulator {
             },
             _ => None,
         };
-        Self { function, style, total, argument, output, counts: counts.is_some(), values: Vec::new() }
+        let (counts, values) = (counts.is_some(), Vec::new());
+        Self { function, style, total, argument, output, counts, keeps_values, values }
+    }
+
+    /// How several values are kept, if they are.
+    fn collects(&self) -> Option<Collect> {
+        match self.function {
+            _ if self.keeps_values => Some(Collect::CountDistinct),
+            AggregateFunction::Collect(kind) => Some(kind),
+            _ => None,
+        }
+    }
+
+    /// The result of a group that has seen these values.
+    fn result_of(&self, seen: &Collected, results: &mut Results) -> Result<(), ExecError> {
+        let (total, argument, output) = (self.total.clone(), self.argument.clone(), self.output.clone());
+        let mut once =
+            Self { total, argument, output, counts: false, keeps_values: false, values: Vec::new(), ..*self };
+        once.push_empty();
+        let values = seen.column(&self.argument)?;
+        let reader = Reader::new(&values)?;
+        for row in 0..values.len() {
+            once.add(0, &reader, row, 1, 0)?;
+        }
+        once.result(0, results)
     }
 
     /// Whether `Counted` says what it takes.
@@ -203,6 +265,7 @@ impl Accumulator {
         };
         let bytes = matches!(self.argument, DataType::Utf8 | DataType::Binary);
         self.values.push(match self.function {
+            _ if self.keeps_values => Value::Collected(Collected::default()),
             AggregateFunction::CountStar | AggregateFunction::Count => Value::Count(0),
             AggregateFunction::Sum | AggregateFunction::Avg | AggregateFunction::SumList if float => {
                 Value::Double(DoubleSum::default())
@@ -238,9 +301,7 @@ impl Accumulator {
             }
             return Ok(());
         }
-        if let (Value::Collected(collected), AggregateFunction::Collect(kind)) =
-            (&mut self.values[group], self.function)
-        {
+        if let (Some(kind), Value::Collected(collected)) = (self.collects(), &mut self.values[group]) {
             collected.add(kind, reader.value(row), weight, arrival);
             return Ok(());
         }
@@ -367,6 +428,7 @@ impl Accumulator {
         let least = self.function == AggregateFunction::Min;
         let extreme = if least { Extreme::Least } else { Extreme::Greatest };
         let earliest = matches!(self.function, AggregateFunction::ByOffset(OffsetEnd::Earliest, _));
+        let kind = self.collects();
         match (&mut self.values[into], other) {
             (Value::Count(own), Value::Count(other)) => *own += other,
             (Value::Exact(own), Value::Exact(other)) => own.merge(other),
@@ -395,7 +457,7 @@ impl Accumulator {
                 }
             }
             (Value::Collected(own), Value::Collected(other)) => {
-                let AggregateFunction::Collect(kind) = self.function else { return Err(self.mismatch()) };
+                let Some(kind) = kind else { return Err(self.mismatch()) };
                 own.merge(kind, other);
             }
             (Value::BestInt(_), Value::BestInt(None))
@@ -434,6 +496,7 @@ impl Accumulator {
             (Value::BestFloat(best), _) => results.push_float(*best),
             (Value::BestBytes(best), _) => results.push_bytes(best.clone()),
             (Value::Kept(kept), _) => results.push_kept(kept.clone().and_then(|(_, kept)| kept))?,
+            (Value::Collected(collected), _) if self.keeps_values => self.result_of(collected, results)?,
             (Value::Collected(collected), _) if self.function == AggregateFunction::Collect(Collect::Attr) => {
                 results.push_kept(collected.only())?;
             }
@@ -469,10 +532,7 @@ impl Accumulator {
             }
             Value::BestBytes(best) => {
                 state.push(u8::from(best.is_some()));
-                if let Some(best) = best {
-                    state.extend((best.len() as u32).to_be_bytes());
-                    state.extend(best);
-                }
+                best.iter().for_each(|best| write_bytes(best, state));
             }
             Value::Kept(kept) => write_kept(kept.as_ref(), state),
             Value::Collected(collected) => collected.write(state),
@@ -494,10 +554,7 @@ impl Accumulator {
                 *best = Some(f64::from_bits(u64::from_be_bytes(take(state)?)));
             }
             Value::BestBytes(best) if take::<1>(state)? == [1] => {
-                let length = u32::from_be_bytes(take(state)?) as usize;
-                let (bytes, rest) = state.split_at_checked(length).ok_or(CUT_SHORT)?;
-                *best = Some(bytes.to_vec());
-                *state = rest;
+                *best = Some(read_bytes(state)?);
             }
             Value::Kept(kept) => *kept = read_kept(state)?,
             Value::Collected(collected) => *collected = Collected::read(state)?,
@@ -518,17 +575,31 @@ pub(super) fn write_kept(kept: Option<&(i64, Option<Kept>)>, state: &mut Vec<u8>
         Some(Kept::Int(_)) => 2,
         Some(Kept::Float(_)) => 3,
         Some(Kept::Bytes(_)) => 4,
+        Some(Kept::Ranked { .. }) => 5,
     });
     state.extend(arrival.to_be_bytes());
     match value {
         None => {}
         Some(Kept::Int(value)) => state.extend(value.to_be_bytes()),
         Some(Kept::Float(value)) => state.extend(value.to_bits().to_be_bytes()),
-        Some(Kept::Bytes(value)) => {
-            state.extend((value.len() as u32).to_be_bytes());
-            state.extend(value);
+        Some(Kept::Bytes(value)) => write_bytes(value, state),
+        Some(Kept::Ranked { rank, row }) => {
+            write_bytes(rank, state);
+            write_bytes(row, state);
         }
     }
+}
+
+fn write_bytes(bytes: &[u8], state: &mut Vec<u8>) {
+    state.extend((bytes.len() as u32).to_be_bytes());
+    state.extend(bytes);
+}
+
+fn read_bytes(state: &mut &[u8]) -> Result<Vec<u8>, ExecError> {
+    let length = u32::from_be_bytes(take(state)?) as usize;
+    let (bytes, rest) = state.split_at_checked(length).ok_or(CUT_SHORT)?;
+    *state = rest;
+    Ok(bytes.to_vec())
 }
 
 pub(super) fn read_kept(state: &mut &[u8]) -> Result<Option<(i64, Option<Kept>)>, ExecError> {
@@ -541,12 +612,8 @@ pub(super) fn read_kept(state: &mut &[u8]) -> Result<Option<(i64, Option<Kept>)>
         1 => None,
         2 => Some(Kept::Int(i128::from_be_bytes(take(state)?))),
         3 => Some(Kept::Float(f64::from_bits(u64::from_be_bytes(take(state)?)))),
-        4 => {
-            let length = u32::from_be_bytes(take(state)?) as usize;
-            let (bytes, rest) = state.split_at_checked(length).ok_or(CUT_SHORT)?;
-            *state = rest;
-            Some(Kept::Bytes(bytes.to_vec()))
-        }
+        4 => Some(Kept::Bytes(read_bytes(state)?)),
+        5 => Some(Kept::Ranked { rank: read_bytes(state)?, row: read_bytes(state)? }),
         _ => return Err(CUT_SHORT),
     };
     Ok(Some((arrival, value)))

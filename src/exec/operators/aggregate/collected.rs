@@ -47,7 +47,11 @@ impl Collected {
         let ignores_nulls = match kind {
             Collect::List | Collect::Set | Collect::Attr => false,
             Collect::Earliest { ignores_nulls, .. } | Collect::Latest { ignores_nulls, .. } => ignores_nulls,
-            Collect::TopK { .. } | Collect::TopKDistinct { .. } | Collect::Histogram | Collect::CountDistinct => true,
+            Collect::TopK { .. }
+            | Collect::TopRows { .. }
+            | Collect::TopKDistinct { .. }
+            | Collect::Histogram
+            | Collect::CountDistinct => true,
         };
         if value.is_none() && ignores_nulls {
             return;
@@ -58,8 +62,8 @@ impl Collected {
     /// Takes all that another group has seen; which of the two is merged into which makes no difference.
     pub fn merge(&mut self, kind: Collect, other: &Collected) {
         match kind {
-            // The order of these is that of their values.
-            Collect::TopK { .. } | Collect::TopKDistinct { .. } => {
+            // The order of these is that of their values, and of equal ones that of their rows.
+            Collect::TopK { .. } | Collect::TopRows { .. } | Collect::TopKDistinct { .. } => {
                 other.values.iter().for_each(|item| self.take(kind, item.clone()));
             }
             Collect::List
@@ -97,7 +101,7 @@ impl Collected {
                     self.values.push(item);
                 }
             }
-            Collect::TopK { k } => self.insert(item, k),
+            Collect::TopK { k } | Collect::TopRows { k } => self.insert(item, k),
             Collect::TopKDistinct { k } => {
                 if !self.knows(&item) {
                     self.insert(item, k);
@@ -121,9 +125,13 @@ impl Collected {
         self.has(&item.value)
     }
 
-    /// Into the place that the value has from the greatest down, behind those that are equal.
+    /// Into the place that the value has from the greatest down, behind those that are equal and came before.
     fn insert(&mut self, item: Item, k: u32) {
-        let before = |known: &Item| compare(known.value.as_ref(), item.value.as_ref()) != Ordering::Less;
+        let before = |known: &Item| match compare(known.value.as_ref(), item.value.as_ref()) {
+            Ordering::Greater => true,
+            Ordering::Equal => known.arrival <= item.arrival,
+            Ordering::Less => false,
+        };
         let at = self.values.partition_point(before);
         self.values.insert(at, item);
         self.values.truncate(k as usize);
@@ -184,7 +192,8 @@ impl Collected {
         })
     }
 
-    fn column(&self, item: &DataType) -> Result<ArrayRef, ExecError> {
+    /// The values as a column of their type.
+    pub fn column(&self, item: &DataType) -> Result<ArrayRef, ExecError> {
         let mut results = Results::new(item);
         for item in &self.values {
             results.push_kept(item.value.clone())?;
@@ -219,6 +228,7 @@ fn compare(left: Option<&Kept>, right: Option<&Kept>) -> Ordering {
         (Some(Kept::Int(left)), Some(Kept::Int(right))) => left.cmp(right),
         (Some(Kept::Float(left)), Some(Kept::Float(right))) => left.total_cmp(right),
         (Some(Kept::Bytes(left)), Some(Kept::Bytes(right))) => left.cmp(right),
+        (Some(Kept::Ranked { rank: left, .. }), Some(Kept::Ranked { rank: right, .. })) => left.cmp(right),
         (left, right) => left.is_some().cmp(&right.is_some()),
     }
 }

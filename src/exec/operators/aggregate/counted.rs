@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use arrow::array::Array;
 use arrow::array::ArrayRef;
+use arrow::array::AsArray;
 use arrow::array::RecordBatch;
 use arrow::datatypes::DataType;
 use arrow::datatypes::Field;
@@ -17,6 +18,7 @@ use bytes::Bytes;
 use super::AggregateSpec;
 use super::CallSpec;
 use super::accumulate::Kept;
+use super::accumulate::RankedBy;
 use super::accumulate::Reader;
 use super::groups::Groups;
 use super::groups::RowIn;
@@ -57,6 +59,8 @@ struct CountedSet {
     calls: Vec<CountedCall>,
     /// The greatest value comes first.
     descends: bool,
+    /// Values are structs that are ordered.
+    ranked: bool,
     value_type: DataType,
     /// Per row; `None` where the row has no value that counts for any call.
     values: Vec<Option<Vec<u8>>>,
@@ -81,12 +85,15 @@ impl Counted {
         let mut sets = Vec::new();
         for leader in leaders(spec) {
             let Some(argument) = values.argument(leader) else { continue };
-            let descends = descends(spec.calls[leader].function);
+            let function = spec.calls[leader].function;
+            let (descends, ranked) = (descends(function), is_ranked(function));
+            // A row whose first field is null has no place.
+            let valued = if ranked { Arc::clone(argument.as_struct().column(0)) } else { Arc::clone(argument) };
             let members = spec.calls.iter().enumerate().filter(|(_, call)| call.counts == Some(leader));
             let calls: Vec<CountedCall> = members
                 .map(|(call, call_spec)| {
                     let used = use_of(call_spec);
-                    let counts = |row| values.passes(call, row) && (used == Use::Only || argument.is_valid(row));
+                    let counts = |row| values.passes(call, row) && (used == Use::Only || valued.is_valid(row));
                     CountedCall { call, used, counts: (0..batch.num_rows()).map(counts).collect() }
                 })
                 .collect();
@@ -109,7 +116,7 @@ impl Counted {
             }
             log_errors(cx, &spec.input, batch, &errors, "value left out of an aggregate, it is too long");
             let value_type = argument.data_type().clone();
-            sets.push(CountedSet { leader, calls, descends, value_type, values: row_values });
+            sets.push(CountedSet { leader, calls, descends, ranked, value_type, values: row_values });
         }
         Ok(Self { sets })
     }
@@ -230,7 +237,10 @@ impl CountedSet {
         let bytes: Vec<&[u8]> = found.iter().map(|(value, _)| value.as_slice()).collect();
         let schema = Arc::new(Schema::new(vec![Field::new("value", self.value_type.clone(), true)]));
         let values: ArrayRef = Arc::clone(RowKeys::decode(&bytes, &schema)?.column(0));
-        let reader = Reader::new(&values)?;
+        let reader = match self.ranked {
+            true => Reader::of_ranked(&values, RankedBy::AllFields)?,
+            false => Reader::new(&values)?,
+        };
         let repeated = found.iter().enumerate().flat_map(|(row, (_, times))| std::iter::repeat_n(row, *times));
         Ok(repeated.map(|row| reader.value(row)).collect())
     }
@@ -239,7 +249,9 @@ impl CountedSet {
 fn use_of(call: &CallSpec) -> Use {
     match call.function {
         AggregateFunction::Min | AggregateFunction::Max => Use::Best,
-        AggregateFunction::Collect(Collect::TopK { k }) => Use::Top { k: k as usize, once: false },
+        AggregateFunction::Collect(Collect::TopK { k } | Collect::TopRows { k }) => {
+            Use::Top { k: k as usize, once: false }
+        }
         AggregateFunction::Collect(Collect::TopKDistinct { k }) => Use::Top { k: k as usize, once: true },
         AggregateFunction::Collect(Collect::Attr) => Use::Only,
         _ => Use::Distinct,
@@ -249,8 +261,13 @@ fn use_of(call: &CallSpec) -> Use {
 fn descends(function: AggregateFunction) -> bool {
     matches!(
         function,
-        AggregateFunction::Max | AggregateFunction::Collect(Collect::TopK { .. } | Collect::TopKDistinct { .. })
+        AggregateFunction::Max
+            | AggregateFunction::Collect(Collect::TopK { .. } | Collect::TopRows { .. } | Collect::TopKDistinct { .. })
     )
+}
+
+fn is_ranked(function: AggregateFunction) -> bool {
+    matches!(function, AggregateFunction::Collect(Collect::TopRows { .. }))
 }
 
 /// The calls in whose rows of state values are counted.

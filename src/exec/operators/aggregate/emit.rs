@@ -24,6 +24,7 @@ use crate::exec::Cx;
 use crate::exec::ExecError;
 use crate::exec::layout::OP_NO_VALUE;
 use crate::exec::layout::OP_VALUE;
+use crate::exec::layout::SEQ_OF_NO_RECORD;
 use crate::exec::output::LogEntry;
 use crate::format::RowKeys;
 
@@ -214,7 +215,8 @@ impl Rows {
         let clock = cx.stream_time().0.map_or(0, |time| time.0);
         let clocks = Arc::new(Int64Array::from(vec![clock; self.len()]));
         // A change's two rows share a place, so that a sink under `emit = 'all'` sees them as one change.
-        let seqs = Arc::new(Int64Array::from_iter_values(self.from.iter().map(|from| *from as i64)));
+        let seqs = self.from.iter().map(|from| SEQ_OF_NO_RECORD + *from as i64);
+        let seqs = Arc::new(Int64Array::from_iter_values(seqs));
         self.finish(spec, clocks, seqs, cx)
     }
 }

@@ -16,6 +16,7 @@ use hashbrown::hash_table::Entry;
 use super::AggregateSpec;
 use super::CallSpec;
 use super::Windows;
+use super::accumulate::RankedBy;
 use super::accumulate::Reader;
 use super::keys;
 use crate::exec::Changes;
@@ -28,6 +29,7 @@ use crate::exec::expressions::holds;
 use crate::exec::layout::OP_VALUE;
 use crate::exec::operators::log_errors;
 use crate::format::KeyWriter;
+use crate::functions::Collect;
 use crate::model::EventTime;
 use crate::model::StreamTime;
 use crate::plan::AggregateFunction;
@@ -55,8 +57,39 @@ pub(super) struct Keyed {
 pub(super) struct Values {
     arguments: Vec<Option<ArrayRef>>,
     filters: Vec<Option<BooleanArray>>,
-    /// Calls that take the elements of their argument.
-    takes_items: Vec<bool>,
+    takes: Vec<Takes>,
+}
+
+/// What a call takes of a row.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Takes {
+    /// Its argument.
+    Value,
+    /// The elements of its argument.
+    Items,
+    /// Its argument, and its place among others.
+    Ranked(RankedBy),
+}
+
+impl Takes {
+    fn of(call: &CallSpec) -> Self {
+        match call.function {
+            AggregateFunction::SumList | AggregateFunction::Correlation => Takes::Items,
+            AggregateFunction::Collect(Collect::TopRows { .. }) => Takes::Ranked(match call.counts {
+                None => RankedBy::FirstField,
+                Some(_) => RankedBy::AllFields,
+            }),
+            _ => Takes::Value,
+        }
+    }
+
+    fn reader(self, argument: &ArrayRef) -> Result<Reader<'_>, ExecError> {
+        match self {
+            Takes::Value => Reader::new(argument),
+            Takes::Items => Reader::of_items(argument),
+            Takes::Ranked(by) => Reader::of_ranked(argument, by),
+        }
+    }
 }
 
 impl Accepted {
@@ -129,7 +162,12 @@ impl Accepted {
 impl Values {
     /// What reads the arguments.
     pub(super) fn readers(&self) -> Result<Vec<Reader<'_>>, ExecError> {
-        self.arguments.iter().zip(&self.takes_items).map(|(argument, items)| reader(argument, *items)).collect()
+        let with_how = self.arguments.iter().zip(&self.takes);
+        let readers = with_how.map(|(argument, takes)| match argument {
+            None => Ok(Reader::Nothing),
+            Some(argument) => takes.reader(argument),
+        });
+        readers.collect()
     }
 
     /// What a call takes.
@@ -224,17 +262,7 @@ impl AggregateSpec {
             filters.push(call.filter.as_ref().map(|expr| holds(expr, batch, &mut errors)).transpose()?);
         }
         log_errors(cx, &self.input, batch, &errors, "value left out of an aggregate, it failed");
-        let takes_items =
-            |call: &CallSpec| matches!(call.function, AggregateFunction::SumList | AggregateFunction::Correlation);
-        Ok(Values { arguments, filters, takes_items: self.calls.iter().map(takes_items).collect() })
-    }
-}
-
-fn reader(argument: &Option<ArrayRef>, takes_items: bool) -> Result<Reader<'_>, ExecError> {
-    match argument {
-        None => Ok(Reader::Nothing),
-        Some(argument) if takes_items => Reader::of_items(argument),
-        Some(argument) => Reader::new(argument),
+        Ok(Values { arguments, filters, takes: self.calls.iter().map(Takes::of).collect() })
     }
 }
 

@@ -75,11 +75,12 @@ impl Results {
             None => self.push_null(),
             Some(Kept::Int(value)) => self.push_int(Some(value)),
             Some(Kept::Float(value)) => self.push_float(Some(value)),
-            Some(Kept::Bytes(bytes)) if self.output.is_nested() => {
+            Some(Kept::Bytes(row) | Kept::Ranked { row, .. }) if self.output.is_nested() => {
                 let schema = Arc::new(Schema::new(vec![Field::new("value", self.output.clone(), true)]));
-                let row = RowValues::decode(&[bytes.as_slice()], &schema)?;
+                let row = RowValues::decode(&[row.as_slice()], &schema)?;
                 self.push_array(Arc::clone(row.column(0)))?;
             }
+            Some(Kept::Ranked { .. }) => self.push_null(),
             Some(Kept::Bytes(value)) => self.push_bytes(Some(value)),
         }
         Ok(())

@@ -26,6 +26,8 @@ pub struct CallSpec {
     /// How often each value is there is kept beside the group, in rows of state of this call: itself or one before it
     /// that counts the same values. `argument` is there.
     pub counts: Option<usize>,
+    /// Each value once is kept in the group's state, and the result is made of them.
+    pub keeps_values: bool,
     /// FILTER.
     pub filter: Option<Arc<dyn PhysicalExpr>>,
     /// The column's type.

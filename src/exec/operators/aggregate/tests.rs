@@ -65,6 +65,7 @@ fn call(number: usize, function: AggregateFunction, input: Changes) -> CallSpec 
         argument: (function != AggregateFunction::CountStar).then_some(value),
         argument_type: DataType::Int64,
         counts: (input == Changes::Retract && function.retraction() == Retraction::Counts).then_some(number),
+        keeps_values: false,
         filter: None,
         output: result_type(function),
     }

@@ -1,0 +1,76 @@
+//! How far a query is with being made, and with what lay before it, as people see it.
+
+use std::sync::Arc;
+
+use futures::FutureExt;
+use tidemill::broker::Client;
+use tidemill::config::Limits;
+use tokio::sync::Notify;
+use tokio::sync::Semaphore;
+
+use super::harness::World;
+use super::watched::BeforeFetch;
+use super::watched::Watched;
+
+const STREAM: &str = "CREATE STREAM s (k INT KEY, v INT) WITH (kafka_topic = 's')";
+const COUNTS: &str = "CREATE TABLE counts AS SELECT k, COUNT(*) AS n FROM s GROUP BY k";
+const ROWS: &str = "INSERT INTO s VALUES (1, 1), (2, 2), (1, 3), (3, 4), (1, 5)";
+const TASKS: &str = "SELECT state, done, to_do FROM tidemill.tasks";
+const QUERIES: &str = "SELECT state, done, to_do FROM tidemill.queries";
+
+#[tokio::test]
+async fn a_new_query_tells_how_much_it_has_read_of_what_lay_before_it() {
+    let world = World::new().await;
+    let mut client = world.session();
+    client.expect(STREAM, "CREATE STREAM").await;
+    client.expect(ROWS, "INSERT 0 5").await;
+    client.expect(COUNTS, "CREATE TABLE").await;
+    client.expect(TASKS, "CATCHING_UP|0|5").await;
+    world.drive_some(1, 2, &mut || true).await;
+    client.expect(TASKS, "CATCHING_UP|2|5").await;
+    client.expect(QUERIES, "RUNNING|2|5").await;
+    world.drive().await;
+    client.expect(TASKS, "RUNNING|NULL|NULL").await;
+    client.expect(QUERIES, "RUNNING|NULL|NULL").await;
+    // What comes later is no part of it.
+    client.expect(ROWS, "INSERT 0 5").await;
+    client.expect(TASKS, "RUNNING|NULL|NULL").await;
+}
+
+#[tokio::test]
+async fn a_query_that_is_made_again_tells_how_much_it_has_read() {
+    let gate = Arc::new((Semaphore::new(Semaphore::MAX_PERMITS / 2), Notify::new()));
+    let passing = Arc::clone(&gate);
+    let before_fetch: BeforeFetch = Arc::new(move || {
+        let gate = Arc::clone(&passing);
+        async move {
+            gate.1.notify_one();
+            gate.0.acquire().await.expect("the gate is there").forget();
+        }
+        .boxed()
+    });
+    let watch =
+        move |client| -> Arc<dyn Client> { Arc::new(Watched { client, before_fetch: Arc::clone(&before_fetch) }) };
+    let world = World::watched(Limits::default(), watch).await;
+    let mut client = world.session();
+    client.expect(STREAM, "CREATE STREAM").await;
+    client.expect(ROWS, "INSERT 0 5").await;
+    client.expect(COUNTS, "CREATE TABLE").await;
+    world.drive().await;
+    gate.0.forget_permits(Semaphore::MAX_PERMITS);
+    let _ = gate.1.notified().now_or_never();
+    let looks = async {
+        let mut other = world.session();
+        // Its state, then its view; each of a row for each key, and what the commit takes.
+        gate.1.notified().await;
+        other.expect("SELECT state, done, to_do >= 3 FROM tidemill.tasks", "RESTORING|0|t").await;
+        other.expect("SELECT state, done, to_do >= 3 FROM tidemill.queries", "RESTORING|0|t").await;
+        gate.0.add_permits(1);
+        gate.1.notified().await;
+        other.expect("SELECT state, done >= 3, done < to_do FROM tidemill.tasks", "RESTORING|t|t").await;
+        gate.0.add_permits(1_000);
+    };
+    tokio::join!(client.expect("ALTER QUERY ctas_counts_1 REBUILD", "ALTER QUERY"), looks);
+    client.expect(TASKS, "RUNNING|NULL|NULL").await;
+    client.expect("SELECT k, n FROM counts ORDER BY k", "1|3\n2|1\n3|1").await;
+}
