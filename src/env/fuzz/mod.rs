@@ -10,6 +10,7 @@ mod allocation;
 mod mutate;
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::panic::AssertUnwindSafe;
 use std::panic::catch_unwind;
 use std::time::Duration;
@@ -78,11 +79,11 @@ impl Target<'_> {
             let input = if mutator.below(8) == 0 { mutator.small_bytes() } else { mutator.mutated(&corpus) };
             report.tried += 1;
             let outcome = self.outcome(&input);
-            if !report.found.contains_key(&outcome) {
+            if let Entry::Vacant(new) = report.found.entry(outcome) {
                 if corpus.len() < CORPUS_MAX {
                     corpus.push(input.clone());
                 }
-                report.found.insert(outcome, input);
+                new.insert(input);
             }
         }
         report

@@ -88,13 +88,15 @@ mod tests {
 
     use super::*;
 
-    fn cubes(rows: Vec<Option<Vec<Option<i32>>>>) -> Result<Vec<Option<Vec<Vec<Option<i32>>>>>> {
+    type Elements = Vec<Option<i32>>;
+
+    fn cubes(rows: Vec<Option<Elements>>) -> Result<Vec<Option<Vec<Elements>>>> {
         let count = rows.len();
         let lists: ArrayRef = Arc::new(ListArray::from_iter_primitive::<Int32Type, _, _>(rows));
         let (_, of) = cube_types(&[lists.data_type().clone()]).expect("a list");
         let found = cube(&[lists], count, &of)?;
         assert_eq!(found.data_type(), &of);
-        let read = |way: Option<ArrayRef>| -> Vec<Option<i32>> {
+        let read = |way: Option<ArrayRef>| -> Elements {
             way.expect("no way is null").as_primitive::<Int32Type>().iter().collect()
         };
         Ok(found.as_list::<i32>().iter().map(|ways| Some(ways?.as_list::<i32>().iter().map(read).collect())).collect())

@@ -122,10 +122,6 @@ impl Windows {
         }
     }
 
-    fn is_tumbling(self) -> bool {
-        matches!(self, Windows::Fixed { size, advance, .. } if size == advance)
-    }
-
     /// How long rows of windows are kept from their start, or a session's from its end: not shorter than they are open.
     fn retention(self, draw: &Draw) -> i64 {
         let (Windows::Fixed { size: open, grace, .. } | Windows::Session { gap: open, grace }) = self;
