@@ -59,13 +59,15 @@ impl MetadataStorage {
         let mut bytes = vec![0; usize::try_from(length).unwrap_or(usize::MAX)];
         let read = file.read_at(&mut bytes, 0).map_err(at("read"))?;
         bytes.truncate(read);
-        let (entries, end) = scan(&bytes, &path)?;
+        let Scanned { entries, last, end } = scan(&bytes, &path)?;
         // An entry may be whole and the room of its mark not: then `end` lies past the file.
         let torn_bytes = length.saturating_sub(end);
         if 0 < torn_bytes {
             file.set_len(end).map_err(at("cut"))?;
         }
-        // Entries that a killed process wrote and never flushed are kept, so they must be durable before they count.
+        // The last entry may be one that a killed process never flushed, or failed to: it is kept, so it must be durable
+        // before it counts. It is written anew, since a flush that failed may have left its pages as if they were on disk.
+        file.write_at(&bytes[last as usize..bytes.len().min(end as usize)], last).map_err(at("write"))?;
         file.sync_data().map_err(at("flush"))?;
         let storage = Self { path, file, end, poisoned: false };
         Ok(Opened { storage, entries, term, torn_bytes })
@@ -109,25 +111,34 @@ impl MetadataStorage {
     }
 }
 
-/// The entries of the file and where the next one goes.
-fn scan(bytes: &[u8], path: &Path) -> Result<(Vec<Entry>, u64), MetadataError> {
+/// The entries of the file.
+struct Scanned {
+    entries: Vec<Entry>,
+    /// Where the last of them begins.
+    last: u64,
+    /// Where the next one goes.
+    end: u64,
+}
+
+fn scan(bytes: &[u8], path: &Path) -> Result<Scanned, MetadataError> {
     let mut entries: Vec<Entry> = Vec::new();
-    let mut place = 0;
+    let (mut last, mut place) = (0, 0);
     while place < bytes.len() {
         let expected = entries.len() as u64 + 1;
         match Entry::decode(&bytes[place..]) {
             Some((entry, length)) if entry.version == expected => {
                 entries.push(entry);
+                last = place;
                 // The last mark may not have been written; its room is there or is made by the next append.
                 place += length + MARK_BYTES;
             }
             _ if has_mark(&bytes[place..], expected) => {
                 return Err(MetadataError::Corrupt { path: path.to_path_buf(), byte_offset: place as u64 });
             }
-            _ => return Ok((entries, place as u64)),
+            _ => break,
         }
     }
-    Ok((entries, place as u64))
+    Ok(Scanned { entries, last: last as u64, end: place as u64 })
 }
 
 fn mark(version: u64) -> [u8; MARK_BYTES] {

@@ -12,7 +12,10 @@ use super::record::NodeId;
 use super::record::TopicConfig;
 use super::record::TopicRecord;
 use crate::env::Env;
+use crate::env::Fault;
+use crate::env::FaultKind;
 use crate::env::OpenMode;
+use crate::env::Simulation;
 use crate::model::TopicId;
 
 fn topic(number: u8) -> MetadataRecord {
@@ -118,6 +121,40 @@ async fn flipped_bit_in_any_acknowledged_entry_is_refused_not_cut() {
         flip(&path, byte_offset);
     }
     assert_eq!(open(dir.path()).expect("whole again").snapshot().version, 2);
+}
+
+#[tokio::test]
+async fn what_a_failed_call_left_is_durable_before_others_follow_it() {
+    let dir = Path::new("/metadata");
+    let open = |simulation: &Simulation| MetadataLog::open(&simulation.env, dir, NodeId(0));
+    let (mut calls, mut kept) = (0, 0);
+    for seed in 0..50 {
+        for call in 1.. {
+            let simulation = Simulation::new(seed);
+            let log = open(&simulation).expect("fresh");
+            log.propose(0, vec![topic(1)]).await.expect("first");
+            simulation.disk.reset_calls();
+            simulation.disk.inject(Fault { call, kind: FaultKind::IoError });
+            let second = log.propose(1, vec![topic(2)]).await;
+            if simulation.disk.fired().is_empty() {
+                break;
+            }
+            calls += 1;
+            simulation.disk.clear_faults();
+            drop(log);
+            simulation.disk.kill_process();
+            let log = open(&simulation).expect("a killed process starts again");
+            let version = log.snapshot().version;
+            assert!(version == 2 || second.is_err(), "an acknowledged entry is lost");
+            kept += usize::from(version == 2 && second.is_err());
+            log.propose(version, vec![topic(3)]).await.expect("it goes on");
+            drop(log);
+            simulation.disk.lose_power();
+            let log = open(&simulation).expect("what was told is there, and nothing counts as rot");
+            assert_eq!(log.snapshot().version, version + 1, "seed {seed}, call {call}");
+        }
+    }
+    assert!(50 < calls && 0 < kept, "{calls} calls failed, {kept} entries were kept that nobody was told of");
 }
 
 #[tokio::test]
