@@ -31,7 +31,7 @@ pub use disk::FileSystem;
 pub use disk::OpenMode;
 pub use disk::RealDisk;
 #[cfg(test)]
-pub(crate) use fuzz::{Mutator, Outcome, Target, is_wanted, number};
+pub(crate) use fuzz::{Budget, Mutator, Outcome, Target, is_wanted, number};
 pub use network::Listener;
 pub use network::Network;
 pub use network::RealNetwork;

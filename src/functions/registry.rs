@@ -40,12 +40,12 @@ use super::scalar::Age;
 use super::scalar::AsValue;
 use super::scalar::ByteaIn;
 use super::scalar::CharacterLength;
+use super::scalar::EscapedPattern;
 use super::scalar::Format;
 use super::scalar::Greatest;
 use super::scalar::Guarded;
 use super::scalar::KsqlSubstring;
 use super::scalar::LetterCase;
-use super::scalar::LikePattern;
 use super::scalar::Now;
 use super::scalar::OneRow;
 use super::scalar::Pad;
@@ -55,7 +55,6 @@ use super::scalar::Round;
 use super::scalar::Rounded;
 use super::scalar::Rounding;
 use super::scalar::Side;
-use super::scalar::SimilarPattern;
 use super::scalar::Timezone;
 use super::scalar::TypeName;
 use super::scalar::Uuid;
@@ -80,13 +79,11 @@ pub fn all() -> Vec<Arc<ScalarUDF>> {
         udf(CharacterLength::new()),
         udf(Format::new()),
         udf(TypeName::new()),
-        udf(LikePattern::new()),
         udf(Pad::new(Side::Left)),
         udf(Pad::new(Side::Right)),
         udf(MakeStruct::new()),
         udf(FieldOf::new()),
         udf(OneRow::new()),
-        udf(SimilarPattern::new()),
         udf(TextOut::new()),
         udf(Timezone::new()),
         udf(Age::new()),
@@ -94,6 +91,7 @@ pub fn all() -> Vec<Arc<ScalarUDF>> {
     functions.extend(TemplateFunction::all().map(udf));
     functions.extend(Renamed::all().map(udf));
     functions.extend(Rounded::all().map(udf));
+    functions.extend(EscapedPattern::all().map(udf));
     functions.extend(Guarded::all().into_iter().map(udf));
     functions
         .extend(ksqldb::definitions().chain(&postgres::DEFINITIONS).map(|definition| udf(Rowwise::new(definition))));

@@ -63,10 +63,29 @@ pub fn is_wanted(name: &str) -> bool {
     std::env::var("TIDEMILL_FUZZ_TARGET").map_or(true, |wanted| name.contains(&wanted))
 }
 
+/// How long a run goes on: for so many inputs, or for `TIDEMILL_FUZZ_SECONDS`.
+pub struct Budget {
+    inputs: u64,
+    until: Option<Instant>,
+}
+
+impl Budget {
+    /// It begins now.
+    pub fn of(inputs: u64) -> Self {
+        let seconds = number("TIDEMILL_FUZZ_SECONDS");
+        Self { inputs, until: seconds.map(|seconds| Instant::now() + Duration::from_secs(seconds)) }
+    }
+
+    /// Whether another input follows those that were tried.
+    pub fn allows(&self, tried: u64) -> bool {
+        self.until.map_or(tried < self.inputs, |until| Instant::now() < until)
+    }
+}
+
 impl Target<'_> {
     /// Reads `seeds`, and what follows from them.
     pub fn run(&self, seeds: &[Vec<u8>]) -> Report {
-        let until = number("TIDEMILL_FUZZ_SECONDS").map(|seconds| Instant::now() + Duration::from_secs(seconds));
+        let budget = Budget::of(INPUTS);
         let first = number("TIDEMILL_SEED").unwrap_or(1);
         let mut report = Report { tried: 0, found: BTreeMap::new() };
         let mut corpus = vec![Vec::new()];
@@ -74,7 +93,7 @@ impl Target<'_> {
             corpus.push(seed.clone());
             report.found.entry(self.outcome(seed)).or_insert_with(|| seed.clone());
         }
-        while until.map_or(report.tried < INPUTS, |until| !report.tried.is_multiple_of(256) || Instant::now() < until) {
+        while budget.allows(report.tried) {
             let mut mutator = Mutator::new(first.wrapping_add(report.tried));
             let input = if mutator.below(8) == 0 { mutator.small_bytes() } else { mutator.mutated(&corpus) };
             report.tried += 1;

@@ -11,8 +11,8 @@ use arrow::datatypes::Field;
 use arrow::datatypes::Schema;
 
 use super::input::Input;
-use super::input::InputQueue;
 use super::input::Place;
+use super::queue::InputQueue;
 use super::spec::LeafSpec;
 use super::spec::Reads;
 use super::spec::Root;

@@ -11,6 +11,7 @@ mod decoded;
 mod input;
 #[cfg(test)]
 mod input_tests;
+mod queue;
 mod restore;
 mod round;
 mod spec;
@@ -29,8 +30,8 @@ pub use decoded::DecodeCounts;
 pub use decoded::Decoders;
 pub use input::DeadLetter;
 pub use input::Input;
-pub use input::InputQueue;
 pub use input::Place;
+pub use queue::InputQueue;
 pub use restore::ViewReader;
 pub use restore::keeps_time;
 pub use restore::restore;

@@ -6,6 +6,7 @@ use xxhash_rust::xxh3::xxh3_64;
 
 use super::rot;
 use super::*;
+use crate::env::Budget;
 use crate::env::Mutator;
 use crate::env::Outcome;
 use crate::env::Target;
@@ -105,12 +106,11 @@ fn a_directory_with_a_mutated_file_opens_and_serves_what_was_written() {
     if !is_wanted("log directory") {
         return;
     }
-    let seconds = number("TIDEMILL_FUZZ_SECONDS");
-    let until = seconds.map(|seconds| std::time::Instant::now() + std::time::Duration::from_secs(seconds));
+    let budget = Budget::of(DIRECTORIES);
     let worlds = [true, false].map(|trimmed| rot::written(77, trimmed, 0));
     let files: Vec<_> = worlds.iter().map(|(simulation, _)| simulation.disk.files()).collect();
     let mut tried = 0;
-    while until.map_or(tried < DIRECTORIES, |until| std::time::Instant::now() < until) {
+    while budget.allows(tried) {
         let mut mutator = Mutator::new(number("TIDEMILL_SEED").unwrap_or(1).wrapping_add(tried));
         tried += 1;
         let world = mutator.below(worlds.len());

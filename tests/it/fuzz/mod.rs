@@ -10,13 +10,11 @@ mod mutate;
 mod requests;
 mod seeds;
 #[path = "../../../src/env/fuzz/mod.rs"]
-mod shared;
+pub mod shared;
 mod shares;
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
-use std::time::Duration;
-use std::time::Instant;
 
 use bytes::Bytes;
 use tidemill::protocol::Batch;
@@ -27,6 +25,7 @@ use tidemill::protocol::DECOMPRESSED_BYTES_MAX;
 use tidemill::protocol::Retain;
 
 use self::mutate::BatchMutator;
+use self::shared::Budget;
 use self::shared::number;
 use self::shared::peak;
 
@@ -63,11 +62,10 @@ fn mutated_batches_never_panic_cost_little_and_are_written_again_as_they_came() 
         outcomes.insert(outcome(seed));
     }
     let first = number("TIDEMILL_SEED").unwrap_or(1);
-    let seconds = number("TIDEMILL_FUZZ_SECONDS");
-    let until = seconds.map(|seconds| Instant::now() + Duration::from_secs(seconds));
+    let budget = Budget::of(INPUTS);
     let mut tried = 0;
     let mut accepted = 0;
-    while until.map_or(tried < INPUTS, |until| Instant::now() < until) {
+    while budget.allows(tried) {
         let mut mutator = BatchMutator::new(first.wrapping_add(tried));
         let input = mutator.input(&seeds);
         tried += 1;

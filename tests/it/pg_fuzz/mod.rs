@@ -11,49 +11,43 @@ mod statements;
 mod talk;
 
 use std::path::PathBuf;
-use std::time::Duration;
-use std::time::Instant;
+
+use super::fuzz::shared::Budget;
+use super::fuzz::shared::number;
 
 /// What the process may hold beyond what it began with, in bytes: many servers come and go in a long run, and the allocator keeps
 /// much of what they gave back.
 const MEMORY_GROWTH_MAX: u64 = 4 << 30;
 
-fn number(name: &str) -> Option<u64> {
-    std::env::var(name).ok().map(|text| text.parse().expect("a number"))
-}
-
 /// How long a run takes: so many inputs, unless seconds are told.
 struct Run {
     first: u64,
     tried: u64,
-    inputs: u64,
-    until: Option<Instant>,
+    budget: Budget,
     resident: u64,
 }
 
 impl Run {
     fn begin(inputs: u64) -> Self {
-        let seconds = number("TIDEMILL_FUZZ_SECONDS");
         Self {
             first: number("TIDEMILL_SEED").unwrap_or(1),
             tried: 0,
-            inputs,
-            until: seconds.map(|seconds| Instant::now() + Duration::from_secs(seconds)),
+            budget: Budget::of(inputs),
             resident: resident_bytes(),
         }
     }
 
     /// The seed of the next input, `None` at the end.
     fn next(&mut self) -> Option<u64> {
-        let goes_on = self.until.map_or(self.tried < self.inputs, |until| Instant::now() < until);
+        let goes_on = self.budget.allows(self.tried);
         self.tried += 1;
         goes_on.then(|| self.first.wrapping_add(self.tried - 1))
     }
 
-    /// A long run is alone in its process, so that what the process holds is the server's.
+    /// A run has all tests that run beside it in its process; alone, what the process holds is the server's.
     fn check_memory(&self) {
         let grown = resident_bytes().saturating_sub(self.resident);
-        assert!(self.until.is_none() || grown < MEMORY_GROWTH_MAX, "{} inputs left {grown} bytes", self.tried);
+        assert!(grown < MEMORY_GROWTH_MAX, "{} inputs left {grown} bytes", self.tried);
     }
 }
 
