@@ -44,7 +44,7 @@ use super::literals;
 use super::reworded::call;
 use super::reworded::reword;
 use super::timestamps;
-use super::words;
+use super::value_rules;
 use crate::catalog::Compatibility;
 use crate::error::Error;
 use crate::error::Result;
@@ -81,7 +81,7 @@ impl<'a> Expressions<'a> {
     /// An instant on the clocks of the session's zone, which tell its day and its hour; anything else as it is.
     fn local(&self, expr: Expr, schema: &DFSchema) -> datafusion::common::Result<Expr> {
         match &self.zone {
-            Some(zone) if self.rules == Compatibility::Postgres => words::on_clocks_of(zone, expr, schema),
+            Some(zone) if self.rules == Compatibility::Postgres => value_rules::on_clocks_of(zone, expr, schema),
             _ => Ok(expr),
         }
     }
@@ -235,17 +235,17 @@ impl<'a> Expressions<'a> {
             Expr::BinaryExpr(binary)
                 if binary.op == Operator::StringConcat && self.rules == Compatibility::Postgres =>
             {
-                Transformed::yes(words::joined(self.functions, binary, schema)?)
+                Transformed::yes(value_rules::joined(self.functions, binary, schema)?)
             }
             Expr::ScalarFunction(mut function) if self.rules == Compatibility::Postgres => {
-                if words::asks_clocks(function.name()) {
+                if value_rules::asks_clocks(function.name()) {
                     let local = |argument| self.local(argument, schema);
                     function.args = function.args.into_iter().map(local).collect::<datafusion::common::Result<_>>()?;
                 }
                 if let Some(zone) = self.zone.as_ref().filter(|_| function.name() == "age") {
-                    function.args = words::shown_times(self.functions, function.args, zone, schema)?;
+                    function.args = value_rules::shown_times(self.functions, function.args, zone, schema)?;
                 }
-                Transformed::yes(words::called(self.functions, function, schema)?)
+                Transformed::yes(value_rules::called(self.functions, function, schema)?)
             }
             Expr::AggregateFunction(aggregate) if self.rules == Compatibility::Ksqldb => {
                 let func = self.ksqldb_total(aggregate.func);
@@ -288,7 +288,7 @@ impl<'a> Expressions<'a> {
     fn cast(&self, cast: Cast, schema: &DFSchema) -> datafusion::common::Result<Transformed<Expr>> {
         let from = cast.expr.get_type(schema)?;
         if let (DataType::Timestamp(_, Some(_)), Some(zone)) = (&from, &self.zone)
-            && let Some(read) = words::cast_of_instant(self.functions, &cast, zone, schema)?
+            && let Some(read) = value_rules::cast_of_instant(self.functions, &cast, zone, schema)?
         {
             return Ok(Transformed::yes(read));
         }
@@ -325,7 +325,7 @@ impl<'a> Expressions<'a> {
             }
             (Compatibility::Postgres, Some(SqlType::Int)) if from_fraction => "__checked_cast_int",
             (Compatibility::Postgres, Some(SqlType::BigInt)) if from_fraction => "__checked_cast_bigint",
-            (Compatibility::Postgres, Some(SqlType::Text)) if words::has_own_text(&from) => "__checked_cast_text",
+            (Compatibility::Postgres, Some(SqlType::Text)) if value_rules::has_own_text(&from) => "__checked_cast_text",
             (_, Some(SqlType::Bytes)) if is_text(&from) => "__bytea_in",
             _ => return Ok(Transformed::no(Expr::Cast(cast))),
         };
@@ -382,7 +382,7 @@ impl<'a> Expressions<'a> {
     fn arithmetic(&self, binary: BinaryExpr, schema: &DFSchema) -> datafusion::common::Result<Transformed<Expr>> {
         let binary = match self.rules {
             Compatibility::Postgres => {
-                let binary = words::on_clocks(binary, schema)?;
+                let binary = value_rules::on_clocks(binary, schema)?;
                 let left = Box::new(self.local(*binary.left, schema)?);
                 BinaryExpr { left, ..binary }
             }

@@ -26,8 +26,8 @@ mod table_join;
 mod timestamps;
 mod top_n;
 mod value_failure;
+mod value_rules;
 mod volatile;
-mod words;
 
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
