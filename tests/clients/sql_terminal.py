@@ -34,6 +34,7 @@ class Terminal:
         if self.process == 0:
             os.execve(BINARY, [BINARY, "sql", *PLACE, *arguments], environment)
         fcntl.ioctl(self.screen, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
+        self.everything = ""
         self.raw = ""
         self.read = 0
 
@@ -53,7 +54,8 @@ class Terminal:
                 except OSError:
                     piece = b""
                 assert piece, f"it ended before {wanted!r}, behind {self.shown()!r}"
-                self.raw += piece.decode("utf-8", "replace")
+                self.raw += (text := piece.decode("utf-8", "replace"))
+                self.everything += text
         shown = self.shown()
         # The next wait begins behind this text: what stands behind it is kept.
         at = shown.index(wanted) + len(wanted)
@@ -122,9 +124,11 @@ def entries_of_several_lines(history):
     terminal.type("\x12")
     terminal.type("two li")
     terminal.until("AS how")
+    # Between two prompts the terminal is not ours: what is typed there belongs to nobody. So each key waits for its own.
     terminal.type("\x07")
-    terminal.type("\x03")
     terminal.until(PROMPT)
+    terminal.type("\x03")
+    terminal.until("\n" + PROMPT)
     assert terminal.leave() == 0
 
 
@@ -224,14 +228,12 @@ def narrow(history):
 def colours(history):
     for variables, coloured in [({}, True), ({"NO_COLOR": "1"}, False)]:
         terminal = Terminal(TIDEMILL_HISTORY=history, NO_COLOR=variables.get("NO_COLOR"))
-        everything = ""
+        terminal.until(PROMPT)
         terminal.type("SELECT 'text' AS a, nope;\r")
-        end = time.monotonic() + PATIENCE
-        while "42703" not in everything and time.monotonic() < end:
-            if select.select([terminal.screen], [], [], 1)[0]:
-                everything += os.read(terminal.screen, 65536).decode("utf-8", "replace")
-        found = re.findall(r"\x1b\[[0-9;]+m", everything)
-        assert bool(found) == coloured, f"{variables}: {everything!r}"
+        terminal.until("42703")
+        terminal.until(PROMPT)
+        found = re.findall(r"\x1b\[[0-9;]+m", terminal.everything)
+        assert bool(found) == coloured, f"{variables}: {terminal.everything!r}"
         assert terminal.leave() == 0
 
 
