@@ -1,6 +1,7 @@
 """The few messages of Kafka's protocol that the bench needs itself, over one connection each."""
 import socket
 import struct
+import time
 
 
 class Refused(Exception):
@@ -51,7 +52,8 @@ def is_serving(address):
 
 
 def create_topic(address, name, partitions, settings):
-    """Makes a topic with one replica."""
+    """Makes a topic with one replica, and waits until each of its partitions has a leader: a producer that finds some without
+    may never get its first batches in order."""
     entries = b"".join(_text(key) + _text(value) for key, value in settings.items())
     body = struct.pack(">i", 1) + _text(name) + struct.pack(">ihii", partitions, 1, 0, len(settings)) + entries
     reader = _ask(address, 19, 2, body + struct.pack(">ib", 60_000, 0))
@@ -59,6 +61,8 @@ def create_topic(address, name, partitions, settings):
     code = reader.number("h")
     if code != 0:
         raise Refused(f"CreateTopics {name}: {code} {reader.text()}")
+    while records(address, name, partitions) is None:
+        time.sleep(0.01)
 
 
 def delete_topic(address, name):
