@@ -13,8 +13,10 @@ use base64::Engine as _;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD as URL_SAFE_NO_PAD;
 use datafusion::config::ConfigOptions;
 use tokio::sync::watch;
+use tokio::task::JoinSet;
 use tracing::error;
 use tracing::info;
+use tracing::warn;
 
 use crate::broker::Broker;
 use crate::broker::BrokerConfig;
@@ -57,6 +59,8 @@ pub struct Node {
     data_dir: DataDir,
     broker: Arc<Broker>,
     runtime: Arc<Runtime>,
+    /// Ends with the node.
+    _fitting: JoinSet<()>,
     pg: PgServer,
     http: HttpServer,
     kafka: Option<KafkaServer>,
@@ -71,6 +75,7 @@ impl Node {
         let metrics = Metrics::new();
         let (fail, failed) = watch::channel(None);
         let memory = Memory::new(&config.memory, &metrics);
+        let _fitting = keep_memory_fitted(&env, &memory);
         let data_dir = DataDir::open(&env, &config.data_dir)?;
         let (log, metadata) = open_log(&env, &data_dir, &config, &memory, &metrics).await?;
         end_on_failure(&log, &metadata, fail.clone());
@@ -120,7 +125,7 @@ impl Node {
         ready.send_replace(true);
         let kafka_address = kafka.as_ref().map_or(KAFKA_OFF, KafkaServer::address);
         info!(pg = pg.address(), http = http.address(), kafka = kafka_address, "ready");
-        Ok(Self { env, data_dir, broker, runtime, pg, http, kafka, ready, failed })
+        Ok(Self { env, data_dir, broker, runtime, _fitting, pg, http, kafka, ready, failed })
     }
 
     /// The line that tells that it serves.
@@ -254,6 +259,30 @@ async fn open_log(
         .await
 }
 
+/// Looks at the memory of the process from time to time, and has the pools follow it.
+fn keep_memory_fitted(env: &Env, memory: &Memory) -> JoinSet<()> {
+    /// Between two looks while the process takes more than half of what it may, and else.
+    const LOOKS: [Duration; 2] = [Duration::from_millis(250), Duration::from_secs(1)];
+    let (env, memory) = (env.clone(), memory.clone());
+    let mut fitting = JoinSet::new();
+    fitting.spawn(async move {
+        let mut is_short = false;
+        while let Some(resident) = (env.resident_bytes)() {
+            let part = memory.fit(resident);
+            if (part < 0.5) != is_short {
+                is_short = !is_short;
+                let (limit, percent) = (memory.limit(), (100.0 * part) as u8);
+                match is_short {
+                    true => warn!(resident, limit, percent, "memory is short: state and views keep less than they may"),
+                    false => info!(resident, limit, percent, "memory is no longer short"),
+                }
+            }
+            env.clock.sleep(LOOKS[usize::from(resident < memory.limit() / 2)]).await;
+        }
+    });
+    fitting
+}
+
 /// Keys that fit into an eighth of all memory: beside the pools, a compaction is what takes most.
 fn compaction_keys(config: &Config) -> usize {
     const KEY_BYTES: usize = 76;
@@ -304,7 +333,7 @@ fn open_runtime(
     };
     let stores = FjallStores::open(env, &state_path(data_dir.path()), limits)?;
     // They are the stores' from now on, full or not.
-    memory.state.add((limits.cache_bytes + limits.memtable_bytes) as isize);
+    memory.state.hold_for_good(usize::try_from(limits.cache_bytes + limits.memtable_bytes).unwrap_or(usize::MAX));
     let mut options = ConfigOptions::new();
     options.extensions.insert(functions::Context::new(env.clock.wall_micros(), env.random.next_u64(), "UTC"));
     let exec: Exec = config.exec.clone();

@@ -73,6 +73,8 @@ pub struct Env {
     pub threads: Threads,
     /// Asks the allocator; `None` where nobody knows it.
     pub allocator_figures: fn() -> Option<AllocatorFigures>,
+    /// Bytes of the machine's memory that the process takes; `None` where nobody knows.
+    pub resident_bytes: fn() -> Option<usize>,
 }
 
 impl Env {
@@ -85,6 +87,7 @@ impl Env {
             random: Arc::new(SystemRandom),
             threads: Threads,
             allocator_figures: || None,
+            resident_bytes: allocator::resident_bytes,
         }
     }
 }

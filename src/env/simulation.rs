@@ -36,6 +36,7 @@ impl Simulation {
             random: Arc::new(SeededRandom::new(seed)),
             threads: Threads,
             allocator_figures: || None,
+            resident_bytes: || None,
         };
         Self { env, disk, clock }
     }

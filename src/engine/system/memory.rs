@@ -29,5 +29,8 @@ fn rows(engine: &Arc<Engine>) -> Vec<Row> {
         rows.push(row("allocated", figures.allocated, limit));
         rows.push(row("resident", figures.resident, limit));
     }
+    if let Some(resident) = (engine.env().resident_bytes)() {
+        rows.push(row("process", resident, limit));
+    }
     rows
 }

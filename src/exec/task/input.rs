@@ -383,6 +383,32 @@ impl Input {
     ) -> Result<(), ExecError> {
         let (decoded, headers) = reads.reader.read(tail)?;
         self.bad.extend(decoded.bad.iter().filter(|bad| self.decoded_upto.0 <= bad.offset).cloned());
+        let kept = self.kept(tail, &decoded, latest, skipped)?;
+        self.bad.make_contiguous().sort_by_key(|bad| bad.offset);
+        self.decoded_upto = tail.batch.next_offset().max(self.decoded_upto);
+        if kept.as_ref().map_or(decoded.offsets.is_empty(), Vec::is_empty) {
+            return Ok(());
+        }
+        let row_bytes = mean_bytes(tail.batch.size_in_bytes(), decoded.offsets.len());
+        let ready = self.ready_relation(spec, reads, &decoded, kept.as_deref(), row_bytes)?;
+        self.ready.push_back(Ready { headers, ..ready });
+        self.end_span();
+        Ok(())
+    }
+
+    /// The rows of a batch that the operators get, `None` for all. Others that were not there before are bad records.
+    fn kept(
+        &mut self,
+        tail: &TailBatch,
+        decoded: &Decoded,
+        latest: Option<i64>,
+        skipped: &HashSet<Place>,
+    ) -> Result<Option<Vec<usize>>, ExecError> {
+        let is_new = decoded.offsets.first().is_none_or(|first| self.decoded_upto.0 <= *first);
+        let is_early = |latest: i64| decoded.event_times.iter().all(|time| *time <= latest);
+        if is_new && skipped.is_empty() && latest.is_none_or(is_early) {
+            return Ok(None);
+        }
         let mut kept = Vec::with_capacity(decoded.offsets.len());
         for (row, (offset, time)) in decoded.offsets.iter().zip(&decoded.event_times).enumerate() {
             let reason = match latest {
@@ -396,16 +422,7 @@ impl Input {
             };
             self.bad.push_back(raw_record(tail, *offset, reason)?);
         }
-        self.bad.make_contiguous().sort_by_key(|bad| bad.offset);
-        self.decoded_upto = tail.batch.next_offset().max(self.decoded_upto);
-        if kept.is_empty() {
-            return Ok(());
-        }
-        let row_bytes = mean_bytes(tail.batch.size_in_bytes(), decoded.offsets.len());
-        let ready = self.ready_relation(spec, reads, &decoded, &kept, row_bytes)?;
-        self.ready.push_back(Ready { headers, ..ready });
-        self.end_span();
-        Ok(())
+        Ok(Some(kept))
     }
 
     fn ready_relation(
@@ -413,27 +430,34 @@ impl Input {
         spec: &LeafSpec,
         reads: &RelationReads,
         decoded: &Decoded,
-        kept: &[usize],
+        kept: Option<&[usize]>,
         row_bytes: usize,
     ) -> Result<Ready, ExecError> {
-        let pick = |values: &[i64]| -> Vec<i64> { kept.iter().map(|row| values[*row]).collect() };
+        let pick = |values: &[i64]| match kept {
+            Some(kept) => kept.iter().map(|row| values[*row]).collect(),
+            None => values.to_vec(),
+        };
         let (times, offsets) = (pick(&decoded.event_times), pick(&decoded.offsets));
-        let whole = kept.len() == decoded.offsets.len();
-        let indices = arrow::array::UInt32Array::from_iter_values(kept.iter().map(|row| *row as u32));
-        let mut rows: Vec<ArrayRef> = match whole {
-            true => decoded.rows.columns().to_vec(),
-            false => arrow::compute::take_record_batch(&decoded.rows, &indices)?.columns().to_vec(),
+        let mut rows: Vec<ArrayRef> = match kept {
+            None => decoded.rows.columns().to_vec(),
+            Some(kept) => {
+                let indices = arrow::array::UInt32Array::from_iter_values(kept.iter().map(|row| *row as u32));
+                arrow::compute::take_record_batch(&decoded.rows, &indices)?.columns().to_vec()
+            }
         };
         for (pseudo, data_type) in &reads.pseudo {
             rows.push(self.pseudo(*pseudo, data_type, &times, &offsets));
         }
         let clocks = self.clocks(&offsets, &times);
-        let ops = kept.iter().map(|row| match decoded.op[*row] {
+        let op = |op: &RowOp| match op {
             RowOp::Value => OP_VALUE,
             RowOp::NoValue => OP_NO_VALUE,
-        });
+        };
         debug_assert!(spec.layout.changes != Changes::Retract);
-        let changes: ArrayRef = Arc::new(Int8Array::from_iter_values(ops));
+        let changes: ArrayRef = Arc::new(match kept {
+            None => Int8Array::from_iter_values(decoded.op.iter().map(op)),
+            Some(kept) => Int8Array::from_iter_values(kept.iter().map(|row| op(&decoded.op[*row]))),
+        });
         let places = offsets.clone();
         Ok(Ready { rows, times, clocks, changes, offsets, places, headers: None, row_bytes, taken: 0 })
     }
@@ -486,6 +510,11 @@ impl Input {
 
     /// Stream time at each of a batch's rows.
     fn clocks(&mut self, offsets: &[i64], times: &[i64]) -> Vec<i64> {
+        if self.span.is_none() && self.ahead.is_plain() {
+            self.spoke |= !times.is_empty();
+            let steps = &mut self.steps;
+            return self.ahead.rows(times, |row, event| steps.push_back((offsets[row], event)));
+        }
         let mut clocks = Vec::with_capacity(times.len());
         let mut speaking: Option<Speaking> = None;
         for (offset, time) in offsets.iter().zip(times) {
@@ -495,15 +524,15 @@ impl Input {
                 None => (None, *time),
             };
             self.spoke |= writer.is_none();
-            let (clock, event) = match writer {
-                None if self.ahead.is_plain() => self.ahead.row(said),
-                writer => {
-                    let writer = writer.unwrap_or(Writer::Others);
-                    let known = speaking.filter(|speaking| speaking.is_of(writer));
-                    let speaking = speaking.insert(known.unwrap_or_else(|| self.ahead.speaking(writer)));
-                    self.ahead.row_of(speaking, said)
-                }
-            };
+            if writer.is_none() && self.ahead.is_plain() {
+                let steps = &mut self.steps;
+                clocks.extend(self.ahead.rows(&[said], |_, event| steps.push_back((*offset, event))));
+                continue;
+            }
+            let writer = writer.unwrap_or(Writer::Others);
+            let known = speaking.filter(|speaking| speaking.is_of(writer));
+            let speaking = speaking.insert(known.unwrap_or_else(|| self.ahead.speaking(writer)));
+            let (clock, event) = self.ahead.row_of(speaking, said);
             clocks.push(clock);
             self.steps.extend(event.map(|event| (*offset, event)));
         }

@@ -203,13 +203,20 @@ impl Progress {
         }
     }
 
-    /// A row of a partition of which no more is known than its records: its clock, and the event if time moved.
-    pub fn row(&mut self, time: i64) -> (i64, Option<Event>) {
-        let clock = self.clock.map_or(time, |clock| clock.max(time));
-        let moved = self.idle || self.clock != Some(clock);
-        self.clock = Some(clock);
-        self.idle = false;
-        (clock, moved.then_some(Event::Rows { writer: None, said: time, clock: self.clock }))
+    /// Rows of a partition of which no more is known than its records: their clocks. `moved` gets the place of each row that
+    /// moved time, and what that did.
+    pub fn rows(&mut self, times: &[i64], mut moved: impl FnMut(usize, Event)) -> Vec<i64> {
+        let mut clocks = Vec::with_capacity(times.len());
+        for (row, time) in times.iter().enumerate() {
+            let clock = self.clock.map_or(*time, |clock| clock.max(*time));
+            if self.idle || self.clock != Some(clock) {
+                self.clock = Some(clock);
+                self.idle = false;
+                moved(row, Event::Rows { writer: None, said: *time, clock: self.clock });
+            }
+            clocks.push(clock);
+        }
+        clocks
     }
 
     /// What holds a writer back at its next rows.
@@ -402,7 +409,7 @@ mod tests {
     #[test]
     fn everybody_else_is_one_more_writer_until_it_is_silent() {
         let mut progress = Progress::default();
-        assert_eq!(progress.row(4).0, 4);
+        assert_eq!(progress.rows(&[4, 3], |row, _| assert_eq!(row, 0)), [4, 4]);
         assert!(progress.is_plain());
         progress.take(&mark(0, &[(0, said(10))]));
         assert_eq!(progress.clock, Some(4));

@@ -1,7 +1,5 @@
 //! Rows on their way in: which of them count, their groups, and what is aggregated.
 
-use std::hash::BuildHasher;
-
 use arrow::array::Array;
 use arrow::array::ArrayRef;
 use arrow::array::BooleanArray;
@@ -9,15 +7,13 @@ use arrow::array::RecordBatch;
 use arrow::compute::filter;
 use arrow::compute::filter_record_batch;
 use bytes::Bytes;
-use hashbrown::DefaultHashBuilder;
-use hashbrown::HashTable;
-use hashbrown::hash_table::Entry;
 
 use super::AggregateSpec;
 use super::CallSpec;
 use super::Windows;
 use super::accumulate::RankedBy;
 use super::accumulate::Reader;
+use super::distinct::Distinct;
 use super::keys;
 use crate::exec::Changes;
 use crate::exec::Cx;
@@ -125,32 +121,31 @@ impl Accepted {
         let columns = columns(&self);
         let writer = KeyWriter::new(&columns)?;
         let rows = self.batch.num_rows();
-        let hasher = DefaultHashBuilder::default();
-        let mut numbers: HashTable<usize> = HashTable::new();
-        let mut keyed = Keyed { keys: Vec::new(), of_row: Vec::with_capacity(rows) };
-        let (mut key, mut errors) = (Vec::new(), Vec::new());
-        for row in 0..rows {
+        let distinct = Distinct::of(&columns, rows)?;
+        let (mut keys, mut key) = (Vec::with_capacity(distinct.first_rows.len()), Vec::new());
+        for row in &distinct.first_rows {
             key.clear();
-            writer.write(row, &mut key)?;
+            writer.write(*row, &mut key)?;
+            keys.push(Bytes::copy_from_slice(&key));
+        }
+        if keys.iter().all(|key| key.len() <= limit) {
+            return Ok((self, Keyed { keys, of_row: distinct.of_row }));
+        }
+        let mut errors = Vec::new();
+        let mut keyed = Keyed { keys: Vec::new(), of_row: Vec::with_capacity(rows) };
+        let mut places = vec![None; keys.len()];
+        for (row, number) in distinct.of_row.into_iter().enumerate() {
+            let key = &keys[number];
             if limit < key.len() {
                 let reason = format!("{} bytes are over the limit of {limit}", key.len());
                 errors.push(RowError { row, reason });
                 continue;
             }
-            let is_same = |number: &usize| keyed.keys[*number].as_ref() == key.as_slice();
-            let hash = |number: &usize| hasher.hash_one(keyed.keys[*number].as_ref());
-            let number = match numbers.entry(hasher.hash_one(key.as_slice()), is_same, hash) {
-                Entry::Occupied(known) => *known.get(),
-                Entry::Vacant(place) => {
-                    let number = *place.insert(keyed.keys.len()).get();
-                    keyed.keys.push(Bytes::copy_from_slice(&key));
-                    number
-                }
-            };
-            keyed.of_row.push(number);
-        }
-        if errors.is_empty() {
-            return Ok((self, keyed));
+            let place = *places[number].get_or_insert_with(|| {
+                keyed.keys.push(key.clone());
+                keyed.keys.len() - 1
+            });
+            keyed.of_row.push(place);
         }
         log_errors(cx, &spec.input, &self.batch, &errors, "row left out by a group that is too long");
         let mut kept = vec![true; rows];

@@ -14,6 +14,7 @@
 mod accumulate;
 mod collected;
 mod counted;
+mod distinct;
 mod emit;
 mod groups;
 mod hopping;
