@@ -46,8 +46,8 @@ pub use groups::{
     SyncedGroup, partitions_by_topic,
 };
 pub use local::{
-    DiskSpace, FetchLimits, FetchPartition, FetchedPartition, Fetching, FoundOffset, ListChange, LocalBroker, NewTopic,
-    OffsetQuery, Placed, ProduceBatch, SettingKind, TOPIC_SETTINGS, TopicSetting, TopicUsers,
+    CheckedBatch, DiskSpace, FetchLimits, FetchPartition, FetchedPartition, Fetching, FoundOffset, ListChange,
+    LocalBroker, NewTopic, OffsetQuery, Placed, SettingKind, TOPIC_SETTINGS, TopicSetting, TopicUsers,
 };
 pub use partitions::{CONSUMER_OFFSETS, TRANSACTION_STATE};
 pub use pending::PendingBatch;

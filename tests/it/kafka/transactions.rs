@@ -125,19 +125,23 @@ async fn a_transaction_with_positions_is_committed_by_an_old_and_a_new_client() 
     server.stop().await;
 }
 
+/// A transactional batch of one record.
+fn transactional_batch((id, epoch): (i64, i16)) -> Vec<u8> {
+    let stamp = ProducerStamp { id: ProducerId(id), epoch: ProducerEpoch(epoch), base_sequence: 0 };
+    let mut builder = BatchBuilder::new().producer(stamp, Transactional::Yes);
+    builder.append(1_700_000_000_000, None, Some(epoch.to_string().as_bytes()), &[]);
+    builder.finish().bytes().to_vec()
+}
+
 /// A transactional batch of one record, of a request that names the transactional id.
 async fn produce_in_two(
     client: &mut KafkaClient,
     version: i16,
     topic: &metadata::Topic,
-    (id, epoch): (i64, i16),
+    producer: (i64, i16),
     transactional_id: Option<&str>,
 ) -> ErrorCode {
-    let stamp = ProducerStamp { id: ProducerId(id), epoch: ProducerEpoch(epoch), base_sequence: 0 };
-    let mut builder = BatchBuilder::new().producer(stamp, Transactional::Yes);
-    builder.append(1_700_000_000_000, None, Some(epoch.to_string().as_bytes()), &[]);
-    let batch = builder.finish();
-    let mut request = produce_request(-1, topic, vec![(0, batch.bytes())]);
+    let mut request = produce_request(-1, topic, vec![(0, &transactional_batch(producer))]);
     request.transactional_id = transactional_id.map(str::to_string);
     one(one(client.ask(version, request).await.responses).partition_responses).error_code
 }
@@ -207,6 +211,29 @@ async fn a_newer_client_adds_nothing_and_has_another_epoch_for_every_transaction
     let of_producers = |(_, value): (i64, String)| Some(value).filter(|value| value.len() == 1);
     let values: Vec<_> = records(&fetched.responses[0].partitions[0]).into_iter().filter_map(of_producers).collect();
     assert_eq!(values, ["0", "1", "2"], "each once, the aborted one with its marker behind it");
+    server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_corrupt_batch_is_told_so_whosever_it_says_it_is_and_begins_no_transaction() {
+    let server = TestServer::start().await;
+    let mut client = KafkaClient::connect(&server).await;
+    let topic = client.topic("t").await;
+    let given = init(&mut client, 5).await;
+    let producer = (given.producer_id, given.producer_epoch);
+    let batch = transactional_batch(producer);
+    let (last_of_id, last_of_epoch, last_of_records) = (50, 52, batch.len() - 1);
+    for (version, at) in [(12, last_of_id), (13, last_of_id), (12, last_of_epoch), (12, last_of_records)] {
+        let mut corrupt = batch.clone();
+        corrupt[at] ^= 1;
+        let mut request = produce_request(-1, &topic, vec![(0, &corrupt)]);
+        request.transactional_id = Some(ID.to_string());
+        let refused = one(one(client.ask(version, request).await.responses).partition_responses);
+        assert_eq!(refused.error_code, ErrorCode::CORRUPT_MESSAGE, "version {version}, byte {at}");
+        assert_eq!(end_in_two(&mut client, producer, true).await, Err(ErrorCode::INVALID_TXN_STATE), "none is open");
+    }
+    assert_eq!(produce_in_two(&mut client, 12, &topic, producer, Some(ID)).await, ErrorCode::NONE, "it is sent again");
+    end_in_two(&mut client, producer, true).await.expect("committed");
     server.stop().await;
 }
 
