@@ -20,6 +20,7 @@ mod groups;
 mod local;
 mod outcomes;
 mod partitions;
+mod pattern;
 mod pending;
 mod recovery;
 mod retention;
@@ -50,6 +51,7 @@ pub use local::{
     LocalBroker, NewTopic, OffsetQuery, Placed, SettingKind, TOPIC_SETTINGS, TopicSetting, TopicUsers,
 };
 pub use partitions::{CONSUMER_OFFSETS, TRANSACTION_STATE};
+pub use pattern::{InvalidPattern, NamePattern};
 pub use pending::PendingBatch;
 pub use transactions::{
     TransactionDescription, TransactionError, TransactionState, TransactionVersion, UnknownTransactionState,

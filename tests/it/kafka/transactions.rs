@@ -10,6 +10,7 @@ use tidemill::protocol::add_offsets_to_txn;
 use tidemill::protocol::add_partitions_to_txn;
 use tidemill::protocol::end_txn;
 use tidemill::protocol::init_producer_id;
+use tidemill::protocol::list_transactions;
 use tidemill::protocol::metadata;
 use tidemill::protocol::offset_fetch;
 use tidemill::protocol::txn_offset_commit;
@@ -234,6 +235,47 @@ async fn a_corrupt_batch_is_told_so_whosever_it_says_it_is_and_begins_no_transac
     }
     assert_eq!(produce_in_two(&mut client, 12, &topic, producer, Some(ID)).await, ErrorCode::NONE, "it is sent again");
     end_in_two(&mut client, producer, true).await.expect("committed");
+    server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn transactions_are_listed_by_state_producer_and_pattern_of_their_ids() {
+    let server = TestServer::start().await;
+    let mut client = KafkaClient::connect(&server).await;
+    client.topic("t").await;
+    let first = init(&mut client, 5).await;
+    let transactional_id = Some("id2".to_string());
+    let request = init_producer_id::Request { transactional_id, transaction_timeout_ms: 60_000, ..Default::default() };
+    client.ask(5, request).await;
+    assert_eq!(add(&mut client, 3, &first, &[0]).await, [ErrorCode::NONE]);
+    let list = async |client: &mut KafkaClient, version: i16, request: list_transactions::Request| {
+        let listed = client.ask(version, request).await;
+        let ids: Vec<_> = listed.transaction_states.into_iter().map(|it| it.transactional_id).collect();
+        (listed.error_code, ids.join(" "), listed.unknown_state_filters)
+    };
+    let like = |pattern: &str| list_transactions::Request {
+        transactional_id_pattern: Some(pattern.to_string()),
+        ..Default::default()
+    };
+    let found = |ids: &str| (ErrorCode::NONE, ids.to_string(), Vec::<String>::new());
+    for (pattern, ids) in [("", "id id2"), ("id", "id"), ("id.*", "id id2"), (".*2", "id2"), ("d", "")] {
+        assert_eq!(list(&mut client, 2, like(pattern)).await, found(ids), "{pattern}");
+    }
+    assert_eq!(list(&mut client, 2, like("(")).await.0, ErrorCode::INVALID_REGULAR_EXPRESSION);
+    assert_eq!(list(&mut client, 1, like("(")).await, found("id id2"), "which knows no patterns");
+    let of_states = |states: &[&str]| list_transactions::Request {
+        state_filters: states.iter().map(|state| state.to_string()).collect(),
+        ..like("id.*")
+    };
+    for (states, ids) in [(&["Ongoing"][..], "id"), (&["Empty"][..], "id2"), (&["Empty", "Ongoing"][..], "id id2")] {
+        assert_eq!(list(&mut client, 2, of_states(states)).await, found(ids));
+    }
+    let unknown = (ErrorCode::NONE, String::new(), vec!["Dozing".to_string()]);
+    assert_eq!(list(&mut client, 2, of_states(&["Dozing"])).await, unknown);
+    let of_first = list_transactions::Request { producer_id_filters: vec![first.producer_id], ..Default::default() };
+    assert_eq!(list(&mut client, 0, of_first).await, found("id"));
+    let long = list_transactions::Request { duration_filter: 3_600_000, ..Default::default() };
+    assert_eq!(list(&mut client, 1, long).await, found(""), "none is that old");
     server.stop().await;
 }
 
