@@ -20,6 +20,7 @@ mod groups;
 mod local;
 mod outcomes;
 mod partitions;
+mod pattern;
 mod pending;
 mod recovery;
 mod retention;
@@ -46,10 +47,11 @@ pub use groups::{
     SyncedGroup, partitions_by_topic,
 };
 pub use local::{
-    DiskSpace, FetchLimits, FetchPartition, FetchedPartition, Fetching, FoundOffset, ListChange, LocalBroker, NewTopic,
-    OffsetQuery, Placed, ProduceBatch, SettingKind, TOPIC_SETTINGS, TopicSetting, TopicUsers,
+    CheckedBatch, DiskSpace, FetchLimits, FetchPartition, FetchedPartition, Fetching, FoundOffset, ListChange,
+    LocalBroker, NewTopic, OffsetQuery, Placed, SettingKind, TOPIC_SETTINGS, TopicSetting, TopicUsers,
 };
 pub use partitions::{CONSUMER_OFFSETS, TRANSACTION_STATE};
+pub use pattern::{InvalidPattern, NamePattern};
 pub use pending::PendingBatch;
 pub use transactions::{
     TransactionDescription, TransactionError, TransactionState, TransactionVersion, UnknownTransactionState,

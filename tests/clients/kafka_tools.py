@@ -227,6 +227,44 @@ def offsets_and_records():
     assert all(0 < size for size in sizes.values()), sizes
 
 
+def elections_and_moves():
+    """A cluster of one node has nothing to elect and nowhere to move to."""
+    name, tool = topic("moves", 2), "kafka-reassign-partitions"
+    broker = re.search(r"Leader: (\d+)", ask("kafka-topics", "--describe", "--topic", name)).group(1)
+    for kind in ["preferred", "unclean"]:
+        has(ask("kafka-leader-election", "--election-type", kind, "--topic", name, "--partition", "1"), f"Valid replica already elected for partitions {name}-1")
+        ask("kafka-leader-election", "--election-type", kind, "--all-topic-partitions")
+    refused("kafka-leader-election", "--election-type", "preferred", "--topic", name, "--partition", "9", saying="UnknownTopicOrPartition|no such partition")
+    described = json.loads(ask("kafka-log-dirs", "--describe", "--topic-list", name).splitlines()[-1])
+    folder = described["brokers"][0]["logDirs"][0]["logDir"]
+
+    def moves(replicas, *folders):
+        return file_of({"version": 1, "partitions": [{"topic": name, "partition": number, "replicas": replicas, "log_dirs": [*folders] or ["any"]} for number in (0, 1)]})
+
+    topics_to_move = file_of({"version": 1, "topics": [{"topic": name}]})
+    has(ask(tool, "--generate", "--topics-to-move-json-file", topics_to_move, "--broker-list", broker), "Proposed partition reassignment", rf'"replicas":\[{broker}\]')
+    for stays in [moves([int(broker)]), moves([int(broker)], folder)]:
+        has(ask(tool, "--execute", "--reassignment-json-file", stays), f"Successfully started partition reassignments for {name}-0,{name}-1")
+        has(ask(tool, "--verify", "--reassignment-json-file", stays), rf"Reassignment of partition {name}-1 is completed", "Clearing broker-level throttles", "Clearing topic-level throttles")
+    has(ask(tool, "--list"), "No partition reassignments found")
+    has(ask(tool, "--cancel", "--reassignment-json-file", moves([int(broker)])), "None of the specified partition moves are active")
+    refused(tool, "--execute", "--reassignment-json-file", moves([int(broker) + 1]), saying=f"Unknown broker id {int(broker) + 1}")
+    refused(tool, "--execute", "--reassignment-json-file", moves([int(broker)]), "--throttle", "1000", saying="InvalidConfiguration.*throttled.replicas")
+
+
+def limits_of_clients():
+    """There are no quotas and no credentials; what would make some is refused."""
+    for kind in ["users", "clients", "ips"]:
+        same(ask("kafka-configs", "--entity-type", kind, "--describe").strip(), "")
+    same(ask("kafka-configs", "--entity-type", "users", "--entity-name", "ann", "--describe").strip(), "")
+    refused("kafka-configs", "--entity-type", "users", "--entity-name", "ann", "--alter", "--add-config", "producer_byte_rate=1000", saying="UnsupportedVersion|does not support")
+    refused("kafka-configs", "--entity-type", "users", "--entity-name", "ann", "--alter", "--add-config", "SCRAM-SHA-256=[password=secret]",
+            saying="UnsupportedVersion|does not support")
+    has(ask("kafka-configs", "--entity-type", "groups", "--entity-name", f"{PREFIX}-any", "--describe", "--all"), r"consumer\.session\.timeout\.ms=\d+ ")
+    ask("kafka-configs", "--entity-type", "groups", "--describe")
+    same(ask("kafka-configs", "--entity-type", "client-metrics", "--describe").strip(), "")
+
+
 def performance():
     name = topic("perf", 4)
     for more in [[], ["enable.idempotence=true", "max.in.flight.requests.per.connection=5"], ["acks=1", "enable.idempotence=false", "compression.type=lz4"]]:
@@ -249,6 +287,10 @@ def transactions():
     same(ended.split(", ")[4], "5000")
     listed = {row["TransactionalId"]: row for row in table(ask("kafka-transactions", "list"))}
     same(listed[id]["TransactionState"], "CompleteCommit")
+    same([row["TransactionalId"] for row in table(ask("kafka-transactions", "list", "--transactional-id-pattern", f"{PREFIX}-.d"))], [id])
+    same(table(ask("kafka-transactions", "list", "--transactional-id-pattern", PREFIX)), [])
+    same(table(ask("kafka-transactions", "list", "--duration-filter", "3600000")), [])
+    refused("kafka-transactions", "list", "--transactional-id-pattern", "(", saying="INVALID_REGULAR_EXPRESSION")
     described = table(ask("kafka-transactions", "describe", "--transactional-id", id))[0]
     same((described["ProducerId"], described["TransactionState"]), (listed[id]["ProducerId"], "CompleteCommit"))
     # Each of its transactions had an epoch of its own (KIP-890).
@@ -270,7 +312,7 @@ def access_rules():
     refused("kafka-acls", "--remove", "--force", *rule, saying="SecurityDisabledException")
 
 
-for check in [cluster, topics, console, keys_and_headers, groups, new_groups, configs, offsets_and_records, performance, transactions, access_rules]:
+for check in [cluster, topics, console, keys_and_headers, groups, new_groups, configs, offsets_and_records, elections_and_moves, limits_of_clients, performance, transactions, access_rules]:
     begun = time.monotonic()
     check()
     print(f"ok {check.__name__} ({time.monotonic() - begun:.1f} s)", file=sys.stderr)

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# kcat (librdkafka 2.0): what old clients do. KAFKA=host:port.
+# kcat, which has the librdkafka of its release (2.0 in Debian 12, 1.6 in Debian 11): what old clients do. KAFKA=host:port.
 set -euo pipefail
 topic="kcat-$RANDOM-$$"
 ask() { timeout 30 kcat -b "$KAFKA" -X log_level=0 "$@"; }
@@ -15,3 +15,12 @@ same 'keys, nulls, headers' "$(ask -C -t "$topic" -p 0 -o beginning -e -q -f '%k
 k2|-1|a=1,b=2'
 same 'the last one' "$(ask -C -t "$topic-none" -p 0 -o -1 -e -q)" 100
 same 'the end' "$(ask -Q -t "$topic-none:0:-1" 2>&1 | grep -oE 'offset [0-9]+')" 'offset 100'
+
+ask -P -t "$topic-sure" -p 0 -X enable.idempotence=true <<<'one'
+printf '2\n3\n' | ask -P -t "$topic-sure" -p 0 -X transactional.id="$topic"
+same 'idempotent, and in a transaction' "$(ask -C -t "$topic-sure" -p 0 -o beginning -e -q)" 'one
+2
+3'
+same 'a group' "$(ask -G "$topic" -X auto.offset.reset=earliest -c 60 -q "$topic-lz4" | md5sum)" "$(seq 60 | md5sum)"
+same 'a group that goes on' "$(ask -G "$topic" -X auto.offset.reset=earliest -c 40 -q "$topic-lz4" | md5sum)" "$(seq 61 100 | md5sum)"
+same 'by time' "$(ask -C -t "$topic-gzip" -p 0 -o s@1000000000000 -c 1 -q)" 1

@@ -1,6 +1,7 @@
 //! Why a group's coordinator refused, as Kafka's clients know it.
 
 use super::GroupKind;
+use crate::broker::InvalidPattern;
 
 /// A refusal of one request, one member or one partition.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -148,5 +149,11 @@ impl GroupError {
             Self::StaleMemberEpoch => 113,
             Self::InvalidPattern { .. } => 128,
         }
+    }
+}
+
+impl From<InvalidPattern> for GroupError {
+    fn from(InvalidPattern { reason }: InvalidPattern) -> Self {
+        Self::InvalidPattern { reason }
     }
 }

@@ -8,6 +8,7 @@ use super::ConsumerHeartbeatAnswer;
 use super::DescribedConsumerGroup;
 use super::DescribedGroup;
 use super::FetchedOffset;
+use super::GroupConfig;
 use super::GroupError;
 use super::GroupListing;
 use super::Heartbeat;
@@ -108,6 +109,11 @@ impl LocalBroker {
         partitions: Vec<TopicPartition>,
     ) -> Result<Vec<Result<(), GroupError>>, GroupError> {
         self.broker.coordinate(group, |reply| GroupEvent::DeleteOffsets(group.to_string(), partitions, reply)).await
+    }
+
+    /// The limits of groups.
+    pub fn group_config(&self) -> &GroupConfig {
+        &self.broker.config.groups
     }
 
     /// All groups, those of standing queries too.

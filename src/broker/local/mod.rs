@@ -15,7 +15,7 @@ use std::sync::Arc;
 pub use describe::DiskSpace;
 pub use fetch::{FetchLimits, FetchPartition, FetchedPartition, Fetching};
 pub use offsets::{FoundOffset, OffsetQuery};
-pub use produce::{Placed, ProduceBatch};
+pub use produce::{CheckedBatch, Placed};
 pub use settings::{ListChange, SettingKind, TOPIC_SETTINGS, TopicSetting};
 pub use topics::{NewTopic, TopicUsers};
 

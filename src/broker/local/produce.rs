@@ -15,6 +15,8 @@ use crate::log::Append;
 use crate::log::Origin;
 use crate::model::LeaderEpoch;
 use crate::model::Offset;
+use crate::model::ProducerEpoch;
+use crate::model::ProducerId;
 use crate::model::TopicPartition;
 use crate::protocol::Batch;
 use crate::protocol::BatchError;
@@ -22,13 +24,24 @@ use crate::protocol::BatchLimits;
 use crate::security::Operation;
 use crate::security::Principal;
 
-/// What a producer sends to one partition.
+/// A producer's batch whose bytes are what was sent, for a partition that it may be written to.
 #[derive(Debug, Clone)]
-pub struct ProduceBatch {
+pub struct CheckedBatch {
+    partition: TopicPartition,
+    topic: Arc<TopicRecord>,
+    batch: Batch,
+}
+
+impl CheckedBatch {
     /// Where to.
-    pub partition: TopicPartition,
-    /// One record batch, as it came.
-    pub bytes: Bytes,
+    pub fn partition(&self) -> TopicPartition {
+        self.partition
+    }
+
+    /// Whose transaction it belongs to; `None` if it belongs to none.
+    pub fn transactional_producer(&self) -> Option<(ProducerId, ProducerEpoch)> {
+        self.batch.producer().filter(|_| self.batch.is_transactional())
+    }
 }
 
 /// Where a batch stands.
@@ -49,16 +62,24 @@ pub struct Placed {
 }
 
 impl LocalBroker {
-    /// Checks a batch and appends it; where it went is known, how safe it is is not. `wait` tells when it is.
-    pub async fn produce(&self, batch: ProduceBatch, acks: Acks) -> Result<Placed, BrokerError> {
-        let ProduceBatch { partition, bytes } = batch;
+    /// Checks one record batch for a partition, as far as it can be judged without the partition's state. What its header says
+    /// is of no account before that.
+    pub async fn check_batch(&self, partition: TopicPartition, bytes: Bytes) -> Result<CheckedBatch, BrokerError> {
         let topic = self.writable(partition).await?;
+        let batch = check(&topic, partition, bytes)?;
+        Ok(CheckedBatch { partition, topic, batch })
+    }
+
+    /// Appends a batch; where it went is known, how safe it is is not. `wait` tells when it is.
+    pub fn produce(&self, checked: CheckedBatch, acks: Acks) -> Result<Placed, BrokerError> {
+        let producer = checked.transactional_producer();
+        let CheckedBatch { partition, topic, batch } = checked;
         let required = topic.config.min_insync_replicas;
         if acks == Acks::All && 1 < required {
             return Err(BrokerError::NotEnoughReplicas { partition, required });
         }
-        let batch = check(&topic, partition, bytes)?;
-        let producer = batch.producer().filter(|_| batch.is_transactional());
+        // What the sender wrote there is not looked at: the leader gives both.
+        let batch = batch.stamped(Offset::ZERO, LeaderEpoch(0));
         let broker = &self.broker;
         let append =
             Append { partition, leader_epoch: broker.leader_epoch(), batches: vec![batch], origin: Origin::Client };
@@ -106,15 +127,13 @@ impl LocalBroker {
     }
 }
 
-/// A client's batch, as far as it can be judged without the partition's state.
 fn check(topic: &TopicRecord, partition: TopicPartition, bytes: Bytes) -> Result<Batch, BrokerError> {
     let limits = BatchLimits { batch_bytes_max: topic.config.batch_bytes_max as usize };
     let wrong = |source: BatchError| match source {
         BatchError::TooLarge { size, limit } => BrokerError::MessageTooLarge { partition, size, limit },
         source => BrokerError::Batch { partition, source },
     };
-    // What the sender wrote there is not looked at: the leader gives both.
-    let batch = Batch::check(bytes, &limits).map_err(wrong)?.stamped(Offset::ZERO, LeaderEpoch(0));
+    let batch = Batch::check(bytes, &limits).map_err(wrong)?;
     let header = batch.header();
     let invalid = |reason| Err(BrokerError::InvalidRecord { partition, index: None, reason });
     if batch.is_control() {

@@ -116,6 +116,38 @@ fn what_took_too_long_is_aborted_and_its_producer_goes_on_after_its_own_abort() 
 }
 
 #[test]
+fn what_took_too_long_at_the_last_epoch_goes_on_under_a_new_producer_id_which_is_told_again_after_a_restart() {
+    run(async {
+        let simulation = Simulation::new(65);
+        drop(prepared(&simulation.env).await);
+        let one_epoch = BrokerConfig { producer_epoch_max: 1, ..config() };
+        let node = Node::open(&simulation.env, one_epoch).await.expect("opens");
+        let first = init(&node.broker).await.expect("a stamp");
+        assert!(fill(&node.broker, first, "1").await);
+        simulation.clock.advance(Duration::from_millis(TIMEOUT_MS as u64));
+        node.broker.end_overdue_transactions().await.expect("aborted");
+        assert_eq!(end(&node.broker, first, COMMIT).await, Err(TransactionError::InvalidState));
+        let second = end(&node.broker, first, ABORT).await.expect("it was");
+        assert_eq!((second.0 != first.0, second.1), (true, ProducerEpoch(0)));
+        drop(node);
+        simulation.disk.lose_power();
+        let node = Node::open(&simulation.env, one_epoch).await.expect("opens");
+        assert_eq!(end(&node.broker, first, ABORT).await, Ok(second), "asked again");
+        assert!(!fill(&node.broker, first, "1").await);
+        assert!(fill(&node.broker, second, "2").await);
+        end(&node.broker, second, COMMIT).await.expect("committed");
+        assert_eq!(read(&node).await, [vec!["2"], vec!["2"]]);
+        // A producer that begins anew gets an id of its own, as it always did.
+        let third = init(&node.broker).await.expect("a stamp");
+        assert!(fill(&node.broker, third, "3").await);
+        simulation.clock.advance(Duration::from_millis(TIMEOUT_MS as u64));
+        node.broker.end_overdue_transactions().await.expect("aborted");
+        let fourth = local(&node.broker).init_producer(Some(ID), TIMEOUT_MS, Some(third)).await.expect("a stamp");
+        assert_eq!((fourth.0 != third.0, fourth.1), (true, ProducerEpoch(0)));
+    });
+}
+
+#[test]
 fn who_asks_again_after_a_restart_is_told_the_same_under_a_new_producer_id_too() {
     run(async {
         let simulation = Simulation::new(64);

@@ -6,7 +6,7 @@ use super::ErrorCode;
 use super::declare::messages;
 
 messages! {
-    api ListOffsets = 2, versions 1..=10, flexible 6;
+    api ListOffsets = 2, versions 0..=10, flexible 6;
     Request {
         replica_id: i32 [0..] = -1,
         isolation_level: i8 [2..],
@@ -21,6 +21,7 @@ messages! {
         partition_index: i32 [0..],
         current_leader_epoch: i32 [4..] = -1,
         timestamp: i64 [0..],
+        max_num_offsets: i32 [0..=0] = 1,
     }
     Response {
         throttle_time_ms: i32 [2..],
@@ -33,6 +34,7 @@ messages! {
     PartitionResponse {
         partition_index: i32 [0..],
         error_code: ErrorCode [0..],
+        old_style_offsets: Vec<i64> [0..=0],
         timestamp: i64 [1..] = -1,
         offset: i64 [1..] = -1,
         leader_epoch: i32 [4..] = -1,

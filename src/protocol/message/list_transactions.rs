@@ -6,11 +6,12 @@ use super::ErrorCode;
 use super::declare::messages;
 
 messages! {
-    api ListTransactions = 66, versions 0..=1, flexible 0;
+    api ListTransactions = 66, versions 0..=2, flexible 0;
     Request {
         state_filters: Vec<String> [0..],
         producer_id_filters: Vec<i64> [0..],
         duration_filter: i64 [1..] = -1,
+        transactional_id_pattern: Option<String> [2..],
     }
     Response {
         throttle_time_ms: i32 [0..],

@@ -1,5 +1,6 @@
 //! Where the value of a setting comes from, and what kind it is, by Kafka's numbers.
 
+use super::context::Context;
 use crate::broker::SettingKind;
 use crate::broker::TopicConfig;
 use crate::broker::TopicSetting;
@@ -8,6 +9,17 @@ use crate::broker::TopicSetting;
 pub(super) const TOPIC: i8 = 2;
 /// See `TOPIC`.
 pub(super) const BROKER: i8 = 4;
+/// See `TOPIC`.
+pub(super) const BROKER_LOGGER: i8 = 8;
+/// See `TOPIC`.
+pub(super) const CLIENT_METRICS: i8 = 16;
+/// See `TOPIC`.
+pub(super) const GROUP: i8 = 32;
+
+/// Whether a broker's settings are this node's; no name stands for all nodes.
+pub(super) fn is_this_node(context: &Context, name: &str) -> bool {
+    name.is_empty() || name == context.node_id().to_string()
+}
 
 /// Who said so.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,8 +1,12 @@
 //! DescribeConfigs: every setting of a topic, and what the server is told.
 
+use std::time::Duration;
+
 use super::config_value::BROKER;
 use super::config_value::ConfigSource;
+use super::config_value::GROUP;
 use super::config_value::TOPIC;
+use super::config_value::is_this_node;
 use super::config_value::kind_number;
 use super::context::Context;
 use super::error_code::Refusal;
@@ -58,9 +62,10 @@ fn configs(context: &Context, resource: &Resource, with: With) -> Result<Vec<Con
             let config = topic.ok_or_else(unknown)?.config;
             Ok(TOPIC_SETTINGS.iter().map(|setting| of_topic(setting, &config, with)).collect())
         }
-        BROKER if *name == context.node_id().to_string() || name.is_empty() => Ok(of_server(context, with)),
+        BROKER if is_this_node(context, name) => Ok(of_server(context, with)),
         BROKER => Err(Refusal::new(ErrorCode::INVALID_REQUEST, "there is no such broker")),
-        _ => Err(Refusal::new(ErrorCode::INVALID_REQUEST, "only topics and brokers have settings")),
+        GROUP => Ok(of_group(context, with)),
+        _ => Err(Refusal::new(ErrorCode::INVALID_REQUEST, "only topics, brokers and groups have settings")),
     }
 }
 
@@ -91,7 +96,7 @@ fn of_server(context: &Context, with: With) -> Vec<Config> {
     let (door, knobs) = (context.door(), &context.door().config);
     let advertised = format!("PLAINTEXT://{}:{}", door.host, door.port);
     let idle_ms = knobs.idle_timeout.as_millis().to_string();
-    let values: [(&str, String, SettingKind); 9] = [
+    let values = [
         ("advertised.listeners", advertised, SettingKind::Text),
         ("auto.create.topics.enable", knobs.auto_create_topics.to_string(), SettingKind::Boolean),
         ("broker.id", context.node_id().to_string(), SettingKind::Int),
@@ -102,18 +107,31 @@ fn of_server(context: &Context, with: With) -> Vec<Config> {
         ("num.partitions", knobs.default_partitions.to_string(), SettingKind::Int),
         ("socket.request.max.bytes", knobs.request_bytes_max.to_string(), SettingKind::Int),
     ];
-    let config = |(name, value, kind): (&str, String, SettingKind)| {
-        let source = ConfigSource::Server as i8;
-        let synonym = Synonym { name: name.to_string(), value: Some(value.clone()), source };
-        Config {
-            name: name.to_string(),
-            value: Some(value),
-            read_only: true,
-            config_source: source,
-            synonyms: if with.synonyms { vec![synonym] } else { Vec::new() },
-            config_type: kind_number(kind),
-            ..Config::default()
-        }
-    };
-    values.into_iter().map(config).collect()
+    values.into_iter().map(|value| of_configuration(value, with)).collect()
+}
+
+/// What holds for every group of the consumer protocol.
+fn of_group(context: &Context, with: With) -> Vec<Config> {
+    let knobs = context.broker().group_config();
+    let milliseconds = |duration: Duration| duration.as_millis().to_string();
+    let values = [
+        ("consumer.heartbeat.interval.ms", milliseconds(knobs.consumer_heartbeat_interval), SettingKind::Int),
+        ("consumer.session.timeout.ms", milliseconds(knobs.consumer_session_timeout), SettingKind::Int),
+    ];
+    values.into_iter().map(|value| of_configuration(value, with)).collect()
+}
+
+/// What the server was told before it started.
+fn of_configuration((name, value, kind): (&str, String, SettingKind), with: With) -> Config {
+    let source = ConfigSource::Server as i8;
+    let synonym = Synonym { name: name.to_string(), value: Some(value.clone()), source };
+    Config {
+        name: name.to_string(),
+        value: Some(value),
+        read_only: true,
+        config_source: source,
+        synonyms: if with.synonyms { vec![synonym] } else { Vec::new() },
+        config_type: kind_number(kind),
+        ..Config::default()
+    }
 }

@@ -1,6 +1,8 @@
 //! IncrementalAlterConfigs: changes what is named, and leaves the rest.
 
 use super::alter_configs::topic_to_alter;
+use super::config_value::BROKER;
+use super::config_value::is_this_node;
 use super::context::Context;
 use super::error_code::Refusal;
 use super::table::Answer;
@@ -35,6 +37,11 @@ impl Answer for Request {
 }
 
 async fn alter(context: &Context, resource: &Resource, validate_only: bool) -> Result<(), Refusal> {
+    let only_deletes = resource.configs.iter().all(|given| given.config_operation == DELETE);
+    if resource.resource_type == BROKER && only_deletes && is_this_node(context, &resource.resource_name) {
+        // Nobody changed a setting of the server while it runs, so there is nothing to undo.
+        return Ok(());
+    }
     let topic = topic_to_alter(context, resource.resource_type, &resource.resource_name)?;
     for (place, given) in resource.configs.iter().enumerate() {
         if resource.configs[..place].iter().any(|earlier| earlier.name == given.name) {

@@ -17,6 +17,10 @@ use message::Request;
 use message::Response;
 use message::TopicResponse;
 
+/// Before, it was asked for segments that are older than a time, of which nothing is told, and for the ends: librdkafka 1.6 asks
+/// for these so, and not at all where it cannot.
+const TIMES_FROM: i16 = 1;
+
 impl Answer for Request {
     async fn answer(self, context: &Context) -> Response {
         let isolation = isolation(self.isolation_level);
@@ -25,10 +29,12 @@ impl Answer for Request {
             let mut partitions = Vec::new();
             for partition in topic.partitions {
                 let index = partition.partition_index;
+                let is_old = context.version < TIMES_FROM && 0 < partition.max_num_offsets;
                 let answer = one(context, &topic.name, partition, isolation).await;
                 partitions.push(match answer {
                     Ok(found) => PartitionResponse {
                         partition_index: index,
+                        old_style_offsets: found.filter(|_| is_old).map(|found| found.offset.0).into_iter().collect(),
                         timestamp: found.and_then(|found| found.timestamp).map_or(-1, |time| time.0),
                         offset: found.map_or(-1, |found| found.offset.0),
                         leader_epoch: found.and_then(|found| found.leader_epoch).map_or(-1, |epoch| epoch.0),
@@ -58,6 +64,7 @@ async fn one(
         -3 => OffsetQuery::MaxTimestamp,
         // Nothing was ever moved away.
         -5 => return Ok(None),
+        0.. if context.version < TIMES_FROM => return Err(ErrorCode::UNSUPPORTED_VERSION),
         time @ 0.. => OffsetQuery::AtOrAfter(EventTime(time)),
         _ => return Err(ErrorCode::INVALID_REQUEST),
     };

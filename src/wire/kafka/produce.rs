@@ -16,11 +16,12 @@ use super::table::framed;
 use super::table::read;
 use crate::broker::Acks;
 use crate::broker::BrokerError;
+use crate::broker::CheckedBatch;
 use crate::broker::Placed;
-use crate::broker::ProduceBatch;
 use crate::broker::TransactionError;
 use crate::model::ProducerEpoch;
 use crate::model::ProducerId;
+use crate::model::TopicPartition;
 use crate::protocol::Batch;
 use crate::protocol::Codec;
 use crate::protocol::ErrorCode;
@@ -31,6 +32,7 @@ use message::PartitionResponse;
 use message::RecordError;
 use message::Request;
 use message::Response;
+use message::TopicData;
 use message::TopicResponse;
 
 /// Versions below it carry record formats that are no longer written. They are advertised since old clients stop compressing
@@ -49,10 +51,11 @@ pub(super) const ENTRY: ApiEntry = ApiEntry::of::<Request>(true, |context, head,
     async move { Ok(begin(context, head, read(decoder)?).await) }.boxed()
 });
 
-/// What became of one partition's batch.
-enum Outcome {
-    Placed(Placed),
-    Refused(Refusal),
+/// What became of the batches for one topic, by partition.
+struct OfTopic<T> {
+    name: String,
+    topic_id: [u8; 16],
+    partitions: Vec<(i32, Result<T, Refusal>)>,
 }
 
 #[derive(Clone)]
@@ -100,38 +103,27 @@ impl Refusal {
 
 /// Appends all that can be appended; the answer waits for the flushes.
 async fn begin(context: Context, head: RequestHead, request: Request) -> Pending {
-    let acks = match request.acks {
-        0 => Some(Acks::None),
-        1 => Some(Acks::Leader),
-        -1 => Some(Acks::All),
-        _ => None,
+    let Request { transactional_id, acks, timeout_ms, topic_data } = request;
+    let acks = match acks {
+        0 => Ok(Acks::None),
+        1 => Ok(Acks::Leader),
+        -1 => Ok(Acks::All),
+        _ => Err(ErrorCode::INVALID_REQUIRED_ACKS),
     };
-    let timeout = Duration::from_millis(u64::try_from(request.timeout_ms).unwrap_or(0));
-    let held = hold(&context, &request).await;
-    let mut topics = Vec::with_capacity(request.topic_data.len());
-    for topic in request.topic_data {
-        let mut partitions = Vec::with_capacity(topic.partition_data.len());
-        for data in topic.partition_data {
-            let index = data.index;
-            let placed = match acks {
-                None => Err(ErrorCode::INVALID_REQUIRED_ACKS.into()),
-                Some(acks) => append(&context, &topic.name, topic.topic_id, data, acks, &held).await,
-            };
-            partitions.push((index, placed.map_or_else(Outcome::Refused, Outcome::Placed)));
-        }
-        topics.push((topic.name, topic.topic_id, partitions));
-    }
-    if acks == Some(Acks::None) {
-        let is_refused = |outcome: &Outcome| matches!(outcome, Outcome::Refused(_));
-        let refused = topics.iter().flat_map(|(_, _, all)| all).any(|(_, outcome)| is_refused(outcome));
+    let timeout = Duration::from_millis(u64::try_from(timeout_ms).unwrap_or(0));
+    let mut checked = check_all(&context, topic_data, acks).await;
+    hold(&context, transactional_id.as_deref(), &mut checked).await;
+    let topics: Vec<_> = checked.into_iter().map(|topic| append(&context, topic, acks)).collect();
+    if acks == Ok(Acks::None) {
+        let refused = topics.iter().flat_map(|topic| &topic.partitions).any(|(_, placed)| placed.is_err());
         // The only way to tell a client that wants no answer.
         let reply = if refused { Reply::Close } else { Reply::Nothing };
         return std::future::ready(reply).boxed();
     }
     async move {
         let mut responses = Vec::with_capacity(topics.len());
-        for (name, topic_id, partitions) in topics {
-            let answers = partitions.into_iter().map(|(index, outcome)| settle(&context, index, outcome, timeout));
+        for OfTopic { name, topic_id, partitions } in topics {
+            let answers = partitions.into_iter().map(|(index, placed)| settle(&context, index, placed, timeout));
             responses.push(TopicResponse { name, topic_id, partition_responses: join_all(answers).await });
         }
         let response = Response { responses, ..Response::default() };
@@ -140,42 +132,34 @@ async fn begin(context: Context, head: RequestHead, request: Request) -> Pending
     .boxed()
 }
 
-/// Has the transaction hold all that the request writes to, in one step. Why not, holds for its transactional batches only.
-async fn hold(context: &Context, request: &Request) -> Result<(), Refusal> {
-    if context.version < ADDS_FROM {
-        return Ok(());
-    }
-    let (mut producers, mut partitions) = (BTreeSet::new(), Vec::new());
-    for topic in &request.topic_data {
-        for data in &topic.partition_data {
-            let Ok(header) = Batch::peek(data.records.as_deref().unwrap_or_default()) else { continue };
-            let by_id = IDS_FROM <= context.version;
-            let partition = context.partition(&topic.name, topic.topic_id, by_id, data.index);
-            if let (true, Ok(partition)) = (header.attributes.is_transactional(), partition) {
-                producers.insert((ProducerId(header.producer_id), ProducerEpoch(header.producer_epoch)));
-                partitions.push(partition);
-            }
+/// Checks every batch by itself, before anything that stands in one counts.
+async fn check_all(
+    context: &Context,
+    topics: Vec<TopicData>,
+    acks: Result<Acks, ErrorCode>,
+) -> Vec<OfTopic<CheckedBatch>> {
+    let mut checked = Vec::with_capacity(topics.len());
+    for TopicData { name, topic_id, partition_data } in topics {
+        let mut partitions = Vec::with_capacity(partition_data.len());
+        for data in partition_data {
+            let index = data.index;
+            let batch = match acks {
+                Ok(_) => check(context, &name, topic_id, data).await,
+                Err(code) => Err(code.into()),
+            };
+            partitions.push((index, batch));
         }
+        checked.push(OfTopic { name, topic_id, partitions });
     }
-    let Some(producer) = producers.pop_first() else { return Ok(()) };
-    if !producers.is_empty() {
-        return Err(Refusal::of_transaction(&TransactionError::InvalidProducerIdMapping));
-    }
-    let Some(id) = &request.transactional_id else {
-        return Err(ErrorCode::TRANSACTIONAL_ID_AUTHORIZATION_FAILED.into());
-    };
-    let held = context.broker().hold_in_transaction(id, producer, &partitions).await;
-    held.map_err(|error| Refusal::of_transaction(&error))
+    checked
 }
 
-async fn append(
+async fn check(
     context: &Context,
     topic: &str,
     topic_id: [u8; 16],
     data: PartitionData,
-    acks: Acks,
-    held: &Result<(), Refusal>,
-) -> Result<Placed, Refusal> {
+) -> Result<CheckedBatch, Refusal> {
     if context.version < BATCHES_FROM {
         return Err(ErrorCode::UNSUPPORTED_VERSION.into());
     }
@@ -185,18 +169,62 @@ async fn append(
     if header.attributes.codec() == Codec::Zstd && context.version < ZSTD_FROM {
         return Err(ErrorCode::UNSUPPORTED_COMPRESSION_TYPE.into());
     }
-    if let (true, Err(refusal)) = (header.attributes.is_transactional(), held) {
-        return Err(refusal.clone());
+    Ok(context.broker().check_batch(partition, bytes).await?)
+}
+
+/// Has the transaction hold all that the request writes to, in one step; if it cannot, its transactional batches are refused.
+async fn hold(context: &Context, transactional_id: Option<&str>, topics: &mut [OfTopic<CheckedBatch>]) {
+    if context.version < ADDS_FROM {
+        return;
     }
-    let placed = context.broker().produce(ProduceBatch { partition, bytes }, acks).await;
-    placed.map_err(|error| Refusal::of(error, context.version))
+    let of_transaction = |batch: &CheckedBatch| Some((batch.transactional_producer()?, batch.partition()));
+    let batches = topics.iter().flat_map(|topic| &topic.partitions).filter_map(|(_, batch)| batch.as_ref().ok());
+    let (producers, partitions): (BTreeSet<_>, Vec<_>) = batches.filter_map(of_transaction).unzip();
+    let Err(refusal) = hold_for(context, transactional_id, producers, &partitions).await else { return };
+    for (_, batch) in topics.iter_mut().flat_map(|topic| &mut topic.partitions) {
+        if batch.as_ref().is_ok_and(|batch| batch.transactional_producer().is_some()) {
+            *batch = Err(refusal.clone());
+        }
+    }
+}
+
+async fn hold_for(
+    context: &Context,
+    transactional_id: Option<&str>,
+    mut producers: BTreeSet<(ProducerId, ProducerEpoch)>,
+    partitions: &[TopicPartition],
+) -> Result<(), Refusal> {
+    let Some(producer) = producers.pop_first() else { return Ok(()) };
+    if !producers.is_empty() {
+        return Err(Refusal::of_transaction(&TransactionError::InvalidProducerIdMapping));
+    }
+    let id = transactional_id.ok_or(ErrorCode::TRANSACTIONAL_ID_AUTHORIZATION_FAILED)?;
+    let held = context.broker().hold_in_transaction(id, producer, partitions).await;
+    held.map_err(|error| Refusal::of_transaction(&error))
+}
+
+fn append(context: &Context, topic: OfTopic<CheckedBatch>, acks: Result<Acks, ErrorCode>) -> OfTopic<Placed> {
+    let place = |(index, batch): (i32, Result<CheckedBatch, Refusal>)| {
+        let placed = batch.and_then(|batch| {
+            let placed = context.broker().produce(batch, acks?);
+            placed.map_err(|error| Refusal::of(error, context.version))
+        });
+        (index, placed)
+    };
+    let OfTopic { name, topic_id, partitions } = topic;
+    OfTopic { name, topic_id, partitions: partitions.into_iter().map(place).collect() }
 }
 
 /// The answer for one partition, once it can be given.
-async fn settle(context: &Context, index: i32, outcome: Outcome, timeout: Duration) -> PartitionResponse {
-    let settled = match outcome {
-        Outcome::Placed(placed) => context.broker().wait(placed, timeout).await.map(|()| placed).map_err(Refusal::from),
-        Outcome::Refused(refusal) => Err(refusal),
+async fn settle(
+    context: &Context,
+    index: i32,
+    placed: Result<Placed, Refusal>,
+    timeout: Duration,
+) -> PartitionResponse {
+    let settled = match placed {
+        Ok(placed) => context.broker().wait(placed, timeout).await.map(|()| placed).map_err(Refusal::from),
+        Err(refusal) => Err(refusal),
     };
     match settled {
         Ok(placed) => PartitionResponse {

@@ -20,6 +20,8 @@ use crate::protocol::RequestHead;
 use crate::protocol::add_offsets_to_txn;
 use crate::protocol::add_partitions_to_txn;
 use crate::protocol::alter_configs;
+use crate::protocol::alter_partition_reassignments;
+use crate::protocol::alter_replica_log_dirs;
 use crate::protocol::api_versions;
 use crate::protocol::consumer_group_describe;
 use crate::protocol::consumer_group_heartbeat;
@@ -31,12 +33,15 @@ use crate::protocol::delete_groups;
 use crate::protocol::delete_records;
 use crate::protocol::delete_topics;
 use crate::protocol::describe_acls;
+use crate::protocol::describe_client_quotas;
 use crate::protocol::describe_cluster;
 use crate::protocol::describe_configs;
 use crate::protocol::describe_groups;
 use crate::protocol::describe_log_dirs;
 use crate::protocol::describe_producers;
 use crate::protocol::describe_transactions;
+use crate::protocol::describe_user_scram_credentials;
+use crate::protocol::elect_leaders;
 use crate::protocol::end_txn;
 use crate::protocol::find_coordinator;
 use crate::protocol::frame;
@@ -45,8 +50,10 @@ use crate::protocol::incremental_alter_configs;
 use crate::protocol::init_producer_id;
 use crate::protocol::join_group;
 use crate::protocol::leave_group;
+use crate::protocol::list_config_resources;
 use crate::protocol::list_groups;
 use crate::protocol::list_offsets;
+use crate::protocol::list_partition_reassignments;
 use crate::protocol::list_transactions;
 use crate::protocol::metadata;
 use crate::protocol::offset_commit;
@@ -86,17 +93,24 @@ pub(super) const APIS: &[ApiEntry] = &[
     answered::<delete_acls::Request>(),
     answered::<describe_configs::Request>(),
     answered::<alter_configs::Request>(),
+    answered::<alter_replica_log_dirs::Request>(),
     answered::<describe_log_dirs::Request>(),
     answered::<create_partitions::Request>(),
     answered::<delete_groups::Request>(),
+    answered::<elect_leaders::Request>(),
     answered::<incremental_alter_configs::Request>(),
+    answered::<alter_partition_reassignments::Request>(),
+    answered::<list_partition_reassignments::Request>(),
     answered::<offset_delete::Request>(),
+    answered::<describe_client_quotas::Request>(),
+    answered::<describe_user_scram_credentials::Request>(),
     answered::<describe_cluster::Request>(),
     answered::<describe_producers::Request>(),
     answered::<describe_transactions::Request>(),
     answered::<list_transactions::Request>(),
     answered::<consumer_group_heartbeat::Request>(),
     answered::<consumer_group_describe::Request>(),
+    answered::<list_config_resources::Request>(),
 ];
 
 /// A request that is answered.

@@ -7,6 +7,7 @@ mod consumer_groups;
 mod groups;
 mod hostile;
 mod kills;
+mod one_node;
 mod produce_fetch;
 mod reference;
 mod sql;

@@ -219,6 +219,17 @@ async fn offsets_are_found_by_end_and_by_time() {
     }
     assert_eq!(ask(7, -3).await, (ErrorCode::NONE, 2, 1_700_000_000_002));
     assert_eq!(ask(7, -9).await.0, ErrorCode::INVALID_REQUEST);
+    let mut ask_as_of_old = async |timestamp: i64, max_num_offsets: i32| {
+        let partition = list_offsets::Partition { timestamp, max_num_offsets, ..Default::default() };
+        let asked = list_offsets::Topic { name: "t".to_string(), partitions: vec![partition] };
+        let request = list_offsets::Request { topics: vec![asked], ..Default::default() };
+        let answer = one(one(client.ask(0, request).await.topics).partitions);
+        (answer.error_code, answer.old_style_offsets)
+    };
+    assert_eq!(ask_as_of_old(-1, 1).await, (ErrorCode::NONE, vec![4]));
+    assert_eq!(ask_as_of_old(-2, 9).await, (ErrorCode::NONE, vec![0]));
+    assert_eq!(ask_as_of_old(-1, 0).await, (ErrorCode::NONE, vec![]));
+    assert_eq!(ask_as_of_old(5, 1).await, (ErrorCode::UNSUPPORTED_VERSION, vec![]));
     server.stop().await;
 }
 

@@ -10,6 +10,7 @@ use tidemill::protocol::add_offsets_to_txn;
 use tidemill::protocol::add_partitions_to_txn;
 use tidemill::protocol::end_txn;
 use tidemill::protocol::init_producer_id;
+use tidemill::protocol::list_transactions;
 use tidemill::protocol::metadata;
 use tidemill::protocol::offset_fetch;
 use tidemill::protocol::txn_offset_commit;
@@ -125,19 +126,23 @@ async fn a_transaction_with_positions_is_committed_by_an_old_and_a_new_client() 
     server.stop().await;
 }
 
+/// A transactional batch of one record.
+fn transactional_batch((id, epoch): (i64, i16)) -> Vec<u8> {
+    let stamp = ProducerStamp { id: ProducerId(id), epoch: ProducerEpoch(epoch), base_sequence: 0 };
+    let mut builder = BatchBuilder::new().producer(stamp, Transactional::Yes);
+    builder.append(1_700_000_000_000, None, Some(epoch.to_string().as_bytes()), &[]);
+    builder.finish().bytes().to_vec()
+}
+
 /// A transactional batch of one record, of a request that names the transactional id.
 async fn produce_in_two(
     client: &mut KafkaClient,
     version: i16,
     topic: &metadata::Topic,
-    (id, epoch): (i64, i16),
+    producer: (i64, i16),
     transactional_id: Option<&str>,
 ) -> ErrorCode {
-    let stamp = ProducerStamp { id: ProducerId(id), epoch: ProducerEpoch(epoch), base_sequence: 0 };
-    let mut builder = BatchBuilder::new().producer(stamp, Transactional::Yes);
-    builder.append(1_700_000_000_000, None, Some(epoch.to_string().as_bytes()), &[]);
-    let batch = builder.finish();
-    let mut request = produce_request(-1, topic, vec![(0, batch.bytes())]);
+    let mut request = produce_request(-1, topic, vec![(0, &transactional_batch(producer))]);
     request.transactional_id = transactional_id.map(str::to_string);
     one(one(client.ask(version, request).await.responses).partition_responses).error_code
 }
@@ -207,6 +212,70 @@ async fn a_newer_client_adds_nothing_and_has_another_epoch_for_every_transaction
     let of_producers = |(_, value): (i64, String)| Some(value).filter(|value| value.len() == 1);
     let values: Vec<_> = records(&fetched.responses[0].partitions[0]).into_iter().filter_map(of_producers).collect();
     assert_eq!(values, ["0", "1", "2"], "each once, the aborted one with its marker behind it");
+    server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_corrupt_batch_is_told_so_whosever_it_says_it_is_and_begins_no_transaction() {
+    let server = TestServer::start().await;
+    let mut client = KafkaClient::connect(&server).await;
+    let topic = client.topic("t").await;
+    let given = init(&mut client, 5).await;
+    let producer = (given.producer_id, given.producer_epoch);
+    let batch = transactional_batch(producer);
+    let (last_of_id, last_of_epoch, last_of_records) = (50, 52, batch.len() - 1);
+    for (version, at) in [(12, last_of_id), (13, last_of_id), (12, last_of_epoch), (12, last_of_records)] {
+        let mut corrupt = batch.clone();
+        corrupt[at] ^= 1;
+        let mut request = produce_request(-1, &topic, vec![(0, &corrupt)]);
+        request.transactional_id = Some(ID.to_string());
+        let refused = one(one(client.ask(version, request).await.responses).partition_responses);
+        assert_eq!(refused.error_code, ErrorCode::CORRUPT_MESSAGE, "version {version}, byte {at}");
+        assert_eq!(end_in_two(&mut client, producer, true).await, Err(ErrorCode::INVALID_TXN_STATE), "none is open");
+    }
+    assert_eq!(produce_in_two(&mut client, 12, &topic, producer, Some(ID)).await, ErrorCode::NONE, "it is sent again");
+    end_in_two(&mut client, producer, true).await.expect("committed");
+    server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn transactions_are_listed_by_state_producer_and_pattern_of_their_ids() {
+    let server = TestServer::start().await;
+    let mut client = KafkaClient::connect(&server).await;
+    client.topic("t").await;
+    let first = init(&mut client, 5).await;
+    let transactional_id = Some("id2".to_string());
+    let request = init_producer_id::Request { transactional_id, transaction_timeout_ms: 60_000, ..Default::default() };
+    client.ask(5, request).await;
+    assert_eq!(add(&mut client, 3, &first, &[0]).await, [ErrorCode::NONE]);
+    let list = async |client: &mut KafkaClient, version: i16, request: list_transactions::Request| {
+        let listed = client.ask(version, request).await;
+        let ids: Vec<_> = listed.transaction_states.into_iter().map(|it| it.transactional_id).collect();
+        (listed.error_code, ids.join(" "), listed.unknown_state_filters)
+    };
+    let like = |pattern: &str| list_transactions::Request {
+        transactional_id_pattern: Some(pattern.to_string()),
+        ..Default::default()
+    };
+    let found = |ids: &str| (ErrorCode::NONE, ids.to_string(), Vec::<String>::new());
+    for (pattern, ids) in [("", "id id2"), ("id", "id"), ("id.*", "id id2"), (".*2", "id2"), ("d", "")] {
+        assert_eq!(list(&mut client, 2, like(pattern)).await, found(ids), "{pattern}");
+    }
+    assert_eq!(list(&mut client, 2, like("(")).await.0, ErrorCode::INVALID_REGULAR_EXPRESSION);
+    assert_eq!(list(&mut client, 1, like("(")).await, found("id id2"), "which knows no patterns");
+    let of_states = |states: &[&str]| list_transactions::Request {
+        state_filters: states.iter().map(|state| state.to_string()).collect(),
+        ..like("id.*")
+    };
+    for (states, ids) in [(&["Ongoing"][..], "id"), (&["Empty"][..], "id2"), (&["Empty", "Ongoing"][..], "id id2")] {
+        assert_eq!(list(&mut client, 2, of_states(states)).await, found(ids));
+    }
+    let unknown = (ErrorCode::NONE, String::new(), vec!["Dozing".to_string()]);
+    assert_eq!(list(&mut client, 2, of_states(&["Dozing"])).await, unknown);
+    let of_first = list_transactions::Request { producer_id_filters: vec![first.producer_id], ..Default::default() };
+    assert_eq!(list(&mut client, 0, of_first).await, found("id"));
+    let long = list_transactions::Request { duration_filter: 3_600_000, ..Default::default() };
+    assert_eq!(list(&mut client, 1, long).await, found(""), "none is that old");
     server.stop().await;
 }
 

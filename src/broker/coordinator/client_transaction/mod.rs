@@ -64,7 +64,7 @@ pub(in crate::broker) enum ClientEffect {
 /// A client's transactional id.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(in crate::broker) struct ClientTransaction {
-    /// The greatest epoch that is given to a producer; one more fences it.
+    /// The epoch that is given to no producer: it fences the one before.
     epoch_max: i16,
     producer: Option<(ProducerId, i16)>,
     /// The stamp that an abort from outside or `Init` replaced last: who comes with it again was aborted (KIP-588), or did not
@@ -272,9 +272,10 @@ impl ClientTransaction {
             return Err(TransactionError::Concurrent);
         }
         if self.was_ended_by(producer) {
-            // Its answer was lost.
-            let is_same = self.outcome() == Some(outcome);
-            return if is_same { Ok(Vec::new()) } else { Err(TransactionError::InvalidState) };
+            return match self.outcome() == Some(outcome) {
+                true => Ok(self.tell_again(now_ms, fresh)),
+                false => Err(TransactionError::InvalidState),
+            };
         }
         self.check(producer)?;
         let of_version_1 = self.version == TransactionVersion::One;
@@ -293,12 +294,23 @@ impl ClientTransaction {
         }
     }
 
-    /// Whether this producer's transaction ended, in version 2, and none began since. After an abort from outside that took the
-    /// last epoch there is none to go on with.
+    /// Whether this producer's transaction ended, in version 2, and none began since.
     fn was_ended_by(&self, producer: Stamp) -> bool {
-        self.version == TransactionVersion::Two
-            && self.ended == Some(producer)
-            && self.producer.is_some_and(|(_, epoch)| epoch < self.epoch_max)
+        self.version == TransactionVersion::Two && self.ended == Some(producer)
+    }
+
+    /// Has the producer told what it goes on with: its answer was lost, or it was aborted from outside. If that took the last
+    /// epoch, which nobody is given, a new producer id follows.
+    fn tell_again(&mut self, now_ms: i64, fresh: Option<ProducerId>) -> Vec<ClientEffect> {
+        let is_used_up = self.producer.is_none_or(|(_, epoch)| self.epoch_max <= epoch);
+        match (is_used_up, fresh) {
+            (false, _) => Vec::new(),
+            (true, None) => vec![ClientEffect::TakeProducerId],
+            (true, Some(id)) => {
+                self.producer = Some((id, 0));
+                vec![ClientEffect::Write(self.record(now_ms, self.status))]
+            }
+        }
     }
 
     fn end_by_producer(

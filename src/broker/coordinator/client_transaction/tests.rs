@@ -302,13 +302,34 @@ fn in_version_2_who_took_too_long_aborts_and_goes_on_unless_another_came() {
     assert_eq!(end_in_two(&mut restarted(&transaction, 100), stamp(0), ABORT, None), Ok((None, stamp(1))));
     assert_eq!(end_in_two(&mut transaction, stamp(0), ABORT, None), Ok((None, stamp(1))));
     add_in(&mut transaction, stamp(1), 1, TransactionVersion::Two).expect("it goes on");
-    // At the last epoch there is none to go on with: it would not differ from the one that fences it.
+}
+
+#[test]
+fn in_version_2_who_took_too_long_at_the_last_epoch_goes_on_under_a_new_producer_id() {
     let mut last = ClientTransaction::new(1, 0);
     init(&mut last, None).expect("begun");
     add_in(&mut last, stamp(0), 1, TransactionVersion::Two).expect("added");
     last.step(1000, ClientEvent::Abort).expect("aborted");
     last.step(1000, ClientEvent::Marked).expect("marked");
-    assert_eq!(end_in_two(&mut last, stamp(0), ABORT, None), Err(TransactionError::Fenced));
+    assert_eq!(last.producer(), Some(stamp(1)), "which nobody was given");
+    let next = (ProducerId(8), ProducerEpoch(0));
+    for mut aborted in [restarted(&last, 1), last] {
+        assert_eq!(end_in_two(&mut aborted, stamp(0), COMMIT, None), Err(TransactionError::InvalidState));
+        assert_eq!(end_in_two(&mut aborted, stamp(0), ABORT, None), Ok((None, stamp(1))), "it needs an id");
+        let mut initial = aborted.clone();
+        let event = |fresh| ClientEvent::Init { timeout_ms: 1, expected: Some(stamp(0)), fresh };
+        assert_eq!(initial.step(0, event(None)), Ok(vec![ClientEffect::TakeProducerId]), "or begins anew");
+        initial.step(0, event(Some(next.0))).expect("begun");
+        assert_eq!(initial.producer(), Some(next));
+        assert_eq!(end_in_two(&mut initial, stamp(0), ABORT, None), Err(TransactionError::InvalidProducerIdMapping));
+        assert_eq!(end_in_two(&mut aborted, stamp(0), ABORT, Some(next.0)), Ok((None, next)));
+        for known in [&mut restarted(&aborted, 1), &mut aborted] {
+            assert_eq!(end_in_two(known, stamp(0), ABORT, None), Ok((None, next)), "asked again");
+            add_in(known, next, 1, TransactionVersion::Two).expect("it goes on");
+            let late = end_in_two(known, stamp(0), ABORT, None);
+            assert_eq!(late, Err(TransactionError::InvalidProducerIdMapping), "the next is open");
+        }
+    }
 }
 
 #[test]

@@ -6,9 +6,9 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use super::member::Member;
-use super::pattern::TopicPattern;
 use crate::broker::GroupConfig;
 use crate::broker::GroupError;
+use crate::broker::NamePattern;
 use crate::broker::coordinator::consumer_record::ConsumerRecord;
 use crate::broker::coordinator::consumer_record::Current;
 use crate::broker::coordinator::consumer_record::GroupEpoch;
@@ -34,7 +34,7 @@ pub(in crate::broker::coordinator) struct ConsumerGroup {
     /// The names that members read, those that patterns fit included; `None` before the first check.
     pub(super) topics: Option<BTreeSet<String>>,
     /// The patterns of members, compiled.
-    pub(super) patterns: BTreeMap<String, TopicPattern>,
+    pub(super) patterns: BTreeMap<String, NamePattern>,
     /// Since when it has no members, as far as this process knows.
     since_ms: i64,
     is_dead: bool,

@@ -19,7 +19,6 @@ mod group;
 mod heartbeat;
 mod leave;
 mod member;
-mod pattern;
 mod reconcile;
 mod refresh;
 mod topics;

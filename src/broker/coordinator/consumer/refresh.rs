@@ -10,10 +10,10 @@ use super::assign::Assignee;
 use super::assign::Assignor;
 use super::group::Changes;
 use super::group::ConsumerGroup;
-use super::pattern::TopicPattern;
 use super::topics::Topics;
 use crate::broker::GroupConfig;
 use crate::broker::GroupError;
+use crate::broker::NamePattern;
 use crate::broker::coordinator::consumer_record::ConsumerRecord;
 use crate::broker::coordinator::consumer_record::GroupEpoch;
 use crate::broker::coordinator::consumer_record::Partitions;
@@ -65,7 +65,7 @@ impl ConsumerGroup {
             let reason = format!("the members have {PATTERNS_MAX} patterns already");
             return Err(GroupError::InvalidPattern { reason });
         }
-        self.patterns.insert(text.to_string(), TopicPattern::compile(text)?);
+        self.patterns.insert(text.to_string(), NamePattern::compile(text)?);
         Ok(())
     }
 
@@ -80,7 +80,7 @@ impl ConsumerGroup {
     fn fit_patterns(&mut self, topics: &Topics) {
         for text in self.drop_patterns() {
             let Entry::Vacant(missing) = self.patterns.entry(text) else { continue };
-            match TopicPattern::compile(missing.key()) {
+            match NamePattern::compile(missing.key()) {
                 Ok(pattern) => {
                     missing.insert(pattern);
                 }

@@ -92,6 +92,8 @@ struct Client {
     again: Option<Asked>,
     /// Whether somebody had been told a newer stamp of its id when it asked.
     was_fenced: bool,
+    /// Whether its transaction had been aborted from outside under the last epoch when it asked.
+    is_used_up: bool,
     asked: Option<(Asked, JoinHandle<Answer>)>,
 }
 
@@ -126,6 +128,7 @@ struct Counts {
     late_refused: u64,
     again: u64,
     rolled: u64,
+    used_up: u64,
 }
 
 fn input() -> TopicPartition {
@@ -172,6 +175,7 @@ impl World {
             version: [TransactionVersion::One, TransactionVersion::Two][number % 2],
             again: None,
             was_fenced: false,
+            is_used_up: false,
             asked: None,
         };
         Self {
@@ -259,9 +263,21 @@ impl World {
             let client = &self.clients[number];
             format!("client {number}: {asked:?} as {:?} {:?} in {:?}", client.version, client.stamp, client.open)
         });
+        let is_used_up = self.is_used_up(number);
         let client = &mut self.clients[number];
+        client.is_used_up = is_used_up;
         client.was_fenced = client.stamp.is_some_and(|stamp| is_over(stamp, self.newest[client.id]));
         client.asked = Some((asked, task));
+    }
+
+    /// Whether the client's producer id has the epoch that nobody is given.
+    fn is_used_up(&self, number: usize) -> bool {
+        let Client { id, stamp, .. } = self.clients[number];
+        let described = local(&self.node.broker).describe_transaction(&id_name(id)).ok().flatten();
+        let current = described.map(|described| described.producer);
+        current.is_some_and(|(id, epoch)| {
+            stamp.is_some_and(|stamp| stamp.0 == id) && epoch.0 == limits(self.seed).producer_epoch_max
+        })
     }
 
     fn next_of(&mut self, number: usize) -> Asked {
@@ -452,6 +468,7 @@ impl World {
         if stamp != before {
             client.sequences.clear();
             self.counts.rolled += u64::from(stamp.0 != before.0);
+            self.counts.used_up += u64::from(client.is_used_up && stamp.0 != before.0);
             self.told(id, stamp);
         }
     }
@@ -665,8 +682,9 @@ fn transactions_are_whole_or_absent_under_any_schedule() {
         all.late_refused += counts.late_refused;
         all.again += counts.again;
         all.rolled += counts.rolled;
+        all.used_up += counts.used_up;
     }
     eprintln!("{all:?}");
-    assert!(0 < all.late_refused && 0 < all.again && 0 < all.rolled, "{all:?}");
+    assert!(0 < all.late_refused && 0 < all.again && 0 < all.rolled && 0 < all.used_up, "{all:?}");
     assert!(0 < all.committed && 0 < all.aborted && 0 < all.fenced && 0 < all.restarts, "{all:?}");
 }
