@@ -18,6 +18,7 @@ pub use bound::BoundRank;
 pub use bound::BoundSource;
 pub use bound::Purpose;
 pub use bound::both;
+pub use from::implicit_repartition;
 pub use items::postgres_name;
 pub use scope::Clause;
 pub use scope::fold;

@@ -28,6 +28,7 @@ mod top_n;
 mod value_failure;
 mod value_rules;
 mod volatile;
+mod windowed_join;
 
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
