@@ -35,6 +35,8 @@ use crate::engine::outcome::Description;
 use crate::engine::outcome::Outcome;
 use crate::engine::outcome::Value;
 use crate::engine::session::Session;
+use crate::engine::table_write::replace_rows;
+use crate::engine::tables::is_plain_table;
 use crate::error::Error;
 use crate::error::Result;
 use crate::error::SqlState;
@@ -72,7 +74,7 @@ pub(super) async fn execute(
     }
     let client = Arc::clone(&session.client);
     let bytes_max = session.engine.limits().insert_bytes_max;
-    let keeps_rows = refuses_taken_keys(session, &relation, &insert.clauses) || insert.clauses.returning.is_some();
+    let keeps_rows = is_plain_table(&relation) || insert.clauses.returning.is_some();
     let (mut kept, mut kept_times) = (Vec::new(), Vec::new());
     let mut appending = Appending::new(&session.engine, client.as_ref(), &relation)?;
     while let Some(batch) = rows.try_next().await? {
@@ -101,7 +103,10 @@ pub(super) async fn execute(
     }
     let alias = modify::alias_of(session, &relation, insert.clauses.alias.as_ref());
     let answer = Answer::of(session, insert.clauses.returning.as_ref(), &alias, &kept, parameters).await?;
-    let ends = appending.append(client.as_ref()).await?;
+    let ends = match is_plain_table(&relation) {
+        true => replace_rows(&session.engine, &client, &relation, kept, kept_times).await?,
+        false => appending.append(client.as_ref()).await?,
+    };
     session.written.note(ends);
     Ok(answer.outcome("INSERT 0"))
 }
