@@ -15,6 +15,7 @@ use arrow::datatypes::Field;
 use arrow::datatypes::Schema;
 use arrow::record_batch::RecordBatch;
 use futures::TryStreamExt;
+use sqlparser::ast;
 
 use super::done;
 use super::insert_rows::refuses_taken_keys;
@@ -42,9 +43,11 @@ use crate::error::Result;
 use crate::error::SqlState;
 use crate::functions;
 use crate::model::SqlType;
+use crate::plan::assign;
 use crate::plan::execution_error;
 use crate::sql::InsertClauses;
 use crate::sql::InsertSelect;
+use crate::sql::Select;
 
 pub(super) async fn execute(
     session: &mut Session,
@@ -61,7 +64,8 @@ pub(super) async fn execute(
     if let Some(conflict) = &insert.clauses.conflict {
         insert_table::check_conflict(session, &relation, conflict)?;
     }
-    let Outcome::Rows { fields, mut rows, .. } = select::execute(session, &insert.select, parameters).await? else {
+    let select = with_told_types(&insert.select, &relation, &targets)?;
+    let Outcome::Rows { fields, mut rows, .. } = select::execute(session, &select, parameters).await? else {
         return Err(Error::internal("a query without rows"));
     };
     let problem = match fields.len() {
@@ -109,6 +113,23 @@ pub(super) async fn execute(
     };
     session.written.note(ends);
     Ok(answer.outcome("INSERT 0"))
+}
+
+/// The query, in which the columns tell the types of what is written for them.
+fn with_told_types(select: &Select, relation: &Relation, targets: &[usize]) -> Result<Select> {
+    let mut select = select.clone();
+    if let ast::SetExpr::Select(body) = select.ast.body.as_mut() {
+        for (item, target) in body.projection.iter_mut().zip(targets) {
+            match item {
+                ast::SelectItem::UnnamedExpr(expr) | ast::SelectItem::ExprWithAlias { expr, .. } => {
+                    assign(expr, &relation.columns[*target].sql_type)?;
+                }
+                // The places of what follows a star are not known yet.
+                _ => break,
+            }
+        }
+    }
+    Ok(select)
 }
 
 pub(super) async fn describe(

@@ -25,6 +25,7 @@ mod subqueries;
 mod table_join;
 mod timestamps;
 mod top_n;
+mod untyped;
 mod value_failure;
 mod value_rules;
 mod volatile;
