@@ -1,11 +1,12 @@
 //! COPY FROM STDIN: bytes of a client become rows, rows become durable batches while the client still sends.
 //!
 //! Each batch that was appended stays, whatever becomes of the rest: a stream has no undo. Rows of a table are new ones, as
-//! those of an INSERT are. The tag tells how many
-//! rows were appended; an error tells the line.
+//! those of an INSERT are. The tag tells how many rows were appended; an error tells the line.
 
 use std::sync::Arc;
 
+use arrow::array::timezone::Tz;
+use arrow::record_batch::RecordBatch;
 use bytes::Bytes;
 
 use super::append::append_rows;
@@ -14,15 +15,21 @@ use super::copy_text::Fields;
 use super::copy_text::LineReader;
 use super::copy_text::bad;
 use super::core::Engine;
+use super::row_time::TargetColumn;
+use super::row_time::told_ms;
 use super::session::Session;
 use super::session::Written;
 use super::table_write::insert_new;
+use super::table_write::replace_rows;
+use super::tables::is_plain_table;
 use crate::broker::Client;
 use crate::catalog::Relation;
 use crate::error::Error;
 use crate::error::Result;
 use crate::error::SqlState;
 use crate::format;
+use crate::model::Offset;
+use crate::model::TopicPartition;
 use crate::sql::CopyFormat;
 
 /// Rows that are appended together: enough to spread the cost of a flush, few enough to hold in memory.
@@ -35,10 +42,8 @@ pub struct CopyInSink {
     engine: Arc<Engine>,
     client: Arc<dyn Client>,
     relation: Arc<Relation>,
-    /// The relation's columns that the fields are for, in the order of the fields.
-    targets: Vec<usize>,
     reader: LineReader,
-    rows: format::text::RowsBuilder,
+    taken: Taken,
     bytes: usize,
     appended: u64,
     written: Written,
@@ -50,16 +55,21 @@ impl CopyInSink {
     pub(super) fn new(
         session: &Session,
         relation: Arc<Relation>,
-        targets: Vec<usize>,
+        targets: Vec<TargetColumn>,
         format: CopyFormat,
         refuses_taken_keys: bool,
     ) -> Self {
         Self {
             engine: Arc::clone(&session.engine),
             client: Arc::clone(&session.client),
-            rows: format::text::RowsBuilder::new(&relation.columns, session.settings.zone()),
+            taken: Taken {
+                columns: relation.columns.len(),
+                targets,
+                zone: session.settings.zone(),
+                rows: format::text::RowsBuilder::new(&relation.columns, session.settings.zone()),
+                times: Vec::new(),
+            },
             relation,
-            targets,
             reader: LineReader::new(format),
             bytes: 0,
             appended: 0,
@@ -70,15 +80,15 @@ impl CopyInSink {
 
     /// The number of fields in a line.
     pub fn columns(&self) -> usize {
-        self.targets.len()
+        self.taken.targets.len()
     }
 
     /// Takes bytes, cut anywhere.
     pub async fn data(&mut self, bytes: Bytes) -> Result<()> {
-        let Self { reader, rows, targets, relation, .. } = self;
-        reader.push(&bytes, |line, fields| push_row(rows, targets, relation.columns.len(), line, &fields))?;
+        let Self { reader, taken, .. } = self;
+        reader.push(&bytes, |line, fields| taken.push(line, &fields))?;
         self.bytes += bytes.len();
-        if ROWS_PER_APPEND <= self.rows.len() || BYTES_PER_APPEND <= self.bytes {
+        if ROWS_PER_APPEND <= self.taken.rows.len() || BYTES_PER_APPEND <= self.bytes {
             self.append().await?;
         }
         Ok(())
@@ -86,30 +96,38 @@ impl CopyInSink {
 
     /// Takes the end and answers the tag, once all rows are durable.
     pub async fn finish(mut self) -> Result<String> {
-        let Self { reader, rows, targets, relation, .. } = &mut self;
-        reader.finish(|line, fields| push_row(rows, targets, relation.columns.len(), line, &fields))?;
+        let Self { reader, taken, .. } = &mut self;
+        reader.finish(|line, fields| taken.push(line, &fields))?;
         self.append().await?;
         Ok(format!("COPY {}", self.appended))
     }
 
     async fn append(&mut self) -> Result<()> {
         self.bytes = 0;
-        if self.rows.is_empty() {
+        if self.taken.rows.is_empty() {
             return Ok(());
         }
-        let rows = self.rows.finish();
-        let appended = match record_times(&self.engine, &self.relation, &rows) {
-            Ok(times) if self.refuses_taken_keys => {
-                insert_new(&self.engine, &self.client, &self.relation, rows.clone(), times).await
-            }
-            Ok(times) => append_rows(&self.engine, self.client.as_ref(), &self.relation, &rows, &times).await,
-            Err(refused) => Err(refused.into()),
-        };
+        let (rows, told) = self.taken.finish();
+        let count = u64::try_from(rows.num_rows()).unwrap_or(u64::MAX);
         let line = self.reader.line();
-        let ends = appended.map_err(|error| self.placed(error, line))?;
+        let ends = self.write(rows, told).await.map_err(|error| self.placed(error, line))?;
         self.written.note(ends);
-        self.appended += u64::try_from(rows.num_rows()).unwrap_or(u64::MAX);
+        self.appended += count;
         Ok(())
+    }
+
+    /// Writes rows with the times that were told of them. Those of a table claim their keys, as those of an INSERT do.
+    async fn write(&self, rows: RecordBatch, told: Vec<Option<i64>>) -> Result<Vec<(TopicPartition, Offset)>> {
+        let Self { engine, client, relation, .. } = self;
+        let mut times = record_times(engine, relation, &rows)?;
+        for (time, told) in times.iter_mut().zip(told) {
+            *time = told.unwrap_or(*time);
+        }
+        match is_plain_table(relation) {
+            true if self.refuses_taken_keys => insert_new(engine, client, relation, rows, times).await,
+            true => replace_rows(engine, client, relation, rows, times).await,
+            false => append_rows(engine, client.as_ref(), relation, &rows, &times).await,
+        }
     }
 
     fn placed(&self, error: Error, line: u64) -> Error {
@@ -121,22 +139,42 @@ impl CopyInSink {
     }
 }
 
-fn push_row(
-    rows: &mut format::text::RowsBuilder,
-    targets: &[usize],
+/// Rows that were taken and not appended yet.
+struct Taken {
+    /// How many columns the relation has.
     columns: usize,
-    line: u64,
-    fields: &Fields,
-) -> Result<()> {
-    if fields.len() < targets.len() {
-        return Err(bad("missing data for a column", line));
+    /// What the fields are for, in their order.
+    targets: Vec<TargetColumn>,
+    zone: Tz,
+    rows: format::text::RowsBuilder,
+    /// The time that a row's record was told to have.
+    times: Vec<Option<i64>>,
+}
+
+impl Taken {
+    fn push(&mut self, line: u64, fields: &Fields) -> Result<()> {
+        if fields.len() < self.targets.len() {
+            return Err(bad("missing data for a column", line));
+        }
+        if self.targets.len() < fields.len() {
+            return Err(bad("extra data after last expected column", line));
+        }
+        let placed = |error: Error| error.detail(format!("COPY, line {line}."));
+        let mut texts: Vec<Option<&str>> = vec![None; self.columns];
+        let mut time = None;
+        for (target, field) in self.targets.iter().zip(fields) {
+            match target {
+                TargetColumn::Column(index) => texts[*index] = field.as_deref(),
+                TargetColumn::RowTime => time = field.as_deref(),
+            }
+        }
+        let time = time.map(|text| told_ms(text, self.zone)).transpose().map_err(placed)?;
+        self.rows.push(&texts).map_err(|refused| placed(Error::from(refused.error)))?;
+        self.times.push(time);
+        Ok(())
     }
-    if targets.len() < fields.len() {
-        return Err(bad("extra data after last expected column", line));
+
+    fn finish(&mut self) -> (RecordBatch, Vec<Option<i64>>) {
+        (self.rows.finish(), std::mem::take(&mut self.times))
     }
-    let mut texts: Vec<Option<&str>> = vec![None; columns];
-    for (target, field) in targets.iter().zip(fields) {
-        texts[*target] = field.as_deref();
-    }
-    rows.push(&texts).map_err(|refused| Error::from(refused.error).detail(format!("COPY, line {line}.")))
 }

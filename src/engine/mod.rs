@@ -22,6 +22,7 @@ mod queries;
 mod read;
 mod recent;
 mod records;
+mod row_time;
 mod session;
 mod settings;
 mod shape;

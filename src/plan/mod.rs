@@ -7,6 +7,7 @@
 //!
 //! Not here: reading topics and running operators (`exec`), life cycle and durability of queries (`engine`).
 
+mod assigned;
 mod bind;
 mod build;
 mod edge;
@@ -28,6 +29,7 @@ mod standing;
 #[cfg(test)]
 mod tests;
 
+pub use assigned::assign;
 pub use bind::fold;
 use bind::position;
 pub use build::call;

@@ -67,3 +67,21 @@ async fn a_bad_line_and_a_client_that_gives_up_leave_the_session_usable() {
     assert!(rows(&client, "SELECT 1").await.len() == 1);
     server.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn copy_tells_the_times_of_records() {
+    let server = TestServer::start().await;
+    let client = server.connect().await;
+    run(&client, THINGS).await;
+    let lines = "1704103200000\t1\n2024-01-01 10:00:01Z\t2\n\\N\t3\n";
+    assert_eq!(copy_in(&client, "COPY things (rowtime, id) FROM STDIN", lines).await.expect("it is taken"), 3);
+    let times = "SELECT CASE WHEN timestamp < '2024-01-02Z' THEN CAST(timestamp AS TIMESTAMP)::text END
+        FROM tidemill.records('things') ORDER BY timestamp";
+    assert_eq!(column(&client, times).await, ["2024-01-01 10:00:00", "2024-01-01 10:00:01", "NULL"]);
+    for (columns, code) in [("rowtime, id", "22P02"), ("rowtime, rowtime", "42701")] {
+        let statement = format!("COPY things ({columns}) FROM STDIN");
+        let error = copy_in(&client, &statement, "soon\t4\n").await.expect_err("it is refused");
+        assert_eq!(told(&error).0, code);
+    }
+    server.stop().await;
+}

@@ -132,6 +132,37 @@ async fn what_others_write_to_the_topic_is_seen_and_found_again_after_a_restart(
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn no_update_overwrites_what_copy_or_insert_select_replaced() {
+    use futures::SinkExt;
+    let server = TestServer::start().await;
+    let client = server.connect().await;
+    run(&client, "CREATE TABLE t (id INT PRIMARY KEY, turn INT, n INT) WITH (kafka_topic = 't')").await;
+    run(&client, "INSERT INTO t VALUES (1, -1, 0)").await;
+    let done = Arc::new(std::sync::atomic::AtomicBool::new(false));
+    let updater = {
+        let (client, done) = (server.connect().await, Arc::clone(&done));
+        tokio::spawn(async move {
+            while !done.load(std::sync::atomic::Ordering::Acquire) {
+                run(&client, "UPDATE t SET n = n + 1").await;
+            }
+        })
+    };
+    for turn in 0..8 * TURNS {
+        if turn % 2 == 0 {
+            run(&client, &format!("INSERT INTO t SELECT 1, {turn}, 0")).await;
+        } else {
+            let mut sink = std::pin::pin!(client.copy_in("COPY t FROM STDIN").await.expect("COPY runs"));
+            sink.send(bytes::Bytes::from(format!("1\t{turn}\t0\n"))).await.expect("sent");
+            sink.finish().await.expect("copied");
+        }
+        assert_eq!(column(&client, "SELECT turn FROM t").await, [turn.to_string()]);
+    }
+    done.store(true, std::sync::atomic::Ordering::Release);
+    updater.await.expect("it updates");
+    server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn parameters_take_the_types_of_what_they_stand_for() {
     let server = TestServer::start().await;
     let client = server.connect().await;

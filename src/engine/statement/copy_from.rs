@@ -2,7 +2,7 @@
 
 use super::insert_rows::refuses_taken_keys;
 use super::lookup::insert_target;
-use super::lookup::target_columns;
+use super::lookup::written_targets;
 use crate::engine::copy_in::CopyInSink;
 use crate::engine::outcome::Outcome;
 use crate::engine::session::Session;
@@ -13,7 +13,7 @@ use crate::sql::Name;
 
 pub(super) fn execute(session: &Session, target: &Name, columns: &[Name], format: &CopyFormat) -> Result<Outcome> {
     let relation = insert_target(session, target)?;
-    let targets = target_columns(session, &relation, columns)?;
+    let targets = written_targets(session, &relation, columns)?;
     let refuses_taken_keys = refuses_taken_keys(session, &relation, &InsertClauses::default());
     Ok(Outcome::CopyIn(Box::new(CopyInSink::new(session, relation, targets, format.clone(), refuses_taken_keys))))
 }

@@ -107,7 +107,9 @@ pub(super) async fn execute(session: &mut Session, create: &CreateAs, text: &str
         text: text.to_string(),
     };
     match run_apart(making.run()).await? {
-        Some(warnings) => warnings.into_iter().for_each(|warning| session.notice(Notice::new(warning))),
+        Some(warnings) => {
+            warnings.into_iter().for_each(|warning| session.notice(Notice::warning(SqlState::WARNING, warning)))
+        }
         None => session.notice(Notice::new(format!("relation \"{name}\" already exists, skipping"))),
     }
     Ok(done(tag))

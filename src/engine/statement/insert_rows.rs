@@ -10,7 +10,7 @@ use sqlparser::ast;
 
 use super::insert_table;
 use super::lookup::insert_target;
-use super::lookup::target_columns;
+use super::lookup::written_targets;
 use super::modify;
 use super::modify::cast_name;
 use super::returning;
@@ -18,7 +18,6 @@ use super::returning::Answer;
 use super::update::start_of;
 use crate::catalog::Compatibility;
 use crate::catalog::Relation;
-use crate::catalog::fold;
 use crate::engine::append::RefusedValue;
 use crate::engine::append::append_rows;
 use crate::engine::append::check_not_null;
@@ -27,6 +26,8 @@ use crate::engine::outcome::Description;
 use crate::engine::outcome::Outcome;
 use crate::engine::outcome::Value;
 use crate::engine::read::Planner;
+use crate::engine::row_time::TargetColumn;
+use crate::engine::row_time::told_ms;
 use crate::engine::session::Session;
 use crate::engine::table_write::replace_rows;
 use crate::engine::tables::is_plain_table;
@@ -36,13 +37,10 @@ use crate::error::Position;
 use crate::error::Result;
 use crate::error::SqlState;
 use crate::format;
-use crate::model::Column;
-use crate::model::ColumnRole;
 use crate::model::SqlType;
 use crate::plan::placeholder;
 use crate::sql::InsertClauses;
 use crate::sql::InsertRows;
-use crate::sql::Name;
 use crate::sql::Select;
 use crate::sql::walk;
 
@@ -51,12 +49,6 @@ struct Target {
     relation: std::sync::Arc<Relation>,
     /// The columns of the values: those of the relation, and ksqlDB's ROWTIME.
     columns: Vec<TargetColumn>,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum TargetColumn {
-    Column(usize),
-    RowTime,
 }
 
 impl Target {
@@ -158,19 +150,7 @@ fn placeholders(cell: &ast::Expr, column: &SqlType, rules: Compatibility) -> Res
 
 fn target(session: &Session, insert: &InsertRows) -> Result<Target> {
     let relation = insert_target(session, &insert.target)?;
-    let compatibility = session.settings.compatibility();
-    let row_time = |name: &Name| {
-        let folded = fold(name, compatibility);
-        folded.eq_ignore_ascii_case("rowtime") && !relation.columns.iter().any(|column| column.name == folded)
-    };
-    let named: Vec<Name> = insert.columns.iter().filter(|name| !row_time(name)).cloned().collect();
-    let mut columns: Vec<TargetColumn> = match insert.columns.is_empty() || !named.is_empty() {
-        true => target_columns(session, &relation, &named)?.into_iter().map(TargetColumn::Column).collect(),
-        false => Vec::new(),
-    };
-    if let Some(index) = insert.columns.iter().position(row_time) {
-        columns.insert(index, TargetColumn::RowTime);
-    }
+    let columns = written_targets(session, &relation, &insert.columns)?;
     for (number, row) in insert.rows.iter().enumerate() {
         let problem = match row.len() {
             count if columns.len() < count => "more expressions than target columns",
@@ -352,7 +332,6 @@ fn build(
 ) -> Result<(RecordBatch, Vec<Option<i64>>)> {
     let relation = &target.relation;
     let mut builder = format::text::RowsBuilder::new(&relation.columns, zone);
-    let row_time = Column { name: "rowtime".to_string(), sql_type: SqlType::BigInt, role: ColumnRole::Value };
     let mut times = Vec::with_capacity(cells.len());
     for (number, row) in cells.iter().enumerate() {
         let mut texts: Vec<Option<&str>> = vec![None; relation.columns.len()];
@@ -366,11 +345,7 @@ fn build(
         builder.push(&texts).map_err(|refused| placed(refused, insert, target, number))?;
         times.push(match time {
             None => None,
-            Some(text) => Some(text.trim().parse().map_err(|_| {
-                let message = format!("invalid input syntax for type bigint: \"{text}\"");
-                Error::new(SqlState::INVALID_TEXT_REPRESENTATION, message)
-                    .detail(format!("It is for {}.", row_time.name))
-            })?),
+            Some(text) => Some(told_ms(text, zone).map_err(|error| error.detail(format!("Row {}.", number + 1)))?),
         });
     }
     Ok((builder.finish(), times))

@@ -15,6 +15,7 @@ use arrow::datatypes::Field;
 use arrow::datatypes::Schema;
 use arrow::record_batch::RecordBatch;
 use futures::TryStreamExt;
+use sqlparser::ast;
 
 use super::done;
 use super::insert_rows::refuses_taken_keys;
@@ -35,14 +36,18 @@ use crate::engine::outcome::Description;
 use crate::engine::outcome::Outcome;
 use crate::engine::outcome::Value;
 use crate::engine::session::Session;
+use crate::engine::table_write::replace_rows;
+use crate::engine::tables::is_plain_table;
 use crate::error::Error;
 use crate::error::Result;
 use crate::error::SqlState;
 use crate::functions;
 use crate::model::SqlType;
+use crate::plan::assign;
 use crate::plan::execution_error;
 use crate::sql::InsertClauses;
 use crate::sql::InsertSelect;
+use crate::sql::Select;
 
 pub(super) async fn execute(
     session: &mut Session,
@@ -59,7 +64,8 @@ pub(super) async fn execute(
     if let Some(conflict) = &insert.clauses.conflict {
         insert_table::check_conflict(session, &relation, conflict)?;
     }
-    let Outcome::Rows { fields, mut rows, .. } = select::execute(session, &insert.select, parameters).await? else {
+    let select = with_told_types(&insert.select, &relation, &targets)?;
+    let Outcome::Rows { fields, mut rows, .. } = select::execute(session, &select, parameters).await? else {
         return Err(Error::internal("a query without rows"));
     };
     let problem = match fields.len() {
@@ -72,7 +78,7 @@ pub(super) async fn execute(
     }
     let client = Arc::clone(&session.client);
     let bytes_max = session.engine.limits().insert_bytes_max;
-    let keeps_rows = refuses_taken_keys(session, &relation, &insert.clauses) || insert.clauses.returning.is_some();
+    let keeps_rows = is_plain_table(&relation) || insert.clauses.returning.is_some();
     let (mut kept, mut kept_times) = (Vec::new(), Vec::new());
     let mut appending = Appending::new(&session.engine, client.as_ref(), &relation)?;
     while let Some(batch) = rows.try_next().await? {
@@ -101,9 +107,29 @@ pub(super) async fn execute(
     }
     let alias = modify::alias_of(session, &relation, insert.clauses.alias.as_ref());
     let answer = Answer::of(session, insert.clauses.returning.as_ref(), &alias, &kept, parameters).await?;
-    let ends = appending.append(client.as_ref()).await?;
+    let ends = match is_plain_table(&relation) {
+        true => replace_rows(&session.engine, &client, &relation, kept, kept_times).await?,
+        false => appending.append(client.as_ref()).await?,
+    };
     session.written.note(ends);
     Ok(answer.outcome("INSERT 0"))
+}
+
+/// The query, in which the columns tell the types of what is written for them.
+fn with_told_types(select: &Select, relation: &Relation, targets: &[usize]) -> Result<Select> {
+    let mut select = select.clone();
+    if let ast::SetExpr::Select(body) = select.ast.body.as_mut() {
+        for (item, target) in body.projection.iter_mut().zip(targets) {
+            match item {
+                ast::SelectItem::UnnamedExpr(expr) | ast::SelectItem::ExprWithAlias { expr, .. } => {
+                    assign(expr, &relation.columns[*target].sql_type)?;
+                }
+                // The places of what follows a star are not known yet.
+                _ => break,
+            }
+        }
+    }
+    Ok(select)
 }
 
 pub(super) async fn describe(

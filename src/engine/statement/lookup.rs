@@ -7,6 +7,7 @@ use crate::catalog::Compatibility;
 use crate::catalog::QueryDefinition;
 use crate::catalog::Relation;
 use crate::catalog::fold;
+use crate::engine::row_time::TargetColumn;
 use crate::engine::session::Session;
 use crate::error::Error;
 use crate::error::Result;
@@ -120,6 +121,27 @@ pub(super) fn target_columns(session: &Session, relation: &Relation, names: &[Na
         targets.push(target);
     }
     Ok(targets)
+}
+
+/// What the values of a statement are for: columns of the relation, and the record's time where ROWTIME is named and no column is
+/// called so.
+pub(super) fn written_targets(session: &Session, relation: &Relation, names: &[Name]) -> Result<Vec<TargetColumn>> {
+    let is_row_time = |name: &Name| {
+        let folded = fold(name, session.settings.compatibility());
+        folded.eq_ignore_ascii_case("rowtime") && !relation.columns.iter().any(|column| column.name == folded)
+    };
+    let columns_of = |names: &[Name]| -> Result<Vec<TargetColumn>> {
+        Ok(target_columns(session, relation, names)?.into_iter().map(TargetColumn::Column).collect())
+    };
+    let Some(place) = names.iter().position(is_row_time) else { return columns_of(names) };
+    let others = [&names[..place], &names[place + 1..]].concat();
+    if let Some(again) = others.iter().find(|name| is_row_time(name)) {
+        let message = format!("column \"{}\" specified more than once", again.value);
+        return Err(Error::new(SqlState::DUPLICATE_COLUMN, message).at(again.position));
+    }
+    let mut columns = if others.is_empty() { Vec::new() } else { columns_of(&others)? };
+    columns.insert(place, TargetColumn::RowTime);
+    Ok(columns)
 }
 
 /// The column of that name, by its index, if statements write it.

@@ -46,7 +46,7 @@ pub(super) async fn execute(session: &mut Session, select: &Select, parameters: 
     let (plan, limit) = plan(session, select, parameters)?;
     let fields = fields(&plan);
     for warning in &plan.warnings {
-        session.notice(Notice::new(warning));
+        session.notice(Notice::warning(SqlState::WARNING, warning.as_str()));
     }
     let start = match session.settings.is("auto_offset_reset", "earliest") {
         true => PushStart::Earliest,

@@ -13,7 +13,6 @@ use crate::error::SqlState;
 
 const ACTIVE_SQL_TRANSACTION: SqlState = SqlState("25001");
 const INVALID_SAVEPOINT: SqlState = SqlState("3B001");
-const WARNING: SqlState = SqlState("01000");
 
 pub(super) fn begin(session: &mut Session, tag: &str) -> Outcome {
     if session.status == TransactionStatus::Idle {
@@ -34,7 +33,7 @@ pub(super) fn commit(session: &mut Session) -> Outcome {
 
 pub(super) fn rollback(session: &mut Session) -> Outcome {
     if session.block.wrote {
-        let notice = Notice::warning(WARNING, "statements of this block have taken effect and stay");
+        let notice = Notice::warning(SqlState::WARNING, "statements of this block have taken effect and stay");
         session.notice(notice.hint("Each statement is its own transaction."));
     }
     end(session);

@@ -228,7 +228,7 @@ fn check_kinds(
         if rules == Compatibility::Ksqldb {
             check_windows(left, right)?;
         }
-        check_windowed(sources, right, (within, kind))?;
+        check_windowed(sources, right, kind, rules)?;
     }
     match (left.relation.is_table(), right.relation.is_table()) {
         (false, true) if within => Err(Error::new(
@@ -260,8 +260,8 @@ fn check_kinds(
     }
 }
 
-/// Of windowed relations two tables are joined, whose windows are of one kind.
-fn check_windowed(sources: &[BoundSource], right: &BoundSource, (within, kind): (bool, JoinKind)) -> Result<()> {
+/// Two windowed tables are joined, or two windowed streams, whose windows are of one kind.
+fn check_windowed(sources: &[BoundSource], right: &BoundSource, kind: JoinKind, rules: Compatibility) -> Result<()> {
     let left = &sources[0];
     let refused = |message: &str, hint: &str| Err(Error::unsupported(message).hint(hint));
     let (Some(one), Some(other)) = (left.relation.window, right.relation.window) else {
@@ -270,16 +270,16 @@ fn check_windowed(sources: &[BoundSource], right: &BoundSource, (within, kind): 
             "A row of a window has its key and its window: make a windowed view of the other side too.",
         );
     };
-    if !left.relation.is_table() || !right.relation.is_table() || within {
+    if left.relation.is_table() != right.relation.is_table() {
         return refused(
-            "joins of windowed streams are not there yet in standing queries",
-            "Windowed tables can be joined by key and window.",
+            "a join of a windowed stream with a windowed table is not there yet in standing queries",
+            "Declare a stream over the table's topic, and join that.",
         );
     }
     if sources.len() != 1 {
         return refused(
-            "a join of more than two windowed tables is not there yet in standing queries",
-            "Make a table of the first two, and join that.",
+            "a join of more than two windowed relations is not there yet in standing queries",
+            "Make a table or a stream of the first two, and join that.",
         );
     }
     if one.size_ms.is_none() != other.size_ms.is_none() {
@@ -288,13 +288,25 @@ fn check_windowed(sources: &[BoundSource], right: &BoundSource, (within, kind): 
             "Their windows are never the same.",
         );
     }
+    if rules == Compatibility::Ksqldb && one != other {
+        return Err(implicit_repartition());
+    }
     match kind {
         JoinKind::Inner | JoinKind::Left => Ok(()),
         JoinKind::Right | JoinKind::Full => refused(
-            "RIGHT and FULL joins of windowed tables are not there yet in standing queries",
+            "RIGHT and FULL joins of windowed relations are not there yet in standing queries",
             "JOIN and LEFT JOIN are; a RIGHT JOIN is a LEFT JOIN with its sides turned round.",
         ),
     }
+}
+
+/// ksqlDB's words for windowed relations that would have to be spread anew to be joined.
+pub fn implicit_repartition() -> Error {
+    Error::new(
+        SqlState::WRONG_OBJECT_TYPE,
+        "Implicit repartitioning of windowed sources is not supported. See https://github.com/confluentinc/ksql/issues/4385.",
+    )
+    .hint("Join them by their keys, of windows with one size.")
 }
 
 /// Which windowed relations ksqlDB does not join at all.

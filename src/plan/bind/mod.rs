@@ -18,6 +18,7 @@ pub use bound::BoundRank;
 pub use bound::BoundSource;
 pub use bound::Purpose;
 pub use bound::both;
+pub use from::implicit_repartition;
 pub use items::postgres_name;
 pub use scope::Clause;
 pub use scope::fold;
@@ -75,7 +76,8 @@ pub fn bind(
     }
     let partition_by =
         partition_by.into_iter().map(|expr| scope.resolved(expr, Clause::PartitionBy)).collect::<Result<Vec<_>>>()?;
-    let items = items::bind(&body.projection, &partition_by, &mut scope)?;
+    let mut items = items::bind(&body.projection, &partition_by, &mut scope)?;
+    assign(&mut items, &request.destination, rules)?;
     let filter = body.selection.map(|filter| scope.resolved(filter, Clause::Where)).transpose()?;
     let group_by = group_by(body.group_by, &items, &mut scope)?;
     let partition_by = (!partition_by.is_empty()).then_some(partition_by);
@@ -128,6 +130,24 @@ fn purpose(destination: &Destination, rules: Compatibility) -> Purpose {
             columns: columns.iter().map(|name| scope::fold_name(&name.value, name.quoted, rules)).collect(),
         },
     }
+}
+
+/// The columns that INSERT names, or has in the order of the SELECT list, tell the types of what is written for them.
+fn assign(items: &mut [BoundItem], destination: &Destination, rules: Compatibility) -> Result<()> {
+    let Destination::Insert { relation, columns } = destination else { return Ok(()) };
+    let names: Vec<String> = columns.iter().map(|name| fold_name(&name.value, name.quoted, rules)).collect();
+    for (place, item) in items.iter_mut().enumerate() {
+        let named = |name: &str| relation.columns.iter().find(|column| column.name == name);
+        let column = match (names.get(place), rules) {
+            (Some(name), _) => named(name),
+            (None, Compatibility::Ksqldb) => named(&item.name),
+            (None, Compatibility::Postgres) => relation.columns.get(place),
+        };
+        if let Some(column) = column {
+            super::assigned::assign(&mut item.expr, &column.sql_type)?;
+        }
+    }
+    Ok(())
 }
 
 /// ksqlDB's standing queries read no windowed table.

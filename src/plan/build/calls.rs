@@ -435,9 +435,10 @@ fn check_over_table(function: AggregateFunction, origin: &ast::Expr, rules: Comp
             format!(
                 "The aggregation function(s) ({name}) cannot be applied to a table source, only to a stream source."
             ),
-        ),
+        )
+        .hint("Declare a stream over the table's topic, and aggregate that."),
         Compatibility::Postgres => Error::unsupported(format!("{name} over a table is not supported"))
-            .hint("The rows of a table have no order: what they were before is gone. MIN, MAX and TOPK have an order of their own."),
+            .hint("The rows of a table have no order: what they were before is gone. MIN, MAX and TOPK have an order of their own; a stream over the table's topic has that of its records."),
     };
     Err(failure::at(error, origin))
 }

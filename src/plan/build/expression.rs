@@ -44,6 +44,7 @@ use super::literals;
 use super::reworded::call;
 use super::reworded::reword;
 use super::timestamps;
+use super::untyped;
 use super::value_rules;
 use crate::catalog::Compatibility;
 use crate::error::Error;
@@ -213,7 +214,7 @@ impl<'a> Expressions<'a> {
     }
 
     pub(super) fn explicit(&self, expr: Expr, schema: &DFSchema) -> datafusion::common::Result<Transformed<Expr>> {
-        Ok(match expr {
+        Ok(match untyped::told(expr, schema)? {
             Expr::Literal(ScalarValue::Int64(Some(value)), metadata) => match i32::try_from(value) {
                 Ok(value) => Transformed::yes(Expr::Literal(ScalarValue::Int32(Some(value)), metadata)),
                 Err(_) => Transformed::no(Expr::Literal(ScalarValue::Int64(Some(value)), metadata)),

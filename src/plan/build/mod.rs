@@ -25,9 +25,12 @@ mod subqueries;
 mod table_join;
 mod timestamps;
 mod top_n;
+mod unbounded;
+mod untyped;
 mod value_failure;
 mod value_rules;
 mod volatile;
+mod windowed_join;
 
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
@@ -119,6 +122,7 @@ pub fn build(query: &BoundQuery, catalog: &Catalog, functions: &Functions) -> Re
     let grouped = aggregates || query.rank.is_some();
     let output = describe(query, &selected, &arranged, kind, grouped, target.as_deref())?;
     let root = sink(selected.rows, arranged, query)?;
+    warnings.extend(unbounded::warnings(&root));
     Ok(Built { root, output, warnings })
 }
 

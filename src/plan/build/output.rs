@@ -16,6 +16,7 @@ use crate::error::SqlState;
 use crate::model::Column;
 use crate::model::ColumnRole;
 use crate::model::SqlType;
+use crate::plan::bind::BoundItem;
 use crate::plan::bind::BoundQuery;
 use crate::plan::bind::Purpose;
 use crate::plan::bind::fold_name;
@@ -129,13 +130,14 @@ pub fn for_relation(selected: &Selected, query: &BoundQuery) -> Result<Arranged>
             for (bound, word, role) in
                 [(start, "windowstart", ColumnRole::WindowStart), (end, "windowend", ColumnRole::WindowEnd)]
             {
-                let item = bound_item(selected, query, bound, rules).filter(|item| !used[*item]);
+                let word = fold_name(word, false, rules);
+                let item = bound_item(selected, query, (bound, &word), rules).filter(|item| !used[*item]);
                 let name = match item {
                     Some(item) => {
                         used[item] = true;
                         query.items[item].name.clone()
                     }
-                    None => fold_name(word, false, rules),
+                    None => word,
                 };
                 let (expr, sql_type) = as_column(bound.clone(), schema, &query.items[0].expr)?;
                 arranged.push(expr, &name, sql_type, role);
@@ -167,10 +169,16 @@ fn check_columns(arranged: &Arranged, query: &BoundQuery) -> Result<()> {
     Ok(())
 }
 
-/// The item that stands for a window bound: ksqlDB lets an alias make a copy, PostgreSQL's rules a new name.
-fn bound_item(selected: &Selected, query: &BoundQuery, bound: &Expr, rules: Compatibility) -> Option<usize> {
-    let renames = rules == Compatibility::Postgres;
-    (0..query.items.len()).find(|index| selected.items[*index] == *bound && (renames || !query.items[*index].named))
+/// The item that stands for a window bound: ksqlDB lets an alias, and the name of a join's side before it, make a copy,
+/// PostgreSQL's rules a new name.
+fn bound_item(
+    selected: &Selected,
+    query: &BoundQuery,
+    (bound, word): (&Expr, &str),
+    rules: Compatibility,
+) -> Option<usize> {
+    let stands = |item: &BoundItem| rules == Compatibility::Postgres || (!item.named && item.name == word);
+    (0..query.items.len()).find(|index| selected.items[*index] == *bound && stands(&query.items[*index]))
 }
 
 fn key_place(selected: &Selected, expr: &Expr) -> Option<usize> {

@@ -14,6 +14,7 @@ use super::join::conjuncts;
 use super::rows::Changes;
 use super::rows::Rows;
 use super::rows::Spread;
+use super::windowed_join;
 use crate::catalog::Compatibility;
 use crate::catalog::Format;
 use crate::error::Error;
@@ -66,16 +67,8 @@ pub fn build(
     }
     let joined = left.schema().join(right.schema()).map_err(|error| failure::of_datafusion(error, None))?;
     let joined = DFSchemaRef::new(joined);
-    let alias = query.sources[index].alias.as_str();
-    let mut pairs: Vec<Pair<'_>> = Vec::new();
-    let mut rest: Vec<&ast::Expr> = Vec::new();
-    for condition in conjuncts(&bound.on) {
-        match pair(condition, alias, &joined, expressions)? {
-            Some(pair) => pairs.push(pair),
-            None => rest.push(condition),
-        }
-    }
-    check(&pairs, &rest, &bound.on, bound.kind, expressions.rules())?;
+    let windows = windowed_join::equal_windows(index, query);
+    let (pairs, rest) = taken_apart(index, query, &windows, &joined, expressions)?;
     let (mut left, mut right) = (left, right);
     if expressions.rules() == Compatibility::Ksqldb {
         for pair in &pairs {
@@ -103,6 +96,31 @@ pub fn build(
         rows = rows.filtered(planned, &id)?;
     }
     Ok(rows)
+}
+
+/// The equalities of ON, those of the `windows` after them, and the conditions beside them.
+fn taken_apart<'a>(
+    index: usize,
+    query: &'a BoundQuery,
+    windows: &'a [ast::Expr],
+    joined: &DFSchemaRef,
+    expressions: &Expressions<'_>,
+) -> Result<(Vec<Pair<'a>>, Vec<&'a ast::Expr>)> {
+    let (bound, alias) = (&query.joins[index - 1], query.sources[index].alias.as_str());
+    let (mut pairs, mut rest) = (Vec::new(), Vec::new());
+    for condition in conjuncts(&bound.on) {
+        match pair(condition, alias, joined, expressions)? {
+            Some(pair) => pairs.push(pair),
+            None => rest.push(condition),
+        }
+    }
+    check(&pairs, &rest, &bound.on, bound.kind, expressions.rules())?;
+    for condition in windows {
+        pairs.extend(pair(condition, alias, joined, expressions)?);
+    }
+    let equal: Vec<(&Expr, &Expr)> = pairs.iter().map(|pair: &Pair<'_>| (&pair.left, &pair.right)).collect();
+    windowed_join::check_whole(&equal, index, query)?;
+    Ok((pairs, rest))
 }
 
 /// The key of a joined row: that of a side that is always there, else whichever is there.

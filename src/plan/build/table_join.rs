@@ -13,23 +13,22 @@ use super::join::conjuncts;
 use super::rows::Changes;
 use super::rows::Rows;
 use super::rows::Spread;
+use super::windowed_join::equal_windows;
+use super::windowed_join::not_by_window;
 use crate::catalog::Compatibility;
 use crate::catalog::Format;
 use crate::error::Error;
 use crate::error::Result;
 use crate::error::SqlState;
-use crate::model::ColumnRole;
 use crate::model::OperatorId;
 use crate::model::SqlType;
 use crate::plan::bind::BoundQuery;
-use crate::plan::bind::BoundSource;
 use crate::plan::bind::both;
 use crate::plan::edge::column_index;
 use crate::plan::node::JoinKind;
 use crate::plan::node::Node;
 use crate::plan::node::TableJoin;
 use crate::plan::node::plan_of;
-use crate::plan::relation_key;
 
 /// Joins the `index`-th relation of FROM, a table, to the table that the rows before it are.
 pub fn build(index: usize, left: Rows, right: Rows, query: &BoundQuery, expressions: &Expressions<'_>) -> Result<Rows> {
@@ -47,7 +46,7 @@ pub fn build(index: usize, left: Rows, right: Rows, query: &BoundQuery, expressi
     let on = windowed_on(index, query);
     let Some(pairs) = pairs(&on, &left, &right, &joined, expressions)? else {
         if query.sources[index].relation.window.is_some() {
-            return Err(not_by_window(&bound.on, query, index));
+            return Err(not_by_window(index, query));
         }
         return foreign_join::build(index, left, right, query, expressions);
     };
@@ -67,41 +66,14 @@ pub fn build(index: usize, left: Rows, right: Rows, query: &BoundQuery, expressi
     Ok(Rows { plan, spread, key, changes: Changes::Retract })
 }
 
-/// The condition; under ksqlDB's rules that keys of windowed tables are equal says that their windows are.
+/// The condition, and what it says of windows without words.
 fn windowed_on(index: usize, query: &BoundQuery) -> ast::Expr {
-    let bound = &query.joins[index - 1];
-    let (left, right) = (&query.sources[0], &query.sources[index]);
-    if query.semantics.compatibility != Compatibility::Ksqldb || right.relation.window.is_none() {
-        return bound.on.clone();
-    }
-    let quoted = |value: &str| ast::Ident::with_quote('"', value);
-    let column = |source: &BoundSource, role: &ColumnRole| {
-        let found = source.relation.columns.iter().find(|column| column.role == *role);
-        found.map(|column| ast::Expr::CompoundIdentifier(vec![quoted(&source.alias), quoted(&column.name)]))
+    let with = |left, right| ast::Expr::BinaryOp {
+        left: Box::new(left),
+        op: ast::BinaryOperator::And,
+        right: Box::new(right),
     };
-    let is_session = right.relation.window.is_some_and(|window| window.size_ms.is_none());
-    let roles: &[ColumnRole] = match is_session {
-        true => &[ColumnRole::WindowStart, ColumnRole::WindowEnd],
-        false => &[ColumnRole::WindowStart],
-    };
-    let with = |op, left, right| ast::Expr::BinaryOp { left: Box::new(left), op, right: Box::new(right) };
-    roles.iter().fold(bound.on.clone(), |on, role| match (column(left, role), column(right, role)) {
-        (Some(one), Some(other)) => with(ast::BinaryOperator::And, on, with(ast::BinaryOperator::Eq, one, other)),
-        _ => on,
-    })
-}
-
-fn not_by_window(on: &ast::Expr, query: &BoundQuery, index: usize) -> Error {
-    let names = |source: &BoundSource| {
-        let relation = &source.relation;
-        let columns =
-            relation_key(relation).into_iter().map(|at| format!("{}.{}", source.alias, relation.columns[at].name));
-        columns.collect::<Vec<_>>()
-    };
-    let (left, right) = (names(&query.sources[0]), names(&query.sources[index]));
-    let whole: Vec<String> = left.iter().zip(&right).map(|(one, other)| format!("{one} = {other}")).collect();
-    let error = Error::unsupported("windowed tables can be joined only by their whole keys, windows included, yet");
-    failure::at(error.hint(format!("Say ON {}.", whole.join(" AND "))), on)
+    equal_windows(index, query).into_iter().fold(query.joins[index - 1].on.clone(), with)
 }
 
 /// An equality of the condition.

@@ -34,6 +34,22 @@ async fn a_windowed_view_is_kept_over_a_restart() {
 }
 
 #[tokio::test]
+async fn a_view_whose_state_has_no_bound_is_made_with_a_warning() {
+    let world = World::new().await;
+    let mut client = world.session();
+    client.expect(PAYMENTS, "CREATE STREAM").await;
+    client.expect(PER_COUNTRY, "CREATE TABLE").await;
+    client
+        .expect("CREATE TABLE plain AS SELECT country, COUNT(*) AS n FROM payments GROUP BY country", "CREATE TABLE")
+        .await;
+    assert_eq!(client.notices(), [], "its groups are bounded by what there is");
+    let lists = "CREATE TABLE lists AS SELECT country, COLLECT_LIST(card_id) AS ids FROM payments GROUP BY country";
+    client.expect(lists, "CREATE TABLE").await;
+    let warning = "operator \"aggregate\": COLLECT_LIST keeps all values of a group for as long as the query is there; a WINDOW would bound them";
+    assert_eq!(client.notices(), [("01000", warning.to_string())]);
+}
+
+#[tokio::test]
 async fn the_system_tables_tell_how_far_a_view_and_its_query_are() {
     let world = World::new().await;
     let mut client = world.session();

@@ -1,0 +1,54 @@
+//! Collections that are written out and assigned to a column: the column's type tells what is NULL or empty in them.
+
+use std::ops::ControlFlow;
+
+use sqlparser::ast;
+
+use super::nested::arguments;
+use crate::error::Result;
+use crate::model::SqlType;
+use crate::sql::walk;
+
+/// An expression that is assigned to a column of a type: a collection that leaves types open is cast to it.
+pub fn assign(expr: &mut ast::Expr, sql_type: &SqlType) -> Result<()> {
+    if !sql_type.is_nested() || !is_made(expr) || !leaves_open(expr) {
+        return Ok(());
+    }
+    let null = ast::Expr::value(ast::Value::Null);
+    let made = std::mem::replace(expr, null);
+    *expr = ast::Expr::Cast {
+        kind: ast::CastKind::Cast,
+        expr: Box::new(made),
+        data_type: crate::sql::parse_type(&sql_type.to_string())?,
+        array: false,
+        format: None,
+    };
+    Ok(())
+}
+
+/// Whether an expression is written as ARRAY, MAP or STRUCT, reworded or not.
+fn is_made(expr: &ast::Expr) -> bool {
+    match expr {
+        ast::Expr::Struct { fields, .. } => fields.is_empty(),
+        ast::Expr::Array(_) => true,
+        ast::Expr::Function(function) => {
+            let name = function.name.to_string();
+            ["map", "__array", "__map", "__struct"].iter().any(|made| name.eq_ignore_ascii_case(made))
+        }
+        _ => false,
+    }
+}
+
+/// Whether there is a NULL or an empty array anywhere in it.
+fn leaves_open(expr: &ast::Expr) -> bool {
+    let found = walk::expressions(expr, |part| {
+        let is_open = match part {
+            ast::Expr::Value(value) => value.value == ast::Value::Null,
+            ast::Expr::Array(array) => array.elem.is_empty(),
+            ast::Expr::Function(function) => function.name.to_string() == "__array" && arguments(function).is_empty(),
+            _ => false,
+        };
+        if is_open { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    });
+    found.is_break()
+}
