@@ -7,18 +7,22 @@
 //!
 //! Not here: reading topics and running operators (`exec`), life cycle and durability of queries (`engine`).
 
+mod array_of_rows;
 mod bind;
 mod build;
 mod edge;
 mod error;
+mod every_row;
 mod explain;
 mod fragments;
 mod functions;
 mod intervals;
+mod lateral_unnest;
 mod layout;
 mod nested;
 pub mod node;
 mod optimise;
+mod ordered_sets;
 mod parameters;
 mod pull;
 mod reference;
@@ -28,6 +32,7 @@ mod standing;
 #[cfg(test)]
 mod tests;
 
+pub use array_of_rows::array_of_rows;
 pub use bind::fold;
 use bind::position;
 pub use build::call;
@@ -35,10 +40,12 @@ pub use edge::Edge;
 pub use edge::EdgeKind;
 pub use edge::edge;
 pub use error::PlanError;
+pub use every_row::EveryRow;
 pub use explain::explain;
 pub use functions::Functions;
 pub use functions::NestedTypes;
 pub use intervals::expression_planners;
+pub use lateral_unnest::unfold_lists;
 pub use node::Aggregate;
 pub use node::AggregateCall;
 pub use node::AggregateChanges;
@@ -83,6 +90,7 @@ pub use reference::FunctionKind;
 pub use reference::FunctionUsage;
 pub use request::Destination;
 pub use request::StandingRequest;
+pub use select_words::number_elements;
 pub use standing::Fragment;
 pub use standing::Leaf;
 pub use standing::Output;
