@@ -63,6 +63,9 @@ pub(super) struct Bounds<'a> {
     pub(super) to: Option<&'a [u8]>,
 }
 
+/// Keys, and their rows in the same order.
+type KeyedRows = (Vec<Vec<u8>>, RecordBatch);
+
 /// In which order keys are read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum KeyOrder {
@@ -220,7 +223,7 @@ impl Leaf {
         projection: &[usize],
         count: usize,
         order: KeyOrder,
-    ) -> Result<Option<(Vec<Vec<u8>>, RecordBatch)>, StateError> {
+    ) -> Result<Option<KeyedRows>, StateError> {
         let page = self.page.as_ref().map(PageRef::load).transpose()?;
         let masked = self.masked(page.as_deref());
         let live = masked.and_then(|masked| masked.live.as_ref());
