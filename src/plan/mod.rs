@@ -82,6 +82,7 @@ pub use parameters::keep_digits;
 pub use parameters::nulls;
 pub use parameters::placeholder;
 pub use pull::execution_error;
+pub use pull::name_items;
 pub use pull::planning_error;
 pub use pull::prepare_pull;
 pub use pull::shown_name;

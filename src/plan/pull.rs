@@ -157,7 +157,7 @@ fn fold_ident(ident: &ast::Ident) -> String {
 }
 
 /// Names the items of the outermost SELECT that have no name, and makes repeated names different.
-fn name_items(query: &mut ast::Query) {
+pub fn name_items(query: &mut ast::Query) {
     // The columns of UNION and its kin are named by the first of its queries.
     let mut body = query.body.as_mut();
     let select = loop {

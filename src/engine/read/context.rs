@@ -60,6 +60,7 @@ use crate::plan::NestedTypes;
 use crate::plan::expression_planners;
 use crate::plan::fold;
 use crate::plan::keep_digits;
+use crate::plan::name_items;
 use crate::plan::planning_error;
 use crate::plan::prepare_pull;
 use crate::plan::unfold_lists;
@@ -283,6 +284,9 @@ impl Planner {
             // Its parser knows less than ours; its rules may still help.
             _ => rewriter.rewrite(statement),
         };
+        if let ast::Statement::Query(query) = &mut rewritten {
+            name_items(query);
+        }
         client_syntax::rewrite(&mut rewritten)?;
         Ok(rewritten)
     }
@@ -380,7 +384,7 @@ fn common_names(query: &ast::Query, names: &mut BTreeSet<String>) {
 /// Whether a statement names something of PostgreSQL's own catalogs or functions that only they have.
 fn asks_pg_catalog(statement: &ast::Statement) -> bool {
     let own = |name: &ast::ObjectName| {
-        let text = name.to_string().to_lowercase();
+        let text = name.to_string().to_lowercase().replace('"', "");
         if OF_THE_SERVER.contains(&text.as_str()) {
             return false;
         }
