@@ -12,6 +12,7 @@ use super::bind::postgres_name;
 use super::build::Expressions;
 use super::build::failure;
 use super::build::reword;
+use super::every_row;
 use super::functions::Functions;
 use super::nested;
 use super::select_words;
@@ -43,8 +44,15 @@ pub fn prepare_pull(select: &Select, rules: Compatibility) -> Result<ast::Query>
     // Items are named as they were written.
     name_items(&mut query);
     if rules == Compatibility::Postgres {
-        select_words::reword(&mut query)?;
+        select_words::reword(&mut query);
     }
+    let flow = walk::walk_mut(&mut query, |node| {
+        if let walk::NodeMut::Query(query) = node {
+            every_row::reword(&mut query.body);
+        }
+        ControlFlow::<()>::Continue(())
+    });
+    debug_assert!(flow.is_continue());
     reword(&mut query, rules);
     Ok(query)
 }
@@ -90,7 +98,7 @@ fn no_standing_clause(node: walk::NodeMut<'_>) -> ControlFlow<Error> {
                 Err(Error::unsupported("WITHIN is for queries that run on").hint("Compare the rows' times in ON."))
             }
         }),
-        walk::NodeMut::Relation(_) | walk::NodeMut::Expression(_) => Ok(()),
+        walk::NodeMut::Query(_) | walk::NodeMut::Relation(_) | walk::NodeMut::Expression(_) => Ok(()),
     };
     match refused {
         Ok(()) => ControlFlow::Continue(()),
@@ -124,7 +132,7 @@ fn upper_case(node: walk::NodeMut<'_>) -> ControlFlow<()> {
         walk::NodeMut::TableFactor(
             ast::TableFactor::Table { alias: Some(alias), .. } | ast::TableFactor::Derived { alias: Some(alias), .. },
         ) => quote_upper(&mut alias.name),
-        walk::NodeMut::TableFactor(_) => {}
+        walk::NodeMut::Query(_) | walk::NodeMut::TableFactor(_) => {}
         walk::NodeMut::Select(select) => {
             for item in &mut select.projection {
                 if let ast::SelectItem::ExprWithAlias { alias, .. } = item {
@@ -149,7 +157,7 @@ fn fold_ident(ident: &ast::Ident) -> String {
 }
 
 /// Names the items of the outermost SELECT that have no name, and makes repeated names different.
-fn name_items(query: &mut ast::Query) {
+pub fn name_items(query: &mut ast::Query) {
     // The columns of UNION and its kin are named by the first of its queries.
     let mut body = query.body.as_mut();
     let select = loop {

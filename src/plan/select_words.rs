@@ -4,46 +4,35 @@ use std::ops::ControlFlow;
 
 use sqlparser::ast;
 
-use crate::error::Error;
-use crate::error::Result;
+use super::array_of_rows::array_of_rows;
+use super::build::call;
+use super::ordered_sets;
 use crate::sql::walk;
 
 const SERIES: &str = "generate_series";
 
-/// Rewords all queries below `query`; refuses what would be answered wrongly.
-pub(super) fn reword(query: &mut ast::Query) -> Result<()> {
-    let flow = walk::walk(&*query, |node| match node {
-        walk::Node::Query(query) => refused(&query.body).map_or(ControlFlow::Continue(()), ControlFlow::Break),
-        _ => ControlFlow::Continue(()),
-    });
-    if let ControlFlow::Break(error) = flow {
-        return Err(error);
-    }
+/// Rewords all queries below `query`.
+pub(super) fn reword(query: &mut ast::Query) {
     let flow = walk::walk_mut(query, |node| {
         match node {
             walk::NodeMut::Select(select) => {
                 windows(select);
                 select.projection.iter_mut().for_each(series);
             }
-            walk::NodeMut::TableFactor(table) => name_column(table),
-            walk::NodeMut::Relation(_) | walk::NodeMut::Expression(_) => {}
+            walk::NodeMut::TableFactor(table) => {
+                number_elements(table);
+                name_column(table);
+            }
+            walk::NodeMut::Expression(expr) => {
+                if let Some(new) = ordered_sets::reworded(expr).or_else(|| array_of_rows(expr)) {
+                    *expr = new;
+                }
+            }
+            walk::NodeMut::Query(_) | walk::NodeMut::Relation(_) => {}
         }
         ControlFlow::<()>::Continue(())
     });
     debug_assert!(flow.is_continue());
-    Ok(())
-}
-
-/// How often a row comes in both is not counted yet.
-fn refused(body: &ast::SetExpr) -> Option<Error> {
-    let ast::SetExpr::SetOperation { left, op, set_quantifier, right } = body else { return None };
-    let is_all = *set_quantifier == ast::SetQuantifier::All;
-    match op {
-        ast::SetOperator::Except | ast::SetOperator::Intersect if is_all => {
-            Some(Error::unsupported(format!("{op} ALL is not there yet")))
-        }
-        _ => refused(left).or_else(|| refused(right)),
-    }
 }
 
 /// `OVER (w ORDER BY ..)` takes over what the window `w` tells.
@@ -92,17 +81,80 @@ fn series(item: &mut ast::SelectItem) {
     if let ast::Expr::Function(function) = expr
         && function.name.to_string().eq_ignore_ascii_case(SERIES)
     {
-        *expr = super::build::call("unnest", vec![expr.clone()]);
+        *expr = call("unnest", vec![expr.clone()]);
     }
 }
 
-/// `FROM generate_series(1, 3) AS n`: the column has the name of the table.
+/// `FROM generate_series(1, 3) AS n`, `FROM unnest(list) AS n`: the column has the name of the table.
 fn name_column(table: &mut ast::TableFactor) {
-    if let ast::TableFactor::Table { name, alias: Some(alias), args: Some(_), .. } = table
-        && alias.columns.is_empty()
-        && name.to_string().eq_ignore_ascii_case(SERIES)
-    {
+    let alias = match table {
+        ast::TableFactor::Table { name, alias: Some(alias), args: Some(_), .. }
+            if name.to_string().eq_ignore_ascii_case(SERIES) =>
+        {
+            alias
+        }
+        ast::TableFactor::UNNEST { alias: Some(alias), array_exprs, .. } if array_exprs.len() == 1 => alias,
+        _ => return,
+    };
+    if alias.columns.is_empty() {
         let column = ast::TableAliasColumnDef { name: alias.name.clone(), data_type: None };
         alias.columns.push(column);
     }
+}
+
+/// `unnest(array, ..) WITH ORDINALITY`, and a series with it: the numbers of the elements are one more list to unnest.
+pub fn number_elements(table: &mut ast::TableFactor) {
+    let (mut lists, alias, name) = match table {
+        ast::TableFactor::UNNEST { array_exprs, alias, with_ordinality: true, .. } => {
+            (std::mem::take(array_exprs), alias.take(), "unnest")
+        }
+        // `LATERAL unnest(..)`: what it unfolds may be of the tables before it anyway.
+        ast::TableFactor::Function { name, args, alias, .. } if name.to_string().eq_ignore_ascii_case("unnest") => {
+            *table = ast::TableFactor::UNNEST {
+                array_exprs: unnamed(args),
+                alias: alias.take(),
+                with_offset: false,
+                with_offset_alias: None,
+                with_ordinality: false,
+            };
+            return;
+        }
+        ast::TableFactor::Table { name, args: Some(args), alias, with_ordinality: true, .. }
+            if name.to_string().eq_ignore_ascii_case(SERIES) =>
+        {
+            (vec![call(SERIES, unnamed(&args.args))], alias.take(), SERIES)
+        }
+        _ => return,
+    };
+    let mut alias = alias.unwrap_or_else(|| ast::TableAlias {
+        explicit: true,
+        name: ast::Ident::new(name),
+        columns: Vec::new(),
+        at: None,
+    });
+    let column = |name: ast::Ident| ast::TableAliasColumnDef { name, data_type: None };
+    if alias.columns.is_empty() {
+        let of = |at: usize| if at == 0 { alias.name.clone() } else { ast::Ident::new(format!("{name}_{}", at + 1)) };
+        alias.columns = (0..lists.len()).map(of).map(column).collect();
+    }
+    if alias.columns.len() == lists.len() {
+        alias.columns.push(column(ast::Ident::new("ordinality")));
+    }
+    let numbers = call("__ordinality", lists.clone());
+    lists.push(numbers);
+    *table = ast::TableFactor::UNNEST {
+        alias: Some(alias),
+        array_exprs: lists,
+        with_offset: false,
+        with_offset_alias: None,
+        with_ordinality: false,
+    };
+}
+
+fn unnamed(arguments: &[ast::FunctionArg]) -> Vec<ast::Expr> {
+    let expr = |argument: &ast::FunctionArg| match argument {
+        ast::FunctionArg::Unnamed(ast::FunctionArgExpr::Expr(expr)) => Some(expr.clone()),
+        _ => None,
+    };
+    arguments.iter().filter_map(expr).collect()
 }

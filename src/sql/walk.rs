@@ -24,6 +24,8 @@ pub enum Node<'a> {
 /// A node that may be changed.
 #[derive(Debug)]
 pub enum NodeMut<'a> {
+    /// A query, whose parts were met before.
+    Query(&'a mut ast::Query),
     /// One SELECT with its clauses.
     Select(&'a mut ast::Select),
     /// What a query reads: a relation, a subquery, a table function.
@@ -121,6 +123,10 @@ struct WalkerMut<'a>(&'a mut dyn FnMut(NodeMut<'_>) -> ControlFlow<()>);
 
 impl ast::VisitorMut for WalkerMut<'_> {
     type Break = ();
+
+    fn post_visit_query(&mut self, query: &mut ast::Query) -> ControlFlow<()> {
+        (self.0)(NodeMut::Query(query))
+    }
 
     fn pre_visit_select(&mut self, select: &mut ast::Select) -> ControlFlow<()> {
         (self.0)(NodeMut::Select(select))

@@ -27,8 +27,14 @@ pub(super) const JOINED: &str = "__array_to_string";
 /// What a function answers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 enum Answer {
-    /// Everything is in the search path.
+    /// Everything is in the search path, and everybody may.
     True,
+    /// What there is not.
+    False,
+    /// A number.
+    Number(i32),
+    /// No number.
+    NoNumber,
     /// There is none.
     NoText,
     /// A text.
@@ -48,35 +54,58 @@ enum Answer {
 const FUNCTIONS: &[(&str, Answer)] = &[
     ("col_description", Answer::NoText),
     ("getdatabaseencoding", Answer::Text("UTF8")),
+    ("has_column_privilege", Answer::True),
+    ("has_foreign_data_wrapper_privilege", Answer::True),
+    ("has_function_privilege", Answer::True),
+    ("has_language_privilege", Answer::True),
+    ("has_sequence_privilege", Answer::True),
+    ("has_server_privilege", Answer::True),
+    ("has_tablespace_privilege", Answer::True),
+    ("has_type_privilege", Answer::True),
+    ("inet_client_addr", Answer::NoText),
+    ("inet_client_port", Answer::NoNumber),
+    ("inet_server_addr", Answer::NoText),
+    ("inet_server_port", Answer::NoNumber),
     ("obj_description", Answer::NoText),
     ("pg_char_to_encoding", Answer::Encoding),
     ("pg_collation_is_visible", Answer::True),
     ("pg_conversion_is_visible", Answer::True),
+    ("pg_current_xact_id_if_assigned", Answer::NoText),
     ("pg_database_size", Answer::NoBytes),
     ("pg_describe_object", Answer::NoText),
     ("pg_function_is_visible", Answer::True),
     ("pg_get_function_sqlbody", Answer::NoText),
-    ("pg_get_constraintdef", Answer::NoText),
-    ("pg_get_indexdef", Answer::NoText),
+    ("pg_get_partition_constraintdef", Answer::NoText),
     ("pg_get_ruledef", Answer::NoText),
+    ("pg_get_serial_sequence", Answer::NoText),
+    ("pg_get_statisticsobjdef", Answer::NoText),
     ("pg_get_triggerdef", Answer::NoText),
     ("pg_has_role", Answer::True),
     ("pg_indexes_size", Answer::NoBytes),
+    ("pg_is_in_recovery", Answer::False),
+    ("pg_is_other_temp_schema", Answer::False),
+    ("pg_my_temp_schema", Answer::Number(0)),
     ("pg_opclass_is_visible", Answer::True),
     ("pg_operator_is_visible", Answer::True),
     ("pg_opfamily_is_visible", Answer::True),
+    ("pg_relation_filepath", Answer::NoText),
+    ("pg_relation_is_updatable", Answer::Number(28)),
+    ("pg_relation_size", Answer::NoBytes),
     ("pg_size_pretty", Answer::Pretty),
     ("pg_statistics_obj_is_visible", Answer::True),
     ("pg_table_size", Answer::NoBytes),
     ("pg_tablespace_location", Answer::Text("")),
     ("pg_tablespace_size", Answer::NoBytes),
+    ("pg_total_relation_size", Answer::NoBytes),
     ("pg_ts_config_is_visible", Answer::True),
     ("pg_ts_dict_is_visible", Answer::True),
     ("pg_ts_parser_is_visible", Answer::True),
     ("pg_ts_template_is_visible", Answer::True),
     ("pg_type_is_visible", Answer::True),
     ("quote_literal", Answer::Quoted),
+    ("row_security_active", Answer::False),
     ("shobj_description", Answer::NoText),
+    ("txid_current", Answer::Number(1)),
     (JOINED, Answer::Joined),
 ];
 
@@ -114,9 +143,9 @@ impl ScalarUDFImpl for ClientFunction {
 
     fn return_type(&self, _arguments: &[DataType]) -> Result<DataType> {
         Ok(match self.answer {
-            Answer::True => DataType::Boolean,
+            Answer::True | Answer::False => DataType::Boolean,
             Answer::NoBytes => DataType::Int64,
-            Answer::Encoding => DataType::Int32,
+            Answer::Encoding | Answer::Number(_) | Answer::NoNumber => DataType::Int32,
             Answer::NoText | Answer::Text(_) | Answer::Pretty | Answer::Quoted | Answer::Joined => DataType::Utf8,
         })
     }
@@ -131,6 +160,9 @@ impl ScalarUDFImpl for ClientFunction {
         };
         let scalar = match self.answer {
             Answer::True => ScalarValue::Boolean(Some(true)),
+            Answer::False => ScalarValue::Boolean(Some(false)),
+            Answer::Number(number) => ScalarValue::Int32(Some(number)),
+            Answer::NoNumber => ScalarValue::Int32(None),
             Answer::NoBytes => ScalarValue::Int64(Some(0)),
             Answer::Encoding => ScalarValue::Int32(Some(6)),
             Answer::NoText => ScalarValue::Utf8(None),

@@ -4,48 +4,53 @@ use std::ops::ControlFlow;
 
 use sqlparser::ast;
 use sqlparser::ast::Spanned;
-use sqlparser::dialect::GenericDialect;
-use sqlparser::parser::Parser;
 
 use super::client_functions::JOINED;
-use super::pg_keys::DEFINITION;
+use super::client_vectors;
+use super::client_vectors::last_name;
+use super::client_views;
 use crate::error::Error;
 use crate::error::Position;
 use crate::error::Result;
+use crate::plan::array_of_rows;
+use crate::plan::call;
 use crate::sql::walk;
 
 /// Catalogs that hold no row here, nor ever will.
-const EMPTY: [&str; 4] = ["pg_auth_members", "pg_constraint", "pg_enum", "pg_policy"];
+const EMPTY: [&str; 5] = ["pg_auth_members", "pg_constraint", "pg_enum", "pg_policy", "pg_ts_config_map"];
+
+/// Types of names that nothing here knows.
+const NAMES: [&str; 7] =
+    ["regcollation", "regconfig", "regdictionary", "regoper", "regoperator", "regproc", "regprocedure"];
+
+/// Functions that unfold options, which nobody has set.
+const OF_UNSET: [&str; 2] = ["pg_options_to_table", "unnest"];
 
 /// Columns of PostgreSQL's that the catalogs lack; nobody has set them.
 const UNSET: [&str; 4] = ["colliculocale", "relacl", "reloptions", "tableoid"];
 
 /// The statement with them in other words.
 pub(super) fn rewrite(statement: &mut ast::Statement) -> Result<()> {
-    name_types(statement)?;
+    client_views::rewrite(statement)?;
+    client_vectors::rewrite(statement);
     let changed = walk::expressions_mut(statement, |expression| {
         let replaced = match expression {
             ast::Expr::Function(function) => match last_name(&function.name).as_str() {
-                "array" => empty_array(function),
+                "array" => empty_array(function).or_else(|| array_of_rows(expression)),
                 "array_length" if is_of_privileges(function) => Some(ast::Expr::value(ast::Value::Null)),
-                "pg_get_indexdef" | "pg_get_constraintdef" => definition(function),
                 "array_to_string" => {
                     function.name = ast::ObjectName::from(vec![ast::Ident::new(JOINED)]);
                     None
                 }
                 // `'d' = ANY (kinds)`: the kinds of statistics, of which there are none, are no list here.
-                "array_contains" | "array_has" if first_is_column(function, "stxkind") => {
+                "array_contains" | "array_has" if first_is_column(function, "stxkind") || first_is_empty(function) => {
                     Some(ast::Expr::value(ast::Value::Boolean(false)))
                 }
                 _ => None,
             },
-            // Functions of operator families stand by name where PostgreSQL has numbers.
-            ast::Expr::BinaryOp { left, op: ast::BinaryOperator::Eq, right } if is_column(left, "amproc") => {
-                if let ast::Expr::CompoundIdentifier(names) = right.as_mut()
-                    && let Some(name) = names.last_mut()
-                {
-                    *name = ast::Ident::new("proname");
-                }
+            ast::Expr::BinaryOp { left, op: ast::BinaryOperator::Eq | ast::BinaryOperator::NotEq, right } => {
+                by_name(left, right);
+                by_name(right, left);
                 None
             }
             ast::Expr::CompoundIdentifier(names) => {
@@ -53,8 +58,16 @@ pub(super) fn rewrite(statement: &mut ast::Statement) -> Result<()> {
                 is_unset.then(|| ast::Expr::value(ast::Value::Null))
             }
             ast::Expr::Subquery(query) => {
-                aggregate_condition(query);
-                None
+                aggregate(query);
+                value_of(query)
+            }
+            // A name that is made while the statement runs is not looked up.
+            ast::Expr::Cast { expr, data_type, .. } if last_word(data_type) == "regclass" && is_made(expr) => {
+                Some(ast::Expr::value(ast::Value::Null))
+            }
+            // What numbers of functions and their kin are called stands in their place already, or is nobody's.
+            ast::Expr::Cast { expr, data_type, .. } if NAMES.contains(&last_word(data_type).as_str()) => {
+                Some(expr.as_ref().clone())
             }
             _ => None,
         };
@@ -78,6 +91,19 @@ pub(super) fn rewrite(statement: &mut ast::Statement) -> Result<()> {
     })
 }
 
+fn is_made(expr: &ast::Expr) -> bool {
+    match expr {
+        ast::Expr::Function(_) | ast::Expr::BinaryOp { op: ast::BinaryOperator::StringConcat, .. } => true,
+        ast::Expr::Nested(inner) | ast::Expr::Cast { expr: inner, .. } => is_made(inner),
+        _ => false,
+    }
+}
+
+fn last_word(data_type: &ast::DataType) -> String {
+    let text = data_type.to_string().to_lowercase();
+    text.strip_prefix("pg_catalog.").unwrap_or(&text).to_string()
+}
+
 /// Lists of privileges are texts here, and null.
 fn is_of_privileges(function: &ast::Function) -> bool {
     let ast::FunctionArguments::List(list) = &function.args else { return false };
@@ -92,44 +118,6 @@ fn is_of_privileges(function: &ast::Function) -> bool {
     }
 }
 
-/// The names of types in `information_schema.columns` as PostgreSQL has them, for those that Arrow gives.
-const TYPES: &str = "CASE data_type WHEN 'Int32' THEN 'integer' WHEN 'Int64' THEN 'bigint' WHEN 'Utf8' THEN 'text'
-    WHEN 'Float64' THEN 'double precision' WHEN 'Boolean' THEN 'boolean' WHEN 'Date32' THEN 'date' WHEN 'Binary' THEN 'bytea'
-    ELSE CASE WHEN data_type LIKE 'Decimal%' THEN 'numeric' WHEN data_type LIKE 'Timestamp(%UTC%' THEN 'timestamp with time zone'
-    WHEN data_type LIKE 'Timestamp(%' THEN 'timestamp without time zone' WHEN data_type LIKE 'Time64(%' THEN 'time without time zone'
-    WHEN data_type LIKE 'List(%' THEN 'ARRAY' WHEN data_type LIKE 'Interval(%' THEN 'interval'
-    WHEN data_type LIKE 'Map(%' OR data_type LIKE 'Struct(%' THEN 'json' ELSE data_type END END";
-
-/// `information_schema.columns` with PostgreSQL's names of types.
-fn name_types(statement: &mut ast::Statement) -> Result<()> {
-    let flow = walk::walk_mut(statement, |node| {
-        let walk::NodeMut::TableFactor(factor) = node else { return ControlFlow::Continue(()) };
-        let ast::TableFactor::Table { name, alias, .. } = factor else { return ControlFlow::Continue(()) };
-        // Quotes tell the one that this puts in.
-        if name.to_string().to_lowercase() != "information_schema.columns" {
-            return ControlFlow::Continue(());
-        }
-        let alias = alias.clone().map_or_else(|| "AS columns".to_string(), |alias| alias.to_string());
-        let text = format!(
-            "SELECT * FROM (SELECT * REPLACE ({TYPES} AS data_type) FROM \"information_schema\".\"columns\") {alias}"
-        );
-        match derived(&text) {
-            Some(table) => *factor = table,
-            None => return ControlFlow::Break(Error::internal("information_schema.columns is not read")),
-        }
-        ControlFlow::Continue(())
-    });
-    flow.break_value().map_or(Ok(()), Err)
-}
-
-fn derived(text: &str) -> Option<ast::TableFactor> {
-    let query = Parser::new(&GenericDialect {}).try_with_sql(text).ok()?.parse_query().ok()?;
-    match *query.body {
-        ast::SetExpr::Select(select) => select.from.into_iter().next().map(|from| from.relation),
-        _ => None,
-    }
-}
-
 fn first_is_column(function: &ast::Function, name: &str) -> bool {
     let ast::FunctionArguments::List(list) = &function.args else { return false };
     let first = list.args.first();
@@ -139,37 +127,86 @@ fn first_is_column(function: &ast::Function, name: &str) -> bool {
     })
 }
 
+/// `'{}'`, which an array without elements is here.
+fn first_is_empty(function: &ast::Function) -> bool {
+    let ast::FunctionArguments::List(list) = &function.args else { return false };
+    matches!(
+        list.args.first(),
+        Some(ast::FunctionArg::Unnamed(ast::FunctionArgExpr::Expr(ast::Expr::Value(value))))
+            if matches!(&value.value, ast::Value::SingleQuotedString(text) if text == "{}")
+    )
+}
+
 fn is_column(expression: &ast::Expr, name: &str) -> bool {
-    let ast::Expr::CompoundIdentifier(names) = expression else { return false };
-    names.last().is_some_and(|last| last.value.eq_ignore_ascii_case(name))
+    let last = match expression {
+        ast::Expr::Identifier(name) => Some(name),
+        ast::Expr::CompoundIdentifier(names) => names.last(),
+        _ => None,
+    };
+    last.is_some_and(|last| last.value.eq_ignore_ascii_case(name))
 }
 
-fn last_name(name: &ast::ObjectName) -> String {
-    let name = name.to_string().to_lowercase();
-    name.rsplit('.').next().unwrap_or_default().to_string()
+/// `(SELECT a = b FROM ..)` and `(SELECT a FROM ..)` of one row at most: DataFusion wants an aggregate that says so.
+fn aggregate(query: &mut ast::Query) {
+    let is_cut = query.limit_clause.is_some() || query.fetch.is_some();
+    let ast::SetExpr::Select(select) = query.body.as_mut() else { return };
+    let is_plain = !is_cut && !select.from.is_empty() && select.distinct.is_none();
+    let [ast::SelectItem::UnnamedExpr(item) | ast::SelectItem::ExprWithAlias { expr: item, .. }] =
+        select.projection.as_mut_slice()
+    else {
+        return;
+    };
+    let name = match item {
+        ast::Expr::BinaryOp { op: ast::BinaryOperator::Eq, .. } => "bool_or",
+        ast::Expr::Identifier(_) | ast::Expr::CompoundIdentifier(_) if is_plain => "min",
+        _ => return,
+    };
+    *item = call(name, vec![item.clone()]);
 }
 
-/// `pg_get_indexdef(i.indexrelid, ..)`, of a column of the catalog: that catalog's own column.
-fn definition(function: &ast::Function) -> Option<ast::Expr> {
-    let ast::FunctionArguments::List(list) = &function.args else { return None };
-    let Some(ast::FunctionArg::Unnamed(ast::FunctionArgExpr::Expr(first))) = list.args.first() else { return None };
-    match first {
-        ast::Expr::CompoundIdentifier(names) => {
-            let (_, of) = names.split_last()?;
-            let name = ast::Ident::with_quote('"', DEFINITION);
-            Some(ast::Expr::CompoundIdentifier(of.iter().cloned().chain([name]).collect()))
+/// `(SELECT a)`, which reads nothing: `a`.
+fn value_of(query: &ast::Query) -> Option<ast::Expr> {
+    let ast::SetExpr::Select(select) = query.body.as_ref() else { return None };
+    match select.projection.as_slice() {
+        [ast::SelectItem::UnnamedExpr(item) | ast::SelectItem::ExprWithAlias { expr: item, .. }]
+            if select.from.is_empty() && select.selection.is_none() =>
+        {
+            Some(ast::Expr::Nested(Box::new(item.clone())))
         }
         _ => None,
     }
 }
 
-/// `(SELECT a = b FROM ..)` of one row at most: DataFusion wants an aggregate that says so.
-fn aggregate_condition(query: &mut ast::Query) {
-    let ast::SetExpr::Select(select) = query.body.as_mut() else { return };
-    if let [ast::SelectItem::UnnamedExpr(item @ ast::Expr::BinaryOp { op: ast::BinaryOperator::Eq, .. })] =
-        select.projection.as_mut_slice()
-    {
-        *item = crate::plan::call("bool_or", vec![item.clone()]);
+/// Columns in which functions stand by name where PostgreSQL has numbers.
+const OF_FUNCTIONS: [&str; 7] = ["amproc", "evtfoid", "typanalyze", "typinput", "typoutput", "typreceive", "typsend"];
+
+/// What such a column is compared with: a function's name in the place of its number.
+fn by_name(column: &ast::Expr, other: &mut ast::Expr) {
+    if !OF_FUNCTIONS.iter().any(|name| is_column(column, name)) {
+        return;
+    }
+    let text = |text: &str| ast::Expr::value(ast::Value::SingleQuotedString(text.to_string()));
+    match other {
+        ast::Expr::CompoundIdentifier(names) => {
+            if let Some(name) = names.last_mut() {
+                *name = ast::Ident::new("proname");
+            }
+        }
+        ast::Expr::Value(value) if matches!(&value.value, ast::Value::Number(number, _) if number == "0") => {
+            *other = text("-");
+        }
+        ast::Expr::Subquery(query) => {
+            let told = walk::expressions(query.as_ref(), |part| match part {
+                ast::Expr::BinaryOp { left, op: ast::BinaryOperator::Eq, right } if is_column(left, "proname") => {
+                    ControlFlow::Break(right.as_ref().clone())
+                }
+                _ => ControlFlow::Continue(()),
+            });
+            if let ControlFlow::Break(name) = told {
+                *other = name;
+            }
+        }
+        _ => {}
     }
 }
 
@@ -183,7 +220,7 @@ fn empty_array(function: &ast::Function) -> Option<ast::Expr> {
             is_empty |= match factor {
                 ast::TableFactor::Table { name, args, .. } => {
                     let name = last_name(name);
-                    EMPTY.contains(&name.as_str()) || (name == "unnest" && args.is_some())
+                    EMPTY.contains(&name.as_str()) || (OF_UNSET.contains(&name.as_str()) && args.is_some())
                 }
                 ast::TableFactor::UNNEST { .. } => true,
                 _ => false,

@@ -17,6 +17,7 @@ use datafusion::execution::FunctionRegistry;
 use datafusion::execution::SessionStateBuilder;
 use datafusion::execution::memory_pool::MemoryLimit;
 use datafusion::execution::session_state::SessionState;
+use datafusion::logical_expr::planner::RelationPlanner;
 use datafusion::prelude::SessionConfig;
 use datafusion::prelude::SessionContext;
 use datafusion::sql::parser::Statement as PlannerStatement;
@@ -54,12 +55,15 @@ use crate::error::Error;
 use crate::error::Result;
 use crate::error::SqlState;
 use crate::functions;
+use crate::plan::EveryRow;
 use crate::plan::NestedTypes;
 use crate::plan::expression_planners;
 use crate::plan::fold;
 use crate::plan::keep_digits;
+use crate::plan::name_items;
 use crate::plan::planning_error;
 use crate::plan::prepare_pull;
+use crate::plan::unfold_lists;
 use crate::plan::with_rules;
 use crate::sql::Select;
 use crate::sql::nearest;
@@ -143,7 +147,11 @@ impl Base {
         let clock = engine.upgrade().map(|engine| Arc::clone(&engine.env().clock));
         clock.into_iter().for_each(|clock| context.register_udf(pg_sleep(clock)));
         let planners = expression_planners();
-        let state = SessionStateBuilder::new_from_existing(context.state()).with_expr_planners(planners).build();
+        let counted: Arc<dyn RelationPlanner> = Arc::new(EveryRow);
+        let state = SessionStateBuilder::new_from_existing(context.state())
+            .with_expr_planners(planners)
+            .with_relation_planners(vec![counted])
+            .build();
         Ok(Self { state, catalog, system, pg_catalog, rewriter: PostgresCompatibilityParser::new() })
     }
 }
@@ -242,6 +250,7 @@ impl Planner {
         // Some statements take long to plan: a connection's thread is not theirs, and a cancel need not wait for them.
         let planning = session.engine.query_threads()?.spawn(async move {
             let plan = state.statement_to_plan(PlannerStatement::Statement(Box::new(statement))).await;
+            let plan = plan.and_then(unfold_lists);
             let plan = match of_clients {
                 // What clients ask of pg_catalog is written for its own types.
                 true => plan,
@@ -275,6 +284,9 @@ impl Planner {
             // Its parser knows less than ours; its rules may still help.
             _ => rewriter.rewrite(statement),
         };
+        if let ast::Statement::Query(query) = &mut rewritten {
+            name_items(query);
+        }
         client_syntax::rewrite(&mut rewritten)?;
         Ok(rewritten)
     }
@@ -372,7 +384,7 @@ fn common_names(query: &ast::Query, names: &mut BTreeSet<String>) {
 /// Whether a statement names something of PostgreSQL's own catalogs or functions that only they have.
 fn asks_pg_catalog(statement: &ast::Statement) -> bool {
     let own = |name: &ast::ObjectName| {
-        let text = name.to_string().to_lowercase();
+        let text = name.to_string().to_lowercase().replace('"', "");
         if OF_THE_SERVER.contains(&text.as_str()) {
             return false;
         }

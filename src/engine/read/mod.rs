@@ -5,6 +5,8 @@
 mod advisory;
 mod client_functions;
 mod client_syntax;
+mod client_vectors;
+mod client_views;
 mod context;
 mod key_read;
 mod lease;

@@ -70,7 +70,7 @@ impl PgCatalog {
         pg_overlay::settings(&table.schema(), rows, &defaults)
     }
 
-    /// `pg_class`; what `pg_get_viewdef` tells of its numbers is learned.
+    /// `pg_class`; what `pg_get_viewdef` and `pg_get_indexdef` tell of its numbers is learned.
     async fn classes(&self, catalog: &Catalog) -> Result<Arc<dyn TableProvider>> {
         let batches = self.rows(CLASSES).await?;
         let mut views = HashMap::new();
@@ -83,7 +83,9 @@ impl PgCatalog {
             }
         }
         self.texts.learn_views(views);
-        table_of(pg_keys::classes(&batches, &PrimaryKey::all(catalog, &batches)?)?)
+        let keys = PrimaryKey::all(catalog, &batches)?;
+        self.texts.learn_keys(keys.iter().flat_map(PrimaryKey::texts).collect());
+        table_of(pg_keys::classes(&batches, &keys)?)
     }
 
     /// `pg_proc`.
@@ -107,6 +109,7 @@ impl PgCatalog {
     async fn keys(&self, catalog: &Catalog, name: &str) -> Result<Arc<dyn TableProvider>> {
         let classes = self.rows(CLASSES).await?;
         let keys = PrimaryKey::all(catalog, &classes)?;
+        self.texts.learn_keys(keys.iter().flat_map(PrimaryKey::texts).collect());
         let schema = match self.inner.table(name).await? {
             Some(table) => table.schema(),
             None => return Err(DataFusionError::Internal(format!("pg_catalog has no {name}"))),

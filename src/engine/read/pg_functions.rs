@@ -10,6 +10,7 @@ use std::hash::Hash;
 use std::hash::Hasher;
 use std::sync::Arc;
 
+use datafusion::arrow::array::Array;
 use datafusion::arrow::array::ArrayRef;
 use datafusion::arrow::array::AsArray;
 use datafusion::arrow::array::Int32Array;
@@ -52,6 +53,16 @@ pub(super) struct FunctionTexts {
     own: Vec<FunctionUsage>,
     functions: RwLock<HashMap<i32, Told>>,
     views: RwLock<HashMap<i32, String>>,
+    keys: RwLock<HashMap<i32, KeyText>>,
+}
+
+/// What is told of an index or a constraint.
+#[derive(Debug, Clone)]
+pub(super) struct KeyText {
+    /// The statement that would make it.
+    pub(super) definition: String,
+    /// The columns of an index.
+    pub(super) columns: Vec<String>,
 }
 
 impl FunctionTexts {
@@ -67,7 +78,7 @@ impl FunctionTexts {
             }
         };
         let functions = own.iter().zip(FIRST_OID..).map(|(usage, oid)| (oid, told(usage))).collect();
-        Self { own, functions: RwLock::new(functions), views: RwLock::default() }
+        Self { own, functions: RwLock::new(functions), views: RwLock::default(), keys: RwLock::default() }
     }
 
     /// The functions that tell of numbers.
@@ -79,6 +90,8 @@ impl FunctionTexts {
             ("pg_get_function_result", Asked::Result),
             ("pg_get_functiondef", Asked::Definition),
             ("pg_get_viewdef", Asked::View),
+            ("pg_get_indexdef", Asked::Key),
+            ("pg_get_constraintdef", Asked::Key),
         ]
         .map(function)
         .into_iter()
@@ -88,6 +101,11 @@ impl FunctionTexts {
     /// What relations' numbers mean from now on: the statement of each that a query keeps.
     pub(super) fn learn_views(&self, views: HashMap<i32, String>) {
         *self.views.write() = views;
+    }
+
+    /// What the numbers of indexes and constraints mean from now on.
+    pub(super) fn learn_keys(&self, keys: HashMap<i32, KeyText>) {
+        *self.keys.write() = keys;
     }
 
     /// The rows of `pg_proc`, and behind them those of our functions that are not among them, in the schema of this number.
@@ -175,6 +193,7 @@ enum Asked {
     Result,
     Definition,
     View,
+    Key,
 }
 
 #[derive(Debug)]
@@ -202,21 +221,32 @@ impl Hash for TextOf {
 
 impl TextOf {
     fn new(name: &'static str, asked: Asked, texts: Arc<FunctionTexts>) -> Self {
-        let signature = TypeSignature::OneOf(vec![TypeSignature::Any(1), TypeSignature::Any(2)]);
+        let signature = TypeSignature::OneOf((1..=3).map(TypeSignature::Any).collect());
         // Volatile, so that it is not computed before the tables are read that tell of the numbers.
         Self { name, asked, texts, signature: Signature::new(signature, Volatility::Volatile) }
     }
 
-    fn text(&self, oid: i32) -> Option<String> {
-        if self.asked == Asked::View {
-            return self.texts.views.read().get(&oid).cloned();
+    /// The text of a number; of an index that of its n-th column, if one is asked for.
+    fn text(&self, oid: i32, column: Option<i32>) -> Option<String> {
+        match self.asked {
+            Asked::View => return self.texts.views.read().get(&oid).cloned(),
+            Asked::Key => {
+                let keys = self.texts.keys.read();
+                let told = keys.get(&oid)?;
+                let column = column.and_then(|column| usize::try_from(column).ok()).filter(|column| 0 < *column);
+                return match column {
+                    Some(column) if !told.columns.is_empty() => told.columns.get(column - 1).cloned(),
+                    _ => Some(told.definition.clone()),
+                };
+            }
+            Asked::Arguments | Asked::Result | Asked::Definition => {}
         }
         let functions = self.texts.functions.read();
         let told = functions.get(&oid)?;
         Some(match self.asked {
             Asked::Arguments => told.arguments.clone(),
             Asked::Result => told.result.clone(),
-            Asked::Definition | Asked::View => told.definition.clone(),
+            Asked::Definition | Asked::View | Asked::Key => told.definition.clone(),
         })
     }
 }
@@ -237,8 +267,13 @@ impl ScalarUDFImpl for TextOf {
     fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
         let oids = args.args[0].to_array(args.number_rows)?;
         let oids = cast(&oids, &DataType::Int32)?;
-        let texts: StringArray =
-            oids.as_primitive::<Int32Type>().iter().map(|oid| oid.and_then(|oid| self.text(oid))).collect();
+        let columns = match args.args.get(1) {
+            Some(columns) if columns.data_type().is_integer() => columns.to_array(args.number_rows)?,
+            _ => new_null_array(&DataType::Int32, oids.len()),
+        };
+        let columns = cast(&columns, &DataType::Int32)?;
+        let asked = oids.as_primitive::<Int32Type>().iter().zip(columns.as_primitive::<Int32Type>());
+        let texts: StringArray = asked.map(|(oid, column)| oid.and_then(|oid| self.text(oid, column))).collect();
         Ok(ColumnarValue::Array(Arc::new(texts)))
     }
 }

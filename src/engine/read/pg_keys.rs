@@ -13,13 +13,13 @@ use datafusion::arrow::datatypes::DataType;
 use datafusion::arrow::datatypes::Field;
 use datafusion::arrow::datatypes::Int16Type;
 use datafusion::arrow::datatypes::Int32Type;
-use datafusion::arrow::datatypes::Schema;
 use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::arrow::record_batch::RecordBatch;
 use datafusion::common::ScalarValue;
 use datafusion::error::Result;
 
 use super::pg_catalog::column;
+use super::pg_functions::KeyText;
 use crate::catalog::Catalog;
 use crate::plan::relation_key;
 
@@ -28,9 +28,6 @@ const INDEX_OIDS: i32 = 1 << 29;
 const CONSTRAINT_OIDS: i32 = 1 << 30;
 /// The access method `btree`.
 const BTREE: i32 = 403;
-
-/// A column that `pg_index` and `pg_constraint` have here only: what `pg_get_indexdef` and `pg_get_constraintdef` answer.
-pub(super) const DEFINITION: &str = "__definition";
 
 /// A table's primary key.
 pub(super) struct PrimaryKey {
@@ -80,6 +77,22 @@ impl PrimaryKey {
         self.table_oid.wrapping_add(INDEX_OIDS)
     }
 
+    /// What `pg_get_indexdef` and `pg_get_constraintdef` tell of its index and its constraint, by their numbers.
+    pub(super) fn texts(&self) -> [(i32, KeyText); 2] {
+        let (name, table) = (quoted(&self.name()), quoted(&self.table));
+        let columns: Vec<String> = self.columns.iter().map(|(_, name)| quoted(name)).collect();
+        let index = format!("CREATE UNIQUE INDEX {name} ON public.{table} USING btree ({})", self.list());
+        let constraint = format!("PRIMARY KEY ({})", self.list());
+        [
+            (self.index_oid(), KeyText { definition: index, columns }),
+            (self.constraint_oid(), KeyText { definition: constraint, columns: Vec::new() }),
+        ]
+    }
+
+    fn constraint_oid(&self) -> i32 {
+        self.table_oid.wrapping_add(CONSTRAINT_OIDS)
+    }
+
     fn list(&self) -> String {
         self.columns.iter().map(|(_, name)| quoted(name)).collect::<Vec<_>>().join(", ")
     }
@@ -127,9 +140,9 @@ pub(super) fn classes(batches: &[RecordBatch], keys: &[PrimaryKey]) -> Result<Ve
     Ok(changed)
 }
 
-/// `pg_index`, with PostgreSQL's columns and the definition.
+/// `pg_index`, with PostgreSQL's columns.
 pub(super) fn indexes(schema: &SchemaRef, keys: &[PrimaryKey]) -> Result<RecordBatch> {
-    rows(&with_definition(schema), keys, |key, name| {
+    rows(schema, keys, |key, name| {
         Some(match name {
             "indexrelid" => ScalarValue::Int32(Some(key.index_oid())),
             "indrelid" => ScalarValue::Int32(Some(key.table_oid)),
@@ -138,21 +151,16 @@ pub(super) fn indexes(schema: &SchemaRef, keys: &[PrimaryKey]) -> Result<RecordB
                 ScalarValue::Boolean(Some(true))
             }
             "indkey" => numbers(key),
-            DEFINITION => {
-                let (name, table) = (quoted(&key.name()), quoted(&key.table));
-                let text = format!("CREATE UNIQUE INDEX {name} ON public.{table} USING btree ({})", key.list());
-                ScalarValue::Utf8(Some(text))
-            }
             _ => return None,
         })
     })
 }
 
-/// `pg_constraint`, with PostgreSQL's columns and the definition.
+/// `pg_constraint`, with PostgreSQL's columns.
 pub(super) fn constraints(schema: &SchemaRef, keys: &[PrimaryKey]) -> Result<RecordBatch> {
-    rows(&with_definition(schema), keys, |key, name| {
+    rows(schema, keys, |key, name| {
         Some(match name {
-            "oid" => ScalarValue::Int32(Some(key.table_oid.wrapping_add(CONSTRAINT_OIDS))),
+            "oid" => ScalarValue::Int32(Some(key.constraint_oid())),
             "conname" => ScalarValue::Utf8(Some(key.name())),
             "connamespace" => ScalarValue::Int32(Some(key.namespace_oid)),
             "contype" => ScalarValue::Utf8(Some("p".to_string())),
@@ -160,7 +168,6 @@ pub(super) fn constraints(schema: &SchemaRef, keys: &[PrimaryKey]) -> Result<Rec
             "conrelid" => ScalarValue::Int32(Some(key.table_oid)),
             "conindid" => ScalarValue::Int32(Some(key.index_oid())),
             "conkey" => numbers(key),
-            DEFINITION => ScalarValue::Utf8(Some(format!("PRIMARY KEY ({})", key.list()))),
             _ => return None,
         })
     })
@@ -168,12 +175,6 @@ pub(super) fn constraints(schema: &SchemaRef, keys: &[PrimaryKey]) -> Result<Rec
 
 fn numbers(key: &PrimaryKey) -> ScalarValue {
     ScalarValue::List(Arc::new(ListArray::from_iter_primitive::<Int16Type, _, _>([Some(key.numbers())])))
-}
-
-fn with_definition(schema: &SchemaRef) -> SchemaRef {
-    let mut fields = schema.fields().to_vec();
-    fields.push(Arc::new(Field::new(DEFINITION, DataType::Utf8, false)));
-    Arc::new(Schema::new(fields))
 }
 
 /// A row for each key: what `value` says of a column, else NULL, or what stands for nothing where NULL cannot.
@@ -209,6 +210,8 @@ fn conform(told: &ArrayRef, keys: &[PrimaryKey], field: &Field) -> Result<ArrayR
 
 #[cfg(test)]
 mod tests {
+    use datafusion::arrow::datatypes::Schema;
+
     use super::*;
 
     #[test]
@@ -237,7 +240,8 @@ mod tests {
         let texts: Vec<Option<&str>> = made.column(0).as_string::<i32>().iter().collect();
         assert_eq!(texts, [Some("1"), Some("2 3")]);
         assert_eq!(made.column(3).null_count(), 2);
-        let definitions = made.column(4).as_string::<i32>();
-        assert_eq!(definitions.value(1), "CREATE UNIQUE INDEX t_pkey ON public.t USING btree (c2, c3)");
+        let [(_, index), (_, constraint)] = keys[1].texts();
+        assert_eq!(index.definition, "CREATE UNIQUE INDEX t_pkey ON public.t USING btree (c2, c3)");
+        assert_eq!(constraint.definition, "PRIMARY KEY (c2, c3)");
     }
 }

@@ -16,9 +16,13 @@ use arrow::record_batch::RecordBatchOptions;
 use datafusion::common::ParamValues;
 use datafusion::common::tree_node::Transformed;
 use datafusion::common::tree_node::TreeNode;
+use datafusion::common::tree_node::TreeNodeRecursion;
 use datafusion::execution::SendableRecordBatchStream;
 use datafusion::execution::session_state::SessionState;
+use datafusion::logical_expr::Expr;
+use datafusion::logical_expr::ExprSchemable;
 use datafusion::logical_expr::LogicalPlan;
+use datafusion::logical_expr::utils::merge_schema;
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::coop::CooperativeExec;
 use datafusion::physical_plan::execute_stream;
@@ -84,8 +88,11 @@ impl Planned {
         let inferred = self.plan.get_parameter_types().map_err(execution_error)?;
         let mut types: BTreeMap<usize, Option<SqlType>> = BTreeMap::new();
         for (name, data_type) in inferred {
-            let Some(number) = name.strip_prefix('$').and_then(|digits| digits.parse::<usize>().ok()) else { continue };
+            let Some(number) = parameter_number(&name) else { continue };
             types.insert(number, data_type.as_ref().and_then(SqlType::from_arrow));
+        }
+        for (number, array) in arrays(&self.plan).map_err(execution_error)? {
+            types.entry(number).or_default().get_or_insert(array);
         }
         let count = types.keys().chain(self.casts.keys()).copied().max().unwrap_or(0).max(known.len());
         let of = |number: usize| {
@@ -158,6 +165,32 @@ impl Planned {
         let physical = cooperative(physical).map_err(fail)?;
         execute_stream(physical, self.state.task_ctx()).map_err(fail)
     }
+}
+
+fn parameter_number(name: &str) -> Option<usize> {
+    name.strip_prefix('$').and_then(|digits| digits.parse().ok())
+}
+
+/// The parameters `x = ANY($1)`, which the plan leaves open: arrays of what they are compared with.
+fn arrays(plan: &LogicalPlan) -> datafusion::error::Result<BTreeMap<usize, SqlType>> {
+    let mut types = BTreeMap::new();
+    plan.apply_with_subqueries(|node| {
+        let schema = merge_schema(&node.inputs());
+        node.apply_expressions(|expr| {
+            expr.apply(|part| {
+                if let Expr::ScalarFunction(call) = part
+                    && call.func.name() == "array_has"
+                    && let [Expr::Placeholder(array), value] = call.args.as_slice()
+                    && let Some(number) = parameter_number(&array.id)
+                    && let Some(item) = value.get_type(&schema).ok().and_then(|of| SqlType::from_arrow(&of))
+                {
+                    types.insert(number, SqlType::Array(Box::new(item)));
+                }
+                Ok(TreeNodeRecursion::Continue)
+            })
+        })
+    })?;
+    Ok(types)
 }
 
 /// Computes rows until there are no more, one failed, or nobody takes them.

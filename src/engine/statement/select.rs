@@ -107,14 +107,14 @@ async fn read_by_key(
             _ => return Ok(None),
         },
     };
-    let Some(keys) = read.keys(&values, session.zone()) else { return Ok(None) };
+    let Some(asked) = read.asked(&values, session.zone()) else { return Ok(None) };
     let reading = pin_relations(session, std::slice::from_ref(read.relation())).await?;
     // A name may mean another relation by now, and a stream has no view.
     if reading.catalog.relation(&read.relation().name).is_none_or(|now| !Arc::ptr_eq(now, read.relation())) {
         return Ok(None);
     }
     let Some(view) = reading.published.view(read.relation().id) else { return Ok(None) };
-    let rows = read.rows(view, keys, &reading.published, &session.engine)?;
+    let rows = read.rows(view, asked, &reading.published, &session.engine)?;
     Ok(Some(Outcome::Rows { fields: read.fields().to_vec(), rows, push: false, tag: "SELECT" }))
 }
 
@@ -153,10 +153,10 @@ pub(super) async fn describe_prepared(
 pub(super) async fn explain(session: &Session, select: &Select, parameters: &[Value]) -> Result<String> {
     let reading = Planner::pin(session)?;
     if let Some(read) = recognised(session, select, &KeyReadCache::default())?
-        && let Some(keys) = read.keys(parameters, session.zone())
+        && let Some(asked) = read.asked(parameters, session.zone())
         && reading.published.view(read.relation().id).is_some()
     {
-        return Ok(read.explain(&keys));
+        return Ok(read.explain(&asked));
     }
     let planned = session.engine.planner().plan(session, select, &reading, parameters).await?;
     planned.bind(session, parameters).await?.explain().await

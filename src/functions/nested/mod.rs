@@ -14,6 +14,7 @@ mod lambda;
 mod maps;
 mod order;
 mod sets;
+mod sorted;
 mod texts;
 
 pub use access::FieldOf;
@@ -29,7 +30,7 @@ pub use lambda::UnplannedLambda;
 
 /// All that stand in tables.
 pub fn all() -> impl Iterator<Item = Collection> {
-    let lists: [&'static [definition::Definition]; 9] = [
+    let lists: [&'static [definition::Definition]; 10] = [
         &access::DEFINITIONS,
         &cast::DEFINITIONS,
         &construct::DEFINITIONS,
@@ -38,6 +39,7 @@ pub fn all() -> impl Iterator<Item = Collection> {
         &maps::DEFINITIONS,
         &order::DEFINITIONS,
         &sets::DEFINITIONS,
+        &sorted::DEFINITIONS,
         &texts::DEFINITIONS,
     ];
     lists.into_iter().flatten().map(Collection::new)

@@ -279,6 +279,8 @@ fn refused_call(message: &str) -> Option<(&str, &str)> {
 /// PostgreSQL's error for such a call.
 fn no_function(message: &str) -> Option<Error> {
     let (name, types) = refused_call(message)?;
+    // A name of our own making stands for the one that was typed.
+    let name = name.strip_prefix("__").unwrap_or(name);
     let (mut depth, mut names) = (0, vec![String::new()]);
     for character in types.chars() {
         depth += i32::from(character == '(') - i32::from(character == ')');

@@ -1,5 +1,6 @@
 //! A leaf: the rows of a range of keys, as one page and the changes since it was written.
 
+use std::ops::Range;
 use std::sync::Arc;
 use std::sync::OnceLock;
 
@@ -60,6 +61,36 @@ pub(super) enum Known {
 pub(super) struct Bounds<'a> {
     pub(super) from: &'a [u8],
     pub(super) to: Option<&'a [u8]>,
+}
+
+/// Keys, and their rows in the same order.
+type KeyedRows = (Vec<Vec<u8>>, RecordBatch);
+
+/// In which order keys are read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum KeyOrder {
+    /// The least first.
+    Rising,
+    /// The greatest first.
+    Falling,
+}
+
+impl KeyOrder {
+    /// The numbers of a range in this order.
+    fn over(self, mut range: Range<usize>) -> impl Iterator<Item = usize> {
+        std::iter::from_fn(move || match self {
+            Self::Rising => range.next(),
+            Self::Falling => range.next_back(),
+        })
+    }
+
+    /// Whether one key comes before another.
+    pub fn comes_first(self, one: &[u8], other: &[u8]) -> bool {
+        match self {
+            Self::Rising => one < other,
+            Self::Falling => other < one,
+        }
+    }
 }
 
 impl Leaf {
@@ -183,6 +214,57 @@ impl Leaf {
         }
         found.retain(|rows| 0 < rows.num_rows());
         Ok(found)
+    }
+
+    /// The first `count` rows within bounds, as `order` has them, with their keys.
+    pub(super) fn first(
+        &self,
+        bounds: Bounds<'_>,
+        projection: &[usize],
+        count: usize,
+        order: KeyOrder,
+    ) -> Result<Option<KeyedRows>, StateError> {
+        let page = self.page.as_ref().map(PageRef::load).transpose()?;
+        let masked = self.masked(page.as_deref());
+        let live = masked.and_then(|masked| masked.live.as_ref());
+        let of_page = page.as_deref().map_or(0..0, |page| {
+            let first = page.rows_before(bounds.from);
+            first..bounds.to.map_or(page.keys.len(), |to| page.rows_before(to)).max(first)
+        });
+        let of_page = order.over(of_page).filter(|row| live.is_none_or(|live| live.value(*row)));
+        let changes = masked.map(|masked| &masked.changes);
+        let of_changes = changes.map_or(0..0, |changes| changes.between(bounds.from, bounds.to));
+        let is_live = |at: &usize| changes.is_some_and(|changes| changes.entries[*at].live);
+        let of_changes = order.over(of_changes).filter(is_live);
+        // Each side comes in order: of both heads the one that comes first is taken.
+        let page_key = |row: &usize| page.as_deref().map_or(&[][..], |page| page.keys.value(*row));
+        let change_key = |at: &usize| changes.map_or(&[][..], |changes| changes.key(*at));
+        let (mut of_page, mut of_changes) = (of_page.peekable(), of_changes.peekable());
+        let (mut keys, mut places) = (Vec::new(), Vec::new());
+        while keys.len() < count {
+            let from_page = match (of_page.peek(), of_changes.peek()) {
+                (Some(row), Some(at)) => order.comes_first(page_key(row), change_key(at)),
+                (row, _) => row.is_some(),
+            };
+            let taken = if from_page { of_page.next() } else { of_changes.next() };
+            let Some(at) = taken else { break };
+            if from_page {
+                keys.push(page_key(&at).to_vec());
+                places.push((0, at));
+            } else if let Some(changes) = changes {
+                keys.push(change_key(&at).to_vec());
+                let entry = changes.entries[at];
+                places.push((usize::from(page.is_some()) + entry.batch as usize, entry.row as usize));
+            }
+        }
+        if places.is_empty() {
+            return Ok(None);
+        }
+        let of_page = page.iter().map(|page| &page.rows);
+        let of_changes = changes.into_iter().flat_map(|changes| changes.batches.iter().map(|batch| batch.rows()));
+        let batches = of_page.chain(of_changes).map(|rows| project(rows, Some(projection)));
+        let batches = batches.collect::<Result<Vec<_>, _>>()?;
+        Ok(Some((keys, gather(&batches.iter().collect::<Vec<_>>(), &places)?)))
     }
 
     /// Memory that it takes: its page as far as that is in memory. Changes are counted with their batches.

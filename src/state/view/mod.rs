@@ -23,8 +23,10 @@ mod snapshot;
 #[cfg(test)]
 mod tests;
 
+pub use leaf::KeyOrder;
 pub use pages::ViewMemory;
 pub use partition::OpenedView;
+pub use partition::OrderedRows;
 pub use partition::ViewDelta;
 pub use partition::ViewPart;
 pub use partition::ViewPartition;

@@ -15,6 +15,7 @@ use bytes::Bytes;
 
 use super::leaf::Bounds;
 use super::leaf::FOLD_ENTRIES;
+use super::leaf::KeyOrder;
 use super::leaf::Known;
 use super::leaf::Leaf;
 use super::leaf::fold;
@@ -98,6 +99,25 @@ impl ViewPart {
         self.leaves.iter().all(|leaf| leaf.is_resident())
     }
 
+    /// The first `count` rows as `order` has them, with the columns of `projection`. Reads no page behind those that they are in.
+    pub fn first(&self, projection: &[usize], count: usize, order: KeyOrder) -> Result<OrderedRows, StateError> {
+        let mut found = OrderedRows::default();
+        let mut leaves = self.leaves.iter();
+        let bounds = Bounds { from: &self.from, to: self.to.as_deref() };
+        while found.keys.len() < count {
+            let next = match order {
+                KeyOrder::Rising => leaves.next(),
+                KeyOrder::Falling => leaves.next_back(),
+            };
+            let Some(leaf) = next else { break };
+            if let Some((keys, rows)) = leaf.first(bounds, projection, count - found.keys.len(), order)? {
+                found.keys.extend(keys);
+                found.rows.push(rows);
+            }
+        }
+        Ok(found)
+    }
+
     /// The rows, leaf by leaf, only the columns of `projection` if it is given. A page is read when it is asked for.
     pub fn batches(
         self,
@@ -111,6 +131,15 @@ impl ViewPart {
             }
         })
     }
+}
+
+/// Rows in the order of their keys, the key of each beside it.
+#[derive(Debug, Default)]
+pub struct OrderedRows {
+    /// The keys.
+    pub keys: Vec<Vec<u8>>,
+    /// The rows, in one batch or several.
+    pub rows: Vec<RecordBatch>,
 }
 
 /// A partition as its cold store has it.

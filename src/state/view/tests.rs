@@ -182,6 +182,19 @@ impl Run {
         assert_eq!(contents(self.view.range(&from, Some(&to), None)), wanted);
         let parts = self.view.parts(&from, Some(&to), 3);
         assert_eq!(contents(parts.into_iter().flat_map(|part| part.batches(None))), wanted);
+        let count = usize::try_from(random.next_u64() % 50).expect("it is small");
+        let firsts = |order: KeyOrder| {
+            let whole = self.view.parts(&from, Some(&to), 1).pop().expect("there is one");
+            let found = whole.first(&[1, 0], count, order).expect("read");
+            let numbers =
+                found.rows.iter().flat_map(|rows| rows.column(0).as_primitive::<Int64Type>().values().to_vec());
+            found.keys.iter().cloned().zip(numbers).collect::<Vec<_>>()
+        };
+        let wanted: Vec<(Vec<u8>, i64)> = wanted.into_iter().collect();
+        let rising: Vec<_> = wanted.iter().take(count).cloned().collect();
+        let falling: Vec<_> = wanted.iter().rev().take(count).cloned().collect();
+        assert_eq!(firsts(KeyOrder::Rising), rising);
+        assert_eq!(firsts(KeyOrder::Falling), falling);
     }
 }
 

@@ -66,6 +66,7 @@ struct Condition {
 struct Drawn {
     conditions: Vec<Condition>,
     items: String,
+    order: Option<String>,
     limit: Option<usize>,
 }
 
@@ -110,6 +111,13 @@ impl Drawn {
             let mut number = 0;
             conditions.iter_mut().for_each(|condition| condition.renumber(&mut number));
         }
+        // Rows that are the same in what they are sorted by may come in any order, so nothing else of them is asked.
+        if draw.below(3) == 0 {
+            let (name, ..) = key[(conditions.len() - draw.below(2)).min(key.len() - 1)];
+            let direction = draw.of(&["", " DESC"]);
+            let order = format!(" ORDER BY {name}{direction}{}", draw.of(&["", " NULLS FIRST", " NULLS LAST"]));
+            return Self { conditions, items: name.to_string(), order: Some(order), limit: Some(draw.below(5)) };
+        }
         let key_names: Vec<&str> = key.iter().map(|(name, ..)| *name).collect();
         let items = match draw.below(4) {
             0 => "*".to_string(),
@@ -117,15 +125,22 @@ impl Drawn {
             2 => format!("n AS \"N\", v.{0}, {0}", key_names[draw.below(key_names.len())]),
             _ => format!("{}, n AS m", key_names.join(", ")),
         };
-        Self { conditions, items, limit: (draw.below(8) == 0).then(|| draw.below(3)) }
+        Self { conditions, items, order: None, limit: (draw.below(8) == 0).then(|| draw.below(3)) }
     }
 
-    fn texts(&self, of: impl Fn(&Condition) -> &str) -> (String, String) {
+    /// The values of its parameters, with that of LIMIT.
+    fn values(&self) -> Vec<(SqlType, Option<String>)> {
+        let limit = self.limit.map(|limit| (SqlType::BigInt, Some(limit.to_string())));
+        self.conditions.iter().flat_map(|condition| condition.values.clone()).chain(limit).collect()
+    }
+
+    /// Its text with literals or with parameters; the same in words that are not read by key.
+    fn texts(&self, of: impl Fn(&Condition) -> &str, limit: impl Fn(usize) -> String) -> (String, String) {
         let all: Vec<&str> = self.conditions.iter().map(of).collect();
-        let limit = self.limit.map(|limit| format!(" LIMIT {limit}")).unwrap_or_default();
-        let (items, all) = (&self.items, all.join(" AND "));
-        let by_key = format!("SELECT {items} FROM v WHERE {all}{limit}");
-        (by_key, format!("SELECT {items} FROM v WHERE ({all}) AND true{limit}"))
+        let limit = self.limit.map(|rows| format!(" LIMIT {}", limit(rows))).unwrap_or_default();
+        let (items, all, order) = (&self.items, all.join(" AND "), self.order.as_deref().unwrap_or_default());
+        let by_key = format!("SELECT {items} FROM v WHERE {all}{order}{limit}");
+        (by_key, format!("SELECT {items} FROM v WHERE ({all}) AND true{order}{limit}"))
     }
 }
 
@@ -147,7 +162,7 @@ impl Condition {
             drawn.push((sql_type(declared), value));
         };
         let (mut literals, mut open) = (Vec::new(), Vec::new());
-        let shape = match (is_range, draw.below(4)) {
+        let shape = match (is_range, draw.below(5)) {
             (false, 0) => {
                 (0..1 + draw.below(3)).for_each(|_| operand(&mut literals, &mut open));
                 "in"
@@ -155,6 +170,10 @@ impl Condition {
             (false, 1) => {
                 operand(&mut literals, &mut open);
                 "turned"
+            }
+            (false, 2) if !declared.starts_with("DECIMAL") => {
+                (0..draw.below(4)).for_each(|_| operand(&mut literals, &mut open));
+                "any"
             }
             (false, _) => {
                 operand(&mut literals, &mut open);
@@ -173,6 +192,14 @@ impl Condition {
                 draw.of(&["<", "<=", ">", ">="])
             }
         };
+        if shape == "any" {
+            // One parameter holds all of them.
+            *number = *number + 1 - open.len();
+            open = vec![format!("${number}")];
+            drawn = vec![(SqlType::Array(Box::new(sql_type(declared))), Some(array_text(&drawn)))];
+            let literal = format!("{name} = ANY (ARRAY[{}])", literals.join(", "));
+            return Self { literal, open: format!("{name} = ANY ({})", open[0]), values: drawn };
+        }
         let text = |values: &[String]| match shape {
             "in" => format!("{name} IN ({})", values.join(", ")),
             "turned" => format!("({} = v.{name})", values[0]),
@@ -196,6 +223,13 @@ impl Condition {
     }
 }
 
+/// Values as the text of an array.
+fn array_text(values: &[(SqlType, Option<String>)]) -> String {
+    let escaped = |text: &String| format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\""));
+    let element = |(_, value): &(SqlType, Option<String>)| value.as_ref().map_or("NULL".to_string(), escaped);
+    format!("{{{}}}", values.iter().map(element).collect::<Vec<_>>().join(","))
+}
+
 /// The value of a parameter, of the type that the statement told.
 fn value(told: &SqlType, text: Option<&str>, zone: Tz) -> Value {
     match text {
@@ -204,25 +238,29 @@ fn value(told: &SqlType, text: Option<&str>, zone: Tz) -> Value {
     }
 }
 
-/// The rows of a statement, sorted; the error by its code.
+/// The rows of a statement as they come; the error by its code.
 async fn rows(client: &mut Client, text: &str, values: &[Value]) -> Result<Vec<String>, Error> {
     let statement = client.session.parse(text)?.remove(0);
     let Outcome::Rows { rows, .. } = client.session.execute(&statement, values).await? else { panic!("{text}") };
-    let mut lines: Vec<String> = text_of(rows).await?.lines().map(str::to_string).collect();
-    lines.sort();
-    Ok(lines)
+    Ok(text_of(rows).await?.lines().map(str::to_string).collect())
 }
 
 /// Compares the answers of a statement that is read by key and of one that is planned.
-async fn compare(client: &mut Client, (by_key, planned): &(String, String), values: &[Value], limit: Option<usize>) {
+async fn compare(client: &mut Client, (by_key, planned): &(String, String), values: &[Value], drawn: &Drawn) {
     match (rows(client, by_key, values).await, rows(client, planned, values).await) {
-        (Ok(found), Ok(wanted)) if limit.is_some() => {
+        (Ok(found), Ok(wanted)) if drawn.order.is_some() => assert_eq!(found, wanted, "{by_key} {values:?}"),
+        (Ok(found), Ok(wanted)) if drawn.limit.is_some() => {
             assert_eq!(found.len(), wanted.len(), "{by_key} {values:?}");
             let all = planned.split(" LIMIT ").next().expect("there is a first");
+            let values = &values[..values.len().saturating_sub(1)];
             let all = rows(client, all, values).await.expect("without LIMIT it is no error");
             assert!(found.iter().all(|row| all.contains(row)), "{by_key} {values:?}");
         }
-        (Ok(found), Ok(wanted)) => assert_eq!(found, wanted, "{by_key} {values:?}"),
+        (Ok(mut found), Ok(mut wanted)) => {
+            found.sort();
+            wanted.sort();
+            assert_eq!(found, wanted, "{by_key} {values:?}");
+        }
         (Err(error), Err(wanted)) => assert_eq!(error.state(), wanted.state(), "{by_key} {values:?}"),
         (found, wanted) => panic!("{by_key} {values:?}: {found:?}, with a plan {wanted:?}"),
     }
@@ -276,20 +314,20 @@ async fn what_is_read_by_key_is_what_a_plan_reads() {
         for _ in 0..30 {
             let drawn = Drawn::new(&draw, &key);
             asked += 1;
-            let literal = drawn.texts(|condition| &condition.literal);
+            let literal = drawn.texts(|condition| &condition.literal, |rows| rows.to_string());
             by_key += usize::from(is_read_by_key(&mut client, &literal.0).await);
             assert!(!is_read_by_key(&mut client, &literal.1).await, "{} is not planned", literal.1);
-            compare(&mut client, &literal, &[], drawn.limit).await;
-            let open = drawn.texts(|condition| &condition.open);
+            compare(&mut client, &literal, &[], &drawn).await;
+            let given = drawn.values();
+            let open = drawn.texts(|condition| &condition.open, |_| format!("${}", given.len()));
             let statements = [&open.0, &open.1].map(|text| client.session.parse(text).expect("it is one").remove(0));
-            let given: Vec<&(SqlType, Option<String>)> =
-                drawn.conditions.iter().flat_map(|condition| &condition.values).collect();
             // A driver sends what it has: a number may be wider than its place.
             let is_wide = |text: &Option<String>| text.as_ref().is_some_and(|text| text.parse::<i32>().is_err());
             let known: Vec<Option<SqlType>> = given
                 .iter()
                 .map(|(of, text)| match of {
                     SqlType::Int if is_wide(text) || draw.below(3) == 0 => Some(SqlType::BigInt),
+                    SqlType::Array(item) if **item == SqlType::Int => Some(SqlType::Array(Box::new(SqlType::BigInt))),
                     _ => None,
                 })
                 .collect();
@@ -300,7 +338,7 @@ async fn what_is_read_by_key_is_what_a_plan_reads() {
             assert_eq!(told[0], told[1], "{}", open.0);
             let values: Vec<Value> =
                 given.iter().zip(&told[0].params).map(|((_, text), told)| value(told, text.as_deref(), utc)).collect();
-            compare(&mut client, &open, &values, drawn.limit).await;
+            compare(&mut client, &open, &values, &drawn).await;
         }
     }
     assert!(asked / 2 < by_key, "only {by_key} of {asked} statements with literals were read by key");
@@ -318,6 +356,13 @@ async fn the_shape_of_a_statement_tells_whether_it_is_read_by_key() {
         "SELECT c AS d, a FROM v WHERE (a > 1) AND a <= 5",
         "SELECT c FROM V WHERE A IN (1, -2, 3) AND B = 'x'",
         "SELECT c FROM v WHERE a BETWEEN 1 AND 3",
+        "SELECT c FROM v WHERE a = ANY (ARRAY[1, -2]) AND b = ANY (ARRAY['x'])",
+        "SELECT c FROM v ORDER BY a LIMIT 5",
+        "SELECT c AS d FROM v ORDER BY v.a DESC NULLS LAST LIMIT 2",
+        "SELECT a, c FROM v WHERE a > 1 ORDER BY 1 DESC LIMIT 2",
+        "SELECT * FROM v WHERE a = 1 ORDER BY a, b DESC LIMIT 2",
+        "SELECT b AS x FROM v WHERE a = 1 ORDER BY x LIMIT 2",
+        "SELECT c FROM v WHERE a IN (3, 1) ORDER BY a DESC LIMIT 2",
     ] {
         assert!(is_read_by_key(&mut client, read).await, "{read}");
     }
@@ -335,6 +380,15 @@ async fn the_shape_of_a_statement_tells_whether_it_is_read_by_key() {
         "SELECT DISTINCT c FROM v WHERE a = 1",
         "SELECT count(*) FROM v WHERE a = 1",
         "SELECT c FROM v WHERE a = 1 ORDER BY c",
+        "SELECT c FROM v WHERE a = 1 ORDER BY c LIMIT 1",
+        "SELECT c FROM v WHERE a = 1 ORDER BY b",
+        "SELECT c FROM v LIMIT 1",
+        "SELECT c FROM v ORDER BY b LIMIT 1",
+        "SELECT c FROM v ORDER BY a, b LIMIT 1",
+        "SELECT c AS a FROM v ORDER BY a LIMIT 1",
+        "SELECT c FROM v WHERE a IN (1, 2) ORDER BY b LIMIT 1",
+        "SELECT c FROM v ORDER BY a LIMIT 5000",
+        "SELECT c FROM v WHERE a = ANY (ARRAY['1'])",
         "SELECT c FROM v WHERE a = 1 OFFSET 1",
         "SELECT c FROM v WHERE a NOT IN (1)",
         "SELECT c FROM v WHERE a > 1 AND b = 'x'",
@@ -371,6 +425,27 @@ async fn a_prepared_read_sees_what_its_names_and_settings_mean_now() {
     client.expect("CREATE TABLE t (id INT PRIMARY KEY, at TEXT)", "CREATE TABLE").await;
     client.expect("INSERT INTO t VALUES (1, 'now a text')", "INSERT 0 1").await;
     assert_eq!(read(&mut client).await.expect("rows"), "now a text");
+}
+
+#[tokio::test]
+async fn a_parameter_behind_any_is_an_array_of_what_it_is_compared_with() {
+    let world = World::new().await;
+    let mut client = world.session();
+    client.expect("CREATE TABLE t (id INT PRIMARY KEY, name TEXT)", "CREATE TABLE").await;
+    client.expect("INSERT INTO t VALUES (1, 'a'), (2, 'b'), (3, 'c')", "INSERT 0 3").await;
+    for (text, item) in [
+        ("SELECT id FROM t WHERE id = ANY ($1) ORDER BY id DESC LIMIT 2", SqlType::Int),
+        ("SELECT id FROM t WHERE name <> ALL ($1) ORDER BY id", SqlType::Text),
+        ("SELECT id FROM t WHERE EXISTS (SELECT 1 FROM t u WHERE u.name = ANY ($1))", SqlType::Text),
+    ] {
+        let statement = client.session.parse(text).expect("it is one").remove(0);
+        let described = client.session.describe(&statement, &[]).await.expect("it is described");
+        assert_eq!(described.params, [SqlType::Array(Box::new(item))], "{text}");
+    }
+    let utc: Tz = "UTC".parse().expect("a zone");
+    let numbers = value(&SqlType::Array(Box::new(SqlType::Int)), Some("{2,NULL,3,2,9}"), utc);
+    let found = rows(&mut client, "SELECT id FROM t WHERE id = ANY ($1) ORDER BY id DESC LIMIT 2", &[numbers]).await;
+    assert_eq!(found.expect("rows"), ["3", "2"]);
 }
 
 #[tokio::test]

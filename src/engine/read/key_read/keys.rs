@@ -6,10 +6,13 @@ use datafusion::common::ScalarValue;
 use super::KeyRead;
 use super::operand::Encoded;
 use super::operand::Operand;
+use super::operand::elements;
+use super::order::ORDERED_ROWS_MAX;
 use crate::engine::outcome::Value;
 use crate::engine::read::view_scan::after_prefix;
 use crate::format::RowKeys;
 use crate::model::SqlType;
+use crate::state::KeyOrder;
 
 /// Keys that one statement may name; one that names more is planned.
 pub(super) const KEYS_MAX: usize = 4096;
@@ -25,7 +28,12 @@ pub(super) struct KeyPart {
 pub(super) enum Condition {
     Equal(Operand),
     Among(Vec<Operand>),
-    Between { from: Option<Bound>, to: Option<Bound> },
+    /// One of the elements of a parameter that is an array; `$1` is 0.
+    AmongParameter(usize),
+    Between {
+        from: Option<Bound>,
+        to: Option<Bound>,
+    },
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -34,18 +42,26 @@ pub(super) struct Bound {
     pub(super) inclusive: bool,
 }
 
+/// What a statement asks for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(in crate::engine) struct Asked {
+    pub(super) keys: Keys,
+    /// Rows at most.
+    pub(super) limit: usize,
+}
+
 /// The keys that a statement asks for.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(in crate::engine) enum Keys {
+pub(super) enum Keys {
     /// Whole keys, each once, rising.
     Whole(Vec<Vec<u8>>),
-    /// Ranges that do not overlap, rising.
+    /// Ranges that do not overlap, rising, or as they are read if the statement has an order.
     Spans(Vec<Span>),
 }
 
 /// Encoded keys from one (inclusive) to another (exclusive, `None` for no end).
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(in crate::engine) struct Span {
+pub(super) struct Span {
     pub(super) from: Vec<u8>,
     pub(super) to: Option<Vec<u8>>,
 }
@@ -58,20 +74,32 @@ impl Span {
 }
 
 impl KeyRead {
-    /// The keys that are asked for with these parameters; `None` if the planner has to say.
-    pub(in crate::engine) fn keys(&self, parameters: &[Value], zone: Tz) -> Option<Keys> {
+    /// What is asked for with these parameters; `None` if the planner has to say.
+    pub(in crate::engine) fn asked(&self, parameters: &[Value], zone: Tz) -> Option<Asked> {
         if parameters.len() != self.parameters.len() {
             return None;
         }
+        let limit = self.limit.rows(parameters)?;
+        let keys = self.keys(parameters, zone)?;
+        (self.order.is_none() || limit <= ORDERED_ROWS_MAX).then_some(Asked { keys, limit })
+    }
+
+    fn keys(&self, parameters: &[Value], zone: Tz) -> Option<Keys> {
         let mut prefixes: Vec<Vec<u8>> = vec![Vec::new()];
         for part in &self.key {
             let encoded = |operand: &Operand| match operand.encoded(&part.column, parameters, zone) {
                 Encoded::Unknown => None,
                 known => Some(known),
             };
+            let told: Vec<Operand>;
             let (operands, range) = match &part.condition {
                 Condition::Equal(operand) => (std::slice::from_ref(operand), None),
                 Condition::Among(operands) => (operands.as_slice(), None),
+                Condition::AmongParameter(at) => {
+                    let values = elements(parameters.get(*at)?).filter(|values| values.len() <= KEYS_MAX)?;
+                    told = values.into_iter().map(Operand::Value).collect();
+                    (told.as_slice(), None)
+                }
                 Condition::Between { from, to } => {
                     let bound = |bound: &Option<Bound>| match bound {
                         Some(bound) => Some(Some((encoded(&bound.operand)?, bound.inclusive))),
@@ -81,7 +109,11 @@ impl KeyRead {
                 }
             };
             if let Some((from, to)) = range {
-                return spans(prefixes, &part.column, from, to).map(Keys::Spans);
+                let found = spans(prefixes, &part.column, from, to)?;
+                return Some(Keys::Spans(match &self.order {
+                    None => found,
+                    Some(order) => order.arranged(found),
+                }));
             }
             // Every value is looked at, also where another one leaves nothing: one that the planner refuses is its error.
             let values = operands.iter().map(encoded).collect::<Option<Vec<_>>>()?;
@@ -94,23 +126,30 @@ impl KeyRead {
             let product = prefixes.iter().flat_map(|prefix| keys.iter().map(|key| [&prefix[..], key].concat()));
             prefixes = product.collect();
         }
-        Some(match self.is_whole {
-            true => Keys::Whole(prefixes),
-            false => Keys::Spans(prefixes.into_iter().map(Span::of_prefix).collect()),
+        let of_prefixes = |prefixes: Vec<Vec<u8>>| prefixes.into_iter().map(Span::of_prefix).collect();
+        Some(match (&self.order, self.is_whole) {
+            (None, true) => Keys::Whole(prefixes),
+            (None, false) => Keys::Spans(of_prefixes(prefixes)),
+            (Some(order), _) => Keys::Spans(order.arranged(of_prefixes(prefixes))),
         })
     }
 }
 
 impl KeyRead {
     /// One line for EXPLAIN.
-    pub(in crate::engine) fn explain(&self, keys: &Keys) -> String {
-        let asked = match keys {
+    pub(in crate::engine) fn explain(&self, asked: &Asked) -> String {
+        let keys = match &asked.keys {
             Keys::Whole(keys) => format!("keys={}", keys.len()),
             Keys::Spans(spans) => format!("ranges={}", spans.len()),
         };
         let names: Vec<&str> = self.fields.iter().map(|field| field.name.as_str()).collect();
-        let limit = self.limit.map(|limit| format!(", fetch={limit}")).unwrap_or_default();
-        format!("KeyRead: {}, {asked}, columns=[{}]{limit}", self.relation.name, names.join(", "))
+        let order = match self.order.as_ref().map(|order| order.keys) {
+            None => "",
+            Some(KeyOrder::Rising) => ", order=rising",
+            Some(KeyOrder::Falling) => ", order=falling",
+        };
+        let limit = if asked.limit == usize::MAX { String::new() } else { format!(", fetch={}", asked.limit) };
+        format!("KeyRead: {}, {keys}, columns=[{}]{order}{limit}", self.relation.name, names.join(", "))
     }
 }
 

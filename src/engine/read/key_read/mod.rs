@@ -9,6 +9,7 @@
 mod cache;
 mod keys;
 mod operand;
+mod order;
 mod recognise;
 mod rows;
 
@@ -17,6 +18,7 @@ use std::sync::Arc;
 use arrow::datatypes::SchemaRef;
 
 use self::keys::KeyPart;
+use self::order::Order;
 use crate::catalog::Relation;
 use crate::engine::outcome::OutputField;
 use crate::engine::outcome::Value;
@@ -38,7 +40,34 @@ pub(in crate::engine) struct KeyRead {
     /// Whether the parts tell whole keys.
     is_whole: bool,
     parameters: Vec<Place>,
-    limit: Option<usize>,
+    limit: Limit,
+    order: Option<Order>,
+}
+
+/// How many rows are wanted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Limit {
+    /// All.
+    None,
+    /// So many.
+    Rows(usize),
+    /// As many as a parameter says; `$1` is 0.
+    Parameter(usize),
+}
+
+impl Limit {
+    /// The number of rows with these parameters, `usize::MAX` for all; `None` if the planner has to say.
+    fn rows(self, parameters: &[Value]) -> Option<usize> {
+        match self {
+            Limit::None => Some(usize::MAX),
+            Limit::Rows(rows) => Some(rows),
+            Limit::Parameter(at) => match parameters.get(at)? {
+                Value::Int64(Some(rows)) => usize::try_from(*rows).ok(),
+                Value::Int64(None) => Some(usize::MAX),
+                _ => None,
+            },
+        }
+    }
 }
 
 /// Where a parameter stands.
@@ -48,6 +77,38 @@ struct Place {
     column: SqlType,
     /// The type that a cast gives it.
     cast: Option<SqlType>,
+    /// What it holds.
+    holds: Holds,
+}
+
+/// What a parameter holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Holds {
+    /// One value.
+    Value,
+    /// An array of values.
+    Array,
+}
+
+impl Place {
+    /// The type of the parameter with what it is compared with; `None` if it is not compared as it is.
+    fn told(&self, known: Option<SqlType>) -> Option<SqlType> {
+        let told = match (known, &self.cast) {
+            (Some(known), Some(cast)) if known != *cast => return None,
+            (Some(known), _) => known,
+            (None, Some(cast)) => cast.clone(),
+            (None, None) => match self.holds {
+                Holds::Value => self.column.clone(),
+                Holds::Array => SqlType::Array(Box::new(self.column.clone())),
+            },
+        };
+        let fits = match (&told, self.holds) {
+            (SqlType::Array(item), Holds::Array) => operand::is_comparable(item, &self.column),
+            (_, Holds::Array) => false,
+            (value, Holds::Value) => operand::is_comparable(value, &self.column),
+        };
+        fits.then_some(told)
+    }
 }
 
 impl KeyRead {
@@ -66,9 +127,9 @@ impl KeyRead {
         if numbers.len() != self.parameters.len() {
             return None;
         }
-        let value = |(place, digits): (&Place, &String)| match place.cast {
-            None => operand::number(digits, &place.column),
-            Some(_) => None,
+        let value = |(place, digits): (&Place, &String)| match (&place.cast, place.holds) {
+            (None, Holds::Value) => operand::number(digits, &place.column),
+            _ => None,
         };
         self.parameters.iter().zip(numbers).map(value).collect()
     }
@@ -78,16 +139,7 @@ impl KeyRead {
         if self.parameters.len() < known.len() {
             return None;
         }
-        let told = |(at, place): (usize, &Place)| {
-            let known = known.get(at).cloned().flatten();
-            let told = match (known, &place.cast) {
-                (Some(known), Some(cast)) if known != *cast => return None,
-                (Some(known), _) => known,
-                (None, Some(cast)) => cast.clone(),
-                (None, None) => place.column.clone(),
-            };
-            operand::is_comparable(&told, &place.column).then_some(told)
-        };
+        let told = |(at, place): (usize, &Place)| place.told(known.get(at).cloned().flatten());
         self.parameters.iter().enumerate().map(told).collect()
     }
 }

@@ -1,9 +1,11 @@
 //! What a key column is compared with: a constant or a parameter, and its value as bytes of a key.
 
+use arrow::array::Array;
 use arrow::array::timezone::Tz;
 use datafusion::common::ScalarValue;
 use sqlparser::ast;
 
+use super::Holds;
 use super::Place;
 use crate::catalog::Compatibility;
 use crate::catalog::sql_type;
@@ -46,23 +48,22 @@ impl Operand {
         if let Some(literal) = literal(expr, column) {
             return Some(literal);
         }
-        let (number, cast) = match expr {
-            ast::Expr::Cast {
-                kind: ast::CastKind::Cast | ast::CastKind::DoubleColon,
-                expr,
-                data_type,
-                array: false,
-                format: None,
-            } => (placeholder(expr)?, Some(sql_type(data_type, Compatibility::Postgres).ok()?)),
-            other => (placeholder(other)?, None),
-        };
+        let (number, cast) = parameter(expr)?;
         // A cast to DECIMAL rounds; others of these types change nothing of a value that has the type.
         if cast.as_ref().is_some_and(|cast| matches!(cast, SqlType::Decimal { .. }) || !is_comparable(cast, column)) {
             return None;
         }
         let at = number.checked_sub(1)?;
-        places.push((number, Place { column: column.clone(), cast }));
+        places.push((number, Place { column: column.clone(), cast, holds: Holds::Value }));
         Some(Operand::Parameter(at))
+    }
+
+    /// The constant that an expression is beside a column of type `column`, if it has that type by itself.
+    pub(super) fn constant(expr: &ast::Expr, column: &SqlType) -> Option<Self> {
+        match column {
+            SqlType::Int | SqlType::BigInt | SqlType::Text => literal(expr, column),
+            _ => None,
+        }
     }
 
     /// Its bytes in a key column of type `column`; `Unknown` for a parameter that is not there.
@@ -76,6 +77,30 @@ impl Operand {
             },
         }
     }
+}
+
+/// The number of a parameter, with the type that a cast gives it.
+pub(super) fn parameter(expr: &ast::Expr) -> Option<(usize, Option<SqlType>)> {
+    Some(match expr {
+        ast::Expr::Cast {
+            kind: ast::CastKind::Cast | ast::CastKind::DoubleColon,
+            expr,
+            data_type,
+            array: false,
+            format: None,
+        } => (placeholder(expr)?, Some(sql_type(data_type, Compatibility::Postgres).ok()?)),
+        other => (placeholder(other)?, None),
+    })
+}
+
+/// The elements of an array, `None` for what is none; a null has none.
+pub(super) fn elements(array: &Value) -> Option<Vec<Value>> {
+    let ScalarValue::List(list) = array else { return None };
+    if list.is_null(0) {
+        return Some(Vec::new());
+    }
+    let values = list.value(0);
+    (0..values.len()).map(|at| ScalarValue::try_from_array(&values, at).ok()).collect()
 }
 
 /// Whether values of a type are compared with a key column as they are, without a rule of the planner's.
@@ -132,7 +157,8 @@ fn decimal(text: &str) -> Option<Value> {
     Some(Value::Decimal128(Some(value), DIGITS_MAX as u8, i8::try_from(scale).ok()?))
 }
 
-fn encoded(value: &Value, column: &SqlType) -> Encoded {
+/// The bytes of a value in a key column of type `column`.
+pub(super) fn encoded(value: &Value, column: &SqlType) -> Encoded {
     if value.is_null() {
         return Encoded::Null;
     }

@@ -1,5 +1,5 @@
 //! The shape of a statement that is read by key: `SELECT columns FROM view WHERE` conditions on leading key columns, all of
-//! which hold, `[LIMIT n]`.
+//! which hold, `[ORDER BY` key columns`] [LIMIT n]`.
 //!
 //! Every clause of the parsed query is named here, so that one which a new parser knows does not slip through.
 
@@ -9,13 +9,18 @@ use arrow::datatypes::Field;
 use arrow::datatypes::Schema;
 use sqlparser::ast;
 
+use super::Holds;
 use super::KeyRead;
+use super::Limit;
 use super::Place;
 use super::keys::Bound;
 use super::keys::Condition;
 use super::keys::KEYS_MAX;
 use super::keys::KeyPart;
 use super::operand::Operand;
+use super::operand::parameter;
+use super::order::Order;
+use super::order::Sorted;
 use crate::catalog::Catalog;
 use crate::catalog::Compatibility;
 use crate::catalog::Relation;
@@ -24,8 +29,10 @@ use crate::engine::read::planned::fields;
 use crate::engine::read::planned::output_schema;
 use crate::model::SqlType;
 use crate::plan::fold;
+use crate::plan::placeholder;
 use crate::plan::relation_key;
 use crate::sql::Select;
+use crate::state::KeyOrder;
 
 /// ksqlDB's rules compare texts with times; they are the planner's.
 const RULES: Compatibility = Compatibility::Postgres;
@@ -36,12 +43,24 @@ impl KeyRead {
         if select.emit.is_some() || rules != RULES {
             return None;
         }
-        let (plain, limit) = plain_query(&select.ast)?;
-        let body = plain_select(plain)?;
+        let mut places = Vec::new();
+        let plain = plain_query(&select.ast)?;
+        let body = plain_select(plain.select)?;
         let table = Table::of(body.from, catalog)?;
         let items = table.items(body.projection)?;
-        let mut places = Vec::new();
-        let key = key_parts(&table, body.selection, &mut places)?;
+        let key = match body.selection {
+            Some(selection) => key_parts(&table, selection, &mut places)?,
+            None => Vec::new(),
+        };
+        let limit = plain.limit.map_or(Some(Limit::None), |limit| Limit::of(limit, &mut places))?;
+        let order = match plain.sorted {
+            [] => None,
+            sorted => Some(Order::of(&table.sorted(sorted, &items)?, table.relation, &key)?),
+        };
+        // A statement that reads all rows is the planner's.
+        if key.is_empty() && order.is_none() || order.is_some() && limit == Limit::None {
+            return None;
+        }
         places.sort_by_key(|(number, _)| *number);
         // Each parameter stands in one place, and none is missing.
         if !places.iter().map(|(number, _)| *number).eq(1..=places.len()) {
@@ -60,7 +79,20 @@ impl KeyRead {
             key,
             parameters: places.into_iter().map(|(_, place)| place).collect(),
             limit,
+            order,
         })
+    }
+}
+
+impl Limit {
+    fn of(expr: &ast::Expr, places: &mut Vec<(usize, Place)>) -> Option<Self> {
+        if let Some(number) = placeholder(expr) {
+            places.push((number, Place { column: SqlType::BigInt, cast: None, holds: Holds::Value }));
+            return number.checked_sub(1).map(Limit::Parameter);
+        }
+        let ast::Expr::Value(limit) = expr else { return None };
+        let ast::Value::Number(limit, _) = &limit.value else { return None };
+        Some(Limit::Rows(limit.parse().ok()?))
     }
 }
 
@@ -70,12 +102,18 @@ impl KeyPart {
     }
 }
 
-/// The SELECT of a query that is nothing else, and its LIMIT.
-fn plain_query(query: &ast::Query) -> Option<(&ast::Select, Option<usize>)> {
+/// A query of one SELECT, perhaps with ORDER BY and LIMIT.
+struct Plain<'a> {
+    select: &'a ast::Select,
+    sorted: &'a [ast::OrderByExpr],
+    limit: Option<&'a ast::Expr>,
+}
+
+fn plain_query(query: &ast::Query) -> Option<Plain<'_>> {
     let ast::Query {
         with: None,
         body,
-        order_by: None,
+        order_by,
         limit_clause,
         fetch: None,
         locks,
@@ -91,20 +129,23 @@ fn plain_query(query: &ast::Query) -> Option<(&ast::Select, Option<usize>)> {
     let limit = match limit_clause {
         None => None,
         Some(ast::LimitClause::LimitOffset { limit: Some(limit), offset: None, limit_by }) if limit_by.is_empty() => {
-            let ast::Expr::Value(limit) = limit else { return None };
-            let ast::Value::Number(limit, _) = &limit.value else { return None };
-            Some(limit.parse().ok()?)
+            Some(limit)
         }
         Some(_) => return None,
     };
-    (locks.is_empty() && pipe_operators.is_empty()).then_some((select, limit))
+    let sorted = match order_by {
+        None => &[][..],
+        Some(ast::OrderBy { kind: ast::OrderByKind::Expressions(sorted), interpolate: None }) => sorted,
+        Some(_) => return None,
+    };
+    (locks.is_empty() && pipe_operators.is_empty()).then_some(Plain { select, sorted, limit })
 }
 
 /// The clauses of a SELECT that has no others.
 struct Body<'a> {
     projection: &'a [ast::SelectItem],
     from: &'a ast::TableWithJoins,
-    selection: &'a ast::Expr,
+    selection: Option<&'a ast::Expr>,
 }
 
 fn plain_select(select: &ast::Select) -> Option<Body<'_>> {
@@ -121,7 +162,7 @@ fn plain_select(select: &ast::Select) -> Option<Body<'_>> {
         from,
         lateral_views,
         prewhere: None,
-        selection: Some(selection),
+        selection,
         connect_by,
         group_by: ast::GroupByExpr::Expressions(group_by, modifiers),
         cluster_by,
@@ -147,7 +188,7 @@ fn plain_select(select: &ast::Select) -> Option<Body<'_>> {
         && distribute_by.is_empty()
         && sort_by.is_empty()
         && named_window.is_empty();
-    is_plain.then_some(Body { projection, from, selection })
+    is_plain.then_some(Body { projection, from, selection: selection.as_ref() })
 }
 
 /// The relation that is read, under the name that its columns may have before them.
@@ -246,6 +287,35 @@ impl<'a> Table<'a> {
     }
 }
 
+impl Table<'_> {
+    /// The columns that rows are sorted by: a name of the answer comes before one of the relation.
+    fn sorted(&self, sorted: &[ast::OrderByExpr], items: &[(usize, String)]) -> Option<Vec<Sorted>> {
+        let named = |name: &str| {
+            let mut found = items.iter().filter(|(_, known)| known == name).map(|(column, _)| *column);
+            let first = found.next()?;
+            Some(found.all(|other| other == first).then_some(first))
+        };
+        let column = |expr: &ast::Expr| match expr {
+            ast::Expr::Identifier(ident) => named(&fold(ident, RULES)).unwrap_or_else(|| self.column(expr)),
+            ast::Expr::Value(value) => match &value.value {
+                ast::Value::Number(place, _) => {
+                    let at = place.parse::<usize>().ok()?.checked_sub(1)?;
+                    items.get(at).map(|(column, _)| *column)
+                }
+                _ => None,
+            },
+            other => self.column(other),
+        };
+        let sorted = sorted.iter().map(|by| {
+            let ast::OrderByExpr { expr, options, with_fill: None } = by else { return None };
+            let falls = options.asc == Some(false);
+            let order = if falls { KeyOrder::Falling } else { KeyOrder::Rising };
+            Some(Sorted { column: column(expr)?, order, nulls_first: options.nulls_first.unwrap_or(falls) })
+        });
+        sorted.collect()
+    }
+}
+
 /// The conditions of a WHERE on leading key columns; `None` if there are others.
 fn key_parts(table: &Table<'_>, selection: &ast::Expr, places: &mut Vec<(usize, Place)>) -> Option<Vec<KeyPart>> {
     let mut said: Vec<(usize, Condition)> = Vec::new();
@@ -289,6 +359,10 @@ fn conditions(
             let operands = list.iter().map(operand).collect::<Option<Vec<_>>>()?;
             say(said, column, Condition::Among(operands))
         }
+        ast::Expr::AnyOp { left, compare_op: ast::BinaryOperator::Eq, right, is_some: _ } => {
+            let column = table.column(left)?;
+            say(said, column, among(right, table.type_of(column), places)?)
+        }
         ast::Expr::Between { expr, negated: false, low, high } => {
             let column = table.column(expr)?;
             let mut bound = |expr: &ast::Expr| {
@@ -300,6 +374,23 @@ fn conditions(
         }
         _ => None,
     }
+}
+
+/// What `= ANY (array)` says of a column of type `column`.
+fn among(array: &ast::Expr, column: &SqlType, places: &mut Vec<(usize, Place)>) -> Option<Condition> {
+    if let ast::Expr::Array(array) = array {
+        let constants = array.elem.iter().map(|element| Operand::constant(element, column));
+        return constants.collect::<Option<Vec<_>>>().filter(|known| !known.is_empty()).map(Condition::Among);
+    }
+    let (number, cast) = parameter(array)?;
+    // A cast to DECIMAL rounds.
+    if matches!(&cast, Some(SqlType::Array(item)) if matches!(item.as_ref(), SqlType::Decimal { .. })) {
+        return None;
+    }
+    let place = Place { column: column.clone(), cast, holds: Holds::Array };
+    place.told(None)?;
+    places.push((number, place));
+    number.checked_sub(1).map(Condition::AmongParameter)
 }
 
 impl Table<'_> {

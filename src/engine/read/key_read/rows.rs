@@ -5,6 +5,8 @@ use std::sync::Arc;
 
 use arrow::array::ArrayRef;
 use arrow::compute::cast;
+use arrow::compute::concat_batches;
+use arrow::compute::interleave_record_batch;
 use arrow::datatypes::SchemaRef;
 use arrow::record_batch::RecordBatch;
 use futures::StreamExt;
@@ -12,6 +14,7 @@ use futures::stream;
 use tokio::sync::mpsc;
 
 use super::KeyRead;
+use super::keys::Asked;
 use super::keys::Keys;
 use super::keys::Span;
 use crate::engine::core::Engine;
@@ -20,10 +23,11 @@ use crate::engine::read::lease::Lease;
 use crate::engine::read::planned::BATCHES_AHEAD;
 use crate::engine::read::planned::conform;
 use crate::engine::read::planned::receive;
-use crate::env::Pool;
 use crate::error::Error;
 use crate::error::Result;
 use crate::plan::execution_error;
+use crate::state::KeyOrder;
+use crate::state::OrderedRows;
 use crate::state::Published;
 use crate::state::ViewPart;
 use crate::state::ViewSnapshot;
@@ -32,17 +36,18 @@ use crate::state::ViewSnapshot;
 const KEYS_AT_ONCE: usize = 64;
 /// Pages that are looked through where the statement runs.
 const PAGES_AT_ONCE: usize = 2;
+/// The same for rows in order, of which few are read.
+const ORDERED_PAGES_AT_ONCE: usize = 16;
 
 impl KeyRead {
-    /// The rows of `keys` in a version of the view, which `published` pins as long as they are not all read.
+    /// The rows that are asked for in a version of the view, which `published` pins as long as they are not all read.
     pub(in crate::engine) fn rows(
         &self,
         view: &ViewSnapshot,
-        keys: Keys,
+        Asked { keys, limit }: Asked,
         published: &Arc<Published>,
         engine: &Engine,
     ) -> Result<RowStream> {
-        let limit = self.limit.unwrap_or(usize::MAX);
         let spans = match keys {
             Keys::Whole(keys) => match self.rows_in_memory(view, &keys)? {
                 Some(mut rows) => {
@@ -53,14 +58,22 @@ impl KeyRead {
             },
             Keys::Spans(spans) => spans,
         };
-        let parts: Vec<ViewPart> = spans.iter().flat_map(|span| parts(view, span)).collect();
-        let is_near = parts.iter().map(ViewPart::pages).sum::<usize>() <= PAGES_AT_ONCE;
-        let batches = Batches { parts, columns: self.columns.clone(), target: Arc::clone(&self.target), limit };
-        if is_near && batches.parts.iter().all(ViewPart::is_resident) {
-            let rows = batches.rows().collect::<Vec<_>>();
-            return Ok(stream::iter(rows).boxed());
+        let spans: Vec<Vec<ViewPart>> = spans.iter().map(|span| parts(view, span)).collect();
+        let mut all = spans.iter().flatten();
+        let pages = all.clone().map(ViewPart::pages).sum::<usize>();
+        let pages_max = if self.order.is_some() { ORDERED_PAGES_AT_ONCE } else { PAGES_AT_ONCE };
+        let is_near = pages <= pages_max && all.all(ViewPart::is_resident);
+        let (columns, target) = (self.columns.clone(), Arc::clone(&self.target));
+        match &self.order {
+            None => {
+                let batches = Batches { parts: spans.into_iter().flatten().collect(), columns, target, limit };
+                read(batches.rows(), is_near, published, engine)
+            }
+            Some(order) => {
+                let ordered = OrderedBatch { spans, columns, target, limit, order: order.keys };
+                read(iter::once_with(move || ordered.rows()), is_near, published, engine)
+            }
         }
-        Ok(batches.apart(engine.query_threads()?, Lease::new(engine, Arc::clone(published))))
     }
 
     /// A batch for each row, `None` if they are many or not in memory.
@@ -120,18 +133,74 @@ impl Batches {
             }))
         })
     }
+}
 
-    /// The rows as the threads of queries read them.
-    fn apart(self, threads: &Pool, lease: Lease) -> RowStream {
-        let (rows, taken) = mpsc::channel(BATCHES_AHEAD);
-        let reading = async move {
-            for batch in self.rows() {
-                let failed = batch.is_err();
-                if rows.send(batch).await.is_err() || failed {
-                    return;
-                }
+/// The first rows in the order of their keys.
+struct OrderedBatch {
+    /// One behind the other; the parts of one are read side by side.
+    spans: Vec<Vec<ViewPart>>,
+    columns: Vec<usize>,
+    target: SchemaRef,
+    limit: usize,
+    order: KeyOrder,
+}
+
+impl OrderedBatch {
+    fn rows(self) -> Result<RecordBatch> {
+        let mut found = Vec::new();
+        let mut left = self.limit;
+        for parts in &self.spans {
+            if left == 0 {
+                break;
             }
-        };
-        receive(taken, threads.spawn(lease.over(reading)))
+            let firsts = parts.iter().map(|part| part.first(&self.columns, left, self.order));
+            let firsts = firsts.collect::<std::result::Result<Vec<_>, _>>()?;
+            if let Some(batch) = merged(&firsts, left, self.order)? {
+                left -= batch.num_rows();
+                found.push(conform(&batch, &self.target)?);
+            }
+        }
+        concat_batches(&self.target, &found).map_err(|error| execution_error(error.into()))
     }
+}
+
+/// The first rows of several, `None` of none.
+fn merged(firsts: &[OrderedRows], count: usize, order: KeyOrder) -> Result<Option<RecordBatch>> {
+    let batches: Vec<&RecordBatch> = firsts.iter().flat_map(|first| &first.rows).collect();
+    let places = batches.iter().enumerate().flat_map(|(at, batch)| (0..batch.num_rows()).map(move |row| (at, row)));
+    let mut rows: Vec<(&[u8], (usize, usize))> =
+        firsts.iter().flat_map(|first| &first.keys).map(Vec::as_slice).zip(places).collect();
+    if rows.is_empty() {
+        return Ok(None);
+    }
+    rows.sort_by(|(one, _), (other, _)| match order {
+        KeyOrder::Rising => one.cmp(other),
+        KeyOrder::Falling => other.cmp(one),
+    });
+    rows.truncate(count);
+    let places: Vec<(usize, usize)> = rows.into_iter().map(|(_, place)| place).collect();
+    interleave_record_batch(&batches, &places).map(Some).map_err(|error| execution_error(error.into()))
+}
+
+/// Rows that are read here if they are near, else by the threads of queries.
+fn read(
+    batches: impl Iterator<Item = Result<RecordBatch>> + Send + 'static,
+    is_near: bool,
+    published: &Arc<Published>,
+    engine: &Engine,
+) -> Result<RowStream> {
+    if is_near {
+        return Ok(stream::iter(batches.collect::<Vec<_>>()).boxed());
+    }
+    let (rows, taken) = mpsc::channel(BATCHES_AHEAD);
+    let reading = async move {
+        for batch in batches {
+            let failed = batch.is_err();
+            if rows.send(batch).await.is_err() || failed {
+                return;
+            }
+        }
+    };
+    let lease = Lease::new(engine, Arc::clone(published));
+    Ok(receive(taken, engine.query_threads()?.spawn(lease.over(reading))))
 }
