@@ -7,8 +7,8 @@
 //!
 //! Not here: reading topics and running operators (`exec`), life cycle and durability of queries (`engine`).
 
-mod assigned;
 mod array_of_rows;
+mod assigned;
 mod bind;
 mod build;
 mod edge;
@@ -33,8 +33,8 @@ mod standing;
 #[cfg(test)]
 mod tests;
 
-pub use assigned::assign;
 pub use array_of_rows::array_of_rows;
+pub use assigned::assign;
 pub use bind::fold;
 use bind::position;
 pub use build::call;
