@@ -65,6 +65,10 @@ for table in topics partitions offsets groups streams tables queries tasks; do q
     cat <<'COMMANDS'
 \d
 \d+
+\d *
+\d+ *
+\d public.*
+\dP+
 \dS
 \dS+
 \dP

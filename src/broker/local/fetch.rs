@@ -204,7 +204,9 @@ impl LocalBroker {
             self.broker.check_readable_beyond(partition, end)?;
         }
         if left.bytes < size && !left.first {
-            // Only the first batch of all may pass the limit; this one comes first next time.
+            // Only the first batch of all may pass the limit; this one comes first next time. What is left is too little for
+            // most others too: a read of each to find that out would be most of the work.
+            left.bytes = 0;
             return Ok(found);
         }
         let next = read.last().map_or(offset, |last| last.batch.next_offset());

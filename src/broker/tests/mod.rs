@@ -4,6 +4,7 @@ mod behaviour;
 mod compaction;
 mod consumer_groups;
 mod faults;
+mod fetches;
 mod groups;
 mod recovery;
 mod retention;

@@ -124,7 +124,7 @@ struct ClientFunction {
 impl ClientFunction {
     fn new(name: &'static str, answer: Answer) -> Self {
         let signature = match answer {
-            Answer::Pretty => TypeSignature::Exact(vec![DataType::Int64]),
+            Answer::Pretty => TypeSignature::Any(1),
             Answer::Quoted => TypeSignature::Exact(vec![DataType::Utf8]),
             _ => TypeSignature::OneOf(vec![TypeSignature::Nullary, TypeSignature::VariadicAny]),
         };
