@@ -65,7 +65,7 @@ fn a_full_answer_reads_nothing_of_the_partitions_that_are_left() {
             TraceEvent::Call(call) if call.kind == CallKind::Read => Some(call.length),
             _ => None,
         };
-        let read: usize = simulation.disk.take_trace().into_iter().filter_map(read).sum();
+        let read: u64 = simulation.disk.take_trace().into_iter().filter_map(read).sum();
         assert!(read < 500_000, "{read} bytes are read for an answer of 100,000");
     });
 }

@@ -61,8 +61,8 @@ pub(super) fn rewrite(statement: &mut ast::Statement) -> Result<()> {
                 aggregate(query);
                 value_of(query)
             }
-            // No constraint is deferrable.
-            ast::Expr::Exists { subquery, negated } if subquery.to_string().contains("condeferrable") => {
+            // No constraint is deferrable or deferred.
+            ast::Expr::Exists { subquery, negated } if subquery.to_string().contains("condeferr") => {
                 Some(ast::Expr::value(ast::Value::Boolean(*negated)))
             }
             // A name that is made while the statement runs is not looked up.
