@@ -236,7 +236,8 @@ async fn open_log(
         flush_on: FlushOn::Thread,
         journal_bytes: config.log.journal_bytes.0,
         ride_bytes_max: config.log.ride_bytes_max.0,
-        pending_bytes_max: config.log.pending_bytes_max.0,
+        // While the disk stalls so much waits twice: what is being flushed, and what came meanwhile.
+        pending_bytes_max: config.log.pending_bytes_max.0.min(config.memory.limit.0 / 16),
         segment_bytes_max: config.log.segment_bytes.0,
         tail_bytes: memory.tail.limit(),
         disk_reserve_bytes: config.log.disk_reserve.0,
