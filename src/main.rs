@@ -17,6 +17,7 @@ use tidemill::env::Env;
 use tidemill::env::OpenMode;
 use tidemill::env::STACK_BYTES;
 use tidemill::env::Threads;
+use tidemill::env::resident_bytes;
 use tidemill::error::Error;
 use tidemill::error::SqlState;
 
@@ -153,7 +154,7 @@ fn work(arguments: Arguments) -> ExitCode {
 }
 
 async fn run(command: Command) -> ExitCode {
-    let env = Env { allocator_figures, ..Env::real() };
+    let env = Env { allocator_figures, resident_bytes, ..Env::real() };
     let done = match command {
         Command::Server(arguments) => match server_config(&env, arguments, None) {
             Ok(config) => {

@@ -10,7 +10,7 @@ pub struct AllocatorFigures {
 }
 
 /// Bytes of the machine's memory that the process takes, pages of its binary among them; `None` where the system does not tell.
-pub(super) fn resident_bytes() -> Option<usize> {
+pub fn resident_bytes() -> Option<usize> {
     let status = std::fs::read_to_string("/proc/self/status").ok()?;
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
     let kibibytes: usize = line.trim().strip_suffix(" kB")?.parse().ok()?;

@@ -21,6 +21,7 @@ mod threads;
 use std::sync::Arc;
 
 pub use allocator::AllocatorFigures;
+pub use allocator::resident_bytes;
 pub use clock::Clock;
 pub use clock::RealClock;
 pub use clock::SimulatedClock;
@@ -73,7 +74,8 @@ pub struct Env {
     pub threads: Threads,
     /// Asks the allocator; `None` where nobody knows it.
     pub allocator_figures: fn() -> Option<AllocatorFigures>,
-    /// Bytes of the machine's memory that the process takes; `None` where nobody knows.
+    /// Bytes of the machine's memory that the process takes; `None` where nobody knows, or the process is not this server's
+    /// alone.
     pub resident_bytes: fn() -> Option<usize>,
 }
 
@@ -87,7 +89,7 @@ impl Env {
             random: Arc::new(SystemRandom),
             threads: Threads,
             allocator_figures: || None,
-            resident_bytes: allocator::resident_bytes,
+            resident_bytes: || None,
         }
     }
 }

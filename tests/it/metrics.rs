@@ -2,8 +2,12 @@
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
+use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use tidemill::config::ByteSize;
+use tidemill::env::Env;
 use tokio::io::AsyncReadExt;
 use tokio::io::AsyncWriteExt;
 use tokio_postgres::Client;
@@ -29,6 +33,24 @@ async fn until(client: &Client, query: &str, wanted: &[&str]) {
     };
     let in_time = tokio::time::timeout(Duration::from_secs(60), asked).await;
     assert!(in_time.is_ok(), "{query}: {:?}", column(client, query).await);
+}
+
+/// What the process of the next test is said to take.
+static RESIDENT: AtomicUsize = AtomicUsize::new(0);
+
+#[tokio::test(flavor = "multi_thread")]
+async fn pools_shrink_while_the_process_takes_more_than_it_may() {
+    let env = Env { resident_bytes: || Some(RESIDENT.load(Ordering::Relaxed)), ..Env::real() };
+    let server = TestServer::start_in(env, |config| config.memory.limit = ByteSize::mebibytes(256)).await;
+    let client = server.connect().await;
+    let bytes = "SELECT bytes / 1048576 || ' of ' || limit_bytes / 1048576 FROM tidemill.memory WHERE pool = ";
+    until(&client, &format!("{bytes}'process'"), &["0 of 256"]).await;
+    until(&client, &format!("{bytes}'views'"), &["0 of 48"]).await;
+    RESIDENT.store(600 << 20, Ordering::Relaxed);
+    until(&client, &format!("{bytes}'process'"), &["600 of 256"]).await;
+    until(&client, &format!("{bytes}'views'"), &["0 of 12"]).await;
+    until(&client, &format!("{bytes}'statements'"), &["0 of 48"]).await;
+    server.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

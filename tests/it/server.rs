@@ -34,10 +34,15 @@ impl TestServer {
 
     /// A node over an empty directory, with other settings.
     pub async fn start_with(change: impl FnOnce(&mut Config)) -> Self {
+        Self::start_in(Env::real(), change).await
+    }
+
+    /// The same, on a machine that differs from this one.
+    pub async fn start_in(env: Env, change: impl FnOnce(&mut Config)) -> Self {
         let directory = tempfile::tempdir().expect("a temporary directory");
         let mut config = config_in(directory.path().join("data"));
         change(&mut config);
-        let node = Node::start(config, Env::real()).await.expect("the node starts");
+        let node = Node::start(config, env).await.expect("the node starts");
         Self { node, directory }
     }
 
