@@ -321,7 +321,7 @@ impl Default for Kafka {
             default_partitions: 1,
             connections_max: 1000,
             request_bytes_max: ByteSize::mebibytes(100),
-            fetch_bytes_max: ByteSize::mebibytes(55),
+            fetch_bytes_max: ByteSize::mebibytes(16),
             requests_memory: ByteSize::mebibytes(256),
             answers_memory: ByteSize::mebibytes(256),
             fetch_session_partitions: 200_000,
