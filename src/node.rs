@@ -270,7 +270,9 @@ fn keep_memory_fitted(env: &Env, memory: &Memory) -> JoinSet<()> {
         let mut is_short = false;
         while let Some(resident) = (env.resident_bytes)() {
             let part = memory.fit(resident);
-            if (part < 0.5) != is_short {
+            // It is told once until all is given back, however often the half is passed.
+            let short_below = if is_short { 1.0 } else { 0.5 };
+            if (part < short_below) != is_short {
                 is_short = !is_short;
                 let (limit, percent) = (memory.limit(), (100.0 * part) as u8);
                 match is_short {
