@@ -9,6 +9,8 @@ use tracing::error;
 use tracing::info;
 
 use super::core::Engine;
+use crate::broker::BrokerError;
+use crate::broker::Client;
 use crate::catalog::Catalog;
 use crate::catalog::Change;
 use crate::catalog::QueryDefinition;
@@ -100,7 +102,7 @@ impl Engine {
     /// A stopped query gets new state, an empty sink, and no positions.
     async fn start_over(&self, query: &QueryDefinition, sink: &Relation, plan: &StandingPlan) -> Result<()> {
         let client = self.client(&Principal::server());
-        client.delete_group(&query.id.group()).await?;
+        delete_groups(client.as_ref(), query.id).await?;
         for partition in 0..sink.partitions {
             let partition = TopicPartition::new(sink.topic_id, partition);
             client.advance_log_start(partition, client.ends(partition).await?.readable_end()).await?;
@@ -143,9 +145,9 @@ impl Engine {
 
     /// Stops a query and forgets what only it kept. Its records are already gone from the metadata.
     pub(super) async fn forget_query(&self, id: QueryId) {
-        if let Err(cause) = self.client(&Principal::server()).delete_group(&id.group()).await {
+        if let Err(cause) = delete_groups(self.client(&Principal::server()).as_ref(), id).await {
             // Ids are never reused: a group that stays is waste, not danger.
-            error!(query = %id, error = %cause, "group of a dropped query stays");
+            error!(query = %id, error = %cause, "a group of a dropped query stays");
         }
         let stores = Arc::clone(&self.runtime().parts().stores);
         if let Err(cause) = self.env().threads.blocking(move || stores.remove(id.into())).await {
@@ -223,6 +225,15 @@ pub(super) fn define(
     };
     records.push(MetadataRecord::Catalog(Change::CreateQuery(Box::new(definition.clone())).encode().into()));
     (definition, records)
+}
+
+/// Forgets the positions of a query, those of each of its readers.
+async fn delete_groups(client: &dyn Client, id: QueryId) -> Result<(), BrokerError> {
+    let groups = client.groups().await?.into_iter();
+    for group in groups.filter(|group| QueryId::of_group(&group.group) == Some(id)) {
+        client.delete_group(&group.group).await?;
+    }
+    Ok(())
 }
 
 /// The role of a topic that keeps rows that came too late.

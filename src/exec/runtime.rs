@@ -309,18 +309,19 @@ impl Inner {
         self.holds.fetch_add(1, Ordering::Relaxed)
     }
 
-    /// Of the queries that read a relation, the oldest writes its dead letters. Not of those that read the topic: another
-    /// relation over it may read its records in another format.
+    /// Of the queries that read a relation, the oldest writes its dead letters, in the first of its fragments that reads it.
+    /// Not of those that read the topic: another relation over it may read its records in another format.
     fn assign_dead_letters(&self) {
         let queries = self.queries.lock();
-        let mut owners: BTreeMap<RelationId, QueryId> = BTreeMap::new();
+        let mut owners: BTreeMap<RelationId, (QueryId, usize)> = BTreeMap::new();
         // A query that failed writes nothing more.
         let running = queries.iter().filter(|(_, query)| *query.state.lock() == QueryState::Running);
         for (id, query) in running {
-            for leaf in query.slots.iter().flat_map(|slot| &slot.spec.leaves) {
+            let specs = query.slots.iter().map(|slot| &slot.spec);
+            for (leaf, reader) in specs.flat_map(|spec| spec.leaves.iter().map(|leaf| (leaf, (*id, spec.index)))) {
                 let Reads::Relation(reads) = &leaf.reads else { continue };
-                let owner = *owners.entry(reads.relation.id).or_insert(*id);
-                leaf.owns_dead_letters.store(owner == *id, Ordering::Release);
+                let owner = *owners.entry(reads.relation.id).or_insert(reader);
+                leaf.owns_dead_letters.store(owner == reader, Ordering::Release);
             }
         }
     }

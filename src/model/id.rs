@@ -61,14 +61,29 @@ impl FromStr for TopicId {
     }
 }
 
-/// The number of a standing query, never reused. Its consumer group is `tidemill.q<id>`.
+/// The number of a standing query, never reused. Its consumer group is `tidemill.q<id>`, and `tidemill.q<id>.r<n>` where it reads a topic again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct QueryId(pub u64);
 
 impl QueryId {
     /// The consumer group that holds the query's positions.
     pub fn group(self) -> String {
-        format!("tidemill.q{}", self.0)
+        self.group_of_reader(0)
+    }
+
+    /// The group of its `reader`-th reader: a query that reads a partition in several fragments has a position for each.
+    pub fn group_of_reader(self, reader: usize) -> String {
+        match reader {
+            0 => format!("tidemill.q{}", self.0),
+            later => format!("tidemill.q{}.r{later}", self.0),
+        }
+    }
+
+    /// The query whose positions a group holds.
+    pub fn of_group(group: &str) -> Option<Self> {
+        let number = group.strip_prefix("tidemill.q")?;
+        let number = number.split_once(".r").map_or(number, |(number, _)| number);
+        number.parse().ok().map(Self)
     }
 }
 

@@ -155,13 +155,18 @@ async fn a_row_that_is_read_by_key_comes_in_text_and_in_binary_as_a_planned_one_
     server.stop().await;
 }
 
-/// Sorts and groups that memory does not hold go to files, which are gone when the statement has ended.
+/// Sorts, groups and joins that memory does not hold go to files, which are gone when the statement has ended.
 #[tokio::test(flavor = "multi_thread")]
-async fn what_memory_does_not_hold_is_sorted_and_grouped_in_files() {
+async fn what_memory_does_not_hold_is_sorted_and_grouped_and_joined_in_files() {
     const SORTED: &str = "SELECT h FROM (SELECT md5(CAST(value AS TEXT)) AS h FROM generate_series(1, 300000)) AS t \
                           ORDER BY h OFFSET 299999";
     const GROUPED: &str = "SELECT COUNT(*), SUM(n), MAX(h) FROM (SELECT md5(CAST(value % 150000 AS TEXT)) AS h, COUNT(*) AS n \
                            FROM generate_series(1, 300000) GROUP BY 1) AS t";
+    const JOINED: &str = "SELECT COUNT(*), SUM(l.v), MIN(l.h) = MIN(r.h) FROM \
+                          (SELECT value AS v, md5(CAST(value AS TEXT)) AS h FROM generate_series(1, 300000)) AS l JOIN \
+                          (SELECT value AS v, md5(CAST(value AS TEXT)) AS h FROM generate_series(1, 300000)) AS r ON l.h = r.h";
+    const NOT_EQUAL: &str = "SELECT COUNT(*) FROM (SELECT md5(CAST(value AS TEXT)) AS h FROM generate_series(1, 600000)) AS l \
+                             JOIN (SELECT md5(CAST(value AS TEXT)) AS h FROM generate_series(1, 600000)) AS r ON l.h < r.h";
     /// The greatest MD5 of the numbers from 1 to 300,000; that number is below 150,000.
     const GREATEST: &str = "fffffe98d0963d27015c198262d97221";
     let small = |config: &mut Config| config.memory.statements = ByteSize::mebibytes(32);
@@ -169,6 +174,9 @@ async fn what_memory_does_not_hold_is_sorted_and_grouped_in_files() {
     let client = server.connect().await;
     assert_eq!(column(&client, SORTED).await, [GREATEST]);
     assert_eq!(rows(&client, GROUPED).await, [["150000", "300000", GREATEST]]);
+    assert_eq!(rows(&client, JOINED).await, [["300000", "45000150000", "t"]]);
+    let (state, ..) = failure(&client, NOT_EQUAL).await;
+    assert_eq!(state, "53200");
     let folder = server.data_dir().join("temporary");
     let left = |path: &Path| std::fs::read_dir(path).expect("a folder").count();
     let inside = std::fs::read_dir(&folder).expect("the folder").map(|entry| entry.expect("an entry").path());
@@ -180,6 +188,9 @@ async fn what_memory_does_not_hold_is_sorted_and_grouped_in_files() {
         config.limits.temporary_bytes_max = ByteSize(0);
     })
     .await;
-    let (state, ..) = failure(&server.connect().await, SORTED).await;
-    assert_eq!(state, "53200");
+    let client = server.connect().await;
+    for text in [SORTED, JOINED] {
+        let (state, ..) = failure(&client, text).await;
+        assert_eq!(state, "53200", "{text}");
+    }
 }

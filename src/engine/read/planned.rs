@@ -17,7 +17,9 @@ use datafusion::common::ParamValues;
 use datafusion::common::tree_node::Transformed;
 use datafusion::common::tree_node::TreeNode;
 use datafusion::common::tree_node::TreeNodeRecursion;
+use datafusion::error::DataFusionError;
 use datafusion::execution::SendableRecordBatchStream;
+use datafusion::execution::memory_pool::MemoryLimit;
 use datafusion::execution::session_state::SessionState;
 use datafusion::logical_expr::Expr;
 use datafusion::logical_expr::ExprSchemable;
@@ -31,6 +33,7 @@ use futures::stream;
 use sqlparser::ast;
 use tokio::sync::mpsc;
 use tokio::sync::oneshot;
+use tracing::debug;
 
 use super::lease::Lease;
 use crate::engine::outcome::OutputField;
@@ -47,6 +50,11 @@ use crate::plan::planning_error;
 use crate::plan::shown_name;
 use crate::plan::with_rules;
 use crate::state::Published;
+
+/// Partitions of joins that sort both sides.
+const SORTING_PARTITIONS: usize = 2;
+/// A sort keeps this part of the memory of statements for its merge.
+const SORT_RESERVES: usize = 16;
 
 /// Batches that are computed before they are asked for.
 pub(super) const BATCHES_AHEAD: usize = 1;
@@ -141,11 +149,11 @@ impl Planned {
         let (started, start) = oneshot::channel();
         let (rows, taken) = mpsc::channel(BATCHES_AHEAD);
         let computing = threads.spawn(async move {
-            match self.start().await {
+            match self.start(JoinBy::Hash).await {
                 Ok(stream) => {
                     // Whoever does not wait for the start does not wait for rows either.
                     if started.send(Ok(())).is_ok() {
-                        return lease.over(hand_over(stream, &self.origin, &target, rows)).await;
+                        return lease.over(self.hand_over(stream, &target, rows)).await;
                     }
                 }
                 Err(error) => drop(started.send(Err(error))),
@@ -159,12 +167,70 @@ impl Planned {
         Ok((fields, receive(taken, computing)))
     }
 
-    async fn start(&self) -> Result<SendableRecordBatchStream> {
+    async fn start(&self, joins: JoinBy) -> Result<SendableRecordBatchStream> {
         let fail = |error| planning_error(error, &self.origin);
-        let physical = self.state.create_physical_plan(&self.plan).await.map_err(fail)?;
+        let mut state = self.state.clone();
+        if joins == JoinBy::Sort {
+            let memory = state.runtime_env().memory_pool.memory_limit();
+            let options = state.config_mut().options_mut();
+            options.optimizer.prefer_hash_join = false;
+            // Of one partition DataFusion makes no joins that sort; each partition has two sorts, which share the memory.
+            options.execution.target_partitions = SORTING_PARTITIONS;
+            if let MemoryLimit::Finite(bytes) = memory {
+                let reserved = &mut options.execution.sort_spill_reservation_bytes;
+                *reserved = (*reserved).min(bytes / SORT_RESERVES);
+            }
+        }
+        let physical = state.create_physical_plan(&self.plan).await.map_err(fail)?;
         let physical = cooperative(physical).map_err(fail)?;
-        execute_stream(physical, self.state.task_ctx()).map_err(fail)
+        execute_stream(physical, state.task_ctx()).map_err(fail)
     }
+
+    /// Computes rows until there are no more, one failed, or nobody takes them.
+    ///
+    /// A join holds all rows of one side, and cannot write files. If there is no room for them, and no row has left yet, all
+    /// is computed again with joins that sort both sides, which can.
+    async fn hand_over(
+        &self,
+        stream: SendableRecordBatchStream,
+        target: &SchemaRef,
+        rows: mpsc::Sender<Result<RecordBatch>>,
+    ) {
+        let mut stream = Some(stream);
+        let mut may_sort = true;
+        while let Some(running) = &mut stream {
+            let Some(batch) = running.next().await else { return };
+            if let Err(error) = &batch
+                && std::mem::take(&mut may_sort)
+                && matches!(error.find_root(), DataFusionError::ResourcesExhausted(_))
+            {
+                // What it holds is needed.
+                stream = None;
+                debug!(%error, "joins sort their sides");
+                match self.start(JoinBy::Sort).await {
+                    Ok(sorting) => stream = Some(sorting),
+                    Err(error) => drop(rows.send(Err(error)).await),
+                }
+                continue;
+            }
+            may_sort = false;
+            let batch = batch.map_err(|error| planning_error(error, &self.origin));
+            let batch = batch.and_then(|batch| conform(&batch, target));
+            let failed = batch.is_err();
+            if rows.send(batch).await.is_err() || failed {
+                return;
+            }
+        }
+    }
+}
+
+/// How rows of two sides that are equal in something are found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum JoinBy {
+    /// One side is held.
+    Hash,
+    /// Both are sorted.
+    Sort,
 }
 
 fn parameter_number(name: &str) -> Option<usize> {
@@ -191,22 +257,6 @@ fn arrays(plan: &LogicalPlan) -> datafusion::error::Result<BTreeMap<usize, SqlTy
         })
     })?;
     Ok(types)
-}
-
-/// Computes rows until there are no more, one failed, or nobody takes them.
-async fn hand_over(
-    mut stream: SendableRecordBatchStream,
-    origin: &ast::Query,
-    target: &SchemaRef,
-    rows: mpsc::Sender<Result<RecordBatch>>,
-) {
-    while let Some(batch) = stream.next().await {
-        let batch = batch.map_err(|error| planning_error(error, origin)).and_then(|batch| conform(&batch, target));
-        let failed = batch.is_err();
-        if rows.send(batch).await.is_err() || failed {
-            return;
-        }
-    }
 }
 
 /// The rows as they are handed over. Dropping them ends the query.

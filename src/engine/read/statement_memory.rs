@@ -1,7 +1,8 @@
 //! The memory that statements which are read once take together: DataFusion's operators ask the pool `statements`.
 //!
-//! What sorts and groups cannot hold goes to files of a temporary folder, up to a limit of its own; beyond it, and for
-//! operators that cannot write (joins), a statement ends with 53200.
+//! What sorts and groups cannot hold goes to files of a temporary folder, up to a limit of its own; a join for which there is no
+//! room sorts both its sides (`planned`). Beyond the limit, and for operators that cannot write (joins without an equality), a
+//! statement ends with 53200.
 
 use std::fmt;
 use std::path::Path;

@@ -18,6 +18,7 @@ use crate::error::Result;
 use crate::exec::Course;
 use crate::exec::Stage;
 use crate::exec::TaskStatus;
+use crate::model::QueryId;
 use crate::security::Principal;
 
 pub(super) const TABLE: SystemTable = SystemTable {
@@ -41,12 +42,13 @@ pub(super) const TABLE: SystemTable = SystemTable {
 async fn rows(engine: Arc<Engine>) -> Result<Vec<Row>> {
     let catalog = engine.catalog()?;
     let groups = engine.client(&Principal::server()).groups().await?;
-    let lags: HashMap<String, i64> = groups
-        .into_iter()
-        // A group without offsets has not committed yet: what is left to read is not known.
-        .filter(|group| !group.offsets.is_empty())
-        .map(|group| (group.group, group.offsets.iter().filter_map(|offset| offset.lag).sum()))
-        .collect();
+    let mut lags: HashMap<QueryId, i64> = HashMap::new();
+    // A group without offsets has not committed yet: what is left to read is not known.
+    for group in groups.iter().filter(|group| !group.offsets.is_empty()) {
+        if let Some(query) = QueryId::of_group(&group.group) {
+            *lags.entry(query).or_default() += group.offsets.iter().filter_map(|offset| offset.lag).sum::<i64>();
+        }
+    }
     let name = |id| catalog.relation_by_id(id).map(|relation| relation.name.clone());
     Ok(catalog
         .queries()
@@ -69,7 +71,7 @@ async fn rows(engine: Arc<Engine>) -> Result<Vec<Row>> {
                 optional(reason, text),
                 optional(course, |course| count(course.done)),
                 optional(course, |course| count(course.to_do)),
-                optional(lags.get(&query.id.group()), |lag| Cell::BigInt(*lag)),
+                optional(lags.get(&query.id), |lag| Cell::BigInt(*lag)),
                 text(match query.semantics.emit {
                     EmitMode::Net => "net",
                     EmitMode::All => "all",

@@ -476,7 +476,7 @@ impl Task {
         };
         let commit = QueryCommit {
             query: self.spec.query,
-            group: self.spec.query.group(),
+            group: self.spec.query.group_of_reader(self.spec.reader),
             generation: self.generation,
             member: self.spec.member(self.partition),
             appends: output.appends.into_iter().collect::<Vec<(TopicPartition, PendingBatch)>>(),

@@ -76,7 +76,7 @@ pub async fn restore(
     restoring: &Restoring,
 ) -> Result<Task, ExecError> {
     debug!(query = %spec.query, fragment = spec.index, partition, "restoring state");
-    let group = spec.query.group();
+    let group = spec.query.group_of_reader(spec.reader);
     let generation = client.join(&group, &spec.member(partition)).await?;
     let committed = client.committed_offsets(&group).await?;
     let mut inputs = Vec::new();

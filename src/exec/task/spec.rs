@@ -1,6 +1,7 @@
 //! What all tasks of one fragment have in common, made once from the plan.
 
 use std::collections::BTreeMap;
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
@@ -46,6 +47,7 @@ use crate::model::QueryId;
 use crate::model::TopicId;
 use crate::model::TopicPartition;
 use crate::plan::EdgeKind;
+use crate::plan::Fragment;
 use crate::plan::Leaf;
 use crate::plan::Node;
 use crate::plan::PseudoColumn;
@@ -75,6 +77,8 @@ pub struct FragmentSpec {
     pub query: QueryId,
     /// The fragment's place in the plan.
     pub index: usize,
+    /// Which of the query's groups holds its positions: other fragments may read the same partitions.
+    pub reader: usize,
     /// The operators.
     pub root: Arc<dyn ExecutionPlan>,
     /// What is read.
@@ -198,11 +202,13 @@ impl FragmentSpec {
         };
         let mut fragments = Vec::new();
         let board = board(spec, parts.config)?;
+        let readers = readers(&spec.plan);
         for (index, planned) in spec.plan.fragments.iter().enumerate() {
             let last = index + 1 == spec.plan.fragments.len();
             for partition in 0..planned.partitions {
                 let sink = if last { Some(topic_spec(&spec.sink)?) } else { None };
                 let mut made = fragment(spec.id, &spec.plan, index, sink, &topic_of, parts)?;
+                made.reader = readers[index];
                 for leaf in &mut made.leaves {
                     leaf.wait_for(&spec.awaited);
                 }
@@ -215,7 +221,6 @@ impl FragmentSpec {
                 fragments.push((partition, Arc::new(made)));
             }
         }
-        refuse_double_reads(fragments.iter().filter(|(partition, _)| *partition == 0).map(|(_, fragment)| fragment))?;
         Ok(fragments)
     }
 
@@ -337,6 +342,7 @@ fn fragment(
         });
     }
     pair_twins(&mut leaves);
+    refuse_two_positions(&leaves)?;
     let tables = table_names(&root).into_iter().map(|name| match query.0 {
         0 => Ok((name, None)),
         _ => topic_of(&name.0, "changelog").ok_or_else(|| missing(&name.0, "changelog")).map(|of| (name, Some(of))),
@@ -345,6 +351,7 @@ fn fragment(
     Ok(FragmentSpec {
         query,
         index,
+        reader: 0,
         root,
         leaves,
         tables,
@@ -462,19 +469,37 @@ fn pair_twins(leaves: &mut [LeafSpec]) {
     }
 }
 
-/// Positions stand by partition in the query's group, so a partition has one reader in a query.
-fn refuse_double_reads<'a>(fragments: impl Iterator<Item = &'a Arc<FragmentSpec>>) -> Result<(), ExecError> {
-    let mut seen = std::collections::HashSet::new();
-    for leaf in fragments.flat_map(|fragment| &fragment.leaves).filter(|leaf| leaf.twin_of.is_none()) {
-        if !seen.insert(leaf.topic) {
-            return Err(Error::unsupported(
-                "a query that reads one topic twice through a repartition is not supported yet",
-            )
-            .hint("Make a stream or a table of one of the two first, and join that.")
-            .into());
+/// A task has one position in a partition: what it reads of a topic as a stream it cannot read as a table too, nor with other
+/// columns of the records.
+fn refuse_two_positions(leaves: &[LeafSpec]) -> Result<(), ExecError> {
+    let mut seen = HashSet::new();
+    match leaves.iter().filter(|leaf| leaf.twin_of.is_none()).all(|leaf| seen.insert(leaf.topic)) {
+        true => Ok(()),
+        false => {
+            let message = "a query that reads one topic in two ways, for the same rows, is not supported yet";
+            let hint = "Make a stream or a table of one of the two first, and join that.";
+            Err(Error::unsupported(message).hint(hint).into())
         }
     }
-    Ok(())
+}
+
+/// Per fragment of a plan the number of the group that holds its positions. A group has one position in a partition, so of
+/// fragments that read one topic each has another.
+fn readers(plan: &StandingPlan) -> Vec<usize> {
+    let mut seen: HashSet<(usize, TopicId)> = HashSet::new();
+    let of_fragment = |fragment: &Fragment| {
+        let topics = || {
+            fragment.leaves.iter().filter_map(|leaf| match leaf {
+                Leaf::Relation { relation, .. } => Some(relation.topic_id),
+                Leaf::Exchange { .. } => None,
+            })
+        };
+        let free = |reader: &usize| topics().all(|topic| !seen.contains(&(*reader, topic)));
+        let reader = (0..).find(free).unwrap_or_default();
+        seen.extend(topics().map(|topic| (reader, topic)));
+        reader
+    };
+    plan.fragments.iter().map(of_fragment).collect()
 }
 
 /// All that the rows of a relation follow from.

@@ -209,7 +209,7 @@ pub fn query(draw: &Draw, may_be_late: bool) -> Query {
         17 => kept(draw),
         6 | 7 => tables(draw),
         10 | 11 => table_groups(draw),
-        8 | 9 => references(draw, may_be_late),
+        8 | 9 => references(draw),
         0 => stateless(draw),
         1 => joined(draw),
         2 | 3 => paired(draw, may_be_late),
@@ -222,7 +222,7 @@ fn paired(draw: &Draw, may_be_late: bool) -> Query {
     let by_value = draw.once_in(3);
     let exchanged = by_value && !may_be_late;
     let (keeps_left, keeps_right) = if exchanged { (false, false) } else { (draw.once_in(2), draw.once_in(2)) };
-    let twice = draw.once_in(4) && !exchanged;
+    let twice = draw.once_in(4);
     let pairing = Pairing {
         keeps_left,
         keeps_right,
@@ -326,7 +326,7 @@ fn tables(draw: &Draw) -> Query {
         _ => left.to_string(),
     };
     let mut key = key_of(first, "c.k", "e.k");
-    let mut from = format!("c {first} e ON {}", draw.of(&["c.k = e.k", "e.k = c.k"]));
+    let mut from = format!("c {first} {} ON {}", draw.of(&["e", "e", "c e"]), draw.of(&["c.k = e.k", "e.k = c.k"]));
     let mut list = String::from("c.x AS x, c.y AS y, e.x AS ex");
     if chain {
         let second = *draw.of(&kinds);
@@ -482,10 +482,9 @@ fn table_groups(draw: &Draw) -> Query {
     }
 }
 
-/// Joins of `c` with rows of `e` that its `z` names, in one partition also with itself, and on from there; either table may
-/// come first.
-fn references(draw: &Draw, one_partition: bool) -> Query {
-    let named = if one_partition { *draw.of(&["e", "e", "c m"]) } else { "e" };
+/// Joins of `c` with rows of `e`, or of itself, that its `z` names, and on from there; either table may come first.
+fn references(draw: &Draw) -> Query {
+    let named = *draw.of(&["e", "e", "c m"]);
     let one = named.split(' ').next_back().expect("a word");
     let names = *draw.of(&["c.z", "c.z", "COALESCE(c.z, c.k)", "'k' || CAST(c.x AS TEXT)"]);
     let on = match draw.once_in(2) {
@@ -504,7 +503,7 @@ fn references(draw: &Draw, one_partition: bool) -> Query {
     if chain {
         let kind = draw.of(&["JOIN", "LEFT JOIN"]);
         let on = draw.of(&["c.k = g.k", "c.z = g.k", "M.z = g.k"]).replace('M', one);
-        let _ = write!(from, " {kind} g ON {on}");
+        let _ = write!(from, " {kind} {} ON {on}", draw.of(&["g", "g", "e g", "c g"]));
         list.push_str(", g.y AS gy, COALESCE(g.x, c.x) AS v");
     }
     let conditions = ["c.x > 0", "M.k IS NULL", "c.y = 'p' OR M.y = 'q'", "c.x + M.x > -3", "M.z = c.k"];
