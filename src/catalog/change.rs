@@ -19,6 +19,8 @@ const FORMAT: u64 = 1;
 pub enum Change {
     /// A stream, table or view appears.
     CreateRelation(Box<Relation>),
+    /// It is declared otherwise; id, name and topic stay.
+    ReplaceRelation(Box<Relation>),
     /// It goes.
     DropRelation(RelationId),
     /// A standing query appears; its sink and its sources exist.

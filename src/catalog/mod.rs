@@ -11,6 +11,7 @@
 mod change;
 mod declare;
 mod error;
+mod extend;
 mod name;
 mod nested;
 mod options;
@@ -29,6 +30,8 @@ pub use declare::Declared;
 pub use declare::declare;
 pub use declare::not_for_streams;
 pub use error::CatalogError;
+pub use extend::check_extends;
+pub use extend::with_columns;
 pub use name::fold;
 pub use nested::check_key;
 pub use nested::check_nested;

@@ -56,6 +56,7 @@ impl Catalog {
         let mut next = self.clone();
         match change {
             Change::CreateRelation(relation) => next.create_relation(relation)?,
+            Change::ReplaceRelation(relation) => next.replace_relation(relation)?,
             Change::DropRelation(id) => next.drop_relation(*id)?,
             Change::CreateQuery(query) => next.create_query(query)?,
             Change::DropQuery(id) => {
@@ -82,6 +83,14 @@ impl Catalog {
         self.next_relation = RelationId(relation.id.0 + 1);
         Arc::make_mut(&mut self.names).insert(relation.name.clone(), relation.id);
         Arc::make_mut(&mut self.relations).insert(relation.id, Arc::new(relation.clone()));
+        Ok(())
+    }
+
+    fn replace_relation(&mut self, relation: &Relation) -> Result<(), CatalogError> {
+        let id = relation.id;
+        let relations = Arc::make_mut(&mut self.relations);
+        let known = relations.get_mut(&id).filter(|known| known.name == relation.name);
+        *known.ok_or(CatalogError::UnknownRelation { id })? = Arc::new(relation.clone());
         Ok(())
     }
 

@@ -41,6 +41,18 @@ pub(super) struct NewQuery {
     pub(super) sink: Arc<Relation>,
 }
 
+/// Another query for what one keeps.
+pub(super) struct Replacement {
+    /// The one that is there.
+    pub(super) query: Arc<QueryDefinition>,
+    pub(super) statement: String,
+    pub(super) plan: Arc<StandingPlan>,
+    /// What it keeps, as it will be.
+    pub(super) sink: Relation,
+    /// From where it stands, with what it keeps; else from the beginning of what it reads.
+    pub(super) goes_on: bool,
+}
+
 impl Engine {
     /// Starts every query that shall run. One that cannot stays stopped, with its reason, and others serve.
     pub(super) async fn start_queries(&self) -> Result<()> {
@@ -99,7 +111,49 @@ impl Engine {
         })
     }
 
-    /// A stopped query gets new state, an empty sink, and no positions.
+    /// Has a query run otherwise from now on.
+    pub(super) async fn replace_query(&self, replacement: Replacement) -> Result<()> {
+        let Replacement { query, statement, plan, sink, goes_on } = replacement;
+        let id = query.id;
+        self.runtime().stop(id).await;
+        if sink.is_table() {
+            self.forget_view(sink.id);
+            let stores = Arc::clone(&self.runtime().parts().stores);
+            self.env().threads.blocking(move || stores.remove(id.into())).await?;
+        }
+        let definition = QueryDefinition { statement, ..QueryDefinition::clone(&query) };
+        if goes_on {
+            let definition = QueryDefinition {
+                bound_text: plan.bound_text.clone(),
+                semantics: plan.semantics,
+                state_layouts: plan.state_layouts.clone(),
+                ..definition
+            };
+            self.change(|_, _| {
+                let changes = [
+                    Change::ReplaceRelation(Box::new(sink.clone())),
+                    Change::ReplaceQuery(Box::new(definition.clone())),
+                ];
+                Ok((changes.map(|change| MetadataRecord::Catalog(change.encode().into())).to_vec(), ()))
+            })
+            .await?;
+        } else {
+            self.start_over(&definition, &sink, &plan).await?;
+        }
+        info!(query = %id, goes_on, "query is replaced");
+        if query.state == QueryState::Paused {
+            return Ok(());
+        }
+        self.forget_stop(id);
+        let catalog = self.catalog()?;
+        let query = catalog.query(id).ok_or_else(|| Error::internal("a query that is gone"))?;
+        self.start_again(&catalog, query).await.inspect_err(|cause| {
+            error!(query = %id, error = ?cause, "query is not started");
+            self.note_stopped(id, cause.message().to_string());
+        })
+    }
+
+    /// A stopped query gets new state, an empty sink, which is declared as it is said here, and no positions.
     async fn start_over(&self, query: &QueryDefinition, sink: &Relation, plan: &StandingPlan) -> Result<()> {
         let client = self.client(&Principal::server());
         delete_groups(client.as_ref(), query.id).await?;
@@ -111,11 +165,14 @@ impl Engine {
         let new_id = || TopicId::from_random(random.uuid_bytes());
         self.change(|_, _| {
             let (name, statement) = (query.name.clone(), &query.statement);
-            let (definition, made) = define(query.id, name, sink.id, statement, plan, new_id);
+            let (mut definition, made) = define(query.id, name, sink.id, statement, plan, new_id);
+            definition.state = query.state;
             let old = query.internal_topics.iter().map(|(_, _, topic)| MetadataRecord::DropTopic(*topic));
             let change = Change::ReplaceQuery(Box::new(definition)).encode().into();
             let topics = made.into_iter().filter(|record| matches!(record, MetadataRecord::Topic(_)));
-            Ok((old.chain(topics).chain([MetadataRecord::Catalog(change)]).collect(), ()))
+            let relation = Change::ReplaceRelation(Box::new(sink.clone())).encode().into();
+            let changes = [relation, change].map(MetadataRecord::Catalog);
+            Ok((old.chain(topics).chain(changes).collect(), ()))
         })
         .await
     }

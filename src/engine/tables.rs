@@ -24,6 +24,14 @@ impl Engine {
         Ok(())
     }
 
+    /// Keeps a table anew that has further columns; no error if nobody but a query keeps it.
+    pub(super) async fn keep_again(&self, name: &str) -> Result<()> {
+        let catalog = self.catalog()?;
+        let Some(table) = catalog.relation(name).filter(|relation| is_plain_table(relation)) else { return Ok(()) };
+        self.forget_table(table.id).await;
+        self.runtime().keep(Arc::clone(table))
+    }
+
     /// Forgets the view that a query kept; a table into which it inserts is kept by nobody else than before.
     pub(super) fn forget_view(&self, sink: RelationId) {
         if self.runtime().kept(sink).is_none() {

@@ -241,6 +241,11 @@ impl ColumnRole {
     pub fn is_of_headers(&self) -> bool {
         matches!(self, ColumnRole::Headers | ColumnRole::Header(_))
     }
+
+    /// Whether it is where a window begins or ends.
+    pub fn is_window_bound(&self) -> bool {
+        matches!(self, ColumnRole::WindowStart | ColumnRole::WindowEnd)
+    }
 }
 
 /// A column of a relation. All columns but key parts of windowed views may be null.

@@ -65,6 +65,35 @@ pub fn explain(plan: &StandingPlan) -> String {
     text
 }
 
+/// What a plan keeps and what that is made of, as text: what is selected of it, and conditions, are left out.
+pub fn kept_part(plan: &StandingPlan) -> String {
+    let mut text = String::new();
+    for fragment in &plan.fragments {
+        kept(&mut text, &fragment.root, fragment);
+    }
+    text
+}
+
+/// The plan below what only selects from it.
+fn kept(text: &mut String, plan: &LogicalPlan, fragment: &Fragment) {
+    match (plan, Node::of(plan)) {
+        (LogicalPlan::Projection(_) | LogicalPlan::Filter(_), _) | (_, Some(Node::Sink(_) | Node::Explode(_))) => {
+            plan.inputs().into_iter().for_each(|input| kept(text, input, fragment));
+        }
+        (_, Some(Node::Source(_))) => {}
+        _ => whole(text, 0, plan, fragment),
+    }
+}
+
+fn whole(text: &mut String, depth: usize, plan: &LogicalPlan, fragment: &Fragment) {
+    match (plan, Node::of(plan)) {
+        (LogicalPlan::Filter(_), _) => {}
+        (_, Some(Node::Source(source))) => line(text, depth, &source.relation.name),
+        _ => line(text, depth, &operator(plan, fragment)),
+    }
+    plan.inputs().into_iter().for_each(|input| whole(text, depth + 1, input, fragment));
+}
+
 fn tasks(partitions: i32) -> String {
     match partitions {
         1 => "1 task".to_string(),

@@ -44,6 +44,7 @@ pub use edge::edge;
 pub use error::PlanError;
 pub use every_row::EveryRow;
 pub use explain::explain;
+pub use explain::kept_part;
 pub use functions::Functions;
 pub use functions::NestedTypes;
 pub use intervals::expression_planners;

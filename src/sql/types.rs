@@ -6,6 +6,8 @@ use sqlparser::ast;
 use sqlparser::ast::ArrayElemTypeDef;
 use sqlparser::ast::DataType;
 
+use super::statement::AlterAction;
+use super::statement::AlterRelation;
 use super::statement::ConflictAction;
 use super::statement::CopySource;
 use super::statement::ExplainTarget;
@@ -23,6 +25,9 @@ type Meet<'a> = &'a mut dyn FnMut(&mut DataType);
 pub fn named_types(statement: &mut Statement, meet: Meet<'_>) {
     match statement {
         Statement::CreateSource(create) => create.columns.iter_mut().for_each(|it| in_type(&mut it.data_type, meet)),
+        Statement::Alter(AlterRelation { action: AlterAction::AddColumns(added), .. }) => {
+            added.iter_mut().for_each(|it| in_type(&mut it.definition.data_type, meet));
+        }
         Statement::CreateType(create) => in_type(&mut create.data_type, meet),
         Statement::CreateAs(create) => in_select(&mut create.select, meet),
         Statement::Select(select) | Statement::Declare { select, .. } => in_select(select, meet),

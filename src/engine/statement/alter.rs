@@ -1,15 +1,17 @@
-//! ALTER STREAM|TABLE .. SET (..)|RESET (..): how the relation's topic is kept. It takes effect at once.
+//! ALTER STREAM|TABLE .. SET (..)|RESET (..): how the relation's topic is kept, and .. ADD COLUMN. It takes effect at once.
 
 use super::create_source::default_config;
 use super::done;
 use super::drop::check_kind;
 use super::lookup::no_such_relation;
 use crate::catalog::Catalog;
+use crate::catalog::Change;
 use crate::catalog::Limit;
 use crate::catalog::MessageTimestamps;
 use crate::catalog::Relation;
 use crate::catalog::TopicSettings;
 use crate::catalog::fold;
+use crate::catalog::with_columns;
 use crate::cluster::ClusterMetadata;
 use crate::cluster::MetadataRecord;
 use crate::cluster::TimestampType;
@@ -23,11 +25,12 @@ use crate::error::SqlState;
 use crate::security::Operation;
 use crate::security::Resource;
 use crate::security::authorize;
+use crate::sql::AddedColumn;
 use crate::sql::AlterAction;
-use crate::sql::AlterTopic;
+use crate::sql::AlterRelation;
 use crate::sql::ObjectKind;
 
-pub(super) async fn execute(session: &mut Session, alter: &AlterTopic) -> Result<Outcome> {
+pub(super) async fn execute(session: &mut Session, alter: &AlterRelation) -> Result<Outcome> {
     let tag = match alter.kind {
         ObjectKind::Stream => "ALTER STREAM",
         ObjectKind::Table => "ALTER TABLE",
@@ -47,20 +50,39 @@ pub(super) async fn execute(session: &mut Session, alter: &AlterTopic) -> Result
             };
             authorize(&principal, Operation::Create, Resource::Relation(&relation.name))?;
             check_kind(alter.kind, &alter.name, relation, "ALTER")?;
-            Ok((records(metadata, catalog, relation, alter)?, true))
+            let records = match &alter.action {
+                AlterAction::AddColumns(added) => added_columns(relation, alter, added)?,
+                AlterAction::Set(_) | AlterAction::Reset(_) => topic_records(metadata, catalog, relation, alter)?,
+            };
+            Ok((records, true))
         })
         .await?;
-    if !found {
-        session.notice(Notice::new(format!("relation \"{name}\" does not exist, skipping")));
+    match (found, &alter.action) {
+        (false, _) => session.notice(Notice::new(format!("relation \"{name}\" does not exist, skipping"))),
+        (true, AlterAction::AddColumns(_)) => engine.keep_again(&name).await?,
+        (true, AlterAction::Set(_) | AlterAction::Reset(_)) => {}
     }
     Ok(done(tag))
 }
 
-fn records(
+fn added_columns(relation: &Relation, alter: &AlterRelation, added: &[AddedColumn]) -> Result<Vec<MetadataRecord>> {
+    if relation.query.is_some() {
+        let message = format!("columns cannot be added to \"{}\", which a query keeps", relation.name);
+        let error = Error::new(SqlState::WRONG_OBJECT_TYPE, message).at(alter.name.position);
+        return Err(error.hint("CREATE OR REPLACE .. AS SELECT gives it another query."));
+    }
+    let extended = with_columns(relation, added, relation.compatibility)?;
+    if extended == *relation {
+        return Ok(Vec::new());
+    }
+    Ok(vec![MetadataRecord::Catalog(Change::ReplaceRelation(Box::new(extended)).encode().into())])
+}
+
+fn topic_records(
     metadata: &ClusterMetadata,
     catalog: &Catalog,
     relation: &Relation,
-    alter: &AlterTopic,
+    alter: &AlterRelation,
 ) -> Result<Vec<MetadataRecord>> {
     let Some(topic) = metadata.topic_by_id(relation.topic_id) else {
         let message = format!("topic \"{}\" does not exist", relation.topic);
@@ -83,6 +105,7 @@ fn records(
             let names = TopicSettings::names_to_reset(names)?;
             names.into_iter().fold(topic.config, |config, name| reset(name, config, &defaults))
         }
+        AlterAction::AddColumns(_) => topic.config,
     };
     if config == topic.config {
         return Ok(Vec::new());

@@ -51,14 +51,14 @@ use crate::sql::ObjectKind;
 use crate::sql::WithOption;
 
 /// A CREATE .. AS with all that it takes from its session.
-struct Making {
-    engine: Arc<Engine>,
+pub(super) struct Making {
+    pub(super) engine: Arc<Engine>,
     principal: Principal,
-    create: CreateAs,
+    pub(super) create: CreateAs,
     name: String,
-    options: RelationOptions,
+    pub(super) options: RelationOptions,
     request: StandingRequest,
-    text: String,
+    pub(super) text: String,
 }
 
 /// What the planner is asked for a CREATE .. AS.
@@ -94,9 +94,6 @@ pub(super) async fn execute(session: &mut Session, create: &CreateAs, text: &str
     let request = request(session, create, &options);
     let name = fold(&create.name, request.semantics.compatibility);
     authorize(&session.principal, Operation::Create, Resource::Relation(&name))?;
-    if create.or_replace {
-        return Err(Error::unsupported("OR REPLACE is not supported").hint("DROP it first."));
-    }
     let making = Making {
         engine: session.engine.clone(),
         principal: session.principal.clone(),
@@ -119,6 +116,11 @@ impl Making {
     /// The warnings, `None` if the relation was there and may be.
     async fn run(self) -> Result<Option<Vec<String>>> {
         let _turn = self.engine.ddl().await;
+        if self.create.or_replace
+            && let Some(known) = self.engine.catalog()?.relation(&self.name).cloned()
+        {
+            return self.replace(&known).await.map(Some);
+        }
         let before = self.engine.metadata();
         self.refuse_topic_in_use(&before).await?;
         let made = self.engine.change(|metadata, catalog| self.records(metadata, catalog)).await?;
@@ -181,11 +183,7 @@ impl Making {
                     .at(self.create.name.position)),
             };
         }
-        let plan = plan_standing(&self.create.select, catalog, self.engine.functions(), &self.request)?;
-        for source in plan.sources.iter().filter_map(|id| catalog.relation_by_id(*id)) {
-            authorize(&self.principal, Operation::Read, Resource::Relation(&source.name))?;
-        }
-        self.check_ttl(&plan)?;
+        let plan = self.plan(catalog)?;
         let random = self.engine.env().random.clone();
         let new_id = || TopicId::from_random(random.uuid_bytes());
         let mut records = Vec::new();
@@ -199,6 +197,21 @@ impl Making {
         let (definition, query_records) = define(id, self.query_name(&plan, id), sink.id, &self.text, &plan, new_id);
         records.extend(query_records);
         Ok((records, Some(NewQuery { definition, plan: Arc::new(plan), sink: Arc::new(sink) })))
+    }
+
+    /// The rules of its session.
+    pub(super) fn create_rules(&self) -> Compatibility {
+        self.request.semantics.compatibility
+    }
+
+    /// The query, planned.
+    pub(super) fn plan(&self, catalog: &Catalog) -> Result<StandingPlan> {
+        let plan = plan_standing(&self.create.select, catalog, self.engine.functions(), &self.request)?;
+        for source in plan.sources.iter().filter_map(|id| catalog.relation_by_id(*id)) {
+            authorize(&self.principal, Operation::Read, Resource::Relation(&source.name))?;
+        }
+        self.check_ttl(&plan)?;
+        Ok(plan)
     }
 
     fn check_ttl(&self, plan: &StandingPlan) -> Result<()> {
@@ -217,7 +230,14 @@ impl Making {
         }
     }
 
-    fn sink(&self, catalog: &Catalog, output: &Output, topic: &TopicRecord, query: QueryId) -> Result<Relation> {
+    /// What the query writes.
+    pub(super) fn sink(
+        &self,
+        catalog: &Catalog,
+        output: &Output,
+        topic: &TopicRecord,
+        query: QueryId,
+    ) -> Result<Relation> {
         let values = output.columns.iter().filter(|column| column.role == ColumnRole::Value).count();
         let wrap_single_value = self.options.wrap_of(output.value_format, values)?;
         Ok(Relation {

@@ -13,6 +13,7 @@ use crate::catalog::OnError;
 use crate::catalog::Relation;
 use crate::catalog::RelationKind;
 use crate::catalog::RelationOptions;
+use crate::catalog::check_extends;
 use crate::catalog::declare;
 use crate::catalog::fold;
 use crate::cluster::CleanupPolicy;
@@ -25,7 +26,6 @@ use crate::engine::outcome::Notice;
 use crate::engine::outcome::Outcome;
 use crate::engine::queries::LATE_ROLE;
 use crate::engine::session::Session;
-use crate::engine::tables::is_plain_table;
 use crate::error::Error;
 use crate::error::Result;
 use crate::error::SqlState;
@@ -49,22 +49,22 @@ pub(super) async fn execute(session: &mut Session, create: &CreateSource, text: 
     let compatibility = session.settings.compatibility();
     let name = fold(&create.name, compatibility);
     authorize(&session.principal, Operation::Create, Resource::Relation(&name))?;
-    if create.or_replace {
-        return Err(not_replaced(session.engine.catalog()?.as_ref(), create, &name));
-    }
     let options = options(session, create)?;
     let declared = declare(create, &options, compatibility)?;
     let engine = session.engine.clone();
     // A table is kept from its CREATE to its DROP: no DROP comes in between.
     let _turn = match create.kind {
-        ObjectKind::Stream => None,
-        ObjectKind::Table | ObjectKind::MaterializedView => Some(engine.ddl().await),
+        ObjectKind::Stream if !create.or_replace => None,
+        _ => Some(engine.ddl().await),
     };
     let random = engine.env().random.clone();
     let owner = session.principal.name().to_string();
     let made = engine
         .change(|metadata, catalog| {
-            if catalog.relation(&name).is_some() {
+            if let Some(known) = catalog.relation(&name) {
+                if create.or_replace {
+                    return Ok((replaced(known, metadata, catalog, create, &declared, &options, text)?, true));
+                }
                 return match create.if_not_exists {
                     true => Ok((Vec::new(), false)),
                     false => Err(Error::new(SqlState::DUPLICATE_TABLE, format!("relation \"{name}\" already exists"))
@@ -89,8 +89,8 @@ pub(super) async fn execute(session: &mut Session, create: &CreateSource, text: 
             Ok((records, true))
         })
         .await?;
-    if made && let Some(table) = engine.catalog()?.relation(&name).filter(|relation| is_plain_table(relation)) {
-        engine.runtime().keep(Arc::clone(table))?;
+    if made {
+        engine.keep_again(&name).await?;
     }
     if !made {
         session.notice(Notice::new(format!("relation \"{name}\" already exists, skipping")));
@@ -111,14 +111,73 @@ fn late_topic(
     (create.read_only && create.kind == ObjectKind::Stream && holds_late_rows).then(|| topic.clone())
 }
 
-fn not_replaced(catalog: &Catalog, create: &CreateSource, name: &str) -> Error {
-    let replaced_is_read_only = catalog.relation(name).is_some_and(|relation| relation.read_only);
-    if !create.read_only && !replaced_is_read_only {
-        return Error::unsupported("OR REPLACE is not supported").hint("DROP it first.");
+/// A relation that is declared anew, over the topic that it has.
+fn replaced(
+    known: &Relation,
+    metadata: &ClusterMetadata,
+    catalog: &Catalog,
+    create: &CreateSource,
+    declared: &Declared,
+    options: &RelationOptions,
+    text: &str,
+) -> Result<Vec<MetadataRecord>> {
+    let name = &known.name;
+    let refused = |message: String| Error::new(SqlState::WRONG_OBJECT_TYPE, message).at(create.name.position);
+    if create.read_only || known.read_only {
+        let kind = if create.kind == ObjectKind::Stream { "stream" } else { "table" };
+        let message = format!("Cannot add {kind} '{name}': CREATE OR REPLACE is not supported on source {kind}s.");
+        return Err(refused(message).hint("DROP it first."));
     }
-    let kind = if create.kind == ObjectKind::Stream { "stream" } else { "table" };
-    let message = format!("Cannot add {kind} '{name}': CREATE OR REPLACE is not supported on source {kind}s.");
-    Error::new(SqlState::WRONG_OBJECT_TYPE, message).at(create.name.position).hint("DROP it first.")
+    if known.query.is_some() {
+        return Err(
+            refused(format!("\"{name}\" is kept by a query")).hint("CREATE OR REPLACE .. AS SELECT replaces it.")
+        );
+    }
+    let topic = topic_again(known, metadata, options).map_err(|error| error.at(create.name.position))?;
+    let on_error = options.on_error.unwrap_or(known.on_error);
+    let mut records = Vec::new();
+    let mut new = Relation {
+        id: known.id,
+        names_topic: known.names_topic,
+        on_error,
+        dead_letter_topic: known.dead_letter_topic.clone(),
+        query: None,
+        compatibility: known.compatibility,
+        statement: text.to_string(),
+        owner: known.owner.clone(),
+        ..relation(catalog, name, declared, options, &topic)
+    };
+    check_extends(known, &new).map_err(|error| error.at(create.name.position))?;
+    if on_error == OnError::DeadLetter && new.dead_letter_topic.is_none() {
+        return Err(Error::unsupported("on_error = dlq for what had no dead letters is not supported by OR REPLACE")
+            .at(create.name.position)
+            .hint("DROP it first."));
+    }
+    new.not_null.retain(|column| known.not_null.contains(column));
+    records.push(MetadataRecord::Catalog(Change::ReplaceRelation(Box::new(new)).encode().into()));
+    Ok(records)
+}
+
+/// The topic of a relation that is replaced, if the statement does not want another one.
+pub(super) fn topic_again(
+    known: &Relation,
+    metadata: &ClusterMetadata,
+    options: &RelationOptions,
+) -> Result<TopicRecord> {
+    let refused = |wanted: &str, has: &str| {
+        let message = format!("\"{}\" cannot be replaced: it has {has}, not {wanted}", known.name);
+        Err(Error::new(SqlState::INVALID_PARAMETER_VALUE, message).hint("DROP it first."))
+    };
+    if let Some(wanted) = options.topic.as_deref().filter(|wanted| *wanted != known.topic) {
+        return refused(&format!("topic \"{wanted}\""), &format!("topic \"{}\"", known.topic));
+    }
+    if let Some(wanted) = options.partitions.filter(|wanted| *wanted != known.partitions) {
+        return refused(&wanted.to_string(), &format!("{} partitions", known.partitions));
+    }
+    metadata
+        .topic_by_id(known.topic_id)
+        .cloned()
+        .ok_or_else(|| Error::new(SqlState::UNDEFINED_OBJECT, format!("topic \"{}\" does not exist", known.topic)))
 }
 
 /// What WITH says, and where it says nothing what the session's settings do.

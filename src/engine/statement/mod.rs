@@ -24,6 +24,7 @@ mod print;
 mod profile;
 mod push;
 mod rebuild;
+mod replace;
 mod returning;
 mod select;
 mod set;

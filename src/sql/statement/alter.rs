@@ -1,4 +1,5 @@
-//! `ALTER STREAM|TABLE [IF EXISTS] name SET (option = value, ..)` and `.. RESET (option, ..)`; `ALTER QUERY name REBUILD`.
+//! `ALTER STREAM|TABLE [IF EXISTS] name SET (option = value, ..)`, `.. RESET (option, ..)` and `.. ADD COLUMN name type, ..`;
+//! `ALTER QUERY name REBUILD`.
 
 use sqlparser::tokenizer::Token;
 
@@ -6,15 +7,18 @@ use super::Name;
 use super::ObjectKind;
 use super::Statement;
 use super::WithOption;
+use super::create::ColumnDefinition;
+use super::create::column;
 use super::create::object_kind;
+use super::create::refuse_constraint;
 use super::create::with_options;
 use crate::error::Error;
 use crate::error::Result;
 use crate::sql::cursor::Cursor;
 
-/// `ALTER STREAM|TABLE [IF EXISTS] name SET (..)|RESET (..)`: how the relation's topic is kept.
+/// `ALTER STREAM|TABLE [IF EXISTS] name SET (..)|RESET (..)`: how the relation's topic is kept; `.. ADD COLUMN ..`: its columns.
 #[derive(Debug, Clone, PartialEq)]
-pub struct AlterTopic {
+pub struct AlterRelation {
     /// What it must be.
     pub kind: ObjectKind,
     /// `IF EXISTS`
@@ -32,6 +36,17 @@ pub enum AlterAction {
     Set(Vec<WithOption>),
     /// These options get their defaults.
     Reset(Vec<Name>),
+    /// These columns come after the others.
+    AddColumns(Vec<AddedColumn>),
+}
+
+/// A column that is added.
+#[derive(Debug, Clone, PartialEq)]
+pub struct AddedColumn {
+    /// The column.
+    pub definition: ColumnDefinition,
+    /// `IF NOT EXISTS`
+    pub if_not_exists: bool,
 }
 
 pub(super) fn parse(cursor: &mut Cursor<'_>) -> Result<Statement> {
@@ -50,12 +65,31 @@ pub(super) fn parse(cursor: &mut Cursor<'_>) -> Result<Statement> {
         AlterAction::Set(with_options(cursor)?)
     } else if cursor.word("RESET") {
         AlterAction::Reset(names(cursor)?)
+    } else if cursor.word("ADD") {
+        AlterAction::AddColumns(added_columns(cursor)?)
     } else {
-        return Err(Error::unsupported("ALTER is supported with SET (..) and RESET (..) only")
+        return Err(Error::unsupported("ALTER is supported with SET (..), RESET (..) and ADD COLUMN only")
             .at(position)
             .hint(INSTEAD));
     };
-    Ok(Statement::Alter(AlterTopic { kind, if_exists, name, action }))
+    Ok(Statement::Alter(AlterRelation { kind, if_exists, name, action }))
+}
+
+/// `[COLUMN] [IF NOT EXISTS] name type [, ADD ..]`
+fn added_columns(cursor: &mut Cursor<'_>) -> Result<Vec<AddedColumn>> {
+    let mut added = Vec::new();
+    loop {
+        cursor.word("COLUMN");
+        let if_not_exists = cursor.words(&["IF", "NOT", "EXISTS"]);
+        refuse_constraint(cursor)?;
+        added.push(AddedColumn { definition: column(cursor)?, if_not_exists });
+        if !cursor.symbol(&Token::Comma) {
+            return Ok(added);
+        }
+        if !cursor.word("ADD") {
+            return Err(cursor.unexpected("ADD"));
+        }
+    }
 }
 
 /// `ALTER QUERY name REBUILD`

@@ -248,7 +248,7 @@ fn columns(cursor: &mut Cursor<'_>) -> Result<Vec<ColumnDefinition>> {
 }
 
 /// A table constraint that we cannot keep is refused; a column may still have one of these words as its name.
-fn refuse_constraint(cursor: &Cursor<'_>) -> Result<()> {
+pub(super) fn refuse_constraint(cursor: &Cursor<'_>) -> Result<()> {
     let constraint = [("UNIQUE", ""), ("CHECK", ""), ("FOREIGN", "KEY"), ("EXCLUDE", ""), ("LIKE", "")];
     for (word, next) in constraint {
         if cursor.is_word_at(0, word) && (next.is_empty() || cursor.is_word_at(1, next)) {
@@ -258,7 +258,8 @@ fn refuse_constraint(cursor: &Cursor<'_>) -> Result<()> {
     Ok(())
 }
 
-fn column(cursor: &mut Cursor<'_>) -> Result<ColumnDefinition> {
+/// `name type [KEY | PRIMARY KEY | HEADERS | HEADER('name')] [NOT NULL]`
+pub(super) fn column(cursor: &mut Cursor<'_>) -> Result<ColumnDefinition> {
     let name = cursor.name()?;
     let data_type = cursor.sqlparser(Parser::parse_data_type)?;
     let (mut role, mut not_null) = (DeclaredRole::Value, None);

@@ -29,8 +29,9 @@ mod truncate;
 mod unlisten;
 mod update;
 
+pub use alter::AddedColumn;
 pub use alter::AlterAction;
-pub use alter::AlterTopic;
+pub use alter::AlterRelation;
 pub use conflict::ConflictAction;
 pub use conflict::ConflictTarget;
 pub use conflict::OnConflict;
@@ -83,7 +84,7 @@ pub enum Statement {
     /// The name goes.
     DropType(DropType),
     /// A relation's topic is kept otherwise.
-    Alter(AlterTopic),
+    Alter(AlterRelation),
     /// `ALTER QUERY name REBUILD`: what a query keeps is made again from the log.
     RebuildQuery(Name),
     /// A relation goes.
