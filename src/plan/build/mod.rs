@@ -1,6 +1,7 @@
 //! A bound query into one tree of nodes: sources, lookups, conditions, groups, key, sink.
 
 mod aggregate;
+mod among;
 mod batch;
 mod calls;
 mod chain;
