@@ -46,6 +46,7 @@ pub use outcome::TransactionStatus;
 pub use outcome::Value;
 pub use prepared::Prepared;
 pub use read::type_modifier;
+pub use read::type_question;
 pub use session::Session;
 pub use session::SessionOptions;
 pub use settings::SERVER_VERSION;

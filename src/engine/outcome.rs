@@ -24,6 +24,15 @@ pub struct OutputField {
     pub name: String,
     /// Its type.
     pub sql_type: SqlType,
+    /// Whether the texts are intervals, for which there is no SQL type here.
+    pub is_interval: bool,
+}
+
+impl OutputField {
+    /// A column of a type.
+    pub fn new(name: impl Into<String>, sql_type: SqlType) -> Self {
+        Self { name: name.into(), sql_type, is_interval: false }
+    }
 }
 
 /// What a statement takes and gives.

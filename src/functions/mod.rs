@@ -35,6 +35,7 @@ pub use aggregate::TotalStyle;
 pub use aggregate::top_row_names;
 pub use arithmetic::Arithmetic;
 pub use arithmetic::Chain;
+pub use arithmetic::IntervalMicros;
 pub use arithmetic::IntervalScale;
 pub use arithmetic::Operation;
 pub use arithmetic::extend;

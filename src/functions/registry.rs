@@ -20,6 +20,7 @@ use super::aggregate::TotalKind;
 use super::aggregate::TotalStyle;
 use super::arithmetic::Arithmetic;
 use super::arithmetic::Chain;
+use super::arithmetic::IntervalMicros;
 use super::arithmetic::IntervalScale;
 use super::arithmetic::Operation;
 use super::arithmetic::Rules;
@@ -84,6 +85,7 @@ pub fn all() -> Vec<Arc<ScalarUDF>> {
         udf(MakeStruct::new()),
         udf(FieldOf::new()),
         udf(OneRow::new()),
+        udf(IntervalMicros::new()),
         udf(TextOut::new()),
         udf(Timezone::new()),
         udf(Age::new()),

@@ -29,9 +29,11 @@ mod pull;
 mod reference;
 mod request;
 mod select_words;
+mod series;
 mod standing;
 #[cfg(test)]
 mod tests;
+mod using;
 
 pub use array_of_rows::array_of_rows;
 pub use assigned::assign;

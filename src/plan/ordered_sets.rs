@@ -1,5 +1,8 @@
 //! `percentile_cont(..)`, `percentile_disc(..)` and `mode()` `WITHIN GROUP (ORDER BY ..)`: functions of the sorted values of a
 //! group, which `array_agg` gathers. NULLs are no values.
+//!
+//! `array_agg(DISTINCT x ORDER BY x)` and `string_agg(DISTINCT x, ..)` sort what they have gathered, each for itself: DataFusion would
+//! hand them the rows in the order that another aggregate asked for.
 
 use sqlparser::ast;
 
@@ -27,14 +30,70 @@ pub(super) fn reworded(expr: &ast::Expr) -> Option<ast::Expr> {
             list.clauses.push(ast::FunctionArgumentClause::OrderBy(vec![sorted.clone()]));
         }
         let is_value = ast::Expr::IsNotNull(Box::new(ast::Expr::Nested(Box::new(sorted.expr.clone()))));
-        gathered.filter = Some(Box::new(match &function.filter {
-            None => is_value,
-            Some(filter) => ast::Expr::BinaryOp {
-                left: Box::new(is_value),
-                op: ast::BinaryOperator::And,
-                right: Box::new(ast::Expr::Nested(filter.clone())),
-            },
-        }));
+        gathered.filter = Some(Box::new(both(is_value, function.filter.as_deref())));
     }
     Some(call(of_list, std::iter::once(gathered).chain(fractions).collect()))
+}
+
+fn both(is_value: ast::Expr, filter: Option<&ast::Expr>) -> ast::Expr {
+    match filter {
+        None => is_value,
+        Some(filter) => ast::Expr::BinaryOp {
+            left: Box::new(is_value),
+            op: ast::BinaryOperator::And,
+            right: Box::new(ast::Expr::Nested(Box::new(filter.clone()))),
+        },
+    }
+}
+
+/// The call in other words, if it gathers different values in an order.
+pub(super) fn distinct(expr: &ast::Expr) -> Option<ast::Expr> {
+    let ast::Expr::Function(function) = expr else { return None };
+    let ast::FunctionArguments::List(list) = &function.args else { return None };
+    let [ast::FunctionArgumentClause::OrderBy(by)] = list.clauses.as_slice() else { return None };
+    let is_distinct = list.duplicate_treatment == Some(ast::DuplicateTreatment::Distinct);
+    let [sorted] = by.as_slice() else { return None };
+    if !is_distinct || function.over.is_some() || sorted.with_fill.is_some() {
+        return None;
+    }
+    let arguments: Vec<&ast::Expr> = list
+        .args
+        .iter()
+        .map(|argument| match argument {
+            ast::FunctionArg::Unnamed(ast::FunctionArgExpr::Expr(expr)) => Some(expr),
+            _ => None,
+        })
+        .collect::<Option<_>>()?;
+    let name = function.name.to_string().to_lowercase();
+    let (value, delimiter) = match (name.as_str(), arguments.as_slice()) {
+        ("array_agg", [value]) => (*value, None),
+        ("string_agg", [value, delimiter]) => (*value, Some((*delimiter).clone())),
+        _ => return None,
+    };
+    if *value != sorted.expr {
+        return None;
+    }
+    let mut gathered = call("array_agg", vec![value.clone()]);
+    if let ast::Expr::Function(gathered) = &mut gathered {
+        if let ast::FunctionArguments::List(list) = &mut gathered.args {
+            list.duplicate_treatment = Some(ast::DuplicateTreatment::Distinct);
+        }
+        gathered.filter = match delimiter.is_some() {
+            true => {
+                let is_value = ast::Expr::IsNotNull(Box::new(ast::Expr::Nested(Box::new(value.clone()))));
+                Some(Box::new(both(is_value, function.filter.as_deref())))
+            }
+            false => function.filter.clone(),
+        };
+    }
+    let text = |text: &str| ast::Expr::value(ast::Value::SingleQuotedString(text.to_string()));
+    let down = sorted.options.asc == Some(false);
+    let nulls_first = sorted.options.nulls_first.unwrap_or(down);
+    let order = text(if down { "DESC" } else { "ASC" });
+    let nulls = text(if nulls_first { "NULLS FIRST" } else { "NULLS LAST" });
+    let in_order = call("array_sort", vec![gathered, order, nulls]);
+    Some(match delimiter {
+        None => in_order,
+        Some(delimiter) => call("array_to_string", vec![in_order, delimiter]),
+    })
 }

@@ -16,6 +16,8 @@ use super::every_row;
 use super::functions::Functions;
 use super::nested;
 use super::select_words;
+use super::using::Columns;
+use super::using::Names;
 use crate::catalog::Compatibility;
 use crate::error::Error;
 use crate::error::Result;
@@ -28,7 +30,9 @@ const REPETITION: char = '\u{1}';
 /// The query as plain SQL: names folded, items named as PostgreSQL names them, none of the clauses of standing queries left.
 ///
 /// Column names may carry a mark of repetition: show them through `shown_name`.
-pub fn prepare_pull(select: &Select, rules: Compatibility) -> Result<ast::Query> {
+///
+/// `columns` tells those of a relation of the catalog.
+pub fn prepare_pull(select: &Select, rules: Compatibility, columns: &Columns<'_>) -> Result<ast::Query> {
     if select.emit.is_some() {
         return Err(Error::internal("a query with EMIT is not read once"));
     }
@@ -44,6 +48,10 @@ pub fn prepare_pull(select: &Select, rules: Compatibility) -> Result<ast::Query>
     // Items are named as they were written.
     name_items(&mut query);
     if rules == Compatibility::Postgres {
+        name_inner_items(&mut query);
+        let names = Names::of(&query, columns);
+        sort_by_inputs(&mut query, &names);
+        names.reword(&mut query);
         select_words::reword(&mut query);
     }
     let flow = walk::walk_mut(&mut query, |node| {
@@ -154,6 +162,54 @@ fn quote_upper(ident: &mut ast::Ident) {
 
 fn fold_ident(ident: &ast::Ident) -> String {
     fold(ident, Compatibility::Ksqldb)
+}
+
+/// Names the items of subqueries in FROM and WITH, whose columns can be asked for by name.
+fn name_inner_items(query: &mut ast::Query) {
+    let flow = walk::walk_mut(query, |node| {
+        match node {
+            walk::NodeMut::TableFactor(ast::TableFactor::Derived { subquery, .. }) => name_items(subquery),
+            walk::NodeMut::Query(ast::Query { with: Some(with), .. }) => {
+                with.cte_tables.iter_mut().for_each(|table| name_items(&mut table.query));
+            }
+            _ => {}
+        }
+        ControlFlow::<()>::Continue(())
+    });
+    debug_assert!(flow.is_continue());
+}
+
+/// In an expression of ORDER BY a name is that of a column of FROM, if there is one, before it is that of the result: such a
+/// column of the result gets another name, which no expression tells.
+fn sort_by_inputs(query: &mut ast::Query, names: &Names<'_>) {
+    let ast::SetExpr::Select(select) = query.body.as_mut() else { return };
+    let Some(ast::OrderBy { kind: ast::OrderByKind::Expressions(by), .. }) = &mut query.order_by else { return };
+    let mut asked: HashSet<String> = HashSet::new();
+    for ast::OrderByExpr { expr, .. } in by.iter_mut().filter(|by| !matches!(by.expr, ast::Expr::Identifier(_))) {
+        let flow = walk::own_expressions_mut(expr, |part| {
+            if let ast::Expr::Identifier(ident) = part {
+                asked.insert(fold(ident, Compatibility::Postgres));
+            }
+            ControlFlow::<()>::Continue(())
+        });
+        debug_assert!(flow.is_continue());
+    }
+    let inputs = if asked.is_empty() { None } else { names.inputs(select) };
+    let Some(inputs) = inputs else { return };
+    for (index, item) in select.projection.iter_mut().enumerate() {
+        let ast::SelectItem::ExprWithAlias { expr, alias } = item else { continue };
+        let name = fold(alias, Compatibility::Postgres);
+        let is_itself = matches!(expr, ast::Expr::Identifier(ident) if fold(ident, Compatibility::Postgres) == name);
+        if is_itself || !asked.contains(&name) || !inputs.contains(&name) {
+            continue;
+        }
+        *alias = ast::Ident::with_quote('"', repeated_name(&name, index));
+        for ast::OrderByExpr { expr, .. } in by.iter_mut() {
+            if matches!(expr, ast::Expr::Identifier(ident) if fold(ident, Compatibility::Postgres) == name) {
+                *expr = ast::Expr::Identifier(alias.clone());
+            }
+        }
+    }
 }
 
 /// Names the items of the outermost SELECT that have no name, and makes repeated names different.

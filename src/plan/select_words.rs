@@ -6,7 +6,9 @@ use sqlparser::ast;
 
 use super::array_of_rows::array_of_rows;
 use super::build::call;
+use super::build::required_rows;
 use super::ordered_sets;
+use super::series;
 use crate::sql::walk;
 
 const SERIES: &str = "generate_series";
@@ -17,15 +19,24 @@ pub(super) fn reword(query: &mut ast::Query) {
         match node {
             walk::NodeMut::Select(select) => {
                 windows(select);
-                select.projection.iter_mut().for_each(series);
+                select.projection.iter_mut().for_each(rows_of_item);
+                select.projection.iter_mut().for_each(of_unknown_elements);
+                if let Some(condition) = &mut select.selection {
+                    required_rows(condition);
+                }
             }
             walk::NodeMut::TableFactor(table) => {
+                series::table(table);
                 number_elements(table);
                 name_column(table);
             }
             walk::NodeMut::Expression(expr) => {
-                if let Some(new) = ordered_sets::reworded(expr).or_else(|| array_of_rows(expr)) {
+                let new = ordered_sets::reworded(expr).or_else(|| ordered_sets::distinct(expr));
+                if let Some(new) = new.or_else(|| array_of_rows(expr)) {
                     *expr = new;
+                }
+                if let ast::Expr::UnaryOp { op: ast::UnaryOperator::Not, expr } = expr {
+                    negated_any(expr);
                 }
             }
             walk::NodeMut::Query(_) | walk::NodeMut::Relation(_) => {}
@@ -76,13 +87,50 @@ fn inherit(spec: &mut ast::WindowSpec, known: &[(String, ast::WindowSpec)]) {
 }
 
 /// In a SELECT list a series is a row for each of its numbers.
-fn series(item: &mut ast::SelectItem) {
-    let (ast::SelectItem::UnnamedExpr(expr) | ast::SelectItem::ExprWithAlias { expr, .. }) = item else { return };
-    if let ast::Expr::Function(function) = expr
-        && function.name.to_string().eq_ignore_ascii_case(SERIES)
-    {
-        *expr = call("unnest", vec![expr.clone()]);
+fn rows_of_item(item: &mut ast::SelectItem) {
+    if let ast::SelectItem::UnnamedExpr(expr) | ast::SelectItem::ExprWithAlias { expr, .. } = item {
+        series::item(expr);
     }
+}
+
+/// `x = ANY (array)` where NULL is told from false.
+fn of_unknown_elements(item: &mut ast::SelectItem) {
+    let flow = walk::expressions_mut(item, |expr| {
+        any_with_nulls(expr);
+        ControlFlow::<()>::Continue(())
+    });
+    debug_assert!(flow.is_continue());
+}
+
+/// The same behind NOT.
+fn negated_any(expr: &mut ast::Expr) {
+    match expr {
+        ast::Expr::Nested(inner) => negated_any(inner),
+        ast::Expr::BinaryOp { left, op: ast::BinaryOperator::And | ast::BinaryOperator::Or, right } => {
+            negated_any(left);
+            negated_any(right);
+        }
+        other => any_with_nulls(other),
+    }
+}
+
+/// An array without the value but with a NULL leaves it open. DataFusion's planner asks whether the value is there.
+fn any_with_nulls(expr: &mut ast::Expr) {
+    let ast::Expr::AnyOp { compare_op: ast::BinaryOperator::Eq, right, .. } = &*expr else { return };
+    if matches!(right.as_ref(), ast::Expr::Subquery(_) | ast::Expr::Value(_)) {
+        return;
+    }
+    let null = ast::Expr::value(ast::Value::Null);
+    let place = call("array_position", vec![right.as_ref().clone(), null.clone()]);
+    let when = |condition: ast::Expr, result: ast::Expr| ast::CaseWhen { condition, result };
+    let found = when(expr.clone(), ast::Expr::value(ast::Value::Boolean(true)));
+    *expr = ast::Expr::Case {
+        case_token: ast::helpers::attached_token::AttachedToken::empty(),
+        end_token: ast::helpers::attached_token::AttachedToken::empty(),
+        operand: None,
+        conditions: vec![found, when(ast::Expr::IsNotNull(Box::new(place)), null)],
+        else_result: Some(Box::new(expr.clone())),
+    };
 }
 
 /// `FROM generate_series(1, 3) AS n`, `FROM unnest(list) AS n`: the column has the name of the table.

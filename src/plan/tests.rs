@@ -51,7 +51,7 @@ fn an_upgrade_with_a_new_rule_is_noticed() {
 fn pulled(text: &str, rules: Compatibility) -> String {
     let statement = sql::parse(text).expect("the text is SQL").remove(0).statement;
     let Statement::Select(select) = statement else { panic!("not a SELECT: {text}") };
-    match prepare_pull(&select, rules) {
+    match prepare_pull(&select, rules, &|_| None) {
         Ok(query) => query.to_string(),
         Err(error) => format!("{}: {}", error.state().0, error.message()),
     }

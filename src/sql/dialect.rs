@@ -2,6 +2,7 @@
 
 use std::any::TypeId;
 
+use sqlparser::ast;
 use sqlparser::dialect::Dialect;
 use sqlparser::dialect::PostgreSqlDialect;
 use sqlparser::dialect::Precedence;
@@ -53,8 +54,18 @@ impl Dialect for TidemillDialect {
     fn get_next_precedence(&self, parser: &Parser) -> Option<Result<u8, ParserError>> {
         match parser.peek_token_ref().token {
             Token::Arrow => Some(Ok(STRUCT_ACCESS_PRECEDENCE)),
+            ref token if is_word(token, "ISNULL") => Some(Ok(POSTGRES.prec_value(Precedence::Is))),
             _ => POSTGRES.get_next_precedence(parser),
         }
+    }
+
+    // PostgreSQL's other spelling of IS NULL.
+    fn parse_infix(&self, parser: &mut Parser, expr: &ast::Expr, _: u8) -> Option<Result<ast::Expr, ParserError>> {
+        if !is_word(&parser.peek_token_ref().token, "ISNULL") {
+            return None;
+        }
+        parser.advance_token();
+        Some(Ok(ast::Expr::IsNull(Box::new(expr.clone()))))
     }
 
     fn prec_value(&self, precedence: Precedence) -> u8 {
@@ -170,10 +181,9 @@ impl Dialect for TidemillDialect {
 }
 
 fn is_clause(token: &Token) -> bool {
-    match token {
-        Token::Word(word) if word.quote_style.is_none() => {
-            word.value.eq_ignore_ascii_case("EMIT") || word.value.eq_ignore_ascii_case("WITHIN")
-        }
-        _ => false,
-    }
+    is_word(token, "EMIT") || is_word(token, "WITHIN")
+}
+
+fn is_word(token: &Token, expected: &str) -> bool {
+    matches!(token, Token::Word(word) if word.quote_style.is_none() && word.value.eq_ignore_ascii_case(expected))
 }

@@ -49,7 +49,7 @@ pub fn walk_mut<B>(
     mut meet: impl FnMut(NodeMut<'_>) -> ControlFlow<B>,
 ) -> ControlFlow<B> {
     let mut broke = None;
-    let flow = root.visit(&mut WalkerMut(&mut |node| keep(meet(node), &mut broke)));
+    let flow = root.visit(&mut WalkerMut { meet: &mut |node, _| keep(meet(node), &mut broke), depth: 0 });
     outcome(flow, broke)
 }
 
@@ -70,6 +70,22 @@ pub fn expressions_mut<B>(
         NodeMut::Expression(expr) => meet(expr),
         _ => ControlFlow::Continue(()),
     })
+}
+
+/// Meets every expression below `root` that is not part of a query inside it, and may change it, until `meet` breaks.
+pub fn own_expressions_mut<B>(
+    root: &mut impl ast::VisitMut,
+    mut meet: impl FnMut(&mut ast::Expr) -> ControlFlow<B>,
+) -> ControlFlow<B> {
+    let mut broke = None;
+    let flow = root.visit(&mut WalkerMut {
+        meet: &mut |node, depth| match node {
+            NodeMut::Expression(expr) if depth == 0 => keep(meet(expr), &mut broke),
+            _ => ControlFlow::Continue(()),
+        },
+        depth: 0,
+    });
+    outcome(flow, broke)
 }
 
 /// Meets the name of every relation below `root`, until `meet` breaks.
@@ -119,28 +135,38 @@ impl ast::Visitor for Walker<'_> {
     }
 }
 
-struct WalkerMut<'a>(&'a mut dyn FnMut(NodeMut<'_>) -> ControlFlow<()>);
+struct WalkerMut<'a> {
+    /// Is told in how many queries the node stands.
+    meet: &'a mut dyn FnMut(NodeMut<'_>, usize) -> ControlFlow<()>,
+    depth: usize,
+}
 
 impl ast::VisitorMut for WalkerMut<'_> {
     type Break = ();
 
+    fn pre_visit_query(&mut self, _: &mut ast::Query) -> ControlFlow<()> {
+        self.depth += 1;
+        ControlFlow::Continue(())
+    }
+
     fn post_visit_query(&mut self, query: &mut ast::Query) -> ControlFlow<()> {
-        (self.0)(NodeMut::Query(query))
+        self.depth -= 1;
+        (self.meet)(NodeMut::Query(query), self.depth)
     }
 
     fn pre_visit_select(&mut self, select: &mut ast::Select) -> ControlFlow<()> {
-        (self.0)(NodeMut::Select(select))
+        (self.meet)(NodeMut::Select(select), self.depth)
     }
 
     fn pre_visit_table_factor(&mut self, table: &mut ast::TableFactor) -> ControlFlow<()> {
-        (self.0)(NodeMut::TableFactor(table))
+        (self.meet)(NodeMut::TableFactor(table), self.depth)
     }
 
     fn pre_visit_relation(&mut self, name: &mut ast::ObjectName) -> ControlFlow<()> {
-        (self.0)(NodeMut::Relation(name))
+        (self.meet)(NodeMut::Relation(name), self.depth)
     }
 
     fn post_visit_expr(&mut self, expr: &mut ast::Expr) -> ControlFlow<()> {
-        (self.0)(NodeMut::Expression(expr))
+        (self.meet)(NodeMut::Expression(expr), self.depth)
     }
 }

@@ -41,6 +41,15 @@ async def main() -> None:
     many = decimal.Decimal("-12345678901234567890.123456789012345678")
     assert await connection.fetchval("SELECT $1::numeric", many) == many
     assert await connection.fetchval("SELECT k FROM apg WHERE n < $1", decimal.Decimal("12.500000000001")) == "k1"
+
+    # Types that it does not know are those of arrays: it asks for what they are made of.
+    assert await connection.fetchval("SELECT count(*) FROM apg WHERE k = ANY($1)", ["c1", "c2"]) == 2
+    assert await connection.fetchval("SELECT $1::int[]", [1, None, 3]) == [1, None, 3]
+    for array in ("ARRAY['a', NULL]", "ARRAY[true]", "ARRAY[1.50]", "ARRAY[DATE '2024-01-01']", "ARRAY['x'::bytea]"):
+        assert len(await connection.fetchval(f"SELECT {array}")) in (1, 2), array
+    assert await connection.fetchval("SELECT INTERVAL '1 day 2 hours'") == dt.timedelta(days=1, hours=2)
+    late = "SELECT TIMESTAMP '2024-01-03 01:00:00' - TIMESTAMP '2024-01-01'"
+    assert await connection.fetchval(late) == dt.timedelta(days=2, hours=1)
     await connection.close()
 
     # A pool resets each connection that comes back to it.

@@ -9,6 +9,7 @@ use super::client_functions::JOINED;
 use super::client_vectors;
 use super::client_vectors::last_name;
 use super::client_views;
+use super::reg_names;
 use crate::error::Error;
 use crate::error::Position;
 use crate::error::Result;
@@ -37,6 +38,7 @@ pub(super) fn rewrite(statement: &mut ast::Statement) -> Result<()> {
         let replaced = match expression {
             ast::Expr::Function(function) => match last_name(&function.name).as_str() {
                 "array" => empty_array(function).or_else(|| array_of_rows(expression)),
+                "to_regtype" => reg_names::type_of_parameter(function),
                 "array_length" if is_of_privileges(function) => Some(ast::Expr::value(ast::Value::Null)),
                 "array_to_string" => {
                     function.name = ast::ObjectName::from(vec![ast::Ident::new(JOINED)]);

@@ -239,7 +239,11 @@ impl Planner {
             statement = self.rewritten(&select.text, statement, &reading.catalog)?;
         } else {
             self.check_relations(session, reading, &statement)?;
-            statement = ast::Statement::Query(Box::new(prepare_pull(select, rules)?));
+            let columns = |name: &str| {
+                let relation = reading.catalog.relation(name)?;
+                Some(relation.columns.iter().map(|column| column.name.clone()).collect())
+            };
+            statement = ast::Statement::Query(Box::new(prepare_pull(select, rules, &columns)?));
             records_function::rename_calls(&mut statement);
         }
         let casts = told_types(&statement, rules)?;

@@ -28,6 +28,7 @@ mod statement_memory;
 mod topic_reader;
 mod topic_rows;
 mod type_names;
+mod type_tree;
 mod version;
 mod view_scan;
 
@@ -42,3 +43,4 @@ pub(super) use planned::conform;
 pub(super) use session_settings::is_named;
 pub(super) use topic_reader::TopicReader;
 pub(super) use topic_reader::Until;
+pub use type_tree::type_question;

@@ -302,6 +302,7 @@ pub(in crate::engine) fn fields(schema: &Schema) -> Vec<OutputField> {
     let field = |field: &Arc<Field>| OutputField {
         name: shown_name(field.name()).to_string(),
         sql_type: SqlType::from_arrow(field.data_type()).unwrap_or(SqlType::Text),
+        is_interval: matches!(field.data_type(), DataType::Interval(_) | DataType::Duration(_)),
     };
     schema.fields().iter().map(field).collect()
 }

@@ -128,6 +128,34 @@ fn replacement(kind: &str, name: &str, lenient: bool, catalog: &Catalog) -> Resu
     }
 }
 
+/// `to_regtype($1)`: the number of a type that is told when the statement runs, NULL for one that is not there.
+pub(super) fn type_of_parameter(function: &ast::Function) -> Option<ast::Expr> {
+    let ast::FunctionArguments::List(list) = &function.args else { return None };
+    let [ast::FunctionArg::Unnamed(ast::FunctionArgExpr::Expr(argument))] = list.args.as_slice() else { return None };
+    if bare(&function.name.to_string()) != "to_regtype" || literal(argument).is_some() {
+        return None;
+    }
+    let spelled = [
+        ("int", "int4"),
+        ("integer", "int4"),
+        ("bigint", "int8"),
+        ("smallint", "int2"),
+        ("boolean", "bool"),
+        ("double precision", "float8"),
+        ("real", "float4"),
+        ("decimal", "numeric"),
+        ("character varying", "varchar"),
+        ("timestamp without time zone", "timestamp"),
+        ("timestamp with time zone", "timestamptz"),
+        ("time without time zone", "time"),
+    ]
+    .map(|(name, own)| format!(" WHEN '{name}' THEN '{own}'"))
+    .concat();
+    let name = format!("lower(CAST({argument} AS TEXT))");
+    let query = format!("SELECT min(oid) FROM pg_catalog.pg_type WHERE typname = CASE {name}{spelled} ELSE {name} END");
+    Some(ast::Expr::Subquery(crate::sql::parse_select(&query).ok()?.ast))
+}
+
 /// The number of the first function of a name, whatever arguments are told.
 fn function_oid(name: &str) -> Result<ast::Expr> {
     let name = name.split('(').next().unwrap_or(name).trim();

@@ -19,10 +19,7 @@ use crate::security::authorize;
 use crate::sql::Name;
 
 pub(super) fn fields() -> Vec<OutputField> {
-    ["column", "type", "role"]
-        .into_iter()
-        .map(|name| OutputField { name: name.to_string(), sql_type: SqlType::Text })
-        .collect()
+    ["column", "type", "role"].into_iter().map(|name| OutputField::new(name, SqlType::Text)).collect()
 }
 
 pub(super) fn execute(session: &Session, name: &Name) -> Result<Outcome> {

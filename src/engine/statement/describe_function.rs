@@ -14,7 +14,7 @@ use crate::sql::nearest;
 const COLUMNS: [&str; 6] = ["function", "result", "kind", "volatility", "mode", "description"];
 
 pub(super) fn fields() -> Vec<OutputField> {
-    COLUMNS.map(|name| OutputField { name: name.to_string(), sql_type: SqlType::Text }).to_vec()
+    COLUMNS.map(|name| OutputField::new(name, SqlType::Text)).to_vec()
 }
 
 pub(super) async fn execute(session: &mut Session, name: &Name) -> Result<Outcome> {

@@ -24,7 +24,7 @@ use crate::plan::plan_standing;
 use crate::sql::ExplainTarget;
 
 pub(super) fn fields() -> Vec<OutputField> {
-    vec![OutputField { name: "QUERY PLAN".to_string(), sql_type: SqlType::Text }]
+    vec![OutputField::new("QUERY PLAN", SqlType::Text)]
 }
 
 pub(super) async fn execute(

@@ -39,8 +39,7 @@ pub(super) async fn execute(session: &Session, print: &Print) -> Result<Outcome>
 
 /// The columns of PRINT's answer.
 pub(super) fn fields() -> Vec<OutputField> {
-    let field =
-        |column: RecordColumn| OutputField { name: column.name().to_string(), sql_type: column.sql_type(Shown::Text) };
+    let field = |column: RecordColumn| OutputField::new(column.name(), column.sql_type(Shown::Text));
     RecordColumn::ALL.map(field).to_vec()
 }
 

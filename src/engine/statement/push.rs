@@ -96,8 +96,7 @@ fn may_read(session: &Session, catalog: &Catalog, plan: &StandingPlan) -> Result
 /// The columns of a push query's answer.
 pub(super) fn fields(plan: &StandingPlan) -> Vec<OutputField> {
     let columns = plan.output.columns.iter();
-    let field =
-        |column: &Column| OutputField { name: shown_name(&column.name).to_string(), sql_type: column.sql_type.clone() };
+    let field = |column: &Column| OutputField::new(shown_name(&column.name), column.sql_type.clone());
     columns.map(field).collect()
 }
 

@@ -49,7 +49,7 @@ fn listing(object: &ShowObject) -> Option<(&'static str, &'static [&'static str]
 }
 
 pub(super) fn fields(object: &ShowObject) -> Vec<OutputField> {
-    let text = |name: &str| OutputField { name: name.to_string(), sql_type: SqlType::Text };
+    let text = |name: &str| OutputField::new(name, SqlType::Text);
     match object {
         ShowObject::AllSettings => ["name", "setting", "description"].map(text).to_vec(),
         ShowObject::Setting(name) => vec![text(name)],

@@ -9,6 +9,7 @@ mod chain;
 mod checked;
 mod decimal;
 mod interval;
+mod interval_order;
 mod ksqldb;
 
 use datafusion::arrow::array::ArrayRef;
@@ -29,6 +30,7 @@ pub use chain::Chain;
 pub use chain::extend;
 pub use chain::started;
 pub use interval::IntervalScale;
+pub use interval_order::IntervalMicros;
 
 /// An operator.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

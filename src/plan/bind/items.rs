@@ -192,7 +192,14 @@ fn name_in_postgres(expr: &ast::Expr) -> Option<String> {
             _ => None,
         },
         ast::Expr::Nested(inner) => name_in_postgres(inner),
-        ast::Expr::Cast { expr, data_type, .. } => Some(name_in_postgres(expr).unwrap_or_else(|| type_name(data_type))),
+        ast::Expr::Cast { expr, data_type, .. } => {
+            // The type that was cast to last is told, but a column's or a function's own name goes before.
+            let mut inner = expr;
+            while let ast::Expr::Cast { expr, .. } | ast::Expr::Nested(expr) = inner.as_ref() {
+                inner = expr;
+            }
+            Some(name_in_postgres(inner).unwrap_or_else(|| type_name(data_type)))
+        }
         ast::Expr::Case { else_result, .. } => {
             Some(else_result.as_deref().and_then(name_in_postgres).unwrap_or_else(|| "case".to_string()))
         }
@@ -207,6 +214,14 @@ fn name_in_postgres(expr: &ast::Expr) -> Option<String> {
         ast::Expr::Interval(_) => Some("interval".to_string()),
         ast::Expr::TypedString(typed) => Some(type_name(&typed.data_type)),
         ast::Expr::Exists { .. } => Some("exists".to_string()),
+        ast::Expr::Subquery(query) => match query.body.as_ref() {
+            ast::SetExpr::Select(select) => match select.projection.first()? {
+                ast::SelectItem::UnnamedExpr(expr) => name_in_postgres(expr),
+                ast::SelectItem::ExprWithAlias { alias, .. } => Some(fold(alias, Compatibility::Postgres)),
+                _ => None,
+            },
+            _ => None,
+        },
         _ => None,
     }
 }

@@ -15,7 +15,9 @@ use datafusion::optimizer::analyzer::type_coercion::TypeCoercionRewriter;
 
 use super::expression::Expressions;
 use super::expression::is_text;
+use super::spans;
 use super::subqueries;
+use crate::catalog::Compatibility;
 
 impl Expressions<'_> {
     /// The plan with the rules of all its expressions made explicit. An expression with a parameter whose type is not known
@@ -43,6 +45,7 @@ impl Expressions<'_> {
         if let LogicalPlan::TableScan(scan) = &node {
             schema.merge(&DFSchema::try_from_qualified_schema(scan.table_name.clone(), &scan.source.schema())?);
         }
+        let is_sort = matches!(node, LogicalPlan::Sort(_)) && self.rules() == Compatibility::Postgres;
         let names = NamePreserver::new(&node);
         node.map_expressions(|expr| {
             if !has_types(&expr, &schema)? {
@@ -50,6 +53,10 @@ impl Expressions<'_> {
             }
             let name = names.save(&expr);
             let explicit = expr.transform_up(|expr| self.explicit(expr, &schema))?;
+            let explicit = match is_sort {
+                true => explicit.map_data(|expr| spans::sorted(self.functions(), expr, &schema))?,
+                false => explicit,
+            };
             Ok(explicit.update_data(|expr| name.restore(expr)))
         })?
         .map_data(LogicalPlan::recompute_schema)

@@ -43,6 +43,7 @@ use super::lambda;
 use super::literals;
 use super::reworded::call;
 use super::reworded::reword;
+use super::spans;
 use super::timestamps;
 use super::untyped;
 use super::value_rules;
@@ -232,6 +233,7 @@ impl<'a> Expressions<'a> {
                 let func = self.functions.scalar(KSQL_ARRAY).unwrap_or_else(|| Arc::clone(&numbers.func));
                 Transformed::yes(Expr::ScalarFunction(ScalarFunction { func, ..numbers }))
             }
+            Expr::Negative(number) if self.rules == Compatibility::Postgres => self.negated(number, schema)?,
             Expr::Cast(cast) => self.cast(cast, schema)?,
             Expr::BinaryExpr(binary)
                 if binary.op == Operator::StringConcat && self.rules == Compatibility::Postgres =>
@@ -269,7 +271,10 @@ impl<'a> Expressions<'a> {
             other => {
                 let other = match self.rules {
                     Compatibility::Ksqldb => comparison::readable(other, schema)?,
-                    Compatibility::Postgres => timestamps::compared(self.functions, other, schema)?,
+                    Compatibility::Postgres => {
+                        let other = timestamps::compared(self.functions, other, schema)?;
+                        spans::compared(self.functions, other, schema)?
+                    }
                 };
                 let compared = self.as_bytes(as_doubles(other, schema)?, schema)?;
                 match self.rules {
@@ -277,6 +282,18 @@ impl<'a> Expressions<'a> {
                     Compatibility::Postgres => Transformed::yes(compared),
                 }
             }
+        })
+    }
+
+    /// The least integer has no opposite: 22003.
+    fn negated(&self, number: Box<Expr>, schema: &DFSchema) -> datafusion::common::Result<Transformed<Expr>> {
+        let data_type = number.get_type(schema)?;
+        let checked = matches!(data_type, DataType::Int32 | DataType::Int64) && !matches!(*number, Expr::Literal(..));
+        Ok(match self.functions.scalar("__checked_sub") {
+            Some(minus) if checked => {
+                Transformed::yes(minus.call(vec![Expr::Literal(ScalarValue::new_zero(&data_type)?, None), *number]))
+            }
+            _ => Transformed::no(Expr::Negative(number)),
         })
     }
 
@@ -310,6 +327,15 @@ impl<'a> Expressions<'a> {
             let error = Error::unsupported(format!("a cast of {shown} to TEXT is not there yet under ksqldb"))
                 .hint("Use TO_JSON_STRING, or ARRAY_JOIN.");
             return Err(DataFusionError::External(Box::new(error)));
+        }
+        if self.rules == Compatibility::Postgres
+            && from == DataType::Binary
+            && target == Some(SqlType::Text)
+            && let Some(encode) = self.functions.scalar("encode")
+        {
+            let digits = encode.call(vec![cast.expr.as_ref().clone(), lit("hex")]);
+            let text = BinaryExpr::new(Box::new(lit("\\x")), Operator::StringConcat, Box::new(digits));
+            return Ok(Transformed::yes(Expr::BinaryExpr(text)));
         }
         let mut arguments = vec![cast.expr.as_ref().clone()];
         let number = |value: i32| Expr::Literal(ScalarValue::Int32(Some(value)), None);
@@ -366,6 +392,7 @@ impl<'a> Expressions<'a> {
         if self.rules == Compatibility::Ksqldb {
             comparison::readable(Expr::BinaryExpr(binary.clone()), schema)?;
         }
+        let binary = literals::as_nested(binary, schema)?;
         let (left, right) = (binary.left.get_type(schema)?, binary.right.get_type(schema)?);
         let equal = match binary.op {
             Operator::Eq | Operator::NotEq => self.functions.scalar("__nested_equal"),

@@ -1,17 +1,21 @@
-//! Texts that are written out among numbers: ksqlDB reads them as numbers in `ARRAY[..]`.
+//! Texts that are written out among numbers: ksqlDB reads them as numbers in `ARRAY[..]`. And those beside an array: they are one.
 
 use datafusion::arrow::datatypes::DataType;
 use datafusion::common::DFSchema;
 use datafusion::common::DataFusionError;
 use datafusion::common::Result;
 use datafusion::common::ScalarValue;
+use datafusion::logical_expr::BinaryExpr;
 use datafusion::logical_expr::Expr;
 use datafusion::logical_expr::ExprSchemable;
+use datafusion::logical_expr::ScalarUDF;
 use datafusion::logical_expr::expr::ScalarFunction;
 
 use super::expression::is_text;
 use crate::error::Error;
 use crate::error::SqlState;
+use crate::functions::NestedIn;
+use crate::model::SqlType;
 
 /// The elements with texts read as numbers, if the first of them that tells a type is a number.
 pub(super) fn as_numbers(mut function: ScalarFunction, schema: &DFSchema) -> Result<ScalarFunction> {
@@ -56,4 +60,19 @@ fn number(text: &str) -> Option<ScalarValue> {
         true => ScalarValue::Decimal128(Some(value as i128), 10, 0),
         false => ScalarValue::Float64(Some(value)),
     })
+}
+
+/// A comparison with a text that is written out beside an array read as such an array.
+pub(super) fn as_nested(binary: BinaryExpr, schema: &DFSchema) -> Result<BinaryExpr> {
+    let read = |side: Box<Expr>, other: &Expr| -> Result<Box<Expr>> {
+        let is_written = matches!(&*side, Expr::Literal(value, _) if is_text(&value.data_type()));
+        let target = SqlType::from_arrow(&other.get_type(schema)?).filter(SqlType::is_nested);
+        Ok(match target {
+            Some(target) if is_written => Box::new(ScalarUDF::new_from_impl(NestedIn::new(target)).call(vec![*side])),
+            _ => side,
+        })
+    };
+    let left = read(binary.left.clone(), &binary.right)?;
+    let right = read(binary.right, &binary.left)?;
+    Ok(BinaryExpr { left, op: binary.op, right })
 }

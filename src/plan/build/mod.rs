@@ -1,6 +1,7 @@
 //! A bound query into one tree of nodes: sources, lookups, conditions, groups, key, sink.
 
 mod aggregate;
+mod among;
 mod batch;
 mod calls;
 mod chain;
@@ -19,7 +20,9 @@ mod plan_failure;
 mod postgres_words;
 mod quantified;
 mod reworded;
+mod row_words;
 mod rows;
+mod spans;
 mod stream_join;
 mod subqueries;
 mod table_join;
@@ -44,6 +47,8 @@ use datafusion::logical_expr::LogicalPlan;
 use datafusion::logical_expr::LogicalPlanBuilder;
 use datafusion::logical_expr::expr::Placeholder;
 use sqlparser::ast;
+
+pub use row_words::required as required_rows;
 
 use super::bind::BoundQuery;
 use super::bind::BoundRank;

@@ -6,6 +6,10 @@ use sqlparser::ast;
 use super::reworded::call;
 use crate::format;
 
+/// Units that `date_trunc` takes in the plural too.
+const ONE_OF_MANY: [&str; 10] =
+    ["microsecond", "millisecond", "second", "minute", "hour", "day", "week", "month", "quarter", "year"];
+
 /// The expression in other words, if there are any. Its parts have theirs already.
 pub(super) fn reworded(expr: &ast::Expr) -> Option<ast::Expr> {
     match expr {
@@ -24,9 +28,38 @@ pub(super) fn reworded(expr: &ast::Expr) -> Option<ast::Expr> {
             Some(call("timezone", vec![time_zone.as_ref().clone(), timestamp.as_ref().clone()]))
         }
         ast::Expr::Function(function) => function_call(function),
+        // Texts compare byte by byte anyway.
+        ast::Expr::Collate { expr, collation } if is_of_bytes(collation) => Some(expr.as_ref().clone()),
+        ast::Expr::AnyOp { left, compare_op, right, is_some } => Some(ast::Expr::AnyOp {
+            left: left.clone(),
+            compare_op: compare_op.clone(),
+            right: Box::new(written_array(right)?),
+            is_some: *is_some,
+        }),
+        ast::Expr::AllOp { left, compare_op, right } => Some(ast::Expr::AllOp {
+            left: left.clone(),
+            compare_op: compare_op.clone(),
+            right: Box::new(written_array(right)?),
+        }),
         ast::Expr::Identifier(ident) if ident.quote_style.is_none() => bare_word(&ident.value),
         _ => None,
     }
+}
+
+fn is_of_bytes(collation: &ast::ObjectName) -> bool {
+    let name = collation.0.last().and_then(ast::ObjectNamePart::as_ident).map(|ident| ident.value.to_lowercase());
+    matches!(name.as_deref(), Some("c" | "posix" | "ucs_basic" | "default"))
+}
+
+/// A text that is written out where an array must stand: `'{1,2}'`.
+fn written_array(expr: &ast::Expr) -> Option<ast::Expr> {
+    let ast::Expr::Value(value) = expr else { return None };
+    let ast::Value::SingleQuotedString(told) = &value.value else { return None };
+    let elements = told.trim().strip_prefix('{')?.strip_suffix('}')?;
+    let mut words = elements.split(',').map(str::trim);
+    let are_numbers = words.all(|word| word.eq_ignore_ascii_case("null") || word.parse::<i64>().is_ok());
+    let item = if are_numbers { ast::DataType::BigInt(None) } else { ast::DataType::Text };
+    Some(as_type(expr.clone(), ast::DataType::Array(ast::ArrayElemTypeDef::SquareBracket(Box::new(item), None))))
 }
 
 /// A number with an exponent, written without one.
@@ -115,6 +148,8 @@ fn cast(expr: &ast::Expr, data_type: &ast::DataType) -> Option<ast::Expr> {
 fn unary(op: ast::UnaryOperator, expr: &ast::Expr) -> Option<ast::Expr> {
     let minus = |expr: Box<ast::Expr>| ast::Expr::UnaryOp { op: ast::UnaryOperator::Minus, expr };
     match (op, expr) {
+        (ast::UnaryOperator::PGSquareRoot, _) => Some(call("sqrt", vec![expr.clone()])),
+        (ast::UnaryOperator::PGCubeRoot, _) => Some(call("cbrt", vec![expr.clone()])),
         (ast::UnaryOperator::PGAbs, _) => Some(call("abs", vec![expr.clone()])),
         (ast::UnaryOperator::BitwiseNot, _) => Some(ast::Expr::Nested(Box::new(ast::Expr::BinaryOp {
             left: Box::new(minus(Box::new(number(1)))),
@@ -134,6 +169,15 @@ fn unary(op: ast::UnaryOperator, expr: &ast::Expr) -> Option<ast::Expr> {
 }
 
 fn binary(left: &ast::Expr, op: &ast::BinaryOperator, right: &ast::Expr) -> Option<ast::Expr> {
+    if let ast::BinaryOperator::PGOverlap | ast::BinaryOperator::AtArrow | ast::BinaryOperator::ArrowAt = op {
+        let (first, second) = (written_array(left), written_array(right));
+        if first.is_some() || second.is_some() {
+            let (left, right) = (first.unwrap_or_else(|| left.clone()), second.unwrap_or_else(|| right.clone()));
+            let name = if *op == ast::BinaryOperator::PGOverlap { "array_has_any" } else { "array_has_all" };
+            let arguments = if *op == ast::BinaryOperator::ArrowAt { vec![right, left] } else { vec![left, right] };
+            return Some(call(name, arguments));
+        }
+    }
     let name = match op {
         ast::BinaryOperator::PGStartsWith => "starts_with",
         ast::BinaryOperator::PGOverlap => "array_has_any",
@@ -175,6 +219,17 @@ fn function_call(function: &ast::Function) -> Option<ast::Expr> {
             let today = as_type(call("now", Vec::new()), ast::DataType::Date);
             let midnight = as_type(today, ast::DataType::Timestamp(None, ast::TimezoneInfo::None));
             Some(call("age", vec![midnight, (*since).clone()]))
+        }
+        // The days of the zone, told as instants.
+        ("date_trunc", [unit, time, zone]) => {
+            let local = call("timezone", vec![(*zone).clone(), (*time).clone()]);
+            Some(call("timezone", vec![(*zone).clone(), call("date_trunc", vec![(*unit).clone(), local])]))
+        }
+        ("date_trunc", [ast::Expr::Value(unit), time]) => {
+            let ast::Value::SingleQuotedString(unit) = &unit.value else { return None };
+            let unit = unit.to_lowercase();
+            let one = unit.strip_suffix('s').filter(|one| ONE_OF_MANY.contains(one))?;
+            Some(call("date_trunc", vec![text(one), (*time).clone()]))
         }
         ("every", [_]) => {
             let mut renamed = function.clone();

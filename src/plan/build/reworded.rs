@@ -7,6 +7,7 @@ use sqlparser::ast;
 use super::expression::exponent_double;
 use super::postgres_words;
 use super::quantified;
+use super::row_words;
 use crate::catalog::Compatibility;
 use crate::plan::nested;
 use crate::sql::walk;
@@ -54,7 +55,9 @@ pub fn reword(root: &mut impl ast::VisitMut, rules: Compatibility) {
             _ => {}
         }
         if rules == Compatibility::Postgres
-            && let Some(new) = postgres_words::reworded(expr).or_else(|| quantified::reworded(expr))
+            && let Some(new) = postgres_words::reworded(expr)
+                .or_else(|| quantified::reworded(expr))
+                .or_else(|| row_words::reworded(expr))
         {
             *expr = new;
         }

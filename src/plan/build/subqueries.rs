@@ -1,14 +1,16 @@
 //! Subqueries in places where DataFusion does not plan them, as subqueries that it does plan.
 //!
-//! | in a SELECT list | becomes |
+//! | in a SELECT list, in GROUP BY, in ORDER BY, in an aggregate | becomes |
 //! |---|---|
 //! | `EXISTS (q)` | `(SELECT count(*) > 0 FROM q)` |
-//! | `x IN (q)` | whether a row of q equals it, NULL if one might |
+//! | `x IN (q)` | whether a row of q equals it, NULL if one might: `among` |
 //!
 //! | anywhere, of a row outside | becomes |
 //! |---|---|
 //! | `(SELECT v FROM ..)` | its first value, 21000 if there are more |
 //! | `(SELECT v FROM .. ORDER BY o LIMIT 1)` | `(SELECT first_value(v ORDER BY o) FROM ..)` |
+//!
+//! A subquery of no outer row whose value is never NULL is NULL where it has no row: it becomes its first value too.
 
 use std::sync::Arc;
 
@@ -23,49 +25,122 @@ use datafusion::logical_expr::Expr;
 use datafusion::logical_expr::Limit;
 use datafusion::logical_expr::LogicalPlan;
 use datafusion::logical_expr::LogicalPlanBuilder;
+use datafusion::logical_expr::Projection;
 use datafusion::logical_expr::SortExpr;
 use datafusion::logical_expr::Subquery;
+use datafusion::logical_expr::SubqueryAlias;
 use datafusion::logical_expr::col;
-use datafusion::logical_expr::expr::InSubquery;
 use datafusion::logical_expr::expr_rewriter::NamePreserver;
 use datafusion::logical_expr::lit;
 use datafusion::logical_expr::utils::merge_schema;
-use datafusion::logical_expr::when;
 
+use super::among;
+use super::among::Place;
 use crate::plan::functions::Functions;
 
 /// The names of columns that only stand between here and the planner.
 const ROWS: &str = "__rows";
 const VALUE: &str = "__value";
 const ANSWER: &str = "__answer";
+const COMPUTED: &str = "__computed";
 
 /// One node with the subqueries of its expressions reworded.
 pub(super) fn reworded(functions: &Functions, node: LogicalPlan) -> Result<Transformed<LogicalPlan>> {
+    let node = match node {
+        LogicalPlan::Aggregate(_) | LogicalPlan::Sort(_) => computed_before(functions, node)?,
+        other => Transformed::no(other),
+    };
+    node.transform_data(|node| reworded_in_place(functions, node))
+}
+
+fn reworded_in_place(functions: &Functions, node: LogicalPlan) -> Result<Transformed<LogicalPlan>> {
     let in_list = matches!(node, LogicalPlan::Projection(_));
+    let is_condition = matches!(node, LogicalPlan::Filter(_));
     let schema = merge_schema(&node.inputs());
     let names = NamePreserver::new(&node);
     let changed = node.map_expressions(|expr| {
         let name = names.save(&expr);
-        let changed = expr.transform_up(|expr| {
-            Ok(match expr {
-                Expr::Exists(exists) if in_list => {
-                    let found = counted(&exists.subquery, Ok, Vec::new())?;
-                    Transformed::yes(if exists.negated { Expr::Not(Box::new(found)) } else { found })
-                }
-                Expr::InSubquery(among) if in_list => Transformed::yes(is_among(among, &schema)?),
-                Expr::ScalarSubquery(subquery) if !subquery.outer_ref_columns.is_empty() => {
-                    one_value(functions, subquery)?
-                }
-                other => Transformed::no(other),
-            })
-        })?;
+        let changed = match is_condition {
+            true => among::condition(expr, &schema)?,
+            false => Transformed::no(expr),
+        };
+        let changed =
+            changed.transform_data(|expr| expr.transform_up(|expr| one(functions, expr, in_list, &schema)))?;
         Ok(changed.update_data(|expr| name.restore(expr)))
     })?;
     if changed.transformed { changed.map_data(LogicalPlan::recompute_schema) } else { Ok(changed) }
 }
 
-/// Whether the subquery, narrowed, has a row.
-fn counted(
+fn one(functions: &Functions, expr: Expr, in_list: bool, schema: &DFSchema) -> Result<Transformed<Expr>> {
+    Ok(match expr {
+        Expr::Exists(exists) if in_list => {
+            let found = counted(&exists.subquery, Ok, Vec::new())?;
+            Transformed::yes(if exists.negated { Expr::Not(Box::new(found)) } else { found })
+        }
+        among @ Expr::InSubquery(_) if in_list => among::exact(among, schema, Place::List)?,
+        Expr::ScalarSubquery(subquery) if !subquery.outer_ref_columns.is_empty() => one_value(functions, subquery)?,
+        Expr::ScalarSubquery(subquery) if may_lack_its_row(&subquery.subquery) => told_value(functions, subquery)?,
+        other => Transformed::no(other),
+    })
+}
+
+/// Whether DataFusion takes a subquery's value for one that is never NULL, though there may be no row.
+fn may_lack_its_row(plan: &LogicalPlan) -> bool {
+    let mut row = plan;
+    while let LogicalPlan::Projection(Projection { input, .. })
+    | LogicalPlan::SubqueryAlias(SubqueryAlias { input, .. }) = row
+    {
+        row = input;
+    }
+    let has_one = match row {
+        LogicalPlan::EmptyRelation(empty) => empty.produce_one_row,
+        LogicalPlan::Aggregate(aggregate) => aggregate.group_expr.is_empty(),
+        _ => false,
+    };
+    !has_one && !plan.schema().field(0).is_nullable()
+}
+
+/// GROUP BY, aggregates and ORDER BY with their subqueries computed before, in a SELECT list of their own.
+fn computed_before(functions: &Functions, node: LogicalPlan) -> Result<Transformed<LogicalPlan>> {
+    let names = NamePreserver::new(&node);
+    let input = node.inputs()[0].clone();
+    let mut computed: Vec<Expr> = Vec::new();
+    let changed = node.map_expressions(|expr| {
+        let name = names.save(&expr);
+        let changed = expr.transform_up(|expr| {
+            let is_asked = match &expr {
+                Expr::Exists(_) | Expr::InSubquery(_) => true,
+                Expr::ScalarSubquery(subquery) => !subquery.outer_ref_columns.is_empty(),
+                _ => false,
+            };
+            if !is_asked {
+                return Ok(Transformed::no(expr));
+            }
+            let place = format!("{COMPUTED}{}", computed.len());
+            computed.push(expr.alias(&place));
+            Ok(Transformed::yes(col(place)))
+        })?;
+        Ok(changed.update_data(|expr| name.restore(expr)))
+    })?;
+    if computed.is_empty() {
+        return Ok(changed);
+    }
+    let given: Vec<Expr> = input.schema().columns().into_iter().map(Expr::Column).collect();
+    let list = LogicalPlanBuilder::from(input).project(given.iter().cloned().chain(computed))?.build()?;
+    let list = reworded_in_place(functions, list)?.data;
+    let exprs = changed.data.expressions();
+    let node = match changed.data {
+        LogicalPlan::Sort(sort) => {
+            let sorted = LogicalPlanBuilder::from(list).sort_with_limit(sort.expr, sort.fetch)?;
+            sorted.project(given)?.build()?
+        }
+        other => other.with_new_exprs(exprs, vec![list])?,
+    };
+    Ok(Transformed::yes(node))
+}
+
+/// Whether the subquery, narrowed, has a row, for a place in a list.
+pub(super) fn counted(
     subquery: &Subquery,
     narrow: impl FnOnce(LogicalPlanBuilder) -> Result<LogicalPlanBuilder>,
     more_outer: Vec<Expr>,
@@ -81,7 +156,7 @@ fn counted(
 }
 
 /// A LIMIT that lets a row through does not change whether there is one.
-fn unlimited(plan: &LogicalPlan) -> &LogicalPlan {
+pub(super) fn unlimited(plan: &LogicalPlan) -> &LogicalPlan {
     match plan {
         LogicalPlan::Limit(limit) if limit.skip.is_none() && literal(limit.fetch.as_deref()).is_some_and(|n| 0 < n) => {
             limit.input.as_ref()
@@ -102,31 +177,6 @@ fn literal(number: Option<&Expr>) -> Option<i64> {
     }
 }
 
-fn is_among(among: InSubquery, schema: &DFSchema) -> Result<Expr> {
-    let InSubquery { expr, subquery, negated } = among;
-    let mut outer = Vec::new();
-    let seen_from_inside = expr.as_ref().clone().transform_up(|part| {
-        Ok(match part {
-            Expr::Column(column) if schema.has_column(&column) => {
-                let (_, field) = schema.qualified_field_from_column(&column)?;
-                let seen = Expr::OuterReferenceColumn(Arc::clone(field), column);
-                outer.push(seen.clone());
-                Transformed::yes(seen)
-            }
-            other => Transformed::no(other),
-        })
-    })?;
-    let value = Expr::Column(subquery.subquery.schema().columns().swap_remove(0));
-    let equal = value.clone().eq(seen_from_inside.data);
-    let found = counted(&subquery, |plan| plan.filter(equal), outer)?;
-    let open = counted(&subquery, |plan| plan.filter(value.is_null()), Vec::new())?;
-    let any = counted(&subquery, Ok, Vec::new())?;
-    let undecided = open.or(expr.as_ref().clone().is_null().and(any));
-    let unknown = lit(datafusion::common::ScalarValue::Boolean(None));
-    let answer = when(found, lit(true)).when(undecided, unknown).otherwise(lit(false))?;
-    Ok(if negated { Expr::Not(Box::new(answer)) } else { answer })
-}
-
 /// A subquery of an outer row that may have several rows.
 fn one_value(functions: &Functions, subquery: Subquery) -> Result<Transformed<Expr>> {
     if let LogicalPlan::Limit(limit) = subquery.subquery.as_ref() {
@@ -137,12 +187,17 @@ fn one_value(functions: &Functions, subquery: Subquery) -> Result<Transformed<Ex
             None => Transformed::no(Expr::ScalarSubquery(subquery)),
         });
     }
-    let Some(one_row) = functions.scalar("__one_row") else {
-        return Ok(Transformed::no(Expr::ScalarSubquery(subquery)));
-    };
     if subquery.subquery.max_rows() == Some(1) {
         return Ok(Transformed::no(Expr::ScalarSubquery(subquery)));
     }
+    told_value(functions, subquery)
+}
+
+/// The first value of a subquery, NULL if it has none, 21000 if it has more.
+fn told_value(functions: &Functions, subquery: Subquery) -> Result<Transformed<Expr>> {
+    let Some(one_row) = functions.scalar("__one_row") else {
+        return Ok(Transformed::no(Expr::ScalarSubquery(subquery)));
+    };
     let value = Expr::Column(subquery.subquery.schema().columns().swap_remove(0));
     let told = named_struct(vec![lit("rows"), col(ROWS), lit("value"), col(VALUE)]);
     let plan = LogicalPlanBuilder::from(subquery.subquery.as_ref().clone())

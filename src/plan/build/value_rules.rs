@@ -14,6 +14,7 @@ use datafusion::logical_expr::ExprSchemable;
 use datafusion::logical_expr::Operator;
 use datafusion::logical_expr::cast;
 use datafusion::logical_expr::expr::ScalarFunction;
+use datafusion::logical_expr::lit;
 
 use super::expression::is_text;
 use crate::functions::with_places;
@@ -60,9 +61,30 @@ pub(super) fn called(functions: &Functions, function: ScalarFunction, schema: &D
             let args = function.args.into_iter().map(written).collect::<Result<_>>()?;
             Ok(Expr::ScalarFunction(ScalarFunction { func: Arc::clone(&function.func), args }))
         }
+        "date_part" if function.args.len() == 2 => with_fraction(function, schema),
         "round" | "trunc" if function.args.len() == 2 => rounded(function, schema),
         _ => Ok(Expr::ScalarFunction(function)),
     }
+}
+
+/// The seconds of a time have a fraction.
+fn with_fraction(function: ScalarFunction, schema: &DFSchema) -> Result<Expr> {
+    let unit = match &function.args[0] {
+        Expr::Literal(ScalarValue::Utf8(Some(unit)), _) => unit.to_lowercase(),
+        _ => return Ok(Expr::ScalarFunction(function)),
+    };
+    let per_unit = match unit.as_str() {
+        "second" | "seconds" => 1e6,
+        "millisecond" | "milliseconds" => 1e3,
+        _ => return Ok(Expr::ScalarFunction(function)),
+    };
+    let is_time = matches!(function.args[1].get_type(schema)?, DataType::Timestamp(..) | DataType::Time64(_));
+    if !is_time {
+        return Ok(Expr::ScalarFunction(function));
+    }
+    let args = vec![lit("microsecond"), function.args[1].clone()];
+    let micros = Expr::ScalarFunction(ScalarFunction { func: function.func, args });
+    Ok(cast(micros, DataType::Float64) / lit(per_unit))
 }
 
 fn rounded(function: ScalarFunction, schema: &DFSchema) -> Result<Expr> {

@@ -94,7 +94,7 @@ impl Outgoing {
         self.frame(b'T', |body| {
             body.put_i16(fields.len() as i16);
             for (index, field) in fields.iter().enumerate() {
-                let pg_type = PgType::of(&field.sql_type);
+                let pg_type = PgType::of_field(field);
                 put_cstring(body, &field.name);
                 body.put_i32(0);
                 body.put_i16(0);

@@ -12,6 +12,7 @@ use super::frontend::Target;
 use super::parameter::ParameterType;
 use super::parameter::decode;
 use super::parameter::statement_text;
+use super::pg_type::OIDS;
 use super::pg_type::PgType;
 use super::pg_type::UNKNOWN;
 use super::pg_type::declared_parameter;
@@ -21,6 +22,7 @@ use crate::engine::Outcome;
 use crate::engine::OutputField;
 use crate::engine::Prepared;
 use crate::engine::Value;
+use crate::engine::type_question;
 use crate::error::Error;
 use crate::error::SqlState;
 
@@ -58,7 +60,10 @@ impl Conversation {
         match message {
             Message::Parse { name, text, parameter_types } => {
                 let text = statement_text(text)?;
-                self.parse(name, &text, &parameter_types).await
+                match type_question(&text) {
+                    Some(reworded) => self.parse(name, reworded, &[OIDS]).await,
+                    None => self.parse(name, &text, &parameter_types).await,
+                }
             }
             Message::Bind(bind) => Ok(self.bind(bind)?),
             Message::Describe(Target::Statement(name)) => Ok(self.describe_statement(&name)?),
@@ -261,7 +266,7 @@ fn values(statement: &Statement, bind: &Bind, zone: Tz) -> Result<Vec<Value>, Er
 /// Clients read rows by what they were told of the columns; drivers prepare the statement again after this very error.
 fn as_described(described: &[OutputField], fields: &[OutputField]) -> Result<(), Error> {
     let oids =
-        |fields: &[OutputField]| -> Vec<u32> { fields.iter().map(|field| PgType::of(&field.sql_type).oid).collect() };
+        |fields: &[OutputField]| -> Vec<u32> { fields.iter().map(|field| PgType::of_field(field).oid).collect() };
     match oids(described) == oids(fields) {
         true => Ok(()),
         false => Err(Error::unsupported("cached plan must not change result type")),

@@ -82,7 +82,7 @@ fn from_binary(number: usize, bytes: &Bytes, wanted: &ParameterType, zone: Tz) -
     Ok(match wanted.oid {
         pg_type::BOOL => ScalarValue::from(fixed(1)?[0] != 0),
         pg_type::INT2 => ScalarValue::Int32(Some(i32::from(i16::from_be_bytes(array(fixed(2)?))))),
-        pg_type::INT4 => ScalarValue::Int32(Some(i32::from_be_bytes(array(fixed(4)?)))),
+        pg_type::INT4 | pg_type::OID => ScalarValue::Int32(Some(i32::from_be_bytes(array(fixed(4)?)))),
         pg_type::INT8 => ScalarValue::Int64(Some(i64::from_be_bytes(array(fixed(8)?)))),
         pg_type::FLOAT4 => ScalarValue::Float64(Some(f64::from(f32::from_be_bytes(array(fixed(4)?))))),
         pg_type::FLOAT8 => ScalarValue::Float64(Some(f64::from_be_bytes(array(fixed(8)?)))),

@@ -1,5 +1,6 @@
 //! SQL types as PostgreSQL's clients know them: oid, size, modifier.
 
+use crate::engine::OutputField;
 use crate::engine::type_modifier;
 use crate::model::SqlType;
 
@@ -10,6 +11,7 @@ pub(super) const INT8: u32 = 20;
 pub(super) const INT2: u32 = 21;
 pub(super) const INT4: u32 = 23;
 pub(super) const TEXT: u32 = 25;
+pub(super) const OID: u32 = 26;
 pub(super) const JSON: u32 = 114;
 pub(super) const FLOAT4: u32 = 700;
 pub(super) const FLOAT8: u32 = 701;
@@ -20,14 +22,19 @@ pub(super) const DATE: u32 = 1082;
 pub(super) const TIME: u32 = 1083;
 pub(super) const TIMESTAMP: u32 = 1114;
 pub(super) const TIMESTAMPTZ: u32 = 1184;
+const INTERVAL: u32 = 1186;
 pub(super) const NUMERIC: u32 = 1700;
 
+/// The array of numbers of types and their kin.
+pub(super) const OIDS: u32 = 1028;
+
 /// The array of each type.
-const ARRAYS: [(u32, u32); 12] = [
+const ARRAYS: [(u32, u32); 13] = [
     (BOOL, 1000),
     (BYTEA, 1001),
     (INT4, 1007),
     (INT8, 1016),
+    (OID, OIDS),
     (TEXT, 1009),
     (FLOAT8, 1022),
     (DATE, 1182),
@@ -73,6 +80,14 @@ impl PgType {
         };
         Self { oid, size, modifier: type_modifier(sql_type) }
     }
+
+    /// The type of a column of a result.
+    pub fn of_field(field: &OutputField) -> Self {
+        match field.is_interval {
+            true => Self { oid: INTERVAL, size: 16, modifier: -1 },
+            false => Self::of(&field.sql_type),
+        }
+    }
 }
 
 /// The oid of the array of a type, itself for one that is an array.
@@ -84,7 +99,7 @@ fn array_of(oid: u32) -> u32 {
 pub(super) fn declared_parameter(oid: u32) -> Option<SqlType> {
     Some(match oid {
         BOOL => SqlType::Boolean,
-        INT2 | INT4 => SqlType::Int,
+        INT2 | INT4 | OID => SqlType::Int,
         INT8 => SqlType::BigInt,
         FLOAT4 | FLOAT8 => SqlType::Double,
         NUMERIC => NUMERIC_PARAMETER,

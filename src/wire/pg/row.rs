@@ -8,9 +8,12 @@ use arrow::compute::cast;
 use arrow::datatypes::DataType;
 use arrow::datatypes::Date32Type;
 use arrow::datatypes::Decimal128Type;
+use arrow::datatypes::DurationMicrosecondType;
 use arrow::datatypes::Float64Type;
 use arrow::datatypes::Int32Type;
 use arrow::datatypes::Int64Type;
+use arrow::datatypes::IntervalMonthDayNanoType;
+use arrow::datatypes::IntervalUnit;
 use arrow::datatypes::Time64MicrosecondType;
 use arrow::datatypes::TimeUnit;
 use arrow::datatypes::TimestampMicrosecondType;
@@ -118,7 +121,7 @@ impl RowBatch {
 fn needs_cast(data_type: &DataType, sql_type: &SqlType) -> bool {
     // An instant of another zone is the same number; its zone says how it is written.
     let is_instant = matches!(data_type, DataType::Timestamp(TimeUnit::Microsecond, Some(_)));
-    // There is no SQL type for a time span: it goes out as the text that PostgreSQL has for an interval.
+    // There is no SQL type for a time span: it goes out as PostgreSQL's interval.
     let is_span = matches!(data_type, DataType::Interval(_) | DataType::Duration(_));
     *data_type != sql_type.arrow() && !is_instant && !is_span
 }
@@ -169,6 +172,28 @@ fn put_array(body: &mut Vec<u8>, values: &dyn Array) {
     }
 }
 
+/// Microseconds, days, months.
+fn put_interval(body: &mut Vec<u8>, array: &dyn Array, row: usize) {
+    const MICROS_PER_DAY: i64 = 86_400_000_000;
+    let one = array.slice(row, 1);
+    let (months, days, micros) = match array.data_type() {
+        DataType::Duration(_) => {
+            let span = cast(&one, &DataType::Duration(TimeUnit::Microsecond)).expect("spans of time have one scale");
+            let micros = span.as_primitive::<DurationMicrosecondType>().value(0);
+            (0, i32::try_from(micros / MICROS_PER_DAY).unwrap_or(i32::MAX), micros % MICROS_PER_DAY)
+        }
+        _ => {
+            let wanted = DataType::Interval(IntervalUnit::MonthDayNano);
+            let span = cast(&one, &wanted).expect("this kind of interval has room for the others");
+            let span = span.as_primitive::<IntervalMonthDayNanoType>().value(0);
+            (span.months, span.days, span.nanoseconds / 1000)
+        }
+    };
+    body.put_i64(micros);
+    body.put_i32(days);
+    body.put_i32(months);
+}
+
 fn put_binary(body: &mut Vec<u8>, array: &dyn Array, row: usize) {
     match array.data_type() {
         DataType::Boolean => body.put_u8(u8::from(array.as_boolean().value(row))),
@@ -187,6 +212,7 @@ fn put_binary(body: &mut Vec<u8>, array: &dyn Array, row: usize) {
             let micros = array.as_primitive::<TimestampMicrosecondType>().value(row);
             body.put_i64(micros.saturating_sub(POSTGRES_EPOCH_MICROS));
         }
+        DataType::Interval(_) | DataType::Duration(_) => put_interval(body, array, row),
         DataType::List(_) => put_array(body, array.as_list::<i32>().value(row).as_ref()),
         // Text and its binary form are the same bytes; the field says TEXT, or JSON of a map and a struct.
         _ => crate::engine::write_text(array, row, body),
