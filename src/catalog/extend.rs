@@ -63,10 +63,10 @@ pub fn check_extends(known: &Relation, new: &Relation) -> Result<()> {
         "kind"
     } else if known.topic_id != new.topic_id {
         "topic"
-    } else if formats(known) != formats(new) || (values.len() == 1 && bare != new_bare) {
-        "formats"
     } else if of_role(known, false) != of_role(new, false) || known.window != new.window {
         "key"
+    } else if formats(known) != formats(new) || (values.len() == 1 && bare != new_bare) {
+        "formats"
     } else if timestamp(known) != timestamp(new) {
         "timestamp"
     } else if !new_values.starts_with(&values) {

@@ -1,7 +1,5 @@
 //! CREATE STREAM|TABLE over a topic, which is made if it is not there.
 
-use std::sync::Arc;
-
 use super::alter::apply;
 use super::alter::check_kept;
 use super::done;

@@ -26,7 +26,7 @@ use crate::plan::plan_bound;
 
 impl Making {
     /// Gives a relation another query; the warnings. All refusals come before the old one is stopped.
-    pub(super) async fn replace(self, known: &Relation) -> Result<Vec<String>> {
+    pub(super) async fn replace(&self, known: &Relation) -> Result<Vec<String>> {
         let position = self.create.name.position;
         let replacement = self.replacement(known).map_err(|error| match error.position() {
             None => error.at(position),
