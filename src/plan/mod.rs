@@ -30,6 +30,7 @@ mod reference;
 mod request;
 mod select_words;
 mod standing;
+pub mod system_columns;
 #[cfg(test)]
 mod tests;
 
