@@ -32,6 +32,7 @@ mod table_write;
 mod tables;
 mod text;
 mod topic;
+mod variables;
 
 pub use copy_in::CopyInSink;
 pub use core::Engine;

@@ -153,6 +153,26 @@ impl Engine {
         })
     }
 
+    /// A query stands still; its table is read from its topic meanwhile.
+    pub(super) async fn pause_query(&self, id: QueryId) {
+        self.runtime().stop(id).await;
+        if let Some(query) = self.catalog().ok().and_then(|catalog| catalog.query(id).cloned()) {
+            self.forget_view(query.sink);
+        }
+        info!(query = %id, "query is paused");
+    }
+
+    /// A query that stood still goes on from where it stood.
+    pub(super) async fn resume_query(&self, id: QueryId) -> Result<()> {
+        let catalog = self.catalog()?;
+        let Some(query) = catalog.query(id) else { return Ok(()) };
+        self.forget_stop(id);
+        self.start_again(&catalog, query).await.inspect_err(|cause| {
+            error!(query = %id, error = ?cause, "query is not started");
+            self.note_stopped(id, cause.message().to_string());
+        })
+    }
+
     /// A stopped query gets new state, an empty sink, which is declared as it is said here, and no positions.
     async fn start_over(&self, query: &QueryDefinition, sink: &Relation, plan: &StandingPlan) -> Result<()> {
         let client = self.client(&Principal::server());

@@ -22,6 +22,7 @@ use super::recent::RecentTexts;
 use super::settings::Settings;
 use super::shape::Shape;
 use super::statement;
+use super::variables::Variables;
 use crate::broker::Client;
 use crate::error::Error;
 use crate::error::Result;
@@ -97,6 +98,7 @@ pub struct Session {
     pub(super) status: TransactionStatus,
     pub(super) block: Block,
     pub(super) recent: RecentTexts,
+    pub(super) variables: Variables,
     notices: Vec<Notice>,
     parameter_changes: Vec<(String, String)>,
 }
@@ -120,6 +122,7 @@ impl Session {
             status: TransactionStatus::Idle,
             block: Block::default(),
             recent: RecentTexts::default(),
+            variables: Variables::default(),
             notices: Vec::new(),
             parameter_changes: Vec::new(),
         };
@@ -136,6 +139,8 @@ impl Session {
 
     /// The statements of a text, none for an empty one. Errors point into the whole text.
     pub fn parse(&self, text: &str) -> Result<Vec<Prepared>> {
+        let text = self.variables.substituted(text);
+        let text = text.as_ref();
         if let Some(statements) = self.recent.get(text) {
             return Ok(statements);
         }

@@ -31,6 +31,7 @@ mod request;
 mod select_words;
 mod series;
 mod standing;
+pub mod system_columns;
 #[cfg(test)]
 mod tests;
 mod using;

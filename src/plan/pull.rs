@@ -9,6 +9,7 @@ use sqlparser::ast;
 
 use super::bind::fold;
 use super::bind::postgres_name;
+use super::bind::units_as_texts;
 use super::build::Expressions;
 use super::build::failure;
 use super::build::reword;
@@ -16,8 +17,9 @@ use super::every_row;
 use super::functions::Functions;
 use super::nested;
 use super::select_words;
-use super::using::Columns;
+use super::system_columns;
 use super::using::Names;
+use crate::catalog::Catalog;
 use crate::catalog::Compatibility;
 use crate::error::Error;
 use crate::error::Result;
@@ -30,9 +32,7 @@ const REPETITION: char = '\u{1}';
 /// The query as plain SQL: names folded, items named as PostgreSQL names them, none of the clauses of standing queries left.
 ///
 /// Column names may carry a mark of repetition: show them through `shown_name`.
-///
-/// `columns` tells those of a relation of the catalog.
-pub fn prepare_pull(select: &Select, rules: Compatibility, columns: &Columns<'_>) -> Result<ast::Query> {
+pub fn prepare_pull(select: &Select, catalog: &Catalog, rules: Compatibility) -> Result<ast::Query> {
     if select.emit.is_some() {
         return Err(Error::internal("a query with EMIT is not read once"));
     }
@@ -40,19 +40,33 @@ pub fn prepare_pull(select: &Select, rules: Compatibility, columns: &Columns<'_>
     if let ControlFlow::Break(error) = walk::walk_mut(&mut query, no_standing_clause) {
         return Err(error);
     }
-    nested::reword(&mut query, rules)?;
     if rules == Compatibility::Ksqldb {
+        units_as_texts(&mut query);
+    }
+    nested::reword(&mut query, rules)?;
+    if rules == Compatibility::Ksqldb && !reads_system_tables(&query) {
         let flow = walk::walk_mut(&mut query, upper_case);
         debug_assert!(flow.is_continue());
+        number_items(&mut query);
+    }
+    if system_columns::are_asked(&query) {
+        system_columns::write_out_stars(&mut query, catalog, rules);
     }
     // Items are named as they were written.
     name_items(&mut query);
-    if rules == Compatibility::Postgres {
-        name_inner_items(&mut query);
-        let names = Names::of(&query, columns);
-        sort_by_inputs(&mut query, &names);
-        names.reword(&mut query);
-        select_words::reword(&mut query);
+    match rules {
+        Compatibility::Postgres => {
+            name_inner_items(&mut query);
+            let columns = |name: &str| {
+                let relation = catalog.relation(name)?;
+                Some(relation.columns.iter().map(|column| column.name.clone()).collect())
+            };
+            let names = Names::of(&query, &columns);
+            sort_by_inputs(&mut query, &names);
+            names.reword(&mut query);
+            select_words::reword(&mut query);
+        }
+        Compatibility::Ksqldb => from_millis(&mut query),
     }
     let flow = walk::walk_mut(&mut query, |node| {
         if let walk::NodeMut::Query(query) = node {
@@ -128,6 +142,21 @@ fn only_standing_in_select(select: &mut ast::Select) -> Result<()> {
     }
 }
 
+/// Whether a query names relations, and all of them are system tables, whose columns are lower case whatever the rules say.
+fn reads_system_tables(query: &ast::Query) -> bool {
+    let mut any = false;
+    let flow = walk::relations(query, |name| {
+        any = true;
+        match name.0.as_slice() {
+            [ast::ObjectNamePart::Identifier(schema), _] if !schema.value.eq_ignore_ascii_case("public") => {
+                ControlFlow::Continue(())
+            }
+            _ => ControlFlow::Break(()),
+        }
+    });
+    any && flow.is_continue()
+}
+
 /// ksqlDB's bare words are upper case; DataFusion's are lower case, so each becomes a quoted one.
 fn upper_case(node: walk::NodeMut<'_>) -> ControlFlow<()> {
     match node {
@@ -179,6 +208,19 @@ fn name_inner_items(query: &mut ast::Query) {
     debug_assert!(flow.is_continue());
 }
 
+/// ksqlDB's FROM_UNIXTIME takes milliseconds, DataFusion's seconds.
+fn from_millis(query: &mut ast::Query) {
+    let flow = walk::expressions_mut(query, |expr| {
+        if let ast::Expr::Function(function) = expr
+            && function.name.to_string().eq_ignore_ascii_case("from_unixtime")
+        {
+            function.name = ast::ObjectName::from(vec![ast::Ident::new("__ksql_from_unixtime")]);
+        }
+        ControlFlow::<()>::Continue(())
+    });
+    debug_assert!(flow.is_continue());
+}
+
 /// In an expression of ORDER BY a name is that of a column of FROM, if there is one, before it is that of the result: such a
 /// column of the result gets another name, which no expression tells.
 fn sort_by_inputs(query: &mut ast::Query, names: &Names<'_>) {
@@ -212,6 +254,25 @@ fn sort_by_inputs(query: &mut ast::Query, names: &Names<'_>) {
     }
 }
 
+/// Items of the outermost SELECT that have no name are `KSQL_COL_n` in ksqlDB; a field of a struct has its own.
+fn number_items(query: &mut ast::Query) {
+    let ast::SetExpr::Select(select) = query.body.as_mut() else { return };
+    let mut generated = 0;
+    for item in &mut select.projection {
+        let ast::SelectItem::UnnamedExpr(expr) = item else { continue };
+        let has_name = match expr {
+            ast::Expr::Identifier(_) | ast::Expr::CompoundIdentifier(_) => true,
+            ast::Expr::Function(function) => function.name.to_string() == "__field",
+            _ => false,
+        };
+        if !has_name {
+            let alias = ast::Ident::with_quote('"', format!("KSQL_COL_{generated}"));
+            *item = ast::SelectItem::ExprWithAlias { expr: expr.clone(), alias };
+            generated += 1;
+        }
+    }
+}
+
 /// Names the items of the outermost SELECT that have no name, and makes repeated names different.
 pub fn name_items(query: &mut ast::Query) {
     // The columns of UNION and its kin are named by the first of its queries.
@@ -225,12 +286,16 @@ pub fn name_items(query: &mut ast::Query) {
         };
     };
     let mut seen: HashSet<String> = HashSet::new();
+    let is_star =
+        |item: &ast::SelectItem| matches!(item, ast::SelectItem::Wildcard(_) | ast::SelectItem::QualifiedWildcard(..));
+    let has_star = select.projection.iter().any(is_star);
     for (index, item) in select.projection.iter_mut().enumerate() {
         let (expr, name, quote) = match item {
             // A bare column keeps its own name; ORDER BY may still tell it by its relation.
             ast::SelectItem::UnnamedExpr(expr @ (ast::Expr::Identifier(_) | ast::Expr::CompoundIdentifier(_))) => {
                 let name = postgres_name(expr);
-                if seen.insert(name.to_lowercase()) {
+                // Beside a star it is there a second time.
+                if seen.insert(name.to_lowercase()) && !has_star {
                     continue;
                 }
                 (expr.clone(), name, None)

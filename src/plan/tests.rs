@@ -5,6 +5,7 @@ use datafusion::optimizer::optimizer::Optimizer;
 use super::optimise;
 use super::prepare_pull;
 use super::shown_name;
+use crate::catalog::Catalog;
 use crate::catalog::Compatibility;
 use crate::sql;
 use crate::sql::Statement;
@@ -51,7 +52,7 @@ fn an_upgrade_with_a_new_rule_is_noticed() {
 fn pulled(text: &str, rules: Compatibility) -> String {
     let statement = sql::parse(text).expect("the text is SQL").remove(0).statement;
     let Statement::Select(select) = statement else { panic!("not a SELECT: {text}") };
-    match prepare_pull(&select, rules, &|_| None) {
+    match prepare_pull(&select, &Catalog::default(), rules) {
         Ok(query) => query.to_string(),
         Err(error) => format!("{}: {}", error.state().0, error.message()),
     }
@@ -75,8 +76,10 @@ fn repeated_names_of_a_pull_query_are_told_apart_and_shown_alike() {
 fn bare_words_of_a_pull_query_are_upper_case_under_ksqldb() {
     let text = pulled("SELECT t.a AS x, `b` FROM things t WHERE c = 1", Compatibility::Ksqldb);
     assert_eq!(text, "SELECT \"T\".\"A\" AS \"X\", \"b\" FROM \"THINGS\" \"T\" WHERE \"C\" = 1");
-    let text = pulled("SELECT * FROM tidemill.offsets", Compatibility::Ksqldb);
-    assert_eq!(text, "SELECT * FROM tidemill.offsets");
+    let text = pulled("SELECT name FROM tidemill.offsets", Compatibility::Ksqldb);
+    assert_eq!(text, "SELECT name FROM tidemill.offsets");
+    let text = pulled("SELECT a + 1, a, COUNT(*) FROM t", Compatibility::Ksqldb);
+    assert_eq!(text, "SELECT \"A\" + 1 AS \"KSQL_COL_0\", \"A\", COUNT(*) AS \"KSQL_COL_1\" FROM \"T\"");
 }
 
 #[test]

@@ -63,6 +63,7 @@ use crate::plan::keep_digits;
 use crate::plan::name_items;
 use crate::plan::planning_error;
 use crate::plan::prepare_pull;
+use crate::plan::system_columns;
 use crate::plan::unfold_lists;
 use crate::plan::with_rules;
 use crate::sql::Select;
@@ -185,10 +186,16 @@ impl Planner {
         Ok(Reading { catalog, published, given: Vec::new(), ends: Frontier::new() })
     }
 
-    /// The state in which a statement over `reading` is planned and run.
-    pub(in crate::engine) fn state(&self, session: &Session, reading: &Reading) -> Result<SessionState> {
+    /// The state in which a statement over `reading` is planned and run; ROWTIME and its kin are columns under the rules of whoever asks
+    /// for them.
+    fn state(
+        &self,
+        session: &Session,
+        reading: &Reading,
+        system_columns: Option<Compatibility>,
+    ) -> Result<SessionState> {
         let base = self.base()?;
-        let public = PinnedPublic::new(session, reading);
+        let public = PinnedPublic::new(session, reading, system_columns);
         let catalog = MemoryCatalogProvider::new();
         let internal = |error: datafusion::error::DataFusionError| Error::internal("schemas").caused_by(error);
         catalog.register_schema(PUBLIC, Arc::new(public)).map_err(internal)?;
@@ -222,7 +229,8 @@ impl Planner {
         reading: &Reading,
         parameters: &[Value],
     ) -> Result<Planned> {
-        let mut state = self.state(session, reading)?;
+        let asked = system_columns::are_asked(&select.ast).then(|| session.settings.compatibility());
+        let mut state = self.state(session, reading, asked)?;
         let mut statement = ast::Statement::Query(select.ast.clone());
         for function in session_settings::called(&statement, &session.settings) {
             let registered = state.register_udf(function);
@@ -239,11 +247,7 @@ impl Planner {
             statement = self.rewritten(&select.text, statement, &reading.catalog)?;
         } else {
             self.check_relations(session, reading, &statement)?;
-            let columns = |name: &str| {
-                let relation = reading.catalog.relation(name)?;
-                Some(relation.columns.iter().map(|column| column.name.clone()).collect())
-            };
-            statement = ast::Statement::Query(Box::new(prepare_pull(select, rules, &columns)?));
+            statement = ast::Statement::Query(Box::new(prepare_pull(select, &reading.catalog, rules)?));
             records_function::rename_calls(&mut statement);
         }
         let casts = told_types(&statement, rules)?;

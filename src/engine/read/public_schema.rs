@@ -15,6 +15,7 @@ use super::Reading;
 use super::relation_table::RelationTable;
 use crate::broker::Client;
 use crate::catalog::Catalog;
+use crate::catalog::Compatibility;
 use crate::engine::core::Engine;
 use crate::engine::session::Session;
 use crate::security::Operation;
@@ -32,10 +33,12 @@ pub(super) struct PinnedPublic {
     client: Arc<dyn Client>,
     given: Vec<Given>,
     ends: Arc<Frontier>,
+    /// Under which rules tables have ROWTIME and its kin, if they have.
+    system_columns: Option<Compatibility>,
 }
 
 impl PinnedPublic {
-    pub(super) fn new(session: &Session, reading: &Reading) -> Self {
+    pub(super) fn new(session: &Session, reading: &Reading, system_columns: Option<Compatibility>) -> Self {
         Self {
             catalog: Arc::clone(&reading.catalog),
             published: Arc::clone(&reading.published),
@@ -43,6 +46,7 @@ impl PinnedPublic {
             client: Arc::clone(&session.client),
             given: reading.given.clone(),
             ends: Arc::new(reading.ends.clone()),
+            system_columns,
         }
     }
 
@@ -56,6 +60,10 @@ impl PinnedPublic {
             .map_err(|error| DataFusionError::External(Box::new(error)))?;
         let view = self.published.view(relation.id).cloned();
         let table = RelationTable::new(Arc::clone(relation), view, Arc::clone(&self.client), Arc::clone(&self.ends));
+        let table = match self.system_columns {
+            Some(rules) => table.with_system_columns(rules),
+            None => table,
+        };
         Ok(Some(Arc::new(table)))
     }
 }
@@ -102,6 +110,7 @@ impl LivePublic {
             principal,
             given: Vec::new(),
             ends: Arc::default(),
+            system_columns: None,
         })
     }
 }

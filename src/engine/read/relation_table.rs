@@ -3,6 +3,8 @@
 use std::fmt;
 use std::sync::Arc;
 
+use arrow::datatypes::Field;
+use arrow::datatypes::FieldRef;
 use arrow::datatypes::Schema;
 use arrow::datatypes::SchemaRef;
 use async_trait::async_trait;
@@ -21,10 +23,14 @@ use super::view_scan;
 use super::view_scan::is_of_key;
 use super::view_scan::key_range;
 use crate::broker::Client;
+use crate::catalog::Compatibility;
 use crate::catalog::Relation;
 use crate::engine::codec;
 use crate::error::Error;
+use crate::model::SqlType;
 use crate::model::TopicPartition;
+use crate::plan::PseudoColumn;
+use crate::plan::system_columns;
 use crate::state::Frontier;
 use crate::state::ViewSnapshot;
 
@@ -32,6 +38,8 @@ use crate::state::ViewSnapshot;
 pub(super) struct RelationTable {
     relation: Arc<Relation>,
     schema: SchemaRef,
+    /// The last columns of the schema, which are not the relation's own.
+    pseudo: Vec<PseudoColumn>,
     view: Option<Arc<ViewSnapshot>>,
     client: Arc<dyn Client>,
     /// Where topics end, if not where they can be read to.
@@ -47,7 +55,24 @@ impl RelationTable {
         ends: Arc<Frontier>,
     ) -> Self {
         let schema = Schema::new(relation.columns.iter().map(|column| column.field()).collect::<Vec<_>>());
-        Self { relation, schema: Arc::new(schema), view, client, ends }
+        Self { relation, schema: Arc::new(schema), pseudo: Vec::new(), view, client, ends }
+    }
+
+    /// The same with ROWTIME, ROWPARTITION and ROWOFFSET behind its columns, as its topic tells them: what is kept of a view does not.
+    pub(super) fn with_system_columns(mut self, rules: Compatibility) -> Self {
+        let folded = |column: &PseudoColumn| match rules {
+            Compatibility::Postgres => column.word().to_string(),
+            Compatibility::Ksqldb => column.word().to_uppercase(),
+        };
+        let data_type = |column: &PseudoColumn| match (column, rules) {
+            (PseudoColumn::RowTime, Compatibility::Postgres) => SqlType::TimestampTz.arrow(),
+            (PseudoColumn::RowTime, Compatibility::Ksqldb) | (PseudoColumn::RowOffset, _) => SqlType::BigInt.arrow(),
+            (PseudoColumn::RowPartition, _) => SqlType::Int.arrow(),
+        };
+        self.pseudo = system_columns::of_relation(&self.relation);
+        let mut fields: Vec<FieldRef> = self.schema.fields().iter().cloned().collect();
+        fields.extend(self.pseudo.iter().map(|column| Arc::new(Field::new(folded(column), data_type(column), true))));
+        Self { schema: Arc::new(Schema::new(fields)), view: None, ..self }
     }
 
     /// The topic's partitions, with only the columns at the places `used`, and the number of their records.
@@ -70,6 +95,8 @@ impl RelationTable {
                 decoder: Arc::clone(&decoder),
                 schema: Arc::clone(schema),
                 used: used.to_vec(),
+                pseudo: self.pseudo.clone(),
+                columns: self.relation.columns.len(),
                 partition,
                 from: ends.log_start_offset,
                 upto,

@@ -4,7 +4,12 @@ use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
 
+use arrow::array::ArrayRef;
+use arrow::array::Int32Array;
+use arrow::array::Int64Array;
+use arrow::array::TimestampMicrosecondArray;
 use arrow::compute::interleave_record_batch;
+use arrow::datatypes::DataType;
 use arrow::datatypes::SchemaRef;
 use arrow::error::ArrowError;
 use arrow::record_batch::RecordBatch;
@@ -22,11 +27,13 @@ use super::topic_reader::TopicReader;
 use super::topic_reader::Until;
 use crate::broker::Client;
 use crate::error::Error;
+use crate::format::Decoded;
 use crate::format::Decoder;
 use crate::format::RawRecord;
 use crate::format::RowOp;
 use crate::model::Offset;
 use crate::model::TopicPartition;
+use crate::plan::PseudoColumn;
 use crate::protocol::Record;
 
 /// A partition between two offsets.
@@ -35,8 +42,12 @@ pub(super) struct TopicRows {
     pub(super) decoder: Arc<Decoder>,
     /// Of the columns that are wanted.
     pub(super) schema: SchemaRef,
-    /// Places of these among the relation's.
+    /// Places of these among the relation's, and behind those among `pseudo`.
     pub(super) used: Vec<usize>,
+    /// What there is besides the relation's columns.
+    pub(super) pseudo: Vec<PseudoColumn>,
+    /// How many columns the relation has.
+    pub(super) columns: usize,
     pub(super) partition: TopicPartition,
     pub(super) from: Offset,
     pub(super) upto: Offset,
@@ -61,7 +72,13 @@ struct Slice {
 /// What of a topic's records is wanted.
 struct Wanted {
     decoder: Arc<Decoder>,
+    /// Of these rows.
+    schema: SchemaRef,
     used: Vec<usize>,
+    /// How many the relation has.
+    columns: usize,
+    pseudo: Vec<PseudoColumn>,
+    partition: i32,
     with_keys: bool,
 }
 
@@ -74,8 +91,9 @@ impl Wanted {
             value: record.value,
             headers: record.headers,
         });
-        let decoded = self.decoder.decode_columns(raw, &self.used);
-        let rows = decoded.rows.project(&self.used).map_err(misfit)?;
+        let own: Vec<usize> = self.used.iter().copied().filter(|place| self.of_pseudo(*place).is_none()).collect();
+        let decoded = self.decoder.decode_columns(raw, &own);
+        let rows = self.rows(&decoded)?;
         if !self.with_keys {
             return Ok(Slice { rows, op: decoded.op, keys: Vec::new() });
         }
@@ -87,6 +105,39 @@ impl Wanted {
         };
         let keys = decoded.offsets.iter().map(key).collect();
         Ok(Slice { rows, op: decoded.op, keys })
+    }
+}
+
+impl Wanted {
+    /// The pseudo column at a place behind the relation's columns.
+    fn of_pseudo(&self, place: usize) -> Option<PseudoColumn> {
+        self.pseudo.get(place.checked_sub(self.columns)?).copied()
+    }
+
+    fn rows(&self, decoded: &Decoded) -> Result<RecordBatch, Error> {
+        if self.pseudo.is_empty() {
+            return decoded.rows.project(&self.used).map_err(misfit);
+        }
+        let mut arrays: Vec<ArrayRef> = Vec::with_capacity(self.used.len());
+        for (place, field) in self.used.iter().zip(self.schema.fields()) {
+            arrays.push(match self.of_pseudo(*place) {
+                None => Arc::clone(decoded.rows.column(*place)),
+                Some(PseudoColumn::RowPartition) => {
+                    Arc::new(Int32Array::from(vec![self.partition; decoded.offsets.len()]))
+                }
+                Some(PseudoColumn::RowOffset) => Arc::new(Int64Array::from(decoded.offsets.clone())),
+                Some(PseudoColumn::RowTime) if *field.data_type() == DataType::Int64 => {
+                    Arc::new(Int64Array::from(decoded.event_times.clone()))
+                }
+                Some(PseudoColumn::RowTime) => {
+                    let micros = decoded.event_times.iter().map(|millis| millis.saturating_mul(1000));
+                    let micros = TimestampMicrosecondArray::from_iter_values(micros);
+                    Arc::new(micros.with_data_type(field.data_type().clone()))
+                }
+            });
+        }
+        let count = RecordBatchOptions::new().with_row_count(Some(decoded.offsets.len()));
+        RecordBatch::try_new_with_options(Arc::clone(&self.schema), arrays, &count).map_err(misfit)
     }
 }
 
@@ -146,8 +197,15 @@ impl PartitionStream for TopicRows {
             next: self.from,
             until: Until::Offset(self.upto),
         };
-        let wanted =
-            Wanted { decoder: Arc::clone(&self.decoder), used: self.used.clone(), with_keys: self.newest_only };
+        let wanted = Wanted {
+            decoder: Arc::clone(&self.decoder),
+            schema: Arc::clone(&self.schema),
+            used: self.used.clone(),
+            columns: self.columns,
+            pseudo: self.pseudo.clone(),
+            partition: self.partition.partition.0,
+            with_keys: self.newest_only,
+        };
         let reader = Reader { topic, wanted };
         let rows = match self.newest_only {
             true => stream::once(reader.newest(Arc::clone(&self.schema))).boxed(),

@@ -1,9 +1,11 @@
 //! DROP STREAM|TABLE|MATERIALIZED VIEW, with the query that keeps it.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::done;
 use super::lookup::no_such_relation;
+use super::terminate::terminate;
 use crate::catalog::Catalog;
 use crate::catalog::Change;
 use crate::catalog::QueryDefinition;
@@ -19,6 +21,8 @@ use crate::engine::session::Session;
 use crate::error::Error;
 use crate::error::Result;
 use crate::error::SqlState;
+use crate::model::RelationId;
+use crate::model::TopicId;
 use crate::model::TopicPartition;
 use crate::security::Operation;
 use crate::security::Principal;
@@ -28,6 +32,7 @@ use crate::sql::DropRelation;
 use crate::sql::Name;
 use crate::sql::ObjectKind;
 
+#[derive(Clone)]
 struct Dropping {
     engine: Arc<Engine>,
     principal: Principal,
@@ -60,6 +65,12 @@ pub(super) async fn execute(session: &mut Session, drop: &DropRelation) -> Resul
         drop: drop.clone(),
         name: name.clone(),
     };
+    if drop.cascade {
+        let gone = run_apart(cascade(dropping.clone())).await?;
+        if !gone.is_empty() {
+            session.notice(Notice::new(format!("drop cascades to {}", gone.join(", "))));
+        }
+    }
     match run_apart(dropping.run()).await? {
         None => session.notice(Notice::new(format!("relation \"{name}\" does not exist, skipping"))),
         Some(gone) if gone.dead_letters => {
@@ -72,6 +83,73 @@ pub(super) async fn execute(session: &mut Session, drop: &DropRelation) -> Resul
         Some(_) => {}
     }
     Ok(done(tag))
+}
+
+/// Drops what stands on a relation, and tells what that was.
+async fn cascade(dropping: Dropping) -> Result<Vec<String>> {
+    let catalog = dropping.engine.catalog()?;
+    let mut dependants = Vec::new();
+    if let Some(relation) = catalog.relation(&dropping.name) {
+        authorize(&dropping.principal, Operation::Drop, Resource::Relation(&relation.name))?;
+        check_kind(dropping.drop.kind, &dropping.drop.name, relation, "DROP")?;
+        let mut seen = BTreeSet::from([relation.id]);
+        add_dependants(&catalog, relation, &mut seen, &mut dependants);
+    }
+    let mut gone = Vec::new();
+    for dependant in dependants {
+        match dependant {
+            Dependant::Query(query) => {
+                authorize(&dropping.principal, Operation::Drop, Resource::Cluster)?;
+                gone.push(format!("query {}", query.name));
+                terminate(Arc::clone(&dropping.engine), query).await?;
+            }
+            Dependant::Relation(relation) => {
+                let (kind, word) = match (relation.is_table(), relation.materialized_view) {
+                    (false, _) => (ObjectKind::Stream, "stream"),
+                    (true, false) => (ObjectKind::Table, "table"),
+                    (true, true) => (ObjectKind::MaterializedView, "materialized view"),
+                };
+                gone.push(format!("{word} {}", relation.name));
+                let delete_topic = dropping.drop.delete_topic && !relation.read_only && relation.query.is_some();
+                let drop = DropRelation { kind, if_exists: true, delete_topic, ..dropping.drop.clone() };
+                Dropping { drop, name: relation.name.clone(), ..dropping.clone() }.run().await?;
+            }
+        }
+    }
+    Ok(gone)
+}
+
+/// What goes with a relation.
+enum Dependant {
+    Query(Arc<QueryDefinition>),
+    Relation(Arc<Relation>),
+}
+
+/// The queries that read or feed a relation and what they keep, and what stands on that, last readers first.
+fn add_dependants(catalog: &Catalog, relation: &Relation, seen: &mut BTreeSet<RelationId>, found: &mut Vec<Dependant>) {
+    let own = relation.query.and_then(|id| catalog.query(id));
+    let late: Vec<TopicId> = own.iter().flat_map(|query| &query.internal_topics).map(|(.., topic)| *topic).collect();
+    for over in catalog.relations().filter(|other| late.contains(&other.topic_id)) {
+        if seen.insert(over.id) {
+            add_dependants(catalog, over, seen, found);
+            found.push(Dependant::Relation(Arc::clone(over)));
+        }
+    }
+    for query in catalog.queries() {
+        let feeds = query.sink == relation.id && relation.query != Some(query.id);
+        if !feeds && !query.sources.contains(&relation.id) {
+            continue;
+        }
+        match catalog.relation_by_id(query.sink).filter(|sink| sink.query == Some(query.id)) {
+            Some(sink) if seen.insert(sink.id) => {
+                add_dependants(catalog, sink, seen, found);
+                found.push(Dependant::Relation(Arc::clone(sink)));
+            }
+            Some(_) => {}
+            None if found.iter().any(|other| matches!(other, Dependant::Query(other) if other.id == query.id)) => {}
+            None => found.push(Dependant::Query(Arc::clone(query))),
+        }
+    }
 }
 
 impl Dropping {

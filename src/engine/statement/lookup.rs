@@ -30,12 +30,20 @@ pub(super) fn relation(session: &Session, catalog: &Catalog, name: &Name) -> Res
 
 /// The standing query of that name, or the only one that writes the relation of that name.
 pub(super) fn query_named<'a>(catalog: &'a Catalog, name: &Name) -> Result<&'a Arc<QueryDefinition>> {
-    let writer = || {
-        let mut writers = catalog.writers(catalog.relation(&name.value)?.id);
+    // Names of queries are made of those of relations, which ksqlDB has in upper case: here case says nothing.
+    let in_any_case = || {
+        let mut alike = catalog.queries().filter(|query| query.name.eq_ignore_ascii_case(&name.value));
+        let only = alike.next()?;
+        alike.next().is_none().then_some(only)
+    };
+    let writer = |relation: &str| {
+        let mut writers = catalog.writers(catalog.relation(relation)?.id);
         let only = writers.next()?;
         writers.next().is_none().then_some(only)
     };
-    catalog.query_by_name(&name.value).or_else(writer).ok_or_else(|| {
+    let found = catalog.query_by_name(&name.value).or_else(in_any_case);
+    let found = found.or_else(|| writer(&name.value)).or_else(|| writer(&name.value.to_uppercase()));
+    found.ok_or_else(|| {
         let message = format!("query \"{}\" does not exist", name.value);
         let error = Error::new(SqlState::UNDEFINED_OBJECT, message).at(name.position);
         match nearest(&name.value, catalog.queries().map(|query| query.name.as_str())) {

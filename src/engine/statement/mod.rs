@@ -8,6 +8,7 @@ mod copy_to;
 mod create_as;
 mod create_source;
 mod cursors;
+mod define;
 mod delete;
 mod describe;
 mod describe_function;
@@ -19,6 +20,7 @@ mod insert_standing;
 mod insert_table;
 mod lookup;
 mod modify;
+mod pause;
 mod prepared;
 mod print;
 mod profile;
@@ -42,6 +44,7 @@ use super::outcome::Outcome;
 use super::outcome::Value;
 use super::prepared::Prepared;
 use super::session::Session;
+use crate::catalog::QueryState;
 use crate::error::Result;
 use crate::model::SqlType;
 use crate::sql::CopySource;
@@ -89,6 +92,9 @@ pub(super) async fn execute(session: &mut Session, prepared: &Prepared, paramete
         Statement::RollbackToSavepoint(name) => transaction::rollback_to(session, &name.value),
         Statement::Truncate(truncate) => truncate::execute(session, truncate).await,
         Statement::Terminate(name) => terminate::execute(session, name.as_ref()).await,
+        Statement::Pause(name) => pause::execute(session, name.as_ref(), QueryState::Paused).await,
+        Statement::Resume(name) => pause::execute(session, name.as_ref(), QueryState::Running).await,
+        Statement::Define { name, value } => Ok(define::execute(session, name, value.as_deref())),
         Statement::Prepare(prepare) => prepared::prepare(session, prepare).await,
         Statement::Execute { name, arguments } => prepared::execute(session, name, arguments, parameters).await,
         Statement::Deallocate(name) => Ok(prepared::deallocate(session, name.as_ref())),
@@ -148,6 +154,9 @@ pub(super) async fn describe(
         | Statement::ReleaseSavepoint(_)
         | Statement::RollbackToSavepoint(_)
         | Statement::Terminate(_)
+        | Statement::Pause(_)
+        | Statement::Resume(_)
+        | Statement::Define { .. }
         | Statement::Prepare(_)
         | Statement::Truncate(_)
         | Statement::Deallocate(_)
@@ -182,6 +191,8 @@ pub(super) fn takes_effect(statement: &Statement) -> bool {
             | Statement::InsertSelect(_)
             | Statement::CopyFrom { .. }
             | Statement::Terminate(_)
+            | Statement::Pause(_)
+            | Statement::Resume(_)
             | Statement::Truncate(_)
     )
 }

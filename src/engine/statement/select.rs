@@ -14,6 +14,7 @@ use super::push;
 use super::set_config;
 use crate::catalog::Catalog;
 use crate::catalog::Compatibility;
+use crate::catalog::QueryState;
 use crate::catalog::Relation;
 use crate::engine::outcome::Description;
 use crate::engine::outcome::Outcome;
@@ -27,6 +28,7 @@ use crate::engine::session::Session;
 use crate::engine::shape::Shape;
 use crate::error::Error;
 use crate::error::Result;
+use crate::error::SqlState;
 use crate::model::RelationId;
 use crate::model::SqlType;
 use crate::model::TopicPartition;
@@ -252,6 +254,11 @@ impl Waits<'_> {
                 }
                 if !wanted.is_empty() {
                     depends = true;
+                    if query.state == QueryState::Paused {
+                        let message = format!("query \"{}\" is paused", query.name);
+                        let error = Error::new(SqlState::OBJECT_NOT_IN_PREREQUISITE_STATE, message);
+                        return Err(error.hint("RESUME it, or SET read_your_writes = off."));
+                    }
                     self.session.engine.runtime().wait_covered(query.id, &wanted).await?;
                 }
             }

@@ -10,6 +10,7 @@ use arrow::record_batch::RecordBatch;
 use futures::StreamExt;
 use futures::stream;
 
+use super::define;
 use super::select;
 use crate::engine::outcome::Outcome;
 use crate::engine::outcome::OutputField;
@@ -39,12 +40,16 @@ fn listing(object: &ShowObject) -> Option<(&'static str, &'static [&'static str]
             "SELECT name, partitions::text AS partitions FROM tidemill.topics WHERE NOT internal ORDER BY name",
             &["name", "partitions"],
         )),
+        ShowObject::AllTopics => Some((
+            "SELECT name, partitions::text AS partitions FROM tidemill.topics ORDER BY name",
+            &["name", "partitions"],
+        )),
         ShowObject::Functions => Some((
             "SELECT name, kind, min(description) AS description FROM tidemill.functions GROUP BY name, kind ORDER BY name, kind",
             &["name", "kind", "description"],
         )),
         ShowObject::Types => Some(("SELECT name, type FROM tidemill.types ORDER BY name", &["name", "type"])),
-        ShowObject::AllSettings | ShowObject::Setting(_) => None,
+        ShowObject::AllSettings | ShowObject::Setting(_) | ShowObject::Variables => None,
     }
 }
 
@@ -53,6 +58,7 @@ pub(super) fn fields(object: &ShowObject) -> Vec<OutputField> {
     match object {
         ShowObject::AllSettings => ["name", "setting", "description"].map(text).to_vec(),
         ShowObject::Setting(name) => vec![text(name)],
+        ShowObject::Variables => define::fields(),
         listed => listing(listed).map_or(Vec::new(), |(_, names)| names.iter().map(|name| text(name)).collect()),
     }
 }
@@ -68,6 +74,7 @@ pub(super) async fn execute(session: &mut Session, object: &ShowObject) -> Resul
             ];
             table(fields(object), arrays, "SHOW")
         }
+        ShowObject::Variables => define::show(session),
         ShowObject::Setting(name) => {
             let value = session.settings.show(name).map_err(|error| listing_hint(error, name))?;
             table(fields(object), vec![Arc::new(StringArray::from(vec![value]))], "SHOW")

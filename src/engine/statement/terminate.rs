@@ -29,7 +29,8 @@ pub(super) async fn execute(session: &Session, name: Option<&Name>) -> Result<Ou
     Ok(done("TERMINATE"))
 }
 
-async fn terminate(engine: Arc<Engine>, query: Arc<QueryDefinition>) -> Result<()> {
+/// Ends one query.
+pub(super) async fn terminate(engine: Arc<Engine>, query: Arc<QueryDefinition>) -> Result<()> {
     let _turn = engine.ddl().await;
     refuse_read_topics(engine.catalog()?.as_ref(), &query)?;
     match engine.catalog()?.relation_by_id(query.sink) {

@@ -115,7 +115,8 @@ fn swap_table_stream(sources: &mut [BoundSource], joins: &[BoundJoin]) {
     }
 }
 
-fn source(table: &ast::TableFactor, catalog: &Catalog, rules: Compatibility) -> Result<BoundSource> {
+/// A relation that is read, under its name in the query.
+pub(super) fn source(table: &ast::TableFactor, catalog: &Catalog, rules: Compatibility) -> Result<BoundSource> {
     let ast::TableFactor::Table { name, alias, args, version, sample, with_ordinality, .. } = table else {
         return Err(Error::unsupported("subqueries in FROM are not there yet in standing queries"));
     };

@@ -4,6 +4,9 @@
 
 mod bound;
 mod clauses;
+mod columns;
+mod distinct;
+mod flatten;
 mod from;
 mod items;
 mod rank;
@@ -24,6 +27,7 @@ pub use scope::Clause;
 pub use scope::fold;
 pub use scope::fold_name;
 pub use scope::position;
+pub use units::as_texts as units_as_texts;
 
 use sqlparser::ast;
 
@@ -39,6 +43,7 @@ use crate::error::SqlState;
 use crate::sql::Emit;
 use crate::sql::ObjectKind;
 use crate::sql::Select;
+use flatten::one_select;
 use scope::Scope;
 
 /// Binds a query for a standing plan.
@@ -49,7 +54,7 @@ pub fn bind(
     request: &StandingRequest,
 ) -> Result<BoundQuery> {
     let rules = request.semantics.compatibility;
-    let (mut body, ranked) = rank::take(clauses::only_select(&select.ast)?, functions, rules)?;
+    let (mut body, ranked) = rank::take(one_select(&select.ast, catalog, functions, rules)?, functions, rules)?;
     let window = crate::sql::take_window(&mut body)?;
     let partition_by = crate::sql::take_partition_by(&mut body);
     clauses::check(&body, functions, rules)?;

@@ -12,8 +12,8 @@ const FUNCTIONS: [&str; 6] = ["dateadd", "datesub", "timeadd", "timesub", "times
 const UNITS: [&str; 5] = ["DAYS", "HOURS", "MINUTES", "SECONDS", "MILLISECONDS"];
 
 /// Makes units texts, so that nobody takes them for columns.
-pub fn as_texts(expr: &mut ast::Expr) {
-    let flow = walk::expressions_mut(expr, |expr| {
+pub fn as_texts(root: &mut impl ast::VisitMut) {
+    let flow = walk::expressions_mut(root, |expr| {
         if let ast::Expr::Function(function) = expr
             && FUNCTIONS.iter().any(|name| function.name.to_string().eq_ignore_ascii_case(name))
             && let ast::FunctionArguments::List(list) = &mut function.args

@@ -85,6 +85,7 @@ fn comparable(left: &Expr, op: Operator, right: &Expr, schema: &DFSchema) -> Res
     let shown = |expr: &Expr, data_type: &DataType| {
         let text = match expr {
             Expr::Literal(ScalarValue::Utf8(Some(text)), _) => format!("'{text}'"),
+            Expr::Literal(value, _) => value.to_string(),
             Expr::Column(column) => column.name.clone(),
             other => other.schema_name().to_string(),
         };

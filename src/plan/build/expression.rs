@@ -182,17 +182,23 @@ impl<'a> Expressions<'a> {
     /// What SqlToRel would read otherwise than we do.
     fn prepared(&self, expr: &ast::Expr) -> Result<ast::Expr> {
         let mut expr = expr.clone();
-        let rules = self.rules;
-        let flow = walk::expressions_mut(&mut expr, |expr| {
+        if self.rules == Compatibility::Ksqldb {
+            self.prefer_ksqldb_functions(&mut expr);
+        }
+        reword(&mut expr, self.rules);
+        Ok(expr)
+    }
+
+    /// Calls below `root` as ksqlDB means them.
+    pub fn prefer_ksqldb_functions(&self, root: &mut impl ast::VisitMut) {
+        let flow = walk::expressions_mut(root, |expr| {
             match expr {
-                ast::Expr::Function(function) if rules == Compatibility::Ksqldb => {
+                ast::Expr::Function(function) => {
                     count_of_nothing(function);
                     replace_all(function);
                     self.prefer_ksqldb(function);
                 }
-                ast::Expr::Substring { expr: text, substring_from: Some(from), substring_for, .. }
-                    if rules == Compatibility::Ksqldb =>
-                {
+                ast::Expr::Substring { expr: text, substring_from: Some(from), substring_for, .. } => {
                     let arguments = [Some(text), Some(from), substring_for.as_mut()];
                     let arguments = arguments.into_iter().flatten().map(|argument| argument.as_ref().clone());
                     *expr = call("__ksql_substring", arguments.collect());
@@ -202,8 +208,6 @@ impl<'a> Expressions<'a> {
             std::ops::ControlFlow::<()>::Continue(())
         });
         debug_assert!(flow.is_continue());
-        reword(&mut expr, rules);
-        Ok(expr)
     }
 
     /// A function that ksqlDB has under the same name, but with other answers.

@@ -1,4 +1,4 @@
-//! `DESCRIBE name [EXTENDED]`, `DESCRIBE FUNCTION name`.
+//! `DESCRIBE [EXTENDED] name [EXTENDED]`, `DESCRIBE FUNCTION name`, `DESCRIBE STREAMS|TABLES`.
 
 use super::Statement;
 use crate::error::Result;
@@ -9,6 +9,15 @@ pub(super) fn parse(cursor: &mut Cursor<'_>) -> Result<Statement> {
     if cursor.is_word_at(0, "FUNCTION") && cursor.more_follows() {
         cursor.word("FUNCTION");
         return Ok(Statement::DescribeFunction(cursor.name()?));
+    }
+    let extended = cursor.is_word_at(0, "EXTENDED") && cursor.more_follows();
+    if extended {
+        cursor.word("EXTENDED");
+    }
+    let is_list =
+        |word: &str| cursor.is_word_at(0, word) && (!cursor.more_follows() || cursor.is_word_at(1, "EXTENDED"));
+    if is_list("STREAMS") || is_list("TABLES") {
+        return super::show::parse(cursor);
     }
     let name = cursor.relation_name()?;
     // ksqlDB's long form; the short one here shows as much.

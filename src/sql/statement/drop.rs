@@ -1,4 +1,4 @@
-//! `DROP STREAM|TABLE|MATERIALIZED VIEW [IF EXISTS] name [DELETE TOPIC]`.
+//! `DROP STREAM|TABLE|MATERIALIZED VIEW [IF EXISTS] name [DELETE TOPIC] [CASCADE | RESTRICT]`.
 
 use super::Name;
 use super::ObjectKind;
@@ -9,7 +9,7 @@ use crate::error::Error;
 use crate::error::Result;
 use crate::sql::cursor::Cursor;
 
-/// `DROP STREAM|TABLE|MATERIALIZED VIEW [IF EXISTS] name [DELETE TOPIC]`.
+/// `DROP STREAM|TABLE|MATERIALIZED VIEW [IF EXISTS] name [DELETE TOPIC] [CASCADE | RESTRICT]`.
 #[derive(Debug, Clone, PartialEq)]
 pub struct DropRelation {
     /// What it must be.
@@ -20,6 +20,8 @@ pub struct DropRelation {
     pub name: Name,
     /// `DELETE TOPIC`
     pub delete_topic: bool,
+    /// `CASCADE`: what stands on it goes too.
+    pub cascade: bool,
 }
 
 pub(super) fn parse(cursor: &mut Cursor<'_>) -> Result<Statement> {
@@ -38,13 +40,10 @@ pub(super) fn parse(cursor: &mut Cursor<'_>) -> Result<Statement> {
     let if_exists = cursor.words(&["IF", "EXISTS"]);
     let name = cursor.relation_name()?;
     let delete_topic = cursor.words(&["DELETE", "TOPIC"]);
-    let position = cursor.position();
-    if cursor.word("CASCADE") {
-        return Err(Error::unsupported("DROP .. CASCADE is not supported")
-            .at(position)
-            .hint("Drop the relations that read it first."));
+    let cascade = cursor.word("CASCADE");
+    if !cascade {
+        // What happens anyway.
+        cursor.word("RESTRICT");
     }
-    // What PostgreSQL calls RESTRICT is the only behaviour there is.
-    cursor.word("RESTRICT");
-    Ok(Statement::Drop(DropRelation { kind, if_exists, name, delete_topic }))
+    Ok(Statement::Drop(DropRelation { kind, if_exists, name, delete_topic, cascade }))
 }

@@ -8,6 +8,7 @@ mod create;
 mod create_type;
 mod deallocate;
 mod declare;
+mod define;
 mod delete;
 mod describe;
 mod discard;
@@ -16,6 +17,7 @@ mod explain;
 mod fetch;
 mod insert;
 mod name;
+mod pause;
 mod prepare;
 mod print;
 mod refused;
@@ -173,6 +175,17 @@ pub enum Statement {
     RollbackToSavepoint(Name),
     /// `TERMINATE name`, or `TERMINATE ALL` as `None`: a standing query ends, what it wrote stays.
     Terminate(Option<Name>),
+    /// `PAUSE name`, or `PAUSE ALL` as `None`: a standing query stands still.
+    Pause(Option<Name>),
+    /// `RESUME name`, or `RESUME ALL` as `None`: it goes on.
+    Resume(Option<Name>),
+    /// `DEFINE name = 'value'`; `None` is UNDEFINE.
+    Define {
+        /// The variable.
+        name: Name,
+        /// What stands for `${name}`.
+        value: Option<String>,
+    },
     /// `PREPARE name AS ..`
     Prepare(Prepare),
     /// `EXECUTE name (..)`
@@ -205,6 +218,7 @@ const STATEMENTS: &[(&str, Parse)] = &[
     ("CREATE", create::parse),
     ("DEALLOCATE", deallocate::parse),
     ("DECLARE", declare::parse),
+    ("DEFINE", define::define),
     ("DELETE", delete::parse),
     ("DESCRIBE", describe::parse),
     ("DISCARD", discard::parse),
@@ -215,10 +229,12 @@ const STATEMENTS: &[(&str, Parse)] = &[
     ("FETCH", fetch::parse),
     ("INSERT", insert::parse),
     ("LIST", show::parse),
+    ("PAUSE", pause::pause),
     ("PREPARE", prepare::prepare),
     ("PRINT", print::parse),
     ("RELEASE", transaction::release),
     ("RESET", set::reset),
+    ("RESUME", pause::resume),
     ("ROLLBACK", transaction::rollback),
     ("SAVEPOINT", transaction::savepoint),
     ("SET", set::parse),
@@ -226,6 +242,7 @@ const STATEMENTS: &[(&str, Parse)] = &[
     ("START", transaction::start),
     ("TERMINATE", terminate::parse),
     ("TRUNCATE", truncate::parse),
+    ("UNDEFINE", define::undefine),
     ("UNLISTEN", unlisten::parse),
     ("UNSET", set::reset),
     ("UPDATE", update::parse),

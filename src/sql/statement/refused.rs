@@ -12,7 +12,6 @@ const REFUSED: &[(&str, Option<&str>)] = &[
     ("CHECKPOINT", None),
     ("CLUSTER", None),
     ("COMMENT", None),
-    ("DEFINE", None),
     ("DO", None),
     ("GRANT", None),
     ("IMPORT", None),
@@ -22,15 +21,12 @@ const REFUSED: &[(&str, Option<&str>)] = &[
     ("MERGE", None),
     ("MOVE", None),
     ("NOTIFY", None),
-    ("PAUSE", None),
     ("REASSIGN", None),
     ("REFRESH", Some("Views are always kept up to date.")),
     ("REINDEX", None),
-    ("RESUME", None),
     ("REVOKE", None),
     ("RUN", None),
     ("SPOOL", None),
-    ("UNDEFINE", None),
     ("VACUUM", None),
 ];
 

@@ -18,6 +18,10 @@ pub enum ShowObject {
     Queries,
     /// `SHOW TOPICS`
     Topics,
+    /// `SHOW ALL TOPICS`, with the server's own
+    AllTopics,
+    /// `SHOW VARIABLES`
+    Variables,
     /// `SHOW FUNCTIONS`
     Functions,
     /// `SHOW TYPES`
@@ -42,6 +46,10 @@ pub(super) fn parse(cursor: &mut Cursor<'_>) -> Result<Statement> {
         ShowObject::Functions
     } else if cursor.word("TYPES") {
         ShowObject::Types
+    } else if cursor.words(&["ALL", "TOPICS"]) {
+        ShowObject::AllTopics
+    } else if cursor.word("VARIABLES") {
+        ShowObject::Variables
     } else if cursor.word("PROPERTIES") || cursor.word("ALL") {
         ShowObject::AllSettings
     } else if cursor.words(&["TRANSACTION", "ISOLATION", "LEVEL"]) {
@@ -51,13 +59,15 @@ pub(super) fn parse(cursor: &mut Cursor<'_>) -> Result<Statement> {
     } else if cursor.words(&["SESSION", "AUTHORIZATION"]) {
         ShowObject::Setting("session_authorization".to_string())
     } else {
-        for word in ["CONNECTORS", "VARIABLES"] {
-            if cursor.is_word_at(0, word) {
-                return Err(Error::unsupported(format!("SHOW {word} is not supported")).at(position));
-            }
+        if cursor.is_word_at(0, "CONNECTORS") || cursor.is_word_at(0, "CONNECTOR") {
+            return Err(Error::unsupported("SHOW CONNECTORS is not supported").at(position));
         }
         ShowObject::Setting(setting_name(cursor)?)
     };
+    if !matches!(object, ShowObject::AllSettings | ShowObject::Setting(_)) {
+        // ksqlDB's long form; DESCRIBE and the system tables show more.
+        cursor.word("EXTENDED");
+    }
     Ok(Statement::Show(object))
 }
 

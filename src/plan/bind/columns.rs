@@ -1,0 +1,298 @@
+//! The columns of sub-queries in FROM, and what stands for them in the SELECT around.
+
+use std::ops::ControlFlow;
+
+use sqlparser::ast;
+use sqlparser::ast::Ident;
+
+use super::BoundSource;
+use super::flatten::Flattener;
+use super::flatten::no_column;
+use super::from;
+use super::items::postgres_name;
+use super::scope::at;
+use super::scope::fold;
+use super::scope::is_window_bound;
+use super::scope::with_nearest;
+use crate::catalog::Compatibility;
+use crate::error::Error;
+use crate::error::Result;
+use crate::error::SqlState;
+use crate::sql::walk;
+
+/// A sub-query: its name, its columns, and what it reads.
+pub struct Derived {
+    pub alias: String,
+    columns: Vec<(String, ast::Expr)>,
+    sources: Vec<BoundSource>,
+    rules: Compatibility,
+}
+
+impl Derived {
+    pub fn new(alias: String, inner: &ast::Select, flattener: &Flattener<'_>) -> Result<Self> {
+        let rules = flattener.rules;
+        let mut sources = Vec::new();
+        for table in &inner.from {
+            for relation in std::iter::once(&table.relation).chain(table.joins.iter().map(|join| &join.relation)) {
+                let mut plain = relation.clone();
+                crate::sql::take_within(&mut plain)?;
+                sources.push(from::source(&plain, flattener.catalog, rules)?);
+            }
+        }
+        let mut derived = Self { alias, columns: Vec::new(), sources, rules };
+        derived.columns = derived.listed(&inner.projection)?;
+        Ok(derived)
+    }
+
+    /// The columns of a list, with stars written out.
+    fn listed(&self, list: &[ast::SelectItem]) -> Result<Vec<(String, ast::Expr)>> {
+        let mut columns = Vec::new();
+        let mut generated = 0;
+        for item in list {
+            match item {
+                ast::SelectItem::UnnamedExpr(expr) => {
+                    let name = match expr {
+                        ast::Expr::Identifier(ident) => fold(ident, self.rules),
+                        ast::Expr::CompoundIdentifier(idents) => {
+                            idents.last().map(|ident| fold(ident, self.rules)).unwrap_or_default()
+                        }
+                        _ if self.rules == Compatibility::Ksqldb => {
+                            generated += 1;
+                            format!("KSQL_COL_{}", generated - 1)
+                        }
+                        other => postgres_name(other),
+                    };
+                    columns.push((name, expr.clone()));
+                }
+                ast::SelectItem::ExprWithAlias { expr, alias } => columns.push((fold(alias, self.rules), expr.clone())),
+                ast::SelectItem::Wildcard(options) => {
+                    super::items::check_options(options)?;
+                    columns.extend(self.sources.iter().flat_map(all_of));
+                }
+                ast::SelectItem::QualifiedWildcard(kind, options) => {
+                    super::items::check_options(options)?;
+                    let qualifier = super::items::qualifier(kind)?;
+                    let alias = fold(qualifier, self.rules);
+                    let source = self.sources.iter().find(|source| source.alias == alias);
+                    columns.extend(all_of(source.ok_or_else(|| no_table(&alias, qualifier))?));
+                }
+                ast::SelectItem::ExprWithAliases { .. } => {
+                    return Err(Error::unsupported("several aliases of one expression are not supported"));
+                }
+            }
+        }
+        Ok(columns)
+    }
+
+    /// The same where the relation that it reads is called as the sub-query is.
+    pub fn under_its_alias(self) -> Self {
+        let columns = self.columns.iter().map(|(name, expr)| (name.clone(), self.qualified(expr))).collect();
+        Self { columns, ..self }
+    }
+
+    /// An expression of the sub-query's, with its only relation under the sub-query's name.
+    pub fn qualified(&self, expr: &ast::Expr) -> ast::Expr {
+        let mut expr = expr.clone();
+        let flow = walk::expressions_mut(&mut expr, |part| {
+            let ident = match part {
+                ast::Expr::Identifier(ident) if self.reads(&fold(ident, self.rules)) => ident.clone(),
+                ast::Expr::CompoundIdentifier(idents) if idents.len() == 2 => idents[1].clone(),
+                _ => return ControlFlow::<()>::Continue(()),
+            };
+            *part = ast::Expr::CompoundIdentifier(vec![Ident::with_quote('"', self.alias.clone()), ident]);
+            ControlFlow::Continue(())
+        });
+        debug_assert!(flow.is_continue());
+        expr
+    }
+
+    /// Its columns as a list.
+    pub fn into_items(self) -> Vec<ast::SelectItem> {
+        let item = |(name, expr)| ast::SelectItem::ExprWithAlias { expr, alias: Ident::with_quote('"', name) };
+        self.columns.into_iter().map(item).collect()
+    }
+
+    /// Whether what it reads has a column of that name.
+    fn reads(&self, name: &str) -> bool {
+        self.sources.iter().any(|source| source.relation.columns.iter().any(|column| column.name == name))
+            || name.eq_ignore_ascii_case("rowtime")
+    }
+
+    fn no_column(&self, name: &str, ident: &Ident) -> Error {
+        let names = self.columns.iter().map(|(name, _)| name.as_str()).collect();
+        with_nearest(no_column(name, ident.span), name, names)
+    }
+
+    fn column(&self, name: &str, ident: &Ident) -> Result<Option<ast::Expr>> {
+        let mut named = self.columns.iter().filter(|(column, _)| column == name);
+        match (named.next(), named.next()) {
+            (Some((_, expr)), None) => Ok(Some(in_parentheses(expr.clone()))),
+            (Some(_), Some(_)) => Err(ambiguous(name, ident)),
+            (None, _) => Ok(None),
+        }
+    }
+}
+
+/// All columns of a relation.
+fn all_of(source: &BoundSource) -> Vec<(String, ast::Expr)> {
+    let quoted = |value: &str| Ident::with_quote('"', value);
+    let of = |name: &str| ast::Expr::CompoundIdentifier(vec![quoted(&source.alias), quoted(name)]);
+    source.relation.columns.iter().map(|column| (column.name.clone(), of(&column.name))).collect()
+}
+
+/// What a SELECT around sub-queries reads: they, and relations beside them.
+pub struct Columns {
+    pub tables: Vec<std::result::Result<Derived, BoundSource>>,
+    pub rules: Compatibility,
+}
+
+impl Columns {
+    /// Puts what sub-queries compute in place of the names of their columns.
+    pub fn substitute(&self, select: &mut ast::Select) -> Result<()> {
+        let list = std::mem::take(&mut select.projection);
+        for item in list {
+            match item {
+                ast::SelectItem::UnnamedExpr(expr) => {
+                    let name = self.item_name(&expr)?;
+                    select.projection.push(match name {
+                        Some(alias) => ast::SelectItem::ExprWithAlias { expr, alias },
+                        None => ast::SelectItem::UnnamedExpr(expr),
+                    });
+                }
+                ast::SelectItem::Wildcard(options) => {
+                    super::items::check_options(&options)?;
+                    // What comes out of here is found again below, by the sub-query's name.
+                    select.projection.extend(self.tables.iter().flat_map(|table| self.star(table)));
+                }
+                ast::SelectItem::QualifiedWildcard(kind, options) => {
+                    super::items::check_options(&options)?;
+                    let qualifier = super::items::qualifier(&kind)?;
+                    let table = self.table(qualifier)?;
+                    select.projection.extend(self.star(table));
+                }
+                other => select.projection.push(other),
+            }
+        }
+        self.substitute_in(select)
+    }
+
+    /// The same in any part of a SELECT.
+    pub fn substitute_in(&self, root: &mut impl ast::VisitMut) -> Result<()> {
+        let flow = walk::expressions_mut(root, |expr| match self.meaning(expr) {
+            Ok(Some(meaning)) => {
+                *expr = meaning;
+                ControlFlow::Continue(())
+            }
+            Ok(None) => ControlFlow::Continue(()),
+            Err(error) => ControlFlow::Break(error),
+        });
+        flow.break_value().map_or(Ok(()), Err)
+    }
+
+    /// The name that an item has now and would lose.
+    fn item_name(&self, expr: &ast::Expr) -> Result<Option<Ident>> {
+        let name = match expr {
+            ast::Expr::Identifier(ident) => fold(ident, self.rules),
+            ast::Expr::CompoundIdentifier(idents) => {
+                idents.last().map(|ident| fold(ident, self.rules)).unwrap_or_default()
+            }
+            _ if self.rules == Compatibility::Ksqldb => return Ok(None),
+            other => {
+                let name = postgres_name(other);
+                return Ok((name != "?column?").then(|| Ident::with_quote('"', name)));
+            }
+        };
+        Ok(self.meaning(expr)?.map(|_| Ident::with_quote('"', name)))
+    }
+
+    fn star(&self, table: &std::result::Result<Derived, BoundSource>) -> Vec<ast::SelectItem> {
+        let (alias, names): (&str, Vec<&str>) = match table {
+            Ok(derived) => (&derived.alias, derived.columns.iter().map(|(name, _)| name.as_str()).collect()),
+            Err(source) => (&source.alias, source.relation.columns.iter().map(|column| column.name.as_str()).collect()),
+        };
+        let quoted = |name: String| Ident::with_quote('"', name);
+        let named = |name: &str| match self.rules {
+            Compatibility::Ksqldb if 1 < self.tables.len() => format!("{alias}_{name}"),
+            _ => name.to_string(),
+        };
+        let item = |name: &str| ast::SelectItem::ExprWithAlias {
+            expr: ast::Expr::CompoundIdentifier(vec![quoted(alias.to_string()), quoted(name.to_string())]),
+            alias: quoted(named(name)),
+        };
+        names.into_iter().map(item).collect()
+    }
+
+    fn table(&self, qualifier: &Ident) -> Result<&std::result::Result<Derived, BoundSource>> {
+        let alias = fold(qualifier, self.rules);
+        let named = |table: &&std::result::Result<Derived, BoundSource>| match table {
+            Ok(derived) => derived.alias == alias,
+            Err(source) => source.alias == alias,
+        };
+        self.tables.iter().find(named).ok_or_else(|| no_table(&alias, qualifier))
+    }
+
+    /// What stands for a name, if that is not the name itself.
+    fn meaning(&self, expr: &ast::Expr) -> Result<Option<ast::Expr>> {
+        match expr {
+            ast::Expr::Identifier(ident) => self.bare(ident),
+            ast::Expr::CompoundIdentifier(idents) if idents.len() == 2 => {
+                let name = fold(&idents[1], self.rules);
+                match self.table(&idents[0])? {
+                    Err(_) => Ok(None),
+                    Ok(derived) => match derived.column(&name, &idents[1])? {
+                        Some(expr) => Ok(Some(expr)),
+                        None => Err(derived.no_column(&name, &idents[1])),
+                    },
+                }
+            }
+            _ => Ok(None),
+        }
+    }
+
+    fn bare(&self, ident: &Ident) -> Result<Option<ast::Expr>> {
+        let name = fold(ident, self.rules);
+        let mut found = Vec::new();
+        let mut hidden = false;
+        for table in &self.tables {
+            match table {
+                Ok(derived) => match derived.column(&name, ident)? {
+                    Some(expr) => found.push(expr),
+                    None => hidden |= derived.reads(&name) && !is_window_bound(&name),
+                },
+                Err(source) if source.relation.columns.iter().any(|column| column.name == name) => {
+                    let parts = [source.alias.clone(), name.clone()];
+                    let parts = parts.map(|part| Ident { value: part, quote_style: Some('"'), span: ident.span });
+                    found.push(ast::Expr::CompoundIdentifier(parts.to_vec()));
+                }
+                Err(_) => {}
+            }
+        }
+        match (found.len(), hidden) {
+            (0, true) => Err(no_column(&name, ident.span)),
+            // A window's bound, ROWTIME, or an alias of the list; else nobody knows it.
+            (0, false) => Ok(None),
+            (1, _) => Ok(found.pop()),
+            _ => Err(ambiguous(&name, ident)),
+        }
+    }
+}
+
+fn no_table(alias: &str, ident: &Ident) -> Error {
+    let message = format!("missing FROM-clause entry for table \"{alias}\"");
+    at(Error::new(SqlState::UNDEFINED_TABLE, message), ident.span)
+}
+
+fn ambiguous(name: &str, ident: &Ident) -> Error {
+    let error = Error::new(SqlState::AMBIGUOUS_COLUMN, format!("column reference \"{name}\" is ambiguous"));
+    at(error.hint("Give one of them another name with AS."), ident.span)
+}
+
+/// What stands for a column keeps its meaning wherever it is put.
+fn in_parentheses(expr: ast::Expr) -> ast::Expr {
+    match expr {
+        ast::Expr::Identifier(_) | ast::Expr::CompoundIdentifier(_) | ast::Expr::Function(_) | ast::Expr::Value(_) => {
+            expr
+        }
+        other => ast::Expr::Nested(Box::new(other)),
+    }
+}
