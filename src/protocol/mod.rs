@@ -47,7 +47,7 @@ pub use message::{
     describe_user_scram_credentials, elect_leaders, end_txn, fetch, find_coordinator, heartbeat,
     incremental_alter_configs, init_producer_id, join_group, leave_group, list_config_resources, list_groups,
     list_offsets, list_partition_reassignments, list_transactions, metadata, offset_commit, offset_delete,
-    offset_fetch, offset_for_leader_epoch, produce, sync_group, txn_offset_commit,
+    offset_fetch, offset_for_leader_epoch, produce, sync_group, txn_offset_commit, write_txn_markers,
 };
 pub use primitive::{PrimitiveError, Reader, Writer};
 pub use record::{Headers, OwnedHeaders, Record, Records};

@@ -56,6 +56,7 @@ mod server;
 mod sync_group;
 mod table;
 mod txn_offset_commit;
+mod write_txn_markers;
 
 pub use server::KafkaServer;
 pub use server::KafkaServerConfig;

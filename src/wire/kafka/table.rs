@@ -62,6 +62,7 @@ use crate::protocol::offset_fetch;
 use crate::protocol::offset_for_leader_epoch;
 use crate::protocol::sync_group;
 use crate::protocol::txn_offset_commit;
+use crate::protocol::write_txn_markers;
 
 /// All APIs, by their number.
 pub(super) const APIS: &[ApiEntry] = &[
@@ -87,6 +88,7 @@ pub(super) const APIS: &[ApiEntry] = &[
     answered::<add_partitions_to_txn::Request>(),
     answered::<add_offsets_to_txn::Request>(),
     answered::<end_txn::Request>(),
+    answered::<write_txn_markers::Request>(),
     answered::<txn_offset_commit::Request>(),
     answered::<describe_acls::Request>(),
     answered::<create_acls::Request>(),
