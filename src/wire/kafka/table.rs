@@ -39,6 +39,7 @@ use crate::protocol::describe_configs;
 use crate::protocol::describe_groups;
 use crate::protocol::describe_log_dirs;
 use crate::protocol::describe_producers;
+use crate::protocol::describe_quorum;
 use crate::protocol::describe_transactions;
 use crate::protocol::describe_user_scram_credentials;
 use crate::protocol::elect_leaders;
@@ -106,6 +107,7 @@ pub(super) const APIS: &[ApiEntry] = &[
     answered::<offset_delete::Request>(),
     answered::<describe_client_quotas::Request>(),
     answered::<describe_user_scram_credentials::Request>(),
+    answered::<describe_quorum::Request>(),
     answered::<describe_cluster::Request>(),
     answered::<describe_producers::Request>(),
     answered::<describe_transactions::Request>(),
