@@ -18,6 +18,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use parking_lot::Mutex;
+use tokio::sync::OwnedMutexGuard;
 use tokio::sync::Semaphore;
 
 use super::Appended;
@@ -66,13 +67,13 @@ const MARKER_RETRY: Duration = Duration::from_millis(20);
 /// One transactional id: the turn to commit under it, and who waits for the turn.
 pub(super) struct Producer {
     /// Held over one commit, waits included: a queue in the order of arrival, not a guard of memory.
-    turn: tokio::sync::Mutex<Transaction>,
+    turn: Arc<tokio::sync::Mutex<Transaction>>,
     waiting: Arc<Semaphore>,
 }
 
 impl Producer {
     pub(super) fn new(epoch_max: i16, waiting_max: usize, commit_number: u64) -> Self {
-        let turn = tokio::sync::Mutex::new(Transaction::new(epoch_max, commit_number));
+        let turn = Arc::new(tokio::sync::Mutex::new(Transaction::new(epoch_max, commit_number)));
         Self { turn, waiting: Arc::new(Semaphore::new(waiting_max)) }
     }
 }
@@ -142,6 +143,18 @@ impl Broker {
     /// A producer id that was never handed out before.
     pub(super) async fn new_producer_id(&self) -> Result<ProducerId, BrokerError> {
         self.producer_ids.take(&self.metadata, self.config.producer_ids_block).await
+    }
+
+    /// The transactional id of the server that has the producer, between two commits; none begins until it is let go.
+    pub(super) async fn idle_committer(&self, id: ProducerId) -> Option<OwnedMutexGuard<Transaction>> {
+        let turns: Vec<_> = self.producers.lock().values().map(|producer| Arc::clone(&producer.turn)).collect();
+        for turn in turns {
+            let transaction = turn.lock_owned().await;
+            if transaction.producer().is_some_and(|(current, _)| current == id) {
+                return Some(transaction);
+            }
+        }
+        None
     }
 
     /// See `Client::commit`. Runs as a task of its own, so that a caller who goes away leaves no half commit.

@@ -9,6 +9,7 @@ use futures::executor::block_on;
 use super::Broker;
 use super::BrokerError;
 use super::TRANSACTION_STATE;
+use super::retention::seal_if_due;
 use crate::cluster::CleanupPolicy;
 use crate::cluster::TopicConfig;
 use crate::cluster::TopicRecord;
@@ -42,8 +43,12 @@ impl Broker {
         for topic in metadata.topics().filter(compacts) {
             for partition in topic.partition_ids() {
                 let (log, mut pace, request) = (Arc::clone(&self.log), pace.clone(), request(&topic.config));
-                let compacted =
-                    self.env.threads.blocking(move || log.compact(partition, request, &mut |bytes| pace.take(bytes)));
+                let (config, now_ms) = (topic.config, self.env.clock.wall_millis());
+                let compacted = self.env.threads.blocking(move || {
+                    // Only what is sealed is compacted: retention, which seals too, comes by far less often.
+                    seal_if_due(&log, partition, &config, now_ms)?;
+                    log.compact(partition, request, &mut |bytes| pace.take(bytes))
+                });
                 let compacted = compacted.await;
                 if let Err(error) = self.note_compaction(partition, compacted) {
                     tracing::warn!(topic = topic.name, %partition, %error, "a partition could not be compacted");

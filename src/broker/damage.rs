@@ -5,6 +5,7 @@
 //! would have its work done twice. Everything else is served.
 
 use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 
 use super::Broker;
 use super::BrokerError;
@@ -19,13 +20,32 @@ use crate::model::TopicPartition;
 pub(super) struct Damage {
     /// Partitions of the coordinators' topics, and from where on they cannot be read.
     pub coordinators: BTreeMap<TopicPartition, Offset>,
-    /// Partitions with a transaction whose outcome is not known, and its first offset.
-    pub undecided: BTreeMap<TopicPartition, Offset>,
-    /// Groups with offsets in such a transaction, and where.
+    /// Partitions with transactions whose outcome is not known, and their first offsets.
+    pub undecided: BTreeMap<TopicPartition, BTreeSet<Offset>>,
+    /// Groups with offsets in such a transaction, and where its partition has the first.
     pub groups: BTreeMap<String, (TopicPartition, Offset)>,
 }
 
+impl Damage {
+    /// Where the first transaction of the partition begins whose outcome is not known.
+    pub(super) fn first_undecided(&self, partition: TopicPartition) -> Option<Offset> {
+        self.undecided.get(&partition).and_then(BTreeSet::first).copied()
+    }
+}
+
 impl Broker {
+    /// The transaction that began at `first` has its marker: somebody decided.
+    pub(super) fn forget_undecided(&self, partition: TopicPartition, first: Offset) {
+        let mut damage = self.damage.write();
+        let Some(undecided) = damage.undecided.get_mut(&partition) else { return };
+        undecided.remove(&first);
+        if undecided.is_empty() {
+            damage.undecided.remove(&partition);
+            // What else they hold is in transactions that go on.
+            damage.groups.retain(|_, (held, _)| *held != partition);
+        }
+    }
+
     /// Every partition of which something cannot be read: damaged, not to be opened, or with an undecided transaction.
     pub fn damaged_partitions(&self) -> Vec<TopicPartition> {
         let damage = self.damage.read();
@@ -62,8 +82,8 @@ impl Broker {
         if let Some(offset) = self.log.corrupt_from(partition) {
             return Err(LogError::Corrupt { partition, offset }.into());
         }
-        match self.damage.read().undecided.get(&partition) {
-            Some(&offset) if offset <= end => Err(BrokerError::Undecided { partition, offset }),
+        match self.damage.read().first_undecided(partition) {
+            Some(offset) if offset <= end => Err(BrokerError::Undecided { partition, offset }),
             Some(_) | None => Ok(()),
         }
     }

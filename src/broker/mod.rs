@@ -54,7 +54,8 @@ pub use partitions::{CONSUMER_OFFSETS, TRANSACTION_STATE};
 pub use pattern::{InvalidPattern, NamePattern};
 pub use pending::PendingBatch;
 pub use transactions::{
-    TransactionDescription, TransactionError, TransactionState, TransactionVersion, UnknownTransactionState,
+    MarkerError, OutsideMarker, TransactionDescription, TransactionError, TransactionState, TransactionVersion,
+    UnknownTransactionState,
 };
 
 pub use crate::cluster::{ClusterMetadata, MetadataError, TopicConfig, TopicRecord};

@@ -194,9 +194,7 @@ impl Broker {
                     continue;
                 }
                 tracing::error!(%partition, offset = %first, producer = id.0, "the outcome of a transaction is lost");
-                let mut damage = self.damage.write();
-                let undecided = damage.undecided.entry(partition).or_insert(first);
-                *undecided = first.min(*undecided);
+                self.damage.write().undecided.entry(partition).or_default().insert(first);
                 continue;
             };
             let batches = vec![control_batch(marker, id, epoch, leader_epoch.0, now)];
@@ -235,7 +233,7 @@ impl Broker {
                 groups.replay(batch, now, id_of).map_err(|source| BrokerError::Batch { partition, source })
             })?;
             let mut damage = self.damage.write();
-            if let Some(&offset) = damage.undecided.get(&partition) {
+            if let Some(offset) = damage.first_undecided(partition) {
                 damage.groups.extend(groups.undecided().into_iter().map(|group| (group, (partition, offset))));
             }
             if whole {

@@ -61,9 +61,7 @@ fn retain_partition(
     config: &TopicConfig,
     now_ms: i64,
 ) -> Result<(), LogError> {
-    if rolls(config, &log.segments(partition)?, now_ms) {
-        log.roll(partition)?;
-    }
+    seal_if_due(log, partition, config, now_ms)?;
     let segments = log.segments(partition)?;
     let Some(start) = first_kept(config, &segments, now_ms) else { return Ok(()) };
     let ends = log.ends(partition)?;
@@ -73,6 +71,19 @@ fn retain_partition(
         log.advance_log_start(partition, start)?;
     }
     Ok(())
+}
+
+/// Seals the last segment if its time has come.
+pub(super) fn seal_if_due(
+    log: &LogDir,
+    partition: TopicPartition,
+    config: &TopicConfig,
+    now_ms: i64,
+) -> Result<(), LogError> {
+    match rolls(config, &log.segments(partition)?, now_ms) {
+        true => log.roll(partition),
+        false => Ok(()),
+    }
 }
 
 /// Whether the last segment is to be sealed: it is open for long enough, or nothing in it is kept any longer.

@@ -37,10 +37,20 @@ pub enum MetadataError {
         name: String,
     },
     /// A topic needs at least one partition, and not more than the limit.
-    #[error("topic \"{name}\" cannot have {partitions} partitions")]
+    #[error("topic \"{name}\" cannot have {partitions} partitions: it has 1 to 10000")]
     InvalidPartitions {
         /// The topic's name.
         name: String,
+        /// What was asked for.
+        partitions: i32,
+    },
+    /// Partitions of a topic are never taken away.
+    #[error("topic \"{name}\" has {current} partitions, so {partitions} are not more")]
+    NotMorePartitions {
+        /// The topic's name.
+        name: String,
+        /// How many it has.
+        current: i32,
         /// What was asked for.
         partitions: i32,
     },
@@ -117,9 +127,9 @@ impl From<MetadataError> for Error {
             MetadataError::UnknownTopic { .. } => Error::new(SqlState::UNDEFINED_OBJECT, message),
             MetadataError::InvalidTopicName { .. } => Error::new(SqlState::INVALID_PARAMETER_VALUE, message)
                 .detail("A topic name has 1 to 249 characters out of letters, digits, \".\", \"_\" and \"-\"."),
-            MetadataError::InvalidPartitions { .. } => {
-                Error::new(SqlState::INVALID_PARAMETER_VALUE, message).detail("A topic has 1 to 10000 partitions.")
-            }
+            MetadataError::InvalidPartitions { .. } => Error::new(SqlState::INVALID_PARAMETER_VALUE, message),
+            MetadataError::NotMorePartitions { .. } => Error::new(SqlState::INVALID_PARAMETER_VALUE, message)
+                .detail("Partitions of a topic are never taken away."),
             MetadataError::TooLarge { .. } => Error::new(SqlState::PROGRAM_LIMIT_EXCEEDED, message),
             MetadataError::Corrupt { .. } => Error::new(SqlState::DATA_CORRUPTED, message)
                 .detail("An acknowledged change does not match its checksum. The file was left as it is."),

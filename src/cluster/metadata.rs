@@ -95,10 +95,12 @@ impl ClusterMetadata {
 
     fn check_partitions(&self, id: TopicId, count: i32) -> Result<(), MetadataError> {
         let topic = self.topic_by_id(id).ok_or(MetadataError::UnknownTopic { topic: id })?;
-        if count <= topic.partitions || PARTITIONS_MAX < count {
-            return Err(MetadataError::InvalidPartitions { name: topic.name.clone(), partitions: count });
+        let (name, current, partitions) = (topic.name.clone(), topic.partitions, count);
+        match () {
+            () if count <= current => Err(MetadataError::NotMorePartitions { name, current, partitions }),
+            () if PARTITIONS_MAX < count => Err(MetadataError::InvalidPartitions { name, partitions }),
+            () => Ok(()),
         }
-        Ok(())
     }
 
     fn check_topic(&self, topic: &TopicRecord) -> Result<(), MetadataError> {

@@ -77,6 +77,10 @@ def ends(name, *options):
 def cluster():
     has(tools.run("kafka-cluster", "cluster-id", "--bootstrap-server", tools.server).output, r"^Cluster ID: \S+$")
     has(ask("kafka-broker-api-versions"), r"Produce\(0\): 0 to 13", r"Fetch\(1\): 4 to 18", r"ApiVersions\(18\): 0 to 4")
+    status = tools.run("kafka-metadata-quorum", "--bootstrap-server", tools.server, "describe", "--status").output
+    has(status, r"^LeaderId:\s+\d+$", r"^HighWatermark:\s+\d+$", r"^MaxFollowerLag:\s+0$", r"^CurrentObservers:\s+\[\]$")
+    replication = tools.run("kafka-metadata-quorum", "--bootstrap-server", tools.server, "describe", "--replication").output
+    has(replication, r"^\d+\s.*\s0\s.*Leader")
     has(ask("kafka-features", "describe"), r"transaction.version\s+SupportedMinVersion: 0\s+SupportedMaxVersion: 2\s+FinalizedVersionLevel: 2")
 
 
@@ -305,6 +309,31 @@ def transactions():
     refused("kafka-transactions", "abort", "--topic", name, "--partition", "0", "--start-offset", "0", saying="Could not find any open transactions")
 
 
+def open_transactions():
+    """A transaction that nobody ends is found, and aborted from outside: what is behind it can be read."""
+    name, id = topic("open", 1), f"{PREFIX}-open"
+    writer = subprocess.Popen(jars.command(TOOLS["kafka-producer-perf-test"], "--topic", name, "--num-records", "1000000", "--record-size", "10", "--throughput", "20",
+                                           "--transactional-id", id, "--transaction-duration-ms", "600000", "--producer-props", f"bootstrap.servers={tools.server}",
+                                           "transaction.timeout.ms=600000"), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        end = time.monotonic() + 60
+        while not (found := table(ask("kafka-transactions", "describe-producers", "--topic", name, "--partition", "0"))):
+            assert time.monotonic() < end, "it writes"
+        start = found[0]["CurrentTransactionStartOffset"]
+        same(start, "0")
+        # Its coordinator knows it, so it does not hang.
+        same(table(ask("kafka-transactions", "find-hanging", "--topic", name, "--max-transaction-timeout", "0")), [])
+        ask("kafka-transactions", "abort", "--topic", name, "--partition", "0", "--start-offset", start)
+        found = table(ask("kafka-transactions", "describe-producers", "--topic", name, "--partition", "0"))
+        same(found[0]["CurrentTransactionStartOffset"], "None")
+        same(table(ask("kafka-transactions", "describe", "--transactional-id", id))[0]["TransactionState"], "CompleteAbort")
+        produce(name, ["behind"])
+        same(consume(name, 1, "--from-beginning", "--isolation-level", "read_committed"), ["behind"])
+    finally:
+        writer.kill()
+        writer.wait()
+
+
 def access_rules():
     refused("kafka-acls", "--list", saying="SecurityDisabledException")
     rule = ["--allow-principal", "User:ann", "--operation", "Read", "--topic", "any"]
@@ -312,7 +341,7 @@ def access_rules():
     refused("kafka-acls", "--remove", "--force", *rule, saying="SecurityDisabledException")
 
 
-for check in [cluster, topics, console, keys_and_headers, groups, new_groups, configs, offsets_and_records, elections_and_moves, limits_of_clients, performance, transactions, access_rules]:
+for check in [cluster, topics, console, keys_and_headers, groups, new_groups, configs, offsets_and_records, elections_and_moves, limits_of_clients, performance, transactions, open_transactions, access_rules]:
     begun = time.monotonic()
     check()
     print(f"ok {check.__name__} ({time.monotonic() - begun:.1f} s)", file=sys.stderr)

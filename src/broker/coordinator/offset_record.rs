@@ -53,6 +53,14 @@ pub(in crate::broker) enum GroupRecord {
 }
 
 impl GroupRecord {
+    /// The group that it is about.
+    pub(in crate::broker) fn group(&self) -> &str {
+        match self {
+            GroupRecord::Offset { key, .. } => &key.group,
+            GroupRecord::Group { group, .. } | GroupRecord::Consumer { group, .. } => group,
+        }
+    }
+
     /// The record's bytes.
     pub(in crate::broker) fn encode(&self) -> CoordinatorRecord {
         let mut key = Writer::new();

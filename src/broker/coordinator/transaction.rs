@@ -84,6 +84,11 @@ impl Transaction {
         self.written.as_ref().map(|record| (record.producer_id, record.producer_epoch))
     }
 
+    /// Whether its markers are to be written, or may not all be there.
+    pub(in crate::broker) fn is_unmarked(&self) -> bool {
+        self.unmarked
+    }
+
     /// What follows from `event`.
     pub(in crate::broker) fn step(&mut self, now_ms: i64, event: Event) -> Vec<Effect> {
         match event {

@@ -77,7 +77,7 @@ impl TopicSetting {
     /// The values of a list, changed by adding or taking away some.
     pub fn changed_list(&self, config: &TopicConfig, values: &str, change: ListChange) -> Result<String, BrokerError> {
         if self.kind != SettingKind::List {
-            let wanted = "to be set: it is no list";
+            let wanted = "set as a whole, since it is no list";
             return Err(BrokerError::InvalidSetting { name: self.name, value: values.to_string(), wanted });
         }
         let current = self.value(config);

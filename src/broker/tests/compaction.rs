@@ -111,3 +111,25 @@ fn a_topic_that_is_told_otherwise_is_compacted_otherwise_at_once() {
         assert!(offsets(&node, INPUT).await.len() < 10);
     });
 }
+
+#[test]
+fn a_segment_that_is_open_for_long_enough_is_sealed_and_compacted_at_once() {
+    run(async {
+        let simulation = Simulation::new(4);
+        let node = Node::open(&simulation.env, BrokerConfig::default()).await.expect("opens");
+        let config =
+            TopicConfig { segment_ms: Some(100), cleanup_policy: CleanupPolicy::Compact, ..TopicConfig::default() };
+        node.create(INPUT, "input", 1, config).await.expect("created");
+        fill(&node, INPUT).await;
+        let pace = Pace::new(Arc::clone(&simulation.env.clock), u64::MAX);
+        node.broker.compact(&pace).await.expect("it looks");
+        assert_eq!(offsets(&node, INPUT).await.len(), 30, "all is in the last segment");
+        simulation.clock.advance(Duration::from_millis(100));
+        node.broker.compact(&pace).await.expect("compacted");
+        assert_eq!(offsets(&node, INPUT).await, [27, 28, 29]);
+        simulation.clock.advance(Duration::from_millis(100));
+        node.broker.compact(&pace).await.expect("there is nothing to do");
+        let segments = node.client.segments(TopicPartition::new(INPUT, 0)).await.expect("there are segments");
+        assert_eq!(segments.len(), 2, "an empty segment is not sealed");
+    });
+}

@@ -6,6 +6,7 @@ mod consumer_groups;
 mod faults;
 mod fetches;
 mod groups;
+mod markers;
 mod recovery;
 mod retention;
 mod scrub;

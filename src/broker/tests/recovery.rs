@@ -174,7 +174,7 @@ pub(super) fn damage_last_batch(simulation: &Simulation, partition: TopicPartiti
 
 /// A transaction of the id "node" that was prepared and not marked: a record of the output, a position of group q2. The
 /// partition that holds its state.
-async fn prepare_without_markers(node: &Node) -> TopicPartition {
+pub(super) async fn prepare_without_markers(node: &Node) -> TopicPartition {
     let (input, output) = (TopicPartition::new(INPUT, 0), TopicPartition::new(OUTPUT, 0));
     let topic = |name: &str| node.metadata.snapshot().topic(name).expect("it is there").id;
     let state = TopicPartition::new(topic(TRANSACTION_STATE), coordinator_partition("node", 16));

@@ -139,7 +139,7 @@ pub(super) async fn commit_offset(broker: &Arc<Broker>, producer: Stamp, offset:
 }
 
 /// A transaction of one record to both outputs and a position.
-async fn fill(broker: &Arc<Broker>, producer: Stamp, sequence: i32, value: &str) -> bool {
+pub(super) async fn fill(broker: &Arc<Broker>, producer: Stamp, sequence: i32, value: &str) -> bool {
     let offset = value.parse().expect("a number");
     add(broker, producer).await.is_ok()
         && produce(broker, producer, sequence, value).await.is_ok()

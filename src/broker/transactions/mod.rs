@@ -12,6 +12,7 @@
 mod describe;
 mod error;
 mod ids;
+mod markers;
 mod refused;
 mod shell;
 mod timeouts;
@@ -21,4 +22,5 @@ mod version;
 pub use describe::{TransactionDescription, TransactionState, UnknownTransactionState};
 pub use error::TransactionError;
 pub(super) use ids::ClientTransactions;
+pub use markers::{MarkerError, OutsideMarker};
 pub use version::TransactionVersion;

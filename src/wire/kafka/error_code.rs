@@ -103,7 +103,9 @@ fn code_of_metadata(error: &MetadataError) -> ErrorCode {
         MetadataError::TopicExists { .. } => ErrorCode::TOPIC_ALREADY_EXISTS,
         MetadataError::UnknownTopic { .. } => ErrorCode::UNKNOWN_TOPIC_OR_PARTITION,
         MetadataError::InvalidTopicName { .. } => ErrorCode::INVALID_TOPIC_EXCEPTION,
-        MetadataError::InvalidPartitions { .. } => ErrorCode::INVALID_PARTITIONS,
+        MetadataError::InvalidPartitions { .. } | MetadataError::NotMorePartitions { .. } => {
+            ErrorCode::INVALID_PARTITIONS
+        }
         MetadataError::TooLarge { .. } => ErrorCode::INVALID_REQUEST,
         MetadataError::Stale { .. } | MetadataError::Unknown { .. } => ErrorCode::REQUEST_TIMED_OUT,
         MetadataError::Corrupt { .. }

@@ -29,6 +29,7 @@ mod describe_configs;
 mod describe_groups;
 mod describe_log_dirs;
 mod describe_producers;
+mod describe_quorum;
 mod describe_transactions;
 mod end_txn;
 mod error_code;
@@ -56,6 +57,7 @@ mod server;
 mod sync_group;
 mod table;
 mod txn_offset_commit;
+mod write_txn_markers;
 
 pub use server::KafkaServer;
 pub use server::KafkaServerConfig;

@@ -165,6 +165,10 @@ async fn check(
     }
     let partition = context.partition(topic, topic_id, IDS_FROM <= context.version, data.index)?;
     let bytes = data.records.unwrap_or_default();
+    if bytes.is_empty() {
+        // Nothing was lost on the way: to send it again would not help.
+        return Err(ErrorCode::INVALID_RECORD.into());
+    }
     let header = Batch::peek(&bytes).map_err(|source| BrokerError::Batch { partition, source })?;
     if header.attributes.codec() == Codec::Zstd && context.version < ZSTD_FROM {
         return Err(ErrorCode::UNSUPPORTED_COMPRESSION_TYPE.into());

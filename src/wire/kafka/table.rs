@@ -39,6 +39,7 @@ use crate::protocol::describe_configs;
 use crate::protocol::describe_groups;
 use crate::protocol::describe_log_dirs;
 use crate::protocol::describe_producers;
+use crate::protocol::describe_quorum;
 use crate::protocol::describe_transactions;
 use crate::protocol::describe_user_scram_credentials;
 use crate::protocol::elect_leaders;
@@ -62,6 +63,7 @@ use crate::protocol::offset_fetch;
 use crate::protocol::offset_for_leader_epoch;
 use crate::protocol::sync_group;
 use crate::protocol::txn_offset_commit;
+use crate::protocol::write_txn_markers;
 
 /// All APIs, by their number.
 pub(super) const APIS: &[ApiEntry] = &[
@@ -87,6 +89,7 @@ pub(super) const APIS: &[ApiEntry] = &[
     answered::<add_partitions_to_txn::Request>(),
     answered::<add_offsets_to_txn::Request>(),
     answered::<end_txn::Request>(),
+    answered::<write_txn_markers::Request>(),
     answered::<txn_offset_commit::Request>(),
     answered::<describe_acls::Request>(),
     answered::<create_acls::Request>(),
@@ -104,6 +107,7 @@ pub(super) const APIS: &[ApiEntry] = &[
     answered::<offset_delete::Request>(),
     answered::<describe_client_quotas::Request>(),
     answered::<describe_user_scram_credentials::Request>(),
+    answered::<describe_quorum::Request>(),
     answered::<describe_cluster::Request>(),
     answered::<describe_producers::Request>(),
     answered::<describe_transactions::Request>(),

@@ -7,6 +7,7 @@ use tidemill::protocol::describe_client_quotas;
 use tidemill::protocol::describe_cluster;
 use tidemill::protocol::describe_configs;
 use tidemill::protocol::describe_log_dirs;
+use tidemill::protocol::describe_quorum;
 use tidemill::protocol::describe_user_scram_credentials;
 use tidemill::protocol::elect_leaders;
 use tidemill::protocol::incremental_alter_configs;
@@ -170,6 +171,36 @@ async fn of_the_servers_settings_none_is_changed_so_each_can_be_taken_back() {
             incremental_alter_configs::Resource { resource_type: BROKER, resource_name, configs: vec![config] };
         let request = incremental_alter_configs::Request { resources: vec![resource], ..Default::default() };
         assert_eq!(one(client.ask(1, request).await.responses).error_code, code);
+    }
+    server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_metadata_has_one_voter_who_leads() {
+    let server = TestServer::start().await;
+    let mut client = KafkaClient::connect(&server).await;
+    let here = node_id(&mut client).await;
+    let asked = |topic_name: &str, partitions: &[i32]| describe_quorum::Topic {
+        topic_name: topic_name.to_string(),
+        partitions: partitions.iter().map(|it| describe_quorum::Partition { partition_index: *it }).collect(),
+    };
+    let mut before = 0;
+    for version in 0..=2 {
+        client.topic(&format!("t{version}")).await;
+        let request =
+            describe_quorum::Request { topics: vec![asked("__cluster_metadata", &[0, 1]), asked("t0", &[0])] };
+        let told = client.ask(version, request).await;
+        assert_eq!((told.error_code, told.nodes.len()), (ErrorCode::NONE, usize::from(2 <= version)));
+        let codes: Vec<_> = told.topics.iter().flat_map(|it| &it.partitions).map(|it| it.error_code).collect();
+        let unknown = ErrorCode::UNKNOWN_TOPIC_OR_PARTITION;
+        assert_eq!(codes, [ErrorCode::NONE, unknown, unknown]);
+        let metadata = &told.topics[0].partitions[0];
+        let voter = one(metadata.current_voters.clone());
+        assert_eq!((metadata.leader_id, voter.replica_id, metadata.observers.len()), (here, here, 0));
+        assert_eq!(metadata.high_watermark, voter.log_end_offset);
+        assert!(before < metadata.high_watermark, "each new topic is a change");
+        assert_eq!(-1 < voter.last_caught_up_timestamp, 1 <= version);
+        before = metadata.high_watermark;
     }
     server.stop().await;
 }

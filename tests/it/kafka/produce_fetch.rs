@@ -177,6 +177,8 @@ async fn each_partition_is_answered_by_itself() {
     assert_eq!(one(one(response.responses).partition_responses).error_code, ErrorCode::UNSUPPORTED_VERSION);
     let response = client.ask(9, produce_request(5, &topic, vec![(0, &good)])).await;
     assert_eq!(one(one(response.responses).partition_responses).error_code, ErrorCode::INVALID_REQUIRED_ACKS);
+    let response = client.ask(9, produce_request(-1, &topic, vec![(0, &[])])).await;
+    assert_eq!(one(one(response.responses).partition_responses).error_code, ErrorCode::INVALID_RECORD);
     assert_eq!(client.fetch(12, &topic, 9).await.error_code, ErrorCode::OFFSET_OUT_OF_RANGE);
     server.stop().await;
 }

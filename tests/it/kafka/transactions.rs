@@ -14,6 +14,7 @@ use tidemill::protocol::list_transactions;
 use tidemill::protocol::metadata;
 use tidemill::protocol::offset_fetch;
 use tidemill::protocol::txn_offset_commit;
+use tidemill::protocol::write_txn_markers;
 
 use super::client::KafkaClient;
 use super::client::fetch_request;
@@ -309,5 +310,46 @@ async fn who_is_fenced_is_told_in_the_words_of_its_version() {
     assert_eq!(end(&mut client, 4, &second, true).await, ErrorCode::INVALID_TXN_STATE, "nothing is open");
     let stranger = init_producer_id::Response { producer_id: second.producer_id + 1, ..second };
     assert_eq!(add(&mut client, 3, &stranger, &[0]).await, [ErrorCode::INVALID_PRODUCER_ID_MAPPING]);
+    server.stop().await;
+}
+
+/// What a tool is told for each of the partitions 0 and 9 of `t`, and 0 of a topic that is not there.
+async fn write_markers(client: &mut KafkaClient, producer: (i64, i16), coordinator_epoch: i32) -> Vec<ErrorCode> {
+    let topic = |name: &str, partition_indexes| write_txn_markers::Topic { name: name.to_string(), partition_indexes };
+    let marker = write_txn_markers::Marker {
+        producer_id: producer.0,
+        producer_epoch: producer.1,
+        transaction_result: false,
+        topics: vec![topic("t", vec![0, 9]), topic("nothing", vec![0])],
+        coordinator_epoch,
+    };
+    let answered = one(client.ask(1, write_txn_markers::Request { markers: vec![marker] }).await.markers);
+    assert_eq!(answered.producer_id, producer.0);
+    let partitions: Vec<_> = answered.topics.into_iter().flat_map(|topic| topic.partitions).collect();
+    assert_eq!(partitions.iter().map(|it| it.partition_index).collect::<Vec<_>>(), [0, 9, 0]);
+    partitions.into_iter().map(|partition| partition.error_code).collect()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_administrator_aborts_what_a_producer_left_open() {
+    let server = TestServer::start().await;
+    let mut client = KafkaClient::connect(&server).await;
+    let topic = client.topic("t").await;
+    let given = init(&mut client, 4).await;
+    let producer = (given.producer_id, given.producer_epoch);
+    assert_eq!(add(&mut client, 3, &given, &[0]).await, [ErrorCode::NONE]);
+    assert_eq!(produce(&mut client, &topic, &given, 0).await, ErrorCode::NONE);
+    let unknown = ErrorCode::UNKNOWN_TOPIC_OR_PARTITION;
+    assert_eq!(write_markers(&mut client, producer, 0).await, [ErrorCode::NONE, unknown, unknown]);
+    assert_eq!(end(&mut client, 3, &given, true).await, ErrorCode::PRODUCER_FENCED);
+    let mut request = fetch_request(&topic, 0);
+    request.isolation_level = 1;
+    let fetched = one(one(client.ask(12, request).await.responses).partitions);
+    assert_eq!((fetched.last_stable_offset, fetched.aborted_transactions.map(|all| all.len())), (2, Some(1)));
+    // The marker has the epoch that follows, and the epoch of the coordinator.
+    assert_eq!(write_markers(&mut client, producer, 0).await[0], ErrorCode::INVALID_PRODUCER_EPOCH);
+    let next = (producer.0, producer.1 + 1);
+    assert_eq!(write_markers(&mut client, next, -1).await[0], ErrorCode::TRANSACTION_COORDINATOR_FENCED);
+    assert_eq!(write_markers(&mut client, next, i32::MAX).await[0], ErrorCode::NONE);
     server.stop().await;
 }

@@ -137,6 +137,12 @@ impl ClientTransaction {
         self.producer.map(|(id, epoch)| (id, ProducerEpoch(epoch)))
     }
 
+    /// Whether the producer id is the one that it has, had last, or has next.
+    pub(in crate::broker) fn has(&self, id: ProducerId) -> bool {
+        let others = [self.before.map(|(id, _)| id), self.ended.map(|(id, _)| id), self.next_producer_id];
+        self.producer.is_some_and(|(current, _)| current == id) || others.contains(&Some(id))
+    }
+
     /// What an open transaction holds; `None` if none is open.
     pub(in crate::broker) fn open(&self) -> Option<(Stamp, Vec<TopicPartition>)> {
         let producer = self.producer().filter(|_| self.status == Status::Ongoing)?;

@@ -63,6 +63,24 @@ impl Groups {
         }
     }
 
+    /// As `end_transaction`, of the groups that `is_its` says alone: one partition has a marker.
+    pub(in crate::broker) fn end_transaction_of(
+        &mut self,
+        producer: ProducerId,
+        marker: ControlMarker,
+        now: Now,
+        id_of: impl Fn(&str) -> Option<TopicId>,
+        is_its: impl Fn(&str) -> bool,
+    ) {
+        let records = self.open.remove(&producer).unwrap_or_default();
+        let (ended, others): (Vec<_>, Vec<_>) = records.into_iter().partition(|(record, _)| is_its(record.group()));
+        self.open.insert(producer, ended);
+        self.end_transaction(producer, marker, now, id_of);
+        if !others.is_empty() {
+            self.open.insert(producer, others);
+        }
+    }
+
     /// Whether a transaction that has not ended holds positions of `group`.
     pub(super) fn is_in_transaction(&self, group: &str) -> bool {
         self.in_transactions(group).next().is_some()
@@ -70,11 +88,7 @@ impl Groups {
 
     /// The groups with offsets in a transaction that has no marker, as replay left it.
     pub(in crate::broker) fn undecided(&self) -> BTreeSet<String> {
-        let groups = self.open.values().flatten().map(|(record, _)| match record {
-            GroupRecord::Offset { key, .. } => key.group.clone(),
-            GroupRecord::Group { group, .. } | GroupRecord::Consumer { group, .. } => group.clone(),
-        });
-        groups.collect()
+        self.open.values().flatten().map(|(record, _)| record.group().to_string()).collect()
     }
 
     /// Takes in the groups of another partition.
