@@ -86,8 +86,11 @@ fn kept(text: &mut String, plan: &LogicalPlan, fragment: &Fragment) {
 }
 
 fn whole(text: &mut String, depth: usize, plan: &LogicalPlan, fragment: &Fragment) {
+    let is_column = |expr: &Expr| matches!(expr, Expr::Column(_));
     match (plan, Node::of(plan)) {
         (LogicalPlan::Filter(_), _) => {}
+        // What a condition needs comes along.
+        (LogicalPlan::Projection(projection), _) if projection.expr.iter().all(is_column) => {}
         (_, Some(Node::Source(source))) => line(text, depth, &source.relation.name),
         _ => line(text, depth, &operator(plan, fragment)),
     }

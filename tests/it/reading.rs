@@ -158,15 +158,15 @@ async fn a_row_that_is_read_by_key_comes_in_text_and_in_binary_as_a_planned_one_
 /// Sorts, groups and joins that memory does not hold go to files, which are gone when the statement has ended.
 #[tokio::test(flavor = "multi_thread")]
 async fn what_memory_does_not_hold_is_sorted_and_grouped_and_joined_in_files() {
-    const SORTED: &str = "SELECT h FROM (SELECT md5(CAST(value AS TEXT)) AS h FROM generate_series(1, 300000)) AS t \
+    const SORTED: &str = "SELECT h FROM (SELECT md5(CAST(value AS TEXT)) AS h FROM generate_series(1, 300000) AS g(value)) AS t \
                           ORDER BY h OFFSET 299999";
     const GROUPED: &str = "SELECT COUNT(*), SUM(n), MAX(h) FROM (SELECT md5(CAST(value % 150000 AS TEXT)) AS h, COUNT(*) AS n \
-                           FROM generate_series(1, 300000) GROUP BY 1) AS t";
+                           FROM generate_series(1, 300000) AS g(value) GROUP BY 1) AS t";
     const JOINED: &str = "SELECT COUNT(*), SUM(l.v), MIN(l.h) = MIN(r.h) FROM \
-                          (SELECT value AS v, md5(CAST(value AS TEXT)) AS h FROM generate_series(1, 300000)) AS l JOIN \
-                          (SELECT value AS v, md5(CAST(value AS TEXT)) AS h FROM generate_series(1, 300000)) AS r ON l.h = r.h";
-    const NOT_EQUAL: &str = "SELECT COUNT(*) FROM (SELECT md5(CAST(value AS TEXT)) AS h FROM generate_series(1, 600000)) AS l \
-                             JOIN (SELECT md5(CAST(value AS TEXT)) AS h FROM generate_series(1, 600000)) AS r ON l.h < r.h";
+                          (SELECT value AS v, md5(CAST(value AS TEXT)) AS h FROM generate_series(1, 300000) AS g(value)) AS l JOIN \
+                          (SELECT value AS v, md5(CAST(value AS TEXT)) AS h FROM generate_series(1, 300000) AS g(value)) AS r ON l.h = r.h";
+    const NOT_EQUAL: &str = "SELECT COUNT(*) FROM (SELECT md5(CAST(value AS TEXT)) AS h FROM generate_series(1, 600000) AS g(value)) AS l \
+                             JOIN (SELECT md5(CAST(value AS TEXT)) AS h FROM generate_series(1, 600000) AS g(value)) AS r ON l.h < r.h";
     /// The greatest MD5 of the numbers from 1 to 300,000; that number is below 150,000.
     const GREATEST: &str = "fffffe98d0963d27015c198262d97221";
     let small = |config: &mut Config| config.memory.statements = ByteSize::mebibytes(32);

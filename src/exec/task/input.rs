@@ -122,6 +122,8 @@ pub struct Input {
     pub mid_slice: bool,
     /// Whether it sets stream time.
     pub sets_time: bool,
+    /// Whether its rows come before those of all other inputs, whatever their event time: it is of another clock.
+    pub reads_first: bool,
     /// Its own stream time at the last row that a round took.
     pub taken_clock: Option<i64>,
     /// Since when there was nothing more to read, monotonic milliseconds.
@@ -203,6 +205,7 @@ impl Input {
             moved: false,
             mid_slice: false,
             sets_time,
+            reads_first: false,
             taken_clock: None,
             at_end_since: None,
             backlog: position..position,
@@ -280,9 +283,14 @@ impl Input {
         self.ready.iter().map(|ready| (ready.times.len() - ready.taken).saturating_mul(ready.row_bytes)).sum()
     }
 
-    /// Event time of the first waiting row.
+    /// Where the first waiting row stands among those of other inputs: its event time, unless all its rows come first.
     pub fn head(&self) -> Option<i64> {
-        self.ready.front().map(|ready| ready.times[ready.taken])
+        self.ready.front().map(|ready| self.turn(ready.times[ready.taken]))
+    }
+
+    /// Where a row of that event time stands among those of other inputs.
+    pub fn turn(&self, time: i64) -> i64 {
+        if self.reads_first { i64::MIN } else { time }
     }
 
     /// Whether nothing waits and there was nothing more to fetch.

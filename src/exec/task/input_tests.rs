@@ -41,6 +41,7 @@ fn leaf() -> LeafSpec {
         reads: Reads::Exchange(Vec::new()),
         owns_dead_letters: false.into(),
         holds: Holds::default(),
+        reads_first: false,
     }
 }
 

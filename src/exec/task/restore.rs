@@ -149,6 +149,7 @@ fn task(
 ) -> Result<Task, ExecError> {
     // A round takes equal times in this order: a stream row meets the table row that was written before it, if only just.
     inputs.sort_by_key(|input| !is_table(spec, input.leaf));
+    inputs.iter_mut().for_each(|input| input.reads_first = spec.leaves[input.leaf].reads_first);
     if 1 < inputs.len() {
         inputs.iter_mut().for_each(|input| input.roots = spec.leaves[input.leaf].roots());
     }

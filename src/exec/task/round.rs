@@ -1,6 +1,7 @@
 //! What one round gives to the leaves: rows in offset order, and over several inputs in the order of event time.
 //!
-//! The order between inputs is the merge of their heads (event time, then tables before streams, then leaf, then offset).
+//! The order between inputs is the merge of their heads (event time, then tables before streams, then leaf, then offset); a table
+//! whose rows have no time that compares with the stream's is read first.
 //! It stops where an input that is not at its readable end has nothing waiting, since its next row might have come first. A
 //! repartition's end is where its producers have written all that lay before them, which their markers tell.
 
@@ -143,7 +144,7 @@ fn run(input: &Input, at: usize, second: Option<(i64, usize)>, left: RoundLimits
     let waiting = &ready.times[ready.taken..];
     let before = match second {
         None => waiting.len(),
-        Some(second) => waiting.iter().take_while(|time| (**time, at) < second).count(),
+        Some(second) => waiting.iter().take_while(|time| (input.turn(**time), at) < second).count(),
     };
     let count = before.min(left.rows_max).min((left.bytes_max / ready.row_bytes).max(1));
     whole_changes(ready, count)

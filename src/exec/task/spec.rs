@@ -132,6 +132,9 @@ pub struct LeafSpec {
     pub owns_dead_letters: AtomicBool,
     /// How far it may be read at the moment.
     pub holds: Holds,
+    /// Whether its rows come before those of all other leaves: a table's that have the time of their writing, beside a stream
+    /// that has event times of its own.
+    pub reads_first: bool,
 }
 
 /// How a leaf's records become rows.
@@ -338,9 +341,11 @@ fn fragment(
                 reads: Reads::Exchange(roots(plan, *upstream)),
                 owns_dead_letters: AtomicBool::new(false),
                 holds: Holds::default(),
+                reads_first: false,
             },
         });
     }
+    mark_read_first(plan, &mut leaves);
     pair_twins(&mut leaves);
     refuse_two_positions(&leaves)?;
     let tables = table_names(&root).into_iter().map(|name| match query.0 {
@@ -428,6 +433,7 @@ fn relation_leaf(
         })),
         owns_dead_letters: AtomicBool::new(query.0 != 0),
         holds: Holds::default(),
+        reads_first: false,
     })
 }
 
@@ -448,6 +454,29 @@ fn table_names(plan: &Arc<dyn ExecutionPlan>) -> Vec<TableName> {
     let mut names: Vec<TableName> = plan.children().into_iter().flat_map(table_names).collect();
     names.extend(step_of(plan).into_iter().flat_map(|step| step.tables()));
     names
+}
+
+/// Marks tables whose rows have no time that compares with the stream's: when they were written says nothing of an event time
+/// that the stream's rows tell, or that a query gave them. ksqlDB goes by the times of records alone.
+fn mark_read_first(plan: &StandingPlan, leaves: &mut [LeafSpec]) {
+    let leaves_of_plan = || plan.fragments.iter().flat_map(|fragment| &fragment.leaves);
+    let tells_time = leaves_of_plan().any(|leaf| match leaf {
+        Leaf::Relation { relation, as_table: false, .. } => {
+            relation.timestamp_column.is_some() || relation.query.is_some()
+        }
+        _ => false,
+    });
+    if !tells_time || plan.semantics.compatibility == Compatibility::Ksqldb {
+        return;
+    }
+    for leaf in leaves {
+        leaf.reads_first = match &leaf.reads {
+            Reads::Relation(reads) => {
+                reads.as_table && reads.relation.timestamp_column.is_none() && reads.relation.query.is_none()
+            }
+            Reads::Exchange(_) => false,
+        };
+    }
 }
 
 /// A relation that a fragment reads twice is read once: both leaves get the rows.

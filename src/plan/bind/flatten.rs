@@ -270,9 +270,10 @@ impl Flattener<'_> {
         self.called(select, |name| self.functions.is_aggregate(name)).is_some()
     }
 
-    /// The first function of a kind that a SELECT calls outside of OVER.
+    /// The first function of a kind that a SELECT calls itself, outside of OVER.
     fn called(&self, select: &ast::Select, is_kind: impl Fn(&str) -> bool) -> Option<String> {
-        let flow = walk::expressions(select, |expr| match expr {
+        let own = ast::Select { from: Vec::new(), ..select.clone() };
+        let flow = walk::expressions(&own, |expr| match expr {
             ast::Expr::Function(function) if function.over.is_none() => {
                 let name = function.name.to_string().to_lowercase();
                 if is_kind(&name) { ControlFlow::Break(name) } else { ControlFlow::Continue(()) }

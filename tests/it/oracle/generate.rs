@@ -573,7 +573,7 @@ fn grouped(draw: &Draw, may_be_late: bool) -> Query {
     let list = list.join(", ");
     let from = format!("FROM s{clause}{filter} GROUP BY {group}{having}");
     let batch_from = format!("FROM s{filter} GROUP BY {group}{starts}{having}");
-    let rank = draw.once_in(4).then(|| ranks::of_groups(draw, &keys, window.is_some(), retention.is_some()));
+    let rank = draw.once_in(4).then(|| ranks::of_groups(draw, &keys, window.is_some(), retention.is_some(), last));
     let (standing, batch) = match &rank {
         Some(rank) => {
             let names = ranks::names(keys.len(), calls);

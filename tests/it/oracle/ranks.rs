@@ -47,7 +47,7 @@ fn direction(draw: &Draw) -> &'static str {
 }
 
 /// Groups, ranked by what is counted of them. Those of one window are ranked together where rows of windows go.
-pub fn of_groups(draw: &Draw, keys: &[String], windowed: bool, retained: bool) -> Rank {
+pub fn of_groups(draw: &Draw, keys: &[String], windowed: bool, retained: bool, is_final: bool) -> Rank {
     let mut partition = match draw.below(3) {
         0 => String::new(),
         1 => keys[keys.len() - 1].clone(),
@@ -64,6 +64,11 @@ pub fn of_groups(draw: &Draw, keys: &[String], windowed: bool, retained: bool) -
     let tied = keys.iter().map(|key| format!(", {key} ASC NULLS FIRST")).collect::<String>();
     let windows = if windowed { ", ws, we" } else { "" };
     let tied = if function == "ROW_NUMBER" { format!("{order}{tied}{windows}") } else { order.clone() };
+    // Of windows that have closed, equal rows are numbered as they came: the order says which comes first.
+    let order = match is_final && function == "ROW_NUMBER" {
+        true => tied.replace(", ws, we", ", windowstart, windowend"),
+        false => order,
+    };
     let batch_partition = partition.replace("windowstart", "ws");
     // A partition's only row has the partition as its key, which goes first in the view and not in the batch query; its window
     // is no part of it.
