@@ -86,15 +86,27 @@ fn kept(text: &mut String, plan: &LogicalPlan, fragment: &Fragment) {
 }
 
 fn whole(text: &mut String, depth: usize, plan: &LogicalPlan, fragment: &Fragment) {
-    let is_column = |expr: &Expr| matches!(expr, Expr::Column(_));
-    match (plan, Node::of(plan)) {
-        (LogicalPlan::Filter(_), _) => {}
+    let shown = match (plan, Node::of(plan)) {
         // What a condition needs comes along.
-        (LogicalPlan::Projection(projection), _) if projection.expr.iter().all(is_column) => {}
-        (_, Some(Node::Source(source))) => line(text, depth, &source.relation.name),
-        _ => line(text, depth, &operator(plan, fragment)),
+        (LogicalPlan::Filter(_), _) => None,
+        (LogicalPlan::Projection(projection), _) if projection.expr.iter().all(is_itself) => None,
+        (_, Some(Node::Source(source))) => Some(source.relation.name.clone()),
+        _ => Some(operator(plan, fragment)),
+    };
+    if let Some(shown) = &shown {
+        line(text, depth, shown);
     }
-    plan.inputs().into_iter().for_each(|input| whole(text, depth + 1, input, fragment));
+    let depth = depth + usize::from(shown.is_some());
+    plan.inputs().into_iter().for_each(|input| whole(text, depth, input, fragment));
+}
+
+/// Whether an item of a projection is a column under its own name.
+fn is_itself(expr: &Expr) -> bool {
+    match expr {
+        Expr::Column(_) => true,
+        Expr::Alias(alias) => matches!(alias.expr.as_ref(), Expr::Column(column) if column.name == alias.name),
+        _ => false,
+    }
 }
 
 fn tasks(partitions: i32) -> String {

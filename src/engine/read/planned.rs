@@ -181,7 +181,11 @@ impl Planned {
                 *reserved = (*reserved).min(bytes / SORT_RESERVES);
             }
         }
-        let physical = state.create_physical_plan(&self.plan).await.map_err(fail)?;
+        let mut physical = state.create_physical_plan(&self.plan).await.map_err(fail)?;
+        if joins_read_again(&physical) {
+            state.config_mut().options_mut().execution.target_partitions = 1;
+            physical = state.create_physical_plan(&self.plan).await.map_err(fail)?;
+        }
         let physical = cooperative(physical).map_err(fail)?;
         execute_stream(physical, state.task_ctx()).map_err(fail)
     }
@@ -295,6 +299,17 @@ fn cooperative(plan: Arc<dyn ExecutionPlan>) -> datafusion::error::Result<Arc<dy
         })
     });
     wrapped.map(|transformed| transformed.data)
+}
+
+/// Whether a plan has a join without an equality whose left side is spread over threads. Where memory does not hold the left
+/// side, DataFusion 55 reads it again from its beginning, which such a side cannot be: it panics.
+fn joins_read_again(plan: &Arc<dyn ExecutionPlan>) -> bool {
+    fn is_spread(plan: &Arc<dyn ExecutionPlan>) -> bool {
+        plan.name() == "RepartitionExec" || plan.children().into_iter().any(is_spread)
+    }
+    let children = plan.children();
+    let own = plan.name() == "NestedLoopJoinExec" && children.first().is_some_and(|left| is_spread(left));
+    own || children.into_iter().any(joins_read_again)
 }
 
 /// The columns of an answer.

@@ -227,9 +227,13 @@ impl Flattener<'_> {
 
     /// What no SELECT can take over from one below it.
     fn check_inner(&self, inner: &ast::Select) -> Result<()> {
-        clauses::check(inner, self.functions, self.rules).or_else(|error| match has_window_function(inner) {
-            true => Ok(()),
-            false => Err(error),
+        // A WINDOW is looked at where the SELECT that has it then is bound.
+        let without_window = ast::Select { lateral_views: Vec::new(), ..inner.clone() };
+        clauses::check(&without_window, self.functions, self.rules).or_else(|error| {
+            match has_window_function(inner) {
+                true => Ok(()),
+                false => Err(error),
+            }
         })?;
         if let Some(expr) = inner.distribute_by.first() {
             return Err(not_there("PARTITION BY of a subquery", expr.span()).hint(TWO_QUERIES));
