@@ -85,7 +85,7 @@ pub fn all() -> Vec<Arc<ScalarUDF>> {
         udf(MakeStruct::new()),
         udf(FieldOf::new()),
         udf(OneRow::new()),
-        udf(IntervalMicros::new()),
+        udf(IntervalMicros::default()),
         udf(TextOut::new()),
         udf(Timezone::new()),
         udf(Age::new()),

@@ -27,7 +27,7 @@ pub(super) struct Names<'a> {
 
 /// What FROM gives, in the order of `*`.
 enum Part {
-    Merged { name: String, expr: ast::Expr },
+    Merged { name: String, expr: Box<ast::Expr> },
     Table(Table),
 }
 
@@ -287,7 +287,7 @@ fn joined(mut left: Vec<Part>, mut right: Vec<Part>, operator: &mut ast::JoinOpe
             Side::Right => second,
             Side::Both => call("coalesce", vec![first, second]),
         };
-        merged.push(Part::Merged { name: folded(name), expr });
+        merged.push(Part::Merged { name: folded(name), expr: Box::new(expr) });
     }
     if let Some(equal) = equal.filter(|_| !is_of_two) {
         *constraint = ast::JoinConstraint::On(equal);
@@ -306,7 +306,7 @@ fn taken(parts: &mut Vec<Part>, name: &ast::Ident) -> Option<ast::Expr> {
     let wanted = folded(name);
     if let Some(at) = parts.iter().position(|part| part.merged().is_some_and(|(name, _)| name == wanted)) {
         return match parts.remove(at) {
-            Part::Merged { expr, .. } => Some(expr),
+            Part::Merged { expr, .. } => Some(*expr),
             Part::Table(_) => None,
         };
     }
@@ -363,12 +363,13 @@ fn expanded(mut item: ast::SelectItem, parts: &[Part], merged: &HashMap<&str, &a
 
 fn part_item(part: &Part) -> ast::SelectItem {
     match part {
-        Part::Merged { expr: expr @ ast::Expr::CompoundIdentifier(_), .. } => {
-            ast::SelectItem::UnnamedExpr(expr.clone())
+        Part::Merged { expr, .. } if matches!(expr.as_ref(), ast::Expr::CompoundIdentifier(_)) => {
+            ast::SelectItem::UnnamedExpr(expr.as_ref().clone())
         }
-        Part::Merged { name, expr } => {
-            ast::SelectItem::ExprWithAlias { expr: expr.clone(), alias: ast::Ident::with_quote('"', name.clone()) }
-        }
+        Part::Merged { name, expr } => ast::SelectItem::ExprWithAlias {
+            expr: expr.as_ref().clone(),
+            alias: ast::Ident::with_quote('"', name.clone()),
+        },
         Part::Table(table) => {
             let name = |name: &String| ast::ObjectName::from(vec![ast::Ident::with_quote('"', name.clone())]);
             let excluded: Vec<ast::ObjectName> = table.merged.iter().map(name).collect();

@@ -29,12 +29,13 @@ pub struct IntervalMicros {
     signature: Signature,
 }
 
-impl IntervalMicros {
-    /// The function.
-    pub fn new() -> Self {
+impl Default for IntervalMicros {
+    fn default() -> Self {
         Self { signature: Signature::any(1, Volatility::Immutable) }
     }
+}
 
+impl IntervalMicros {
     /// The name.
     pub const NAME: &'static str = "__interval_micros";
 }
