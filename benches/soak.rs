@@ -35,6 +35,9 @@ const PASSING: usize = 4;
 /// After a start, memory is not compared with the limit of growth for so long: caches fill.
 const WARM: Duration = Duration::from_secs(60);
 
+/// Above so many times the limit it is told, once a minute, where the memory is.
+const OVER: f64 = 1.1;
+
 /// What the writer, the churn and the killer share.
 struct Shared {
     port: AtomicU16,
@@ -55,6 +58,7 @@ fn main() {
 
 async fn soak(minutes: u64, memory: String) {
     let (seed, rate) = (setting("TIDEMILL_SEED", 1), setting("TIDEMILL_SOAK_RATE", 4_000));
+    let limit: f64 = memory.split(' ').next().and_then(|number| number.parse().ok()).expect("a limit in MiB");
     println!("{minutes} minutes, {rate} rows/s, memory.limit = {memory}, seed {seed}");
     let settings = vec![("TIDEMILL_MEMORY_LIMIT", memory), ("TIDEMILL_LOG_DISK_RESERVE", "64 MiB".to_string())];
     let mut server = Server::start_with(settings);
@@ -70,11 +74,15 @@ async fn soak(minutes: u64, memory: String) {
     let (begun, mut resident) = (Instant::now(), Vec::new());
     let (mut started, mut kills) = (Instant::now(), 0);
     let mut next_kill = started + Duration::from_secs(120 + random.next_u64() % 120);
-    let mut next_line = 1;
+    let (mut next_line, mut told) = (1, 0);
     while begun.elapsed() < Duration::from_secs(60 * minutes) {
         tokio::time::sleep(Duration::from_secs(1)).await;
         let now = server.resident_mebibytes();
         resident.push((started.elapsed(), now));
+        if limit * OVER < now && told < next_line {
+            told = next_line;
+            println!("{now:.0} MiB resident {:.0?} after the start: {}", started.elapsed(), pools(&server).await);
+        }
         if Duration::from_secs(60 * next_line) <= begun.elapsed() {
             let rows = shared.acknowledged.load(Ordering::Relaxed);
             println!("minute {next_line:>3}: {rows:>10} rows, {now:>5.0} MiB resident, {kills} kills");
@@ -94,6 +102,21 @@ async fn soak(minutes: u64, memory: String) {
     churn.await.expect("the churn ends");
     report(&resident);
     check(&server.connect().await).await;
+}
+
+/// Where the memory is, as the server tells it.
+async fn pools(server: &Server) -> String {
+    let Ok(client) = connect_to(server.port()).await else { return "it does not answer".to_string() };
+    let rows =
+        client.simple_query("SELECT pool, bytes / 1048576 AS mib FROM tidemill.memory ORDER BY bytes DESC").await;
+    let cell =
+        |row: &tokio_postgres::SimpleQueryRow| format!("{} {}", row.get(0).unwrap_or(""), row.get(1).unwrap_or(""));
+    let rows = rows.unwrap_or_default();
+    let cells = rows.iter().filter_map(|message| match message {
+        SimpleQueryMessage::Row(row) => Some(cell(row)),
+        _ => None,
+    });
+    cells.collect::<Vec<_>>().join(", ")
 }
 
 async fn create(client: &Client) {

@@ -41,6 +41,7 @@ pub use assigned::assign;
 pub use bind::fold;
 use bind::position;
 pub use build::call;
+pub use build::escape_in_pattern;
 pub use edge::Edge;
 pub use edge::EdgeKind;
 pub use edge::edge;

@@ -115,6 +115,16 @@ fn type_of(expr: &ast::Expr) -> Option<ast::DataType> {
             "now" | "current_timestamp" => Some(ast::DataType::Timestamp(None, ast::TimezoneInfo::WithTimeZone)),
             _ => None,
         },
+        ast::Expr::Nested(inner) => type_of(inner),
+        // A day some days on is a day, an interval on a time.
+        ast::Expr::BinaryOp { left, op: ast::BinaryOperator::Plus | ast::BinaryOperator::Minus, right } => {
+            let is_interval = matches!(type_of(right), Some(ast::DataType::Interval { .. }));
+            type_of(left).map(|left| match left {
+                ast::DataType::Date if is_interval => ast::DataType::Timestamp(None, ast::TimezoneInfo::None),
+                other => other,
+            })
+        }
+        ast::Expr::Interval(_) => Some(ast::DataType::Interval { fields: None, precision: None }),
         _ => None,
     }
 }

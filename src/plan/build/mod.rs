@@ -85,6 +85,7 @@ use output::Arranged;
 use output::Selected;
 pub use postgres_words::is_reworded;
 pub use reworded::call;
+pub use reworded::escape_in_pattern;
 pub use reworded::reword;
 use rows::Changes;
 use rows::Rows;

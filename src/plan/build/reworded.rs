@@ -12,6 +12,15 @@ use crate::catalog::Compatibility;
 use crate::plan::nested;
 use crate::sql::walk;
 
+/// The pattern of a LIKE with another ESCAPE than the backslash, with the backslash in its place.
+pub fn escape_in_pattern(like: &mut ast::Expr) {
+    if let ast::Expr::Like { pattern, escape_char, .. } | ast::Expr::ILike { pattern, escape_char, .. } = like
+        && let Some(escape) = escape_char.take()
+    {
+        **pattern = call("__like_pattern", vec![pattern.as_ref().clone(), ast::Expr::Value(escape)]);
+    }
+}
+
 /// Rewords all expressions below `root`.
 pub fn reword(root: &mut impl ast::VisitMut, rules: Compatibility) {
     let flow = walk::expressions_mut(root, |expr| {
@@ -21,11 +30,7 @@ pub fn reword(root: &mut impl ast::VisitMut, rules: Compatibility) {
                     *expr = double;
                 }
             }
-            ast::Expr::Like { pattern, escape_char, .. } | ast::Expr::ILike { pattern, escape_char, .. } => {
-                if let Some(escape) = escape_char.take() {
-                    **pattern = call("__like_pattern", vec![pattern.as_ref().clone(), ast::Expr::Value(escape)]);
-                }
-            }
+            ast::Expr::Like { .. } | ast::Expr::ILike { .. } => escape_in_pattern(expr),
             ast::Expr::Function(function) => {
                 of_now(function);
                 of_uuid(function);
