@@ -58,6 +58,9 @@ pub fn check_extends(known: &Relation, new: &Relation) -> Result<()> {
     let (values, new_values) = (of_role(known, true), of_role(new, true));
     let formats = |relation: &Relation| (relation.formats.key, relation.formats.value);
     let (bare, new_bare) = (known.formats.wrap_single_value, new.formats.wrap_single_value);
+    // A line with fewer fields than columns is a bad record; ksqlDB's users know that.
+    let is_line = matches!(known.formats.value, Format::Delimited { .. });
+    let is_line = is_line && known.compatibility == Compatibility::Postgres;
     let one_value = |format: Format| matches!(format, Format::Kafka | Format::None);
     let differs = if known.kind != new.kind {
         "kind"
@@ -71,6 +74,8 @@ pub fn check_extends(known: &Relation, new: &Relation) -> Result<()> {
         "timestamp"
     } else if !new_values.starts_with(&values) {
         "columns"
+    } else if values.len() < new_values.len() && is_line {
+        "number of fields"
     } else if values.len() < new_values.len() && (one_value(known.formats.value) || (values.len() == 1 && !bare)) {
         "form of its single value"
     } else {
