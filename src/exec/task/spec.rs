@@ -333,16 +333,10 @@ fn fragment(
                 }
                 relation_leaf(query, &planned.root, number, relation, *as_table, reader)?
             }
-            Leaf::Exchange { id, schema, upstream, edge } => LeafSpec {
-                topic: topic_of(id, "repartition").ok_or_else(|| missing(id, "repartition"))?,
-                partitions: plan.fragments[*upstream].partitions,
-                layout: Layout::new(schema.as_arrow(), changes_of(&edge.kind)),
-                twin_of: None,
-                reads: Reads::Exchange(roots(plan, *upstream)),
-                owns_dead_letters: AtomicBool::new(false),
-                holds: Holds::default(),
-                reads_first: false,
-            },
+            Leaf::Exchange { id, schema, upstream, edge } => {
+                let topic = topic_of(id, "repartition").ok_or_else(|| missing(id, "repartition"))?;
+                exchange_leaf(plan, topic, *upstream, Layout::new(schema.as_arrow(), changes_of(&edge.kind)))
+            }
         });
     }
     mark_read_first(plan, &mut leaves);
@@ -402,6 +396,19 @@ fn changes_of(edge: &EdgeKind) -> Changes {
         EdgeKind::AppendOnly => Changes::Append,
         EdgeKind::Upsert(_) => Changes::Upsert,
         EdgeKind::Retract => Changes::Retract,
+    }
+}
+
+fn exchange_leaf(plan: &StandingPlan, topic: TopicId, upstream: usize, layout: Layout) -> LeafSpec {
+    LeafSpec {
+        topic,
+        partitions: plan.fragments[upstream].partitions,
+        layout,
+        twin_of: None,
+        reads: Reads::Exchange(roots(plan, upstream)),
+        owns_dead_letters: AtomicBool::new(false),
+        holds: Holds::default(),
+        reads_first: false,
     }
 }
 
