@@ -6,6 +6,7 @@ use super::drop::check_kind;
 use super::lookup::no_such_relation;
 use crate::catalog::Catalog;
 use crate::catalog::Change;
+use crate::catalog::Compatibility;
 use crate::catalog::Limit;
 use crate::catalog::MessageTimestamps;
 use crate::catalog::Relation;
@@ -66,8 +67,19 @@ pub(super) async fn execute(session: &mut Session, alter: &AlterRelation) -> Res
 }
 
 fn added_columns(relation: &Relation, alter: &AlterRelation, added: &[AddedColumn]) -> Result<Vec<MetadataRecord>> {
+    if relation.read_only {
+        let kind = if relation.is_table() { "table" } else { "stream" };
+        let message =
+            format!("Cannot alter {kind} '{}': ALTER operations are not supported on source {kind}s.", relation.name);
+        return Err(Error::new(SqlState::WRONG_OBJECT_TYPE, message).at(alter.name.position));
+    }
     if relation.query.is_some() {
-        let message = format!("columns cannot be added to \"{}\", which a query keeps", relation.name);
+        let message = match relation.compatibility {
+            Compatibility::Postgres => {
+                format!("columns cannot be added to \"{}\", which a query keeps", relation.name)
+            }
+            Compatibility::Ksqldb => "ALTER command is not supported for CREATE ... AS statements.".to_string(),
+        };
         let error = Error::new(SqlState::WRONG_OBJECT_TYPE, message).at(alter.name.position);
         return Err(error.hint("CREATE OR REPLACE .. AS SELECT gives it another query."));
     }

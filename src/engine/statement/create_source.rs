@@ -47,6 +47,9 @@ pub(super) async fn execute(session: &mut Session, create: &CreateSource, text: 
     let compatibility = session.settings.compatibility();
     let name = fold(&create.name, compatibility);
     authorize(&session.principal, Operation::Create, Resource::Relation(&name))?;
+    if create.or_replace && create.read_only {
+        return Err(not_replaced(create, &name));
+    }
     let options = options(session, create)?;
     let declared = declare(create, &options, compatibility)?;
     let engine = session.engine.clone();
@@ -109,6 +112,12 @@ fn late_topic(
     (create.read_only && create.kind == ObjectKind::Stream && holds_late_rows).then(|| topic.clone())
 }
 
+fn not_replaced(create: &CreateSource, name: &str) -> Error {
+    let kind = if create.kind == ObjectKind::Stream { "stream" } else { "table" };
+    let message = format!("Cannot add {kind} '{name}': CREATE OR REPLACE is not supported on source {kind}s.");
+    Error::new(SqlState::WRONG_OBJECT_TYPE, message).at(create.name.position).hint("DROP it first.")
+}
+
 /// A relation that is declared anew, over the topic that it has.
 fn replaced(
     known: &Relation,
@@ -121,10 +130,8 @@ fn replaced(
 ) -> Result<Vec<MetadataRecord>> {
     let name = &known.name;
     let refused = |message: String| Error::new(SqlState::WRONG_OBJECT_TYPE, message).at(create.name.position);
-    if create.read_only || known.read_only {
-        let kind = if create.kind == ObjectKind::Stream { "stream" } else { "table" };
-        let message = format!("Cannot add {kind} '{name}': CREATE OR REPLACE is not supported on source {kind}s.");
-        return Err(refused(message).hint("DROP it first."));
+    if known.read_only {
+        return Err(not_replaced(create, name));
     }
     if known.query.is_some() {
         return Err(
