@@ -6,7 +6,9 @@ use tokio_postgres::error::SqlState;
 
 use super::server::TestServer;
 use super::server::column;
+use super::server::rows;
 use super::server::run;
+use super::server::settled;
 
 const WRITERS: usize = 6;
 const TURNS: usize = 25;
@@ -239,5 +241,34 @@ async fn a_row_that_is_changed_while_its_time_passes_stays() {
         found = column(&client, left).await;
     }
     assert_eq!(found, touched);
+    server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn over_a_restart_a_query_whose_input_got_columns_goes_on_and_one_that_is_paused_stays_so() {
+    let server = TestServer::start().await;
+    let client = server.connect().await;
+    for statement in [
+        "CREATE STREAM s (a INT) WITH (kafka_topic = 's', value_format = 'JSON')",
+        "CREATE TABLE t AS SELECT a, COUNT(*) AS n FROM s GROUP BY a",
+        "CREATE TABLE u AS SELECT a + 1 AS b, COUNT(*) AS n FROM s GROUP BY a + 1",
+        "INSERT INTO s VALUES (1)",
+        "ALTER STREAM s ADD COLUMN more TEXT",
+        "PAUSE ctas_u_2",
+    ] {
+        run(&client, statement).await;
+    }
+    drop(client);
+    let server = server.restart().await;
+    let client = server.connect().await;
+    run(&client, "INSERT INTO s VALUES (1, 'x')").await;
+    assert_eq!(settled(&client, "SELECT a, n FROM t").await, [["1", "2"]]);
+    let paused = "SELECT name FROM tidemill.queries WHERE state = 'PAUSED'";
+    assert_eq!(rows(&client, paused).await, [["ctas_u_2"]]);
+    run(&client, "SET read_your_writes = on").await;
+    let refused = client.simple_query("SELECT * FROM u").await.expect_err("it stands still");
+    assert_eq!(refused.code().map(|state| state.code()), Some("55000"));
+    run(&client, "RESUME ctas_u_2").await;
+    assert_eq!(rows(&client, "SELECT b, n FROM u").await, [["2", "2"]]);
     server.stop().await;
 }

@@ -17,6 +17,7 @@ use crate::error::Error;
 use crate::error::Result;
 use crate::error::SqlState;
 use crate::model::Column;
+use crate::model::ColumnRole;
 use crate::model::RelationId;
 use crate::plan::node::Direction;
 use crate::plan::node::JoinKind;
@@ -353,16 +354,28 @@ fn source_text(source: &BoundSource) -> SourceText {
     }
 }
 
+/// A relation with the columns that it had when a query was made; columns of the value may have been added since.
+fn as_it_was(relation: Arc<Relation>, columns: Vec<Column>) -> Result<Arc<Relation>> {
+    if relation.columns == columns {
+        return Ok(relation);
+    }
+    let (kept, added): (Vec<Column>, Vec<Column>) =
+        relation.columns.iter().cloned().partition(|column| columns.contains(column));
+    if kept == columns && added.iter().all(|column| column.role == ColumnRole::Value) {
+        return Ok(Arc::new(Relation { columns, ..Relation::clone(&relation) }));
+    }
+    let message = format!("the columns of \"{}\" changed since the query was made", relation.name);
+    Err(Error::new(SqlState::OBJECT_NOT_IN_PREREQUISITE_STATE, message)
+        .hint("Rebuild the query: its state was made of other columns."))
+}
+
 fn bound_source(text: SourceText, catalog: &Catalog) -> Result<BoundSource> {
     let not_ready = |message: String| Error::new(SqlState::OBJECT_NOT_IN_PREREQUISITE_STATE, message);
     let relation = catalog
         .relation_by_id(text.relation)
         .cloned()
         .ok_or_else(|| not_ready(format!("relation {} of the query does not exist any more", text.relation.0)))?;
-    if relation.columns != text.columns {
-        return Err(not_ready(format!("the columns of \"{}\" changed since the query was made", relation.name))
-            .hint("Rebuild the query: its state was made of other columns."));
-    }
+    let relation = as_it_was(relation, text.columns)?;
     let pseudo = text
         .pseudo
         .iter()
