@@ -138,6 +138,9 @@ impl Engine {
             })
             .await?;
         } else {
+            // Wiping takes several steps: after a crash between them it must not run with half of what it had.
+            let paused = Change::SetQueryState { query: id, state: QueryState::Paused }.encode();
+            self.change(|_, _| Ok((vec![MetadataRecord::Catalog(paused.clone().into())], ()))).await?;
             self.start_over(&definition, &sink, &plan).await?;
         }
         info!(query = %id, goes_on, "query is replaced");

@@ -61,7 +61,8 @@ impl FromStr for TopicId {
     }
 }
 
-/// The number of a standing query, never reused. Its consumer group is `tidemill.q<id>`, and `tidemill.q<id>.r<n>` where it reads a topic again.
+/// The number of a standing query, never reused. Its consumer group is `tidemill.q<id>`, and `tidemill.q<id>.r<n>` where it
+/// reads a topic again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct QueryId(pub u64);
 

@@ -211,6 +211,7 @@ impl FragmentSpec {
             for partition in 0..planned.partitions {
                 let sink = if last { Some(topic_spec(&spec.sink)?) } else { None };
                 let mut made = fragment(spec.id, &spec.plan, index, sink, &topic_of, parts)?;
+                refuse_two_positions(&made.leaves)?;
                 made.reader = readers[index];
                 for leaf in &mut made.leaves {
                     leaf.wait_for(&spec.awaited);
@@ -341,7 +342,6 @@ fn fragment(
     }
     mark_read_first(plan, &mut leaves);
     pair_twins(&mut leaves);
-    refuse_two_positions(&leaves)?;
     let tables = table_names(&root).into_iter().map(|name| match query.0 {
         0 => Ok((name, None)),
         _ => topic_of(&name.0, "changelog").ok_or_else(|| missing(&name.0, "changelog")).map(|of| (name, Some(of))),
