@@ -41,4 +41,7 @@ pub struct QueryDefinition {
     pub state_layouts: Vec<String>,
     /// Whether it should run.
     pub state: QueryState,
+    /// What its sink holds is of a query before it, and goes before this one first runs.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub begins_anew: bool,
 }

@@ -60,6 +60,7 @@ fn query(id: u64, source: u64, sink: u64) -> QueryDefinition {
         internal_topics: Vec::new(),
         state_layouts: Vec::new(),
         state: QueryState::Running,
+        begins_anew: false,
     }
 }
 

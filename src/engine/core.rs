@@ -5,8 +5,13 @@ use std::path::Path;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::OnceLock;
+use std::time::Duration;
 
+use futures::FutureExt;
 use parking_lot::Mutex;
+use tokio::sync::watch;
+use tracing::error;
+use tracing::warn;
 
 use super::read::Planner;
 use super::session::Session;
@@ -38,6 +43,10 @@ use crate::state::Publisher;
 pub(super) const DATABASE: &str = "tidemill";
 /// How often a DDL is bound again after others were faster.
 const STALE_RETRIES_MAX: usize = 100;
+
+/// So long a start waits for its queries. Those that come later, since what they keep is read from the log, go on starting while
+/// others serve.
+const START_WAIT: Duration = Duration::from_secs(5);
 
 /// Makes a client that is bound to a principal.
 pub type Clients = Arc<dyn Fn(Principal) -> Arc<dyn Client> + Send + Sync>;
@@ -81,6 +90,8 @@ pub struct Engine {
     ddl: tokio::sync::Mutex<()>,
     /// Queries that could not be started, with the reason.
     stopped: Mutex<BTreeMap<QueryId, String>>,
+    /// Whether each query that shall run does, or has its reason in `stopped`.
+    started: watch::Sender<bool>,
 }
 
 /// The catalog as far as the metadata's records were applied.
@@ -109,10 +120,37 @@ impl Engine {
             catalog: Mutex::default(),
             ddl: tokio::sync::Mutex::default(),
             stopped: Mutex::default(),
+            started: watch::Sender::new(false),
         });
         engine.keep_tables()?;
-        engine.start_queries().await?;
+        let mut starting = Arc::clone(&engine).start().boxed();
+        tokio::select! {
+            started = &mut starting => started?,
+            () = engine.env.clock.sleep(START_WAIT) => {
+                warn!("queries that are read from the log are not ready yet; others serve");
+                tokio::spawn(starting);
+            }
+        }
         Ok(engine)
+    }
+
+    /// Starts the standing queries; nobody changes them meanwhile.
+    async fn start(self: Arc<Self>) -> Result<()> {
+        let _turn = self.ddl().await;
+        let done = self.start_queries().await;
+        self.started.send_replace(true);
+        done.inspect_err(|cause| error!(error = ?cause, "queries are not started"))
+    }
+
+    /// Whether queries are still being started.
+    pub(super) fn is_starting(&self) -> bool {
+        !*self.started.borrow()
+    }
+
+    /// Waits until each query that shall run does, or cannot.
+    pub(super) async fn started(&self) {
+        // The sender lives as long as the engine.
+        let _ = self.started.subscribe().wait_for(|started| *started).await;
     }
 
     /// A session for a client who has proved who they are.

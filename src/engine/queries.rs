@@ -5,6 +5,8 @@
 
 use std::sync::Arc;
 
+use futures::StreamExt;
+use futures::stream;
 use tracing::error;
 use tracing::info;
 
@@ -34,6 +36,9 @@ use crate::plan::StandingPlan;
 use crate::plan::plan_bound;
 use crate::security::Principal;
 
+/// Queries that are started at a time.
+const STARTS_AT_ONCE: usize = 4;
+
 /// A query and what it runs as.
 pub(super) struct NewQuery {
     pub(super) definition: QueryDefinition,
@@ -54,20 +59,27 @@ pub(super) struct Replacement {
 }
 
 impl Engine {
-    /// Starts every query that shall run. One that cannot stays stopped, with its reason, and others serve.
+    /// Starts every query that shall run, some at a time, so that one with much to read does not stand before the others. One
+    /// that cannot stays stopped, with its reason, and others serve.
     pub(super) async fn start_queries(&self) -> Result<()> {
         let catalog = self.catalog()?;
-        for query in catalog.queries().filter(|query| query.state == QueryState::Running) {
-            if let Err(cause) = self.start_again(&catalog, query).await {
+        let start = async |query: &Arc<QueryDefinition>| {
+            let started = match query.state {
+                QueryState::Running => self.start_again(&catalog, query).await,
+                QueryState::Paused => self.begin_anew(query.id).await,
+            };
+            if let Err(cause) = started {
                 error!(query = %query.id, error = ?cause, "query is not started");
                 self.note_stopped(query.id, cause.message().to_string());
             }
-        }
+        };
+        stream::iter(catalog.queries()).for_each_concurrent(STARTS_AT_ONCE, start).await;
         Ok(())
     }
 
     /// Plans a query again from its bound text; what it writes and keeps must be what it was.
     async fn start_again(&self, catalog: &Catalog, query: &QueryDefinition) -> Result<()> {
+        self.begin_anew(query.id).await?;
         let plan = plan_bound(&query.bound_text, catalog, self.functions())?;
         let sink = catalog.relation_by_id(query.sink).cloned();
         let sink = sink.ok_or_else(|| Error::internal("a query without its sink"))?;
@@ -96,64 +108,57 @@ impl Engine {
         }
         self.runtime().stop(id).await;
         self.forget_view(sink.id);
-        let stores = Arc::clone(&self.runtime().parts().stores);
-        self.env().threads.blocking(move || stores.remove(id.into())).await?;
-        if replays {
-            self.start_over(&query, &sink, &plan).await?;
-        }
-        self.forget_stop(id);
-        let catalog = self.catalog()?;
-        let query = catalog.query(id).ok_or_else(|| Error::internal("a query that is gone"))?;
+        let id = if replays {
+            self.start_over(&query, &sink, &plan).await?
+        } else {
+            self.remove_store(id).await?;
+            id
+        };
         info!(query = %id, replays, "query is rebuilt");
-        self.start_again(&catalog, query).await.inspect_err(|cause| {
-            error!(query = %id, error = ?cause, "query is not started");
-            self.note_stopped(id, cause.message().to_string());
-        })
+        self.resume_query(id).await
     }
 
     /// Has a query run otherwise from now on.
     pub(super) async fn replace_query(&self, replacement: Replacement) -> Result<()> {
         let Replacement { query, statement, plan, sink, goes_on } = replacement;
-        let id = query.id;
-        self.runtime().stop(id).await;
+        self.runtime().stop(query.id).await;
         if sink.is_table() {
             self.forget_view(sink.id);
-            let stores = Arc::clone(&self.runtime().parts().stores);
-            self.env().threads.blocking(move || stores.remove(id.into())).await?;
         }
         let definition = QueryDefinition { statement, ..QueryDefinition::clone(&query) };
-        if goes_on {
-            let definition = QueryDefinition {
-                bound_text: plan.bound_text.clone(),
-                semantics: plan.semantics,
-                state_layouts: plan.state_layouts.clone(),
-                ..definition
-            };
-            self.change(|_, _| {
-                let changes = [
-                    Change::ReplaceRelation(Box::new(sink.clone())),
-                    Change::ReplaceQuery(Box::new(definition.clone())),
-                ];
-                Ok((changes.map(|change| MetadataRecord::Catalog(change.encode().into())).to_vec(), ()))
-            })
-            .await?;
+        let id = if goes_on {
+            self.go_on(definition, &sink, &plan).await?
         } else {
-            // Wiping takes several steps: after a crash between them it must not run with half of what it had.
-            let paused = Change::SetQueryState { query: id, state: QueryState::Paused }.encode();
-            self.change(|_, _| Ok((vec![MetadataRecord::Catalog(paused.clone().into())], ()))).await?;
-            self.start_over(&definition, &sink, &plan).await?;
-        }
+            self.start_over(&definition, &sink, &plan).await?
+        };
         info!(query = %id, goes_on, "query is replaced");
         if query.state == QueryState::Paused {
             return Ok(());
         }
-        self.forget_stop(id);
-        let catalog = self.catalog()?;
-        let query = catalog.query(id).ok_or_else(|| Error::internal("a query that is gone"))?;
-        self.start_again(&catalog, query).await.inspect_err(|cause| {
-            error!(query = %id, error = ?cause, "query is not started");
-            self.note_stopped(id, cause.message().to_string());
-        })
+        self.resume_query(id).await
+    }
+
+    /// A stopped query has another plan from now on, and keeps what it has.
+    async fn go_on(&self, query: QueryDefinition, sink: &Relation, plan: &StandingPlan) -> Result<QueryId> {
+        let id = query.id;
+        if sink.is_table() {
+            self.remove_store(id).await?;
+        }
+        let query = QueryDefinition {
+            bound_text: plan.bound_text.clone(),
+            semantics: plan.semantics,
+            state_layouts: plan.state_layouts.clone(),
+            ..query
+        };
+        let changes = [Change::ReplaceRelation(Box::new(sink.clone())), Change::ReplaceQuery(Box::new(query))];
+        let records = changes.map(record).to_vec();
+        self.change(|_, _| Ok((records.clone(), ()))).await?;
+        Ok(id)
+    }
+
+    async fn remove_store(&self, id: QueryId) -> Result<()> {
+        let stores = Arc::clone(&self.runtime().parts().stores);
+        Ok(self.env().threads.blocking(move || stores.remove(id.into())).await?)
     }
 
     /// A query stands still; its table is read from its topic meanwhile.
@@ -176,28 +181,41 @@ impl Engine {
         })
     }
 
-    /// A stopped query gets new state, an empty sink, which is declared as it is said here, and no positions.
-    async fn start_over(&self, query: &QueryDefinition, sink: &Relation, plan: &StandingPlan) -> Result<()> {
+    /// Another query, under a new number, takes the place of a stopped one in one batch: it has no positions, new changelogs
+    /// and repartition topics, and empties the sink before it first runs (`begin_anew`). The sink is declared as it is said here.
+    async fn start_over(&self, query: &QueryDefinition, sink: &Relation, plan: &StandingPlan) -> Result<QueryId> {
+        let random = self.env().random.clone();
+        let new_id = || TopicId::from_random(random.uuid_bytes());
+        let id = self
+            .change(|_, catalog| {
+                let id = catalog.next_query_id();
+                let (definition, topics) = define(id, query.name.clone(), sink.id, &query.statement, plan, new_id);
+                let definition = QueryDefinition { state: query.state, begins_anew: true, ..definition };
+                let sink = Relation { query: Some(id), ..sink.clone() };
+                let changes =
+                    [Change::ReplaceRelation(Box::new(sink)), Change::CreateQuery(Box::new(definition))].map(record);
+                Ok((Self::drop_query_records(query).into_iter().chain(topics).chain(changes).collect(), id))
+            })
+            .await?;
+        self.forget_query(query.id).await;
+        self.begin_anew(id).await?;
+        Ok(id)
+    }
+
+    /// Takes away what the sink of a query holds of the one before it. A crash in the middle has it done again: the query runs
+    /// only after the metadata say that it is done.
+    async fn begin_anew(&self, id: QueryId) -> Result<()> {
+        let catalog = self.catalog()?;
+        let Some(query) = catalog.query(id).filter(|query| query.begins_anew) else { return Ok(()) };
+        let Some(sink) = catalog.relation_by_id(query.sink) else { return Ok(()) };
         let client = self.client(&Principal::server());
-        delete_groups(client.as_ref(), query.id).await?;
         for partition in 0..sink.partitions {
             let partition = TopicPartition::new(sink.topic_id, partition);
             client.advance_log_start(partition, client.ends(partition).await?.readable_end()).await?;
         }
-        let random = self.env().random.clone();
-        let new_id = || TopicId::from_random(random.uuid_bytes());
-        self.change(|_, _| {
-            let (name, statement) = (query.name.clone(), &query.statement);
-            let (mut definition, made) = define(query.id, name, sink.id, statement, plan, new_id);
-            definition.state = query.state;
-            let old = query.internal_topics.iter().map(|(_, _, topic)| MetadataRecord::DropTopic(*topic));
-            let change = Change::ReplaceQuery(Box::new(definition)).encode().into();
-            let topics = made.into_iter().filter(|record| matches!(record, MetadataRecord::Topic(_)));
-            let relation = Change::ReplaceRelation(Box::new(sink.clone())).encode().into();
-            let changes = [relation, change].map(MetadataRecord::Catalog);
-            Ok((old.chain(topics).chain(changes).collect(), ()))
-        })
-        .await
+        let done = QueryDefinition { begins_anew: false, ..QueryDefinition::clone(query) };
+        let done = record(Change::ReplaceQuery(Box::new(done)));
+        self.change(|_, _| Ok((vec![done.clone()], ()))).await
     }
 
     /// Sets a query to work; its view is readable when this returns.
@@ -223,14 +241,14 @@ impl Engine {
         Ok(sources.flat_map(writers).collect())
     }
 
-    /// Stops a query and forgets what only it kept. Its records are already gone from the metadata.
+    /// Forgets what only a query kept that was stopped. Its records are already gone from the metadata.
     pub(super) async fn forget_query(&self, id: QueryId) {
+        self.forget_stop(id);
         if let Err(cause) = delete_groups(self.client(&Principal::server()).as_ref(), id).await {
             // Ids are never reused: a group that stays is waste, not danger.
             error!(query = %id, error = %cause, "a group of a dropped query stays");
         }
-        let stores = Arc::clone(&self.runtime().parts().stores);
-        if let Err(cause) = self.env().threads.blocking(move || stores.remove(id.into())).await {
+        if let Err(cause) = self.remove_store(id).await {
             error!(query = %id, error = %cause, "store of a dropped query stays");
         }
     }
@@ -238,8 +256,7 @@ impl Engine {
     /// Drops a query with all that it keeps to itself; `and` are further records of the same batch.
     pub(super) fn drop_query_records(query: &QueryDefinition) -> Vec<MetadataRecord> {
         let topics = query.internal_topics.iter().map(|(_, _, topic)| MetadataRecord::DropTopic(*topic));
-        let change = Change::DropQuery(query.id).encode().into();
-        std::iter::once(MetadataRecord::Catalog(change)).chain(topics).collect()
+        std::iter::once(record(Change::DropQuery(query.id))).chain(topics).collect()
     }
 
     /// Why a query does not work, if it does not: it could not be started, or it failed.
@@ -273,7 +290,7 @@ fn refuse_replay(catalog: &Catalog, query: &QueryDefinition, sink: &Relation, pl
     Ok(())
 }
 
-/// A query's definition, and the records of its internal topics.
+/// A query's definition, and the records of its internal topics, which go before it into the metadata.
 pub(super) fn define(
     id: QueryId,
     name: String,
@@ -302,9 +319,14 @@ pub(super) fn define(
         internal_topics,
         state_layouts: plan.state_layouts.clone(),
         state: QueryState::Running,
+        begins_anew: false,
     };
-    records.push(MetadataRecord::Catalog(Change::CreateQuery(Box::new(definition.clone())).encode().into()));
     (definition, records)
+}
+
+/// A change of the catalog as the metadata carry it.
+pub(super) fn record(change: Change) -> MetadataRecord {
+    MetadataRecord::Catalog(change.encode().into())
 }
 
 /// Forgets the positions of a query, those of each of its readers.

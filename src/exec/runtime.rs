@@ -143,6 +143,8 @@ pub(super) struct Inner {
     runnable: Mutex<VecDeque<Arc<Slot>>>,
     woken: Condvar,
     stopping: AtomicBool,
+    /// No further query is taken.
+    closing: AtomicBool,
     /// Numbers that holds were given.
     holds: AtomicU64,
 }
@@ -177,7 +179,13 @@ impl Runtime {
     /// Restores a query and sets it to work. Its view is readable when this returns.
     pub async fn start(&self, spec: QuerySpec) -> Result<()> {
         let query = self.inner.prepare(spec).await?;
-        self.inner.queries.lock().insert(query.spec.id, Arc::clone(&query));
+        {
+            let mut queries = self.inner.queries.lock();
+            if self.inner.closing.load(Ordering::Acquire) {
+                return Err(Error::new(SqlState::ADMIN_SHUTDOWN, "the server is shutting down"));
+            }
+            queries.insert(query.spec.id, Arc::clone(&query));
+        }
         self.inner.assign_dead_letters();
         for slot in query.slots.iter().filter(|_| self.inner.manual.is_none()) {
             self.inner.launch(slot);
@@ -261,7 +269,13 @@ impl Runtime {
 
     /// Stops all queries and the workers.
     pub async fn close(&self) {
-        for id in self.queries() {
+        // Under the lock: a query that is being started is either among those that are stopped here, or never runs.
+        let ids: Vec<QueryId> = {
+            let queries = self.inner.queries.lock();
+            self.inner.closing.store(true, Ordering::Release);
+            queries.keys().copied().collect()
+        };
+        for id in ids {
             self.stop(id).await;
         }
         self.close_tables().await;
@@ -300,6 +314,7 @@ impl Inner {
             runnable: Mutex::default(),
             woken: Condvar::new(),
             stopping: AtomicBool::new(false),
+            closing: AtomicBool::new(false),
             holds: AtomicU64::new(0),
         }
     }

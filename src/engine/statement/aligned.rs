@@ -95,6 +95,7 @@ struct Moment {
 
 impl Aligning<'_> {
     async fn pin(&self) -> Result<Reading> {
+        self.session.engine.started().await;
         let runtime = self.session.engine.runtime();
         let hold = runtime.hold(self.queries.iter().map(|query| query.id));
         if let Some(stopped) = self.queries.iter().find(|query| !hold.holds(query.id)) {

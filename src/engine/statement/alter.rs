@@ -19,6 +19,7 @@ use crate::cluster::TimestampType;
 use crate::cluster::TopicConfig;
 use crate::engine::outcome::Notice;
 use crate::engine::outcome::Outcome;
+use crate::engine::queries::record;
 use crate::engine::session::Session;
 use crate::error::Error;
 use crate::error::Result;
@@ -87,7 +88,7 @@ fn added_columns(relation: &Relation, alter: &AlterRelation, added: &[AddedColum
     if extended == *relation {
         return Ok(Vec::new());
     }
-    Ok(vec![MetadataRecord::Catalog(Change::ReplaceRelation(Box::new(extended)).encode().into())])
+    Ok(vec![record(Change::ReplaceRelation(Box::new(extended)))])
 }
 
 fn topic_records(

@@ -1,5 +1,6 @@
 //! CREATE STREAM|TABLE|MATERIALIZED VIEW .. AS: a standing query and what it keeps, made as one batch of metadata.
 
+use crate::engine::queries::record;
 use std::sync::Arc;
 
 use super::create_source::dead_letter_topic;
@@ -131,7 +132,7 @@ impl Making {
             // It never ran: nobody shall find half of it.
             let undone = self.engine.change(|_, _| {
                 let mut records = Engine::drop_query_records(&definition);
-                records.push(MetadataRecord::Catalog(Change::DropRelation(sink.id).encode().into()));
+                records.push(record(Change::DropRelation(sink.id)));
                 records.extend(sink.dead_letter_topic.iter().map(|(_, topic)| MetadataRecord::DropTopic(*topic)));
                 records.extend(made_topic.map(MetadataRecord::DropTopic));
                 Ok((records, ()))
@@ -194,8 +195,9 @@ impl Making {
             sink.dead_letter_topic = Some(dead_letter_topic(&sink, new_id(), &mut records));
         }
         records.push(MetadataRecord::Catalog(Change::CreateRelation(Box::new(sink.clone())).encode().into()));
-        let (definition, query_records) = define(id, self.query_name(&plan, id), sink.id, &self.text, &plan, new_id);
-        records.extend(query_records);
+        let (definition, topics) = define(id, self.query_name(&plan, id), sink.id, &self.text, &plan, new_id);
+        records.extend(topics);
+        records.push(record(Change::CreateQuery(Box::new(definition.clone()))));
         Ok((records, Some(NewQuery { definition, plan: Arc::new(plan), sink: Arc::new(sink) })))
     }
 

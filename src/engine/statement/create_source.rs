@@ -23,6 +23,7 @@ use crate::cluster::TopicRecord;
 use crate::engine::outcome::Notice;
 use crate::engine::outcome::Outcome;
 use crate::engine::queries::LATE_ROLE;
+use crate::engine::queries::record;
 use crate::engine::session::Session;
 use crate::error::Error;
 use crate::error::Result;
@@ -86,7 +87,7 @@ pub(super) async fn execute(session: &mut Session, create: &CreateSource, text: 
             if relation.on_error == OnError::DeadLetter {
                 relation.dead_letter_topic = Some(dead_letter_topic(&relation, new_id(), &mut records));
             }
-            records.push(MetadataRecord::Catalog(Change::CreateRelation(Box::new(relation)).encode().into()));
+            records.push(record(Change::CreateRelation(Box::new(relation))));
             Ok((records, true))
         })
         .await?;
@@ -159,7 +160,7 @@ fn replaced(
             .hint("DROP it first."));
     }
     new.not_null.retain(|column| known.not_null.contains(column));
-    records.push(MetadataRecord::Catalog(Change::ReplaceRelation(Box::new(new)).encode().into()));
+    records.push(record(Change::ReplaceRelation(Box::new(new))));
     Ok(records)
 }
 

@@ -1,5 +1,6 @@
 //! DROP STREAM|TABLE|MATERIALIZED VIEW, with the query that keeps it.
 
+use crate::engine::queries::record;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
@@ -213,7 +214,7 @@ impl Dropping {
         let change = Change::DropRelation(relation.id);
         // The catalog knows what depends on it.
         rest = rest.apply(&change).map_err(|error| Error::from(error).at(self.drop.name.position))?;
-        records.push(MetadataRecord::Catalog(change.encode().into()));
+        records.push(record(change));
         records.extend(relation.dead_letter_topic.iter().map(|(_, topic)| MetadataRecord::DropTopic(*topic)));
         if self.drop.delete_topic {
             if let Some(other) = rest.relations().find(|other| other.topic_id == relation.topic_id) {

@@ -1,9 +1,11 @@
 //! INSERT INTO .. SELECT .. EMIT CHANGES: a standing query into a relation that is there.
 
+use crate::engine::queries::record;
 use std::sync::Arc;
 
 use super::done;
 use super::lookup::standing_target;
+use crate::catalog::Change;
 use crate::catalog::Compatibility;
 use crate::engine::apart::run_apart;
 use crate::engine::core::Engine;
@@ -63,7 +65,8 @@ async fn make(
                 Compatibility::Ksqldb => name.to_uppercase(),
             };
             let new_id = || TopicId::from_random(random.uuid_bytes());
-            let (definition, records) = define(id, name, sink.id, &text, &plan, new_id);
+            let (definition, mut records) = define(id, name, sink.id, &text, &plan, new_id);
+            records.push(record(Change::CreateQuery(Box::new(definition.clone()))));
             Ok((records, NewQuery { definition, plan: Arc::new(plan), sink: Arc::clone(sink) }))
         })
         .await?;

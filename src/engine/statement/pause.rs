@@ -1,5 +1,6 @@
 //! PAUSE and RESUME: a standing query stands still, and goes on where it stood. What it keeps stays, also over a restart.
 
+use crate::engine::queries::record;
 use std::sync::Arc;
 
 use super::done;
@@ -8,7 +9,6 @@ use crate::catalog::Catalog;
 use crate::catalog::Change;
 use crate::catalog::QueryDefinition;
 use crate::catalog::QueryState;
-use crate::cluster::MetadataRecord;
 use crate::engine::apart::run_apart;
 use crate::engine::core::Engine;
 use crate::engine::outcome::Outcome;
@@ -50,7 +50,7 @@ async fn set(engine: Arc<Engine>, id: QueryId, wanted: QueryState) -> Result<()>
             false => Ok((Vec::new(), ())),
             true => {
                 let change = Change::SetQueryState { query: id, state: wanted };
-                Ok((vec![MetadataRecord::Catalog(change.encode().into())], ()))
+                Ok((vec![record(change)], ()))
             }
         })
         .await?;

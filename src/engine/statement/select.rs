@@ -259,6 +259,7 @@ impl Waits<'_> {
                         let error = Error::new(SqlState::OBJECT_NOT_IN_PREREQUISITE_STATE, message);
                         return Err(error.hint("RESUME it, or SET read_your_writes = off."));
                     }
+                    self.session.engine.started().await;
                     self.session.engine.runtime().wait_covered(query.id, &wanted).await?;
                 }
             }

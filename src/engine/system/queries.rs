@@ -55,8 +55,10 @@ async fn rows(engine: Arc<Engine>) -> Result<Vec<Row>> {
         .map(|query| {
             let sources: Vec<String> = query.sources.iter().filter_map(|id| name(*id)).collect();
             let reason = engine.stopped_because(query.id);
-            let course = engine.runtime().status(query.id).and_then(|status| course(&status.tasks));
-            let is_restored = course.is_some_and(|course| course.stage == Stage::Restoring);
+            let status = engine.runtime().status(query.id);
+            let waits = status.is_none() && engine.is_starting();
+            let course = status.and_then(|status| course(&status.tasks));
+            let is_restored = waits || course.is_some_and(|course| course.stage == Stage::Restoring);
             vec![
                 text(&query.name),
                 Cell::BigInt(i64::try_from(query.id.0).unwrap_or(i64::MAX)),
