@@ -4,9 +4,13 @@ use std::ops::ControlFlow;
 
 use sqlparser::ast;
 use sqlparser::ast::Ident;
+use sqlparser::ast::Spanned;
 
 use super::BoundSource;
+use super::chance::CHANCE;
+use super::chance::called_bare;
 use super::flatten::Flattener;
+use super::flatten::TWO_QUERIES;
 use super::flatten::no_column;
 use super::from;
 use super::items::postgres_name;
@@ -19,6 +23,9 @@ use crate::error::Error;
 use crate::error::Result;
 use crate::error::SqlState;
 use crate::sql::walk;
+
+/// Expressions that take the place of the names in one SELECT.
+const EXPRESSIONS_MAX: usize = 2_000;
 
 /// A sub-query: its name, its columns, and what it reads.
 pub struct Derived {
@@ -133,6 +140,27 @@ impl Derived {
     }
 }
 
+/// The expressions in one, itself included.
+fn count(expr: &ast::Expr) -> usize {
+    let mut count = 0;
+    let flow = walk::expressions(expr, |_| {
+        count += 1;
+        ControlFlow::<()>::Continue(())
+    });
+    debug_assert!(flow.is_continue());
+    count
+}
+
+fn drawn_twice(function: &str, expr: &ast::Expr) -> Error {
+    let message = format!("{expr}, which calls {function}(), cannot be named twice");
+    at(Error::unsupported(message), expr.span()).hint(TWO_QUERIES)
+}
+
+fn too_complex(expr: &ast::Expr) -> Error {
+    let message = "the sub-queries of the statement are too large when they are written out";
+    at(Error::new(SqlState::STATEMENT_TOO_COMPLEX, message), expr.span()).hint(TWO_QUERIES)
+}
+
 /// All columns of a relation.
 fn all_of(source: &BoundSource) -> Vec<(String, ast::Expr)> {
     let quoted = |value: &str| Ident::with_quote('"', value);
@@ -176,10 +204,25 @@ impl Columns {
         self.substitute_in(select)
     }
 
-    /// The same in any part of a SELECT.
+    /// The same in any part of a SELECT. What is written once and named often stands there often: 54001 above `EXPRESSIONS_MAX`.
     pub fn substitute_in(&self, root: &mut impl ast::VisitMut) -> Result<()> {
+        let mut expressions = 0;
+        let mut drawn = Vec::new();
         let flow = walk::expressions_mut(root, |expr| match self.meaning(expr) {
             Ok(Some(meaning)) => {
+                expressions += count(&meaning);
+                if EXPRESSIONS_MAX < expressions {
+                    return ControlFlow::Break(too_complex(expr));
+                }
+                if let Some((function, _)) = called_bare(&meaning, &CHANCE) {
+                    // Written out twice it would have two values.
+                    let text = expr.to_string();
+                    let name = text.rsplit('.').next().unwrap_or_default().to_string();
+                    if drawn.contains(&name) {
+                        return ControlFlow::Break(drawn_twice(&function, expr));
+                    }
+                    drawn.push(name);
+                }
                 *expr = meaning;
                 ControlFlow::Continue(())
             }

@@ -32,7 +32,8 @@ use crate::plan::functions::Functions;
 use crate::plan::functions::TABLE_FUNCTIONS;
 use crate::sql::walk;
 
-const TWO_QUERIES: &str = "Make a view of the inner query with CREATE TABLE or CREATE STREAM .. AS, and read that.";
+pub(super) const TWO_QUERIES: &str =
+    "Make a view of the inner query with CREATE TABLE or CREATE STREAM .. AS, and read that.";
 
 /// What WITH names, each flat already.
 type Common = BTreeMap<String, ast::Query>;

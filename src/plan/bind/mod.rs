@@ -3,6 +3,7 @@
 //! Every error here has the position of the word it is about, and a hint where a near name exists.
 
 mod bound;
+mod chance;
 mod clauses;
 mod columns;
 mod distinct;
@@ -21,6 +22,8 @@ pub use bound::BoundRank;
 pub use bound::BoundSource;
 pub use bound::Purpose;
 pub use bound::both;
+pub use chance::CHANCE;
+pub use chance::called_bare;
 pub use from::implicit_repartition;
 pub use items::postgres_name;
 pub use scope::Clause;

@@ -1,9 +1,6 @@
 //! Where a standing query may ask for the time or for chance.
 
-use std::ops::ControlFlow;
-
 use sqlparser::ast;
-use sqlparser::ast::Spanned;
 
 use super::rows::Changes;
 use super::rows::Rows;
@@ -11,11 +8,11 @@ use crate::error::Error;
 use crate::error::Result;
 use crate::plan::bind::BoundQuery;
 use crate::plan::bind::BoundRank;
+use crate::plan::bind::CHANCE;
+use crate::plan::bind::called_bare;
 use crate::plan::bind::position;
-use crate::sql::walk;
 
 const TIME: [&str; 5] = ["now", "current_timestamp", "localtimestamp", "transaction_timestamp", "statement_timestamp"];
-const CHANCE: [&str; 5] = ["random", "uuid", "gen_random_uuid", "uuidv4", "clock_timestamp"];
 
 /// Refuses functions whose answer would depend on when a row is taken back or looked at again. `aggregates`: whether the
 /// query does.
@@ -50,23 +47,8 @@ pub fn check(query: &BoundQuery, rows: &Rows, aggregates: bool) -> Result<()> {
     Ok(())
 }
 
-fn has_arguments(function: &ast::Function) -> bool {
-    matches!(&function.args, ast::FunctionArguments::List(list) if !list.args.is_empty())
-}
-
 fn refuse(expr: &ast::Expr, names: &[&str], allowed: &str) -> Result<()> {
-    let flow = walk::expressions(expr, |expr| match expr {
-        // With an argument it is another function: UUID(bytes) is no chance.
-        ast::Expr::Function(function) if !has_arguments(function) => {
-            let name = function.name.to_string().to_lowercase();
-            match names.contains(&name.as_str()) {
-                true => ControlFlow::Break((name, function.name.span())),
-                false => ControlFlow::Continue(()),
-            }
-        }
-        _ => ControlFlow::Continue(()),
-    });
-    let ControlFlow::Break((name, span)) = flow else { return Ok(()) };
+    let Some((name, span)) = called_bare(expr, names) else { return Ok(()) };
     let error = Error::unsupported(format!("{name}() cannot stand here in a standing query"))
         .hint(format!("It may stand {allowed}."));
     Err(match position(span) {

@@ -14,10 +14,12 @@ use tidemill::engine::Outcome;
 use tidemill::engine::RowStream;
 use tidemill::engine::Session;
 use tidemill::engine::write_text;
+use tidemill::env::Env;
 use tidemill::error::Error;
+use tidemill::state::SimulatedStores;
 
 /// 2024-06-01: events of 2024-01 are not in the future, where they would be bad records.
-const NOW_MICROS: i64 = 1_717_200_000_000_000;
+pub(super) const NOW_MICROS: i64 = 1_717_200_000_000_000;
 
 /// An engine whose queries move when they are driven.
 pub(super) struct World(Pipeline);
@@ -31,6 +33,16 @@ impl World {
     pub(super) async fn with(options: PipelineOptions) -> Self {
         let options = PipelineOptions { wall_micros: NOW_MICROS, ..options };
         Self(Pipeline::open(options).await.expect("the engine opens"))
+    }
+
+    /// What another left in `env` and `stores`.
+    pub(super) async fn over(options: PipelineOptions, env: Env, stores: SimulatedStores) -> Self {
+        Self(Pipeline::reopen(options, env, stores).await.expect("the engine opens"))
+    }
+
+    /// Ends it in good order.
+    pub(super) async fn close(self) {
+        self.0.runtime().close().await;
     }
 
     /// A world whose sessions use the log through what `watch` makes of their client.

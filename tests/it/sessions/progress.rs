@@ -1,13 +1,19 @@
 //! How far a query is with being made, and with what lay before it, as people see it.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures::FutureExt;
 use tidemill::broker::Client;
+use tidemill::cli::test::ClientLayer;
+use tidemill::cli::test::PipelineOptions;
 use tidemill::config::Limits;
+use tidemill::env::Simulation;
+use tidemill::state::SimulatedStores;
 use tokio::sync::Notify;
 use tokio::sync::Semaphore;
 
+use super::harness::NOW_MICROS;
 use super::harness::World;
 use super::watched::BeforeFetch;
 use super::watched::Watched;
@@ -41,7 +47,7 @@ async fn a_new_query_tells_how_much_it_has_read_of_what_lay_before_it() {
 async fn a_query_that_is_made_again_tells_how_much_it_has_read() {
     let gate = Arc::new((Semaphore::new(Semaphore::MAX_PERMITS / 2), Notify::new()));
     let passing = Arc::clone(&gate);
-    let before_fetch: BeforeFetch = Arc::new(move || {
+    let before_fetch: BeforeFetch = Arc::new(move |_| {
         let gate = Arc::clone(&passing);
         async move {
             gate.1.notify_one();
@@ -73,4 +79,61 @@ async fn a_query_that_is_made_again_tells_how_much_it_has_read() {
     tokio::join!(client.expect("ALTER QUERY ctas_counts_1 REBUILD", "ALTER QUERY"), looks);
     client.expect(TASKS, "RUNNING|NULL|NULL").await;
     client.expect("SELECT k, n FROM counts ORDER BY k", "1|3\n2|1\n3|1").await;
+}
+
+#[tokio::test]
+async fn a_start_does_not_wait_for_a_query_that_is_read_from_the_log() {
+    let simulation = Simulation::new(7);
+    simulation.clock.set_wall_micros(NOW_MICROS);
+    let options = PipelineOptions { seed: 7, wall_micros: NOW_MICROS, ..PipelineOptions::default() };
+    let world = World::over(options.clone(), simulation.env.clone(), SimulatedStores::new()).await;
+    let mut client = world.session();
+    client.expect(STREAM, "CREATE STREAM").await;
+    client.expect(ROWS, "INSERT 0 5").await;
+    client.expect(COUNTS, "CREATE TABLE").await;
+    client.expect("CREATE STREAM copies AS SELECT k, v FROM s", "CREATE STREAM").await;
+    world.drive().await;
+    drop(client);
+    world.close().await;
+
+    // Its state on disk is gone, and its changelog is not to be had for a while.
+    let gate = Arc::new((Semaphore::new(0), Notify::new()));
+    let held = Arc::clone(&gate);
+    let before_fetch: BeforeFetch = Arc::new(move |topic| {
+        let (gate, is_held) = (Arc::clone(&held), topic.ends_with(".changelog"));
+        async move {
+            if is_held {
+                gate.1.notify_one();
+                drop(gate.0.acquire().await.expect("the gate is there"));
+            }
+        }
+        .boxed()
+    });
+    let watch =
+        move |client| -> Arc<dyn Client> { Arc::new(Watched { client, before_fetch: Arc::clone(&before_fetch) }) };
+    let options = PipelineOptions { seed: 8, layer: ClientLayer(Arc::new(watch)), ..options };
+    let later = async {
+        gate.1.notified().await;
+        simulation.clock.advance(Duration::from_secs(5));
+    };
+    let (world, ()) = tokio::join!(World::over(options, simulation.env.clone(), SimulatedStores::new()), later);
+    let mut client = world.session();
+    client
+        .expect(
+            "SELECT name, state FROM tidemill.queries ORDER BY name",
+            "csas_copies_2|RUNNING\nctas_counts_1|RESTORING",
+        )
+        .await;
+    client.expect("SELECT k, n FROM counts ORDER BY k", "1|3\n2|1\n3|1").await;
+    client.expect("INSERT INTO s VALUES (4, 6)", "INSERT 0 1").await;
+    world.drive().await;
+    client.expect("SELECT COUNT(*) FROM copies", "6").await;
+    client.expect("SELECT COUNT(*) FROM counts", "3").await;
+
+    // Who changes what exists waits for the start.
+    gate.0.add_permits(1);
+    client.expect("DROP STREAM IF EXISTS nothing", "DROP STREAM").await;
+    world.drive().await;
+    client.expect("SELECT state FROM tidemill.queries ORDER BY name", "RUNNING\nRUNNING").await;
+    client.expect("SELECT COUNT(*) FROM counts", "4").await;
 }

@@ -36,7 +36,7 @@ impl Turns {
 async fn a_scan_of_a_topic_gives_way_between_its_reads() {
     let turns = Arc::new(Turns::default());
     let watching = Arc::clone(&turns);
-    let before_fetch: BeforeFetch = Arc::new(move || {
+    let before_fetch: BeforeFetch = Arc::new(move |_| {
         watching.fetched();
         async {}.boxed()
     });

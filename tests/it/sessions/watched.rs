@@ -29,8 +29,8 @@ use tidemill::model::Offset;
 use tidemill::model::TopicPartition;
 use tidemill::protocol::Batch;
 
-/// What is done before a fetch.
-pub(super) type BeforeFetch = Arc<dyn Fn() -> BoxFuture<'static, ()> + Send + Sync>;
+/// What is done before a fetch from the topic of that name.
+pub(super) type BeforeFetch = Arc<dyn Fn(&str) -> BoxFuture<'static, ()> + Send + Sync>;
 
 /// The client, and what is done before it fetches.
 pub(super) struct Watched {
@@ -47,7 +47,8 @@ impl Client for Watched {
         max_bytes: usize,
         max_wait: Duration,
     ) -> Result<Fetched, BrokerError> {
-        (self.before_fetch)().await;
+        let topic = self.metadata().topic_by_id(position.partition.topic).map(|topic| topic.name.clone());
+        (self.before_fetch)(&topic.unwrap_or_default()).await;
         self.client.fetch(position, isolation, max_bytes, max_wait).await
     }
 
