@@ -26,6 +26,7 @@ use super::arithmetic::Operation;
 use super::arithmetic::Rules;
 use super::cast::CastTarget;
 use super::cast::CheckedCast;
+use super::cast::FloatIn;
 use super::cast::KsqlCast;
 use super::cast::TextOut;
 use super::cast::TimestampIn;
@@ -106,6 +107,7 @@ pub fn all() -> Vec<Arc<ScalarUDF>> {
     }
     functions.extend(IntervalScale::all().map(udf));
     functions.extend(TimestampIn::all().map(udf));
+    functions.extend(FloatIn::all().map(udf));
     for target in CastTarget::ALL {
         functions.push(udf(KsqlCast::new(target)));
     }

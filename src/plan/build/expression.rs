@@ -322,6 +322,11 @@ impl<'a> Expressions<'a> {
         {
             return Ok(Transformed::yes(read));
         }
+        if self.rules == Compatibility::Postgres
+            && let Some(read) = value_rules::cast_to_float(self.functions, &cast, &from)
+        {
+            return Ok(Transformed::yes(read));
+        }
         if let Some(target) = target.as_ref().filter(|target| target.is_nested() && is_text(&from)) {
             let read = ScalarUDF::new_from_impl(NestedIn::new(target.clone()));
             return Ok(Transformed::yes(read.call(vec![cast.expr.as_ref().clone()])));
@@ -437,10 +442,12 @@ impl<'a> Expressions<'a> {
                 return Ok(Transformed::yes(Expr::BinaryExpr(BinaryExpr { op: Operator::StringConcat, ..binary })));
             }
             Compatibility::Ksqldb => left.is_numeric() && right.is_numeric(),
-            // The others raise errors by themselves; a division by zero of doubles does not.
+            // Decimals raise errors by themselves, but for what divides them.
             Compatibility::Postgres => {
                 let divides = matches!(binary.op, Operator::Divide | Operator::Modulo);
-                (left.is_integer() && right.is_integer()) || (divides && left.is_numeric() && right.is_numeric())
+                let is_double = left == DataType::Float64 || right == DataType::Float64;
+                (left.is_integer() && right.is_integer())
+                    || ((divides || is_double) && left.is_numeric() && right.is_numeric())
             }
         };
         let prefix = match self.rules {

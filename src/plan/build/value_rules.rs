@@ -105,6 +105,18 @@ fn rounded(function: ScalarFunction, schema: &DFSchema) -> Result<Expr> {
     })
 }
 
+/// A cast to DOUBLE PRECISION or REAL of what they may have no room for; `None` for another cast.
+pub(super) fn cast_to_float(functions: &Functions, float: &Cast, from: &DataType) -> Option<Expr> {
+    let name = match float.field.data_type() {
+        DataType::Float64 if is_text(from) => "__float8_in",
+        DataType::Float32 if is_text(from) || matches!(from, DataType::Float64 | DataType::Decimal128(_, _)) => {
+            "__float4_in"
+        }
+        _ => return None,
+    };
+    functions.scalar(name).map(|read| read.call(vec![float.expr.as_ref().clone()]))
+}
+
 /// Whether the answer depends on what clocks show at an instant.
 pub(super) fn asks_clocks(function: &str) -> bool {
     matches!(function, "date_trunc" | "date_part" | "date_bin")
