@@ -38,6 +38,7 @@ pub use arithmetic::Chain;
 pub use arithmetic::IntervalMicros;
 pub use arithmetic::IntervalScale;
 pub use arithmetic::Operation;
+pub use arithmetic::TimeBetween;
 pub use arithmetic::extend;
 pub use arithmetic::started;
 pub use cast::CastTarget;

@@ -21,9 +21,11 @@ use super::aggregate::TotalStyle;
 use super::arithmetic::Arithmetic;
 use super::arithmetic::Chain;
 use super::arithmetic::IntervalMicros;
+use super::arithmetic::IntervalPart;
 use super::arithmetic::IntervalScale;
 use super::arithmetic::Operation;
 use super::arithmetic::Rules;
+use super::arithmetic::TimeBetween;
 use super::cast::CastTarget;
 use super::cast::CheckedCast;
 use super::cast::FloatIn;
@@ -87,6 +89,7 @@ pub fn all() -> Vec<Arc<ScalarUDF>> {
         udf(FieldOf::new()),
         udf(OneRow::new()),
         udf(IntervalMicros::default()),
+        udf(TimeBetween::default()),
         udf(TextOut::new()),
         udf(Timezone::new()),
         udf(Age::new()),
@@ -106,6 +109,7 @@ pub fn all() -> Vec<Arc<ScalarUDF>> {
         functions.push(udf(Arithmetic::new(Rules::Ksqldb, operation)));
     }
     functions.extend(IntervalScale::all().map(udf));
+    functions.extend(IntervalPart::all().map(udf));
     functions.extend(TimestampIn::all().map(udf));
     functions.extend(FloatIn::all().map(udf));
     for target in CastTarget::ALL {

@@ -16,6 +16,7 @@ mod exact;
 mod extreme;
 mod function;
 mod groups;
+mod interval_total;
 mod moments;
 mod running;
 mod standing;
