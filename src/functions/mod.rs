@@ -29,6 +29,7 @@ pub use aggregate::Number;
 pub use aggregate::OffsetEnd;
 pub use aggregate::OutOfRange;
 pub use aggregate::Running;
+pub use aggregate::Sliding;
 pub use aggregate::Total;
 pub use aggregate::TotalKind;
 pub use aggregate::TotalStyle;

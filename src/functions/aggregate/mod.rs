@@ -19,6 +19,7 @@ mod groups;
 mod interval_total;
 mod moments;
 mod running;
+mod sliding;
 mod standing;
 #[cfg(test)]
 mod tests;
@@ -39,6 +40,7 @@ pub use moments::Dispersion;
 pub use moments::DoubleMoments;
 pub use moments::ExactMoments;
 pub use running::Running;
+pub use sliding::Sliding;
 pub use standing::StandingFunction;
 pub use total::Number;
 pub use total::OutOfRange;

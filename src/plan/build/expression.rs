@@ -54,6 +54,7 @@ use crate::error::SqlState;
 use crate::functions::CUBE;
 use crate::functions::KSQL_ARRAY;
 use crate::functions::NestedIn;
+use crate::functions::Sliding;
 use crate::model::SqlType;
 use crate::plan::functions::Functions;
 use crate::sql::walk;
@@ -262,12 +263,7 @@ impl<'a> Expressions<'a> {
                 let message = format!("function {}() does not exist", window.fun.name());
                 return Err(DataFusionError::External(Box::new(Error::new(SqlState::UNDEFINED_FUNCTION, message))));
             }
-            Expr::WindowFunction(mut window) if self.rules == Compatibility::Ksqldb => {
-                if let WindowFunctionDefinition::AggregateUDF(func) = window.fun {
-                    window.fun = WindowFunctionDefinition::AggregateUDF(self.ksqldb_total(func));
-                }
-                Transformed::yes(Expr::WindowFunction(window))
-            }
+            Expr::WindowFunction(window) => Transformed::yes(Expr::WindowFunction(Box::new(self.window(*window)))),
             Expr::Case(case) if self.rules == Compatibility::Ksqldb => {
                 refuse_null_branches(&case, schema)?;
                 Transformed::no(Expr::Case(case))
@@ -299,6 +295,18 @@ impl<'a> Expressions<'a> {
             }
             _ => Transformed::no(Expr::Negative(number)),
         })
+    }
+
+    /// A window's aggregate under the rules, over a frame that may move.
+    fn window(&self, window: WindowFunction) -> WindowFunction {
+        let WindowFunctionDefinition::AggregateUDF(func) = window.fun else { return window };
+        let func = match self.rules {
+            Compatibility::Ksqldb => self.ksqldb_total(func),
+            Compatibility::Postgres => func,
+        };
+        let moves = !window.params.window_frame.start_bound.is_unbounded();
+        let func = if moves { Sliding::over(func) } else { func };
+        WindowFunction { fun: WindowFunctionDefinition::AggregateUDF(func), ..window }
     }
 
     /// SUM and AVG under ksqlDB's rules; other aggregates as they are.
