@@ -112,7 +112,7 @@ fn simple_type(data_type: &DataType) -> Result<SqlType> {
         DataType::Timestamp(_, TimezoneInfo::None | TimezoneInfo::WithoutTimeZone) => SqlType::Timestamp,
         DataType::Timestamp(_, TimezoneInfo::WithTimeZone | TimezoneInfo::Tz) => SqlType::TimestampTz,
         DataType::Custom(name, modifiers) => return custom(&name.to_string(), modifiers, data_type),
-        other => return Err(Error::unsupported(format!("type {other} is not supported"))),
+        other => return Err(unsupported(other)),
     })
 }
 
@@ -164,8 +164,26 @@ fn custom(name: &str, modifiers: &[String], data_type: &DataType) -> Result<SqlT
             "SERIAL" | "BIGSERIAL" | "SMALLSERIAL" | "ARRAY" | "MAP" | "STRUCT" | "JSON" | "JSONB" | "UUID" | "HSTORE"
             | "MONEY",
             _,
-        ) => Err(Error::unsupported(format!("type {data_type} is not supported"))),
+        ) => Err(unsupported(data_type)),
         _ => Err(unknown_type(&data_type.to_string())),
+    }
+}
+
+/// Types that PostgreSQL has, and what to write instead.
+const INSTEAD: [(&[&str], &str); 4] = [
+    (&["SERIAL", "BIGSERIAL", "SMALLSERIAL"], "Use INT or BIGINT, and give each row its number."),
+    (&["UUID"], "Use TEXT; uuid() makes one."),
+    (&["JSON", "JSONB"], "Use STRUCT, MAP and arrays, or TEXT."),
+    (&["INTERVAL"], "Keep both TIMESTAMPs, whose difference is an interval, or a BIGINT."),
+];
+
+/// 0A000, with what to write instead.
+fn unsupported(data_type: &DataType) -> Error {
+    let name = data_type.to_string().to_ascii_uppercase();
+    let error = Error::unsupported(format!("type {data_type} is not supported"));
+    match INSTEAD.iter().find(|(names, _)| names.contains(&name.as_str())) {
+        Some((_, instead)) => error.hint(*instead),
+        None => error,
     }
 }
 

@@ -21,11 +21,14 @@ use super::aggregate::TotalStyle;
 use super::arithmetic::Arithmetic;
 use super::arithmetic::Chain;
 use super::arithmetic::IntervalMicros;
+use super::arithmetic::IntervalPart;
 use super::arithmetic::IntervalScale;
 use super::arithmetic::Operation;
 use super::arithmetic::Rules;
+use super::arithmetic::TimeBetween;
 use super::cast::CastTarget;
 use super::cast::CheckedCast;
+use super::cast::FloatIn;
 use super::cast::KsqlCast;
 use super::cast::TextOut;
 use super::cast::TimestampIn;
@@ -86,6 +89,7 @@ pub fn all() -> Vec<Arc<ScalarUDF>> {
         udf(FieldOf::new()),
         udf(OneRow::new()),
         udf(IntervalMicros::default()),
+        udf(TimeBetween::default()),
         udf(TextOut::new()),
         udf(Timezone::new()),
         udf(Age::new()),
@@ -105,7 +109,9 @@ pub fn all() -> Vec<Arc<ScalarUDF>> {
         functions.push(udf(Arithmetic::new(Rules::Ksqldb, operation)));
     }
     functions.extend(IntervalScale::all().map(udf));
+    functions.extend(IntervalPart::all().map(udf));
     functions.extend(TimestampIn::all().map(udf));
+    functions.extend(FloatIn::all().map(udf));
     for target in CastTarget::ALL {
         functions.push(udf(KsqlCast::new(target)));
     }

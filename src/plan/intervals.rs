@@ -1,4 +1,5 @@
-//! `2 * INTERVAL '1 hour'`: products and quotients of intervals, which DataFusion's planner does not know.
+//! `2 * INTERVAL '1 hour'`: products and quotients of intervals, which DataFusion's planner does not know; and differences of
+//! timestamps, which it takes for Arrow's durations, not for intervals.
 
 use std::sync::Arc;
 
@@ -7,7 +8,6 @@ use datafusion::arrow::datatypes::IntervalUnit;
 use datafusion::common::DFSchema;
 use datafusion::common::Result;
 use datafusion::execution::SessionStateDefaults;
-use datafusion::logical_expr::Expr;
 use datafusion::logical_expr::ExprSchemable;
 use datafusion::logical_expr::ScalarUDF;
 use datafusion::logical_expr::cast;
@@ -17,11 +17,13 @@ use datafusion::logical_expr::planner::RawBinaryExpr;
 use sqlparser::ast;
 
 use crate::functions::IntervalScale;
+use crate::functions::TimeBetween;
 
 /// Who plans what has an operator: this one first, then DataFusion's.
 pub fn expression_planners() -> Vec<Arc<dyn ExprPlanner>> {
     let [times, by] = IntervalScale::all().map(|function| Arc::new(ScalarUDF::new_from_impl(function)));
-    let own: Arc<dyn ExprPlanner> = Arc::new(Intervals { times, by });
+    let between = Arc::new(ScalarUDF::new_from_impl(TimeBetween::default()));
+    let own: Arc<dyn ExprPlanner> = Arc::new(Intervals { times, by, between });
     std::iter::once(own).chain(SessionStateDefaults::default_expr_planners()).collect()
 }
 
@@ -29,6 +31,7 @@ pub fn expression_planners() -> Vec<Arc<dyn ExprPlanner>> {
 struct Intervals {
     times: Arc<ScalarUDF>,
     by: Arc<ScalarUDF>,
+    between: Arc<ScalarUDF>,
 }
 
 impl ExprPlanner for Intervals {
@@ -36,6 +39,7 @@ impl ExprPlanner for Intervals {
         let function = match expr.op {
             ast::BinaryOperator::Multiply => &self.times,
             ast::BinaryOperator::Divide => &self.by,
+            ast::BinaryOperator::Minus => return self.difference(expr, schema),
             _ => return Ok(PlannerResult::Original(expr)),
         };
         // What has no type yet, such as a parameter, is not ours.
@@ -50,9 +54,21 @@ impl ExprPlanner for Intervals {
         };
         let arguments =
             vec![cast(interval, DataType::Interval(IntervalUnit::MonthDayNano)), cast(number, DataType::Float64)];
-        Ok(PlannerResult::Planned(Expr::ScalarFunction(datafusion::logical_expr::expr::ScalarFunction::new_udf(
-            Arc::clone(function),
-            arguments,
-        ))))
+        Ok(PlannerResult::Planned(function.call(arguments)))
+    }
+}
+
+impl Intervals {
+    /// Of two timestamps.
+    fn difference(&self, expr: RawBinaryExpr, schema: &DFSchema) -> Result<PlannerResult<RawBinaryExpr>> {
+        let (Ok(left), Ok(right)) = (expr.left.get_type(schema), expr.right.get_type(schema)) else {
+            return Ok(PlannerResult::Original(expr));
+        };
+        match (left, right) {
+            (DataType::Timestamp(_, one), DataType::Timestamp(_, other)) if one.is_some() == other.is_some() => {
+                Ok(PlannerResult::Planned(self.between.call(vec![expr.left, expr.right])))
+            }
+            _ => Ok(PlannerResult::Original(expr)),
+        }
     }
 }

@@ -11,6 +11,7 @@ use super::error::from_parser;
 use super::error::position_of;
 use super::error::unexpected;
 use super::fetch_first;
+use super::join_condition;
 use super::lower::Lowered;
 use super::lower::LoweredEmit;
 use super::statement::Name;
@@ -53,6 +54,11 @@ impl<'a> Cursor<'a> {
     /// Whether the token `ahead` (0 is the next) is an unquoted word.
     pub(super) fn is_word_at(&self, ahead: usize, wanted: &str) -> bool {
         is_word(&self.parser.peek_nth_token_ref(ahead).token, wanted)
+    }
+
+    /// Whether a symbol stands `ahead` tokens behind the next.
+    pub(super) fn is_symbol_at(&self, ahead: usize, wanted: &Token) -> bool {
+        self.parser.peek_nth_token_ref(ahead).token == *wanted
     }
 
     /// Whether the statement is over.
@@ -201,7 +207,9 @@ impl<'a> Cursor<'a> {
 
     /// An expression.
     pub(super) fn expression(&mut self) -> Result<ast::Expr> {
-        self.sqlparser(Parser::parse_expr)
+        let expression = self.sqlparser(Parser::parse_expr)?;
+        join_condition::check(&expression)?;
+        Ok(expression)
     }
 
     /// Whether a query starts here.
@@ -230,6 +238,10 @@ impl<'a> Cursor<'a> {
         let start = self.position();
         let mut ast = self.sqlparser(Parser::parse_query)?;
         fetch_first::as_limit(&mut ast).map_err(|error| error.at(start))?;
+        if let Some(refused) = writing_with(&ast.body) {
+            return Err(refused.at(start));
+        }
+        join_condition::check(&ast)?;
         let emit = self.emit.take_if(|emit| emit.depth == depth).map(|emit| emit.emit);
         let text = slice(self.text, start, self.position()).trim_end().to_string();
         Ok(Select { ast, emit, text })
@@ -252,6 +264,19 @@ impl<'a> Cursor<'a> {
             None => Ok(()),
         }
     }
+}
+
+/// `WITH .. INSERT` and its kin, which sqlparser takes for queries.
+fn writing_with(body: &ast::SetExpr) -> Option<Error> {
+    let (statement, hint) = match body {
+        ast::SetExpr::Insert(_) => ("INSERT", "Write INSERT INTO name WITH .. SELECT ..."),
+        ast::SetExpr::Update(_) => {
+            ("UPDATE", "Say WHERE .. IN (WITH .. SELECT ..), or SET column = (WITH .. SELECT ..).")
+        }
+        ast::SetExpr::Delete(_) => ("DELETE", "Say WHERE .. IN (WITH .. SELECT ..)."),
+        _ => return None,
+    };
+    Some(Error::unsupported(format!("WITH before {statement} is not supported")).hint(hint))
 }
 
 /// The characters of `text` from `start` to before `end`.

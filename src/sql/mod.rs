@@ -13,6 +13,7 @@ mod dialect;
 mod duration;
 mod error;
 mod fetch_first;
+mod join_condition;
 mod lower;
 mod misspelt;
 mod nearest;

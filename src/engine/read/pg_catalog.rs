@@ -1,6 +1,7 @@
 //! The schema `pg_catalog`: the tables that clients ask about, with what they lack filled in.
 
 use std::collections::HashMap;
+use std::collections::HashSet;
 use std::fmt;
 use std::sync::Arc;
 use std::sync::Weak;
@@ -38,6 +39,8 @@ const INDEXES: &str = "pg_index";
 const CONSTRAINTS: &str = "pg_constraint";
 const FUNCTIONS: &str = "pg_proc";
 const SETTINGS: &str = "pg_settings";
+/// Where names without a schema are looked for.
+const SEARCH_PATH: [&str; 2] = ["public", "pg_catalog"];
 /// What a column without a modifier has.
 const NO_MODIFIER: i32 = -1;
 
@@ -83,6 +86,7 @@ impl PgCatalog {
             }
         }
         self.texts.learn_views(views);
+        self.texts.learn_hidden(self.hidden(&batches).await?);
         let keys = PrimaryKey::all(catalog, &batches)?;
         self.texts.learn_keys(keys.iter().flat_map(PrimaryKey::texts).collect());
         table_of(pg_keys::classes(&batches, &keys)?)
@@ -90,13 +94,34 @@ impl PgCatalog {
 
     /// `pg_proc`.
     async fn functions(&self) -> Result<Arc<dyn TableProvider>> {
-        let mut public = 0;
+        let public = self.schemas().await?.get("public").copied().unwrap_or_default();
+        table_of(self.texts.with_own(self.rows(FUNCTIONS).await?, public)?)
+    }
+
+    /// The numbers of the schemas.
+    async fn schemas(&self) -> Result<HashMap<String, i32>> {
+        let mut schemas = HashMap::new();
         for batch in self.rows("pg_namespace").await? {
             let (oids, names) = (column(&batch, "oid", &DataType::Int32)?, column(&batch, "nspname", &DataType::Utf8)?);
-            let place = names.as_string::<i32>().iter().position(|name| name == Some("public"));
-            public = place.map_or(public, |place| oids.as_primitive::<Int32Type>().value(place));
+            let named = names.as_string::<i32>().iter().zip(oids.as_primitive::<Int32Type>());
+            schemas.extend(named.filter_map(|(name, oid)| Some((name?.to_string(), oid?))));
         }
-        table_of(self.texts.with_own(self.rows(FUNCTIONS).await?, public)?)
+        Ok(schemas)
+    }
+
+    /// The relations of `pg_class` that are in no schema of the search path.
+    async fn hidden(&self, classes: &[RecordBatch]) -> Result<HashSet<i32>> {
+        let schemas = self.schemas().await?;
+        let on_path: Vec<i32> = SEARCH_PATH.iter().filter_map(|name| schemas.get(*name)).copied().collect();
+        let mut hidden = HashSet::new();
+        for batch in classes {
+            let [oids, of] = ["oid", "relnamespace"].map(|name| column(batch, name, &DataType::Int32));
+            let (oids, of) = (oids?, of?);
+            let relations = oids.as_primitive::<Int32Type>().iter().zip(of.as_primitive::<Int32Type>());
+            let outside = relations.filter(|(_, schema)| !schema.is_some_and(|schema| on_path.contains(&schema)));
+            hidden.extend(outside.filter_map(|(oid, _)| oid));
+        }
+        Ok(hidden)
     }
 
     async fn rows(&self, name: &str) -> Result<Vec<RecordBatch>> {

@@ -13,6 +13,7 @@ use std::sync::Arc;
 use datafusion::arrow::array::Array;
 use datafusion::arrow::array::ArrayRef;
 use datafusion::arrow::array::AsArray;
+use datafusion::arrow::array::BooleanArray;
 use datafusion::arrow::array::Int32Array;
 use datafusion::arrow::array::StringArray;
 use datafusion::arrow::array::new_null_array;
@@ -48,12 +49,13 @@ struct Told {
 }
 
 /// See the file's head.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct FunctionTexts {
     own: Vec<FunctionUsage>,
     functions: RwLock<HashMap<i32, Told>>,
     views: RwLock<HashMap<i32, String>>,
     keys: RwLock<HashMap<i32, KeyText>>,
+    hidden: RwLock<HashSet<i32>>,
 }
 
 /// What is told of an index or a constraint.
@@ -78,7 +80,7 @@ impl FunctionTexts {
             }
         };
         let functions = own.iter().zip(FIRST_OID..).map(|(usage, oid)| (oid, told(usage))).collect();
-        Self { own, functions: RwLock::new(functions), views: RwLock::default(), keys: RwLock::default() }
+        Self { own, functions: RwLock::new(functions), ..Self::default() }
     }
 
     /// The functions that tell of numbers.
@@ -92,6 +94,7 @@ impl FunctionTexts {
             ("pg_get_viewdef", Asked::View),
             ("pg_get_indexdef", Asked::Key),
             ("pg_get_constraintdef", Asked::Key),
+            ("pg_table_is_visible", Asked::Visible),
         ]
         .map(function)
         .into_iter()
@@ -101,6 +104,11 @@ impl FunctionTexts {
     /// What relations' numbers mean from now on: the statement of each that a query keeps.
     pub(super) fn learn_views(&self, views: HashMap<i32, String>) {
         *self.views.write() = views;
+    }
+
+    /// The relations that have to be named with their schema from now on.
+    pub(super) fn learn_hidden(&self, hidden: HashSet<i32>) {
+        *self.hidden.write() = hidden;
     }
 
     /// What the numbers of indexes and constraints mean from now on.
@@ -194,6 +202,8 @@ enum Asked {
     Definition,
     View,
     Key,
+    /// Whether a relation is on the search path.
+    Visible,
 }
 
 #[derive(Debug)]
@@ -239,14 +249,14 @@ impl TextOf {
                     _ => Some(told.definition.clone()),
                 };
             }
-            Asked::Arguments | Asked::Result | Asked::Definition => {}
+            Asked::Arguments | Asked::Result | Asked::Definition | Asked::Visible => {}
         }
         let functions = self.texts.functions.read();
         let told = functions.get(&oid)?;
         Some(match self.asked {
             Asked::Arguments => told.arguments.clone(),
             Asked::Result => told.result.clone(),
-            Asked::Definition | Asked::View | Asked::Key => told.definition.clone(),
+            Asked::Definition | Asked::View | Asked::Key | Asked::Visible => told.definition.clone(),
         })
     }
 }
@@ -261,12 +271,17 @@ impl ScalarUDFImpl for TextOf {
     }
 
     fn return_type(&self, _arguments: &[DataType]) -> Result<DataType> {
-        Ok(DataType::Utf8)
+        Ok(if self.asked == Asked::Visible { DataType::Boolean } else { DataType::Utf8 })
     }
 
     fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
         let oids = args.args[0].to_array(args.number_rows)?;
         let oids = cast(&oids, &DataType::Int32)?;
+        if self.asked == Asked::Visible {
+            let hidden = self.texts.hidden.read();
+            let visible = oids.as_primitive::<Int32Type>().iter().map(|oid| oid.map(|oid| !hidden.contains(&oid)));
+            return Ok(ColumnarValue::Array(Arc::new(visible.collect::<BooleanArray>())));
+        }
         let columns = match args.args.get(1) {
             Some(columns) if columns.data_type().is_integer() => columns.to_array(args.number_rows)?,
             _ => new_null_array(&DataType::Int32, oids.len()),

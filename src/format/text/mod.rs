@@ -15,6 +15,7 @@ pub(super) use parse::parse_slot;
 pub use parse::parse_timestamp;
 pub use parse::parse_timestamp_tz;
 pub use parse::read;
+pub use parse::read_double;
 pub use rows::RowError;
 pub use rows::RowsBuilder;
 pub use write::write;

@@ -75,6 +75,15 @@ pub fn read(sql_type: &SqlType, text: &str, zone: Tz) -> Result<ArrayRef, Format
     Ok(builder.finish())
 }
 
+/// A double; one that is too large is refused.
+pub fn read_double(text: &str) -> Result<f64, FormatError> {
+    let (expected, found) = (SqlType::Double.input_name(), || shorten(text));
+    number::double(text.trim_ascii()).map_err(|error| match error {
+        NumberError::Syntax => FormatError::InvalidText { expected, found: found() },
+        NumberError::Range => FormatError::TextOutOfRange { expected, found: found() },
+    })
+}
+
 /// A timestamp without zone, microseconds.
 pub fn parse_timestamp(text: &str) -> Option<i64> {
     times::parse_timestamp(text.trim_ascii())

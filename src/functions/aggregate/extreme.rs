@@ -1,4 +1,5 @@
-//! MIN and MAX: DataFusion's, but for doubles in groups, which it begins with the greatest finite one.
+//! MIN and MAX: DataFusion's, but for doubles in groups, which it begins with the greatest finite one, and for intervals, of
+//! which it compares the months first, not how long they are.
 
 use std::sync::Arc;
 
@@ -10,6 +11,9 @@ use datafusion::arrow::array::Float64Array;
 use datafusion::arrow::datatypes::DataType;
 use datafusion::arrow::datatypes::FieldRef;
 use datafusion::arrow::datatypes::Float64Type;
+use datafusion::arrow::datatypes::IntervalMonthDayNano;
+use datafusion::arrow::datatypes::IntervalMonthDayNanoType;
+use datafusion::arrow::datatypes::IntervalUnit;
 use datafusion::error::Result;
 use datafusion::functions_aggregate::min_max::max_udaf;
 use datafusion::functions_aggregate::min_max::min_udaf;
@@ -24,8 +28,10 @@ use datafusion::logical_expr::Signature;
 use datafusion::logical_expr::function::AccumulatorArgs;
 use datafusion::logical_expr::function::StateFieldsArgs;
 use datafusion::logical_expr::utils::AggregateOrderSensitivity;
+use datafusion::scalar::ScalarValue;
 
 use super::groups::passes;
+use crate::functions::arithmetic::interval_micros;
 
 /// Which end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -91,7 +97,12 @@ impl AggregateUDFImpl for ExtremeFunction {
     }
 
     fn accumulator(&self, args: AccumulatorArgs) -> Result<Box<dyn Accumulator>> {
-        self.stock.accumulator(args)
+        match args.return_field.data_type() {
+            DataType::Interval(IntervalUnit::MonthDayNano) => {
+                Ok(Box::new(Intervals { extreme: self.extreme, best: None }))
+            }
+            _ => self.stock.accumulator(args),
+        }
     }
 
     fn state_fields(&self, args: StateFieldsArgs) -> Result<Vec<FieldRef>> {
@@ -99,7 +110,7 @@ impl AggregateUDFImpl for ExtremeFunction {
     }
 
     fn groups_accumulator_supported(&self, args: AccumulatorArgs) -> bool {
-        self.stock.groups_accumulator_supported(args)
+        !matches!(args.return_field.data_type(), DataType::Interval(_)) && self.stock.groups_accumulator_supported(args)
     }
 
     fn create_groups_accumulator(&self, args: AccumulatorArgs) -> Result<Box<dyn GroupsAccumulator>> {
@@ -110,7 +121,10 @@ impl AggregateUDFImpl for ExtremeFunction {
     }
 
     fn create_sliding_accumulator(&self, args: AccumulatorArgs) -> Result<Box<dyn Accumulator>> {
-        self.stock.create_sliding_accumulator(args)
+        match args.return_field.data_type() {
+            DataType::Interval(_) => self.accumulator(args),
+            _ => self.stock.create_sliding_accumulator(args),
+        }
     }
 
     fn is_descending(&self) -> Option<bool> {
@@ -123,6 +137,47 @@ impl AggregateUDFImpl for ExtremeFunction {
 
     fn set_monotonicity(&self, data_type: &DataType) -> SetMonotonicity {
         self.stock.inner().set_monotonicity(data_type)
+    }
+}
+
+/// The best of intervals; of those that are equally long the last.
+#[derive(Debug)]
+struct Intervals {
+    extreme: Extreme,
+    best: Option<IntervalMonthDayNano>,
+}
+
+impl Accumulator for Intervals {
+    fn update_batch(&mut self, values: &[ArrayRef]) -> Result<()> {
+        for value in values[0].as_primitive::<IntervalMonthDayNanoType>().iter().flatten() {
+            let is_better = self.best.is_none_or(|best| {
+                let order = interval_micros(value).cmp(&interval_micros(best));
+                match self.extreme {
+                    Extreme::Least => order.is_le(),
+                    Extreme::Greatest => order.is_ge(),
+                }
+            });
+            if is_better {
+                self.best = Some(value);
+            }
+        }
+        Ok(())
+    }
+
+    fn evaluate(&mut self) -> Result<ScalarValue> {
+        Ok(ScalarValue::IntervalMonthDayNano(self.best))
+    }
+
+    fn size(&self) -> usize {
+        size_of_val(self)
+    }
+
+    fn state(&mut self) -> Result<Vec<ScalarValue>> {
+        Ok(vec![self.evaluate()?])
+    }
+
+    fn merge_batch(&mut self, states: &[ArrayRef]) -> Result<()> {
+        self.update_batch(states)
     }
 }
 

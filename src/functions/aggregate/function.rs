@@ -1,10 +1,11 @@
-//! SUM and AVG as aggregate functions of DataFusion. Intervals are summed by DataFusion's own.
+//! SUM and AVG as aggregate functions of DataFusion. Arrow's durations are summed by DataFusion's own.
 
 use std::sync::Arc;
 
 use datafusion::arrow::datatypes::DataType;
 use datafusion::arrow::datatypes::Field;
 use datafusion::arrow::datatypes::FieldRef;
+use datafusion::arrow::datatypes::IntervalUnit;
 use datafusion::error::DataFusionError;
 use datafusion::error::Result;
 use datafusion::functions_aggregate::average::avg_udaf;
@@ -29,6 +30,7 @@ use super::TotalStyle;
 use super::accumulate::One;
 use super::distinct::Distinct;
 use super::groups::Groups;
+use super::interval_total::IntervalTotal;
 use super::total::Number;
 use crate::error::Error;
 use crate::error::SqlState;
@@ -103,6 +105,7 @@ impl AggregateUDFImpl for TotalFunction {
             DataType::Decimal32(precision, scale)
             | DataType::Decimal64(precision, scale)
             | DataType::Decimal128(precision, scale) => DataType::Decimal128(*precision, *scale),
+            DataType::Interval(_) => DataType::Interval(IntervalUnit::MonthDayNano),
             DataType::Duration(_) => return self.stock.coerce_types(arguments),
             other => return Err(self.does_not_exist(other)),
         }])
@@ -110,6 +113,7 @@ impl AggregateUDFImpl for TotalFunction {
 
     fn return_type(&self, arguments: &[DataType]) -> Result<DataType> {
         match arguments {
+            [DataType::Interval(_)] => Ok(DataType::Interval(IntervalUnit::MonthDayNano)),
             [DataType::Duration(_)] => self.stock.return_type(arguments),
             [argument] => Ok(self.total(argument)?.output().arrow()),
             _ => Err(DataFusionError::Plan(format!("{} takes one argument", self.stock.name()))),
@@ -118,6 +122,10 @@ impl AggregateUDFImpl for TotalFunction {
 
     fn accumulator(&self, args: AccumulatorArgs) -> Result<Box<dyn Accumulator>> {
         let argument = args.expr_fields[0].data_type();
+        if is_interval(argument) {
+            let one: Box<dyn Accumulator> = Box::new(IntervalTotal::new(self.kind));
+            return Ok(if args.is_distinct { Box::new(Distinct::new(one, argument.clone())) } else { one });
+        }
         if argument.is_temporal() {
             return self.stock.accumulator(args);
         }
@@ -131,7 +139,10 @@ impl AggregateUDFImpl for TotalFunction {
 
     fn state_fields(&self, args: StateFieldsArgs) -> Result<Vec<FieldRef>> {
         let argument = args.input_fields[0].data_type();
-        if argument.is_temporal() {
+        if is_interval(argument) && !args.is_distinct {
+            return Ok(IntervalTotal::state_fields(args.name));
+        }
+        if argument.is_temporal() && !is_interval(argument) {
             return self.stock.state_fields(args);
         }
         let field = match args.is_distinct {
@@ -146,9 +157,10 @@ impl AggregateUDFImpl for TotalFunction {
     }
 
     fn groups_accumulator_supported(&self, args: AccumulatorArgs) -> bool {
-        match args.expr_fields[0].data_type().is_temporal() {
-            true => self.stock.groups_accumulator_supported(args),
-            false => !args.is_distinct,
+        match args.expr_fields[0].data_type() {
+            DataType::Interval(_) => false,
+            argument if argument.is_temporal() => self.stock.groups_accumulator_supported(args),
+            _ => !args.is_distinct,
         }
     }
 
@@ -167,6 +179,10 @@ impl AggregateUDFImpl for TotalFunction {
             TotalStyle::Ksqldb => ScalarValue::new_zero(output),
         }
     }
+}
+
+fn is_interval(data_type: &DataType) -> bool {
+    matches!(data_type, DataType::Interval(_))
 }
 
 /// A result as a value of the output's type.

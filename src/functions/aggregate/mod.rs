@@ -16,8 +16,10 @@ mod exact;
 mod extreme;
 mod function;
 mod groups;
+mod interval_total;
 mod moments;
 mod running;
+mod sliding;
 mod standing;
 #[cfg(test)]
 mod tests;
@@ -38,6 +40,7 @@ pub use moments::Dispersion;
 pub use moments::DoubleMoments;
 pub use moments::ExactMoments;
 pub use running::Running;
+pub use sliding::Sliding;
 pub use standing::StandingFunction;
 pub use total::Number;
 pub use total::OutOfRange;

@@ -7,13 +7,15 @@ use datafusion::arrow::array::new_empty_array;
 use datafusion::arrow::compute::kernels::numeric;
 use datafusion::arrow::datatypes::DataType;
 use datafusion::arrow::datatypes::Float64Type;
+use datafusion::error::DataFusionError;
 use datafusion::error::Result;
 
 use super::Operation;
 use super::decimal;
 use super::division_by_zero;
 use super::of_arrow;
-use super::out_of_range;
+use crate::error::Error;
+use crate::error::SqlState;
 
 /// Digits behind the point of a quotient of decimals that have fewer.
 const QUOTIENT_SCALE: i8 = 16;
@@ -56,7 +58,7 @@ pub(super) fn apply(operation: Operation, left: &ArrayRef, right: &ArrayRef, out
     };
     let answer = answer.map_err(|error| of_arrow(error, left.data_type()))?;
     if double {
-        refuse_overflow(left, right, &answer)?;
+        refuse_out_of_range(operation, left, right, &answer)?;
     }
     Ok(answer)
 }
@@ -70,18 +72,29 @@ fn refuse_zeros(left: &ArrayRef, right: &ArrayRef) -> Result<()> {
     }
 }
 
-/// Infinity from finite operands is an overflow.
-fn refuse_overflow(left: &ArrayRef, right: &ArrayRef, answer: &ArrayRef) -> Result<()> {
+/// Infinity from finite operands is an overflow, and zero from a product or a quotient without a zero an underflow.
+fn refuse_out_of_range(operation: Operation, left: &ArrayRef, right: &ArrayRef, answer: &ArrayRef) -> Result<()> {
     let (left, right, answer) =
         (left.as_primitive::<Float64Type>(), right.as_primitive::<Float64Type>(), answer.as_primitive::<Float64Type>());
-    let overflows = |row: usize| {
-        answer.is_valid(row)
-            && answer.value(row).is_infinite()
-            && left.value(row).is_finite()
-            && right.value(row).is_finite()
-    };
-    match (0..answer.len()).any(overflows) {
-        true => Err(out_of_range(&DataType::Float64)),
-        false => Ok(()),
+    // Most batches hold no such number: one look without branches passes them.
+    let ends = answer.values().iter().fold(false, |found, value| found | value.is_infinite() | (*value == 0.0));
+    if !ends {
+        return Ok(());
     }
+    for row in (0..answer.len()).filter(|row| answer.is_valid(*row)) {
+        let (left, right, answer) = (left.value(row), right.value(row), answer.value(row));
+        let underflows = match operation {
+            Operation::Multiply => left != 0.0 && right != 0.0,
+            Operation::Divide => left != 0.0 && right.is_finite(),
+            Operation::Add | Operation::Subtract | Operation::Modulo => false,
+        };
+        let what = match answer {
+            answer if answer.is_infinite() && left.is_finite() && right.is_finite() => "overflow",
+            0.0 if underflows => "underflow",
+            _ => continue,
+        };
+        let message = format!("value out of range: {what}");
+        return Err(DataFusionError::External(Box::new(Error::new(SqlState::NUMERIC_VALUE_OUT_OF_RANGE, message))));
+    }
+    Ok(())
 }

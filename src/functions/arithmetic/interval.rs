@@ -66,6 +66,12 @@ impl IntervalScale {
     }
 }
 
+/// A part of an interval.
+pub fn interval_by(interval: IntervalMonthDayNano, number: f64) -> std::result::Result<IntervalMonthDayNano, Error> {
+    let [_, by] = IntervalScale::all();
+    by.scaled(interval, number)
+}
+
 /// Without what is left of rounding in the twelfth place.
 fn near(value: f64) -> f64 {
     let rounded = value.round();

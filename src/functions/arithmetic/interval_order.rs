@@ -40,7 +40,8 @@ impl IntervalMicros {
     pub const NAME: &'static str = "__interval_micros";
 }
 
-fn micros(interval: IntervalMonthDayNano) -> i64 {
+/// How long an interval is.
+pub fn interval_micros(interval: IntervalMonthDayNano) -> i64 {
     let days = i128::from(interval.months) * DAYS_PER_MONTH + i128::from(interval.days);
     let micros = days * MICROS_PER_DAY + i128::from(interval.nanoseconds / NANOS_PER_MICRO);
     // All months and days that there are have room; the nanoseconds on top might not.
@@ -69,7 +70,11 @@ impl ScalarUDFImpl for IntervalMicros {
             }
             _ => {
                 let intervals = cast(&arrays[0], &DataType::Interval(IntervalUnit::MonthDayNano))?;
-                intervals.as_primitive::<IntervalMonthDayNanoType>().iter().map(|value| value.map(micros)).collect()
+                intervals
+                    .as_primitive::<IntervalMonthDayNanoType>()
+                    .iter()
+                    .map(|value| value.map(interval_micros))
+                    .collect()
             }
         };
         debug_assert_eq!(found.len(), arrays[0].len());
@@ -79,6 +84,7 @@ impl ScalarUDFImpl for IntervalMicros {
 
 #[cfg(test)]
 mod tests {
+    use super::interval_micros as micros;
     use super::*;
 
     #[test]

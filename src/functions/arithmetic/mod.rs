@@ -10,7 +10,9 @@ mod checked;
 mod decimal;
 mod interval;
 mod interval_order;
+mod interval_part;
 mod ksqldb;
+mod time_between;
 
 use datafusion::arrow::array::ArrayRef;
 use datafusion::arrow::datatypes::DataType;
@@ -30,7 +32,11 @@ pub use chain::Chain;
 pub use chain::extend;
 pub use chain::started;
 pub use interval::IntervalScale;
+pub use interval::interval_by;
 pub use interval_order::IntervalMicros;
+pub use interval_order::interval_micros;
+pub use interval_part::IntervalPart;
+pub use time_between::TimeBetween;
 
 /// An operator.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

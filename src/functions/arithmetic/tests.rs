@@ -76,10 +76,16 @@ fn checked_arithmetic_refuses_what_does_not_fit() {
         (Multiply, int(1 << 30), int(4)),
         (Divide, int(i32::MIN), int(-1)),
         (Multiply, double(1e300), double(1e300)),
+        (Add, double(f64::MAX), double(f64::MAX)),
+        (Multiply, double(1e-300), double(-1e-300)),
+        (Divide, double(1e-300), double(1e300)),
     ] {
         let error = checked(operation, left, right).expect_err("out of range");
         assert!(error.contains("22003") && error.contains("out of range"), "{error}");
     }
+    assert_eq!(checked(Multiply, double(0.0), double(1e300)), Ok("0".to_owned()));
+    assert_eq!(checked(Divide, double(1.0), double(f64::INFINITY)), Ok("0".to_owned()));
+    assert_eq!(checked(Multiply, double(f64::INFINITY), double(2.0)), Ok("inf".to_owned()));
     for (operation, left, right) in [
         (Divide, int(1), int(0)),
         (Modulo, bigint(1), bigint(0)),

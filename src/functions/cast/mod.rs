@@ -1,6 +1,7 @@
 //! CAST where the rules of values differ from Arrow's: ksqlDB's, and PostgreSQL's from doubles and decimals.
 
 mod checked;
+mod float;
 mod ksqldb;
 mod text_out;
 mod timestamp;
@@ -11,6 +12,7 @@ use datafusion::arrow::datatypes::DataType;
 use datafusion::error::Result;
 
 pub use checked::CheckedCast;
+pub use float::FloatIn;
 pub use ksqldb::KsqlCast;
 pub use text_out::TextOut;
 pub use timestamp::TimestampIn;

@@ -15,7 +15,7 @@ pub(super) enum Guard {
     Logarithm,
     /// What has no real result.
     Power,
-    /// No result beyond a double.
+    /// No result that a double does not hold.
     Exponential,
     /// From -1 to 1.
     Inverse,

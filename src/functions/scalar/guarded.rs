@@ -47,6 +47,9 @@ impl Guarded {
             (math::log10(), Guard::Logarithm),
             (math::power(), Guard::Power),
             (math::exp(), Guard::Exponential),
+            (math::sinh(), Guard::Exponential),
+            (math::cosh(), Guard::Exponential),
+            (math::degrees(), Guard::Exponential),
             (math::asin(), Guard::Inverse),
             (math::acos(), Guard::Inverse),
             (math::atanh(), Guard::Inverse),
@@ -129,7 +132,7 @@ impl ScalarUDFImpl for Guarded {
         if guard.may_overflow() {
             let mut told = arguments;
             told.push(numbers(&answer.to_array(told[0].len())?)?);
-            for_rows(&told, overflow)?;
+            for_rows(&told, out_of_range)?;
         }
         Ok(answer)
     }
@@ -150,11 +153,17 @@ fn for_rows(arguments: &[Float64Array], refuses: impl Fn(&[f64]) -> Option<Error
     Ok(())
 }
 
-/// Finite arguments and, behind them, a result that is not.
-fn overflow(row: &[f64]) -> Option<Error> {
+/// Finite arguments and, behind them, a result that is not, or that is zero although the first of them is not.
+fn out_of_range(row: &[f64]) -> Option<Error> {
     let (result, arguments) = row.split_last()?;
-    let overflowed = result.is_infinite() && arguments.iter().all(|argument| argument.is_finite());
-    overflowed.then(|| Error::new(SqlState::NUMERIC_VALUE_OUT_OF_RANGE, "value out of range: overflow"))
+    let refused =
+        |what: &str| Some(Error::new(SqlState::NUMERIC_VALUE_OUT_OF_RANGE, format!("value out of range: {what}")));
+    match *result {
+        _ if !arguments.iter().all(|argument| argument.is_finite()) => None,
+        result if result.is_infinite() => refused("overflow"),
+        0.0 if arguments.first().is_some_and(|first| *first != 0.0) => refused("underflow"),
+        _ => None,
+    }
 }
 
 /// A column as doubles; a text as its length in bytes, a list as that in items.

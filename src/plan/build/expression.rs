@@ -54,6 +54,7 @@ use crate::error::SqlState;
 use crate::functions::CUBE;
 use crate::functions::KSQL_ARRAY;
 use crate::functions::NestedIn;
+use crate::functions::Sliding;
 use crate::model::SqlType;
 use crate::plan::functions::Functions;
 use crate::sql::walk;
@@ -262,12 +263,7 @@ impl<'a> Expressions<'a> {
                 let message = format!("function {}() does not exist", window.fun.name());
                 return Err(DataFusionError::External(Box::new(Error::new(SqlState::UNDEFINED_FUNCTION, message))));
             }
-            Expr::WindowFunction(mut window) if self.rules == Compatibility::Ksqldb => {
-                if let WindowFunctionDefinition::AggregateUDF(func) = window.fun {
-                    window.fun = WindowFunctionDefinition::AggregateUDF(self.ksqldb_total(func));
-                }
-                Transformed::yes(Expr::WindowFunction(window))
-            }
+            Expr::WindowFunction(window) => Transformed::yes(Expr::WindowFunction(Box::new(self.window(*window)))),
             Expr::Case(case) if self.rules == Compatibility::Ksqldb => {
                 refuse_null_branches(&case, schema)?;
                 Transformed::no(Expr::Case(case))
@@ -301,6 +297,18 @@ impl<'a> Expressions<'a> {
         })
     }
 
+    /// A window's aggregate under the rules, over a frame that may move.
+    fn window(&self, window: WindowFunction) -> WindowFunction {
+        let WindowFunctionDefinition::AggregateUDF(func) = window.fun else { return window };
+        let func = match self.rules {
+            Compatibility::Ksqldb => self.ksqldb_total(func),
+            Compatibility::Postgres => func,
+        };
+        let moves = !window.params.window_frame.start_bound.is_unbounded();
+        let func = if moves { Sliding::over(func) } else { func };
+        WindowFunction { fun: WindowFunctionDefinition::AggregateUDF(func), ..window }
+    }
+
     /// SUM and AVG under ksqlDB's rules; other aggregates as they are.
     fn ksqldb_total(&self, function: Arc<AggregateUDF>) -> Arc<AggregateUDF> {
         self.functions.aggregate(&format!("__ksql_{}", function.name())).unwrap_or(function)
@@ -319,6 +327,11 @@ impl<'a> Expressions<'a> {
         if self.rules == Compatibility::Postgres
             && is_text(&from)
             && let Some(read) = timestamps::read(self.functions, cast.expr.as_ref().clone(), cast.field.data_type())
+        {
+            return Ok(Transformed::yes(read));
+        }
+        if self.rules == Compatibility::Postgres
+            && let Some(read) = value_rules::cast_to_float(self.functions, &cast, &from)
         {
             return Ok(Transformed::yes(read));
         }
@@ -437,10 +450,12 @@ impl<'a> Expressions<'a> {
                 return Ok(Transformed::yes(Expr::BinaryExpr(BinaryExpr { op: Operator::StringConcat, ..binary })));
             }
             Compatibility::Ksqldb => left.is_numeric() && right.is_numeric(),
-            // The others raise errors by themselves; a division by zero of doubles does not.
+            // Decimals raise errors by themselves, but for what divides them.
             Compatibility::Postgres => {
                 let divides = matches!(binary.op, Operator::Divide | Operator::Modulo);
-                (left.is_integer() && right.is_integer()) || (divides && left.is_numeric() && right.is_numeric())
+                let is_double = left == DataType::Float64 || right == DataType::Float64;
+                (left.is_integer() && right.is_integer())
+                    || ((divides || is_double) && left.is_numeric() && right.is_numeric())
             }
         };
         let prefix = match self.rules {

@@ -61,18 +61,30 @@ pub(super) fn called(functions: &Functions, function: ScalarFunction, schema: &D
             let args = function.args.into_iter().map(written).collect::<Result<_>>()?;
             Ok(Expr::ScalarFunction(ScalarFunction { func: Arc::clone(&function.func), args }))
         }
-        "date_part" if function.args.len() == 2 => with_fraction(function, schema),
+        "date_part" if function.args.len() == 2 => with_fraction(functions, function, schema),
         "round" | "trunc" if function.args.len() == 2 => rounded(function, schema),
         _ => Ok(Expr::ScalarFunction(function)),
     }
 }
 
-/// The seconds of a time have a fraction.
-fn with_fraction(function: ScalarFunction, schema: &DFSchema) -> Result<Expr> {
+/// The seconds of a time have a fraction, and so have those that an interval lasts.
+fn with_fraction(functions: &Functions, function: ScalarFunction, schema: &DFSchema) -> Result<Expr> {
     let unit = match &function.args[0] {
         Expr::Literal(ScalarValue::Utf8(Some(unit)), _) => unit.to_lowercase(),
         _ => return Ok(Expr::ScalarFunction(function)),
     };
+    if matches!(function.args[1].get_type(schema)?, DataType::Interval(_) | DataType::Duration(_)) {
+        let part = match unit.as_str() {
+            "epoch" => "__interval_epoch",
+            "second" | "seconds" => "__interval_seconds",
+            "millisecond" | "milliseconds" => "__interval_milliseconds",
+            _ => return Ok(Expr::ScalarFunction(function)),
+        };
+        return Ok(match functions.scalar(part) {
+            Some(part) => part.call(vec![function.args[1].clone()]),
+            None => Expr::ScalarFunction(function),
+        });
+    }
     let per_unit = match unit.as_str() {
         "second" | "seconds" => 1e6,
         "millisecond" | "milliseconds" => 1e3,
@@ -103,6 +115,18 @@ fn rounded(function: ScalarFunction, schema: &DFSchema) -> Result<Expr> {
         Some(places) => cast(call, with_places(precision, scale, places)),
         None => call,
     })
+}
+
+/// A cast to DOUBLE PRECISION or REAL of what they may have no room for; `None` for another cast.
+pub(super) fn cast_to_float(functions: &Functions, float: &Cast, from: &DataType) -> Option<Expr> {
+    let name = match float.field.data_type() {
+        DataType::Float64 if is_text(from) => "__float8_in",
+        DataType::Float32 if is_text(from) || matches!(from, DataType::Float64 | DataType::Decimal128(_, _)) => {
+            "__float4_in"
+        }
+        _ => return None,
+    };
+    functions.scalar(name).map(|read| read.call(vec![float.expr.as_ref().clone()]))
 }
 
 /// Whether the answer depends on what clocks show at an instant.

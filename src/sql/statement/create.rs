@@ -148,6 +148,23 @@ pub(super) fn parse(cursor: &mut Cursor<'_>) -> Result<Statement> {
     }
 }
 
+/// What to write instead of what PostgreSQL has.
+const INSTEAD: [(&[&str], &str); 4] = [
+    (
+        &["VIEW"],
+        "CREATE MATERIALIZED VIEW name AS SELECT .. keeps what a query over streams and tables finds; a query that is only read stands in WITH.",
+    ),
+    (
+        &["INDEX", "UNIQUE"],
+        "A table is read by its key; a MATERIALIZED VIEW grouped by other columns has them as its key.",
+    ),
+    (&["SEQUENCE"], "Give each row its number."),
+    (
+        &["TEMP", "TEMPORARY", "UNLOGGED", "LOCAL", "GLOBAL"],
+        "CREATE TABLE, and DROP it; rows of one statement stand in WITH.",
+    ),
+];
+
 fn refuse(cursor: &Cursor<'_>) -> Error {
     const LATER: &[&str] = &[
         "ACCESS",
@@ -188,7 +205,13 @@ fn refuse(cursor: &Cursor<'_>) -> Error {
         "VIEW",
     ];
     match LATER.iter().find(|word| cursor.is_word_at(0, word)) {
-        Some(word) => Error::unsupported(format!("CREATE {word} is not supported")).at(cursor.position()),
+        Some(word) => {
+            let error = Error::unsupported(format!("CREATE {word} is not supported")).at(cursor.position());
+            match INSTEAD.iter().find(|(words, _)| words.contains(word)) {
+                Some((_, instead)) => error.hint(*instead),
+                None => error,
+            }
+        }
         None => cursor.unexpected("STREAM, TABLE or MATERIALIZED VIEW"),
     }
 }
@@ -279,7 +302,11 @@ pub(super) fn column(cursor: &mut Cursor<'_>) -> Result<ColumnDefinition> {
     }
     for option in ["DEFAULT", "UNIQUE", "CHECK", "REFERENCES", "GENERATED", "COLLATE", "CONSTRAINT"] {
         if cursor.is_word_at(0, option) {
-            return Err(Error::unsupported(format!("column option {option} is not supported")).at(cursor.position()));
+            let error = Error::unsupported(format!("column option {option} is not supported")).at(cursor.position());
+            return Err(match option {
+                "GENERATED" | "DEFAULT" => error.hint("Give the value with each row."),
+                _ => error,
+            });
         }
     }
     Ok(ColumnDefinition { name, data_type, role, not_null })

@@ -61,7 +61,7 @@ pub(super) fn parse(cursor: &mut Cursor<'_>) -> Result<Statement> {
         Token::LParen if !query_follows => cursor.names()?,
         _ => Vec::new(),
     };
-    if cursor.word("WITH") && cursor.peek().token == Token::LParen {
+    if cursor.is_word_at(0, "WITH") && cursor.is_symbol_at(1, &Token::LParen) {
         return Err(Error::unsupported("INSERT INTO .. WITH (..) is not supported").at(cursor.position()));
     }
     for word in ["DEFAULT", "OVERRIDING"] {

@@ -22,9 +22,9 @@ pub struct TruncateTopic {
 pub(super) fn parse(cursor: &mut Cursor<'_>) -> Result<Statement> {
     let position = cursor.position();
     if !cursor.word("TOPIC") {
-        return Err(Error::unsupported("TRUNCATE is supported for a TOPIC only")
-            .at(position)
-            .hint("TRUNCATE TOPIC name drops the records of a stream's topic."));
+        return Err(Error::unsupported("TRUNCATE is supported for a TOPIC only").at(position).hint(
+            "DELETE FROM name takes all rows of a table; TRUNCATE TOPIC name drops the records of a stream's topic.",
+        ));
     }
     let position = cursor.position();
     let topic = match cursor.string_if_there() {
