@@ -1,6 +1,7 @@
 //! CAST where the rules of values differ from Arrow's: ksqlDB's, and PostgreSQL's from doubles and decimals.
 
 mod checked;
+mod java_text;
 mod ksqldb;
 mod text_out;
 mod timestamp;
