@@ -7,6 +7,7 @@ use super::RelationKind;
 use super::RelationOptions;
 use super::check_nested;
 use super::fold;
+use super::options::delimited;
 use super::options::kafka_can_write;
 use super::sql_type;
 use crate::error::Error;
@@ -78,14 +79,21 @@ pub fn declare(create: &CreateSource, options: &RelationOptions, compatibility: 
     }
     let keyed = columns.iter().any(|column| column.role == ColumnRole::Key);
     if kind == RelationKind::Table && !keyed {
-        return Err(Error::new(SqlState::INVALID_TABLE_DEFINITION, "a table needs a PRIMARY KEY")
+        let message = match compatibility {
+            Compatibility::Postgres => "a table needs a PRIMARY KEY",
+            Compatibility::Ksqldb => "Tables require a PRIMARY KEY. Please define the PRIMARY KEY.",
+        };
+        return Err(Error::new(SqlState::INVALID_TABLE_DEFINITION, message)
             .at(create.name.position)
             .hint("Mark one or more columns PRIMARY KEY, or create a STREAM."));
     }
     if options.window.is_some() {
         if !keyed {
-            return Err(Error::new(SqlState::INVALID_TABLE_DEFINITION, "a windowed relation needs a key")
-                .at(create.name.position));
+            let message = match compatibility {
+                Compatibility::Postgres => "a windowed relation needs a key",
+                Compatibility::Ksqldb => "Windowed sources require a key column.",
+            };
+            return Err(Error::new(SqlState::INVALID_TABLE_DEFINITION, message).at(create.name.position));
         }
         columns.extend(window_bounds(compatibility));
     }
@@ -167,6 +175,8 @@ fn formats(columns: &[Column], options: &RelationOptions, compatibility: Compati
     let keys: Vec<&Column> = columns.iter().filter(|column| column.role == ColumnRole::Key).collect();
     let values: Vec<&Column> = columns.iter().filter(|column| column.role == ColumnRole::Value).collect();
     let kafka_fits = |columns: &[&Column]| matches!(columns, [only] if kafka_can_write(&only.sql_type));
+    delimited("key_delimiter", options.key_format, options.key_delimiter)?;
+    delimited("value_delimiter", options.value_format, options.value_delimiter)?;
     let key = match options.key_format {
         _ if keys.is_empty() => Format::None,
         Some(format) => format,
@@ -199,7 +209,7 @@ fn formats(columns: &[Column], options: &RelationOptions, compatibility: Compati
 }
 
 fn value_format_missing() -> Error {
-    let message = "Statement is missing the 'VALUE_FORMAT' property from the WITH clause.";
+    let message = "Statement is missing the 'VALUE_FORMAT' property from the WITH clause. Either provide one or set a default via the 'ksql.persistence.default.format.value' config.";
     Error::new(SqlState::INVALID_TABLE_DEFINITION, message).hint("Say value_format = 'JSON', DELIMITED or KAFKA.")
 }
 
@@ -216,7 +226,13 @@ fn timestamp_column(
     };
     let name = fold(typed, compatibility);
     let index = columns.iter().position(|column| column.name == name).ok_or_else(|| {
-        Error::new(SqlState::UNDEFINED_COLUMN, format!("column \"{name}\" does not exist")).at(typed.position)
+        let message = match compatibility {
+            Compatibility::Postgres => format!("column \"{name}\" does not exist"),
+            Compatibility::Ksqldb => {
+                format!("The TIMESTAMP column set in the WITH clause does not exist in the schema: '{name}'")
+            }
+        };
+        Error::new(SqlState::UNDEFINED_COLUMN, message).at(typed.position)
     })?;
     let fits = match (&columns[index].sql_type, &options.timestamp_format) {
         (SqlType::BigInt | SqlType::Timestamp | SqlType::TimestampTz, None) | (SqlType::Text, Some(_)) => true,
@@ -229,7 +245,13 @@ fn timestamp_column(
     if fits {
         return Ok(Some(index));
     }
-    Err(Error::new(SqlState::DATATYPE_MISMATCH, format!("column \"{name}\" cannot give the event time"))
+    let message = match compatibility {
+        Compatibility::Postgres => format!("column \"{name}\" cannot give the event time"),
+        Compatibility::Ksqldb => format!(
+            "Timestamp column, `{name}`, should be LONG(INT64), TIMESTAMP, or a String with a timestamp_format specified"
+        ),
+    };
+    Err(Error::new(SqlState::DATATYPE_MISMATCH, message)
         .at(typed.position)
         .hint("It takes a TIMESTAMP, a BIGINT of milliseconds, or a TEXT with timestamp_format."))
 }

@@ -37,6 +37,7 @@ pub use nested::check_key;
 pub use nested::check_nested;
 pub use options::Flush;
 pub use options::RelationOptions;
+pub use options::delimited;
 pub use query::QueryDefinition;
 pub use query::QueryState;
 pub use relation::Format;

@@ -38,6 +38,10 @@ pub struct RelationOptions {
     pub key_format: Option<Format>,
     /// `value_format`, or `format`
     pub value_format: Option<Format>,
+    /// `key_delimiter` without a format of the key's own
+    pub key_delimiter: Option<char>,
+    /// `value_delimiter` without a format of the value's own
+    pub value_delimiter: Option<char>,
     /// `wrap_single_value`
     pub wrap_single_value: Option<bool>,
     /// A single value stands bare where `wrap_single_value` is not said: the session's wish.
@@ -85,7 +89,7 @@ const OPTIONS: &[(&str, Set)] = &[
         Ok(())
     }),
     ("key_delimiter", |reading, option| {
-        reading.key_delimiter = Some(delimiter(option)?);
+        reading.options.key_delimiter = Some(delimiter(option)?);
         Ok(())
     }),
     ("key_format", |reading, option| {
@@ -120,7 +124,7 @@ const OPTIONS: &[(&str, Set)] = &[
         Ok(())
     }),
     ("value_delimiter", |reading, option| {
-        reading.value_delimiter = Some(delimiter(option)?);
+        reading.options.value_delimiter = Some(delimiter(option)?);
         Ok(())
     }),
     ("value_format", |reading, option| {
@@ -163,8 +167,6 @@ struct Reading {
     options: RelationOptions,
     both: bool,
     single: bool,
-    key_delimiter: Option<char>,
-    value_delimiter: Option<char>,
     window_kind: Option<(WindowKind, Name)>,
     window_size_ms: Option<i64>,
 }
@@ -232,14 +234,13 @@ impl Reading {
         if self.both && self.single {
             return clash("format cannot stand beside key_format or value_format");
         }
+        let options = &mut self.options;
         for (name, chosen, format) in [
-            ("key_delimiter", self.key_delimiter, &mut self.options.key_format),
-            ("value_delimiter", self.value_delimiter, &mut self.options.value_format),
+            ("key_delimiter", &mut options.key_delimiter, &mut options.key_format),
+            ("value_delimiter", &mut options.value_delimiter, &mut options.value_format),
         ] {
-            match (chosen, format) {
-                (None, _) => {}
-                (Some(chosen), Some(Format::Delimited { delimiter })) => *delimiter = chosen,
-                (Some(_), _) => return clash(&format!("{name} needs the format DELIMITED")),
+            if format.is_some() {
+                *format = delimited(name, *format, chosen.take())?;
             }
         }
         self.options.window = match (self.window_kind, self.window_size_ms) {
@@ -292,6 +293,18 @@ pub(super) fn positive(option: &WithOption) -> Result<i32> {
     if 0 < count { Ok(count) } else { Err(invalid(option, "a number greater than zero")) }
 }
 
+/// The format with the delimiter that was chosen, which only DELIMITED has.
+pub fn delimited(name: &str, format: Option<Format>, chosen: Option<char>) -> Result<Option<Format>> {
+    match (chosen, format) {
+        (None, format) => Ok(format),
+        (Some(delimiter), Some(Format::Delimited { .. })) => Ok(Some(Format::Delimited { delimiter })),
+        (Some(_), _) => {
+            let message = format!("{name} needs the format DELIMITED");
+            Err(Error::new(SqlState::INVALID_PARAMETER_VALUE, message))
+        }
+    }
+}
+
 fn delimiter(option: &WithOption) -> Result<char> {
     match option.value.to_ascii_uppercase().as_str() {
         "SPACE" => return Ok(' '),
@@ -314,7 +327,10 @@ fn format(option: &WithOption) -> Result<Format> {
         later @ ("AVRO" | "PROTOBUF" | "PROTOBUF_NOSR" | "JSON_SR" | "ARROW") => {
             Err(Error::unsupported(format!("format {later} is not supported")).at(option.name.position))
         }
-        _ => Err(invalid(option, "JSON, DELIMITED, KAFKA or NONE")),
+        _ => {
+            let error = Error::new(SqlState::INVALID_PARAMETER_VALUE, format!("Unknown format: {}", option.value));
+            Err(error.at(option.name.position).hint("It takes JSON, DELIMITED, KAFKA or NONE."))
+        }
     }
 }
 

@@ -94,7 +94,7 @@ fn reworded(expr: &mut ast::Expr, rules: Compatibility) -> Result<Option<ast::Ex
             Some(field_of(left.as_ref().clone(), right.as_ref(), rules)?)
         }
         ast::Expr::CompoundFieldAccess { root, access_chain } => element(root, access_chain, rules)?,
-        ast::Expr::Function(function) if function.name.to_string().eq_ignore_ascii_case("map") => map(function)?,
+        ast::Expr::Function(function) if function.name.to_string().eq_ignore_ascii_case("map") => map(function, rules)?,
         ast::Expr::Function(function) => {
             lambdas(function, rules)?;
             None
@@ -107,9 +107,10 @@ fn text(value: impl Into<String>) -> ast::Expr {
     ast::Expr::value(ast::Value::SingleQuotedString(value.into()))
 }
 
-/// The types of STRUCT inside of a type, with their names as they are folded.
+/// The types of STRUCT inside of a type, with their names as they are folded; ksqlDB's BYTES by PostgreSQL's name.
 pub fn quote_fields(data_type: &mut ast::DataType, rules: Compatibility) {
     match data_type {
+        ast::DataType::Bytes(_) if rules == Compatibility::Ksqldb => *data_type = ast::DataType::Bytea,
         ast::DataType::Array(
             ast::ArrayElemTypeDef::AngleBracket(item) | ast::ArrayElemTypeDef::SquareBracket(item, _),
         ) => quote_fields(item, rules),
@@ -131,13 +132,43 @@ pub fn quote_fields(data_type: &mut ast::DataType, rules: Compatibility) {
 
 /// ksqlDB cannot tell the type of an array of nothing but nulls.
 fn check_elements(elements: &[ast::Expr]) -> Result<()> {
-    let is_null = |expr: &ast::Expr| matches!(expr, ast::Expr::Value(value) if value.value == ast::Value::Null);
-    let message = match elements {
-        [] => "Array constructor cannot be empty. Please supply at least one element",
-        all if all.iter().all(is_null) => "Cannot construct an array with all NULL elements",
-        _ => return Ok(()),
-    };
-    Err(Error::new(SqlState::DATATYPE_MISMATCH, message).hint("CAST a null to the type of the elements."))
+    match elements {
+        [] => Err(untold(format!("Array constructor cannot be empty. Please supply at least one element {SEE}."))),
+        all if all.iter().all(is_null) => Err(untold(all_null("an array", "element", "value"))),
+        _ => Ok(()),
+    }
+}
+
+/// Nor that of a map whose keys or values are all null; `arguments` are both by turns.
+fn check_entries(arguments: &[ast::Expr]) -> Result<()> {
+    let all_null_from = |first: usize| arguments.iter().skip(first).step_by(2).all(is_null);
+    if arguments.is_empty() {
+        return Err(untold(format!(
+            "Map constructor cannot be empty. Please supply at least one key value pair {SEE}."
+        )));
+    }
+    match (all_null_from(0), all_null_from(1)) {
+        (true, _) => Err(untold(all_null("a map", "key", "key"))),
+        (false, true) => Err(untold(all_null("a map", "value", "value"))),
+        (false, false) => Ok(()),
+    }
+}
+
+/// Where ksqlDB tells of it.
+const SEE: &str = "(see https://github.com/confluentinc/ksql/issues/4239)";
+
+fn all_null(what: &str, part: &str, cast: &str) -> String {
+    format!(
+        "Cannot construct {what} with all NULL {part}s {SEE}. As a workaround, you may cast a NULL {cast} to the desired type."
+    )
+}
+
+fn untold(message: String) -> Error {
+    Error::new(SqlState::DATATYPE_MISMATCH, message).hint("CAST a null to the type that is meant.")
+}
+
+fn is_null(expr: &ast::Expr) -> bool {
+    matches!(expr, ast::Expr::Value(value) if value.value == ast::Value::Null)
 }
 
 fn structure(values: Vec<ast::Expr>, rules: Compatibility) -> Result<ast::Expr> {
@@ -211,7 +242,7 @@ fn element(root: &ast::Expr, chain: &[ast::AccessExpr], rules: Compatibility) ->
     Ok(Some(found))
 }
 
-fn map(function: &ast::Function) -> Result<Option<ast::Expr>> {
+fn map(function: &ast::Function, rules: Compatibility) -> Result<Option<ast::Expr>> {
     let ast::FunctionArguments::List(list) = &function.args else { return Ok(None) };
     let mut arguments = Vec::with_capacity(list.args.len() * 2);
     for argument in &list.args {
@@ -230,6 +261,9 @@ fn map(function: &ast::Function) -> Result<Option<ast::Expr>> {
             _ => return Ok(None),
         };
         arguments.extend([key, value]);
+    }
+    if rules == Compatibility::Ksqldb {
+        check_entries(&arguments)?;
     }
     Ok(Some(call("__map", arguments)))
 }

@@ -32,7 +32,12 @@ const REPETITION: char = '\u{1}';
 /// The query as plain SQL: names folded, items named as PostgreSQL names them, none of the clauses of standing queries left.
 ///
 /// Column names may carry a mark of repetition: show them through `shown_name`.
-pub fn prepare_pull(select: &Select, catalog: &Catalog, rules: Compatibility) -> Result<ast::Query> {
+pub fn prepare_pull(
+    select: &Select,
+    catalog: &Catalog,
+    functions: &Functions,
+    rules: Compatibility,
+) -> Result<ast::Query> {
     if select.emit.is_some() {
         return Err(Error::internal("a query with EMIT is not read once"));
     }
@@ -44,7 +49,8 @@ pub fn prepare_pull(select: &Select, catalog: &Catalog, rules: Compatibility) ->
         units_as_texts(&mut query);
     }
     nested::reword(&mut query, rules)?;
-    if rules == Compatibility::Ksqldb && !reads_system_tables(&query) {
+    let is_ksqldb = rules == Compatibility::Ksqldb && !reads_system_tables(&query);
+    if is_ksqldb {
         let flow = walk::walk_mut(&mut query, upper_case);
         debug_assert!(flow.is_continue());
         number_items(&mut query);
@@ -75,6 +81,9 @@ pub fn prepare_pull(select: &Select, catalog: &Catalog, rules: Compatibility) ->
         ControlFlow::<()>::Continue(())
     });
     debug_assert!(flow.is_continue());
+    if is_ksqldb {
+        Expressions::new(functions, rules).prefer_ksqldb_functions(&mut query);
+    }
     reword(&mut query, rules);
     Ok(query)
 }

@@ -42,6 +42,10 @@ pub struct StandingRequest {
     pub default_key_format: Option<Format>,
     /// `VALUE_FORMAT` of the statement.
     pub value_format: Option<Format>,
+    /// `KEY_DELIMITER` of a statement without a format of the key.
+    pub key_delimiter: Option<char>,
+    /// `VALUE_DELIMITER` of a statement without a format of the value.
+    pub value_delimiter: Option<char>,
     /// `PARTITIONS` of the statement.
     pub partitions: Option<i32>,
     /// Milliseconds that a row of the result is kept after its event time; `None` for ever.
@@ -57,6 +61,8 @@ impl StandingRequest {
             key_format: None,
             default_key_format: None,
             value_format: None,
+            key_delimiter: None,
+            value_delimiter: None,
             partitions: None,
             ttl_ms: None,
         }

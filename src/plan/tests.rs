@@ -2,6 +2,7 @@
 
 use datafusion::optimizer::optimizer::Optimizer;
 
+use super::Functions;
 use super::optimise;
 use super::prepare_pull;
 use super::shown_name;
@@ -52,7 +53,7 @@ fn an_upgrade_with_a_new_rule_is_noticed() {
 fn pulled(text: &str, rules: Compatibility) -> String {
     let statement = sql::parse(text).expect("the text is SQL").remove(0).statement;
     let Statement::Select(select) = statement else { panic!("not a SELECT: {text}") };
-    match prepare_pull(&select, &Catalog::default(), rules) {
+    match prepare_pull(&select, &Catalog::default(), &Functions::new(), rules) {
         Ok(query) => query.to_string(),
         Err(error) => format!("{}: {}", error.state().0, error.message()),
     }

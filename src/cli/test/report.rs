@@ -27,6 +27,9 @@ pub struct Verdict {
     /// For a negative case that failed as it should: whether the message has the wanted words.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub same_message: Option<bool>,
+    /// The message that came instead of the wanted one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub message: Option<String>,
     /// What became of it.
     #[serde(flatten)]
     pub outcome: Outcome,
@@ -95,7 +98,8 @@ mod tests {
 
     #[test]
     fn the_last_line_counts_all_and_the_one_before_counts_apart() {
-        let verdict = |negative, outcome| Verdict { case: "c".to_owned(), negative, same_message: None, outcome };
+        let verdict =
+            |negative, outcome| Verdict { case: "c".to_owned(), negative, same_message: None, message: None, outcome };
         let report = Report {
             cases: vec![
                 verdict(false, Outcome::Passed),

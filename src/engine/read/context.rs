@@ -247,7 +247,8 @@ impl Planner {
             statement = self.rewritten(&select.text, statement, &reading.catalog)?;
         } else {
             self.check_relations(session, reading, &statement)?;
-            statement = ast::Statement::Query(Box::new(prepare_pull(select, &reading.catalog, rules)?));
+            let query = prepare_pull(select, &reading.catalog, session.engine.functions(), rules)?;
+            statement = ast::Statement::Query(Box::new(query));
             records_function::rename_calls(&mut statement);
         }
         let casts = told_types(&statement, rules)?;

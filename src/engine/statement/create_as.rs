@@ -71,6 +71,8 @@ pub(super) fn request(session: &Session, create: &CreateAs, options: &RelationOp
         key_format: options.key_format,
         default_key_format: default_key_format(session, create),
         value_format: options.value_format,
+        key_delimiter: options.key_delimiter,
+        value_delimiter: options.value_delimiter,
         partitions: options.partitions,
         ttl_ms: options.ttl_ms.map(|(ttl_ms, _)| ttl_ms),
         ..StandingRequest::new(semantics, Destination::Create { kind: create.kind, name })

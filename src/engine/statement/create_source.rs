@@ -5,6 +5,7 @@ use super::alter::check_kept;
 use super::done;
 use crate::catalog::Catalog;
 use crate::catalog::Change;
+use crate::catalog::Compatibility;
 use crate::catalog::Declared;
 use crate::catalog::Flush;
 use crate::catalog::OnError;
@@ -52,6 +53,10 @@ pub(super) async fn execute(session: &mut Session, create: &CreateSource, text: 
         return Err(not_replaced(create, &name));
     }
     let options = options(session, create)?;
+    if compatibility == Compatibility::Ksqldb && options.topic.is_none() {
+        let message = "Missing required property \"KAFKA_TOPIC\" which has no default value.";
+        return Err(Error::new(SqlState::INVALID_TABLE_DEFINITION, message).at(create.name.position));
+    }
     let declared = declare(create, &options, compatibility)?;
     let engine = session.engine.clone();
     // A table is kept from its CREATE to its DROP: no DROP comes in between.

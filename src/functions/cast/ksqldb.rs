@@ -29,6 +29,7 @@ use datafusion::logical_expr::Signature;
 use datafusion::logical_expr::Volatility;
 
 use super::CastTarget;
+use super::java_text;
 use super::plain;
 use crate::error::Error;
 use crate::error::SqlState;
@@ -120,11 +121,13 @@ fn out_of_range(target: &str) -> DataFusionError {
     DataFusionError::External(Box::new(Error::new(SqlState::NUMERIC_VALUE_OUT_OF_RANGE, message)))
 }
 
-fn texts(values: &ArrayRef) -> Result<StringArray> {
+pub(super) fn texts(values: &ArrayRef) -> Result<StringArray> {
     match values.data_type() {
         DataType::Float64 => {
             Ok(values.as_primitive::<Float64Type>().iter().map(|value| value.map(format::java_double)).collect())
         }
+        DataType::Timestamp(..) | DataType::Time64(_) => java_text::times(values),
+        DataType::List(_) | DataType::Map(..) | DataType::Struct(_) => java_text::nested(values),
         _ => Ok(cast(values, &DataType::Utf8)?.as_string::<i32>().clone()),
     }
 }

@@ -2,6 +2,7 @@
 
 mod checked;
 mod float;
+mod java_text;
 mod ksqldb;
 mod text_out;
 mod timestamp;

@@ -20,7 +20,7 @@ use super::definition::span;
 
 /// * `array_max(array)`, `array_min(array)`: nulls are left out; null of an array without others.
 /// * `array_sort(array [, 'ASC' | 'DESC'])`: nulls last; null for another word.
-/// * `slice(array, from, to)`: from 1, both inclusive, what lies outside is left out; null for a null.
+/// * `slice(array, from, to)`: from 1, both inclusive, a null is the end of its side; null for places outside of the array.
 pub(super) static DEFINITIONS: [Definition; 4] = [
     Definition {
         name: "__ksql_array_max",
@@ -124,12 +124,16 @@ fn slice(arrays: &[ArrayRef], rows: usize, of: &DataType) -> Result<ArrayRef> {
     let (from, to) = (arrays[1].as_primitive::<Int64Type>(), arrays[2].as_primitive::<Int64Type>());
     let mut picks = Picks::default();
     for row in 0..rows {
-        let Some(span) = span(list, row).filter(|_| from.is_valid(row) && to.is_valid(row)) else {
+        let asked = span(list, row).and_then(|span| {
+            let length = i64::try_from(span.len()).ok()?;
+            let first = if from.is_valid(row) { from.value(row) } else { 1 };
+            let last = if to.is_valid(row) { to.value(row) } else { length };
+            (1 <= first && last <= length && first <= last + 1).then_some((span, first, last))
+        });
+        let Some((span, first, last)) = asked else {
             picks.end(false)?;
             continue;
         };
-        let length = i64::try_from(span.len()).unwrap_or(i64::MAX);
-        let (first, last) = (from.value(row).max(1), to.value(row).min(length));
         for at in first..=last {
             picks.push(0, span.start + usize::try_from(at - 1).unwrap_or_default());
         }

@@ -40,6 +40,8 @@ use super::request::StandingRequest;
 use crate::catalog::Catalog;
 use crate::catalog::Compatibility;
 use crate::catalog::Format;
+use crate::catalog::Formats;
+use crate::catalog::delimited;
 use crate::error::Error;
 use crate::error::Result;
 use crate::error::SqlState;
@@ -97,14 +99,14 @@ pub fn bind(
     items::check_names(&items, &request.destination, rules)?;
     let pseudo = scope.into_pseudo();
     let emit = select.emit.unwrap_or(Emit::Changes);
-    let is_keyless = sources[0].relation.formats.key == Format::None;
+    let (key_format, value_format) = sink_formats(request, sources[0].relation.formats)?;
     let retention_ms = window.and_then(|window| window::retention_ms(window, rules));
     let window = window.map(|window| window::bind(window, rules, emit)).transpose()?;
     Ok(BoundQuery {
         semantics: request.semantics,
         purpose: purpose(&request.destination, rules),
-        key_format: request.key_format.or(request.default_key_format.filter(|_| is_keyless)),
-        value_format: request.value_format,
+        key_format,
+        value_format,
         partitions: request.partitions,
         sources: sources.into_iter().zip(pseudo).map(|(source, pseudo)| BoundSource { pseudo, ..source }).collect(),
         joins,
@@ -119,6 +121,18 @@ pub fn bind(
         items,
         emit,
     })
+}
+
+/// The formats that were told, if any; a delimiter alone is for the one that is inherited.
+fn sink_formats(request: &StandingRequest, inherited: Formats) -> Result<(Option<Format>, Option<Format>)> {
+    let is_keyless = inherited.key == Format::None;
+    let key = request.key_format.or(request.default_key_format.filter(|_| is_keyless));
+    let key = key.or(request.key_delimiter.map(|_| inherited.key));
+    let value = request.value_format.or(request.value_delimiter.map(|_| inherited.value));
+    Ok((
+        delimited("key_delimiter", key, request.key_delimiter)?,
+        delimited("value_delimiter", value, request.value_delimiter)?,
+    ))
 }
 
 fn resolved_joins(joins: Vec<BoundJoin>, scope: &mut Scope<'_>) -> Result<Vec<BoundJoin>> {

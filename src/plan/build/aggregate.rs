@@ -255,10 +255,20 @@ fn check(query: &BoundQuery, lists: &Lists, found: &[Expr], expressions: &Expres
             }
         });
     }
-    if lists.groups.iter().any(|group| !find_aggregate_exprs([group]).is_empty()) {
-        return Err(Error::new(SqlState::GROUPING_ERROR, "aggregate functions are not allowed in GROUP BY"));
+    match find_aggregate_exprs(&lists.groups).first() {
+        None => Ok(()),
+        Some(aggregate) => Err(Error::new(SqlState::GROUPING_ERROR, aggregate_in_group(aggregate, rules))),
     }
-    Ok(())
+}
+
+fn aggregate_in_group(aggregate: &Expr, rules: Compatibility) -> String {
+    match (rules, aggregate) {
+        (Compatibility::Ksqldb, Expr::AggregateFunction(aggregate)) => format!(
+            "GROUP BY does not support aggregate functions: {} is an aggregate function.",
+            aggregate.func.name().to_uppercase()
+        ),
+        _ => "aggregate functions are not allowed in GROUP BY".to_owned(),
+    }
 }
 
 /// ksqlDB neither groups nor joins what KAFKA's serializers wrote.
@@ -374,7 +384,7 @@ fn not_in_group(column: &Column, origin: &ast::Expr, rules: Compatibility) -> Er
             column.flat_name()
         ),
         Compatibility::Ksqldb => format!(
-            "Non-aggregate SELECT expression(s) not part of GROUP BY: {}. Either add the column(s) to the GROUP BY or remove them from the SELECT.",
+            "Non-aggregate SELECT expression(s) not part of GROUP BY: {}\nEither add the column(s) to the GROUP BY or remove them from the SELECT.",
             column.name
         ),
     };

@@ -16,7 +16,6 @@ use crate::error::Error;
 use crate::error::SqlState;
 use crate::format;
 use crate::functions::ksqldb_name;
-use crate::model::SqlType;
 
 /// The columns of milliseconds that a text is compared with as a time.
 const TIMES: [&str; 3] = ["ROWTIME", "WINDOWSTART", "WINDOWEND"];
@@ -72,29 +71,48 @@ fn millis(expr: Expr) -> Result<Expr> {
     }
 }
 
+/// Whether values of the types can stand beside each other: numbers, times of a kind, texts beside texts and times, or the same.
+fn are_alike(left: &DataType, right: &DataType) -> bool {
+    let is_day = |of: &DataType| matches!(of, DataType::Timestamp(..) | DataType::Date32);
+    let is_read_of_text = |of: &DataType| is_day(of) || matches!(of, DataType::Time64(_) | DataType::Binary);
+    match (left, right) {
+        (left, right) if left.is_numeric() => right.is_numeric(),
+        (left, right) if is_text(left) => is_text(right) || is_read_of_text(right) || right.is_nested(),
+        (left, right) if is_text(right) => is_read_of_text(left) || left.is_nested(),
+        (left, right) if is_day(left) => is_day(right),
+        (left, right) if left.is_nested() => right.is_nested(),
+        (left, right) => left == right,
+    }
+}
+
+fn with_null(left: &DataType, op: Operator, right: &DataType) -> DataFusionError {
+    let name = |of: &DataType| if of.is_null() { "NULL".to_owned() } else { ksqldb_name(of) };
+    let sign = if op == Operator::NotEq { "<>".to_owned() } else { op.to_string() };
+    let message = format!(
+        "Comparison with NULL not supported: {} {sign} {}\nUse 'IS NULL' or 'IS NOT NULL' instead.",
+        name(left),
+        name(right)
+    );
+    DataFusionError::External(Box::new(Error::new(SqlState::DATATYPE_MISMATCH, message)))
+}
+
 fn comparable(left: &Expr, op: Operator, right: &Expr, schema: &DFSchema) -> Result<()> {
     let (left_type, right_type) = (left.get_type(schema)?, right.get_type(schema)?);
     let ordered =
         !matches!(op, Operator::Eq | Operator::NotEq | Operator::IsDistinctFrom | Operator::IsNotDistinctFrom);
-    let refused = ordered && (left_type.is_nested() || right_type.is_nested())
-        || left_type.is_numeric() && is_text(&right_type)
-        || is_text(&left_type) && right_type.is_numeric();
-    if !refused {
+    if left_type.is_null() || right_type.is_null() {
+        return match op {
+            Operator::IsDistinctFrom | Operator::IsNotDistinctFrom => Ok(()),
+            _ => Err(with_null(&left_type, op, &right_type)),
+        };
+    }
+    let has_no_order = |of: &DataType| of.is_nested() || *of == DataType::Boolean;
+    let is_refused =
+        ordered && (has_no_order(&left_type) || has_no_order(&right_type)) || !are_alike(&left_type, &right_type);
+    if !is_refused {
         return Ok(());
     }
-    let shown = |expr: &Expr, data_type: &DataType| {
-        let text = match expr {
-            Expr::Literal(ScalarValue::Utf8(Some(text)), _) => format!("'{text}'"),
-            Expr::Literal(value, _) => value.to_string(),
-            Expr::Column(column) => column.name.clone(),
-            other => other.schema_name().to_string(),
-        };
-        let name = match data_type.is_nested() {
-            true => ksqldb_name(data_type),
-            false => SqlType::from_arrow(data_type).map_or_else(|| data_type.to_string(), |found| found.to_string()),
-        };
-        format!("{text} ({name})")
-    };
+    let shown = |expr: &Expr, data_type: &DataType| format!("{} ({})", text_of(expr), ksqldb_name(data_type));
     let message = format!(
         "Cannot compare {} to {} with {}.",
         shown(left, &left_type),
@@ -103,4 +121,14 @@ fn comparable(left: &Expr, op: Operator, right: &Expr, schema: &DFSchema) -> Res
     );
     let error = Error::new(SqlState::DATATYPE_MISMATCH, message).hint("CAST one of them to the other's type.");
     Err(DataFusionError::External(Box::new(error)))
+}
+
+/// An expression as ksqlDB's errors show it.
+pub(super) fn text_of(expr: &Expr) -> String {
+    match expr {
+        Expr::Literal(ScalarValue::Utf8(Some(text)), _) => format!("'{text}'"),
+        Expr::Literal(value, _) => value.to_string(),
+        Expr::Column(column) => column.name.clone(),
+        other => other.schema_name().to_string(),
+    }
 }

@@ -43,6 +43,10 @@ pub fn build(rows: Rows, query: &BoundQuery, expressions: &Expressions<'_>) -> R
     if rows.changes != Changes::Append {
         return Err(failure::at(Error::unsupported("Table source is not supported with table functions"), &first.expr));
     }
+    if let Some(item) = query.items.iter().find(|item| is_in_case(&item.expr)) {
+        let message = "Table functions cannot be used in CASE";
+        return Err(failure::at(Error::new(SqlState::SYNTAX_ERROR, message), &item.expr));
+    }
     let mut exploded = query.clone();
     let mut found: Vec<Expr> = Vec::new();
     for item in &mut exploded.items {
@@ -98,6 +102,14 @@ fn calls(expr: &ast::Expr) -> bool {
     flow.is_break()
 }
 
+fn is_in_case(expr: &ast::Expr) -> bool {
+    let flow = walk::expressions(expr, |part| match part {
+        ast::Expr::Case { .. } if calls(part) => ControlFlow::Break(()),
+        _ => ControlFlow::Continue(()),
+    });
+    flow.is_break()
+}
+
 /// The array that a call takes.
 fn list(function: &ast::Function, origin: &ast::Expr, rows: &Rows, expressions: &Expressions<'_>) -> Result<Expr> {
     let name = function.name.to_string().to_uppercase();
@@ -115,7 +127,8 @@ fn list(function: &ast::Function, origin: &ast::Expr, rows: &Rows, expressions: 
         _ => ControlFlow::Continue(()),
     });
     if nests.is_break() {
-        return Err(failure::at(Error::unsupported("a function that gives several rows inside another"), origin));
+        let message = format!("Table functions cannot be nested: {name}");
+        return Err(failure::at(Error::new(SqlState::SYNTAX_ERROR, message), origin));
     }
     let planned = expressions.plan(argument, rows.schema())?;
     let data_type = planned.get_type(rows.schema()).map_err(|error| failure::of_datafusion(error, Some(argument)))?;

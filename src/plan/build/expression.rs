@@ -14,7 +14,6 @@ use datafusion::common::tree_node::TreeNode;
 use datafusion::logical_expr::AggregateUDF;
 use datafusion::logical_expr::Between;
 use datafusion::logical_expr::BinaryExpr;
-use datafusion::logical_expr::Case;
 use datafusion::logical_expr::Cast;
 use datafusion::logical_expr::Expr;
 use datafusion::logical_expr::ExprSchemable;
@@ -39,6 +38,7 @@ use sqlparser::ast;
 use super::chain;
 use super::comparison;
 use super::failure;
+use super::ksqldb_types;
 use super::lambda;
 use super::literals;
 use super::reworded::call;
@@ -55,6 +55,7 @@ use crate::functions::CUBE;
 use crate::functions::KSQL_ARRAY;
 use crate::functions::NestedIn;
 use crate::functions::Sliding;
+use crate::functions::ksqldb_name;
 use crate::model::SqlType;
 use crate::plan::functions::Functions;
 use crate::sql::walk;
@@ -132,14 +133,24 @@ impl<'a> Expressions<'a> {
             .with_map_string_types_to_utf8view(false);
         let prepared = self.prepared(expr)?;
         let planner = SqlToRel::new_with_options(self.functions, options);
-        planner
-            .sql_to_expr(prepared, schema, &mut PlannerContext::new())
-            .map_err(|error| failure::of_datafusion(error, Some(expr)))
+        planner.sql_to_expr(prepared, schema, &mut PlannerContext::new()).map_err(|error| self.failed(error, expr))
+    }
+
+    /// The user's error for one of DataFusion's planner, in the words of the rules.
+    fn failed(&self, error: DataFusionError, origin: &ast::Expr) -> Error {
+        let refused = match self.rules {
+            Compatibility::Ksqldb => failure::ksqldb_call(&error),
+            Compatibility::Postgres => None,
+        };
+        match refused {
+            Some(refused) => failure::at(refused, origin),
+            None => failure::of_datafusion(error, Some(origin)),
+        }
     }
 
     /// The expression with its rules made explicit and its types agreed; `origin` is where errors point.
     pub fn finish(&self, expr: Expr, schema: &DFSchema, origin: &ast::Expr) -> Result<Expr> {
-        let fail = |error| failure::of_datafusion(error, Some(origin));
+        let fail = |error| self.failed(error, origin);
         let explicit = expr.transform_up(|expr| self.explicit(expr, schema)).map_err(fail)?.data;
         let coerced = explicit.rewrite(&mut TypeCoercionRewriter::new(schema)).map_err(fail)?.data;
         // Aggregates come with an alias of DataFusion's inside the expression.
@@ -168,14 +179,18 @@ impl<'a> Expressions<'a> {
             DataType::Boolean => Ok(planned),
             DataType::Null => Ok(cast(planned, DataType::Boolean)),
             other => {
-                let name = SqlType::postgres_name_of(&other);
-                Err(failure::at(
-                    Error::new(
-                        SqlState::DATATYPE_MISMATCH,
-                        format!("argument of {clause} must be type boolean, not type {name}"),
+                let message = match self.rules {
+                    Compatibility::Postgres => {
+                        let name = SqlType::postgres_name_of(&other);
+                        format!("argument of {clause} must be type boolean, not type {name}")
+                    }
+                    Compatibility::Ksqldb => format!(
+                        "Type error in {clause} expression: Should evaluate to boolean but is {} ({}) instead.",
+                        comparison::text_of(&planned),
+                        ksqldb_name(&other)
                     ),
-                    origin,
-                ))
+                };
+                Err(failure::at(Error::new(SqlState::DATATYPE_MISMATCH, message), origin))
             }
         }
     }
@@ -225,6 +240,12 @@ impl<'a> Expressions<'a> {
                 Ok(value) => Transformed::yes(Expr::Literal(ScalarValue::Int32(Some(value)), metadata)),
                 Err(_) => Transformed::no(Expr::Literal(ScalarValue::Int64(Some(value)), metadata)),
             },
+            Expr::Literal(ScalarValue::Decimal128(Some(value), precision, scale), metadata)
+                if self.rules == Compatibility::Ksqldb =>
+            {
+                let precision = ksqldb_types::digits(value, precision, scale);
+                Transformed::yes(Expr::Literal(ScalarValue::Decimal128(Some(value), precision, scale), metadata))
+            }
             Expr::BinaryExpr(binary) if is_arithmetic(binary.op) => self.arithmetic(binary, schema)?,
             Expr::BinaryExpr(binary) if is_comparison(binary.op) && is_nested(&binary, schema)? => {
                 self.nested_comparison(binary, schema)?
@@ -245,15 +266,8 @@ impl<'a> Expressions<'a> {
             {
                 Transformed::yes(value_rules::joined(self.functions, binary, schema)?)
             }
-            Expr::ScalarFunction(mut function) if self.rules == Compatibility::Postgres => {
-                if value_rules::asks_clocks(function.name()) {
-                    let local = |argument| self.local(argument, schema);
-                    function.args = function.args.into_iter().map(local).collect::<datafusion::common::Result<_>>()?;
-                }
-                if let Some(zone) = self.zone.as_ref().filter(|_| function.name() == "age") {
-                    function.args = value_rules::shown_times(self.functions, function.args, zone, schema)?;
-                }
-                Transformed::yes(value_rules::called(self.functions, function, schema)?)
+            Expr::ScalarFunction(function) if self.rules == Compatibility::Postgres => {
+                self.postgres_call(function, schema)?
             }
             Expr::AggregateFunction(aggregate) if self.rules == Compatibility::Ksqldb => {
                 let func = self.ksqldb_total(aggregate.func);
@@ -265,7 +279,7 @@ impl<'a> Expressions<'a> {
             }
             Expr::WindowFunction(window) => Transformed::yes(Expr::WindowFunction(Box::new(self.window(*window)))),
             Expr::Case(case) if self.rules == Compatibility::Ksqldb => {
-                refuse_null_branches(&case, schema)?;
+                ksqldb_types::check_case(&case, schema)?;
                 Transformed::no(Expr::Case(case))
             }
             other => {
@@ -283,6 +297,22 @@ impl<'a> Expressions<'a> {
                 }
             }
         })
+    }
+
+    /// A call under PostgreSQL's rules: instants on the clocks of the session's zone, arguments as PostgreSQL takes them.
+    fn postgres_call(
+        &self,
+        mut function: ScalarFunction,
+        schema: &DFSchema,
+    ) -> datafusion::common::Result<Transformed<Expr>> {
+        if value_rules::asks_clocks(function.name()) {
+            let local = |argument| self.local(argument, schema);
+            function.args = function.args.into_iter().map(local).collect::<datafusion::common::Result<_>>()?;
+        }
+        if let Some(zone) = self.zone.as_ref().filter(|_| function.name() == "age") {
+            function.args = value_rules::shown_times(self.functions, function.args, zone, schema)?;
+        }
+        Ok(Transformed::yes(value_rules::called(self.functions, function, schema)?))
     }
 
     /// The least integer has no opposite: 22003.
@@ -339,11 +369,8 @@ impl<'a> Expressions<'a> {
             let read = ScalarUDF::new_from_impl(NestedIn::new(target.clone()));
             return Ok(Transformed::yes(read.call(vec![cast.expr.as_ref().clone()])));
         }
-        if self.rules == Compatibility::Ksqldb && from.is_nested() && target == Some(SqlType::Text) {
-            let shown = SqlType::postgres_name_of(&from);
-            let error = Error::unsupported(format!("a cast of {shown} to TEXT is not there yet under ksqldb"))
-                .hint("Use TO_JSON_STRING, or ARRAY_JOIN.");
-            return Err(DataFusionError::External(Box::new(error)));
+        if self.rules == Compatibility::Ksqldb {
+            ksqldb_types::check_cast(&from, cast.field.data_type())?;
         }
         if self.rules == Compatibility::Postgres
             && from == DataType::Binary
@@ -435,6 +462,9 @@ impl<'a> Expressions<'a> {
         };
         let left = binary.left.get_type(schema)?;
         let right = binary.right.get_type(schema)?;
+        if self.rules == Compatibility::Ksqldb {
+            ksqldb_types::check_arithmetic(&left, binary.op, &right)?;
+        }
         if BinaryTypeCoercer::new(&left, &binary.op, &right).get_input_types().is_err() && !is_text(&left) {
             return Err(no_operator(binary.op, &left, &right));
         }
@@ -499,18 +529,6 @@ fn no_operator(op: Operator, left: &DataType, right: &DataType) -> DataFusionErr
     let message = format!("operator does not exist: {left} {op} {right}");
     let error = Error::new(SqlState::UNDEFINED_FUNCTION, message).hint("You might need to add explicit type casts.");
     DataFusionError::External(Box::new(error))
-}
-
-/// ksqlDB cannot tell the type of a CASE that is always null.
-fn refuse_null_branches(case: &Case, schema: &DFSchema) -> datafusion::common::Result<()> {
-    let results = case.when_then_expr.iter().map(|(_, then)| then).chain(&case.else_expr);
-    for result in results {
-        if !result.get_type(schema)?.is_null() {
-            return Ok(());
-        }
-    }
-    let message = "Invalid Case expression. All case branches have NULL type";
-    Err(DataFusionError::External(Box::new(Error::new(SqlState::DATATYPE_MISMATCH, message))))
 }
 
 /// A comparison of a double with a decimal compares doubles, as in PostgreSQL: DataFusion would compare decimals, which

@@ -16,6 +16,7 @@ use super::value_failure;
 use crate::error::Error;
 use crate::error::Position;
 use crate::error::SqlState;
+use crate::functions::ksqldb_name;
 use crate::model::SqlType;
 use crate::plan::Functions;
 use crate::plan::bind::position;
@@ -276,11 +277,23 @@ fn refused_call(message: &str) -> Option<(&str, &str)> {
     Some((name, rest.split_once(" to the signature")?.0))
 }
 
-/// PostgreSQL's error for such a call.
-fn no_function(message: &str) -> Option<Error> {
+/// ksqlDB's error for such a call.
+pub fn ksqldb_call(error: &DataFusionError) -> Option<Error> {
+    let DataFusionError::Plan(message) = error.find_root() else { return None };
     let (name, types) = refused_call(message)?;
-    // A name of our own making stands for the one that was typed.
-    let name = name.strip_prefix("__").unwrap_or(name);
+    let name = name.strip_prefix("__ksql_").or_else(|| name.strip_prefix("__")).unwrap_or(name);
+    let shown = |name: &str| match name.parse::<DataType>() {
+        Ok(DataType::Null) => "null".to_owned(),
+        Ok(data_type) => ksqldb_name(&data_type),
+        Err(_) => name.to_owned(),
+    };
+    let types: Vec<String> = argument_types(types).iter().map(|name| shown(name)).collect();
+    let message = format!("Function '{name}' does not accept parameters ({}).", types.join(", "));
+    Some(Error::new(SqlState::UNDEFINED_FUNCTION, message))
+}
+
+/// The types between commas that no bracket holds.
+fn argument_types(types: &str) -> Vec<String> {
     let (mut depth, mut names) = (0, vec![String::new()]);
     for character in types.chars() {
         depth += i32::from(character == '(') - i32::from(character == ')');
@@ -290,7 +303,15 @@ fn no_function(message: &str) -> Option<Error> {
             (_, None) => {}
         }
     }
-    let names: Vec<String> = names.iter().map(|name| type_name(name.trim())).collect();
+    names.iter().map(|name| name.trim().to_owned()).collect()
+}
+
+/// PostgreSQL's error for such a call.
+fn no_function(message: &str) -> Option<Error> {
+    let (name, types) = refused_call(message)?;
+    // A name of our own making stands for the one that was typed.
+    let name = name.strip_prefix("__").unwrap_or(name);
+    let names: Vec<String> = argument_types(types).iter().map(|name| type_name(name)).collect();
     let error =
         Error::new(SqlState::UNDEFINED_FUNCTION, format!("function {name}({}) does not exist", names.join(", ")));
     Some(

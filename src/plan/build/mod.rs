@@ -13,6 +13,7 @@ mod foreign_join;
 mod from;
 mod insert;
 mod join;
+mod ksqldb_types;
 mod lambda;
 mod literals;
 mod output;

@@ -234,21 +234,45 @@ fn key_missing(selected: &Selected, query: &BoundQuery) -> Error {
         return foreign_key_missing(selected, query);
     }
     match query.semantics.compatibility {
-        Compatibility::Ksqldb => {
-            let plural = if names.len() == 1 { "column" } else { "columns" };
-            Error::new(
-                SqlState::INVALID_TABLE_DEFINITION,
-                format!(
-                    "Key missing from projection. The query used to build `{sink}` must include the key {plural} {} in its projection (eg, SELECT {list}...).",
-                    and_list(&names)
-                ),
-            )
-        }
+        Compatibility::Ksqldb => ksqldb_key_missing(selected, query, &sink),
         Compatibility::Postgres => Error::new(
             SqlState::INVALID_TABLE_DEFINITION,
             format!("the SELECT list of \"{sink}\" lacks its key ({list})"),
         )
         .hint(format!("Write SELECT {list}, ..")),
+    }
+}
+
+/// ksqlDB's words: what the key is made of, and how it is selected.
+fn ksqldb_key_missing(selected: &Selected, query: &BoundQuery, sink: &str) -> Error {
+    let is_join = 1 < query.sources.len() && query.group_by.is_none() && query.partition_by.is_none();
+    let names: Vec<String> = match selected.keys.as_slice() {
+        // Either side of a join stands for both.
+        [accepted] if is_join => accepted.iter().map(qualified).collect(),
+        keys => keys.iter().map(|accepted| shown(&accepted[0])).collect(),
+    };
+    let what = match (&query.group_by, &query.partition_by) {
+        (Some(_), _) => "grouping expression",
+        (None, Some(_)) => "partitioning expression",
+        (None, None) if is_join => "join expression",
+        (None, None) => "key column",
+    };
+    let plural = if names.len() == 1 { "" } else { "s" };
+    let (told, list) = match is_join {
+        true => (names.join(" or "), names.first().cloned().unwrap_or_default()),
+        false => (and_list(&names), names.join(", ")),
+    };
+    let message = format!(
+        "Key missing from projection (ie, SELECT). See https://cnfl.io/2LV7ouS.\nThe query used to build `{sink}` must include the {what}{plural} {told} in its projection (eg, SELECT {list}...)."
+    );
+    Error::new(SqlState::INVALID_TABLE_DEFINITION, message)
+}
+
+/// A column with its relation.
+fn qualified(expr: &Expr) -> String {
+    match expr {
+        Expr::Column(column) => column.flat_name().replace('"', ""),
+        other => other.schema_name().to_string(),
     }
 }
 
@@ -269,17 +293,18 @@ fn foreign_key_missing(selected: &Selected, query: &BoundQuery) -> Error {
 fn key_repeated(key: &Expr, items: &[usize], second: usize, query: &BoundQuery) -> Error {
     let names: Vec<String> = items.iter().map(|item| query.items[*item].name.clone()).collect();
     let origin: &ast::Expr = &query.items[second].expr;
-    failure::at(
-        Error::new(
-            SqlState::INVALID_TABLE_DEFINITION,
-            format!(
-                "The projection contains a key column (`{}`) more than once, aliased as: {}.",
-                shown(key),
-                and_list(&names)
-            ),
+    let message = match query.group_by {
+        Some(_) => {
+            let names: Vec<String> = names.iter().map(|name| format!("`{name}`")).collect();
+            format!("The projection contains a key column more than once: {}.", and_list(&names))
+        }
+        None => format!(
+            "The projection contains a key column (`{}`) more than once, aliased as: {}.",
+            shown(key),
+            and_list(&names)
         ),
-        origin,
-    )
+    };
+    failure::at(Error::new(SqlState::INVALID_TABLE_DEFINITION, message), origin)
 }
 
 fn shown(expr: &Expr) -> String {

@@ -25,7 +25,6 @@ const REFUSED: &[(&str, Option<&str>)] = &[
     ("REFRESH", Some("Views are always kept up to date.")),
     ("REINDEX", None),
     ("REVOKE", None),
-    ("RUN", None),
     ("SPOOL", None),
     ("VACUUM", None),
 ];
