@@ -162,11 +162,14 @@ impl Flattener<'_> {
         let right_kept = table.joins.iter().any(keeps_right);
         let mut tables = Vec::with_capacity(table.joins.len() + 1);
         let mut filters = Vec::new();
-        tables.push(self.joined(&mut table.relation, right_kept, &mut filters)?);
-        for join in &mut table.joins {
+        let missing = Missing::of(&table.joins, 0);
+        tables.push(self.joined(&mut table.relation, (right_kept, missing), &mut filters)?);
+        for at in 0..table.joins.len() {
+            let missing = Missing::of(&table.joins, at + 1);
+            let join = &mut table.joins[at];
             let span = join.relation.span();
             let is_inner = is_kind(join, &["JOIN", "INNER"]) && !right_kept;
-            let joined = self.joined(&mut join.relation, !is_inner, &mut filters)?;
+            let joined = self.joined(&mut join.relation, (!is_inner, missing), &mut filters)?;
             if joined.is_ok() && !has_on(&join.join_operator) {
                 return Err(not_there("USING beside a subquery", span).hint("Write ON."));
             }
@@ -180,11 +183,12 @@ impl Flattener<'_> {
         Ok(outer)
     }
 
-    /// A joined table; a sub-query becomes its relation, and its WHERE one of the `filters`.
+    /// A joined table; a sub-query becomes its relation, and its WHERE one of the `filters`. The join may keep its rows where
+    /// they meet nothing (`may_be_alone`), and those of others where it has none (`missing`).
     fn joined(
         &self,
         table: &mut ast::TableFactor,
-        may_be_alone: bool,
+        (may_be_alone, missing): (bool, Missing),
         filters: &mut Vec<ast::Expr>,
     ) -> Result<std::result::Result<Derived, BoundSource>> {
         let ast::TableFactor::Derived { subquery, alias, .. } = table else {
@@ -205,6 +209,12 @@ impl Flattener<'_> {
         }
         let derived = Derived::new(alias, &inner, self)?.under_its_alias();
         filters.extend(inner.selection.iter().map(|filter| derived.qualified(filter)));
+        let derived = match missing {
+            Missing::Never => derived,
+            Missing::Beside | Missing::Full if !derived.computes() => derived,
+            Missing::Beside => derived.where_there().ok_or_else(|| computed(span))?,
+            Missing::Full => return Err(computed(span)),
+        };
         let mut relation = inner.from.into_iter().next().map(|table| table.relation);
         if let Some(ast::TableFactor::Table { alias, .. }) = &mut relation {
             let name = ast::Ident::with_quote('"', derived.alias.clone());
@@ -313,6 +323,36 @@ pub(super) fn has_window_function(select: &ast::Select) -> bool {
         _ => ControlFlow::Continue(()),
     });
     flow.is_break()
+}
+
+/// Whether a joined row may have nothing of a table.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Missing {
+    Never,
+    /// Where the others' rows meet none of it.
+    Beside,
+    /// The same in a FULL join, which has rows of it too that meet nothing.
+    Full,
+}
+
+impl Missing {
+    /// Of the table at a place: 0 is the one before the first join.
+    fn of(joins: &[ast::Join], place: usize) -> Self {
+        let (before, after) = joins.split_at(place);
+        let is = |kinds: &[&str]| {
+            let own = before.last().is_some_and(|join| is_kind(join, kinds) && !is_kind(join, &["RIGHT"]));
+            own || after.iter().any(|join| is_kind(join, kinds) && !is_kind(join, &["LEFT"]))
+        };
+        match (is(&["FULL"]), is(&["LEFT", "RIGHT"])) {
+            (true, _) => Missing::Full,
+            (false, true) => Missing::Beside,
+            (false, false) => Missing::Never,
+        }
+    }
+}
+
+fn computed(span: sqlparser::tokenizer::Span) -> Error {
+    not_there("an expression in a subquery whose rows an outer join may lack", span).hint(TWO_QUERIES)
 }
 
 /// Whether a join begins with one of the words.
