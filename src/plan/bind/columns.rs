@@ -8,7 +8,6 @@ use sqlparser::ast::Ident;
 use super::BoundSource;
 use super::flatten::Flattener;
 use super::flatten::no_column;
-use super::from;
 use super::items::postgres_name;
 use super::scope::at;
 use super::scope::fold;
@@ -36,7 +35,7 @@ impl Derived {
             for relation in std::iter::once(&table.relation).chain(table.joins.iter().map(|join| &join.relation)) {
                 let mut plain = relation.clone();
                 crate::sql::take_within(&mut plain)?;
-                sources.push(from::source(&plain, flattener.catalog, rules)?);
+                sources.push(flattener.source(&plain)?);
             }
         }
         let mut derived = Self { alias, columns: Vec::new(), sources, rules };

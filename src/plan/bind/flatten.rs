@@ -23,6 +23,7 @@ use super::distinct;
 use super::from;
 use super::scope::at;
 use super::scope::fold;
+use super::union;
 use crate::catalog::Catalog;
 use crate::catalog::Compatibility;
 use crate::error::Error;
@@ -44,20 +45,29 @@ pub struct Flattener<'a> {
     pub rules: Compatibility,
 }
 
-/// The query as one SELECT, or as one around another that ranks rows.
-pub fn one_select(
-    query: &ast::Query,
-    catalog: &Catalog,
-    functions: &Functions,
-    rules: Compatibility,
-) -> Result<ast::Select> {
-    Flattener { catalog, functions, rules }.flat(query, &Common::new())
-}
-
 impl Flattener<'_> {
+    /// The query as one SELECT, or as one around another that ranks rows.
+    pub fn one_select(&self, query: &ast::Query) -> Result<ast::Select> {
+        self.flat(query, &Common::new())
+    }
+
+    /// A relation that is read, or a union of several.
+    pub fn source(&self, table: &ast::TableFactor) -> Result<BoundSource> {
+        match union::source(table, self)? {
+            Some(source) => Ok(source),
+            None => from::source(table, self.catalog, self.rules),
+        }
+    }
+
     fn flat(&self, query: &ast::Query, given: &Common) -> Result<ast::Select> {
         let mut query = query.clone();
         let common = self.common(query.with.take(), given)?;
+        if let Some(operands) = union::operands(&query, self.rules)? {
+            let branches = operands.branches.iter().map(|branch| self.flat(branch, &common));
+            let branches = branches.collect::<Result<Vec<_>>>()?;
+            let select = union::select_around(&query, branches, operands.distinct)?;
+            return distinct::grouped(select, self);
+        }
         let mut select = clauses::only_select(&query)?;
         for table in &mut select.from {
             self.place(&mut table.relation, &common)?;
@@ -123,7 +133,8 @@ impl Flattener<'_> {
 
     fn merged(&self, mut outer: ast::Select) -> Result<ast::Select> {
         let [table] = outer.from.as_mut_slice() else { return Ok(outer) };
-        let is_derived = |table: &ast::TableFactor| matches!(table, ast::TableFactor::Derived { .. });
+        let is_derived =
+            |table: &ast::TableFactor| matches!(table, ast::TableFactor::Derived { .. }) && !union::is_union(table);
         if !is_derived(&table.relation) && !table.joins.iter().any(|join| is_derived(&join.relation)) {
             return Ok(outer);
         }
@@ -177,7 +188,10 @@ impl Flattener<'_> {
         }
         let columns = Columns { tables, rules: self.rules };
         columns.substitute(&mut outer)?;
-        columns.substitute_in(&mut from[0].joins)?;
+        // What a union reads has names of its own.
+        for join in &mut from[0].joins {
+            columns.substitute_in(&mut join.join_operator)?;
+        }
         outer.from = from;
         outer.selection = filters.into_iter().fold(outer.selection, |all, filter| both(all, Some(filter)));
         Ok(outer)
@@ -194,7 +208,7 @@ impl Flattener<'_> {
         let ast::TableFactor::Derived { subquery, alias, .. } = table else {
             let mut plain = table.clone();
             crate::sql::take_within(&mut plain)?;
-            return Ok(Err(from::source(&plain, self.catalog, self.rules)?));
+            return Ok(Err(self.source(&plain)?));
         };
         let span = subquery.span();
         let inner = clauses::only_select(subquery)?;
@@ -216,7 +230,7 @@ impl Flattener<'_> {
             Missing::Full => return Err(computed(span)),
         };
         let mut relation = inner.from.into_iter().next().map(|table| table.relation);
-        if let Some(ast::TableFactor::Table { alias, .. }) = &mut relation {
+        if let Some(ast::TableFactor::Table { alias, .. } | ast::TableFactor::Derived { alias, .. }) = &mut relation {
             let name = ast::Ident::with_quote('"', derived.alias.clone());
             *alias = Some(ast::TableAlias { explicit: true, name, columns: Vec::new(), at: None });
         }
@@ -236,7 +250,7 @@ impl Flattener<'_> {
     }
 
     /// What no SELECT can take over from one below it.
-    fn check_inner(&self, inner: &ast::Select) -> Result<()> {
+    pub fn check_inner(&self, inner: &ast::Select) -> Result<()> {
         // A WINDOW is looked at where the SELECT that has it then is bound.
         let without_window = ast::Select { lateral_views: Vec::new(), ..inner.clone() };
         clauses::check(&without_window, self.functions, self.rules).or_else(|error| {

@@ -48,7 +48,7 @@ pub fn wrapped(draw: &Draw, query: Query) -> Query {
         Shape::Stateless | Shape::Grouped { .. } | Shape::Top | Shape::Joined { .. } => over_stream(draw, query),
         Shape::Paired { twice, .. } => over_pair(draw, query, twice),
         Shape::Tables { .. } | Shape::TableGroups | Shape::TableTop | Shape::Kept { .. } => over_tables(draw, query),
-        Shape::WindowPairs => query,
+        Shape::WindowPairs | Shape::United { .. } => query,
     }
 }
 

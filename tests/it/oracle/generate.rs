@@ -4,6 +4,7 @@ use std::fmt::Write;
 
 use super::derived;
 use super::ranks;
+use super::unions;
 use tidemill::env::Random;
 use tidemill::env::SeededRandom;
 
@@ -168,6 +169,8 @@ pub enum Shape {
     Kept { ttl: i64 },
     /// The windowed views `ws` and `wr` joined by key and window.
     WindowPairs,
+    /// The streams `s` and `r` beside each other, as they are or (`view`) grouped.
+    United { view: bool, windowed: bool },
 }
 
 /// The size of the windows of `ws` and `wr`, over `s` and `r`, in milliseconds.
@@ -216,7 +219,8 @@ pub fn query(draw: &Draw, may_be_late: bool, only: Option<&str>) -> Query {
 }
 
 fn plain_query(draw: &Draw, may_be_late: bool) -> Query {
-    match draw.below(19) {
+    match draw.below(21) {
+        19 | 20 => unions::of_streams(draw),
         18 => derived::distinct(draw),
         12 | 13 => ranks::of_stream(draw),
         14 => ranks::of_tables(draw),

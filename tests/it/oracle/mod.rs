@@ -12,6 +12,7 @@ mod generate;
 mod model;
 mod pairs;
 mod ranks;
+mod unions;
 
 use std::collections::BTreeMap;
 
@@ -71,6 +72,7 @@ fn what_a_query_keeps_is_what_the_batch_query_says() {
         let pairs = ["paired", "paired, outer", "paired by value", "paired with itself"];
         let others = [
             "stateless",
+            "of a union",
             "grouped",
             "joined",
             "with late rows",
@@ -196,7 +198,10 @@ fn fold(records: &[RawOutput]) -> BTreeMap<Option<Vec<u8>>, Vec<u8>> {
 
 impl Query {
     fn is_view(&self) -> bool {
-        !matches!(self.shape, Shape::Stateless | Shape::Joined { .. } | Shape::Paired { .. })
+        !matches!(
+            self.shape,
+            Shape::Stateless | Shape::Joined { .. } | Shape::Paired { .. } | Shape::United { view: false, .. }
+        )
     }
 
     /// Whether it is of a kind that may be asked for.
@@ -216,6 +221,7 @@ impl Query {
         match self.shape {
             Shape::Paired { pairing, .. } => pairing.by_value,
             Shape::Kept { .. } => false,
+            Shape::United { .. } => true,
             _ => self.is_view(),
         }
     }
@@ -246,6 +252,7 @@ impl Query {
             Shape::TableGroups => "tables grouped",
             Shape::Kept { .. } => "kept for a while",
             Shape::WindowPairs => "windows joined",
+            Shape::United { .. } => "of a union",
             Shape::Tables { chain: false, foreign: false } => "tables joined",
             Shape::Tables { chain: true, foreign: false } => "tables joined in a chain",
             Shape::Tables { chain: false, foreign: true } => "tables joined by what they name",
@@ -436,7 +443,10 @@ async fn produce(pipeline: &Pipeline, topic: &str, columns: &[(&str, &str)], eve
 
 /// What a view shows: groups, values and the window's bounds, as the batch query lists them.
 fn kept(pipeline: &Pipeline, name: &str, query: &Query) -> Vec<Vec<String>> {
-    let windowed = matches!(query.shape, Shape::Grouped { window: Some(_), .. } | Shape::WindowPairs);
+    let windowed = matches!(
+        query.shape,
+        Shape::Grouped { window: Some(_), .. } | Shape::WindowPairs | Shape::United { windowed: true, .. }
+    );
     let reorder = |mut row: Vec<String>| {
         if windowed {
             let bounds: Vec<String> = row.drain(query.keys..query.keys + 2).collect();

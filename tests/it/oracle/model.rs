@@ -91,7 +91,7 @@ pub async fn answer(
             let there: Vec<Event> = latest.values().filter(is_there).map(|event| (*event).clone()).collect();
             return Answer { rows: tables(&query.batch, &[("c", &there)]).await, late: 0 };
         }
-        Shape::WindowPairs => {
+        Shape::WindowPairs | Shape::United { .. } => {
             return Answer { rows: window_pairs(&query.batch, stream, second).await, late: 0 };
         }
         Shape::Joined { left } => {
