@@ -154,6 +154,7 @@ impl Lowering<'_> {
             }
             Node::TopN(node) => self.top_n(node),
             Node::Explode(node) => self.explode(node),
+            Node::Union(node) => self.union(node),
             Node::Retain(retain) => self.retain(retain),
             Node::Aggregate(aggregate) => self.aggregate(aggregate),
             Node::Join(join) => self.join(join),
@@ -173,6 +174,13 @@ impl Lowering<'_> {
                 step(sink.id.clone(), "Sink", output, vec![], vec![input], move || operators::Sink::new(spec.clone()))
             }
         }
+    }
+
+    fn union(&self, node: &node::Union) -> Result<Plan, ExecError> {
+        let inputs = node.branches.iter().map(|branch| self.lower(branch)).collect::<Result<Vec<_>, _>>()?;
+        let layout = Layout::new(node.schema.as_arrow(), Changes::Append);
+        let body = layout.clone();
+        step(node.id.clone(), "Union", layout, vec![], inputs, move || operators::Union { layout: body.clone() })
     }
 
     fn explode(&self, node: &node::Explode) -> Result<Plan, ExecError> {

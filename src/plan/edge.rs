@@ -17,6 +17,7 @@ use super::node::RankColumn;
 use super::node::Ranking;
 use super::node::TableJoin;
 use super::node::TopN;
+use super::node::Union;
 use super::node::Window;
 use crate::sql::Emit;
 
@@ -100,6 +101,7 @@ fn of_node(node: Node<'_>) -> Result<Edge, PlanError> {
             let partitioned_by = columns(join.on.iter().map(|(left, _)| left).collect());
             Edge { kind: EdgeKind::Retract, key, partitioned_by }
         }
+        Node::Union(union) => of_union(union)?,
         // What is added comes after the columns that were there.
         Node::Explode(node) => edge(&node.input)?,
         Node::Consolidate(node) => Edge { kind: EdgeKind::Retract, key: node.key.clone(), ..edge(&node.input)? },
@@ -132,6 +134,20 @@ fn of_node(node: Node<'_>) -> Result<Edge, PlanError> {
             };
             Edge { kind, key, partitioned_by: Some(group) }
         }
+    })
+}
+
+/// What all branches have, the union has.
+fn of_union(union: &Union) -> Result<Edge, PlanError> {
+    let branches = union.branches.iter().map(edge).collect::<Result<Vec<_>, _>>()?;
+    let same = |all: &dyn Fn(&Edge) -> Option<Vec<usize>>| {
+        let first = branches.first().and_then(all);
+        first.filter(|first| branches.iter().all(|branch| all(branch).as_ref() == Some(first)))
+    };
+    Ok(Edge {
+        kind: EdgeKind::AppendOnly,
+        key: same(&|branch| Some(branch.key.clone())).unwrap_or_default(),
+        partitioned_by: same(&|branch| branch.partitioned_by.clone()),
     })
 }
 

@@ -77,7 +77,8 @@ pub fn kept_part(plan: &StandingPlan) -> String {
 /// The plan below what only selects from it.
 fn kept(text: &mut String, plan: &LogicalPlan, fragment: &Fragment) {
     match (plan, Node::of(plan)) {
-        (LogicalPlan::Projection(_) | LogicalPlan::Filter(_), _) | (_, Some(Node::Sink(_) | Node::Explode(_))) => {
+        (LogicalPlan::Projection(_) | LogicalPlan::Filter(_), _)
+        | (_, Some(Node::Sink(_) | Node::Explode(_) | Node::Union(_))) => {
             plan.inputs().into_iter().for_each(|input| kept(text, input, fragment));
         }
         (_, Some(Node::Source(_))) => {}
@@ -152,6 +153,7 @@ fn operator(plan: &LogicalPlan, fragment: &Fragment) -> String {
             tasks(exchange.partitions)
         ),
         Some(Node::Normalise(normalise)) => format!("Normalise {}", normalise.id),
+        Some(Node::Union(union)) => format!("Union {}: {} branches", union.id, union.branches.len()),
         Some(Node::Explode(node)) => format!("Explode {}: {}", node.id, list(&node.lists)),
         Some(Node::Consolidate(node)) => format!("Consolidate {}", node.id),
         Some(Node::TopN(top)) => top_n(top),

@@ -49,7 +49,14 @@ fn collect(plan: &LogicalPlan, lines: &mut Vec<String>) {
         Some(Node::Consolidate(node)) => lines.push(of_consolidate(node)),
         Some(Node::TopN(top)) => lines.push(of_top_n(top)),
         Some(Node::Normalise(normalise)) => lines.push(of_normalise(normalise)),
-        Some(Node::Source(_) | Node::ExchangeSource(_) | Node::Exchange(_) | Node::Explode(_) | Node::Sink(_))
+        Some(
+            Node::Source(_)
+            | Node::ExchangeSource(_)
+            | Node::Exchange(_)
+            | Node::Explode(_)
+            | Node::Union(_)
+            | Node::Sink(_),
+        )
         | None => {}
     }
 }

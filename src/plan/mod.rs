@@ -170,9 +170,9 @@ fn plan_query(query: &BoundQuery, catalog: &Catalog, functions: &Functions) -> R
         _ => fragments::cut(optimised)?,
     };
     let mut sources: Vec<RelationId> = Vec::new();
-    for source in &query.sources {
-        if !sources.contains(&source.relation.id) {
-            sources.push(source.relation.id);
+    for relation in query.sources.iter().flat_map(bind::BoundSource::relations) {
+        if !sources.contains(&relation.id) {
+            sources.push(relation.id);
         }
     }
     Ok(StandingPlan {

@@ -26,6 +26,7 @@ mod table_join_tests;
 #[cfg(test)]
 mod tests;
 mod top_n;
+mod union;
 
 pub use aggregate::Aggregate;
 pub use aggregate::AggregateSpec;
@@ -61,6 +62,7 @@ pub use table_join::TableSide;
 pub use top_n::OrderSpec;
 pub use top_n::TopN;
 pub use top_n::TopSpec;
+pub use union::Union;
 
 use arrow::array::RecordBatch;
 

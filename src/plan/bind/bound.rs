@@ -9,6 +9,7 @@ use serde::Serialize;
 use sqlparser::ast;
 use sqlparser::parser::Parser;
 
+use super::union::relation_of;
 use crate::catalog::Catalog;
 use crate::catalog::Format;
 use crate::catalog::Relation;
@@ -72,6 +73,18 @@ pub struct BoundSource {
     pub relation: Arc<Relation>,
     /// The pseudo columns that the query uses.
     pub pseudo: Vec<PseudoColumn>,
+    /// The queries of a UNION, whose columns and formats `relation` tells; empty for a relation.
+    pub branches: Vec<BoundQuery>,
+}
+
+impl BoundSource {
+    /// The relations that are read.
+    pub fn relations(&self) -> Vec<&Arc<Relation>> {
+        match self.branches.as_slice() {
+            [] => vec![&self.relation],
+            branches => branches.iter().flat_map(|branch| &branch.sources).flat_map(Self::relations).collect(),
+        }
+    }
 }
 
 /// How a relation of FROM meets those before it.
@@ -183,6 +196,8 @@ struct SourceText {
     columns: Vec<Column>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pseudo: Vec<String>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    branches: Vec<QueryText>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -263,28 +278,36 @@ struct QueryText {
 }
 
 impl BoundQuery {
-    /// All expressions.
-    pub fn expressions(&self) -> impl Iterator<Item = &ast::Expr> {
+    /// All expressions, those of branches too.
+    pub fn expressions(&self) -> Box<dyn Iterator<Item = &ast::Expr> + '_> {
+        let branches = self.sources.iter().flat_map(|source| &source.branches).flat_map(Self::expressions);
         let lists = [&self.group_by, &self.partition_by].into_iter().flatten().flatten();
         let items = self.items.iter().map(|item| &item.expr);
         let joins = self.joins.iter().map(|join| &join.on);
         let ranks = self.rank.iter().flat_map(BoundRank::expressions);
-        items.chain(joins).chain(&self.filter).chain(lists).chain(&self.having).chain(ranks)
+        Box::new(items.chain(joins).chain(&self.filter).chain(lists).chain(&self.having).chain(ranks).chain(branches))
     }
 
     /// All expressions, to be changed.
-    pub fn expressions_mut(&mut self) -> impl Iterator<Item = &mut ast::Expr> {
+    pub fn expressions_mut(&mut self) -> Box<dyn Iterator<Item = &mut ast::Expr> + '_> {
+        let branches = self.sources.iter_mut().flat_map(|source| &mut source.branches);
+        let branches = branches.flat_map(Self::expressions_mut);
         let lists = [&mut self.group_by, &mut self.partition_by].into_iter().flatten().flatten();
         let items = self.items.iter_mut().map(|item| &mut item.expr);
         let joins = self.joins.iter_mut().map(|join| &mut join.on);
         let ranks = self.rank.iter_mut().flat_map(BoundRank::expressions_mut);
-        items.chain(joins).chain(&mut self.filter).chain(lists).chain(&mut self.having).chain(ranks)
+        let own = items.chain(joins).chain(&mut self.filter).chain(lists).chain(&mut self.having).chain(ranks);
+        Box::new(own.chain(branches))
     }
 
     /// The durable form.
     pub fn to_text(&self) -> String {
+        serde_json::to_string(&self.text()).expect("a bound query is made of strings, numbers and lists")
+    }
+
+    fn text(&self) -> QueryText {
         let texts = |exprs: &Vec<ast::Expr>| exprs.iter().map(ToString::to_string).collect();
-        let text = QueryText {
+        QueryText {
             version: VERSION,
             semantics: self.semantics,
             purpose: self.purpose.clone(),
@@ -307,8 +330,7 @@ impl BoundQuery {
             having: self.having.as_ref().map(ToString::to_string),
             rank: self.rank.as_ref().map(rank_text),
             emit_final: self.emit == Emit::Final,
-        };
-        serde_json::to_string(&text).expect("a bound query is made of strings, numbers and lists")
+        }
     }
 
     /// The query of a text; relations must have the columns that they had when it was bound.
@@ -316,6 +338,10 @@ impl BoundQuery {
         let text: QueryText = serde_json::from_str(text).map_err(|error| {
             Error::new(SqlState::DATA_CORRUPTED, "the kept text of a query cannot be read").caused_by(error)
         })?;
+        Self::of_text(text, catalog)
+    }
+
+    fn of_text(text: QueryText, catalog: &Catalog) -> Result<Self> {
         if text.version != VERSION {
             return Err(Error::new(
                 SqlState::OBJECT_NOT_IN_PREREQUISITE_STATE,
@@ -351,6 +377,7 @@ fn source_text(source: &BoundSource) -> SourceText {
         relation: source.relation.id,
         columns: source.relation.columns.clone(),
         pseudo: source.pseudo.iter().map(|column| column.word().to_string()).collect(),
+        branches: source.branches.iter().map(BoundQuery::text).collect(),
     }
 }
 
@@ -370,6 +397,10 @@ fn as_it_was(relation: Arc<Relation>, columns: Vec<Column>) -> Result<Arc<Relati
 }
 
 fn bound_source(text: SourceText, catalog: &Catalog) -> Result<BoundSource> {
+    if !text.branches.is_empty() {
+        let branches = text.branches.into_iter().map(|branch| BoundQuery::of_text(branch, catalog));
+        return Ok(relation_of(text.alias, branches.collect::<Result<_>>()?, text.columns));
+    }
     let not_ready = |message: String| Error::new(SqlState::OBJECT_NOT_IN_PREREQUISITE_STATE, message);
     let relation = catalog
         .relation_by_id(text.relation)
@@ -384,7 +415,7 @@ fn bound_source(text: SourceText, catalog: &Catalog) -> Result<BoundSource> {
                 .ok_or_else(|| Error::new(SqlState::DATA_CORRUPTED, format!("unknown pseudo column \"{word}\"")))
         })
         .collect::<Result<_>>()?;
-    Ok(BoundSource { alias: text.alias, relation, pseudo })
+    Ok(BoundSource { alias: text.alias, relation, pseudo, branches: Vec::new() })
 }
 
 fn join_text(join: &BoundJoin) -> JoinText {

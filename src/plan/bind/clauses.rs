@@ -27,6 +27,18 @@ pub(super) fn not_there(what: &str, span: Span) -> Error {
 
 /// The query's only SELECT, if it has nothing around it.
 pub fn only_select(query: &ast::Query) -> Result<ast::Select> {
+    check_around(query)?;
+    match query.body.as_ref() {
+        ast::SetExpr::Select(select) => Ok(select.as_ref().clone()),
+        ast::SetExpr::Query(inner) => only_select(inner),
+        ast::SetExpr::SetOperation { op, .. } => Err(not_there(&op.to_string(), query.body.span())),
+        ast::SetExpr::Values(_) => Err(not_there("VALUES", query.body.span())),
+        other => Err(not_there("such a query", other.span())),
+    }
+}
+
+/// Refuses what stands around a query's body.
+pub fn check_around(query: &ast::Query) -> Result<()> {
     if let Some(with) = &query.with {
         return Err(not_there("WITH", with.span()));
     }
@@ -43,13 +55,7 @@ pub fn only_select(query: &ast::Query) -> Result<ast::Select> {
     if !query.locks.is_empty() {
         return Err(not_there("FOR UPDATE", query.span()));
     }
-    match query.body.as_ref() {
-        ast::SetExpr::Select(select) => Ok(select.as_ref().clone()),
-        ast::SetExpr::Query(inner) => only_select(inner),
-        ast::SetExpr::SetOperation { op, .. } => Err(not_there(&op.to_string(), query.body.span())),
-        ast::SetExpr::Values(_) => Err(not_there("VALUES", query.body.span())),
-        other => Err(not_there("such a query", other.span())),
-    }
+    Ok(())
 }
 
 /// Refuses what the binder would not see.

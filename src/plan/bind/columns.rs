@@ -12,7 +12,6 @@ use super::chance::called_bare;
 use super::flatten::Flattener;
 use super::flatten::TWO_QUERIES;
 use super::flatten::no_column;
-use super::from;
 use super::items::postgres_name;
 use super::scope::at;
 use super::scope::fold;
@@ -43,7 +42,7 @@ impl Derived {
             for relation in std::iter::once(&table.relation).chain(table.joins.iter().map(|join| &join.relation)) {
                 let mut plain = relation.clone();
                 crate::sql::take_within(&mut plain)?;
-                sources.push(from::source(&plain, flattener.catalog, rules)?);
+                sources.push(flattener.source(&plain)?);
             }
         }
         let mut derived = Self { alias, columns: Vec::new(), sources, rules };
@@ -95,6 +94,26 @@ impl Derived {
     pub fn under_its_alias(self) -> Self {
         let columns = self.columns.iter().map(|(name, expr)| (name.clone(), self.qualified(expr))).collect();
         Self { columns, ..self }
+    }
+
+    /// Whether a column is more than one of the relation below.
+    pub fn computes(&self) -> bool {
+        self.columns.iter().any(|(_, expr)| !is_column(expr))
+    }
+
+    /// The same for a join that may lack a row of it: then all its columns are null, whatever they are made of. `None` of a
+    /// stream, of which no column tells whether there is a row; a table's row that was met has a key.
+    pub fn where_there(self) -> Option<Self> {
+        let relation = self.sources.first().map(|source| &source.relation).filter(|relation| relation.is_table())?;
+        let key = relation.columns.get(*relation.key_columns().first()?)?;
+        let names = [self.alias.clone(), key.name.clone()].map(|name| Ident::with_quote('"', name));
+        let key = ast::Expr::CompoundIdentifier(names.to_vec());
+        let there = |(name, expr): (String, ast::Expr)| match is_column(&expr) {
+            true => (name, expr),
+            false => (name, if_there(&key, expr)),
+        };
+        let columns = self.columns.into_iter().map(there).collect();
+        Some(Self { columns, ..self })
     }
 
     /// An expression of the sub-query's, with its only relation under the sub-query's name.
@@ -328,6 +347,22 @@ fn no_table(alias: &str, ident: &Ident) -> Error {
 fn ambiguous(name: &str, ident: &Ident) -> Error {
     let error = Error::new(SqlState::AMBIGUOUS_COLUMN, format!("column reference \"{name}\" is ambiguous"));
     at(error.hint("Give one of them another name with AS."), ident.span)
+}
+
+fn is_column(expr: &ast::Expr) -> bool {
+    matches!(expr, ast::Expr::Identifier(_) | ast::Expr::CompoundIdentifier(_))
+}
+
+/// `CASE WHEN key IS NOT NULL THEN expr END`
+fn if_there(key: &ast::Expr, expr: ast::Expr) -> ast::Expr {
+    let token = ast::helpers::attached_token::AttachedToken::empty;
+    ast::Expr::Case {
+        case_token: token(),
+        end_token: token(),
+        operand: None,
+        conditions: vec![ast::CaseWhen { condition: ast::Expr::IsNotNull(Box::new(key.clone())), result: expr }],
+        else_result: None,
+    }
 }
 
 /// What stands for a column keeps its meaning wherever it is put.

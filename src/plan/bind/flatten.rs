@@ -23,6 +23,7 @@ use super::distinct;
 use super::from;
 use super::scope::at;
 use super::scope::fold;
+use super::union;
 use crate::catalog::Catalog;
 use crate::catalog::Compatibility;
 use crate::error::Error;
@@ -45,20 +46,29 @@ pub struct Flattener<'a> {
     pub rules: Compatibility,
 }
 
-/// The query as one SELECT, or as one around another that ranks rows.
-pub fn one_select(
-    query: &ast::Query,
-    catalog: &Catalog,
-    functions: &Functions,
-    rules: Compatibility,
-) -> Result<ast::Select> {
-    Flattener { catalog, functions, rules }.flat(query, &Common::new())
-}
-
 impl Flattener<'_> {
+    /// The query as one SELECT, or as one around another that ranks rows.
+    pub fn one_select(&self, query: &ast::Query) -> Result<ast::Select> {
+        self.flat(query, &Common::new())
+    }
+
+    /// A relation that is read, or a union of several.
+    pub fn source(&self, table: &ast::TableFactor) -> Result<BoundSource> {
+        match union::source(table, self)? {
+            Some(source) => Ok(source),
+            None => from::source(table, self.catalog, self.rules),
+        }
+    }
+
     fn flat(&self, query: &ast::Query, given: &Common) -> Result<ast::Select> {
         let mut query = query.clone();
         let common = self.common(query.with.take(), given)?;
+        if let Some(operands) = union::operands(&query, self.rules)? {
+            let branches = operands.branches.iter().map(|branch| self.flat(branch, &common));
+            let branches = branches.collect::<Result<Vec<_>>>()?;
+            let select = union::select_around(&query, branches, operands.distinct)?;
+            return distinct::grouped(select, self);
+        }
         let mut select = clauses::only_select(&query)?;
         for table in &mut select.from {
             self.place(&mut table.relation, &common)?;
@@ -124,7 +134,8 @@ impl Flattener<'_> {
 
     fn merged(&self, mut outer: ast::Select) -> Result<ast::Select> {
         let [table] = outer.from.as_mut_slice() else { return Ok(outer) };
-        let is_derived = |table: &ast::TableFactor| matches!(table, ast::TableFactor::Derived { .. });
+        let is_derived =
+            |table: &ast::TableFactor| matches!(table, ast::TableFactor::Derived { .. }) && !union::is_union(table);
         if !is_derived(&table.relation) && !table.joins.iter().any(|join| is_derived(&join.relation)) {
             return Ok(outer);
         }
@@ -163,11 +174,14 @@ impl Flattener<'_> {
         let right_kept = table.joins.iter().any(keeps_right);
         let mut tables = Vec::with_capacity(table.joins.len() + 1);
         let mut filters = Vec::new();
-        tables.push(self.joined(&mut table.relation, right_kept, &mut filters)?);
-        for join in &mut table.joins {
+        let missing = Missing::of(&table.joins, 0);
+        tables.push(self.joined(&mut table.relation, (right_kept, missing), &mut filters)?);
+        for at in 0..table.joins.len() {
+            let missing = Missing::of(&table.joins, at + 1);
+            let join = &mut table.joins[at];
             let span = join.relation.span();
             let is_inner = is_kind(join, &["JOIN", "INNER"]) && !right_kept;
-            let joined = self.joined(&mut join.relation, !is_inner, &mut filters)?;
+            let joined = self.joined(&mut join.relation, (!is_inner, missing), &mut filters)?;
             if joined.is_ok() && !has_on(&join.join_operator) {
                 return Err(not_there("USING beside a subquery", span).hint("Write ON."));
             }
@@ -175,23 +189,27 @@ impl Flattener<'_> {
         }
         let columns = Columns { tables, rules: self.rules };
         columns.substitute(&mut outer)?;
-        columns.substitute_in(&mut from[0].joins)?;
+        // What a union reads has names of its own.
+        for join in &mut from[0].joins {
+            columns.substitute_in(&mut join.join_operator)?;
+        }
         outer.from = from;
         outer.selection = filters.into_iter().fold(outer.selection, |all, filter| both(all, Some(filter)));
         Ok(outer)
     }
 
-    /// A joined table; a sub-query becomes its relation, and its WHERE one of the `filters`.
+    /// A joined table; a sub-query becomes its relation, and its WHERE one of the `filters`. The join may keep its rows where
+    /// they meet nothing (`may_be_alone`), and those of others where it has none (`missing`).
     fn joined(
         &self,
         table: &mut ast::TableFactor,
-        may_be_alone: bool,
+        (may_be_alone, missing): (bool, Missing),
         filters: &mut Vec<ast::Expr>,
     ) -> Result<std::result::Result<Derived, BoundSource>> {
         let ast::TableFactor::Derived { subquery, alias, .. } = table else {
             let mut plain = table.clone();
             crate::sql::take_within(&mut plain)?;
-            return Ok(Err(from::source(&plain, self.catalog, self.rules)?));
+            return Ok(Err(self.source(&plain)?));
         };
         let span = subquery.span();
         let inner = clauses::only_select(subquery)?;
@@ -206,8 +224,14 @@ impl Flattener<'_> {
         }
         let derived = Derived::new(alias, &inner, self)?.under_its_alias();
         filters.extend(inner.selection.iter().map(|filter| derived.qualified(filter)));
+        let derived = match missing {
+            Missing::Never => derived,
+            Missing::Beside | Missing::Full if !derived.computes() => derived,
+            Missing::Beside => derived.where_there().ok_or_else(|| computed(span))?,
+            Missing::Full => return Err(computed(span)),
+        };
         let mut relation = inner.from.into_iter().next().map(|table| table.relation);
-        if let Some(ast::TableFactor::Table { alias, .. }) = &mut relation {
+        if let Some(ast::TableFactor::Table { alias, .. } | ast::TableFactor::Derived { alias, .. }) = &mut relation {
             let name = ast::Ident::with_quote('"', derived.alias.clone());
             *alias = Some(ast::TableAlias { explicit: true, name, columns: Vec::new(), at: None });
         }
@@ -227,7 +251,7 @@ impl Flattener<'_> {
     }
 
     /// What no SELECT can take over from one below it.
-    fn check_inner(&self, inner: &ast::Select) -> Result<()> {
+    pub fn check_inner(&self, inner: &ast::Select) -> Result<()> {
         // A WINDOW is looked at where the SELECT that has it then is bound.
         let without_window = ast::Select { lateral_views: Vec::new(), ..inner.clone() };
         clauses::check(&without_window, self.functions, self.rules).or_else(|error| {
@@ -314,6 +338,36 @@ pub(super) fn has_window_function(select: &ast::Select) -> bool {
         _ => ControlFlow::Continue(()),
     });
     flow.is_break()
+}
+
+/// Whether a joined row may have nothing of a table.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Missing {
+    Never,
+    /// Where the others' rows meet none of it.
+    Beside,
+    /// The same in a FULL join, which has rows of it too that meet nothing.
+    Full,
+}
+
+impl Missing {
+    /// Of the table at a place: 0 is the one before the first join.
+    fn of(joins: &[ast::Join], place: usize) -> Self {
+        let (before, after) = joins.split_at(place);
+        let is = |kinds: &[&str]| {
+            let own = before.last().is_some_and(|join| is_kind(join, kinds) && !is_kind(join, &["RIGHT"]));
+            own || after.iter().any(|join| is_kind(join, kinds) && !is_kind(join, &["LEFT"]))
+        };
+        match (is(&["FULL"]), is(&["LEFT", "RIGHT"])) {
+            (true, _) => Missing::Full,
+            (false, true) => Missing::Beside,
+            (false, false) => Missing::Never,
+        }
+    }
+}
+
+fn computed(span: sqlparser::tokenizer::Span) -> Error {
+    not_there("an expression in a subquery whose rows an outer join may lack", span).hint(TWO_QUERIES)
 }
 
 /// Whether a join begins with one of the words.

@@ -7,6 +7,7 @@ use sqlparser::ast;
 
 use super::BoundJoin;
 use super::BoundSource;
+use super::flatten::Flattener;
 use super::scope::at;
 use super::scope::fold;
 use crate::catalog::Catalog;
@@ -32,7 +33,8 @@ pub struct From {
 }
 
 /// Binds FROM and its joins.
-pub fn bind(select: &ast::Select, catalog: &Catalog, rules: Compatibility) -> Result<From> {
+pub fn bind(select: &ast::Select, flattener: &Flattener<'_>) -> Result<From> {
+    let rules = flattener.rules;
     let [from] = select.from.as_slice() else {
         return Err(match select.from.is_empty() {
             true => Error::unsupported("a standing query needs a FROM clause"),
@@ -40,13 +42,13 @@ pub fn bind(select: &ast::Select, catalog: &Catalog, rules: Compatibility) -> Re
                 .hint("Write JOIN .. ON .."),
         });
     };
-    let mut sources = vec![source(&from.relation, catalog, rules)?];
+    let mut sources = vec![flattener.source(&from.relation)?];
     let mut joins = Vec::with_capacity(from.joins.len());
     let mut merged = Vec::new();
     for join in &from.joins {
         let mut table = join.relation.clone();
         let within = crate::sql::take_within(&mut table)?;
-        let right = source(&table, catalog, rules)?;
+        let right = flattener.source(&table)?;
         if sources.iter().any(|source| source.alias == right.alias) {
             return Err(Error::new(
                 SqlState("42712"),
@@ -145,7 +147,7 @@ pub(super) fn source(table: &ast::TableFactor, catalog: &Catalog, rules: Compati
         Some(_) => return Err(Error::unsupported("column aliases in FROM are not there yet in standing queries")),
         None => folded,
     };
-    Ok(BoundSource { alias, relation, pseudo: Vec::new() })
+    Ok(BoundSource { alias, relation, pseudo: Vec::new(), branches: Vec::new() })
 }
 
 fn operator(operator: &ast::JoinOperator, left: &[BoundSource], right: &BoundSource) -> Result<(JoinKind, ast::Expr)> {

@@ -12,6 +12,7 @@ mod from;
 mod items;
 mod rank;
 mod scope;
+mod union;
 mod units;
 mod window;
 
@@ -48,7 +49,7 @@ use crate::error::SqlState;
 use crate::sql::Emit;
 use crate::sql::ObjectKind;
 use crate::sql::Select;
-use flatten::one_select;
+use flatten::Flattener;
 use scope::Scope;
 
 /// Binds a query for a standing plan.
@@ -58,8 +59,20 @@ pub fn bind(
     functions: &Functions,
     request: &StandingRequest,
 ) -> Result<BoundQuery> {
-    let rules = request.semantics.compatibility;
-    let (mut body, ranked) = rank::take(one_select(&select.ast, catalog, functions, rules)?, functions, rules)?;
+    let flattener = Flattener { catalog, functions, rules: request.semantics.compatibility };
+    let body = flattener.one_select(&select.ast)?;
+    bind_select(body, select.emit.unwrap_or(Emit::Changes), &flattener, request)
+}
+
+/// The same of a SELECT that is flat.
+fn bind_select(
+    body: ast::Select,
+    emit: Emit,
+    flattener: &Flattener<'_>,
+    request: &StandingRequest,
+) -> Result<BoundQuery> {
+    let (functions, rules) = (flattener.functions, flattener.rules);
+    let (mut body, ranked) = rank::take(body, functions, rules)?;
     let window = crate::sql::take_window(&mut body)?;
     let partition_by = crate::sql::take_partition_by(&mut body);
     clauses::check(&body, functions, rules)?;
@@ -70,7 +83,7 @@ pub fn bind(
     {
         clauses::check_count(&body.projection, relation)?;
     }
-    let from::From { sources, joins, merged } = from::bind(&body, catalog, rules)?;
+    let from::From { sources, joins, merged } = from::bind(&body, flattener)?;
     check_windowed_tables(&sources, &request.destination, rules)?;
     // ksqlDB does not find the bounds of a window over a join.
     let has_bounds = window.is_some() && (rules == Compatibility::Postgres || joins.is_empty());
@@ -98,7 +111,6 @@ pub fn bind(
     };
     items::check_names(&items, &request.destination, rules)?;
     let pseudo = scope.into_pseudo();
-    let emit = select.emit.unwrap_or(Emit::Changes);
     let (key_format, value_format) = sink_formats(request, sources[0].relation.formats)?;
     let retention_ms = window.and_then(|window| window::retention_ms(window, rules));
     let window = window.map(|window| window::bind(window, rules, emit)).transpose()?;
@@ -108,7 +120,7 @@ pub fn bind(
         key_format,
         value_format,
         partitions: request.partitions,
-        sources: sources.into_iter().zip(pseudo).map(|(source, pseudo)| BoundSource { pseudo, ..source }).collect(),
+        sources: union::with_pseudo(sources, pseudo),
         joins,
         window,
         retention_ms,

@@ -55,7 +55,7 @@ pub struct Ranked {
 /// SELECT as it is.
 pub fn take(outer: ast::Select, functions: &Functions, rules: Compatibility) -> Result<(ast::Select, Option<Ranked>)> {
     let derived = match outer.from.as_slice() {
-        [from] if from.joins.is_empty() => match &from.relation {
+        [from] if from.joins.is_empty() && !super::union::is_union(&from.relation) => match &from.relation {
             ast::TableFactor::Derived { lateral: false, subquery, alias, sample: None } => Some((subquery, alias)),
             _ => None,
         },

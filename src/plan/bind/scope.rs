@@ -110,20 +110,8 @@ impl<'a> Scope<'a> {
         self.sources
     }
 
-    /// The pseudo columns that were asked for, per source, in their fixed order.
-    ///
-    /// Sources of one relation have the same: it is read once for all of them.
-    pub fn into_pseudo(mut self) -> Vec<Vec<PseudoColumn>> {
-        for one in 0..self.pseudo.len() {
-            let same = |other: &usize| self.sources[*other].relation.id == self.sources[one].relation.id;
-            let all: Vec<PseudoColumn> =
-                (0..self.pseudo.len()).filter(same).flat_map(|other| self.pseudo[other].clone()).collect();
-            self.pseudo[one] = all;
-        }
-        for columns in &mut self.pseudo {
-            columns.sort_unstable();
-            columns.dedup();
-        }
+    /// The pseudo columns that were asked for, per source, as often as they were.
+    pub fn into_pseudo(self) -> Vec<Vec<PseudoColumn>> {
         self.pseudo
     }
 
@@ -227,12 +215,16 @@ impl<'a> Scope<'a> {
             return Ok(Meaning::WindowBound { name: self.canonical(&name) });
         }
         if let Some(column) = PseudoColumn::of_word(&name) {
-            if let [only] = self.sources {
+            if let [only] = self.sources
+                && only.branches.is_empty()
+            {
                 self.pseudo[0].push(column);
                 return Ok(Meaning::Column { alias: only.alias.clone(), name: self.canonical(&name) });
             }
-            let all: Vec<usize> = (0..self.sources.len()).collect();
-            return Err(self.ambiguous(ident, &name, &all));
+            if 1 < self.sources.len() {
+                let all: Vec<usize> = (0..self.sources.len()).collect();
+                return Err(self.ambiguous(ident, &name, &all));
+            }
         }
         Err(self.unknown(&name, &name, ident, clause))
     }
@@ -257,7 +249,8 @@ impl<'a> Scope<'a> {
         if self.sources[source].relation.columns.iter().any(|column| column.name == name) {
             return Ok(Meaning::Column { alias: qualifier, name });
         }
-        if let Some(column) = PseudoColumn::of_word(&name) {
+        let has_pseudo = self.sources[source].branches.is_empty();
+        if let Some(column) = PseudoColumn::of_word(&name).filter(|_| has_pseudo) {
             self.pseudo[source].push(column);
             return Ok(Meaning::Column { alias: qualifier, name: self.canonical(&name) });
         }

@@ -23,6 +23,7 @@ use super::rows::Rows;
 use super::rows::Spread;
 use super::rows::column_at;
 use super::table_join;
+use super::union;
 use crate::catalog::Compatibility;
 use crate::error::Result;
 use crate::model::Column;
@@ -45,7 +46,14 @@ pub fn build(query: &BoundQuery, expressions: &Expressions<'_>) -> Result<Rows> 
         .sources
         .iter()
         .enumerate()
-        .map(|(index, source)| needed_rows(source_rows(index, source, expressions.rules())?, source, &used))
+        .map(|(index, source)| {
+            let id = OperatorId::new(&format!("from{index}"));
+            let rows = match source.branches.is_empty() {
+                true => source_rows(&id, index, source, expressions.rules())?,
+                false => union::build(source, &id, expressions)?,
+            };
+            needed_rows(rows, source, &used)
+        })
         .collect::<Result<Vec<_>>>()?;
     let mut whole = sources[0].schema().as_ref().clone();
     for source in &sources[1..] {
@@ -87,7 +95,20 @@ pub fn build(query: &BoundQuery, expressions: &Expressions<'_>) -> Result<Rows> 
     }
 }
 
-fn source_rows(index: usize, source: &BoundSource, rules: Compatibility) -> Result<Rows> {
+/// The rows of a query over one relation that its condition lets in; `id` names its source.
+pub(super) fn of_stream(query: &BoundQuery, id: &OperatorId, expressions: &Expressions<'_>) -> Result<Rows> {
+    let source = &query.sources[0];
+    let rows = needed_rows(source_rows(id, 0, source, expressions.rules())?, source, &used_columns(query))?;
+    match &query.filter {
+        Some(filter) => {
+            let condition = expressions.condition(filter, rows.schema(), "WHERE")?;
+            rows.filtered(condition, id)
+        }
+        None => Ok(rows),
+    }
+}
+
+fn source_rows(id: &OperatorId, leaf: usize, source: &BoundSource, rules: Compatibility) -> Result<Rows> {
     let relation = &source.relation;
     let qualifier = TableReference::bare(source.alias.as_str());
     let columns = relation.columns.iter().map(|column| Arc::new(column.field()));
@@ -103,13 +124,8 @@ fn source_rows(index: usize, source: &BoundSource, rules: Compatibility) -> Resu
         format: relation.formats.key,
         partitions: relation.partitions,
     };
-    let plan: LogicalPlan = plan_of(Source {
-        id: OperatorId::new(&format!("from{index}")),
-        leaf: index,
-        relation: Arc::clone(relation),
-        pseudo: source.pseudo.clone(),
-        schema,
-    });
+    let plan: LogicalPlan =
+        plan_of(Source { id: id.clone(), leaf, relation: Arc::clone(relation), pseudo: source.pseudo.clone(), schema });
     let changes = if relation.is_table() { Changes::Upsert } else { Changes::Append };
     Ok(Rows { plan, spread, key, changes })
 }

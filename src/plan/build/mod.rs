@@ -30,6 +30,7 @@ mod table_join;
 mod timestamps;
 mod top_n;
 mod unbounded;
+mod union;
 mod untyped;
 mod value_failure;
 mod value_rules;
@@ -50,6 +51,7 @@ use datafusion::logical_expr::expr::Placeholder;
 use sqlparser::ast;
 
 pub use row_words::required as required_rows;
+pub use union::columns as union_columns;
 
 use super::bind::BoundQuery;
 use super::bind::BoundRank;

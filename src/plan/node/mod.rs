@@ -16,6 +16,7 @@ mod source;
 mod stream_join;
 mod table_join;
 mod top_n;
+mod union;
 
 pub use aggregate::Aggregate;
 pub use aggregate::AggregateCall;
@@ -57,6 +58,7 @@ pub use top_n::TopN;
 pub use top_n::TopRows;
 pub use top_n::top_schema;
 pub use top_n::words as order_words;
+pub use union::Union;
 
 use std::cmp::Ordering;
 use std::sync::Arc;
@@ -76,6 +78,8 @@ pub enum Node<'a> {
     Aggregate(&'a Aggregate),
     /// A stream looked up in a table.
     Join(&'a Join),
+    /// Streams beside each other.
+    Union(&'a Union),
     /// Two streams.
     StreamJoin(&'a StreamJoin),
     /// Two tables joined by their keys.
@@ -114,6 +118,9 @@ impl<'a> Node<'a> {
         }
         if let Some(node) = any.downcast_ref::<Join>() {
             return Some(Node::Join(node));
+        }
+        if let Some(node) = any.downcast_ref::<Union>() {
+            return Some(Node::Union(node));
         }
         if let Some(node) = any.downcast_ref::<StreamJoin>() {
             return Some(Node::StreamJoin(node));

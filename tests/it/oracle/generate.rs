@@ -2,7 +2,9 @@
 
 use std::fmt::Write;
 
+use super::derived;
 use super::ranks;
+use super::unions;
 use tidemill::env::Random;
 use tidemill::env::SeededRandom;
 
@@ -167,6 +169,8 @@ pub enum Shape {
     Kept { ttl: i64 },
     /// The windowed views `ws` and `wr` joined by key and window.
     WindowPairs,
+    /// The streams `s` and `r` beside each other, as they are or (`view`) grouped.
+    United { view: bool, windowed: bool },
 }
 
 /// The size of the windows of `ws` and `wr`, over `s` and `r`, in milliseconds.
@@ -198,11 +202,26 @@ pub struct Query {
     pub group: String,
     /// The number of leading columns that are the key of a kept view; 0 for streams.
     pub keys: usize,
+    /// WITH of the batch query, and of what else is asked of the stream: what the sub-queries of the standing query make of it.
+    pub below: String,
 }
 
 /// A query of a random shape. `may_be_late`: grace so short that rows are late, which only one partition can model.
-pub fn query(draw: &Draw, may_be_late: bool) -> Query {
-    match draw.below(18) {
+/// `only`: of one kind.
+pub fn query(draw: &Draw, may_be_late: bool, only: Option<&str>) -> Query {
+    loop {
+        let query = plain_query(draw, may_be_late);
+        let query = if draw.once_in(3) { derived::wrapped(draw, query) } else { query };
+        if only.is_none_or(|kind| query.is_of(kind)) {
+            return query;
+        }
+    }
+}
+
+fn plain_query(draw: &Draw, may_be_late: bool) -> Query {
+    match draw.below(21) {
+        19 | 20 => unions::of_streams(draw),
+        18 => derived::distinct(draw),
         12 | 13 => ranks::of_stream(draw),
         14 => ranks::of_tables(draw),
         15 | 16 => window_pairs(draw),
@@ -262,6 +281,7 @@ fn paired(draw: &Draw, may_be_late: bool) -> Query {
         filter: String::new(),
         group: String::new(),
         keys: 0,
+        below: String::new(),
     }
 }
 
@@ -284,6 +304,7 @@ fn stateless(draw: &Draw) -> Query {
         filter: String::new(),
         group: String::new(),
         keys: 0,
+        below: String::new(),
     }
 }
 
@@ -311,6 +332,7 @@ fn joined(draw: &Draw) -> Query {
         filter: String::new(),
         group: String::new(),
         keys: 0,
+        below: String::new(),
     }
 }
 
@@ -354,6 +376,7 @@ fn tables(draw: &Draw) -> Query {
         filter: String::new(),
         group: String::new(),
         keys: 1,
+        below: String::new(),
     }
 }
 
@@ -372,6 +395,7 @@ fn kept(draw: &Draw) -> Query {
         filter: String::new(),
         group: String::new(),
         keys: 1,
+        below: String::new(),
     }
 }
 
@@ -395,6 +419,7 @@ fn window_pairs(draw: &Draw) -> Query {
         filter: String::new(),
         group: String::new(),
         keys: 1,
+        below: String::new(),
     }
 }
 
@@ -479,6 +504,7 @@ fn table_groups(draw: &Draw) -> Query {
         filter: String::new(),
         group: String::new(),
         keys: 1,
+        below: String::new(),
     }
 }
 
@@ -522,6 +548,7 @@ fn references(draw: &Draw) -> Query {
         filter: String::new(),
         group: String::new(),
         keys: 1,
+        below: String::new(),
     }
 }
 
@@ -541,7 +568,8 @@ fn grouped(draw: &Draw, may_be_late: bool) -> Query {
     let mut list: Vec<String> = keys.iter().enumerate().map(|(at, key)| format!("{key} AS g{at}")).collect();
     for at in 0..1 + draw.below(3) {
         let argument = number(draw, 1);
-        let call = match draw.below(12) {
+        let call = match draw.below(14) {
+            12 | 13 => derived::call(draw).to_string(),
             11 => format!("COUNT(DISTINCT a) FILTER (WHERE {})", predicate(draw, 1)),
             8 if draw.once_in(2) => "COUNT(DISTINCT a)".to_string(),
             8 => format!("COUNT(DISTINCT {argument})"),
@@ -585,7 +613,14 @@ fn grouped(draw: &Draw, may_be_late: bool) -> Query {
                 ),
             )
         }
-        None => (format!("SELECT {list} {from}{emit}"), format!("SELECT {list}{starts} {batch_from}")),
+        None => {
+            let (standing, batch) = (format!("SELECT {list} {from}"), format!("SELECT {list}{starts} {batch_from}"));
+            let [standing, batch] = match draw.once_in(4) {
+                true => derived::around_groups(draw, keys.len(), calls, [&standing, &batch], starts),
+                false => [standing, batch],
+            };
+            (format!("{standing}{emit}"), batch)
+        }
     };
     Query {
         shape: Shape::Grouped { window, last, retention, ranked: rank.is_some() },
@@ -595,6 +630,7 @@ fn grouped(draw: &Draw, may_be_late: bool) -> Query {
         filter,
         group,
         keys: keys.len(),
+        below: String::new(),
     }
 }
 

@@ -16,6 +16,7 @@ use arrow::util::display::FormatOptions;
 use datafusion::prelude::SessionConfig;
 use datafusion::prelude::SessionContext;
 
+use super::derived::with_below;
 use super::generate::Event;
 use super::generate::Query;
 use super::generate::STREAM_COLUMNS;
@@ -90,7 +91,9 @@ pub async fn answer(
             let there: Vec<Event> = latest.values().filter(is_there).map(|event| (*event).clone()).collect();
             return Answer { rows: tables(&query.batch, &[("c", &there)]).await, late: 0 };
         }
-        Shape::WindowPairs => return Answer { rows: window_pairs(&query.batch, stream, second).await, late: 0 },
+        Shape::WindowPairs | Shape::United { .. } => {
+            return Answer { rows: window_pairs(&query.batch, stream, second).await, late: 0 };
+        }
         Shape::Joined { left } => {
             columns.extend(&TABLE_COLUMNS[1..]);
             rows = join(stream, table, left);
@@ -101,11 +104,13 @@ pub async fn answer(
     let late = match late.is_empty() {
         true => 0,
         false => {
-            let counted = batch(&format!("SELECT COUNT(*) FROM s{}", query.filter), &columns, late).await;
+            let count = format!("SELECT COUNT(*) FROM s{}", query.filter);
+            let counted = batch(&with_below(query, &[], &count), &columns, late).await;
             counted[0][0].parse().expect("a count")
         }
     };
-    let mut rows = batch(&query.batch, &columns, rows).await;
+    let passed: Vec<&str> = columns[STREAM_COLUMNS.len()..].iter().map(|(name, _)| *name).collect();
+    let mut rows = batch(&with_below(query, &passed, &query.batch), &columns, rows).await;
     rows.sort();
     Answer { rows, late }
 }
@@ -173,7 +178,8 @@ async fn in_sessions(query: &Query, stream: &[Event], gap: i64, grace: i64) -> P
     columns.push(("at", "BIGINT"));
     let numbered = |(at, event): (usize, &Event)| [cells(event), vec![Some(at.to_string())]].concat();
     let rows = stream.iter().enumerate().map(numbered).collect();
-    let listed = batch(&format!("SELECT at, {} FROM s{}", query.group, query.filter), &columns, rows).await;
+    let listed = format!("SELECT at, {} FROM s{}", query.group, query.filter);
+    let listed = batch(&with_below(query, &["at"], &listed), &columns, rows).await;
     let groups: BTreeMap<usize, Vec<String>> =
         listed.into_iter().map(|row| (row[0].parse().expect("a number"), row[1..].to_vec())).collect();
     let mut sessions: BTreeMap<&Vec<String>, Vec<Session>> = BTreeMap::new();

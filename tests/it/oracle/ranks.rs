@@ -106,6 +106,7 @@ pub fn of_stream(draw: &Draw) -> Query {
         filter: String::new(),
         group: String::new(),
         keys: key_count + usize::from(shows),
+        below: String::new(),
     }
 }
 
@@ -132,5 +133,6 @@ pub fn of_tables(draw: &Draw) -> Query {
         filter: String::new(),
         group: String::new(),
         keys: 1,
+        below: String::new(),
     }
 }
