@@ -73,14 +73,6 @@ pub enum BrokerError {
         /// The leader's.
         current: LeaderEpoch,
     },
-    /// The topic wants more in-sync replicas than there are.
-    #[error("{partition} needs {required} in-sync replicas and has 1")]
-    NotEnoughReplicas {
-        /// Where.
-        partition: TopicPartition,
-        /// How many it needs.
-        required: u16,
-    },
     /// A record is not one that the partition takes.
     #[error("a batch for {partition} is refused: {reason}")]
     InvalidRecord {
@@ -106,6 +98,12 @@ pub enum BrokerError {
         value: String,
         /// What it takes.
         wanted: &'static str,
+    },
+    /// The newest record of each key is kept, so nothing goes by its offset.
+    #[error("topic \"{topic}\" is compacted: its records are not deleted by offset")]
+    CompactedTopic {
+        /// Its name.
+        topic: String,
     },
     /// Something stands on the topic.
     #[error("topic \"{topic}\" is used by {user}")]
@@ -257,13 +255,13 @@ impl From<BrokerError> for Error {
                 Error::new(SqlState::OBJECT_NOT_IN_PREREQUISITE_STATE, message)
             }
             BrokerError::LeaderEpoch { .. } => Error::new(SqlState::SERIALIZATION_FAILURE, message),
-            BrokerError::NotEnoughReplicas { .. } => Error::new(SqlState::OBJECT_NOT_IN_PREREQUISITE_STATE, message)
-                .hint("Lower the topic's min.insync.replicas."),
             BrokerError::InvalidRecord { .. } => Error::new(SqlState::INVALID_PARAMETER_VALUE, message),
             BrokerError::UnknownSetting { .. } | BrokerError::InvalidSetting { .. } => {
                 Error::new(SqlState::INVALID_PARAMETER_VALUE, message)
             }
             BrokerError::TopicInUse { .. } => Error::new(SqlState::DEPENDENT_OBJECTS_STILL_EXIST, message),
+            BrokerError::CompactedTopic { .. } => Error::new(SqlState::OBJECT_NOT_IN_PREREQUISITE_STATE, message)
+                .hint("Write tombstones, or have its cleanup.policy include delete."),
             BrokerError::TimedOut => Error::new(SqlState::STATEMENT_COMPLETION_UNKNOWN, message),
             BrokerError::InvalidName { .. } => Error::new(SqlState::INVALID_PARAMETER_VALUE, message),
             BrokerError::TooManyCommits { .. } => Error::new(SqlState::CONFIGURATION_LIMIT_EXCEEDED, message),

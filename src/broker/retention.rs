@@ -45,6 +45,28 @@ impl Broker {
         }
         outcome
     }
+
+    /// Seals the last segments of topics that are not compacted, where their time has come: retention, which seals too, comes
+    /// by far less often than some of them are told to.
+    pub(super) async fn seal_old(&self) -> Result<(), BrokerError> {
+        let (log, metadata, now_ms) = (Arc::clone(&self.log), self.metadata.snapshot(), self.env.clock.wall_millis());
+        let sealed = self.env.threads.blocking(move || {
+            let mut outcome = Ok(());
+            let ages =
+                |config: &TopicConfig| config.cleanup_policy == CleanupPolicy::Delete && config.segment_ms.is_some();
+            for topic in metadata.topics().filter(|topic| ages(&topic.config)) {
+                for partition in topic.partition_ids() {
+                    match seal_if_due(&log, partition, &topic.config, now_ms) {
+                        Ok(()) | Err(LogError::UnknownPartition { .. }) => {}
+                        Err(error) => outcome = Err(error),
+                    }
+                }
+            }
+            outcome
+        });
+        sealed.await?;
+        Ok(())
+    }
 }
 
 /// Whether anything is ever dropped or a segment begun for its age.

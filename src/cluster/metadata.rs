@@ -103,11 +103,16 @@ impl ClusterMetadata {
         }
     }
 
+    /// Whether a topic may have that name.
+    pub fn is_topic_name(name: &str) -> bool {
+        let allowed = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-');
+        let reserved = matches!(name, "" | "." | "..");
+        !reserved && name.len() <= TOPIC_NAME_BYTES_MAX && name.bytes().all(allowed)
+    }
+
     fn check_topic(&self, topic: &TopicRecord) -> Result<(), MetadataError> {
         let name = topic.name.clone();
-        let allowed = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-');
-        let reserved = matches!(name.as_str(), "" | "." | "..");
-        if reserved || TOPIC_NAME_BYTES_MAX < name.len() || !name.bytes().all(allowed) {
+        if !Self::is_topic_name(&name) {
             return Err(MetadataError::InvalidTopicName { name });
         }
         if !(1..=PARTITIONS_MAX).contains(&topic.partitions) {

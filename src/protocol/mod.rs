@@ -40,14 +40,16 @@ pub use message::{
     RequestHeader, Wire, frame, request_frame,
 };
 pub use message::{
-    add_offsets_to_txn, add_partitions_to_txn, alter_configs, alter_partition_reassignments, alter_replica_log_dirs,
-    api_versions, consumer_group_describe, consumer_group_heartbeat, create_acls, create_partitions, create_topics,
-    delete_acls, delete_groups, delete_records, delete_topics, describe_acls, describe_client_quotas, describe_cluster,
-    describe_configs, describe_groups, describe_log_dirs, describe_producers, describe_quorum, describe_transactions,
-    describe_user_scram_credentials, elect_leaders, end_txn, fetch, find_coordinator, heartbeat,
+    add_offsets_to_txn, add_partitions_to_txn, alter_client_quotas, alter_configs, alter_partition_reassignments,
+    alter_replica_log_dirs, alter_user_scram_credentials, api_versions, consumer_group_describe,
+    consumer_group_heartbeat, create_acls, create_partitions, create_topics, delete_acls, delete_groups,
+    delete_records, delete_topics, describe_acls, describe_client_quotas, describe_cluster, describe_configs,
+    describe_groups, describe_log_dirs, describe_producers, describe_quorum, describe_topic_partitions,
+    describe_transactions, describe_user_scram_credentials, elect_leaders, end_txn, fetch, find_coordinator, heartbeat,
     incremental_alter_configs, init_producer_id, join_group, leave_group, list_config_resources, list_groups,
     list_offsets, list_partition_reassignments, list_transactions, metadata, offset_commit, offset_delete,
-    offset_fetch, offset_for_leader_epoch, produce, sync_group, txn_offset_commit, write_txn_markers,
+    offset_fetch, offset_for_leader_epoch, produce, sasl_authenticate, sasl_handshake, sync_group, txn_offset_commit,
+    write_txn_markers,
 };
 pub use primitive::{PrimitiveError, Reader, Writer};
 pub use record::{Headers, OwnedHeaders, Record, Records};

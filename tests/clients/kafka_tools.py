@@ -261,9 +261,9 @@ def limits_of_clients():
     for kind in ["users", "clients", "ips"]:
         same(ask("kafka-configs", "--entity-type", kind, "--describe").strip(), "")
     same(ask("kafka-configs", "--entity-type", "users", "--entity-name", "ann", "--describe").strip(), "")
-    refused("kafka-configs", "--entity-type", "users", "--entity-name", "ann", "--alter", "--add-config", "producer_byte_rate=1000", saying="UnsupportedVersion|does not support")
+    refused("kafka-configs", "--entity-type", "users", "--entity-name", "ann", "--alter", "--add-config", "producer_byte_rate=1000", saying="there are no quotas on this server")
     refused("kafka-configs", "--entity-type", "users", "--entity-name", "ann", "--alter", "--add-config", "SCRAM-SHA-256=[password=secret]",
-            saying="UnsupportedVersion|does not support")
+            saying="do not authenticate with SCRAM")
     has(ask("kafka-configs", "--entity-type", "groups", "--entity-name", f"{PREFIX}-any", "--describe", "--all"), r"consumer\.session\.timeout\.ms=\d+ ")
     ask("kafka-configs", "--entity-type", "groups", "--describe")
     same(ask("kafka-configs", "--entity-type", "client-metrics", "--describe").strip(), "")

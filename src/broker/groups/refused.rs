@@ -21,11 +21,11 @@ pub(super) fn reason(error: &BrokerError) -> GroupError {
         | BrokerError::OffsetOutOfRange { .. }
         | BrokerError::DivergedEpoch { .. }
         | BrokerError::LeaderEpoch { .. }
-        | BrokerError::NotEnoughReplicas { .. }
         | BrokerError::InvalidRecord { .. }
         | BrokerError::UnknownSetting { .. }
         | BrokerError::InvalidSetting { .. }
         | BrokerError::TopicInUse { .. }
+        | BrokerError::CompactedTopic { .. }
         | BrokerError::TimedOut
         | BrokerError::TooManyCommits { .. }
         | BrokerError::Batch { .. }

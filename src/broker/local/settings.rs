@@ -341,7 +341,7 @@ pub static TOPIC_SETTINGS: &[TopicSetting] = &[
             config.min_insync_replicas = replicas;
             Ok(())
         },
-        "In-sync replicas without which an append that waits for all of them is refused."
+        "In-sync replicas without which an append that waits for all of them is refused; no more than the partition has."
     ),
     fixed!("preallocate", "log.preallocate", Boolean, "false", "Room for a segment is reserved as it fills."),
     fixed!(

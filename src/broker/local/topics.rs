@@ -41,6 +41,19 @@ pub struct NewTopic {
     pub config: TopicConfig,
 }
 
+/// Refuses settings that contradict one another.
+fn check_together(config: &TopicConfig) -> Result<(), BrokerError> {
+    let (lag_min_ms, lag_max_ms) = (config.compaction.lag_min_ms, config.compaction.lag_max_ms);
+    match lag_max_ms {
+        Some(lag_max_ms) if lag_max_ms < lag_min_ms => Err(BrokerError::InvalidSetting {
+            name: "min.compaction.lag.ms",
+            value: lag_min_ms.to_string(),
+            wanted: "no more than max.compaction.lag.ms",
+        }),
+        _ => Ok(()),
+    }
+}
+
 impl Broker {
     /// Has `users` asked before a topic is taken from under somebody. It must know all that the newest metadata says.
     pub fn ask_before_topics_go(&self, users: TopicUsers) {
@@ -56,6 +69,7 @@ impl LocalBroker {
         if name.starts_with(INTERNAL_PREFIX) || [CONSUMER_OFFSETS, TRANSACTION_STATE].contains(&name.as_str()) {
             return Err(BrokerError::InternalTopic { topic: name });
         }
+        check_together(&config)?;
         let id = TopicId::from_random(self.env().random.uuid_bytes());
         let record = TopicRecord { id, name, partitions, config };
         self.change(|_| Ok(vec![MetadataRecord::Topic(record.clone())]), validate_only).await?;
@@ -93,6 +107,7 @@ impl LocalBroker {
             let topic = self.own_topic(metadata, id, Operation::Drop)?;
             let mut config = topic.config;
             make(&mut config)?;
+            check_together(&config)?;
             if config.flush != topic.config.flush {
                 // A reader's high watermark would step back.
                 let name = match (config.flush, topic.config.flush) {

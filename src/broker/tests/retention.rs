@@ -104,3 +104,24 @@ fn nobody_drops_what_is_compacted() {
         assert_eq!((last.base_offset, last.is_empty()), (Offset(5), true), "its last segment was sealed for its age");
     });
 }
+
+#[test]
+fn a_segment_that_is_open_for_long_enough_is_sealed_between_retentions() {
+    run(async {
+        let simulation = Simulation::new(4);
+        let node = open(&simulation.env).await;
+        let config = TopicConfig { segment_ms: Some(100), ..TopicConfig::default() };
+        node.create(INPUT, "input", 1, config).await.expect("created");
+        append(&node, 5).await;
+        node.broker.seal_old().await.expect("it looks");
+        assert_eq!(node.log.segments(partition()).expect("it is there").len(), 1);
+        simulation.clock.advance(Duration::from_millis(100));
+        for _ in 0..2 {
+            node.broker.seal_old().await.expect("sealed");
+            let segments = node.log.segments(partition()).expect("it is there");
+            assert_eq!(segments.len(), 2, "an empty segment is not sealed");
+            assert!(segments[0].sealed);
+        }
+        assert_eq!(kept(&node).await, (0, 5));
+    });
+}

@@ -130,7 +130,7 @@ impl LocalBroker {
         outcome: ControlMarker,
         version: TransactionVersion,
     ) -> Result<Stamp, TransactionError> {
-        self.broker.check_coordinator(TRANSACTION_STATE, transactional_id).map_err(|error| reason(&error))?;
+        self.broker.check_known_id(transactional_id)?;
         let turn = self.broker.clients.turn(transactional_id)?;
         self.broker.in_turn(turn, move |broker, turn| broker.end(turn, producer, outcome, version).boxed()).await
     }
@@ -184,7 +184,7 @@ impl Broker {
         partitions: BTreeMap<TopicPartition, String>,
         version: TransactionVersion,
     ) -> Result<(), TransactionError> {
-        self.check_coordinator(TRANSACTION_STATE, transactional_id).map_err(|error| reason(&error))?;
+        self.check_known_id(transactional_id)?;
         let turn = match version {
             TransactionVersion::One => self.clients.turn(transactional_id)?,
             TransactionVersion::Two if partitions.keys().all(|it| self.is_held(producer, *it)) => return Ok(()),
@@ -225,10 +225,15 @@ impl Broker {
         self.new_producer_id().await.map_err(|error| reason(&error))
     }
 
-    /// Refuses an id that no record can hold, that is the server's own, or whose state is damaged.
-    fn check_transactional_id(&self, transactional_id: &str) -> Result<(), TransactionError> {
+    /// Refuses an id that no record can hold, or whose state is damaged.
+    fn check_known_id(&self, transactional_id: &str) -> Result<(), TransactionError> {
         let known = check_name("transactional id", transactional_id);
-        known.and_then(|()| self.check_coordinator(TRANSACTION_STATE, transactional_id)).map_err(|it| reason(&it))?;
+        known.and_then(|()| self.check_coordinator(TRANSACTION_STATE, transactional_id)).map_err(|it| reason(&it))
+    }
+
+    /// Refuses an id that is not to be known, or that is the server's own.
+    fn check_transactional_id(&self, transactional_id: &str) -> Result<(), TransactionError> {
+        self.check_known_id(transactional_id)?;
         match transactional_id.starts_with(SERVER_PREFIX) {
             true => Err(TransactionError::InvalidId),
             false => Ok(()),

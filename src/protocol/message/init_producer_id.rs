@@ -17,6 +17,6 @@ messages! {
         throttle_time_ms: i32 [0..],
         error_code: ErrorCode [0..],
         producer_id: i64 [0..] = -1,
-        producer_epoch: i16 [0..],
+        producer_epoch: i16 [0..] = -1,
     }
 }

@@ -1,5 +1,8 @@
 //! AlterConfigs: what a topic is told from now on is what the request says, and defaults.
 
+use std::collections::HashMap;
+use std::collections::HashSet;
+
 use super::config_value::TOPIC;
 use super::context::Context;
 use super::error_code::Refusal;
@@ -20,9 +23,17 @@ const STAY: [&str; 2] = ["flush.messages", "flush.ms"];
 
 impl Answer for Request {
     async fn answer(self, context: &Context) -> Response {
+        let mut named: HashMap<(i8, String), usize> = HashMap::new();
+        for resource in &self.resources {
+            *named.entry((resource.resource_type, resource.resource_name.clone())).or_default() += 1;
+        }
         let mut responses = Vec::with_capacity(self.resources.len());
         for resource in self.resources {
-            let (error_code, error_message) = match alter(context, &resource, self.validate_only).await {
+            let altered = match named[&(resource.resource_type, resource.resource_name.clone())] {
+                1 => alter(context, &resource, self.validate_only).await,
+                _ => Err(Refusal::new(ErrorCode::INVALID_REQUEST, "the resource is named twice")),
+            };
+            let (error_code, error_message) = match altered {
                 Ok(()) => (ErrorCode::NONE, None),
                 Err(refusal) => (refusal.code, Some(refusal.message)),
             };
@@ -35,21 +46,32 @@ impl Answer for Request {
 
 async fn alter(context: &Context, resource: &Resource, validate_only: bool) -> Result<(), Refusal> {
     let topic = topic_to_alter(context, resource.resource_type, &resource.resource_name)?;
+    check_given(resource.configs.iter().map(|given| (&*given.name, given.value.is_some())))?;
     let make = |config: &mut TopicConfig| {
         for setting in TOPIC_SETTINGS.iter().filter(|setting| !STAY.contains(&setting.name)) {
             setting.reset(config)?;
         }
         for given in &resource.configs {
             let setting = TopicSetting::named(&given.name)?;
-            match &given.value {
-                Some(value) => setting.set(config, value)?,
-                None if STAY.contains(&setting.name) => {}
-                None => setting.reset(config)?,
-            }
+            setting.set(config, given.value.as_deref().unwrap_or_default())?;
         }
         Ok(())
     };
     Ok(context.broker().alter_topic(topic, make, validate_only).await?)
+}
+
+/// Refuses a setting that is named twice, or that has no value where it needs one.
+pub(super) fn check_given<'a>(settings: impl Iterator<Item = (&'a str, bool)>) -> Result<(), Refusal> {
+    let mut names = HashSet::new();
+    for (name, has_value) in settings {
+        if !names.insert(name) {
+            return Err(Refusal::new(ErrorCode::INVALID_REQUEST, "a setting is named twice"));
+        }
+        if !has_value {
+            return Err(Refusal::new(ErrorCode::INVALID_REQUEST, "a setting has no value"));
+        }
+    }
+    Ok(())
 }
 
 /// The topic whose settings are to be changed; those of the server are not changed while it runs.
@@ -59,6 +81,9 @@ pub(super) fn topic_to_alter(context: &Context, kind: i8, name: &str) -> Result<
         return Err(Refusal::new(ErrorCode::INVALID_REQUEST, message));
     }
     let metadata = context.broker().metadata();
-    let unknown = || Refusal::new(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION, "there is no such topic");
+    if name.is_empty() {
+        return Err(Refusal::new(ErrorCode::INVALID_REQUEST, "topics have no settings in common"));
+    }
+    let unknown = || Refusal::new(context.unknown_topic(name), "there is no such topic");
     metadata.topic(name).map(|topic| topic.id).ok_or_else(unknown)
 }

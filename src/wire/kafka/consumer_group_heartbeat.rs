@@ -37,6 +37,9 @@ async fn heartbeat(request: Request, context: &Context) -> Result<Response, Grou
     if request.member_id.is_empty() && NAMES_FROM <= context.version {
         return Err(GroupError::InvalidRequest { reason: "the member id is empty" });
     }
+    if request.group_id.trim().is_empty() {
+        return Err(GroupError::InvalidRequest { reason: "the group id is empty" });
+    }
     let partitions = |topic: &TopicPartitions| -> Vec<_> {
         topic.partitions.iter().map(|number| TopicPartition::new(TopicId(topic.topic_id), *number)).collect()
     };

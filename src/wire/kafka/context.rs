@@ -8,6 +8,7 @@ use tokio::sync::Semaphore;
 use super::KafkaServerConfig;
 use super::fetch_session::FetchSession;
 use super::frame::Room;
+use crate::broker::ClusterMetadata;
 use crate::broker::LocalBroker;
 use crate::env::Env;
 use crate::model::LeaderEpoch;
@@ -71,6 +72,14 @@ impl Context {
     /// The number of this node.
     pub fn node_id(&self) -> i32 {
         self.door().config.node_id
+    }
+
+    /// What is said of a topic that is not there, where Kafka tells one that may never be.
+    pub fn unknown_topic(&self, name: &str) -> ErrorCode {
+        match ClusterMetadata::is_topic_name(name) {
+            true => ErrorCode::UNKNOWN_TOPIC_OR_PARTITION,
+            false => ErrorCode::INVALID_TOPIC_EXCEPTION,
+        }
     }
 
     /// A partition of the topic that a request names, by name or, where its version has one, by id.

@@ -28,8 +28,12 @@ impl Answer for Request {
         let mut topics = Vec::with_capacity(self.topics.len());
         for topic in self.topics {
             let name = topic.name.clone();
-            let made = match named[&name] {
-                1 => create(context, topic, self.validate_only).await.map(|topic| created(&topic, self.validate_only)),
+            // What is named twice is told once.
+            let made = match named.remove(&name) {
+                None => continue,
+                Some(1) => {
+                    create(context, topic, self.validate_only).await.map(|topic| created(&topic, self.validate_only))
+                }
                 _ => Err(Refusal::new(ErrorCode::INVALID_REQUEST, "the topic is named twice")),
             };
             topics.push(made.unwrap_or_else(|refusal| refused(name, refusal)));

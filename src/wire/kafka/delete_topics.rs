@@ -1,5 +1,7 @@
 //! DeleteTopics, by name or by id.
 
+use std::collections::HashMap;
+
 use super::context::Context;
 use super::error_code::Refusal;
 use super::table::Answer;
@@ -14,9 +16,19 @@ use message::TopicResult;
 impl Answer for Request {
     async fn answer(self, context: &Context) -> Response {
         let named = self.topic_names.into_iter().map(|name| Topic { name: Some(name), ..Topic::default() });
+        let topics: Vec<_> = self.topics.into_iter().chain(named).collect();
+        let mut times: HashMap<_, usize> = HashMap::new();
+        for topic in &topics {
+            *times.entry((topic.name.clone(), topic.topic_id)).or_default() += 1;
+        }
         let mut responses = Vec::new();
-        for topic in self.topics.into_iter().chain(named) {
-            let deleted = delete(context, &topic).await;
+        for topic in topics {
+            // What is named twice is told once.
+            let deleted = match times.remove(&(topic.name.clone(), topic.topic_id)) {
+                None => continue,
+                Some(1) => delete(context, &topic).await,
+                Some(_) => Err(Refusal::new(ErrorCode::INVALID_REQUEST, "the topic is named twice")),
+            };
             responses.push(match deleted {
                 Ok(deleted) => deleted,
                 Err(refusal) => TopicResult {
@@ -33,6 +45,10 @@ impl Answer for Request {
 
 async fn delete(context: &Context, topic: &Topic) -> Result<TopicResult, Refusal> {
     let metadata = context.broker().metadata();
+    let has_id = topic.topic_id != [0; 16];
+    if topic.name.is_some() == has_id {
+        return Err(Refusal::new(ErrorCode::INVALID_REQUEST, "a topic is named by its name or by its id"));
+    }
     let (found, unknown) = match &topic.name {
         Some(name) => (metadata.topic(name), ErrorCode::UNKNOWN_TOPIC_OR_PARTITION),
         None => (metadata.topic_by_id(TopicId(topic.topic_id)), ErrorCode::UNKNOWN_TOPIC_ID),

@@ -12,13 +12,18 @@ use message::Response;
 
 /// The kind of endpoint that clients are given; controllers have none of their own.
 const BROKERS: i8 = 1;
+/// See `BROKERS`.
+const CONTROLLERS: i8 = 2;
 
 impl Answer for Request {
     async fn answer(self, context: &Context) -> Response {
         let door = context.door();
         if self.endpoint_type != BROKERS {
             let error_message = Some("this door is a broker's".to_string());
-            let error_code = ErrorCode::MISMATCHED_ENDPOINT_TYPE;
+            let error_code = match self.endpoint_type {
+                CONTROLLERS => ErrorCode::MISMATCHED_ENDPOINT_TYPE,
+                _ => ErrorCode::UNSUPPORTED_ENDPOINT_TYPE,
+            };
             return Response { error_code, error_message, ..Response::default() };
         }
         let broker =

@@ -58,12 +58,15 @@ fn configs(context: &Context, resource: &Resource, with: With) -> Result<Vec<Con
         TOPIC => {
             let metadata = context.broker().metadata();
             let topic = metadata.topic(name).filter(|_| context.broker().may(Operation::Read, name));
-            let unknown = || Refusal::new(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION, "there is no such topic");
+            let unknown = || Refusal::new(context.unknown_topic(name), "there is no such topic");
             let config = topic.ok_or_else(unknown)?.config;
             Ok(TOPIC_SETTINGS.iter().map(|setting| of_topic(setting, &config, with)).collect())
         }
+        // What was changed for all brokers while they run: nothing.
+        BROKER if name.is_empty() => Ok(Vec::new()),
         BROKER if is_this_node(context, name) => Ok(of_server(context, with)),
         BROKER => Err(Refusal::new(ErrorCode::INVALID_REQUEST, "there is no such broker")),
+        GROUP if name.is_empty() => Err(Refusal::new(ErrorCode::INVALID_REQUEST, "the group has no name")),
         GROUP => Ok(of_group(context, with)),
         _ => Err(Refusal::new(ErrorCode::INVALID_REQUEST, "only topics, brokers and groups have settings")),
     }

@@ -39,10 +39,9 @@ pub(super) fn code_of(error: &BrokerError) -> ErrorCode {
         BrokerError::DivergedEpoch { .. } => ErrorCode::UNKNOWN_LEADER_EPOCH,
         BrokerError::LeaderEpoch { found, current, .. } if found < current => ErrorCode::FENCED_LEADER_EPOCH,
         BrokerError::LeaderEpoch { .. } => ErrorCode::UNKNOWN_LEADER_EPOCH,
-        BrokerError::NotEnoughReplicas { .. } => ErrorCode::NOT_ENOUGH_REPLICAS,
         BrokerError::InvalidRecord { .. } => ErrorCode::INVALID_RECORD,
         BrokerError::UnknownSetting { .. } | BrokerError::InvalidSetting { .. } => ErrorCode::INVALID_CONFIG,
-        BrokerError::TopicInUse { .. } => ErrorCode::POLICY_VIOLATION,
+        BrokerError::TopicInUse { .. } | BrokerError::CompactedTopic { .. } => ErrorCode::POLICY_VIOLATION,
         BrokerError::InvalidName { kind: "group" | "member", .. } => ErrorCode::INVALID_GROUP_ID,
         BrokerError::InvalidName { .. } => ErrorCode::INVALID_REQUEST,
         BrokerError::TooManyCommits { .. }

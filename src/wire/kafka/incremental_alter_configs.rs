@@ -1,5 +1,8 @@
 //! IncrementalAlterConfigs: changes what is named, and leaves the rest.
 
+use std::collections::HashMap;
+
+use super::alter_configs::check_given;
 use super::alter_configs::topic_to_alter;
 use super::config_value::BROKER;
 use super::config_value::is_this_node;
@@ -11,6 +14,7 @@ use crate::broker::TopicConfig;
 use crate::broker::TopicSetting;
 use crate::protocol::ErrorCode;
 use crate::protocol::incremental_alter_configs as message;
+use message::Config;
 use message::Request;
 use message::Resource;
 use message::ResourceResult;
@@ -23,9 +27,17 @@ const SUBTRACT: i8 = 3;
 
 impl Answer for Request {
     async fn answer(self, context: &Context) -> Response {
+        let mut named: HashMap<(i8, String), usize> = HashMap::new();
+        for resource in &self.resources {
+            *named.entry((resource.resource_type, resource.resource_name.clone())).or_default() += 1;
+        }
         let mut responses = Vec::with_capacity(self.resources.len());
         for resource in self.resources {
-            let (error_code, error_message) = match alter(context, &resource, self.validate_only).await {
+            let altered = match named[&(resource.resource_type, resource.resource_name.clone())] {
+                1 => alter(context, &resource, self.validate_only).await,
+                _ => Err(Refusal::new(ErrorCode::INVALID_REQUEST, "the resource is named twice")),
+            };
+            let (error_code, error_message) = match altered {
                 Ok(()) => (ErrorCode::NONE, None),
                 Err(refusal) => (refusal.code, Some(refusal.message)),
             };
@@ -43,20 +55,18 @@ async fn alter(context: &Context, resource: &Resource, validate_only: bool) -> R
         return Ok(());
     }
     let topic = topic_to_alter(context, resource.resource_type, &resource.resource_name)?;
-    for (place, given) in resource.configs.iter().enumerate() {
-        if resource.configs[..place].iter().any(|earlier| earlier.name == given.name) {
-            return Err(Refusal::new(ErrorCode::INVALID_REQUEST, "a setting is named twice"));
-        }
-        if !(SET..=SUBTRACT).contains(&given.config_operation) {
-            return Err(Refusal::new(ErrorCode::INVALID_REQUEST, "the operation is not known"));
-        }
-        if given.config_operation != DELETE && given.value.is_none() {
-            return Err(Refusal::new(ErrorCode::INVALID_CONFIG, "a setting has no value"));
-        }
+    if resource.configs.iter().any(|given| !(SET..=SUBTRACT).contains(&given.config_operation)) {
+        return Err(Refusal::new(ErrorCode::INVALID_REQUEST, "the operation is not known"));
     }
+    let has_value = |given: &Config| given.config_operation == DELETE || given.value.is_some();
+    check_given(resource.configs.iter().map(|given| (&*given.name, has_value(given))))?;
     let make = |config: &mut TopicConfig| {
         for given in &resource.configs {
-            let setting = TopicSetting::named(&given.name)?;
+            let setting = match TopicSetting::named(&given.name) {
+                // What was never set is taken back, as one of an older Kafka is.
+                Err(_) if given.config_operation == DELETE => continue,
+                found => found?,
+            };
             let value = given.value.as_deref().unwrap_or_default();
             match given.config_operation {
                 DELETE => setting.reset(config)?,

@@ -5,6 +5,7 @@ use super::error_code::code_of_transaction;
 use super::table::Answer;
 use crate::model::ProducerEpoch;
 use crate::model::ProducerId;
+use crate::protocol::ErrorCode;
 use crate::protocol::init_producer_id;
 
 /// From here on a client understands PRODUCER_FENCED.
@@ -12,6 +13,10 @@ const FENCED_FROM: i16 = 4;
 
 impl Answer for init_producer_id::Request {
     async fn answer(self, context: &Context) -> init_producer_id::Response {
+        // Both or neither.
+        if (self.producer_id < 0) != (self.producer_epoch < 0) {
+            return init_producer_id::Response { error_code: ErrorCode::INVALID_REQUEST, ..Default::default() };
+        }
         let expected = (ProducerId(self.producer_id), ProducerEpoch(self.producer_epoch));
         let expected = (0 <= self.producer_id).then_some(expected);
         let id = self.transactional_id.as_deref();

@@ -20,6 +20,12 @@ use message::TopicResponse;
 /// Before, it was asked for segments that are older than a time, of which nothing is told, and for the ends: librdkafka 1.6 asks
 /// for these so, and not at all where it cannot.
 const TIMES_FROM: i16 = 1;
+/// From here on it is asked for the newest time (KIP-734).
+const NEWEST_FROM: i16 = 7;
+/// From here on it is asked for what lies here (KIP-405).
+const LOCAL_FROM: i16 = 8;
+/// From here on it is asked for what was moved away (KIP-1005).
+const MOVED_FROM: i16 = 9;
 
 impl Answer for Request {
     async fn answer(self, context: &Context) -> Response {
@@ -59,14 +65,15 @@ async fn one(
 ) -> Result<Option<FoundOffset>, ErrorCode> {
     let query = match partition.timestamp {
         -1 => OffsetQuery::Latest,
+        -2 => OffsetQuery::Earliest,
+        -3 if NEWEST_FROM <= context.version => OffsetQuery::MaxTimestamp,
         // Nothing lies elsewhere than here, so the first local record is the first.
-        -2 | -4 => OffsetQuery::Earliest,
-        -3 => OffsetQuery::MaxTimestamp,
+        -4 if LOCAL_FROM <= context.version => OffsetQuery::Earliest,
         // Nothing was ever moved away.
-        -5 => return Ok(None),
-        0.. if context.version < TIMES_FROM => return Err(ErrorCode::UNSUPPORTED_VERSION),
-        time @ 0.. => OffsetQuery::AtOrAfter(EventTime(time)),
-        _ => return Err(ErrorCode::INVALID_REQUEST),
+        -5 if MOVED_FROM <= context.version => return Ok(None),
+        time @ 0.. if TIMES_FROM <= context.version => OffsetQuery::AtOrAfter(EventTime(time)),
+        // A client that knows more than this server asks in another way.
+        _ => return Err(ErrorCode::UNSUPPORTED_VERSION),
     };
     let id = context.partition(topic, [0; 16], false, partition.partition_index)?;
     let current = leader_epoch(partition.current_leader_epoch);

@@ -90,13 +90,19 @@ async fn one(context: &Context, asked: RequestedTopic, may_create: bool, with_op
         return found(context, &metadata, topic, with_operations);
     }
     let error_code = match may_create && context.door().config.auto_create_topics {
-        false => ErrorCode::UNKNOWN_TOPIC_OR_PARTITION,
+        false => context.unknown_topic(&name),
         true => match create(context, &name).await {
             Ok(topic) => return found(context, &context.broker().metadata(), &topic, with_operations),
             Err(code) => code,
         },
     };
     Topic { error_code, name: Some(name), ..Topic::default() }
+}
+
+/// The bits of what the principal may do to a topic.
+pub(super) fn topic_operations(context: &Context, topic: &str) -> i32 {
+    let may = |(operation, bits): (Operation, i32)| if context.broker().may(operation, topic) { bits } else { 0 };
+    OPERATION_BITS.into_iter().map(may).sum()
 }
 
 async fn create(context: &Context, name: &str) -> Result<TopicRecord, ErrorCode> {
@@ -128,17 +134,13 @@ fn found(context: &Context, metadata: &ClusterMetadata, topic: &TopicRecord, wit
         isr_nodes: vec![node],
         ..Partition::default()
     };
-    let may = |(operation, bits): (Operation, i32)| match context.broker().may(operation, &topic.name) {
-        true => bits,
-        false => 0,
-    };
     Topic {
         name: Some(topic.name.clone()),
         topic_id: topic.id.0,
         is_internal: topic.config.internal,
         partitions: (0..topic.partitions).map(partition).collect(),
         topic_authorized_operations: match with_operations {
-            true => OPERATION_BITS.into_iter().map(may).sum(),
+            true => topic_operations(context, &topic.name),
             false => OPERATIONS_NOT_ASKED,
         },
         ..Topic::default()

@@ -88,9 +88,9 @@ impl Answer for alter_replica_log_dirs::Request {
         for dir in self.dirs {
             let moved = |topic: &str, partition_index| {
                 let error_code = match check_partition(context, topic, partition_index) {
+                    _ if dir.path != here => ErrorCode::LOG_DIR_NOT_FOUND,
                     Err(refusal) => refusal.code,
-                    Ok(()) if dir.path == here => ErrorCode::NONE,
-                    Ok(()) => ErrorCode::LOG_DIR_NOT_FOUND,
+                    Ok(()) => ErrorCode::NONE,
                 };
                 alter_replica_log_dirs::PartitionResult { partition_index, error_code }
             };

@@ -19,9 +19,11 @@ use crate::protocol::PrimitiveError;
 use crate::protocol::RequestHead;
 use crate::protocol::add_offsets_to_txn;
 use crate::protocol::add_partitions_to_txn;
+use crate::protocol::alter_client_quotas;
 use crate::protocol::alter_configs;
 use crate::protocol::alter_partition_reassignments;
 use crate::protocol::alter_replica_log_dirs;
+use crate::protocol::alter_user_scram_credentials;
 use crate::protocol::api_versions;
 use crate::protocol::consumer_group_describe;
 use crate::protocol::consumer_group_heartbeat;
@@ -40,6 +42,7 @@ use crate::protocol::describe_groups;
 use crate::protocol::describe_log_dirs;
 use crate::protocol::describe_producers;
 use crate::protocol::describe_quorum;
+use crate::protocol::describe_topic_partitions;
 use crate::protocol::describe_transactions;
 use crate::protocol::describe_user_scram_credentials;
 use crate::protocol::elect_leaders;
@@ -61,6 +64,8 @@ use crate::protocol::offset_commit;
 use crate::protocol::offset_delete;
 use crate::protocol::offset_fetch;
 use crate::protocol::offset_for_leader_epoch;
+use crate::protocol::sasl_authenticate;
+use crate::protocol::sasl_handshake;
 use crate::protocol::sync_group;
 use crate::protocol::txn_offset_commit;
 use crate::protocol::write_txn_markers;
@@ -80,6 +85,7 @@ pub(super) const APIS: &[ApiEntry] = &[
     answered::<sync_group::Request>(),
     answered::<describe_groups::Request>(),
     answered::<list_groups::Request>(),
+    answered::<sasl_handshake::Request>(),
     answered::<api_versions::Request>(),
     answered::<create_topics::Request>(),
     answered::<delete_topics::Request>(),
@@ -98,6 +104,7 @@ pub(super) const APIS: &[ApiEntry] = &[
     answered::<alter_configs::Request>(),
     answered::<alter_replica_log_dirs::Request>(),
     answered::<describe_log_dirs::Request>(),
+    answered::<sasl_authenticate::Request>(),
     answered::<create_partitions::Request>(),
     answered::<delete_groups::Request>(),
     answered::<elect_leaders::Request>(),
@@ -106,7 +113,9 @@ pub(super) const APIS: &[ApiEntry] = &[
     answered::<list_partition_reassignments::Request>(),
     answered::<offset_delete::Request>(),
     answered::<describe_client_quotas::Request>(),
+    answered::<alter_client_quotas::Request>(),
     answered::<describe_user_scram_credentials::Request>(),
+    answered::<alter_user_scram_credentials::Request>(),
     answered::<describe_quorum::Request>(),
     answered::<describe_cluster::Request>(),
     answered::<describe_producers::Request>(),
@@ -115,6 +124,7 @@ pub(super) const APIS: &[ApiEntry] = &[
     answered::<consumer_group_heartbeat::Request>(),
     answered::<consumer_group_describe::Request>(),
     answered::<list_config_resources::Request>(),
+    answered::<describe_topic_partitions::Request>(),
 ];
 
 /// A request that is answered.

@@ -1,8 +1,10 @@
 //! What a cluster of one node, where nobody has to prove who they are, answers to those who administer larger ones.
 
 use tidemill::protocol::ErrorCode;
+use tidemill::protocol::alter_client_quotas;
 use tidemill::protocol::alter_partition_reassignments;
 use tidemill::protocol::alter_replica_log_dirs;
+use tidemill::protocol::alter_user_scram_credentials;
 use tidemill::protocol::describe_client_quotas;
 use tidemill::protocol::describe_cluster;
 use tidemill::protocol::describe_configs;
@@ -13,6 +15,8 @@ use tidemill::protocol::elect_leaders;
 use tidemill::protocol::incremental_alter_configs;
 use tidemill::protocol::list_config_resources;
 use tidemill::protocol::list_partition_reassignments;
+use tidemill::protocol::sasl_authenticate;
+use tidemill::protocol::sasl_handshake;
 
 use super::client::KafkaClient;
 use super::client::one;
@@ -101,7 +105,7 @@ async fn there_is_one_directory_for_partitions() {
         let results = client.ask(version, request).await.results;
         let codes: Vec<_> = results.iter().flat_map(|topic| &topic.partitions).map(|it| it.error_code).collect();
         let unknown = ErrorCode::UNKNOWN_TOPIC_OR_PARTITION;
-        assert_eq!(codes, [ErrorCode::NONE, unknown, ErrorCode::LOG_DIR_NOT_FOUND, unknown]);
+        assert_eq!(codes, [ErrorCode::NONE, unknown, ErrorCode::LOG_DIR_NOT_FOUND, ErrorCode::LOG_DIR_NOT_FOUND]);
     }
     server.stop().await;
 }
@@ -119,6 +123,64 @@ async fn no_client_has_a_quota_and_no_user_a_credential() {
     let users = Some(vec![describe_user_scram_credentials::UserName { name: "ann".to_string() }]);
     let ann = one(client.ask(0, describe_user_scram_credentials::Request { users }).await.results);
     assert_eq!((ann.user.as_str(), ann.error_code), ("ann", ErrorCode::RESOURCE_NOT_FOUND));
+    server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn quotas_and_credentials_can_be_taken_away_only() {
+    let server = TestServer::start().await;
+    let mut client = KafkaClient::connect(&server).await;
+    let user = || alter_client_quotas::Entity { entity_type: "user".to_string(), entity_name: Some("ann".to_string()) };
+    let op = |remove| alter_client_quotas::Op { key: "producer_byte_rate".to_string(), value: 1.0, remove };
+    for version in 0..=1 {
+        for (entity, remove, code) in [
+            (vec![user()], true, ErrorCode::NONE),
+            (vec![user()], false, ErrorCode::INVALID_REQUEST),
+            (vec![], true, ErrorCode::INVALID_REQUEST),
+        ] {
+            let entries = vec![alter_client_quotas::Entry { entity: entity.clone(), ops: vec![op(remove)] }];
+            let request = alter_client_quotas::Request { entries, ..Default::default() };
+            let result = one(client.ask(version, request).await.entries);
+            assert_eq!((result.error_code, result.entity), (code, entity));
+        }
+    }
+    let deletion = |name: &str, mechanism| alter_user_scram_credentials::Deletion { name: name.to_string(), mechanism };
+    let upsertion = |name: &str, mechanism| alter_user_scram_credentials::Upsertion {
+        name: name.to_string(),
+        mechanism,
+        ..Default::default()
+    };
+    let request = alter_user_scram_credentials::Request {
+        deletions: vec![deletion("ann", 1), deletion("bob", 9), deletion("", 1)],
+        upsertions: vec![upsertion("ann", 1), upsertion("eve", 2)],
+    };
+    let results = client.ask(0, request).await.results;
+    let told: Vec<_> = results.iter().map(|result| (result.user.as_str(), result.error_code)).collect();
+    let expected = [
+        ("", ErrorCode::UNACCEPTABLE_CREDENTIAL),
+        ("ann", ErrorCode::RESOURCE_NOT_FOUND),
+        ("bob", ErrorCode::UNSUPPORTED_SASL_MECHANISM),
+        ("eve", ErrorCode::UNSUPPORTED_SASL_MECHANISM),
+    ];
+    assert_eq!(told, expected, "each user once");
+    server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_wants_to_prove_who_it_is_is_told_that_nobody_does_and_goes_on() {
+    let server = TestServer::start().await;
+    let mut client = KafkaClient::connect(&server).await;
+    for version in 0..=1 {
+        let request = sasl_handshake::Request { mechanism: "PLAIN".to_string() };
+        let shaken = client.ask(version, request).await;
+        assert_eq!((shaken.error_code, shaken.mechanisms.len()), (ErrorCode::ILLEGAL_SASL_STATE, 0));
+    }
+    for version in 0..=2 {
+        let request = sasl_authenticate::Request { auth_bytes: b"\0ann\0secret".as_slice().into() };
+        let answered = client.ask(version, request).await;
+        assert_eq!((answered.error_code, answered.auth_bytes.len()), (ErrorCode::ILLEGAL_SASL_STATE, 0));
+    }
+    assert_eq!(client.topic("t").await.partitions.len(), 1, "on the same connection");
     server.stop().await;
 }
 
