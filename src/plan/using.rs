@@ -32,7 +32,8 @@ enum Part {
 }
 
 struct Table {
-    name: ast::Ident,
+    /// Its alias, or its name as FROM has it.
+    name: Vec<ast::Ident>,
     columns: Option<Vec<String>>,
     /// Those that are merged.
     merged: Vec<String>,
@@ -151,7 +152,8 @@ impl<'a> Names<'a> {
             ast::TableFactor::Table { name, alias, args: None, .. } => {
                 let ident = name.0.last()?.as_ident()?;
                 let columns = if name.0.len() == 1 { self.table(&folded(ident)) } else { None };
-                (alias.as_ref(), Some(ident.clone()), columns)
+                let name = name.0.iter().map(|part| part.as_ident().cloned()).collect::<Option<Vec<_>>>();
+                (alias.as_ref(), name, columns)
             }
             ast::TableFactor::Derived { subquery, alias, .. } => (alias.as_ref(), None, self.columns_of(subquery)),
             ast::TableFactor::Table { alias, .. }
@@ -159,7 +161,7 @@ impl<'a> Names<'a> {
             | ast::TableFactor::UNNEST { alias, .. } => (alias.as_ref(), None, None),
             _ => return None,
         };
-        let name = alias.map(|alias| alias.name.clone()).or(name)?;
+        let name = alias.map(|alias| vec![alias.name.clone()]).or(name)?;
         let renamed: Vec<String> =
             alias.iter().flat_map(|alias| &alias.columns).map(|column| folded(&column.name)).collect();
         let columns = match columns {
@@ -328,7 +330,7 @@ fn taken(parts: &mut Vec<Part>, name: &ast::Ident) -> Option<ast::Expr> {
     }
     let table = found?;
     table.merged.push(wanted);
-    Some(ast::Expr::CompoundIdentifier(vec![table.name.clone(), name.clone()]))
+    Some(ast::Expr::CompoundIdentifier(table.name.iter().chain([name]).cloned().collect()))
 }
 
 /// The merged columns in an expression's own words, not in those of queries inside it.
@@ -377,8 +379,7 @@ fn part_item(part: &Part) -> ast::SelectItem {
                 opt_exclude: (!excluded.is_empty()).then_some(ast::ExcludeSelectItem::Multiple(excluded)),
                 ..ast::WildcardAdditionalOptions::default()
             };
-            let kind =
-                ast::SelectItemQualifiedWildcardKind::ObjectName(ast::ObjectName::from(vec![table.name.clone()]));
+            let kind = ast::SelectItemQualifiedWildcardKind::ObjectName(ast::ObjectName::from(table.name.clone()));
             ast::SelectItem::QualifiedWildcard(kind, options)
         }
     }

@@ -418,5 +418,11 @@ async fn on_error_fail_stops_the_query_at_the_record_names_it_and_loses_no_good_
     run(&client, "SET read_your_writes = on").await;
     let (state, message, ..) = failure(&client, "SELECT amount FROM amounts").await;
     assert_eq!((state.as_str(), message.as_str()), ("55000", "the query that keeps the view has failed"));
+    // With the cause mended it is started again.
+    let lenient = strict.replace("CREATE STREAM", "CREATE OR REPLACE STREAM").replace("'fail'", "'skip'");
+    run(&client, &lenient).await;
+    run(&client, "RESUME csas_amounts_1").await;
+    assert_eq!(settled(&client, "SELECT SUM(amount) FROM amounts").await, [["4"]]);
+    assert_eq!(column(&client, "SELECT DISTINCT state FROM tidemill.queries").await, ["RUNNING"]);
     server.stop().await;
 }

@@ -1,6 +1,5 @@
 //! CREATE STREAM|TABLE|MATERIALIZED VIEW .. AS: a standing query and what it keeps, made as one batch of metadata.
 
-use crate::engine::queries::record;
 use std::sync::Arc;
 
 use super::create_source::dead_letter_topic;
@@ -28,6 +27,7 @@ use crate::engine::outcome::Notice;
 use crate::engine::outcome::Outcome;
 use crate::engine::queries::NewQuery;
 use crate::engine::queries::define;
+use crate::engine::queries::record;
 use crate::engine::session::Session;
 use crate::error::Error;
 use crate::error::Result;

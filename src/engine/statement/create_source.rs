@@ -185,10 +185,20 @@ pub(super) fn topic_again(
     if let Some(wanted) = options.partitions.filter(|wanted| *wanted != known.partitions) {
         return refused(&wanted.to_string(), &format!("{} partitions", known.partitions));
     }
-    metadata
+    let topic = metadata
         .topic_by_id(known.topic_id)
-        .cloned()
-        .ok_or_else(|| Error::new(SqlState::UNDEFINED_OBJECT, format!("topic \"{}\" does not exist", known.topic)))
+        .ok_or_else(|| Error::new(SqlState::UNDEFINED_OBJECT, format!("topic \"{}\" does not exist", known.topic)))?;
+    let flush = flush_policy(options).unwrap_or(topic.config.flush);
+    if apply(&options.settings, TopicConfig { flush, ..topic.config.clone() }) != topic.config {
+        let message = format!("\"{}\" cannot be replaced: the settings of its topic would change", known.name);
+        let hint = format!("ALTER {} {} SET (..) changes them.", kind_word(known), known.name);
+        return Err(Error::new(SqlState::INVALID_PARAMETER_VALUE, message).hint(hint));
+    }
+    Ok(topic.clone())
+}
+
+fn kind_word(relation: &Relation) -> &'static str {
+    if relation.is_table() { "TABLE" } else { "STREAM" }
 }
 
 /// What WITH says, and where it says nothing what the session's settings do.
@@ -287,12 +297,16 @@ pub(super) fn default_config(kind: RelationKind) -> TopicConfig {
     }
 }
 
+fn flush_policy(options: &RelationOptions) -> Option<FlushPolicy> {
+    Some(match options.flush? {
+        Flush::Ack => FlushPolicy::Ack,
+        Flush::Interval => FlushPolicy::Interval(std::time::Duration::from_secs(1)),
+        Flush::Os => FlushPolicy::Os,
+    })
+}
+
 fn topic_config(kind: RelationKind, options: &RelationOptions) -> TopicConfig {
-    let flush = match options.flush {
-        None | Some(Flush::Ack) => FlushPolicy::Ack,
-        Some(Flush::Interval) => FlushPolicy::Interval(std::time::Duration::from_secs(1)),
-        Some(Flush::Os) => FlushPolicy::Os,
-    };
+    let flush = flush_policy(options).unwrap_or(FlushPolicy::Ack);
     apply(&options.settings, TopicConfig { flush, ..default_config(kind) })
 }
 

@@ -1,6 +1,5 @@
 //! DROP STREAM|TABLE|MATERIALIZED VIEW, with the query that keeps it.
 
-use crate::engine::queries::record;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
@@ -18,6 +17,7 @@ use crate::engine::apart::run_apart;
 use crate::engine::core::Engine;
 use crate::engine::outcome::Notice;
 use crate::engine::outcome::Outcome;
+use crate::engine::queries::record;
 use crate::engine::session::Session;
 use crate::error::Error;
 use crate::error::Result;

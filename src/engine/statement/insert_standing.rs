@@ -1,6 +1,5 @@
 //! INSERT INTO .. SELECT .. EMIT CHANGES: a standing query into a relation that is there.
 
-use crate::engine::queries::record;
 use std::sync::Arc;
 
 use super::done;
@@ -12,6 +11,7 @@ use crate::engine::core::Engine;
 use crate::engine::outcome::Outcome;
 use crate::engine::queries::NewQuery;
 use crate::engine::queries::define;
+use crate::engine::queries::record;
 use crate::engine::session::Session;
 use crate::error::Error;
 use crate::error::Result;

@@ -1,6 +1,6 @@
-//! PAUSE and RESUME: a standing query stands still, and goes on where it stood. What it keeps stays, also over a restart.
+//! PAUSE and RESUME: a standing query stands still, and goes on where it stood. What it keeps stays, also over a restart. RESUME
+//! of one that failed tries again.
 
-use crate::engine::queries::record;
 use std::sync::Arc;
 
 use super::done;
@@ -12,6 +12,7 @@ use crate::catalog::QueryState;
 use crate::engine::apart::run_apart;
 use crate::engine::core::Engine;
 use crate::engine::outcome::Outcome;
+use crate::engine::queries::record;
 use crate::engine::session::Session;
 use crate::error::Result;
 use crate::model::QueryId;
@@ -40,6 +41,10 @@ fn named(catalog: &Catalog, name: Option<&Name>) -> Result<Vec<Arc<QueryDefiniti
 
 async fn set(engine: Arc<Engine>, id: QueryId, wanted: QueryState) -> Result<()> {
     let _turn = engine.ddl().await;
+    if wanted == QueryState::Running && engine.stopped_because(id).is_some() {
+        engine.pause_query(id).await;
+        return engine.resume_query(id).await;
+    }
     let is_there = |catalog: &Catalog| catalog.query(id).is_some_and(|query| query.state != wanted);
     if !is_there(engine.catalog()?.as_ref()) {
         return Ok(());

@@ -31,9 +31,16 @@ pub(super) enum Guard {
     Substring,
     /// No field 0.
     Field,
-    /// No negative size.
+    /// No negative size, and no longer array than `ITEMS_MAX`.
     Size,
+    /// No longer array than `ITEMS_MAX`; the last argument says how often.
+    Times,
+    /// No longer array than `ITEMS_MAX`: from, to, and the step if it is told.
+    Series,
 }
+
+/// Items of the arrays that one call makes, of all its rows together: some 40 MB.
+pub(super) const ITEMS_MAX: f64 = 5_000_000.0;
 
 impl Guard {
     /// Why these arguments are refused, if they are.
@@ -70,6 +77,17 @@ impl Guard {
             }
             _ => None,
         }
+    }
+
+    /// The items of the array that arguments ask for.
+    pub(super) fn items(self, arguments: &[f64]) -> f64 {
+        match (self, arguments) {
+            (Guard::Size, [_, size, ..]) | (Guard::Times, [_, size]) => *size,
+            (Guard::Series, [from, to]) => to - from + 1.0,
+            (Guard::Series, [from, to, step]) if *step != 0.0 => (to - from) / step + 1.0,
+            _ => 0.0,
+        }
+        .max(0.0)
     }
 
     /// Whether finite arguments may have a result that a double does not hold.
@@ -150,9 +168,23 @@ mod tests {
             (Guard::Substring, &[3.0, 1.0, -1.0], Some("22011")),
             (Guard::Substring, &[3.0, 1.0], None),
             (Guard::Field, &[3.0, 1.0, 0.0], Some("22023")),
+            (Guard::Size, &[3.0, -1.0], Some("22023")),
         ] {
             let found = guard.refuses(arguments).map(|error| error.state().0);
             assert_eq!(found, state, "{guard:?} {arguments:?}");
+        }
+    }
+
+    #[test]
+    fn a_series_has_as_many_items_as_steps_from_its_begin_to_its_end() {
+        for (arguments, items) in [
+            (&[1.0, 10.0][..], 10.0),
+            (&[1.0, 10.0, 2.0], 5.5),
+            (&[10.0, 1.0, -3.0], 4.0),
+            (&[10.0, 1.0], 0.0),
+            (&[1.0, 9.0, 0.0], 0.0),
+        ] {
+            assert_eq!(Guard::Series.items(arguments), items, "{arguments:?}");
         }
     }
 }

@@ -11,11 +11,18 @@ use datafusion::arrow::compute::kernels::length::length;
 use datafusion::arrow::datatypes::DataType;
 use datafusion::arrow::datatypes::FieldRef;
 use datafusion::arrow::datatypes::Float64Type;
+use datafusion::arrow::datatypes::IntervalMonthDayNano;
+use datafusion::arrow::datatypes::IntervalMonthDayNanoType;
+use datafusion::arrow::datatypes::IntervalUnit;
+use datafusion::arrow::datatypes::TimeUnit;
 use datafusion::error::DataFusionError;
 use datafusion::error::Result;
 use datafusion::functions::math;
 use datafusion::functions::string;
 use datafusion::functions::unicode;
+use datafusion::functions_nested::range::gen_series_udf;
+use datafusion::functions_nested::range::range_udf;
+use datafusion::functions_nested::repeat::array_repeat_udf;
 use datafusion::functions_nested::resize::array_resize_udf;
 use datafusion::logical_expr::ColumnarValue;
 use datafusion::logical_expr::Documentation;
@@ -26,8 +33,11 @@ use datafusion::logical_expr::ScalarUDFImpl;
 use datafusion::logical_expr::Signature;
 
 use super::guard::Guard;
+use super::guard::ITEMS_MAX;
 use crate::error::Error;
 use crate::error::SqlState;
+
+const MICROS_PER_DAY: f64 = 86_400e6;
 
 /// A function of DataFusion and what it shall refuse. Its own `simplify` is left out: it would go round the guard.
 ///
@@ -62,6 +72,9 @@ impl Guarded {
             (math::sqrt(), Guard::SquareRoot),
             (math::factorial(), Guard::Factorial),
             (array_resize_udf(), Guard::Size),
+            (array_repeat_udf(), Guard::Times),
+            (gen_series_udf(), Guard::Series),
+            (range_udf(), Guard::Series),
             (string::chr(), Guard::Character),
             (string::repeat(), Guard::Repeat),
             (string::split_part(), Guard::Field),
@@ -127,7 +140,11 @@ impl ScalarUDFImpl for Guarded {
         let Some(guard) = self.guard else { return self.stock.invoke_with_args(args) };
         let arguments = ColumnarValue::values_to_arrays(&args.args)?;
         let arguments = arguments.iter().map(numbers).collect::<Result<Vec<_>>>()?;
-        for_rows(&arguments, |row| guard.refuses(row))?;
+        let mut items = 0.0;
+        for_rows(&arguments, |row| {
+            items += guard.items(row);
+            guard.refuses(row).or_else(|| (ITEMS_MAX < items).then(|| too_many(self.name())))
+        })?;
         let answer = self.stock.invoke_with_args(args)?;
         if guard.may_overflow() {
             let mut told = arguments;
@@ -139,7 +156,7 @@ impl ScalarUDFImpl for Guarded {
 }
 
 /// Fails at the first row without null that is refused.
-fn for_rows(arguments: &[Float64Array], refuses: impl Fn(&[f64]) -> Option<Error>) -> Result<()> {
+fn for_rows(arguments: &[Float64Array], mut refuses: impl FnMut(&[f64]) -> Option<Error>) -> Result<()> {
     let mut row = Vec::with_capacity(arguments.len());
     for at in 0..arguments.first().map_or(0, Array::len) {
         row.clear();
@@ -151,6 +168,15 @@ fn for_rows(arguments: &[Float64Array], refuses: impl Fn(&[f64]) -> Option<Error
         }
     }
     Ok(())
+}
+
+fn too_many(name: &str) -> Error {
+    let message = format!("{name} would make arrays of more than {ITEMS_MAX} items at a time");
+    let error = Error::new(SqlState::PROGRAM_LIMIT_EXCEEDED, message);
+    match name {
+        "generate_series" => error.hint("FROM generate_series(..) with plain values makes rows as they are read."),
+        _ => error,
+    }
 }
 
 /// Finite arguments and, behind them, a result that is not, or that is zero although the first of them is not.
@@ -166,12 +192,24 @@ fn out_of_range(row: &[f64]) -> Option<Error> {
     }
 }
 
-/// A column as doubles; a text as its length in bytes, a list as that in items.
+/// A column as doubles: a text as its length in bytes, a list as that in items, times and intervals as microseconds, a month
+/// being 30 days.
 fn numbers(values: &ArrayRef) -> Result<Float64Array> {
-    let has_length = match values.data_type() {
-        DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View => true,
-        other => other.is_nested(),
+    let values = match values.data_type() {
+        DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View => length(values)?,
+        DataType::Interval(_) => {
+            let parts = cast(values, &DataType::Interval(IntervalUnit::MonthDayNano))?;
+            let micros = |part: IntervalMonthDayNano| {
+                (f64::from(part.months) * 30.0 + f64::from(part.days)) * MICROS_PER_DAY + part.nanoseconds as f64 / 1e3
+            };
+            return Ok(parts.as_primitive::<IntervalMonthDayNanoType>().unary(micros));
+        }
+        DataType::Date32 | DataType::Date64 | DataType::Timestamp(..) => {
+            let times = cast(values, &DataType::Timestamp(TimeUnit::Microsecond, None))?;
+            cast(&times, &DataType::Int64)?
+        }
+        other if other.is_nested() => length(values)?,
+        _ => Arc::clone(values),
     };
-    let values = if has_length { length(values)? } else { Arc::clone(values) };
     Ok(cast(&values, &DataType::Float64)?.as_primitive::<Float64Type>().clone())
 }

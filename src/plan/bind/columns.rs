@@ -5,6 +5,7 @@ use std::ops::ControlFlow;
 use sqlparser::ast;
 use sqlparser::ast::Ident;
 use sqlparser::ast::Spanned;
+use sqlparser::tokenizer::Span;
 
 use super::BoundSource;
 use super::chance::CHANCE;
@@ -130,6 +131,33 @@ impl Derived {
         });
         debug_assert!(flow.is_continue());
         expr
+    }
+
+    /// Its groups as expressions, since another list will stand above them: for places in its list and, unless a column below is
+    /// called so, for names in it.
+    pub fn written_out(&self, groups: ast::GroupByExpr) -> Result<ast::GroupByExpr> {
+        let ast::GroupByExpr::Expressions(exprs, modifiers) = groups else { return Ok(groups) };
+        let written = |expr: ast::Expr| {
+            let meant = match &expr {
+                ast::Expr::Value(value) => match &value.value {
+                    ast::Value::Number(text, _) => Some(self.placed(text, expr.span())?),
+                    _ => None,
+                },
+                ast::Expr::Identifier(ident) if !self.reads(&fold(ident, self.rules)) => {
+                    self.column(&fold(ident, self.rules), ident)?
+                }
+                _ => None,
+            };
+            Ok(meant.unwrap_or(expr))
+        };
+        let exprs = exprs.into_iter().map(written).collect::<Result<_>>()?;
+        Ok(ast::GroupByExpr::Expressions(exprs, modifiers))
+    }
+
+    fn placed(&self, place: &str, span: Span) -> Result<ast::Expr> {
+        let column = place.parse().ok().and_then(|place: usize| self.columns.get(place.checked_sub(1)?));
+        let (_, expr) = column.ok_or_else(|| super::no_place(place, span))?;
+        Ok(in_parentheses(expr.clone()))
     }
 
     /// Its columns as a list.
@@ -368,9 +396,8 @@ fn if_there(key: &ast::Expr, expr: ast::Expr) -> ast::Expr {
 /// What stands for a column keeps its meaning wherever it is put.
 fn in_parentheses(expr: ast::Expr) -> ast::Expr {
     match expr {
-        ast::Expr::Identifier(_) | ast::Expr::CompoundIdentifier(_) | ast::Expr::Function(_) | ast::Expr::Value(_) => {
-            expr
-        }
+        // A bare number would be a place in a list.
+        ast::Expr::Identifier(_) | ast::Expr::CompoundIdentifier(_) | ast::Expr::Function(_) => expr,
         other => ast::Expr::Nested(Box::new(other)),
     }
 }

@@ -152,8 +152,9 @@ impl Flattener<'_> {
         let alias = self.alias(alias.as_ref())?;
         self.check_inner(&inner)?;
         let derived = Derived::new(alias, &inner, self)?;
-        let columns = Columns { tables: vec![Ok(derived)], rules: self.rules };
         let is_grouped = self.is_grouped(&inner);
+        let group_by = derived.written_out(inner.group_by)?;
+        let columns = Columns { tables: vec![Ok(derived)], rules: self.rules };
         if is_grouped {
             self.check_around_groups(&outer)?;
         }
@@ -161,7 +162,7 @@ impl Flattener<'_> {
         columns.substitute(&mut outer)?;
         if is_grouped {
             let having = both(inner.having, outer.selection);
-            return Ok(ast::Select { projection: outer.projection, having, ..inner });
+            return Ok(ast::Select { projection: outer.projection, group_by, having, ..inner });
         }
         Ok(ast::Select { from: inner.from, selection: both(inner.selection, outer.selection), ..outer })
     }

@@ -34,6 +34,7 @@ pub use scope::position;
 pub use units::as_texts as units_as_texts;
 
 use sqlparser::ast;
+use sqlparser::tokenizer::Span;
 
 use super::functions::Functions;
 use super::request::Destination;
@@ -228,16 +229,18 @@ fn group_by(clause: ast::GroupByExpr, items: &[BoundItem], scope: &mut Scope<'_>
 }
 
 fn by_number(value: &ast::ValueWithSpan, items: &[BoundItem]) -> Result<ast::Expr> {
-    let at = |error: Error| match position(value.span) {
-        Some(position) => error.at(position),
-        None => error,
-    };
     let ast::Value::Number(text, _) = &value.value else {
-        return Err(at(Error::new(SqlState::SYNTAX_ERROR, "non-integer constant in GROUP BY")));
+        let error = Error::new(SqlState::SYNTAX_ERROR, "non-integer constant in GROUP BY");
+        return Err(scope::at(error, value.span));
     };
     text.parse::<usize>()
         .ok()
         .and_then(|number| items.get(number.checked_sub(1)?))
         .map(|item| item.expr.clone())
-        .ok_or_else(|| at(Error::new(SqlState("42P10"), format!("GROUP BY position {text} is not in the SELECT list"))))
+        .ok_or_else(|| no_place(text, value.span))
+}
+
+fn no_place(place: &str, span: Span) -> Error {
+    let message = format!("GROUP BY position {place} is not in the SELECT list");
+    scope::at(Error::new(SqlState("42P10"), message), span)
 }

@@ -28,7 +28,6 @@ use datafusion::logical_expr::lit;
 use datafusion::logical_expr::when;
 
 use super::subqueries::counted;
-use super::subqueries::unlimited;
 
 /// The one column of the subquery. Its own name could be that of a column outside.
 const VALUE: &str = "__among";
@@ -103,9 +102,9 @@ fn seen_from_inside(expr: &Expr, schema: &DFSchema) -> Result<(Expr, Vec<Expr>)>
     Ok((seen.data, outer))
 }
 
-/// The subquery's rows, with its column under our name.
+/// The subquery's rows, those that its LIMIT leaves, with its column under our name.
 fn named(subquery: &Subquery) -> Result<LogicalPlan> {
-    let plan = unlimited(subquery.subquery.as_ref());
+    let plan = subquery.subquery.as_ref();
     let value = Expr::Column(plan.schema().columns().swap_remove(0));
     LogicalPlanBuilder::from(plan.clone()).project(vec![value.alias(VALUE)])?.build()
 }

@@ -74,7 +74,8 @@ fn reworded_in_place(functions: &Functions, node: LogicalPlan) -> Result<Transfo
 fn one(functions: &Functions, expr: Expr, in_list: bool, schema: &DFSchema) -> Result<Transformed<Expr>> {
     Ok(match expr {
         Expr::Exists(exists) if in_list => {
-            let found = counted(&exists.subquery, Ok, Vec::new())?;
+            let subquery = Arc::new(unlimited(exists.subquery.subquery.as_ref()).clone());
+            let found = counted(&Subquery { subquery, ..exists.subquery.clone() }, Ok, Vec::new())?;
             Transformed::yes(if exists.negated { Expr::Not(Box::new(found)) } else { found })
         }
         among @ Expr::InSubquery(_) if in_list => among::exact(among, schema, Place::List)?,
@@ -145,7 +146,7 @@ pub(super) fn counted(
     narrow: impl FnOnce(LogicalPlanBuilder) -> Result<LogicalPlanBuilder>,
     more_outer: Vec<Expr>,
 ) -> Result<Expr> {
-    let plan = unlimited(subquery.subquery.as_ref());
+    let plan = subquery.subquery.as_ref();
     let plan = narrow(LogicalPlanBuilder::from(plan.clone()))?
         .aggregate(Vec::<Expr>::new(), vec![count(lit(1_i64)).alias(ROWS)])?
         .project(vec![col(ROWS).gt(lit(0_i64)).alias(ANSWER)])?
@@ -156,7 +157,7 @@ pub(super) fn counted(
 }
 
 /// A LIMIT that lets a row through does not change whether there is one.
-pub(super) fn unlimited(plan: &LogicalPlan) -> &LogicalPlan {
+fn unlimited(plan: &LogicalPlan) -> &LogicalPlan {
     match plan {
         LogicalPlan::Limit(limit) if limit.skip.is_none() && literal(limit.fetch.as_deref()).is_some_and(|n| 0 < n) => {
             limit.input.as_ref()
