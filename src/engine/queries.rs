@@ -108,12 +108,11 @@ impl Engine {
         }
         self.runtime().stop(id).await;
         self.forget_view(sink.id);
-        let id = if replays {
-            self.start_over(&query, &sink, &plan).await?
-        } else {
-            self.remove_store(id).await?;
-            id
+        let made = match replays {
+            true => self.start_over(&query, &sink, &plan).await,
+            false => self.remove_store(id).await.map(|()| id),
         };
+        let id = self.or_as_before(&query, made).await?;
         info!(query = %id, replays, "query is rebuilt");
         self.resume_query(id).await
     }
@@ -126,16 +125,27 @@ impl Engine {
             self.forget_view(sink.id);
         }
         let definition = QueryDefinition { statement, ..QueryDefinition::clone(&query) };
-        let id = if goes_on {
-            self.go_on(definition, &sink, &plan).await?
-        } else {
-            self.start_over(&definition, &sink, &plan).await?
+        let made = match goes_on {
+            true => self.go_on(definition, &sink, &plan).await,
+            false => self.start_over(&definition, &sink, &plan).await,
         };
+        let id = self.or_as_before(&query, made).await?;
         info!(query = %id, goes_on, "query is replaced");
         if query.state == QueryState::Paused {
             return Ok(());
         }
         self.resume_query(id).await
+    }
+
+    /// What became of a query that was stopped for a change; without the change it goes on as it was.
+    async fn or_as_before(&self, query: &QueryDefinition, made: Result<QueryId>) -> Result<QueryId> {
+        if let Err(cause) = &made
+            && query.state == QueryState::Running
+            && let Err(again) = self.resume_query(query.id).await
+        {
+            error!(query = %query.id, error = ?again, "query does not go on after {cause:?}");
+        }
+        made
     }
 
     /// A stopped query has another plan from now on, and keeps what it has.
@@ -198,7 +208,8 @@ impl Engine {
             })
             .await?;
         self.forget_query(query.id).await;
-        self.begin_anew(id).await?;
+        // RESUME, and the next start, do it again.
+        self.begin_anew(id).await.inspect_err(|cause| self.note_stopped(id, cause.message().to_string()))?;
         Ok(id)
     }
 

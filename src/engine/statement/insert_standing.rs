@@ -6,8 +6,10 @@ use super::done;
 use super::lookup::standing_target;
 use crate::catalog::Change;
 use crate::catalog::Compatibility;
+use crate::catalog::QueryDefinition;
 use crate::engine::apart::run_apart;
 use crate::engine::core::Engine;
+use crate::engine::outcome::Notice;
 use crate::engine::outcome::Outcome;
 use crate::engine::queries::NewQuery;
 use crate::engine::queries::define;
@@ -32,8 +34,20 @@ pub(super) async fn execute(session: &Session, insert: &InsertSelect, text: &str
     let destination = Destination::Insert { relation, columns: insert.columns.clone() };
     let request = StandingRequest::new(semantics, destination);
     let (engine, principal) = (session.engine.clone(), session.principal.clone());
-    run_apart(make(engine, principal, insert.clone(), request, text.to_string())).await?;
+    let made = run_apart(make(engine, principal, insert.clone(), request, text.to_string())).await?;
+    let target = &insert.target.value;
+    session.notice(Notice::new(format!("query \"{}\" writes \"{target}\" from now on", made.name)));
+    if let Some(twin) = made.twin {
+        let message = format!("query \"{twin}\" writes the same rows to \"{target}\": each comes twice");
+        session.notice(Notice::warning(SqlState::WARNING, message));
+    }
     Ok(done("INSERT 0 0"))
+}
+
+/// A query that was made, and another one of the same words that was there.
+struct Made {
+    name: String,
+    twin: Option<String>,
 }
 
 async fn make(
@@ -42,7 +56,7 @@ async fn make(
     insert: InsertSelect,
     request: StandingRequest,
     text: String,
-) -> Result<()> {
+) -> Result<Made> {
     let _turn = engine.ddl().await;
     let Destination::Insert { relation, .. } = &request.destination else {
         return Err(Error::internal("an INSERT without a target"));
@@ -71,9 +85,13 @@ async fn make(
         })
         .await?;
     let definition = query.definition.clone();
+    let is_twin = |other: &&Arc<QueryDefinition>| {
+        other.id != definition.id && other.sink == definition.sink && other.bound_text == definition.bound_text
+    };
+    let twin = engine.catalog()?.queries().find(is_twin).map(|twin| twin.name.clone());
     if let Err(cause) = engine.start_query(query).await {
         engine.change(|_, _| Ok((Engine::drop_query_records(&definition), ()))).await?;
         return Err(cause);
     }
-    Ok(())
+    Ok(Made { name: definition.name, twin })
 }

@@ -259,3 +259,19 @@ async fn windows_close_though_a_partition_has_no_more_rows() {
     world.drive().await;
     client.expect("SELECT SUM(late) FROM tidemill.tasks", "3").await;
 }
+
+#[tokio::test]
+async fn a_standing_insert_tells_its_name_and_that_it_doubles_another() {
+    let world = World::new().await;
+    let mut client = world.session();
+    client.expect(PAYMENTS, "CREATE STREAM").await;
+    client.expect("CREATE STREAM copies (card_id TEXT KEY, amount DECIMAL(12,2)) WITH (kafka_topic = 'copies')", "CREATE STREAM").await;
+    client.notices();
+    let insert = "INSERT INTO copies SELECT card_id, amount FROM payments EMIT CHANGES";
+    client.expect(insert, "INSERT 0 0").await;
+    let told = |name: &str| ("00000", format!("query \"{name}\" writes \"copies\" from now on"));
+    assert_eq!(client.notices(), [told("insertquery_1")]);
+    client.expect(insert, "INSERT 0 0").await;
+    let doubled = "query \"insertquery_1\" writes the same rows to \"copies\": each comes twice";
+    assert_eq!(client.notices(), [told("insertquery_2"), ("01000", doubled.to_string())]);
+}
