@@ -11,11 +11,11 @@ use super::error::from_parser;
 use super::error::position_of;
 use super::error::unexpected;
 use super::fetch_first;
-use super::join_condition;
 use super::lower::Lowered;
 use super::lower::LoweredEmit;
 use super::statement::Name;
 use super::statement::Select;
+use super::well_formed;
 use crate::error::Error;
 use crate::error::Position;
 use crate::error::Result;
@@ -208,7 +208,7 @@ impl<'a> Cursor<'a> {
     /// An expression.
     pub(super) fn expression(&mut self) -> Result<ast::Expr> {
         let expression = self.sqlparser(Parser::parse_expr)?;
-        join_condition::check(&expression)?;
+        well_formed::check(&expression)?;
         Ok(expression)
     }
 
@@ -241,7 +241,7 @@ impl<'a> Cursor<'a> {
         if let Some(refused) = writing_with(&ast.body) {
             return Err(refused.at(start));
         }
-        join_condition::check(&ast)?;
+        well_formed::check(&ast)?;
         let emit = self.emit.take_if(|emit| emit.depth == depth).map(|emit| emit.emit);
         let text = slice(self.text, start, self.position()).trim_end().to_string();
         Ok(Select { ast, emit, text })

@@ -13,7 +13,6 @@ mod dialect;
 mod duration;
 mod error;
 mod fetch_first;
-mod join_condition;
 mod lower;
 mod misspelt;
 mod nearest;
@@ -24,6 +23,7 @@ mod statement;
 mod tests;
 mod types;
 pub mod walk;
+mod well_formed;
 mod window;
 mod within;
 

@@ -265,7 +265,12 @@ async fn a_standing_insert_tells_its_name_and_that_it_doubles_another() {
     let world = World::new().await;
     let mut client = world.session();
     client.expect(PAYMENTS, "CREATE STREAM").await;
-    client.expect("CREATE STREAM copies (card_id TEXT KEY, amount DECIMAL(12,2)) WITH (kafka_topic = 'copies')", "CREATE STREAM").await;
+    client
+        .expect(
+            "CREATE STREAM copies (card_id TEXT KEY, amount DECIMAL(12,2)) WITH (kafka_topic = 'copies')",
+            "CREATE STREAM",
+        )
+        .await;
     client.notices();
     let insert = "INSERT INTO copies SELECT card_id, amount FROM payments EMIT CHANGES";
     client.expect(insert, "INSERT 0 0").await;

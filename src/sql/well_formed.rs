@@ -1,9 +1,11 @@
-//! A JOIN says what it joins by: sqlparser lets one without ON and USING through, which would join every row with every other.
+//! What sqlparser lets through although it means nothing: a JOIN that does not say what it joins by, which would join every row
+//! with every other, and a query without columns in place of a value.
 
 use std::ops::ControlFlow;
 
 use sqlparser::ast;
 use sqlparser::ast::Spanned;
+use sqlparser::tokenizer::Span;
 
 use super::walk;
 use crate::error::Error;
@@ -11,11 +13,17 @@ use crate::error::Position;
 use crate::error::Result;
 use crate::error::SqlState;
 
-/// Refuses joins without a condition, but for those that have none by their name.
+/// Refuses joins without a condition, but for those that have none by their name, and values of queries without columns.
 pub(super) fn check(root: &impl ast::Visit) -> Result<()> {
     let found = walk::walk(root, |node| match node {
         walk::Node::Query(query) => body(&query.body),
         walk::Node::TableFactor(ast::TableFactor::NestedJoin { table_with_joins, .. }) => joins(table_with_joins),
+        walk::Node::Expression(ast::Expr::Subquery(query)) if lists_nothing(query) => {
+            refuse(query.span(), Error::new(SqlState::SYNTAX_ERROR, "subquery must return only one column"))
+        }
+        walk::Node::Expression(ast::Expr::InSubquery { subquery, .. }) if lists_nothing(subquery) => {
+            refuse(subquery.span(), Error::new(SqlState::SYNTAX_ERROR, "subquery has too few columns"))
+        }
         _ => ControlFlow::Continue(()),
     });
     found.break_value().map_or(Ok(()), Err)
@@ -46,12 +54,20 @@ fn joins(table: &ast::TableWithJoins) -> ControlFlow<Error> {
         {
             let error = Error::new(SqlState::SYNTAX_ERROR, "a JOIN needs ON or USING")
                 .hint("CROSS JOIN joins every row with every other.");
-            let column = u32::try_from(join.relation.span().start.column).ok().filter(|column| 0 < *column);
-            return ControlFlow::Break(match column {
-                Some(column) => error.at(Position(column)),
-                None => error,
-            });
+            return refuse(join.relation.span(), error);
         }
     }
     ControlFlow::Continue(())
+}
+
+fn lists_nothing(query: &ast::Query) -> bool {
+    matches!(query.body.as_ref(), ast::SetExpr::Select(select) if select.projection.is_empty())
+}
+
+fn refuse(span: Span, error: Error) -> ControlFlow<Error> {
+    let column = u32::try_from(span.start.column).ok().filter(|column| 0 < *column);
+    ControlFlow::Break(match column {
+        Some(column) => error.at(Position(column)),
+        None => error,
+    })
 }
