@@ -83,9 +83,44 @@ pub fn prepare_pull(
     debug_assert!(flow.is_continue());
     if is_ksqldb {
         Expressions::new(functions, rules).prefer_ksqldb_functions(&mut query);
+        int_arguments(&mut query);
     }
     reword(&mut query, rules);
     Ok(query)
+}
+
+/// Whole numbers with which ksqlDB's functions are called are INT where they fit, before the functions are looked up by types.
+fn int_arguments(query: &mut ast::Query) {
+    let flow = walk::expressions_mut(query, |expr| {
+        if let ast::Expr::Function(function) = expr
+            && function.name.to_string().starts_with("__ksql_")
+            && let ast::FunctionArguments::List(list) = &mut function.args
+        {
+            for argument in &mut list.args {
+                if let ast::FunctionArg::Unnamed(ast::FunctionArgExpr::Expr(number)) = argument
+                    && is_int(number)
+                {
+                    *number = ast::Expr::Cast {
+                        kind: ast::CastKind::Cast,
+                        expr: Box::new(number.clone()),
+                        data_type: ast::DataType::Int(None),
+                        array: false,
+                        format: None,
+                    };
+                }
+            }
+        }
+        ControlFlow::<()>::Continue(())
+    });
+    debug_assert!(flow.is_continue());
+}
+
+fn is_int(expr: &ast::Expr) -> bool {
+    match expr {
+        ast::Expr::Value(value) => matches!(&value.value, ast::Value::Number(text, _) if text.parse::<i32>().is_ok()),
+        ast::Expr::UnaryOp { op: ast::UnaryOperator::Minus, expr } => is_int(expr),
+        _ => false,
+    }
 }
 
 /// The plan of such a query, with the rules of values made explicit as in a standing query, and instants on the clocks of the

@@ -28,7 +28,7 @@ use crate::security::Resource;
 use crate::security::authorize;
 use crate::sql::InsertSelect;
 
-pub(super) async fn execute(session: &Session, insert: &InsertSelect, text: &str) -> Result<Outcome> {
+pub(super) async fn execute(session: &mut Session, insert: &InsertSelect, text: &str) -> Result<Outcome> {
     let relation = standing_target(session, &insert.target)?;
     let semantics = session.settings.semantics();
     let destination = Destination::Insert { relation, columns: insert.columns.clone() };

@@ -128,7 +128,12 @@ fn list(function: &ast::Function, origin: &ast::Expr, rows: &Rows, expressions: 
     });
     if nests.is_break() {
         let message = format!("Table functions cannot be nested: {name}");
-        return Err(failure::at(Error::new(SqlState::SYNTAX_ERROR, message), origin));
+        // ksqlDB has no such thing; PostgreSQL has.
+        let error = match expressions.rules() {
+            Compatibility::Ksqldb => Error::new(SqlState::SYNTAX_ERROR, message),
+            Compatibility::Postgres => Error::unsupported(message),
+        };
+        return Err(failure::at(error, origin));
     }
     let planned = expressions.plan(argument, rows.schema())?;
     let data_type = planned.get_type(rows.schema()).map_err(|error| failure::of_datafusion(error, Some(argument)))?;

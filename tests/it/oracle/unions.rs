@@ -46,12 +46,14 @@ fn bare(text: &str) -> String {
     text.replace("/*passed*/", "")
 }
 
-/// One branch, standing and batch: types and filters differ from branch to branch, names are the first one's.
+/// One branch, standing and batch: types and filters differ from branch to branch, names are the first one's. DataFusion wants
+/// those of the batch query told.
 fn branch(draw: &Draw, is_first: bool) -> [String; 2] {
     let relation = *draw.of(&["s", "r"]);
     let x = *draw.of(if is_first { &["a", "b", "a + 1", "d"] } else { &["a", "b", "NULL", "3", "b - a", "d"] });
     let w = *draw.of(&["t", "t", "'told'", "k", "COALESCE(t, 'none')"]);
-    let list = if is_first { format!("k, {x} AS x, {w} AS w") } else { format!("k, {x}, {w}") };
+    let named = format!("k, {x} AS x, {w} AS w");
+    let list = if is_first { named.clone() } else { format!("k, {x}, {w}") };
     let filter = filter(draw, " WHERE ");
-    [format!("SELECT {list} FROM {relation}{filter}"), format!("SELECT {list}/*passed*/ FROM {relation}{filter}")]
+    [format!("SELECT {list} FROM {relation}{filter}"), format!("SELECT {named}/*passed*/ FROM {relation}{filter}")]
 }
