@@ -189,7 +189,7 @@ pub(super) fn topic_again(
         .topic_by_id(known.topic_id)
         .ok_or_else(|| Error::new(SqlState::UNDEFINED_OBJECT, format!("topic \"{}\" does not exist", known.topic)))?;
     let flush = flush_policy(options).unwrap_or(topic.config.flush);
-    if apply(&options.settings, TopicConfig { flush, ..topic.config.clone() }) != topic.config {
+    if apply(&options.settings, TopicConfig { flush, ..topic.config }) != topic.config {
         let message = format!("\"{}\" cannot be replaced: the settings of its topic would change", known.name);
         let hint = format!("ALTER {} {} SET (..) changes them.", kind_word(known), known.name);
         return Err(Error::new(SqlState::INVALID_PARAMETER_VALUE, message).hint(hint));

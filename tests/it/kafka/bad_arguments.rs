@@ -97,12 +97,15 @@ async fn incremental(client: &mut KafkaClient, name: &str, configs: &[(&str, i8,
     one(client.ask(1, request).await.responses).error_code
 }
 
+/// A setting, what is done to it, and with which value.
+type Told = (&'static str, i8, Option<&'static str>);
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn changes_of_settings_that_make_no_sense_change_nothing() {
     let server = TestServer::start().await;
     let mut client = KafkaClient::connect(&server).await;
     create(&mut client, vec![topic("t", &[])]).await;
-    let changes: [(&str, &[(&str, i8, Option<&str>)], ErrorCode); 9] = [
+    let changes: [(&str, &[Told], ErrorCode); 9] = [
         ("u", &[("retention.ms", SET, Some("1"))], ErrorCode::UNKNOWN_TOPIC_OR_PARTITION),
         ("a b", &[("retention.ms", SET, Some("1"))], ErrorCode::INVALID_TOPIC_EXCEPTION),
         ("", &[("retention.ms", SET, Some("1"))], ErrorCode::INVALID_REQUEST),
