@@ -55,7 +55,8 @@ pub fn prepare_pull(
         debug_assert!(flow.is_continue());
         number_items(&mut query);
     }
-    if system_columns::are_asked(&query) {
+    let asks_system = system_columns::are_asked(&query);
+    if asks_system && rules == Compatibility::Ksqldb {
         system_columns::write_out_stars(&mut query, catalog, rules);
     }
     // Items are named as they were written.
@@ -70,6 +71,10 @@ pub fn prepare_pull(
             let names = Names::of(&query, &columns);
             sort_by_inputs(&mut query, &names);
             names.reword(&mut query);
+            if asks_system {
+                // What USING merges is in the list by now.
+                system_columns::write_out_stars(&mut query, catalog, rules);
+            }
             select_words::reword(&mut query);
         }
         Compatibility::Ksqldb => from_millis(&mut query),
@@ -324,7 +329,10 @@ pub fn name_items(query: &mut ast::Query) {
     let select = loop {
         body = match body {
             ast::SetExpr::Select(select) => break select,
-            ast::SetExpr::SetOperation { left, .. } => left.as_mut(),
+            ast::SetExpr::SetOperation { left, right, .. } => {
+                tell_items_apart(right);
+                left.as_mut()
+            }
             ast::SetExpr::Query(inner) => inner.body.as_mut(),
             _ => return,
         };
@@ -359,5 +367,32 @@ pub fn name_items(query: &mut ast::Query) {
             false => repeated_name(&shown, index),
         };
         *item = ast::SelectItem::ExprWithAlias { expr, alias: ast::Ident::with_quote('"', unique) };
+    }
+}
+
+/// Gives items that stand twice in a list names of their own, where nobody sees them.
+fn tell_items_apart(body: &mut ast::SetExpr) {
+    match body {
+        ast::SetExpr::Select(select) => {
+            let is_star = |item: &ast::SelectItem| {
+                matches!(item, ast::SelectItem::Wildcard(_) | ast::SelectItem::QualifiedWildcard(..))
+            };
+            let has_star = select.projection.iter().any(is_star);
+            let mut seen: HashSet<String> = HashSet::new();
+            for (index, item) in select.projection.iter_mut().enumerate() {
+                if let ast::SelectItem::UnnamedExpr(expr) = item
+                    && (has_star || !seen.insert(expr.to_string().to_lowercase()))
+                {
+                    let alias = ast::Ident::with_quote('"', repeated_name("", index));
+                    *item = ast::SelectItem::ExprWithAlias { expr: expr.clone(), alias };
+                }
+            }
+        }
+        ast::SetExpr::SetOperation { left, right, .. } => {
+            tell_items_apart(left);
+            tell_items_apart(right);
+        }
+        ast::SetExpr::Query(query) => tell_items_apart(&mut query.body),
+        _ => {}
     }
 }

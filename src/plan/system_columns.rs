@@ -74,6 +74,7 @@ struct Table {
     columns: Option<Vec<String>>,
 }
 
+/// `None` where something cannot be named.
 fn tables(
     select: &ast::Select,
     catalog: &Catalog,
@@ -82,18 +83,37 @@ fn tables(
 ) -> Option<Vec<Table>> {
     let mut tables = Vec::new();
     for from in &select.from {
-        tables.push(table(&from.relation, catalog, common, rules)?);
-        for join in &from.joins {
-            let mut joined = table(&join.relation, catalog, common, rules)?;
-            if let (Some(ast::JoinConstraint::Using(names)), Some(columns)) = (constraint(join), &mut joined.columns) {
-                let merged: Vec<String> =
-                    names.iter().filter_map(|name| name.0.last()?.as_ident().map(|ident| fold(ident, rules))).collect();
-                columns.retain(|column| !merged.contains(column));
-            }
-            tables.push(joined);
-        }
+        add_tables(from, catalog, common, rules, &mut tables)?;
     }
     Some(tables)
+}
+
+fn add_tables(
+    from: &ast::TableWithJoins,
+    catalog: &Catalog,
+    common: &BTreeSet<String>,
+    rules: Compatibility,
+    tables: &mut Vec<Table>,
+) -> Option<()> {
+    let factors =
+        std::iter::once((&from.relation, None)).chain(from.joins.iter().map(|join| (&join.relation, constraint(join))));
+    for (factor, constraint) in factors {
+        if let ast::TableFactor::NestedJoin { table_with_joins, alias: None } = factor {
+            add_tables(table_with_joins, catalog, common, rules, tables)?;
+            continue;
+        }
+        let mut table = table(factor, catalog, common, rules)?;
+        if let (Some(ast::JoinConstraint::Using(names)), Some(columns)) = (constraint, &mut table.columns) {
+            let merged = folded(names, rules);
+            columns.retain(|column| !merged.contains(column));
+        }
+        tables.push(table);
+    }
+    Some(())
+}
+
+fn folded(names: &[ast::ObjectName], rules: Compatibility) -> Vec<String> {
+    names.iter().filter_map(|name| name.0.last()?.as_ident().map(|ident| fold(ident, rules))).collect()
 }
 
 /// `None` for what cannot be named.
@@ -110,7 +130,10 @@ fn table(
             let columns = relation.map(|relation| relation.columns.iter().map(|column| column.name.clone()).collect());
             Some(Table { alias: alias.as_ref().map_or(name, |alias| fold(&alias.name, rules)), columns })
         }
-        ast::TableFactor::Derived { alias: Some(alias), .. } => {
+        ast::TableFactor::Table { alias: Some(alias), .. }
+        | ast::TableFactor::Derived { alias: Some(alias), .. }
+        | ast::TableFactor::Function { alias: Some(alias), .. }
+        | ast::TableFactor::UNNEST { alias: Some(alias), .. } => {
             Some(Table { alias: fold(&alias.name, rules), columns: None })
         }
         _ => None,
@@ -119,9 +142,13 @@ fn table(
 
 fn written_out(item: ast::SelectItem, tables: &Option<Vec<Table>>, rules: Compatibility) -> Vec<ast::SelectItem> {
     let Some(tables) = tables else { return vec![item] };
+    let mut excluded = Vec::new();
     let meant: Vec<&Table> = match &item {
         ast::SelectItem::Wildcard(_) => tables.iter().collect(),
-        ast::SelectItem::QualifiedWildcard(ast::SelectItemQualifiedWildcardKind::ObjectName(name), _) => {
+        ast::SelectItem::QualifiedWildcard(ast::SelectItemQualifiedWildcardKind::ObjectName(name), options) => {
+            if let Some(ast::ExcludeSelectItem::Multiple(names)) = &options.opt_exclude {
+                excluded = folded(names, rules);
+            }
             let alias = name.0.last().and_then(|part| part.as_ident()).map(|ident| fold(ident, rules));
             tables.iter().filter(|table| Some(&table.alias) == alias.as_ref()).collect()
         }
@@ -134,7 +161,7 @@ fn written_out(item: ast::SelectItem, tables: &Option<Vec<Table>>, rules: Compat
     let mut items = Vec::new();
     for table in meant {
         match &table.columns {
-            Some(columns) => items.extend(columns.iter().map(|column| {
+            Some(columns) => items.extend(columns.iter().filter(|column| !excluded.contains(column)).map(|column| {
                 let idents = vec![quoted(&table.alias), quoted(column)];
                 ast::SelectItem::UnnamedExpr(ast::Expr::CompoundIdentifier(idents))
             })),

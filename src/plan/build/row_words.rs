@@ -5,10 +5,29 @@ use sqlparser::ast::BinaryOperator;
 use sqlparser::dialect::PostgreSqlDialect;
 use sqlparser::parser::Parser;
 
-/// `(a, b) < (c, d)` and its kin, and `(a, b) IN (SELECT ..)`, in other words.
+/// `(a, b) < (c, d)` and its kin, among them IN and BETWEEN, `(a, b) IS NULL`, and `(a, b) IN (SELECT ..)`, in other words.
 pub(super) fn reworded(expr: &ast::Expr) -> Option<ast::Expr> {
     match expr {
         ast::Expr::BinaryOp { left, op, right } => compared(left, op, right),
+        ast::Expr::InList { expr, list, negated } => {
+            let same = |other| compared(expr, &BinaryOperator::Eq, other);
+            let found = list.iter().map(same).collect::<Option<Vec<_>>>()?;
+            let found = found.into_iter().reduce(|before, next| binary(before, &BinaryOperator::Or, next))?;
+            Some(told(found, *negated))
+        }
+        ast::Expr::Between { expr, low, high, negated } => {
+            let from = compared(expr, &BinaryOperator::GtEq, low)?;
+            let to = compared(expr, &BinaryOperator::LtEq, high)?;
+            Some(told(binary(from, &BinaryOperator::And, to), *negated))
+        }
+        // DataFusion joins with a list of expressions, which VALUES alone has not.
+        ast::Expr::InSubquery { expr, subquery, negated } if matches!(*subquery.body, ast::SetExpr::Values(_)) => {
+            let negation = if *negated { "NOT " } else { "" };
+            parsed(&format!("({expr}) {negation}IN (SELECT * FROM ({subquery}) AS __values)"))
+        }
+        // Of each column: neither is the other's opposite.
+        ast::Expr::IsNull(row) => each(row, |value| ast::Expr::IsNull(Box::new(value))),
+        ast::Expr::IsNotNull(row) => each(row, |value| ast::Expr::IsNotNull(Box::new(value))),
         ast::Expr::InSubquery { expr, subquery, negated } => {
             let same = same(expr)?;
             let negation = if *negated { "NOT " } else { "" };
@@ -49,10 +68,10 @@ struct Same {
 }
 
 fn same(row: &ast::Expr) -> Option<Same> {
-    let ast::Expr::Tuple(values) = row else { return None };
+    let values = values(row)?;
     let columns: Vec<String> = (0..values.len()).map(|at| format!("__c{at}")).collect();
     let equal = |(column, value): (&String, &ast::Expr)| format!("__row.{column} = ({value})");
-    let condition: Vec<String> = columns.iter().zip(values).map(equal).collect();
+    let condition: Vec<String> = columns.iter().zip(&values).map(equal).collect();
     Some(Same { columns: columns.join(", "), condition: condition.join(" AND ") })
 }
 
@@ -64,12 +83,40 @@ fn parsed(text: &str) -> Option<ast::Expr> {
     Parser::new(&PostgreSqlDialect {}).try_with_sql(text).ok()?.parse_expr().ok()
 }
 
+/// The values of a row: `(a, b)` or `ROW(a, b)`.
+fn values(row: &ast::Expr) -> Option<Vec<ast::Expr>> {
+    match row {
+        ast::Expr::Tuple(values) => Some(values.clone()),
+        ast::Expr::Function(function) if function.name.to_string().eq_ignore_ascii_case("row") => {
+            let ast::FunctionArguments::List(list) = &function.args else { return None };
+            let value = |argument: &ast::FunctionArg| match argument {
+                ast::FunctionArg::Unnamed(ast::FunctionArgExpr::Expr(expr)) => Some(expr.clone()),
+                _ => None,
+            };
+            list.args.iter().map(value).collect()
+        }
+        _ => None,
+    }
+}
+
+fn each(row: &ast::Expr, asked: impl Fn(ast::Expr) -> ast::Expr) -> Option<ast::Expr> {
+    let asked = values(row)?.into_iter().map(|value| asked(ast::Expr::Nested(Box::new(value))));
+    asked.reduce(|before, next| binary(before, &BinaryOperator::And, next))
+}
+
+fn told(condition: ast::Expr, negated: bool) -> ast::Expr {
+    match negated {
+        true => ast::Expr::UnaryOp { op: ast::UnaryOperator::Not, expr: Box::new(condition) },
+        false => condition,
+    }
+}
+
 fn compared(left: &ast::Expr, op: &BinaryOperator, right: &ast::Expr) -> Option<ast::Expr> {
-    let (ast::Expr::Tuple(left), ast::Expr::Tuple(right)) = (left, right) else { return None };
+    let (left, right) = (values(left)?, values(right)?);
     if left.len() != right.len() || left.is_empty() {
         return None;
     }
-    let pairs = || left.iter().zip(right);
+    let pairs = || left.iter().zip(&right);
     let strict = match op {
         BinaryOperator::Eq => return Some(joined(pairs(), &BinaryOperator::Eq, &BinaryOperator::And)),
         BinaryOperator::NotEq => return Some(joined(pairs(), &BinaryOperator::NotEq, &BinaryOperator::Or)),
