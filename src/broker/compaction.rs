@@ -20,8 +20,8 @@ use crate::log::LogError;
 use crate::model::TopicPartition;
 
 impl Broker {
-    /// Seals what is open for long enough, and compacts what is worth it, once every `interval`, until the broker is closed or gone. At most about
-    /// `bytes_per_second` are read and written.
+    /// Seals what is open for long enough, and compacts what is worth it, once every `interval`, until the broker is closed or
+    /// gone. At most about `bytes_per_second` are read and written.
     pub fn keep_compacted(self: &Arc<Self>, interval: Duration, bytes_per_second: u64) {
         let pace = Pace::new(Arc::clone(&self.env.clock), bytes_per_second);
         self.every(interval, move |broker| {
