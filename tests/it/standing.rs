@@ -126,10 +126,10 @@ async fn a_query_whose_state_another_version_laid_out_otherwise_is_rebuilt_from_
     let stream = "CREATE STREAM large AS SELECT card, amount FROM payments WHERE 5 < amount";
     pipeline.execute(stream).await.expect("made");
     let mut definition =
-        pipeline.catalog().expect("read").query_by_name("csas_large_2").expect("there").as_ref().clone();
+        pipeline.catalog().expect("read").query_by_name("csas_large_3").expect("there").as_ref().clone();
     definition.state_layouts = vec!["a layout of another version".to_string()];
     pipeline.change_catalog(&Change::ReplaceQuery(Box::new(definition))).await.expect("changed");
-    let refused = pipeline.execute("ALTER QUERY csas_large_2 REBUILD").await.expect_err("rows would be there twice");
+    let refused = pipeline.execute("ALTER QUERY csas_large_3 REBUILD").await.expect_err("rows would be there twice");
     assert_eq!(refused.state(), SqlState::FEATURE_NOT_SUPPORTED);
     pipeline.runtime().close().await;
 }
