@@ -99,12 +99,6 @@ pub enum BrokerError {
         /// What it takes.
         wanted: &'static str,
     },
-    /// The newest record of each key is kept, so nothing goes by its offset.
-    #[error("topic \"{topic}\" is compacted: its records are not deleted by offset")]
-    CompactedTopic {
-        /// Its name.
-        topic: String,
-    },
     /// Something stands on the topic.
     #[error("topic \"{topic}\" is used by {user}")]
     TopicInUse {
@@ -260,8 +254,6 @@ impl From<BrokerError> for Error {
                 Error::new(SqlState::INVALID_PARAMETER_VALUE, message)
             }
             BrokerError::TopicInUse { .. } => Error::new(SqlState::DEPENDENT_OBJECTS_STILL_EXIST, message),
-            BrokerError::CompactedTopic { .. } => Error::new(SqlState::OBJECT_NOT_IN_PREREQUISITE_STATE, message)
-                .hint("Write tombstones, or have its cleanup.policy include delete."),
             BrokerError::TimedOut => Error::new(SqlState::STATEMENT_COMPLETION_UNKNOWN, message),
             BrokerError::InvalidName { .. } => Error::new(SqlState::INVALID_PARAMETER_VALUE, message),
             BrokerError::TooManyCommits { .. } => Error::new(SqlState::CONFIGURATION_LIMIT_EXCEEDED, message),

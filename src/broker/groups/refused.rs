@@ -25,7 +25,6 @@ pub(super) fn reason(error: &BrokerError) -> GroupError {
         | BrokerError::UnknownSetting { .. }
         | BrokerError::InvalidSetting { .. }
         | BrokerError::TopicInUse { .. }
-        | BrokerError::CompactedTopic { .. }
         | BrokerError::TimedOut
         | BrokerError::TooManyCommits { .. }
         | BrokerError::Batch { .. }

@@ -3,7 +3,6 @@
 use super::LocalBroker;
 use crate::broker::BrokerError;
 use crate::broker::Isolation;
-use crate::cluster::CleanupPolicy;
 use crate::model::EventTime;
 use crate::model::LeaderEpoch;
 use crate::model::Offset;
@@ -103,9 +102,6 @@ impl LocalBroker {
         let topic = self.authorized(partition, Operation::Write).await?;
         if topic.config.internal {
             return Err(BrokerError::InternalTopic { topic: topic.name.clone() });
-        }
-        if topic.config.cleanup_policy == CleanupPolicy::Compact {
-            return Err(BrokerError::CompactedTopic { topic: topic.name.clone() });
         }
         let ends = self.broker.log.ends(partition)?;
         let offset = offset.unwrap_or(ends.high_watermark);

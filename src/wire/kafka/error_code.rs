@@ -41,7 +41,7 @@ pub(super) fn code_of(error: &BrokerError) -> ErrorCode {
         BrokerError::LeaderEpoch { .. } => ErrorCode::UNKNOWN_LEADER_EPOCH,
         BrokerError::InvalidRecord { .. } => ErrorCode::INVALID_RECORD,
         BrokerError::UnknownSetting { .. } | BrokerError::InvalidSetting { .. } => ErrorCode::INVALID_CONFIG,
-        BrokerError::TopicInUse { .. } | BrokerError::CompactedTopic { .. } => ErrorCode::POLICY_VIOLATION,
+        BrokerError::TopicInUse { .. } => ErrorCode::POLICY_VIOLATION,
         BrokerError::InvalidName { kind: "group" | "member", .. } => ErrorCode::INVALID_GROUP_ID,
         BrokerError::InvalidName { .. } => ErrorCode::INVALID_REQUEST,
         BrokerError::TooManyCommits { .. }

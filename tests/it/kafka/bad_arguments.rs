@@ -5,7 +5,6 @@ use tidemill::protocol::add_partitions_to_txn;
 use tidemill::protocol::alter_configs;
 use tidemill::protocol::consumer_group_heartbeat;
 use tidemill::protocol::create_topics;
-use tidemill::protocol::delete_records;
 use tidemill::protocol::delete_topics;
 use tidemill::protocol::describe_cluster;
 use tidemill::protocol::describe_configs;
@@ -162,23 +161,6 @@ async fn settings_of_what_cannot_be_are_not_told() {
     }
     let of_all_brokers = describe(&mut client, BROKER, "").await;
     assert_eq!((of_all_brokers.error_code, of_all_brokers.configs.len()), (ErrorCode::NONE, 0), "nothing was changed");
-    server.stop().await;
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn records_of_a_compacted_topic_are_not_deleted_by_offset() {
-    let server = TestServer::start().await;
-    let mut client = KafkaClient::connect(&server).await;
-    for (policy, code) in [("compact", ErrorCode::POLICY_VIOLATION), ("compact,delete", ErrorCode::NONE)] {
-        let name = policy.replace(',', "-");
-        create(&mut client, vec![topic(&name, &[("cleanup.policy", policy)])]).await;
-        let partition = delete_records::Partition { partition_index: 0, offset: 0 };
-        let request = delete_records::Request {
-            topics: vec![delete_records::Topic { name, partitions: vec![partition] }],
-            ..Default::default()
-        };
-        assert_eq!(one(one(client.ask(2, request).await.topics).partitions).error_code, code, "{policy}");
-    }
     server.stop().await;
 }
 
