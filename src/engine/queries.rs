@@ -114,7 +114,10 @@ impl Engine {
         };
         let id = self.or_as_before(&query, made).await?;
         info!(query = %id, replays, "query is rebuilt");
-        self.resume_query(id).await
+        match query.state {
+            QueryState::Running => self.resume_query(id).await,
+            QueryState::Paused => Ok(()),
+        }
     }
 
     /// Has a query run otherwise from now on.

@@ -72,17 +72,20 @@ impl Guard {
             Guard::Field if arguments.get(2) == Some(&0.0) => {
                 error(SqlState::INVALID_PARAMETER_VALUE, "field position must not be zero")
             }
-            Guard::Size if arguments.get(1).is_some_and(|size| *size < 0.0) => {
-                error(SqlState::INVALID_PARAMETER_VALUE, "size must not be negative")
-            }
+            Guard::Size if first < 0.0 => error(SqlState::INVALID_PARAMETER_VALUE, "size must not be negative"),
             _ => None,
         }
+    }
+
+    /// Whether only the second argument counts: what an array is filled with may be null, or no number.
+    pub(super) fn looks_at_size(self) -> bool {
+        matches!(self, Guard::Size | Guard::Times)
     }
 
     /// The items of the array that arguments ask for.
     pub(super) fn items(self, arguments: &[f64]) -> f64 {
         match (self, arguments) {
-            (Guard::Size, [_, size, ..]) | (Guard::Times, [_, size]) => *size,
+            (Guard::Size | Guard::Times, [size]) => *size,
             (Guard::Series, [from, to]) => to - from + 1.0,
             (Guard::Series, [from, to, step]) if *step != 0.0 => (to - from) / step + 1.0,
             _ => 0.0,
@@ -168,7 +171,7 @@ mod tests {
             (Guard::Substring, &[3.0, 1.0, -1.0], Some("22011")),
             (Guard::Substring, &[3.0, 1.0], None),
             (Guard::Field, &[3.0, 1.0, 0.0], Some("22023")),
-            (Guard::Size, &[3.0, -1.0], Some("22023")),
+            (Guard::Size, &[-1.0], Some("22023")),
         ] {
             let found = guard.refuses(arguments).map(|error| error.state().0);
             assert_eq!(found, state, "{guard:?} {arguments:?}");

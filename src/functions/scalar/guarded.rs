@@ -139,7 +139,8 @@ impl ScalarUDFImpl for Guarded {
     fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
         let Some(guard) = self.guard else { return self.stock.invoke_with_args(args) };
         let arguments = ColumnarValue::values_to_arrays(&args.args)?;
-        let arguments = arguments.iter().map(numbers).collect::<Result<Vec<_>>>()?;
+        let looked_at = if guard.looks_at_size() { &arguments[1..2] } else { &arguments[..] };
+        let arguments = looked_at.iter().map(numbers).collect::<Result<Vec<_>>>()?;
         let mut items = 0.0;
         for_rows(&arguments, |row| {
             items += guard.items(row);

@@ -263,8 +263,11 @@ impl Columns {
                 }
                 if let Some((function, _)) = called_bare(&meaning, &CHANCE) {
                     // Written out twice it would have two values.
-                    let text = expr.to_string();
-                    let name = text.rsplit('.').next().unwrap_or_default().to_string();
+                    let name = match &*expr {
+                        ast::Expr::CompoundIdentifier(idents) => idents.last().map(|ident| fold(ident, self.rules)),
+                        ast::Expr::Identifier(ident) => Some(fold(ident, self.rules)),
+                        _ => None,
+                    };
                     if drawn.contains(&name) {
                         return ControlFlow::Break(drawn_twice(&function, expr));
                     }
