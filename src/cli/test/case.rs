@@ -46,8 +46,14 @@ pub struct CaseNode {
     pub inputs: Vec<RecordNode>,
     /// Records wanted; only topics named here are looked at.
     pub outputs: Option<Vec<RecordNode>>,
+    /// What the statements answer, in their order; those after the last are not looked at.
+    #[serde(default)]
+    pub responses: Vec<ResponseNode>,
+    /// How answers are compared.
+    #[serde(rename = "outputConditions")]
+    pub output_conditions: Option<OutputConditionsNode>,
     /// The case must fail.
-    #[serde(rename = "expectedException")]
+    #[serde(rename = "expectedException", alias = "expectedError")]
     pub expected: Option<ExpectedError>,
     /// What else must hold afterwards.
     pub post: Option<PostNode>,
@@ -124,6 +130,45 @@ pub struct HeaderNode {
 pub struct ExpectedError {
     /// A part of its message.
     pub message: Option<String>,
+}
+
+/// What a statement answers. What ksqlDB says of a statement without rows is not looked at.
+#[derive(Debug, Clone, Deserialize)]
+pub struct ResponseNode {
+    /// The lines of a SELECT.
+    pub query: Option<Vec<ResponseLineNode>>,
+}
+
+/// A line of an answer: what its columns are, a row, or how it ended.
+#[derive(Debug, Clone, Deserialize)]
+pub struct ResponseLineNode {
+    /// What the columns are.
+    pub header: Option<ResponseHeaderNode>,
+    /// A row.
+    pub row: Option<ResponseRowNode>,
+}
+
+/// What the columns of an answer are.
+#[derive(Debug, Clone, Deserialize)]
+pub struct ResponseHeaderNode {
+    /// Its columns as in CREATE.
+    pub schema: Option<String>,
+}
+
+/// A row of an answer.
+#[derive(Debug, Clone, Deserialize)]
+pub struct ResponseRowNode {
+    /// Its values.
+    pub columns: Vec<Value>,
+}
+
+/// How answers are compared.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct OutputConditionsNode {
+    /// Whether the rows come in the order of the case.
+    #[serde(default)]
+    pub verify_order: bool,
 }
 
 /// What must hold afterwards.

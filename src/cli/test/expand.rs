@@ -71,6 +71,7 @@ fn waits_for(node: &CaseNode) -> Option<String> {
         // How Kafka Streams is tuned changes no answer here, nor do settings that say what holds anyway.
         let harmless = name.starts_with("ksql.streams.")
             || name == "auto.offset.reset"
+            || name == "ksql.query.pull.table.scan.enabled"
             || name.starts_with("ksql.persistence.")
             || (DEFAULTS.contains(&name.as_str()) && text == "false")
             || (name == SECOND_PLANNER && text == "false");

@@ -13,6 +13,7 @@ mod pipeline;
 mod post;
 mod record;
 mod report;
+mod responses;
 mod run;
 #[cfg(test)]
 mod tests;

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use arrow::array::RecordBatch;
 use datafusion::common::config::ConfigOptions;
+use futures::TryStreamExt;
 use parking_lot::Mutex;
 
 use super::record::RawOutput;
@@ -31,6 +32,8 @@ use crate::cluster::TopicRecord;
 use crate::config;
 use crate::engine::Engine;
 use crate::engine::EngineParts;
+use crate::engine::Outcome;
+use crate::engine::OutputField;
 use crate::engine::Session;
 use crate::engine::SessionOptions;
 use crate::env::Env;
@@ -102,6 +105,15 @@ impl fmt::Debug for ClientLayer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("ClientLayer")
     }
+}
+
+/// What a statement answers.
+#[derive(Debug, Default)]
+pub struct Answer {
+    /// Its columns.
+    pub fields: Vec<OutputField>,
+    /// Its rows.
+    pub batches: Vec<RecordBatch>,
 }
 
 /// An engine in memory, with a session of its own.
@@ -274,6 +286,17 @@ impl Pipeline {
             }
         }
         Ok(())
+    }
+
+    /// The rows that a statement answers, up to their end.
+    pub async fn query(&mut self, text: &str) -> Result<Answer> {
+        let mut answer = Answer::default();
+        for prepared in self.session.parse(text)? {
+            if let Outcome::Rows { fields, rows, .. } = self.session.execute(&prepared, &[]).await? {
+                answer = Answer { fields, batches: rows.try_collect().await? };
+            }
+        }
+        Ok(answer)
     }
 
     /// Makes a topic, if it is not there.

@@ -10,8 +10,8 @@ use crate::catalog::Format;
 use crate::catalog::Relation;
 use crate::catalog::RelationOptions;
 use crate::catalog::declare;
+use crate::model::Column;
 use crate::model::ColumnRole;
-use crate::model::SqlType;
 use crate::sql;
 use crate::sql::Statement;
 
@@ -85,26 +85,36 @@ fn check_window(wanted: &Value, relation: &Relation) -> Result<(), String> {
 
 /// Columns in order, with their types and whether they are in the key.
 fn check_schema(schema: &str, relation: &Relation) -> Result<(), String> {
-    let text =
-        format!("CREATE STREAM X ({}) WITH (KAFKA_TOPIC = 'x', FORMAT = 'JSON');", schema.replace("PRIMARY ", ""));
-    let parsed = sql::parse(&text).map_err(|error| format!("schema \"{schema}\": {error}"))?;
-    let Some(Statement::CreateSource(create)) = parsed.into_iter().next().map(|parsed| parsed.statement) else {
-        return Err(format!("schema \"{schema}\" is not a list of columns"));
-    };
-    let declared = RelationOptions::read(&create.options)
-        .and_then(|options| declare(&create, &options, Compatibility::Ksqldb))
-        .map_err(|error| format!("schema \"{schema}\": {error}"))?;
-    let line = |columns: &mut dyn Iterator<Item = (&str, &SqlType, &ColumnRole)>| {
+    let declared = columns(&schema.replace("PRIMARY ", ""))?;
+    let line = |columns: &mut dyn Iterator<Item = &Column>| {
         columns
-            .map(|(name, sql_type, role)| {
-                format!("{name} {sql_type}{}", if *role == ColumnRole::Key { " KEY" } else { "" })
+            .map(|column| {
+                format!(
+                    "{} {}{}",
+                    column.name,
+                    column.sql_type,
+                    if column.role == ColumnRole::Key { " KEY" } else { "" }
+                )
             })
             .collect::<Vec<_>>()
             .join(", ")
     };
-    let wanted =
-        line(&mut declared.columns.iter().map(|column| (column.name.as_str(), &column.sql_type, &column.role)));
+    let wanted = line(&mut declared.iter());
     let own = relation.columns.iter().filter(|column| matches!(column.role, ColumnRole::Key | ColumnRole::Value));
-    let found = line(&mut own.map(|column| (column.name.as_str(), &column.sql_type, &column.role)));
+    let found = line(&mut own.into_iter());
     if wanted == found { Ok(()) } else { Err(format!("wanted ({wanted}), got ({found})")) }
+}
+
+/// The columns of a list as in CREATE STREAM.
+pub(super) fn columns(schema: &str) -> Result<Vec<Column>, String> {
+    let wrong = |reason: String| format!("schema \"{schema}\": {reason}");
+    let text = format!("CREATE STREAM X ({schema}) WITH (KAFKA_TOPIC = 'x', FORMAT = 'JSON');");
+    let parsed = sql::parse(&text).map_err(|error| wrong(error.to_string()))?;
+    let Some(Statement::CreateSource(create)) = parsed.into_iter().next().map(|parsed| parsed.statement) else {
+        return Err(wrong("it is not a list of columns".to_owned()));
+    };
+    RelationOptions::read(&create.options)
+        .and_then(|options| declare(&create, &options, Compatibility::Ksqldb))
+        .map(|declared| declared.columns)
+        .map_err(|error| wrong(error.to_string()))
 }

@@ -9,6 +9,7 @@ use super::record;
 use super::record::HalfOfTopic;
 use super::report::Outcome;
 use super::report::Verdict;
+use super::responses;
 use crate::catalog::Relation;
 use crate::error::Error;
 use crate::error::SqlState;
@@ -113,10 +114,17 @@ async fn attempt(case: &Case) -> Result<End, Error> {
         let value = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
         pipeline.execute(&format!("SET '{name}' = '{value}';")).await?;
     }
-    for (place, statement) in node.statements.iter().enumerate() {
+    let refused = |error, place| End::Refused { error, last: place + 1 == node.statements.len(), statement: place + 1 };
+    let (questions, others): (Vec<_>, Vec<_>) =
+        node.statements.iter().enumerate().partition(|(_, statement)| responses::is_question(statement));
+    if !questions.is_empty() {
+        for topic in node.statements.iter().filter_map(|statement| responses::topic_of(statement)) {
+            pipeline.create_topic(&topic, responses::PARTITIONS).await?;
+        }
+    }
+    for (place, statement) in others {
         if let Err(error) = pipeline.execute(statement).await {
-            let last = place + 1 == node.statements.len();
-            return Ok(End::Refused { error, last, statement: place + 1 });
+            return Ok(refused(error, place));
         }
     }
     pipeline.drive().await?;
@@ -127,10 +135,25 @@ async fn attempt(case: &Case) -> Result<End, Error> {
     if let Some(reason) = pipeline.failed_query() {
         return Ok(End::QueryFailed(reason));
     }
-    if pipeline.catalog()?.queries().next().is_none() {
+    let mut differs = outputs(&pipeline, case).await?;
+    if !questions.is_empty() {
+        pipeline.execute("SET 'auto.offset.reset' = 'earliest';").await?;
+    }
+    let asked = questions.len();
+    for (place, statement) in questions {
+        match tokio::time::timeout(responses::ANSWER_WITHIN, pipeline.query(statement)).await {
+            Ok(Ok(answer)) if differs.is_none() => {
+                let found = responses::check(node, place, &answer);
+                differs = found.err().map(|reason| format!("statement {}: {reason}", place + 1));
+            }
+            Ok(Ok(_)) => (),
+            Ok(Err(error)) => return Ok(refused(error, place)),
+            Err(_) => return Ok(End::Ran(Some(format!("statement {} did not end", place + 1)))),
+        }
+    }
+    if asked == 0 && node.outputs.as_ref().is_none_or(Vec::is_empty) && pipeline.catalog()?.queries().next().is_none() {
         return Ok(End::Ran(Some("no statement made a standing query".to_owned())));
     }
-    let mut differs = outputs(&pipeline, case).await?;
     if differs.is_none()
         && let Some(wanted) = &node.post
     {

@@ -37,6 +37,35 @@ async fn every_case_of_ours_passes() {
 }
 
 #[tokio::test]
+async fn answers_of_selects_are_compared() {
+    let answers = |select: &str, rows: &str| {
+        format!(
+            r#"{{"name": "n", "statements": [
+                "CREATE STREAM s (id INT KEY, a INT) WITH (kafka_topic = 's', value_format = 'JSON', partitions = 1);",
+                "{select}"],
+             "inputs": [{{"topic": "s", "key": 1, "value": {{"a": 1}}}}, {{"topic": "s", "key": 1, "value": {{"a": 2}}}}],
+             "responses": [{{}}, {{"query": [{rows}]}}], "outputConditions": {{"verifyOrder": true}}}}"#
+        )
+    };
+    let (first, second) = (r#"{"row": {"columns": [1]}}"#, r#"{"row": {"columns": [2]}}"#);
+    let other_name = r#"{"header": {"schema": "`B` INTEGER"}}"#;
+    let two = "SELECT a FROM s EMIT CHANGES LIMIT 2;";
+    for (select, rows, passes) in [
+        (two, format!("{first}, {second}"), true),
+        (two, format!("{second}, {first}"), false),
+        (two, first.to_owned(), false),
+        (two, format!("{first}, {second}, {second}"), false),
+        (two, format!("{other_name}, {first}, {second}"), false),
+        ("SELECT b FROM s EMIT CHANGES LIMIT 2;", format!("{first}, {second}"), false),
+    ] {
+        let text = format!(r#"{{"tests": [{}]}}"#, answers(select, &rows));
+        let file = CaseFile::parse(&text).expect("a file of cases");
+        let outcome = &verdicts("f", &file).await[0].outcome;
+        assert_eq!(*outcome == Outcome::Passed, passes, "{select} {rows}: {outcome:?}");
+    }
+}
+
+#[tokio::test]
 async fn what_differs_is_said_and_what_is_not_there_is_skipped() {
     let text = r#"{"tests": [
         {"name": "wrong value", "statements": [

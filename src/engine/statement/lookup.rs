@@ -109,7 +109,8 @@ fn target(session: &Session, name: &Name, verb: &str, takes_rows: impl Fn(&Relat
     Ok(relation)
 }
 
-/// The columns that values are for: those named, or all but the window's end where its start tells it.
+/// The columns that values are for: those named, or all but the window's end where its start tells it. Under ksqlDB's
+/// rules those of the key come first, wherever they were declared.
 pub(super) fn target_columns(session: &Session, relation: &Relation, names: &[Name]) -> Result<Vec<usize>> {
     if names.is_empty() {
         let is_session = relation.window.is_some_and(|window| window.size_ms.is_none());
@@ -117,7 +118,11 @@ pub(super) fn target_columns(session: &Session, relation: &Relation, names: &[Na
             ColumnRole::WindowEnd => is_session,
             role => !role.is_of_headers(),
         };
-        return Ok((0..relation.columns.len()).filter(given).collect());
+        let mut all: Vec<usize> = (0..relation.columns.len()).filter(given).collect();
+        if session.settings.compatibility() == Compatibility::Ksqldb {
+            all.sort_by_key(|index| relation.columns[*index].role != ColumnRole::Key);
+        }
+        return Ok(all);
     }
     let mut targets = Vec::with_capacity(names.len());
     for name in names {

@@ -3,6 +3,8 @@
 use std::sync::Arc;
 
 use arrow::array::BooleanArray;
+use arrow::compute::filter_record_batch;
+use arrow::compute::not;
 use arrow::compute::nullif;
 use arrow::datatypes::DataType;
 use arrow::datatypes::Field;
@@ -14,6 +16,8 @@ use futures::stream;
 use sqlparser::ast;
 
 use crate::catalog::Catalog;
+use crate::catalog::Compatibility;
+use crate::catalog::RelationKind;
 use crate::engine::outcome::Description;
 use crate::engine::outcome::Notice;
 use crate::engine::outcome::Outcome;
@@ -52,11 +56,10 @@ pub(super) async fn execute(session: &mut Session, select: &Select, parameters: 
         true => PushStart::Earliest,
         false => PushStart::Latest,
     };
-    let is_key = |column: &Column| !matches!(column.role, ColumnRole::Value) && !column.role.is_of_headers();
-    let keys: Vec<bool> = plan.output.columns.iter().map(is_key).collect();
+    let valueless = Valueless::of(&plan);
     let spec = PushSpec { plan: Arc::new(plan), start, rows_max: session.engine.limits().push_rows_max };
     let stream = session.engine.runtime().push(spec).await?;
-    let rows = rows(stream, &fields, keys, session.settings.zone_name(), limit);
+    let rows = rows(stream, &fields, valueless, session.settings.zone_name(), limit);
     Ok(Outcome::Rows { fields, rows, push: limit.is_none(), tag: "SELECT" })
 }
 
@@ -152,8 +155,51 @@ fn take_limit(query: &mut ast::Query) -> Result<Option<Limit>> {
     }
 }
 
-/// `keys`: which columns tell a row that is gone; the others are null in it.
-fn rows(stream: PushStream, fields: &[OutputField], keys: Vec<bool>, zone: &str, limit: Option<usize>) -> RowStream {
+/// What is shown of a row without a value.
+enum Valueless {
+    /// Nothing: to ksqlDB's push queries a stream's record without a value is none.
+    Nothing,
+    /// The columns of the key, the others null: a table's row is gone. Whether each column is of the key.
+    Key(Vec<bool>),
+}
+
+impl Valueless {
+    fn of(plan: &StandingPlan) -> Self {
+        if plan.output.kind == RelationKind::Stream && plan.semantics.compatibility == Compatibility::Ksqldb {
+            return Self::Nothing;
+        }
+        let is_key = |column: &Column| !matches!(column.role, ColumnRole::Value) && !column.role.is_of_headers();
+        Self::Key(plan.output.columns.iter().map(is_key).collect())
+    }
+
+    fn shown(&self, batch: PushBatch) -> Result<RecordBatch> {
+        let PushBatch { rows, deleted } = batch;
+        if !deleted.contains(&true) {
+            return Ok(rows);
+        }
+        let gone = BooleanArray::from(deleted);
+        let shown = match self {
+            Self::Nothing => not(&gone).and_then(|kept| filter_record_batch(&rows, &kept)),
+            Self::Key(keys) => {
+                let columns = rows.columns().iter().zip(keys).map(|(column, is_key)| match is_key {
+                    true => Ok(Arc::clone(column)),
+                    false => nullif(column, &gone),
+                });
+                let columns = columns.collect::<std::result::Result<Vec<_>, _>>();
+                columns.and_then(|columns| RecordBatch::try_new(rows.schema(), columns))
+            }
+        };
+        shown.map_err(|error| Error::internal("rows that are gone").caused_by(error))
+    }
+}
+
+fn rows(
+    stream: PushStream,
+    fields: &[OutputField],
+    valueless: Valueless,
+    zone: &str,
+    limit: Option<usize>,
+) -> RowStream {
     let types = fields.iter().map(|field| {
         let data_type = match &field.sql_type {
             SqlType::TimestampTz => DataType::Timestamp(TimeUnit::Microsecond, Some(zone.into())),
@@ -163,32 +209,15 @@ fn rows(stream: PushStream, fields: &[OutputField], keys: Vec<bool>, zone: &str,
     });
     let target = Arc::new(Schema::new(types.collect::<Vec<_>>()));
     let left = limit.unwrap_or(usize::MAX);
-    stream::try_unfold((stream, target, keys, left), |(mut stream, target, keys, left)| async move {
+    stream::try_unfold((stream, target, valueless, left), |(mut stream, target, valueless, left)| async move {
         if left == 0 {
             return Ok(None);
         }
         let Some(batch) = stream.next().await else { return Ok(None) };
-        let rows = without_values(batch?, &keys)?;
+        let rows = valueless.shown(batch?)?;
         let rows = conform(&rows.slice(0, rows.num_rows().min(left)), &target)?;
         let left = left - rows.num_rows();
-        Ok(Some((rows, (stream, target, keys, left))))
+        Ok(Some((rows, (stream, target, valueless, left))))
     })
     .boxed()
-}
-
-/// The rows; of those that are gone only the key.
-fn without_values(batch: PushBatch, keys: &[bool]) -> Result<RecordBatch> {
-    let PushBatch { rows, deleted } = batch;
-    if !deleted.contains(&true) {
-        return Ok(rows);
-    }
-    let gone = BooleanArray::from(deleted);
-    let columns = rows.columns().iter().zip(keys).map(|(column, is_key)| match is_key {
-        true => Ok(Arc::clone(column)),
-        false => nullif(column, &gone),
-    });
-    let columns = columns.collect::<std::result::Result<Vec<_>, _>>();
-    columns
-        .and_then(|columns| RecordBatch::try_new(rows.schema(), columns))
-        .map_err(|error| Error::internal("rows that are gone").caused_by(error))
 }

@@ -14,6 +14,8 @@ use crate::catalog::Compatibility;
 use crate::error::Error;
 use crate::error::Result;
 use crate::error::SqlState;
+use crate::model::Column;
+use crate::model::ColumnRole;
 use crate::plan::nested;
 use crate::plan::node::PseudoColumn;
 use crate::plan::request::Destination;
@@ -103,26 +105,30 @@ fn qualified_source(kind: &ast::SelectItemQualifiedWildcardKind, scope: &Scope<'
     })
 }
 
-/// All columns of a source; joined, ksqlDB names each after its relation too.
+/// All columns of a source; joined, ksqlDB names each after its relation too. There the key comes first, then its window.
 fn star(scope: &Scope<'_>, source: usize) -> Vec<BoundItem> {
     let joined = 1 < scope.sources().len();
     let index = source;
     let source = &scope.sources()[index];
     let quoted = |value: &str| ast::Ident::with_quote('"', value);
-    source
-        .relation
-        .columns
-        .iter()
-        .filter(|column| !scope.is_merged(index, &column.name))
-        .map(|column| BoundItem {
-            expr: ast::Expr::CompoundIdentifier(vec![quoted(&source.alias), quoted(&column.name)]),
-            name: match scope.rules() {
-                Compatibility::Ksqldb if joined => format!("{}_{}", source.alias, column.name),
-                _ => column.name.clone(),
-            },
-            named: false,
-        })
-        .collect()
+    let all = source.relation.columns.iter();
+    let mut columns: Vec<&Column> = all.filter(|column| !scope.is_merged(index, &column.name)).collect();
+    if scope.rules() == Compatibility::Ksqldb {
+        columns.sort_by_key(|column| match column.role {
+            ColumnRole::Key => 0,
+            ColumnRole::WindowStart | ColumnRole::WindowEnd => 1,
+            _ => 2,
+        });
+    }
+    let item = |column: &Column| BoundItem {
+        expr: ast::Expr::CompoundIdentifier(vec![quoted(&source.alias), quoted(&column.name)]),
+        name: match scope.rules() {
+            Compatibility::Ksqldb if joined => format!("{}_{}", source.alias, column.name),
+            _ => column.name.clone(),
+        },
+        named: false,
+    };
+    columns.into_iter().map(item).collect()
 }
 
 /// ksqlDB's `*` above PARTITION BY: the new key, where it is no column, then the values, then what was the key.

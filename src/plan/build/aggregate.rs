@@ -41,6 +41,7 @@ use crate::model::OperatorId;
 use crate::model::SqlType;
 use crate::plan::bind::BoundQuery;
 use crate::plan::bind::BoundRank;
+use crate::plan::bind::Purpose;
 use crate::plan::bind::fold_name;
 use crate::plan::node::Aggregate;
 use crate::plan::node::AggregateCall;
@@ -236,7 +237,8 @@ fn check(query: &BoundQuery, lists: &Lists, found: &[Expr], expressions: &Expres
     if rules == Compatibility::Ksqldb {
         check_value_formats(query, "GROUP BY")?;
     }
-    if query.group_by.is_none() && rules == Compatibility::Ksqldb {
+    // Only what a client reads on the spot may have all rows as its one group.
+    if query.group_by.is_none() && rules == Compatibility::Ksqldb && !matches!(query.purpose, Purpose::Push) {
         let plain = query.items.iter().zip(&lists.items).find(|(_, raw)| find_aggregate_exprs([*raw]).is_empty());
         return Err(match plain {
             Some((item, _)) => not_in_group(&bare(&item.expr), &item.expr, rules),

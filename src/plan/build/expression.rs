@@ -463,7 +463,7 @@ impl<'a> Expressions<'a> {
         let left = binary.left.get_type(schema)?;
         let right = binary.right.get_type(schema)?;
         if self.rules == Compatibility::Ksqldb {
-            ksqldb_types::check_arithmetic(&left, binary.op, &right)?;
+            ksqldb_types::check_arithmetic(&binary, &left, &right)?;
         }
         if BinaryTypeCoercer::new(&left, &binary.op, &right).get_input_types().is_err() && !is_text(&left) {
             return Err(no_operator(binary.op, &left, &right));

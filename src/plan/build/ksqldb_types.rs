@@ -4,10 +4,13 @@ use datafusion::arrow::datatypes::DataType;
 use datafusion::common::DFSchema;
 use datafusion::common::DataFusionError;
 use datafusion::common::Result;
+use datafusion::logical_expr::BinaryExpr;
 use datafusion::logical_expr::Case;
+use datafusion::logical_expr::Expr;
 use datafusion::logical_expr::ExprSchemable;
 use datafusion::logical_expr::Operator;
 
+use super::comparison::text_of;
 use super::expression::is_text;
 use crate::error::Error;
 use crate::error::SqlState;
@@ -39,10 +42,24 @@ pub(super) fn check_cast(from: &DataType, to: &DataType) -> Result<()> {
     Err(refused(SqlState::CANNOT_COERCE, message))
 }
 
-/// Refuses arithmetic on others than numbers, and times for which the operator decides; `+` also joins texts.
-pub(super) fn check_arithmetic(left: &DataType, op: Operator, right: &DataType) -> Result<()> {
-    let is_number = |of: &DataType| of.is_numeric() || of.is_temporal() || of.is_null();
-    let joins = op == Operator::Plus && [left, right].iter().all(|side| is_text(side) || side.is_null());
+/// Refuses arithmetic on others than numbers, and times for which the operator decides; `+` also joins texts. What is
+/// written as NULL is no number.
+pub(super) fn check_arithmetic(binary: &BinaryExpr, left: &DataType, right: &DataType) -> Result<()> {
+    if left.is_null() || right.is_null() {
+        let shown = |of: &DataType| if of.is_null() { "null".to_owned() } else { ksqldb_name(of) };
+        let text = |of: &Expr, data_type: &DataType| if data_type.is_null() { "null".to_owned() } else { text_of(of) };
+        let message = format!(
+            "Error processing expression: ({} {} {}). Arithmetic on types {} and {} are not supported.",
+            text(&binary.left, left),
+            binary.op,
+            text(&binary.right, right),
+            shown(left),
+            shown(right)
+        );
+        return Err(refused(SqlState::UNDEFINED_FUNCTION, message));
+    }
+    let is_number = |of: &DataType| of.is_numeric() || of.is_temporal();
+    let joins = binary.op == Operator::Plus && is_text(left) && is_text(right);
     if joins || is_number(left) && is_number(right) {
         return Ok(());
     }

@@ -183,7 +183,7 @@ impl Aggregate {
 
     /// The first row of the one group over all rows.
     fn start(&mut self, cx: &mut Cx<'_>) -> Result<(), ExecError> {
-        if self.started || !self.spec.is_global() || cx.partition() != 0 {
+        if self.started || !self.spec.begins_empty() || cx.partition() != 0 {
             return Ok(());
         }
         self.started = true;

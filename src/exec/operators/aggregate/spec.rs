@@ -66,14 +66,14 @@ pub struct AggregateSpec {
 }
 
 impl AggregateSpec {
-    /// One group over all rows, which has a row before any input.
-    pub(super) fn is_global(&self) -> bool {
-        self.group.is_empty() && self.window.is_none()
+    /// One group over all rows, which has a row before any input. In ksqlDB, where groups stay, it has none.
+    pub(super) fn begins_empty(&self) -> bool {
+        self.group.is_empty() && self.window.is_none() && !self.keeps_empty
     }
 
     /// Whether a group without rows has a row of results: if it had rows, or began without.
     pub(super) fn stays_empty(&self) -> bool {
-        self.keeps_empty || self.is_global()
+        self.keeps_empty || self.begins_empty()
     }
 
     /// Whether each row's changes leave at once.
