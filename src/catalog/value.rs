@@ -11,6 +11,7 @@ use super::Relation;
 use super::TypeDefinition;
 use crate::model::QueryId;
 use crate::model::RelationId;
+use crate::model::TopicId;
 use crate::sql::nearest;
 
 /// All relations, queries and names of types at one version; cheap to clone.
@@ -185,16 +186,21 @@ impl Catalog {
         self.queries.values()
     }
 
-    /// The queries that read `relation`.
+    /// The queries that read `relation`, also those that read its topic under another relation's name.
     pub fn readers(&self, relation: RelationId) -> impl Iterator<Item = &Arc<QueryDefinition>> {
-        self.queries.values().filter(move |query| query.sources.contains(&relation))
+        let read = self.topic_of(relation);
+        let reads = move |source: &RelationId| read.is_some() && self.topic_of(*source) == read;
+        self.queries.values().filter(move |query| query.sources.iter().any(reads))
     }
 
     /// The queries that write `relation`, also those that write its topic under another relation's name.
     pub fn writers(&self, relation: RelationId) -> impl Iterator<Item = &Arc<QueryDefinition>> {
-        let topic = move |relation: RelationId| self.relation_by_id(relation).map(|relation| relation.topic_id);
-        let written = topic(relation);
-        self.queries.values().filter(move |query| written.is_some() && topic(query.sink) == written)
+        let written = self.topic_of(relation);
+        self.queries.values().filter(move |query| written.is_some() && self.topic_of(query.sink) == written)
+    }
+
+    fn topic_of(&self, relation: RelationId) -> Option<TopicId> {
+        self.relation_by_id(relation).map(|relation| relation.topic_id)
     }
 
     /// The queries that read or write `relation`.

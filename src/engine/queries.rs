@@ -177,6 +177,7 @@ impl Engine {
     /// A query stands still; its table is read from its topic meanwhile.
     pub(super) async fn pause_query(&self, id: QueryId) {
         self.runtime().stop(id).await;
+        self.forget_stop(id);
         if let Some(query) = self.catalog().ok().and_then(|catalog| catalog.query(id).cloned()) {
             self.forget_view(query.sink);
         }
@@ -297,11 +298,30 @@ fn refuse_replay(catalog: &Catalog, query: &QueryDefinition, sink: &Relation, pl
     if plan.output.columns != sink.columns {
         return refused("the columns of the query are other ones now", "DROP the table and CREATE it again.");
     }
-    if let Some(reader) = catalog.queries().find(|other| other.sources.contains(&sink.id)) {
-        let message = format!("query \"{}\" reads \"{}\" and would not see it begin anew", reader.name, sink.name);
-        return refused(&message, "TERMINATE it, or DROP what it keeps, first.");
+    refuse_read_topics(catalog, query, "rebuild")?;
+    refuse_others(catalog, query, sink)
+}
+
+/// Refuses to begin a table anew under those who read or write it too.
+pub(super) fn refuse_others(catalog: &Catalog, query: &QueryDefinition, sink: &Relation) -> Result<()> {
+    let other = catalog.readers(sink.id).chain(catalog.writers(sink.id)).find(|other| other.id != query.id);
+    let Some(other) = other else { return Ok(()) };
+    let message = format!("query \"{}\" reads or writes \"{}\" and would not see it begin anew", other.name, sink.name);
+    Err(Error::new(SqlState::DEPENDENT_OBJECTS_STILL_EXIST, message)
+        .hint("TERMINATE it, or DROP what it keeps, first."))
+}
+
+/// Refuses to take topics of a query from streams that stand over them; `verb` is what is done to the query.
+pub(super) fn refuse_read_topics(catalog: &Catalog, query: &QueryDefinition, verb: &str) -> Result<()> {
+    let is_own = |relation: &&Arc<Relation>| query.internal_topics.iter().any(|(.., id)| *id == relation.topic_id);
+    match catalog.relations().find(is_own) {
+        Some(reader) => {
+            let message =
+                format!("cannot {verb} query \"{}\" because \"{}\" reads its late rows", query.name, reader.name);
+            Err(Error::new(SqlState::DEPENDENT_OBJECTS_STILL_EXIST, message).hint("DROP that first."))
+        }
+        None => Ok(()),
     }
-    Ok(())
 }
 
 /// A query's definition, and the records of its internal topics, which go before it into the metadata.

@@ -43,6 +43,7 @@ pub use course::Course;
 pub use course::Stage;
 pub use driver::Driver;
 pub use error::ExecError;
+pub use expressions::evaluate;
 pub use hold::Hold;
 pub use kept::Claim;
 pub use kept::KeptTable;

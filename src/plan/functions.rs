@@ -114,7 +114,7 @@ impl Functions {
         options.sql_parser.map_string_types_to_utf8view = false;
         // Without a zone TIMESTAMP WITH TIME ZONE would be read as TIMESTAMP.
         options.execution.time_zone = Some("UTC".to_string());
-        Self { scalar, aggregate, planners: expression_planners(), options }
+        Self { scalar, aggregate, planners: expression_planners(Compatibility::Postgres), options }
     }
 
     /// Whether a standing query can keep this aggregate.

@@ -16,15 +16,22 @@ use datafusion::logical_expr::planner::PlannerResult;
 use datafusion::logical_expr::planner::RawBinaryExpr;
 use sqlparser::ast;
 
+use super::text_sum::TextSum;
+use crate::catalog::Compatibility;
 use crate::functions::IntervalScale;
 use crate::functions::TimeBetween;
 
-/// Who plans what has an operator: this one first, then DataFusion's.
-pub fn expression_planners() -> Vec<Arc<dyn ExprPlanner>> {
+/// Who plans what has an operator: ours first, then DataFusion's.
+pub fn expression_planners(rules: Compatibility) -> Vec<Arc<dyn ExprPlanner>> {
     let [times, by] = IntervalScale::all().map(|function| Arc::new(ScalarUDF::new_from_impl(function)));
     let between = Arc::new(ScalarUDF::new_from_impl(TimeBetween::default()));
     let own: Arc<dyn ExprPlanner> = Arc::new(Intervals { times, by, between });
-    std::iter::once(own).chain(SessionStateDefaults::default_expr_planners()).collect()
+    let mut planners = vec![own];
+    if rules == Compatibility::Ksqldb {
+        planners.push(Arc::new(TextSum));
+    }
+    planners.extend(SessionStateDefaults::default_expr_planners());
+    planners
 }
 
 #[derive(Debug)]

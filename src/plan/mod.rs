@@ -34,6 +34,7 @@ mod standing;
 pub mod system_columns;
 #[cfg(test)]
 mod tests;
+mod text_sum;
 mod using;
 
 pub use array_of_rows::array_of_rows;

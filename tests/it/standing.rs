@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use arrow::array::RecordBatch;
 use tidemill::catalog::Change;
 use tidemill::catalog::EmitMode;
+use tidemill::catalog::QueryState;
 use tidemill::catalog::Semantics;
 use tidemill::cli::test::Pipeline;
 use tidemill::cli::test::PipelineOptions;
@@ -111,6 +112,12 @@ async fn a_query_whose_state_another_version_laid_out_otherwise_is_rebuilt_from_
     pipeline.change_catalog(&Change::ReplaceQuery(Box::new(definition))).await.expect("changed");
     pipeline = pipeline.restart().await.expect("it starts again");
     assert!(pipeline.runtime().queries().is_empty(), "needs_rebuild");
+    // One that could not start is paused all the same, and is to run again after RESUME, whether it can or not.
+    pipeline.execute("PAUSE ctas_per_country_1").await.expect("paused");
+    pipeline.execute("RESUME ctas_per_country_1").await.expect_err("it still needs to be rebuilt");
+    let catalog = pipeline.catalog().expect("it is read");
+    let state = catalog.query_by_name("ctas_per_country_1").expect("it is there").state;
+    assert_eq!(state, QueryState::Running);
 
     pipeline.execute("ALTER QUERY ctas_per_country_1 REBUILD").await.expect("rebuilt");
     write(&pipeline, "payments", "c9", "{\"country\":\"x1\",\"amount\":10}", 20).await;

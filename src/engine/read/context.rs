@@ -147,7 +147,7 @@ impl Base {
         FunctionTexts::functions(&texts).into_iter().for_each(|function| context.register_udf(function));
         let clock = engine.upgrade().map(|engine| Arc::clone(&engine.env().clock));
         clock.into_iter().for_each(|clock| context.register_udf(pg_sleep(clock)));
-        let planners = expression_planners();
+        let planners = expression_planners(Compatibility::Postgres);
         let counted: Arc<dyn RelationPlanner> = Arc::new(EveryRow);
         let state = SessionStateBuilder::new_from_existing(context.state())
             .with_expr_planners(planners)
@@ -207,6 +207,7 @@ impl Planner {
         let mut state = SessionStateBuilder::new_from_existing(base.state.clone())
             .with_catalog_list(Arc::new(list))
             .with_type_planner(Arc::new(NestedTypes { others: Some(Arc::new(PgOidTypePlanner)) }))
+            .with_expr_planners(expression_planners(session.settings.compatibility()))
             .build();
         let env = session.engine.env();
         let zone = session.settings.zone_name().to_string();
@@ -266,7 +267,8 @@ impl Planner {
                 false => plan.and_then(|plan| with_rules(plan, engine.functions(), rules, &zone)),
             };
             let plan = plan.map_err(|error| planning_error(error, &origin))?;
-            Ok(Planned::new(published, state, plan, casts, origin))
+            let rules = if of_clients { Compatibility::Postgres } else { rules };
+            Ok(Planned::new(published, state, plan, casts, origin, rules))
         });
         planning.join().await.map_err(|panic| panicked(&panic))?
     }

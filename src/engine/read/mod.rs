@@ -10,6 +10,7 @@ mod client_views;
 mod context;
 mod key_read;
 mod lease;
+mod null_on_failure;
 mod parameters;
 mod pg_catalog;
 mod pg_functions;

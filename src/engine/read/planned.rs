@@ -36,6 +36,8 @@ use tokio::sync::oneshot;
 use tracing::debug;
 
 use super::lease::Lease;
+use super::null_on_failure::null_on_failure;
+use crate::catalog::Compatibility;
 use crate::engine::outcome::OutputField;
 use crate::engine::outcome::RowStream;
 use crate::engine::outcome::Value;
@@ -67,6 +69,8 @@ pub(in crate::engine) struct Planned {
     casts: BTreeMap<usize, SqlType>,
     /// As it was written: where errors point.
     origin: Box<ast::Query>,
+    /// What becomes of a value that cannot be computed.
+    rules: Compatibility,
 }
 
 impl Planned {
@@ -76,8 +80,9 @@ impl Planned {
         plan: LogicalPlan,
         casts: BTreeMap<usize, SqlType>,
         origin: Box<ast::Query>,
+        rules: Compatibility,
     ) -> Self {
-        Self { published, state, plan, casts, origin }
+        Self { published, state, plan, casts, origin, rules }
     }
 
     /// The columns.
@@ -186,7 +191,10 @@ impl Planned {
             state.config_mut().options_mut().execution.target_partitions = 1;
             physical = state.create_physical_plan(&self.plan).await.map_err(fail)?;
         }
-        let physical = cooperative(physical).map_err(fail)?;
+        let mut physical = cooperative(physical).map_err(fail)?;
+        if self.rules == Compatibility::Ksqldb {
+            physical = null_on_failure(physical).map_err(fail)?;
+        }
         execute_stream(physical, state.task_ctx()).map_err(fail)
     }
 

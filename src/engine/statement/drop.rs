@@ -18,6 +18,7 @@ use crate::engine::core::Engine;
 use crate::engine::outcome::Notice;
 use crate::engine::outcome::Outcome;
 use crate::engine::queries::record;
+use crate::engine::queries::refuse_read_topics;
 use crate::engine::session::Session;
 use crate::error::Error;
 use crate::error::Result;
@@ -204,7 +205,7 @@ impl Dropping {
         }
         let query = relation.query.and_then(|id| catalog.query(id)).cloned();
         if let Some(query) = &query {
-            refuse_read_topics(catalog, query)?;
+            refuse_read_topics(catalog, query, "drop")?;
         }
         let (mut records, mut rest) = (Vec::new(), catalog.clone());
         if let Some(query) = &query {
@@ -226,19 +227,6 @@ impl Dropping {
             }
         }
         Ok((records, Some(Dropped { relation: Arc::clone(relation), query })))
-    }
-}
-
-/// Refuses to take topics of a query from streams that stand over them.
-pub(super) fn refuse_read_topics(catalog: &Catalog, query: &QueryDefinition) -> Result<()> {
-    let is_own = |relation: &&Arc<Relation>| query.internal_topics.iter().any(|(.., id)| *id == relation.topic_id);
-    match catalog.relations().find(is_own) {
-        Some(reader) => {
-            let message =
-                format!("cannot drop query \"{}\" because \"{}\" reads its late rows", query.name, reader.name);
-            Err(Error::new(SqlState::DEPENDENT_OBJECTS_STILL_EXIST, message).hint("DROP that first."))
-        }
-        None => Ok(()),
     }
 }
 

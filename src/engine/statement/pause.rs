@@ -41,7 +41,8 @@ fn named(catalog: &Catalog, name: Option<&Name>) -> Result<Vec<Arc<QueryDefiniti
 
 async fn set(engine: Arc<Engine>, id: QueryId, wanted: QueryState) -> Result<()> {
     let _turn = engine.ddl().await;
-    if wanted == QueryState::Running && engine.stopped_because(id).is_some() {
+    let runs = engine.catalog()?.query(id).is_some_and(|query| query.state == QueryState::Running);
+    if wanted == QueryState::Running && runs && engine.stopped_because(id).is_some() {
         engine.pause_query(id).await;
         return engine.resume_query(id).await;
     }

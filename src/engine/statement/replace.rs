@@ -16,6 +16,8 @@ use crate::catalog::QueryDefinition;
 use crate::catalog::Relation;
 use crate::catalog::check_extends;
 use crate::engine::queries::Replacement;
+use crate::engine::queries::refuse_others;
+use crate::engine::queries::refuse_read_topics;
 use crate::error::Error;
 use crate::error::Result;
 use crate::error::SqlState;
@@ -63,7 +65,8 @@ impl Making {
             check_extends(known, &sink)?;
             self.check_goes_on(&catalog, query, &plan)?;
         } else {
-            refuse_readers(&catalog, known, query)?;
+            refuse_read_topics(&catalog, query, "replace")?;
+            refuse_others(&catalog, query, known)?;
         }
         let (query, statement) = (Arc::clone(query), self.text.clone());
         Ok(Replacement { query, statement, plan: Arc::new(plan), sink, goes_on })
@@ -101,14 +104,4 @@ fn refuse_circle(catalog: &Catalog, known: &Relation, sources: &[RelationId]) ->
         }
     }
     Ok(())
-}
-
-/// Refuses to begin a table anew under those who read or write it too.
-fn refuse_readers(catalog: &Catalog, known: &Relation, query: &QueryDefinition) -> Result<()> {
-    let other = catalog.readers(known.id).chain(catalog.writers(known.id)).find(|other| other.id != query.id);
-    let Some(other) = other else { return Ok(()) };
-    let message =
-        format!("query \"{}\" reads or writes \"{}\" and would not see it begin anew", other.name, known.name);
-    Err(Error::new(SqlState::DEPENDENT_OBJECTS_STILL_EXIST, message)
-        .hint("TERMINATE it, or DROP what it keeps, first."))
 }

@@ -3,12 +3,12 @@
 use std::sync::Arc;
 
 use super::done;
-use super::drop::refuse_read_topics;
 use super::lookup::query_named;
 use crate::catalog::QueryDefinition;
 use crate::engine::apart::run_apart;
 use crate::engine::core::Engine;
 use crate::engine::outcome::Outcome;
+use crate::engine::queries::refuse_read_topics;
 use crate::engine::session::Session;
 use crate::error::Result;
 use crate::security::Operation;
@@ -32,7 +32,7 @@ pub(super) async fn execute(session: &Session, name: Option<&Name>) -> Result<Ou
 /// Ends one query.
 pub(super) async fn terminate(engine: Arc<Engine>, query: Arc<QueryDefinition>) -> Result<()> {
     let _turn = engine.ddl().await;
-    refuse_read_topics(engine.catalog()?.as_ref(), &query)?;
+    refuse_read_topics(engine.catalog()?.as_ref(), &query, "drop")?;
     match engine.catalog()?.relation_by_id(query.sink) {
         Some(sink) => engine.runtime().retire(query.id, sink).await,
         None => engine.runtime().stop(query.id).await,
@@ -42,7 +42,7 @@ pub(super) async fn terminate(engine: Arc<Engine>, query: Arc<QueryDefinition>) 
             // Somebody else was faster.
             None => Ok((Vec::new(), ())),
             Some(query) => {
-                refuse_read_topics(catalog, query)?;
+                refuse_read_topics(catalog, query, "drop")?;
                 Ok((Engine::drop_query_records(query), ()))
             }
         })

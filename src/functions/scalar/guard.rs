@@ -39,6 +39,9 @@ pub(super) enum Guard {
     Series,
 }
 
+/// Bytes of the texts that one call makes, of all its rows together.
+pub(super) const CALL_BYTES_MAX: f64 = 512e6;
+
 /// Items of the arrays that one call makes, of all its rows together: some 40 MB.
 pub(super) const ITEMS_MAX: f64 = 5_000_000.0;
 
@@ -77,15 +80,28 @@ impl Guard {
         }
     }
 
-    /// Whether only the second argument counts: what an array is filled with may be null, or no number.
-    pub(super) fn looks_at_size(self) -> bool {
-        matches!(self, Guard::Size | Guard::Times)
+    /// The argument that fills an array, where only the second one is looked at: it may be null, or no number.
+    pub(super) fn filling(self) -> Option<usize> {
+        match self {
+            Guard::Size => Some(2),
+            Guard::Times => Some(0),
+            _ => None,
+        }
     }
 
-    /// The items of the array that arguments ask for.
+    /// The bytes of the text that arguments ask for.
+    pub(super) fn bytes(self, arguments: &[f64]) -> f64 {
+        match (self, arguments) {
+            (Guard::Repeat, [length, times]) => (length * times).max(0.0),
+            _ => 0.0,
+        }
+    }
+
+    /// The items of the array that arguments ask for, without what fills it.
     pub(super) fn items(self, arguments: &[f64]) -> f64 {
         match (self, arguments) {
             (Guard::Size | Guard::Times, [size]) => *size,
+            (Guard::Series, [to]) => *to,
             (Guard::Series, [from, to]) => to - from + 1.0,
             (Guard::Series, [from, to, step]) if *step != 0.0 => (to - from) / step + 1.0,
             _ => 0.0,
@@ -182,6 +198,7 @@ mod tests {
     fn a_series_has_as_many_items_as_steps_from_its_begin_to_its_end() {
         for (arguments, items) in [
             (&[1.0, 10.0][..], 10.0),
+            (&[10.0], 10.0),
             (&[1.0, 10.0, 2.0], 5.5),
             (&[10.0, 1.0, -3.0], 4.0),
             (&[10.0, 1.0], 0.0),

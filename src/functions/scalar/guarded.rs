@@ -32,6 +32,7 @@ use datafusion::logical_expr::ScalarUDF;
 use datafusion::logical_expr::ScalarUDFImpl;
 use datafusion::logical_expr::Signature;
 
+use super::guard::CALL_BYTES_MAX;
 use super::guard::Guard;
 use super::guard::ITEMS_MAX;
 use crate::error::Error;
@@ -138,32 +139,47 @@ impl ScalarUDFImpl for Guarded {
 
     fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
         let Some(guard) = self.guard else { return self.stock.invoke_with_args(args) };
-        let arguments = ColumnarValue::values_to_arrays(&args.args)?;
-        let looked_at = if guard.looks_at_size() { &arguments[1..2] } else { &arguments[..] };
-        let arguments = looked_at.iter().map(numbers).collect::<Result<Vec<_>>>()?;
-        let mut items = 0.0;
-        for_rows(&arguments, |row| {
-            items += guard.items(row);
-            guard.refuses(row).or_else(|| (ITEMS_MAX < items).then(|| too_many(self.name())))
+        if guard == Guard::Series {
+            args.args.iter().try_for_each(goes_one_way)?;
+        }
+        let filling = guard.filling();
+        let looked_at = if filling.is_some() { &args.args[1..2] } else { &args.args[..] };
+        let arguments =
+            looked_at.iter().map(|value| numbers_of(value, args.number_rows)).collect::<Result<Vec<_>>>()?;
+        // What is put into an array has a size too.
+        let filling = filling.and_then(|place| args.args.get(place)).filter(|filling| filling.data_type().is_nested());
+        let weights = filling.map(|filling| numbers_of(filling, args.number_rows)).transpose()?;
+        let (mut items, mut bytes) = (0.0, 0.0);
+        for_rows(&arguments, |at, row| {
+            let weight =
+                weights.as_ref().filter(|weights| weights.is_valid(at)).map_or(1.0, |weights| weights.value(at));
+            items += guard.items(row) * weight.max(1.0);
+            bytes += guard.bytes(row);
+            let too_much = || match bytes {
+                _ if ITEMS_MAX < items => Some(too_many(self.name())),
+                bytes if CALL_BYTES_MAX < bytes => Some(too_long(self.name())),
+                _ => None,
+            };
+            guard.refuses(row).or_else(too_much)
         })?;
         let answer = self.stock.invoke_with_args(args)?;
         if guard.may_overflow() {
             let mut told = arguments;
             told.push(numbers(&answer.to_array(told[0].len())?)?);
-            for_rows(&told, out_of_range)?;
+            for_rows(&told, |_, row| out_of_range(row))?;
         }
         Ok(answer)
     }
 }
 
-/// Fails at the first row without null that is refused.
-fn for_rows(arguments: &[Float64Array], mut refuses: impl FnMut(&[f64]) -> Option<Error>) -> Result<()> {
+/// Fails at the first row without null that is refused; it is told with its place.
+fn for_rows(arguments: &[Float64Array], mut refuses: impl FnMut(usize, &[f64]) -> Option<Error>) -> Result<()> {
     let mut row = Vec::with_capacity(arguments.len());
     for at in 0..arguments.first().map_or(0, Array::len) {
         row.clear();
         row.extend(arguments.iter().filter(|values| values.is_valid(at)).map(|values| values.value(at)));
         if row.len() == arguments.len()
-            && let Some(error) = refuses(&row)
+            && let Some(error) = refuses(at, &row)
         {
             return Err(DataFusionError::External(Box::new(error)));
         }
@@ -177,6 +193,43 @@ fn too_many(name: &str) -> Error {
     match name {
         "generate_series" => error.hint("FROM generate_series(..) with plain values makes rows as they are read."),
         _ => error,
+    }
+}
+
+/// The error of texts that would be too long together.
+pub(super) fn too_long(name: &str) -> Error {
+    Error::new(SqlState::PROGRAM_LIMIT_EXCEEDED, "requested length too large")
+        .detail(format!("{name} would make texts of more than {CALL_BYTES_MAX} bytes at a time."))
+}
+
+/// Refuses an interval of which a part goes forth and another back: a series of such steps may never end.
+fn goes_one_way(step: &ColumnarValue) -> Result<()> {
+    if !matches!(step.data_type(), DataType::Interval(_)) {
+        return Ok(());
+    }
+    let parts = cast(&step.to_array(1)?, &DataType::Interval(IntervalUnit::MonthDayNano))?;
+    let is_mixed = |part: IntervalMonthDayNano| {
+        let signs = [i64::from(part.months).signum(), i64::from(part.days).signum(), part.nanoseconds.signum()];
+        signs.contains(&1) && signs.contains(&-1)
+    };
+    match parts.as_primitive::<IntervalMonthDayNanoType>().iter().flatten().any(is_mixed) {
+        false => Ok(()),
+        true => {
+            let error = Error::new(SqlState::INVALID_PARAMETER_VALUE, "step cannot go both ways")
+                .hint("Give all parts of the interval one sign.");
+            Err(DataFusionError::External(Box::new(error)))
+        }
+    }
+}
+
+/// As `numbers`; of a value for all rows only one is made.
+fn numbers_of(value: &ColumnarValue, rows: usize) -> Result<Float64Array> {
+    match value {
+        ColumnarValue::Array(values) => numbers(values),
+        ColumnarValue::Scalar(one) => {
+            let one = numbers(&one.to_array()?)?;
+            Ok(std::iter::repeat_n(one.is_valid(0).then(|| one.value(0)), rows).collect())
+        }
     }
 }
 

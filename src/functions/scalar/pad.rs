@@ -18,6 +18,8 @@ use datafusion::logical_expr::Signature;
 use datafusion::logical_expr::TypeSignature;
 use datafusion::logical_expr::Volatility;
 
+use super::guard::CALL_BYTES_MAX;
+use super::guarded::too_long;
 use crate::error::Error;
 use crate::error::SqlState;
 use crate::functions::described::described;
@@ -88,10 +90,13 @@ impl ScalarUDFImpl for Pad {
         let texts = arrays[0].as_string::<i32>();
         let lengths = arrays[1].as_primitive::<Int64Type>();
         let fills = arrays.get(2).map(|fills| fills.as_string::<i32>());
+        let mut bytes = 0.0;
         let padded = |row: usize| {
             let fill = fills.map_or(Some(" "), |fills| fills.is_valid(row).then(|| fills.value(row)));
             let (true, true, Some(fill)) = (texts.is_valid(row), lengths.is_valid(row), fill) else { return Ok(None) };
-            pad(self.side, texts.value(row), lengths.value(row), fill).map(Some)
+            let padded = pad(self.side, texts.value(row), lengths.value(row), fill)?;
+            bytes += padded.len() as f64;
+            if CALL_BYTES_MAX < bytes { Err(too_long(self.name())) } else { Ok(Some(padded)) }
         };
         let padded = (0..texts.len()).map(padded).collect::<std::result::Result<StringArray, Error>>();
         let padded = padded.map_err(|error| DataFusionError::External(Box::new(error)))?;

@@ -11,9 +11,7 @@ pub(super) fn reworded(expr: &ast::Expr) -> Option<ast::Expr> {
         ast::Expr::BinaryOp { left, op, right } => compared(left, op, right),
         ast::Expr::InList { expr, list, negated } => {
             let same = |other| compared(expr, &BinaryOperator::Eq, other);
-            let found = list.iter().map(same).collect::<Option<Vec<_>>>()?;
-            let found = found.into_iter().reduce(|before, next| binary(before, &BinaryOperator::Or, next))?;
-            Some(told(found, *negated))
+            Some(told(any(list.iter().map(same).collect::<Option<_>>()?)?, *negated))
         }
         ast::Expr::Between { expr, low, high, negated } => {
             let from = compared(expr, &BinaryOperator::GtEq, low)?;
@@ -37,6 +35,22 @@ pub(super) fn reworded(expr: &ast::Expr) -> Option<ast::Expr> {
         }
         _ => None,
     }
+}
+
+/// Whether one of the conditions holds: a tree as deep as the logarithm of their number, since each level costs stack and time.
+fn any(mut conditions: Vec<ast::Expr>) -> Option<ast::Expr> {
+    while 1 < conditions.len() {
+        let mut halved = Vec::with_capacity(conditions.len().div_ceil(2));
+        let mut rest = conditions.into_iter();
+        while let Some(one) = rest.next() {
+            halved.push(match rest.next() {
+                Some(other) => binary(one, &BinaryOperator::Or, other),
+                None => one,
+            });
+        }
+        conditions = halved;
+    }
+    conditions.pop()
 }
 
 /// `(a, b) IN (SELECT ..)` where only those rows count for which it is true.
@@ -150,4 +164,26 @@ fn joined<'a>(
 fn binary(left: ast::Expr, op: &BinaryOperator, right: ast::Expr) -> ast::Expr {
     let nested = |expr| Box::new(ast::Expr::Nested(Box::new(expr)));
     ast::Expr::Nested(Box::new(ast::Expr::BinaryOp { left: nested(left), op: op.clone(), right: nested(right) }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn depth(expr: &ast::Expr) -> usize {
+        match expr {
+            ast::Expr::BinaryOp { left, right, .. } => 1 + depth(left).max(depth(right)),
+            ast::Expr::Nested(inner) => depth(inner),
+            _ => 0,
+        }
+    }
+
+    #[test]
+    fn a_long_list_of_rows_is_no_deep_condition() {
+        let rows: Vec<String> = (0..5_000).map(|number| format!("({number}, 'x')")).collect();
+        let list = parsed(&format!("(a, b) IN ({})", rows.join(", "))).expect("a condition");
+        let condition = reworded(&list).expect("rows are compared");
+        assert!(depth(&condition) < 20, "{}", depth(&condition));
+        assert_eq!(condition.to_string().matches(" OR ").count(), rows.len() - 1);
+    }
 }

@@ -12,7 +12,19 @@ use crate::plan::bind::CHANCE;
 use crate::plan::bind::called_bare;
 use crate::plan::bind::position;
 
-const TIME: [&str; 5] = ["now", "current_timestamp", "localtimestamp", "transaction_timestamp", "statement_timestamp"];
+const TIME: [&str; 11] = [
+    "now",
+    "current_timestamp",
+    "localtimestamp",
+    "transaction_timestamp",
+    "statement_timestamp",
+    "current_date",
+    "current_time",
+    "localtime",
+    "age",
+    "unix_timestamp",
+    "unix_date",
+];
 
 /// Refuses functions whose answer would depend on when a row is taken back or looked at again. `aggregates`: whether the
 /// query does.

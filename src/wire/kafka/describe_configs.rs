@@ -1,5 +1,6 @@
 //! DescribeConfigs: every setting of a topic, and what the server is told.
 
+use std::collections::HashSet;
 use std::time::Duration;
 
 use super::config_value::BROKER;
@@ -41,7 +42,11 @@ impl Answer for Request {
             let Resource { resource_type, resource_name, .. } = resource;
             ResourceResult { error_code, error_message, resource_type, resource_name, configs }
         };
-        Response { results: self.resources.into_iter().map(describe).collect(), ..Response::default() }
+        // Once each, whatever keys are asked for: else a small request had a huge answer.
+        let mut seen = HashSet::with_capacity(self.resources.len());
+        let mut is_new = |asked: &Resource| seen.insert((asked.resource_type, asked.resource_name.clone()));
+        let resources = self.resources.into_iter().filter(|asked| is_new(asked));
+        Response { results: resources.map(describe).collect(), ..Response::default() }
     }
 }
 

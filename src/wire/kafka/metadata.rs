@@ -1,5 +1,7 @@
 //! Metadata: the brokers and the topics. A topic that is asked for and not there is made, where the settings say so.
 
+use std::collections::HashSet;
+
 use super::context::Context;
 use super::error_code::code_of;
 use super::table::Answer;
@@ -43,7 +45,9 @@ impl Answer for Request {
             None => all(context, with_operations),
             Some(asked) => {
                 let mut topics = Vec::with_capacity(asked.len());
-                for topic in asked {
+                // A topic that is asked for again and again is answered once: else a small request had a huge answer.
+                let mut seen = HashSet::with_capacity(asked.len());
+                for topic in asked.into_iter().filter(|topic| seen.insert((topic.name.clone(), topic.topic_id))) {
                     topics.push(one(context, topic, self.allow_auto_topic_creation, with_operations).await);
                 }
                 topics
