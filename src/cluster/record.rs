@@ -81,6 +81,13 @@ impl Default for CompactionConfig {
     }
 }
 
+impl CompactionConfig {
+    /// Whether a record may be compacted before it must be.
+    pub fn lags_fit(&self) -> bool {
+        self.lag_max_ms.is_none_or(|lag_max_ms| self.lag_min_ms <= lag_max_ms)
+    }
+}
+
 /// Who may write a topic, and whether people see it in lists.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(default)]

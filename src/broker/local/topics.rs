@@ -43,14 +43,13 @@ pub struct NewTopic {
 
 /// Refuses settings that contradict one another.
 fn check_together(config: &TopicConfig) -> Result<(), BrokerError> {
-    let (lag_min_ms, lag_max_ms) = (config.compaction.lag_min_ms, config.compaction.lag_max_ms);
-    match lag_max_ms {
-        Some(lag_max_ms) if lag_max_ms < lag_min_ms => Err(BrokerError::InvalidSetting {
+    match config.compaction.lags_fit() {
+        true => Ok(()),
+        false => Err(BrokerError::InvalidSetting {
             name: "min.compaction.lag.ms",
-            value: lag_min_ms.to_string(),
+            value: config.compaction.lag_min_ms.to_string(),
             wanted: "no more than max.compaction.lag.ms",
         }),
-        _ => Ok(()),
     }
 }
 

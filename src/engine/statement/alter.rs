@@ -123,7 +123,19 @@ fn topic_records(
     if config == topic.config {
         return Ok(Vec::new());
     }
+    check_together(&config)?;
     Ok(vec![MetadataRecord::ConfigureTopic(topic.id, config)])
+}
+
+/// Refuses settings that contradict one another.
+pub(super) fn check_together(config: &TopicConfig) -> Result<()> {
+    match config.compaction.lags_fit() {
+        true => Ok(()),
+        false => {
+            let message = "min_compaction_lag_ms must be no more than max_compaction_lag_ms";
+            Err(Error::new(SqlState::INVALID_PARAMETER_VALUE, message))
+        }
+    }
 }
 
 /// Refuses what would change the rows of a relation that a query keeps: its state is restored from its topic.

@@ -1,6 +1,7 @@
 //! CREATE STREAM|TABLE over a topic, which is made if it is not there.
 
 use super::alter::apply;
+use super::alter::check_together;
 use super::alter::check_kept;
 use super::done;
 use crate::catalog::Catalog;
@@ -264,6 +265,7 @@ fn topic_with(
     new_id: impl Fn() -> TopicId,
     records: &mut Vec<MetadataRecord>,
 ) -> Result<TopicRecord> {
+    check_together(&config)?;
     let name = options.topic.as_deref().unwrap_or(relation);
     if let Some(topic) = metadata.topic(name) {
         if topic.config.internal {

@@ -73,7 +73,7 @@ pub fn operands(query: &ast::Query, rules: Compatibility) -> Result<Option<Opera
 fn collect(body: &ast::SetExpr, all: Option<ast::SetQuantifier>, place: &ast::Query, branches: &mut Vec<ast::Query>) {
     match body {
         ast::SetExpr::SetOperation { op: ast::SetOperator::Union, set_quantifier, left, right }
-            if all.is_none_or(|all| all == *set_quantifier) =>
+            if all.map_or_else(|| is_by_place(*set_quantifier), |all| all == *set_quantifier) =>
         {
             collect(left, all, place, branches);
             collect(right, all, place, branches);
@@ -84,6 +84,10 @@ fn collect(body: &ast::SetExpr, all: Option<ast::SetQuantifier>, place: &ast::Qu
         ast::SetExpr::Query(inner) => branches.push(inner.as_ref().clone()),
         other => branches.push(ast::Query { with: None, body: Box::new(other.clone()), ..place.clone() }),
     }
+}
+
+fn is_by_place(quantifier: ast::SetQuantifier) -> bool {
+    matches!(quantifier, ast::SetQuantifier::All | ast::SetQuantifier::Distinct | ast::SetQuantifier::None)
 }
 
 /// `SELECT * FROM (.. UNION ALL ..) AS "union"`, of SELECTs that are flat.
