@@ -1,8 +1,8 @@
 //! CREATE STREAM|TABLE over a topic, which is made if it is not there.
 
 use super::alter::apply;
-use super::alter::check_together;
 use super::alter::check_kept;
+use super::alter::check_together;
 use super::done;
 use crate::catalog::Catalog;
 use crate::catalog::Change;

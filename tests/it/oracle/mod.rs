@@ -39,6 +39,10 @@ use tidemill::protocol::partition_for_key;
 
 /// Queries that share one history; each is a case.
 const QUERIES: u64 = 8;
+/// How often a query is drawn until there is one over all partitions.
+const DRAWS_MAX: usize = 50;
+/// The streams and tables.
+const SOURCES: [&str; 5] = ["s", "r", "c", "e", "g"];
 /// Later than all rows of the histories.
 const NOW_MICROS: i64 = 1_717_200_000_000_000;
 
@@ -113,6 +117,8 @@ impl Drop for NamedOnPanic {
 struct Scene {
     seed: u64,
     partitions: i32,
+    /// The numbers of partitions of `s`, `r`, `c`, `e` and `g`: all of them `partitions`, or each its own.
+    partitions_of: BTreeMap<&'static str, i32>,
     stream: Vec<Event>,
     table: Vec<Event>,
     /// Of the stream `r`, whose columns are those of `s`.
@@ -149,21 +155,30 @@ async fn check(seed: u64, kinds: &mut BTreeMap<&'static str, u64>) {
     let changes: Vec<Change> = changes.collect();
     let only = std::env::var("TIDEMILL_ORACLE_KIND").ok();
     *kinds.entry("with statements").or_default() += u64::from(!changes.is_empty());
+    // Where the model looks at each partition by itself all sources have the same ones; else each may have its own.
+    let own = partitions != 1 && draw.once_in(3);
+    let query = || generate::query(&draw, partitions == 1, only.as_deref());
+    let whole = || std::iter::repeat_with(query).take(DRAWS_MAX).find(Query::is_whole);
+    let queries: Vec<Query> = (0..QUERIES).map(|_| own.then(whole).flatten().unwrap_or_else(query)).collect();
+    let own = own && queries.iter().all(Query::is_whole);
+    let partitions_of = SOURCES.map(|name| (name, if own { 1 + draw.below(5) as i32 } else { partitions }));
+    *kinds.entry("in partitions of their own").or_default() += u64::from(own);
     let scene = Scene {
         seed,
         second,
         partitions,
+        partitions_of: partitions_of.into(),
         changes,
         table,
         others,
         stream,
-        queries: (0..QUERIES).map(|_| generate::query(&draw, partitions == 1, only.as_deref())).collect(),
+        queries,
     };
     let one_row = scene.run(EmitMode::All, None).await;
     let all = scene.run(EmitMode::All, Some(seed)).await;
     let net = scene.run(EmitMode::Net, Some(seed + 1)).await;
     for (at, query) in scene.queries.iter().enumerate() {
-        let told = || format!("seed {seed}, {partitions} partitions, query {at}: {}", query.standing);
+        let told = || format!("seed {seed}, partitions {:?}, query {at}: {}", scene.partitions_of, query.standing);
         let answer = scene.answer(query).await;
         // Counted over one life: a restart counts again what it takes again.
         assert_eq!(one_row[at].late, answer.late, "{}: late rows", told());
@@ -286,7 +301,7 @@ impl Scene {
             let columns = columns.join(", ").replacen("TEXT", &format!("TEXT {key}"), 1);
             format!(
                 "CREATE {kind} {name} ({columns}) WITH (kafka_topic = '{name}', value_format = 'JSON', partitions = {})",
-                self.partitions
+                self.partitions_of[name]
             )
         };
         pipeline.execute(&ddl("STREAM", "s", STREAM_COLUMNS, "KEY")).await.expect("the stream is made");
@@ -308,11 +323,11 @@ impl Scene {
             made.unwrap_or_else(|error| panic!("seed {}: {}: {error:?}", self.seed, query.standing));
         }
         for version in &self.table {
-            produce(&pipeline, "c", TABLE_COLUMNS, version, self.partitions).await;
+            self.produce(&pipeline, "c", TABLE_COLUMNS, version).await;
         }
         for (name, versions) in &self.others {
             for version in versions {
-                produce(&pipeline, name, TABLE_COLUMNS, version, self.partitions).await;
+                self.produce(&pipeline, name, TABLE_COLUMNS, version).await;
             }
         }
         for change in &self.changes {
@@ -320,10 +335,10 @@ impl Scene {
         }
         // What a join meets depends on what is there: all of it, before the first row is taken.
         for row in &self.stream {
-            produce(&pipeline, "s", STREAM_COLUMNS, row, self.partitions).await;
+            self.produce(&pipeline, "s", STREAM_COLUMNS, row).await;
         }
         for row in &self.second {
-            produce(&pipeline, "r", STREAM_COLUMNS, row, self.partitions).await;
+            self.produce(&pipeline, "r", STREAM_COLUMNS, row).await;
         }
         match chance {
             None => pipeline.drive().await.expect("the queries run"),
@@ -342,6 +357,23 @@ impl Scene {
         }
         pipeline.runtime().close().await;
         ran
+    }
+
+    async fn produce(&self, pipeline: &Pipeline, topic: &str, columns: &[(&str, &str)], event: &Event) {
+        let value = event.values.as_ref().map(|values| {
+            let cells = columns[1..].iter().zip(values).map(|((name, sql_type), value)| match (value, *sql_type) {
+                (None, _) => format!("\"{name}\": null"),
+                (Some(text), "TEXT") => format!("\"{name}\": {}", serde_json::to_string(text).expect("text")),
+                (Some(text), _) => format!("\"{name}\": {text}"),
+            });
+            format!("{{{}}}", cells.collect::<Vec<_>>().join(", "))
+        });
+        let partition = partition_for_key(event.key.as_bytes(), self.partitions_of[topic]).0;
+        let value = value.as_deref().map(str::as_bytes);
+        pipeline
+            .produce(topic, partition, event.time, Some(event.key.as_bytes()), value)
+            .await
+            .expect("a record is taken");
     }
 
     /// Runs a statement that changes a table.
@@ -425,20 +457,6 @@ async fn drive_by_chance(mut pipeline: Pipeline, draw: &Draw) -> Pipeline {
         pipeline.drive_with(rows, &mut || true).await.expect("nothing is left to do");
     }
     pipeline
-}
-
-async fn produce(pipeline: &Pipeline, topic: &str, columns: &[(&str, &str)], event: &Event, partitions: i32) {
-    let value = event.values.as_ref().map(|values| {
-        let cells = columns[1..].iter().zip(values).map(|((name, sql_type), value)| match (value, *sql_type) {
-            (None, _) => format!("\"{name}\": null"),
-            (Some(text), "TEXT") => format!("\"{name}\": {}", serde_json::to_string(text).expect("text")),
-            (Some(text), _) => format!("\"{name}\": {text}"),
-        });
-        format!("{{{}}}", cells.collect::<Vec<_>>().join(", "))
-    });
-    let partition = partition_for_key(event.key.as_bytes(), partitions).0;
-    let value = value.as_deref().map(str::as_bytes);
-    pipeline.produce(topic, partition, event.time, Some(event.key.as_bytes()), value).await.expect("a record is taken");
 }
 
 /// What a view shows: groups, values and the window's bounds, as the batch query lists them.
