@@ -51,6 +51,12 @@ fn nested(data_type: &DataType, rules: Compatibility, depth: usize) -> Result<Sq
             (key, value) => SqlType::Map(key, value),
         },
         DataType::Struct(fields, _) => SqlType::Struct(struct_fields(fields, rules, &inner)?),
+        // ksqlDB takes a length, and keeps texts of any.
+        DataType::Varchar(Some(_)) | DataType::CharacterVarying(Some(_)) | DataType::String(Some(_))
+            if rules == Compatibility::Ksqldb =>
+        {
+            SqlType::Text
+        }
         simple => simple_type(simple)?,
     })
 }

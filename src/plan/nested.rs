@@ -103,6 +103,11 @@ fn reworded(expr: &mut ast::Expr, rules: Compatibility) -> Result<Option<ast::Ex
     })
 }
 
+/// A field of a STRUCT, by its folded name.
+pub fn field(structure: ast::Expr, name: &str) -> ast::Expr {
+    call("__field", vec![structure, text(name)])
+}
+
 fn text(value: impl Into<String>) -> ast::Expr {
     ast::Expr::value(ast::Value::SingleQuotedString(value.into()))
 }

@@ -23,6 +23,7 @@ use crate::catalog::Catalog;
 use crate::catalog::Compatibility;
 use crate::error::Error;
 use crate::error::Result;
+use crate::sql::ALL_FIELDS;
 use crate::sql::Select;
 use crate::sql::walk;
 
@@ -48,6 +49,7 @@ pub fn prepare_pull(
     if rules == Compatibility::Ksqldb {
         units_as_texts(&mut query);
     }
+    refuse_all_fields(&query)?;
     nested::reword(&mut query, rules)?;
     let is_ksqldb = rules == Compatibility::Ksqldb && !reads_system_tables(&query);
     if is_ksqldb {
@@ -189,6 +191,17 @@ fn only_standing_in_select(select: &mut ast::Select) -> Result<()> {
         true => Ok(()),
         false => Err(only("PARTITION BY")),
     }
+}
+
+/// Refuses `s->*`, which is written out only where the columns are known.
+fn refuse_all_fields(query: &ast::Query) -> Result<()> {
+    let flow = walk::expressions(query, |expr| match expr {
+        ast::Expr::Function(function) if function.name.to_string() == ALL_FIELDS => {
+            ControlFlow::Break(Error::unsupported("->* is for queries that run on").hint("Name the fields."))
+        }
+        _ => ControlFlow::Continue(()),
+    });
+    flow.break_value().map_or(Ok(()), Err)
 }
 
 /// Whether a query names relations, and all of them are system tables, whose columns are lower case whatever the rules say.

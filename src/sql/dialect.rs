@@ -16,6 +16,9 @@ const STRUCT_ACCESS_PRECEDENCE: u8 = 140;
 
 const POSTGRES: PostgreSqlDialect = PostgreSqlDialect {};
 
+/// The name of the call that stands for `->*`.
+pub const ALL_FIELDS: &str = "__all_fields";
+
 /// The dialect of every text that reaches the server.
 #[derive(Debug, Default, Clone, Copy)]
 pub struct TidemillDialect;
@@ -59,8 +62,13 @@ impl Dialect for TidemillDialect {
         }
     }
 
-    // PostgreSQL's other spelling of IS NULL.
+    // PostgreSQL's other spelling of IS NULL, and `->*` of a STRUCT.
     fn parse_infix(&self, parser: &mut Parser, expr: &ast::Expr, _: u8) -> Option<Result<ast::Expr, ParserError>> {
+        if parser.peek_token_ref().token == Token::Arrow && parser.peek_nth_token_ref(1).token == Token::Mul {
+            parser.advance_token();
+            parser.advance_token();
+            return Some(Ok(all_fields(expr.clone())));
+        }
         if !is_word(&parser.peek_token_ref().token, "ISNULL") {
             return None;
         }
@@ -178,6 +186,22 @@ impl Dialect for TidemillDialect {
     fn supports_comma_separated_trim(&self) -> bool {
         true
     }
+}
+
+/// `s->*` as a call: a select item that stands for several.
+fn all_fields(structure: ast::Expr) -> ast::Expr {
+    let argument = ast::FunctionArg::Unnamed(ast::FunctionArgExpr::Expr(structure));
+    let list = ast::FunctionArgumentList { duplicate_treatment: None, args: vec![argument], clauses: Vec::new() };
+    ast::Expr::Function(ast::Function {
+        name: ast::ObjectName::from(vec![ast::Ident::new(ALL_FIELDS)]),
+        uses_odbc_syntax: false,
+        parameters: ast::FunctionArguments::None,
+        args: ast::FunctionArguments::List(list),
+        filter: None,
+        null_treatment: None,
+        over: None,
+        within_group: Vec::new(),
+    })
 }
 
 fn is_clause(token: &Token) -> bool {

@@ -27,6 +27,7 @@ mod well_formed;
 mod window;
 mod within;
 
+pub use dialect::ALL_FIELDS;
 pub use dialect::TidemillDialect;
 pub use nearest::nearest;
 pub use parse::Parsed;

@@ -151,11 +151,12 @@ fn placeholders(cell: &ast::Expr, column: &SqlType, rules: Compatibility) -> Res
 fn target(session: &Session, insert: &InsertRows) -> Result<Target> {
     let relation = insert_target(session, &insert.target)?;
     let columns = written_targets(session, &relation, &insert.columns)?;
+    let all_are_told = !insert.columns.is_empty() || session.settings.compatibility() == Compatibility::Ksqldb;
     for (number, row) in insert.rows.iter().enumerate() {
         let problem = match row.len() {
             count if columns.len() < count => "more expressions than target columns",
             // Without names PostgreSQL lets the last columns be left out.
-            count if count < columns.len() && !insert.columns.is_empty() => "more target columns than expressions",
+            count if count < columns.len() && all_are_told => "more target columns than expressions",
             _ => continue,
         };
         return Err(Error::new(SqlState::SYNTAX_ERROR, format!("INSERT has {problem}"))

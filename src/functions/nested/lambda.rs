@@ -19,6 +19,9 @@ use datafusion::arrow::compute::interleave;
 use datafusion::arrow::compute::take;
 use datafusion::arrow::datatypes::DataType;
 use datafusion::common::DFSchema;
+use datafusion::common::DFSchemaRef;
+use datafusion::common::tree_node::Transformed;
+use datafusion::common::tree_node::TreeNode;
 use datafusion::error::DataFusionError;
 use datafusion::error::Result;
 use datafusion::logical_expr::ColumnarValue;
@@ -29,7 +32,10 @@ use datafusion::logical_expr::ScalarUDFImpl;
 use datafusion::logical_expr::Signature;
 use datafusion::logical_expr::Volatility;
 use datafusion::logical_expr::execution_props::ExecutionProps;
+use datafusion::logical_expr::expr::ScalarFunction;
 use datafusion::logical_expr::physical_planning_context::PhysicalPlanningContext;
+use datafusion::logical_expr::simplify::ExprSimplifyResult;
+use datafusion::logical_expr::simplify::SimplifyContext;
 use datafusion::physical_expr::PhysicalExpr;
 use datafusion::physical_expr::create_physical_expr;
 
@@ -67,16 +73,18 @@ impl LambdaKind {
 #[derive(Debug, Clone)]
 pub struct LambdaBody {
     expr: Expr,
-    schema: Arc<DFSchema>,
+    schema: DFSchemaRef,
     physical: Arc<dyn PhysicalExpr>,
 }
 
 impl LambdaBody {
     /// A body whose columns are those of `schema`, in the order in which they come.
     pub fn new(expr: Expr, schema: DFSchema) -> Result<Self> {
+        let schema = Arc::new(schema);
+        let plain = in_plain_words(expr.clone(), &schema)?;
         let physical =
-            create_physical_expr(&expr, &schema, &ExecutionProps::new(), &PhysicalPlanningContext::default())?;
-        Ok(Self { expr, schema: Arc::new(schema), physical })
+            create_physical_expr(&plain, &schema, &ExecutionProps::new(), &PhysicalPlanningContext::default())?;
+        Ok(Self { expr, schema, physical })
     }
 
     fn evaluate(&self, columns: Vec<ArrayRef>, rows: usize) -> Result<ArrayRef> {
@@ -84,6 +92,19 @@ impl LambdaBody {
         let batch = RecordBatch::try_new_with_options(Arc::clone(self.schema.inner()), columns, &options)?;
         self.physical.evaluate(&batch)?.into_array(rows)
     }
+}
+
+/// The expression with those functions said otherwise that say so: no optimiser comes by here, and COALESCE cannot be computed.
+fn in_plain_words(expr: Expr, schema: &DFSchemaRef) -> Result<Expr> {
+    let context = SimplifyContext::builder().with_schema(Arc::clone(schema)).build();
+    let plain = expr.transform_up(|expr| {
+        let Expr::ScalarFunction(ScalarFunction { func, args }) = expr else { return Ok(Transformed::no(expr)) };
+        Ok(match func.simplify(args, &context)? {
+            ExprSimplifyResult::Simplified(plain) => Transformed::yes(plain),
+            ExprSimplifyResult::Original(args) => Transformed::no(Expr::ScalarFunction(ScalarFunction { func, args })),
+        })
+    });
+    plain.map(|plain| plain.data)
 }
 
 /// One call of TRANSFORM, FILTER or REDUCE.

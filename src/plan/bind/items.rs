@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 
 use sqlparser::ast;
+use sqlparser::ast::Spanned;
 
 use super::BoundItem;
 use super::scope::Clause;
@@ -16,15 +17,21 @@ use crate::error::Result;
 use crate::error::SqlState;
 use crate::model::Column;
 use crate::model::ColumnRole;
+use crate::model::SqlType;
+use crate::model::StructField;
 use crate::plan::nested;
 use crate::plan::node::PseudoColumn;
 use crate::plan::request::Destination;
+use crate::sql::ALL_FIELDS;
 
 /// Binds the list.
 pub fn bind(list: &[ast::SelectItem], partition_by: &[ast::Expr], scope: &mut Scope<'_>) -> Result<Vec<BoundItem>> {
     let mut items = Vec::with_capacity(list.len());
     for item in list {
         match item {
+            ast::SelectItem::UnnamedExpr(ast::Expr::Function(function)) if function.name.to_string() == ALL_FIELDS => {
+                items.extend(all_fields(function, scope)?);
+            }
             ast::SelectItem::UnnamedExpr(expr) => {
                 let name = synthetic_name(expr, scope);
                 let expr = scope.resolved(expr.clone(), Clause::Select)?;
@@ -57,6 +64,44 @@ pub fn bind(list: &[ast::SelectItem], partition_by: &[ast::Expr], scope: &mut Sc
     }
     name_items(&mut items, scope);
     Ok(items)
+}
+
+/// `s->*`: the fields of a STRUCT, each by its name.
+fn all_fields(function: &ast::Function, scope: &mut Scope<'_>) -> Result<Vec<BoundItem>> {
+    let [structure] = nested::arguments(function)[..] else {
+        return Err(Error::internal("the fields of several values"));
+    };
+    let resolved = scope.resolved(structure.clone(), Clause::Select)?;
+    let Some(SqlType::Struct(fields)) = type_of(&resolved, scope) else {
+        let error =
+            Error::new(SqlState::DATATYPE_MISMATCH, format!("{structure} is no STRUCT, so that it has no fields"));
+        return Err(at(error, structure.span()));
+    };
+    let item = |field: StructField| BoundItem {
+        expr: nested::field(resolved.clone(), &field.name),
+        name: field.name,
+        named: false,
+    };
+    Ok(fields.into_iter().map(item).collect())
+}
+
+/// The type of a column, or of a field of one.
+fn type_of(expr: &ast::Expr, scope: &Scope<'_>) -> Option<SqlType> {
+    match unnested(expr) {
+        ast::Expr::CompoundIdentifier(idents) => {
+            let [alias, name] = idents.as_slice() else { return None };
+            let source = scope.sources().iter().find(|source| source.alias == alias.value)?;
+            let column = source.relation.columns.iter().find(|column| column.name == name.value)?;
+            Some(column.sql_type.clone())
+        }
+        ast::Expr::Function(function) if is_field(function) => {
+            let name = nested::name_of(function)?;
+            let [structure, ..] = nested::arguments(function)[..] else { return None };
+            let SqlType::Struct(fields) = type_of(structure, scope)? else { return None };
+            fields.into_iter().find(|field| field.name == name).map(|field| field.sql_type)
+        }
+        _ => None,
+    }
 }
 
 /// The name of a join's key that no column is, if it is what an item asks for.
@@ -152,7 +197,9 @@ pub(super) fn name_items(items: &mut [BoundItem], scope: &Scope<'_>) {
     let mut taken: HashSet<String> = named.chain(columns.map(|column| &column.name)).cloned().collect();
     let mut generated = 0;
     for item in items.iter_mut().filter(|item| item.name.is_empty()) {
-        item.name = match (scope.rules(), &item.expr) {
+        // Its parser drops parentheses.
+        let expr = if scope.rules() == Compatibility::Ksqldb { unnested(&item.expr) } else { &item.expr };
+        item.name = match (scope.rules(), expr) {
             (Compatibility::Postgres, expr) => postgres_name(expr),
             (Compatibility::Ksqldb, ast::Expr::CompoundIdentifier(idents)) => match idents.as_slice() {
                 [alias, name] if scope.is_shared(&name.value) => format!("{}_{}", alias.value, name.value),
@@ -175,6 +222,13 @@ pub(super) fn name_items(items: &mut [BoundItem], scope: &Scope<'_>) {
         };
         taken.insert(item.name.clone());
     }
+}
+
+fn unnested(mut expr: &ast::Expr) -> &ast::Expr {
+    while let ast::Expr::Nested(inner) = expr {
+        expr = inner;
+    }
+    expr
 }
 
 fn is_field(function: &ast::Function) -> bool {

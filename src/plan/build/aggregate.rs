@@ -325,11 +325,11 @@ fn regrouped(
         .map_err(|error| failure::of_datafusion(error, None))?;
     let rows = Rows { plan, key: Vec::new(), ..rows };
     if in_place {
-        let spread = Spread { keys: Some(columns), ..rows.spread.clone() };
+        let spread = rows.spread.clone().told_by(Some(columns));
         return Ok(Rows { spread, ..rows });
     }
     let partitions = if group.is_empty() { 1 } else { query.partitions.unwrap_or(rows.spread.partitions) };
-    rows.exchanged(id, Spread { keys: Some(columns), format: key_format, partitions })
+    rows.exchanged(id, Spread::by(columns, key_format, partitions))
 }
 
 /// The aggregate's own columns, and the rank where its rows are ranked.

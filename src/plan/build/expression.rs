@@ -228,7 +228,13 @@ impl<'a> Expressions<'a> {
 
     /// A function that ksqlDB has under the same name, but with other answers.
     fn prefer_ksqldb(&self, function: &mut ast::Function) {
-        let name = format!("__ksql_{}", function.name.to_string().to_lowercase());
+        let name = function.name.to_string().to_lowercase();
+        if name == "ifnull" {
+            // DataFusion's own knows few types.
+            function.name = ast::ObjectName::from(vec![ast::Ident::new("coalesce")]);
+            return;
+        }
+        let name = format!("__ksql_{name}");
         if self.functions.is_scalar(&name) {
             function.name = ast::ObjectName::from(vec![ast::Ident::new(name)]);
         }
@@ -254,10 +260,13 @@ impl<'a> Expressions<'a> {
                 Transformed::yes(self.lambda(kind, &function, schema)?)
             }
             Expr::ScalarFunction(function) if self.rules == Compatibility::Ksqldb && function.name() == "__array" => {
-                let numbers = literals::as_numbers(function, schema)?;
+                let alike = literals::of_array(function, schema)?;
                 // An element that fails is null, not the array.
-                let func = self.functions.scalar(KSQL_ARRAY).unwrap_or_else(|| Arc::clone(&numbers.func));
-                Transformed::yes(Expr::ScalarFunction(ScalarFunction { func, ..numbers }))
+                let func = self.functions.scalar(KSQL_ARRAY).unwrap_or_else(|| Arc::clone(&alike.func));
+                Transformed::yes(Expr::ScalarFunction(ScalarFunction { func, ..alike }))
+            }
+            Expr::ScalarFunction(function) if self.rules == Compatibility::Ksqldb && function.name() == "__map" => {
+                Transformed::yes(Expr::ScalarFunction(literals::of_map(function, schema)?))
             }
             Expr::Negative(number) if self.rules == Compatibility::Postgres => self.negated(number, schema)?,
             Expr::Cast(cast) => self.cast(cast, schema)?,
@@ -284,7 +293,10 @@ impl<'a> Expressions<'a> {
             }
             other => {
                 let other = match self.rules {
-                    Compatibility::Ksqldb => comparison::readable(other, schema)?,
+                    Compatibility::Ksqldb => {
+                        ksqldb_types::check_texts(&other, schema)?;
+                        comparison::readable(other, schema)?
+                    }
                     Compatibility::Postgres => {
                         let other = timestamps::compared(self.functions, other, schema)?;
                         spans::compared(self.functions, other, schema)?

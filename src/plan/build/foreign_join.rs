@@ -136,7 +136,10 @@ fn joined_by(
             first,
         ));
     }
-    let home = Spread { keys: Some(many.key.clone()), ..many.spread.clone() };
+    let home = match &many.spread {
+        spread if spread.keys.as_ref() == Some(&many.key) => spread.clone(),
+        spread => Spread::by(many.key.clone(), spread.format, spread.partitions),
+    };
     let (many, named_by) = with_columns(many, reference.named_by, &id)?;
     let on: Vec<(Expr, Expr)> = named_by.into_iter().zip(one.key.iter().cloned()).collect();
     let in_place = many.spread.partitions == 1 && one.spread.partitions == 1;
@@ -194,13 +197,14 @@ fn with_columns(many: Rows, named_by: Vec<Expr>, id: &OperatorId) -> Result<(Row
 /// Rows that name, and those that they name, in one task.
 fn together(many: Rows, one: Rows, on: &[(Expr, Expr)], alone: Alone, id: &OperatorId) -> Result<(Rows, Rows)> {
     let (named_by, keys): (Vec<Expr>, Vec<Expr>) = on.iter().cloned().unzip();
-    // As the bytes of a key that names its columns have them.
-    let names: Vec<String> = keys.iter().map(|key| key.qualified_name().1).collect();
-    let spread = |keys: Vec<Expr>| Spread { keys: Some(keys), ..one.spread.clone() };
-    let (named_by_, keys_) = (spread(named_by), spread(keys));
-    let one = match one.spread == keys_ || one.spread.partitions == 1 {
+    let wanted = match &one.spread {
+        spread if spread.keys.as_ref() == Some(&keys) => spread.clone(),
+        spread => Spread::by(keys, spread.format, spread.partitions),
+    };
+    let named_by_ = wanted.clone().told_by(Some(named_by));
+    let one = match one.spread == wanted || one.spread.partitions == 1 {
         true => one,
-        false => one.exchanged_as(&id.inserted("right", 0), keys_, names.clone())?,
+        false => one.exchanged(&id.inserted("right", 0), wanted)?,
     };
     let mut many = many;
     if alone == Alone::Leaves {
@@ -208,7 +212,7 @@ fn together(many: Rows, one: Rows, on: &[(Expr, Expr)], alone: Alone, id: &Opera
             many = many.filtered(Expr::IsNotNull(Box::new(named_by.clone())), id)?;
         }
     }
-    let many = many.exchanged_as(&id.inserted("left", 0), named_by_, names)?;
+    let many = many.exchanged(&id.inserted("left", 0), named_by_)?;
     Ok((many, one))
 }
 

@@ -118,12 +118,9 @@ fn source_rows(id: &OperatorId, leaf: usize, source: &BoundSource, rules: Compat
         DFSchema::new_with_metadata(fields, Default::default()).map_err(|error| failure::of_datafusion(error, None))?;
     let schema = DFSchemaRef::new(schema);
     let key: Vec<Expr> = relation_key(relation).into_iter().map(|column| column_at(&schema, column)).collect();
-    let spread = Spread {
-        // Records of a windowed relation are spread by key and window together.
-        keys: (relation.window.is_none() && !key.is_empty()).then(|| key.clone()),
-        format: relation.formats.key,
-        partitions: relation.partitions,
-    };
+    let spread = Spread::by(key.clone(), relation.formats.key, relation.partitions);
+    // Records of a windowed relation are spread by key and window together.
+    let spread = if relation.window.is_none() && !key.is_empty() { spread } else { spread.told_by(None) };
     let plan: LogicalPlan =
         plan_of(Source { id: id.clone(), leaf, relation: Arc::clone(relation), pseudo: source.pseudo.clone(), schema });
     let changes = if relation.is_table() { Changes::Upsert } else { Changes::Append };

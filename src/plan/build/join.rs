@@ -69,8 +69,9 @@ pub fn build(index: usize, left: Rows, right: Rows, query: &BoundQuery, expressi
             left = left.filtered(Expr::IsNotNull(Box::new(key.clone())), &id)?;
         }
     }
-    let wanted =
-        Spread { keys: Some(keys.clone()), format: table.relation.formats.key, partitions: table.relation.partitions };
+    // A row goes where the table's record of equal keys lies, which has the table's own names in its key.
+    let names = right.key.iter().map(|key| key.qualified_name().1).collect();
+    let wanted = Spread::named(keys.clone(), names, table.relation.formats.key, table.relation.partitions);
     let together = left.spread == wanted || (left.spread.partitions == 1 && wanted.partitions == 1);
     if !together {
         left = left.exchanged(&id, wanted)?;

@@ -1,6 +1,7 @@
 //! Which types ksqlDB's casts, arithmetic and CASE take, and how many digits its decimals that are written out have.
 
 use datafusion::arrow::datatypes::DataType;
+use datafusion::arrow::datatypes::FieldRef;
 use datafusion::common::DFSchema;
 use datafusion::common::DataFusionError;
 use datafusion::common::Result;
@@ -9,6 +10,8 @@ use datafusion::logical_expr::Case;
 use datafusion::logical_expr::Expr;
 use datafusion::logical_expr::ExprSchemable;
 use datafusion::logical_expr::Operator;
+use datafusion::logical_expr::expr::ScalarFunction;
+use datafusion::logical_expr::type_coercion::functions::fields_with_udf;
 
 use super::comparison::text_of;
 use super::expression::is_text;
@@ -46,7 +49,6 @@ pub(super) fn check_cast(from: &DataType, to: &DataType) -> Result<()> {
 /// written as NULL is no number.
 pub(super) fn check_arithmetic(binary: &BinaryExpr, left: &DataType, right: &DataType) -> Result<()> {
     if left.is_null() || right.is_null() {
-        let shown = |of: &DataType| if of.is_null() { "null".to_owned() } else { ksqldb_name(of) };
         let text = |of: &Expr, data_type: &DataType| if data_type.is_null() { "null".to_owned() } else { text_of(of) };
         let message = format!(
             "Error processing expression: ({} {} {}). Arithmetic on types {} and {} are not supported.",
@@ -58,13 +60,52 @@ pub(super) fn check_arithmetic(binary: &BinaryExpr, left: &DataType, right: &Dat
         );
         return Err(refused(SqlState::UNDEFINED_FUNCTION, message));
     }
-    let is_number = |of: &DataType| of.is_numeric() || of.is_temporal();
-    let joins = binary.op == Operator::Plus && is_text(left) && is_text(right);
-    if joins || is_number(left) && is_number(right) {
+    let both = |is: fn(&DataType) -> bool| is(left) && is(right);
+    let joins = matches!(binary.op, Operator::Plus | Operator::StringConcat);
+    let computes = binary.op != Operator::StringConcat;
+    if joins && both(is_text) || computes && (both(DataType::is_numeric) || both(DataType::is_temporal)) {
         return Ok(());
     }
     let message = format!("Unsupported arithmetic types. {} {}", base_name(left), base_name(right));
     Err(refused(SqlState::UNDEFINED_FUNCTION, message))
+}
+
+/// Refuses calls and `||` that would have what is no text read as one: DataFusion writes numbers and truths as texts, ksqlDB
+/// does not.
+pub(super) fn check_texts(expr: &Expr, schema: &DFSchema) -> Result<()> {
+    match expr {
+        Expr::ScalarFunction(function) => check_call(function, schema),
+        Expr::BinaryExpr(binary) if binary.op == Operator::StringConcat => {
+            let (left, right) = (binary.left.get_type(schema)?, binary.right.get_type(schema)?);
+            if left.is_null() || right.is_null() { Ok(()) } else { check_arithmetic(binary, &left, &right) }
+        }
+        _ => Ok(()),
+    }
+}
+
+fn check_call(function: &ScalarFunction, schema: &DFSchema) -> Result<()> {
+    let mut fields = Vec::with_capacity(function.args.len());
+    for argument in &function.args {
+        fields.push(argument.to_field(schema)?.1);
+    }
+    // What is refused anyway is told elsewhere.
+    let Ok(taken) = fields_with_udf(&fields, function.func.as_ref()) else { return Ok(()) };
+    let becomes_text = |(given, taken): (&FieldRef, &FieldRef)| {
+        let given = given.data_type();
+        is_text(taken.data_type()) && !is_text(given) && !given.is_null()
+    };
+    if !fields.iter().zip(&taken).any(becomes_text) {
+        return Ok(());
+    }
+    let name = function.name();
+    let name = name.strip_prefix("__ksql_").or_else(|| name.strip_prefix("__")).unwrap_or(name);
+    let types: Vec<String> = fields.iter().map(|field| shown(field.data_type())).collect();
+    let message = format!("Function '{name}' does not accept parameters ({}).", types.join(", "));
+    Err(refused(SqlState::UNDEFINED_FUNCTION, message))
+}
+
+fn shown(data_type: &DataType) -> String {
+    if data_type.is_null() { "null".to_owned() } else { ksqldb_name(data_type) }
 }
 
 /// The name of a type without its arguments.
@@ -86,13 +127,26 @@ pub(super) fn check_case(case: &Case, schema: &DFSchema) -> Result<()> {
         }
     }
     let results = case.when_then_expr.iter().map(|(_, then)| then).chain(&case.else_expr);
-    for result in results {
-        if !result.get_type(schema)?.is_null() {
-            return Ok(());
-        }
+    let types = results.map(|result| result.get_type(schema)).collect::<Result<Vec<_>>>()?;
+    let mut told = types.iter().filter(|data_type| !data_type.is_null());
+    let Some(first) = told.next() else {
+        let message = "Invalid Case expression. All case branches have NULL type";
+        return Err(refused(SqlState::DATATYPE_MISMATCH, message.to_owned()));
+    };
+    let meets = |other: &DataType| {
+        let (one, other) = (base_name(first), base_name(other));
+        first.is_nested() || one == other
+    };
+    let is_number = first.is_numeric();
+    if told.all(|other| meets(other) || is_number && other.is_numeric()) {
+        return Ok(());
     }
-    let message = "Invalid Case expression. All case branches have NULL type";
-    Err(refused(SqlState::DATATYPE_MISMATCH, message.to_owned()))
+    let types: Vec<String> = types.iter().map(shown).collect();
+    let message = format!(
+        "Invalid Case expression. Type for all 'THEN' clauses should be the same.\nThey are {}.",
+        types.join(", ")
+    );
+    Err(refused(SqlState::DATATYPE_MISMATCH, message))
 }
 
 /// The precision of a decimal that is written out: one below 1 has a digit before its point too.

@@ -1,5 +1,6 @@
 //! `TRANSFORM`, `FILTER` and `REDUCE`: lambdas planned once the types of their arguments are known.
 
+use std::collections::HashSet;
 use std::ops::ControlFlow;
 
 use datafusion::arrow::datatypes::DataType;
@@ -228,9 +229,12 @@ fn bodies(
     schema: &DFSchema,
 ) -> Result<(Vec<LambdaBody>, Vec<Expr>)> {
     let mut named = Vec::new();
+    let own: HashSet<String> =
+        lambdas.iter().flat_map(|(names, _)| names).map(|name| format!("{PARAMETER}{name}")).collect();
     for body in &planned {
         let mut columns: Vec<_> = body.column_refs().into_iter().cloned().collect();
-        columns.retain(|column| !(column.relation.is_none() && column.name.starts_with(PARAMETER)));
+        // Parameters of a lambda around this one are columns to it.
+        columns.retain(|column| column.relation.is_some() || !own.contains(column.name.as_str()));
         columns.sort();
         named.extend(columns);
     }

@@ -1,4 +1,4 @@
-//! Texts that are written out among numbers: ksqlDB reads them as numbers in `ARRAY[..]`. And those beside an array: they are one.
+//! What is written out in `ARRAY[..]` and `MAP(..)` as ksqlDB reads it beside the others. And texts beside an array: they are one.
 
 use datafusion::arrow::datatypes::DataType;
 use datafusion::common::DFSchema;
@@ -17,31 +17,60 @@ use crate::error::SqlState;
 use crate::functions::NestedIn;
 use crate::model::SqlType;
 
-/// The elements with texts read as numbers, if the first of them that tells a type is a number.
-pub(super) fn as_numbers(mut function: ScalarFunction, schema: &DFSchema) -> Result<ScalarFunction> {
+/// The elements of `ARRAY[..]` as those that are written out are read beside the others.
+pub(super) fn of_array(mut function: ScalarFunction, schema: &DFSchema) -> Result<ScalarFunction> {
+    alike(function.args.iter_mut().collect(), schema)?;
+    Ok(function)
+}
+
+/// The same of the keys and of the values of `MAP(key := value, ..)`, which stand in turns.
+pub(super) fn of_map(mut function: ScalarFunction, schema: &DFSchema) -> Result<ScalarFunction> {
+    let (mut keys, mut values) = (Vec::new(), Vec::new());
+    for (place, element) in function.args.iter_mut().enumerate() {
+        if place % 2 == 0 { keys.push(element) } else { values.push(element) }
+    }
+    alike(keys, schema)?;
+    alike(values, schema)?;
+    Ok(function)
+}
+
+/// What is written out becomes of the type of the first element that tells one: texts are read as numbers or truths, and
+/// numbers and truths are written as texts.
+fn alike(elements: Vec<&mut Expr>, schema: &DFSchema) -> Result<()> {
     let mut first = DataType::Null;
-    for element in &function.args {
+    for element in &elements {
         first = element.get_type(schema)?;
         if !first.is_null() {
             break;
         }
     }
-    if !first.is_numeric() {
-        return Ok(function);
-    }
-    for element in &mut function.args {
+    for element in elements {
         let Expr::Literal(value, _) = &*element else { continue };
-        if !is_text(&value.data_type()) {
-            continue;
+        let read = match value.try_as_str().flatten() {
+            Some(text) if first.is_numeric() => Some(number(text).ok_or_else(|| not_read("INTEGER", text))?),
+            Some(text) if first == DataType::Boolean => {
+                let truth = text.trim().to_ascii_lowercase().parse().map_err(|_| not_read("BOOLEAN", text))?;
+                Some(ScalarValue::Boolean(Some(truth)))
+            }
+            None if is_text(&first) && !value.is_null() && is_plain(&value.data_type()) => {
+                Some(value.cast_to(&DataType::Utf8)?)
+            }
+            _ => None,
+        };
+        if let Some(read) = read {
+            *element = Expr::Literal(read, None);
         }
-        let Some(text) = value.try_as_str().flatten() else { continue };
-        let number = number(text).ok_or_else(|| {
-            let message = format!("invalid input syntax for type INTEGER: \"{text}\"");
-            DataFusionError::External(Box::new(Error::new(SqlState::INVALID_TEXT_REPRESENTATION, message)))
-        })?;
-        *element = Expr::Literal(number, None);
     }
-    Ok(function)
+    Ok(())
+}
+
+fn is_plain(data_type: &DataType) -> bool {
+    data_type.is_numeric() || *data_type == DataType::Boolean
+}
+
+fn not_read(name: &str, text: &str) -> DataFusionError {
+    let message = format!("invalid input syntax for type {name}: \"{text}\"");
+    DataFusionError::External(Box::new(Error::new(SqlState::INVALID_TEXT_REPRESENTATION, message)))
 }
 
 /// The number that a text tells, of the narrowest type.

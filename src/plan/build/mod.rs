@@ -179,6 +179,12 @@ fn target(query: &BoundQuery, catalog: &Catalog) -> Result<Option<Arc<Relation>>
     }
 }
 
+/// The warning that rows are left out.
+pub(super) fn no_null(format: Format, what: &str) -> String {
+    let name = if format == Format::Kafka { "KAFKA" } else { "DELIMITED" };
+    format!("rows whose {what} is null are left out, since a key in format {name} cannot be null")
+}
+
 fn aggregated(
     rows: Rows,
     query: &BoundQuery,
@@ -190,9 +196,8 @@ fn aggregated(
     let told = target.map(|target| target.formats.key).or(query.key_format);
     let null_group = match (rules, told) {
         (Compatibility::Ksqldb, _) => NullGroup::DropsRow,
-        (Compatibility::Postgres, Some(Format::Kafka)) => {
-            warnings
-                .push("rows whose group is null are left out, since a key in format KAFKA cannot be null".to_string());
+        (Compatibility::Postgres, Some(format)) if lacks_null(format, query.group_by.as_ref().map_or(0, Vec::len)) => {
+            warnings.push(no_null(format, "group"));
             NullGroup::DropsRow
         }
         (Compatibility::Postgres, _) => NullGroup::IsGroup,
@@ -470,13 +475,30 @@ fn key_format(query: &BoundQuery, types: &[SqlType], grouped: bool) -> Format {
     };
     let carries = source != Format::Kafka || (types.len() <= 1 && types.iter().all(kafka_can));
     match query.semantics.compatibility {
-        // A group may be null, which KAFKA's bytes cannot say.
-        Compatibility::Postgres if grouped && source == Format::Kafka => Format::Json,
+        // A group may be null, which KAFKA's bytes and one field of a line cannot say.
+        Compatibility::Postgres if (grouped || takes_groups(query)) && lacks_null(source, types.len()) => Format::Json,
         Compatibility::Postgres if !carries => Format::Json,
         // A stream without a key has no format of keys that could not carry this one.
         Compatibility::Ksqldb if !carries && types.len() == 1 && is_keyless => Format::Json,
         _ => source,
     }
+}
+
+/// Whether a format of keys has no bytes for a key that is null.
+pub(super) fn lacks_null(format: Format, columns: usize) -> bool {
+    match format {
+        Format::Kafka => true,
+        Format::Delimited { .. } => columns == 1,
+        Format::Json | Format::None => false,
+    }
+}
+
+/// Whether rows of a table whose key may be null, as that of groups is, come out of a join that takes them as they are.
+fn takes_groups(query: &BoundQuery) -> bool {
+    let joined = query.joins.iter().zip(query.sources.iter().skip(1));
+    joined.filter(|(join, _)| join.kind.keeps_right()).any(|(_, source)| {
+        source.relation.is_table() && !lacks_null(source.relation.formats.key, source.relation.key_columns().len())
+    })
 }
 
 fn sink(rows: Rows, arranged: Arranged, query: &BoundQuery) -> Result<LogicalPlan> {

@@ -1,6 +1,8 @@
 //! What a query writes: which columns, which of them are the key, in which order.
 
+use datafusion::common::DFSchema;
 use datafusion::logical_expr::Expr;
+use datafusion::logical_expr::ExprSchemable;
 use sqlparser::ast;
 
 use super::expression::as_column;
@@ -145,11 +147,21 @@ pub fn for_relation(selected: &Selected, query: &BoundQuery) -> Result<Arranged>
         }
     }
     for (index, item) in query.items.iter().enumerate().filter(|(index, _)| !used[*index]) {
+        if rules == Compatibility::Ksqldb && is_untyped(&selected.items[index], schema) {
+            let message =
+                "Can't infer a type of null. Please explicitly cast it to a required type, e.g. CAST(null AS VARCHAR).";
+            return Err(failure::at(Error::new(SqlState("42P18"), message), &item.expr));
+        }
         let (expr, sql_type) = as_column(selected.items[index].clone(), schema, &item.expr)?;
         arranged.push(expr, &item.name, sql_type, ColumnRole::Value);
     }
     check_columns(&arranged, query)?;
     Ok(arranged)
+}
+
+/// Whether it is a NULL of which nothing tells the type.
+fn is_untyped(expr: &Expr, schema: &DFSchema) -> bool {
+    expr.get_type(schema).is_ok_and(|data_type| data_type.is_null())
 }
 
 fn check_columns(arranged: &Arranged, query: &BoundQuery) -> Result<()> {

@@ -23,10 +23,33 @@ use crate::plan::node::plan_of;
 pub struct Spread {
     /// The expressions whose bytes are hashed, `None` if rows lie anywhere.
     pub keys: Option<Vec<Expr>>,
+    /// What the keys are called in these bytes: of several columns JSON has the names in them, so that equal values under
+    /// other names lie elsewhere. Empty where names are not written.
+    pub names: Vec<String>,
     /// How they are encoded.
     pub format: Format,
     /// The number of partitions.
     pub partitions: i32,
+}
+
+impl Spread {
+    /// By the values of keys, under their own names.
+    pub fn by(keys: Vec<Expr>, format: Format, partitions: i32) -> Self {
+        let names = keys.iter().map(|key| key.qualified_name().1).collect();
+        Self::named(keys, names, format, partitions)
+    }
+
+    /// By the values of keys, under other names.
+    pub fn named(keys: Vec<Expr>, names: Vec<String>, format: Format, partitions: i32) -> Self {
+        let names = if format == Format::Json && 1 < keys.len() { names } else { Vec::new() };
+        Self { keys: Some(keys), names, format, partitions }
+    }
+
+    /// The same rows in the same places: other expressions have the values of the keys, none if it is not known which.
+    pub fn told_by(self, keys: Option<Vec<Expr>>) -> Self {
+        let names = if keys.is_some() { self.names } else { Vec::new() };
+        Self { keys, names, ..self }
+    }
 }
 
 /// How rows change what they stand for.
@@ -75,16 +98,10 @@ impl Rows {
 
     /// The rows, sent on to the partitions of `spread`.
     pub fn exchanged(self, consumer: &OperatorId, spread: Spread) -> Result<Self> {
-        self.sent(consumer, spread, None)
-    }
-
-    /// The same, where the bytes of the key have these names for its columns.
-    pub fn exchanged_as(self, consumer: &OperatorId, spread: Spread, names: Vec<String>) -> Result<Self> {
-        self.sent(consumer, spread, Some(names))
-    }
-
-    fn sent(self, consumer: &OperatorId, spread: Spread, names: Option<Vec<String>>) -> Result<Self> {
         let rows = self.normalised(consumer)?;
+        let is_own = |(key, name): (&Expr, &String)| matches!(key, Expr::Column(column) if column.name == *name);
+        let own = spread.keys.iter().flatten().zip(&spread.names).all(is_own);
+        let names = (!own).then(|| spread.names.clone());
         let plan = plan_of(Exchange {
             id: consumer.inserted("exchange", 0),
             input: rows.plan,

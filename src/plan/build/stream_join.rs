@@ -25,7 +25,6 @@ use crate::model::SqlType;
 use crate::plan::bind::BoundJoin;
 use crate::plan::bind::BoundQuery;
 use crate::plan::bind::both;
-use crate::plan::edge::column_index;
 use crate::plan::node::JoinKind;
 use crate::plan::node::Span;
 use crate::plan::node::StreamJoin;
@@ -79,7 +78,7 @@ pub fn build(
     let (left, right) = together(left, right, &pairs, &id)?;
     let key = result_key(&pairs, bound.kind, &joined, expressions)?;
     let keys = (!bound.kind.keeps_right()).then(|| pairs.iter().map(|pair| pair.left.clone()).collect());
-    let spread = Spread { keys, ..left.spread.clone() };
+    let spread = left.spread.clone().told_by(keys);
     let plan = plan_of(StreamJoin {
         id: id.clone(),
         left: left.plan,
@@ -249,9 +248,12 @@ fn together(left: Rows, right: Rows, pairs: &[Pair<'_>], id: &OperatorId) -> Res
         [pairs.iter().map(|pair| pair.left.clone()).collect(), pairs.iter().map(|pair| pair.right.clone()).collect()];
     let hashed = [&left, &right].map(|rows| rows.spread.clone());
     // JSON writes the names of several columns, so equal values under other names hash apart.
-    let names_matter = 1 < pairs.len() && !same_names(&left, &right, &keys);
+    let own = |side: usize| Spread::by(keys[side].clone(), hashed[side].format, hashed[side].partitions);
+    let names = |side: usize| keys[side].iter().map(|key| key.qualified_name().1);
+    let names_matter = 1 < pairs.len() && !names(0).eq(names(1));
     let fits = |side: usize| {
-        hashed[side].keys.as_ref() == Some(&keys[side]) && !(names_matter && hashed[side].format == Format::Json)
+        let matters = names_matter && hashed[side].format == Format::Json;
+        hashed[side] == own(side) && !matters
     };
     let alike = hashed[0].format == hashed[1].format && hashed[0].partitions == hashed[1].partitions;
     let alone = hashed[0].partitions == 1 && hashed[1].partitions == 1;
@@ -266,21 +268,11 @@ fn together(left: Rows, right: Rows, pairs: &[Pair<'_>], id: &OperatorId) -> Res
         (true, false) => (hashed[0].format, hashed[0].partitions),
         (false, false) => (format, partitions),
     };
-    let spread = |keys: Vec<Expr>| Spread { keys: Some(keys), format, partitions };
+    let spread = |keys: Vec<Expr>| Spread::by(keys, format, partitions);
     let (left_id, right_id) = (id.inserted("left", 0), id.inserted("right", 0));
     let right_stays = fits(1);
     let left_stays = fits(0) && !right_stays;
     let left = if left_stays { left } else { left.exchanged(&left_id, spread(left_keys))? };
     let right = if right_stays { right } else { right.exchanged(&right_id, spread(right_keys))? };
     Ok((left, right))
-}
-
-fn same_names(left: &Rows, right: &Rows, keys: &[Vec<Expr>; 2]) -> bool {
-    let name = |rows: &Rows, key: &Expr| {
-        column_index(key, rows.schema()).map(|index| rows.schema().field(index).name().clone())
-    };
-    keys[0].iter().zip(&keys[1]).all(|(mine, theirs)| match (name(left, mine), name(right, theirs)) {
-        (Some(mine), Some(theirs)) => mine == theirs,
-        _ => false,
-    })
 }

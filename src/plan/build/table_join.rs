@@ -61,7 +61,7 @@ pub fn build(index: usize, left: Rows, right: Rows, query: &BoundQuery, expressi
     };
     let (left, right) = together(left, right, &on, &id).map_err(|error| failure::at(error, &bound.on))?;
     let keys = (bound.kind != JoinKind::Full).then(|| key.clone());
-    let spread = Spread { keys, ..left.spread };
+    let spread = left.spread.told_by(keys);
     let plan = plan_of(TableJoin { id, left: left.plan, right: right.plan, on, kind: bound.kind, schema: joined });
     Ok(Rows { plan, spread, key, changes: Changes::Retract })
 }
@@ -255,20 +255,13 @@ fn together(left: Rows, right: Rows, on: &[(Expr, Expr)], id: &OperatorId) -> Re
         Format::Kafka if 1 < on.len() => Format::Json,
         format => format,
     };
-    let wanted = |keys: Vec<Expr>| Spread { keys: Some(keys), format, partitions: left.spread.partitions };
-    let (mine, theirs) = (wanted(mine), wanted(theirs));
-    // JSON keys of several columns hold the names of these, so other names are other bytes.
-    let names = |side: fn(&(Expr, Expr)) -> &Expr| on.iter().map(|pair| side(pair).qualified_name().1).collect();
-    let names: [Vec<String>; 2] = [names(|(left, _)| left), names(|(_, right)| right)];
-    let alike = on.len() == 1 || format != Format::Json || names[0] == names[1];
-    let [mine_named, _] = names;
-    let left = match left.spread == mine {
-        true => left,
-        false => left.exchanged_as(&id.inserted("left", 0), mine, mine_named.clone())?,
-    };
-    let right = match right.spread == theirs && alike {
+    let is_there = left.spread.keys.as_ref() == Some(&mine) && left.spread.format == format;
+    let wanted = if is_there { left.spread.clone() } else { Spread::by(mine, format, left.spread.partitions) };
+    let theirs = wanted.clone().told_by(Some(theirs));
+    let left = if is_there { left } else { left.exchanged(&id.inserted("left", 0), wanted)? };
+    let right = match right.spread == theirs {
         true => right,
-        false => right.exchanged_as(&id.inserted("right", 0), theirs, mine_named)?,
+        false => right.exchanged(&id.inserted("right", 0), theirs)?,
     };
     Ok((left, right))
 }

@@ -12,6 +12,8 @@ use super::expression::Expressions;
 use super::expression::as_column;
 use super::failure;
 use super::foreign_join::consolidated;
+use super::lacks_null;
+use super::no_null;
 use super::rows::Changes;
 use super::rows::Rows;
 use super::rows::Spread;
@@ -93,7 +95,7 @@ impl Ranked {
     pub fn new(rows: Rows, apart: Apart, rank: &BoundRank, ranks: Ranks, query: &BoundQuery) -> Result<Self> {
         let id = OperatorId::new("top");
         check(query, rank, &ranks, rows.schema())?;
-        let home = Spread { keys: Some(rows.key.clone()), format: Format::Json, partitions: rows.spread.partitions };
+        let home = Spread::by(rows.key.clone(), Format::Json, rows.spread.partitions);
         let rows = together(rows, &ranks.partition, query, &id)?;
         let (kept, key) = match rows.changes {
             Changes::Retract | Changes::Upsert => (TopRows::All, rows.key.clone()),
@@ -157,11 +159,9 @@ impl Ranked {
                 }
             }
             Identity::Columns(columns) => {
-                let is_kafka = query.key_format == Some(Format::Kafka);
-                if is_kafka && !columns.is_empty() {
-                    warnings.push(
-                        "rows whose key is null are left out, since a key in format KAFKA cannot be null".to_string(),
-                    );
+                let told = query.key_format.filter(|format| lacks_null(*format, columns.len()));
+                if let Some(format) = told.filter(|_| !columns.is_empty()) {
+                    warnings.push(no_null(format, "key"));
                     for column in columns {
                         rows = rows.filtered(Expr::IsNotNull(Box::new(column.clone())), &id)?;
                     }
@@ -243,7 +243,7 @@ fn together(rows: Rows, partition: &[Expr], query: &BoundQuery, id: &OperatorId)
         return rows.normalised(id);
     }
     let partitions = if partition.is_empty() { 1 } else { query.partitions.unwrap_or(rows.spread.partitions) };
-    rows.exchanged(id, Spread { keys: Some(partition.to_vec()), format: Format::Json, partitions })
+    rows.exchanged(id, Spread::by(partition.to_vec(), Format::Json, partitions))
 }
 
 /// Whether the query says anything of the rank but its limit.

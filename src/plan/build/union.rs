@@ -96,7 +96,7 @@ impl Branch {
         let keys = keys.filter(|keys| spread.format != Format::Json || keys.len() < 2);
         let keys = keys.map(|keys| keys.into_iter().map(|key| column_at(plan.schema(), key)).collect());
         let key = key_of(source, plan.schema());
-        Ok(Rows { spread: Spread { keys, ..spread }, key, plan, changes: Changes::Append })
+        Ok(Rows { spread: spread.told_by(keys), key, plan, changes: Changes::Append })
     }
 }
 
@@ -196,7 +196,7 @@ pub fn build(source: &BoundSource, id: &OperatorId, expressions: &Expressions<'_
     }
     let spread = match branches.as_slice() {
         [first, rest @ ..] if rest.iter().all(|rows: &Rows| rows.spread == first.spread) => first.spread.clone(),
-        [first, ..] => Spread { keys: None, ..first.spread.clone() },
+        [first, ..] => first.spread.clone().told_by(None),
         [] => return Err(Error::internal("a union of nothing")),
     };
     let key = branches[0].key.clone();
@@ -219,7 +219,7 @@ fn in_partitions_of(first: &Rows, rows: Rows, id: &OperatorId) -> Result<Rows> {
             };
             let all = (0..schema.fields().len()).map(|index| column_at(&schema, index));
             let by = if rows.key.is_empty() { all.filter(plain).collect() } else { rows.key.clone() };
-            Spread { keys: Some(by), format: Format::Json, partitions: first.spread.partitions }
+            Spread::by(by, Format::Json, first.spread.partitions)
         }
     };
     rows.exchanged(id, wanted)
