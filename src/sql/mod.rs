@@ -28,8 +28,10 @@ mod window;
 mod within;
 
 pub use dialect::TidemillDialect;
+pub use error::unknown_statement;
 pub use nearest::nearest;
 pub use parse::Parsed;
+pub use parse::line_and_column;
 pub use parse::parse;
 pub use parse::parse_select;
 pub use parse::parse_type;

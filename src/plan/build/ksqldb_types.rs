@@ -10,8 +10,8 @@ use datafusion::logical_expr::Expr;
 use datafusion::logical_expr::ExprSchemable;
 use datafusion::logical_expr::Operator;
 
-use super::comparison::text_of;
 use super::expression::is_text;
+use super::ksqldb_words::text_of;
 use crate::error::Error;
 use crate::error::SqlState;
 use crate::functions::ksqldb_name;
@@ -44,17 +44,20 @@ pub(super) fn check_cast(from: &DataType, to: &DataType) -> Result<()> {
 
 /// Refuses arithmetic on others than numbers, and times for which the operator decides; `+` also joins texts. What is
 /// written as NULL is no number.
-pub(super) fn check_arithmetic(binary: &BinaryExpr, left: &DataType, right: &DataType) -> Result<()> {
+pub(super) fn check_arithmetic(
+    binary: &BinaryExpr,
+    (left, right): (&DataType, &DataType),
+    schema: &DFSchema,
+) -> Result<()> {
+    let text =
+        |of: &Expr, data_type: &DataType| if data_type.is_null() { "null".to_owned() } else { text_of(of, schema) };
+    let shown = format!("({} {} {})", text(&binary.left, left), binary.op, text(&binary.right, right));
     if left.is_null() || right.is_null() {
-        let shown = |of: &DataType| if of.is_null() { "null".to_owned() } else { ksqldb_name(of) };
-        let text = |of: &Expr, data_type: &DataType| if data_type.is_null() { "null".to_owned() } else { text_of(of) };
+        let name = |of: &DataType| if of.is_null() { "null".to_owned() } else { ksqldb_name(of) };
         let message = format!(
-            "Error processing expression: ({} {} {}). Arithmetic on types {} and {} are not supported.",
-            text(&binary.left, left),
-            binary.op,
-            text(&binary.right, right),
-            shown(left),
-            shown(right)
+            "Error processing expression: {shown}. Arithmetic on types {} and {} are not supported.",
+            name(left),
+            name(right)
         );
         return Err(refused(SqlState::UNDEFINED_FUNCTION, message));
     }
@@ -63,7 +66,11 @@ pub(super) fn check_arithmetic(binary: &BinaryExpr, left: &DataType, right: &Dat
     if joins || is_number(left) && is_number(right) {
         return Ok(());
     }
-    let message = format!("Unsupported arithmetic types. {} {}", base_name(left), base_name(right));
+    let message = format!(
+        "Error processing expression: {shown}. Unsupported arithmetic types. {} {}",
+        base_name(left),
+        base_name(right)
+    );
     Err(refused(SqlState::UNDEFINED_FUNCTION, message))
 }
 
@@ -80,7 +87,8 @@ pub(super) fn check_case(case: &Case, schema: &DFSchema) -> Result<()> {
             let found = when.get_type(schema)?;
             if !matches!(found, DataType::Boolean | DataType::Null) {
                 let name = ksqldb_name(&found);
-                let message = format!("WHEN operand type should be boolean.\nType for '{when}' is {name}");
+                let message =
+                    format!("WHEN operand type should be boolean.\nType for '{}' is {name}", text_of(when, schema));
                 return Err(refused(SqlState::DATATYPE_MISMATCH, message));
             }
         }
