@@ -168,7 +168,8 @@ impl Session {
 
     /// What a statement takes and gives; `known` are the parameter types that the client told.
     pub async fn describe(&mut self, prepared: &Prepared, known: &[Option<SqlType>]) -> Result<Description> {
-        statement::describe(self, prepared, known).await
+        let described = statement::describe(self, prepared, known).await;
+        described.map_err(|error| error.with_place(|position| prepared.line_and_column(position)))
     }
 
     /// The columns of an open cursor.

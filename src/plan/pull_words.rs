@@ -48,7 +48,15 @@ fn unknown_column(error: &Error, select: &ast::Select) -> Option<String> {
         });
         found.is_break()
     };
-    let clause = if select.selection.as_ref().is_some_and(is_asked) { "WHERE" } else { "SELECT" };
+    let is_selected = |item: &ast::SelectItem| match item {
+        ast::SelectItem::UnnamedExpr(expr) | ast::SelectItem::ExprWithAlias { expr, .. } => is_asked(expr),
+        _ => false,
+    };
+    let clause = match select.selection.as_ref().is_some_and(is_asked) {
+        true => "WHERE",
+        false if select.projection.iter().any(is_selected) => "SELECT",
+        false => return None,
+    };
     Some(format!("{clause} column '{name}' cannot be resolved."))
 }
 
