@@ -33,6 +33,7 @@ mod request;
 mod select_words;
 mod series;
 mod standing;
+mod statement_text;
 pub mod system_columns;
 #[cfg(test)]
 mod tests;
@@ -130,7 +131,7 @@ pub fn plan_standing(
 ) -> Result<StandingPlan> {
     let query = bind::bind(select, catalog, functions, request)?;
     query.refuse_parameters()?;
-    plan_query(&query, catalog, functions)
+    plan_query(&query, catalog, functions).map_err(|error| statement_text::with_statement(error, &query, request))
 }
 
 /// Plans a push query, with these values for its parameters.

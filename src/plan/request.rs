@@ -52,6 +52,8 @@ pub struct StandingRequest {
     pub ttl_ms: Option<i64>,
     /// The column, by its folded name, that `TIMESTAMP` of the statement says has the event time.
     pub timestamp: Option<String>,
+    /// All options of the statement, as ksqlDB's errors show them.
+    pub options: String,
 }
 
 impl StandingRequest {
@@ -68,6 +70,7 @@ impl StandingRequest {
             partitions: None,
             ttl_ms: None,
             timestamp: None,
+            options: String::new(),
         }
     }
 }

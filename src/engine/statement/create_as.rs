@@ -77,9 +77,22 @@ pub(super) fn request(session: &Session, create: &CreateAs, options: &RelationOp
         value_delimiter: options.value_delimiter,
         partitions: options.partitions,
         ttl_ms: options.ttl_ms.map(|(ttl_ms, _)| ttl_ms),
+        options: shown_options(&create.options),
         timestamp: options.timestamp.as_ref().map(|typed| fold(typed, semantics.compatibility)),
         ..StandingRequest::new(semantics, Destination::Create { kind: create.kind, name })
     }
+}
+
+/// The options as ksqlDB's errors show them: names in upper case, texts in quotes.
+fn shown_options(options: &[WithOption]) -> String {
+    let shown = |option: &WithOption| {
+        let name = option.name.value.to_uppercase();
+        match option.value.parse::<i64>() {
+            Ok(number) => format!("{name}={number}"),
+            Err(_) => format!("{name}='{}'", option.value),
+        }
+    };
+    options.iter().map(shown).collect::<Vec<_>>().join(", ")
 }
 
 /// What `SET 'ksql.persistence.default.format.key'` says.
