@@ -94,6 +94,8 @@ struct Inner {
     detail: Option<String>,
     hint: Option<String>,
     position: Option<Position>,
+    /// What stands before the place, of an error whose message tells its place.
+    before_place: Option<&'static str>,
     source: Option<Arc<dyn std::error::Error + Send + Sync>>,
 }
 
@@ -103,7 +105,9 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 impl Error {
     /// An error with its code and its message.
     pub fn new(state: SqlState, message: impl Into<String>) -> Self {
-        Self(Box::new(Inner { state, message: message.into(), detail: None, hint: None, position: None, source: None }))
+        let message = message.into();
+        let (detail, hint, position, before_place, source) = (None, None, None, None, None);
+        Self(Box::new(Inner { state, message, detail, hint, position, before_place, source }))
     }
 
     /// Our own bug: XX000.
@@ -119,6 +123,28 @@ impl Error {
     /// Points at a character of the statement; the first place told stays.
     pub fn at(mut self, position: Position) -> Self {
         self.0.position.get_or_insert(position);
+        self
+    }
+
+    /// The same with another message.
+    pub fn reworded(mut self, message: impl Into<String>) -> Self {
+        self.0.message = message.into();
+        self
+    }
+
+    /// Says that the message begins with `words` and the place, as some of ksqlDB's do. Who has the text puts it there:
+    /// `with_place`.
+    pub fn tells_place(mut self, words: &'static str) -> Self {
+        self.0.before_place = Some(words);
+        self
+    }
+
+    /// Puts the place before the message of an error that tells it: the line and the column of `place`, both from 1.
+    pub fn with_place(mut self, place: impl FnOnce(Position) -> (usize, usize)) -> Self {
+        if let (Some(words), Some(position)) = (self.0.before_place.take(), self.0.position) {
+            let (line, column) = place(position);
+            self.0.message = format!("{words}Line: {line}, Col: {column}: {}", self.0.message);
+        }
         self
     }
 

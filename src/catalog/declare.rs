@@ -7,6 +7,8 @@ use super::RelationKind;
 use super::RelationOptions;
 use super::check_nested;
 use super::fold;
+use super::kafka_format::check_kafka;
+use super::kafka_format::type_name;
 use super::options::delimited;
 use super::options::kafka_can_write;
 use super::sql_type;
@@ -58,9 +60,10 @@ pub fn declare(create: &CreateSource, options: &RelationOptions, compatibility: 
             let message = format!("\"{name}\" is a reserved system column name");
             return Err(Error::new(SqlState::INVALID_TABLE_DEFINITION, message).at(position));
         }
-        let role = role(kind, &definition.role).map_err(|error| error.at(position))?;
+        let role =
+            role(kind, &definition.role).map_err(|error| in_words(error, &name, kind, compatibility).at(position))?;
         let sql_type = sql_type(&definition.data_type, compatibility).map_err(|error| error.at(position))?;
-        check_headers(&columns, &role, &sql_type).map_err(|error| error.at(position))?;
+        check_headers(&columns, &role, &sql_type, compatibility).map_err(|error| error.at(position))?;
         if let Some(position) = definition.not_null.filter(|_| role.is_of_headers()) {
             return Err(Error::unsupported("NOT NULL is not supported for a column of headers").at(position));
         }
@@ -98,7 +101,7 @@ pub fn declare(create: &CreateSource, options: &RelationOptions, compatibility: 
         columns.extend(window_bounds(compatibility));
     }
     let formats = formats(&columns, options, compatibility).map_err(|error| error.at(create.name.position))?;
-    check_nested(&columns, &formats).map_err(|error| error.at(create.name.position))?;
+    check_nested(&columns, &formats, compatibility).map_err(|error| error.at(create.name.position))?;
     let timestamp_column = timestamp_column(&columns, options, compatibility)?;
     Ok(Declared { kind, columns, formats, timestamp_column, not_null })
 }
@@ -129,17 +132,36 @@ fn role(kind: RelationKind, declared: &DeclaredRole) -> Result<ColumnRole> {
     }
 }
 
+/// A key of the other kind of relation, in the words of the rules.
+fn in_words(error: Error, name: &str, kind: RelationKind, rules: Compatibility) -> Error {
+    let (wrong, right, whose) = match kind {
+        RelationKind::Stream => ("PRIMARY KEY", "KEY", "streams"),
+        RelationKind::Table => ("KEY", "PRIMARY KEY", "tables"),
+    };
+    match rules {
+        Compatibility::Postgres => error,
+        Compatibility::Ksqldb => error
+            .reworded(format!("Column `{name}` is a '{wrong}' column: please use '{right}' for {whose}."))
+            .tells_place(""),
+    }
+}
+
 /// A column of headers has one type, and is declared once; all of them, or some by name.
-fn check_headers(before: &[Column], role: &ColumnRole, sql_type: &SqlType) -> Result<()> {
-    let (declared, fits, wanted) = match role {
-        ColumnRole::Headers => {
+fn check_headers(before: &[Column], role: &ColumnRole, sql_type: &SqlType, rules: Compatibility) -> Result<()> {
+    let (declared, fits, wanted) = match (role, rules) {
+        (ColumnRole::Headers, Compatibility::Ksqldb) => {
+            ("HEADERS".to_string(), is_headers(sql_type), "ARRAY<STRUCT<`KEY` STRING, `VALUE` BYTES>>")
+        }
+        (ColumnRole::Headers, Compatibility::Postgres) => {
             ("HEADERS".to_string(), is_headers(sql_type), "ARRAY<STRUCT<\"key\" TEXT, \"value\" BYTES>>")
         }
-        ColumnRole::Header(name) => (format!("HEADER('{name}')"), *sql_type == SqlType::Bytes, "BYTES"),
+        (ColumnRole::Header(name), _) => (format!("HEADER('{name}')"), *sql_type == SqlType::Bytes, "BYTES"),
         _ => return Ok(()),
     };
     if !fits {
-        let message = format!("invalid type for {declared} column: expected {wanted}, got {sql_type}");
+        let invalid = if rules == Compatibility::Ksqldb { "Invalid" } else { "invalid" };
+        let found = type_name(sql_type, rules);
+        let message = format!("{invalid} type for {declared} column: expected {wanted}, got {found}");
         return Err(Error::new(SqlState::INVALID_TABLE_DEFINITION, message));
     }
     let mut others = before.iter().map(|column| &column.role).filter(|other| other.is_of_headers());
@@ -194,6 +216,13 @@ fn formats(columns: &[Column], options: &RelationOptions, compatibility: Compati
             .detail("KAFKA holds one column of type INT, BIGINT, DOUBLE PRECISION, TEXT or BYTES; NONE holds none.")
             .hint(format!("Say {half}_format = 'JSON'."))
     };
+    if compatibility == Compatibility::Ksqldb {
+        let halves = [(key, &keys), (value, &values)];
+        halves
+            .into_iter()
+            .filter(|(format, _)| *format == Format::Kafka)
+            .try_for_each(|(_, half)| check_kafka(half))?;
+    }
     match key {
         Format::Kafka if !kafka_fits(&keys) => return Err(misfit("key", "KAFKA")),
         Format::None if !keys.is_empty() => return Err(misfit("key", "NONE")),
@@ -226,17 +255,11 @@ fn timestamp_column(
     };
     let name = fold(typed, compatibility);
     let index = columns.iter().position(|column| column.name == name).ok_or_else(|| {
-        let message = match compatibility {
-            Compatibility::Postgres => format!("column \"{name}\" does not exist"),
-            Compatibility::Ksqldb => {
-                format!("The TIMESTAMP column set in the WITH clause does not exist in the schema: '{name}'")
-            }
-        };
-        Error::new(SqlState::UNDEFINED_COLUMN, message).at(typed.position)
+        Error::new(SqlState::UNDEFINED_COLUMN, no_time_column(&name, compatibility)).at(typed.position)
     })?;
     let fits = match (&columns[index].sql_type, &options.timestamp_format) {
         (SqlType::BigInt | SqlType::Timestamp | SqlType::TimestampTz, None) | (SqlType::Text, Some(_)) => true,
-        (SqlType::Text, None) => {
+        (SqlType::Text, None) if compatibility == Compatibility::Postgres => {
             return Err(Error::new(SqlState::INVALID_PARAMETER_VALUE, "a text timestamp needs timestamp_format")
                 .at(typed.position));
         }
@@ -245,13 +268,28 @@ fn timestamp_column(
     if fits {
         return Ok(Some(index));
     }
-    let message = match compatibility {
+    let message = no_time(&name, compatibility);
+    Err(Error::new(SqlState::DATATYPE_MISMATCH, message)
+        .at(typed.position)
+        .hint("It takes a TIMESTAMP, a BIGINT of milliseconds, or a TEXT with timestamp_format."))
+}
+
+/// What is wrong with a column of the event time that is not there.
+pub fn no_time_column(name: &str, rules: Compatibility) -> String {
+    match rules {
+        Compatibility::Postgres => format!("column \"{name}\" does not exist"),
+        Compatibility::Ksqldb => {
+            format!("The TIMESTAMP column set in the WITH clause does not exist in the schema: '{name}'")
+        }
+    }
+}
+
+/// What is wrong with one whose type tells no time.
+pub fn no_time(name: &str, rules: Compatibility) -> String {
+    match rules {
         Compatibility::Postgres => format!("column \"{name}\" cannot give the event time"),
         Compatibility::Ksqldb => format!(
             "Timestamp column, `{name}`, should be LONG(INT64), TIMESTAMP, or a String with a timestamp_format specified"
         ),
-    };
-    Err(Error::new(SqlState::DATATYPE_MISMATCH, message)
-        .at(typed.position)
-        .hint("It takes a TIMESTAMP, a BIGINT of milliseconds, or a TEXT with timestamp_format."))
+    }
 }

@@ -39,7 +39,7 @@ pub fn with_columns(relation: &Relation, added: &[AddedColumn], compatibility: C
         let bounds = extended.columns.iter().position(|column| column.role.is_window_bound());
         let place = bounds.unwrap_or(extended.columns.len());
         extended.columns.insert(place, Column { name, sql_type, role: ColumnRole::Value });
-        check_nested(&extended.columns, &extended.formats).map_err(|error| error.at(position))?;
+        check_nested(&extended.columns, &extended.formats, compatibility).map_err(|error| error.at(position))?;
         check_extends(relation, &extended).map_err(|error| error.at(position))?;
     }
     Ok(extended)

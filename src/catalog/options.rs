@@ -185,6 +185,10 @@ impl RelationOptions {
             if reading.options.settings.set(name, option)? {
                 continue;
             }
+            if let Some(format) = full_name_format(name, clause) {
+                let message = format!("{format} does not support the following configs: [fullSchemaName]");
+                return Err(Error::new(SqlState::INVALID_PARAMETER_VALUE, message).at(option.name.position));
+            }
             let Some((_, set)) = OPTIONS.iter().find(|(known, _)| *known == name) else {
                 let error = Error::new(SqlState::INVALID_PARAMETER_VALUE, format!("unknown option \"{name}\""))
                     .at(option.name.position);
@@ -197,6 +201,17 @@ impl RelationOptions {
         }
         reading.finish()
     }
+}
+
+/// The format that is to have a full name of ksqlDB's schemas, which none here has, if an option tells one.
+fn full_name_format(option: &str, clause: &[WithOption]) -> Option<String> {
+    let half = match option {
+        "value_avro_schema_full_name" | "value_schema_full_name" => "value_format",
+        "key_schema_full_name" => "key_format",
+        _ => return None,
+    };
+    let told = |name: &str| clause.iter().find(|option| option.name.value.eq_ignore_ascii_case(name));
+    told(half).or_else(|| told("format")).map(|format| format.value.to_uppercase())
 }
 
 impl RelationOptions {

@@ -8,6 +8,7 @@ use crate::error::Position;
 use crate::sql::Parsed;
 use crate::sql::Prepare;
 use crate::sql::Statement;
+use crate::sql::line_and_column;
 use crate::sql::named_types;
 
 /// A parsed statement; cheap to clone. Names are looked up each time it is described or run; what was recognised of it is kept
@@ -18,6 +19,8 @@ pub struct Prepared {
     pub text: String,
     /// Where it starts in the text that was parsed; positions of its errors count from that text's start.
     pub position: Position,
+    /// The same as line and column.
+    place: (usize, usize),
     pub(super) statement: Arc<Statement>,
     pub(super) by_key: KeyReadCache,
     /// Whether it has types with names that are not SQL's own, once somebody asked; clones share it.
@@ -34,12 +37,21 @@ impl Prepared {
 
     /// The statement that PREPARE names.
     pub(super) fn of(prepare: &Prepare) -> Self {
-        Self::new(prepare.text.clone(), prepare.name.position, Arc::new(prepare.statement.as_ref().clone()))
+        let (text, position) = (prepare.text.clone(), prepare.name.position);
+        Self::new(text, position, (1, 1), Arc::new(prepare.statement.as_ref().clone()))
     }
 
     /// Another statement in the place of this one.
     pub(super) fn with_statement(&self, statement: Arc<Statement>) -> Self {
-        Self { numbers: self.numbers.clone(), ..Self::new(self.text.clone(), self.position, statement) }
+        Self { numbers: self.numbers.clone(), ..Self::new(self.text.clone(), self.position, self.place, statement) }
+    }
+
+    /// The line and the column in the text that was parsed of a place that an error of this statement points at.
+    pub(super) fn line_and_column(&self, position: Position) -> (usize, usize) {
+        let inside = position.0.saturating_sub(self.position.0).saturating_add(1);
+        let ((first_line, first_column), (line, column)) = (self.place, line_and_column(&self.text, Position(inside)));
+        let column = if line == 1 { first_column + column - 1 } else { column };
+        (first_line + line - 1, column)
     }
 
     /// Whether it has types with names that are not SQL's own.
@@ -51,15 +63,15 @@ impl Prepared {
         })
     }
 
-    fn new(text: String, position: Position, statement: Arc<Statement>) -> Self {
+    fn new(text: String, position: Position, place: (usize, usize), statement: Arc<Statement>) -> Self {
         let (by_key, names_types) = (KeyReadCache::default(), Arc::default());
-        Self { text, position, statement, by_key, names_types, numbers: None }
+        Self { text, position, place, statement, by_key, names_types, numbers: None }
     }
 }
 
 impl From<Parsed> for Prepared {
     fn from(parsed: Parsed) -> Self {
-        let Parsed { text, position, statement } = parsed;
-        Self::new(text, position, Arc::new(statement))
+        let Parsed { text, position, place, statement } = parsed;
+        Self::new(text, position, place, Arc::new(statement))
     }
 }

@@ -24,6 +24,7 @@ use super::shape::Shape;
 use super::statement;
 use super::variables::Variables;
 use crate::broker::Client;
+use crate::catalog::Compatibility;
 use crate::error::Error;
 use crate::error::Result;
 use crate::error::SqlState;
@@ -149,7 +150,10 @@ impl Session {
         if let (Some(shape), Some(Some(statement))) = (&shape, &known) {
             return Ok(vec![statement.with_numbers(text, shape.numbers.clone())]);
         }
-        let parsed = sql::parse(text)?;
+        let parsed = sql::parse(text).map_err(|error| match self.settings.compatibility() {
+            Compatibility::Ksqldb => sql::unknown_statement(error, text),
+            Compatibility::Postgres => error,
+        })?;
         let some = parsed.into_iter().filter(|parsed| parsed.statement != Statement::Empty);
         let statements: Vec<Prepared> = some.map(Prepared::from).collect();
         match (shape, known) {
@@ -164,7 +168,8 @@ impl Session {
 
     /// What a statement takes and gives; `known` are the parameter types that the client told.
     pub async fn describe(&mut self, prepared: &Prepared, known: &[Option<SqlType>]) -> Result<Description> {
-        statement::describe(self, prepared, known).await
+        let described = statement::describe(self, prepared, known).await;
+        described.map_err(|error| error.with_place(|position| prepared.line_and_column(position)))
     }
 
     /// The columns of an open cursor.
@@ -184,7 +189,7 @@ impl Session {
             Ok(_) => self.block.wrote |= in_block && statement::takes_effect(&prepared.statement),
             Err(_) => self.fail(),
         }
-        outcome
+        outcome.map_err(|error| error.with_place(|position| prepared.line_and_column(position)))
     }
 
     /// Makes an open transaction a failed one: after an error of the door's own, or a cancel.

@@ -109,6 +109,39 @@ impl SqlType {
         }
     }
 
+    /// The name that ksqlDB's messages have for it.
+    pub fn ksqldb_name(&self) -> String {
+        match self {
+            SqlType::Decimal { precision, scale } => format!("DECIMAL({precision}, {scale})"),
+            SqlType::Array(item) => format!("ARRAY<{}>", item.ksqldb_name()),
+            SqlType::Map(key, value) => format!("MAP<{}, {}>", key.ksqldb_name(), value.ksqldb_name()),
+            SqlType::Struct(fields) => {
+                let fields = fields.iter().map(|field| format!("`{}` {}", field.name, field.sql_type.ksqldb_name()));
+                format!("STRUCT<{}>", fields.collect::<Vec<_>>().join(", "))
+            }
+            simple => simple.ksqldb_base_name().to_string(),
+        }
+    }
+
+    /// The same without what stands in brackets.
+    pub fn ksqldb_base_name(&self) -> &'static str {
+        match self {
+            SqlType::Boolean => "BOOLEAN",
+            SqlType::Int => "INTEGER",
+            SqlType::BigInt => "BIGINT",
+            SqlType::Double => "DOUBLE",
+            SqlType::Decimal { .. } => "DECIMAL",
+            SqlType::Text => "STRING",
+            SqlType::Bytes => "BYTES",
+            SqlType::Date => "DATE",
+            SqlType::Time => "TIME",
+            SqlType::Timestamp | SqlType::TimestampTz => "TIMESTAMP",
+            SqlType::Array(_) => "ARRAY",
+            SqlType::Map(..) => "MAP",
+            SqlType::Struct(_) => "STRUCT",
+        }
+    }
+
     /// The name that PostgreSQL's input functions have for it, which say less.
     pub fn input_name(&self) -> &'static str {
         match self {

@@ -18,6 +18,7 @@ mod explain;
 mod fragments;
 mod functions;
 mod intervals;
+mod ksqldb_text;
 mod lateral_unnest;
 mod layout;
 mod nested;
@@ -26,11 +27,13 @@ mod optimise;
 mod ordered_sets;
 mod parameters;
 mod pull;
+mod pull_words;
 mod reference;
 mod request;
 mod select_words;
 mod series;
 mod standing;
+mod statement_text;
 pub mod system_columns;
 #[cfg(test)]
 mod tests;
@@ -40,6 +43,8 @@ mod using;
 pub use array_of_rows::array_of_rows;
 pub use assigned::assign;
 pub use bind::fold;
+pub use bind::in_other_case;
+pub use bind::no_such_alias;
 use bind::position;
 pub use build::call;
 pub use build::escape_in_pattern;
@@ -95,6 +100,7 @@ pub use pull::planning_error;
 pub use pull::prepare_pull;
 pub use pull::shown_name;
 pub use pull::with_rules;
+pub use pull_words::in_ksqldb_words;
 pub use reference::FunctionKind;
 pub use reference::FunctionUsage;
 pub use request::Destination;
@@ -126,7 +132,7 @@ pub fn plan_standing(
 ) -> Result<StandingPlan> {
     let query = bind::bind(select, catalog, functions, request)?;
     query.refuse_parameters()?;
-    plan_query(&query, catalog, functions)
+    plan_query(&query, catalog, functions).map_err(|error| statement_text::with_statement(error, &query, request))
 }
 
 /// Plans a push query, with these values for its parameters.

@@ -25,6 +25,11 @@ use crate::sql::walk;
 /// The functions that give an element of an array or a map, for each of the rules.
 const ELEMENT: [&str; 2] = ["__element", "__ksql_element"];
 
+/// Whether a function is what an index in brackets became.
+pub fn is_element(name: &str) -> bool {
+    ELEMENT.contains(&name)
+}
+
 /// Rewords all expressions below `root`, before their names are looked up.
 pub fn reword(root: &mut impl ast::VisitMut, rules: Compatibility) -> Result<()> {
     let flow = walk::expressions_mut(root, |expr| match reworded(expr, rules) {

@@ -50,6 +50,10 @@ pub struct StandingRequest {
     pub partitions: Option<i32>,
     /// Milliseconds that a row of the result is kept after its event time; `None` for ever.
     pub ttl_ms: Option<i64>,
+    /// The column, by its folded name, that `TIMESTAMP` of the statement says has the event time.
+    pub timestamp: Option<String>,
+    /// All options of the statement, as ksqlDB's errors show them.
+    pub options: String,
 }
 
 impl StandingRequest {
@@ -65,6 +69,8 @@ impl StandingRequest {
             value_delimiter: None,
             partitions: None,
             ttl_ms: None,
+            timestamp: None,
+            options: String::new(),
         }
     }
 }

@@ -6,6 +6,7 @@ use sqlparser::tokenizer::TokenWithSpan;
 use sqlparser::tokenizer::TokenizerError;
 
 use super::depth::too_deep;
+use super::parse::line_and_column;
 use crate::error::Error;
 use crate::error::Position;
 use crate::error::SqlState;
@@ -67,4 +68,21 @@ fn lower_first(message: &str) -> String {
         Some(first) => first.to_lowercase().chain(characters).collect(),
         None => "syntax error".to_string(),
     }
+}
+
+/// ksqlDB's words for a text at the start of which no statement's first word stands; other errors as they are.
+pub fn unknown_statement(error: Error, text: &str) -> Error {
+    let Some(position) = error.position().filter(|_| error.message().starts_with("syntax error at or near")) else {
+        return error;
+    };
+    let start = usize::try_from(position.0.saturating_sub(1)).unwrap_or(usize::MAX);
+    let is_first =
+        text.chars().take(start).collect::<String>().rsplit(';').next().is_none_or(|before| before.trim().is_empty());
+    let word: String =
+        text.chars().skip(start).take_while(|letter| letter.is_alphanumeric() || *letter == '_').collect();
+    if !is_first || word.is_empty() {
+        return error;
+    }
+    let (line, column) = line_and_column(text, position);
+    error.reworded(format!("line {line}:{column}: Syntax Error\nUnknown statement '{word}'"))
 }

@@ -29,8 +29,10 @@ mod within;
 
 pub use dialect::ALL_FIELDS;
 pub use dialect::TidemillDialect;
+pub use error::unknown_statement;
 pub use nearest::nearest;
 pub use parse::Parsed;
+pub use parse::line_and_column;
 pub use parse::parse;
 pub use parse::parse_select;
 pub use parse::parse_type;

@@ -32,6 +32,18 @@ pub struct Parsed {
     pub text: String,
     /// Where it starts in the whole text. Positions in the statement count from the start of the whole text.
     pub position: Position,
+    /// The same as line and column, both from 1.
+    pub place: (usize, usize),
+}
+
+/// The line and the column, both from 1, of a character that is counted from 1.
+pub fn line_and_column(text: &str, position: Position) -> (usize, usize) {
+    let before = usize::try_from(position.0.saturating_sub(1)).unwrap_or(usize::MAX);
+    let (mut line, mut column) = (1, 1);
+    for character in text.chars().take(before) {
+        (line, column) = if character == '\n' { (line + 1, 1) } else { (line, column + 1) };
+    }
+    (line, column)
 }
 
 /// All statements of `text`, at least one: a text without any is `Statement::Empty`.
@@ -45,10 +57,12 @@ pub fn parse(text: &str) -> Result<Vec<Parsed>> {
         let mut cursor = Cursor::new(text, lower(tokens, Origin::User)?, end);
         let parsed = statement::parse(&mut cursor).and_then(|statement| cursor.finish().map(|()| statement));
         let statement = parsed.map_err(|error| hinted(error, tokens))?;
-        all.push(Parsed { statement, text: slice(text, start, end).to_string(), position: start });
+        let place = line_and_column(text, start);
+        all.push(Parsed { statement, text: slice(text, start, end).to_string(), position: start, place });
     }
     if all.is_empty() {
-        all.push(Parsed { statement: Statement::Empty, text: String::new(), position: Position(1) });
+        let statement = Statement::Empty;
+        all.push(Parsed { statement, text: String::new(), position: Position(1), place: (1, 1) });
     }
     Ok(all)
 }

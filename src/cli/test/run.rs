@@ -123,7 +123,7 @@ async fn attempt(case: &Case) -> Result<End, Error> {
         }
     }
     for (place, statement) in others {
-        if let Err(error) = pipeline.execute(statement).await {
+        if let Err(error) = pipeline.execute(&below_others(statement, &node.statements[..place])).await {
             return Ok(refused(error, place));
         }
     }
@@ -161,6 +161,12 @@ async fn attempt(case: &Case) -> Result<End, Error> {
         differs = post::check(wanted, &catalog, &pipeline.topics()).err();
     }
     Ok(End::Ran(differs))
+}
+
+/// The statement on the line on which it stands where a case's statements are one text: messages of ksqlDB tell the line.
+fn below_others(statement: &str, before: &[String]) -> String {
+    let lines: usize = before.iter().map(|text| 1 + text.matches('\n').count()).sum();
+    format!("{}{statement}", "\n".repeat(lines))
 }
 
 async fn write(pipeline: &mut Pipeline, case: &Case, input: &RecordNode) -> Result<(), Error> {

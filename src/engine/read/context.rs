@@ -59,6 +59,7 @@ use crate::plan::EveryRow;
 use crate::plan::NestedTypes;
 use crate::plan::expression_planners;
 use crate::plan::fold;
+use crate::plan::in_ksqldb_words;
 use crate::plan::keep_digits;
 use crate::plan::name_items;
 use crate::plan::planning_error;
@@ -266,7 +267,10 @@ impl Planner {
                 true => plan,
                 false => plan.and_then(|plan| with_rules(plan, engine.functions(), rules, &zone)),
             };
-            let plan = plan.map_err(|error| planning_error(error, &origin))?;
+            let plan = plan.map_err(|error| match rules {
+                Compatibility::Ksqldb => in_ksqldb_words(planning_error(error, &origin), &origin),
+                Compatibility::Postgres => planning_error(error, &origin),
+            })?;
             let rules = if of_clients { Compatibility::Postgres } else { rules };
             Ok(Planned::new(published, state, plan, casts, origin, rules))
         });

@@ -48,6 +48,7 @@ use crate::error::Result;
 use crate::error::SqlState;
 use crate::model::SqlType;
 use crate::plan::execution_error;
+use crate::plan::in_ksqldb_words;
 use crate::plan::planning_error;
 use crate::plan::shown_name;
 use crate::plan::with_rules;
@@ -125,7 +126,10 @@ impl Planned {
                 let bound = self.plan.with_param_values(values);
                 // Types that only the values tell.
                 let bound = bound.and_then(|plan| with_rules(plan, engine.functions(), rules, &zone));
-                self.plan = bound.map_err(|error| planning_error(error, &self.origin))?;
+                self.plan = bound.map_err(|error| match rules {
+                    Compatibility::Ksqldb => in_ksqldb_words(planning_error(error, &self.origin), &self.origin),
+                    Compatibility::Postgres => planning_error(error, &self.origin),
+                })?;
                 Ok(self)
             });
             return binding.join().await.map_err(|panic| panicked(&panic))?;

@@ -17,6 +17,8 @@ use crate::catalog::RelationKind;
 use crate::catalog::RelationOptions;
 use crate::catalog::Semantics;
 use crate::catalog::fold;
+use crate::catalog::no_time;
+use crate::catalog::no_time_column;
 use crate::catalog::not_for_streams;
 use crate::cluster::ClusterMetadata;
 use crate::cluster::MetadataRecord;
@@ -75,8 +77,22 @@ pub(super) fn request(session: &Session, create: &CreateAs, options: &RelationOp
         value_delimiter: options.value_delimiter,
         partitions: options.partitions,
         ttl_ms: options.ttl_ms.map(|(ttl_ms, _)| ttl_ms),
+        options: shown_options(&create.options),
+        timestamp: options.timestamp.as_ref().map(|typed| fold(typed, semantics.compatibility)),
         ..StandingRequest::new(semantics, Destination::Create { kind: create.kind, name })
     }
+}
+
+/// The options as ksqlDB's errors show them: names in upper case, texts in quotes.
+fn shown_options(options: &[WithOption]) -> String {
+    let shown = |option: &WithOption| {
+        let name = option.name.value.to_uppercase();
+        match option.value.parse::<i64>() {
+            Ok(number) => format!("{name}={number}"),
+            Err(_) => format!("{name}='{}'", option.value),
+        }
+    };
+    options.iter().map(shown).collect::<Vec<_>>().join(", ")
 }
 
 /// What `SET 'ksql.persistence.default.format.key'` says.
@@ -274,8 +290,7 @@ impl Making {
         let Some(typed) = &self.options.timestamp else { return Ok(None) };
         let name = fold(typed, self.request.semantics.compatibility);
         let found = output.columns.iter().position(|column| column.name == name).ok_or_else(|| {
-            let message = format!("column \"{name}\" does not exist");
-            Error::new(SqlState::UNDEFINED_COLUMN, message).at(typed.position)
+            Error::new(SqlState::UNDEFINED_COLUMN, no_time_column(&name, self.create_rules())).at(typed.position)
         })?;
         let fits = match output.columns[found].sql_type {
             SqlType::BigInt | SqlType::Timestamp | SqlType::TimestampTz => true,
@@ -285,7 +300,7 @@ impl Making {
         if fits {
             return Ok(Some(found));
         }
-        let message = format!("column \"{name}\" cannot give the event time");
+        let message = no_time(&name, self.create_rules());
         Err(Error::new(SqlState::DATATYPE_MISMATCH, message).at(typed.position))
     }
 }

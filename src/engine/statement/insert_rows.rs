@@ -10,6 +10,7 @@ use sqlparser::ast;
 
 use super::insert_table;
 use super::lookup::insert_target;
+use super::lookup::into_headers;
 use super::lookup::written_targets;
 use super::modify;
 use super::modify::cast_name;
@@ -38,6 +39,8 @@ use crate::error::Result;
 use crate::error::SqlState;
 use crate::format;
 use crate::model::SqlType;
+use crate::plan::fold;
+use crate::plan::no_such_alias;
 use crate::plan::placeholder;
 use crate::sql::InsertClauses;
 use crate::sql::InsertRows;
@@ -159,11 +162,50 @@ fn target(session: &Session, insert: &InsertRows) -> Result<Target> {
             count if count < columns.len() && all_are_told => "more target columns than expressions",
             _ => continue,
         };
-        return Err(Error::new(SqlState::SYNTAX_ERROR, format!("INSERT has {problem}"))
-            .at(insert.target.position)
-            .detail(format!("Row {} has {} values for {} columns.", number + 1, row.len(), columns.len())));
+        let message = match session.settings.compatibility() {
+            Compatibility::Postgres => format!("INSERT has {problem}"),
+            Compatibility::Ksqldb => in_ksqldb_words(&relation, row.len(), columns.len()),
+        };
+        return Err(Error::new(SqlState::SYNTAX_ERROR, message).at(insert.target.position).detail(format!(
+            "Row {} has {} values for {} columns.",
+            number + 1,
+            row.len(),
+            columns.len()
+        )));
     }
     Ok(Target { relation, columns })
+}
+
+/// ksqlDB's words for a row with another number of values than there are columns.
+fn in_ksqldb_words(relation: &Relation, values: usize, columns: usize) -> String {
+    let headers: Vec<&String> =
+        relation.columns.iter().filter(|column| column.role.is_of_headers()).map(|column| &column.name).collect();
+    match headers.is_empty() || values != columns + headers.len() {
+        true => {
+            format!("Failed to prepare statement: Expected number columns and values to match: {columns}, {values}")
+        }
+        // Values for all columns there are.
+        false => into_headers(&headers),
+    }
+}
+
+/// A value is no column.
+fn check_names(session: &Session, cell: &ast::Expr) -> Result<()> {
+    let rules = session.settings.compatibility();
+    if rules == Compatibility::Postgres {
+        return Ok(());
+    }
+    let flow = walk::expressions(cell, |part| match part {
+        ast::Expr::CompoundIdentifier(idents) => std::ops::ControlFlow::Break(idents.first().cloned()),
+        _ => std::ops::ControlFlow::Continue(()),
+    });
+    match flow {
+        std::ops::ControlFlow::Break(Some(alias)) => {
+            let error = Error::new(SqlState::UNDEFINED_TABLE, no_such_alias(&fold(&alias, rules)));
+            Err(start_of(cell).map_or(error.clone(), |position| error.at(position)))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// The text of every value, row by row; `None` is null.
@@ -184,6 +226,7 @@ async fn cells(
             } else if let Some(parameter) = placeholder(cell) {
                 texts[index] = parameter_text(parameters, parameter)?;
             } else {
+                check_names(session, cell)?;
                 expressions.push((number, index, cell.clone()));
             }
         }

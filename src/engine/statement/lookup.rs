@@ -13,6 +13,7 @@ use crate::error::Error;
 use crate::error::Result;
 use crate::error::SqlState;
 use crate::model::ColumnRole;
+use crate::plan::in_other_case;
 use crate::security::Operation;
 use crate::security::Resource;
 use crate::security::authorize;
@@ -65,7 +66,16 @@ pub(super) fn no_such_relation(catalog: &Catalog, name: &Name, folded: &str) -> 
 
 /// The relation that rows are to be put into: not one that a query keeps.
 pub(super) fn insert_target(session: &Session, name: &Name) -> Result<Arc<Relation>> {
-    target(session, name, "insert into", |relation| relation.query.is_none())
+    let rules = session.settings.compatibility();
+    let catalog = session.engine.catalog()?;
+    let folded = fold(name, rules);
+    if rules == Compatibility::Ksqldb && catalog.relation(&folded).is_none() {
+        let hint = in_other_case(&catalog, &folded);
+        let message = format!("Cannot insert values into an unknown stream/table: `{folded}`{hint}");
+        return Err(Error::new(SqlState::UNDEFINED_TABLE, message).at(name.position));
+    }
+    let verb = if rules == Compatibility::Ksqldb { "insert values into" } else { "insert into" };
+    target(session, name, verb, |relation| relation.query.is_none())
 }
 
 /// The table whose rows a statement is to change: not a stream, nor what a query keeps. `verb` is what it does.
@@ -84,6 +94,11 @@ pub(super) fn changed_target(session: &Session, name: &Name, verb: &str) -> Resu
 /// The relation that a query is to write: ksqlDB lets several feed one stream, also one that a query made.
 pub(super) fn standing_target(session: &Session, name: &Name) -> Result<Arc<Relation>> {
     let several = session.settings.compatibility() == Compatibility::Ksqldb;
+    let folded = fold(name, session.settings.compatibility());
+    if several && session.engine.catalog()?.relation(&folded).is_none() {
+        let error = Error::new(SqlState::UNDEFINED_TABLE, format!("Source `{folded}` does not exist."));
+        return Err(error.at(name.position).tells_place(""));
+    }
     target(session, name, "insert into", |relation| relation.query.is_none() || (several && !relation.is_table()))
 }
 
@@ -95,7 +110,7 @@ fn target(session: &Session, name: &Name, verb: &str, takes_rows: impl Fn(&Relat
         let kind = if relation.is_table() { "table" } else { "stream" };
         let message = match verb {
             // ksqlDB's words.
-            "insert into" => format!("Cannot insert into read-only {kind}: {}", relation.name),
+            "insert into" | "insert values into" => format!("Cannot {verb} read-only {kind}: {}", relation.name),
             _ => format!("cannot {verb} read-only {kind} \"{}\"", relation.name),
         };
         return Err(Error::new(SqlState::WRONG_OBJECT_TYPE, message)
@@ -160,22 +175,32 @@ pub(super) fn written_targets(session: &Session, relation: &Relation, names: &[N
 /// The column of that name, by its index, if statements write it.
 pub(super) fn written_column(session: &Session, relation: &Relation, name: &Name) -> Result<usize> {
     let index = column(session, relation, name)?;
-    match relation.columns[index].role.is_of_headers() {
-        true => Err(Error::new(
-            SqlState::GENERATED_ALWAYS,
-            format!("column \"{}\" can only be read", relation.columns[index].name),
-        )
-        .at(name.position)
-        .detail("The headers of records give it.")),
-        false => Ok(index),
+    if !relation.columns[index].role.is_of_headers() {
+        return Ok(index);
     }
+    let written = &relation.columns[index].name;
+    let message = match session.settings.compatibility() {
+        Compatibility::Postgres => format!("column \"{written}\" can only be read"),
+        Compatibility::Ksqldb => into_headers(&[written]),
+    };
+    Err(Error::new(SqlState::GENERATED_ALWAYS, message).at(name.position).detail("The headers of records give it."))
+}
+
+/// ksqlDB's words for columns that the headers of records give.
+pub(super) fn into_headers(names: &[&String]) -> String {
+    let names: Vec<&str> = names.iter().map(|name| name.as_str()).collect();
+    format!("Cannot insert into HEADER columns: {}", names.join(", "))
 }
 
 /// The column of that name, by its index.
 pub(super) fn column(session: &Session, relation: &Relation, name: &Name) -> Result<usize> {
     let folded = fold(name, session.settings.compatibility());
     relation.columns.iter().position(|column| column.name == folded).ok_or_else(|| {
-        let message = format!("column \"{folded}\" of relation \"{}\" does not exist", relation.name);
+        let is_given = matches!(folded.as_str(), "ROWPARTITION" | "ROWOFFSET");
+        let message = match session.settings.compatibility() {
+            Compatibility::Ksqldb if is_given => format!("Inserting into column `{folded}` is not allowed."),
+            _ => format!("column \"{folded}\" of relation \"{}\" does not exist", relation.name),
+        };
         let error = Error::new(SqlState::UNDEFINED_COLUMN, message).at(name.position);
         match nearest(&folded, relation.columns.iter().map(|column| column.name.as_str())) {
             Some(known) => error.hint(format!("Did you mean \"{known}\"?")),

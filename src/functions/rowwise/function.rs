@@ -217,28 +217,7 @@ pub fn not_accepted(name: &str, arguments: &[DataType]) -> DataFusionError {
 
 /// The name of a type as ksqlDB's errors have it.
 pub fn ksqldb_name(data_type: &DataType) -> String {
-    SqlType::from_arrow(data_type).map_or_else(|| data_type.to_string(), |sql_type| ksqldb_name_of(&sql_type))
-}
-
-fn ksqldb_name_of(sql_type: &SqlType) -> String {
-    match sql_type {
-        SqlType::Boolean => "BOOLEAN".to_owned(),
-        SqlType::Int => "INTEGER".to_owned(),
-        SqlType::BigInt => "BIGINT".to_owned(),
-        SqlType::Double => "DOUBLE".to_owned(),
-        SqlType::Decimal { precision, scale } => format!("DECIMAL({precision}, {scale})"),
-        SqlType::Text => "STRING".to_owned(),
-        SqlType::Bytes => "BYTES".to_owned(),
-        SqlType::Date => "DATE".to_owned(),
-        SqlType::Time => "TIME".to_owned(),
-        SqlType::Timestamp | SqlType::TimestampTz => "TIMESTAMP".to_owned(),
-        SqlType::Array(item) => format!("ARRAY<{}>", ksqldb_name_of(item)),
-        SqlType::Map(key, value) => format!("MAP<{}, {}>", ksqldb_name_of(key), ksqldb_name_of(value)),
-        SqlType::Struct(fields) => {
-            let fields = fields.iter().map(|field| format!("`{}` {}", field.name, ksqldb_name_of(&field.sql_type)));
-            format!("STRUCT<{}>", fields.collect::<Vec<_>>().join(", "))
-        }
-    }
+    SqlType::from_arrow(data_type).map_or_else(|| data_type.to_string(), |sql_type| sql_type.ksqldb_name())
 }
 
 impl ScalarUDFImpl for Rowwise {

@@ -11,7 +11,6 @@ use super::rank::RANK_HINT;
 use super::scope::at;
 use super::scope::with_nearest;
 use crate::catalog::Compatibility;
-use crate::catalog::Relation;
 use crate::error::Error;
 use crate::error::Result;
 use crate::error::SqlState;
@@ -91,21 +90,6 @@ pub fn check(select: &ast::Select, functions: &Functions, rules: Compatibility) 
     }
 }
 
-/// ksqlDB fills a relation by name, so that without stars there must be as many items as columns.
-pub fn check_count(items: &[ast::SelectItem], relation: &Relation) -> Result<()> {
-    let is_star =
-        |item: &ast::SelectItem| matches!(item, ast::SelectItem::Wildcard(_) | ast::SelectItem::QualifiedWildcard(..));
-    if items.iter().any(is_star) || items.len() == relation.columns.len() {
-        return Ok(());
-    }
-    let message = format!(
-        "Incompatible schema between results and sink. The result has {} columns, the sink {}.",
-        items.len(),
-        relation.columns.len()
-    );
-    Err(Error::new(SqlState::DATATYPE_MISMATCH, message))
-}
-
 fn check_expression(expr: &ast::Expr, functions: &Functions, rules: Compatibility) -> Result<()> {
     match expr {
         ast::Expr::Subquery(_) | ast::Expr::InSubquery { .. } | ast::Expr::Exists { .. } => {
@@ -135,6 +119,11 @@ fn repeated_field(values: &[ast::Expr]) -> Option<String> {
         }
         _ => None,
     })
+}
+
+fn has_star(function: &ast::Function) -> bool {
+    let ast::FunctionArguments::List(list) = &function.args else { return false };
+    list.args.iter().any(|argument| matches!(argument, ast::FunctionArg::Unnamed(ast::FunctionArgExpr::Wildcard)))
 }
 
 fn check_function(function: &ast::Function, functions: &Functions, rules: Compatibility) -> Result<()> {
@@ -177,6 +166,10 @@ fn check_function(function: &ast::Function, functions: &Functions, rules: Compat
             ),
             span,
         ));
+    }
+    if rules == Compatibility::Ksqldb && functions.is_scalar(&name) && has_star(function) {
+        let message = format!("Function '{name}' does not accept parameters ().");
+        return Err(at(Error::new(SqlState::UNDEFINED_FUNCTION, message), span));
     }
     if functions.is_scalar(&name) || (rules == Compatibility::Postgres && is_reworded(function)) {
         return Ok(());

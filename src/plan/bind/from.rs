@@ -1,5 +1,6 @@
 //! FROM and JOIN: which relations, under which names, joined how.
 
+use std::collections::HashSet;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
@@ -16,6 +17,8 @@ use crate::catalog::Relation;
 use crate::error::Error;
 use crate::error::Result;
 use crate::error::SqlState;
+use crate::plan::ksqldb_text::Columns;
+use crate::plan::ksqldb_text::shown;
 use crate::plan::node::JoinKind;
 use crate::plan::node::Span;
 use crate::plan::node::Unmatched;
@@ -117,6 +120,18 @@ fn swap_table_stream(sources: &mut [BoundSource], joins: &[BoundJoin]) {
     }
 }
 
+/// ksqlDB's hint to a name that only its case keeps from being that of a relation; else nothing.
+pub fn in_other_case(catalog: &Catalog, name: &str) -> String {
+    let alike = catalog.relations().find(|relation| relation.name.eq_ignore_ascii_case(name));
+    match alike.map(|relation| relation.name.as_str()) {
+        Some(known) if known.chars().any(|letter| letter.is_ascii_lowercase()) => format!(
+            "\nDid you mean \"{known}\"? Hint: wrap the source name in double quotes to make it case-sensitive."
+        ),
+        Some(known) => format!("\nDid you mean {known}? Hint: try removing double quotes from the source name."),
+        None => String::new(),
+    }
+}
+
 /// A relation that is read, under its name in the query.
 pub(super) fn source(table: &ast::TableFactor, catalog: &Catalog, rules: Compatibility) -> Result<BoundSource> {
     let ast::TableFactor::Table { name, alias, args, version, sample, with_ordinality, .. } = table else {
@@ -133,7 +148,7 @@ pub(super) fn source(table: &ast::TableFactor, catalog: &Catalog, rules: Compati
     let relation: Arc<Relation> = catalog.relation(&folded).cloned().ok_or_else(|| {
         let message = match rules {
             Compatibility::Postgres => format!("relation \"{folded}\" does not exist"),
-            Compatibility::Ksqldb => format!("{folded} does not exist."),
+            Compatibility::Ksqldb => format!("{folded} does not exist.{}", in_other_case(catalog, &folded)),
         };
         let error = Error::new(SqlState::UNDEFINED_TABLE, message);
         let error = match catalog.nearest_relation(&folded) {
@@ -218,6 +233,57 @@ fn using(names: &[ast::ObjectName], left: &[BoundSource], right: &BoundSource) -
     on.ok_or_else(|| Error::new(SqlState::SYNTAX_ERROR, "USING needs a column"))
 }
 
+fn without_span() -> Error {
+    Error::new(SqlState::SYNTAX_ERROR, "a join of two streams needs WITHIN")
+        .hint("Say how far apart in time two rows may be: JOIN .. WITHIN 1 HOUR ON ..")
+}
+
+/// What ksqlDB wants of joins whose conditions are bound: each side of an equality is of one relation, and streams are joined
+/// within a time.
+pub fn check_conditions(sources: &[BoundSource], joins: &[BoundJoin]) -> Result<()> {
+    for (join, right) in joins.iter().zip(&sources[1..]) {
+        if let ast::Expr::BinaryOp { left, op: ast::BinaryOperator::Eq, right } = &join.on {
+            let wrong = [left, right].into_iter().find(|side| aliases_in(side).len() != 1);
+            if let Some(side) = wrong {
+                let message = format!(
+                    "Invalid comparison expression '{}' in join '{}'. Each side of the join comparision must contain references from exactly one source.",
+                    shown(side, Columns::Qualified),
+                    shown(&join.on, Columns::Qualified)
+                );
+                return Err(at(Error::unsupported(message), ast::Spanned::span(side.as_ref())));
+            }
+        }
+        let streams = !sources[0].relation.is_table() && !right.relation.is_table();
+        if streams && join.span.is_none() {
+            return Err(without_span());
+        }
+    }
+    Ok(())
+}
+
+/// The relations that an expression is about.
+fn aliases_in(expr: &ast::Expr) -> HashSet<String> {
+    let mut found = HashSet::new();
+    let flow = walk::expressions(expr, |part| {
+        if let ast::Expr::CompoundIdentifier(parts) = part {
+            found.extend(parts.first().map(|alias| alias.value.clone()));
+        }
+        ControlFlow::<()>::Continue(())
+    });
+    debug_assert!(flow.is_continue());
+    found
+}
+
+/// The name of the key of the last join, where no column is it: ROWKEY, or the next that no column has.
+pub fn name_of_unnamed_key(sources: &[BoundSource], joins: &[BoundJoin]) -> Result<Option<String>> {
+    let is_taken = |name: &String| {
+        sources.iter().flat_map(|source| source.relation.columns.iter()).any(|column| column.name == *name)
+    };
+    let numbered = (1..).map(|number| format!("ROWKEY_{number}"));
+    let free = std::iter::once("ROWKEY".to_string()).chain(numbered).find(|name| !is_taken(name));
+    Ok(unnamed_key(sources, joins)?.and(free))
+}
+
 /// Which kinds of relations may be joined, and how. `(within, kind)` is what the join says.
 fn check_kinds(
     sources: &[BoundSource],
@@ -240,8 +306,8 @@ fn check_kinds(
         )),
         (false, true) if kind.keeps_right() => Err(outer_lookup(left, right, kind, rules)),
         (false, true) => Ok(()),
-        (false, false) if !within => Err(Error::new(SqlState::SYNTAX_ERROR, "a join of two streams needs WITHIN")
-            .hint("Say how far apart in time two rows may be: JOIN .. WITHIN 1 HOUR ON ..")),
+        // ksqlDB looks at the condition first.
+        (false, false) if !within && rules == Compatibility::Postgres => Err(without_span()),
         (false, false) => Ok(()),
         (true, true) if within => {
             Err(Error::new(SqlState::SYNTAX_ERROR, "WITHIN is for joins of two streams, and this one is of two tables"))
@@ -319,6 +385,11 @@ fn check_windows(left: &BoundSource, right: &BoundSource) -> Result<()> {
         Some(window) if window.size_ms.is_none() => Some("SESSION"),
         Some(_) => Some("TIME"),
     };
+    // What stands in a declaration is all that tells TUMBLING from HOPPING.
+    let exact = |source: &BoundSource, kind: &'static str| {
+        let declared = source.relation.statement.to_uppercase();
+        ["TUMBLING", "HOPPING"].into_iter().find(|word| kind == "TIME" && declared.contains(word)).unwrap_or(kind)
+    };
     let line = |source: &BoundSource| match kind(source) {
         None => format!("`{}` is not windowed", source.relation.name),
         Some(kind) => format!("`{}` is {kind} windowed", source.relation.name),
@@ -328,7 +399,11 @@ fn check_windows(left: &BoundSource, right: &BoundSource) -> Result<()> {
             format!("Can not join windowed source to non-windowed source.\n{}\n{}", line(left), line(right))
         }
         (Some(one), Some(other)) if one != other => {
-            format!("Incompatible windowed sources.\nLeft source: {one}\nRight source: {other}")
+            format!(
+                "Incompatible windowed sources.\nLeft source: {}\nRight source: {}\nSession windowed sources can only be joined to other session windowed sources, and may still not result in expected behaviour as session bounds must be an exact match for the join to work\nHopping and tumbling windowed sources can only be joined to other hopping and tumbling windowed sources",
+                exact(left, one),
+                exact(right, other)
+            )
         }
         _ => return Ok(()),
     };

@@ -141,13 +141,7 @@ pub(super) fn qualifier(kind: &ast::SelectItemQualifiedWildcardKind) -> Result<&
 
 fn qualified_source(kind: &ast::SelectItemQualifiedWildcardKind, scope: &Scope<'_>) -> Result<usize> {
     let ident = qualifier(kind)?;
-    scope.source(ident).ok_or_else(|| {
-        let alias = fold(ident, scope.rules());
-        at(
-            Error::new(SqlState::UNDEFINED_TABLE, format!("missing FROM-clause entry for table \"{alias}\"")),
-            ident.span,
-        )
-    })
+    scope.source(ident).ok_or_else(|| scope.no_such_source(ident))
 }
 
 /// All columns of a source; joined, ksqlDB names each after its relation too. There the key comes first, then its window.
@@ -326,16 +320,12 @@ pub fn check_names(items: &[BoundItem], destination: &Destination, rules: Compat
     let mut seen = HashSet::new();
     for item in items {
         let span = span_of(&item.expr);
-        if rules == Compatibility::Ksqldb && is_reserved(item) {
-            return Err(at(
-                Error::new(
-                    SqlState("42939"),
-                    format!("Reserved column name in select: `{}`. Please remove or alias the column.", item.name),
-                ),
-                span,
-            ));
+        let reserved = if rules == Compatibility::Ksqldb { reserved(item) } else { None };
+        if let Some(message) = reserved {
+            return Err(at(Error::new(SqlState("42939"), message), span));
         }
-        if !seen.insert(item.name.as_str()) {
+        // Under ksqldb the columns tell it, with their types.
+        if rules == Compatibility::Postgres && !seen.insert(item.name.as_str()) {
             return Err(at(
                 Error::new(SqlState::DUPLICATE_COLUMN, format!("column \"{}\" specified more than once", item.name))
                     .hint("Give one of them another name with AS."),
@@ -346,10 +336,44 @@ pub fn check_names(items: &[BoundItem], destination: &Destination, rules: Compat
     Ok(())
 }
 
-/// Whether an item would make a column with the name of a pseudo column or, unless it came from there, a window bound.
-fn is_reserved(item: &BoundItem) -> bool {
-    let from_column = matches!(&item.expr, ast::Expr::CompoundIdentifier(_));
-    PseudoColumn::of_word(&item.name).is_some() || (is_window_bound(&item.name) && !from_column)
+/// Refuses the bounds of windows in the list of a query that has no WINDOW: there ksqlDB has them in the key alone.
+pub fn check_bounds(list: &[ast::SelectItem], destination: &Destination) -> Result<()> {
+    if !matches!(destination, Destination::Create { .. }) {
+        return Ok(());
+    }
+    for item in list {
+        let ast::SelectItem::UnnamedExpr(ast::Expr::Identifier(ident)) = item else { continue };
+        let name = fold(ident, Compatibility::Ksqldb);
+        if is_window_bound(&name) {
+            return Err(at(Error::new(SqlState("42939"), reserved_in_select(&name)), ident.span));
+        }
+    }
+    Ok(())
+}
+
+fn reserved_in_select(name: &str) -> String {
+    format!("Reserved column name in select: `{name}`. Please remove or alias the column.")
+}
+
+/// ksqlDB's words for an item that would make a column with the name of a pseudo column or, unless it came from there, a
+/// window bound.
+fn reserved(item: &BoundItem) -> Option<String> {
+    let is_bound = is_window_bound(&item.name);
+    let is_itself = match &item.expr {
+        ast::Expr::CompoundIdentifier(parts) => parts.last().is_some_and(|part| part.value == item.name),
+        ast::Expr::Identifier(name) => name.value == item.name,
+        _ => false,
+    };
+    if !is_bound && PseudoColumn::of_word(&item.name).is_none() {
+        return None;
+    }
+    match (item.named, is_itself) {
+        (true, false) => {
+            Some(format!("`{}` is a reserved column name. You cannot use it as an alias for a column.", item.name))
+        }
+        (false, true) if is_bound => None,
+        _ => Some(reserved_in_select(&item.name)),
+    }
 }
 
 fn span_of(expr: &ast::Expr) -> sqlparser::tokenizer::Span {

@@ -26,10 +26,14 @@ pub use bound::both;
 pub use chance::CHANCE;
 pub use chance::called_bare;
 pub use from::implicit_repartition;
+pub use from::in_other_case;
+pub use from::name_of_unnamed_key;
 pub use items::postgres_name;
 pub use scope::Clause;
 pub use scope::fold;
 pub use scope::fold_name;
+pub use scope::is_window_bound;
+pub use scope::no_such_alias;
 pub use scope::position;
 pub use units::as_texts as units_as_texts;
 
@@ -37,6 +41,7 @@ use sqlparser::ast;
 use sqlparser::tokenizer::Span;
 
 use super::functions::Functions;
+use super::ksqldb_text;
 use super::request::Destination;
 use super::request::StandingRequest;
 use crate::catalog::Catalog;
@@ -44,6 +49,7 @@ use crate::catalog::Compatibility;
 use crate::catalog::Format;
 use crate::catalog::Formats;
 use crate::catalog::delimited;
+use crate::catalog::no_time_column;
 use crate::error::Error;
 use crate::error::Result;
 use crate::error::SqlState;
@@ -77,13 +83,6 @@ fn bind_select(
     let window = crate::sql::take_window(&mut body)?;
     let partition_by = crate::sql::take_partition_by(&mut body);
     clauses::check(&body, functions, rules)?;
-    if let Destination::Insert { relation, columns } = &request.destination
-        && rules == Compatibility::Ksqldb
-        && columns.is_empty()
-        && ranked.is_none()
-    {
-        clauses::check_count(&body.projection, relation)?;
-    }
     let from::From { sources, joins, merged } = from::bind(&body, flattener)?;
     check_windowed_tables(&sources, &request.destination, rules)?;
     // ksqlDB does not find the bounds of a window over a join.
@@ -93,6 +92,9 @@ fn bind_select(
         scope.has_rank();
     }
     let joins = resolved_joins(joins, &mut scope)?;
+    if rules == Compatibility::Ksqldb {
+        from::check_conditions(&sources, &joins)?;
+    }
     if rules == Compatibility::Ksqldb
         && let Some(key) = from::unnamed_key(&sources, &joins)?
     {
@@ -100,6 +102,9 @@ fn bind_select(
     }
     let partition_by =
         partition_by.into_iter().map(|expr| scope.resolved(expr, Clause::PartitionBy)).collect::<Result<Vec<_>>>()?;
+    if rules == Compatibility::Ksqldb && window.is_none() {
+        items::check_bounds(&body.projection, &request.destination)?;
+    }
     let mut items = items::bind(&body.projection, &partition_by, &mut scope)?;
     assign(&mut items, &request.destination, rules)?;
     let filter = body.selection.map(|filter| scope.resolved(filter, Clause::Where)).transpose()?;
@@ -111,6 +116,7 @@ fn bind_select(
         None => (items, None),
     };
     items::check_names(&items, &request.destination, rules)?;
+    check_timestamp(&items, request)?;
     let pseudo = scope.into_pseudo();
     let (key_format, value_format) = sink_formats(request, sources[0].relation.formats)?;
     let retention_ms = window.and_then(|window| window::retention_ms(window, rules));
@@ -185,6 +191,17 @@ fn assign(items: &mut [BoundItem], destination: &Destination, rules: Compatibili
     Ok(())
 }
 
+/// ksqlDB looks for the column of the event time before it looks at the key.
+fn check_timestamp(items: &[BoundItem], request: &StandingRequest) -> Result<()> {
+    let rules = request.semantics.compatibility;
+    match &request.timestamp {
+        Some(name) if rules == Compatibility::Ksqldb && !items.iter().any(|item| item.name == *name) => {
+            Err(Error::new(SqlState::UNDEFINED_COLUMN, no_time_column(name, rules)))
+        }
+        _ => Ok(()),
+    }
+}
+
 /// ksqlDB's standing queries read no windowed table.
 fn check_windowed_tables(sources: &[BoundSource], destination: &Destination, rules: Compatibility) -> Result<()> {
     let is_standing = !matches!(destination, Destination::Client);
@@ -224,6 +241,11 @@ fn group_by(clause: ast::GroupByExpr, items: &[BoundItem], scope: &mut Scope<'_>
             ast::Expr::Nested(expr) => bound.push(scope.resolved(*expr, Clause::GroupBy)?),
             other => bound.push(scope.resolved(other, Clause::GroupBy)?),
         }
+    }
+    let again = (1..bound.len()).find(|place| bound[..*place].contains(&bound[*place]));
+    if let Some(again) = again.filter(|_| scope.rules() == Compatibility::Ksqldb) {
+        let shown = ksqldb_text::shown(&bound[again], ksqldb_text::Columns::Qualified);
+        return Err(Error::new(SqlState::GROUPING_ERROR, format!("Duplicate GROUP BY expression: {shown}")));
     }
     Ok(Some(bound))
 }

@@ -45,7 +45,7 @@ impl Clause {
             Clause::GroupBy => "GROUP BY",
             Clause::PartitionBy => "PARTITION BY",
             Clause::Having => "HAVING",
-            Clause::Join => "JOIN",
+            Clause::Join => "JOIN ON",
         }
     }
 }
@@ -121,6 +121,9 @@ impl<'a> Scope<'a> {
             super::units::as_texts(&mut expr);
         }
         nested::reword(&mut expr, self.rules)?;
+        if self.rules == Compatibility::Ksqldb {
+            self.check_qualifiers(&expr)?;
+        }
         let flow = walk::expressions_mut(&mut expr, |expr| {
             let found = match expr {
                 ast::Expr::Identifier(ident) => self.meaning(std::slice::from_ref(ident), clause),
@@ -139,6 +142,32 @@ impl<'a> Scope<'a> {
             ControlFlow::Continue(()) => Ok(expr),
             ControlFlow::Break(error) => Err(error),
         }
+    }
+
+    /// ksqlDB looks for relations before it looks for any column.
+    fn check_qualifiers(&self, expr: &ast::Expr) -> Result<()> {
+        let flow = walk::expressions(expr, |part| match part {
+            ast::Expr::CompoundIdentifier(idents) => match idents.as_slice() {
+                [.., alias, _] if self.source(alias).is_none() => ControlFlow::Break(self.no_such_source(alias)),
+                _ => ControlFlow::Continue(()),
+            },
+            _ => ControlFlow::Continue(()),
+        });
+        match flow {
+            ControlFlow::Continue(()) => Ok(()),
+            ControlFlow::Break(error) => Err(error),
+        }
+    }
+
+    /// 42P01: the query reads no relation of that name.
+    pub(super) fn no_such_source(&self, alias: &Ident) -> Error {
+        let name = fold(alias, self.rules);
+        let message = match self.rules {
+            Compatibility::Postgres => format!("missing FROM-clause entry for table \"{name}\""),
+            Compatibility::Ksqldb => no_such_alias(&name),
+        };
+        let names: Vec<&str> = self.sources.iter().map(|source| source.alias.as_str()).collect();
+        at(with_nearest(Error::new(SqlState::UNDEFINED_TABLE, message), &name, names), alias.span)
     }
 
     /// Whether a bare word means no column.
@@ -234,17 +263,7 @@ impl<'a> Scope<'a> {
         let qualifier = fold(alias, self.rules);
         let shown = format!("{qualifier}.{name}");
         let Some(source) = self.source(alias) else {
-            return Err(match self.rules {
-                Compatibility::Ksqldb => self.unknown(&shown, &name, alias, clause),
-                Compatibility::Postgres => {
-                    let names: Vec<&str> = self.sources.iter().map(|source| source.alias.as_str()).collect();
-                    let error = Error::new(
-                        SqlState::UNDEFINED_TABLE,
-                        format!("missing FROM-clause entry for table \"{qualifier}\""),
-                    );
-                    at(with_nearest(error, &qualifier, names), alias.span)
-                }
-            });
+            return Err(self.no_such_source(alias));
         };
         if self.sources[source].relation.columns.iter().any(|column| column.name == name) {
             return Ok(Meaning::Column { alias: qualifier, name });
@@ -254,7 +273,9 @@ impl<'a> Scope<'a> {
             self.pseudo[source].push(column);
             return Ok(Meaning::Column { alias: qualifier, name: self.canonical(&name) });
         }
-        Err(self.unknown(&shown, &name, ident, clause))
+        // ksqlDB points at the whole name.
+        let place = if self.rules == Compatibility::Ksqldb { alias } else { ident };
+        Err(self.unknown(&shown, &name, place, clause))
     }
 
     /// Window bounds and pseudo columns in the case that the rules give to bare words.
@@ -267,9 +288,16 @@ impl<'a> Scope<'a> {
         let message = match self.rules {
             Compatibility::Postgres if shown == name => format!("column \"{shown}\" does not exist"),
             Compatibility::Postgres => format!("column {shown} does not exist"),
+            // It is one of the SELECT list.
+            Compatibility::Ksqldb if self.windowed && clause == Clause::Where && is_window_bound(name) => {
+                format!("Error in WHERE expression: Unknown column {name}.")
+            }
             Compatibility::Ksqldb => format!("{} column '{shown}' cannot be resolved.", clause.word()),
         };
-        let error = Error::new(SqlState::UNDEFINED_COLUMN, message);
+        let mut error = Error::new(SqlState::UNDEFINED_COLUMN, message);
+        if self.rules == Compatibility::Ksqldb && !error.message().starts_with("Error in") {
+            error = error.tells_place("");
+        }
         at(with_nearest(error, name, columns.map(|column| column.name.as_str()).collect()), ident.span)
     }
 
@@ -279,7 +307,10 @@ impl<'a> Scope<'a> {
             Compatibility::Postgres => format!("column reference \"{name}\" is ambiguous"),
             Compatibility::Ksqldb => format!("Column '{name}' is ambiguous. Could be {}.", could.join(" or ")),
         };
-        let error = Error::new(SqlState::AMBIGUOUS_COLUMN, message);
+        let mut error = Error::new(SqlState::AMBIGUOUS_COLUMN, message);
+        if self.rules == Compatibility::Ksqldb {
+            error = error.tells_place("Exception while preparing statement: ");
+        }
         at(error.hint(format!("Say which: {}.", could.join(" or "))), ident.span)
     }
 }
@@ -302,6 +333,11 @@ fn span_of(expr: &ast::Expr) -> Span {
         ast::Expr::CompoundIdentifier(idents) => idents.last().map_or(Span::empty(), |ident| ident.span),
         _ => Span::empty(),
     }
+}
+
+/// ksqlDB's words for a relation that a query does not read.
+pub fn no_such_alias(name: &str) -> String {
+    format!("Failed to prepare statement: '{name}' is not a valid stream/table name or alias.")
 }
 
 /// Whether a name, in any case, is a bound of a window.

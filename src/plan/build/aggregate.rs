@@ -2,6 +2,7 @@
 //!
 //! What is grouped by and what is aggregated is computed below the exchange, so that only that travels.
 
+use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use datafusion::arrow::datatypes::Field;
@@ -20,6 +21,7 @@ use super::calls;
 use super::expression::Expressions;
 use super::expression::as_column;
 use super::failure;
+use super::ksqldb_words;
 use super::rows::Changes;
 use super::rows::Rows;
 use super::rows::Spread;
@@ -39,10 +41,14 @@ use crate::model::Column as ModelColumn;
 use crate::model::ColumnRole;
 use crate::model::OperatorId;
 use crate::model::SqlType;
+use crate::plan::bind::BoundItem;
 use crate::plan::bind::BoundQuery;
 use crate::plan::bind::BoundRank;
 use crate::plan::bind::Purpose;
 use crate::plan::bind::fold_name;
+use crate::plan::bind::is_window_bound;
+use crate::plan::ksqldb_text::Columns;
+use crate::plan::ksqldb_text::shown;
 use crate::plan::node::Aggregate;
 use crate::plan::node::AggregateCall;
 use crate::plan::node::AggregateChanges;
@@ -53,6 +59,7 @@ use crate::plan::node::RANK_COLUMN;
 use crate::plan::node::Window;
 use crate::plan::node::plan_of;
 use crate::sql::Emit;
+use crate::sql::walk;
 
 /// Aggregated rows.
 pub struct Aggregated {
@@ -138,7 +145,8 @@ pub fn build(
         input: rows.plan,
         calls,
     };
-    let over = Over { schema: Arc::clone(&node.schema), groups: &lists.groups, found: &found, node: &node };
+    let over =
+        Over { schema: Arc::clone(&node.schema), groups: &lists.groups, found: &found, node: &node, below: schema };
     let having = query.having.as_ref().zip(lists.having.clone());
     let having = having.map(|(origin, raw)| over.condition(raw, origin, "HAVING", expressions)).transpose()?;
     let schema = Arc::clone(&node.schema);
@@ -179,7 +187,7 @@ fn ranked(
         .collect::<Result<Vec<_>>>()?;
     let order = finished.split_off(partitions);
     let ranked = Ranked::new(rows, Apart::Key, rank, Ranks { partition: finished, order }, query)?;
-    let over = Over { schema: Arc::clone(ranked.schema()), ..*over };
+    let over = Over { schema: Arc::clone(ranked.schema()), below: Arc::clone(&over.below), ..*over };
     let items = over.items(lists, query, expressions)?;
     let filter = raw().nth(partitions + orders);
     let filter = filter.map(|(raw, origin)| over.condition(raw, origin, "WHERE", expressions)).transpose()?;
@@ -236,14 +244,11 @@ fn check(query: &BoundQuery, lists: &Lists, found: &[Expr], expressions: &Expres
     }
     if rules == Compatibility::Ksqldb {
         check_value_formats(query, "GROUP BY")?;
+        check_arguments(query, found, expressions)?;
     }
     // Only what a client reads on the spot may have all rows as its one group.
     if query.group_by.is_none() && rules == Compatibility::Ksqldb && !matches!(query.purpose, Purpose::Push) {
-        let plain = query.items.iter().zip(&lists.items).find(|(_, raw)| find_aggregate_exprs([*raw]).is_empty());
-        return Err(match plain {
-            Some((item, _)) => not_in_group(&bare(&item.expr), &item.expr, rules),
-            None => Error::new(SqlState::GROUPING_ERROR, "Use of aggregate functions requires a GROUP BY clause."),
-        });
+        return Err(without_group(query, lists));
     }
     if found.is_empty() {
         return Err(match rules {
@@ -261,6 +266,67 @@ fn check(query: &BoundQuery, lists: &Lists, found: &[Expr], expressions: &Expres
         None => Ok(()),
         Some(aggregate) => Err(Error::new(SqlState::GROUPING_ERROR, aggregate_in_group(aggregate, rules))),
     }
+}
+
+/// What ksqlDB's aggregates do not take: other aggregates, and the bounds of their own windows.
+fn check_arguments(query: &BoundQuery, found: &[Expr], expressions: &Expressions<'_>) -> Result<()> {
+    let is_bound = |column: &&Column| column.relation.is_none() && is_window_bound(&column.name);
+    if let Some(bound) = found.iter().find_map(|call| call.column_refs().into_iter().find(is_bound)) {
+        let message = format!(
+            "Window bounds column {} can only be used in the SELECT clause of windowed aggregations",
+            bound.name
+        );
+        return Err(Error::new(SqlState::UNDEFINED_COLUMN, message));
+    }
+    let aggregates = expressions.functions();
+    let is_aggregate = |expr: &ast::Expr| match expr {
+        ast::Expr::Function(function) => aggregates.is_aggregate(&function.name.to_string().to_lowercase()),
+        _ => false,
+    };
+    let exprs = query.items.iter().map(|item| &item.expr).chain(&query.having);
+    for expr in exprs {
+        let flow = walk::expressions(expr, |outer| {
+            let mut inside = 0;
+            if is_aggregate(outer) {
+                let counted = walk::expressions(outer, |inner| {
+                    inside += usize::from(is_aggregate(inner));
+                    ControlFlow::<()>::Continue(())
+                });
+                debug_assert!(counted.is_continue());
+            }
+            if 1 < inside { ControlFlow::Break(outer.clone()) } else { ControlFlow::Continue(()) }
+        });
+        if let ControlFlow::Break(outer) = flow {
+            let shown = shown(&outer, Columns::of_sources(query.sources.len()));
+            let error = Error::new(SqlState::GROUPING_ERROR, format!("Aggregate functions can not be nested: {shown}"));
+            return Err(failure::at(error, &outer));
+        }
+    }
+    Ok(())
+}
+
+/// ksqlDB's words for an aggregate without GROUP BY.
+fn without_group(query: &BoundQuery, lists: &Lists) -> Error {
+    let is_plain = |(_, raw): &(&BoundItem, &Expr)| find_aggregate_exprs([*raw]).is_empty();
+    let plain: Vec<&ast::Expr> =
+        query.items.iter().zip(&lists.items).filter(is_plain).map(|(item, _)| &item.expr).collect();
+    let message = match (plain.first(), &query.purpose) {
+        _ if query.window.is_some() && plain.len() == query.items.len() => {
+            "WINDOW clause requires a GROUP BY clause.".to_string()
+        }
+        (Some(first), _) => return failure::at(not_all_grouped(&plain, query), first),
+        (None, Purpose::Table { .. }) => {
+            let columns = Columns::of_sources(query.sources.len());
+            let calls: Vec<String> = query.items.iter().map(|item| shown(&item.expr, columns)).collect();
+            format!(
+                "CREATE TABLE AS SELECT statement does not support aggregate function [{}] without a GROUP BY clause.",
+                // ksqlDB counts rows by their times.
+                calls.join(", ").replace("COUNT(*)", "COUNT(ROWTIME)").replace("COUNT()", "COUNT(ROWTIME)")
+            )
+        }
+        (None, _) => "Use of aggregate functions requires a GROUP BY clause.".to_string(),
+    };
+    Error::new(SqlState::GROUPING_ERROR, message)
 }
 
 fn aggregate_in_group(aggregate: &Expr, rules: Compatibility) -> String {
@@ -338,40 +404,75 @@ struct Over<'a> {
     groups: &'a [Expr],
     found: &'a [Expr],
     node: &'a Aggregate,
+    /// The columns of the rows that are grouped.
+    below: DFSchemaRef,
 }
 
 impl Over<'_> {
     /// The SELECT list.
     fn items(&self, lists: &Lists, query: &BoundQuery, expressions: &Expressions<'_>) -> Result<Vec<Expr>> {
-        let items = query.items.iter().zip(&lists.items);
-        items.map(|(item, raw)| self.finish(raw.clone(), &item.expr, expressions)).collect()
+        let items = || query.items.iter().zip(&lists.items);
+        if expressions.rules() == Compatibility::Ksqldb {
+            let is_ungrouped = |(_, raw): &(&BoundItem, &Expr)| {
+                self.rebased((*raw).clone()).is_ok_and(|rebased| self.ungrouped(&rebased).is_some())
+            };
+            let ungrouped: Vec<&ast::Expr> = items().filter(is_ungrouped).map(|(item, _)| &item.expr).collect();
+            if let Some(first) = ungrouped.first() {
+                return Err(failure::at(not_all_grouped(&ungrouped, query), first));
+            }
+        }
+        items().map(|(item, raw)| self.finish(raw.clone(), &item.expr, expressions)).collect()
     }
 
     /// A condition over the aggregate's columns.
     fn condition(&self, raw: Expr, origin: &ast::Expr, clause: &str, expressions: &Expressions<'_>) -> Result<Expr> {
-        let planned = self.finish(raw, origin, expressions)?;
-        expressions.boolean(planned, &self.schema, origin, clause)
+        let planned = self
+            .finish(raw, origin, expressions)
+            .map_err(|error| expressions.in_clause(error, origin, &self.below, clause))
+            .and_then(|planned| expressions.boolean(planned, &self.schema, origin, clause));
+        match expressions.rules() {
+            Compatibility::Ksqldb => planned.map_err(|error| self.with_calls(error)),
+            Compatibility::Postgres => planned,
+        }
     }
 
     /// An expression of the SELECT list or HAVING over the aggregate's columns.
     fn finish(&self, raw: Expr, origin: &ast::Expr, expressions: &Expressions<'_>) -> Result<Expr> {
-        let rebased = raw
-            .transform_down(|expr| {
-                if let Some(index) = self.groups.iter().position(|group| *group == expr) {
-                    return Ok(Transformed::new(column_at(&self.schema, index), true, TreeNodeRecursion::Jump));
-                }
-                if let Some(index) = self.found.iter().position(|found| *found == expr) {
-                    let column = column_named(&self.node.calls[index].name);
-                    return Ok(Transformed::new(column, true, TreeNodeRecursion::Jump));
-                }
-                Ok(Transformed::no(expr))
-            })
-            .map_err(|error| failure::of_datafusion(error, Some(origin)))?
-            .data;
-        if let Some(column) = rebased.column_refs().into_iter().find(|column| !self.has(column)) {
+        let rebased = self.rebased(raw).map_err(|error| failure::of_datafusion(error, Some(origin)))?;
+        if let Some(column) = self.ungrouped(&rebased) {
             return Err(not_in_group(column, origin, expressions.rules()));
         }
         expressions.finish(rebased, &self.schema, origin)
+    }
+
+    /// The expression with the aggregate's columns in the places of what they hold.
+    fn rebased(&self, raw: Expr) -> datafusion::common::Result<Expr> {
+        let rebased = raw.transform_down(|expr| {
+            if let Some(index) = self.groups.iter().position(|group| *group == expr) {
+                return Ok(Transformed::new(column_at(&self.schema, index), true, TreeNodeRecursion::Jump));
+            }
+            if let Some(index) = self.found.iter().position(|found| *found == expr) {
+                let column = column_named(&self.node.calls[index].name);
+                return Ok(Transformed::new(column, true, TreeNodeRecursion::Jump));
+            }
+            Ok(Transformed::no(expr))
+        })?;
+        Ok(rebased.data)
+    }
+
+    /// A column that is neither grouped by nor inside of an aggregate.
+    fn ungrouped<'e>(&self, rebased: &'e Expr) -> Option<&'e Column> {
+        rebased.column_refs().into_iter().find(|column| !self.has(column))
+    }
+
+    /// The error with the calls of aggregates in the places of the names that their columns have here.
+    fn with_calls(&self, error: Error) -> Error {
+        // The last first: the name of another may begin with that of the first.
+        let named = self.node.calls.iter().zip(self.found).rev();
+        let message = named.fold(error.message().to_string(), |message, (call, found)| {
+            message.replace(call.name.as_str(), &ksqldb_words::text_of(found, &self.below))
+        });
+        error.reworded(message)
     }
 
     fn has(&self, column: &Column) -> bool {
@@ -385,16 +486,21 @@ fn not_in_group(column: &Column, origin: &ast::Expr, rules: Compatibility) -> Er
             "column \"{}\" must appear in the GROUP BY clause or be used in an aggregate function",
             column.flat_name()
         ),
-        Compatibility::Ksqldb => format!(
-            "Non-aggregate SELECT expression(s) not part of GROUP BY: {}\nEither add the column(s) to the GROUP BY or remove them from the SELECT.",
-            column.name
-        ),
+        // Those of the SELECT list are told by `not_all_grouped`.
+        Compatibility::Ksqldb => format!("Non-aggregate HAVING expression not part of GROUP BY: {}", column.name),
     };
     failure::at_column(Error::new(SqlState::GROUPING_ERROR, message), origin, &column.name)
 }
 
-fn bare(expr: &ast::Expr) -> Column {
-    Column::new_unqualified(crate::plan::bind::postgres_name(expr))
+/// ksqlDB's words for items of the SELECT list that are about more than the group.
+fn not_all_grouped(items: &[&ast::Expr], query: &BoundQuery) -> Error {
+    let columns = Columns::of_sources(query.sources.len());
+    let items: Vec<String> = items.iter().map(|item| shown(item, columns)).collect();
+    let message = format!(
+        "Non-aggregate SELECT expression(s) not part of GROUP BY: {}\nEither add the column(s) to the GROUP BY or remove them from the SELECT.",
+        items.join(", ")
+    );
+    Error::new(SqlState::GROUPING_ERROR, message)
 }
 
 fn group_name(raw: &Expr, index: usize) -> String {

@@ -1,5 +1,6 @@
 //! The aggregates of a query: which function, of what, and what type comes out.
 
+use datafusion::common::DFSchema;
 use datafusion::common::DFSchemaRef;
 use datafusion::common::ScalarValue;
 use datafusion::logical_expr::Expr;
@@ -11,6 +12,8 @@ use super::aggregate::unique;
 use super::expression::Expressions;
 use super::expression::as_column;
 use super::failure;
+use super::ksqldb_words;
+use super::output::and_list;
 use super::rows::Changes;
 use super::rows::Rows;
 use super::rows::column_named;
@@ -54,14 +57,15 @@ pub fn build(
 ) -> Result<Vec<AggregateCall>> {
     let groups = projected.len();
     let mut calls: Vec<AggregateCall> = Vec::with_capacity(found.len());
+    let mut over_table: Vec<(AggregateFunction, &ast::Expr)> = Vec::new();
     for expr in found {
         let Expr::AggregateFunction(aggregate) = expr else { continue };
         let origin = origin(query, aggregate.func.name());
         let params = &aggregate.params;
         refuse_extras(params, origin)?;
         let function = function(aggregate.func.name(), params, origin, expressions.rules())?;
-        if rows.changes == Changes::Retract {
-            check_over_table(function, origin, expressions.rules())?;
+        if rows.changes == Changes::Retract && !is_taken_back(function, expressions.rules()) {
+            over_table.push((function, origin));
         }
         let keeps_structs =
             matches!(function, AggregateFunction::Correlation | AggregateFunction::Collect(Collect::TopRows { .. }));
@@ -92,6 +96,7 @@ pub fn build(
         let name = call_name(function, calls.len(), projected);
         calls.push(AggregateCall { function, argument, backing, filter, name, sql_type, style });
     }
+    refuse_over_table(&over_table, expressions.rules())?;
     Ok(calls)
 }
 
@@ -101,8 +106,13 @@ fn check_value_format(query: &BoundQuery, origin: &ast::Expr) -> Result<()> {
     if !matches!(format, Format::Delimited { .. }) {
         return Ok(());
     }
+    Err(failure::at(not_kept_in_format(), origin))
+}
+
+/// What an aggregate keeps is of a type that the value format has not.
+pub(super) fn not_kept_in_format() -> Error {
     let message = "One of the functions used in the statement has an intermediate type that the value format can not handle. Please remove the function or change the format.";
-    Err(failure::at(Error::new(SqlState::INVALID_TABLE_DEFINITION, message), origin))
+    Error::new(SqlState::INVALID_TABLE_DEFINITION, message)
 }
 
 fn refuse_extras(params: &AggregateFunctionParams, origin: &ast::Expr) -> Result<()> {
@@ -162,8 +172,8 @@ fn function(
                 _ => Collect::Latest { n, ignores_nulls },
             })
         }
-        "earliest_by_offset" => AggregateFunction::ByOffset(OffsetEnd::Earliest, offset_nulls(params, origin)?),
-        "latest_by_offset" => AggregateFunction::ByOffset(OffsetEnd::Latest, offset_nulls(params, origin)?),
+        "earliest_by_offset" => AggregateFunction::ByOffset(OffsetEnd::Earliest, offset_nulls(params, origin, rules)?),
+        "latest_by_offset" => AggregateFunction::ByOffset(OffsetEnd::Latest, offset_nulls(params, origin, rules)?),
         other => {
             let error =
                 Error::unsupported(format!("the aggregate function {other} is not there yet in standing queries"));
@@ -255,15 +265,34 @@ fn ignores_nulls(params: &AggregateFunctionParams, origin: &ast::Expr) -> Result
 }
 
 /// The second argument of the first or last value: whether nulls are ignored.
-fn offset_nulls(params: &AggregateFunctionParams, origin: &ast::Expr) -> Result<OffsetNulls> {
+fn offset_nulls(params: &AggregateFunctionParams, origin: &ast::Expr, rules: Compatibility) -> Result<OffsetNulls> {
     match params.args.as_slice() {
         [_] | [_, Expr::Literal(ScalarValue::Boolean(Some(true)), _)] => Ok(OffsetNulls::Ignored),
         [_, Expr::Literal(ScalarValue::Boolean(Some(false)), _)] => Ok(OffsetNulls::Counted),
         _ => {
-            let message = "what follows the value must be constants: how many are kept, and whether nulls are ignored";
+            let message = match (not_constant(params, origin), rules) {
+                (Some(message), Compatibility::Ksqldb) => message,
+                _ => "what follows the value must be constants: how many are kept, and whether nulls are ignored"
+                    .to_string(),
+            };
             Err(failure::at(Error::new(SqlState::INVALID_PARAMETER_VALUE, message), origin))
         }
     }
+}
+
+/// ksqlDB's words for the first argument behind the value that is no constant.
+fn not_constant(params: &AggregateFunctionParams, origin: &ast::Expr) -> Option<String> {
+    let is_constant = |argument: &Expr| matches!(argument, Expr::Literal(..));
+    let place = 1 + params.args.iter().skip(1).position(|argument| !is_constant(argument))?;
+    let name = match origin {
+        ast::Expr::Function(function) => function.name.to_string().to_uppercase(),
+        _ => return None,
+    };
+    let text = ksqldb_words::text_of(params.args.get(place)?, &DFSchema::empty());
+    Some(format!(
+        "Parameter {} passed to function {name} must be a literal constant, but was expression: '{text}'",
+        place + 1
+    ))
 }
 
 fn argument(
@@ -416,28 +445,35 @@ fn origin<'q>(query: &'q BoundQuery, name: &str) -> &'q ast::Expr {
     found.unwrap_or(&query.items[0].expr)
 }
 
-/// Refuses what cannot take back the row that a table's row was; under ksqlDB's rules also what it refuses there.
-fn check_over_table(function: AggregateFunction, origin: &ast::Expr, rules: Compatibility) -> Result<()> {
-    let is_taken = match rules {
+/// Whether a function can take back the row that a table's row was, under ksqlDB's rules also whether that lets it.
+fn is_taken_back(function: AggregateFunction, rules: Compatibility) -> bool {
+    match rules {
         Compatibility::Postgres => function.retraction() != Retraction::None,
         Compatibility::Ksqldb => match function {
             AggregateFunction::Collect(kind) => matches!(kind, Collect::List | Collect::Histogram | Collect::Attr),
             other => other.retraction() == Retraction::Itself,
         },
-    };
-    if is_taken {
-        return Ok(());
     }
-    let name = function.as_str().to_uppercase();
+}
+
+/// Refuses functions that cannot.
+fn refuse_over_table(functions: &[(AggregateFunction, &ast::Expr)], rules: Compatibility) -> Result<()> {
+    let names: Vec<String> = functions.iter().map(|(function, _)| function.as_str().to_uppercase()).collect();
+    let Some((first, origin)) = names.first().zip(functions.first().map(|(_, origin)| *origin)) else {
+        return Ok(());
+    };
     let error = match rules {
-        Compatibility::Ksqldb => Error::new(
-            SqlState::WRONG_OBJECT_TYPE,
-            format!(
-                "The aggregation function(s) ({name}) cannot be applied to a table source, only to a stream source."
-            ),
-        )
-        .hint("Declare a stream over the table's topic, and aggregate that."),
-        Compatibility::Postgres => Error::unsupported(format!("{name} over a table is not supported"))
+        Compatibility::Ksqldb => {
+            let (plural, list) = (if names.len() == 1 { "" } else { "s" }, and_list(&names));
+            Error::new(
+                SqlState::WRONG_OBJECT_TYPE,
+                format!(
+                    "The aggregation function{plural} {list} cannot be applied to a table source, only to a stream source."
+                ),
+            )
+            .hint("Declare a stream over the table's topic, and aggregate that.")
+        }
+        Compatibility::Postgres => Error::unsupported(format!("{first} over a table is not supported"))
             .hint("The rows of a table have no order: what they were before is gone. MIN, MAX and TOPK have an order of their own; a stream over the table's topic has that of its records."),
     };
     Err(failure::at(error, origin))

@@ -12,6 +12,7 @@ use datafusion::logical_expr::ExprSchemable;
 use datafusion::logical_expr::Operator;
 
 use super::expression::is_text;
+use super::ksqldb_words::text_of;
 use crate::error::Error;
 use crate::error::SqlState;
 use crate::format;
@@ -112,7 +113,7 @@ fn comparable(left: &Expr, op: Operator, right: &Expr, schema: &DFSchema) -> Res
     if !is_refused {
         return Ok(());
     }
-    let shown = |expr: &Expr, data_type: &DataType| format!("{} ({})", text_of(expr), ksqldb_name(data_type));
+    let shown = |expr: &Expr, data_type: &DataType| format!("{} ({})", text_of(expr, schema), ksqldb_name(data_type));
     let message = format!(
         "Cannot compare {} to {} with {}.",
         shown(left, &left_type),
@@ -121,14 +122,4 @@ fn comparable(left: &Expr, op: Operator, right: &Expr, schema: &DFSchema) -> Res
     );
     let error = Error::new(SqlState::DATATYPE_MISMATCH, message).hint("CAST one of them to the other's type.");
     Err(DataFusionError::External(Box::new(error)))
-}
-
-/// An expression as ksqlDB's errors show it.
-pub(super) fn text_of(expr: &Expr) -> String {
-    match expr {
-        Expr::Literal(ScalarValue::Utf8(Some(text)), _) => format!("'{text}'"),
-        Expr::Literal(value, _) => value.to_string(),
-        Expr::Column(column) => column.name.clone(),
-        other => other.schema_name().to_string(),
-    }
 }

@@ -39,6 +39,7 @@ use super::chain;
 use super::comparison;
 use super::failure;
 use super::ksqldb_types;
+use super::ksqldb_words;
 use super::lambda;
 use super::literals;
 use super::reworded::call;
@@ -58,6 +59,7 @@ use crate::functions::Sliding;
 use crate::functions::ksqldb_name;
 use crate::model::SqlType;
 use crate::plan::functions::Functions;
+use crate::plan::ksqldb_text;
 use crate::sql::walk;
 
 /// The most digits that a DECIMAL has.
@@ -164,12 +166,24 @@ impl<'a> Expressions<'a> {
 
     /// `plan` for a condition, which must be BOOLEAN.
     pub fn condition(&self, expr: &ast::Expr, schema: &DFSchema, clause: &str) -> Result<Expr> {
-        let planned = self.plan(expr, schema)?;
+        let planned = self.plan(expr, schema).map_err(|error| self.in_clause(error, expr, schema, clause))?;
         if !find_aggregate_exprs([&planned]).is_empty() {
             let message = format!("aggregate functions are not allowed in {clause}");
             return Err(failure::at(Error::new(SqlState::GROUPING_ERROR, message), expr));
         }
         self.boolean(planned, schema, expr, clause)
+    }
+
+    /// An error about the types of a condition, as ksqlDB tells it: with the clause before it and the condition behind.
+    pub fn in_clause(&self, error: Error, origin: &ast::Expr, schema: &DFSchema, clause: &str) -> Error {
+        let is_about_types = [SqlState::DATATYPE_MISMATCH, SqlState::UNDEFINED_FUNCTION, SqlState::CANNOT_COERCE];
+        let is_filter = matches!(clause, "WHERE" | "HAVING");
+        if self.rules == Compatibility::Postgres || !is_filter || !is_about_types.contains(&error.state()) {
+            return error;
+        }
+        let condition = ksqldb_text::shown(origin, ksqldb_words::columns_of(schema));
+        let message = format!("Error in {clause} expression: {}\nStatement: {condition}", error.message());
+        error.reworded(message)
     }
 
     /// The expression, if it is BOOLEAN.
@@ -186,7 +200,10 @@ impl<'a> Expressions<'a> {
                     }
                     Compatibility::Ksqldb => format!(
                         "Type error in {clause} expression: Should evaluate to boolean but is {} ({}) instead.",
-                        comparison::text_of(&planned),
+                        match clause {
+                            "WHERE" => ksqldb_text::shown(origin, ksqldb_words::columns_of(schema)),
+                            _ => ksqldb_words::text_of(&planned, schema),
+                        },
                         ksqldb_name(&other)
                     ),
                 };
@@ -475,7 +492,7 @@ impl<'a> Expressions<'a> {
         let left = binary.left.get_type(schema)?;
         let right = binary.right.get_type(schema)?;
         if self.rules == Compatibility::Ksqldb {
-            ksqldb_types::check_arithmetic(&binary, &left, &right)?;
+            ksqldb_types::check_arithmetic(&binary, (&left, &right), schema)?;
         }
         if BinaryTypeCoercer::new(&left, &binary.op, &right).get_input_types().is_err() && !is_text(&left) {
             return Err(no_operator(binary.op, &left, &right));

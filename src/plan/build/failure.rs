@@ -280,6 +280,9 @@ fn refused_call(message: &str) -> Option<(&str, &str)> {
 /// ksqlDB's error for such a call.
 pub fn ksqldb_call(error: &DataFusionError) -> Option<Error> {
     let DataFusionError::Plan(message) = error.find_root() else { return None };
+    if let Some(refused) = refused_by_function(message) {
+        return Some(refused);
+    }
     let (name, types) = refused_call(message)?;
     let name = name.strip_prefix("__ksql_").or_else(|| name.strip_prefix("__")).unwrap_or(name);
     let shown = |name: &str| match name.parse::<DataType>() {
@@ -290,6 +293,14 @@ pub fn ksqldb_call(error: &DataFusionError) -> Option<Error> {
     let types: Vec<String> = argument_types(types).iter().map(|name| shown(name)).collect();
     let message = format!("Function '{name}' does not accept parameters ({}).", types.join(", "));
     Some(Error::new(SqlState::UNDEFINED_FUNCTION, message))
+}
+
+/// What a function of ours said of its arguments, which DataFusion keeps as a text alone.
+fn refused_by_function(message: &str) -> Option<Error> {
+    let (_, told) = message.split_once("user-defined coercion failed with: External error: ")?;
+    let (told, state) = told.rsplit_once(" (SQLSTATE ")?;
+    let state = if state.starts_with("42725") { SqlState("42725") } else { SqlState::UNDEFINED_FUNCTION };
+    Some(Error::new(state, told))
 }
 
 /// The types between commas that no bracket holds.

@@ -13,6 +13,7 @@ use super::expression::Expressions;
 use super::failure;
 use super::join::agreed_type;
 use super::join::conjuncts;
+use super::join::in_words;
 use super::rows::Changes;
 use super::rows::Rows;
 use super::rows::Spread;
@@ -273,7 +274,7 @@ fn not_by_key(index: usize, query: &BoundQuery) -> Error {
             SqlState::INVALID_TABLE_DEFINITION,
             format!(
                 "Invalid join condition: table-table joins require to join on the primary key of the right input table. Got {}.",
-                on.to_string().replace('"', "")
+                in_words(on)
             ),
         ),
         Compatibility::Postgres => {

@@ -10,6 +10,7 @@ use super::output::Arranged;
 use super::output::Selected;
 use crate::catalog::Compatibility;
 use crate::catalog::Relation;
+use crate::catalog::shown_column;
 use crate::error::Error;
 use crate::error::Result;
 use crate::error::SqlState;
@@ -24,11 +25,14 @@ pub fn arranged(selected: &Selected, query: &BoundQuery, target: &Relation, name
         return Err(Error::unsupported("INSERT INTO a windowed relation is not there yet"));
     }
     if let Some(column) = target.columns.iter().find(|column| column.role.is_of_headers()) {
-        let message = format!("cannot insert into \"{}\" because it has header columns", target.name);
+        let message = match query.semantics.compatibility {
+            Compatibility::Postgres => format!("cannot insert into \"{}\" because it has header columns", target.name),
+            Compatibility::Ksqldb => format!("Cannot insert into {} because it has header columns", target.name),
+        };
         let error = Error::new(SqlState::WRONG_OBJECT_TYPE, message);
         return Err(error.detail(format!("The headers of records give \"{}\".", column.name)));
     }
-    let filled = filled_columns(query, target, named)?;
+    let filled = filled_columns(selected, query, target, named)?;
     let schema = selected.rows.schema();
     let mut arranged = Arranged::default();
     for (index, column) in target.columns.iter().enumerate() {
@@ -39,6 +43,9 @@ pub fn arranged(selected: &Selected, query: &BoundQuery, target: &Relation, name
                 match assignable(&sql_type, &column.sql_type, query.semantics.compatibility) {
                     true if sql_type == column.sql_type => expr,
                     true => cast(expr, column.sql_type.arrow()),
+                    false if query.semantics.compatibility == Compatibility::Ksqldb => {
+                        return Err(failure::at(incompatible(selected, query, target)?, origin));
+                    }
                     false => return Err(failure::at(mismatch(column, &sql_type), origin)),
                 }
             }
@@ -58,7 +65,7 @@ pub fn arranged(selected: &Selected, query: &BoundQuery, target: &Relation, name
 }
 
 /// Per item of the SELECT list the column that it fills: by place, under ksqldb by name.
-fn filled_columns(query: &BoundQuery, target: &Relation, named: &[String]) -> Result<Vec<usize>> {
+fn filled_columns(selected: &Selected, query: &BoundQuery, target: &Relation, named: &[String]) -> Result<Vec<usize>> {
     let place = |name: &str| target.columns.iter().position(|column| column.name == name);
     if !named.is_empty() {
         if named.len() != query.items.len() {
@@ -86,20 +93,30 @@ fn filled_columns(query: &BoundQuery, target: &Relation, named: &[String]) -> Re
     let places: Option<Vec<usize>> = query.items.iter().map(|item| place(&item.name)).collect();
     match places {
         Some(places) if places.len() == target.columns.len() => Ok(places),
-        _ => {
-            let list = |columns: Vec<String>| columns.join(", ");
-            Err(Error::new(
-                SqlState::DATATYPE_MISMATCH,
-                format!(
-                    "Incompatible schema between results and sink. Result schema is {}, but the sink schema is {}.",
-                    list(query.items.iter().map(|item| format!("`{}`", item.name)).collect()),
-                    list(
-                        target.columns.iter().map(|column| format!("`{}` {}", column.name, column.sql_type)).collect()
-                    )
-                ),
-            ))
-        }
+        _ => Err(incompatible(selected, query, target)?),
     }
+}
+
+/// ksqlDB's words for a result that is not as its target.
+fn incompatible(selected: &Selected, query: &BoundQuery, target: &Relation) -> Result<Error> {
+    let mut result = Vec::with_capacity(query.items.len());
+    for (item, expr) in query.items.iter().zip(&selected.items) {
+        let (_, sql_type) = as_column(expr.clone(), selected.rows.schema(), &item.expr)?;
+        let is_key = selected.keys.iter().any(|accepted| accepted.contains(expr));
+        let role = if is_key { ColumnRole::Key } else { ColumnRole::Value };
+        result.push(Column { name: item.name.clone(), sql_type, role });
+    }
+    let list = |columns: &[Column]| {
+        let (keys, values): (Vec<&Column>, Vec<&Column>) =
+            columns.iter().partition(|column| column.role == ColumnRole::Key);
+        keys.into_iter().chain(values).map(shown_column).collect::<Vec<_>>().join(", ")
+    };
+    let message = format!(
+        "Incompatible schema between results and sink.\nResult schema is {}\nSink schema is {}",
+        list(&result),
+        list(&target.columns)
+    );
+    Ok(Error::new(SqlState::DATATYPE_MISMATCH, message))
 }
 
 /// Whether PostgreSQL would assign one type to the other without being told; under ksqldb they must be equal.

@@ -23,6 +23,8 @@ use crate::model::OperatorId;
 use crate::model::SqlType;
 use crate::plan::bind::BoundQuery;
 use crate::plan::edge::column_index;
+use crate::plan::ksqldb_text::Columns;
+use crate::plan::ksqldb_text::shown;
 use crate::plan::node::Join;
 use crate::plan::node::JoinKind;
 use crate::plan::node::plan_of;
@@ -174,11 +176,24 @@ pub(super) fn agreed_type(
 /// ksqlDB's words for a condition whose sides have two types; `mine` is the type of the side `origin`.
 pub(super) fn types_differ(condition: &ast::Expr, origin: &ast::Expr, mine: &DataType, other: &DataType) -> String {
     let of = |side: &ast::Expr| if side == origin { ksqldb_name(mine) } else { ksqldb_name(other) };
-    let shown = match condition {
-        ast::Expr::BinaryOp { left, right, .. } => format!("{left}{{{}}} = {right}{{{}}}", of(left), of(right)),
-        other => other.to_string(),
+    let text = |side: &ast::Expr| shown(side, Columns::Qualified);
+    let condition = match condition {
+        ast::Expr::BinaryOp { left, right, .. } => {
+            format!("{}{{{}}} = {}{{{}}}", text(left), of(left), text(right), of(right))
+        }
+        other => text(other),
     };
-    format!("Invalid join condition: types don't match. Got {}.", shown.replace('"', ""))
+    format!("Invalid join condition: types don't match. Got {condition}.")
+}
+
+/// A condition of a join as ksqlDB's messages show it: an equality without brackets.
+pub(super) fn in_words(on: &ast::Expr) -> String {
+    match on {
+        ast::Expr::BinaryOp { left, op, right } => {
+            format!("{} {op} {}", shown(left, Columns::Qualified), shown(right, Columns::Qualified))
+        }
+        other => shown(other, Columns::Qualified),
+    }
 }
 
 fn not_by_key(on: &ast::Expr, query: &BoundQuery, index: usize) -> Error {
@@ -188,7 +203,10 @@ fn not_by_key(on: &ast::Expr, query: &BoundQuery, index: usize) -> Error {
     let error = match query.semantics.compatibility {
         Compatibility::Ksqldb => Error::new(
             SqlState::INVALID_TABLE_DEFINITION,
-            format!("Invalid join condition: stream-table joins require to join on the table's primary key. Got {on}."),
+            format!(
+                "Invalid join condition: stream-table joins require to join on the table's primary key. Got {}.",
+                in_words(on)
+            ),
         ),
         Compatibility::Postgres => {
             Error::unsupported("a stream can be joined with a table only by the table's whole primary key yet")

@@ -13,8 +13,8 @@ use datafusion::logical_expr::Operator;
 use datafusion::logical_expr::expr::ScalarFunction;
 use datafusion::logical_expr::type_coercion::functions::fields_with_udf;
 
-use super::comparison::text_of;
 use super::expression::is_text;
+use super::ksqldb_words::text_of;
 use crate::error::Error;
 use crate::error::SqlState;
 use crate::functions::ksqldb_name;
@@ -47,16 +47,19 @@ pub(super) fn check_cast(from: &DataType, to: &DataType) -> Result<()> {
 
 /// Refuses arithmetic on others than numbers, and times for which the operator decides; `+` also joins texts. What is
 /// written as NULL is no number.
-pub(super) fn check_arithmetic(binary: &BinaryExpr, left: &DataType, right: &DataType) -> Result<()> {
+pub(super) fn check_arithmetic(
+    binary: &BinaryExpr,
+    (left, right): (&DataType, &DataType),
+    schema: &DFSchema,
+) -> Result<()> {
+    let text =
+        |of: &Expr, data_type: &DataType| if data_type.is_null() { "null".to_owned() } else { text_of(of, schema) };
+    let shown = format!("({} {} {})", text(&binary.left, left), binary.op, text(&binary.right, right));
     if left.is_null() || right.is_null() {
-        let text = |of: &Expr, data_type: &DataType| if data_type.is_null() { "null".to_owned() } else { text_of(of) };
         let message = format!(
-            "Error processing expression: ({} {} {}). Arithmetic on types {} and {} are not supported.",
-            text(&binary.left, left),
-            binary.op,
-            text(&binary.right, right),
-            shown(left),
-            shown(right)
+            "Error processing expression: {shown}. Arithmetic on types {} and {} are not supported.",
+            type_name(left),
+            type_name(right)
         );
         return Err(refused(SqlState::UNDEFINED_FUNCTION, message));
     }
@@ -66,7 +69,11 @@ pub(super) fn check_arithmetic(binary: &BinaryExpr, left: &DataType, right: &Dat
     if joins && both(is_text) || computes && (both(DataType::is_numeric) || both(DataType::is_temporal)) {
         return Ok(());
     }
-    let message = format!("Unsupported arithmetic types. {} {}", base_name(left), base_name(right));
+    let message = format!(
+        "Error processing expression: {shown}. Unsupported arithmetic types. {} {}",
+        base_name(left),
+        base_name(right)
+    );
     Err(refused(SqlState::UNDEFINED_FUNCTION, message))
 }
 
@@ -77,7 +84,7 @@ pub(super) fn check_texts(expr: &Expr, schema: &DFSchema) -> Result<()> {
         Expr::ScalarFunction(function) => check_call(function, schema),
         Expr::BinaryExpr(binary) if binary.op == Operator::StringConcat => {
             let (left, right) = (binary.left.get_type(schema)?, binary.right.get_type(schema)?);
-            if left.is_null() || right.is_null() { Ok(()) } else { check_arithmetic(binary, &left, &right) }
+            if left.is_null() || right.is_null() { Ok(()) } else { check_arithmetic(binary, (&left, &right), schema) }
         }
         _ => Ok(()),
     }
@@ -99,12 +106,12 @@ fn check_call(function: &ScalarFunction, schema: &DFSchema) -> Result<()> {
     }
     let name = function.name();
     let name = name.strip_prefix("__ksql_").or_else(|| name.strip_prefix("__")).unwrap_or(name);
-    let types: Vec<String> = fields.iter().map(|field| shown(field.data_type())).collect();
+    let types: Vec<String> = fields.iter().map(|field| type_name(field.data_type())).collect();
     let message = format!("Function '{name}' does not accept parameters ({}).", types.join(", "));
     Err(refused(SqlState::UNDEFINED_FUNCTION, message))
 }
 
-fn shown(data_type: &DataType) -> String {
+fn type_name(data_type: &DataType) -> String {
     if data_type.is_null() { "null".to_owned() } else { ksqldb_name(data_type) }
 }
 
@@ -121,7 +128,8 @@ pub(super) fn check_case(case: &Case, schema: &DFSchema) -> Result<()> {
             let found = when.get_type(schema)?;
             if !matches!(found, DataType::Boolean | DataType::Null) {
                 let name = ksqldb_name(&found);
-                let message = format!("WHEN operand type should be boolean.\nType for '{when}' is {name}");
+                let message =
+                    format!("WHEN operand type should be boolean.\nType for '{}' is {name}", text_of(when, schema));
                 return Err(refused(SqlState::DATATYPE_MISMATCH, message));
             }
         }
@@ -141,7 +149,7 @@ pub(super) fn check_case(case: &Case, schema: &DFSchema) -> Result<()> {
     if told.all(|other| meets(other) || is_number && other.is_numeric()) {
         return Ok(());
     }
-    let types: Vec<String> = types.iter().map(shown).collect();
+    let types: Vec<String> = types.iter().map(type_name).collect();
     let message = format!(
         "Invalid Case expression. Type for all 'THEN' clauses should be the same.\nThey are {}.",
         types.join(", ")

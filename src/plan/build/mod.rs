@@ -14,6 +14,7 @@ mod from;
 mod insert;
 mod join;
 mod ksqldb_types;
+mod ksqldb_words;
 mod lambda;
 mod literals;
 mod output;
@@ -72,6 +73,7 @@ use crate::catalog::Formats;
 use crate::catalog::Relation;
 use crate::catalog::RelationKind;
 use crate::catalog::WindowOfKey;
+use crate::catalog::check_kafka;
 use crate::catalog::check_key;
 use crate::catalog::check_nested;
 use crate::error::Error;
@@ -417,27 +419,45 @@ fn describe(
         Some(formats) => formats.value,
         None => query.value_format.unwrap_or(query.sources[0].relation.formats.value),
     };
-    check_nested(&arranged.columns, &Formats { key: key_format, value, wrap_single_value: false })?;
-    if key_format == Format::Kafka && 1 < keys.len() {
-        let names: Vec<&str> = keys.iter().map(|column| column.name.as_str()).collect();
-        return Err(Error::new(
-            SqlState::INVALID_TABLE_DEFINITION,
-            format!("The 'KAFKA' format only supports a single field. Got: {}.", names.join(", ")),
-        )
-        .hint("Add WITH (key_format = 'JSON')."));
+    let formats = Formats { key: key_format, value, wrap_single_value: false };
+    if query.semantics.compatibility == Compatibility::Ksqldb {
+        check_ksqldb_formats(&arranged.columns, &formats, query)?;
     }
+    check_nested(&arranged.columns, &formats, query.semantics.compatibility)?;
     Ok(output(query, selected, arranged, kind, key_format))
+}
+
+/// Refuses, in ksqlDB's words, what the formats of the result cannot hold.
+fn check_ksqldb_formats(columns: &[Column], formats: &Formats, query: &BoundQuery) -> Result<()> {
+    for (format, role) in [(formats.key, ColumnRole::Key), (formats.value, ColumnRole::Value)] {
+        if format == Format::Kafka {
+            check_kafka(&columns.iter().filter(|column| column.role == role).collect::<Vec<_>>())?;
+        }
+    }
+    // What is nested there is what an aggregate keeps.
+    let keeps_nested = columns.iter().any(|column| column.role == ColumnRole::Value && column.sql_type.is_nested());
+    if keeps_nested && query.group_by.is_some() && matches!(formats.value, Format::Delimited { .. }) {
+        return Err(calls::not_kept_in_format());
+    }
+    Ok(())
 }
 
 /// Refuses keys that are or hold a map.
 fn check_keys(query: &BoundQuery, selected: &Selected) -> Result<()> {
+    let rules = query.semantics.compatibility;
     for key in &selected.keys {
         // A key of the source that no item names may be gone from the rows.
         let Ok(data_type) = key[0].get_type(selected.rows.schema()) else { continue };
         let Some(sql_type) = SqlType::from_arrow(&data_type) else { continue };
         let item = selected.items.iter().position(|item| key.contains(item));
-        let name = item.map_or_else(|| key[0].schema_name().to_string(), |item| query.items[item].name.clone());
-        check_key(&name, &sql_type)?;
+        let name = match (item, &key[0]) {
+            (_, Expr::Column(column)) if 1 < query.sources.len() && rules == Compatibility::Ksqldb => {
+                column.flat_name().replace('.', "_").replace('"', "")
+            }
+            (Some(item), _) => query.items[item].name.clone(),
+            (None, key) => key.schema_name().to_string(),
+        };
+        check_key(&name, &sql_type, rules)?;
     }
     Ok(())
 }

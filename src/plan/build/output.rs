@@ -12,6 +12,7 @@ use super::rows::Changes;
 use super::rows::Rows;
 use crate::catalog::Compatibility;
 use crate::catalog::WindowOfKey;
+use crate::catalog::shown_column;
 use crate::error::Error;
 use crate::error::Result;
 use crate::error::SqlState;
@@ -22,6 +23,9 @@ use crate::plan::bind::BoundItem;
 use crate::plan::bind::BoundQuery;
 use crate::plan::bind::Purpose;
 use crate::plan::bind::fold_name;
+use crate::plan::bind::name_of_unnamed_key;
+use crate::plan::ksqldb_text;
+use crate::plan::ksqldb_text::Columns;
 use crate::plan::pull::repeated_name;
 
 /// What SELECT gives, before it is put in order.
@@ -167,11 +171,14 @@ fn is_untyped(expr: &Expr, schema: &DFSchema) -> bool {
 fn check_columns(arranged: &Arranged, query: &BoundQuery) -> Result<()> {
     for (index, column) in arranged.columns.iter().enumerate() {
         if arranged.columns[..index].iter().any(|before| before.name == column.name) {
-            return Err(Error::new(
-                SqlState::DUPLICATE_COLUMN,
-                format!("column \"{}\" specified more than once", column.name),
-            )
-            .hint("Give one of them another name with AS."));
+            let message = match query.semantics.compatibility {
+                Compatibility::Postgres => format!("column \"{}\" specified more than once", column.name),
+                Compatibility::Ksqldb => {
+                    let half = if column.role == ColumnRole::Key { "key" } else { "value" };
+                    format!("Duplicate {half} columns found in schema: {}", shown_column(column))
+                }
+            };
+            return Err(Error::new(SqlState::DUPLICATE_COLUMN, message).hint("Give one of them another name with AS."));
         }
     }
     let has_values = arranged.columns.iter().any(|column| column.role == ColumnRole::Value);
@@ -258,10 +265,14 @@ fn key_missing(selected: &Selected, query: &BoundQuery) -> Error {
 /// ksqlDB's words: what the key is made of, and how it is selected.
 fn ksqldb_key_missing(selected: &Selected, query: &BoundQuery, sink: &str) -> Error {
     let is_join = 1 < query.sources.len() && query.group_by.is_none() && query.partition_by.is_none();
-    let names: Vec<String> = match selected.keys.as_slice() {
-        // Either side of a join stands for both.
-        [accepted] if is_join => accepted.iter().map(qualified).collect(),
-        keys => keys.iter().map(|accepted| shown(&accepted[0])).collect(),
+    let unnamed = if is_join { name_of_unnamed_key(&query.sources, &query.joins).ok().flatten() } else { None };
+    let names: Vec<String> = match (&unnamed, selected.keys.as_slice()) {
+        (Some(name), _) => vec![name.clone()],
+        // Either side of a join stands for both, if it is a column.
+        (None, [accepted]) if is_join => {
+            accepted.iter().filter(|side| matches!(side, Expr::Column(_))).map(qualified).collect()
+        }
+        _ => missing_keys(selected, query),
     };
     let what = match (&query.group_by, &query.partition_by) {
         (Some(_), _) => "grouping expression",
@@ -274,10 +285,31 @@ fn ksqldb_key_missing(selected: &Selected, query: &BoundQuery, sink: &str) -> Er
         true => (names.join(" or "), names.first().cloned().unwrap_or_default()),
         false => (and_list(&names), names.join(", ")),
     };
+    let synthetic = unnamed.map_or_else(String::new, |name| format!(
+        "\n{name} was added as a synthetic key column because the join criteria did not match any source column. This expression must be included in the projection and may be aliased."
+    ));
     let message = format!(
-        "Key missing from projection (ie, SELECT). See https://cnfl.io/2LV7ouS.\nThe query used to build `{sink}` must include the {what}{plural} {told} in its projection (eg, SELECT {list}...)."
+        "Key missing from projection (ie, SELECT). See https://cnfl.io/2LV7ouS.\nThe query used to build `{sink}` must include the {what}{plural} {told} in its projection (eg, SELECT {list}...).{synthetic}"
     );
     Error::new(SqlState::INVALID_TABLE_DEFINITION, message)
+}
+
+/// The expressions of GROUP BY or PARTITION BY that no item is, as they were written; without these the columns of the key.
+fn missing_keys(selected: &Selected, query: &BoundQuery) -> Vec<String> {
+    let columns = Columns::of_sources(query.sources.len());
+    let is_null = |expr: &&ast::Expr| matches!(expr, ast::Expr::Value(value) if value.value == ast::Value::Null);
+    let exprs = query.group_by.as_ref().or(query.partition_by.as_ref());
+    let written: Vec<String> = exprs
+        .iter()
+        .flat_map(|exprs| exprs.iter().filter(|expr| !is_null(expr)))
+        .map(|expr| ksqldb_text::shown(expr, columns))
+        .collect();
+    // Of a source's own key all columns are told.
+    let is_missing =
+        |accepted: &Vec<Expr>| exprs.is_none() || !selected.items.iter().any(|item| accepted.contains(item));
+    let name = |place: usize, accepted: &Vec<Expr>| written.get(place).cloned().unwrap_or_else(|| shown(&accepted[0]));
+    let keys = selected.keys.iter().enumerate();
+    keys.filter(|(_, accepted)| is_missing(accepted)).map(|(place, accepted)| name(place, accepted)).collect()
 }
 
 /// A column with its relation.
@@ -303,18 +335,18 @@ fn foreign_key_missing(selected: &Selected, query: &BoundQuery) -> Error {
 }
 
 fn key_repeated(key: &Expr, items: &[usize], second: usize, query: &BoundQuery) -> Error {
-    let names: Vec<String> = items.iter().map(|item| query.items[*item].name.clone()).collect();
+    let mut names: Vec<String> = items.iter().map(|item| query.items[*item].name.clone()).collect();
     let origin: &ast::Expr = &query.items[second].expr;
     let message = match query.group_by {
         Some(_) => {
             let names: Vec<String> = names.iter().map(|name| format!("`{name}`")).collect();
             format!("The projection contains a key column more than once: {}.", and_list(&names))
         }
-        None => format!(
-            "The projection contains a key column (`{}`) more than once, aliased as: {}.",
-            shown(key),
-            and_list(&names)
-        ),
+        None => {
+            names.sort();
+            let key = if query.sources.len() == 1 { shown(key) } else { qualified(key).replace('.', "_") };
+            format!("The projection contains a key column (`{key}`) more than once, aliased as: {}.", and_list(&names))
+        }
     };
     failure::at(Error::new(SqlState::INVALID_TABLE_DEFINITION, message), origin)
 }
@@ -326,7 +358,8 @@ fn shown(expr: &Expr) -> String {
     }
 }
 
-fn and_list(names: &[String]) -> String {
+/// `a, b and c`.
+pub(super) fn and_list(names: &[String]) -> String {
     match names {
         [] => String::new(),
         [only] => only.clone(),

@@ -11,6 +11,8 @@ use super::aggregate::check_value_formats;
 use super::expression::Expressions;
 use super::failure;
 use super::join::conjuncts;
+use super::join::in_words;
+use super::join::types_differ;
 use super::rows::Changes;
 use super::rows::Rows;
 use super::rows::Spread;
@@ -25,6 +27,8 @@ use crate::model::SqlType;
 use crate::plan::bind::BoundJoin;
 use crate::plan::bind::BoundQuery;
 use crate::plan::bind::both;
+use crate::plan::ksqldb_text::Columns;
+use crate::plan::ksqldb_text::shown;
 use crate::plan::node::JoinKind;
 use crate::plan::node::Span;
 use crate::plan::node::StreamJoin;
@@ -137,25 +141,13 @@ fn result_key(
     pairs.iter().map(key).collect()
 }
 
-/// A condition as ksqlDB writes it.
-fn in_words(condition: &ast::Expr) -> String {
-    match condition {
-        ast::Expr::BinaryOp { left, op, right } => format!("({} {op} {})", in_words(left), in_words(right)),
-        ast::Expr::Nested(inner) => in_words(inner),
-        ast::Expr::CompoundIdentifier(parts) => {
-            parts.iter().map(|part| part.value.as_str()).collect::<Vec<_>>().join(".")
-        }
-        ast::Expr::Identifier(name) => name.value.clone(),
-        other => other.to_string(),
-    }
-}
-
 fn check(pairs: &[Pair<'_>], rest: &[&ast::Expr], on: &ast::Expr, kind: JoinKind, rules: Compatibility) -> Result<()> {
     let several = 1 < pairs.len() || !rest.is_empty();
     if pairs.is_empty() {
         let error = match rules {
             Compatibility::Ksqldb => Error::unsupported(format!(
-                "Invalid join condition: only equality of both sides is supported. Got {on}."
+                "Invalid join condition: only equality of both sides is supported. Got {}.",
+                in_words(on)
             )),
             Compatibility::Postgres => Error::unsupported("a join of two streams needs an equality of both sides"),
         };
@@ -165,7 +157,7 @@ fn check(pairs: &[Pair<'_>], rest: &[&ast::Expr], on: &ast::Expr, kind: JoinKind
     if rules == Compatibility::Ksqldb && several {
         let message = format!(
             "Invalid join condition: joins on multiple conditions are not yet supported. Got {}.",
-            in_words(on)
+            shown(on, Columns::Qualified)
         );
         return Err(failure::at(Error::unsupported(message), on));
     }
@@ -201,18 +193,18 @@ fn pair<'a>(
         {
             continue;
         }
-        let (left, right) = agreed(left, right, joined, condition, expressions.rules())?;
+        let (left, right) = agreed((left, right), joined, condition, mine, expressions.rules())?;
         return Ok(Some(Pair { left, right, written: (mine, theirs) }));
     }
     Ok(None)
 }
 
-/// Both expressions in one type: equal values must have equal bytes.
+/// Both expressions in one type: equal values must have equal bytes. `origin` is what the left one was.
 fn agreed(
-    left: Expr,
-    right: Expr,
+    (left, right): (Expr, Expr),
     joined: &DFSchemaRef,
     condition: &ast::Expr,
+    origin: &ast::Expr,
     rules: Compatibility,
 ) -> Result<(Expr, Expr)> {
     let type_of = |expr: &Expr| {
@@ -227,9 +219,7 @@ fn agreed(
         (Compatibility::Postgres, SqlType::BigInt, SqlType::Int) => Ok((left, cast(right, left_type.arrow()))),
         _ => {
             let message = match rules {
-                Compatibility::Ksqldb => format!(
-                    "Invalid join condition: types don't match. Got {condition} with {left_type} and {right_type}."
-                ),
+                Compatibility::Ksqldb => types_differ(condition, origin, &left_type.arrow(), &right_type.arrow()),
                 Compatibility::Postgres => format!(
                     "a join needs one type on both sides, not {} and {}",
                     left_type.postgres_name(),

@@ -10,6 +10,7 @@ use super::expression::Expressions;
 use super::failure;
 use super::foreign_join;
 use super::join::conjuncts;
+use super::join::types_differ;
 use super::rows::Changes;
 use super::rows::Rows;
 use super::rows::Spread;
@@ -123,7 +124,7 @@ fn pair<'a>(
         let mine = canonical(mine.clone(), &left.plan);
         let Some(place) = left.key.iter().position(|key| same(key, &mine, left)) else { continue };
         let Some(key) = right.key.iter().find(|key| same(key, theirs, right)) else { continue };
-        check_types(&left.key[place], key, joined, condition, expressions.rules())?;
+        check_types(&left.key[place], key, joined, (condition, my_text), expressions.rules())?;
         return Ok(Some((place, Pair { right: key.clone(), texts: (my_text, their_text) })));
     }
     Ok(None)
@@ -219,7 +220,7 @@ fn check_types(
     mine: &Expr,
     theirs: &Expr,
     joined: &DFSchemaRef,
-    condition: &ast::Expr,
+    (condition, origin): (&ast::Expr, &ast::Expr),
     rules: Compatibility,
 ) -> Result<()> {
     let type_of = |expr: &Expr| {
@@ -232,9 +233,7 @@ fn check_types(
         return Ok(());
     }
     let message = match rules {
-        Compatibility::Ksqldb => {
-            format!("Invalid join condition: types don't match. Got {condition} with {mine} and {theirs}.")
-        }
+        Compatibility::Ksqldb => types_differ(condition, origin, &mine.arrow(), &theirs.arrow()),
         Compatibility::Postgres => format!(
             "a join of tables by key needs one type on both sides, not {} and {}",
             mine.postgres_name(),

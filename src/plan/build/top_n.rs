@@ -226,7 +226,8 @@ fn check(query: &BoundQuery, rank: &BoundRank, ranks: &Ranks, schema: &DFSchemaR
     }
     for (expr, origin) in ranks.partition.iter().zip(&rank.partition_by) {
         let (_, sql_type) = as_column(expr.clone(), schema, origin)?;
-        check_key(&origin.to_string(), &sql_type).map_err(|error| failure::at(error, origin))?;
+        check_key(&origin.to_string(), &sql_type, query.semantics.compatibility)
+            .map_err(|error| failure::at(error, origin))?;
     }
     Ok(())
 }
