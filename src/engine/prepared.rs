@@ -9,6 +9,7 @@ use crate::sql::Parsed;
 use crate::sql::Prepare;
 use crate::sql::Statement;
 use crate::sql::named_types;
+use crate::sql::read_as_intervals;
 
 /// A parsed statement; cheap to clone. Names are looked up each time it is described or run; what was recognised of it is kept
 /// while they mean the same.
@@ -35,6 +36,16 @@ impl Prepared {
     /// The statement that PREPARE names.
     pub(super) fn of(prepare: &Prepare) -> Self {
         Self::new(prepare.text.clone(), prepare.name.position, Arc::new(prepare.statement.as_ref().clone()))
+    }
+
+    /// The statement with parameters of these numbers, from 1, read as intervals.
+    pub(crate) fn with_intervals(self, numbers: &[usize]) -> Self {
+        if numbers.is_empty() {
+            return self;
+        }
+        let mut statement = self.statement.as_ref().clone();
+        read_as_intervals(&mut statement, numbers);
+        self.with_statement(Arc::new(statement))
     }
 
     /// Another statement in the place of this one.

@@ -13,6 +13,7 @@ mod dialect;
 mod duration;
 mod error;
 mod fetch_first;
+mod interval_parameters;
 mod lower;
 mod misspelt;
 mod nearest;
@@ -28,6 +29,7 @@ mod window;
 mod within;
 
 pub use dialect::TidemillDialect;
+pub use interval_parameters::read_as_intervals;
 pub use nearest::nearest;
 pub use parse::Parsed;
 pub use parse::parse;
