@@ -2,6 +2,7 @@
 //! intervals that texts tell.
 
 use std::sync::Arc;
+use std::sync::LazyLock;
 
 use datafusion::arrow::array::Array;
 use datafusion::arrow::array::ArrayRef;
@@ -18,6 +19,7 @@ use datafusion::arrow::datatypes::IntervalUnit;
 use datafusion::error::DataFusionError;
 use datafusion::error::Result;
 use datafusion::logical_expr::ColumnarValue;
+use datafusion::logical_expr::Documentation;
 use datafusion::logical_expr::ScalarFunctionArgs;
 use datafusion::logical_expr::ScalarUDFImpl;
 use datafusion::logical_expr::Signature;
@@ -27,6 +29,7 @@ use super::interval_order::interval_micros;
 use crate::error::Error;
 use crate::error::SqlState;
 use crate::format;
+use crate::functions::described::described;
 
 const SPAN: DataType = DataType::Interval(IntervalUnit::MonthDayNano);
 const DAYS_PER_MONTH: i64 = 30;
@@ -309,6 +312,31 @@ impl ScalarUDFImpl for IntervalFunction {
             Kind::Least => "__interval_least",
             Kind::Read => "__interval_in",
         }
+    }
+
+    fn documentation(&self) -> Option<&Documentation> {
+        static TOLD: LazyLock<[Documentation; 4]> = LazyLock::new(|| {
+            [
+                described("justify_hours(interval) -> interval", "The interval with days in place of 24 hours."),
+                described("justify_days(interval) -> interval", "The interval with months in place of 30 days."),
+                described(
+                    "justify_interval(interval) -> interval",
+                    "The interval with days in place of 24 hours, months in place of 30 days, and one sign.",
+                ),
+                described(
+                    "make_interval(years, months, weeks, days, hours, mins, secs) -> interval",
+                    "The interval of these parts, which may be given by name; those that are left out are 0.",
+                ),
+            ]
+        });
+        let place = match self.kind {
+            Kind::JustifyHours => 0,
+            Kind::JustifyDays => 1,
+            Kind::JustifyInterval => 2,
+            Kind::Make => 3,
+            Kind::Truncate | Kind::Field | Kind::Greatest | Kind::Least | Kind::Read => return None,
+        };
+        Some(&TOLD[place])
     }
 
     fn signature(&self) -> &Signature {
