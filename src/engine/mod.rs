@@ -51,5 +51,6 @@ pub use read::type_question;
 pub use session::Session;
 pub use session::SessionOptions;
 pub use settings::SERVER_VERSION;
+pub use text::interval_text;
 pub use text::read_text;
 pub use text::write_text;

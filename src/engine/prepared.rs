@@ -10,6 +10,7 @@ use crate::sql::Prepare;
 use crate::sql::Statement;
 use crate::sql::line_and_column;
 use crate::sql::named_types;
+use crate::sql::read_as_intervals;
 
 /// A parsed statement; cheap to clone. Names are looked up each time it is described or run; what was recognised of it is kept
 /// while they mean the same.
@@ -39,6 +40,16 @@ impl Prepared {
     pub(super) fn of(prepare: &Prepare) -> Self {
         let (text, position) = (prepare.text.clone(), prepare.name.position);
         Self::new(text, position, (1, 1), Arc::new(prepare.statement.as_ref().clone()))
+    }
+
+    /// The statement with parameters of these numbers, from 1, read as intervals.
+    pub(crate) fn with_intervals(self, numbers: &[usize]) -> Self {
+        if numbers.is_empty() {
+            return self;
+        }
+        let mut statement = self.statement.as_ref().clone();
+        read_as_intervals(&mut statement, numbers);
+        self.with_statement(Arc::new(statement))
     }
 
     /// Another statement in the place of this one.

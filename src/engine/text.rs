@@ -33,6 +33,11 @@ pub fn read_text(sql_type: &SqlType, text: &str, zone: Tz) -> Result<Value> {
     Value::try_from_array(&array, 0).map_err(|error| Error::internal("a parameter").caused_by(error))
 }
 
+/// The text of an interval of months, days and microseconds.
+pub fn interval_text(months: i32, days: i32, micros: i64) -> String {
+    format::text::interval_text(months, days, micros)
+}
+
 /// The zone without surprises.
 pub(super) fn utc() -> Tz {
     "UTC".parse().expect("UTC is a zone")

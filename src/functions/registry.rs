@@ -20,6 +20,7 @@ use super::aggregate::TotalKind;
 use super::aggregate::TotalStyle;
 use super::arithmetic::Arithmetic;
 use super::arithmetic::Chain;
+use super::arithmetic::IntervalFunction;
 use super::arithmetic::IntervalMicros;
 use super::arithmetic::IntervalPart;
 use super::arithmetic::IntervalScale;
@@ -49,6 +50,7 @@ use super::scalar::Format;
 use super::scalar::Greatest;
 use super::scalar::Guarded;
 use super::scalar::KsqlSubstring;
+use super::scalar::Lenient;
 use super::scalar::LetterCase;
 use super::scalar::Now;
 use super::scalar::OneRow;
@@ -110,6 +112,7 @@ pub fn all() -> Vec<Arc<ScalarUDF>> {
     }
     functions.extend(IntervalScale::all().map(udf));
     functions.extend(IntervalPart::all().map(udf));
+    functions.extend(IntervalFunction::all().map(udf));
     functions.extend(TimestampIn::all().map(udf));
     functions.extend(FloatIn::all().map(udf));
     for target in CastTarget::ALL {
@@ -135,6 +138,11 @@ pub fn aggregates() -> Vec<Arc<AggregateUDF>> {
     // PostgreSQL's name of it.
     let variance = AggregateUDF::clone(&var_samp_udaf()).with_aliases(["variance"]);
     functions.chain(extremes).chain(ends).chain(collections).chain(standing).chain([variance]).map(Arc::new).collect()
+}
+
+/// Functions that take texts which are written out as the type of what stands beside them: for queries that are read once.
+pub fn lenient() -> Vec<Arc<ScalarUDF>> {
+    Lenient::all().into_iter().map(udf).collect()
 }
 
 /// Puts them into a registry, over functions of the same name.

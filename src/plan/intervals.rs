@@ -6,8 +6,11 @@ use std::sync::Arc;
 use datafusion::arrow::datatypes::DataType;
 use datafusion::arrow::datatypes::IntervalUnit;
 use datafusion::common::DFSchema;
+use datafusion::common::DataFusionError;
 use datafusion::common::Result;
+use datafusion::common::ScalarValue;
 use datafusion::execution::SessionStateDefaults;
+use datafusion::logical_expr::Expr;
 use datafusion::logical_expr::ExprSchemable;
 use datafusion::logical_expr::ScalarUDF;
 use datafusion::logical_expr::cast;
@@ -20,6 +23,7 @@ use super::text_sum::TextSum;
 use crate::catalog::Compatibility;
 use crate::functions::IntervalScale;
 use crate::functions::TimeBetween;
+use crate::functions::interval_of_text;
 
 /// Who plans what has an operator: ours first, then DataFusion's.
 pub fn expression_planners(rules: Compatibility) -> Vec<Arc<dyn ExprPlanner>> {
@@ -43,6 +47,17 @@ struct Intervals {
 
 impl ExprPlanner for Intervals {
     fn plan_binary_op(&self, expr: RawBinaryExpr, schema: &DFSchema) -> Result<PlannerResult<RawBinaryExpr>> {
+        let expr = match expr.op {
+            ast::BinaryOperator::Plus
+            | ast::BinaryOperator::Minus
+            | ast::BinaryOperator::Eq
+            | ast::BinaryOperator::NotEq
+            | ast::BinaryOperator::Lt
+            | ast::BinaryOperator::LtEq
+            | ast::BinaryOperator::Gt
+            | ast::BinaryOperator::GtEq => with_read_texts(expr, schema)?,
+            _ => expr,
+        };
         let function = match expr.op {
             ast::BinaryOperator::Multiply => &self.times,
             ast::BinaryOperator::Divide => &self.by,
@@ -63,6 +78,32 @@ impl ExprPlanner for Intervals {
             vec![cast(interval, DataType::Interval(IntervalUnit::MonthDayNano)), cast(number, DataType::Float64)];
         Ok(PlannerResult::Planned(function.call(arguments)))
     }
+}
+
+/// A text that is written out beside an interval is one.
+fn with_read_texts(mut expr: RawBinaryExpr, schema: &DFSchema) -> Result<RawBinaryExpr> {
+    let is_interval = |expr: &Expr| matches!(expr.get_type(schema), Ok(DataType::Interval(_) | DataType::Duration(_)));
+    if written_text(&expr.right).is_some() && is_interval(&expr.left) {
+        expr.right = read_text(expr.right)?;
+    } else if written_text(&expr.left).is_some() && is_interval(&expr.right) {
+        expr.left = read_text(expr.left)?;
+    }
+    Ok(expr)
+}
+
+/// A text that is written out, without a type.
+pub(super) fn written_text(expr: &Expr) -> Option<&str> {
+    match expr {
+        Expr::Literal(value, _) => value.try_as_str().flatten(),
+        _ => None,
+    }
+}
+
+/// Such a text as an interval, 22007 if it is none; anything else as it is.
+pub(super) fn read_text(expr: Expr) -> Result<Expr> {
+    let Some(text) = written_text(&expr) else { return Ok(expr) };
+    let interval = interval_of_text(text).map_err(|error| DataFusionError::External(Box::new(error)))?;
+    Ok(Expr::Literal(ScalarValue::IntervalMonthDayNano(Some(interval)), None))
 }
 
 impl Intervals {

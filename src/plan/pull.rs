@@ -13,9 +13,13 @@ use super::bind::units_as_texts;
 use super::build::Expressions;
 use super::build::failure;
 use super::build::reword;
+use super::dependent_columns;
 use super::every_row;
 use super::functions::Functions;
+use super::named_arguments;
 use super::nested;
+use super::public_names;
+use super::relation_key;
 use super::select_words;
 use super::system_columns;
 use super::using::Names;
@@ -50,6 +54,10 @@ pub fn prepare_pull(
         units_as_texts(&mut query);
     }
     refuse_all_fields(&query)?;
+    if rules == Compatibility::Postgres {
+        public_names::leave_out(&mut query);
+        named_arguments::in_their_places(&mut query);
+    }
     nested::reword(&mut query, rules)?;
     let is_ksqldb = rules == Compatibility::Ksqldb && !reads_system_tables(&query);
     if is_ksqldb {
@@ -73,6 +81,7 @@ pub fn prepare_pull(
             let names = Names::of(&query, &columns);
             sort_by_inputs(&mut query, &names);
             names.reword(&mut query);
+            dependent_columns::group_by_them(&mut query, &|name| columns_and_key(catalog, name));
             if asks_system {
                 // What USING merges is in the list by now.
                 system_columns::write_out_stars(&mut query, catalog, rules);
@@ -94,6 +103,14 @@ pub fn prepare_pull(
     }
     reword(&mut query, rules);
     Ok(query)
+}
+
+/// The columns of a table of the catalog, and those of its key.
+fn columns_and_key(catalog: &Catalog, name: &str) -> Option<(Vec<String>, Vec<String>)> {
+    let relation = catalog.relation(name).filter(|relation| relation.is_table())?;
+    let name_at = |at: &usize| relation.columns[*at].name.clone();
+    let columns = relation.columns.iter().map(|column| column.name.clone()).collect();
+    Some((columns, relation_key(relation).iter().map(name_at).collect()))
 }
 
 /// Whole numbers with which ksqlDB's functions are called are INT where they fit, before the functions are looked up by types.

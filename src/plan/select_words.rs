@@ -20,7 +20,7 @@ pub(super) fn reword(query: &mut ast::Query) {
             walk::NodeMut::Select(select) => {
                 windows(select);
                 select.projection.iter_mut().for_each(rows_of_item);
-                select.projection.iter_mut().for_each(of_unknown_elements);
+                three_valued(select);
                 if let Some(condition) = &mut select.selection {
                     required_rows(condition);
                 }
@@ -35,11 +35,9 @@ pub(super) fn reword(query: &mut ast::Query) {
                 if let Some(new) = new.or_else(|| array_of_rows(expr)) {
                     *expr = new;
                 }
-                if let ast::Expr::UnaryOp { op: ast::UnaryOperator::Not, expr } = expr {
-                    negated_any(expr);
-                }
             }
-            walk::NodeMut::Query(_) | walk::NodeMut::Relation(_) => {}
+            walk::NodeMut::Query(query) => of_unknown_elements(&mut query.order_by),
+            walk::NodeMut::Relation(_) => {}
         }
         ControlFlow::<()>::Continue(())
     });
@@ -93,33 +91,72 @@ fn rows_of_item(item: &mut ast::SelectItem) {
     }
 }
 
-/// `x = ANY (array)` where NULL is told from false.
-fn of_unknown_elements(item: &mut ast::SelectItem) {
-    let flow = walk::expressions_mut(item, |expr| {
+/// `x = ANY (array)` wherever NULL is told from false: everywhere but in conditions of which only those rows count where they
+/// are true.
+fn three_valued(select: &mut ast::Select) {
+    of_unknown_elements(&mut select.projection);
+    of_unknown_elements(&mut select.group_by);
+    of_unknown_elements(&mut select.named_window);
+    let joins = select.from.iter_mut().flat_map(|table| &mut table.joins);
+    let joins = joins.filter_map(|join| condition_of(&mut join.join_operator));
+    for condition in select.selection.iter_mut().chain(&mut select.having).chain(joins) {
+        where_true(condition);
+    }
+}
+
+fn condition_of(operator: &mut ast::JoinOperator) -> Option<&mut ast::Expr> {
+    use ast::JoinOperator as Join;
+    match operator {
+        Join::Join(on)
+        | Join::Inner(on)
+        | Join::Left(on)
+        | Join::LeftOuter(on)
+        | Join::Right(on)
+        | Join::RightOuter(on)
+        | Join::FullOuter(on) => match on {
+            ast::JoinConstraint::On(condition) => Some(condition),
+            _ => None,
+        },
+        _ => None,
+    }
+}
+
+fn where_true(condition: &mut ast::Expr) {
+    match condition {
+        ast::Expr::Nested(inner) => where_true(inner),
+        ast::Expr::BinaryOp { left, op: ast::BinaryOperator::And | ast::BinaryOperator::Or, right } => {
+            where_true(left);
+            where_true(right);
+        }
+        ast::Expr::AnyOp { left, right, .. } => {
+            of_unknown_elements(left.as_mut());
+            of_unknown_elements(right.as_mut());
+        }
+        other => of_unknown_elements(other),
+    }
+}
+
+/// All below `root`, but not in queries inside it, which are met by themselves.
+fn of_unknown_elements(root: &mut impl ast::VisitMut) {
+    let flow = walk::own_expressions_mut(root, |expr| {
         any_with_nulls(expr);
         ControlFlow::<()>::Continue(())
     });
     debug_assert!(flow.is_continue());
 }
 
-/// The same behind NOT.
-fn negated_any(expr: &mut ast::Expr) {
-    match expr {
-        ast::Expr::Nested(inner) => negated_any(inner),
-        ast::Expr::BinaryOp { left, op: ast::BinaryOperator::And | ast::BinaryOperator::Or, right } => {
-            negated_any(left);
-            negated_any(right);
-        }
-        other => any_with_nulls(other),
-    }
-}
-
 /// An array without the value but with a NULL leaves it open. DataFusion's planner asks whether the value is there.
 fn any_with_nulls(expr: &mut ast::Expr) {
-    let ast::Expr::AnyOp { compare_op: ast::BinaryOperator::Eq, right, .. } = &*expr else { return };
+    let ast::Expr::AnyOp { right, .. } = &*expr else { return };
     if matches!(right.as_ref(), ast::Expr::Subquery(_) | ast::Expr::Value(_)) {
         return;
     }
+    let zero = Box::new(ast::Expr::value(ast::Value::Number("0".to_string(), false)));
+    let is_empty = ast::Expr::BinaryOp {
+        left: Box::new(call("cardinality", vec![right.as_ref().clone()])),
+        op: ast::BinaryOperator::Eq,
+        right: zero,
+    };
     let null = ast::Expr::value(ast::Value::Null);
     let place = call("array_position", vec![right.as_ref().clone(), null.clone()]);
     let when = |condition: ast::Expr, result: ast::Expr| ast::CaseWhen { condition, result };
@@ -128,7 +165,11 @@ fn any_with_nulls(expr: &mut ast::Expr) {
         case_token: ast::helpers::attached_token::AttachedToken::empty(),
         end_token: ast::helpers::attached_token::AttachedToken::empty(),
         operand: None,
-        conditions: vec![found, when(ast::Expr::IsNotNull(Box::new(place)), null)],
+        conditions: vec![
+            when(is_empty, ast::Expr::value(ast::Value::Boolean(false))),
+            found,
+            when(ast::Expr::IsNotNull(Box::new(place)), null),
+        ],
         else_result: Some(Box::new(expr.clone())),
     };
 }
@@ -155,6 +196,11 @@ pub fn number_elements(table: &mut ast::TableFactor) {
     let (mut lists, alias, name) = match table {
         ast::TableFactor::UNNEST { array_exprs, alias, with_ordinality: true, .. } => {
             (std::mem::take(array_exprs), alias.take(), "unnest")
+        }
+        ast::TableFactor::Function { name, args, alias, with_ordinality: true, .. }
+            if name.to_string().eq_ignore_ascii_case("unnest") =>
+        {
+            (unnamed(args), alias.take(), "unnest")
         }
         // `LATERAL unnest(..)`: what it unfolds may be of the tables before it anyway.
         ast::TableFactor::Function { name, args, alias, .. } if name.to_string().eq_ignore_ascii_case("unnest") => {

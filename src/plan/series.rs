@@ -12,6 +12,7 @@ const OF_ELEMENTS: [(&str, &str); 2] =
 
 /// A series with its arguments as DataFusion takes them: its own table function takes literals only, and texts nowhere.
 pub(super) fn table(table: &mut ast::TableFactor) {
+    without_lateral(table);
     let ast::TableFactor::Table { name, args: Some(args), alias, with_ordinality, .. } = table else { return };
     let name = name.to_string().to_lowercase();
     let lists = OF_ELEMENTS.iter().find(|(rows, _)| *rows == name);
@@ -25,16 +26,38 @@ pub(super) fn table(table: &mut ast::TableFactor) {
         *alias = Some(named(&name));
     }
     let is_literal = args.args.iter().all(|argument| expr_of(argument).is_none_or(is_literal));
-    if *with_ordinality || (name == SERIES && is_literal) {
+    if name == SERIES && (*with_ordinality || is_literal) {
         return;
     }
+    let with_ordinality = *with_ordinality;
     let arguments = args.args.iter().filter_map(expr_of).cloned().collect();
     *table = ast::TableFactor::UNNEST {
         alias: alias.take(),
         array_exprs: vec![call(lists.map_or(SERIES, |(_, array)| array), arguments)],
         with_offset: false,
         with_offset_alias: None,
-        with_ordinality: false,
+        with_ordinality,
+    };
+}
+
+/// `LATERAL generate_series(..)` without the word: its arguments may be of the tables before it anyway.
+fn without_lateral(table: &mut ast::TableFactor) {
+    let ast::TableFactor::Function { name, args, alias, with_ordinality, .. } = table else { return };
+    let lower = name.to_string().to_lowercase();
+    if lower != SERIES && !OF_ELEMENTS.iter().any(|(rows, _)| *rows == lower) {
+        return;
+    }
+    *table = ast::TableFactor::Table {
+        name: name.clone(),
+        alias: alias.take(),
+        args: Some(ast::TableFunctionArgs { args: std::mem::take(args), settings: None }),
+        with_hints: Vec::new(),
+        version: None,
+        with_ordinality: *with_ordinality,
+        partitions: Vec::new(),
+        json_path: None,
+        sample: None,
+        index_hints: Vec::new(),
     };
 }
 

@@ -62,12 +62,24 @@ impl Dialect for TidemillDialect {
         }
     }
 
-    // PostgreSQL's other spelling of IS NULL, and `->*` of a STRUCT.
+    // `->*` of a STRUCT; what IS DISTINCT FROM compares with ends before AND; PostgreSQL's other spelling of IS NULL.
     fn parse_infix(&self, parser: &mut Parser, expr: &ast::Expr, _: u8) -> Option<Result<ast::Expr, ParserError>> {
+        use Keyword::DISTINCT;
+        use Keyword::FROM;
+        use Keyword::IS;
         if parser.peek_token_ref().token == Token::Arrow && parser.peek_nth_token_ref(1).token == Token::Mul {
             parser.advance_token();
             parser.advance_token();
             return Some(Ok(all_fields(expr.clone())));
+        }
+        let differs = parser.parse_keywords(&[IS, DISTINCT, FROM]);
+        if differs || parser.parse_keywords(&[IS, Keyword::NOT, DISTINCT, FROM]) {
+            let other = parser.parse_subexpr(POSTGRES.prec_value(Precedence::Is));
+            let (one, other) = (Box::new(expr.clone()), other.map(Box::new));
+            return Some(other.map(|other| match differs {
+                true => ast::Expr::IsDistinctFrom(one, other),
+                false => ast::Expr::IsNotDistinctFrom(one, other),
+            }));
         }
         if !is_word(&parser.peek_token_ref().token, "ISNULL") {
             return None;

@@ -47,10 +47,12 @@ pub fn named_types(statement: &mut Statement, meet: Meet<'_>) {
         }
         Statement::Update(update) => {
             update.assignments.iter_mut().for_each(|it| in_expressions(&mut it.value, meet));
+            in_expressions(&mut update.from, meet);
             in_expressions(&mut update.filter, meet);
             in_returning(update.returning.as_mut(), meet);
         }
         Statement::Delete(delete) => {
+            in_expressions(&mut delete.using, meet);
             in_expressions(&mut delete.filter, meet);
             in_returning(delete.returning.as_mut(), meet);
         }

@@ -29,6 +29,12 @@ pub(super) fn check(root: &impl ast::Visit) -> Result<()> {
     found.break_value().map_or(Ok(()), Err)
 }
 
+/// `check` for the tables of a FROM that stands alone.
+pub(super) fn check_tables(tables: &Vec<ast::TableWithJoins>) -> Result<()> {
+    tables.iter().try_for_each(joins).break_value().map_or(Ok(()), Err)?;
+    check(tables)
+}
+
 fn body(part: &ast::SetExpr) -> ControlFlow<Error> {
     match part {
         ast::SetExpr::Select(select) => select.from.iter().try_for_each(joins),

@@ -215,3 +215,54 @@ async fn a_statement_whose_columns_changed_is_prepared_anew() {
     assert_eq!(told(&refused).1, "cached plan must not change result type");
     server.stop().await;
 }
+
+/// An interval as a client sends it.
+#[derive(Debug)]
+struct Interval {
+    text: &'static str,
+    parts: (i64, i32, i32),
+    format: fn() -> Format,
+}
+
+impl ToSql for Interval {
+    fn to_sql(&self, _: &Type, out: &mut BytesMut) -> Result<IsNull, Boxed> {
+        let (micros, days, months) = self.parts;
+        match (self.format)() {
+            Format::Text => out.put_slice(self.text.as_bytes()),
+            Format::Binary => {
+                out.put_i64(micros);
+                out.put_i32(days);
+                out.put_i32(months);
+            }
+        }
+        Ok(IsNull::No)
+    }
+
+    fn accepts(of: &Type) -> bool {
+        *of == Type::INTERVAL
+    }
+
+    fn encode_format(&self, _: &Type) -> Format {
+        (self.format)()
+    }
+
+    tokio_postgres::types::to_sql_checked!();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_interval_is_one_as_text_and_as_binary() {
+    let server = TestServer::start().await;
+    let client = server.connect().await;
+    let statement = "SELECT (TIMESTAMP '2024-01-31' + $1)::text || ' ' || ($1 = '32 days -1 hour')::text";
+    let statement = client.prepare_typed(statement, &[Type::INTERVAL]).await.expect("it is prepared");
+    assert_eq!(statement.params(), [Type::INTERVAL]);
+    for format in [|| Format::Text, || Format::Binary] {
+        let interval = Interval { text: "1 mon 2 days -1 hours", parts: (-3_600_000_000, 2, 1), format };
+        let row = client.query_one(&statement, &[&interval]).await.expect("it is told");
+        assert_eq!(row.get::<_, String>(0), "2024-03-01 23:00:00 true");
+    }
+    let junk = Interval { text: "junk", parts: (0, 0, 0), format: || Format::Text };
+    let error = client.query(&statement, &[&junk]).await.expect_err("no interval");
+    assert_eq!(error.code().map(|code| code.code()), Some("22007"));
+    server.stop().await;
+}

@@ -136,7 +136,7 @@ impl Base {
         let functions = engine.upgrade().map(|engine| engine.functions().reference()).unwrap_or_default();
         let texts = Arc::new(FunctionTexts::new(functions));
         let pg_catalog = PgCatalog::new(pg_catalog, engine.clone(), Arc::clone(&texts));
-        for function in crate::functions::all() {
+        for function in crate::functions::all().into_iter().chain(crate::functions::lenient()) {
             context.register_udf(function.as_ref().clone());
         }
         for function in functions::aggregates() {

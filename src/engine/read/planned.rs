@@ -91,6 +91,15 @@ impl Planned {
         fields(self.plan.schema().as_arrow())
     }
 
+    /// The columns with the tables that they are of, where they are of one.
+    pub(in crate::engine) fn qualified_names(&self) -> Vec<(Option<String>, String, DataType)> {
+        let name = |(table, field): (Option<&datafusion::common::TableReference>, &Arc<Field>)| {
+            let table = table.map(|table| table.table().to_string());
+            (table, shown_name(field.name()).to_string(), field.data_type().clone())
+        };
+        self.plan.schema().iter().map(name).collect()
+    }
+
     /// The type of each parameter: as the client told, as a cast tells, as the plan needs, else TEXT.
     pub(in crate::engine) fn parameters(&self, known: &[Option<SqlType>]) -> Result<Vec<SqlType>> {
         let told = self.told_parameters(known)?;

@@ -8,9 +8,12 @@ use arrow::compute::take;
 use arrow::record_batch::RecordBatch;
 use sqlparser::ast;
 
+use super::beside;
+use super::beside::OtherColumn;
 use super::insert_rows::parameter_text;
 use super::insert_rows::plain;
 use super::modify;
+use super::modify::Evaluated;
 use super::select;
 use crate::catalog::Relation;
 use crate::engine::outcome::Value;
@@ -35,10 +38,12 @@ pub(super) struct Claimed {
     pub(super) rows: RecordBatch,
     /// Their encoded keys.
     pub(super) keys: Vec<Vec<u8>>,
+    /// The columns of tables beside it that RETURNING may tell.
+    pub(super) others: Vec<OtherColumn>,
 }
 
 /// Claims rows and runs a query of them, whose columns have these `types`. Without `keys`, or if it finds other rows, all
-/// rows are claimed.
+/// rows are claimed. A row that met several of the tables beside it, `with_others`, is there once.
 pub(super) async fn claim(
     session: &Session,
     relation: &Arc<Relation>,
@@ -46,15 +51,26 @@ pub(super) async fn claim(
     query: &Select,
     parameters: &[Value],
     types: &[SqlType],
+    with_others: bool,
 ) -> Result<Claimed> {
     loop {
         let write = TableWrite::begin(&session.engine, relation, claimed.as_deref()).await?;
         let reading = select::pin(session, query).await?;
-        let columns = modify::evaluate(session, relation, query, &reading, parameters, types).await?;
-        let (columns, keys) = in_key_order(relation, columns)?;
+        let Evaluated { mut columns, mut others } =
+            modify::evaluate(session, relation, query, &reading, parameters, types).await?;
+        let own = columns.len();
+        columns.extend(others.iter().map(|other| Arc::clone(&other.values)));
+        let (mut columns, mut keys) = in_key_order(relation, columns)?;
+        if with_others && let Some(first) = beside::first_of_each(&keys) {
+            columns = beside::taken(&columns, &first)?;
+            keys = first.into_iter().map(|place| keys[place].clone()).collect();
+        }
+        for (other, values) in others.iter_mut().zip(columns.drain(own..)) {
+            other.values = values;
+        }
         let rows = modify::batch(relation, columns[..relation.columns.len()].to_vec())?;
         if claimed.take().is_none_or(|claimed| keys.iter().all(|key| claimed.contains(key))) {
-            return Ok(Claimed { write, columns, rows, keys });
+            return Ok(Claimed { write, columns, rows, keys, others });
         }
     }
 }

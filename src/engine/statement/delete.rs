@@ -1,5 +1,6 @@
 //! DELETE: rows of a table go, each with a record without value.
 
+use super::beside::Others;
 use super::claims::Claimed;
 use super::claims::claim;
 use super::claims::claimed_keys;
@@ -23,11 +24,14 @@ use crate::sql::Select;
 pub(super) async fn execute(session: &mut Session, delete: &Delete, parameters: &[Value]) -> Result<Outcome> {
     let relation = changed_target(session, &delete.target, "delete from")?;
     let alias = modify::alias_of(session, &relation, delete.alias.as_ref());
-    let query = query(&relation, &alias, delete)?;
+    let others = Others::of(session, &alias, &delete.using)?;
+    let query = query(&relation, &alias, &others, delete)?;
     let keys = claimed_keys(session, &relation, &alias, delete.filter.as_ref(), parameters);
     let types: Vec<SqlType> = relation.columns.iter().map(|column| column.sql_type.clone()).collect();
-    let Claimed { write, rows: gone, .. } = claim(session, &relation, keys, &query, parameters, &types).await?;
-    let answer = Answer::of(session, delete.returning.as_ref(), &alias, &gone, parameters).await?;
+    let with_others = !others.are_none();
+    let claimed = claim(session, &relation, keys, &query, parameters, &types, with_others).await?;
+    let Claimed { write, rows: gone, others, .. } = claimed;
+    let answer = Answer::of(session, delete.returning.as_ref(), &alias, &gone, &others, parameters).await?;
     let change = TableChange { rows: modify::no_rows(&relation), times: Vec::new(), gone };
     let ends = write.commit(&session.client, &change).await?;
     session.written.note(ends);
@@ -37,15 +41,21 @@ pub(super) async fn execute(session: &mut Session, delete: &Delete, parameters: 
 pub(super) async fn describe(session: &Session, delete: &Delete, known: &[Option<SqlType>]) -> Result<Description> {
     let relation = changed_target(session, &delete.target, "delete from")?;
     let alias = modify::alias_of(session, &relation, delete.alias.as_ref());
-    let query = query(&relation, &alias, delete)?;
+    let others = Others::of(session, &alias, &delete.using)?;
+    let query = query(&relation, &alias, &others, delete)?;
     let mut params = known.to_vec();
     let reading = Planner::pin(session)?;
-    modify::tell_parameters(session, &query, &reading, &mut params).await?;
-    let fields = returning::describe(session, &relation, delete.returning.as_ref(), &alias, &mut params).await?;
+    let planned = modify::tell_parameters(session, &query, &reading, &mut params).await?;
+    let others = modify::other_columns(&planned, relation.columns.len())?;
+    let fields =
+        returning::describe(session, &relation, delete.returning.as_ref(), &alias, &others, &mut params).await?;
     Ok(Description { params: params.into_iter().map(|told| told.unwrap_or(SqlType::Text)).collect(), fields })
 }
 
-fn query(relation: &Relation, alias: &str, delete: &Delete) -> Result<Select> {
+fn query(relation: &Relation, alias: &str, others: &Others<'_>, delete: &Delete) -> Result<Select> {
     let items = modify::changed_items(relation, alias, &[]);
-    modify::select(&items, &[Source { name: &relation.name, alias }], None, delete.filter.as_ref())
+    let from = [Source { name: &relation.name, alias }];
+    let mut select = modify::select(&items, &from, None, delete.filter.as_ref())?;
+    others.join(&mut select, delete.returning.as_ref())?;
+    Ok(select)
 }

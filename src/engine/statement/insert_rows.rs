@@ -84,7 +84,7 @@ pub(super) async fn execute(session: &mut Session, insert: &InsertRows, paramete
         return inserted.await.map_err(at_cell);
     }
     let alias = modify::alias_of(session, &target.relation, insert.clauses.alias.as_ref());
-    let answer = Answer::of(session, insert.clauses.returning.as_ref(), &alias, &rows, parameters).await?;
+    let answer = Answer::of(session, insert.clauses.returning.as_ref(), &alias, &rows, &[], parameters).await?;
     let ends = match is_plain_table(&target.relation) {
         true => replace_rows(&session.engine, &session.client, &target.relation, rows, times).await?,
         false => append_rows(&session.engine, session.client.as_ref(), &target.relation, &rows, &times).await?,
@@ -119,7 +119,7 @@ pub(super) async fn describe(session: &Session, insert: &InsertRows, known: &[Op
     let (relation, clauses) = (&target.relation, &insert.clauses);
     insert_table::describe(session, relation, clauses, &mut params).await?;
     let alias = modify::alias_of(session, relation, clauses.alias.as_ref());
-    let fields = returning::describe(session, relation, clauses.returning.as_ref(), &alias, &mut params).await?;
+    let fields = returning::describe(session, relation, clauses.returning.as_ref(), &alias, &[], &mut params).await?;
     let params = params.into_iter().map(|known| known.unwrap_or(SqlType::Text)).collect();
     Ok(Description { params, fields })
 }

@@ -106,7 +106,7 @@ pub(super) async fn execute(
         return inserted.map_err(|refused| refused.error.at(insert.target.position));
     }
     let alias = modify::alias_of(session, &relation, insert.clauses.alias.as_ref());
-    let answer = Answer::of(session, insert.clauses.returning.as_ref(), &alias, &kept, parameters).await?;
+    let answer = Answer::of(session, insert.clauses.returning.as_ref(), &alias, &kept, &[], parameters).await?;
     let ends = match is_plain_table(&relation) {
         true => replace_rows(&session.engine, &client, &relation, kept, kept_times).await?,
         false => appending.append(client.as_ref()).await?,
@@ -146,7 +146,7 @@ pub(super) async fn describe(
     insert_table::describe(session, &relation, &insert.clauses, &mut params).await?;
     let alias = modify::alias_of(session, &relation, insert.clauses.alias.as_ref());
     let returning = insert.clauses.returning.as_ref();
-    let fields = returning::describe(session, &relation, returning, &alias, &mut params).await?;
+    let fields = returning::describe(session, &relation, returning, &alias, &[], &mut params).await?;
     Ok(Description { params: params.into_iter().map(|told| told.unwrap_or(SqlType::Text)).collect(), fields })
 }
 

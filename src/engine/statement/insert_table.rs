@@ -91,7 +91,8 @@ pub(super) async fn insert(
     };
     let (rows, times) = together(session, relation, (rows, times), new, changed)?;
     let alias = modify::alias_of(session, relation, clauses.alias.as_ref());
-    let answer = Answer::of(session, clauses.returning.as_ref(), &alias, &rows, parameters).await.map_err(of_all)?;
+    let answer =
+        Answer::of(session, clauses.returning.as_ref(), &alias, &rows, &[], parameters).await.map_err(of_all)?;
     let change = TableChange { rows, times, gone: modify::no_rows(relation) };
     let ends = write.commit(&session.client, &change).await.map_err(of_all)?;
     session.written.note(ends);
@@ -234,8 +235,8 @@ async fn update(
     let proposed = interleave_record_batch(&[rows], &proposed).map_err(misfit)?;
     let mut reading = select::pin(session, &select).await?;
     give(&mut reading, &existing, &proposed, &places)?;
-    let columns = modify::evaluate(session, relation, &select, &reading, parameters, &types).await?;
-    let (numbers, columns) = columns.split_last().ok_or_else(|| Error::internal("a query without columns"))?;
+    let found = modify::evaluate(session, relation, &select, &reading, parameters, &types).await?;
+    let (numbers, columns) = found.columns.split_last().ok_or_else(|| Error::internal("a query without columns"))?;
     let changed = modify::with_assigned(relation, columns, &assigned)?;
     let numbers = numbers.as_primitive::<Int64Type>();
     let place = |number: &i64| usize::try_from(*number).unwrap_or(usize::MAX);

@@ -2,6 +2,7 @@
 
 mod aligned;
 mod alter;
+mod beside;
 mod claims;
 mod copy_from;
 mod copy_to;

@@ -11,6 +11,7 @@ use arrow::record_batch::RecordBatch;
 use futures::TryStreamExt;
 use sqlparser::ast;
 
+use super::beside::OtherColumn;
 use super::lookup::written_column;
 use crate::catalog::Relation;
 use crate::catalog::fold;
@@ -57,8 +58,8 @@ pub(super) fn select(
     filter: Option<&ast::Expr>,
 ) -> Result<Select> {
     let item = |(place, item): (usize, &Item<'_>)| match item {
-        Item::Column(alias, name) => format!("{}.{} AS v{place}", quoted(alias), quoted(name)),
-        Item::Value(_, sql_type) => format!("CAST(NULL AS {}) AS v{place}", cast_name(sql_type)),
+        Item::Column(alias, name) => format!("{}.{} AS __v{place}", quoted(alias), quoted(name)),
+        Item::Value(_, sql_type) => format!("CAST(NULL AS {}) AS __v{place}", cast_name(sql_type)),
     };
     let names: Vec<String> = items.iter().enumerate().map(item).collect();
     let sources: Vec<String> =
@@ -105,14 +106,14 @@ pub(super) fn select_items(items: &[ast::SelectItem], from: &Source<'_>) -> Resu
     Ok(select)
 }
 
-fn body(select: &mut Select) -> Result<&mut ast::Select> {
+pub(super) fn body(select: &mut Select) -> Result<&mut ast::Select> {
     match select.ast.body.as_mut() {
         ast::SetExpr::Select(body) => Ok(body),
         _ => Err(Error::internal("a SELECT that is none")),
     }
 }
 
-fn quoted(name: &str) -> String {
+pub(super) fn quoted(name: &str) -> String {
     format!("\"{}\"", name.replace('"', "\"\""))
 }
 
@@ -156,7 +157,15 @@ pub(super) fn changed_items<'a>(relation: &'a Relation, alias: &'a str, assigned
     own.chain(new).collect()
 }
 
-/// The columns of a query's rows, with these types. More rows than a statement may change are an error.
+/// What a query found.
+pub(super) struct Evaluated {
+    /// The columns with the types that were asked for.
+    pub(super) columns: Vec<ArrayRef>,
+    /// Those behind them, of tables beside the changed one.
+    pub(super) others: Vec<OtherColumn>,
+}
+
+/// The columns of a query's rows, the first of them with these types. More rows than a statement may change are an error.
 pub(super) async fn evaluate(
     session: &Session,
     relation: &Relation,
@@ -164,9 +173,11 @@ pub(super) async fn evaluate(
     reading: &Reading,
     parameters: &[Value],
     types: &[SqlType],
-) -> Result<Vec<ArrayRef>> {
+) -> Result<Evaluated> {
     let planned = session.engine.planner().plan(session, select, reading, parameters).await?;
-    let (_, mut rows) = planned.bind(session, parameters).await?.run(session, "UTC").await?;
+    let planned = planned.bind(session, parameters).await?;
+    let none_of_others = other_columns(&planned, types.len())?;
+    let (_, mut rows) = planned.run(session, "UTC").await?;
     let bytes_max = session.engine.limits().insert_bytes_max;
     let (mut batches, mut bytes) = (Vec::new(), 0);
     while let Some(batch) = rows.try_next().await? {
@@ -177,8 +188,11 @@ pub(super) async fn evaluate(
         batches.push(batch);
     }
     let misfit = |error| Error::internal("rows of one query do not fit together").caused_by(error);
+    let parts = |place: usize| {
+        batches.iter().map(|batch: &RecordBatch| batch.column(place).as_ref()).collect::<Vec<&dyn Array>>()
+    };
     let columns = types.iter().enumerate().map(|(place, sql_type)| {
-        let parts: Vec<&dyn Array> = batches.iter().map(|batch: &RecordBatch| batch.column(place).as_ref()).collect();
+        let parts = parts(place);
         let column = match parts.is_empty() {
             true => new_empty_array(&sql_type.arrow()),
             false => concat(&parts).map_err(misfit)?,
@@ -187,6 +201,23 @@ pub(super) async fn evaluate(
             true => Ok(column),
             false => arrow::compute::cast(&column, &sql_type.arrow()).map_err(misfit),
         }
+    });
+    let columns = columns.collect::<Result<_>>()?;
+    let mut others = none_of_others;
+    for (at, other) in others.iter_mut().enumerate() {
+        let parts = parts(types.len() + at);
+        if !parts.is_empty() {
+            other.values = concat(&parts).map_err(misfit)?;
+        }
+    }
+    Ok(Evaluated { columns, others })
+}
+
+/// The columns behind the first `own` of a query, without a row.
+pub(super) fn other_columns(planned: &Planned, own: usize) -> Result<Vec<OtherColumn>> {
+    let columns = planned.qualified_names().into_iter().skip(own).map(|(table, name, data_type)| {
+        let table = table.ok_or_else(|| Error::internal("a column without its table"))?;
+        Ok(OtherColumn { table, name, values: new_empty_array(&data_type) })
     });
     columns.collect()
 }

@@ -38,8 +38,14 @@ pub(super) async fn prepare(session: &mut Session, prepare: &Prepare) -> Result<
         return Err(error.hint("DEALLOCATE some, or raise limits.prepared_statements_max."));
     }
     let rules = session.settings.compatibility();
-    let known = prepare.types.iter().map(|told| sql_type(told, rules).map(Some)).collect::<Result<Vec<_>>>()?;
-    let statement = Prepared::of(prepare);
+    let is_interval = |told: &ast::DataType| matches!(told, ast::DataType::Interval { .. });
+    let known = |told: &ast::DataType| match is_interval(told) {
+        true => Ok(Some(SqlType::Text)),
+        false => sql_type(told, rules).map(Some),
+    };
+    let known = prepare.types.iter().map(known).collect::<Result<Vec<_>>>()?;
+    let intervals = (1..).zip(&prepare.types).filter(|(_, told)| is_interval(told)).map(|(number, _)| number);
+    let statement = Prepared::of(prepare).with_intervals(&intervals.collect::<Vec<_>>());
     let Description { params, fields } = session.describe(&statement, &known).await?;
     session.prepared.insert(key, Named { statement, types: params, fields });
     Ok(done("PREPARE"))

@@ -8,6 +8,7 @@ use arrow::record_batch::RecordBatch;
 use sqlparser::ast;
 use sqlparser::ast::Spanned;
 
+use super::beside::Others;
 use super::claims::Claimed;
 use super::claims::claim;
 use super::claims::claimed_keys;
@@ -42,15 +43,17 @@ pub(super) async fn execute(session: &mut Session, update: &Update, parameters: 
     let relation = changed_target(session, &update.target, "update")?;
     let alias = modify::alias_of(session, &relation, update.alias.as_ref());
     let assigned = modify::assigned(session, &relation, &update.assignments)?;
-    let query = query(&relation, &alias, &assigned, update)?;
+    let others = Others::of(session, &alias, &update.from)?;
+    others.check_values(&assigned)?;
+    let query = query(&relation, &alias, &assigned, &others, update)?;
     let sets_key = assigned.iter().any(|assigned| relation_key(&relation).contains(&assigned.column));
     let keys = match sets_key {
         true => None,
         false => claimed_keys(session, &relation, &alias, update.filter.as_ref(), parameters),
     };
     let types = types(&relation, &assigned);
-    let claimed = claim(session, &relation, keys, &query, parameters, &types).await?;
-    let Claimed { write, columns, rows: old, keys: old_keys } = claimed;
+    let claimed = claim(session, &relation, keys, &query, parameters, &types, !others.are_none()).await?;
+    let Claimed { write, columns, rows: old, keys: old_keys, others } = claimed;
     let rows = modify::with_assigned(&relation, &columns, &assigned)?;
     if old_keys.iter().collect::<HashSet<_>>().len() < old_keys.len() {
         return Err(
@@ -69,7 +72,7 @@ pub(super) async fn execute(session: &mut Session, update: &Update, parameters: 
             moved(&write, &relation, &old, &old_keys, &rows).await.map_err(|error| error.at(update.target.position))?
         }
     };
-    let answer = Answer::of(session, update.returning.as_ref(), &alias, &rows, parameters).await?;
+    let answer = Answer::of(session, update.returning.as_ref(), &alias, &rows, &others, parameters).await?;
     let ends = write.commit(&session.client, &TableChange { rows, times, gone }).await?;
     session.written.note(ends);
     Ok(answer.outcome("UPDATE"))
@@ -79,17 +82,29 @@ pub(super) async fn describe(session: &Session, update: &Update, known: &[Option
     let relation = changed_target(session, &update.target, "update")?;
     let alias = modify::alias_of(session, &relation, update.alias.as_ref());
     let assigned = modify::assigned(session, &relation, &update.assignments)?;
-    let query = query(&relation, &alias, &assigned, update)?;
+    let others = Others::of(session, &alias, &update.from)?;
+    let query = query(&relation, &alias, &assigned, &others, update)?;
     let mut params = known.to_vec();
     let reading = Planner::pin(session)?;
-    modify::tell_parameters(session, &query, &reading, &mut params).await?;
-    let fields = returning::describe(session, &relation, update.returning.as_ref(), &alias, &mut params).await?;
+    let planned = modify::tell_parameters(session, &query, &reading, &mut params).await?;
+    let others = modify::other_columns(&planned, types(&relation, &assigned).len())?;
+    let fields =
+        returning::describe(session, &relation, update.returning.as_ref(), &alias, &others, &mut params).await?;
     Ok(Description { params: params.into_iter().map(|told| told.unwrap_or(SqlType::Text)).collect(), fields })
 }
 
-fn query(relation: &Relation, alias: &str, assigned: &[Assigned<'_>], update: &Update) -> Result<Select> {
+fn query(
+    relation: &Relation,
+    alias: &str,
+    assigned: &[Assigned<'_>],
+    others: &Others<'_>,
+    update: &Update,
+) -> Result<Select> {
     let items = modify::changed_items(relation, alias, assigned);
-    modify::select(&items, &[Source { name: &relation.name, alias }], None, update.filter.as_ref())
+    let from = [Source { name: &relation.name, alias }];
+    let mut select = modify::select(&items, &from, None, update.filter.as_ref())?;
+    others.join(&mut select, update.returning.as_ref())?;
+    Ok(select)
 }
 
 fn types(relation: &Relation, assigned: &[Assigned<'_>]) -> Vec<SqlType> {

@@ -5,6 +5,13 @@ use std::io::Write;
 const MICROS_PER_SECOND: i64 = 1_000_000;
 const MICROS_PER_DAY: i64 = 86_400 * MICROS_PER_SECOND;
 
+/// An interval's text.
+pub fn interval_text(months: i32, days: i32, micros: i64) -> String {
+    let mut text = Vec::new();
+    write_interval(months, days, micros, &mut text);
+    String::from_utf8(text).expect("it is written in ASCII")
+}
+
 /// Appends an interval's text. Months, days and time are told apart, each with its sign.
 pub(super) fn write_interval(months: i32, days: i32, micros: i64, out: &mut Vec<u8>) {
     let start = out.len();

@@ -9,6 +9,7 @@ mod rows;
 mod tests;
 mod write;
 
+pub use interval::interval_text;
 pub use interval_in::Span;
 pub use parse::parse_bytes;
 pub(super) use parse::parse_slot;

@@ -13,8 +13,10 @@ use datafusion::logical_expr::expr_rewriter::NamePreserver;
 use datafusion::logical_expr::utils::merge_schema;
 use datafusion::optimizer::analyzer::type_coercion::TypeCoercionRewriter;
 
+use super::correlated;
 use super::expression::Expressions;
 use super::expression::is_text;
+use super::span_rows;
 use super::spans;
 use super::subqueries;
 use crate::catalog::Compatibility;
@@ -24,6 +26,10 @@ impl Expressions<'_> {
     /// yet stays as it is; so does a recursive query, whose two halves must keep the types that they were planned with.
     pub fn explicit_plan(&self, plan: LogicalPlan) -> Result<LogicalPlan> {
         let plan = plan.transform_up_with_subqueries(|node| subqueries::reworded(self.functions(), node))?.data;
+        let plan = match self.rules() {
+            Compatibility::Postgres => plan.transform_up_with_subqueries(correlated::joined)?.data,
+            Compatibility::Ksqldb => plan,
+        };
         let recursive = plan.exists(|node| Ok(matches!(node, LogicalPlan::RecursiveQuery(_))))?;
         if recursive {
             return Ok(plan);
@@ -59,7 +65,11 @@ impl Expressions<'_> {
             };
             Ok(explicit.update_data(|expr| name.restore(expr)))
         })?
-        .map_data(LogicalPlan::recompute_schema)
+        .map_data(LogicalPlan::recompute_schema)?
+        .map_data(|node| match self.rules() {
+            Compatibility::Postgres => span_rows::by_length(self.functions(), node),
+            Compatibility::Ksqldb => Ok(node),
+        })
     }
 }
 

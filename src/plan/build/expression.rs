@@ -48,6 +48,8 @@ use super::spans;
 use super::timestamps;
 use super::untyped;
 use super::value_rules;
+use super::written_texts;
+use super::written_texts::is_lenient;
 use crate::catalog::Compatibility;
 use crate::error::Error;
 use crate::error::Result;
@@ -285,6 +287,9 @@ impl<'a> Expressions<'a> {
             Expr::ScalarFunction(function) if self.rules == Compatibility::Ksqldb && function.name() == "__map" => {
                 Transformed::yes(Expr::ScalarFunction(literals::of_map(function, schema)?))
             }
+            Expr::ScalarFunction(function) if self.rules == Compatibility::Ksqldb && is_lenient(&function) => {
+                Transformed::yes(Expr::ScalarFunction(written_texts::of_stock(function)))
+            }
             Expr::Negative(number) if self.rules == Compatibility::Postgres => self.negated(number, schema)?,
             Expr::Cast(cast) => self.cast(cast, schema)?,
             Expr::BinaryExpr(binary)
@@ -299,11 +304,7 @@ impl<'a> Expressions<'a> {
                 let func = self.ksqldb_total(aggregate.func);
                 Transformed::yes(Expr::AggregateFunction(AggregateFunction { func, ..aggregate }))
             }
-            Expr::WindowFunction(window) if lacks_argument(&window) => {
-                let message = format!("function {}() does not exist", window.fun.name());
-                return Err(DataFusionError::External(Box::new(Error::new(SqlState::UNDEFINED_FUNCTION, message))));
-            }
-            Expr::WindowFunction(window) => Transformed::yes(Expr::WindowFunction(Box::new(self.window(*window)))),
+            Expr::WindowFunction(window) => Transformed::yes(self.window_call(*window, schema)?),
             Expr::Case(case) if self.rules == Compatibility::Ksqldb => {
                 ksqldb_types::check_case(&case, schema)?;
                 Transformed::no(Expr::Case(case))
@@ -338,6 +339,11 @@ impl<'a> Expressions<'a> {
             let local = |argument| self.local(argument, schema);
             function.args = function.args.into_iter().map(local).collect::<datafusion::common::Result<_>>()?;
         }
+        let function = self.with_read_texts(function, schema)?;
+        let mut function = match spans::called(self.functions, function, schema)? {
+            Expr::ScalarFunction(function) => function,
+            other => return Ok(Transformed::yes(other)),
+        };
         if let Some(zone) = self.zone.as_ref().filter(|_| function.name() == "age") {
             function.args = value_rules::shown_times(self.functions, function.args, zone, schema)?;
         }
@@ -354,6 +360,19 @@ impl<'a> Expressions<'a> {
             }
             _ => Transformed::no(Expr::Negative(number)),
         })
+    }
+
+    /// A call over a window.
+    fn window_call(&self, window: WindowFunction, schema: &DFSchema) -> datafusion::common::Result<Expr> {
+        if lacks_argument(&window) {
+            let message = format!("function {}() does not exist", window.fun.name());
+            return Err(DataFusionError::External(Box::new(Error::new(SqlState::UNDEFINED_FUNCTION, message))));
+        }
+        let window = match self.rules {
+            Compatibility::Postgres => spans::windowed(self.functions, window, schema)?,
+            Compatibility::Ksqldb => window,
+        };
+        Ok(Expr::WindowFunction(Box::new(self.window(window))))
     }
 
     /// A window's aggregate under the rules, over a frame that may move.
@@ -393,6 +412,13 @@ impl<'a> Expressions<'a> {
             && let Some(read) = value_rules::cast_to_float(self.functions, &cast, &from)
         {
             return Ok(Transformed::yes(read));
+        }
+        if self.rules == Compatibility::Postgres
+            && is_text(&from)
+            && matches!(cast.field.data_type(), DataType::Interval(_))
+            && let Some(read) = self.functions.scalar("__interval_in")
+        {
+            return Ok(Transformed::yes(read.call(vec![cast.expr.as_ref().clone()])));
         }
         if let Some(target) = target.as_ref().filter(|target| target.is_nested() && is_text(&from)) {
             let read = ScalarUDF::new_from_impl(NestedIn::new(target.clone()));

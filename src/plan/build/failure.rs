@@ -49,6 +49,9 @@ fn translate(error: &DataFusionError) -> Error {
             if line.contains("logical expression WindowFunction") {
                 return plan_failure::misplaced_window();
             }
+            if plan_failure::is_of_outer_row(&line) {
+                return plan_failure::outer_row();
+            }
             of_types(&line).unwrap_or_else(|| Error::unsupported(line))
         }
         DataFusionError::Diagnostic(_, inner) => translate(inner),
@@ -80,6 +83,9 @@ fn of_foreign(message: &str) -> Error {
 
 /// What functions say of their arguments.
 fn of_execution(line: &str) -> Error {
+    if plan_failure::is_of_no_step(line) {
+        return plan_failure::no_step();
+    }
     let state = if line.contains("egular expression") {
         SqlState::INVALID_REGULAR_EXPRESSION
     } else if line.starts_with("Error parsing ") {

@@ -44,6 +44,9 @@ pub(super) fn of_message(lower: &str, line: &str) -> Option<Error> {
     if let Some(name) = lower.strip_prefix("the window ").and_then(|rest| rest.strip_suffix(" is not defined!")) {
         return Some(Error::new(SqlState::UNDEFINED_OBJECT, format!("window \"{name}\" does not exist")));
     }
+    if is_of_no_step(lower) {
+        return Some(no_step());
+    }
     let (_, state, message) = KNOWN.iter().find(|(words, ..)| lower.contains(words))?;
     Some(Error::new(*state, message.map_or_else(|| lower_first(line), str::to_string)))
 }
@@ -54,6 +57,33 @@ pub(super) fn not_between(line: &str) -> Option<Error> {
     let (left, right) = types.split_once(" in ")?.0.split_once(" and ")?;
     let message = format!("operator does not exist: {} >= {}", type_name(left), type_name(right));
     Some(Error::new(SqlState::UNDEFINED_FUNCTION, message).hint("You might need to add explicit type casts."))
+}
+
+/// Whether DataFusion says that a series does not get on.
+pub(super) fn is_of_no_step(line: &str) -> bool {
+    let line = line.to_lowercase();
+    line.contains("step cannot be zero")
+        || line.contains("step can't be 0")
+        || line.contains("interval argument to generate_series must not be 0")
+}
+
+/// Whether DataFusion says that it cannot compute a subquery for each row outside.
+pub(super) fn is_of_outer_row(line: &str) -> bool {
+    let kinds = ["ScalarSubquery", "Exists", "InSubquery", "OuterReferenceColumn", "SetComparison"];
+    line.split_once("does not support logical expression ")
+        .is_some_and(|(_, expression)| kinds.iter().any(|kind| expression.starts_with(kind)))
+}
+
+/// 0A000.
+pub(super) fn outer_row() -> Error {
+    Error::unsupported("a sub-query that sees this row outside of it is not supported here").hint(
+        "Join with what the sub-query reads, and group; rows outside that come of a LIMIT or a window can be put into a table first.",
+    )
+}
+
+/// 22023.
+pub(super) fn no_step() -> Error {
+    Error::new(SqlState::INVALID_PARAMETER_VALUE, "step size cannot equal zero")
 }
 
 /// 21000.

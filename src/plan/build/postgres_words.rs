@@ -159,11 +159,25 @@ fn unary(op: ast::UnaryOperator, expr: &ast::Expr) -> Option<ast::Expr> {
         (ast::UnaryOperator::Minus, ast::Expr::Interval(interval)) => {
             Some(arrow_interval(told_span(interval)?.negated()?))
         }
+        // PostgreSQL's parser takes the sign for a part of the number: the least integer's opposite is a number too.
+        (ast::UnaryOperator::Minus, expr) if let Some(number) = negative_number(expr) => Some(number),
         // A sign binds closer than `^`.
         (ast::UnaryOperator::Minus, ast::Expr::BinaryOp { left, op: ast::BinaryOperator::PGExp, right }) => {
             let base = unary(op, left).unwrap_or_else(|| minus(left.clone()));
             Some(ast::Expr::BinaryOp { left: Box::new(base), op: ast::BinaryOperator::PGExp, right: right.clone() })
         }
+        _ => None,
+    }
+}
+
+/// The number of `-1` and `(-1)`, without its sign.
+fn negative_number(expr: &ast::Expr) -> Option<ast::Expr> {
+    match expr {
+        ast::Expr::Nested(inner) => negative_number(inner),
+        ast::Expr::UnaryOp { op: ast::UnaryOperator::Minus, expr } => match expr.as_ref() {
+            ast::Expr::Value(value) if matches!(value.value, ast::Value::Number(..)) => Some(expr.as_ref().clone()),
+            _ => None,
+        },
         _ => None,
     }
 }

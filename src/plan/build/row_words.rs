@@ -8,7 +8,7 @@ use sqlparser::parser::Parser;
 /// `(a, b) < (c, d)` and its kin, among them IN and BETWEEN, `(a, b) IS NULL`, and `(a, b) IN (SELECT ..)`, in other words.
 pub(super) fn reworded(expr: &ast::Expr) -> Option<ast::Expr> {
     match expr {
-        ast::Expr::BinaryOp { left, op, right } => compared(left, op, right),
+        ast::Expr::BinaryOp { left, op, right } => compared(left, op, right).or_else(|| beside_row(left, op, right)),
         ast::Expr::InList { expr, list, negated } => {
             let same = |other| compared(expr, &BinaryOperator::Eq, other);
             Some(told(any(list.iter().map(same).collect::<Option<_>>()?)?, *negated))
@@ -53,6 +53,17 @@ fn any(mut conditions: Vec<ast::Expr>) -> Option<ast::Expr> {
     conditions.pop()
 }
 
+/// `(a, b) = (SELECT ..)`: of the one row that there is; of none it is NULL.
+fn beside_row(left: &ast::Expr, op: &BinaryOperator, right: &ast::Expr) -> Option<ast::Expr> {
+    let ast::Expr::Subquery(subquery) = right else { return None };
+    let columns = columns(values(left)?.len());
+    let row = columns
+        .iter()
+        .map(|column| ast::Expr::CompoundIdentifier(vec![ast::Ident::new("__row"), ast::Ident::new(column)]));
+    let condition = compared(left, op, &ast::Expr::Tuple(row.collect()))?;
+    parsed(&format!("(SELECT {condition} FROM ({subquery}) AS __row({}))", columns.join(", ")))
+}
+
 /// `(a, b) IN (SELECT ..)` where only those rows count for which it is true.
 pub fn required(condition: &mut ast::Expr) {
     match condition {
@@ -60,6 +71,18 @@ pub fn required(condition: &mut ast::Expr) {
         ast::Expr::BinaryOp { left, op: BinaryOperator::And | BinaryOperator::Or, right } => {
             required(left);
             required(right);
+        }
+        ast::Expr::AnyOp { left, compare_op: BinaryOperator::Eq, right, .. }
+            if let Some(among) = among(left, right, false) =>
+        {
+            *condition = among;
+            required(condition);
+        }
+        ast::Expr::AllOp { left, compare_op: BinaryOperator::NotEq, right }
+            if let Some(among) = among(left, right, true) =>
+        {
+            *condition = among;
+            required(condition);
         }
         ast::Expr::InSubquery { expr, subquery, negated } => {
             let Some(same) = same(expr) else { return };
@@ -75,6 +98,17 @@ pub fn required(condition: &mut ast::Expr) {
     }
 }
 
+/// `(a, b) = ANY (SELECT ..)` as IN.
+fn among(row: &ast::Expr, right: &ast::Expr, negated: bool) -> Option<ast::Expr> {
+    let ast::Expr::Subquery(subquery) = right else { return None };
+    values(row)?;
+    Some(ast::Expr::InSubquery { expr: Box::new(row.clone()), subquery: subquery.clone(), negated })
+}
+
+fn columns(count: usize) -> Vec<String> {
+    (0..count).map(|at| format!("__c{at}")).collect()
+}
+
 /// That a row of a subquery is the same as one outside.
 struct Same {
     columns: String,
@@ -83,7 +117,7 @@ struct Same {
 
 fn same(row: &ast::Expr) -> Option<Same> {
     let values = values(row)?;
-    let columns: Vec<String> = (0..values.len()).map(|at| format!("__c{at}")).collect();
+    let columns = columns(values.len());
     let equal = |(column, value): (&String, &ast::Expr)| format!("__row.{column} = ({value})");
     let condition: Vec<String> = columns.iter().zip(&values).map(equal).collect();
     Some(Same { columns: columns.join(", "), condition: condition.join(" AND ") })

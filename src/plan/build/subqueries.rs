@@ -166,7 +166,8 @@ fn unlimited(plan: &LogicalPlan) -> &LogicalPlan {
     }
 }
 
-fn literal(number: Option<&Expr>) -> Option<i64> {
+/// A whole number that is written out.
+pub(super) fn literal(number: Option<&Expr>) -> Option<i64> {
     match number? {
         Expr::Literal(value, _) => {
             value.cast_to(&arrow::datatypes::DataType::Int64).ok().and_then(|value| match value {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use datafusion::arrow::datatypes::DataType;
 use datafusion::arrow::datatypes::TimeUnit;
 use datafusion::common::DFSchema;
+use datafusion::common::DataFusionError;
 use datafusion::common::Result;
 use datafusion::common::ScalarValue;
 use datafusion::logical_expr::BinaryExpr;
@@ -17,6 +18,7 @@ use datafusion::logical_expr::expr::ScalarFunction;
 use datafusion::logical_expr::lit;
 
 use super::expression::is_text;
+use crate::functions::interval_unit;
 use crate::functions::with_places;
 use crate::plan::functions::Functions;
 
@@ -74,14 +76,19 @@ fn with_fraction(functions: &Functions, function: ScalarFunction, schema: &DFSch
         _ => return Ok(Expr::ScalarFunction(function)),
     };
     if matches!(function.args[1].get_type(schema)?, DataType::Interval(_) | DataType::Duration(_)) {
-        let part = match unit.as_str() {
-            "epoch" => "__interval_epoch",
-            "second" | "seconds" => "__interval_seconds",
-            "millisecond" | "milliseconds" => "__interval_milliseconds",
-            _ => return Ok(Expr::ScalarFunction(function)),
+        let unit = match unit.as_str() {
+            "epoch" => "epoch",
+            other => interval_unit(other).map_err(|error| DataFusionError::External(Box::new(error)))?,
+        };
+        let interval = function.args[1].clone();
+        let (part, arguments) = match unit {
+            "epoch" => ("__interval_epoch", vec![interval]),
+            "second" => ("__interval_seconds", vec![interval]),
+            "millisecond" => ("__interval_milliseconds", vec![interval]),
+            other => ("__interval_field", vec![lit(other), interval]),
         };
         return Ok(match functions.scalar(part) {
-            Some(part) => part.call(vec![function.args[1].clone()]),
+            Some(part) => part.call(arguments),
             None => Expr::ScalarFunction(function),
         });
     }

@@ -61,7 +61,11 @@ pub(super) fn parse(cursor: &mut Cursor<'_>) -> Result<Option<OnConflict>> {
     } else {
         ConflictTarget::Any
     };
-    update::refuse(cursor, "ON CONFLICT", "WHERE", "A table has one key, and it is of all rows.")?;
+    if cursor.is_word_at(0, "WHERE") {
+        return Err(Error::unsupported("ON CONFLICT .. WHERE is not supported")
+            .at(cursor.position())
+            .hint("A table has one key, and it is of all rows."));
+    }
     cursor.expect_word("DO")?;
     if cursor.word("NOTHING") {
         return Ok(Some(OnConflict { position, target, action: ConflictAction::Nothing }));

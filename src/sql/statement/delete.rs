@@ -1,4 +1,4 @@
-//! `DELETE FROM name [[AS] alias] [WHERE condition] [RETURNING ..]`.
+//! `DELETE FROM name [[AS] alias] [USING table, ..] [WHERE condition] [RETURNING ..]`.
 
 use sqlparser::ast;
 
@@ -17,6 +17,8 @@ pub struct Delete {
     pub target: Name,
     /// What the statement calls it.
     pub alias: Option<Name>,
+    /// Tables beside it, which tell which rows.
+    pub using: Vec<ast::TableWithJoins>,
     /// Which rows; all without it.
     pub filter: Option<ast::Expr>,
     /// What is answered of the rows that went.
@@ -27,8 +29,8 @@ pub(super) fn parse(cursor: &mut Cursor<'_>) -> Result<Statement> {
     cursor.expect_word("FROM")?;
     let target = update::target(cursor)?;
     let alias = update::alias(cursor, &["USING", "WHERE", "RETURNING"])?;
-    update::refuse(cursor, "DELETE", "USING", "Say WHERE .. IN (SELECT ..).")?;
+    let using = update::others(cursor, "USING")?;
     let filter = update::filter(cursor)?;
     let returning = returning::parse(cursor)?;
-    Ok(Statement::Delete(Delete { target, alias, filter, returning }))
+    Ok(Statement::Delete(Delete { target, alias, using, filter, returning }))
 }

@@ -1,6 +1,7 @@
-//! `UPDATE name [[AS] alias] SET column = value, .. [WHERE condition] [RETURNING ..]`.
+//! `UPDATE name [[AS] alias] SET column = value, .. [FROM table, ..] [WHERE condition] [RETURNING ..]`.
 
 use sqlparser::ast;
+use sqlparser::parser::Parser;
 use sqlparser::tokenizer::Token;
 
 use super::Name;
@@ -11,6 +12,7 @@ use crate::error::Error;
 use crate::error::Result;
 use crate::error::SqlState;
 use crate::sql::cursor::Cursor;
+use crate::sql::well_formed;
 
 /// Rows of a table change.
 #[derive(Debug, Clone, PartialEq)]
@@ -21,6 +23,8 @@ pub struct Update {
     pub alias: Option<Name>,
     /// What changes.
     pub assignments: Vec<Assignment>,
+    /// Tables beside it, which tell what and which.
+    pub from: Vec<ast::TableWithJoins>,
     /// Which rows; all without it.
     pub filter: Option<ast::Expr>,
     /// What is answered of the new rows.
@@ -41,10 +45,10 @@ pub(super) fn parse(cursor: &mut Cursor<'_>) -> Result<Statement> {
     let alias = alias(cursor, &["SET"])?;
     cursor.expect_word("SET")?;
     let assignments = assignments(cursor)?;
-    refuse(cursor, "UPDATE", "FROM", "Say WHERE .. IN (SELECT ..), or SET column = (SELECT ..).")?;
+    let from = others(cursor, "FROM")?;
     let filter = filter(cursor)?;
     let returning = returning::parse(cursor)?;
-    Ok(Statement::Update(Update { target, alias, assignments, filter, returning }))
+    Ok(Statement::Update(Update { target, alias, assignments, from, filter, returning }))
 }
 
 /// The table's name; PostgreSQL's `ONLY` and `*` say what is so anyway.
@@ -66,12 +70,14 @@ pub(super) fn alias(cursor: &mut Cursor<'_>, next: &[&str]) -> Result<Option<Nam
     if is_name { cursor.name().map(Some) } else { Ok(None) }
 }
 
-/// Refuses a clause that PostgreSQL has here.
-pub(super) fn refuse(cursor: &Cursor<'_>, statement: &str, word: &str, hint: &str) -> Result<()> {
-    if !cursor.is_word_at(0, word) {
-        return Ok(());
+/// The tables behind FROM or USING, if that is next.
+pub(super) fn others(cursor: &mut Cursor<'_>, word: &str) -> Result<Vec<ast::TableWithJoins>> {
+    if !cursor.word(word) {
+        return Ok(Vec::new());
     }
-    Err(Error::unsupported(format!("{statement} .. {word} is not supported")).at(cursor.position()).hint(hint))
+    let tables = cursor.sqlparser(|parser| parser.parse_comma_separated(Parser::parse_table_and_joins))?;
+    well_formed::check_tables(&tables)?;
+    Ok(tables)
 }
 
 /// `WHERE condition`, if it is next.

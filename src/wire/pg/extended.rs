@@ -12,6 +12,7 @@ use super::frontend::Target;
 use super::parameter::ParameterType;
 use super::parameter::decode;
 use super::parameter::statement_text;
+use super::pg_type::INTERVAL;
 use super::pg_type::OIDS;
 use super::pg_type::PgType;
 use super::pg_type::UNKNOWN;
@@ -109,6 +110,8 @@ impl Conversation {
 
     async fn prepare(&mut self, prepared: Prepared, declared: &[u32]) -> Result<Statement, Failure> {
         let known: Vec<_> = declared.iter().map(|oid| declared_parameter(*oid)).collect();
+        let intervals = (1..).zip(declared).filter(|(_, oid)| **oid == INTERVAL).map(|(number, _)| number);
+        let prepared = prepared.with_intervals(&intervals.collect::<Vec<_>>());
         let description = self.session.describe(&prepared, &known);
         let description = self.socket.guarded(&mut self.guard, description).await??;
         self.news();

@@ -9,6 +9,7 @@ use super::frontend::Format;
 use super::numeric::NumericError;
 use super::numeric::read_numeric;
 use super::pg_type;
+use crate::engine::interval_text;
 use crate::engine::read_text;
 use crate::error::Error;
 use crate::error::SqlState;
@@ -96,6 +97,12 @@ fn from_binary(number: usize, bytes: &Bytes, wanted: &ParameterType, zone: Tz) -
         },
         pg_type::TEXT | pg_type::VARCHAR | pg_type::BPCHAR | pg_type::NAME | pg_type::UNKNOWN => {
             return from_text(number, bytes, wanted, zone);
+        }
+        pg_type::INTERVAL => {
+            let bytes = fixed(16)?;
+            let micros = i64::from_be_bytes(array(&bytes[..8]));
+            let [days, months] = [&bytes[8..12], &bytes[12..]].map(|part| i32::from_be_bytes(array(part)));
+            ScalarValue::Utf8(Some(interval_text(months, days, micros)))
         }
         pg_type::BYTEA => ScalarValue::Binary(Some(bytes.to_vec())),
         pg_type::DATE => {

@@ -22,7 +22,7 @@ pub(super) const DATE: u32 = 1082;
 pub(super) const TIME: u32 = 1083;
 pub(super) const TIMESTAMP: u32 = 1114;
 pub(super) const TIMESTAMPTZ: u32 = 1184;
-const INTERVAL: u32 = 1186;
+pub(super) const INTERVAL: u32 = 1186;
 pub(super) const NUMERIC: u32 = 1700;
 
 /// The array of numbers of types and their kin.
@@ -103,7 +103,8 @@ pub(super) fn declared_parameter(oid: u32) -> Option<SqlType> {
         INT8 => SqlType::BigInt,
         FLOAT4 | FLOAT8 => SqlType::Double,
         NUMERIC => NUMERIC_PARAMETER,
-        TEXT | VARCHAR | BPCHAR | NAME => SqlType::Text,
+        // There is no such type to keep: the statement reads the text.
+        TEXT | VARCHAR | BPCHAR | NAME | INTERVAL => SqlType::Text,
         BYTEA => SqlType::Bytes,
         DATE => SqlType::Date,
         TIME => SqlType::Time,
