@@ -8,8 +8,11 @@ use serde_json::Value;
 use super::case::CaseNode;
 use super::compare;
 use super::pipeline::Answer;
+use super::pipeline::Pipeline;
 use super::post;
 use crate::catalog::RelationOptions;
+use crate::env::Env;
+use crate::error::Error;
 use crate::format::json_of;
 use crate::sql;
 use crate::sql::Statement;
@@ -21,7 +24,7 @@ const SYSTEM_COLUMNS: [&str; 5] = ["ROWTIME", "ROWPARTITION", "ROWOFFSET", "WIND
 pub(super) const PARTITIONS: i32 = 4;
 
 /// How long a SELECT may take. A push query that finds fewer rows than its LIMIT would wait for ever.
-pub(super) const ANSWER_WITHIN: Duration = Duration::from_secs(10);
+const ANSWER_WITHIN: Duration = Duration::from_secs(10);
 
 /// Whether a statement asks for rows: it is run after all inputs are written.
 pub(super) fn is_question(statement: &str) -> bool {
@@ -34,6 +37,19 @@ pub(super) fn topic_of(statement: &str) -> Option<String> {
     let Statement::CreateSource(create) = parsed.into_iter().next()?.statement else { return None };
     let options = RelationOptions::read(&create.options).ok()?;
     options.topic.filter(|_| options.partitions.is_none())
+}
+
+/// What a SELECT answers, over all that is there; `None` if it does not end.
+pub(super) async fn answer(pipeline: &mut Pipeline, statement: &str) -> Option<Result<Answer, Error>> {
+    if let Err(error) = pipeline.execute("SET 'auto.offset.reset' = 'earliest';").await {
+        return Some(Err(error));
+    }
+    // The pipeline's own clock stands still.
+    let clock = Env::real().clock;
+    tokio::select! {
+        answer = pipeline.query(statement) => Some(answer),
+        () = clock.sleep(ANSWER_WITHIN) => None,
+    }
 }
 
 /// Says what differs between the rows of the statement at `place` and those that the case wants, if it wants any.

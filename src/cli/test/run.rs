@@ -136,19 +136,16 @@ async fn attempt(case: &Case) -> Result<End, Error> {
         return Ok(End::QueryFailed(reason));
     }
     let mut differs = outputs(&pipeline, case).await?;
-    if !questions.is_empty() {
-        pipeline.execute("SET 'auto.offset.reset' = 'earliest';").await?;
-    }
     let asked = questions.len();
     for (place, statement) in questions {
-        match tokio::time::timeout(responses::ANSWER_WITHIN, pipeline.query(statement)).await {
-            Ok(Ok(answer)) if differs.is_none() => {
+        match responses::answer(&mut pipeline, statement).await {
+            Some(Ok(answer)) if differs.is_none() => {
                 let found = responses::check(node, place, &answer);
                 differs = found.err().map(|reason| format!("statement {}: {reason}", place + 1));
             }
-            Ok(Ok(_)) => (),
-            Ok(Err(error)) => return Ok(refused(error, place)),
-            Err(_) => return Ok(End::Ran(Some(format!("statement {} did not end", place + 1)))),
+            Some(Ok(_)) => (),
+            Some(Err(error)) => return Ok(refused(error, place)),
+            None => return Ok(End::Ran(Some(format!("statement {} did not end", place + 1)))),
         }
     }
     if asked == 0 && node.outputs.as_ref().is_none_or(Vec::is_empty) && pipeline.catalog()?.queries().next().is_none() {

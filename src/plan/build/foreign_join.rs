@@ -220,7 +220,10 @@ fn together(many: Rows, one: Rows, on: &[(Expr, Expr)], alone: Alone, id: &Opera
 /// One row a key again, whatever tasks they come from.
 pub(super) fn consolidated(rows: Rows, id: &OperatorId) -> Result<Rows> {
     let key: Option<Vec<usize>> = rows.key.iter().map(|key| column_index(key, rows.schema())).collect();
-    let Some(key) = key else { return Err(Error::internal("the key of a table is not among its columns")) };
+    let Some(key) = key else {
+        let message = "rows whose key is computed, as that of a FULL JOIN is, cannot be ranked yet in standing queries";
+        return Err(Error::unsupported(message).hint("Make a table of the join first, and rank that."));
+    };
     let plan = plan_of(Consolidate { id: id.inserted("consolidate", 0), input: rows.plan, key });
     Ok(Rows { plan, ..rows })
 }
