@@ -57,6 +57,7 @@ impl Dialect for TidemillDialect {
     fn get_next_precedence(&self, parser: &Parser) -> Option<Result<u8, ParserError>> {
         match parser.peek_token_ref().token {
             Token::Arrow => Some(Ok(STRUCT_ACCESS_PRECEDENCE)),
+            ref token if is_all_fields(token) => Some(Ok(STRUCT_ACCESS_PRECEDENCE)),
             ref token if is_word(token, "ISNULL") => Some(Ok(POSTGRES.prec_value(Precedence::Is))),
             _ => POSTGRES.get_next_precedence(parser),
         }
@@ -67,8 +68,7 @@ impl Dialect for TidemillDialect {
         use Keyword::DISTINCT;
         use Keyword::FROM;
         use Keyword::IS;
-        if parser.peek_token_ref().token == Token::Arrow && parser.peek_nth_token_ref(1).token == Token::Mul {
-            parser.advance_token();
+        if is_all_fields(&parser.peek_token_ref().token) {
             parser.advance_token();
             return Some(Ok(all_fields(expr.clone())));
         }
@@ -198,6 +198,11 @@ impl Dialect for TidemillDialect {
     fn supports_comma_separated_trim(&self) -> bool {
         true
     }
+}
+
+/// To the tokenizer it is an operator of its own.
+fn is_all_fields(token: &Token) -> bool {
+    matches!(token, Token::CustomBinaryOperator(operator) if operator == "->*")
 }
 
 /// `s->*` as a call: a select item that stands for several.

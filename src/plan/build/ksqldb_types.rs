@@ -77,6 +77,9 @@ pub(super) fn check_arithmetic(
     Err(refused(SqlState::UNDEFINED_FUNCTION, message))
 }
 
+/// Functions whose arguments must be of one type; only numbers widen.
+const MEETS: [&str; 2] = ["coalesce", "nullif"];
+
 /// Refuses calls and `||` that would have what is no text read as one: DataFusion writes numbers and truths as texts, ksqlDB
 /// does not.
 pub(super) fn check_texts(expr: &Expr, schema: &DFSchema) -> Result<()> {
@@ -97,11 +100,12 @@ fn check_call(function: &ScalarFunction, schema: &DFSchema) -> Result<()> {
     }
     // What is refused anyway is told elsewhere.
     let Ok(taken) = fields_with_udf(&fields, function.func.as_ref()) else { return Ok(()) };
-    let becomes_text = |(given, taken): (&FieldRef, &FieldRef)| {
-        let given = given.data_type();
-        is_text(taken.data_type()) && !is_text(given) && !given.is_null()
-    };
-    if !fields.iter().zip(&taken).any(becomes_text) {
+    // LEN is of bytes too.
+    let takes = |given: &DataType| is_text(given) || given.is_null() || is_bytes(given) && function.name() == "len";
+    let becomes_text = |(given, taken): (&FieldRef, &FieldRef)| is_text(taken.data_type()) && !takes(given.data_type());
+    let types = || fields.iter().map(|field| field.data_type()).filter(|data_type| !data_type.is_null());
+    let mixes = MEETS.contains(&function.name()) && types().any(is_text) && !types().all(is_text);
+    if !mixes && !fields.iter().zip(&taken).any(becomes_text) {
         return Ok(());
     }
     let name = function.name();
@@ -109,6 +113,10 @@ fn check_call(function: &ScalarFunction, schema: &DFSchema) -> Result<()> {
     let types: Vec<String> = fields.iter().map(|field| type_name(field.data_type())).collect();
     let message = format!("Function '{name}' does not accept parameters ({}).", types.join(", "));
     Err(refused(SqlState::UNDEFINED_FUNCTION, message))
+}
+
+fn is_bytes(data_type: &DataType) -> bool {
+    matches!(data_type, DataType::Binary | DataType::LargeBinary | DataType::BinaryView)
 }
 
 fn type_name(data_type: &DataType) -> String {
