@@ -52,10 +52,10 @@ pub(super) fn leave_out(query: &mut ast::Query) {
                     }
                 }
             }
-            walk::NodeMut::Expression(ast::Expr::CompoundIdentifier(idents)) => {
-                if 3 <= idents.len() && folded(&idents[0]) == PUBLIC && !hidden.contains(&folded(&idents[1])) {
-                    idents.remove(0);
-                }
+            walk::NodeMut::Expression(ast::Expr::CompoundIdentifier(idents))
+                if 3 <= idents.len() && folded(&idents[0]) == PUBLIC && !hidden.contains(&folded(&idents[1])) =>
+            {
+                idents.remove(0);
             }
             _ => {}
         }

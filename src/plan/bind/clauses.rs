@@ -17,6 +17,7 @@ use crate::error::SqlState;
 use crate::plan::build::is_reworded;
 use crate::plan::functions::Functions;
 use crate::plan::functions::TABLE_FUNCTIONS;
+use crate::sql::ALL_FIELDS;
 use crate::sql::walk;
 
 /// What a standing query may not say yet.
@@ -171,7 +172,8 @@ fn check_function(function: &ast::Function, functions: &Functions, rules: Compat
         let message = format!("Function '{name}' does not accept parameters ().");
         return Err(at(Error::new(SqlState::UNDEFINED_FUNCTION, message), span));
     }
-    if functions.is_scalar(&name) || (rules == Compatibility::Postgres && is_reworded(function)) {
+    let is_there = functions.is_scalar(&name) || name == ALL_FIELDS;
+    if is_there || (rules == Compatibility::Postgres && is_reworded(function)) {
         return Ok(());
     }
     let message = match rules {
