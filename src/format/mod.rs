@@ -25,6 +25,8 @@ mod number;
 mod options;
 mod partial_time;
 mod pattern;
+mod pattern_field;
+mod pattern_read;
 mod pattern_write;
 mod record;
 #[cfg(test)]
