@@ -16,6 +16,7 @@ mod json_text;
 mod logarithm;
 mod mask;
 mod pad;
+mod partial_times;
 mod regexp_extract;
 mod time_text;
 mod time_units;
@@ -28,7 +29,7 @@ use super::rowwise::Definition;
 
 /// All of them: a new one is a file and a line here.
 pub fn definitions() -> impl Iterator<Item = &'static Definition> {
-    let lists: [&'static [Definition]; 17] = [
+    let lists: [&'static [Definition]; 18] = [
         &chr::DEFINITIONS,
         &choice::DEFINITIONS,
         &encoding::DEFINITIONS,
@@ -41,6 +42,7 @@ pub fn definitions() -> impl Iterator<Item = &'static Definition> {
         &logarithm::DEFINITIONS,
         &mask::DEFINITIONS,
         &pad::DEFINITIONS,
+        &partial_times::DEFINITIONS,
         &regexp_extract::DEFINITIONS,
         &time_text::DEFINITIONS,
         &time_units::DEFINITIONS,

@@ -284,7 +284,7 @@ impl<'a> Expressions<'a> {
             }
             other => {
                 let other = match self.rules {
-                    Compatibility::Ksqldb => comparison::readable(other, schema)?,
+                    Compatibility::Ksqldb => comparison::readable(self.functions, other, schema)?,
                     Compatibility::Postgres => {
                         let other = timestamps::compared(self.functions, other, schema)?;
                         spans::compared(self.functions, other, schema)?
@@ -390,6 +390,9 @@ impl<'a> Expressions<'a> {
             (Compatibility::Ksqldb, Some(SqlType::Int)) => "__ksql_cast_int",
             (Compatibility::Ksqldb, Some(SqlType::BigInt)) => "__ksql_cast_bigint",
             (Compatibility::Ksqldb, Some(SqlType::Double)) => "__ksql_cast_double",
+            (Compatibility::Ksqldb, Some(SqlType::Timestamp)) if is_text(&from) => "__ksql_cast_timestamp",
+            (Compatibility::Ksqldb, Some(SqlType::Date)) if is_text(&from) => "__ksql_cast_date",
+            (Compatibility::Ksqldb, Some(SqlType::Time)) if is_text(&from) => "__ksql_cast_time",
             (Compatibility::Ksqldb, Some(SqlType::Decimal { precision, scale })) => {
                 arguments.extend([number(i32::from(precision)), number(i32::from(scale))]);
                 "__ksql_cast_decimal"
@@ -434,7 +437,7 @@ impl<'a> Expressions<'a> {
         schema: &DFSchema,
     ) -> datafusion::common::Result<Transformed<Expr>> {
         if self.rules == Compatibility::Ksqldb {
-            comparison::readable(Expr::BinaryExpr(binary.clone()), schema)?;
+            comparison::readable(self.functions, Expr::BinaryExpr(binary.clone()), schema)?;
         }
         let binary = literals::as_nested(binary, schema)?;
         let (left, right) = (binary.left.get_type(schema)?, binary.right.get_type(schema)?);
