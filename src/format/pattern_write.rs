@@ -97,19 +97,21 @@ fn push_number(field: Field, length: usize, value: i64, text: &mut String) {
     text.push_str(&digits);
 }
 
-/// `X` and `ZZZZZ` write Z for UTC; one letter leaves minutes of 0 out, three and five put a colon between.
+/// `X` and `ZZZZZ` write Z for UTC; one letter leaves minutes of 0 out, three and five put a colon between, four and five
+/// have seconds where there are any, which only offsets of old have.
 fn push_offset(offset: i32, letter: char, length: usize, text: &mut String) {
-    let has_colon = length == 5 || length == 3 && letter != 'Z';
     if offset == 0 && (letter == 'X' || letter == 'Z' && length == 5) {
         return text.push('Z');
     }
-    let (hours, minutes) = (offset.abs() / 3600, offset.abs() / 60 % 60);
-    let sign = if offset < 0 { '-' } else { '+' };
-    text.push_str(&match length {
-        1 if letter != 'Z' && minutes == 0 => format!("{sign}{hours:02}"),
-        _ if has_colon => format!("{sign}{hours:02}:{minutes:02}"),
-        _ => format!("{sign}{hours:02}{minutes:02}"),
-    });
+    let colon = if length == 5 || length == 3 && letter != 'Z' { ":" } else { "" };
+    let Clock { sign, hours, minutes, seconds } = Clock::of(offset);
+    text.push_str(&format!("{sign}{hours:02}"));
+    if minutes != 0 || letter == 'Z' || length != 1 {
+        text.push_str(&format!("{colon}{minutes:02}"));
+    }
+    if seconds != 0 && 4 <= length {
+        text.push_str(&format!("{colon}{seconds:02}"));
+    }
 }
 
 /// `GMT-7`, in full `GMT-07:00`; of UTC `GMT`.
@@ -118,13 +120,30 @@ fn push_gmt_offset(offset: i32, in_full: bool, text: &mut String) {
     if offset == 0 {
         return;
     }
-    let (hours, minutes) = (offset.abs() / 3600, offset.abs() / 60 % 60);
-    let sign = if offset < 0 { '-' } else { '+' };
-    text.push_str(&match (in_full, minutes) {
-        (true, _) => format!("{sign}{hours:02}:{minutes:02}"),
-        (false, 0) => format!("{sign}{hours}"),
-        (false, _) => format!("{sign}{hours}:{minutes:02}"),
-    });
+    let Clock { sign, hours, minutes, seconds } = Clock::of(offset);
+    text.push_str(&if in_full { format!("{sign}{hours:02}") } else { format!("{sign}{hours}") });
+    if in_full || minutes != 0 || seconds != 0 {
+        text.push_str(&format!(":{minutes:02}"));
+    }
+    if seconds != 0 {
+        text.push_str(&format!(":{seconds:02}"));
+    }
+}
+
+/// An offset in its parts.
+struct Clock {
+    sign: char,
+    hours: i32,
+    minutes: i32,
+    seconds: i32,
+}
+
+impl Clock {
+    fn of(offset: i32) -> Self {
+        let size = offset.abs();
+        let sign = if offset < 0 { '-' } else { '+' };
+        Self { sign, hours: size / 3600, minutes: size / 60 % 60, seconds: size % 60 }
+    }
 }
 
 #[cfg(test)]
@@ -147,6 +166,7 @@ mod tests {
             ("k kk K KK A n N SSSSSSSSS", "UTC", "21 21 9 09 79113120 120000000 79113120000000 120000000"),
             ("O OOOO MMMMM ZZZZ ZZZZZ XXXXX", "America/Los_Angeles", "GMT-7 GMT-07:00 M GMT-07:00 -07:00 -07:00"),
             ("O OOOO ZZZZ ZZZZZ XX x", "UTC", "GMT GMT GMT Z Z +00"),
+            ("X XXXX XXXXX O", "+05:21:10", "+0521 +052110 +05:21:10 GMT+5:21:10"),
             ("zzzz VV", "UTC", "Coordinated Universal Time UTC"),
             ("zzzz VV", "America/Los_Angeles", "PDT America/Los_Angeles"),
             ("[yyyy]-MM yyyyyy", "UTC", "2018-05 002018"),
