@@ -48,7 +48,6 @@ use super::scalar::EscapedPattern;
 use super::scalar::Format;
 use super::scalar::Greatest;
 use super::scalar::Guarded;
-use super::scalar::KsqlSubstring;
 use super::scalar::LetterCase;
 use super::scalar::Now;
 use super::scalar::OneRow;
@@ -72,7 +71,6 @@ pub fn all() -> Vec<Arc<ScalarUDF>> {
         udf(Uuid::new()),
         udf(AsValue::new()),
         udf(ByteaIn::new()),
-        udf(KsqlSubstring::new()),
         udf(Greatest::new(Extreme::Greatest)),
         udf(Greatest::new(Extreme::Least)),
         udf(Round::new(Rounding::Nearest)),

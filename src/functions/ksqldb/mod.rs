@@ -18,6 +18,8 @@ mod mask;
 mod pad;
 mod partial_times;
 mod regexp_extract;
+mod substring;
+mod texts;
 mod time_text;
 mod time_units;
 mod url;
@@ -29,7 +31,7 @@ use super::rowwise::Definition;
 
 /// All of them: a new one is a file and a line here.
 pub fn definitions() -> impl Iterator<Item = &'static Definition> {
-    let lists: [&'static [Definition]; 18] = [
+    let lists: [&'static [Definition]; 20] = [
         &chr::DEFINITIONS,
         &choice::DEFINITIONS,
         &encoding::DEFINITIONS,
@@ -44,6 +46,8 @@ pub fn definitions() -> impl Iterator<Item = &'static Definition> {
         &pad::DEFINITIONS,
         &partial_times::DEFINITIONS,
         &regexp_extract::DEFINITIONS,
+        &substring::DEFINITIONS,
+        &texts::DEFINITIONS,
         &time_text::DEFINITIONS,
         &time_units::DEFINITIONS,
         &url::DEFINITIONS,

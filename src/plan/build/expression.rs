@@ -211,13 +211,15 @@ impl<'a> Expressions<'a> {
             match expr {
                 ast::Expr::Function(function) => {
                     count_of_nothing(function);
-                    replace_all(function);
                     self.prefer_ksqldb(function);
                 }
                 ast::Expr::Substring { expr: text, substring_from: Some(from), substring_for, .. } => {
                     let arguments = [Some(text), Some(from), substring_for.as_mut()];
                     let arguments = arguments.into_iter().flatten().map(|argument| argument.as_ref().clone());
                     *expr = call("__ksql_substring", arguments.collect());
+                }
+                ast::Expr::Trim { expr: text, trim_where: None, trim_what: None, trim_characters: None } => {
+                    *expr = call("__ksql_trim", vec![text.as_ref().clone()]);
                 }
                 _ => {}
             }
@@ -615,15 +617,6 @@ fn count_of_nothing(function: &mut ast::Function) {
     let ast::FunctionArguments::List(list) = &mut function.args else { return };
     if list.args.is_empty() && function.name.to_string().eq_ignore_ascii_case("count") {
         list.args.push(ast::FunctionArg::Unnamed(ast::FunctionArgExpr::Wildcard));
-    }
-}
-
-/// ksqlDB's `REGEXP_REPLACE` replaces all that the pattern finds, PostgreSQL's the first.
-fn replace_all(function: &mut ast::Function) {
-    let ast::FunctionArguments::List(list) = &mut function.args else { return };
-    if list.args.len() == 3 && function.name.to_string().eq_ignore_ascii_case("regexp_replace") {
-        let flags = ast::Expr::value(ast::Value::SingleQuotedString("g".to_string()));
-        list.args.push(ast::FunctionArg::Unnamed(ast::FunctionArgExpr::Expr(flags)));
     }
 }
 
