@@ -61,6 +61,7 @@ use super::scalar::Side;
 use super::scalar::Timezone;
 use super::scalar::TypeName;
 use super::scalar::Uuid;
+use super::scalar::Whole;
 use super::template::TemplateFunction;
 
 /// All our scalar functions.
@@ -95,6 +96,7 @@ pub fn all() -> Vec<Arc<ScalarUDF>> {
     functions.extend(TemplateFunction::all().map(udf));
     functions.extend(Renamed::all().map(udf));
     functions.extend(Rounded::all().map(udf));
+    functions.extend(Whole::all().map(udf));
     functions.extend(EscapedPattern::all().map(udf));
     functions.extend(Guarded::all().into_iter().map(udf));
     functions

@@ -20,6 +20,7 @@ mod rounding;
 mod timezone;
 mod type_name;
 mod uuid;
+mod whole;
 
 pub use age::Age;
 pub use as_value::AsValue;
@@ -43,3 +44,4 @@ pub use rounding::with_places;
 pub use timezone::Timezone;
 pub use type_name::TypeName;
 pub use uuid::Uuid;
+pub use whole::Whole;
