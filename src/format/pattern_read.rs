@@ -142,6 +142,7 @@ impl Told<'_> {
         }
         let mut date = NaiveDate::default();
         if let Some(day) = day_of_week {
+            (1..=7).contains(&day).then_some(())?;
             // The epoch's week as Java has it, from Monday on.
             let monday = date.checked_sub_days(Days::new(date.weekday().num_days_from_monday().into()))?;
             date = monday.checked_add_days(Days::new(u64::try_from((day + 5) % 7).ok()?))?;
@@ -333,6 +334,7 @@ mod tests {
             ("yyyy-MM-dd HH:mm ZZZZZ", "2018-05-11 10:11 Z", Some(day + 36_660_000_000)),
             ("yyyy-MM-dd HH:mm zzzz", "2018-05-11 10:11 Coordinated Universal Time", Some(day + 36_660_000_000)),
             ("EEEE", "Friday", Some(86_400_000_000)),
+            ("e", "9", None),
             ("dd-MM", "31-04", Some(119 * 86_400_000_000)),
         ] {
             assert_eq!(Pattern::new(pattern).expect("a pattern").parse(text), micros, "{pattern} {text}");
