@@ -25,6 +25,8 @@ mod number;
 mod options;
 mod partial_time;
 mod pattern;
+mod pattern_field;
+mod pattern_read;
 mod pattern_write;
 mod record;
 #[cfg(test)]
@@ -54,6 +56,9 @@ pub use options::NameMatch;
 pub use options::TimeStyle;
 pub use options::WindowKeySize;
 pub use options::WrapSingle;
+pub use partial_time::days_of_partial_date;
+pub use partial_time::micros_of_clock;
+pub use partial_time::micros_of_partial_time;
 pub use partial_time::millis_of_partial_time;
 pub use pattern::Pattern;
 pub use record::BadRecord;

@@ -1,9 +1,7 @@
-//! Java's date and time patterns, the letters that ksqlDB's users write: `yyyy-MM-dd'T'HH:mm:ss.SSSX`.
+//! Java's date and time patterns, the letters that ksqlDB's users write: `yyyy-MM-dd'T'HH:mm:ss[.SSS]X`.
 
-use chrono::NaiveDate;
-
-use super::NamedZone;
-use super::times;
+use super::pattern_field::Field;
+use super::pattern_field::Style;
 
 /// A pattern, checked.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -14,146 +12,131 @@ pub struct Pattern {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Part {
     Literal(String),
-    Number { field: Field, length: usize },
-    Fraction { digits: usize },
-    Offset { letter: char, length: usize },
-    HalfOfDay,
-    MonthName { length: usize },
-    Zone,
+    Number {
+        field: Field,
+        length: usize,
+    },
+    Name {
+        field: Field,
+        style: Style,
+    },
+    Fraction {
+        digits: usize,
+    },
+    Offset {
+        letter: char,
+        length: usize,
+    },
+    /// `GMT+1`, in full `GMT+01:00`.
+    GmtOffset {
+        in_full: bool,
+    },
+    /// The name of the zone's time.
+    Zone {
+        in_full: bool,
+    },
+    /// The name of the zone.
+    ZoneId,
+    /// `[..]`: may be missing in a text.
+    Optional(Vec<Part>),
 }
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Field {
-    Year,
-    Month,
-    Day,
-    Hour,
-    HourOfHalf,
-    Minute,
-    Second,
-}
-
-pub(super) const MONTHS: [&str; 12] = [
-    "january",
-    "february",
-    "march",
-    "april",
-    "may",
-    "june",
-    "july",
-    "august",
-    "september",
-    "october",
-    "november",
-    "december",
-];
 
 impl Pattern {
     /// Checks a pattern; the error says which letter is not known.
     pub fn new(pattern: &str) -> Result<Self, String> {
+        // The parts of what is open: the pattern, and of each section that has begun.
+        let mut open: Vec<Vec<Part>> = Vec::new();
         let mut parts = Vec::new();
         let mut rest = pattern;
         while let Some(letter) = rest.chars().next() {
-            if letter == '\'' {
-                let (literal, after) = quoted(&rest[1..]).ok_or("a quote without its end")?;
-                parts.push(Part::Literal(literal));
-                rest = after;
-                continue;
+            let run = match letter {
+                '[' | ']' => 1,
+                _ => rest.find(|character| character != letter).unwrap_or(rest.len()),
+            };
+            match letter {
+                '\'' => {
+                    let (literal, after) = quoted(&rest[1..]).ok_or("a quote without its end")?;
+                    parts.push(Part::Literal(literal));
+                    rest = after;
+                    continue;
+                }
+                '[' => open.push(std::mem::take(&mut parts)),
+                ']' => {
+                    let before = open.pop().ok_or("a ] without its [")?;
+                    let section = std::mem::replace(&mut parts, before);
+                    parts.push(Part::Optional(section));
+                }
+                letter if letter.is_ascii_alphabetic() => parts.push(part(letter, run)?),
+                _ => parts.push(Part::Literal(rest[..run].to_owned())),
             }
-            let run = rest.find(|character| character != letter).unwrap_or(rest.len());
-            let length = rest[..run].chars().count();
-            parts.push(match letter {
-                'y' | 'u' => Part::Number { field: Field::Year, length },
-                'M' | 'L' if 3 <= length => Part::MonthName { length },
-                'M' | 'L' => Part::Number { field: Field::Month, length },
-                'd' => Part::Number { field: Field::Day, length },
-                'H' => Part::Number { field: Field::Hour, length },
-                'h' => Part::Number { field: Field::HourOfHalf, length },
-                'm' => Part::Number { field: Field::Minute, length },
-                's' => Part::Number { field: Field::Second, length },
-                'S' => Part::Fraction { digits: length },
-                'X' | 'x' | 'Z' => Part::Offset { letter, length },
-                'z' | 'V' => Part::Zone,
-                'a' => Part::HalfOfDay,
-                letter if letter.is_ascii_alphabetic() => return Err(format!("the letter {letter} is not known")),
-                _ => Part::Literal(rest[..run].to_owned()),
-            });
             rest = &rest[run..];
+        }
+        // As in Java the end closes what is open.
+        while let Some(before) = open.pop() {
+            let section = std::mem::replace(&mut parts, before);
+            parts.push(Part::Optional(section));
         }
         Ok(Self { parts })
     }
+}
 
-    /// The instant that a text tells, microseconds; what the pattern leaves out is the epoch's, the zone UTC.
-    pub fn parse(&self, text: &str) -> Option<i64> {
-        self.parse_in(text, NamedZone::UTC)
+/// What a run of a letter stands for.
+fn part(letter: char, length: usize) -> Result<Part, String> {
+    let number = |field| Part::Number { field, length };
+    let name = |field| {
+        let style = match length {
+            ..=3 => Style::Short,
+            4 => Style::Full,
+            _ => Style::Narrow,
+        };
+        Part::Name { field, style }
+    };
+    let longest = match letter {
+        'E' | 'G' | 'Q' | 'q' | 'e' | 'c' | 'O' => 5,
+        'D' => 3,
+        'w' => 2,
+        'W' | 'F' => 1,
+        _ => usize::MAX,
+    };
+    if longest < length {
+        return Err(format!("too many letters {letter}"));
     }
-
-    /// `parse`, where a text without a zone is read on a clock of `zone`.
-    pub fn parse_in(&self, text: &str, zone: NamedZone) -> Option<i64> {
-        let mut rest = text;
-        let (mut year, mut month, mut day, mut hour, mut minute, mut second) = (1970, 1, 1, 0, 0, 0);
-        let (mut micros, mut offset, mut zone, mut afternoon) = (0, None, zone, None);
-        for (place, part) in self.parts.iter().enumerate() {
-            match part {
-                Part::Literal(literal) => rest = strip_prefix_ignoring_case(rest, literal)?,
-                Part::Number { field, length } => {
-                    let next_is_number =
-                        matches!(self.parts.get(place + 1), Some(Part::Number { .. } | Part::Fraction { .. }));
-                    let value = take_number(&mut rest, *length, next_is_number)?;
-                    match field {
-                        Field::Year => year = if *length == 2 { 2000 + value } else { value },
-                        Field::Month => month = value,
-                        Field::Day => day = value,
-                        Field::Hour => hour = value,
-                        Field::HourOfHalf => hour = value % 12,
-                        Field::Minute => minute = value,
-                        Field::Second => second = value,
-                    }
-                }
-                Part::Fraction { digits } => {
-                    let value = rest.get(..*digits).filter(|text| text.bytes().all(|byte| byte.is_ascii_digit()))?;
-                    micros = format!("{value:0<6}").get(..6)?.parse().ok()?;
-                    rest = &rest[*digits..];
-                }
-                Part::Zone => {
-                    let is_part = |byte: &u8| byte.is_ascii_alphanumeric() || b"/_+-:".contains(byte);
-                    let length = rest.bytes().take_while(|byte| is_part(byte)).count();
-                    zone = NamedZone::named(&rest[..length])?;
-                    rest = &rest[length..];
-                }
-                Part::Offset { .. } => {
-                    let length =
-                        1 + rest.get(1..)?.bytes().take_while(|byte| byte.is_ascii_digit() || *byte == b':').count();
-                    offset = Some(times::parse_offset(&rest[..length])?);
-                    rest = &rest[length..];
-                }
-                Part::HalfOfDay => {
-                    afternoon = Some(rest.get(..2)?.eq_ignore_ascii_case("pm"));
-                    rest = &rest[2..];
-                }
-                Part::MonthName { .. } => {
-                    let length = rest.bytes().take_while(u8::is_ascii_alphabetic).count();
-                    let name = rest[..length].to_ascii_lowercase();
-                    let named = |month: &&'static str| 3 <= name.len() && month.starts_with(&name);
-                    month = i32::try_from(MONTHS.iter().position(named)?).ok()? + 1;
-                    rest = &rest[length..];
-                }
-            }
-        }
-        if afternoon == Some(true) {
-            hour += 12;
-        }
-        if !rest.is_empty() || 24 <= hour || 60 <= minute || 60 <= second {
-            return None;
-        }
-        let date = NaiveDate::from_ymd_opt(year, month.try_into().ok()?, day.try_into().ok()?)?;
-        let seconds = i64::from(date.to_epoch_days()) * 86_400 + i64::from(hour * 3600 + minute * 60 + second);
-        let local = seconds.checked_mul(1_000_000)?.checked_add(micros)?;
-        match offset {
-            Some(offset) => local.checked_sub(i64::from(offset) * 1_000_000),
-            None => zone.instant_of_local(local),
-        }
-    }
+    Ok(match letter {
+        'G' => name(Field::Era),
+        'y' => number(Field::YearOfEra),
+        'u' => number(Field::Year),
+        'Y' => number(Field::WeekYear),
+        'Q' | 'q' if 3 <= length => name(Field::Quarter),
+        'Q' | 'q' => number(Field::Quarter),
+        'M' | 'L' if 3 <= length => name(Field::Month),
+        'M' | 'L' => number(Field::Month),
+        'w' => number(Field::WeekOfYear),
+        'W' => number(Field::WeekOfMonth),
+        'd' => number(Field::Day),
+        'D' => number(Field::DayOfYear),
+        'F' => number(Field::DayOfSeven),
+        'E' => name(Field::DayOfWeek),
+        'e' | 'c' if 3 <= length => name(Field::DayOfWeek),
+        'c' if length == 2 => return Err("two letters c".to_owned()),
+        'e' | 'c' => number(Field::DayOfWeek),
+        'a' => name(Field::HalfOfDay),
+        'H' => number(Field::Hour),
+        'k' => number(Field::ClockHour),
+        'K' => number(Field::HourOfHalf),
+        'h' => number(Field::ClockHourOfHalf),
+        'm' => number(Field::Minute),
+        's' => number(Field::Second),
+        'S' => Part::Fraction { digits: length },
+        'A' => number(Field::MilliOfDay),
+        'n' => number(Field::Nano),
+        'N' => number(Field::NanoOfDay),
+        'O' => Part::GmtOffset { in_full: 4 <= length },
+        'Z' if length == 4 => Part::GmtOffset { in_full: true },
+        'X' | 'x' | 'Z' => Part::Offset { letter, length },
+        'z' => Part::Zone { in_full: 4 <= length },
+        'V' => Part::ZoneId,
+        letter => return Err(format!("the letter {letter} is not known")),
+    })
 }
 
 /// The text up to the closing quote; two quotes are one, also outside of quotes.
@@ -177,43 +160,17 @@ fn quoted(text: &str) -> Option<(String, &str)> {
     }
 }
 
-fn strip_prefix_ignoring_case<'a>(text: &'a str, prefix: &str) -> Option<&'a str> {
-    let head = text.get(..prefix.len())?;
-    head.eq_ignore_ascii_case(prefix).then(|| &text[prefix.len()..])
-}
-
-fn take_number(rest: &mut &str, length: usize, next_is_number: bool) -> Option<i32> {
-    let length_max = if next_is_number || length == 2 { length } else { 9 };
-    let count = rest.bytes().take(length_max).take_while(u8::is_ascii_digit).count();
-    if count < length.clamp(1, 2) || count == 0 {
-        return None;
-    }
-    let value = rest[..count].parse().ok()?;
-    *rest = &rest[count..];
-    Some(value)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn patterns_read_what_java_reads() {
-        for (pattern, text, micros) in [
-            ("yyyy-MM-dd'T'HH:mm:ss.SSS", "2017-11-13T23:59:58.123", Some(1_510_617_598_123_000)),
-            ("yyyy-MM-dd'T'HH:mm:ssX", "2017-11-13T23:59:58Z", Some(1_510_617_598_000_000)),
-            ("yyyy-MM-dd HH:mm:ssX", "2017-11-13 23:59:58+01:00", Some(1_510_613_998_000_000)),
-            ("yyyyMMdd", "20171113", Some(1_510_531_200_000_000)),
-            ("dd/MMM/yyyy:HH:mm", "13/Nov/2017:23:59", Some(1_510_617_540_000_000)),
-            ("yyyy-MM-dd hh:mm a", "2017-11-13 11:59 PM", Some(1_510_617_540_000_000)),
-            ("yyyy-MM-dd", "2017-13-01", None),
-            ("yyyy-MM-dd", "2017-11-13 ", None),
-            ("yyyy-MM-dd", "", None),
-            ("yyyy''MM", "2017'11", Some(1_509_494_400_000_000)),
-        ] {
-            assert_eq!(Pattern::new(pattern).expect("a pattern").parse(text), micros, "{pattern} {text}");
+    fn patterns_are_checked() {
+        for pattern in ["yyyy-MM", "[yyyy[-MM]]", "yyyy[-MM", "QQQ", "EEEEE", "DDD", "''"] {
+            assert!(Pattern::new(pattern).is_ok(), "{pattern}");
         }
-        assert!(Pattern::new("yyyy-QQ").is_err());
-        assert!(Pattern::new("yyyy'T").is_err());
+        for pattern in ["yyyy-RR", "yyyy'T", "yyyy]", "EEEEEE", "DDDD", "cc", "WW"] {
+            assert!(Pattern::new(pattern).is_err(), "{pattern}");
+        }
     }
 }

@@ -9,6 +9,7 @@ mod arithmetic;
 mod cast;
 mod context;
 mod described;
+mod java_regex;
 mod ksqldb;
 mod nested;
 mod postgres;

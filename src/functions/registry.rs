@@ -49,7 +49,6 @@ use super::scalar::EscapedPattern;
 use super::scalar::Format;
 use super::scalar::Greatest;
 use super::scalar::Guarded;
-use super::scalar::KsqlSubstring;
 use super::scalar::Lenient;
 use super::scalar::LetterCase;
 use super::scalar::Now;
@@ -64,6 +63,7 @@ use super::scalar::Side;
 use super::scalar::Timezone;
 use super::scalar::TypeName;
 use super::scalar::Uuid;
+use super::scalar::Whole;
 use super::template::TemplateFunction;
 
 /// All our scalar functions.
@@ -74,7 +74,6 @@ pub fn all() -> Vec<Arc<ScalarUDF>> {
         udf(Uuid::new()),
         udf(AsValue::new()),
         udf(ByteaIn::new()),
-        udf(KsqlSubstring::new()),
         udf(Greatest::new(Extreme::Greatest)),
         udf(Greatest::new(Extreme::Least)),
         udf(Round::new(Rounding::Nearest)),
@@ -99,6 +98,7 @@ pub fn all() -> Vec<Arc<ScalarUDF>> {
     functions.extend(TemplateFunction::all().map(udf));
     functions.extend(Renamed::all().map(udf));
     functions.extend(Rounded::all().map(udf));
+    functions.extend(Whole::all().map(udf));
     functions.extend(EscapedPattern::all().map(udf));
     functions.extend(Guarded::all().into_iter().map(udf));
     functions

@@ -16,7 +16,10 @@ mod json_text;
 mod logarithm;
 mod mask;
 mod pad;
+mod partial_times;
 mod regexp_extract;
+mod substring;
+mod texts;
 mod time_text;
 mod time_units;
 mod url;
@@ -28,7 +31,7 @@ use super::rowwise::Definition;
 
 /// All of them: a new one is a file and a line here.
 pub fn definitions() -> impl Iterator<Item = &'static Definition> {
-    let lists: [&'static [Definition]; 17] = [
+    let lists: [&'static [Definition]; 20] = [
         &chr::DEFINITIONS,
         &choice::DEFINITIONS,
         &encoding::DEFINITIONS,
@@ -41,7 +44,10 @@ pub fn definitions() -> impl Iterator<Item = &'static Definition> {
         &logarithm::DEFINITIONS,
         &mask::DEFINITIONS,
         &pad::DEFINITIONS,
+        &partial_times::DEFINITIONS,
         &regexp_extract::DEFINITIONS,
+        &substring::DEFINITIONS,
+        &texts::DEFINITIONS,
         &time_text::DEFINITIONS,
         &time_units::DEFINITIONS,
         &url::DEFINITIONS,

@@ -36,7 +36,7 @@ thread_local! {
     static LAST: RefCell<Option<(String, Regex)>> = const { RefCell::new(None) };
 }
 
-fn pattern(text: &str) -> Result<Regex, Error> {
+pub(super) fn pattern(text: &str) -> Result<Regex, Error> {
     let known = LAST.with_borrow(|last| match last {
         Some((known, pattern)) if known == text => Some(pattern.clone()),
         _ => None,

@@ -31,28 +31,29 @@ macro_rules! overloads {
 /// `parse_date(text, pattern) -> DATE`, `parse_time`, `parse_timestamp(text, pattern [, zone])`. The old ones are
 /// `datetostring(INT days, ..)`, `stringtodate`, `timestamptostring(BIGINT milliseconds, ..)` and `stringtotimestamp`.
 ///
-/// Null gives null; the zone is UTC unless told. 22023 for another pattern or zone, 22007 for a text that does not fit.
+/// Null gives null; the zone is UTC unless told. 22023 for another pattern or zone, and where a date is written with a time
+/// or the other way round; 22007 for a text that does not fit, a date with a time behind it, and a time with a date.
 pub static DEFINITIONS: [Definition; 10] = [
     Definition {
         name: "format_date",
         about: "A date by a pattern of Java's DateTimeFormatter.",
         overloads: overloads!(Date to Text),
         nulls: Nulls::GiveNull,
-        compute: |cells| written(cells[0].int().saturating_mul(DAY_MICROS), cells),
+        compute: |cells| shown(cells, pattern(cells)?.write_date(cells[0].int().saturating_mul(DAY_MICROS))),
     },
     Definition {
         name: "datetostring",
         about: "The date so many days after 1970-01-01, by a pattern of Java's.",
         overloads: overloads!(Int to Text),
         nulls: Nulls::GiveNull,
-        compute: |cells| written(cells[0].int().saturating_mul(DAY_MICROS), cells),
+        compute: |cells| shown(cells, pattern(cells)?.write_date(cells[0].int().saturating_mul(DAY_MICROS))),
     },
     Definition {
         name: "format_time",
         about: "A time of day by a pattern of Java's.",
         overloads: overloads!(Time to Text),
         nulls: Nulls::GiveNull,
-        compute: |cells| written(cells[0].int(), cells),
+        compute: |cells| shown(cells, pattern(cells)?.write_time(cells[0].int())),
     },
     Definition {
         name: "format_timestamp",
@@ -73,7 +74,10 @@ pub static DEFINITIONS: [Definition; 10] = [
         about: "The date that a text tells by a pattern of Java's.",
         overloads: overloads!(Text to Date),
         nulls: Nulls::GiveNull,
-        compute: |cells| Ok(Answer::Int(read(cells)?.div_euclid(DAY_MICROS))),
+        compute: |cells| match read(cells)? {
+            midnight if midnight % DAY_MICROS == 0 => Ok(Answer::Int(midnight / DAY_MICROS)),
+            _ => Err(does_not_fit(cells)),
+        },
     },
     Definition {
         name: "stringtodate",
@@ -87,7 +91,9 @@ pub static DEFINITIONS: [Definition; 10] = [
         about: "The time of day that a text tells by a pattern of Java's.",
         overloads: overloads!(Text to Time),
         nulls: Nulls::GiveNull,
-        compute: |cells| Ok(Answer::Int(read(cells)?.rem_euclid(DAY_MICROS))),
+        compute: |cells| {
+            pattern(cells)?.parse_time(cells[0].text()).map(Answer::Int).ok_or_else(|| does_not_fit(cells))
+        },
     },
     Definition {
         name: "parse_timestamp",
@@ -112,9 +118,19 @@ fn written(instant: i64, cells: &[Cell<'_>]) -> Result<Answer, Error> {
 }
 
 fn read(cells: &[Cell<'_>]) -> Result<i64, Error> {
-    pattern(cells)?.parse_in(cells[0].text(), zone(cells)?).ok_or_else(|| {
-        let message = format!("\"{}\" does not fit the pattern \"{}\"", cells[0].text(), cells[1].text());
-        Error::new(SqlState::INVALID_DATETIME_FORMAT, message)
+    pattern(cells)?.parse_in(cells[0].text(), zone(cells)?).ok_or_else(|| does_not_fit(cells))
+}
+
+fn does_not_fit(cells: &[Cell<'_>]) -> Error {
+    let message = format!("\"{}\" does not fit the pattern \"{}\"", cells[0].text(), cells[1].text());
+    Error::new(SqlState::INVALID_DATETIME_FORMAT, message)
+}
+
+/// A date or a time of day in the words of a pattern, if it has all that the pattern asks for.
+fn shown(cells: &[Cell<'_>], text: Option<String>) -> Result<Answer, Error> {
+    text.map(Answer::Text).ok_or_else(|| {
+        let message = format!("the pattern \"{}\" asks for more than there is", cells[1].text());
+        Error::new(SqlState::INVALID_PARAMETER_VALUE, message)
     })
 }
 
@@ -161,12 +177,24 @@ mod tests {
     fn patterns_zones_and_texts_are_checked() {
         let time = Cell::Text("2018-05-11");
         for cells in [
-            [time, Cell::Text("QQ"), Cell::Text("UTC")],
+            [time, Cell::Text("RR"), Cell::Text("UTC")],
             [time, Cell::Text("yyyy"), Cell::Text("UTC")],
             [time, Cell::Text("yyyy-MM-dd"), Cell::Text("Moon")],
         ] {
             assert_eq!(call("parse_timestamp", &cells), None, "{cells:?}");
         }
         assert_eq!(call("timestamptostring", &[Cell::Int(i64::MAX), Cell::Text("yyyy")]), None);
+    }
+
+    #[test]
+    fn dates_have_no_times_and_times_no_dates() {
+        let midnight = [Cell::Text("2018-05-11 00:00"), Cell::Text("yyyy-MM-dd HH:mm")];
+        assert_eq!(call("parse_date", &midnight), Some(Answer::Int(17_662)));
+        let later = [Cell::Text("2018-05-11 00:01"), Cell::Text("yyyy-MM-dd HH:mm")];
+        assert_eq!(call("parse_date", &later), None);
+        assert_eq!(call("stringtodate", &later), Some(Answer::Int(17_662)));
+        assert_eq!(call("parse_time", &midnight), None);
+        assert_eq!(call("format_date", &[Cell::Int(1), Cell::Text("yyyy HH")]), None);
+        assert_eq!(call("format_time", &[Cell::Int(1), Cell::Text("HH yyyy")]), None);
     }
 }

@@ -193,6 +193,12 @@ fn split_types(arguments: &[DataType]) -> Option<Types> {
     fits.then(|| Some((vec![DataType::Utf8; 3], map_of(&DataType::Utf8, &DataType::Utf8)?)))?
 }
 
+/// The key of an entry and what is behind it up to the next delimiter.
+fn key_and_value<'a>(entry: &'a str, delimiter: &str) -> Option<(&'a str, &'a str)> {
+    let mut pieces = entry.split(delimiter);
+    Some((pieces.next()?, pieces.next()?))
+}
+
 fn split(arrays: &[ArrayRef], rows: usize, of: &DataType) -> Result<ArrayRef> {
     let [texts, between, inside] = [0, 1, 2].map(|at| arrays[at].as_string::<i32>());
     let (mut keys, mut values): (Vec<&str>, Vec<&str>) = (Vec::new(), Vec::new());
@@ -205,7 +211,7 @@ fn split(arrays: &[ArrayRef], rows: usize, of: &DataType) -> Result<ArrayRef> {
         }
         let parts = texts.value(row).split(between.value(row)).filter(|part| !part.is_empty());
         let start = keys.len();
-        for (key, value) in parts.filter_map(|part| part.split_once(inside.value(row))) {
+        for (key, value) in parts.filter_map(|part| key_and_value(part, inside.value(row))) {
             match keys[start..].iter().position(|known| *known == key) {
                 Some(at) => values[start + at] = value,
                 None => {

@@ -25,12 +25,13 @@ use super::definition::list_of;
 use super::definition::map_of;
 use crate::error::Error;
 use crate::error::SqlState;
+use crate::functions::java_regex;
 
 /// The most elements that `generate_series` gives for a row.
 const SERIES_MAX: i64 = 1_000_000;
 
 /// * `split(text, delimiter) -> ARRAY<text>`, also of bytes: empty parts are kept; an empty delimiter splits all.
-/// * `regexp_split_to_array(text, pattern) -> ARRAY<text>`
+/// * `regexp_split_to_array(text, pattern) -> ARRAY<text>`; under ksqlDB's rules empty matches are Java's.
 /// * `regexp_extract_all(pattern, text [, group]) -> ARRAY<text>`: null for a group that the pattern has not.
 /// * `json_items(text) -> ARRAY<text>`, `json_keys(text) -> ARRAY<text>`, `json_records(text) -> MAP<text, text>`: null for
 ///   what is no JSON of that kind.
@@ -38,7 +39,7 @@ const SERIES_MAX: i64 = 1_000_000;
 ///   1,000,000 elements.
 ///
 /// All give null for a null argument.
-pub(super) static DEFINITIONS: [Definition; 7] = [
+pub(super) static DEFINITIONS: [Definition; 8] = [
     Definition {
         name: "split",
         usage: "split(text, text) -> text[]\nsplit(bytea, bytea) -> bytea[]",
@@ -55,6 +56,18 @@ pub(super) static DEFINITIONS: [Definition; 7] = [
             lists(rows, of, |row| {
                 let [text, pattern] = texts(arrays, row)?;
                 Some(pattern_of(pattern).map(|pattern| pattern.split(text).map(str::to_owned).collect()))
+            })
+        },
+    },
+    Definition {
+        name: "__ksql_regexp_split_to_array",
+        usage: "regexp_split_to_array(text, text) -> text[]",
+        about: "The parts between matches of a pattern, as Java splits.",
+        types: |arguments| text_types(arguments, 2),
+        compute: |arrays, rows, of| {
+            lists(rows, of, |row| {
+                let [text, pattern] = texts(arrays, row)?;
+                Some(pattern_of(pattern).map(|pattern| java_regex::split(&pattern, text)))
             })
         },
     },

@@ -141,7 +141,7 @@ pub enum Nulls {
 pub struct Definition {
     /// The name; `__ksql_` before it where DataFusion or PostgreSQL has another of this name.
     pub name: &'static str,
-    /// What it gives, in a sentence for people.
+    /// What it gives, in a sentence for people; empty for one that the binder alone calls.
     pub about: &'static str,
     /// In the order of preference.
     pub overloads: &'static [Overload],
@@ -240,7 +240,7 @@ impl ScalarUDFImpl for Rowwise {
     }
 
     fn documentation(&self) -> Option<&Documentation> {
-        Some(&self.documentation)
+        (!self.definition.about.is_empty()).then_some(&self.documentation)
     }
 
     fn is_strict(&self) -> bool {

@@ -86,12 +86,7 @@ impl Guarded {
             stock: Arc::clone(stock),
             guard: None,
         });
-        let unchanged = [math::ceil(), math::floor()].map(|stock| Self {
-            name: format!("__ksql_{}", stock.name()),
-            stock,
-            guard: None,
-        });
-        let ksqldb: Vec<Self> = ksqldb.chain(unchanged).collect();
+        let ksqldb: Vec<Self> = ksqldb.collect();
         let guarded = of_doubles.into_iter().chain(others).map(|(stock, guard)| Self {
             name: stock.name().to_string(),
             stock,

@@ -1,6 +1,7 @@
 //! What ksqlDB compares: texts with times, which it reads, but never a text with a number.
 
 use datafusion::arrow::datatypes::DataType;
+use datafusion::arrow::datatypes::TimeUnit;
 use datafusion::common::DFSchema;
 use datafusion::common::DataFusionError;
 use datafusion::common::Result;
@@ -10,6 +11,7 @@ use datafusion::logical_expr::BinaryExpr;
 use datafusion::logical_expr::Expr;
 use datafusion::logical_expr::ExprSchemable;
 use datafusion::logical_expr::Operator;
+use datafusion::logical_expr::expr::InList;
 
 use super::expression::is_text;
 use super::ksqldb_words::text_of;
@@ -17,18 +19,22 @@ use crate::error::Error;
 use crate::error::SqlState;
 use crate::format;
 use crate::functions::ksqldb_name;
+use crate::plan::functions::Functions;
 
 /// The columns of milliseconds that a text is compared with as a time.
 const TIMES: [&str; 3] = ["ROWTIME", "WINDOWSTART", "WINDOWEND"];
 
 /// A comparison with its texts read as times where they stand beside one; other texts beside numbers are refused.
-pub fn readable(expr: Expr, schema: &DFSchema) -> Result<Expr> {
+pub fn readable(functions: &Functions, expr: Expr, schema: &DFSchema) -> Result<Expr> {
     match expr {
         Expr::BinaryExpr(BinaryExpr { left, op, right }) if name_of(op).is_some() => {
             let (left_is_time, right_is_time) = (is_time(&left), is_time(&right));
             let left = if right_is_time { millis(*left)? } else { *left };
             let right = if left_is_time { millis(*right)? } else { *right };
             comparable(&left, op, &right, schema)?;
+            let (left_type, right_type) = (left.get_type(schema)?, right.get_type(schema)?);
+            let left = beside(functions, left, &left_type, &right_type);
+            let right = beside(functions, right, &right_type, &left_type);
             Ok(Expr::BinaryExpr(BinaryExpr { left: Box::new(left), op, right: Box::new(right) }))
         }
         Expr::Between(between) if is_time(&between.expr) => Ok(Expr::Between(Between {
@@ -36,7 +42,52 @@ pub fn readable(expr: Expr, schema: &DFSchema) -> Result<Expr> {
             high: Box::new(millis(*between.high)?),
             ..between
         })),
+        Expr::Between(Between { expr, negated, low, high }) => {
+            let data_type = expr.get_type(schema)?;
+            let read = |bound: Expr| -> Result<Box<Expr>> {
+                let of_bound = bound.get_type(schema)?;
+                Ok(Box::new(beside(functions, bound, &of_bound, &data_type)))
+            };
+            Ok(Expr::Between(Between { negated, low: read(*low)?, high: read(*high)?, expr }))
+        }
+        Expr::InList(InList { expr, list, negated }) => {
+            let data_type = expr.get_type(schema)?;
+            let read = |item: Expr| -> Result<Expr> {
+                let of_item = item.get_type(schema)?;
+                Ok(beside(functions, item, &of_item, &data_type))
+            };
+            Ok(Expr::InList(InList { list: list.into_iter().map(read).collect::<Result<_>>()?, expr, negated }))
+        }
         other => Ok(other),
+    }
+}
+
+/// A text beside a timestamp, a date or a time of day read as one; everything else as it is.
+fn beside(functions: &Functions, expr: Expr, data_type: &DataType, other: &DataType) -> Expr {
+    if !is_text(data_type) {
+        return expr;
+    }
+    let name = match other {
+        DataType::Timestamp(TimeUnit::Microsecond, None) => "__ksql_cast_timestamp",
+        DataType::Date32 => "__ksql_cast_date",
+        DataType::Time64(TimeUnit::Microsecond) => "__ksql_cast_time",
+        _ => return expr,
+    };
+    if let Expr::Literal(ScalarValue::Utf8(Some(text)), metadata) = &expr {
+        let told = match other {
+            DataType::Timestamp(..) => {
+                format::micros_of_partial_time(text).map(|micros| ScalarValue::TimestampMicrosecond(Some(micros), None))
+            }
+            DataType::Date32 => format::days_of_partial_date(text).map(|days| ScalarValue::Date32(Some(days))),
+            _ => format::micros_of_clock(text).map(|micros| ScalarValue::Time64Microsecond(Some(micros))),
+        };
+        if let Some(told) = told {
+            return Expr::Literal(told, metadata.clone());
+        }
+    }
+    match functions.scalar(name) {
+        Some(read) => read.call(vec![expr]),
+        None => expr,
     }
 }
 

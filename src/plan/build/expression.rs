@@ -230,13 +230,15 @@ impl<'a> Expressions<'a> {
             match expr {
                 ast::Expr::Function(function) => {
                     count_of_nothing(function);
-                    replace_all(function);
                     self.prefer_ksqldb(function);
                 }
                 ast::Expr::Substring { expr: text, substring_from: Some(from), substring_for, .. } => {
                     let arguments = [Some(text), Some(from), substring_for.as_mut()];
                     let arguments = arguments.into_iter().flatten().map(|argument| argument.as_ref().clone());
                     *expr = call("__ksql_substring", arguments.collect());
+                }
+                ast::Expr::Trim { expr: text, trim_where: None, trim_what: None, trim_characters: None } => {
+                    *expr = call("__ksql_trim", vec![text.as_ref().clone()]);
                 }
                 _ => {}
             }
@@ -313,7 +315,7 @@ impl<'a> Expressions<'a> {
                 let other = match self.rules {
                     Compatibility::Ksqldb => {
                         ksqldb_types::check_texts(&other, schema)?;
-                        comparison::readable(other, schema)?
+                        comparison::readable(self.functions, other, schema)?
                     }
                     Compatibility::Postgres => {
                         let other = timestamps::compared(self.functions, other, schema)?;
@@ -445,6 +447,9 @@ impl<'a> Expressions<'a> {
             (Compatibility::Ksqldb, Some(SqlType::Int)) => "__ksql_cast_int",
             (Compatibility::Ksqldb, Some(SqlType::BigInt)) => "__ksql_cast_bigint",
             (Compatibility::Ksqldb, Some(SqlType::Double)) => "__ksql_cast_double",
+            (Compatibility::Ksqldb, Some(SqlType::Timestamp)) if is_text(&from) => "__ksql_cast_timestamp",
+            (Compatibility::Ksqldb, Some(SqlType::Date)) if is_text(&from) => "__ksql_cast_date",
+            (Compatibility::Ksqldb, Some(SqlType::Time)) if is_text(&from) => "__ksql_cast_time",
             (Compatibility::Ksqldb, Some(SqlType::Decimal { precision, scale })) => {
                 arguments.extend([number(i32::from(precision)), number(i32::from(scale))]);
                 "__ksql_cast_decimal"
@@ -489,7 +494,7 @@ impl<'a> Expressions<'a> {
         schema: &DFSchema,
     ) -> datafusion::common::Result<Transformed<Expr>> {
         if self.rules == Compatibility::Ksqldb {
-            comparison::readable(Expr::BinaryExpr(binary.clone()), schema)?;
+            comparison::readable(self.functions, Expr::BinaryExpr(binary.clone()), schema)?;
         }
         let binary = literals::as_nested(binary, schema)?;
         let (left, right) = (binary.left.get_type(schema)?, binary.right.get_type(schema)?);
@@ -667,15 +672,6 @@ fn count_of_nothing(function: &mut ast::Function) {
     let ast::FunctionArguments::List(list) = &mut function.args else { return };
     if list.args.is_empty() && function.name.to_string().eq_ignore_ascii_case("count") {
         list.args.push(ast::FunctionArg::Unnamed(ast::FunctionArgExpr::Wildcard));
-    }
-}
-
-/// ksqlDB's `REGEXP_REPLACE` replaces all that the pattern finds, PostgreSQL's the first.
-fn replace_all(function: &mut ast::Function) {
-    let ast::FunctionArguments::List(list) = &mut function.args else { return };
-    if list.args.len() == 3 && function.name.to_string().eq_ignore_ascii_case("regexp_replace") {
-        let flags = ast::Expr::value(ast::Value::SingleQuotedString("g".to_string()));
-        list.args.push(ast::FunctionArg::Unnamed(ast::FunctionArgExpr::Expr(flags)));
     }
 }
 

@@ -30,6 +30,7 @@ pub fn reword(root: &mut impl ast::VisitMut, rules: Compatibility) {
                     *expr = double;
                 }
             }
+            ast::Expr::Like { any: false, .. } if rules == Compatibility::Ksqldb => ksqldb_like(expr),
             ast::Expr::Like { .. } | ast::Expr::ILike { .. } => escape_in_pattern(expr),
             ast::Expr::Function(function) => {
                 of_now(function);
@@ -70,6 +71,18 @@ pub fn reword(root: &mut impl ast::VisitMut, rules: Compatibility) {
     });
     debug_assert!(flow.is_continue());
     nested::as_texts(root);
+}
+
+/// ksqlDB's LIKE, which is of one line, has no escape unless told, and is true or false.
+fn ksqldb_like(like: &mut ast::Expr) {
+    let ast::Expr::Like { negated, expr: text, pattern, escape_char, .. } = &*like else { return };
+    let escape = escape_char.clone().map(ast::Expr::Value);
+    let arguments = [text.as_ref().clone(), pattern.as_ref().clone()].into_iter().chain(escape).collect();
+    let fits = ast::Expr::IsTrue(Box::new(call("__ksql_like", arguments)));
+    *like = match negated {
+        true => ast::Expr::UnaryOp { op: ast::UnaryOperator::Not, expr: Box::new(fits) },
+        false => fits,
+    };
 }
 
 /// Whether CEIL or FLOOR is of a number, not of a time.
