@@ -24,7 +24,7 @@ use crate::sql::DeclaredRole;
 use crate::sql::ObjectKind;
 
 /// Names that ksqlDB gives to what each row carries besides its columns.
-const KSQLDB_RESERVED: [&str; 5] = ["ROWTIME", "ROWPARTITION", "ROWOFFSET", "WINDOWSTART", "WINDOWEND"];
+pub const KSQLDB_RESERVED: [&str; 5] = ["ROWTIME", "ROWPARTITION", "ROWOFFSET", "WINDOWSTART", "WINDOWEND"];
 
 /// What a declaration says, before there is a topic.
 #[derive(Debug, Clone, PartialEq, Eq)]

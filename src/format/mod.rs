@@ -61,6 +61,8 @@ pub use partial_time::micros_of_clock;
 pub use partial_time::micros_of_partial_time;
 pub use partial_time::millis_of_partial_time;
 pub use pattern::Pattern;
+pub use pattern_field::DAYS;
+pub use pattern_field::MONTHS;
 pub use record::BadRecord;
 pub use record::Decoded;
 pub use record::EncodedRows;

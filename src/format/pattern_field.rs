@@ -148,7 +148,8 @@ pub(super) enum Style {
     Narrow,
 }
 
-const MONTHS: [&str; 12] = [
+/// The months, in English.
+pub const MONTHS: [&str; 12] = [
     "January",
     "February",
     "March",
@@ -163,7 +164,8 @@ const MONTHS: [&str; 12] = [
     "December",
 ];
 
-const DAYS: [&str; 7] = ["Sunday", "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday"];
+/// The days of a week, which begins on Sunday, in English.
+pub const DAYS: [&str; 7] = ["Sunday", "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday"];
 
 /// The values of a field that has names.
 pub(super) fn named_values(field: Field) -> std::ops::RangeInclusive<i64> {

@@ -10,15 +10,13 @@ use super::compare;
 use super::pipeline::Answer;
 use super::pipeline::Pipeline;
 use super::post;
+use crate::catalog::KSQLDB_RESERVED;
 use crate::catalog::RelationOptions;
 use crate::env::Env;
 use crate::error::Error;
 use crate::format::json_of;
 use crate::sql;
 use crate::sql::Statement;
-
-/// What no relation may declare.
-const SYSTEM_COLUMNS: [&str; 5] = ["ROWTIME", "ROWPARTITION", "ROWOFFSET", "WINDOWSTART", "WINDOWEND"];
 
 /// How many partitions the topics of a case with SELECTs have unless it says so.
 pub(super) const PARTITIONS: i32 = 4;
@@ -99,7 +97,7 @@ fn rows(batches: &[RecordBatch]) -> Result<Vec<Vec<Value>>, String> {
 /// Names and types of the columns; whether one is of the key is not told by an answer of the Postgres wire.
 fn check_columns(schema: &str, answer: &Answer) -> Result<(), String> {
     // No relation may declare a system column, so theirs have a blank behind their names.
-    let renamed = SYSTEM_COLUMNS
+    let renamed = KSQLDB_RESERVED
         .iter()
         .fold(schema.replace(" KEY", ""), |schema, name| schema.replace(&format!("`{name}`"), &format!("`{name} `")));
     let declared = post::columns(&renamed)?;

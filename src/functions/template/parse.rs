@@ -3,13 +3,13 @@
 use chrono::NaiveDate;
 use chrono::NaiveDateTime;
 
-use super::time::DAYS;
 use super::time::JULIAN_DAY_BEFORE_COMMON_ERA;
-use super::time::MONTHS;
 use super::token::Field;
 use super::token::Token;
 use crate::error::Error;
 use crate::error::SqlState;
+use crate::format::DAYS;
+use crate::format::MONTHS;
 
 /// What a text told.
 #[derive(Debug, Clone, Default)]

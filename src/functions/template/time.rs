@@ -11,22 +11,9 @@ use super::token::Ordinal;
 use super::token::Token;
 use crate::error::Error;
 use crate::error::SqlState;
+use crate::format::DAYS;
+use crate::format::MONTHS;
 
-pub(super) const MONTHS: [&str; 12] = [
-    "January",
-    "February",
-    "March",
-    "April",
-    "May",
-    "June",
-    "July",
-    "August",
-    "September",
-    "October",
-    "November",
-    "December",
-];
-pub(super) const DAYS: [&str; 7] = ["Sunday", "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday"];
 const ROMAN_MONTHS: [&str; 12] = ["I", "II", "III", "IV", "V", "VI", "VII", "VIII", "IX", "X", "XI", "XII"];
 /// From the day that Julian days count from to the first of chrono's.
 pub(super) const JULIAN_DAY_BEFORE_COMMON_ERA: i64 = 1_721_425;
