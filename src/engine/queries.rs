@@ -3,8 +3,10 @@
 //! DDL of one node is serial (`Engine::ddl`), and each runs in a task of its own: a client that vanishes in the middle
 //! leaves a query that runs or none, never one that exists and stands still.
 
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
+use futures::FutureExt;
 use futures::StreamExt;
 use futures::stream;
 use tracing::error;
@@ -25,6 +27,7 @@ use crate::cluster::TopicRecord;
 use crate::error::Error;
 use crate::error::Result;
 use crate::error::SqlState;
+use crate::exec::ExecError;
 use crate::exec::QuerySpec;
 use crate::model::OperatorId;
 use crate::model::QueryId;
@@ -64,10 +67,15 @@ impl Engine {
     pub(super) async fn start_queries(&self) -> Result<()> {
         let catalog = self.catalog()?;
         let start = async |query: &Arc<QueryDefinition>| {
-            let started = match query.state {
-                QueryState::Running => self.start_again(&catalog, query).await,
-                QueryState::Paused => self.begin_anew(query.id).await,
+            let start = async {
+                match query.state {
+                    QueryState::Running => self.start_again(&catalog, query).await,
+                    QueryState::Paused => self.begin_anew(query.id).await,
+                }
             };
+            // A bug that one query meets must not keep the others, and all DDL, from starting.
+            let started = AssertUnwindSafe(start).catch_unwind().await;
+            let started = started.unwrap_or_else(|panic| Err(ExecError::of_panic(panic.as_ref()).into()));
             if let Err(cause) = started {
                 error!(query = %query.id, error = ?cause, "query is not started");
                 self.note_stopped(query.id, cause.message().to_string());

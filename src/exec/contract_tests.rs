@@ -228,3 +228,44 @@ fn a_panic_of_an_operator_is_an_error_of_its_task() {
     let error = driver.round(vec![vec![rows(&[1])]]).expect_err("it panics");
     assert!(matches!(&error, ExecError::Panic(text) if text.contains("no row is good enough")), "{error}");
 }
+
+/// Holds a hundred bytes for the flush with each call, three times a batch.
+struct Holds(usize);
+
+impl Step for Holds {
+    fn input(&mut self, cx: &mut Cx<'_>, _: usize, _: RecordBatch) -> Result<Progress, ExecError> {
+        self.0 = 3;
+        self.resume(cx)
+    }
+
+    fn resume(&mut self, cx: &mut Cx<'_>) -> Result<Progress, ExecError> {
+        cx.hold(100);
+        self.0 -= 1;
+        Ok(if self.0 == 0 { Progress::Done } else { Progress::More })
+    }
+}
+
+#[test]
+fn a_round_ends_where_more_waits_for_the_cut_than_may() {
+    let plan = exec("holds", vec![leaf(0)], || Box::new(Holds(0)));
+    let held = |waiting_max: usize| {
+        let mut driver = driver(&plan);
+        driver.task().waiting_max = waiting_max;
+        let passed = driver.round(vec![vec![rows(&[1])]]);
+        let held = driver.task().output.held_bytes;
+        (passed.map_err(|error| matches!(error, ExecError::RoundTooLarge)), held)
+    };
+    assert_eq!(held(300), (Ok(vec![]), 300));
+    assert_eq!(held(299), (Err(true), 300));
+    assert_eq!(held(100), (Err(true), 200), "what is over it at once is not gone on with");
+}
+
+#[test]
+fn what_the_root_emits_can_be_taken_batch_by_batch() {
+    let mut driver = driver(&add_one(leaf(0)));
+    driver.begin_round(vec![vec![rows(&[1, 2, 3, 4])]]);
+    let next = |driver: &mut Driver| driver.next().expect("the round passes").map(|batch| values(&[batch]));
+    assert_eq!([next(&mut driver), next(&mut driver), next(&mut driver)], [Some(vec![2, 3]), Some(vec![4, 5]), None]);
+    driver.begin_flush(CutId(1));
+    assert_eq!(next(&mut driver), None);
+}

@@ -1,6 +1,7 @@
 //! Drives one operator tree through its phases, with a waker that does nothing.
 
 use std::collections::HashMap;
+use std::collections::VecDeque;
 use std::panic::AssertUnwindSafe;
 use std::panic::catch_unwind;
 use std::sync::Arc;
@@ -32,6 +33,8 @@ pub struct Driver {
     root: SendableRecordBatchStream,
     task: Arc<TaskCell>,
     round: u64,
+    /// The phases that are begun or still to come.
+    phases: VecDeque<PhaseKind>,
 }
 
 impl Driver {
@@ -50,7 +53,7 @@ impl Driver {
             Arc::clone(&RUNTIME),
         ));
         let root = plan.execute(0, context)?;
-        Ok(Self { root, task, round: 0 })
+        Ok(Self { root, task, round: 0, phases: VecDeque::new() })
     }
 
     /// What the operators share, between phases.
@@ -60,35 +63,54 @@ impl Driver {
 
     /// One round: the leaves' rows pass, then timers fire. Returns what the root emitted.
     pub fn round(&mut self, leaves: Vec<Vec<RecordBatch>>) -> Result<Vec<RecordBatch>, ExecError> {
-        self.round += 1;
-        self.task.0.lock().leaves = leaves;
-        let mut output = self.phase(PhaseKind::Input)?;
-        output.extend(self.phase(PhaseKind::Drain)?);
-        Ok(output)
+        self.begin_round(leaves);
+        self.rest()
     }
 
     /// What waits for the cut goes out.
     pub fn flush(&mut self, cut: CutId) -> Result<Vec<RecordBatch>, ExecError> {
-        self.phase(PhaseKind::Flush(cut))
+        self.begin_flush(cut);
+        self.rest()
     }
 
-    /// Polls the root to `Pending` once. A panic of an operator is an error of the task; the tree must then be dropped.
-    fn phase(&mut self, kind: PhaseKind) -> Result<Vec<RecordBatch>, ExecError> {
-        self.task.0.lock().phase = Phase { round: self.round, kind };
+    /// Begins a round, which `next` takes further.
+    pub fn begin_round(&mut self, leaves: Vec<Vec<RecordBatch>>) {
+        self.round += 1;
+        self.task.0.lock().leaves = leaves;
+        self.phases.extend([PhaseKind::Input, PhaseKind::Drain]);
+    }
+
+    /// Begins a flush, which `next` takes further.
+    pub fn begin_flush(&mut self, cut: CutId) {
+        self.phases.push_back(PhaseKind::Flush(cut));
+    }
+
+    /// What the root emits next, `None` when all that was begun is done. After an error the tree must be dropped.
+    pub fn next(&mut self) -> Result<Option<RecordBatch>, ExecError> {
+        while let Some(kind) = self.phases.front() {
+            self.task.0.lock().phase = Phase { round: self.round, kind: *kind };
+            match self.poll()? {
+                Some(batch) => return Ok(Some(batch)),
+                None => drop(self.phases.pop_front()),
+            }
+        }
+        Ok(None)
+    }
+
+    fn rest(&mut self) -> Result<Vec<RecordBatch>, ExecError> {
+        std::iter::from_fn(|| self.next().transpose()).collect()
+    }
+
+    /// Polls the root once; `None` if the phase is done. A panic of an operator is an error of the task.
+    fn poll(&mut self) -> Result<Option<RecordBatch>, ExecError> {
         let root = &mut self.root;
         let polled = catch_unwind(AssertUnwindSafe(move || {
             let waker = noop_waker();
-            let mut context = Context::from_waker(&waker);
-            let mut output = Vec::new();
-            loop {
-                match root.poll_next_unpin(&mut context) {
-                    Poll::Pending => return Ok(output),
-                    Poll::Ready(Some(Ok(batch))) => output.push(batch),
-                    Poll::Ready(Some(Err(error))) => return Err(ExecError::from(error)),
-                    Poll::Ready(None) => {
-                        return Err(ExecError::Contract { operator: "root".into(), what: "it ended its stream" });
-                    }
-                }
+            match root.poll_next_unpin(&mut Context::from_waker(&waker)) {
+                Poll::Pending => Ok(None),
+                Poll::Ready(Some(Ok(batch))) => Ok(Some(batch)),
+                Poll::Ready(Some(Err(error))) => Err(ExecError::from(error)),
+                Poll::Ready(None) => Err(ExecError::Contract { operator: "root".into(), what: "it ended its stream" }),
             }
         }));
         polled.unwrap_or_else(|panic| Err(ExecError::of_panic(panic.as_ref())))

@@ -50,6 +50,9 @@ pub enum ExecError {
         /// Why it cannot be read.
         reason: String,
     },
+    /// The rows of one round make more output than may wait for a cut: fewer have to be taken at once.
+    #[error("the rows of one round make more output than fits into memory")]
+    RoundTooLarge,
     /// A record of an internal topic is not what this version writes.
     #[error("internal record cannot be read: {0}")]
     InternalRecord(&'static str),
@@ -141,6 +144,7 @@ impl From<ExecError> for Error {
             }
             ExecError::Expression(text) => Error::new(SqlState::INTERNAL_ERROR, text),
             ExecError::Data(told) => told,
+            ExecError::RoundTooLarge => Error::new(SqlState::OUT_OF_MEMORY, error.to_string()),
             ExecError::LeftOut(_) => Error::new(SqlState::OBJECT_NOT_IN_PREREQUISITE_STATE, error.to_string()),
             ExecError::BadRecord { .. } => Error::new(SqlState::DATA_CORRUPTED, error.to_string())
                 .hint("With on_error = 'dlq' or 'skip' the relation lets such records pass."),

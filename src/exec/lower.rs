@@ -188,10 +188,8 @@ impl Lowering<'_> {
         let below = layout_of(&input)?;
         let output = below.with_user(node.schema.as_arrow());
         let (lists, output_) = (self.exprs(&node.lists, node.input.schema())?, output.clone());
-        step(node.id.clone(), "Explode", output, vec![], vec![input], move || operators::Explode {
-            lists: lists.clone(),
-            input: below.clone(),
-            output: output_.clone(),
+        step(node.id.clone(), "Explode", output, vec![], vec![input], move || {
+            operators::Explode::new(lists.clone(), below.clone(), output_.clone())
         })
     }
 

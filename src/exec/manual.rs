@@ -95,7 +95,7 @@ impl Runtime {
         while options.take_round() {
             self.fill(task).await?;
             let now = now(&self.inner.parts.env);
-            let (_, passed) = task.round(now, options.rows_per_round)?;
+            let passed = 0 < task.round(now, options.rows_per_round)?.rows;
             *moved |= passed;
             let may_cut = task.inputs.iter().all(|input| !input.mid_slice);
             if may_cut && (!passed || (options.cut)() || task.is_too_large()) && task.is_dirty(now) {

@@ -30,6 +30,7 @@ mod phase;
 mod profile;
 mod push;
 mod retire;
+mod rows_allowed;
 mod runtime;
 mod slice;
 mod slot;

@@ -154,22 +154,17 @@ impl Runtime {
 
 async fn run(parts: RuntimeParts, mut task: Task, layout: Layout, sender: Sender, woken: Arc<Notify>) {
     loop {
-        match round(&parts, &mut task, &layout, sender.rows_max as usize) {
-            Ok((batches, passed)) => {
-                for batch in batches {
-                    if !sender.send(Ok(batch)).await {
-                        return;
-                    }
-                }
-                if !passed {
-                    // An input that has been at its end for long lets the others' time go on.
-                    let idle = task.idle_after(now(&parts.env)).map(|after| parts.env.clock.sleep(after));
-                    tokio::select! {
-                        () = woken.notified() => {}
-                        () = or_never(idle) => {}
-                    }
+        match round(&parts, &mut task, &layout, &sender).await {
+            Ok(Went::On) => {}
+            Ok(Went::Nowhere) => {
+                // An input that has been at its end for long lets the others' time go on.
+                let idle = task.idle_after(now(&parts.env)).map(|after| parts.env.clock.sleep(after));
+                tokio::select! {
+                    () = woken.notified() => {}
+                    () = or_never(idle) => {}
                 }
             }
+            Ok(Went::Away) => return,
             Err(failure) => {
                 // A client that is gone needs no error.
                 sender.send(Err(failure.into())).await;
@@ -187,22 +182,43 @@ async fn or_never(timer: Option<impl Future<Output = ()>>) {
     }
 }
 
-/// One round and what it says at once: a push query is flushed after every round.
-fn round(
-    parts: &RuntimeParts,
-    task: &mut Task,
-    layout: &Layout,
-    rows_max: usize,
-) -> Result<(Vec<PushBatch>, bool), ExecError> {
-    let (mut rows, passed) = task.round(now(&parts.env), rows_max.min(parts.config.round_rows_max))?;
-    rows.extend(task.flush_only()?);
+/// What a round came to.
+enum Went {
+    /// Rows passed.
+    On,
+    /// There were none.
+    Nowhere,
+    /// The client is gone.
+    Away,
+}
+
+/// One round and what it says at once: a push query is flushed after every round. Operators go on when the client has taken
+/// what they said before.
+async fn round(parts: &RuntimeParts, task: &mut Task, layout: &Layout, sender: &Sender) -> Result<Went, ExecError> {
+    let rows_max = (sender.rows_max as usize).min(parts.config.round_rows_max);
+    let passed = task.begin_round(now(&parts.env), rows_max)?;
+    if !say(task, layout, sender).await? {
+        return Ok(Went::Away);
+    }
+    task.begin_flush();
+    if !say(task, layout, sender).await? {
+        return Ok(Went::Away);
+    }
+    task.end_flush()?;
+    Ok(if 0 < passed.rows { Went::On } else { Went::Nowhere })
+}
+
+/// Sends what the operators say until they have done what was begun; `false` if the client is gone.
+async fn say(task: &mut Task, layout: &Layout, sender: &Sender) -> Result<bool, ExecError> {
     let schema = layout.user_schema();
-    let batch = |rows: &RecordBatch| {
-        let deleted = layout.ops(rows).values().iter().map(|op| *op != OP_VALUE).collect();
-        Ok(PushBatch { rows: user_columns(rows, &schema)?, deleted })
-    };
-    let batches = rows.iter().map(batch).collect::<Result<Vec<_>, ExecError>>()?;
-    Ok((batches, passed))
+    while let Some(rows) = task.next_output()? {
+        let deleted = layout.ops(&rows).values().iter().map(|op| *op != OP_VALUE).collect();
+        let batch = PushBatch { rows: user_columns(&rows, &schema)?, deleted };
+        if !sender.send(Ok(batch)).await {
+            return Ok(false);
+        }
+    }
+    Ok(true)
 }
 
 #[cfg(test)]

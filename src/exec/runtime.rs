@@ -533,9 +533,10 @@ impl Inner {
             let now = self.now();
             let mut passed = false;
             if task.may_go_on() {
-                passed = task.round(now, slot.rows_max(self.parts.config.round_rows_max))?.1;
+                let round = task.round(now, slot.rows_max(self.parts.config.round_rows_max))?;
+                passed = 0 < round.rows;
                 if passed {
-                    slot.passed();
+                    slot.passed(round);
                 }
             }
             let cut = task.wants_cut(now, !passed, slot.hurry.load(Ordering::Acquire));

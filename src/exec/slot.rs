@@ -13,7 +13,9 @@ use super::ExecError;
 use super::committer::Mailbox;
 use super::course::Course;
 use super::course::Restoring;
+use super::rows_allowed::RowsAllowed;
 use super::task::FragmentSpec;
+use super::task::Passed;
 use super::task::Place;
 use super::task::Task;
 use super::task::TaskCounts;
@@ -66,6 +68,8 @@ pub struct Faults {
     pub waits: u32,
     /// Rows that are still to be taken one by one.
     pub one_by_one: usize,
+    /// How many rows it takes at once.
+    pub rows_allowed: RowsAllowed,
     /// Records that are left out.
     pub skipped: HashSet<Place>,
     /// The last error.
@@ -199,13 +203,19 @@ impl Slot {
             ExecError::UnknownNode(_) | ExecError::InputGap { .. } | ExecError::BadRecord { .. } => {
                 return self.give_up(failure);
             }
-            ExecError::Contract { .. } | ExecError::InternalRecord(_) | ExecError::LeftOut(_) => false,
+            ExecError::Contract { .. }
+            | ExecError::InternalRecord(_)
+            | ExecError::LeftOut(_)
+            | ExecError::RoundTooLarge => false,
         };
         let failed_round = task.and_then(|task| task.failed_round);
         // ksqlDB's own errors of aggregates end the query.
         let ksqldb_ends = matches!(failure, ExecError::Data(_)) && failed_round.is_some() && !self.spec.refuses_future;
         if ksqldb_ends || !may_try {
             return self.give_up(failure);
+        }
+        if let (ExecError::RoundTooLarge, Some((_, changes))) = (failure, failed_round) {
+            faults.rows_allowed.were_too_many(changes);
         }
         if let (true, Some((first, changes))) = (of_a_row, failed_round) {
             match changes {
@@ -229,19 +239,22 @@ impl Slot {
 
     /// Rows that the next round may take.
     pub fn rows_max(&self, usual: usize) -> usize {
-        if 0 < self.faults.lock().one_by_one { 1 } else { usual }
+        let faults = self.faults.lock();
+        if 0 < faults.one_by_one { 1 } else { faults.rows_allowed.of(usual) }
     }
 
     /// Notes that a round passed.
-    pub fn passed(&self) {
+    pub fn passed(&self, round: Passed) {
         let mut faults = self.faults.lock();
         faults.one_by_one = faults.one_by_one.saturating_sub(1);
+        faults.rows_allowed.passed(round.rows, round.bytes, self.spec.config.cut_bytes_max.as_usize());
     }
 
     /// Notes that a cut was committed.
     pub fn committed(&self) {
         let mut faults = self.faults.lock();
         faults.waits = 0;
+        faults.rows_allowed.grow();
         if faults.one_by_one == 0 {
             faults.attempts = 0;
         }

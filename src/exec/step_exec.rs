@@ -92,6 +92,8 @@ pub struct TaskState {
     pub(super) partition: i32,
     pub(super) tables: Vec<(TableName, StateTable)>,
     pub(super) output: CutOutput,
+    /// Bytes that may wait for a cut after a call of an operator.
+    pub(super) waiting_max: usize,
     /// Where rows that come too late are kept, by operator; without a topic they are counted only.
     pub(super) late: BTreeMap<OperatorId, TopicPartition>,
     /// The headers of the records since the last cut, by the places of their rows.
@@ -107,6 +109,16 @@ impl TaskState {
     /// Memory of changes that no commit has taken.
     pub(super) fn uncommitted_bytes(&self) -> usize {
         self.tables.iter().map(|(_, table)| table.uncommitted_bytes()).sum()
+    }
+
+    /// Memory of what waits for a cut: such changes, and output.
+    pub(super) fn waiting_bytes(&self) -> usize {
+        self.output.bytes() + self.uncommitted_bytes()
+    }
+
+    /// Whether more waits for a cut than may.
+    fn is_over(&self) -> bool {
+        self.waiting_max != usize::MAX && self.waiting_max < self.waiting_bytes()
     }
 }
 
@@ -134,6 +146,7 @@ impl Default for TaskState {
             partition: 0,
             tables: Vec::new(),
             output: CutOutput::default(),
+            waiting_max: usize::MAX,
             late: BTreeMap::new(),
             headers: Carried::default(),
             marker: Marker::default(),
@@ -329,7 +342,7 @@ impl StepStream {
         if let Some((begun, clock)) = begun {
             self.busy.add_duration(clock.monotonic().saturating_sub(begun));
         }
-        progress
+        if task.is_over() { Err(ExecError::RoundTooLarge) } else { progress }
     }
 
     fn contract(&self, what: &'static str) -> ExecError {

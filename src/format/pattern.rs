@@ -3,6 +3,9 @@
 use super::pattern_field::Field;
 use super::pattern_field::Style;
 
+/// Sections within each other, at most: they are read and written by recursion.
+const SECTIONS_MAX: usize = 100;
+
 /// A pattern, checked.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Pattern {
@@ -50,7 +53,7 @@ impl Pattern {
         let mut rest = pattern;
         while let Some(letter) = rest.chars().next() {
             let run = match letter {
-                '[' | ']' => 1,
+                '[' | ']' | '\'' => 1,
                 _ => rest.find(|character| character != letter).unwrap_or(rest.len()),
             };
             match letter {
@@ -59,6 +62,9 @@ impl Pattern {
                     parts.push(Part::Literal(literal));
                     rest = after;
                     continue;
+                }
+                '[' if open.len() == SECTIONS_MAX => {
+                    return Err(format!("more than {SECTIONS_MAX} sections within each other"));
                 }
                 '[' => open.push(std::mem::take(&mut parts)),
                 ']' => {
@@ -172,5 +178,8 @@ mod tests {
         for pattern in ["yyyy-RR", "yyyy'T", "yyyy]", "EEEEEE", "DDDD", "cc", "WW"] {
             assert!(Pattern::new(pattern).is_err(), "{pattern}");
         }
+        let nested = |depth: usize| Pattern::new(&"[".repeat(depth));
+        assert!(nested(SECTIONS_MAX).is_ok());
+        assert!(nested(1_000_000).is_err());
     }
 }

@@ -138,6 +138,18 @@ pub struct TaskCounts {
 /// A task with more than this part of the pool in uncommitted changes cuts when the pool is full.
 const UNCOMMITTED_SHARE: usize = 64;
 
+/// How many times the bytes after which a cut is due one round may give out.
+const ROUND_CUTS_MAX: usize = 8;
+
+/// What a round came to.
+#[derive(Debug, Default, Clone, Copy)]
+pub struct Passed {
+    /// Rows that it took.
+    pub rows: usize,
+    /// Bytes that wait for a cut since.
+    pub bytes: usize,
+}
+
 /// Entries of the processing log that a task remembers.
 const LOG_KEPT: usize = 20;
 
@@ -157,6 +169,8 @@ pub struct Task {
     pub skipped: HashSet<Place>,
     /// The first change of the round on which an operator failed, and how many changes it had.
     pub failed_round: Option<(Place, usize)>,
+    /// The same of the round under way.
+    round: Option<(Place, usize)>,
     driver: Driver,
     /// Where its state tables have their memory.
     pool: MemoryPool,
@@ -193,6 +207,7 @@ impl Task {
             counts: TaskCounts::default(),
             skipped: HashSet::new(),
             failed_round: None,
+            round: None,
             driver,
             pool,
             clock: None,
@@ -208,8 +223,26 @@ impl Task {
         }
     }
 
-    /// One round, if rows lie ready. Returns what the root emitted (only a push query's does) and whether rows passed.
-    pub fn round(&mut self, now: Now, rows_max: usize) -> Result<(Vec<RecordBatch>, bool), ExecError> {
+    /// One round, if rows lie ready. Fails with `RoundTooLarge` if its rows, more than one change, give out far more than a
+    /// cut should take.
+    pub fn round(&mut self, now: Now, rows_max: usize) -> Result<Passed, ExecError> {
+        let passed = self.begin_round(now, rows_max)?;
+        let before = {
+            let mut state = self.driver.task();
+            let before = state.waiting_bytes();
+            let is_divisible = self.round.is_some_and(|(_, changes)| 1 < changes);
+            let more_max = self.spec.config.cut_bytes_max.as_usize().saturating_mul(ROUND_CUTS_MAX);
+            state.waiting_max = if is_divisible { before.saturating_add(more_max) } else { usize::MAX };
+            before
+        };
+        while self.next_output()?.is_some() {}
+        let mut state = self.driver.task();
+        state.waiting_max = usize::MAX;
+        Ok(Passed { bytes: state.waiting_bytes().saturating_sub(before), ..passed })
+    }
+
+    /// Begins a round, if rows lie ready; `next_output` takes it further, to its end.
+    pub fn begin_round(&mut self, now: Now, rows_max: usize) -> Result<Passed, ExecError> {
         let spec = Arc::clone(&self.spec);
         let latest = spec.refuses_future.then(|| future_limit(now, &spec));
         let bytes_max = usize::try_from(spec.config.round_bytes_max.0).unwrap_or(usize::MAX);
@@ -225,7 +258,7 @@ impl Task {
         // Markers and marks move time without rows.
         let time_moved = std::mem::replace(&mut self.clock_seen, clock) != clock;
         if round.rows == 0 && self.started && !idle_moved && !time_moved {
-            return Ok((Vec::new(), false));
+            return Ok(Passed::default());
         }
         self.started = true;
         self.counts.rows += round.rows as u64;
@@ -240,11 +273,19 @@ impl Task {
             let kept = state.headers.extend(round.headers);
             state.output.held_bytes += kept;
         }
-        // Only this error is of these rows: a fetch, a flush or a commit that fails has no record to blame.
-        let rows = self.driver.round(round.leaves).inspect_err(|_| {
-            self.failed_round = round.first.map(|first| (first, round.changes));
-        })?;
-        Ok((rows, 0 < round.rows))
+        self.round = round.first.map(|first| (first, round.changes));
+        self.driver.begin_round(round.leaves);
+        Ok(Passed { rows: round.rows, bytes: 0 })
+    }
+
+    /// What the root emits next (only a push query's does) of the round or flush that was begun, `None` when it is over.
+    pub fn next_output(&mut self) -> Result<Option<RecordBatch>, ExecError> {
+        // Only this error is of these rows: a fetch or a commit that fails has no record to blame.
+        let next = self.driver.next().inspect_err(|_| self.failed_round = self.round)?;
+        if next.is_none() {
+            self.round = None;
+        }
+        Ok(next)
     }
 
     /// Stream time of the task: the least over inputs that set it and are not idle, none while one of these has none; all
@@ -343,7 +384,7 @@ impl Task {
         let moved = self.inputs.iter().any(|input| input.moved);
         let (has_output, bytes) = {
             let state = self.driver.task();
-            (!state.output.is_empty(), state.output.bytes() + state.uncommitted_bytes())
+            (!state.output.is_empty(), state.waiting_bytes())
         };
         if self.in_flight.is_some() || self.inputs.iter().any(|input| input.mid_slice) {
             return Next::Woken;
@@ -547,10 +588,14 @@ impl Task {
         std::mem::take(&mut self.driver.task().output)
     }
 
-    /// Flushes operators without sealing, for a task that never commits.
-    pub fn flush_only(&mut self) -> Result<Vec<RecordBatch>, ExecError> {
+    /// Begins a flush without a cut, for a task that never commits; `next_output` takes it further.
+    pub fn begin_flush(&mut self) {
         self.cut = CutId(self.cut.0 + 1);
-        let rows = self.driver.flush(self.cut)?;
+        self.driver.begin_flush(self.cut);
+    }
+
+    /// Ends the flush without a cut.
+    pub fn end_flush(&mut self) -> Result<(), ExecError> {
         let output = self.drop_output();
         self.count(&output);
         self.cut_began = false;
@@ -559,7 +604,7 @@ impl Task {
             table.seal(self.cut);
             table.committed(self.cut, numbered(self.cut))?;
         }
-        Ok(rows)
+        Ok(())
     }
 }
 
