@@ -21,6 +21,7 @@ use tracing::warn;
 use crate::broker::Broker;
 use crate::broker::BrokerConfig;
 use crate::broker::GroupConfig;
+use crate::broker::TopicUser;
 use crate::cluster::DataDir;
 use crate::cluster::MetadataLog;
 use crate::config::Config;
@@ -107,7 +108,10 @@ impl Node {
         broker.ask_before_topics_go(Arc::new(move |topic| {
             // A catalog that cannot be read is nothing to take topics from.
             let user = users.upgrade()?.topic_user(topic);
-            user.unwrap_or_else(|error| Some(format!("what could not be read ({})", error.message())))
+            user.unwrap_or_else(|error| {
+                let name = format!("what could not be read ({})", error.message());
+                Some(TopicUser { name, is_table: true, is_of_query: true })
+            })
         }));
         let (ready, is_ready) = watch::channel(false);
         let remote = config.allow_remote_without_auth;

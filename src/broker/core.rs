@@ -182,7 +182,7 @@ impl Broker {
         self.metadata.snapshot().leader_epoch()
     }
 
-    async fn lag_of(&self, partition: TopicPartition, position: Offset) -> Result<Lag, BrokerError> {
+    pub(super) async fn lag_of(&self, partition: TopicPartition, position: Offset) -> Result<Lag, BrokerError> {
         let readable_end = self.log.ends(partition)?.readable_end();
         let from = Position { partition, offset: position, leader_epoch: None };
         // One short read passes the markers and marks behind the position; what follows real records cannot be told apart.

@@ -48,7 +48,7 @@ pub use groups::{
 };
 pub use local::{
     CheckedBatch, DiskSpace, FetchLimits, FetchPartition, FetchedPartition, Fetching, FoundOffset, ListChange,
-    LocalBroker, NewTopic, OffsetQuery, Placed, SettingKind, TOPIC_SETTINGS, TopicSetting, TopicUsers,
+    LocalBroker, NewTopic, OffsetQuery, Placed, SettingKind, TOPIC_SETTINGS, TopicSetting, TopicUser, TopicUsers,
 };
 pub use partitions::{CONSUMER_OFFSETS, TRANSACTION_STATE};
 pub use pattern::{InvalidPattern, NamePattern};

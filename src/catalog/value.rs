@@ -1,6 +1,7 @@
 //! The catalog itself.
 
 use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::CatalogError;
@@ -20,6 +21,8 @@ pub struct Catalog {
     version: u64,
     relations: Arc<BTreeMap<RelationId, Arc<Relation>>>,
     names: Arc<BTreeMap<String, RelationId>>,
+    /// By each topic that a relation stands on.
+    topics: Arc<BTreeSet<(TopicId, RelationId)>>,
     queries: Arc<BTreeMap<QueryId, Arc<QueryDefinition>>>,
     types: Arc<BTreeMap<String, TypeDefinition>>,
     next_relation: RelationId,
@@ -32,6 +35,7 @@ impl Default for Catalog {
             version: 0,
             relations: Arc::default(),
             names: Arc::default(),
+            topics: Arc::default(),
             queries: Arc::default(),
             types: Arc::default(),
             next_relation: RelationId(1),
@@ -83,6 +87,7 @@ impl Catalog {
         }
         self.next_relation = RelationId(relation.id.0 + 1);
         Arc::make_mut(&mut self.names).insert(relation.name.clone(), relation.id);
+        Arc::make_mut(&mut self.topics).extend(topics_of(relation));
         Arc::make_mut(&mut self.relations).insert(relation.id, Arc::new(relation.clone()));
         Ok(())
     }
@@ -91,7 +96,11 @@ impl Catalog {
         let id = relation.id;
         let relations = Arc::make_mut(&mut self.relations);
         let known = relations.get_mut(&id).filter(|known| known.name == relation.name);
-        *known.ok_or(CatalogError::UnknownRelation { id })? = Arc::new(relation.clone());
+        let known = known.ok_or(CatalogError::UnknownRelation { id })?;
+        let topics = Arc::make_mut(&mut self.topics);
+        topics.retain(|used| !topics_of(known).any(|gone| gone == *used));
+        topics.extend(topics_of(relation));
+        *known = Arc::new(relation.clone());
         Ok(())
     }
 
@@ -107,6 +116,8 @@ impl Catalog {
         }
         Arc::make_mut(&mut self.names).remove(&relation.name);
         Arc::make_mut(&mut self.relations).remove(&id);
+        let topics = Arc::make_mut(&mut self.topics);
+        topics.retain(|used| !topics_of(&relation).any(|gone| gone == *used));
         Ok(())
     }
 
@@ -166,6 +177,12 @@ impl Catalog {
         self.relations.get(&id)
     }
 
+    /// The relations that stand on a topic, as their own or for their bad records, oldest first.
+    pub fn users_of_topic(&self, topic: TopicId) -> impl Iterator<Item = &Arc<Relation>> {
+        let of_topic = (topic, RelationId(0))..=(topic, RelationId(u64::MAX));
+        self.topics.range(of_topic).filter_map(|(_, id)| self.relations.get(id))
+    }
+
     /// All relations, by name.
     pub fn relations(&self) -> impl Iterator<Item = &Arc<Relation>> {
         self.names.values().filter_map(|id| self.relations.get(id))
@@ -222,4 +239,11 @@ impl Catalog {
     pub fn nearest_relation(&self, name: &str) -> Option<&str> {
         nearest(name, self.names.keys().map(String::as_str))
     }
+}
+
+/// The topics that a relation stands on, each with its number.
+fn topics_of(relation: &Relation) -> impl Iterator<Item = (TopicId, RelationId)> {
+    let dead_letters = relation.dead_letter_topic.as_ref().map(|(_, topic)| *topic);
+    let id = relation.id;
+    std::iter::once(relation.topic_id).chain(dead_letters).map(move |topic| (topic, id))
 }

@@ -82,6 +82,17 @@ impl<'a> Appending<'a> {
 
     /// Encodes rows. `times` are the records' timestamps in milliseconds, one a row.
     pub(super) fn add(&mut self, rows: &RecordBatch, times: &[i64]) -> Result<()> {
+        self.add_in_place(rows, times, &[])
+    }
+
+    /// As `add`; `holders` are, of each row, the partitions that hold its key. The row goes into one of these, and is deleted
+    /// in the others.
+    pub(super) fn add_in_place(
+        &mut self,
+        rows: &RecordBatch,
+        times: &[i64],
+        holders: &[Vec<PartitionId>],
+    ) -> Result<()> {
         let relation = self.relation;
         check_not_null(relation, rows)?;
         let encoded = self.encoder.encode(rows)?;
@@ -96,22 +107,32 @@ impl<'a> Appending<'a> {
                 Some(key) => partition_for_key(key, self.partitions),
                 None => self.keyless,
             };
-            let partition = TopicPartition { topic: relation.topic_id, partition };
-            self.bytes += self.batches.add(partition, *time, key, value);
+            let holders = holders.get(row).map_or(&[][..], Vec::as_slice);
+            let home = home(holders, partition);
+            for stray in holders.iter().filter(|holder| **holder != home) {
+                self.put(*stray, *time, key, None);
+            }
+            self.put(home, *time, key, value);
         }
         self.rows += rows.num_rows();
         Ok(())
     }
 
-    /// Encodes deletions of the rows' keys, with `time` in milliseconds.
-    pub(super) fn add_gone(&mut self, rows: &RecordBatch, time: i64) -> Result<()> {
-        for key in self.encoder.encode_keys(rows)? {
+    /// Encodes deletions of the rows' keys, with `time` in milliseconds, in each of the partitions that hold them.
+    pub(super) fn add_gone(&mut self, rows: &RecordBatch, time: i64, holders: &[Vec<PartitionId>]) -> Result<()> {
+        for (row, key) in self.encoder.encode_keys(rows)?.iter().enumerate() {
             let Some(key) = key.as_deref() else { continue };
-            let partition = partition_for_key(key, self.partitions);
-            let partition = TopicPartition { topic: self.relation.topic_id, partition };
-            self.bytes += self.batches.add(partition, time, Some(key), None);
+            match holders.get(row).map_or(&[][..], Vec::as_slice) {
+                [] => self.put(partition_for_key(key, self.partitions), time, Some(key), None),
+                holders => holders.iter().for_each(|holder| self.put(*holder, time, Some(key), None)),
+            }
         }
         Ok(())
+    }
+
+    fn put(&mut self, partition: PartitionId, time: i64, key: Option<&[u8]>, value: Option<&[u8]>) {
+        let partition = TopicPartition { topic: self.relation.topic_id, partition };
+        self.bytes += self.batches.add(partition, time, key, value);
     }
 
     fn check_size(&self, row: usize, size: usize) -> Result<()> {
@@ -154,6 +175,15 @@ impl<'a> Appending<'a> {
     /// The batches, for one flush group.
     pub(super) fn finish(self) -> Vec<(TopicPartition, Batch)> {
         self.batches.finish()
+    }
+}
+
+/// Which of the partitions that hold a key its next row goes to: the one that its hash calls for, if it is among them or nobody
+/// holds it. Clients with another hash put it elsewhere, and will find it there.
+fn home(holders: &[PartitionId], of_hash: PartitionId) -> PartitionId {
+    match holders {
+        [first, ..] if !holders.contains(&of_hash) => *first,
+        _ => of_hash,
     }
 }
 

@@ -17,9 +17,9 @@ use super::read::Planner;
 use super::session::Session;
 use super::session::SessionOptions;
 use crate::broker::Client;
+use crate::broker::TopicUser;
 use crate::catalog::Catalog;
 use crate::catalog::Change;
-use crate::catalog::Relation;
 use crate::cluster::ClusterMetadata;
 use crate::cluster::MetadataError;
 use crate::cluster::MetadataLog;
@@ -163,17 +163,24 @@ impl Engine {
         self.catalog_of(&self.metadata.snapshot())
     }
 
-    /// What stands on a topic, for people: `stream "orders"`.
-    pub fn topic_user(&self, topic: TopicId) -> Result<Option<String>> {
+    /// What stands on a topic.
+    pub fn topic_user(&self, topic: TopicId) -> Result<Option<TopicUser>> {
         let catalog = self.catalog()?;
-        let stands_on = |relation: &&Arc<Relation>| {
-            relation.topic_id == topic || relation.dead_letter_topic.as_ref().is_some_and(|(_, id)| *id == topic)
-        };
-        let user = catalog.relations().find(stands_on).map(|relation| {
-            let kind = if relation.is_table() { "table" } else { "stream" };
-            format!("{kind} \"{}\"", relation.name)
-        });
-        Ok(user)
+        Ok(catalog.users_of_topic(topic).fold(None, |user: Option<TopicUser>, relation| {
+            let is_own = relation.topic_id == topic;
+            let (is_table, is_of_query) = (is_own && relation.is_table(), is_own && relation.query.is_some());
+            Some(match user {
+                Some(user) => TopicUser {
+                    is_table: user.is_table || is_table,
+                    is_of_query: user.is_of_query || is_of_query,
+                    ..user
+                },
+                None => {
+                    let kind = if relation.is_table() { "table" } else { "stream" };
+                    TopicUser { name: format!("{kind} \"{}\"", relation.name), is_table, is_of_query }
+                }
+            })
+        }))
     }
 
     /// Where queries that are read once are computed: their work never stands in the way of a connection.

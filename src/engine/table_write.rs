@@ -25,8 +25,11 @@ use crate::exec::KeptTable;
 use crate::exec::TableLock;
 use crate::format::RowKeys;
 use crate::model::Offset;
+use crate::model::PartitionId;
 use crate::model::TopicPartition;
 use crate::plan::relation_key;
+use crate::state::StateError;
+use crate::state::ViewSnapshot;
 
 /// Keys of one statement that are claimed one by one; more claim the table.
 const KEYS_CLAIMED_MAX: usize = 1_000;
@@ -37,6 +40,8 @@ pub(super) struct TableChange {
     pub(super) rows: RecordBatch,
     /// The time of each of them, in milliseconds.
     pub(super) times: Vec<i64>,
+    /// Nobody held the keys of the rows when they were claimed.
+    pub(super) are_new: bool,
     /// Rows whose keys are gone.
     pub(super) gone: RecordBatch,
 }
@@ -71,20 +76,46 @@ impl TableWrite {
 
     /// The rows of these keys, one batch of one row each, in their order.
     pub(super) async fn existing(&self, keys: Vec<Vec<u8>>) -> Result<Vec<Option<RecordBatch>>> {
-        let published = self.engine.published();
-        let view = published.view(self.relation.id).cloned();
-        let view = view.ok_or_else(|| Error::internal("a kept table without its view"))?;
-        // A row may have to be read from the disk.
-        let looking = self
-            .engine
-            .query_threads()?
-            .spawn(async move { keys.iter().map(|key| view.get(key)).collect::<std::result::Result<Vec<_>, _>>() });
-        let rows = looking.join().await.map_err(Error::internal)??;
+        let rows = self.look(keys, |view, key| view.get(key)).await?;
         // A view may have more columns than its relation.
         let own: Vec<usize> = (0..self.relation.columns.len()).collect();
         let rows = rows.into_iter().map(|row| row.map(|row| row.project(&own)).transpose());
         rows.collect::<std::result::Result<_, _>>()
             .map_err(|error| Error::internal("a row without its columns").caused_by(error))
+    }
+
+    /// The partitions that hold each of these keys: more than one, or another than the key's hash calls for, where Kafka clients
+    /// wrote them. Of a topic with one partition nothing is said.
+    pub(super) async fn holders(&self, rows: &RecordBatch) -> Result<Vec<Vec<PartitionId>>> {
+        if rows.num_rows() == 0 || self.view()?.partitions().len() <= 1 {
+            return Ok(Vec::new());
+        }
+        let holders = |view: &ViewSnapshot, key: &[u8]| {
+            let numbered = (0..).map(PartitionId).zip(view.partitions());
+            let holds = numbered.map(|(number, partition)| Ok(partition.get(key)?.map(|_| number)));
+            holds.filter_map(std::result::Result::transpose).collect::<std::result::Result<Vec<_>, StateError>>()
+        };
+        self.look(keys_of(&self.relation, rows)?, holders).await
+    }
+
+    fn view(&self) -> Result<Arc<ViewSnapshot>> {
+        let view = self.engine.published().view(self.relation.id).cloned();
+        view.ok_or_else(|| Error::internal("a kept table without its view"))
+    }
+
+    /// Asks the view of each key.
+    async fn look<T: Send + 'static>(
+        &self,
+        keys: Vec<Vec<u8>>,
+        ask: impl Fn(&ViewSnapshot, &[u8]) -> std::result::Result<T, StateError> + Send + 'static,
+    ) -> Result<Vec<T>> {
+        let view = self.view()?;
+        // A row may have to be read from the disk.
+        let looking = self
+            .engine
+            .query_threads()?
+            .spawn(async move { keys.iter().map(|key| ask(&view, key)).collect::<std::result::Result<Vec<_>, _>>() });
+        Ok(looking.join().await.map_err(Error::internal)??)
     }
 
     /// Appends a change, whole or not at all, whatever becomes of the client. It is durable and shown when this returns;
@@ -94,11 +125,13 @@ impl TableWrite {
         client: &Arc<dyn Client>,
         change: &TableChange,
     ) -> Result<Vec<(TopicPartition, Offset)>> {
+        let held = if change.are_new { Vec::new() } else { self.holders(&change.rows).await? };
+        let gone = self.holders(&change.gone).await?;
         let Self { engine, relation, kept, lock } = self;
         let mut appending = Appending::new(&engine, client.as_ref(), &relation)?;
         let now_ms = engine.env().clock.wall_millis();
-        appending.add_gone(&change.gone, now_ms)?;
-        appending.add(&change.rows, &change.times)?;
+        appending.add_gone(&change.gone, now_ms, &gone)?;
+        appending.add_in_place(&change.rows, &change.times, &held)?;
         let bytes_max = engine.limits().insert_bytes_max;
         if bytes_max.as_usize() < appending.bytes() {
             return Err(too_large(&relation, bytes_max));
@@ -162,7 +195,7 @@ pub(super) async fn replace_rows(
     let keys = keys_of(relation, &rows)?;
     let write = TableWrite::begin(engine, relation, Some(&keys)).await?;
     let gone = rows.slice(0, 0);
-    write.commit(client, &TableChange { rows, times, gone }).await
+    write.commit(client, &TableChange { rows, times, are_new: false, gone }).await
 }
 
 /// Inserts rows whose keys must be free, with their times in milliseconds.
@@ -184,5 +217,5 @@ pub(super) async fn insert_new(
         return Err(taken(relation, &rows, row));
     }
     let gone = rows.slice(0, 0);
-    write.commit(client, &TableChange { rows, times, gone }).await
+    write.commit(client, &TableChange { rows, times, are_new: true, gone }).await
 }

@@ -246,6 +246,13 @@ impl LogDir {
         Ok(state.epochs.end_of(epoch, state.log_end_offset))
     }
 
+    /// Where the first epoch begins that has records; without records where the log ends.
+    pub fn epochs_begin(&self, partition: TopicPartition) -> Result<Offset, LogError> {
+        let partition = self.core.partition(partition)?;
+        let state = partition.state.lock();
+        Ok(state.epochs.starts().first().map_or(state.log_end_offset, |(_, start)| *start))
+    }
+
     /// The aborted transactions with records in `from..upto`.
     pub fn aborted(
         &self,

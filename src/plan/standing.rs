@@ -77,6 +77,8 @@ pub enum Leaf {
 pub struct Output {
     /// Key columns first, then window bounds, then values; for a push query the columns in the order of the SELECT list.
     pub columns: Vec<Column>,
+    /// Columns at the end that tell rows of a push query apart and are not shown.
+    pub hidden: usize,
     /// Stream or table.
     pub kind: RelationKind,
     /// The key's format, `None` when there is no key.

@@ -13,6 +13,7 @@ use super::server::column;
 use super::server::failure;
 use super::server::message;
 use super::server::read_until;
+use super::server::rows;
 use super::server::run;
 use super::server::stream;
 use super::server::told;
@@ -98,6 +99,29 @@ async fn a_group_that_is_gone_comes_once_more_with_its_key_alone() {
         run(&writer, &format!("INSERT INTO readings VALUES ('a', {value})")).await;
         let told = copy.try_next().await.expect("it is no error").expect("there is a line");
         assert_eq!(String::from_utf8_lossy(&told), line);
+    }
+    server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rows_of_all_keys_come_where_the_select_list_leaves_the_key_out() {
+    let server = TestServer::start().await;
+    let (writer, reader) = (server.connect().await, server.connect().await);
+    run(&writer, READINGS).await;
+    run(&writer, "CREATE TABLE names (sensor TEXT PRIMARY KEY, name TEXT)").await;
+    run(&writer, "INSERT INTO names VALUES ('a', 'boiler'), ('b', 'mill'), ('c', 'dam')").await;
+    run(&writer, "INSERT INTO readings VALUES ('a', 1), ('b', 2), ('c', 3), ('a', 4)").await;
+    run(&reader, "SET auto_offset_reset = 'earliest'").await;
+    for query in [
+        "SELECT name FROM names EMIT CHANGES LIMIT 3",
+        "SELECT sensor || '!', name FROM names EMIT CHANGES LIMIT 3",
+        "SELECT COUNT(*) FROM readings GROUP BY sensor EMIT CHANGES LIMIT 3",
+        "SELECT sensor, COUNT(*) FROM readings WINDOW TUMBLING (SIZE 1 HOUR) GROUP BY sensor EMIT CHANGES LIMIT 3",
+        "SELECT WINDOWEND, SUM(value) FROM readings WINDOW SESSION (1 HOUR) GROUP BY sensor EMIT CHANGES LIMIT 3",
+        "SELECT l.name, r.name AS same FROM names l JOIN names r ON l.sensor = r.sensor EMIT CHANGES LIMIT 3",
+    ] {
+        let found = rows(&reader, query).await;
+        assert_eq!(found.len(), 3, "{query}");
     }
     server.stop().await;
 }

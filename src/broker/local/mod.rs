@@ -17,7 +17,7 @@ pub use fetch::{FetchLimits, FetchPartition, FetchedPartition, Fetching};
 pub use offsets::{FoundOffset, OffsetQuery};
 pub use produce::{CheckedBatch, Placed};
 pub use settings::{ListChange, SettingKind, TOPIC_SETTINGS, TopicSetting};
-pub use topics::{NewTopic, TopicUsers};
+pub use topics::{NewTopic, TopicUser, TopicUsers};
 
 use super::Broker;
 use super::BrokerError;

@@ -3,9 +3,12 @@
 use super::LocalBroker;
 use crate::broker::BrokerError;
 use crate::broker::Isolation;
+use crate::cluster::CleanupPolicy;
+use crate::cluster::TopicRecord;
 use crate::model::EventTime;
 use crate::model::LeaderEpoch;
 use crate::model::Offset;
+use crate::model::QueryId;
 use crate::model::TopicPartition;
 use crate::security::Operation;
 
@@ -81,7 +84,9 @@ impl LocalBroker {
         read.first().map(|tail| tail.batch.leader_epoch())
     }
 
-    /// The greatest epoch at or below `epoch` that wrote to the partition, and where it ended.
+    /// The greatest epoch at or below `epoch` that wrote to the partition, and where it ended. Of an epoch below all that are
+    /// known nothing is kept: it ended where they begin at the latest, so that a reader who stands there is not taken for one
+    /// whose records are gone. `None` of an epoch that has not begun.
     pub async fn epoch_end(
         &self,
         partition: TopicPartition,
@@ -90,7 +95,15 @@ impl LocalBroker {
     ) -> Result<Option<(LeaderEpoch, Offset)>, BrokerError> {
         self.authorized(partition, Operation::Read).await?;
         self.check_leader_epoch(partition, current_leader_epoch)?;
-        Ok(self.broker.log.epoch_end(partition, epoch)?)
+        let leader = self.broker.leader_epoch();
+        if leader < epoch || epoch < LeaderEpoch(0) {
+            return Ok(None);
+        }
+        let log = &self.broker.log;
+        if epoch == leader {
+            return Ok(Some((epoch, log.ends(partition)?.log_end_offset)));
+        }
+        Ok(Some(log.epoch_end(partition, epoch)?.unwrap_or((epoch, log.epochs_begin(partition)?))))
     }
 
     /// Drops what lies below `offset`, or all that can be read for `None`; answers where the log starts then.
@@ -103,14 +116,46 @@ impl LocalBroker {
         if topic.config.internal {
             return Err(BrokerError::InternalTopic { topic: topic.name.clone() });
         }
+        self.check_shortening(&topic)?;
         let ends = self.broker.log.ends(partition)?;
         let offset = offset.unwrap_or(ends.high_watermark);
         if offset < Offset::ZERO || ends.high_watermark < offset {
             let (start, end) = (ends.log_start_offset, ends.high_watermark);
             return Err(BrokerError::OffsetOutOfRange { partition, offset, start, end });
         }
+        self.check_unread(&topic, partition, offset).await?;
         let log = std::sync::Arc::clone(&self.broker.log);
         self.env().threads.blocking(move || log.advance_log_start(partition, offset)).await?;
         Ok(self.broker.log.ends(partition)?.log_start_offset)
+    }
+
+    /// Refuses to shorten a topic whose records are a table's rows, or from which a query restores what it keeps.
+    fn check_shortening(&self, topic: &TopicRecord) -> Result<(), BrokerError> {
+        let Some(user) = self.user_of(topic.id) else { return Ok(()) };
+        let holds_rows = user.is_table && topic.config.cleanup_policy == CleanupPolicy::Compact;
+        match holds_rows || user.is_of_query {
+            true => Err(user.uses(topic)),
+            false => Ok(()),
+        }
+    }
+
+    /// Refuses to take records from a standing query that has not read them: it would stop, since nobody could say what it missed.
+    async fn check_unread(
+        &self,
+        topic: &TopicRecord,
+        partition: TopicPartition,
+        start: Offset,
+    ) -> Result<(), BrokerError> {
+        let groups = self.broker.groups.lock().groups.everything();
+        for group in groups.iter().filter(|group| QueryId::of_group(&group.name).is_some()) {
+            let at = group.offsets.iter().find(|(read, _)| *read == partition).map(|(_, committed)| committed.offset);
+            let Some(position) = at.filter(|position| *position < start) else { continue };
+            // Markers are nothing to read.
+            if self.broker.lag_of(partition, position).await?.records != 0 {
+                let user = format!("\"{}\", which has read up to offset {position} only", group.name);
+                return Err(BrokerError::TopicInUse { topic: topic.name.clone(), user });
+            }
+        }
+        Ok(())
     }
 }

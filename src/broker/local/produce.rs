@@ -66,6 +66,10 @@ impl LocalBroker {
     /// is of no account before that.
     pub async fn check_batch(&self, partition: TopicPartition, bytes: Bytes) -> Result<CheckedBatch, BrokerError> {
         let topic = self.writable(partition).await?;
+        // What it says would be seen after the next restart, and then only by readers of the view, not by its query.
+        if let Some(user) = self.user_of(topic.id).filter(|user| user.is_table && user.is_of_query) {
+            return Err(user.uses(&topic));
+        }
         let batch = check(&topic, partition, bytes)?;
         Ok(CheckedBatch { partition, topic, batch })
     }
@@ -91,7 +95,8 @@ impl LocalBroker {
             next_offset: appended.next_offset,
             append_time_ms: appended.append_time_ms,
             log_start: broker.log.ends(partition)?.log_start_offset,
-            flushes: topic.config.flush == FlushPolicy::Ack && acks == Acks::All,
+            // What waits for its flush is in memory only: even the leader's word must not be broken by the end of its process.
+            flushes: topic.config.flush == FlushPolicy::Ack && acks != Acks::None,
         })
     }
 

@@ -1,7 +1,7 @@
 //! Topics: made, changed and dropped.
 //!
 //! What a relation of SQL stands on is not taken from under it: such a topic is neither dropped nor given more partitions or
-//! another cleanup policy here. Who knows the relations tells (`TopicUsers`).
+//! another cleanup policy here; what a query writes keeps its records' times. Who knows the relations tells (`TopicUsers`).
 
 use std::sync::Arc;
 
@@ -27,8 +27,26 @@ const PROPOSALS_MAX: usize = 100;
 /// What the names of the server's own topics begin with.
 const INTERNAL_PREFIX: &str = "__tidemill.";
 
-/// Who stands on a topic, for people: `stream "orders"`; `None` if nobody does.
-pub type TopicUsers = Arc<dyn Fn(TopicId) -> Option<String> + Send + Sync>;
+/// What stands on a topic.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TopicUser {
+    /// For people: `stream "orders"`.
+    pub name: String,
+    /// The newest record of each key is a row of it.
+    pub is_table: bool,
+    /// A query writes the topic, and restores from it what it keeps.
+    pub is_of_query: bool,
+}
+
+impl TopicUser {
+    /// The error of what it does not let happen to its topic.
+    pub(super) fn uses(self, topic: &TopicRecord) -> BrokerError {
+        BrokerError::TopicInUse { topic: topic.name.clone(), user: self.name }
+    }
+}
+
+/// What stands on a topic; `None` if nothing does.
+pub type TopicUsers = Arc<dyn Fn(TopicId) -> Option<TopicUser> + Send + Sync>;
 
 /// A topic that is to be.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -120,6 +138,11 @@ impl LocalBroker {
             if config.cleanup_policy != topic.config.cleanup_policy {
                 self.unused(topic)?;
             }
+            if config.timestamp_type != topic.config.timestamp_type
+                && let Some(user) = self.user_of(topic.id).filter(|user| user.is_of_query)
+            {
+                return Err(user.uses(topic));
+            }
             match config == topic.config {
                 true => Ok(Vec::new()),
                 false => Ok(vec![MetadataRecord::ConfigureTopic(topic.id, config)]),
@@ -148,11 +171,13 @@ impl LocalBroker {
     }
 
     fn unused(&self, topic: &TopicRecord) -> Result<(), BrokerError> {
+        self.user_of(topic.id).map_or(Ok(()), |user| Err(user.uses(topic)))
+    }
+
+    /// What stands on a topic.
+    pub(super) fn user_of(&self, topic: TopicId) -> Option<TopicUser> {
         let users = self.broker.topic_users.read().clone();
-        match users.and_then(|users| users(topic.id)) {
-            Some(user) => Err(BrokerError::TopicInUse { topic: topic.name.clone(), user }),
-            None => Ok(()),
-        }
+        users.and_then(|users| users(topic))
     }
 
     /// Proposes what `change` makes of the metadata until nobody else was quicker; nothing if it makes nothing. With

@@ -309,9 +309,7 @@ impl Planner {
     /// Names of relations that do not exist are told with their place, before DataFusion looks.
     fn check_relations(&self, session: &Session, reading: &Reading, statement: &ast::Statement) -> Result<()> {
         let mut common: BTreeSet<String> = reading.given.iter().map(|given| given.name.to_lowercase()).collect();
-        if let ast::Statement::Query(query) = statement {
-            common_names(query, &mut common);
-        }
+        common.extend(common_names(statement));
         let compatibility = session.settings.compatibility();
         self.check_schemas(statement)?;
         let Some((name, column)) = missing_relation(statement, &reading.catalog, &common, compatibility) else {
@@ -383,17 +381,16 @@ fn missing_relation(
 }
 
 /// The names that WITH gives, at any depth; one that is wrong here is found by DataFusion.
-fn common_names(query: &ast::Query, names: &mut BTreeSet<String>) {
-    for table in query.with.iter().flat_map(|with| &with.cte_tables) {
-        names.insert(table.alias.name.value.to_lowercase());
-        common_names(&table.query, names);
-    }
-    let _ = walk::expressions(query, |expression: &ast::Expr| {
-        if let ast::Expr::Subquery(inner) | ast::Expr::InSubquery { subquery: inner, .. } = expression {
-            common_names(inner, names);
+fn common_names(statement: &ast::Statement) -> BTreeSet<String> {
+    let mut names = BTreeSet::new();
+    let _ = walk::walk(statement, |node| {
+        if let walk::Node::Query(query) = node {
+            let tables = query.with.iter().flat_map(|with| &with.cte_tables);
+            names.extend(tables.map(|table| table.alias.name.value.to_lowercase()));
         }
         ControlFlow::<()>::Continue(())
     });
+    names
 }
 
 /// Whether a statement names something of PostgreSQL's own catalogs or functions that only they have.

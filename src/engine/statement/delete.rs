@@ -32,7 +32,7 @@ pub(super) async fn execute(session: &mut Session, delete: &Delete, parameters: 
     let claimed = claim(session, &relation, keys, &query, parameters, &types, with_others).await?;
     let Claimed { write, rows: gone, others, .. } = claimed;
     let answer = Answer::of(session, delete.returning.as_ref(), &alias, &gone, &others, parameters).await?;
-    let change = TableChange { rows: modify::no_rows(&relation), times: Vec::new(), gone };
+    let change = TableChange { rows: modify::no_rows(&relation), times: Vec::new(), are_new: false, gone };
     let ends = write.commit(&session.client, &change).await?;
     session.written.note(ends);
     Ok(answer.outcome("DELETE"))

@@ -89,11 +89,12 @@ pub(super) async fn insert(
         }
         _ => Vec::new(),
     };
+    let are_new = changed.is_empty();
     let (rows, times) = together(session, relation, (rows, times), new, changed)?;
     let alias = modify::alias_of(session, relation, clauses.alias.as_ref());
     let answer =
         Answer::of(session, clauses.returning.as_ref(), &alias, &rows, &[], parameters).await.map_err(of_all)?;
-    let change = TableChange { rows, times, gone: modify::no_rows(relation) };
+    let change = TableChange { rows, times, are_new, gone: modify::no_rows(relation) };
     let ends = write.commit(&session.client, &change).await.map_err(of_all)?;
     session.written.note(ends);
     Ok(answer.outcome("INSERT 0"))

@@ -98,9 +98,14 @@ fn may_read(session: &Session, catalog: &Catalog, plan: &StandingPlan) -> Result
 
 /// The columns of a push query's answer.
 pub(super) fn fields(plan: &StandingPlan) -> Vec<OutputField> {
-    let columns = plan.output.columns.iter();
+    let columns = shown_columns(plan).iter();
     let field = |column: &Column| OutputField::new(shown_name(&column.name), column.sql_type.clone());
     columns.map(field).collect()
+}
+
+fn shown_columns(plan: &StandingPlan) -> &[Column] {
+    let columns = &plan.output.columns;
+    &columns[..columns.len() - plan.output.hidden]
 }
 
 /// After how many rows a push query ends.
@@ -157,7 +162,8 @@ fn take_limit(query: &mut ast::Query) -> Result<Option<Limit>> {
 
 /// What is shown of a row without a value.
 enum Valueless {
-    /// Nothing: to ksqlDB's push queries a stream's record without a value is none.
+    /// Nothing: to ksqlDB's push queries a stream's record without a value is none, and of which row is gone nothing is known
+    /// without its key.
     Nothing,
     /// The columns of the key, the others null: a table's row is gone. Whether each column is of the key.
     Key(Vec<bool>),
@@ -165,7 +171,8 @@ enum Valueless {
 
 impl Valueless {
     fn of(plan: &StandingPlan) -> Self {
-        if plan.output.kind == RelationKind::Stream && plan.semantics.compatibility == Compatibility::Ksqldb {
+        let is_ksqldb = plan.semantics.compatibility == Compatibility::Ksqldb;
+        if plan.output.kind == RelationKind::Stream && is_ksqldb || 0 < plan.output.hidden {
             return Self::Nothing;
         }
         let is_key = |column: &Column| !matches!(column.role, ColumnRole::Value) && !column.role.is_of_headers();
@@ -215,6 +222,8 @@ fn rows(
         }
         let Some(batch) = stream.next().await else { return Ok(None) };
         let rows = valueless.shown(batch?)?;
+        let shown: Vec<usize> = (0..target.fields().len()).collect();
+        let rows = rows.project(&shown).map_err(|error| Error::internal("columns that are shown").caused_by(error))?;
         let rows = conform(&rows.slice(0, rows.num_rows().min(left)), &target)?;
         let left = left - rows.num_rows();
         Ok(Some((rows, (stream, target, valueless, left))))

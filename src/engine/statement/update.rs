@@ -29,11 +29,13 @@ use crate::engine::read::Planner;
 use crate::engine::session::Session;
 use crate::engine::table_write::TableChange;
 use crate::engine::table_write::TableWrite;
+use crate::engine::table_write::key_detail;
 use crate::engine::table_write::keys_of;
 use crate::engine::table_write::taken;
 use crate::error::Error;
 use crate::error::Position;
 use crate::error::Result;
+use crate::error::SqlState;
 use crate::model::SqlType;
 use crate::plan::relation_key;
 use crate::sql::Select;
@@ -55,10 +57,9 @@ pub(super) async fn execute(session: &mut Session, update: &Update, parameters: 
     let claimed = claim(session, &relation, keys, &query, parameters, &types, !others.are_none()).await?;
     let Claimed { write, columns, rows: old, keys: old_keys, others } = claimed;
     let rows = modify::with_assigned(&relation, &columns, &assigned)?;
-    if old_keys.iter().collect::<HashSet<_>>().len() < old_keys.len() {
-        return Err(
-            Error::unsupported("set-returning functions are not supported in UPDATE").at(update.target.position)
-        );
+    if let Some(twice) = repeated(&old_keys) {
+        let error = twice_error(&write, &relation, &old, twice).await?;
+        return Err(error.at(update.target.position));
     }
     let at = |refused: RefusedValue| match position_of(&assigned, refused.column) {
         Some(position) => refused.error.at(position),
@@ -73,7 +74,7 @@ pub(super) async fn execute(session: &mut Session, update: &Update, parameters: 
         }
     };
     let answer = Answer::of(session, update.returning.as_ref(), &alias, &rows, &others, parameters).await?;
-    let ends = write.commit(&session.client, &TableChange { rows, times, gone }).await?;
+    let ends = write.commit(&session.client, &TableChange { rows, times, are_new: false, gone }).await?;
     session.written.note(ends);
     Ok(answer.outcome("UPDATE"))
 }
@@ -111,6 +112,25 @@ fn types(relation: &Relation, assigned: &[Assigned<'_>]) -> Vec<SqlType> {
     let own = relation.columns.iter();
     let new = assigned.iter().map(|assigned| &relation.columns[assigned.column]);
     own.chain(new).map(|column| column.sql_type.clone()).collect()
+}
+
+/// The first row whose key another one before it has.
+fn repeated(keys: &[Vec<u8>]) -> Option<usize> {
+    let mut seen = HashSet::with_capacity(keys.len());
+    keys.iter().position(|key| !seen.insert(key))
+}
+
+/// Why two rows have one key: the table has it twice, or the statement made two rows of one.
+async fn twice_error(write: &TableWrite, relation: &Relation, rows: &RecordBatch, row: usize) -> Result<Error> {
+    let holders = write.holders(&rows.slice(row, 1)).await?;
+    if holders.iter().all(|holders| holders.len() < 2) {
+        return Ok(Error::unsupported("set-returning functions are not supported in UPDATE"));
+    }
+    let message = format!("table \"{}\" has two rows of one key", relation.name);
+    let what = format!("is in several partitions of topic \"{}\"", relation.topic);
+    Ok(Error::new(SqlState::CARDINALITY_VIOLATION, message)
+        .detail(key_detail(relation, rows, row, &what))
+        .hint("DELETE takes all rows of a key; INSERT it again."))
 }
 
 /// Of rows whose keys change, those whose old keys nobody has any more; new keys must be free.

@@ -20,6 +20,10 @@ use datafusion::logical_expr::ExprSchemable;
 use datafusion::logical_expr::Like;
 use datafusion::logical_expr::Operator;
 use datafusion::logical_expr::ScalarUDF;
+use datafusion::logical_expr::SortExpr;
+use datafusion::logical_expr::WindowFrame;
+use datafusion::logical_expr::WindowFrameBound;
+use datafusion::logical_expr::WindowFrameUnits;
 use datafusion::logical_expr::WindowFunctionDefinition;
 use datafusion::logical_expr::binary::BinaryTypeCoercer;
 use datafusion::logical_expr::cast;
@@ -374,7 +378,7 @@ impl<'a> Expressions<'a> {
             Compatibility::Postgres => spans::windowed(self.functions, window, schema)?,
             Compatibility::Ksqldb => window,
         };
-        Ok(Expr::WindowFunction(Box::new(self.window(window))))
+        Ok(Expr::WindowFunction(Box::new(self.window(by_peers(window, schema)?))))
     }
 
     /// A window's aggregate under the rules, over a frame that may move.
@@ -577,6 +581,28 @@ pub fn as_column(expr: Expr, schema: &DFSchema, origin: &ast::Expr) -> Result<(E
 
 pub(super) fn is_text(data_type: &DataType) -> bool {
     matches!(data_type, DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View)
+}
+
+/// Of frames in RANGE DataFusion takes only those over types that have distances. Without a distance such a frame ends
+/// between groups of peers, whatever their type.
+fn by_peers(mut window: WindowFunction, schema: &DFSchema) -> datafusion::common::Result<WindowFunction> {
+    let has_distances = |by: &SortExpr| {
+        let data_type = by.expr.get_type(schema)?;
+        let is_of_time = matches!(data_type, DataType::Date32 | DataType::Timestamp(..) | DataType::Interval(_));
+        Ok::<_, DataFusionError>(is_of_time || data_type.is_numeric() || is_text(&data_type))
+    };
+    let frame = &window.params.window_frame;
+    let is_plain = |bound: &WindowFrameBound| bound.is_unbounded() || *bound == WindowFrameBound::CurrentRow;
+    if frame.units == WindowFrameUnits::Range
+        && is_plain(&frame.start_bound)
+        && is_plain(&frame.end_bound)
+        && let Some(by) = window.params.order_by.first()
+        && !has_distances(by)?
+    {
+        let (start, end) = (frame.start_bound.clone(), frame.end_bound.clone());
+        window.params.window_frame = WindowFrame::new_bounds(WindowFrameUnits::Groups, start, end);
+    }
+    Ok(window)
 }
 
 /// DataFusion's signature of these lets a call without arguments through, which then ends its thread.

@@ -475,6 +475,7 @@ fn output(
 ) -> Output {
     Output {
         columns: arranged.columns.clone(),
+        hidden: arranged.hidden,
         kind,
         key_format,
         value_format: query.value_format.unwrap_or(query.sources[0].relation.formats.value),
@@ -549,8 +550,8 @@ fn sink(rows: Rows, arranged: Arranged, query: &BoundQuery) -> Result<LogicalPla
         (None, Some(retention_ms), Some(bound)) => Some((Some(bound), retention_ms)),
         (None, ..) => None,
     };
-    // A client that does not ask for the window's bounds is not told that a row of it goes.
-    if let Some((bound, retention_ms)) = kept.filter(|_| !arranged.key.is_empty()) {
+    // A client that does not ask for the whole key is not told that a row of it goes.
+    if let Some((bound, retention_ms)) = kept.filter(|_| !arranged.key.is_empty() && arranged.hidden == 0) {
         let id = OperatorId::new("retain");
         plan = plan_of(Retain { id, input: plan, key: arranged.key.clone(), bound, retention_ms });
     }

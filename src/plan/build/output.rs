@@ -3,6 +3,7 @@
 use datafusion::common::DFSchema;
 use datafusion::logical_expr::Expr;
 use datafusion::logical_expr::ExprSchemable;
+use datafusion::logical_expr::cast;
 use sqlparser::ast;
 
 use super::expression::as_column;
@@ -53,6 +54,8 @@ pub struct Arranged {
     pub key: Vec<usize>,
     /// The window in the key.
     pub window: Option<WindowOfKey>,
+    /// Columns at the end that a client is not shown: what of the key it did not ask for.
+    pub hidden: usize,
     /// The window's end is part of the key: sessions that begin together may end apart.
     key_has_end: bool,
 }
@@ -99,17 +102,41 @@ pub fn for_client(selected: &Selected, query: &BoundQuery) -> Result<Arranged> {
             false => arranged.push(expr, &item.name, sql_type, role),
         }
     }
-    let has = |role| arranged.columns.iter().any(|column| column.role == role);
-    let has_bounds = has(ColumnRole::WindowStart) && (!arranged.key_has_end || has(ColumnRole::WindowEnd));
-    let whole = found.iter().all(|found| *found) && (selected.window.is_none() || has_bounds);
-    if !whole {
-        if selected.rows.changes == Changes::Retract {
-            return Err(Error::unsupported("such changes cannot be sent without the key")
-                .hint("Add the columns of the key (and windowstart, of a session windowend too) to the SELECT list."));
+    // Rows of a stream are all different; of others the newest of each key leaves.
+    if selected.rows.changes != Changes::Append {
+        let visible = arranged.columns.len();
+        for (expr, role) in missing_of_key(selected, &arranged, &found) {
+            let data_type = expr.get_type(selected.rows.schema()).ok();
+            let Some(sql_type) = data_type.as_ref().and_then(SqlType::from_arrow) else {
+                return Err(Error::unsupported("such changes cannot be sent without the key").hint(
+                    "Add the columns of the key (and windowstart, of a session windowend too) to the SELECT list.",
+                ));
+            };
+            let expr = if data_type == Some(sql_type.arrow()) { expr } else { cast(expr, sql_type.arrow()) };
+            let name = repeated_name("key", arranged.columns.len());
+            arranged.push(expr, &name, sql_type, role);
         }
+        arranged.hidden = arranged.columns.len() - visible;
+    } else if found.contains(&false) {
         arranged.key.clear();
     }
     Ok(arranged)
+}
+
+/// What of the key is in no column; `found` tells which of its columns are.
+fn missing_of_key(selected: &Selected, arranged: &Arranged, found: &[bool]) -> Vec<(Expr, ColumnRole)> {
+    let has = |role| arranged.columns.iter().any(|column| column.role == role);
+    let keys = selected.keys.iter().zip(found).filter(|(_, found)| !**found);
+    let mut missing: Vec<_> = keys.map(|(key, _)| (key[0].clone(), ColumnRole::Key)).collect();
+    if let Some((_, start, end)) = &selected.window {
+        if !has(ColumnRole::WindowStart) {
+            missing.push((start.clone(), ColumnRole::WindowStart));
+        }
+        if arranged.key_has_end && !has(ColumnRole::WindowEnd) {
+            missing.push((end.clone(), ColumnRole::WindowEnd));
+        }
+    }
+    missing
 }
 
 /// The columns of a relation: the key first, window bounds after it, then the rest in the order of the SELECT list.

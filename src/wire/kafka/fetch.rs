@@ -78,8 +78,8 @@ async fn fetch(context: &Context, request: &Request) -> (Response, Option<OwnedS
     let limits = FetchLimits {
         bytes_min: at_least_zero(request.min_bytes),
         bytes_max: at_least_zero(request.max_bytes).min(context.door().config.fetch_bytes_max),
-        // What is wrong is told at once.
-        wait_max: if refused {
+        // What is wrong is told at once, and so is what there is to who wants no more.
+        wait_max: if refused || request.min_bytes <= 0 {
             Duration::ZERO
         } else {
             Duration::from_millis(at_least_zero(request.max_wait_ms) as u64)

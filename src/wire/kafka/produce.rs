@@ -178,9 +178,6 @@ async fn check(
 
 /// Has the transaction hold all that the request writes to, in one step; if it cannot, its transactional batches are refused.
 async fn hold(context: &Context, transactional_id: Option<&str>, topics: &mut [OfTopic<CheckedBatch>]) {
-    if context.version < ADDS_FROM {
-        return;
-    }
     let of_transaction = |batch: &CheckedBatch| Some((batch.transactional_producer()?, batch.partition()));
     let batches = topics.iter().flat_map(|topic| &topic.partitions).filter_map(|(_, batch)| batch.as_ref().ok());
     let (producers, partitions): (BTreeSet<_>, Vec<_>) = batches.filter_map(of_transaction).unzip();
@@ -203,6 +200,9 @@ async fn hold_for(
         return Err(Refusal::of_transaction(&TransactionError::InvalidProducerIdMapping));
     }
     let id = transactional_id.ok_or(ErrorCode::TRANSACTIONAL_ID_AUTHORIZATION_FAILED)?;
+    if context.version < ADDS_FROM {
+        return Ok(());
+    }
     let held = context.broker().hold_in_transaction(id, producer, partitions).await;
     held.map_err(|error| Refusal::of_transaction(&error))
 }

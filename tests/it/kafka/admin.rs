@@ -302,11 +302,19 @@ async fn the_cluster_its_disk_and_its_reigns_are_described() {
     let epoch = topic.partitions[0].leader_epoch;
     let partition =
         offset_for_leader_epoch::Partition { partition: 0, current_leader_epoch: epoch, leader_epoch: epoch };
-    let asked = offset_for_leader_epoch::Topic { topic: "t".to_string(), partitions: vec![partition] };
+    let asked = offset_for_leader_epoch::Topic { topic: "t".to_string(), partitions: vec![partition.clone()] };
     for version in 2..=4 {
         let request = offset_for_leader_epoch::Request { topics: vec![asked.clone()], ..Default::default() };
         let end = one(one(client.ask(version, request).await.topics).partitions);
         assert_eq!((end.error_code, end.leader_epoch, end.end_offset), (ErrorCode::NONE, epoch, 2));
+    }
+    // Nothing is kept of an older epoch, and a later one has not begun.
+    for (leader_epoch, expected) in [(epoch - 1, (epoch - 1, if epoch == 0 { -1 } else { 0 })), (epoch + 1, (-1, -1))] {
+        let partition = offset_for_leader_epoch::Partition { leader_epoch, ..partition.clone() };
+        let asked = offset_for_leader_epoch::Topic { partitions: vec![partition], ..asked.clone() };
+        let request = offset_for_leader_epoch::Request { topics: vec![asked], ..Default::default() };
+        let end = one(one(client.ask(4, request).await.topics).partitions);
+        assert_eq!((end.error_code, (end.leader_epoch, end.end_offset)), (ErrorCode::NONE, expected));
     }
     server.stop().await;
 }

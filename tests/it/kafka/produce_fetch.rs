@@ -1,8 +1,13 @@
 //! Produce, Fetch, ListOffsets, Metadata, FindCoordinator, ApiVersions.
 
+use tidemill::model::ProducerEpoch;
+use tidemill::model::ProducerId;
 use tidemill::protocol::Batch;
+use tidemill::protocol::BatchBuilder;
 use tidemill::protocol::BatchLimits;
 use tidemill::protocol::ErrorCode;
+use tidemill::protocol::ProducerStamp;
+use tidemill::protocol::Transactional;
 use tidemill::protocol::api_versions;
 use tidemill::protocol::fetch;
 use tidemill::protocol::find_coordinator;
@@ -331,6 +336,34 @@ async fn a_fetch_session_tells_what_is_new_and_ends_with_its_connection() {
         assert_eq!(client.ask(version, next(4, Vec::new())).await.error_code, ErrorCode::INVALID_FETCH_SESSION_EPOCH);
         let mut other = KafkaClient::connect(&server).await;
         assert_eq!(other.ask(version, next(5, Vec::new())).await.error_code, ErrorCode::FETCH_SESSION_ID_NOT_FOUND);
+    }
+    server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_wants_no_bytes_does_not_wait_for_any() {
+    let server = TestServer::start().await;
+    let mut client = KafkaClient::connect(&server).await;
+    let topic = client.topic("t").await;
+    // It would wait for weeks.
+    let request = fetch::Request { min_bytes: 0, max_wait_ms: i32::MAX, ..fetch_request(&topic, 0) };
+    let fetched = one(one(client.ask(12, request).await.responses).partitions);
+    assert_eq!((fetched.error_code, fetched.high_watermark), (ErrorCode::NONE, 0));
+    server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_batch_of_a_transaction_needs_the_name_of_one() {
+    let server = TestServer::start().await;
+    let mut client = KafkaClient::connect(&server).await;
+    let topic = client.topic("t").await;
+    let stamp = ProducerStamp { id: ProducerId(7), epoch: ProducerEpoch(0), base_sequence: 0 };
+    let mut builder = BatchBuilder::new().producer(stamp, Transactional::Yes);
+    builder.append(1, None, Some(b"x"), &[]);
+    let batch = builder.finish().bytes().to_vec();
+    for version in [3, 9, 12] {
+        let produced = client.produce(version, &topic, &batch).await;
+        assert_eq!(produced.error_code, ErrorCode::TRANSACTIONAL_ID_AUTHORIZATION_FAILED, "{version}");
     }
     server.stop().await;
 }

@@ -1,9 +1,17 @@
 //! What Kafka clients produce is a stream in SQL; what SQL writes they consume.
 
+use tidemill::protocol::BatchBuilder;
+use tidemill::protocol::ErrorCode;
+use tidemill::protocol::delete_records;
+use tidemill::protocol::incremental_alter_configs;
+
 use super::client::KafkaClient;
 use super::client::batch;
+use super::client::one;
+use super::client::produce_request;
 use super::client::records;
 use crate::server::TestServer;
+use crate::server::failure;
 use crate::server::rows;
 use crate::server::run;
 use crate::server::settled;
@@ -47,5 +55,97 @@ async fn what_insert_wrote_is_consumed() {
     let found = records(&client.fetch(12, &topic, 0).await);
     let values: Vec<_> = found.iter().map(|(_, value)| value.as_str()).collect();
     assert_eq!(values, ["{\"item\":\"pond\"}", "{\"item\":\"wheel\"}"]);
+    server.stop().await;
+}
+
+/// Asks for all records below an offset of a topic's first partition to be dropped.
+async fn delete_below(client: &mut KafkaClient, topic: &str, offset: i64) -> ErrorCode {
+    let partition = delete_records::Partition { partition_index: 0, offset };
+    let topic = delete_records::Topic { name: topic.to_string(), partitions: vec![partition] };
+    let request = delete_records::Request { topics: vec![topic], ..Default::default() };
+    one(one(client.ask(2, request).await.topics).partitions).error_code
+}
+
+async fn times_of_append(client: &mut KafkaClient, topic: &str) -> ErrorCode {
+    let config = incremental_alter_configs::Config {
+        name: "message.timestamp.type".to_string(),
+        value: Some("LogAppendTime".to_string()),
+        ..Default::default()
+    };
+    let resource = incremental_alter_configs::Resource {
+        resource_type: 2,
+        resource_name: topic.to_string(),
+        configs: vec![config],
+    };
+    let request = incremental_alter_configs::Request { resources: vec![resource], ..Default::default() };
+    one(client.ask(1, request).await.responses).error_code
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_queries_and_tables_keep_is_not_taken_or_changed_under_them() {
+    let server = TestServer::start().await;
+    let session = server.connect().await;
+    run(
+        &session,
+        "CREATE STREAM orders (item TEXT KEY, amount INT) WITH (kafka_topic = 'orders', value_format = 'JSON', partitions = 1);
+         CREATE TABLE totals WITH (kafka_topic = 'totals') AS SELECT item, sum(amount) AS total FROM orders GROUP BY item;
+         CREATE STREAM large WITH (kafka_topic = 'large') AS SELECT * FROM orders WHERE amount > 1;
+         CREATE TABLE items (item TEXT PRIMARY KEY, price INT) WITH (kafka_topic = 'items', partitions = 1);
+         INSERT INTO items VALUES ('pond', 1), ('wheel', 2);
+         INSERT INTO orders VALUES ('pond', 2), ('wheel', 3);",
+    )
+    .await;
+    settled(&session, "SELECT * FROM totals").await;
+    let mut client = KafkaClient::connect(&server).await;
+    for topic in ["totals", "large", "items"] {
+        assert_eq!(delete_below(&mut client, topic, 1).await, ErrorCode::POLICY_VIOLATION, "{topic}");
+    }
+    for (topic, code) in [("totals", ErrorCode::POLICY_VIOLATION), ("large", ErrorCode::POLICY_VIOLATION)] {
+        assert_eq!(times_of_append(&mut client, topic).await, code, "{topic}");
+    }
+    let topic = client.topic("totals").await;
+    let produced = client.produce(9, &topic, &batch(&["{\"total\": 777}"])).await;
+    assert_eq!(produced.error_code, ErrorCode::POLICY_VIOLATION);
+    // Records that a query has not read would be missed by it.
+    run(&session, "PAUSE ALL; INSERT INTO orders VALUES ('pond', 4)").await;
+    assert_eq!(delete_below(&mut client, "orders", 3).await, ErrorCode::POLICY_VIOLATION);
+    assert_eq!(delete_below(&mut client, "orders", 2).await, ErrorCode::NONE);
+    run(&session, "RESUME ALL; INSERT INTO orders VALUES ('wheel', 1)").await;
+    let totals = settled(&session, "SELECT item, total FROM totals ORDER BY item").await;
+    assert_eq!(totals, [["pond", "6"], ["wheel", "4"]]);
+    server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn rows_that_clients_put_into_partitions_of_another_hash_are_changed_where_they_lie() {
+    let server = TestServer::start().await;
+    let session = server.connect().await;
+    run(
+        &session,
+        "CREATE TABLE t (k TEXT PRIMARY KEY, v INT) WITH (kafka_topic = 't', value_format = 'JSON', partitions = 3)",
+    )
+    .await;
+    let mut client = KafkaClient::connect(&server).await;
+    let topic = client.topic("t").await;
+    let keyed = |keys: &[&str]| {
+        let mut builder = BatchBuilder::new();
+        for key in keys {
+            builder.append(1_700_000_000_000, Some(key.as_bytes()), Some(b"{\"v\": 1}"), &[]);
+        }
+        builder.finish().bytes().to_vec()
+    };
+    let (plain, twice) = (keyed(&["a", "b", "c", "d", "e", "f"]), keyed(&["f"]));
+    client.ask(9, produce_request(-1, &topic, vec![(1, &plain)])).await;
+    run(&session, "UPDATE t SET v = 2").await;
+    let found = rows(&session, "SELECT k, v FROM t ORDER BY k").await;
+    assert_eq!(found, [["a", "2"], ["b", "2"], ["c", "2"], ["d", "2"], ["e", "2"], ["f", "2"]]);
+    run(&session, "INSERT INTO t VALUES ('a', 5) ON CONFLICT (k) DO UPDATE SET v = t.v + excluded.v").await;
+    run(&session, "DELETE FROM t WHERE k IN ('b', 'c', 'd', 'e')").await;
+    assert_eq!(rows(&session, "SELECT k, v FROM t ORDER BY k").await, [["a", "7"], ["f", "2"]]);
+    client.ask(9, produce_request(-1, &topic, vec![(0, &twice), (2, &twice)])).await;
+    let (state, message, ..) = failure(&session, "UPDATE t SET v = 3 WHERE k = 'f'").await;
+    assert_eq!((state.as_str(), message.as_str()), ("21000", "table \"t\" has two rows of one key"));
+    run(&session, "DELETE FROM t WHERE k = 'f'").await;
+    assert_eq!(rows(&session, "SELECT k, v FROM t ORDER BY k").await, [["a", "7"]]);
     server.stop().await;
 }
