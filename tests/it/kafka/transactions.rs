@@ -13,6 +13,7 @@ use tidemill::protocol::init_producer_id;
 use tidemill::protocol::list_transactions;
 use tidemill::protocol::metadata;
 use tidemill::protocol::offset_fetch;
+use tidemill::protocol::produce;
 use tidemill::protocol::txn_offset_commit;
 use tidemill::protocol::write_txn_markers;
 
@@ -59,7 +60,10 @@ async fn produce(
     let (id, epoch) = (ProducerId(given.producer_id), ProducerEpoch(given.producer_epoch));
     let mut builder = BatchBuilder::new().producer(ProducerStamp { id, epoch, base_sequence }, Transactional::Yes);
     builder.append(1_700_000_000_000, None, Some(b"v"), &[]);
-    client.produce(9, topic, builder.finish().bytes()).await.error_code
+    let batch = builder.finish();
+    let request = produce_request(-1, topic, vec![(0, batch.bytes())]);
+    let request = produce::Request { transactional_id: Some(ID.to_string()), ..request };
+    one(one(client.ask(9, request).await.responses).partition_responses).error_code
 }
 
 pub(super) async fn end(
