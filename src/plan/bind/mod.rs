@@ -119,7 +119,7 @@ fn bind_select(
     check_timestamp(&items, request)?;
     let pseudo = scope.into_pseudo();
     let (key_format, value_format) = sink_formats(request, sources[0].relation.formats)?;
-    let retention_ms = window.and_then(|window| window::retention_ms(window, rules));
+    let retention_ms = window.and_then(window::retention_ms);
     let window = window.map(|window| window::bind(window, rules, emit)).transpose()?;
     Ok(BoundQuery {
         semantics: request.semantics,
