@@ -28,6 +28,7 @@ pub use chance::called_bare;
 pub use from::implicit_repartition;
 pub use from::in_other_case;
 pub use from::name_of_unnamed_key;
+pub use items::place_in_star;
 pub use items::postgres_name;
 pub use scope::Clause;
 pub use scope::fold;
