@@ -75,6 +75,7 @@ impl SqlState {
     pub const CANNOT_CONNECT_NOW: SqlState = SqlState("57P03");
     pub const IO_ERROR: SqlState = SqlState("58030");
     pub const SNAPSHOT_TOO_OLD: SqlState = SqlState("72000");
+    pub const ASSERT_FAILURE: SqlState = SqlState("P0004");
     pub const DATA_CORRUPTED: SqlState = SqlState("XX001");
     pub const INTERNAL_ERROR: SqlState = SqlState("XX000");
 }

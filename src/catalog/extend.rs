@@ -3,6 +3,7 @@
 use super::Compatibility;
 use super::Format;
 use super::Relation;
+use super::WindowOfKey;
 use super::check_nested;
 use super::fold;
 use super::sql_type;
@@ -66,7 +67,9 @@ pub fn check_extends(known: &Relation, new: &Relation) -> Result<()> {
         "kind"
     } else if known.topic_id != new.topic_id {
         "topic"
-    } else if of_role(known, false) != of_role(new, false) || known.window != new.window {
+    } else if known.window != new.window {
+        "window"
+    } else if of_role(known, false) != of_role(new, false) {
         "key"
     } else if formats(known) != formats(new) || (values.len() == 1 && bare != new_bare) {
         "formats"
@@ -81,13 +84,18 @@ pub fn check_extends(known: &Relation, new: &Relation) -> Result<()> {
     } else {
         return Ok(());
     };
-    let list = |columns: &[Column]| {
-        let columns = columns.iter().map(|column| format!("{} {}", column.name, column.sql_type));
-        columns.collect::<Vec<_>>().join(", ")
+    let list = |relation: &Relation| {
+        let columns = relation.columns.iter().map(|column| format!("{} {}", column.name, column.sql_type));
+        let columns = columns.collect::<Vec<_>>().join(", ");
+        match relation.window {
+            None => format!("({columns})"),
+            Some(WindowOfKey { size_ms: Some(size_ms) }) => format!("({columns}) by windows of {size_ms} ms"),
+            Some(WindowOfKey { size_ms: None }) => format!("({columns}) by sessions"),
+        }
     };
     let kind = if known.is_table() { "table" } else { "stream" };
     let message = format!("{kind} \"{}\" cannot be replaced: its {differs} would change", known.name);
     Err(Error::new(SqlState::INVALID_TABLE_DEFINITION, message)
-        .detail(format!("It has ({}), and would have ({}).", list(&known.columns), list(&new.columns)))
+        .detail(format!("It has {}, and would have {}.", list(known), list(new)))
         .hint("Columns of the value can be added after the others; for anything else DROP it first."))
 }

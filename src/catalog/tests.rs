@@ -176,6 +176,23 @@ fn a_name_stands_for_one_type_at_a_time() {
 }
 
 #[test]
+fn what_a_query_kept_is_nobodys_once_it_is_gone() {
+    let kept = |id, name, key| {
+        let role = if key { ColumnRole::Key } else { ColumnRole::Value };
+        let columns = vec![Column { name: "k".to_string(), sql_type: SqlType::Int, role }];
+        let kind = RelationKind::Table;
+        let relation = Relation { kind, columns, query: Some(QueryId(1)), ..relation(id, name) };
+        Change::CreateRelation(Box::new(relation))
+    };
+    for (key, keeper) in [(true, None), (false, Some(QueryId(1)))] {
+        let catalog = Catalog::default().apply(&kept(1, "t", key)).expect("the name is free");
+        let catalog = catalog.apply(&Change::CreateQuery(Box::new(query(1, 1, 1)))).expect("its relation exists");
+        let catalog = catalog.apply(&Change::DropQuery(QueryId(1))).expect("it exists");
+        assert_eq!(catalog.relation("t").expect("it stays").query, keeper, "with a key: {key}");
+    }
+}
+
+#[test]
 fn ids_are_never_reused_and_what_is_used_stays() {
     let create = |id, name| Change::CreateRelation(Box::new(relation(id, name)));
     let catalog = Catalog::default().apply(&create(1, "s")).expect("first").apply(&create(2, "t")).expect("second");

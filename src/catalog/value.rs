@@ -64,9 +64,7 @@ impl Catalog {
             Change::ReplaceRelation(relation) => next.replace_relation(relation)?,
             Change::DropRelation(id) => next.drop_relation(*id)?,
             Change::CreateQuery(query) => next.create_query(query)?,
-            Change::DropQuery(id) => {
-                Arc::make_mut(&mut next.queries).remove(id).ok_or(CatalogError::UnknownQuery { id: *id })?;
-            }
+            Change::DropQuery(id) => next.drop_query(*id)?,
             Change::ReplaceQuery(query) => next.replace_query(query)?,
             Change::SetQueryState { query, state } => next.set_query_state(*query, *state)?,
             Change::CreateType(definition) => next.create_type(definition)?,
@@ -101,6 +99,18 @@ impl Catalog {
         topics.retain(|used| !topics_of(known).any(|gone| gone == *used));
         topics.extend(topics_of(relation));
         *known = Arc::new(relation.clone());
+        Ok(())
+    }
+
+    /// What the query kept stays, and others may write it from now on. Without a key there is nothing to tell its one row by.
+    fn drop_query(&mut self, id: QueryId) -> Result<(), CatalogError> {
+        let gone = Arc::make_mut(&mut self.queries).remove(&id).ok_or(CatalogError::UnknownQuery { id })?;
+        if let Some(sink) = Arc::make_mut(&mut self.relations).get_mut(&gone.sink)
+            && sink.query == Some(id)
+            && (!sink.is_table() || !sink.key_columns().is_empty())
+        {
+            Arc::make_mut(sink).query = None;
+        }
         Ok(())
     }
 

@@ -18,6 +18,7 @@ use crate::error::Error;
 use crate::error::Result;
 use crate::error::SqlState;
 use crate::format::Encoder;
+use crate::format::EventTimeColumn;
 use crate::model::ColumnRole;
 use crate::model::Offset;
 use crate::model::PartitionId;
@@ -251,6 +252,7 @@ pub(super) fn record_times(
     let (column, sql_type) = (rows.column(index), &relation.columns[index].sql_type);
     let ahead = engine.runtime().parts().config.timestamp_future_max.as_millis();
     let latest = now_ms.saturating_add(i64::try_from(ahead).unwrap_or(i64::MAX));
+    let reader = EventTimeColumn::new(&relation.columns, index, relation.timestamp_format.as_deref()).ok();
     let strict = relation.compatibility == Compatibility::Postgres;
     for (row, time) in times.iter_mut().enumerate() {
         let refused = |state, what: &str| {
@@ -269,7 +271,16 @@ pub(super) fn record_times(
             SqlType::Timestamp | SqlType::TimestampTz => {
                 column.as_primitive::<TimestampMicrosecondType>().value(row).div_euclid(1000)
             }
-            _ => continue,
+            // A text is what whoever reads the record makes of it.
+            _ => match reader.as_ref().map(|reader| reader.of_row(rows, row)) {
+                Some(Ok(time)) => time,
+                Some(Err(cause)) => {
+                    let refused = refused(SqlState::INVALID_DATETIME_FORMAT, "gives no time");
+                    let error = refused.error.detail(format!("Row {}: {cause}.", row + 1));
+                    return Err(RefusedValue { error, ..refused });
+                }
+                None => continue,
+            },
         };
         if strict && *time < 0 {
             return Err(refused(SqlState::DATETIME_FIELD_OVERFLOW, "cannot be before 1970"));

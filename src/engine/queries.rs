@@ -61,6 +61,18 @@ pub(super) struct Replacement {
     pub(super) goes_on: bool,
 }
 
+/// A query for what none keeps.
+pub(super) struct Taking<'a> {
+    /// The query's name, of its number.
+    pub(super) name: &'a (dyn Fn(QueryId) -> String + Sync),
+    pub(super) statement: String,
+    pub(super) plan: &'a StandingPlan,
+    /// What it keeps, as it will be.
+    pub(super) sink: Relation,
+    /// After what is there; else it takes the place of that.
+    pub(super) goes_on: bool,
+}
+
 impl Engine {
     /// Starts every query that shall run, some at a time, so that one with much to read does not stand before the others. One
     /// that cannot stays stopped, with its reason, and others serve.
@@ -146,6 +158,35 @@ impl Engine {
             return Ok(());
         }
         self.resume_query(id).await
+    }
+
+    /// Has a new query write what one wrote that was terminated. It has no positions and no state.
+    pub(super) async fn take_over(&self, known: &Relation, taking: Taking<'_>) -> Result<()> {
+        let Taking { name, statement, plan, sink, goes_on } = taking;
+        let random = self.env().random.clone();
+        let new_id = || TopicId::from_random(random.uuid_bytes());
+        self.forget_table(known.id).await;
+        let made = self
+            .change(|_, catalog| {
+                let id = catalog.next_query_id();
+                let (definition, topics) = define(id, name(id), sink.id, &statement, plan, new_id);
+                let definition = QueryDefinition { begins_anew: !goes_on, ..definition };
+                let sink = Relation { query: Some(id), ..sink.clone() };
+                let changes =
+                    [Change::ReplaceRelation(Box::new(sink)), Change::CreateQuery(Box::new(definition.clone()))];
+                Ok((topics.into_iter().chain(changes.map(record)).collect(), definition))
+            })
+            .await;
+        let Ok(definition) = made else { return self.keep_without_query(known.id).await.and(made.map(|_| ())) };
+        let Err(cause) = self.resume_query(definition.id).await else { return Ok(()) };
+        let undone = record(Change::ReplaceRelation(Box::new(known.clone())));
+        self.change(|_, _| {
+            Ok((Self::drop_query_records(&definition).into_iter().chain([undone.clone()]).collect(), ()))
+        })
+        .await?;
+        self.forget_query(definition.id).await;
+        self.keep_without_query(known.id).await?;
+        Err(cause)
     }
 
     /// What became of a query that was stopped for a change; without the change it goes on as it was.
@@ -307,12 +348,13 @@ fn refuse_replay(catalog: &Catalog, query: &QueryDefinition, sink: &Relation, pl
         return refused("the columns of the query are other ones now", "DROP the table and CREATE it again.");
     }
     refuse_read_topics(catalog, query, "rebuild")?;
-    refuse_others(catalog, query, sink)
+    refuse_others(catalog, Some(query), sink)
 }
 
 /// Refuses to begin a table anew under those who read or write it too.
-pub(super) fn refuse_others(catalog: &Catalog, query: &QueryDefinition, sink: &Relation) -> Result<()> {
-    let other = catalog.readers(sink.id).chain(catalog.writers(sink.id)).find(|other| other.id != query.id);
+pub(super) fn refuse_others(catalog: &Catalog, query: Option<&QueryDefinition>, sink: &Relation) -> Result<()> {
+    let own = query.map(|query| query.id);
+    let other = catalog.readers(sink.id).chain(catalog.writers(sink.id)).find(|other| Some(other.id) != own);
     let Some(other) = other else { return Ok(()) };
     let message = format!("query \"{}\" reads or writes \"{}\" and would not see it begin anew", other.name, sink.name);
     Err(Error::new(SqlState::DEPENDENT_OBJECTS_STILL_EXIST, message)

@@ -20,12 +20,20 @@ pub(super) enum TargetColumn {
 pub(super) fn told_ms(text: &str, zone: Tz) -> Result<i64> {
     let text = text.trim();
     if let Ok(milliseconds) = text.parse::<i64>() {
-        return Ok(milliseconds);
+        return checked(milliseconds);
     }
     let micros = format::text::parse_timestamp_tz(text, zone).ok_or_else(|| {
         let message = format!("invalid input syntax for rowtime: \"{text}\"");
         Error::new(SqlState::INVALID_TEXT_REPRESENTATION, message)
             .hint("Write a timestamp, or milliseconds since 1970.")
     })?;
-    Ok(micros.div_euclid(1000))
+    checked(micros.div_euclid(1000))
+}
+
+/// Kafka's records have no time before 1970.
+fn checked(milliseconds: i64) -> Result<i64> {
+    match milliseconds {
+        0.. => Ok(milliseconds),
+        _ => Err(Error::new(SqlState::DATETIME_FIELD_OVERFLOW, "rowtime cannot be before 1970")),
+    }
 }

@@ -26,8 +26,16 @@ impl Engine {
 
     /// Keeps a table anew that has further columns; no error if nobody but a query keeps it.
     pub(super) async fn keep_again(&self, name: &str) -> Result<()> {
+        match self.catalog()?.relation(name) {
+            Some(table) => self.keep_without_query(table.id).await,
+            None => Ok(()),
+        }
+    }
+
+    /// Keeps a table from now on if no query does.
+    pub(super) async fn keep_without_query(&self, id: RelationId) -> Result<()> {
         let catalog = self.catalog()?;
-        let Some(table) = catalog.relation(name).filter(|relation| is_plain_table(relation)) else { return Ok(()) };
+        let Some(table) = catalog.relation_by_id(id).filter(|relation| is_plain_table(relation)) else { return Ok(()) };
         self.forget_table(table.id).await;
         self.runtime().keep(Arc::clone(table))
     }

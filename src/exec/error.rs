@@ -10,6 +10,7 @@ use crate::broker::LeftOutReason;
 use crate::error::Error;
 use crate::error::SqlState;
 use crate::format::FormatError;
+use crate::model::TopicPartition;
 use crate::state::StateError;
 
 /// A task's error.
@@ -56,6 +57,9 @@ pub enum ExecError {
     /// A record of an internal topic is not what this version writes.
     #[error("internal record cannot be read: {0}")]
     InternalRecord(&'static str),
+    /// A topic that is read was deleted.
+    #[error("a topic that the query reads was deleted")]
+    InputGone(TopicPartition),
     /// A cut was left out of its commit.
     #[error("a cut was left out of its commit: {0}")]
     LeftOut(Arc<LeftOutReason>),
@@ -148,6 +152,7 @@ impl From<ExecError> for Error {
             ExecError::LeftOut(_) => Error::new(SqlState::OBJECT_NOT_IN_PREREQUISITE_STATE, error.to_string()),
             ExecError::BadRecord { .. } => Error::new(SqlState::DATA_CORRUPTED, error.to_string())
                 .hint("With on_error = 'dlq' or 'skip' the relation lets such records pass."),
+            ExecError::InputGone(_) => Error::new(SqlState::UNDEFINED_OBJECT, error.to_string()),
             ExecError::InternalRecord(_) => Error::new(SqlState::DATA_CORRUPTED, error.to_string()),
             ExecError::InputGap { .. } => Error::new(SqlState::OBJECT_NOT_IN_PREREQUISITE_STATE, error.to_string())
                 .detail("Records that the query has not read were removed by retention or compaction.")

@@ -137,6 +137,7 @@ pub fn gap(partition: TopicPartition, failure: BrokerError) -> ExecError {
         BrokerError::OffsetOutOfRange { offset, start, end, .. } => {
             ExecError::InputGap { input: partition.to_string(), position: offset.0, log_start: start.0, log_end: end.0 }
         }
+        BrokerError::UnknownPartition { .. } => ExecError::InputGone(partition),
         other => ExecError::from(other),
     }
 }

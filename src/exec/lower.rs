@@ -260,7 +260,10 @@ impl Lowering<'_> {
             own_time: is_ksqldb && window.is_some(),
             restates_sessions: is_ksqldb,
             keeps_empty: node.empty_group == node::EmptyGroup::Stays,
-            forgets_jumped: node.jumped == node::JumpedWindows::Forgotten,
+            forgets_after_ms: match node.jumped {
+                node::JumpedWindows::Kept => None,
+                node::JumpedWindows::Forgotten { retention_ms } => Some(retention_ms),
+            },
             input: below,
             output: output.clone(),
         };

@@ -22,9 +22,12 @@ use super::runtime::RuntimeParts;
 use super::runtime::now;
 use super::step_exec::step_of;
 use super::task::FragmentSpec;
+use super::task::Reads;
 use super::task::Task;
 use super::task::transient;
+use crate::error::Error;
 use crate::error::Result;
+use crate::error::SqlState;
 use crate::plan::StandingPlan;
 use crate::state::ColdStores;
 use crate::state::SimulatedStores;
@@ -167,10 +170,24 @@ async fn run(parts: RuntimeParts, mut task: Task, layout: Layout, sender: Sender
             Ok(Went::Away) => return,
             Err(failure) => {
                 // A client that is gone needs no error.
-                sender.send(Err(failure.into())).await;
+                sender.send(Err(told(failure, &task.spec))).await;
                 return;
             }
         }
+    }
+}
+
+/// A failure as the client is told it: by the name of what it reads.
+fn told(failure: ExecError, spec: &FragmentSpec) -> Error {
+    let ExecError::InputGone(partition) = &failure else { return failure.into() };
+    let leaf = spec.leaves.iter().find(|leaf| leaf.topic == partition.topic);
+    match leaf.map(|leaf| &leaf.reads) {
+        Some(Reads::Relation(reads)) => {
+            let kind = if reads.relation.is_table() { "table" } else { "stream" };
+            let message = format!("{kind} \"{}\" was dropped", reads.relation.name);
+            Error::new(SqlState::UNDEFINED_TABLE, message).detail("Its topic was deleted with it.")
+        }
+        _ => failure.into(),
     }
 }
 

@@ -206,6 +206,7 @@ impl Slot {
             ExecError::Contract { .. }
             | ExecError::InternalRecord(_)
             | ExecError::LeftOut(_)
+            | ExecError::InputGone(_)
             | ExecError::RoundTooLarge => false,
         };
         let failed_round = task.and_then(|task| task.failed_round);

@@ -248,7 +248,7 @@ fn one_wrong_element_makes_its_record_bad_and_no_other() {
     }));
     assert_eq!(decoded.offsets, [0, 4]);
     let reasons: Vec<&str> = decoded.bad.iter().map(|bad| bad.reason.as_str()).collect();
-    assert_eq!(reasons[0], "column \"S\": cannot read x as INT");
+    assert_eq!(reasons[0], "column \"S\": cannot read \"x\" as INT");
     assert_eq!(reasons[1], "column \"S\": cannot read {\"k\":1} as ARRAY<INT>");
     assert!(reasons[2].contains("as STRUCT<\"A\" ARRAY<INT>, \"B\" BOOLEAN>"), "{}", reasons[2]);
     assert!(reasons[3].starts_with("malformed JSON"), "{}", reasons[3]);

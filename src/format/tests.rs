@@ -142,7 +142,7 @@ fn a_bad_record_is_told_alone_with_its_offset_and_reason() {
     assert_eq!(decoded.offsets, [0, 6, 7]);
     assert_eq!(decoded.op, [RowOp::Value, RowOp::Value, RowOp::NoValue]);
     assert_eq!(decoded.bad.iter().map(|bad| bad.offset).collect::<Vec<_>>(), [1, 2, 3, 4, 5]);
-    assert_eq!(decoded.bad[0].reason, "column \"a\": cannot read no as INT");
+    assert_eq!(decoded.bad[0].reason, "column \"a\": cannot read \"no\" as INT");
     assert!(decoded.rows.column(1).as_string::<i32>().value(0) == "x");
     assert!(decoded.rows.column(1).is_null(1), "nothing of the bad record is left");
 }

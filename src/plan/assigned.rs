@@ -4,8 +4,13 @@ use std::ops::ControlFlow;
 
 use sqlparser::ast;
 
+use super::build::failure;
+use super::fold;
 use super::nested::arguments;
+use crate::catalog::Compatibility;
+use crate::error::Error;
 use crate::error::Result;
+use crate::error::SqlState;
 use crate::model::SqlType;
 use crate::sql::walk;
 
@@ -51,4 +56,40 @@ fn leaves_open(expr: &ast::Expr) -> bool {
         if is_open { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     });
     found.is_break()
+}
+
+/// Refuses a field of a STRUCT that is written out if the type it is assigned to does not have it: a cast would leave it out.
+pub fn check_fields(expr: &ast::Expr, sql_type: &SqlType, rules: Compatibility) -> Result<()> {
+    match (expr, sql_type) {
+        (ast::Expr::Nested(inner), _) => check_fields(inner, sql_type, rules),
+        (ast::Expr::Struct { values, .. }, SqlType::Struct(fields)) => {
+            values.iter().filter_map(assigned_pair).try_for_each(|(name, value)| {
+                let ast::Expr::Identifier(name) = name else { return Ok(()) };
+                let folded = fold(name, rules);
+                match fields.iter().find(|field| field.name == folded) {
+                    Some(field) => check_fields(value, &field.sql_type, rules),
+                    None => {
+                        let message = format!("field \"{folded}\" does not exist in {sql_type}");
+                        Err(failure::at(Error::new(SqlState::UNDEFINED_COLUMN, message), expr))
+                    }
+                }
+            })
+        }
+        (ast::Expr::Array(array), SqlType::Array(element)) => {
+            array.elem.iter().try_for_each(|value| check_fields(value, element, rules))
+        }
+        (ast::Expr::Function(map), SqlType::Map(_, value_type)) => {
+            let values = arguments(map).into_iter().filter_map(assigned_pair);
+            values.map(|(_, value)| value).try_for_each(|value| check_fields(value, value_type, rules))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// The two sides of `name := value`.
+fn assigned_pair(expr: &ast::Expr) -> Option<(&ast::Expr, &ast::Expr)> {
+    match expr {
+        ast::Expr::BinaryOp { left, op: ast::BinaryOperator::Assignment, right } => Some((left, right)),
+        _ => None,
+    }
 }

@@ -45,6 +45,7 @@ mod using;
 
 pub use array_of_rows::array_of_rows;
 pub use assigned::assign;
+pub use assigned::check_fields;
 pub use bind::fold;
 pub use bind::in_other_case;
 pub use bind::no_such_alias;

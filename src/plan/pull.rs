@@ -22,6 +22,7 @@ use super::public_names;
 use super::relation_key;
 use super::select_words;
 use super::system_columns;
+use super::system_columns::Stars;
 use super::using::Names;
 use crate::catalog::Catalog;
 use crate::catalog::Compatibility;
@@ -66,8 +67,9 @@ pub fn prepare_pull(
         number_items(&mut query);
     }
     let asks_system = system_columns::are_asked(&query);
-    if asks_system && rules == Compatibility::Ksqldb {
-        system_columns::write_out_stars(&mut query, catalog, rules);
+    if rules == Compatibility::Ksqldb {
+        let stars = if asks_system { Stars::All } else { Stars::OutOfOrder };
+        system_columns::write_out_stars(&mut query, stars, catalog, rules);
     }
     // Items are named as they were written.
     name_items(&mut query);
@@ -84,7 +86,7 @@ pub fn prepare_pull(
             dependent_columns::group_by_them(&mut query, &|name| columns_and_key(catalog, name));
             if asks_system {
                 // What USING merges is in the list by now.
-                system_columns::write_out_stars(&mut query, catalog, rules);
+                system_columns::write_out_stars(&mut query, Stars::All, catalog, rules);
             }
             select_words::reword(&mut query);
         }
@@ -113,11 +115,15 @@ fn columns_and_key(catalog: &Catalog, name: &str) -> Option<(Vec<String>, Vec<St
     Some((columns, relation_key(relation).iter().map(name_at).collect()))
 }
 
-/// Whole numbers with which ksqlDB's functions are called are INT where they fit, before the functions are looked up by types.
+fn takes_ints(function: &str) -> bool {
+    function.starts_with("__ksql_") || ["__array", "__map", "__struct"].contains(&function)
+}
+
+/// Whole numbers with which ksqlDB's functions are called, and collections are made, are INT where they fit, before the functions are looked up by types.
 fn int_arguments(query: &mut ast::Query) {
     let flow = walk::expressions_mut(query, |expr| {
         if let ast::Expr::Function(function) = expr
-            && function.name.to_string().starts_with("__ksql_")
+            && takes_ints(&function.name.to_string())
             && let ast::FunctionArguments::List(list) = &mut function.args
         {
             for argument in &mut list.args {

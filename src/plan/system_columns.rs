@@ -6,10 +6,12 @@ use std::ops::ControlFlow;
 use sqlparser::ast;
 
 use super::bind::fold;
+use super::bind::place_in_star;
 use super::node::PseudoColumn;
 use crate::catalog::Catalog;
 use crate::catalog::Compatibility;
 use crate::catalog::Relation;
+use crate::model::Column;
 use crate::sql::walk;
 
 /// Whether a query names one of them.
@@ -46,8 +48,17 @@ pub fn of_relation(relation: &Relation) -> Vec<PseudoColumn> {
     PseudoColumn::ALL.into_iter().filter(|column| !is_own(column)).collect()
 }
 
-/// Makes each star over relations a list of their columns.
-pub fn write_out_stars(query: &mut ast::Query, catalog: &Catalog, rules: Compatibility) {
+/// Which stars are made lists of columns.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stars {
+    /// All, for relations have more columns than a star means.
+    All,
+    /// Those that do not have the columns in the order in which relations do.
+    OutOfOrder,
+}
+
+/// Makes stars over relations lists of their columns.
+pub fn write_out_stars(query: &mut ast::Query, stars: Stars, catalog: &Catalog, rules: Compatibility) {
     let mut common = BTreeSet::new();
     let flow = walk::walk(&*query, |node| {
         if let walk::Node::Query(query) = node {
@@ -60,6 +71,10 @@ pub fn write_out_stars(query: &mut ast::Query, catalog: &Catalog, rules: Compati
     let flow = walk::walk_mut(query, |node| {
         if let walk::NodeMut::Select(select) = node {
             let tables = tables(select, catalog, &common, rules);
+            let is_out_of_order = tables.iter().flatten().any(|table| table.is_out_of_order);
+            if stars == Stars::OutOfOrder && !is_out_of_order {
+                return ControlFlow::<()>::Continue(());
+            }
             let list = std::mem::take(&mut select.projection);
             select.projection = list.into_iter().flat_map(|item| written_out(item, &tables, rules)).collect();
         }
@@ -72,6 +87,13 @@ pub fn write_out_stars(query: &mut ast::Query, catalog: &Catalog, rules: Compati
 struct Table {
     alias: String,
     columns: Option<Vec<String>>,
+    is_out_of_order: bool,
+}
+
+impl Table {
+    fn unknown(alias: String) -> Self {
+        Self { alias, columns: None, is_out_of_order: false }
+    }
 }
 
 /// `None` where something cannot be named.
@@ -127,15 +149,21 @@ fn table(
         ast::TableFactor::Table { name, alias, args: None, .. } => {
             let name = fold(name.0.last()?.as_ident()?, rules);
             let relation = catalog.relation(&name).filter(|_| !common.contains(&name));
-            let columns = relation.map(|relation| relation.columns.iter().map(|column| column.name.clone()).collect());
-            Some(Table { alias: alias.as_ref().map_or(name, |alias| fold(&alias.name, rules)), columns })
+            let alias = alias.as_ref().map_or(name, |alias| fold(&alias.name, rules));
+            let Some(relation) = relation else { return Some(Table::unknown(alias)) };
+            let mut columns: Vec<&Column> = relation.columns.iter().collect();
+            let is_out_of_order =
+                rules == Compatibility::Ksqldb && !columns.is_sorted_by_key(|column| place_in_star(column));
+            if is_out_of_order {
+                columns.sort_by_key(|column| place_in_star(column));
+            }
+            let columns = Some(columns.into_iter().map(|column| column.name.clone()).collect());
+            Some(Table { alias, columns, is_out_of_order })
         }
         ast::TableFactor::Table { alias: Some(alias), .. }
         | ast::TableFactor::Derived { alias: Some(alias), .. }
         | ast::TableFactor::Function { alias: Some(alias), .. }
-        | ast::TableFactor::UNNEST { alias: Some(alias), .. } => {
-            Some(Table { alias: fold(&alias.name, rules), columns: None })
-        }
+        | ast::TableFactor::UNNEST { alias: Some(alias), .. } => Some(Table::unknown(fold(&alias.name, rules))),
         _ => None,
     }
 }

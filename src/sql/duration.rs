@@ -94,6 +94,12 @@ impl<'a> ClauseReader<'a> {
     }
 }
 
+/// The milliseconds of a unit, in any case, with or without its S.
+pub(super) fn unit_ms(unit: &str) -> Option<u64> {
+    let is_it = |name: &str| unit.eq_ignore_ascii_case(name) || unit.eq_ignore_ascii_case(&plural(name));
+    UNITS.iter().find(|(name, _)| is_it(name)).and_then(|(_, factor)| u64::try_from(*factor).ok())
+}
+
 /// Whether `token` is the unquoted word `wanted`, in any case.
 pub(super) fn is_word(token: &Token, wanted: &str) -> bool {
     matches!(token, Token::Word(word) if word.quote_style.is_none() && word.value.eq_ignore_ascii_case(wanted))

@@ -42,6 +42,7 @@ pub use partition_by::take_partition_by;
 pub use statement::AddedColumn;
 pub use statement::AlterAction;
 pub use statement::AlterRelation;
+pub use statement::AssertTopic;
 pub use statement::Assignment;
 pub use statement::ColumnDefinition;
 pub use statement::ConflictAction;

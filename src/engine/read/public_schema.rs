@@ -33,6 +33,7 @@ pub(super) struct PinnedPublic {
     client: Arc<dyn Client>,
     given: Vec<Given>,
     ends: Arc<Frontier>,
+    rules: Compatibility,
     /// Under which rules tables have ROWTIME and its kin, if they have.
     system_columns: Option<Compatibility>,
 }
@@ -46,6 +47,7 @@ impl PinnedPublic {
             client: Arc::clone(&session.client),
             given: reading.given.clone(),
             ends: Arc::new(reading.ends.clone()),
+            rules: session.settings.compatibility(),
             system_columns,
         }
     }
@@ -59,7 +61,8 @@ impl PinnedPublic {
         authorize(&self.principal, Operation::Read, Resource::Relation(&relation.name))
             .map_err(|error| DataFusionError::External(Box::new(error)))?;
         let view = self.published.view(relation.id).cloned();
-        let table = RelationTable::new(Arc::clone(relation), view, Arc::clone(&self.client), Arc::clone(&self.ends));
+        let (rules, relation) = (self.rules, Arc::clone(relation));
+        let table = RelationTable::new(relation, rules, view, Arc::clone(&self.client), Arc::clone(&self.ends));
         let table = match self.system_columns {
             Some(rules) => table.with_system_columns(rules),
             None => table,
@@ -110,6 +113,7 @@ impl LivePublic {
             principal,
             given: Vec::new(),
             ends: Arc::default(),
+            rules: Compatibility::Postgres,
             system_columns: None,
         })
     }

@@ -40,6 +40,7 @@ pub(super) struct RelationTable {
     schema: SchemaRef,
     /// The last columns of the schema, which are not the relation's own.
     pseudo: Vec<PseudoColumn>,
+    rules: Compatibility,
     view: Option<Arc<ViewSnapshot>>,
     client: Arc<dyn Client>,
     /// Where topics end, if not where they can be read to.
@@ -50,12 +51,13 @@ impl RelationTable {
     /// `view` is there when a query keeps the relation's rows for reading.
     pub(super) fn new(
         relation: Arc<Relation>,
+        rules: Compatibility,
         view: Option<Arc<ViewSnapshot>>,
         client: Arc<dyn Client>,
         ends: Arc<Frontier>,
     ) -> Self {
         let schema = Schema::new(relation.columns.iter().map(|column| column.field()).collect::<Vec<_>>());
-        Self { relation, schema: Arc::new(schema), pseudo: Vec::new(), view, client, ends }
+        Self { relation, schema: Arc::new(schema), pseudo: Vec::new(), rules, view, client, ends }
     }
 
     /// The same with ROWTIME, ROWPARTITION and ROWOFFSET behind its columns, as its topic tells them: what is kept of a view does not.
@@ -101,6 +103,7 @@ impl RelationTable {
                 from: ends.log_start_offset,
                 upto,
                 newest_only: self.relation.is_table(),
+                null_rows: self.rules == Compatibility::Postgres,
             }));
         }
         Ok((partitions, records))

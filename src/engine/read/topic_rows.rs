@@ -5,9 +5,11 @@ use std::fmt;
 use std::sync::Arc;
 
 use arrow::array::ArrayRef;
+use arrow::array::BooleanArray;
 use arrow::array::Int32Array;
 use arrow::array::Int64Array;
 use arrow::array::TimestampMicrosecondArray;
+use arrow::compute::filter_record_batch;
 use arrow::compute::interleave_record_batch;
 use arrow::datatypes::DataType;
 use arrow::datatypes::SchemaRef;
@@ -53,6 +55,8 @@ pub(super) struct TopicRows {
     pub(super) upto: Offset,
     /// A table: a later record of a key replaces an earlier one, one without value deletes it.
     pub(super) newest_only: bool,
+    /// A stream's record without a value is a row of nulls; under ksqlDB's rules it is none.
+    pub(super) null_rows: bool,
 }
 
 impl fmt::Debug for TopicRows {
@@ -64,8 +68,9 @@ impl fmt::Debug for TopicRows {
 /// What one read gave.
 struct Slice {
     rows: RecordBatch,
+    /// Of each row of a table.
     op: Vec<RowOp>,
-    /// Of each row, if they are asked for.
+    /// Of each row of a table.
     keys: Vec<Option<Vec<u8>>>,
 }
 
@@ -80,6 +85,7 @@ struct Wanted {
     pseudo: Vec<PseudoColumn>,
     partition: i32,
     with_keys: bool,
+    null_rows: bool,
 }
 
 impl Wanted {
@@ -95,7 +101,8 @@ impl Wanted {
         let decoded = self.decoder.decode_columns(raw, &own);
         let rows = self.rows(&decoded)?;
         if !self.with_keys {
-            return Ok(Slice { rows, op: decoded.op, keys: Vec::new() });
+            let rows = if self.null_rows { rows } else { with_value(&rows, &decoded.op)? };
+            return Ok(Slice { rows, op: Vec::new(), keys: Vec::new() });
         }
         // Offsets of rows are a part of those of records, in the same order.
         let mut records = records.iter();
@@ -181,6 +188,15 @@ impl Reader {
     }
 }
 
+/// Rows of records that have a value.
+fn with_value(rows: &RecordBatch, op: &[RowOp]) -> Result<RecordBatch, Error> {
+    if !op.contains(&RowOp::NoValue) {
+        return Ok(rows.clone());
+    }
+    let has_value: BooleanArray = op.iter().map(|op| Some(*op == RowOp::Value)).collect();
+    filter_record_batch(rows, &has_value).map_err(misfit)
+}
+
 fn misfit(error: ArrowError) -> Error {
     Error::internal("rows of one relation do not fit together").caused_by(error)
 }
@@ -205,6 +221,7 @@ impl PartitionStream for TopicRows {
             pseudo: self.pseudo.clone(),
             partition: self.partition.partition.0,
             with_keys: self.newest_only,
+            null_rows: self.null_rows,
         };
         let reader = Reader { topic, wanted };
         let rows = match self.newest_only {

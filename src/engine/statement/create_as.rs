@@ -241,7 +241,7 @@ impl Making {
         }
     }
 
-    fn query_name(&self, plan: &StandingPlan, id: QueryId) -> String {
+    pub(super) fn query_name(&self, plan: &StandingPlan, id: QueryId) -> String {
         let kind = if plan.output.kind == RelationKind::Stream { "csas" } else { "ctas" };
         let name = format!("{kind}_{}_{}", self.name, id.0);
         match plan.semantics.compatibility {

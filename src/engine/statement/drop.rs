@@ -241,7 +241,7 @@ pub(super) fn check_kind(kind: ObjectKind, name: &Name, relation: &Relation, ver
         ObjectKind::Stream => !relation.is_table(),
         // What ksqlDB calls a table can be either here; only PostgreSQL's own word for a view is strict.
         ObjectKind::Table => relation.is_table(),
-        ObjectKind::MaterializedView => relation.is_table() && relation.query.is_some(),
+        ObjectKind::MaterializedView => relation.is_table() && (relation.query.is_some() || relation.materialized_view),
     };
     if fits {
         return Ok(());

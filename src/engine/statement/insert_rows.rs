@@ -39,6 +39,7 @@ use crate::error::Result;
 use crate::error::SqlState;
 use crate::format;
 use crate::model::SqlType;
+use crate::plan::check_fields;
 use crate::plan::fold;
 use crate::plan::no_such_alias;
 use crate::plan::placeholder;
@@ -217,16 +218,21 @@ async fn cells(
 ) -> Result<Vec<Vec<Option<String>>>> {
     let mut rows: Vec<Vec<Option<String>>> = Vec::with_capacity(insert.rows.len());
     let mut expressions: Vec<(usize, usize, ast::Expr)> = Vec::new();
+    let rules = session.settings.compatibility();
     for (number, row) in insert.rows.iter().enumerate() {
         let mut texts = vec![None; target.columns.len()];
         for (index, cell) in row.iter().enumerate() {
             let sql_type = target.sql_type(target.columns[index]);
+            if rules == Compatibility::Ksqldb {
+                check_whole(cell, &sql_type)?;
+            }
             if let Some(text) = plain(cell, &sql_type) {
                 texts[index] = text;
             } else if let Some(parameter) = placeholder(cell) {
                 texts[index] = parameter_text(parameters, parameter)?;
             } else {
                 check_names(session, cell)?;
+                check_fields(cell, &sql_type, rules)?;
                 expressions.push((number, index, cell.clone()));
             }
         }
@@ -239,6 +245,27 @@ async fn cells(
         }
     }
     Ok(rows)
+}
+
+/// ksqlDB does not round: what is written with a point or an exponent is no whole number.
+fn check_whole(cell: &ast::Expr, sql_type: &SqlType) -> Result<()> {
+    let has_fraction = |digits: &str| !digits.bytes().all(|byte| byte.is_ascii_digit());
+    match cell {
+        ast::Expr::Nested(inner) | ast::Expr::UnaryOp { op: ast::UnaryOperator::Minus, expr: inner } => {
+            check_whole(inner, sql_type)
+        }
+        ast::Expr::Value(value) => match &value.value {
+            ast::Value::Number(digits, _)
+                if matches!(sql_type, SqlType::Int | SqlType::BigInt) && has_fraction(digits) =>
+            {
+                let message = format!("a value of type {sql_type} cannot be {digits}");
+                let error = Error::new(SqlState::DATATYPE_MISMATCH, message).hint("CAST or ROUND it.");
+                Err(start_of(cell).map_or(error.clone(), |position| error.at(position)))
+            }
+            _ => Ok(()),
+        },
+        _ => Ok(()),
+    }
 }
 
 /// The text of a value that needs no evaluation: `Some(None)` is null.

@@ -59,6 +59,10 @@ pub(super) async fn execute(
         refuse_clauses(&insert.clauses)?;
         return insert_standing::execute(session, insert, text).await;
     }
+    if let Some(name) = &insert.query_id {
+        let error = Error::new(SqlState::SYNTAX_ERROR, "QUERY_ID is of a query that stands").at(name.position);
+        return Err(error.hint("Add EMIT CHANGES."));
+    }
     let relation = insert_target(session, &insert.target)?;
     let targets = target_columns(session, &relation, &insert.columns)?;
     if let Some(conflict) = &insert.clauses.conflict {

@@ -2,8 +2,10 @@
 
 use std::sync::Arc;
 
+use super::circle::circle;
 use super::done;
 use super::lookup::standing_target;
+use crate::catalog::Catalog;
 use crate::catalog::Change;
 use crate::catalog::Compatibility;
 use crate::catalog::QueryDefinition;
@@ -18,6 +20,7 @@ use crate::engine::session::Session;
 use crate::error::Error;
 use crate::error::Result;
 use crate::error::SqlState;
+use crate::model::QueryId;
 use crate::model::TopicId;
 use crate::plan::Destination;
 use crate::plan::StandingRequest;
@@ -27,6 +30,7 @@ use crate::security::Principal;
 use crate::security::Resource;
 use crate::security::authorize;
 use crate::sql::InsertSelect;
+use crate::sql::Name;
 
 pub(super) async fn execute(session: &mut Session, insert: &InsertSelect, text: &str) -> Result<Outcome> {
     let relation = standing_target(session, &insert.target)?;
@@ -36,6 +40,11 @@ pub(super) async fn execute(session: &mut Session, insert: &InsertSelect, text: 
     let (engine, principal) = (session.engine.clone(), session.principal.clone());
     let made = run_apart(make(engine, principal, insert.clone(), request, text.to_string())).await?;
     let target = &insert.target.value;
+    if let Some(circle) = made.circle {
+        let message = format!("rows of \"{target}\" come back to it: {}", circle.join(" -> "));
+        let hint = "A condition that rows fail in the end stops them; TERMINATE stops the query.";
+        session.notice(Notice::warning(SqlState::WARNING, message).hint(hint));
+    }
     session.notice(Notice::new(format!("query \"{}\" writes \"{target}\" from now on", made.name)));
     if let Some(twin) = made.twin {
         let message = format!("query \"{twin}\" writes the same rows to \"{target}\": each comes twice");
@@ -44,10 +53,11 @@ pub(super) async fn execute(session: &mut Session, insert: &InsertSelect, text: 
     Ok(done("INSERT 0 0"))
 }
 
-/// A query that was made, and another one of the same words that was there.
+/// A query that was made, another one of the same words that was there, and the way of what it writes back to what it reads.
 struct Made {
     name: String,
     twin: Option<String>,
+    circle: Option<Vec<String>>,
 }
 
 async fn make(
@@ -73,11 +83,7 @@ async fn make(
                 authorize(&principal, Operation::Read, Resource::Relation(&source.name))?;
             }
             let id = catalog.next_query_id();
-            let name = format!("insertquery_{}", id.0);
-            let name = match request.semantics.compatibility {
-                Compatibility::Postgres => name,
-                Compatibility::Ksqldb => name.to_uppercase(),
-            };
+            let name = query_name(catalog, insert.query_id.as_ref(), id, request.semantics.compatibility)?;
             let new_id = || TopicId::from_random(random.uuid_bytes());
             let (definition, mut records) = define(id, name, sink.id, &text, &plan, new_id);
             records.push(record(Change::CreateQuery(Box::new(definition.clone()))));
@@ -88,10 +94,33 @@ async fn make(
     let is_twin = |other: &&Arc<QueryDefinition>| {
         other.id != definition.id && other.sink == definition.sink && other.bound_text == definition.bound_text
     };
-    let twin = engine.catalog()?.queries().find(is_twin).map(|twin| twin.name.clone());
+    let catalog = engine.catalog()?;
+    let circle = circle(&catalog, relation, &definition.sources);
+    let twin = catalog.queries().find(is_twin).map(|twin| twin.name.clone());
     if let Err(cause) = engine.start_query(query).await {
         engine.change(|_, _| Ok((Engine::drop_query_records(&definition), ()))).await?;
         return Err(cause);
     }
-    Ok(Made { name: definition.name, twin })
+    Ok(Made { name: definition.name, twin, circle })
+}
+
+/// The name that was told, or one of the query's number; ksqlDB has them in upper case.
+fn query_name(catalog: &Catalog, told: Option<&Name>, id: QueryId, rules: Compatibility) -> Result<String> {
+    let folded = |name: &str| match rules {
+        Compatibility::Postgres => name.to_string(),
+        Compatibility::Ksqldb => name.to_uppercase(),
+    };
+    let Some(told) = told else { return Ok(folded(&format!("insertquery_{}", id.0))) };
+    let refused = |state, message: String| Error::new(state, message).at(told.position);
+    let name = folded(&told.value);
+    let is_made = ["csas_", "ctas_", "insertquery_"].iter().any(|made| name.to_lowercase().starts_with(made));
+    if is_made || name.is_empty() || !name.chars().all(|character| character.is_alphanumeric() || character == '_') {
+        let message = format!("\"{name}\" cannot be the name of a query");
+        let detail = "It is made of letters, digits and _, and begins otherwise than names that are given: CSAS_, CTAS_, INSERTQUERY_.";
+        return Err(refused(SqlState::INVALID_PARAMETER_VALUE, message).detail(detail));
+    }
+    match catalog.queries().find(|query| query.name.eq_ignore_ascii_case(&name)) {
+        Some(query) => Err(refused(SqlState::DUPLICATE_OBJECT, format!("query \"{}\" already exists", query.name))),
+        None => Ok(name),
+    }
 }

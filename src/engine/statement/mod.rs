@@ -2,7 +2,9 @@
 
 mod aligned;
 mod alter;
+mod assert;
 mod beside;
+mod circle;
 mod claims;
 mod copy_from;
 mod copy_to;
@@ -75,7 +77,9 @@ pub(super) async fn execute(session: &mut Session, prepared: &Prepared, paramete
         Statement::Select(select) => select::execute_prepared(session, select, prepared, parameters).await,
         Statement::Explain { analyze, target } => explain::execute(session, *analyze, target, parameters).await,
         Statement::Describe(name) => describe::execute(session, name),
+        Statement::DescribeExtended(name) => describe::extended(session, name),
         Statement::DescribeFunction(name) => describe_function::execute(session, name).await,
+        Statement::AssertTopic(assert) => assert::topic(session, assert).await,
         Statement::Print(print) => print::execute(session, print).await,
         Statement::Show(object) => show::execute(session, object).await,
         Statement::Set { scope, name, value } => set::execute(session, *scope, name, value.as_deref()),
@@ -128,6 +132,7 @@ pub(super) async fn describe(
         }
         Statement::Explain { .. } => Ok(rows(explain::fields())),
         Statement::Describe(_) => Ok(rows(describe::fields())),
+        Statement::DescribeExtended(_) => Ok(rows(describe::extended_fields())),
         Statement::DescribeFunction(_) => Ok(rows(describe_function::fields())),
         Statement::Print(_) => Ok(rows(print::fields())),
         Statement::Show(object) => Ok(rows(show::fields(object))),
@@ -138,6 +143,7 @@ pub(super) async fn describe(
         Statement::CopyTo { source: CopySource::Select(_) | CopySource::Relation(..), .. }
         | Statement::CopyFrom { .. }
         | Statement::Empty
+        | Statement::AssertTopic(_)
         | Statement::CreateSource(_)
         | Statement::CreateAs(_)
         | Statement::CreateType(_)

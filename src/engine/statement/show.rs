@@ -21,6 +21,9 @@ use crate::model::SqlType;
 use crate::sql;
 use crate::sql::ShowObject;
 
+const EXTENDED: &[&str] =
+    &["name", "topic", "partitions", "key_format", "value_format", "windowed", "query", "statement"];
+
 /// The query over the system tables that an object's list is, and its columns.
 fn listing(object: &ShowObject) -> Option<(&'static str, &'static [&'static str])> {
     match object {
@@ -29,8 +32,16 @@ fn listing(object: &ShowObject) -> Option<(&'static str, &'static [&'static str]
             &["name", "topic", "key_format", "value_format"],
         )),
         ShowObject::Tables => Some((
-            "SELECT name, topic, key_format, value_format FROM tidemill.tables ORDER BY name",
-            &["name", "topic", "key_format", "value_format"],
+            "SELECT name, topic, key_format, value_format, windowed::text AS windowed FROM tidemill.tables ORDER BY name",
+            &["name", "topic", "key_format", "value_format", "windowed"],
+        )),
+        ShowObject::StreamsExtended => Some((
+            "SELECT name, topic, partitions::text AS partitions, key_format, value_format, windowed::text AS windowed, query, statement FROM tidemill.streams ORDER BY name",
+            EXTENDED,
+        )),
+        ShowObject::TablesExtended => Some((
+            "SELECT name, topic, partitions::text AS partitions, key_format, value_format, windowed::text AS windowed, query, statement FROM tidemill.tables ORDER BY name",
+            EXTENDED,
         )),
         ShowObject::Queries => Some((
             "SELECT name, sink, state, statement FROM tidemill.queries ORDER BY name",

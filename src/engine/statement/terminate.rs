@@ -4,13 +4,15 @@ use std::sync::Arc;
 
 use super::done;
 use super::lookup::query_named;
+use crate::catalog::Catalog;
 use crate::catalog::QueryDefinition;
+use crate::cluster::MetadataRecord;
 use crate::engine::apart::run_apart;
 use crate::engine::core::Engine;
 use crate::engine::outcome::Outcome;
-use crate::engine::queries::refuse_read_topics;
 use crate::engine::session::Session;
 use crate::error::Result;
+use crate::model::TopicId;
 use crate::security::Operation;
 use crate::security::Resource;
 use crate::security::authorize;
@@ -32,7 +34,6 @@ pub(super) async fn execute(session: &Session, name: Option<&Name>) -> Result<Ou
 /// Ends one query.
 pub(super) async fn terminate(engine: Arc<Engine>, query: Arc<QueryDefinition>) -> Result<()> {
     let _turn = engine.ddl().await;
-    refuse_read_topics(engine.catalog()?.as_ref(), &query, "drop")?;
     match engine.catalog()?.relation_by_id(query.sink) {
         Some(sink) => engine.runtime().retire(query.id, sink).await,
         None => engine.runtime().stop(query.id).await,
@@ -41,13 +42,18 @@ pub(super) async fn terminate(engine: Arc<Engine>, query: Arc<QueryDefinition>) 
         .change(|_, catalog| match catalog.query(query.id) {
             // Somebody else was faster.
             None => Ok((Vec::new(), ())),
-            Some(query) => {
-                refuse_read_topics(catalog, query, "drop")?;
-                Ok((Engine::drop_query_records(query), ()))
-            }
+            Some(query) => Ok((ended_records(catalog, query), ())),
         })
         .await?;
     engine.forget_view(query.sink);
     engine.forget_query(query.id).await;
-    Ok(())
+    engine.keep_without_query(query.sink).await
+}
+
+/// Drops a query with all that it keeps to itself. Its late rows stay where a stream stands over them: they are that one's now.
+fn ended_records(catalog: &Catalog, query: &QueryDefinition) -> Vec<MetadataRecord> {
+    let is_read = |topic: &TopicId| catalog.relations().any(|relation| relation.topic_id == *topic);
+    let mut records = Engine::drop_query_records(query);
+    records.retain(|record| !matches!(record, MetadataRecord::DropTopic(topic) if is_read(topic)));
+    records
 }

@@ -54,7 +54,8 @@ fn rows(engine: &Arc<Engine>, tables: bool) -> Result<Vec<Row>> {
     Ok(catalog.relations().filter(|relation| relation.is_table() == tables).map(row).collect())
 }
 
-fn format(format: Format) -> &'static str {
+/// A format's name.
+pub(in crate::engine) fn format(format: Format) -> &'static str {
     match format {
         Format::None => "NONE",
         Format::Kafka => "KAFKA",

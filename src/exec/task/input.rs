@@ -458,8 +458,8 @@ impl Input {
         }
         let clocks = self.clocks(&offsets, &times);
         let op = |op: &RowOp| match op {
-            RowOp::Value => OP_VALUE,
-            RowOp::NoValue => OP_NO_VALUE,
+            RowOp::NoValue if !reads.null_rows => OP_NO_VALUE,
+            RowOp::Value | RowOp::NoValue => OP_VALUE,
         };
         debug_assert!(spec.layout.changes != Changes::Retract);
         let changes: ArrayRef = Arc::new(match kept {

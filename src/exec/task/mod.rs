@@ -366,7 +366,9 @@ impl Task {
                     }
                 }
             }
-            self.remember(format!("{} offset {}: {}", letter.partition, letter.record.offset, letter.record.reason));
+            let (topic, partition) = (&relation.topic, letter.partition.partition.0);
+            let (offset, reason) = (letter.record.offset, &letter.record.reason);
+            self.remember(format!("topic \"{topic}\" partition {partition} offset {offset}: {reason}"));
         }
         Ok(())
     }

@@ -190,6 +190,8 @@ pub struct RelationReads {
     pub pseudo: Vec<(PseudoColumn, DataType)>,
     /// Rows are upserts; they set no stream time.
     pub as_table: bool,
+    /// A stream's record without a value is a row of nulls; under ksqlDB's rules it is none.
+    pub null_rows: bool,
     /// The column that gives the event time, if the record does not.
     pub time_column: Option<String>,
     /// The queries that write the topic; time waits for them.
@@ -332,7 +334,7 @@ fn fragment(
                 if writes_records {
                     reader.use_headers();
                 }
-                relation_leaf(query, &planned.root, number, relation, *as_table, reader)?
+                relation_leaf(plan, (query, number), &planned.root, relation, *as_table, reader)?
             }
             Leaf::Exchange { id, schema, upstream, edge } => {
                 let topic = topic_of(id, "repartition").ok_or_else(|| missing(id, "repartition"))?;
@@ -413,9 +415,9 @@ fn exchange_leaf(plan: &StandingPlan, topic: TopicId, upstream: usize, layout: L
 }
 
 fn relation_leaf(
-    query: QueryId,
+    plan: &StandingPlan,
+    (query, number): (QueryId, usize),
     root: &datafusion::logical_expr::LogicalPlan,
-    number: usize,
     relation: &Arc<Relation>,
     as_table: bool,
     reader: Reader,
@@ -435,6 +437,7 @@ fn relation_leaf(
             reader,
             pseudo,
             as_table,
+            null_rows: !relation.is_table() && plan.semantics.compatibility == Compatibility::Postgres,
             time_column: relation.timestamp_column.map(|column| relation.columns[column].name.clone()),
             awaited: Vec::new(),
         })),

@@ -100,6 +100,15 @@ fn wrong_type(target: Target<'_>, found: &str) -> FormatError {
     }
 }
 
+/// A text, told from what stands in a document without quotes.
+fn wrong_text(target: Target<'_>, text: &str) -> FormatError {
+    FormatError::WrongType {
+        column: target.column.to_owned(),
+        expected: target.sql_type.to_string(),
+        found: format!("\"{}\"", shorten(text)),
+    }
+}
+
 fn number_error(target: Target<'_>, found: &str, error: NumberError) -> FormatError {
     match error {
         NumberError::Syntax => wrong_type(target, found),
@@ -151,25 +160,28 @@ fn of_number(text: &str, target: Target<'_>, names: NameMatch, row: &mut Row) ->
 pub(super) fn of_text(text: &str, target: Target<'_>, names: NameMatch, row: &mut Row) -> Result<Slot, FormatError> {
     match (target.sql_type, names) {
         (SqlType::Text, _) => Ok(row.bytes(text.as_bytes())),
-        (SqlType::Array(_) | SqlType::Map(..) | SqlType::Struct(_), _) => Err(wrong_type(target, text)),
+        (SqlType::Array(_) | SqlType::Map(..) | SqlType::Struct(_), _) => Err(wrong_text(target, text)),
         (SqlType::Bytes, _) => match STANDARD.decode(text) {
             Ok(bytes) => Ok(row.bytes(&bytes)),
-            Err(_) => Err(wrong_type(target, text)),
+            Err(_) => Err(wrong_text(target, text)),
         },
-        (SqlType::Boolean, NameMatch::UpperFallback) => Err(wrong_type(target, text)),
+        (SqlType::Boolean, NameMatch::UpperFallback) => Err(wrong_text(target, text)),
         (SqlType::Date | SqlType::Time | SqlType::Timestamp | SqlType::TimestampTz, NameMatch::UpperFallback) => {
             match text.parse::<i64>() {
                 Ok(_) => of_number(text, target, names, row),
-                Err(_) => Err(wrong_type(target, text)),
+                Err(_) => Err(wrong_text(target, text)),
             }
         }
         (SqlType::Double, NameMatch::UpperFallback) => {
-            number::double(text.trim()).map(Slot::Double).map_err(|error| number_error(target, text, error))
+            number::double(text.trim()).map(Slot::Double).map_err(|error| match error {
+                NumberError::Syntax => wrong_text(target, text),
+                NumberError::Range => number_error(target, text, error),
+            })
         }
         // Numbers keep every digit or are refused, also when they come as text.
         (sql_type, _) => parse_slot(sql_type, text, *UTC, Excess::Refuse, row).map_err(|error| match error {
             FormatError::TextOutOfRange { .. } => number_error(target, text, NumberError::Range),
-            _ => wrong_type(target, text),
+            _ => wrong_text(target, text),
         }),
     }
 }

@@ -11,6 +11,7 @@ use sqlparser::parser::Parser;
 
 use super::union::relation_of;
 use crate::catalog::Catalog;
+use crate::catalog::Compatibility;
 use crate::catalog::Format;
 use crate::catalog::Relation;
 use crate::catalog::Semantics;
@@ -169,7 +170,7 @@ pub struct BoundQuery {
     pub joins: Vec<BoundJoin>,
     /// WINDOW
     pub window: Option<Window>,
-    /// How long rows of windows are kept, milliseconds; `None` for ever.
+    /// RETENTION, milliseconds, if it was told.
     pub retention_ms: Option<i64>,
     /// How long rows are kept after their event time, milliseconds; `None` for ever.
     pub ttl_ms: Option<i64>,
@@ -298,6 +299,15 @@ impl BoundQuery {
         let ranks = self.rank.iter_mut().flat_map(BoundRank::expressions_mut);
         let own = items.chain(joins).chain(&mut self.filter).chain(lists).chain(&mut self.having).chain(ranks);
         Box::new(own.chain(branches))
+    }
+
+    /// How long rows of windows are kept, milliseconds; `None` for ever. ksqlDB's RETENTION says how long at least, and writes
+    /// nothing when it ends.
+    pub fn windows_kept_ms(&self) -> Option<i64> {
+        match self.semantics.compatibility {
+            Compatibility::Postgres => self.retention_ms,
+            Compatibility::Ksqldb => None,
+        }
     }
 
     /// The durable form.

@@ -153,11 +153,7 @@ fn star(scope: &Scope<'_>, source: usize) -> Vec<BoundItem> {
     let all = source.relation.columns.iter();
     let mut columns: Vec<&Column> = all.filter(|column| !scope.is_merged(index, &column.name)).collect();
     if scope.rules() == Compatibility::Ksqldb {
-        columns.sort_by_key(|column| match column.role {
-            ColumnRole::Key => 0,
-            ColumnRole::WindowStart | ColumnRole::WindowEnd => 1,
-            _ => 2,
-        });
+        columns.sort_by_key(|column| place_in_star(column));
     }
     let item = |column: &Column| BoundItem {
         expr: ast::Expr::CompoundIdentifier(vec![quoted(&source.alias), quoted(&column.name)]),
@@ -168,6 +164,15 @@ fn star(scope: &Scope<'_>, source: usize) -> Vec<BoundItem> {
         named: false,
     };
     columns.into_iter().map(item).collect()
+}
+
+/// In ksqlDB's `*` the key comes first and the bounds of windows behind it, wherever they were declared.
+pub fn place_in_star(column: &Column) -> u8 {
+    match column.role {
+        ColumnRole::Key => 0,
+        ColumnRole::WindowStart | ColumnRole::WindowEnd => 1,
+        ColumnRole::Value | ColumnRole::Header(_) | ColumnRole::Headers => 2,
+    }
 }
 
 /// ksqlDB's `*` above PARTITION BY: the new key, where it is no column, then the values, then what was the key.

@@ -28,6 +28,7 @@ pub use chance::called_bare;
 pub use from::implicit_repartition;
 pub use from::in_other_case;
 pub use from::name_of_unnamed_key;
+pub use items::place_in_star;
 pub use items::postgres_name;
 pub use scope::Clause;
 pub use scope::fold;
@@ -119,7 +120,7 @@ fn bind_select(
     check_timestamp(&items, request)?;
     let pseudo = scope.into_pseudo();
     let (key_format, value_format) = sink_formats(request, sources[0].relation.formats)?;
-    let retention_ms = window.and_then(|window| window::retention_ms(window, rules));
+    let retention_ms = window.and_then(window::retention_ms);
     let window = window.map(|window| window::bind(window, rules, emit)).transpose()?;
     Ok(BoundQuery {
         semantics: request.semantics,

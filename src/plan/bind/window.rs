@@ -19,7 +19,7 @@ const WINDOWS_OF_ROW_MAX: i64 = 10_000;
 
 /// The windows of a clause.
 pub fn bind(clause: WindowClause, rules: Compatibility, emit: Emit) -> Result<Window> {
-    let retention_ms = told_retention_ms(clause);
+    let retention_ms = retention_ms(clause);
     let grace_after = |size_ms: i64, told: Option<i64>| -> Result<i64> {
         check_retention(retention_ms, size_ms, told)?;
         let default = match (rules, emit) {
@@ -45,15 +45,8 @@ pub fn bind(clause: WindowClause, rules: Compatibility, emit: Emit) -> Result<Wi
     })
 }
 
-/// How long rows of windows are kept. ksqlDB's RETENTION says how long at least, and writes nothing when it ends.
-pub fn retention_ms(clause: WindowClause, rules: Compatibility) -> Option<i64> {
-    match rules {
-        Compatibility::Postgres => told_retention_ms(clause),
-        Compatibility::Ksqldb => None,
-    }
-}
-
-fn told_retention_ms(clause: WindowClause) -> Option<i64> {
+/// RETENTION, as it was told.
+pub fn retention_ms(clause: WindowClause) -> Option<i64> {
     match clause {
         WindowClause::Tumbling { retention_ms, .. }
         | WindowClause::Hopping { retention_ms, .. }

@@ -134,7 +134,7 @@ pub fn build(
         group: group.iter().map(|(name, _, _)| column_named(name)).collect(),
         window: query.window,
         emit: query.emit,
-        jumped: jumped(rules, query.emit),
+        jumped: jumped(rules, query),
         null_group,
         empty_group: empty_group(rules),
         changes: match lists.having.is_some() || query.rank.is_some() {
@@ -195,9 +195,11 @@ fn ranked(
     Ok((rows, items, identity))
 }
 
-fn jumped(rules: Compatibility, emit: Emit) -> JumpedWindows {
-    match (rules, emit) {
-        (Compatibility::Ksqldb, Emit::Final) => JumpedWindows::Forgotten,
+fn jumped(rules: Compatibility, query: &BoundQuery) -> JumpedWindows {
+    match (rules, query.emit, query.window) {
+        (Compatibility::Ksqldb, Emit::Final, Some(window)) => {
+            JumpedWindows::Forgotten { retention_ms: query.retention_ms.unwrap_or(window.open_ms()) }
+        }
         _ => JumpedWindows::Kept,
     }
 }

@@ -215,7 +215,7 @@ fn aggregated(
     let size_ms = query.window.and_then(Window::size_ms);
     let (keys, bounds) = match aggregated.identity {
         Identity::Own => ((0..groups).map(|index| column_at(&schema, index)).collect(), aggregated.bounds),
-        Identity::Columns(_) if query.retention_ms.is_some() => {
+        Identity::Columns(_) if query.windows_kept_ms().is_some() => {
             return Err(Error::unsupported("RETENTION of ranked rows whose key is not that of their window")
                 .hint("Select the groups in place of what rows are ranked in."));
         }
@@ -541,7 +541,7 @@ fn sink(rows: Rows, arranged: Arranged, query: &BoundQuery) -> Result<LogicalPla
         None => ColumnRole::WindowEnd,
     };
     let bound = arranged.columns.iter().position(|column| column.role == counted_from);
-    let kept = match (query.ttl_ms, query.retention_ms, bound) {
+    let kept = match (query.ttl_ms, query.windows_kept_ms(), bound) {
         (Some(_), Some(_), Some(_)) => return Err(Error::unsupported("ttl beside RETENTION is not supported")),
         (Some(_), ..) if arranged.key.is_empty() => {
             return Err(Error::unsupported("ttl of what has no key is not supported"));

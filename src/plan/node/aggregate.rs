@@ -204,6 +204,15 @@ impl Window {
         }
     }
 
+    /// How long after its start, of a session after its end, a window takes rows, milliseconds.
+    pub fn open_ms(self) -> i64 {
+        match self {
+            Window::Tumbling { size_ms, grace_ms }
+            | Window::Hopping { size_ms, grace_ms, .. }
+            | Window::Session { gap_ms: size_ms, grace_ms } => size_ms.saturating_add(grace_ms),
+        }
+    }
+
     /// In how many windows a row may be, at least 1.
     pub fn windows_of_row(self) -> usize {
         match self {
@@ -247,9 +256,12 @@ pub enum NullGroup {
 pub enum JumpedWindows {
     /// Its final row is given, as of any window.
     Kept,
-    /// ksqlDB: a window whose close lies before the start of the newest window is gone from the store before its final row
-    /// is given, and never gives one.
-    Forgotten,
+    /// ksqlDB: a window that the row which closes it pushes out of the store, with a window of its own that starts longer
+    /// after it, is gone before its final row is given, and never gives one.
+    Forgotten {
+        /// How long the store keeps a window behind the start of the newest one, milliseconds.
+        retention_ms: i64,
+    },
 }
 
 /// What becomes of a group of a table's rows when its last row leaves it.

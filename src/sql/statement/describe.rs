@@ -20,7 +20,6 @@ pub(super) fn parse(cursor: &mut Cursor<'_>) -> Result<Statement> {
         return super::show::parse(cursor);
     }
     let name = cursor.relation_name()?;
-    // ksqlDB's long form; the short one here shows as much.
-    cursor.word("EXTENDED");
-    Ok(Statement::Describe(name))
+    let extended = cursor.word("EXTENDED") || extended;
+    Ok(if extended { Statement::DescribeExtended(name) } else { Statement::Describe(name) })
 }

@@ -1,4 +1,5 @@
-//! `INSERT INTO name [(columns)] VALUES ..` and `INSERT INTO name [(columns)] SELECT ..`, with `ON CONFLICT` and `RETURNING`.
+//! `INSERT INTO name [(columns)] VALUES ..` and `INSERT INTO name [(columns)] [WITH (query_id = ..)] SELECT ..`, with `ON CONFLICT`
+//! and `RETURNING`.
 
 use sqlparser::ast;
 use sqlparser::tokenizer::Token;
@@ -9,9 +10,12 @@ use super::Returning;
 use super::Select;
 use super::Statement;
 use super::conflict;
+use super::create::WithOption;
+use super::create::with_options;
 use super::returning;
 use crate::error::Error;
 use crate::error::Result;
+use crate::error::SqlState;
 use crate::sql::cursor::Cursor;
 
 /// `INSERT INTO name [(columns)] VALUES (..), ..`.
@@ -45,6 +49,8 @@ pub struct InsertSelect {
     pub target: Name,
     /// The named columns, empty if none were named.
     pub columns: Vec<Name>,
+    /// What the query that stands is to be called.
+    pub query_id: Option<Name>,
     /// The query.
     pub select: Select,
     /// What the statement calls the relation, what becomes of keys that are taken, and what is answered.
@@ -61,22 +67,37 @@ pub(super) fn parse(cursor: &mut Cursor<'_>) -> Result<Statement> {
         Token::LParen if !query_follows => cursor.names()?,
         _ => Vec::new(),
     };
-    if cursor.is_word_at(0, "WITH") && cursor.is_symbol_at(1, &Token::LParen) {
-        return Err(Error::unsupported("INSERT INTO .. WITH (..) is not supported").at(cursor.position()));
-    }
+    let query_id = query_id(cursor)?;
     for word in ["DEFAULT", "OVERRIDING"] {
         if cursor.is_word_at(0, word) {
             return Err(Error::unsupported(format!("INSERT .. {word} is not supported")).at(cursor.position()));
         }
     }
-    if cursor.word("VALUES") {
+    if query_id.is_none() && cursor.word("VALUES") {
         let rows = rows(cursor)?;
         let clauses = clauses(cursor, alias)?;
         return Ok(Statement::InsertRows(InsertRows { target, columns, rows, clauses }));
     }
     let select = cursor.select()?;
     let clauses = clauses(cursor, alias)?;
-    Ok(Statement::InsertSelect(InsertSelect { target, columns, select, clauses }))
+    Ok(Statement::InsertSelect(InsertSelect { target, columns, query_id, select, clauses }))
+}
+
+/// ksqlDB's `WITH (QUERY_ID = 'name')`.
+fn query_id(cursor: &mut Cursor<'_>) -> Result<Option<Name>> {
+    if !cursor.is_word_at(0, "WITH") || !cursor.is_symbol_at(1, &Token::LParen) {
+        return Ok(None);
+    }
+    cursor.word("WITH");
+    let mut told = None;
+    for WithOption { name: Name { value: option, position, .. }, value } in with_options(cursor)? {
+        if !option.eq_ignore_ascii_case("query_id") || told.is_some() {
+            let message = format!("option \"{option}\" is not one of INSERT: QUERY_ID alone is, once");
+            return Err(Error::new(SqlState::INVALID_PARAMETER_VALUE, message).at(position));
+        }
+        told = Some(Name { value, quoted: true, position });
+    }
+    Ok(told)
 }
 
 fn clauses(cursor: &mut Cursor<'_>, alias: Option<Name>) -> Result<InsertClauses> {

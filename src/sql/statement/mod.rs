@@ -1,6 +1,7 @@
 //! What a text asks for, before any name is looked up. One statement per file, one line per statement in `STATEMENTS`.
 
 mod alter;
+mod assert;
 mod close;
 mod conflict;
 mod copy;
@@ -34,6 +35,7 @@ mod update;
 pub use alter::AddedColumn;
 pub use alter::AlterAction;
 pub use alter::AlterRelation;
+pub use assert::AssertTopic;
 pub use conflict::ConflictAction;
 pub use conflict::ConflictTarget;
 pub use conflict::OnConflict;
@@ -110,8 +112,12 @@ pub enum Statement {
     },
     /// `DESCRIBE name`
     Describe(Name),
+    /// `DESCRIBE name EXTENDED`
+    DescribeExtended(Name),
     /// `DESCRIBE FUNCTION name`
     DescribeFunction(Name),
+    /// `ASSERT TOPIC ..`
+    AssertTopic(AssertTopic),
     /// `PRINT topic ..`
     Print(Print),
     /// `SHOW ..`
@@ -211,6 +217,7 @@ type Parse = fn(&mut Cursor<'_>) -> Result<Statement>;
 const STATEMENTS: &[(&str, Parse)] = &[
     ("ABORT", transaction::rollback),
     ("ALTER", alter::parse),
+    ("ASSERT", assert::parse),
     ("BEGIN", transaction::begin),
     ("CLOSE", close::parse),
     ("COMMIT", transaction::commit),

@@ -7,7 +7,6 @@ use crate::sql::cursor::Cursor;
 /// The first word, and what to type instead, if there is something.
 const REFUSED: &[(&str, Option<&str>)] = &[
     ("ANALYZE", None),
-    ("ASSERT", None),
     ("CALL", None),
     ("CHECKPOINT", None),
     ("CLUSTER", None),

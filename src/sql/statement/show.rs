@@ -12,8 +12,12 @@ use crate::sql::cursor::Cursor;
 pub enum ShowObject {
     /// `SHOW STREAMS`
     Streams,
+    /// `SHOW STREAMS EXTENDED`
+    StreamsExtended,
     /// `SHOW TABLES`
     Tables,
+    /// `SHOW TABLES EXTENDED`
+    TablesExtended,
     /// `SHOW QUERIES`
     Queries,
     /// `SHOW TOPICS`
@@ -64,10 +68,13 @@ pub(super) fn parse(cursor: &mut Cursor<'_>) -> Result<Statement> {
         }
         ShowObject::Setting(setting_name(cursor)?)
     };
-    if !matches!(object, ShowObject::AllSettings | ShowObject::Setting(_)) {
-        // ksqlDB's long form; DESCRIBE and the system tables show more.
-        cursor.word("EXTENDED");
-    }
+    let is_list = !matches!(object, ShowObject::AllSettings | ShowObject::Setting(_));
+    let object = match (object, is_list && cursor.word("EXTENDED")) {
+        (ShowObject::Streams, true) => ShowObject::StreamsExtended,
+        (ShowObject::Tables, true) => ShowObject::TablesExtended,
+        // Of the others the system tables show more.
+        (object, _) => object,
+    };
     Ok(Statement::Show(object))
 }
 

@@ -115,7 +115,7 @@ async fn dead_letters_are_shown_and_belong_to_the_relation_that_was_read() {
     let letters = "SELECT relation, topic, partition, record_offset, recorded_at, key, value, reason
         FROM tidemill.dead_letters ORDER BY record_offset";
     let told = "p|p|0|0|2024-06-01 00:00:00+00|NULL|{not json|malformed JSON: '\"' is expected at byte 1\n\
-        p|p|0|1|2024-06-01 00:00:00+00|NULL|{\"n\": \"x\"}|column \"n\": cannot read x as INT";
+        p|p|0|1|2024-06-01 00:00:00+00|NULL|{\"n\": \"x\"}|column \"n\": cannot read \"x\" as INT";
     client.expect(letters, told).await;
     let log = "SELECT query, partition, entry LIKE '%malformed JSON%' FROM tidemill.processing_log ORDER BY query, entry LIKE '%n%'";
     client.expect(log, "csas_first_1|0|t\ncsas_first_1|0|f\ncsas_second_2|0|t\ncsas_second_2|0|f").await;
@@ -279,4 +279,52 @@ async fn a_standing_insert_tells_its_name_and_that_it_doubles_another() {
     client.expect(insert, "INSERT 0 0").await;
     let doubled = "query \"insertquery_1\" writes the same rows to \"copies\": each comes twice";
     assert_eq!(client.notices(), [told("insertquery_2"), ("01000", doubled.to_string())]);
+}
+
+#[tokio::test]
+async fn a_query_that_feeds_what_it_reads_is_told_of() {
+    let world = World::new().await;
+    let mut client = world.session();
+    for stream in ["here", "there"] {
+        let create = format!("CREATE STREAM {stream} (k TEXT KEY, v INT) WITH (kafka_topic = '{stream}')");
+        client.expect(&create, "CREATE STREAM").await;
+    }
+    let insert =
+        |from: &str, to: &str| format!("INSERT INTO {to} SELECT k, v + 1 AS v FROM {from} WHERE v < 9 EMIT CHANGES");
+    client.notices();
+    client.expect(&insert("here", "there"), "INSERT 0 0").await;
+    assert_eq!(client.notices().len(), 1, "nothing comes back yet");
+    client.expect(&insert("there", "here"), "INSERT 0 0").await;
+    let told = ("01000", "rows of \"here\" come back to it: here -> there -> here".to_string());
+    assert!(client.notices().contains(&told));
+    client.expect(&insert("here", "here"), "INSERT 0 0").await;
+    let told = ("01000", "rows of \"here\" come back to it: here -> here".to_string());
+    assert!(client.notices().contains(&told));
+}
+
+#[tokio::test]
+async fn the_table_of_a_terminated_query_is_kept_over_a_restart_and_is_anothers_then() {
+    let world = World::new().await;
+    let mut client = world.session();
+    client.expect(PAYMENTS, "CREATE STREAM").await;
+    client.expect(PER_COUNTRY, "CREATE TABLE").await;
+    client.expect(ROWS, "INSERT 0 3").await;
+    world.drive().await;
+    client.expect("TERMINATE per_country", "TERMINATE").await;
+    client.expect(READ, ANSWER).await;
+    let more = "INSERT INTO per_country (country, windowstart, windowend, n)
+        VALUES ('AT', '2024-01-01 11:00:00Z', '2024-01-01 12:00:00Z', 3)";
+    client.expect(more, "INSERT 0 1").await;
+    let with_more = format!("AT|2024-01-01 11:00:00+00|3|NULL\n{ANSWER}");
+    client.expect(READ, &with_more).await;
+    drop(client);
+    let world = world.restart().await;
+    let mut client = world.session();
+    client.expect(READ, &with_more).await;
+    client.expect(&PER_COUNTRY.replacen("CREATE", "CREATE OR REPLACE", 1), "CREATE TABLE").await;
+    world.drive().await;
+    client.expect(READ, ANSWER).await;
+    drop(client);
+    let world = world.restart().await;
+    world.session().expect(READ, ANSWER).await;
 }

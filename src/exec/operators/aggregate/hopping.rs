@@ -23,6 +23,7 @@ use super::Windows;
 use super::emit::BATCH_ROWS;
 use super::emit::Place;
 use super::emit::Rows;
+use super::forgotten::Forgotten;
 use super::groups::Groups;
 use super::groups::RowIn;
 use super::intake::Accepted;
@@ -47,6 +48,7 @@ pub struct HoppingAggregate {
     touched: Touched,
     /// The groups of what is touched.
     touched_groups: HashSet<Bytes>,
+    forgotten: Forgotten,
     /// Windows that start here or before are closed.
     closed_upto: i64,
 }
@@ -82,12 +84,15 @@ impl HoppingAggregate {
     /// Nothing touched yet.
     pub fn new(spec: AggregateSpec, window: Hopping) -> Self {
         assert_eq!(spec.window, Some(Windows::Hopping(window)), "the windows that are kept are those that are emitted");
-        Self { spec, window, touched: Touched::default(), touched_groups: HashSet::new(), closed_upto: i64::MIN }
+        let forgotten = Forgotten::new(spec.forgets_after_ms);
+        let (touched, touched_groups) = (Touched::default(), HashSet::new());
+        Self { spec, window, touched, touched_groups, forgotten, closed_upto: i64::MIN }
     }
 
-    fn incoming(&self, cx: &mut Cx<'_>, batch: RecordBatch) -> Result<Incoming, ExecError> {
-        let spec = &self.spec;
+    fn incoming(&mut self, cx: &mut Cx<'_>, batch: RecordBatch) -> Result<Incoming, ExecError> {
+        let (spec, window) = (&self.spec, self.window);
         let accepted = spec.accept(cx, batch)?;
+        self.forgotten.judge(&accepted.clocks, window.closes(0), |time| window.last_start(time));
         let times = spec.input.times(&accepted.batch).values();
         let closes = times.iter().map(|time| self.window.closes(self.window.last_start(*time)));
         let late = closes.zip(&accepted.clocks).map(|(at, now)| StreamTime(Some(EventTime(*now))).has_reached(at));
@@ -383,7 +388,7 @@ impl HoppingAggregate {
             due.entry(group).and_modify(|least| *least = time.min(*least)).or_insert(time);
         }
         if self.spec.emit_final {
-            self.emit_final(cx, &due, last, now)?;
+            self.emit_final(cx, &due, last)?;
         }
         for (key, _) in fired {
             cx.table(0).delete(key)?;
@@ -408,14 +413,12 @@ impl HoppingAggregate {
     }
 
     /// The rows of windows that closed, in the order of windows.
-    fn emit_final(&self, cx: &mut Cx<'_>, due: &BTreeMap<Bytes, i64>, last: i64, now: i64) -> Result<(), ExecError> {
+    fn emit_final(&self, cx: &mut Cx<'_>, due: &BTreeMap<Bytes, i64>, last: i64) -> Result<(), ExecError> {
         let mut groups = Groups::new(&self.spec.calls);
         let mut leaving: Vec<(Place, usize)> = Vec::new();
         for (group, first) in due {
             let states = self.panes(cx, group, *first, last.saturating_add(self.window.size_ms))?;
-            // ksqlDB's store forgets a window whose close lies before the newest window.
-            let is_kept = |start| !self.spec.forgets_jumped || self.window.last_start(now) <= self.window.closes(start);
-            let wanted = |start| *first <= start && start <= last && is_kept(start);
+            let wanted = |start| *first <= start && start <= last && !self.forgotten.contains(start);
             let starts = self.windows_of(states.iter().map(|(pane, _)| *pane), wanted);
             let merged = self.merged(states.iter().map(|(pane, state)| (*pane, Some(state))), &starts)?;
             for (start, window) in starts.iter().zip(&merged.windows) {
@@ -454,6 +457,7 @@ impl Step for HoppingAggregate {
     fn drained(&mut self, cx: &mut Cx<'_>) -> Result<Progress, ExecError> {
         if let Some(now) = self.spec.now(cx)? {
             self.close(cx, now)?;
+            self.forgotten.clear();
         }
         Ok(Progress::Done)
     }

@@ -16,6 +16,7 @@ mod collected;
 mod counted;
 mod distinct;
 mod emit;
+mod forgotten;
 mod groups;
 mod hopping;
 mod intake;

@@ -9,7 +9,6 @@ use arrow::array::AsArray;
 use arrow::array::Int64Array;
 use arrow::array::RecordBatch;
 use arrow::datatypes::Int64Type;
-use arrow::datatypes::SchemaRef;
 use bytes::Bytes;
 
 use super::AggregateSpec;
@@ -22,6 +21,7 @@ use super::emit;
 use super::emit::Change;
 use super::emit::Place;
 use super::emit::Rows;
+use super::forgotten::Forgotten;
 use super::groups::Groups;
 use super::groups::RowIn;
 use super::intake::Accepted;
@@ -45,6 +45,7 @@ pub struct Aggregate {
     spec: AggregateSpec,
     window: Option<Tumbling>,
     touched: Touched,
+    forgotten: Forgotten,
     /// Windows that start here or before are closed; only saves scans.
     closed_upto: i64,
     /// The one group over all rows has its first row.
@@ -80,14 +81,16 @@ impl Aggregate {
             Some(Windows::Hopping(_) | Windows::Session(_)) | None => None,
         };
         assert_eq!(window.is_some(), spec.window.is_some(), "windows that this operator keeps");
-        Self { spec, window, touched: Touched::default(), closed_upto: i64::MIN, started: false }
+        let forgotten = Forgotten::new(spec.forgets_after_ms);
+        Self { spec, window, touched: Touched::default(), forgotten, closed_upto: i64::MIN, started: false }
     }
 
     /// Rows that count, of which none is late, and the keys of their groups.
-    fn incoming(&self, cx: &mut Cx<'_>, batch: RecordBatch) -> Result<(Accepted, Keyed), ExecError> {
+    fn incoming(&mut self, cx: &mut Cx<'_>, batch: RecordBatch) -> Result<(Accepted, Keyed), ExecError> {
         let spec = &self.spec;
         let mut accepted = spec.accept(cx, batch)?;
         if let Some(window) = self.window {
+            self.forgotten.judge(&accepted.clocks, window.closes(0), |time| window.start(time));
             let times = spec.input.times(&accepted.batch).values();
             let closes = times.iter().map(|time| window.closes(window.start(*time)));
             let late = closes.zip(&accepted.clocks).map(|(at, now)| StreamTime(Some(EventTime(*now))).has_reached(at));
@@ -225,12 +228,8 @@ impl Aggregate {
         let bound = RowKeys::encode_row(&[bound], 0)?;
         let closed = cx.table(0).front(&[], &bound)?.collect::<Result<Vec<_>, _>>()?;
         if self.spec.emit_final {
-            let mut leaving = closed.clone();
-            if self.spec.forgets_jumped {
-                leaving = not_forgotten(leaving, &self.spec.key, window, now)?;
-            }
-            let leaving: Vec<(Place, Bytes)> =
-                leaving.into_iter().map(|(key, state)| (Place::of_key(key), state)).collect();
+            let leaving = self.not_forgotten(&closed)?;
+            self.forgotten.clear();
             let batch = emit::closed(&self.spec, &leaving, cx)?;
             cx.emit(batch);
         } else {
@@ -243,6 +242,15 @@ impl Aggregate {
         }
         self.closed_upto = last;
         Ok(())
+    }
+
+    /// Closed windows whose rows leave.
+    fn not_forgotten(&self, closed: &[(Bytes, Bytes)]) -> Result<Vec<(Place, Bytes)>, ExecError> {
+        let keys: Vec<&[u8]> = closed.iter().map(|(key, _)| key.as_ref()).collect();
+        let keys = RowKeys::decode(&keys, &self.spec.key)?;
+        let starts = keys.column(0).as_primitive::<Int64Type>().values();
+        let kept = closed.iter().zip(starts).filter(|(_, start)| !self.forgotten.contains(**start));
+        Ok(kept.map(|((key, state), _)| (Place::of_key(key.clone()), state.clone())).collect())
     }
 }
 
@@ -269,18 +277,4 @@ impl Step for Aggregate {
         self.emit_changes(cx, touched)?;
         Ok(Progress::Done)
     }
-}
-
-/// ksqlDB's windows that time did not jump over: its store forgets a window whose close lies before the newest one.
-fn not_forgotten(
-    closed: Vec<(Bytes, Bytes)>,
-    schema: &SchemaRef,
-    window: Tumbling,
-    now: i64,
-) -> Result<Vec<(Bytes, Bytes)>, ExecError> {
-    let keys: Vec<&[u8]> = closed.iter().map(|(key, _)| key.as_ref()).collect();
-    let keys = RowKeys::decode(&keys, schema)?;
-    let starts = keys.column(0).as_primitive::<Int64Type>().values().to_vec();
-    let kept = closed.into_iter().zip(starts).filter(|(_, start)| window.start(now) <= window.closes(*start));
-    Ok(kept.map(|(closed, _)| closed).collect())
 }

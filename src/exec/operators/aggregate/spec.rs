@@ -51,8 +51,9 @@ pub struct AggregateSpec {
     pub null_drops: bool,
     /// Stream time is the greatest event time that reached this operator.
     pub own_time: bool,
-    /// Under EMIT FINAL a window that time has jumped over is dropped, not emitted.
-    pub forgets_jumped: bool,
+    /// Under EMIT FINAL a window is dropped, not emitted, if the row that closes it is in a window that starts longer after
+    /// it, in milliseconds.
+    pub forgets_after_ms: Option<i64>,
     /// Under `emit = 'all'` a session that takes a row inside its bounds is taken away before it is given again, as ksqlDB does.
     pub restates_sessions: bool,
     /// A group that lost its last row keeps a row of results.

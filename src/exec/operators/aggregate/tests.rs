@@ -43,6 +43,8 @@ struct Shape {
     window: Option<Windows>,
     emit: EmitMode,
     emit_final: bool,
+    /// As in ksqlDB, which also counts time by the rows that reach it.
+    forgets_after_ms: Option<i64>,
 }
 
 const FUNCTIONS: [AggregateFunction; 9] = [
@@ -97,8 +99,8 @@ fn tree(shape: Shape) -> (Tree, Layout) {
         emit_final: shape.emit_final,
         emit: shape.emit,
         null_drops: false,
-        own_time: false,
-        forgets_jumped: false,
+        own_time: shape.forgets_after_ms.is_some(),
+        forgets_after_ms: shape.forgets_after_ms,
         restates_sessions: false,
         keeps_empty: false,
         input: layout(shape.input),
@@ -282,7 +284,7 @@ fn all_and_net_fold_to_the_model_under_any_rounds_cuts_and_restarts() {
             let retracts = window.is_none() && dice.below(2) == 0;
             let input = if retracts { Changes::Retract } else { Changes::Append };
             let output = if dice.below(2) == 0 { Changes::Retract } else { Changes::Upsert };
-            let shape = |emit| Shape { input, output, window, emit, emit_final: false };
+            let shape = |emit| Shape { input, output, window, emit, emit_final: false, forgets_after_ms: None };
             let rows = history(&dice, retracts);
             let keys = if window.is_some() { 3 } else { 1 };
             let (expected, late) = model(shape(EmitMode::Net), &rows);
@@ -303,7 +305,7 @@ fn emit_final_gives_each_closed_window_once() {
         let dice = Dice::new(seed);
         let window = Some(WINDOWS[seed as usize % WINDOWS.len()]());
         let (input, output) = (Changes::Append, Changes::Append);
-        let shape = Shape { input, output, window, emit: EmitMode::Net, emit_final: true };
+        let shape = Shape { input, output, window, emit: EmitMode::Net, emit_final: true, forgets_after_ms: None };
         let rows = history(&dice, false);
         let (expected, _) = model(shape, &rows);
         let (out, _) = run(shape, &rows, Some(&dice));
@@ -312,10 +314,67 @@ fn emit_final_gives_each_closed_window_once() {
     }
 }
 
+/// Rows among which time now and then goes on by more than windows are kept.
+fn history_with_jumps(dice: &Dice) -> Vec<Row> {
+    let mut jumped = 0;
+    let mut rows = history(dice, false);
+    for row in &mut rows {
+        jumped += if dice.below(5) == 0 { dice.below(90) as i64 } else { 0 };
+        row.time += jumped;
+    }
+    rows
+}
+
+#[test]
+fn which_windows_ksqldb_forgets_follows_from_the_rows_and_not_from_rounds() {
+    let windows = WINDOWS.map(|window| window());
+    let (mut forgotten, mut given) = (0, 0);
+    for seed in 0..300 {
+        let dice = Dice::new(seed);
+        let window = windows[seed as usize % 3];
+        let (open_ms, advance_ms) = match window {
+            Windows::Tumbling(window) => (window.closes(0), window.size_ms),
+            Windows::Hopping(window) => (window.closes(0), window.advance_ms),
+            Windows::Session(_) => unreachable!("the first three are of one size"),
+        };
+        let retention_ms = open_ms + [0, 3, 40][dice.below(3) as usize];
+        let shape = Shape {
+            input: Changes::Append,
+            output: Changes::Append,
+            window: Some(window),
+            emit: EmitMode::Net,
+            emit_final: true,
+            forgets_after_ms: Some(retention_ms),
+        };
+        let rows = history_with_jumps(&dice);
+        let (mut expected, _) = model(shape, &rows);
+        let all = expected.len();
+        expected.retain(|key, _| {
+            let start: i64 = key[1].parse().expect("a number");
+            let closing = rows.iter().map(|row| row.time).find(|time| start + open_ms <= *time);
+            let newest = closing.expect("it is closed").div_euclid(advance_ms) * advance_ms;
+            newest - retention_ms <= start
+        });
+        forgotten += all - expected.len();
+        given += expected.len();
+        let (single, _) = run(shape, &rows, None);
+        let (rounds, _) = run(shape, &rows, Some(&dice));
+        assert_eq!(fold(&single, 3), expected, "seed {seed}, {shape:?}");
+        assert_eq!(rounds, single, "with any rounds, seed {seed}, {shape:?}");
+    }
+    assert!(100 < forgotten && 100 < given, "{forgotten} forgotten, {given} given");
+}
+
 #[test]
 fn an_all_update_mentions_each_row_even_if_nothing_changed() {
-    let shape =
-        Shape { input: Changes::Append, output: Changes::Upsert, window: None, emit: EmitMode::All, emit_final: false };
+    let shape = Shape {
+        input: Changes::Append,
+        output: Changes::Upsert,
+        window: None,
+        emit: EmitMode::All,
+        emit_final: false,
+        forgets_after_ms: None,
+    };
     let rows = [row(1, 5, 0), Row { value: None, ..row(1, 0, 1) }];
     let (out, _) = run(shape, &rows, None);
     let texts = |row: [&str; 10]| row.map(str::to_string).to_vec();
@@ -331,6 +390,7 @@ fn a_sum_of_bigint_passes_the_end_of_bigint_and_comes_back() {
         window: None,
         emit: EmitMode::All,
         emit_final: false,
+        forgets_after_ms: None,
     };
     let big = Row { op: 1, ..row(1, i64::MAX, 0) };
     let (out, _) = run(shape, &[big, Row { time: 1, ..big }, Row { op: -1, time: 2, ..big }], None);
@@ -356,7 +416,7 @@ fn closed_windows_leave_no_state() {
         let window = Some(WINDOWS[seed as usize % WINDOWS.len()]());
         for (emit, emit_final) in [(EmitMode::All, false), (EmitMode::Net, false), (EmitMode::Net, true)] {
             let (input, output) = (Changes::Append, Changes::Upsert);
-            let shape = Shape { input, output, window, emit, emit_final };
+            let shape = Shape { input, output, window, emit, emit_final, forgets_after_ms: None };
             let rows = [history(&dice, false), last.to_vec()].concat();
             assert_eq!(keys(shape, &rows), keys(shape, &last), "seed {seed}, {shape:?}");
         }
