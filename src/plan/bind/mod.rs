@@ -9,6 +9,7 @@ mod columns;
 mod distinct;
 mod flatten;
 mod from;
+mod inner_table;
 mod items;
 mod rank;
 mod scope;
@@ -122,6 +123,7 @@ fn bind_select(
     let retention_ms = window.and_then(|window| window::retention_ms(window, rules));
     let window = window.map(|window| window::bind(window, rules, emit)).transpose()?;
     Ok(BoundQuery {
+        place: None,
         semantics: request.semantics,
         purpose: purpose(&request.destination, rules),
         key_format,

@@ -245,7 +245,7 @@ impl<'a> Scope<'a> {
         }
         if let Some(column) = PseudoColumn::of_word(&name) {
             if let [only] = self.sources
-                && only.branches.is_empty()
+                && only.queries.is_empty()
             {
                 self.pseudo[0].push(column);
                 return Ok(Meaning::Column { alias: only.alias.clone(), name: self.canonical(&name) });
@@ -268,7 +268,7 @@ impl<'a> Scope<'a> {
         if self.sources[source].relation.columns.iter().any(|column| column.name == name) {
             return Ok(Meaning::Column { alias: qualifier, name });
         }
-        let has_pseudo = self.sources[source].branches.is_empty();
+        let has_pseudo = self.sources[source].queries.is_empty();
         if let Some(column) = PseudoColumn::of_word(&name).filter(|_| has_pseudo) {
             self.pseudo[source].push(column);
             return Ok(Meaning::Column { alias: qualifier, name: self.canonical(&name) });
