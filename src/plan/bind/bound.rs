@@ -10,6 +10,7 @@ use sqlparser::ast;
 use sqlparser::parser::Parser;
 
 use super::inner_table;
+use super::semi_joins;
 use super::union;
 use crate::catalog::Catalog;
 use crate::catalog::Format;
@@ -87,6 +88,11 @@ impl BoundSource {
             [] => vec![&self.relation],
             queries => queries.iter().flat_map(|query| &query.sources).flat_map(Self::relations).collect(),
         }
+    }
+
+    /// Whether it stands for a condition: no star has its columns, and no bare word means them.
+    pub fn is_hidden(&self) -> bool {
+        semi_joins::is_hidden(&self.alias)
     }
 
     /// Whether it is a table that a sub-query makes.

@@ -25,6 +25,7 @@ use super::from;
 use super::inner_table;
 use super::scope::at;
 use super::scope::fold;
+use super::semi_joins;
 use super::union;
 use crate::catalog::Catalog;
 use crate::catalog::Compatibility;
@@ -39,7 +40,7 @@ pub(super) const TWO_QUERIES: &str =
     "Make a view of the inner query with CREATE TABLE or CREATE STREAM .. AS, and read that.";
 
 /// What WITH names, each flat already.
-type Common = BTreeMap<String, ast::Query>;
+pub(super) type Common = BTreeMap<String, ast::Query>;
 
 /// Where names are looked up.
 pub struct Flattener<'a> {
@@ -65,7 +66,7 @@ impl Flattener<'_> {
         }
     }
 
-    fn flat(&self, query: &ast::Query, given: &Common) -> Result<ast::Select> {
+    pub(super) fn flat(&self, query: &ast::Query, given: &Common) -> Result<ast::Select> {
         let mut query = query.clone();
         let common = self.common(query.with.take(), given)?;
         if let Some(operands) = union::operands(&query, self.rules)? {
@@ -81,6 +82,7 @@ impl Flattener<'_> {
                 self.place(&mut join.relation, &common)?;
             }
         }
+        let mut select = semi_joins::joined(select, &common, self)?;
         distinct::rename_aggregates(&mut select, self.rules);
         let select = self.merged(select)?;
         distinct::grouped(select, self)
@@ -104,7 +106,7 @@ impl Flattener<'_> {
     }
 
     /// Puts the query in place of the name that WITH gave it, and makes sub-queries flat.
-    fn place(&self, table: &mut ast::TableFactor, common: &Common) -> Result<()> {
+    pub(super) fn place(&self, table: &mut ast::TableFactor, common: &Common) -> Result<()> {
         match table {
             ast::TableFactor::Derived { subquery, .. } => {
                 let select = self.flat(subquery, common)?;
@@ -367,7 +369,7 @@ pub(super) fn around(other: &ast::Select, list: Vec<ast::SelectItem>, relation: 
 }
 
 /// The SELECT, as a query in place of another.
-fn as_query(place: &ast::Query, select: ast::Select) -> ast::Query {
+pub(super) fn as_query(place: &ast::Query, select: ast::Select) -> ast::Query {
     ast::Query { with: None, body: Box::new(ast::SetExpr::Select(Box::new(select))), ..place.clone() }
 }
 
@@ -453,7 +455,7 @@ fn has_on(operator: &ast::JoinOperator) -> bool {
 }
 
 /// Both conditions.
-fn both(one: Option<ast::Expr>, other: Option<ast::Expr>) -> Option<ast::Expr> {
+pub(super) fn both(one: Option<ast::Expr>, other: Option<ast::Expr>) -> Option<ast::Expr> {
     let nested = |expr: ast::Expr| Box::new(ast::Expr::Nested(Box::new(expr)));
     match (one, other) {
         (Some(one), Some(other)) => {

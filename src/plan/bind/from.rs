@@ -297,6 +297,12 @@ fn check_kinds(
     let all = || sources.iter().chain([right]);
     // Its rows have no place in time among those of a stream: they come when it is committed.
     if all().any(BoundSource::is_inner_table) && all().any(|source| !source.relation.is_table()) {
+        if right.is_hidden() {
+            return Err(Error::unsupported(
+                "IN and EXISTS in a query over a stream ask for the whole primary key of a table yet",
+            )
+            .hint("Make a table whose primary key that is: CREATE TABLE .. AS SELECT DISTINCT .., and ask that."));
+        }
         return Err(Error::unsupported("a join of a stream with a subquery that groups or ranks is not there yet")
             .hint(TWO_QUERIES));
     }

@@ -13,6 +13,7 @@ mod inner_table;
 mod items;
 mod rank;
 mod scope;
+mod semi_joins;
 mod union;
 mod units;
 mod window;

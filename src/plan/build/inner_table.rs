@@ -13,12 +13,15 @@ use super::failure;
 use super::output::Selected;
 use super::output::shown;
 use super::rows::Rows;
+use super::rows::Spread;
 use super::rows::column_at;
 use super::whole;
+use crate::catalog::Format;
 use crate::error::Result;
 use crate::model::Column;
 use crate::model::ColumnRole;
 use crate::model::OperatorId;
+use crate::plan::bind::BoundItem;
 use crate::plan::bind::BoundQuery;
 use crate::plan::bind::BoundSource;
 use crate::plan::functions::Functions;
@@ -29,7 +32,7 @@ pub fn columns(query: &BoundQuery, functions: &Functions) -> Result<Vec<Column>>
     let Whole { query, selected, .. } = whole(query, None, &expressions, &mut Vec::new())?;
     let key = key_of(&selected);
     let items = query.items.iter().zip(&selected.items);
-    let column = |(item, expr): (&crate::plan::bind::BoundItem, &Expr)| {
+    let column = |(item, expr): (&BoundItem, &Expr)| {
         let (_, sql_type) = as_column(expr.clone(), selected.rows.schema(), &item.expr)?;
         let role = if key.contains(expr) { ColumnRole::Key } else { ColumnRole::Value };
         Ok(Column { name: item.name.clone(), sql_type, role })
@@ -63,10 +66,16 @@ pub fn build(source: &BoundSource, table: &BoundQuery, id: &OperatorId, expressi
         .and_then(LogicalPlanBuilder::build)
         .map_err(|error| failure::of_datafusion(error, None))?;
     let again = |below: &Expr| exprs.iter().position(|expr| expr == below).map(|place| column_at(plan.schema(), place));
-    let spread = selected.rows.spread;
-    let by = spread.keys.as_ref().and_then(|keys| keys.iter().map(&again).collect());
-    let key = key.iter().filter_map(&again).collect();
-    Ok(Rows { spread: spread.told_by(by), key, changes: selected.rows.changes, plan })
+    let key: Vec<Expr> = key.iter().filter_map(&again).collect();
+    let spread = match selected.rows.spread {
+        // The format is that of what was read, and need not carry the key.
+        spread if spread.partitions == 1 => Spread::by(key.clone(), Format::Json, 1),
+        spread => {
+            let by = spread.keys.as_ref().and_then(|keys| keys.iter().map(&again).collect());
+            spread.told_by(by)
+        }
+    };
+    Ok(Rows { spread, key, changes: selected.rows.changes, plan })
 }
 
 /// The columns that tell its rows apart.

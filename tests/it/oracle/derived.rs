@@ -47,9 +47,12 @@ pub fn wrapped(draw: &Draw, query: Query) -> Query {
     match query.shape {
         Shape::Stateless | Shape::Grouped { .. } | Shape::Top | Shape::Joined { .. } => over_stream(draw, query),
         Shape::Paired { twice, .. } => over_pair(draw, query, twice),
-        Shape::Tables { .. } | Shape::TableGroups | Shape::TableTop | Shape::InnerTables | Shape::Kept { .. } => {
-            over_tables(draw, query)
-        }
+        Shape::Tables { .. }
+        | Shape::TableGroups
+        | Shape::TableTop
+        | Shape::InnerTables
+        | Shape::SemiJoins
+        | Shape::Kept { .. } => over_tables(draw, query),
         Shape::WindowPairs | Shape::United { .. } => query,
     }
 }

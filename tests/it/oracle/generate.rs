@@ -168,6 +168,8 @@ pub enum Shape {
     TableTop,
     /// Groups of groups or of ranked rows of tables, and tables joined with groups.
     InnerTables,
+    /// Rows of a table that others have, or have not.
+    SemiJoins,
     /// Rows of the table, kept for so many milliseconds after their event time.
     Kept { ttl: i64 },
     /// The windowed views `ws` and `wr` joined by key and window.
@@ -222,7 +224,8 @@ pub fn query(draw: &Draw, may_be_late: bool, only: Option<&str>) -> Query {
 }
 
 fn plain_query(draw: &Draw, may_be_late: bool) -> Query {
-    match draw.below(25) {
+    match draw.below(27) {
+        25 | 26 => inner_tables::semi_joins(draw),
         21 | 22 => {
             let window = draw.once_in(2).then(|| Windows::draw(draw, may_be_late));
             inner_tables::of_stream(draw, window.map(|window| (window, window.clause(None))))

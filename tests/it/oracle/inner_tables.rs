@@ -1,4 +1,5 @@
-//! Random queries over sub-queries that group or rank: groups of groups, of windows and of ranked rows, and joins with groups.
+//! Random queries over sub-queries that group or rank: groups of groups, of windows and of ranked rows, and joins with groups;
+//! and of rows that sub-queries have, by IN and EXISTS.
 
 use super::generate::Draw;
 use super::generate::Query;
@@ -149,5 +150,52 @@ fn joined(draw: &Draw) -> String {
                 "SELECT c.k AS k, c.x AS x, q.v0 AS v0, q.v1 AS v1 FROM c {word} ({grouped}) q ON {on} = q.h{filter}"
             )
         }
+    }
+}
+
+/// Rows of `c` that other tables have or have not, as they are or in groups.
+pub fn semi_joins(draw: &Draw) -> Query {
+    let conditions = match draw.below(6) {
+        0 => format!("{} AND {}", condition(draw, true), condition(draw, true)),
+        1 => format!("({} OR {})", condition(draw, false), condition(draw, false)),
+        2 => format!("(c.x > 0 OR {})", condition(draw, false)),
+        3 => format!("c.x > -5 AND {}", condition(draw, true)),
+        _ => condition(draw, true),
+    };
+    let text = match draw.below(4) {
+        0 => format!("SELECT c.y AS y, COUNT(*) AS n, SUM(c.x) AS s FROM c WHERE {conditions} GROUP BY c.y"),
+        1 => format!("SELECT c.k AS k, e.y AS ey FROM c LEFT JOIN e ON c.k = e.k WHERE {conditions}"),
+        _ => format!("SELECT c.k AS k, c.x AS x, c.z AS z FROM c WHERE {conditions}"),
+    };
+    Query {
+        shape: Shape::SemiJoins,
+        standing: text.clone(),
+        batch: text,
+        filter: String::new(),
+        group: String::new(),
+        keys: 1,
+        below: String::new(),
+    }
+}
+
+/// A condition of a row of `c`; `alone`: all rows must meet it, so that it may say what is not null.
+fn condition(draw: &Draw, alone: bool) -> String {
+    let table = *draw.of(&["e", "e", "g", "c"]);
+    let asked = *draw.of(&["c.k", "c.z", "c.z", "c.y"]);
+    let of = *draw.of(&["k", "z", "z", "y"]);
+    let also = *draw.of(&["", "", " AND m.x > -3", " AND m.y = 'p'"]);
+    let filter = also.replacen(" AND ", " WHERE ", 1);
+    match draw.below(if alone { 8 } else { 7 }) {
+        0 | 1 => format!("{asked} IN (SELECT m.{of} FROM {table} m{filter})"),
+        2 => format!("EXISTS (SELECT 1 FROM {table} m WHERE m.{of} = {asked}{also})"),
+        3 | 4 => format!("NOT EXISTS (SELECT 1 FROM {table} m WHERE m.{of} = {asked}{also})"),
+        5 => {
+            let other = if of == "y" { "z" } else { "y" };
+            format!("EXISTS (SELECT 1 FROM {table} m WHERE m.{of} = {asked} AND m.{other} = c.{other})")
+        }
+        6 => format!("{asked} IN (SELECT m.{of} FROM {table} m GROUP BY m.{of} HAVING COUNT(*) > 1)"),
+        _ => format!(
+            "({asked} IS NOT NULL AND {asked} NOT IN (SELECT m.{of} FROM {table} m WHERE m.{of} IS NOT NULL{also}))"
+        ),
     }
 }

@@ -95,6 +95,7 @@ fn what_a_query_keeps_is_what_the_batch_query_says() {
             "kept for a while",
             "windows joined",
             "over groups of tables",
+            "of rows that others have",
             "groups of groups",
             "groups of windows grouped",
         ];
@@ -253,6 +254,7 @@ impl Query {
             Shape::Grouped { window: None, again: true, .. } => "groups of groups",
             Shape::Grouped { again: true, .. } => "groups of windows grouped",
             Shape::InnerTables => "over groups of tables",
+            Shape::SemiJoins => "of rows that others have",
             Shape::Grouped { window: None, ranked: true, .. } => "groups ranked",
             Shape::Grouped { ranked: true, .. } => "groups of windows ranked",
             Shape::Grouped { window: None, .. } => "grouped",
