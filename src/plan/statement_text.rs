@@ -34,7 +34,7 @@ fn text_of(query: &BoundQuery, options: &str) -> Option<String> {
         Purpose::MaterializedView { .. } | Purpose::Insert { .. } | Purpose::Push => return None,
     };
     let [source] = query.sources.as_slice() else { return None };
-    if query.window.is_some() || query.rank.is_some() || !source.branches.is_empty() {
+    if query.window.is_some() || query.rank.is_some() || !source.queries.is_empty() {
         return None;
     }
     let with = if options.is_empty() { String::new() } else { format!(" WITH ({options})") };

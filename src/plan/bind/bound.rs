@@ -9,7 +9,9 @@ use serde::Serialize;
 use sqlparser::ast;
 use sqlparser::parser::Parser;
 
-use super::union::relation_of;
+use super::inner_table;
+use super::semi_joins;
+use super::union;
 use crate::catalog::Catalog;
 use crate::catalog::Compatibility;
 use crate::catalog::Format;
@@ -20,6 +22,7 @@ use crate::error::Result;
 use crate::error::SqlState;
 use crate::model::Column;
 use crate::model::ColumnRole;
+use crate::model::OperatorId;
 use crate::model::RelationId;
 use crate::plan::node::Direction;
 use crate::plan::node::JoinKind;
@@ -74,17 +77,28 @@ pub struct BoundSource {
     pub relation: Arc<Relation>,
     /// The pseudo columns that the query uses.
     pub pseudo: Vec<PseudoColumn>,
-    /// The queries of a UNION, whose columns and formats `relation` tells; empty for a relation.
-    pub branches: Vec<BoundQuery>,
+    /// The queries whose rows it has, with columns and formats that `relation` tells: those of a UNION, or the only one of an
+    /// inner table; empty for a relation.
+    pub queries: Vec<BoundQuery>,
 }
 
 impl BoundSource {
     /// The relations that are read.
     pub fn relations(&self) -> Vec<&Arc<Relation>> {
-        match self.branches.as_slice() {
+        match self.queries.as_slice() {
             [] => vec![&self.relation],
-            branches => branches.iter().flat_map(|branch| &branch.sources).flat_map(Self::relations).collect(),
+            queries => queries.iter().flat_map(|query| &query.sources).flat_map(Self::relations).collect(),
         }
+    }
+
+    /// Whether it stands for a condition: no star has its columns, and no bare word means them.
+    pub fn is_hidden(&self) -> bool {
+        semi_joins::is_hidden(&self.alias)
+    }
+
+    /// Whether it is a table that a sub-query makes.
+    pub fn is_inner_table(&self) -> bool {
+        self.queries.len() == 1
     }
 }
 
@@ -154,6 +168,8 @@ pub struct BoundItem {
 /// A query without names to look up.
 #[derive(Debug, Clone)]
 pub struct BoundQuery {
+    /// The source of the query around it that this one is, after which its operators are called. The text does not say it.
+    pub place: Option<OperatorId>,
     /// The rules of values.
     pub semantics: Semantics,
     /// What its rows are for.
@@ -197,8 +213,8 @@ struct SourceText {
     columns: Vec<Column>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pseudo: Vec<String>,
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    branches: Vec<QueryText>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty", rename = "branches")]
+    queries: Vec<QueryText>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -279,26 +295,34 @@ struct QueryText {
 }
 
 impl BoundQuery {
-    /// All expressions, those of branches too.
+    /// The id of an operator.
+    pub fn operator(&self, name: &str) -> OperatorId {
+        match &self.place {
+            Some(place) => OperatorId::new(&format!("{place}-{name}")),
+            None => OperatorId::new(name),
+        }
+    }
+
+    /// All expressions, those of its sources too.
     pub fn expressions(&self) -> Box<dyn Iterator<Item = &ast::Expr> + '_> {
-        let branches = self.sources.iter().flat_map(|source| &source.branches).flat_map(Self::expressions);
+        let below = self.sources.iter().flat_map(|source| &source.queries).flat_map(Self::expressions);
         let lists = [&self.group_by, &self.partition_by].into_iter().flatten().flatten();
         let items = self.items.iter().map(|item| &item.expr);
         let joins = self.joins.iter().map(|join| &join.on);
         let ranks = self.rank.iter().flat_map(BoundRank::expressions);
-        Box::new(items.chain(joins).chain(&self.filter).chain(lists).chain(&self.having).chain(ranks).chain(branches))
+        Box::new(items.chain(joins).chain(&self.filter).chain(lists).chain(&self.having).chain(ranks).chain(below))
     }
 
     /// All expressions, to be changed.
     pub fn expressions_mut(&mut self) -> Box<dyn Iterator<Item = &mut ast::Expr> + '_> {
-        let branches = self.sources.iter_mut().flat_map(|source| &mut source.branches);
-        let branches = branches.flat_map(Self::expressions_mut);
+        let below = self.sources.iter_mut().flat_map(|source| &mut source.queries);
+        let below = below.flat_map(Self::expressions_mut);
         let lists = [&mut self.group_by, &mut self.partition_by].into_iter().flatten().flatten();
         let items = self.items.iter_mut().map(|item| &mut item.expr);
         let joins = self.joins.iter_mut().map(|join| &mut join.on);
         let ranks = self.rank.iter_mut().flat_map(BoundRank::expressions_mut);
         let own = items.chain(joins).chain(&mut self.filter).chain(lists).chain(&mut self.having).chain(ranks);
-        Box::new(own.chain(branches))
+        Box::new(own.chain(below))
     }
 
     /// How long rows of windows are kept, milliseconds; `None` for ever. ksqlDB's RETENTION says how long at least, and writes
@@ -360,6 +384,7 @@ impl BoundQuery {
         }
         let all = |texts: Vec<String>| texts.iter().map(|text| expression(text)).collect::<Result<Vec<_>>>();
         Ok(Self {
+            place: None,
             semantics: text.semantics,
             purpose: text.purpose,
             key_format: text.key_format,
@@ -387,7 +412,7 @@ fn source_text(source: &BoundSource) -> SourceText {
         relation: source.relation.id,
         columns: source.relation.columns.clone(),
         pseudo: source.pseudo.iter().map(|column| column.word().to_string()).collect(),
-        branches: source.branches.iter().map(BoundQuery::text).collect(),
+        queries: source.queries.iter().map(BoundQuery::text).collect(),
     }
 }
 
@@ -407,9 +432,9 @@ fn as_it_was(relation: Arc<Relation>, columns: Vec<Column>) -> Result<Arc<Relati
 }
 
 fn bound_source(text: SourceText, catalog: &Catalog) -> Result<BoundSource> {
-    if !text.branches.is_empty() {
-        let branches = text.branches.into_iter().map(|branch| BoundQuery::of_text(branch, catalog));
-        return Ok(relation_of(text.alias, branches.collect::<Result<_>>()?, text.columns));
+    if !text.queries.is_empty() {
+        let queries = text.queries.into_iter().map(|query| BoundQuery::of_text(query, catalog));
+        return Ok(source_of(text.alias, queries.collect::<Result<_>>()?, text.columns));
     }
     let not_ready = |message: String| Error::new(SqlState::OBJECT_NOT_IN_PREREQUISITE_STATE, message);
     let relation = catalog
@@ -425,7 +450,15 @@ fn bound_source(text: SourceText, catalog: &Catalog) -> Result<BoundSource> {
                 .ok_or_else(|| Error::new(SqlState::DATA_CORRUPTED, format!("unknown pseudo column \"{word}\"")))
         })
         .collect::<Result<_>>()?;
-    Ok(BoundSource { alias: text.alias, relation, pseudo, branches: Vec::new() })
+    Ok(BoundSource { alias: text.alias, relation, pseudo, queries: Vec::new() })
+}
+
+/// The source that queries are together.
+fn source_of(alias: String, queries: Vec<BoundQuery>, columns: Vec<Column>) -> BoundSource {
+    match <[BoundQuery; 1]>::try_from(queries) {
+        Ok([table]) => inner_table::source_of(alias, table, columns),
+        Err(branches) => union::relation_of(alias, branches, columns),
+    }
 }
 
 fn join_text(join: &BoundJoin) -> JoinText {

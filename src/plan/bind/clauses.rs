@@ -82,13 +82,19 @@ pub fn check(select: &ast::Select, functions: &Functions, rules: Compatibility) 
     if select.top.is_some() || select.into.is_some() || select.prewhere.is_some() || !select.connect_by.is_empty() {
         return Err(not_there("such a clause", select.select_token.0.span));
     }
-    match walk::expressions(select, |expr| match check_expression(expr, functions, rules) {
+    let mut check = |expr: &ast::Expr| match check_expression(expr, functions, rules) {
         Ok(()) => ControlFlow::Continue(()),
         Err(error) => ControlFlow::Break(error),
-    }) {
-        ControlFlow::Continue(()) => Ok(()),
-        ControlFlow::Break(error) => Err(error),
+    };
+    // A sub-query that stays in FROM is looked at where it is bound.
+    let own = ast::Select { from: Vec::new(), ..select.clone() };
+    let mut flow = walk::expressions(&own, &mut check);
+    for join in select.from.iter().flat_map(|table| &table.joins) {
+        if flow.is_continue() {
+            flow = walk::expressions(&join.join_operator, &mut check);
+        }
     }
+    flow.break_value().map_or(Ok(()), Err)
 }
 
 fn check_expression(expr: &ast::Expr, functions: &Functions, rules: Compatibility) -> Result<()> {

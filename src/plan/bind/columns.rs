@@ -74,7 +74,7 @@ impl Derived {
                 ast::SelectItem::ExprWithAlias { expr, alias } => columns.push((fold(alias, self.rules), expr.clone())),
                 ast::SelectItem::Wildcard(options) => {
                     super::items::check_options(options)?;
-                    columns.extend(self.sources.iter().flat_map(all_of));
+                    columns.extend(self.sources.iter().filter(|source| !source.is_hidden()).flat_map(all_of));
                 }
                 ast::SelectItem::QualifiedWildcard(kind, options) => {
                     super::items::check_options(options)?;
@@ -160,6 +160,11 @@ impl Derived {
         Ok(in_parentheses(expr.clone()))
     }
 
+    /// The names of its columns.
+    pub fn names(self) -> Vec<String> {
+        self.columns.into_iter().map(|(name, _)| name).collect()
+    }
+
     /// Its columns as a list.
     pub fn into_items(self) -> Vec<ast::SelectItem> {
         let item = |(name, expr)| ast::SelectItem::ExprWithAlias { expr, alias: Ident::with_quote('"', name) };
@@ -168,7 +173,8 @@ impl Derived {
 
     /// Whether what it reads has a column of that name.
     fn reads(&self, name: &str) -> bool {
-        self.sources.iter().any(|source| source.relation.columns.iter().any(|column| column.name == name))
+        let mut seen = self.sources.iter().filter(|source| !source.is_hidden());
+        seen.any(|source| source.relation.columns.iter().any(|column| column.name == name))
             || name.eq_ignore_ascii_case("rowtime")
     }
 
@@ -300,6 +306,7 @@ impl Columns {
 
     fn star(&self, table: &std::result::Result<Derived, BoundSource>) -> Vec<ast::SelectItem> {
         let (alias, names): (&str, Vec<&str>) = match table {
+            Err(source) if source.is_hidden() => return Vec::new(),
             Ok(derived) => (&derived.alias, derived.columns.iter().map(|(name, _)| name.as_str()).collect()),
             Err(source) => (&source.alias, source.relation.columns.iter().map(|column| column.name.as_str()).collect()),
         };
@@ -352,6 +359,7 @@ impl Columns {
                     Some(expr) => found.push(expr),
                     None => hidden |= derived.reads(&name) && !is_window_bound(&name),
                 },
+                Err(source) if source.is_hidden() => {}
                 Err(source) if source.relation.columns.iter().any(|column| column.name == name) => {
                     let parts = [source.alias.clone(), name.clone()];
                     let parts = parts.map(|part| Ident { value: part, quote_style: Some('"'), span: ident.span });

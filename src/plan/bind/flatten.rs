@@ -5,6 +5,7 @@
 //! | a list and WHERE | its columns' expressions where the outer SELECT names them, its WHERE beside the outer one |
 //! | groups or a window, alone in FROM below a list and WHERE | the SELECT itself, with the outer list, and HAVING for the outer WHERE |
 //! | ranked rows | stays, for `rank` |
+//! | groups or ranked rows, below groups or ranks or in a join | stays, for `inner_table` |
 //!
 //! Anything else would be two queries, one above the other, and is refused.
 
@@ -21,8 +22,10 @@ use super::columns::Columns;
 use super::columns::Derived;
 use super::distinct;
 use super::from;
+use super::inner_table;
 use super::scope::at;
 use super::scope::fold;
+use super::semi_joins;
 use super::union;
 use crate::catalog::Catalog;
 use crate::catalog::Compatibility;
@@ -37,7 +40,7 @@ pub(super) const TWO_QUERIES: &str =
     "Make a view of the inner query with CREATE TABLE or CREATE STREAM .. AS, and read that.";
 
 /// What WITH names, each flat already.
-type Common = BTreeMap<String, ast::Query>;
+pub(super) type Common = BTreeMap<String, ast::Query>;
 
 /// Where names are looked up.
 pub struct Flattener<'a> {
@@ -54,13 +57,16 @@ impl Flattener<'_> {
 
     /// A relation that is read, or a union of several.
     pub fn source(&self, table: &ast::TableFactor) -> Result<BoundSource> {
-        match union::source(table, self)? {
+        if let Some(source) = union::source(table, self)? {
+            return Ok(source);
+        }
+        match inner_table::source(table, self)? {
             Some(source) => Ok(source),
             None => from::source(table, self.catalog, self.rules),
         }
     }
 
-    fn flat(&self, query: &ast::Query, given: &Common) -> Result<ast::Select> {
+    pub(super) fn flat(&self, query: &ast::Query, given: &Common) -> Result<ast::Select> {
         let mut query = query.clone();
         let common = self.common(query.with.take(), given)?;
         if let Some(operands) = union::operands(&query, self.rules)? {
@@ -76,6 +82,7 @@ impl Flattener<'_> {
                 self.place(&mut join.relation, &common)?;
             }
         }
+        let mut select = semi_joins::joined(select, &common, self)?;
         distinct::rename_aggregates(&mut select, self.rules);
         let select = self.merged(select)?;
         distinct::grouped(select, self)
@@ -99,7 +106,7 @@ impl Flattener<'_> {
     }
 
     /// Puts the query in place of the name that WITH gave it, and makes sub-queries flat.
-    fn place(&self, table: &mut ast::TableFactor, common: &Common) -> Result<()> {
+    pub(super) fn place(&self, table: &mut ast::TableFactor, common: &Common) -> Result<()> {
         match table {
             ast::TableFactor::Derived { subquery, .. } => {
                 let select = self.flat(subquery, common)?;
@@ -133,7 +140,7 @@ impl Flattener<'_> {
     }
 
     fn merged(&self, mut outer: ast::Select) -> Result<ast::Select> {
-        let [table] = outer.from.as_mut_slice() else { return Ok(outer) };
+        let [table] = outer.from.as_slice() else { return Ok(outer) };
         let is_derived =
             |table: &ast::TableFactor| matches!(table, ast::TableFactor::Derived { .. }) && !union::is_union(table);
         if !is_derived(&table.relation) && !table.joins.iter().any(|join| is_derived(&join.relation)) {
@@ -147,6 +154,9 @@ impl Flattener<'_> {
         };
         let inner = clauses::only_select(subquery)?;
         if has_window_function(&inner) {
+            return Ok(self.above_ranks(outer));
+        }
+        if self.stays(&inner, &outer) {
             return Ok(outer);
         }
         let alias = self.alias(alias.as_ref())?;
@@ -167,7 +177,33 @@ impl Flattener<'_> {
         Ok(ast::Select { from: inner.from, selection: both(inner.selection, outer.selection), ..outer })
     }
 
-    /// Joins of sub-queries, each over one relation.
+    /// Whether a sub-query is a table of its own: what stands above its groups or ranks is more than a list and a condition.
+    fn stays(&self, inner: &ast::Select, outer: &ast::Select) -> bool {
+        let groups_again = self.is_grouped(outer) || outer.distinct.is_some() || has_window_function(outer);
+        inner_table::is_one(inner, self) && (groups_again || !self.is_grouped(inner))
+    }
+
+    /// A SELECT over ranked rows; the condition that limits the ranks stays with them, below groups.
+    fn above_ranks(&self, outer: ast::Select) -> ast::Select {
+        let groups = self.is_grouped(&outer) || outer.distinct.is_some();
+        let derived = outer.from.first().map(|table| &table.relation);
+        let Some(ast::TableFactor::Derived { lateral, subquery, alias, sample }) = derived else { return outer };
+        if self.rules == Compatibility::Ksqldb || !groups {
+            return outer;
+        }
+        let star = ast::SelectItem::Wildcard(ast::WildcardAdditionalOptions::default());
+        let around = around(&outer, vec![star], outer.from[0].relation.clone());
+        let ranked = ast::Select { selection: outer.selection.clone(), ..around };
+        let relation = ast::TableFactor::Derived {
+            lateral: *lateral,
+            subquery: Box::new(as_query(subquery, ranked)),
+            alias: alias.clone(),
+            sample: sample.clone(),
+        };
+        ast::Select { from: vec![ast::TableWithJoins { relation, joins: Vec::new() }], selection: None, ..outer }
+    }
+
+    /// Joins of sub-queries, each over one relation or a table of its own.
     fn merged_join(&self, mut outer: ast::Select) -> Result<ast::Select> {
         let mut from = std::mem::take(&mut outer.from);
         let table = &mut from[0];
@@ -214,6 +250,9 @@ impl Flattener<'_> {
         };
         let span = subquery.span();
         let inner = clauses::only_select(subquery)?;
+        if inner_table::is_one(&inner, self) {
+            return Ok(Err(self.source(table)?));
+        }
         let alias = self.alias(alias.as_ref())?;
         self.check_inner(&inner)?;
         let one = matches!(inner.from.as_slice(), [one] if one.joins.is_empty());
@@ -241,7 +280,7 @@ impl Flattener<'_> {
     }
 
     /// The name of a sub-query; one that has none cannot be named.
-    fn alias(&self, alias: Option<&ast::TableAlias>) -> Result<String> {
+    pub fn alias(&self, alias: Option<&ast::TableAlias>) -> Result<String> {
         match alias {
             Some(alias) if !alias.columns.is_empty() => {
                 Err(not_there("a list of column aliases in FROM", alias.name.span))
@@ -314,8 +353,23 @@ impl Flattener<'_> {
     }
 }
 
+/// A SELECT of nothing but a list, with the words of another.
+pub(super) fn around(other: &ast::Select, list: Vec<ast::SelectItem>, relation: ast::TableFactor) -> ast::Select {
+    ast::Select {
+        projection: list,
+        distinct: None,
+        from: vec![ast::TableWithJoins { relation, joins: Vec::new() }],
+        selection: None,
+        group_by: ast::GroupByExpr::Expressions(Vec::new(), Vec::new()),
+        having: None,
+        lateral_views: Vec::new(),
+        distribute_by: Vec::new(),
+        ..other.clone()
+    }
+}
+
 /// The SELECT, as a query in place of another.
-fn as_query(place: &ast::Query, select: ast::Select) -> ast::Query {
+pub(super) fn as_query(place: &ast::Query, select: ast::Select) -> ast::Query {
     ast::Query { with: None, body: Box::new(ast::SetExpr::Select(Box::new(select))), ..place.clone() }
 }
 
@@ -401,7 +455,7 @@ fn has_on(operator: &ast::JoinOperator) -> bool {
 }
 
 /// Both conditions.
-fn both(one: Option<ast::Expr>, other: Option<ast::Expr>) -> Option<ast::Expr> {
+pub(super) fn both(one: Option<ast::Expr>, other: Option<ast::Expr>) -> Option<ast::Expr> {
     let nested = |expr: ast::Expr| Box::new(ast::Expr::Nested(Box::new(expr)));
     match (one, other) {
         (Some(one), Some(other)) => {

@@ -9,6 +9,7 @@ use sqlparser::ast;
 use super::BoundJoin;
 use super::BoundSource;
 use super::flatten::Flattener;
+use super::flatten::TWO_QUERIES;
 use super::scope::at;
 use super::scope::fold;
 use crate::catalog::Catalog;
@@ -162,7 +163,7 @@ pub(super) fn source(table: &ast::TableFactor, catalog: &Catalog, rules: Compati
         Some(_) => return Err(Error::unsupported("column aliases in FROM are not there yet in standing queries")),
         None => folded,
     };
-    Ok(BoundSource { alias, relation, pseudo: Vec::new(), branches: Vec::new() })
+    Ok(BoundSource { alias, relation, pseudo: Vec::new(), queries: Vec::new() })
 }
 
 fn operator(operator: &ast::JoinOperator, left: &[BoundSource], right: &BoundSource) -> Result<(JoinKind, ast::Expr)> {
@@ -293,6 +294,18 @@ fn check_kinds(
 ) -> Result<()> {
     let left = &sources[0];
     let streams = sources[1..].iter().any(|source| !source.relation.is_table());
+    let all = || sources.iter().chain([right]);
+    // Its rows have no place in time among those of a stream: they come when it is committed.
+    if all().any(BoundSource::is_inner_table) && all().any(|source| !source.relation.is_table()) {
+        if right.is_hidden() {
+            return Err(Error::unsupported(
+                "IN and EXISTS in a query over a stream ask for the whole primary key of a table yet",
+            )
+            .hint("Make a table whose primary key that is: CREATE TABLE .. AS SELECT DISTINCT .., and ask that."));
+        }
+        return Err(Error::unsupported("a join of a stream with a subquery that groups or ranks is not there yet")
+            .hint(TWO_QUERIES));
+    }
     if sources.iter().chain([right]).any(|source| source.relation.window.is_some()) {
         if rules == Compatibility::Ksqldb {
             check_windows(left, right)?;

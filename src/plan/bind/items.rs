@@ -47,7 +47,7 @@ pub fn bind(list: &[ast::SelectItem], partition_by: &[ast::Expr], scope: &mut Sc
                 if let Some((name, expr)) = scope.synthetic() {
                     items.push(BoundItem { expr: expr.clone(), name: name.clone(), named: false });
                 }
-                let stars = (0..scope.sources().len()).flat_map(|source| star(scope, source)).collect();
+                let stars = scope.seen().flat_map(|source| star(scope, source)).collect();
                 items.extend(match scope.rules() {
                     Compatibility::Ksqldb if !partition_by.is_empty() => repartitioned(stars, partition_by, scope),
                     _ => stars,

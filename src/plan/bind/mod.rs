@@ -9,9 +9,11 @@ mod columns;
 mod distinct;
 mod flatten;
 mod from;
+mod inner_table;
 mod items;
 mod rank;
 mod scope;
+mod semi_joins;
 mod union;
 mod units;
 mod window;
@@ -123,6 +125,7 @@ fn bind_select(
     let retention_ms = window.and_then(window::retention_ms);
     let window = window.map(|window| window::bind(window, rules, emit)).transpose()?;
     Ok(BoundQuery {
+        place: None,
         semantics: request.semantics,
         purpose: purpose(&request.destination, rules),
         key_format,

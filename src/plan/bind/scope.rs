@@ -185,7 +185,13 @@ impl<'a> Scope<'a> {
     /// The places of the sources that have a column of this name.
     pub fn holders(&self, name: &str) -> Vec<usize> {
         let has = |index: &usize| self.sources[*index].relation.columns.iter().any(|column| column.name == name);
-        (0..self.sources.len()).filter(has).collect()
+        self.seen().filter(has).collect()
+    }
+
+    /// The places of the sources that FROM names, not those that stand for conditions.
+    pub fn seen(&self) -> impl Iterator<Item = usize> + use<'a> {
+        let sources = self.sources;
+        (0..sources.len()).filter(|index| !sources[*index].is_hidden())
     }
 
     /// Whether more than one source has a column of this name; all have the pseudo columns.
@@ -244,15 +250,15 @@ impl<'a> Scope<'a> {
             return Ok(Meaning::WindowBound { name: self.canonical(&name) });
         }
         if let Some(column) = PseudoColumn::of_word(&name) {
-            if let [only] = self.sources
-                && only.branches.is_empty()
-            {
-                self.pseudo[0].push(column);
-                return Ok(Meaning::Column { alias: only.alias.clone(), name: self.canonical(&name) });
-            }
-            if 1 < self.sources.len() {
-                let all: Vec<usize> = (0..self.sources.len()).collect();
-                return Err(self.ambiguous(ident, &name, &all));
+            let seen: Vec<usize> = self.seen().collect();
+            match seen.as_slice() {
+                [only] if self.sources[*only].queries.is_empty() => {
+                    self.pseudo[*only].push(column);
+                    let alias = self.sources[*only].alias.clone();
+                    return Ok(Meaning::Column { alias, name: self.canonical(&name) });
+                }
+                [_] => {}
+                several => return Err(self.ambiguous(ident, &name, several)),
             }
         }
         Err(self.unknown(&name, &name, ident, clause))
@@ -268,7 +274,7 @@ impl<'a> Scope<'a> {
         if self.sources[source].relation.columns.iter().any(|column| column.name == name) {
             return Ok(Meaning::Column { alias: qualifier, name });
         }
-        let has_pseudo = self.sources[source].branches.is_empty();
+        let has_pseudo = self.sources[source].queries.is_empty();
         if let Some(column) = PseudoColumn::of_word(&name).filter(|_| has_pseudo) {
             self.pseudo[source].push(column);
             return Ok(Meaning::Column { alias: qualifier, name: self.canonical(&name) });

@@ -10,6 +10,7 @@ use super::BoundSource;
 use super::clauses;
 use super::clauses::not_there;
 use super::flatten::Flattener;
+use super::flatten::around;
 use super::flatten::has_window_function;
 use super::scope::at;
 use super::scope::fold;
@@ -94,17 +95,7 @@ fn is_by_place(quantifier: ast::SetQuantifier) -> bool {
 pub fn select_around(place: &ast::Query, branches: Vec<ast::Select>, distinct: bool) -> Result<ast::Select> {
     let mut selects = branches.into_iter();
     let first = selects.next().ok_or_else(|| Error::internal("a union of nothing"))?;
-    let outer = ast::Select {
-        projection: vec![ast::SelectItem::Wildcard(ast::WildcardAdditionalOptions::default())],
-        distinct: distinct.then_some(ast::Distinct::Distinct),
-        from: Vec::new(),
-        selection: None,
-        group_by: ast::GroupByExpr::Expressions(Vec::new(), Vec::new()),
-        having: None,
-        lateral_views: Vec::new(),
-        distribute_by: Vec::new(),
-        ..first.clone()
-    };
+    let words = first.clone();
     let select = |select| Box::new(ast::SetExpr::Select(Box::new(select)));
     let body = selects.fold(select(first), |left, right| {
         Box::new(ast::SetExpr::SetOperation {
@@ -125,7 +116,8 @@ pub fn select_around(place: &ast::Query, branches: Vec<ast::Select>, distinct: b
         }),
         sample: None,
     };
-    Ok(ast::Select { from: vec![ast::TableWithJoins { relation, joins: Vec::new() }], ..outer })
+    let star = ast::SelectItem::Wildcard(ast::WildcardAdditionalOptions::default());
+    Ok(ast::Select { distinct: distinct.then_some(ast::Distinct::Distinct), ..around(&words, vec![star], relation) })
 }
 
 /// Whether a table of FROM is a union of flat SELECTs.
@@ -165,7 +157,7 @@ pub fn relation_of(alias: String, branches: Vec<BoundQuery>, columns: Vec<Column
         not_null: Vec::new(),
         ..first.clone()
     };
-    BoundSource { alias, relation: Arc::new(relation), pseudo: Vec::new(), branches }
+    BoundSource { alias, relation: Arc::new(relation), pseudo: Vec::new(), queries: branches }
 }
 
 fn flat_selects<'a>(body: &'a ast::SetExpr, selects: &mut Vec<&'a ast::Select>) -> bool {
@@ -207,7 +199,7 @@ fn branch(select: &ast::Select, flattener: &Flattener<'_>) -> Result<BoundQuery>
     if bound.rank.is_some() {
         return Err(refused());
     }
-    if !source.branches.is_empty() {
+    if 1 < source.queries.len() {
         return Err(not_there("a UNION in a UNION, with a list around it,", span).hint(ONE_STREAM));
     }
     if source.relation.is_table() {
@@ -242,11 +234,11 @@ fn share_pseudo(sources: &mut [BoundSource]) {
 
 fn each_relation(sources: &mut [BoundSource], body: &mut dyn FnMut(&mut BoundSource)) {
     for source in sources {
-        if source.branches.is_empty() {
+        if source.queries.is_empty() {
             body(source);
         }
-        for branch in &mut source.branches {
-            each_relation(&mut branch.sources, body);
+        for query in &mut source.queries {
+            each_relation(&mut query.sources, body);
         }
     }
 }

@@ -106,7 +106,7 @@ pub fn build(
     null_group: NullGroup,
     warnings: &mut Vec<String>,
 ) -> Result<Aggregated> {
-    let id = OperatorId::new("aggregate");
+    let id = query.operator("aggregate");
     let rules = expressions.rules();
     let lists = read(&rows, query, expressions)?;
     let found = find_aggregate_exprs(lists.items.iter().chain(&lists.having).chain(&lists.ranks));
@@ -137,10 +137,7 @@ pub fn build(
         jumped: jumped(rules, query),
         null_group,
         empty_group: empty_group(rules),
-        changes: match lists.having.is_some() || query.rank.is_some() {
-            true => AggregateChanges::Retract,
-            false => AggregateChanges::Upsert,
-        },
+        changes: changes(query),
         schema: output_schema(&group, query, &calls, rules)?,
         input: rows.plan,
         calls,
@@ -156,7 +153,7 @@ pub fn build(
     let key = (0..keys).map(|index| column_at(&schema, index)).collect();
     let mut rows = Rows { plan: plan_of(node.clone()), spread: rows.spread, key, changes };
     if let Some(condition) = having {
-        rows = rows.filtered(condition, &OperatorId::new("having"))?;
+        rows = rows.filtered(condition, &query.operator("having"))?;
     }
     match &query.rank {
         Some(rank) => {
@@ -208,6 +205,14 @@ fn empty_group(rules: Compatibility) -> EmptyGroup {
     match rules {
         Compatibility::Postgres => EmptyGroup::Leaves,
         Compatibility::Ksqldb => EmptyGroup::Stays,
+    }
+}
+
+/// What stands above the groups that filters, ranks, or groups or joins an inner table, must be told the row before.
+fn changes(query: &BoundQuery) -> AggregateChanges {
+    match query.having.is_some() || query.rank.is_some() || query.place.is_some() {
+        true => AggregateChanges::Retract,
+        false => AggregateChanges::Upsert,
     }
 }
 

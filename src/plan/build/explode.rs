@@ -15,7 +15,6 @@ use crate::catalog::Compatibility;
 use crate::error::Error;
 use crate::error::Result;
 use crate::error::SqlState;
-use crate::model::OperatorId;
 use crate::model::SqlType;
 use crate::plan::bind::BoundQuery;
 use crate::plan::bind::BoundRank;
@@ -69,7 +68,7 @@ pub fn build(rows: Rows, query: &BoundQuery, expressions: &Expressions<'_>) -> R
         }
     }
     let names = (0..found.len()).map(|number| format!("{COLUMN}{number}")).collect();
-    let node = Explode::new(OperatorId::new("explode"), rows.plan.clone(), found, names)
+    let node = Explode::new(query.operator("explode"), rows.plan.clone(), found, names)
         .map_err(|error| failure::of_datafusion(error, None))?;
     Ok((Rows { plan: plan_of(node), ..rows }, Some(exploded)))
 }

@@ -46,7 +46,7 @@ struct Reference<'a> {
 /// Joins the `index`-th relation of FROM, a table, to the rows before it, where one side's primary key is named by the other.
 pub fn build(index: usize, left: Rows, right: Rows, query: &BoundQuery, expressions: &Expressions<'_>) -> Result<Rows> {
     let bound = &query.joins[index - 1];
-    let id = OperatorId::new(&format!("join{index}"));
+    let id = query.operator(&format!("join{index}"));
     let rules = expressions.rules();
     let joined = left.schema().join(right.schema()).map_err(|error| failure::of_datafusion(error, None))?;
     let joined = DFSchemaRef::new(joined);

@@ -17,6 +17,7 @@ use sqlparser::ast;
 
 use super::expression::Expressions;
 use super::failure;
+use super::inner_table;
 use super::join;
 use super::rows::Changes;
 use super::rows::Rows;
@@ -47,10 +48,11 @@ pub fn build(query: &BoundQuery, expressions: &Expressions<'_>) -> Result<Rows> 
         .iter()
         .enumerate()
         .map(|(index, source)| {
-            let id = OperatorId::new(&format!("from{index}"));
-            let rows = match source.branches.is_empty() {
-                true => source_rows(&id, index, source, expressions.rules())?,
-                false => union::build(source, &id, expressions)?,
+            let id = query.operator(&format!("from{index}"));
+            let rows = match source.queries.as_slice() {
+                [] => source_rows(&id, index, source, expressions.rules())?,
+                [table] => inner_table::build(source, table, &id, expressions)?,
+                _ => union::build(source, &id, expressions)?,
             };
             needed_rows(rows, source, &used)
         })
@@ -75,7 +77,7 @@ pub fn build(query: &BoundQuery, expressions: &Expressions<'_>) -> Result<Rows> 
         }
         None => (Vec::new(), Vec::new()),
     };
-    let filter_id = OperatorId::new("where");
+    let filter_id = query.operator("where");
     let mut sources = sources.into_iter();
     let mut rows = sources.next().expect("the binder wants a FROM clause");
     if let Some(condition) = conjunction(below) {
@@ -83,7 +85,7 @@ pub fn build(query: &BoundQuery, expressions: &Expressions<'_>) -> Result<Rows> 
     }
     for (index, right) in sources.enumerate() {
         rows = match (rows.changes, right.changes) {
-            (Changes::Upsert | Changes::Retract, Changes::Upsert) => {
+            (Changes::Upsert | Changes::Retract, Changes::Upsert | Changes::Retract) => {
                 table_join::build(index + 1, rows, right, query, expressions)?
             }
             _ => join::build(index + 1, rows, right, query, expressions)?,
@@ -147,7 +149,7 @@ fn used_columns(query: &BoundQuery) -> HashSet<(String, String)> {
 /// Only what the query mentions, and of a table its key: what stands above would keep and send the rest in vain.
 fn needed_rows(rows: Rows, source: &BoundSource, used: &HashSet<(String, String)>) -> Result<Rows> {
     let schema = Arc::clone(rows.schema());
-    let key = if rows.changes == Changes::Upsert { rows.key.clone() } else { Vec::new() };
+    let key = if rows.changes == Changes::Append { Vec::new() } else { rows.key.clone() };
     // What comes of a windowed relation is windowed too, whether its bounds are named or not.
     let is_bound = |name: &str| {
         let bound = |column: &&Column| matches!(column.role, ColumnRole::WindowStart | ColumnRole::WindowEnd);

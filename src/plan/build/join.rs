@@ -19,7 +19,6 @@ use crate::error::Error;
 use crate::error::Result;
 use crate::error::SqlState;
 use crate::functions::ksqldb_name;
-use crate::model::OperatorId;
 use crate::model::SqlType;
 use crate::plan::bind::BoundQuery;
 use crate::plan::edge::column_index;
@@ -39,7 +38,7 @@ pub fn build(index: usize, left: Rows, right: Rows, query: &BoundQuery, expressi
         return stream_join::build(index, left, right, query, span, expressions);
     }
     let table = &query.sources[index];
-    let id = OperatorId::new(&format!("join{index}"));
+    let id = query.operator(&format!("join{index}"));
     if left.changes != Changes::Append {
         return Err(Error::unsupported("only streams can be joined with a table yet"));
     }

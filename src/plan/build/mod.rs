@@ -12,6 +12,7 @@ mod expression;
 pub mod failure;
 mod foreign_join;
 mod from;
+mod inner_table;
 mod insert;
 mod join;
 mod ksqldb_types;
@@ -42,6 +43,7 @@ mod volatile;
 mod windowed_join;
 mod written_texts;
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 use std::sync::Arc;
@@ -55,6 +57,7 @@ use datafusion::logical_expr::LogicalPlanBuilder;
 use datafusion::logical_expr::expr::Placeholder;
 use sqlparser::ast;
 
+pub use inner_table::columns as inner_columns;
 pub use row_words::required as required_rows;
 pub use union::columns as union_columns;
 
@@ -119,15 +122,8 @@ pub fn build(query: &BoundQuery, catalog: &Catalog, functions: &Functions) -> Re
     let expressions = Expressions::new(functions, query.semantics.compatibility);
     let target = target(query, catalog)?;
     let mut warnings = Vec::new();
-    let (rows, exploded) = explode::build(from::build(query, &expressions)?, query, &expressions)?;
-    let query = exploded.as_ref().unwrap_or(query);
-    let aggregates = aggregate::is_aggregate(query, &rows, &expressions)?;
-    explode::check(exploded.is_some(), aggregates, query.rank.is_some())?;
-    volatile::check(query, &rows, aggregates)?;
-    let selected = match aggregates {
-        true => aggregated(rows, query, target.as_deref(), &expressions, &mut warnings)?,
-        false => projected(rows, query, &expressions, &mut warnings)?,
-    };
+    let Whole { query, selected, aggregates } = whole(query, target.as_deref(), &expressions, &mut warnings)?;
+    let query = query.as_ref();
     let kind = kind(query, &selected, aggregates, target.as_deref())?;
     let arranged = match (&query.purpose, &target) {
         (Purpose::Push, _) => output::for_client(&selected, query)?,
@@ -139,6 +135,33 @@ pub fn build(query: &BoundQuery, catalog: &Catalog, functions: &Functions) -> Re
     let root = sink(selected.rows, arranged, query)?;
     warnings.extend(unbounded::warnings(&root));
     Ok(Built { root, output, warnings })
+}
+
+/// All that a query says but what becomes of its rows.
+struct Whole<'a> {
+    /// With columns in place of the functions of its list that give several rows.
+    query: Cow<'a, BoundQuery>,
+    selected: Selected,
+    aggregates: bool,
+}
+
+fn whole<'a>(
+    query: &'a BoundQuery,
+    target: Option<&Relation>,
+    expressions: &Expressions<'_>,
+    warnings: &mut Vec<String>,
+) -> Result<Whole<'a>> {
+    let (rows, exploded) = explode::build(from::build(query, expressions)?, query, expressions)?;
+    let explodes = exploded.is_some();
+    let query = exploded.map_or(Cow::Borrowed(query), Cow::Owned);
+    let aggregates = aggregate::is_aggregate(&query, &rows, expressions)?;
+    explode::check(explodes, aggregates, query.rank.is_some())?;
+    volatile::check(&query, &rows, aggregates)?;
+    let selected = match aggregates {
+        true => aggregated(rows, &query, target, expressions, warnings)?,
+        false => projected(rows, &query, expressions, warnings)?,
+    };
+    Ok(Whole { query, selected, aggregates })
 }
 
 /// The types that parameters must have by what they stand beside, where that tells one.

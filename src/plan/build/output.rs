@@ -378,7 +378,7 @@ fn key_repeated(key: &Expr, items: &[usize], second: usize, query: &BoundQuery) 
     failure::at(Error::new(SqlState::INVALID_TABLE_DEFINITION, message), origin)
 }
 
-fn shown(expr: &Expr) -> String {
+pub(super) fn shown(expr: &Expr) -> String {
     match expr {
         Expr::Column(column) => column.name.clone(),
         other => other.schema_name().to_string(),

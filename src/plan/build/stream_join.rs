@@ -55,7 +55,7 @@ pub fn build(
     if expressions.rules() == Compatibility::Ksqldb {
         check_value_formats(query, "JOIN")?;
     }
-    let id = OperatorId::new(&format!("join{index}"));
+    let id = query.operator(&format!("join{index}"));
     if left.changes != Changes::Append || right.changes != Changes::Append {
         return Err(Error::unsupported("WITHIN is for joins of two streams"));
     }

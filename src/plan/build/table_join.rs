@@ -41,7 +41,7 @@ pub fn build(index: usize, left: Rows, right: Rows, query: &BoundQuery, expressi
             &bound.on,
         ));
     }
-    let id = OperatorId::new(&format!("join{index}"));
+    let id = query.operator(&format!("join{index}"));
     let joined = left.schema().join(right.schema()).map_err(|error| failure::of_datafusion(error, None))?;
     let joined = DFSchemaRef::new(joined);
     let on = windowed_on(index, query);

@@ -93,7 +93,7 @@ impl Ranks {
 impl Ranked {
     /// Ranks rows.
     pub fn new(rows: Rows, apart: Apart, rank: &BoundRank, ranks: Ranks, query: &BoundQuery) -> Result<Self> {
-        let id = OperatorId::new("top");
+        let id = query.operator("top");
         check(query, rank, &ranks, rows.schema())?;
         let home = Spread::by(rows.key.clone(), Format::Json, rows.spread.partitions);
         let rows = together(rows, &ranks.partition, query, &id)?;
@@ -139,7 +139,7 @@ impl Ranked {
         query: &BoundQuery,
         warnings: &mut Vec<String>,
     ) -> Result<(Rows, Identity)> {
-        let id = OperatorId::new("top");
+        let id = query.operator("top");
         let rank = query.rank.as_ref().ok_or_else(|| Error::internal("ranked rows of a query without a rank"))?;
         let identity = self.identity(items, rank, query)?;
         let Self { mut rows, partition, home, .. } = self;

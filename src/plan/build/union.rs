@@ -185,8 +185,8 @@ fn digits(sql_type: &SqlType) -> Option<(u8, i8)> {
 
 /// The rows of all branches, in the partitions of the first.
 pub fn build(source: &BoundSource, id: &OperatorId, expressions: &Expressions<'_>) -> Result<Rows> {
-    let mut branches = Vec::with_capacity(source.branches.len());
-    for (number, query) in source.branches.iter().enumerate() {
+    let mut branches = Vec::with_capacity(source.queries.len());
+    for (number, query) in source.queries.iter().enumerate() {
         let id = id.inserted("branch", number);
         let rows = Branch::build(query, &id, expressions)?.project(source, query)?;
         branches.push(match branches.first() {

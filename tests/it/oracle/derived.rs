@@ -47,7 +47,12 @@ pub fn wrapped(draw: &Draw, query: Query) -> Query {
     match query.shape {
         Shape::Stateless | Shape::Grouped { .. } | Shape::Top | Shape::Joined { .. } => over_stream(draw, query),
         Shape::Paired { twice, .. } => over_pair(draw, query, twice),
-        Shape::Tables { .. } | Shape::TableGroups | Shape::TableTop | Shape::Kept { .. } => over_tables(draw, query),
+        Shape::Tables { .. }
+        | Shape::TableGroups
+        | Shape::TableTop
+        | Shape::InnerTables
+        | Shape::SemiJoins
+        | Shape::Kept { .. } => over_tables(draw, query),
         Shape::WindowPairs | Shape::United { .. } => query,
     }
 }
@@ -162,7 +167,7 @@ pub fn distinct(draw: &Draw) -> Query {
     let list = *draw.of(&["k", "t, f", "a AS n, k AS g", "t || k AS w", "a > 0 AS p, t", "b"]);
     let text = format!("SELECT DISTINCT {list} FROM s{}", filter(draw, " WHERE "));
     Query {
-        shape: Shape::Grouped { window: None, last: false, retention: None, ranked: false },
+        shape: Shape::Grouped { window: None, last: false, retention: None, ranked: false, again: false },
         standing: text.clone(),
         batch: text,
         filter: String::new(),

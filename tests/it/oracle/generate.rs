@@ -3,6 +3,7 @@
 use std::fmt::Write;
 
 use super::derived;
+use super::inner_tables;
 use super::ranks;
 use super::unions;
 use tidemill::env::Random;
@@ -151,8 +152,8 @@ impl Windows {
 pub enum Shape {
     /// A projection and a filter: one row out per row in.
     Stateless,
-    /// `GROUP BY`, over all time or in windows.
-    Grouped { window: Option<Windows>, last: bool, retention: Option<i64>, ranked: bool },
+    /// `GROUP BY`, over all time or in windows; grouped `again` without windows.
+    Grouped { window: Option<Windows>, last: bool, retention: Option<i64>, ranked: bool, again: bool },
     /// Stream joined with the table as of each row's turn.
     Joined { left: bool },
     /// Stream joined with the stream `r` or, if `twice`, with itself.
@@ -165,6 +166,10 @@ pub enum Shape {
     Top,
     /// The same of a table or two.
     TableTop,
+    /// Groups of groups or of ranked rows of tables, and tables joined with groups.
+    InnerTables,
+    /// Rows of a table that others have, or have not.
+    SemiJoins,
     /// Rows of the table, kept for so many milliseconds after their event time.
     Kept { ttl: i64 },
     /// The windowed views `ws` and `wr` joined by key and window.
@@ -219,7 +224,13 @@ pub fn query(draw: &Draw, may_be_late: bool, only: Option<&str>) -> Query {
 }
 
 fn plain_query(draw: &Draw, may_be_late: bool) -> Query {
-    match draw.below(21) {
+    match draw.below(27) {
+        25 | 26 => inner_tables::semi_joins(draw),
+        21 | 22 => {
+            let window = draw.once_in(2).then(|| Windows::draw(draw, may_be_late));
+            inner_tables::of_stream(draw, window.map(|window| (window, window.clause(None))))
+        }
+        23 | 24 => inner_tables::of_tables(draw),
         19 | 20 => unions::of_streams(draw),
         18 => derived::distinct(draw),
         12 | 13 => ranks::of_stream(draw),
@@ -623,7 +634,7 @@ fn grouped(draw: &Draw, may_be_late: bool) -> Query {
         }
     };
     Query {
-        shape: Shape::Grouped { window, last, retention, ranked: rank.is_some() },
+        shape: Shape::Grouped { window, last, retention, ranked: rank.is_some(), again: false },
         standing,
         // Stock DataFusion cuts the digits of a decimal mean off, PostgreSQL rounds them.
         batch: batch.replace("AVG(d)", "ROUND(AVG(CAST(d AS DECIMAL(20,8))), 6)"),

@@ -9,6 +9,7 @@ mod chains;
 mod changes;
 mod derived;
 mod generate;
+mod inner_tables;
 mod model;
 mod pairs;
 mod ranks;
@@ -93,6 +94,10 @@ fn what_a_query_keeps_is_what_the_batch_query_says() {
             "tables grouped",
             "kept for a while",
             "windows joined",
+            "over groups of tables",
+            "of rows that others have",
+            "groups of groups",
+            "groups of windows grouped",
         ];
         let ranks = ["top of a stream", "top of tables", "groups ranked", "groups of windows ranked"];
         for kind in windowed.iter().chain(&pairs).chain(&tables).chain(&ranks).chain(&others) {
@@ -246,6 +251,10 @@ impl Query {
             Shape::Stateless => "stateless",
             Shape::Top => "top of a stream",
             Shape::TableTop => "top of tables",
+            Shape::Grouped { window: None, again: true, .. } => "groups of groups",
+            Shape::Grouped { again: true, .. } => "groups of windows grouped",
+            Shape::InnerTables => "over groups of tables",
+            Shape::SemiJoins => "of rows that others have",
             Shape::Grouped { window: None, ranked: true, .. } => "groups ranked",
             Shape::Grouped { ranked: true, .. } => "groups of windows ranked",
             Shape::Grouped { window: None, .. } => "grouped",
@@ -463,7 +472,9 @@ async fn drive_by_chance(mut pipeline: Pipeline, draw: &Draw) -> Pipeline {
 fn kept(pipeline: &Pipeline, name: &str, query: &Query) -> Vec<Vec<String>> {
     let windowed = matches!(
         query.shape,
-        Shape::Grouped { window: Some(_), .. } | Shape::WindowPairs | Shape::United { windowed: true, .. }
+        Shape::Grouped { window: Some(_), again: false, .. }
+            | Shape::WindowPairs
+            | Shape::United { windowed: true, .. }
     );
     let reorder = |mut row: Vec<String>| {
         if windowed {

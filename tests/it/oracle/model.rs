@@ -80,7 +80,7 @@ pub async fn answer(
                 }
             }
         }
-        Shape::Tables { .. } | Shape::TableGroups | Shape::TableTop => {
+        Shape::Tables { .. } | Shape::TableGroups | Shape::TableTop | Shape::InnerTables | Shape::SemiJoins => {
             return Answer { rows: tables(&query.batch, tables_at_end).await, late: 0 };
         }
         Shape::Kept { ttl } => {
