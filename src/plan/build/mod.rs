@@ -12,6 +12,7 @@ mod expression;
 pub mod failure;
 mod foreign_join;
 mod from;
+mod grouping_sets;
 mod insert;
 mod join;
 mod ksqldb_types;
