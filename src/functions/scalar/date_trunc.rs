@@ -76,6 +76,25 @@ impl Cut {
         trunc
     }
 
+    /// DataFusion's answer, with all timestamps in nanoseconds.
+    fn in_nanoseconds(&self, mut args: ScalarFunctionArgs) -> Result<ColumnarValue> {
+        let nanos = |of: &DataType| match of {
+            DataType::Timestamp(_, zone) => Some(DataType::Timestamp(TimeUnit::Nanosecond, zone.clone())),
+            _ => None,
+        };
+        for (value, field) in args.args.iter_mut().zip(&mut args.arg_fields) {
+            if let Some(nanos) = nanos(&value.data_type()) {
+                *value = value.cast_to(&nanos, None)?;
+                *field = Arc::new(field.as_ref().clone().with_data_type(nanos));
+            }
+        }
+        let wanted = args.return_field.data_type().clone();
+        if let Some(nanos) = nanos(&wanted) {
+            args.return_field = Arc::new(args.return_field.as_ref().clone().with_data_type(nanos));
+        }
+        self.stock.invoke_with_args(args)?.cast_to(&wanted, None)
+    }
+
     /// The answer, if DataFusion has none.
     fn answer(&self, args: &ScalarFunctionArgs) -> Result<Option<ColumnarValue>> {
         let is_micros =
@@ -162,9 +181,10 @@ impl ScalarUDFImpl for Cut {
     }
 
     fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
-        match self.answer(&args)? {
-            Some(answer) => Ok(answer),
-            None => self.stock.invoke_with_args(args),
+        match (self.answer(&args)?, self.kind) {
+            (Some(answer), _) => Ok(answer),
+            (None, Kind::Trunc) => self.stock.invoke_with_args(args),
+            (None, Kind::Bin) => self.in_nanoseconds(args),
         }
     }
 }
@@ -244,25 +264,21 @@ fn of_years(year: i32) -> Option<NaiveDateTime> {
     midnight(NaiveDate::from_ymd_opt(year, 1, 1)?)
 }
 
-/// Steps of days and microseconds from an origin; `None` if DataFusion has the answer.
+/// Steps of days and microseconds from an origin; `None` for steps of months, which DataFusion knows.
 fn binned(args: &ScalarFunctionArgs, rows: usize) -> Result<Option<TimestampMicrosecondArray>> {
     let arrays = args.args.iter().map(|argument| argument.to_array(rows)).collect::<Result<Vec<_>>>()?;
     let times: Vec<&TimestampMicrosecondArray> =
         arrays.iter().skip(1).map(|times| times.as_primitive::<TimestampMicrosecondType>()).collect();
-    if times.iter().all(|times| are_near(times)) {
+    let steps = arrays[0].as_primitive::<IntervalMonthDayNanoType>();
+    if steps.iter().flatten().any(|step| step.months != 0 || step.nanoseconds % 1000 != 0) {
         return Ok(None);
     }
-    let steps = arrays[0].as_primitive::<IntervalMonthDayNanoType>();
     let cut = (0..rows).map(|row| {
         let nulls = [steps.is_valid(row), times.iter().all(|times| times.is_valid(row))];
         if nulls.contains(&false) {
             return Ok(None);
         }
-        let (months, days, nanos) = IntervalMonthDayNanoType::to_parts(steps.value(row));
-        if months != 0 {
-            let message = "timestamps cannot be binned into intervals containing months or years";
-            return Err(failed(Error::unsupported(message)));
-        }
+        let (_, days, nanos) = IntervalMonthDayNanoType::to_parts(steps.value(row));
         let step = i64::from(days) * DAY_MICROS + nanos / 1000;
         if step <= 0 {
             let message = "stride must be greater than zero";

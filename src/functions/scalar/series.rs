@@ -155,15 +155,16 @@ fn append(
     values: &mut TimestampMicrosecondBuilder,
 ) -> Result<()> {
     let after = |time: i64| TimestampMicrosecondType::add_month_day_nano(time, step, zone);
-    let goes_down = after(from).is_some_and(|next| next < from);
+    let first = after(from);
+    if first == Some(from) {
+        let error = Error::new(SqlState::INVALID_PARAMETER_VALUE, "step size cannot equal zero");
+        return Err(DataFusionError::External(Box::new(error)));
+    }
+    let goes_down = first.is_some_and(|next| next < from);
     let mut next = Some(from);
     while let Some(time) = next.filter(|time| if goes_down { to <= *time } else { *time <= to }) {
         values.append_value(time);
         next = after(time);
-        if next == Some(time) {
-            let error = Error::new(SqlState::INVALID_PARAMETER_VALUE, "step size cannot equal zero");
-            return Err(DataFusionError::External(Box::new(error)));
-        }
     }
     Ok(())
 }
