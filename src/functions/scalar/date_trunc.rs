@@ -136,9 +136,15 @@ impl ScalarUDFImpl for Cut {
 
     // As they are, where they need not become nanoseconds.
     fn coerce_types(&self, arguments: &[DataType]) -> Result<Vec<DataType>> {
+        // A text or a NULL for the origin is of the timestamp's type.
+        let told = match arguments.get(1) {
+            Some(DataType::Timestamp(_, zone)) => Some(DataType::Timestamp(TimeUnit::Microsecond, zone.clone())),
+            _ => None,
+        };
         let micros = |argument: &DataType| match argument {
             DataType::Timestamp(_, zone) => Some(DataType::Timestamp(TimeUnit::Microsecond, zone.clone())),
             DataType::Date32 => Some(DataType::Timestamp(TimeUnit::Microsecond, None)),
+            other if other.is_string() || other.is_null() => told.clone(),
             _ => None,
         };
         let first = match (self.kind, arguments.first()) {
