@@ -59,6 +59,13 @@ impl CopyInSink {
         format: CopyFormat,
         refuses_taken_keys: bool,
     ) -> Self {
+        let name = |target: &TargetColumn| match target {
+            TargetColumn::Column(index) => relation.columns[*index].name.clone(),
+            TargetColumn::RowTime => "rowtime".to_string(),
+        };
+        let names: Vec<String> = targets.iter().map(name).collect();
+        let names: Vec<&str> = names.iter().map(String::as_str).collect();
+        let reader = LineReader::new(format, &names);
         Self {
             engine: Arc::clone(&session.engine),
             client: Arc::clone(&session.client),
@@ -70,7 +77,7 @@ impl CopyInSink {
                 times: Vec::new(),
             },
             relation,
-            reader: LineReader::new(format),
+            reader,
             bytes: 0,
             appended: 0,
             written: session.written.clone(),

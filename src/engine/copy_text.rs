@@ -10,6 +10,8 @@ use crate::error::Error;
 use crate::error::Result;
 use crate::error::SqlState;
 use crate::sql::CopyFormat;
+use crate::sql::Forced;
+use crate::sql::Quoting;
 
 /// The most bytes that one line may have, so that a client without a newline cannot fill the memory.
 const LINE_BYTES_MAX: usize = 16 * 1024 * 1024;
@@ -17,6 +19,8 @@ const LINE_BYTES_MAX: usize = 16 * 1024 * 1024;
 /// Appends one line a row.
 pub(super) fn write_rows(rows: &RecordBatch, format: &CopyFormat, out: &mut Vec<u8>) {
     let mut field = Vec::new();
+    let names: Vec<&str> = rows.schema_ref().fields().iter().map(|field| field.name().as_str()).collect();
+    let forced = forced(&format.quoting.force_quote, &names);
     for row in 0..rows.num_rows() {
         for (index, column) in rows.columns().iter().enumerate() {
             if 0 < index {
@@ -29,7 +33,7 @@ pub(super) fn write_rows(rows: &RecordBatch, format: &CopyFormat, out: &mut Vec<
             field.clear();
             write_text(column.as_ref(), row, &mut field);
             match format.csv {
-                true => write_csv(&field, rows.num_columns() == 1, format, out),
+                true => write_csv(&field, rows.num_columns() == 1, forced[index], format, out),
                 false => write_escaped(&field, format, out),
             }
         }
@@ -44,7 +48,7 @@ pub(super) fn write_header<'a>(names: impl Iterator<Item = &'a str>, format: &Co
             push_char(out, format.delimiter);
         }
         match format.csv {
-            true => write_csv(name.as_bytes(), false, format, out),
+            true => write_csv(name.as_bytes(), false, false, format, out),
             false => write_escaped(name.as_bytes(), format, out),
         }
     }
@@ -55,22 +59,36 @@ fn push_char(out: &mut Vec<u8>, character: char) {
     out.extend_from_slice(character.encode_utf8(&mut [0; 4]).as_bytes());
 }
 
-fn write_csv(field: &[u8], alone: bool, format: &CopyFormat, out: &mut Vec<u8>) {
+/// Whether each of the columns is one that an option names. COPY knew them before.
+pub(super) fn forced(option: &Forced, columns: &[&str]) -> Vec<bool> {
+    let is_named = |column: &&str| match option {
+        Forced::All => true,
+        Forced::Columns(names) => names.iter().any(|name| match name.quoted {
+            true => name.value == **column,
+            false => name.value.eq_ignore_ascii_case(column),
+        }),
+    };
+    columns.iter().map(is_named).collect()
+}
+
+fn write_csv(field: &[u8], alone: bool, forced: bool, format: &CopyFormat, out: &mut Vec<u8>) {
+    let Quoting { quote, escape, .. } = format.quoting;
     // `\.` alone on a line would end the data.
-    let special = |byte: &u8| matches!(byte, b'"' | b'\n' | b'\r') || u32::from(*byte) == u32::from(format.delimiter);
-    let quoted = field.iter().any(special) || field == format.null.as_bytes() || (alone && field == b"\\.");
+    let special =
+        |byte: &u8| *byte == quote || matches!(byte, b'\n' | b'\r') || u32::from(*byte) == u32::from(format.delimiter);
+    let quoted = forced || field.iter().any(special) || field == format.null.as_bytes() || (alone && field == b"\\.");
     if !quoted {
         out.extend_from_slice(field);
         return;
     }
-    out.push(b'"');
+    out.push(quote);
     for byte in field {
-        if *byte == b'"' {
-            out.push(b'"');
+        if *byte == quote || *byte == escape {
+            out.push(escape);
         }
         out.push(*byte);
     }
-    out.push(b'"');
+    out.push(quote);
 }
 
 fn write_escaped(field: &[u8], format: &CopyFormat, out: &mut Vec<u8>) {
@@ -96,6 +114,11 @@ pub(super) struct LineReader {
     /// Bytes of `pending` that were looked at and hold no end of a line.
     seen: usize,
     in_quotes: bool,
+    /// Whether the byte before was an escape that is no quote.
+    escaped: bool,
+    /// Per field, `FORCE_NOT_NULL` and `FORCE_NULL`.
+    not_null: Vec<bool>,
+    null_in_quotes: Vec<bool>,
     header_pending: bool,
     line: u64,
     ended: bool,
@@ -105,9 +128,23 @@ pub(super) struct LineReader {
 pub(super) type Fields = Vec<Option<String>>;
 
 impl LineReader {
-    pub(super) fn new(format: CopyFormat) -> Self {
+    /// The fields are those of these columns.
+    pub(super) fn new(format: CopyFormat, columns: &[&str]) -> Self {
         let header_pending = format.header;
-        Self { format, pending: Vec::new(), seen: 0, in_quotes: false, header_pending, line: 0, ended: false }
+        let not_null = forced(&format.quoting.force_not_null, columns);
+        let null_in_quotes = forced(&format.quoting.force_null, columns);
+        Self {
+            format,
+            pending: Vec::new(),
+            seen: 0,
+            in_quotes: false,
+            escaped: false,
+            not_null,
+            null_in_quotes,
+            header_pending,
+            line: 0,
+            ended: false,
+        }
     }
 
     /// The number of the line that was read last, from 1.
@@ -164,11 +201,15 @@ impl LineReader {
             return found;
         }
         while self.seen < self.pending.len() {
-            match self.pending[self.seen] {
-                b'"' => self.in_quotes = !self.in_quotes,
+            let Quoting { quote, escape, .. } = self.format.quoting;
+            let byte = self.pending[self.seen];
+            let is_escape = byte == escape && escape != quote && self.in_quotes;
+            match byte {
+                byte if byte == quote && !self.escaped => self.in_quotes = !self.in_quotes,
                 b'\n' if !self.in_quotes => return Some(self.seen),
                 _ => {}
             }
+            self.escaped = is_escape && !self.escaped;
             self.seen += 1;
         }
         None
@@ -250,17 +291,22 @@ impl LineReader {
 
     fn csv_fields(&self, line: &[u8]) -> Result<Fields> {
         let delimiter = self.format.delimiter as u32;
+        let Quoting { quote, escape, .. } = self.format.quoting;
         let mut fields = Vec::new();
         let (mut field, mut quoted, mut in_quotes) = (Vec::new(), false, false);
         let mut bytes = line.iter().copied().peekable();
+        let is_on = |options: &[bool], at: usize| options.get(at).copied().unwrap_or(false);
         loop {
             let byte = bytes.next();
             match byte {
-                Some(b'"') if in_quotes && bytes.peek() == Some(&b'"') => {
-                    bytes.next();
-                    field.push(b'"');
+                Some(byte)
+                    if in_quotes
+                        && byte == escape
+                        && let Some(next) = bytes.next_if(|next| *next == quote || *next == escape) =>
+                {
+                    field.push(next);
                 }
-                Some(b'"') => {
+                Some(byte) if byte == quote => {
                     in_quotes = !in_quotes;
                     quoted = true;
                 }
@@ -268,7 +314,9 @@ impl LineReader {
                 // The end of a field: a delimiter, or the end of the line.
                 _ => {
                     let text = self.utf8(std::mem::take(&mut field))?;
-                    let null = !std::mem::take(&mut quoted) && text == self.format.null;
+                    let (at, is_quoted) = (fields.len(), std::mem::take(&mut quoted));
+                    let may_be = if is_quoted { is_on(&self.null_in_quotes, at) } else { !is_on(&self.not_null, at) };
+                    let null = may_be && text == self.format.null;
                     fields.push((!null).then_some(text));
                     if byte.is_none() {
                         return Ok(fields);
@@ -316,9 +364,11 @@ pub(super) fn bad(message: &str, line: u64) -> Error {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::error::Position;
+    use crate::sql::Name;
 
     fn read(format: &CopyFormat, chunks: &[&str]) -> Vec<Fields> {
-        let mut reader = LineReader::new(format.clone());
+        let mut reader = LineReader::new(format.clone(), &[]);
         let mut lines = Vec::new();
         for chunk in chunks {
             let take = |_, fields| {
@@ -340,11 +390,12 @@ mod tests {
     }
 
     fn text() -> CopyFormat {
-        CopyFormat { csv: false, delimiter: '\t', null: "\\N".to_string(), header: false }
+        let quoting = Quoting::default();
+        CopyFormat { csv: false, delimiter: '\t', null: "\\N".to_string(), header: false, quoting }
     }
 
     fn csv() -> CopyFormat {
-        CopyFormat { csv: true, delimiter: ',', null: String::new(), header: true }
+        CopyFormat { csv: true, delimiter: ',', null: String::new(), header: true, quoting: Quoting::default() }
     }
 
     #[test]
@@ -370,8 +421,39 @@ mod tests {
     }
 
     #[test]
+    fn quotes_and_escapes_are_those_that_are_told() {
+        let names = |names: &[&str]| {
+            let name = |name: &&str| Name { value: (*name).to_string(), quoted: false, position: Position(1) };
+            Forced::Columns(names.iter().map(name).collect())
+        };
+        let quoting = Quoting {
+            quote: b'\'',
+            escape: b'\\',
+            force_not_null: names(&["A"]),
+            force_null: names(&["b"]),
+            ..Quoting::default()
+        };
+        let format = CopyFormat { header: false, quoting, ..csv() };
+        let whole = "'it\\'s\n\\\\', x\"y\n,''\n";
+        let expected =
+            vec![vec![Some("it's\n\\".to_string()), Some(" x\"y".to_string())], vec![Some(String::new()), None]];
+        for cut in 0..whole.len() {
+            let mut reader = LineReader::new(format.clone(), &["a", "b"]);
+            let mut lines = Vec::new();
+            for chunk in [&whole[..cut], &whole[cut..]] {
+                let take = |_, fields| {
+                    lines.push(fields);
+                    Ok(())
+                };
+                reader.push(chunk.as_bytes(), take).expect("it is right");
+            }
+            assert_eq!(lines, expected, "cut at {cut}");
+        }
+    }
+
+    #[test]
     fn an_open_quote_at_the_end_is_an_error() {
-        let mut reader = LineReader::new(CopyFormat { header: false, ..csv() });
+        let mut reader = LineReader::new(CopyFormat { header: false, ..csv() }, &[]);
         reader.push(b"\"abc\n", |_, _| Ok(())).expect("no line yet");
         assert_eq!(reader.finish(|_, _| Ok(())).expect_err("open").state(), SqlState::BAD_COPY_FILE_FORMAT);
     }

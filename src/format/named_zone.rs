@@ -61,7 +61,7 @@ impl NamedZone {
     }
 
     /// The instant at which the zone's clocks show a time; both in microseconds.
-    pub(super) fn instant_of_local(self, micros: i64) -> Option<i64> {
+    pub fn instant_of_local(self, micros: i64) -> Option<i64> {
         match self {
             NamedZone::Region(region) => times::instant_of_local(micros, &region),
             NamedZone::Fixed(offset) => times::instant_of_local(micros, &offset),

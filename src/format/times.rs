@@ -199,6 +199,14 @@ fn strip_era(text: &str) -> (&str, bool) {
 }
 
 fn split_date(text: &str, before_christ: bool) -> Option<(NaiveDate, &str)> {
+    // ISO 8601's short form: `20240229`.
+    let digits = text.find(|character: char| !character.is_ascii_digit()).unwrap_or(text.len());
+    if digits == 8 {
+        let [year, month, day] = [&text[..4], &text[4..6], &text[6..8]].map(|part| part.parse::<u32>());
+        let year = i32::try_from(year.ok()?).ok()?;
+        let year = if before_christ { 1 - year } else { year };
+        return Some((NaiveDate::from_ymd_opt(year, month.ok()?, day.ok()?)?, &text[8..]));
+    }
     let mut parts = text.splitn(3, '-');
     let year: i32 = number(parts.next()?, 4, 6)?;
     let month: u32 = number(parts.next()?, 1, 2)?.try_into().ok()?;

@@ -1,5 +1,7 @@
 //! Functions of PostgreSQL that DataFusion has not, each a row at a time.
 
+use chrono::DateTime;
+use chrono::Datelike;
 use chrono::NaiveDate;
 
 use super::rowwise::Answer;
@@ -12,7 +14,7 @@ use crate::error::Error;
 use crate::error::SqlState;
 
 /// All of them.
-pub static DEFINITIONS: [Definition; 5] = [
+pub static DEFINITIONS: [Definition; 6] = [
     Definition {
         name: "width_bucket",
         about: "In which of so many buckets of one width a number lies, from 1; 0 below the first, one more behind the last.",
@@ -29,6 +31,13 @@ pub static DEFINITIONS: [Definition; 5] = [
         }],
         nulls: Nulls::GiveNull,
         compute: make_timestamp,
+    },
+    Definition {
+        name: "__calendar_part",
+        about: "",
+        overloads: &[Overload { arguments: &[Type::Text, Type::Timestamp], result: Type::Double }],
+        nulls: Nulls::GiveNull,
+        compute: |cells| Ok(calendar_part(cells[0].text(), cells[1].int()).map_or(Answer::Null, Answer::Double)),
     },
     Definition {
         name: "regexp_substr",
@@ -94,6 +103,24 @@ fn width_bucket(value: f64, low: f64, high: f64, count: i64) -> Result<Answer, E
         place if 1.0 <= place => count + 1,
         place => ((place * count as f64).floor() as i64 + 1).min(count),
     }))
+}
+
+/// Centuries and millennia begin with a year 1; days are counted from noon of 4713 BC, as astronomers do, but begin at midnight.
+fn calendar_part(unit: &str, micros: i64) -> Option<f64> {
+    const DAY_MICROS: i64 = 86_400_000_000;
+    const EPOCH_JULIAN: f64 = 2_440_588.0;
+    let year = DateTime::from_timestamp_micros(micros)?.year();
+    // The year before 1 is -1 there.
+    let of_years = |years: i32| match year {
+        1.. => (year + years - 1) / years,
+        _ => -((years - year) / years),
+    };
+    Some(match unit {
+        "century" => f64::from(of_years(100)),
+        "millennium" => f64::from(of_years(1000)),
+        "decade" => f64::from(year.div_euclid(10)),
+        _ => EPOCH_JULIAN + micros as f64 / DAY_MICROS as f64,
+    })
 }
 
 fn make_timestamp(cells: &[Cell<'_>]) -> Result<Answer, Error> {

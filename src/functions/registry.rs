@@ -45,6 +45,7 @@ use super::scalar::Age;
 use super::scalar::AsValue;
 use super::scalar::ByteaIn;
 use super::scalar::CharacterLength;
+use super::scalar::Cut;
 use super::scalar::EscapedPattern;
 use super::scalar::Format;
 use super::scalar::Greatest;
@@ -52,6 +53,7 @@ use super::scalar::Guarded;
 use super::scalar::Lenient;
 use super::scalar::LetterCase;
 use super::scalar::Now;
+use super::scalar::OfType;
 use super::scalar::OneRow;
 use super::scalar::Pad;
 use super::scalar::Random;
@@ -73,6 +75,7 @@ pub fn all() -> Vec<Arc<ScalarUDF>> {
         udf(Random::new()),
         udf(Uuid::new()),
         udf(AsValue::new()),
+        udf(OfType::new()),
         udf(ByteaIn::new()),
         udf(Greatest::new(Extreme::Greatest)),
         udf(Greatest::new(Extreme::Least)),
@@ -97,6 +100,7 @@ pub fn all() -> Vec<Arc<ScalarUDF>> {
     ];
     functions.extend(TemplateFunction::all().map(udf));
     functions.extend(Renamed::all().map(udf));
+    functions.extend(Cut::all().map(udf));
     functions.extend(Rounded::all().map(udf));
     functions.extend(Whole::all().map(udf));
     functions.extend(EscapedPattern::all().map(udf));

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use datafusion::arrow::datatypes::DataType;
 use datafusion::arrow::datatypes::Field;
 use datafusion::arrow::datatypes::FieldRef;
+use datafusion::arrow::datatypes::TimeUnit;
 use datafusion::common::DataFusionError;
 use datafusion::common::Result;
 use datafusion::common::TableReference;
@@ -55,15 +56,27 @@ const STANDING_AGGREGATES: [&str; 24] = [
 /// Functions of the SELECT list that give several rows.
 pub const TABLE_FUNCTIONS: [&str; 3] = ["cube_explode", "explode", "unnest"];
 
-/// Plans ARRAY, MAP and STRUCT as the Arrow types that carry them; names of fields come folded and quoted.
+/// Plans ARRAY, MAP and STRUCT as the Arrow types that carry them, whose names of fields come folded and quoted, and timestamps in
+/// microseconds: DataFusion's nanoseconds have room for few years.
 #[derive(Debug, Default)]
 pub struct NestedTypes {
     /// Who plans the other types, before DataFusion does.
     pub others: Option<Arc<dyn TypePlanner>>,
+    /// The session's zone; UTC without.
+    pub zone: Option<Arc<str>>,
 }
 
 impl TypePlanner for NestedTypes {
     fn plan_type_field(&self, sql_type: &ast::DataType) -> Result<Option<FieldRef>> {
+        if let ast::DataType::Timestamp(None, info) = sql_type {
+            let zone = match info {
+                ast::TimezoneInfo::WithTimeZone | ast::TimezoneInfo::Tz => {
+                    Some(self.zone.clone().unwrap_or_else(|| Arc::from("UTC")))
+                }
+                ast::TimezoneInfo::None | ast::TimezoneInfo::WithoutTimeZone => None,
+            };
+            return Ok(Some(Arc::new(Field::new("", DataType::Timestamp(TimeUnit::Microsecond, zone), true))));
+        }
         if !matches!(sql_type, ast::DataType::Array(_) | ast::DataType::Map(..) | ast::DataType::Struct(..)) {
             return self.others.as_ref().map_or(Ok(None), |others| others.plan_type_field(sql_type));
         }

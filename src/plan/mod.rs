@@ -32,6 +32,7 @@ mod public_names;
 mod pull;
 mod pull_words;
 mod reference;
+mod relation_names;
 mod request;
 mod select_words;
 mod series;
@@ -41,6 +42,7 @@ pub mod system_columns;
 #[cfg(test)]
 mod tests;
 mod text_sum;
+mod told_casts;
 mod using;
 
 pub use array_of_rows::array_of_rows;
@@ -98,6 +100,7 @@ pub use parameters::cast_types;
 pub use parameters::keep_digits;
 pub use parameters::nulls;
 pub use parameters::placeholder;
+pub use parameters::type_operands;
 pub use pull::execution_error;
 pub use pull::name_items;
 pub use pull::planning_error;

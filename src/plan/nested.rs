@@ -98,7 +98,10 @@ fn reworded(expr: &mut ast::Expr, rules: Compatibility) -> Result<Option<ast::Ex
         ast::Expr::BinaryOp { left, op: ast::BinaryOperator::Arrow, right } => {
             Some(field_of(left.as_ref().clone(), right.as_ref(), rules)?)
         }
-        ast::Expr::CompoundFieldAccess { root, access_chain } => element(root, access_chain, rules)?,
+        ast::Expr::CompoundFieldAccess { root, access_chain } => {
+            access_chain.iter_mut().for_each(close_slice);
+            element(root, access_chain, rules)?
+        }
         ast::Expr::Function(function) if function.name.to_string().eq_ignore_ascii_case("map") => map(function, rules)?,
         ast::Expr::Function(function) => {
             lambdas(function, rules)?;
@@ -222,6 +225,15 @@ fn field_of(left: ast::Expr, right: &ast::Expr, rules: Compatibility) -> Result<
 fn no_field(right: &ast::Expr) -> Error {
     Error::new(SqlState::SYNTAX_ERROR, format!("-> wants the name of a field, not {right}"))
         .hint("JSON in a text is read with EXTRACTJSONFIELD.")
+}
+
+/// `list[:2]` and `list[2:]`: from the first element, to one behind the last.
+fn close_slice(access: &mut ast::AccessExpr) {
+    let number = |number: i64| ast::Expr::value(ast::Value::Number(number.to_string(), false));
+    if let ast::AccessExpr::Subscript(ast::Subscript::Slice { lower_bound, upper_bound, .. }) = access {
+        lower_bound.get_or_insert_with(|| number(1));
+        upper_bound.get_or_insert_with(|| number(i64::from(i32::MAX)));
+    }
 }
 
 fn element(root: &ast::Expr, chain: &[ast::AccessExpr], rules: Compatibility) -> Result<Option<ast::Expr>> {

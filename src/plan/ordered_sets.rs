@@ -2,11 +2,15 @@
 //! group, which `array_agg` gathers. NULLs are no values.
 //!
 //! `array_agg(DISTINCT x ORDER BY x)` and `string_agg(DISTINCT x, ..)` sort what they have gathered, each for itself: DataFusion would
-//! hand them the rows in the order that another aggregate asked for.
+//! hand them the rows in the order that another aggregate asked for. Nor could it sort twice for two `string_agg(x, ',' ORDER BY ..)`.
+
+use std::collections::HashSet;
+use std::ops::ControlFlow;
 
 use sqlparser::ast;
 
 use super::build::call;
+use crate::sql::walk;
 
 /// The functions, and those over a sorted list that stand for them.
 const FUNCTIONS: [(&str, &str); 3] =
@@ -96,4 +100,60 @@ pub(super) fn distinct(expr: &ast::Expr) -> Option<ast::Expr> {
         None => in_order,
         Some(delimiter) => call("array_to_string", vec![in_order, delimiter]),
     })
+}
+
+/// Each `string_agg` of a SELECT whose aggregates ask for several orders joins an array that was sorted for it alone.
+pub(super) fn sort_each_for_itself(select: &mut ast::Select) {
+    let mut orders = HashSet::new();
+    let flow = walk::own_expressions_mut(&mut select.projection, |expr| {
+        if let ast::Expr::Function(function) = expr
+            && let Some(order) = order_of(function)
+        {
+            orders.insert(order);
+        }
+        ControlFlow::<()>::Continue(())
+    });
+    debug_assert!(flow.is_continue());
+    if orders.len() < 2 {
+        return;
+    }
+    let flow = walk::own_expressions_mut(&mut select.projection, |expr| {
+        if let ast::Expr::Function(function) = expr
+            && let Some(joined) = joined(function)
+        {
+            *expr = joined;
+        }
+        ControlFlow::<()>::Continue(())
+    });
+    debug_assert!(flow.is_continue());
+}
+
+/// The order of an aggregate that is not of a window.
+fn order_of(function: &ast::Function) -> Option<String> {
+    let ast::FunctionArguments::List(list) = &function.args else { return None };
+    let [ast::FunctionArgumentClause::OrderBy(by)] = list.clauses.as_slice() else { return None };
+    let by: Vec<String> = by.iter().map(ToString::to_string).collect();
+    function.over.is_none().then(|| by.join(", "))
+}
+
+/// `array_to_string(array_agg(x ORDER BY ..) FILTER (WHERE x IS NOT NULL), ',')`
+fn joined(function: &ast::Function) -> Option<ast::Expr> {
+    order_of(function)?;
+    let ast::FunctionArguments::List(list) = &function.args else { return None };
+    let is_plain = list.duplicate_treatment.is_none() && function.name.to_string().eq_ignore_ascii_case("string_agg");
+    let [
+        ast::FunctionArg::Unnamed(ast::FunctionArgExpr::Expr(value)),
+        ast::FunctionArg::Unnamed(ast::FunctionArgExpr::Expr(delimiter @ ast::Expr::Value(_))),
+    ] = list.args.as_slice()
+    else {
+        return None;
+    };
+    let mut gathered = function.clone();
+    gathered.name = ast::ObjectName::from(vec![ast::Ident::new("array_agg")]);
+    if let ast::FunctionArguments::List(list) = &mut gathered.args {
+        list.args.truncate(1);
+    }
+    let is_value = ast::Expr::IsNotNull(Box::new(ast::Expr::Nested(Box::new(value.clone()))));
+    gathered.filter = Some(Box::new(both(is_value, function.filter.as_deref())));
+    is_plain.then(|| call("array_to_string", vec![ast::Expr::Function(gathered), delimiter.clone()]))
 }

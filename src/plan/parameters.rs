@@ -60,6 +60,38 @@ pub fn cast_types(root: &impl ast::Visit, rules: Compatibility) -> Result<BTreeM
     }
 }
 
+/// Tells the types of parameters that are operands: DataFusion would take them for what stands beside them, an interval's factor for an
+/// interval. Numbers are what they are said to be.
+pub fn type_operands(root: &mut impl ast::VisitMut, known: &[Option<SqlType>]) {
+    use ast::BinaryOperator as Operator;
+    let told = |operand: &ast::Expr| {
+        let data_type = match known.get(placeholder(operand)?.checked_sub(1)?)?.as_ref()? {
+            SqlType::Int => ast::DataType::Int(None),
+            SqlType::BigInt => ast::DataType::BigInt(None),
+            SqlType::Double => ast::DataType::DoublePrecision,
+            _ => return None,
+        };
+        let (kind, expr) = (ast::CastKind::Cast, Box::new(operand.clone()));
+        Some(ast::Expr::Cast { kind, expr, data_type, array: false, format: None })
+    };
+    let flow = walk::expressions_mut(root, |expression| {
+        if let ast::Expr::BinaryOp {
+            left,
+            op: Operator::Plus | Operator::Minus | Operator::Multiply | Operator::Divide | Operator::Modulo,
+            right,
+        } = expression
+        {
+            for operand in [left, right] {
+                if let Some(typed) = told(operand) {
+                    **operand = typed;
+                }
+            }
+        }
+        ControlFlow::<()>::Continue(())
+    });
+    debug_assert!(flow.is_continue());
+}
+
 /// Gives `$1::numeric` the digits of its value: PostgreSQL's `numeric` without digits rounds nothing.
 pub fn keep_digits(root: &mut impl ast::VisitMut, values: &[ScalarValue]) {
     let flow = walk::expressions_mut(root, |expression| {

@@ -20,9 +20,11 @@ use super::named_arguments;
 use super::nested;
 use super::public_names;
 use super::relation_key;
+use super::relation_names;
 use super::select_words;
 use super::system_columns;
 use super::system_columns::Stars;
+use super::told_casts;
 use super::using::Names;
 use crate::catalog::Catalog;
 use crate::catalog::Compatibility;
@@ -89,6 +91,7 @@ pub fn prepare_pull(
                 system_columns::write_out_stars(&mut query, Stars::All, catalog, rules);
             }
             select_words::reword(&mut query);
+            relation_names::before_columns(&mut query, &columns);
         }
         Compatibility::Ksqldb => from_millis(&mut query),
     }
@@ -103,8 +106,16 @@ pub fn prepare_pull(
         Expressions::new(functions, rules).prefer_ksqldb_functions(&mut query);
         int_arguments(&mut query);
     }
-    reword(&mut query, rules);
+    in_shared_words(&mut query, rules);
     Ok(query)
+}
+
+/// Expressions in words that DataFusion's planner reads as we do, and does not take one for another.
+fn in_shared_words(query: &mut ast::Query, rules: Compatibility) {
+    reword(query, rules);
+    if rules == Compatibility::Postgres {
+        told_casts::tell(query);
+    }
 }
 
 /// The columns of a table of the catalog, and those of its key.

@@ -20,6 +20,7 @@ pub(super) fn reword(query: &mut ast::Query) {
             walk::NodeMut::Select(select) => {
                 windows(select);
                 select.projection.iter_mut().for_each(rows_of_item);
+                ordered_sets::sort_each_for_itself(select);
                 three_valued(select);
                 if let Some(condition) = &mut select.selection {
                     required_rows(condition);

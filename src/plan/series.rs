@@ -7,10 +7,14 @@ use super::build::call;
 const SERIES: &str = "generate_series";
 
 /// Functions whose rows are the elements of another's array.
-const OF_ELEMENTS: [(&str, &str); 2] =
-    [("string_to_table", "string_to_array"), ("regexp_split_to_table", "regexp_split_to_array")];
+const OF_ELEMENTS: [(&str, &str); 3] = [
+    ("string_to_table", "string_to_array"),
+    ("regexp_split_to_table", "regexp_split_to_array"),
+    ("regexp_matches", "__regexp_matches"),
+];
 
-/// A series with its arguments as DataFusion takes them: its own table function takes literals only, and texts nowhere.
+/// A series with its arguments as DataFusion takes them: its own table function takes literals only, of years that nanoseconds have
+/// room for, and texts nowhere.
 pub(super) fn table(table: &mut ast::TableFactor) {
     without_lateral(table);
     let ast::TableFactor::Table { name, args: Some(args), alias, with_ordinality, .. } = table else { return };
@@ -61,9 +65,37 @@ fn without_lateral(table: &mut ast::TableFactor) {
     };
 }
 
-/// In a SELECT list each element is a row.
+/// In a SELECT list each element is a row; what is computed of it, is of each. Other functions take the array.
 pub(super) fn item(expr: &mut ast::Expr) {
-    let ast::Expr::Function(function) = expr else { return };
+    use ast::BinaryOperator as Operator;
+    let function = match expr {
+        ast::Expr::Function(function) => function,
+        ast::Expr::Nested(inner)
+        | ast::Expr::Cast { expr: inner, .. }
+        | ast::Expr::UnaryOp { op: ast::UnaryOperator::Minus | ast::UnaryOperator::Plus, expr: inner } => {
+            return item(inner);
+        }
+        ast::Expr::BinaryOp {
+            left,
+            op:
+                Operator::Plus
+                | Operator::Minus
+                | Operator::Multiply
+                | Operator::Divide
+                | Operator::Modulo
+                | Operator::Eq
+                | Operator::NotEq
+                | Operator::Lt
+                | Operator::LtEq
+                | Operator::Gt
+                | Operator::GtEq,
+            right,
+        } => {
+            item(left);
+            return item(right);
+        }
+        _ => return,
+    };
     let name = function.name.to_string().to_lowercase();
     if name == SERIES {
         if let ast::FunctionArguments::List(list) = &mut function.args {
@@ -87,10 +119,17 @@ fn expr_of(argument: &ast::FunctionArg) -> Option<&ast::Expr> {
     }
 }
 
+/// Whether a text begins with a year that nanoseconds have room for.
+fn is_near(text: &ast::Value) -> bool {
+    let ast::Value::SingleQuotedString(text) = text else { return false };
+    text.get(..4).and_then(|year| year.parse::<i32>().ok()).is_some_and(|year| (1700..2200).contains(&year))
+}
+
 fn is_literal(expr: &ast::Expr) -> bool {
     match expr {
         ast::Expr::Value(value) => !matches!(value.value, ast::Value::Placeholder(_)),
-        ast::Expr::TypedString(_) | ast::Expr::Interval(_) => true,
+        ast::Expr::TypedString(typed) => is_near(&typed.value.value),
+        ast::Expr::Interval(_) => true,
         ast::Expr::UnaryOp { expr, .. } => is_literal(expr),
         // What a text is read as is told when the query runs, but for an interval.
         ast::Expr::Cast { data_type: ast::DataType::Interval { .. }, expr, .. } => is_literal(expr),
@@ -118,9 +157,14 @@ fn typed(arguments: &mut [ast::FunctionArg]) {
     if let Some(told) = of_to.as_ref().filter(|_| is_text(from)) {
         *from = as_type(from, told.clone());
     }
+    // A timestamp beside a day makes it one of its kind.
+    let beside =
+        [&of_from, &of_to].into_iter().flatten().find(|of| matches!(of, ast::DataType::Timestamp(..))).cloned();
+    let instant = ast::DataType::Timestamp(None, ast::TimezoneInfo::WithTimeZone);
+    let wanted = beside.unwrap_or(instant);
     for end in [from, to] {
         if type_of(end) == Some(ast::DataType::Date) {
-            *end = as_type(end, ast::DataType::Timestamp(None, ast::TimezoneInfo::WithTimeZone));
+            *end = as_type(end, wanted.clone());
         }
     }
 }

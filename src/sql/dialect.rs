@@ -49,28 +49,32 @@ impl Dialect for TidemillDialect {
         POSTGRES.is_reserved_for_identifier(keyword)
     }
 
-    // A backtick quotes a name here, so that it cannot be part of an operator.
+    // A backtick quotes a name here. In PostgreSQL no operator that we know goes on with a sign or with the start of a comment:
+    // `a>-1`, `a<>/* why */1`.
     fn is_custom_operator_part(&self, character: char) -> bool {
-        character != '`' && POSTGRES.is_custom_operator_part(character)
+        !matches!(character, '`' | '+' | '-' | '*' | '/') && POSTGRES.is_custom_operator_part(character)
     }
 
     fn get_next_precedence(&self, parser: &Parser) -> Option<Result<u8, ParserError>> {
         match parser.peek_token_ref().token {
             Token::Arrow => Some(Ok(STRUCT_ACCESS_PRECEDENCE)),
-            ref token if is_all_fields(token) => Some(Ok(STRUCT_ACCESS_PRECEDENCE)),
             ref token if is_word(token, "ISNULL") => Some(Ok(POSTGRES.prec_value(Precedence::Is))),
             _ => POSTGRES.get_next_precedence(parser),
         }
     }
 
-    // `->*` of a STRUCT; what IS DISTINCT FROM compares with ends before AND; PostgreSQL's other spelling of IS NULL.
+    // `->*` of a STRUCT; BETWEEN SYMMETRIC; what IS DISTINCT FROM compares with ends before AND; PostgreSQL's other spelling of IS NULL.
     fn parse_infix(&self, parser: &mut Parser, expr: &ast::Expr, _: u8) -> Option<Result<ast::Expr, ParserError>> {
         use Keyword::DISTINCT;
         use Keyword::FROM;
         use Keyword::IS;
-        if is_all_fields(&parser.peek_token_ref().token) {
+        if let [Token::Arrow, Token::Mul] = parser.peek_tokens() {
+            parser.advance_token();
             parser.advance_token();
             return Some(Ok(all_fields(expr.clone())));
+        }
+        if let Some(negated) = between_symmetric(parser) {
+            return Some(in_either_order(parser, expr, negated));
         }
         let differs = parser.parse_keywords(&[IS, DISTINCT, FROM]);
         if differs || parser.parse_keywords(&[IS, Keyword::NOT, DISTINCT, FROM]) {
@@ -200,11 +204,6 @@ impl Dialect for TidemillDialect {
     }
 }
 
-/// To the tokenizer it is an operator of its own.
-fn is_all_fields(token: &Token) -> bool {
-    matches!(token, Token::CustomBinaryOperator(operator) if operator == "->*")
-}
-
 /// `s->*` as a call: a select item that stands for several.
 fn all_fields(structure: ast::Expr) -> ast::Expr {
     let argument = ast::FunctionArg::Unnamed(ast::FunctionArgExpr::Expr(structure));
@@ -219,6 +218,35 @@ fn all_fields(structure: ast::Expr) -> ast::Expr {
         over: None,
         within_group: Vec::new(),
     })
+}
+
+/// Takes `BETWEEN SYMMETRIC`, and tells whether NOT stood before it.
+fn between_symmetric(parser: &mut Parser) -> Option<bool> {
+    let [first, second, third] = parser.peek_tokens();
+    let negated = is_word(&first, "NOT");
+    let words = if negated { [second, third] } else { [first, second] };
+    if !is_word(&words[0], "BETWEEN") || !is_word(&words[1], "SYMMETRIC") {
+        return None;
+    }
+    for _ in 0..(if negated { 3 } else { 2 }) {
+        parser.advance_token();
+    }
+    Some(negated)
+}
+
+/// Between two values, whichever of them is the lower.
+fn in_either_order(parser: &mut Parser, expr: &ast::Expr, negated: bool) -> Result<ast::Expr, ParserError> {
+    let precedence = POSTGRES.prec_value(Precedence::Between);
+    let one = parser.parse_subexpr(precedence)?;
+    parser.expect_keyword_is(Keyword::AND)?;
+    let other = parser.parse_subexpr(precedence)?;
+    let between = |low: &ast::Expr, high: &ast::Expr| {
+        let (expr, low, high) = (Box::new(expr.clone()), Box::new(low.clone()), Box::new(high.clone()));
+        Box::new(ast::Expr::Between { expr, negated, low, high })
+    };
+    let (left, right) = (between(&one, &other), between(&other, &one));
+    let op = if negated { ast::BinaryOperator::And } else { ast::BinaryOperator::Or };
+    Ok(ast::Expr::Nested(Box::new(ast::Expr::BinaryOp { left, op, right })))
 }
 
 fn is_clause(token: &Token) -> bool {

@@ -159,6 +159,13 @@ impl Lowering<'_> {
         if self.is(0, "STRUCT") && self.token(1) == Some(&Token::LParen) && self.token(2) == Some(&Token::RParen) {
             return Err(Error::unsupported("an empty STRUCT is not supported").at(position_of(&self.source[self.next])));
         }
+        if self.is(0, "TRIM")
+            && self.token(1) == Some(&Token::LParen)
+            && ["LEADING", "TRAILING", "BOTH"].iter().any(|side| self.is(2, side))
+            && self.is(3, "FROM")
+        {
+            return self.trim_of_blanks();
+        }
         if origin == Origin::User {
             self.refuse_carriers()?;
         }
@@ -197,6 +204,17 @@ impl Lowering<'_> {
         let text = self.token(0)?.to_string();
         let closed = text.len();
         (0 < closed && closed <= self.angles && text.bytes().all(|byte| byte == b'>')).then_some(closed)
+    }
+
+    /// `TRIM(LEADING FROM s)`: what is trimmed need not be told.
+    fn trim_of_blanks(&mut self) -> Result<()> {
+        for token in &self.source[self.next..self.next + 3] {
+            self.tokens.push(token.clone());
+        }
+        self.open.push(false);
+        self.push(Token::SingleQuotedString(" ".to_string()));
+        self.next += 3;
+        Ok(())
     }
 
     fn emit(&mut self) -> Result<()> {

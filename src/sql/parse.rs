@@ -7,6 +7,7 @@ use sqlparser::tokenizer::Span;
 use sqlparser::tokenizer::Token;
 use sqlparser::tokenizer::TokenWithSpan;
 use sqlparser::tokenizer::Tokenizer;
+use sqlparser::tokenizer::Whitespace;
 
 use super::cursor::Cursor;
 use super::cursor::slice;
@@ -89,7 +90,8 @@ pub fn parse_type(text: &str) -> Result<DataType> {
     Ok(data_type)
 }
 
-/// Tokens without white space, their spans in characters of the whole text. `$$text$$` is a text like any other.
+/// Tokens without white space, their spans in characters of the whole text. `$$text$$` is a text like any other, and a text that goes
+/// on in another line is one.
 fn lex(text: &str) -> Result<Vec<TokenWithSpan>> {
     let lines = Lines::new(text);
     let tokens = Tokenizer::new(&TidemillDialect, text)
@@ -97,7 +99,7 @@ fn lex(text: &str) -> Result<Vec<TokenWithSpan>> {
         .map_err(|error| from_tokenizer(&error, |line, column| Position(lines.place(line, column))))?;
     let renumbered =
         |location: Location| Location { line: 1, column: u64::from(lines.place(location.line, location.column)) };
-    Ok(tokens
+    Ok(joined_lines(tokens)
         .into_iter()
         .filter(|token| !matches!(token.token, Token::Whitespace(_) | Token::EOF))
         .map(|TokenWithSpan { token, span }| TokenWithSpan {
@@ -108,6 +110,30 @@ fn lex(text: &str) -> Result<Vec<TokenWithSpan>> {
             span: Span::new(renumbered(span.start), renumbered(span.end)),
         })
         .collect())
+}
+
+/// SQL's `'one'` and, behind a line break and nothing but white space, `'two'` are `'onetwo'`.
+fn joined_lines(tokens: Vec<TokenWithSpan>) -> Vec<TokenWithSpan> {
+    let mut joined: Vec<TokenWithSpan> = Vec::with_capacity(tokens.len());
+    for token in tokens {
+        let before = joined.iter().rposition(|before| !matches!(before.token, Token::Whitespace(_)));
+        if let Token::SingleQuotedString(more) = &token.token
+            && let Some(at) = before
+            && joined[at + 1..].iter().any(|space| breaks_line(&space.token))
+            && let TokenWithSpan { token: Token::SingleQuotedString(text), span } = &mut joined[at]
+        {
+            text.push_str(more);
+            span.end = token.span.end;
+            joined.truncate(at + 1);
+            continue;
+        }
+        joined.push(token);
+    }
+    joined
+}
+
+fn breaks_line(token: &Token) -> bool {
+    matches!(token, Token::Whitespace(Whitespace::Newline | Whitespace::SingleLineComment { .. }))
 }
 
 fn end_of(token: &TokenWithSpan) -> Position {

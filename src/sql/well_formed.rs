@@ -1,5 +1,5 @@
 //! What sqlparser lets through although it means nothing: a JOIN that does not say what it joins by, which would join every row
-//! with every other, and a query without columns in place of a value.
+//! with every other, a query without columns in place of a value, and a text as a name.
 
 use std::ops::ControlFlow;
 
@@ -37,12 +37,25 @@ pub(super) fn check_tables(tables: &Vec<ast::TableWithJoins>) -> Result<()> {
 
 fn body(part: &ast::SetExpr) -> ControlFlow<Error> {
     match part {
-        ast::SetExpr::Select(select) => select.from.iter().try_for_each(joins),
+        ast::SetExpr::Select(select) => {
+            select.projection.iter().try_for_each(named)?;
+            select.from.iter().try_for_each(joins)
+        }
         ast::SetExpr::SetOperation { left, right, .. } => {
             body(left)?;
             body(right)
         }
         // A query in parentheses is met by itself.
+        _ => ControlFlow::Continue(()),
+    }
+}
+
+fn named(item: &ast::SelectItem) -> ControlFlow<Error> {
+    match item {
+        ast::SelectItem::ExprWithAlias { alias, .. } if alias.quote_style == Some('\'') => {
+            let message = format!("syntax error at or near \"{alias}\"");
+            refuse(alias.span, Error::new(SqlState::SYNTAX_ERROR, message))
+        }
         _ => ControlFlow::Continue(()),
     }
 }

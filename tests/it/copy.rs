@@ -85,3 +85,21 @@ async fn copy_tells_the_times_of_records() {
     }
     server.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn quotes_of_csv_are_those_that_are_told() {
+    let server = TestServer::start().await;
+    let client = server.connect().await;
+    run(&client, THINGS).await;
+    let options = "(FORMAT csv, QUOTE '''', ESCAPE '\\', FORCE_NOT_NULL (name), FORCE_NULL (price))";
+    let csv = "1,'it\\'s',1.50,\n2,,'',\n";
+    let statement = format!("COPY things FROM STDIN WITH {options}");
+    assert_eq!(copy_in(&client, &statement, csv).await.expect("it is taken"), 2);
+    let out = copy_out(&client, "COPY (SELECT * FROM things ORDER BY id) TO STDOUT (FORMAT csv, FORCE_QUOTE *)").await;
+    assert_eq!(out, "\"1\",\"it's\",\"1.50\",\n\"2\",\"\",,\n");
+    let quoted = "COPY (SELECT id, name FROM things WHERE id = 1) TO STDOUT (FORMAT csv, QUOTE '''', ESCAPE '\\', FORCE_QUOTE (id))";
+    assert_eq!(copy_out(&client, quoted).await, "'1','it\\'s'\n");
+    let refused = client.copy_out("COPY things TO STDOUT (FORCE_QUOTE *)").await.err().expect("text has no quotes");
+    assert_eq!(told(&refused).0, "0A000");
+    server.stop().await;
+}

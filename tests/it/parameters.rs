@@ -266,3 +266,40 @@ async fn an_interval_is_one_as_text_and_as_binary() {
     assert_eq!(error.code().map(|code| code.code()), Some("22007"));
     server.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_operand_is_of_the_type_that_the_client_tells() {
+    let server = TestServer::start().await;
+    let client = server.connect().await;
+    run(&client, "CREATE TABLE days (id INT PRIMARY KEY, day DATE, paid BOOLEAN) WITH (kafka_topic = 'days')").await;
+    run(&client, "INSERT INTO days VALUES (1, '2024-02-28', true), (2, '2024-03-01', false)").await;
+    // What nobody tells is as what stands beside it; it stays so when it has a value.
+    let rows = client.query("SELECT $1 + 1, 7 / $2, $3 % 3", &[&41_i64, &2_i64, &5_i64]).await.expect("numbers");
+    let found: (i64, i64, i64) = (rows[0].get(0), rows[0].get(1), rows[0].get(2));
+    assert_eq!(found, (42, 3, 2));
+    let one = |statement: &'static str, told: Type| {
+        let client = &client;
+        async move {
+            let prepared = client.prepare_typed(statement, &[told]).await.expect("it is prepared");
+            let rows = client.query(&prepared, &[&2_i16]).await.expect("it runs");
+            rows[0].get::<_, String>(0)
+        }
+    };
+    assert_eq!(one("SELECT (day + $1)::text FROM days WHERE id = 1", Type::INT2).await, "2024-03-01");
+    assert_eq!(one("SELECT (interval '1 day' * $1)::text", Type::INT2).await, "2 days");
+    let halves = client.prepare_typed("SELECT id * $1 FROM days WHERE id = 1", &[Type::FLOAT8]).await.expect("it is");
+    assert_eq!(client.query(&halves, &[&0.5_f64]).await.expect("it runs")[0].get::<_, f64>(0), 0.5);
+    let among =
+        client.prepare_typed("SELECT id FROM days WHERE id = ANY ($1)", &[Type::INT2_ARRAY]).await.expect("it is");
+    assert_eq!(client.query(&among, &[&vec![2_i16, 9]]).await.expect("it runs")[0].get::<_, i32>(0), 2);
+    for statement in [
+        "SELECT id FROM days WHERE $1 AND id = 1",
+        "SELECT id FROM days WHERE $1 ORDER BY id",
+        "SELECT CASE WHEN $1 THEN 1 ELSE 2 END",
+    ] {
+        let rows = client.query(statement, &[&true]).await.expect("a truth");
+        assert_eq!(rows[0].get::<_, i32>(0), 1, "{statement}");
+    }
+    assert!(client.query("SELECT NOT $1", &[&false]).await.expect("a truth")[0].get::<_, bool>(0));
+    server.stop().await;
+}

@@ -74,6 +74,7 @@ const FUNCTIONS: &[(&str, Answer)] = &[
     ("pg_database_size", Answer::NoBytes),
     ("pg_describe_object", Answer::NoText),
     ("pg_function_is_visible", Answer::True),
+    ("pg_get_expr", Answer::NoText),
     ("pg_get_function_sqlbody", Answer::NoText),
     ("pg_get_partition_constraintdef", Answer::NoText),
     ("pg_get_ruledef", Answer::NoText),

@@ -35,14 +35,19 @@ const UDT: &str = "CASE data_type WHEN 'Int32' THEN 'int4' WHEN 'Int64' THEN 'in
 const INFORMATION_SCHEMA: [(&str, &str); 12] = [
     (
         "columns",
-        "SELECT * REPLACE ({type} AS data_type, CAST(ordinal_position AS INT) + 1 AS ordinal_position,
-                CAST(numeric_precision AS INT) AS numeric_precision, CAST(numeric_scale AS INT) AS numeric_scale,
+        "SELECT __own.* REPLACE ({type} AS data_type, CAST(ordinal_position AS INT) + 1 AS ordinal_position,
+                CASE WHEN n.attname IS NULL THEN is_nullable ELSE 'NO' END AS is_nullable,
+                CASE data_type WHEN 'Int64' THEN 64 WHEN 'Float64' THEN 53 ELSE CAST(numeric_precision AS INT) END AS numeric_precision,
+                CASE WHEN data_type IN ('Int32', 'Int64') THEN 0 ELSE CAST(numeric_scale AS INT) END AS numeric_scale,
                 CAST(datetime_precision AS INT) AS datetime_precision,
                 CAST(character_maximum_length AS INT) AS character_maximum_length),
             '{database}' AS udt_catalog, 'pg_catalog' AS udt_schema, {udt} AS udt_name, 'NO' AS is_identity, 'NEVER' AS is_generated,
             CAST(NULL AS TEXT) AS generation_expression, CAST(NULL AS TEXT) AS identity_generation, CAST(NULL AS TEXT) AS domain_name,
             CAST(NULL AS TEXT) AS domain_schema, CAST(NULL AS TEXT) AS collation_name, 'YES' AS is_updatable
-         FROM information_schema.columns AS __own",
+         FROM information_schema.columns AS __own
+            LEFT JOIN (SELECT t.relname, a.attname FROM pg_catalog.pg_attribute a JOIN pg_catalog.pg_class t ON t.oid = a.attrelid
+                WHERE a.attnotnull) AS n
+            ON __own.table_schema = 'public' AND n.relname = __own.table_name AND n.attname = __own.column_name",
     ),
     (
         "views",

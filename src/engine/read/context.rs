@@ -30,6 +30,7 @@ use sqlparser::ast;
 use super::advisory::advisory_unlock_all;
 use super::client_functions;
 use super::client_syntax;
+use super::clock_timestamp::clock_timestamp;
 use super::parameters::told_types;
 use super::pg_catalog::PgCatalog;
 use super::pg_functions::FunctionTexts;
@@ -55,6 +56,7 @@ use crate::error::Error;
 use crate::error::Result;
 use crate::error::SqlState;
 use crate::functions;
+use crate::model::SqlType;
 use crate::plan::EveryRow;
 use crate::plan::NestedTypes;
 use crate::plan::expression_planners;
@@ -65,6 +67,7 @@ use crate::plan::name_items;
 use crate::plan::planning_error;
 use crate::plan::prepare_pull;
 use crate::plan::system_columns;
+use crate::plan::type_operands;
 use crate::plan::unfold_lists;
 use crate::plan::with_rules;
 use crate::sql::Select;
@@ -147,7 +150,10 @@ impl Base {
         client_functions::all().for_each(|function| context.register_udf(function));
         FunctionTexts::functions(&texts).into_iter().for_each(|function| context.register_udf(function));
         let clock = engine.upgrade().map(|engine| Arc::clone(&engine.env().clock));
-        clock.into_iter().for_each(|clock| context.register_udf(pg_sleep(clock)));
+        if let Some(clock) = clock {
+            context.register_udf(clock_timestamp(Arc::clone(&clock)));
+            context.register_udf(pg_sleep(clock));
+        }
         let planners = expression_planners(Compatibility::Postgres);
         let counted: Arc<dyn RelationPlanner> = Arc::new(EveryRow);
         let state = SessionStateBuilder::new_from_existing(context.state())
@@ -205,16 +211,20 @@ impl Planner {
         catalog.register_schema(PG_CATALOG, pg_catalog).map_err(internal)?;
         let list = MemoryCatalogProviderList::new();
         list.register_catalog(DATABASE.to_string(), Arc::new(catalog));
+        let zone: Arc<str> = Arc::from(session.settings.zone_name());
         let mut state = SessionStateBuilder::new_from_existing(base.state.clone())
             .with_catalog_list(Arc::new(list))
-            .with_type_planner(Arc::new(NestedTypes { others: Some(Arc::new(PgOidTypePlanner)) }))
+            .with_type_planner(Arc::new(NestedTypes {
+                others: Some(Arc::new(PgOidTypePlanner)),
+                zone: Some(zone.clone()),
+            }))
             .with_expr_planners(expression_planners(session.settings.compatibility()))
             .build();
         let env = session.engine.env();
-        let zone = session.settings.zone_name().to_string();
         let options = state.config_mut().options_mut();
-        options.execution.time_zone = Some(zone.clone());
-        options.extensions.insert(functions::Context::new(env.clock.wall_micros(), env.random.next_u64(), zone));
+        options.execution.time_zone = Some(zone.to_string());
+        let context = functions::Context::new(env.clock.wall_micros(), env.random.next_u64(), zone.to_string());
+        options.extensions.insert(context);
         let principal = session.principal.clone();
         let records = RecordsFunction { client: session.engine.client(&principal), principal };
         state.register_udtf(records_function::NAME, Arc::new(records));
@@ -223,13 +233,26 @@ impl Planner {
         Ok(state)
     }
 
-    /// Plans a pull query; parameters stay open, but the values of those that are known tell digits.
+    /// Plans a pull query; parameters stay open, but the values of those that are known tell types and digits.
     pub(in crate::engine) async fn plan(
         &self,
         session: &Session,
         select: &Select,
         reading: &Reading,
         parameters: &[Value],
+    ) -> Result<Planned> {
+        let known: Vec<_> = parameters.iter().map(|value| SqlType::from_arrow(&value.data_type())).collect();
+        self.plan_typed(session, select, reading, parameters, &known).await
+    }
+
+    /// The same where parameters have types before they have values.
+    pub(in crate::engine) async fn plan_typed(
+        &self,
+        session: &Session,
+        select: &Select,
+        reading: &Reading,
+        parameters: &[Value],
+        known: &[Option<SqlType>],
     ) -> Result<Planned> {
         let asked = system_columns::are_asked(&select.ast).then(|| session.settings.compatibility());
         let mut state = self.state(session, reading, asked)?;
@@ -253,6 +276,7 @@ impl Planner {
             statement = ast::Statement::Query(Box::new(query));
             records_function::rename_calls(&mut statement);
         }
+        type_operands(&mut statement, known);
         let casts = told_types(&statement, rules)?;
         keep_digits(&mut statement, parameters);
         let (engine, origin) = (Arc::clone(&session.engine), select.ast.clone());

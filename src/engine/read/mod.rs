@@ -7,6 +7,7 @@ mod client_functions;
 mod client_syntax;
 mod client_vectors;
 mod client_views;
+mod clock_timestamp;
 mod context;
 mod key_read;
 mod lease;

@@ -11,6 +11,7 @@ use datafusion::arrow::array::ArrayRef;
 use datafusion::arrow::array::AsArray;
 use datafusion::arrow::array::BooleanArray;
 use datafusion::arrow::array::Int32Array;
+use datafusion::arrow::array::StringArray;
 use datafusion::arrow::compute::cast;
 use datafusion::arrow::datatypes::DataType;
 use datafusion::arrow::datatypes::Int32Type;
@@ -39,6 +40,10 @@ const INDEXES: &str = "pg_index";
 const CONSTRAINTS: &str = "pg_constraint";
 const FUNCTIONS: &str = "pg_proc";
 const SETTINGS: &str = "pg_settings";
+const NAMESPACES: &str = "pg_namespace";
+const INFORMATION_SCHEMA: &str = "information_schema";
+/// A number that no other schema has.
+const INFORMATION_SCHEMA_OID: i32 = 13_372;
 /// Where names without a schema are looked for.
 const SEARCH_PATH: [&str; 2] = ["public", "pg_catalog"];
 /// What a column without a modifier has.
@@ -101,12 +106,35 @@ impl PgCatalog {
     /// The numbers of the schemas.
     async fn schemas(&self) -> Result<HashMap<String, i32>> {
         let mut schemas = HashMap::new();
-        for batch in self.rows("pg_namespace").await? {
+        for batch in self.rows(NAMESPACES).await? {
             let (oids, names) = (column(&batch, "oid", &DataType::Int32)?, column(&batch, "nspname", &DataType::Utf8)?);
             let named = names.as_string::<i32>().iter().zip(oids.as_primitive::<Int32Type>());
             schemas.extend(named.filter_map(|(name, oid)| Some((name?.to_string(), oid?))));
         }
         Ok(schemas)
+    }
+
+    /// `pg_namespace`, with the schema whose views are no tables here.
+    async fn namespaces(&self) -> Result<Arc<dyn TableProvider>> {
+        let mut batches = self.rows(NAMESPACES).await?;
+        if self.schemas().await?.contains_key(INFORMATION_SCHEMA) {
+            return table_of(batches);
+        }
+        let first = batches.iter().find(|batch| 0 < batch.num_rows()).map(|batch| batch.slice(0, 1));
+        if let Some(row) = first {
+            let schema = row.schema();
+            let mut columns = row.columns().to_vec();
+            let own: [(&str, ArrayRef); 2] = [
+                ("oid", Arc::new(Int32Array::from(vec![INFORMATION_SCHEMA_OID]))),
+                ("nspname", Arc::new(StringArray::from(vec![INFORMATION_SCHEMA]))),
+            ];
+            for (name, value) in own {
+                let index = schema.index_of(name)?;
+                columns[index] = cast(&value, schema.field(index).data_type())?;
+            }
+            batches.push(RecordBatch::try_new(schema, columns)?);
+        }
+        table_of(batches)
     }
 
     /// The relations of `pg_class` that are in no schema of the search path.
@@ -278,6 +306,7 @@ impl SchemaProvider for PgCatalog {
             (known @ (INDEXES | CONSTRAINTS), Some(catalog)) => self.keys(&catalog, known).await.map(Some),
             (FUNCTIONS, _) => self.functions().await.map(Some),
             (SETTINGS, _) => self.settings().await.map(Some),
+            (NAMESPACES, _) => self.namespaces().await.map(Some),
             _ => self.inner.table(name).await,
         }
     }

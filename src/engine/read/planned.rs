@@ -21,9 +21,11 @@ use datafusion::error::DataFusionError;
 use datafusion::execution::SendableRecordBatchStream;
 use datafusion::execution::memory_pool::MemoryLimit;
 use datafusion::execution::session_state::SessionState;
+use datafusion::logical_expr::BinaryExpr;
 use datafusion::logical_expr::Expr;
 use datafusion::logical_expr::ExprSchemable;
 use datafusion::logical_expr::LogicalPlan;
+use datafusion::logical_expr::Operator;
 use datafusion::logical_expr::utils::merge_schema;
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::coop::CooperativeExec;
@@ -116,6 +118,9 @@ impl Planned {
         }
         for (number, array) in arrays(&self.plan).map_err(execution_error)? {
             types.entry(number).or_default().get_or_insert(array);
+        }
+        for number in conditions(&self.plan).map_err(execution_error)? {
+            types.entry(number).or_default().get_or_insert(SqlType::Boolean);
         }
         let count = types.keys().chain(self.casts.keys()).copied().max().unwrap_or(0).max(known.len());
         let of = |number: usize| {
@@ -282,6 +287,39 @@ fn arrays(plan: &LogicalPlan) -> datafusion::error::Result<BTreeMap<usize, SqlTy
         })
     })?;
     Ok(types)
+}
+
+/// The parameters that are conditions: `WHERE $1`, `NOT $1`, `CASE WHEN $1`.
+fn conditions(plan: &LogicalPlan) -> datafusion::error::Result<Vec<usize>> {
+    let mut numbers = Vec::new();
+    plan.apply_with_subqueries(|node| {
+        if let LogicalPlan::Filter(filter) = node {
+            numbers.extend(condition(&filter.predicate));
+        }
+        node.apply_expressions(|expr| {
+            expr.apply(|part| {
+                match part {
+                    Expr::Not(inner) => numbers.extend(condition(inner)),
+                    Expr::BinaryExpr(BinaryExpr { left, op: Operator::And | Operator::Or, right }) => {
+                        numbers.extend([left, right].into_iter().filter_map(|side| condition(side)));
+                    }
+                    Expr::Case(case) if case.expr.is_none() => {
+                        numbers.extend(case.when_then_expr.iter().filter_map(|(when, _)| condition(when)));
+                    }
+                    _ => {}
+                }
+                Ok(TreeNodeRecursion::Continue)
+            })
+        })
+    })?;
+    Ok(numbers)
+}
+
+fn condition(expr: &Expr) -> Option<usize> {
+    match expr {
+        Expr::Placeholder(placeholder) => parameter_number(&placeholder.id),
+        _ => None,
+    }
 }
 
 /// The rows as they are handed over. Dropping them ends the query.

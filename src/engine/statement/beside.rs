@@ -108,7 +108,8 @@ impl<'a> Others<'a> {
 
     /// A value that gives several rows would be taken for a row that met several.
     pub(super) fn check_values(&self, assigned: &[Assigned<'_>]) -> Result<()> {
-        const SEVERAL: [&str; 5] = ["unnest", "generate_series", "string_to_table", "regexp_split_to_table", "explode"];
+        const SEVERAL: [&str; 6] =
+            ["unnest", "generate_series", "string_to_table", "regexp_split_to_table", "regexp_matches", "explode"];
         if self.are_none() {
             return Ok(());
         }

@@ -60,13 +60,31 @@ pub(super) async fn execute(session: &mut Session, drop: &DropRelation) -> Resul
         ObjectKind::Table => "DROP TABLE",
         ObjectKind::MaterializedView => "DROP MATERIALIZED VIEW",
     };
-    let name = fold(&drop.name, session.settings.compatibility());
-    let dropping = Dropping {
-        engine: session.engine.clone(),
-        principal: session.principal.clone(),
-        drop: drop.clone(),
-        name: name.clone(),
-    };
+    let rules = session.settings.compatibility();
+    let names = std::iter::once(&drop.name).chain(&drop.more);
+    let all: Vec<Dropping> = names
+        .map(|name| Dropping {
+            engine: session.engine.clone(),
+            principal: session.principal.clone(),
+            drop: DropRelation { name: name.clone(), more: Vec::new(), ..drop.clone() },
+            name: fold(name, rules),
+        })
+        .collect();
+    if 1 < all.len() {
+        // A name that is wrong keeps the others.
+        let catalog = session.engine.catalog()?;
+        for dropping in &all {
+            dropping.named(&catalog)?;
+        }
+    }
+    for dropping in all {
+        run(session, dropping).await?;
+    }
+    Ok(done(tag))
+}
+
+async fn run(session: &mut Session, dropping: Dropping) -> Result<()> {
+    let (name, drop) = (dropping.name.clone(), dropping.drop.clone());
     if drop.cascade {
         let gone = run_apart(cascade(dropping.clone())).await?;
         if !gone.is_empty() {
@@ -84,7 +102,7 @@ pub(super) async fn execute(session: &mut Session, drop: &DropRelation) -> Resul
         }
         Some(_) => {}
     }
-    Ok(done(tag))
+    Ok(())
 }
 
 /// Drops what stands on a relation, and tells what that was.
@@ -180,6 +198,19 @@ impl Dropping {
         Ok(Some(gone))
     }
 
+    /// The relation, if there is one, which may be dropped.
+    fn named<'a>(&self, catalog: &'a Catalog) -> Result<Option<&'a Arc<Relation>>> {
+        let Some(relation) = catalog.relation(&self.name) else {
+            return match self.drop.if_exists {
+                true => Ok(None),
+                false => Err(no_such_relation(catalog, &self.drop.name, &self.name)),
+            };
+        };
+        authorize(&self.principal, Operation::Drop, Resource::Relation(&relation.name))?;
+        check_kind(self.drop.kind, &self.drop.name, relation, "DROP")?;
+        Ok(Some(relation))
+    }
+
     async fn has_dead_letters(&self, relation: &Relation) -> Result<bool> {
         let Some((_, topic)) = &relation.dead_letter_topic else { return Ok(false) };
         let partition = TopicPartition::new(*topic, 0);
@@ -189,14 +220,7 @@ impl Dropping {
     }
 
     fn records(&self, metadata: &ClusterMetadata, catalog: &Catalog) -> Result<(Vec<MetadataRecord>, Option<Dropped>)> {
-        let Some(relation) = catalog.relation(&self.name) else {
-            return match self.drop.if_exists {
-                true => Ok((Vec::new(), None)),
-                false => Err(no_such_relation(catalog, &self.drop.name, &self.name)),
-            };
-        };
-        authorize(&self.principal, Operation::Drop, Resource::Relation(&relation.name))?;
-        check_kind(self.drop.kind, &self.drop.name, relation, "DROP")?;
+        let Some(relation) = self.named(catalog)? else { return Ok((Vec::new(), None)) };
         if self.drop.delete_topic && relation.read_only {
             let message = format!("Cannot delete topic for read-only source: {}", relation.name);
             return Err(Error::new(SqlState::WRONG_OBJECT_TYPE, message)

@@ -169,7 +169,7 @@ pub(super) async fn describe(session: &Session, select: &Select, known: &[Option
         return push::describe(session, select, known);
     }
     let reading = Planner::pin(session)?;
-    let planned = session.engine.planner().plan(session, select, &reading, &[]).await?;
+    let planned = session.engine.planner().plan_typed(session, select, &reading, &[], known).await?;
     let params = planned.parameters(known)?;
     // The types of columns may follow from those of parameters, so they are asked of the plan that has both.
     let typed = match params.is_empty() {

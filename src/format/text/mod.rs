@@ -12,6 +12,7 @@ mod write;
 pub use interval::interval_text;
 pub use interval_in::Span;
 pub use parse::parse_bytes;
+pub use parse::parse_date;
 pub(super) use parse::parse_slot;
 pub use parse::parse_timestamp;
 pub use parse::parse_timestamp_tz;

@@ -84,6 +84,11 @@ pub fn read_double(text: &str) -> Result<f64, FormatError> {
     })
 }
 
+/// A date as PostgreSQL reads it, days since 1970-01-01; `None` for other text.
+pub fn parse_date(text: &str) -> Option<i32> {
+    times::parse_date(text.trim_ascii())
+}
+
 /// A timestamp without zone, microseconds.
 pub fn parse_timestamp(text: &str) -> Option<i64> {
     times::parse_timestamp(text.trim_ascii())

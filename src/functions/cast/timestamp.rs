@@ -1,8 +1,10 @@
-//! PostgreSQL's input of timestamps: seconds, `T` and the offset's minutes may be there or not.
+//! PostgreSQL's input of dates and timestamps: seconds, `T` and the offset's minutes may be there or not.
 
 use std::sync::Arc;
 
+use datafusion::arrow::array::ArrayRef;
 use datafusion::arrow::array::AsArray;
+use datafusion::arrow::array::Date32Array;
 use datafusion::arrow::array::TimestampMicrosecondArray;
 use datafusion::arrow::array::timezone::Tz;
 use datafusion::arrow::datatypes::DataType;
@@ -23,8 +25,8 @@ use crate::model::SqlType;
 /// The zone of a standing query, which has no session.
 const STANDING_ZONE: &str = "UTC";
 
-/// `__timestamp_in(text) -> TIMESTAMP` and `__timestamptz_in(text) -> TIMESTAMP WITH TIME ZONE`; null gives null, other text
-/// 22007. Immutable.
+/// `__date_in(text) -> DATE`, `__timestamp_in(text) -> TIMESTAMP` and `__timestamptz_in(text) -> TIMESTAMP WITH TIME ZONE`; null gives
+/// null, other text 22007. Immutable.
 ///
 /// An instant without offset is read on the session's clock.
 #[derive(Debug, PartialEq, Eq, Hash)]
@@ -34,9 +36,9 @@ pub struct TimestampIn {
 }
 
 impl TimestampIn {
-    /// Both.
-    pub fn all() -> [Self; 2] {
-        [SqlType::Timestamp, SqlType::TimestampTz]
+    /// All of them.
+    pub fn all() -> [Self; 3] {
+        [SqlType::Date, SqlType::Timestamp, SqlType::TimestampTz]
             .map(|target| Self { target, signature: Signature::exact(vec![DataType::Utf8], Volatility::Immutable) })
     }
 }
@@ -44,6 +46,7 @@ impl TimestampIn {
 impl ScalarUDFImpl for TimestampIn {
     fn name(&self) -> &str {
         match self.target {
+            SqlType::Date => "__date_in",
             SqlType::TimestampTz => "__timestamptz_in",
             _ => "__timestamp_in",
         }
@@ -68,20 +71,28 @@ impl ScalarUDFImpl for TimestampIn {
         let constant = matches!(args.args[0], ColumnarValue::Scalar(_));
         let texts = plain(args.args[0].to_array(if constant { 1 } else { args.number_rows })?)?;
         let target = self.target.arrow();
-        let read = |value: &str| {
-            let micros = match self.target {
-                SqlType::TimestampTz => text::parse_timestamp_tz(value, zone),
-                _ => text::parse_timestamp(value),
+        let wrong =
+            |value: &str| ArrowError::CastError(format!("Cannot cast string '{value}' to value of {target} type"));
+        let texts = texts.as_string::<i32>().iter();
+        let times: ArrayRef = if self.target == SqlType::Date {
+            let read = |value: &str| text::parse_date(value).ok_or_else(|| wrong(value));
+            let days = texts.map(|text| text.map(read).transpose());
+            Arc::new(days.collect::<std::result::Result<Date32Array, ArrowError>>()?)
+        } else {
+            let read = |value: &str| {
+                let micros = match self.target {
+                    SqlType::TimestampTz => text::parse_timestamp_tz(value, zone),
+                    _ => text::parse_timestamp(value),
+                };
+                micros.ok_or_else(|| wrong(value))
             };
-            micros
-                .ok_or_else(|| ArrowError::CastError(format!("Cannot cast string '{value}' to value of {target} type")))
+            let micros = texts.map(|text| text.map(read).transpose());
+            let micros = micros.collect::<std::result::Result<TimestampMicrosecondArray, ArrowError>>()?;
+            Arc::new(micros.with_data_type(target.clone()))
         };
-        let micros = texts.as_string::<i32>().iter().map(|text| text.map(read).transpose());
-        let micros = micros.collect::<std::result::Result<TimestampMicrosecondArray, ArrowError>>()?;
-        let micros = micros.with_data_type(target.clone());
         Ok(match constant {
-            true => ColumnarValue::Scalar(ScalarValue::try_from_array(&micros, 0)?),
-            false => ColumnarValue::Array(Arc::new(micros)),
+            true => ColumnarValue::Scalar(ScalarValue::try_from_array(&times, 0)?),
+            false => ColumnarValue::Array(times),
         })
     }
 }

@@ -12,6 +12,7 @@ mod definition;
 mod facts;
 mod lambda;
 mod maps;
+mod matches;
 mod order;
 mod sets;
 mod sorted;
@@ -30,13 +31,14 @@ pub use lambda::UnplannedLambda;
 
 /// All that stand in tables.
 pub fn all() -> impl Iterator<Item = Collection> {
-    let lists: [&'static [definition::Definition]; 10] = [
+    let lists: [&'static [definition::Definition]; 11] = [
         &access::DEFINITIONS,
         &cast::DEFINITIONS,
         &construct::DEFINITIONS,
         &cube::DEFINITIONS,
         &facts::DEFINITIONS,
         &maps::DEFINITIONS,
+        &matches::DEFINITIONS,
         &order::DEFINITIONS,
         &sets::DEFINITIONS,
         &sorted::DEFINITIONS,

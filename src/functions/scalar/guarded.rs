@@ -20,7 +20,6 @@ use datafusion::error::Result;
 use datafusion::functions::math;
 use datafusion::functions::string;
 use datafusion::functions::unicode;
-use datafusion::functions_nested::range::gen_series_udf;
 use datafusion::functions_nested::range::range_udf;
 use datafusion::functions_nested::repeat::array_repeat_udf;
 use datafusion::functions_nested::resize::array_resize_udf;
@@ -35,6 +34,7 @@ use datafusion::logical_expr::Signature;
 use super::guard::CALL_BYTES_MAX;
 use super::guard::Guard;
 use super::guard::ITEMS_MAX;
+use super::series::Series;
 use crate::error::Error;
 use crate::error::SqlState;
 
@@ -74,7 +74,7 @@ impl Guarded {
             (math::factorial(), Guard::Factorial),
             (array_resize_udf(), Guard::Size),
             (array_repeat_udf(), Guard::Times),
-            (gen_series_udf(), Guard::Series),
+            (Arc::new(ScalarUDF::new_from_impl(Series::new())), Guard::Series),
             (range_udf(), Guard::Series),
             (string::chr(), Guard::Character),
             (string::repeat(), Guard::Repeat),

@@ -9,7 +9,6 @@ use datafusion::arrow::datatypes::FieldRef;
 use datafusion::arrow::datatypes::IntervalUnit;
 use datafusion::error::Result;
 use datafusion::functions::core;
-use datafusion::functions::datetime;
 use datafusion::logical_expr::ColumnarValue;
 use datafusion::logical_expr::Documentation;
 use datafusion::logical_expr::Expr;
@@ -22,6 +21,7 @@ use datafusion::logical_expr::simplify::ExprSimplifyResult;
 use datafusion::logical_expr::simplify::SimplifyContext;
 use datafusion::logical_expr::type_coercion::functions::fields_with_udf;
 
+use super::date_trunc::Cut;
 use crate::functions::nested;
 
 /// A function under its own name, with more types of arguments. Who makes the rules of values explicit reads the texts, and puts
@@ -36,8 +36,9 @@ impl Lenient {
     /// All of them.
     pub fn all() -> Vec<Self> {
         let arrays = nested::all().find(|function| function.name() == "__array").map(ScalarUDF::new_from_impl);
-        let stock = [core::coalesce(), core::nullif(), core::greatest(), core::least(), datetime::date_trunc()];
-        let stock = stock.into_iter().chain(arrays.map(Arc::new));
+        let stock = [core::coalesce(), core::nullif(), core::greatest(), core::least()];
+        let date_trunc = Arc::new(ScalarUDF::new_from_impl(Cut::date_trunc()));
+        let stock = stock.into_iter().chain([date_trunc]).chain(arrays.map(Arc::new));
         stock
             .map(|stock| {
                 let signature = Signature::user_defined(stock.signature().volatility);

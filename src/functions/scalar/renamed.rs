@@ -1,10 +1,11 @@
-//! DataFusion's functions under the names by which PostgreSQL knows what they do.
+//! DataFusion's functions under the names by which PostgreSQL knows what they do, and nothing told of the order of their answers.
 
 use std::sync::Arc;
 
 use datafusion::arrow::datatypes::DataType;
 use datafusion::arrow::datatypes::FieldRef;
 use datafusion::error::Result;
+use datafusion::functions::math;
 use datafusion::functions_nested::remove::array_remove_all_udf;
 use datafusion::functions_nested::remove::array_remove_udf;
 use datafusion::functions_nested::replace::array_replace_all_udf;
@@ -26,9 +27,11 @@ pub struct Renamed {
 }
 
 impl Renamed {
-    /// All of them: PostgreSQL's `array_remove` and `array_replace` mean every such element.
-    pub fn all() -> [Self; 2] {
+    /// All of them: PostgreSQL's `array_remove` and `array_replace` mean every such element; and `abs`, which DataFusion 55 cannot
+    /// sort by where it does not know the bounds of what it is of.
+    pub fn all() -> [Self; 3] {
         [
+            Self { named: math::abs(), does: math::abs() },
             Self { named: array_remove_udf(), does: array_remove_all_udf() },
             Self { named: array_replace_udf(), does: array_replace_all_udf() },
         ]

@@ -246,6 +246,10 @@ fn name_in_postgres(expr: &ast::Expr) -> Option<String> {
         ast::Expr::Function(function) if nested::name_of(function).is_some() => {
             nested::name_of(function).map(str::to_string)
         }
+        ast::Expr::Function(function) if nested::is_element(&function.name.to_string()) => {
+            nested::arguments(function).first().and_then(|list| name_in_postgres(list))
+        }
+        ast::Expr::CompoundFieldAccess { root, .. } => name_in_postgres(root),
         ast::Expr::Function(function) => match function.name.0.last() {
             Some(ast::ObjectNamePart::Identifier(ident)) => Some(ident.value.to_lowercase()),
             _ => None,
@@ -263,8 +267,11 @@ fn name_in_postgres(expr: &ast::Expr) -> Option<String> {
             Some(else_result.as_deref().and_then(name_in_postgres).unwrap_or_else(|| "case".to_string()))
         }
         ast::Expr::Extract { .. } => Some("extract".to_string()),
+        ast::Expr::Substring { shorthand: true, .. } => Some("substr".to_string()),
         ast::Expr::Substring { .. } => Some("substring".to_string()),
         ast::Expr::Position { .. } => Some("position".to_string()),
+        ast::Expr::Trim { trim_where: Some(ast::TrimWhereField::Leading), .. } => Some("ltrim".to_string()),
+        ast::Expr::Trim { trim_where: Some(ast::TrimWhereField::Trailing), .. } => Some("rtrim".to_string()),
         ast::Expr::Trim { .. } => Some("btrim".to_string()),
         ast::Expr::Ceil { .. } => Some("ceil".to_string()),
         ast::Expr::Floor { .. } => Some("floor".to_string()),
@@ -272,7 +279,7 @@ fn name_in_postgres(expr: &ast::Expr) -> Option<String> {
         ast::Expr::AtTimeZone { .. } => Some("timezone".to_string()),
         ast::Expr::Interval(_) => Some("interval".to_string()),
         ast::Expr::TypedString(typed) => Some(type_name(&typed.data_type)),
-        ast::Expr::Exists { .. } => Some("exists".to_string()),
+        ast::Expr::Exists { negated: false, .. } => Some("exists".to_string()),
         ast::Expr::Subquery(query) => match query.body.as_ref() {
             ast::SetExpr::Select(select) => match select.projection.first()? {
                 ast::SelectItem::UnnamedExpr(expr) => name_in_postgres(expr),

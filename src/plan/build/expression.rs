@@ -66,6 +66,7 @@ use crate::functions::ksqldb_name;
 use crate::model::SqlType;
 use crate::plan::functions::Functions;
 use crate::plan::ksqldb_text;
+use crate::plan::told_casts::OF_TYPE;
 use crate::sql::walk;
 
 /// The most digits that a DECIMAL has.
@@ -322,6 +323,7 @@ impl<'a> Expressions<'a> {
                         comparison::readable(self.functions, other, schema)?
                     }
                     Compatibility::Postgres => {
+                        let other = timestamps::with_midnights(other, schema)?;
                         let other = timestamps::compared(self.functions, other, schema)?;
                         spans::compared(self.functions, other, schema)?
                     }
@@ -341,11 +343,17 @@ impl<'a> Expressions<'a> {
         mut function: ScalarFunction,
         schema: &DFSchema,
     ) -> datafusion::common::Result<Transformed<Expr>> {
+        if function.name() == OF_TYPE {
+            return Ok(Transformed::yes(function.args.swap_remove(0)));
+        }
         if value_rules::asks_clocks(function.name()) {
             let local = |argument| self.local(argument, schema);
             function.args = function.args.into_iter().map(local).collect::<datafusion::common::Result<_>>()?;
         }
-        let function = self.with_read_texts(function, schema)?;
+        let function = match timestamps::with_midnights(Expr::ScalarFunction(function), schema)? {
+            Expr::ScalarFunction(function) => self.with_read_texts(function, schema)?,
+            other => return Ok(Transformed::yes(other)),
+        };
         let mut function = match spans::called(self.functions, function, schema)? {
             Expr::ScalarFunction(function) => function,
             other => return Ok(Transformed::yes(other)),
@@ -518,7 +526,10 @@ impl<'a> Expressions<'a> {
     fn arithmetic(&self, binary: BinaryExpr, schema: &DFSchema) -> datafusion::common::Result<Transformed<Expr>> {
         let binary = match self.rules {
             Compatibility::Postgres => {
-                let binary = value_rules::on_clocks(binary, schema)?;
+                let binary = match timestamps::with_midnights(Expr::BinaryExpr(binary), schema)? {
+                    Expr::BinaryExpr(binary) => value_rules::on_clocks(binary, schema)?,
+                    other => return Ok(Transformed::yes(other)),
+                };
                 let left = Box::new(self.local(*binary.left, schema)?);
                 BinaryExpr { left, ..binary }
             }

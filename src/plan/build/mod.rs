@@ -13,6 +13,7 @@ pub mod failure;
 mod foreign_join;
 mod from;
 mod inner_table;
+mod grouping_sets;
 mod insert;
 mod join;
 mod ksqldb_types;

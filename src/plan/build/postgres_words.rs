@@ -30,6 +30,11 @@ pub(super) fn reworded(expr: &ast::Expr) -> Option<ast::Expr> {
         ast::Expr::Function(function) => function_call(function),
         // Texts compare byte by byte anyway.
         ast::Expr::Collate { expr, collation } if is_of_bytes(collation) => Some(expr.as_ref().clone()),
+        ast::Expr::AnyOp { left, compare_op: ast::BinaryOperator::Eq, right, .. }
+            if let Some(list) = written_values(right) =>
+        {
+            Some(ast::Expr::InList { expr: left.clone(), list, negated: false })
+        }
         ast::Expr::AnyOp { left, compare_op, right, is_some } => Some(ast::Expr::AnyOp {
             left: left.clone(),
             compare_op: compare_op.clone(),
@@ -49,6 +54,21 @@ pub(super) fn reworded(expr: &ast::Expr) -> Option<ast::Expr> {
 fn is_of_bytes(collation: &ast::ObjectName) -> bool {
     let name = collation.0.last().and_then(ast::ObjectNamePart::as_ident).map(|ident| ident.value.to_lowercase());
     matches!(name.as_deref(), Some("c" | "posix" | "ucs_basic" | "default"))
+}
+
+/// The elements of an array that is written out as a text and whose type they do not tell as numbers do: they are of that of what they are
+/// compared with.
+fn written_values(expr: &ast::Expr) -> Option<Vec<ast::Expr>> {
+    let ast::Expr::Value(_) = expr else { return None };
+    let values = super::quantified::elements(expr)?;
+    let is_number = |value: &ast::Expr| match value {
+        ast::Expr::Value(value) => match &value.value {
+            ast::Value::SingleQuotedString(text) => text.parse::<f64>().is_ok(),
+            _ => true,
+        },
+        _ => false,
+    };
+    (!values.iter().all(is_number)).then_some(values)
 }
 
 /// A text that is written out where an array must stand: `'{1,2}'`.
@@ -227,6 +247,7 @@ fn function_call(function: &ast::Function) -> Option<ast::Expr> {
         ast::Expr::Nested(Box::new(quotient))
     };
     match (name.as_str(), arguments.as_slice()) {
+        ("transaction_timestamp" | "statement_timestamp", []) => Some(call("now", Vec::new())),
         ("mod", [left, right]) => Some(divided(ast::BinaryOperator::Modulo, left, right)),
         ("div", [left, right]) => Some(call("trunc", vec![divided(ast::BinaryOperator::Divide, left, right)])),
         ("age", [since]) => {

@@ -61,8 +61,8 @@ pub fn reword(root: &mut impl ast::VisitMut, rules: Compatibility) {
             _ => {}
         }
         if rules == Compatibility::Postgres
-            && let Some(new) = postgres_words::reworded(expr)
-                .or_else(|| quantified::reworded(expr))
+            && let Some(new) = quantified::reworded(expr)
+                .or_else(|| postgres_words::reworded(expr))
                 .or_else(|| row_words::reworded(expr))
         {
             *expr = new;

@@ -1,4 +1,5 @@
 //! Texts that stand for timestamps, under PostgreSQL's rules: in a CAST, and beside a timestamp in a comparison; there for truths too.
+//! And dates beside timestamps, each its midnight.
 
 use datafusion::arrow::datatypes::DataType;
 use datafusion::arrow::datatypes::TimeUnit;
@@ -9,6 +10,7 @@ use datafusion::logical_expr::Between;
 use datafusion::logical_expr::BinaryExpr;
 use datafusion::logical_expr::Expr;
 use datafusion::logical_expr::ExprSchemable;
+use datafusion::logical_expr::Operator;
 use datafusion::logical_expr::cast;
 use datafusion::logical_expr::expr::InList;
 
@@ -16,8 +18,11 @@ use super::expression::is_any_comparison;
 use super::expression::is_text;
 use crate::plan::functions::Functions;
 
-/// A text read as a timestamp of `target`'s kind, in microseconds; `None` for other targets.
+/// A text read as a date, or as a timestamp of `target`'s kind, in microseconds; `None` for other targets.
 pub(super) fn read(functions: &Functions, text: Expr, target: &DataType) -> Option<Expr> {
+    if *target == DataType::Date32 {
+        return Some(functions.scalar("__date_in")?.call(vec![text]));
+    }
     let DataType::Timestamp(_, zone) = target else { return None };
     let name = if zone.is_some() { "__timestamptz_in" } else { "__timestamp_in" };
     let read = functions.scalar(name)?.call(vec![text]);
@@ -52,6 +57,67 @@ pub(super) fn compared(functions: &Functions, expr: Expr, schema: &DFSchema) -> 
             let data_type = expr.get_type(schema)?;
             let list = list.into_iter().map(|item| beside(item, &data_type)).collect::<Result<_>>()?;
             Expr::InList(InList { expr, list, negated })
+        }
+        other => other,
+    })
+}
+
+/// The timestamp, in microseconds, that dates beside timestamps become: DataFusion would count both in nanoseconds, which have no room
+/// for most years. `None` if there are not both.
+pub(super) fn meeting(types: &[DataType]) -> Option<DataType> {
+    let mut zones = types.iter().filter_map(|data_type| match data_type {
+        DataType::Timestamp(_, zone) => Some(zone.clone()),
+        _ => None,
+    });
+    let first = zones.next()?;
+    let zone = first.or_else(|| zones.flatten().next());
+    types.contains(&DataType::Date32).then_some(DataType::Timestamp(TimeUnit::Microsecond, zone))
+}
+
+/// What has dates and timestamps side by side, with the dates' midnights in their place.
+pub(super) fn with_midnights(expr: Expr, schema: &DFSchema) -> Result<Expr> {
+    let types_of = |exprs: &[&Expr]| exprs.iter().map(|expr| expr.get_type(schema)).collect::<Result<Vec<_>>>();
+    let midnight = |expr: Expr, wanted: &DataType| -> Result<Expr> {
+        Ok(if expr.get_type(schema)? == DataType::Date32 { cast(expr, wanted.clone()) } else { expr })
+    };
+    let boxed = |expr: Box<Expr>, wanted: &DataType| midnight(*expr, wanted).map(Box::new);
+    let is_beside = |op: Operator| is_any_comparison(op) || op == Operator::Minus;
+    Ok(match expr {
+        Expr::BinaryExpr(BinaryExpr { left, op, right })
+            if is_beside(op)
+                && let Some(wanted) = meeting(&types_of(&[&left, &right])?) =>
+        {
+            Expr::BinaryExpr(BinaryExpr { left: boxed(left, &wanted)?, op, right: boxed(right, &wanted)? })
+        }
+        Expr::Between(Between { expr, negated, low, high })
+            if let Some(wanted) = meeting(&types_of(&[&expr, &low, &high])?) =>
+        {
+            let (expr, low, high) = (boxed(expr, &wanted)?, boxed(low, &wanted)?, boxed(high, &wanted)?);
+            Expr::Between(Between { expr, negated, low, high })
+        }
+        Expr::InList(InList { expr, list, negated })
+            if let Some(wanted) =
+                meeting(&types_of(&std::iter::once(expr.as_ref()).chain(&list).collect::<Vec<_>>())?) =>
+        {
+            let list = list.into_iter().map(|item| midnight(item, &wanted)).collect::<Result<_>>()?;
+            Expr::InList(InList { expr: boxed(expr, &wanted)?, list, negated })
+        }
+        Expr::Case(mut case) => {
+            let results = || case.when_then_expr.iter().map(|(_, then)| then).chain(&case.else_expr).map(AsRef::as_ref);
+            if let Some(wanted) = meeting(&types_of(&results().collect::<Vec<_>>())?) {
+                for result in case.when_then_expr.iter_mut().map(|(_, then)| then).chain(&mut case.else_expr) {
+                    **result = midnight(std::mem::take(&mut **result), &wanted)?;
+                }
+            }
+            Expr::Case(case)
+        }
+        Expr::ScalarFunction(mut function)
+            if ["coalesce", "greatest", "least", "nullif"].contains(&function.name())
+                && let Some(wanted) = meeting(&types_of(&function.args.iter().collect::<Vec<_>>())?) =>
+        {
+            function.args =
+                function.args.into_iter().map(|argument| midnight(argument, &wanted)).collect::<Result<_>>()?;
+            Expr::ScalarFunction(function)
         }
         other => other,
     })

@@ -92,6 +92,9 @@ fn with_fraction(functions: &Functions, function: ScalarFunction, schema: &DFSch
             None => Expr::ScalarFunction(function),
         });
     }
+    if let Some(part) = calendar_part(functions, &unit, &function.args[1], schema)? {
+        return Ok(part);
+    }
     let per_unit = match unit.as_str() {
         "second" | "seconds" => 1e6,
         "millisecond" | "milliseconds" => 1e3,
@@ -104,6 +107,26 @@ fn with_fraction(functions: &Functions, function: ScalarFunction, schema: &DFSch
     let args = vec![lit("microsecond"), function.args[1].clone()];
     let micros = Expr::ScalarFunction(ScalarFunction { func: function.func, args });
     Ok(cast(micros, DataType::Float64) / lit(per_unit))
+}
+
+/// The parts of a date or a timestamp that DataFusion does not know.
+fn calendar_part(functions: &Functions, unit: &str, time: &Expr, schema: &DFSchema) -> Result<Option<Expr>> {
+    let unit = match unit {
+        "century" | "centuries" => "century",
+        "decade" | "decades" => "decade",
+        "millennium" | "millenniums" | "millennia" => "millennium",
+        "julian" => "julian",
+        _ => return Ok(None),
+    };
+    let shown = match time.get_type(schema)? {
+        DataType::Date32 | DataType::Timestamp(_, None) => time.clone(),
+        DataType::Timestamp(_, Some(zone)) => {
+            shown_times(functions, vec![time.clone()], &zone, schema)?.pop().unwrap_or_else(|| time.clone())
+        }
+        _ => return Ok(None),
+    };
+    let shown = cast(shown, DataType::Timestamp(TimeUnit::Microsecond, None));
+    Ok(functions.scalar("__calendar_part").map(|part| part.call(vec![lit(unit), shown])))
 }
 
 fn rounded(function: ScalarFunction, schema: &DFSchema) -> Result<Expr> {

@@ -6,6 +6,7 @@ use super::Name;
 use super::Select;
 use super::Statement;
 use crate::error::Error;
+use crate::error::Position;
 use crate::error::Result;
 use crate::error::SqlState;
 use crate::sql::cursor::Cursor;
@@ -21,6 +22,45 @@ pub struct CopyFormat {
     pub null: String,
     /// A first line with names.
     pub header: bool,
+    /// Quotes of csv.
+    pub quoting: Quoting,
+}
+
+/// Which fields of csv stand in quotes, and in which.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Quoting {
+    /// `QUOTE`: a double quote, unless told.
+    pub quote: u8,
+    /// `ESCAPE`: what stands before it in quotes, itself unless told.
+    pub escape: u8,
+    /// `FORCE_QUOTE`: written in quotes whatever they hold.
+    pub force_quote: Forced,
+    /// `FORCE_NOT_NULL`: read as texts even where they are as NULL is written.
+    pub force_not_null: Forced,
+    /// `FORCE_NULL`: read as NULL even where that stands in quotes.
+    pub force_null: Forced,
+}
+
+impl Default for Quoting {
+    fn default() -> Self {
+        let force = Forced::default;
+        Self { quote: b'"', escape: b'"', force_quote: force(), force_not_null: force(), force_null: force() }
+    }
+}
+
+/// The columns of an option.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Forced {
+    /// `*`
+    All,
+    /// These, or none.
+    Columns(Vec<Name>),
+}
+
+impl Default for Forced {
+    fn default() -> Self {
+        Self::Columns(Vec::new())
+    }
 }
 
 /// What COPY reads.
@@ -71,6 +111,13 @@ struct Options {
     delimiter: Option<char>,
     null: Option<String>,
     header: bool,
+    quote: Option<u8>,
+    escape: Option<u8>,
+    force_quote: Forced,
+    force_not_null: Forced,
+    force_null: Forced,
+    /// The first option that is for csv alone, and where it stands.
+    of_csv: Option<(&'static str, Position)>,
 }
 
 fn format(cursor: &mut Cursor<'_>) -> Result<CopyFormat> {
@@ -89,12 +136,23 @@ fn format(cursor: &mut Cursor<'_>) -> Result<CopyFormat> {
             old_option(cursor, &mut options)?;
         }
     }
+    if let Some((name, position)) = options.of_csv.filter(|_| !options.csv) {
+        return Err(Error::unsupported(format!("COPY {name} available only in CSV mode")).at(position));
+    }
+    let quote = options.quote.unwrap_or(b'"');
     let (delimiter, null) = if options.csv { (',', "") } else { ('\t', "\\N") };
     Ok(CopyFormat {
         csv: options.csv,
         delimiter: options.delimiter.unwrap_or(delimiter),
         null: options.null.unwrap_or_else(|| null.to_string()),
         header: options.header,
+        quoting: Quoting {
+            quote,
+            escape: options.escape.unwrap_or(quote),
+            force_quote: options.force_quote,
+            force_not_null: options.force_not_null,
+            force_null: options.force_null,
+        },
     })
 }
 
@@ -133,6 +191,19 @@ fn option(cursor: &mut Cursor<'_>, options: &mut Options) -> Result<()> {
         };
         return Ok(());
     }
+    if let Some(forced) = ["FORCE_QUOTE", "FORCE_NOT_NULL", "FORCE_NULL"].into_iter().find(|name| cursor.word(name)) {
+        options.of_csv.get_or_insert((forced, position));
+        let columns = match forced == "FORCE_QUOTE" && cursor.symbol(&Token::Mul) {
+            true => Forced::All,
+            false => Forced::Columns(cursor.names()?),
+        };
+        match forced {
+            "FORCE_QUOTE" => options.force_quote = columns,
+            "FORCE_NOT_NULL" => options.force_not_null = columns,
+            _ => options.force_null = columns,
+        }
+        return Ok(());
+    }
     value_option(cursor, options)
 }
 
@@ -169,7 +240,14 @@ fn value_option(cursor: &mut Cursor<'_>, options: &mut Options) -> Result<()> {
         "DELIMITER" | "DELIMITERS" => options.delimiter = Some(single_byte(&value, position)?),
         "NULL" => options.null = Some(value),
         "ENCODING" if matches!(value.to_ascii_lowercase().as_str(), "utf8" | "utf-8" | "unicode") => {}
-        "QUOTE" | "ESCAPE" if value == "\"" => {}
+        "QUOTE" => {
+            options.of_csv.get_or_insert(("quote", position));
+            options.quote = Some(one_byte(&value, "quote", position)?);
+        }
+        "ESCAPE" => {
+            options.of_csv.get_or_insert(("escape", position));
+            options.escape = Some(one_byte(&value, "escape", position)?);
+        }
         _ => {
             return Err(Error::unsupported(format!("{name} '{value}' is not supported by COPY")).at(position));
         }
@@ -177,7 +255,17 @@ fn value_option(cursor: &mut Cursor<'_>, options: &mut Options) -> Result<()> {
     Ok(())
 }
 
-fn single_byte(value: &str, position: crate::error::Position) -> Result<char> {
+fn one_byte(value: &str, name: &str, position: Position) -> Result<u8> {
+    match value.as_bytes() {
+        [only] if only.is_ascii() && !matches!(only, b'\n' | b'\r') => Ok(*only),
+        _ => {
+            let message = format!("COPY {name} must be a single one-byte character");
+            Err(Error::new(SqlState::INVALID_PARAMETER_VALUE, message).at(position))
+        }
+    }
+}
+
+fn single_byte(value: &str, position: Position) -> Result<char> {
     let mut characters = value.chars();
     match (characters.next(), characters.next()) {
         (Some(only), None) if only.is_ascii() && !matches!(only, '\n' | '\r' | '\\' | '"') => Ok(only),

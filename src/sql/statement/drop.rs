@@ -1,4 +1,6 @@
-//! `DROP STREAM|TABLE|MATERIALIZED VIEW [IF EXISTS] name [DELETE TOPIC] [CASCADE | RESTRICT]`.
+//! `DROP STREAM|TABLE|MATERIALIZED VIEW [IF EXISTS] name, .. [DELETE TOPIC] [CASCADE | RESTRICT]`.
+
+use sqlparser::tokenizer::Token;
 
 use super::Name;
 use super::ObjectKind;
@@ -9,7 +11,7 @@ use crate::error::Error;
 use crate::error::Result;
 use crate::sql::cursor::Cursor;
 
-/// `DROP STREAM|TABLE|MATERIALIZED VIEW [IF EXISTS] name [DELETE TOPIC] [CASCADE | RESTRICT]`.
+/// `DROP STREAM|TABLE|MATERIALIZED VIEW [IF EXISTS] name, .. [DELETE TOPIC] [CASCADE | RESTRICT]`.
 #[derive(Debug, Clone, PartialEq)]
 pub struct DropRelation {
     /// What it must be.
@@ -18,6 +20,8 @@ pub struct DropRelation {
     pub if_exists: bool,
     /// The relation.
     pub name: Name,
+    /// Those that are named behind it.
+    pub more: Vec<Name>,
     /// `DELETE TOPIC`
     pub delete_topic: bool,
     /// `CASCADE`: what stands on it goes too.
@@ -39,11 +43,15 @@ pub(super) fn parse(cursor: &mut Cursor<'_>) -> Result<Statement> {
     };
     let if_exists = cursor.words(&["IF", "EXISTS"]);
     let name = cursor.relation_name()?;
+    let mut more = Vec::new();
+    while cursor.symbol(&Token::Comma) {
+        more.push(cursor.relation_name()?);
+    }
     let delete_topic = cursor.words(&["DELETE", "TOPIC"]);
     let cascade = cursor.word("CASCADE");
     if !cascade {
         // What happens anyway.
         cursor.word("RESTRICT");
     }
-    Ok(Statement::Drop(DropRelation { kind, if_exists, name, delete_topic, cascade }))
+    Ok(Statement::Drop(DropRelation { kind, if_exists, name, more, delete_topic, cascade }))
 }

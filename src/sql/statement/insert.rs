@@ -110,14 +110,24 @@ fn rows(cursor: &mut Cursor<'_>) -> Result<Vec<Vec<ast::Expr>>> {
     let mut rows = Vec::new();
     loop {
         cursor.expect_symbol(&Token::LParen)?;
-        let mut row = vec![cursor.expression()?];
+        let mut row = vec![value(cursor)?];
         while cursor.symbol(&Token::Comma) {
-            row.push(cursor.expression()?);
+            row.push(value(cursor)?);
         }
         cursor.expect_symbol(&Token::RParen)?;
         rows.push(row);
         if !cursor.symbol(&Token::Comma) {
             return Ok(rows);
         }
+    }
+}
+
+/// A value of a row. No column has another default than NULL.
+fn value(cursor: &mut Cursor<'_>) -> Result<ast::Expr> {
+    match cursor.expression()? {
+        ast::Expr::Identifier(ident) if ident.quote_style.is_none() && ident.value.eq_ignore_ascii_case("DEFAULT") => {
+            Ok(ast::Expr::value(ast::Value::Null))
+        }
+        other => Ok(other),
     }
 }

@@ -41,6 +41,8 @@ pub use conflict::ConflictTarget;
 pub use conflict::OnConflict;
 pub use copy::CopyFormat;
 pub use copy::CopySource;
+pub use copy::Forced;
+pub use copy::Quoting;
 pub use create::ColumnDefinition;
 pub use create::CreateAs;
 pub use create::CreateSource;

@@ -29,13 +29,17 @@ pub(super) const NUMERIC: u32 = 1700;
 pub(super) const OIDS: u32 = 1028;
 
 /// The array of each type.
-const ARRAYS: [(u32, u32); 13] = [
+const ARRAYS: [(u32, u32); 17] = [
     (BOOL, 1000),
     (BYTEA, 1001),
+    (INT2, 1005),
     (INT4, 1007),
     (INT8, 1016),
     (OID, OIDS),
     (TEXT, 1009),
+    (BPCHAR, 1014),
+    (VARCHAR, 1015),
+    (FLOAT4, 1021),
     (FLOAT8, 1022),
     (DATE, 1182),
     (TIME, 1183),
