@@ -59,6 +59,7 @@ impl CopyInSink {
         format: CopyFormat,
         refuses_taken_keys: bool,
     ) -> Self {
+        let names = targets.iter().map(|target| target.name(&relation).to_string()).collect();
         Self {
             engine: Arc::clone(&session.engine),
             client: Arc::clone(&session.client),
@@ -70,7 +71,7 @@ impl CopyInSink {
                 times: Vec::new(),
             },
             relation,
-            reader: LineReader::new(format),
+            reader: LineReader::new(format, names),
             bytes: 0,
             appended: 0,
             written: session.written.clone(),

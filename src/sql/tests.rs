@@ -104,13 +104,17 @@ const PARSED: &[(&str, &str)] = &[
     ("INSERT INTO t (a) SELECT x FROM s EMIT CHANGES", "t(a) SELECT x FROM s EMIT Changes"),
     (
         "COPY (SELECT * FROM p WHERE amount > 1000 EMIT CHANGES) TO STDOUT;",
-        "SELECT * FROM p WHERE amount > 1000 EMIT Changes CopyFormat { csv: false, delimiter: '\\t', null: \"\\\\N\", header: false }",
+        "SELECT * FROM p WHERE amount > 1000 EMIT Changes CopyFormat { csv: false, delimiter: '\\t', null: \"\\\\N\", header: Absent }",
     ),
     (
         "COPY t (a, b) FROM STDIN (FORMAT csv, HEADER, DELIMITER '|', NULL 'nil')",
-        "t(a,b) CopyFormat { csv: true, delimiter: '|', null: \"nil\", header: true }",
+        "t(a,b) CopyFormat { csv: true, delimiter: '|', null: \"nil\", header: Told }",
     ),
-    ("COPY t FROM STDIN WITH CSV HEADER", "t() CopyFormat { csv: true, delimiter: ',', null: \"\", header: true }"),
+    ("COPY t FROM STDIN WITH CSV HEADER", "t() CopyFormat { csv: true, delimiter: ',', null: \"\", header: Told }"),
+    (
+        "COPY t FROM STDIN (FORMAT csv, HEADER match)",
+        "t() CopyFormat { csv: true, delimiter: ',', null: \"\", header: Matched }",
+    ),
     ("DECLARE _psql_cursor NO SCROLL CURSOR FOR\nSELECT 1", "_psql_cursor hold=false SELECT 1"),
     ("DECLARE c CURSOR WITH HOLD FOR SELECT 1 EMIT CHANGES", "c hold=true SELECT 1 EMIT Changes"),
     ("FETCH FORWARD 100 FROM c", "Forward(100) c"),

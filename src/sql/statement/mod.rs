@@ -38,6 +38,7 @@ pub use conflict::ConflictAction;
 pub use conflict::ConflictTarget;
 pub use conflict::OnConflict;
 pub use copy::CopyFormat;
+pub use copy::CopyHeader;
 pub use copy::CopySource;
 pub use create::ColumnDefinition;
 pub use create::CreateAs;
