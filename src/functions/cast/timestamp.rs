@@ -1,9 +1,9 @@
-//! PostgreSQL's input of timestamps: seconds, `T` and the offset's minutes may be there or not.
+//! PostgreSQL's input of timestamps and of times of day: seconds, `T` and the offset's minutes may be there or not.
 
-use std::sync::Arc;
-
+use datafusion::arrow::array::Array;
 use datafusion::arrow::array::AsArray;
-use datafusion::arrow::array::TimestampMicrosecondArray;
+use datafusion::arrow::array::Int64Array;
+use datafusion::arrow::array::make_array;
 use datafusion::arrow::array::timezone::Tz;
 use datafusion::arrow::datatypes::DataType;
 use datafusion::arrow::error::ArrowError;
@@ -23,8 +23,8 @@ use crate::model::SqlType;
 /// The zone of a standing query, which has no session.
 const STANDING_ZONE: &str = "UTC";
 
-/// `__timestamp_in(text) -> TIMESTAMP` and `__timestamptz_in(text) -> TIMESTAMP WITH TIME ZONE`; null gives null, other text
-/// 22007. Immutable.
+/// `__timestamp_in(text) -> TIMESTAMP`, `__timestamptz_in(text) -> TIMESTAMP WITH TIME ZONE` and `__time_in(text) -> TIME`; null
+/// gives null, other text 22007. Immutable.
 ///
 /// An instant without offset is read on the session's clock.
 #[derive(Debug, PartialEq, Eq, Hash)]
@@ -34,9 +34,9 @@ pub struct TimestampIn {
 }
 
 impl TimestampIn {
-    /// Both.
-    pub fn all() -> [Self; 2] {
-        [SqlType::Timestamp, SqlType::TimestampTz]
+    /// All of them.
+    pub fn all() -> [Self; 3] {
+        [SqlType::Timestamp, SqlType::TimestampTz, SqlType::Time]
             .map(|target| Self { target, signature: Signature::exact(vec![DataType::Utf8], Volatility::Immutable) })
     }
 }
@@ -45,6 +45,7 @@ impl ScalarUDFImpl for TimestampIn {
     fn name(&self) -> &str {
         match self.target {
             SqlType::TimestampTz => "__timestamptz_in",
+            SqlType::Time => "__time_in",
             _ => "__timestamp_in",
         }
     }
@@ -71,17 +72,18 @@ impl ScalarUDFImpl for TimestampIn {
         let read = |value: &str| {
             let micros = match self.target {
                 SqlType::TimestampTz => text::parse_timestamp_tz(value, zone),
+                SqlType::Time => text::parse_time(value),
                 _ => text::parse_timestamp(value),
             };
             micros
                 .ok_or_else(|| ArrowError::CastError(format!("Cannot cast string '{value}' to value of {target} type")))
         };
         let micros = texts.as_string::<i32>().iter().map(|text| text.map(read).transpose());
-        let micros = micros.collect::<std::result::Result<TimestampMicrosecondArray, ArrowError>>()?;
-        let micros = micros.with_data_type(target.clone());
+        let micros = micros.collect::<std::result::Result<Int64Array, ArrowError>>()?;
+        let micros = make_array(micros.into_data().into_builder().data_type(target.clone()).build()?);
         Ok(match constant {
             true => ColumnarValue::Scalar(ScalarValue::try_from_array(&micros, 0)?),
-            false => ColumnarValue::Array(Arc::new(micros)),
+            false => ColumnarValue::Array(micros),
         })
     }
 }
