@@ -59,13 +59,7 @@ impl CopyInSink {
         format: CopyFormat,
         refuses_taken_keys: bool,
     ) -> Self {
-        let name = |target: &TargetColumn| match target {
-            TargetColumn::Column(index) => relation.columns[*index].name.clone(),
-            TargetColumn::RowTime => "rowtime".to_string(),
-        };
-        let names: Vec<String> = targets.iter().map(name).collect();
-        let names: Vec<&str> = names.iter().map(String::as_str).collect();
-        let reader = LineReader::new(format, &names);
+        let names = targets.iter().map(|target| target.name(&relation).to_string()).collect();
         Self {
             engine: Arc::clone(&session.engine),
             client: Arc::clone(&session.client),
@@ -77,7 +71,7 @@ impl CopyInSink {
                 times: Vec::new(),
             },
             relation,
-            reader,
+            reader: LineReader::new(format, names),
             bytes: 0,
             appended: 0,
             written: session.written.clone(),

@@ -10,17 +10,19 @@ use crate::error::Error;
 use crate::error::Result;
 use crate::error::SqlState;
 use crate::sql::CopyFormat;
+use crate::sql::CopyHeader;
 use crate::sql::Forced;
 use crate::sql::Quoting;
 
 /// The most bytes that one line may have, so that a client without a newline cannot fill the memory.
 const LINE_BYTES_MAX: usize = 16 * 1024 * 1024;
 
-/// Appends one line a row.
-pub(super) fn write_rows(rows: &RecordBatch, format: &CopyFormat, out: &mut Vec<u8>) {
+/// Appends one line a row, and tells where each ends: a text may have more of them.
+pub(super) fn write_rows(rows: &RecordBatch, format: &CopyFormat, out: &mut Vec<u8>) -> Vec<usize> {
     let mut field = Vec::new();
     let names: Vec<&str> = rows.schema_ref().fields().iter().map(|field| field.name().as_str()).collect();
     let forced = forced(&format.quoting.force_quote, &names);
+    let mut ends = Vec::with_capacity(rows.num_rows());
     for row in 0..rows.num_rows() {
         for (index, column) in rows.columns().iter().enumerate() {
             if 0 < index {
@@ -38,7 +40,9 @@ pub(super) fn write_rows(rows: &RecordBatch, format: &CopyFormat, out: &mut Vec<
             }
         }
         out.push(b'\n');
+        ends.push(out.len());
     }
+    ends
 }
 
 /// Appends the line of names.
@@ -110,6 +114,8 @@ fn write_escaped(field: &[u8], format: &CopyFormat, out: &mut Vec<u8>) {
 /// Cuts bytes into lines and lines into fields.
 pub(super) struct LineReader {
     format: CopyFormat,
+    /// What the fields are for: the names that a first line must tell.
+    names: Vec<String>,
     pending: Vec<u8>,
     /// Bytes of `pending` that were looked at and hold no end of a line.
     seen: usize,
@@ -129,12 +135,14 @@ pub(super) type Fields = Vec<Option<String>>;
 
 impl LineReader {
     /// The fields are those of these columns.
-    pub(super) fn new(format: CopyFormat, columns: &[&str]) -> Self {
-        let header_pending = format.header;
-        let not_null = forced(&format.quoting.force_not_null, columns);
-        let null_in_quotes = forced(&format.quoting.force_null, columns);
+    pub(super) fn new(format: CopyFormat, names: Vec<String>) -> Self {
+        let header_pending = format.header != CopyHeader::Absent;
+        let columns: Vec<&str> = names.iter().map(String::as_str).collect();
+        let not_null = forced(&format.quoting.force_not_null, &columns);
+        let null_in_quotes = forced(&format.quoting.force_null, &columns);
         Self {
             format,
+            names,
             pending: Vec::new(),
             seen: 0,
             in_quotes: false,
@@ -222,14 +230,38 @@ impl LineReader {
             self.ended = true;
             return Ok(None);
         }
-        if std::mem::take(&mut self.header_pending) {
+        let is_header = std::mem::take(&mut self.header_pending);
+        if is_header && self.format.header == CopyHeader::Told {
             return Ok(None);
         }
         let fields = match self.format.csv {
             true => self.csv_fields(line),
             false => self.text_fields(line),
+        }?;
+        if is_header {
+            return self.match_names(&fields).map(|()| None);
+        }
+        Ok(Some(fields))
+    }
+
+    /// Refuses a first line that does not tell the columns.
+    fn match_names(&self, fields: &Fields) -> Result<()> {
+        if fields.len() != self.names.len() {
+            let counts = format!("got {}, expected {}", fields.len(), self.names.len());
+            return Err(bad(&format!("wrong number of fields in header line: {counts}"), self.line));
+        }
+        let wrong = fields.iter().zip(&self.names).position(|(field, name)| field.as_ref() != Some(name));
+        let Some(at) = wrong else { return Ok(()) };
+        let found = match &fields[at] {
+            Some(found) => format!("\"{found}\""),
+            None => format!("null value (\"{}\")", self.format.null),
         };
-        fields.map(Some)
+        let message = format!(
+            "column name mismatch in header line field {}: got {found}, expected \"{}\"",
+            at + 1,
+            self.names[at]
+        );
+        Err(bad(&message, self.line))
     }
 
     fn text_fields(&self, line: &[u8]) -> Result<Fields> {
@@ -276,7 +308,7 @@ impl LineReader {
 
     /// The fields of a line without a backslash, which is most of them.
     fn plain_fields(&self, line: &[u8]) -> Result<Fields> {
-        let line = std::str::from_utf8(line).map_err(|_| self.not_utf8())?;
+        let line = self.text(line)?;
         let field = |field: &str| (field != self.format.null).then(|| field.to_string());
         Ok(line.split(self.format.delimiter).map(field).collect())
     }
@@ -327,11 +359,20 @@ impl LineReader {
     }
 
     fn utf8(&self, bytes: Vec<u8>) -> Result<String> {
-        String::from_utf8(bytes).map_err(|_| self.not_utf8())
+        self.text(&bytes)?;
+        String::from_utf8(bytes).map_err(|_| self.not_text(""))
     }
 
-    fn not_utf8(&self) -> Error {
-        Error::new(SqlState("22021"), "invalid byte sequence for encoding \"UTF8\"")
+    /// Bytes as text, which has no zero byte.
+    fn text<'a>(&self, bytes: &'a [u8]) -> Result<&'a str> {
+        match memchr(0, bytes) {
+            Some(_) => Err(self.not_text(": 0x00")),
+            None => std::str::from_utf8(bytes).map_err(|_| self.not_text("")),
+        }
+    }
+
+    fn not_text(&self, which: &str) -> Error {
+        Error::new(SqlState("22021"), format!("invalid byte sequence for encoding \"UTF8\"{which}"))
             .detail(format!("COPY, line {}.", self.line))
     }
 }
@@ -368,7 +409,7 @@ mod tests {
     use crate::sql::Name;
 
     fn read(format: &CopyFormat, chunks: &[&str]) -> Vec<Fields> {
-        let mut reader = LineReader::new(format.clone(), &[]);
+        let mut reader = LineReader::new(format.clone(), Vec::new());
         let mut lines = Vec::new();
         for chunk in chunks {
             let take = |_, fields| {
@@ -391,11 +432,11 @@ mod tests {
 
     fn text() -> CopyFormat {
         let quoting = Quoting::default();
-        CopyFormat { csv: false, delimiter: '\t', null: "\\N".to_string(), header: false, quoting }
+        CopyFormat { csv: false, delimiter: '\t', null: "\\N".to_string(), header: CopyHeader::Absent, quoting }
     }
 
     fn csv() -> CopyFormat {
-        CopyFormat { csv: true, delimiter: ',', null: String::new(), header: true, quoting: Quoting::default() }
+        CopyFormat { csv: true, delimiter: ',', null: String::new(), header: CopyHeader::Told, quoting: Quoting::default() }
     }
 
     #[test]
@@ -433,12 +474,12 @@ mod tests {
             force_null: names(&["b"]),
             ..Quoting::default()
         };
-        let format = CopyFormat { header: false, quoting, ..csv() };
+        let format = CopyFormat { header: CopyHeader::Absent, quoting, ..csv() };
         let whole = "'it\\'s\n\\\\', x\"y\n,''\n";
         let expected =
             vec![vec![Some("it's\n\\".to_string()), Some(" x\"y".to_string())], vec![Some(String::new()), None]];
         for cut in 0..whole.len() {
-            let mut reader = LineReader::new(format.clone(), &["a", "b"]);
+            let mut reader = LineReader::new(format.clone(), vec!["a".to_string(), "b".to_string()]);
             let mut lines = Vec::new();
             for chunk in [&whole[..cut], &whole[cut..]] {
                 let take = |_, fields| {
@@ -452,8 +493,33 @@ mod tests {
     }
 
     #[test]
+    fn a_first_line_that_must_match_tells_the_columns() {
+        let names = || vec!["id".to_string(), "b c".to_string()];
+        let format = CopyFormat { header: CopyHeader::Matched, ..csv() };
+        for (line, wrong) in [
+            ("id,\"b c\"\n", None),
+            ("id\n", Some("wrong number of fields in header line: got 1, expected 2")),
+            ("id,b\n", Some("column name mismatch in header line field 2: got \"b\", expected \"b c\"")),
+            ("ID,b c\n", Some("column name mismatch in header line field 1: got \"ID\", expected \"id\"")),
+            ("id,\n", Some("column name mismatch in header line field 2: got null value (\"\"), expected \"b c\"")),
+        ] {
+            let found = LineReader::new(format.clone(), names()).push(line.as_bytes(), |_, _| panic!("no row"));
+            assert_eq!(found.err().map(|error| error.message().to_string()).as_deref(), wrong, "{line}");
+        }
+    }
+
+    #[test]
+    fn no_text_has_a_zero_byte() {
+        for (format, line) in [(text(), "a\\0b\n"), (text(), "a\0b\n"), (text(), "a\\x00b\n"), (csv(), "h\n\"a\0\"\n")]
+        {
+            let found = LineReader::new(format, Vec::new()).push(line.as_bytes(), |_, _| Ok(()));
+            assert_eq!(found.expect_err("a zero byte").state(), SqlState("22021"), "{line:?}");
+        }
+    }
+
+    #[test]
     fn an_open_quote_at_the_end_is_an_error() {
-        let mut reader = LineReader::new(CopyFormat { header: false, ..csv() }, &[]);
+        let mut reader = LineReader::new(CopyFormat { header: CopyHeader::Absent, ..csv() }, Vec::new());
         reader.push(b"\"abc\n", |_, _| Ok(())).expect("no line yet");
         assert_eq!(reader.finish(|_, _| Ok(())).expect_err("open").state(), SqlState::BAD_COPY_FILE_FORMAT);
     }

@@ -44,12 +44,22 @@ pub struct Description {
     pub fields: Option<Vec<OutputField>>,
 }
 
+/// Some lines of a COPY TO STDOUT.
+pub struct CopyLines {
+    /// All of them.
+    pub bytes: Bytes,
+    /// Where each ends.
+    pub ends: Vec<usize>,
+    /// How many rows they hold; a header holds none.
+    pub rows: u64,
+}
+
 /// The lines of a COPY TO STDOUT.
 pub struct CopyOut {
     /// The number of columns.
     pub columns: usize,
-    /// Whole lines, and how many rows they hold; a header holds none.
-    pub chunks: BoxStream<'static, Result<(Bytes, u64)>>,
+    /// Whole lines.
+    pub chunks: BoxStream<'static, Result<CopyLines>>,
     /// Whether it ends only when it is cancelled.
     pub push: bool,
 }

@@ -2,6 +2,7 @@
 
 use arrow::array::timezone::Tz;
 
+use crate::catalog::Relation;
 use crate::error::Error;
 use crate::error::Result;
 use crate::error::SqlState;
@@ -14,6 +15,16 @@ pub(super) enum TargetColumn {
     Column(usize),
     /// The time of the record.
     RowTime,
+}
+
+impl TargetColumn {
+    /// Its name in the relation.
+    pub(super) fn name<'a>(&self, relation: &'a Relation) -> &'a str {
+        match self {
+            TargetColumn::Column(index) => &relation.columns[*index].name,
+            TargetColumn::RowTime => "rowtime",
+        }
+    }
 }
 
 /// The milliseconds since 1970 that a text tells: as a whole number, or as a timestamp, without an offset on a clock of `zone`.

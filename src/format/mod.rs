@@ -68,3 +68,4 @@ pub use record::Decoded;
 pub use record::EncodedRows;
 pub use record::RawRecord;
 pub use record::RowOp;
+pub use times::Twice;

@@ -9,6 +9,7 @@ use chrono_tz::OffsetName;
 use chrono_tz::Tz;
 
 use super::times;
+use super::times::Twice;
 
 /// A zone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -54,17 +55,34 @@ impl NamedZone {
         FixedOffset::east_opt(times::parse_offset(name)?).map(NamedZone::Fixed)
     }
 
+    /// The zone of a name as PostgreSQL reads it: offsets, after letters or without, count hours west of UTC, as POSIX has them.
+    pub fn posix(name: &str) -> Option<Self> {
+        let found = Self::named(name);
+        let offset = name.trim_start_matches(|letter: char| letter.is_ascii_alphabetic());
+        let is_offset = offset.starts_with(|sign: char| matches!(sign, '+' | '-' | '0'..='9'));
+        if matches!(found, Some(NamedZone::Region(_))) || !is_offset || matches!(name.len() - offset.len(), 1 | 2) {
+            return found;
+        }
+        let (sign, hours) = match offset.strip_prefix('-') {
+            Some(hours) => ('+', hours),
+            None => ('-', offset.strip_prefix('+').unwrap_or(offset)),
+        };
+        let has_one_digit = hours.split(':').next().is_some_and(|hour| hour.len() == 1);
+        let east = format!("{sign}{}{hours}", if has_one_digit { "0" } else { "" });
+        FixedOffset::east_opt(times::parse_offset(&east)?).map(NamedZone::Fixed)
+    }
+
     /// What the clocks of another zone show when this one's show a time; both in microseconds. `None` out of range.
-    pub fn converted(self, micros: i64, to: Self) -> Option<i64> {
-        let (shown, _, _) = to.local(self.instant_of_local(micros)?)?;
+    pub fn converted(self, micros: i64, to: Self, twice: Twice) -> Option<i64> {
+        let (shown, _, _) = to.local(self.instant_of_local(micros, twice)?)?;
         Some(shown.and_utc().timestamp_micros())
     }
 
     /// The instant at which the zone's clocks show a time; both in microseconds.
-    pub fn instant_of_local(self, micros: i64) -> Option<i64> {
+    pub fn instant_of_local(self, micros: i64, twice: Twice) -> Option<i64> {
         match self {
-            NamedZone::Region(region) => times::instant_of_local(micros, &region),
-            NamedZone::Fixed(offset) => times::instant_of_local(micros, &offset),
+            NamedZone::Region(region) => times::instant_of_local(micros, &region, twice),
+            NamedZone::Fixed(offset) => times::instant_of_local(micros, &offset, twice),
         }
     }
 

@@ -10,6 +10,7 @@ use chrono::NaiveTime;
 use chrono::Timelike;
 
 use super::NamedZone;
+use super::Twice;
 use super::pattern::Part;
 use super::pattern::Pattern;
 use super::pattern_field::Field;
@@ -45,7 +46,7 @@ impl Pattern {
         let local = at.and_utc().timestamp_micros();
         match told.offset {
             Some(offset) => local.checked_sub(i64::from(offset) * 1_000_000),
-            None => told.zone.unwrap_or(zone).instant_of_local(local),
+            None => told.zone.unwrap_or(zone).instant_of_local(local, Twice::First),
         }
     }
 

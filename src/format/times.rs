@@ -9,8 +9,13 @@ use chrono::NaiveDate;
 use chrono::NaiveDateTime;
 use chrono::NaiveTime;
 use chrono::Offset;
+use chrono::TimeDelta;
 use chrono::TimeZone;
 use chrono::Timelike;
+
+/// By how much a time is put back at once that a clock skips, until there is one that it shows; and how often.
+const GAP_STEP: TimeDelta = TimeDelta::minutes(15);
+const GAP_STEPS_MAX: i32 = 97;
 
 /// Microseconds of a day.
 pub(super) const DAY_MICROS: i64 = 86_400_000_000;
@@ -145,19 +150,36 @@ pub(super) fn parse_timestamp_tz(text: &str, zone: Tz) -> Option<i64> {
     };
     match offset {
         Some(seconds) => micros.checked_sub(i64::from(seconds) * 1_000_000),
-        None => instant_of_local(micros, &zone),
+        None => instant_of_local(micros, &zone, Twice::Second),
     }
 }
 
-/// The instant at which a clock of the zone shows a time; both in microseconds.
-pub(super) fn instant_of_local<Z: TimeZone>(micros: i64, zone: &Z) -> Option<i64> {
+/// Which of the two instants is meant at which a clock that is set back shows the same.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Twice {
+    /// The first, as Java takes it: summer time.
+    First,
+    /// The second, as PostgreSQL takes it: standard time.
+    Second,
+}
+
+/// The instant at which a clock of the zone shows a time; both in microseconds. A time that the clock skips is told by the clock
+/// from before.
+pub(super) fn instant_of_local<Z: TimeZone>(micros: i64, zone: &Z, twice: Twice) -> Option<i64> {
     let local = DateTime::from_timestamp_micros(micros)?.naive_utc();
-    // In the hour that a clock skips PostgreSQL takes the offset from before; so does `earliest` an hour on.
-    let instant = zone.from_local_datetime(&local).earliest();
-    let offset = match instant {
-        Some(instant) => instant.offset().fix().local_minus_utc(),
-        None => zone.offset_from_utc_datetime(&local).fix().local_minus_utc(),
+    let shown = zone.from_local_datetime(&local);
+    let instant = match twice {
+        Twice::First => shown.earliest(),
+        Twice::Second => shown.latest(),
     };
+    // What is skipped is a day at most.
+    let before = || {
+        (1..=GAP_STEPS_MAX).find_map(|step| {
+            let before = local.checked_sub_signed(GAP_STEP * step)?;
+            zone.from_local_datetime(&before).latest()
+        })
+    };
+    let offset = instant.or_else(before)?.offset().fix().local_minus_utc();
     micros.checked_sub(i64::from(offset) * 1_000_000)
 }
 
@@ -222,10 +244,19 @@ fn number(digits: &str, length_min: usize, length_max: usize) -> Option<i32> {
     if fits { digits.parse().ok() } else { None }
 }
 
-/// `hh:mm[:ss[.ffffff]]` and an offset if there is one.
+/// `hh:mm[:ss[.ffffff]]` or `hhmm[ss[.ffffff]]`, and an offset if there is one.
 fn parse_clock(text: &str) -> Option<(i64, Option<i32>)> {
     let end = text.find(['Z', 'z', '+', '-', ' ']).unwrap_or(text.len());
     let (clock, offset) = text.split_at(end);
+    let apart;
+    let clock = match clock.split('.').next() {
+        Some(digits) if matches!(digits.len(), 4 | 6) && digits.bytes().all(|byte| byte.is_ascii_digit()) => {
+            let seconds = if digits.len() == 6 { ":" } else { "" };
+            apart = format!("{}:{}{seconds}{}", &digits[..2], &digits[2..4], &clock[4..]);
+            apart.as_str()
+        }
+        _ => clock,
+    };
     let mut parts = clock.splitn(3, ':');
     let hour = i64::from(number(parts.next()?, 1, 2)?);
     let minute = i64::from(number(parts.next()?, 2, 2)?);

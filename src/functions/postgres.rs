@@ -4,6 +4,8 @@ use chrono::DateTime;
 use chrono::Datelike;
 use chrono::NaiveDate;
 
+use super::posix_regex::Pattern;
+use super::posix_regex::translated;
 use super::rowwise::Answer;
 use super::rowwise::Cell;
 use super::rowwise::Definition;
@@ -14,7 +16,41 @@ use crate::error::Error;
 use crate::error::SqlState;
 
 /// All of them.
-pub static DEFINITIONS: [Definition; 6] = [
+pub static DEFINITIONS: [Definition; 10] = [
+    Definition {
+        name: "regexp_replace",
+        about: "A text with what a regular expression finds first replaced, with the flag g all that it finds; \\1 to \\9 are what its groups found, \\& is all of it.",
+        overloads: &[
+            Overload { arguments: &[Type::Text, Type::Text, Type::Text], result: Type::Text },
+            Overload { arguments: &[Type::Text, Type::Text, Type::Text, Type::Text], result: Type::Text },
+        ],
+        nulls: Nulls::GiveNull,
+        compute: |cells| {
+            let pattern = Pattern::of(cells[1].text(), cells.get(3).map_or("", |flags| flags.text()))?;
+            Ok(Answer::Text(pattern.replaced(cells[0].text(), cells[2].text())))
+        },
+    },
+    Definition {
+        name: "__posix_pattern",
+        about: "A regular expression as PostgreSQL reads it.",
+        overloads: &[Overload { arguments: &[Type::Text], result: Type::Text }],
+        nulls: Nulls::GiveNull,
+        compute: |cells| Ok(Answer::Text(format!("(?s){}", translated(cells[0].text())))),
+    },
+    Definition {
+        name: "__byte_length",
+        about: "How many bytes there are.",
+        overloads: &[Overload { arguments: &[Type::Bytes], result: Type::Int }],
+        nulls: Nulls::GiveNull,
+        compute: |cells| Ok(Answer::Int(i64::try_from(cells[0].bytes().len()).unwrap_or(i64::MAX))),
+    },
+    Definition {
+        name: "quote_ident",
+        about: "A name as SQL reads it: between quotes unless it needs none.",
+        overloads: &[Overload { arguments: &[Type::Text], result: Type::Text }],
+        nulls: Nulls::GiveNull,
+        compute: |cells| Ok(Answer::Text(quoted_name(cells[0].text()))),
+    },
     Definition {
         name: "width_bucket",
         about: "In which of so many buckets of one width a number lies, from 1; 0 below the first, one more behind the last.",
@@ -44,7 +80,9 @@ pub static DEFINITIONS: [Definition; 6] = [
         about: "The part of a text that a regular expression finds first, NULL if it finds none.",
         overloads: &[Overload { arguments: &[Type::Text, Type::Text], result: Type::Text }],
         nulls: Nulls::GiveNull,
-        compute: |cells| Ok(Answer::text(pattern(cells[1].text())?.find(cells[0].text()).map(|found| found.as_str()))),
+        compute: |cells| {
+            Ok(Answer::text(Pattern::of(cells[1].text(), "")?.regex.find(cells[0].text()).map(|found| found.as_str())))
+        },
     },
     Definition {
         name: "__substring_pattern",
@@ -52,7 +90,8 @@ pub static DEFINITIONS: [Definition; 6] = [
         overloads: &[Overload { arguments: &[Type::Text, Type::Text], result: Type::Text }],
         nulls: Nulls::GiveNull,
         compute: |cells| {
-            let found = pattern(cells[1].text())?.captures(cells[0].text());
+            let pattern = Pattern::of(cells[1].text(), "")?;
+            let found = pattern.regex.captures(cells[0].text());
             let part = found.and_then(|found| if 1 < found.len() { found.get(1) } else { found.get(0) });
             Ok(Answer::text(part.map(|part| part.as_str())))
         },
@@ -71,10 +110,27 @@ pub static DEFINITIONS: [Definition; 6] = [
     },
 ];
 
-fn pattern(text: &str) -> Result<regex::Regex, Error> {
-    regex::Regex::new(text).map_err(|_| {
-        Error::new(SqlState::INVALID_REGULAR_EXPRESSION, format!("invalid regular expression: \"{text}\""))
-    })
+/// PostgreSQL's words that are no names, or not everywhere.
+const KEYWORDS: &str = "\
+all analyse analyze and any array as asc asymmetric authorization between bigint binary bit boolean both case \
+cast char character check coalesce collate collation column concurrently constraint create cross \
+current_catalog current_date current_role current_schema current_time current_timestamp current_user dec \
+decimal default deferrable desc distinct do else end except exists extract false fetch float for foreign \
+freeze from full grant greatest group grouping having ilike in initially inner inout int integer intersect \
+interval into is isnull join lateral leading least left like limit localtime localtimestamp national natural \
+nchar none normalize not notnull null nullif numeric offset on only or order out outer overlaps overlay \
+placing position precision primary real references returning right row select session_user setof similar \
+smallint some substring symmetric table tablesample then time timestamp to trailing treat trim true union \
+unique user using values varchar variadic verbose when where window with xmlattributes xmlconcat xmlelement \
+xmlexists xmlforest xmlnamespaces xmlparse xmlpi xmlroot xmlserialize xmltable";
+
+fn quoted_name(name: &str) -> String {
+    let is_plain = |at: usize, letter: char| matches!(letter, 'a'..='z' | '_') || 0 < at && letter.is_ascii_digit();
+    let needs_none = !name.is_empty() && name.chars().enumerate().all(|(at, letter)| is_plain(at, letter));
+    match needs_none && !KEYWORDS.split(' ').any(|word| word == name) {
+        true => name.to_string(),
+        false => format!("\"{}\"", name.replace('"', "\"\"")),
+    }
 }
 
 fn quoted(text: &str) -> String {
@@ -149,6 +205,22 @@ fn make_timestamp(cells: &[Cell<'_>]) -> Result<Answer, Error> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn names_that_need_quotes_have_them() {
+        for (name, quoted) in [
+            ("abc", "abc"),
+            ("_a1", "_a1"),
+            ("Abc", "\"Abc\""),
+            ("1a", "\"1a\""),
+            ("a\"b", "\"a\"\"b\""),
+            ("select", "\"select\""),
+            ("name", "name"),
+            ("", "\"\""),
+        ] {
+            assert_eq!(quoted_name(name), quoted);
+        }
+    }
 
     #[test]
     fn buckets_are_counted_from_one() {

@@ -55,7 +55,9 @@ use super::scalar::LetterCase;
 use super::scalar::Now;
 use super::scalar::OfType;
 use super::scalar::OneRow;
+use super::scalar::OneZero;
 use super::scalar::Pad;
+use super::scalar::Precision;
 use super::scalar::Random;
 use super::scalar::Renamed;
 use super::scalar::Round;
@@ -82,8 +84,6 @@ pub fn all() -> Vec<Arc<ScalarUDF>> {
         udf(Round::new(Rounding::Nearest)),
         udf(Round::new(Rounding::Cut)),
         udf(ToJsonString::new()),
-        udf(LetterCase::lower()),
-        udf(LetterCase::upper()),
         udf(CharacterLength::new()),
         udf(Format::new()),
         udf(TypeName::new()),
@@ -92,12 +92,15 @@ pub fn all() -> Vec<Arc<ScalarUDF>> {
         udf(MakeStruct::new()),
         udf(FieldOf::new()),
         udf(OneRow::new()),
+        udf(OneZero::new()),
+        udf(Precision::new()),
         udf(IntervalMicros::default()),
         udf(TimeBetween::default()),
         udf(TextOut::new()),
-        udf(Timezone::new()),
         udf(Age::new()),
     ];
+    functions.extend(Timezone::all().map(udf));
+    functions.extend(LetterCase::all().map(udf));
     functions.extend(TemplateFunction::all().map(udf));
     functions.extend(Renamed::all().map(udf));
     functions.extend(Cut::all().map(udf));

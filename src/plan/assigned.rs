@@ -1,4 +1,5 @@
-//! Collections that are written out and assigned to a column: the column's type tells what is NULL or empty in them.
+//! What is written out and assigned to a column: the column's type tells what is NULL or empty in collections, and which bytes a
+//! text stands for.
 
 use std::ops::ControlFlow;
 
@@ -14,21 +15,32 @@ use crate::error::SqlState;
 use crate::model::SqlType;
 use crate::sql::walk;
 
-/// An expression that is assigned to a column of a type: a collection that leaves types open is cast to it.
+/// An expression that is assigned to a column of a type: a collection that leaves types open is cast to it, and so is a text that
+/// is written out for bytes.
 pub fn assign(expr: &mut ast::Expr, sql_type: &SqlType) -> Result<()> {
-    if !sql_type.is_nested() || !is_made(expr) || !leaves_open(expr) {
+    let is_open = sql_type.is_nested() && is_made(expr) && leaves_open(expr);
+    if !is_open && !(*sql_type == SqlType::Bytes && is_text(expr)) {
         return Ok(());
     }
+    let data_type = match sql_type {
+        SqlType::Bytes => ast::DataType::Bytea,
+        nested => crate::sql::parse_type(&nested.to_string())?,
+    };
     let null = ast::Expr::value(ast::Value::Null);
     let made = std::mem::replace(expr, null);
-    *expr = ast::Expr::Cast {
-        kind: ast::CastKind::Cast,
-        expr: Box::new(made),
-        data_type: crate::sql::parse_type(&sql_type.to_string())?,
-        array: false,
-        format: None,
-    };
+    *expr = ast::Expr::Cast { kind: ast::CastKind::Cast, expr: Box::new(made), data_type, array: false, format: None };
     Ok(())
+}
+
+fn is_text(expr: &ast::Expr) -> bool {
+    match expr {
+        ast::Expr::Nested(inner) => is_text(inner),
+        ast::Expr::Value(value) => matches!(
+            value.value,
+            ast::Value::SingleQuotedString(_) | ast::Value::EscapedStringLiteral(_) | ast::Value::DollarQuotedString(_)
+        ),
+        _ => false,
+    }
 }
 
 /// Whether an expression is written as ARRAY, MAP or STRUCT, reworded or not.

@@ -48,6 +48,7 @@ pub use statement::ColumnDefinition;
 pub use statement::ConflictAction;
 pub use statement::ConflictTarget;
 pub use statement::CopyFormat;
+pub use statement::CopyHeader;
 pub use statement::CopySource;
 pub use statement::CreateAs;
 pub use statement::CreateSource;

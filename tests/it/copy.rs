@@ -39,12 +39,22 @@ async fn copy_reads_and_writes_text_and_csv() {
     let csv = "name,id\n\"x,\"\"y\"\"\nü\",3\n,4\n";
     let statement = "COPY things (name, id) FROM STDIN WITH (FORMAT csv, HEADER)";
     assert_eq!(copy_in(&client, statement, csv).await.expect("it is taken"), 2);
+    assert_eq!(copy_in(&client, &statement.replace("HEADER", "HEADER match"), "name,id\n").await.expect("none"), 0);
     let out = copy_out(&client, "COPY (SELECT * FROM things ORDER BY id) TO STDOUT").await;
     assert_eq!(out, format!("{text}3\tx,\"y\"\\nü\t\\N\t\\N\n4\t\\N\t\\N\t\\N\n"));
     let out =
         copy_out(&client, "COPY (SELECT name, id FROM things WHERE id > 2 ORDER BY id) TO STDOUT (FORMAT csv, HEADER)")
             .await;
     assert_eq!(out, csv);
+    // A row is one message, however many lines its texts have.
+    let messages: Vec<Bytes> = client
+        .copy_out("COPY (SELECT name, id FROM things WHERE id > 2 ORDER BY id) TO STDOUT (FORMAT csv, HEADER)")
+        .await
+        .expect("COPY runs")
+        .try_collect()
+        .await
+        .expect("it ends well");
+    assert_eq!(messages, ["name,id\n", "\"x,\"\"y\"\"\nü\",3\n", ",4\n"]);
     server.stop().await;
 }
 
@@ -57,6 +67,11 @@ async fn a_bad_line_and_a_client_that_gives_up_leave_the_session_usable() {
     assert_eq!(told(&error).0, "22P02");
     let error = copy_in(&client, "COPY things FROM STDIN", "1\ta\n").await.expect_err("two fields");
     assert_eq!(told(&error).0, "22P04");
+    let matched = "COPY things (id, name) FROM STDIN (FORMAT csv, HEADER match)";
+    let error = copy_in(&client, matched, "id,title\n1,a\n").await.expect_err("another name");
+    assert_eq!(told(&error).0, "22P04");
+    let error = copy_in(&client, "COPY things (name) FROM STDIN", "a\\0b\n").await.expect_err("a zero byte");
+    assert_eq!(told(&error).0, "22021");
     {
         let sink = client.copy_in::<_, Bytes>("COPY things FROM STDIN").await.expect("COPY begins");
         let mut sink = std::pin::pin!(sink);

@@ -157,6 +157,30 @@ async fn a_column_of_a_parameter_is_described_as_it_is_sent() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_column_of_several_types_is_described_as_the_one_in_which_they_meet() {
+    let server = TestServer::start().await;
+    let client = server.connect().await;
+    for (statement, described) in [
+        ("SELECT CASE WHEN false THEN 1 ELSE 2.5 END", Type::NUMERIC),
+        ("SELECT CASE WHEN false THEN 1 ELSE 3000000000 END", Type::INT8),
+        ("SELECT CASE WHEN false THEN 1 ELSE 2.5::float8 END", Type::FLOAT8),
+        ("SELECT CASE WHEN false THEN current_date ELSE localtimestamp END", Type::TIMESTAMP),
+        ("SELECT coalesce(NULL::float8, 0.5)", Type::FLOAT8),
+        ("SELECT 0.5 UNION ALL SELECT 1::float8", Type::FLOAT8),
+        ("VALUES (1.5), (1::float8)", Type::FLOAT8),
+        ("SELECT c FROM (SELECT CASE WHEN false THEN 1 ELSE 2.5 END AS c) AS s", Type::NUMERIC),
+        ("SELECT '\\xff' UNION ALL SELECT '\\x01'::bytea", Type::BYTEA),
+        ("SELECT 1e3", Type::NUMERIC),
+    ] {
+        let prepared = client.prepare(statement).await.expect("it is prepared");
+        assert_eq!(*prepared.columns()[0].type_(), described, "{statement}");
+        let rows = client.query(&prepared, &[]).await.expect("it runs");
+        assert!(!rows.is_empty(), "{statement}");
+    }
+    server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn push_queries_and_explain_take_parameters() {
     let server = TestServer::start().await;
     let client = server.connect().await;

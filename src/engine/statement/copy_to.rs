@@ -10,6 +10,7 @@ use super::select;
 use crate::catalog::fold;
 use crate::engine::copy_text::write_header;
 use crate::engine::copy_text::write_rows;
+use crate::engine::outcome::CopyLines;
 use crate::engine::outcome::CopyOut;
 use crate::engine::outcome::Outcome;
 use crate::engine::session::Session;
@@ -17,6 +18,7 @@ use crate::error::Error;
 use crate::error::Result;
 use crate::sql;
 use crate::sql::CopyFormat;
+use crate::sql::CopyHeader;
 use crate::sql::CopySource;
 use crate::sql::Name;
 
@@ -32,16 +34,18 @@ pub(super) async fn execute(session: &mut Session, source: &CopySource, format: 
         return Err(Error::internal("a query without rows"));
     };
     let mut header = Vec::new();
-    if format.header {
+    if format.header != CopyHeader::Absent {
         write_header(fields.iter().map(|field| field.name.as_str()), format, &mut header);
     }
-    let header = (!header.is_empty()).then(|| Ok((Bytes::from(header), 0)));
+    let header =
+        (!header.is_empty()).then(|| Ok(CopyLines { ends: vec![header.len()], bytes: header.into(), rows: 0 }));
     let format = Arc::new(format.clone());
     let lines = rows.map(move |batch| {
         let batch = batch?;
         let mut lines = Vec::new();
-        write_rows(&batch, &format, &mut lines);
-        Ok((Bytes::from(lines), u64::try_from(batch.num_rows()).unwrap_or(u64::MAX)))
+        let ends = write_rows(&batch, &format, &mut lines);
+        let rows = u64::try_from(batch.num_rows()).unwrap_or(u64::MAX);
+        Ok(CopyLines { bytes: Bytes::from(lines), ends, rows })
     });
     Ok(Outcome::CopyOut(CopyOut { columns: fields.len(), chunks: stream::iter(header).chain(lines).boxed(), push }))
 }

@@ -34,6 +34,7 @@ use crate::engine::append::Appending;
 use crate::engine::append::record_times;
 use crate::engine::outcome::Description;
 use crate::engine::outcome::Outcome;
+use crate::engine::outcome::OutputField;
 use crate::engine::outcome::Value;
 use crate::engine::session::Session;
 use crate::engine::table_write::replace_rows;
@@ -80,6 +81,7 @@ pub(super) async fn execute(
     if let Some(problem) = problem {
         return Err(Error::new(SqlState::SYNTAX_ERROR, format!("INSERT has {problem}")).at(insert.target.position));
     }
+    refuse_texts_for_bytes(&relation, &targets, &fields)?;
     let client = Arc::clone(&session.client);
     let bytes_max = session.engine.limits().insert_bytes_max;
     let keeps_rows = is_plain_table(&relation) || insert.clauses.returning.is_some();
@@ -117,6 +119,17 @@ pub(super) async fn execute(
     };
     session.written.note(ends);
     Ok(answer.outcome("INSERT 0"))
+}
+
+/// A text that was computed is not read as bytes.
+fn refuse_texts_for_bytes(relation: &Relation, targets: &[usize], fields: &[OutputField]) -> Result<()> {
+    let columns = targets.iter().map(|target| &relation.columns[*target]);
+    let wrong = columns
+        .zip(fields)
+        .find(|(column, field)| column.sql_type == SqlType::Bytes && field.sql_type == SqlType::Text);
+    let Some((column, _)) = wrong else { return Ok(()) };
+    let message = format!("column \"{}\" is of type bytea but expression is of type text", column.name);
+    Err(Error::new(SqlState::DATATYPE_MISMATCH, message).hint("You will need to rewrite or cast the expression."))
 }
 
 /// The query, in which the columns tell the types of what is written for them.

@@ -11,9 +11,11 @@ mod write;
 
 pub use interval::interval_text;
 pub use interval_in::Span;
+pub use parse::instant_of_local;
 pub use parse::parse_bytes;
 pub use parse::parse_date;
 pub(super) use parse::parse_slot;
+pub use parse::parse_time;
 pub use parse::parse_timestamp;
 pub use parse::parse_timestamp_tz;
 pub use parse::read;

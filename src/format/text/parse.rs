@@ -12,6 +12,7 @@ use crate::format::number;
 use crate::format::number::Excess;
 use crate::format::number::NumberError;
 use crate::format::times;
+use crate::format::times::Twice;
 use crate::format::value::Row;
 use crate::format::value::Slot;
 use crate::model::SqlType;
@@ -97,6 +98,16 @@ pub fn parse_timestamp(text: &str) -> Option<i64> {
 /// An instant, microseconds UTC; without an offset the text is read on a clock of `zone`.
 pub fn parse_timestamp_tz(text: &str, zone: Tz) -> Option<i64> {
     times::parse_timestamp_tz(text.trim_ascii(), zone)
+}
+
+/// A time of day, microseconds; an offset behind it is left off.
+pub fn parse_time(text: &str) -> Option<i64> {
+    times::parse_time(text.trim_ascii())
+}
+
+/// The instant at which a clock of the zone shows a time, both in microseconds, as PostgreSQL tells it where there are two or none.
+pub fn instant_of_local(micros: i64, zone: Tz) -> Option<i64> {
+    times::instant_of_local(micros, &zone, Twice::Second)
 }
 
 /// `integer` takes no point and no exponent.

@@ -1,5 +1,6 @@
 //! An aggregate over a frame that moves. Most take back what has left the frame; of those that cannot, the rows in the frame
-//! are kept, and aggregated anew when they are asked for.
+//! are kept, and aggregated anew when they are asked for. So are those of DataFusion's that compute with doubles: a great double
+//! that is subtracted again leaves nothing of the small ones.
 
 use std::sync::Arc;
 
@@ -23,6 +24,9 @@ use datafusion::logical_expr::utils::AggregateOrderSensitivity;
 use datafusion::physical_expr::PhysicalExpr;
 use datafusion::physical_expr::PhysicalSortExpr;
 use datafusion::scalar::ScalarValue;
+
+use super::ExtremeFunction;
+use super::TotalFunction;
 
 /// See the file's head.
 #[derive(Debug, PartialEq, Eq, Hash)]
@@ -83,8 +87,10 @@ impl AggregateUDFImpl for Sliding {
 
     fn create_sliding_accumulator(&self, args: AccumulatorArgs) -> Result<Box<dyn Accumulator>> {
         let call = Call::new(Arc::clone(&self.stock), &args);
+        let gives_double = args.return_field.data_type().is_floating();
         let taking_back = self.stock.create_sliding_accumulator(args)?;
-        Ok(match taking_back.supports_retract_batch() {
+        let loses_digits = gives_double && !is_ours(&self.stock);
+        Ok(match taking_back.supports_retract_batch() && !loses_digits {
             true => taking_back,
             false => Box::new(Frame { call, columns: Vec::new() }),
         })
@@ -124,6 +130,11 @@ impl AggregateUDFImpl for Sliding {
     fn set_monotonicity(&self, data_type: &DataType) -> SetMonotonicity {
         self.stock.inner().set_monotonicity(data_type)
     }
+}
+
+/// Our own sums of doubles have twice their digits, and the least and the greatest compute nothing.
+fn is_ours(function: &AggregateUDF) -> bool {
+    function.inner().is::<TotalFunction>() || function.inner().is::<ExtremeFunction>()
 }
 
 /// A call of a function, which can be begun anew.

@@ -1,11 +1,13 @@
-//! PostgreSQL's input of dates and timestamps: seconds, `T` and the offset's minutes may be there or not.
+//! PostgreSQL's input of dates, timestamps and times of day: seconds, `T` and the offset's minutes may be there or not.
 
 use std::sync::Arc;
 
+use datafusion::arrow::array::Array;
 use datafusion::arrow::array::ArrayRef;
 use datafusion::arrow::array::AsArray;
 use datafusion::arrow::array::Date32Array;
-use datafusion::arrow::array::TimestampMicrosecondArray;
+use datafusion::arrow::array::Int64Array;
+use datafusion::arrow::array::make_array;
 use datafusion::arrow::array::timezone::Tz;
 use datafusion::arrow::datatypes::DataType;
 use datafusion::arrow::error::ArrowError;
@@ -25,8 +27,8 @@ use crate::model::SqlType;
 /// The zone of a standing query, which has no session.
 const STANDING_ZONE: &str = "UTC";
 
-/// `__date_in(text) -> DATE`, `__timestamp_in(text) -> TIMESTAMP` and `__timestamptz_in(text) -> TIMESTAMP WITH TIME ZONE`; null gives
-/// null, other text 22007. Immutable.
+/// `__date_in(text) -> DATE`, `__timestamp_in(text) -> TIMESTAMP`, `__timestamptz_in(text) -> TIMESTAMP WITH TIME ZONE` and
+/// `__time_in(text) -> TIME`; null gives null, other text 22007. Immutable.
 ///
 /// An instant without offset is read on the session's clock.
 #[derive(Debug, PartialEq, Eq, Hash)]
@@ -38,7 +40,7 @@ pub struct TimestampIn {
 impl TimestampIn {
     /// All of them.
     pub fn all() -> [Self; 3] {
-        [SqlType::Date, SqlType::Timestamp, SqlType::TimestampTz]
+        [SqlType::Date, SqlType::Timestamp, SqlType::TimestampTz, SqlType::Time]
             .map(|target| Self { target, signature: Signature::exact(vec![DataType::Utf8], Volatility::Immutable) })
     }
 }
@@ -48,6 +50,7 @@ impl ScalarUDFImpl for TimestampIn {
         match self.target {
             SqlType::Date => "__date_in",
             SqlType::TimestampTz => "__timestamptz_in",
+            SqlType::Time => "__time_in",
             _ => "__timestamp_in",
         }
     }
@@ -82,13 +85,14 @@ impl ScalarUDFImpl for TimestampIn {
             let read = |value: &str| {
                 let micros = match self.target {
                     SqlType::TimestampTz => text::parse_timestamp_tz(value, zone),
+                    SqlType::Time => text::parse_time(value),
                     _ => text::parse_timestamp(value),
                 };
                 micros.ok_or_else(|| wrong(value))
             };
             let micros = texts.map(|text| text.map(read).transpose());
-            let micros = micros.collect::<std::result::Result<TimestampMicrosecondArray, ArrowError>>()?;
-            Arc::new(micros.with_data_type(target.clone()))
+            let micros = micros.collect::<std::result::Result<Int64Array, ArrowError>>()?;
+            make_array(micros.into_data().into_builder().data_type(target.clone()).build()?)
         };
         Ok(match constant {
             true => ColumnarValue::Scalar(ScalarValue::try_from_array(&times, 0)?),

@@ -3,6 +3,7 @@
 use crate::error::Error;
 use crate::error::SqlState;
 use crate::format::NamedZone;
+use crate::format::Twice;
 use crate::functions::rowwise::Answer;
 use crate::functions::rowwise::Definition;
 use crate::functions::rowwise::Nulls;
@@ -19,7 +20,7 @@ pub static DEFINITIONS: [Definition; 1] = [Definition {
     nulls: Nulls::GiveNull,
     compute: |cells| {
         let (from, to) = (zone(cells[1].text())?, zone(cells[2].text())?);
-        let shown = from.converted(cells[0].int(), to);
+        let shown = from.converted(cells[0].int(), to, Twice::First);
         shown.map(Answer::Int).ok_or_else(|| Error::new(SqlState::DATETIME_FIELD_OVERFLOW, "timestamp out of range"))
     },
 }];

@@ -20,6 +20,7 @@ use datafusion::arrow::datatypes::Fields;
 use datafusion::common::ScalarValue;
 use datafusion::error::DataFusionError;
 use datafusion::error::Result;
+use datafusion::functions_nested::all_default_nested_functions;
 use datafusion::logical_expr::ColumnarValue;
 use datafusion::logical_expr::Documentation;
 use datafusion::logical_expr::ScalarFunctionArgs;
@@ -58,6 +59,8 @@ pub struct Collection {
     definition: &'static Definition,
     signature: Signature,
     documentation: Documentation,
+    /// Those of DataFusion's function that it stands over.
+    aliases: Vec<String>,
 }
 
 // There is one function of a name.
@@ -78,7 +81,9 @@ impl Hash for Collection {
 impl Collection {
     pub(super) fn new(definition: &'static Definition) -> Self {
         let documentation = described(definition.usage, definition.about);
-        Self { definition, signature: Signature::user_defined(Volatility::Immutable), documentation }
+        let stock = all_default_nested_functions().into_iter().find(|stock| stock.name() == definition.name);
+        let aliases = stock.map_or_else(Vec::new, |stock| stock.aliases().to_vec());
+        Self { definition, signature: Signature::user_defined(Volatility::Immutable), documentation, aliases }
     }
 
     fn types(&self, arguments: &[DataType]) -> Result<Types> {
@@ -89,6 +94,10 @@ impl Collection {
 impl ScalarUDFImpl for Collection {
     fn name(&self) -> &str {
         self.definition.name
+    }
+
+    fn aliases(&self) -> &[String] {
+        &self.aliases
     }
 
     fn signature(&self) -> &Signature {

@@ -29,7 +29,21 @@ use crate::format;
 /// * `array_length(array) -> INT`, `cardinality(array | map) -> INT`: null of null.
 /// * `array_contains(array, value) -> BOOLEAN`: false of null; nulls are found.
 /// * `array_join(array [, delimiter]) -> text`: null of null; elements that are null print `null`; the delimiter is `,`.
-pub(super) static DEFINITIONS: [Definition; 4] = [
+/// * `array_dims(array) -> text`: null of an empty one.
+pub(super) static DEFINITIONS: [Definition; 5] = [
+    Definition {
+        name: "array_dims",
+        usage: "array_dims(array) -> text",
+        about: "The bounds of an array in each of its dimensions: [1:3].",
+        types: |arguments| match arguments {
+            [array @ (DataType::List(_) | DataType::Null)] => Some((vec![array.clone()], DataType::Utf8)),
+            _ => None,
+        },
+        compute: |arrays, rows, _| {
+            let texts = (0..rows).map(|row| dimensions(&arrays[0], row));
+            Ok(Arc::new(texts.collect::<StringArray>()))
+        },
+    },
     Definition {
         name: "__ksql_array_length",
         usage: "array_length(array) -> int",
@@ -59,6 +73,13 @@ pub(super) static DEFINITIONS: [Definition; 4] = [
         compute: |arrays, rows, _| join(arrays, rows),
     },
 ];
+
+/// The bounds of an array and of the first arrays inside of it; `None` for null and of none.
+fn dimensions(array: &ArrayRef, row: usize) -> Option<String> {
+    let list = array.as_list_opt::<i32>().filter(|_| array.is_valid(row))?.value(row);
+    let inner = if list.is_empty() { None } else { dimensions(&list, 0) };
+    (!list.is_empty()).then(|| format!("[1:{}]{}", list.len(), inner.unwrap_or_default()))
+}
 
 fn length_types(arguments: &[DataType]) -> Option<Types> {
     let [of] = arguments else { return None };

@@ -26,12 +26,14 @@ use super::definition::map_of;
 use crate::error::Error;
 use crate::error::SqlState;
 use crate::functions::java_regex;
+use crate::functions::posix_regex::Pattern;
 
 /// The most elements that `generate_series` gives for a row.
 const SERIES_MAX: i64 = 1_000_000;
 
 /// * `split(text, delimiter) -> ARRAY<text>`, also of bytes: empty parts are kept; an empty delimiter splits all.
-/// * `regexp_split_to_array(text, pattern) -> ARRAY<text>`; under ksqlDB's rules empty matches are Java's.
+/// * `regexp_split_to_array(text, pattern [, flags]) -> ARRAY<text>`; under ksqlDB's rules empty matches are Java's.
+/// * `regexp_match(text, pattern [, flags]) -> ARRAY<text>`: null for a group that finds nothing.
 /// * `regexp_extract_all(pattern, text [, group]) -> ARRAY<text>`: null for a group that the pattern has not.
 /// * `json_items(text) -> ARRAY<text>`, `json_keys(text) -> ARRAY<text>`, `json_records(text) -> MAP<text, text>`: null for
 ///   what is no JSON of that kind.
@@ -39,7 +41,7 @@ const SERIES_MAX: i64 = 1_000_000;
 ///   1,000,000 elements.
 ///
 /// All give null for a null argument.
-pub(super) static DEFINITIONS: [Definition; 8] = [
+pub(super) static DEFINITIONS: [Definition; 9] = [
     Definition {
         name: "split",
         usage: "split(text, text) -> text[]\nsplit(bytea, bytea) -> bytea[]",
@@ -49,13 +51,33 @@ pub(super) static DEFINITIONS: [Definition; 8] = [
     },
     Definition {
         name: "regexp_split_to_array",
-        usage: "regexp_split_to_array(text, text) -> text[]",
+        usage: "regexp_split_to_array(text, text [, flags text]) -> text[]",
         about: "The parts between matches of a pattern.",
-        types: |arguments| text_types(arguments, 2),
+        types: with_flags,
         compute: |arrays, rows, of| {
             lists(rows, of, |row| {
                 let [text, pattern] = texts(arrays, row)?;
-                Some(pattern_of(pattern).map(|pattern| pattern.split(text).map(str::to_owned).collect()))
+                let pattern = Pattern::of(pattern, flags(arrays, row)?).map_err(failed);
+                Some(pattern.map(|pattern| pattern.parts(text)))
+            })
+        },
+    },
+    Definition {
+        name: "regexp_match",
+        usage: "regexp_match(text, pattern text [, flags text]) -> text[]",
+        about: "What the groups of a pattern find where it is found first, or all that it finds there; NULL if it finds nothing.",
+        types: with_flags,
+        compute: |arrays, rows, of| {
+            open_lists(rows, of, |row| {
+                let [text, pattern] = texts(arrays, row)?;
+                let pattern = match Pattern::of(pattern, flags(arrays, row)?) {
+                    Ok(pattern) => pattern,
+                    Err(error) => return Some(Err(failed(error))),
+                };
+                let found = pattern.regex.captures(text)?;
+                let first = if 1 < found.len() { 1 } else { 0 };
+                let group = |at: usize| found.get(at).map(|group| group.as_str().to_owned());
+                Some(Ok((first..found.len()).map(group).collect()))
             })
         },
     },
@@ -139,7 +161,17 @@ fn texts<const N: usize>(arrays: &[ArrayRef], row: usize) -> Option<[&str; N]> {
 
 /// The column of lists of texts; `None` for null.
 fn lists(rows: usize, of: &DataType, parts: impl Fn(usize) -> Option<Result<Vec<String>>>) -> Result<ArrayRef> {
-    let mut all: Vec<String> = Vec::new();
+    let some = |parts: Vec<String>| parts.into_iter().map(Some).collect();
+    open_lists(rows, of, |row| parts(row).map(|found| found.map(some)))
+}
+
+/// The same of texts some of which may be null.
+fn open_lists(
+    rows: usize,
+    of: &DataType,
+    parts: impl Fn(usize) -> Option<Result<Vec<Option<String>>>>,
+) -> Result<ArrayRef> {
+    let mut all: Vec<Option<String>> = Vec::new();
     let mut picks = Picks::default();
     for row in 0..rows {
         let found = parts(row).transpose()?;
@@ -152,6 +184,19 @@ fn lists(rows: usize, of: &DataType, parts: impl Fn(usize) -> Option<Result<Vec<
     }
     let all: ArrayRef = Arc::new(StringArray::from(all));
     picks.lists(&[&all], of)
+}
+
+/// A text, a pattern and the pattern's flags.
+fn with_flags(arguments: &[DataType]) -> Option<Types> {
+    text_types(arguments, 2).or_else(|| text_types(arguments, 3))
+}
+
+/// The flags of a row, none where there is no column of them; `None` for null.
+fn flags(arrays: &[ArrayRef], row: usize) -> Option<&str> {
+    match arrays.get(2) {
+        None => Some(""),
+        Some(flags) => flags.is_valid(row).then(|| flags.as_string::<i32>().value(row)),
+    }
 }
 
 fn split_types(arguments: &[DataType]) -> Option<Types> {

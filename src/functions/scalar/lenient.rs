@@ -79,6 +79,12 @@ impl Lenient {
         if others.clone().all(is_span) {
             return (self.stock.name() != "__array").then(|| vec![span; arguments.len()]);
         }
+        // Of some types DataFusion's functions take no NULL without a type beside them.
+        if let Some(only) = others.clone().next().filter(|only| others.clone().all(|other| other == *only))
+            && self.stock.name() != "__array"
+        {
+            return Some(vec![only.clone(); arguments.len()]);
+        }
         // Without the texts.
         let open: Vec<DataType> = arguments
             .iter()

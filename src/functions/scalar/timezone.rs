@@ -20,26 +20,54 @@ use datafusion::logical_expr::Volatility;
 use crate::error::Error;
 use crate::error::SqlState;
 use crate::format::NamedZone;
+use crate::format::Twice;
 use crate::functions::described::described;
 use crate::functions::rowwise::not_accepted;
 use crate::model::SqlType;
 
+/// How offsets that stand for a zone are read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+enum Signs {
+    /// `+02` is east of UTC: a session's zone.
+    East,
+    /// `+02` is west of UTC: a zone that a query names.
+    West,
+}
+
 /// `timezone(text, TIMESTAMP WITH TIME ZONE) -> TIMESTAMP` and `timezone(text, TIMESTAMP) -> TIMESTAMP WITH TIME ZONE`; null gives
-/// null, 22023 for a zone that nobody knows. Immutable.
+/// null, 22023 for a zone that nobody knows. Immutable. `__timezone` is the same for the zones of sessions.
 #[derive(Debug, PartialEq, Eq, Hash)]
 pub struct Timezone {
+    signs: Signs,
     signature: Signature,
 }
 
 impl Timezone {
-    pub fn new() -> Self {
-        Self { signature: Signature::user_defined(Volatility::Immutable) }
+    /// Both.
+    pub fn all() -> impl Iterator<Item = Self> {
+        [Signs::East, Signs::West]
+            .into_iter()
+            .map(|signs| Self { signs, signature: Signature::user_defined(Volatility::Immutable) })
+    }
+}
+
+impl Timezone {
+    fn zone(&self, name: &str) -> std::result::Result<NamedZone, Error> {
+        let named = match self.signs {
+            Signs::East => NamedZone::named(name),
+            Signs::West => NamedZone::posix(name),
+        };
+        let unknown = || Error::new(SqlState::INVALID_PARAMETER_VALUE, format!("time zone \"{name}\" not recognized"));
+        named.ok_or_else(unknown)
     }
 }
 
 impl ScalarUDFImpl for Timezone {
     fn name(&self) -> &str {
-        "timezone"
+        match self.signs {
+            Signs::East => "__timezone",
+            Signs::West => "timezone",
+        }
     }
 
     fn documentation(&self) -> Option<&Documentation> {
@@ -91,7 +119,7 @@ impl ScalarUDFImpl for Timezone {
             if zones.is_null(row) || times.is_null(row) {
                 return Ok(None);
             }
-            convert(zones.value(row), times.value(row), from_local).map(Some)
+            convert(self.zone(zones.value(row))?, times.value(row), from_local).map(Some)
         };
         let answer = (0..times.len()).map(converted).collect::<std::result::Result<TimestampMicrosecondArray, Error>>();
         let answer = answer.map_err(|error| DataFusionError::External(Box::new(error)))?;
@@ -99,12 +127,10 @@ impl ScalarUDFImpl for Timezone {
     }
 }
 
-fn convert(zone: &str, micros: i64, from_local: bool) -> std::result::Result<i64, Error> {
-    let unknown = || Error::new(SqlState::INVALID_PARAMETER_VALUE, format!("time zone \"{zone}\" not recognized"));
-    let named = NamedZone::named(zone).ok_or_else(unknown)?;
+fn convert(zone: NamedZone, micros: i64, from_local: bool) -> std::result::Result<i64, Error> {
     let shown = match from_local {
-        true => named.converted(micros, NamedZone::UTC),
-        false => NamedZone::UTC.converted(micros, named),
+        true => zone.converted(micros, NamedZone::UTC, Twice::Second),
+        false => NamedZone::UTC.converted(micros, zone, Twice::Second),
     };
     shown.ok_or_else(|| Error::new(SqlState::DATETIME_FIELD_OVERFLOW, "timestamp out of range"))
 }

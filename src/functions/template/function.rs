@@ -6,7 +6,6 @@ use std::sync::LazyLock;
 use chrono::DateTime;
 use chrono::Datelike;
 use chrono::NaiveDateTime;
-use chrono::TimeZone;
 use chrono::Timelike;
 use datafusion::arrow::array::Array;
 use datafusion::arrow::array::ArrayRef;
@@ -313,7 +312,7 @@ fn instant((time, offset): (NaiveDateTime, Option<i32>), zone: Tz) -> i64 {
     let micros = time.and_utc().timestamp_micros();
     match offset {
         Some(seconds) => micros - i64::from(seconds) * MICROS_PER_SECOND,
-        None => zone.from_local_datetime(&time).earliest().map_or(micros, |local| local.timestamp_micros()),
+        None => text::instant_of_local(micros, zone).unwrap_or(micros),
     }
 }
 

@@ -139,8 +139,9 @@ impl Told {
     fn offset<'t>(&mut self, text: &'t str) -> Result<&'t str, Error> {
         let end = text.find(|letter: char| letter.is_whitespace()).unwrap_or(text.len());
         let zone = crate::format::NamedZone::named(&text[..end]);
-        let offset =
-            zone.and_then(|zone| crate::format::NamedZone::UTC.converted(0, zone)).map(|micros| micros / 1_000_000);
+        let offset = zone
+            .and_then(|zone| crate::format::NamedZone::UTC.converted(0, zone, crate::format::Twice::Second))
+            .map(|micros| micros / 1_000_000);
         self.offset_seconds =
             Some(offset.and_then(|seconds| i32::try_from(seconds).ok()).ok_or_else(|| invalid(text, "OF"))?);
         Ok(&text[end..])

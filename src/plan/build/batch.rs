@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use datafusion::arrow::datatypes::DataType;
 use datafusion::common::DFSchema;
+use datafusion::common::ScalarValue;
 use datafusion::common::tree_node::Transformed;
 use datafusion::common::tree_node::TreeNode;
 use datafusion::common::tree_node::TreeNodeRecursion;
@@ -29,7 +30,7 @@ use crate::catalog::Compatibility;
 
 impl Expressions<'_> {
     /// The plan with the rules of all its expressions made explicit. An expression with a parameter whose type is not known
-    /// yet stays as it is; so does a recursive query, whose two halves must keep the types that they were planned with.
+    /// yet stays as it is; so do the halves of a recursive query, which must keep the types that they were planned with.
     pub fn explicit_plan(&self, plan: LogicalPlan) -> Result<LogicalPlan> {
         let plan = plan.transform_up_with_subqueries(|node| subqueries::reworded(self.functions(), node))?.data;
         let plan = match self.rules() {
@@ -41,14 +42,34 @@ impl Expressions<'_> {
         };
         let recursive = plan.exists(|node| Ok(matches!(node, LogicalPlan::RecursiveQuery(_))))?;
         if recursive {
-            return Ok(plan);
+            return self.explicit_around_recursive(plan).map(|transformed| transformed.data);
         }
         plan.transform_up_with_subqueries(|node| self.explicit_node(node)).map(|transformed| transformed.data)
     }
 
+    /// All but what is below recursive queries.
+    fn explicit_around_recursive(&self, node: LogicalPlan) -> Result<Transformed<LogicalPlan>> {
+        if matches!(node, LogicalPlan::RecursiveQuery(_)) {
+            return Ok(Transformed::no(node));
+        }
+        let node = node.map_subqueries(|plan| self.explicit_around_recursive(plan))?.data;
+        let node = node.map_children(|plan| self.explicit_around_recursive(plan))?.data;
+        self.explicit_node(node)
+    }
+
     fn explicit_node(&self, node: LogicalPlan) -> Result<Transformed<LogicalPlan>> {
+        let node = match (node, self.rules()) {
+            (LogicalPlan::Values(values), Compatibility::Postgres) => {
+                return Ok(Transformed::yes(LogicalPlan::Values(self.met_values(values)?)));
+            }
+            (LogicalPlan::Union(union), Compatibility::Postgres) => LogicalPlan::Union(self.met_union(union)?),
+            (LogicalPlan::Limit(limit), Compatibility::Postgres) => {
+                return LogicalPlan::Limit(limit).map_expressions(|count| Ok(whole_count(count)));
+            }
+            (node, _) => node,
+        };
         match &node {
-            // VALUES keeps the types that it was planned with, and LIMIT's numbers are no values.
+            // Under ksqlDB's rules VALUES keeps the types that it was planned with; LIMIT's numbers are no values.
             LogicalPlan::Values(_) | LogicalPlan::Limit(_) => return Ok(Transformed::no(node)),
             // Its columns have the types in which those of all its queries meet.
             LogicalPlan::Union(union) if meet(union) => {
@@ -111,6 +132,19 @@ fn with_midnights(union: Union) -> Result<Union> {
     Ok(Union { inputs, schema })
 }
 
+/// A number of rows that is written as a decimal, rounded.
+fn whole_count(count: Expr) -> Transformed<Expr> {
+    match count {
+        Expr::Literal(ScalarValue::Decimal128(Some(digits), _, scale), metadata) if 0 <= scale => {
+            let unit = 10_i128.pow(scale.unsigned_abs().into());
+            let rounded = digits / unit + i128::from(unit <= 2 * (digits % unit));
+            let rounded = i64::try_from(rounded).unwrap_or(i64::MAX);
+            Transformed::yes(Expr::Literal(ScalarValue::Int64(Some(rounded)), metadata))
+        }
+        other => Transformed::no(other),
+    }
+}
+
 /// Whether the queries of a UNION have types that meet. A text is read as the type of the first query, or refused, but
 /// nothing becomes a text.
 fn meet(union: &Union) -> bool {
@@ -122,7 +156,7 @@ fn meet(union: &Union) -> bool {
 }
 
 /// Whether the types of all parts are known: no open parameter, and no column of an outer query.
-fn has_types(expr: &Expr, schema: &DFSchema) -> Result<bool> {
+pub(super) fn has_types(expr: &Expr, schema: &DFSchema) -> Result<bool> {
     let mut known = true;
     expr.apply(|part| {
         known &= match part {

@@ -39,6 +39,7 @@ use datafusion::sql::planner::PlannerContext;
 use datafusion::sql::planner::SqlToRel;
 use sqlparser::ast;
 
+use super::bytes;
 use super::chain;
 use super::comparison;
 use super::failure;
@@ -54,6 +55,7 @@ use super::untyped;
 use super::value_rules;
 use super::written_texts;
 use super::written_texts::is_lenient;
+use super::zeros;
 use crate::catalog::Compatibility;
 use crate::error::Error;
 use crate::error::Result;
@@ -160,7 +162,7 @@ impl<'a> Expressions<'a> {
     /// The expression with its rules made explicit and its types agreed; `origin` is where errors point.
     pub fn finish(&self, expr: Expr, schema: &DFSchema, origin: &ast::Expr) -> Result<Expr> {
         let fail = |error| self.failed(error, origin);
-        let explicit = expr.transform_up(|expr| self.explicit(expr, schema)).map_err(fail)?.data;
+        let explicit = self.all_explicit(expr, schema).map_err(fail)?;
         let coerced = explicit.rewrite(&mut TypeCoercionRewriter::new(schema)).map_err(fail)?.data;
         // Aggregates come with an alias of DataFusion's inside the expression.
         Ok(coerced.unalias_nested().data)
@@ -266,6 +268,21 @@ impl<'a> Expressions<'a> {
         }
     }
 
+    /// Whether the query is read once; what one that runs on answers is in the rows that it keeps.
+    pub(super) fn is_read_once(&self) -> bool {
+        self.zone.is_some()
+    }
+
+    /// The session's zone, if its clocks show another time than UTC's and tell times without zone.
+    pub(super) fn clocks(&self) -> Option<&Arc<str>> {
+        self.zone.as_ref().filter(|zone| self.rules == Compatibility::Postgres && zone.as_ref() != "UTC")
+    }
+
+    /// The expression with the rules of all its parts made explicit.
+    pub(super) fn all_explicit(&self, expr: Expr, schema: &DFSchema) -> datafusion::common::Result<Expr> {
+        expr.transform_up(|expr| self.explicit(expr, schema)).map(|explicit| explicit.data)
+    }
+
     pub(super) fn explicit(&self, expr: Expr, schema: &DFSchema) -> datafusion::common::Result<Transformed<Expr>> {
         Ok(match untyped::told(expr, schema)? {
             Expr::Literal(ScalarValue::Int64(Some(value)), metadata) => match i32::try_from(value) {
@@ -304,6 +321,12 @@ impl<'a> Expressions<'a> {
             {
                 Transformed::yes(value_rules::joined(self.functions, binary, schema)?)
             }
+            Expr::BinaryExpr(BinaryExpr { left, op, right })
+                if is_regular(op) && self.rules == Compatibility::Postgres =>
+            {
+                let right = Box::new(value_rules::posix_pattern(self.functions, *right));
+                Transformed::yes(Expr::BinaryExpr(BinaryExpr { left, op, right }))
+            }
             Expr::ScalarFunction(function) if self.rules == Compatibility::Postgres => {
                 self.postgres_call(function, schema)?
             }
@@ -316,24 +339,34 @@ impl<'a> Expressions<'a> {
                 ksqldb_types::check_case(&case, schema)?;
                 Transformed::no(Expr::Case(case))
             }
-            other => {
-                let other = match self.rules {
-                    Compatibility::Ksqldb => {
-                        ksqldb_types::check_texts(&other, schema)?;
-                        comparison::readable(self.functions, other, schema)?
+            other => self.compared(other, schema)?,
+        })
+    }
+
+    /// Whatever compares, sorts or chooses among values, by their types; anything else as it is.
+    fn compared(&self, expr: Expr, schema: &DFSchema) -> datafusion::common::Result<Transformed<Expr>> {
+        let expr = match self.rules {
+            Compatibility::Ksqldb => {
+                ksqldb_types::check_texts(&expr, schema)?;
+                comparison::readable(self.functions, expr, schema)?
+            }
+            Compatibility::Postgres => {
+                let expr = self.compared_instants(expr, schema)?;
+                let expr = timestamps::with_midnights(expr, schema)?;
+                let expr = timestamps::compared(self.functions, expr, schema)?;
+                match spans::compared(self.functions, expr, schema)? {
+                    Expr::Case(case) => Expr::Case(self.met_case(case, schema)?),
+                    Expr::AggregateFunction(aggregate) if self.is_read_once() => {
+                        Expr::AggregateFunction(zeros::told_apart(self.functions, aggregate, schema)?)
                     }
-                    Compatibility::Postgres => {
-                        let other = timestamps::with_midnights(other, schema)?;
-                        let other = timestamps::compared(self.functions, other, schema)?;
-                        spans::compared(self.functions, other, schema)?
-                    }
-                };
-                let compared = self.as_bytes(as_doubles(other, schema)?, schema)?;
-                match self.rules {
-                    Compatibility::Ksqldb => two_valued(compared),
-                    Compatibility::Postgres => Transformed::yes(compared),
+                    other => other,
                 }
             }
+        };
+        let compared = bytes::compared(self.functions, as_doubles(expr, schema)?, schema)?;
+        Ok(match self.rules {
+            Compatibility::Ksqldb => two_valued(compared),
+            Compatibility::Postgres => Transformed::yes(zeros::compared(self.functions, compared, schema)?),
         })
     }
 
@@ -361,7 +394,10 @@ impl<'a> Expressions<'a> {
         if let Some(zone) = self.zone.as_ref().filter(|_| function.name() == "age") {
             function.args = value_rules::shown_times(self.functions, function.args, zone, schema)?;
         }
-        Ok(Transformed::yes(value_rules::called(self.functions, function, schema)?))
+        Ok(Transformed::yes(match value_rules::called(self.functions, function, schema)? {
+            Expr::ScalarFunction(function) => self.met_call(function, schema)?,
+            other => other,
+        }))
     }
 
     /// The least integer has no opposite: 22003.
@@ -383,7 +419,7 @@ impl<'a> Expressions<'a> {
             return Err(DataFusionError::External(Box::new(Error::new(SqlState::UNDEFINED_FUNCTION, message))));
         }
         let window = match self.rules {
-            Compatibility::Postgres => spans::windowed(self.functions, window, schema)?,
+            Compatibility::Postgres => spans::windowed(self.functions, of_no_row(window, schema)?, schema)?,
             Compatibility::Ksqldb => window,
         };
         Ok(Expr::WindowFunction(Box::new(self.window(by_peers(window, schema)?))))
@@ -406,12 +442,28 @@ impl<'a> Expressions<'a> {
         self.functions.aggregate(&format!("__ksql_{}", function.name())).unwrap_or(function)
     }
 
+    /// A CAST from or to an instant, which the session's clocks tell; `None` for another one.
+    fn cast_on_clocks(
+        &self,
+        cast: &Cast,
+        from: &DataType,
+        schema: &DFSchema,
+    ) -> datafusion::common::Result<Option<Expr>> {
+        match (from, &self.zone, self.clocks()) {
+            (DataType::Timestamp(_, Some(_)), Some(zone), _) => {
+                value_rules::cast_of_instant(self.functions, cast, zone, schema)
+            }
+            (DataType::Timestamp(_, None) | DataType::Date32, _, Some(zone)) => {
+                Ok(value_rules::cast_to_instant(self.functions, cast, zone))
+            }
+            _ => Ok(None),
+        }
+    }
+
     /// A CAST whose rules differ from Arrow's, as a function.
-    fn cast(&self, cast: Cast, schema: &DFSchema) -> datafusion::common::Result<Transformed<Expr>> {
+    pub(super) fn cast(&self, cast: Cast, schema: &DFSchema) -> datafusion::common::Result<Transformed<Expr>> {
         let from = cast.expr.get_type(schema)?;
-        if let (DataType::Timestamp(_, Some(_)), Some(zone)) = (&from, &self.zone)
-            && let Some(read) = value_rules::cast_of_instant(self.functions, &cast, zone, schema)?
-        {
+        if let Some(read) = self.cast_on_clocks(&cast, &from, schema)? {
             return Ok(Transformed::yes(read));
         }
         let target = SqlType::from_arrow(cast.field.data_type());
@@ -476,27 +528,6 @@ impl<'a> Expressions<'a> {
             Some(function) if !from.is_null() => Ok(Transformed::yes(function.call(arguments))),
             _ => Ok(Transformed::no(Expr::Cast(cast))),
         }
-    }
-
-    /// A text that is compared with BYTEA is read as one.
-    fn as_bytes(&self, expr: Expr, schema: &DFSchema) -> datafusion::common::Result<Expr> {
-        let Expr::BinaryExpr(binary) = &expr else { return Ok(expr) };
-        if !is_any_comparison(binary.op) {
-            return Ok(expr);
-        }
-        let (left, right) = (binary.left.get_type(schema)?, binary.right.get_type(schema)?);
-        let read = |side: &Expr| self.functions.scalar("__bytea_in").map(|function| function.call(vec![side.clone()]));
-        Ok(match (&left, &right) {
-            (DataType::Binary, other) if is_text(other) => match read(&binary.right) {
-                Some(right) => Expr::BinaryExpr(BinaryExpr { right: Box::new(right), ..binary.clone() }),
-                None => expr,
-            },
-            (other, DataType::Binary) if is_text(other) => match read(&binary.left) {
-                Some(left) => Expr::BinaryExpr(BinaryExpr { left: Box::new(left), ..binary.clone() }),
-                None => expr,
-            },
-            _ => expr,
-        })
     }
 
     /// Arrays, maps and structs are equal or not; they have no order.
@@ -621,6 +652,16 @@ fn lacks_argument(window: &WindowFunction) -> bool {
     window.params.args.is_empty() && matches!(window.fun.name(), "first_value" | "last_value" | "nth_value")
 }
 
+/// The value of the row that lies NULL rows off is NULL.
+fn of_no_row(mut window: WindowFunction, schema: &DFSchema) -> datafusion::common::Result<WindowFunction> {
+    let is_null = |expr: &Expr| matches!(expr, Expr::Literal(value, _) if value.is_null());
+    if matches!(window.fun.name(), "lag" | "lead") && window.params.args.get(1).is_some_and(is_null) {
+        let null = ScalarValue::try_new_null(&window.params.args[0].get_type(schema)?)?;
+        window.params.args = vec![Expr::Literal(null, None)];
+    }
+    Ok(window)
+}
+
 fn no_operator(op: Operator, left: &DataType, right: &DataType) -> DataFusionError {
     let [left, right] = [left, right].map(SqlType::postgres_name_of);
     let message = format!("operator does not exist: {left} {op} {right}");
@@ -694,6 +735,12 @@ fn negated_if(negated: bool, expr: Expr) -> Expr {
         true => Expr::Not(Box::new(expr)),
         false => expr,
     }
+}
+
+/// Whether the right side is a regular expression.
+fn is_regular(op: Operator) -> bool {
+    use Operator as Op;
+    matches!(op, Op::RegexMatch | Op::RegexIMatch | Op::RegexNotMatch | Op::RegexNotIMatch)
 }
 
 fn is_comparison(op: Operator) -> bool {

@@ -3,6 +3,7 @@
 mod aggregate;
 mod among;
 mod batch;
+mod bytes;
 mod calls;
 mod chain;
 mod comparison;
@@ -20,6 +21,7 @@ mod ksqldb_types;
 mod ksqldb_words;
 mod lambda;
 mod literals;
+mod meeting;
 mod outer_rows;
 mod output;
 mod plan_failure;
@@ -43,6 +45,7 @@ mod value_rules;
 mod volatile;
 mod windowed_join;
 mod written_texts;
+mod zeros;
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;

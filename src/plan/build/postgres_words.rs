@@ -10,12 +10,17 @@ use crate::format;
 const ONE_OF_MANY: [&str; 10] =
     ["microsecond", "millisecond", "second", "minute", "hour", "day", "week", "month", "quarter", "year"];
 
+/// The digits of NUMERIC where none are told, before the point and behind it.
+const WHOLE_DIGITS: usize = 28;
+const FRACTION_DIGITS: usize = 10;
+
 /// The expression in other words, if there are any. Its parts have theirs already.
 pub(super) fn reworded(expr: &ast::Expr) -> Option<ast::Expr> {
     match expr {
         ast::Expr::Value(value) => plain_number(&value.value),
         ast::Expr::Interval(interval) => Some(arrow_interval(told_span(interval)?)),
         ast::Expr::Cast { expr, data_type, .. } => cast(expr, data_type),
+        ast::Expr::TypedString(typed) => precise(&ast::Expr::Value(typed.value.clone()), &typed.data_type),
         ast::Expr::UnaryOp { op, expr } => unary(*op, expr),
         ast::Expr::BinaryOp { left, op, right } => binary(left, op, right),
         ast::Expr::SimilarTo { negated, expr, pattern, escape_char } => {
@@ -82,7 +87,7 @@ fn written_array(expr: &ast::Expr) -> Option<ast::Expr> {
     Some(as_type(expr.clone(), ast::DataType::Array(ast::ArrayElemTypeDef::SquareBracket(Box::new(item), None))))
 }
 
-/// A number with an exponent, written without one.
+/// A number with an exponent, written without one. The point at its end says that it is NUMERIC without it too.
 fn plain_number(value: &ast::Value) -> Option<ast::Expr> {
     let ast::Value::Number(written, long) = value else { return None };
     let (mantissa, exponent) = written.split_once(['e', 'E'])?;
@@ -91,7 +96,7 @@ fn plain_number(value: &ast::Value) -> Option<ast::Expr> {
     let point = i32::try_from(whole.len()).ok()?.checked_add(exponent.parse().ok()?)?;
     let length = i32::try_from(digits.len()).ok()?;
     let plain = match usize::try_from(point) {
-        Ok(point) if length <= point as i32 => digits.clone() + &"0".repeat(point - digits.len()),
+        Ok(point) if length <= point as i32 => format!("{digits}{}.", "0".repeat(point - digits.len())),
         Ok(point) => format!("{}.{}", &digits[..point], &digits[point..]),
         Err(_) => format!("0.{}{digits}", "0".repeat(point.unsigned_abs() as usize)),
     };
@@ -161,8 +166,48 @@ fn cast(expr: &ast::Expr, data_type: &ast::DataType) -> Option<ast::Expr> {
             let whole = as_type(expr.clone(), DataType::Text);
             Some(call("substr", vec![whole, number(1), number(*length)]))
         }
-        _ => None,
+        DataType::Numeric(ast::ExactNumberInfo::None)
+        | DataType::Decimal(ast::ExactNumberInfo::None)
+        | DataType::Dec(ast::ExactNumberInfo::None) => own_digits(expr),
+        _ => precise(expr, data_type),
     }
+}
+
+/// A time of a type that tells how many digits its seconds have.
+fn precise(expr: &ast::Expr, data_type: &ast::DataType) -> Option<ast::Expr> {
+    let (whole, digits) = match data_type {
+        ast::DataType::Timestamp(Some(digits), zone) => (ast::DataType::Timestamp(None, *zone), digits),
+        ast::DataType::Time(Some(digits), zone) => (ast::DataType::Time(None, *zone), digits),
+        _ => return None,
+    };
+    Some(call("__to_precision", vec![as_type(expr.clone(), whole), number(*digits)]))
+}
+
+/// A number that is written out and cast to NUMERIC, if it has digits for which NUMERIC without digits has no room here.
+fn own_digits(expr: &ast::Expr) -> Option<ast::Expr> {
+    let ast::Expr::Value(value) = expr else { return None };
+    let written = match &value.value {
+        ast::Value::Number(written, _) => written.as_str(),
+        ast::Value::SingleQuotedString(written) => written.trim(),
+        _ => return None,
+    };
+    let (is_negative, written) = match written.strip_prefix('-') {
+        Some(written) => (true, written),
+        None => (false, written.strip_prefix('+').unwrap_or(written)),
+    };
+    let number = ast::Value::Number(written.to_string(), false);
+    let plain = plain_number(&number).unwrap_or_else(|| ast::Expr::value(number));
+    let digits = plain.to_string();
+    let (whole, fraction) = digits.split_once('.').unwrap_or((&digits, ""));
+    let is_number = digits.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.') && !fraction.contains('.');
+    let has_room = whole.len() <= WHOLE_DIGITS && fraction.len() <= FRACTION_DIGITS;
+    if !is_number || has_room || WHOLE_DIGITS + FRACTION_DIGITS < whole.trim_start_matches('0').len() + fraction.len() {
+        return None;
+    }
+    Some(match is_negative {
+        true => ast::Expr::UnaryOp { op: ast::UnaryOperator::Minus, expr: Box::new(plain) },
+        false => plain,
+    })
 }
 
 fn unary(op: ast::UnaryOperator, expr: &ast::Expr) -> Option<ast::Expr> {
@@ -296,17 +341,35 @@ mod tests {
     use super::*;
 
     #[test]
+    fn numbers_keep_the_digits_for_which_numeric_has_no_room() {
+        let number = |text: &str| ast::Expr::value(ast::Value::Number(text.to_string(), false));
+        for (expr, kept) in [
+            (number("0.123456789012"), Some("0.123456789012")),
+            (number("0.1234567890"), None),
+            (text("0.00000000001"), Some("0.00000000001")),
+            (text(" -1e-12 "), Some("-0.000000000001")),
+            (text("12345678901234567890123456789"), Some("12345678901234567890123456789")),
+            (number("5"), None),
+            (text("NaN"), None),
+            (text("1.2.3.4.5.6.7.8.9.0.1.2"), None),
+            (text("0.123456789012345678901234567890123456789"), None),
+        ] {
+            assert_eq!(own_digits(&expr).map(|expr| expr.to_string()).as_deref(), kept, "{expr}");
+        }
+    }
+
+    #[test]
     fn exponents_are_written_out() {
         for (written, plain) in [
-            ("1e3", "1000"),
-            ("1.5e3", "1500"),
-            ("1.5e1", "15"),
+            ("1e3", "1000."),
+            ("1.5e3", "1500."),
+            ("1.5e1", "15."),
             ("1.25e1", "12.5"),
             ("1.5e-3", "0.0015"),
             ("15e-1", "1.5"),
-            (".5e1", "5"),
+            (".5e1", "5."),
             ("5e-1", "0.5"),
-            ("0e5", "000000"),
+            ("0e5", "000000."),
         ] {
             let found = plain_number(&ast::Value::Number(written.to_string(), false));
             assert_eq!(found.map(|expr| expr.to_string()).as_deref(), Some(plain), "{written}");

@@ -26,6 +26,7 @@ use datafusion::logical_expr::when;
 
 use super::expression::is_any_comparison;
 use super::expression::is_text;
+use super::zeros;
 use crate::error::Error;
 use crate::error::SqlState;
 use crate::functions::IntervalMicros;
@@ -182,7 +183,7 @@ pub(super) fn windowed(functions: &Functions, mut window: WindowFunction, schema
 
 /// What rows are sorted by.
 pub(super) fn sorted(functions: &Functions, expr: Expr, schema: &DFSchema) -> Result<Expr> {
-    Ok(if is_span(&expr, schema)? { length(functions, expr) } else { expr })
+    Ok(if is_span(&expr, schema)? { length(functions, expr) } else { zeros::one(functions, expr, schema)? })
 }
 
 /// A call with intervals: of functions that compare them, and of those that intervals have of their own.

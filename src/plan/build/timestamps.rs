@@ -18,12 +18,14 @@ use super::expression::is_any_comparison;
 use super::expression::is_text;
 use crate::plan::functions::Functions;
 
-/// A text read as a date, or as a timestamp of `target`'s kind, in microseconds; `None` for other targets.
+/// A text read as a date, a time of day, or a timestamp of `target`'s kind, in microseconds; `None` for other targets.
 pub(super) fn read(functions: &Functions, text: Expr, target: &DataType) -> Option<Expr> {
-    if *target == DataType::Date32 {
-        return Some(functions.scalar("__date_in")?.call(vec![text]));
-    }
-    let DataType::Timestamp(_, zone) = target else { return None };
+    let zone = match target {
+        DataType::Timestamp(_, zone) => zone,
+        DataType::Time64(_) => return Some(functions.scalar("__time_in")?.call(vec![text])),
+        DataType::Date32 => return Some(functions.scalar("__date_in")?.call(vec![text])),
+        _ => return None,
+    };
     let name = if zone.is_some() { "__timestamptz_in" } else { "__timestamp_in" };
     let read = functions.scalar(name)?.call(vec![text]);
     Some(match zone {
@@ -38,7 +40,8 @@ pub(super) fn compared(functions: &Functions, expr: Expr, schema: &DFSchema) -> 
         if *other == DataType::Boolean && matches!(text, Expr::Literal(ScalarValue::Utf8(_), _)) {
             return Ok(cast(text, DataType::Boolean));
         }
-        let is_read = is_text(&text.get_type(schema)?) && matches!(other, DataType::Timestamp(_, _));
+        let is_read =
+            is_text(&text.get_type(schema)?) && matches!(other, DataType::Timestamp(_, _) | DataType::Time64(_));
         let read = if is_read { read(functions, text.clone(), other) } else { None };
         Ok(read.unwrap_or(text))
     };

@@ -21,6 +21,7 @@ use super::expression::is_text;
 use crate::functions::interval_unit;
 use crate::functions::with_places;
 use crate::plan::functions::Functions;
+use crate::plan::intervals::written_text;
 
 /// Whether a cast to TEXT differs from Arrow's.
 pub(super) fn has_own_text(data_type: &DataType) -> bool {
@@ -51,7 +52,7 @@ pub(super) fn joined(functions: &Functions, binary: BinaryExpr, schema: &DFSchem
 
 /// A call with its arguments as PostgreSQL takes them: CONCAT writes values as their types do, and ROUND keeps the digits that
 /// are written out.
-pub(super) fn called(functions: &Functions, function: ScalarFunction, schema: &DFSchema) -> Result<Expr> {
+pub(super) fn called(functions: &Functions, mut function: ScalarFunction, schema: &DFSchema) -> Result<Expr> {
     match function.name() {
         "concat" | "concat_ws" => {
             let Some(text_out) = functions.scalar("__text_out") else { return Ok(Expr::ScalarFunction(function)) };
@@ -63,9 +64,43 @@ pub(super) fn called(functions: &Functions, function: ScalarFunction, schema: &D
             let args = function.args.into_iter().map(written).collect::<Result<_>>()?;
             Ok(Expr::ScalarFunction(ScalarFunction { func: Arc::clone(&function.func), args }))
         }
+        "encode" | "sha224" | "sha256" | "sha384" | "sha512" => {
+            let read = |argument: Expr| match (written_text(&argument), functions.scalar("__bytea_in")) {
+                (Some(_), Some(read)) => read.call(vec![argument]),
+                _ => argument,
+            };
+            // What is behind the first tells a format.
+            let args = function.args.into_iter().enumerate();
+            let args = args.map(|(place, argument)| if place == 0 { read(argument) } else { argument }).collect();
+            Ok(Expr::ScalarFunction(ScalarFunction { func: Arc::clone(&function.func), args }))
+        }
+        "character_length" if function.args.len() == 1 && function.args[0].get_type(schema)? == DataType::Binary => {
+            Ok(match functions.scalar("__byte_length") {
+                Some(length) => length.call(function.args),
+                None => Expr::ScalarFunction(function),
+            })
+        }
+        // The digits of an integer's own 32 bits.
+        "to_hex" if function.args.len() == 1 && function.args[0].get_type(schema)? == DataType::Int32 => {
+            let bits = cast(function.args.swap_remove(0), DataType::Int64) & lit(i64::from(u32::MAX));
+            Ok(Expr::ScalarFunction(ScalarFunction { func: function.func, args: vec![bits] }))
+        }
+        "regexp_like" | "regexp_count" | "regexp_instr" if 1 < function.args.len() => {
+            function.args[1] = posix_pattern(functions, std::mem::take(&mut function.args[1]));
+            Ok(Expr::ScalarFunction(function))
+        }
         "date_part" if function.args.len() == 2 => with_fraction(functions, function, schema),
         "round" | "trunc" if function.args.len() == 2 => rounded(function, schema),
         _ => Ok(Expr::ScalarFunction(function)),
+    }
+}
+
+/// A regular expression as PostgreSQL reads it; one that was made into one of the library's stays.
+pub(super) fn posix_pattern(functions: &Functions, pattern: Expr) -> Expr {
+    let is_read = matches!(&pattern, Expr::ScalarFunction(function) if function.name().ends_with("_pattern"));
+    match functions.scalar("__posix_pattern") {
+        Some(read) if !is_read => read.call(vec![pattern]),
+        _ => pattern,
     }
 }
 
@@ -183,7 +218,7 @@ pub(super) fn shown_times(
 ) -> Result<Vec<Expr>> {
     let shown = |time: Expr| {
         let is_instant = matches!(time.get_type(schema)?, DataType::Timestamp(_, Some(_)));
-        Ok(match functions.scalar("timezone").filter(|_| is_instant) {
+        Ok(match functions.scalar("__timezone").filter(|_| is_instant) {
             Some(timezone) => timezone.call(vec![zone_name(zone), time]),
             None => time,
         })
@@ -205,7 +240,7 @@ pub(super) fn cast_of_instant(
     let expr = instant.expr.as_ref().clone();
     Ok(match instant.field.data_type() {
         DataType::Timestamp(_, None) => {
-            functions.scalar("timezone").map(|timezone| timezone.call(vec![zone_name(zone), expr]))
+            functions.scalar("__timezone").map(|timezone| timezone.call(vec![zone_name(zone), expr]))
         }
         DataType::Date32 | DataType::Time64(_) => {
             let local = on_clocks_of(zone, expr, schema)?;
@@ -213,6 +248,14 @@ pub(super) fn cast_of_instant(
         }
         _ => None,
     })
+}
+
+/// The instant at which clocks of the zone show a time, or a day begins; `None` for a cast to another type.
+pub(super) fn cast_to_instant(functions: &Functions, local: &Cast, zone: &Arc<str>) -> Option<Expr> {
+    let DataType::Timestamp(_, Some(of)) = local.field.data_type() else { return None };
+    let shown = cast(local.expr.as_ref().clone(), DataType::Timestamp(TimeUnit::Microsecond, None));
+    let instant = functions.scalar("__timezone")?.call(vec![zone_name(zone), shown]);
+    Some(cast(instant, DataType::Timestamp(TimeUnit::Microsecond, Some(Arc::clone(of)))))
 }
 
 /// A date plus or minus an interval is a timestamp.

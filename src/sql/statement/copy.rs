@@ -20,8 +20,8 @@ pub struct CopyFormat {
     pub delimiter: char,
     /// The text of NULL: `\N` for text, empty for csv, unless told.
     pub null: String,
-    /// A first line with names.
-    pub header: bool,
+    /// Whether a first line has names.
+    pub header: CopyHeader,
     /// Quotes of csv.
     pub quoting: Quoting,
 }
@@ -63,6 +63,18 @@ impl Default for Forced {
     }
 }
 
+/// What a first line with names is for.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum CopyHeader {
+    /// There is none.
+    #[default]
+    Absent,
+    /// It is written, or passed over.
+    Told,
+    /// Its names must be those of the columns.
+    Matched,
+}
+
 /// What COPY reads.
 #[derive(Debug, Clone, PartialEq)]
 pub enum CopySource {
@@ -77,7 +89,7 @@ pub(super) fn parse(cursor: &mut Cursor<'_>) -> Result<Statement> {
         let select = cursor.select_in_parentheses()?;
         cursor.expect_word("TO")?;
         expect_stream(cursor, "STDOUT")?;
-        return Ok(Statement::CopyTo { source: CopySource::Select(select), format: format(cursor)? });
+        return Ok(Statement::CopyTo { source: CopySource::Select(select), format: format_out(cursor)? });
     }
     let relation = cursor.relation_name()?;
     let columns = match cursor.peek().token {
@@ -92,7 +104,17 @@ pub(super) fn parse(cursor: &mut Cursor<'_>) -> Result<Statement> {
         return Err(cursor.unexpected("FROM or TO"));
     }
     expect_stream(cursor, "STDOUT")?;
-    Ok(Statement::CopyTo { source: CopySource::Relation(relation, columns), format: format(cursor)? })
+    Ok(Statement::CopyTo { source: CopySource::Relation(relation, columns), format: format_out(cursor)? })
+}
+
+/// The format of what is written.
+fn format_out(cursor: &mut Cursor<'_>) -> Result<CopyFormat> {
+    let position = cursor.position();
+    let format = format(cursor)?;
+    match format.header {
+        CopyHeader::Matched => Err(Error::unsupported("cannot use \"match\" with HEADER in COPY TO").at(position)),
+        CopyHeader::Absent | CopyHeader::Told => Ok(format),
+    }
 }
 
 fn expect_stream(cursor: &mut Cursor<'_>, stream: &str) -> Result<()> {
@@ -110,7 +132,7 @@ struct Options {
     csv: bool,
     delimiter: Option<char>,
     null: Option<String>,
-    header: bool,
+    header: CopyHeader,
     quote: Option<u8>,
     escape: Option<u8>,
     force_quote: Forced,
@@ -181,8 +203,9 @@ fn option(cursor: &mut Cursor<'_>, options: &mut Options) -> Result<()> {
             _ => cursor.literal()?.to_ascii_lowercase(),
         };
         options.header = match value.as_str() {
-            "true" | "on" | "1" | "match" => true,
-            "false" | "off" | "0" => false,
+            "true" | "on" | "1" => CopyHeader::Told,
+            "false" | "off" | "0" => CopyHeader::Absent,
+            "match" => CopyHeader::Matched,
             _ => {
                 return Err(
                     Error::new(SqlState::INVALID_PARAMETER_VALUE, "HEADER is true, false or match").at(position)
@@ -214,7 +237,7 @@ fn old_option(cursor: &mut Cursor<'_>, options: &mut Options) -> Result<()> {
         return Ok(());
     }
     if cursor.word("HEADER") {
-        options.header = true;
+        options.header = CopyHeader::Told;
         return Ok(());
     }
     if cursor.word("BINARY") {

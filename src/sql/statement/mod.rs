@@ -40,6 +40,7 @@ pub use conflict::ConflictAction;
 pub use conflict::ConflictTarget;
 pub use conflict::OnConflict;
 pub use copy::CopyFormat;
+pub use copy::CopyHeader;
 pub use copy::CopySource;
 pub use copy::Forced;
 pub use copy::Quoting;

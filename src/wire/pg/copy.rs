@@ -17,13 +17,15 @@ pub(super) async fn copy_out(socket: &mut Socket, guard: &mut Guard, copy: CopyO
     socket.outgoing.copy_out(columns);
     let mut rows = 0;
     while let Some(chunk) = socket.next_of(guard, &mut chunks).await? {
-        let (lines, count) = chunk?;
+        let lines = chunk?;
         // One message a line, as PostgreSQL does: clients take a message for a row.
-        for line in lines.split_inclusive(|byte| *byte == b'\n') {
-            socket.outgoing.copy_data(line);
+        let mut start = 0;
+        for end in lines.ends {
+            socket.outgoing.copy_data(&lines.bytes[start..end]);
             socket.flush_if_full(guard).await?;
+            start = end;
         }
-        rows += count;
+        rows += lines.rows;
     }
     socket.outgoing.copy_done();
     Ok(format!("COPY {rows}"))

@@ -141,7 +141,7 @@ async fn answer(outcome: Outcome) -> Result<String, Error> {
         Outcome::CopyOut(mut copy) => {
             let mut text = Vec::new();
             while let Some(chunk) = copy.chunks.next().await {
-                text.extend_from_slice(&chunk?.0);
+                text.extend_from_slice(&chunk?.bytes);
             }
             Ok(String::from_utf8(text).expect("UTF-8"))
         }
