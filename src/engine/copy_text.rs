@@ -436,7 +436,13 @@ mod tests {
     }
 
     fn csv() -> CopyFormat {
-        CopyFormat { csv: true, delimiter: ',', null: String::new(), header: CopyHeader::Told, quoting: Quoting::default() }
+        CopyFormat {
+            csv: true,
+            delimiter: ',',
+            null: String::new(),
+            header: CopyHeader::Told,
+            quoting: Quoting::default(),
+        }
     }
 
     #[test]

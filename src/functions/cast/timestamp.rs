@@ -39,7 +39,7 @@ pub struct TimestampIn {
 
 impl TimestampIn {
     /// All of them.
-    pub fn all() -> [Self; 3] {
+    pub fn all() -> [Self; 4] {
         [SqlType::Date, SqlType::Timestamp, SqlType::TimestampTz, SqlType::Time]
             .map(|target| Self { target, signature: Signature::exact(vec![DataType::Utf8], Volatility::Immutable) })
     }

@@ -35,6 +35,7 @@ use datafusion::logical_expr::type_coercion::functions::fields_with_udf;
 use crate::error::Error;
 use crate::error::SqlState;
 use crate::format::NamedZone;
+use crate::format::Twice;
 
 /// The microseconds that nanoseconds in 64 bits hold, less a year for what becomes less.
 const NEAR_MICROS: std::ops::Range<i64> = (i64::MIN / 1000 + YEAR_MICROS)..(i64::MAX / 1000);
@@ -215,7 +216,7 @@ fn truncated(unit: &ColumnarValue, times: &ArrayRef) -> Result<Option<TimestampM
             None => DateTime::from_timestamp_micros(micros)?.naive_utc(),
         };
         let local = start(local)?.and_utc().timestamp_micros();
-        zone.map_or(Some(local), |zone| zone.instant_of_local(local))
+        zone.map_or(Some(local), |zone| zone.instant_of_local(local, Twice::Second))
     };
     let cut = times.iter().map(|micros| micros.map(|micros| cut(micros).ok_or_else(out_of_range)).transpose());
     cut.collect::<Result<TimestampMicrosecondArray>>().map(Some)
