@@ -1,9 +1,6 @@
 //! The rules of values in a whole plan of DataFusion's planner: what a query that is read once gets, so that it answers as
 //! the same expressions do in a standing query.
 
-use std::sync::Arc;
-
-use datafusion::arrow::datatypes::DataType;
 use datafusion::common::DFSchema;
 use datafusion::common::ScalarValue;
 use datafusion::common::tree_node::Transformed;
@@ -14,7 +11,6 @@ use datafusion::logical_expr::Expr;
 use datafusion::logical_expr::LogicalPlan;
 use datafusion::logical_expr::Union;
 use datafusion::logical_expr::expr_rewriter::NamePreserver;
-use datafusion::logical_expr::expr_rewriter::coerce_plan_expr_for_schema;
 use datafusion::logical_expr::utils::merge_schema;
 use datafusion::optimizer::analyzer::type_coercion::TypeCoercionRewriter;
 
@@ -25,7 +21,6 @@ use super::grouping_sets;
 use super::span_rows;
 use super::spans;
 use super::subqueries;
-use super::timestamps;
 use crate::catalog::Compatibility;
 
 impl Expressions<'_> {
@@ -73,7 +68,7 @@ impl Expressions<'_> {
             LogicalPlan::Values(_) | LogicalPlan::Limit(_) => return Ok(Transformed::no(node)),
             // Its columns have the types in which those of all its queries meet.
             LogicalPlan::Union(union) if meet(union) => {
-                return TypeCoercionRewriter::coerce_union(with_midnights(union.clone())?).map(Transformed::yes);
+                return TypeCoercionRewriter::coerce_union(union.clone()).map(Transformed::yes);
             }
             _ => {}
         }
@@ -101,35 +96,6 @@ impl Expressions<'_> {
             Compatibility::Ksqldb => Ok(node),
         })
     }
-}
-
-/// The queries of a UNION with the midnights of dates where another has timestamps.
-fn with_midnights(union: Union) -> Result<Union> {
-    let wanted = (0..union.schema.fields().len()).map(|at| {
-        let types = union.inputs.iter().map(|input| input.schema().field(at).data_type().clone());
-        timestamps::meeting(&types.collect::<Vec<_>>())
-    });
-    let wanted: Vec<_> = wanted.collect();
-    if wanted.iter().all(Option::is_none) {
-        return Ok(union);
-    }
-    let typed = |of: &DFSchema, is_changed: fn(&DataType) -> bool| {
-        let fields = of.iter().zip(&wanted).map(|((table, field), wanted)| {
-            let field = match wanted.as_ref().filter(|_| is_changed(field.data_type())) {
-                Some(wanted) => Arc::new(field.as_ref().clone().with_data_type(wanted.clone())),
-                None => Arc::clone(field),
-            };
-            (table.cloned(), field)
-        });
-        DFSchema::new_with_metadata(fields.collect(), of.metadata().clone())
-    };
-    let told = |input: Arc<LogicalPlan>| {
-        let schema = typed(input.schema(), |of| *of == DataType::Date32)?;
-        coerce_plan_expr_for_schema(Arc::unwrap_or_clone(input), &schema).map(Arc::new)
-    };
-    let schema = Arc::new(typed(&union.schema, |_| true)?);
-    let inputs = union.inputs.into_iter().map(told).collect::<Result<_>>()?;
-    Ok(Union { inputs, schema })
 }
 
 /// A number of rows that is written as a decimal, rounded.

@@ -383,10 +383,7 @@ impl<'a> Expressions<'a> {
             let local = |argument| self.local(argument, schema);
             function.args = function.args.into_iter().map(local).collect::<datafusion::common::Result<_>>()?;
         }
-        let function = match timestamps::with_midnights(Expr::ScalarFunction(function), schema)? {
-            Expr::ScalarFunction(function) => self.with_read_texts(function, schema)?,
-            other => return Ok(Transformed::yes(other)),
-        };
+        let function = self.with_read_texts(function, schema)?;
         let mut function = match spans::called(self.functions, function, schema)? {
             Expr::ScalarFunction(function) => function,
             other => return Ok(Transformed::yes(other)),

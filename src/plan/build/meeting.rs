@@ -23,6 +23,7 @@ use datafusion::logical_expr::Projection;
 use datafusion::logical_expr::Union;
 use datafusion::logical_expr::Values;
 use datafusion::logical_expr::cast;
+use datafusion::logical_expr::expr::InList;
 use datafusion::logical_expr::expr::ScalarFunction;
 use datafusion::logical_expr::type_coercion::binary::type_union_coercion;
 use datafusion::logical_expr::when;
@@ -202,6 +203,14 @@ impl Expressions<'_> {
                 let of_bound = low.get_type(schema)?;
                 let expr = Box::new(beside(*expr, &of_bound)?);
                 Expr::Between(Between { expr, negated, low: Box::new(low), high: Box::new(high) })
+            }
+            Expr::InList(InList { expr, list, negated }) => {
+                let data_type = expr.get_type(schema)?;
+                let list = list.into_iter().map(|item| beside(item, &data_type)).collect::<Result<Vec<_>>>()?;
+                let of_items = list.iter().map(|item| item.get_type(schema)).collect::<Result<Vec<_>>>()?;
+                let with_zone = of_items.iter().find(|of| matches!(of, DataType::Timestamp(_, Some(_))));
+                let expr = with_zone.map_or(Ok(*expr.clone()), |of| beside(*expr, of))?;
+                Expr::InList(InList { expr: Box::new(expr), list, negated })
             }
             other => other,
         })

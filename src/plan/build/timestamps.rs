@@ -77,7 +77,7 @@ pub(super) fn meeting(types: &[DataType]) -> Option<DataType> {
     types.contains(&DataType::Date32).then_some(DataType::Timestamp(TimeUnit::Microsecond, zone))
 }
 
-/// What has dates and timestamps side by side, with the dates' midnights in their place.
+/// A comparison or difference of dates and timestamps, with the dates' midnights in their place.
 pub(super) fn with_midnights(expr: Expr, schema: &DFSchema) -> Result<Expr> {
     let types_of = |exprs: &[&Expr]| exprs.iter().map(|expr| expr.get_type(schema)).collect::<Result<Vec<_>>>();
     let midnight = |expr: Expr, wanted: &DataType| -> Result<Expr> {
@@ -104,23 +104,6 @@ pub(super) fn with_midnights(expr: Expr, schema: &DFSchema) -> Result<Expr> {
         {
             let list = list.into_iter().map(|item| midnight(item, &wanted)).collect::<Result<_>>()?;
             Expr::InList(InList { expr: boxed(expr, &wanted)?, list, negated })
-        }
-        Expr::Case(mut case) => {
-            let results = || case.when_then_expr.iter().map(|(_, then)| then).chain(&case.else_expr).map(AsRef::as_ref);
-            if let Some(wanted) = meeting(&types_of(&results().collect::<Vec<_>>())?) {
-                for result in case.when_then_expr.iter_mut().map(|(_, then)| then).chain(&mut case.else_expr) {
-                    **result = midnight(std::mem::take(&mut **result), &wanted)?;
-                }
-            }
-            Expr::Case(case)
-        }
-        Expr::ScalarFunction(mut function)
-            if ["coalesce", "greatest", "least", "nullif"].contains(&function.name())
-                && let Some(wanted) = meeting(&types_of(&function.args.iter().collect::<Vec<_>>())?) =>
-        {
-            function.args =
-                function.args.into_iter().map(|argument| midnight(argument, &wanted)).collect::<Result<_>>()?;
-            Expr::ScalarFunction(function)
         }
         other => other,
     })
