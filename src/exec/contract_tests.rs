@@ -264,7 +264,7 @@ fn a_round_ends_where_more_waits_for_the_cut_than_may() {
 fn what_the_root_emits_can_be_taken_batch_by_batch() {
     let mut driver = driver(&add_one(leaf(0)));
     driver.begin_round(vec![vec![rows(&[1, 2, 3, 4])]]);
-    let next = |driver: &mut Driver| driver.next().expect("the round passes").map(|batch| values(&[batch]));
+    let next = |driver: &mut Driver| driver.next_output().expect("the round passes").map(|batch| values(&[batch]));
     assert_eq!([next(&mut driver), next(&mut driver), next(&mut driver)], [Some(vec![2, 3]), Some(vec![4, 5]), None]);
     driver.begin_flush(CutId(1));
     assert_eq!(next(&mut driver), None);

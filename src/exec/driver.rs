@@ -73,20 +73,20 @@ impl Driver {
         self.rest()
     }
 
-    /// Begins a round, which `next` takes further.
+    /// Begins a round, which `next_output` takes further.
     pub fn begin_round(&mut self, leaves: Vec<Vec<RecordBatch>>) {
         self.round += 1;
         self.task.0.lock().leaves = leaves;
         self.phases.extend([PhaseKind::Input, PhaseKind::Drain]);
     }
 
-    /// Begins a flush, which `next` takes further.
+    /// Begins a flush, which `next_output` takes further.
     pub fn begin_flush(&mut self, cut: CutId) {
         self.phases.push_back(PhaseKind::Flush(cut));
     }
 
     /// What the root emits next, `None` when all that was begun is done. After an error the tree must be dropped.
-    pub fn next(&mut self) -> Result<Option<RecordBatch>, ExecError> {
+    pub fn next_output(&mut self) -> Result<Option<RecordBatch>, ExecError> {
         while let Some(kind) = self.phases.front() {
             self.task.0.lock().phase = Phase { round: self.round, kind: *kind };
             match self.poll()? {
@@ -98,7 +98,7 @@ impl Driver {
     }
 
     fn rest(&mut self) -> Result<Vec<RecordBatch>, ExecError> {
-        std::iter::from_fn(|| self.next().transpose()).collect()
+        std::iter::from_fn(|| self.next_output().transpose()).collect()
     }
 
     /// Polls the root once; `None` if the phase is done. A panic of an operator is an error of the task.

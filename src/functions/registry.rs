@@ -92,7 +92,7 @@ pub fn all() -> Vec<Arc<ScalarUDF>> {
         udf(MakeStruct::new()),
         udf(FieldOf::new()),
         udf(OneRow::new()),
-        udf(OneZero::new()),
+        udf(OneZero::default()),
         udf(Precision::new()),
         udf(IntervalMicros::default()),
         udf(TimeBetween::default()),

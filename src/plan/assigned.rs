@@ -19,7 +19,7 @@ use crate::sql::walk;
 /// is written out for bytes.
 pub fn assign(expr: &mut ast::Expr, sql_type: &SqlType) -> Result<()> {
     let is_open = sql_type.is_nested() && is_made(expr) && leaves_open(expr);
-    if !is_open && !(*sql_type == SqlType::Bytes && is_text(expr)) {
+    if !(is_open || *sql_type == SqlType::Bytes && is_text(expr)) {
         return Ok(());
     }
     let data_type = match sql_type {

@@ -14,7 +14,7 @@ pub(super) fn circle(catalog: &Catalog, target: &Relation, sources: &[RelationId
     while let Some((id, way)) = open.pop() {
         let Some(relation) = catalog.relation_by_id(id).filter(|_| !seen.contains(&id)) else { continue };
         seen.push(id);
-        let way = [&[relation.name.clone()], way.as_slice()].concat();
+        let way = [std::slice::from_ref(&relation.name), way.as_slice()].concat();
         if is_target(relation) {
             return Some(way);
         }

@@ -281,7 +281,7 @@ impl Task {
     /// What the root emits next (only a push query's does) of the round or flush that was begun, `None` when it is over.
     pub fn next_output(&mut self) -> Result<Option<RecordBatch>, ExecError> {
         // Only this error is of these rows: a fetch or a commit that fails has no record to blame.
-        let next = self.driver.next().inspect_err(|_| self.failed_round = self.round)?;
+        let next = self.driver.next_output().inspect_err(|_| self.failed_round = self.round)?;
         if next.is_none() {
             self.round = None;
         }

@@ -24,9 +24,10 @@ pub struct OneZero {
 impl OneZero {
     /// Its name.
     pub const NAME: &'static str = "__one_zero";
+}
 
-    /// The function.
-    pub fn new() -> Self {
+impl Default for OneZero {
+    fn default() -> Self {
         Self { signature: Signature::uniform(1, vec![DataType::Float64, DataType::Float32], Volatility::Immutable) }
     }
 }

@@ -124,8 +124,10 @@ impl Expressions<'_> {
         });
         let Some(met) = met_with_written(&told, written) else { return Ok(None) };
         let reads = open.contains(&true) && !is_text(&met);
-        let is_double = met.is_floating() && told.iter().any(|of| *of != met && !of.is_null());
-        Ok((reads || is_double).then_some(met))
+        // Of doubles beside decimals, and of dates beside timestamps, DataFusion makes decimals and nanoseconds.
+        let is_ours = met.is_floating() || matches!(met, DataType::Timestamp(..));
+        let is_met = is_ours && told.iter().any(|of| *of != met && !of.is_null());
+        Ok((reads || is_met).then_some(met))
     }
 
     /// VALUES by the rules: its casts as ours, its columns in the types in which their values meet. Integers keep the type that
