@@ -162,8 +162,7 @@ fn take_limit(query: &mut ast::Query) -> Result<Option<Limit>> {
 
 /// What is shown of a row without a value.
 enum Valueless {
-    /// Nothing: to ksqlDB's push queries a stream's record without a value is none, and of which row is gone nothing is known
-    /// without its key.
+    /// Nothing: to ksqlDB's push queries a stream's record without a value is none.
     Nothing,
     /// The columns of the key, the others null: a table's row is gone. Whether each column is of the key.
     Key(Vec<bool>),
@@ -171,8 +170,7 @@ enum Valueless {
 
 impl Valueless {
     fn of(plan: &StandingPlan) -> Self {
-        let is_ksqldb = plan.semantics.compatibility == Compatibility::Ksqldb;
-        if plan.output.kind == RelationKind::Stream && is_ksqldb || 0 < plan.output.hidden {
+        if plan.output.kind == RelationKind::Stream && plan.semantics.compatibility == Compatibility::Ksqldb {
             return Self::Nothing;
         }
         let is_key = |column: &Column| !matches!(column.role, ColumnRole::Value) && !column.role.is_of_headers();
