@@ -49,6 +49,7 @@ use crate::protocol::Batch;
 use crate::protocol::BatchBuilder;
 use crate::protocol::ProducerStamp;
 use crate::protocol::Transactional;
+use crate::security::Principal;
 
 /// A batch of one record of so many bytes.
 fn batch(producer: Option<ProducerStamp>, bytes: usize) -> Batch {
@@ -87,6 +88,32 @@ fn a_damaged_partition_with_an_open_transaction_does_not_keep_the_others_from_be
         assert!(node.log.corrupt_from(damaged).is_some());
         let appended = node.client.append(sound, batch(None, 10), Acks::All).await.expect("others take records");
         assert_eq!(appended.base_offset, Offset(1));
+    });
+}
+
+#[test]
+fn what_the_leader_acknowledged_outlives_the_end_of_its_process() {
+    run(async {
+        for (flush, acks) in
+            [(FlushPolicy::Ack, Acks::Leader), (FlushPolicy::Ack, Acks::All), (FlushPolicy::Os, Acks::Leader)]
+        {
+            let simulation = Simulation::new(13);
+            let input = TopicPartition::new(INPUT, 0);
+            let node = Node::open(&simulation.env, BrokerConfig::default()).await.expect("opens");
+            node.create(INPUT, "input", 1, TopicConfig { flush, ..TopicConfig::default() }).await.expect("created");
+            let local = node.broker.local(Principal::server());
+            let checked = local.check_batch(input, batch(None, 10).bytes().clone()).await.expect("it is whole");
+            let placed = local.produce(checked, acks).expect("it is placed");
+            local.wait(placed, Duration::MAX).await.expect("it is acknowledged");
+            drop((local, node));
+            simulation.disk.kill_process();
+            let node = Node::open(&simulation.env, BrokerConfig::default()).await.expect("opens again");
+            assert_eq!(
+                node.client.ends(input).await.expect("it is there").log_end_offset,
+                Offset(1),
+                "{flush:?} {acks:?}"
+            );
+        }
     });
 }
 

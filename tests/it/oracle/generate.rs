@@ -211,6 +211,14 @@ pub struct Query {
     pub below: String,
 }
 
+impl Query {
+    /// A query with a view by one column, whose text the batch query is too.
+    pub fn asked_alike(shape: Shape, text: String) -> Self {
+        let none = String::new;
+        Self { shape, standing: text.clone(), batch: text, filter: none(), group: none(), keys: 1, below: none() }
+    }
+}
+
 /// A query of a random shape. `may_be_late`: grace so short that rows are late, which only one partition can model.
 /// `only`: of one kind.
 pub fn query(draw: &Draw, may_be_late: bool, only: Option<&str>) -> Query {
@@ -380,15 +388,7 @@ fn tables(draw: &Draw) -> Query {
         true => format!("SELECT c.y AS y, COUNT(*) AS n, SUM(e.x) AS s FROM {from}{filter} GROUP BY c.y"),
         false => format!("SELECT {key} AS k, {list} FROM {from}{filter}"),
     };
-    Query {
-        shape: Shape::Tables { chain, foreign: false },
-        standing: text.clone(),
-        batch: text,
-        filter: String::new(),
-        group: String::new(),
-        keys: 1,
-        below: String::new(),
-    }
+    Query::asked_alike(Shape::Tables { chain, foreign: false }, text)
 }
 
 /// The table as it is, for a while.
@@ -399,15 +399,7 @@ fn kept(draw: &Draw) -> Query {
         String::new()
     };
     let text = format!("SELECT k, x, y || '!' AS y, z FROM c{filter}");
-    Query {
-        shape: Shape::Kept { ttl: *draw.of(&[1, 3_000, 20_000, 60_000]) },
-        standing: text.clone(),
-        batch: text,
-        filter: String::new(),
-        group: String::new(),
-        keys: 1,
-        below: String::new(),
-    }
+    Query::asked_alike(Shape::Kept { ttl: *draw.of(&[1, 3_000, 20_000, 60_000]) }, text)
 }
 
 /// Windows of `s` and of `r` that belong together.
@@ -552,15 +544,7 @@ fn references(draw: &Draw) -> Query {
         true => format!("SELECT {one}.y AS y, COUNT(*) AS n, SUM(c.x) AS s FROM {from}{filter} GROUP BY {one}.y"),
         false => format!("SELECT c.k AS k, {list} FROM {from}{filter}"),
     };
-    Query {
-        shape: Shape::Tables { chain, foreign: true },
-        standing: text.clone(),
-        batch: text,
-        filter: String::new(),
-        group: String::new(),
-        keys: 1,
-        below: String::new(),
-    }
+    Query::asked_alike(Shape::Tables { chain, foreign: true }, text)
 }
 
 fn grouped(draw: &Draw, may_be_late: bool) -> Query {

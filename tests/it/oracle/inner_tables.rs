@@ -99,15 +99,7 @@ pub fn of_tables(draw: &Draw) -> Query {
         3 => ranked(draw),
         _ => joined(draw),
     };
-    Query {
-        shape: Shape::InnerTables,
-        standing: text.clone(),
-        batch: text,
-        filter: String::new(),
-        group: String::new(),
-        keys: 1,
-        below: String::new(),
-    }
+    Query::asked_alike(Shape::InnerTables, text)
 }
 
 /// Groups of tables: the group under a name, `v0` and `v1`.
@@ -167,15 +159,7 @@ pub fn semi_joins(draw: &Draw) -> Query {
         1 => format!("SELECT c.k AS k, e.y AS ey FROM c LEFT JOIN e ON c.k = e.k WHERE {conditions}"),
         _ => format!("SELECT c.k AS k, c.x AS x, c.z AS z FROM c WHERE {conditions}"),
     };
-    Query {
-        shape: Shape::SemiJoins,
-        standing: text.clone(),
-        batch: text,
-        filter: String::new(),
-        group: String::new(),
-        keys: 1,
-        below: String::new(),
-    }
+    Query::asked_alike(Shape::SemiJoins, text)
 }
 
 /// A condition of a row of `c`; `alone`: all rows must meet it, so that it may say what is not null.
