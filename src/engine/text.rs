@@ -1,5 +1,7 @@
 //! Values as text, for results and for COPY, and texts as values, for parameters.
 
+use std::sync::LazyLock;
+
 use arrow::array::Array;
 use arrow::array::timezone::Tz;
 use arrow::datatypes::DataType;
@@ -40,5 +42,7 @@ pub fn interval_text(months: i32, days: i32, micros: i64) -> String {
 
 /// The zone without surprises.
 pub(super) fn utc() -> Tz {
-    "UTC".parse().expect("UTC is a zone")
+    // Looking its name up takes longer than writing a number does.
+    static UTC: LazyLock<Tz> = LazyLock::new(|| "UTC".parse().expect("UTC is a zone"));
+    *UTC
 }

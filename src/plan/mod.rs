@@ -113,6 +113,7 @@ pub use reference::FunctionUsage;
 pub use request::Destination;
 pub use request::StandingRequest;
 pub use select_words::number_elements;
+pub use select_words::three_valued;
 pub use standing::Fragment;
 pub use standing::Leaf;
 pub use standing::Output;

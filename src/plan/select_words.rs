@@ -94,7 +94,7 @@ fn rows_of_item(item: &mut ast::SelectItem) {
 
 /// `x = ANY (array)` wherever NULL is told from false: everywhere but in conditions of which only those rows count where they
 /// are true.
-fn three_valued(select: &mut ast::Select) {
+pub fn three_valued(select: &mut ast::Select) {
     of_unknown_elements(&mut select.projection);
     of_unknown_elements(&mut select.group_by);
     of_unknown_elements(&mut select.named_window);

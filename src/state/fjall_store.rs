@@ -10,6 +10,7 @@
 //! Invariants:
 //!   * a number is given once, and durably before the first entry under it
 //!   * under a number, the position and the entries are told apart by a byte, so that an empty key is a key
+//!   * memtables are closed here, never by fjall's wish: see `Inner::note_written`
 
 use std::collections::BTreeSet;
 use std::ops::Bound;
@@ -48,6 +49,9 @@ const NEXT_NUMBER_KEY: &[u8] = &[0];
 /// Entries of a wiped store that are removed in one batch.
 const SWEEP_ENTRIES: usize = 4096;
 
+/// What fjall counts of an entry in its memtable beside the bytes of key and value.
+const ENTRY_BYTES: u64 = 64;
+
 /// Values of so many bytes are not copied when tables are merged.
 const LARGE_VALUE_BYTES: u32 = 16 << 10;
 
@@ -81,13 +85,14 @@ struct Inner {
     /// Held while a number is given.
     numbering: Mutex<()>,
     memtable_bytes_max: u64,
-    /// Bytes written since the memtable was last closed.
+    /// Bytes written since the memtable was last closed, as fjall counts them.
     memtable_bytes: AtomicU64,
 }
 
 impl FjallStores {
     /// Opens the stores in `directory`; if they cannot be read they are removed, and start empty.
     pub fn open(env: &Env, directory: &Path, limits: StoreLimits) -> Result<Self, StateError> {
+        let limits = StoreLimits { threads: limits.threads.max(1), ..limits };
         let found = match open_inner(directory, limits) {
             Ok(inner) => return Ok(Self(Arc::new(inner))),
             Err(Some(fjall::Error::Locked)) => return Err(StateError::Locked),
@@ -109,12 +114,12 @@ fn open_inner(directory: &Path, limits: StoreLimits) -> Result<Inner, Option<fja
         let database = Database::builder(directory)
             .cache_size(limits.cache_bytes)
             .max_journaling_size(limits.journal_bytes_max.max(64 << 20))
-            .worker_threads(limits.threads.max(1))
+            .worker_threads_unchecked(limits.threads)
             .open()?;
         // Pages of views lie apart from the tables of rows, which are merged again and again.
         let apart = KvSeparationOptions::default().separation_threshold(LARGE_VALUE_BYTES);
         let options = || {
-            let options = KeyspaceCreateOptions::default().max_memtable_size(limits.memtable_bytes / 2);
+            let options = KeyspaceCreateOptions::default().max_memtable_size(u64::MAX);
             // Whole filters and indexes of large tables would push all else out of the cache, one for each key that is read.
             // Parts of them are blocks as all others; only those of the newest, small tables stay in memory whole.
             let parts = || PartitioningPolicy::new([false, true]);
@@ -134,9 +139,14 @@ fn open_inner(directory: &Path, limits: StoreLimits) -> Result<Inner, Option<fja
 }
 
 impl Inner {
-    /// Closes the memtable when so much was written to it. fjall leaves that to a worker, which may be merging tables for
-    /// long, and the memtable grows meanwhile; several closed ones make the next writer wait.
-    fn note_written(&self, bytes: u64) -> Result<(), fjall::Error> {
+    /// Closes the memtable when so much was written to it.
+    ///
+    /// fjall would leave that to its worker: each batch over the limit asks for it, through a channel of 1,000 messages. While
+    /// the worker merges tables they pile up, and a worker that then closes the memtable waits for a place in the channel
+    /// which it alone reads: nothing is written any more. So the limit that fjall knows is never reached; in directories
+    /// that were made with another one, what is counted here as fjall counts it reaches this one no later.
+    fn note_written(&self, entries: usize, bytes: usize) -> Result<(), fjall::Error> {
+        let bytes = bytes as u64 + entries as u64 * ENTRY_BYTES;
         let written = self.memtable_bytes.fetch_add(bytes, Ordering::Relaxed) + bytes;
         if self.memtable_bytes_max <= written {
             self.memtable_bytes.store(0, Ordering::Relaxed);
@@ -171,9 +181,11 @@ impl Inner {
             let keys = keys.map(|entry| entry.key()).collect::<Result<Vec<_>, _>>()?;
             let Some(last) = keys.last() else { return Ok(()) };
             from = Bound::Excluded(last.to_vec());
+            let (entries, bytes) = (keys.len(), keys.iter().map(|key| key.len()).sum());
             let mut batch = self.database.batch().durability(Some(PersistMode::Buffer));
             keys.into_iter().for_each(|key| batch.remove(&self.entries, key));
             batch.commit()?;
+            self.note_written(entries, bytes)?;
         }
     }
 
@@ -300,10 +312,12 @@ impl ColdStore for FjallStore {
                 None => batch.remove(&self.inner.entries, self.entry_key(key)),
             }
         }
-        batch.insert(&self.inner.entries, self.position_key(), position.encode());
+        let position = position.encode();
+        let bytes = |(key, value): &Change| KEY_PREFIX_BYTES + key.len() + value.as_ref().map_or(0, Bytes::len);
+        let bytes = KEY_PREFIX_BYTES + position.len() + changes.iter().map(bytes).sum::<usize>();
+        batch.insert(&self.inner.entries, self.position_key(), position);
         batch.commit().map_err(|error| self.failed(error))?;
-        let bytes = |(key, value): &Change| (key.len() + value.as_ref().map_or(0, Bytes::len)) as u64;
-        self.inner.note_written(changes.iter().map(bytes).sum()).map_err(|error| self.failed(error))
+        self.inner.note_written(changes.len() + 1, bytes).map_err(|error| self.failed(error))
     }
 
     fn position(&self) -> Result<Option<StorePosition>, StateError> {
@@ -320,5 +334,35 @@ impl ColdStore for FjallStore {
         let number = self.inner.give_number(&self.name).map_err(|error| self.failed(error))?;
         let wiped = self.number.swap(number, Ordering::AcqRel);
         self.inner.sweep(wiped).map_err(|error| self.failed(error))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::Offset;
+    use crate::model::OperatorId;
+    use crate::model::PartitionId;
+    use crate::model::QueryId;
+    use crate::model::TopicId;
+    use crate::model::TopicPartition;
+
+    /// A store whose tables nobody writes, as while the worker merges others for long. A thousand batches above the memtable's
+    /// limit fill the worker's channel where each asks for the memtable to be closed, and the last line waits for ever.
+    #[test]
+    fn a_busy_worker_is_not_asked_by_each_batch() {
+        let directory = tempfile::tempdir().unwrap();
+        let limits = StoreLimits { memtable_bytes: 300 << 10, threads: 0, ..StoreLimits::default() };
+        let stores = FjallStores(Arc::new(open_inner(directory.path(), limits).unwrap()));
+        let owner = StoreOwner::from(QueryId(1));
+        let name = StoreName { owner, operator: OperatorId::new("a"), partition: PartitionId(0) };
+        let store = ColdStores::open(&stores, &name).unwrap();
+        let changelog = TopicPartition::new(TopicId([7; 16]), 0);
+        let position = StorePosition { owner, layout: "a 1".to_string(), changelog, offset: Offset(1) };
+        for key in 0..2_000_u32 {
+            let change = (Bytes::copy_from_slice(&key.to_be_bytes()), Some(Bytes::from_static(b"1")));
+            store.apply(&[change], &position).unwrap();
+        }
+        stores.0.entries.rotate_memtable().unwrap();
     }
 }

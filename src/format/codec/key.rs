@@ -65,8 +65,9 @@ impl RowKeys {
 
     /// The key of one row.
     pub fn encode_row(columns: &[ArrayRef], row: usize) -> Result<Vec<u8>, FormatError> {
-        let one: Vec<ArrayRef> = columns.iter().map(|column| column.slice(row, 1)).collect();
-        Ok(Self::encode_rows(&one, 1)?.pop().unwrap_or_default())
+        let mut key = Vec::new();
+        KeyWriter::new(columns)?.write(row, &mut key)?;
+        Ok(key)
     }
 
     /// The columns of keys that were encoded with the types of `schema`.

@@ -70,6 +70,17 @@ pub fn check(select: &ast::Select, functions: &Functions, rules: Compatibility) 
     if let Some(first) = select.named_window.first() {
         return Err(not_there("WINDOW .. AS", first.0.span));
     }
+    if let ast::GroupByExpr::Expressions(exprs, _) = &select.group_by {
+        let sets = exprs.iter().find_map(|expr| match expr {
+            ast::Expr::Rollup(_) => Some(("ROLLUP", expr.span())),
+            ast::Expr::Cube(_) => Some(("CUBE", expr.span())),
+            ast::Expr::GroupingSets(_) => Some(("GROUPING SETS", expr.span())),
+            _ => None,
+        });
+        if let Some((clause, span)) = sets {
+            return Err(not_there(clause, span).hint("Make a query for each of its groupings."));
+        }
+    }
     if let Some(qualify) = &select.qualify {
         return Err(not_there("QUALIFY", qualify.span()));
     }

@@ -35,18 +35,11 @@ pub fn grouped(mut select: ast::Select, flattener: &Flattener<'_>) -> Result<ast
     } else if groups == 0 || flattener.folds(&select) {
         return Ok(select);
     }
-    let count = |name: &str| {
-        let mut count = call(name, Vec::new());
-        if let ast::Expr::Function(ast::Function { args: ast::FunctionArguments::List(list), .. }) = &mut count {
-            list.args.push(ast::FunctionArg::Unnamed(ast::FunctionArgExpr::Wildcard));
-        }
-        count
+    let count = match call("count", Vec::new()) {
+        ast::Expr::Function(count) => counted(count),
+        other => other,
     };
-    let there = ast::Expr::BinaryOp {
-        left: Box::new(count("count")),
-        op: ast::BinaryOperator::Gt,
-        right: Box::new(ast::Expr::value(ast::Value::Number("0".to_string(), false))),
-    };
+    let there = above_zero(count);
     select.having = Some(match select.having.take() {
         None => there,
         Some(having) => ast::Expr::BinaryOp {
@@ -63,9 +56,13 @@ pub fn rename_aggregates(select: &mut ast::Select, rules: Compatibility) {
     if rules == Compatibility::Ksqldb {
         return;
     }
+    let groups = match &select.group_by {
+        ast::GroupByExpr::Expressions(exprs, _) if exprs.is_empty() => Groups::All,
+        _ => Groups::Each,
+    };
     for item in &mut select.projection {
         if let ast::SelectItem::UnnamedExpr(expr) = item
-            && renames(expr)
+            && renames(expr, groups)
         {
             let alias = ast::Ident::with_quote('"', postgres_name(expr));
             *item = ast::SelectItem::ExprWithAlias { expr: expr.clone(), alias };
@@ -73,7 +70,7 @@ pub fn rename_aggregates(select: &mut ast::Select, rules: Compatibility) {
     }
     let from = std::mem::take(&mut select.from);
     let flow = walk::expressions_mut(select, |expr| {
-        if let Some(new) = renamed(expr) {
+        if let Some(new) = renamed(expr, groups) {
             *expr = new;
         }
         ControlFlow::<()>::Continue(())
@@ -82,15 +79,24 @@ pub fn rename_aggregates(select: &mut ast::Select, rules: Compatibility) {
     select.from = from;
 }
 
-fn renames(expr: &ast::Expr) -> bool {
-    walk::expressions(expr, |part| match renamed(part) {
+/// What a SELECT folds.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Groups {
+    /// All rows, of which there may be none.
+    All,
+    /// Groups, each of which has a row.
+    Each,
+}
+
+fn renames(expr: &ast::Expr, groups: Groups) -> bool {
+    walk::expressions(expr, |part| match renamed(part, groups) {
         Some(_) => ControlFlow::Break(()),
         None => ControlFlow::Continue(()),
     })
     .is_break()
 }
 
-fn renamed(expr: &ast::Expr) -> Option<ast::Expr> {
+fn renamed(expr: &ast::Expr, groups: Groups) -> Option<ast::Expr> {
     let ast::Expr::Function(function) = expr else { return None };
     let ast::FunctionArguments::List(list) = &function.args else { return None };
     if function.over.is_some() || !list.clauses.is_empty() || !function.within_group.is_empty() {
@@ -104,9 +110,10 @@ fn renamed(expr: &ast::Expr) -> Option<ast::Expr> {
     match (function.name.to_string().to_lowercase().as_str(), list.args.len()) {
         ("bool_and" | "every", 1) if !is_distinct => Some(ast::Expr::Function(under("min"))),
         ("bool_or", 1) if !is_distinct => Some(ast::Expr::Function(under("max"))),
-        // Of no rows, which FILTER can leave, an array is NULL in PostgreSQL.
-        ("array_agg", 1) if !is_distinct && function.filter.is_none() => {
-            Some(ast::Expr::Function(under("collect_list")))
+        ("array_agg", 1) if !is_distinct => {
+            let array = ast::Expr::Function(under("collect_list"));
+            let has_rows = groups == Groups::Each && function.filter.is_none();
+            Some(if has_rows { array } else { unless_none(counted(under("count")), array) })
         }
         ("string_agg", 2) if !is_distinct => Some(joined(list, under)),
         _ => None,
@@ -127,18 +134,34 @@ fn joined(list: &ast::FunctionArgumentList, under: impl Fn(&str) -> ast::Functio
     if let ast::Expr::Function(ast::Function { args: ast::FunctionArguments::List(arguments), .. }) = &mut text {
         arguments.args.push(list.args[1].clone());
     }
-    let condition = ast::Expr::BinaryOp {
-        left: Box::new(of_text("count")),
-        op: ast::BinaryOperator::Gt,
-        right: Box::new(ast::Expr::value(ast::Value::Number("0".to_string(), false))),
-    };
+    unless_none(of_text("count"), text)
+}
+
+/// A call of COUNT that counts rows, whatever its argument was.
+fn counted(mut count: ast::Function) -> ast::Expr {
+    if let ast::FunctionArguments::List(list) = &mut count.args {
+        list.args = vec![ast::FunctionArg::Unnamed(ast::FunctionArgExpr::Wildcard)];
+    }
+    ast::Expr::Function(count)
+}
+
+/// `CASE WHEN count > 0 THEN value END`.
+fn unless_none(count: ast::Expr, value: ast::Expr) -> ast::Expr {
     let token = || ast::helpers::attached_token::AttachedToken::empty();
     ast::Expr::Case {
         case_token: token(),
         end_token: token(),
         operand: None,
-        conditions: vec![ast::CaseWhen { condition, result: text }],
+        conditions: vec![ast::CaseWhen { condition: above_zero(count), result: value }],
         else_result: None,
+    }
+}
+
+fn above_zero(count: ast::Expr) -> ast::Expr {
+    ast::Expr::BinaryOp {
+        left: Box::new(count),
+        op: ast::BinaryOperator::Gt,
+        right: Box::new(ast::Expr::value(ast::Value::Number("0".to_string(), false))),
     }
 }
 

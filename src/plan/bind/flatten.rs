@@ -20,7 +20,9 @@ use super::clauses;
 use super::clauses::not_there;
 use super::columns::Columns;
 use super::columns::Derived;
+use super::comma_joins;
 use super::distinct;
+use super::first_rows;
 use super::from;
 use super::inner_table;
 use super::scope::at;
@@ -34,6 +36,7 @@ use crate::error::Result;
 use crate::error::SqlState;
 use crate::plan::functions::Functions;
 use crate::plan::functions::TABLE_FUNCTIONS;
+use crate::plan::three_valued;
 use crate::sql::walk;
 
 pub(super) const TWO_QUERIES: &str =
@@ -75,6 +78,9 @@ impl Flattener<'_> {
             let select = union::select_around(&query, branches, operands.distinct)?;
             return distinct::grouped(select, self);
         }
+        if let Some(ranked) = first_rows::ranked(&query, &common, self)? {
+            return distinct::grouped(self.merged(ranked)?, self);
+        }
         let mut select = clauses::only_select(&query)?;
         for table in &mut select.from {
             self.place(&mut table.relation, &common)?;
@@ -82,7 +88,11 @@ impl Flattener<'_> {
                 self.place(&mut join.relation, &common)?;
             }
         }
+        let select = comma_joins::joined(select, self)?;
         let mut select = semi_joins::joined(select, &common, self)?;
+        if self.rules == Compatibility::Postgres {
+            three_valued(&mut select);
+        }
         distinct::rename_aggregates(&mut select, self.rules);
         let select = self.merged(select)?;
         distinct::grouped(select, self)
@@ -368,9 +378,15 @@ pub(super) fn around(other: &ast::Select, list: Vec<ast::SelectItem>, relation: 
     }
 }
 
-/// The SELECT, as a query in place of another.
+/// The SELECT, as a query in place of another, of which nothing else is left: `first_rows` has its order and limit.
 pub(super) fn as_query(place: &ast::Query, select: ast::Select) -> ast::Query {
-    ast::Query { with: None, body: Box::new(ast::SetExpr::Select(Box::new(select))), ..place.clone() }
+    ast::Query {
+        with: None,
+        body: Box::new(ast::SetExpr::Select(Box::new(select))),
+        order_by: None,
+        limit_clause: None,
+        ..place.clone()
+    }
 }
 
 /// Hands WITHIN on to the relation that a query reads.

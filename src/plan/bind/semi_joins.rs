@@ -75,8 +75,8 @@ struct Scene {
 }
 
 /// A relation in sight: its name, its columns, and the relation where it is one.
-struct Table {
-    alias: String,
+pub(super) struct Table {
+    pub(super) alias: String,
     columns: Vec<String>,
     source: Option<BoundSource>,
 }
@@ -101,12 +101,7 @@ impl Scene {
 
     /// Whether a name is one of these relations' columns.
     fn has(&self, name: &Name) -> bool {
-        let is_pseudo = |name: &str| PseudoColumn::of_word(name).is_some() || is_window_bound(name);
-        let has = |table: &Table| table.columns.contains(&name.column) || is_pseudo(&name.column);
-        match &name.alias {
-            Some(alias) => self.tables.iter().any(|table| table.alias == *alias),
-            None => self.tables.iter().any(has),
-        }
+        self.tables.iter().any(|table| table.has(name))
     }
 
     /// Whether an expression is never null.
@@ -134,7 +129,7 @@ impl Scene {
 }
 
 impl Table {
-    fn of(factor: &ast::TableFactor, flattener: &Flattener<'_>) -> Result<Self> {
+    pub(super) fn of(factor: &ast::TableFactor, flattener: &Flattener<'_>) -> Result<Self> {
         let mut plain = factor.clone();
         crate::sql::take_within(&mut plain)?;
         if let ast::TableFactor::Derived { subquery, alias, .. } = &plain
@@ -148,16 +143,25 @@ impl Table {
         let columns = source.relation.columns.iter().map(|column| column.name.clone()).collect();
         Ok(Self { alias: source.alias.clone(), columns, source: Some(source) })
     }
+
+    /// Whether a name is one of its columns.
+    pub(super) fn has(&self, name: &Name) -> bool {
+        let is_pseudo = |name: &str| PseudoColumn::of_word(name).is_some() || is_window_bound(name);
+        match &name.alias {
+            Some(alias) => self.alias == *alias,
+            None => self.columns.contains(&name.column) || is_pseudo(&name.column),
+        }
+    }
 }
 
 /// A column as an expression names it.
-struct Name {
+pub(super) struct Name {
     alias: Option<String>,
     column: String,
 }
 
 impl Name {
-    fn of(expr: &ast::Expr, flattener: &Flattener<'_>) -> Option<Self> {
+    pub(super) fn of(expr: &ast::Expr, flattener: &Flattener<'_>) -> Option<Self> {
         let folded = |ident: &Ident| fold(ident, flattener.rules);
         match expr {
             ast::Expr::Identifier(ident) => Some(Self { alias: None, column: folded(ident) }),
@@ -450,12 +454,11 @@ fn question(expr: &ast::Expr) -> Option<(Question, bool)> {
     let span = expr.span();
     match bare(expr) {
         ast::Expr::InSubquery { expr, subquery, negated } => {
-            let values = match bare(expr) {
-                ast::Expr::Tuple(values) => values.clone(),
-                value => vec![value.clone()],
-            };
-            Some((Question { values, query: subquery.as_ref().clone(), span }, *negated))
+            Some((Question { values: values_of(expr), query: subquery.as_ref().clone(), span }, *negated))
         }
+        // `= ANY (SELECT ..)` is IN, and `<> ALL (SELECT ..)` is NOT IN.
+        ast::Expr::AnyOp { left, compare_op: ast::BinaryOperator::Eq, right, .. } => among(left, right, span, false),
+        ast::Expr::AllOp { left, compare_op: ast::BinaryOperator::NotEq, right } => among(left, right, span, true),
         ast::Expr::Exists { subquery, negated } => {
             Some((Question { values: Vec::new(), query: subquery.as_ref().clone(), span }, *negated))
         }
@@ -466,16 +469,28 @@ fn question(expr: &ast::Expr) -> Option<(Question, bool)> {
     }
 }
 
-/// Whether an expression has IN or EXISTS of a sub-query in it.
+fn among(left: &ast::Expr, right: &ast::Expr, span: Span, negated: bool) -> Option<(Question, bool)> {
+    let ast::Expr::Subquery(query) = right else { return None };
+    Some((Question { values: values_of(left), query: query.as_ref().clone(), span }, negated))
+}
+
+fn values_of(expr: &ast::Expr) -> Vec<ast::Expr> {
+    match bare(expr) {
+        ast::Expr::Tuple(values) => values.clone(),
+        value => vec![value.clone()],
+    }
+}
+
+/// Whether an expression asks something of a sub-query.
 fn asks(expr: &ast::Expr) -> bool {
-    let flow = walk::expressions(expr, |part| match part {
-        ast::Expr::InSubquery { .. } | ast::Expr::Exists { .. } => ControlFlow::Break(()),
-        _ => ControlFlow::Continue(()),
+    let flow = walk::expressions(expr, |part| match question(part) {
+        Some(_) => ControlFlow::Break(()),
+        None => ControlFlow::Continue(()),
     });
     flow.is_break()
 }
 
-fn has_subquery(expr: &ast::Expr) -> bool {
+pub(super) fn has_subquery(expr: &ast::Expr) -> bool {
     let flow = walk::walk(expr, |node| match node {
         walk::Node::Query(_) => ControlFlow::Break(()),
         _ => ControlFlow::Continue(()),
@@ -484,7 +499,7 @@ fn has_subquery(expr: &ast::Expr) -> bool {
 }
 
 /// The conditions that AND holds together.
-fn conjuncts(expr: ast::Expr) -> Vec<ast::Expr> {
+pub(super) fn conjuncts(expr: ast::Expr) -> Vec<ast::Expr> {
     match expr {
         ast::Expr::BinaryOp { left, op: ast::BinaryOperator::And, right } => {
             let mut found = conjuncts(*left);
@@ -501,7 +516,7 @@ fn conjuncts(expr: ast::Expr) -> Vec<ast::Expr> {
 }
 
 /// An expression without the parentheses around it.
-fn bare(expr: &ast::Expr) -> &ast::Expr {
+pub(super) fn bare(expr: &ast::Expr) -> &ast::Expr {
     match expr {
         ast::Expr::Nested(inner) => bare(inner),
         other => other,

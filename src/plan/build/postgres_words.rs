@@ -248,21 +248,37 @@ fn negative_number(expr: &ast::Expr) -> Option<ast::Expr> {
 }
 
 fn binary(left: &ast::Expr, op: &ast::BinaryOperator, right: &ast::Expr) -> Option<ast::Expr> {
-    if let ast::BinaryOperator::PGOverlap | ast::BinaryOperator::AtArrow | ast::BinaryOperator::ArrowAt = op {
-        let (first, second) = (written_array(left), written_array(right));
-        if first.is_some() || second.is_some() {
-            let (left, right) = (first.unwrap_or_else(|| left.clone()), second.unwrap_or_else(|| right.clone()));
-            let name = if *op == ast::BinaryOperator::PGOverlap { "array_has_any" } else { "array_has_all" };
-            let arguments = if *op == ast::BinaryOperator::ArrowAt { vec![right, left] } else { vec![left, right] };
-            return Some(call(name, arguments));
-        }
+    if let ast::BinaryOperator::AtArrow | ast::BinaryOperator::ArrowAt = op {
+        let (left, right) = (told_array(left), told_array(right));
+        return Some(if *op == ast::BinaryOperator::AtArrow { contains(left, right) } else { contains(right, left) });
+    }
+    if *op == ast::BinaryOperator::PGOverlap {
+        return Some(call("array_has_any", vec![told_array(left), told_array(right)]));
     }
     let name = match op {
         ast::BinaryOperator::PGStartsWith => "starts_with",
-        ast::BinaryOperator::PGOverlap => "array_has_any",
         _ => return None,
     };
     Some(call(name, vec![left.clone(), right.clone()]))
+}
+
+fn told_array(expr: &ast::Expr) -> ast::Expr {
+    written_array(expr).unwrap_or_else(|| expr.clone())
+}
+
+/// Whether an array has all elements of another: a NULL among those is equal to none.
+fn contains(whole: ast::Expr, part: ast::Expr) -> ast::Expr {
+    let has_all = call("array_has_all", vec![whole.clone(), part.clone()]);
+    let is_null = |element: &ast::Expr| matches!(element, ast::Expr::Value(value) if value.value == ast::Value::Null);
+    if super::quantified::elements(&part).is_some_and(|elements| !elements.iter().any(is_null)) {
+        return has_all;
+    }
+    let place = call("array_position", vec![part, ast::Expr::value(ast::Value::Null)]);
+    let either = |left, op, right| ast::Expr::BinaryOp { left: Box::new(left), op, right: Box::new(right) };
+    let is_null = |expr| ast::Expr::IsNull(Box::new(expr));
+    let without_null = either(is_null(place), ast::BinaryOperator::Or, is_null(whole));
+    let without_null = ast::Expr::Nested(Box::new(without_null));
+    ast::Expr::Nested(Box::new(either(has_all, ast::BinaryOperator::And, without_null)))
 }
 
 /// Whether a call has other words before functions are looked up.

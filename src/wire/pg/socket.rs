@@ -10,6 +10,7 @@ use std::panic::AssertUnwindSafe;
 use std::task::Poll;
 use std::time::Duration;
 
+use bytes::Buf;
 use bytes::BytesMut;
 use futures::FutureExt;
 use futures::Stream as Items;
@@ -174,7 +175,9 @@ impl Socket {
         let stopping = self.stopping.clone();
         let send = async {
             while !self.outgoing.is_empty() {
-                self.stream.write_buf(self.outgoing.unsent()).await?;
+                let unsent = self.outgoing.unsent();
+                let sent = self.stream.write(unsent.chunk()).await?;
+                unsent.advance(sent);
             }
             Ok(self.stream.flush().await?)
         };
