@@ -157,6 +157,8 @@ pub struct Exec {
     pub round_bytes_max: ByteSize,
     /// Bytes of output after which a task commits before its interval is over.
     pub cut_bytes_max: ByteSize,
+    /// Bytes of output that one row may make, which one commit has to take; a query with one that makes more fails.
+    pub change_bytes_max: ByteSize,
     /// Threads that run tasks; 0 takes the number of cores.
     pub workers: usize,
 }
@@ -172,6 +174,7 @@ impl Default for Exec {
             round_rows_max: 8192,
             round_bytes_max: ByteSize::mebibytes(1),
             cut_bytes_max: ByteSize::mebibytes(8),
+            change_bytes_max: ByteSize::mebibytes(256),
             workers: 0,
         }
     }

@@ -200,7 +200,11 @@ impl Slot {
         let of_a_row = match failure {
             ExecError::Panic(_) | ExecError::Arrow(_) | ExecError::Expression(_) => true,
             ExecError::Data(told) => !is_of_the_machine(told),
-            ExecError::UnknownNode(_) | ExecError::InputGap { .. } | ExecError::BadRecord { .. } => {
+            // Left out its row would be lost, and taken again it would make the same again.
+            ExecError::ChangeTooLarge { .. }
+            | ExecError::UnknownNode(_)
+            | ExecError::InputGap { .. }
+            | ExecError::BadRecord { .. } => {
                 return self.give_up(failure);
             }
             ExecError::Contract { .. }

@@ -29,6 +29,7 @@ mod session_settings;
 mod statement_memory;
 mod topic_reader;
 mod topic_rows;
+mod turns;
 mod type_names;
 mod type_tree;
 mod version;

@@ -63,6 +63,8 @@ pub struct TopicSpec {
     pub record_bytes_max: usize,
     /// Rows are replaced by key and a view is kept.
     pub is_table: bool,
+    /// Keys are written so that none can be null: a row whose key is is left out.
+    pub lacks_null_key: bool,
     /// The column with the record's time; else the row's event time.
     pub event_time: Option<Arc<EventTimeColumn>>,
 }
@@ -198,6 +200,11 @@ impl Sink {
             let (operator, event_time) = (cx.operator().clone(), times[row]);
             let message = format!("row left out, it cannot be written: {reason}");
             cx.output().log(LogEntry { operator, message, event_time });
+        }
+        if topic.lacks_null_key {
+            for column in self.spec.key.iter().map(|index| users.column(*index)).filter(|column| column.is_nullable()) {
+                written.iter_mut().enumerate().for_each(|(row, written)| *written &= column.is_valid(row));
+            }
         }
         let placed = topic.placer.encode_keys(&users)?;
         let count = topic.partitions.len() as i32;

@@ -68,6 +68,7 @@ pub fn bind(select: &ast::Select, flattener: &Flattener<'_>) -> Result<From> {
         }
         merged.extend(using_columns(&join.join_operator, rules));
         let (kind, on) = operator(&join.join_operator, &sources, &right)?;
+        check_inner_tables(from, &sources, &right)?;
         check_kinds(&sources, &right, (within.is_some(), kind), rules)?;
         let (span, unmatched) = span(within, rules);
         joins.push(BoundJoin { kind, span, unmatched, on });
@@ -285,6 +286,31 @@ pub fn name_of_unnamed_key(sources: &[BoundSource], joins: &[BoundJoin]) -> Resu
     Ok(unnamed_key(sources, joins)?.and(free))
 }
 
+/// Refuses sub-queries that make a table beside a stream: their rows have no place in time among its, since they come when they
+/// are committed. Those of a table that is named have their event times.
+fn check_inner_tables(from: &ast::TableWithJoins, sources: &[BoundSource], right: &BoundSource) -> Result<()> {
+    let all = || sources.iter().chain([right]);
+    let tables = std::iter::once(&from.relation).chain(from.joins.iter().map(|join| &join.relation));
+    let Some((table, source)) = tables.zip(all()).find(|(_, source)| source.is_inner_table()) else { return Ok(()) };
+    if all().all(|source| source.relation.is_table()) {
+        return Ok(());
+    }
+    if source.is_hidden() {
+        return Err(Error::unsupported(
+            "IN and EXISTS in a query over a stream ask for the whole primary key of a table yet",
+        )
+        .hint("Make a table whose primary key that is: CREATE TABLE .. AS SELECT DISTINCT .., and ask that."));
+    }
+    let hint = match table {
+        ast::TableFactor::Derived { subquery, .. } if source.queries.iter().all(|query| query.window.is_none()) => {
+            let name = &source.alias;
+            format!("Write CREATE TABLE {name} AS {subquery}; and then this one with {name} in place of the subquery.")
+        }
+        _ => TWO_QUERIES.to_string(),
+    };
+    Err(Error::unsupported("a join of a stream with a subquery that groups or ranks is not there yet").hint(hint))
+}
+
 /// Which kinds of relations may be joined, and how. `(within, kind)` is what the join says.
 fn check_kinds(
     sources: &[BoundSource],
@@ -294,18 +320,6 @@ fn check_kinds(
 ) -> Result<()> {
     let left = &sources[0];
     let streams = sources[1..].iter().any(|source| !source.relation.is_table());
-    let all = || sources.iter().chain([right]);
-    // Its rows have no place in time among those of a stream: they come when it is committed.
-    if all().any(BoundSource::is_inner_table) && all().any(|source| !source.relation.is_table()) {
-        if right.is_hidden() {
-            return Err(Error::unsupported(
-                "IN and EXISTS in a query over a stream ask for the whole primary key of a table yet",
-            )
-            .hint("Make a table whose primary key that is: CREATE TABLE .. AS SELECT DISTINCT .., and ask that."));
-        }
-        return Err(Error::unsupported("a join of a stream with a subquery that groups or ranks is not there yet")
-            .hint(TWO_QUERIES));
-    }
     if sources.iter().chain([right]).any(|source| source.relation.window.is_some()) {
         if rules == Compatibility::Ksqldb {
             check_windows(left, right)?;
@@ -373,13 +387,14 @@ fn check_windowed(sources: &[BoundSource], right: &BoundSource, kind: JoinKind, 
     if rules == Compatibility::Ksqldb && one != other {
         return Err(implicit_repartition());
     }
-    match kind {
-        JoinKind::Inner | JoinKind::Left => Ok(()),
-        JoinKind::Right | JoinKind::Full => refused(
-            "RIGHT and FULL joins of windowed relations are not there yet in standing queries",
-            "JOIN and LEFT JOIN are; a RIGHT JOIN is a LEFT JOIN with its sides turned round.",
-        ),
+    // The key of a window of a size has no end: it could not be told whose a window is that one side alone has.
+    if kind == JoinKind::Full && one != other {
+        return refused(
+            "a FULL join of windows of two sizes is not supported",
+            "Make both views with windows of one SIZE, or join them LEFT or RIGHT.",
+        );
     }
+    Ok(())
 }
 
 /// ksqlDB's words for windowed relations that would have to be spread anew to be joined.

@@ -12,7 +12,6 @@ use super::expression::Expressions;
 use super::expression::as_column;
 use super::failure;
 use super::foreign_join::consolidated;
-use super::lacks_null;
 use super::no_null;
 use super::rows::Changes;
 use super::rows::Rows;
@@ -159,7 +158,7 @@ impl Ranked {
                 }
             }
             Identity::Columns(columns) => {
-                let told = query.key_format.filter(|format| lacks_null(*format, columns.len()));
+                let told = query.key_format.filter(|format| format.lacks_null(columns.len()));
                 if let Some(format) = told.filter(|_| !columns.is_empty()) {
                     warnings.push(no_null(format, "key"));
                     for column in columns {

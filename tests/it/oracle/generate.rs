@@ -404,13 +404,16 @@ fn kept(draw: &Draw) -> Query {
 
 /// Windows of `s` and of `r` that belong together.
 fn window_pairs(draw: &Draw) -> Query {
-    let word = *draw.of(&["JOIN", "LEFT JOIN"]);
+    let (word, sides) =
+        *draw.of(&[("JOIN", "l.#"), ("LEFT JOIN", "l.#"), ("RIGHT JOIN", "r.#"), ("FULL JOIN", "COALESCE(l.#, r.#)")]);
     let filter = if draw.once_in(2) {
-        format!(" WHERE {}", draw.of(&["l.n > 1", "r.n IS NULL OR r.n > l.n", "l.t > 0", "l.t + r.t > 0"]))
+        let conditions = ["l.n > 1", "r.n IS NULL OR r.n > l.n", "l.n IS NULL OR l.t > 0", "l.t + r.t > 0"];
+        format!(" WHERE {}", draw.of(&conditions))
     } else {
         String::new()
     };
-    let list = "l.k AS k, l.n AS n, r.n AS rn, COALESCE(l.t, r.t) AS t";
+    let of_key = |column: &str| sides.replace('#', column);
+    let list = format!("{} AS k, l.n AS n, r.n AS rn, COALESCE(l.t, r.t) AS t", of_key("k"));
     let on = draw.of(&["l.k = r.k AND l.W = r.W", "r.W = l.W AND l.k = r.k"]);
     let (standing, batch) = (on.replace('W', "windowstart"), on.replace('W', "ws"));
     let windows = |name: &str| format!("(SELECT k, ws, we, COUNT(*) AS n, SUM(a) AS t FROM {name} GROUP BY k, ws, we)");
@@ -418,7 +421,11 @@ fn window_pairs(draw: &Draw) -> Query {
     Query {
         shape: Shape::WindowPairs,
         standing: format!("SELECT {list} FROM ws l {word} wr r ON {standing}{filter}"),
-        batch: format!("SELECT {list}, l.ws AS ws, l.we AS we FROM {left} l {word} {right} r ON {batch}{filter}"),
+        batch: format!(
+            "SELECT {list}, {} AS ws, {} AS we FROM {left} l {word} {right} r ON {batch}{filter}",
+            of_key("ws"),
+            of_key("we")
+        ),
         filter: String::new(),
         group: String::new(),
         keys: 1,
