@@ -296,10 +296,17 @@ impl Sink {
     }
 }
 
+/// Memory that rows take, whatever else the buffers hold that they are parts of.
+fn slice_bytes(batch: &RecordBatch) -> usize {
+    let bytes =
+        |column: &ArrayRef| column.to_data().get_slice_memory_size().unwrap_or_else(|_| column.get_array_memory_size());
+    batch.columns().iter().map(bytes).sum()
+}
+
 impl Step for Sink {
     fn input(&mut self, cx: &mut Cx<'_>, _: usize, batch: RecordBatch) -> Result<Progress, ExecError> {
         if self.is_gathered() {
-            cx.hold(batch.get_array_memory_size());
+            cx.hold(slice_bytes(&batch));
             self.gathered.push(batch);
         } else if self.spec.input.changes == Changes::Retract {
             let batch = self.consolidate(&[batch], true)?;

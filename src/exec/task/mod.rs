@@ -249,15 +249,17 @@ impl Task {
 
     /// Of a round that gave out too much, the change if it was one.
     fn blamed(&self, failure: ExecError) -> ExecError {
-        let (ExecError::RoundTooLarge, Some((place, 0 | 1))) = (&failure, self.round) else { return failure };
+        let place = match (&failure, self.round) {
+            (ExecError::RoundTooLarge, Some((place, 0 | 1))) => place,
+            _ => return failure,
+        };
         let input = self.inputs.iter().find(|input| input.partition == place.partition);
         let topic = input.map_or(String::new(), |input| match &self.spec.leaves[input.leaf].reads {
             Reads::Relation(reads) => format!("topic \"{}\"", reads.relation.topic),
             Reads::Exchange(_) => "a repartition".to_string(),
         });
-        let config = &self.spec.config;
         let (partition, offset) = (place.partition.partition.0, place.offset);
-        ExecError::ChangeTooLarge { topic, partition, offset, limit: config.change_bytes_max }
+        ExecError::ChangeTooLarge { topic, partition, offset, limit: self.spec.config.change_bytes_max }
     }
 
     /// Begins a round, if rows lie ready; `next_output` takes it further, to its end.
