@@ -367,7 +367,8 @@ fn tables(draw: &Draw) -> Query {
         _ => left.to_string(),
     };
     let mut key = key_of(first, "c.k", "e.k");
-    let mut from = format!("c {first} {} ON {}", draw.of(&["e", "e", "c e"]), draw.of(&["c.k = e.k", "e.k = c.k"]));
+    let on = *draw.of(&["c.k = e.k", "e.k = c.k"]);
+    let mut from = format!("c {first} {} ON {on}", draw.of(&["e", "e", "c e"]));
     let mut list = String::from("c.x AS x, c.y AS y, e.x AS ex");
     if chain {
         let second = *draw.of(&kinds);
@@ -388,7 +389,18 @@ fn tables(draw: &Draw) -> Query {
         true => format!("SELECT c.y AS y, COUNT(*) AS n, SUM(e.x) AS s FROM {from}{filter} GROUP BY c.y"),
         false => format!("SELECT {key} AS k, {list} FROM {from}{filter}"),
     };
-    Query::asked_alike(Shape::Tables { chain, foreign: false }, text)
+    let mut query = Query::asked_alike(Shape::Tables { chain, foreign: false }, text);
+    // DataFusion does not know which side's the column of USING is.
+    if !chain && draw.once_in(3) {
+        query.standing = with_using(&query.standing, (on, "k"), &key);
+    }
+    query
+}
+
+/// A join `ON` columns that have one name on both sides, with USING; its `key` is named bare.
+fn with_using(text: &str, (on, columns): (&str, &str), key: &str) -> String {
+    let key = format!("SELECT {key} AS k");
+    text.replacen(&format!("ON {on}"), &format!("USING ({columns})"), 1).replacen(&key, "SELECT k", 1)
 }
 
 /// The table as it is, for a while.
@@ -416,11 +428,16 @@ fn window_pairs(draw: &Draw) -> Query {
     let list = format!("{} AS k, l.n AS n, r.n AS rn, COALESCE(l.t, r.t) AS t", of_key("k"));
     let on = draw.of(&["l.k = r.k AND l.W = r.W", "r.W = l.W AND l.k = r.k"]);
     let (standing, batch) = (on.replace('W', "windowstart"), on.replace('W', "ws"));
+    let plain = format!("SELECT {list} FROM ws l {word} wr r ON {standing}{filter}");
+    let plain = match draw.once_in(3) {
+        true => with_using(&plain, (&standing, "k, windowstart"), &of_key("k")),
+        false => plain,
+    };
     let windows = |name: &str| format!("(SELECT k, ws, we, COUNT(*) AS n, SUM(a) AS t FROM {name} GROUP BY k, ws, we)");
     let (left, right) = (windows("s"), windows("r"));
     Query {
         shape: Shape::WindowPairs,
-        standing: format!("SELECT {list} FROM ws l {word} wr r ON {standing}{filter}"),
+        standing: plain,
         batch: format!(
             "SELECT {list}, {} AS ws, {} AS we FROM {left} l {word} {right} r ON {batch}{filter}",
             of_key("ws"),
