@@ -7,6 +7,8 @@
 use std::fmt;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::Ordering;
 use std::task::Context;
 use std::task::Poll;
 use std::task::ready;
@@ -31,6 +33,7 @@ use datafusion::physical_plan::ReplaceChildrenOptions;
 use datafusion::physical_plan::coop::CooperativeExec;
 use datafusion::physical_plan::joins::HashJoinExec;
 use datafusion::physical_plan::joins::NestedLoopJoinExec;
+use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use futures::Stream;
 use futures::StreamExt;
 
@@ -38,8 +41,8 @@ use crate::env::Clock;
 
 /// How long a join may take for a piece of the rows that it looks up, about.
 const TURN: Duration = Duration::from_millis(10);
-/// Rows of the first piece, of which nothing tells how long it takes.
-const FIRST_ROWS: usize = 1;
+/// Pairs of rows that are compared in a turn, about.
+const TURN_PAIRS: usize = 4 << 20;
 /// By what pieces grow that take far less than a turn.
 const GROWTH: usize = 4;
 
@@ -49,49 +52,82 @@ pub(super) fn giving_way(plan: Arc<dyn ExecutionPlan>, clock: &Arc<dyn Clock>) -
         if node.children().len() < 2 {
             return Ok(Transformed::no(node));
         }
-        let node = if compares_pairs(&node) { in_pieces(node, clock)? } else { node };
+        let node = match compared(&node) {
+            Some(compared) => in_pieces(&node, compared, clock)?,
+            None => node,
+        };
         Ok(Transformed::yes(Arc::new(CooperativeExec::new(node)) as Arc<dyn ExecutionPlan>))
     });
     wrapped.map(|transformed| transformed.data)
 }
 
-/// Whether a join may compare far more pairs of rows than meet.
-fn compares_pairs(plan: &Arc<dyn ExecutionPlan>) -> bool {
+/// What a join compares a row with that it looks up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Compared {
+    /// All rows that it holds.
+    All,
+    /// Those of its key, be they all.
+    OfKey,
+}
+
+/// Of a join that may compare far more pairs of rows than meet.
+fn compared(plan: &Arc<dyn ExecutionPlan>) -> Option<Compared> {
     let has_condition = |join: &HashJoinExec| join.filter().is_some();
-    plan.downcast_ref::<NestedLoopJoinExec>().is_some()
-        || plan.downcast_ref::<HashJoinExec>().is_some_and(has_condition)
+    match plan.downcast_ref::<NestedLoopJoinExec>() {
+        Some(_) => Some(Compared::All),
+        None => plan.downcast_ref::<HashJoinExec>().filter(|join| has_condition(join)).map(|_| Compared::OfKey),
+    }
 }
 
 /// The join, whose right side, which it looks up in what it holds of the left one, comes in pieces.
-fn in_pieces(join: Arc<dyn ExecutionPlan>, clock: &Arc<dyn Clock>) -> Result<Arc<dyn ExecutionPlan>> {
-    let mut children: Vec<Arc<dyn ExecutionPlan>> = join.children().into_iter().cloned().collect();
-    if let Some(right) = children.last_mut() {
-        *right = Arc::new(InPieces { input: Arc::clone(right), clock: Arc::clone(clock) });
-    }
-    join.replace_children(children, ReplaceChildrenOptions::new(ChildrenPropertiesMode::Recompute))
+fn in_pieces(
+    join: &Arc<dyn ExecutionPlan>,
+    compared: Compared,
+    clock: &Arc<dyn Clock>,
+) -> Result<Arc<dyn ExecutionPlan>> {
+    let held = Arc::new(AtomicUsize::new(0));
+    let roles = [Role::Held, Role::LookedUp(compared)];
+    let side = |(input, role): (&Arc<dyn ExecutionPlan>, Role)| {
+        let (input, held, clock) = (Arc::clone(input), Arc::clone(&held), Arc::clone(clock));
+        Arc::new(Side { input, role, held, clock }) as Arc<dyn ExecutionPlan>
+    };
+    let sides = join.children().into_iter().zip(roles).map(side).collect();
+    Arc::clone(join).replace_children(sides, ReplaceChildrenOptions::new(ChildrenPropertiesMode::Recompute))
 }
 
-/// The rows of its input, in pieces.
-struct InPieces {
+/// What becomes of the rows of a side.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Role {
+    /// They are counted.
+    Held,
+    /// They come in pieces.
+    LookedUp(Compared),
+}
+
+/// A side of a join.
+struct Side {
     input: Arc<dyn ExecutionPlan>,
+    role: Role,
+    /// Rows that the join holds.
+    held: Arc<AtomicUsize>,
     clock: Arc<dyn Clock>,
 }
 
-impl fmt::Debug for InPieces {
+impl fmt::Debug for Side {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("InPieces").field("input", &self.input).finish_non_exhaustive()
+        f.debug_struct("Side").field("role", &self.role).field("input", &self.input).finish_non_exhaustive()
     }
 }
 
-impl DisplayAs for InPieces {
+impl DisplayAs for Side {
     fn fmt_as(&self, _: DisplayFormatType, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("InPieces")
+        write!(f, "Side: {:?}", self.role)
     }
 }
 
-impl ExecutionPlan for InPieces {
+impl ExecutionPlan for Side {
     fn name(&self) -> &str {
-        "InPieces"
+        "Side"
     }
 
     fn properties(&self) -> &Arc<PlanProperties> {
@@ -118,8 +154,9 @@ impl ExecutionPlan for InPieces {
         mut children: Vec<Arc<dyn ExecutionPlan>>,
         _: ReplaceChildrenOptions,
     ) -> Result<Arc<dyn ExecutionPlan>> {
+        let (held, clock) = (Arc::clone(&self.held), Arc::clone(&self.clock));
         Ok(match children.pop() {
-            Some(input) => Arc::new(Self { input, clock: Arc::clone(&self.clock) }),
+            Some(input) => Arc::new(Self { input, role: self.role, held, clock }),
             None => self,
         })
     }
@@ -129,23 +166,33 @@ impl ExecutionPlan for InPieces {
     }
 
     fn execute(&self, partition: usize, context: Arc<TaskContext>) -> Result<SendableRecordBatchStream> {
-        Ok(Box::pin(Pieces {
-            input: self.input.execute(partition, context)?,
-            clock: Arc::clone(&self.clock),
-            rest: None,
-            rows: FIRST_ROWS,
-            handed_out: None,
-        }))
+        let (input, held) = (self.input.execute(partition, context)?, Arc::clone(&self.held));
+        let rows: SendableRecordBatchStream = match self.role {
+            Role::Held => {
+                let schema = input.schema();
+                let counted = input.inspect(move |batch| {
+                    held.fetch_add(batch.as_ref().map_or(0, RecordBatch::num_rows), Ordering::Relaxed);
+                });
+                Box::pin(RecordBatchStreamAdapter::new(schema, counted))
+            }
+            Role::LookedUp(compared) => {
+                let clock = Arc::clone(&self.clock);
+                Box::pin(Pieces { input, compared, held, clock, rest: None, rows: None, handed_out: None })
+            }
+        };
+        Ok(rows)
     }
 }
 
 struct Pieces {
     input: SendableRecordBatchStream,
+    compared: Compared,
+    held: Arc<AtomicUsize>,
     clock: Arc<dyn Clock>,
     /// What of a batch is still to come.
     rest: Option<RecordBatch>,
-    /// Rows of the next piece.
-    rows: usize,
+    /// Rows of the next piece, as those before tell; nothing tells of the first.
+    rows: Option<usize>,
     /// Rows of the last piece, and when it was handed out.
     handed_out: Option<(usize, Duration)>,
 }
@@ -157,7 +204,10 @@ impl Stream for Pieces {
         let pieces = &mut *self;
         if let Some((rows, since)) = pieces.handed_out.take() {
             let took = pieces.clock.monotonic().saturating_sub(since);
-            pieces.rows = rows_after(rows, took);
+            // All pairs are known beforehand, and the order of rows is to follow from nothing but them.
+            if pieces.compared == Compared::OfKey {
+                pieces.rows = Some(rows_after(rows, took));
+            }
             if TURN <= took {
                 context.waker().wake_by_ref();
                 return Poll::Pending;
@@ -170,7 +220,8 @@ impl Stream for Pieces {
                 ended => return Poll::Ready(ended),
             },
         };
-        let count = pieces.rows.min(batch.num_rows());
+        let of_turn = || (TURN_PAIRS / pieces.held.load(Ordering::Relaxed).max(1)).max(1);
+        let count = pieces.rows.unwrap_or_else(of_turn).min(batch.num_rows());
         pieces.rest = (count < batch.num_rows()).then(|| batch.slice(count, batch.num_rows() - count));
         if 0 < count {
             pieces.handed_out = Some((count, pieces.clock.monotonic()));
@@ -197,7 +248,6 @@ fn rows_after(rows: usize, took: Duration) -> usize {
 #[cfg(test)]
 mod tests {
     use std::sync::atomic::AtomicU64;
-    use std::sync::atomic::Ordering;
 
     use datafusion::physical_plan::execute_stream;
     use datafusion::prelude::SessionConfig;
@@ -224,13 +274,12 @@ mod tests {
         }
     }
 
-    /// How often a query over sides of 100 and 200 rows gives way if each piece takes so long; it has one row.
-    async fn times_given_way(query: &str, each: Duration) -> usize {
+    /// How often a query over sides of so many rows gives way if each piece takes so long; it has one row.
+    async fn times_given_way(query: &str, (left, right): (usize, usize), each: Duration) -> usize {
         let context = SessionContext::new_with_config(SessionConfig::new().with_target_partitions(1));
-        let sides = "CREATE TABLE l AS SELECT value AS x FROM generate_series(1, 100); \
-                     CREATE TABLE r AS SELECT value AS y FROM generate_series(1, 200)";
-        for side in sides.split(';') {
-            drop(context.sql(side).await.expect("a side").collect().await.expect("its rows"));
+        for (side, column, rows) in [("l", "x", left), ("r", "y", right)] {
+            let side = format!("CREATE TABLE {side} AS SELECT value AS {column} FROM generate_series(1, {rows})");
+            drop(context.sql(&side).await.expect("a side").collect().await.expect("its rows"));
         }
         let plan = context.sql(query).await.expect("it is SQL").create_physical_plan().await.expect("a plan");
         let clock: Arc<dyn Clock> = Arc::new(Ticking(each, AtomicU64::new(0)));
@@ -239,7 +288,10 @@ mod tests {
         let (waker, mut times, mut found) = (noop_waker(), 0, 0);
         loop {
             match rows.poll_next_unpin(&mut Context::from_waker(&waker)) {
-                Poll::Pending => times += 1,
+                Poll::Pending => {
+                    times += 1;
+                    tokio::task::yield_now().await;
+                }
                 Poll::Ready(Some(batch)) => found += batch.expect("rows").num_rows(),
                 Poll::Ready(None) => break,
             }
@@ -252,12 +304,14 @@ mod tests {
     async fn a_join_that_compares_for_long_gives_way_within_a_batch() {
         let without_equality = "SELECT * FROM l JOIN r ON x + y < 3";
         let with_condition = "SELECT * FROM l JOIN r ON x % 2 = y % 2 AND x + y < 3";
+        let (small, large) = ((100, 200), (6_000, 6_000));
         for query in [without_equality, with_condition] {
-            // A row alone takes a turn, and either side may be the one that is looked up.
-            assert!(100 <= times_given_way(query, TURN).await, "{query}");
-            assert!(times_given_way(query, Duration::ZERO).await < 10, "{query}");
+            // Some seven hundred rows are compared with six thousand in a turn.
+            assert!(8 <= times_given_way(query, large, TURN).await, "{query}");
+            assert!(times_given_way(query, large, Duration::ZERO).await < 8, "{query}");
+            assert!(times_given_way(query, small, TURN).await < 8, "{query}");
         }
-        assert!(times_given_way("SELECT * FROM l JOIN r ON x = y WHERE y = 7", TURN).await < 10);
+        assert!(times_given_way("SELECT * FROM l JOIN r ON x = y WHERE y = 7", large, TURN).await < 8);
     }
 
     #[test]
