@@ -138,7 +138,7 @@ fn where_true(condition: &mut ast::Expr) {
 }
 
 /// All below `root`, but not in queries inside it, which are met by themselves.
-fn of_unknown_elements(root: &mut impl ast::VisitMut) {
+pub(super) fn of_unknown_elements(root: &mut impl ast::VisitMut) {
     let flow = walk::own_expressions_mut(root, |expr| {
         any_with_nulls(expr);
         ControlFlow::<()>::Continue(())

@@ -63,9 +63,10 @@ pub fn rename_aggregates(select: &mut ast::Select, rules: Compatibility) {
     if rules == Compatibility::Ksqldb {
         return;
     }
+    let is_whole = matches!(&select.group_by, ast::GroupByExpr::Expressions(exprs, _) if exprs.is_empty());
     for item in &mut select.projection {
         if let ast::SelectItem::UnnamedExpr(expr) = item
-            && renames(expr)
+            && renames(expr, is_whole)
         {
             let alias = ast::Ident::with_quote('"', postgres_name(expr));
             *item = ast::SelectItem::ExprWithAlias { expr: expr.clone(), alias };
@@ -73,7 +74,7 @@ pub fn rename_aggregates(select: &mut ast::Select, rules: Compatibility) {
     }
     let from = std::mem::take(&mut select.from);
     let flow = walk::expressions_mut(select, |expr| {
-        if let Some(new) = renamed(expr) {
+        if let Some(new) = renamed(expr, is_whole) {
             *expr = new;
         }
         ControlFlow::<()>::Continue(())
@@ -82,15 +83,16 @@ pub fn rename_aggregates(select: &mut ast::Select, rules: Compatibility) {
     select.from = from;
 }
 
-fn renames(expr: &ast::Expr) -> bool {
-    walk::expressions(expr, |part| match renamed(part) {
+fn renames(expr: &ast::Expr, is_whole: bool) -> bool {
+    walk::expressions(expr, |part| match renamed(part, is_whole) {
         Some(_) => ControlFlow::Break(()),
         None => ControlFlow::Continue(()),
     })
     .is_break()
 }
 
-fn renamed(expr: &ast::Expr) -> Option<ast::Expr> {
+/// `is_whole`: all rows are one group, which may have none.
+fn renamed(expr: &ast::Expr, is_whole: bool) -> Option<ast::Expr> {
     let ast::Expr::Function(function) = expr else { return None };
     let ast::FunctionArguments::List(list) = &function.args else { return None };
     if function.over.is_some() || !list.clauses.is_empty() || !function.within_group.is_empty() {
@@ -104,9 +106,10 @@ fn renamed(expr: &ast::Expr) -> Option<ast::Expr> {
     match (function.name.to_string().to_lowercase().as_str(), list.args.len()) {
         ("bool_and" | "every", 1) if !is_distinct => Some(ast::Expr::Function(under("min"))),
         ("bool_or", 1) if !is_distinct => Some(ast::Expr::Function(under("max"))),
-        // Of no rows, which FILTER can leave, an array is NULL in PostgreSQL.
-        ("array_agg", 1) if !is_distinct && function.filter.is_none() => {
-            Some(ast::Expr::Function(under("collect_list")))
+        ("array_agg", 1) if !is_distinct => {
+            let list = ast::Expr::Function(under("collect_list"));
+            // Of no rows, which FILTER can leave too, an array is NULL in PostgreSQL.
+            Some(if is_whole || function.filter.is_some() { where_any(under("count"), list) } else { list })
         }
         ("string_agg", 2) if !is_distinct => Some(joined(list, under)),
         _ => None,
@@ -127,8 +130,20 @@ fn joined(list: &ast::FunctionArgumentList, under: impl Fn(&str) -> ast::Functio
     if let ast::Expr::Function(ast::Function { args: ast::FunctionArguments::List(arguments), .. }) = &mut text {
         arguments.args.push(list.args[1].clone());
     }
+    where_counted(of_text("count"), text)
+}
+
+/// The result where there is any row that `count` takes, else NULL.
+fn where_any(mut count: ast::Function, result: ast::Expr) -> ast::Expr {
+    if let ast::FunctionArguments::List(list) = &mut count.args {
+        list.args = vec![ast::FunctionArg::Unnamed(ast::FunctionArgExpr::Wildcard)];
+    }
+    where_counted(ast::Expr::Function(count), result)
+}
+
+fn where_counted(count: ast::Expr, result: ast::Expr) -> ast::Expr {
     let condition = ast::Expr::BinaryOp {
-        left: Box::new(of_text("count")),
+        left: Box::new(count),
         op: ast::BinaryOperator::Gt,
         right: Box::new(ast::Expr::value(ast::Value::Number("0".to_string(), false))),
     };
@@ -137,7 +152,7 @@ fn joined(list: &ast::FunctionArgumentList, under: impl Fn(&str) -> ast::Functio
         case_token: token(),
         end_token: token(),
         operand: None,
-        conditions: vec![ast::CaseWhen { condition, result: text }],
+        conditions: vec![ast::CaseWhen { condition, result }],
         else_result: None,
     }
 }

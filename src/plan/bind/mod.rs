@@ -226,6 +226,13 @@ fn group_by(clause: ast::GroupByExpr, items: &[BoundItem], scope: &mut Scope<'_>
     if exprs.is_empty() {
         return Ok(None);
     }
+    use ast::Expr::Cube;
+    use ast::Expr::GroupingSets;
+    use ast::Expr::Rollup;
+    if let Some(sets) = exprs.iter().find(|expr| matches!(expr, Rollup(_) | Cube(_) | GroupingSets(_))) {
+        let error = Error::unsupported("ROLLUP, CUBE and GROUPING SETS are not there yet in standing queries");
+        return Err(scope::at(error, ast::Spanned::span(sets)).hint("A table of each grouping can be made."));
+    }
     let mut bound = Vec::with_capacity(exprs.len());
     for expr in exprs {
         match expr {

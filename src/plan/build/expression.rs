@@ -65,6 +65,7 @@ use crate::functions::KSQL_ARRAY;
 use crate::functions::NestedIn;
 use crate::functions::Sliding;
 use crate::functions::ksqldb_name;
+use crate::plan::select_words::of_unknown_elements;
 use crate::model::SqlType;
 use crate::plan::functions::Functions;
 use crate::plan::ksqldb_text;
@@ -226,6 +227,8 @@ impl<'a> Expressions<'a> {
         let mut expr = expr.clone();
         if self.rules == Compatibility::Ksqldb {
             self.prefer_ksqldb_functions(&mut expr);
+        } else {
+            of_unknown_elements(&mut expr);
         }
         reword(&mut expr, self.rules);
         Ok(expr)

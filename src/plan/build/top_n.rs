@@ -181,7 +181,16 @@ impl Ranked {
             return Ok(Identity::Columns(columns.clone()));
         }
         if self.apart == Apart::Key {
-            return Ok(Identity::Own);
+            // Columns of joined relations may stand for each other, and bounds of windows are added to a list without them.
+            let is_plain = query.group_by.is_none()
+                && matches!(query.sources.as_slice(), [source] if source.relation.window.is_none())
+                && !matches!(query.purpose, Purpose::Push);
+            let numbered = [self.partition.clone(), vec![column_named(RANK_COLUMN)]].concat();
+            let is_numbered = rank.ranking == Ranking::RowNumber && is_selected(&numbered);
+            return Ok(match is_plain && is_numbered && !is_selected(&self.rows.key) {
+                true => Identity::Columns(numbered),
+                false => Identity::Own,
+            });
         }
         if rank.ranking == Ranking::RowNumber {
             candidates.push([self.partition.clone(), vec![column_named(RANK_COLUMN)]].concat());
