@@ -202,9 +202,7 @@ impl Sink {
             cx.output().log(LogEntry { operator, message, event_time });
         }
         if topic.lacks_null_key {
-            for column in self.spec.key.iter().map(|index| users.column(*index)).filter(|column| column.is_nullable()) {
-                written.iter_mut().enumerate().for_each(|(row, written)| *written &= column.is_valid(row));
-            }
+            self.leave_out_null_keys(&users, &mut written);
         }
         let placed = topic.placer.encode_keys(&users)?;
         let count = topic.partitions.len() as i32;
@@ -238,6 +236,12 @@ impl Sink {
             self.change_view(cx, &users, ops, &partitions, &written)?;
         }
         Ok(())
+    }
+
+    fn leave_out_null_keys(&self, users: &RecordBatch, written: &mut [bool]) {
+        for column in self.spec.key.iter().map(|index| users.column(*index)).filter(|column| column.is_nullable()) {
+            written.iter_mut().enumerate().for_each(|(row, written)| *written &= column.is_valid(row));
+        }
     }
 
     /// Says in a stream how far the task has come in time: to the partitions that get rows, and to those that must know.

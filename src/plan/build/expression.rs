@@ -65,10 +65,10 @@ use crate::functions::KSQL_ARRAY;
 use crate::functions::NestedIn;
 use crate::functions::Sliding;
 use crate::functions::ksqldb_name;
-use crate::plan::select_words::of_unknown_elements;
 use crate::model::SqlType;
 use crate::plan::functions::Functions;
 use crate::plan::ksqldb_text;
+use crate::plan::select_words::of_unknown_elements;
 use crate::plan::told_casts::OF_TYPE;
 use crate::sql::walk;
 
