@@ -71,6 +71,24 @@ fn check_together(config: &TopicConfig) -> Result<(), BrokerError> {
     }
 }
 
+/// Refuses a name that differs from another topic's only where one has a dot and the other an underscore: who names measures
+/// after topics writes both as an underscore, and Kafka refuses it too. The same name again is refused elsewhere.
+fn check_collision(metadata: &ClusterMetadata, name: &str) -> Result<(), BrokerError> {
+    if !name.contains(['.', '_']) {
+        return Ok(());
+    }
+    let plain = |byte: u8| if byte == b'.' { b'_' } else { byte };
+    let collides = |other: &&TopicRecord| {
+        other.name.len() == name.len()
+            && other.name != name
+            && other.name.bytes().map(plain).eq(name.bytes().map(plain))
+    };
+    match metadata.topics().find(collides) {
+        None => Ok(()),
+        Some(other) => Err(BrokerError::TopicNameCollides { topic: name.to_string(), other: other.name.clone() }),
+    }
+}
+
 impl Broker {
     /// Has `users` asked before a topic is taken from under somebody. It must know all that the newest metadata says.
     pub fn ask_before_topics_go(&self, users: TopicUsers) {
@@ -89,7 +107,11 @@ impl LocalBroker {
         check_together(&config)?;
         let id = TopicId::from_random(self.env().random.uuid_bytes());
         let record = TopicRecord { id, name, partitions, config };
-        self.change(|_| Ok(vec![MetadataRecord::Topic(record.clone())]), validate_only).await?;
+        let change = |metadata: &ClusterMetadata| {
+            check_collision(metadata, &record.name)?;
+            Ok(vec![MetadataRecord::Topic(record.clone())])
+        };
+        self.change(change, validate_only).await?;
         Ok(record)
     }
 
