@@ -241,7 +241,11 @@ impl Dropping {
         rest = rest.apply(&change).map_err(|error| Error::from(error).at(self.drop.name.position))?;
         records.push(record(change));
         records.extend(relation.dead_letter_topic.iter().map(|(_, topic)| MetadataRecord::DropTopic(*topic)));
-        if self.drop.delete_topic {
+        if metadata.topic_by_id(relation.topic_id).is_some_and(|topic| topic.config.internal)
+            && !is_used(&rest, relation.topic_id)
+        {
+            records.push(MetadataRecord::DropTopic(relation.topic_id));
+        } else if self.drop.delete_topic {
             if let Some(other) = rest.relations().find(|other| other.topic_id == relation.topic_id) {
                 let message = format!("cannot delete topic \"{}\" because \"{}\" uses it", relation.topic, other.name);
                 return Err(Error::new(SqlState::DEPENDENT_OBJECTS_STILL_EXIST, message));
@@ -252,6 +256,16 @@ impl Dropping {
         }
         Ok((records, Some(Dropped { relation: Arc::clone(relation), query })))
     }
+}
+
+/// Whether somebody writes or reads one of the server's own topics. Late rows of a query that was terminated belong to the
+/// streams that read them, and go with the last one: nobody could drop their topic any more.
+fn is_used(catalog: &Catalog, topic: TopicId) -> bool {
+    let of_query = |query: &Arc<QueryDefinition>| query.internal_topics.iter().any(|(.., id)| *id == topic);
+    let of_relation = |relation: &Arc<Relation>| {
+        relation.topic_id == topic || relation.dead_letter_topic.as_ref().is_some_and(|(_, id)| *id == topic)
+    };
+    catalog.queries().any(of_query) || catalog.relations().any(of_relation)
 }
 
 /// Refuses a statement that calls a relation what it is not; `verb` is what it does.

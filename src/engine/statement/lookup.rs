@@ -119,7 +119,11 @@ fn target(session: &Session, name: &Name, verb: &str, takes_rows: impl Fn(&Relat
     }
     if !takes_rows(&relation) {
         let message = format!("cannot {verb} \"{}\"", relation.name);
-        return Err(Error::new(SqlState::WRONG_OBJECT_TYPE, message).at(name.position).detail("A query keeps it."));
+        let error = Error::new(SqlState::WRONG_OBJECT_TYPE, message).at(name.position);
+        return Err(match relation.query.is_some_and(|query| catalog.query(query).is_none()) {
+            true => error.detail("It has no key by which rows could be told apart: only a query can keep it."),
+            false => error.detail("A query keeps it."),
+        });
     }
     Ok(relation)
 }

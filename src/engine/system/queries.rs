@@ -54,9 +54,10 @@ async fn rows(engine: Arc<Engine>) -> Result<Vec<Row>> {
         .queries()
         .map(|query| {
             let sources: Vec<String> = query.sources.iter().filter_map(|id| name(*id)).collect();
-            let reason = engine.stopped_because(query.id);
+            let stopped = engine.stopped_because(query.id);
             let status = engine.runtime().status(query.id);
             let waits = status.is_none() && engine.is_starting();
+            let setback = status.as_ref().and_then(|status| setback(&status.tasks));
             let course = status.and_then(|status| course(&status.tasks));
             let is_restored = waits || course.is_some_and(|course| course.stage == Stage::Restoring);
             vec![
@@ -65,12 +66,13 @@ async fn rows(engine: Arc<Engine>) -> Result<Vec<Row>> {
                 optional(name(query.sink), text),
                 text(sources.join(", ")),
                 text(match query.state {
-                    QueryState::Running if reason.is_some() => "FAILED",
+                    QueryState::Running if stopped.is_some() => "FAILED",
+                    QueryState::Running if setback.is_some() => "ERROR",
                     QueryState::Running if is_restored => "RESTORING",
                     QueryState::Running => "RUNNING",
                     QueryState::Paused => "PAUSED",
                 }),
-                optional(reason, text),
+                optional(stopped.or(setback), text),
                 optional(course, |course| count(course.done)),
                 optional(course, |course| count(course.to_do)),
                 optional(lags.get(&query.id), |lag| Cell::BigInt(*lag)),
@@ -82,6 +84,11 @@ async fn rows(engine: Arc<Engine>) -> Result<Vec<Row>> {
             ]
         })
         .collect())
+}
+
+/// Why a query does not come further at the moment, and is tried again.
+fn setback(tasks: &[TaskStatus]) -> Option<String> {
+    tasks.iter().filter(|task| task.is_held_up).find_map(|task| task.last_error.clone())
 }
 
 /// What a query's tasks are at together, `None` if they have no more than what comes in.
@@ -97,4 +104,27 @@ fn course(tasks: &[TaskStatus]) -> Option<Course> {
 
 fn count(records: u64) -> Cell {
     Cell::BigInt(i64::try_from(records).unwrap_or(i64::MAX))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_task_that_is_tried_again_tells_why_until_it_comes_further() {
+        let task = |is_held_up, last_error: Option<&str>| TaskStatus {
+            fragment: 0,
+            partition: 0,
+            course: Course { stage: Stage::Restoring, done: 0, to_do: 0 },
+            positions: Vec::new(),
+            counts: Default::default(),
+            state_bytes: Vec::new(),
+            attempts: 1,
+            last_error: last_error.map(str::to_string),
+            is_held_up,
+        };
+        let fails = task(true, Some("division by zero"));
+        assert_eq!(setback(&[task(false, None), fails]).as_deref(), Some("division by zero"));
+        assert_eq!(setback(&[task(false, Some("division by zero"))]), None, "it has committed since");
+    }
 }

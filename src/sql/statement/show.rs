@@ -20,10 +20,16 @@ pub enum ShowObject {
     TablesExtended,
     /// `SHOW QUERIES`
     Queries,
+    /// `SHOW QUERIES EXTENDED`
+    QueriesExtended,
     /// `SHOW TOPICS`
     Topics,
+    /// `SHOW TOPICS EXTENDED`
+    TopicsExtended,
     /// `SHOW ALL TOPICS`, with the server's own
     AllTopics,
+    /// `SHOW ALL TOPICS EXTENDED`
+    AllTopicsExtended,
     /// `SHOW VARIABLES`
     Variables,
     /// `SHOW FUNCTIONS`
@@ -72,6 +78,9 @@ pub(super) fn parse(cursor: &mut Cursor<'_>) -> Result<Statement> {
     let object = match (object, is_list && cursor.word("EXTENDED")) {
         (ShowObject::Streams, true) => ShowObject::StreamsExtended,
         (ShowObject::Tables, true) => ShowObject::TablesExtended,
+        (ShowObject::Queries, true) => ShowObject::QueriesExtended,
+        (ShowObject::Topics, true) => ShowObject::TopicsExtended,
+        (ShowObject::AllTopics, true) => ShowObject::AllTopicsExtended,
         // Of the others the system tables show more.
         (object, _) => object,
     };
