@@ -60,6 +60,8 @@ impl SqlState {
     pub const DUPLICATE_TABLE: SqlState = SqlState("42P07");
     pub const DUPLICATE_OBJECT: SqlState = SqlState("42710");
     pub const INVALID_TABLE_DEFINITION: SqlState = SqlState("42P16");
+    /// What is defined by itself.
+    pub const INVALID_OBJECT_DEFINITION: SqlState = SqlState("42P17");
     pub const WARNING: SqlState = SqlState("01000");
     pub const DISK_FULL: SqlState = SqlState("53100");
     pub const OUT_OF_MEMORY: SqlState = SqlState("53200");

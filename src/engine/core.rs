@@ -39,8 +39,6 @@ use crate::security::Principal;
 use crate::state::Published;
 use crate::state::Publisher;
 
-/// The only database there is.
-pub(super) const DATABASE: &str = "tidemill";
 /// How often a DDL is bound again after others were faster.
 const STALE_RETRIES_MAX: usize = 100;
 

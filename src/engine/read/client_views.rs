@@ -7,9 +7,9 @@ use sqlparser::ast;
 use sqlparser::dialect::GenericDialect;
 use sqlparser::parser::Parser;
 
-use crate::engine::core::DATABASE;
 use crate::error::Error;
 use crate::error::Result;
+use crate::sql::DATABASE;
 use crate::sql::walk;
 
 /// The alias of a view of DataFusion's own, which stays what it is.
@@ -120,7 +120,13 @@ const PRIVILEGES: &str =
      WHERE __own.table_schema = 'public'";
 
 /// A view of `pg_catalog`.
-const PG_CATALOG: [(&str, &str); 7] = [
+const PG_CATALOG: [(&str, &str); 8] = [
+    (
+        "pg_views",
+        "SELECT n.nspname AS schemaname, c.relname AS viewname, \"session_user\"() AS viewowner, pg_get_viewdef(c.oid) AS definition
+         FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+         WHERE c.relkind = 'v' AND n.nspname = 'public'",
+    ),
     ("pg_show_all_settings", "SELECT * FROM pg_catalog.pg_settings"),
     (
         "pg_indexes",

@@ -32,6 +32,7 @@ mod topic_rows;
 mod type_names;
 mod type_tree;
 mod version;
+mod view_columns;
 mod view_scan;
 
 pub(super) use context::Given;

@@ -87,7 +87,9 @@ impl PgCatalog {
             for (oid, name) in oids.as_primitive::<Int32Type>().iter().zip(names.as_string::<i32>()) {
                 let relation = name.and_then(|name| catalog.relation(name));
                 let kept = relation.filter(|relation| relation.query.is_some());
-                views.extend(oid.zip(kept.map(|relation| query_of(&relation.statement).to_string())));
+                let view = name.and_then(|name| catalog.view(name)).map(|view| view.query.clone());
+                let query = kept.map(|relation| query_of(&relation.statement).to_string()).or(view);
+                views.extend(oid.zip(query));
             }
         }
         self.texts.learn_views(views);
@@ -229,6 +231,7 @@ fn with_modifiers(batch: &RecordBatch, catalog: &Catalog, names: &HashMap<i32, S
     for row in 0..batch.num_rows() {
         let oid = relations.as_primitive::<Int32Type>().value(row);
         let relation = names.get(&oid).and_then(|name| catalog.relation(name));
+        let view = names.get(&oid).and_then(|name| catalog.view(name));
         let name = attributes.as_string::<i32>().value(row);
         let known = (types.as_primitive::<Int32Type>().value(row), strict.as_boolean().value(row));
         let found = relation.and_then(|relation| {
@@ -237,6 +240,8 @@ fn with_modifiers(batch: &RecordBatch, catalog: &Catalog, names: &HashMap<i32, S
                 relation.not_null.contains(&at) || relation.is_table() && relation_key(relation).contains(&at);
             Some((&relation.columns[at].sql_type, holds_no_null))
         });
+        let of_view = view.and_then(|view| view.columns.iter().find(|column| column.name == name));
+        let found = found.or_else(|| of_view.map(|column| (&column.sql_type, false)));
         modifiers.push(found.map_or(NO_MODIFIER, |(sql_type, _)| type_modifier(sql_type)));
         oids.push(found.and_then(|(sql_type, _)| nested_oid(sql_type)).unwrap_or(known.0));
         not_nulls.push(found.map_or(known.1, |(_, holds_no_null)| holds_no_null));

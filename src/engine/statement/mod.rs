@@ -35,12 +35,12 @@ mod select;
 mod set;
 mod set_config;
 mod show;
-
 mod terminate;
 mod transaction;
 mod truncate;
 mod types;
 mod update;
+mod views;
 
 use super::outcome::Description;
 use super::outcome::Outcome;
@@ -58,6 +58,8 @@ pub(super) use select::shape_by_key;
 
 /// Runs a statement.
 pub(super) async fn execute(session: &mut Session, prepared: &Prepared, parameters: &[Value]) -> Result<Outcome> {
+    let expanded = views::expanded(session, prepared)?;
+    let prepared = expanded.as_ref().unwrap_or(prepared);
     let resolved = types::resolved(session, prepared)?;
     let prepared = resolved.as_ref().unwrap_or(prepared);
     let text = prepared.text.as_str();
@@ -67,6 +69,9 @@ pub(super) async fn execute(session: &mut Session, prepared: &Prepared, paramete
         Statement::CreateAs(create) => create_as::execute(session, create, text).await,
         Statement::CreateType(create) => types::create(session, create, text).await,
         Statement::DropType(drop) => types::drop(session, drop).await,
+        Statement::CreateView(create) => views::create(session, create, text).await,
+        Statement::DropView(drop) => views::drop(session, drop).await,
+        Statement::RenameView(rename) => views::rename(session, rename).await,
         Statement::Alter(alter) => alter::execute(session, alter).await,
         Statement::RebuildQuery(name) => rebuild::execute(session, name).await,
         Statement::Drop(drop) => drop::execute(session, drop).await,
@@ -114,6 +119,8 @@ pub(super) async fn describe(
     prepared: &Prepared,
     known: &[Option<SqlType>],
 ) -> Result<Description> {
+    let expanded = views::expanded(session, prepared)?;
+    let prepared = expanded.as_ref().unwrap_or(prepared);
     let resolved = types::resolved(session, prepared)?;
     let prepared = resolved.as_ref().unwrap_or(prepared);
     match prepared.statement.as_ref() {
@@ -148,6 +155,9 @@ pub(super) async fn describe(
         | Statement::CreateAs(_)
         | Statement::CreateType(_)
         | Statement::DropType(_)
+        | Statement::CreateView(_)
+        | Statement::DropView(_)
+        | Statement::RenameView(_)
         | Statement::Alter(_)
         | Statement::RebuildQuery(_)
         | Statement::Drop(_)
@@ -189,6 +199,9 @@ pub(super) fn takes_effect(statement: &Statement) -> bool {
             | Statement::CreateAs(_)
             | Statement::CreateType(_)
             | Statement::DropType(_)
+            | Statement::CreateView(_)
+            | Statement::DropView(_)
+            | Statement::RenameView(_)
             | Statement::Alter(_)
             | Statement::RebuildQuery(_)
             | Statement::Drop(_)

@@ -60,6 +60,7 @@ fn listing(object: &ShowObject) -> Option<(&'static str, &'static [&'static str]
             &["name", "kind", "description"],
         )),
         ShowObject::Types => Some(("SELECT name, type FROM tidemill.types ORDER BY name", &["name", "type"])),
+        ShowObject::Views => Some(("SELECT name, statement FROM tidemill.views ORDER BY name", &["name", "statement"])),
         ShowObject::AllSettings | ShowObject::Setting(_) | ShowObject::Variables => None,
     }
 }
@@ -99,7 +100,7 @@ pub(super) async fn execute(session: &mut Session, object: &ShowObject) -> Resul
 
 /// What SHOW lists, if that was meant and no setting.
 fn listing_hint(error: Error, name: &str) -> Error {
-    let lists = ["FUNCTIONS", "QUERIES", "STREAMS", "TABLES", "TOPICS", "TYPES"];
+    let lists = ["FUNCTIONS", "QUERIES", "STREAMS", "TABLES", "TOPICS", "TYPES", "VIEWS"];
     match sql::nearest(name, lists).filter(|_| error.hint_text().is_none()) {
         Some(list) => error.hint(format!("Did you mean SHOW {list}?")),
         None => error,

@@ -22,6 +22,7 @@ mod tasks;
 mod topics;
 mod transactions;
 mod types;
+mod views;
 
 use std::sync::Arc;
 use std::sync::Weak;
@@ -88,6 +89,7 @@ const TABLES: &[&SystemTable] = &[
     &topics::TABLE,
     &transactions::TABLE,
     &types::TABLE,
+    &views::TABLE,
 ];
 
 /// The schema, for all sessions.

@@ -8,6 +8,7 @@ use super::Name;
 use super::Select;
 use super::Statement;
 use super::create_type;
+use super::view;
 use crate::error::Error;
 use crate::error::Position;
 use crate::error::Result;
@@ -107,6 +108,9 @@ pub(super) fn parse(cursor: &mut Cursor<'_>) -> Result<Statement> {
     if !or_replace && !read_only && cursor.word("TYPE") {
         return create_type::create(cursor);
     }
+    if !read_only && cursor.word("VIEW") {
+        return view::create(cursor, or_replace);
+    }
     let Some(kind) = object_kind(cursor) else { return Err(refuse(cursor)) };
     let if_not_exists = cursor.words(&["IF", "NOT", "EXISTS"]);
     let name = cursor.relation_name()?;
@@ -150,10 +154,7 @@ pub(super) fn parse(cursor: &mut Cursor<'_>) -> Result<Statement> {
 
 /// What to write instead of what PostgreSQL has.
 const INSTEAD: [(&[&str], &str); 4] = [
-    (
-        &["VIEW"],
-        "CREATE MATERIALIZED VIEW name AS SELECT .. keeps what a query over streams and tables finds; a query that is only read stands in WITH.",
-    ),
+    (&["RECURSIVE"], "WITH RECURSIVE stands in the query of a view."),
     (
         &["INDEX", "UNIQUE"],
         "A table is read by its key; a MATERIALIZED VIEW grouped by other columns has them as its key.",
@@ -187,6 +188,7 @@ fn refuse(cursor: &Cursor<'_>) -> Error {
         "POLICY",
         "PROCEDURE",
         "PUBLICATION",
+        "RECURSIVE",
         "ROLE",
         "RULE",
         "SCHEMA",
@@ -202,7 +204,6 @@ fn refuse(cursor: &Cursor<'_>) -> Error {
         "UNIQUE",
         "UNLOGGED",
         "USER",
-        "VIEW",
     ];
     match LATER.iter().find(|word| cursor.is_word_at(0, word)) {
         Some(word) => {
@@ -212,7 +213,7 @@ fn refuse(cursor: &Cursor<'_>) -> Error {
                 None => error,
             }
         }
-        None => cursor.unexpected("STREAM, TABLE or MATERIALIZED VIEW"),
+        None => cursor.unexpected("STREAM, TABLE, VIEW or MATERIALIZED VIEW"),
     }
 }
 

@@ -31,6 +31,7 @@ mod transaction;
 mod truncate;
 mod unlisten;
 mod update;
+mod view;
 
 pub use alter::AddedColumn;
 pub use alter::AlterAction;
@@ -70,6 +71,9 @@ pub use show::ShowObject;
 pub use truncate::TruncateTopic;
 pub use update::Assignment;
 pub use update::Update;
+pub use view::CreateView;
+pub use view::DropView;
+pub use view::RenameView;
 
 use sqlparser::ast;
 
@@ -90,6 +94,12 @@ pub enum Statement {
     CreateType(CreateType),
     /// The name goes.
     DropType(DropType),
+    /// A name for a query.
+    CreateView(CreateView),
+    /// Such names go.
+    DropView(DropView),
+    /// One changes.
+    RenameView(RenameView),
     /// A relation's topic is kept otherwise.
     Alter(AlterRelation),
     /// `ALTER QUERY name REBUILD`: what a query keeps is made again from the log.

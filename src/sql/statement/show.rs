@@ -30,6 +30,8 @@ pub enum ShowObject {
     Functions,
     /// `SHOW TYPES`
     Types,
+    /// `SHOW VIEWS`
+    Views,
     /// `SHOW ALL`
     AllSettings,
     /// `SHOW name`, a setting
@@ -52,6 +54,8 @@ pub(super) fn parse(cursor: &mut Cursor<'_>) -> Result<Statement> {
         ShowObject::Types
     } else if cursor.words(&["ALL", "TOPICS"]) {
         ShowObject::AllTopics
+    } else if cursor.word("VIEWS") {
+        ShowObject::Views
     } else if cursor.word("VARIABLES") {
         ShowObject::Variables
     } else if cursor.word("PROPERTIES") || cursor.word("ALL") {
