@@ -11,6 +11,7 @@ use crate::catalog::Semantics;
 use crate::error::Error;
 use crate::error::Result;
 use crate::error::SqlState;
+use crate::format::NamedZone;
 use crate::sql::nearest;
 
 /// The version of PostgreSQL whose catalog and errors clients may expect.
@@ -325,7 +326,8 @@ impl Settings {
 impl Read {
     fn of(values: &BTreeMap<String, String>, defaults: &BTreeMap<String, String>) -> Self {
         let get = |name: &str| value(values, defaults, name).unwrap_or_default();
-        let zone_name = get("TimeZone");
+        // A value that is no zone was refused when it was set.
+        let (_, zone_name) = NamedZone::of_session(&get("TimeZone")).unwrap_or_default();
         Self {
             compatibility: match get("compatibility").as_str() {
                 "ksqldb" => Compatibility::Ksqldb,
@@ -334,7 +336,6 @@ impl Read {
             reads_own_writes: get("read_your_writes") == "on",
             is_aligned: get("snapshot") == "aligned",
             statement_timeout: duration(&get("statement_timeout")),
-            // A value that is no zone was refused when it was set.
             zone: zone_name.parse().unwrap_or_else(|_| "UTC".parse().expect("UTC is a zone")),
             zone_name,
         }
@@ -411,9 +412,13 @@ fn checked(name: &str, value: &str) -> Result<(String, String)> {
             Some(choice) => (*choice).to_string(),
             None => return Err(invalid(choices.join(", "))),
         },
-        Kind::Zone => match value.parse::<Tz>() {
-            Ok(_) => value.to_string(),
-            Err(_) => return Err(invalid("a name of the time zone database, or an offset such as +02:00".to_string())),
+        Kind::Zone => match NamedZone::of_session(value) {
+            Some((shown, _)) => shown,
+            None => {
+                let wanted =
+                    "a name of the time zone database, hours east of UTC such as 2, or west of it such as +02:00";
+                return Err(invalid(wanted.to_string()));
+            }
         },
         Kind::Encoding => match value.to_ascii_lowercase().as_str() {
             "utf8" | "utf-8" | "unicode" => "UTF8".to_string(),

@@ -83,6 +83,7 @@ pub fn prepare_pull(
                 Some(relation.columns.iter().map(|column| column.name.clone()).collect())
             };
             let names = Names::of(&query, &columns);
+            names.complete_aliases(&mut query);
             sort_by_inputs(&mut query, &names);
             names.reword(&mut query);
             dependent_columns::group_by_them(&mut query, &|name| columns_and_key(catalog, name));

@@ -1,5 +1,6 @@
 //! What a pull query is planned in: functions, catalog lists, options.
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 use std::sync::Arc;
@@ -63,9 +64,11 @@ use crate::plan::fold;
 use crate::plan::in_ksqldb_words;
 use crate::plan::keep_digits;
 use crate::plan::name_items;
+use crate::plan::placeholder;
 use crate::plan::planning_error;
 use crate::plan::prepare_pull;
 use crate::plan::system_columns;
+use crate::plan::type_arguments;
 use crate::plan::type_operands;
 use crate::plan::unfold_lists;
 use crate::plan::with_rules;
@@ -254,6 +257,7 @@ impl Planner {
         parameters: &[Value],
         known: &[Option<SqlType>],
     ) -> Result<Planned> {
+        let select = &*with_typed_arguments(select, known, session.settings.compatibility());
         let asked = system_columns::are_asked(&select.ast).then(|| session.settings.compatibility());
         let mut state = self.state(session, reading, asked)?;
         let mut statement = ast::Statement::Query(select.ast.clone());
@@ -366,6 +370,20 @@ impl Planner {
         });
         missing.break_value().map_or(Ok(()), Err)
     }
+}
+
+/// The query with types for parameters that stand where one is known.
+fn with_typed_arguments<'a>(select: &'a Select, known: &[Option<SqlType>], rules: Compatibility) -> Cow<'a, Select> {
+    let has_parameter = walk::expressions(select.ast.as_ref(), |expr| match placeholder(expr) {
+        Some(_) => ControlFlow::Break(()),
+        None => ControlFlow::Continue(()),
+    });
+    if rules == Compatibility::Ksqldb || has_parameter.is_continue() {
+        return Cow::Borrowed(select);
+    }
+    let mut typed = select.clone();
+    type_arguments(&mut typed.ast, known);
+    Cow::Owned(typed)
 }
 
 /// The error for a relation with a place and the name that was perhaps meant.

@@ -71,6 +71,13 @@ use crate::plan::ksqldb_text;
 use crate::plan::told_casts::OF_TYPE;
 use crate::sql::walk;
 
+/// Functions that answer INT in PostgreSQL. Rows that a query keeps have the BIGINT that they were made with.
+const OF_INT: [&str; 7] =
+    ["array_length", "array_ndims", "array_position", "cardinality", "__cardinality", "regexp_count", "regexp_instr"];
+
+/// A text that is read as a number, without an exponent.
+const WITHOUT_EXPONENT: &str = "__without_exponent";
+
 /// The most digits that a DECIMAL has.
 const DECIMAL_DIGITS_MAX: u8 = 38;
 
@@ -392,6 +399,9 @@ impl<'a> Expressions<'a> {
             function.args = value_rules::shown_times(self.functions, function.args, zone, schema)?;
         }
         Ok(Transformed::yes(match value_rules::called(self.functions, function, schema)? {
+            Expr::ScalarFunction(function) if self.is_read_once() && OF_INT.contains(&function.name()) => {
+                cast(Expr::ScalarFunction(function), DataType::Int32)
+            }
             Expr::ScalarFunction(function) => self.met_call(function, schema)?,
             other => other,
         }))
@@ -457,6 +467,20 @@ impl<'a> Expressions<'a> {
         }
     }
 
+    /// A CAST to a double, and one of a text to a decimal, under PostgreSQL's rules; `None` for another one.
+    fn cast_to_number(&self, cast: &Cast, from: &DataType) -> Option<Expr> {
+        if self.rules != Compatibility::Postgres {
+            return None;
+        }
+        let is_decimal = matches!(cast.field.data_type(), DataType::Decimal128(..));
+        let is_plain = matches!(cast.expr.as_ref(), Expr::ScalarFunction(call) if call.name() == WITHOUT_EXPONENT);
+        if !is_text(from) || !is_decimal || is_plain {
+            return value_rules::cast_to_float(self.functions, cast, from);
+        }
+        let plain = self.functions.scalar(WITHOUT_EXPONENT)?.call(vec![cast.expr.as_ref().clone()]);
+        Some(Expr::Cast(Cast { expr: Box::new(plain), ..cast.clone() }))
+    }
+
     /// A CAST whose rules differ from Arrow's, as a function.
     pub(super) fn cast(&self, cast: Cast, schema: &DFSchema) -> datafusion::common::Result<Transformed<Expr>> {
         let from = cast.expr.get_type(schema)?;
@@ -471,9 +495,7 @@ impl<'a> Expressions<'a> {
         {
             return Ok(Transformed::yes(read));
         }
-        if self.rules == Compatibility::Postgres
-            && let Some(read) = value_rules::cast_to_float(self.functions, &cast, &from)
-        {
+        if let Some(read) = self.cast_to_number(&cast, &from) {
             return Ok(Transformed::yes(read));
         }
         if self.rules == Compatibility::Postgres
@@ -567,6 +589,9 @@ impl<'a> Expressions<'a> {
         let right = binary.right.get_type(schema)?;
         if self.rules == Compatibility::Ksqldb {
             ksqldb_types::check_arithmetic(&binary, (&left, &right), schema)?;
+        }
+        if self.is_read_once() && binary.op == Operator::Minus && [&left, &right] == [&DataType::Date32; 2] {
+            return Ok(Transformed::yes(cast(Expr::BinaryExpr(binary), DataType::Int32)));
         }
         if BinaryTypeCoercer::new(&left, &binary.op, &right).get_input_types().is_err() && !is_text(&left) {
             return Err(no_operator(binary.op, &left, &right));

@@ -257,12 +257,41 @@ fn binary(left: &ast::Expr, op: &ast::BinaryOperator, right: &ast::Expr) -> Opti
             return Some(call(name, arguments));
         }
     }
+    if let (ast::BinaryOperator::Overlaps, ast::Expr::Tuple(first), ast::Expr::Tuple(second)) = (op, left, right) {
+        return overlaps(first, second);
+    }
     let name = match op {
         ast::BinaryOperator::PGStartsWith => "starts_with",
         ast::BinaryOperator::PGOverlap => "array_has_any",
         _ => return None,
     };
     Some(call(name, vec![left.clone(), right.clone()]))
+}
+
+/// `(a, b) OVERLAPS (c, d)`: an interval tells how long a span is.
+fn overlaps(first: &[ast::Expr], second: &[ast::Expr]) -> Option<ast::Expr> {
+    let ([start, end], [other_start, other_end]) = (first, second) else { return None };
+    let told = |expr: &ast::Expr| match expr {
+        ast::Expr::TypedString(typed) => Some(typed.data_type.clone()),
+        ast::Expr::Cast { data_type, .. } => Some(data_type.clone()),
+        ast::Expr::Interval(_) => Some(ast::DataType::Interval { fields: None, precision: None }),
+        _ => None,
+    };
+    let is_time = |expr: &ast::Expr| matches!(told(expr), Some(ast::DataType::Time(..)));
+    let wanted = match [start, end, other_start, other_end].into_iter().any(is_time) {
+        true => ast::DataType::Time(None, ast::TimezoneInfo::None),
+        false => ast::DataType::Timestamp(None, ast::TimezoneInfo::None),
+    };
+    let ends = |start: &ast::Expr, end: &ast::Expr| match told(end) {
+        Some(ast::DataType::Interval { .. }) => ast::Expr::Nested(Box::new(ast::Expr::BinaryOp {
+            left: Box::new(start.clone()),
+            op: ast::BinaryOperator::Plus,
+            right: Box::new(end.clone()),
+        })),
+        _ => end.clone(),
+    };
+    let all = [start.clone(), ends(start, end), other_start.clone(), ends(other_start, other_end)];
+    Some(call("__overlaps", all.into_iter().map(|expr| as_type(expr, wanted.clone())).collect()))
 }
 
 /// Whether a call has other words before functions are looked up.
