@@ -30,7 +30,7 @@ use datafusion::logical_expr::when;
 
 use super::batch::has_types;
 use super::expression::Expressions;
-use super::expression::is_any_comparison;
+use super::explicit::is_any_comparison;
 use super::expression::is_text;
 use crate::plan::intervals::written_text;
 
