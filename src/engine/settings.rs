@@ -65,6 +65,7 @@ const LEVELS: Kind =
 const SETTINGS: &[Setting] = &[
     setting("application_name", "", Kind::Text, true, "The client's own name."),
     setting("auto_offset_reset", "latest", Kind::OneOf(&["latest", "earliest"]), false, "Where push queries begin."),
+    setting("block_size", "8192", Kind::ReadOnly, false, "What PostgreSQL answers; the log has no blocks."),
     setting("bytea_output", "hex", Kind::OneOf(&["hex"]), false, "How bytes are written as text."),
     setting("client_encoding", "UTF8", Kind::Encoding, true, "The encoding of texts on the wire."),
     setting("client_min_messages", "notice", LEVELS, false, "The least notice that is sent; errors always are."),
@@ -129,6 +130,7 @@ const SETTINGS: &[Setting] = &[
     setting("lc_ctype", "C.UTF-8", Kind::ReadOnly, false, "Letters are those of Unicode."),
     setting("lock_timeout", "0", Kind::Duration, false, "Accepted; there are no locks."),
     setting("max_identifier_length", "63", Kind::ReadOnly, false, "What PostgreSQL answers; names may be longer."),
+    setting("max_index_keys", "32", Kind::ReadOnly, false, "What PostgreSQL answers; a key may have more columns."),
     setting(
         "read_your_writes",
         "off",

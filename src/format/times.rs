@@ -124,7 +124,8 @@ pub(super) fn write_timestamp_tz(micros: i64, zone: Tz, out: &mut Vec<u8>) {
 pub(super) fn parse_date(text: &str) -> Option<i32> {
     let (text, negative_era) = strip_era(text.trim());
     let (date, rest) = split_date(text, negative_era)?;
-    if !rest.is_empty() {
+    // So drivers write a day in a zone: `2024-01-02 +00`.
+    if !rest.is_empty() && parse_offset(rest.trim_start()).is_none() {
         parse_clock(rest.trim_start_matches(['T', 't', ' ']))?;
     }
     Some(date.to_epoch_days())
@@ -198,8 +199,8 @@ fn parse_parts(text: &str) -> Option<(i64, Option<i32>)> {
         return Some((days, None));
     }
     let clock = rest.strip_prefix(['T', 't']).unwrap_or_else(|| rest.trim_start());
-    if clock.len() == rest.len() {
-        // Only an offset may follow a date without a separator.
+    if clock.len() == rest.len() || clock.starts_with(['+', '-']) {
+        // Only an offset may follow a date without a separator, or stand for a time.
         return Some((days, Some(parse_offset(clock)?)));
     }
     let (micros, offset) = parse_clock(clock)?;

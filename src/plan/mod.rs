@@ -36,6 +36,7 @@ mod pull_words;
 mod reference;
 mod relation_names;
 mod request;
+mod scalar_tables;
 mod select_words;
 mod series;
 mod standing;

@@ -21,6 +21,7 @@ use super::nested;
 use super::public_names;
 use super::relation_key;
 use super::relation_names;
+use super::scalar_tables;
 use super::select_words;
 use super::system_columns;
 use super::system_columns::Stars;
@@ -77,6 +78,7 @@ pub fn prepare_pull(
     name_items(&mut query);
     match rules {
         Compatibility::Postgres => {
+            scalar_tables::reword(&mut query, functions);
             name_inner_items(&mut query);
             let columns = |name: &str| {
                 let relation = catalog.relation(name)?;
@@ -96,19 +98,24 @@ pub fn prepare_pull(
         }
         Compatibility::Ksqldb => from_millis(&mut query),
     }
-    let flow = walk::walk_mut(&mut query, |node| {
-        if let walk::NodeMut::Query(query) = node {
-            every_row::reword(&mut query.body);
-        }
-        ControlFlow::<()>::Continue(())
-    });
-    debug_assert!(flow.is_continue());
+    keep_every_row(&mut query);
     if is_ksqldb {
         Expressions::new(functions, rules).prefer_ksqldb_functions(&mut query);
         int_arguments(&mut query);
     }
     in_shared_words(&mut query, rules);
     Ok(query)
+}
+
+/// Set operations that keep each row as often as it comes, at any depth.
+fn keep_every_row(query: &mut ast::Query) {
+    let flow = walk::walk_mut(query, |node| {
+        if let walk::NodeMut::Query(query) = node {
+            every_row::reword(&mut query.body);
+        }
+        ControlFlow::<()>::Continue(())
+    });
+    debug_assert!(flow.is_continue());
 }
 
 /// Expressions in words that DataFusion's planner reads as we do, and does not take one for another.

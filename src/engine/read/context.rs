@@ -83,7 +83,7 @@ const PUBLIC: &str = "public";
 const SYSTEM: &str = "tidemill";
 const PG_CATALOG: &str = "pg_catalog";
 /// Functions named as those of the catalog are, which ask nothing of it.
-const OF_THE_SERVER: [&str; 3] = ["pg_sleep", "pg_advisory_unlock_all", "pg_typeof"];
+const OF_THE_SERVER: [&str; 4] = ["pg_sleep", "pg_advisory_unlock_all", "pg_backend_pid", "pg_typeof"];
 
 /// What all statements share: functions, and the catalogs that clients ask about. Made for the first statement.
 pub(in crate::engine) struct Planner {
@@ -435,7 +435,8 @@ fn common_names(statement: &ast::Statement) -> BTreeSet<String> {
     names
 }
 
-/// Whether a statement names something of PostgreSQL's own catalogs or functions that only they have.
+/// Whether a statement names something of PostgreSQL's own catalogs or functions that only they have. What tells of the session
+/// alone, such as `current_user`, is of any statement.
 fn asks_pg_catalog(statement: &ast::Statement) -> bool {
     let own = |name: &ast::ObjectName| {
         let text = name.to_string().to_lowercase().replace('"', "");
@@ -449,17 +450,10 @@ fn asks_pg_catalog(statement: &ast::Statement) -> bool {
         false => ControlFlow::Continue(()),
     });
     let expression = walk::expressions(statement, |expression: &ast::Expr| match expression {
-        ast::Expr::Function(function) if own(&function.name) || is_session_function(&function.name) => {
-            ControlFlow::Break(())
-        }
+        ast::Expr::Function(function) if own(&function.name) => ControlFlow::Break(()),
         _ => ControlFlow::Continue(()),
     });
     relation.is_break() || expression.is_break() || reg_names::are_in(statement)
-}
-
-fn is_session_function(name: &ast::ObjectName) -> bool {
-    let names = ["current_schema", "current_schemas", "current_database", "current_user", "session_user", "version"];
-    names.contains(&name.to_string().to_lowercase().as_str())
 }
 
 fn config() -> SessionConfig {

@@ -277,11 +277,6 @@ fn overlaps(first: &[ast::Expr], second: &[ast::Expr]) -> Option<ast::Expr> {
         ast::Expr::Interval(_) => Some(ast::DataType::Interval { fields: None, precision: None }),
         _ => None,
     };
-    let is_time = |expr: &ast::Expr| matches!(told(expr), Some(ast::DataType::Time(..)));
-    let wanted = match [start, end, other_start, other_end].into_iter().any(is_time) {
-        true => ast::DataType::Time(None, ast::TimezoneInfo::None),
-        false => ast::DataType::Timestamp(None, ast::TimezoneInfo::None),
-    };
     let ends = |start: &ast::Expr, end: &ast::Expr| match told(end) {
         Some(ast::DataType::Interval { .. }) => ast::Expr::Nested(Box::new(ast::Expr::BinaryOp {
             left: Box::new(start.clone()),
@@ -291,7 +286,8 @@ fn overlaps(first: &[ast::Expr], second: &[ast::Expr]) -> Option<ast::Expr> {
         _ => end.clone(),
     };
     let all = [start.clone(), ends(start, end), other_start.clone(), ends(other_start, other_end)];
-    Some(call("__overlaps", all.into_iter().map(|expr| as_type(expr, wanted.clone())).collect()))
+    let timestamp = ast::DataType::Timestamp(None, ast::TimezoneInfo::None);
+    Some(call("__overlaps", all.into_iter().map(|expr| as_type(expr, timestamp.clone())).collect()))
 }
 
 /// Whether a call has other words before functions are looked up.
@@ -359,6 +355,8 @@ fn bare_word(word: &str) -> Option<ast::Expr> {
         "localtimestamp" => {
             Some(as_type(call("now", Vec::new()), ast::DataType::Timestamp(None, ast::TimezoneInfo::None)))
         }
+        // Nobody becomes another user.
+        "current_role" | "current_user" | "session_user" => Some(call("current_user", Vec::new())),
         "current_schema" => Some(text("public")),
         "current_catalog" => Some(text("tidemill")),
         _ => None,

@@ -111,6 +111,9 @@ pub(super) fn parse(cursor: &mut Cursor<'_>) -> Result<Statement> {
     if !read_only && cursor.word("VIEW") {
         return view::create(cursor, or_replace);
     }
+    if !or_replace && cursor.is_word_at(0, "SCHEMA") {
+        return schema(cursor);
+    }
     let Some(kind) = object_kind(cursor) else { return Err(refuse(cursor)) };
     let if_not_exists = cursor.words(&["IF", "NOT", "EXISTS"]);
     let name = cursor.relation_name()?;
@@ -149,6 +152,21 @@ pub(super) fn parse(cursor: &mut Cursor<'_>) -> Result<Statement> {
         None => Err(Error::unsupported("columns cannot be read from a schema registry yet")
             .at(name.position)
             .hint("List the columns in parentheses.")),
+    }
+}
+
+/// `CREATE SCHEMA IF NOT EXISTS public`, which clients say before they create anything: it exists.
+fn schema(cursor: &mut Cursor<'_>) -> Result<Statement> {
+    let position = cursor.position();
+    cursor.step();
+    let if_not_exists = cursor.words(&["IF", "NOT", "EXISTS"]);
+    let name = cursor.name()?;
+    match (name.value.eq_ignore_ascii_case("public"), if_not_exists) {
+        (true, true) => Ok(Statement::Ignored("CREATE SCHEMA")),
+        (true, false) => Err(Error::new(SqlState("42P06"), "schema \"public\" already exists").at(name.position)),
+        (false, _) => Err(Error::unsupported("CREATE SCHEMA is not supported")
+            .at(position)
+            .hint("Streams, tables and views live in the schema public.")),
     }
 }
 
@@ -191,7 +209,6 @@ fn refuse(cursor: &Cursor<'_>) -> Error {
         "RECURSIVE",
         "ROLE",
         "RULE",
-        "SCHEMA",
         "SEQUENCE",
         "SERVER",
         "SINK",
