@@ -6,6 +6,7 @@ use sqlparser::ast;
 use sqlparser::ast::Spanned;
 
 use super::client_functions::JOINED;
+use super::client_subqueries::is_correlated;
 use super::client_vectors;
 use super::client_vectors::last_name;
 use super::client_views;
@@ -160,9 +161,12 @@ fn is_column(expression: &ast::Expr, name: &str) -> bool {
 
 /// `(SELECT a = b FROM ..)` and `(SELECT a FROM ..)` of one row at most: DataFusion wants an aggregate that says so.
 fn aggregate(query: &mut ast::Query) {
+    let is_correlated = is_correlated(query);
     let is_cut = query.limit_clause.is_some() || query.fetch.is_some();
     let ast::SetExpr::Select(select) = query.body.as_mut() else { return };
     let is_plain = !is_cut && !select.from.is_empty() && select.distinct.is_none();
+    // Others see no row outside, and need none.
+    let wants_one = is_plain && is_correlated;
     let [ast::SelectItem::UnnamedExpr(item) | ast::SelectItem::ExprWithAlias { expr: item, .. }] =
         select.projection.as_mut_slice()
     else {
@@ -171,6 +175,8 @@ fn aggregate(query: &mut ast::Query) {
     let name = match item {
         ast::Expr::BinaryOp { op: ast::BinaryOperator::Eq, .. } => "bool_or",
         ast::Expr::Identifier(_) | ast::Expr::CompoundIdentifier(_) if is_plain => "min",
+        ast::Expr::Value(_) if wants_one => "min",
+        ast::Expr::Function(function) if wants_one && last_name(&function.name).starts_with("pg_get_") => "min",
         _ => return,
     };
     *item = call(name, vec![item.clone()]);

@@ -30,6 +30,7 @@ use sqlparser::ast;
 
 use super::advisory::advisory_unlock_all;
 use super::client_functions;
+use super::client_subqueries;
 use super::client_syntax;
 use super::clock_timestamp::clock_timestamp;
 use super::parameters::told_types;
@@ -322,8 +323,9 @@ impl Planner {
         if has_names {
             reg_names::rewrite(&mut statement, catalog)?;
         }
+        let has_kept = client_subqueries::keep(&mut statement);
         let mut rewritten = match rewriter.parse(text) {
-            Ok(mut statements) if statements.len() == 1 && !has_names => statements.remove(0),
+            Ok(mut statements) if statements.len() == 1 && !has_names && !has_kept => statements.remove(0),
             // Its parser knows less than ours; its rules may still help.
             _ => rewriter.rewrite(statement),
         };

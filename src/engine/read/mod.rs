@@ -4,6 +4,7 @@
 
 mod advisory;
 mod client_functions;
+mod client_subqueries;
 mod client_syntax;
 mod client_vectors;
 mod client_views;
