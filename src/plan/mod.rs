@@ -102,7 +102,7 @@ pub use parameters::nulls;
 pub use parameters::placeholder;
 pub use parameters::type_operands;
 pub use pull::execution_error;
-pub use pull::name_items;
+pub use pull::name_all_items;
 pub use pull::planning_error;
 pub use pull::prepare_pull;
 pub use pull::shown_name;

@@ -199,6 +199,9 @@ pub fn execution_error(error: DataFusionError) -> Error {
 fn no_standing_clause(node: walk::NodeMut<'_>) -> ControlFlow<Error> {
     let refused = match node {
         walk::NodeMut::Select(select) => only_standing_in_select(select),
+        walk::NodeMut::TableFactor(ast::TableFactor::Table { sample: Some(_), .. }) => {
+            Err(Error::unsupported("TABLESAMPLE is not supported").hint("WHERE random() < 0.01 takes a hundredth of the rows."))
+        }
         walk::NodeMut::TableFactor(table) => crate::sql::take_within(table).and_then(|within| match within {
             None => Ok(()),
             Some(_) => {
@@ -289,6 +292,12 @@ fn fold_ident(ident: &ast::Ident) -> String {
     fold(ident, Compatibility::Ksqldb)
 }
 
+/// Names all items that can be seen or asked for by name as they are written.
+pub fn name_all_items(query: &mut ast::Query) {
+    name_items(query);
+    name_inner_items(query);
+}
+
 /// Names the items of subqueries in FROM and WITH, whose columns can be asked for by name.
 fn name_inner_items(query: &mut ast::Query) {
     let flow = walk::walk_mut(query, |node| {
@@ -370,7 +379,7 @@ fn number_items(query: &mut ast::Query) {
 }
 
 /// Names the items of the outermost SELECT that have no name, and makes repeated names different.
-pub fn name_items(query: &mut ast::Query) {
+fn name_items(query: &mut ast::Query) {
     // The columns of UNION and its kin are named by the first of its queries.
     let mut body = query.body.as_mut();
     let select = loop {

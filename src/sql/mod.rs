@@ -73,6 +73,7 @@ pub use statement::Quoting;
 pub use statement::Returning;
 pub use statement::Select;
 pub use statement::SetScope;
+pub use statement::TransactionMode;
 pub use statement::ShowObject;
 pub use statement::Statement;
 pub use statement::TruncateTopic;

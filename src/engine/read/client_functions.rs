@@ -73,6 +73,7 @@ const FUNCTIONS: &[(&str, Answer)] = &[
     ("pg_current_xact_id_if_assigned", Answer::NoText),
     ("pg_database_size", Answer::NoBytes),
     ("pg_describe_object", Answer::NoText),
+    ("pg_encoding_to_char", Answer::Text("UTF8")),
     ("pg_function_is_visible", Answer::True),
     ("pg_get_expr", Answer::NoText),
     ("pg_get_function_sqlbody", Answer::NoText),

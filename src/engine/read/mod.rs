@@ -3,6 +3,7 @@
 //! A `Planner` holds what all statements share; each statement gets a session state of its own, with its pin.
 
 mod advisory;
+mod call_rows;
 mod client_functions;
 mod client_syntax;
 mod client_vectors;

@@ -40,6 +40,9 @@ const INDEXES: &str = "pg_index";
 const CONSTRAINTS: &str = "pg_constraint";
 const FUNCTIONS: &str = "pg_proc";
 const SETTINGS: &str = "pg_settings";
+const ROLES: &str = "pg_roles";
+const AUTH_IDS: &str = "pg_authid";
+const DATABASES: &str = "pg_database";
 const NAMESPACES: &str = "pg_namespace";
 const INFORMATION_SCHEMA: &str = "information_schema";
 /// A number that no other schema has.
@@ -56,17 +59,40 @@ pub(super) struct PgCatalog {
     inner: Arc<dyn SchemaProvider>,
     engine: Weak<Engine>,
     texts: Arc<FunctionTexts>,
-    settings: Option<Arc<SettingRows>>,
+    session: Option<Arc<OfSession>>,
+}
+
+/// What a session tells of itself.
+struct OfSession {
+    settings: SettingRows,
+    user: String,
 }
 
 impl PgCatalog {
     pub(super) fn new(inner: Arc<dyn SchemaProvider>, engine: Weak<Engine>, texts: Arc<FunctionTexts>) -> Self {
-        Self { inner, engine, texts, settings: None }
+        Self { inner, engine, texts, session: None }
     }
 
-    /// The same with a session's settings.
-    pub(super) fn with_settings(&self, settings: SettingRows) -> Self {
-        Self { settings: Some(Arc::new(settings)), ..self.clone() }
+    /// The same with a session's settings, and who it is of.
+    pub(super) fn of_session(&self, settings: SettingRows, user: String) -> Self {
+        Self { session: Some(Arc::new(OfSession { settings, user })), ..self.clone() }
+    }
+
+    /// The session's settings, or what all begin with.
+    fn setting_rows(&self) -> SettingRows {
+        self.session.as_ref().map_or_else(|| Settings::new("").all(), |session| session.settings.clone())
+    }
+
+    /// `pg_roles` or `pg_authid`.
+    async fn roles(&self, name: &str) -> Result<Option<Arc<dyn TableProvider>>> {
+        let Some(table) = self.inner.table(name).await? else { return Ok(None) };
+        let user = self.session.as_ref().map_or("", |session| session.user.as_str());
+        pg_overlay::roles(&table.schema(), user).map(Some)
+    }
+
+    /// `pg_database`.
+    async fn databases(&self) -> Result<Arc<dyn TableProvider>> {
+        table_of(pg_overlay::databases(self.rows(DATABASES).await?, &self.setting_rows())?)
     }
 
     /// `pg_settings`.
@@ -74,8 +100,7 @@ impl PgCatalog {
         let table = self.inner.table(SETTINGS).await?;
         let table = table.ok_or_else(|| DataFusionError::Internal("pg_catalog has no pg_settings".to_string()))?;
         let defaults = Settings::new("").all();
-        let rows = self.settings.as_deref().unwrap_or(&defaults);
-        pg_overlay::settings(&table.schema(), rows, &defaults)
+        pg_overlay::settings(&table.schema(), &self.setting_rows(), &defaults)
     }
 
     /// `pg_class`; what `pg_get_viewdef` and `pg_get_indexdef` tell of its numbers is learned.
@@ -94,7 +119,7 @@ impl PgCatalog {
         self.texts.learn_hidden(self.hidden(&batches).await?);
         let keys = PrimaryKey::all(catalog, &batches)?;
         self.texts.learn_keys(keys.iter().flat_map(PrimaryKey::texts).collect());
-        table_of(pg_keys::classes(&batches, &keys)?)
+        table_of(pg_overlay::owned(pg_keys::classes(&batches, &keys)?)?)
     }
 
     /// `pg_proc`.
@@ -307,6 +332,8 @@ impl SchemaProvider for PgCatalog {
             (FUNCTIONS, _) => self.functions().await.map(Some),
             (SETTINGS, _) => self.settings().await.map(Some),
             (NAMESPACES, _) => self.namespaces().await.map(Some),
+            (DATABASES, _) => self.databases().await.map(Some),
+            (known @ (ROLES | AUTH_IDS), _) => self.roles(known).await,
             _ => self.inner.table(name).await,
         }
     }

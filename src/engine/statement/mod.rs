@@ -83,13 +83,14 @@ pub(super) async fn execute(session: &mut Session, prepared: &Prepared, paramete
         Statement::Print(print) => print::execute(session, print).await,
         Statement::Show(object) => show::execute(session, object).await,
         Statement::Set { scope, name, value } => set::execute(session, *scope, name, value.as_deref()),
+        Statement::SetModes(scope, modes) => set::modes(session, *scope, modes),
         Statement::Reset(name) => set::reset(session, name.as_deref()),
         Statement::CopyTo { source, format } => copy_to::execute(session, source, format).await,
         Statement::CopyFrom { target, columns, format } => copy_from::execute(session, target, columns, format),
         Statement::Declare { name, hold, select } => cursors::declare(session, name, *hold, select, parameters).await,
         Statement::Fetch { name, direction } => cursors::fetch(session, name, *direction),
         Statement::Close(name) => cursors::close(session, name.as_ref()),
-        Statement::Begin(tag) => Ok(transaction::begin(session, tag)),
+        Statement::Begin(tag, modes) => transaction::begin(session, tag, modes),
         Statement::Commit => Ok(transaction::commit(session)),
         Statement::Rollback => Ok(transaction::rollback(session)),
         Statement::Savepoint(name) => transaction::savepoint(session, &name.value),
@@ -154,7 +155,8 @@ pub(super) async fn describe(
         | Statement::Set { .. }
         | Statement::Reset(_)
         | Statement::Close(_)
-        | Statement::Begin(_)
+        | Statement::SetModes(..)
+        | Statement::Begin(..)
         | Statement::Commit
         | Statement::Rollback
         | Statement::Savepoint(_)

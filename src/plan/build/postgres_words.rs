@@ -332,6 +332,7 @@ fn bare_word(word: &str) -> Option<ast::Expr> {
         }
         "current_schema" => Some(text("public")),
         "current_catalog" => Some(text("tidemill")),
+        "user" | "current_role" => Some(call("current_user", Vec::new())),
         _ => None,
     }
 }

@@ -66,6 +66,7 @@ pub use returning::Returning;
 pub use select::Emit;
 pub use select::Select;
 pub use set::SetScope;
+pub use transaction::TransactionMode;
 pub use show::ShowObject;
 pub use truncate::TruncateTopic;
 pub use update::Assignment;
@@ -134,6 +135,8 @@ pub enum Statement {
         /// Its value.
         value: Option<String>,
     },
+    /// `SET TRANSACTION ..`, `SET SESSION CHARACTERISTICS AS TRANSACTION ..`
+    SetModes(SetScope, Vec<TransactionMode>),
     /// `RESET name`, or `RESET ALL` as `None`.
     Reset(Option<String>),
     /// `COPY .. TO STDOUT`
@@ -171,7 +174,7 @@ pub enum Statement {
     /// `CLOSE name`, or `CLOSE ALL` as `None`.
     Close(Option<Name>),
     /// `BEGIN`, `START TRANSACTION`; the tag to answer.
-    Begin(&'static str),
+    Begin(&'static str, Vec<TransactionMode>),
     /// `COMMIT`, `END`
     Commit,
     /// `ROLLBACK`, `ABORT`

@@ -4,6 +4,7 @@ use sqlparser::tokenizer::Token;
 
 use super::Statement;
 use super::show::setting_name;
+use super::transaction;
 use crate::error::Result;
 use crate::sql::cursor::Cursor;
 
@@ -17,12 +18,17 @@ pub enum SetScope {
 }
 
 pub(super) fn parse(cursor: &mut Cursor<'_>) -> Result<Statement> {
-    if cursor.words(&["SESSION", "CHARACTERISTICS"]) || cursor.is_word_at(0, "TRANSACTION") {
-        // There is one isolation level; PostgreSQL lets every one be asked for.
-        while !cursor.at_end() {
-            cursor.step();
+    if cursor.words(&["SESSION", "CHARACTERISTICS"]) {
+        cursor.expect_word("AS")?;
+        cursor.expect_word("TRANSACTION")?;
+        return Ok(Statement::SetModes(SetScope::Session, transaction::modes(cursor)?));
+    }
+    if cursor.word("TRANSACTION") {
+        if cursor.word("SNAPSHOT") {
+            cursor.string()?;
+            return Ok(Statement::Ignored("SET"));
         }
-        return Ok(Statement::Ignored("SET"));
+        return Ok(Statement::SetModes(SetScope::Block, transaction::modes(cursor)?));
     }
     if cursor.words(&["SESSION", "AUTHORIZATION", "DEFAULT"]) {
         // Nobody becomes another user, so there is nothing to go back from.
@@ -36,7 +42,11 @@ pub(super) fn parse(cursor: &mut Cursor<'_>) -> Result<Statement> {
         cursor.step();
     }
     if cursor.words(&["TIME", "ZONE"]) {
-        let value = if cursor.word("LOCAL") { None } else { value(cursor)? };
+        let value = match cursor.word("LOCAL") {
+            true => None,
+            false if cursor.word("INTERVAL") => Some(offset(cursor)?),
+            false => value(cursor)?,
+        };
         return Ok(Statement::Set { scope, name: "timezone".to_string(), value });
     }
     if cursor.word("NAMES") {
@@ -47,6 +57,17 @@ pub(super) fn parse(cursor: &mut Cursor<'_>) -> Result<Statement> {
         cursor.expect_word("TO")?;
     }
     Ok(Statement::Set { scope, name, value: value(cursor)? })
+}
+
+/// `'+02:00' HOUR TO MINUTE` behind INTERVAL: a zone by its distance from UTC.
+fn offset(cursor: &mut Cursor<'_>) -> Result<String> {
+    let told = cursor.string()?;
+    if cursor.word("HOUR") {
+        cursor.expect_word("TO")?;
+        cursor.expect_word("MINUTE")?;
+    }
+    let told = told.trim();
+    Ok(if told.starts_with(['+', '-']) { told.to_string() } else { format!("+{told}") })
 }
 
 pub(super) fn reset(cursor: &mut Cursor<'_>) -> Result<Statement> {
