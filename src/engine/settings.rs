@@ -83,13 +83,7 @@ const SETTINGS: &[Setting] = &[
         false,
         "What a transaction begins with; a statement reads one commit.",
     ),
-    setting(
-        "default_transaction_read_only",
-        "off",
-        Kind::Boolean,
-        false,
-        "What a transaction begins with; accepted.",
-    ),
+    setting("default_transaction_read_only", "off", Kind::Boolean, false, "What a transaction begins with; accepted."),
     setting(
         "emit",
         "net",

@@ -200,7 +200,8 @@ fn no_standing_clause(node: walk::NodeMut<'_>) -> ControlFlow<Error> {
     let refused = match node {
         walk::NodeMut::Select(select) => only_standing_in_select(select),
         walk::NodeMut::TableFactor(ast::TableFactor::Table { sample: Some(_), .. }) => {
-            Err(Error::unsupported("TABLESAMPLE is not supported").hint("WHERE random() < 0.01 takes a hundredth of the rows."))
+            Err(Error::unsupported("TABLESAMPLE is not supported")
+                .hint("WHERE random() < 0.01 takes a hundredth of the rows."))
         }
         walk::NodeMut::TableFactor(table) => crate::sql::take_within(table).and_then(|within| match within {
             None => Ok(()),

@@ -140,14 +140,20 @@ const PARSED: &[(&str, &str)] = &[
     ),
     ("SET SESSION statement_timeout TO DEFAULT", "Set { scope: Session, name: \"statement_timeout\", value: None }"),
     ("SET TIME ZONE 'UTC'", "Set { scope: Session, name: \"timezone\", value: Some(\"UTC\") }"),
-    ("SET TIME ZONE INTERVAL '05:30' HOUR TO MINUTE", "Set { scope: Session, name: \"timezone\", value: Some(\"+05:30\") }"),
+    (
+        "SET TIME ZONE INTERVAL '05:30' HOUR TO MINUTE",
+        "Set { scope: Session, name: \"timezone\", value: Some(\"+05:30\") }",
+    ),
     (
         "SET SESSION CHARACTERISTICS AS TRANSACTION READ ONLY",
         "SetModes(Session, [(\"transaction_read_only\", \"on\")])",
     ),
     ("SET TRANSACTION NOT DEFERRABLE", "SetModes(Block, [])"),
     ("UNSET 'auto.offset.reset'", "Reset(Some(\"auto.offset.reset\"))"),
-    ("BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY", "Begin(\"BEGIN\", [(\"transaction_isolation\", \"repeatable read\"), (\"transaction_read_only\", \"on\")])"),
+    (
+        "BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY",
+        "Begin(\"BEGIN\", [(\"transaction_isolation\", \"repeatable read\"), (\"transaction_read_only\", \"on\")])",
+    ),
     ("START TRANSACTION", "Begin(\"START TRANSACTION\", [])"),
     ("END", "Commit"),
     ("ROLLBACK WORK", "Rollback"),

@@ -30,9 +30,6 @@ const SCHEMAS: [&str; 2] = ["pg_catalog", "information_schema"];
 const NAMES: [&str; 7] =
     ["regcollation", "regconfig", "regdictionary", "regoper", "regoperator", "regproc", "regprocedure"];
 
-/// Functions that unfold options, which nobody has set.
-const OF_UNSET: [&str; 2] = ["pg_options_to_table", "unnest"];
-
 /// Columns of PostgreSQL's that the catalogs lack; nobody has set them.
 const UNSET: [&str; 4] = ["colliculocale", "relacl", "reloptions", "tableoid"];
 
@@ -44,11 +41,13 @@ pub(super) fn are_catalogs_asked(statement: &ast::Statement, is_catalog: &dyn Fn
     };
     let found = walk::walk(statement, |node| {
         let is_asked = match node {
-            walk::Node::TableFactor(
-                ast::TableFactor::Table { name, .. } | ast::TableFactor::Function { name, .. },
-            ) => asked(name),
+            walk::Node::TableFactor(ast::TableFactor::Table { name, .. } | ast::TableFactor::Function { name, .. }) => {
+                asked(name)
+            }
             walk::Node::Expression(ast::Expr::Function(function)) => of_catalogs(&function.name),
-            walk::Node::Expression(ast::Expr::BinaryOp { op: ast::BinaryOperator::PGCustomBinaryOperator(_), .. }) => true,
+            walk::Node::Expression(ast::Expr::BinaryOp {
+                op: ast::BinaryOperator::PGCustomBinaryOperator(_), ..
+            }) => true,
             walk::Node::Expression(ast::Expr::Cast { data_type, .. }) => NAMES.contains(&last_word(data_type).as_str()),
             _ => false,
         };
@@ -143,7 +142,8 @@ fn leave_uncomputed(statement: &mut ast::Statement) {
             let is_hard = match expr {
                 ast::Expr::Subquery(_) | ast::Expr::AnyOp { .. } => true,
                 ast::Expr::Function(function) => {
-                    matches!(function.args, ast::FunctionArguments::Subquery(_)) || last_name(&function.name) == "unnest"
+                    matches!(function.args, ast::FunctionArguments::Subquery(_))
+                        || last_name(&function.name) == "unnest"
                 }
                 _ => false,
             };
@@ -186,7 +186,8 @@ fn has_no_row(select: &ast::Select) -> bool {
         _ => false,
     };
     let from_none = select.from.iter().any(|table| {
-        let keeps = |join: &ast::Join| matches!(join.join_operator, ast::JoinOperator::Join(_) | ast::JoinOperator::Inner(_));
+        let keeps =
+            |join: &ast::Join| matches!(join.join_operator, ast::JoinOperator::Join(_) | ast::JoinOperator::Inner(_));
         is_empty(&table.relation) || table.joins.iter().any(|join| keeps(join) && is_empty(&join.relation))
     });
     from_none || select.selection.as_ref().is_some_and(asks_for_foreign_keys)
@@ -224,6 +225,7 @@ pub(super) fn rewrite(statement: &mut ast::Statement, is_catalog: &dyn Fn(&str) 
             ast::Expr::Subquery(query) if query.to_string().contains("json_build_object") => {
                 Some(ast::Expr::value(ast::Value::Null))
             }
+            ast::Expr::Subquery(query) => value_of(query),
             // No constraint is deferrable or deferred.
             ast::Expr::Exists { subquery, negated } if subquery.to_string().contains("condeferr") => {
                 Some(ast::Expr::value(ast::Value::Boolean(*negated)))
@@ -283,6 +285,22 @@ fn is_column(expression: &ast::Expr, name: &str) -> bool {
     last.is_some_and(|last| last.value.eq_ignore_ascii_case(name))
 }
 
+/// `(SELECT a)`, which reads nothing and computes over no rows: `a`.
+fn value_of(query: &ast::Query) -> Option<ast::Expr> {
+    let ast::SetExpr::Select(select) = query.body.as_ref() else { return None };
+    let [ast::SelectItem::UnnamedExpr(item) | ast::SelectItem::ExprWithAlias { expr: item, .. }] =
+        select.projection.as_slice()
+    else {
+        return None;
+    };
+    let calls = walk::expressions(item, |part| match part {
+        ast::Expr::Function(_) => ControlFlow::Break(()),
+        _ => ControlFlow::Continue(()),
+    });
+    let is_value = select.from.is_empty() && select.selection.is_none() && calls.is_continue();
+    is_value.then(|| ast::Expr::Nested(Box::new(item.clone())))
+}
+
 /// Columns in which functions stand by name where PostgreSQL has numbers.
 const OF_FUNCTIONS: [&str; 7] = ["amproc", "evtfoid", "typanalyze", "typinput", "typoutput", "typreceive", "typsend"];
 
@@ -322,17 +340,25 @@ fn empty_array(function: &ast::Function) -> Option<ast::Expr> {
     let mut is_empty = query.to_string().to_lowercase().contains("attacl is not null");
     let _ = walk::walk(query.as_ref(), |node| {
         if let walk::Node::TableFactor(factor) = node {
-            // What it unnests are options that nobody has set.
             is_empty |= match factor {
-                ast::TableFactor::Table { name, args, .. } => {
-                    let name = last_name(name);
-                    EMPTY.contains(&name.as_str()) || (OF_UNSET.contains(&name.as_str()) && args.is_some())
-                }
-                ast::TableFactor::UNNEST { .. } => true,
+                ast::TableFactor::Table { name, args: None, .. } => EMPTY.contains(&last_name(name).as_str()),
+                ast::TableFactor::Table { args: Some(args), .. } => args.args.iter().any(is_unset),
+                ast::TableFactor::Function { args, .. } => args.iter().any(is_unset),
+                ast::TableFactor::UNNEST { array_exprs, .. } => array_exprs.iter().any(is_unset_list),
                 _ => false,
             };
         }
         ControlFlow::<()>::Continue(())
     });
     is_empty.then(|| ast::Expr::value(ast::Value::SingleQuotedString("{}".to_string())))
+}
+
+fn is_unset(argument: &ast::FunctionArg) -> bool {
+    matches!(argument, ast::FunctionArg::Unnamed(ast::FunctionArgExpr::Expr(list)) if is_unset_list(list))
+}
+
+/// A list of options that nobody has set: its column has become NULL.
+fn is_unset_list(list: &ast::Expr) -> bool {
+    UNSET.iter().any(|name| is_column(list, name))
+        || matches!(list, ast::Expr::Value(value) if value.value == ast::Value::Null)
 }

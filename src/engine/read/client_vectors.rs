@@ -54,7 +54,9 @@ pub(super) fn rewrite(statement: &mut ast::Statement) {
                     *function = unnest;
                 }
             }
-            walk::NodeMut::Expression(ast::Expr::AnyOp { right, .. } | ast::Expr::AllOp { right, .. }) => as_array(right),
+            walk::NodeMut::Expression(ast::Expr::AnyOp { right, .. } | ast::Expr::AllOp { right, .. }) => {
+                as_array(right)
+            }
             walk::NodeMut::Expression(expr @ ast::Expr::CompoundFieldAccess { .. }) => {
                 if let Some(part) = field_of_row(expr).or_else(|| element_of_vector(expr)) {
                     *expr = part;

@@ -302,7 +302,8 @@ fn with_nulls(query: &str) -> String {
     let mut told = parts.next().unwrap_or_default().to_string();
     for part in parts {
         let (names, rest) = part.split_once('}').unwrap_or((part, ""));
-        let columns: Vec<String> = names.split_whitespace().map(|name| format!("CAST(NULL AS TEXT) AS {name}")).collect();
+        let columns: Vec<String> =
+            names.split_whitespace().map(|name| format!("CAST(NULL AS TEXT) AS {name}")).collect();
         told.push_str(&columns.join(", "));
         told.push_str(rest);
     }

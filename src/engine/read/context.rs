@@ -267,7 +267,9 @@ impl Planner {
         let rules = if of_clients { Compatibility::Postgres } else { session.settings.compatibility() };
         if rules == Compatibility::Postgres {
             let is_scalar = |name: &str| {
-                state.scalar_functions().contains_key(name) && !state.table_functions().contains_key(name) && name != "unnest"
+                state.scalar_functions().contains_key(name)
+                    && !state.table_functions().contains_key(name)
+                    && name != "unnest"
             };
             call_rows::rewrite(&mut statement, &is_scalar);
         }
