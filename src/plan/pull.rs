@@ -12,6 +12,7 @@ use super::bind::postgres_name;
 use super::bind::units_as_texts;
 use super::build::Expressions;
 use super::build::failure;
+use super::build::is_bare_word;
 use super::build::reword;
 use super::dependent_columns;
 use super::every_row;
@@ -401,7 +402,9 @@ fn name_items(query: &mut ast::Query) {
     for (index, item) in select.projection.iter_mut().enumerate() {
         let (expr, name, quote) = match item {
             // A bare column keeps its own name; ORDER BY may still tell it by its relation.
-            ast::SelectItem::UnnamedExpr(expr @ (ast::Expr::Identifier(_) | ast::Expr::CompoundIdentifier(_))) => {
+            ast::SelectItem::UnnamedExpr(expr @ (ast::Expr::Identifier(_) | ast::Expr::CompoundIdentifier(_)))
+                if !is_word(expr) =>
+            {
                 let name = postgres_name(expr);
                 // Beside a star it is there a second time.
                 if seen.insert(name.to_lowercase()) && !has_star {
@@ -425,6 +428,11 @@ fn name_items(query: &mut ast::Query) {
         };
         *item = ast::SelectItem::ExprWithAlias { expr, alias: ast::Ident::with_quote('"', unique) };
     }
+}
+
+/// A function without parentheses.
+fn is_word(expr: &ast::Expr) -> bool {
+    matches!(expr, ast::Expr::Identifier(ident) if ident.quote_style.is_none() && is_bare_word(&ident.value))
 }
 
 /// Gives items that stand twice in a list names of their own, where nobody sees them.

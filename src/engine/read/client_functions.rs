@@ -91,6 +91,7 @@ const FUNCTIONS: &[(&str, Answer)] = &[
     ("pg_operator_is_visible", Answer::True),
     ("pg_opfamily_is_visible", Answer::True),
     ("pg_relation_filepath", Answer::NoText),
+    ("pg_relation_is_publishable", Answer::True),
     ("pg_relation_is_updatable", Answer::Number(28)),
     ("pg_relation_size", Answer::NoBytes),
     ("pg_size_pretty", Answer::Pretty),

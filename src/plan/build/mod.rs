@@ -99,6 +99,7 @@ use crate::sql::walk;
 pub use expression::Expressions;
 use output::Arranged;
 use output::Selected;
+pub use postgres_words::is_bare_word;
 pub use postgres_words::is_reworded;
 pub use reworded::call;
 pub use reworded::escape_in_pattern;

@@ -325,6 +325,11 @@ fn function_call(function: &ast::Function) -> Option<ast::Expr> {
 }
 
 /// Words that are functions without parentheses.
+/// Whether a word is a function without parentheses.
+pub fn is_bare_word(word: &str) -> bool {
+    bare_word(word).is_some()
+}
+
 fn bare_word(word: &str) -> Option<ast::Expr> {
     match word.to_ascii_lowercase().as_str() {
         "localtimestamp" => {
