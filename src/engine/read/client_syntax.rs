@@ -13,9 +13,10 @@ use crate::error::Result;
 use crate::sql::walk;
 
 /// Catalogs that hold no row here, nor ever will.
-const EMPTY: [&str; 7] = [
+const EMPTY: [&str; 8] = [
     "pg_auth_members",
     "pg_enum",
+    "pg_event_trigger",
     "pg_policy",
     "pg_publication",
     "pg_publication_rel",
