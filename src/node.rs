@@ -110,7 +110,7 @@ impl Node {
             let user = users.upgrade()?.topic_user(topic);
             user.unwrap_or_else(|error| {
                 let name = format!("what could not be read ({})", error.message());
-                Some(TopicUser { name, is_table: true, is_of_query: true })
+                Some(TopicUser { name, is_table: true, is_of_query: true, readers: Vec::new() })
             })
         }));
         let (ready, is_ready) = watch::channel(false);

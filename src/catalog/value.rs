@@ -220,6 +220,12 @@ impl Catalog {
         self.queries.values().filter(move |query| query.sources.iter().any(reads))
     }
 
+    /// The queries that read a topic, under whatever relation's name.
+    pub fn readers_of_topic(&self, topic: TopicId) -> impl Iterator<Item = &Arc<QueryDefinition>> {
+        let reads = move |source: &RelationId| self.topic_of(*source) == Some(topic);
+        self.queries.values().filter(move |query| query.sources.iter().any(reads))
+    }
+
     /// The queries that write `relation`, also those that write its topic under another relation's name.
     pub fn writers(&self, relation: RelationId) -> impl Iterator<Item = &Arc<QueryDefinition>> {
         let written = self.topic_of(relation);

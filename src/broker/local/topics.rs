@@ -17,6 +17,7 @@ use crate::cluster::MetadataError;
 use crate::cluster::MetadataRecord;
 use crate::cluster::TopicConfig;
 use crate::cluster::TopicRecord;
+use crate::model::QueryId;
 use crate::model::TopicId;
 use crate::security::Operation;
 use crate::security::Resource;
@@ -36,6 +37,8 @@ pub struct TopicUser {
     pub is_table: bool,
     /// A query writes the topic, and restores from it what it keeps.
     pub is_of_query: bool,
+    /// The queries that read the topic, also those that have not begun to.
+    pub readers: Vec<QueryId>,
 }
 
 impl TopicUser {
