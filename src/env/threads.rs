@@ -1,7 +1,11 @@
 //! Threads for work that blocks.
 
 use std::any::Any;
+use std::cell::RefCell;
 use std::io;
+use std::panic;
+use std::panic::AssertUnwindSafe;
+use std::sync::Once;
 use std::thread;
 
 use parking_lot::Mutex;
@@ -65,6 +69,30 @@ impl Threads {
     pub fn cores(&self) -> usize {
         thread::available_parallelism().map_or(1, usize::from)
     }
+}
+
+thread_local! {
+    /// What a panic said that `caught` waits for; `None` outside of it.
+    static SAID: RefCell<Option<String>> = const { RefCell::new(None) };
+}
+
+/// What `body` makes, or what it says when it panics: of code that answers what it cannot read with a panic. Such a panic is
+/// not told as one, with a backtrace, but by whoever called.
+pub fn caught<T>(body: impl FnOnce() -> T) -> Result<T, String> {
+    static QUIET: Once = Once::new();
+    QUIET.call_once(|| {
+        let told = panic::take_hook();
+        panic::set_hook(Box::new(move |panic| {
+            let is_caught = SAID.with_borrow_mut(|said| said.as_mut().map(|said| *said = panic.to_string()).is_some());
+            if !is_caught {
+                told(panic);
+            }
+        }));
+    });
+    let before = SAID.replace(Some(String::new()));
+    let made = panic::catch_unwind(AssertUnwindSafe(body));
+    let said = SAID.replace(before).unwrap_or_default();
+    made.map_err(|_| said.replace('\n', " "))
 }
 
 /// Threads of their own for futures that compute much: others are polled elsewhere and do not wait for them.

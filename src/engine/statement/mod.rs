@@ -48,7 +48,10 @@ use super::outcome::Value;
 use super::prepared::Prepared;
 use super::session::Session;
 use crate::catalog::QueryState;
+use crate::env::OpenFiles;
+use crate::error::Error;
 use crate::error::Result;
+use crate::error::SqlState;
 use crate::model::SqlType;
 use crate::sql::CopySource;
 use crate::sql::ExplainTarget;
@@ -61,6 +64,9 @@ pub(super) async fn execute(session: &mut Session, prepared: &Prepared, paramete
     let resolved = types::resolved(session, prepared)?;
     let prepared = resolved.as_ref().unwrap_or(prepared);
     let text = prepared.text.as_str();
+    if matches!(prepared.statement.as_ref(), Statement::CreateSource(_) | Statement::CreateAs(_)) {
+        refuse_without_files(session)?;
+    }
     match prepared.statement.as_ref() {
         Statement::Empty => Ok(Outcome::Empty),
         Statement::CreateSource(create) => create_source::execute(session, create, text).await,
@@ -202,6 +208,16 @@ pub(super) fn takes_effect(statement: &Statement) -> bool {
             | Statement::Resume(_)
             | Statement::Truncate(_)
     )
+}
+
+/// Refuses to make what needs open files when those that are left are needed by what there is: a log that cannot open its
+/// files ends the server.
+fn refuse_without_files(session: &Session) -> Result<()> {
+    let files = (session.engine.env().open_files)();
+    let Some(OpenFiles { open, limit }) = files.filter(|files| files.is_short()) else { return Ok(()) };
+    let message = format!("the server has {open} files open of the {limit} that it may have");
+    Err(Error::new(SqlState::INSUFFICIENT_RESOURCES, message)
+        .hint("DROP what is not needed, or start the server with more (ulimit -n, LimitNOFILE of a systemd unit)."))
 }
 
 /// An answer without rows.
