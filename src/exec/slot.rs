@@ -55,6 +55,8 @@ pub struct TaskStatus {
     pub state_bytes: Vec<(OperatorId, usize)>,
     /// How often it had to start again since its last commit.
     pub attempts: u32,
+    /// How often in a row it did not come further, waiting for room on the disk included.
+    pub setbacks: u32,
     /// The error of the last time.
     pub last_error: Option<String>,
 }
@@ -134,6 +136,7 @@ impl Slot {
             counts: TaskCounts::default(),
             state_bytes: Vec::new(),
             attempts: 0,
+            setbacks: 0,
             last_error: None,
         };
         Self {
@@ -188,7 +191,8 @@ impl Slot {
         let faults = self.faults.lock();
         let status = self.status.lock().clone();
         let course = self.restoring.course().unwrap_or(status.course);
-        TaskStatus { course, attempts: faults.attempts, last_error: faults.last_error.clone(), ..status }
+        let (attempts, setbacks) = (faults.attempts, faults.setbacks());
+        TaskStatus { course, attempts, setbacks, last_error: faults.last_error.clone(), ..status }
     }
 
     /// Decides what becomes of a task that failed: `true` if it is to be tried again.

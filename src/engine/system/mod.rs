@@ -31,6 +31,8 @@ use arrow::record_batch::RecordBatch;
 use datafusion::catalog::SchemaProvider;
 use futures::future::BoxFuture;
 
+pub(super) use self::queries::lags;
+pub(super) use self::queries::standing;
 pub(super) use self::relations::format;
 use self::schema::SystemSchema;
 use super::core::Engine;
