@@ -44,6 +44,7 @@ pub use nested::check_nested;
 pub use options::Flush;
 pub use options::RelationOptions;
 pub use options::delimited;
+pub use options::option_names;
 pub use query::QueryDefinition;
 pub use query::QueryState;
 pub use relation::Format;

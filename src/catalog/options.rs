@@ -9,6 +9,7 @@ use crate::error::Error;
 use crate::error::Position;
 use crate::error::Result;
 use crate::error::SqlState;
+use crate::format::Pattern;
 use crate::model::SqlType;
 use crate::sql::Name;
 use crate::sql::WithOption;
@@ -120,6 +121,9 @@ const OPTIONS: &[(&str, Set)] = &[
         Ok(())
     }),
     ("timestamp_format", |reading, option| {
+        // Found by its readers only, a wrong one would let nobody read what is in the stream.
+        Pattern::new(&option.value)
+            .map_err(|reason| invalid(option, "a pattern of times").detail(sentence(&reason)))?;
         reading.options.timestamp_format = Some(option.value.clone());
         Ok(())
     }),
@@ -280,6 +284,19 @@ fn known_names() -> String {
     let mut names: Vec<_> = all_names().collect();
     names.sort_unstable();
     names.join(", ")
+}
+
+/// The names of all options, for who types them.
+pub fn option_names() -> Vec<&'static str> {
+    let mut names: Vec<_> = OPTIONS.iter().map(|(name, _)| *name).chain(TopicSettings::names()).collect();
+    names.sort_unstable();
+    names
+}
+
+/// What a parser says, as a detail: a sentence.
+fn sentence(reason: &str) -> String {
+    let mut letters = reason.chars();
+    letters.next().map_or_else(String::new, |first| format!("{}{}.", first.to_uppercase(), letters.as_str()))
 }
 
 pub(super) fn invalid(option: &WithOption, wanted: &str) -> Error {

@@ -167,6 +167,13 @@ const REFUSED: &[(&str, &str, u32, &str)] = &[
     ("CREATE STREAM s (a INT) WITH (partitions 4)", "42601", 42, "syntax error at or near \"4\""),
     ("SELECT * FROM s WINDOW TUMBLING (SIZE 1 HOURS GROUP) ", "42601", 47, "syntax error at or near \"GROUP\""),
     ("SELECT * FROM s WINDOW TUMBLING (SIZE 0 HOURS)", "22023", 39, "a window needs a size greater than zero"),
+    ("SELECT * FROM s WINDOW TUMBLING SIZE 1 HOUR", "42601", 33, "syntax error at or near \"SIZE\""),
+    (
+        "SELECT n, COUNT(*) FROM s GROUP BY n WINDOW TUMBLING (SIZE 1 HOUR) EMIT CHANGES",
+        "42601",
+        38,
+        "syntax error at or near \"WINDOW\"",
+    ),
     ("SELECT * FROM (SELECT * FROM s EMIT CHANGES) x", "42601", 32, "EMIT cannot stand here"),
     ("SELECT * FROM t LATERAL VIEW __window('TUMBLING') w", "42601", 17, "syntax error at or near \"LATERAL\""),
     ("SELECT * FROM t DISTRIBUTE BY a", "42601", 17, "syntax error at or near \"DISTRIBUTE\""),
