@@ -453,14 +453,14 @@ impl Config {
         }
         let config: Config = config.try_into().expect("it was read just now");
         let Some((path, wanted)) = config.out_of_bounds() else { return Ok(config) };
-        let written = toml::Table::try_from(&config).expect("a configuration is a table of text and numbers");
-        let value = flatten(&written).into_iter().find(|(known, _)| *known == path).map(|(_, value)| value.to_string());
-        let (name, origin) = match told.remove(path) {
-            Some(Told { name, origin, .. }) => (name, origin),
-            // A default beside which another knob does not fit.
-            None => (path.to_string(), "the defaults".to_string()),
-        };
-        Err(ConfigError::Invalid { name, origin, wanted: wanted.to_string(), value: value.unwrap_or_default() })
+        if let Some(Told { value, name, origin }) = told.remove(path) {
+            return Err(ConfigError::Invalid { name, origin, wanted: wanted.to_string(), value: value.to_string() });
+        }
+        // A default beside which another knob does not fit.
+        let value = flatten(&default_table()).into_iter().find(|(known, _)| *known == path);
+        let value = value.map(|(_, value)| value.to_string()).unwrap_or_default();
+        let (name, origin) = (path.to_string(), "the defaults".to_string());
+        Err(ConfigError::Invalid { name, origin, wanted: wanted.to_string(), value })
     }
 
     /// The first knob whose value makes no sense, and what would.
@@ -858,11 +858,11 @@ mod tests {
         let text = toml::to_string(&config).expect("the defaults are TOML");
         assert_eq!(Config::load(layers(&text, &[], &[])), Ok(config));
         for (text, bytes) in [("'64 KiB'", 65_536), ("4096", 4096), ("'1.5GiB'", 1_610_612_736), ("'12 b'", 12)] {
-            let config = Config::load(layers(&format!("[log]\njournal_bytes = {text}"), &[], &[])).expect("a size");
-            assert_eq!(config.log.journal_bytes, ByteSize(bytes));
+            let config = Config::load(layers(&format!("[kafka]\nrequests_memory = {text}"), &[], &[])).expect("a size");
+            assert_eq!(config.kafka.requests_memory, ByteSize(bytes));
         }
         for wrong in ["'64 KB'", "'x'", "-1", "''", "true"] {
-            assert!(Config::load(layers(&format!("[log]\njournal_bytes = {wrong}"), &[], &[])).is_err(), "{wrong}");
+            assert!(Config::load(layers(&format!("[kafka]\nrequests_memory = {wrong}"), &[], &[])).is_err(), "{wrong}");
         }
         assert!(Config::load(layers("[exec]\nidle_timeout = 5", &[], &[])).is_err(), "a duration needs its unit");
     }

@@ -158,6 +158,14 @@ mod tests {
     use std::sync::mpsc;
 
     use super::Threads;
+    use super::caught;
+
+    #[test]
+    fn a_panic_is_caught_in_a_line() {
+        assert_eq!(caught(|| 7), Ok(7));
+        let said = caught(|| -> i32 { panic!("left\nright") }).expect_err("it panics");
+        assert!(said.contains("left right") && !said.contains('\n'), "{said}");
+    }
 
     #[test]
     fn each_item_is_worked_on_once_and_the_results_are_in_order() {
