@@ -6,10 +6,12 @@
 //! Invariants:
 //!   * an unknown name is an error that names the nearest known one, never ignored
 //!   * every limit has a finite default
+//!   * a value that makes no sense is refused, with the knob's name, who says it, and what would
 //!   * `docs/reference/config.md` lists exactly these knobs and defaults (a test compares them)
 //!
 //! Not here: reading the file or the environment (`main.rs` hands both over as text).
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -19,9 +21,13 @@ use serde::Deserializer;
 use serde::Serialize;
 use serde::Serializer;
 use serde::de;
+use toml::de::DeTable;
 
 use crate::error::Error;
 use crate::error::SqlState;
+
+/// Threads of a kind that a machine can be asked for.
+const THREADS_MAX: usize = 1024;
 
 /// All knobs.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -157,6 +163,8 @@ pub struct Exec {
     pub round_bytes_max: ByteSize,
     /// Bytes of output after which a task commits before its interval is over.
     pub cut_bytes_max: ByteSize,
+    /// Bytes of output that one row may make, which one commit has to take; a query with one that makes more fails.
+    pub change_bytes_max: ByteSize,
     /// Threads that run tasks; 0 takes the number of cores.
     pub workers: usize,
 }
@@ -172,6 +180,7 @@ impl Default for Exec {
             round_rows_max: 8192,
             round_bytes_max: ByteSize::mebibytes(1),
             cut_bytes_max: ByteSize::mebibytes(8),
+            change_bytes_max: ByteSize::mebibytes(256),
             workers: 0,
         }
     }
@@ -339,8 +348,10 @@ impl Default for Kafka {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ConfigError {
     /// The file is not TOML.
-    #[error("cannot read the configuration: {message}")]
+    #[error("cannot read the configuration in {file}: {message}")]
     NotToml {
+        /// Which.
+        file: String,
         /// What the TOML parser says.
         message: String,
     },
@@ -349,16 +360,22 @@ pub enum ConfigError {
     Unknown {
         /// As it was written.
         name: String,
-        /// File, environment or flags.
-        origin: &'static str,
-        /// The known name that looks most like it.
-        nearest: String,
+        /// The file and its line, the environment or the flags.
+        origin: String,
+        /// The known name that looks most like it, if one looks like it.
+        nearest: Option<String>,
     },
-    /// A value of the wrong kind.
-    #[error("cannot use the configuration: {message}")]
+    /// A value of the wrong kind, or out of bounds.
+    #[error("{name} in {origin} must be {wanted}, not {value}")]
     Invalid {
-        /// Which knob, and what it takes.
-        message: String,
+        /// The knob, as it is called there.
+        name: String,
+        /// The file and its line, the environment or the flags.
+        origin: String,
+        /// What it takes.
+        wanted: String,
+        /// As it was written.
+        value: String,
     },
 }
 
@@ -366,7 +383,8 @@ impl From<ConfigError> for Error {
     fn from(error: ConfigError) -> Self {
         let user = Error::new(SqlState::INVALID_PARAMETER_VALUE, error.to_string());
         match &error {
-            ConfigError::Unknown { nearest, .. } => user.hint(format!("Did you mean \"{nearest}\"?")),
+            ConfigError::Unknown { nearest: Some(nearest), .. } => user.hint(format!("Did you mean \"{nearest}\"?")),
+            ConfigError::Unknown { nearest: None, .. } => user.hint("docs/reference/config.md has all settings."),
             ConfigError::NotToml { .. } | ConfigError::Invalid { .. } => user,
         }
     }
@@ -375,8 +393,8 @@ impl From<ConfigError> for Error {
 /// The text of each place that may set a knob.
 #[derive(Debug, Default)]
 pub struct Layers {
-    /// The TOML file's text.
-    pub file: Option<String>,
+    /// The TOML file's name and its text.
+    pub file: Option<(String, String)>,
     /// The environment: names with `TIDEMILL_`; others are not looked at.
     pub environment: Vec<(String, String)>,
     /// Flags, by the knob's path.
@@ -386,38 +404,135 @@ pub struct Layers {
 /// Names in the environment that are no knobs: the configuration file, and what `tidemill sql`, `topic`, `group` and `transaction` read.
 const NOT_KNOBS: [&str; 3] = ["TIDEMILL_CONFIG", "TIDEMILL_HISTORY", "TIDEMILL_KAFKA"];
 
+/// A knob's value, and who says it.
+struct Told {
+    value: toml::Value,
+    /// What the knob is called there.
+    name: String,
+    origin: String,
+}
+
 impl Config {
     /// Defaults, then the file, then the environment, then flags.
     pub fn load(layers: Layers) -> Result<Self, ConfigError> {
-        let mut merged = default_table();
         let paths = Self::paths();
-        if let Some(text) = layers.file {
-            let file: toml::Table =
-                text.parse().map_err(|error: toml::de::Error| ConfigError::NotToml { message: error.to_string() })?;
-            for (path, value) in flatten(&file) {
+        let mut told: BTreeMap<String, Told> = BTreeMap::new();
+        if let Some((file, text)) = layers.file {
+            let of = |error: toml::de::Error| ConfigError::NotToml { file: file.clone(), message: error.to_string() };
+            let (table, lines) = (text.parse::<toml::Table>().map_err(of)?, lines(&text).map_err(of)?);
+            for (path, value) in flatten(&table) {
+                let origin = lines.get(&path).map_or_else(|| file.clone(), |line| format!("{file} line {line}"));
                 if !paths.contains(&path) {
-                    return Err(unknown(path, "the file", &paths));
+                    return Err(unknown(path, origin, &paths));
                 }
-                set(&mut merged, &path, value);
+                told.insert(path.clone(), Told { value, name: path, origin });
             }
         }
-        for (name, value) in layers.environment {
+        for (name, text) in layers.environment {
             if !name.starts_with("TIDEMILL_") || NOT_KNOBS.contains(&name.as_str()) {
                 continue;
             }
+            let origin = "the environment".to_string();
             let Some(path) = paths.iter().find(|path| environment_name(path) == name) else {
                 let names: Vec<String> = paths.iter().map(|path| environment_name(path)).collect();
-                return Err(unknown(name, "the environment", &names));
+                return Err(unknown(name, origin, &names));
             };
-            set_text(&mut merged, path, value)?;
+            told.insert(path.clone(), Told { value: of_text(path, text), name, origin });
         }
-        for (path, value) in layers.flags {
+        for (path, text) in layers.flags {
             assert!(paths.iter().any(|known| known == path), "flag {path} names no knob");
-            set_text(&mut merged, path, value)?;
+            let (name, origin) = (format!("--{}", path.replace('_', "-")), "the arguments".to_string());
+            told.insert(path.to_string(), Told { value: of_text(path, text), name, origin });
         }
-        merged
-            .try_into()
-            .map_err(|error: toml::de::Error| ConfigError::Invalid { message: error.message().to_string() })
+        let mut config = default_table();
+        for (path, Told { value, name, origin }) in &told {
+            set(&mut config, path, value.clone());
+            // One at a time, so that it is known which one is wrong.
+            if let Err(error) = config.clone().try_into::<Self>() {
+                let wanted = wanted(path, error.message());
+                let (name, origin, value) = (name.clone(), origin.clone(), value.to_string());
+                return Err(ConfigError::Invalid { name, origin, wanted, value });
+            }
+        }
+        let config: Config = config.try_into().expect("it was read just now");
+        let Some((path, wanted)) = config.out_of_bounds() else { return Ok(config) };
+        if let Some(Told { value, name, origin }) = told.remove(path) {
+            return Err(ConfigError::Invalid { name, origin, wanted: wanted.to_string(), value: value.to_string() });
+        }
+        // A default beside which another knob does not fit.
+        let value = flatten(&default_table()).into_iter().find(|(known, _)| *known == path);
+        let value = value.map(|(_, value)| value.to_string()).unwrap_or_default();
+        let (name, origin) = (path.to_string(), "the defaults".to_string());
+        Err(ConfigError::Invalid { name, origin, wanted: wanted.to_string(), value })
+    }
+
+    /// The first knob whose value makes no sense, and what would.
+    fn out_of_bounds(&self) -> Option<(&'static str, &'static str)> {
+        let wrong = |(.., fits): &(&str, &str, bool)| !fits;
+        let mut bounds = self.bounds_of_doors().into_iter().chain(self.bounds_of_work()).chain(self.bounds_of_kafka());
+        bounds.find(wrong).map(|(path, wanted, _)| (path, wanted))
+    }
+
+    /// Knobs with what their values must be, and whether they are.
+    fn bounds_of_doors(&self) -> Vec<(&'static str, &'static str, bool)> {
+        const ADDRESS: &str = "host:port";
+        let limits = &self.limits;
+        vec![
+            ("data_dir", "a path", !self.data_dir.as_os_str().is_empty()),
+            ("pg_listen", ADDRESS, is_address(&self.pg_listen)),
+            ("http_listen", ADDRESS, is_address(&self.http_listen)),
+            ("kafka_listen", "host:port, or off", self.kafka_listen == "off" || is_address(&self.kafka_listen)),
+            ("limits.connections_max", "at least 1", 1 <= limits.connections_max),
+            ("limits.message_bytes_max", "at least 64 KiB", 64 << 10 <= limits.message_bytes_max.0),
+            ("limits.startup_timeout", "at least 100 ms", Duration::from_millis(100) <= limits.startup_timeout),
+            ("limits.prepared_statements_max", "at least 1", 1 <= limits.prepared_statements_max),
+            ("limits.portals_max", "at least 1", 1 <= limits.portals_max),
+            ("limits.query_threads", "at most 1024", limits.query_threads <= THREADS_MAX),
+            ("limits.push_rows_max", "at least 1", 1 <= limits.push_rows_max),
+        ]
+    }
+
+    fn bounds_of_work(&self) -> Vec<(&'static str, &'static str, bool)> {
+        let (log, exec) = (&self.log, &self.exec);
+        let least = Duration::from_millis(1);
+        vec![
+            ("log.journal_bytes", "at least 64 KiB", 64 << 10 <= log.journal_bytes.0),
+            ("log.pending_bytes_max", "at least 64 KiB", 64 << 10 <= log.pending_bytes_max.0),
+            ("log.segment_bytes", "at least 16 KiB", 16 << 10 <= log.segment_bytes.0),
+            ("log.producers_max", "at least 1", 1 <= log.producers_max),
+            ("log.compaction_keys_max", "at least 1", 1 <= log.compaction_keys_max),
+            ("log.compaction_interval", "at least 1 ms", least <= log.compaction_interval),
+            ("log.compaction_bytes_per_second", "at least 64 KiB", 64 << 10 <= log.compaction_bytes_per_second.0),
+            ("log.retention_check_interval", "at least 1 ms", least <= log.retention_check_interval),
+            ("log.scrub_interval", "at least 1 ms", least <= log.scrub_interval),
+            ("log.scrub_bytes_per_second", "at least 64 KiB", 64 << 10 <= log.scrub_bytes_per_second.0),
+            ("exec.commit_interval", "at least 1 ms", least <= exec.commit_interval),
+            (
+                "exec.commit_interval",
+                "at least exec.commit_interval_min",
+                exec.commit_interval_min <= exec.commit_interval,
+            ),
+            ("exec.round_rows_max", "at least 1", 1 <= exec.round_rows_max),
+            ("exec.round_bytes_max", "at least 1 KiB", 1 << 10 <= exec.round_bytes_max.0),
+            ("exec.cut_bytes_max", "at least 1 KiB", 1 << 10 <= exec.cut_bytes_max.0),
+            ("exec.workers", "at most 1024", exec.workers <= THREADS_MAX),
+            ("state.threads", "1 to 1024", (1..=THREADS_MAX).contains(&self.state.threads)),
+            ("memory.limit", "at least 32 MiB", 32 << 20 <= self.memory.limit.0),
+        ]
+    }
+
+    fn bounds_of_kafka(&self) -> Vec<(&'static str, &'static str, bool)> {
+        let kafka = &self.kafka;
+        let advertised = kafka.advertised_listen.as_str();
+        vec![
+            ("kafka.advertised_listen", "host:port, or empty", advertised.is_empty() || is_address(advertised)),
+            ("kafka.default_partitions", "at least 1", 1 <= kafka.default_partitions),
+            ("kafka.connections_max", "at least 1", 1 <= kafka.connections_max),
+            ("kafka.request_bytes_max", "at least 1 KiB", 1 << 10 <= kafka.request_bytes_max.0),
+            ("kafka.fetch_bytes_max", "at least 1 KiB", 1 << 10 <= kafka.fetch_bytes_max.0),
+            ("kafka.idle_timeout", "at least 1 s", Duration::from_secs(1) <= kafka.idle_timeout),
+            ("kafka.stall_timeout", "at least 1 s", Duration::from_secs(1) <= kafka.stall_timeout),
+        ]
     }
 
     /// The paths of all knobs, in the file's spelling.
@@ -435,9 +550,52 @@ fn default_table() -> toml::Table {
     toml::Table::try_from(Config::default()).expect("the defaults are tables of text and numbers")
 }
 
-fn unknown(name: String, origin: &'static str, known: &[String]) -> ConfigError {
-    let nearest = known.iter().min_by_key(|candidate| edit_distance(candidate, &name)).cloned().unwrap_or_default();
+fn unknown(name: String, origin: String, known: &[String]) -> ConfigError {
+    // What differs in more than a third of its letters is no slip of the hand.
+    let alike = |(distance, _): &(usize, &String)| *distance <= (name.chars().count() / 3).max(2);
+    let nearest = known.iter().map(|known| (edit_distance(known, &name), known)).min().filter(alike);
+    let nearest = nearest.map(|(_, known)| known.clone());
     ConfigError::Unknown { name, origin, nearest }
+}
+
+/// Whether a door may listen there: a host and a port.
+fn is_address(text: &str) -> bool {
+    text.rsplit_once(':').is_some_and(|(host, port)| !host.is_empty() && port.parse::<u16>().is_ok())
+}
+
+/// The line of each leaf of a TOML text.
+fn lines(text: &str) -> Result<BTreeMap<String, usize>, toml::de::Error> {
+    fn walk(table: &DeTable<'_>, before: &str, text: &str, lines: &mut BTreeMap<String, usize>) {
+        for (key, value) in table {
+            let path = format!("{before}{}", key.get_ref());
+            match value.get_ref().as_table() {
+                Some(inner) => walk(inner, &format!("{path}."), text, lines),
+                None => {
+                    let line = text[..key.span().start].matches('\n').count() + 1;
+                    lines.insert(path, line);
+                }
+            }
+        }
+    }
+    let mut lines = BTreeMap::new();
+    walk(DeTable::parse(text)?.get_ref(), "", text, &mut lines);
+    Ok(lines)
+}
+
+/// What a knob takes: it may have said so itself, as `told`.
+fn wanted(path: &str, told: &str) -> String {
+    let defaults = flatten(&default_table());
+    match defaults.iter().find(|(known, _)| known == path).map(|(_, value)| value) {
+        Some(toml::Value::Integer(_)) if path == "kafka.default_partitions" => {
+            "a whole number from 0 to 65535".to_string()
+        }
+        Some(toml::Value::Integer(_)) => "a whole number, 0 or more".to_string(),
+        Some(toml::Value::Boolean(_)) => "true or false".to_string(),
+        _ => match told.strip_prefix(EXPECTED).and_then(|rest| rest.split_once(NOT)) {
+            Some((wanted, _)) => wanted.to_string(),
+            None => "a text in quotes".to_string(),
+        },
+    }
 }
 
 /// The leaves of nested tables with their dotted paths.
@@ -466,20 +624,15 @@ fn set(table: &mut toml::Table, path: &str, value: toml::Value) {
     }
 }
 
-/// Sets a knob from text, in the kind that its default has.
-fn set_text(table: &mut toml::Table, path: &str, text: String) -> Result<(), ConfigError> {
+/// A knob's value from text, in the kind that its default has; text that does not read so stays text, and is refused as such.
+fn of_text(path: &str, text: String) -> toml::Value {
     let defaults = flatten(&default_table());
-    let default = defaults.iter().find(|(known, _)| known == path).map(|(_, value)| value);
-    let wrong = |kind| ConfigError::Invalid { message: format!("{path} must be {kind}, not \"{text}\"") };
-    let value = match default {
-        Some(toml::Value::Integer(_)) => {
-            toml::Value::Integer(text.trim().parse().map_err(|_| wrong("a whole number"))?)
-        }
-        Some(toml::Value::Boolean(_)) => toml::Value::Boolean(text.trim().parse().map_err(|_| wrong("true or false"))?),
-        _ => toml::Value::String(text),
+    let of_kind = match defaults.iter().find(|(known, _)| known == path).map(|(_, value)| value) {
+        Some(toml::Value::Integer(_)) => text.trim().parse().ok().map(toml::Value::Integer),
+        Some(toml::Value::Boolean(_)) => text.trim().parse().ok().map(toml::Value::Boolean),
+        _ => None,
     };
-    set(table, path, value);
-    Ok(())
+    of_kind.unwrap_or(toml::Value::String(text))
 }
 
 /// Levenshtein's distance, for "did you mean".
@@ -557,6 +710,10 @@ mod duration_text {
     }
 }
 
+/// What a knob says of a value that it does not take, around what it does.
+const EXPECTED: &str = "expected ";
+const NOT: &str = ", not ";
+
 /// The number in the largest unit that divides it.
 fn with_unit(number: u64, units: &[(&str, u64)]) -> String {
     let fits = units.iter().find(|(_, size)| number != 0 && number.is_multiple_of(*size));
@@ -572,7 +729,7 @@ fn quantity<'de, D: Deserializer<'de>>(
     expected: &str,
 ) -> Result<u64, D::Error> {
     let value = toml::Value::deserialize(deserializer)?;
-    let wrong = || de::Error::custom(format!("expected {expected}, not {value}"));
+    let wrong = || de::Error::custom(format!("{EXPECTED}{expected}{NOT}{value}"));
     let text = match &value {
         toml::Value::String(text) => text.trim().to_string(),
         toml::Value::Integer(number) => number.to_string(),
@@ -596,7 +753,7 @@ mod tests {
 
     fn layers(file: &str, environment: &[(&str, &str)], flags: &[(&'static str, &str)]) -> Layers {
         Layers {
-            file: Some(file.to_string()),
+            file: Some(("f.toml".to_string(), file.to_string())),
             environment: environment.iter().map(|(n, v)| (n.to_string(), v.to_string())).collect(),
             flags: flags.iter().map(|(n, v)| (*n, v.to_string())).collect(),
         }
@@ -604,16 +761,16 @@ mod tests {
 
     #[test]
     fn flags_win_over_environment_over_file_over_default() {
-        let file = "pg_listen = 'file'\nhttp_listen = 'file'\n[exec]\ncommit_interval = '7 ms'\nworkers = 3\n";
+        let file = "pg_listen = 'file:1'\nhttp_listen = 'file:1'\n[exec]\ncommit_interval = '7 ms'\nworkers = 3\n";
         let environment = [
-            ("TIDEMILL_PG_LISTEN", "environment"),
+            ("TIDEMILL_PG_LISTEN", "environment:1"),
             ("TIDEMILL_EXEC_WORKERS", "5"),
             ("HOME", "/x"),
             ("TIDEMILL_CONFIG", "c"),
         ];
-        let config = Config::load(layers(file, &environment, &[("pg_listen", "flag")])).expect("it is right");
-        assert_eq!(config.pg_listen, "flag");
-        assert_eq!(config.http_listen, "file");
+        let config = Config::load(layers(file, &environment, &[("pg_listen", "flag:1")])).expect("it is right");
+        assert_eq!(config.pg_listen, "flag:1");
+        assert_eq!(config.http_listen, "file:1");
         assert_eq!(config.exec.workers, 5);
         assert_eq!(config.exec.commit_interval, Duration::from_millis(7));
         assert_eq!(config.exec.commit_interval_min, Duration::from_millis(5));
@@ -625,6 +782,65 @@ mod tests {
         assert_eq!(Error::from(error).hint_text(), Some("Did you mean \"exec.commit_interval\"?"));
         let error = Config::load(layers("", &[("TIDEMILL_PG_LISTN", "x")], &[])).expect_err("misspelt");
         assert_eq!(Error::from(error).hint_text(), Some("Did you mean \"TIDEMILL_PG_LISTEN\"?"));
+        let error = Config::load(layers("", &[("TIDEMILL_NOSUCH", "x")], &[])).expect_err("nothing is like it");
+        assert_eq!(Error::from(error).hint_text(), Some("docs/reference/config.md has all settings."));
+    }
+
+    #[test]
+    fn a_wrong_value_is_told_with_its_name_its_place_and_what_would_do() {
+        let file = |text: &str| Config::load(layers(text, &[], &[])).expect_err(text).to_string();
+        let environment = |name, text| Config::load(layers("", &[(name, text)], &[])).expect_err(name).to_string();
+        let flag = |name, text| Config::load(layers("", &[], &[(name, text)])).expect_err(name).to_string();
+        let told = [
+            (
+                file("# first\n[exec]\nworkers = 1\ncommit_interval = '50'"),
+                "exec.commit_interval in f.toml line 4 must be a duration such as \"100 ms\", not \"50\"",
+            ),
+            (file("exec.workers = -1"), "exec.workers in f.toml line 1 must be a whole number, 0 or more, not -1"),
+            (
+                file("[memory]\nlimit = '1 GB'"),
+                "memory.limit in f.toml line 2 must be a size such as \"64 KiB\", not \"1 GB\"",
+            ),
+            (file("pg_listen = 7432"), "pg_listen in f.toml line 1 must be a text in quotes, not 7432"),
+            (file("\n[exec]\nno = 1"), "unknown setting \"exec.no\" in f.toml line 3"),
+            (
+                environment("TIDEMILL_LIMITS_CONNECTIONS_MAX", "lots"),
+                "TIDEMILL_LIMITS_CONNECTIONS_MAX in the environment must be a whole number, 0 or more, not \"lots\"",
+            ),
+            (
+                environment("TIDEMILL_EXEC_COMMIT_INTERVAL", "1 ms"),
+                "TIDEMILL_EXEC_COMMIT_INTERVAL in the environment must be at least exec.commit_interval_min, not \"1 ms\"",
+            ),
+            (flag("pg_listen", "localhost"), "--pg-listen in the arguments must be host:port, not \"localhost\""),
+            (flag("data_dir", ""), "--data-dir in the arguments must be a path, not \"\""),
+        ];
+        for (error, wanted) in told {
+            assert_eq!(error, wanted);
+        }
+    }
+
+    #[test]
+    fn values_that_make_no_sense_are_refused() {
+        let senseless = [
+            ("limits.connections_max = 0", "at least 1"),
+            ("memory.limit = '0 B'", "at least 32 MiB"),
+            ("memory.limit = '1 MiB'", "at least 32 MiB"),
+            ("limits.message_bytes_max = '1 B'", "at least 64 KiB"),
+            ("log.segment_bytes = '1 B'", "at least 16 KiB"),
+            ("kafka.default_partitions = 0", "at least 1"),
+            ("kafka.advertised_listen = 'foo'", "host:port, or empty"),
+            ("state.threads = 0", "1 to 1024"),
+            ("exec.commit_interval = '0 ms'", "at least 1 ms"),
+            ("exec.commit_interval_min = '1 s'", "at least exec.commit_interval_min"),
+            ("exec.workers = 100000", "at most 1024"),
+            ("pg_listen = ':99999'", "host:port"),
+            ("kafka_listen = 'on'", "host:port, or off"),
+        ];
+        for (file, wanted) in senseless {
+            let error = Config::load(layers(file, &[], &[])).expect_err(file).to_string();
+            assert!(error.contains(&format!(" must be {wanted}, not ")), "{file}: {error}");
+        }
+        assert_eq!(Config::default().out_of_bounds(), None);
     }
 
     #[test]
@@ -645,11 +861,11 @@ mod tests {
         let text = toml::to_string(&config).expect("the defaults are TOML");
         assert_eq!(Config::load(layers(&text, &[], &[])), Ok(config));
         for (text, bytes) in [("'64 KiB'", 65_536), ("4096", 4096), ("'1.5GiB'", 1_610_612_736), ("'12 b'", 12)] {
-            let config = Config::load(layers(&format!("[log]\njournal_bytes = {text}"), &[], &[])).expect("a size");
-            assert_eq!(config.log.journal_bytes, ByteSize(bytes));
+            let config = Config::load(layers(&format!("[kafka]\nrequests_memory = {text}"), &[], &[])).expect("a size");
+            assert_eq!(config.kafka.requests_memory, ByteSize(bytes));
         }
         for wrong in ["'64 KB'", "'x'", "-1", "''", "true"] {
-            assert!(Config::load(layers(&format!("[log]\njournal_bytes = {wrong}"), &[], &[])).is_err(), "{wrong}");
+            assert!(Config::load(layers(&format!("[kafka]\nrequests_memory = {wrong}"), &[], &[])).is_err(), "{wrong}");
         }
         assert!(Config::load(layers("[exec]\nidle_timeout = 5", &[], &[])).is_err(), "a duration needs its unit");
     }

@@ -60,7 +60,10 @@ impl SqlState {
     pub const DUPLICATE_TABLE: SqlState = SqlState("42P07");
     pub const DUPLICATE_OBJECT: SqlState = SqlState("42710");
     pub const INVALID_TABLE_DEFINITION: SqlState = SqlState("42P16");
+    /// What is defined by itself.
+    pub const INVALID_OBJECT_DEFINITION: SqlState = SqlState("42P17");
     pub const WARNING: SqlState = SqlState("01000");
+    pub const INSUFFICIENT_RESOURCES: SqlState = SqlState("53000");
     pub const DISK_FULL: SqlState = SqlState("53100");
     pub const OUT_OF_MEMORY: SqlState = SqlState("53200");
     pub const TOO_MANY_CONNECTIONS: SqlState = SqlState("53300");
@@ -97,7 +100,18 @@ struct Inner {
     position: Option<Position>,
     /// What stands before the place, of an error whose message tells its place.
     before_place: Option<&'static str>,
+    /// The constraint that a row breaks.
+    constraint: Option<Constraint>,
     source: Option<Arc<dyn std::error::Error + Send + Sync>>,
+}
+
+/// A constraint of a table of the schema public.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Constraint {
+    /// The table.
+    pub table: String,
+    /// Its own name.
+    pub name: String,
 }
 
 /// A result whose error is told to a user.
@@ -107,8 +121,8 @@ impl Error {
     /// An error with its code and its message.
     pub fn new(state: SqlState, message: impl Into<String>) -> Self {
         let message = message.into();
-        let (detail, hint, position, before_place, source) = (None, None, None, None, None);
-        Self(Box::new(Inner { state, message, detail, hint, position, before_place, source }))
+        let (detail, hint, position, before_place, constraint, source) = (None, None, None, None, None, None);
+        Self(Box::new(Inner { state, message, detail, hint, position, before_place, constraint, source }))
     }
 
     /// Our own bug: XX000.
@@ -161,6 +175,12 @@ impl Error {
         self
     }
 
+    /// Tells which constraint is broken, for clients that know it by name.
+    pub fn of_constraint(mut self, constraint: Constraint) -> Self {
+        self.0.constraint = Some(constraint);
+        self
+    }
+
     /// Keeps the cause, for the server's own log.
     pub fn caused_by(mut self, source: impl std::error::Error + Send + Sync + 'static) -> Self {
         self.0.source = Some(Arc::new(source));
@@ -185,6 +205,11 @@ impl Error {
     /// The sentence that says what to type.
     pub fn hint_text(&self) -> Option<&str> {
         self.0.hint.as_deref()
+    }
+
+    /// The constraint that is broken.
+    pub fn constraint(&self) -> Option<&Constraint> {
+        self.0.constraint.as_ref()
     }
 
     /// The place in the statement.

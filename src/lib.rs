@@ -32,5 +32,6 @@ pub mod engine;
 pub mod wire;
 
 pub mod node;
+mod probe;
 
 pub mod cli;

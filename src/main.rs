@@ -17,6 +17,8 @@ use tidemill::env::Env;
 use tidemill::env::OpenMode;
 use tidemill::env::STACK_BYTES;
 use tidemill::env::Threads;
+use tidemill::env::open_files;
+use tidemill::env::raise_open_files;
 use tidemill::env::resident_bytes;
 use tidemill::error::Error;
 use tidemill::error::SqlState;
@@ -154,12 +156,14 @@ fn work(arguments: Arguments) -> ExitCode {
 }
 
 async fn run(command: Command) -> ExitCode {
-    let env = Env { allocator_figures, resident_bytes, ..Env::real() };
+    let env = Env { allocator_figures, resident_bytes, open_files, ..Env::real() };
     let done = match command {
         Command::Server(arguments) => match server_config(&env, arguments, None) {
             Ok(config) => {
                 listen_to_tracing(&config.log_filter);
-                tracing::info!("starting");
+                // Not within the line, which a filter may leave out.
+                let open_files_limit = most_open_files();
+                tracing::info!(open_files_limit, "starting");
                 cli::run_server(&env, config).await
             }
             Err(error) => Err(error),
@@ -192,6 +196,7 @@ async fn run(command: Command) -> ExitCode {
 async fn run_demo(env: &Env, arguments: DemoArguments) -> Result<(), Error> {
     let DemoArguments { other, fraud, server } = arguments;
     listen_to_tracing("warn");
+    most_open_files();
     let config = |server| server_config(env, server, Some("./tidemill-demo-data"));
     match other {
         Some(DemoCommand::Flights(server)) => cli::run_demo_flights(env, config(server)?).await,
@@ -200,7 +205,10 @@ async fn run_demo(env: &Env, arguments: DemoArguments) -> Result<(), Error> {
 }
 
 fn server_config(env: &Env, arguments: ServerArguments, data_dir: Option<&str>) -> Result<Config, Error> {
-    let file = arguments.config.as_deref().map(|path| read_config(env, path)).transpose()?;
+    let read = |path: &std::path::Path| -> tidemill::error::Result<_> {
+        Ok((path.display().to_string(), read_config(env, path)?))
+    };
+    let file = arguments.config.as_deref().map(read).transpose()?;
     let environment: Vec<(String, String)> = std::env::vars_os()
         .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
         .collect();
@@ -215,6 +223,19 @@ fn server_config(env: &Env, arguments: ServerArguments, data_dir: Option<&str>) 
     ];
     let flags = flags.into_iter().filter_map(|(name, value)| Some((name, value?))).collect();
     Ok(Config::load(Layers { file, environment, flags })?)
+}
+
+/// Takes as many open files as the system lets the process have: each partition, connection and table of state takes some.
+fn most_open_files() -> u64 {
+    const FEW: u64 = 4096;
+    let limit = raise_open_files().unwrap_or_else(|error| {
+        tracing::warn!(%error, "the limit of open files could not be raised");
+        0
+    });
+    if limit < FEW {
+        tracing::warn!(limit, "few files may be open: some 25 a view of 8 partitions (ulimit -n, LimitNOFILE)");
+    }
+    limit
 }
 
 fn read_config(env: &Env, path: &std::path::Path) -> Result<String, Error> {

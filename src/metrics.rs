@@ -102,6 +102,8 @@ enum Instrument {
     Counter(Counter),
     Gauge(Gauge),
     Histogram(Histogram),
+    /// As it was told last.
+    Told(f64),
 }
 
 impl Metrics {
@@ -117,7 +119,7 @@ impl Metrics {
         let make = || Instrument::Counter(Counter(Arc::default()));
         self.instrument(name, help, "counter", labels, make, |instrument| match instrument {
             Instrument::Counter(counter) => Some(counter.clone()),
-            Instrument::Gauge(_) | Instrument::Histogram(_) => None,
+            Instrument::Gauge(_) | Instrument::Histogram(_) | Instrument::Told(_) => None,
         })
     }
 
@@ -126,7 +128,7 @@ impl Metrics {
         let make = || Instrument::Gauge(Gauge(Arc::default()));
         self.instrument(name, help, "gauge", labels, make, |instrument| match instrument {
             Instrument::Gauge(gauge) => Some(gauge.clone()),
-            Instrument::Counter(_) | Instrument::Histogram(_) => None,
+            Instrument::Counter(_) | Instrument::Histogram(_) | Instrument::Told(_) => None,
         })
     }
 
@@ -146,8 +148,21 @@ impl Metrics {
         };
         self.instrument(name, help, "histogram", labels, make, |instrument| match instrument {
             Instrument::Histogram(histogram) => Some(histogram.clone()),
-            Instrument::Counter(_) | Instrument::Gauge(_) => None,
+            Instrument::Counter(_) | Instrument::Gauge(_) | Instrument::Told(_) => None,
         })
+    }
+
+    /// Has a family hold exactly these values, by their labels: of what comes and goes, looked at when it is asked for.
+    pub fn tell<'a>(
+        &self,
+        name: &'static str,
+        help: &'static str,
+        kind: &'static str,
+        values: impl IntoIterator<Item = (Vec<(&'a str, &'a str)>, f64)>,
+    ) {
+        let told = values.into_iter().map(|(labels, value)| (render_labels(&labels), Instrument::Told(value)));
+        let family = Family { help, kind, instruments: told.collect() };
+        self.0.lock().insert(name, family);
     }
 
     fn instrument<T>(
@@ -186,6 +201,7 @@ fn render_instrument(text: &mut String, name: &str, labels: &str, instrument: &I
     match instrument {
         Instrument::Counter(counter) => line("", labels, &counter.value()),
         Instrument::Gauge(gauge) => line("", labels, &gauge.value()),
+        Instrument::Told(value) => line("", labels, value),
         Instrument::Histogram(Histogram(buckets)) => {
             let comma = if labels.is_empty() { "" } else { "," };
             let bounds = buckets.bounds.iter().map(f64::to_string).chain(["+Inf".to_string()]);

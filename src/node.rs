@@ -40,16 +40,19 @@ use crate::log::LogDir;
 use crate::log::OpenReport;
 use crate::memory::Memory;
 use crate::metrics::Metrics;
+use crate::probe::NodeProbe;
 use crate::security::Principal;
 use crate::state::FjallStores;
 use crate::state::Publisher;
 use crate::state::StoreLimits;
 use crate::state::ViewMemory;
+use crate::wire::Entrance;
 use crate::wire::HttpServer;
 use crate::wire::KafkaServer;
 use crate::wire::KafkaServerConfig;
 use crate::wire::PgServer;
 use crate::wire::PgServerConfig;
+use crate::wire::Probe;
 
 /// The value of `kafka_listen` with which there is no Kafka door.
 const KAFKA_OFF: &str = "off";
@@ -65,7 +68,7 @@ pub struct Node {
     pg: PgServer,
     http: HttpServer,
     kafka: Option<KafkaServer>,
-    ready: watch::Sender<bool>,
+    probe: Arc<NodeProbe>,
     failed: watch::Receiver<Option<Error>>,
 }
 
@@ -73,14 +76,18 @@ impl Node {
     /// Opens everything below `config.data_dir` and serves. Must be called inside a multi-threaded tokio runtime.
     pub async fn start(config: Config, env: Env) -> Result<Self, Error> {
         let broker_config = broker_config(&config)?;
+        let doors = Doors::open(&env, &config).await?;
         let metrics = Metrics::new();
+        let probe = Arc::new(NodeProbe::new(&env, &config, &metrics));
+        // Whoever watches the server sees it start.
+        let http = HttpServer::start(&env, doors.http, metrics.clone(), Arc::clone(&probe) as Arc<dyn Probe>);
         let (fail, failed) = watch::channel(None);
         let memory = Memory::new(&config.memory, &metrics);
         let _fitting = keep_memory_fitted(&env, &memory);
         let data_dir = DataDir::open(&env, &config.data_dir)?;
         let (log, metadata) = open_log(&env, &data_dir, &config, &memory, &metrics).await?;
         end_on_failure(&log, &metadata, fail.clone());
-        let broker = Broker::open(env.clone(), log, Arc::clone(&metadata), broker_config).await?;
+        let broker = Broker::open(env.clone(), Arc::clone(&log), Arc::clone(&metadata), broker_config).await?;
         broker.keep_retention(config.log.retention_check_interval);
         let scrub = (config.log.scrub_interval, config.log.scrub_period, config.log.scrub_bytes_per_second.0);
         broker.keep_scrubbed(scrub.0, scrub.1, scrub.2);
@@ -110,26 +117,23 @@ impl Node {
             let user = users.upgrade()?.topic_user(topic);
             user.unwrap_or_else(|error| {
                 let name = format!("what could not be read ({})", error.message());
-                Some(TopicUser { name, is_table: true, is_of_query: true })
+                Some(TopicUser { name, is_table: true, is_of_query: true, readers: Vec::new() })
             })
         }));
-        let (ready, is_ready) = watch::channel(false);
         let remote = config.allow_remote_without_auth;
-        let http = HttpServer::start(&env, &config.http_listen, remote, metrics.clone(), is_ready).await?;
-        let kafka = match config.kafka_listen.as_str() {
-            KAFKA_OFF => None,
-            _ => {
+        let kafka = match doors.kafka {
+            None => None,
+            Some(entrance) => {
                 let kafka = kafka_config(&config, &data_dir);
-                Some(KafkaServer::start(&env, Arc::clone(&broker), kafka, &metrics).await?)
+                Some(KafkaServer::start(&env, entrance, Arc::clone(&broker), kafka, &metrics)?)
             }
         };
-        let pg_config =
-            PgServerConfig { listen: config.pg_listen, allow_remote_without_auth: remote, limits: config.limits };
-        let pg = PgServer::start(&env, engine, pg_config, &metrics).await?;
-        ready.send_replace(true);
+        probe.serve(log, &engine);
+        let pg_config = PgServerConfig { allow_remote_without_auth: remote, limits: config.limits };
+        let pg = PgServer::start(&env, doors.pg, engine, pg_config, &metrics);
         let kafka_address = kafka.as_ref().map_or(KAFKA_OFF, KafkaServer::address);
         info!(pg = pg.address(), http = http.address(), kafka = kafka_address, "ready");
-        Ok(Self { env, data_dir, broker, runtime, _fitting, pg, http, kafka, ready, failed })
+        Ok(Self { env, data_dir, broker, runtime, _fitting, pg, http, kafka, probe, failed })
     }
 
     /// The line that tells that it serves.
@@ -168,8 +172,8 @@ impl Node {
 
     /// Closes the doors, ends the queries, flushes and closes the log.
     pub async fn stop(self) -> Result<(), Error> {
-        let Self { env, data_dir, broker, runtime, pg, http, kafka, ready, .. } = self;
-        ready.send_replace(false);
+        let Self { env, data_dir, broker, runtime, pg, http, kafka, probe, .. } = self;
+        probe.leave();
         pg.stop().await;
         if let Some(kafka) = kafka {
             kafka.stop().await;
@@ -183,6 +187,32 @@ impl Node {
         drop(data_dir);
         info!("stopped");
         Ok(())
+    }
+}
+
+/// Where the doors listen, bound before anything is recovered.
+struct Doors {
+    pg: Entrance,
+    http: Entrance,
+    kafka: Option<Entrance>,
+}
+
+impl Doors {
+    async fn open(env: &Env, config: &Config) -> Result<Self, Error> {
+        let remote = config.allow_remote_without_auth;
+        let kafka = match config.kafka_listen.as_str() {
+            KAFKA_OFF => None,
+            listen => {
+                let entrance = Entrance::open(env, listen, remote).await?;
+                KafkaServer::check(&entrance, &config.kafka.advertised_listen)?;
+                Some(entrance)
+            }
+        };
+        Ok(Self {
+            pg: Entrance::open(env, &config.pg_listen, remote).await?,
+            http: Entrance::open(env, &config.http_listen, remote).await?,
+            kafka,
+        })
     }
 }
 
@@ -210,7 +240,6 @@ fn broker_config(config: &Config) -> Result<BrokerConfig, Error> {
 fn kafka_config(config: &Config, data_dir: &DataDir) -> KafkaServerConfig {
     let knobs = &config.kafka;
     KafkaServerConfig {
-        listen: config.kafka_listen.clone(),
         advertised_listen: knobs.advertised_listen.clone(),
         allow_remote_without_auth: config.allow_remote_without_auth,
         node_id: data_dir.meta().node.0,

@@ -50,7 +50,7 @@ const ROOMS: &[(&str, &[&str])] = &[
 const FLOOR: &[&str] = &["error", "config", "metrics", "memory"];
 
 /// Root files that wire rooms together or stand outside them. They may use any room.
-const ROOF: &[&str] = &["main", "lib", "node", "cli"];
+const ROOF: &[&str] = &["main", "lib", "node", "probe", "cli"];
 
 const LINES_MAX: usize = 1000;
 

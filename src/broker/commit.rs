@@ -31,6 +31,7 @@ use super::LeftOutReason;
 use super::PendingBatch;
 use super::QueryCommit;
 use super::TRANSACTION_STATE;
+use super::compression::packed;
 use super::coordinator::Effect;
 use super::coordinator::Event;
 use super::coordinator::GroupRecord;
@@ -421,7 +422,9 @@ impl Broker {
                     *sequence += i32::try_from(builder.len()).expect("a batch has fewer than 2^31 records");
                 }
                 let stamp = ProducerStamp { id, epoch, base_sequence };
-                batches.push(builder.clone().producer(stamp, Transactional::Yes).finish());
+                let batch = builder.clone().producer(stamp, Transactional::Yes).finish();
+                let config = &attempt.topics[&partition].config;
+                batches.push(packed(config, batch).expect("what was built here is whole"));
             }
             self.coordinator_append(partition, batches)
         };

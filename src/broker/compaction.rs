@@ -71,6 +71,7 @@ impl Broker {
     ) -> Result<(), LogError> {
         let mut errors = self.compaction_errors.lock();
         match compacted {
+            Err(LogError::Closed) => Ok(()),
             // It is made with its first use, or was dropped meanwhile.
             Ok(_) | Err(LogError::UnknownPartition { .. }) => {
                 errors.remove(&partition);

@@ -35,6 +35,7 @@ use super::TopicUsers;
 use super::TransactionDescription;
 use super::commit::Producer;
 use super::commit::ProducerIds;
+use super::compression::packed;
 use super::coordinator::GroupEvent;
 use super::coordinator::coordinator_partition;
 use super::damage::Damage;
@@ -240,6 +241,8 @@ impl Client for LocalClient {
             if topic.config.internal && self.principal != Principal::server() {
                 return Err(BrokerError::InternalTopic { topic: topic.name.clone() });
             }
+            let packed = packed(&topic.config, batch);
+            let batch = packed.map_err(|source| BrokerError::Batch { partition, source })?;
             topics.push((partition, topic));
             appends.push(Append { partition, leader_epoch, batches: vec![batch], origin: Origin::Client });
         }

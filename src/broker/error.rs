@@ -107,6 +107,14 @@ pub enum BrokerError {
         /// By what.
         user: String,
     },
+    /// Its name is another topic's, but for dots and underscores.
+    #[error("topic \"{topic}\" collides with topic \"{other}\": a dot and an underscore are taken for the same")]
+    TopicNameCollides {
+        /// The name.
+        topic: String,
+        /// The topic that is there.
+        other: String,
+    },
     /// It took longer than the client wanted to wait; it may be done all the same.
     #[error("the request took longer than its timeout")]
     TimedOut,
@@ -255,7 +263,9 @@ impl From<BrokerError> for Error {
             }
             BrokerError::TopicInUse { .. } => Error::new(SqlState::DEPENDENT_OBJECTS_STILL_EXIST, message),
             BrokerError::TimedOut => Error::new(SqlState::STATEMENT_COMPLETION_UNKNOWN, message),
-            BrokerError::InvalidName { .. } => Error::new(SqlState::INVALID_PARAMETER_VALUE, message),
+            BrokerError::InvalidName { .. } | BrokerError::TopicNameCollides { .. } => {
+                Error::new(SqlState::INVALID_PARAMETER_VALUE, message)
+            }
             BrokerError::TooManyCommits { .. } => Error::new(SqlState::CONFIGURATION_LIMIT_EXCEEDED, message),
             BrokerError::CoordinatorRecord { .. } => Error::new(SqlState::DATA_CORRUPTED, message),
             BrokerError::CoordinatorDamaged { .. } => Error::new(SqlState::IO_ERROR, message)

@@ -10,6 +10,7 @@
 mod client;
 mod commit;
 mod compaction;
+mod compression;
 mod config;
 mod coordinator;
 mod core;

@@ -57,7 +57,9 @@ impl MetadataSubscriber for FollowMetadata {
         for topic in before.topics().filter(|topic| after.topic_by_id(topic.id).is_none()) {
             for partition in topic.partition_ids() {
                 // What is left is removed at the next start: the metadata remembers that the topic was dropped.
-                if let Err(error) = self.log.delete(partition) {
+                if let Err(error) = self.log.delete(partition)
+                    && !matches!(error, LogError::Closed)
+                {
                     tracing::warn!(topic = topic.name, %partition, %error, "could not remove a partition");
                 }
             }

@@ -4,6 +4,7 @@ use serde::Deserialize;
 use serde::Serialize;
 
 use super::CatalogError;
+use super::PlainView;
 use super::QueryDefinition;
 use super::QueryState;
 use super::Relation;
@@ -40,6 +41,12 @@ pub enum Change {
     CreateType(Box<TypeDefinition>),
     /// The name, folded, stands for nothing any more; what was declared with it stays.
     DropType(String),
+    /// A name stands for a query from now on.
+    CreateView(Box<PlainView>),
+    /// Its query or its name is another one; its number stays.
+    ReplaceView(Box<PlainView>),
+    /// It stands for nothing any more; what stands on its query's relations stays.
+    DropView(RelationId),
 }
 
 #[derive(Serialize, Deserialize)]

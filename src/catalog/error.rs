@@ -58,6 +58,14 @@ pub enum CatalogError {
         /// The names of what depends on it.
         dependants: Vec<String>,
     },
+    /// Views read it.
+    #[error("cannot drop \"{name}\" because views depend on it")]
+    ReadByViews {
+        /// The relation or view.
+        name: String,
+        /// The views that read it.
+        views: Vec<String>,
+    },
     /// The bytes were written by a newer version, or are damaged.
     #[error("catalog record of format {format} cannot be read")]
     UnknownFormat {
@@ -79,6 +87,12 @@ impl From<CatalogError> for Error {
                 Error::new(SqlState::DEPENDENT_OBJECTS_STILL_EXIST, message)
                     .detail(detail)
                     .hint("DROP what they write first, or TERMINATE them.")
+            }
+            CatalogError::ReadByViews { ref views, .. } => {
+                let detail = format!("These depend on it: {}.", views.join(", "));
+                Error::new(SqlState::DEPENDENT_OBJECTS_STILL_EXIST, message)
+                    .detail(detail)
+                    .hint("DROP them first, or say CASCADE.")
             }
             CatalogError::TypeTaken { .. } => Error::new(SqlState::DUPLICATE_OBJECT, message),
             CatalogError::UnknownRelation { .. }

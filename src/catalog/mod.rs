@@ -5,7 +5,7 @@
 //!
 //! Invariants:
 //!   * ids of relations and queries are never reused, over drops and restarts
-//!   * a relation is not dropped while a query reads or writes it
+//!   * a relation is not dropped while a query reads or writes it, or a view reads it
 //!   * the same changes in the same order give the same catalog
 
 mod change;
@@ -16,6 +16,7 @@ mod kafka_format;
 mod name;
 mod nested;
 mod options;
+mod plain_view;
 mod query;
 mod relation;
 mod semantics;
@@ -44,6 +45,9 @@ pub use nested::check_nested;
 pub use options::Flush;
 pub use options::RelationOptions;
 pub use options::delimited;
+pub use options::option_names;
+pub use plain_view::PlainView;
+pub use plain_view::relations_named;
 pub use query::QueryDefinition;
 pub use query::QueryState;
 pub use relation::Format;

@@ -9,6 +9,7 @@ use crate::error::Error;
 use crate::error::Position;
 use crate::error::Result;
 use crate::error::SqlState;
+use crate::format::Pattern;
 use crate::model::SqlType;
 use crate::sql::Name;
 use crate::sql::WithOption;
@@ -120,6 +121,12 @@ const OPTIONS: &[(&str, Set)] = &[
         Ok(())
     }),
     ("timestamp_format", |reading, option| {
+        // A record that it cannot read has no time, and is a bad one: with such a pattern all were.
+        if let Err(reason) = Pattern::new(&option.value) {
+            let message = format!("option \"timestamp_format\" cannot be \"{}\"", option.value);
+            let error = Error::new(SqlState::INVALID_PARAMETER_VALUE, message).at(option.name.position);
+            return Err(error.detail(format!("It is no pattern of a time: {reason}.")));
+        }
         reading.options.timestamp_format = Some(option.value.clone());
         Ok(())
     }),
@@ -280,6 +287,13 @@ fn known_names() -> String {
     let mut names: Vec<_> = all_names().collect();
     names.sort_unstable();
     names.join(", ")
+}
+
+/// The names of all options, for who types them.
+pub fn option_names() -> Vec<&'static str> {
+    let mut names: Vec<_> = OPTIONS.iter().map(|(name, _)| *name).chain(TopicSettings::names()).collect();
+    names.sort_unstable();
+    names
 }
 
 pub(super) fn invalid(option: &WithOption, wanted: &str) -> Error {

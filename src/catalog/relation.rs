@@ -45,6 +45,15 @@ impl Format {
             Format::Delimited { .. } => "DELIMITED",
         }
     }
+
+    /// Whether it has no bytes for a key of so many columns that is null.
+    pub fn lacks_null(self, columns: usize) -> bool {
+        match self {
+            Format::Kafka => true,
+            Format::Delimited { .. } => columns == 1,
+            Format::Json | Format::None => false,
+        }
+    }
 }
 
 /// The formats of both halves of a record.
@@ -139,6 +148,11 @@ impl Relation {
     /// The indexes of the value columns.
     pub fn value_columns(&self) -> Vec<usize> {
         self.indexes(|role| *role == ColumnRole::Value)
+    }
+
+    /// Whether records may say that the key of a row is null.
+    pub fn has_null_keys(&self) -> bool {
+        !self.formats.key.lacks_null(self.key_columns().len())
     }
 
     fn indexes(&self, wanted: impl Fn(&ColumnRole) -> bool) -> Vec<usize> {

@@ -138,6 +138,9 @@ fn changes_survive_their_bytes_and_newer_bytes_are_refused() {
         Change::SetQueryState { query: QueryId(1), state: QueryState::Paused },
         Change::ReplaceQuery(Box::new(query(1, 1, 1))),
         Change::DropQuery(QueryId(1)),
+        Change::CreateView(Box::new(view(2, "v", "SELECT a FROM s", &[("s", 1)]))),
+        Change::ReplaceView(Box::new(view(2, "w", "SELECT a FROM s", &[("s", 1)]))),
+        Change::DropView(RelationId(2)),
         Change::DropRelation(RelationId(1)),
         Change::CreateType(Box::new(named_type())),
         Change::DropType("t".to_string()),
@@ -156,6 +159,119 @@ fn changes_survive_their_bytes_and_newer_bytes_are_refused() {
 fn named_type() -> TypeDefinition {
     let [name, owner, statement] = ["t", "o", "s"].map(str::to_string);
     TypeDefinition { name, sql_type: SqlType::Array(Box::new(SqlType::Int)), owner, statement }
+}
+
+fn view(id: u64, name: &str, query: &str, reads: &[(&str, u64)]) -> PlainView {
+    PlainView {
+        id: RelationId(id),
+        name: name.to_string(),
+        columns: relation(1, "s").columns,
+        names_columns: false,
+        query: query.to_string(),
+        reads: reads.iter().map(|(name, id)| (name.to_string(), RelationId(*id))).collect(),
+        statement: String::new(),
+        owner: "ann".to_string(),
+    }
+}
+
+/// A stream `s (a INT)` with views over it, numbered from 2.
+/// A view's name, its query, and the relations that it reads with their numbers.
+type View<'a> = (&'a str, &'a str, &'a [(&'a str, u64)]);
+
+fn with_views(views: &[View<'_>]) -> Catalog {
+    let stream = Change::CreateRelation(Box::new(relation(1, "s")));
+    let catalog = Catalog::default().apply(&stream).expect("the name is free");
+    (2..).zip(views).fold(catalog, |catalog, (id, (name, query, reads))| {
+        catalog.apply(&Change::CreateView(Box::new(view(id, name, query, reads)))).expect("it fits")
+    })
+}
+
+fn expanded(catalog: &Catalog, text: &str) -> Result<String> {
+    let mut query = sql::parse_select(text)?.ast;
+    catalog.expand_views(query.as_mut())?;
+    Ok(query.to_string())
+}
+
+#[test]
+fn the_queries_of_views_stand_in_the_places_of_their_names() {
+    let catalog = with_views(&[
+        ("v", "SELECT a FROM s", &[("s", 1)]),
+        ("above", "SELECT v.a + 1 FROM public.v", &[("v", 2)]),
+        ("star", "SELECT * FROM s", &[("s", 1)]),
+        ("own", "WITH s AS (SELECT 1 AS a) SELECT s.a FROM s, v", &[("v", 2)]),
+    ]);
+    // It goes on to mean what it meant.
+    let renamed = Change::ReplaceView(Box::new(view(2, "w", "SELECT a FROM s", &[("s", 1)])));
+    let catalog = catalog.apply(&renamed).expect("the name is free");
+    for (text, with_queries) in [
+        ("SELECT * FROM w", "SELECT * FROM (SELECT a FROM s) AS w"),
+        ("SELECT x.a FROM tidemill.public.W x", "SELECT x.a FROM (SELECT a FROM s) x"),
+        ("SELECT 1 FROM above", "SELECT 1 FROM (SELECT v.a + 1 AS \"a\" FROM (SELECT a FROM s) AS v) AS above"),
+        ("SELECT a FROM star", "SELECT a FROM (SELECT \"a\" FROM (SELECT * FROM s) AS \"star\") AS star"),
+        (
+            "SELECT a FROM s WHERE a IN (SELECT a FROM w)",
+            "SELECT a FROM s WHERE a IN (SELECT a FROM (SELECT a FROM s) AS w)",
+        ),
+        // What WITH names is something else, but for the query that it names so.
+        (
+            "WITH w AS (SELECT a FROM w) SELECT a FROM w",
+            "WITH w AS (SELECT a FROM (SELECT a FROM s) AS w) SELECT a FROM w",
+        ),
+        (
+            "WITH w AS (SELECT 1 AS a) SELECT a FROM w, public.w x",
+            "WITH w AS (SELECT 1 AS a) SELECT a FROM w, (SELECT a FROM s) x",
+        ),
+        (
+            "WITH s AS (SELECT 1 AS a) SELECT s.a FROM s, w",
+            "WITH \"?with_s\" AS (SELECT 1 AS a) SELECT s.a FROM \"?with_s\" AS s, (SELECT a FROM s) AS w",
+        ),
+        (
+            "SELECT 1 FROM own",
+            "SELECT 1 FROM (WITH \"?with_s\" AS (SELECT 1 AS a) SELECT s.a FROM \"?with_s\" AS s, (SELECT a FROM s) AS v) AS own",
+        ),
+        ("SELECT a FROM nosuch, s", "SELECT a FROM nosuch, s"),
+    ] {
+        assert_eq!(expanded(&catalog, text).expect(text), with_queries, "{text}");
+    }
+}
+
+#[test]
+fn views_over_views_have_bounds() {
+    let mut catalog = with_views(&[("v2", "SELECT a FROM s", &[("s", 1)])]);
+    for id in 3..60 {
+        let (before, name) = (format!("v{}", id - 1), format!("v{id}"));
+        let query = format!("SELECT a FROM {before}");
+        let over = view(id, &name, &query, &[(before.as_str(), id - 1)]);
+        catalog = catalog.apply(&Change::CreateView(Box::new(over))).expect("it fits");
+    }
+    assert!(expanded(&catalog, "SELECT a FROM v51").is_ok());
+    let refused = expanded(&catalog, "SELECT a FROM v52").expect_err("it is deeper");
+    assert_eq!(refused.state(), SqlState::STATEMENT_TOO_COMPLEX);
+    let mut catalog = with_views(&[("v2", "SELECT a FROM s", &[("s", 1)])]);
+    for id in 3..40 {
+        let (before, name) = (format!("v{}", id - 1), format!("v{id}"));
+        let query = format!("SELECT x.a FROM {before} x, {before} y");
+        let over = view(id, &name, &query, &[(before.as_str(), id - 1)]);
+        catalog = catalog.apply(&Change::CreateView(Box::new(over))).expect("it fits");
+    }
+    let refused = expanded(&catalog, "SELECT a FROM v39").expect_err("it is two to the 37th queries");
+    assert_eq!(refused.state(), SqlState::STATEMENT_TOO_COMPLEX);
+}
+
+#[test]
+fn what_a_view_reads_stays() {
+    let catalog = with_views(&[("v", "SELECT a FROM s", &[("s", 1)]), ("w", "SELECT a FROM v", &[("v", 2)])]);
+    for change in [Change::DropRelation(RelationId(1)), Change::DropView(RelationId(2))] {
+        assert!(matches!(catalog.apply(&change), Err(CatalogError::ReadByViews { .. })));
+    }
+    let taken = Change::CreateRelation(Box::new(relation(4, "v")));
+    assert!(matches!(catalog.apply(&taken), Err(CatalogError::NameTaken { .. })));
+    let used = Change::CreateRelation(Box::new(relation(3, "t")));
+    assert!(matches!(catalog.apply(&used), Err(CatalogError::RelationIdTaken { .. })));
+    let unknown = Change::CreateView(Box::new(view(4, "x", "SELECT a FROM y", &[("y", 9)])));
+    assert!(matches!(catalog.apply(&unknown), Err(CatalogError::UnknownRelation { .. })));
+    assert!(catalog.reads_view(&[("w".to_string(), RelationId(3))], RelationId(2)));
+    assert!(!catalog.reads_view(&[("s".to_string(), RelationId(1))], RelationId(2)));
 }
 
 #[test]

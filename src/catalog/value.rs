@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use super::CatalogError;
 use super::Change;
+use super::PlainView;
 use super::QueryDefinition;
 use super::QueryState;
 use super::Relation;
@@ -25,6 +26,7 @@ pub struct Catalog {
     topics: Arc<BTreeSet<(TopicId, RelationId)>>,
     queries: Arc<BTreeMap<QueryId, Arc<QueryDefinition>>>,
     types: Arc<BTreeMap<String, TypeDefinition>>,
+    views: Arc<BTreeMap<String, Arc<PlainView>>>,
     next_relation: RelationId,
     next_query: QueryId,
 }
@@ -38,6 +40,7 @@ impl Default for Catalog {
             topics: Arc::default(),
             queries: Arc::default(),
             types: Arc::default(),
+            views: Arc::default(),
             next_relation: RelationId(1),
             next_query: QueryId(1),
         }
@@ -72,6 +75,9 @@ impl Catalog {
                 let gone = Arc::make_mut(&mut next.types).remove(name);
                 gone.ok_or_else(|| CatalogError::UnknownType { name: name.clone() })?;
             }
+            Change::CreateView(view) => next.create_view(view)?,
+            Change::ReplaceView(view) => next.replace_view(view)?,
+            Change::DropView(id) => next.drop_view(*id)?,
         }
         Ok(next)
     }
@@ -80,7 +86,7 @@ impl Catalog {
         if relation.id < self.next_relation {
             return Err(CatalogError::RelationIdTaken { id: relation.id });
         }
-        if self.names.contains_key(&relation.name) {
+        if self.id_of(&relation.name).is_some() {
             return Err(CatalogError::NameTaken { name: relation.name.clone() });
         }
         self.next_relation = RelationId(relation.id.0 + 1);
@@ -124,6 +130,7 @@ impl Catalog {
         if !dependants.is_empty() {
             return Err(CatalogError::StillUsed { name: relation.name.clone(), dependants });
         }
+        self.refuse_below_views(id, &relation.name)?;
         Arc::make_mut(&mut self.names).remove(&relation.name);
         Arc::make_mut(&mut self.relations).remove(&id);
         let topics = Arc::make_mut(&mut self.topics);
@@ -165,6 +172,70 @@ impl Catalog {
         }
         Arc::make_mut(&mut self.types).insert(name, definition.clone());
         Ok(())
+    }
+
+    fn create_view(&mut self, view: &PlainView) -> Result<(), CatalogError> {
+        if view.id < self.next_relation {
+            return Err(CatalogError::RelationIdTaken { id: view.id });
+        }
+        self.add_view(view)?;
+        self.next_relation = RelationId(view.id.0 + 1);
+        Ok(())
+    }
+
+    /// Its query or its name is another one; its number stays.
+    fn replace_view(&mut self, view: &PlainView) -> Result<(), CatalogError> {
+        let known = self.view_by_id(view.id).map(|known| known.name.clone());
+        let known = known.ok_or(CatalogError::UnknownRelation { id: view.id })?;
+        Arc::make_mut(&mut self.views).remove(&known);
+        self.add_view(view)
+    }
+
+    fn add_view(&mut self, view: &PlainView) -> Result<(), CatalogError> {
+        if self.id_of(&view.name).is_some() {
+            return Err(CatalogError::NameTaken { name: view.name.clone() });
+        }
+        let exists = |id: &RelationId| self.relations.contains_key(id) || self.view_by_id(*id).is_some();
+        if let Some((_, id)) = view.reads.iter().find(|(_, id)| !exists(id)) {
+            return Err(CatalogError::UnknownRelation { id: *id });
+        }
+        Arc::make_mut(&mut self.views).insert(view.name.clone(), Arc::new(view.clone()));
+        Ok(())
+    }
+
+    fn drop_view(&mut self, id: RelationId) -> Result<(), CatalogError> {
+        let view = self.view_by_id(id).cloned().ok_or(CatalogError::UnknownRelation { id })?;
+        self.refuse_below_views(id, &view.name)?;
+        Arc::make_mut(&mut self.views).remove(&view.name);
+        Ok(())
+    }
+
+    fn refuse_below_views(&self, id: RelationId, name: &str) -> Result<(), CatalogError> {
+        let over: Vec<String> = self.views_over(id).map(|view| format!("view \"{}\"", view.name)).collect();
+        match over.is_empty() {
+            true => Ok(()),
+            false => Err(CatalogError::ReadByViews { name: name.to_string(), views: over }),
+        }
+    }
+
+    /// The view of that folded name.
+    pub fn view(&self, name: &str) -> Option<&Arc<PlainView>> {
+        self.views.get(name)
+    }
+
+    /// The view of that number.
+    pub fn view_by_id(&self, id: RelationId) -> Option<&Arc<PlainView>> {
+        self.views.values().find(|view| view.id == id)
+    }
+
+    /// All views that nothing keeps, by name.
+    pub fn views(&self) -> impl ExactSizeIterator<Item = &Arc<PlainView>> {
+        self.views.values()
+    }
+
+    /// The number of the relation or the view of that folded name.
+    pub fn id_of(&self, name: &str) -> Option<RelationId> {
+        self.names.get(name).copied().or_else(|| self.view(name).map(|view| view.id))
     }
 
     /// What a folded name stands for, if it is that of a type.
@@ -220,6 +291,12 @@ impl Catalog {
         self.queries.values().filter(move |query| query.sources.iter().any(reads))
     }
 
+    /// The queries that read a topic, under whatever relation's name.
+    pub fn readers_of_topic(&self, topic: TopicId) -> impl Iterator<Item = &Arc<QueryDefinition>> {
+        let reads = move |source: &RelationId| self.topic_of(*source) == Some(topic);
+        self.queries.values().filter(move |query| query.sources.iter().any(reads))
+    }
+
     /// The queries that write `relation`, also those that write its topic under another relation's name.
     pub fn writers(&self, relation: RelationId) -> impl Iterator<Item = &Arc<QueryDefinition>> {
         let written = self.topic_of(relation);
@@ -245,9 +322,9 @@ impl Catalog {
         self.next_query
     }
 
-    /// The relation whose name looks most like `name`, for "did you mean".
+    /// The relation or view whose name looks most like `name`, for "did you mean".
     pub fn nearest_relation(&self, name: &str) -> Option<&str> {
-        nearest(name, self.names.keys().map(String::as_str))
+        nearest(name, self.names.keys().chain(self.views.keys()).map(String::as_str))
     }
 }
 

@@ -26,5 +26,5 @@ pub use data_dir::{DataDir, DataDirMeta, FORMAT_LEVEL};
 pub use error::MetadataError;
 pub use metadata::ClusterMetadata;
 pub use metadata_log::{MetadataLog, MetadataSubscriber};
-pub use record::{CleanupPolicy, ClusterId, CompactionConfig, FlushPolicy, MetadataRecord};
-pub use record::{NodeId, TimestampType, TopicConfig, TopicRecord};
+pub use record::{CleanupPolicy, ClusterId, CompactionConfig, CompressionConfig, CompressionType, FlushPolicy};
+pub use record::{MetadataRecord, NodeId, TimestampType, TopicConfig, TopicRecord};

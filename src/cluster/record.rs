@@ -60,6 +60,81 @@ pub enum TimestampType {
     LogAppendTime,
 }
 
+/// How the batches of a topic are packed, Kafka's `compression.type`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum CompressionType {
+    /// As their producer packed them.
+    #[default]
+    Producer,
+    /// Not at all.
+    Uncompressed,
+    /// With gzip.
+    Gzip,
+    /// With Snappy.
+    Snappy,
+    /// With LZ4.
+    Lz4,
+    /// With Zstandard.
+    Zstd,
+}
+
+/// What becomes of batches that are packed in another way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(default)]
+pub struct CompressionConfig {
+    /// How they are packed.
+    pub kind: CompressionType,
+    /// gzip's level, from 1 to 9; -1 for its own default.
+    pub gzip_level: i32,
+    /// LZ4's level, which is kept and not obeyed: its encoder has one.
+    pub lz4_level: i32,
+    /// Zstandard's level.
+    pub zstd_level: i32,
+}
+
+impl Default for CompressionConfig {
+    /// Kafka's.
+    fn default() -> Self {
+        Self { kind: CompressionType::Producer, gzip_level: -1, lz4_level: 9, zstd_level: 3 }
+    }
+}
+
+/// Settings of Kafka's that are kept for those who ask for them, and that nothing here obeys.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(default)]
+pub struct KeptConfig {
+    /// `file.delete.delay.ms`
+    pub file_delete_delay_ms: i64,
+    /// `index.interval.bytes`
+    pub index_interval_bytes: i32,
+    /// `local.retention.bytes`
+    pub local_retention_bytes: i64,
+    /// `local.retention.ms`
+    pub local_retention_ms: i64,
+    /// `preallocate`
+    pub preallocate: bool,
+    /// `segment.jitter.ms`
+    pub segment_jitter_ms: i64,
+    /// `unclean.leader.election.enable`
+    pub unclean_leader_election: bool,
+}
+
+impl Default for KeptConfig {
+    /// Kafka's.
+    fn default() -> Self {
+        Self {
+            file_delete_delay_ms: 60_000,
+            index_interval_bytes: 4096,
+            local_retention_bytes: -2,
+            local_retention_ms: -2,
+            preallocate: false,
+            segment_jitter_ms: 0,
+            unclean_leader_election: false,
+        }
+    }
+}
+
 /// When a compacted topic is compacted, and what of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(default)]
@@ -122,6 +197,12 @@ pub struct TopicConfig {
     pub compaction: CompactionConfig,
     /// In-sync replicas without which an append that waits for all of them is refused.
     pub min_insync_replicas: u16,
+    /// How batches are packed.
+    pub compression: CompressionConfig,
+    /// What is kept and not obeyed.
+    pub kept: KeptConfig,
+    /// Which settings were given to it by name, defaults too: a bit each. Whose bit is whose is said where they are named.
+    pub given: u64,
 }
 
 impl Default for TopicConfig {
@@ -141,6 +222,9 @@ impl Default for TopicConfig {
             timestamp_after_max_ms: None,
             compaction: CompactionConfig::default(),
             min_insync_replicas: 1,
+            compression: CompressionConfig::default(),
+            kept: KeptConfig::default(),
+            given: 0,
         }
     }
 }

@@ -39,8 +39,6 @@ use crate::security::Principal;
 use crate::state::Published;
 use crate::state::Publisher;
 
-/// The only database there is.
-pub(super) const DATABASE: &str = "tidemill";
 /// How often a DDL is bound again after others were faster.
 const STALE_RETRIES_MAX: usize = 100;
 
@@ -166,6 +164,7 @@ impl Engine {
     /// What stands on a topic.
     pub fn topic_user(&self, topic: TopicId) -> Result<Option<TopicUser>> {
         let catalog = self.catalog()?;
+        let readers = || catalog.readers_of_topic(topic).map(|query| query.id).collect();
         Ok(catalog.users_of_topic(topic).fold(None, |user: Option<TopicUser>, relation| {
             let is_own = relation.topic_id == topic;
             let (is_table, is_of_query) = (is_own && relation.is_table(), is_own && relation.query.is_some());
@@ -177,7 +176,8 @@ impl Engine {
                 },
                 None => {
                     let kind = if relation.is_table() { "table" } else { "stream" };
-                    TopicUser { name: format!("{kind} \"{}\"", relation.name), is_table, is_of_query }
+                    let name = format!("{kind} \"{}\"", relation.name);
+                    TopicUser { name, is_table, is_of_query, readers: readers() }
                 }
             })
         }))

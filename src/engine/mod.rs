@@ -16,6 +16,7 @@ mod copy_in;
 mod copy_text;
 mod core;
 mod cursor;
+mod measures;
 mod outcome;
 mod prepared;
 mod queries;

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::OnceLock;
 
 use super::read::KeyReadCache;
+use crate::catalog::relations_named;
 use crate::error::Position;
 use crate::sql::Parsed;
 use crate::sql::Prepare;
@@ -26,6 +27,8 @@ pub struct Prepared {
     pub(super) by_key: KeyReadCache,
     /// Whether it has types with names that are not SQL's own, once somebody asked; clones share it.
     names_types: Arc<OnceLock<bool>>,
+    /// The relations and views that its queries read, once somebody asked; clones share it.
+    reads: Arc<OnceLock<Vec<String>>>,
     /// The numbers that stand in its text, if `statement` has parameters in their places.
     pub(super) numbers: Option<Arc<[String]>>,
 }
@@ -74,9 +77,14 @@ impl Prepared {
         })
     }
 
+    /// The names of the relations and views that its queries read, folded as PostgreSQL does.
+    pub(super) fn reads(&self) -> &[String] {
+        self.reads.get_or_init(|| relations_named(&mut self.statement.as_ref().clone()))
+    }
+
     fn new(text: String, position: Position, place: (usize, usize), statement: Arc<Statement>) -> Self {
-        let (by_key, names_types) = (KeyReadCache::default(), Arc::default());
-        Self { text, position, place, statement, by_key, names_types, numbers: None }
+        let (by_key, names_types, reads) = (KeyReadCache::default(), Arc::default(), Arc::default());
+        Self { text, position, place, statement, by_key, names_types, reads, numbers: None }
     }
 }
 

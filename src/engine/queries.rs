@@ -241,7 +241,17 @@ impl Engine {
         self.start_again(&catalog, query).await.inspect_err(|cause| {
             error!(query = %id, error = ?cause, "query is not started");
             self.note_stopped(id, cause.message().to_string());
-        })
+        })?;
+        // One that cannot go on where it stood is restored all the same, so that what it keeps can be read.
+        match self.stopped_because(id) {
+            None => Ok(()),
+            Some(reason) => {
+                let message = format!("query \"{}\" does not run: {reason}", query.name);
+                Err(Error::new(SqlState::OBJECT_NOT_IN_PREREQUISITE_STATE, message)
+                    .detail("What it keeps stays readable.")
+                    .hint("If what it has to read is gone, DROP what it keeps and CREATE it again."))
+            }
+        }
     }
 
     /// Another query, under a new number, takes the place of a stopped one in one batch: it has no positions, new changelogs

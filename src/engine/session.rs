@@ -8,7 +8,6 @@ use std::time::Duration;
 use arrow::array::timezone::Tz;
 use parking_lot::Mutex;
 
-use super::core::DATABASE;
 use super::core::Engine;
 use super::cursor::Cursor;
 use super::outcome::Description;
@@ -33,6 +32,7 @@ use crate::model::SqlType;
 use crate::model::TopicPartition;
 use crate::security::Principal;
 use crate::sql;
+use crate::sql::DATABASE;
 use crate::sql::Statement;
 
 /// Notices that wait to be taken; older ones are dropped beyond it.

@@ -11,6 +11,7 @@ use crate::catalog::Semantics;
 use crate::error::Error;
 use crate::error::Result;
 use crate::error::SqlState;
+use crate::format::NamedZone;
 use crate::sql::nearest;
 
 /// The version of PostgreSQL whose catalog and errors clients may expect.
@@ -64,6 +65,7 @@ const LEVELS: Kind =
 const SETTINGS: &[Setting] = &[
     setting("application_name", "", Kind::Text, true, "The client's own name."),
     setting("auto_offset_reset", "latest", Kind::OneOf(&["latest", "earliest"]), false, "Where push queries begin."),
+    setting("block_size", "8192", Kind::ReadOnly, false, "What PostgreSQL answers; pages have no fixed size."),
     setting("bytea_output", "hex", Kind::OneOf(&["hex"]), false, "How bytes are written as text."),
     setting("client_encoding", "UTF8", Kind::Encoding, true, "The encoding of texts on the wire."),
     setting("client_min_messages", "notice", LEVELS, false, "The least notice that is sent; errors always are."),
@@ -80,9 +82,9 @@ const SETTINGS: &[Setting] = &[
         "read committed",
         ISOLATION,
         false,
-        "Accepted; a statement reads one commit.",
+        "What a transaction begins with; a statement reads one commit.",
     ),
-    setting("default_transaction_read_only", "off", Kind::Boolean, false, "Accepted."),
+    setting("default_transaction_read_only", "off", Kind::Boolean, false, "What a transaction begins with; accepted."),
     setting(
         "emit",
         "net",
@@ -127,7 +129,9 @@ const SETTINGS: &[Setting] = &[
     setting("lc_collate", "C", Kind::ReadOnly, false, "Texts are ordered by their bytes."),
     setting("lc_ctype", "C.UTF-8", Kind::ReadOnly, false, "Letters are those of Unicode."),
     setting("lock_timeout", "0", Kind::Duration, false, "Accepted; there are no locks."),
+    setting("max_function_args", "100", Kind::ReadOnly, false, "What PostgreSQL answers."),
     setting("max_identifier_length", "63", Kind::ReadOnly, false, "What PostgreSQL answers; names may be longer."),
+    setting("max_index_keys", "32", Kind::ReadOnly, false, "What PostgreSQL answers; keys may have more columns."),
     setting(
         "read_your_writes",
         "off",
@@ -251,6 +255,11 @@ impl Settings {
         value(&self.values, &self.defaults, name)
     }
 
+    /// What was set; `None` if the setting has its default.
+    pub(super) fn told(&self, name: &str) -> Option<String> {
+        self.values.get(&canonical(name)).cloned()
+    }
+
     /// The value of a setting, or 42704 with the nearest name.
     pub(super) fn show(&self, name: &str) -> Result<String> {
         self.get(name).ok_or_else(|| unknown(name))
@@ -325,7 +334,8 @@ impl Settings {
 impl Read {
     fn of(values: &BTreeMap<String, String>, defaults: &BTreeMap<String, String>) -> Self {
         let get = |name: &str| value(values, defaults, name).unwrap_or_default();
-        let zone_name = get("TimeZone");
+        // A value that is no zone was refused when it was set.
+        let (_, zone_name) = NamedZone::of_session(&get("TimeZone")).unwrap_or_default();
         Self {
             compatibility: match get("compatibility").as_str() {
                 "ksqldb" => Compatibility::Ksqldb,
@@ -334,7 +344,6 @@ impl Read {
             reads_own_writes: get("read_your_writes") == "on",
             is_aligned: get("snapshot") == "aligned",
             statement_timeout: duration(&get("statement_timeout")),
-            // A value that is no zone was refused when it was set.
             zone: zone_name.parse().unwrap_or_else(|_| "UTC".parse().expect("UTC is a zone")),
             zone_name,
         }
@@ -345,8 +354,13 @@ impl Read {
 fn value(values: &BTreeMap<String, String>, defaults: &BTreeMap<String, String>, name: &str) -> Option<String> {
     let known = known(name);
     let name = known.map_or(name, |setting| setting.name);
-    let value = values.get(name).or_else(|| defaults.get(name)).cloned();
-    value.or_else(|| known.map(|setting| setting.default.to_string()))
+    let told = values.get(name).or_else(|| defaults.get(name)).cloned();
+    // A transaction begins as the session's are to begin.
+    let begun = || match name.starts_with("transaction_") {
+        true => value(values, defaults, &format!("default_{name}")),
+        false => None,
+    };
+    told.or_else(begun).or_else(|| known.map(|setting| setting.default.to_string()))
 }
 
 /// A duration, `None` for 0.
@@ -411,9 +425,13 @@ fn checked(name: &str, value: &str) -> Result<(String, String)> {
             Some(choice) => (*choice).to_string(),
             None => return Err(invalid(choices.join(", "))),
         },
-        Kind::Zone => match value.parse::<Tz>() {
-            Ok(_) => value.to_string(),
-            Err(_) => return Err(invalid("a name of the time zone database, or an offset such as +02:00".to_string())),
+        Kind::Zone => match NamedZone::of_session(value) {
+            Some((shown, _)) => shown,
+            None => {
+                let wanted =
+                    "a name of the time zone database, hours east of UTC such as 2, or west of it such as +02:00";
+                return Err(invalid(wanted.to_string()));
+            }
         },
         Kind::Encoding => match value.to_ascii_lowercase().as_str() {
             "utf8" | "utf-8" | "unicode" => "UTF8".to_string(),

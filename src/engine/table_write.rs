@@ -17,6 +17,7 @@ use super::text::write_text;
 use crate::broker::Client;
 use crate::catalog::Relation;
 use crate::config::ByteSize;
+use crate::error::Constraint;
 use crate::error::Error;
 use crate::error::Result;
 use crate::error::SqlState;
@@ -166,8 +167,10 @@ pub(super) fn keys_of(relation: &Relation, rows: &RecordBatch) -> Result<Vec<Vec
 
 /// The error of a key that is taken.
 pub(super) fn taken(relation: &Relation, rows: &RecordBatch, row: usize) -> Error {
-    let message = format!("duplicate key value violates unique constraint \"{}_pkey\"", relation.name);
-    Error::new(SqlState::UNIQUE_VIOLATION, message).detail(key_detail(relation, rows, row, "already exists"))
+    let constraint = Constraint { table: relation.name.clone(), name: format!("{}_pkey", relation.name) };
+    let message = format!("duplicate key value violates unique constraint \"{}\"", constraint.name);
+    let error = Error::new(SqlState::UNIQUE_VIOLATION, message).of_constraint(constraint);
+    error.detail(key_detail(relation, rows, row, "already exists"))
 }
 
 /// A sentence about a row's key.

@@ -13,6 +13,7 @@ mod disk;
 #[cfg(test)]
 mod fuzz;
 mod network;
+mod open_files;
 mod random;
 mod simulated_disk;
 mod simulation;
@@ -33,10 +34,14 @@ pub use disk::OpenMode;
 pub use disk::RealDisk;
 #[cfg(test)]
 pub(crate) use fuzz::{Budget, Mutator, Outcome, Target, is_wanted, number};
+pub use network::Address;
 pub use network::Listener;
 pub use network::Network;
 pub use network::RealNetwork;
 pub use network::Stream;
+pub use open_files::OpenFiles;
+pub use open_files::open_files;
+pub use open_files::raise_open_files;
 pub use random::Random;
 pub use random::SeededRandom;
 pub use random::SystemRandom;
@@ -58,6 +63,7 @@ pub use threads::Pool;
 pub use threads::STACK_BYTES;
 pub use threads::Spawned;
 pub use threads::Threads;
+pub use threads::caught;
 
 /// The doors, handed down by value; cheap to clone.
 #[derive(Clone)]
@@ -77,6 +83,8 @@ pub struct Env {
     /// Bytes of the machine's memory that the process takes; `None` where nobody knows, or the process is not this server's
     /// alone.
     pub resident_bytes: fn() -> Option<usize>,
+    /// Open files of the process; `None` where nobody knows, or the process is not this server's alone.
+    pub open_files: fn() -> Option<OpenFiles>,
 }
 
 impl Env {
@@ -90,6 +98,7 @@ impl Env {
             threads: Threads,
             allocator_figures: || None,
             resident_bytes: || None,
+            open_files: || None,
         }
     }
 }

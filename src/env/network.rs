@@ -9,6 +9,9 @@ use tokio::io::AsyncWrite;
 use tokio::net::TcpListener;
 use tokio::net::TcpStream;
 
+/// Where a socket listens or comes from.
+pub type Address = SocketAddr;
+
 /// A connected stream of bytes.
 pub trait Stream: AsyncRead + AsyncWrite + Send + Sync + Unpin {}
 

@@ -37,6 +37,7 @@ impl Simulation {
             threads: Threads,
             allocator_figures: || None,
             resident_bytes: || None,
+            open_files: || None,
         };
         Self { env, disk, clock }
     }

@@ -1,7 +1,11 @@
 //! Threads for work that blocks.
 
 use std::any::Any;
+use std::cell::RefCell;
 use std::io;
+use std::panic;
+use std::panic::AssertUnwindSafe;
+use std::sync::Once;
 use std::thread;
 
 use parking_lot::Mutex;
@@ -67,6 +71,30 @@ impl Threads {
     }
 }
 
+thread_local! {
+    /// What a panic said that `caught` waits for; `None` outside of it.
+    static SAID: RefCell<Option<String>> = const { RefCell::new(None) };
+}
+
+/// What `body` makes, or what it says when it panics: of code that answers what it cannot read with a panic. Such a panic is
+/// not told as one, with a backtrace, but by whoever called.
+pub fn caught<T>(body: impl FnOnce() -> T) -> Result<T, String> {
+    static QUIET: Once = Once::new();
+    QUIET.call_once(|| {
+        let told = panic::take_hook();
+        panic::set_hook(Box::new(move |panic| {
+            let is_caught = SAID.with_borrow_mut(|said| said.as_mut().map(|said| *said = panic.to_string()).is_some());
+            if !is_caught {
+                told(panic);
+            }
+        }));
+    });
+    let before = SAID.replace(Some(String::new()));
+    let made = panic::catch_unwind(AssertUnwindSafe(body));
+    let said = SAID.replace(before).unwrap_or_default();
+    made.map_err(|_| said.replace('\n', " "))
+}
+
 /// Threads of their own for futures that compute much: others are polled elsewhere and do not wait for them.
 pub struct Pool {
     /// Taken when the pool ends.
@@ -130,6 +158,14 @@ mod tests {
     use std::sync::mpsc;
 
     use super::Threads;
+    use super::caught;
+
+    #[test]
+    fn a_panic_is_caught_in_a_line() {
+        assert_eq!(caught(|| 7), Ok(7));
+        let said = caught(|| -> i32 { panic!("left\nright") }).expect_err("it panics");
+        assert!(said.contains("left right") && !said.contains('\n'), "{said}");
+    }
 
     #[test]
     fn each_item_is_worked_on_once_and_the_results_are_in_order() {

@@ -7,6 +7,7 @@ use datafusion::error::DataFusionError;
 
 use crate::broker::BrokerError;
 use crate::broker::LeftOutReason;
+use crate::config::ByteSize;
 use crate::error::Error;
 use crate::error::SqlState;
 use crate::format::FormatError;
@@ -54,6 +55,20 @@ pub enum ExecError {
     /// The rows of one round make more output than may wait for a cut: fewer have to be taken at once.
     #[error("the rows of one round make more output than fits into memory")]
     RoundTooLarge,
+    /// One change makes more output than one commit may take, and there are no parts of it that could be committed alone.
+    #[error(
+        "one row makes more output than exec.change_bytes_max, {limit}: that of offset {offset} of partition {partition} of {topic}"
+    )]
+    ChangeTooLarge {
+        /// Where it was read, for people.
+        topic: String,
+        /// Its partition.
+        partition: i32,
+        /// Its offset.
+        offset: i64,
+        /// The bytes that it may make.
+        limit: ByteSize,
+    },
     /// A record of an internal topic is not what this version writes.
     #[error("internal record cannot be read: {0}")]
     InternalRecord(&'static str),
@@ -149,6 +164,8 @@ impl From<ExecError> for Error {
             ExecError::Expression(text) => Error::new(SqlState::INTERNAL_ERROR, text),
             ExecError::Data(told) => told,
             ExecError::RoundTooLarge => Error::new(SqlState::OUT_OF_MEMORY, error.to_string()),
+            ExecError::ChangeTooLarge { .. } => Error::new(SqlState::PROGRAM_LIMIT_EXCEEDED, error.to_string())
+                .hint("Start the server with a larger exec.change_bytes_max, and RESUME the query."),
             ExecError::LeftOut(_) => Error::new(SqlState::OBJECT_NOT_IN_PREREQUISITE_STATE, error.to_string()),
             ExecError::BadRecord { .. } => Error::new(SqlState::DATA_CORRUPTED, error.to_string())
                 .hint("With on_error = 'dlq' or 'skip' the relation lets such records pass."),

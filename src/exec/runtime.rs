@@ -512,6 +512,7 @@ impl Inner {
         let Some(task) = place.as_mut() else { return };
         // A panic is the task's failure: the worker goes on with others.
         let advanced = std::panic::catch_unwind(AssertUnwindSafe(|| self.advance(slot, task)));
+        slot.note(task);
         match advanced.unwrap_or_else(|panic| Err(ExecError::of_panic(panic.as_ref()))) {
             Ok(Next::Again) => self.wake(slot),
             Ok(Next::After(wait)) => self.wake_after(slot, wait),
@@ -544,7 +545,6 @@ impl Inner {
                 slot.hurry.store(false, Ordering::Release);
                 self.seal(slot, task, now, Tell::Due)?;
             }
-            slot.note(task);
             self.make_room();
             if !passed {
                 return Ok(match cut {

@@ -57,6 +57,8 @@ pub struct TaskStatus {
     pub attempts: u32,
     /// The error of the last time.
     pub last_error: Option<String>,
+    /// Whether it has committed nothing since that error.
+    pub is_held_up: bool,
 }
 
 /// What is remembered over rebuilds.
@@ -74,18 +76,31 @@ pub struct Faults {
     pub skipped: HashSet<Place>,
     /// The last error.
     pub last_error: Option<String>,
+    /// Nothing was committed since. `attempts` may be kept for longer: while rows are taken one by one.
+    pub is_held_up: bool,
 }
 
 impl Faults {
     /// Counts a failure; whether the task may try again.
     fn count(&mut self, failure: &ExecError) -> bool {
         self.last_error = Some(failure.to_string());
+        self.is_held_up = true;
         if matches!(failure, ExecError::Data(told) if told.state() == SqlState::DISK_FULL) {
             self.waits = self.waits.saturating_add(1);
         } else {
             self.attempts += 1;
         }
         self.attempts < TRIES_MAX
+    }
+
+    /// Notes that a cut was committed.
+    fn committed(&mut self) {
+        self.waits = 0;
+        self.is_held_up = false;
+        self.rows_allowed.grow();
+        if self.one_by_one == 0 {
+            self.attempts = 0;
+        }
     }
 
     /// How often in a row it did not come further.
@@ -135,6 +150,7 @@ impl Slot {
             state_bytes: Vec::new(),
             attempts: 0,
             last_error: None,
+            is_held_up: false,
         };
         Self {
             spec,
@@ -188,7 +204,8 @@ impl Slot {
         let faults = self.faults.lock();
         let status = self.status.lock().clone();
         let course = self.restoring.course().unwrap_or(status.course);
-        TaskStatus { course, attempts: faults.attempts, last_error: faults.last_error.clone(), ..status }
+        let (attempts, last_error, is_held_up) = (faults.attempts, faults.last_error.clone(), faults.is_held_up);
+        TaskStatus { course, attempts, last_error, is_held_up, ..status }
     }
 
     /// Decides what becomes of a task that failed: `true` if it is to be tried again.
@@ -200,7 +217,11 @@ impl Slot {
         let of_a_row = match failure {
             ExecError::Panic(_) | ExecError::Arrow(_) | ExecError::Expression(_) => true,
             ExecError::Data(told) => !is_of_the_machine(told),
-            ExecError::UnknownNode(_) | ExecError::InputGap { .. } | ExecError::BadRecord { .. } => {
+            // Left out its row would be lost, and taken again it would make the same again.
+            ExecError::ChangeTooLarge { .. }
+            | ExecError::UnknownNode(_)
+            | ExecError::InputGap { .. }
+            | ExecError::BadRecord { .. } => {
                 return self.give_up(failure);
             }
             ExecError::Contract { .. }
@@ -253,12 +274,7 @@ impl Slot {
 
     /// Notes that a cut was committed.
     pub fn committed(&self) {
-        let mut faults = self.faults.lock();
-        faults.waits = 0;
-        faults.rows_allowed.grow();
-        if faults.one_by_one == 0 {
-            faults.attempts = 0;
-        }
+        self.faults.lock().committed();
     }
 
     /// Whether the query still runs.
@@ -285,5 +301,18 @@ mod tests {
         assert_eq!((faults.attempts, faults.setbacks()), (0, 1_000));
         assert!((1..TRIES_MAX).all(|_| faults.count(&other)));
         assert!(!faults.count(&other), "anything else is given up in the end");
+    }
+
+    #[test]
+    fn a_task_is_held_up_until_it_commits_whatever_is_still_taken_one_by_one() {
+        let failure = ExecError::Data(Error::new(SqlState::IO_ERROR, "the disk is broken"));
+        let mut faults = Faults { one_by_one: 1, ..Faults::default() };
+        faults.count(&failure);
+        assert!(faults.is_held_up);
+        faults.committed();
+        assert_eq!((faults.is_held_up, faults.attempts), (false, 1));
+        faults.one_by_one = 0;
+        faults.committed();
+        assert_eq!(faults.attempts, 0);
     }
 }

@@ -294,7 +294,8 @@ impl<'d> Batch<'d> {
         let options = RecordBatchOptions::new().with_row_count(Some(rows));
         let rows = RecordBatch::try_new_with_options(Arc::clone(schema), arrays, &options)
             .expect("each builder got one slot a row, of its column's type");
-        Decoded { rows, op: self.op, offsets: self.offsets, event_times: self.event_times, bad: self.bad }
+        let (offsets, event_times) = (self.offsets.into(), self.event_times.into());
+        Decoded { rows, op: self.op, offsets, event_times, bad: self.bad }
     }
 }
 

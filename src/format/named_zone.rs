@@ -40,6 +40,29 @@ const SHORT: [(&str, Tz); 16] = [
     ("PDT", Tz::America__Los_Angeles),
 ];
 
+/// A region of the database, its name in any case.
+fn region(name: &str) -> Option<Tz> {
+    let known = || chrono_tz::TZ_VARIANTS.iter().find(|region| region.name().eq_ignore_ascii_case(name));
+    name.parse().ok().or_else(|| known().copied())
+}
+
+/// Hours, and minutes where there are some.
+fn clock(offset: FixedOffset) -> String {
+    let minutes = offset.local_minus_utc().abs() / 60;
+    match minutes % 60 {
+        0 => format!("{:02}", minutes / 60),
+        rest => format!("{:02}:{rest:02}", minutes / 60),
+    }
+}
+
+/// Arrow knows offsets of whole minutes.
+fn arrow_name(offset: FixedOffset) -> Option<String> {
+    let seconds = offset.local_minus_utc();
+    let sign = if seconds < 0 { '-' } else { '+' };
+    let minutes = seconds.abs() / 60;
+    (seconds % 60 == 0).then(|| format!("{sign}{:02}:{:02}", minutes / 60, minutes % 60))
+}
+
 impl NamedZone {
     /// UTC.
     pub const UTC: Self = NamedZone::Region(Tz::UTC);
@@ -56,8 +79,9 @@ impl NamedZone {
     }
 
     /// The zone of a name as PostgreSQL reads it: offsets, after letters or without, count hours west of UTC, as POSIX has them.
+    /// The case of letters says nothing.
     pub fn posix(name: &str) -> Option<Self> {
-        let found = Self::named(name);
+        let found = Self::named(name).or_else(|| Self::in_any_case(name));
         let offset = name.trim_start_matches(|letter: char| letter.is_ascii_alphabetic());
         let is_offset = offset.starts_with(|sign: char| matches!(sign, '+' | '-' | '0'..='9'));
         if matches!(found, Some(NamedZone::Region(_))) || !is_offset || matches!(name.len() - offset.len(), 1 | 2) {
@@ -70,6 +94,32 @@ impl NamedZone {
         let has_one_digit = hours.split(':').next().is_some_and(|hour| hour.len() == 1);
         let east = format!("{sign}{}{hours}", if has_one_digit { "0" } else { "" });
         FixedOffset::east_opt(times::parse_offset(&east)?).map(NamedZone::Fixed)
+    }
+
+    fn in_any_case(name: &str) -> Option<Self> {
+        let short = SHORT.iter().find(|(short, _)| short.eq_ignore_ascii_case(name)).map(|(_, region)| *region);
+        short.or_else(|| region(name)).map(NamedZone::Region)
+    }
+
+    /// The zone of a session as PostgreSQL's TimeZone tells it: how it is shown, and its name for Arrow. A number alone counts hours
+    /// east of UTC.
+    pub fn of_session(told: &str) -> Option<(String, String)> {
+        let told = told.trim();
+        if let Ok(hours) = told.parse::<f64>() {
+            let east = FixedOffset::east_opt((hours * 3600.0).round() as i32).filter(|_| hours.abs() < 24.0)?;
+            let (sign, west) = if east.local_minus_utc() < 0 { ('-', '+') } else { ('+', '-') };
+            let clock = clock(east);
+            return Some((format!("<{sign}{clock}>{west}{clock}"), arrow_name(east)?));
+        }
+        if let Some(region) = region(told) {
+            return Some((region.name().to_string(), region.name().to_string()));
+        }
+        // `<+02>-02`, as the zone of a number is shown: a name, and the offset behind it.
+        let offset = told.strip_prefix('<').and_then(|rest| rest.split_once('>')).map_or(told, |(_, offset)| offset);
+        match offset.contains(|letter: char| letter.is_ascii_digit()).then(|| Self::posix(offset))?? {
+            NamedZone::Region(region) => Some((told.to_string(), region.name().to_string())),
+            NamedZone::Fixed(east) => Some((told.to_string(), arrow_name(east)?)),
+        }
     }
 
     /// What the clocks of another zone show when this one's show a time; both in microseconds. `None` out of range.
@@ -98,5 +148,32 @@ impl NamedZone {
             NamedZone::Fixed(offset) => (offset, offset.to_string()),
         };
         Some((instant.checked_add_offset(offset)?, offset.local_minus_utc(), name))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn zones_of_sessions_are_read_as_postgresql_reads_them() {
+        for (told, shown, name) in [
+            ("Europe/Berlin", "Europe/Berlin", "Europe/Berlin"),
+            ("europe/berlin", "Europe/Berlin", "Europe/Berlin"),
+            ("utc", "UTC", "UTC"),
+            ("2", "<+02>-02", "+02:00"),
+            ("-3.5", "<-03:30>+03:30", "-03:30"),
+            ("<+02>-02", "<+02>-02", "+02:00"),
+            ("<-03:30>+03:30", "<-03:30>+03:30", "-03:30"),
+            ("+02:00", "+02:00", "-02:00"),
+            ("-5:30", "-5:30", "+05:30"),
+            ("UTC+3", "UTC+3", "-03:00"),
+        ] {
+            let read = NamedZone::of_session(told);
+            assert_eq!(read, Some((shown.to_string(), name.to_string())), "{told}");
+        }
+        for unknown in ["Nowhere/City", "", "25", "UTC+"] {
+            assert_eq!(NamedZone::of_session(unknown), None, "{unknown}");
+        }
     }
 }

@@ -72,6 +72,8 @@ impl Pattern {
                     let section = std::mem::replace(&mut parts, before);
                     parts.push(Part::Optional(section));
                 }
+                // Java keeps them for what may come.
+                '{' | '}' | '#' => return Err(format!("{letter} is reserved")),
                 letter if letter.is_ascii_alphabetic() => parts.push(part(letter, run)?),
                 _ => parts.push(Part::Literal(rest[..run].to_owned())),
             }

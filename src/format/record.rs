@@ -1,5 +1,6 @@
 //! Records as bytes, rows as columns, and the records that did not become rows.
 
+use arrow::buffer::ScalarBuffer;
 use arrow::record_batch::RecordBatch;
 
 use crate::protocol::Headers;
@@ -50,10 +51,10 @@ pub struct Decoded {
     pub rows: RecordBatch,
     /// Whether each row has a value.
     pub op: Vec<RowOp>,
-    /// Each row's offset.
-    pub offsets: Vec<i64>,
+    /// Each row's offset; shared by all who read them, as the columns are.
+    pub offsets: ScalarBuffer<i64>,
     /// Each row's event time, milliseconds since 1970-01-01 UTC.
-    pub event_times: Vec<i64>,
+    pub event_times: ScalarBuffer<i64>,
     /// The records that did not become rows, in offset order.
     pub bad: Vec<BadRecord>,
 }

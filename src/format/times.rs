@@ -124,7 +124,8 @@ pub(super) fn write_timestamp_tz(micros: i64, zone: Tz, out: &mut Vec<u8>) {
 pub(super) fn parse_date(text: &str) -> Option<i32> {
     let (text, negative_era) = strip_era(text.trim());
     let (date, rest) = split_date(text, negative_era)?;
-    if !rest.is_empty() {
+    // A zone may stand without a time.
+    if !rest.is_empty() && parse_offset(rest.trim_start()).is_none() {
         parse_clock(rest.trim_start_matches(['T', 't', ' ']))?;
     }
     Some(date.to_epoch_days())
@@ -197,10 +198,13 @@ fn parse_parts(text: &str) -> Option<(i64, Option<i32>)> {
     if rest.is_empty() {
         return Some((days, None));
     }
+    // Midnight of a zone; without a separator nothing else may follow a date.
+    if let Some(offset) = parse_offset(rest.trim_start()) {
+        return Some((days, Some(offset)));
+    }
     let clock = rest.strip_prefix(['T', 't']).unwrap_or_else(|| rest.trim_start());
     if clock.len() == rest.len() {
-        // Only an offset may follow a date without a separator.
-        return Some((days, Some(parse_offset(clock)?)));
+        return None;
     }
     let (micros, offset) = parse_clock(clock)?;
     Some((days.checked_add(micros)?, offset))

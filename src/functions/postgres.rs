@@ -16,7 +16,7 @@ use crate::error::Error;
 use crate::error::SqlState;
 
 /// All of them.
-pub static DEFINITIONS: [Definition; 10] = [
+pub static DEFINITIONS: [Definition; 12] = [
     Definition {
         name: "regexp_replace",
         about: "A text with what a regular expression finds first replaced, with the flag g all that it finds; \\1 to \\9 are what its groups found, \\& is all of it.",
@@ -97,6 +97,20 @@ pub static DEFINITIONS: [Definition; 10] = [
         },
     },
     Definition {
+        name: "__overlaps",
+        about: "Whether two spans of time have a moment in common.",
+        overloads: &[Overload { arguments: &[Type::Timestamp; 4], result: Type::Boolean }],
+        nulls: Nulls::AreArguments,
+        compute: overlaps,
+    },
+    Definition {
+        name: "__without_exponent",
+        about: "A number that is a text, without an exponent.",
+        overloads: &[Overload { arguments: &[Type::Text], result: Type::Text }],
+        nulls: Nulls::GiveNull,
+        compute: |cells| Ok(Answer::Text(without_exponent(cells[0].text()))),
+    },
+    Definition {
         name: "quote_nullable",
         about: "A text between quotes, as SQL reads it; the word NULL for NULL.",
         overloads: &[Overload { arguments: &[Type::Text], result: Type::Text }],
@@ -109,6 +123,55 @@ pub static DEFINITIONS: [Definition; 10] = [
         },
     },
 ];
+
+/// Whether two spans of time have a moment in common. Of a span one end may be NULL; which of them comes first says nothing.
+fn overlaps(cells: &[Cell<'_>]) -> Result<Answer, Error> {
+    let span = |one: &Cell<'_>, other: &Cell<'_>| match (one, other) {
+        (Cell::Null, Cell::Null) => None,
+        (Cell::Null, only) | (only, Cell::Null) => Some((only.int(), None)),
+        (one, other) => Some((one.int().min(other.int()), Some(one.int().max(other.int())))),
+    };
+    let (Some(first), Some(second)) = (span(&cells[0], &cells[1]), span(&cells[2], &cells[3])) else {
+        return Ok(Answer::Null);
+    };
+    if first.0 == second.0 {
+        // Spans without an end that is known may be moments.
+        return Ok(if first.1.is_some() && second.1.is_some() { Answer::Boolean(true) } else { Answer::Null });
+    }
+    let (earlier, later) = if first.0 < second.0 { (first, second) } else { (second, first) };
+    Ok(match earlier.1 {
+        None => Answer::Null,
+        Some(end) if later.0 < end => Answer::Boolean(true),
+        Some(_) => later.1.map_or(Answer::Null, |_| Answer::Boolean(false)),
+    })
+}
+
+/// A number with an exponent, written without one; any other text as it is.
+fn without_exponent(text: &str) -> String {
+    let trimmed = text.trim();
+    let (sign, number) = match trimmed.strip_prefix(['-', '+']) {
+        Some(number) => (&trimmed[..1], number),
+        None => ("", trimmed),
+    };
+    let plain = || {
+        let (mantissa, exponent) = number.split_once(['e', 'E'])?;
+        let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
+        let exponent: i32 = exponent.parse().ok().filter(|exponent: &i32| exponent.abs() < 100)?;
+        let digits = [whole, fraction].concat();
+        if digits.is_empty() || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
+            return None;
+        }
+        let point = i32::try_from(whole.len()).ok()? + exponent;
+        let length = i32::try_from(digits.len()).ok()?;
+        let zeros = |count: i32| "0".repeat(usize::try_from(count).unwrap_or(0));
+        Some(match usize::try_from(point) {
+            Ok(_) if length <= point => format!("{sign}{digits}{}", zeros(point - length)),
+            Ok(place) => format!("{sign}0{}.{}", &digits[..place], &digits[place..]),
+            Err(_) => format!("{sign}0.{}{digits}", zeros(-point)),
+        })
+    };
+    plain().unwrap_or_else(|| text.to_string())
+}
 
 /// PostgreSQL's words that are no names, or not everywhere.
 const KEYWORDS: &str = "\

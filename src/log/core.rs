@@ -133,6 +133,12 @@ impl Core {
         promised.map(|()| Promise { room: &self.room, bytes })
     }
 
+    /// Whether the disk has no room for clients.
+    pub(super) fn is_full(&self) -> bool {
+        !self.reserve.lock().take(&*self.env.disk, &self.dir)
+            || self.env.disk.free_bytes(&self.dir).is_ok_and(|free| free == 0)
+    }
+
     /// Gives the reserve up if the disk is full; whether who met it may try again.
     pub(super) fn retry_in_reserve(&self, error: Option<&LogError>, room_for: RoomFor) -> bool {
         if !matches!(error, Some(LogError::DiskFull { .. })) {

@@ -117,6 +117,11 @@ impl LogDir {
         self.core.append(appends, RoomFor::Client)
     }
 
+    /// Whether clients' records are refused since the disk is full.
+    pub fn is_full(&self) -> bool {
+        self.core.is_full()
+    }
+
     /// As `append`, for what the server needs to go on or to make room: it may use the disk reserve.
     pub fn append_in_reserve(&self, appends: Vec<Append>) -> Result<Vec<Appended>, LogError> {
         self.core.append(appends, RoomFor::Server)

@@ -104,11 +104,67 @@ fn reworded(expr: &mut ast::Expr, rules: Compatibility) -> Result<Option<ast::Ex
         }
         ast::Expr::Function(function) if function.name.to_string().eq_ignore_ascii_case("map") => map(function, rules)?,
         ast::Expr::Function(function) => {
+            star(function, rules)?;
             lambdas(function, rules)?;
+            None
+        }
+        ast::Expr::Like { escape_char: Some(escape), .. } if rules == Compatibility::Ksqldb => {
+            check_escape(&escape.value)?;
             None
         }
         _ => None,
     })
+}
+
+/// `*` as all that a function is told: of COUNT all rows; to ksqlDB's other aggregates the time of the row, which is what they
+/// take where they are told nothing.
+fn star(function: &mut ast::Function, rules: Compatibility) -> Result<()> {
+    let qualified = function.name.to_string();
+    let name = qualified.rsplit('.').next().unwrap_or_default().trim_matches(['"', '`']);
+    let ast::FunctionArguments::List(list) = &mut function.args else { return Ok(()) };
+    let [ast::FunctionArg::Unnamed(argument)] = list.args.as_mut_slice() else { return Ok(()) };
+    if *argument != ast::FunctionArgExpr::Wildcard || name.eq_ignore_ascii_case("count") {
+        return Ok(());
+    }
+    // Whether there is such a function is told elsewhere.
+    let is_known = AGGREGATES.iter().any(|known| name.eq_ignore_ascii_case(known));
+    match rules {
+        Compatibility::Postgres if is_known => {
+            let message = format!("function {}() does not exist", name.to_lowercase());
+            Err(Error::new(SqlState::UNDEFINED_FUNCTION, message).hint("Only COUNT takes *."))
+        }
+        Compatibility::Ksqldb if is_known => {
+            *argument = ast::FunctionArgExpr::Expr(ast::Expr::Identifier(ast::Ident::new("ROWTIME")));
+            Ok(())
+        }
+        _ => Ok(()),
+    }
+}
+
+/// ksqlDB's aggregates of one argument.
+const AGGREGATES: [&str; 11] = [
+    "attr",
+    "avg",
+    "collect_list",
+    "collect_set",
+    "count_distinct",
+    "earliest_by_offset",
+    "latest_by_offset",
+    "max",
+    "min",
+    "stddev_samp",
+    "sum",
+];
+
+/// What ESCAPE names is one character.
+fn check_escape(escape: &ast::Value) -> Result<()> {
+    match escape {
+        ast::Value::SingleQuotedString(text) if text.chars().count() != 1 => {
+            Err(Error::new(SqlState::INVALID_ESCAPE_SEQUENCE, "invalid escape string")
+                .hint("An escape is one character."))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// A field of a STRUCT, by its folded name.

@@ -50,14 +50,12 @@ fn both(is_value: ast::Expr, filter: Option<&ast::Expr>) -> ast::Expr {
     }
 }
 
-/// The call in other words, if it gathers different values in an order.
+/// The call in other words, if it gathers different values, which come in an order.
 pub(super) fn distinct(expr: &ast::Expr) -> Option<ast::Expr> {
     let ast::Expr::Function(function) = expr else { return None };
     let ast::FunctionArguments::List(list) = &function.args else { return None };
-    let [ast::FunctionArgumentClause::OrderBy(by)] = list.clauses.as_slice() else { return None };
     let is_distinct = list.duplicate_treatment == Some(ast::DuplicateTreatment::Distinct);
-    let [sorted] = by.as_slice() else { return None };
-    if !is_distinct || function.over.is_some() || sorted.with_fill.is_some() {
+    if !is_distinct || function.over.is_some() {
         return None;
     }
     let arguments: Vec<&ast::Expr> = list
@@ -74,9 +72,18 @@ pub(super) fn distinct(expr: &ast::Expr) -> Option<ast::Expr> {
         ("string_agg", [value, delimiter]) => (*value, Some((*delimiter).clone())),
         _ => return None,
     };
-    if *value != sorted.expr {
-        return None;
-    }
+    // PostgreSQL tells values apart by sorting them.
+    let (down, nulls_first) = match list.clauses.as_slice() {
+        [] => (false, false),
+        [ast::FunctionArgumentClause::OrderBy(by)] => match by.as_slice() {
+            [sorted] if *value == sorted.expr && sorted.with_fill.is_none() => {
+                let down = sorted.options.asc == Some(false);
+                (down, sorted.options.nulls_first.unwrap_or(down))
+            }
+            _ => return None,
+        },
+        _ => return None,
+    };
     let mut gathered = call("array_agg", vec![value.clone()]);
     if let ast::Expr::Function(gathered) = &mut gathered {
         if let ast::FunctionArguments::List(list) = &mut gathered.args {
@@ -91,8 +98,6 @@ pub(super) fn distinct(expr: &ast::Expr) -> Option<ast::Expr> {
         };
     }
     let text = |text: &str| ast::Expr::value(ast::Value::SingleQuotedString(text.to_string()));
-    let down = sorted.options.asc == Some(false);
-    let nulls_first = sorted.options.nulls_first.unwrap_or(down);
     let order = text(if down { "DESC" } else { "ASC" });
     let nulls = text(if nulls_first { "NULLS FIRST" } else { "NULLS LAST" });
     let in_order = call("array_sort", vec![gathered, order, nulls]);

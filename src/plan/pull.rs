@@ -12,6 +12,7 @@ use super::bind::postgres_name;
 use super::bind::units_as_texts;
 use super::build::Expressions;
 use super::build::failure;
+use super::build::is_bare_word;
 use super::build::reword;
 use super::dependent_columns;
 use super::every_row;
@@ -21,6 +22,7 @@ use super::nested;
 use super::public_names;
 use super::relation_key;
 use super::relation_names;
+use super::scalar_tables;
 use super::select_words;
 use super::system_columns;
 use super::system_columns::Stars;
@@ -77,12 +79,14 @@ pub fn prepare_pull(
     name_items(&mut query);
     match rules {
         Compatibility::Postgres => {
+            scalar_tables::reword(&mut query, functions);
             name_inner_items(&mut query);
             let columns = |name: &str| {
                 let relation = catalog.relation(name)?;
                 Some(relation.columns.iter().map(|column| column.name.clone()).collect())
             };
             let names = Names::of(&query, &columns);
+            names.complete_aliases(&mut query);
             sort_by_inputs(&mut query, &names);
             names.reword(&mut query);
             dependent_columns::group_by_them(&mut query, &|name| columns_and_key(catalog, name));
@@ -95,19 +99,24 @@ pub fn prepare_pull(
         }
         Compatibility::Ksqldb => from_millis(&mut query),
     }
-    let flow = walk::walk_mut(&mut query, |node| {
-        if let walk::NodeMut::Query(query) = node {
-            every_row::reword(&mut query.body);
-        }
-        ControlFlow::<()>::Continue(())
-    });
-    debug_assert!(flow.is_continue());
+    keep_every_row(&mut query);
     if is_ksqldb {
         Expressions::new(functions, rules).prefer_ksqldb_functions(&mut query);
         int_arguments(&mut query);
     }
     in_shared_words(&mut query, rules);
     Ok(query)
+}
+
+/// Set operations that keep each row as often as it comes, at any depth.
+fn keep_every_row(query: &mut ast::Query) {
+    let flow = walk::walk_mut(query, |node| {
+        if let walk::NodeMut::Query(query) = node {
+            every_row::reword(&mut query.body);
+        }
+        ControlFlow::<()>::Continue(())
+    });
+    debug_assert!(flow.is_continue());
 }
 
 /// Expressions in words that DataFusion's planner reads as we do, and does not take one for another.
@@ -199,6 +208,10 @@ pub fn execution_error(error: DataFusionError) -> Error {
 fn no_standing_clause(node: walk::NodeMut<'_>) -> ControlFlow<Error> {
     let refused = match node {
         walk::NodeMut::Select(select) => only_standing_in_select(select),
+        walk::NodeMut::TableFactor(ast::TableFactor::Table { sample: Some(_), .. }) => {
+            Err(Error::unsupported("TABLESAMPLE is not supported")
+                .hint("WHERE random() < 0.01 takes a hundredth of the rows."))
+        }
         walk::NodeMut::TableFactor(table) => crate::sql::take_within(table).and_then(|within| match within {
             None => Ok(()),
             Some(_) => {
@@ -289,6 +302,12 @@ fn fold_ident(ident: &ast::Ident) -> String {
     fold(ident, Compatibility::Ksqldb)
 }
 
+/// Names all items that can be seen or asked for by name as they are written.
+pub fn name_all_items(query: &mut ast::Query) {
+    name_items(query);
+    name_inner_items(query);
+}
+
 /// Names the items of subqueries in FROM and WITH, whose columns can be asked for by name.
 fn name_inner_items(query: &mut ast::Query) {
     let flow = walk::walk_mut(query, |node| {
@@ -370,7 +389,7 @@ fn number_items(query: &mut ast::Query) {
 }
 
 /// Names the items of the outermost SELECT that have no name, and makes repeated names different.
-pub fn name_items(query: &mut ast::Query) {
+fn name_items(query: &mut ast::Query) {
     // The columns of UNION and its kin are named by the first of its queries.
     let mut body = query.body.as_mut();
     let select = loop {
@@ -391,7 +410,9 @@ pub fn name_items(query: &mut ast::Query) {
     for (index, item) in select.projection.iter_mut().enumerate() {
         let (expr, name, quote) = match item {
             // A bare column keeps its own name; ORDER BY may still tell it by its relation.
-            ast::SelectItem::UnnamedExpr(expr @ (ast::Expr::Identifier(_) | ast::Expr::CompoundIdentifier(_))) => {
+            ast::SelectItem::UnnamedExpr(expr @ (ast::Expr::Identifier(_) | ast::Expr::CompoundIdentifier(_)))
+                if !is_word(expr) =>
+            {
                 let name = postgres_name(expr);
                 // Beside a star it is there a second time.
                 if seen.insert(name.to_lowercase()) && !has_star {
@@ -415,6 +436,11 @@ pub fn name_items(query: &mut ast::Query) {
         };
         *item = ast::SelectItem::ExprWithAlias { expr, alias: ast::Ident::with_quote('"', unique) };
     }
+}
+
+/// A function without parentheses.
+fn is_word(expr: &ast::Expr) -> bool {
+    matches!(expr, ast::Expr::Identifier(ident) if ident.quote_style.is_none() && is_bare_word(&ident.value))
 }
 
 /// Gives items that stand twice in a list names of their own, where nobody sees them.

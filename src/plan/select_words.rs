@@ -9,6 +9,7 @@ use super::build::call;
 use super::build::required_rows;
 use super::ordered_sets;
 use super::series;
+use super::window_calls;
 use crate::sql::walk;
 
 const SERIES: &str = "generate_series";
@@ -19,6 +20,8 @@ pub(super) fn reword(query: &mut ast::Query) {
         match node {
             walk::NodeMut::Select(select) => {
                 windows(select);
+                window_calls::reword(&mut select.projection);
+                places_in_sets(select);
                 select.projection.iter_mut().for_each(rows_of_item);
                 ordered_sets::sort_each_for_itself(select);
                 three_valued(select);
@@ -37,7 +40,10 @@ pub(super) fn reword(query: &mut ast::Query) {
                     *expr = new;
                 }
             }
-            walk::NodeMut::Query(query) => of_unknown_elements(&mut query.order_by),
+            walk::NodeMut::Query(query) => {
+                window_calls::reword(&mut query.order_by);
+                of_unknown_elements(&mut query.order_by);
+            }
             walk::NodeMut::Relation(_) => {}
         }
         ControlFlow::<()>::Continue(())
@@ -83,6 +89,28 @@ fn inherit(spec: &mut ast::WindowSpec, known: &[(String, ast::WindowSpec)]) {
         spec.window_frame.clone_from(&of.window_frame);
     }
     spec.window_name = None;
+}
+
+/// `ROLLUP (1)`: a number is the place of an item in the list, in sets of groups too.
+fn places_in_sets(select: &mut ast::Select) {
+    let ast::GroupByExpr::Expressions(groups, _) = &mut select.group_by else { return };
+    for group in groups {
+        let (ast::Expr::Rollup(sets) | ast::Expr::Cube(sets) | ast::Expr::GroupingSets(sets)) = group else { continue };
+        for expr in sets.iter_mut().flatten() {
+            let place = match &*expr {
+                ast::Expr::Value(value) => match &value.value {
+                    ast::Value::Number(number, _) => number.parse::<usize>().ok(),
+                    _ => None,
+                },
+                _ => None,
+            };
+            let item = place.and_then(|place| select.projection.get(place.checked_sub(1)?));
+            if let Some(ast::SelectItem::UnnamedExpr(meant) | ast::SelectItem::ExprWithAlias { expr: meant, .. }) = item
+            {
+                *expr = meant.clone();
+            }
+        }
+    }
 }
 
 /// In a SELECT list a series is a row for each of its numbers.

@@ -119,10 +119,11 @@ fn expr_of(argument: &ast::FunctionArg) -> Option<&ast::Expr> {
     }
 }
 
-/// Whether a text begins with a year that nanoseconds have room for.
+/// Whether a text begins with a year that nanoseconds have room for, and has seconds where it has minutes, as DataFusion wants it.
 fn is_near(text: &ast::Value) -> bool {
     let ast::Value::SingleQuotedString(text) = text else { return false };
-    text.get(..4).and_then(|year| year.parse::<i32>().ok()).is_some_and(|year| (1700..2200).contains(&year))
+    text.matches(':').count() != 1
+        && text.get(..4).and_then(|year| year.parse::<i32>().ok()).is_some_and(|year| (1700..2200).contains(&year))
 }
 
 fn is_literal(expr: &ast::Expr) -> bool {

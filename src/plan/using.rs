@@ -65,10 +65,8 @@ impl<'a> Names<'a> {
         let mut seen = HashSet::new();
         for table in &found {
             let name = folded(&table.alias.name);
-            let columns = match table.alias.columns.is_empty() {
-                true => names.columns_of(&table.query),
-                false => Some(table.alias.columns.iter().map(|column| folded(&column.name)).collect()),
-            };
+            let renamed = table.alias.columns.iter().map(|column| folded(&column.name));
+            let columns = renamed_columns(renamed.collect(), names.columns_of(&table.query));
             // Of two with one name it is not known which is meant.
             let columns = if seen.insert(name.clone()) { columns } else { None };
             names.common.insert(name, columns);
@@ -164,24 +162,18 @@ impl<'a> Names<'a> {
         let name = alias.map(|alias| vec![alias.name.clone()]).or(name)?;
         let renamed: Vec<String> =
             alias.iter().flat_map(|alias| &alias.columns).map(|column| folded(&column.name)).collect();
-        let columns = match columns {
-            _ if renamed.is_empty() => columns,
-            Some(columns) if renamed.len() < columns.len() => {
-                Some(renamed.iter().chain(&columns[renamed.len()..]).cloned().collect())
-            }
-            _ => Some(renamed),
-        };
+        let columns = renamed_columns(renamed, columns);
         Some(vec![Part::Table(Table { name, columns, merged: Vec::new() })])
     }
 
-    fn table(&self, name: &str) -> Option<Vec<String>> {
+    pub(super) fn table(&self, name: &str) -> Option<Vec<String>> {
         match self.common.get(name) {
             Some(columns) => columns.clone(),
             None => (self.catalog)(name),
         }
     }
 
-    fn columns_of(&self, query: &ast::Query) -> Option<Vec<String>> {
+    pub(super) fn columns_of(&self, query: &ast::Query) -> Option<Vec<String>> {
         let mut body = query.body.as_ref();
         let select = loop {
             body = match body {
@@ -221,6 +213,17 @@ impl Part {
                 Some(left.cloned().collect())
             }
         }
+    }
+}
+
+/// The columns of a table whose alias has names for the first of them.
+fn renamed_columns(renamed: Vec<String>, columns: Option<Vec<String>>) -> Option<Vec<String>> {
+    match columns {
+        columns if renamed.is_empty() => columns,
+        Some(columns) if renamed.len() < columns.len() => {
+            Some(renamed.iter().chain(&columns[renamed.len()..]).cloned().collect())
+        }
+        _ => Some(renamed),
     }
 }
 

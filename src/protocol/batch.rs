@@ -17,6 +17,7 @@ use super::Codec;
 use super::Control;
 use super::ControlMarker;
 use super::HEADER_SIZE;
+use super::Packing;
 use super::RecordError;
 use super::Records;
 use super::TimestampType;
@@ -141,6 +142,19 @@ impl Batch {
             Err(shared) => BytesMut::from(&shared[..]),
         };
         Self::seal(header, bytes)
+    }
+
+    /// This batch with its records packed like that; as it is if that is its codec already, whatever the level, and if it
+    /// holds a marker. Panics for a codec that Kafka has not given out.
+    pub fn packed(self, packing: Packing) -> Result<Batch, BatchError> {
+        if self.is_control() || self.header.attributes.codec() == packing.codec {
+            return Ok(self);
+        }
+        let packed = compression::compress(packing, &self.payload()?.bytes).expect("a codec that is known");
+        let mut bytes = BytesMut::zeroed(HEADER_SIZE);
+        bytes.extend_from_slice(&packed);
+        let attributes = self.header.attributes.with_codec(packing.codec);
+        Ok(Self::seal(BatchHeader { attributes, ..self.header }, bytes))
     }
 
     /// The header's fields.

@@ -127,7 +127,7 @@ impl BatchBuilder {
 
     /// The batch, its records compressed. Panics without a record, and for a codec that Kafka has not given out.
     pub fn finish_compressed(self, codec: Codec) -> Batch {
-        let packed = compression::compress(codec, &self.bytes[HEADER_SIZE..]).expect("a codec that is known");
+        let packed = compression::compress(codec.into(), &self.bytes[HEADER_SIZE..]).expect("a codec that is known");
         let mut bytes = BytesMut::zeroed(HEADER_SIZE);
         bytes.extend_from_slice(&packed);
         self.seal(codec, bytes)

@@ -49,13 +49,30 @@ pub(super) fn decompress(codec: Codec, bytes: &[u8], limit: usize) -> Option<Res
     })
 }
 
+/// How records are packed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Packing {
+    /// With what.
+    pub codec: Codec,
+    /// At which of its levels, for those that have some; `None` for its own default.
+    pub level: Option<i32>,
+}
+
+impl From<Codec> for Packing {
+    /// At the codec's own default level.
+    fn from(codec: Codec) -> Self {
+        Self { codec, level: None }
+    }
+}
+
 /// Packs `bytes`. `None` for a codec that Kafka has not given out.
-pub(super) fn compress(codec: Codec, bytes: &[u8]) -> Option<Vec<u8>> {
+pub(super) fn compress(Packing { codec, level }: Packing, bytes: &[u8]) -> Option<Vec<u8>> {
     Some(match codec {
         Codec::Unknown(_) => return None,
         Codec::None => bytes.to_vec(),
         Codec::Gzip => in_memory(|| {
-            let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
+            let level = level.map_or_else(Default::default, |level| flate2::Compression::new(level.unsigned_abs()));
+            let mut encoder = flate2::write::GzEncoder::new(Vec::new(), level);
             encoder.write_all(bytes)?;
             encoder.finish()
         }),
@@ -66,7 +83,10 @@ pub(super) fn compress(codec: Codec, bytes: &[u8]) -> Option<Vec<u8>> {
             encoder.write_all(bytes)?;
             encoder.finish().map_err(io::Error::other)
         }),
-        Codec::Zstd => in_memory(|| zstd::stream::encode_all(bytes, zstd::DEFAULT_COMPRESSION_LEVEL)),
+        Codec::Zstd => {
+            let level = level.unwrap_or(zstd::DEFAULT_COMPRESSION_LEVEL);
+            in_memory(|| zstd::stream::encode_all(bytes, level))
+        }
     })
 }
 

@@ -29,7 +29,7 @@ mod tests;
 
 pub use batch::{Batch, BatchLimits, Payload, Split, TimestampRange};
 pub use builder::{BatchBuilder, ProducerStamp, Transactional};
-pub use compression::{CompressionError, DECOMPRESSED_BYTES_MAX};
+pub use compression::{CompressionError, DECOMPRESSED_BYTES_MAX, Packing};
 pub use consumer::assigned_partitions;
 pub use control::{Control, ControlMarker, control_batch, mark_batch};
 pub use error::{BatchError, RecordError};

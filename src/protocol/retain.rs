@@ -63,7 +63,9 @@ impl Batch {
                 header.attributes = header.attributes.with_codec(Codec::None);
                 Vec::new()
             }
-            codec => compression::compress(codec, &records).expect("a payload was unpacked, so its codec is known"),
+            codec => {
+                compression::compress(codec.into(), &records).expect("a payload was unpacked, so its codec is known")
+            }
         };
         let mut bytes = BytesMut::zeroed(HEADER_SIZE);
         bytes.extend_from_slice(&packed);

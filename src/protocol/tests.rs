@@ -197,7 +197,7 @@ fn packed(codec: Codec, packed: &[u8], records: i32) -> Result<Batch, BatchError
 fn a_bomb_costs_no_more_than_its_limit() {
     let bomb = vec![0; DECOMPRESSED_BYTES_MAX + 1];
     for codec in CODECS {
-        let bytes = super::compression::compress(codec, &bomb).expect("a codec that is known");
+        let bytes = super::compression::compress(codec.into(), &bomb).expect("a codec that is known");
         let refused = packed(codec, &bytes, 1).expect("compressed bytes are not looked into").validate_records();
         let problem = CompressionError::TooLarge { limit: DECOMPRESSED_BYTES_MAX };
         assert_eq!(refused, Err(BatchError::Compression { codec, problem }));
@@ -222,7 +222,8 @@ fn snappy_without_a_framing_is_read_as_some_clients_send_it() {
 fn a_compressed_batch_that_claims_more_records_than_it_holds_is_refused() {
     for codec in CODECS {
         let plain = sample();
-        let bytes = super::compression::compress(codec, &plain.bytes()[HEADER_SIZE..]).expect("a codec that is known");
+        let bytes =
+            super::compression::compress(codec.into(), &plain.bytes()[HEADER_SIZE..]).expect("a codec that is known");
         let more = packed(codec, &bytes, plain.record_count() + 1).expect("a batch").validate_records();
         assert!(matches!(more, Err(BatchError::Record { problem: RecordError::Truncated, .. })), "{codec}: {more:?}");
     }

@@ -21,6 +21,9 @@ use crate::error::Position;
 use crate::error::Result;
 use crate::error::SqlState;
 
+/// The one database that there is.
+pub const DATABASE: &str = "tidemill";
+
 static DIALECT: TidemillDialect = TidemillDialect;
 
 /// A parser in the middle of one statement.
@@ -139,11 +142,15 @@ impl<'a> Cursor<'a> {
         }
     }
 
-    /// The name of a relation. The schema `public` may stand before it and is left out.
+    /// The name of a relation. The schema `public`, and the database before it, may stand before it and are left out.
     pub(super) fn relation_name(&mut self) -> Result<Name> {
-        let name = self.name()?;
+        let mut name = self.name()?;
         if !self.symbol(&Token::Period) {
             return Ok(name);
+        }
+        if name.value.eq_ignore_ascii_case(DATABASE) && self.is_symbol_at(1, &Token::Period) {
+            name = self.name()?;
+            self.expect_symbol(&Token::Period)?;
         }
         if name.value.eq_ignore_ascii_case("public") {
             return self.name();

@@ -140,6 +140,9 @@ impl Lowering<'_> {
             if window && self.token(place + 1) == Some(&Token::LParen) {
                 return self.window(place);
             }
+            if window && self.is(place + 1, "SIZE") {
+                return Err(unexpected(&self.source[self.next + place + 1], "( before it"));
+            }
         }
         if self.is(0, "WITHIN") && matches!(self.token(1), Some(Token::Number(..) | Token::LParen)) {
             return self.within();
@@ -230,6 +233,7 @@ impl Lowering<'_> {
 
     /// The clause of which the kind of window stands so many tokens on.
     fn window(&mut self, kind: usize) -> Result<()> {
+        self.refuse_late_window()?;
         let (mut end, mut depth) = (self.next + kind + 1, 0_usize);
         while end < self.source.len() {
             match self.source[end].token {
@@ -254,6 +258,26 @@ impl Lowering<'_> {
             self.push(Token::make_word(word, None));
         }
         self.next = end;
+        Ok(())
+    }
+
+    /// Refuses WINDOW behind a clause that comes after it: what it is lowered to would be told otherwise.
+    fn refuse_late_window(&self) -> Result<()> {
+        let mut depth = 0_usize;
+        for token in self.source[..self.next].iter().rev() {
+            match &token.token {
+                Token::RParen => depth += 1,
+                Token::LParen if depth == 0 => return Ok(()),
+                Token::LParen => depth -= 1,
+                Token::SemiColon => return Ok(()),
+                word if depth == 0 && (is_word(word, "FROM") || is_word(word, "SELECT")) => return Ok(()),
+                word if depth == 0 && ["WHERE", "GROUP", "HAVING"].iter().any(|later| is_word(word, later)) => {
+                    return Err(unexpected(&self.source[self.next], "another clause")
+                        .hint("WINDOW stands behind FROM, before WHERE and GROUP BY."));
+                }
+                _ => {}
+            }
+        }
         Ok(())
     }
 

@@ -1,5 +1,6 @@
 //! The way in: a text of any number of statements, split at its semicolons.
 
+use sqlparser::ast;
 use sqlparser::ast::DataType;
 use sqlparser::parser::Parser;
 use sqlparser::tokenizer::Location;
@@ -77,6 +78,23 @@ pub fn parse_select(text: &str) -> Result<Select> {
     let select = cursor.select()?;
     cursor.finish()?;
     Ok(select)
+}
+
+/// The query of a view, as somebody wrote it for another text: nothing in it has a place in the text that is asked now.
+pub fn parse_view_query(text: &str) -> Result<Box<ast::Query>> {
+    let tokens = lex(text)?;
+    depth::check(&tokens)?;
+    let mut lowered = lower(&tokens, Origin::User)?;
+    lowered.tokens.iter_mut().for_each(|token| token.span = Span::empty());
+    let mut cursor = Cursor::new("", lowered, Position(1));
+    let select = cursor.select()?;
+    cursor.finish()?;
+    Ok(select.ast)
+}
+
+/// Refuses a text that is too deep as a tree.
+pub fn check_depth(text: &str) -> Result<()> {
+    depth::check(&lex(text)?)
 }
 
 /// One type, as `SqlType` shows itself.

@@ -49,8 +49,19 @@ pub fn walk_mut<B>(
     mut meet: impl FnMut(NodeMut<'_>) -> ControlFlow<B>,
 ) -> ControlFlow<B> {
     let mut broke = None;
-    let flow = root.visit(&mut WalkerMut { meet: &mut |node, _| keep(meet(node), &mut broke), depth: 0 });
+    let meet: MeetPlaced<'_> = &mut |node, _| keep(meet(node), &mut broke);
+    let flow = root.visit(&mut WalkerMut { meet, place: Place::default() });
     outcome(flow, broke)
+}
+
+/// Meets every node below `root`, which it may change, and is told where it stands.
+pub fn placed_mut(root: &mut impl ast::VisitMut, mut meet: impl FnMut(NodeMut<'_>, &Place)) {
+    let meet: MeetPlaced<'_> = &mut |node, place| {
+        meet(node, place);
+        ControlFlow::Continue(())
+    };
+    let flow = root.visit(&mut WalkerMut { meet, place: Place::default() });
+    debug_assert!(flow.is_continue());
 }
 
 /// Meets every expression below `root`, until `meet` breaks.
@@ -79,11 +90,11 @@ pub fn own_expressions_mut<B>(
 ) -> ControlFlow<B> {
     let mut broke = None;
     let flow = root.visit(&mut WalkerMut {
-        meet: &mut |node, depth| match node {
-            NodeMut::Expression(expr) if depth == 0 => keep(meet(expr), &mut broke),
+        meet: &mut |node, place| match node {
+            NodeMut::Expression(expr) if place.0.is_empty() => keep(meet(expr), &mut broke),
             _ => ControlFlow::Continue(()),
         },
-        depth: 0,
+        place: Place::default(),
     });
     outcome(flow, broke)
 }
@@ -135,38 +146,88 @@ impl ast::Visitor for Walker<'_> {
     }
 }
 
+type MeetPlaced<'a> = &'a mut dyn FnMut(NodeMut<'_>, &Place) -> ControlFlow<()>;
+
+/// Where a node stands: in which queries, the outermost first, and what their WITH clauses name there.
+#[derive(Debug, Default)]
+pub struct Place(Vec<Names>);
+
+/// What the WITH of a query names.
+#[derive(Debug)]
+struct Names {
+    names: Vec<ast::Ident>,
+    /// `RECURSIVE`: a query of WITH may name itself.
+    recursive: bool,
+    /// How many of its queries the walk has come to.
+    begun: usize,
+    /// How many of the names mean something where the walk is.
+    visible: usize,
+}
+
+impl Place {
+    /// Whether a name is one of WITH here, and not one of a relation.
+    pub fn gives(&self, name: &ast::Ident) -> bool {
+        let folded = |ident: &ast::Ident| match ident.quote_style {
+            Some(_) => ident.value.clone(),
+            None => ident.value.to_lowercase(),
+        };
+        let name = folded(name);
+        self.0.iter().any(|names| names.names[..names.visible].iter().any(|given| folded(given) == name))
+    }
+
+    fn enter(&mut self, query: &ast::Query) {
+        if let Some(names) = self.0.last_mut() {
+            // The queries of WITH come before the body: each sees those before it.
+            if names.begun < names.names.len() {
+                names.visible = names.begun + usize::from(names.recursive);
+                names.begun += 1;
+            }
+        }
+        let with = query.with.as_ref();
+        let names = with.iter().flat_map(|with| &with.cte_tables).map(|table| table.alias.name.clone()).collect();
+        let recursive = with.is_some_and(|with| with.recursive);
+        self.0.push(Names { names, recursive, begun: 0, visible: 0 });
+    }
+
+    fn leave(&mut self) {
+        self.0.pop();
+        if let Some(names) = self.0.last_mut() {
+            names.visible = names.begun;
+        }
+    }
+}
+
 struct WalkerMut<'a> {
-    /// Is told in how many queries the node stands.
-    meet: &'a mut dyn FnMut(NodeMut<'_>, usize) -> ControlFlow<()>,
-    depth: usize,
+    meet: MeetPlaced<'a>,
+    place: Place,
 }
 
 impl ast::VisitorMut for WalkerMut<'_> {
     type Break = ();
 
-    fn pre_visit_query(&mut self, _: &mut ast::Query) -> ControlFlow<()> {
-        self.depth += 1;
+    fn pre_visit_query(&mut self, query: &mut ast::Query) -> ControlFlow<()> {
+        self.place.enter(query);
         ControlFlow::Continue(())
     }
 
     fn post_visit_query(&mut self, query: &mut ast::Query) -> ControlFlow<()> {
-        self.depth -= 1;
-        (self.meet)(NodeMut::Query(query), self.depth)
+        self.place.leave();
+        (self.meet)(NodeMut::Query(query), &self.place)
     }
 
     fn pre_visit_select(&mut self, select: &mut ast::Select) -> ControlFlow<()> {
-        (self.meet)(NodeMut::Select(select), self.depth)
+        (self.meet)(NodeMut::Select(select), &self.place)
     }
 
     fn pre_visit_table_factor(&mut self, table: &mut ast::TableFactor) -> ControlFlow<()> {
-        (self.meet)(NodeMut::TableFactor(table), self.depth)
+        (self.meet)(NodeMut::TableFactor(table), &self.place)
     }
 
     fn pre_visit_relation(&mut self, name: &mut ast::ObjectName) -> ControlFlow<()> {
-        (self.meet)(NodeMut::Relation(name), self.depth)
+        (self.meet)(NodeMut::Relation(name), &self.place)
     }
 
     fn post_visit_expr(&mut self, expr: &mut ast::Expr) -> ControlFlow<()> {
-        (self.meet)(NodeMut::Expression(expr), self.depth)
+        (self.meet)(NodeMut::Expression(expr), &self.place)
     }
 }

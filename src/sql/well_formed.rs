@@ -17,6 +17,10 @@ use crate::error::SqlState;
 pub(super) fn check(root: &impl ast::Visit) -> Result<()> {
     let found = walk::walk(root, |node| match node {
         walk::Node::Query(query) => body(&query.body),
+        walk::Node::TableFactor(table) if is_sampled(table) => {
+            let error = Error::unsupported("TABLESAMPLE is not supported").hint("Say WHERE random() < 0.1.");
+            refuse(table.span(), error)
+        }
         walk::Node::TableFactor(ast::TableFactor::NestedJoin { table_with_joins, .. }) => joins(table_with_joins),
         walk::Node::Expression(ast::Expr::Subquery(query)) if lists_nothing(query) => {
             refuse(query.span(), Error::new(SqlState::SYNTAX_ERROR, "subquery must return only one column"))
@@ -77,6 +81,10 @@ fn joins(table: &ast::TableWithJoins) -> ControlFlow<Error> {
         }
     }
     ControlFlow::Continue(())
+}
+
+fn is_sampled(table: &ast::TableFactor) -> bool {
+    matches!(table, ast::TableFactor::Table { sample: Some(_), .. } | ast::TableFactor::Derived { sample: Some(_), .. })
 }
 
 fn lists_nothing(query: &ast::Query) -> bool {

@@ -9,9 +9,11 @@ use crate::format::FormatError;
 /// A failure of a store, a state table or a view.
 #[derive(Debug, thiserror::Error)]
 pub enum StateError {
-    /// The stores' directory could not be opened, even after it was emptied.
-    #[error("the state directory could not be opened")]
+    /// The system does not let the stores' directory be opened, or it could not be even after it was emptied.
+    #[error("the state directory could not be opened: {cause}")]
     Open {
+        /// Why, in a line.
+        cause: String,
         /// What the store says.
         #[source]
         source: fjall::Error,
@@ -70,7 +72,11 @@ impl From<StateError> for Error {
     fn from(error: StateError) -> Self {
         let message = error.to_string();
         match &error {
-            StateError::Open { .. } | StateError::Store { .. } | StateError::Io(_) => {
+            StateError::Open { .. } => Error::new(SqlState::IO_ERROR, message)
+                .detail("It was left as it is.")
+                .hint("Mend that and start again. The limit of open files is ulimit -n, or LimitNOFILE of a systemd unit.")
+                .caused_by(error),
+            StateError::Store { .. } | StateError::Io(_) => {
                 Error::new(SqlState::IO_ERROR, message).caused_by(error)
             }
             StateError::Locked => Error::new(SqlState::OBJECT_NOT_IN_PREREQUISITE_STATE, message)

@@ -13,9 +13,9 @@
 //!   * memtables are closed here, never by fjall's wish: see `Inner::note_written`
 
 use std::collections::BTreeSet;
+use std::io;
+use std::io::ErrorKind;
 use std::ops::Bound;
-use std::panic::AssertUnwindSafe;
-use std::panic::catch_unwind;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
@@ -39,6 +39,7 @@ use super::StorePosition;
 use super::cold_store::Change;
 use super::error::KEY_BYTES_MAX;
 use crate::env::Env;
+use crate::env::caught;
 
 /// Number and tag.
 const KEY_PREFIX_BYTES: usize = 9;
@@ -90,26 +91,61 @@ struct Inner {
 }
 
 impl FjallStores {
-    /// Opens the stores in `directory`; if they cannot be read they are removed, and start empty.
+    /// Opens the stores in `directory`; if they are damaged they are removed, and start empty. What the system refuses is no damage.
     pub fn open(env: &Env, directory: &Path, limits: StoreLimits) -> Result<Self, StateError> {
         let limits = StoreLimits { threads: limits.threads.max(1), ..limits };
         let found = match open_inner(directory, limits) {
             Ok(inner) => return Ok(Self(Arc::new(inner))),
-            Err(Some(fjall::Error::Locked)) => return Err(StateError::Locked),
-            Err(found) => found,
+            Err(Unopened::Failed(fjall::Error::Locked)) => return Err(StateError::Locked),
+            Err(Unopened::Failed(source)) => match refusal(&source) {
+                Some(refused) => {
+                    let cause = refused.to_string();
+                    return Err(StateError::Open { cause, source });
+                }
+                None => source.to_string(),
+            },
+            Err(Unopened::Panicked(said)) => said,
         };
-        tracing::warn!(?found, "the state directory could not be read: all state is restored from its changelogs");
+        tracing::warn!(found, "the state directory is damaged: all state is restored from its changelogs");
         env.disk.remove_dir_all(directory)?;
         env.disk.create_dir_all(directory)?;
         match open_inner(directory, limits) {
             Ok(inner) => Ok(Self(Arc::new(inner))),
-            Err(source) => Err(StateError::Open { source: source.unwrap_or(fjall::Error::Unrecoverable) }),
+            Err(Unopened::Failed(source)) => {
+                let cause = refusal(&source).map_or_else(|| source.to_string(), |refused| refused.to_string());
+                Err(StateError::Open { cause, source })
+            }
+            Err(Unopened::Panicked(cause)) => Err(StateError::Open { cause, source: fjall::Error::Unrecoverable }),
         }
     }
 }
 
-/// `Err(None)` is a panic: fjall does not promise to answer damaged files with an error.
-fn open_inner(directory: &Path, limits: StoreLimits) -> Result<Inner, Option<fjall::Error>> {
+/// Why stores were not opened.
+#[derive(Debug)]
+enum Unopened {
+    Failed(fjall::Error),
+    /// fjall does not promise to answer damaged files with an error.
+    Panicked(String),
+}
+
+/// The system's own refusal, if that is what an error comes from: too many open files, no permission, a disk that does not
+/// answer. A file that is not there, or shorter than it says, is damage.
+fn refusal(error: &fjall::Error) -> Option<&io::Error> {
+    let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(error);
+    while let Some(found) = cause {
+        if let Some(failed) = found.downcast_ref::<io::Error>() {
+            let is_damage = matches!(
+                failed.kind(),
+                ErrorKind::NotFound | ErrorKind::NotADirectory | ErrorKind::IsADirectory | ErrorKind::InvalidInput
+            );
+            return (failed.raw_os_error().is_some() && !is_damage).then_some(failed);
+        }
+        cause = found.source();
+    }
+    None
+}
+
+fn open_inner(directory: &Path, limits: StoreLimits) -> Result<Inner, Unopened> {
     let open = || {
         let database = Database::builder(directory)
             .cache_size(limits.cache_bytes)
@@ -135,7 +171,7 @@ fn open_inner(directory: &Path, limits: StoreLimits) -> Result<Inner, Option<fja
         inner.sweep_unnamed()?;
         Ok(inner)
     };
-    catch_unwind(AssertUnwindSafe(open)).map_err(|_| None)?.map_err(Some)
+    caught(open).map_err(Unopened::Panicked)?.map_err(Unopened::Failed)
 }
 
 impl Inner {
@@ -364,5 +400,18 @@ mod tests {
             store.apply(&[change], &position).unwrap();
         }
         stores.0.entries.rotate_memtable().unwrap();
+    }
+
+    #[test]
+    fn what_the_system_refuses_is_no_damage() {
+        let of_system = |code| fjall::Error::Io(io::Error::from_raw_os_error(code));
+        for code in [libc::EMFILE, libc::ENFILE, libc::EACCES, libc::EIO, libc::ENOSPC] {
+            assert!(refusal(&of_system(code)).is_some(), "{code}");
+            let within = fjall::Error::Storage(io::Error::from_raw_os_error(code).into());
+            assert!(refusal(&within).is_some(), "{code} of a table");
+        }
+        assert!(refusal(&of_system(libc::ENOENT)).is_none());
+        assert!(refusal(&fjall::Error::Io(ErrorKind::UnexpectedEof.into())).is_none());
+        assert!(refusal(&fjall::Error::InvalidTrailer).is_none());
     }
 }

@@ -6,11 +6,15 @@
 //!
 //! Not here: what a statement means (`engine`), who may do what (`security`, asked by engine and broker).
 
+mod entrance;
 mod http;
 mod kafka;
 mod pg;
 
+pub use entrance::Entrance;
+pub use http::Health;
 pub use http::HttpServer;
+pub use http::Probe;
 pub use kafka::ApiDescription;
 pub use kafka::KafkaServer;
 pub use kafka::KafkaServerConfig;

@@ -373,6 +373,11 @@ async fn a_query_whose_input_was_removed_stops_with_the_gap_as_reason_and_its_vi
         assert_eq!(values(&pipeline, "ids").await, ["{\"id\":1}"]);
         pipeline = pipeline.restart().await.expect("it starts with a query that cannot go on");
     }
+    for statement in ["RESUME amounts", "ALTER QUERY amounts REBUILD"] {
+        let told = pipeline.execute(statement).await.expect_err("it cannot go on");
+        assert!(told.message().contains(" does not run: input_gap: position 3 "), "{statement}: {told:?}");
+        assert_eq!(values(&pipeline, "amounts").await.len(), 3, "what was made stays");
+    }
 }
 
 #[tokio::test]

@@ -14,6 +14,7 @@ mod fuzz;
 mod headers;
 mod kafka;
 mod kill_nine;
+mod large_rounds;
 mod marks;
 mod metrics;
 mod nexmark;

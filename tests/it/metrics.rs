@@ -2,18 +2,21 @@
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
+use std::sync::atomic::AtomicU64;
 use std::sync::atomic::AtomicUsize;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use tidemill::config::ByteSize;
 use tidemill::env::Env;
+use tidemill::env::OpenFiles;
 use tokio::io::AsyncReadExt;
 use tokio::io::AsyncWriteExt;
 use tokio_postgres::Client;
 
 use super::server::TestServer;
 use super::server::column;
+use super::server::failure;
 use super::server::run;
 
 async fn metrics(server: &TestServer) -> String {
@@ -35,6 +38,17 @@ async fn until(client: &Client, query: &str, wanted: &[&str]) {
     assert!(in_time.is_ok(), "{query}: {:?}", column(client, query).await);
 }
 
+/// Asks until `/metrics` has a line.
+async fn until_told(server: &TestServer, line: &str) {
+    let asked = async {
+        while !metrics(server).await.contains(&format!("\n{line}\n")) {
+            tokio::task::yield_now().await;
+        }
+    };
+    let in_time = tokio::time::timeout(Duration::from_secs(60), asked).await;
+    assert!(in_time.is_ok(), "{line} is not in {}", metrics(server).await);
+}
+
 /// What the process of the next test is said to take.
 static RESIDENT: AtomicUsize = AtomicUsize::new(0);
 
@@ -50,6 +64,37 @@ async fn pools_shrink_while_the_process_takes_more_than_it_may() {
     until(&client, &format!("{bytes}'process'"), &["600 of 256"]).await;
     until(&client, &format!("{bytes}'views'"), &["0 of 12"]).await;
     until(&client, &format!("{bytes}'statements'"), &["0 of 48"]).await;
+    server.stop().await;
+}
+
+/// Files that the process of the next test is said to have open.
+static OPEN: AtomicU64 = AtomicU64::new(10);
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_open_files_to_spare_nothing_is_made_and_what_there_is_goes_on() {
+    let files = || Some(OpenFiles { open: OPEN.load(Ordering::Relaxed), limit: 1024 });
+    let server = TestServer::start_in(Env { open_files: files, ..Env::real() }, |_| ()).await;
+    let client = server.connect().await;
+    run(&client, "CREATE STREAM t (k TEXT KEY, n INT)").await;
+    OPEN.store(1000, Ordering::Relaxed);
+    let refused = failure(&client, "CREATE TABLE counted AS SELECT k, COUNT(*) AS n FROM t GROUP BY k").await;
+    assert_eq!(refused.0, "53000");
+    assert_eq!(refused.1, "the server has 1000 files open of the 1024 that it may have");
+    run(&client, "INSERT INTO t VALUES ('a', 1)").await;
+    let answer = metrics(&server).await;
+    assert!(answer.contains("\ntidemill_open_files 1000\n"), "{answer}");
+    OPEN.store(10, Ordering::Relaxed);
+    run(&client, "CREATE TABLE counted AS SELECT k, COUNT(*) AS n FROM t GROUP BY k").await;
+    until(&client, "SELECT n FROM counted", &["1"]).await;
+    for told in [
+        "tidemill_query_state{query=\"ctas_counted_1\",state=\"RUNNING\"} 1",
+        "tidemill_query_lag_records{query=\"ctas_counted_1\"} 0",
+        "tidemill_query_lag_seconds{query=\"ctas_counted_1\"} 0",
+        "tidemill_query_rows_total{query=\"ctas_counted_1\"} 1",
+        "tidemill_log_full 0",
+    ] {
+        until_told(&server, told).await;
+    }
     server.stop().await;
 }
 

@@ -187,10 +187,19 @@ async fn a_client_that_vanishes_while_its_query_computes_ends_it() {
 const PAIRS: &str = "SELECT count(*) FROM generate_series(1, 10000000) AS a(x), generate_series(1, 10000000) AS b(y)
     WHERE x % 7 <> y % 7";
 
+/// The same of pairs of which none is wanted, so that no row comes out.
+const NO_PAIRS: &str = "SELECT count(*) FROM generate_series(1, 1000000) AS a(x), generate_series(1, 1000000) AS b(y)
+    WHERE x + y < 0";
+
+/// The same where an equality leaves half of them.
+const NO_PAIRS_OF_ONE_KEY: &str = "SELECT count(*) FROM generate_series(1, 1000000) AS a(x)
+    JOIN generate_series(1, 1000000) AS b(y) ON x % 2 = y % 2 AND x + y < 0";
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_query_that_computes_ends_at_the_statement_timeout_and_at_a_cancel() {
-    let server = TestServer::start().await;
-    for query in [ENDLESS, PAIRS, "SELECT pg_sleep(1000)"] {
+    // One thread computes: a query that ended for its client alone would keep it from all others.
+    let server = TestServer::start_with(|config| config.limits.query_threads = 1).await;
+    for query in [ENDLESS, PAIRS, NO_PAIRS, NO_PAIRS_OF_ONE_KEY, "SELECT pg_sleep(1000)"] {
         // The last cancel may come late, and is for whatever its session runs then.
         let client = server.connect().await;
         run(&client, "SET statement_timeout = 50").await;
@@ -205,6 +214,8 @@ async fn a_query_that_computes_ends_at_the_statement_timeout_and_at_a_cancel() {
             }
         };
         assert_eq!(failed.0, "57014", "{query}");
+        let client = server.connect().await;
+        assert_eq!(column(&client, "SELECT count(*) FROM generate_series(1, 10) AS g(x)").await, ["10"]);
     }
     server.stop().await;
 }

@@ -71,6 +71,11 @@ async fn results_come_in_every_format() {
         let (code, shown, errors) = ended(sql(&server, directory.path()).args(arguments).args(["-c", query]));
         assert_eq!((code, shown.as_str(), errors.as_str()), (Some(0), expected, ""), "{arguments:?}");
     }
+    let copy = "COPY (SELECT id FROM cities ORDER BY 1) TO STDOUT";
+    let copied = ended(sql(&server, directory.path()).args(["-c", copy]));
+    assert_eq!(copied, (Some(0), "1\n2\n".to_string(), String::new()), "the data alone, as it would be loaded again");
+    let (_, _, errors) = ended(sql(&server, directory.path()).args(["-c", "SELECT 6", "-c", "\\d nosuch"]));
+    assert!(errors.contains("42P01") && !errors.contains("LINE"), "nobody typed the statement that failed: {errors}");
     server.stop().await;
 }
 

@@ -130,6 +130,13 @@ impl fmt::Debug for Answer {
     }
 }
 
+/// Who removed members of a group of the consumer protocol, and what became of each.
+#[derive(Debug)]
+pub(super) struct Removed {
+    pub reply: EachReply,
+    pub outcomes: Vec<Result<(), GroupError>>,
+}
+
 /// What goes on once a write is durable.
 #[derive(Debug)]
 pub(super) enum Pending {
@@ -176,6 +183,7 @@ pub(super) enum Pending {
     Consumer {
         undo: Vec<GroupRecord>,
         waiting: Vec<(ConsumerReply, ConsumerHeartbeatAnswer)>,
+        removed: Option<Removed>,
     },
     Nothing,
 }

@@ -25,6 +25,7 @@ pub(super) fn reason(error: &BrokerError) -> GroupError {
         | BrokerError::UnknownSetting { .. }
         | BrokerError::InvalidSetting { .. }
         | BrokerError::TopicInUse { .. }
+        | BrokerError::TopicNameCollides { .. }
         | BrokerError::TimedOut
         | BrokerError::TooManyCommits { .. }
         | BrokerError::Batch { .. }

@@ -8,6 +8,7 @@ use bytes::Bytes;
 use super::LocalBroker;
 use crate::broker::Acks;
 use crate::broker::BrokerError;
+use crate::broker::compression::packed;
 use crate::cluster::CleanupPolicy;
 use crate::cluster::FlushPolicy;
 use crate::cluster::TopicRecord;
@@ -152,7 +153,7 @@ fn check(topic: &TopicRecord, partition: TopicPartition, bytes: Bytes) -> Result
     if topic.config.cleanup_policy != CleanupPolicy::Delete {
         check_keys(partition, &batch)?;
     }
-    Ok(batch)
+    packed(&topic.config, batch).map_err(wrong)
 }
 
 /// What has no key can never be compacted.

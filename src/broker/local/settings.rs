@@ -1,9 +1,11 @@
-//! A topic's settings under Kafka's names: all that Apache Kafka 4.1 lists, those that are obeyed and those that have one value here.
+//! A topic's settings under Kafka's names: all that Apache Kafka 4.1 lists. Most are obeyed, some are kept for those who ask
+//! and not obeyed, some have one value here; what each is says its documentation.
 
 use std::time::Duration;
 
 use crate::broker::BrokerError;
 use crate::cluster::CleanupPolicy;
+use crate::cluster::CompressionType;
 use crate::cluster::FlushPolicy;
 use crate::cluster::TimestampType;
 use crate::cluster::TopicConfig;
@@ -66,12 +68,32 @@ impl TopicSetting {
             name: self.name,
             value: value.to_string(),
             wanted,
-        })
+        })?;
+        config.given |= self.bit();
+        Ok(())
+    }
+
+    /// Whether somebody gave it its value, be that the default.
+    pub fn is_given(&self, config: &TopicConfig) -> bool {
+        config.given & self.bit() != 0 || self.value(config) != self.default_value()
+    }
+
+    /// Nobody gave it its value any more.
+    pub fn forget(&self, config: &mut TopicConfig) {
+        config.given &= !self.bit();
+    }
+
+    /// Its bit among those of the settings that were given.
+    fn bit(&self) -> u64 {
+        let place = IN_ORDER_OF_BITS.iter().position(|name| *name == self.name);
+        1 << place.expect("every setting has a bit")
     }
 
     /// Gives it its default.
     pub fn reset(&self, config: &mut TopicConfig) -> Result<(), BrokerError> {
-        self.set(config, &self.default_value())
+        self.set(config, &self.default_value())?;
+        self.forget(config);
+        Ok(())
     }
 
     /// The values of a list, changed by adding or taking away some.
@@ -99,6 +121,43 @@ impl TopicSetting {
     }
 }
 
+/// Which bit of `TopicConfig::given` is whose. They stand on disk: new settings come at the end, and none moves.
+const IN_ORDER_OF_BITS: &[&str] = &[
+    "cleanup.policy",
+    "compression.gzip.level",
+    "compression.lz4.level",
+    "compression.type",
+    "compression.zstd.level",
+    "delete.retention.ms",
+    "file.delete.delay.ms",
+    "flush.messages",
+    "flush.ms",
+    "follower.replication.throttled.replicas",
+    "index.interval.bytes",
+    "leader.replication.throttled.replicas",
+    "local.retention.bytes",
+    "local.retention.ms",
+    "max.compaction.lag.ms",
+    "max.message.bytes",
+    "message.timestamp.after.max.ms",
+    "message.timestamp.before.max.ms",
+    "message.timestamp.type",
+    "min.cleanable.dirty.ratio",
+    "min.compaction.lag.ms",
+    "min.insync.replicas",
+    "preallocate",
+    "remote.log.copy.disable",
+    "remote.log.delete.on.disable",
+    "remote.storage.enable",
+    "retention.bytes",
+    "retention.ms",
+    "segment.bytes",
+    "segment.index.bytes",
+    "segment.jitter.ms",
+    "segment.ms",
+    "unclean.leader.election.enable",
+];
+
 /// How a list is changed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ListChange {
@@ -125,8 +184,8 @@ macro_rules! fixed {
     };
 }
 
-/// A setting that is obeyed.
-macro_rules! obeyed {
+/// A setting with a value of its own. Unless its documentation says something else, it is obeyed.
+macro_rules! setting {
     ($name:literal, $broker_name:literal, $kind:ident, $read:expr, $write:expr, $documentation:literal) => {
         TopicSetting {
             name: $name,
@@ -139,9 +198,31 @@ macro_rules! obeyed {
     };
 }
 
+/// All that a topic can say of its compression.
+const COMPRESSION_TYPES: [CompressionType; 6] = [
+    CompressionType::Producer,
+    CompressionType::Uncompressed,
+    CompressionType::Gzip,
+    CompressionType::Snappy,
+    CompressionType::Lz4,
+    CompressionType::Zstd,
+];
+
+/// Kafka's word for it.
+fn kind_name(kind: CompressionType) -> &'static str {
+    match kind {
+        CompressionType::Producer => "producer",
+        CompressionType::Uncompressed => "uncompressed",
+        CompressionType::Gzip => "gzip",
+        CompressionType::Snappy => "snappy",
+        CompressionType::Lz4 => "lz4",
+        CompressionType::Zstd => "zstd",
+    }
+}
+
 /// All settings, by name.
 pub static TOPIC_SETTINGS: &[TopicSetting] = &[
-    obeyed!(
+    setting!(
         "cleanup.policy",
         "log.cleanup.policy",
         List,
@@ -163,17 +244,55 @@ pub static TOPIC_SETTINGS: &[TopicSetting] = &[
         },
         "What becomes of old records: delete drops them, compact keeps the newest of each key."
     ),
-    fixed!("compression.gzip.level", "compression.gzip.level", Int, "-1", "Batches are not packed again."),
-    fixed!("compression.lz4.level", "compression.lz4.level", Int, "9", "Batches are not packed again."),
-    fixed!(
+    setting!(
+        "compression.gzip.level",
+        "compression.gzip.level",
+        Int,
+        |config| config.compression.gzip_level.to_string(),
+        |config, value| {
+            let level = int(value).ok().filter(|level| matches!(level, -1 | 1..=9));
+            config.compression.gzip_level = level.ok_or("a level from 1 to 9, or -1 for gzip's own default")?;
+            Ok(())
+        },
+        "The level at which batches are packed with gzip; -1 for its own default."
+    ),
+    setting!(
+        "compression.lz4.level",
+        "compression.lz4.level",
+        Int,
+        |config| config.compression.lz4_level.to_string(),
+        |config, value| {
+            let level = int(value).ok().filter(|level| (1..=17).contains(level));
+            config.compression.lz4_level = level.ok_or("a level from 1 to 17")?;
+            Ok(())
+        },
+        "Kept, not obeyed: batches are packed with LZ4 at its fastest level."
+    ),
+    setting!(
         "compression.type",
         "compression.type",
         Text,
-        "producer",
-        "Batches keep the compression that their producer chose."
+        |config| kind_name(config.compression.kind).to_string(),
+        |config, value| {
+            let kind = COMPRESSION_TYPES.into_iter().find(|kind| kind_name(*kind) == value);
+            config.compression.kind = kind.ok_or("uncompressed, zstd, lz4, snappy, gzip or producer")?;
+            Ok(())
+        },
+        "How batches are packed, those of the server's own queries too: with producer as they came."
     ),
-    fixed!("compression.zstd.level", "compression.zstd.level", Int, "3", "Batches are not packed again."),
-    obeyed!(
+    setting!(
+        "compression.zstd.level",
+        "compression.zstd.level",
+        Int,
+        |config| config.compression.zstd_level.to_string(),
+        |config, value| {
+            let level = int(value).ok().filter(|level| (-131_072..=22).contains(level));
+            config.compression.zstd_level = level.ok_or("a level from -131072 to 22")?;
+            Ok(())
+        },
+        "The level at which batches are packed with Zstandard."
+    ),
+    setting!(
         "delete.retention.ms",
         "log.cleaner.delete.retention.ms",
         Long,
@@ -184,14 +303,18 @@ pub static TOPIC_SETTINGS: &[TopicSetting] = &[
         },
         "Milliseconds that a tombstone of a compacted topic is kept."
     ),
-    fixed!(
+    setting!(
         "file.delete.delay.ms",
         "log.segment.delete.delay.ms",
         Long,
-        "60000",
-        "Files of dropped segments go when nobody reads them any more."
+        |config| config.kept.file_delete_delay_ms.to_string(),
+        |config, value| {
+            config.kept.file_delete_delay_ms = not_negative(value)?;
+            Ok(())
+        },
+        "Kept, not obeyed: files of dropped segments go when nobody reads them any more."
     ),
-    obeyed!(
+    setting!(
         "flush.messages",
         "log.flush.interval.messages",
         Long,
@@ -210,7 +333,7 @@ pub static TOPIC_SETTINGS: &[TopicSetting] = &[
         },
         "1: an append that waits for all replicas is answered after its flush. Set when the topic is made."
     ),
-    obeyed!(
+    setting!(
         "flush.ms",
         "log.flush.interval.ms",
         Long,
@@ -235,7 +358,18 @@ pub static TOPIC_SETTINGS: &[TopicSetting] = &[
         "",
         "No replica is throttled."
     ),
-    fixed!("index.interval.bytes", "log.index.interval.bytes", Int, "4096", "Bytes between two entries of an index."),
+    setting!(
+        "index.interval.bytes",
+        "log.index.interval.bytes",
+        Int,
+        |config| config.kept.index_interval_bytes.to_string(),
+        |config, value| {
+            let bytes = int(value).ok().filter(|bytes| 0 <= *bytes);
+            config.kept.index_interval_bytes = bytes.ok_or("a whole number from 0")?;
+            Ok(())
+        },
+        "Kept, not obeyed: an index has an entry for some 16 KiB."
+    ),
     fixed!(
         "leader.replication.throttled.replicas",
         "leader.replication.throttled.replicas",
@@ -243,9 +377,29 @@ pub static TOPIC_SETTINGS: &[TopicSetting] = &[
         "",
         "No replica is throttled."
     ),
-    fixed!("local.retention.bytes", "log.local.retention.bytes", Long, "-2", "Nothing is moved to other storage."),
-    fixed!("local.retention.ms", "log.local.retention.ms", Long, "-2", "Nothing is moved to other storage."),
-    obeyed!(
+    setting!(
+        "local.retention.bytes",
+        "log.local.retention.bytes",
+        Long,
+        |config| config.kept.local_retention_bytes.to_string(),
+        |config, value| {
+            config.kept.local_retention_bytes = local_limit(value)?;
+            Ok(())
+        },
+        "Kept, not obeyed: nothing is moved to other storage."
+    ),
+    setting!(
+        "local.retention.ms",
+        "log.local.retention.ms",
+        Long,
+        |config| config.kept.local_retention_ms.to_string(),
+        |config, value| {
+            config.kept.local_retention_ms = local_limit(value)?;
+            Ok(())
+        },
+        "Kept, not obeyed: nothing is moved to other storage."
+    ),
+    setting!(
         "max.compaction.lag.ms",
         "log.cleaner.max.compaction.lag.ms",
         Long,
@@ -256,7 +410,7 @@ pub static TOPIC_SETTINGS: &[TopicSetting] = &[
         },
         "Milliseconds after which a record is compacted, however little is new."
     ),
-    obeyed!(
+    setting!(
         "max.message.bytes",
         "message.max.bytes",
         Int,
@@ -268,7 +422,7 @@ pub static TOPIC_SETTINGS: &[TopicSetting] = &[
         },
         "Bytes of the largest record batch."
     ),
-    obeyed!(
+    setting!(
         "message.timestamp.after.max.ms",
         "log.message.timestamp.after.max.ms",
         Long,
@@ -279,7 +433,7 @@ pub static TOPIC_SETTINGS: &[TopicSetting] = &[
         },
         "Milliseconds that a record's time may lie after its append."
     ),
-    obeyed!(
+    setting!(
         "message.timestamp.before.max.ms",
         "log.message.timestamp.before.max.ms",
         Long,
@@ -290,7 +444,7 @@ pub static TOPIC_SETTINGS: &[TopicSetting] = &[
         },
         "Milliseconds that a record's time may lie before its append."
     ),
-    obeyed!(
+    setting!(
         "message.timestamp.type",
         "log.message.timestamp.type",
         Text,
@@ -308,7 +462,7 @@ pub static TOPIC_SETTINGS: &[TopicSetting] = &[
         },
         "Whose the times of records are: the producer's, or that of the append."
     ),
-    obeyed!(
+    setting!(
         "min.cleanable.dirty.ratio",
         "log.cleaner.min.cleanable.ratio",
         Double,
@@ -320,7 +474,7 @@ pub static TOPIC_SETTINGS: &[TopicSetting] = &[
         },
         "The part of a compacted topic that must be new before it is compacted again."
     ),
-    obeyed!(
+    setting!(
         "min.compaction.lag.ms",
         "log.cleaner.min.compaction.lag.ms",
         Long,
@@ -331,7 +485,7 @@ pub static TOPIC_SETTINGS: &[TopicSetting] = &[
         },
         "Milliseconds after its append in which a record is not compacted away."
     ),
-    obeyed!(
+    setting!(
         "min.insync.replicas",
         "min.insync.replicas",
         Int,
@@ -343,7 +497,17 @@ pub static TOPIC_SETTINGS: &[TopicSetting] = &[
         },
         "In-sync replicas without which an append that waits for all of them is refused; no more than the partition has."
     ),
-    fixed!("preallocate", "log.preallocate", Boolean, "false", "Room for a segment is reserved as it fills."),
+    setting!(
+        "preallocate",
+        "log.preallocate",
+        Boolean,
+        |config| config.kept.preallocate.to_string(),
+        |config, value| {
+            config.kept.preallocate = boolean(value)?;
+            Ok(())
+        },
+        "Kept, not obeyed: room for a segment is reserved as it fills."
+    ),
     fixed!(
         "remote.log.copy.disable",
         "remote.log.copy.disable",
@@ -359,7 +523,7 @@ pub static TOPIC_SETTINGS: &[TopicSetting] = &[
         "Nothing is moved to other storage."
     ),
     fixed!("remote.storage.enable", "remote.storage.enable", Boolean, "false", "Nothing is moved to other storage."),
-    obeyed!(
+    setting!(
         "retention.bytes",
         "log.retention.bytes",
         Long,
@@ -370,7 +534,7 @@ pub static TOPIC_SETTINGS: &[TopicSetting] = &[
         },
         "Bytes of a partition above which its oldest segments are dropped; -1 for no limit."
     ),
-    obeyed!(
+    setting!(
         "retention.ms",
         "log.retention.ms",
         Long,
@@ -381,7 +545,7 @@ pub static TOPIC_SETTINGS: &[TopicSetting] = &[
         },
         "Milliseconds that records are kept; -1 for ever."
     ),
-    obeyed!(
+    setting!(
         "segment.bytes",
         "log.segment.bytes",
         Int,
@@ -396,7 +560,7 @@ pub static TOPIC_SETTINGS: &[TopicSetting] = &[
         },
         "Bytes at which a segment is sealed."
     ),
-    obeyed!(
+    setting!(
         "segment.index.bytes",
         "log.index.size.max.bytes",
         Int,
@@ -410,8 +574,18 @@ pub static TOPIC_SETTINGS: &[TopicSetting] = &[
         },
         "Bytes of a segment's index at which it is sealed."
     ),
-    fixed!("segment.jitter.ms", "log.roll.jitter.ms", Long, "0", "Segments are sealed when they are due."),
-    obeyed!(
+    setting!(
+        "segment.jitter.ms",
+        "log.roll.jitter.ms",
+        Long,
+        |config| config.kept.segment_jitter_ms.to_string(),
+        |config, value| {
+            config.kept.segment_jitter_ms = not_negative(value)?;
+            Ok(())
+        },
+        "Kept, not obeyed: segments are sealed when they are due."
+    ),
+    setting!(
         "segment.ms",
         "log.roll.ms",
         Long,
@@ -422,17 +596,39 @@ pub static TOPIC_SETTINGS: &[TopicSetting] = &[
         },
         "Milliseconds after which a segment is sealed, however small."
     ),
-    fixed!(
+    setting!(
         "unclean.leader.election.enable",
         "unclean.leader.election.enable",
         Boolean,
-        "false",
-        "Who does not hold all that was acknowledged never leads."
+        |config| config.kept.unclean_leader_election.to_string(),
+        |config, value| {
+            config.kept.unclean_leader_election = boolean(value)?;
+            Ok(())
+        },
+        "Kept, not obeyed: who does not hold all that was acknowledged never leads."
     ),
 ];
 
 fn number(value: &str) -> Result<i64, &'static str> {
     value.parse().map_err(|_| "a whole number")
+}
+
+fn int(value: &str) -> Result<i32, &'static str> {
+    value.parse().map_err(|_| "a whole number of 32 bits")
+}
+
+/// In any case, as in Kafka.
+fn boolean(value: &str) -> Result<bool, &'static str> {
+    match () {
+        () if value.eq_ignore_ascii_case("true") => Ok(true),
+        () if value.eq_ignore_ascii_case("false") => Ok(false),
+        () => Err("true or false"),
+    }
+}
+
+/// -1 for no limit, -2 for that of the whole topic.
+fn local_limit(value: &str) -> Result<i64, &'static str> {
+    number(value).ok().filter(|limit| -2 <= *limit).ok_or("a whole number from -2")
 }
 
 fn not_negative(value: &str) -> Result<i64, &'static str> {
@@ -466,6 +662,22 @@ mod tests {
             assert_eq!(config, TopicConfig::default(), "{}", setting.name);
             assert!(setting.set(&mut config, "no such value").is_err(), "{}", setting.name);
         }
+        let bits: std::collections::HashSet<_> = TOPIC_SETTINGS.iter().map(TopicSetting::bit).collect();
+        assert_eq!(bits.len(), TOPIC_SETTINGS.len());
+        assert!(IN_ORDER_OF_BITS.len() <= 64);
+    }
+
+    #[test]
+    fn a_default_that_was_given_is_told_as_given_until_it_is_taken_back() {
+        let setting = TopicSetting::named("retention.ms").expect("it is one");
+        let mut config = TopicConfig::default();
+        assert!(!setting.is_given(&config));
+        setting.set(&mut config, "604800000").expect("it takes it");
+        assert!(setting.is_given(&config) && setting.value(&config) == setting.default_value());
+        setting.reset(&mut config).expect("it takes it");
+        assert!(!setting.is_given(&config));
+        config.retention_ms = None;
+        assert!(setting.is_given(&config), "by a statement");
     }
 
     #[test]
@@ -473,7 +685,15 @@ mod tests {
         let mut config = TopicConfig::default();
         let values = [
             ("cleanup.policy", "compact,delete"),
+            ("compression.gzip.level", "9"),
+            ("compression.lz4.level", "1"),
+            ("compression.type", "zstd"),
+            ("compression.zstd.level", "-5"),
             ("delete.retention.ms", "7"),
+            ("file.delete.delay.ms", "1"),
+            ("index.interval.bytes", "0"),
+            ("local.retention.bytes", "-1"),
+            ("local.retention.ms", "1"),
             ("max.compaction.lag.ms", "8"),
             ("max.message.bytes", "10000"),
             ("message.timestamp.after.max.ms", "9"),
@@ -482,11 +702,14 @@ mod tests {
             ("min.cleanable.dirty.ratio", "0.25"),
             ("min.compaction.lag.ms", "11"),
             ("min.insync.replicas", "2"),
+            ("preallocate", "true"),
             ("retention.bytes", "12"),
             ("retention.ms", "-1"),
             ("segment.bytes", "1048576"),
             ("segment.index.bytes", "2048"),
+            ("segment.jitter.ms", "14"),
             ("segment.ms", "13"),
+            ("unclean.leader.election.enable", "true"),
         ];
         for (name, value) in values {
             let setting = TopicSetting::named(name).expect("it is one");
@@ -494,6 +717,18 @@ mod tests {
             assert_eq!(setting.value(&config), value, "{name}");
         }
         assert!(TopicSetting::named("no.such").is_err());
+        let refused = [
+            ("compression.gzip.level", "0"),
+            ("compression.lz4.level", "18"),
+            ("compression.type", "ZSTD"),
+            ("compression.zstd.level", "23"),
+            ("index.interval.bytes", "4294967296"),
+            ("local.retention.ms", "-3"),
+        ];
+        for (name, value) in refused {
+            let setting = TopicSetting::named(name).expect("it is one");
+            assert!(setting.set(&mut config, value).is_err(), "{name} = {value}");
+        }
     }
 
     #[test]

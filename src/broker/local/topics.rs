@@ -17,6 +17,7 @@ use crate::cluster::MetadataError;
 use crate::cluster::MetadataRecord;
 use crate::cluster::TopicConfig;
 use crate::cluster::TopicRecord;
+use crate::model::QueryId;
 use crate::model::TopicId;
 use crate::security::Operation;
 use crate::security::Resource;
@@ -36,6 +37,8 @@ pub struct TopicUser {
     pub is_table: bool,
     /// A query writes the topic, and restores from it what it keeps.
     pub is_of_query: bool,
+    /// The queries that read the topic, also those that have not begun to.
+    pub readers: Vec<QueryId>,
 }
 
 impl TopicUser {
@@ -71,6 +74,24 @@ fn check_together(config: &TopicConfig) -> Result<(), BrokerError> {
     }
 }
 
+/// Refuses a name that differs from another topic's only where one has a dot and the other an underscore: who names measures
+/// after topics writes both as an underscore, and Kafka refuses it too. The same name again is refused elsewhere.
+fn check_collision(metadata: &ClusterMetadata, name: &str) -> Result<(), BrokerError> {
+    if !name.contains(['.', '_']) {
+        return Ok(());
+    }
+    let plain = |byte: u8| if byte == b'.' { b'_' } else { byte };
+    let collides = |other: &&TopicRecord| {
+        other.name.len() == name.len()
+            && other.name != name
+            && other.name.bytes().map(plain).eq(name.bytes().map(plain))
+    };
+    match metadata.topics().find(collides) {
+        None => Ok(()),
+        Some(other) => Err(BrokerError::TopicNameCollides { topic: name.to_string(), other: other.name.clone() }),
+    }
+}
+
 impl Broker {
     /// Has `users` asked before a topic is taken from under somebody. It must know all that the newest metadata says.
     pub fn ask_before_topics_go(&self, users: TopicUsers) {
@@ -89,7 +110,11 @@ impl LocalBroker {
         check_together(&config)?;
         let id = TopicId::from_random(self.env().random.uuid_bytes());
         let record = TopicRecord { id, name, partitions, config };
-        self.change(|_| Ok(vec![MetadataRecord::Topic(record.clone())]), validate_only).await?;
+        let change = |metadata: &ClusterMetadata| {
+            check_collision(metadata, &record.name)?;
+            Ok(vec![MetadataRecord::Topic(record.clone())])
+        };
+        self.change(change, validate_only).await?;
         Ok(record)
     }
 

@@ -4,10 +4,12 @@ use std::collections::BTreeMap;
 
 use crate::cli::kafka::CoordinatorOf;
 use crate::cli::kafka::Where;
+use crate::cli::kafka::all_refused;
 use crate::cli::kafka::refused;
 use crate::cli::kafka::say;
 use crate::env::Env;
 use crate::error::Error;
+use crate::error::SqlState;
 use crate::protocol::ErrorCode;
 use crate::protocol::delete_groups as message;
 
@@ -23,14 +25,18 @@ pub struct Arguments {
     groups: Vec<String>,
 }
 
-/// Deletes groups; the first that is refused is told when all were tried.
+/// Deletes groups; what is refused is told when all were tried.
 pub(super) async fn run(env: &Env, arguments: Arguments) -> Result<(), Error> {
     let mut cluster = arguments.at.connect(env).await?;
     let mut by_node: BTreeMap<i32, Vec<String>> = BTreeMap::new();
+    let mut refusals = Vec::new();
     for group in arguments.groups {
-        by_node.entry(cluster.coordinator(CoordinatorOf::Group, &group).await?).or_default().push(group);
+        match cluster.coordinator(CoordinatorOf::Group, &group).await {
+            Ok(node) => by_node.entry(node).or_default().push(group),
+            Err(error) if error.state() == SqlState::CONNECTION_FAILURE => return Err(error),
+            Err(error) => refusals.push(error),
+        }
     }
-    let mut outcome = Ok(());
     for (node, groups_names) in by_node {
         let answered = cluster.ask_at(node, DELETE_GROUPS, &message::Request { groups_names }).await?;
         for group in answered.results {
@@ -39,11 +45,11 @@ pub(super) async fn run(env: &Env, arguments: Arguments) -> Result<(), Error> {
                 continue;
             }
             let error = refused(&format!("group \"{}\" was not deleted", group.group_id), group.error_code, None);
-            outcome = outcome.and(Err(match group.error_code {
+            refusals.push(match group.error_code {
                 ErrorCode::NON_EMPTY_GROUP => error.hint("Stop its consumers first."),
                 _ => error,
-            }));
+            });
         }
     }
-    outcome
+    all_refused(refusals)
 }

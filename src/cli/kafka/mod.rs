@@ -51,6 +51,15 @@ pub(super) fn refused(what: &str, code: ErrorCode, message: Option<&str>) -> Err
     }
 }
 
+/// What was refused of several things, each of which was tried: the first, with what became of the others.
+pub(super) fn all_refused(refusals: Vec<Error>) -> Result<(), Error> {
+    let mut refusals = refusals.into_iter();
+    let Some(first) = refusals.next() else { return Ok(()) };
+    let others: Vec<_> = refusals.map(|other| other.message().to_string()).collect();
+    let detail = first.detail_text().map(str::to_string).into_iter().chain(others).collect::<Vec<_>>().join("\n  ");
+    Err(if detail.is_empty() { first } else { first.detail(detail) })
+}
+
 /// An argument that cannot be.
 pub(super) fn wrong(message: String) -> Error {
     Error::new(SqlState::INVALID_PARAMETER_VALUE, message)

@@ -114,7 +114,7 @@ impl Shell {
     }
 
     async fn listing(&mut self, listing: Listing) -> Result<(), SqlError> {
-        let (columns, rows) = self.client.rows(&listing.statement).await?;
+        let (columns, rows) = self.client.rows(&listing.statement).await.map_err(SqlError::without_place)?;
         if rows.is_empty() {
             return match &listing.if_empty {
                 Some(told) => self.output.write(told),

@@ -18,6 +18,8 @@ use super::protocol::put_query;
 use super::protocol::put_startup;
 use super::protocol::put_terminate;
 use super::protocol::take_event;
+use super::report::render_report;
+use super::report::tell;
 use crate::env::Env;
 use crate::env::Stream;
 
@@ -102,6 +104,8 @@ impl Client {
             match client.next().await? {
                 Event::Ready => return Ok(client),
                 Event::Failed(report) => return Err(SqlError::Fatal(report)),
+                // Of a setting in PGOPTIONS that is none, say.
+                Event::Notice(report) => tell(&render_report(&report, "")),
                 Event::Key { process, secret } => (client.process, client.secret) = (process, secret),
                 Event::Setting(name, value) if name == "server_version" => client.version = value,
                 _ => {}

@@ -12,6 +12,7 @@ use super::lexer::Token;
 use super::lexer::words;
 use super::names::Names;
 use super::names::Relation;
+use crate::catalog::option_names;
 
 /// What may be completed.
 #[derive(Debug, PartialEq, Eq)]
@@ -85,6 +86,11 @@ fn candidates(names: &Names, before: &[Token<'_>], all: &[Token<'_>], prefix: &s
     if last.is_sign('.') {
         return qualified(names, before, all, prefix);
     }
+    if is_option(before) {
+        let upper = prefix.chars().next().is_some_and(char::is_uppercase);
+        let found = option_names().into_iter().filter(|name| begins(name, prefix));
+        return found.map(|name| if upper { name.to_uppercase() } else { name.to_string() }).collect();
+    }
     let follows = |list: &[&str]| list.iter().any(|word| last.is_word(word));
     // `FROM a, b`
     let clause =
@@ -113,6 +119,14 @@ fn candidates(names: &Names, before: &[Token<'_>], all: &[Token<'_>], prefix: &s
         found.extend(keywords(STATEMENTS, prefix));
     }
     found
+}
+
+/// Whether an option's name comes next: `CREATE .. WITH (a = 1, `.
+fn is_option(before: &[Token<'_>]) -> bool {
+    let is_next = before.last().is_some_and(|last| last.is_sign('(') || last.is_sign(','));
+    let open = before.iter().rposition(|token| token.is_sign('(') || token.is_sign(')'));
+    let Some((open, with)) = open.and_then(|open| Some((open, open.checked_sub(1)?))) else { return false };
+    is_next && before[open].is_sign('(') && before[with].is_word("WITH") && before[0].is_word("CREATE")
 }
 
 /// Behind a dot: a relation's columns by its name or alias, or a schema's relations.
@@ -254,6 +268,8 @@ mod tests {
             ("SELECT ab", &["abs("]),
             ("SELECT AV", &["AVG("]),
             ("SELECT x FROM payments GR", &["GRACE", "GROUP"]),
+            ("CREATE STREAM s (a INT) WITH (kaf", &["kafka_topic"]),
+            ("CREATE STREAM s (a INT) WITH (kafka_topic = 's', PARTI", &["PARTITIONS"]),
             ("SET em", &["emit"]),
             ("SHOW T", &["TABLES", "TOPICS", "timezone"]),
             ("TERMINATE p", &["per_card"]),

@@ -30,7 +30,9 @@ pub(super) struct Listing {
 const RELATIONS: &str = "SELECT name, 'stream' AS type, topic, partitions, key_format, value_format, query, owner \
      FROM tidemill.streams UNION ALL \
      SELECT name, CASE WHEN query IS NULL THEN 'table' ELSE 'view' END AS type, topic, partitions, key_format, value_format, \
-     query, owner FROM tidemill.tables";
+     query, owner FROM tidemill.tables UNION ALL \
+     SELECT name, 'view' AS type, CAST(NULL AS TEXT) AS topic, CAST(NULL AS INT) AS partitions, CAST(NULL AS TEXT) AS key_format, \
+     CAST(NULL AS TEXT) AS value_format, CAST(NULL AS TEXT) AS query, owner FROM tidemill.views";
 
 impl Description {
     /// Reads the command's name, with `+` and `S`, and its argument.

@@ -68,6 +68,14 @@ pub(in crate::cli) enum SqlError {
 }
 
 impl SqlError {
+    /// The same, of a statement that nobody typed: its places say nothing.
+    pub fn without_place(self) -> Self {
+        match self {
+            SqlError::Statement(report) => SqlError::Statement(Box::new(Report { position: None, ..*report })),
+            other => other,
+        }
+    }
+
     /// Whether the prompt comes back after it.
     pub fn leaves_session(&self) -> bool {
         matches!(

@@ -6,6 +6,7 @@ use super::options::Format;
 use super::protocol::ResultColumn;
 use super::table::NUMBERS;
 use super::table::Table;
+use super::width::one_line;
 
 /// A row as it came; `None` is NULL.
 pub(super) type Row = Vec<Option<String>>;
@@ -189,7 +190,9 @@ fn json_text(text: &str) -> String {
 }
 
 fn markdown_cell(text: &str) -> String {
-    text.replace('\\', "\\\\").replace('|', "\\|").replace('\n', "<br>")
+    let escaped = text.replace('\\', "\\\\").replace('|', "\\|");
+    let lines: Vec<_> = escaped.split('\n').map(one_line).collect();
+    lines.join("<br>")
 }
 
 #[cfg(test)]
@@ -248,6 +251,11 @@ mod tests {
         let lines = shown(Format::Json, true);
         assert_eq!(lines, shown(Format::Jsonl, false));
         assert_eq!(lines.lines().map(serde_json::from_str::<serde_json::Value>).filter(Result::is_ok).count(), 2);
+    }
+
+    #[test]
+    fn no_cell_of_a_markdown_table_moves_the_cursor() {
+        assert_eq!(markdown_cell("a\r\u{1b}[31m|\nb"), "a\\r\\x1B[31m\\|<br>b");
     }
 
     #[test]

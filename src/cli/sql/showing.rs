@@ -24,6 +24,8 @@ pub(super) struct Showing<'a> {
     /// The terminal's columns and rows.
     size: Option<(usize, usize)>,
     result: Option<Shown>,
+    /// Whether the statement's rows came as COPY's data.
+    copied: bool,
 }
 
 enum Shown {
@@ -40,7 +42,7 @@ impl<'a> Showing<'a> {
         if let Some(size) = size.filter(|_| display.pager && !endless) {
             output.page(size);
         }
-        Self { display, output, endless, size, result: None }
+        Self { display, output, endless, size, result: None, copied: false }
     }
 
     /// Whether nobody reads what is to come.
@@ -59,9 +61,14 @@ impl<'a> Showing<'a> {
             Event::Row(row) => self.row(row),
             Event::Done(tag) => match self.result.take() {
                 Some(result) => self.end(result),
-                None if self.display.rows_only => Ok(()),
+                // Behind COPY's data it would be taken for a line of it.
+                None if std::mem::take(&mut self.copied) || self.display.rows_only => Ok(()),
                 None => self.output.write(&format!("{tag}\n")),
             },
+            Event::CopyOut => {
+                self.copied = true;
+                Ok(())
+            }
             Event::CopyData(bytes) => self.output.write(&String::from_utf8_lossy(&bytes)),
             Event::Notice(report) => {
                 tell(&render_report(&report, ""));

@@ -41,7 +41,7 @@ pub(super) fn cut(text: &str, to: usize) -> &str {
 
 /// A value in one line: a line break is `↵`, and what else would move a terminal's cursor is told as psql tells it.
 pub(super) fn one_line(text: &str) -> Cow<'_, str> {
-    if !text.contains(char::is_control) {
+    if !text.contains(moves_cursor) {
         return Cow::Borrowed(text);
     }
     let mut shown = String::with_capacity(text.len() + 8);
@@ -51,10 +51,20 @@ pub(super) fn one_line(text: &str) -> Cow<'_, str> {
             '\r' => shown.push_str("\\r"),
             '\t' => shown.push_str("    "),
             c if c.is_control() => write!(shown, "\\x{:02X}", u32::from(c)).expect("a String takes what is written"),
+            c if turns_text(c) => write!(shown, "\\u{:04X}", u32::from(c)).expect("a String takes what is written"),
             c => shown.push(c),
         }
     }
     Cow::Owned(shown)
+}
+
+fn moves_cursor(character: char) -> bool {
+    character.is_control() || turns_text(character)
+}
+
+/// Marks that have what follows them run the other way, the rest of the table with it.
+fn turns_text(character: char) -> bool {
+    matches!(character, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
 #[cfg(test)]
@@ -74,6 +84,7 @@ mod tests {
     #[test]
     fn no_value_moves_the_cursor() {
         assert_eq!(one_line("a\nb\u{1b}[2J\r\u{7f}"), "a\u{21b5}b\\x1B[2J\\r\\x7F");
+        assert_eq!(one_line("a\u{202e}b"), "a\\u202Eb");
         assert!(matches!(one_line("plain"), Cow::Borrowed("plain")));
     }
 }

@@ -2,6 +2,7 @@
 
 use crate::cli::kafka::TIMEOUT_MS;
 use crate::cli::kafka::Where;
+use crate::cli::kafka::all_refused;
 use crate::cli::kafka::refused;
 use crate::cli::kafka::say;
 use crate::cli::kafka::wrong;
@@ -70,17 +71,17 @@ pub(super) async fn delete(env: &Env, arguments: DeleteArguments) -> Result<(), 
     let request =
         delete_topics::Request { topic_names: arguments.topics, timeout_ms: TIMEOUT_MS, ..Default::default() };
     let answered = arguments.at.connect(env).await?.ask(DELETE_TOPICS, &request).await?;
-    let mut outcome = Ok(());
+    let mut refusals = Vec::new();
     for topic in answered.responses {
         let name = topic.name.unwrap_or_default();
         if topic.error_code == ErrorCode::NONE {
             say(&format!("dropped {name}\n"))?;
         } else {
             let what = format!("topic \"{name}\" was not dropped");
-            outcome = Err(refused(&what, topic.error_code, topic.error_message.as_deref()));
+            refusals.push(refused(&what, topic.error_code, topic.error_message.as_deref()));
         }
     }
-    outcome
+    all_refused(refusals)
 }
 
 /// A setting's name and value.

@@ -3,52 +3,213 @@
 use std::ops::ControlFlow;
 
 use sqlparser::ast;
-use sqlparser::ast::Spanned;
 
 use super::client_functions::JOINED;
 use super::client_vectors;
 use super::client_vectors::last_name;
 use super::client_views;
 use super::reg_names;
-use crate::error::Error;
-use crate::error::Position;
 use crate::error::Result;
-use crate::plan::array_of_rows;
-use crate::plan::call;
-use crate::plan::escape_in_pattern;
 use crate::sql::walk;
 
 /// Catalogs that hold no row here, nor ever will.
-const EMPTY: [&str; 5] = ["pg_auth_members", "pg_constraint", "pg_enum", "pg_policy", "pg_ts_config_map"];
+const EMPTY: [&str; 8] = [
+    "pg_auth_members",
+    "pg_enum",
+    "pg_event_trigger",
+    "pg_policy",
+    "pg_publication",
+    "pg_publication_rel",
+    "pg_statistic_ext",
+    "pg_ts_config_map",
+];
+
+/// The schemas of PostgreSQL's own.
+const SCHEMAS: [&str; 2] = ["pg_catalog", "information_schema"];
 
 /// Types of names that nothing here knows.
 const NAMES: [&str; 7] =
     ["regcollation", "regconfig", "regdictionary", "regoper", "regoperator", "regproc", "regprocedure"];
 
-/// Functions that unfold options, which nobody has set.
-const OF_UNSET: [&str; 2] = ["pg_options_to_table", "unnest"];
-
 /// Columns of PostgreSQL's that the catalogs lack; nobody has set them.
 const UNSET: [&str; 4] = ["colliculocale", "relacl", "reloptions", "tableoid"];
 
-/// The statement with them in other words.
-pub(super) fn rewrite(statement: &mut ast::Statement) -> Result<()> {
+/// Whether a statement names one of PostgreSQL's catalogs, or something by their schema.
+pub(super) fn are_catalogs_asked(statement: &ast::Statement, is_catalog: &dyn Fn(&str) -> bool) -> bool {
+    let asked = |name: &ast::ObjectName| match schema_and_name(name) {
+        (Some(schema), _) => SCHEMAS.contains(&schema.as_str()),
+        (None, name) => is_catalog(&name) || client_views::is_view(&name),
+    };
+    let found = walk::walk(statement, |node| {
+        let is_asked = match node {
+            walk::Node::TableFactor(ast::TableFactor::Table { name, .. } | ast::TableFactor::Function { name, .. }) => {
+                asked(name)
+            }
+            walk::Node::Expression(ast::Expr::Function(function)) => of_catalogs(&function.name),
+            walk::Node::Expression(ast::Expr::BinaryOp {
+                op: ast::BinaryOperator::PGCustomBinaryOperator(_), ..
+            }) => true,
+            walk::Node::Expression(ast::Expr::Cast { data_type, .. }) => NAMES.contains(&last_word(data_type).as_str()),
+            _ => false,
+        };
+        if is_asked { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    });
+    found.is_break()
+}
+
+/// Whether a name has one of their schemas before it.
+fn of_catalogs(name: &ast::ObjectName) -> bool {
+    schema_and_name(name).0.is_some_and(|schema| SCHEMAS.contains(&schema.as_str()))
+}
+
+fn schema_and_name(name: &ast::ObjectName) -> (Option<String>, String) {
+    let word = |part: &ast::ObjectNamePart| part.as_ident().map(|ident| ident.value.to_lowercase());
+    let mut words = name.0.iter().rev().map(word);
+    let last = words.next().flatten().unwrap_or_default();
+    (words.next().flatten(), last)
+}
+
+/// Relations of the catalogs with their schema, which functions and operators have here without.
+fn settle_schemas(statement: &mut ast::Statement, is_catalog: &dyn Fn(&str) -> bool) {
+    let flow = walk::walk_mut(statement, |node| {
+        match node {
+            walk::NodeMut::TableFactor(
+                ast::TableFactor::Table { name, args: Some(_), .. } | ast::TableFactor::Function { name, .. },
+            ) => without_schema(name),
+            walk::NodeMut::TableFactor(ast::TableFactor::Table { name, args: None, .. }) => {
+                if let (None, table) = schema_and_name(name)
+                    && is_catalog(&table)
+                {
+                    name.0.insert(0, ast::ObjectNamePart::Identifier(ast::Ident::new(SCHEMAS[0])));
+                }
+            }
+            walk::NodeMut::Expression(ast::Expr::Function(function)) => without_schema(&mut function.name),
+            walk::NodeMut::Expression(ast::Expr::BinaryOp { op, .. }) => {
+                if let ast::BinaryOperator::PGCustomBinaryOperator(names) = op
+                    && let Some(known) = names.last().and_then(|name| operator(name))
+                {
+                    *op = known;
+                }
+            }
+            _ => {}
+        }
+        ControlFlow::<()>::Continue(())
+    });
+    debug_assert!(flow.is_continue());
+}
+
+fn without_schema(name: &mut ast::ObjectName) {
+    if of_catalogs(name) {
+        name.0.drain(..name.0.len() - 1);
+    }
+}
+
+/// What stands in `OPERATOR(pg_catalog.~)`.
+fn operator(name: &str) -> Option<ast::BinaryOperator> {
+    use ast::BinaryOperator as Operator;
+    Some(match name {
+        "=" => Operator::Eq,
+        "<>" | "!=" => Operator::NotEq,
+        "<" => Operator::Lt,
+        "<=" => Operator::LtEq,
+        ">" => Operator::Gt,
+        ">=" => Operator::GtEq,
+        "+" => Operator::Plus,
+        "-" => Operator::Minus,
+        "*" => Operator::Multiply,
+        "/" => Operator::Divide,
+        "%" => Operator::Modulo,
+        "||" => Operator::StringConcat,
+        "~" => Operator::PGRegexMatch,
+        "~*" => Operator::PGRegexIMatch,
+        "!~" => Operator::PGRegexNotMatch,
+        "!~*" => Operator::PGRegexNotIMatch,
+        "~~" => Operator::PGLikeMatch,
+        "~~*" => Operator::PGILikeMatch,
+        "!~~" => Operator::PGNotLikeMatch,
+        "!~~*" => Operator::PGNotILikeMatch,
+        _ => return None,
+    })
+}
+
+/// What is computed for each row of a catalog that has none need not be planned: queries, and arrays of kinds that are texts here.
+fn leave_uncomputed(statement: &mut ast::Statement) {
+    let flow = walk::walk_mut(statement, |node| {
+        let walk::NodeMut::Select(select) = node else { return ControlFlow::<()>::Continue(()) };
+        if !has_no_row(select) {
+            return ControlFlow::Continue(());
+        }
+        walk::own_expressions_mut(&mut select.projection, |expr| {
+            let is_hard = match expr {
+                ast::Expr::Subquery(_) | ast::Expr::AnyOp { .. } => true,
+                ast::Expr::Function(function) => {
+                    matches!(function.args, ast::FunctionArguments::Subquery(_))
+                        || last_name(&function.name) == "unnest"
+                }
+                _ => false,
+            };
+            if is_hard {
+                *expr = ast::Expr::value(ast::Value::Null);
+            }
+            ControlFlow::Continue(())
+        })
+    });
+    debug_assert!(flow.is_continue());
+}
+
+/// Columns that nobody has set keep their names when NULL takes their place.
+fn name_unset(statement: &mut ast::Statement) {
+    let flow = walk::walk_mut(statement, |node| {
+        let walk::NodeMut::Select(select) = node else { return ControlFlow::<()>::Continue(()) };
+        for item in &mut select.projection {
+            if let ast::SelectItem::UnnamedExpr(expr @ ast::Expr::CompoundIdentifier(_)) = item
+                && let Some(name) = UNSET.into_iter().find(|name| is_column(expr, name))
+            {
+                *item = ast::SelectItem::ExprWithAlias { expr: expr.clone(), alias: ast::Ident::new(name) };
+            }
+        }
+        ControlFlow::Continue(())
+    });
+    debug_assert!(flow.is_continue());
+}
+
+/// Whether a table from which all rows come holds none.
+fn has_no_row(select: &ast::Select) -> bool {
+    let is_empty = |factor: &ast::TableFactor| match factor {
+        ast::TableFactor::Table { name, args: None, .. } => EMPTY.contains(&last_name(name).as_str()),
+        _ => false,
+    };
+    let asks_for_foreign_keys = |condition: &ast::Expr| match condition {
+        ast::Expr::BinaryOp { left, op: ast::BinaryOperator::Eq, right } => {
+            is_column(left, "contype")
+                && matches!(right.as_ref(), ast::Expr::Value(value) if value.value == ast::Value::SingleQuotedString("f".to_string()))
+        }
+        _ => false,
+    };
+    let from_none = select.from.iter().any(|table| {
+        let keeps =
+            |join: &ast::Join| matches!(join.join_operator, ast::JoinOperator::Join(_) | ast::JoinOperator::Inner(_));
+        is_empty(&table.relation) || table.joins.iter().any(|join| keeps(join) && is_empty(&join.relation))
+    });
+    from_none || select.selection.as_ref().is_some_and(asks_for_foreign_keys)
+}
+
+/// The statement with them in other words; `is_catalog` knows the tables of pg_catalog.
+pub(super) fn rewrite(statement: &mut ast::Statement, is_catalog: &dyn Fn(&str) -> bool) -> Result<()> {
+    leave_uncomputed(statement);
+    name_unset(statement);
     client_views::rewrite(statement)?;
+    settle_schemas(statement, is_catalog);
     client_vectors::rewrite(statement);
     let changed = walk::expressions_mut(statement, |expression| {
-        escape_in_pattern(expression);
         let replaced = match expression {
             ast::Expr::Function(function) => match last_name(&function.name).as_str() {
-                "array" => empty_array(function).or_else(|| array_of_rows(expression)),
+                "array" => empty_array(function),
                 "to_regtype" => reg_names::type_of_parameter(function),
                 "array_length" if is_of_privileges(function) => Some(ast::Expr::value(ast::Value::Null)),
                 "array_to_string" => {
                     function.name = ast::ObjectName::from(vec![ast::Ident::new(JOINED)]);
                     None
-                }
-                // `'d' = ANY (kinds)`: the kinds of statistics, of which there are none, are no list here.
-                "array_contains" | "array_has" if first_is_column(function, "stxkind") || first_is_empty(function) => {
-                    Some(ast::Expr::value(ast::Value::Boolean(false)))
                 }
                 _ => None,
             },
@@ -65,10 +226,7 @@ pub(super) fn rewrite(statement: &mut ast::Statement) -> Result<()> {
             ast::Expr::Subquery(query) if query.to_string().contains("json_build_object") => {
                 Some(ast::Expr::value(ast::Value::Null))
             }
-            ast::Expr::Subquery(query) => {
-                aggregate(query);
-                value_of(query)
-            }
+            ast::Expr::Subquery(query) => value_of(query),
             // No constraint is deferrable or deferred.
             ast::Expr::Exists { subquery, negated } if subquery.to_string().contains("condeferr") => {
                 Some(ast::Expr::value(ast::Value::Boolean(*negated)))
@@ -89,18 +247,7 @@ pub(super) fn rewrite(statement: &mut ast::Statement) -> Result<()> {
         ControlFlow::<()>::Continue(())
     });
     debug_assert!(changed.is_continue());
-    let left = walk::expressions(statement, |expression| match expression {
-        ast::Expr::Function(function) if matches!(function.args, ast::FunctionArguments::Subquery(_)) => {
-            ControlFlow::Break(function.span().start.column)
-        }
-        _ => ControlFlow::Continue(()),
-    });
-    let ControlFlow::Break(column) = left else { return Ok(()) };
-    let error = Error::unsupported("ARRAY(SELECT ..) is not there yet");
-    Err(match u32::try_from(column) {
-        Ok(column) if 0 < column => error.at(Position(column)),
-        _ => error,
-    })
+    Ok(())
 }
 
 fn is_made(expr: &ast::Expr) -> bool {
@@ -130,25 +277,6 @@ fn is_of_privileges(function: &ast::Function) -> bool {
     }
 }
 
-fn first_is_column(function: &ast::Function, name: &str) -> bool {
-    let ast::FunctionArguments::List(list) = &function.args else { return false };
-    let first = list.args.first();
-    first.is_some_and(|first| match first {
-        ast::FunctionArg::Unnamed(ast::FunctionArgExpr::Expr(expression)) => is_column(expression, name),
-        _ => false,
-    })
-}
-
-/// `'{}'`, which an array without elements is here.
-fn first_is_empty(function: &ast::Function) -> bool {
-    let ast::FunctionArguments::List(list) = &function.args else { return false };
-    matches!(
-        list.args.first(),
-        Some(ast::FunctionArg::Unnamed(ast::FunctionArgExpr::Expr(ast::Expr::Value(value))))
-            if matches!(&value.value, ast::Value::SingleQuotedString(text) if text == "{}")
-    )
-}
-
 fn is_column(expression: &ast::Expr, name: &str) -> bool {
     let last = match expression {
         ast::Expr::Identifier(name) => Some(name),
@@ -158,35 +286,20 @@ fn is_column(expression: &ast::Expr, name: &str) -> bool {
     last.is_some_and(|last| last.value.eq_ignore_ascii_case(name))
 }
 
-/// `(SELECT a = b FROM ..)` and `(SELECT a FROM ..)` of one row at most: DataFusion wants an aggregate that says so.
-fn aggregate(query: &mut ast::Query) {
-    let is_cut = query.limit_clause.is_some() || query.fetch.is_some();
-    let ast::SetExpr::Select(select) = query.body.as_mut() else { return };
-    let is_plain = !is_cut && !select.from.is_empty() && select.distinct.is_none();
-    let [ast::SelectItem::UnnamedExpr(item) | ast::SelectItem::ExprWithAlias { expr: item, .. }] =
-        select.projection.as_mut_slice()
-    else {
-        return;
-    };
-    let name = match item {
-        ast::Expr::BinaryOp { op: ast::BinaryOperator::Eq, .. } => "bool_or",
-        ast::Expr::Identifier(_) | ast::Expr::CompoundIdentifier(_) if is_plain => "min",
-        _ => return,
-    };
-    *item = call(name, vec![item.clone()]);
-}
-
-/// `(SELECT a)`, which reads nothing: `a`.
+/// `(SELECT a)`, which reads nothing and computes over no rows: `a`.
 fn value_of(query: &ast::Query) -> Option<ast::Expr> {
     let ast::SetExpr::Select(select) = query.body.as_ref() else { return None };
-    match select.projection.as_slice() {
-        [ast::SelectItem::UnnamedExpr(item) | ast::SelectItem::ExprWithAlias { expr: item, .. }]
-            if select.from.is_empty() && select.selection.is_none() =>
-        {
-            Some(ast::Expr::Nested(Box::new(item.clone())))
-        }
-        _ => None,
-    }
+    let [ast::SelectItem::UnnamedExpr(item) | ast::SelectItem::ExprWithAlias { expr: item, .. }] =
+        select.projection.as_slice()
+    else {
+        return None;
+    };
+    let calls = walk::expressions(item, |part| match part {
+        ast::Expr::Function(_) => ControlFlow::Break(()),
+        _ => ControlFlow::Continue(()),
+    });
+    let is_value = select.from.is_empty() && select.selection.is_none() && calls.is_continue();
+    is_value.then(|| ast::Expr::Nested(Box::new(item.clone())))
 }
 
 /// Columns in which functions stand by name where PostgreSQL has numbers.
@@ -228,17 +341,25 @@ fn empty_array(function: &ast::Function) -> Option<ast::Expr> {
     let mut is_empty = query.to_string().to_lowercase().contains("attacl is not null");
     let _ = walk::walk(query.as_ref(), |node| {
         if let walk::Node::TableFactor(factor) = node {
-            // What it unnests are options that nobody has set.
             is_empty |= match factor {
-                ast::TableFactor::Table { name, args, .. } => {
-                    let name = last_name(name);
-                    EMPTY.contains(&name.as_str()) || (OF_UNSET.contains(&name.as_str()) && args.is_some())
-                }
-                ast::TableFactor::UNNEST { .. } => true,
+                ast::TableFactor::Table { name, args: None, .. } => EMPTY.contains(&last_name(name).as_str()),
+                ast::TableFactor::Table { args: Some(args), .. } => args.args.iter().any(is_unset),
+                ast::TableFactor::Function { args, .. } => args.iter().any(is_unset),
+                ast::TableFactor::UNNEST { array_exprs, .. } => array_exprs.iter().any(is_unset_list),
                 _ => false,
             };
         }
         ControlFlow::<()>::Continue(())
     });
     is_empty.then(|| ast::Expr::value(ast::Value::SingleQuotedString("{}".to_string())))
+}
+
+fn is_unset(argument: &ast::FunctionArg) -> bool {
+    matches!(argument, ast::FunctionArg::Unnamed(ast::FunctionArgExpr::Expr(list)) if is_unset_list(list))
+}
+
+/// A list of options that nobody has set: its column has become NULL.
+fn is_unset_list(list: &ast::Expr) -> bool {
+    UNSET.iter().any(|name| is_column(list, name))
+        || matches!(list, ast::Expr::Value(value) if value.value == ast::Value::Null)
 }

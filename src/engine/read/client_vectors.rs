@@ -34,9 +34,6 @@ pub(super) fn rewrite(statement: &mut ast::Statement) {
                     array_exprs.iter_mut().for_each(as_array);
                 }
                 number_elements(table);
-                if let ast::TableFactor::Table { name, .. } = table {
-                    qualify(name);
-                }
             }
             walk::NodeMut::Expression(ast::Expr::Function(function)) => {
                 let name = last_name(&function.name);
@@ -57,6 +54,9 @@ pub(super) fn rewrite(statement: &mut ast::Statement) {
                     *function = unnest;
                 }
             }
+            walk::NodeMut::Expression(ast::Expr::AnyOp { right, .. } | ast::Expr::AllOp { right, .. }) => {
+                as_array(right)
+            }
             walk::NodeMut::Expression(expr @ ast::Expr::CompoundFieldAccess { .. }) => {
                 if let Some(part) = field_of_row(expr).or_else(|| element_of_vector(expr)) {
                     *expr = part;
@@ -67,16 +67,6 @@ pub(super) fn rewrite(statement: &mut ast::Statement) {
         ControlFlow::<()>::Continue(())
     });
     debug_assert!(flow.is_continue());
-}
-
-/// `"pg_class"`, quoted and without its schema.
-fn qualify(name: &mut ast::ObjectName) {
-    if let [ast::ObjectNamePart::Identifier(ident)] = name.0.as_slice()
-        && ident.quote_style.is_some()
-        && ident.value.starts_with("pg_")
-    {
-        name.0.insert(0, ast::ObjectNamePart::Identifier(ast::Ident::new("pg_catalog")));
-    }
 }
 
 fn as_array(expr: &mut ast::Expr) {

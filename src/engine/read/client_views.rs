@@ -7,9 +7,9 @@ use sqlparser::ast;
 use sqlparser::dialect::GenericDialect;
 use sqlparser::parser::Parser;
 
-use crate::engine::core::DATABASE;
 use crate::error::Error;
 use crate::error::Result;
+use crate::sql::DATABASE;
 use crate::sql::walk;
 
 /// The alias of a view of DataFusion's own, which stays what it is.
@@ -31,23 +31,52 @@ const UDT: &str = "CASE data_type WHEN 'Int32' THEN 'int4' WHEN 'Int64' THEN 'in
     WHEN data_type LIKE 'Interval(%' THEN 'interval' WHEN data_type LIKE 'Map(%' OR data_type LIKE 'Struct(%' THEN 'json'
     ELSE data_type END END";
 
-/// A view of `information_schema`; `{database}`, `{type}` and `{udt}` stand for what they say.
-const INFORMATION_SCHEMA: [(&str, &str); 12] = [
+/// A view of `information_schema`; `{database}`, `{type}` and `{udt}` stand for what they say, `{none:a b}` for texts that are NULL.
+const INFORMATION_SCHEMA: [(&str, &str); 17] = [
     (
         "columns",
-        "SELECT __own.* REPLACE ({type} AS data_type, CAST(ordinal_position AS INT) + 1 AS ordinal_position,
-                CASE WHEN n.attname IS NULL THEN is_nullable ELSE 'NO' END AS is_nullable,
-                CASE data_type WHEN 'Int64' THEN 64 WHEN 'Float64' THEN 53 ELSE CAST(numeric_precision AS INT) END AS numeric_precision,
-                CASE WHEN data_type IN ('Int32', 'Int64') THEN 0 ELSE CAST(numeric_scale AS INT) END AS numeric_scale,
-                CAST(datetime_precision AS INT) AS datetime_precision,
-                CAST(character_maximum_length AS INT) AS character_maximum_length),
-            '{database}' AS udt_catalog, 'pg_catalog' AS udt_schema, {udt} AS udt_name, 'NO' AS is_identity, 'NEVER' AS is_generated,
-            CAST(NULL AS TEXT) AS generation_expression, CAST(NULL AS TEXT) AS identity_generation, CAST(NULL AS TEXT) AS domain_name,
-            CAST(NULL AS TEXT) AS domain_schema, CAST(NULL AS TEXT) AS collation_name, 'YES' AS is_updatable
+        "SELECT __own.table_catalog, __own.table_schema, __own.table_name, __own.column_name,
+            CAST(ordinal_position AS INT) + 1 AS ordinal_position, column_default,
+            CASE WHEN n.attname IS NULL THEN is_nullable ELSE 'NO' END AS is_nullable, {type} AS data_type,
+            CAST(character_maximum_length AS INT) AS character_maximum_length,
+            CAST(character_octet_length AS INT) AS character_octet_length,
+            CASE data_type WHEN 'Int64' THEN 64 WHEN 'Float64' THEN 53 ELSE CAST(numeric_precision AS INT) END AS numeric_precision,
+            CAST(numeric_precision_radix AS INT) AS numeric_precision_radix,
+            CASE WHEN data_type IN ('Int32', 'Int64') THEN 0 ELSE CAST(numeric_scale AS INT) END AS numeric_scale,
+            CAST(datetime_precision AS INT) AS datetime_precision, interval_type, CAST(NULL AS INT) AS interval_precision,
+            {none:character_set_catalog character_set_schema character_set_name collation_catalog collation_schema collation_name},
+            {none:domain_catalog domain_schema domain_name},
+            '{database}' AS udt_catalog, 'pg_catalog' AS udt_schema, {udt} AS udt_name,
+            {none:scope_catalog scope_schema scope_name}, CAST(NULL AS INT) AS maximum_cardinality,
+            CAST(CAST(ordinal_position AS INT) + 1 AS TEXT) AS dtd_identifier, 'NO' AS is_self_referencing, 'NO' AS is_identity,
+            {none:identity_generation identity_start identity_increment identity_maximum identity_minimum}, 'NO' AS identity_cycle,
+            'NEVER' AS is_generated, {none:generation_expression}, 'YES' AS is_updatable
          FROM information_schema.columns AS __own
             LEFT JOIN (SELECT t.relname, a.attname FROM pg_catalog.pg_attribute a JOIN pg_catalog.pg_class t ON t.oid = a.attrelid
                 WHERE a.attnotnull) AS n
             ON __own.table_schema = 'public' AND n.relname = __own.table_name AND n.attname = __own.column_name",
+    ),
+    (
+        "tables",
+        "SELECT __own.table_catalog, __own.table_schema, __own.table_name, __own.table_type,
+            {none:self_referencing_column_name reference_generation user_defined_type_catalog user_defined_type_schema},
+            {none:user_defined_type_name}, CASE __own.table_type WHEN 'BASE TABLE' THEN 'YES' ELSE 'NO' END AS is_insertable_into,
+            'NO' AS is_typed, {none:commit_action}
+         FROM information_schema.tables AS __own",
+    ),
+    ("information_schema_catalog_name", "SELECT '{database}' AS catalog_name"),
+    (
+        "element_types",
+        "SELECT {none:object_catalog object_schema object_name object_type collection_type_identifier data_type udt_catalog},
+            {none:udt_schema udt_name dtd_identifier} WHERE false",
+    ),
+    (
+        "domains",
+        "SELECT {none:domain_catalog domain_schema domain_name data_type domain_default udt_catalog udt_schema udt_name} WHERE false",
+    ),
+    (
+        "view_table_usage",
+        "SELECT {none:view_catalog view_schema view_name table_catalog table_schema table_name} WHERE false",
     ),
     (
         "views",
@@ -120,8 +149,21 @@ const PRIVILEGES: &str =
      WHERE __own.table_schema = 'public'";
 
 /// A view of `pg_catalog`.
-const PG_CATALOG: [(&str, &str); 7] = [
+const PG_CATALOG: [(&str, &str); 9] = [
+    (
+        "pg_views",
+        "SELECT n.nspname AS schemaname, c.relname AS viewname, \"session_user\"() AS viewowner, pg_get_viewdef(c.oid) AS definition
+         FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+         WHERE c.relkind = 'v' AND n.nspname = 'public'",
+    ),
     ("pg_show_all_settings", "SELECT * FROM pg_catalog.pg_settings"),
+    (
+        "pg_tables",
+        "SELECT n.nspname AS schemaname, c.relname AS tablename, pg_get_userbyid(c.relowner) AS tableowner,
+            CAST(NULL AS TEXT) AS tablespace, c.relhasindex AS hasindexes, c.relhasrules AS hasrules, c.relhastriggers AS hastriggers,
+            c.relrowsecurity AS rowsecurity
+         FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace WHERE c.relkind IN ('r', 'p')",
+    ),
     (
         "pg_indexes",
         "SELECT n.nspname AS schemaname, t.relname AS tablename, i.relname AS indexname, CAST(NULL AS TEXT) AS tablespace,
@@ -235,6 +277,11 @@ pub(super) fn rewrite(statement: &mut ast::Statement) -> Result<()> {
     flow.break_value().map_or(Ok(()), Err)
 }
 
+/// Whether a name without its schema is a view's of pg_catalog.
+pub(super) fn is_view(name: &str) -> bool {
+    PG_CATALOG.iter().chain(&EMPTY).any(|(known, _)| name.eq_ignore_ascii_case(known))
+}
+
 /// The view of a name, and its query.
 fn view(name: &ast::ObjectName) -> Option<(&'static str, String)> {
     let (table, before) = name.0.split_last()?;
@@ -251,7 +298,22 @@ fn view(name: &ast::ObjectName) -> Option<(&'static str, String)> {
         }
         Some(_) => return None,
     };
-    Some((name, query.replace("{type}", TYPE).replace("{udt}", UDT).replace("{database}", DATABASE)))
+    let query = query.replace("{type}", TYPE).replace("{udt}", UDT).replace("{database}", DATABASE);
+    Some((name, with_nulls(&query)))
+}
+
+/// `{none:a b}` as columns without a text.
+fn with_nulls(query: &str) -> String {
+    let mut parts = query.split("{none:");
+    let mut told = parts.next().unwrap_or_default().to_string();
+    for part in parts {
+        let (names, rest) = part.split_once('}').unwrap_or((part, ""));
+        let columns: Vec<String> =
+            names.split_whitespace().map(|name| format!("CAST(NULL AS TEXT) AS {name}")).collect();
+        told.push_str(&columns.join(", "));
+        told.push_str(rest);
+    }
+    told
 }
 
 fn without_rows(columns: &str) -> String {

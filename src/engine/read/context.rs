@@ -1,5 +1,6 @@
 //! What a pull query is planned in: functions, catalog lists, options.
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 use std::sync::Arc;
@@ -24,10 +25,12 @@ use datafusion::sql::parser::Statement as PlannerStatement;
 use datafusion_pg_catalog::pg_catalog::context::EmptyContextProvider;
 use datafusion_pg_catalog::pg_catalog::oid_type_planner::PgOidTypePlanner;
 use datafusion_pg_catalog::setup_pg_catalog;
-use datafusion_pg_catalog::sql::PostgresCompatibilityParser;
+use datafusion_pg_catalog::sql::rules::RewriteRegCastToSubquery;
+use datafusion_pg_catalog::sql::rules::SqlStatementRewriteRule;
 use sqlparser::ast;
 
 use super::advisory::advisory_unlock_all;
+use super::call_rows;
 use super::client_functions;
 use super::client_syntax;
 use super::clock_timestamp::clock_timestamp;
@@ -47,7 +50,6 @@ use super::statement_memory;
 use super::version::version;
 use crate::catalog::Catalog;
 use crate::catalog::Compatibility;
-use crate::engine::core::DATABASE;
 use crate::engine::core::Engine;
 use crate::engine::outcome::Value;
 use crate::engine::session::Session;
@@ -63,13 +65,16 @@ use crate::plan::expression_planners;
 use crate::plan::fold;
 use crate::plan::in_ksqldb_words;
 use crate::plan::keep_digits;
-use crate::plan::name_items;
+use crate::plan::name_all_items;
+use crate::plan::placeholder;
 use crate::plan::planning_error;
 use crate::plan::prepare_pull;
 use crate::plan::system_columns;
+use crate::plan::type_arguments;
 use crate::plan::type_operands;
 use crate::plan::unfold_lists;
 use crate::plan::with_rules;
+use crate::sql::DATABASE;
 use crate::sql::Select;
 use crate::sql::nearest;
 use crate::sql::walk;
@@ -79,8 +84,6 @@ use crate::state::Published;
 const PUBLIC: &str = "public";
 const SYSTEM: &str = "tidemill";
 const PG_CATALOG: &str = "pg_catalog";
-/// Functions named as those of the catalog are, which ask nothing of it.
-const OF_THE_SERVER: [&str; 3] = ["pg_sleep", "pg_advisory_unlock_all", "pg_typeof"];
 
 /// What all statements share: functions, and the catalogs that clients ask about. Made for the first statement.
 pub(in crate::engine) struct Planner {
@@ -93,7 +96,7 @@ struct Base {
     catalog: Arc<MemoryCatalogProvider>,
     system: Arc<dyn SchemaProvider>,
     pg_catalog: PgCatalog,
-    rewriter: PostgresCompatibilityParser,
+    reg_casts: RewriteRegCastToSubquery,
 }
 
 /// What a statement reads: pinned once, at its start.
@@ -160,7 +163,7 @@ impl Base {
             .with_expr_planners(planners)
             .with_relation_planners(vec![counted])
             .build();
-        Ok(Self { state, catalog, system, pg_catalog, rewriter: PostgresCompatibilityParser::new() })
+        Ok(Self { state, catalog, system, pg_catalog, reg_casts: RewriteRegCastToSubquery::new() })
     }
 }
 
@@ -254,28 +257,30 @@ impl Planner {
         parameters: &[Value],
         known: &[Option<SqlType>],
     ) -> Result<Planned> {
+        let select = &*with_typed_arguments(select, known, session.settings.compatibility());
         let asked = system_columns::are_asked(&select.ast).then(|| session.settings.compatibility());
         let mut state = self.state(session, reading, asked)?;
         let mut statement = ast::Statement::Query(select.ast.clone());
-        for function in session_settings::called(&statement, &session.settings) {
+        let functions = session_settings::called(&statement, &session.settings);
+        for function in functions.into_iter().chain(session_settings::users(&session.principal)) {
             let registered = state.register_udf(function);
             registered.map_err(|error| Error::internal("functions").caused_by(error))?;
         }
-        for function in session_settings::users(&session.principal) {
-            let registered = state.register_udf(function);
-            registered.map_err(|error| Error::internal("functions").caused_by(error))?;
+        let of_clients = self.in_our_words(session, &state, reading, &mut statement)?;
+        // What clients ask of the catalogs they ask of PostgreSQL.
+        let rules = if of_clients { Compatibility::Postgres } else { session.settings.compatibility() };
+        if rules == Compatibility::Postgres {
+            let is_scalar = |name: &str| {
+                state.scalar_functions().contains_key(name)
+                    && !state.table_functions().contains_key(name)
+                    && name != "unnest"
+            };
+            call_rows::rewrite(&mut statement, &is_scalar);
         }
-        let rules = session.settings.compatibility();
-        let of_clients = asks_pg_catalog(&statement);
-        if of_clients {
-            self.show_settings(session, &state)?;
-            statement = self.rewritten(&select.text, statement, &reading.catalog)?;
-        } else {
-            self.check_relations(session, reading, &statement)?;
-            let query = prepare_pull(select, &reading.catalog, session.engine.functions(), rules)?;
-            statement = ast::Statement::Query(Box::new(query));
-            records_function::rename_calls(&mut statement);
-        }
+        self.check_relations(session, reading, &statement)?;
+        let query = prepare_pull(&told(select, statement), &reading.catalog, session.engine.functions(), rules)?;
+        let mut statement = ast::Statement::Query(Box::new(query));
+        records_function::rename_calls(&mut statement);
         type_operands(&mut statement, known);
         let casts = told_types(&statement, rules)?;
         keep_digits(&mut statement, parameters);
@@ -286,48 +291,49 @@ impl Planner {
         let planning = session.engine.query_threads()?.spawn(async move {
             let plan = state.statement_to_plan(PlannerStatement::Statement(Box::new(statement))).await;
             let plan = plan.and_then(unfold_lists);
-            let plan = match of_clients {
-                // What clients ask of pg_catalog is written for its own types.
-                true => plan,
-                false => plan.and_then(|plan| with_rules(plan, engine.functions(), rules, &zone)),
-            };
+            let plan = plan.and_then(|plan| with_rules(plan, engine.functions(), rules, &zone));
             let plan = plan.map_err(|error| match rules {
                 Compatibility::Ksqldb => in_ksqldb_words(planning_error(error, &origin), &origin),
                 Compatibility::Postgres => planning_error(error, &origin),
             })?;
-            let rules = if of_clients { Compatibility::Postgres } else { rules };
             Ok(Planned::new(published, state, plan, casts, origin, rules))
         });
         planning.join().await.map_err(|panic| panicked(&panic))?
     }
 
-    /// Puts the session's own values into `pg_settings`.
-    fn show_settings(&self, session: &Session, state: &SessionState) -> Result<()> {
+    /// Has the catalogs tell of the session.
+    fn show_session(&self, session: &Session, state: &SessionState) -> Result<()> {
         let base = self.base()?;
-        let own = base.pg_catalog.with_settings(session.settings.all());
+        let user = session.principal.name().to_string();
+        let own = base.pg_catalog.of_session(session.settings.all(), user);
         let catalog = state.catalog_list().catalog(DATABASE);
         let catalog = catalog.ok_or_else(|| Error::internal("a session without a catalog"))?;
         let registered = catalog.register_schema(PG_CATALOG, Arc::new(own));
         registered.map(|_| ()).map_err(|error| Error::internal("pg_settings").caused_by(error))
     }
 
-    /// What psql and drivers ask of pg_catalog, in words that DataFusion knows.
-    fn rewritten(&self, text: &str, mut statement: ast::Statement, catalog: &Catalog) -> Result<ast::Statement> {
-        let rewriter = &self.base()?.rewriter;
-        let has_names = reg_names::are_in(&statement);
-        if has_names {
-            reg_names::rewrite(&mut statement, catalog)?;
+    /// What psql and drivers ask of PostgreSQL's catalogs, in words that tables here are asked in; whether they ask anything.
+    fn in_our_words(
+        &self,
+        session: &Session,
+        state: &SessionState,
+        reading: &Reading,
+        statement: &mut ast::Statement,
+    ) -> Result<bool> {
+        let base = self.base()?;
+        let is_catalog = |name: &str| base.pg_catalog.table_exist(name);
+        if !client_syntax::are_catalogs_asked(statement, &is_catalog) && !reg_names::are_in(statement) {
+            return Ok(false);
         }
-        let mut rewritten = match rewriter.parse(text) {
-            Ok(mut statements) if statements.len() == 1 && !has_names => statements.remove(0),
-            // Its parser knows less than ours; its rules may still help.
-            _ => rewriter.rewrite(statement),
-        };
-        if let ast::Statement::Query(query) = &mut rewritten {
-            name_items(query);
+        self.show_session(session, state)?;
+        if let ast::Statement::Query(query) = statement {
+            // As they were written.
+            name_all_items(query);
         }
-        client_syntax::rewrite(&mut rewritten)?;
-        Ok(rewritten)
+        reg_names::rewrite(statement, &reading.catalog)?;
+        *statement = base.reg_casts.rewrite(statement.clone());
+        client_syntax::rewrite(statement, &is_catalog)?;
+        Ok(true)
     }
 
     /// Names of relations that do not exist are told with their place, before DataFusion looks.
@@ -365,6 +371,28 @@ impl Planner {
             ControlFlow::Break(no_such_relation(&name.to_string(), schema.span.start.column, meant))
         });
         missing.break_value().map_or(Ok(()), Err)
+    }
+}
+
+/// The query with types for parameters that stand where one is known.
+fn with_typed_arguments<'a>(select: &'a Select, known: &[Option<SqlType>], rules: Compatibility) -> Cow<'a, Select> {
+    let has_parameter = walk::expressions(select.ast.as_ref(), |expr| match placeholder(expr) {
+        Some(_) => ControlFlow::Break(()),
+        None => ControlFlow::Continue(()),
+    });
+    if rules == Compatibility::Ksqldb || has_parameter.is_continue() {
+        return Cow::Borrowed(select);
+    }
+    let mut typed = select.clone();
+    type_arguments(&mut typed.ast, known);
+    Cow::Owned(typed)
+}
+
+/// The query with another statement's words.
+fn told(select: &Select, statement: ast::Statement) -> Select {
+    match statement {
+        ast::Statement::Query(ast) => Select { ast, ..select.clone() },
+        _ => select.clone(),
     }
 }
 
@@ -415,33 +443,6 @@ fn common_names(statement: &ast::Statement) -> BTreeSet<String> {
         ControlFlow::<()>::Continue(())
     });
     names
-}
-
-/// Whether a statement names something of PostgreSQL's own catalogs or functions that only they have.
-fn asks_pg_catalog(statement: &ast::Statement) -> bool {
-    let own = |name: &ast::ObjectName| {
-        let text = name.to_string().to_lowercase().replace('"', "");
-        if OF_THE_SERVER.contains(&text.as_str()) {
-            return false;
-        }
-        text.starts_with("pg_") || text.contains("pg_catalog.") || text.contains("information_schema.")
-    };
-    let relation = walk::relations(statement, |name: &ast::ObjectName| match own(name) {
-        true => ControlFlow::Break(()),
-        false => ControlFlow::Continue(()),
-    });
-    let expression = walk::expressions(statement, |expression: &ast::Expr| match expression {
-        ast::Expr::Function(function) if own(&function.name) || is_session_function(&function.name) => {
-            ControlFlow::Break(())
-        }
-        _ => ControlFlow::Continue(()),
-    });
-    relation.is_break() || expression.is_break() || reg_names::are_in(statement)
-}
-
-fn is_session_function(name: &ast::ObjectName) -> bool {
-    let names = ["current_schema", "current_schemas", "current_database", "current_user", "session_user", "version"];
-    names.contains(&name.to_string().to_lowercase().as_str())
 }
 
 fn config() -> SessionConfig {

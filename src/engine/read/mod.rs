@@ -3,6 +3,7 @@
 //! A `Planner` holds what all statements share; each statement gets a session state of its own, with its pin.
 
 mod advisory;
+mod call_rows;
 mod client_functions;
 mod client_syntax;
 mod client_vectors;
@@ -29,9 +30,11 @@ mod session_settings;
 mod statement_memory;
 mod topic_reader;
 mod topic_rows;
+mod turns;
 mod type_names;
 mod type_tree;
 mod version;
+mod view_columns;
 mod view_scan;
 
 pub(super) use context::Given;

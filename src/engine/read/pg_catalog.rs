@@ -40,6 +40,9 @@ const INDEXES: &str = "pg_index";
 const CONSTRAINTS: &str = "pg_constraint";
 const FUNCTIONS: &str = "pg_proc";
 const SETTINGS: &str = "pg_settings";
+const ROLES: &str = "pg_roles";
+const AUTH_IDS: &str = "pg_authid";
+const DATABASES: &str = "pg_database";
 const NAMESPACES: &str = "pg_namespace";
 const INFORMATION_SCHEMA: &str = "information_schema";
 /// A number that no other schema has.
@@ -56,17 +59,40 @@ pub(super) struct PgCatalog {
     inner: Arc<dyn SchemaProvider>,
     engine: Weak<Engine>,
     texts: Arc<FunctionTexts>,
-    settings: Option<Arc<SettingRows>>,
+    session: Option<Arc<OfSession>>,
+}
+
+/// What a session tells of itself.
+struct OfSession {
+    settings: SettingRows,
+    user: String,
 }
 
 impl PgCatalog {
     pub(super) fn new(inner: Arc<dyn SchemaProvider>, engine: Weak<Engine>, texts: Arc<FunctionTexts>) -> Self {
-        Self { inner, engine, texts, settings: None }
+        Self { inner, engine, texts, session: None }
     }
 
-    /// The same with a session's settings.
-    pub(super) fn with_settings(&self, settings: SettingRows) -> Self {
-        Self { settings: Some(Arc::new(settings)), ..self.clone() }
+    /// The same with a session's settings, and who it is of.
+    pub(super) fn of_session(&self, settings: SettingRows, user: String) -> Self {
+        Self { session: Some(Arc::new(OfSession { settings, user })), ..self.clone() }
+    }
+
+    /// The session's settings, or what all begin with.
+    fn setting_rows(&self) -> SettingRows {
+        self.session.as_ref().map_or_else(|| Settings::new("").all(), |session| session.settings.clone())
+    }
+
+    /// `pg_roles` or `pg_authid`.
+    async fn roles(&self, name: &str) -> Result<Option<Arc<dyn TableProvider>>> {
+        let Some(table) = self.inner.table(name).await? else { return Ok(None) };
+        let user = self.session.as_ref().map_or("", |session| session.user.as_str());
+        pg_overlay::roles(&table.schema(), user).map(Some)
+    }
+
+    /// `pg_database`.
+    async fn databases(&self) -> Result<Arc<dyn TableProvider>> {
+        table_of(pg_overlay::databases(self.rows(DATABASES).await?, &self.setting_rows())?)
     }
 
     /// `pg_settings`.
@@ -74,8 +100,7 @@ impl PgCatalog {
         let table = self.inner.table(SETTINGS).await?;
         let table = table.ok_or_else(|| DataFusionError::Internal("pg_catalog has no pg_settings".to_string()))?;
         let defaults = Settings::new("").all();
-        let rows = self.settings.as_deref().unwrap_or(&defaults);
-        pg_overlay::settings(&table.schema(), rows, &defaults)
+        pg_overlay::settings(&table.schema(), &self.setting_rows(), &defaults)
     }
 
     /// `pg_class`; what `pg_get_viewdef` and `pg_get_indexdef` tell of its numbers is learned.
@@ -87,14 +112,16 @@ impl PgCatalog {
             for (oid, name) in oids.as_primitive::<Int32Type>().iter().zip(names.as_string::<i32>()) {
                 let relation = name.and_then(|name| catalog.relation(name));
                 let kept = relation.filter(|relation| relation.query.is_some());
-                views.extend(oid.zip(kept.map(|relation| query_of(&relation.statement).to_string())));
+                let view = name.and_then(|name| catalog.view(name)).map(|view| view.query.clone());
+                let query = kept.map(|relation| query_of(&relation.statement).to_string()).or(view);
+                views.extend(oid.zip(query));
             }
         }
         self.texts.learn_views(views);
         self.texts.learn_hidden(self.hidden(&batches).await?);
         let keys = PrimaryKey::all(catalog, &batches)?;
         self.texts.learn_keys(keys.iter().flat_map(PrimaryKey::texts).collect());
-        table_of(pg_keys::classes(&batches, &keys)?)
+        table_of(pg_overlay::owned(pg_keys::classes(&batches, &keys)?)?)
     }
 
     /// `pg_proc`.
@@ -229,6 +256,7 @@ fn with_modifiers(batch: &RecordBatch, catalog: &Catalog, names: &HashMap<i32, S
     for row in 0..batch.num_rows() {
         let oid = relations.as_primitive::<Int32Type>().value(row);
         let relation = names.get(&oid).and_then(|name| catalog.relation(name));
+        let view = names.get(&oid).and_then(|name| catalog.view(name));
         let name = attributes.as_string::<i32>().value(row);
         let known = (types.as_primitive::<Int32Type>().value(row), strict.as_boolean().value(row));
         let found = relation.and_then(|relation| {
@@ -237,6 +265,8 @@ fn with_modifiers(batch: &RecordBatch, catalog: &Catalog, names: &HashMap<i32, S
                 relation.not_null.contains(&at) || relation.is_table() && relation_key(relation).contains(&at);
             Some((&relation.columns[at].sql_type, holds_no_null))
         });
+        let of_view = view.and_then(|view| view.columns.iter().find(|column| column.name == name));
+        let found = found.or_else(|| of_view.map(|column| (&column.sql_type, false)));
         modifiers.push(found.map_or(NO_MODIFIER, |(sql_type, _)| type_modifier(sql_type)));
         oids.push(found.and_then(|(sql_type, _)| nested_oid(sql_type)).unwrap_or(known.0));
         not_nulls.push(found.map_or(known.1, |(_, holds_no_null)| holds_no_null));
@@ -307,6 +337,8 @@ impl SchemaProvider for PgCatalog {
             (FUNCTIONS, _) => self.functions().await.map(Some),
             (SETTINGS, _) => self.settings().await.map(Some),
             (NAMESPACES, _) => self.namespaces().await.map(Some),
+            (DATABASES, _) => self.databases().await.map(Some),
+            (known @ (ROLES | AUTH_IDS), _) => self.roles(known).await,
             _ => self.inner.table(name).await,
         }
     }

@@ -232,8 +232,8 @@ impl Hash for TextOf {
 impl TextOf {
     fn new(name: &'static str, asked: Asked, texts: Arc<FunctionTexts>) -> Self {
         let signature = TypeSignature::OneOf((1..=3).map(TypeSignature::Any).collect());
-        // Volatile, so that it is not computed before the tables are read that tell of the numbers.
-        Self { name, asked, texts, signature: Signature::new(signature, Volatility::Volatile) }
+        // What the numbers mean is learned when a statement's tables are looked up: before anything of it is computed.
+        Self { name, asked, texts, signature: Signature::new(signature, Volatility::Stable) }
     }
 
     /// The text of a number; of an index that of its n-th column, if one is asked for.

@@ -1,11 +1,13 @@
-//! Tables of pg_catalog that another provider lacks, or has too little in: `pg_settings`, and two that are empty.
+//! Tables of pg_catalog that another provider lacks, or has too little in: `pg_settings`, roles, databases, and two that are empty.
 
 use std::sync::Arc;
 
 use datafusion::arrow::array::ArrayRef;
+use datafusion::arrow::array::AsArray;
 use datafusion::arrow::array::StringArray;
 use datafusion::arrow::array::new_null_array;
 use datafusion::arrow::compute::cast;
+use datafusion::arrow::compute::filter_record_batch;
 use datafusion::arrow::datatypes::DataType;
 use datafusion::arrow::datatypes::Field;
 use datafusion::arrow::datatypes::Schema;
@@ -14,6 +16,9 @@ use datafusion::arrow::record_batch::RecordBatch;
 use datafusion::catalog::MemTable;
 use datafusion::catalog::TableProvider;
 use datafusion::error::Result;
+
+use super::pg_catalog::column;
+use crate::sql::DATABASE;
 
 /// A table without a row: its name, and its columns with their types.
 type Empty = (&'static str, &'static [(&'static str, DataType)]);
@@ -34,6 +39,9 @@ const EMPTY: &[Empty] = &[
     ),
 ];
 
+/// The number of the one role: PostgreSQL's superuser.
+const ROLE_OID: i32 = 10;
+
 /// What a session has set: name, value, description.
 pub(super) type SettingRows = Vec<(String, String, &'static str)>;
 
@@ -50,6 +58,57 @@ pub(super) fn empty(name: &str) -> Option<Result<Arc<dyn TableProvider>>> {
     Some(MemTable::try_new(schema, vec![Vec::new()]).map(|table| Arc::new(table) as Arc<dyn TableProvider>))
 }
 
+/// `pg_roles` and `pg_authid`: who asks, who may do anything.
+pub(super) fn roles(of: &SchemaRef, user: &str) -> Result<Arc<dyn TableProvider>> {
+    let fields: Vec<Field> = of.fields().iter().map(|field| field.as_ref().clone().with_nullable(true)).collect();
+    let told = |field: &Field| -> Result<ArrayRef> {
+        let told = match field.name().as_str() {
+            "oid" => ROLE_OID.to_string(),
+            "rolname" => user.to_string(),
+            "rolsuper" | "rolinherit" | "rolcreaterole" | "rolcreatedb" | "rolcanlogin" => "true".to_string(),
+            "rolreplication" | "rolbypassrls" => "false".to_string(),
+            "rolconnlimit" => "-1".to_string(),
+            _ => return Ok(new_null_array(field.data_type(), 1)),
+        };
+        Ok(cast(&StringArray::from(vec![told]), field.data_type())?)
+    };
+    of_columns(&fields, fields.iter().map(told).collect::<Result<Vec<_>>>()?)
+}
+
+fn of_columns(fields: &[Field], columns: Vec<ArrayRef>) -> Result<Arc<dyn TableProvider>> {
+    let schema = Arc::new(Schema::new(fields.to_vec()));
+    let batch = RecordBatch::try_new(Arc::clone(&schema), columns)?;
+    Ok(Arc::new(MemTable::try_new(schema, vec![vec![batch]])?))
+}
+
+/// A table's rows with one value in a column.
+pub(super) fn with_value(batch: &RecordBatch, name: &str, value: &str) -> Result<RecordBatch> {
+    let index = batch.schema().index_of(name)?;
+    let mut columns = batch.columns().to_vec();
+    let values = StringArray::from(vec![value; batch.num_rows()]);
+    columns[index] = cast(&values, batch.schema().field(index).data_type())?;
+    Ok(RecordBatch::try_new(batch.schema(), columns)?)
+}
+
+/// `pg_class` with the role as the owner of all.
+pub(super) fn owned(batches: Vec<RecordBatch>) -> Result<Vec<RecordBatch>> {
+    batches.iter().map(|batch| with_value(batch, "relowner", &ROLE_OID.to_string())).collect()
+}
+
+/// `pg_database`: the one that there is, with the order of texts that it has.
+pub(super) fn databases(batches: Vec<RecordBatch>, settings: &SettingRows) -> Result<Vec<RecordBatch>> {
+    let setting = |name: &str| settings.iter().find(|(known, ..)| known == name).map_or("C", |(_, value, _)| value);
+    let mut own = Vec::new();
+    for batch in batches {
+        let names = column(&batch, "datname", &DataType::Utf8)?;
+        let is_own = names.as_string::<i32>().iter().map(|name| Some(name == Some(DATABASE))).collect();
+        let batch = filter_record_batch(&batch, &is_own)?;
+        let batch = with_value(&batch, "datcollate", setting("lc_collate"))?;
+        own.push(with_value(&batch, "datctype", setting("lc_ctype"))?);
+    }
+    Ok(own)
+}
+
 /// `pg_settings` with these values: `of` is the other provider's schema, which lacks two columns.
 pub(super) fn settings(of: &SchemaRef, rows: &SettingRows, defaults: &SettingRows) -> Result<Arc<dyn TableProvider>> {
     let default = |name: &str| defaults.iter().find(|(known, ..)| known == name).map_or("", |(_, value, _)| value);
@@ -62,7 +121,7 @@ pub(super) fn settings(of: &SchemaRef, rows: &SettingRows, defaults: &SettingRow
     let texts = |value: &dyn Fn(&(String, String, &'static str)) -> String| -> ArrayRef {
         Arc::new(StringArray::from_iter_values(rows.iter().map(value)))
     };
-    let column = |field: &Field| -> Result<ArrayRef> {
+    let told = |field: &Field| -> Result<ArrayRef> {
         let array = match field.name().as_str() {
             "name" => texts(&|(name, _, _)| name.clone()),
             "setting" => texts(&|(_, value, _)| value.clone()),
@@ -80,8 +139,5 @@ pub(super) fn settings(of: &SchemaRef, rows: &SettingRows, defaults: &SettingRow
         };
         Ok(cast(&array, field.data_type())?)
     };
-    let columns = fields.iter().map(column).collect::<Result<Vec<_>>>()?;
-    let schema = Arc::new(Schema::new(fields));
-    let batch = RecordBatch::try_new(Arc::clone(&schema), columns)?;
-    Ok(Arc::new(MemTable::try_new(schema, vec![vec![batch]])?))
+    of_columns(&fields, fields.iter().map(told).collect::<Result<Vec<_>>>()?)
 }

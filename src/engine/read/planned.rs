@@ -14,7 +14,6 @@ use arrow::datatypes::TimeUnit;
 use arrow::record_batch::RecordBatch;
 use arrow::record_batch::RecordBatchOptions;
 use datafusion::common::ParamValues;
-use datafusion::common::tree_node::Transformed;
 use datafusion::common::tree_node::TreeNode;
 use datafusion::common::tree_node::TreeNodeRecursion;
 use datafusion::error::DataFusionError;
@@ -28,7 +27,6 @@ use datafusion::logical_expr::LogicalPlan;
 use datafusion::logical_expr::Operator;
 use datafusion::logical_expr::utils::merge_schema;
 use datafusion::physical_plan::ExecutionPlan;
-use datafusion::physical_plan::coop::CooperativeExec;
 use datafusion::physical_plan::execute_stream;
 use futures::StreamExt;
 use futures::stream;
@@ -39,11 +37,13 @@ use tracing::debug;
 
 use super::lease::Lease;
 use super::null_on_failure::null_on_failure;
+use super::turns::giving_way;
 use crate::catalog::Compatibility;
 use crate::engine::outcome::OutputField;
 use crate::engine::outcome::RowStream;
 use crate::engine::outcome::Value;
 use crate::engine::session::Session;
+use crate::env::Clock;
 use crate::env::Spawned;
 use crate::error::Error;
 use crate::error::Result;
@@ -167,16 +167,17 @@ impl Planned {
     pub(in crate::engine) async fn run(self, session: &Session, zone: &str) -> Result<(Vec<OutputField>, RowStream)> {
         let threads = session.engine.query_threads()?;
         let lease = Lease::new(&session.engine, Arc::clone(&self.published));
+        let clock = Arc::clone(&session.engine.env().clock);
         let fields = self.fields();
         let target = Arc::new(output_schema(&fields, self.plan.schema().as_arrow(), zone));
         let (started, start) = oneshot::channel();
         let (rows, taken) = mpsc::channel(BATCHES_AHEAD);
         let computing = threads.spawn(async move {
-            match self.start(JoinBy::Hash).await {
+            match self.start(JoinBy::Hash, &clock).await {
                 Ok(stream) => {
                     // Whoever does not wait for the start does not wait for rows either.
                     if started.send(Ok(())).is_ok() {
-                        return lease.over(self.hand_over(stream, &target, rows)).await;
+                        return lease.over(self.hand_over(stream, &target, &clock, rows)).await;
                     }
                 }
                 Err(error) => drop(started.send(Err(error))),
@@ -190,7 +191,7 @@ impl Planned {
         Ok((fields, receive(taken, computing)))
     }
 
-    async fn start(&self, joins: JoinBy) -> Result<SendableRecordBatchStream> {
+    async fn start(&self, joins: JoinBy, clock: &Arc<dyn Clock>) -> Result<SendableRecordBatchStream> {
         let fail = |error| planning_error(error, &self.origin);
         let mut state = self.state.clone();
         if joins == JoinBy::Sort {
@@ -209,7 +210,7 @@ impl Planned {
             state.config_mut().options_mut().execution.target_partitions = 1;
             physical = state.create_physical_plan(&self.plan).await.map_err(fail)?;
         }
-        let mut physical = cooperative(physical).map_err(fail)?;
+        let mut physical = giving_way(physical, clock).map_err(fail)?;
         if self.rules == Compatibility::Ksqldb {
             physical = null_on_failure(physical).map_err(fail)?;
         }
@@ -224,6 +225,7 @@ impl Planned {
         &self,
         stream: SendableRecordBatchStream,
         target: &SchemaRef,
+        clock: &Arc<dyn Clock>,
         rows: mpsc::Sender<Result<RecordBatch>>,
     ) {
         let mut stream = Some(stream);
@@ -237,7 +239,7 @@ impl Planned {
                 // What it holds is needed.
                 stream = None;
                 debug!(%error, "joins sort their sides");
-                match self.start(JoinBy::Sort).await {
+                match self.start(JoinBy::Sort, clock).await {
                     Ok(sorting) => stream = Some(sorting),
                     Err(error) => drop(rows.send(Err(error)).await),
                 }
@@ -346,18 +348,6 @@ async fn ended_early(computing: Spawned<Result<()>>) -> Error {
 pub(super) fn panicked(message: &str) -> Error {
     tracing::error!(message, "a query panicked");
     Error::internal(format!("the query ended unexpectedly: {message}"))
-}
-
-/// The plan, which gives way after every few batches of each join too. DataFusion makes leaves do so; but a join makes many
-/// rows of few, and one without a condition would hold its thread for as long as it computes.
-fn cooperative(plan: Arc<dyn ExecutionPlan>) -> datafusion::error::Result<Arc<dyn ExecutionPlan>> {
-    let wrapped = plan.transform_up(|node| {
-        Ok(match 1 < node.children().len() {
-            true => Transformed::yes(Arc::new(CooperativeExec::new(node)) as Arc<dyn ExecutionPlan>),
-            false => Transformed::no(node),
-        })
-    });
-    wrapped.map(|transformed| transformed.data)
 }
 
 /// Whether a plan has a join without an equality whose left side is spread over threads. Where memory does not hold the left

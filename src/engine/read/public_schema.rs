@@ -13,6 +13,7 @@ use datafusion::error::DataFusionError;
 use super::Given;
 use super::Reading;
 use super::relation_table::RelationTable;
+use super::view_columns::ViewColumns;
 use crate::broker::Client;
 use crate::catalog::Catalog;
 use crate::catalog::Compatibility;
@@ -57,6 +58,9 @@ impl PinnedPublic {
             let rows = MemTable::try_new(given.rows.schema(), vec![vec![given.rows.clone()]])?;
             return Ok(Some(Arc::new(rows)));
         }
+        if let Some(view) = self.catalog.view(name) {
+            return Ok(Some(Arc::new(ViewColumns::of(view))));
+        }
         let Some(relation) = self.catalog.relation(name) else { return Ok(None) };
         authorize(&self.principal, Operation::Read, Resource::Relation(&relation.name))
             .map_err(|error| DataFusionError::External(Box::new(error)))?;
@@ -80,7 +84,8 @@ impl fmt::Debug for PinnedPublic {
 #[async_trait]
 impl SchemaProvider for PinnedPublic {
     fn table_names(&self) -> Vec<String> {
-        self.catalog.relations().map(|relation| relation.name.clone()).collect()
+        let relations = self.catalog.relations().map(|relation| relation.name.clone());
+        relations.chain(self.catalog.views().map(|view| view.name.clone())).collect()
     }
 
     async fn table(&self, name: &str) -> Result<Option<Arc<dyn TableProvider>>, DataFusionError> {
@@ -88,7 +93,7 @@ impl SchemaProvider for PinnedPublic {
     }
 
     fn table_exist(&self, name: &str) -> bool {
-        self.given.iter().any(|given| given.name == name) || self.catalog.relation(name).is_some()
+        self.given.iter().any(|given| given.name == name) || self.catalog.id_of(name).is_some()
     }
 }
 

@@ -102,7 +102,7 @@ fn replacement(kind: &str, name: &str, lenient: bool, catalog: &Catalog) -> Resu
             }
         },
         // Names of other schemas are the catalogs' to know.
-        "regclass" => name.contains('.') || name.starts_with("pg_") || catalog.relation(&folded(name)).is_some(),
+        "regclass" => name.contains('.') || name.starts_with("pg_") || catalog.id_of(&folded(name)).is_some(),
         // Of several functions of a name one stands for all: their rows say more.
         "regproc" | "regprocedure" => return function_oid(name).map(Some),
         _ => true,

@@ -45,12 +45,13 @@ pub(super) fn called(statement: &ast::Statement, settings: &Settings) -> Vec<Arc
     found
 }
 
-/// `current_user` and `session_user`, who are one.
-pub(super) fn users(principal: &Principal) -> [Arc<ScalarUDF>; 2] {
-    ["current_user", "session_user"].map(|name| {
+/// `current_user` and `session_user`, who are one, and who each role is by its number.
+pub(super) fn users(principal: &Principal) -> [Arc<ScalarUDF>; 3] {
+    let functions = [("current_user", vec![]), ("session_user", vec![]), ("pg_get_userbyid", vec![DataType::Int32])];
+    functions.map(|(name, arguments)| {
         let user = ScalarValue::Utf8(Some(principal.name().to_string()));
         let answer = move |_: &[ColumnarValue]| Ok(ColumnarValue::Scalar(user.clone()));
-        Arc::new(create_udf(name, Vec::new(), DataType::Utf8, Volatility::Stable, Arc::new(answer)))
+        Arc::new(create_udf(name, arguments, DataType::Utf8, Volatility::Stable, Arc::new(answer)))
     })
 }
 

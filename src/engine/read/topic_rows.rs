@@ -132,9 +132,9 @@ impl Wanted {
                 Some(PseudoColumn::RowPartition) => {
                     Arc::new(Int32Array::from(vec![self.partition; decoded.offsets.len()]))
                 }
-                Some(PseudoColumn::RowOffset) => Arc::new(Int64Array::from(decoded.offsets.clone())),
+                Some(PseudoColumn::RowOffset) => Arc::new(Int64Array::new(decoded.offsets.clone(), None)),
                 Some(PseudoColumn::RowTime) if *field.data_type() == DataType::Int64 => {
-                    Arc::new(Int64Array::from(decoded.event_times.clone()))
+                    Arc::new(Int64Array::new(decoded.event_times.clone(), None))
                 }
                 Some(PseudoColumn::RowTime) => {
                     let micros = decoded.event_times.iter().map(|millis| millis.saturating_mul(1000));

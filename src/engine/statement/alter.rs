@@ -4,6 +4,7 @@ use super::create_source::default_config;
 use super::done;
 use super::drop::check_kind;
 use super::lookup::no_such_relation;
+use crate::broker::TopicSetting;
 use crate::catalog::Catalog;
 use crate::catalog::Change;
 use crate::catalog::Compatibility;
@@ -203,6 +204,9 @@ fn reset(name: &str, config: TopicConfig, default: &TopicConfig) -> TopicConfig 
         "segment_ms" => config.segment_ms = default.segment_ms,
         other => unreachable!("the catalog knows no option {other}"),
     }
+    // A Kafka client may have given it.
+    let setting = TopicSetting::named(&name.replace('_', ".")).expect("an option is Kafka's setting, with underscores");
+    setting.forget(&mut config);
     config
 }
 
@@ -237,6 +241,10 @@ mod tests {
         };
         let all_reset = names.iter().fold(other, |config, name| reset(name, config, &default));
         assert_eq!(all_reset, default);
+        let mut given = default;
+        TopicSetting::named("retention.ms").and_then(|it| it.set(&mut given, "604800000")).expect("it takes it");
+        assert_ne!(given, default);
+        assert_eq!(reset("retention_ms", given, &default), default);
         for (at, name) in names.iter().enumerate() {
             let others = names.iter().enumerate().filter(|(other, _)| *other != at);
             let left = others.fold(other, |config, (_, name)| reset(name, config, &default));

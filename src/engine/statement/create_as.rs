@@ -195,7 +195,7 @@ impl Making {
         catalog: &Catalog,
     ) -> Result<(Vec<MetadataRecord>, Option<NewQuery>)> {
         let name = &self.name;
-        if catalog.relation(name).is_some() {
+        if catalog.id_of(name).is_some() {
             return match self.create.if_not_exists {
                 true => Ok((Vec::new(), None)),
                 false => Err(Error::new(SqlState::DUPLICATE_TABLE, format!("relation \"{name}\" already exists"))

@@ -69,10 +69,11 @@ pub(super) async fn execute(session: &mut Session, create: &CreateSource, text: 
     let owner = session.principal.name().to_string();
     let made = engine
         .change(|metadata, catalog| {
-            if let Some(known) = catalog.relation(&name) {
-                if create.or_replace {
-                    return Ok((replaced(known, metadata, catalog, create, &declared, &options, text)?, true));
-                }
+            let known = catalog.relation(&name);
+            if let Some(known) = known.filter(|_| create.or_replace) {
+                return Ok((replaced(known, metadata, catalog, create, &declared, &options, text)?, true));
+            }
+            if catalog.id_of(&name).is_some() {
                 return match create.if_not_exists {
                     true => Ok((Vec::new(), false)),
                     false => Err(Error::new(SqlState::DUPLICATE_TABLE, format!("relation \"{name}\" already exists"))

@@ -8,9 +8,11 @@ use arrow::array::StringArray;
 use super::lookup;
 use super::show::table;
 use crate::catalog::Catalog;
+use crate::catalog::PlainView;
 use crate::catalog::QueryDefinition;
 use crate::catalog::Relation;
 use crate::catalog::WindowOfKey;
+use crate::catalog::fold;
 use crate::engine::outcome::Outcome;
 use crate::engine::outcome::OutputField;
 use crate::engine::session::Session;
@@ -29,7 +31,17 @@ pub(super) fn fields() -> Vec<OutputField> {
 }
 
 pub(super) fn execute(session: &Session, name: &Name) -> Result<Outcome> {
-    let relation = readable(session, &*session.engine.catalog()?, name)?;
+    let catalog = session.engine.catalog()?;
+    if let Some(view) = view_named(session, &catalog, name)? {
+        let columns = &view.columns;
+        let arrays: Vec<ArrayRef> = vec![
+            Arc::new(StringArray::from_iter_values(columns.iter().map(|column| column.name.as_str()))),
+            Arc::new(StringArray::from_iter_values(columns.iter().map(|column| column.sql_type.to_string()))),
+            Arc::new(StringArray::from_iter_values(columns.iter().map(|_| ""))),
+        ];
+        return table(fields(), arrays, "DESCRIBE");
+    }
+    let relation = readable(session, &catalog, name)?;
     let columns = &relation.columns;
     let arrays: Vec<ArrayRef> = vec![
         Arc::new(StringArray::from_iter_values(columns.iter().map(|column| column.name.as_str()))),
@@ -46,6 +58,9 @@ pub(super) fn extended_fields() -> Vec<OutputField> {
 /// What a relation is and who reads and writes it, then its columns.
 pub(super) fn extended(session: &Session, name: &Name) -> Result<Outcome> {
     let catalog = session.engine.catalog()?;
+    if let Some(view) = view_named(session, &catalog, name)? {
+        return extended_view(view);
+    }
     let relation = readable(session, &catalog, name)?;
     let kind = match (relation.is_table(), relation.materialized_view) {
         (false, _) => "stream",
@@ -79,9 +94,32 @@ pub(super) fn extended(session: &Session, name: &Name) -> Result<Outcome> {
         let told = format!("{} {}", column.sql_type, role(&relation, column));
         (format!("column {}", column.name), told.trim_end().to_string())
     }));
+    told(properties)
+}
+
+fn told(properties: Vec<(String, String)>) -> Result<Outcome> {
     let (properties, values): (Vec<_>, Vec<_>) = properties.into_iter().unzip();
     let arrays: Vec<ArrayRef> = vec![Arc::new(StringArray::from(properties)), Arc::new(StringArray::from(values))];
     table(extended_fields(), arrays, "DESCRIBE")
+}
+
+fn extended_view(view: &PlainView) -> Result<Outcome> {
+    let mut properties = vec![
+        ("name".to_string(), view.name.clone()),
+        ("kind".to_string(), "view".to_string()),
+        ("owner".to_string(), view.owner.clone()),
+        ("statement".to_string(), view.statement.clone()),
+    ];
+    let column = |column: &Column| (format!("column {}", column.name), column.sql_type.to_string());
+    properties.extend(view.columns.iter().map(column));
+    told(properties)
+}
+
+/// The view of that name, if there is one.
+fn view_named<'a>(session: &Session, catalog: &'a Catalog, name: &Name) -> Result<Option<&'a PlainView>> {
+    let Some(view) = catalog.view(&fold(name, session.settings.compatibility())) else { return Ok(None) };
+    authorize(&session.principal, Operation::Read, Resource::Relation(&view.name))?;
+    Ok(Some(view))
 }
 
 fn readable(session: &Session, catalog: &Catalog, name: &Name) -> Result<Arc<Relation>> {

@@ -6,8 +6,10 @@ use std::sync::Arc;
 use super::done;
 use super::lookup::no_such_relation;
 use super::terminate::terminate;
+use super::views::over_relation;
 use crate::catalog::Catalog;
 use crate::catalog::Change;
+use crate::catalog::PlainView;
 use crate::catalog::QueryDefinition;
 use crate::catalog::Relation;
 use crate::catalog::fold;
@@ -70,17 +72,42 @@ pub(super) async fn execute(session: &mut Session, drop: &DropRelation) -> Resul
             name: fold(name, rules),
         })
         .collect();
-    if 1 < all.len() {
-        // A name that is wrong keeps the others.
-        let catalog = session.engine.catalog()?;
-        for dropping in &all {
-            dropping.named(&catalog)?;
-        }
-    }
+    let all = if 1 < all.len() { in_order(session, all)? } else { all };
     for dropping in all {
         run(session, dropping).await?;
     }
     Ok(done(tag))
+}
+
+/// Several in an order in which none is below another that still stands. One that cannot go keeps the others.
+fn in_order(session: &Session, mut left: Vec<Dropping>) -> Result<Vec<Dropping>> {
+    let (metadata, mut catalog) = (session.engine.metadata(), Catalog::clone(&*session.engine.catalog()?));
+    if left.iter().any(|dropping| dropping.drop.cascade) {
+        for dropping in &left {
+            dropping.named(&catalog)?;
+        }
+        return Ok(left);
+    }
+    let mut order = Vec::with_capacity(left.len());
+    while !left.is_empty() {
+        let mut refused = None;
+        let next = left.iter().position(|dropping| match dropping.without(&metadata, &catalog) {
+            Ok((_, rest, _)) => {
+                catalog = rest;
+                true
+            }
+            Err(error) => {
+                refused.get_or_insert(error);
+                false
+            }
+        });
+        match (next, refused) {
+            (Some(next), _) => order.push(left.remove(next)),
+            (None, Some(error)) => return Err(error),
+            (None, None) => break,
+        }
+    }
+    Ok(order)
 }
 
 async fn run(session: &mut Session, dropping: Dropping) -> Result<()> {
@@ -123,6 +150,15 @@ async fn cascade(dropping: Dropping) -> Result<Vec<String>> {
                 gone.push(format!("query {}", query.name));
                 terminate(Arc::clone(&dropping.engine), query).await?;
             }
+            Dependant::View(view) => {
+                authorize(&dropping.principal, Operation::Drop, Resource::Relation(&view.name))?;
+                gone.push(format!("view {}", view.name));
+                let change = |catalog: &Catalog| match catalog.view_by_id(view.id) {
+                    Some(_) => vec![record(Change::DropView(view.id))],
+                    None => Vec::new(),
+                };
+                dropping.engine.change(|_, catalog| Ok((change(catalog), ()))).await?;
+            }
             Dependant::Relation(relation) => {
                 let (kind, word) = match (relation.is_table(), relation.materialized_view) {
                     (false, _) => (ObjectKind::Stream, "stream"),
@@ -142,11 +178,17 @@ async fn cascade(dropping: Dropping) -> Result<Vec<String>> {
 /// What goes with a relation.
 enum Dependant {
     Query(Arc<QueryDefinition>),
+    View(Arc<PlainView>),
     Relation(Arc<Relation>),
 }
 
 /// The queries that read or feed a relation and what they keep, and what stands on that, last readers first.
 fn add_dependants(catalog: &Catalog, relation: &Relation, seen: &mut BTreeSet<RelationId>, found: &mut Vec<Dependant>) {
+    for view in over_relation(catalog, relation.id) {
+        if seen.insert(view.id) {
+            found.push(Dependant::View(Arc::clone(view)));
+        }
+    }
     let own = relation.query.and_then(|id| catalog.query(id));
     let late: Vec<TopicId> = own.iter().flat_map(|query| &query.internal_topics).map(|(.., topic)| *topic).collect();
     for over in catalog.relations().filter(|other| late.contains(&other.topic_id)) {
@@ -201,7 +243,7 @@ impl Dropping {
     /// The relation, if there is one, which may be dropped.
     fn named<'a>(&self, catalog: &'a Catalog) -> Result<Option<&'a Arc<Relation>>> {
         let Some(relation) = catalog.relation(&self.name) else {
-            return match self.drop.if_exists {
+            return match self.drop.if_exists && catalog.view(&self.name).is_none() {
                 true => Ok(None),
                 false => Err(no_such_relation(catalog, &self.drop.name, &self.name)),
             };
@@ -220,7 +262,16 @@ impl Dropping {
     }
 
     fn records(&self, metadata: &ClusterMetadata, catalog: &Catalog) -> Result<(Vec<MetadataRecord>, Option<Dropped>)> {
-        let Some(relation) = self.named(catalog)? else { return Ok((Vec::new(), None)) };
+        self.without(metadata, catalog).map(|(records, _, dropped)| (records, dropped))
+    }
+
+    /// The records of a drop, and the catalog behind it.
+    fn without(
+        &self,
+        metadata: &ClusterMetadata,
+        catalog: &Catalog,
+    ) -> Result<(Vec<MetadataRecord>, Catalog, Option<Dropped>)> {
+        let Some(relation) = self.named(catalog)? else { return Ok((Vec::new(), catalog.clone(), None)) };
         if self.drop.delete_topic && relation.read_only {
             let message = format!("Cannot delete topic for read-only source: {}", relation.name);
             return Err(Error::new(SqlState::WRONG_OBJECT_TYPE, message)
@@ -241,7 +292,11 @@ impl Dropping {
         rest = rest.apply(&change).map_err(|error| Error::from(error).at(self.drop.name.position))?;
         records.push(record(change));
         records.extend(relation.dead_letter_topic.iter().map(|(_, topic)| MetadataRecord::DropTopic(*topic)));
-        if self.drop.delete_topic {
+        if metadata.topic_by_id(relation.topic_id).is_some_and(|topic| topic.config.internal)
+            && !is_used(&rest, relation.topic_id)
+        {
+            records.push(MetadataRecord::DropTopic(relation.topic_id));
+        } else if self.drop.delete_topic {
             if let Some(other) = rest.relations().find(|other| other.topic_id == relation.topic_id) {
                 let message = format!("cannot delete topic \"{}\" because \"{}\" uses it", relation.topic, other.name);
                 return Err(Error::new(SqlState::DEPENDENT_OBJECTS_STILL_EXIST, message));
@@ -250,8 +305,18 @@ impl Dropping {
                 records.push(MetadataRecord::DropTopic(relation.topic_id));
             }
         }
-        Ok((records, Some(Dropped { relation: Arc::clone(relation), query })))
+        Ok((records, rest, Some(Dropped { relation: Arc::clone(relation), query })))
     }
+}
+
+/// Whether somebody writes or reads one of the server's own topics. Late rows of a query that was terminated belong to the
+/// streams that read them, and go with the last one: nobody could drop their topic any more.
+fn is_used(catalog: &Catalog, topic: TopicId) -> bool {
+    let of_query = |query: &Arc<QueryDefinition>| query.internal_topics.iter().any(|(.., id)| *id == topic);
+    let of_relation = |relation: &Arc<Relation>| {
+        relation.topic_id == topic || relation.dead_letter_topic.as_ref().is_some_and(|(_, id)| *id == topic)
+    };
+    catalog.queries().any(of_query) || catalog.relations().any(of_relation)
 }
 
 /// Refuses a statement that calls a relation what it is not; `verb` is what it does.

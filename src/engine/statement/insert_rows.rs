@@ -5,6 +5,8 @@
 
 use arrow::array::timezone::Tz;
 use arrow::record_batch::RecordBatch;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use futures::TryStreamExt;
 use sqlparser::ast;
 
@@ -223,11 +225,13 @@ async fn cells(
         let mut texts = vec![None; target.columns.len()];
         for (index, cell) in row.iter().enumerate() {
             let sql_type = target.sql_type(target.columns[index]);
-            if rules == Compatibility::Ksqldb {
-                check_whole(cell, &sql_type)?;
+            let is_strict = rules == Compatibility::Ksqldb && matches!(target.columns[index], TargetColumn::Column(_));
+            if is_strict {
+                check_literal(cell, &sql_type)?;
             }
             if let Some(text) = plain(cell, &sql_type) {
-                texts[index] = text;
+                let is_base64 = is_strict && sql_type == SqlType::Bytes;
+                texts[index] = if is_base64 { text.map(|text| from_base64(cell, text)).transpose()? } else { text };
             } else if let Some(parameter) = placeholder(cell) {
                 texts[index] = parameter_text(parameters, parameter)?;
             } else {
@@ -239,6 +243,9 @@ async fn cells(
         rows.push(texts);
     }
     if !expressions.is_empty() {
+        if rules == Compatibility::Ksqldb {
+            check_types(session, target, &expressions, parameters).await?;
+        }
         let values = evaluate(session, target, &expressions, parameters).await?;
         for ((row, index, _), value) in expressions.iter().zip(values) {
             rows[*row][*index] = value;
@@ -247,25 +254,96 @@ async fn cells(
     Ok(rows)
 }
 
-/// ksqlDB does not round: what is written with a point or an exponent is no whole number.
-fn check_whole(cell: &ast::Expr, sql_type: &SqlType) -> Result<()> {
-    let has_fraction = |digits: &str| !digits.bytes().all(|byte| byte.is_ascii_digit());
-    match cell {
+/// ksqlDB coerces little: whole numbers widen, texts are read as times and bytes, and nothing is rounded.
+fn check_literal(cell: &ast::Expr, sql_type: &SqlType) -> Result<()> {
+    let value = match cell {
         ast::Expr::Nested(inner) | ast::Expr::UnaryOp { op: ast::UnaryOperator::Minus, expr: inner } => {
-            check_whole(inner, sql_type)
+            return check_literal(inner, sql_type);
         }
-        ast::Expr::Value(value) => match &value.value {
-            ast::Value::Number(digits, _)
-                if matches!(sql_type, SqlType::Int | SqlType::BigInt) && has_fraction(digits) =>
-            {
-                let message = format!("a value of type {sql_type} cannot be {digits}");
-                let error = Error::new(SqlState::DATATYPE_MISMATCH, message).hint("CAST or ROUND it.");
-                Err(start_of(cell).map_or(error.clone(), |position| error.at(position)))
-            }
-            _ => Ok(()),
-        },
-        _ => Ok(()),
+        ast::Expr::Value(value) => &value.value,
+        _ => return Ok(()),
+    };
+    let fits = match value {
+        ast::Value::SingleQuotedString(_) => !is_refused(&SqlType::Text, sql_type),
+        ast::Value::Boolean(_) => !is_refused(&SqlType::Boolean, sql_type),
+        ast::Value::Number(digits, _) => !is_refused(&SqlType::Int, sql_type) && is_kept_whole(digits, sql_type),
+        _ => true,
+    };
+    if fits {
+        return Ok(());
     }
+    let message = format!("a value of type {sql_type} cannot be {value}");
+    let error = Error::new(SqlState::DATATYPE_MISMATCH, message).hint("CAST or ROUND it.");
+    Err(start_of(cell).map_or(error.clone(), |position| error.at(position)))
+}
+
+/// Whether a column of that type holds the number that is written so, not a rounded one.
+fn is_kept_whole(digits: &str, sql_type: &SqlType) -> bool {
+    match sql_type {
+        SqlType::Int | SqlType::BigInt => digits.bytes().all(|byte| byte.is_ascii_digit()),
+        SqlType::Decimal { scale, .. } if !digits.contains(['e', 'E']) => {
+            let fraction = digits.split_once('.').map_or("", |(_, fraction)| fraction).trim_end_matches('0');
+            i8::try_from(fraction.len()).is_ok_and(|places| places <= *scale)
+        }
+        _ => true,
+    }
+}
+
+/// Whether ksqlDB refuses a value of one type for a column of another, of those that would be cast here.
+fn is_refused(given: &SqlType, wanted: &SqlType) -> bool {
+    let is_number = |sql_type: &SqlType| {
+        matches!(sql_type, SqlType::Int | SqlType::BigInt | SqlType::Double | SqlType::Decimal { .. })
+    };
+    match (given, wanted) {
+        (SqlType::Array(given), SqlType::Array(wanted)) => is_refused(given, wanted),
+        (SqlType::Map(key, value), SqlType::Map(wanted_key, wanted_value)) => {
+            is_refused(key, wanted_key) || is_refused(value, wanted_value)
+        }
+        (SqlType::Double | SqlType::Decimal { .. }, SqlType::Int | SqlType::BigInt) => true,
+        (SqlType::Text, SqlType::Boolean) | (SqlType::Boolean, SqlType::Text) => true,
+        (SqlType::Text | SqlType::Boolean, wanted) => is_number(wanted),
+        (given, SqlType::Text) => given.is_nested() || is_number(given),
+        (given, SqlType::Boolean) => is_number(given),
+        _ => false,
+    }
+}
+
+/// A text that is given for bytes is base64, as in a JSON record; PostgreSQL's form of bytes stays.
+fn from_base64(cell: &ast::Expr, text: String) -> Result<String> {
+    if text.starts_with("\\x") {
+        return Ok(text);
+    }
+    let bytes = STANDARD.decode(&text).map_err(|_| {
+        let error = Error::new(SqlState::INVALID_TEXT_REPRESENTATION, format!("invalid base64 text: \"{text}\""));
+        start_of(cell).map_or(error.clone(), |position| error.at(position))
+    })?;
+    let digits: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+    Ok(format!("\\x{digits}"))
+}
+
+/// The same of what has to be computed.
+async fn check_types(
+    session: &Session,
+    target: &Target,
+    expressions: &[(usize, usize, ast::Expr)],
+    parameters: &[Value],
+) -> Result<()> {
+    let strict = expressions.iter().filter_map(|(_, index, cell)| match target.columns[*index] {
+        column @ TargetColumn::Column(_) => Some((target.sql_type(column), cell)),
+        TargetColumn::RowTime => None,
+    });
+    let strict: Vec<(SqlType, &ast::Expr)> = strict.collect();
+    let items: Vec<(Option<SqlType>, &ast::Expr)> = strict.iter().map(|(_, cell)| (None, *cell)).collect();
+    // What cannot be computed is told where its value is.
+    let Ok(row) = one_row_of(session, &items, parameters).await else { return Ok(()) };
+    for ((sql_type, cell), field) in strict.iter().zip(row.schema().fields()) {
+        let given = SqlType::from_arrow(field.data_type());
+        let Some(given) = given.filter(|given| is_refused(given, sql_type)) else { continue };
+        let message = format!("a value of type {sql_type} cannot be one of type {given}");
+        let error = Error::new(SqlState::DATATYPE_MISMATCH, message).hint("CAST or ROUND it.");
+        return Err(start_of(cell).map_or(error.clone(), |position| error.at(position)));
+    }
+    Ok(())
 }
 
 /// The text of a value that needs no evaluation: `Some(None)` is null.
@@ -372,15 +450,34 @@ pub(super) async fn one_row(
     expressions: &[(SqlType, &ast::Expr)],
     parameters: &[Value],
 ) -> Result<RecordBatch> {
-    let types = expressions.iter().map(|(sql_type, _)| cast_name(sql_type));
-    let items: Vec<String> =
-        types.enumerate().map(|(place, name)| format!("CAST(NULL AS {name}) AS v{place}")).collect();
+    let typed: Vec<_> = expressions.iter().map(|(sql_type, cell)| (Some(sql_type.clone()), *cell)).collect();
+    one_row_of(session, &typed, parameters).await
+}
+
+/// A query of one row: each expression cast to its type, if one is told.
+async fn one_row_of(
+    session: &Session,
+    expressions: &[(Option<SqlType>, &ast::Expr)],
+    parameters: &[Value],
+) -> Result<RecordBatch> {
+    let types = expressions.iter().map(|(sql_type, _)| sql_type.as_ref().map(cast_name));
+    let items: Vec<String> = types
+        .enumerate()
+        .map(|(place, name)| match name {
+            Some(name) => format!("CAST(NULL AS {name}) AS v{place}"),
+            None => format!("NULL AS v{place}"),
+        })
+        .collect();
     let mut select: Select = crate::sql::parse_select(&format!("SELECT {}", items.join(", ")))?;
     // The expressions themselves, not their text: they know where they stand in the statement.
     if let ast::SetExpr::Select(query) = select.ast.body.as_mut() {
         for (item, (_, expression)) in query.projection.iter_mut().zip(expressions) {
-            if let ast::SelectItem::ExprWithAlias { expr: ast::Expr::Cast { expr, .. }, .. } = item {
-                **expr = (*expression).clone();
+            match item {
+                ast::SelectItem::ExprWithAlias { expr: ast::Expr::Cast { expr, .. }, .. } => {
+                    **expr = (*expression).clone();
+                }
+                ast::SelectItem::ExprWithAlias { expr, .. } => *expr = (*expression).clone(),
+                _ => {}
             }
         }
     }

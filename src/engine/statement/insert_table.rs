@@ -160,13 +160,26 @@ pub(super) fn check_conflict(session: &Session, relation: &Relation, conflict: &
     }
     if let ConflictAction::Update { assignments, .. } = &conflict.action {
         let assigned = modify::assigned(session, relation, assignments)?;
-        if let Some(found) = assigned.iter().find(|assigned| key.contains(&assigned.column)) {
+        let changes_key = |assigned: &&Assigned<'_>| key.contains(&assigned.column) && !is_proposed(relation, assigned);
+        if let Some(found) = assigned.iter().find(changes_key) {
             return Err(Error::unsupported("ON CONFLICT DO UPDATE cannot set a column of the key")
                 .at(found.assignment.column.position)
                 .hint("UPDATE can."));
         }
     }
     Ok(())
+}
+
+/// `SET id = excluded.id` of a column of the key: the row that is met has that key.
+fn is_proposed(relation: &Relation, assigned: &Assigned<'_>) -> bool {
+    let Some(sqlparser::ast::Expr::CompoundIdentifier(idents)) = &assigned.assignment.value else { return false };
+    let [table, column] = idents.as_slice() else { return false };
+    let name = &relation.columns[assigned.column].name;
+    let is_column = match column.quote_style {
+        Some(_) => column.value == *name,
+        None => column.value.eq_ignore_ascii_case(name),
+    };
+    table.value.eq_ignore_ascii_case(EXCLUDED) && is_column
 }
 
 /// What ON CONFLICT DO UPDATE asks.
@@ -184,7 +197,9 @@ fn updating<'a>(
     filter: Option<&sqlparser::ast::Expr>,
 ) -> Result<Updating<'a>> {
     let alias = modify::alias_of(session, relation, clauses.alias.as_ref());
-    let assigned = modify::assigned(session, relation, assignments)?;
+    let mut assigned = modify::assigned(session, relation, assignments)?;
+    let key = relation_key(relation);
+    assigned.retain(|assigned| !key.contains(&assigned.column));
     let excluded = match session.settings.compatibility() {
         crate::catalog::Compatibility::Postgres => EXCLUDED.to_string(),
         crate::catalog::Compatibility::Ksqldb => EXCLUDED.to_uppercase(),

@@ -54,8 +54,14 @@ pub(super) fn query_named<'a>(catalog: &'a Catalog, name: &Name) -> Result<&'a A
     })
 }
 
-/// 42P01, with the name that was perhaps meant.
+/// 42P01, with the name that was perhaps meant; a view is none that a statement could do something with.
 pub(super) fn no_such_relation(catalog: &Catalog, name: &Name, folded: &str) -> Error {
+    if catalog.view(folded).is_some() {
+        return Error::new(SqlState::WRONG_OBJECT_TYPE, format!("\"{folded}\" is a view"))
+            .at(name.position)
+            .detail("It is a name for a query, which a SELECT reads.")
+            .hint("DROP VIEW drops it, CREATE OR REPLACE VIEW gives it another query.");
+    }
     let message = format!("relation \"{folded}\" does not exist");
     let error = Error::new(SqlState::UNDEFINED_TABLE, message).at(name.position);
     match catalog.nearest_relation(folded) {
@@ -119,7 +125,11 @@ fn target(session: &Session, name: &Name, verb: &str, takes_rows: impl Fn(&Relat
     }
     if !takes_rows(&relation) {
         let message = format!("cannot {verb} \"{}\"", relation.name);
-        return Err(Error::new(SqlState::WRONG_OBJECT_TYPE, message).at(name.position).detail("A query keeps it."));
+        let error = Error::new(SqlState::WRONG_OBJECT_TYPE, message).at(name.position);
+        return Err(match relation.query.is_some_and(|query| catalog.query(query).is_none()) {
+            true => error.detail("It has no key by which rows could be told apart: only a query can keep it."),
+            false => error.detail("A query keeps it."),
+        });
     }
     Ok(relation)
 }

@@ -35,12 +35,12 @@ mod select;
 mod set;
 mod set_config;
 mod show;
-
 mod terminate;
 mod transaction;
 mod truncate;
 mod types;
 mod update;
+mod views;
 
 use super::outcome::Description;
 use super::outcome::Outcome;
@@ -48,7 +48,10 @@ use super::outcome::Value;
 use super::prepared::Prepared;
 use super::session::Session;
 use crate::catalog::QueryState;
+use crate::env::OpenFiles;
+use crate::error::Error;
 use crate::error::Result;
+use crate::error::SqlState;
 use crate::model::SqlType;
 use crate::sql::CopySource;
 use crate::sql::ExplainTarget;
@@ -58,15 +61,23 @@ pub(super) use select::shape_by_key;
 
 /// Runs a statement.
 pub(super) async fn execute(session: &mut Session, prepared: &Prepared, parameters: &[Value]) -> Result<Outcome> {
+    let expanded = views::expanded(session, prepared)?;
+    let prepared = expanded.as_ref().unwrap_or(prepared);
     let resolved = types::resolved(session, prepared)?;
     let prepared = resolved.as_ref().unwrap_or(prepared);
     let text = prepared.text.as_str();
+    if matches!(prepared.statement.as_ref(), Statement::CreateSource(_) | Statement::CreateAs(_)) {
+        refuse_without_files(session)?;
+    }
     match prepared.statement.as_ref() {
         Statement::Empty => Ok(Outcome::Empty),
         Statement::CreateSource(create) => create_source::execute(session, create, text).await,
         Statement::CreateAs(create) => create_as::execute(session, create, text).await,
         Statement::CreateType(create) => types::create(session, create, text).await,
         Statement::DropType(drop) => types::drop(session, drop).await,
+        Statement::CreateView(create) => views::create(session, create, text).await,
+        Statement::DropView(drop) => views::drop(session, drop).await,
+        Statement::RenameView(rename) => views::rename(session, rename).await,
         Statement::Alter(alter) => alter::execute(session, alter).await,
         Statement::RebuildQuery(name) => rebuild::execute(session, name).await,
         Statement::Drop(drop) => drop::execute(session, drop).await,
@@ -83,13 +94,14 @@ pub(super) async fn execute(session: &mut Session, prepared: &Prepared, paramete
         Statement::Print(print) => print::execute(session, print).await,
         Statement::Show(object) => show::execute(session, object).await,
         Statement::Set { scope, name, value } => set::execute(session, *scope, name, value.as_deref()),
+        Statement::SetModes(scope, modes) => set::modes(session, *scope, modes),
         Statement::Reset(name) => set::reset(session, name.as_deref()),
         Statement::CopyTo { source, format } => copy_to::execute(session, source, format).await,
         Statement::CopyFrom { target, columns, format } => copy_from::execute(session, target, columns, format),
         Statement::Declare { name, hold, select } => cursors::declare(session, name, *hold, select, parameters).await,
         Statement::Fetch { name, direction } => cursors::fetch(session, name, *direction),
         Statement::Close(name) => cursors::close(session, name.as_ref()),
-        Statement::Begin(tag) => Ok(transaction::begin(session, tag)),
+        Statement::Begin(tag, modes) => transaction::begin(session, tag, modes),
         Statement::Commit => Ok(transaction::commit(session)),
         Statement::Rollback => Ok(transaction::rollback(session)),
         Statement::Savepoint(name) => transaction::savepoint(session, &name.value),
@@ -114,6 +126,8 @@ pub(super) async fn describe(
     prepared: &Prepared,
     known: &[Option<SqlType>],
 ) -> Result<Description> {
+    let expanded = views::expanded(session, prepared)?;
+    let prepared = expanded.as_ref().unwrap_or(prepared);
     let resolved = types::resolved(session, prepared)?;
     let prepared = resolved.as_ref().unwrap_or(prepared);
     match prepared.statement.as_ref() {
@@ -148,13 +162,17 @@ pub(super) async fn describe(
         | Statement::CreateAs(_)
         | Statement::CreateType(_)
         | Statement::DropType(_)
+        | Statement::CreateView(_)
+        | Statement::DropView(_)
+        | Statement::RenameView(_)
         | Statement::Alter(_)
         | Statement::RebuildQuery(_)
         | Statement::Drop(_)
         | Statement::Set { .. }
         | Statement::Reset(_)
         | Statement::Close(_)
-        | Statement::Begin(_)
+        | Statement::SetModes(..)
+        | Statement::Begin(..)
         | Statement::Commit
         | Statement::Rollback
         | Statement::Savepoint(_)
@@ -189,6 +207,9 @@ pub(super) fn takes_effect(statement: &Statement) -> bool {
             | Statement::CreateAs(_)
             | Statement::CreateType(_)
             | Statement::DropType(_)
+            | Statement::CreateView(_)
+            | Statement::DropView(_)
+            | Statement::RenameView(_)
             | Statement::Alter(_)
             | Statement::RebuildQuery(_)
             | Statement::Drop(_)
@@ -202,6 +223,16 @@ pub(super) fn takes_effect(statement: &Statement) -> bool {
             | Statement::Resume(_)
             | Statement::Truncate(_)
     )
+}
+
+/// Refuses to make what needs open files when those that are left are needed by what there is: a log that cannot open its
+/// files ends the server.
+fn refuse_without_files(session: &Session) -> Result<()> {
+    let files = (session.engine.env().open_files)();
+    let Some(OpenFiles { open, limit }) = files.filter(|files| files.is_short()) else { return Ok(()) };
+    let message = format!("the server has {open} files open of the {limit} that it may have");
+    Err(Error::new(SqlState::INSUFFICIENT_RESOURCES, message)
+        .hint("DROP what is not needed, or start the server with more (ulimit -n, LimitNOFILE of a systemd unit)."))
 }
 
 /// An answer without rows.

@@ -156,6 +156,13 @@ fn take_limit(query: &mut ast::Query) -> Result<Option<Limit>> {
             }
             _ => Err(unsupported()),
         },
+        ast::Expr::UnaryOp { op: ast::UnaryOperator::Minus, .. } => {
+            Err(Error::new(SqlState("2201W"), "LIMIT must not be negative"))
+        }
+        ast::Expr::Identifier(_) | ast::Expr::CompoundIdentifier(_) => {
+            let message = "argument of LIMIT must not contain variables";
+            Err(Error::new(SqlState::INVALID_COLUMN_REFERENCE, message))
+        }
         _ => Err(unsupported()),
     }
 }

@@ -12,6 +12,7 @@ use sqlparser::ast;
 use super::aligned;
 use super::push;
 use super::set_config;
+use super::views;
 use crate::catalog::Catalog;
 use crate::catalog::Compatibility;
 use crate::catalog::QueryState;
@@ -66,15 +67,19 @@ pub(super) async fn execute_prepared(
         return Ok(outcome);
     }
     match prepared.numbers {
-        Some(_) => execute(session, &as_written(prepared)?, parameters).await,
+        Some(_) => execute(session, &as_written(session, prepared)?, parameters).await,
         None => execute(session, select, parameters).await,
     }
 }
 
-/// The statement of a text whose shape stands in its place.
-fn as_written(prepared: &Prepared) -> Result<Select> {
+/// The statement of a text whose shape stands in its place; what was a table then may be a view by now.
+fn as_written(session: &Session, prepared: &Prepared) -> Result<Select> {
     let mut parsed = sql::parse(&prepared.text)?;
-    match parsed.pop().map(|parsed| parsed.statement) {
+    let mut statement = parsed.pop().map(|parsed| parsed.statement);
+    if let Some(statement) = &mut statement {
+        views::expand(session, &*session.engine.catalog()?, statement)?;
+    }
+    match statement {
         Some(Statement::Select(select)) if parsed.is_empty() => Ok(select),
         _ => Err(Error::internal("a text of another shape than its own")),
     }
@@ -146,7 +151,7 @@ pub(super) async fn describe_prepared(
     });
     match (described, &prepared.numbers) {
         (Some(described), _) => Ok(described),
-        (None, Some(_)) => describe(session, &as_written(prepared)?, known).await,
+        (None, Some(_)) => describe(session, &as_written(session, prepared)?, known).await,
         (None, None) => describe(session, select, known).await,
     }
 }

@@ -9,14 +9,38 @@ use crate::engine::settings;
 use crate::error::Result;
 use crate::error::SqlState;
 use crate::sql::SetScope;
+use crate::sql::TransactionMode;
 
 pub(super) fn execute(session: &mut Session, scope: SetScope, name: &str, value: Option<&str>) -> Result<Outcome> {
     if scope == SetScope::Block && session.status == TransactionStatus::Idle {
-        let state = SqlState::NO_ACTIVE_SQL_TRANSACTION;
-        session.notice(Notice::warning(state, "SET LOCAL can only be used in transaction blocks"));
-        return Ok(done("SET"));
+        return Ok(of_no_block(session, "SET LOCAL"));
     }
-    let before = session.settings.get(name);
+    apply(session, scope, name, value)?;
+    Ok(done("SET"))
+}
+
+/// The modes of a transaction block, or of those that the session begins from now on.
+pub(super) fn modes(session: &mut Session, scope: SetScope, modes: &[TransactionMode]) -> Result<Outcome> {
+    if scope == SetScope::Block && session.status == TransactionStatus::Idle {
+        return Ok(of_no_block(session, "SET TRANSACTION"));
+    }
+    for (name, value) in modes {
+        match scope {
+            SetScope::Block => apply(session, scope, name, Some(value))?,
+            SetScope::Session => apply(session, scope, &format!("default_{name}"), Some(value))?,
+        }
+    }
+    Ok(done("SET"))
+}
+
+fn of_no_block(session: &mut Session, what: &str) -> Outcome {
+    let message = format!("{what} can only be used in transaction blocks");
+    session.notice(Notice::warning(SqlState::NO_ACTIVE_SQL_TRANSACTION, message));
+    done("SET")
+}
+
+fn apply(session: &mut Session, scope: SetScope, name: &str, value: Option<&str>) -> Result<()> {
+    let before = session.settings.told(name);
     let changed = session.settings.set(name, value)?;
     let name = settings::canonical(name);
     if scope == SetScope::Block {
@@ -26,7 +50,7 @@ pub(super) fn execute(session: &mut Session, scope: SetScope, name: &str, value:
         session.block.settings.remove(&name);
     }
     session.report(changed);
-    Ok(done("SET"))
+    Ok(())
 }
 
 pub(super) fn reset(session: &mut Session, name: Option<&str>) -> Result<Outcome> {

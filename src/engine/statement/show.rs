@@ -24,6 +24,26 @@ use crate::sql::ShowObject;
 const EXTENDED: &[&str] =
     &["name", "topic", "partitions", "key_format", "value_format", "windowed", "query", "statement"];
 
+const QUERIES_EXTENDED: &[&str] =
+    &["name", "query_id", "sink", "sources", "state", "reason", "lag", "emit", "statement"];
+
+const TOPICS_EXTENDED: &[&str] =
+    &["name", "partitions", "replicas", "cleanup_policy", "retention_ms", "internal", "consumer_groups"];
+
+/// `$kinds` is a condition on the topics. A group reads a topic if it has committed a position in it.
+macro_rules! topics_extended {
+    ($kinds:literal) => {
+        concat!(
+            "SELECT t.name, t.partitions::text AS partitions, '1' AS replicas, t.cleanup_policy, ",
+            "t.retention_ms::text AS retention_ms, t.internal::text AS internal, ",
+            "count(DISTINCT o.\"group\")::text AS consumer_groups ",
+            "FROM tidemill.topics t LEFT JOIN tidemill.offsets o ON o.topic = t.name WHERE ",
+            $kinds,
+            " GROUP BY t.name, t.partitions, t.cleanup_policy, t.retention_ms, t.internal ORDER BY t.name"
+        )
+    };
+}
+
 /// The query over the system tables that an object's list is, and its columns.
 fn listing(object: &ShowObject) -> Option<(&'static str, &'static [&'static str])> {
     match object {
@@ -44,8 +64,12 @@ fn listing(object: &ShowObject) -> Option<(&'static str, &'static [&'static str]
             EXTENDED,
         )),
         ShowObject::Queries => Some((
-            "SELECT name, sink, state, statement FROM tidemill.queries ORDER BY name",
-            &["name", "sink", "state", "statement"],
+            "SELECT name, sink, state, reason, statement FROM tidemill.queries ORDER BY name",
+            &["name", "sink", "state", "reason", "statement"],
+        )),
+        ShowObject::QueriesExtended => Some((
+            "SELECT name, query_id::text AS query_id, sink, sources, state, reason, lag::text AS lag, emit, statement FROM tidemill.queries ORDER BY name",
+            QUERIES_EXTENDED,
         )),
         ShowObject::Topics => Some((
             "SELECT name, partitions::text AS partitions FROM tidemill.topics WHERE NOT internal ORDER BY name",
@@ -55,11 +79,14 @@ fn listing(object: &ShowObject) -> Option<(&'static str, &'static [&'static str]
             "SELECT name, partitions::text AS partitions FROM tidemill.topics ORDER BY name",
             &["name", "partitions"],
         )),
+        ShowObject::TopicsExtended => Some((topics_extended!("NOT t.internal"), TOPICS_EXTENDED)),
+        ShowObject::AllTopicsExtended => Some((topics_extended!("true"), TOPICS_EXTENDED)),
         ShowObject::Functions => Some((
             "SELECT name, kind, min(description) AS description FROM tidemill.functions GROUP BY name, kind ORDER BY name, kind",
             &["name", "kind", "description"],
         )),
         ShowObject::Types => Some(("SELECT name, type FROM tidemill.types ORDER BY name", &["name", "type"])),
+        ShowObject::Views => Some(("SELECT name, statement FROM tidemill.views ORDER BY name", &["name", "statement"])),
         ShowObject::AllSettings | ShowObject::Setting(_) | ShowObject::Variables => None,
     }
 }
@@ -99,7 +126,7 @@ pub(super) async fn execute(session: &mut Session, object: &ShowObject) -> Resul
 
 /// What SHOW lists, if that was meant and no setting.
 fn listing_hint(error: Error, name: &str) -> Error {
-    let lists = ["FUNCTIONS", "QUERIES", "STREAMS", "TABLES", "TOPICS", "TYPES"];
+    let lists = ["FUNCTIONS", "QUERIES", "STREAMS", "TABLES", "TOPICS", "TYPES", "VIEWS"];
     match sql::nearest(name, lists).filter(|_| error.hint_text().is_none()) {
         Some(list) => error.hint(format!("Did you mean SHOW {list}?")),
         None => error,

@@ -3,6 +3,7 @@
 //! Each statement takes effect at once: a block is only where errors stop further statements. A ROLLBACK says so.
 
 use super::done;
+use super::set;
 use crate::engine::outcome::Notice;
 use crate::engine::outcome::Outcome;
 use crate::engine::outcome::TransactionStatus;
@@ -10,17 +11,20 @@ use crate::engine::session::Session;
 use crate::error::Error;
 use crate::error::Result;
 use crate::error::SqlState;
+use crate::sql::SetScope;
+use crate::sql::TransactionMode;
 
 const ACTIVE_SQL_TRANSACTION: SqlState = SqlState("25001");
 const INVALID_SAVEPOINT: SqlState = SqlState("3B001");
 
-pub(super) fn begin(session: &mut Session, tag: &str) -> Outcome {
+pub(super) fn begin(session: &mut Session, tag: &str, modes: &[TransactionMode]) -> Result<Outcome> {
     if session.status == TransactionStatus::Idle {
         session.status = TransactionStatus::Open;
     } else {
         session.notice(Notice::warning(ACTIVE_SQL_TRANSACTION, "there is already a transaction in progress"));
     }
-    done(tag)
+    set::modes(session, SetScope::Block, modes)?;
+    Ok(done(tag))
 }
 
 pub(super) fn commit(session: &mut Session) -> Outcome {

@@ -13,6 +13,7 @@ use crate::error::Error;
 use crate::error::Result;
 use crate::error::SqlState;
 use crate::model::Offset;
+use crate::model::QueryId;
 use crate::model::TopicPartition;
 use crate::security::Operation;
 use crate::security::Resource;
@@ -32,7 +33,9 @@ pub(super) async fn execute(session: &Session, truncate: &TruncateTopic) -> Resu
     for partition in partitions(topic, truncate)? {
         starts.push((partition, start(&*client, partition, truncate).await?));
     }
-    refuse_unread(&*client, topic, &starts).await.map_err(|error| error.at(truncate.position))?;
+    let readers: Vec<QueryId> = session.engine.catalog()?.readers_of_topic(topic.id).map(|query| query.id).collect();
+    let unread = refuse_unread(&*client, topic, &readers, &starts).await;
+    unread.map_err(|error| error.at(truncate.position))?;
     for (partition, start) in starts {
         client.advance_log_start(partition, start).await?;
     }
@@ -100,14 +103,43 @@ async fn start(client: &dyn Client, partition: TopicPartition, truncate: &Trunca
 }
 
 /// Refuses to take records from a query that has not read them: it would stop, since nobody could say what it missed.
-async fn refuse_unread(client: &dyn Client, topic: &TopicRecord, starts: &[(TopicPartition, Offset)]) -> Result<()> {
+async fn refuse_unread(
+    client: &dyn Client,
+    topic: &TopicRecord,
+    readers: &[QueryId],
+    starts: &[(TopicPartition, Offset)],
+) -> Result<()> {
     let groups = client.groups().await?;
-    let Some((group, offset)) = first_unread(&groups, starts) else { return Ok(()) };
-    let (number, position) = (offset.partition.partition.0, offset.committed.offset);
-    let message =
-        format!("\"{group}\" has read partition {number} of topic \"{}\" up to offset {position} only", topic.name);
-    Err(Error::new(SqlState::OBJECT_IN_USE, message)
-        .hint(format!("Wait for it, end it, or say BEFORE OFFSET {position}.")))
+    if let Some((group, offset)) = first_unread(&groups, starts) {
+        let (number, position) = (offset.partition.partition.0, offset.committed.offset);
+        let message =
+            format!("\"{group}\" has read partition {number} of topic \"{}\" up to offset {position} only", topic.name);
+        return Err(Error::new(SqlState::OBJECT_IN_USE, message)
+            .hint(format!("Wait for it, end it, or say BEFORE OFFSET {position}.")));
+    }
+    for (reader, partition, start) in unbegun(&groups, readers, starts) {
+        let first = client.ends(partition).await?.log_start_offset;
+        if first < start && client.lag(partition, first).await?.records != 0 {
+            let (group, number) = (reader.group(), partition.partition.0);
+            let message = format!("\"{group}\" has read nothing of partition {number} of topic \"{}\" yet", topic.name);
+            return Err(Error::new(SqlState::OBJECT_IN_USE, message).hint("Wait for it, or end it."));
+        }
+    }
+    Ok(())
+}
+
+/// Who has no position yet in which of these partitions: such a query begins where the log does.
+fn unbegun(
+    groups: &[GroupDescription],
+    readers: &[QueryId],
+    starts: &[(TopicPartition, Offset)],
+) -> Vec<(QueryId, TopicPartition, Offset)> {
+    let has_begun = |reader: QueryId, partition: TopicPartition| {
+        let mut own = groups.iter().filter(|group| QueryId::of_group(&group.group) == Some(reader));
+        own.any(|group| group.offsets.iter().any(|offset| offset.partition == partition))
+    };
+    let each = readers.iter().flat_map(|reader| starts.iter().map(|(partition, start)| (*reader, *partition, *start)));
+    each.filter(|(reader, partition, _)| !has_begun(*reader, *partition)).collect()
 }
 
 /// A group that has something to read before one of these starts. Markers are nothing to read.

@@ -22,6 +22,7 @@ mod tasks;
 mod topics;
 mod transactions;
 mod types;
+mod views;
 
 use std::sync::Arc;
 use std::sync::Weak;
@@ -31,6 +32,8 @@ use arrow::record_batch::RecordBatch;
 use datafusion::catalog::SchemaProvider;
 use futures::future::BoxFuture;
 
+pub(super) use self::queries::lags;
+pub(super) use self::queries::standing;
 pub(super) use self::relations::format;
 use self::schema::SystemSchema;
 use super::core::Engine;
@@ -88,6 +91,7 @@ const TABLES: &[&SystemTable] = &[
     &topics::TABLE,
     &transactions::TABLE,
     &types::TABLE,
+    &views::TABLE,
 ];
 
 /// The schema, for all sessions.

@@ -63,6 +63,8 @@ pub struct TopicSpec {
     pub record_bytes_max: usize,
     /// Rows are replaced by key and a view is kept.
     pub is_table: bool,
+    /// Keys are written so that none can be null: a row whose key is is left out.
+    pub lacks_null_key: bool,
     /// The column with the record's time; else the row's event time.
     pub event_time: Option<Arc<EventTimeColumn>>,
 }
@@ -195,9 +197,10 @@ impl Sink {
         }
         for (row, reason) in left_out {
             written[row] = false;
-            let (operator, event_time) = (cx.operator().clone(), times[row]);
-            let message = format!("row left out, it cannot be written: {reason}");
-            cx.output().log(LogEntry { operator, message, event_time });
+            tell_left_out(cx, &reason, times[row]);
+        }
+        if topic.lacks_null_key {
+            self.leave_out_null_keys(&users, &mut written);
         }
         let placed = topic.placer.encode_keys(&users)?;
         let count = topic.partitions.len() as i32;
@@ -231,6 +234,12 @@ impl Sink {
             self.change_view(cx, &users, ops, &partitions, &written)?;
         }
         Ok(())
+    }
+
+    fn leave_out_null_keys(&self, users: &RecordBatch, written: &mut [bool]) {
+        for column in self.spec.key.iter().map(|index| users.column(*index)).filter(|column| column.is_nullable()) {
+            written.iter_mut().enumerate().for_each(|(row, written)| *written &= column.is_valid(row));
+        }
     }
 
     /// Says in a stream how far the task has come in time: to the partitions that get rows, and to those that must know.
@@ -289,10 +298,23 @@ impl Sink {
     }
 }
 
+fn tell_left_out(cx: &mut Cx<'_>, reason: &str, event_time: i64) {
+    let message = format!("row left out, it cannot be written: {reason}");
+    let operator = cx.operator().clone();
+    cx.output().log(LogEntry { operator, message, event_time });
+}
+
+/// Memory that rows take, whatever else the buffers hold that they are parts of.
+fn slice_bytes(batch: &RecordBatch) -> usize {
+    let bytes =
+        |column: &ArrayRef| column.to_data().get_slice_memory_size().unwrap_or_else(|_| column.get_array_memory_size());
+    batch.columns().iter().map(bytes).sum()
+}
+
 impl Step for Sink {
     fn input(&mut self, cx: &mut Cx<'_>, _: usize, batch: RecordBatch) -> Result<Progress, ExecError> {
         if self.is_gathered() {
-            cx.hold(batch.get_array_memory_size());
+            cx.hold(slice_bytes(&batch));
             self.gathered.push(batch);
         } else if self.spec.input.changes == Changes::Retract {
             let batch = self.consolidate(&[batch], true)?;

@@ -12,6 +12,7 @@ use arrow::array::Int32Array;
 use arrow::array::Int64Array;
 use arrow::array::RecordBatch;
 use arrow::array::TimestampMicrosecondArray;
+use arrow::buffer::ScalarBuffer;
 use arrow::datatypes::DataType;
 
 use super::queue::InputQueue;
@@ -52,15 +53,15 @@ pub struct Ready {
     /// User columns and, of a repartition, system columns.
     pub rows: Vec<ArrayRef>,
     /// Event times.
-    pub times: Vec<i64>,
+    pub times: ScalarBuffer<i64>,
     /// Stream time at each row.
-    pub clocks: Vec<i64>,
+    pub clocks: ScalarBuffer<i64>,
     /// Op or weight.
     pub changes: ArrayRef,
     /// Offsets.
-    pub offsets: Vec<i64>,
+    pub offsets: ScalarBuffer<i64>,
     /// Rows with the same number are one change.
-    pub places: Vec<i64>,
+    pub places: ScalarBuffer<i64>,
     /// Headers by place, if there are any and they are used.
     pub headers: Option<Arc<RowHeaders>>,
     /// Bytes of one row as it was read: the mean of its batch, at least 1.
@@ -418,7 +419,7 @@ impl Input {
             return Ok(None);
         }
         let mut kept = Vec::with_capacity(decoded.offsets.len());
-        for (row, (offset, time)) in decoded.offsets.iter().zip(&decoded.event_times).enumerate() {
+        for (row, (offset, time)) in decoded.offsets.iter().zip(decoded.event_times.iter()).enumerate() {
             let reason = match latest {
                 _ if *offset < self.decoded_upto.0 => continue,
                 Some(latest) if latest < *time => "its event time is too far ahead of the clock",
@@ -441,9 +442,9 @@ impl Input {
         kept: Option<&[usize]>,
         row_bytes: usize,
     ) -> Result<Ready, ExecError> {
-        let pick = |values: &[i64]| match kept {
-            Some(kept) => kept.iter().map(|row| values[*row]).collect(),
-            None => values.to_vec(),
+        let pick = |values: &ScalarBuffer<i64>| match kept {
+            Some(kept) => kept.iter().map(|row| values[*row]).collect::<Vec<i64>>().into(),
+            None => values.clone(),
         };
         let (times, offsets) = (pick(&decoded.event_times), pick(&decoded.offsets));
         let mut rows: Vec<ArrayRef> = match kept {
@@ -456,7 +457,7 @@ impl Input {
         for (pseudo, data_type) in &reads.pseudo {
             rows.push(self.pseudo(*pseudo, data_type, &times, &offsets));
         }
-        let clocks = self.clocks(&offsets, &times);
+        let clocks = self.clocks(&offsets, &times).into();
         let op = |op: &RowOp| match op {
             RowOp::NoValue if !reads.null_rows => OP_NO_VALUE,
             RowOp::Value | RowOp::NoValue => OP_VALUE,
@@ -633,11 +634,11 @@ impl Input {
         let users = spec.layout.users();
         self.ready.push_back(Ready {
             rows: rows.columns()[..users].to_vec(),
-            times: spec.layout.times(rows).values().to_vec(),
-            clocks,
+            times: spec.layout.times(rows).values().clone(),
+            clocks: clocks.into(),
             changes: Arc::clone(rows.column(users + 3)),
-            offsets: vec![offset; rows.num_rows()],
-            places: spec.layout.seqs(rows).values().to_vec(),
+            offsets: vec![offset; rows.num_rows()].into(),
+            places: spec.layout.seqs(rows).values().clone(),
             headers: None,
             row_bytes: mean_bytes(bytes, rows.num_rows()),
             taken: 0,

@@ -65,7 +65,7 @@ fn said(producer: u32, clock: Option<i64>, idle: bool) -> Marker {
 
 /// The clocks that waiting rows carry.
 fn clocks(input: &Input) -> Vec<i64> {
-    input.ready.iter().flat_map(|ready| ready.clocks.clone()).collect()
+    input.ready.iter().flat_map(|ready| ready.clocks.to_vec()).collect()
 }
 
 #[test]

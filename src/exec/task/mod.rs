@@ -224,21 +224,42 @@ impl Task {
     }
 
     /// One round, if rows lie ready. Fails with `RoundTooLarge` if its rows, more than one change, give out far more than a
-    /// cut should take.
+    /// cut should take, with `ChangeTooLarge` if they are one change that gives out more than a cut may take.
     pub fn round(&mut self, now: Now, rows_max: usize) -> Result<Passed, ExecError> {
         let passed = self.begin_round(now, rows_max)?;
         let before = {
             let mut state = self.driver.task();
             let before = state.waiting_bytes();
-            let is_divisible = self.round.is_some_and(|(_, changes)| 1 < changes);
-            let more_max = self.spec.config.cut_bytes_max.as_usize().saturating_mul(ROUND_CUTS_MAX);
-            state.waiting_max = if is_divisible { before.saturating_add(more_max) } else { usize::MAX };
+            let config = &self.spec.config;
+            let several_max = config.cut_bytes_max.as_usize().saturating_mul(ROUND_CUTS_MAX);
+            let more_max = match self.round {
+                Some((_, 2..)) => several_max,
+                Some(_) => several_max.max(config.change_bytes_max.as_usize()),
+                // What time alone makes has no row to blame, and state that was kept is no larger than it may be.
+                None => usize::MAX,
+            };
+            state.waiting_max = before.saturating_add(more_max);
             before
         };
-        while self.next_output()?.is_some() {}
+        while self.next_output().map_err(|failure| self.blamed(failure))?.is_some() {}
         let mut state = self.driver.task();
         state.waiting_max = usize::MAX;
         Ok(Passed { bytes: state.waiting_bytes().saturating_sub(before), ..passed })
+    }
+
+    /// Of a round that gave out too much, the change if it was one.
+    fn blamed(&self, failure: ExecError) -> ExecError {
+        let place = match (&failure, self.round) {
+            (ExecError::RoundTooLarge, Some((place, 0 | 1))) => place,
+            _ => return failure,
+        };
+        let input = self.inputs.iter().find(|input| input.partition == place.partition);
+        let topic = input.map_or(String::new(), |input| match &self.spec.leaves[input.leaf].reads {
+            Reads::Relation(reads) => format!("topic \"{}\"", reads.relation.topic),
+            Reads::Exchange(_) => "a repartition".to_string(),
+        });
+        let (partition, offset) = (place.partition.partition.0, place.offset);
+        ExecError::ChangeTooLarge { topic, partition, offset, limit: self.spec.config.change_bytes_max }
     }
 
     /// Begins a round, if rows lie ready; `next_output` takes it further, to its end.

@@ -410,7 +410,7 @@ impl ViewReader {
             return Ok(decoded.rows.clone());
         }
         let mut columns = decoded.rows.columns().to_vec();
-        columns.push(Arc::new(Int64Array::from(decoded.event_times.clone())));
+        columns.push(Arc::new(Int64Array::new(decoded.event_times.clone(), None)));
         Ok(RecordBatch::try_new(Arc::clone(&self.schema), columns)?)
     }
 }

@@ -48,14 +48,20 @@ pub struct Sequence {
 }
 
 impl Sequence {
-    /// The place of a row; rows of one change share it.
-    fn place(&mut self, partition: TopicPartition, offset: i64, place: i64) -> i64 {
-        let this = Some((partition, offset, place));
-        if self.last != this {
-            self.last = this;
-            self.next += 1;
+    /// The places of rows of a partition; rows of one change share theirs.
+    fn places(&mut self, partition: TopicPartition, offsets: &[i64], places: &[i64]) -> Vec<i64> {
+        let (Some(first), Some(last)) = (offsets.first().zip(places.first()), offsets.last().zip(places.last())) else {
+            return Vec::new();
+        };
+        self.next += i64::from(self.last != Some((partition, *first.0, *first.1)));
+        self.last = Some((partition, *last.0, *last.1));
+        let mut numbers = Vec::with_capacity(offsets.len());
+        numbers.push(self.next);
+        for (offsets, places) in offsets.windows(2).zip(places.windows(2)) {
+            self.next += i64::from(offsets[0] != offsets[1] || places[0] != places[1]);
+            numbers.push(self.next);
         }
-        self.next
+        numbers
     }
 }
 
@@ -171,8 +177,7 @@ fn take(
     let (from, upto) = (waiting.taken, waiting.taken + count);
     let mut columns = slice_columns(&waiting.rows, from, count);
     let before = sequence.next;
-    let seqs = (from..upto).map(|row| sequence.place(partition, waiting.offsets[row], waiting.places[row]));
-    let seqs: Vec<i64> = seqs.collect();
+    let seqs = sequence.places(partition, &waiting.offsets[from..upto], &waiting.places[from..upto]);
     if let Some(headers) = &waiting.headers {
         for (row, seq) in (from..upto).zip(&seqs) {
             if let Some(entry) = headers.find(waiting.places[row]) {
@@ -181,16 +186,16 @@ fn take(
         }
     }
     round.changes += usize::try_from(sequence.next - before).unwrap_or(0);
-    let mut clocks = waiting.clocks[from..upto].to_vec();
+    let mut clocks = waiting.clocks.slice(from, count);
     if input.sets_time {
         input.taken_clock = clocks.last().copied();
         if let Some(others) = others {
-            clocks.iter_mut().for_each(|clock| *clock = others.min(*clock));
+            clocks = clocks.iter().map(|clock| others.min(*clock)).collect::<Vec<i64>>().into();
         }
         round.clock = round.clock.max(clocks.last().copied());
     }
-    columns.push(Arc::new(Int64Array::from(waiting.times[from..upto].to_vec())) as ArrayRef);
-    columns.push(Arc::new(Int64Array::from(clocks)));
+    columns.push(Arc::new(Int64Array::new(waiting.times.slice(from, count), None)) as ArrayRef);
+    columns.push(Arc::new(Int64Array::new(clocks, None)));
     columns.push(Arc::new(Int64Array::from(seqs)));
     columns.extend(slice_columns(std::slice::from_ref(&waiting.changes), from, count));
     round.rows += count;
@@ -224,11 +229,11 @@ mod tests {
         let column = || Arc::new(Int64Array::from(vec![0; 6])) as ArrayRef;
         let ready = Ready {
             rows: Vec::new(),
-            times: vec![0; 6],
-            clocks: vec![0; 6],
+            times: vec![0; 6].into(),
+            clocks: vec![0; 6].into(),
             changes: column(),
-            offsets: vec![1, 1, 1, 1, 2, 2],
-            places: vec![7, 8, 8, 9, 9, 9],
+            offsets: vec![1, 1, 1, 1, 2, 2].into(),
+            places: vec![7, 8, 8, 9, 9, 9].into(),
             headers: None,
             row_bytes: 1,
             taken: 0,
@@ -236,5 +241,16 @@ mod tests {
         let counts: Vec<usize> = (1..=6).map(|count| whole_changes(&ready, count)).collect();
         assert_eq!(counts, [1, 3, 3, 4, 6, 6]);
         assert_eq!(whole_changes(&Ready { taken: 1, ..ready }, 1), 2);
+    }
+
+    #[test]
+    fn rows_of_one_change_share_their_place_over_runs_too() {
+        let partition = |number| TopicPartition::new(crate::model::TopicId::from_random([1; 16]), number);
+        let mut sequence = Sequence::default();
+        assert_eq!(sequence.places(partition(0), &[1, 1, 1, 2], &[7, 7, 8, 8]), [1, 1, 2, 3]);
+        assert_eq!(sequence.places(partition(0), &[2, 2], &[8, 9]), [3, 4]);
+        assert_eq!(sequence.places(partition(1), &[2], &[9]), [5]);
+        assert_eq!(sequence.places(partition(1), &[], &[]), [0; 0]);
+        assert_eq!(sequence.places(partition(1), &[2, 3], &[9, 9]), [5, 6]);
     }
 }

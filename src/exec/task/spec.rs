@@ -595,6 +595,10 @@ pub fn topic_spec(sink: &Relation) -> Result<TopicSpec, ExecError> {
         partitions: (0..sink.partitions).map(|partition| TopicPartition::new(sink.topic_id, partition)).collect(),
         record_bytes_max: BatchLimits::default().batch_bytes_max - BATCH_OVERHEAD,
         is_table: sink.kind == RelationKind::Table,
+        // Its readers would pass over what has no key; under ksqlDB's rules such records are written.
+        lacks_null_key: sink.kind == RelationKind::Table
+            && sink.compatibility == Compatibility::Postgres
+            && !sink.has_null_keys(),
         event_time: match sink.timestamp_column {
             None => None,
             Some(index) => {

@@ -32,8 +32,17 @@ pub struct From {
     pub sources: Vec<BoundSource>,
     /// How each but the first joins.
     pub joins: Vec<BoundJoin>,
-    /// The columns of USING, folded: a bare mention means the first relation's.
-    pub merged: Vec<String>,
+    /// The columns of USING.
+    pub merged: Vec<Merged>,
+}
+
+/// A column of USING, which both sides of a join have.
+pub struct Merged {
+    /// Its name, folded.
+    pub name: String,
+    /// What a bare mention means where rows of the right are kept: its column, or that of whichever side has a row. Else the
+    /// first relation's that has it.
+    pub expr: Option<ast::Expr>,
 }
 
 /// Binds FROM and its joins.
@@ -48,7 +57,7 @@ pub fn bind(select: &ast::Select, flattener: &Flattener<'_>) -> Result<From> {
     };
     let mut sources = vec![flattener.source(&from.relation)?];
     let mut joins = Vec::with_capacity(from.joins.len());
-    let mut merged = Vec::new();
+    let mut merged: Vec<Merged> = Vec::new();
     for join in &from.joins {
         let mut table = join.relation.clone();
         let within = crate::sql::take_within(&mut table)?;
@@ -66,8 +75,15 @@ pub fn bind(select: &ast::Select, flattener: &Flattener<'_>) -> Result<From> {
                 right.relation.name
             )));
         }
-        merged.extend(using_columns(&join.join_operator, rules));
-        let (kind, on) = operator(&join.join_operator, &sources, &right)?;
+        let (kind, constraint) = operator(&join.join_operator)?;
+        let on = match constraint {
+            ast::JoinConstraint::On(on) => on.clone(),
+            ast::JoinConstraint::Using(names) => using(names, kind, &sources, &right, rules, &mut merged)?,
+            ast::JoinConstraint::Natural | ast::JoinConstraint::None => {
+                return Err(Error::new(SqlState::SYNTAX_ERROR, "a join of a standing query needs ON or USING"));
+            }
+        };
+        check_inner_tables(from, &sources, &right)?;
         check_kinds(&sources, &right, (within.is_some(), kind), rules)?;
         let (span, unmatched) = span(within, rules);
         joins.push(BoundJoin { kind, span, unmatched, on });
@@ -166,64 +182,57 @@ pub(super) fn source(table: &ast::TableFactor, catalog: &Catalog, rules: Compati
     Ok(BoundSource { alias, relation, pseudo: Vec::new(), queries: Vec::new() })
 }
 
-fn operator(operator: &ast::JoinOperator, left: &[BoundSource], right: &BoundSource) -> Result<(JoinKind, ast::Expr)> {
+fn operator(operator: &ast::JoinOperator) -> Result<(JoinKind, &ast::JoinConstraint)> {
     use ast::JoinOperator as Operator;
     let not_there = |what: &str| {
         Err(Error::unsupported(format!("{what} joins are not there yet in standing queries"))
             .hint("Inner, left, right and full joins are."))
     };
-    let (kind, constraint) = match operator {
+    Ok(match operator {
         Operator::Join(constraint) | Operator::Inner(constraint) => (JoinKind::Inner, constraint),
         Operator::Left(constraint) | Operator::LeftOuter(constraint) => (JoinKind::Left, constraint),
         Operator::Right(constraint) | Operator::RightOuter(constraint) => (JoinKind::Right, constraint),
         Operator::FullOuter(constraint) => (JoinKind::Full, constraint),
         Operator::CrossJoin(_) => return not_there("CROSS"),
         _ => return not_there("such"),
-    };
-    match constraint {
-        ast::JoinConstraint::On(on) => Ok((kind, on.clone())),
-        ast::JoinConstraint::Using(_) if kind.keeps_right() => {
-            Err(Error::unsupported("USING in RIGHT and FULL joins is not there yet in standing queries")
-                .hint("Write ON, and COALESCE(l.k, r.k) for the column of both."))
-        }
-        ast::JoinConstraint::Using(names) => Ok((kind, using(names, left, right)?)),
-        ast::JoinConstraint::Natural | ast::JoinConstraint::None => {
-            Err(Error::new(SqlState::SYNTAX_ERROR, "a join of a standing query needs ON or USING"))
-        }
-    }
+    })
 }
 
-fn using_columns(operator: &ast::JoinOperator, rules: Compatibility) -> Vec<String> {
-    use ast::JoinOperator as Operator;
-    let constraint = match operator {
-        Operator::Join(constraint)
-        | Operator::Inner(constraint)
-        | Operator::Left(constraint)
-        | Operator::LeftOuter(constraint) => constraint,
-        _ => return Vec::new(),
-    };
-    let ast::JoinConstraint::Using(names) = constraint else { return Vec::new() };
-    let folded = |name: &ast::ObjectName| match name.0.last() {
-        Some(ast::ObjectNamePart::Identifier(ident)) => Some(fold(ident, rules)),
-        _ => None,
-    };
-    names.iter().filter_map(folded).collect()
-}
-
-/// `USING (a, b)` as `ON left.a = right.a AND left.b = right.b`.
-fn using(names: &[ast::ObjectName], left: &[BoundSource], right: &BoundSource) -> Result<ast::Expr> {
+/// `USING (a, b)` as `ON left.a = right.a AND left.b = right.b`; notes what its columns mean from here on.
+fn using(
+    names: &[ast::ObjectName],
+    kind: JoinKind,
+    left: &[BoundSource],
+    right: &BoundSource,
+    rules: Compatibility,
+    merged: &mut Vec<Merged>,
+) -> Result<ast::Expr> {
     let mut on: Option<ast::Expr> = None;
     for name in names {
         let Some(ast::ObjectNamePart::Identifier(ident)) = name.0.last() else {
             return Err(Error::new(SqlState::SYNTAX_ERROR, "USING takes names of columns"));
         };
-        let qualified =
-            |alias: &str| ast::Expr::CompoundIdentifier(vec![ast::Ident::with_quote('"', alias), ident.clone()]);
-        let pair = ast::Expr::BinaryOp {
-            left: Box::new(qualified(&left[0].alias)),
-            op: ast::BinaryOperator::Eq,
-            right: Box::new(qualified(&right.alias)),
+        let name = fold(ident, rules);
+        let mut exact = ast::Ident::with_quote('"', &name);
+        exact.span = ident.span;
+        let of = |source: &BoundSource| {
+            ast::Expr::CompoundIdentifier(vec![ast::Ident::with_quote('"', &source.alias), exact.clone()])
         };
+        let has = |source: &&BoundSource| source.relation.columns.iter().any(|column| column.name == name);
+        let known = merged.iter().position(|merged| merged.name == name);
+        let before = known.and_then(|known| merged[known].expr.clone());
+        let mine = before.clone().unwrap_or_else(|| of(left.iter().find(has).unwrap_or(&left[0])));
+        let theirs = of(right);
+        let expr = match kind {
+            JoinKind::Inner | JoinKind::Left => before,
+            JoinKind::Right => Some(theirs.clone()),
+            JoinKind::Full => Some(super::both(&mine, &theirs)?),
+        };
+        match known {
+            Some(known) => merged[known].expr = expr,
+            None => merged.push(Merged { name, expr }),
+        }
+        let pair = ast::Expr::BinaryOp { left: Box::new(mine), op: ast::BinaryOperator::Eq, right: Box::new(theirs) };
         on = Some(match on {
             None => pair,
             Some(before) => {
@@ -285,6 +294,31 @@ pub fn name_of_unnamed_key(sources: &[BoundSource], joins: &[BoundJoin]) -> Resu
     Ok(unnamed_key(sources, joins)?.and(free))
 }
 
+/// Refuses sub-queries that make a table beside a stream: their rows have no place in time among its, since they come when they
+/// are committed. Those of a table that is named have their event times.
+fn check_inner_tables(from: &ast::TableWithJoins, sources: &[BoundSource], right: &BoundSource) -> Result<()> {
+    let all = || sources.iter().chain([right]);
+    let tables = std::iter::once(&from.relation).chain(from.joins.iter().map(|join| &join.relation));
+    let Some((table, source)) = tables.zip(all()).find(|(_, source)| source.is_inner_table()) else { return Ok(()) };
+    if all().all(|source| source.relation.is_table()) {
+        return Ok(());
+    }
+    if source.is_hidden() {
+        return Err(Error::unsupported(
+            "IN and EXISTS in a query over a stream ask for the whole primary key of a table yet",
+        )
+        .hint("Make a table whose primary key that is: CREATE TABLE .. AS SELECT DISTINCT .., and ask that."));
+    }
+    let hint = match table {
+        ast::TableFactor::Derived { subquery, .. } if source.queries.iter().all(|query| query.window.is_none()) => {
+            let name = &source.alias;
+            format!("Write CREATE TABLE {name} AS {subquery}; and then this one with {name} in place of the subquery.")
+        }
+        _ => TWO_QUERIES.to_string(),
+    };
+    Err(Error::unsupported("a join of a stream with a subquery that groups or ranks is not there yet").hint(hint))
+}
+
 /// Which kinds of relations may be joined, and how. `(within, kind)` is what the join says.
 fn check_kinds(
     sources: &[BoundSource],
@@ -294,18 +328,6 @@ fn check_kinds(
 ) -> Result<()> {
     let left = &sources[0];
     let streams = sources[1..].iter().any(|source| !source.relation.is_table());
-    let all = || sources.iter().chain([right]);
-    // Its rows have no place in time among those of a stream: they come when it is committed.
-    if all().any(BoundSource::is_inner_table) && all().any(|source| !source.relation.is_table()) {
-        if right.is_hidden() {
-            return Err(Error::unsupported(
-                "IN and EXISTS in a query over a stream ask for the whole primary key of a table yet",
-            )
-            .hint("Make a table whose primary key that is: CREATE TABLE .. AS SELECT DISTINCT .., and ask that."));
-        }
-        return Err(Error::unsupported("a join of a stream with a subquery that groups or ranks is not there yet")
-            .hint(TWO_QUERIES));
-    }
     if sources.iter().chain([right]).any(|source| source.relation.window.is_some()) {
         if rules == Compatibility::Ksqldb {
             check_windows(left, right)?;
@@ -373,13 +395,14 @@ fn check_windowed(sources: &[BoundSource], right: &BoundSource, kind: JoinKind, 
     if rules == Compatibility::Ksqldb && one != other {
         return Err(implicit_repartition());
     }
-    match kind {
-        JoinKind::Inner | JoinKind::Left => Ok(()),
-        JoinKind::Right | JoinKind::Full => refused(
-            "RIGHT and FULL joins of windowed relations are not there yet in standing queries",
-            "JOIN and LEFT JOIN are; a RIGHT JOIN is a LEFT JOIN with its sides turned round.",
-        ),
+    // The key of a window of a size has no end: it could not be told whose a window is that one side alone has.
+    if kind == JoinKind::Full && one != other {
+        return refused(
+            "a FULL join of windows of two sizes is not supported",
+            "Make both views with windows of one SIZE, or join them LEFT or RIGHT.",
+        );
     }
+    Ok(())
 }
 
 /// ksqlDB's words for windowed relations that would have to be spread anew to be joined.

@@ -47,7 +47,9 @@ pub fn bind(list: &[ast::SelectItem], partition_by: &[ast::Expr], scope: &mut Sc
                 if let Some((name, expr)) = scope.synthetic() {
                     items.push(BoundItem { expr: expr.clone(), name: name.clone(), named: false });
                 }
-                let stars = scope.seen().flat_map(|source| star(scope, source)).collect();
+                let sight: &Scope<'_> = scope;
+                let own = |source| star(sight, source).into_iter().filter_map(move |item| once(item, source, sight));
+                let stars: Vec<BoundItem> = sight.seen().flat_map(own).collect();
                 items.extend(match scope.rules() {
                     Compatibility::Ksqldb if !partition_by.is_empty() => repartitioned(stars, partition_by, scope),
                     _ => stars,
@@ -55,7 +57,10 @@ pub fn bind(list: &[ast::SelectItem], partition_by: &[ast::Expr], scope: &mut Sc
             }
             ast::SelectItem::QualifiedWildcard(kind, options) => {
                 check_options(options)?;
-                items.extend(star(scope, qualified_source(kind, scope)?));
+                let source = qualified_source(kind, scope)?;
+                // What USING merges is in the star of the first relation that has it.
+                let own = star(scope, source).into_iter();
+                items.extend(own.filter(|item| once(item.clone(), source, scope).is_some()));
             }
             ast::SelectItem::ExprWithAliases { .. } => {
                 return Err(Error::unsupported("several aliases of one expression are not supported"));
@@ -104,9 +109,13 @@ fn type_of(expr: &ast::Expr, scope: &Scope<'_>) -> Option<SqlType> {
     }
 }
 
-/// The name of a join's key that no column is, if it is what an item asks for.
+/// The name of a join's key that no column is, or of a column of USING, if it is what an item asks for.
 fn synthetic_name(expr: &ast::Expr, scope: &Scope<'_>) -> String {
     let ast::Expr::Identifier(ident) = expr else { return String::new() };
+    let name = fold(ident, scope.rules());
+    if scope.merged(&name).is_some() {
+        return name;
+    }
     let named = scope.synthetic().filter(|(name, _)| *name == fold(ident, scope.rules()));
     named.map(|(name, _)| name.clone()).unwrap_or_default()
 }
@@ -147,11 +156,9 @@ fn qualified_source(kind: &ast::SelectItemQualifiedWildcardKind, scope: &Scope<'
 /// All columns of a source; joined, ksqlDB names each after its relation too. There the key comes first, then its window.
 fn star(scope: &Scope<'_>, source: usize) -> Vec<BoundItem> {
     let joined = 1 < scope.sources().len();
-    let index = source;
-    let source = &scope.sources()[index];
+    let source = &scope.sources()[source];
     let quoted = |value: &str| ast::Ident::with_quote('"', value);
-    let all = source.relation.columns.iter();
-    let mut columns: Vec<&Column> = all.filter(|column| !scope.is_merged(index, &column.name)).collect();
+    let mut columns: Vec<&Column> = source.relation.columns.iter().collect();
     if scope.rules() == Compatibility::Ksqldb {
         columns.sort_by_key(|column| place_in_star(column));
     }
@@ -164,6 +171,17 @@ fn star(scope: &Scope<'_>, source: usize) -> Vec<BoundItem> {
         named: false,
     };
     columns.into_iter().map(item).collect()
+}
+
+/// A column in the star of all sources: one of USING is there once, where the first source has it.
+fn once(item: BoundItem, source: usize, scope: &Scope<'_>) -> Option<BoundItem> {
+    let ast::Expr::CompoundIdentifier(parts) = &item.expr else { return Some(item) };
+    let name = parts.last().map_or("", |name| name.value.as_str());
+    match scope.merged(name) {
+        None => Some(item),
+        Some(expr) if scope.holders(name).first() == Some(&source) => Some(BoundItem { expr, ..item }),
+        Some(_) => None,
+    }
 }
 
 /// In ksqlDB's `*` the key comes first and the bounds of windows behind it, wherever they were declared.

@@ -8,6 +8,7 @@ use sqlparser::tokenizer::Span;
 
 use super::BoundItem;
 use super::BoundSource;
+use super::from::Merged;
 use crate::catalog::Compatibility;
 use crate::error::Error;
 use crate::error::Position;
@@ -55,7 +56,7 @@ pub struct Scope<'a> {
     sources: &'a [BoundSource],
     rules: Compatibility,
     windowed: bool,
-    merged: Vec<String>,
+    merged: Vec<Merged>,
     pseudo: Vec<Vec<PseudoColumn>>,
     synthetic: Option<(String, ast::Expr)>,
     ranked: bool,
@@ -70,7 +71,7 @@ enum Meaning {
 
 impl<'a> Scope<'a> {
     /// `windowed` says that the query has a WINDOW clause, whose bounds are columns; `merged` are the columns of USING.
-    pub fn new(sources: &'a [BoundSource], rules: Compatibility, windowed: bool, merged: Vec<String>) -> Self {
+    pub fn new(sources: &'a [BoundSource], rules: Compatibility, windowed: bool, merged: Vec<Merged>) -> Self {
         Self {
             sources,
             rules,
@@ -200,9 +201,15 @@ impl<'a> Scope<'a> {
         pseudo || 1 < self.holders(name).len()
     }
 
-    /// Whether a column of the source at `index` is one with an earlier source's.
-    pub fn is_merged(&self, index: usize, name: &str) -> bool {
-        0 < index && self.merged.iter().any(|merged| merged == name)
+    /// What a bare mention of a column of USING means.
+    pub fn merged(&self, name: &str) -> Option<ast::Expr> {
+        let merged = self.merged.iter().find(|merged| merged.name == name)?;
+        let first = || {
+            let source = self.sources.get(*self.holders(name).first()?)?;
+            let quoted = |value: &str| Ident::with_quote('"', value);
+            Some(ast::Expr::CompoundIdentifier(vec![quoted(&source.alias), quoted(name)]))
+        };
+        merged.expr.clone().or_else(first)
     }
 
     /// Whether a resolved expression is a key column of a relation.
@@ -235,10 +242,13 @@ impl<'a> Scope<'a> {
         match self.holders(&name).as_slice() {
             [only] => return Ok(Meaning::Column { alias: self.sources[*only].alias.clone(), name }),
             [] => {}
-            [first, ..] if self.merged.contains(&name) => {
-                return Ok(Meaning::Column { alias: self.sources[*first].alias.clone(), name });
-            }
-            several => return Err(self.ambiguous(ident, &name, several)),
+            several => match self.merged(&name) {
+                Some(ast::Expr::CompoundIdentifier(parts)) => {
+                    return Ok(Meaning::Column { alias: parts[0].value.clone(), name });
+                }
+                Some(expr) => return Ok(Meaning::Synthetic { expr: Box::new(expr) }),
+                None => return Err(self.ambiguous(ident, &name, several)),
+            },
         }
         if let Some((_, expr)) = self.synthetic.as_ref().filter(|(synthetic, _)| *synthetic == name) {
             return Ok(Meaning::Synthetic { expr: Box::new(expr.clone()) });

@@ -58,6 +58,7 @@ impl Expressions<'_> {
                 return Ok(Transformed::yes(LogicalPlan::Values(self.met_values(values)?)));
             }
             (LogicalPlan::Union(union), Compatibility::Postgres) => LogicalPlan::Union(self.met_union(union)?),
+            (LogicalPlan::Join(join), Compatibility::Postgres) => LogicalPlan::Join(self.met_join(join)?),
             (LogicalPlan::Limit(limit), Compatibility::Postgres) => {
                 return LogicalPlan::Limit(limit).map_expressions(|count| Ok(whole_count(count)));
             }

@@ -9,7 +9,7 @@ use datafusion::logical_expr::Expr;
 use datafusion::logical_expr::ExprSchemable;
 use datafusion::logical_expr::expr::InList;
 
-use super::expression::is_any_comparison;
+use super::explicit::is_any_comparison;
 use super::expression::is_text;
 use crate::plan::functions::Functions;
 

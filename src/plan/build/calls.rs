@@ -305,11 +305,13 @@ fn argument(
     if let (AggregateFunction::Correlation, [left, right]) = (function, params.args.as_slice()) {
         return pair([left, right], schema, origin, expressions);
     }
+    let rules = expressions.rules();
     if let (AggregateFunction::Collect(Collect::TopRows { .. }), [columns @ .., _]) = (function, params.args.as_slice())
     {
         return top_row(columns, schema, origin, expressions);
     }
     let found = match (function, params.args.as_slice()) {
+        (AggregateFunction::Correlation, _) => None,
         (
             AggregateFunction::ByOffset(..)
             | AggregateFunction::Collect(
@@ -321,9 +323,12 @@ fn argument(
         _ => None,
     };
     let Some(argument) = found else {
-        let error =
-            Error::new(SqlState::UNDEFINED_FUNCTION, "an aggregate function of a standing query has one argument");
-        return Err(failure::at(error, origin));
+        let types: Vec<SqlType> = params
+            .args
+            .iter()
+            .map(|argument| Ok(as_column(expressions.finish(argument.clone(), schema, origin)?, schema, origin)?.1))
+            .collect::<Result<_>>()?;
+        return Err(does_not_exist(function, &types, rules, origin));
     };
     let finished = expressions.finish(argument.clone(), schema, origin)?;
     let (argument, sql_type) = as_column(finished, schema, origin)?;
@@ -347,7 +352,7 @@ fn pair(
         let finished = expressions.finish(argument.clone(), schema, origin)?;
         let (argument, sql_type) = as_column(finished, schema, origin)?;
         if !matches!(sql_type, SqlType::Int | SqlType::BigInt | SqlType::Double | SqlType::Decimal { .. }) {
-            return Err(does_not_exist(AggregateFunction::Correlation, &sql_type, origin));
+            return Err(does_not_exist(AggregateFunction::Correlation, &[sql_type], expressions.rules(), origin));
         }
         doubles.push(cast(argument, SqlType::Double.arrow()));
     }
@@ -397,13 +402,40 @@ fn result_type(
         AggregateFunction::Sum => total(TotalKind::Sum),
         AggregateFunction::Avg => total(TotalKind::Avg),
     };
-    found.ok_or_else(|| does_not_exist(function, argument, origin))
+    let rules = match style {
+        TotalStyle::Postgres => Compatibility::Postgres,
+        TotalStyle::Ksqldb => Compatibility::Ksqldb,
+    };
+    found.ok_or_else(|| does_not_exist(function, std::slice::from_ref(argument), rules, origin))
 }
 
-fn does_not_exist(function: AggregateFunction, argument: &SqlType, origin: &ast::Expr) -> Error {
-    let message = format!("function {}({}) does not exist", function.as_str(), argument.postgres_name());
-    let error = Error::new(SqlState::UNDEFINED_FUNCTION, message).hint("CAST the argument to a number.");
-    failure::at(error, origin)
+fn does_not_exist(function: AggregateFunction, types: &[SqlType], rules: Compatibility, origin: &ast::Expr) -> Error {
+    let message = match rules {
+        Compatibility::Postgres => {
+            let types: Vec<_> = types.iter().map(|sql_type| sql_type.postgres_name().to_string()).collect();
+            format!("function {}({}) does not exist", function.as_str(), types.join(", "))
+        }
+        Compatibility::Ksqldb => {
+            let types: Vec<_> = types.iter().map(SqlType::ksqldb_name).collect();
+            format!("Function '{}' does not accept parameters ({}).", ksqldb_name(function), types.join(", "))
+        }
+    };
+    let error = Error::new(SqlState::UNDEFINED_FUNCTION, message);
+    let is_number = |sql_type: &SqlType| {
+        matches!(sql_type, SqlType::Int | SqlType::BigInt | SqlType::Double | SqlType::Decimal { .. })
+    };
+    let helps = matches!(types, [of] if !is_number(of));
+    failure::at(if helps { error.hint("CAST the argument to a number.") } else { error }, origin)
+}
+
+/// What its users call it.
+fn ksqldb_name(function: AggregateFunction) -> String {
+    match function {
+        AggregateFunction::Correlation => "CORRELATION".to_string(),
+        // It is the variance there too, and called so.
+        AggregateFunction::Dispersion(Dispersion::VarianceSample) => "STDDEV_SAMP".to_string(),
+        other => other.as_str().to_uppercase(),
+    }
 }
 
 /// The name of the projected column of an expression, which is added if it is not there.

@@ -69,8 +69,20 @@ fn translate(error: &DataFusionError) -> Error {
         DataFusionError::Internal(message) if message.contains("Failed to coerce types") => {
             plan_failure::not_between(&one_line(message)).unwrap_or_else(|| Error::internal(one_line(message)))
         }
+        DataFusionError::Internal(message) if message.contains(NO_SIGNATURE) => of_no_signature(message),
         other => Error::internal(one_line(&other.strip_backtrace())),
     }
+}
+
+/// What DataFusion says of a call for which each of a function's signatures has its own reason.
+const NO_SIGNATURE: &str = "' failed to match any signature";
+
+/// PostgreSQL's error for such a call; the types are not told.
+fn of_no_signature(message: &str) -> Error {
+    let name = message.split_once(NO_SIGNATURE).and_then(|(before, _)| before.rsplit_once('\''));
+    let name = name.map_or("", |(_, name)| name.trim_start_matches("__"));
+    Error::new(SqlState::UNDEFINED_FUNCTION, format!("function {name} does not exist for such arguments"))
+        .hint("No function matches the given name and argument types. You might need to add explicit type casts.")
 }
 
 /// An error of a library below DataFusion.
@@ -85,6 +97,9 @@ fn of_foreign(message: &str) -> Error {
 fn of_execution(line: &str) -> Error {
     if plan_failure::is_of_no_step(line) {
         return plan_failure::no_step();
+    }
+    if let Some(refused) = refused_by_function(line) {
+        return refused;
     }
     let state = if line.contains("egular expression") {
         SqlState::INVALID_REGULAR_EXPRESSION
@@ -154,6 +169,10 @@ fn unknown_qualifier(field: &Column, valid_fields: &[Column]) -> Option<Error> {
 /// DataFusion has one kind for most of what a user can do wrong; the words tell them apart.
 fn of_message(message: &str) -> Error {
     let line = one_line(message);
+    // Functions that have ksqlDB's answers have its words too.
+    if let Some(refused) = refused_by_function(message).filter(|_| message.contains("'__ksql_")) {
+        return refused;
+    }
     if let Some(error) = of_unknown_name(message, &line).or_else(|| operator(&line).map(|found| found.error())) {
         return error;
     }

@@ -40,10 +40,12 @@ pub fn arranged(selected: &Selected, query: &BoundQuery, target: &Relation, name
             Some(item) => {
                 let origin = &query.items[item].expr;
                 let (expr, sql_type) = as_column(selected.items[item].clone(), schema, origin)?;
-                match assignable(&sql_type, &column.sql_type, query.semantics.compatibility) {
+                let rules = query.semantics.compatibility;
+                let fits = rules == Compatibility::Ksqldb && fits_decimal(&expr, &sql_type, &column.sql_type);
+                match fits || assignable(&sql_type, &column.sql_type, rules) {
                     true if sql_type == column.sql_type => expr,
                     true => cast(expr, column.sql_type.arrow()),
-                    false if query.semantics.compatibility == Compatibility::Ksqldb => {
+                    false if rules == Compatibility::Ksqldb => {
                         return Err(failure::at(incompatible(selected, query, target)?, origin));
                     }
                     false => return Err(failure::at(mismatch(column, &sql_type), origin)),
@@ -129,6 +131,23 @@ fn assignable(from: &SqlType, to: &SqlType, rules: Compatibility) -> bool {
         _ if from == to => true,
         Compatibility::Ksqldb => matches!((from, to), (SqlType::Int, SqlType::BigInt)),
         Compatibility::Postgres => (number(from) && number(to)) || (moment(from) && moment(to)) || *to == SqlType::Text,
+    }
+}
+
+/// Whether ksqlDB widens what is given to a decimal: a decimal with no more digits on either side of the point, or a whole
+/// number that is written out and has no more before it.
+fn fits_decimal(expr: &Expr, from: &SqlType, to: &SqlType) -> bool {
+    let SqlType::Decimal { precision, scale } = to else { return false };
+    let whole_digits = i32::from(*precision) - i32::from(*scale);
+    match (from, expr) {
+        (SqlType::Decimal { precision: given, scale: fraction }, _) => {
+            fraction <= scale && i32::from(*given) - i32::from(*fraction) <= whole_digits
+        }
+        (SqlType::Int | SqlType::BigInt, Expr::Literal(value, _)) => {
+            let digits = value.to_string().trim_start_matches('-').len();
+            i32::try_from(digits).is_ok_and(|digits| digits <= whole_digits)
+        }
+        _ => false,
     }
 }
 

@@ -160,16 +160,21 @@ pub(super) fn agreed_type(
     }
     let message = match rules {
         Compatibility::Ksqldb => types_differ(condition, origin, &mine_arrow, &key_arrow),
-        Compatibility::Postgres => format!(
-            "a join by key needs one type on both sides, not {} and {}",
-            mine_type.postgres_name(),
-            key_type.postgres_name()
-        ),
+        Compatibility::Postgres => {
+            let [mine, theirs] = told_apart(&mine_type, &key_type);
+            format!("a join by key needs one type on both sides, not {mine} and {theirs}")
+        }
     };
     Err(failure::at(
         Error::new(SqlState::DATATYPE_MISMATCH, message).hint(format!("CAST {} to {key_type}.", origin)),
         origin,
     ))
+}
+
+/// Two types as PostgreSQL names them, with what else differs where that is one name.
+pub(super) fn told_apart(one: &SqlType, other: &SqlType) -> [String; 2] {
+    let names = [one, other].map(|sql_type| sql_type.postgres_name().to_string());
+    if names[0] == names[1] { [one, other].map(|sql_type| sql_type.to_string()) } else { names }
 }
 
 /// ksqlDB's words for a condition whose sides have two types; `mine` is the type of the side `origin`.

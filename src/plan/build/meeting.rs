@@ -18,6 +18,7 @@ use datafusion::logical_expr::Case;
 use datafusion::logical_expr::Cast;
 use datafusion::logical_expr::Expr;
 use datafusion::logical_expr::ExprSchemable;
+use datafusion::logical_expr::Join;
 use datafusion::logical_expr::LogicalPlan;
 use datafusion::logical_expr::Projection;
 use datafusion::logical_expr::Union;
@@ -29,8 +30,8 @@ use datafusion::logical_expr::type_coercion::binary::type_union_coercion;
 use datafusion::logical_expr::when;
 
 use super::batch::has_types;
+use super::explicit::is_any_comparison;
 use super::expression::Expressions;
-use super::expression::is_any_comparison;
 use super::expression::is_text;
 use crate::plan::intervals::written_text;
 
@@ -128,6 +129,23 @@ impl Expressions<'_> {
         let is_ours = met.is_floating() || matches!(met, DataType::Timestamp(..));
         let is_met = is_ours && told.iter().any(|of| *of != met && !of.is_null());
         Ok((reads || is_met).then_some(met))
+    }
+
+    /// A join whose sides are equal in values of one type: a day beside a time is its midnight, in all years.
+    pub(super) fn met_join(&self, mut join: Join) -> Result<Join> {
+        let (left_schema, right_schema) = (join.left.schema(), join.right.schema());
+        for (left, right) in &mut join.on {
+            if !has_types(left, left_schema)? || !has_types(right, right_schema)? {
+                continue;
+            }
+            let types = [left.get_type(left_schema)?, right.get_type(right_schema)?];
+            let met = met(&types).filter(|met| types[0] != types[1] && matches!(met, DataType::Timestamp(..)));
+            if let Some(met) = met {
+                *left = self.as_type(std::mem::take(left), &met, left_schema)?;
+                *right = self.as_type(std::mem::take(right), &met, right_schema)?;
+            }
+        }
+        Ok(join)
     }
 
     /// VALUES by the rules: its casts as ours, its columns in the types in which their values meet. Integers keep the type that

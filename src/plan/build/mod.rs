@@ -5,9 +5,11 @@ mod among;
 mod batch;
 mod bytes;
 mod calls;
+mod casts;
 mod chain;
 mod comparison;
 mod correlated;
+mod explicit;
 mod explode;
 mod expression;
 pub mod failure;
@@ -43,6 +45,7 @@ mod untyped;
 mod value_failure;
 mod value_rules;
 mod volatile;
+mod window_call;
 mod windowed_join;
 mod written_texts;
 mod zeros;
@@ -67,6 +70,7 @@ pub use union::columns as union_columns;
 
 use super::bind::BoundQuery;
 use super::bind::BoundRank;
+use super::bind::BoundSource;
 use super::bind::Purpose;
 use super::functions::Functions;
 use super::node::JoinKind;
@@ -99,6 +103,7 @@ use crate::sql::walk;
 pub use expression::Expressions;
 use output::Arranged;
 use output::Selected;
+pub use postgres_words::is_bare_word;
 pub use postgres_words::is_reworded;
 pub use reworded::call;
 pub use reworded::escape_in_pattern;
@@ -136,6 +141,11 @@ pub fn build(query: &BoundQuery, catalog: &Catalog, functions: &Functions) -> Re
     };
     let grouped = aggregates || query.rank.is_some();
     let output = describe(query, &selected, &arranged, kind, grouped, target.as_deref())?;
+    let loses_null =
+        !grouped && kind == RelationKind::Table && query.semantics.compatibility == Compatibility::Postgres;
+    if loses_null && output.key_format.lacks_null(selected.keys.len()) && may_lack_key(query) {
+        warnings.push(no_null(output.key_format, "key"));
+    }
     let root = sink(selected.rows, arranged, query)?;
     warnings.extend(unbounded::warnings(&root));
     Ok(Built { root, output, warnings })
@@ -229,7 +239,7 @@ fn aggregated(
     let told = target.map(|target| target.formats.key).or(query.key_format);
     let null_group = match (rules, told) {
         (Compatibility::Ksqldb, _) => NullGroup::DropsRow,
-        (Compatibility::Postgres, Some(format)) if lacks_null(format, query.group_by.as_ref().map_or(0, Vec::len)) => {
+        (Compatibility::Postgres, Some(format)) if format.lacks_null(query.group_by.as_ref().map_or(0, Vec::len)) => {
             warnings.push(no_null(format, "group"));
             NullGroup::DropsRow
         }
@@ -301,18 +311,18 @@ fn projected(
 /// Rows that have the key which they had, unless PARTITION BY gives them another.
 fn keyed(rows: Rows, mut items: Vec<Expr>, query: &BoundQuery, expressions: &Expressions<'_>) -> Result<Selected> {
     let schema = Arc::clone(rows.schema());
-    let first = &query.sources[0].relation;
     let is_table = rows.changes != Changes::Append;
-    // A join of windowed tables has the left's windows, which are the right's too where both have a row.
-    let all_windowed = query.sources.iter().all(|source| source.relation.window.is_some());
-    let windowed = first.window.filter(|_| all_windowed && query.partition_by.is_none());
+    let window = match query.partition_by {
+        Some(_) => None,
+        None => windowed_join::window(query, &mut items, &schema, expressions)?,
+    };
     let mut keys = match &query.partition_by {
         Some(_) if is_table => return Err(Error::unsupported("PARTITION BY is for streams only")),
         Some(exprs) => partition_keys(exprs, &schema, expressions)?,
         None => rows.key.iter().map(|key| vec![key.clone()]).collect(),
     };
-    if let Some(bounds) = bounds_of(first, &schema).filter(|_| windowed.is_some()) {
-        keys.retain(|accepted| ![&bounds.0, &bounds.1].contains(&&accepted[0]));
+    if let Some((_, start, end)) = &window {
+        keys.retain(|accepted| ![start, end].contains(&&accepted[0]));
     }
     for (index, _) in query.joins.iter().enumerate() {
         accept_other_side(&mut keys, query, index + 1, &rows.plan);
@@ -321,7 +331,6 @@ fn keyed(rows: Rows, mut items: Vec<Expr>, query: &BoundQuery, expressions: &Exp
     if expressions.rules() == Compatibility::Ksqldb {
         table_join::name_key_by_either_side(&mut keys, &mut items, &rows.plan, expressions)?;
     }
-    let window = windowed.and_then(|window| bounds_of(first, &schema).map(|(start, end)| (window, start, end)));
     Ok(Selected { items, needs_key: is_table, keys, window, rows })
 }
 
@@ -334,15 +343,6 @@ fn partition_keys(
     let keys = exprs.iter().map(|expr| expressions.plan(expr, schema)).collect::<Result<Vec<_>>>()?;
     let is_null = |expr: &Expr| matches!(expr, Expr::Literal(value, _) if value.is_null());
     Ok(keys.into_iter().filter(|key| !is_null(key)).map(|key| vec![key]).collect())
-}
-
-fn bounds_of(relation: &Relation, schema: &datafusion::common::DFSchemaRef) -> Option<(Expr, Expr)> {
-    let bound = |role| {
-        let column = relation.columns.iter().find(|column| column.role == role)?;
-        let place = schema.fields().iter().position(|field| *field.name() == column.name)?;
-        Some(column_at(schema, place))
-    };
-    Some((bound(ColumnRole::WindowStart)?, bound(ColumnRole::WindowEnd)?))
 }
 
 /// In a join the key column of one side is as good as the other's.
@@ -528,7 +528,7 @@ fn key_format(query: &BoundQuery, types: &[SqlType], grouped: bool) -> Format {
     let carries = source != Format::Kafka || (types.len() <= 1 && types.iter().all(kafka_can));
     match query.semantics.compatibility {
         // A group may be null, which KAFKA's bytes and one field of a line cannot say.
-        Compatibility::Postgres if (grouped || takes_groups(query)) && lacks_null(source, types.len()) => Format::Json,
+        Compatibility::Postgres if (grouped || takes_groups(query)) && source.lacks_null(types.len()) => Format::Json,
         Compatibility::Postgres if !carries => Format::Json,
         // A stream without a key has no format of keys that could not carry this one.
         Compatibility::Ksqldb if !carries && types.len() == 1 && is_keyless => Format::Json,
@@ -536,20 +536,25 @@ fn key_format(query: &BoundQuery, types: &[SqlType], grouped: bool) -> Format {
     }
 }
 
-/// Whether a format of keys has no bytes for a key that is null.
-pub(super) fn lacks_null(format: Format, columns: usize) -> bool {
-    match format {
-        Format::Kafka => true,
-        Format::Delimited { .. } => columns == 1,
-        Format::Json | Format::None => false,
-    }
-}
-
 /// Whether rows of a table whose key may be null, as that of groups is, come out of a join that takes them as they are.
 fn takes_groups(query: &BoundQuery) -> bool {
     let joined = query.joins.iter().zip(query.sources.iter().skip(1));
-    joined.filter(|(join, _)| join.kind.keeps_right()).any(|(_, source)| {
-        source.relation.is_table() && !lacks_null(source.relation.formats.key, source.relation.key_columns().len())
+    joined
+        .filter(|(join, _)| join.kind.keeps_right())
+        .any(|(_, source)| source.relation.is_table() && source.relation.has_null_keys())
+}
+
+/// Whether a row of the tables of FROM may have a key that is null: groups have, whose rows a query keeps.
+fn may_lack_key(query: &BoundQuery) -> bool {
+    let may = |source: &BoundSource| {
+        let is_kept = source.relation.query.is_some() || !source.queries.is_empty();
+        is_kept && source.relation.is_table() && source.relation.has_null_keys()
+    };
+    let joined = query.joins.iter().zip(query.sources.iter().skip(1));
+    joined.fold(may(&query.sources[0]), |left, (join, right)| match join.kind {
+        JoinKind::Inner | JoinKind::Left => left,
+        JoinKind::Right => may(right),
+        JoinKind::Full => left || may(right),
     })
 }
 

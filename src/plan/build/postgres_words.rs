@@ -255,6 +255,9 @@ fn binary(left: &ast::Expr, op: &ast::BinaryOperator, right: &ast::Expr) -> Opti
     if *op == ast::BinaryOperator::PGOverlap {
         return Some(call("array_has_any", vec![told_array(left), told_array(right)]));
     }
+    if let (ast::BinaryOperator::Overlaps, ast::Expr::Tuple(first), ast::Expr::Tuple(second)) = (op, left, right) {
+        return overlaps(first, second);
+    }
     let name = match op {
         ast::BinaryOperator::PGStartsWith => "starts_with",
         _ => return None,
@@ -279,6 +282,28 @@ fn contains(whole: ast::Expr, part: ast::Expr) -> ast::Expr {
     let without_null = either(is_null(place), ast::BinaryOperator::Or, is_null(whole));
     let without_null = ast::Expr::Nested(Box::new(without_null));
     ast::Expr::Nested(Box::new(either(has_all, ast::BinaryOperator::And, without_null)))
+}
+
+/// `(a, b) OVERLAPS (c, d)`: an interval tells how long a span is.
+fn overlaps(first: &[ast::Expr], second: &[ast::Expr]) -> Option<ast::Expr> {
+    let ([start, end], [other_start, other_end]) = (first, second) else { return None };
+    let told = |expr: &ast::Expr| match expr {
+        ast::Expr::TypedString(typed) => Some(typed.data_type.clone()),
+        ast::Expr::Cast { data_type, .. } => Some(data_type.clone()),
+        ast::Expr::Interval(_) => Some(ast::DataType::Interval { fields: None, precision: None }),
+        _ => None,
+    };
+    let ends = |start: &ast::Expr, end: &ast::Expr| match told(end) {
+        Some(ast::DataType::Interval { .. }) => ast::Expr::Nested(Box::new(ast::Expr::BinaryOp {
+            left: Box::new(start.clone()),
+            op: ast::BinaryOperator::Plus,
+            right: Box::new(end.clone()),
+        })),
+        _ => end.clone(),
+    };
+    let all = [start.clone(), ends(start, end), other_start.clone(), ends(other_start, other_end)];
+    let timestamp = ast::DataType::Timestamp(None, ast::TimezoneInfo::None);
+    Some(call("__overlaps", all.into_iter().map(|expr| as_type(expr, timestamp.clone())).collect()))
 }
 
 /// Whether a call has other words before functions are looked up.
@@ -341,11 +366,18 @@ fn function_call(function: &ast::Function) -> Option<ast::Expr> {
 }
 
 /// Words that are functions without parentheses.
+/// Whether a word is a function without parentheses.
+pub fn is_bare_word(word: &str) -> bool {
+    bare_word(word).is_some()
+}
+
 fn bare_word(word: &str) -> Option<ast::Expr> {
     match word.to_ascii_lowercase().as_str() {
         "localtimestamp" => {
             Some(as_type(call("now", Vec::new()), ast::DataType::Timestamp(None, ast::TimezoneInfo::None)))
         }
+        // Nobody becomes another user.
+        "current_role" | "current_user" | "session_user" | "user" => Some(call("current_user", Vec::new())),
         "current_schema" => Some(text("public")),
         "current_catalog" => Some(text("tidemill")),
         _ => None,

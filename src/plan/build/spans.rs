@@ -24,7 +24,7 @@ use datafusion::logical_expr::expr::WindowFunction;
 use datafusion::logical_expr::lit;
 use datafusion::logical_expr::when;
 
-use super::expression::is_any_comparison;
+use super::explicit::is_any_comparison;
 use super::expression::is_text;
 use super::zeros;
 use crate::error::Error;

@@ -10,6 +10,7 @@ use super::expression::Expressions;
 use super::failure;
 use super::foreign_join;
 use super::join::conjuncts;
+use super::join::told_apart;
 use super::join::types_differ;
 use super::rows::Changes;
 use super::rows::Rows;
@@ -234,13 +235,17 @@ fn check_types(
     }
     let message = match rules {
         Compatibility::Ksqldb => types_differ(condition, origin, &mine.arrow(), &theirs.arrow()),
-        Compatibility::Postgres => format!(
-            "a join of tables by key needs one type on both sides, not {} and {}",
-            mine.postgres_name(),
-            theirs.postgres_name()
-        ),
+        Compatibility::Postgres => {
+            let [mine, theirs] = told_apart(&mine, &theirs);
+            format!("a join of tables by key needs one type on both sides, not {mine} and {theirs}")
+        }
     };
-    Err(failure::at(Error::new(SqlState::DATATYPE_MISMATCH, message), condition))
+    let error = Error::new(SqlState::DATATYPE_MISMATCH, message);
+    let error = match rules {
+        Compatibility::Ksqldb => error,
+        Compatibility::Postgres => error.hint(format!("CAST one side to {theirs}.")),
+    };
+    Err(failure::at(error, condition))
 }
 
 /// Both sides with equal keys in one task: as they are if they are hashed alike, else the right goes to the left's partitions.

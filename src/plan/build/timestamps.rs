@@ -14,7 +14,7 @@ use datafusion::logical_expr::Operator;
 use datafusion::logical_expr::cast;
 use datafusion::logical_expr::expr::InList;
 
-use super::expression::is_any_comparison;
+use super::explicit::is_any_comparison;
 use super::expression::is_text;
 use crate::plan::functions::Functions;
 

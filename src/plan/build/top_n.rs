@@ -12,7 +12,6 @@ use super::expression::Expressions;
 use super::expression::as_column;
 use super::failure;
 use super::foreign_join::consolidated;
-use super::lacks_null;
 use super::no_null;
 use super::rows::Changes;
 use super::rows::Rows;
@@ -159,7 +158,7 @@ impl Ranked {
                 }
             }
             Identity::Columns(columns) => {
-                let told = query.key_format.filter(|format| lacks_null(*format, columns.len()));
+                let told = query.key_format.filter(|format| format.lacks_null(columns.len()));
                 if let Some(format) = told.filter(|_| !columns.is_empty()) {
                     warnings.push(no_null(format, "key"));
                     for column in columns {
@@ -182,7 +181,16 @@ impl Ranked {
             return Ok(Identity::Columns(columns.clone()));
         }
         if self.apart == Apart::Key {
-            return Ok(Identity::Own);
+            // Columns of joined relations may stand for each other, and bounds of windows are added to a list without them.
+            let is_plain = query.group_by.is_none()
+                && matches!(query.sources.as_slice(), [source] if source.relation.window.is_none())
+                && !matches!(query.purpose, Purpose::Push);
+            let numbered = [self.partition.clone(), vec![column_named(RANK_COLUMN)]].concat();
+            let is_numbered = rank.ranking == Ranking::RowNumber && is_selected(&numbered);
+            return Ok(match is_plain && is_numbered && !is_selected(&self.rows.key) {
+                true => Identity::Columns(numbered),
+                false => Identity::Own,
+            });
         }
         if rank.ranking == Ranking::RowNumber {
             candidates.push([self.partition.clone(), vec![column_named(RANK_COLUMN)]].concat());

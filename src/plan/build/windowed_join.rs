@@ -1,18 +1,63 @@
 //! Joins of windowed relations: a row of one is told by its key and its window, so rows meet where both are equal.
 
 use datafusion::common::Column;
+use datafusion::common::DFSchemaRef;
 use datafusion::logical_expr::Expr;
 use sqlparser::ast;
 
+use super::expression::Expressions;
 use super::failure;
 use crate::catalog::Compatibility;
+use crate::catalog::WindowOfKey;
 use crate::error::Error;
 use crate::error::Result;
 use crate::model::ColumnRole;
 use crate::plan::bind::BoundQuery;
 use crate::plan::bind::BoundSource;
+use crate::plan::bind::both;
 use crate::plan::bind::implicit_repartition;
+use crate::plan::node::JoinKind;
 use crate::plan::relation_key;
+
+/// The windows of a query's rows, which are a relation's or of a join of windowed ones, with their bounds: those of the side that
+/// is always there, else of whichever is there. An item that says the latter the other way round becomes the bound.
+pub fn window(
+    query: &BoundQuery,
+    items: &mut [Expr],
+    schema: &DFSchemaRef,
+    expressions: &Expressions<'_>,
+) -> Result<Option<(WindowOfKey, Expr, Expr)>> {
+    if query.sources.iter().any(|source| source.relation.window.is_none()) {
+        return Ok(None);
+    }
+    let kind = query.joins.last().map_or(JoinKind::Inner, |join| join.kind);
+    let (Some(left), Some(right)) = (query.sources.first(), query.sources.last()) else { return Ok(None) };
+    let side = if kind == JoinKind::Right { right } else { left };
+    let mut bounds = Vec::new();
+    for role in [ColumnRole::WindowStart, ColumnRole::WindowEnd] {
+        let (Some(own), Some(lefts), Some(rights)) = (bound(side, &role), bound(left, &role), bound(right, &role))
+        else {
+            return Ok(None);
+        };
+        if kind != JoinKind::Full {
+            bounds.push(expressions.plan(&own, schema)?);
+            continue;
+        }
+        let whichever = expressions.plan(&both(&lefts, &rights)?, schema)?;
+        let turned = expressions.plan(&both(&rights, &lefts)?, schema)?;
+        items.iter_mut().filter(|item| **item == turned).for_each(|item| *item = whichever.clone());
+        bounds.push(whichever);
+    }
+    let [start, end] = <[Expr; 2]>::try_from(bounds).expect("a window has two bounds");
+    Ok(side.relation.window.map(|window| (window, start, end)))
+}
+
+/// A bound of a relation's windows, as a query's words name it.
+fn bound(source: &BoundSource, role: &ColumnRole) -> Option<ast::Expr> {
+    let quoted = |value: &str| ast::Ident::with_quote('"', value);
+    let found = source.relation.columns.iter().find(|column| column.role == *role)?;
+    Some(ast::Expr::CompoundIdentifier(vec![quoted(&source.alias), quoted(&found.name)]))
+}
 
 /// What ON says without words: under ksqlDB's rules that keys of windowed relations are equal says that their windows are.
 pub fn equal_windows(index: usize, query: &BoundQuery) -> Vec<ast::Expr> {
@@ -21,17 +66,12 @@ pub fn equal_windows(index: usize, query: &BoundQuery) -> Vec<ast::Expr> {
     if query.semantics.compatibility != Compatibility::Ksqldb {
         return Vec::new();
     }
-    let quoted = |value: &str| ast::Ident::with_quote('"', value);
-    let column = |source: &BoundSource, role: &ColumnRole| {
-        let found = source.relation.columns.iter().find(|column| column.role == *role)?;
-        Some(Box::new(ast::Expr::CompoundIdentifier(vec![quoted(&source.alias), quoted(&found.name)])))
-    };
     let roles: &[ColumnRole] = match window.size_ms {
         None => &[ColumnRole::WindowStart, ColumnRole::WindowEnd],
         Some(_) => &[ColumnRole::WindowStart],
     };
     let equal = |role| {
-        let (left, right) = (column(left, role)?, column(right, role)?);
+        let (left, right) = (Box::new(bound(left, role)?), Box::new(bound(right, role)?));
         Some(ast::Expr::BinaryOp { left, op: ast::BinaryOperator::Eq, right })
     };
     roles.iter().filter_map(equal).collect()

@@ -5,6 +5,7 @@ use sqlparser::tokenizer::Token;
 
 use super::Name;
 use super::ObjectKind;
+use super::RenameView;
 use super::Statement;
 use super::WithOption;
 use super::create::ColumnDefinition;
@@ -12,6 +13,7 @@ use super::create::column;
 use super::create::object_kind;
 use super::create::refuse_constraint;
 use super::create::with_options;
+use super::view;
 use crate::error::Error;
 use crate::error::Result;
 use crate::sql::cursor::Cursor;
@@ -53,14 +55,23 @@ pub(super) fn parse(cursor: &mut Cursor<'_>) -> Result<Statement> {
     if cursor.word("QUERY") {
         return parse_query(cursor);
     }
+    if cursor.word("VIEW") {
+        return view::rename(cursor);
+    }
     const INSTEAD: &str = "DROP it (with DELETE TOPIC, if a query keeps it) and CREATE it again.";
     let position = cursor.position();
     let Some(kind) = object_kind(cursor) else {
-        return Err(Error::unsupported("only STREAM, TABLE, MATERIALIZED VIEW and QUERY can be altered").at(position));
+        return Err(
+            Error::unsupported("only STREAM, TABLE, VIEW, MATERIALIZED VIEW and QUERY can be altered").at(position)
+        );
     };
     let if_exists = cursor.words(&["IF", "EXISTS"]);
     let name = cursor.relation_name()?;
     let position = cursor.position();
+    if kind == ObjectKind::Table && cursor.words(&["RENAME", "TO"]) {
+        // PostgreSQL renames views so too.
+        return Ok(Statement::RenameView(RenameView { if_exists, name, to: cursor.name()?, as_table: true }));
+    }
     let action = if cursor.word("SET") {
         AlterAction::Set(with_options(cursor)?)
     } else if cursor.word("RESET") {

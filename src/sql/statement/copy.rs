@@ -142,6 +142,17 @@ struct Options {
     of_csv: Option<(&'static str, Position)>,
 }
 
+impl Options {
+    fn force(&mut self, option: &'static str, columns: Forced, position: Position) {
+        self.of_csv.get_or_insert((option, position));
+        match option {
+            "FORCE_QUOTE" => self.force_quote = columns,
+            "FORCE_NOT_NULL" => self.force_not_null = columns,
+            _ => self.force_null = columns,
+        }
+    }
+}
+
 fn format(cursor: &mut Cursor<'_>) -> Result<CopyFormat> {
     cursor.word("WITH");
     let mut options = Options::default();
@@ -215,16 +226,11 @@ fn option(cursor: &mut Cursor<'_>, options: &mut Options) -> Result<()> {
         return Ok(());
     }
     if let Some(forced) = ["FORCE_QUOTE", "FORCE_NOT_NULL", "FORCE_NULL"].into_iter().find(|name| cursor.word(name)) {
-        options.of_csv.get_or_insert((forced, position));
         let columns = match forced == "FORCE_QUOTE" && cursor.symbol(&Token::Mul) {
             true => Forced::All,
             false => Forced::Columns(cursor.names()?),
         };
-        match forced {
-            "FORCE_QUOTE" => options.force_quote = columns,
-            "FORCE_NOT_NULL" => options.force_not_null = columns,
-            _ => options.force_null = columns,
-        }
+        options.force(forced, columns, position);
         return Ok(());
     }
     value_option(cursor, options)
@@ -240,10 +246,33 @@ fn old_option(cursor: &mut Cursor<'_>, options: &mut Options) -> Result<()> {
         options.header = CopyHeader::Told;
         return Ok(());
     }
+    let forced = [&["FORCE", "QUOTE"][..], &["FORCE", "NOT", "NULL"], &["FORCE", "NULL"]];
+    if let Some(words) = forced.into_iter().find(|words| cursor.words(words)) {
+        let name = match words {
+            [_, "QUOTE"] => "FORCE_QUOTE",
+            [_, "NULL"] => "FORCE_NULL",
+            _ => "FORCE_NOT_NULL",
+        };
+        let columns = match name == "FORCE_QUOTE" && cursor.symbol(&Token::Mul) {
+            true => Forced::All,
+            false => Forced::Columns(listed(cursor)?),
+        };
+        options.force(name, columns, position);
+        return Ok(());
+    }
     if cursor.word("BINARY") {
         return Err(no_binary().at(position));
     }
     value_option(cursor, options)
+}
+
+/// Names with commas between.
+fn listed(cursor: &mut Cursor<'_>) -> Result<Vec<Name>> {
+    let mut names = vec![cursor.name()?];
+    while cursor.symbol(&Token::Comma) {
+        names.push(cursor.name()?);
+    }
+    Ok(names)
 }
 
 fn no_binary() -> Error {

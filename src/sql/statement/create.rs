@@ -8,6 +8,7 @@ use super::Name;
 use super::Select;
 use super::Statement;
 use super::create_type;
+use super::view;
 use crate::error::Error;
 use crate::error::Position;
 use crate::error::Result;
@@ -107,6 +108,12 @@ pub(super) fn parse(cursor: &mut Cursor<'_>) -> Result<Statement> {
     if !or_replace && !read_only && cursor.word("TYPE") {
         return create_type::create(cursor);
     }
+    if !read_only && cursor.word("VIEW") {
+        return view::create(cursor, or_replace);
+    }
+    if !or_replace && cursor.is_word_at(0, "SCHEMA") {
+        return schema(cursor);
+    }
     let Some(kind) = object_kind(cursor) else { return Err(refuse(cursor)) };
     let if_not_exists = cursor.words(&["IF", "NOT", "EXISTS"]);
     let name = cursor.relation_name()?;
@@ -148,12 +155,24 @@ pub(super) fn parse(cursor: &mut Cursor<'_>) -> Result<Statement> {
     }
 }
 
+/// `CREATE SCHEMA IF NOT EXISTS public`, which clients say before they create anything: it exists.
+fn schema(cursor: &mut Cursor<'_>) -> Result<Statement> {
+    let position = cursor.position();
+    cursor.step();
+    let if_not_exists = cursor.words(&["IF", "NOT", "EXISTS"]);
+    let name = cursor.name()?;
+    match (name.value.eq_ignore_ascii_case("public"), if_not_exists) {
+        (true, true) => Ok(Statement::Ignored("CREATE SCHEMA")),
+        (true, false) => Err(Error::new(SqlState("42P06"), "schema \"public\" already exists").at(name.position)),
+        (false, _) => Err(Error::unsupported("CREATE SCHEMA is not supported")
+            .at(position)
+            .hint("Streams, tables and views live in the schema public.")),
+    }
+}
+
 /// What to write instead of what PostgreSQL has.
 const INSTEAD: [(&[&str], &str); 4] = [
-    (
-        &["VIEW"],
-        "CREATE MATERIALIZED VIEW name AS SELECT .. keeps what a query over streams and tables finds; a query that is only read stands in WITH.",
-    ),
+    (&["RECURSIVE"], "WITH RECURSIVE stands in the query of a view."),
     (
         &["INDEX", "UNIQUE"],
         "A table is read by its key; a MATERIALIZED VIEW grouped by other columns has them as its key.",
@@ -187,9 +206,9 @@ fn refuse(cursor: &Cursor<'_>) -> Error {
         "POLICY",
         "PROCEDURE",
         "PUBLICATION",
+        "RECURSIVE",
         "ROLE",
         "RULE",
-        "SCHEMA",
         "SEQUENCE",
         "SERVER",
         "SINK",
@@ -202,7 +221,6 @@ fn refuse(cursor: &Cursor<'_>) -> Error {
         "UNIQUE",
         "UNLOGGED",
         "USER",
-        "VIEW",
     ];
     match LATER.iter().find(|word| cursor.is_word_at(0, word)) {
         Some(word) => {
@@ -212,7 +230,7 @@ fn refuse(cursor: &Cursor<'_>) -> Error {
                 None => error,
             }
         }
-        None => cursor.unexpected("STREAM, TABLE or MATERIALIZED VIEW"),
+        None => cursor.unexpected("STREAM, TABLE, VIEW or MATERIALIZED VIEW"),
     }
 }
 

@@ -7,6 +7,7 @@ use super::ObjectKind;
 use super::Statement;
 use super::create::object_kind;
 use super::create_type;
+use super::view;
 use crate::error::Error;
 use crate::error::Result;
 use crate::sql::cursor::Cursor;
@@ -33,13 +34,16 @@ pub(super) fn parse(cursor: &mut Cursor<'_>) -> Result<Statement> {
     if cursor.word("TYPE") {
         return create_type::drop(cursor);
     }
+    if cursor.word("VIEW") {
+        return view::drop(cursor);
+    }
     let Some(kind) = object_kind(cursor) else {
-        for word in ["CONNECTOR", "DATABASE", "FUNCTION", "INDEX", "ROLE", "SCHEMA", "SEQUENCE", "USER", "VIEW"] {
+        for word in ["CONNECTOR", "DATABASE", "FUNCTION", "INDEX", "ROLE", "SCHEMA", "SEQUENCE", "USER"] {
             if cursor.word(word) {
                 return Err(Error::unsupported(format!("DROP {word} is not supported")).at(position));
             }
         }
-        return Err(cursor.unexpected("STREAM, TABLE or MATERIALIZED VIEW"));
+        return Err(cursor.unexpected("STREAM, TABLE, VIEW or MATERIALIZED VIEW"));
     };
     let if_exists = cursor.words(&["IF", "EXISTS"]);
     let name = cursor.relation_name()?;

@@ -31,6 +31,7 @@ mod transaction;
 mod truncate;
 mod unlisten;
 mod update;
+mod view;
 
 pub use alter::AddedColumn;
 pub use alter::AlterAction;
@@ -67,9 +68,13 @@ pub use select::Emit;
 pub use select::Select;
 pub use set::SetScope;
 pub use show::ShowObject;
+pub use transaction::TransactionMode;
 pub use truncate::TruncateTopic;
 pub use update::Assignment;
 pub use update::Update;
+pub use view::CreateView;
+pub use view::DropView;
+pub use view::RenameView;
 
 use sqlparser::ast;
 
@@ -90,6 +95,12 @@ pub enum Statement {
     CreateType(CreateType),
     /// The name goes.
     DropType(DropType),
+    /// A name for a query.
+    CreateView(CreateView),
+    /// Such names go.
+    DropView(DropView),
+    /// One changes.
+    RenameView(RenameView),
     /// A relation's topic is kept otherwise.
     Alter(AlterRelation),
     /// `ALTER QUERY name REBUILD`: what a query keeps is made again from the log.
@@ -134,6 +145,8 @@ pub enum Statement {
         /// Its value.
         value: Option<String>,
     },
+    /// `SET TRANSACTION ..`, `SET SESSION CHARACTERISTICS AS TRANSACTION ..`
+    SetModes(SetScope, Vec<TransactionMode>),
     /// `RESET name`, or `RESET ALL` as `None`.
     Reset(Option<String>),
     /// `COPY .. TO STDOUT`
@@ -171,7 +184,7 @@ pub enum Statement {
     /// `CLOSE name`, or `CLOSE ALL` as `None`.
     Close(Option<Name>),
     /// `BEGIN`, `START TRANSACTION`; the tag to answer.
-    Begin(&'static str),
+    Begin(&'static str, Vec<TransactionMode>),
     /// `COMMIT`, `END`
     Commit,
     /// `ROLLBACK`, `ABORT`

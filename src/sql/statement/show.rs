@@ -20,16 +20,24 @@ pub enum ShowObject {
     TablesExtended,
     /// `SHOW QUERIES`
     Queries,
+    /// `SHOW QUERIES EXTENDED`
+    QueriesExtended,
     /// `SHOW TOPICS`
     Topics,
+    /// `SHOW TOPICS EXTENDED`
+    TopicsExtended,
     /// `SHOW ALL TOPICS`, with the server's own
     AllTopics,
+    /// `SHOW ALL TOPICS EXTENDED`
+    AllTopicsExtended,
     /// `SHOW VARIABLES`
     Variables,
     /// `SHOW FUNCTIONS`
     Functions,
     /// `SHOW TYPES`
     Types,
+    /// `SHOW VIEWS`
+    Views,
     /// `SHOW ALL`
     AllSettings,
     /// `SHOW name`, a setting
@@ -52,6 +60,8 @@ pub(super) fn parse(cursor: &mut Cursor<'_>) -> Result<Statement> {
         ShowObject::Types
     } else if cursor.words(&["ALL", "TOPICS"]) {
         ShowObject::AllTopics
+    } else if cursor.word("VIEWS") {
+        ShowObject::Views
     } else if cursor.word("VARIABLES") {
         ShowObject::Variables
     } else if cursor.word("PROPERTIES") || cursor.word("ALL") {
@@ -72,6 +82,9 @@ pub(super) fn parse(cursor: &mut Cursor<'_>) -> Result<Statement> {
     let object = match (object, is_list && cursor.word("EXTENDED")) {
         (ShowObject::Streams, true) => ShowObject::StreamsExtended,
         (ShowObject::Tables, true) => ShowObject::TablesExtended,
+        (ShowObject::Queries, true) => ShowObject::QueriesExtended,
+        (ShowObject::Topics, true) => ShowObject::TopicsExtended,
+        (ShowObject::AllTopics, true) => ShowObject::AllTopicsExtended,
         // Of the others the system tables show more.
         (object, _) => object,
     };

@@ -1,6 +1,6 @@
 //! BEGIN, COMMIT, ROLLBACK and savepoints.
 //!
-//! Isolation levels and access modes are accepted: each is at least kept, since a statement reads one commit.
+//! Isolation levels and access modes are settings: a statement reads one commit whatever they say.
 
 use sqlparser::tokenizer::Token;
 
@@ -9,16 +9,17 @@ use crate::error::Error;
 use crate::error::Result;
 use crate::sql::cursor::Cursor;
 
+/// A setting of a transaction, and its value.
+pub type TransactionMode = (&'static str, &'static str);
+
 pub(super) fn begin(cursor: &mut Cursor<'_>) -> Result<Statement> {
     skip_noise(cursor);
-    modes(cursor)?;
-    Ok(Statement::Begin("BEGIN"))
+    Ok(Statement::Begin("BEGIN", modes(cursor)?))
 }
 
 pub(super) fn start(cursor: &mut Cursor<'_>) -> Result<Statement> {
     cursor.expect_word("TRANSACTION")?;
-    modes(cursor)?;
-    Ok(Statement::Begin("START TRANSACTION"))
+    Ok(Statement::Begin("START TRANSACTION", modes(cursor)?))
 }
 
 pub(super) fn commit(cursor: &mut Cursor<'_>) -> Result<Statement> {
@@ -54,24 +55,28 @@ fn skip_noise(cursor: &mut Cursor<'_>) {
     }
 }
 
-fn modes(cursor: &mut Cursor<'_>) -> Result<()> {
-    const MODES: &[&[&str]] = &[
-        &["ISOLATION", "LEVEL", "SERIALIZABLE"],
-        &["ISOLATION", "LEVEL", "REPEATABLE", "READ"],
-        &["ISOLATION", "LEVEL", "READ", "COMMITTED"],
-        &["ISOLATION", "LEVEL", "READ", "UNCOMMITTED"],
-        &["READ", "ONLY"],
-        &["READ", "WRITE"],
-        &["NOT", "DEFERRABLE"],
-        &["DEFERRABLE"],
+pub(super) fn modes(cursor: &mut Cursor<'_>) -> Result<Vec<TransactionMode>> {
+    const ISOLATION: &str = "transaction_isolation";
+    const READ_ONLY: &str = "transaction_read_only";
+    const MODES: &[(&[&str], Option<TransactionMode>)] = &[
+        (&["ISOLATION", "LEVEL", "SERIALIZABLE"], Some((ISOLATION, "serializable"))),
+        (&["ISOLATION", "LEVEL", "REPEATABLE", "READ"], Some((ISOLATION, "repeatable read"))),
+        (&["ISOLATION", "LEVEL", "READ", "COMMITTED"], Some((ISOLATION, "read committed"))),
+        (&["ISOLATION", "LEVEL", "READ", "UNCOMMITTED"], Some((ISOLATION, "read uncommitted"))),
+        (&["READ", "ONLY"], Some((READ_ONLY, "on"))),
+        (&["READ", "WRITE"], Some((READ_ONLY, "off"))),
+        (&["NOT", "DEFERRABLE"], None),
+        (&["DEFERRABLE"], None),
     ];
+    let mut told = Vec::new();
     while !cursor.at_end() {
-        if !MODES.iter().any(|mode| cursor.words(mode)) {
+        let Some((_, mode)) = MODES.iter().find(|(words, _)| cursor.words(words)) else {
             return Err(cursor.unexpected("an isolation level or an access mode"));
-        }
+        };
+        told.extend(*mode);
         cursor.symbol(&Token::Comma);
     }
-    Ok(())
+    Ok(told)
 }
 
 fn chain(cursor: &mut Cursor<'_>) -> Result<()> {

@@ -21,14 +21,16 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tracing::warn;
 
+use super::Health;
+use super::Probe;
 use crate::env::Clock;
 use crate::env::Env;
 use crate::env::Listener;
 use crate::env::Stream;
-use crate::error::Error;
-use crate::error::SqlState;
 use crate::metrics::Metrics;
+use crate::wire::Entrance;
 
+const VERSION: &str = env!("CARGO_PKG_VERSION");
 const CONNECTIONS_MAX: usize = 64;
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
@@ -40,24 +42,9 @@ pub struct HttpServer {
 }
 
 impl HttpServer {
-    /// Listens and serves; `ready` says whether the server as a whole does.
-    pub async fn start(
-        env: &Env,
-        listen: &str,
-        allow_remote_without_auth: bool,
-        metrics: Metrics,
-        ready: watch::Receiver<bool>,
-    ) -> Result<Self, Error> {
-        let cannot = |error: io::Error| {
-            Error::new(SqlState::CONNECTION_FAILURE, format!("could not listen on {listen}: {error}")).caused_by(error)
-        };
-        let listener = env.network.listen(listen).await.map_err(cannot)?;
-        let address = listener.local_address().map_err(cannot)?;
-        if !address.ip().is_loopback() && !allow_remote_without_auth {
-            let message = format!("refusing to listen on {address}: nobody has to prove who they are yet");
-            let hint = "Listen on 127.0.0.1, or set allow_remote_without_auth = true.";
-            return Err(Error::new(SqlState::INVALID_AUTHORIZATION, message).hint(hint));
-        }
+    /// Serves who comes in at `entrance`; `probe` says how the server as a whole does.
+    pub fn start(env: &Env, entrance: Entrance, metrics: Metrics, probe: Arc<dyn Probe>) -> Self {
+        let Entrance { listener, address } = entrance;
         let listener =
             Bounded { listener, clock: env.clock.clone(), permits: Arc::new(Semaphore::new(CONNECTIONS_MAX)) };
         let (stop, mut stopping) = watch::channel(false);
@@ -65,9 +52,9 @@ impl HttpServer {
             // A dropped sender means the same: nobody wants this door open.
             let _ = stopping.wait_for(|stop| *stop).await;
         };
-        let serve = axum::serve(listener, routes(metrics, ready)).with_graceful_shutdown(stopped);
+        let serve = axum::serve(listener, routes(metrics, probe)).with_graceful_shutdown(stopped);
         let serving = tokio::spawn(async move { serve.await });
-        Ok(Self { address: address.to_string(), stop, serving })
+        Self { address: address.to_string(), stop, serving }
     }
 
     /// Where it listens, with the port that was taken.
@@ -90,16 +77,21 @@ impl HttpServer {
     }
 }
 
-fn routes(metrics: Metrics, ready: watch::Receiver<bool>) -> Router {
+fn routes(metrics: Metrics, probe: Arc<dyn Probe>) -> Router {
+    let asked = Arc::clone(&probe);
     let health = move || async move {
         let json = [(header::CONTENT_TYPE, "application/json")];
-        if *ready.borrow() {
-            (StatusCode::OK, json, concat!("{\"status\":\"ready\",\"version\":\"", env!("CARGO_PKG_VERSION"), "\"}\n"))
-        } else {
-            (StatusCode::SERVICE_UNAVAILABLE, json, "{\"status\":\"starting\"}\n")
+        match asked.health() {
+            Health::Ready => (StatusCode::OK, json, format!("{{\"status\":\"ready\",\"version\":\"{VERSION}\"}}\n")),
+            Health::Starting => (StatusCode::SERVICE_UNAVAILABLE, json, "{\"status\":\"starting\"}\n".to_string()),
+            Health::Refusing(reason) => {
+                let body = format!("{{\"status\":\"refusing\",\"reason\":\"{reason}\",\"version\":\"{VERSION}\"}}\n");
+                (StatusCode::SERVICE_UNAVAILABLE, json, body)
+            }
         }
     };
     let scrape = move || async move {
+        probe.measure().await;
         ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], metrics.render()).into_response()
     };
     Router::new().route("/health", get(health)).route("/metrics", get(scrape))
@@ -162,6 +154,8 @@ impl AsyncWrite for Counted {
 
 #[cfg(test)]
 mod tests {
+    use futures::FutureExt;
+    use futures::future::BoxFuture;
     use tokio::io::AsyncReadExt;
     use tokio::io::AsyncWriteExt;
 
@@ -176,26 +170,37 @@ mod tests {
         answer
     }
 
-    #[tokio::test]
-    async fn health_follows_readiness_and_metrics_are_rendered() {
-        let env = Env::real();
-        let metrics = Metrics::new();
-        metrics.counter("tidemill_test_total", "A test.", &[]).add(7);
-        let (ready, is_ready) = watch::channel(false);
-        let server = HttpServer::start(&env, "127.0.0.1:0", false, metrics, is_ready).await.expect("a free port");
-        let address = server.address().to_string();
-        assert!(get(&address, "/health").await.starts_with("HTTP/1.1 503"));
-        ready.send_replace(true);
-        assert!(get(&address, "/health").await.starts_with("HTTP/1.1 200"));
-        assert!(get(&address, "/metrics").await.contains("tidemill_test_total 7"));
-        assert!(get(&address, "/other").await.starts_with("HTTP/1.1 404"));
-        server.stop(env.clock.as_ref()).await;
+    struct Said(parking_lot::Mutex<Health>, Metrics);
+
+    impl Probe for Said {
+        fn health(&self) -> Health {
+            self.0.lock().clone()
+        }
+
+        fn measure(&self) -> BoxFuture<'_, ()> {
+            async { self.1.tell("tidemill_test", "A test.", "gauge", [(vec![("of", "it")], 7.5)]) }.boxed()
+        }
     }
 
     #[tokio::test]
-    async fn other_addresses_than_loopback_are_refused_unless_told_so() {
-        let (_ready, is_ready) = watch::channel(true);
-        let refused = HttpServer::start(&Env::real(), "0.0.0.0:0", false, Metrics::new(), is_ready).await;
-        assert_eq!(refused.map(|_| ()).expect_err("it is not loopback").state(), SqlState::INVALID_AUTHORIZATION);
+    async fn health_follows_the_server_and_metrics_are_measured_and_rendered() {
+        let env = Env::real();
+        let metrics = Metrics::new();
+        let probe = Arc::new(Said(parking_lot::Mutex::new(Health::Starting), metrics.clone()));
+        let entrance = Entrance::open(&env, "127.0.0.1:0", false).await.expect("a free port");
+        let server = HttpServer::start(&env, entrance, metrics, Arc::clone(&probe) as Arc<dyn Probe>);
+        let address = server.address().to_string();
+        assert!(get(&address, "/health").await.starts_with("HTTP/1.1 503"));
+        *probe.0.lock() = Health::Ready;
+        assert!(get(&address, "/health").await.starts_with("HTTP/1.1 200"));
+        *probe.0.lock() = Health::Refusing("the disk is full");
+        let refusing = get(&address, "/health").await;
+        assert!(
+            refusing.starts_with("HTTP/1.1 503") && refusing.contains("\"reason\":\"the disk is full\""),
+            "{refusing}"
+        );
+        assert!(get(&address, "/metrics").await.contains("tidemill_test{of=\"it\"} 7.5"));
+        assert!(get(&address, "/other").await.starts_with("HTTP/1.1 404"));
+        server.stop(env.clock.as_ref()).await;
     }
 }

@@ -33,11 +33,11 @@ pub(super) enum ConfigSource {
 }
 
 impl ConfigSource {
-    /// A topic's value that is not the default was given to it.
+    /// Of a topic's value.
     pub fn of(setting: &TopicSetting, config: &TopicConfig) -> Self {
-        match setting.value(config) == setting.default_value() {
-            true => ConfigSource::Default,
-            false => ConfigSource::Topic,
+        match setting.is_given(config) {
+            true => ConfigSource::Topic,
+            false => ConfigSource::Default,
         }
     }
 }

@@ -4,11 +4,14 @@ use std::collections::BTreeSet;
 
 use super::context::Context;
 use super::error_code::code_of_group;
+use super::metadata::GROUP_BITS;
 use super::table::Answer;
 use crate::broker::DescribedConsumerMember;
 use crate::broker::GroupState;
 use crate::broker::partitions_by_topic;
 use crate::model::TopicPartition;
+use crate::protocol::ErrorCode;
+use crate::protocol::OPERATIONS_NOT_ASKED;
 use crate::protocol::consumer_group_describe as message;
 use message::Assignment;
 use message::Group;
@@ -22,7 +25,14 @@ const CONSUMER: i8 = 1;
 
 impl Answer for Request {
     async fn answer(self, context: &Context) -> Response {
-        let groups = self.group_ids.into_iter().map(|group| describe(context, group));
+        let authorized_operations = match self.include_authorized_operations {
+            true => GROUP_BITS,
+            false => OPERATIONS_NOT_ASKED,
+        };
+        let groups = self.group_ids.into_iter().map(|group| match describe(context, group) {
+            group if group.error_code == ErrorCode::NONE => Group { authorized_operations, ..group },
+            refused => refused,
+        });
         Response { groups: groups.collect(), ..Response::default() }
     }
 }

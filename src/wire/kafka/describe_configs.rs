@@ -99,7 +99,8 @@ fn of_topic(setting: &TopicSetting, config: &TopicConfig, with: With) -> Config 
     }
 }
 
-/// What the server is told by its own configuration, as far as Kafka has a name for it. It is changed there.
+/// What the server is told by its own configuration, as far as Kafka has a name for it, which is changed there; and what holds
+/// for topics that say nothing else.
 fn of_server(context: &Context, with: With) -> Vec<Config> {
     let (door, knobs) = (context.door(), &context.door().config);
     let advertised = format!("PLAINTEXT://{}:{}", door.host, door.port);
@@ -115,7 +116,29 @@ fn of_server(context: &Context, with: With) -> Vec<Config> {
         ("num.partitions", knobs.default_partitions.to_string(), SettingKind::Int),
         ("socket.request.max.bytes", knobs.request_bytes_max.to_string(), SettingKind::Int),
     ];
-    values.into_iter().map(|value| of_configuration(value, with)).collect()
+    let of_topics =
+        TOPIC_SETTINGS.iter().filter(|setting| values.iter().all(|(name, ..)| *name != setting.broker_name));
+    let of_topics: Vec<_> = of_topics.map(|setting| default_of_topics(setting, with)).collect();
+    let mut configs: Vec<_> = values.into_iter().map(|value| of_configuration(value, with)).collect();
+    configs.extend(of_topics);
+    configs.sort_by(|left, right| left.name.cmp(&right.name));
+    configs
+}
+
+/// A topic's setting where the topic says nothing, under the broker's name for it. It is what it is.
+fn default_of_topics(setting: &TopicSetting, with: With) -> Config {
+    let (name, value, source) = (setting.broker_name.to_string(), setting.default_value(), ConfigSource::Default as i8);
+    let synonym = Synonym { name: name.clone(), value: Some(value.clone()), source };
+    Config {
+        name,
+        value: Some(value),
+        read_only: true,
+        config_source: source,
+        synonyms: if with.synonyms { vec![synonym] } else { Vec::new() },
+        config_type: kind_number(setting.kind),
+        documentation: with.documentation.then(|| setting.documentation.to_string()),
+        ..Config::default()
+    }
 }
 
 /// What holds for every group of the consumer protocol.

@@ -2,10 +2,13 @@
 
 use super::context::Context;
 use super::error_code::code_of_group;
+use super::metadata::GROUP_BITS;
 use super::table::Answer;
 use crate::broker::DescribedMember;
 use crate::broker::GroupError;
 use crate::broker::GroupState;
+use crate::protocol::ErrorCode;
+use crate::protocol::OPERATIONS_NOT_ASKED;
 use crate::protocol::describe_groups;
 
 /// Before, a group that is not there is dead.
@@ -13,7 +16,14 @@ const NOT_FOUND_FROM: i16 = 6;
 
 impl Answer for describe_groups::Request {
     async fn answer(self, context: &Context) -> describe_groups::Response {
-        let groups = self.groups.into_iter().map(|group| describe(context, group));
+        let authorized_operations = match self.include_authorized_operations {
+            true => GROUP_BITS,
+            false => OPERATIONS_NOT_ASKED,
+        };
+        let groups = self.groups.into_iter().map(|group| match describe(context, group) {
+            group if group.error_code == ErrorCode::NONE => describe_groups::Group { authorized_operations, ..group },
+            refused => refused,
+        });
         describe_groups::Response { groups: groups.collect(), ..describe_groups::Response::default() }
     }
 }

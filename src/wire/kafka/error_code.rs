@@ -33,7 +33,7 @@ pub(super) fn code_of(error: &BrokerError) -> ErrorCode {
     match error {
         BrokerError::UnknownPartition { .. } => ErrorCode::UNKNOWN_TOPIC_OR_PARTITION,
         BrokerError::NotAuthorized(_) => ErrorCode::TOPIC_AUTHORIZATION_FAILED,
-        BrokerError::InternalTopic { .. } => ErrorCode::INVALID_TOPIC_EXCEPTION,
+        BrokerError::InternalTopic { .. } | BrokerError::TopicNameCollides { .. } => ErrorCode::INVALID_TOPIC_EXCEPTION,
         BrokerError::MessageTooLarge { .. } => ErrorCode::MESSAGE_TOO_LARGE,
         BrokerError::OffsetOutOfRange { .. } => ErrorCode::OFFSET_OUT_OF_RANGE,
         BrokerError::DivergedEpoch { .. } => ErrorCode::UNKNOWN_LEADER_EPOCH,

@@ -37,6 +37,11 @@ const OPERATION_BITS: [(Operation, i32); 4] = [
 /// The bits of what may be done to the cluster: create, alter, describe, cluster action, configs, idempotent write.
 pub(super) const CLUSTER_BITS: i32 = 1 << 5 | 1 << 7 | 1 << 8 | 1 << 9 | 1 << 10 | 1 << 11 | 1 << 12;
 
+/// In place of an id: the topic is asked for by its name.
+const NO_ID: [u8; 16] = [0; 16];
+/// The bits of what may be done to a group: read, delete, describe, configs.
+pub(super) const GROUP_BITS: i32 = 1 << 3 | 1 << 6 | 1 << 8 | 1 << 10 | 1 << 11;
+
 impl Answer for Request {
     async fn answer(self, context: &Context) -> Response {
         let with_operations = self.include_topic_authorized_operations;
@@ -79,7 +84,9 @@ fn all(context: &Context, with_operations: bool) -> Vec<Topic> {
 
 async fn one(context: &Context, asked: RequestedTopic, may_create: bool, with_operations: bool) -> Topic {
     let metadata = context.broker().metadata();
-    let Some(name) = asked.name else {
+    // Java's clients send an empty name beside an id.
+    let name = asked.name.filter(|_| asked.topic_id == NO_ID);
+    let Some(name) = name else {
         return match metadata.topic_by_id(TopicId(asked.topic_id)) {
             Some(topic) => found(context, &metadata, topic, with_operations),
             None => Topic {

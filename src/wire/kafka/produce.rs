@@ -89,6 +89,15 @@ impl Refusal {
         if is_abortable { Self { code: ErrorCode::TRANSACTION_ABORTABLE, ..refusal } } else { refusal }
     }
 
+    /// In words that people know the partition by: they never see a topic's id.
+    fn named(self, context: &Context, partition: TopicPartition) -> Self {
+        let metadata = context.broker().metadata();
+        let Some(topic) = metadata.topic_by_id(partition.topic) else { return self };
+        let name = format!("{}-{}", topic.name, partition.partition.0);
+        let message = self.message.map(|message| message.replace(&partition.to_string(), &name));
+        Self { message, ..self }
+    }
+
     /// Of what a batch would have been added to.
     fn of_transaction(error: &TransactionError) -> Self {
         let code = match error {
@@ -169,11 +178,12 @@ async fn check(
         // Nothing was lost on the way: to send it again would not help.
         return Err(ErrorCode::INVALID_RECORD.into());
     }
-    let header = Batch::peek(&bytes).map_err(|source| BrokerError::Batch { partition, source })?;
+    let named = |error: BrokerError| Refusal::from(error).named(context, partition);
+    let header = Batch::peek(&bytes).map_err(|source| named(BrokerError::Batch { partition, source }))?;
     if header.attributes.codec() == Codec::Zstd && context.version < ZSTD_FROM {
         return Err(ErrorCode::UNSUPPORTED_COMPRESSION_TYPE.into());
     }
-    Ok(context.broker().check_batch(partition, bytes).await?)
+    context.broker().check_batch(partition, bytes).await.map_err(named)
 }
 
 /// Has the transaction hold all that the request writes to, in one step; if it cannot, its transactional batches are refused.
@@ -210,8 +220,9 @@ async fn hold_for(
 fn append(context: &Context, topic: OfTopic<CheckedBatch>, acks: Result<Acks, ErrorCode>) -> OfTopic<Placed> {
     let place = |(index, batch): (i32, Result<CheckedBatch, Refusal>)| {
         let placed = batch.and_then(|batch| {
+            let partition = batch.partition();
             let placed = context.broker().produce(batch, acks?);
-            placed.map_err(|error| Refusal::of(error, context.version))
+            placed.map_err(|error| Refusal::of(error, context.version).named(context, partition))
         });
         (index, placed)
     };

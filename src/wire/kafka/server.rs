@@ -33,17 +33,16 @@ use crate::metrics::Histogram;
 use crate::metrics::LATENCY_BOUNDS;
 use crate::metrics::Metrics;
 use crate::security::Principal;
+use crate::wire::Entrance;
 
 /// How long the accept loop rests after an error: out of descriptors, it would spin.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// The name of who did not say who they are, as Kafka has it.
 const NOBODY: &str = "ANONYMOUS";
 
-/// Where to listen, what to tell clients, and within which limits.
+/// What to tell clients, and within which limits.
 #[derive(Debug, Clone)]
 pub struct KafkaServerConfig {
-    /// `host:port`; port 0 takes a free one.
-    pub listen: String,
     /// `host:port` that clients are told to connect to; empty for where the door listens.
     pub advertised_listen: String,
     /// Listens elsewhere than on loopback, and believes everyone.
@@ -89,34 +88,21 @@ struct Shared {
 }
 
 impl KafkaServer {
-    /// Listens and serves. Errors: the address is taken, or is not loopback and nothing allows that, or clients could not be
-    /// told where to connect to.
-    pub async fn start(
+    /// Refuses an entrance where clients could not be told where to connect to.
+    pub fn check(entrance: &Entrance, advertised: &str) -> Result<(), Error> {
+        told_address(entrance, advertised).map(|_| ())
+    }
+
+    /// Serves who comes in at `entrance`. Errors: clients could not be told where to connect to.
+    pub fn start(
         env: &Env,
+        entrance: Entrance,
         broker: Arc<Broker>,
         config: KafkaServerConfig,
         metrics: &Metrics,
     ) -> Result<Self, Error> {
-        let cannot = |error: std::io::Error| {
-            let message = format!("could not listen on {}: {error}", config.listen);
-            Error::new(SqlState::CONNECTION_FAILURE, message).caused_by(error)
-        };
-        let listener = env.network.listen(&config.listen).await.map_err(cannot)?;
-        let address = listener.local_address().map_err(cannot)?;
-        if !address.ip().is_loopback() && !config.allow_remote_without_auth {
-            let message = format!("refusing to listen on {address}: nobody has to prove who they are yet");
-            let hint = "Listen on 127.0.0.1, or set allow_remote_without_auth = true.";
-            return Err(Error::new(SqlState::INVALID_AUTHORIZATION, message).hint(hint));
-        }
-        let (host, port) = match config.advertised_listen.as_str() {
-            "" if address.ip().is_unspecified() => {
-                let message = format!("clients cannot connect to {address}");
-                let hint = "Set kafka.advertised_listen to what they reach this server by.";
-                return Err(Error::new(SqlState::INVALID_PARAMETER_VALUE, message).hint(hint));
-            }
-            "" => (address.ip().to_string(), i32::from(address.port())),
-            advertised => host_and_port(advertised)?,
-        };
+        let (host, port) = told_address(&entrance, &config.advertised_listen)?;
+        let Entrance { listener, address } = entrance;
         let (stop, stopping) = watch::channel(false);
         let room = Room::new(config.requests_memory);
         let answers = Room::new(config.answers_memory);
@@ -138,6 +124,20 @@ impl KafkaServer {
         if let Err(error) = self.accepting.await {
             warn!(%error, "the accept loop of the Kafka door failed");
         }
+    }
+}
+
+/// Host and port that clients are told.
+fn told_address(entrance: &Entrance, advertised: &str) -> Result<(String, i32), Error> {
+    let address = entrance.address;
+    match advertised {
+        "" if address.ip().is_unspecified() => {
+            let message = format!("clients cannot connect to {address}");
+            let hint = "Set kafka.advertised_listen to what they reach this server by.";
+            Err(Error::new(SqlState::INVALID_PARAMETER_VALUE, message).hint(hint))
+        }
+        "" => Ok((address.ip().to_string(), i32::from(address.port()))),
+        advertised => host_and_port(advertised),
     }
 }
 

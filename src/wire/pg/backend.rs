@@ -10,6 +10,7 @@ use super::pg_type::PgType;
 use crate::engine::Notice;
 use crate::engine::OutputField;
 use crate::engine::TransactionStatus;
+use crate::error::Constraint;
 use crate::error::Error;
 use crate::error::Position;
 
@@ -203,6 +204,7 @@ impl Outgoing {
             detail: notice.detail.as_deref(),
             hint: notice.hint.as_deref(),
             position: None,
+            constraint: None,
         };
         self.report(b'N', notice.severity, &report);
     }
@@ -226,6 +228,11 @@ impl Outgoing {
             if let Some(Position(position)) = report.position {
                 field(b'P', &position.to_string());
             }
+            if let Some(constraint) = report.constraint {
+                field(b's', "public");
+                field(b't', &constraint.table);
+                field(b'n', &constraint.name);
+            }
             body.put_u8(0);
         });
     }
@@ -247,6 +254,7 @@ struct Report<'a> {
     detail: Option<&'a str>,
     hint: Option<&'a str>,
     position: Option<Position>,
+    constraint: Option<&'a Constraint>,
 }
 
 impl<'a> Report<'a> {
@@ -257,6 +265,7 @@ impl<'a> Report<'a> {
             detail: error.detail_text(),
             hint: error.hint_text(),
             position: error.position(),
+            constraint: error.constraint(),
         }
     }
 }

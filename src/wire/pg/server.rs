@@ -30,15 +30,14 @@ use crate::error::SqlState;
 use crate::metrics::Counter;
 use crate::metrics::Gauge;
 use crate::metrics::Metrics;
+use crate::wire::Entrance;
 
 /// How long the accept loop rests after an error: out of descriptors, it would spin.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
-/// Where to listen, and within which limits.
+/// Whom to believe, and within which limits.
 #[derive(Debug, Clone)]
 pub struct PgServerConfig {
-    /// `host:port`; port 0 takes a free one.
-    pub listen: String,
     /// Listens elsewhere than on loopback, and believes everyone's name.
     pub allow_remote_without_auth: bool,
     /// Connections, messages, statements.
@@ -64,21 +63,15 @@ struct Shared {
 }
 
 impl PgServer {
-    /// Listens and serves. Errors: the address is taken, or is not loopback and nothing allows that.
-    pub async fn start(
+    /// Serves who comes in at `entrance`.
+    pub fn start(
         env: &Env,
+        entrance: Entrance,
         engine: Arc<Engine>,
         config: PgServerConfig,
         metrics: &Metrics,
-    ) -> Result<Self, Error> {
-        let listener =
-            env.network.listen(&config.listen).await.map_err(|error| cannot_listen(&config.listen, error))?;
-        let address = listener.local_address().map_err(|error| cannot_listen(&config.listen, error))?;
-        if !address.ip().is_loopback() && !config.allow_remote_without_auth {
-            let message = format!("refusing to listen on {address}: nobody has to prove who they are yet");
-            let hint = "Listen on 127.0.0.1, or set allow_remote_without_auth = true.";
-            return Err(Error::new(SqlState::INVALID_AUTHORIZATION, message).hint(hint));
-        }
+    ) -> Self {
+        let Entrance { listener, address } = entrance;
         let (stop, stopping) = watch::channel(false);
         let shared = Shared {
             env: env.clone(),
@@ -94,7 +87,7 @@ impl PgServer {
             ),
         };
         let accepting = tokio::spawn(accept_all(Arc::new(shared), listener, stopping));
-        Ok(Self { address: address.to_string(), stop, accepting })
+        Self { address: address.to_string(), stop, accepting }
     }
 
     /// Where it listens, with the port that was taken.
@@ -109,10 +102,6 @@ impl PgServer {
             warn!(%error, "the accept loop of the PostgreSQL door failed");
         }
     }
-}
-
-fn cannot_listen(address: &str, error: std::io::Error) -> Error {
-    Error::new(SqlState::CONNECTION_FAILURE, format!("could not listen on {address}: {error}")).caused_by(error)
 }
 
 async fn accept_all(shared: Arc<Shared>, listener: Box<dyn Listener>, mut stopping: watch::Receiver<bool>) {

@@ -1,5 +1,8 @@
 //! Topics and their settings, as administrators change them.
 
+use tidemill::protocol::Batch;
+use tidemill::protocol::BatchLimits;
+use tidemill::protocol::Codec;
 use tidemill::protocol::ErrorCode;
 use tidemill::protocol::alter_configs;
 use tidemill::protocol::create_acls;
@@ -11,10 +14,13 @@ use tidemill::protocol::delete_topics;
 use tidemill::protocol::describe_acls;
 use tidemill::protocol::describe_cluster;
 use tidemill::protocol::describe_configs;
+use tidemill::protocol::describe_groups;
 use tidemill::protocol::describe_log_dirs;
 use tidemill::protocol::describe_producers;
 use tidemill::protocol::incremental_alter_configs;
 use tidemill::protocol::init_producer_id;
+use tidemill::protocol::metadata;
+use tidemill::protocol::offset_commit;
 use tidemill::protocol::offset_for_leader_epoch;
 
 use super::client::KafkaClient;
@@ -24,6 +30,7 @@ use super::client::produce_request;
 use super::client::records;
 use crate::server::TestServer;
 use crate::server::run;
+use crate::server::settled;
 
 const TOPIC: i8 = 2;
 
@@ -81,17 +88,48 @@ async fn topics_are_made_in_every_version_with_what_they_are_told() {
         (topic("a", 0, &[]), ErrorCode::INVALID_PARTITIONS),
         (topic("a", 1, &[("retention.ms", "soon")]), ErrorCode::INVALID_CONFIG),
         (topic("a", 1, &[("no.such.setting", "1")]), ErrorCode::INVALID_CONFIG),
-        (topic("a", 1, &[("compression.type", "zstd")]), ErrorCode::INVALID_CONFIG),
+        (topic("a", 1, &[("compression.type", "brotli")]), ErrorCode::INVALID_CONFIG),
+        (topic("a", 1, &[("remote.storage.enable", "true")]), ErrorCode::INVALID_CONFIG),
         (create_topics::Topic { replication_factor: 3, ..topic("a", 1, &[]) }, ErrorCode::INVALID_REPLICATION_FACTOR),
     ];
     for (topic, code) in refusals {
         let refused = create(&mut client, 5, topic).await;
         assert_eq!(refused.error_code, code, "{:?}", refused.error_message);
     }
+    assert_eq!(create(&mut client, 5, topic("with.dots_x", 1, &[])).await.error_code, ErrorCode::NONE);
+    for collides in ["with_dots_x", "with.dots.x", "with_dots.x"] {
+        let refused = create(&mut client, 5, topic(collides, 1, &[])).await;
+        assert_eq!(refused.error_code, ErrorCode::INVALID_TOPIC_EXCEPTION, "{:?}", refused.error_message);
+    }
+    let again = create(&mut client, 5, topic("with.dots_x", 1, &[])).await;
+    assert_eq!(again.error_code, ErrorCode::TOPIC_ALREADY_EXISTS);
     let only_checked =
         create_topics::Request { topics: vec![topic("checked", 1, &[])], validate_only: true, ..Default::default() };
     assert_eq!(one(client.ask(5, only_checked).await.topics).error_code, ErrorCode::NONE);
     assert_eq!(create(&mut client, 5, topic("checked", -1, &[])).await.num_partitions, 1);
+    server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_topic_is_asked_for_by_its_id_whatever_name_stands_beside_it() {
+    let server = TestServer::start().await;
+    let mut client = KafkaClient::connect(&server).await;
+    let topic = client.topic("t").await;
+    for (version, name) in [12, 13].into_iter().flat_map(|version| [None, Some("")].map(|name| (version, name))) {
+        let mut ask = async |topic_id: [u8; 16]| {
+            let asked = metadata::RequestedTopic { topic_id, name: name.map(str::to_string) };
+            let request = metadata::Request { topics: Some(vec![asked]), ..Default::default() };
+            one(client.ask(version, request).await.topics)
+        };
+        let found = ask(topic.topic_id).await;
+        assert_eq!((found.error_code, found.name.as_deref()), (ErrorCode::NONE, Some("t")), "{version} {name:?}");
+        let unknown = ask([7; 16]).await;
+        assert_eq!(
+            (unknown.error_code, unknown.topic_id),
+            (ErrorCode::UNKNOWN_TOPIC_ID, [7; 16]),
+            "{version} {name:?}"
+        );
+    }
     server.stop().await;
 }
 
@@ -193,6 +231,8 @@ async fn settings_are_told_whole_and_changed_one_by_one_or_all() {
     assert_eq!(setting(&mut client, "t", "segment.bytes").await, ("2097152".to_string(), 1));
     assert_eq!(setting(&mut client, "t", "cleanup.policy").await, ("compact,delete".to_string(), 1));
     assert_eq!(setting(&mut client, "t", "retention.ms").await, ("604800000".to_string(), 5));
+    assert_eq!(change(&mut client, "retention.ms", 0, "604800000").await, ErrorCode::NONE);
+    assert_eq!(setting(&mut client, "t", "retention.ms").await, ("604800000".to_string(), 1), "as it was given");
     assert_eq!(change(&mut client, "flush.messages", 0, "9223372036854775807").await, ErrorCode::INVALID_CONFIG);
     assert_eq!(change(&mut client, "segment.bytes", 7, "2097152").await, ErrorCode::INVALID_REQUEST);
     // The old way: what is not named gets its default.
@@ -215,6 +255,8 @@ async fn what_a_topic_is_told_is_obeyed() {
     let small = client.topic("small").await;
     let refused = client.produce(9, &small, &batch(&[&"x".repeat(2000)])).await;
     assert_eq!(refused.error_code, ErrorCode::MESSAGE_TOO_LARGE);
+    let said = refused.error_message.expect("it says why");
+    assert!(said.ends_with("is over the limit of 1000 of small-0"), "{said}");
     create(&mut client, 5, topic("compacted", 1, &[("cleanup.policy", "compact")])).await;
     let compacted = client.topic("compacted").await;
     let refused = client.produce(9, &compacted, &batch(&["without a key"])).await;
@@ -232,6 +274,79 @@ async fn what_a_topic_is_told_is_obeyed() {
     let loose = client.topic("loose").await;
     assert_eq!(client.produce(9, &loose, &batch(&["a"])).await.error_code, ErrorCode::NONE);
     assert_eq!(records(&client.fetch(12, &loose, 0).await).len(), 1);
+    server.stop().await;
+}
+
+/// The batches of records that a consumer is sent for the topic from its start.
+async fn batches(client: &mut KafkaClient, topic: &metadata::Topic) -> Vec<Batch> {
+    let bytes = client.fetch(12, topic, 0).await.records.0.concat().into();
+    let batches = Batch::split(bytes, BatchLimits::default()).map(|batch| batch.expect("it is whole"));
+    batches.filter(|batch| !batch.is_control()).collect()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn batches_are_packed_as_their_topic_says_whoever_writes_them() {
+    let server = TestServer::start().await;
+    let mut client = KafkaClient::connect(&server).await;
+    create(&mut client, 5, topic("packed", 1, &[("compression.type", "zstd"), ("segment.jitter.ms", "5")])).await;
+    let packed = client.topic("packed").await;
+    assert_eq!(client.produce(9, &packed, &batch(&["{\"a\":1}", "{\"a\":2}"])).await.error_code, ErrorCode::NONE);
+    let session = server.connect().await;
+    run(&session, "CREATE STREAM s (a INT) WITH (kafka_topic = 'packed', value_format = 'JSON')").await;
+    run(&session, "INSERT INTO s VALUES (3)").await;
+    create(&mut client, 5, topic("made", 1, &[("compression.type", "gzip")])).await;
+    run(&session, "CREATE STREAM made WITH (kafka_topic = 'made') AS SELECT a FROM s").await;
+    assert_eq!(settled(&session, "SELECT sum(a) FROM made").await, [["6"]]);
+    for (name, codec) in [("packed", Codec::Zstd), ("made", Codec::Gzip)] {
+        let topic = client.topic(name).await;
+        let batches = batches(&mut client, &topic).await;
+        let codecs: Vec<_> = batches.iter().map(|batch| batch.header().attributes.codec()).collect();
+        assert!(codecs.iter().all(|found| *found == codec), "{name}: {codecs:?}");
+        assert_eq!(batches.iter().map(Batch::record_count).sum::<i32>(), 3, "{name}");
+    }
+    assert_eq!(setting(&mut client, "packed", "segment.jitter.ms").await, ("5".to_string(), 1));
+    server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_may_be_done_is_told_to_who_asks() {
+    let server = TestServer::start().await;
+    let mut client = KafkaClient::connect(&server).await;
+    let committed = offset_commit::Request { group_id: "g".to_string(), ..commit_of("t") };
+    client.topic("t").await;
+    client.ask(2, committed).await;
+    for version in 3..=6 {
+        for (asks, expected) in [(true, 0b1101_0100_1000), (false, i32::MIN)] {
+            let request =
+                describe_groups::Request { groups: vec!["g".to_string()], include_authorized_operations: asks };
+            let group = one(client.ask(version, request).await.groups);
+            assert_eq!((group.error_code, group.authorized_operations), (ErrorCode::NONE, expected));
+        }
+    }
+    server.stop().await;
+}
+
+fn commit_of(topic: &str) -> offset_commit::Request {
+    let partition = offset_commit::Partition { committed_offset: 0, ..Default::default() };
+    let topic = offset_commit::Topic { name: topic.to_string(), partitions: vec![partition], ..Default::default() };
+    offset_commit::Request { generation_id_or_member_epoch: -1, topics: vec![topic], ..Default::default() }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_broker_tells_what_it_was_told_and_what_holds_for_topics() {
+    let server = TestServer::start().await;
+    let mut client = KafkaClient::connect(&server).await;
+    let resource_name = client.ask(0, describe_cluster::Request::default()).await.controller_id.to_string();
+    let resource = describe_configs::Resource { resource_type: 4, resource_name, configuration_keys: None };
+    let request = describe_configs::Request { resources: vec![resource], include_synonyms: true, ..Default::default() };
+    let configs = one(client.ask(4, request).await.results).configs;
+    let names: Vec<_> = configs.iter().map(|config| config.name.as_str()).collect();
+    assert!(names.is_sorted() && !names.is_empty(), "{names:?}");
+    for (name, value, source) in [("log.retention.ms", "604800000", 5), ("num.partitions", "1", 4)] {
+        let config = configs.iter().find(|config| config.name == name).expect("it is told");
+        assert_eq!((config.value.as_deref(), config.config_source, config.read_only), (Some(value), source, true));
+        assert_eq!(config.synonyms.len(), 1);
+    }
     server.stop().await;
 }
 

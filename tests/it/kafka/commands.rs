@@ -186,6 +186,11 @@ async fn groups_are_shown_moved_and_deleted_from_the_command_line() {
     assert_eq!(client.ask(0, leave).await.error_code, ErrorCode::NONE);
     assert_eq!(run(&server, &["group", "delete", "g"], "").await.as_deref(), Ok("deleted g\n"));
     refusal(&server, &["group", "delete", "g"], "GROUP_ID_NOT_FOUND").await;
+    json_lines(&server, &reset(&["--to-latest"])).await;
+    let some = ["group", "delete", "none", "g", "nobody"];
+    refusal(&server, &some, "group \"none\" was not deleted: GROUP_ID_NOT_FOUND").await;
+    refusal(&server, &some, "group \"nobody\" was not deleted: GROUP_ID_NOT_FOUND").await;
+    assert_eq!(json_lines(&server, &["group", "list"]).await, Vec::<Value>::new(), "what could be deleted is");
     refusal(&server, &["group", "reset", "g", "--to-latest"], "group \"g\" stands nowhere").await;
     server.stop().await;
 }

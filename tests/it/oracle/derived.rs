@@ -45,6 +45,8 @@ pub fn with_below(query: &Query, passed: &[&str], text: &str) -> String {
 /// The query over sub-queries in place of the relations that it read; as it was where that cannot be said.
 pub fn wrapped(draw: &Draw, query: Query) -> Query {
     match query.shape {
+        // Beside a sub-query it is refused.
+        _ if query.standing.contains(" USING (") => query,
         Shape::Stateless | Shape::Grouped { .. } | Shape::Top | Shape::Joined { .. } => over_stream(draw, query),
         Shape::Paired { twice, .. } => over_pair(draw, query, twice),
         Shape::Tables { .. }

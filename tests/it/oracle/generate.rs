@@ -367,7 +367,8 @@ fn tables(draw: &Draw) -> Query {
         _ => left.to_string(),
     };
     let mut key = key_of(first, "c.k", "e.k");
-    let mut from = format!("c {first} {} ON {}", draw.of(&["e", "e", "c e"]), draw.of(&["c.k = e.k", "e.k = c.k"]));
+    let on = *draw.of(&["c.k = e.k", "e.k = c.k"]);
+    let mut from = format!("c {first} {} ON {on}", draw.of(&["e", "e", "c e"]));
     let mut list = String::from("c.x AS x, c.y AS y, e.x AS ex");
     if chain {
         let second = *draw.of(&kinds);
@@ -388,7 +389,18 @@ fn tables(draw: &Draw) -> Query {
         true => format!("SELECT c.y AS y, COUNT(*) AS n, SUM(e.x) AS s FROM {from}{filter} GROUP BY c.y"),
         false => format!("SELECT {key} AS k, {list} FROM {from}{filter}"),
     };
-    Query::asked_alike(Shape::Tables { chain, foreign: false }, text)
+    let mut query = Query::asked_alike(Shape::Tables { chain, foreign: false }, text);
+    // DataFusion does not know which side's the column of USING is.
+    if !chain && draw.once_in(3) {
+        query.standing = with_using(&query.standing, (on, "k"), &key);
+    }
+    query
+}
+
+/// A join `ON` columns that have one name on both sides, with USING; its `key` is named bare.
+fn with_using(text: &str, (on, columns): (&str, &str), key: &str) -> String {
+    let key = format!("SELECT {key} AS k");
+    text.replacen(&format!("ON {on}"), &format!("USING ({columns})"), 1).replacen(&key, "SELECT k", 1)
 }
 
 /// The table as it is, for a while.
@@ -404,21 +416,33 @@ fn kept(draw: &Draw) -> Query {
 
 /// Windows of `s` and of `r` that belong together.
 fn window_pairs(draw: &Draw) -> Query {
-    let word = *draw.of(&["JOIN", "LEFT JOIN"]);
+    let (word, sides) =
+        *draw.of(&[("JOIN", "l.#"), ("LEFT JOIN", "l.#"), ("RIGHT JOIN", "r.#"), ("FULL JOIN", "COALESCE(l.#, r.#)")]);
     let filter = if draw.once_in(2) {
-        format!(" WHERE {}", draw.of(&["l.n > 1", "r.n IS NULL OR r.n > l.n", "l.t > 0", "l.t + r.t > 0"]))
+        let conditions = ["l.n > 1", "r.n IS NULL OR r.n > l.n", "l.n IS NULL OR l.t > 0", "l.t + r.t > 0"];
+        format!(" WHERE {}", draw.of(&conditions))
     } else {
         String::new()
     };
-    let list = "l.k AS k, l.n AS n, r.n AS rn, COALESCE(l.t, r.t) AS t";
+    let of_key = |column: &str| sides.replace('#', column);
+    let list = format!("{} AS k, l.n AS n, r.n AS rn, COALESCE(l.t, r.t) AS t", of_key("k"));
     let on = draw.of(&["l.k = r.k AND l.W = r.W", "r.W = l.W AND l.k = r.k"]);
     let (standing, batch) = (on.replace('W', "windowstart"), on.replace('W', "ws"));
+    let plain = format!("SELECT {list} FROM ws l {word} wr r ON {standing}{filter}");
+    let plain = match draw.once_in(3) {
+        true => with_using(&plain, (&standing, "k, windowstart"), &of_key("k")),
+        false => plain,
+    };
     let windows = |name: &str| format!("(SELECT k, ws, we, COUNT(*) AS n, SUM(a) AS t FROM {name} GROUP BY k, ws, we)");
     let (left, right) = (windows("s"), windows("r"));
     Query {
         shape: Shape::WindowPairs,
-        standing: format!("SELECT {list} FROM ws l {word} wr r ON {standing}{filter}"),
-        batch: format!("SELECT {list}, l.ws AS ws, l.we AS we FROM {left} l {word} {right} r ON {batch}{filter}"),
+        standing: plain,
+        batch: format!(
+            "SELECT {list}, {} AS ws, {} AS we FROM {left} l {word} {right} r ON {batch}{filter}",
+            of_key("ws"),
+            of_key("we")
+        ),
         filter: String::new(),
         group: String::new(),
         keys: 1,

@@ -121,6 +121,9 @@ pub fn of_tables(draw: &Draw) -> Query {
     let rank = rank(draw, function, [partition; 2], [&order, &tied], 1);
     // Without the columns of the partition, which would be the key of its first row.
     let list = *draw.of(&["k, n, x", "k, x, COALESCE(y, '') AS ya", "k, COALESCE(y, '') || 'a' AS ya, n"]);
+    // The number in its partition tells rows of a table apart too.
+    let is_numbered = (from, partition, function) == ("c", "c.y", "ROW_NUMBER") && draw.once_in(2);
+    let list = if is_numbered { "y, n, x" } else { list };
     let also = if draw.once_in(4) { *draw.of(&[" AND x > -3", " AND y IS NOT NULL"]) } else { "" };
     let filter = if draw.once_in(3) { *draw.of(&[" WHERE c.x > -5", " WHERE c.y <> 'q'"]) } else { "" };
     let text = |item: &str| {

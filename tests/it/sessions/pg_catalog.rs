@@ -25,7 +25,7 @@ WHERE c.relkind IN ('r','p','')
       AND n.nspname <> 'information_schema'
   AND pg_catalog.pg_table_is_visible(c.oid)
 ORDER BY 1,2;",
-            "public|shown|table|postgres",
+            "public|shown|table|tidemill",
         )
         .await;
     client

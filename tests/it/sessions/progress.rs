@@ -1,6 +1,8 @@
 //! How far a query is with being made, and with what lay before it, as people see it.
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use futures::FutureExt;
@@ -136,4 +138,46 @@ async fn a_start_does_not_wait_for_a_query_that_is_read_from_the_log() {
     world.drive().await;
     client.expect("SELECT state FROM tidemill.queries ORDER BY name", "RUNNING\nRUNNING").await;
     client.expect("SELECT COUNT(*) FROM counts", "4").await;
+}
+
+#[tokio::test]
+async fn a_query_whose_start_meets_a_bug_of_ours_stops_alone_and_can_be_resumed() {
+    let simulation = Simulation::new(9);
+    simulation.clock.set_wall_micros(NOW_MICROS);
+    let options = PipelineOptions { seed: 9, wall_micros: NOW_MICROS, ..PipelineOptions::default() };
+    let world = World::over(options.clone(), simulation.env.clone(), SimulatedStores::new()).await;
+    let mut client = world.session();
+    client.expect(STREAM, "CREATE STREAM").await;
+    client.expect(ROWS, "INSERT 0 5").await;
+    client.expect(COUNTS, "CREATE TABLE").await;
+    client.expect("CREATE STREAM copies AS SELECT k, v FROM s", "CREATE STREAM").await;
+    world.drive().await;
+    drop(client);
+    world.close().await;
+
+    let is_broken = Arc::new(AtomicBool::new(true));
+    let looked_at = Arc::clone(&is_broken);
+    let before_fetch: BeforeFetch = Arc::new(move |topic| {
+        let panics = topic.ends_with(".changelog") && looked_at.load(Ordering::SeqCst);
+        async move { assert!(!panics, "a changelog that nobody expected") }.boxed()
+    });
+    let watch =
+        move |client| -> Arc<dyn Client> { Arc::new(Watched { client, before_fetch: Arc::clone(&before_fetch) }) };
+    let options = PipelineOptions { seed: 10, layer: ClientLayer(Arc::new(watch)), ..options };
+    let world = World::over(options, simulation.env.clone(), SimulatedStores::new()).await;
+    let mut client = world.session();
+    let states = "SELECT name, state, reason FROM tidemill.queries ORDER BY name";
+    let panicked =
+        "csas_copies_2|RUNNING|NULL\nctas_counts_1|FAILED|operator panicked: a changelog that nobody expected";
+    client.expect(states, panicked).await;
+    client.expect("INSERT INTO s VALUES (4, 6)", "INSERT 0 1").await;
+    world.drive().await;
+    client.expect("SELECT COUNT(*) FROM copies", "6").await;
+    // Others change what exists.
+    client.expect("CREATE STREAM more AS SELECT k FROM s", "CREATE STREAM").await;
+
+    is_broken.store(false, Ordering::SeqCst);
+    client.expect("RESUME ctas_counts_1", "RESUME").await;
+    world.drive().await;
+    client.expect("SELECT k, n FROM counts ORDER BY k", "1|3\n2|1\n3|1\n4|1").await;
 }

@@ -1,5 +1,7 @@
 //! Members go: for good, for a while, or because time is up.
 
+use std::collections::BTreeSet;
+
 use super::group::Changes;
 use super::group::ConsumerGroup;
 use super::heartbeat::AWAY;
@@ -9,6 +11,7 @@ use crate::broker::ConsumerHeartbeat;
 use crate::broker::ConsumerHeartbeatAnswer;
 use crate::broker::GroupConfig;
 use crate::broker::GroupError;
+use crate::broker::LeavingMember;
 use crate::broker::coordinator::consumer_record::ConsumerRecord;
 use crate::broker::coordinator::consumer_record::Current;
 use crate::broker::coordinator::consumer_record::GroupEpoch;
@@ -51,6 +54,38 @@ impl ConsumerGroup {
             member.deadline = now.monotonic + config.consumer_session_timeout;
         }
         Ok((changes, gone(config, request, AWAY)))
+    }
+
+    /// An administrator removes members, each by its name, its instance or both: also one that is away, whose share would be
+    /// kept until its session ends.
+    pub(in crate::broker::coordinator) fn dismiss(
+        &mut self,
+        now: Now,
+        config: &GroupConfig,
+        leaving: &[LeavingMember],
+    ) -> (Changes, Vec<Result<(), GroupError>>) {
+        let mut dismissed = BTreeSet::new();
+        let mut dismiss = |leaving: &LeavingMember| {
+            let name = self.leaving(leaving)?;
+            if dismissed.insert(name.to_string()) { Ok(()) } else { Err(GroupError::UnknownMember) }
+        };
+        let outcomes = leaving.iter().map(&mut dismiss).collect();
+        let (mut changes, dismissed) = (Changes::default(), Vec::from_iter(dismissed));
+        if !dismissed.is_empty() {
+            self.remove(&mut changes, &dismissed, now, config);
+        }
+        (changes, outcomes)
+    }
+
+    fn leaving<'a>(&'a self, leaving: &'a LeavingMember) -> Result<&'a str, GroupError> {
+        let name = match &leaving.instance {
+            None => &leaving.member,
+            Some(instance) => self.instances.get(instance).ok_or(GroupError::UnknownMember)?,
+        };
+        if leaving.instance.is_some() && !leaving.member.is_empty() && leaving.member != *name {
+            return Err(GroupError::FencedInstance);
+        }
+        if self.members.contains_key(name) { Ok(name) } else { Err(GroupError::UnknownMember) }
     }
 
     /// Drops members whose time is up.

@@ -208,6 +208,31 @@ fn a_static_member_that_was_away_comes_back_to_its_share() {
 }
 
 #[test]
+fn an_administrator_removes_members_by_name_and_by_instance() {
+    let mut world = World::new();
+    world.beat(with_instance("one", join("a"))).expect("it joins");
+    let other = world.join("b");
+    world.beat(with_instance("one", alive("a", -2, &[]))).expect("it goes");
+    let remove = |world: &mut World, members: &[(&str, Option<&str>)]| {
+        let leaving = |(member, instance): &(&str, Option<&str>)| LeavingMember {
+            member: member.to_string(),
+            instance: instance.map(str::to_string),
+        };
+        let request = LeaveGroup { group: "g".to_string(), members: members.iter().map(leaving).collect() };
+        world.machine.answer(|reply| GroupEvent::Leave(request, reply)).expect("each has an outcome")
+    };
+    let outcomes = remove(&mut world, &[("", Some("two")), ("b", Some("one")), ("", Some("one")), ("a", None)]);
+    let (unknown, fenced) = (Err(GroupError::UnknownMember), Err(GroupError::FencedInstance));
+    assert_eq!(outcomes, [unknown.clone(), fenced, Ok(()), unknown]);
+    let (_, share) = world.live("b", other.member_epoch, &[]);
+    assert_eq!(share, Some(vec![0, 1, 2, 3]), "what the removed member kept is free at once");
+    assert_eq!(remove(&mut world, &[("b", None)]), [Ok(())]);
+    assert_eq!(world.state(), GroupState::Empty);
+    world.machine.restart(0);
+    assert_eq!(world.state(), GroupState::Empty);
+}
+
+#[test]
 fn who_is_silent_is_dropped_and_commits_nothing() {
     let mut world = World::new();
     world.join("a");

@@ -5,14 +5,17 @@ use super::Members;
 use crate::broker::ConsumerHeartbeat;
 use crate::broker::ConsumerHeartbeatAnswer;
 use crate::broker::GroupError;
+use crate::broker::LeaveGroup;
 use crate::broker::coordinator::classic::ClassicGroup;
 use crate::broker::coordinator::consumer::Changes;
 use crate::broker::coordinator::consumer::ConsumerGroup;
 use crate::broker::coordinator::consumer::Topics;
 use crate::broker::coordinator::event::ConsumerReply;
 use crate::broker::coordinator::event::Cx;
+use crate::broker::coordinator::event::EachReply;
 use crate::broker::coordinator::event::Now;
 use crate::broker::coordinator::event::Pending;
+use crate::broker::coordinator::event::Removed;
 use crate::broker::coordinator::group_record::GroupMetadata;
 use crate::broker::coordinator::offset_record::GroupRecord;
 
@@ -48,7 +51,7 @@ impl Group {
         records.extend(changes.records.into_iter().map(of));
         undo.extend(changes.undo.into_iter().map(of));
         match records.is_empty() {
-            false => cx.write(records, Pending::Consumer { undo, waiting: vec![(reply, answer)] }),
+            false => cx.write(records, Pending::Consumer { undo, waiting: vec![(reply, answer)], removed: None }),
             true => answer_when_durable(cx, reply, answer),
         }
     }
@@ -65,13 +68,35 @@ impl Group {
         }
     }
 
+    /// Members leave: those of the classic protocol by themselves, all others because an administrator removes them.
+    pub(super) fn leave(&mut self, cx: &mut Cx<'_>, request: &LeaveGroup, reply: EachReply) {
+        match &mut self.members {
+            Members::Classic(classic) => classic.leave(cx, request, reply),
+            Members::Consumer(consumer) if consumer.is_dead() => {
+                cx.answer(reply, Err(GroupError::CoordinatorUnavailable));
+            }
+            Members::Consumer(consumer) => {
+                let (changes, outcomes) = consumer.dismiss(cx.now, cx.config, &request.members);
+                match changes.records.is_empty() {
+                    true => cx.answer(reply, Ok(outcomes)),
+                    false => Self::write_changes(cx, changes, Some(Removed { reply, outcomes })),
+                }
+            }
+            Members::Query(_) => {
+                let unknown = request.members.iter().map(|_| Err(GroupError::UnknownMember));
+                cx.answer(reply, Ok(unknown.collect()));
+            }
+        }
+    }
+
     /// Has what `changes` did written.
-    pub(super) fn write_changes(cx: &mut Cx<'_>, changes: Changes) {
-        let of = |record| GroupRecord::Consumer { group: cx.group.to_string(), record };
+    pub(super) fn write_changes(cx: &mut Cx<'_>, changes: Changes, removed: Option<Removed>) {
+        let group = cx.group;
+        let of = |record| GroupRecord::Consumer { group: group.to_string(), record };
         let records: Vec<_> = changes.records.into_iter().map(of).collect();
         let undo = changes.undo.into_iter().map(of).collect();
         if !records.is_empty() {
-            cx.write(records, Pending::Consumer { undo, waiting: Vec::new() });
+            cx.write(records, Pending::Consumer { undo, waiting: Vec::new(), removed });
         }
     }
 

@@ -17,6 +17,7 @@ use crate::broker::coordinator::event::GroupEvent;
 use crate::broker::coordinator::event::JoinReply;
 use crate::broker::coordinator::event::Now;
 use crate::broker::coordinator::event::Pending;
+use crate::broker::coordinator::event::Removed;
 use crate::broker::coordinator::event::UnitReply;
 use crate::broker::coordinator::event::WriteId;
 use crate::model::Offset;
@@ -63,8 +64,8 @@ impl Groups {
                 });
             }
             GroupEvent::Leave(request, reply) => {
-                self.within(now, &request.group, Missing::Refuse, &mut effects, |group, cx| match classic(group) {
-                    Ok(classic) => classic.leave(cx, &request, reply),
+                self.within(now, &request.group, Missing::Refuse, &mut effects, |group, cx| match group {
+                    Ok(group) => group.leave(cx, &request, reply),
                     Err(error) => cx.answer(reply, Ok(request.members.iter().map(|_| Err(error.clone())).collect())),
                 });
             }
@@ -246,7 +247,10 @@ impl Groups {
                     }
                 }
                 Pending::QueryJoined { generation, reply } => cx.answer(reply, Ok(generation)),
-                Pending::Consumer { waiting, .. } => {
+                Pending::Consumer { waiting, removed, .. } => {
+                    if let Some(Removed { reply, outcomes }) = removed {
+                        cx.answer(reply, Ok(outcomes));
+                    }
                     waiting.into_iter().for_each(|(reply, answer)| cx.answer(reply, Ok(answer)));
                 }
                 Pending::Deleted { .. } | Pending::OffsetsInTransaction { .. } | Pending::Nothing => {}
@@ -276,10 +280,13 @@ impl Groups {
     fn refused(&mut self, now: Now, write: WriteId, error: GroupError, effects: &mut Vec<GroupEffect>) {
         let Some((name, pending)) = self.writes.pending.remove(&write) else { return };
         let pending = match pending {
-            Pending::Consumer { undo, waiting } => {
+            Pending::Consumer { undo, waiting, removed } => {
                 return self.within(now, &name, Missing::Refuse, effects, |group, cx| {
                     if let Ok(group) = group {
                         group.undo(cx, undo);
+                    }
+                    if let Some(removed) = removed {
+                        cx.answer(removed.reply, Err(error.clone()));
                     }
                     waiting.into_iter().for_each(|(reply, _)| cx.answer(reply, Err(error.clone())));
                 });
@@ -341,7 +348,7 @@ impl Group {
             Members::Classic(classic) => classic.tick(cx),
             Members::Consumer(consumer) => {
                 let changes = consumer.tick(cx.now, cx.config, cx.group);
-                Self::write_changes(cx, changes);
+                Self::write_changes(cx, changes, None);
             }
             Members::Query(_) => {}
         }

@@ -30,6 +30,8 @@ pub(super) struct Screen {
     bars: Bars,
     colours: bool,
     drawn: usize,
+    /// The size for which it was drawn.
+    drawn_for: (usize, usize),
 }
 
 impl Screen {
@@ -44,6 +46,7 @@ impl Screen {
             bars: if blocks { Bars::Blocks } else { Bars::Letters },
             colours: told("NO_COLOR").is_none(),
             drawn: 0,
+            drawn_for: (0, 0),
         }
     }
 
@@ -77,7 +80,7 @@ impl Screen {
                 // The last line stays free, so that nothing scrolls.
                 let size = (width, height - 1);
                 let lines = shared.with(|progress| picture(progress, now, address, size, self.bars));
-                self.draw(&lines, size.1);
+                self.draw(&lines, size);
             } else if TELL <= now.saturating_sub(told) {
                 told = now;
                 say(&shared.with(|progress| sentence(progress, now)));
@@ -86,14 +89,17 @@ impl Screen {
         }
     }
 
-    /// Draws over what was drawn before, at most `height` lines.
-    fn draw(&mut self, lines: &[Line], height: usize) {
+    /// Draws over what was drawn before, within `size`.
+    fn draw(&mut self, lines: &[Line], size: (usize, usize)) {
         let mut text = String::new();
-        if 0 < self.drawn {
+        if 0 < self.drawn && self.drawn_for != size {
+            // The terminal has broken its lines anew: nobody knows where the first one is.
+            text.push_str("\x1b[H\x1b[2J");
+        } else if 0 < self.drawn {
             // To the beginning of the first line that was drawn.
             text.push_str(&format!("\r\x1b[{}A", self.drawn));
         }
-        let lines = &lines[..lines.len().min(height)];
+        let lines = &lines[..lines.len().min(size.1)];
         for line in lines {
             match line {
                 Line::Strong(line) if self.colours => text.push_str(&format!("\x1b[1m{line}\x1b[0m\x1b[K\n")),
@@ -102,7 +108,7 @@ impl Screen {
         }
         // What a taller picture has left.
         text.push_str("\x1b[J");
-        self.drawn = lines.len();
+        (self.drawn, self.drawn_for) = (lines.len(), size);
         say(&text);
     }
 }

@@ -143,7 +143,11 @@ fn plot(name: &str, rates: &[u64], bars: Bars) -> String {
 }
 
 fn cut(line: Line, width: usize) -> Line {
-    let cut = |text: String| text.chars().take(width).collect();
+    // A number without its last digits would be another one.
+    let cut = |text: String| match text.chars().count() <= width {
+        true => text,
+        false => text.chars().take(width.saturating_sub(1)).chain(['>']).collect(),
+    };
     match line {
         Line::Plain(text) => Line::Plain(cut(text)),
         Line::Strong(text) => Line::Strong(cut(text)),

@@ -37,7 +37,7 @@ pub(super) struct Accepted {
     pub batch: RecordBatch,
     /// The group's columns.
     pub group: Vec<ArrayRef>,
-    /// Stream time at each row.
+    /// Stream time at each row; of groups without windows none.
     pub clocks: Vec<i64>,
 }
 
@@ -188,6 +188,12 @@ impl AggregateSpec {
         let group = self.group.iter().map(|expr| evaluate(expr, &batch, &mut errors));
         let group: Vec<ArrayRef> = group.collect::<Result<_, _>>()?;
         log_errors(cx, &self.input, &batch, &errors, "row left out by a group that failed");
+        let drops_null = self.null_drops && group.iter().any(|column| 0 < column.null_count());
+        if errors.is_empty() && !drops_null && !self.own_time && !self.input.has_no_value(&batch) {
+            // Without windows nothing asks what time it is at a row.
+            let clocks = self.window.as_ref().map_or_else(Vec::new, |_| self.input.clocks(&batch).values().to_vec());
+            return Ok(Accepted { batch, group, clocks });
+        }
         let mut kept = vec![true; batch.num_rows()];
         for error in &errors {
             kept[error.row] = false;
@@ -203,6 +209,7 @@ impl AggregateSpec {
         }
         let clocks = match self.own_time {
             true => self.own_clocks(cx, self.input.times(&batch).values(), &kept)?,
+            false if self.window.is_none() => Vec::new(),
             false => self.input.clocks(&batch).values().to_vec(),
         };
         Accepted { batch, group, clocks }.kept(&kept)
