@@ -98,7 +98,7 @@ async fn commands_describe_redirect_include_and_repeat() {
         " lag        | bigint",
         "-[ RECORD 1 ]",
         "| RUNNING",
-        " tidemill | UTF-8\n",
+        " tidemill | UTF8\n",
         "There is no stream.\n",
         " seven\n-------\n     7\n(1 row)\n",
         "-[ RECORD 1 ]\nid | 1\n-[ RECORD 2 ]\nid | 2\n",
