@@ -36,7 +36,6 @@ mod pull_words;
 mod reference;
 mod relation_names;
 mod request;
-mod scalar_tables;
 mod select_words;
 mod series;
 mod standing;

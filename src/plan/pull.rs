@@ -22,7 +22,6 @@ use super::nested;
 use super::public_names;
 use super::relation_key;
 use super::relation_names;
-use super::scalar_tables;
 use super::select_words;
 use super::system_columns;
 use super::system_columns::Stars;
@@ -79,7 +78,6 @@ pub fn prepare_pull(
     name_items(&mut query);
     match rules {
         Compatibility::Postgres => {
-            scalar_tables::reword(&mut query, functions);
             name_inner_items(&mut query);
             let columns = |name: &str| {
                 let relation = catalog.relation(name)?;
@@ -208,10 +206,6 @@ pub fn execution_error(error: DataFusionError) -> Error {
 fn no_standing_clause(node: walk::NodeMut<'_>) -> ControlFlow<Error> {
     let refused = match node {
         walk::NodeMut::Select(select) => only_standing_in_select(select),
-        walk::NodeMut::TableFactor(ast::TableFactor::Table { sample: Some(_), .. }) => {
-            Err(Error::unsupported("TABLESAMPLE is not supported")
-                .hint("WHERE random() < 0.01 takes a hundredth of the rows."))
-        }
         walk::NodeMut::TableFactor(table) => crate::sql::take_within(table).and_then(|within| match within {
             None => Ok(()),
             Some(_) => {

@@ -83,11 +83,11 @@ async fn a_query_that_is_made_again_tells_how_much_it_has_read() {
     client.expect("SELECT k, n FROM counts ORDER BY k", "1|3\n2|1\n3|1").await;
 }
 
-#[tokio::test]
-async fn a_start_does_not_wait_for_a_query_that_is_read_from_the_log() {
-    let simulation = Simulation::new(7);
+/// What a server with two queries over a stream left on its disk, and its options.
+async fn left_with_two_queries(seed: u64) -> (Simulation, PipelineOptions) {
+    let simulation = Simulation::new(seed);
     simulation.clock.set_wall_micros(NOW_MICROS);
-    let options = PipelineOptions { seed: 7, wall_micros: NOW_MICROS, ..PipelineOptions::default() };
+    let options = PipelineOptions { seed, wall_micros: NOW_MICROS, ..PipelineOptions::default() };
     let world = World::over(options.clone(), simulation.env.clone(), SimulatedStores::new()).await;
     let mut client = world.session();
     client.expect(STREAM, "CREATE STREAM").await;
@@ -97,6 +97,12 @@ async fn a_start_does_not_wait_for_a_query_that_is_read_from_the_log() {
     world.drive().await;
     drop(client);
     world.close().await;
+    (simulation, options)
+}
+
+#[tokio::test]
+async fn a_start_does_not_wait_for_a_query_that_is_read_from_the_log() {
+    let (simulation, options) = left_with_two_queries(7).await;
 
     // Its state on disk is gone, and its changelog is not to be had for a while.
     let gate = Arc::new((Semaphore::new(0), Notify::new()));
@@ -142,18 +148,7 @@ async fn a_start_does_not_wait_for_a_query_that_is_read_from_the_log() {
 
 #[tokio::test]
 async fn a_query_whose_start_meets_a_bug_of_ours_stops_alone_and_can_be_resumed() {
-    let simulation = Simulation::new(9);
-    simulation.clock.set_wall_micros(NOW_MICROS);
-    let options = PipelineOptions { seed: 9, wall_micros: NOW_MICROS, ..PipelineOptions::default() };
-    let world = World::over(options.clone(), simulation.env.clone(), SimulatedStores::new()).await;
-    let mut client = world.session();
-    client.expect(STREAM, "CREATE STREAM").await;
-    client.expect(ROWS, "INSERT 0 5").await;
-    client.expect(COUNTS, "CREATE TABLE").await;
-    client.expect("CREATE STREAM copies AS SELECT k, v FROM s", "CREATE STREAM").await;
-    world.drive().await;
-    drop(client);
-    world.close().await;
+    let (simulation, options) = left_with_two_queries(9).await;
 
     let is_broken = Arc::new(AtomicBool::new(true));
     let looked_at = Arc::clone(&is_broken);
