@@ -56,16 +56,13 @@ pub(super) async fn execute(session: &mut Session, select: &Select, parameters: 
     Ok(Outcome::Rows { fields, rows, push: false, tag: "SELECT" })
 }
 
-/// As `execute`; a statement that is read by key needs no plan.
+/// As `execute`, of the text as it was written.
 pub(super) async fn execute_prepared(
     session: &mut Session,
     select: &Select,
     prepared: &Prepared,
     parameters: &[Value],
 ) -> Result<Outcome> {
-    if let Some(outcome) = read_by_key(session, select, prepared, parameters).await? {
-        return Ok(outcome);
-    }
     match prepared.numbers {
         Some(_) => execute(session, &as_written(session, prepared)?, parameters).await,
         None => execute(session, select, parameters).await,
@@ -100,7 +97,7 @@ pub(in crate::engine) fn shape_by_key(session: &Session, written: &[Prepared], s
 }
 
 /// The rows of a statement that is read by key, `None` if it must be planned, if only for its error.
-async fn read_by_key(
+pub(super) async fn read_by_key(
     session: &Session,
     select: &Select,
     prepared: &Prepared,

@@ -1,6 +1,7 @@
 //! A session's loop: one message after the other, and ReadyForQuery where it is due.
 
 use std::collections::HashMap;
+use std::pin::pin;
 use std::sync::Arc;
 
 use super::copy::copy_in;
@@ -138,7 +139,10 @@ impl Conversation {
     /// Starts a statement's clock and runs it up to its outcome.
     pub async fn execute(&mut self, prepared: &Prepared, parameters: &[Value]) -> Result<Outcome, Failure> {
         self.guard.timeout = self.session.statement_timeout().map(|timeout| self.clock.sleep(timeout));
-        let outcome = self.socket.guarded(&mut self.guard, self.session.execute(prepared, parameters)).await??;
+        let outcome = {
+            let running = pin!(self.session.execute(prepared, parameters));
+            self.socket.guarded(&mut self.guard, running).await??
+        };
         self.news();
         Ok(outcome)
     }

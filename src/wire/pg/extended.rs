@@ -1,5 +1,7 @@
 //! The extended protocol: statements with parameters, portals that are read in pieces.
 
+use std::sync::Arc;
+
 use arrow::array::timezone::Tz;
 
 use super::answer::PieceEnd;
@@ -33,12 +35,12 @@ pub(super) struct Statement {
     /// `None` for an empty text.
     prepared: Option<Prepared>,
     parameters: Vec<(u32, crate::model::SqlType)>,
-    fields: Option<Vec<OutputField>>,
+    fields: Option<Arc<[OutputField]>>,
 }
 
 /// A statement with its parameters, and how far it has run.
 pub(super) struct Portal {
-    fields: Option<Vec<OutputField>>,
+    fields: Option<Arc<[OutputField]>>,
     formats: ResultFormats,
     state: PortalState,
 }
@@ -120,7 +122,7 @@ impl Conversation {
             _ => (PgType::of(&sql_type).oid, sql_type),
         };
         let parameters = description.params.into_iter().enumerate().map(oid).collect();
-        Ok(Statement { prepared: Some(prepared), parameters, fields: description.fields })
+        Ok(Statement { prepared: Some(prepared), parameters, fields: description.fields.map(Arc::from) })
     }
 
     fn bind(&mut self, bind: Bind) -> Result<(), Error> {
@@ -135,7 +137,7 @@ impl Conversation {
             return Err(error.hint("Close some, or raise limits.portals_max."));
         }
         let parameters = values(statement, &bind, self.session.zone())?;
-        let columns = statement.fields.as_ref().map_or(0, Vec::len);
+        let columns = statement.fields.as_ref().map_or(0, |fields| fields.len());
         let formats = ResultFormats::new(bind.result_formats, columns)?;
         let state = PortalState::Bound { prepared: statement.prepared.clone(), parameters };
         let portal = Portal { fields: statement.fields.clone(), formats, state };
@@ -183,7 +185,7 @@ impl Conversation {
         &mut self,
         state: PortalState,
         name: &str,
-        (described, formats): (&Option<Vec<OutputField>>, &ResultFormats),
+        (described, formats): (&Option<Arc<[OutputField]>>, &ResultFormats),
         rows_max: Option<u64>,
     ) -> Result<PortalState, Failure> {
         let mut cursor = match state {
@@ -268,9 +270,8 @@ fn values(statement: &Statement, bind: &Bind, zone: Tz) -> Result<Vec<Value>, Er
 
 /// Clients read rows by what they were told of the columns; drivers prepare the statement again after this very error.
 fn as_described(described: &[OutputField], fields: &[OutputField]) -> Result<(), Error> {
-    let oids =
-        |fields: &[OutputField]| -> Vec<u32> { fields.iter().map(|field| PgType::of_field(field).oid).collect() };
-    match oids(described) == oids(fields) {
+    let oid = |field: &OutputField| PgType::of_field(field).oid;
+    match described.iter().map(oid).eq(fields.iter().map(oid)) {
         true => Ok(()),
         false => Err(Error::unsupported("cached plan must not change result type")),
     }
