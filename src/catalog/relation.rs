@@ -145,6 +145,12 @@ impl Relation {
         self.indexes(|role| *role == ColumnRole::Key)
     }
 
+    /// The columns that statements see; those that only tell rows apart stand behind them.
+    pub fn shown_columns(&self) -> &[Column] {
+        let shown = self.columns.iter().position(Column::is_hidden).unwrap_or(self.columns.len());
+        &self.columns[..shown]
+    }
+
     /// The indexes of the value columns.
     pub fn value_columns(&self) -> Vec<usize> {
         self.indexes(|role| *role == ColumnRole::Value)

@@ -11,6 +11,7 @@ use datafusion::logical_expr::LogicalPlan;
 
 use super::error::PlanError;
 use super::node::AggregateChanges;
+use super::node::Alone;
 use super::node::JoinKind;
 use super::node::Node;
 use super::node::RankColumn;
@@ -98,6 +99,15 @@ fn of_node(node: Node<'_>) -> Result<Edge, PlanError> {
                 exprs.into_iter().map(|expr| column_index(expr, join.left.schema())).collect()
             };
             let key = columns(join.key.iter().collect()).unwrap_or_default();
+            if join.named == Alone::Stays {
+                let border = join.left.schema().fields().len();
+                let named = join.on.iter().map(|(_, right)| column_index(right, join.right.schema()));
+                let named: Option<Vec<usize>> = named.map(|column| column.map(|column| border + column)).collect();
+                // What a left row names that meets nothing is in no column of the right.
+                let partitioned_by = named.clone().filter(|_| join.alone == Alone::Leaves);
+                let key = [named.unwrap_or_default(), key].concat();
+                return Ok(Edge { kind: EdgeKind::Retract, key, partitioned_by });
+            }
             let partitioned_by = columns(join.on.iter().map(|(left, _)| left).collect());
             Edge { kind: EdgeKind::Retract, key, partitioned_by }
         }
@@ -145,7 +155,7 @@ fn of_union(union: &Union) -> Result<Edge, PlanError> {
         first.filter(|first| branches.iter().all(|branch| all(branch).as_ref() == Some(first)))
     };
     Ok(Edge {
-        kind: EdgeKind::AppendOnly,
+        kind: branches.first().map_or(EdgeKind::AppendOnly, |branch| branch.kind.clone()),
         key: same(&|branch| Some(branch.key.clone())).unwrap_or_default(),
         partitioned_by: same(&|branch| branch.partitioned_by.clone()),
     })

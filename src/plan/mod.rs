@@ -124,8 +124,10 @@ pub use standing::Output;
 pub use standing::StandingPlan;
 
 use datafusion::common::ScalarValue;
+use sqlparser::ast;
 
 use crate::catalog::Catalog;
+use crate::catalog::Compatibility;
 use crate::catalog::Relation;
 use crate::catalog::Semantics;
 use crate::error::Result;
@@ -142,9 +144,27 @@ pub fn plan_standing(
     functions: &Functions,
     request: &StandingRequest,
 ) -> Result<StandingPlan> {
-    let query = bind::bind(select, catalog, functions, request)?;
+    let (unordered, warning) = without_order(select, request);
+    let query = bind::bind(unordered.as_ref().unwrap_or(select), catalog, functions, request)?;
     query.refuse_parameters()?;
-    plan_query(&query, catalog, functions).map_err(|error| statement_text::with_statement(error, &query, request))
+    let mut plan = plan_query(&query, catalog, functions)
+        .map_err(|error| statement_text::with_statement(error, &query, request))?;
+    plan.warnings.extend(warning);
+    Ok(plan)
+}
+
+/// A query for a relation without the order that nothing is limited by: what is kept has none, as little as PostgreSQL's tables.
+fn without_order(select: &Select, request: &StandingRequest) -> (Option<Select>, Option<String>) {
+    let query = &select.ast;
+    let is_bare = query.order_by.is_some() && query.limit_clause.is_none() && query.fetch.is_none();
+    let is_on = matches!(query.body.as_ref(), ast::SetExpr::Select(body) if matches!(body.distinct, Some(ast::Distinct::On(_))));
+    let is_kept = matches!(request.destination, Destination::Create { .. });
+    if !is_bare || is_on || !is_kept || request.semantics.compatibility == Compatibility::Ksqldb {
+        return (None, None);
+    }
+    let unordered = ast::Query { order_by: None, ..query.as_ref().clone() };
+    let warning = "ORDER BY is left out: what is kept has no order, put it into the query that reads it";
+    (Some(Select { ast: Box::new(unordered), ..select.clone() }), Some(warning.to_string()))
 }
 
 /// Plans a push query, with these values for its parameters.

@@ -39,6 +39,16 @@ pub(super) fn reworded(expr: &ast::Expr) -> Option<ast::Expr> {
     Some(call(of_list, std::iter::once(gathered).chain(fractions).collect()))
 }
 
+/// The function over a sorted list that stands for one.
+pub(super) fn of_list(name: &str) -> Option<&'static str> {
+    FUNCTIONS.iter().find(|(known, _)| *known == name).map(|(_, of_list)| *of_list)
+}
+
+/// The condition that a row has a value, and meets FILTER.
+pub(super) fn of_values(value: &ast::Expr, filter: Option<&ast::Expr>) -> ast::Expr {
+    both(ast::Expr::IsNotNull(Box::new(ast::Expr::Nested(Box::new(value.clone())))), filter)
+}
+
 fn both(is_value: ast::Expr, filter: Option<&ast::Expr>) -> ast::Expr {
     match filter {
         None => is_value,

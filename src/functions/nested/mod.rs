@@ -10,6 +10,7 @@ mod construct;
 mod cube;
 mod definition;
 mod facts;
+mod in_order;
 mod lambda;
 mod maps;
 mod matches;
@@ -31,12 +32,13 @@ pub use lambda::UnplannedLambda;
 
 /// All that stand in tables.
 pub fn all() -> impl Iterator<Item = Collection> {
-    let lists: [&'static [definition::Definition]; 11] = [
+    let lists: [&'static [definition::Definition]; 12] = [
         &access::DEFINITIONS,
         &cast::DEFINITIONS,
         &construct::DEFINITIONS,
         &cube::DEFINITIONS,
         &facts::DEFINITIONS,
+        &in_order::DEFINITIONS,
         &maps::DEFINITIONS,
         &matches::DEFINITIONS,
         &order::DEFINITIONS,

@@ -86,7 +86,8 @@ pub fn bind(select: &ast::Select, flattener: &Flattener<'_>) -> Result<From> {
         check_inner_tables(from, &sources, &right)?;
         check_kinds(&sources, &right, (within.is_some(), kind), rules)?;
         let (span, unmatched) = span(within, rules);
-        joins.push(BoundJoin { kind, span, unmatched, on });
+        let null_keys_apart = rules == Compatibility::Postgres && kind == JoinKind::Full && right.relation.is_table();
+        joins.push(BoundJoin { kind, span, unmatched, on, null_keys_apart });
         sources.push(right);
     }
     swap_table_stream(&mut sources, &joins);

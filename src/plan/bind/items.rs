@@ -158,7 +158,7 @@ fn star(scope: &Scope<'_>, source: usize) -> Vec<BoundItem> {
     let joined = 1 < scope.sources().len();
     let source = &scope.sources()[source];
     let quoted = |value: &str| ast::Ident::with_quote('"', value);
-    let mut columns: Vec<&Column> = source.relation.columns.iter().collect();
+    let mut columns: Vec<&Column> = source.relation.shown_columns().iter().collect();
     if scope.rules() == Compatibility::Ksqldb {
         columns.sort_by_key(|column| place_in_star(column));
     }

@@ -13,6 +13,7 @@ mod flatten;
 mod from;
 mod inner_table;
 mod items;
+mod ordered;
 mod rank;
 mod scope;
 mod semi_joins;
@@ -139,6 +140,7 @@ fn bind_select(
         retention_ms,
         ttl_ms: request.ttl_ms,
         filter,
+        null_keys_meet: rules == Compatibility::Postgres && (group_by.is_some() || rank.is_some()),
         group_by,
         partition_by,
         having,

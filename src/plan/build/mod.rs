@@ -41,6 +41,7 @@ mod timestamps;
 mod top_n;
 mod unbounded;
 mod union;
+mod union_of_tables;
 mod untyped;
 mod value_failure;
 mod value_rules;
@@ -139,7 +140,7 @@ pub fn build(query: &BoundQuery, catalog: &Catalog, functions: &Functions) -> Re
         (Purpose::Insert { columns, .. }, Some(target)) => insert::arranged(&selected, query, target, columns)?,
         _ => output::for_relation(&selected, query)?,
     };
-    let grouped = aggregates || query.rank.is_some();
+    let grouped = aggregates || query.rank.is_some() || arranged.hides_key();
     let output = describe(query, &selected, &arranged, kind, grouped, target.as_deref())?;
     let loses_null =
         !grouped && kind == RelationKind::Table && query.semantics.compatibility == Compatibility::Postgres;
@@ -546,16 +547,23 @@ fn takes_groups(query: &BoundQuery) -> bool {
 
 /// Whether a row of the tables of FROM may have a key that is null: groups have, whose rows a query keeps.
 fn may_lack_key(query: &BoundQuery) -> bool {
-    let may = |source: &BoundSource| {
-        let is_kept = source.relation.query.is_some() || !source.queries.is_empty();
-        is_kept && source.relation.is_table() && source.relation.has_null_keys()
-    };
-    let joined = query.joins.iter().zip(query.sources.iter().skip(1));
-    joined.fold(may(&query.sources[0]), |left, (join, right)| match join.kind {
+    may_lack_key_before(query, query.sources.len())
+}
+
+/// The same of what the first relations of FROM make together.
+fn may_lack_key_before(query: &BoundQuery, count: usize) -> bool {
+    let joined = query.joins.iter().zip(query.sources.iter().skip(1)).take(count - 1);
+    joined.fold(has_keyless(&query.sources[0]), |left, (join, right)| match join.kind {
         JoinKind::Inner | JoinKind::Left => left,
-        JoinKind::Right => may(right),
-        JoinKind::Full => left || may(right),
+        JoinKind::Right => has_keyless(right),
+        JoinKind::Full => left || has_keyless(right),
     })
+}
+
+/// Whether a row of a relation may have a key that is null.
+fn has_keyless(source: &BoundSource) -> bool {
+    let is_kept = source.relation.query.is_some() || !source.queries.is_empty();
+    is_kept && source.relation.is_table() && source.relation.has_null_keys()
 }
 
 fn sink(rows: Rows, arranged: Arranged, query: &BoundQuery) -> Result<LogicalPlan> {

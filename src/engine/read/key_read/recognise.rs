@@ -269,7 +269,7 @@ impl<'a> Table<'a> {
             else {
                 return None;
             };
-            return Some(self.relation.columns.iter().map(|column| column.name.clone()).enumerate().collect());
+            return Some(self.relation.shown_columns().iter().map(|column| column.name.clone()).enumerate().collect());
         }
         let item = |item: &ast::SelectItem| match item {
             ast::SelectItem::UnnamedExpr(expr @ (ast::Expr::Identifier(_) | ast::Expr::CompoundIdentifier(_))) => {
