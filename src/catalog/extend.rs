@@ -37,7 +37,7 @@ pub fn with_columns(relation: &Relation, added: &[AddedColumn], compatibility: C
             return Err(error.at(position).detail("It is NULL in the rows that are there."));
         }
         let sql_type = sql_type(&definition.data_type, compatibility).map_err(|error| error.at(position))?;
-        let bounds = extended.columns.iter().position(|column| column.role.is_window_bound());
+        let bounds = extended.columns.iter().position(|column| column.role.is_window_bound() || column.is_hidden());
         let place = bounds.unwrap_or(extended.columns.len());
         extended.columns.insert(place, Column { name, sql_type, role: ColumnRole::Value });
         check_nested(&extended.columns, &extended.formats, compatibility).map_err(|error| error.at(position))?;

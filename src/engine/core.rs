@@ -20,6 +20,7 @@ use crate::broker::Client;
 use crate::broker::TopicUser;
 use crate::catalog::Catalog;
 use crate::catalog::Change;
+use crate::catalog::QueryDefinition;
 use crate::cluster::ClusterMetadata;
 use crate::cluster::MetadataError;
 use crate::cluster::MetadataLog;
@@ -31,10 +32,12 @@ use crate::error::Error;
 use crate::error::Result;
 use crate::error::SqlState;
 use crate::exec::Runtime;
+use crate::exec::reader_groups;
 use crate::memory::Memory;
 use crate::model::QueryId;
 use crate::model::TopicId;
 use crate::plan::Functions;
+use crate::plan::plan_bound;
 use crate::security::Principal;
 use crate::state::Published;
 use crate::state::Publisher;
@@ -164,7 +167,7 @@ impl Engine {
     /// What stands on a topic.
     pub fn topic_user(&self, topic: TopicId) -> Result<Option<TopicUser>> {
         let catalog = self.catalog()?;
-        let readers = || catalog.readers_of_topic(topic).map(|query| query.id).collect();
+        let readers = || self.reader_groups(&catalog, topic);
         Ok(catalog.users_of_topic(topic).fold(None, |user: Option<TopicUser>, relation| {
             let is_own = relation.topic_id == topic;
             let (is_table, is_of_query) = (is_own && relation.is_table(), is_own && relation.query.is_some());
@@ -181,6 +184,16 @@ impl Engine {
                 }
             })
         }))
+    }
+
+    /// The groups of the queries that read a topic, also of those that have not begun to.
+    pub(super) fn reader_groups(&self, catalog: &Catalog, topic: TopicId) -> Vec<String> {
+        let of_query = |query: &Arc<QueryDefinition>| match plan_bound(&query.bound_text, catalog, &self.functions) {
+            Ok(plan) => reader_groups(query.id, &plan, topic),
+            // What cannot be planned does not run; where it stands its first group says.
+            Err(_) => vec![query.id.group()],
+        };
+        catalog.readers_of_topic(topic).flat_map(of_query).collect()
     }
 
     /// Where queries that are read once are computed: their work never stands in the way of a connection.

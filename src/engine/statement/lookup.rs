@@ -81,12 +81,12 @@ pub(super) fn insert_target(session: &Session, name: &Name) -> Result<Arc<Relati
         return Err(Error::new(SqlState::UNDEFINED_TABLE, message).at(name.position));
     }
     let verb = if rules == Compatibility::Ksqldb { "insert values into" } else { "insert into" };
-    target(session, name, verb, |relation| relation.query.is_none())
+    target(session, name, verb, is_free)
 }
 
 /// The table whose rows a statement is to change: not a stream, nor what a query keeps. `verb` is what it does.
 pub(super) fn changed_target(session: &Session, name: &Name, verb: &str) -> Result<Arc<Relation>> {
-    let relation = target(session, name, verb, |relation| relation.query.is_none())?;
+    let relation = target(session, name, verb, is_free)?;
     if relation.is_table() {
         return Ok(relation);
     }
@@ -108,6 +108,11 @@ pub(super) fn standing_target(session: &Session, name: &Name) -> Result<Arc<Rela
     target(session, name, "insert into", |relation| relation.query.is_none() || (several && !relation.is_table()))
 }
 
+/// Whether statements may write its rows: no query does, and its key can be named.
+fn is_free(relation: &Relation) -> bool {
+    relation.query.is_none() && relation.shown_columns().len() == relation.columns.len()
+}
+
 fn target(session: &Session, name: &Name, verb: &str, takes_rows: impl Fn(&Relation) -> bool) -> Result<Arc<Relation>> {
     let catalog = session.engine.catalog()?;
     let relation = relation(session, &catalog, name)?;
@@ -126,7 +131,7 @@ fn target(session: &Session, name: &Name, verb: &str, takes_rows: impl Fn(&Relat
     if !takes_rows(&relation) {
         let message = format!("cannot {verb} \"{}\"", relation.name);
         let error = Error::new(SqlState::WRONG_OBJECT_TYPE, message).at(name.position);
-        return Err(match relation.query.is_some_and(|query| catalog.query(query).is_none()) {
+        return Err(match relation.query.is_none_or(|query| catalog.query(query).is_none()) {
             true => error.detail("It has no key by which rows could be told apart: only a query can keep it."),
             false => error.detail("A query keeps it."),
         });

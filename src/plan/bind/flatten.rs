@@ -278,7 +278,7 @@ impl Flattener<'_> {
         let alias = self.alias(alias.as_ref())?;
         self.check_inner(&inner)?;
         let one = matches!(inner.from.as_slice(), [one] if one.joins.is_empty());
-        if self.is_grouped(&inner) || has_window_function(&inner) || !one || self.reads_union(&inner) {
+        if self.is_grouped(&inner) || has_window_function(&inner) || !one {
             return self.as_table(table, "a join of a subquery with joins, groups or ranks");
         }
         if inner.selection.is_some() && may_be_alone {
@@ -314,11 +314,6 @@ impl Flattener<'_> {
             Some(source) => Ok(Err(source)),
             None => Err(refused()),
         }
-    }
-
-    /// Whether a SELECT reads rows of a UNION.
-    fn reads_union(&self, select: &ast::Select) -> bool {
-        select.from.iter().any(|table| union::is_union(&table.relation))
     }
 
     /// The name of a sub-query; one that has none cannot be named.

@@ -207,12 +207,7 @@ fn scatters(plan: &LogicalPlan, keys: &[Expr]) -> bool {
             };
             inputs(&keys.iter().map(below).collect::<Vec<_>>())
         }
-        (_, Some(Node::Source(source))) => {
-            let is_declared = |key: &Expr| {
-                column_index(key, &source.schema).is_some_and(|index| source.relation.not_null.contains(&index))
-            };
-            !source.relation.is_table() && !keys.iter().all(is_declared)
-        }
+        (_, Some(Node::Source(source))) => !source.relation.is_table(),
         (_, Some(Node::Join(join))) if join.kind == JoinKind::Inner => {
             let meets = |key: &Expr| join.on.iter().any(|(left, right)| left == key || right == key);
             !keys.iter().all(meets) && inputs(keys)
