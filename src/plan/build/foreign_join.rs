@@ -34,6 +34,7 @@ use crate::plan::node::JoinKind;
 use crate::plan::node::NoRow;
 use crate::plan::node::Node;
 use crate::plan::node::plan_of;
+use crate::plan::node::schema_of_sides;
 
 /// A condition that pairs the whole key of one side with expressions of the other.
 struct Reference<'a> {
@@ -48,8 +49,7 @@ pub fn build(index: usize, left: Rows, right: Rows, query: &BoundQuery, expressi
     let bound = &query.joins[index - 1];
     let id = query.operator(&format!("join{index}"));
     let rules = expressions.rules();
-    let joined = left.schema().join(right.schema()).map_err(|error| failure::of_datafusion(error, None))?;
-    let joined = DFSchemaRef::new(joined);
+    let joined = schema_of_sides(left.schema(), right.schema()).map_err(|error| failure::of_datafusion(error, None))?;
     let by_left = reference(&left, &right, &bound.on, &joined, expressions)?;
     // ksqlDB has the table that names on the left only.
     if rules == Compatibility::Ksqldb {
@@ -167,7 +167,7 @@ fn joined_by(
     let on: Vec<(Expr, Expr)> = named_by.into_iter().zip(one.key.iter().cloned()).collect();
     let in_place = many.spread.partitions == 1 && one.spread.partitions == 1;
     let (many, one) = if in_place { (many, one) } else { together(many, one, &on, keeps.many, &id)? };
-    let schema = many.schema().join(one.schema()).map_err(|error| failure::of_datafusion(error, None))?;
+    let schema = schema_of_sides(many.schema(), one.schema()).map_err(|error| failure::of_datafusion(error, None))?;
     let own = many.key.clone();
     let (named, optional) = (one.key.clone(), Arc::clone(one.schema()));
     let node = ForeignJoin {
@@ -179,7 +179,7 @@ fn joined_by(
         alone: keeps.many,
         named: keeps.one,
         no_row: NoRow::Silent,
-        schema: DFSchemaRef::new(schema),
+        schema,
     };
     let mut rows = Rows { plan: plan_of(node), spread: many.spread, key: own.clone(), changes: Changes::Retract };
     if keeps.one == Alone::Stays {

@@ -38,6 +38,7 @@ use crate::plan::node::JoinKind;
 use crate::plan::node::Node;
 use crate::plan::node::TableJoin;
 use crate::plan::node::plan_of;
+use crate::plan::node::schema_of_sides;
 
 /// A column of the right side, under a name that no word can be: null where only the left has a row.
 const THERE: &str = "?there";
@@ -53,10 +54,11 @@ pub fn build(index: usize, left: Rows, right: Rows, query: &BoundQuery, expressi
         ));
     }
     let id = query.operator(&format!("join{index}"));
-    let apart = bound.null_keys_apart && may_lack_key_before(query, index) && has_keyless(&query.sources[index]);
+    // A key of windows has their bounds, which no further column follows.
+    let is_plain = bound.null_keys_apart && query.sources[index].relation.window.is_none();
+    let apart = is_plain && may_lack_key_before(query, index) && has_keyless(&query.sources[index]);
     let right = if apart { right.with_column(lit(true), THERE)? } else { right };
-    let joined = left.schema().join(right.schema()).map_err(|error| failure::of_datafusion(error, None))?;
-    let joined = DFSchemaRef::new(joined);
+    let joined = schema_of_sides(left.schema(), right.schema()).map_err(|error| failure::of_datafusion(error, None))?;
     let on = windowed_on(index, query);
     let Some(pairs) = pairs(&on, &left, &right, &joined, expressions)? else {
         if query.sources[index].relation.window.is_some() {
