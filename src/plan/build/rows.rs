@@ -147,6 +147,9 @@ impl Rows {
         if !may_be || !scatters(&self.plan, keys) {
             return Ok(self);
         }
+        if !is_read_alone(&self.plan) {
+            return self.exchanged(consumer, wanted);
+        }
         let Some(is_null) = disjunction(keys.iter().map(|key| key.clone().is_null())) else { return Ok(self) };
         let is_not_null = conjunction(keys.iter().map(|key| key.clone().is_not_null()));
         let here = self.clone().with_filter(is_not_null.unwrap_or_else(|| lit(true)))?;
@@ -188,6 +191,17 @@ impl Rows {
             .and_then(LogicalPlanBuilder::build)
             .map_err(|error| failure::of_datafusion(error, None))?;
         Ok(Self { plan, ..self })
+    }
+}
+
+/// Whether rows come of records alone, so that they can be read twice: what keeps a state or writes a topic is there once.
+fn is_read_alone(plan: &LogicalPlan) -> bool {
+    match (plan, Node::of(plan)) {
+        (LogicalPlan::Filter(_) | LogicalPlan::Projection(_), _)
+        | (_, Some(Node::Source(_) | Node::Explode(_) | Node::Union(_))) => {
+            plan.inputs().into_iter().all(is_read_alone)
+        }
+        _ => false,
     }
 }
 
