@@ -115,7 +115,6 @@ fn bind_select(
     assign(&mut items, &request.destination, rules)?;
     let filter = body.selection.map(|filter| scope.resolved(filter, Clause::Where)).transpose()?;
     let group_by = group_by(body.group_by, &items, &mut scope)?;
-    let partition_by = (!partition_by.is_empty()).then_some(partition_by);
     let having = body.having.map(|having| scope.resolved(having, Clause::Having)).transpose()?;
     let (items, rank) = match ranked {
         Some(ranked) => ranked.bind(&items, &mut scope).map(|(items, rank)| (items, Some(rank)))?,
@@ -142,7 +141,7 @@ fn bind_select(
         filter,
         null_keys_meet: rules == Compatibility::Postgres && (group_by.is_some() || rank.is_some()),
         group_by,
-        partition_by,
+        partition_by: (!partition_by.is_empty()).then_some(partition_by),
         having,
         rank,
         items,
