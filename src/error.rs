@@ -15,6 +15,7 @@ impl SqlState {
     pub const CONNECTION_FAILURE: SqlState = SqlState("08006");
     pub const TRIGGERED_DATA_CHANGE_VIOLATION: SqlState = SqlState("27000");
     pub const FEATURE_NOT_SUPPORTED: SqlState = SqlState("0A000");
+    pub const STRING_DATA_RIGHT_TRUNCATION: SqlState = SqlState("22001");
     pub const NUMERIC_VALUE_OUT_OF_RANGE: SqlState = SqlState("22003");
     pub const INVALID_DATETIME_FORMAT: SqlState = SqlState("22007");
     pub const DATETIME_FIELD_OVERFLOW: SqlState = SqlState("22008");

@@ -1,10 +1,15 @@
 //! From a CREATE over a topic to a relation's columns and formats.
 
+use std::collections::BTreeMap;
+
+use sqlparser::ast::DataType;
+
 use super::Compatibility;
 use super::Format;
 use super::Formats;
 use super::RelationKind;
 use super::RelationOptions;
+use super::TextKind;
 use super::check_nested;
 use super::fold;
 use super::kafka_format::check_kafka;
@@ -39,6 +44,8 @@ pub struct Declared {
     pub timestamp_column: Option<usize>,
     /// Value columns of a table that hold no null, by index into `columns`.
     pub not_null: Vec<usize>,
+    /// What text columns are declared as, by index into `columns`.
+    pub text_kinds: BTreeMap<usize, TextKind>,
 }
 
 /// Checks a declaration and gives names, types and formats their final form.
@@ -48,7 +55,7 @@ pub fn declare(create: &CreateSource, options: &RelationOptions, compatibility: 
         ObjectKind::Table | ObjectKind::MaterializedView => RelationKind::Table,
     };
     let mut columns: Vec<Column> = Vec::with_capacity(create.columns.len() + 2);
-    let mut not_null = Vec::new();
+    let (mut not_null, mut text_kinds) = (Vec::new(), BTreeMap::new());
     for definition in &create.columns {
         let name = fold(&definition.name, compatibility);
         let position = definition.name.position;
@@ -62,7 +69,9 @@ pub fn declare(create: &CreateSource, options: &RelationOptions, compatibility: 
         }
         let role =
             role(kind, &definition.role).map_err(|error| in_words(error, &name, kind, compatibility).at(position))?;
-        let sql_type = sql_type(&definition.data_type, compatibility).map_err(|error| error.at(position))?;
+        let length = TextKind::declared(&definition.data_type, compatibility).map_err(|error| error.at(position))?;
+        text_kinds.extend(length.map(|length| (columns.len(), length)));
+        let sql_type = column_type(&definition.data_type, length, compatibility).map_err(|error| error.at(position))?;
         check_headers(&columns, &role, &sql_type, compatibility).map_err(|error| error.at(position))?;
         if let Some(position) = definition.not_null.filter(|_| role.is_of_headers()) {
             return Err(Error::unsupported("NOT NULL is not supported for a column of headers").at(position));
@@ -103,7 +112,19 @@ pub fn declare(create: &CreateSource, options: &RelationOptions, compatibility: 
     let formats = formats(&columns, options, compatibility).map_err(|error| error.at(create.name.position))?;
     check_nested(&columns, &formats, compatibility).map_err(|error| error.at(create.name.position))?;
     let timestamp_column = timestamp_column(&columns, options, compatibility)?;
-    Ok(Declared { kind, columns, formats, timestamp_column, not_null })
+    Ok(Declared { kind, columns, formats, timestamp_column, not_null, text_kinds })
+}
+
+/// The type of a column that is declared with a length, or without one.
+pub(super) fn column_type(
+    data_type: &DataType,
+    length: Option<TextKind>,
+    compatibility: Compatibility,
+) -> Result<SqlType> {
+    match length {
+        Some(_) => Ok(SqlType::Text),
+        None => sql_type(data_type, compatibility),
+    }
 }
 
 /// Rows of streams are facts.

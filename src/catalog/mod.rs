@@ -23,6 +23,7 @@ mod semantics;
 mod sql_type;
 #[cfg(test)]
 mod tests;
+mod text_kind;
 mod topic_settings;
 mod type_definition;
 mod value;
@@ -61,6 +62,7 @@ pub use semantics::EmitMode;
 pub use semantics::Semantics;
 pub use sql_type::sql_type;
 pub use sql_type::unknown_type;
+pub use text_kind::TextKind;
 pub use topic_settings::Limit;
 pub use topic_settings::MessageTimestamps;
 pub use topic_settings::TopicSettings;

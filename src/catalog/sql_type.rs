@@ -101,7 +101,7 @@ fn simple_type(data_type: &DataType) -> Result<SqlType> {
         DataType::Real | DataType::Float4 | DataType::Float(_) => SqlType::Double,
         DataType::Decimal(digits) | DataType::Numeric(digits) | DataType::Dec(digits) => decimal(*digits)?,
         DataType::Text | DataType::String(None) => SqlType::Text,
-        // A length that nobody checks would be a promise not kept.
+        // A length that nobody checks would be a promise not kept: a relation keeps those of its columns.
         DataType::Varchar(None) | DataType::CharacterVarying(None) | DataType::CharVarying(None) => SqlType::Text,
         DataType::Varchar(Some(_))
         | DataType::CharacterVarying(Some(_))
@@ -110,7 +110,7 @@ fn simple_type(data_type: &DataType) -> Result<SqlType> {
         | DataType::Character(_)
         | DataType::String(Some(_)) => {
             return Err(Error::unsupported(format!("type {data_type} is not supported"))
-                .hint("Use TEXT; the length of texts is not checked."));
+                .hint("Only columns have lengths. Use TEXT."));
         }
         DataType::Bytes(None) | DataType::Bytea => SqlType::Bytes,
         DataType::Date => SqlType::Date,

@@ -10,6 +10,7 @@ use arrow::record_batch::RecordBatch;
 use bytes::Bytes;
 
 use super::append::append_rows;
+use super::append::fitted;
 use super::append::record_times;
 use super::copy_text::Fields;
 use super::copy_text::LineReader;
@@ -120,6 +121,7 @@ impl CopyInSink {
     /// Writes rows with the times that were told of them. Those of a table claim their keys, as those of an INSERT do.
     async fn write(&self, rows: RecordBatch, told: Vec<Option<i64>>) -> Result<Vec<(TopicPartition, Offset)>> {
         let Self { engine, client, relation, .. } = self;
+        let rows = fitted(relation, rows)?;
         let mut times = record_times(engine, relation, &rows)?;
         for (time, told) in times.iter_mut().zip(told) {
             *time = told.unwrap_or(*time);

@@ -41,6 +41,7 @@ pub use core::EngineParts;
 pub use outcome::CopyOut;
 pub use outcome::Description;
 pub use outcome::Notice;
+pub use outcome::Origin;
 pub use outcome::Outcome;
 pub use outcome::OutputField;
 pub use outcome::RowStream;
@@ -55,3 +56,8 @@ pub use settings::SERVER_VERSION;
 pub use text::interval_text;
 pub use text::read_text;
 pub use text::write_text;
+
+pub use crate::catalog::TextKind;
+pub use crate::format::canonical_uuid;
+pub use crate::format::uuid_bytes;
+pub use crate::format::uuid_text;

@@ -6,6 +6,7 @@ use datafusion::scalar::ScalarValue;
 use futures::stream::BoxStream;
 
 use super::copy_in::CopyInSink;
+use crate::catalog::TextKind;
 use crate::error::Result;
 use crate::error::SqlState;
 use crate::model::SqlType;
@@ -26,12 +27,25 @@ pub struct OutputField {
     pub sql_type: SqlType,
     /// Whether the texts are intervals, for which there is no SQL type here.
     pub is_interval: bool,
+    /// What its texts are.
+    pub text_kind: Option<TextKind>,
+    /// The column that it is, if it is one of a relation.
+    pub origin: Option<Origin>,
+}
+
+/// A column of a relation as PostgreSQL's catalogs number it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Origin {
+    /// `pg_class.oid`
+    pub table_oid: u32,
+    /// `pg_attribute.attnum`
+    pub column: i16,
 }
 
 impl OutputField {
     /// A column of a type.
     pub fn new(name: impl Into<String>, sql_type: SqlType) -> Self {
-        Self { name: name.into(), sql_type, is_interval: false }
+        Self { name: name.into(), sql_type, is_interval: false, text_kind: None, origin: None }
     }
 }
 

@@ -14,9 +14,23 @@ use super::rowwise::Overload;
 use super::rowwise::Type;
 use crate::error::Error;
 use crate::error::SqlState;
+use crate::format::canonical_uuid;
 
 /// All of them.
-pub static DEFINITIONS: [Definition; 12] = [
+pub static DEFINITIONS: [Definition; 13] = [
+    Definition {
+        name: "__uuid",
+        about: "A text as a UUID, in its one form.",
+        overloads: &[Overload { arguments: &[Type::Text], result: Type::Text }],
+        nulls: Nulls::GiveNull,
+        compute: |cells| match canonical_uuid(cells[0].text()) {
+            Some(uuid) => Ok(Answer::Text(uuid.into_owned())),
+            None => {
+                let message = format!("invalid input syntax for type uuid: \"{}\"", cells[0].text());
+                Err(Error::new(SqlState::INVALID_TEXT_REPRESENTATION, message))
+            }
+        },
+    },
     Definition {
         name: "regexp_replace",
         about: "A text with what a regular expression finds first replaced, with the flag g all that it finds; \\1 to \\9 are what its groups found, \\& is all of it.",

@@ -285,7 +285,7 @@ impl Planner {
         let casts = told_types(&statement, rules)?;
         keep_digits(&mut statement, parameters);
         let (engine, origin) = (Arc::clone(&session.engine), select.ast.clone());
-        let published = Arc::clone(&reading.published);
+        let pinned = (Arc::clone(&reading.catalog), Arc::clone(&reading.published));
         let zone = session.settings.zone_name().to_string();
         // Some statements take long to plan: a connection's thread is not theirs, and a cancel need not wait for them.
         let planning = session.engine.query_threads()?.spawn(async move {
@@ -296,7 +296,7 @@ impl Planner {
                 Compatibility::Ksqldb => in_ksqldb_words(planning_error(error, &origin), &origin),
                 Compatibility::Postgres => planning_error(error, &origin),
             })?;
-            Ok(Planned::new(published, state, plan, casts, origin, rules))
+            Ok(Planned::new(pinned, state, plan, casts, origin, rules))
         });
         planning.join().await.map_err(|panic| panicked(&panic))?
     }

@@ -37,7 +37,9 @@ use tracing::debug;
 
 use super::lease::Lease;
 use super::null_on_failure::null_on_failure;
+use super::origins;
 use super::turns::giving_way;
+use crate::catalog::Catalog;
 use crate::catalog::Compatibility;
 use crate::engine::outcome::OutputField;
 use crate::engine::outcome::RowStream;
@@ -66,6 +68,7 @@ pub(super) const BATCHES_AHEAD: usize = 1;
 
 /// A plan and the state that it runs in.
 pub(in crate::engine) struct Planned {
+    catalog: Arc<Catalog>,
     published: Arc<Published>,
     state: SessionState,
     plan: LogicalPlan,
@@ -78,19 +81,21 @@ pub(in crate::engine) struct Planned {
 
 impl Planned {
     pub(super) fn new(
-        published: Arc<Published>,
+        (catalog, published): (Arc<Catalog>, Arc<Published>),
         state: SessionState,
         plan: LogicalPlan,
         casts: BTreeMap<usize, SqlType>,
         origin: Box<ast::Query>,
         rules: Compatibility,
     ) -> Self {
-        Self { published, state, plan, casts, origin, rules }
+        Self { catalog, published, state, plan, casts, origin, rules }
     }
 
     /// The columns.
     pub(in crate::engine) fn fields(&self) -> Vec<OutputField> {
-        fields(self.plan.schema().as_arrow())
+        let mut fields = fields(self.plan.schema().as_arrow());
+        origins::tell(&mut fields, &self.plan, &self.catalog);
+        fields
     }
 
     /// The columns with the tables that they are of, where they are of one.
@@ -367,6 +372,8 @@ pub(in crate::engine) fn fields(schema: &Schema) -> Vec<OutputField> {
         name: shown_name(field.name()).to_string(),
         sql_type: SqlType::from_arrow(field.data_type()).unwrap_or(SqlType::Text),
         is_interval: matches!(field.data_type(), DataType::Interval(_) | DataType::Duration(_)),
+        text_kind: None,
+        origin: None,
     };
     schema.fields().iter().map(field).collect()
 }

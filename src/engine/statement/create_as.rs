@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use super::create_source::dead_letter_topic;
+use super::create_source::owns_topic;
 use super::create_source::sink_topic;
+use super::create_source::topic_name;
 use super::create_source::unwraps_by_default;
 use super::done;
 use crate::catalog::Catalog;
@@ -165,8 +167,8 @@ impl Making {
     /// topic that it reads would feed it without end.
     async fn refuse_topic_in_use(&self, metadata: &ClusterMetadata) -> Result<()> {
         let catalog = self.engine.catalog()?;
-        let name = self.options.topic.as_deref().unwrap_or(&self.name);
-        let Some(topic) = metadata.topic(name).filter(|_| catalog.relation(&self.name).is_none()) else {
+        let name = topic_name(metadata, &catalog, &self.name, &self.options);
+        let Some(topic) = metadata.topic(&name).filter(|_| catalog.relation(&self.name).is_none()) else {
             return Ok(());
         };
         let mut detail = catalog
@@ -206,9 +208,11 @@ impl Making {
         let random = self.engine.env().random.clone();
         let new_id = || TopicId::from_random(random.uuid_bytes());
         let mut records = Vec::new();
-        let topic = sink_topic(metadata, name, &plan.output, &self.options, new_id, &mut records)?;
+        let topic_name = topic_name(metadata, catalog, name, &self.options);
+        let topic = sink_topic(metadata, &topic_name, &plan.output, &self.options, new_id, &mut records)?;
         let id = catalog.next_query_id();
         let mut sink = self.sink(catalog, &plan.output, &topic, id)?;
+        sink.owns_topic = owns_topic(&sink, &records);
         if sink.on_error == OnError::DeadLetter {
             sink.dead_letter_topic = Some(dead_letter_topic(&sink, new_id(), &mut records));
         }
@@ -266,7 +270,9 @@ impl Making {
             kind: output.kind,
             read_only: false,
             names_topic: self.options.topic.is_some(),
+            owns_topic: false,
             not_null: Vec::new(),
+            text_kinds: Default::default(),
             ttl_ms: self.options.ttl_ms.map(|(ttl_ms, _)| ttl_ms),
             materialized_view: self.create.kind == ObjectKind::MaterializedView,
             columns: output.columns.clone(),

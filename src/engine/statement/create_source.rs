@@ -42,6 +42,16 @@ use crate::sql::WithOption;
 
 const PARTITIONS_DEFAULT: i32 = 1;
 
+/// What a CREATE made.
+enum Made {
+    /// It was there already.
+    Nothing,
+    /// A relation, and its topic.
+    Relation,
+    /// A relation over a topic of that name.
+    OverTopicThatWasThere(String),
+}
+
 pub(super) async fn execute(session: &mut Session, create: &CreateSource, text: &str) -> Result<Outcome> {
     let tag = match create.kind {
         ObjectKind::Stream => "CREATE STREAM",
@@ -71,11 +81,11 @@ pub(super) async fn execute(session: &mut Session, create: &CreateSource, text: 
         .change(|metadata, catalog| {
             let known = catalog.relation(&name);
             if let Some(known) = known.filter(|_| create.or_replace) {
-                return Ok((replaced(known, metadata, catalog, create, &declared, &options, text)?, true));
+                return Ok((replaced(known, metadata, catalog, create, &declared, &options, text)?, Made::Relation));
             }
             if catalog.id_of(&name).is_some() {
                 return match create.if_not_exists {
-                    true => Ok((Vec::new(), false)),
+                    true => Ok((Vec::new(), Made::Nothing)),
                     false => Err(Error::new(SqlState::DUPLICATE_TABLE, format!("relation \"{name}\" already exists"))
                         .at(create.name.position)),
                 };
@@ -84,27 +94,78 @@ pub(super) async fn execute(session: &mut Session, create: &CreateSource, text: 
             let mut records = Vec::new();
             let topic = match late_topic(metadata, catalog, create, &options) {
                 Some(late) => late,
-                None => topic(metadata, &name, &declared, &options, new_id, &mut records)?,
+                None => {
+                    let topic_name = topic_name(metadata, catalog, &name, &options);
+                    topic(metadata, &topic_name, &declared, &options, new_id, &mut records)?
+                }
             };
             let mut relation = relation(catalog, &name, &declared, &options, &topic);
             relation.compatibility = compatibility;
             relation.read_only = create.read_only;
+            relation.owns_topic = owns_topic(&relation, &records);
             relation.statement = text.to_string();
             relation.owner = owner.clone();
+            let made = match records.is_empty() {
+                true => Made::OverTopicThatWasThere(topic.name),
+                false => Made::Relation,
+            };
             if relation.on_error == OnError::DeadLetter {
                 relation.dead_letter_topic = Some(dead_letter_topic(&relation, new_id(), &mut records));
             }
             records.push(record(Change::CreateRelation(Box::new(relation))));
-            Ok((records, true))
+            Ok((records, made))
         })
         .await?;
-    if made {
-        engine.keep_again(&name).await?;
+    match made {
+        Made::Nothing => {
+            session.notice(Notice::new(format!("relation \"{name}\" already exists, skipping")));
+            return Ok(done(tag));
+        }
+        Made::OverTopicThatWasThere(topic) if is_postgres_table(create, &options, compatibility) => {
+            let notice = Notice::new(format!("table \"{name}\" shows what topic \"{topic}\" holds already"));
+            session.notice(notice.hint("WITH (kafka_topic = '..') names another one, and says so without a notice."));
+        }
+        Made::Relation | Made::OverTopicThatWasThere(_) => {}
     }
-    if !made {
-        session.notice(Notice::new(format!("relation \"{name}\" already exists, skipping")));
-    }
+    engine.keep_again(&name).await?;
     Ok(done(tag))
+}
+
+/// Whether a statement makes a table as PostgreSQL knows it: nothing is said of a topic.
+fn is_postgres_table(create: &CreateSource, options: &RelationOptions, rules: Compatibility) -> bool {
+    rules == Compatibility::Postgres && create.kind != ObjectKind::Stream && options.topic.is_none()
+}
+
+/// Whether the topic of a new relation is nobody else's and nobody named it: the statement's records make it.
+pub(super) fn owns_topic(relation: &Relation, records: &[MetadataRecord]) -> bool {
+    let makes = |made: &MetadataRecord| matches!(made, MetadataRecord::Topic(topic) if topic.id == relation.topic_id);
+    relation.is_table()
+        && relation.compatibility == Compatibility::Postgres
+        && !relation.names_topic
+        && records.iter().any(makes)
+}
+
+/// What the topic of a new relation is called: as the relation, unless another one was called so and took its topic along to
+/// another name.
+pub(super) fn topic_name(
+    metadata: &ClusterMetadata,
+    catalog: &Catalog,
+    relation: &str,
+    options: &RelationOptions,
+) -> String {
+    if let Some(named) = &options.topic {
+        return named.clone();
+    }
+    let is_taken = |name: &str| {
+        metadata.topic(name).is_some_and(|topic| catalog.users_of_topic(topic.id).any(|other| other.owns_topic))
+    };
+    let mut name = relation.to_string();
+    let mut number = 2;
+    while is_taken(&name) {
+        name = format!("{relation}_{number}");
+        number += 1;
+    }
+    name
 }
 
 /// The topic with the late rows of a query, if a SOURCE stream is to read it: of internal topics only these are for people.
@@ -152,6 +213,7 @@ fn replaced(
     let mut new = Relation {
         id: known.id,
         names_topic: known.names_topic,
+        owns_topic: known.owns_topic,
         on_error,
         dead_letter_topic: known.dead_letter_topic.clone(),
         query: None,
@@ -339,7 +401,9 @@ fn relation(
         materialized_view: false,
         read_only: false,
         names_topic: options.topic.is_some(),
+        owns_topic: false,
         not_null: declared.not_null.clone(),
+        text_kinds: declared.text_kinds.clone(),
         ttl_ms: options.ttl_ms.map(|(ttl_ms, _)| ttl_ms),
         columns: declared.columns.clone(),
         formats: declared.formats,

@@ -23,7 +23,7 @@ use crate::catalog::Compatibility;
 use crate::catalog::Relation;
 use crate::engine::append::RefusedValue;
 use crate::engine::append::append_rows;
-use crate::engine::append::check_not_null;
+use crate::engine::append::fitted;
 use crate::engine::append::record_times;
 use crate::engine::outcome::Description;
 use crate::engine::outcome::Outcome;
@@ -77,7 +77,7 @@ pub(super) async fn execute(session: &mut Session, insert: &InsertRows, paramete
         Some(position) => refused.error.at(position),
         None => refused.error,
     };
-    check_not_null(&target.relation, &rows).map_err(at_cell)?;
+    let rows = fitted(&target.relation, rows).map_err(at_cell)?;
     let mut times = record_times(&session.engine, &target.relation, &rows).map_err(at_cell)?;
     for (time, told) in times.iter_mut().zip(row_times) {
         *time = told.unwrap_or(*time);

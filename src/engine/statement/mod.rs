@@ -29,6 +29,7 @@ mod print;
 mod profile;
 mod push;
 mod rebuild;
+mod rename;
 mod replace;
 mod returning;
 mod select;
@@ -77,7 +78,7 @@ pub(super) async fn execute(session: &mut Session, prepared: &Prepared, paramete
         Statement::DropType(drop) => types::drop(session, drop).await,
         Statement::CreateView(create) => views::create(session, create, text).await,
         Statement::DropView(drop) => views::drop(session, drop).await,
-        Statement::RenameView(rename) => views::rename(session, rename).await,
+        Statement::Rename(rename) => rename::execute(session, rename).await,
         Statement::Alter(alter) => alter::execute(session, alter).await,
         Statement::RebuildQuery(name) => rebuild::execute(session, name).await,
         Statement::Drop(drop) => drop::execute(session, drop).await,
@@ -164,7 +165,7 @@ pub(super) async fn describe(
         | Statement::DropType(_)
         | Statement::CreateView(_)
         | Statement::DropView(_)
-        | Statement::RenameView(_)
+        | Statement::Rename(_)
         | Statement::Alter(_)
         | Statement::RebuildQuery(_)
         | Statement::Drop(_)
@@ -209,7 +210,7 @@ pub(super) fn takes_effect(statement: &Statement) -> bool {
             | Statement::DropType(_)
             | Statement::CreateView(_)
             | Statement::DropView(_)
-            | Statement::RenameView(_)
+            | Statement::Rename(_)
             | Statement::Alter(_)
             | Statement::RebuildQuery(_)
             | Statement::Drop(_)

@@ -20,7 +20,7 @@ use super::returning;
 use super::returning::Answer;
 use crate::catalog::Relation;
 use crate::engine::append::RefusedValue;
-use crate::engine::append::check_not_null;
+use crate::engine::append::fitted;
 use crate::engine::append::record_times;
 use crate::engine::outcome::Description;
 use crate::engine::outcome::Outcome;
@@ -65,7 +65,7 @@ pub(super) async fn execute(session: &mut Session, update: &Update, parameters: 
         Some(position) => refused.error.at(position),
         None => refused.error,
     };
-    check_not_null(&relation, &rows).map_err(at)?;
+    let rows = fitted(&relation, rows).map_err(at)?;
     let times = record_times(&session.engine, &relation, &rows).map_err(at)?;
     let gone = match sets_key {
         false => modify::no_rows(&relation),

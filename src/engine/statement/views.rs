@@ -1,4 +1,4 @@
-//! CREATE VIEW, DROP VIEW, ALTER VIEW, and statements that read views: their queries stand in the places of their names before
+//! CREATE VIEW, DROP VIEW, and statements that read views: their queries stand in the places of their names before
 //! anything else is looked up, so that the rest of the engine knows of none.
 
 use std::collections::BTreeSet;
@@ -33,7 +33,6 @@ use crate::sql::CreateView;
 use crate::sql::DropView;
 use crate::sql::Name;
 use crate::sql::Parsed;
-use crate::sql::RenameView;
 use crate::sql::Statement;
 
 pub(super) async fn create(session: &mut Session, create: &CreateView, text: &str) -> Result<Outcome> {
@@ -204,7 +203,7 @@ pub(super) fn over_relation(catalog: &Catalog, relation: RelationId) -> Vec<&Arc
 }
 
 /// The view that a statement names, `None` for one that need not exist.
-fn view_named<'a>(
+pub(super) fn view_named<'a>(
     catalog: &'a Catalog,
     name: &Name,
     folded: &str,
@@ -227,34 +226,6 @@ fn view_named<'a>(
         true => Ok(None),
         false => Err(no_such_relation(catalog, name, folded)),
     }
-}
-
-pub(super) async fn rename(session: &mut Session, rename: &RenameView) -> Result<Outcome> {
-    let rules = session.settings.compatibility();
-    let (name, to) = (fold(&rename.name, rules), fold(&rename.to, rules));
-    let principal = session.principal.clone();
-    let engine = session.engine.clone();
-    let found = engine
-        .change(|_, catalog| {
-            if rename.as_table && catalog.relation(&name).is_some() {
-                return Err(Error::unsupported("only views can be renamed")
-                    .at(rename.name.position)
-                    .hint("CREATE VIEW gives what it holds another name."));
-            }
-            let Some(view) = view_named(catalog, &rename.name, &name, rename.if_exists)? else {
-                return Ok((Vec::new(), false));
-            };
-            authorize(&principal, Operation::Create, Resource::Relation(&view.name))?;
-            let renamed = PlainView { name: to.clone(), ..PlainView::clone(view) };
-            let change = Change::ReplaceView(Box::new(renamed));
-            catalog.apply(&change).map_err(|error| Error::from(error).at(rename.to.position))?;
-            Ok((vec![record(change)], true))
-        })
-        .await?;
-    if !found {
-        session.notice(Notice::new(format!("relation \"{name}\" does not exist, skipping")));
-    }
-    Ok(done(if rename.as_table { "ALTER TABLE" } else { "ALTER VIEW" }))
 }
 
 /// The statement with the queries of views in the places of their names; `None` if it names no view.

@@ -92,6 +92,7 @@ pub fn source_of(alias: String, query: BoundQuery, columns: Vec<Column>) -> Boun
         timestamp_format: None,
         window: None,
         not_null: Vec::new(),
+        text_kinds: Default::default(),
         ..first.clone()
     };
     BoundSource { alias, relation: Arc::new(relation), pseudo: Vec::new(), queries: vec![query] }

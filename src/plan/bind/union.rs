@@ -155,6 +155,7 @@ pub fn relation_of(alias: String, branches: Vec<BoundQuery>, columns: Vec<Column
         timestamp_format: None,
         window: None,
         not_null: Vec::new(),
+        text_kinds: Default::default(),
         ..first.clone()
     };
     BoundSource { alias, relation: Arc::new(relation), pseudo: Vec::new(), queries: branches }

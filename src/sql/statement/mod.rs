@@ -74,7 +74,7 @@ pub use update::Assignment;
 pub use update::Update;
 pub use view::CreateView;
 pub use view::DropView;
-pub use view::RenameView;
+pub use view::Rename;
 
 use sqlparser::ast;
 
@@ -100,7 +100,7 @@ pub enum Statement {
     /// Such names go.
     DropView(DropView),
     /// One changes.
-    RenameView(RenameView),
+    Rename(Rename),
     /// A relation's topic is kept otherwise.
     Alter(AlterRelation),
     /// `ALTER QUERY name REBUILD`: what a query keeps is made again from the log.

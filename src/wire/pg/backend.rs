@@ -97,8 +97,8 @@ impl Outgoing {
             for (index, field) in fields.iter().enumerate() {
                 let pg_type = PgType::of_field(field);
                 put_cstring(body, &field.name);
-                body.put_i32(0);
-                body.put_i16(0);
+                body.put_u32(field.origin.map_or(0, |origin| origin.table_oid));
+                body.put_i16(field.origin.map_or(0, |origin| origin.column));
                 body.put_u32(pg_type.oid);
                 body.put_i16(pg_type.size);
                 body.put_i32(pg_type.modifier);

@@ -9,8 +9,10 @@ use super::frontend::Format;
 use super::numeric::NumericError;
 use super::numeric::read_numeric;
 use super::pg_type;
+use crate::engine::canonical_uuid;
 use crate::engine::interval_text;
 use crate::engine::read_text;
+use crate::engine::uuid_text;
 use crate::error::Error;
 use crate::error::SqlState;
 use crate::model::SqlType;
@@ -71,6 +73,13 @@ pub(super) fn statement_text(bytes: Bytes) -> Result<String, Error> {
 
 fn from_text(number: usize, bytes: &Bytes, wanted: &ParameterType, zone: Tz) -> Result<ScalarValue, Error> {
     let text = utf8(number, bytes)?;
+    if wanted.oid == pg_type::UUID {
+        let uuid = canonical_uuid(&text).map(|uuid| ScalarValue::Utf8(Some(uuid.into_owned())));
+        return uuid.ok_or_else(|| {
+            let message = format!("invalid input syntax for type uuid: \"{text}\"");
+            Error::new(SqlState::INVALID_TEXT_REPRESENTATION, message).detail(format!("It is parameter ${number}."))
+        });
+    }
     read_text(&wanted.sql_type, &text, zone).map_err(|error| error.detail(format!("It is parameter ${number}.")))
 }
 
@@ -95,7 +104,7 @@ fn from_binary(number: usize, bytes: &Bytes, wanted: &ParameterType, zone: Tz) -
                 return Err(Error::new(SqlState::NUMERIC_VALUE_OUT_OF_RANGE, message));
             }
         },
-        pg_type::TEXT | pg_type::VARCHAR | pg_type::BPCHAR | pg_type::NAME | pg_type::UNKNOWN => {
+        pg_type::TEXT | pg_type::VARCHAR | pg_type::BPCHAR | pg_type::NAME | pg_type::UNKNOWN | pg_type::JSON => {
             return from_text(number, bytes, wanted, zone);
         }
         pg_type::INTERVAL => {
@@ -105,6 +114,9 @@ fn from_binary(number: usize, bytes: &Bytes, wanted: &ParameterType, zone: Tz) -
             ScalarValue::Utf8(Some(interval_text(months, days, micros)))
         }
         pg_type::BYTEA => ScalarValue::Binary(Some(bytes.to_vec())),
+        pg_type::UUID => ScalarValue::Utf8(Some(uuid_text(array(fixed(16)?)))),
+        // The text of a JSONB has a number of its version before it.
+        pg_type::JSONB if bytes.first() == Some(&1) => return from_text(number, &bytes.slice(1..), wanted, zone),
         pg_type::DATE => {
             let days = i32::from_be_bytes(array(fixed(4)?)).checked_add(POSTGRES_EPOCH_DAYS);
             ScalarValue::Date32(Some(days.ok_or_else(|| out_of_range(number))?))
@@ -244,7 +256,7 @@ mod tests {
         assert_eq!(value(pg_type::INT2, &[255, 254]).ok(), Some(ScalarValue::Int64(Some(-2))));
         assert_eq!(value(pg_type::INT8, &[0; 8]).ok(), Some(ScalarValue::Int64(Some(0))));
         for (oid, bytes) in
-            [(pg_type::INT8, &[0u8; 4][..]), (pg_type::NUMERIC, &[0]), (pg_type::BOOL, &[]), (2950, &[0; 16])]
+            [(pg_type::INT8, &[0u8; 4][..]), (pg_type::NUMERIC, &[0]), (pg_type::BOOL, &[]), (2950, &[0; 15]), (3802, &[2, 0]), (650, &[0; 16])]
         {
             assert!(value(oid, bytes).is_err(), "{oid}");
         }

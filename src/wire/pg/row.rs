@@ -1,8 +1,11 @@
 //! Rows of a result as DataRow messages, text or binary, column by column.
 
+use std::sync::Arc;
+
 use arrow::array::Array;
 use arrow::array::ArrayRef;
 use arrow::array::AsArray;
+use arrow::array::BinaryArray;
 use arrow::array::RecordBatch;
 use arrow::compute::cast;
 use arrow::datatypes::DataType;
@@ -27,6 +30,8 @@ use super::parameter::POSTGRES_EPOCH_MICROS;
 use super::pg_type;
 use super::pg_type::PgType;
 use crate::engine::OutputField;
+use crate::engine::TextKind;
+use crate::engine::uuid_bytes;
 use crate::error::Error;
 use crate::error::SqlState;
 use crate::model::SqlType;
@@ -81,6 +86,10 @@ impl RowBatch {
             } else {
                 array.clone()
             };
+            let array = match (field.text_kind, formats.of(index)) {
+                (Some(TextKind::Uuid), Format::Binary) => uuids(&array)?,
+                _ => array,
+            };
             if formats.of(index) == Format::Binary && !is_even(array.as_ref()) {
                 return Err(Error::unsupported("an array of arrays of several lengths has no binary form")
                     .hint("Ask for it as text, or for its elements."));
@@ -115,6 +124,20 @@ impl RowBatch {
             }
         });
     }
+}
+
+/// The bytes of UUIDs that are kept as texts. What a Kafka client wrote can be another text.
+fn uuids(texts: &ArrayRef) -> Result<ArrayRef, Error> {
+    let bytes = |text: Option<&str>| match text.map(|text| (text, uuid_bytes(text))) {
+        None => Ok(None),
+        Some((_, Some(bytes))) => Ok(Some(bytes)),
+        Some((text, None)) => {
+            let message = format!("invalid input syntax for type uuid: \"{text}\"");
+            Err(Error::new(SqlState::INVALID_TEXT_REPRESENTATION, message).hint("Ask for the column as text."))
+        }
+    };
+    let uuids = texts.as_string::<i32>().iter().map(bytes).collect::<Result<Vec<_>, _>>()?;
+    Ok(Arc::new(uuids.iter().map(Option::as_ref).collect::<BinaryArray>()))
 }
 
 /// Whether a column must be brought to the one Arrow type of its SQL type.
