@@ -142,6 +142,12 @@ impl Error {
         self
     }
 
+    /// The same, pointing nowhere: its place is one of another text.
+    pub fn without_place(mut self) -> Self {
+        self.0.position = None;
+        self
+    }
+
     /// The same with another message.
     pub fn reworded(mut self, message: impl Into<String>) -> Self {
         self.0.message = message.into();

@@ -27,6 +27,8 @@ pub enum TextKind {
     Blank(u32),
     /// `UUID`, kept in lower case with hyphens.
     Uuid,
+    /// A JSON document. No column is declared so.
+    Json,
 }
 
 impl TextKind {
@@ -61,13 +63,16 @@ impl TextKind {
 
     /// The text as the column keeps it: without blanks for which there is no room, a UUID in its one form.
     pub fn fit<'a>(&self, text: &'a str) -> Result<Cow<'a, str>> {
-        let (Self::Varying(characters) | Self::Blank(characters)) = self else {
-            return canonical_uuid(text).ok_or_else(|| {
-                let message = format!("invalid input syntax for type uuid: \"{text}\"");
-                Error::new(SqlState::INVALID_TEXT_REPRESENTATION, message)
-            });
+        let characters = match self {
+            Self::Varying(characters) | Self::Blank(characters) => usize::try_from(*characters).unwrap_or(usize::MAX),
+            Self::Json => return Ok(Cow::Borrowed(text)),
+            Self::Uuid => {
+                return canonical_uuid(text).ok_or_else(|| {
+                    let message = format!("invalid input syntax for type uuid: \"{text}\"");
+                    Error::new(SqlState::INVALID_TEXT_REPRESENTATION, message)
+                });
+            }
         };
-        let characters = usize::try_from(*characters).unwrap_or(usize::MAX);
         let end = text.char_indices().nth(characters).map_or(text.len(), |(end, _)| end);
         let (kept, beyond) = text.split_at(end);
         if !beyond.trim_end_matches(' ').is_empty() {
@@ -86,6 +91,7 @@ impl TextKind {
             Self::Varying(characters) => format!("character varying({characters})"),
             Self::Blank(characters) => format!("character({characters})"),
             Self::Uuid => "uuid".to_string(),
+            Self::Json => "json".to_string(),
         }
     }
 
@@ -95,6 +101,7 @@ impl TextKind {
             Self::Varying(_) => 1043,
             Self::Blank(_) => 1042,
             Self::Uuid => 2950,
+            Self::Json => 114,
         }
     }
 
@@ -104,7 +111,7 @@ impl TextKind {
             Self::Varying(characters) | Self::Blank(characters) => {
                 i32::try_from(*characters).unwrap_or(i32::MAX - 4) + 4
             }
-            Self::Uuid => -1,
+            Self::Uuid | Self::Json => -1,
         }
     }
 }

@@ -13,6 +13,7 @@ use tokio::sync::watch;
 use tracing::error;
 use tracing::warn;
 
+use super::advisory::AdvisoryLocks;
 use super::read::Planner;
 use super::session::Session;
 use super::session::SessionOptions;
@@ -90,6 +91,7 @@ pub struct Engine {
     stopped: Mutex<BTreeMap<QueryId, String>>,
     /// Whether each query that shall run does, or has its reason in `stopped`.
     started: watch::Sender<bool>,
+    advisory_locks: Arc<AdvisoryLocks>,
 }
 
 /// The catalog as far as the metadata's records were applied.
@@ -119,6 +121,7 @@ impl Engine {
             ddl: tokio::sync::Mutex::default(),
             stopped: Mutex::default(),
             started: watch::Sender::new(false),
+            advisory_locks: Arc::default(),
         });
         engine.keep_tables()?;
         let mut starting = Arc::clone(&engine).start().boxed();
@@ -138,6 +141,11 @@ impl Engine {
         let done = self.start_queries().await;
         self.started.send_replace(true);
         done.inspect_err(|cause| error!(error = ?cause, "queries are not started"))
+    }
+
+    /// The advisory locks of all sessions.
+    pub(super) fn advisory_locks(&self) -> &Arc<AdvisoryLocks> {
+        &self.advisory_locks
     }
 
     /// Whether queries are still being started.

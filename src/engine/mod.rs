@@ -9,6 +9,7 @@
 //!   * dropping a future or a row stream at any await cancels it and leaves the session usable
 //!   * every access is asked of `security::authorize` here, never at a door
 
+mod advisory;
 mod apart;
 mod append;
 mod codec;
@@ -39,6 +40,7 @@ pub use copy_in::CopyInSink;
 pub use core::Engine;
 pub use core::EngineParts;
 pub use outcome::CopyOut;
+pub use outcome::CopyOutRows;
 pub use outcome::Description;
 pub use outcome::Notice;
 pub use outcome::Origin;

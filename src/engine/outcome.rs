@@ -78,6 +78,14 @@ pub struct CopyOut {
     pub push: bool,
 }
 
+/// The rows of a COPY TO STDOUT in binary.
+pub struct CopyOutRows {
+    /// Their columns.
+    pub fields: Vec<OutputField>,
+    /// The rows.
+    pub rows: RowStream,
+}
+
 /// What a statement answers.
 pub enum Outcome {
     /// Rows.
@@ -98,7 +106,9 @@ pub enum Outcome {
     },
     /// Lines for the client.
     CopyOut(CopyOut),
-    /// Lines from the client.
+    /// Rows for the client, in binary.
+    CopyOutRows(CopyOutRows),
+    /// Data from the client.
     CopyIn(Box<CopyInSink>),
     /// There was no statement.
     Empty,

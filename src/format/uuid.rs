@@ -63,7 +63,16 @@ mod tests {
             assert_eq!(canonical_uuid(text).as_deref(), Some(one), "{text}");
         }
         assert_eq!(uuid_bytes(one).map(uuid_text).as_deref(), Some(one));
-        for text in ["", "a0eebc99", "{a0eebc999c0b4ef8bb6d6bb9bd380a11", "a0e-ebc999c0b4ef8bb6d6bb9bd380a11", "g0eebc999c0b4ef8bb6d6bb9bd380a11", "a0eebc999c0b4ef8bb6d6bb9bd380a1100", "a0eebc99--9c0b4ef8bb6d6bb9bd380a11", "é0eebc999c0b4ef8bb6d6bb9bd380a11"] {
+        for text in [
+            "",
+            "a0eebc99",
+            "{a0eebc999c0b4ef8bb6d6bb9bd380a11",
+            "a0e-ebc999c0b4ef8bb6d6bb9bd380a11",
+            "g0eebc999c0b4ef8bb6d6bb9bd380a11",
+            "a0eebc999c0b4ef8bb6d6bb9bd380a1100",
+            "a0eebc99--9c0b4ef8bb6d6bb9bd380a11",
+            "é0eebc999c0b4ef8bb6d6bb9bd380a11",
+        ] {
             assert_eq!(canonical_uuid(text), None, "{text}");
         }
     }

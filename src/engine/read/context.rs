@@ -29,11 +29,12 @@ use datafusion_pg_catalog::sql::rules::RewriteRegCastToSubquery;
 use datafusion_pg_catalog::sql::rules::SqlStatementRewriteRule;
 use sqlparser::ast;
 
-use super::advisory::advisory_unlock_all;
+use super::advisory;
 use super::call_rows;
 use super::client_functions;
 use super::client_syntax;
 use super::clock_timestamp::clock_timestamp;
+use super::clock_timestamp::start_time;
 use super::parameters::told_types;
 use super::pg_catalog::PgCatalog;
 use super::pg_functions::FunctionTexts;
@@ -149,11 +150,11 @@ impl Base {
             context.register_udaf(function.as_ref().clone());
         }
         context.register_udf(version());
-        context.register_udf(advisory_unlock_all());
         client_functions::all().for_each(|function| context.register_udf(function));
         FunctionTexts::functions(&texts).into_iter().for_each(|function| context.register_udf(function));
         let clock = engine.upgrade().map(|engine| Arc::clone(&engine.env().clock));
         if let Some(clock) = clock {
+            context.register_udf(start_time(clock.as_ref()));
             context.register_udf(clock_timestamp(Arc::clone(&clock)));
             context.register_udf(pg_sleep(clock));
         }
@@ -193,7 +194,7 @@ impl Planner {
     /// Pins what a statement of the session reads.
     pub(in crate::engine) fn pin(session: &Session) -> Result<Reading> {
         let (catalog, published) = (session.engine.catalog()?, session.engine.published());
-        Ok(Reading { catalog, published, given: Vec::new(), ends: Frontier::new() })
+        Ok(Reading { catalog, published, given: session.given.clone(), ends: Frontier::new() })
     }
 
     /// The state in which a statement over `reading` is planned and run; ROWTIME and its kin are columns under the rules of whoever asks
@@ -262,7 +263,10 @@ impl Planner {
         let mut state = self.state(session, reading, asked)?;
         let mut statement = ast::Statement::Query(select.ast.clone());
         let functions = session_settings::called(&statement, &session.settings);
-        for function in functions.into_iter().chain(session_settings::users(&session.principal)) {
+        let of_session = session_settings::users(&session.principal).into_iter();
+        let of_session = of_session.chain([session_settings::backend(session.process)]);
+        let of_session = of_session.chain(advisory::called(&statement, &session.locks));
+        for function in functions.into_iter().chain(of_session) {
             let registered = state.register_udf(function);
             registered.map_err(|error| Error::internal("functions").caused_by(error))?;
         }

@@ -116,19 +116,26 @@ pub(super) async fn execute(session: &mut Session, create: &CreateSource, text: 
             Ok((records, made))
         })
         .await?;
+    if tell(session, made, &name, is_postgres_table(create, &options, compatibility)) {
+        engine.keep_again(&name).await?;
+    }
+    Ok(done(tag))
+}
+
+/// Tells of what was not made, or is not empty; whether a relation was made.
+fn tell(session: &mut Session, made: Made, name: &str, is_postgres_table: bool) -> bool {
     match made {
         Made::Nothing => {
             session.notice(Notice::new(format!("relation \"{name}\" already exists, skipping")));
-            return Ok(done(tag));
+            return false;
         }
-        Made::OverTopicThatWasThere(topic) if is_postgres_table(create, &options, compatibility) => {
+        Made::OverTopicThatWasThere(topic) if is_postgres_table => {
             let notice = Notice::new(format!("table \"{name}\" shows what topic \"{topic}\" holds already"));
             session.notice(notice.hint("WITH (kafka_topic = '..') names another one, and says so without a notice."));
         }
         Made::Relation | Made::OverTopicThatWasThere(_) => {}
     }
-    engine.keep_again(&name).await?;
-    Ok(done(tag))
+    true
 }
 
 /// Whether a statement makes a table as PostgreSQL knows it: nothing is said of a topic.

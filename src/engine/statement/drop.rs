@@ -225,7 +225,8 @@ impl Dropping {
         // All refusals come before the query is stopped. Its topics must not vanish under it.
         let (records, dropped) = self.records(&self.engine.metadata(), self.engine.catalog()?.as_ref())?;
         let Some(dropped) = dropped else { return Ok(None) };
-        let goes = |gone: &MetadataRecord| matches!(gone, MetadataRecord::DropTopic(id) if *id == dropped.relation.topic_id);
+        let goes =
+            |gone: &MetadataRecord| matches!(gone, MetadataRecord::DropTopic(id) if *id == dropped.relation.topic_id);
         let topic_stays = !records.iter().any(goes);
         if let Some(query) = &dropped.query {
             match topic_stays {

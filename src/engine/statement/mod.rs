@@ -4,6 +4,7 @@ mod aligned;
 mod alter;
 mod assert;
 mod beside;
+mod changing_with;
 mod circle;
 mod claims;
 mod copy_from;
@@ -87,7 +88,9 @@ pub(super) async fn execute(session: &mut Session, prepared: &Prepared, paramete
         Statement::InsertRows(insert) => insert_rows::execute(session, insert, parameters).await,
         Statement::InsertSelect(insert) => insert_select::execute(session, insert, text, parameters).await,
         Statement::Select(select) => select::execute_prepared(session, select, prepared, parameters).await,
-        Statement::Explain { analyze, target } => explain::execute(session, *analyze, target, parameters).await,
+        Statement::Explain { analyze, json, target } => {
+            explain::execute(session, (*analyze, *json), target, parameters).await
+        }
         Statement::Describe(name) => describe::execute(session, name),
         Statement::DescribeExtended(name) => describe::extended(session, name),
         Statement::DescribeFunction(name) => describe_function::execute(session, name).await,
@@ -101,6 +104,7 @@ pub(super) async fn execute(session: &mut Session, prepared: &Prepared, paramete
         Statement::CopyFrom { target, columns, format } => copy_from::execute(session, target, columns, format),
         Statement::Declare { name, hold, select } => cursors::declare(session, name, *hold, select, parameters).await,
         Statement::Fetch { name, direction } => cursors::fetch(session, name, *direction),
+        Statement::Move { name, direction } => cursors::skip(session, name, *direction).await,
         Statement::Close(name) => cursors::close(session, name.as_ref()),
         Statement::Begin(tag, modes) => transaction::begin(session, tag, modes),
         Statement::Commit => Ok(transaction::commit(session)),
@@ -141,11 +145,11 @@ pub(super) async fn describe(
         Statement::InsertSelect(insert) => insert_select::describe(session, insert, known).await,
         Statement::Update(update) => update::describe(session, update, known).await,
         Statement::Delete(delete) => delete::describe(session, delete, known).await,
-        Statement::Explain { target: ExplainTarget::Select(select), .. } => {
+        Statement::Explain { target: ExplainTarget::Select(select), json, .. } => {
             let described = select::describe(session, select, known).await?;
-            Ok(Description { fields: Some(explain::fields()), ..described })
+            Ok(Description { fields: Some(explain::fields(*json)), ..described })
         }
-        Statement::Explain { .. } => Ok(rows(explain::fields())),
+        Statement::Explain { json, .. } => Ok(rows(explain::fields(*json))),
         Statement::Describe(_) => Ok(rows(describe::fields())),
         Statement::DescribeExtended(_) => Ok(rows(describe::extended_fields())),
         Statement::DescribeFunction(_) => Ok(rows(describe_function::fields())),
@@ -172,6 +176,7 @@ pub(super) async fn describe(
         | Statement::Set { .. }
         | Statement::Reset(_)
         | Statement::Close(_)
+        | Statement::Move { .. }
         | Statement::SetModes(..)
         | Statement::Begin(..)
         | Statement::Commit
@@ -202,6 +207,9 @@ pub(super) fn ends_failed_block(statement: &Statement) -> bool {
 
 /// Whether a statement changes something that no ROLLBACK takes back.
 pub(super) fn takes_effect(statement: &Statement) -> bool {
+    if let Statement::Select(select) = statement {
+        return changing_with::is_one(&select.ast);
+    }
     matches!(
         statement,
         Statement::CreateSource(_)

@@ -10,6 +10,7 @@ use futures::future::BoxFuture;
 use sqlparser::ast;
 
 use super::aligned;
+use super::changing_with;
 use super::push;
 use super::set_config;
 use super::views;
@@ -50,7 +51,17 @@ pub(super) async fn execute(session: &mut Session, select: &Select, parameters: 
     }
     let select = &*set_config::applied(session, select, parameters)?;
     let reading = pin(session, select).await?;
-    let planned = session.engine.planner().plan(session, select, &reading, parameters).await?;
+    execute_pinned(session, select, &reading, parameters).await
+}
+
+/// A pull query over what was pinned.
+pub(super) async fn execute_pinned(
+    session: &Session,
+    select: &Select,
+    reading: &Reading,
+    parameters: &[Value],
+) -> Result<Outcome> {
+    let planned = session.engine.planner().plan(session, select, reading, parameters).await?;
     let planned = planned.bind(session, parameters).await?;
     let (fields, rows) = planned.run(session, session.settings.zone_name()).await?;
     Ok(Outcome::Rows { fields, rows, push: false, tag: "SELECT" })
@@ -63,6 +74,9 @@ pub(super) async fn execute_prepared(
     prepared: &Prepared,
     parameters: &[Value],
 ) -> Result<Outcome> {
+    if changing_with::is_one(&select.ast) {
+        return changing_with::execute(session, &select.ast, parameters).await;
+    }
     if let Some(outcome) = read_by_key(session, select, prepared, parameters).await? {
         return Ok(outcome);
     }
@@ -136,11 +150,14 @@ fn recognised(session: &Session, select: &Select, cache: &KeyReadCache) -> Resul
 
 /// As `describe`, without a plan where the statement is read by key.
 pub(super) async fn describe_prepared(
-    session: &Session,
+    session: &mut Session,
     select: &Select,
     prepared: &Prepared,
     known: &[Option<SqlType>],
 ) -> Result<Description> {
+    if changing_with::is_one(&select.ast) {
+        return changing_with::describe(session, &select.ast, known).await;
+    }
     let read = recognised(session, select, &prepared.by_key)?;
     let described = read.and_then(|read| {
         let params = match &prepared.numbers {

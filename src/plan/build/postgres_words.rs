@@ -157,6 +157,10 @@ fn cast(expr: &ast::Expr, data_type: &ast::DataType) -> Option<ast::Expr> {
             let ast::Value::SingleQuotedString(told) = &value.value else { return None };
             Some(arrow_interval(format::text::Span::parse(told)?))
         }
+        DataType::Array(ast::ArrayElemTypeDef::SquareBracket(item, length)) if **item == DataType::Uuid => {
+            let texts = ast::ArrayElemTypeDef::SquareBracket(Box::new(DataType::Text), *length);
+            Some(as_type(expr.clone(), DataType::Array(texts)))
+        }
         DataType::Uuid => Some(call("__uuid", vec![as_type(expr.clone(), DataType::Text)])),
         DataType::Varchar(Some(length))
         | DataType::CharacterVarying(Some(length))

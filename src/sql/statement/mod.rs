@@ -121,6 +121,8 @@ pub enum Statement {
     Explain {
         /// Run it, and tell what it cost.
         analyze: bool,
+        /// As one JSON document.
+        json: bool,
         /// What is explained.
         target: ExplainTarget,
     },
@@ -176,6 +178,13 @@ pub enum Statement {
     },
     /// `FETCH n FROM name`
     Fetch {
+        /// The cursor.
+        name: Name,
+        /// How many.
+        direction: FetchDirection,
+    },
+    /// `MOVE n FROM name`
+    Move {
         /// The cursor.
         name: Name,
         /// How many.
@@ -252,6 +261,7 @@ const STATEMENTS: &[(&str, Parse)] = &[
     ("FETCH", fetch::parse),
     ("INSERT", insert::parse),
     ("LIST", show::parse),
+    ("MOVE", fetch::parse_move),
     ("PAUSE", pause::pause),
     ("PREPARE", prepare::prepare),
     ("PRINT", print::parse),

@@ -18,7 +18,6 @@ const REFUSED: &[(&str, Option<&str>)] = &[
     ("LOAD", None),
     ("LOCK", None),
     ("MERGE", None),
-    ("MOVE", None),
     ("NOTIFY", None),
     ("REASSIGN", None),
     ("REFRESH", Some("Views are always kept up to date.")),

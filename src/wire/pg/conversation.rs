@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::copy::copy_in;
 use super::copy::copy_out;
+use super::copy::copy_out_binary;
 use super::extended::Portal;
 use super::extended::Statement;
 use super::frontend::Message;
@@ -16,6 +17,7 @@ use super::socket::Socket;
 use crate::config::Limits;
 use crate::engine::CopyInSink;
 use crate::engine::CopyOut;
+use crate::engine::CopyOutRows;
 use crate::engine::Outcome;
 use crate::engine::Prepared;
 use crate::engine::Session;
@@ -146,6 +148,13 @@ impl Conversation {
     /// Sends a COPY TO STDOUT with its tag.
     pub async fn answer_copy_out(&mut self, copy: CopyOut) -> Result<(), Failure> {
         let tag = copy_out(&mut self.socket, &mut self.guard, copy).await?;
+        self.socket.outgoing.command_complete(&tag);
+        Ok(())
+    }
+
+    /// The same in binary.
+    pub async fn answer_copy_out_binary(&mut self, copy: CopyOutRows) -> Result<(), Failure> {
+        let tag = copy_out_binary(&mut self.socket, &mut self.guard, copy).await?;
         self.socket.outgoing.command_complete(&tag);
         Ok(())
     }

@@ -209,6 +209,10 @@ impl Conversation {
                         self.answer_copy_out(copy).await?;
                         return Ok(PortalState::Done);
                     }
+                    Outcome::CopyOutRows(copy) => {
+                        self.answer_copy_out_binary(copy).await?;
+                        return Ok(PortalState::Done);
+                    }
                     Outcome::CopyIn(sink) => {
                         self.answer_copy_in(*sink).await?;
                         return Ok(PortalState::Done);

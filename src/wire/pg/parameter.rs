@@ -18,7 +18,7 @@ use crate::error::SqlState;
 use crate::model::SqlType;
 use crate::model::decimal_precision;
 
-const INVALID_BINARY_REPRESENTATION: SqlState = SqlState("22P03");
+pub(super) const INVALID_BINARY_REPRESENTATION: SqlState = SqlState("22P03");
 const CHARACTER_NOT_IN_REPERTOIRE: SqlState = SqlState("22021");
 
 /// Microseconds from 1970-01-01 to 2000-01-01, where PostgreSQL's timestamps begin.
@@ -255,9 +255,14 @@ mod tests {
         };
         assert_eq!(value(pg_type::INT2, &[255, 254]).ok(), Some(ScalarValue::Int64(Some(-2))));
         assert_eq!(value(pg_type::INT8, &[0; 8]).ok(), Some(ScalarValue::Int64(Some(0))));
-        for (oid, bytes) in
-            [(pg_type::INT8, &[0u8; 4][..]), (pg_type::NUMERIC, &[0]), (pg_type::BOOL, &[]), (2950, &[0; 15]), (3802, &[2, 0]), (650, &[0; 16])]
-        {
+        for (oid, bytes) in [
+            (pg_type::INT8, &[0u8; 4][..]),
+            (pg_type::NUMERIC, &[0]),
+            (pg_type::BOOL, &[]),
+            (2950, &[0; 15]),
+            (3802, &[2, 0]),
+            (650, &[0; 16]),
+        ] {
             assert!(value(oid, bytes).is_err(), "{oid}");
         }
         assert_eq!(decode(1, None, Format::Binary, &wanted(20), utc()).ok(), Some(ScalarValue::Int64(None)));

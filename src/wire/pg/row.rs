@@ -46,6 +46,11 @@ impl ResultFormats {
         Self(Vec::new())
     }
 
+    /// All binary.
+    pub fn binary() -> Self {
+        Self(vec![Format::Binary])
+    }
+
     /// None for all text, one for all, or one for each of `columns`.
     pub fn new(formats: Vec<Format>, columns: usize) -> Result<Self, Error> {
         if 1 < formats.len() && formats.len() != columns {
@@ -107,22 +112,30 @@ impl RowBatch {
 
     /// Writes row `row` as one DataRow.
     pub fn write(&self, row: usize, outgoing: &mut Outgoing) {
-        outgoing.data_row(self.columns.len(), |body| {
-            for (array, format) in &self.columns {
-                if array.is_null(row) {
-                    body.put_i32(-1);
-                    continue;
-                }
-                let start = body.len();
-                body.put_i32(0);
-                match format {
-                    Format::Text => crate::engine::write_text(array.as_ref(), row, body),
-                    Format::Binary => put_binary(body, array.as_ref(), row),
-                }
-                let length = i32::try_from(body.len() - start - 4).expect("a cell is far below 2 GiB");
-                body[start..start + 4].copy_from_slice(&length.to_be_bytes());
+        outgoing.data_row(self.columns.len(), |body| self.put_cells(row, body));
+    }
+
+    /// How many cells a row has.
+    pub fn width(&self) -> usize {
+        self.columns.len()
+    }
+
+    /// Writes the cells of row `row`, each with its length before it.
+    pub fn put_cells(&self, row: usize, body: &mut Vec<u8>) {
+        for (array, format) in &self.columns {
+            if array.is_null(row) {
+                body.put_i32(-1);
+                continue;
             }
-        });
+            let start = body.len();
+            body.put_i32(0);
+            match format {
+                Format::Text => crate::engine::write_text(array.as_ref(), row, body),
+                Format::Binary => put_binary(body, array.as_ref(), row),
+            }
+            let length = i32::try_from(body.len() - start - 4).expect("a cell is far below 2 GiB");
+            body[start..start + 4].copy_from_slice(&length.to_be_bytes());
+        }
     }
 }
 
