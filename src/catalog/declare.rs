@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use sqlparser::ast::ArrayElemTypeDef;
 use sqlparser::ast::DataType;
 
 use super::Compatibility;
@@ -124,6 +125,16 @@ pub(super) fn column_type(
     match length {
         Some(_) => Ok(SqlType::Text),
         None => sql_type(data_type, compatibility),
+    }
+}
+
+/// The type that a cast or a client names for a value: kinds of texts, and arrays of them, are texts.
+pub fn cast_type(data_type: &DataType, rules: Compatibility) -> Result<SqlType> {
+    match data_type {
+        DataType::Array(ArrayElemTypeDef::SquareBracket(item, _)) => {
+            Ok(SqlType::Array(Box::new(cast_type(item, rules)?)))
+        }
+        _ => column_type(data_type, TextKind::declared(data_type, rules)?, rules),
     }
 }
 

@@ -31,6 +31,7 @@ mod value;
 pub use change::Change;
 pub use declare::Declared;
 pub use declare::KSQLDB_RESERVED;
+pub use declare::cast_type;
 pub use declare::declare;
 pub use declare::no_time;
 pub use declare::no_time_column;

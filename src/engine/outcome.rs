@@ -54,8 +54,22 @@ impl OutputField {
 pub struct Description {
     /// The type of each parameter, `$1` first.
     pub params: Vec<SqlType>,
+    /// The numbers of those that are UUIDs, from 1; their type is TEXT.
+    pub uuids: Vec<usize>,
     /// The columns, `None` if it gives no rows.
     pub fields: Option<Vec<OutputField>>,
+}
+
+impl Description {
+    /// What takes these parameters, of which none is a UUID, and gives these columns.
+    pub fn new(params: Vec<SqlType>, fields: Option<Vec<OutputField>>) -> Self {
+        Self { params, uuids: Vec::new(), fields }
+    }
+
+    /// The same with parameters that are UUIDs.
+    pub fn with_uuids(self, uuids: Vec<usize>) -> Self {
+        Self { uuids, ..self }
+    }
 }
 
 /// Some lines of a COPY TO STDOUT.

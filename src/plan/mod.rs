@@ -105,6 +105,7 @@ pub use parameters::keep_digits;
 pub use parameters::nulls;
 pub use parameters::placeholder;
 pub use parameters::type_operands;
+pub use parameters::uuid_casts;
 pub use pull::execution_error;
 pub use pull::name_all_items;
 pub use pull::planning_error;

@@ -1,8 +1,12 @@
 //! Where the columns of a query come from: a column of a relation, as it stands there, or a function whose texts are of a kind.
 
+use datafusion::common::tree_node::TreeNode;
+use datafusion::common::tree_node::TreeNodeRecursion;
+use datafusion::logical_expr::BinaryExpr;
 use datafusion::logical_expr::Expr;
 use datafusion::logical_expr::LogicalPlan;
 
+use super::planned::parameter_number;
 use crate::catalog::Catalog;
 use crate::catalog::Relation;
 use crate::catalog::TextKind;
@@ -32,6 +36,42 @@ pub(super) fn of_column(relation: &Relation, column: usize) -> (Option<Origin>, 
 pub(super) fn tell(fields: &mut [OutputField], plan: &LogicalPlan, catalog: &Catalog) {
     for (index, field) in fields.iter_mut().enumerate() {
         (field.origin, field.text_kind) = origin(plan, index, catalog);
+    }
+}
+
+/// The numbers of the parameters that are compared with UUIDs.
+pub(super) fn uuid_parameters(plan: &LogicalPlan, catalog: &Catalog) -> Vec<usize> {
+    let mut numbers = Vec::new();
+    let walked = plan.apply_with_subqueries(|node| {
+        let [input] = node.inputs()[..] else { return Ok(TreeNodeRecursion::Continue) };
+        let is_uuid = |expr: &Expr| of_expression(bare(expr), input, catalog).1 == Some(TextKind::Uuid);
+        let number = |expr: &Expr| match bare(expr) {
+            Expr::Placeholder(placeholder) => parameter_number(&placeholder.id),
+            _ => None,
+        };
+        node.apply_expressions(|expr| {
+            expr.apply(|part| {
+                match part {
+                    Expr::BinaryExpr(BinaryExpr { left, right, .. }) => {
+                        numbers.extend(number(right).filter(|_| is_uuid(left)));
+                        numbers.extend(number(left).filter(|_| is_uuid(right)));
+                    }
+                    Expr::InList(list) if is_uuid(&list.expr) => numbers.extend(list.list.iter().filter_map(number)),
+                    _ => {}
+                }
+                Ok(TreeNodeRecursion::Continue)
+            })
+        })
+    });
+    debug_assert!(walked.is_ok(), "nothing fails");
+    numbers
+}
+
+/// What a cast reads.
+fn bare(expr: &Expr) -> &Expr {
+    match expr {
+        Expr::Cast(cast) => bare(&cast.expr),
+        expr => expr,
     }
 }
 

@@ -107,6 +107,11 @@ impl Planned {
         self.plan.schema().iter().map(name).collect()
     }
 
+    /// The numbers of the parameters that stand beside UUIDs.
+    pub(in crate::engine) fn uuid_parameters(&self) -> Vec<usize> {
+        origins::uuid_parameters(&self.plan, &self.catalog)
+    }
+
     /// The type of each parameter: as the client told, as a cast tells, as the plan needs, else TEXT.
     pub(in crate::engine) fn parameters(&self, known: &[Option<SqlType>]) -> Result<Vec<SqlType>> {
         let told = self.told_parameters(known)?;
@@ -270,7 +275,7 @@ enum JoinBy {
     Sort,
 }
 
-fn parameter_number(name: &str) -> Option<usize> {
+pub(super) fn parameter_number(name: &str) -> Option<usize> {
     name.strip_prefix('$').and_then(|digits| digits.parse().ok())
 }
 

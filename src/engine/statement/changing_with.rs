@@ -159,7 +159,7 @@ pub(super) async fn describe(
 
 async fn described(session: &mut Session, query: &ast::Query, known: &[Option<SqlType>]) -> Result<Description> {
     let mut params = known.to_vec();
-    let mut fields = None;
+    let (mut fields, mut uuids) = (None, Vec::new());
     for part in parts(query)? {
         let described = match part.statement()? {
             Some(statement) => Box::pin(super::describe(session, &statement, &params)).await?,
@@ -175,9 +175,11 @@ async fn described(session: &mut Session, query: &ast::Query, known: &[Option<Sq
         if let Some(columns) = &described.fields {
             session.given.extend(part.given(columns, &[])?);
         }
+        uuids.extend(described.uuids);
         fields = described.fields;
     }
-    Ok(Description { params: params.into_iter().map(|told| told.unwrap_or(SqlType::Text)).collect(), fields })
+    let params = params.into_iter().map(|told| told.unwrap_or(SqlType::Text)).collect();
+    Ok(Description::new(params, fields).with_uuids(uuids))
 }
 
 /// The numbers of the parameters in a text.

@@ -21,6 +21,7 @@ use super::returning::Answer;
 use super::update::start_of;
 use crate::catalog::Compatibility;
 use crate::catalog::Relation;
+use crate::catalog::TextKind;
 use crate::engine::append::RefusedValue;
 use crate::engine::append::append_rows;
 use crate::engine::append::fitted;
@@ -45,6 +46,7 @@ use crate::plan::check_fields;
 use crate::plan::fold;
 use crate::plan::no_such_alias;
 use crate::plan::placeholder;
+use crate::plan::uuid_casts;
 use crate::sql::InsertClauses;
 use crate::sql::InsertRows;
 use crate::sql::Select;
@@ -58,6 +60,11 @@ struct Target {
 }
 
 impl Target {
+    fn is_uuid(&self, column: TargetColumn) -> bool {
+        let TargetColumn::Column(index) = column else { return false };
+        self.relation.text_kinds.get(&index) == Some(&TextKind::Uuid)
+    }
+
     fn sql_type(&self, column: TargetColumn) -> SqlType {
         match column {
             TargetColumn::Column(index) => self.relation.columns[index].sql_type.clone(),
@@ -106,8 +113,10 @@ pub(super) fn refuses_taken_keys(session: &Session, relation: &Relation, clauses
 pub(super) async fn describe(session: &Session, insert: &InsertRows, known: &[Option<SqlType>]) -> Result<Description> {
     let target = target(session, insert)?;
     let mut params: Vec<Option<SqlType>> = known.to_vec();
+    let mut uuids = uuid_casts(&insert.rows);
     for row in &insert.rows {
         for (cell, column) in row.iter().zip(&target.columns) {
+            uuids.extend(placeholder(cell).filter(|_| target.is_uuid(*column)));
             let told = placeholders(cell, &target.sql_type(*column), session.settings.compatibility())?;
             for (number, sql_type) in told {
                 if params.len() < number {
@@ -124,7 +133,7 @@ pub(super) async fn describe(session: &Session, insert: &InsertRows, known: &[Op
     let alias = modify::alias_of(session, relation, clauses.alias.as_ref());
     let fields = returning::describe(session, relation, clauses.returning.as_ref(), &alias, &[], &mut params).await?;
     let params = params.into_iter().map(|known| known.unwrap_or(SqlType::Text)).collect();
-    Ok(Description { params, fields })
+    Ok(Description::new(params, fields).with_uuids(uuids))
 }
 
 /// The parameters in a value: a bare one has the column's type, one in a cast the cast's, another the column's.
@@ -137,7 +146,7 @@ fn placeholders(cell: &ast::Expr, column: &SqlType, rules: Compatibility) -> Res
         if let ast::Expr::Cast { expr, data_type, .. } = expression
             && let Some(number) = placeholder(expr)
         {
-            match crate::catalog::sql_type(data_type, rules) {
+            match crate::catalog::cast_type(data_type, rules) {
                 Ok(sql_type) => found.push((number, sql_type)),
                 Err(error) => return std::ops::ControlFlow::Break(error),
             }

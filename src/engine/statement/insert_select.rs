@@ -160,12 +160,14 @@ pub(super) async fn describe(
         return Ok(Description { fields: None, ..described });
     }
     let relation = insert_target(session, &insert.target)?;
+    let uuids = described.uuids;
     let mut params: Vec<Option<SqlType>> = described.params.into_iter().map(Some).collect();
     insert_table::describe(session, &relation, &insert.clauses, &mut params).await?;
     let alias = modify::alias_of(session, &relation, insert.clauses.alias.as_ref());
     let returning = insert.clauses.returning.as_ref();
     let fields = returning::describe(session, &relation, returning, &alias, &[], &mut params).await?;
-    Ok(Description { params: params.into_iter().map(|told| told.unwrap_or(SqlType::Text)).collect(), fields })
+    let params = params.into_iter().map(|told| told.unwrap_or(SqlType::Text)).collect();
+    Ok(Description::new(params, fields).with_uuids(uuids))
 }
 
 /// Whether it runs on.

@@ -155,9 +155,7 @@ pub(super) async fn describe(
         Statement::DescribeFunction(_) => Ok(rows(describe_function::fields())),
         Statement::Print(_) => Ok(rows(print::fields())),
         Statement::Show(object) => Ok(rows(show::fields(object))),
-        Statement::Execute { name, .. } => {
-            Ok(Description { params: Vec::new(), fields: prepared::fields(session, name)? })
-        }
+        Statement::Execute { name, .. } => Ok(Description::new(Vec::new(), prepared::fields(session, name)?)),
         Statement::Fetch { name, .. } => Ok(rows(cursors::fields(session, name)?)),
         Statement::CopyTo { source: CopySource::Select(_) | CopySource::Relation(..), .. }
         | Statement::CopyFrom { .. }
@@ -192,12 +190,12 @@ pub(super) async fn describe(
         | Statement::Truncate(_)
         | Statement::Deallocate(_)
         | Statement::DiscardAll
-        | Statement::Ignored(_) => Ok(Description { params: Vec::new(), fields: None }),
+        | Statement::Ignored(_) => Ok(Description::new(Vec::new(), None)),
     }
 }
 
 fn rows(fields: Vec<super::outcome::OutputField>) -> Description {
-    Description { params: Vec::new(), fields: Some(fields) }
+    Description::new(Vec::new(), Some(fields))
 }
 
 /// Whether a failed transaction block lets the statement through.

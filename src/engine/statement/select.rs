@@ -36,6 +36,7 @@ use crate::model::SqlType;
 use crate::model::TopicPartition;
 use crate::plan::fold;
 use crate::plan::nulls;
+use crate::plan::uuid_casts;
 use crate::security::Operation;
 use crate::security::Resource;
 use crate::security::authorize;
@@ -164,7 +165,9 @@ pub(super) async fn describe_prepared(
             None => read.parameters(known)?,
             Some(numbers) => read.values_of(numbers).filter(|_| known.is_empty()).map(|_| Vec::new())?,
         };
-        Some(Description { fields: Some(read.fields().to_vec()), params })
+        // Which of them are UUIDs the plan knows.
+        (params.is_empty() || read.relation().text_kinds.is_empty())
+            .then(|| Description::new(params, Some(read.fields().to_vec())))
     });
     match (described, &prepared.numbers) {
         (Some(described), _) => Ok(described),
@@ -193,12 +196,13 @@ pub(super) async fn describe(session: &Session, select: &Select, known: &[Option
     let reading = Planner::pin(session)?;
     let planned = session.engine.planner().plan_typed(session, select, &reading, &[], known).await?;
     let params = planned.parameters(known)?;
+    let uuids = planned.uuid_parameters().into_iter().chain(uuid_casts(&select.ast)).collect();
     // The types of columns may follow from those of parameters, so they are asked of the plan that has both.
     let typed = match params.is_empty() {
         true => planned,
         false => planned.bind(session, &nulls(&params)?).await?,
     };
-    Ok(Description { fields: Some(typed.fields()), params })
+    Ok(Description::new(params, Some(typed.fields())).with_uuids(uuids))
 }
 
 /// Pins what is read; under `read_your_writes` not before it covers what the session wrote.

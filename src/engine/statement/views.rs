@@ -92,7 +92,7 @@ async fn columns(session: &mut Session, create: &CreateView) -> Result<Vec<Colum
     let statement = Statement::Select(create.select.clone());
     let (text, position) = (create.select.text.clone(), create.name.position);
     let prepared = Prepared::from(Parsed { statement, text, position, place: (1, 1) });
-    let Description { params, fields } = Box::pin(super::describe(session, &prepared, &[])).await?;
+    let Description { params, fields, .. } = Box::pin(super::describe(session, &prepared, &[])).await?;
     if !params.is_empty() {
         let message = "there is no parameter $1";
         return Err(Error::new(SqlState::UNDEFINED_PARAMETER, message).detail("A view has no parameters."));

@@ -16,6 +16,7 @@ use super::pg_type::INTERVAL;
 use super::pg_type::OIDS;
 use super::pg_type::PgType;
 use super::pg_type::UNKNOWN;
+use super::pg_type::UUID;
 use super::pg_type::declared_parameter;
 use super::row::ResultFormats;
 use super::socket::Failure;
@@ -26,6 +27,7 @@ use crate::engine::Value;
 use crate::engine::type_question;
 use crate::error::Error;
 use crate::error::SqlState;
+use crate::model::SqlType;
 
 /// A prepared statement.
 #[derive(Clone)]
@@ -117,9 +119,10 @@ impl Conversation {
         self.news();
         let oid = |(index, sql_type)| match declared.get(index) {
             Some(oid) if *oid != 0 && *oid != UNKNOWN => (*oid, sql_type),
+            _ if description.uuids.contains(&(index + 1)) && sql_type == SqlType::Text => (UUID, sql_type),
             _ => (PgType::of(&sql_type).oid, sql_type),
         };
-        let parameters = description.params.into_iter().enumerate().map(oid).collect();
+        let parameters = description.params.iter().cloned().enumerate().map(oid).collect();
         Ok(Statement { prepared: Some(prepared), parameters, fields: description.fields })
     }
 
