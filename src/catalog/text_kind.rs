@@ -53,11 +53,11 @@ impl TextKind {
             }
         };
         let bound = match u32::try_from(characters) {
-            Ok(0) => "at least 1",
+            Ok(0) => "must be at least 1",
             Ok(characters) if u64::from(characters) <= LENGTH_MAX => return Ok(Some(kind(characters))),
-            Ok(_) | Err(_) => "no more than 10485760",
+            Ok(_) | Err(_) => "cannot exceed 10485760",
         };
-        let message = format!("length for type {name} must be {bound}");
+        let message = format!("length for type {name} {bound}");
         Err(Error::new(SqlState::INVALID_PARAMETER_VALUE, message))
     }
 

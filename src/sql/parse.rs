@@ -142,7 +142,7 @@ fn without_only(mut tokens: Vec<TokenWithSpan>) -> Vec<TokenWithSpan> {
     let mut last = None;
     tokens.retain(|token| {
         let goes = is_word(&token.token, &["ONLY"])
-            && last.as_ref().is_some_and(|before| is_word(before, &["FROM", "JOIN", "UPDATE", "TRUNCATE"]));
+            && last.as_ref().is_some_and(|before| is_word(before, &["FROM", "JOIN", "UPDATE", "TRUNCATE", "TABLE"]));
         last = Some(token.token.clone());
         !goes
     });

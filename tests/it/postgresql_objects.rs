@@ -134,12 +134,15 @@ async fn an_advisory_lock_keeps_another_session_waiting_until_its_holder_is_gone
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn each_session_has_a_number_of_its_own() {
+async fn each_session_has_a_number_of_its_own_and_plans_are_told_in_json() {
     let server = TestServer::start().await;
     let (one, other) = (server.connect().await, server.connect().await);
     let of = async |client: &Client| column(client, "SELECT pg_backend_pid()").await;
     assert_ne!(of(&one).await, of(&other).await);
     assert_eq!(of(&one).await, of(&one).await);
     assert_eq!(column(&one, "SELECT pg_postmaster_start_time() <= now()").await, ["t"]);
+    let plan = column(&one, "EXPLAIN (FORMAT JSON, COSTS off) SELECT count(*) FROM (VALUES (1), (2)) AS v(a)").await;
+    let plan: serde_json::Value = serde_json::from_str(&plan[0]).expect("a document");
+    assert!(plan[0]["Plan"]["Plans"][0]["Node Type"].is_string(), "{plan}");
     server.stop().await;
 }

@@ -2,11 +2,13 @@
 
 use std::sync::Arc;
 
+use super::done;
 use crate::catalog::Catalog;
 use crate::catalog::Compatibility;
 use crate::catalog::QueryDefinition;
 use crate::catalog::Relation;
 use crate::catalog::fold;
+use crate::engine::outcome::Outcome;
 use crate::engine::row_time::TargetColumn;
 use crate::engine::session::Session;
 use crate::error::Error;
@@ -26,6 +28,18 @@ pub(super) fn relation(session: &Session, catalog: &Catalog, name: &Name) -> Res
     match catalog.relation(&folded) {
         Some(relation) => Ok(Arc::clone(relation)),
         None => Err(no_such_relation(catalog, name, &folded)),
+    }
+}
+
+/// REFRESH of a view that is kept up to date.
+pub(super) fn refresh(session: &Session, name: &Name) -> Result<Outcome> {
+    let relation = relation(session, &*session.engine.catalog()?, name)?;
+    match relation.materialized_view || relation.query.is_some() && relation.is_table() {
+        true => Ok(done("REFRESH MATERIALIZED VIEW")),
+        false => {
+            let message = format!("\"{}\" is not a materialized view", relation.name);
+            Err(Error::new(SqlState::WRONG_OBJECT_TYPE, message).at(name.position))
+        }
     }
 }
 

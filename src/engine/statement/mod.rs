@@ -113,6 +113,8 @@ pub(super) async fn execute(session: &mut Session, prepared: &Prepared, paramete
         Statement::ReleaseSavepoint(name) => transaction::release(session, &name.value),
         Statement::RollbackToSavepoint(name) => transaction::rollback_to(session, &name.value),
         Statement::Truncate(truncate) => truncate::execute(session, truncate).await,
+        Statement::Refresh(name) => lookup::refresh(session, name),
+        Statement::TruncateTables(names) => truncate::tables(session, names).await,
         Statement::Terminate(name) => terminate::execute(session, name.as_ref()).await,
         Statement::Pause(name) => pause::execute(session, name.as_ref(), QueryState::Paused).await,
         Statement::Resume(name) => pause::execute(session, name.as_ref(), QueryState::Running).await,
@@ -188,6 +190,8 @@ pub(super) async fn describe(
         | Statement::Define { .. }
         | Statement::Prepare(_)
         | Statement::Truncate(_)
+        | Statement::TruncateTables(_)
+        | Statement::Refresh(_)
         | Statement::Deallocate(_)
         | Statement::DiscardAll
         | Statement::Ignored(_) => Ok(Description::new(Vec::new(), None)),
@@ -229,6 +233,7 @@ pub(super) fn takes_effect(statement: &Statement) -> bool {
             | Statement::Pause(_)
             | Statement::Resume(_)
             | Statement::Truncate(_)
+            | Statement::TruncateTables(_)
     )
 }
 

@@ -1,5 +1,7 @@
 //! ALTER STREAM|TABLE|MATERIALIZED VIEW|VIEW .. RENAME TO. Whatever reads it knows it by its number, and its topic keeps its name.
 
+use std::sync::Arc;
+
 use super::done;
 use super::drop::check_kind;
 use super::views::view_named;
@@ -33,10 +35,13 @@ pub(super) async fn execute(session: &mut Session, rename: &Rename) -> Result<Ou
     let _turn = engine.ddl().await;
     let found = engine
         .change(|_, catalog| {
-            let relation = rename.kind.and_then(|kind| Some((kind, catalog.relation(&name)?)));
-            let change = if let Some((kind, relation)) = relation {
+            // The catalogs show materialized views among views, so that is what clients call them.
+            let fits = |relation: &&Arc<Relation>| rename.kind.is_some() || relation.materialized_view;
+            let change = if let Some(relation) = catalog.relation(&name).filter(fits) {
                 authorize(&principal, Operation::Create, Resource::Relation(&relation.name))?;
-                check_kind(kind, &rename.name, relation, "ALTER")?;
+                if let Some(kind) = rename.kind {
+                    check_kind(kind, &rename.name, relation, "ALTER")?;
+                }
                 Change::ReplaceRelation(Box::new(Relation { name: to.clone(), ..Relation::clone(relation) }))
             } else {
                 let Some(view) = view_named(catalog, &rename.name, &name, rename.if_exists)? else {

@@ -1,6 +1,8 @@
-//! TRUNCATE TOPIC: the oldest records of a topic go, before their retention says so.
+//! TRUNCATE TOPIC: the oldest records of a topic go, before their retention says so. TRUNCATE of tables: all rows go.
 
+use super::delete;
 use super::done;
+use super::lookup::changed_target;
 use crate::broker::Client;
 use crate::broker::GroupDescription;
 use crate::broker::GroupOffset;
@@ -18,6 +20,8 @@ use crate::model::TopicPartition;
 use crate::security::Operation;
 use crate::security::Resource;
 use crate::security::authorize;
+use crate::sql::Delete;
+use crate::sql::Name;
 use crate::sql::TruncateTopic;
 
 pub(super) async fn execute(session: &Session, truncate: &TruncateTopic) -> Result<Outcome> {
@@ -40,6 +44,18 @@ pub(super) async fn execute(session: &Session, truncate: &TruncateTopic) -> Resu
         client.advance_log_start(partition, start).await?;
     }
     Ok(done("TRUNCATE TOPIC"))
+}
+
+/// Deletes the rows of tables, one table after the other; one whose rows cannot go keeps those of the others.
+pub(super) async fn tables(session: &mut Session, names: &[Name]) -> Result<Outcome> {
+    for name in names {
+        changed_target(session, name, "truncate")?;
+    }
+    for name in names {
+        let delete = Delete { target: name.clone(), alias: None, using: Vec::new(), filter: None, returning: None };
+        delete::execute(session, &delete, &[]).await?;
+    }
+    Ok(done("TRUNCATE TABLE"))
 }
 
 /// Refuses topics that are not the user's to shorten.

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::done;
+use super::drop;
 use super::lookup::no_such_relation;
 use crate::catalog::Catalog;
 use crate::catalog::Change;
@@ -30,8 +31,10 @@ use crate::security::Operation;
 use crate::security::Resource;
 use crate::security::authorize;
 use crate::sql::CreateView;
+use crate::sql::DropRelation;
 use crate::sql::DropView;
 use crate::sql::Name;
+use crate::sql::ObjectKind;
 use crate::sql::Parsed;
 use crate::sql::Statement;
 
@@ -134,7 +137,37 @@ fn check_columns(known: &PlainView, columns: &[Column]) -> Result<()> {
     Ok(())
 }
 
-pub(super) async fn drop(session: &mut Session, drop: &DropView) -> Result<Outcome> {
+pub(super) async fn drop(session: &mut Session, dropped: &DropView) -> Result<Outcome> {
+    let rules = session.settings.compatibility();
+    let catalog = session.engine.catalog()?;
+    let is_kept = |name: &Name| {
+        let relation = catalog.relation(&fold(name, rules));
+        relation.is_some_and(|relation| relation.materialized_view)
+    };
+    // The catalogs show materialized views among views, so that is what clients call them.
+    let (kept, names): (Vec<Name>, Vec<Name>) = dropped.names.iter().cloned().partition(is_kept);
+    for name in &names {
+        view_named(&catalog, name, &fold(name, rules), dropped.if_exists)?;
+    }
+    if let [first, more @ ..] = kept.as_slice() {
+        let drop = DropRelation {
+            kind: ObjectKind::MaterializedView,
+            if_exists: dropped.if_exists,
+            name: first.clone(),
+            more: more.to_vec(),
+            delete_topic: false,
+            cascade: dropped.cascade,
+        };
+        drop::execute(session, &drop).await?;
+    }
+    match names.is_empty() {
+        true => Ok(done("DROP VIEW")),
+        false => drop_plain(session, &DropView { names, ..dropped.clone() }).await,
+    }
+}
+
+/// Views that nothing keeps go.
+async fn drop_plain(session: &mut Session, drop: &DropView) -> Result<Outcome> {
     let rules = session.settings.compatibility();
     let principal = session.principal.clone();
     let engine = session.engine.clone();

@@ -21,6 +21,7 @@ mod name;
 mod pause;
 mod prepare;
 mod print;
+mod refresh;
 mod refused;
 mod returning;
 mod select;
@@ -228,6 +229,10 @@ pub enum Statement {
     },
     /// `TRUNCATE TOPIC ..`: a topic's oldest records go.
     Truncate(TruncateTopic),
+    /// `REFRESH MATERIALIZED VIEW name`: it is up to date.
+    Refresh(Name),
+    /// `TRUNCATE [TABLE] name, ..`: all rows of tables go.
+    TruncateTables(Vec<Name>),
     /// `DEALLOCATE name`, or `DEALLOCATE ALL` as `None`.
     Deallocate(Option<Name>),
     /// `DISCARD ALL`
@@ -265,6 +270,7 @@ const STATEMENTS: &[(&str, Parse)] = &[
     ("PAUSE", pause::pause),
     ("PREPARE", prepare::prepare),
     ("PRINT", print::parse),
+    ("REFRESH", refresh::parse),
     ("RELEASE", transaction::release),
     ("RESET", set::reset),
     ("RESUME", pause::resume),

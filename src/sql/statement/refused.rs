@@ -20,7 +20,6 @@ const REFUSED: &[(&str, Option<&str>)] = &[
     ("MERGE", None),
     ("NOTIFY", None),
     ("REASSIGN", None),
-    ("REFRESH", Some("Views are always kept up to date.")),
     ("REINDEX", None),
     ("REVOKE", None),
     ("SPOOL", None),
