@@ -41,6 +41,8 @@ const CLASSES: &str = "pg_class";
 const INDEXES: &str = "pg_index";
 const CONSTRAINTS: &str = "pg_constraint";
 const FUNCTIONS: &str = "pg_proc";
+const RULES: &str = "pg_rewrite";
+const DEPENDENCIES: &str = "pg_depend";
 const SETTINGS: &str = "pg_settings";
 const ROLES: &str = "pg_roles";
 const AUTH_IDS: &str = "pg_authid";
@@ -365,6 +367,11 @@ impl SchemaProvider for PgCatalog {
             (ATTRIBUTES, Some(catalog)) => self.attributes(&catalog).await.map(Some),
             (CLASSES, Some(catalog)) => self.classes(&catalog).await.map(Some),
             (known @ (INDEXES | CONSTRAINTS), Some(catalog)) => self.keys(&catalog, known).await.map(Some),
+            (known @ (RULES | DEPENDENCIES), Some(catalog)) => {
+                let Some(table) = self.inner.table(known).await? else { return Ok(None) };
+                let told = if known == RULES { pg_overlay::rules } else { pg_overlay::dependencies };
+                told(&table.schema(), &catalog).map(Some)
+            }
             (FUNCTIONS, _) => self.functions().await.map(Some),
             (SETTINGS, _) => self.settings().await.map(Some),
             (NAMESPACES, _) => self.namespaces().await.map(Some),

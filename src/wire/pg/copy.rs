@@ -48,20 +48,21 @@ pub(super) async fn copy_out_binary(
 ) -> Result<String, Failure> {
     let CopyOutRows { fields, mut rows } = copy;
     socket.outgoing.copy_out(fields.len(), Format::Binary);
-    socket.outgoing.copy_data(&copy_binary::header());
-    let (mut count, mut tuple) = (0, Vec::new());
+    // The header comes in one message with the first row, and the trailer alone if there was one: clients count on it.
+    let (mut count, mut tuple) = (0, copy_binary::header());
     while let Some(batch) = socket.next_of(guard, &mut rows).await? {
         let batch = RowBatch::new(&batch?, &fields, &ResultFormats::binary())?;
         for row in 0..batch.len() {
-            tuple.clear();
             tuple.put_i16(batch.width() as i16);
             batch.put_cells(row, &mut tuple);
             socket.outgoing.copy_data(&tuple);
+            tuple.clear();
             socket.flush_if_full(guard).await?;
             count += 1;
         }
     }
-    socket.outgoing.copy_data(&copy_binary::trailer());
+    tuple.extend(copy_binary::trailer());
+    socket.outgoing.copy_data(&tuple);
     socket.outgoing.copy_done();
     Ok(format!("COPY {count}"))
 }

@@ -1,5 +1,7 @@
 //! Parameters of Bind: bytes in a client's format to values of the types that the statement wants.
 
+use arrow::array::AsArray;
+use arrow::array::ListArray;
 use arrow::array::timezone::Tz;
 use bytes::Buf;
 use bytes::Bytes;
@@ -80,7 +82,25 @@ fn from_text(number: usize, bytes: &Bytes, wanted: &ParameterType, zone: Tz) -> 
             Error::new(SqlState::INVALID_TEXT_REPRESENTATION, message).detail(format!("It is parameter ${number}."))
         });
     }
-    read_text(&wanted.sql_type, &text, zone).map_err(|error| error.detail(format!("It is parameter ${number}.")))
+    let value = read_text(&wanted.sql_type, &text, zone)
+        .map_err(|error| error.detail(format!("It is parameter ${number}.")))?;
+    match value {
+        ScalarValue::List(list) if wanted.oid == pg_type::UUIDS => canonical_uuids(number, &list),
+        value => Ok(value),
+    }
+}
+
+/// UUIDs in the one form in which columns keep them.
+fn canonical_uuids(number: usize, list: &ListArray) -> Result<ScalarValue, Error> {
+    let wanted = ParameterType { oid: pg_type::UUID, sql_type: SqlType::Text };
+    let utc: Tz = "+00:00".parse().expect("a fixed offset");
+    let texts = list.values().as_string::<i32>().iter();
+    let uuid = |text: Option<&str>| {
+        let text = text.map(|text| Bytes::copy_from_slice(text.as_bytes()));
+        decode(number, text.as_ref(), Format::Text, &wanted, utc)
+    };
+    let uuids = texts.map(uuid).collect::<Result<Vec<_>, _>>()?;
+    Ok(ScalarValue::List(ScalarValue::new_list_nullable(&uuids, &wanted.sql_type.arrow())))
 }
 
 fn from_binary(number: usize, bytes: &Bytes, wanted: &ParameterType, zone: Tz) -> Result<ScalarValue, Error> {

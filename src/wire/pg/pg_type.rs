@@ -31,6 +31,9 @@ pub(super) const JSONB: u32 = 3802;
 /// The array of numbers of types and their kin.
 pub(super) const OIDS: u32 = 1028;
 
+/// The array of UUIDs.
+pub(super) const UUIDS: u32 = 2951;
+
 /// The array of each type.
 const ARRAYS: [(u32, u32); 19] = [
     (BOOL, 1000),
@@ -50,7 +53,7 @@ const ARRAYS: [(u32, u32); 19] = [
     (TIMESTAMPTZ, 1185),
     (NUMERIC, 1231),
     (JSON, 199),
-    (UUID, 2951),
+    (UUID, UUIDS),
     (JSONB, 3807),
 ];
 
