@@ -12,7 +12,6 @@ use datafusion::arrow::array::AsArray;
 use datafusion::arrow::array::BooleanArray;
 use datafusion::arrow::array::StringArray;
 use datafusion::arrow::datatypes::DataType;
-use datafusion::arrow::datatypes::Int32Type;
 use datafusion::arrow::datatypes::Int64Type;
 use datafusion::error::DataFusionError;
 use datafusion::error::Result;
@@ -32,6 +31,8 @@ use crate::engine::advisory::Key;
 use crate::engine::advisory::Level;
 use crate::engine::advisory::Mode;
 use crate::engine::advisory::SessionLocks;
+use crate::error::Error;
+use crate::error::SqlState;
 use crate::sql::walk;
 
 /// What a function does with a lock.
@@ -95,7 +96,8 @@ impl Function {
             Action::UnlockAll => TypeSignature::Nullary,
             _ => TypeSignature::OneOf(vec![
                 TypeSignature::Exact(vec![DataType::Int64]),
-                TypeSignature::Exact(vec![DataType::Int32, DataType::Int32]),
+                // Numbers that are written out are of 64 bits.
+                TypeSignature::Exact(vec![DataType::Int64, DataType::Int64]),
             ]),
         };
         Self { name, action, locks: Arc::clone(locks), signature: Signature::new(signature, Volatility::Volatile) }
@@ -153,7 +155,7 @@ impl AsyncScalarUDFImpl for Function {
             args.args.iter().map(|argument| argument.to_array(rows)).collect::<Result<Vec<_>>>()?;
         let mut answers = Vec::with_capacity(rows);
         for row in 0..rows {
-            let answer = match (self.action, key(&keys, row)) {
+            let answer = match (self.action, key(&keys, row)?) {
                 (Action::UnlockAll, _) => {
                     self.locks.release(Level::Session);
                     Some(true)
@@ -180,14 +182,18 @@ impl AsyncScalarUDFImpl for Function {
 }
 
 /// What a row locks, `None` where it is null.
-fn key(arguments: &[ArrayRef], row: usize) -> Option<Key> {
+fn key(arguments: &[ArrayRef], row: usize) -> Result<Option<Key>> {
     let is_told = arguments.iter().all(|argument| argument.is_valid(row));
-    match arguments {
-        [one] if is_told => Some(Key::One(one.as_primitive::<Int64Type>().value(row))),
-        [one, two] if is_told => {
-            let part = |part: &ArrayRef| part.as_primitive::<Int32Type>().value(row);
-            Some(Key::Two(part(one), part(two)))
-        }
+    let number = |argument: &ArrayRef| argument.as_primitive::<Int64Type>().value(row);
+    let part = |argument: &ArrayRef| {
+        i32::try_from(number(argument)).map_err(|_| {
+            let error = Error::new(SqlState::NUMERIC_VALUE_OUT_OF_RANGE, "integer out of range");
+            DataFusionError::External(Box::new(error))
+        })
+    };
+    Ok(match arguments {
+        [one] if is_told => Some(Key::One(number(one))),
+        [one, two] if is_told => Some(Key::Two(part(one)?, part(two)?)),
         _ => None,
-    }
+    })
 }
