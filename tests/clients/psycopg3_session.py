@@ -22,6 +22,7 @@ def uuids_and_binary_copy(connection) -> None:
     for binary in (False, True):
         got = connection.cursor(binary=binary).execute("SELECT * FROM py3_marks WHERE id = %s", (one,)).fetchone()
         check(f"a UUID, binary={binary}", (one, "one", 1), got)
+    check("an array of UUIDs", ("one",), connection.execute("SELECT name FROM py3_marks WHERE id = ANY(%s)", ([one],)).fetchone())
     with connection.cursor().copy("COPY py3_marks FROM STDIN (FORMAT binary)") as copy:
         copy.set_types(["uuid", "varchar", "int4"])
         for number in range(1000):
