@@ -81,12 +81,12 @@ impl Expressions<'_> {
         {
             return Ok(Transformed::yes(read.call(vec![cast.expr.as_ref().clone()])));
         }
+        if self.rules == Compatibility::Ksqldb {
+            ksqldb_types::check_cast(&from, cast.field.data_type())?;
+        }
         if let Some(target) = target.as_ref().filter(|target| target.is_nested() && is_text(&from)) {
             let read = ScalarUDF::new_from_impl(NestedIn::new(target.clone()));
             return Ok(Transformed::yes(read.call(vec![cast.expr.as_ref().clone()])));
-        }
-        if self.rules == Compatibility::Ksqldb {
-            ksqldb_types::check_cast(&from, cast.field.data_type())?;
         }
         if self.rules == Compatibility::Postgres
             && from == DataType::Binary

@@ -73,13 +73,13 @@ impl Expressions<'_> {
                 Transformed::yes(self.lambda(kind, &function, schema)?)
             }
             Expr::ScalarFunction(function) if self.rules == Compatibility::Ksqldb && function.name() == "__array" => {
-                let alike = literals::of_array(function, schema)?;
+                let alike = literals::of_array(self.functions, function, schema)?;
                 // An element that fails is null, not the array.
                 let func = self.functions.scalar(KSQL_ARRAY).unwrap_or_else(|| Arc::clone(&alike.func));
                 Transformed::yes(Expr::ScalarFunction(ScalarFunction { func, ..alike }))
             }
             Expr::ScalarFunction(function) if self.rules == Compatibility::Ksqldb && function.name() == "__map" => {
-                Transformed::yes(Expr::ScalarFunction(literals::of_map(function, schema)?))
+                Transformed::yes(Expr::ScalarFunction(literals::of_map(self.functions, function, schema)?))
             }
             Expr::ScalarFunction(function) if self.rules == Compatibility::Ksqldb && is_lenient(&function) => {
                 Transformed::yes(Expr::ScalarFunction(written_texts::of_stock(function)))
@@ -107,7 +107,7 @@ impl Expressions<'_> {
             Expr::WindowFunction(window) => Transformed::yes(self.window_call(*window, schema)?),
             Expr::Case(case) if self.rules == Compatibility::Ksqldb => {
                 ksqldb_types::check_case(&case, schema)?;
-                Transformed::no(Expr::Case(case))
+                Transformed::yes(Expr::Case(ksqldb_types::with_doubles(case, schema)?))
             }
             other => self.compared(other, schema)?,
         })

@@ -308,6 +308,10 @@ pub fn ksqldb_call(error: &DataFusionError) -> Option<Error> {
     if let Some(refused) = refused_by_function(message) {
         return Some(refused);
     }
+    if message.contains("nary operator '-' only supports") {
+        let message = "Unsupported arithmetic types: a minus stands before numbers.";
+        return Some(Error::new(SqlState::UNDEFINED_FUNCTION, message));
+    }
     let (name, types) = refused_call(message)?;
     let name = name.strip_prefix("__ksql_").or_else(|| name.strip_prefix("__")).unwrap_or(name);
     let shown = |name: &str| match name.parse::<DataType>() {
