@@ -141,7 +141,9 @@ fn in_words(error: Error, name: &str, kind: RelationKind, rules: Compatibility) 
     match rules {
         Compatibility::Postgres => error,
         Compatibility::Ksqldb => error
-            .reworded(format!("Column `{name}` is a '{wrong}' column: please use '{right}' for {whose}."))
+            .reworded(format!(
+                "Column `{name}` is a '{wrong}' column: please use '{right}' for {whose}.\nTables have PRIMARY KEYs, which are unique and NON NULL.\nStreams have KEYs, which have no uniqueness or NON NULL constraints."
+            ))
             .tells_place(""),
     }
 }
@@ -259,6 +261,9 @@ fn timestamp_column(
     })?;
     let fits = match (&columns[index].sql_type, &options.timestamp_format) {
         (SqlType::BigInt | SqlType::Timestamp | SqlType::TimestampTz, None) | (SqlType::Text, Some(_)) => true,
+        (SqlType::BigInt | SqlType::Timestamp | SqlType::TimestampTz, Some(_)) => {
+            return Err(timestamp_format_misplaced(typed.position, compatibility));
+        }
         (SqlType::Text, None) if compatibility == Compatibility::Postgres => {
             return Err(Error::new(SqlState::INVALID_PARAMETER_VALUE, "a text timestamp needs timestamp_format")
                 .at(typed.position));
@@ -272,6 +277,17 @@ fn timestamp_column(
     Err(Error::new(SqlState::DATATYPE_MISMATCH, message)
         .at(typed.position)
         .hint("It takes a TIMESTAMP, a BIGINT of milliseconds, or a TEXT with timestamp_format."))
+}
+
+/// What is wrong with a pattern for what is no text.
+pub fn timestamp_format_misplaced(position: Position, rules: Compatibility) -> Error {
+    let message = match rules {
+        Compatibility::Postgres => "timestamp_format is for a timestamp of type text",
+        Compatibility::Ksqldb => {
+            "'TIMESTAMP_FORMAT' set in the WITH clause can only be used when the timestamp column is of type STRING."
+        }
+    };
+    Error::new(SqlState::INVALID_PARAMETER_VALUE, message).at(position)
 }
 
 /// What is wrong with a column of the event time that is not there.

@@ -57,8 +57,32 @@ fn nested(data_type: &DataType, rules: Compatibility, depth: usize) -> Result<Sq
         {
             SqlType::Text
         }
-        simple => simple_type(simple)?,
+        simple => match (simple_type(simple), rules) {
+            (Ok(sql_type), _) => sql_type,
+            (Err(error), Compatibility::Postgres) => return Err(error),
+            (Err(error), Compatibility::Ksqldb) => return Err(in_ksqldb_words(error, simple)),
+        },
     })
+}
+
+/// What ksqlDB says of a type that is not there.
+fn in_ksqldb_words(error: Error, data_type: &DataType) -> Error {
+    let digits = match data_type {
+        DataType::Decimal(ExactNumberInfo::PrecisionAndScale(precision, scale)) => Some((*precision, *scale)),
+        _ => None,
+    };
+    match (error.state(), digits) {
+        (SqlState::UNDEFINED_OBJECT, _) => error.reworded(format!("Cannot resolve unknown type: {data_type}")),
+        (SqlState::INVALID_PARAMETER_VALUE, Some((precision, scale))) => {
+            let wanted = match (precision, scale) {
+                (0, _) => "precision must be >= 1",
+                (_, ..0) => "scale must be >= 0",
+                _ => "precision must be >= scale",
+            };
+            error.reworded(format!("DECIMAL {wanted}: DECIMAL({precision},{scale})"))
+        }
+        _ => error,
+    }
 }
 
 fn struct_fields(

@@ -1,6 +1,8 @@
 //! Where a statement's parser stands: words, names and literals for our own statements, sqlparser for the rest.
 
 use sqlparser::ast;
+use sqlparser::ast::ArrayElemTypeDef;
+use sqlparser::ast::DataType;
 use sqlparser::parser::Parser;
 use sqlparser::tokenizer::Token;
 use sqlparser::tokenizer::TokenWithSpan;
@@ -127,6 +129,25 @@ impl<'a> Cursor<'a> {
         parse: impl FnOnce(&mut Parser<'a>) -> Result<T, sqlparser::parser::ParserError>,
     ) -> Result<T> {
         parse(&mut self.parser).map_err(|error| from_parser(error, self.end))
+    }
+
+    /// A type. ksqlDB also writes an array behind what it holds (`INT ARRAY`), and `VARCHAR(STRING)` for a text.
+    pub(super) fn data_type(&mut self) -> Result<DataType> {
+        let is_text = |ahead| self.is_word_at(ahead, "VARCHAR") || self.is_word_at(ahead, "STRING");
+        let is_text_of_text =
+            is_text(0) && self.is_symbol_at(1, &Token::LParen) && is_text(2) && self.is_symbol_at(3, &Token::RParen);
+        let mut data_type = if is_text_of_text {
+            for _ in 0..4 {
+                self.step();
+            }
+            DataType::String(None)
+        } else {
+            self.sqlparser(Parser::parse_data_type)?
+        };
+        while self.word("ARRAY") {
+            data_type = DataType::Array(ArrayElemTypeDef::SquareBracket(Box::new(data_type), None));
+        }
+        Ok(data_type)
     }
 
     /// An identifier.

@@ -14,6 +14,7 @@ use crate::catalog::Relation;
 use crate::catalog::RelationKind;
 use crate::catalog::RelationOptions;
 use crate::catalog::check_extends;
+use crate::catalog::check_ksqldb_options;
 use crate::catalog::declare;
 use crate::catalog::fold;
 use crate::cluster::CleanupPolicy;
@@ -58,6 +59,9 @@ pub(super) async fn execute(session: &mut Session, create: &CreateSource, text: 
         let message = "Missing required property \"KAFKA_TOPIC\" which has no default value.";
         return Err(Error::new(SqlState::INVALID_TABLE_DEFINITION, message).at(create.name.position));
     }
+    if create.columns.is_empty() {
+        return Err(without_columns(create, compatibility));
+    }
     let declared = declare(create, &options, compatibility)?;
     let engine = session.engine.clone();
     // A table is kept from its CREATE to its DROP: no DROP comes in between.
@@ -76,8 +80,7 @@ pub(super) async fn execute(session: &mut Session, create: &CreateSource, text: 
             if catalog.id_of(&name).is_some() {
                 return match create.if_not_exists {
                     true => Ok((Vec::new(), false)),
-                    false => Err(Error::new(SqlState::DUPLICATE_TABLE, format!("relation \"{name}\" already exists"))
-                        .at(create.name.position)),
+                    false => Err(already_exists(catalog, &name, create.kind, compatibility).at(create.name.position)),
                 };
             }
             let new_id = || TopicId::from_random(random.uuid_bytes());
@@ -105,6 +108,29 @@ pub(super) async fn execute(session: &mut Session, create: &CreateSource, text: 
         session.notice(Notice::new(format!("relation \"{name}\" already exists, skipping")));
     }
     Ok(done(tag))
+}
+
+/// 42P07, in the words of the rules.
+pub(super) fn already_exists(catalog: &Catalog, name: &str, kind: ObjectKind, rules: Compatibility) -> Error {
+    let word = |is_table: bool| if is_table { "table" } else { "stream" };
+    let message = match (rules, catalog.relation(name)) {
+        (Compatibility::Ksqldb, Some(known)) => format!(
+            "Cannot add {} '{name}': A {} with the same name already exists",
+            word(kind != ObjectKind::Stream),
+            word(known.is_table())
+        ),
+        _ => format!("relation \"{name}\" already exists"),
+    };
+    Error::new(SqlState::DUPLICATE_TABLE, message)
+}
+
+/// What no list of columns says; the formats that are there keep no schemas.
+fn without_columns(create: &CreateSource, compatibility: Compatibility) -> Error {
+    let error = match compatibility {
+        Compatibility::Ksqldb => Error::new(SqlState::INVALID_TABLE_DEFINITION, "No columns supplied."),
+        Compatibility::Postgres => Error::unsupported("columns cannot be read from a schema registry yet"),
+    };
+    error.at(create.name.position).hint("List the columns in parentheses.")
 }
 
 /// The topic with the late rows of a query, if a SOURCE stream is to read it: of internal topics only these are for people.
@@ -218,6 +244,9 @@ fn options(session: &Session, create: &CreateSource) -> Result<RelationOptions> 
             clause.push(WithOption { name, value });
         }
     }
+    if session.settings.semantics().compatibility == Compatibility::Ksqldb {
+        check_ksqldb_options(&create.options)?;
+    }
     let options = RelationOptions::read(&clause)?;
     Ok(RelationOptions { unwraps_by_default: unwraps_by_default(session), ..options })
 }
@@ -243,7 +272,7 @@ fn topic(
 /// The topic that a query writes: kept for ever unless told, since the log has no other copy of a view.
 pub(super) fn sink_topic(
     metadata: &ClusterMetadata,
-    relation: &str,
+    default_name: &str,
     output: &Output,
     options: &RelationOptions,
     new_id: impl Fn() -> TopicId,
@@ -254,12 +283,12 @@ pub(super) fn sink_topic(
     if options.settings.retention_ms.is_none() {
         config.retention_ms = None;
     }
-    topic_with(metadata, relation, config, output.partitions, options, new_id, records)
+    topic_with(metadata, default_name, config, output.partitions, options, new_id, records)
 }
 
 fn topic_with(
     metadata: &ClusterMetadata,
-    relation: &str,
+    default_name: &str,
     config: TopicConfig,
     partitions: i32,
     options: &RelationOptions,
@@ -267,7 +296,7 @@ fn topic_with(
     records: &mut Vec<MetadataRecord>,
 ) -> Result<TopicRecord> {
     check_together(&config)?;
-    let name = options.topic.as_deref().unwrap_or(relation);
+    let name = options.topic.as_deref().unwrap_or(default_name);
     if let Some(topic) = metadata.topic(name) {
         if topic.config.internal {
             let message = format!("topic \"{name}\" is internal");
