@@ -366,7 +366,7 @@ pub fn check_names(items: &[BoundItem], destination: &Destination, rules: Compat
     Ok(())
 }
 
-/// Refuses the bounds of windows in the list of a query that has no WINDOW: there ksqlDB has them in the key alone.
+/// Refuses the bounds of windows in a list without a name of their own: in what ksqlDB keeps they are in the key alone.
 pub fn check_bounds(list: &[ast::SelectItem], destination: &Destination) -> Result<()> {
     if !matches!(destination, Destination::Create { .. }) {
         return Ok(());

@@ -35,6 +35,7 @@ pub use from::name_of_unnamed_key;
 pub use items::place_in_star;
 pub use items::postgres_name;
 pub use scope::Clause;
+pub use scope::bounds_misplaced;
 pub use scope::fold;
 pub use scope::fold_name;
 pub use scope::is_window_bound;
@@ -107,7 +108,7 @@ fn bind_select(
     }
     let partition_by =
         partition_by.into_iter().map(|expr| scope.resolved(expr, Clause::PartitionBy)).collect::<Result<Vec<_>>>()?;
-    if rules == Compatibility::Ksqldb && window.is_none() {
+    if rules == Compatibility::Ksqldb {
         items::check_bounds(&body.projection, &request.destination)?;
     }
     let mut items = items::bind(&body.projection, &partition_by, &mut scope)?;
@@ -122,6 +123,9 @@ fn bind_select(
     };
     items::check_names(&items, &request.destination, rules)?;
     check_timestamp(&items, request)?;
+    if rules == Compatibility::Ksqldb {
+        check_key_format(partition_by.as_deref(), request.key_format)?;
+    }
     let pseudo = scope.into_pseudo();
     let (key_format, value_format) = sink_formats(request, sources[0].relation.formats)?;
     let retention_ms = window.and_then(window::retention_ms);
@@ -158,6 +162,19 @@ fn sink_formats(request: &StandingRequest, inherited: Formats) -> Result<(Option
         delimited("key_delimiter", key, request.key_delimiter)?,
         delimited("value_delimiter", value, request.value_delimiter)?,
     ))
+}
+
+/// ksqlDB wants no format of a key that PARTITION BY NULL takes away.
+fn check_key_format(partition_by: Option<&[ast::Expr]>, told: Option<Format>) -> Result<()> {
+    let is_null = |expr: &ast::Expr| matches!(expr, ast::Expr::Value(value) if value.value == ast::Value::Null);
+    let has_no_key = partition_by.is_some_and(|exprs| exprs.iter().all(is_null));
+    match told {
+        Some(format) if has_no_key && format != Format::None => {
+            let message = "Key format specified for stream without key columns.";
+            Err(Error::new(SqlState::INVALID_TABLE_DEFINITION, message))
+        }
+        _ => Ok(()),
+    }
 }
 
 fn resolved_joins(joins: Vec<BoundJoin>, scope: &mut Scope<'_>) -> Result<Vec<BoundJoin>> {
@@ -240,10 +257,12 @@ fn group_by(clause: ast::GroupByExpr, items: &[BoundItem], scope: &mut Scope<'_>
             ast::Expr::Value(value) if scope.rules() == Compatibility::Postgres => {
                 bound.push(by_number(&value, items)?)
             }
-            ast::Expr::Identifier(ident) if scope.is_unknown(&ident) => match scope.alias(&ident, items) {
-                Some(item) => bound.push(item.expr.clone()),
-                None => bound.push(scope.resolved(ast::Expr::Identifier(ident), Clause::GroupBy)?),
-            },
+            ast::Expr::Identifier(ident) if scope.rules() == Compatibility::Postgres && scope.is_unknown(&ident) => {
+                match scope.alias(&ident, items) {
+                    Some(item) => bound.push(item.expr.clone()),
+                    None => bound.push(scope.resolved(ast::Expr::Identifier(ident), Clause::GroupBy)?),
+                }
+            }
             ast::Expr::Nested(expr) => bound.push(scope.resolved(*expr, Clause::GroupBy)?),
             other => bound.push(scope.resolved(other, Clause::GroupBy)?),
         }

@@ -45,6 +45,7 @@ use crate::plan::bind::BoundItem;
 use crate::plan::bind::BoundQuery;
 use crate::plan::bind::BoundRank;
 use crate::plan::bind::Purpose;
+use crate::plan::bind::bounds_misplaced;
 use crate::plan::bind::fold_name;
 use crate::plan::bind::is_window_bound;
 use crate::plan::ksqldb_text::Columns;
@@ -279,11 +280,7 @@ fn check(query: &BoundQuery, lists: &Lists, found: &[Expr], expressions: &Expres
 fn check_arguments(query: &BoundQuery, found: &[Expr], expressions: &Expressions<'_>) -> Result<()> {
     let is_bound = |column: &&Column| column.relation.is_none() && is_window_bound(&column.name);
     if let Some(bound) = found.iter().find_map(|call| call.column_refs().into_iter().find(is_bound)) {
-        let message = format!(
-            "Window bounds column {} can only be used in the SELECT clause of windowed aggregations",
-            bound.name
-        );
-        return Err(Error::new(SqlState::UNDEFINED_COLUMN, message));
+        return Err(Error::new(SqlState::UNDEFINED_COLUMN, bounds_misplaced(&bound.name)));
     }
     let aggregates = expressions.functions();
     let is_aggregate = |expr: &ast::Expr| match expr {

@@ -66,7 +66,7 @@ pub fn arranged(selected: &Selected, query: &BoundQuery, target: &Relation, name
     Ok(arranged)
 }
 
-/// Per item of the SELECT list the column that it fills: by place, under ksqldb by name.
+/// Per item of the SELECT list the column that it fills: by place, under ksqldb by name; there the names must come in their places too.
 fn filled_columns(selected: &Selected, query: &BoundQuery, target: &Relation, named: &[String]) -> Result<Vec<usize>> {
     let place = |name: &str| target.columns.iter().position(|column| column.name == name);
     if !named.is_empty() {
@@ -94,9 +94,14 @@ fn filled_columns(selected: &Selected, query: &BoundQuery, target: &Relation, na
     }
     let places: Option<Vec<usize>> = query.items.iter().map(|item| place(&item.name)).collect();
     match places {
-        Some(places) if places.len() == target.columns.len() => Ok(places),
+        Some(places) if places.len() == target.columns.len() && keeps_order(&places, target) => Ok(places),
         _ => Err(incompatible(selected, query, target)?),
     }
+}
+
+/// Whether the values come in the order of the relation's columns; where the key stands among them does not matter.
+fn keeps_order(places: &[usize], target: &Relation) -> bool {
+    places.iter().filter(|place| target.columns[**place].role == ColumnRole::Value).is_sorted()
 }
 
 /// ksqlDB's words for a result that is not as its target.

@@ -64,6 +64,7 @@ pub fn build(index: usize, left: Rows, right: Rows, query: &BoundQuery, expressi
             first,
         ));
     }
+    check_partitions(index, query, expressions.rules())?;
     let mut left = left;
     if expressions.rules() == Compatibility::Ksqldb {
         for key in &keys {
@@ -90,6 +91,24 @@ pub fn build(index: usize, left: Rows, right: Rows, query: &BoundQuery, expressi
         rows = rows.filtered(planned, &id)?;
     }
     Ok(rows)
+}
+
+/// ksqlDB joins by key only what has as many partitions.
+pub(super) fn check_partitions(index: usize, query: &BoundQuery, rules: Compatibility) -> Result<()> {
+    let (left, right) = (&query.sources[0], &query.sources[index]);
+    let counts = [left, right].map(|source| source.relation.partitions);
+    let is_named = !left.is_inner_table() && !right.is_inner_table();
+    if rules == Compatibility::Postgres || counts[0] == counts[1] || !is_named {
+        return Ok(());
+    }
+    let message = format!(
+        "Can't join `{left}` with `{right}` since the number of partitions don't match. `{left}` partitions = {}; `{right}` partitions = {}. Please repartition either one so that the number of partitions match.",
+        counts[0],
+        counts[1],
+        left = left.alias,
+        right = right.alias
+    );
+    Err(failure::at(Error::new(SqlState::INVALID_TABLE_DEFINITION, message), &query.joins[index - 1].on))
 }
 
 /// The conditions that AND holds together.

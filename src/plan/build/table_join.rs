@@ -9,6 +9,7 @@ use sqlparser::ast;
 use super::expression::Expressions;
 use super::failure;
 use super::foreign_join;
+use super::join;
 use super::join::conjuncts;
 use super::join::told_apart;
 use super::join::types_differ;
@@ -52,6 +53,7 @@ pub fn build(index: usize, left: Rows, right: Rows, query: &BoundQuery, expressi
         }
         return foreign_join::build(index, left, right, query, expressions);
     };
+    join::check_partitions(index, query, expressions.rules())?;
     let on: Vec<(Expr, Expr)> = left.key.iter().cloned().zip(pairs.iter().map(|pair| pair.right.clone())).collect();
     let key: Vec<Expr> = match bound.kind {
         JoinKind::Inner | JoinKind::Left => on.iter().map(|(left, _)| left.clone()).collect(),
