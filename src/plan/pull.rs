@@ -51,7 +51,7 @@ pub fn prepare_pull(
         return Err(Error::internal("a query with EMIT is not read once"));
     }
     let mut query = select.ast.as_ref().clone();
-    if let ControlFlow::Break(error) = walk::walk_mut(&mut query, no_standing_clause) {
+    if let ControlFlow::Break(error) = walk::walk_mut(&mut query, |node| no_standing_clause(node, rules)) {
         return Err(error);
     }
     if rules == Compatibility::Ksqldb {
@@ -203,9 +203,9 @@ pub fn execution_error(error: DataFusionError) -> Error {
 }
 
 /// Refuses the clauses that only queries which run on have.
-fn no_standing_clause(node: walk::NodeMut<'_>) -> ControlFlow<Error> {
+fn no_standing_clause(node: walk::NodeMut<'_>, rules: Compatibility) -> ControlFlow<Error> {
     let refused = match node {
-        walk::NodeMut::Select(select) => only_standing_in_select(select),
+        walk::NodeMut::Select(select) => only_standing_in_select(select, rules),
         walk::NodeMut::TableFactor(table) => crate::sql::take_within(table).and_then(|within| match within {
             None => Ok(()),
             Some(_) => {
@@ -220,10 +220,13 @@ fn no_standing_clause(node: walk::NodeMut<'_>) -> ControlFlow<Error> {
     }
 }
 
-fn only_standing_in_select(select: &mut ast::Select) -> Result<()> {
+fn only_standing_in_select(select: &mut ast::Select, rules: Compatibility) -> Result<()> {
     let only = |clause: &str| {
-        Error::unsupported(format!("{clause} is for queries that run on"))
-            .hint("Add EMIT CHANGES, or make a view with CREATE TABLE .. AS and read that.")
+        let message = match rules {
+            Compatibility::Postgres => format!("{clause} is for queries that run on"),
+            Compatibility::Ksqldb => format!("Pull queries don't support {clause} clauses."),
+        };
+        Error::unsupported(message).hint("Add EMIT CHANGES, or make a view with CREATE TABLE .. AS and read that.")
     };
     if crate::sql::take_window(select)?.is_some() {
         return Err(only("WINDOW"));

@@ -33,6 +33,8 @@ use crate::error::SqlState;
 use crate::model::RelationId;
 use crate::model::SqlType;
 use crate::model::TopicPartition;
+use crate::plan::Scans;
+use crate::plan::check_pull_keys;
 use crate::plan::fold;
 use crate::plan::nulls;
 use crate::security::Operation;
@@ -49,6 +51,13 @@ pub(super) async fn execute(session: &mut Session, select: &Select, parameters: 
         return push::execute(session, select, parameters).await;
     }
     let select = &*set_config::applied(session, select, parameters)?;
+    if session.settings.compatibility() == Compatibility::Ksqldb {
+        let scans = match session.settings.is("ksql_query_pull_table_scan_enabled", "off") {
+            true => Scans::Refused,
+            false => Scans::Allowed,
+        };
+        check_pull_keys(select, &*session.engine.catalog()?, scans)?;
+    }
     let reading = pin(session, select).await?;
     let planned = session.engine.planner().plan(session, select, &reading, parameters).await?;
     let planned = planned.bind(session, parameters).await?;
