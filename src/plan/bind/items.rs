@@ -367,8 +367,8 @@ pub fn check_names(items: &[BoundItem], destination: &Destination, rules: Compat
 }
 
 /// Refuses the bounds of windows in a list without a name of their own: in what ksqlDB keeps they are in the key alone.
-pub fn check_bounds(list: &[ast::SelectItem], destination: &Destination) -> Result<()> {
-    if !matches!(destination, Destination::Create { .. }) {
+pub fn check_bounds(list: &[ast::SelectItem], destination: &Destination, rules: Compatibility) -> Result<()> {
+    if rules == Compatibility::Postgres || !matches!(destination, Destination::Create { .. }) {
         return Ok(());
     }
     for item in list {

@@ -108,9 +108,7 @@ fn bind_select(
     }
     let partition_by =
         partition_by.into_iter().map(|expr| scope.resolved(expr, Clause::PartitionBy)).collect::<Result<Vec<_>>>()?;
-    if rules == Compatibility::Ksqldb {
-        items::check_bounds(&body.projection, &request.destination)?;
-    }
+    items::check_bounds(&body.projection, &request.destination, rules)?;
     let mut items = items::bind(&body.projection, &partition_by, &mut scope)?;
     assign(&mut items, &request.destination, rules)?;
     let filter = body.selection.map(|filter| scope.resolved(filter, Clause::Where)).transpose()?;
@@ -123,9 +121,7 @@ fn bind_select(
     };
     items::check_names(&items, &request.destination, rules)?;
     check_timestamp(&items, request)?;
-    if rules == Compatibility::Ksqldb {
-        check_key_format(partition_by.as_deref(), request.key_format)?;
-    }
+    check_key_format(partition_by.as_deref(), request)?;
     let pseudo = scope.into_pseudo();
     let (key_format, value_format) = sink_formats(request, sources[0].relation.formats)?;
     let retention_ms = window.and_then(window::retention_ms);
@@ -165,11 +161,12 @@ fn sink_formats(request: &StandingRequest, inherited: Formats) -> Result<(Option
 }
 
 /// ksqlDB wants no format of a key that PARTITION BY NULL takes away.
-fn check_key_format(partition_by: Option<&[ast::Expr]>, told: Option<Format>) -> Result<()> {
+fn check_key_format(partition_by: Option<&[ast::Expr]>, request: &StandingRequest) -> Result<()> {
     let is_null = |expr: &ast::Expr| matches!(expr, ast::Expr::Value(value) if value.value == ast::Value::Null);
     let has_no_key = partition_by.is_some_and(|exprs| exprs.iter().all(is_null));
-    match told {
-        Some(format) if has_no_key && format != Format::None => {
+    let is_ksqldb = request.semantics.compatibility == Compatibility::Ksqldb;
+    match request.key_format {
+        Some(format) if is_ksqldb && has_no_key && format != Format::None => {
             let message = "Key format specified for stream without key columns.";
             Err(Error::new(SqlState::INVALID_TABLE_DEFINITION, message))
         }
