@@ -77,6 +77,12 @@ fn translate(error: &DataFusionError) -> Error {
 /// What DataFusion says of a call for which each of a function's signatures has its own reason.
 const NO_SIGNATURE: &str = "' failed to match any signature";
 
+/// Whether an error about a call leaves out what it was called with.
+pub(super) fn tells_no_types(error: &DataFusionError) -> bool {
+    let message = error.to_string();
+    [NO_SIGNATURE, "does not support zero arguments"].iter().any(|words| message.contains(words))
+}
+
 /// PostgreSQL's error for such a call; the types are not told.
 fn of_no_signature(message: &str) -> Error {
     let name = message.split_once(NO_SIGNATURE).and_then(|(before, _)| before.rsplit_once('\''));

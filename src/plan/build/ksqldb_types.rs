@@ -109,10 +109,9 @@ fn check_call(function: &ScalarFunction, schema: &DFSchema) -> Result<()> {
     };
     let taken = match fields_with_udf(&fields, function.func.as_ref()) {
         Ok(taken) => taken,
-        // What functions of ours say themselves is told as they say it.
-        Err(_) if name.starts_with("__") && !name.starts_with("__ksql_") => return Ok(()),
-        Err(error) if matches!(error.find_root(), DataFusionError::External(_)) => return Ok(()),
-        Err(error) => return if failure::ksqldb_call(&error).is_some() { Ok(()) } else { Err(not_accepted()) },
+        // Of these errors nobody would know the types; all others are told elsewhere.
+        Err(error) if failure::tells_no_types(&error) => return Err(not_accepted()),
+        Err(_) => return Ok(()),
     };
     // LEN is of bytes too.
     let takes = |given: &DataType| is_text(given) || given.is_null() || is_bytes(given) && function.name() == "len";
