@@ -5,6 +5,7 @@
 //! their key bytes are.
 
 mod access;
+mod bounds;
 mod cast;
 mod construct;
 mod cube;
@@ -31,8 +32,9 @@ pub use lambda::UnplannedLambda;
 
 /// All that stand in tables.
 pub fn all() -> impl Iterator<Item = Collection> {
-    let lists: [&'static [definition::Definition]; 11] = [
+    let lists: [&'static [definition::Definition]; 12] = [
         &access::DEFINITIONS,
+        &bounds::DEFINITIONS,
         &cast::DEFINITIONS,
         &construct::DEFINITIONS,
         &cube::DEFINITIONS,
