@@ -23,13 +23,16 @@ mod intervals;
 mod ksqldb_text;
 mod lateral_unnest;
 mod layout;
+mod missing;
 mod named_arguments;
 mod nested;
 pub mod node;
+mod operands;
 mod optimise;
 mod ordered_sets;
 mod parameter_arguments;
 mod parameters;
+mod pg_casts;
 mod public_names;
 mod pull;
 mod pull_words;
@@ -49,14 +52,17 @@ mod using;
 mod window_calls;
 
 pub use array_of_rows::array_of_rows;
-pub use assigned::assign;
+pub use assigned::assign_item;
+pub use assigned::assigned_value;
 pub use assigned::check_fields;
 pub use bind::fold;
 pub use bind::in_other_case;
 pub use bind::no_such_alias;
 use bind::position;
+pub use build::Typing;
 pub use build::call;
 pub use build::escape_in_pattern;
+pub use build::not_assignable;
 pub use edge::Edge;
 pub use edge::EdgeKind;
 pub use edge::edge;
@@ -68,6 +74,7 @@ pub use functions::Functions;
 pub use functions::NestedTypes;
 pub use intervals::expression_planners;
 pub use lateral_unnest::unfold_lists;
+pub use missing::missing_functions;
 pub use node::Aggregate;
 pub use node::AggregateCall;
 pub use node::AggregateChanges;
@@ -99,12 +106,14 @@ pub use node::StreamJoin;
 pub use node::TopN;
 pub use node::TopRows;
 pub use node::Window;
+pub use operands::pull_planners;
 pub use parameter_arguments::type_arguments;
 pub use parameters::cast_types;
 pub use parameters::keep_digits;
 pub use parameters::nulls;
 pub use parameters::placeholder;
 pub use parameters::type_operands;
+pub use pg_casts::assignable;
 pub use pull::execution_error;
 pub use pull::name_all_items;
 pub use pull::planning_error;
@@ -144,7 +153,8 @@ pub fn plan_standing(
 ) -> Result<StandingPlan> {
     let query = bind::bind(select, catalog, functions, request)?;
     query.refuse_parameters()?;
-    plan_query(&query, catalog, functions).map_err(|error| statement_text::with_statement(error, &query, request))
+    plan_query(&query, catalog, functions, Typing::Checked)
+        .map_err(|error| statement_text::with_statement(error, &query, request))
 }
 
 /// Plans a push query, with these values for its parameters.
@@ -157,7 +167,7 @@ pub fn plan_push(
 ) -> Result<StandingPlan> {
     let request = StandingRequest::new(semantics, Destination::Client);
     let query = bind::bind(select, catalog, functions, &request)?.with_parameters(parameters)?;
-    plan_query(&query, catalog, functions)
+    plan_query(&query, catalog, functions, Typing::Checked)
 }
 
 /// Plans a push query whose parameters have no values yet, and tells their types; `known` are those that the client told.
@@ -172,17 +182,17 @@ pub fn describe_push(
     let query = bind::bind(select, catalog, functions, &request)?;
     let types = query.parameter_types(known, functions)?;
     let query = query.with_parameters(&nulls(&types)?)?;
-    Ok((plan_query(&query, catalog, functions)?, types))
+    Ok((plan_query(&query, catalog, functions, Typing::Checked)?, types))
 }
 
 /// Plans a standing query again from its bound text; the relations that it reads must have the columns that they had.
 pub fn plan_bound(bound_text: &str, catalog: &Catalog, functions: &Functions) -> Result<StandingPlan> {
     let query = BoundQuery::from_text(bound_text, catalog)?;
-    plan_query(&query, catalog, functions)
+    plan_query(&query, catalog, functions, Typing::Accepted)
 }
 
-fn plan_query(query: &BoundQuery, catalog: &Catalog, functions: &Functions) -> Result<StandingPlan> {
-    let built = build::build(query, catalog, functions)?;
+fn plan_query(query: &BoundQuery, catalog: &Catalog, functions: &Functions, typing: Typing) -> Result<StandingPlan> {
+    let built = build::build(query, catalog, functions, typing)?;
     let optimised = optimise::optimise(built.root)?;
     let fragments = match query.purpose {
         bind::Purpose::Push => fragments::whole(optimised)?,

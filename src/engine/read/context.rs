@@ -18,6 +18,7 @@ use datafusion::execution::FunctionRegistry;
 use datafusion::execution::SessionStateBuilder;
 use datafusion::execution::memory_pool::MemoryLimit;
 use datafusion::execution::session_state::SessionState;
+use datafusion::logical_expr::ScalarUDF;
 use datafusion::logical_expr::planner::RelationPlanner;
 use datafusion::prelude::SessionConfig;
 use datafusion::prelude::SessionContext;
@@ -61,14 +62,17 @@ use crate::functions;
 use crate::model::SqlType;
 use crate::plan::EveryRow;
 use crate::plan::NestedTypes;
+use crate::plan::Typing;
 use crate::plan::expression_planners;
 use crate::plan::fold;
 use crate::plan::in_ksqldb_words;
 use crate::plan::keep_digits;
+use crate::plan::missing_functions;
 use crate::plan::name_all_items;
 use crate::plan::placeholder;
 use crate::plan::planning_error;
 use crate::plan::prepare_pull;
+use crate::plan::pull_planners;
 use crate::plan::system_columns;
 use crate::plan::type_arguments;
 use crate::plan::type_operands;
@@ -167,6 +171,20 @@ impl Base {
     }
 }
 
+/// The functions that a query calls and that are not there. What is called over a window alone is told from them.
+fn unknown_functions(state: &SessionState, query: &ast::Query) -> Vec<ScalarUDF> {
+    let is_known = |name: &str| {
+        state.scalar_functions().contains_key(name)
+            || state.aggregate_functions().contains_key(name)
+            || state.window_functions().contains_key(name)
+            || state.table_functions().contains_key(name)
+            || state.higher_order_functions().contains_key(name)
+            || name == "unnest"
+            || name == "grouping"
+    };
+    missing_functions(query, &is_known)
+}
+
 impl Drop for Base {
     /// pg_catalog lists the catalogs that it stands in: a circle, which nothing else would ever free.
     fn drop(&mut self) {
@@ -221,7 +239,7 @@ impl Planner {
                 others: Some(Arc::new(PgOidTypePlanner)),
                 zone: Some(zone.clone()),
             }))
-            .with_expr_planners(expression_planners(session.settings.compatibility()))
+            .with_expr_planners(pull_planners(session.settings.compatibility()))
             .build();
         let env = session.engine.env();
         let options = state.config_mut().options_mut();
@@ -269,6 +287,8 @@ impl Planner {
         let of_clients = self.in_our_words(session, &state, reading, &mut statement)?;
         // What clients ask of the catalogs they ask of PostgreSQL.
         let rules = if of_clients { Compatibility::Postgres } else { session.settings.compatibility() };
+        // Types there are other than PostgreSQL's.
+        let typing = if of_clients { Typing::Accepted } else { Typing::Checked };
         if rules == Compatibility::Postgres {
             let is_scalar = |name: &str| {
                 state.scalar_functions().contains_key(name)
@@ -279,6 +299,12 @@ impl Planner {
         }
         self.check_relations(session, reading, &statement)?;
         let query = prepare_pull(&told(select, statement), &reading.catalog, session.engine.functions(), rules)?;
+        if rules == Compatibility::Postgres {
+            for function in unknown_functions(&state, &query) {
+                let registered = state.register_udf(Arc::new(function));
+                registered.map_err(|error| Error::internal("functions").caused_by(error))?;
+            }
+        }
         let mut statement = ast::Statement::Query(Box::new(query));
         records_function::rename_calls(&mut statement);
         type_operands(&mut statement, known);
@@ -291,7 +317,7 @@ impl Planner {
         let planning = session.engine.query_threads()?.spawn(async move {
             let plan = state.statement_to_plan(PlannerStatement::Statement(Box::new(statement))).await;
             let plan = plan.and_then(unfold_lists);
-            let plan = plan.and_then(|plan| with_rules(plan, engine.functions(), rules, &zone));
+            let plan = plan.and_then(|plan| with_rules(plan, engine.functions(), rules, &zone, typing));
             let plan = plan.map_err(|error| match rules {
                 Compatibility::Ksqldb => in_ksqldb_words(planning_error(error, &origin), &origin),
                 Compatibility::Postgres => planning_error(error, &origin),

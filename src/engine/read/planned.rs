@@ -49,6 +49,7 @@ use crate::error::Error;
 use crate::error::Result;
 use crate::error::SqlState;
 use crate::model::SqlType;
+use crate::plan::Typing;
 use crate::plan::execution_error;
 use crate::plan::in_ksqldb_words;
 use crate::plan::planning_error;
@@ -139,7 +140,7 @@ impl Planned {
             let binding = session.engine.query_threads()?.spawn(async move {
                 let bound = self.plan.with_param_values(values);
                 // Types that only the values tell.
-                let bound = bound.and_then(|plan| with_rules(plan, engine.functions(), rules, &zone));
+                let bound = bound.and_then(|plan| with_rules(plan, engine.functions(), rules, &zone, Typing::Accepted));
                 self.plan = bound.map_err(|error| match rules {
                     Compatibility::Ksqldb => in_ksqldb_words(planning_error(error, &self.origin), &self.origin),
                     Compatibility::Postgres => planning_error(error, &self.origin),

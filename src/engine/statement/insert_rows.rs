@@ -41,6 +41,7 @@ use crate::error::Result;
 use crate::error::SqlState;
 use crate::format;
 use crate::model::SqlType;
+use crate::plan::assigned_value;
 use crate::plan::check_fields;
 use crate::plan::fold;
 use crate::plan::no_such_alias;
@@ -358,7 +359,7 @@ pub(super) fn plain(cell: &ast::Expr, sql_type: &SqlType) -> Option<Option<Strin
         },
         ast::Expr::UnaryOp { op: ast::UnaryOperator::Minus, expr } => match expr.as_ref() {
             ast::Expr::Value(value) => match &value.value {
-                ast::Value::Number(digits, _) => number(&format!("-{digits}"), sql_type).map(Some),
+                ast::Value::Number(digits, _) => number(&negative(digits), sql_type).map(Some),
                 _ => None,
             },
             _ => None,
@@ -366,6 +367,13 @@ pub(super) fn plain(cell: &ast::Expr, sql_type: &SqlType) -> Option<Option<Strin
         ast::Expr::Nested(inner) => plain(inner, sql_type),
         _ => None,
     }
+}
+
+/// The digits of a number behind a minus. PostgreSQL reads a NUMERIC, whose zero has no sign.
+fn negative(digits: &str) -> String {
+    let is_zero =
+        digits.bytes().take_while(|byte| !matches!(byte, b'e' | b'E')).all(|byte| matches!(byte, b'0' | b'.'));
+    if is_zero { digits.to_string() } else { format!("-{digits}") }
 }
 
 /// A number for a column that holds numbers; one with a point for a whole-number column is rounded by a cast.
@@ -431,10 +439,19 @@ async fn evaluate_all(
     expressions: &[(usize, usize, ast::Expr)],
     parameters: &[Value],
 ) -> Result<Vec<Option<String>>> {
-    let types = expressions.iter().map(|(_, index, _)| target.sql_type(target.columns[*index]));
-    let items: Vec<(SqlType, &ast::Expr)> =
-        types.zip(expressions.iter().map(|(_, _, expression)| expression)).collect();
-    let row = one_row(session, &items, parameters).await?;
+    let mut items = Vec::with_capacity(expressions.len());
+    for (_, index, expression) in expressions {
+        let column = target.columns[*index];
+        let sql_type = target.sql_type(column);
+        items.push(match (session.settings.compatibility(), column) {
+            (Compatibility::Postgres, TargetColumn::Column(place)) => {
+                (None, assigned_value(expression, &sql_type, &target.relation.columns[place].name)?)
+            }
+            _ => (Some(sql_type), expression.clone()),
+        });
+    }
+    let items: Vec<(Option<SqlType>, &ast::Expr)> = items.iter().map(|(told, expr)| (told.clone(), expr)).collect();
+    let row = one_row_of(session, &items, parameters).await?;
     row.columns()
         .iter()
         .map(|column| match column.is_null(0) {

@@ -15,6 +15,7 @@ use crate::error::Position;
 use crate::error::Result;
 use crate::error::SqlState;
 use crate::model::ColumnRole;
+use crate::plan::named_arguments;
 use crate::plan::nested;
 use crate::plan::node::PseudoColumn;
 use crate::plan::node::RANK_COLUMN;
@@ -120,6 +121,9 @@ impl<'a> Scope<'a> {
     pub fn resolved(&mut self, mut expr: ast::Expr, clause: Clause) -> Result<ast::Expr> {
         if self.rules == Compatibility::Ksqldb {
             super::units::as_texts(&mut expr);
+        }
+        if self.rules == Compatibility::Postgres {
+            named_arguments::in_their_places(&mut expr);
         }
         nested::reword(&mut expr, self.rules)?;
         if self.rules == Compatibility::Ksqldb {

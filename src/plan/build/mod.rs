@@ -4,6 +4,7 @@ mod aggregate;
 mod among;
 mod batch;
 mod bytes;
+mod call_place;
 mod calls;
 mod casts;
 mod chain;
@@ -25,6 +26,7 @@ mod lambda;
 mod literals;
 mod meeting;
 mod outer_rows;
+mod outer_types;
 mod output;
 mod plan_failure;
 mod postgres_words;
@@ -39,6 +41,7 @@ mod subqueries;
 mod table_join;
 mod timestamps;
 mod top_n;
+mod type_rules;
 mod unbounded;
 mod union;
 mod untyped;
@@ -66,6 +69,7 @@ use sqlparser::ast;
 
 pub use inner_table::columns as inner_columns;
 pub use row_words::required as required_rows;
+pub use type_rules::not_assignable;
 pub use union::columns as union_columns;
 
 use super::bind::BoundQuery;
@@ -101,6 +105,7 @@ use crate::model::SqlType;
 use crate::sql::Emit;
 use crate::sql::walk;
 pub use expression::Expressions;
+pub use expression::Typing;
 use output::Arranged;
 use output::Selected;
 pub use postgres_words::is_bare_word;
@@ -127,8 +132,8 @@ pub struct Built {
 }
 
 /// Builds the plan of a bound query.
-pub fn build(query: &BoundQuery, catalog: &Catalog, functions: &Functions) -> Result<Built> {
-    let expressions = Expressions::new(functions, query.semantics.compatibility);
+pub fn build(query: &BoundQuery, catalog: &Catalog, functions: &Functions, typing: Typing) -> Result<Built> {
+    let expressions = Expressions::new(functions, query.semantics.compatibility).typed(typing);
     let target = target(query, catalog)?;
     let mut warnings = Vec::new();
     let Whole { query, selected, aggregates } = whole(query, target.as_deref(), &expressions, &mut warnings)?;
@@ -136,7 +141,9 @@ pub fn build(query: &BoundQuery, catalog: &Catalog, functions: &Functions) -> Re
     let kind = kind(query, &selected, aggregates, target.as_deref())?;
     let arranged = match (&query.purpose, &target) {
         (Purpose::Push, _) => output::for_client(&selected, query)?,
-        (Purpose::Insert { columns, .. }, Some(target)) => insert::arranged(&selected, query, target, columns)?,
+        (Purpose::Insert { columns, .. }, Some(target)) => {
+            insert::arranged(&selected, (query, &expressions), target, columns)?
+        }
         _ => output::for_relation(&selected, query)?,
     };
     let grouped = aggregates || query.rank.is_some();
