@@ -143,11 +143,7 @@ fn of_schema(error: &SchemaError) -> Error {
             if let Some(error) = unknown_qualifier(field, valid_fields) {
                 return error;
             }
-            let shown = match &field.relation {
-                Some(relation) => format!("{}.{}", relation.table(), field.name),
-                None => format!("\"{}\"", field.name),
-            };
-            let error = Error::new(SqlState::UNDEFINED_COLUMN, format!("column {shown} does not exist"));
+            let error = Error::new(SqlState::UNDEFINED_COLUMN, format!("column \"{}\" does not exist", field.name));
             let names = valid_fields.iter().map(|field| field.name.as_str());
             match crate::sql::nearest(&field.name, names) {
                 Some(near) => error.hint(format!("Did you mean \"{near}\"?")),
@@ -513,7 +509,7 @@ fn mention(query: &ast::Query, name: &str) -> Option<Position> {
         let here = match expr {
             ast::Expr::Identifier(ident) if is_name(ident) => Some(ident.span),
             ast::Expr::CompoundIdentifier(idents) => {
-                idents.last().filter(|ident| is_name(ident)).and(idents.first()).map(|ident| ident.span)
+                idents.last().filter(|ident| is_name(ident)).map(|ident| ident.span)
             }
             ast::Expr::Function(function) => of_object(&function.name),
             _ => None,

@@ -90,9 +90,6 @@ fn with_elements(
     quantifier: Quantifier,
 ) -> Option<ast::Expr> {
     use ast::BinaryOperator as Operator;
-    if *op == Operator::Eq && quantifier == Quantifier::Any {
-        return among_elements(left, array);
-    }
     let is_pattern = matches!(
         op,
         Operator::PGRegexMatch | Operator::PGRegexIMatch | Operator::PGRegexNotMatch | Operator::PGRegexNotIMatch
@@ -106,20 +103,6 @@ fn with_elements(
         right: Box::new(element),
     });
     all_or_any(each, quantifier)
-}
-
-/// `x = ANY (ARRAY[a, b])` as `x IN (a, b)`: of decimals DataFusion does not look for one in an array.
-fn among_elements(left: &ast::Expr, array: &ast::Expr) -> Option<ast::Expr> {
-    match array {
-        ast::Expr::Nested(inner) => among_elements(left, inner),
-        ast::Expr::Function(function) if function.name.to_string() == "__array" => {
-            let list: Vec<ast::Expr> = super::postgres_words::arguments(function)?.into_iter().cloned().collect();
-            let is_nested = |element: &ast::Expr| matches!(element, ast::Expr::Function(inner) if inner.name.to_string() == "__array");
-            let is_list = !list.is_empty() && !list.iter().any(is_nested);
-            is_list.then(|| ast::Expr::InList { expr: Box::new(left.clone()), list, negated: false })
-        }
-        _ => None,
-    }
 }
 
 fn all_or_any(each: impl Iterator<Item = ast::Expr>, quantifier: Quantifier) -> Option<ast::Expr> {
