@@ -15,6 +15,7 @@ impl SqlState {
     pub const CONNECTION_FAILURE: SqlState = SqlState("08006");
     pub const TRIGGERED_DATA_CHANGE_VIOLATION: SqlState = SqlState("27000");
     pub const FEATURE_NOT_SUPPORTED: SqlState = SqlState("0A000");
+    pub const STRING_DATA_RIGHT_TRUNCATION: SqlState = SqlState("22001");
     pub const NUMERIC_VALUE_OUT_OF_RANGE: SqlState = SqlState("22003");
     pub const INVALID_DATETIME_FORMAT: SqlState = SqlState("22007");
     pub const DATETIME_FIELD_OVERFLOW: SqlState = SqlState("22008");
@@ -138,6 +139,12 @@ impl Error {
     /// Points at a character of the statement; the first place told stays.
     pub fn at(mut self, position: Position) -> Self {
         self.0.position.get_or_insert(position);
+        self
+    }
+
+    /// The same, pointing nowhere: its place is one of another text.
+    pub fn without_place(mut self) -> Self {
+        self.0.position = None;
         self
     }
 

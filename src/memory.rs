@@ -5,7 +5,8 @@
 //! store, a full `decode` pool shares no decoded rows, a full `statements` pool refuses a statement (53200).
 //!
 //! What no pool counts (code, connections, what the allocator keeps) is not known beforehand. So the pools whose bytes can go
-//! to the disk shrink while the whole process takes more than the limit, and grow again when it takes less: `Memory::fit`.
+//! to the disk shrink while the whole process takes more than seven eighths of the limit, and grow again when it takes less:
+//! `Memory::fit`.
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
@@ -16,6 +17,8 @@ use crate::config::ByteSize;
 use crate::metrics::Gauge;
 use crate::metrics::Metrics;
 
+/// The part of the limit above which the pools shrink: what is taken between two looks shall have room too.
+const AIM: f64 = 7.0 / 8.0;
 /// All that a pool could give up.
 const WHOLE: f64 = 1.0;
 /// The least part of it that a pool keeps: with nothing at all each row would be fetched from the disk again and again.
@@ -179,14 +182,14 @@ impl Memory {
         }
     }
 
-    /// Shrinks the pools whose bytes can go to the disk while the process takes more than the limit (`resident`, bytes), and
-    /// lets them grow again afterwards. Called at regular times. Answers the part of these pools that may be used, from a
+    /// Shrinks the pools whose bytes can go to the disk while the process takes more than seven eighths of the limit
+    /// (`resident`, bytes), and lets them grow again afterwards. Called at regular times. Answers the part of these pools that may be used, from a
     /// quarter to 1.
     pub fn fit(&self, resident: usize) -> f64 {
         let pools = [&self.decode, &self.state, &self.views];
         let elastic = pools.iter().map(|pool| pool.elastic()).sum::<usize>().max(1) as f64;
         let granted = pools.iter().map(|pool| pool.granted()).fold(LEAST, f64::max);
-        let excess = (resident as f64 - self.limit as f64) / elastic * TAKEN;
+        let excess = (resident as f64 - self.limit as f64 * AIM) / elastic * TAKEN;
         let part = match 0.0 < excess {
             // What they may hold but do not hold would take nothing away.
             true => pools.iter().map(|pool| pool.filled()).fold(LEAST, f64::max).min(granted) - excess,
@@ -225,19 +228,20 @@ mod tests {
     fn pools_shrink_while_the_process_takes_too_much_and_grow_again() {
         let config = config::Memory { limit: ByteSize::mebibytes(256), ..config::Memory::default() };
         let memory = Memory::new(&config, &Metrics::new());
+        let aim = 224 << 20;
         memory.state.hold_for_good(24 << 20);
         let shares = memory.pools().map(MemoryPool::share);
-        assert_eq!(memory.fit(256 << 20), 1.0);
+        assert_eq!(memory.fit(aim), 1.0);
         // Nothing is held beyond what stays: nothing can be given up, but nothing more is taken either.
-        assert_eq!(memory.fit(300 << 20), 0.25);
+        assert_eq!(memory.fit(aim + (44 << 20)), 0.25);
         assert_eq!(memory.state.limit(), (24 << 20) + (6 << 20));
         assert_eq!((memory.tail.limit(), memory.statements.limit()), (shares[0], shares[4]));
-        let looks = (0..1000).take_while(|_| memory.fit(200 << 20) < 1.0).count();
+        let looks = (0..1000).take_while(|_| memory.fit(aim - (56 << 20)) < 1.0).count();
         assert!((40..60).contains(&looks), "{looks} looks");
         assert_eq!(memory.pools().map(MemoryPool::limit), shares);
         // A pool that is full gives up what is too much, a quarter of it at each look.
         memory.views.add(48 << 20);
-        let part = memory.fit(266 << 20);
+        let part = memory.fit(aim + (10 << 20));
         let given_up = (1.0 - part) * (24 + 24 + 48) as f64;
         assert!((2.4..2.6).contains(&given_up), "{given_up} MiB");
         assert!(memory.views.is_full());

@@ -20,7 +20,7 @@ const FORMAT: u64 = 1;
 pub enum Change {
     /// A stream, table or view appears.
     CreateRelation(Box<Relation>),
-    /// It is declared otherwise; id, name and topic stay.
+    /// It is declared or called otherwise; id and topic stay.
     ReplaceRelation(Box<Relation>),
     /// It goes.
     DropRelation(RelationId),

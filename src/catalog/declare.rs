@@ -1,10 +1,16 @@
 //! From a CREATE over a topic to a relation's columns and formats.
 
+use std::collections::BTreeMap;
+
+use sqlparser::ast::ArrayElemTypeDef;
+use sqlparser::ast::DataType;
+
 use super::Compatibility;
 use super::Format;
 use super::Formats;
 use super::RelationKind;
 use super::RelationOptions;
+use super::TextKind;
 use super::check_nested;
 use super::fold;
 use super::kafka_format::check_kafka;
@@ -39,6 +45,8 @@ pub struct Declared {
     pub timestamp_column: Option<usize>,
     /// Value columns of a table that hold no null, by index into `columns`.
     pub not_null: Vec<usize>,
+    /// What text columns are declared as, by index into `columns`.
+    pub text_kinds: BTreeMap<usize, TextKind>,
 }
 
 /// Checks a declaration and gives names, types and formats their final form.
@@ -48,7 +56,7 @@ pub fn declare(create: &CreateSource, options: &RelationOptions, compatibility: 
         ObjectKind::Table | ObjectKind::MaterializedView => RelationKind::Table,
     };
     let mut columns: Vec<Column> = Vec::with_capacity(create.columns.len() + 2);
-    let mut not_null = Vec::new();
+    let (mut not_null, mut text_kinds) = (Vec::new(), BTreeMap::new());
     for definition in &create.columns {
         let name = fold(&definition.name, compatibility);
         let position = definition.name.position;
@@ -62,7 +70,9 @@ pub fn declare(create: &CreateSource, options: &RelationOptions, compatibility: 
         }
         let role =
             role(kind, &definition.role).map_err(|error| in_words(error, &name, kind, compatibility).at(position))?;
-        let sql_type = sql_type(&definition.data_type, compatibility).map_err(|error| error.at(position))?;
+        let length = TextKind::declared(&definition.data_type, compatibility).map_err(|error| error.at(position))?;
+        text_kinds.extend(length.map(|length| (columns.len(), length)));
+        let sql_type = column_type(&definition.data_type, length, compatibility).map_err(|error| error.at(position))?;
         check_headers(&columns, &role, &sql_type, compatibility).map_err(|error| error.at(position))?;
         if let Some(position) = definition.not_null.filter(|_| role.is_of_headers()) {
             return Err(Error::unsupported("NOT NULL is not supported for a column of headers").at(position));
@@ -103,7 +113,29 @@ pub fn declare(create: &CreateSource, options: &RelationOptions, compatibility: 
     let formats = formats(&columns, options, compatibility).map_err(|error| error.at(create.name.position))?;
     check_nested(&columns, &formats, compatibility).map_err(|error| error.at(create.name.position))?;
     let timestamp_column = timestamp_column(&columns, options, compatibility)?;
-    Ok(Declared { kind, columns, formats, timestamp_column, not_null })
+    Ok(Declared { kind, columns, formats, timestamp_column, not_null, text_kinds })
+}
+
+/// The type of a column that is declared with a length, or without one.
+pub(super) fn column_type(
+    data_type: &DataType,
+    length: Option<TextKind>,
+    compatibility: Compatibility,
+) -> Result<SqlType> {
+    match length {
+        Some(_) => Ok(SqlType::Text),
+        None => sql_type(data_type, compatibility),
+    }
+}
+
+/// The type that a cast or a client names for a value: kinds of texts, and arrays of them, are texts.
+pub fn cast_type(data_type: &DataType, rules: Compatibility) -> Result<SqlType> {
+    match data_type {
+        DataType::Array(ArrayElemTypeDef::SquareBracket(item, _)) => {
+            Ok(SqlType::Array(Box::new(cast_type(item, rules)?)))
+        }
+        _ => column_type(data_type, TextKind::declared(data_type, rules)?, rules),
+    }
 }
 
 /// Rows of streams are facts.
@@ -141,7 +173,9 @@ fn in_words(error: Error, name: &str, kind: RelationKind, rules: Compatibility) 
     match rules {
         Compatibility::Postgres => error,
         Compatibility::Ksqldb => error
-            .reworded(format!("Column `{name}` is a '{wrong}' column: please use '{right}' for {whose}."))
+            .reworded(format!(
+                "Column `{name}` is a '{wrong}' column: please use '{right}' for {whose}.\nTables have PRIMARY KEYs, which are unique and NON NULL.\nStreams have KEYs, which have no uniqueness or NON NULL constraints."
+            ))
             .tells_place(""),
     }
 }
@@ -259,6 +293,9 @@ fn timestamp_column(
     })?;
     let fits = match (&columns[index].sql_type, &options.timestamp_format) {
         (SqlType::BigInt | SqlType::Timestamp | SqlType::TimestampTz, None) | (SqlType::Text, Some(_)) => true,
+        (SqlType::BigInt | SqlType::Timestamp | SqlType::TimestampTz, Some(_)) => {
+            return Err(timestamp_format_misplaced(typed.position, compatibility));
+        }
         (SqlType::Text, None) if compatibility == Compatibility::Postgres => {
             return Err(Error::new(SqlState::INVALID_PARAMETER_VALUE, "a text timestamp needs timestamp_format")
                 .at(typed.position));
@@ -272,6 +309,17 @@ fn timestamp_column(
     Err(Error::new(SqlState::DATATYPE_MISMATCH, message)
         .at(typed.position)
         .hint("It takes a TIMESTAMP, a BIGINT of milliseconds, or a TEXT with timestamp_format."))
+}
+
+/// What is wrong with a pattern for what is no text.
+pub fn timestamp_format_misplaced(position: Position, rules: Compatibility) -> Error {
+    let message = match rules {
+        Compatibility::Postgres => "timestamp_format is for a timestamp of type text",
+        Compatibility::Ksqldb => {
+            "'TIMESTAMP_FORMAT' set in the WITH clause can only be used when the timestamp column is of type STRING."
+        }
+    };
+    Error::new(SqlState::INVALID_PARAMETER_VALUE, message).at(position)
 }
 
 /// What is wrong with a column of the event time that is not there.

@@ -3,10 +3,11 @@
 use super::Compatibility;
 use super::Format;
 use super::Relation;
+use super::TextKind;
 use super::WindowOfKey;
 use super::check_nested;
+use super::declare::column_type;
 use super::fold;
-use super::sql_type;
 use crate::error::Error;
 use crate::error::Result;
 use crate::error::SqlState;
@@ -36,10 +37,12 @@ pub fn with_columns(relation: &Relation, added: &[AddedColumn], compatibility: C
             let error = Error::unsupported("NOT NULL is not supported for a column that is added");
             return Err(error.at(position).detail("It is NULL in the rows that are there."));
         }
-        let sql_type = sql_type(&definition.data_type, compatibility).map_err(|error| error.at(position))?;
-        let bounds = extended.columns.iter().position(|column| column.role.is_window_bound());
+        let length = TextKind::declared(&definition.data_type, compatibility).map_err(|error| error.at(position))?;
+        let sql_type = column_type(&definition.data_type, length, compatibility).map_err(|error| error.at(position))?;
+        let bounds = extended.columns.iter().position(|column| column.role.is_window_bound() || column.is_hidden());
         let place = bounds.unwrap_or(extended.columns.len());
         extended.columns.insert(place, Column { name, sql_type, role: ColumnRole::Value });
+        extended.text_kinds.extend(length.map(|length| (place, length)));
         check_nested(&extended.columns, &extended.formats, compatibility).map_err(|error| error.at(position))?;
         check_extends(relation, &extended).map_err(|error| error.at(position))?;
     }

@@ -122,6 +122,7 @@ impl Catalog {
             let (_, id) = view.reads.iter().find(|(known, _)| known == name)?;
             self.view_by_id(*id)
         };
+        self.name_anew(query.as_mut(), view);
         self.expand(query.as_mut(), &by_number, level)?;
         let query = with_names(*query, view)?;
         let text = query.to_string();
@@ -130,6 +131,22 @@ impl Catalog {
         }
         check_depth(&text)?;
         Ok(query)
+    }
+
+    /// Relations that are called otherwise since a view was made, by the names that they have now, and their columns by the
+    /// old ones.
+    fn name_anew(&self, nodes: &mut dyn Nodes, view: &PlainView) {
+        let now = |name: &str| {
+            let (_, id) = view.reads.iter().find(|(known, _)| known == name)?;
+            self.relation_by_id(*id).map(|relation| &relation.name).filter(|now| now.as_str() != name)
+        };
+        nodes.nodes_mut(&mut |node, place| {
+            let Some(new) = meant(&node, place).and_then(|name| now(&name)) else { return };
+            let walk::NodeMut::TableFactor(ast::TableFactor::Table { name, alias, .. }) = node else { return };
+            let called = name.0.last().and_then(ObjectNamePart::as_ident).cloned();
+            *alias = alias.take().or_else(|| called.map(alias_of));
+            *name = ast::ObjectName::from(vec![ast::Ident::with_quote('"', new.clone())]);
+        });
     }
 
     /// The views that read a relation or a view themselves.

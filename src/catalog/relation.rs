@@ -1,9 +1,12 @@
 //! A stream, a table or a view: columns over a topic.
 
+use std::collections::BTreeMap;
+
 use serde::Deserialize;
 use serde::Serialize;
 
 use super::Compatibility;
+use super::TextKind;
 use crate::model::Column;
 use crate::model::ColumnRole;
 use crate::model::QueryId;
@@ -123,9 +126,15 @@ pub struct Relation {
     /// Declared WITH (kafka_topic = ..): a table over a topic that others write too, so INSERT is an upsert as theirs are.
     #[serde(default)]
     pub names_topic: bool,
+    /// Its CREATE made the topic, under PostgreSQL's rules: the records go with the table, as rows do there.
+    #[serde(default)]
+    pub owns_topic: bool,
     /// Value columns that no SQL statement may make NULL, by index into `columns`.
     #[serde(default)]
     pub not_null: Vec<usize>,
+    /// What text columns were declared as, by index into `columns`; SQL statements keep to it.
+    #[serde(default)]
+    pub text_kinds: BTreeMap<usize, TextKind>,
     /// Milliseconds that a row of a table is kept after its event time; `None` for ever.
     #[serde(default)]
     pub ttl_ms: Option<i64>,
@@ -143,6 +152,12 @@ impl Relation {
     /// The indexes of the key columns proper, without window bounds.
     pub fn key_columns(&self) -> Vec<usize> {
         self.indexes(|role| *role == ColumnRole::Key)
+    }
+
+    /// The columns that statements see; those that only tell rows apart stand behind them.
+    pub fn shown_columns(&self) -> &[Column] {
+        let shown = self.columns.iter().position(Column::is_hidden).unwrap_or(self.columns.len());
+        &self.columns[..shown]
     }
 
     /// The indexes of the value columns.

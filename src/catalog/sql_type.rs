@@ -57,8 +57,32 @@ fn nested(data_type: &DataType, rules: Compatibility, depth: usize) -> Result<Sq
         {
             SqlType::Text
         }
-        simple => simple_type(simple)?,
+        simple => match (simple_type(simple), rules) {
+            (Ok(sql_type), _) => sql_type,
+            (Err(error), Compatibility::Postgres) => return Err(error),
+            (Err(error), Compatibility::Ksqldb) => return Err(in_ksqldb_words(error, simple)),
+        },
     })
+}
+
+/// What ksqlDB says of a type that is not there.
+fn in_ksqldb_words(error: Error, data_type: &DataType) -> Error {
+    let digits = match data_type {
+        DataType::Decimal(ExactNumberInfo::PrecisionAndScale(precision, scale)) => Some((*precision, *scale)),
+        _ => None,
+    };
+    match (error.state(), digits) {
+        (SqlState::UNDEFINED_OBJECT, _) => error.reworded(format!("Cannot resolve unknown type: {data_type}")),
+        (SqlState::INVALID_PARAMETER_VALUE, Some((precision, scale))) => {
+            let wanted = match (precision, scale) {
+                (0, _) => "precision must be >= 1",
+                (_, ..0) => "scale must be >= 0",
+                _ => "precision must be >= scale",
+            };
+            error.reworded(format!("DECIMAL {wanted}: DECIMAL({precision},{scale})"))
+        }
+        _ => error,
+    }
 }
 
 fn struct_fields(
@@ -101,7 +125,7 @@ fn simple_type(data_type: &DataType) -> Result<SqlType> {
         DataType::Real | DataType::Float4 | DataType::Float(_) => SqlType::Double,
         DataType::Decimal(digits) | DataType::Numeric(digits) | DataType::Dec(digits) => decimal(*digits)?,
         DataType::Text | DataType::String(None) => SqlType::Text,
-        // A length that nobody checks would be a promise not kept.
+        // A length that nobody checks would be a promise not kept: a relation keeps those of its columns.
         DataType::Varchar(None) | DataType::CharacterVarying(None) | DataType::CharVarying(None) => SqlType::Text,
         DataType::Varchar(Some(_))
         | DataType::CharacterVarying(Some(_))
@@ -110,7 +134,7 @@ fn simple_type(data_type: &DataType) -> Result<SqlType> {
         | DataType::Character(_)
         | DataType::String(Some(_)) => {
             return Err(Error::unsupported(format!("type {data_type} is not supported"))
-                .hint("Use TEXT; the length of texts is not checked."));
+                .hint("Only columns have lengths. Use TEXT."));
         }
         DataType::Bytes(None) | DataType::Bytea => SqlType::Bytes,
         DataType::Date => SqlType::Date,

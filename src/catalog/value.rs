@@ -98,9 +98,16 @@ impl Catalog {
 
     fn replace_relation(&mut self, relation: &Relation) -> Result<(), CatalogError> {
         let id = relation.id;
-        let relations = Arc::make_mut(&mut self.relations);
-        let known = relations.get_mut(&id).filter(|known| known.name == relation.name);
-        let known = known.ok_or(CatalogError::UnknownRelation { id })?;
+        let old_name = self.relation_by_id(id).ok_or(CatalogError::UnknownRelation { id })?.name.clone();
+        if old_name != relation.name {
+            if self.id_of(&relation.name).is_some() {
+                return Err(CatalogError::NameTaken { name: relation.name.clone() });
+            }
+            let names = Arc::make_mut(&mut self.names);
+            names.remove(&old_name);
+            names.insert(relation.name.clone(), id);
+        }
+        let known = Arc::make_mut(&mut self.relations).get_mut(&id).ok_or(CatalogError::UnknownRelation { id })?;
         let topics = Arc::make_mut(&mut self.topics);
         topics.retain(|used| !topics_of(known).any(|gone| gone == *used));
         topics.extend(topics_of(relation));

@@ -1,9 +1,11 @@
 //! Rows into a relation's topic: encoded, partitioned by key, appended as one flush group, durable when answered.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use arrow::array::Array;
 use arrow::array::AsArray;
+use arrow::array::StringArray;
 use arrow::datatypes::Int64Type;
 use arrow::datatypes::TimestampMicrosecondType;
 use arrow::record_batch::RecordBatch;
@@ -236,6 +238,38 @@ pub(super) fn check_not_null(relation: &Relation, rows: &RecordBatch) -> std::re
         }
     }
     Ok(())
+}
+
+/// Rows as their relation takes them from a statement, texts as what their columns were declared. Refused are nulls where none
+/// may be, and texts that their columns do not take.
+pub(super) fn fitted(relation: &Relation, rows: RecordBatch) -> std::result::Result<RecordBatch, RefusedValue> {
+    check_not_null(relation, &rows)?;
+    if relation.text_kinds.is_empty() {
+        return Ok(rows);
+    }
+    let mut columns = rows.columns().to_vec();
+    for (index, kind) in &relation.text_kinds {
+        let mut changed = false;
+        let mut fit = |(row, text): (usize, Option<&str>)| {
+            let Some(text) = text else { return Ok(None) };
+            let fitted = kind.fit(text).map_err(|error| {
+                let detail = format!("Column \"{}\" of row {}.", relation.columns[*index].name, row + 1);
+                RefusedValue { row, column: *index, error: error.detail(detail) }
+            })?;
+            changed |= fitted != text;
+            Ok(Some(fitted.into_owned()))
+        };
+        let texts = rows.column(*index).as_string::<i32>().iter().enumerate();
+        let fitted = texts.map(&mut fit).collect::<std::result::Result<StringArray, _>>()?;
+        if changed {
+            columns[*index] = Arc::new(fitted);
+        }
+    }
+    let internal = |cause| {
+        let error = Error::internal("texts as their columns take them").caused_by(cause);
+        RefusedValue { row: usize::MAX, column: usize::MAX, error }
+    };
+    RecordBatch::try_new(rows.schema(), columns).map_err(internal)
 }
 
 /// The timestamp of each row's record in milliseconds: its timestamp column where that is a time, else now.

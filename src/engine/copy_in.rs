@@ -10,11 +10,13 @@ use arrow::record_batch::RecordBatch;
 use bytes::Bytes;
 
 use super::append::append_rows;
+use super::append::fitted;
 use super::append::record_times;
 use super::copy_text::Fields;
 use super::copy_text::LineReader;
 use super::copy_text::bad;
 use super::core::Engine;
+use super::outcome::OutputField;
 use super::row_time::TargetColumn;
 use super::row_time::told_ms;
 use super::session::Session;
@@ -29,6 +31,7 @@ use crate::error::Result;
 use crate::error::SqlState;
 use crate::format;
 use crate::model::Offset;
+use crate::model::SqlType;
 use crate::model::TopicPartition;
 use crate::sql::CopyFormat;
 
@@ -42,7 +45,10 @@ pub struct CopyInSink {
     engine: Arc<Engine>,
     client: Arc<dyn Client>,
     relation: Arc<Relation>,
+    is_binary: bool,
     reader: LineReader,
+    /// Rows that came in binary, which has no lines.
+    rows: u64,
     taken: Taken,
     bytes: usize,
     appended: u64,
@@ -71,7 +77,9 @@ impl CopyInSink {
                 times: Vec::new(),
             },
             relation,
+            is_binary: format.binary,
             reader: LineReader::new(format, names),
+            rows: 0,
             bytes: 0,
             appended: 0,
             written: session.written.clone(),
@@ -82,6 +90,35 @@ impl CopyInSink {
     /// The number of fields in a line.
     pub fn columns(&self) -> usize {
         self.taken.targets.len()
+    }
+
+    /// The columns that the fields of a row are for, of a COPY in binary.
+    pub fn binary_fields(&self) -> Option<Vec<OutputField>> {
+        let field = |target: &TargetColumn| match target {
+            TargetColumn::Column(index) => {
+                let column = &self.relation.columns[*index];
+                let text_kind = self.relation.text_kinds.get(index).copied();
+                OutputField { text_kind, ..OutputField::new(column.name.clone(), column.sql_type.clone()) }
+            }
+            TargetColumn::RowTime => OutputField::new(target.name(&self.relation), SqlType::BigInt),
+        };
+        self.is_binary.then(|| self.taken.targets.iter().map(field).collect())
+    }
+
+    /// The zone in which instants are read that tell none.
+    pub fn zone(&self) -> Tz {
+        self.taken.zone
+    }
+
+    /// Takes the fields of one row.
+    pub async fn row(&mut self, fields: Vec<Option<String>>) -> Result<()> {
+        self.rows += 1;
+        self.taken.push(self.rows, &fields)?;
+        self.bytes += fields.iter().flatten().map(String::len).sum::<usize>();
+        if ROWS_PER_APPEND <= self.taken.rows.len() || BYTES_PER_APPEND <= self.bytes {
+            self.append().await?;
+        }
+        Ok(())
     }
 
     /// Takes bytes, cut anywhere.
@@ -97,8 +134,10 @@ impl CopyInSink {
 
     /// Takes the end and answers the tag, once all rows are durable.
     pub async fn finish(mut self) -> Result<String> {
-        let Self { reader, taken, .. } = &mut self;
-        reader.finish(|line, fields| taken.push(line, &fields))?;
+        let Self { is_binary, reader, taken, .. } = &mut self;
+        if !*is_binary {
+            reader.finish(|line, fields| taken.push(line, &fields))?;
+        }
         self.append().await?;
         Ok(format!("COPY {}", self.appended))
     }
@@ -110,7 +149,7 @@ impl CopyInSink {
         }
         let (rows, told) = self.taken.finish();
         let count = u64::try_from(rows.num_rows()).unwrap_or(u64::MAX);
-        let line = self.reader.line();
+        let line = self.reader.line().max(self.rows);
         let ends = self.write(rows, told).await.map_err(|error| self.placed(error, line))?;
         self.written.note(ends);
         self.appended += count;
@@ -120,6 +159,7 @@ impl CopyInSink {
     /// Writes rows with the times that were told of them. Those of a table claim their keys, as those of an INSERT do.
     async fn write(&self, rows: RecordBatch, told: Vec<Option<i64>>) -> Result<Vec<(TopicPartition, Offset)>> {
         let Self { engine, client, relation, .. } = self;
+        let rows = fitted(relation, rows)?;
         let mut times = record_times(engine, relation, &rows)?;
         for (time, told) in times.iter_mut().zip(told) {
             *time = told.unwrap_or(*time);

@@ -432,11 +432,19 @@ mod tests {
 
     fn text() -> CopyFormat {
         let quoting = Quoting::default();
-        CopyFormat { csv: false, delimiter: '\t', null: "\\N".to_string(), header: CopyHeader::Absent, quoting }
+        CopyFormat {
+            binary: false,
+            csv: false,
+            delimiter: '\t',
+            null: "\\N".to_string(),
+            header: CopyHeader::Absent,
+            quoting,
+        }
     }
 
     fn csv() -> CopyFormat {
         CopyFormat {
+            binary: false,
             csv: true,
             delimiter: ',',
             null: String::new(),

@@ -13,6 +13,7 @@ use tokio::sync::watch;
 use tracing::error;
 use tracing::warn;
 
+use super::advisory::AdvisoryLocks;
 use super::read::Planner;
 use super::session::Session;
 use super::session::SessionOptions;
@@ -20,6 +21,7 @@ use crate::broker::Client;
 use crate::broker::TopicUser;
 use crate::catalog::Catalog;
 use crate::catalog::Change;
+use crate::catalog::QueryDefinition;
 use crate::cluster::ClusterMetadata;
 use crate::cluster::MetadataError;
 use crate::cluster::MetadataLog;
@@ -31,10 +33,12 @@ use crate::error::Error;
 use crate::error::Result;
 use crate::error::SqlState;
 use crate::exec::Runtime;
+use crate::exec::reader_groups;
 use crate::memory::Memory;
 use crate::model::QueryId;
 use crate::model::TopicId;
 use crate::plan::Functions;
+use crate::plan::plan_bound;
 use crate::security::Principal;
 use crate::state::Published;
 use crate::state::Publisher;
@@ -90,6 +94,7 @@ pub struct Engine {
     stopped: Mutex<BTreeMap<QueryId, String>>,
     /// Whether each query that shall run does, or has its reason in `stopped`.
     started: watch::Sender<bool>,
+    advisory_locks: Arc<AdvisoryLocks>,
 }
 
 /// The catalog as far as the metadata's records were applied.
@@ -119,6 +124,7 @@ impl Engine {
             ddl: tokio::sync::Mutex::default(),
             stopped: Mutex::default(),
             started: watch::Sender::new(false),
+            advisory_locks: Arc::default(),
         });
         engine.keep_tables()?;
         let mut starting = Arc::clone(&engine).start().boxed();
@@ -138,6 +144,11 @@ impl Engine {
         let done = self.start_queries().await;
         self.started.send_replace(true);
         done.inspect_err(|cause| error!(error = ?cause, "queries are not started"))
+    }
+
+    /// The advisory locks of all sessions.
+    pub(super) fn advisory_locks(&self) -> &Arc<AdvisoryLocks> {
+        &self.advisory_locks
     }
 
     /// Whether queries are still being started.
@@ -164,7 +175,7 @@ impl Engine {
     /// What stands on a topic.
     pub fn topic_user(&self, topic: TopicId) -> Result<Option<TopicUser>> {
         let catalog = self.catalog()?;
-        let readers = || catalog.readers_of_topic(topic).map(|query| query.id).collect();
+        let readers = || self.reader_groups(&catalog, topic);
         Ok(catalog.users_of_topic(topic).fold(None, |user: Option<TopicUser>, relation| {
             let is_own = relation.topic_id == topic;
             let (is_table, is_of_query) = (is_own && relation.is_table(), is_own && relation.query.is_some());
@@ -181,6 +192,16 @@ impl Engine {
                 }
             })
         }))
+    }
+
+    /// The groups of the queries that read a topic, also of those that have not begun to.
+    pub(super) fn reader_groups(&self, catalog: &Catalog, topic: TopicId) -> Vec<String> {
+        let of_query = |query: &Arc<QueryDefinition>| match plan_bound(&query.bound_text, catalog, &self.functions) {
+            Ok(plan) => reader_groups(query.id, &plan, topic),
+            // What cannot be planned does not run; where it stands its first group says.
+            Err(_) => vec![query.id.group()],
+        };
+        catalog.readers_of_topic(topic).flat_map(of_query).collect()
     }
 
     /// Where queries that are read once are computed: their work never stands in the way of a connection.

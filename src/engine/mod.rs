@@ -9,6 +9,7 @@
 //!   * dropping a future or a row stream at any await cancels it and leaves the session usable
 //!   * every access is asked of `security::authorize` here, never at a door
 
+mod advisory;
 mod apart;
 mod append;
 mod codec;
@@ -39,8 +40,10 @@ pub use copy_in::CopyInSink;
 pub use core::Engine;
 pub use core::EngineParts;
 pub use outcome::CopyOut;
+pub use outcome::CopyOutRows;
 pub use outcome::Description;
 pub use outcome::Notice;
+pub use outcome::Origin;
 pub use outcome::Outcome;
 pub use outcome::OutputField;
 pub use outcome::RowStream;
@@ -55,3 +58,8 @@ pub use settings::SERVER_VERSION;
 pub use text::interval_text;
 pub use text::read_text;
 pub use text::write_text;
+
+pub use crate::catalog::TextKind;
+pub use crate::format::canonical_uuid;
+pub use crate::format::uuid_bytes;
+pub use crate::format::uuid_text;

@@ -6,6 +6,7 @@ use datafusion::scalar::ScalarValue;
 use futures::stream::BoxStream;
 
 use super::copy_in::CopyInSink;
+use crate::catalog::TextKind;
 use crate::error::Result;
 use crate::error::SqlState;
 use crate::model::SqlType;
@@ -26,12 +27,25 @@ pub struct OutputField {
     pub sql_type: SqlType,
     /// Whether the texts are intervals, for which there is no SQL type here.
     pub is_interval: bool,
+    /// What its texts are.
+    pub text_kind: Option<TextKind>,
+    /// The column that it is, if it is one of a relation.
+    pub origin: Option<Origin>,
+}
+
+/// A column of a relation as PostgreSQL's catalogs number it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Origin {
+    /// `pg_class.oid`
+    pub table_oid: u32,
+    /// `pg_attribute.attnum`
+    pub column: i16,
 }
 
 impl OutputField {
     /// A column of a type.
     pub fn new(name: impl Into<String>, sql_type: SqlType) -> Self {
-        Self { name: name.into(), sql_type, is_interval: false }
+        Self { name: name.into(), sql_type, is_interval: false, text_kind: None, origin: None }
     }
 }
 
@@ -40,8 +54,22 @@ impl OutputField {
 pub struct Description {
     /// The type of each parameter, `$1` first.
     pub params: Vec<SqlType>,
+    /// The numbers of those that are UUIDs, from 1; their type is TEXT.
+    pub uuids: Vec<usize>,
     /// The columns, `None` if it gives no rows.
     pub fields: Option<Vec<OutputField>>,
+}
+
+impl Description {
+    /// What takes these parameters, of which none is a UUID, and gives these columns.
+    pub fn new(params: Vec<SqlType>, fields: Option<Vec<OutputField>>) -> Self {
+        Self { params, uuids: Vec::new(), fields }
+    }
+
+    /// The same with parameters that are UUIDs.
+    pub fn with_uuids(self, uuids: Vec<usize>) -> Self {
+        Self { uuids, ..self }
+    }
 }
 
 /// Some lines of a COPY TO STDOUT.
@@ -64,6 +92,14 @@ pub struct CopyOut {
     pub push: bool,
 }
 
+/// The rows of a COPY TO STDOUT in binary.
+pub struct CopyOutRows {
+    /// Their columns.
+    pub fields: Vec<OutputField>,
+    /// The rows.
+    pub rows: RowStream,
+}
+
 /// What a statement answers.
 pub enum Outcome {
     /// Rows.
@@ -84,7 +120,9 @@ pub enum Outcome {
     },
     /// Lines for the client.
     CopyOut(CopyOut),
-    /// Lines from the client.
+    /// Rows for the client, in binary.
+    CopyOutRows(CopyOutRows),
+    /// Data from the client.
     CopyIn(Box<CopyInSink>),
     /// There was no statement.
     Empty,

@@ -8,6 +8,8 @@ use std::time::Duration;
 use arrow::array::timezone::Tz;
 use parking_lot::Mutex;
 
+use super::advisory::Level;
+use super::advisory::SessionLocks;
 use super::core::Engine;
 use super::cursor::Cursor;
 use super::outcome::Description;
@@ -17,6 +19,7 @@ use super::outcome::OutputField;
 use super::outcome::TransactionStatus;
 use super::outcome::Value;
 use super::prepared::Prepared;
+use super::read::Given;
 use super::recent::RecentTexts;
 use super::settings::Settings;
 use super::shape::Shape;
@@ -45,6 +48,8 @@ pub struct SessionOptions {
     pub database: String,
     /// Settings of the start-up packet; those that are unknown are passed over with a notice.
     pub parameters: Vec<(String, String)>,
+    /// The number by which the door knows it.
+    pub process: i32,
 }
 
 /// Up to where the session's own INSERTs wrote, for `read_your_writes`.
@@ -100,6 +105,12 @@ pub struct Session {
     pub(super) block: Block,
     pub(super) recent: RecentTexts,
     pub(super) variables: Variables,
+    /// Rows that the parts of the statement that runs left to those behind them.
+    pub(super) given: Vec<Given>,
+    /// Its advisory locks.
+    pub(super) locks: Arc<SessionLocks>,
+    /// The number by which the door knows it.
+    pub(super) process: i32,
     notices: Vec<Notice>,
     parameter_changes: Vec<(String, String)>,
 }
@@ -115,6 +126,9 @@ impl Session {
         let mut session = Self {
             client: engine.client(&principal),
             settings: Settings::new(user),
+            given: Vec::new(),
+            locks: Arc::new(SessionLocks::new(engine.advisory_locks())),
+            process: options.process,
             engine,
             principal,
             cursors: HashMap::new(),
@@ -128,7 +142,10 @@ impl Session {
             parameter_changes: Vec::new(),
         };
         let of_options = options.parameters.iter().filter(|(name, _)| name == "options");
-        let given: Vec<(String, String)> = of_options.flat_map(|(_, text)| command_line_settings(text)).collect();
+        let mut given = Vec::new();
+        for (_, text) in of_options {
+            given.extend(command_line_settings(text)?);
+        }
         let parameters = options.parameters.iter().filter(|(name, _)| name != "options");
         for (name, value) in parameters.chain(&given) {
             if let Err(error) = session.settings.set_default(name, value) {
@@ -168,6 +185,7 @@ impl Session {
 
     /// What a statement takes and gives; `known` are the parameter types that the client told.
     pub async fn describe(&mut self, prepared: &Prepared, known: &[Option<SqlType>]) -> Result<Description> {
+        self.given.clear();
         let described = statement::describe(self, prepared, known).await;
         described.map_err(|error| error.with_place(|position| prepared.line_and_column(position)))
     }
@@ -183,7 +201,13 @@ impl Session {
             let message = "current transaction is aborted, commands ignored until end of transaction block";
             return Err(Error::new(SqlState::IN_FAILED_SQL_TRANSACTION, message));
         }
+        // A statement that was cancelled may have left some.
+        self.given.clear();
         let in_block = self.status == TransactionStatus::Open;
+        if !in_block {
+            // The statement before was a transaction of its own.
+            self.locks.release(Level::Transaction);
+        }
         let outcome = statement::execute(self, prepared, parameters).await;
         match outcome {
             Ok(_) => self.block.wrote |= in_block && statement::takes_effect(&prepared.statement),
@@ -196,6 +220,7 @@ impl Session {
     pub fn fail(&mut self) {
         if self.status == TransactionStatus::Open {
             self.status = TransactionStatus::Failed;
+            self.locks.release(Level::Transaction);
         }
     }
 
@@ -247,7 +272,7 @@ impl Session {
 
 /// The settings in a start-up packet's `options`: `-c name=value` and `--name=value`, with `\` before a blank that belongs to
 /// a value.
-fn command_line_settings(text: &str) -> Vec<(String, String)> {
+fn command_line_settings(text: &str) -> Result<Vec<(String, String)>> {
     let mut words = vec![String::new()];
     let mut letters = text.chars();
     while let Some(letter) = letters.next() {
@@ -264,13 +289,23 @@ fn command_line_settings(text: &str) -> Vec<(String, String)> {
         let setting = match word.strip_prefix("--").or_else(|| word.strip_prefix("-c")) {
             Some("") => words.next(),
             Some(setting) => Some(setting.to_string()),
-            None => None,
+            None => {
+                let message = format!("invalid command-line argument for server process: {word}");
+                return Err(Error::new(SqlState::SYNTAX_ERROR, message).hint("Say -c name=value."));
+            }
         };
-        let pair = setting.as_deref().and_then(|setting| setting.split_once('='));
+        let setting = setting.unwrap_or_default();
+        let Some((name, value)) = setting.split_once('=') else {
+            let message = match word.starts_with("--") {
+                true => format!("--{setting} requires a value"),
+                false => format!("-c {setting} requires a value"),
+            };
+            return Err(Error::new(SqlState::SYNTAX_ERROR, message));
+        };
         // PostgreSQL's command line takes a dash for an underscore.
-        settings.extend(pair.map(|(name, value)| (name.replace('-', "_"), value.to_string())));
+        settings.push((name.replace('-', "_"), value.to_string()));
     }
-    settings
+    Ok(settings)
 }
 
 #[cfg(test)]
@@ -279,8 +314,12 @@ mod tests {
 
     #[test]
     fn options_are_read_as_the_command_line_of_postgres() {
-        let settings = command_line_settings("-c statement_timeout=5s --search-path=a\\ b -cemit=all -x y");
+        let settings = command_line_settings("-c statement_timeout=5s --search-path=a\\ b -cemit=all");
+        let settings = settings.expect("three settings");
         let expected = [("statement_timeout", "5s"), ("search_path", "a b"), ("emit", "all")];
         assert_eq!(settings, expected.map(|(name, value)| (name.to_string(), value.to_string())));
+        for garbage in ["garbage", "-c", "-c emit", "--emit", "-x y"] {
+            assert_eq!(command_line_settings(garbage).expect_err(garbage).state(), SqlState::SYNTAX_ERROR);
+        }
     }
 }

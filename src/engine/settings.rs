@@ -106,6 +106,13 @@ const SETTINGS: &[Setting] = &[
     setting("is_superuser", "on", Kind::ReadOnly, true, "Whether the user may do anything."),
     setting("jit", "off", Kind::Boolean, false, "Accepted."),
     setting(
+        "ksql_output_topic_name_prefix",
+        "",
+        Kind::Text,
+        false,
+        "What stands before the name of a topic that a query writes, where WITH names none.",
+    ),
+    setting(
         "ksql_persistence_default_format_key",
         "",
         Kind::Text,
@@ -125,6 +132,13 @@ const SETTINGS: &[Setting] = &[
         Kind::Boolean,
         false,
         "Whether a single JSON value stands in an object where WITH does not say.",
+    ),
+    setting(
+        "ksql_query_pull_table_scan_enabled",
+        "on",
+        Kind::Boolean,
+        false,
+        "Whether, under ksqldb, a SELECT may read a whole table; off wants its key in WHERE.",
     ),
     setting("lc_collate", "C", Kind::ReadOnly, false, "Texts are ordered by their bytes."),
     setting("lc_ctype", "C.UTF-8", Kind::ReadOnly, false, "Letters are those of Unicode."),

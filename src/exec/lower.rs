@@ -178,7 +178,9 @@ impl Lowering<'_> {
 
     fn union(&self, node: &node::Union) -> Result<Plan, ExecError> {
         let inputs = node.branches.iter().map(|branch| self.lower(branch)).collect::<Result<Vec<_>, _>>()?;
-        let layout = Layout::new(node.schema.as_arrow(), Changes::Append);
+        let mut changes = inputs.iter().map(|input| layout_of(input).map(|layout| layout.changes));
+        let changes = changes.next().transpose()?.unwrap_or(Changes::Append);
+        let layout = Layout::new(node.schema.as_arrow(), changes);
         let body = layout.clone();
         step(node.id.clone(), "Union", layout, vec![], inputs, move || operators::Union { layout: body.clone() })
     }
@@ -387,6 +389,7 @@ impl Lowering<'_> {
             left_key: self.exprs(&node.key, node.left.schema())?,
             right_key: self.exprs(&keys, node.right.schema())?,
             keeps_left: node.alone == node::Alone::Stays,
+            keeps_right: node.named == node::Alone::Stays,
             tells_no_row: node.no_row == node::NoRow::Told,
             left: layout_of(&left)?,
             right: layout_of(&right)?,

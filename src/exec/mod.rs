@@ -82,5 +82,6 @@ pub use step_exec::TaskState;
 pub use task::DecodeCounts;
 pub use task::QuerySpec;
 pub use task::TaskCounts;
+pub use task::reader_groups;
 
 pub use crate::state::CutId;

@@ -58,8 +58,16 @@ pub enum FormatError {
         /// The text, shortened.
         found: String,
     },
+    /// A text that is built as a date or a time, of fields that none has.
+    #[error("date/time field value out of range: \"{found}\"")]
+    DatetimeOutOfRange {
+        /// The text, shortened.
+        found: String,
+        /// Whether its month or day is one that no order of year, month and day has room for as it was read.
+        is_of_month: bool,
+    },
     /// A text of a number that the type cannot hold.
-    #[error("value \"{found}\" is out of range for type {expected}")]
+    #[error("{}\"{found}\" is out of range for type {expected}", before_value(expected))]
     TextOutOfRange {
         /// The type.
         expected: &'static str,
@@ -100,10 +108,22 @@ impl From<FormatError> for Error {
             | FormatError::MalformedArray { .. } => SqlState::INVALID_TEXT_REPRESENTATION,
             FormatError::OutOfRange { .. } | FormatError::TextOutOfRange { .. } => SqlState::NUMERIC_VALUE_OUT_OF_RANGE,
             FormatError::EventTime { .. } | FormatError::InvalidDatetime { .. } => SqlState::INVALID_DATETIME_FORMAT,
+            FormatError::DatetimeOutOfRange { .. } => SqlState::DATETIME_FIELD_OVERFLOW,
             FormatError::Corrupt { .. } => SqlState::DATA_CORRUPTED,
         };
-        Error::new(state, error.to_string())
+        let told = Error::new(state, error.to_string());
+        match error {
+            FormatError::DatetimeOutOfRange { is_of_month: true, .. } => {
+                told.hint("Perhaps you need a different \"datestyle\" setting.")
+            }
+            _ => told,
+        }
     }
+}
+
+/// PostgreSQL's word before a text of a whole number that has no room; of a double it has none.
+fn before_value(sql_type: &str) -> &'static str {
+    if sql_type == "double precision" { "" } else { "value " }
 }
 
 /// A value as an error shows it: at most 80 characters.

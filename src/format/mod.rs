@@ -33,6 +33,7 @@ mod record;
 mod tests;
 pub mod text;
 mod times;
+mod uuid;
 mod value;
 
 pub use codec::KeyWriter;
@@ -69,3 +70,6 @@ pub use record::EncodedRows;
 pub use record::RawRecord;
 pub use record::RowOp;
 pub use times::Twice;
+pub use uuid::canonical_uuid;
+pub use uuid::uuid_bytes;
+pub use uuid::uuid_text;

@@ -42,6 +42,7 @@ pub use arithmetic::IntervalMicros;
 pub use arithmetic::IntervalScale;
 pub use arithmetic::Operation;
 pub use arithmetic::TimeBetween;
+pub use arithmetic::TimePlus;
 pub use arithmetic::extend;
 pub use arithmetic::interval_of_text;
 pub use arithmetic::interval_unit;

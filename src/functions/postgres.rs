@@ -14,9 +14,71 @@ use super::rowwise::Overload;
 use super::rowwise::Type;
 use crate::error::Error;
 use crate::error::SqlState;
+use crate::format::canonical_uuid;
 
 /// All of them.
-pub static DEFINITIONS: [Definition; 12] = [
+pub static DEFINITIONS: [Definition; 19] = [
+    Definition {
+        name: "make_time",
+        about: "The time of day of an hour, minute and second.",
+        overloads: &[Overload { arguments: &[Type::Int, Type::Int, Type::Double], result: Type::Time }],
+        nulls: Nulls::GiveNull,
+        compute: make_time,
+    },
+    Definition {
+        name: "isfinite",
+        about: "Whether a date or a timestamp is one, not infinity.",
+        overloads: &[
+            Overload { arguments: &[Type::Date], result: Type::Boolean },
+            Overload { arguments: &[Type::Timestamp], result: Type::Boolean },
+        ],
+        nulls: Nulls::GiveNull,
+        compute: |cells| Ok(Answer::Boolean(!matches!(cells[0].int(), i64::MIN | i64::MAX))),
+    },
+    Definition {
+        name: "quote_literal",
+        about: "A text between quotes, as SQL reads it.",
+        overloads: &[Overload { arguments: &[Type::Text], result: Type::Text }],
+        nulls: Nulls::GiveNull,
+        compute: |cells| Ok(Answer::Text(quoted(cells[0].text()))),
+    },
+    Definition {
+        name: "unistr",
+        about: "A text with its Unicode escapes, such as \\0041 and \\u0041, as the letters that they are.",
+        overloads: &[Overload { arguments: &[Type::Text], result: Type::Text }],
+        nulls: Nulls::GiveNull,
+        compute: |cells| unescaped(cells[0].text()).map(Answer::Text),
+    },
+    Definition {
+        name: "to_number",
+        about: "The number that a text tells in a pattern such as 9G999D99.",
+        overloads: &[Overload { arguments: &[Type::Text, Type::Text], result: Type::Double }],
+        nulls: Nulls::GiveNull,
+        compute: |cells| {
+            let told = number_in_pattern(cells[0].text(), cells[1].text())?;
+            Ok(told.parse().map_or(Answer::Null, Answer::Double))
+        },
+    },
+    Definition {
+        name: "__to_number",
+        about: "",
+        overloads: &[Overload { arguments: &[Type::Text, Type::Text], result: Type::Text }],
+        nulls: Nulls::GiveNull,
+        compute: |cells| number_in_pattern(cells[0].text(), cells[1].text()).map(Answer::Text),
+    },
+    Definition {
+        name: "__uuid",
+        about: "A text as a UUID, in its one form.",
+        overloads: &[Overload { arguments: &[Type::Text], result: Type::Text }],
+        nulls: Nulls::GiveNull,
+        compute: |cells| match canonical_uuid(cells[0].text()) {
+            Some(uuid) => Ok(Answer::Text(uuid.into_owned())),
+            None => {
+                let message = format!("invalid input syntax for type uuid: \"{}\"", cells[0].text());
+                Err(Error::new(SqlState::INVALID_TEXT_REPRESENTATION, message))
+            }
+        },
+    },
     Definition {
         name: "regexp_replace",
         about: "A text with what a regular expression finds first replaced, with the flag g all that it finds; \\1 to \\9 are what its groups found, \\& is all of it.",
@@ -123,6 +185,54 @@ pub static DEFINITIONS: [Definition; 12] = [
         },
     },
 ];
+
+/// The digits of a text, its point and its sign, in the places where a pattern has them.
+fn number_in_pattern(text: &str, pattern: &str) -> Result<String, Error> {
+    let is_negative = text.contains(['-', '<']);
+    let (whole, fraction) = match pattern.find(['.', 'D', 'd']) {
+        Some(_) => text.split_once('.').unwrap_or((text, "")),
+        None => (text.split('.').next().unwrap_or(text), ""),
+    };
+    let digits = |text: &str| text.chars().filter(char::is_ascii_digit).collect::<String>();
+    let (whole, fraction) = (digits(whole), digits(fraction));
+    if whole.is_empty() && fraction.is_empty() {
+        let message = format!("invalid input syntax for type numeric: \"{text}\"");
+        return Err(Error::new(SqlState::INVALID_TEXT_REPRESENTATION, message));
+    }
+    let whole = if whole.is_empty() { "0" } else { &whole };
+    let point = if fraction.is_empty() { "" } else { "." };
+    Ok(format!("{}{whole}{point}{fraction}", if is_negative { "-" } else { "" }))
+}
+
+/// `\\XXXX`, `\\+XXXXXX`, `\\uXXXX` and `\\UXXXXXXXX` as letters; two backslashes are one.
+fn unescaped(text: &str) -> Result<String, Error> {
+    let refused = || {
+        Error::new(SqlState::SYNTAX_ERROR, "invalid Unicode escape")
+            .hint("Unicode escapes must be \\XXXX, \\+XXXXXX, \\uXXXX, or \\UXXXXXXXX.")
+    };
+    let mut told = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some((before, behind)) = rest.split_once('\\') {
+        told.push_str(before);
+        let (skipped, digits) = match behind.chars().next() {
+            Some('\\') => {
+                told.push('\\');
+                rest = &behind[1..];
+                continue;
+            }
+            Some('+') => (1, 6),
+            Some('u') => (1, 4),
+            Some('U') => (1, 8),
+            _ => (0, 4),
+        };
+        let code = behind.get(skipped..skipped + digits).ok_or_else(refused)?;
+        let letter = u32::from_str_radix(code, 16).ok().and_then(char::from_u32).ok_or_else(refused)?;
+        told.push(letter);
+        rest = &behind[skipped + digits..];
+    }
+    told.push_str(rest);
+    Ok(told)
+}
 
 /// Whether two spans of time have a moment in common. Of a span one end may be NULL; which of them comes first says nothing.
 fn overlaps(cells: &[Cell<'_>]) -> Result<Answer, Error> {
@@ -242,6 +352,20 @@ fn calendar_part(unit: &str, micros: i64) -> Option<f64> {
     })
 }
 
+fn make_time(cells: &[Cell<'_>]) -> Result<Answer, Error> {
+    const DAY_MICROS: i64 = 86_400_000_000;
+    let (hour, minute, seconds) = (cells[0].int(), cells[1].int(), cells[2].double());
+    let micros = (hour * 60 + minute) * 60_000_000 + (seconds * 1e6).round() as i64;
+    let is_one = (0..=24).contains(&hour) && (0..60).contains(&minute) && (0.0..=60.0).contains(&seconds);
+    match is_one && micros <= DAY_MICROS {
+        true => Ok(Answer::Int(micros)),
+        false => {
+            let message = format!("time field value out of range: {hour}:{minute:02}:{seconds:02}");
+            Err(Error::new(SqlState::DATETIME_FIELD_OVERFLOW, message))
+        }
+    }
+}
+
 fn make_timestamp(cells: &[Cell<'_>]) -> Result<Answer, Error> {
     let whole = |at: usize| u32::try_from(cells[at].int()).ok();
     let seconds = cells[5].double();
@@ -283,6 +407,29 @@ mod tests {
         ] {
             assert_eq!(quoted_name(name), quoted);
         }
+    }
+
+    #[test]
+    fn numbers_are_read_in_their_pattern() {
+        for (text, pattern, number) in [
+            ("1,234.5", "9,999.9", "1234.5"),
+            ("12.3-", "99.9S", "-12.3"),
+            ("-12.3", "S99.9", "-12.3"),
+            ("$ 7", "L9", "7"),
+            (".5", "9.9", "0.5"),
+            ("12.7", "99", "12"),
+        ] {
+            assert_eq!(number_in_pattern(text, pattern).expect("it is a number"), number, "{text}");
+        }
+        assert!(number_in_pattern("x", "9").is_err());
+    }
+
+    #[test]
+    fn unicode_escapes_are_letters() {
+        for (text, letters) in [(r"d\0061t\+000061", "data"), (r"\u0041\U00000042\\\\", r"AB\\"), ("plain", "plain")] {
+            assert_eq!(unescaped(text).expect("they are letters"), letters);
+        }
+        assert!(unescaped(r"\00").is_err());
     }
 
     #[test]

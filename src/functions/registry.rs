@@ -27,6 +27,7 @@ use super::arithmetic::IntervalScale;
 use super::arithmetic::Operation;
 use super::arithmetic::Rules;
 use super::arithmetic::TimeBetween;
+use super::arithmetic::TimePlus;
 use super::cast::CastTarget;
 use super::cast::CheckedCast;
 use super::cast::FloatIn;
@@ -43,6 +44,7 @@ use super::postgres;
 use super::rowwise::Rowwise;
 use super::scalar::Age;
 use super::scalar::AsValue;
+use super::scalar::Assign;
 use super::scalar::ByteaIn;
 use super::scalar::CharacterLength;
 use super::scalar::Cut;
@@ -78,6 +80,7 @@ pub fn all() -> Vec<Arc<ScalarUDF>> {
         udf(Uuid::new()),
         udf(AsValue::new()),
         udf(OfType::new()),
+        udf(Assign::new()),
         udf(ByteaIn::new()),
         udf(Greatest::new(Extreme::Greatest)),
         udf(Greatest::new(Extreme::Least)),
@@ -96,6 +99,7 @@ pub fn all() -> Vec<Arc<ScalarUDF>> {
         udf(Precision::new()),
         udf(IntervalMicros::default()),
         udf(TimeBetween::default()),
+        udf(TimePlus::default()),
         udf(TextOut::new()),
         udf(Age::new()),
     ];

@@ -292,7 +292,20 @@ pub struct Column {
     pub role: ColumnRole,
 }
 
+/// What the name of a key column begins with that no statement named: no star has it, and no list of columns.
+const HIDDEN: char = '?';
+
 impl Column {
+    /// A column that tells the rows of a table apart whose SELECT list does not: `of` is what it holds.
+    pub fn hidden_name(relation: &str, of: &str) -> String {
+        format!("{HIDDEN}{relation}.{of}")
+    }
+
+    /// Whether it is one of those.
+    pub fn is_hidden(&self) -> bool {
+        self.role == ColumnRole::Key && self.name.starts_with(HIDDEN)
+    }
+
     /// The Arrow field of this column, always nullable.
     pub fn field(&self) -> Field {
         Field::new(&self.name, self.sql_type.arrow(), true)

@@ -5,9 +5,11 @@ use std::ops::ControlFlow;
 
 use sqlparser::ast;
 
+use super::build::call;
 use super::build::failure;
 use super::fold;
 use super::nested::arguments;
+use super::parameters::placeholder;
 use crate::catalog::Compatibility;
 use crate::error::Error;
 use crate::error::Result;
@@ -15,20 +17,66 @@ use crate::error::SqlState;
 use crate::model::SqlType;
 use crate::sql::walk;
 
+/// The function that stands around an assigned value until its type is known: a null of the column's type, the value, the column.
+pub const ASSIGN: &str = "__assign";
+
+/// A value that is assigned to a column of that type and name: what is written without a type is read as one of the column's, and the
+/// type of anything else has to be one that PostgreSQL assigns.
+pub fn assigned_value(value: &ast::Expr, sql_type: &SqlType, column: &str) -> Result<ast::Expr> {
+    let mut value = value.clone();
+    assign(&mut value, sql_type)?;
+    if is_open(&value) || is_ours_alone(sql_type) {
+        return cast_to(value, sql_type);
+    }
+    let null = cast_to(ast::Expr::value(ast::Value::Null), sql_type)?;
+    let column = ast::Expr::value(ast::Value::SingleQuotedString(column.to_string()));
+    Ok(call(ASSIGN, vec![null, value, column]))
+}
+
+/// An item of a query whose rows are inserted: what is written without a type has that of its column.
+pub fn assign_item(item: &mut ast::Expr, sql_type: &SqlType) -> Result<()> {
+    assign(item, sql_type)?;
+    if is_open(item) && *sql_type != SqlType::Text {
+        *item = cast_to(std::mem::replace(item, ast::Expr::value(ast::Value::Null)), sql_type)?;
+    }
+    Ok(())
+}
+
+fn cast_to(expr: ast::Expr, sql_type: &SqlType) -> Result<ast::Expr> {
+    let data_type = match sql_type {
+        SqlType::Bytes => ast::DataType::Bytea,
+        other => crate::sql::parse_type(&other.to_string())?,
+    };
+    Ok(ast::Expr::Cast { kind: ast::CastKind::Cast, expr: Box::new(expr), data_type, array: false, format: None })
+}
+
+/// Whether nothing tells the type of a value: a text, NULL, a parameter.
+fn is_open(expr: &ast::Expr) -> bool {
+    match expr {
+        ast::Expr::Nested(inner) => is_open(inner),
+        ast::Expr::Value(value) if value.value == ast::Value::Null => true,
+        other => is_text(other) || placeholder(other).is_some(),
+    }
+}
+
+/// Whether there is a type in it that PostgreSQL does not have.
+fn is_ours_alone(sql_type: &SqlType) -> bool {
+    match sql_type {
+        SqlType::Array(element) => is_ours_alone(element),
+        SqlType::Map(..) | SqlType::Struct(_) => true,
+        _ => false,
+    }
+}
+
 /// An expression that is assigned to a column of a type: a collection that leaves types open is cast to it, and so is a text that
 /// is written out for bytes.
-pub fn assign(expr: &mut ast::Expr, sql_type: &SqlType) -> Result<()> {
+pub(super) fn assign(expr: &mut ast::Expr, sql_type: &SqlType) -> Result<()> {
     let is_open = sql_type.is_nested() && is_made(expr) && leaves_open(expr);
     if !(is_open || *sql_type == SqlType::Bytes && is_text(expr)) {
         return Ok(());
     }
-    let data_type = match sql_type {
-        SqlType::Bytes => ast::DataType::Bytea,
-        nested => crate::sql::parse_type(&nested.to_string())?,
-    };
     let null = ast::Expr::value(ast::Value::Null);
-    let made = std::mem::replace(expr, null);
-    *expr = ast::Expr::Cast { kind: ast::CastKind::Cast, expr: Box::new(made), data_type, array: false, format: None };
+    *expr = cast_to(std::mem::replace(expr, null), sql_type)?;
     Ok(())
 }
 

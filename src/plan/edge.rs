@@ -11,6 +11,8 @@ use datafusion::logical_expr::LogicalPlan;
 
 use super::error::PlanError;
 use super::node::AggregateChanges;
+use super::node::Alone;
+use super::node::ForeignJoin;
 use super::node::JoinKind;
 use super::node::Node;
 use super::node::RankColumn;
@@ -93,14 +95,7 @@ fn of_node(node: Node<'_>) -> Result<Edge, PlanError> {
             };
             Edge { kind, key: retain.key.clone(), ..below }
         }
-        Node::ForeignJoin(join) => {
-            let columns = |exprs: Vec<&Expr>| -> Option<Vec<usize>> {
-                exprs.into_iter().map(|expr| column_index(expr, join.left.schema())).collect()
-            };
-            let key = columns(join.key.iter().collect()).unwrap_or_default();
-            let partitioned_by = columns(join.on.iter().map(|(left, _)| left).collect());
-            Edge { kind: EdgeKind::Retract, key, partitioned_by }
-        }
+        Node::ForeignJoin(join) => of_foreign_join(join),
         Node::Union(union) => of_union(union)?,
         // What is added comes after the columns that were there.
         Node::Explode(node) => edge(&node.input)?,
@@ -137,6 +132,25 @@ fn of_node(node: Node<'_>) -> Result<Edge, PlanError> {
     })
 }
 
+/// One row a row of the left; where rows of the right stay too, their key is part of it.
+fn of_foreign_join(join: &ForeignJoin) -> Edge {
+    let columns = |exprs: Vec<&Expr>| -> Option<Vec<usize>> {
+        exprs.into_iter().map(|expr| column_index(expr, join.left.schema())).collect()
+    };
+    let key = columns(join.key.iter().collect()).unwrap_or_default();
+    if join.named == Alone::Leaves {
+        let partitioned_by = columns(join.on.iter().map(|(left, _)| left).collect());
+        return Edge { kind: EdgeKind::Retract, key, partitioned_by };
+    }
+    let border = join.left.schema().fields().len();
+    let named = join.on.iter().map(|(_, right)| column_index(right, join.right.schema()));
+    let named: Option<Vec<usize>> = named.map(|column| column.map(|column| border + column)).collect();
+    // What a left row names that meets nothing is in no column of the right.
+    let partitioned_by = named.clone().filter(|_| join.alone == Alone::Leaves);
+    let key = [named.unwrap_or_default(), key].concat();
+    Edge { kind: EdgeKind::Retract, key, partitioned_by }
+}
+
 /// What all branches have, the union has.
 fn of_union(union: &Union) -> Result<Edge, PlanError> {
     let branches = union.branches.iter().map(edge).collect::<Result<Vec<_>, _>>()?;
@@ -145,7 +159,7 @@ fn of_union(union: &Union) -> Result<Edge, PlanError> {
         first.filter(|first| branches.iter().all(|branch| all(branch).as_ref() == Some(first)))
     };
     Ok(Edge {
-        kind: EdgeKind::AppendOnly,
+        kind: branches.first().map_or(EdgeKind::AppendOnly, |branch| branch.kind.clone()),
         key: same(&|branch| Some(branch.key.clone())).unwrap_or_default(),
         partitioned_by: same(&|branch| branch.partitioned_by.clone()),
     })

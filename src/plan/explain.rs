@@ -213,15 +213,17 @@ fn stream_join(join: &StreamJoin) -> String {
 }
 
 fn foreign_join(join: &ForeignJoin) -> String {
-    let alone = match join.alone {
-        Alone::Leaves => "inner",
-        Alone::Stays => "left",
+    let kept = match (join.alone, join.named) {
+        (Alone::Leaves, Alone::Leaves) => "inner",
+        (Alone::Stays, Alone::Leaves) => "left",
+        (Alone::Leaves, Alone::Stays) => "right",
+        (Alone::Stays, Alone::Stays) => "full",
     };
     let no_row = match join.no_row {
         NoRow::Silent => "",
         NoRow::Told => ", told where there is no row",
     };
-    format!("ForeignJoin {}: {alone} on {}{no_row}", join.id, pairs(&join.on))
+    format!("ForeignJoin {}: {kept} on {}{no_row}", join.id, pairs(&join.on))
 }
 
 fn pairs(on: &[(Expr, Expr)]) -> String {

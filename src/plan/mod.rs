@@ -23,15 +23,19 @@ mod intervals;
 mod ksqldb_text;
 mod lateral_unnest;
 mod layout;
+mod missing;
 mod named_arguments;
 mod nested;
 pub mod node;
+mod operands;
 mod optimise;
 mod ordered_sets;
 mod parameter_arguments;
 mod parameters;
+mod pg_casts;
 mod public_names;
 mod pull;
+mod pull_keys;
 mod pull_words;
 mod reference;
 mod relation_names;
@@ -49,14 +53,17 @@ mod using;
 mod window_calls;
 
 pub use array_of_rows::array_of_rows;
-pub use assigned::assign;
+pub use assigned::assign_item;
+pub use assigned::assigned_value;
 pub use assigned::check_fields;
 pub use bind::fold;
 pub use bind::in_other_case;
 pub use bind::no_such_alias;
 use bind::position;
+pub use build::Typing;
 pub use build::call;
 pub use build::escape_in_pattern;
+pub use build::not_assignable;
 pub use edge::Edge;
 pub use edge::EdgeKind;
 pub use edge::edge;
@@ -68,6 +75,7 @@ pub use functions::Functions;
 pub use functions::NestedTypes;
 pub use intervals::expression_planners;
 pub use lateral_unnest::unfold_lists;
+pub use missing::missing_functions;
 pub use node::Aggregate;
 pub use node::AggregateCall;
 pub use node::AggregateChanges;
@@ -99,18 +107,23 @@ pub use node::StreamJoin;
 pub use node::TopN;
 pub use node::TopRows;
 pub use node::Window;
+pub use operands::pull_planners;
 pub use parameter_arguments::type_arguments;
 pub use parameters::cast_types;
 pub use parameters::keep_digits;
 pub use parameters::nulls;
 pub use parameters::placeholder;
 pub use parameters::type_operands;
+pub use parameters::uuid_casts;
+pub use pg_casts::assignable;
 pub use pull::execution_error;
 pub use pull::name_all_items;
 pub use pull::planning_error;
 pub use pull::prepare_pull;
 pub use pull::shown_name;
 pub use pull::with_rules;
+pub use pull_keys::Scans;
+pub use pull_keys::check_pull_keys;
 pub use pull_words::in_ksqldb_words;
 pub use reference::FunctionKind;
 pub use reference::FunctionUsage;
@@ -124,8 +137,10 @@ pub use standing::Output;
 pub use standing::StandingPlan;
 
 use datafusion::common::ScalarValue;
+use sqlparser::ast;
 
 use crate::catalog::Catalog;
+use crate::catalog::Compatibility;
 use crate::catalog::Relation;
 use crate::catalog::Semantics;
 use crate::error::Result;
@@ -142,9 +157,27 @@ pub fn plan_standing(
     functions: &Functions,
     request: &StandingRequest,
 ) -> Result<StandingPlan> {
-    let query = bind::bind(select, catalog, functions, request)?;
+    let (unordered, warning) = without_order(select, request);
+    let query = bind::bind(unordered.as_ref().unwrap_or(select), catalog, functions, request)?;
     query.refuse_parameters()?;
-    plan_query(&query, catalog, functions).map_err(|error| statement_text::with_statement(error, &query, request))
+    let mut plan = plan_query(&query, catalog, functions, Typing::Checked)
+        .map_err(|error| statement_text::with_statement(error, &query, request))?;
+    plan.warnings.extend(warning);
+    Ok(plan)
+}
+
+/// A query for a relation without the order that nothing is limited by: what is kept has none, as little as PostgreSQL's tables.
+fn without_order(select: &Select, request: &StandingRequest) -> (Option<Select>, Option<String>) {
+    let query = &select.ast;
+    let is_bare = query.order_by.is_some() && query.limit_clause.is_none() && query.fetch.is_none();
+    let is_on = matches!(query.body.as_ref(), ast::SetExpr::Select(body) if matches!(body.distinct, Some(ast::Distinct::On(_))));
+    let is_kept = matches!(request.destination, Destination::Create { .. });
+    if !is_bare || is_on || !is_kept || request.semantics.compatibility == Compatibility::Ksqldb {
+        return (None, None);
+    }
+    let unordered = ast::Query { order_by: None, ..query.as_ref().clone() };
+    let warning = "ORDER BY is left out: what is kept has no order, put it into the query that reads it";
+    (Some(Select { ast: Box::new(unordered), ..select.clone() }), Some(warning.to_string()))
 }
 
 /// Plans a push query, with these values for its parameters.
@@ -157,7 +190,7 @@ pub fn plan_push(
 ) -> Result<StandingPlan> {
     let request = StandingRequest::new(semantics, Destination::Client);
     let query = bind::bind(select, catalog, functions, &request)?.with_parameters(parameters)?;
-    plan_query(&query, catalog, functions)
+    plan_query(&query, catalog, functions, Typing::Checked)
 }
 
 /// Plans a push query whose parameters have no values yet, and tells their types; `known` are those that the client told.
@@ -172,17 +205,17 @@ pub fn describe_push(
     let query = bind::bind(select, catalog, functions, &request)?;
     let types = query.parameter_types(known, functions)?;
     let query = query.with_parameters(&nulls(&types)?)?;
-    Ok((plan_query(&query, catalog, functions)?, types))
+    Ok((plan_query(&query, catalog, functions, Typing::Checked)?, types))
 }
 
 /// Plans a standing query again from its bound text; the relations that it reads must have the columns that they had.
 pub fn plan_bound(bound_text: &str, catalog: &Catalog, functions: &Functions) -> Result<StandingPlan> {
     let query = BoundQuery::from_text(bound_text, catalog)?;
-    plan_query(&query, catalog, functions)
+    plan_query(&query, catalog, functions, Typing::Accepted)
 }
 
-fn plan_query(query: &BoundQuery, catalog: &Catalog, functions: &Functions) -> Result<StandingPlan> {
-    let built = build::build(query, catalog, functions)?;
+fn plan_query(query: &BoundQuery, catalog: &Catalog, functions: &Functions, typing: Typing) -> Result<StandingPlan> {
+    let built = build::build(query, catalog, functions, typing)?;
     let optimised = optimise::optimise(built.root)?;
     let fragments = match query.purpose {
         bind::Purpose::Push => fragments::whole(optimised)?,

@@ -11,8 +11,8 @@ const PARAMETERS: [(&str, [&str; 7]); 1] =
     [("make_interval", ["years", "months", "weeks", "days", "hours", "mins", "secs"])];
 
 /// Gives each such call all its arguments; those that are left out are zero. A call that cannot be told stays as it is.
-pub(super) fn in_their_places(query: &mut ast::Query) {
-    let flow = walk::expressions_mut(query, |expr| {
+pub(super) fn in_their_places(root: &mut impl ast::VisitMut) {
+    let flow = walk::expressions_mut(root, |expr| {
         if let ast::Expr::Function(function) = expr
             && let Some(arguments) = all_arguments(function)
             && let ast::FunctionArguments::List(list) = &mut function.args

@@ -8,6 +8,8 @@ use std::collections::HashSet;
 use std::ops::ControlFlow;
 
 use sqlparser::ast;
+use sqlparser::dialect::PostgreSqlDialect;
+use sqlparser::parser::Parser;
 
 use super::build::call;
 use crate::sql::walk;
@@ -37,6 +39,16 @@ pub(super) fn reworded(expr: &ast::Expr) -> Option<ast::Expr> {
         gathered.filter = Some(Box::new(both(is_value, function.filter.as_deref())));
     }
     Some(call(of_list, std::iter::once(gathered).chain(fractions).collect()))
+}
+
+/// The function over a sorted list that stands for one.
+pub(super) fn of_list(name: &str) -> Option<&'static str> {
+    FUNCTIONS.iter().find(|(known, _)| *known == name).map(|(_, of_list)| *of_list)
+}
+
+/// The condition that a row has a value, and meets FILTER.
+pub(super) fn of_values(value: &ast::Expr, filter: Option<&ast::Expr>) -> ast::Expr {
+    both(ast::Expr::IsNotNull(Box::new(ast::Expr::Nested(Box::new(value.clone())))), filter)
 }
 
 fn both(is_value: ast::Expr, filter: Option<&ast::Expr>) -> ast::Expr {
@@ -105,6 +117,70 @@ pub(super) fn distinct(expr: &ast::Expr) -> Option<ast::Expr> {
         None => in_order,
         Some(delimiter) => call("array_to_string", vec![in_order, delimiter]),
     })
+}
+
+/// `rank(x) WITHIN GROUP (ORDER BY y)`: which rank x would have among the rows, by how many of them come before it.
+pub(super) fn rank_of(expr: &ast::Expr) -> Option<ast::Expr> {
+    let ast::Expr::Function(function) = expr else { return None };
+    let ast::FunctionArguments::List(list) = &function.args else { return None };
+    let ([sorted], [ast::FunctionArg::Unnamed(ast::FunctionArgExpr::Expr(value))]) =
+        (function.within_group.as_slice(), list.args.as_slice())
+    else {
+        return None;
+    };
+    let down = sorted.options.asc == Some(false);
+    let nulls_first = sorted.options.nulls_first.unwrap_or(down);
+    let filter = function.filter.as_deref().map_or(String::new(), |filter| format!(" AND ({filter})"));
+    let (by, sign) = (&sorted.expr, if down { ">" } else { "<" });
+    let nulls = if nulls_first { format!(" OR ({by}) IS NULL") } else { String::new() };
+    let before =
+        |what: &str, sign: &str| format!("count({what}) FILTER (WHERE (({by}) {sign} ({value}){nulls}){filter})");
+    let rows = match &function.filter {
+        Some(filter) => format!("count(*) FILTER (WHERE {filter})"),
+        None => "count(*)".to_string(),
+    };
+    let text = match function.name.to_string().to_lowercase().as_str() {
+        "rank" => format!("({} + 1)", before("*", sign)),
+        "dense_rank" => format!("({} + 1)", before(&format!("DISTINCT {by}"), sign)),
+        "percent_rank" => format!("coalesce({}::float8 / nullif({rows}, 0), 0)", before("*", sign)),
+        "cume_dist" => format!("(({} + 1)::float8 / ({rows} + 1))", before("*", &format!("{sign}="))),
+        _ => return None,
+    };
+    parsed(&text)
+}
+
+fn parsed(text: &str) -> Option<ast::Expr> {
+    Parser::new(&PostgreSqlDialect {}).try_with_sql(text).ok()?.parse_expr().ok()
+}
+
+/// `string_agg(x, y)` whose delimiters are of the rows: values and delimiters are gathered in one order, and joined.
+pub(super) fn with_delimiters(expr: &ast::Expr) -> Option<ast::Expr> {
+    let ast::Expr::Function(function) = expr else { return None };
+    let ast::FunctionArguments::List(list) = &function.args else { return None };
+    let is_plain = list.duplicate_treatment.is_none() && function.over.is_none();
+    let [
+        ast::FunctionArg::Unnamed(ast::FunctionArgExpr::Expr(value)),
+        ast::FunctionArg::Unnamed(ast::FunctionArgExpr::Expr(delimiter)),
+    ] = list.args.as_slice()
+    else {
+        return None;
+    };
+    let is_ours = is_plain && function.name.to_string().eq_ignore_ascii_case("string_agg");
+    if !is_ours || matches!(delimiter, ast::Expr::Value(_)) {
+        return None;
+    }
+    let is_value = ast::Expr::IsNotNull(Box::new(ast::Expr::Nested(Box::new(value.clone()))));
+    let filter = both(is_value, function.filter.as_deref());
+    let gathered = |what: &ast::Expr| {
+        let mut gathered = function.clone();
+        gathered.name = ast::ObjectName::from(vec![ast::Ident::new("array_agg")]);
+        gathered.filter = Some(Box::new(filter.clone()));
+        if let ast::FunctionArguments::List(list) = &mut gathered.args {
+            list.args = vec![ast::FunctionArg::Unnamed(ast::FunctionArgExpr::Expr(what.clone()))];
+        }
+        ast::Expr::Function(gathered)
+    };
+    Some(call("__joined", vec![gathered(value), gathered(delimiter)]))
 }
 
 /// Each `string_agg` of a SELECT whose aggregates ask for several orders joins an array that was sorted for it alone.

@@ -14,7 +14,7 @@ use super::bind::position;
 use super::build;
 use super::functions::Functions;
 use crate::catalog::Compatibility;
-use crate::catalog::sql_type;
+use crate::catalog::cast_type;
 use crate::error::Error;
 use crate::error::Result;
 use crate::error::SqlState;
@@ -46,7 +46,7 @@ pub fn cast_types(root: &impl ast::Visit, rules: Compatibility) -> Result<BTreeM
             types.entry(number).or_insert(SqlType::Text);
             return ControlFlow::Continue(());
         }
-        match sql_type(data_type, rules) {
+        match cast_type(data_type, rules) {
             Ok(sql_type) => {
                 types.entry(number).or_insert(sql_type);
                 ControlFlow::Continue(())
@@ -58,6 +58,19 @@ pub fn cast_types(root: &impl ast::Visit, rules: Compatibility) -> Result<BTreeM
         ControlFlow::Break(error) => Err(error),
         ControlFlow::Continue(()) => Ok(types),
     }
+}
+
+/// The parameters that a cast, `$1::uuid`, tells to be UUIDs.
+pub fn uuid_casts(root: &impl ast::Visit) -> Vec<usize> {
+    let mut numbers = Vec::new();
+    let flow = walk::expressions(root, |expression: &ast::Expr| {
+        if let ast::Expr::Cast { expr, data_type: ast::DataType::Uuid, .. } = expression {
+            numbers.extend(placeholder(expr));
+        }
+        ControlFlow::<()>::Continue(())
+    });
+    debug_assert!(flow.is_continue());
+    numbers
 }
 
 /// Tells the types of parameters that are operands: DataFusion would take them for what stands beside them, an interval's factor for an

@@ -11,6 +11,7 @@ use super::bind::fold;
 use super::bind::postgres_name;
 use super::bind::units_as_texts;
 use super::build::Expressions;
+use super::build::Typing;
 use super::build::failure;
 use super::build::is_bare_word;
 use super::build::reword;
@@ -31,6 +32,7 @@ use crate::catalog::Catalog;
 use crate::catalog::Compatibility;
 use crate::error::Error;
 use crate::error::Result;
+use crate::error::SqlState;
 use crate::sql::ALL_FIELDS;
 use crate::sql::Select;
 use crate::sql::walk;
@@ -51,7 +53,7 @@ pub fn prepare_pull(
         return Err(Error::internal("a query with EMIT is not read once"));
     }
     let mut query = select.ast.as_ref().clone();
-    if let ControlFlow::Break(error) = walk::walk_mut(&mut query, no_standing_clause) {
+    if let ControlFlow::Break(error) = walk::walk_mut(&mut query, |node| no_standing_clause(node, rules)) {
         return Err(error);
     }
     if rules == Compatibility::Ksqldb {
@@ -60,6 +62,7 @@ pub fn prepare_pull(
     refuse_all_fields(&query)?;
     if rules == Compatibility::Postgres {
         public_names::leave_out(&mut query);
+        refuse_count_of_nothing(&query)?;
         named_arguments::in_their_places(&mut query);
     }
     nested::reword(&mut query, rules)?;
@@ -178,8 +181,9 @@ pub fn with_rules(
     functions: &Functions,
     rules: Compatibility,
     zone: &str,
+    typing: Typing,
 ) -> std::result::Result<LogicalPlan, DataFusionError> {
-    Expressions::new(functions, rules).in_zone(zone).explicit_plan(plan)
+    Expressions::new(functions, rules).in_zone(zone).typed(typing).explicit_plan(plan)
 }
 
 /// A name that another column of the result has too, made different.
@@ -203,9 +207,9 @@ pub fn execution_error(error: DataFusionError) -> Error {
 }
 
 /// Refuses the clauses that only queries which run on have.
-fn no_standing_clause(node: walk::NodeMut<'_>) -> ControlFlow<Error> {
+fn no_standing_clause(node: walk::NodeMut<'_>, rules: Compatibility) -> ControlFlow<Error> {
     let refused = match node {
-        walk::NodeMut::Select(select) => only_standing_in_select(select),
+        walk::NodeMut::Select(select) => only_standing_in_select(select, rules),
         walk::NodeMut::TableFactor(table) => crate::sql::take_within(table).and_then(|within| match within {
             None => Ok(()),
             Some(_) => {
@@ -220,10 +224,13 @@ fn no_standing_clause(node: walk::NodeMut<'_>) -> ControlFlow<Error> {
     }
 }
 
-fn only_standing_in_select(select: &mut ast::Select) -> Result<()> {
+fn only_standing_in_select(select: &mut ast::Select, rules: Compatibility) -> Result<()> {
     let only = |clause: &str| {
-        Error::unsupported(format!("{clause} is for queries that run on"))
-            .hint("Add EMIT CHANGES, or make a view with CREATE TABLE .. AS and read that.")
+        let message = match rules {
+            Compatibility::Postgres => format!("{clause} is for queries that run on"),
+            Compatibility::Ksqldb => format!("Pull queries don't support {clause} clauses."),
+        };
+        Error::unsupported(message).hint("Add EMIT CHANGES, or make a view with CREATE TABLE .. AS and read that.")
     };
     if crate::sql::take_window(select)?.is_some() {
         return Err(only("WINDOW"));
@@ -239,6 +246,20 @@ fn refuse_all_fields(query: &ast::Query) -> Result<()> {
     let flow = walk::expressions(query, |expr| match expr {
         ast::Expr::Function(function) if function.name.to_string() == ALL_FIELDS => {
             ControlFlow::Break(Error::unsupported("->* is for queries that run on").hint("Name the fields."))
+        }
+        _ => ControlFlow::Continue(()),
+    });
+    flow.break_value().map_or(Ok(()), Err)
+}
+
+/// `count()` is not `count(*)`.
+fn refuse_count_of_nothing(query: &ast::Query) -> Result<()> {
+    let flow = walk::expressions(query, |expr| match expr {
+        ast::Expr::Function(ast::Function { name, args: ast::FunctionArguments::List(list), .. })
+            if list.args.is_empty() && name.to_string().eq_ignore_ascii_case("count") =>
+        {
+            let message = "count(*) must be used to call a parameterless aggregate function";
+            ControlFlow::Break(failure::at(Error::new(SqlState::WRONG_OBJECT_TYPE, message), expr))
         }
         _ => ControlFlow::Continue(()),
     });

@@ -22,6 +22,7 @@ pub(super) fn reword(query: &mut ast::Query) {
                 windows(select);
                 window_calls::reword(&mut select.projection);
                 places_in_sets(select);
+                without_empty_sets(select);
                 select.projection.iter_mut().for_each(rows_of_item);
                 ordered_sets::sort_each_for_itself(select);
                 three_valued(select);
@@ -35,7 +36,10 @@ pub(super) fn reword(query: &mut ast::Query) {
                 name_column(table);
             }
             walk::NodeMut::Expression(expr) => {
-                let new = ordered_sets::reworded(expr).or_else(|| ordered_sets::distinct(expr));
+                let new = ordered_sets::reworded(expr)
+                    .or_else(|| ordered_sets::distinct(expr))
+                    .or_else(|| ordered_sets::rank_of(expr))
+                    .or_else(|| ordered_sets::with_delimiters(expr));
                 if let Some(new) = new.or_else(|| array_of_rows(expr)) {
                     *expr = new;
                 }
@@ -110,6 +114,22 @@ fn places_in_sets(select: &mut ast::Select) {
                 *expr = meant.clone();
             }
         }
+    }
+}
+
+/// `GROUP BY ()` is a group of all rows, as aggregates without GROUP BY are of.
+fn without_empty_sets(select: &mut ast::Select) {
+    let is_aggregate = |item: &ast::SelectItem| {
+        matches!(
+            item,
+            ast::SelectItem::UnnamedExpr(ast::Expr::Function(_))
+                | ast::SelectItem::ExprWithAlias { expr: ast::Expr::Function(_), .. }
+        )
+    };
+    let ast::GroupByExpr::Expressions(groups, _) = &mut select.group_by else { return };
+    let is_empty = |group: &ast::Expr| matches!(group, ast::Expr::Tuple(parts) if parts.is_empty());
+    if select.projection.iter().any(is_aggregate) || !groups.iter().all(is_empty) {
+        groups.retain(|group| !is_empty(group));
     }
 }
 

@@ -119,20 +119,13 @@ fn expr_of(argument: &ast::FunctionArg) -> Option<&ast::Expr> {
     }
 }
 
-/// Whether a text begins with a year that nanoseconds have room for, and has seconds where it has minutes, as DataFusion wants it.
-fn is_near(text: &ast::Value) -> bool {
-    let ast::Value::SingleQuotedString(text) = text else { return false };
-    text.matches(':').count() != 1
-        && text.get(..4).and_then(|year| year.parse::<i32>().ok()).is_some_and(|year| (1700..2200).contains(&year))
-}
-
 fn is_literal(expr: &ast::Expr) -> bool {
     match expr {
         ast::Expr::Value(value) => !matches!(value.value, ast::Value::Placeholder(_)),
-        ast::Expr::TypedString(typed) => is_near(&typed.value.value),
         ast::Expr::Interval(_) => true,
         ast::Expr::UnaryOp { expr, .. } => is_literal(expr),
-        // What a text is read as is told when the query runs, but for an interval.
+        // Of times DataFusion's takes nanoseconds, and here they are microseconds. What a text is read as is told when the query runs,
+        // but for an interval.
         ast::Expr::Cast { data_type: ast::DataType::Interval { .. }, expr, .. } => is_literal(expr),
         _ => false,
     }

@@ -151,7 +151,7 @@ fn table(
             let relation = catalog.relation(&name).filter(|_| !common.contains(&name));
             let alias = alias.as_ref().map_or(name, |alias| fold(&alias.name, rules));
             let Some(relation) = relation else { return Some(Table::unknown(alias)) };
-            let mut columns: Vec<&Column> = relation.columns.iter().collect();
+            let mut columns: Vec<&Column> = relation.shown_columns().iter().collect();
             let is_out_of_order =
                 rules == Compatibility::Ksqldb && !columns.is_sorted_by_key(|column| place_in_star(column));
             if is_out_of_order {

@@ -1,6 +1,8 @@
 //! Where a statement's parser stands: words, names and literals for our own statements, sqlparser for the rest.
 
 use sqlparser::ast;
+use sqlparser::ast::ArrayElemTypeDef;
+use sqlparser::ast::DataType;
 use sqlparser::parser::Parser;
 use sqlparser::tokenizer::Token;
 use sqlparser::tokenizer::TokenWithSpan;
@@ -129,6 +131,25 @@ impl<'a> Cursor<'a> {
         parse(&mut self.parser).map_err(|error| from_parser(error, self.end))
     }
 
+    /// A type. ksqlDB also writes an array behind what it holds (`INT ARRAY`), and `VARCHAR(STRING)` for a text.
+    pub(super) fn data_type(&mut self) -> Result<DataType> {
+        let is_text = |ahead| self.is_word_at(ahead, "VARCHAR") || self.is_word_at(ahead, "STRING");
+        let is_text_of_text =
+            is_text(0) && self.is_symbol_at(1, &Token::LParen) && is_text(2) && self.is_symbol_at(3, &Token::RParen);
+        let mut data_type = if is_text_of_text {
+            for _ in 0..4 {
+                self.step();
+            }
+            DataType::String(None)
+        } else {
+            self.sqlparser(Parser::parse_data_type)?
+        };
+        while self.word("ARRAY") {
+            data_type = DataType::Array(ArrayElemTypeDef::SquareBracket(Box::new(data_type), None));
+        }
+        Ok(data_type)
+    }
+
     /// An identifier.
     pub(super) fn name(&mut self) -> Result<Name> {
         let position = self.position();
@@ -227,26 +248,31 @@ impl<'a> Cursor<'a> {
 
     /// A query that reaches to the statement's end.
     pub(super) fn select(&mut self) -> Result<Select> {
-        self.select_at_depth(0)
+        self.select_at_depth(0, Refused::Changes)
+    }
+
+    /// A query, or INSERT, UPDATE or DELETE behind WITH, which sqlparser takes for queries.
+    pub(super) fn select_or_change(&mut self) -> Result<Select> {
+        self.select_at_depth(0, Refused::Nothing)
     }
 
     /// A query within parentheses, which are taken too.
     pub(super) fn select_in_parentheses(&mut self) -> Result<Select> {
         self.expect_symbol(&Token::LParen)?;
-        let select = self.select_at_depth(1)?;
+        let select = self.select_at_depth(1, Refused::Changes)?;
         self.expect_symbol(&Token::RParen)?;
         Ok(select)
     }
 
-    fn select_at_depth(&mut self, depth: usize) -> Result<Select> {
+    fn select_at_depth(&mut self, depth: usize, refused: Refused) -> Result<Select> {
         if !self.at_query() {
             return Err(self.unexpected("SELECT, WITH or VALUES"));
         }
         let start = self.position();
         let mut ast = self.sqlparser(Parser::parse_query)?;
         fetch_first::as_limit(&mut ast).map_err(|error| error.at(start))?;
-        if let Some(refused) = writing_with(&ast.body) {
-            return Err(refused.at(start));
+        if let (Refused::Changes, Some(error)) = (refused, writing_with(&ast.body)) {
+            return Err(error.at(start));
         }
         well_formed::check(&ast)?;
         let emit = self.emit.take_if(|emit| emit.depth == depth).map(|emit| emit.emit);
@@ -271,6 +297,13 @@ impl<'a> Cursor<'a> {
             None => Ok(()),
         }
     }
+}
+
+/// What may not stand behind WITH.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Refused {
+    Changes,
+    Nothing,
 }
 
 /// `WITH .. INSERT` and its kin, which sqlparser takes for queries.

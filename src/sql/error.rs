@@ -44,6 +44,10 @@ pub(super) fn from_parser(error: ParserError, end: Position) -> Error {
         }
         None => (message, end),
     };
+    if let Some(word) = message.strip_prefix("No infix parser for token ") {
+        let word = word.split_once("value: \"").and_then(|(_, rest)| rest.split('"').next()).unwrap_or(word);
+        return Error::new(SqlState::SYNTAX_ERROR, format!("syntax error at or near \"{word}\"")).at(position);
+    }
     let Some((expected, found)) = message.strip_prefix("Expected: ").and_then(|rest| rest.rsplit_once(", found: "))
     else {
         return Error::new(SqlState::SYNTAX_ERROR, lower_first(&message)).at(position);

@@ -77,7 +77,7 @@ pub use statement::OnConflict;
 pub use statement::Prepare;
 pub use statement::Print;
 pub use statement::Quoting;
-pub use statement::RenameView;
+pub use statement::Rename;
 pub use statement::Returning;
 pub use statement::Select;
 pub use statement::SetScope;

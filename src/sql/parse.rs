@@ -117,7 +117,7 @@ fn lex(text: &str) -> Result<Vec<TokenWithSpan>> {
         .map_err(|error| from_tokenizer(&error, |line, column| Position(lines.place(line, column))))?;
     let renumbered =
         |location: Location| Location { line: 1, column: u64::from(lines.place(location.line, location.column)) };
-    Ok(joined_lines(tokens)
+    let tokens: Vec<TokenWithSpan> = joined_lines(tokens)
         .into_iter()
         .filter(|token| !matches!(token.token, Token::Whitespace(_) | Token::EOF))
         .map(|TokenWithSpan { token, span }| TokenWithSpan {
@@ -127,7 +127,26 @@ fn lex(text: &str) -> Result<Vec<TokenWithSpan>> {
             },
             span: Span::new(renumbered(span.start), renumbered(span.end)),
         })
-        .collect())
+        .collect();
+    Ok(without_only(tokens))
+}
+
+/// `FROM ONLY t` is `FROM t`, since no table here has others below it.
+fn without_only(mut tokens: Vec<TokenWithSpan>) -> Vec<TokenWithSpan> {
+    let is_word = |token: &Token, names: &[&str]| match token {
+        Token::Word(word) => {
+            word.quote_style.is_none() && names.iter().any(|name| word.value.eq_ignore_ascii_case(name))
+        }
+        _ => false,
+    };
+    let mut last = None;
+    tokens.retain(|token| {
+        let goes = is_word(&token.token, &["ONLY"])
+            && last.as_ref().is_some_and(|before| is_word(before, &["FROM", "JOIN", "UPDATE", "TRUNCATE", "TABLE"]));
+        last = Some(token.token.clone());
+        !goes
+    });
+    tokens
 }
 
 /// SQL's `'one'` and, behind a line break and nothing but white space, `'two'` are `'onetwo'`.

@@ -59,6 +59,7 @@ fn shown(statement: &Statement) -> String {
         Statement::CopyTo { source: CopySource::Select(select), format } => format!("{} {format:?}", query(select)),
         Statement::CopyFrom { target, columns, format } => format!("{}({}) {format:?}", target.value, names(columns)),
         Statement::Declare { name, hold, select } => format!("{} hold={hold} {}", name.value, query(select)),
+        Statement::Move { name, direction } => format!("{direction:?} {}", name.value),
         Statement::Fetch { name, direction } => format!("{direction:?} {}", name.value),
         other => format!("{other:?}"),
     }
@@ -104,19 +105,19 @@ const PARSED: &[(&str, &str)] = &[
     ("INSERT INTO t (a) SELECT x FROM s EMIT CHANGES", "t(a) SELECT x FROM s EMIT Changes"),
     (
         "COPY (SELECT * FROM p WHERE amount > 1000 EMIT CHANGES) TO STDOUT;",
-        "SELECT * FROM p WHERE amount > 1000 EMIT Changes CopyFormat { csv: false, delimiter: '\\t', null: \"\\\\N\", header: Absent, quoting: Quoting { quote: 34, escape: 34, force_quote: Columns([]), force_not_null: Columns([]), force_null: Columns([]) } }",
+        "SELECT * FROM p WHERE amount > 1000 EMIT Changes CopyFormat { binary: false, csv: false, delimiter: '\\t', null: \"\\\\N\", header: Absent, quoting: Quoting { quote: 34, escape: 34, force_quote: Columns([]), force_not_null: Columns([]), force_null: Columns([]) } }",
     ),
     (
         "COPY t (a, b) FROM STDIN (FORMAT csv, HEADER, DELIMITER '|', NULL 'nil')",
-        "t(a,b) CopyFormat { csv: true, delimiter: '|', null: \"nil\", header: Told, quoting: Quoting { quote: 34, escape: 34, force_quote: Columns([]), force_not_null: Columns([]), force_null: Columns([]) } }",
+        "t(a,b) CopyFormat { binary: false, csv: true, delimiter: '|', null: \"nil\", header: Told, quoting: Quoting { quote: 34, escape: 34, force_quote: Columns([]), force_not_null: Columns([]), force_null: Columns([]) } }",
     ),
     (
         "COPY t FROM STDIN WITH CSV HEADER",
-        "t() CopyFormat { csv: true, delimiter: ',', null: \"\", header: Told, quoting: Quoting { quote: 34, escape: 34, force_quote: Columns([]), force_not_null: Columns([]), force_null: Columns([]) } }",
+        "t() CopyFormat { binary: false, csv: true, delimiter: ',', null: \"\", header: Told, quoting: Quoting { quote: 34, escape: 34, force_quote: Columns([]), force_not_null: Columns([]), force_null: Columns([]) } }",
     ),
     (
         "COPY t FROM STDIN (FORMAT csv, HEADER match)",
-        "t() CopyFormat { csv: true, delimiter: ',', null: \"\", header: Matched, quoting: Quoting { quote: 34, escape: 34, force_quote: Columns([]), force_not_null: Columns([]), force_null: Columns([]) } }",
+        "t() CopyFormat { binary: false, csv: true, delimiter: ',', null: \"\", header: Matched, quoting: Quoting { quote: 34, escape: 34, force_quote: Columns([]), force_not_null: Columns([]), force_null: Columns([]) } }",
     ),
     ("DECLARE _psql_cursor NO SCROLL CURSOR FOR\nSELECT 1", "_psql_cursor hold=false SELECT 1"),
     ("DECLARE c CURSOR WITH HOLD FOR SELECT 1 EMIT CHANGES", "c hold=true SELECT 1 EMIT Changes"),

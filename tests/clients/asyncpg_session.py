@@ -3,6 +3,7 @@
 import asyncio
 import datetime as dt
 import decimal
+import uuid
 
 import asyncpg
 
@@ -50,6 +51,16 @@ async def main() -> None:
     assert await connection.fetchval("SELECT INTERVAL '1 day 2 hours'") == dt.timedelta(days=1, hours=2)
     late = "SELECT TIMESTAMP '2024-01-03 01:00:00' - TIMESTAMP '2024-01-01'"
     assert await connection.fetchval(late) == dt.timedelta(days=2, hours=1)
+    # What it is not told to be a UUID it would send as a text.
+    await connection.execute("CREATE TABLE apg_marks (id UUID PRIMARY KEY, n INT)")
+    one = uuid.uuid4()
+    await connection.execute("INSERT INTO apg_marks VALUES ($1, $2)", one, 1)
+    await connection.execute("UPDATE apg_marks SET n = $1 WHERE id = $2", 2, one)
+    assert await connection.fetchval("SELECT n FROM apg_marks WHERE id = $1", one) == 2
+    assert await connection.fetchval("SELECT $1::uuid", one) == one
+    await connection.copy_records_to_table("apg_marks", records=[(uuid.uuid4(), number) for number in range(3, 103)])
+    assert await connection.fetchval("SELECT count(*) FROM apg_marks") == 101
+    await connection.execute("DELETE FROM apg_marks WHERE id = $1", one)
     await connection.close()
 
     # A pool resets each connection that comes back to it.

@@ -4,6 +4,7 @@ import datetime as dt
 import decimal
 import os
 import threading
+import uuid
 
 import psycopg
 
@@ -12,6 +13,29 @@ NOW = dt.datetime(2026, 3, 1, 12, 30, 15, 250000)
 
 def check(what: str, wanted, got) -> None:
     assert wanted == got, f"{what}: wanted {wanted!r}, got {got!r}"
+
+
+def uuids_and_binary_copy(connection) -> None:
+    connection.execute("CREATE TABLE py3_marks (id UUID PRIMARY KEY, name VARCHAR(9), n INT)")
+    one = uuid.UUID("a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11")
+    connection.execute("INSERT INTO py3_marks VALUES (%s, %s, %s)", (one, "one", 1))
+    for binary in (False, True):
+        got = connection.cursor(binary=binary).execute("SELECT * FROM py3_marks WHERE id = %s", (one,)).fetchone()
+        check(f"a UUID, binary={binary}", (one, "one", 1), got)
+    check("an array of UUIDs", ("one",), connection.execute("SELECT name FROM py3_marks WHERE id = ANY(%s)", ([one],)).fetchone())
+    with connection.cursor().copy("COPY py3_marks FROM STDIN (FORMAT binary)") as copy:
+        copy.set_types(["uuid", "varchar", "int4"])
+        for number in range(1000):
+            copy.write_row((uuid.UUID(int=number), f"n{number}", number))
+    with connection.cursor().copy("COPY (SELECT n, name FROM py3_marks ORDER BY n, name) TO STDOUT (FORMAT binary)") as copy:
+        copy.set_types(["int4", "varchar"])
+        check("binary COPY both ways", sorted([(number, f"n{number}") for number in range(1000)] + [(1, "one")]), list(copy.rows()))
+    try:
+        connection.execute("INSERT INTO py3_marks VALUES (%s)", (one,))
+        raise AssertionError("a key was taken twice")
+    except psycopg.errors.UniqueViolation as error:
+        check("the constraint", ("py3_marks", "py3_marks_pkey"), (error.diag.table_name, error.diag.constraint_name))
+    check("who it is", connection.info.backend_pid, connection.execute("SELECT pg_backend_pid()").fetchone()[0])
 
 
 def main() -> None:
@@ -55,6 +79,7 @@ def main() -> None:
         found = connection.execute("SELECT k FROM py3 WHERE n < %s AND t LIKE %s EMIT CHANGES LIMIT %s", (many.copy_abs(), "ünï%", 1))
         check("a push query with parameters", [("k1",)], found.fetchall())
 
+        uuids_and_binary_copy(connection)
     push()
     print("psycopg 3 is served")
 

@@ -28,7 +28,7 @@ async fn errors_have_their_sqlstate_and_point_at_their_place() {
     assert_eq!((&state[..], position), ("42703", Some(8)), "{message}");
     assert_eq!(failure(&client, "SELECT 1/0").await.0, "22012");
     let (state, message, hint, position) = failure(&client, "SELECT 1, amount + card_id FROM payments").await;
-    assert_eq!((&state[..], position), ("42883", Some(11)));
+    assert_eq!((&state[..], position), ("42883", Some(18)), "the operator, as in PostgreSQL");
     assert_eq!(message, "operator does not exist: integer + text");
     assert!(hint.is_some());
     let (state, message, _, position) =

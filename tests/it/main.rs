@@ -22,6 +22,7 @@ mod oracle;
 mod parameters;
 mod pg_fuzz;
 mod plan;
+mod postgresql_objects;
 mod push;
 mod reading;
 mod repl;

@@ -157,15 +157,15 @@ impl LocalBroker {
             }
         }
         // A query without a position begins where the log does.
-        let has_begun = |reader: &QueryId| {
-            let mut own = groups.iter().filter(|group| QueryId::of_group(&group.name) == Some(*reader));
+        let has_begun = |reader: &String| {
+            let mut own = groups.iter().filter(|group| group.name == *reader);
             own.any(|group| group.offsets.iter().any(|(read, _)| *read == partition))
         };
         let readers = self.user_of(topic.id).map(|user| user.readers).unwrap_or_default();
         let Some(unbegun) = readers.iter().find(|reader| !has_begun(reader)) else { return Ok(()) };
         let first = self.broker.log.ends(partition)?.log_start_offset;
         if first < start && self.broker.lag_of(partition, first).await?.records != 0 {
-            let user = format!("\"{}\", which has read nothing of it yet", unbegun.group());
+            let user = format!("\"{}\", which has read nothing of it yet", unbegun);
             return Err(BrokerError::TopicInUse { topic: topic.name.clone(), user });
         }
         Ok(())

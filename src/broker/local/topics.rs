@@ -17,7 +17,6 @@ use crate::cluster::MetadataError;
 use crate::cluster::MetadataRecord;
 use crate::cluster::TopicConfig;
 use crate::cluster::TopicRecord;
-use crate::model::QueryId;
 use crate::model::TopicId;
 use crate::security::Operation;
 use crate::security::Resource;
@@ -37,8 +36,8 @@ pub struct TopicUser {
     pub is_table: bool,
     /// A query writes the topic, and restores from it what it keeps.
     pub is_of_query: bool,
-    /// The queries that read the topic, also those that have not begun to.
-    pub readers: Vec<QueryId>,
+    /// The groups of the queries that read the topic, also of those that have not begun to.
+    pub readers: Vec<String>,
 }
 
 impl TopicUser {

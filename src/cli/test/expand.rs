@@ -14,8 +14,12 @@ pub(super) struct Case {
     pub(super) waits_for: Option<String>,
 }
 
-/// ksqlDB's second planner: an experiment of theirs with other rules for keys. One run, with the first, is enough.
+/// ksqlDB's second planner: an experiment of theirs with other rules for keys.
 const SECOND_PLANNER: &str = "ksql.new.query.planner.enabled";
+
+/// Settings of ksqlDB that change no answer here, or that the engine has too.
+const HARMLESS: [&str; 3] =
+    ["auto.offset.reset", "ksql.output.topic.name.prefix", "ksql.query.pull.table.scan.enabled"];
 
 /// Settings of ksqlDB that ask for other rules unless they are `false`.
 const DEFAULTS: [&str; 2] = ["ksql.functions.substring.legacy.args", "use.exact.numeric.comparison"];
@@ -70,11 +74,11 @@ fn waits_for(node: &CaseNode) -> Option<String> {
         let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
         // How Kafka Streams is tuned changes no answer here, nor do settings that say what holds anyway.
         let harmless = name.starts_with("ksql.streams.")
-            || name == "auto.offset.reset"
-            || name == "ksql.query.pull.table.scan.enabled"
+            || HARMLESS.contains(&name.as_str())
             || name.starts_with("ksql.persistence.")
             || (DEFAULTS.contains(&name.as_str()) && text == "false")
-            || (name == SECOND_PLANNER && text == "false");
+            // Of a case for both planners the answers are those of the first.
+            || (name == SECOND_PLANNER && (text == "false" || node.config.iter().any(|config| config == "false")));
         if !harmless {
             return Some(format!("setting {name} = {text}"));
         }
@@ -90,14 +94,29 @@ mod tests {
     #[test]
     fn a_case_runs_once_for_each_format_and_setting() {
         let text = r#"{"tests": [{"name": "n", "format": ["JSON", "DELIMITED"], "config": ["true", "false"],
-            "properties": {"ksql.new.query.planner.enabled": "{CONFIG}"},
+            "properties": {"ksql.functions.substring.legacy.args": "{CONFIG}"},
             "statements": ["CREATE STREAM A WITH (value_format='{FORMAT}');"]}]}"#;
         let file = CaseFile::parse(text).expect("a case");
         let cases = expand("f", &file.tests[0]);
         let ids: Vec<&str> = cases.iter().map(|case| case.id.as_str()).collect();
-        assert_eq!(ids[0], "f - n - JSON - ksql.new.query.planner.enabled=true");
+        assert_eq!(ids[0], "f - n - JSON - ksql.functions.substring.legacy.args=true");
         assert_eq!(ids.len(), 4);
         assert_eq!(cases[3].node.statements[0], "CREATE STREAM A WITH (value_format='DELIMITED');");
         assert_eq!(cases.iter().filter(|case| case.waits_for.is_some()).count(), 2);
+    }
+
+    #[test]
+    fn a_case_for_the_second_planner_alone_waits() {
+        let waiting = |config: &str, value: &str| {
+            let text = format!(
+                r#"{{"tests": [{{"name": "n", "config": {config}, "statements": ["SHOW TABLES;"],
+                    "properties": {{"ksql.new.query.planner.enabled": "{value}"}}}}]}}"#
+            );
+            let file = CaseFile::parse(&text).expect("a case");
+            expand("f", &file.tests[0]).iter().filter(|case| case.waits_for.is_some()).count()
+        };
+        assert_eq!(waiting(r#"["true", "false"]"#, "{CONFIG}"), 0);
+        assert_eq!(waiting("[]", "true"), 1);
+        assert_eq!(waiting("[]", "false"), 0);
     }
 }

@@ -18,7 +18,7 @@ use crate::format::json_of;
 use crate::sql;
 use crate::sql::Statement;
 
-/// How many partitions the topics of a case with SELECTs have unless it says so.
+/// How many partitions the topics of a case with SELECTs, or with topics of several, have unless it says so.
 pub(super) const PARTITIONS: i32 = 4;
 
 /// How long a SELECT may take. A push query that finds fewer rows than its LIMIT would wait for ever.
@@ -35,6 +35,18 @@ pub(super) fn topic_of(statement: &str) -> Option<String> {
     let Statement::CreateSource(create) = parsed.into_iter().next()?.statement else { return None };
     let options = RelationOptions::read(&create.options).ok()?;
     options.topic.filter(|_| options.partitions.is_none())
+}
+
+/// Whether a CREATE says that its topic has more than one partition: what is joined with it must have as many.
+pub(super) fn tells_partitions(statement: &str) -> bool {
+    let parsed = sql::parse(statement).ok().and_then(|parsed| parsed.into_iter().next());
+    let options = match parsed.map(|parsed| parsed.statement) {
+        Some(Statement::CreateSource(create)) => create.options,
+        Some(Statement::CreateAs(create)) => create.options,
+        _ => return false,
+    };
+    let partitions = RelationOptions::read(&options).ok().and_then(|options| options.partitions);
+    partitions.is_some_and(|partitions| 1 < partitions)
 }
 
 /// What a SELECT answers, over all that is there; `None` if it does not end.

@@ -110,14 +110,16 @@ async fn attempt(case: &Case) -> Result<End, Error> {
     for topic in &node.topics {
         pipeline.create_topic(&topic.name, topic.partitions).await?;
     }
-    for (name, value) in node.properties.iter().filter(|(name, _)| name.starts_with("ksql.persistence.")) {
+    let of_engine = ["ksql.persistence.", "ksql.output.", "ksql.query.pull.table.scan."];
+    let is_of_engine = |name: &str| of_engine.iter().any(|prefix| name.starts_with(prefix));
+    for (name, value) in node.properties.iter().filter(|(name, _)| is_of_engine(name)) {
         let value = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
         pipeline.execute(&format!("SET '{name}' = '{value}';")).await?;
     }
     let refused = |error, place| End::Refused { error, last: place + 1 == node.statements.len(), statement: place + 1 };
     let (questions, others): (Vec<_>, Vec<_>) =
         node.statements.iter().enumerate().partition(|(_, statement)| responses::is_question(statement));
-    if !questions.is_empty() {
+    if !questions.is_empty() || node.statements.iter().any(|statement| responses::tells_partitions(statement)) {
         for topic in node.statements.iter().filter_map(|statement| responses::topic_of(statement)) {
             pipeline.create_topic(&topic, responses::PARTITIONS).await?;
         }

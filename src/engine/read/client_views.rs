@@ -37,23 +37,26 @@ const INFORMATION_SCHEMA: [(&str, &str); 17] = [
         "columns",
         "SELECT __own.table_catalog, __own.table_schema, __own.table_name, __own.column_name,
             CAST(ordinal_position AS INT) + 1 AS ordinal_position, column_default,
-            CASE WHEN n.attname IS NULL THEN is_nullable ELSE 'NO' END AS is_nullable, {type} AS data_type,
-            CAST(character_maximum_length AS INT) AS character_maximum_length,
-            CAST(character_octet_length AS INT) AS character_octet_length,
+            CASE WHEN n.attnotnull THEN 'NO' ELSE is_nullable END AS is_nullable,
+            CASE n.atttypid WHEN 1042 THEN 'character' WHEN 1043 THEN 'character varying' WHEN 2950 THEN 'uuid' ELSE {type} END AS data_type,
+            CASE WHEN n.atttypid IN (1042, 1043) THEN n.atttypmod - 4 END AS character_maximum_length,
+            CASE WHEN n.atttypid IN (1042, 1043) THEN 4 * (n.atttypmod - 4) END AS character_octet_length,
             CASE data_type WHEN 'Int64' THEN 64 WHEN 'Float64' THEN 53 ELSE CAST(numeric_precision AS INT) END AS numeric_precision,
             CAST(numeric_precision_radix AS INT) AS numeric_precision_radix,
             CASE WHEN data_type IN ('Int32', 'Int64') THEN 0 ELSE CAST(numeric_scale AS INT) END AS numeric_scale,
             CAST(datetime_precision AS INT) AS datetime_precision, interval_type, CAST(NULL AS INT) AS interval_precision,
             {none:character_set_catalog character_set_schema character_set_name collation_catalog collation_schema collation_name},
             {none:domain_catalog domain_schema domain_name},
-            '{database}' AS udt_catalog, 'pg_catalog' AS udt_schema, {udt} AS udt_name,
+            '{database}' AS udt_catalog, 'pg_catalog' AS udt_schema,
+            CASE n.atttypid WHEN 1042 THEN 'bpchar' WHEN 1043 THEN 'varchar' WHEN 2950 THEN 'uuid' ELSE {udt} END AS udt_name,
             {none:scope_catalog scope_schema scope_name}, CAST(NULL AS INT) AS maximum_cardinality,
             CAST(CAST(ordinal_position AS INT) + 1 AS TEXT) AS dtd_identifier, 'NO' AS is_self_referencing, 'NO' AS is_identity,
             {none:identity_generation identity_start identity_increment identity_maximum identity_minimum}, 'NO' AS identity_cycle,
             'NEVER' AS is_generated, {none:generation_expression}, 'YES' AS is_updatable
          FROM information_schema.columns AS __own
-            LEFT JOIN (SELECT t.relname, a.attname FROM pg_catalog.pg_attribute a JOIN pg_catalog.pg_class t ON t.oid = a.attrelid
-                WHERE a.attnotnull) AS n
+            LEFT JOIN (SELECT t.relname, a.attname, a.attnotnull, a.atttypid, a.atttypmod FROM pg_catalog.pg_attribute a
+                JOIN pg_catalog.pg_class t ON t.oid = a.attrelid JOIN pg_catalog.pg_namespace s ON s.oid = t.relnamespace
+                WHERE s.nspname = 'public' AND 0 < a.attnum) AS n
             ON __own.table_schema = 'public' AND n.relname = __own.table_name AND n.attname = __own.column_name",
     ),
     (

@@ -12,6 +12,7 @@ use datafusion::logical_expr::ScalarUDF;
 use datafusion::logical_expr::ScalarUDFImpl;
 use datafusion::logical_expr::Signature;
 use datafusion::logical_expr::Volatility;
+use datafusion::logical_expr::create_udf;
 use datafusion::scalar::ScalarValue;
 
 use crate::env::Clock;
@@ -20,6 +21,17 @@ use crate::model::SqlType;
 /// `clock_timestamp() -> TIMESTAMP WITH TIME ZONE`. Volatile.
 pub(super) fn clock_timestamp(clock: Arc<dyn Clock>) -> ScalarUDF {
     ScalarUDF::new_from_impl(ClockTimestamp { clock, signature: Signature::nullary(Volatility::Volatile) })
+}
+
+/// `pg_postmaster_start_time() -> TIMESTAMP WITH TIME ZONE`: when the environment's clock began to run. Stable.
+pub(super) fn start_time(clock: &dyn Clock) -> ScalarUDF {
+    let running = i64::try_from(clock.monotonic().as_micros()).unwrap_or(i64::MAX);
+    let started = Some(clock.wall_micros().saturating_sub(running));
+    let answer = move |_: &[ColumnarValue]| {
+        Ok(ColumnarValue::Scalar(ScalarValue::TimestampMicrosecond(started, Some("UTC".into()))))
+    };
+    let data_type = SqlType::TimestampTz.arrow();
+    create_udf("pg_postmaster_start_time", Vec::new(), data_type, Volatility::Stable, Arc::new(answer))
 }
 
 struct ClockTimestamp {

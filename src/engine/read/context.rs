@@ -18,6 +18,7 @@ use datafusion::execution::FunctionRegistry;
 use datafusion::execution::SessionStateBuilder;
 use datafusion::execution::memory_pool::MemoryLimit;
 use datafusion::execution::session_state::SessionState;
+use datafusion::logical_expr::ScalarUDF;
 use datafusion::logical_expr::planner::RelationPlanner;
 use datafusion::prelude::SessionConfig;
 use datafusion::prelude::SessionContext;
@@ -29,11 +30,12 @@ use datafusion_pg_catalog::sql::rules::RewriteRegCastToSubquery;
 use datafusion_pg_catalog::sql::rules::SqlStatementRewriteRule;
 use sqlparser::ast;
 
-use super::advisory::advisory_unlock_all;
+use super::advisory;
 use super::call_rows;
 use super::client_functions;
 use super::client_syntax;
 use super::clock_timestamp::clock_timestamp;
+use super::clock_timestamp::start_time;
 use super::parameters::told_types;
 use super::pg_catalog::PgCatalog;
 use super::pg_functions::FunctionTexts;
@@ -61,14 +63,17 @@ use crate::functions;
 use crate::model::SqlType;
 use crate::plan::EveryRow;
 use crate::plan::NestedTypes;
+use crate::plan::Typing;
 use crate::plan::expression_planners;
 use crate::plan::fold;
 use crate::plan::in_ksqldb_words;
 use crate::plan::keep_digits;
+use crate::plan::missing_functions;
 use crate::plan::name_all_items;
 use crate::plan::placeholder;
 use crate::plan::planning_error;
 use crate::plan::prepare_pull;
+use crate::plan::pull_planners;
 use crate::plan::system_columns;
 use crate::plan::type_arguments;
 use crate::plan::type_operands;
@@ -149,11 +154,11 @@ impl Base {
             context.register_udaf(function.as_ref().clone());
         }
         context.register_udf(version());
-        context.register_udf(advisory_unlock_all());
         client_functions::all().for_each(|function| context.register_udf(function));
         FunctionTexts::functions(&texts).into_iter().for_each(|function| context.register_udf(function));
         let clock = engine.upgrade().map(|engine| Arc::clone(&engine.env().clock));
         if let Some(clock) = clock {
+            context.register_udf(start_time(clock.as_ref()));
             context.register_udf(clock_timestamp(Arc::clone(&clock)));
             context.register_udf(pg_sleep(clock));
         }
@@ -165,6 +170,20 @@ impl Base {
             .build();
         Ok(Self { state, catalog, system, pg_catalog, reg_casts: RewriteRegCastToSubquery::new() })
     }
+}
+
+/// The functions that a query calls and that are not there. What is called over a window alone is told from them.
+fn unknown_functions(state: &SessionState, query: &ast::Query) -> Vec<ScalarUDF> {
+    let is_known = |name: &str| {
+        state.scalar_functions().contains_key(name)
+            || state.aggregate_functions().contains_key(name)
+            || state.window_functions().contains_key(name)
+            || state.table_functions().contains_key(name)
+            || state.higher_order_functions().contains_key(name)
+            || name == "unnest"
+            || name == "grouping"
+    };
+    missing_functions(query, &is_known)
 }
 
 impl Drop for Base {
@@ -193,7 +212,7 @@ impl Planner {
     /// Pins what a statement of the session reads.
     pub(in crate::engine) fn pin(session: &Session) -> Result<Reading> {
         let (catalog, published) = (session.engine.catalog()?, session.engine.published());
-        Ok(Reading { catalog, published, given: Vec::new(), ends: Frontier::new() })
+        Ok(Reading { catalog, published, given: session.given.clone(), ends: Frontier::new() })
     }
 
     /// The state in which a statement over `reading` is planned and run; ROWTIME and its kin are columns under the rules of whoever asks
@@ -221,7 +240,7 @@ impl Planner {
                 others: Some(Arc::new(PgOidTypePlanner)),
                 zone: Some(zone.clone()),
             }))
-            .with_expr_planners(expression_planners(session.settings.compatibility()))
+            .with_expr_planners(pull_planners(session.settings.compatibility()))
             .build();
         let env = session.engine.env();
         let options = state.config_mut().options_mut();
@@ -262,13 +281,18 @@ impl Planner {
         let mut state = self.state(session, reading, asked)?;
         let mut statement = ast::Statement::Query(select.ast.clone());
         let functions = session_settings::called(&statement, &session.settings);
-        for function in functions.into_iter().chain(session_settings::users(&session.principal)) {
+        let of_session = session_settings::users(&session.principal).into_iter();
+        let of_session = of_session.chain([session_settings::backend(session.process)]);
+        let of_session = of_session.chain(advisory::called(&statement, &session.locks));
+        for function in functions.into_iter().chain(of_session) {
             let registered = state.register_udf(function);
             registered.map_err(|error| Error::internal("functions").caused_by(error))?;
         }
         let of_clients = self.in_our_words(session, &state, reading, &mut statement)?;
         // What clients ask of the catalogs they ask of PostgreSQL.
         let rules = if of_clients { Compatibility::Postgres } else { session.settings.compatibility() };
+        // Types there are other than PostgreSQL's.
+        let typing = if of_clients { Typing::Accepted } else { Typing::Checked };
         if rules == Compatibility::Postgres {
             let is_scalar = |name: &str| {
                 state.scalar_functions().contains_key(name)
@@ -279,24 +303,30 @@ impl Planner {
         }
         self.check_relations(session, reading, &statement)?;
         let query = prepare_pull(&told(select, statement), &reading.catalog, session.engine.functions(), rules)?;
+        if rules == Compatibility::Postgres {
+            for function in unknown_functions(&state, &query) {
+                let registered = state.register_udf(Arc::new(function));
+                registered.map_err(|error| Error::internal("functions").caused_by(error))?;
+            }
+        }
         let mut statement = ast::Statement::Query(Box::new(query));
         records_function::rename_calls(&mut statement);
         type_operands(&mut statement, known);
         let casts = told_types(&statement, rules)?;
         keep_digits(&mut statement, parameters);
         let (engine, origin) = (Arc::clone(&session.engine), select.ast.clone());
-        let published = Arc::clone(&reading.published);
+        let pinned = (Arc::clone(&reading.catalog), Arc::clone(&reading.published));
         let zone = session.settings.zone_name().to_string();
         // Some statements take long to plan: a connection's thread is not theirs, and a cancel need not wait for them.
         let planning = session.engine.query_threads()?.spawn(async move {
             let plan = state.statement_to_plan(PlannerStatement::Statement(Box::new(statement))).await;
             let plan = plan.and_then(unfold_lists);
-            let plan = plan.and_then(|plan| with_rules(plan, engine.functions(), rules, &zone));
+            let plan = plan.and_then(|plan| with_rules(plan, engine.functions(), rules, &zone, typing));
             let plan = plan.map_err(|error| match rules {
                 Compatibility::Ksqldb => in_ksqldb_words(planning_error(error, &origin), &origin),
                 Compatibility::Postgres => planning_error(error, &origin),
             })?;
-            Ok(Planned::new(published, state, plan, casts, origin, rules))
+            Ok(Planned::new(pinned, state, plan, casts, origin, rules))
         });
         planning.join().await.map_err(|panic| panicked(&panic))?
     }

@@ -13,6 +13,7 @@ mod context;
 mod key_read;
 mod lease;
 mod null_on_failure;
+mod origins;
 mod parameters;
 mod pg_catalog;
 mod pg_functions;

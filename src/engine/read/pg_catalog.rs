@@ -23,12 +23,14 @@ use datafusion::error::DataFusionError;
 use datafusion::error::Result;
 use datafusion::prelude::SessionContext;
 
+use super::origins::relation_oid;
 use super::pg_functions::FunctionTexts;
 use super::pg_keys;
 use super::pg_keys::PrimaryKey;
 use super::pg_overlay;
 use super::pg_overlay::SettingRows;
 use crate::catalog::Catalog;
+use crate::catalog::TextKind;
 use crate::engine::core::Engine;
 use crate::engine::settings::Settings;
 use crate::model::SqlType;
@@ -39,6 +41,8 @@ const CLASSES: &str = "pg_class";
 const INDEXES: &str = "pg_index";
 const CONSTRAINTS: &str = "pg_constraint";
 const FUNCTIONS: &str = "pg_proc";
+const RULES: &str = "pg_rewrite";
+const DEPENDENCIES: &str = "pg_depend";
 const SETTINGS: &str = "pg_settings";
 const ROLES: &str = "pg_roles";
 const AUTH_IDS: &str = "pg_authid";
@@ -105,7 +109,7 @@ impl PgCatalog {
 
     /// `pg_class`; what `pg_get_viewdef` and `pg_get_indexdef` tell of its numbers is learned.
     async fn classes(&self, catalog: &Catalog) -> Result<Arc<dyn TableProvider>> {
-        let batches = self.rows(CLASSES).await?;
+        let batches = self.relations(catalog, CLASSES, "oid").await?;
         let mut views = HashMap::new();
         for batch in &batches {
             let (oids, names) = (column(batch, "oid", &DataType::Int32)?, column(batch, "relname", &DataType::Utf8)?);
@@ -185,9 +189,35 @@ impl PgCatalog {
         SessionContext::new().read_table(table)?.collect().await
     }
 
+    /// The rows of a table of relations, in which ours have the numbers that they keep over a restart.
+    async fn relations(&self, catalog: &Catalog, name: &str, number: &str) -> Result<Vec<RecordBatch>> {
+        let public = self.schemas().await?.get("public").copied();
+        let mut own = HashMap::new();
+        for batch in self.rows(CLASSES).await? {
+            let [oids, schemas] = ["oid", "relnamespace"].map(|name| column(&batch, name, &DataType::Int32));
+            let (oids, schemas) = (oids?, schemas?);
+            let numbers = oids.as_primitive::<Int32Type>().iter().zip(schemas.as_primitive::<Int32Type>());
+            let names = column(&batch, "relname", &DataType::Utf8)?;
+            for ((oid, schema), name) in numbers.zip(names.as_string::<i32>()) {
+                let id = name.filter(|_| schema == public).and_then(|name| catalog.id_of(name));
+                own.extend(oid.zip(id.map(relation_oid)));
+            }
+        }
+        let numbered = |batch: &RecordBatch| {
+            let numbers = column(batch, number, &DataType::Int32)?;
+            let numbers = numbers.as_primitive::<Int32Type>().iter();
+            let numbers: Int32Array = numbers.map(|oid| oid.map(|oid| own.get(&oid).copied().unwrap_or(oid))).collect();
+            let mut columns = batch.columns().to_vec();
+            let index = batch.schema().index_of(number)?;
+            columns[index] = cast(&numbers, batch.schema().field(index).data_type())?;
+            Ok(RecordBatch::try_new(batch.schema(), columns)?)
+        };
+        self.rows(name).await?.iter().map(numbered).collect()
+    }
+
     /// `pg_index` or `pg_constraint` with the keys of our tables.
     async fn keys(&self, catalog: &Catalog, name: &str) -> Result<Arc<dyn TableProvider>> {
-        let classes = self.rows(CLASSES).await?;
+        let classes = self.relations(catalog, CLASSES, "oid").await?;
         let keys = PrimaryKey::all(catalog, &classes)?;
         self.texts.learn_keys(keys.iter().flat_map(PrimaryKey::texts).collect());
         let schema = match self.inner.table(name).await? {
@@ -204,7 +234,7 @@ impl PgCatalog {
     /// `pg_attribute` with the types that the relations' columns have, and with those that hold no null.
     async fn attributes(&self, catalog: &Catalog) -> Result<Arc<dyn TableProvider>> {
         let mut names = HashMap::new();
-        for batch in self.rows(CLASSES).await? {
+        for batch in self.relations(catalog, CLASSES, "oid").await? {
             let oids = column(&batch, "oid", &DataType::Int32)?;
             let relations = column(&batch, "relname", &DataType::Utf8)?;
             let oids = oids.as_primitive::<Int32Type>();
@@ -212,7 +242,7 @@ impl PgCatalog {
                 names.extend(oid.zip(name.map(str::to_string)));
             }
         }
-        let batches = self.rows(ATTRIBUTES).await?;
+        let batches = self.relations(catalog, ATTRIBUTES, "attrelid").await?;
         let changed: Result<Vec<RecordBatch>> =
             batches.iter().map(|batch| with_modifiers(batch, catalog, &names)).collect();
         table_of(changed?)
@@ -263,13 +293,16 @@ fn with_modifiers(batch: &RecordBatch, catalog: &Catalog, names: &HashMap<i32, S
             let at = relation.columns.iter().position(|column| column.name == name)?;
             let holds_no_null =
                 relation.not_null.contains(&at) || relation.is_table() && relation_key(relation).contains(&at);
-            Some((&relation.columns[at].sql_type, holds_no_null))
+            Some((&relation.columns[at].sql_type, relation.text_kinds.get(&at), holds_no_null))
         });
         let of_view = view.and_then(|view| view.columns.iter().find(|column| column.name == name));
-        let found = found.or_else(|| of_view.map(|column| (&column.sql_type, false)));
-        modifiers.push(found.map_or(NO_MODIFIER, |(sql_type, _)| type_modifier(sql_type)));
-        oids.push(found.and_then(|(sql_type, _)| nested_oid(sql_type)).unwrap_or(known.0));
-        not_nulls.push(found.map_or(known.1, |(_, holds_no_null)| holds_no_null));
+        let found = found.or_else(|| of_view.map(|column| (&column.sql_type, None, false)));
+        let kind = found.and_then(|(_, kind, _)| kind);
+        let modifier = found.map_or(NO_MODIFIER, |(sql_type, ..)| type_modifier(sql_type));
+        modifiers.push(kind.map_or(modifier, TextKind::type_modifier));
+        let oid = found.and_then(|(sql_type, ..)| nested_oid(sql_type)).unwrap_or(known.0);
+        oids.push(kind.map_or(oid, |kind| kind.type_oid().cast_signed()));
+        not_nulls.push(found.map_or(known.1, |(.., holds_no_null)| holds_no_null));
     }
     let changed: [(&str, ArrayRef); 3] = [
         ("atttypmod", Arc::new(Int32Array::from(modifiers))),
@@ -334,6 +367,11 @@ impl SchemaProvider for PgCatalog {
             (ATTRIBUTES, Some(catalog)) => self.attributes(&catalog).await.map(Some),
             (CLASSES, Some(catalog)) => self.classes(&catalog).await.map(Some),
             (known @ (INDEXES | CONSTRAINTS), Some(catalog)) => self.keys(&catalog, known).await.map(Some),
+            (known @ (RULES | DEPENDENCIES), Some(catalog)) => {
+                let Some(table) = self.inner.table(known).await? else { return Ok(None) };
+                let told = if known == RULES { pg_overlay::rules } else { pg_overlay::dependencies };
+                told(&table.schema(), &catalog).map(Some)
+            }
             (FUNCTIONS, _) => self.functions().await.map(Some),
             (SETTINGS, _) => self.settings().await.map(Some),
             (NAMESPACES, _) => self.namespaces().await.map(Some),

@@ -50,7 +50,11 @@ impl PrimaryKey {
             let (oids, namespaces) = (oids.as_primitive::<Int32Type>(), namespaces.as_primitive::<Int32Type>());
             for (row, name) in names.as_string::<i32>().iter().enumerate() {
                 let relation = name.and_then(|name| catalog.relation(name)).filter(|relation| relation.is_table());
-                let Some(relation) = relation else { continue };
+                // A key that nobody sees is none to clients.
+                let is_shown = |relation: &&std::sync::Arc<crate::catalog::Relation>| {
+                    relation.shown_columns().len() == relation.columns.len()
+                };
+                let Some(relation) = relation.filter(is_shown) else { continue };
                 let columns = relation_key(relation).into_iter().map(|at| {
                     let number = i16::try_from(at + 1).unwrap_or(i16::MAX);
                     (number, relation.columns[at].name.clone())

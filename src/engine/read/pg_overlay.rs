@@ -17,7 +17,10 @@ use datafusion::catalog::MemTable;
 use datafusion::catalog::TableProvider;
 use datafusion::error::Result;
 
+use super::origins::relation_oid;
 use super::pg_catalog::column;
+use crate::catalog::Catalog;
+use crate::catalog::PlainView;
 use crate::sql::DATABASE;
 
 /// A table without a row: its name, and its columns with their types.
@@ -73,6 +76,55 @@ pub(super) fn roles(of: &SchemaRef, user: &str) -> Result<Arc<dyn TableProvider>
         Ok(cast(&StringArray::from(vec![told]), field.data_type())?)
     };
     of_columns(&fields, fields.iter().map(told).collect::<Result<Vec<_>>>()?)
+}
+
+/// What is added to a view's number for that of its rule.
+const RULE_OIDS: i32 = 1 << 28;
+/// `pg_rewrite` and `pg_class`.
+const RULES: i32 = 2618;
+const CLASSES: i32 = 1259;
+
+/// `pg_rewrite`: each view has a rule, by which tools find what it reads.
+pub(super) fn rules(of: &SchemaRef, catalog: &Catalog) -> Result<Arc<dyn TableProvider>> {
+    let views: Vec<i32> = catalog.views().map(|view| relation_oid(view.id)).collect();
+    told(of, views.len(), |name| match name {
+        "oid" => Some(views.iter().map(|view| (view + RULE_OIDS).to_string()).collect()),
+        "ev_class" => Some(views.iter().map(ToString::to_string).collect()),
+        "rulename" => Some(vec!["_RETURN".to_string(); views.len()]),
+        "ev_type" => Some(vec!["1".to_string(); views.len()]),
+        _ => None,
+    })
+}
+
+/// `pg_depend`: what the rules of views read.
+pub(super) fn dependencies(of: &SchemaRef, catalog: &Catalog) -> Result<Arc<dyn TableProvider>> {
+    let read = |view: &Arc<PlainView>| {
+        let rule = relation_oid(view.id) + RULE_OIDS;
+        view.reads.iter().map(|(_, id)| (rule, relation_oid(*id))).collect::<Vec<_>>()
+    };
+    let reads: Vec<(i32, i32)> = catalog.views().flat_map(read).collect();
+    let all = |value: &str| Some(vec![value.to_string(); reads.len()]);
+    told(of, reads.len(), |name| match name {
+        "classid" => all(&RULES.to_string()),
+        "objid" => Some(reads.iter().map(|(rule, _)| rule.to_string()).collect()),
+        "refclassid" => all(&CLASSES.to_string()),
+        "refobjid" => Some(reads.iter().map(|(_, read)| read.to_string()).collect()),
+        "objsubid" | "refobjsubid" => all("0"),
+        "deptype" => all("n"),
+        _ => None,
+    })
+}
+
+/// A table of so many rows: what `values` tells of a column, else NULL.
+fn told(of: &SchemaRef, rows: usize, values: impl Fn(&str) -> Option<Vec<String>>) -> Result<Arc<dyn TableProvider>> {
+    let fields: Vec<Field> = of.fields().iter().map(|field| field.as_ref().clone().with_nullable(true)).collect();
+    let column = |field: &Field| -> Result<ArrayRef> {
+        match values(field.name()) {
+            Some(values) => Ok(cast(&StringArray::from(values), field.data_type())?),
+            None => Ok(new_null_array(field.data_type(), rows)),
+        }
+    };
+    of_columns(&fields, fields.iter().map(column).collect::<Result<Vec<_>>>()?)
 }
 
 fn of_columns(fields: &[Field], columns: Vec<ArrayRef>) -> Result<Arc<dyn TableProvider>> {

@@ -37,7 +37,9 @@ use tracing::debug;
 
 use super::lease::Lease;
 use super::null_on_failure::null_on_failure;
+use super::origins;
 use super::turns::giving_way;
+use crate::catalog::Catalog;
 use crate::catalog::Compatibility;
 use crate::engine::outcome::OutputField;
 use crate::engine::outcome::RowStream;
@@ -49,6 +51,7 @@ use crate::error::Error;
 use crate::error::Result;
 use crate::error::SqlState;
 use crate::model::SqlType;
+use crate::plan::Typing;
 use crate::plan::execution_error;
 use crate::plan::in_ksqldb_words;
 use crate::plan::planning_error;
@@ -66,6 +69,7 @@ pub(super) const BATCHES_AHEAD: usize = 1;
 
 /// A plan and the state that it runs in.
 pub(in crate::engine) struct Planned {
+    catalog: Arc<Catalog>,
     published: Arc<Published>,
     state: SessionState,
     plan: LogicalPlan,
@@ -78,19 +82,21 @@ pub(in crate::engine) struct Planned {
 
 impl Planned {
     pub(super) fn new(
-        published: Arc<Published>,
+        (catalog, published): (Arc<Catalog>, Arc<Published>),
         state: SessionState,
         plan: LogicalPlan,
         casts: BTreeMap<usize, SqlType>,
         origin: Box<ast::Query>,
         rules: Compatibility,
     ) -> Self {
-        Self { published, state, plan, casts, origin, rules }
+        Self { catalog, published, state, plan, casts, origin, rules }
     }
 
     /// The columns.
     pub(in crate::engine) fn fields(&self) -> Vec<OutputField> {
-        fields(self.plan.schema().as_arrow())
+        let mut fields = fields(self.plan.schema().as_arrow());
+        origins::tell(&mut fields, &self.plan, &self.catalog);
+        fields
     }
 
     /// The columns with the tables that they are of, where they are of one.
@@ -100,6 +106,11 @@ impl Planned {
             (table, shown_name(field.name()).to_string(), field.data_type().clone())
         };
         self.plan.schema().iter().map(name).collect()
+    }
+
+    /// The numbers of the parameters that stand beside UUIDs.
+    pub(in crate::engine) fn uuid_parameters(&self) -> Vec<usize> {
+        origins::uuid_parameters(&self.plan, &self.catalog)
     }
 
     /// The type of each parameter: as the client told, as a cast tells, as the plan needs, else TEXT.
@@ -139,7 +150,7 @@ impl Planned {
             let binding = session.engine.query_threads()?.spawn(async move {
                 let bound = self.plan.with_param_values(values);
                 // Types that only the values tell.
-                let bound = bound.and_then(|plan| with_rules(plan, engine.functions(), rules, &zone));
+                let bound = bound.and_then(|plan| with_rules(plan, engine.functions(), rules, &zone, Typing::Accepted));
                 self.plan = bound.map_err(|error| match rules {
                     Compatibility::Ksqldb => in_ksqldb_words(planning_error(error, &self.origin), &self.origin),
                     Compatibility::Postgres => planning_error(error, &self.origin),
@@ -265,7 +276,7 @@ enum JoinBy {
     Sort,
 }
 
-fn parameter_number(name: &str) -> Option<usize> {
+pub(super) fn parameter_number(name: &str) -> Option<usize> {
     name.strip_prefix('$').and_then(|digits| digits.parse().ok())
 }
 
@@ -367,6 +378,8 @@ pub(in crate::engine) fn fields(schema: &Schema) -> Vec<OutputField> {
         name: shown_name(field.name()).to_string(),
         sql_type: SqlType::from_arrow(field.data_type()).unwrap_or(SqlType::Text),
         is_interval: matches!(field.data_type(), DataType::Interval(_) | DataType::Duration(_)),
+        text_kind: None,
+        origin: None,
     };
     schema.fields().iter().map(field).collect()
 }

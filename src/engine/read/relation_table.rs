@@ -56,7 +56,7 @@ impl RelationTable {
         client: Arc<dyn Client>,
         ends: Arc<Frontier>,
     ) -> Self {
-        let schema = Schema::new(relation.columns.iter().map(|column| column.field()).collect::<Vec<_>>());
+        let schema = Schema::new(relation.shown_columns().iter().map(|column| column.field()).collect::<Vec<_>>());
         Self { relation, schema: Arc::new(schema), pseudo: Vec::new(), rules, view, client, ends }
     }
 
@@ -98,7 +98,7 @@ impl RelationTable {
                 schema: Arc::clone(schema),
                 used: used.to_vec(),
                 pseudo: self.pseudo.clone(),
-                columns: self.relation.columns.len(),
+                columns: self.relation.shown_columns().len(),
                 partition,
                 from: ends.log_start_offset,
                 upto,

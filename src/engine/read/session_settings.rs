@@ -45,6 +45,12 @@ pub(super) fn called(statement: &ast::Statement, settings: &Settings) -> Vec<Arc
     found
 }
 
+/// `pg_backend_pid`, the number by which a client can cancel.
+pub(super) fn backend(process: i32) -> Arc<ScalarUDF> {
+    let answer = move |_: &[ColumnarValue]| Ok(ColumnarValue::Scalar(ScalarValue::Int32(Some(process))));
+    Arc::new(create_udf("pg_backend_pid", Vec::new(), DataType::Int32, Volatility::Stable, Arc::new(answer)))
+}
+
 /// `current_user` and `session_user`, who are one, and who each role is by its number.
 pub(super) fn users(principal: &Principal) -> [Arc<ScalarUDF>; 3] {
     let functions = [("current_user", vec![]), ("session_user", vec![]), ("pg_get_userbyid", vec![DataType::Int32])];
@@ -57,8 +63,13 @@ pub(super) fn users(principal: &Principal) -> [Arc<ScalarUDF>; 3] {
 
 /// Whether a function is called by this name, with or without its schema.
 pub(in crate::engine) fn is_named(name: &ast::ObjectName, wanted: &str) -> bool {
+    plain_name(name) == wanted
+}
+
+/// A function's name without the schema that needs not be told.
+pub(super) fn plain_name(name: &ast::ObjectName) -> String {
     let text = name.to_string().to_lowercase();
-    text.strip_prefix("pg_catalog.").unwrap_or(&text) == wanted
+    text.strip_prefix("pg_catalog.").unwrap_or(&text).to_string()
 }
 
 #[derive(Debug)]

@@ -1,4 +1,4 @@
-//! COPY .. TO STDOUT: rows as lines, as they come.
+//! COPY .. TO STDOUT: rows as lines, as they come, or as they are for the door to write in binary.
 
 use std::sync::Arc;
 
@@ -12,6 +12,7 @@ use crate::engine::copy_text::write_header;
 use crate::engine::copy_text::write_rows;
 use crate::engine::outcome::CopyLines;
 use crate::engine::outcome::CopyOut;
+use crate::engine::outcome::CopyOutRows;
 use crate::engine::outcome::Outcome;
 use crate::engine::session::Session;
 use crate::error::Error;
@@ -33,6 +34,9 @@ pub(super) async fn execute(session: &mut Session, source: &CopySource, format: 
     let Outcome::Rows { fields, rows, push, .. } = answer else {
         return Err(Error::internal("a query without rows"));
     };
+    if format.binary {
+        return Ok(Outcome::CopyOutRows(CopyOutRows { fields, rows }));
+    }
     let mut header = Vec::new();
     if format.header != CopyHeader::Absent {
         write_header(fields.iter().map(|field| field.name.as_str()), format, &mut header);

@@ -2,8 +2,11 @@
 
 use std::sync::Arc;
 
+use super::create_source::already_exists;
 use super::create_source::dead_letter_topic;
+use super::create_source::owns_topic;
 use super::create_source::sink_topic;
+use super::create_source::topic_name;
 use super::create_source::unwraps_by_default;
 use super::done;
 use crate::catalog::Catalog;
@@ -16,10 +19,12 @@ use crate::catalog::Relation;
 use crate::catalog::RelationKind;
 use crate::catalog::RelationOptions;
 use crate::catalog::Semantics;
+use crate::catalog::check_ksqldb_query_options;
 use crate::catalog::fold;
 use crate::catalog::no_time;
 use crate::catalog::no_time_column;
 use crate::catalog::not_for_streams;
+use crate::catalog::timestamp_format_misplaced;
 use crate::cluster::ClusterMetadata;
 use crate::cluster::MetadataRecord;
 use crate::cluster::TopicRecord;
@@ -59,6 +64,8 @@ pub(super) struct Making {
     principal: Principal,
     pub(super) create: CreateAs,
     name: String,
+    /// How its topic is called where WITH does not say.
+    topic_name: String,
     pub(super) options: RelationOptions,
     request: StandingRequest,
     pub(super) text: String,
@@ -81,6 +88,19 @@ pub(super) fn request(session: &Session, create: &CreateAs, options: &RelationOp
         timestamp: options.timestamp.as_ref().map(|typed| fold(typed, semantics.compatibility)),
         ..StandingRequest::new(semantics, Destination::Create { kind: create.kind, name })
     }
+}
+
+/// The windows of what a query writes are those of the query: nobody else tells them.
+fn check_options(options: &[WithOption], rules: Compatibility) -> Result<()> {
+    if rules == Compatibility::Ksqldb {
+        return check_ksqldb_query_options(options);
+    }
+    let is_window = |option: &&WithOption| {
+        ["window_type", "window_size"].iter().any(|name| option.name.value.eq_ignore_ascii_case(name))
+    };
+    let Some(option) = options.iter().find(is_window) else { return Ok(()) };
+    let message = format!("option \"{}\" is not for what a query writes", option.name.value.to_lowercase());
+    Err(Error::new(SqlState::INVALID_PARAMETER_VALUE, message).at(option.name.position).hint("Write a WINDOW clause."))
 }
 
 /// The options as ksqlDB's errors show them: names in upper case, texts in quotes.
@@ -108,6 +128,7 @@ pub(super) async fn execute(session: &mut Session, create: &CreateAs, text: &str
         ObjectKind::Table => "CREATE TABLE",
         ObjectKind::MaterializedView => "CREATE MATERIALIZED VIEW",
     };
+    check_options(&create.options, session.settings.semantics().compatibility)?;
     let options = RelationOptions::read(&create.options)?;
     let options = RelationOptions { unwraps_by_default: unwraps_by_default(session), ..options };
     let request = request(session, create, &options);
@@ -118,6 +139,7 @@ pub(super) async fn execute(session: &mut Session, create: &CreateAs, text: &str
         principal: session.principal.clone(),
         create: create.clone(),
         name: name.clone(),
+        topic_name: format!("{}{name}", session.settings.get("ksql_output_topic_name_prefix").unwrap_or_default()),
         options,
         request,
         text: text.to_string(),
@@ -165,8 +187,8 @@ impl Making {
     /// topic that it reads would feed it without end.
     async fn refuse_topic_in_use(&self, metadata: &ClusterMetadata) -> Result<()> {
         let catalog = self.engine.catalog()?;
-        let name = self.options.topic.as_deref().unwrap_or(&self.name);
-        let Some(topic) = metadata.topic(name).filter(|_| catalog.relation(&self.name).is_none()) else {
+        let name = topic_name(metadata, &catalog, &self.topic_name, &self.options);
+        let Some(topic) = metadata.topic(&name).filter(|_| catalog.relation(&self.name).is_none()) else {
             return Ok(());
         };
         let mut detail = catalog
@@ -198,17 +220,21 @@ impl Making {
         if catalog.id_of(name).is_some() {
             return match self.create.if_not_exists {
                 true => Ok((Vec::new(), None)),
-                false => Err(Error::new(SqlState::DUPLICATE_TABLE, format!("relation \"{name}\" already exists"))
-                    .at(self.create.name.position)),
+                false => {
+                    Err(already_exists(catalog, name, self.create.kind, self.create_rules())
+                        .at(self.create.name.position))
+                }
             };
         }
         let plan = self.plan(catalog)?;
         let random = self.engine.env().random.clone();
         let new_id = || TopicId::from_random(random.uuid_bytes());
         let mut records = Vec::new();
-        let topic = sink_topic(metadata, name, &plan.output, &self.options, new_id, &mut records)?;
+        let topic_name = topic_name(metadata, catalog, &self.topic_name, &self.options);
+        let topic = sink_topic(metadata, &topic_name, &plan.output, &self.options, new_id, &mut records)?;
         let id = catalog.next_query_id();
         let mut sink = self.sink(catalog, &plan.output, &topic, id)?;
+        sink.owns_topic = owns_topic(&sink, &records);
         if sink.on_error == OnError::DeadLetter {
             sink.dead_letter_topic = Some(dead_letter_topic(&sink, new_id(), &mut records));
         }
@@ -266,7 +292,9 @@ impl Making {
             kind: output.kind,
             read_only: false,
             names_topic: self.options.topic.is_some(),
+            owns_topic: false,
             not_null: Vec::new(),
+            text_kinds: Default::default(),
             ttl_ms: self.options.ttl_ms.map(|(ttl_ms, _)| ttl_ms),
             materialized_view: self.create.kind == ObjectKind::MaterializedView,
             columns: output.columns.clone(),
@@ -293,7 +321,10 @@ impl Making {
             Error::new(SqlState::UNDEFINED_COLUMN, no_time_column(&name, self.create_rules())).at(typed.position)
         })?;
         let fits = match output.columns[found].sql_type {
-            SqlType::BigInt | SqlType::Timestamp | SqlType::TimestampTz => true,
+            SqlType::BigInt | SqlType::Timestamp | SqlType::TimestampTz => match self.options.timestamp_format {
+                Some(_) => return Err(timestamp_format_misplaced(typed.position, self.create_rules())),
+                None => true,
+            },
             SqlType::Text => self.options.timestamp_format.is_some(),
             _ => false,
         };

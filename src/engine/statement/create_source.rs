@@ -14,6 +14,7 @@ use crate::catalog::Relation;
 use crate::catalog::RelationKind;
 use crate::catalog::RelationOptions;
 use crate::catalog::check_extends;
+use crate::catalog::check_ksqldb_options;
 use crate::catalog::declare;
 use crate::catalog::fold;
 use crate::cluster::CleanupPolicy;
@@ -42,6 +43,16 @@ use crate::sql::WithOption;
 
 const PARTITIONS_DEFAULT: i32 = 1;
 
+/// What a CREATE made.
+enum Made {
+    /// It was there already.
+    Nothing,
+    /// A relation, and its topic.
+    Relation,
+    /// A relation over a topic of that name.
+    OverTopicThatWasThere(String),
+}
+
 pub(super) async fn execute(session: &mut Session, create: &CreateSource, text: &str) -> Result<Outcome> {
     let tag = match create.kind {
         ObjectKind::Stream => "CREATE STREAM",
@@ -54,10 +65,7 @@ pub(super) async fn execute(session: &mut Session, create: &CreateSource, text: 
         return Err(not_replaced(create, &name));
     }
     let options = options(session, create)?;
-    if compatibility == Compatibility::Ksqldb && options.topic.is_none() {
-        let message = "Missing required property \"KAFKA_TOPIC\" which has no default value.";
-        return Err(Error::new(SqlState::INVALID_TABLE_DEFINITION, message).at(create.name.position));
-    }
+    refuse_incomplete(create, &options, compatibility)?;
     let declared = declare(create, &options, compatibility)?;
     let engine = session.engine.clone();
     // A table is kept from its CREATE to its DROP: no DROP comes in between.
@@ -71,40 +79,132 @@ pub(super) async fn execute(session: &mut Session, create: &CreateSource, text: 
         .change(|metadata, catalog| {
             let known = catalog.relation(&name);
             if let Some(known) = known.filter(|_| create.or_replace) {
-                return Ok((replaced(known, metadata, catalog, create, &declared, &options, text)?, true));
+                return Ok((replaced(known, metadata, catalog, create, &declared, &options, text)?, Made::Relation));
             }
             if catalog.id_of(&name).is_some() {
                 return match create.if_not_exists {
-                    true => Ok((Vec::new(), false)),
-                    false => Err(Error::new(SqlState::DUPLICATE_TABLE, format!("relation \"{name}\" already exists"))
-                        .at(create.name.position)),
+                    true => Ok((Vec::new(), Made::Nothing)),
+                    false => Err(already_exists(catalog, &name, create.kind, compatibility).at(create.name.position)),
                 };
             }
             let new_id = || TopicId::from_random(random.uuid_bytes());
             let mut records = Vec::new();
             let topic = match late_topic(metadata, catalog, create, &options) {
                 Some(late) => late,
-                None => topic(metadata, &name, &declared, &options, new_id, &mut records)?,
+                None => {
+                    let topic_name = topic_name(metadata, catalog, &name, &options);
+                    topic(metadata, &topic_name, &declared, &options, new_id, &mut records)?
+                }
             };
             let mut relation = relation(catalog, &name, &declared, &options, &topic);
             relation.compatibility = compatibility;
             relation.read_only = create.read_only;
+            relation.owns_topic = owns_topic(&relation, &records);
             relation.statement = text.to_string();
             relation.owner = owner.clone();
+            let made = match records.is_empty() {
+                true => Made::OverTopicThatWasThere(topic.name),
+                false => Made::Relation,
+            };
             if relation.on_error == OnError::DeadLetter {
                 relation.dead_letter_topic = Some(dead_letter_topic(&relation, new_id(), &mut records));
             }
             records.push(record(Change::CreateRelation(Box::new(relation))));
-            Ok((records, true))
+            Ok((records, made))
         })
         .await?;
-    if made {
+    if tell(session, made, &name, is_postgres_table(create, &options, compatibility)) {
         engine.keep_again(&name).await?;
     }
-    if !made {
-        session.notice(Notice::new(format!("relation \"{name}\" already exists, skipping")));
-    }
     Ok(done(tag))
+}
+
+/// Refuses a statement that leaves out what has no default: ksqlDB's topic, and columns.
+fn refuse_incomplete(create: &CreateSource, options: &RelationOptions, rules: Compatibility) -> Result<()> {
+    if rules == Compatibility::Ksqldb && options.topic.is_none() {
+        let message = "Missing required property \"KAFKA_TOPIC\" which has no default value.";
+        return Err(Error::new(SqlState::INVALID_TABLE_DEFINITION, message).at(create.name.position));
+    }
+    match create.columns.is_empty() {
+        true => Err(without_columns(create, rules)),
+        false => Ok(()),
+    }
+}
+
+/// Tells of what was not made, or is not empty; whether a relation was made.
+fn tell(session: &mut Session, made: Made, name: &str, is_postgres_table: bool) -> bool {
+    match made {
+        Made::Nothing => {
+            session.notice(Notice::new(format!("relation \"{name}\" already exists, skipping")));
+            return false;
+        }
+        Made::OverTopicThatWasThere(topic) if is_postgres_table => {
+            let notice = Notice::new(format!("table \"{name}\" shows what topic \"{topic}\" holds already"));
+            session.notice(notice.hint("WITH (kafka_topic = '..') names another one, and says so without a notice."));
+        }
+        Made::Relation | Made::OverTopicThatWasThere(_) => {}
+    }
+    true
+}
+
+/// Whether a statement makes a table as PostgreSQL knows it: nothing is said of a topic.
+fn is_postgres_table(create: &CreateSource, options: &RelationOptions, rules: Compatibility) -> bool {
+    rules == Compatibility::Postgres && create.kind != ObjectKind::Stream && options.topic.is_none()
+}
+
+/// Whether the topic of a new relation is nobody else's and nobody named it: the statement's records make it.
+pub(super) fn owns_topic(relation: &Relation, records: &[MetadataRecord]) -> bool {
+    let makes = |made: &MetadataRecord| matches!(made, MetadataRecord::Topic(topic) if topic.id == relation.topic_id);
+    relation.is_table()
+        && relation.compatibility == Compatibility::Postgres
+        && !relation.names_topic
+        && records.iter().any(makes)
+}
+
+/// What the topic of a new relation is called: as the relation, unless another one was called so and took its topic along to
+/// another name.
+pub(super) fn topic_name(
+    metadata: &ClusterMetadata,
+    catalog: &Catalog,
+    relation: &str,
+    options: &RelationOptions,
+) -> String {
+    if let Some(named) = &options.topic {
+        return named.clone();
+    }
+    let is_taken = |name: &str| {
+        metadata.topic(name).is_some_and(|topic| catalog.users_of_topic(topic.id).any(|other| other.owns_topic))
+    };
+    let mut name = relation.to_string();
+    let mut number = 2;
+    while is_taken(&name) {
+        name = format!("{relation}_{number}");
+        number += 1;
+    }
+    name
+}
+
+/// 42P07, in the words of the rules.
+pub(super) fn already_exists(catalog: &Catalog, name: &str, kind: ObjectKind, rules: Compatibility) -> Error {
+    let word = |is_table: bool| if is_table { "table" } else { "stream" };
+    let message = match (rules, catalog.relation(name)) {
+        (Compatibility::Ksqldb, Some(known)) => format!(
+            "Cannot add {} '{name}': A {} with the same name already exists",
+            word(kind != ObjectKind::Stream),
+            word(known.is_table())
+        ),
+        _ => format!("relation \"{name}\" already exists"),
+    };
+    Error::new(SqlState::DUPLICATE_TABLE, message)
+}
+
+/// What no list of columns says; the formats that are there keep no schemas.
+fn without_columns(create: &CreateSource, compatibility: Compatibility) -> Error {
+    let error = match compatibility {
+        Compatibility::Ksqldb => Error::new(SqlState::INVALID_TABLE_DEFINITION, "No columns supplied."),
+        Compatibility::Postgres => Error::unsupported("columns cannot be read from a schema registry yet"),
+    };
+    error.at(create.name.position).hint("List the columns in parentheses.")
 }
 
 /// The topic with the late rows of a query, if a SOURCE stream is to read it: of internal topics only these are for people.
@@ -152,6 +252,7 @@ fn replaced(
     let mut new = Relation {
         id: known.id,
         names_topic: known.names_topic,
+        owns_topic: known.owns_topic,
         on_error,
         dead_letter_topic: known.dead_letter_topic.clone(),
         query: None,
@@ -218,6 +319,9 @@ fn options(session: &Session, create: &CreateSource) -> Result<RelationOptions> 
             clause.push(WithOption { name, value });
         }
     }
+    if session.settings.semantics().compatibility == Compatibility::Ksqldb {
+        check_ksqldb_options(&create.options)?;
+    }
     let options = RelationOptions::read(&clause)?;
     Ok(RelationOptions { unwraps_by_default: unwraps_by_default(session), ..options })
 }
@@ -243,7 +347,7 @@ fn topic(
 /// The topic that a query writes: kept for ever unless told, since the log has no other copy of a view.
 pub(super) fn sink_topic(
     metadata: &ClusterMetadata,
-    relation: &str,
+    default_name: &str,
     output: &Output,
     options: &RelationOptions,
     new_id: impl Fn() -> TopicId,
@@ -254,12 +358,12 @@ pub(super) fn sink_topic(
     if options.settings.retention_ms.is_none() {
         config.retention_ms = None;
     }
-    topic_with(metadata, relation, config, output.partitions, options, new_id, records)
+    topic_with(metadata, default_name, config, output.partitions, options, new_id, records)
 }
 
 fn topic_with(
     metadata: &ClusterMetadata,
-    relation: &str,
+    default_name: &str,
     config: TopicConfig,
     partitions: i32,
     options: &RelationOptions,
@@ -267,7 +371,7 @@ fn topic_with(
     records: &mut Vec<MetadataRecord>,
 ) -> Result<TopicRecord> {
     check_together(&config)?;
-    let name = options.topic.as_deref().unwrap_or(relation);
+    let name = options.topic.as_deref().unwrap_or(default_name);
     if let Some(topic) = metadata.topic(name) {
         if topic.config.internal {
             let message = format!("topic \"{name}\" is internal");
@@ -339,7 +443,9 @@ fn relation(
         materialized_view: false,
         read_only: false,
         names_topic: options.topic.is_some(),
+        owns_topic: false,
         not_null: declared.not_null.clone(),
+        text_kinds: declared.text_kinds.clone(),
         ttl_ms: options.ttl_ms.map(|(ttl_ms, _)| ttl_ms),
         columns: declared.columns.clone(),
         formats: declared.formats,

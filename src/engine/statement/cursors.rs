@@ -1,4 +1,4 @@
-//! DECLARE, FETCH, CLOSE.
+//! DECLARE, FETCH, MOVE, CLOSE.
 //!
 //! FETCH n waits for all n rows, as PostgreSQL's does: clients take fewer rows for the end. With `fetch_linger` set
 //! it gives what came by then; a fetch of one row is the way to see each row at once without it.
@@ -72,6 +72,24 @@ pub(super) fn fetch(session: &Session, name: &Name, direction: FetchDirection) -
     let clock = session.engine.env().clock.clone();
     let rows = rows(cursor, wanted, linger, clock);
     Ok(Outcome::Rows { fields, rows, push, tag: "FETCH" })
+}
+
+/// `MOVE`: passes rows over, and tells how many.
+pub(super) async fn skip(session: &Session, name: &Name, direction: FetchDirection) -> Result<Outcome> {
+    let cursor = find(session, name)?.clone();
+    let mut left = match direction {
+        FetchDirection::Forward(count) => usize::try_from(count).unwrap_or(usize::MAX),
+        FetchDirection::All => usize::MAX,
+    };
+    let mut passed = 0;
+    let mut rows = cursor.rows.lock().await;
+    while 0 < left
+        && let Some(batch) = rows.next(left).await?
+    {
+        left -= batch.num_rows();
+        passed += batch.num_rows();
+    }
+    Ok(done(format!("MOVE {passed}")))
 }
 
 /// Up to `wanted` rows. With `linger` the first is waited for as long as it takes, and from then on further ones so long: a

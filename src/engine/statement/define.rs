@@ -24,7 +24,7 @@ pub(super) fn execute(session: &mut Session, name: &Name, value: Option<&str>) -
 }
 
 pub(super) fn fields() -> Vec<OutputField> {
-    let text = |name: &str| OutputField { name: name.to_string(), sql_type: SqlType::Text, is_interval: false };
+    let text = |name: &str| OutputField::new(name, SqlType::Text);
     ["name", "value"].map(text).to_vec()
 }
 

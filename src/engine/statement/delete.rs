@@ -46,10 +46,12 @@ pub(super) async fn describe(session: &Session, delete: &Delete, known: &[Option
     let mut params = known.to_vec();
     let reading = Planner::pin(session)?;
     let planned = modify::tell_parameters(session, &query, &reading, &mut params).await?;
+    let uuids = planned.uuid_parameters();
     let others = modify::other_columns(&planned, relation.columns.len())?;
     let fields =
         returning::describe(session, &relation, delete.returning.as_ref(), &alias, &others, &mut params).await?;
-    Ok(Description { params: params.into_iter().map(|told| told.unwrap_or(SqlType::Text)).collect(), fields })
+    let params = params.into_iter().map(|told| told.unwrap_or(SqlType::Text)).collect();
+    Ok(Description::new(params, fields).with_uuids(uuids))
 }
 
 fn query(relation: &Relation, alias: &str, others: &Others<'_>, delete: &Delete) -> Result<Select> {

@@ -42,7 +42,7 @@ pub(super) fn execute(session: &Session, name: &Name) -> Result<Outcome> {
         return table(fields(), arrays, "DESCRIBE");
     }
     let relation = readable(session, &catalog, name)?;
-    let columns = &relation.columns;
+    let columns = relation.shown_columns();
     let arrays: Vec<ArrayRef> = vec![
         Arc::new(StringArray::from_iter_values(columns.iter().map(|column| column.name.as_str()))),
         Arc::new(StringArray::from_iter_values(columns.iter().map(|column| column.sql_type.to_string()))),
@@ -90,7 +90,7 @@ pub(super) fn extended(session: &Session, name: &Name) -> Result<Outcome> {
         ("owner".to_string(), relation.owner.clone()),
         ("statement".to_string(), relation.statement.clone()),
     ];
-    properties.extend(relation.columns.iter().map(|column| {
+    properties.extend(relation.shown_columns().iter().map(|column| {
         let told = format!("{} {}", column.sql_type, role(&relation, column));
         (format!("column {}", column.name), told.trim_end().to_string())
     }));

@@ -9,6 +9,7 @@ use super::terminate::terminate;
 use super::views::over_relation;
 use crate::catalog::Catalog;
 use crate::catalog::Change;
+use crate::catalog::Compatibility;
 use crate::catalog::PlainView;
 use crate::catalog::QueryDefinition;
 use crate::catalog::Relation;
@@ -42,6 +43,7 @@ struct Dropping {
     principal: Principal,
     drop: DropRelation,
     name: String,
+    rules: Compatibility,
 }
 
 /// What is dropped.
@@ -54,6 +56,7 @@ struct Dropped {
 struct Gone {
     topic: String,
     dead_letters: bool,
+    topic_stays: bool,
 }
 
 pub(super) async fn execute(session: &mut Session, drop: &DropRelation) -> Result<Outcome> {
@@ -70,6 +73,7 @@ pub(super) async fn execute(session: &mut Session, drop: &DropRelation) -> Resul
             principal: session.principal.clone(),
             drop: DropRelation { name: name.clone(), more: Vec::new(), ..drop.clone() },
             name: fold(name, rules),
+            rules,
         })
         .collect();
     let all = if 1 < all.len() { in_order(session, all)? } else { all };
@@ -122,9 +126,9 @@ async fn run(session: &mut Session, dropping: Dropping) -> Result<()> {
         None => session.notice(Notice::new(format!("relation \"{name}\" does not exist, skipping"))),
         Some(gone) if gone.dead_letters => {
             let notice = Notice::new(format!("the dead letters of \"{name}\" are dropped with it"));
-            session.notice(match drop.delete_topic {
-                true => notice,
-                false => notice.hint(format!("The records themselves stay in topic \"{}\".", gone.topic)),
+            session.notice(match gone.topic_stays {
+                true => notice.hint(format!("The records themselves stay in topic \"{}\".", gone.topic)),
+                false => notice,
             });
         }
         Some(_) => {}
@@ -219,17 +223,21 @@ impl Dropping {
     async fn run(self) -> Result<Option<Gone>> {
         let _turn = self.engine.ddl().await;
         // All refusals come before the query is stopped. Its topics must not vanish under it.
-        let (_, dropped) = self.records(&self.engine.metadata(), self.engine.catalog()?.as_ref())?;
+        let (records, dropped) = self.records(&self.engine.metadata(), self.engine.catalog()?.as_ref())?;
         let Some(dropped) = dropped else { return Ok(None) };
+        let goes =
+            |gone: &MetadataRecord| matches!(gone, MetadataRecord::DropTopic(id) if *id == dropped.relation.topic_id);
+        let topic_stays = !records.iter().any(goes);
         if let Some(query) = &dropped.query {
-            match self.drop.delete_topic {
-                true => self.engine.runtime().stop(query.id).await,
-                false => self.engine.runtime().retire(query.id, &dropped.relation).await,
+            match topic_stays {
+                false => self.engine.runtime().stop(query.id).await,
+                true => self.engine.runtime().retire(query.id, &dropped.relation).await,
             }
         }
         let gone = Gone {
             topic: dropped.relation.topic.clone(),
             dead_letters: self.has_dead_letters(&dropped.relation).await?,
+            topic_stays,
         };
         self.engine.change(|metadata, catalog| self.records(metadata, catalog)).await?;
         self.engine.forget_table(dropped.relation.id).await;
@@ -292,9 +300,12 @@ impl Dropping {
         rest = rest.apply(&change).map_err(|error| Error::from(error).at(self.drop.name.position))?;
         records.push(record(change));
         records.extend(relation.dead_letter_topic.iter().map(|(_, topic)| MetadataRecord::DropTopic(*topic)));
-        if metadata.topic_by_id(relation.topic_id).is_some_and(|topic| topic.config.internal)
-            && !is_used(&rest, relation.topic_id)
-        {
+        let is_internal = metadata.topic_by_id(relation.topic_id).is_some_and(|topic| topic.config.internal);
+        // PostgreSQL's tables leave nothing behind; what others stand on is theirs.
+        let is_own = relation.owns_topic
+            && self.rules == Compatibility::Postgres
+            && metadata.topic_by_id(relation.topic_id).is_some();
+        if (is_internal || is_own && !self.drop.delete_topic) && !is_used(&rest, relation.topic_id) {
             records.push(MetadataRecord::DropTopic(relation.topic_id));
         } else if self.drop.delete_topic {
             if let Some(other) = rest.relations().find(|other| other.topic_id == relation.topic_id) {
@@ -309,7 +320,7 @@ impl Dropping {
     }
 }
 
-/// Whether somebody writes or reads one of the server's own topics. Late rows of a query that was terminated belong to the
+/// Whether somebody writes or reads a topic. Late rows of a query that was terminated belong to the
 /// streams that read them, and go with the last one: nobody could drop their topic any more.
 fn is_used(catalog: &Catalog, topic: TopicId) -> bool {
     let of_query = |query: &Arc<QueryDefinition>| query.internal_topics.iter().any(|(.., id)| *id == topic);

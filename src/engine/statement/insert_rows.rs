@@ -21,9 +21,10 @@ use super::returning::Answer;
 use super::update::start_of;
 use crate::catalog::Compatibility;
 use crate::catalog::Relation;
+use crate::catalog::TextKind;
 use crate::engine::append::RefusedValue;
 use crate::engine::append::append_rows;
-use crate::engine::append::check_not_null;
+use crate::engine::append::fitted;
 use crate::engine::append::record_times;
 use crate::engine::outcome::Description;
 use crate::engine::outcome::Outcome;
@@ -41,10 +42,12 @@ use crate::error::Result;
 use crate::error::SqlState;
 use crate::format;
 use crate::model::SqlType;
+use crate::plan::assigned_value;
 use crate::plan::check_fields;
 use crate::plan::fold;
 use crate::plan::no_such_alias;
 use crate::plan::placeholder;
+use crate::plan::uuid_casts;
 use crate::sql::InsertClauses;
 use crate::sql::InsertRows;
 use crate::sql::Select;
@@ -58,6 +61,11 @@ struct Target {
 }
 
 impl Target {
+    fn is_uuid(&self, column: TargetColumn) -> bool {
+        let TargetColumn::Column(index) = column else { return false };
+        self.relation.text_kinds.get(&index) == Some(&TextKind::Uuid)
+    }
+
     fn sql_type(&self, column: TargetColumn) -> SqlType {
         match column {
             TargetColumn::Column(index) => self.relation.columns[index].sql_type.clone(),
@@ -77,7 +85,7 @@ pub(super) async fn execute(session: &mut Session, insert: &InsertRows, paramete
         Some(position) => refused.error.at(position),
         None => refused.error,
     };
-    check_not_null(&target.relation, &rows).map_err(at_cell)?;
+    let rows = fitted(&target.relation, rows).map_err(at_cell)?;
     let mut times = record_times(&session.engine, &target.relation, &rows).map_err(at_cell)?;
     for (time, told) in times.iter_mut().zip(row_times) {
         *time = told.unwrap_or(*time);
@@ -106,8 +114,10 @@ pub(super) fn refuses_taken_keys(session: &Session, relation: &Relation, clauses
 pub(super) async fn describe(session: &Session, insert: &InsertRows, known: &[Option<SqlType>]) -> Result<Description> {
     let target = target(session, insert)?;
     let mut params: Vec<Option<SqlType>> = known.to_vec();
+    let mut uuids = uuid_casts(&insert.rows);
     for row in &insert.rows {
         for (cell, column) in row.iter().zip(&target.columns) {
+            uuids.extend(placeholder(cell).filter(|_| target.is_uuid(*column)));
             let told = placeholders(cell, &target.sql_type(*column), session.settings.compatibility())?;
             for (number, sql_type) in told {
                 if params.len() < number {
@@ -124,7 +134,7 @@ pub(super) async fn describe(session: &Session, insert: &InsertRows, known: &[Op
     let alias = modify::alias_of(session, relation, clauses.alias.as_ref());
     let fields = returning::describe(session, relation, clauses.returning.as_ref(), &alias, &[], &mut params).await?;
     let params = params.into_iter().map(|known| known.unwrap_or(SqlType::Text)).collect();
-    Ok(Description { params, fields })
+    Ok(Description::new(params, fields).with_uuids(uuids))
 }
 
 /// The parameters in a value: a bare one has the column's type, one in a cast the cast's, another the column's.
@@ -137,7 +147,7 @@ fn placeholders(cell: &ast::Expr, column: &SqlType, rules: Compatibility) -> Res
         if let ast::Expr::Cast { expr, data_type, .. } = expression
             && let Some(number) = placeholder(expr)
         {
-            match crate::catalog::sql_type(data_type, rules) {
+            match crate::catalog::cast_type(data_type, rules) {
                 Ok(sql_type) => found.push((number, sql_type)),
                 Err(error) => return std::ops::ControlFlow::Break(error),
             }
@@ -358,7 +368,7 @@ pub(super) fn plain(cell: &ast::Expr, sql_type: &SqlType) -> Option<Option<Strin
         },
         ast::Expr::UnaryOp { op: ast::UnaryOperator::Minus, expr } => match expr.as_ref() {
             ast::Expr::Value(value) => match &value.value {
-                ast::Value::Number(digits, _) => number(&format!("-{digits}"), sql_type).map(Some),
+                ast::Value::Number(digits, _) => number(&negative(digits), sql_type).map(Some),
                 _ => None,
             },
             _ => None,
@@ -366,6 +376,13 @@ pub(super) fn plain(cell: &ast::Expr, sql_type: &SqlType) -> Option<Option<Strin
         ast::Expr::Nested(inner) => plain(inner, sql_type),
         _ => None,
     }
+}
+
+/// The digits of a number behind a minus. PostgreSQL reads a NUMERIC, whose zero has no sign.
+fn negative(digits: &str) -> String {
+    let is_zero =
+        digits.bytes().take_while(|byte| !matches!(byte, b'e' | b'E')).all(|byte| matches!(byte, b'0' | b'.'));
+    if is_zero { digits.to_string() } else { format!("-{digits}") }
 }
 
 /// A number for a column that holds numbers; one with a point for a whole-number column is rounded by a cast.
@@ -431,10 +448,19 @@ async fn evaluate_all(
     expressions: &[(usize, usize, ast::Expr)],
     parameters: &[Value],
 ) -> Result<Vec<Option<String>>> {
-    let types = expressions.iter().map(|(_, index, _)| target.sql_type(target.columns[*index]));
-    let items: Vec<(SqlType, &ast::Expr)> =
-        types.zip(expressions.iter().map(|(_, _, expression)| expression)).collect();
-    let row = one_row(session, &items, parameters).await?;
+    let mut items = Vec::with_capacity(expressions.len());
+    for (_, index, expression) in expressions {
+        let column = target.columns[*index];
+        let sql_type = target.sql_type(column);
+        items.push(match (session.settings.compatibility(), column) {
+            (Compatibility::Postgres, TargetColumn::Column(place)) => {
+                (None, assigned_value(expression, &sql_type, &target.relation.columns[place].name)?)
+            }
+            _ => (Some(sql_type), expression.clone()),
+        });
+    }
+    let items: Vec<(Option<SqlType>, &ast::Expr)> = items.iter().map(|(told, expr)| (told.clone(), expr)).collect();
+    let row = one_row_of(session, &items, parameters).await?;
     row.columns()
         .iter()
         .map(|column| match column.is_null(0) {

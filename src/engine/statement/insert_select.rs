@@ -12,6 +12,7 @@ use arrow::compute::cast_with_options;
 use arrow::compute::concat_batches;
 use arrow::datatypes::DataType;
 use arrow::datatypes::Field;
+use arrow::datatypes::IntervalUnit;
 use arrow::datatypes::Schema;
 use arrow::record_batch::RecordBatch;
 use futures::TryStreamExt;
@@ -27,10 +28,12 @@ use super::modify;
 use super::returning;
 use super::returning::Answer;
 use super::select;
+use super::update::start_of;
 use crate::catalog::Compatibility;
 use crate::catalog::Relation;
 use crate::config::ByteSize;
 use crate::engine::append::Appending;
+use crate::engine::append::fitted;
 use crate::engine::append::record_times;
 use crate::engine::outcome::Description;
 use crate::engine::outcome::Outcome;
@@ -43,9 +46,12 @@ use crate::error::Error;
 use crate::error::Result;
 use crate::error::SqlState;
 use crate::functions;
+use crate::model::Column;
 use crate::model::SqlType;
-use crate::plan::assign;
+use crate::plan::assign_item;
+use crate::plan::assignable;
 use crate::plan::execution_error;
+use crate::plan::not_assignable;
 use crate::sql::InsertClauses;
 use crate::sql::InsertSelect;
 use crate::sql::Select;
@@ -81,14 +87,14 @@ pub(super) async fn execute(
     if let Some(problem) = problem {
         return Err(Error::new(SqlState::SYNTAX_ERROR, format!("INSERT has {problem}")).at(insert.target.position));
     }
-    refuse_texts_for_bytes(&relation, &targets, &fields)?;
+    refuse_other_types(&relation, &targets, &fields, &insert.select)?;
     let client = Arc::clone(&session.client);
     let bytes_max = session.engine.limits().insert_bytes_max;
     let keeps_rows = is_plain_table(&relation) || insert.clauses.returning.is_some();
     let (mut kept, mut kept_times) = (Vec::new(), Vec::new());
     let mut appending = Appending::new(&session.engine, client.as_ref(), &relation)?;
     while let Some(batch) = rows.try_next().await? {
-        let batch = shaped(&relation, &targets, &batch)?;
+        let batch = fitted(&relation, shaped(&relation, &targets, &batch)?)?;
         let times = record_times(&session.engine, &relation, &batch)?;
         appending.add(&batch, &times)?;
         if bytes_max.as_usize() < appending.bytes() {
@@ -121,15 +127,35 @@ pub(super) async fn execute(
     Ok(answer.outcome("INSERT 0"))
 }
 
-/// A text that was computed is not read as bytes.
-fn refuse_texts_for_bytes(relation: &Relation, targets: &[usize], fields: &[OutputField]) -> Result<()> {
+/// Refuses what PostgreSQL does not assign to a column, such as a text that was computed to a column of numbers.
+fn refuse_other_types(relation: &Relation, targets: &[usize], fields: &[OutputField], select: &Select) -> Result<()> {
+    let given = |field: &OutputField| match field.is_interval {
+        true => DataType::Interval(IntervalUnit::MonthDayNano),
+        false => field.sql_type.arrow(),
+    };
     let columns = targets.iter().map(|target| &relation.columns[*target]);
-    let wrong = columns
-        .zip(fields)
-        .find(|(column, field)| column.sql_type == SqlType::Bytes && field.sql_type == SqlType::Text);
-    let Some((column, _)) = wrong else { return Ok(()) };
-    let message = format!("column \"{}\" is of type bytea but expression is of type text", column.name);
-    Err(Error::new(SqlState::DATATYPE_MISMATCH, message).hint("You will need to rewrite or cast the expression."))
+    let is_wrong =
+        |(_, (column, field)): &(usize, (&Column, &OutputField))| !assignable(&given(field), &column.sql_type.arrow());
+    let Some((place, (column, field))) = columns.zip(fields).enumerate().find(is_wrong) else { return Ok(()) };
+    let error = not_assignable(&column.name, &column.sql_type.arrow(), &given(field));
+    Err(match item_at(select, place).and_then(start_of) {
+        Some(position) => error.at(position),
+        None => error,
+    })
+}
+
+/// The item of a query's list at a place, as far as stars leave it known.
+fn item_at(select: &Select, place: usize) -> Option<&ast::Expr> {
+    let ast::SetExpr::Select(body) = select.ast.body.as_ref() else { return None };
+    let item = |item: &'_ ast::SelectItem| {
+        matches!(item, ast::SelectItem::UnnamedExpr(_) | ast::SelectItem::ExprWithAlias { .. })
+    };
+    match body.projection.get(..=place)? {
+        [before @ .., ast::SelectItem::UnnamedExpr(expr) | ast::SelectItem::ExprWithAlias { expr, .. }] => {
+            before.iter().all(item).then_some(expr)
+        }
+        _ => None,
+    }
 }
 
 /// The query, in which the columns tell the types of what is written for them.
@@ -139,7 +165,7 @@ fn with_told_types(select: &Select, relation: &Relation, targets: &[usize]) -> R
         for (item, target) in body.projection.iter_mut().zip(targets) {
             match item {
                 ast::SelectItem::UnnamedExpr(expr) | ast::SelectItem::ExprWithAlias { expr, .. } => {
-                    assign(expr, &relation.columns[*target].sql_type)?;
+                    assign_item(expr, &relation.columns[*target].sql_type)?;
                 }
                 // The places of what follows a star are not known yet.
                 _ => break,
@@ -154,17 +180,22 @@ pub(super) async fn describe(
     insert: &InsertSelect,
     known: &[Option<SqlType>],
 ) -> Result<Description> {
-    let described = select::describe(session, &insert.select, known).await?;
     if is_standing(session, insert) {
+        let described = select::describe(session, &insert.select, known).await?;
         return Ok(Description { fields: None, ..described });
     }
     let relation = insert_target(session, &insert.target)?;
+    let targets = target_columns(session, &relation, &insert.columns)?;
+    let select = with_told_types(&insert.select, &relation, &targets)?;
+    let described = select::describe(session, &select, known).await?;
+    let uuids = described.uuids;
     let mut params: Vec<Option<SqlType>> = described.params.into_iter().map(Some).collect();
     insert_table::describe(session, &relation, &insert.clauses, &mut params).await?;
     let alias = modify::alias_of(session, &relation, insert.clauses.alias.as_ref());
     let returning = insert.clauses.returning.as_ref();
     let fields = returning::describe(session, &relation, returning, &alias, &[], &mut params).await?;
-    Ok(Description { params: params.into_iter().map(|told| told.unwrap_or(SqlType::Text)).collect(), fields })
+    let params = params.into_iter().map(|told| told.unwrap_or(SqlType::Text)).collect();
+    Ok(Description::new(params, fields).with_uuids(uuids))
 }
 
 /// Whether it runs on.

@@ -24,7 +24,7 @@ use super::select;
 use crate::catalog::Relation;
 use crate::catalog::fold;
 use crate::engine::append::RefusedValue;
-use crate::engine::append::check_not_null;
+use crate::engine::append::fitted;
 use crate::engine::append::record_times;
 use crate::engine::outcome::Outcome;
 use crate::engine::outcome::Value;
@@ -288,6 +288,11 @@ fn together(
     if changed.is_empty() && new.len() == rows.num_rows() {
         return Ok((rows, times));
     }
+    let fitted = |(row, changed)| match fitted(relation, changed) {
+        Ok(changed) => Ok((row, changed)),
+        Err(refused) => Err(RefusedValue { row, column: usize::MAX, ..refused }),
+    };
+    let changed: Vec<(usize, RecordBatch)> = changed.into_iter().map(fitted).collect::<std::result::Result<_, _>>()?;
     let mut batches: Vec<&RecordBatch> = vec![&rows];
     let mut places: Vec<(usize, usize, usize)> = new.iter().map(|row| (*row, 0, *row)).collect();
     let mut changed_times = Vec::with_capacity(changed.len());
@@ -295,7 +300,6 @@ fn together(
         places.push((*row, batches.len(), 0));
         batches.push(changed);
         let of_row = |refused: RefusedValue| RefusedValue { row: *row, column: usize::MAX, ..refused };
-        check_not_null(relation, changed).map_err(of_row)?;
         changed_times.extend(record_times(&session.engine, relation, changed).map_err(of_row)?);
     }
     places.sort_unstable();

@@ -2,11 +2,13 @@
 
 use std::sync::Arc;
 
+use super::done;
 use crate::catalog::Catalog;
 use crate::catalog::Compatibility;
 use crate::catalog::QueryDefinition;
 use crate::catalog::Relation;
 use crate::catalog::fold;
+use crate::engine::outcome::Outcome;
 use crate::engine::row_time::TargetColumn;
 use crate::engine::session::Session;
 use crate::error::Error;
@@ -26,6 +28,18 @@ pub(super) fn relation(session: &Session, catalog: &Catalog, name: &Name) -> Res
     match catalog.relation(&folded) {
         Some(relation) => Ok(Arc::clone(relation)),
         None => Err(no_such_relation(catalog, name, &folded)),
+    }
+}
+
+/// REFRESH of a view that is kept up to date.
+pub(super) fn refresh(session: &Session, name: &Name) -> Result<Outcome> {
+    let relation = relation(session, &*session.engine.catalog()?, name)?;
+    match relation.materialized_view || relation.query.is_some() && relation.is_table() {
+        true => Ok(done("REFRESH MATERIALIZED VIEW")),
+        false => {
+            let message = format!("\"{}\" is not a materialized view", relation.name);
+            Err(Error::new(SqlState::WRONG_OBJECT_TYPE, message).at(name.position))
+        }
     }
 }
 
@@ -81,12 +95,12 @@ pub(super) fn insert_target(session: &Session, name: &Name) -> Result<Arc<Relati
         return Err(Error::new(SqlState::UNDEFINED_TABLE, message).at(name.position));
     }
     let verb = if rules == Compatibility::Ksqldb { "insert values into" } else { "insert into" };
-    target(session, name, verb, |relation| relation.query.is_none())
+    target(session, name, verb, is_free)
 }
 
 /// The table whose rows a statement is to change: not a stream, nor what a query keeps. `verb` is what it does.
 pub(super) fn changed_target(session: &Session, name: &Name, verb: &str) -> Result<Arc<Relation>> {
-    let relation = target(session, name, verb, |relation| relation.query.is_none())?;
+    let relation = target(session, name, verb, is_free)?;
     if relation.is_table() {
         return Ok(relation);
     }
@@ -108,6 +122,11 @@ pub(super) fn standing_target(session: &Session, name: &Name) -> Result<Arc<Rela
     target(session, name, "insert into", |relation| relation.query.is_none() || (several && !relation.is_table()))
 }
 
+/// Whether statements may write its rows: no query does, and its key can be named.
+fn is_free(relation: &Relation) -> bool {
+    relation.query.is_none() && relation.shown_columns().len() == relation.columns.len()
+}
+
 fn target(session: &Session, name: &Name, verb: &str, takes_rows: impl Fn(&Relation) -> bool) -> Result<Arc<Relation>> {
     let catalog = session.engine.catalog()?;
     let relation = relation(session, &catalog, name)?;
@@ -126,7 +145,7 @@ fn target(session: &Session, name: &Name, verb: &str, takes_rows: impl Fn(&Relat
     if !takes_rows(&relation) {
         let message = format!("cannot {verb} \"{}\"", relation.name);
         let error = Error::new(SqlState::WRONG_OBJECT_TYPE, message).at(name.position);
-        return Err(match relation.query.is_some_and(|query| catalog.query(query).is_none()) {
+        return Err(match relation.query.is_none_or(|query| catalog.query(query).is_none()) {
             true => error.detail("It has no key by which rows could be told apart: only a query can keep it."),
             false => error.detail("A query keeps it."),
         });

@@ -24,6 +24,7 @@ use crate::error::Error;
 use crate::error::Result;
 use crate::error::SqlState;
 use crate::model::SqlType;
+use crate::plan::assigned_value;
 use crate::sql::Assignment;
 use crate::sql::Name;
 use crate::sql::Select;
@@ -40,8 +41,8 @@ pub(super) struct Source<'a> {
 pub(super) enum Item<'a> {
     /// A column of a source, by the source's alias and its own name.
     Column(&'a str, &'a str),
-    /// An expression cast to a type; `None` is NULL.
-    Value(Option<&'a ast::Expr>, &'a SqlType),
+    /// An expression that is assigned to a column of that type and name; `None` is NULL.
+    Value(Option<&'a ast::Expr>, &'a SqlType, &'a str),
 }
 
 /// An assignment to a column, by the column's index.
@@ -59,7 +60,7 @@ pub(super) fn select(
 ) -> Result<Select> {
     let item = |(place, item): (usize, &Item<'_>)| match item {
         Item::Column(alias, name) => format!("{}.{} AS __v{place}", quoted(alias), quoted(name)),
-        Item::Value(_, sql_type) => format!("CAST(NULL AS {}) AS __v{place}", cast_name(sql_type)),
+        Item::Value(_, sql_type, _) => format!("CAST(NULL AS {}) AS __v{place}", cast_name(sql_type)),
     };
     let names: Vec<String> = items.iter().enumerate().map(item).collect();
     let sources: Vec<String> =
@@ -76,12 +77,9 @@ pub(super) fn select(
     let body = body(&mut select)?;
     // The expressions themselves, not their text: they know where they stand in the statement.
     for (made, item) in body.projection.iter_mut().zip(items) {
-        if let (
-            ast::SelectItem::ExprWithAlias { expr: ast::Expr::Cast { expr, .. }, .. },
-            Item::Value(Some(value), _),
-        ) = (made, item)
+        if let (ast::SelectItem::ExprWithAlias { expr, .. }, Item::Value(Some(value), sql_type, column)) = (made, item)
         {
-            **expr = (*value).clone();
+            *expr = assigned_value(value, sql_type, column)?;
         }
     }
     if let Some(filter) = filter {
@@ -151,9 +149,10 @@ pub(super) fn assigned<'a>(
 /// A table's own columns, then what is assigned.
 pub(super) fn changed_items<'a>(relation: &'a Relation, alias: &'a str, assigned: &[Assigned<'a>]) -> Vec<Item<'a>> {
     let own = relation.columns.iter().map(|column| Item::Column(alias, &column.name));
-    let new = assigned
-        .iter()
-        .map(|assigned| Item::Value(assigned.assignment.value.as_ref(), &relation.columns[assigned.column].sql_type));
+    let new = assigned.iter().map(|assigned| {
+        let column = &relation.columns[assigned.column];
+        Item::Value(assigned.assignment.value.as_ref(), &column.sql_type, &column.name)
+    });
     own.chain(new).collect()
 }
 

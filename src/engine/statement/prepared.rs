@@ -8,7 +8,7 @@ use sqlparser::ast;
 
 use super::done;
 use super::insert_rows::one_row;
-use crate::catalog::sql_type;
+use crate::catalog::cast_type;
 use crate::engine::outcome::Description;
 use crate::engine::outcome::Outcome;
 use crate::engine::outcome::OutputField;
@@ -41,12 +41,12 @@ pub(super) async fn prepare(session: &mut Session, prepare: &Prepare) -> Result<
     let is_interval = |told: &ast::DataType| matches!(told, ast::DataType::Interval { .. });
     let known = |told: &ast::DataType| match is_interval(told) {
         true => Ok(Some(SqlType::Text)),
-        false => sql_type(told, rules).map(Some),
+        false => cast_type(told, rules).map(Some),
     };
     let known = prepare.types.iter().map(known).collect::<Result<Vec<_>>>()?;
     let intervals = (1..).zip(&prepare.types).filter(|(_, told)| is_interval(told)).map(|(number, _)| number);
     let statement = Prepared::of(prepare).with_intervals(&intervals.collect::<Vec<_>>());
-    let Description { params, fields } = session.describe(&statement, &known).await?;
+    let Description { params, fields, .. } = session.describe(&statement, &known).await?;
     session.prepared.insert(key, Named { statement, types: params, fields });
     Ok(done("PREPARE"))
 }

@@ -86,7 +86,7 @@ pub(super) fn describe(session: &Session, select: &Select, known: &[Option<SqlTy
     let semantics = session.settings.semantics();
     let (plan, params) = describe_push(&select, &catalog, session.engine.functions(), semantics, &known)?;
     may_read(session, &catalog, &plan)?;
-    Ok(Description { params, fields: Some(fields(&plan)) })
+    Ok(Description::new(params, Some(fields(&plan))))
 }
 
 fn may_read(session: &Session, catalog: &Catalog, plan: &StandingPlan) -> Result<()> {

@@ -95,6 +95,7 @@ impl Making {
             on_error: known.on_error,
             dead_letter_topic: known.dead_letter_topic.clone(),
             names_topic: known.names_topic,
+            owns_topic: known.owns_topic,
             owner: known.owner.clone(),
             ..self.sink(catalog, &plan.output, &topic, query)?
         };

@@ -10,6 +10,7 @@ use futures::future::BoxFuture;
 use sqlparser::ast;
 
 use super::aligned;
+use super::changing_with;
 use super::push;
 use super::set_config;
 use super::views;
@@ -33,8 +34,11 @@ use crate::error::SqlState;
 use crate::model::RelationId;
 use crate::model::SqlType;
 use crate::model::TopicPartition;
+use crate::plan::Scans;
+use crate::plan::check_pull_keys;
 use crate::plan::fold;
 use crate::plan::nulls;
+use crate::plan::uuid_casts;
 use crate::security::Operation;
 use crate::security::Resource;
 use crate::security::authorize;
@@ -49,22 +53,39 @@ pub(super) async fn execute(session: &mut Session, select: &Select, parameters: 
         return push::execute(session, select, parameters).await;
     }
     let select = &*set_config::applied(session, select, parameters)?;
+    if session.settings.compatibility() == Compatibility::Ksqldb {
+        let scans = match session.settings.is("ksql_query_pull_table_scan_enabled", "off") {
+            true => Scans::Refused,
+            false => Scans::Allowed,
+        };
+        check_pull_keys(select, &*session.engine.catalog()?, scans)?;
+    }
     let reading = pin(session, select).await?;
-    let planned = session.engine.planner().plan(session, select, &reading, parameters).await?;
+    execute_pinned(session, select, &reading, parameters).await
+}
+
+/// A pull query over what was pinned.
+pub(super) async fn execute_pinned(
+    session: &Session,
+    select: &Select,
+    reading: &Reading,
+    parameters: &[Value],
+) -> Result<Outcome> {
+    let planned = session.engine.planner().plan(session, select, reading, parameters).await?;
     let planned = planned.bind(session, parameters).await?;
     let (fields, rows) = planned.run(session, session.settings.zone_name()).await?;
     Ok(Outcome::Rows { fields, rows, push: false, tag: "SELECT" })
 }
 
-/// As `execute`; a statement that is read by key needs no plan.
+/// As `execute`, of the text as it was written.
 pub(super) async fn execute_prepared(
     session: &mut Session,
     select: &Select,
     prepared: &Prepared,
     parameters: &[Value],
 ) -> Result<Outcome> {
-    if let Some(outcome) = read_by_key(session, select, prepared, parameters).await? {
-        return Ok(outcome);
+    if changing_with::is_one(&select.ast) {
+        return changing_with::execute(session, &select.ast, parameters).await;
     }
     match prepared.numbers {
         Some(_) => execute(session, &as_written(session, prepared)?, parameters).await,
@@ -100,7 +121,7 @@ pub(in crate::engine) fn shape_by_key(session: &Session, written: &[Prepared], s
 }
 
 /// The rows of a statement that is read by key, `None` if it must be planned, if only for its error.
-async fn read_by_key(
+pub(super) async fn read_by_key(
     session: &Session,
     select: &Select,
     prepared: &Prepared,
@@ -136,18 +157,23 @@ fn recognised(session: &Session, select: &Select, cache: &KeyReadCache) -> Resul
 
 /// As `describe`, without a plan where the statement is read by key.
 pub(super) async fn describe_prepared(
-    session: &Session,
+    session: &mut Session,
     select: &Select,
     prepared: &Prepared,
     known: &[Option<SqlType>],
 ) -> Result<Description> {
+    if changing_with::is_one(&select.ast) {
+        return changing_with::describe(session, &select.ast, known).await;
+    }
     let read = recognised(session, select, &prepared.by_key)?;
     let described = read.and_then(|read| {
         let params = match &prepared.numbers {
             None => read.parameters(known)?,
             Some(numbers) => read.values_of(numbers).filter(|_| known.is_empty()).map(|_| Vec::new())?,
         };
-        Some(Description { fields: Some(read.fields().to_vec()), params })
+        // Which of them are UUIDs the plan knows.
+        (params.is_empty() || read.relation().text_kinds.is_empty())
+            .then(|| Description::new(params, Some(read.fields().to_vec())))
     });
     match (described, &prepared.numbers) {
         (Some(described), _) => Ok(described),
@@ -176,12 +202,13 @@ pub(super) async fn describe(session: &Session, select: &Select, known: &[Option
     let reading = Planner::pin(session)?;
     let planned = session.engine.planner().plan_typed(session, select, &reading, &[], known).await?;
     let params = planned.parameters(known)?;
+    let uuids = planned.uuid_parameters().into_iter().chain(uuid_casts(&select.ast)).collect();
     // The types of columns may follow from those of parameters, so they are asked of the plan that has both.
     let typed = match params.is_empty() {
         true => planned,
         false => planned.bind(session, &nulls(&params)?).await?,
     };
-    Ok(Description { fields: Some(typed.fields()), params })
+    Ok(Description::new(params, Some(typed.fields())).with_uuids(uuids))
 }
 
 /// Pins what is read; under `read_your_writes` not before it covers what the session wrote.

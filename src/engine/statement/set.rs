@@ -1,6 +1,7 @@
 //! SET, RESET, DISCARD ALL.
 
 use super::done;
+use crate::engine::advisory::Level;
 use crate::engine::outcome::Notice;
 use crate::engine::outcome::Outcome;
 use crate::engine::outcome::TransactionStatus;
@@ -69,6 +70,7 @@ pub(super) fn discard_all(session: &mut Session) -> Result<Outcome> {
     session.cursors.clear();
     session.prepared.clear();
     session.recent.clear();
+    session.locks.release(Level::Session);
     reset_all(session);
     Ok(done("DISCARD ALL"))
 }

@@ -4,6 +4,7 @@
 
 use super::done;
 use super::set;
+use crate::engine::advisory::Level;
 use crate::engine::outcome::Notice;
 use crate::engine::outcome::Outcome;
 use crate::engine::outcome::TransactionStatus;
@@ -50,6 +51,7 @@ fn end(session: &mut Session) {
         session.notice(Notice::warning(state, "there is no transaction in progress"));
     }
     session.status = TransactionStatus::Idle;
+    session.locks.release(Level::Transaction);
     session.cursors.retain(|_, cursor| cursor.hold);
     for (name, before) in std::mem::take(&mut session.block).settings {
         // The value was valid when it was replaced.

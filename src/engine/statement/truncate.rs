@@ -1,6 +1,8 @@
-//! TRUNCATE TOPIC: the oldest records of a topic go, before their retention says so.
+//! TRUNCATE TOPIC: the oldest records of a topic go, before their retention says so. TRUNCATE of tables: all rows go.
 
+use super::delete;
 use super::done;
+use super::lookup::changed_target;
 use crate::broker::Client;
 use crate::broker::GroupDescription;
 use crate::broker::GroupOffset;
@@ -13,11 +15,12 @@ use crate::error::Error;
 use crate::error::Result;
 use crate::error::SqlState;
 use crate::model::Offset;
-use crate::model::QueryId;
 use crate::model::TopicPartition;
 use crate::security::Operation;
 use crate::security::Resource;
 use crate::security::authorize;
+use crate::sql::Delete;
+use crate::sql::Name;
 use crate::sql::TruncateTopic;
 
 pub(super) async fn execute(session: &Session, truncate: &TruncateTopic) -> Result<Outcome> {
@@ -33,13 +36,26 @@ pub(super) async fn execute(session: &Session, truncate: &TruncateTopic) -> Resu
     for partition in partitions(topic, truncate)? {
         starts.push((partition, start(&*client, partition, truncate).await?));
     }
-    let readers: Vec<QueryId> = session.engine.catalog()?.readers_of_topic(topic.id).map(|query| query.id).collect();
+    let catalog = session.engine.catalog()?;
+    let readers = session.engine.reader_groups(&catalog, topic.id);
     let unread = refuse_unread(&*client, topic, &readers, &starts).await;
     unread.map_err(|error| error.at(truncate.position))?;
     for (partition, start) in starts {
         client.advance_log_start(partition, start).await?;
     }
     Ok(done("TRUNCATE TOPIC"))
+}
+
+/// Deletes the rows of tables, one table after the other; one whose rows cannot go keeps those of the others.
+pub(super) async fn tables(session: &mut Session, names: &[Name]) -> Result<Outcome> {
+    for name in names {
+        changed_target(session, name, "truncate")?;
+    }
+    for name in names {
+        let delete = Delete { target: name.clone(), alias: None, using: Vec::new(), filter: None, returning: None };
+        delete::execute(session, &delete, &[]).await?;
+    }
+    Ok(done("TRUNCATE TABLE"))
 }
 
 /// Refuses topics that are not the user's to shorten.
@@ -106,7 +122,7 @@ async fn start(client: &dyn Client, partition: TopicPartition, truncate: &Trunca
 async fn refuse_unread(
     client: &dyn Client,
     topic: &TopicRecord,
-    readers: &[QueryId],
+    readers: &[String],
     starts: &[(TopicPartition, Offset)],
 ) -> Result<()> {
     let groups = client.groups().await?;
@@ -120,8 +136,9 @@ async fn refuse_unread(
     for (reader, partition, start) in unbegun(&groups, readers, starts) {
         let first = client.ends(partition).await?.log_start_offset;
         if first < start && client.lag(partition, first).await?.records != 0 {
-            let (group, number) = (reader.group(), partition.partition.0);
-            let message = format!("\"{group}\" has read nothing of partition {number} of topic \"{}\" yet", topic.name);
+            let number = partition.partition.0;
+            let message =
+                format!("\"{reader}\" has read nothing of partition {number} of topic \"{}\" yet", topic.name);
             return Err(Error::new(SqlState::OBJECT_IN_USE, message).hint("Wait for it, or end it."));
         }
     }
@@ -129,17 +146,17 @@ async fn refuse_unread(
 }
 
 /// Who has no position yet in which of these partitions: such a query begins where the log does.
-fn unbegun(
+fn unbegun<'a>(
     groups: &[GroupDescription],
-    readers: &[QueryId],
+    readers: &'a [String],
     starts: &[(TopicPartition, Offset)],
-) -> Vec<(QueryId, TopicPartition, Offset)> {
-    let has_begun = |reader: QueryId, partition: TopicPartition| {
-        let mut own = groups.iter().filter(|group| QueryId::of_group(&group.group) == Some(reader));
+) -> Vec<(&'a str, TopicPartition, Offset)> {
+    let has_begun = |reader: &str, partition: TopicPartition| {
+        let mut own = groups.iter().filter(|group| group.group == reader);
         own.any(|group| group.offsets.iter().any(|offset| offset.partition == partition))
     };
-    let each = readers.iter().flat_map(|reader| starts.iter().map(|(partition, start)| (*reader, *partition, *start)));
-    each.filter(|(reader, partition, _)| !has_begun(*reader, *partition)).collect()
+    let each = readers.iter().flat_map(|reader| starts.iter().map(|(at, start)| (reader.as_str(), *at, *start)));
+    each.filter(|(reader, partition, _)| !has_begun(reader, *partition)).collect()
 }
 
 /// A group that has something to read before one of these starts. Markers are nothing to read.
@@ -188,5 +205,8 @@ mod tests {
         assert!(!unread(5, Some(5), (partition, Offset(5))));
         assert!(!unread(9, Some(0), (partition, Offset(10))), "only a marker");
         assert!(!unread(0, Some(10), (other, Offset(5))), "of another partition");
+        let readers = ["q".to_string(), "q.r1".to_string()];
+        let waits = unbegun(&group(5, Some(5)), &readers, &[(partition, Offset(5))]);
+        assert_eq!(waits, [("q.r1", partition, Offset(5))], "of two fragments of a query one has not begun");
     }
 }

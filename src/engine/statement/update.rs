@@ -19,8 +19,9 @@ use super::modify::Source;
 use super::returning;
 use super::returning::Answer;
 use crate::catalog::Relation;
+use crate::catalog::TextKind;
 use crate::engine::append::RefusedValue;
-use crate::engine::append::check_not_null;
+use crate::engine::append::fitted;
 use crate::engine::append::record_times;
 use crate::engine::outcome::Description;
 use crate::engine::outcome::Outcome;
@@ -37,6 +38,7 @@ use crate::error::Position;
 use crate::error::Result;
 use crate::error::SqlState;
 use crate::model::SqlType;
+use crate::plan::placeholder;
 use crate::plan::relation_key;
 use crate::sql::Select;
 use crate::sql::Update;
@@ -65,7 +67,7 @@ pub(super) async fn execute(session: &mut Session, update: &Update, parameters: 
         Some(position) => refused.error.at(position),
         None => refused.error,
     };
-    check_not_null(&relation, &rows).map_err(at)?;
+    let rows = fitted(&relation, rows).map_err(at)?;
     let times = record_times(&session.engine, &relation, &rows).map_err(at)?;
     let gone = match sets_key {
         false => modify::no_rows(&relation),
@@ -88,10 +90,16 @@ pub(super) async fn describe(session: &Session, update: &Update, known: &[Option
     let mut params = known.to_vec();
     let reading = Planner::pin(session)?;
     let planned = modify::tell_parameters(session, &query, &reading, &mut params).await?;
+    let mut uuids = planned.uuid_parameters();
+    let is_uuid = |assigned: &&Assigned<'_>| relation.text_kinds.get(&assigned.column) == Some(&TextKind::Uuid);
+    uuids.extend(
+        assigned.iter().filter(is_uuid).filter_map(|assigned| placeholder(assigned.assignment.value.as_ref()?)),
+    );
     let others = modify::other_columns(&planned, types(&relation, &assigned).len())?;
     let fields =
         returning::describe(session, &relation, update.returning.as_ref(), &alias, &others, &mut params).await?;
-    Ok(Description { params: params.into_iter().map(|told| told.unwrap_or(SqlType::Text)).collect(), fields })
+    let params = params.into_iter().map(|told| told.unwrap_or(SqlType::Text)).collect();
+    Ok(Description::new(params, fields).with_uuids(uuids))
 }
 
 fn query(

@@ -1,10 +1,11 @@
-//! CREATE VIEW, DROP VIEW, ALTER VIEW, and statements that read views: their queries stand in the places of their names before
+//! CREATE VIEW, DROP VIEW, and statements that read views: their queries stand in the places of their names before
 //! anything else is looked up, so that the rest of the engine knows of none.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::done;
+use super::drop;
 use super::lookup::no_such_relation;
 use crate::catalog::Catalog;
 use crate::catalog::Change;
@@ -30,10 +31,11 @@ use crate::security::Operation;
 use crate::security::Resource;
 use crate::security::authorize;
 use crate::sql::CreateView;
+use crate::sql::DropRelation;
 use crate::sql::DropView;
 use crate::sql::Name;
+use crate::sql::ObjectKind;
 use crate::sql::Parsed;
-use crate::sql::RenameView;
 use crate::sql::Statement;
 
 pub(super) async fn create(session: &mut Session, create: &CreateView, text: &str) -> Result<Outcome> {
@@ -93,7 +95,7 @@ async fn columns(session: &mut Session, create: &CreateView) -> Result<Vec<Colum
     let statement = Statement::Select(create.select.clone());
     let (text, position) = (create.select.text.clone(), create.name.position);
     let prepared = Prepared::from(Parsed { statement, text, position, place: (1, 1) });
-    let Description { params, fields } = Box::pin(super::describe(session, &prepared, &[])).await?;
+    let Description { params, fields, .. } = Box::pin(super::describe(session, &prepared, &[])).await?;
     if !params.is_empty() {
         let message = "there is no parameter $1";
         return Err(Error::new(SqlState::UNDEFINED_PARAMETER, message).detail("A view has no parameters."));
@@ -135,7 +137,37 @@ fn check_columns(known: &PlainView, columns: &[Column]) -> Result<()> {
     Ok(())
 }
 
-pub(super) async fn drop(session: &mut Session, drop: &DropView) -> Result<Outcome> {
+pub(super) async fn drop(session: &mut Session, dropped: &DropView) -> Result<Outcome> {
+    let rules = session.settings.compatibility();
+    let catalog = session.engine.catalog()?;
+    let is_kept = |name: &Name| {
+        let relation = catalog.relation(&fold(name, rules));
+        relation.is_some_and(|relation| relation.materialized_view)
+    };
+    // The catalogs show materialized views among views, so that is what clients call them.
+    let (kept, names): (Vec<Name>, Vec<Name>) = dropped.names.iter().cloned().partition(is_kept);
+    for name in &names {
+        view_named(&catalog, name, &fold(name, rules), dropped.if_exists)?;
+    }
+    if let [first, more @ ..] = kept.as_slice() {
+        let drop = DropRelation {
+            kind: ObjectKind::MaterializedView,
+            if_exists: dropped.if_exists,
+            name: first.clone(),
+            more: more.to_vec(),
+            delete_topic: false,
+            cascade: dropped.cascade,
+        };
+        drop::execute(session, &drop).await?;
+    }
+    match names.is_empty() {
+        true => Ok(done("DROP VIEW")),
+        false => drop_plain(session, &DropView { names, ..dropped.clone() }).await,
+    }
+}
+
+/// Views that nothing keeps go.
+async fn drop_plain(session: &mut Session, drop: &DropView) -> Result<Outcome> {
     let rules = session.settings.compatibility();
     let principal = session.principal.clone();
     let engine = session.engine.clone();
@@ -204,7 +236,7 @@ pub(super) fn over_relation(catalog: &Catalog, relation: RelationId) -> Vec<&Arc
 }
 
 /// The view that a statement names, `None` for one that need not exist.
-fn view_named<'a>(
+pub(super) fn view_named<'a>(
     catalog: &'a Catalog,
     name: &Name,
     folded: &str,
@@ -227,34 +259,6 @@ fn view_named<'a>(
         true => Ok(None),
         false => Err(no_such_relation(catalog, name, folded)),
     }
-}
-
-pub(super) async fn rename(session: &mut Session, rename: &RenameView) -> Result<Outcome> {
-    let rules = session.settings.compatibility();
-    let (name, to) = (fold(&rename.name, rules), fold(&rename.to, rules));
-    let principal = session.principal.clone();
-    let engine = session.engine.clone();
-    let found = engine
-        .change(|_, catalog| {
-            if rename.as_table && catalog.relation(&name).is_some() {
-                return Err(Error::unsupported("only views can be renamed")
-                    .at(rename.name.position)
-                    .hint("CREATE VIEW gives what it holds another name."));
-            }
-            let Some(view) = view_named(catalog, &rename.name, &name, rename.if_exists)? else {
-                return Ok((Vec::new(), false));
-            };
-            authorize(&principal, Operation::Create, Resource::Relation(&view.name))?;
-            let renamed = PlainView { name: to.clone(), ..PlainView::clone(view) };
-            let change = Change::ReplaceView(Box::new(renamed));
-            catalog.apply(&change).map_err(|error| Error::from(error).at(rename.to.position))?;
-            Ok((vec![record(change)], true))
-        })
-        .await?;
-    if !found {
-        session.notice(Notice::new(format!("relation \"{name}\" does not exist, skipping")));
-    }
-    Ok(done(if rename.as_table { "ALTER TABLE" } else { "ALTER VIEW" }))
 }
 
 /// The statement with the queries of views in the places of their names; `None` if it names no view.

@@ -56,6 +56,8 @@ pub struct ForeignJoinSpec {
     pub right_key: Vec<Arc<dyn PhysicalExpr>>,
     /// A left row that meets nothing stays, with nulls.
     pub keeps_left: bool,
+    /// A right row that no left row names stays, with nulls. The right's edge then is one of retractions.
+    pub keeps_right: bool,
     /// A left row that goes and had no row is mentioned with weight 0.
     pub tells_no_row: bool,
     /// The left's edge: retractions.
@@ -149,6 +151,13 @@ fn state_key(side: u8, parts: [&[u8]; 2]) -> Vec<u8> {
     key
 }
 
+/// Whether a left row is kept that names this key.
+fn is_named(cx: &mut Cx<'_>, foreign: &[u8]) -> Result<bool, ExecError> {
+    let prefix = state_key(LEFT, [foreign, &[]]);
+    let first = cx.table(0).range(&prefix, None).next().transpose()?;
+    Ok(first.is_some_and(|(key, _)| key.starts_with(&prefix)))
+}
+
 /// Whether a call of the inner loops ended because enough rows are there.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Went {
@@ -204,8 +213,10 @@ impl ForeignJoin {
             order.push((*seq, LEFT, row, Turn::Left(row)));
         }
         for row in 0..right.num_rows() {
-            let goes_on =
-                |next: usize| seqs[next] == seqs[row] && self.work.right.keys[next] == self.work.right.keys[row];
+            let keys = &self.work.right.keys;
+            let goes_on = |next: usize| {
+                seqs[next] == seqs[row] && keys[next] == keys[row] && matches!(keys[row], JoinKey::Value(_))
+            };
             if row + 1 == right.num_rows() || !goes_on(row + 1) {
                 order.push((seqs[row], RIGHT, row, Turn::Right(row, has_value(row))));
             }
@@ -243,17 +254,30 @@ impl ForeignJoin {
         let (weight, time) = (layout.weights(batch).value(row), layout.times(batch).value(row));
         let at = At { clock: layout.clocks(batch).value(row), seq: layout.seqs(batch).value(row) };
         let mut met = None;
+        // Whether a right row that is kept has no other left row: it is alone before this one comes, and after it went.
+        let mut only = false;
         if let JoinKey::Value(foreign) = &keys[row] {
             met = cx.table(0).get(&state_key(RIGHT, [foreign, &[]]))?;
             let own = state_key(LEFT, [foreign, &self.work.own_keys[row]]);
-            match 0 < weight {
-                true => cx.table(0).put(own, values[row].clone())?,
-                false => cx.table(0).delete(own)?,
+            if weight < 0 {
+                cx.table(0).delete(own.clone())?;
+            }
+            only = self.spec.keeps_right && met.is_some() && !is_named(cx, foreign)?;
+            if 0 < weight {
+                cx.table(0).put(own, values[row].clone())?;
             }
         }
         match met.as_ref().map(Kept::read).transpose()? {
             Some(right) => {
-                self.out.push(Half::Row(row), Half::Stored(right.values), time.max(right.time), at, weight);
+                let time = time.max(right.time);
+                let alone = Half::Stored(right.values.clone());
+                if only && 0 < weight {
+                    self.out.push(Half::Nothing, alone.clone(), time, at, -1);
+                }
+                self.out.push(Half::Row(row), Half::Stored(right.values), time, at, weight);
+                if only && weight < 0 {
+                    self.out.push(Half::Nothing, alone, time, at, 1);
+                }
             }
             None if self.spec.keeps_left => self.out.push(Half::Row(row), Half::Nothing, time, at, weight),
             None if self.is_told(row, weight) => self.out.push(Half::Row(row), Half::Nothing, time, at, 0),
@@ -276,16 +300,23 @@ impl ForeignJoin {
     /// All left rows that name a right row have another beside them, or none.
     fn right_changes(&mut self, cx: &mut Cx<'_>, row: usize, has_value: bool) -> Result<Went, ExecError> {
         let Incoming { batch, keys, values } = &self.work.right;
-        let JoinKey::Value(key) = &keys[row] else { return Ok(Went::Through) };
         let layout = &self.spec.right;
         let time = layout.times(batch).value(row);
         let at = At { clock: layout.clocks(batch).value(row), seq: layout.seqs(batch).value(row) };
+        let JoinKey::Value(key) = &keys[row] else {
+            if self.spec.keeps_right {
+                // Nothing names it, now or later.
+                self.out.push(Half::Nothing, Half::Row(row), time, at, if has_value { 1 } else { -1 });
+            }
+            return Ok(Went::Through);
+        };
         let own = state_key(RIGHT, [key, &[]]);
         let old = cx.table(0).get(&own)?.as_ref().map(Kept::read).transpose()?;
         if old.is_none() && !has_value {
             return Ok(Went::Through);
         }
         let prefix = state_key(LEFT, [key, &[]]);
+        let begins = self.work.from.is_none();
         let from = self.work.from.take().unwrap_or_else(|| prefix.clone());
         let rows = cx.table(0).range(&from, None).take_while(|found| match found {
             Ok((found, _)) => found.starts_with(&prefix),
@@ -294,6 +325,13 @@ impl ForeignJoin {
         let found = rows.take(OUTPUT_ROWS).collect::<Result<Vec<_>, _>>()?;
         let before = old.map(|old| Half::Stored(old.values));
         let after = has_value.then_some(Half::Row(row));
+        if self.spec.keeps_right && begins && found.is_empty() {
+            for (right, weight) in [(&before, -1), (&after, 1)] {
+                if let Some(right) = right {
+                    self.out.push(Half::Nothing, right.clone(), time, at, weight);
+                }
+            }
+        }
         let alone = || self.spec.keeps_left.then_some(Half::Nothing);
         let (before, after) = (before.or_else(alone), after.or_else(alone));
         for (_, left) in &found {

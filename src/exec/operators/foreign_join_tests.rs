@@ -26,7 +26,11 @@ use crate::exec::testing::texts;
 
 /// A tree of one join: the left's `v` names the right's `v`, which is its key; the edges of its sides and its own.
 fn join(keeps_left: bool, tells_no_row: bool) -> (Tree, Layout, Layout, Layout) {
-    let (left, right) = (layout(Changes::Retract), layout(Changes::Upsert));
+    keeping(keeps_left, false, tells_no_row, Changes::Upsert)
+}
+
+fn keeping(keeps_left: bool, keeps_right: bool, tells_no_row: bool, right: Changes) -> (Tree, Layout, Layout, Layout) {
+    let (left, right) = (layout(Changes::Retract), layout(right));
     let names = ["k", "v", "rk", "rv"];
     let types = [DataType::Utf8, DataType::Int64, DataType::Utf8, DataType::Int64];
     let fields: Vec<Field> = names.iter().zip(types).map(|(name, of)| Field::new(*name, of, true)).collect();
@@ -36,6 +40,7 @@ fn join(keeps_left: bool, tells_no_row: bool) -> (Tree, Layout, Layout, Layout) 
         left_key: vec![Arc::new(Column::new("k", 0))],
         right_key: vec![Arc::new(Column::new("v", 1))],
         keeps_left,
+        keeps_right,
         tells_no_row,
         left: left.clone(),
         right: right.clone(),
@@ -105,6 +110,55 @@ fn changes_of_either_side_add_up_to_the_join_after_every_round_whatever_is_cut()
             }
             sum.retain(|_, weight| *weight != 0);
             assert_eq!(sum, joined(&tables, keeps_left), "seed {seed}, round {round}, keeps left: {keeps_left}");
+            if dice.below(3) == 0 {
+                tree.cut(dice.below(2) == 0);
+            }
+        }
+    }
+}
+
+/// Rows of the right that no row of the left names stay, also those whose key is null, which nothing can name.
+#[test]
+fn rows_that_nobody_names_are_alone_until_they_are_named_and_again_afterwards() {
+    for seed in 0..400 {
+        let dice = Dice::new(seed);
+        let keeps_left = seed % 2 == 0;
+        let (mut tree, left, right, output) = keeping(keeps_left, true, false, Changes::Retract);
+        let (mut lefts_of, mut rights_of) = (BTreeMap::new(), BTreeMap::new());
+        let mut sum: BTreeMap<Vec<String>, i64> = BTreeMap::new();
+        for round in 0..1 + dice.below(12) {
+            let (mut lefts, mut rights) = (Vec::new(), Vec::new());
+            for _ in 0..dice.below(6) {
+                let names = (dice.below(7) != 0).then_some(dice.below(4) as i64);
+                let new = (dice.below(3) != 0).then_some(names);
+                change_left(&mut lefts_of, dice.below(5) as i64, new, &mut lefts);
+            }
+            for _ in 0..dice.below(4) {
+                let key = (dice.below(6) != 0).then_some(dice.below(4) as i64);
+                let of = |text: i64, weight| Row { value: key, op: weight, ..row(text, 0, round as i64) };
+                if let Some(old) = rights_of.remove(&key) {
+                    rights.push(of(old, -1));
+                }
+                if dice.below(4) != 0 {
+                    let text = dice.below(9) as i64;
+                    rights_of.insert(key, text);
+                    rights.push(of(text, 1));
+                }
+            }
+            let out = tree.round(&[(&left, &lefts), (&right, &rights)]);
+            for (row, weight) in texts(&output, &out) {
+                *sum.entry(row).or_default() += weight;
+            }
+            sum.retain(|_, weight| *weight != 0);
+            let told = rights_of.iter().filter_map(|(key, text)| key.map(|key| (key, *text))).collect();
+            let mut wanted = joined(&(lefts_of.clone(), told), keeps_left);
+            for (key, text) in &rights_of {
+                if key.is_none() || !lefts_of.values().any(|names| names == key) {
+                    let key = key.map_or("null".to_string(), |key| key.to_string());
+                    wanted.insert(["null".to_string(), "null".to_string(), format!("k{text}"), key].to_vec(), 1);
+                }
+            }
+            assert_eq!(sum, wanted, "seed {seed}, round {round}, keeps left: {keeps_left}");
             if dice.below(3) == 0 {
                 tree.cut(dice.below(2) == 0);
             }

@@ -41,6 +41,7 @@ pub use spec::FragmentParts;
 pub use spec::FragmentSpec;
 pub use spec::QuerySpec;
 pub use spec::Reads;
+pub use spec::reader_groups;
 pub use spec::relation_options;
 pub use spec::topic_spec;
 pub use times::NO_TIME;

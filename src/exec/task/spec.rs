@@ -522,6 +522,16 @@ fn refuse_two_positions(leaves: &[LeafSpec]) -> Result<(), ExecError> {
     }
 }
 
+/// The groups that hold a query's positions in a topic.
+pub fn reader_groups(query: QueryId, plan: &StandingPlan, topic: TopicId) -> Vec<String> {
+    let reads = |fragment: &Fragment| {
+        let is_it = |leaf: &Leaf| matches!(leaf, Leaf::Relation { relation, .. } if relation.topic_id == topic);
+        fragment.leaves.iter().any(is_it)
+    };
+    let fragments = plan.fragments.iter().zip(readers(plan));
+    fragments.filter(|(fragment, _)| reads(fragment)).map(|(_, reader)| query.group_of_reader(reader)).collect()
+}
+
 /// Per fragment of a plan the number of the group that holds its positions. A group has one position in a partition, so of
 /// fragments that read one topic each has another.
 fn readers(plan: &StandingPlan) -> Vec<usize> {

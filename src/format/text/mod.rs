@@ -1,6 +1,7 @@
 //! Values as PostgreSQL prints them and reads them: COPY, text parameters, text results.
 
 mod array;
+mod fields;
 mod interval;
 mod interval_in;
 mod parse;
@@ -9,6 +10,7 @@ mod rows;
 mod tests;
 mod write;
 
+pub use fields::datetime_error;
 pub use interval::interval_text;
 pub use interval_in::Span;
 pub use parse::instant_of_local;

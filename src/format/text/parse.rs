@@ -4,6 +4,7 @@ use arrow::array::ArrayRef;
 use arrow::array::timezone::Tz;
 
 use super::array;
+use super::fields::datetime_error;
 use crate::format::FormatError;
 use crate::format::column_builder::ColumnBuilder;
 use crate::format::error::shorten;
@@ -26,7 +27,7 @@ pub(in crate::format) fn parse_slot(
     row: &mut Row,
 ) -> Result<Slot, FormatError> {
     let syntax = || FormatError::InvalidText { expected: sql_type.input_name(), found: shorten(text) };
-    let datetime = || FormatError::InvalidDatetime { expected: sql_type.input_name(), found: shorten(text) };
+    let datetime = || datetime_error(sql_type, text);
     let number_error = |error| match error {
         NumberError::Syntax => syntax(),
         NumberError::Range => FormatError::TextOutOfRange { expected: sql_type.input_name(), found: shorten(text) },

@@ -14,6 +14,7 @@ mod interval_order;
 mod interval_part;
 mod ksqldb;
 mod time_between;
+mod time_plus;
 
 use datafusion::arrow::array::ArrayRef;
 use datafusion::arrow::datatypes::DataType;
@@ -41,6 +42,7 @@ pub use interval_order::IntervalMicros;
 pub use interval_order::interval_micros;
 pub use interval_part::IntervalPart;
 pub use time_between::TimeBetween;
+pub use time_plus::TimePlus;
 
 /// An operator.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

@@ -2,6 +2,7 @@
 
 use crate::error::Error;
 use crate::error::SqlState;
+use crate::format::uuid_text;
 use crate::functions::rowwise::Answer;
 use crate::functions::rowwise::Cell;
 use crate::functions::rowwise::Definition;
@@ -51,16 +52,9 @@ pub static DEFINITIONS: [Definition; 4] = [
         about: "Sixteen bytes as a UUID, also by the name uuid(bytes); NULL of another number of bytes.",
         overloads: &[Overload { arguments: &[Type::Bytes], result: Type::Text }],
         nulls: Nulls::GiveNull,
-        compute: |cells| Ok(Answer::text(<[u8; 16]>::try_from(cells[0].bytes()).ok().map(uuid))),
+        compute: |cells| Ok(Answer::text(<[u8; 16]>::try_from(cells[0].bytes()).ok().map(uuid_text))),
     },
 ];
-
-fn uuid(bytes: [u8; 16]) -> String {
-    let number = u128::from_be_bytes(bytes);
-    let part = |shift: u32, digits: u32| number >> shift & ((1 << (4 * digits)) - 1);
-    let (a, b, c, d, e) = (part(96, 8), part(80, 4), part(64, 4), part(48, 4), part(0, 12));
-    format!("{a:08x}-{b:04x}-{c:04x}-{d:04x}-{e:012x}")
-}
 
 fn big_endian<const N: usize>(cells: &[Cell<'_>]) -> Result<[u8; N], Error> {
     let bytes = cells[0].bytes();
@@ -97,7 +91,7 @@ mod tests {
     #[test]
     fn a_uuid_has_its_bytes_in_order() {
         let bytes = [0, 1, 0x22, 0x33, 0x44, 0x55, 0x66, 0x77, 0x88, 0x99, 0xAA, 0xBB, 0xCC, 0xDD, 0xEE, 0xFF];
-        assert_eq!(uuid(bytes), "00012233-4455-6677-8899-aabbccddeeff");
-        assert_eq!(uuid([0; 16]), "00000000-0000-0000-0000-000000000000");
+        assert_eq!(uuid_text(bytes), "00012233-4455-6677-8899-aabbccddeeff");
+        assert_eq!(uuid_text([0; 16]), "00000000-0000-0000-0000-000000000000");
     }
 }

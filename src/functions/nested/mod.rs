@@ -5,11 +5,13 @@
 //! their key bytes are.
 
 mod access;
+mod bounds;
 mod cast;
 mod construct;
 mod cube;
 mod definition;
 mod facts;
+mod in_order;
 mod lambda;
 mod maps;
 mod matches;
@@ -31,12 +33,14 @@ pub use lambda::UnplannedLambda;
 
 /// All that stand in tables.
 pub fn all() -> impl Iterator<Item = Collection> {
-    let lists: [&'static [definition::Definition]; 11] = [
+    let lists: [&'static [definition::Definition]; 13] = [
         &access::DEFINITIONS,
+        &bounds::DEFINITIONS,
         &cast::DEFINITIONS,
         &construct::DEFINITIONS,
         &cube::DEFINITIONS,
         &facts::DEFINITIONS,
+        &in_order::DEFINITIONS,
         &maps::DEFINITIONS,
         &matches::DEFINITIONS,
         &order::DEFINITIONS,

@@ -2,6 +2,7 @@
 
 mod age;
 mod as_value;
+mod assign;
 mod bytea;
 mod case;
 mod date_trunc;
@@ -30,6 +31,7 @@ mod whole;
 
 pub use age::Age;
 pub use as_value::AsValue;
+pub use assign::Assign;
 pub use bytea::ByteaIn;
 pub use case::LetterCase;
 pub use date_trunc::Cut;

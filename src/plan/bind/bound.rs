@@ -16,6 +16,7 @@ use crate::catalog::Catalog;
 use crate::catalog::Compatibility;
 use crate::catalog::Format;
 use crate::catalog::Relation;
+use crate::catalog::RelationKind;
 use crate::catalog::Semantics;
 use crate::error::Error;
 use crate::error::Result;
@@ -96,9 +97,9 @@ impl BoundSource {
         semi_joins::is_hidden(&self.alias)
     }
 
-    /// Whether it is a table that a sub-query makes.
+    /// Whether it is a table that sub-queries make.
     pub fn is_inner_table(&self) -> bool {
-        self.queries.len() == 1
+        !self.queries.is_empty() && self.relation.is_table()
     }
 }
 
@@ -113,6 +114,8 @@ pub struct BoundJoin {
     pub unmatched: Unmatched,
     /// The condition.
     pub on: ast::Expr,
+    /// Whether a FULL join of tables tells rows apart whose keys are null. Of queries made before it did not.
+    pub null_keys_apart: bool,
 }
 
 /// An item of the ORDER BY by which rows are ranked.
@@ -204,6 +207,9 @@ pub struct BoundQuery {
     pub items: Vec<BoundItem>,
     /// EMIT
     pub emit: Emit,
+    /// Whether a stream's rows without a key, which lie where their writer put them, are brought together before they are
+    /// grouped or ranked by it. Of queries made before they are not.
+    pub null_keys_meet: bool,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -215,6 +221,9 @@ struct SourceText {
     pseudo: Vec<String>,
     #[serde(default, skip_serializing_if = "Vec::is_empty", rename = "branches")]
     queries: Vec<QueryText>,
+    /// Whether branches that are several are tables.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    of_tables: bool,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -226,6 +235,8 @@ struct JoinText {
     kind: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     span: Option<SpanText>,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    null_keys_apart: bool,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -292,6 +303,8 @@ struct QueryText {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     rank: Option<RankText>,
     emit_final: bool,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    null_keys_meet: bool,
 }
 
 impl BoundQuery {
@@ -364,6 +377,7 @@ impl BoundQuery {
             having: self.having.as_ref().map(ToString::to_string),
             rank: self.rank.as_ref().map(rank_text),
             emit_final: self.emit == Emit::Final,
+            null_keys_meet: self.null_keys_meet,
         }
     }
 
@@ -402,6 +416,7 @@ impl BoundQuery {
             rank: text.rank.map(bound_rank).transpose()?,
             items: text.select.into_iter().map(bound_item).collect::<Result<_>>()?,
             emit: if text.emit_final { Emit::Final } else { Emit::Changes },
+            null_keys_meet: text.null_keys_meet,
         })
     }
 }
@@ -413,6 +428,7 @@ fn source_text(source: &BoundSource) -> SourceText {
         columns: source.relation.columns.clone(),
         pseudo: source.pseudo.iter().map(|column| column.word().to_string()).collect(),
         queries: source.queries.iter().map(BoundQuery::text).collect(),
+        of_tables: 1 < source.queries.len() && source.relation.is_table(),
     }
 }
 
@@ -434,7 +450,8 @@ fn as_it_was(relation: Arc<Relation>, columns: Vec<Column>) -> Result<Arc<Relati
 fn bound_source(text: SourceText, catalog: &Catalog) -> Result<BoundSource> {
     if !text.queries.is_empty() {
         let queries = text.queries.into_iter().map(|query| BoundQuery::of_text(query, catalog));
-        return Ok(source_of(text.alias, queries.collect::<Result<_>>()?, text.columns));
+        let kind = if text.of_tables { RelationKind::Table } else { RelationKind::Stream };
+        return Ok(source_of(text.alias, queries.collect::<Result<_>>()?, text.columns, kind));
     }
     let not_ready = |message: String| Error::new(SqlState::OBJECT_NOT_IN_PREREQUISITE_STATE, message);
     let relation = catalog
@@ -453,11 +470,11 @@ fn bound_source(text: SourceText, catalog: &Catalog) -> Result<BoundSource> {
     Ok(BoundSource { alias: text.alias, relation, pseudo, queries: Vec::new() })
 }
 
-/// The source that queries are together.
-fn source_of(alias: String, queries: Vec<BoundQuery>, columns: Vec<Column>) -> BoundSource {
+/// The source that queries are together; several are a `kind`.
+fn source_of(alias: String, queries: Vec<BoundQuery>, columns: Vec<Column>, kind: RelationKind) -> BoundSource {
     match <[BoundQuery; 1]>::try_from(queries) {
         Ok([table]) => inner_table::source_of(alias, table, columns),
-        Err(branches) => union::relation_of(alias, branches, columns),
+        Err(branches) => union::relation_of(alias, branches, columns, kind),
     }
 }
 
@@ -469,7 +486,8 @@ fn join_text(join: &BoundJoin) -> JoinText {
         grace_ms: span.grace_ms,
         at_once: join.unmatched == Unmatched::AtOnce,
     });
-    JoinText { left: join.kind == JoinKind::Left, on: join.on.to_string(), kind, span }
+    let null_keys_apart = join.null_keys_apart;
+    JoinText { left: join.kind == JoinKind::Left, on: join.on.to_string(), kind, span, null_keys_apart }
 }
 
 fn bound_join(text: JoinText) -> Result<BoundJoin> {
@@ -483,7 +501,7 @@ fn bound_join(text: JoinText) -> Result<BoundJoin> {
     let unmatched = if at_once { Unmatched::AtOnce } else { Unmatched::WhenClosed };
     let span =
         text.span.map(|span| Span { before_ms: span.before_ms, after_ms: span.after_ms, grace_ms: span.grace_ms });
-    Ok(BoundJoin { kind, span, unmatched, on: expression(&text.on)? })
+    Ok(BoundJoin { kind, span, unmatched, on: expression(&text.on)?, null_keys_apart: text.null_keys_apart })
 }
 
 fn rank_text(rank: &BoundRank) -> RankText {

@@ -218,7 +218,7 @@ fn too_complex(expr: &ast::Expr) -> Error {
 fn all_of(source: &BoundSource) -> Vec<(String, ast::Expr)> {
     let quoted = |value: &str| Ident::with_quote('"', value);
     let of = |name: &str| ast::Expr::CompoundIdentifier(vec![quoted(&source.alias), quoted(name)]);
-    source.relation.columns.iter().map(|column| (column.name.clone(), of(&column.name))).collect()
+    source.relation.shown_columns().iter().map(|column| (column.name.clone(), of(&column.name))).collect()
 }
 
 /// What a SELECT around sub-queries reads: they, and relations beside them.

@@ -9,6 +9,7 @@ use super::columns::Derived;
 use super::flatten::Flattener;
 use super::flatten::has_window_function;
 use super::items::postgres_name;
+use super::ordered;
 use crate::catalog::Compatibility;
 use crate::error::Result;
 use crate::plan::build::call;
@@ -81,7 +82,7 @@ pub fn rename_aggregates(select: &mut ast::Select, rules: Compatibility) {
 
 /// What a SELECT folds.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Groups {
+pub(super) enum Groups {
     /// All rows, of which there may be none.
     All,
     /// Groups, each of which has a row.
@@ -99,13 +100,19 @@ fn renames(expr: &ast::Expr, groups: Groups) -> bool {
 fn renamed(expr: &ast::Expr, groups: Groups) -> Option<ast::Expr> {
     let ast::Expr::Function(function) = expr else { return None };
     let ast::FunctionArguments::List(list) = &function.args else { return None };
-    if function.over.is_some() || !list.clauses.is_empty() || !function.within_group.is_empty() {
+    if function.over.is_some() {
         return None;
     }
     let under = |name: &str| {
         let name = ast::ObjectName::from(vec![ast::Ident { value: name.to_string(), ..name_of(function) }]);
         ast::Function { name, ..function.clone() }
     };
+    if let Some(ordered) = ordered::reworded(function, list, groups, under) {
+        return Some(ordered);
+    }
+    if !list.clauses.is_empty() || !function.within_group.is_empty() {
+        return None;
+    }
     let is_distinct = matches!(list.duplicate_treatment, Some(ast::DuplicateTreatment::Distinct));
     match (function.name.to_string().to_lowercase().as_str(), list.args.len()) {
         ("bool_and" | "every", 1) if !is_distinct => Some(ast::Expr::Function(under("min"))),
@@ -138,7 +145,7 @@ fn joined(list: &ast::FunctionArgumentList, under: impl Fn(&str) -> ast::Functio
 }
 
 /// A call of COUNT that counts rows, whatever its argument was.
-fn counted(mut count: ast::Function) -> ast::Expr {
+pub(super) fn counted(mut count: ast::Function) -> ast::Expr {
     if let ast::FunctionArguments::List(list) = &mut count.args {
         list.args = vec![ast::FunctionArg::Unnamed(ast::FunctionArgExpr::Wildcard)];
     }
@@ -146,7 +153,7 @@ fn counted(mut count: ast::Function) -> ast::Expr {
 }
 
 /// `CASE WHEN count > 0 THEN value END`.
-fn unless_none(count: ast::Expr, value: ast::Expr) -> ast::Expr {
+pub(super) fn unless_none(count: ast::Expr, value: ast::Expr) -> ast::Expr {
     let token = || ast::helpers::attached_token::AttachedToken::empty();
     ast::Expr::Case {
         case_token: token(),

@@ -220,15 +220,22 @@ impl Flattener<'_> {
         let keeps_right = |join: &ast::Join| is_kind(join, &["RIGHT", "FULL"]);
         let right_kept = table.joins.iter().any(keeps_right);
         let mut tables = Vec::with_capacity(table.joins.len() + 1);
-        let mut filters = Vec::new();
+        let (mut filters, mut met) = (Vec::new(), Vec::new());
         let missing = Missing::of(&table.joins, 0);
         tables.push(self.joined(&mut table.relation, (right_kept, missing), &mut filters)?);
         for at in 0..table.joins.len() {
             let missing = Missing::of(&table.joins, at + 1);
             let join = &mut table.joins[at];
             let span = join.relation.span();
+            let may_lack = is_kind(join, &["JOIN", "INNER", "LEFT"]);
             let is_inner = is_kind(join, &["JOIN", "INNER"]) && !right_kept;
-            let joined = self.joined(&mut join.relation, (!is_inner, missing), &mut filters)?;
+            let mut own = Vec::new();
+            let joined = self.joined(&mut join.relation, (!may_lack, missing), &mut own)?;
+            if is_inner {
+                filters.append(&mut own);
+            }
+            // Which rows of it there are to be met is part of what a row must meet.
+            met.extend(own.into_iter().map(|condition| (at, condition)));
             if joined.is_ok() && !has_on(&join.join_operator) {
                 return Err(not_there("USING beside a subquery", span).hint("Write ON."));
             }
@@ -239,6 +246,11 @@ impl Flattener<'_> {
         // What a union reads has names of its own.
         for join in &mut from[0].joins {
             columns.substitute_in(&mut join.join_operator)?;
+        }
+        for (at, condition) in met {
+            if let Some(ast::JoinConstraint::On(on)) = constraint_mut(&mut from[0].joins[at].join_operator) {
+                *on = both(Some(on.clone()), Some(condition)).unwrap_or_else(|| on.clone());
+            }
         }
         outer.from = from;
         outer.selection = filters.into_iter().fold(outer.selection, |all, filter| both(all, Some(filter)));
@@ -267,12 +279,15 @@ impl Flattener<'_> {
         self.check_inner(&inner)?;
         let one = matches!(inner.from.as_slice(), [one] if one.joins.is_empty());
         if self.is_grouped(&inner) || has_window_function(&inner) || !one {
-            return Err(not_there("a join of a subquery with joins, groups or ranks", span).hint(TWO_QUERIES));
+            return self.as_table(table, "a join of a subquery with joins, groups or ranks");
         }
         if inner.selection.is_some() && may_be_alone {
-            return Err(not_there("WHERE in a subquery of an outer join", span).hint(TWO_QUERIES));
+            return self.as_table(table, "WHERE in a subquery of an outer join");
         }
         let derived = Derived::new(alias, &inner, self)?.under_its_alias();
+        if missing == Missing::Full && derived.computes() {
+            return self.as_table(table, "an expression in a subquery whose rows an outer join may lack");
+        }
         filters.extend(inner.selection.iter().map(|filter| derived.qualified(filter)));
         let derived = match missing {
             Missing::Never => derived,
@@ -287,6 +302,18 @@ impl Flattener<'_> {
         }
         *table = relation.ok_or_else(|| Error::internal("a subquery without FROM"))?;
         Ok(Ok(derived))
+    }
+
+    /// A joined sub-query that is a table of its own.
+    fn as_table(&self, table: &ast::TableFactor, what: &str) -> Result<std::result::Result<Derived, BoundSource>> {
+        let refused = || not_there(what, table.span()).hint(TWO_QUERIES);
+        if self.rules == Compatibility::Ksqldb {
+            return Err(refused());
+        }
+        match inner_table::source(table, self)? {
+            Some(source) => Ok(Err(source)),
+            None => Err(refused()),
+        }
     }
 
     /// The name of a sub-query; one that has none cannot be named.
@@ -468,6 +495,17 @@ fn has_on(operator: &ast::JoinOperator) -> bool {
         return true;
     };
     matches!(constraint, ast::JoinConstraint::On(_))
+}
+
+fn constraint_mut(operator: &mut ast::JoinOperator) -> Option<&mut ast::JoinConstraint> {
+    use ast::JoinOperator as Operator;
+    match operator {
+        Operator::Join(constraint)
+        | Operator::Inner(constraint)
+        | Operator::Left(constraint)
+        | Operator::LeftOuter(constraint) => Some(constraint),
+        _ => None,
+    }
 }
 
 /// Both conditions.

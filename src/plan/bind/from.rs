@@ -70,10 +70,7 @@ pub fn bind(select: &ast::Select, flattener: &Flattener<'_>) -> Result<From> {
             .hint("Give one of them another name with AS."));
         }
         if rules == Compatibility::Ksqldb && sources.iter().any(|source| source.relation.id == right.relation.id) {
-            return Err(Error::unsupported(format!(
-                "Can not join '{0}' to '{0}': self joins are not yet supported.",
-                right.relation.name
-            )));
+            return Err(Error::unsupported(joined_twice(&right.relation.name, sources.len())));
         }
         let (kind, constraint) = operator(&join.join_operator)?;
         let on = match constraint {
@@ -86,11 +83,20 @@ pub fn bind(select: &ast::Select, flattener: &Flattener<'_>) -> Result<From> {
         check_inner_tables(from, &sources, &right)?;
         check_kinds(&sources, &right, (within.is_some(), kind), rules)?;
         let (span, unmatched) = span(within, rules);
-        joins.push(BoundJoin { kind, span, unmatched, on });
+        let null_keys_apart = rules == Compatibility::Postgres && kind == JoinKind::Full && right.relation.is_table();
+        joins.push(BoundJoin { kind, span, unmatched, on, null_keys_apart });
         sources.push(right);
     }
     swap_table_stream(&mut sources, &joins);
     Ok(From { sources, joins, merged })
+}
+
+/// ksqlDB's words for a relation that comes again after so many.
+fn joined_twice(name: &str, before: usize) -> String {
+    match before {
+        1 => format!("Can not join '{name}' to '{name}': self joins are not yet supported."),
+        _ => format!("N-way joins do not support multiple occurrences of the same source. Source: '{name}'."),
+    }
 }
 
 /// The span of WITHIN. In ksqlDB's rules one without GRACE PERIOD takes late rows for a day, and rows that meet nothing when
@@ -154,6 +160,10 @@ pub(super) fn source(table: &ast::TableFactor, catalog: &Catalog, rules: Compati
     let ast::TableFactor::Table { name, alias, args, version, sample, with_ordinality, .. } = table else {
         return Err(Error::unsupported("subqueries in FROM are not there yet in standing queries"));
     };
+    if args.is_some() && rules == Compatibility::Ksqldb {
+        let message = format!("{name} is a function, and FROM takes streams and tables");
+        return Err(Error::new(SqlState::SYNTAX_ERROR, message));
+    }
     if args.is_some() || version.is_some() || sample.is_some() || *with_ordinality {
         return Err(Error::unsupported("table functions and samples are not there yet in standing queries"));
     }
@@ -243,15 +253,19 @@ fn using(
     on.ok_or_else(|| Error::new(SqlState::SYNTAX_ERROR, "USING needs a column"))
 }
 
-fn without_span() -> Error {
-    Error::new(SqlState::SYNTAX_ERROR, "a join of two streams needs WITHIN")
+fn without_span(rules: Compatibility) -> Error {
+    let message = match rules {
+        Compatibility::Postgres => "a join of two streams needs WITHIN",
+        Compatibility::Ksqldb => "Stream-Stream joins must have a WITHIN clause specified. None was provided.",
+    };
+    Error::new(SqlState::SYNTAX_ERROR, message)
         .hint("Say how far apart in time two rows may be: JOIN .. WITHIN 1 HOUR ON ..")
 }
 
 /// What ksqlDB wants of joins whose conditions are bound: each side of an equality is of one relation, and streams are joined
 /// within a time.
 pub fn check_conditions(sources: &[BoundSource], joins: &[BoundJoin]) -> Result<()> {
-    for (join, right) in joins.iter().zip(&sources[1..]) {
+    for (join, joined) in joins.iter().zip(&sources[1..]) {
         if let ast::Expr::BinaryOp { left, op: ast::BinaryOperator::Eq, right } = &join.on {
             let wrong = [left, right].into_iter().find(|side| aliases_in(side).len() != 1);
             if let Some(side) = wrong {
@@ -262,13 +276,49 @@ pub fn check_conditions(sources: &[BoundSource], joins: &[BoundJoin]) -> Result<
                 );
                 return Err(at(Error::unsupported(message), ast::Spanned::span(side.as_ref())));
             }
+            check_sides(left, right, joined)?;
+        } else if !joined.is_hidden() {
+            check_operator(&join.on)?;
         }
-        let streams = !sources[0].relation.is_table() && !right.relation.is_table();
+        let streams = !sources[0].relation.is_table() && !joined.relation.is_table();
         if streams && join.span.is_none() {
-            return Err(without_span());
+            return Err(without_span(Compatibility::Ksqldb));
         }
     }
     Ok(())
+}
+
+/// A condition that is no equality: several of them are told elsewhere.
+fn check_operator(on: &ast::Expr) -> Result<()> {
+    use ast::BinaryOperator as Operator;
+    let message = match on {
+        ast::Expr::BinaryOp { op: Operator::And, .. } | ast::Expr::Nested(_) => return Ok(()),
+        ast::Expr::BinaryOp {
+            op: Operator::NotEq | Operator::Lt | Operator::LtEq | Operator::Gt | Operator::GtEq,
+            ..
+        } => "Only equality join criteria is supported.".to_owned(),
+        other => format!("Unsupported join expression: {}", shown(other, Columns::Qualified)),
+    };
+    Err(at(Error::new(SqlState::INVALID_TABLE_DEFINITION, message), ast::Spanned::span(on)))
+}
+
+/// The sides of an equality, which are of one relation each, are of two, and one is what is joined.
+fn check_sides(left: &ast::Expr, right: &ast::Expr, joined: &BoundSource) -> Result<()> {
+    let of = |side: &ast::Expr| aliases_in(side).into_iter().next().unwrap_or_default();
+    let (of_left, of_right) = (of(left), of(right));
+    let message = if of_left == of_right {
+        format!(
+            "Each side of the join must reference exactly one source and not the same source. Left side references `{of_left}` and right references `{of_right}`"
+        )
+    } else if of_left != joined.alias && of_right != joined.alias {
+        format!(
+            "A join criteria is expected to reference the source (`{}`) in the FROM clause, instead the right source references `{of_right}` and the left source references `{of_left}`",
+            joined.alias
+        )
+    } else {
+        return Ok(());
+    };
+    Err(at(Error::new(SqlState::INVALID_TABLE_DEFINITION, message), ast::Spanned::span(left)))
 }
 
 /// The relations that an expression is about.
@@ -335,18 +385,13 @@ fn check_kinds(
         check_windowed(sources, right, kind, rules)?;
     }
     match (left.relation.is_table(), right.relation.is_table()) {
-        (false, true) if within => Err(Error::new(
-            SqlState::SYNTAX_ERROR,
-            "WITHIN is for joins of two streams, and this one is of a stream with a table",
-        )),
+        (false, true) if within => Err(span_misplaced(rules, false)),
         (false, true) if kind.keeps_right() => Err(outer_lookup(left, right, kind, rules)),
         (false, true) => Ok(()),
         // ksqlDB looks at the condition first.
-        (false, false) if !within && rules == Compatibility::Postgres => Err(without_span()),
+        (false, false) if !within && rules == Compatibility::Postgres => Err(without_span(rules)),
         (false, false) => Ok(()),
-        (true, true) if within => {
-            Err(Error::new(SqlState::SYNTAX_ERROR, "WITHIN is for joins of two streams, and this one is of two tables"))
-        }
+        (true, true) if within => Err(span_misplaced(rules, true)),
         (true, true) if !streams => Ok(()),
         (true, false) if rules == Compatibility::Postgres && sources.len() == 1 && kind == JoinKind::Inner => Ok(()),
         (true, false) if rules == Compatibility::Ksqldb => Err(Error::new(
@@ -444,6 +489,23 @@ fn check_windows(left: &BoundSource, right: &BoundSource) -> Result<()> {
         _ => return Ok(()),
     };
     Err(Error::new(SqlState::WRONG_OBJECT_TYPE, message))
+}
+
+/// WITHIN where tables are joined: two of them, or one with a stream.
+fn span_misplaced(rules: Compatibility, of_tables: bool) -> Error {
+    let message = match (rules, of_tables) {
+        (Compatibility::Postgres, false) => {
+            "WITHIN is for joins of two streams, and this one is of a stream with a table"
+        }
+        (Compatibility::Postgres, true) => "WITHIN is for joins of two streams, and this one is of two tables",
+        (Compatibility::Ksqldb, false) => {
+            "A window definition was provided for a Stream-Table join. These joins are not windowed. Please drop the window definition (ie. the WITHIN clause) and try to execute your join again."
+        }
+        (Compatibility::Ksqldb, true) => {
+            "A window definition was provided for a Table-Table join. These joins are not windowed. Please drop the window definition (i.e. the WITHIN clause) and try to execute your Table-Table join again."
+        }
+    };
+    Error::new(SqlState::SYNTAX_ERROR, message)
 }
 
 /// A table's row has no time at which it met no row of a stream.

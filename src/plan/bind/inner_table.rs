@@ -13,6 +13,7 @@ use super::flatten::Flattener;
 use super::flatten::TWO_QUERIES;
 use super::flatten::has_window_function;
 use super::scope::at;
+use super::union;
 use crate::catalog::Compatibility;
 use crate::catalog::Format;
 use crate::catalog::Formats;
@@ -45,11 +46,11 @@ fn is_ranked(select: &ast::Select) -> bool {
     joins.is_empty() && matches!(subquery.body.as_ref(), ast::SetExpr::Select(inner) if has_window_function(inner))
 }
 
-/// Such a sub-query as a relation that is read; `None` for any other table.
+/// A sub-query that is left in FROM as a relation that is read; `None` for any other table.
 pub fn source(table: &ast::TableFactor, flattener: &Flattener<'_>) -> Result<Option<BoundSource>> {
     let ast::TableFactor::Derived { lateral: false, subquery, alias, .. } = table else { return Ok(None) };
     let select = clauses::only_select(subquery)?;
-    if !is_one(&select, flattener) {
+    if flattener.rules == Compatibility::Ksqldb {
         return Ok(None);
     }
     let span = select.select_token.0.span;
@@ -57,7 +58,10 @@ pub fn source(table: &ast::TableFactor, flattener: &Flattener<'_>) -> Result<Opt
     flattener.check_inner(&select)?;
     let semantics = Semantics { compatibility: flattener.rules, ..Semantics::default() };
     let request = StandingRequest::new(semantics, Destination::Client);
-    let query = super::bind_select(select, Emit::Changes, flattener, &request)?;
+    let query = super::bind_select(select.clone(), Emit::Changes, flattener, &request)?;
+    if !union::makes_table(&query, &select, flattener) {
+        return Err(not_there("a join of a subquery with joins of streams", span).hint(TWO_QUERIES));
+    }
     if query.retention_ms.is_some() {
         return Err(not_there("RETENTION in a subquery", span).hint(TWO_QUERIES));
     }
@@ -92,6 +96,7 @@ pub fn source_of(alias: String, query: BoundQuery, columns: Vec<Column>) -> Boun
         timestamp_format: None,
         window: None,
         not_null: Vec::new(),
+        text_kinds: Default::default(),
         ..first.clone()
     };
     BoundSource { alias, relation: Arc::new(relation), pseudo: Vec::new(), queries: vec![query] }

@@ -158,7 +158,7 @@ fn star(scope: &Scope<'_>, source: usize) -> Vec<BoundItem> {
     let joined = 1 < scope.sources().len();
     let source = &scope.sources()[source];
     let quoted = |value: &str| ast::Ident::with_quote('"', value);
-    let mut columns: Vec<&Column> = source.relation.columns.iter().collect();
+    let mut columns: Vec<&Column> = source.relation.shown_columns().iter().collect();
     if scope.rules() == Compatibility::Ksqldb {
         columns.sort_by_key(|column| place_in_star(column));
     }
@@ -366,9 +366,9 @@ pub fn check_names(items: &[BoundItem], destination: &Destination, rules: Compat
     Ok(())
 }
 
-/// Refuses the bounds of windows in the list of a query that has no WINDOW: there ksqlDB has them in the key alone.
-pub fn check_bounds(list: &[ast::SelectItem], destination: &Destination) -> Result<()> {
-    if !matches!(destination, Destination::Create { .. }) {
+/// Refuses the bounds of windows in a list without a name of their own: in what ksqlDB keeps they are in the key alone.
+pub fn check_bounds(list: &[ast::SelectItem], destination: &Destination, rules: Compatibility) -> Result<()> {
+    if rules == Compatibility::Postgres || !matches!(destination, Destination::Create { .. }) {
         return Ok(());
     }
     for item in list {

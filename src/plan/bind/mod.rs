@@ -13,6 +13,7 @@ mod flatten;
 mod from;
 mod inner_table;
 mod items;
+mod ordered;
 mod rank;
 mod scope;
 mod semi_joins;
@@ -35,6 +36,7 @@ pub use from::name_of_unnamed_key;
 pub use items::place_in_star;
 pub use items::postgres_name;
 pub use scope::Clause;
+pub use scope::bounds_misplaced;
 pub use scope::fold;
 pub use scope::fold_name;
 pub use scope::is_window_bound;
@@ -107,14 +109,11 @@ fn bind_select(
     }
     let partition_by =
         partition_by.into_iter().map(|expr| scope.resolved(expr, Clause::PartitionBy)).collect::<Result<Vec<_>>>()?;
-    if rules == Compatibility::Ksqldb && window.is_none() {
-        items::check_bounds(&body.projection, &request.destination)?;
-    }
+    items::check_bounds(&body.projection, &request.destination, rules)?;
     let mut items = items::bind(&body.projection, &partition_by, &mut scope)?;
     assign(&mut items, &request.destination, rules)?;
     let filter = body.selection.map(|filter| scope.resolved(filter, Clause::Where)).transpose()?;
     let group_by = group_by(body.group_by, &items, &mut scope)?;
-    let partition_by = (!partition_by.is_empty()).then_some(partition_by);
     let having = body.having.map(|having| scope.resolved(having, Clause::Having)).transpose()?;
     let (items, rank) = match ranked {
         Some(ranked) => ranked.bind(&items, &mut scope).map(|(items, rank)| (items, Some(rank)))?,
@@ -122,6 +121,7 @@ fn bind_select(
     };
     items::check_names(&items, &request.destination, rules)?;
     check_timestamp(&items, request)?;
+    check_key_format(&partition_by, request)?;
     let pseudo = scope.into_pseudo();
     let (key_format, value_format) = sink_formats(request, sources[0].relation.formats)?;
     let retention_ms = window.and_then(window::retention_ms);
@@ -139,8 +139,9 @@ fn bind_select(
         retention_ms,
         ttl_ms: request.ttl_ms,
         filter,
+        null_keys_meet: rules == Compatibility::Postgres && (group_by.is_some() || rank.is_some()),
         group_by,
-        partition_by,
+        partition_by: (!partition_by.is_empty()).then_some(partition_by),
         having,
         rank,
         items,
@@ -158,6 +159,20 @@ fn sink_formats(request: &StandingRequest, inherited: Formats) -> Result<(Option
         delimited("key_delimiter", key, request.key_delimiter)?,
         delimited("value_delimiter", value, request.value_delimiter)?,
     ))
+}
+
+/// ksqlDB wants no format of a key that PARTITION BY NULL takes away.
+fn check_key_format(partition_by: &[ast::Expr], request: &StandingRequest) -> Result<()> {
+    let is_null = |expr: &ast::Expr| matches!(expr, ast::Expr::Value(value) if value.value == ast::Value::Null);
+    let has_no_key = !partition_by.is_empty() && partition_by.iter().all(is_null);
+    let is_ksqldb = request.semantics.compatibility == Compatibility::Ksqldb;
+    match request.key_format {
+        Some(format) if is_ksqldb && has_no_key && format != Format::None => {
+            let message = "Key format specified for stream without key columns.";
+            Err(Error::new(SqlState::INVALID_TABLE_DEFINITION, message))
+        }
+        _ => Ok(()),
+    }
 }
 
 fn resolved_joins(joins: Vec<BoundJoin>, scope: &mut Scope<'_>) -> Result<Vec<BoundJoin>> {
@@ -240,10 +255,12 @@ fn group_by(clause: ast::GroupByExpr, items: &[BoundItem], scope: &mut Scope<'_>
             ast::Expr::Value(value) if scope.rules() == Compatibility::Postgres => {
                 bound.push(by_number(&value, items)?)
             }
-            ast::Expr::Identifier(ident) if scope.is_unknown(&ident) => match scope.alias(&ident, items) {
-                Some(item) => bound.push(item.expr.clone()),
-                None => bound.push(scope.resolved(ast::Expr::Identifier(ident), Clause::GroupBy)?),
-            },
+            ast::Expr::Identifier(ident) if scope.rules() == Compatibility::Postgres && scope.is_unknown(&ident) => {
+                match scope.alias(&ident, items) {
+                    Some(item) => bound.push(item.expr.clone()),
+                    None => bound.push(scope.resolved(ast::Expr::Identifier(ident), Clause::GroupBy)?),
+                }
+            }
             ast::Expr::Nested(expr) => bound.push(scope.resolved(*expr, Clause::GroupBy)?),
             other => bound.push(scope.resolved(other, Clause::GroupBy)?),
         }

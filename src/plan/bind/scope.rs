@@ -15,6 +15,7 @@ use crate::error::Position;
 use crate::error::Result;
 use crate::error::SqlState;
 use crate::model::ColumnRole;
+use crate::plan::named_arguments;
 use crate::plan::nested;
 use crate::plan::node::PseudoColumn;
 use crate::plan::node::RANK_COLUMN;
@@ -120,6 +121,9 @@ impl<'a> Scope<'a> {
     pub fn resolved(&mut self, mut expr: ast::Expr, clause: Clause) -> Result<ast::Expr> {
         if self.rules == Compatibility::Ksqldb {
             super::units::as_texts(&mut expr);
+        }
+        if self.rules == Compatibility::Postgres {
+            named_arguments::in_their_places(&mut expr);
         }
         nested::reword(&mut expr, self.rules)?;
         if self.rules == Compatibility::Ksqldb {
@@ -256,7 +260,11 @@ impl<'a> Scope<'a> {
         if self.ranked && clause == Clause::Select && ident.value == RANK_COLUMN {
             return Ok(Meaning::Rank);
         }
-        if self.windowed && is_window_bound(&name) && matches!(clause, Clause::Select | Clause::Having) {
+        let has_bounds = match self.rules {
+            Compatibility::Postgres => matches!(clause, Clause::Select | Clause::Having),
+            Compatibility::Ksqldb => clause == Clause::Select,
+        };
+        if self.windowed && is_window_bound(&name) && has_bounds {
             return Ok(Meaning::WindowBound { name: self.canonical(&name) });
         }
         if let Some(column) = PseudoColumn::of_word(&name) {
@@ -308,10 +316,17 @@ impl<'a> Scope<'a> {
             Compatibility::Ksqldb if self.windowed && clause == Clause::Where && is_window_bound(name) => {
                 format!("Error in WHERE expression: Unknown column {name}.")
             }
+            Compatibility::Ksqldb if self.windowed && clause == Clause::Having && is_window_bound(name) => {
+                bounds_misplaced(name)
+            }
+            Compatibility::Ksqldb if clause == Clause::PartitionBy => format!(
+                "PARTITION BY column '{shown}' cannot be resolved. '{shown}' must be a column in the source schema since PARTITION BY is applied on the input."
+            ),
             Compatibility::Ksqldb => format!("{} column '{shown}' cannot be resolved.", clause.word()),
         };
         let mut error = Error::new(SqlState::UNDEFINED_COLUMN, message);
-        if self.rules == Compatibility::Ksqldb && !error.message().starts_with("Error in") {
+        let is_bound = self.windowed && matches!(clause, Clause::Where | Clause::Having) && is_window_bound(name);
+        if self.rules == Compatibility::Ksqldb && !is_bound {
             error = error.tells_place("");
         }
         at(with_nearest(error, name, columns.map(|column| column.name.as_str()).collect()), ident.span)
@@ -354,6 +369,13 @@ fn span_of(expr: &ast::Expr) -> Span {
 /// ksqlDB's words for a relation that a query does not read.
 pub fn no_such_alias(name: &str) -> String {
     format!("Failed to prepare statement: '{name}' is not a valid stream/table name or alias.")
+}
+
+/// ksqlDB's words for a bound of a window outside of the SELECT list, or in an aggregate there.
+pub fn bounds_misplaced(name: &str) -> String {
+    format!(
+        "Window bounds column {name} can only be used in the SELECT clause of windowed aggregations and can not be passed to aggregate functions."
+    )
 }
 
 /// Whether a name, in any case, is a bound of a window.

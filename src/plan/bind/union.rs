@@ -10,8 +10,8 @@ use super::BoundSource;
 use super::clauses;
 use super::clauses::not_there;
 use super::flatten::Flattener;
+use super::flatten::TWO_QUERIES;
 use super::flatten::around;
-use super::flatten::has_window_function;
 use super::scope::at;
 use super::scope::fold;
 use crate::catalog::Compatibility;
@@ -133,28 +133,35 @@ pub fn source(table: &ast::TableFactor, flattener: &Flattener<'_>) -> Result<Opt
     if !flat_selects(&subquery.body, &mut selects) {
         return Ok(None);
     }
+    let span = subquery.body.span();
     let branches = selects.into_iter().map(|select| branch(select, flattener)).collect::<Result<Vec<_>>>()?;
+    let (branches, kinds): (Vec<BoundQuery>, Vec<RelationKind>) = branches.into_iter().unzip();
+    if kinds.iter().any(|kind| *kind != kinds[0]) {
+        return Err(not_there("a UNION of a stream and a table", span)
+            .hint("Make a table of the stream with GROUP BY, or declare a stream over the table's topic."));
+    }
     let wanted = branches[0].items.len();
     if let Some(other) = branches.iter().position(|branch| branch.items.len() != wanted) {
         let message = "each UNION query must have the same number of columns";
         return Err(at(Error::new(SqlState::SYNTAX_ERROR, message), selects_span(&subquery.body, other)));
     }
-    let columns = build::union_columns(&branches, flattener.functions)?;
+    let columns = build::union_columns(&branches, kinds[0], flattener.functions)?;
     let alias = alias.as_ref().map_or_else(|| ALIAS.to_string(), |alias| fold(&alias.name, flattener.rules));
-    Ok(Some(relation_of(alias, branches, columns)))
+    Ok(Some(relation_of(alias, branches, columns, kinds[0])))
 }
 
 /// The relation that branches are together: formats and partitions are those of the first.
-pub fn relation_of(alias: String, branches: Vec<BoundQuery>, columns: Vec<Column>) -> BoundSource {
+pub fn relation_of(alias: String, branches: Vec<BoundQuery>, columns: Vec<Column>, kind: RelationKind) -> BoundSource {
     let first = branches[0].sources[0].relation.as_ref();
     let relation = Relation {
         name: alias.clone(),
-        kind: RelationKind::Stream,
+        kind,
         columns,
         timestamp_column: None,
         timestamp_format: None,
         window: None,
         not_null: Vec::new(),
+        text_kinds: Default::default(),
         ..first.clone()
     };
     BoundSource { alias, relation: Arc::new(relation), pseudo: Vec::new(), queries: branches }
@@ -179,37 +186,35 @@ fn selects_span(body: &ast::SetExpr, place: usize) -> sqlparser::tokenizer::Span
     selects.get(place).map_or_else(|| body.span(), |select| select.select_token.0.span)
 }
 
-/// A branch: a list and a condition over one stream.
-fn branch(select: &ast::Select, flattener: &Flattener<'_>) -> Result<BoundQuery> {
+/// A branch: a list and a condition over one stream, or any query that makes a table.
+fn branch(select: &ast::Select, flattener: &Flattener<'_>) -> Result<(BoundQuery, RelationKind)> {
     let span = select.select_token.0.span;
     flattener.check_inner(select)?;
-    let refused = || {
-        not_there("a UNION of groups or ranks", span)
-            .hint("Group the rows of the union: SELECT .. FROM (.. UNION ALL ..) AS u GROUP BY ..")
-    };
-    if flattener.is_grouped(select) || has_window_function(select) {
-        return Err(refused());
-    }
     let semantics = Semantics { compatibility: flattener.rules, ..Semantics::default() };
     let request = StandingRequest::new(semantics, Destination::Client);
     let bound = super::bind_select(select.clone(), Emit::Changes, flattener, &request)?;
-    let [source] = bound.sources.as_slice() else {
-        return Err(not_there("a UNION of joins", span).hint(ONE_STREAM));
-    };
-    if bound.rank.is_some() {
-        return Err(refused());
+    if bound.retention_ms.is_some() {
+        return Err(not_there("RETENTION in a UNION", span).hint(TWO_QUERIES));
     }
+    if makes_table(&bound, select, flattener) {
+        return Ok((bound, RelationKind::Table));
+    }
+    let [source] = bound.sources.as_slice() else {
+        return Err(not_there("a UNION of joins of streams", span).hint(ONE_STREAM));
+    };
     if 1 < source.queries.len() {
         return Err(not_there("a UNION in a UNION, with a list around it,", span).hint(ONE_STREAM));
-    }
-    if source.relation.is_table() {
-        return Err(not_there("a UNION of tables", span)
-            .hint("Join them: FULL JOIN .. ON a.k = b.k, with COALESCE(a.k, b.k) AS k."));
     }
     if source.relation.window.is_some() {
         return Err(not_there("a UNION of streams with windows in their keys", span));
     }
-    Ok(bound)
+    Ok((bound, RelationKind::Stream))
+}
+
+/// Whether what a flat SELECT gives are rows that change.
+pub(super) fn makes_table(bound: &BoundQuery, select: &ast::Select, flattener: &Flattener<'_>) -> bool {
+    let groups = flattener.is_grouped(select) || bound.group_by.is_some() || bound.rank.is_some();
+    groups || bound.sources.iter().all(|source| source.relation.is_table())
 }
 
 /// The sources with the pseudo columns that each was asked for. Those of one relation have the same: it is read once for all

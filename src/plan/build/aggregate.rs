@@ -45,6 +45,7 @@ use crate::plan::bind::BoundItem;
 use crate::plan::bind::BoundQuery;
 use crate::plan::bind::BoundRank;
 use crate::plan::bind::Purpose;
+use crate::plan::bind::bounds_misplaced;
 use crate::plan::bind::fold_name;
 use crate::plan::bind::is_window_bound;
 use crate::plan::ksqldb_text::Columns;
@@ -279,11 +280,7 @@ fn check(query: &BoundQuery, lists: &Lists, found: &[Expr], expressions: &Expres
 fn check_arguments(query: &BoundQuery, found: &[Expr], expressions: &Expressions<'_>) -> Result<()> {
     let is_bound = |column: &&Column| column.relation.is_none() && is_window_bound(&column.name);
     if let Some(bound) = found.iter().find_map(|call| call.column_refs().into_iter().find(is_bound)) {
-        let message = format!(
-            "Window bounds column {} can only be used in the SELECT clause of windowed aggregations",
-            bound.name
-        );
-        return Err(Error::new(SqlState::UNDEFINED_COLUMN, message));
+        return Err(Error::new(SqlState::UNDEFINED_COLUMN, bounds_misplaced(&bound.name)));
     }
     let aggregates = expressions.functions();
     let is_aggregate = |expr: &ast::Expr| match expr {
@@ -398,8 +395,13 @@ fn regrouped(
         .map_err(|error| failure::of_datafusion(error, None))?;
     let rows = Rows { plan, key: Vec::new(), ..rows };
     if in_place {
-        let spread = rows.spread.clone().told_by(Some(columns));
-        return Ok(Rows { spread, ..rows });
+        let spread = rows.spread.clone().told_by(Some(columns.clone()));
+        let rows = Rows { spread, ..rows };
+        if !query.null_keys_meet {
+            return Ok(rows);
+        }
+        let wanted = Spread::by(columns.clone(), key_format, rows.spread.partitions);
+        return rows.with_null_keys(&columns, wanted, id);
     }
     let partitions = if group.is_empty() { 1 } else { query.partitions.unwrap_or(rows.spread.partitions) };
     rows.exchanged(id, Spread::by(columns, key_format, partitions))

@@ -2,12 +2,14 @@
 //! the same expressions do in a standing query.
 
 use datafusion::common::DFSchema;
+use datafusion::common::DataFusionError;
 use datafusion::common::ScalarValue;
 use datafusion::common::tree_node::Transformed;
 use datafusion::common::tree_node::TreeNode;
 use datafusion::common::tree_node::TreeNodeRecursion;
 use datafusion::error::Result;
 use datafusion::logical_expr::Expr;
+use datafusion::logical_expr::Limit;
 use datafusion::logical_expr::LogicalPlan;
 use datafusion::logical_expr::Union;
 use datafusion::logical_expr::expr_rewriter::NamePreserver;
@@ -18,10 +20,14 @@ use super::correlated;
 use super::expression::Expressions;
 use super::expression::is_text;
 use super::grouping_sets;
+use super::outer_types;
 use super::span_rows;
 use super::spans;
 use super::subqueries;
 use crate::catalog::Compatibility;
+use crate::error::Error;
+use crate::error::SqlState;
+use crate::model::SqlType;
 
 impl Expressions<'_> {
     /// The plan with the rules of all its expressions made explicit. An expression with a parameter whose type is not known
@@ -39,7 +45,8 @@ impl Expressions<'_> {
         if recursive {
             return self.explicit_around_recursive(plan).map(|transformed| transformed.data);
         }
-        plan.transform_up_with_subqueries(|node| self.explicit_node(node)).map(|transformed| transformed.data)
+        let explicit = plan.transform_up_with_subqueries(|node| self.explicit_node(node))?.data;
+        outer_types::refreshed(explicit)
     }
 
     /// All but what is below recursive queries.
@@ -60,7 +67,9 @@ impl Expressions<'_> {
             (LogicalPlan::Union(union), Compatibility::Postgres) => LogicalPlan::Union(self.met_union(union)?),
             (LogicalPlan::Join(join), Compatibility::Postgres) => LogicalPlan::Join(self.met_join(join)?),
             (LogicalPlan::Limit(limit), Compatibility::Postgres) => {
-                return LogicalPlan::Limit(limit).map_expressions(|count| Ok(whole_count(count)));
+                let limit =
+                    Limit { fetch: counted("LIMIT", limit.fetch)?, skip: counted("OFFSET", limit.skip)?, ..limit };
+                return Ok(Transformed::yes(LogicalPlan::Limit(limit)));
             }
             (node, _) => node,
         };
@@ -99,16 +108,30 @@ impl Expressions<'_> {
     }
 }
 
-/// A number of rows that is written as a decimal, rounded.
-fn whole_count(count: Expr) -> Transformed<Expr> {
-    match count {
-        Expr::Literal(ScalarValue::Decimal128(Some(digits), _, scale), metadata) if 0 <= scale => {
+/// A number of rows: one that is written as a decimal is rounded, and a text is read.
+fn counted(clause: &str, count: Option<Box<Expr>>) -> Result<Option<Box<Expr>>> {
+    let Some(count) = count else { return Ok(None) };
+    let number = |number: i64| Ok(Some(Box::new(Expr::Literal(ScalarValue::Int64(Some(number)), None))));
+    let refused = |error: Error| DataFusionError::External(Box::new(error));
+    match *count {
+        Expr::Literal(ScalarValue::Decimal128(Some(digits), _, scale), _) if 0 <= scale => {
             let unit = 10_i128.pow(scale.unsigned_abs().into());
             let rounded = digits / unit + i128::from(unit <= 2 * (digits % unit));
-            let rounded = i64::try_from(rounded).unwrap_or(i64::MAX);
-            Transformed::yes(Expr::Literal(ScalarValue::Int64(Some(rounded)), metadata))
+            number(i64::try_from(rounded).unwrap_or(i64::MAX))
         }
-        other => Transformed::no(other),
+        Expr::Literal(ScalarValue::Utf8(Some(text)), _) => match text.trim().parse() {
+            Ok(count) => number(count),
+            Err(_) => {
+                let message = format!("invalid input syntax for type bigint: \"{text}\"");
+                Err(refused(Error::new(SqlState::INVALID_TEXT_REPRESENTATION, message)))
+            }
+        },
+        Expr::Literal(value, _) if !value.is_null() && !value.data_type().is_numeric() => {
+            let of = SqlType::postgres_name_of(&value.data_type());
+            let message = format!("argument of {clause} must be type bigint, not type {of}");
+            Err(refused(Error::new(SqlState::DATATYPE_MISMATCH, message)))
+        }
+        other => Ok(Some(Box::new(other))),
     }
 }
 

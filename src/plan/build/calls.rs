@@ -387,7 +387,7 @@ fn result_type(
     let total = |kind| Total::new(kind, style, argument).map(|total| total.output().clone());
     let found = match function {
         AggregateFunction::CountStar | AggregateFunction::Count => Some(SqlType::BigInt),
-        AggregateFunction::Min | AggregateFunction::Max if argument.is_nested() => None,
+        _ if has_no_order(function, argument, style) => None,
         AggregateFunction::Min | AggregateFunction::Max | AggregateFunction::ByOffset(..) => Some(argument.clone()),
         AggregateFunction::Collect(kind) => kind.result(argument),
         AggregateFunction::Dispersion(_) => {
@@ -407,6 +407,16 @@ fn result_type(
         TotalStyle::Ksqldb => Compatibility::Ksqldb,
     };
     found.ok_or_else(|| does_not_exist(function, std::slice::from_ref(argument), rules, origin))
+}
+
+/// Whether a function looks for the least or the greatest of values that have none; in ksqlDB truths have no order.
+fn has_no_order(function: AggregateFunction, argument: &SqlType, style: TotalStyle) -> bool {
+    let is_truth = style == TotalStyle::Ksqldb && *argument == SqlType::Boolean;
+    match function {
+        AggregateFunction::Min | AggregateFunction::Max => argument.is_nested() || is_truth,
+        AggregateFunction::Collect(Collect::TopK { .. } | Collect::TopKDistinct { .. }) => is_truth,
+        _ => false,
+    }
 }
 
 fn does_not_exist(function: AggregateFunction, types: &[SqlType], rules: Compatibility, origin: &ast::Expr) -> Error {

@@ -1,6 +1,7 @@
 //! CAST: from a type to another as the rules have it, where that is not what Arrow does.
 
 use datafusion::arrow::datatypes::DataType;
+use datafusion::arrow::datatypes::TimeUnit;
 use datafusion::common::DFSchema;
 use datafusion::common::ScalarValue;
 use datafusion::common::tree_node::Transformed;
@@ -18,6 +19,7 @@ use super::ksqldb_types;
 use super::timestamps;
 use super::value_rules;
 use crate::catalog::Compatibility;
+use crate::functions::IntervalMicros;
 use crate::functions::NestedIn;
 use crate::model::SqlType;
 
@@ -57,6 +59,31 @@ impl Expressions<'_> {
         Some(Expr::Cast(Cast { expr: Box::new(plain), ..cast.clone() }))
     }
 
+    /// A CAST of a text or a time of day to an interval, under PostgreSQL's rules; `None` for another one.
+    fn cast_to_interval(&self, cast: &Cast, from: &DataType) -> Option<Expr> {
+        let is_ours = self.rules == Compatibility::Postgres && matches!(cast.field.data_type(), DataType::Interval(_));
+        let read = self.functions.scalar("__interval_in").filter(|_| is_ours)?;
+        let text = match from {
+            DataType::Time64(_) => self.functions.scalar("__checked_cast_text")?.call(vec![cast.expr.as_ref().clone()]),
+            from if is_text(from) => cast.expr.as_ref().clone(),
+            _ => return None,
+        };
+        Some(read.call(vec![text]))
+    }
+
+    /// A CAST of an interval to a time of day: what it is behind its last whole day. `None` for another one.
+    fn cast_of_interval(&self, cast: &Cast, from: &DataType) -> Option<Expr> {
+        const DAY_MICROS: i64 = 86_400_000_000;
+        let is_ours = self.rules == Compatibility::Postgres && matches!(from, DataType::Interval(_));
+        let length = self.functions.scalar(IntervalMicros::NAME).filter(|_| is_ours)?;
+        let DataType::Time64(_) = cast.field.data_type() else { return None };
+        let behind = length.call(vec![cast.expr.as_ref().clone()]) % lit(DAY_MICROS);
+        let micros = (behind + lit(DAY_MICROS)) % lit(DAY_MICROS);
+        // The type that SQL's TIME has in a plan counts nanoseconds.
+        let time = datafusion::logical_expr::cast(micros, DataType::Time64(TimeUnit::Microsecond));
+        Some(Expr::Cast(Cast { expr: Box::new(time), ..cast.clone() }))
+    }
+
     /// A CAST whose rules differ from Arrow's, as a function.
     pub(super) fn cast(&self, cast: Cast, schema: &DFSchema) -> datafusion::common::Result<Transformed<Expr>> {
         let from = cast.expr.get_type(schema)?;
@@ -74,19 +101,15 @@ impl Expressions<'_> {
         if let Some(read) = self.cast_to_number(&cast, &from) {
             return Ok(Transformed::yes(read));
         }
-        if self.rules == Compatibility::Postgres
-            && is_text(&from)
-            && matches!(cast.field.data_type(), DataType::Interval(_))
-            && let Some(read) = self.functions.scalar("__interval_in")
-        {
-            return Ok(Transformed::yes(read.call(vec![cast.expr.as_ref().clone()])));
+        if let Some(read) = self.cast_to_interval(&cast, &from).or_else(|| self.cast_of_interval(&cast, &from)) {
+            return Ok(Transformed::yes(read));
+        }
+        if self.rules == Compatibility::Ksqldb {
+            ksqldb_types::check_cast(&from, cast.field.data_type())?;
         }
         if let Some(target) = target.as_ref().filter(|target| target.is_nested() && is_text(&from)) {
             let read = ScalarUDF::new_from_impl(NestedIn::new(target.clone()));
             return Ok(Transformed::yes(read.call(vec![cast.expr.as_ref().clone()])));
-        }
-        if self.rules == Compatibility::Ksqldb {
-            ksqldb_types::check_cast(&from, cast.field.data_type())?;
         }
         if self.rules == Compatibility::Postgres
             && from == DataType::Binary

@@ -11,10 +11,10 @@ use datafusion::logical_expr::BinaryExpr;
 use datafusion::logical_expr::Expr;
 use datafusion::logical_expr::ExprSchemable;
 use datafusion::logical_expr::Operator;
-use datafusion::logical_expr::expr::InList;
 
 use super::expression::is_text;
 use super::ksqldb_words::text_of;
+use super::literals;
 use crate::error::Error;
 use crate::error::SqlState;
 use crate::format;
@@ -44,26 +44,24 @@ pub fn readable(functions: &Functions, expr: Expr, schema: &DFSchema) -> Result<
         })),
         Expr::Between(Between { expr, negated, low, high }) => {
             let data_type = expr.get_type(schema)?;
+            for (op, bound) in [(Operator::GtEq, &low), (Operator::LtEq, &high)] {
+                if !data_type.is_null() && !bound.get_type(schema)?.is_null() {
+                    comparable(&expr, op, bound, schema)?;
+                }
+            }
             let read = |bound: Expr| -> Result<Box<Expr>> {
                 let of_bound = bound.get_type(schema)?;
                 Ok(Box::new(beside(functions, bound, &of_bound, &data_type)))
             };
             Ok(Expr::Between(Between { negated, low: read(*low)?, high: read(*high)?, expr }))
         }
-        Expr::InList(InList { expr, list, negated }) => {
-            let data_type = expr.get_type(schema)?;
-            let read = |item: Expr| -> Result<Expr> {
-                let of_item = item.get_type(schema)?;
-                Ok(beside(functions, item, &of_item, &data_type))
-            };
-            Ok(Expr::InList(InList { list: list.into_iter().map(read).collect::<Result<_>>()?, expr, negated }))
-        }
+        Expr::InList(list) => Ok(Expr::InList(literals::of_list(functions, list, schema)?)),
         other => Ok(other),
     }
 }
 
 /// A text beside a timestamp, a date or a time of day read as one; everything else as it is.
-fn beside(functions: &Functions, expr: Expr, data_type: &DataType, other: &DataType) -> Expr {
+pub(super) fn beside(functions: &Functions, expr: Expr, data_type: &DataType, other: &DataType) -> Expr {
     if !is_text(data_type) {
         return expr;
     }
@@ -126,7 +124,7 @@ fn millis(expr: Expr) -> Result<Expr> {
 /// Whether values of the types can stand beside each other: numbers, times of a kind, texts beside texts and times, or the same.
 fn are_alike(left: &DataType, right: &DataType) -> bool {
     let is_day = |of: &DataType| matches!(of, DataType::Timestamp(..) | DataType::Date32);
-    let is_read_of_text = |of: &DataType| is_day(of) || matches!(of, DataType::Time64(_) | DataType::Binary);
+    let is_read_of_text = |of: &DataType| is_day(of) || matches!(of, DataType::Time64(_));
     match (left, right) {
         (left, right) if left.is_numeric() => right.is_numeric(),
         (left, right) if is_text(left) => is_text(right) || is_read_of_text(right) || right.is_nested(),

@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use datafusion::arrow::datatypes::DataType;
+use datafusion::arrow::datatypes::IntervalUnit;
 use datafusion::common::DFSchema;
 use datafusion::common::DataFusionError;
 use datafusion::common::ScalarValue;
@@ -11,6 +12,7 @@ use datafusion::common::tree_node::Transformed;
 use datafusion::common::tree_node::TreeNode;
 use datafusion::logical_expr::Between;
 use datafusion::logical_expr::BinaryExpr;
+use datafusion::logical_expr::Cast;
 use datafusion::logical_expr::Expr;
 use datafusion::logical_expr::ExprSchemable;
 use datafusion::logical_expr::Like;
@@ -31,16 +33,19 @@ use super::lambda;
 use super::literals;
 use super::spans;
 use super::timestamps;
+use super::type_rules;
 use super::untyped;
 use super::value_rules;
 use super::written_texts;
 use super::written_texts::is_lenient;
 use super::zeros;
 use crate::catalog::Compatibility;
-use crate::error::Error;
-use crate::error::SqlState;
 use crate::functions::KSQL_ARRAY;
+use crate::functions::TimePlus;
 use crate::model::SqlType;
+use crate::plan::assigned::ASSIGN;
+use crate::plan::intervals::written_text;
+use crate::plan::operands;
 use crate::plan::told_casts::OF_TYPE;
 
 /// Functions that answer INT in PostgreSQL. Rows that a query keeps have the BIGINT that they were made with.
@@ -54,6 +59,9 @@ impl Expressions<'_> {
     }
 
     pub(super) fn explicit(&self, expr: Expr, schema: &DFSchema) -> datafusion::common::Result<Transformed<Expr>> {
+        if self.checks_types() {
+            type_rules::check(&expr, schema)?;
+        }
         Ok(match untyped::told(expr, schema)? {
             Expr::Literal(ScalarValue::Int64(Some(value)), metadata) => match i32::try_from(value) {
                 Ok(value) => Transformed::yes(Expr::Literal(ScalarValue::Int32(Some(value)), metadata)),
@@ -73,17 +81,18 @@ impl Expressions<'_> {
                 Transformed::yes(self.lambda(kind, &function, schema)?)
             }
             Expr::ScalarFunction(function) if self.rules == Compatibility::Ksqldb && function.name() == "__array" => {
-                let alike = literals::of_array(function, schema)?;
+                let alike = literals::of_array(self.functions, function, schema)?;
                 // An element that fails is null, not the array.
                 let func = self.functions.scalar(KSQL_ARRAY).unwrap_or_else(|| Arc::clone(&alike.func));
                 Transformed::yes(Expr::ScalarFunction(ScalarFunction { func, ..alike }))
             }
             Expr::ScalarFunction(function) if self.rules == Compatibility::Ksqldb && function.name() == "__map" => {
-                Transformed::yes(Expr::ScalarFunction(literals::of_map(function, schema)?))
+                Transformed::yes(Expr::ScalarFunction(literals::of_map(self.functions, function, schema)?))
             }
             Expr::ScalarFunction(function) if self.rules == Compatibility::Ksqldb && is_lenient(&function) => {
                 Transformed::yes(Expr::ScalarFunction(written_texts::of_stock(function)))
             }
+            Expr::ScalarFunction(function) if function.name() == ASSIGN => self.assigned(function, schema)?,
             Expr::Negative(number) if self.rules == Compatibility::Postgres => self.negated(number, schema)?,
             Expr::Cast(cast) => self.cast(cast, schema)?,
             Expr::BinaryExpr(binary)
@@ -107,7 +116,7 @@ impl Expressions<'_> {
             Expr::WindowFunction(window) => Transformed::yes(self.window_call(*window, schema)?),
             Expr::Case(case) if self.rules == Compatibility::Ksqldb => {
                 ksqldb_types::check_case(&case, schema)?;
-                Transformed::no(Expr::Case(case))
+                Transformed::yes(Expr::Case(ksqldb_types::with_doubles(case, schema)?))
             }
             other => self.compared(other, schema)?,
         })
@@ -170,6 +179,19 @@ impl Expressions<'_> {
         }))
     }
 
+    /// A value that is assigned to a column, as a cast if PostgreSQL has one that need not be written.
+    fn assigned(&self, mut call: ScalarFunction, schema: &DFSchema) -> datafusion::common::Result<Transformed<Expr>> {
+        let [null, value, column] = call.args.as_mut_slice() else {
+            return Ok(Transformed::no(Expr::ScalarFunction(call)));
+        };
+        let wanted = null.get_type(schema)?;
+        if self.rules == Compatibility::Postgres {
+            type_rules::check_assigned(value, schema, &wanted, written_text(column).unwrap_or_default())?;
+        }
+        let value = Box::new(std::mem::take(value));
+        Ok(Transformed::yes(self.cast(Cast::new(value, wanted), schema)?.data))
+    }
+
     /// The least integer has no opposite: 22003.
     fn negated(&self, number: Box<Expr>, schema: &DFSchema) -> datafusion::common::Result<Transformed<Expr>> {
         let data_type = number.get_type(schema)?;
@@ -182,7 +204,7 @@ impl Expressions<'_> {
         })
     }
 
-    /// Arrays, maps and structs are equal or not; they have no order.
+    /// Arrays, maps and structs are equal or not; of them arrays alone have an order, PostgreSQL's.
     fn nested_comparison(
         &self,
         binary: BinaryExpr,
@@ -193,6 +215,9 @@ impl Expressions<'_> {
         }
         let binary = literals::as_nested(binary, schema)?;
         let (left, right) = (binary.left.get_type(schema)?, binary.right.get_type(schema)?);
+        if let Some(ordered) = self.ordered_arrays(&binary, (&left, &right)) {
+            return Ok(Transformed::yes(ordered));
+        }
         let equal = match binary.op {
             Operator::Eq | Operator::NotEq => self.functions.scalar("__nested_equal"),
             _ => None,
@@ -206,9 +231,38 @@ impl Expressions<'_> {
         }))
     }
 
+    /// PostgreSQL's order of arrays; `None` for anything else.
+    fn ordered_arrays(&self, binary: &BinaryExpr, types: (&DataType, &DataType)) -> Option<Expr> {
+        let are_arrays = matches!(types, (DataType::List(_), DataType::List(_)));
+        let less =
+            self.functions.scalar("__array_less").filter(|_| are_arrays && self.rules == Compatibility::Postgres)?;
+        let (left, right) = (binary.left.as_ref().clone(), binary.right.as_ref().clone());
+        Some(match binary.op {
+            Operator::Lt => less.call(vec![left, right]),
+            Operator::Gt => less.call(vec![right, left]),
+            Operator::LtEq => Expr::Not(Box::new(less.call(vec![right, left]))),
+            Operator::GtEq => Expr::Not(Box::new(less.call(vec![left, right]))),
+            _ => return None,
+        })
+    }
+
+    /// A timestamp plus an interval that is computed, which DataFusion does not sort by; `None` for anything else.
+    fn moved_by_computed(&self, binary: &BinaryExpr, types: (&DataType, &DataType)) -> Option<Expr> {
+        let (time, span) = match types {
+            (DataType::Timestamp(..), DataType::Interval(IntervalUnit::MonthDayNano)) => (&binary.left, &binary.right),
+            (DataType::Interval(IntervalUnit::MonthDayNano), DataType::Timestamp(..)) => (&binary.right, &binary.left),
+            _ => return None,
+        };
+        let is_ours = self.is_read_once() && self.rules == Compatibility::Postgres && binary.op == Operator::Plus;
+        let plus = self.functions.scalar(TimePlus::NAME).filter(|_| is_ours && !matches!(**span, Expr::Literal(..)))?;
+        Some(plus.call(vec![time.as_ref().clone(), span.as_ref().clone()]))
+    }
+
     fn arithmetic(&self, binary: BinaryExpr, schema: &DFSchema) -> datafusion::common::Result<Transformed<Expr>> {
         let binary = match self.rules {
             Compatibility::Postgres => {
+                let (left, right) = operands::typed(*binary.left, *binary.right, schema)?;
+                let binary = BinaryExpr { left: Box::new(left), op: binary.op, right: Box::new(right) };
                 let binary = match timestamps::with_midnights(Expr::BinaryExpr(binary), schema)? {
                     Expr::BinaryExpr(binary) => value_rules::on_clocks(binary, schema)?,
                     other => return Ok(Transformed::yes(other)),
@@ -225,6 +279,9 @@ impl Expressions<'_> {
         }
         if self.is_read_once() && binary.op == Operator::Minus && [&left, &right] == [&DataType::Date32; 2] {
             return Ok(Transformed::yes(cast(Expr::BinaryExpr(binary), DataType::Int32)));
+        }
+        if let Some(plus) = self.moved_by_computed(&binary, (&left, &right)) {
+            return Ok(Transformed::yes(plus));
         }
         if BinaryTypeCoercer::new(&left, &binary.op, &right).get_input_types().is_err() && !is_text(&left) {
             return Err(no_operator(binary.op, &left, &right));
@@ -265,9 +322,7 @@ impl Expressions<'_> {
 
 fn no_operator(op: Operator, left: &DataType, right: &DataType) -> DataFusionError {
     let [left, right] = [left, right].map(SqlType::postgres_name_of);
-    let message = format!("operator does not exist: {left} {op} {right}");
-    let error = Error::new(SqlState::UNDEFINED_FUNCTION, message).hint("You might need to add explicit type casts.");
-    DataFusionError::External(Box::new(error))
+    type_rules::no_operator(&type_rules::sign(op), &left, &right)
 }
 
 /// A comparison of a double with a decimal compares doubles, as in PostgreSQL: DataFusion would compare decimals, which
@@ -306,7 +361,7 @@ fn is_nested(binary: &BinaryExpr, schema: &DFSchema) -> datafusion::common::Resu
     Ok(binary.left.get_type(schema)?.is_nested() || binary.right.get_type(schema)?.is_nested())
 }
 
-fn is_arithmetic(op: Operator) -> bool {
+pub(super) fn is_arithmetic(op: Operator) -> bool {
     matches!(op, Operator::Plus | Operator::Minus | Operator::Multiply | Operator::Divide | Operator::Modulo)
 }
 
@@ -339,7 +394,7 @@ fn negated_if(negated: bool, expr: Expr) -> Expr {
 }
 
 /// Whether the right side is a regular expression.
-fn is_regular(op: Operator) -> bool {
+pub(super) fn is_regular(op: Operator) -> bool {
     use Operator as Op;
     matches!(op, Op::RegexMatch | Op::RegexIMatch | Op::RegexNotMatch | Op::RegexNotIMatch)
 }

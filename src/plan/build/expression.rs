@@ -42,12 +42,33 @@ pub struct Expressions<'a> {
     pub(super) rules: Compatibility,
     /// The zone of the session whose query is read once.
     pub(super) zone: Option<Arc<str>>,
+    /// Whether what PostgreSQL refuses for its types is refused.
+    pub(super) typing: Typing,
+}
+
+/// Whether a statement comes in, or what was accepted is planned again: types are asked for once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Typing {
+    /// What has no operator, cast or common type is refused.
+    Checked,
+    /// It was looked at before.
+    Accepted,
 }
 
 impl<'a> Expressions<'a> {
     /// A planner for the rules.
     pub fn new(functions: &'a Functions, rules: Compatibility) -> Self {
-        Self { functions, rules, zone: None }
+        Self { functions, rules, zone: None, typing: Typing::Accepted }
+    }
+
+    /// The same, which refuses what PostgreSQL refuses for its types, or lets it be.
+    pub fn typed(self, typing: Typing) -> Self {
+        Self { typing, ..self }
+    }
+
+    /// Whether PostgreSQL's rules of types are asked.
+    pub(super) fn checks_types(&self) -> bool {
+        self.typing == Typing::Checked && self.rules == Compatibility::Postgres
     }
 
     /// The same, with instants on the clocks of a session's zone.

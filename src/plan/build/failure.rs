@@ -9,9 +9,13 @@ use datafusion::common::DataFusionError;
 use datafusion::common::SchemaError;
 use sqlparser::ast;
 use sqlparser::ast::Spanned;
+use sqlparser::tokenizer::Location;
 use sqlparser::tokenizer::Span;
 
+use super::call_place;
 use super::plan_failure;
+use super::type_rules;
+use super::type_rules::NO_OPERATOR;
 use super::value_failure;
 use crate::error::Error;
 use crate::error::Position;
@@ -52,7 +56,8 @@ fn translate(error: &DataFusionError) -> Error {
             if plan_failure::is_of_outer_row(&line) {
                 return plan_failure::outer_row();
             }
-            of_types(&line).unwrap_or_else(|| Error::unsupported(line))
+            let told = of_types(&line).or_else(|| plan_failure::of_syntax(&line));
+            told.unwrap_or_else(|| Error::unsupported(line))
         }
         DataFusionError::Diagnostic(_, inner) => translate(inner),
         // Our own functions and rules say what they mean themselves.
@@ -77,12 +82,18 @@ fn translate(error: &DataFusionError) -> Error {
 /// What DataFusion says of a call for which each of a function's signatures has its own reason.
 const NO_SIGNATURE: &str = "' failed to match any signature";
 
+/// Whether an error about a call leaves out what it was called with.
+pub(super) fn tells_no_types(error: &DataFusionError) -> bool {
+    let message = error.to_string();
+    [NO_SIGNATURE, "does not support zero arguments"].iter().any(|words| message.contains(words))
+}
+
 /// PostgreSQL's error for such a call; the types are not told.
 fn of_no_signature(message: &str) -> Error {
     let name = message.split_once(NO_SIGNATURE).and_then(|(before, _)| before.rsplit_once('\''));
     let name = name.map_or("", |(_, name)| name.trim_start_matches("__"));
     Error::new(SqlState::UNDEFINED_FUNCTION, format!("function {name} does not exist for such arguments"))
-        .hint("No function matches the given name and argument types. You might need to add explicit type casts.")
+        .hint(type_rules::NO_FUNCTION)
 }
 
 /// An error of a library below DataFusion.
@@ -97,6 +108,9 @@ fn of_foreign(message: &str) -> Error {
 fn of_execution(line: &str) -> Error {
     if plan_failure::is_of_no_step(line) {
         return plan_failure::no_step();
+    }
+    if let Some(told) = plan_failure::unknown_unit(line).or_else(|| plan_failure::no_date(line)) {
+        return told;
     }
     if let Some(refused) = refused_by_function(line) {
         return refused;
@@ -232,7 +246,9 @@ fn of_types(line: &str) -> Option<Error> {
     }
     let (_, found) =
         line.strip_prefix("Cannot create filter with non-boolean predicate ")?.rsplit_once(" returning ")?;
-    let message = format!("argument of WHERE must be type boolean, not type {}", type_name(found));
+    let is_int = line.contains(" predicate 'Int64(");
+    let found = if is_int { "integer".to_string() } else { type_name(found) };
+    let message = format!("argument of WHERE must be type boolean, not type {found}");
     Some(Error::new(SqlState::DATATYPE_MISMATCH, message))
 }
 
@@ -254,14 +270,19 @@ struct NoOperator<'a> {
 
 /// DataFusion's "arithmetic expression Int64 + Utf8 to valid types" and "comparison operation Int64 = Utf8".
 fn operator(line: &str) -> Option<NoOperator<'_>> {
+    let ours = line.strip_prefix("operator does not exist: ");
     let arithmetic = line.split_once("arithmetic expression ").map(|(_, rest)| rest.strip_suffix(" to valid types"));
-    let operation = ["comparison operation ", "string concat operation "];
+    let operation = ["comparison operation ", "string concat operation ", "temporal operation ", "regex operation "];
     let operation = operation.iter().find_map(|words| line.split_once(words)).map(|(_, rest)| Some(rest));
-    let expression = arithmetic.or(operation)??;
-    let signs = ["||", "+", "-", "*", "/", "%", "<=", ">=", "!=", "<", ">", "="];
+    let expression = ours.map(Some).or(arithmetic).or(operation)??;
+    let signs = [
+        "||", "!~~*", "!~~", "~~*", "~~", "!~*", "!~", "~*", "~", "+", "-", "*", "/", "%", "<=", ">=", "!=", "<>", "<",
+        ">", "=",
+    ];
     signs.into_iter().find_map(|sign| {
         let (left, rest) = expression.split_once(&format!(" {sign} ") as &str)?;
-        Some(NoOperator { left, sign, right: rest })
+        // A reason may follow.
+        Some(NoOperator { left, sign, right: rest.split(": ").next().unwrap_or(rest) })
     })
 }
 
@@ -270,18 +291,14 @@ impl NoOperator<'_> {
         let sign = if self.sign == "!=" { "<>" } else { self.sign };
         let [left, right] = [self.left, self.right].map(type_name);
         let message = format!("operator does not exist: {left} {sign} {right}");
-        Error::new(SqlState::UNDEFINED_FUNCTION, message).hint("You might need to add explicit type casts.")
+        Error::new(SqlState::UNDEFINED_FUNCTION, message).hint(NO_OPERATOR)
     }
 
     /// Where the query has this operator, if only one place does.
     fn place(&self, query: &ast::Query) -> Option<Position> {
         let mut places = Vec::new();
         let flow = walk::expressions(query, |expr| {
-            if let ast::Expr::BinaryOp { left, op, .. } = expr
-                && (op.to_string() == self.sign || (self.sign == "!=" && *op == ast::BinaryOperator::NotEq))
-            {
-                places.push(left.span());
-            }
+            places.extend(self.place_in(expr));
             ControlFlow::<()>::Continue(())
         });
         debug_assert!(flow.is_continue());
@@ -289,6 +306,44 @@ impl NoOperator<'_> {
             [only] => position(only),
             _ => None,
         }
+    }
+
+    /// Where an expression has it between its operands.
+    fn place_in(&self, expr: &ast::Expr) -> Option<Span> {
+        match expr {
+            ast::Expr::BinaryOp { left, op, right } => {
+                let sign = op.to_string();
+                let is_it = sign == self.sign || self.sign == "!=" && *op == ast::BinaryOperator::NotEq;
+                is_it.then(|| between(left.span(), &sign, right.span()))
+            }
+            ast::Expr::IsDistinctFrom(left, _) | ast::Expr::IsNotDistinctFrom(left, _) if self.sign == "=" => {
+                Some(left.span())
+            }
+            ast::Expr::InList { expr, negated, .. } | ast::Expr::InSubquery { expr, negated, .. } => {
+                (self.sign == if *negated { "<>" } else { "=" }).then(|| expr.span())
+            }
+            ast::Expr::Between { expr, negated, .. } => {
+                let signs = if *negated { ["<", ">"] } else { [">=", "<="] };
+                signs.contains(&self.sign).then(|| expr.span())
+            }
+            ast::Expr::Like { expr, any: false, .. } | ast::Expr::ILike { expr, any: false, .. } => {
+                self.sign.contains("~~").then(|| expr.span())
+            }
+            _ => None,
+        }
+    }
+}
+
+/// Where an operator stands between its operands, as far as the room between them tells: behind a space or behind nothing.
+fn between(left: Span, sign: &str, right: Span) -> Span {
+    let room = right.start.column.checked_sub(left.end.column).filter(|_| left.end.line == right.start.line);
+    let spaces = room.and_then(|room| room.checked_sub(sign.len() as u64)).filter(|spaces| spaces % 2 == 0);
+    match spaces {
+        Some(spaces) if left.end.line != 0 => {
+            let start = Location::new(left.end.line, left.end.column + spaces / 2);
+            Span::new(start, right.start)
+        }
+        _ => left,
     }
 }
 
@@ -307,6 +362,10 @@ pub fn ksqldb_call(error: &DataFusionError) -> Option<Error> {
     let DataFusionError::Plan(message) = error.find_root() else { return None };
     if let Some(refused) = refused_by_function(message) {
         return Some(refused);
+    }
+    if message.contains("nary operator '-' only supports") {
+        let message = "Unsupported arithmetic types: a minus stands before numbers.";
+        return Some(Error::new(SqlState::UNDEFINED_FUNCTION, message));
     }
     let (name, types) = refused_call(message)?;
     let name = name.strip_prefix("__ksql_").or_else(|| name.strip_prefix("__")).unwrap_or(name);
@@ -348,11 +407,17 @@ fn no_function(message: &str) -> Option<Error> {
     // A name of our own making stands for the one that was typed.
     let name = name.strip_prefix("__").unwrap_or(name);
     let names: Vec<String> = argument_types(types).iter().map(|name| type_name(name)).collect();
+    if let Some(told) = plan_failure::of_call(name, &names) {
+        return Some(told);
+    }
     let error =
         Error::new(SqlState::UNDEFINED_FUNCTION, format!("function {name}({}) does not exist", names.join(", ")));
-    Some(
-        error.hint("No function matches the given name and argument types. You might need to add explicit type casts."),
-    )
+    let functions = Functions::new();
+    let is_known = functions.is_scalar(name) || functions.is_aggregate(name);
+    Some(match crate::sql::nearest(name, functions.names()).filter(|_| !is_known) {
+        Some(near) => error.hint(format!("Did you mean \"{near}\"?")),
+        None => error.hint(type_rules::NO_FUNCTION),
+    })
 }
 
 /// `Invalid function 'x'.` and `table 'a.b.x' not found`, as PostgreSQL says them.
@@ -363,6 +428,10 @@ fn of_unknown_name(message: &str, line: &str) -> Option<Error> {
     let quoted = |text: &str| text.split('\'').nth(1).map(str::to_string);
     let name = quoted(line)?;
     if line.starts_with("Invalid function") {
+        if plan_failure::is_window_function(&name) {
+            let message = format!("window function {name} requires an OVER clause");
+            return Some(Error::new(SqlState::WRONG_OBJECT_TYPE, message));
+        }
         let error = Error::new(SqlState::UNDEFINED_FUNCTION, format!("function {name} does not exist"));
         // DataFusion's own guess is not always the nearest, and may be a name that is not for users.
         let functions = Functions::new();
@@ -380,7 +449,7 @@ fn of_unknown_name(message: &str, line: &str) -> Option<Error> {
 
 /// The user's error for one of DataFusion's planner about a whole query: the place is that of the name which it is about.
 pub fn in_query(error: DataFusionError, query: &ast::Query) -> Error {
-    let translated = translate(&error);
+    let translated = call_place::with_literals(translate(&error), query);
     let name = match error.find_root() {
         DataFusionError::SchemaError(schema, _) => match schema.as_ref() {
             SchemaError::FieldNotFound { field, .. } => Some(field.name.clone()),
@@ -393,18 +462,18 @@ pub fn in_query(error: DataFusionError, query: &ast::Query) -> Error {
         },
         _ => None,
     };
-    let at_operator = || match error.find_root() {
-        DataFusionError::Plan(message) => operator(&one_line(message)).and_then(|found| found.place(query)),
-        _ => None,
-    };
+    let message = translated.message().to_string();
+    let at_operator = || operator(&message).and_then(|found| found.place(query));
+    let at_node = || plan_failure::place(&message, query).and_then(position);
     let at_literal = || match error.find_root() {
         DataFusionError::ArrowError(arrow, _) => literal(query, &value_failure::of_arrow(arrow)?.text?),
         _ => None,
     };
-    let translated = match name.and_then(|name| mention(query, &name)).or_else(at_operator).or_else(at_literal) {
-        Some(position) => translated.at(position),
-        None => translated,
-    };
+    let translated =
+        match name.and_then(|name| mention(query, &name)).or_else(at_operator).or_else(at_literal).or_else(at_node) {
+            Some(position) => translated.at(position),
+            None => translated,
+        };
     translated.caused_by(error)
 }
 

@@ -34,6 +34,7 @@ use crate::plan::node::JoinKind;
 use crate::plan::node::NoRow;
 use crate::plan::node::Node;
 use crate::plan::node::plan_of;
+use crate::plan::node::schema_of_sides;
 
 /// A condition that pairs the whole key of one side with expressions of the other.
 struct Reference<'a> {
@@ -48,28 +49,42 @@ pub fn build(index: usize, left: Rows, right: Rows, query: &BoundQuery, expressi
     let bound = &query.joins[index - 1];
     let id = query.operator(&format!("join{index}"));
     let rules = expressions.rules();
-    let joined = left.schema().join(right.schema()).map_err(|error| failure::of_datafusion(error, None))?;
-    let joined = DFSchemaRef::new(joined);
-    if let Some(reference) = reference(&left, &right, &bound.on, &joined, expressions)? {
-        let alone = match bound.kind {
-            JoinKind::Inner => Alone::Leaves,
-            JoinKind::Left => Alone::Stays,
-            JoinKind::Right | JoinKind::Full => return Err(kept_named(bound.kind, &bound.on, rules)),
-        };
-        return joined_by(id, left, right, reference, alone, expressions);
-    }
+    let joined = schema_of_sides(left.schema(), right.schema()).map_err(|error| failure::of_datafusion(error, None))?;
+    let by_left = reference(&left, &right, &bound.on, &joined, expressions)?;
     // ksqlDB has the table that names on the left only.
-    let reference = match rules {
-        Compatibility::Postgres => reference(&right, &left, &bound.on, &joined, expressions)?,
-        Compatibility::Ksqldb => None,
+    if rules == Compatibility::Ksqldb {
+        let Some(reference) = by_left else { return Err(not_by_key(index, query)) };
+        let keeps = match bound.kind {
+            JoinKind::Inner => Keeps { many: Alone::Leaves, one: Alone::Leaves },
+            JoinKind::Left => Keeps { many: Alone::Stays, one: Alone::Leaves },
+            JoinKind::Right | JoinKind::Full => return Err(kept_named(bound.kind, &bound.on)),
+        };
+        return joined_by(id, left, right, reference, keeps, expressions);
+    }
+    // Where both sides' keys are named, the kept side names: the result then has its key alone.
+    let by_right = match (&by_left, bound.kind) {
+        (Some(_), JoinKind::Inner | JoinKind::Left | JoinKind::Full) => None,
+        _ => reference(&right, &left, &bound.on, &joined, expressions)?,
     };
-    let Some(reference) = reference else { return Err(not_by_key(index, query)) };
-    let alone = match bound.kind {
-        JoinKind::Inner => Alone::Leaves,
-        JoinKind::Right => Alone::Stays,
-        JoinKind::Left | JoinKind::Full => return Err(kept_named(bound.kind, &bound.on, rules)),
-    };
-    joined_by(id, right, left, reference, alone, expressions)
+    let stays = |stays: bool| if stays { Alone::Stays } else { Alone::Leaves };
+    let (kept_left, kept_right) =
+        (stays(matches!(bound.kind, JoinKind::Left | JoinKind::Full)), stays(bound.kind.keeps_right()));
+    match (by_left, by_right) {
+        (_, Some(reference)) => {
+            joined_by(id, right, left, reference, Keeps { many: kept_right, one: kept_left }, expressions)
+        }
+        (Some(reference), None) => {
+            joined_by(id, left, right, reference, Keeps { many: kept_left, one: kept_right }, expressions)
+        }
+        (None, None) => Err(not_by_key(index, query)),
+    }
+}
+
+/// Which rows stay where they meet nothing: those that name others, and those that are named.
+#[derive(Clone, Copy)]
+struct Keeps {
+    many: Alone,
+    one: Alone,
 }
 
 /// How `many` names rows of `one` by the whole of its key, if it does.
@@ -125,17 +140,24 @@ fn joined_by(
     many: Rows,
     one: Rows,
     reference: Reference<'_>,
-    alone: Alone,
+    keeps: Keeps,
     expressions: &Expressions<'_>,
 ) -> Result<Rows> {
-    if let Some(first) = reference.rest.first()
-        && (alone == Alone::Stays || expressions.rules() == Compatibility::Ksqldb)
+    let (mut many, mut one) = (many, one);
+    let mut rest = reference.rest;
+    if let Some(first) = rest.first()
+        && expressions.rules() == Compatibility::Ksqldb
     {
         return Err(failure::at(
             Error::unsupported("JOINs on multiple conditions are not yet supported")
                 .hint("An inner join's further conditions can stand in WHERE."),
             first,
         ));
+    }
+    if keeps.one == Alone::Stays {
+        many = meeting(many, &rest, keeps.many, &id, expressions)?;
+        rest.clear();
+        one = one.normalised(&id.inserted("right", 0))?;
     }
     let home = match &many.spread {
         spread if spread.keys.as_ref() == Some(&many.key) => spread.clone(),
@@ -144,30 +166,69 @@ fn joined_by(
     let (many, named_by) = with_columns(many, reference.named_by, &id)?;
     let on: Vec<(Expr, Expr)> = named_by.into_iter().zip(one.key.iter().cloned()).collect();
     let in_place = many.spread.partitions == 1 && one.spread.partitions == 1;
-    let (many, one) = if in_place { (many, one) } else { together(many, one, &on, alone, &id)? };
-    let schema = many.schema().join(one.schema()).map_err(|error| failure::of_datafusion(error, None))?;
-    let key = many.key.clone();
+    let (many, one) = if in_place { (many, one) } else { together(many, one, &on, keeps.many, &id)? };
+    let schema = schema_of_sides(many.schema(), one.schema()).map_err(|error| failure::of_datafusion(error, None))?;
+    let own = many.key.clone();
+    let (named, optional) = (one.key.clone(), Arc::clone(one.schema()));
     let node = ForeignJoin {
         id: id.clone(),
         left: many.plan,
         right: one.plan,
         on,
-        key: key.clone(),
-        alone,
+        key: own.clone(),
+        alone: keeps.many,
+        named: keeps.one,
         no_row: NoRow::Silent,
-        schema: DFSchemaRef::new(schema),
+        schema,
     };
-    let mut rows = Rows { plan: plan_of(node), spread: many.spread, key, changes: Changes::Retract };
+    let mut rows = Rows { plan: plan_of(node), spread: many.spread, key: own.clone(), changes: Changes::Retract };
+    if keeps.one == Alone::Stays {
+        // A row that names another from now on has another key: nothing has to be put in order again.
+        let told = (keeps.many == Alone::Leaves).then(|| named.clone());
+        rows.spread = one.spread.told_by(told);
+        rows.key = [named, own].concat();
+        return Ok(rows);
+    }
     if in_place {
         rows.spread = home;
     } else {
         rows = consolidated(rows.exchanged(&id.inserted("back", 0), home)?, &id)?;
     }
-    for condition in reference.rest {
-        let planned = expressions.condition(condition, rows.schema(), "JOIN/ON")?;
-        rows = rows.filtered(planned, &id)?;
+    match keeps.many {
+        Alone::Stays => rows.lacking_unless(&rest, &optional, expressions),
+        Alone::Leaves => {
+            for condition in rest {
+                let planned = expressions.condition(condition, rows.schema(), "JOIN/ON")?;
+                rows = rows.filtered(planned, &id)?;
+            }
+            Ok(rows)
+        }
     }
-    Ok(rows)
+}
+
+/// The rows that may meet others which stay where they meet nothing: what else is asked of a pair is asked of them before.
+fn meeting(
+    many: Rows,
+    conditions: &[&ast::Expr],
+    alone: Alone,
+    id: &OperatorId,
+    expressions: &Expressions<'_>,
+) -> Result<Rows> {
+    let mut many = many;
+    for condition in conditions {
+        let planned = expressions.condition(condition, many.schema(), "JOIN/ON").ok();
+        let Some(planned) = planned.filter(|_| alone == Alone::Leaves) else {
+            return Err(failure::at(
+                Error::unsupported(
+                    "a further condition of an outer join that keeps rows whose key the others name is not there yet, unless it is about those others alone",
+                )
+                .hint("Name in ON the key and conditions of the side whose rows may be missing."),
+                condition,
+            ));
+        };
+        many = many.filtered(planned, id)?;
+    }
+    Ok(many)
 }
 
 /// The rows as retractions, with what names the others as columns: a row is sent by what it meets by, even if that failed.
@@ -255,15 +316,10 @@ pub fn is_foreign(plan: &LogicalPlan) -> bool {
     }
 }
 
-/// A row that is named has no key of its own among those of the result.
-fn kept_named(kind: JoinKind, on: &ast::Expr, rules: Compatibility) -> Error {
+/// A row that is named has no key of its own among those of ksqlDB's result.
+fn kept_named(kind: JoinKind, on: &ast::Expr) -> Error {
     let word = kind.as_str().to_uppercase();
-    let error = match rules {
-        Compatibility::Ksqldb => Error::unsupported(format!("{word} OUTER JOIN on a foreign key is not supported")),
-        Compatibility::Postgres => Error::unsupported(format!(
-            "a {word} JOIN that keeps rows of the table whose primary key is named is not supported"
-        )),
-    };
+    let error = Error::unsupported(format!("{word} OUTER JOIN on a foreign key is not supported"));
     failure::at(error.hint("Rows of the table that names the other's key can be kept: the result has their key."), on)
 }
 

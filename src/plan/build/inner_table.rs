@@ -40,15 +40,20 @@ pub fn columns(query: &BoundQuery, functions: &Functions) -> Result<Vec<Column>>
     items.map(column).collect()
 }
 
-/// The rows of a source that is the query `table`.
-pub fn build(source: &BoundSource, table: &BoundQuery, id: &OperatorId, expressions: &Expressions<'_>) -> Result<Rows> {
+/// What a query below another selects, with operators that are called after its place.
+pub(super) fn placed(table: &BoundQuery, id: &OperatorId, expressions: &Expressions<'_>) -> Result<Selected> {
     let placed = BoundQuery { place: Some(id.clone()), ..table.clone() };
     // Its key is written nowhere, so that there is nothing to tell of its format.
-    let Whole { query, selected, .. } = whole(&placed, None, expressions, &mut Vec::new())?;
+    Ok(whole(&placed, None, expressions, &mut Vec::new())?.selected)
+}
+
+/// The rows of a source that is the query `table`.
+pub fn build(source: &BoundSource, table: &BoundQuery, id: &OperatorId, expressions: &Expressions<'_>) -> Result<Rows> {
+    let selected = placed(table, id, expressions)?;
     let below = Arc::clone(selected.rows.schema());
     let mut names: Vec<String> = source.relation.columns.iter().map(|column| column.name.clone()).collect();
     let mut exprs = Vec::with_capacity(names.len());
-    for (item, expr) in query.items.iter().zip(&selected.items) {
+    for (item, expr) in table.items.iter().zip(&selected.items) {
         exprs.push(as_column(expr.clone(), &below, &item.expr)?.0);
     }
     let key = key_of(&selected);
@@ -79,7 +84,7 @@ pub fn build(source: &BoundSource, table: &BoundQuery, id: &OperatorId, expressi
 }
 
 /// The columns that tell its rows apart.
-fn key_of(selected: &Selected) -> Vec<Expr> {
+pub(super) fn key_of(selected: &Selected) -> Vec<Expr> {
     let bounds = selected.window.iter().flat_map(|(window, start, end)| match window.size_ms {
         Some(_) => vec![start.clone()],
         None => vec![start.clone(), end.clone()],

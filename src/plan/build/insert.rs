@@ -1,13 +1,18 @@
 //! `INSERT INTO relation SELECT ..`: the query's columns brought to the relation's.
 
+use datafusion::common::DFSchema;
 use datafusion::common::ScalarValue;
+use datafusion::logical_expr::Cast;
 use datafusion::logical_expr::Expr;
+use datafusion::logical_expr::ExprSchemable;
 use datafusion::logical_expr::cast;
 
+use super::expression::Expressions;
 use super::expression::as_column;
 use super::failure;
 use super::output::Arranged;
 use super::output::Selected;
+use super::type_rules;
 use crate::catalog::Compatibility;
 use crate::catalog::Relation;
 use crate::catalog::shown_column;
@@ -20,7 +25,12 @@ use crate::model::SqlType;
 use crate::plan::bind::BoundQuery;
 
 /// The target's columns, each with the item that fills it; a column that none fills is null.
-pub fn arranged(selected: &Selected, query: &BoundQuery, target: &Relation, named: &[String]) -> Result<Arranged> {
+pub fn arranged(
+    selected: &Selected,
+    (query, expressions): (&BoundQuery, &Expressions<'_>),
+    target: &Relation,
+    named: &[String],
+) -> Result<Arranged> {
     if target.window.is_some() {
         return Err(Error::unsupported("INSERT INTO a windowed relation is not there yet"));
     }
@@ -39,16 +49,19 @@ pub fn arranged(selected: &Selected, query: &BoundQuery, target: &Relation, name
         let expr = match filled.iter().position(|filled| *filled == index) {
             Some(item) => {
                 let origin = &query.items[item].expr;
-                let (expr, sql_type) = as_column(selected.items[item].clone(), schema, origin)?;
-                let rules = query.semantics.compatibility;
-                let fits = rules == Compatibility::Ksqldb && fits_decimal(&expr, &sql_type, &column.sql_type);
-                match fits || assignable(&sql_type, &column.sql_type, rules) {
-                    true if sql_type == column.sql_type => expr,
-                    true => cast(expr, column.sql_type.arrow()),
-                    false if rules == Compatibility::Ksqldb => {
-                        return Err(failure::at(incompatible(selected, query, target)?, origin));
+                let item = selected.items[item].clone();
+                match query.semantics.compatibility {
+                    Compatibility::Postgres => assigned(item, schema, column, expressions)
+                        .map_err(|error| failure::of_datafusion(error, Some(origin)))?,
+                    Compatibility::Ksqldb => {
+                        let (expr, sql_type) = as_column(item, schema, origin)?;
+                        let fits = fits_decimal(&expr, &sql_type, &column.sql_type);
+                        match fits || widens(&sql_type, &column.sql_type) {
+                            true if sql_type == column.sql_type => expr,
+                            true => cast(expr, column.sql_type.arrow()),
+                            false => return Err(failure::at(incompatible(selected, query, target)?, origin)),
+                        }
                     }
-                    false => return Err(failure::at(mismatch(column, &sql_type), origin)),
                 }
             }
             None => {
@@ -66,7 +79,7 @@ pub fn arranged(selected: &Selected, query: &BoundQuery, target: &Relation, name
     Ok(arranged)
 }
 
-/// Per item of the SELECT list the column that it fills: by place, under ksqldb by name.
+/// Per item of the SELECT list the column that it fills: by place, under ksqldb by name; there the names must come in their places too.
 fn filled_columns(selected: &Selected, query: &BoundQuery, target: &Relation, named: &[String]) -> Result<Vec<usize>> {
     let place = |name: &str| target.columns.iter().position(|column| column.name == name);
     if !named.is_empty() {
@@ -94,9 +107,14 @@ fn filled_columns(selected: &Selected, query: &BoundQuery, target: &Relation, na
     }
     let places: Option<Vec<usize>> = query.items.iter().map(|item| place(&item.name)).collect();
     match places {
-        Some(places) if places.len() == target.columns.len() => Ok(places),
+        Some(places) if places.len() == target.columns.len() && keeps_order(&places, target) => Ok(places),
         _ => Err(incompatible(selected, query, target)?),
     }
+}
+
+/// Whether the values come in the order of the relation's columns; where the key stands among them does not matter.
+fn keeps_order(places: &[usize], target: &Relation) -> bool {
+    places.iter().filter(|place| target.columns[**place].role == ColumnRole::Value).is_sorted()
 }
 
 /// ksqlDB's words for a result that is not as its target.
@@ -121,17 +139,26 @@ fn incompatible(selected: &Selected, query: &BoundQuery, target: &Relation) -> R
     Ok(Error::new(SqlState::DATATYPE_MISMATCH, message))
 }
 
-/// Whether PostgreSQL would assign one type to the other without being told; under ksqldb they must be equal.
-fn assignable(from: &SqlType, to: &SqlType, rules: Compatibility) -> bool {
-    let number = |sql_type: &SqlType| {
-        matches!(sql_type, SqlType::Int | SqlType::BigInt | SqlType::Double | SqlType::Decimal { .. })
-    };
-    let moment = |sql_type: &SqlType| matches!(sql_type, SqlType::Date | SqlType::Timestamp | SqlType::TimestampTz);
-    match rules {
-        _ if from == to => true,
-        Compatibility::Ksqldb => matches!((from, to), (SqlType::Int, SqlType::BigInt)),
-        Compatibility::Postgres => (number(from) && number(to)) || (moment(from) && moment(to)) || *to == SqlType::Text,
+/// A value as PostgreSQL assigns it to a column.
+fn assigned(
+    value: Expr,
+    schema: &DFSchema,
+    column: &Column,
+    expressions: &Expressions<'_>,
+) -> datafusion::common::Result<Expr> {
+    let wanted = column.sql_type.arrow();
+    if expressions.checks_types() {
+        type_rules::check_assigned(&value, schema, &wanted, &column.name)?;
     }
+    match value.get_type(schema)? == wanted {
+        true => Ok(value),
+        false => Ok(expressions.cast(Cast::new(Box::new(value), wanted), schema)?.data),
+    }
+}
+
+/// Whether ksqlDB takes one type for the other.
+fn widens(from: &SqlType, to: &SqlType) -> bool {
+    from == to || matches!((from, to), (SqlType::Int, SqlType::BigInt))
 }
 
 /// Whether ksqlDB widens what is given to a decimal: a decimal with no more digits on either side of the point, or a whole
@@ -149,17 +176,4 @@ fn fits_decimal(expr: &Expr, from: &SqlType, to: &SqlType) -> bool {
         }
         _ => false,
     }
-}
-
-fn mismatch(column: &Column, sql_type: &SqlType) -> Error {
-    Error::new(
-        SqlState::DATATYPE_MISMATCH,
-        format!(
-            "column \"{}\" is of type {} but expression is of type {}",
-            column.name,
-            column.sql_type.postgres_name(),
-            sql_type.postgres_name()
-        ),
-    )
-    .hint("You will need to rewrite or cast the expression.")
 }

@@ -1,19 +1,25 @@
 //! A stream looked up in a table: the condition taken apart, the stream brought to the table's partitions.
 
+use std::sync::Arc;
+
 use datafusion::arrow::datatypes::DataType;
 use datafusion::common::DFSchemaRef;
 use datafusion::common::TableReference;
 use datafusion::logical_expr::Expr;
 use datafusion::logical_expr::ExprSchemable;
 use datafusion::logical_expr::cast;
+use datafusion::logical_expr::try_cast;
+use datafusion::logical_expr::when;
 use sqlparser::ast;
 
 use super::expression::Expressions;
+use super::expression::Typing;
 use super::failure;
 use super::rows::Changes;
 use super::rows::Rows;
 use super::rows::Spread;
 use super::stream_join;
+use super::union;
 use crate::catalog::Compatibility;
 use crate::error::Error;
 use crate::error::Result;
@@ -56,7 +62,7 @@ pub fn build(index: usize, left: Rows, right: Rows, query: &BoundQuery, expressi
         return Err(not_by_key(&bound.on, query, index));
     };
     if let Some(first) = rest.first()
-        && (bound.kind == JoinKind::Left || expressions.rules() == Compatibility::Ksqldb)
+        && expressions.rules() == Compatibility::Ksqldb
     {
         return Err(failure::at(
             Error::unsupported("JOINs on multiple conditions are not yet supported")
@@ -64,6 +70,7 @@ pub fn build(index: usize, left: Rows, right: Rows, query: &BoundQuery, expressi
             first,
         ));
     }
+    check_partitions(index, query, expressions)?;
     let mut left = left;
     if expressions.rules() == Compatibility::Ksqldb {
         for key in &keys {
@@ -82,14 +89,37 @@ pub fn build(index: usize, left: Rows, right: Rows, query: &BoundQuery, expressi
     let spread = left.spread.clone();
     let tells_time = table.relation.timestamp_column.is_some() && expressions.rules() == Compatibility::Postgres;
     let history_ms = tells_time.then_some(HISTORY_MS);
+    let optional = Arc::clone(right.schema());
     let (id_, kind) = (id.clone(), bound.kind);
     let plan = plan_of(Join { id: id_, left: left.plan, right: right.plan, on, kind, history_ms, schema: joined });
     let mut rows = Rows { plan, spread, key, changes: Changes::Append };
+    if bound.kind == JoinKind::Left {
+        return rows.lacking_unless(&rest, &optional, expressions);
+    }
     for condition in rest {
         let planned = expressions.condition(condition, rows.schema(), "JOIN/ON")?;
         rows = rows.filtered(planned, &id)?;
     }
     Ok(rows)
+}
+
+/// ksqlDB joins by key only what has as many partitions. A query that was accepted before this was asked runs on.
+pub(super) fn check_partitions(index: usize, query: &BoundQuery, expressions: &Expressions<'_>) -> Result<()> {
+    let (left, right) = (&query.sources[0], &query.sources[index]);
+    let counts = [left, right].map(|source| source.relation.partitions);
+    let is_named = !left.is_inner_table() && !right.is_inner_table();
+    let is_asked = expressions.rules() == Compatibility::Ksqldb && expressions.typing == Typing::Checked;
+    if !is_asked || counts[0] == counts[1] || !is_named {
+        return Ok(());
+    }
+    let message = format!(
+        "Can't join `{left}` with `{right}` since the number of partitions don't match. `{left}` partitions = {}; `{right}` partitions = {}. Please repartition either one so that the number of partitions match.",
+        counts[0],
+        counts[1],
+        left = left.alias,
+        right = right.alias
+    );
+    Err(failure::at(Error::new(SqlState::INVALID_TABLE_DEFINITION, message), &query.joins[index - 1].on))
 }
 
 /// The conditions that AND holds together.
@@ -158,6 +188,11 @@ pub(super) fn agreed_type(
     if rules == Compatibility::Postgres && widens {
         return Ok(cast(mine, key_arrow));
     }
+    if rules == Compatibility::Postgres
+        && let Some(wide) = comparable(&mine_type, &key_type)
+    {
+        return narrowed(mine, &key_arrow, &wide.arrow()).map_err(|error| failure::of_datafusion(error, Some(origin)));
+    }
     let message = match rules {
         Compatibility::Ksqldb => types_differ(condition, origin, &mine_arrow, &key_arrow),
         Compatibility::Postgres => {
@@ -169,6 +204,27 @@ pub(super) fn agreed_type(
         Error::new(SqlState::DATATYPE_MISMATCH, message).hint(format!("CAST {} to {key_type}.", origin)),
         origin,
     ))
+}
+
+/// The type in which two exact numbers are compared, if they are such and it has all their digits.
+pub(super) fn comparable(one: &SqlType, other: &SqlType) -> Option<SqlType> {
+    let is_exact = |of: &SqlType| matches!(of, SqlType::Int | SqlType::BigInt | SqlType::Decimal { .. });
+    if !is_exact(one) || !is_exact(other) {
+        return None;
+    }
+    let wide = union::meet(one, other)?;
+    // A type that had to be cut to the most digits would not have all.
+    let holds = |of: &SqlType| union::meet(of, &wide).as_ref() == Some(&wide);
+    (holds(one) && holds(other)).then_some(wide)
+}
+
+/// A number in the type of a key, and null, which meets nothing, where that has no such number.
+fn narrowed(mine: Expr, key: &DataType, wide: &DataType) -> datafusion::common::Result<Expr> {
+    if key == wide {
+        return Ok(cast(mine, key.clone()));
+    }
+    let as_key = try_cast(mine.clone(), key.clone());
+    when(cast(as_key.clone(), wide.clone()).eq(cast(mine, wide.clone())), as_key).end()
 }
 
 /// Two types as PostgreSQL names them, with what else differs where that is one name.

@@ -10,10 +10,12 @@ use datafusion::logical_expr::Case;
 use datafusion::logical_expr::Expr;
 use datafusion::logical_expr::ExprSchemable;
 use datafusion::logical_expr::Operator;
+use datafusion::logical_expr::cast;
 use datafusion::logical_expr::expr::ScalarFunction;
 use datafusion::logical_expr::type_coercion::functions::fields_with_udf;
 
 use super::expression::is_text;
+use super::failure;
 use super::ksqldb_words::text_of;
 use crate::error::Error;
 use crate::error::SqlState;
@@ -28,8 +30,8 @@ pub(super) fn check_cast(from: &DataType, to: &DataType) -> Result<()> {
     let is_time = |of: &DataType| matches!(of, DataType::Timestamp(..) | DataType::Date32 | DataType::Time64(_));
     let takes = match from {
         DataType::Null => true,
-        // Texts of all kinds are read; what is no such text is null.
-        from if is_text(from) => true,
+        // Texts are read; what is no such text is null.
+        from if is_text(from) => !to.is_nested(),
         from if from == to => true,
         _ if is_text(to) => true,
         DataType::Timestamp(..) => is_time(to),
@@ -98,8 +100,19 @@ fn check_call(function: &ScalarFunction, schema: &DFSchema) -> Result<()> {
     for argument in &function.args {
         fields.push(argument.to_field(schema)?.1);
     }
-    // What is refused anyway is told elsewhere.
-    let Ok(taken) = fields_with_udf(&fields, function.func.as_ref()) else { return Ok(()) };
+    let name = function.name();
+    let shown = name.strip_prefix("__ksql_").or_else(|| name.strip_prefix("__")).unwrap_or(name);
+    let not_accepted = || {
+        let types: Vec<String> = fields.iter().map(|field| type_name(field.data_type())).collect();
+        let message = format!("Function '{shown}' does not accept parameters ({}).", types.join(", "));
+        refused(SqlState::UNDEFINED_FUNCTION, message)
+    };
+    let taken = match fields_with_udf(&fields, function.func.as_ref()) {
+        Ok(taken) => taken,
+        // Of these errors nobody would know the types; all others are told elsewhere.
+        Err(error) if failure::tells_no_types(&error) => return Err(not_accepted()),
+        Err(_) => return Ok(()),
+    };
     // LEN is of bytes too.
     let takes = |given: &DataType| is_text(given) || given.is_null() || is_bytes(given) && function.name() == "len";
     let becomes_text = |(given, taken): (&FieldRef, &FieldRef)| is_text(taken.data_type()) && !takes(given.data_type());
@@ -108,11 +121,7 @@ fn check_call(function: &ScalarFunction, schema: &DFSchema) -> Result<()> {
     if !mixes && !fields.iter().zip(&taken).any(becomes_text) {
         return Ok(());
     }
-    let name = function.name();
-    let name = name.strip_prefix("__ksql_").or_else(|| name.strip_prefix("__")).unwrap_or(name);
-    let types: Vec<String> = fields.iter().map(|field| type_name(field.data_type())).collect();
-    let message = format!("Function '{name}' does not accept parameters ({}).", types.join(", "));
-    Err(refused(SqlState::UNDEFINED_FUNCTION, message))
+    Err(not_accepted())
 }
 
 fn is_bytes(data_type: &DataType) -> bool {
@@ -163,6 +172,21 @@ pub(super) fn check_case(case: &Case, schema: &DFSchema) -> Result<()> {
         types.join(", ")
     );
     Err(refused(SqlState::DATATYPE_MISMATCH, message))
+}
+
+/// CASE of which one result at least is a double has no decimals: DataFusion would make decimals of all.
+pub(super) fn with_doubles(mut case: Case, schema: &DFSchema) -> Result<Case> {
+    let mut results: Vec<&mut Box<Expr>> =
+        case.when_then_expr.iter_mut().map(|(_, then)| then).chain(&mut case.else_expr).collect();
+    let types = results.iter().map(|result| result.get_type(schema)).collect::<Result<Vec<_>>>()?;
+    if types.iter().any(DataType::is_floating) {
+        for (result, of) in results.iter_mut().zip(&types) {
+            if matches!(of, DataType::Decimal128(..)) {
+                ***result = cast(std::mem::take(&mut ***result), DataType::Float64);
+            }
+        }
+    }
+    Ok(case)
 }
 
 /// The precision of a decimal that is written out: one below 1 has a digit before its point too.

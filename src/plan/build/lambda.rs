@@ -24,6 +24,7 @@ use crate::error::SqlState;
 use crate::functions::Lambda;
 use crate::functions::LambdaBody;
 use crate::functions::LambdaKind;
+use crate::functions::ksqldb_name;
 use crate::model::SqlType;
 use crate::plan::nested;
 use crate::sql::walk;
@@ -59,7 +60,7 @@ impl Expressions<'_> {
     pub(super) fn lambda(&self, kind: LambdaKind, function: &ScalarFunction, schema: &DFSchema) -> Result<Expr> {
         let values: Vec<&Expr> = function.args.iter().filter(|argument| lambda_of(argument).is_none()).collect();
         let lambdas: Vec<_> = function.args.iter().filter_map(lambda_of).collect();
-        let wrong = |message: String| failed(Error::new(SqlState::UNDEFINED_FUNCTION, message));
+        let wrong = |message: String| self.wrong_lambda(kind, &values, lambdas.len(), message, schema);
         let wanted = if kind == LambdaKind::Reduce { 2 } else { 1 };
         if values.len() != wanted {
             let name = kind.name().to_uppercase();
@@ -94,8 +95,17 @@ impl Expressions<'_> {
                 lambdas.len()
             )));
         }
-        let planned: Vec<(Expr, DataType)> =
-            lambdas.iter().map(|(names, body)| self.body(names, body, &parameters, schema)).collect::<Result<_>>()?;
+        let planned: Vec<(Expr, DataType)> = lambdas
+            .iter()
+            .map(|(names, body)| match names.len() == parameters.len() {
+                true => self.body(names, body, &parameters, schema),
+                false => Err(wrong(format!(
+                    "a lambda of {} parameter(s) is wanted, and this has {}",
+                    parameters.len(),
+                    names.len()
+                ))),
+            })
+            .collect::<Result<_>>()?;
         let of = arguments[0].get_type(schema)?;
         let (planned, result) = typed(kind, planned, &of, parameters.first())?;
         let (bodies, columns) = bodies(planned, &lambdas, &parameters, schema)?;
@@ -104,12 +114,32 @@ impl Expressions<'_> {
         Ok(function.call(arguments))
     }
 
+    /// 42883, in ksqlDB's words under its rules.
+    fn wrong_lambda(
+        &self,
+        kind: LambdaKind,
+        values: &[&Expr],
+        lambdas: usize,
+        message: String,
+        schema: &DFSchema,
+    ) -> DataFusionError {
+        let message = match self.rules() {
+            Compatibility::Postgres => message,
+            Compatibility::Ksqldb => {
+                let given = values.iter().map(|value| match value.get_type(schema) {
+                    Ok(DataType::Null) => "null".to_owned(),
+                    Ok(data_type) => ksqldb_name(&data_type),
+                    Err(_) => String::new(),
+                });
+                let given: Vec<String> = given.chain(std::iter::repeat_n("LAMBDA".to_owned(), lambdas)).collect();
+                format!("Function '{}' does not accept parameters ({}).", kind.name(), given.join(", "))
+            }
+        };
+        failed(Error::new(SqlState::UNDEFINED_FUNCTION, message))
+    }
+
     /// A body over the columns in sight and its parameters, which hide columns of the same name.
     fn body(&self, names: &[&str], text: &str, types: &[DataType], schema: &DFSchema) -> Result<(Expr, DataType)> {
-        if names.len() != types.len() {
-            let message = format!("a lambda of {} parameter(s) is wanted, and this has {}", types.len(), names.len());
-            return Err(failed(Error::new(SqlState::UNDEFINED_FUNCTION, message)));
-        }
         let mut all = schema.clone();
         all.merge(&parameter_schema(names, types)?);
         let mut body = parsed(text).map_err(failed)?;

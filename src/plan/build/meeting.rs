@@ -33,6 +33,7 @@ use super::batch::has_types;
 use super::explicit::is_any_comparison;
 use super::expression::Expressions;
 use super::expression::is_text;
+use super::type_rules;
 use crate::plan::intervals::written_text;
 
 /// Functions whose arguments meet.
@@ -84,6 +85,16 @@ impl Expressions<'_> {
     /// UNION whose columns have the types in which those of its queries meet, where DataFusion finds others.
     pub(super) fn met_union(&self, union: Union) -> Result<Union> {
         let places = 0..union.schema.fields().len();
+        if self.checks_types() {
+            for place in places.clone() {
+                type_rules::check_union(
+                    union
+                        .inputs
+                        .iter()
+                        .map(|input| (input.schema().field(place).data_type(), is_written_in(input, place))),
+                )?;
+            }
+        }
         let met = places.map(|place| self.met_column(&union, place)).collect::<Result<Vec<_>>>()?;
         if met.iter().all(Option::is_none) {
             return Ok(union);
@@ -112,11 +123,7 @@ impl Expressions<'_> {
     /// The type of a column of a UNION, if it takes more than DataFusion's rules to have it.
     fn met_column(&self, union: &Union, place: usize) -> Result<Option<DataType>> {
         let types: Vec<&DataType> = union.inputs.iter().map(|input| input.schema().field(place).data_type()).collect();
-        let is_open = |input: &&Arc<LogicalPlan>| match input.as_ref() {
-            LogicalPlan::Projection(projection) => is_written(&projection.expr[place]),
-            _ => false,
-        };
-        let open: Vec<bool> = union.inputs.iter().map(|input| is_open(&input)).collect();
+        let open: Vec<bool> = union.inputs.iter().map(|input| is_written_in(input, place)).collect();
         let told: Vec<DataType> =
             types.iter().zip(&open).filter(|(_, open)| !**open).map(|(of, _)| (*of).clone()).collect();
         let written = union.inputs.iter().filter_map(|input| match input.as_ref() {
@@ -137,6 +144,9 @@ impl Expressions<'_> {
         for (left, right) in &mut join.on {
             if !has_types(left, left_schema)? || !has_types(right, right_schema)? {
                 continue;
+            }
+            if self.checks_types() {
+                type_rules::check_equal((left, left_schema), (right, right_schema))?;
             }
             let types = [left.get_type(left_schema)?, right.get_type(right_schema)?];
             let met = met(&types).filter(|met| types[0] != types[1] && matches!(met, DataType::Timestamp(..)));
@@ -243,6 +253,11 @@ impl Expressions<'_> {
             _ => Ok(self.cast(Cast::new(Box::new(value), wanted.clone()), schema)?.data),
         }
     }
+}
+
+/// Whether a column of a query is a text as it was written.
+fn is_written_in(query: &LogicalPlan, place: usize) -> bool {
+    matches!(query, LogicalPlan::Projection(projection) if is_written(&projection.expr[place]))
 }
 
 /// Whether a value is a text as it was written, which has the type of what it meets.

@@ -4,6 +4,7 @@ mod aggregate;
 mod among;
 mod batch;
 mod bytes;
+mod call_place;
 mod calls;
 mod casts;
 mod chain;
@@ -25,6 +26,7 @@ mod lambda;
 mod literals;
 mod meeting;
 mod outer_rows;
+mod outer_types;
 mod output;
 mod plan_failure;
 mod postgres_words;
@@ -39,8 +41,10 @@ mod subqueries;
 mod table_join;
 mod timestamps;
 mod top_n;
+mod type_rules;
 mod unbounded;
 mod union;
+mod union_of_tables;
 mod untyped;
 mod value_failure;
 mod value_rules;
@@ -66,6 +70,7 @@ use sqlparser::ast;
 
 pub use inner_table::columns as inner_columns;
 pub use row_words::required as required_rows;
+pub use type_rules::not_assignable;
 pub use union::columns as union_columns;
 
 use super::bind::BoundQuery;
@@ -101,6 +106,7 @@ use crate::model::SqlType;
 use crate::sql::Emit;
 use crate::sql::walk;
 pub use expression::Expressions;
+pub use expression::Typing;
 use output::Arranged;
 use output::Selected;
 pub use postgres_words::is_bare_word;
@@ -127,8 +133,8 @@ pub struct Built {
 }
 
 /// Builds the plan of a bound query.
-pub fn build(query: &BoundQuery, catalog: &Catalog, functions: &Functions) -> Result<Built> {
-    let expressions = Expressions::new(functions, query.semantics.compatibility);
+pub fn build(query: &BoundQuery, catalog: &Catalog, functions: &Functions, typing: Typing) -> Result<Built> {
+    let expressions = Expressions::new(functions, query.semantics.compatibility).typed(typing);
     let target = target(query, catalog)?;
     let mut warnings = Vec::new();
     let Whole { query, selected, aggregates } = whole(query, target.as_deref(), &expressions, &mut warnings)?;
@@ -136,10 +142,12 @@ pub fn build(query: &BoundQuery, catalog: &Catalog, functions: &Functions) -> Re
     let kind = kind(query, &selected, aggregates, target.as_deref())?;
     let arranged = match (&query.purpose, &target) {
         (Purpose::Push, _) => output::for_client(&selected, query)?,
-        (Purpose::Insert { columns, .. }, Some(target)) => insert::arranged(&selected, query, target, columns)?,
+        (Purpose::Insert { columns, .. }, Some(target)) => {
+            insert::arranged(&selected, (query, &expressions), target, columns)?
+        }
         _ => output::for_relation(&selected, query)?,
     };
-    let grouped = aggregates || query.rank.is_some();
+    let grouped = aggregates || query.rank.is_some() || arranged.hides_key();
     let output = describe(query, &selected, &arranged, kind, grouped, target.as_deref())?;
     let loses_null =
         !grouped && kind == RelationKind::Table && query.semantics.compatibility == Compatibility::Postgres;
@@ -546,16 +554,23 @@ fn takes_groups(query: &BoundQuery) -> bool {
 
 /// Whether a row of the tables of FROM may have a key that is null: groups have, whose rows a query keeps.
 fn may_lack_key(query: &BoundQuery) -> bool {
-    let may = |source: &BoundSource| {
-        let is_kept = source.relation.query.is_some() || !source.queries.is_empty();
-        is_kept && source.relation.is_table() && source.relation.has_null_keys()
-    };
-    let joined = query.joins.iter().zip(query.sources.iter().skip(1));
-    joined.fold(may(&query.sources[0]), |left, (join, right)| match join.kind {
+    may_lack_key_before(query, query.sources.len())
+}
+
+/// The same of what the first relations of FROM make together.
+fn may_lack_key_before(query: &BoundQuery, count: usize) -> bool {
+    let joined = query.joins.iter().zip(query.sources.iter().skip(1)).take(count - 1);
+    joined.fold(has_keyless(&query.sources[0]), |left, (join, right)| match join.kind {
         JoinKind::Inner | JoinKind::Left => left,
-        JoinKind::Right => may(right),
-        JoinKind::Full => left || may(right),
+        JoinKind::Right => has_keyless(right),
+        JoinKind::Full => left || has_keyless(right),
     })
+}
+
+/// Whether a row of a relation may have a key that is null.
+fn has_keyless(source: &BoundSource) -> bool {
+    let is_kept = source.relation.query.is_some() || !source.queries.is_empty();
+    is_kept && source.relation.is_table() && source.relation.has_null_keys()
 }
 
 fn sink(rows: Rows, arranged: Arranged, query: &BoundQuery) -> Result<LogicalPlan> {

@@ -78,6 +78,40 @@ impl Arranged {
         self.exprs.push(expr);
         self.columns.push(Column { name: name.to_string(), sql_type, role });
     }
+
+    /// A column of the key that the list does not have.
+    fn push_hidden(&mut self, expr: &Expr, schema: &DFSchema, relation: &str) -> Result<()> {
+        let data_type = expr.get_type(schema).map_err(|error| failure::of_datafusion(error, None))?;
+        let sql_type = SqlType::from_arrow(&data_type)
+            .ok_or_else(|| Error::unsupported(format!("a key of type {data_type} that no column of the list is")))?;
+        let expr = if data_type == sql_type.arrow() { expr.clone() } else { cast(expr.clone(), sql_type.arrow()) };
+        // That of a hidden column below is what that one holds.
+        let of = match expr_below(&expr) {
+            Expr::Column(column) => column.name.rsplit(['.', '?']).next().unwrap_or("key"),
+            _ => "key",
+        };
+        let names = (1..).map(|number: u32| match number {
+            1 => Column::hidden_name(relation, of),
+            number => Column::hidden_name(relation, &format!("{of}_{number}")),
+        });
+        let is_free = |name: &String| !self.columns.iter().any(|column| column.name == *name);
+        let name = names.into_iter().find(is_free).unwrap_or_default();
+        self.push(expr, &name, sql_type, ColumnRole::Key);
+        Ok(())
+    }
+
+    /// Whether rows are told apart by what the list does not have.
+    pub fn hides_key(&self) -> bool {
+        self.columns.iter().any(Column::is_hidden)
+    }
+}
+
+/// What a query makes.
+fn target_name(query: &BoundQuery) -> String {
+    match &query.purpose {
+        Purpose::Stream { name } | Purpose::Table { name } | Purpose::MaterializedView { name } => name.clone(),
+        Purpose::Insert { .. } | Purpose::Push => "the query".to_string(),
+    }
 }
 
 /// The columns for a client, as the SELECT list has them.
@@ -143,11 +177,16 @@ fn missing_of_key(selected: &Selected, arranged: &Arranged, found: &[bool]) -> V
 pub fn for_relation(selected: &Selected, query: &BoundQuery) -> Result<Arranged> {
     let rules = query.semantics.compatibility;
     let places = key_items(selected, query)?;
+    let mut hidden = Vec::new();
     let mut arranged = Arranged::of(selected);
     let schema = selected.rows.schema();
     let mut used = vec![false; query.items.len()];
     if let Some(places) = places {
         for (accepted, place) in selected.keys.iter().zip(places) {
+            let Some(place) = place else {
+                hidden.push(&accepted[0]);
+                continue;
+            };
             used[place] = true;
             let item = &query.items[place];
             // In ksqlDB's rules the key of a join is there even where the column that stands for it is not.
@@ -187,6 +226,9 @@ pub fn for_relation(selected: &Selected, query: &BoundQuery) -> Result<Arranged>
         arranged.push(expr, &item.name, sql_type, ColumnRole::Value);
     }
     check_columns(&arranged, query)?;
+    for expr in hidden {
+        arranged.push_hidden(expr, schema, &target_name(query))?;
+    }
     Ok(arranged)
 }
 
@@ -231,8 +273,8 @@ fn key_place(selected: &Selected, expr: &Expr) -> Option<usize> {
     selected.keys.iter().position(|accepted| accepted.contains(expr))
 }
 
-/// The items that are the key, in the key's order; `None` for rows that go without one.
-fn key_items(selected: &Selected, query: &BoundQuery) -> Result<Option<Vec<usize>>> {
+/// The items that are the key, in the key's order, `None` for what no item is; `None` for rows that go without one.
+fn key_items(selected: &Selected, query: &BoundQuery) -> Result<Option<Vec<Option<usize>>>> {
     let rules = query.semantics.compatibility;
     let mut places = Vec::with_capacity(selected.keys.len());
     for accepted in &selected.keys {
@@ -240,17 +282,33 @@ fn key_items(selected: &Selected, query: &BoundQuery) -> Result<Option<Vec<usize
             (0..selected.items.len()).filter(|item| accepted.contains(&selected.items[*item])).collect();
         match items.as_slice() {
             [] if rules == Compatibility::Postgres && !selected.needs_key => return Ok(None),
+            [] if rules == Compatibility::Postgres && !selected.keys.is_empty() && needs_none(query) => {
+                places.push(None)
+            }
             [] => return Err(key_missing(selected, query)),
             [_, second, ..] if rules == Compatibility::Ksqldb && is_same(selected, &items) => {
                 return Err(key_repeated(&accepted[0], &items, *second, query));
             }
             _ if rules == Compatibility::Ksqldb => {
-                places.extend(items.iter().min_by_key(|item| source_of(&selected.items[**item], query)));
+                places.push(items.iter().min_by_key(|item| source_of(&selected.items[**item], query)).copied());
             }
-            [first, ..] => places.push(*first),
+            [first, ..] => places.push(Some(*first)),
         }
     }
     Ok(Some(places))
+}
+
+/// Whether rows of the result may be told apart by columns that nobody sees.
+fn needs_none(query: &BoundQuery) -> bool {
+    !matches!(query.purpose, Purpose::Insert { .. })
+}
+
+fn expr_below(expr: &Expr) -> &Expr {
+    match expr {
+        Expr::Cast(cast) => expr_below(&cast.expr),
+        Expr::Alias(alias) => expr_below(&alias.expr),
+        other => other,
+    }
 }
 
 /// The first relation of FROM that an expression is about.

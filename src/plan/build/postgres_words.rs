@@ -157,6 +157,11 @@ fn cast(expr: &ast::Expr, data_type: &ast::DataType) -> Option<ast::Expr> {
             let ast::Value::SingleQuotedString(told) = &value.value else { return None };
             Some(arrow_interval(format::text::Span::parse(told)?))
         }
+        DataType::Array(ast::ArrayElemTypeDef::SquareBracket(item, length)) if **item == DataType::Uuid => {
+            let texts = ast::ArrayElemTypeDef::SquareBracket(Box::new(DataType::Text), *length);
+            Some(as_type(expr.clone(), DataType::Array(texts)))
+        }
+        DataType::Uuid => Some(call("__uuid", vec![as_type(expr.clone(), DataType::Text)])),
         DataType::Varchar(Some(length))
         | DataType::CharacterVarying(Some(length))
         | DataType::CharVarying(Some(length))
@@ -253,7 +258,7 @@ fn binary(left: &ast::Expr, op: &ast::BinaryOperator, right: &ast::Expr) -> Opti
         return Some(if *op == ast::BinaryOperator::AtArrow { contains(left, right) } else { contains(right, left) });
     }
     if *op == ast::BinaryOperator::PGOverlap {
-        return Some(call("array_has_any", vec![told_array(left), told_array(right)]));
+        return Some(call("__array_overlap", vec![told_array(left), told_array(right)]));
     }
     if let (ast::BinaryOperator::Overlaps, ast::Expr::Tuple(first), ast::Expr::Tuple(second)) = (op, left, right) {
         return overlaps(first, second);
@@ -352,6 +357,16 @@ fn function_call(function: &ast::Function) -> Option<ast::Expr> {
             let one = unit.strip_suffix('s').filter(|one| ONE_OF_MANY.contains(one))?;
             Some(call("date_trunc", vec![text(one), (*time).clone()]))
         }
+        ("array_cat", [array, null] | [null, array]) if is_null(null) => Some((*array).clone()),
+        ("width_bucket", [value, bounds]) => Some(call("__width_bucket", vec![(*value).clone(), told_array(bounds)])),
+        ("to_number", [value, ast::Expr::Value(pattern)]) => {
+            let ast::Value::SingleQuotedString(pattern) = &pattern.value else { return None };
+            let digits = |text: &str| text.bytes().filter(|byte| matches!(byte, b'0' | b'9')).count() as i64;
+            let scale = pattern.split_once(['.', 'D', 'd']).map_or(0, |(_, fraction)| digits(fraction));
+            let info = ast::ExactNumberInfo::PrecisionAndScale(38, scale);
+            let read = call("__to_number", vec![(*value).clone(), text(pattern)]);
+            Some(as_type(read, ast::DataType::Numeric(info)))
+        }
         ("every", [_]) => {
             let mut renamed = function.clone();
             renamed.name = ast::ObjectName::from(vec![ast::Ident::new("bool_and")]);
@@ -365,7 +380,10 @@ fn function_call(function: &ast::Function) -> Option<ast::Expr> {
     }
 }
 
-/// Words that are functions without parentheses.
+fn is_null(expr: &ast::Expr) -> bool {
+    matches!(expr, ast::Expr::Value(value) if value.value == ast::Value::Null)
+}
+
 /// Whether a word is a function without parentheses.
 pub fn is_bare_word(word: &str) -> bool {
     bare_word(word).is_some()

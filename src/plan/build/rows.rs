@@ -7,7 +7,14 @@ use datafusion::common::DFSchemaRef;
 use datafusion::logical_expr::Expr;
 use datafusion::logical_expr::LogicalPlan;
 use datafusion::logical_expr::LogicalPlanBuilder;
+use datafusion::logical_expr::lit;
+use datafusion::logical_expr::utils::conjunction;
+use datafusion::logical_expr::utils::disjunction;
+use datafusion::logical_expr::utils::split_conjunction;
+use datafusion::logical_expr::when;
+use sqlparser::ast;
 
+use super::expression::Expressions;
 use super::failure;
 use crate::catalog::Format;
 use crate::error::Error;
@@ -15,7 +22,10 @@ use crate::error::Result;
 use crate::model::OperatorId;
 use crate::plan::edge::column_index;
 use crate::plan::node::Exchange;
+use crate::plan::node::JoinKind;
+use crate::plan::node::Node;
 use crate::plan::node::Normalise;
+use crate::plan::node::Union;
 use crate::plan::node::plan_of;
 
 /// How rows are spread over the partitions of a topic.
@@ -119,12 +129,115 @@ impl Rows {
         rows.with_filter(condition)
     }
 
+    /// The rows with one more column, of a name without a relation.
+    pub fn with_column(self, expr: Expr, name: &str) -> Result<Self> {
+        let schema = Arc::clone(self.schema());
+        let columns = (0..schema.fields().len()).map(|index| column_at(&schema, index));
+        let plan = LogicalPlanBuilder::from(self.plan)
+            .project(columns.chain([expr.alias(name)]))
+            .and_then(LogicalPlanBuilder::build)
+            .map_err(|error| failure::of_datafusion(error, None))?;
+        Ok(Self { plan, ..self })
+    }
+
+    /// The rows, which lie by the values of keys, with those together that have a null in one of these. A record without a key
+    /// lies wherever its writer put it. `wanted` is where these rows are sent, `keys` are the columns that the rows lie by.
+    pub fn with_null_keys(self, keys: &[Expr], wanted: Spread, consumer: &OperatorId) -> Result<Self> {
+        let may_be = self.changes == Changes::Append && wanted.partitions != 1;
+        if !may_be || !scatters(&self.plan, keys) {
+            return Ok(self);
+        }
+        if !is_read_alone(&self.plan) {
+            return self.exchanged(consumer, wanted);
+        }
+        let Some(is_null) = disjunction(keys.iter().map(|key| key.clone().is_null())) else { return Ok(self) };
+        let is_not_null = conjunction(keys.iter().map(|key| key.clone().is_not_null()));
+        let here = self.clone().with_filter(is_not_null.unwrap_or_else(|| lit(true)))?;
+        let apart = self.clone().with_filter(is_null)?.exchanged(&consumer.inserted("null", 0), wanted)?;
+        let union = Union::of(consumer.inserted("nulls", 0), vec![here.plan, apart.plan])
+            .map_err(|error| failure::of_datafusion(error, None))?;
+        Ok(Self { plan: plan_of(union), ..self })
+    }
+
+    /// Rows of a join that keeps one side, with nothing of the other (`optional`) where a pair does not meet what else ON asks.
+    pub fn lacking_unless(
+        self,
+        conditions: &[&ast::Expr],
+        optional: &DFSchemaRef,
+        expressions: &Expressions<'_>,
+    ) -> Result<Self> {
+        let schema = Arc::clone(self.schema());
+        let planned = conditions.iter().map(|condition| expressions.condition(condition, &schema, "JOIN/ON"));
+        let Some(met) = conjunction(planned.collect::<Result<Vec<_>>>()?) else { return Ok(self) };
+        let column = |index: usize| {
+            let (qualifier, field) = schema.qualified_field(index);
+            let column = column_at(&schema, index);
+            if optional.index_of_column_by_name(qualifier, field.name()).is_none() {
+                return Ok(column);
+            }
+            let lacking = when(met.clone(), column).end()?;
+            Ok(lacking.alias_qualified(qualifier.cloned(), field.name()))
+        };
+        let projected = (0..schema.fields().len()).map(column).collect::<datafusion::common::Result<Vec<_>>>();
+        let plan = projected
+            .and_then(|projected| LogicalPlanBuilder::from(self.plan.clone()).project(projected)?.build())
+            .map_err(|error| failure::of_datafusion(error, None))?;
+        Ok(Self { plan, ..self })
+    }
+
     fn with_filter(self, condition: Expr) -> Result<Self> {
         let plan = LogicalPlanBuilder::from(self.plan)
             .filter(condition)
             .and_then(LogicalPlanBuilder::build)
             .map_err(|error| failure::of_datafusion(error, None))?;
         Ok(Self { plan, ..self })
+    }
+}
+
+/// Whether rows come of records alone, so that they can be read twice: what keeps a state or writes a topic is there once.
+fn is_read_alone(plan: &LogicalPlan) -> bool {
+    match (plan, Node::of(plan)) {
+        (LogicalPlan::Filter(_) | LogicalPlan::Projection(_), _)
+        | (_, Some(Node::Source(_) | Node::Explode(_) | Node::Union(_))) => {
+            plan.inputs().into_iter().all(is_read_alone)
+        }
+        _ => false,
+    }
+}
+
+/// Whether rows of a stream whose key has a null may lie in any partition.
+fn scatters(plan: &LogicalPlan, keys: &[Expr]) -> bool {
+    let inputs = |keys: &[Expr]| plan.inputs().into_iter().any(|input| scatters(input, keys));
+    match (plan, Node::of(plan)) {
+        (LogicalPlan::Filter(filter), _) => {
+            let asked = split_conjunction(&filter.predicate);
+            let is_there = |key: &Expr| asked.iter().any(|asked| **asked == key.clone().is_not_null());
+            !keys.iter().all(is_there) && inputs(keys)
+        }
+        (LogicalPlan::Projection(projection), _) => {
+            let below = |key: &Expr| match column_index(key, &projection.schema) {
+                Some(index) => projection.expr[index].clone().unalias(),
+                None => key.clone(),
+            };
+            inputs(&keys.iter().map(below).collect::<Vec<_>>())
+        }
+        (_, Some(Node::Source(source))) => !source.relation.is_table(),
+        (_, Some(Node::Join(join))) if join.kind == JoinKind::Inner => {
+            let meets = |key: &Expr| join.on.iter().any(|(left, right)| left == key || right == key);
+            !keys.iter().all(meets) && inputs(keys)
+        }
+        (_, Some(Node::Union(union))) => {
+            // Its columns are those of its branches, in their order.
+            union.branches.iter().any(|branch| {
+                let below = |key: &Expr| match column_index(key, &union.schema) {
+                    Some(index) => column_at(branch.schema(), index),
+                    None => key.clone(),
+                };
+                scatters(branch, &keys.iter().map(below).collect::<Vec<_>>())
+            })
+        }
+        (_, Some(Node::Join(_) | Node::StreamJoin(_) | Node::Explode(_))) => inputs(keys),
+        _ => false,
     }
 }
 

@@ -10,6 +10,7 @@ use sqlparser::ast;
 use super::aggregate::check_value_formats;
 use super::expression::Expressions;
 use super::failure;
+use super::join;
 use super::join::conjuncts;
 use super::join::in_words;
 use super::join::types_differ;
@@ -72,6 +73,7 @@ pub fn build(
     let joined = DFSchemaRef::new(joined);
     let windows = windowed_join::equal_windows(index, query);
     let (pairs, rest) = taken_apart(index, query, &windows, &joined, expressions)?;
+    join::check_partitions(index, query, expressions)?;
     let (mut left, mut right) = (left, right);
     if expressions.rules() == Compatibility::Ksqldb {
         for pair in &pairs {

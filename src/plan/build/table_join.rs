@@ -4,17 +4,25 @@ use datafusion::common::DFSchemaRef;
 use datafusion::logical_expr::Expr;
 use datafusion::logical_expr::ExprSchemable;
 use datafusion::logical_expr::LogicalPlan;
+use datafusion::logical_expr::lit;
+use datafusion::logical_expr::utils::disjunction;
+use datafusion::logical_expr::when;
 use sqlparser::ast;
 
 use super::expression::Expressions;
 use super::failure;
 use super::foreign_join;
+use super::has_keyless;
+use super::join;
+use super::join::comparable;
 use super::join::conjuncts;
 use super::join::told_apart;
 use super::join::types_differ;
+use super::may_lack_key_before;
 use super::rows::Changes;
 use super::rows::Rows;
 use super::rows::Spread;
+use super::rows::column_named;
 use super::windowed_join::equal_windows;
 use super::windowed_join::not_by_window;
 use crate::catalog::Compatibility;
@@ -31,6 +39,10 @@ use crate::plan::node::JoinKind;
 use crate::plan::node::Node;
 use crate::plan::node::TableJoin;
 use crate::plan::node::plan_of;
+use crate::plan::node::schema_of_sides;
+
+/// A column of the right side, under a name that no word can be: null where only the left has a row.
+const THERE: &str = "?there";
 
 /// Joins the `index`-th relation of FROM, a table, to the table that the rows before it are.
 pub fn build(index: usize, left: Rows, right: Rows, query: &BoundQuery, expressions: &Expressions<'_>) -> Result<Rows> {
@@ -43,8 +55,11 @@ pub fn build(index: usize, left: Rows, right: Rows, query: &BoundQuery, expressi
         ));
     }
     let id = query.operator(&format!("join{index}"));
-    let joined = left.schema().join(right.schema()).map_err(|error| failure::of_datafusion(error, None))?;
-    let joined = DFSchemaRef::new(joined);
+    // A key of windows has their bounds, which no further column follows.
+    let is_plain = bound.null_keys_apart && query.sources[index].relation.window.is_none();
+    let apart = is_plain && may_lack_key_before(query, index) && has_keyless(&query.sources[index]);
+    let right = if apart { right.with_column(lit(true), THERE)? } else { right };
+    let joined = schema_of_sides(left.schema(), right.schema()).map_err(|error| failure::of_datafusion(error, None))?;
     let on = windowed_on(index, query);
     let Some(pairs) = pairs(&on, &left, &right, &joined, expressions)? else {
         if query.sources[index].relation.window.is_some() {
@@ -52,6 +67,7 @@ pub fn build(index: usize, left: Rows, right: Rows, query: &BoundQuery, expressi
         }
         return foreign_join::build(index, left, right, query, expressions);
     };
+    join::check_partitions(index, query, expressions)?;
     let on: Vec<(Expr, Expr)> = left.key.iter().cloned().zip(pairs.iter().map(|pair| pair.right.clone())).collect();
     let key: Vec<Expr> = match bound.kind {
         JoinKind::Inner | JoinKind::Left => on.iter().map(|(left, _)| left.clone()).collect(),
@@ -61,11 +77,21 @@ pub fn build(index: usize, left: Rows, right: Rows, query: &BoundQuery, expressi
             .map(|pair| expressions.plan(&both(pair.texts.0, pair.texts.1)?, &joined))
             .collect::<Result<_>>()?,
     };
+    let mut key = key;
+    if apart {
+        key.push(side_of_null(&key)?);
+    }
     let (left, right) = together(left, right, &on, &id).map_err(|error| failure::at(error, &bound.on))?;
     let keys = (bound.kind != JoinKind::Full).then(|| key.clone());
     let spread = left.spread.told_by(keys);
     let plan = plan_of(TableJoin { id, left: left.plan, right: right.plan, on, kind: bound.kind, schema: joined });
     Ok(Rows { plan, spread, key, changes: Changes::Retract })
+}
+
+/// Which side a row of a FULL join is of whose key has a null: it meets nothing, so that each side may have such a row.
+fn side_of_null(key: &[Expr]) -> Result<Expr> {
+    let is_null = disjunction(key.iter().map(|key| key.clone().is_null())).unwrap_or_else(|| lit(false));
+    when(is_null, column_named(THERE).is_not_null()).end().map_err(|error| failure::of_datafusion(error, None))
 }
 
 /// The condition, and what it says of windows without words.
@@ -125,6 +151,10 @@ fn pair<'a>(
         let mine = canonical(mine.clone(), &left.plan);
         let Some(place) = left.key.iter().position(|key| same(key, &mine, left)) else { continue };
         let Some(key) = right.key.iter().find(|key| same(key, theirs, right)) else { continue };
+        if is_narrower(&left.key[place], key, joined, expressions.rules()) {
+            // Then one side names the other by a value that is made its key's.
+            return Ok(None);
+        }
         check_types(&left.key[place], key, joined, (condition, my_text), expressions.rules())?;
         return Ok(Some((place, Pair { right: key.clone(), texts: (my_text, their_text) })));
     }
@@ -214,6 +244,14 @@ pub(super) fn canonical(expr: Expr, plan: &LogicalPlan) -> Expr {
     let Some(Node::TableJoin(join)) = Node::of(plan) else { return expr };
     let equal = join.on.iter().find(|(_, right)| join.kind == JoinKind::Inner && *right == expr);
     canonical(equal.map_or(expr, |(left, _)| left.clone()), &join.left)
+}
+
+/// Whether two keys are exact numbers of different types.
+fn is_narrower(mine: &Expr, theirs: &Expr, joined: &DFSchemaRef, rules: Compatibility) -> bool {
+    let of = |expr: &Expr| expr.get_type(joined).ok().as_ref().and_then(SqlType::from_arrow);
+    let types = of(mine).zip(of(theirs));
+    let differ = types.filter(|(mine, theirs)| mine != theirs && rules == Compatibility::Postgres);
+    differ.is_some_and(|(mine, theirs)| comparable(&mine, &theirs).is_some())
 }
 
 /// Equal values must have equal bytes.

@@ -15,13 +15,16 @@ use super::expression::Expressions;
 use super::expression::as_column;
 use super::failure;
 use super::from;
+use super::inner_table;
 use super::rows::Changes;
 use super::rows::Rows;
 use super::rows::Spread;
 use super::rows::column_at;
+use super::union_of_tables;
 use super::volatile;
 use crate::catalog::Compatibility;
 use crate::catalog::Format;
+use crate::catalog::RelationKind;
 use crate::error::Error;
 use crate::error::Result;
 use crate::error::SqlState;
@@ -54,6 +57,12 @@ impl Branch {
         let schema = Arc::clone(rows.schema());
         let items = query.items.iter().map(|item| expressions.plan(&item.expr, &schema)).collect::<Result<_>>()?;
         Ok(Self { rows, items })
+    }
+
+    /// The same of a query that makes a table.
+    fn of_table(query: &BoundQuery, id: &OperatorId, expressions: &Expressions<'_>) -> Result<Self> {
+        let selected = inner_table::placed(query, id, expressions)?;
+        Ok(Self { rows: selected.rows, items: selected.items })
     }
 
     /// The type of an item; `None` where it is a text or a NULL that nobody told the type of.
@@ -105,17 +114,25 @@ fn key_of(source: &BoundSource, schema: &DFSchemaRef) -> Vec<Expr> {
 }
 
 /// An expression in the type of its column.
-fn typed(expr: Expr, wanted: &DataType, schema: &DFSchemaRef, origin: &ast::Expr) -> Result<Expr> {
+pub(super) fn typed(expr: Expr, wanted: &DataType, schema: &DFSchemaRef, origin: &ast::Expr) -> Result<Expr> {
     let found = expr.get_type(schema).map_err(|error| failure::of_datafusion(error, Some(origin)))?;
     Ok(if found == *wanted { expr } else { cast(expr, wanted.clone()) })
 }
 
-/// The columns in which branches meet.
-pub fn columns(branches: &[BoundQuery], functions: &Functions) -> Result<Vec<Column>> {
+/// The columns in which branches meet, which are streams or tables.
+pub fn columns(branches: &[BoundQuery], kind: RelationKind, functions: &Functions) -> Result<Vec<Column>> {
     let id = OperatorId::new("union");
     let expressions = Expressions::new(functions, Compatibility::Postgres);
-    let built = branches.iter().map(|query| Branch::build(query, &id, &expressions)).collect::<Result<Vec<_>>>()?;
-    let keys: Vec<Vec<usize>> = built.iter().map(Branch::key).collect();
+    let branch = |query| match kind {
+        RelationKind::Stream => Branch::build(query, &id, &expressions),
+        RelationKind::Table => Branch::of_table(query, &id, &expressions),
+    };
+    let built = branches.iter().map(branch).collect::<Result<Vec<_>>>()?;
+    let keys: Vec<Vec<usize>> = match kind {
+        RelationKind::Stream => built.iter().map(Branch::key).collect(),
+        // The rows of different tables may have equal keys.
+        RelationKind::Table => vec![Vec::new()],
+    };
     let key = if keys.iter().all(|key| *key == keys[0]) { keys[0].as_slice() } else { &[] };
     let mut columns: Vec<Column> = Vec::with_capacity(branches[0].items.len());
     for (place, item) in branches[0].items.iter().enumerate() {
@@ -153,7 +170,7 @@ fn is_untold(expr: &ast::Expr) -> bool {
 }
 
 /// The type that has the values of both.
-fn meet(one: &SqlType, other: &SqlType) -> Option<SqlType> {
+pub(super) fn meet(one: &SqlType, other: &SqlType) -> Option<SqlType> {
     if one == other {
         return Some(one.clone());
     }
@@ -185,6 +202,9 @@ fn digits(sql_type: &SqlType) -> Option<(u8, i8)> {
 
 /// The rows of all branches, in the partitions of the first.
 pub fn build(source: &BoundSource, id: &OperatorId, expressions: &Expressions<'_>) -> Result<Rows> {
+    if source.relation.is_table() {
+        return union_of_tables::build(source, id, expressions);
+    }
     let mut branches = Vec::with_capacity(source.queries.len());
     for (number, query) in source.queries.iter().enumerate() {
         let id = id.inserted("branch", number);
@@ -206,7 +226,7 @@ pub fn build(source: &BoundSource, id: &OperatorId, expressions: &Expressions<'_
 }
 
 /// The rows of a branch, sent on if its stream has another number of partitions.
-fn in_partitions_of(first: &Rows, rows: Rows, id: &OperatorId) -> Result<Rows> {
+pub(super) fn in_partitions_of(first: &Rows, rows: Rows, id: &OperatorId) -> Result<Rows> {
     if rows.spread.partitions == first.spread.partitions {
         return Ok(rows);
     }

@@ -11,6 +11,7 @@ use datafusion::logical_expr::Expr;
 use datafusion::logical_expr::ExprSchemable;
 use datafusion::logical_expr::expr::ScalarFunction;
 
+use super::literals::meet;
 use crate::functions::KSQL_ARRAY;
 
 /// The expression, where a cast, or the other results of CASE and COALESCE, tell the types of what is inside of one of them.
@@ -44,7 +45,8 @@ fn each(exprs: Vec<Expr>, change: impl Fn(Expr) -> Result<Expr>) -> Result<Vec<E
     exprs.into_iter().map(change).collect()
 }
 
-fn is_array(function: &ScalarFunction) -> bool {
+/// Whether a call makes an array.
+pub(super) fn is_array(function: &ScalarFunction) -> bool {
     ["__array", KSQL_ARRAY].contains(&function.name())
 }
 
@@ -60,18 +62,18 @@ fn agreed<'a>(results: impl Iterator<Item = &'a Expr> + Clone, schema: &DFSchema
     }
     let mut found = DataType::Null;
     for result in results {
-        found = met(&found, &open_type(result, schema)?);
+        found = meet(&found, &open_type(result, schema)?);
     }
     Ok(Some(found))
 }
 
 /// The type of an expression, in which null is the type of what has none.
-fn open_type(expr: &Expr, schema: &DFSchema) -> Result<DataType> {
+pub(super) fn open_type(expr: &Expr, schema: &DFSchema) -> Result<DataType> {
     match expr {
         Expr::ScalarFunction(function) if is_array(function) => {
             let mut item = DataType::Null;
             for element in &function.args {
-                item = met(&item, &open_type(element, schema)?);
+                item = meet(&item, &open_type(element, schema)?);
             }
             Ok(DataType::new_list(item, true))
         }
@@ -83,24 +85,6 @@ fn open_type(expr: &Expr, schema: &DFSchema) -> Result<DataType> {
             Ok(DataType::Struct(Fields::from(fields)))
         }
         other => other.get_type(schema),
-    }
-}
-
-/// The first type, with what it leaves open as the other tells it.
-fn met(one: &DataType, other: &DataType) -> DataType {
-    match (one, other) {
-        (DataType::Null, other) => other.clone(),
-        (DataType::List(one), DataType::List(other)) => {
-            DataType::new_list(met(one.data_type(), other.data_type()), true)
-        }
-        (DataType::Struct(fields), DataType::Struct(others)) => {
-            let field = |field: &Field| match others.find(field.name()) {
-                Some((_, other)) => Field::new(field.name(), met(field.data_type(), other.data_type()), true),
-                None => field.clone(),
-            };
-            DataType::Struct(fields.iter().map(|one| field(one)).collect())
-        }
-        (one, _) => one.clone(),
     }
 }
 
@@ -137,7 +121,8 @@ fn typed(expr: Expr, wanted: &DataType) -> Result<Expr> {
     })
 }
 
-fn name_of(expr: &Expr) -> Option<&str> {
+/// The name of a field, which is written out.
+pub(super) fn name_of(expr: &Expr) -> Option<&str> {
     match expr {
         Expr::Literal(name, _) => name.try_as_str().flatten(),
         _ => None,

@@ -7,6 +7,7 @@ use super::failure::lower_first;
 use super::failure::one_line;
 use crate::error::Error;
 use crate::error::SqlState;
+use crate::format;
 use crate::model::SqlType;
 
 /// An error and, if it is about a text, that text.
@@ -31,8 +32,7 @@ impl ValueFailure {
                 Error::new(SqlState::NUMERIC_VALUE_OUT_OF_RANGE, message)
             }
             SqlType::Date | SqlType::Time | SqlType::Timestamp | SqlType::TimestampTz => {
-                let message = format!("invalid input syntax for type {name}: \"{text}\"");
-                Error::new(SqlState::INVALID_DATETIME_FORMAT, message)
+                Error::from(format::text::datetime_error(sql_type, text))
             }
             _ => {
                 let message = format!("invalid input syntax for type {name}: \"{text}\"");
@@ -43,8 +43,19 @@ impl ValueFailure {
     }
 
     /// A value that a decimal of a type does not hold.
-    fn of_decimal() -> Self {
-        Self::new(SqlState::NUMERIC_VALUE_OUT_OF_RANGE, "numeric field overflow")
+    fn of_decimal(message: &str) -> Self {
+        let failure = Self::new(SqlState::NUMERIC_VALUE_OUT_OF_RANGE, "numeric field overflow");
+        match digits(message) {
+            Some((precision, scale)) => {
+                let most = format!("10^{}", i32::from(precision) - i32::from(scale));
+                let most = if most == "10^0" { "1".to_string() } else { most };
+                let detail = format!(
+                    "A field with precision {precision}, scale {scale} must round to an absolute value less than {most}."
+                );
+                Self { error: failure.error.detail(detail), ..failure }
+            }
+            None => failure,
+        }
     }
 }
 
@@ -101,12 +112,19 @@ fn of_message(message: &str) -> Option<ValueFailure> {
     // "Cannot cast to Decimal128(5, 2). Overflowing on 12345" and "12345 is too large to store in a Decimal128 of precision 5".
     let decimal = message.starts_with("Cannot cast to Decimal") || message.contains(" to store in a Decimal");
     if decimal || message.starts_with("parse decimal overflow") {
-        return Some(ValueFailure::of_decimal());
+        return Some(ValueFailure::of_decimal(message));
     }
     // "Can't cast value 99999999999 to type Int32".
     let target = message.strip_prefix("Can't cast value ")?.rsplit_once(" to type ")?.1;
     let name = SqlType::postgres_name_of(&target.parse::<DataType>().ok()?);
     Some(ValueFailure::new(SqlState::NUMERIC_VALUE_OUT_OF_RANGE, format!("{name} out of range")))
+}
+
+/// The digits of the type in "Cannot cast to Decimal128(5, 2). Overflowing on 12345".
+fn digits(message: &str) -> Option<(u8, i8)> {
+    let told = message.strip_prefix("Cannot cast to Decimal128(")?.split(')').next()?;
+    let (precision, scale) = told.split_once(", ")?;
+    Some((precision.parse().ok()?, scale.parse().ok()?))
 }
 
 /// The type that was wanted of a text, and the text.

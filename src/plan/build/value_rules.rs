@@ -31,6 +31,7 @@ pub(super) fn has_own_text(data_type: &DataType) -> bool {
             | DataType::Float64
             | DataType::Decimal128(_, _)
             | DataType::Timestamp(_, _)
+            | DataType::Time64(_)
             | DataType::Interval(_)
             | DataType::Duration(_)
     )
@@ -127,6 +128,11 @@ fn with_fraction(functions: &Functions, function: ScalarFunction, schema: &DFSch
             None => Expr::ScalarFunction(function),
         });
     }
+    if let ("timezone" | "timezone_hour" | "timezone_minute", DataType::Timestamp(_, Some(zone))) =
+        (unit.as_str(), function.args[1].get_type(schema)?)
+    {
+        return from_utc(functions, &function, &unit, &zone, schema);
+    }
     if let Some(part) = calendar_part(functions, &unit, &function.args[1], schema)? {
         return Ok(part);
     }
@@ -142,6 +148,28 @@ fn with_fraction(functions: &Functions, function: ScalarFunction, schema: &DFSch
     let args = vec![lit("microsecond"), function.args[1].clone()];
     let micros = Expr::ScalarFunction(ScalarFunction { func: function.func, args });
     Ok(cast(micros, DataType::Float64) / lit(per_unit))
+}
+
+/// How far the clocks that an instant is told on are from UTC, in seconds, or the hours or the minutes of that.
+fn from_utc(
+    functions: &Functions,
+    part: &ScalarFunction,
+    unit: &str,
+    zone: &Arc<str>,
+    schema: &DFSchema,
+) -> Result<Expr> {
+    let instant = part.args[1].clone();
+    let epoch = |time: Expr| {
+        let args = vec![lit("epoch"), time];
+        cast(Expr::ScalarFunction(ScalarFunction { func: Arc::clone(&part.func), args }), DataType::Int64)
+    };
+    let shown = shown_times(functions, vec![instant.clone()], zone, schema)?.pop().unwrap_or_else(|| instant.clone());
+    let seconds = epoch(shown) - epoch(instant);
+    Ok(match unit {
+        "timezone_hour" => seconds / lit(3600_i64),
+        "timezone_minute" => seconds % lit(3600_i64) / lit(60_i64),
+        _ => seconds,
+    })
 }
 
 /// The parts of a date or a timestamp that DataFusion does not know.

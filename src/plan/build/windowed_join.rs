@@ -123,7 +123,12 @@ pub fn not_by_window(index: usize, query: &BoundQuery) -> Error {
     let whole: Vec<String> =
         names(left).iter().zip(&names(right)).map(|(one, other)| format!("{one} = {other}")).collect();
     let kinds = if right.relation.is_table() { "tables" } else { "streams" };
-    let message = format!("windowed {kinds} can be joined only by their whole keys, windows included, yet");
+    let message = match query.semantics.compatibility {
+        Compatibility::Ksqldb if right.relation.is_table() => {
+            "Foreign-key table-table joins are not supported on windowed tables.".to_owned()
+        }
+        _ => format!("windowed {kinds} can be joined only by their whole keys, windows included, yet"),
+    };
     failure::at(
         Error::unsupported(message).hint(format!("Say ON {}.", whole.join(" AND "))),
         &query.joins[index - 1].on,

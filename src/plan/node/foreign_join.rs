@@ -16,7 +16,7 @@ use super::order_of_equal;
 use super::unaliased;
 use crate::model::OperatorId;
 
-/// What becomes of a left row that meets nothing.
+/// What becomes of a row that meets nothing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Alone {
     /// It makes no row.
@@ -48,10 +48,13 @@ pub struct ForeignJoin {
     pub right: LogicalPlan,
     /// Left column, right column.
     pub on: Vec<(Expr, Expr)>,
-    /// The left's key, which is the result's.
+    /// The left's key, which is the result's, unless rows of the right stay.
     pub key: Vec<Expr>,
     /// Left rows without partner.
     pub alone: Alone,
+    /// Right rows that no left row names. Where they stay the right gives retractions, and the key of the result is the right's
+    /// key and the left's.
+    pub named: Alone,
     /// Left rows without a row of the result.
     pub no_row: NoRow,
     /// See above.

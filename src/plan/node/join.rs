@@ -2,7 +2,9 @@
 
 use std::cmp::Ordering;
 use std::fmt;
+use std::sync::Arc;
 
+use datafusion::common::DFSchema;
 use datafusion::common::DFSchemaRef;
 use datafusion::common::Result;
 use datafusion::logical_expr::Expr;
@@ -130,9 +132,18 @@ impl Sides {
         };
         let exprs: Vec<Expr> = exprs.into_iter().map(unaliased).collect();
         let on = exprs.chunks_exact(2).map(|pair| (pair[0].clone(), pair[1].clone())).collect();
-        let schema = DFSchemaRef::new(left.schema().join(right.schema())?);
+        let schema = schema_of_sides(left.schema(), right.schema())?;
         Ok(Self { left, right, on, schema })
     }
+}
+
+/// The columns of both sides. Any of them may be null: a side may be missing.
+pub fn schema_of_sides(left: &DFSchemaRef, right: &DFSchemaRef) -> Result<DFSchemaRef> {
+    let joined = left.join(right)?;
+    let nullable = joined
+        .iter()
+        .map(|(qualifier, field)| (qualifier.cloned(), Arc::new(field.as_ref().clone().with_nullable(true))));
+    DFSchema::new_with_metadata(nullable.collect(), joined.metadata().clone()).map(DFSchemaRef::new)
 }
 
 /// Left and right of each pair in turn.

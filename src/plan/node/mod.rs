@@ -39,6 +39,7 @@ pub use foreign_join::ForeignJoin;
 pub use foreign_join::NoRow;
 pub use join::Join;
 pub use join::JoinKind;
+pub use join::schema_of_sides;
 pub use normalise::Normalise;
 pub use retain::Retain;
 pub use sink::Sink;

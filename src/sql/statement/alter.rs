@@ -5,7 +5,7 @@ use sqlparser::tokenizer::Token;
 
 use super::Name;
 use super::ObjectKind;
-use super::RenameView;
+use super::Rename;
 use super::Statement;
 use super::WithOption;
 use super::create::ColumnDefinition;
@@ -68,9 +68,8 @@ pub(super) fn parse(cursor: &mut Cursor<'_>) -> Result<Statement> {
     let if_exists = cursor.words(&["IF", "EXISTS"]);
     let name = cursor.relation_name()?;
     let position = cursor.position();
-    if kind == ObjectKind::Table && cursor.words(&["RENAME", "TO"]) {
-        // PostgreSQL renames views so too.
-        return Ok(Statement::RenameView(RenameView { if_exists, name, to: cursor.name()?, as_table: true }));
+    if cursor.words(&["RENAME", "TO"]) {
+        return Ok(Statement::Rename(Rename { if_exists, name, to: cursor.name()?, kind: Some(kind) }));
     }
     let action = if cursor.word("SET") {
         AlterAction::Set(with_options(cursor)?)
@@ -79,7 +78,7 @@ pub(super) fn parse(cursor: &mut Cursor<'_>) -> Result<Statement> {
     } else if cursor.word("ADD") {
         AlterAction::AddColumns(added_columns(cursor)?)
     } else {
-        return Err(Error::unsupported("ALTER is supported with SET (..), RESET (..) and ADD COLUMN only")
+        return Err(Error::unsupported("ALTER is supported with SET (..), RESET (..), ADD COLUMN and RENAME TO only")
             .at(position)
             .hint(INSTEAD));
     };

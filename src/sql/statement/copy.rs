@@ -14,6 +14,8 @@ use crate::sql::cursor::Cursor;
 /// The format of a COPY.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CopyFormat {
+    /// Binary, which has none of the others.
+    pub binary: bool,
     /// CSV rather than text.
     pub csv: bool,
     /// One byte between fields: tab for text, comma for csv, unless told.
@@ -129,6 +131,7 @@ fn expect_stream(cursor: &mut Cursor<'_>, stream: &str) -> Result<()> {
 
 #[derive(Default)]
 struct Options {
+    binary: bool,
     csv: bool,
     delimiter: Option<char>,
     null: Option<String>,
@@ -155,6 +158,7 @@ impl Options {
 
 fn format(cursor: &mut Cursor<'_>) -> Result<CopyFormat> {
     cursor.word("WITH");
+    let position = cursor.position();
     let mut options = Options::default();
     if cursor.symbol(&Token::LParen) {
         loop {
@@ -172,9 +176,17 @@ fn format(cursor: &mut Cursor<'_>) -> Result<CopyFormat> {
     if let Some((name, position)) = options.of_csv.filter(|_| !options.csv) {
         return Err(Error::unsupported(format!("COPY {name} available only in CSV mode")).at(position));
     }
+    let of_texts = [("DELIMITER", options.delimiter.is_some()), ("NULL", options.null.is_some())];
+    if let Some((name, _)) = of_texts.into_iter().find(|(_, is_told)| *is_told && options.binary) {
+        return Err(Error::new(SqlState::SYNTAX_ERROR, format!("cannot specify {name} in BINARY mode")).at(position));
+    }
+    if options.binary && options.header != CopyHeader::Absent {
+        return Err(Error::unsupported("cannot specify HEADER in BINARY mode").at(position));
+    }
     let quote = options.quote.unwrap_or(b'"');
     let (delimiter, null) = if options.csv { (',', "") } else { ('\t', "\\N") };
     Ok(CopyFormat {
+        binary: options.binary,
         csv: options.csv,
         delimiter: options.delimiter.unwrap_or(delimiter),
         null: options.null.unwrap_or_else(|| null.to_string()),
@@ -193,19 +205,21 @@ fn option(cursor: &mut Cursor<'_>, options: &mut Options) -> Result<()> {
     let position = cursor.position();
     if cursor.word("FORMAT") {
         let name = cursor.literal()?.to_ascii_lowercase();
-        options.csv = match name.as_str() {
-            "csv" => true,
-            "text" => false,
-            "binary" => return Err(no_binary().at(position)),
+        match name.as_str() {
+            "csv" => options.csv = true,
+            "text" => {}
+            "binary" => options.binary = true,
             _ => {
                 return Err(Error::new(
                     SqlState::INVALID_PARAMETER_VALUE,
                     format!("COPY format \"{name}\" not recognized"),
                 )
                 .at(position)
-                .hint("The server reads and writes csv and text; `tidemill sql` converts Parquet in the client."));
+                .hint(
+                    "The server reads and writes csv, text and binary; `tidemill sql` converts Parquet in the client.",
+                ));
             }
-        };
+        }
         return Ok(());
     }
     if cursor.word("HEADER") {
@@ -261,7 +275,8 @@ fn old_option(cursor: &mut Cursor<'_>, options: &mut Options) -> Result<()> {
         return Ok(());
     }
     if cursor.word("BINARY") {
-        return Err(no_binary().at(position));
+        options.binary = true;
+        return Ok(());
     }
     value_option(cursor, options)
 }
@@ -273,10 +288,6 @@ fn listed(cursor: &mut Cursor<'_>) -> Result<Vec<Name>> {
         names.push(cursor.name()?);
     }
     Ok(names)
-}
-
-fn no_binary() -> Error {
-    Error::unsupported("COPY in binary format is not supported").hint("Use FORMAT text or FORMAT csv.")
 }
 
 /// The options that are spelled alike in both ways.

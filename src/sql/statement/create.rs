@@ -1,7 +1,6 @@
 //! `CREATE STREAM|TABLE|MATERIALIZED VIEW`, over a topic or as a query.
 
 use sqlparser::ast;
-use sqlparser::parser::Parser;
 use sqlparser::tokenizer::Token;
 
 use super::Name;
@@ -76,7 +75,7 @@ pub struct CreateSource {
     pub if_not_exists: bool,
     /// The relation.
     pub name: Name,
-    /// Its columns; a trailing `PRIMARY KEY (a, b)` is already folded into their roles.
+    /// Its columns, none if there is no list of them; a trailing `PRIMARY KEY (a, b)` is already folded into their roles.
     pub columns: Vec<ColumnDefinition>,
     /// The WITH clause.
     pub options: Vec<WithOption>,
@@ -135,23 +134,15 @@ pub(super) fn parse(cursor: &mut Cursor<'_>) -> Result<Statement> {
         let select = cursor.select()?;
         return Ok(Statement::CreateAs(CreateAs { kind, or_replace, if_not_exists, name, options, select }));
     }
-    match columns {
-        Some(columns) if kind != ObjectKind::MaterializedView => Ok(Statement::CreateSource(CreateSource {
-            kind,
-            or_replace,
-            read_only,
-            if_not_exists,
-            name,
-            columns,
-            options,
-        })),
-        Some(_) => Err(cursor.unexpected("AS and a query")),
-        None if kind == ObjectKind::MaterializedView || options.is_empty() => {
-            Err(cursor.unexpected(if kind == ObjectKind::MaterializedView { "AS" } else { "columns, WITH or AS" }))
+    match (&columns, kind) {
+        (Some(_), ObjectKind::MaterializedView) => Err(cursor.unexpected("AS and a query")),
+        (None, ObjectKind::MaterializedView) => Err(cursor.unexpected("AS")),
+        (None, _) if options.is_empty() => Err(cursor.unexpected("columns, WITH or AS")),
+        _ => {
+            let columns = columns.unwrap_or_default();
+            let create = CreateSource { kind, or_replace, read_only, if_not_exists, name, columns, options };
+            Ok(Statement::CreateSource(create))
         }
-        None => Err(Error::unsupported("columns cannot be read from a schema registry yet")
-            .at(name.position)
-            .hint("List the columns in parentheses.")),
     }
 }
 
@@ -302,7 +293,7 @@ pub(super) fn refuse_constraint(cursor: &Cursor<'_>) -> Result<()> {
 /// `name type [KEY | PRIMARY KEY | HEADERS | HEADER('name')] [NOT NULL]`
 pub(super) fn column(cursor: &mut Cursor<'_>) -> Result<ColumnDefinition> {
     let name = cursor.name()?;
-    let data_type = cursor.sqlparser(Parser::parse_data_type)?;
+    let data_type = cursor.data_type()?;
     let (mut role, mut not_null) = (DeclaredRole::Value, None);
     loop {
         let position = cursor.position();

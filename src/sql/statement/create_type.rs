@@ -3,7 +3,6 @@
 use sqlparser::ast;
 use sqlparser::ast::DataType;
 use sqlparser::ast::StructBracketKind;
-use sqlparser::parser::Parser;
 use sqlparser::tokenizer::Token;
 
 use super::Name;
@@ -46,7 +45,7 @@ pub(super) fn create(cursor: &mut Cursor<'_>) -> Result<Statement> {
     }
     let data_type = match cursor.peek().token {
         Token::LParen => composite(cursor)?,
-        _ => cursor.sqlparser(Parser::parse_data_type)?,
+        _ => cursor.data_type()?,
     };
     Ok(Statement::CreateType(CreateType { if_not_exists, name, data_type }))
 }
@@ -59,7 +58,7 @@ fn composite(cursor: &mut Cursor<'_>) -> Result<DataType> {
         let name = cursor.name()?;
         let quote_style = name.quoted.then_some('"');
         let field_name = Some(ast::Ident { value: name.value, quote_style, span: sqlparser::tokenizer::Span::empty() });
-        let field_type = cursor.sqlparser(Parser::parse_data_type)?;
+        let field_type = cursor.data_type()?;
         fields.push(ast::StructField { field_name, field_type, options: None });
         if !cursor.symbol(&Token::Comma) {
             break;

@@ -23,10 +23,11 @@ pub enum ExplainTarget {
 }
 
 pub(super) fn parse(cursor: &mut Cursor<'_>) -> Result<Statement> {
-    let mut analyze = cursor.word("ANALYZE");
+    let (mut analyze, mut json) = (cursor.word("ANALYZE"), false);
     cursor.word("VERBOSE");
     if cursor.peek().token == Token::LParen && !cursor.is_word_at(1, "SELECT") && !cursor.is_word_at(1, "WITH") {
-        analyze |= options(cursor)?;
+        let told = options(cursor)?;
+        (analyze, json) = (analyze | told.0, told.1);
     }
     let position = cursor.position();
     let target = if cursor.at_query() {
@@ -41,14 +42,15 @@ pub(super) fn parse(cursor: &mut Cursor<'_>) -> Result<Statement> {
     } else {
         ExplainTarget::Query(cursor.name()?)
     };
-    Ok(Statement::Explain { analyze, target })
+    Ok(Statement::Explain { analyze, json, target })
 }
 
-/// PostgreSQL's options between parentheses; all but ANALYZE change only how much is shown there.
-fn options(cursor: &mut Cursor<'_>) -> Result<bool> {
+/// PostgreSQL's options between parentheses: ANALYZE, and whether the format is JSON. The others change only how much is shown
+/// there.
+fn options(cursor: &mut Cursor<'_>) -> Result<(bool, bool)> {
     const KNOWN: &[&str] =
         &["ANALYZE", "VERBOSE", "COSTS", "SETTINGS", "BUFFERS", "WAL", "TIMING", "SUMMARY", "FORMAT"];
-    let mut analyze = false;
+    let (mut analyze, mut json) = (false, false);
     cursor.expect_symbol(&Token::LParen)?;
     loop {
         let Some(option) = KNOWN.iter().find(|option| cursor.is_word_at(0, option)) else {
@@ -62,6 +64,7 @@ fn options(cursor: &mut Cursor<'_>) -> Result<bool> {
         };
         match *option {
             "ANALYZE" => analyze = !matches!(value.to_ascii_lowercase().as_str(), "false" | "off" | "0"),
+            "FORMAT" if value.eq_ignore_ascii_case("json") => json = true,
             "FORMAT" if !value.eq_ignore_ascii_case("text") => {
                 return Err(Error::unsupported(format!("EXPLAIN in the format {value} is not supported")).at(position));
             }
@@ -72,5 +75,5 @@ fn options(cursor: &mut Cursor<'_>) -> Result<bool> {
         }
     }
     cursor.expect_symbol(&Token::RParen)?;
-    Ok(analyze)
+    Ok((analyze, json))
 }

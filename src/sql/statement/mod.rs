@@ -21,6 +21,7 @@ mod name;
 mod pause;
 mod prepare;
 mod print;
+mod refresh;
 mod refused;
 mod returning;
 mod select;
@@ -74,7 +75,7 @@ pub use update::Assignment;
 pub use update::Update;
 pub use view::CreateView;
 pub use view::DropView;
-pub use view::RenameView;
+pub use view::Rename;
 
 use sqlparser::ast;
 
@@ -100,7 +101,7 @@ pub enum Statement {
     /// Such names go.
     DropView(DropView),
     /// One changes.
-    RenameView(RenameView),
+    Rename(Rename),
     /// A relation's topic is kept otherwise.
     Alter(AlterRelation),
     /// `ALTER QUERY name REBUILD`: what a query keeps is made again from the log.
@@ -121,6 +122,8 @@ pub enum Statement {
     Explain {
         /// Run it, and tell what it cost.
         analyze: bool,
+        /// As one JSON document.
+        json: bool,
         /// What is explained.
         target: ExplainTarget,
     },
@@ -181,6 +184,13 @@ pub enum Statement {
         /// How many.
         direction: FetchDirection,
     },
+    /// `MOVE n FROM name`
+    Move {
+        /// The cursor.
+        name: Name,
+        /// How many.
+        direction: FetchDirection,
+    },
     /// `CLOSE name`, or `CLOSE ALL` as `None`.
     Close(Option<Name>),
     /// `BEGIN`, `START TRANSACTION`; the tag to answer.
@@ -219,6 +229,10 @@ pub enum Statement {
     },
     /// `TRUNCATE TOPIC ..`: a topic's oldest records go.
     Truncate(TruncateTopic),
+    /// `REFRESH MATERIALIZED VIEW name`: it is up to date.
+    Refresh(Name),
+    /// `TRUNCATE [TABLE] name, ..`: all rows of tables go.
+    TruncateTables(Vec<Name>),
     /// `DEALLOCATE name`, or `DEALLOCATE ALL` as `None`.
     Deallocate(Option<Name>),
     /// `DISCARD ALL`
@@ -252,9 +266,11 @@ const STATEMENTS: &[(&str, Parse)] = &[
     ("FETCH", fetch::parse),
     ("INSERT", insert::parse),
     ("LIST", show::parse),
+    ("MOVE", fetch::parse_move),
     ("PAUSE", pause::pause),
     ("PREPARE", prepare::prepare),
     ("PRINT", print::parse),
+    ("REFRESH", refresh::parse),
     ("RELEASE", transaction::release),
     ("RESET", set::reset),
     ("RESUME", pause::resume),

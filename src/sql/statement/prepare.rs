@@ -1,7 +1,6 @@
 //! `PREPARE name [(type, ..)] AS statement` and `EXECUTE name [(value, ..)]`.
 
 use sqlparser::ast;
-use sqlparser::parser::Parser;
 use sqlparser::tokenizer::Token;
 
 use super::Name;
@@ -28,9 +27,9 @@ pub(super) fn prepare(cursor: &mut Cursor<'_>) -> Result<Statement> {
     let name = cursor.name()?;
     let mut types = Vec::new();
     if cursor.symbol(&Token::LParen) {
-        types.push(cursor.sqlparser(Parser::parse_data_type)?);
+        types.push(cursor.data_type()?);
         while cursor.symbol(&Token::Comma) {
-            types.push(cursor.sqlparser(Parser::parse_data_type)?);
+            types.push(cursor.data_type()?);
         }
         cursor.expect_symbol(&Token::RParen)?;
     }

@@ -29,5 +29,6 @@ pub struct Select {
 }
 
 pub(super) fn parse(cursor: &mut Cursor<'_>) -> Result<Statement> {
-    cursor.select().map(Statement::Select)
+    // WITH may stand before a statement that changes rows.
+    cursor.select_or_change().map(Statement::Select)
 }

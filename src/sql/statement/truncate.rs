@@ -1,7 +1,9 @@
-//! `TRUNCATE TOPIC name [PARTITION n] [BEFORE OFFSET n]`: Kafka's DeleteRecords.
+//! `TRUNCATE TOPIC name [PARTITION n] [BEFORE OFFSET n]`: Kafka's DeleteRecords; `TRUNCATE [TABLE] name, ..`: all rows go.
 
+use sqlparser::tokenizer::Token;
+
+use super::Name;
 use super::Statement;
-use crate::error::Error;
 use crate::error::Position;
 use crate::error::Result;
 use crate::sql::cursor::Cursor;
@@ -20,11 +22,8 @@ pub struct TruncateTopic {
 }
 
 pub(super) fn parse(cursor: &mut Cursor<'_>) -> Result<Statement> {
-    let position = cursor.position();
     if !cursor.word("TOPIC") {
-        return Err(Error::unsupported("TRUNCATE is supported for a TOPIC only").at(position).hint(
-            "DELETE FROM name takes all rows of a table; TRUNCATE TOPIC name drops the records of a stream's topic.",
-        ));
+        return tables(cursor);
     }
     let position = cursor.position();
     let topic = match cursor.string_if_there() {
@@ -41,4 +40,20 @@ pub(super) fn parse(cursor: &mut Cursor<'_>) -> Result<Statement> {
     let partition = number(&["PARTITION"])?;
     let before = number(&["BEFORE", "OFFSET"])?;
     Ok(Statement::Truncate(TruncateTopic { topic, position, partition, before }))
+}
+
+/// `[TABLE] name [*], .. [RESTART IDENTITY | CONTINUE IDENTITY] [CASCADE | RESTRICT]`: there are no sequences, and no foreign keys.
+fn tables(cursor: &mut Cursor<'_>) -> Result<Statement> {
+    cursor.word("TABLE");
+    let mut names: Vec<Name> = Vec::new();
+    loop {
+        names.push(cursor.relation_name()?);
+        cursor.symbol(&Token::Mul);
+        if !cursor.symbol(&Token::Comma) {
+            break;
+        }
+    }
+    let _ = cursor.words(&["RESTART", "IDENTITY"]) || cursor.words(&["CONTINUE", "IDENTITY"]);
+    let _ = cursor.word("CASCADE") || cursor.word("RESTRICT");
+    Ok(Statement::TruncateTables(names))
 }

@@ -4,6 +4,7 @@
 use sqlparser::tokenizer::Token;
 
 use super::Name;
+use super::ObjectKind;
 use super::Select;
 use super::Statement;
 use crate::error::Error;
@@ -34,17 +35,17 @@ pub struct DropView {
     pub cascade: bool,
 }
 
-/// A view is called otherwise.
+/// A relation or a view is called otherwise.
 #[derive(Debug, Clone, PartialEq)]
-pub struct RenameView {
+pub struct Rename {
     /// `IF EXISTS`
     pub if_exists: bool,
     /// The name.
     pub name: Name,
     /// What it is called from now on.
     pub to: Name,
-    /// It was called a table.
-    pub as_table: bool,
+    /// What the statement calls it, `None` for a view. PostgreSQL's ALTER TABLE renames all of them.
+    pub kind: Option<ObjectKind>,
 }
 
 /// Behind `CREATE VIEW`.
@@ -87,5 +88,5 @@ pub(super) fn rename(cursor: &mut Cursor<'_>) -> Result<Statement> {
             .hint("CREATE OR REPLACE VIEW gives it another query."));
     }
     let to = cursor.name()?;
-    Ok(Statement::RenameView(RenameView { if_exists, name, to, as_table: false }))
+    Ok(Statement::Rename(Rename { if_exists, name, to, kind: None }))
 }

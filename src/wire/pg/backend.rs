@@ -97,8 +97,8 @@ impl Outgoing {
             for (index, field) in fields.iter().enumerate() {
                 let pg_type = PgType::of_field(field);
                 put_cstring(body, &field.name);
-                body.put_i32(0);
-                body.put_i16(0);
+                body.put_u32(field.origin.map_or(0, |origin| origin.table_oid));
+                body.put_i16(field.origin.map_or(0, |origin| origin.column));
                 body.put_u32(pg_type.oid);
                 body.put_i16(pg_type.size);
                 body.put_i32(pg_type.modifier);
@@ -158,21 +158,22 @@ impl Outgoing {
         self.frame(b'C', |body| put_cstring(body, tag));
     }
 
-    /// CopyInResponse, text
-    pub fn copy_in(&mut self, columns: usize) {
-        self.copy_response(b'G', columns);
+    /// CopyInResponse
+    pub fn copy_in(&mut self, columns: usize, format: Format) {
+        self.copy_response(b'G', columns, format);
     }
 
-    /// CopyOutResponse, text
-    pub fn copy_out(&mut self, columns: usize) {
-        self.copy_response(b'H', columns);
+    /// CopyOutResponse
+    pub fn copy_out(&mut self, columns: usize, format: Format) {
+        self.copy_response(b'H', columns, format);
     }
 
-    fn copy_response(&mut self, kind: u8, columns: usize) {
+    fn copy_response(&mut self, kind: u8, columns: usize, format: Format) {
+        let is_binary = format == Format::Binary;
         self.frame(kind, |body| {
-            body.put_i8(0);
+            body.put_i8(i8::from(is_binary));
             body.put_i16(columns as i16);
-            (0..columns).for_each(|_| body.put_i16(0));
+            (0..columns).for_each(|_| body.put_i16(i16::from(is_binary)));
         });
     }
 

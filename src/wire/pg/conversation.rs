@@ -1,10 +1,12 @@
 //! A session's loop: one message after the other, and ReadyForQuery where it is due.
 
 use std::collections::HashMap;
+use std::pin::pin;
 use std::sync::Arc;
 
 use super::copy::copy_in;
 use super::copy::copy_out;
+use super::copy::copy_out_binary;
 use super::extended::Portal;
 use super::extended::Statement;
 use super::frontend::Message;
@@ -16,6 +18,7 @@ use super::socket::Socket;
 use crate::config::Limits;
 use crate::engine::CopyInSink;
 use crate::engine::CopyOut;
+use crate::engine::CopyOutRows;
 use crate::engine::Outcome;
 use crate::engine::Prepared;
 use crate::engine::Session;
@@ -138,7 +141,10 @@ impl Conversation {
     /// Starts a statement's clock and runs it up to its outcome.
     pub async fn execute(&mut self, prepared: &Prepared, parameters: &[Value]) -> Result<Outcome, Failure> {
         self.guard.timeout = self.session.statement_timeout().map(|timeout| self.clock.sleep(timeout));
-        let outcome = self.socket.guarded(&mut self.guard, self.session.execute(prepared, parameters)).await??;
+        let outcome = {
+            let running = pin!(self.session.execute(prepared, parameters));
+            self.socket.guarded(&mut self.guard, running).await??
+        };
         self.news();
         Ok(outcome)
     }
@@ -146,6 +152,13 @@ impl Conversation {
     /// Sends a COPY TO STDOUT with its tag.
     pub async fn answer_copy_out(&mut self, copy: CopyOut) -> Result<(), Failure> {
         let tag = copy_out(&mut self.socket, &mut self.guard, copy).await?;
+        self.socket.outgoing.command_complete(&tag);
+        Ok(())
+    }
+
+    /// The same in binary.
+    pub async fn answer_copy_out_binary(&mut self, copy: CopyOutRows) -> Result<(), Failure> {
+        let tag = copy_out_binary(&mut self.socket, &mut self.guard, copy).await?;
         self.socket.outgoing.command_complete(&tag);
         Ok(())
     }

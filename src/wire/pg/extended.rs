@@ -1,5 +1,7 @@
 //! The extended protocol: statements with parameters, portals that are read in pieces.
 
+use std::sync::Arc;
+
 use arrow::array::timezone::Tz;
 
 use super::answer::PieceEnd;
@@ -16,6 +18,7 @@ use super::pg_type::INTERVAL;
 use super::pg_type::OIDS;
 use super::pg_type::PgType;
 use super::pg_type::UNKNOWN;
+use super::pg_type::UUID;
 use super::pg_type::declared_parameter;
 use super::row::ResultFormats;
 use super::socket::Failure;
@@ -26,6 +29,7 @@ use crate::engine::Value;
 use crate::engine::type_question;
 use crate::error::Error;
 use crate::error::SqlState;
+use crate::model::SqlType;
 
 /// A prepared statement.
 #[derive(Clone)]
@@ -33,12 +37,12 @@ pub(super) struct Statement {
     /// `None` for an empty text.
     prepared: Option<Prepared>,
     parameters: Vec<(u32, crate::model::SqlType)>,
-    fields: Option<Vec<OutputField>>,
+    fields: Option<Arc<[OutputField]>>,
 }
 
 /// A statement with its parameters, and how far it has run.
 pub(super) struct Portal {
-    fields: Option<Vec<OutputField>>,
+    fields: Option<Arc<[OutputField]>>,
     formats: ResultFormats,
     state: PortalState,
 }
@@ -117,10 +121,11 @@ impl Conversation {
         self.news();
         let oid = |(index, sql_type)| match declared.get(index) {
             Some(oid) if *oid != 0 && *oid != UNKNOWN => (*oid, sql_type),
+            _ if description.uuids.contains(&(index + 1)) && sql_type == SqlType::Text => (UUID, sql_type),
             _ => (PgType::of(&sql_type).oid, sql_type),
         };
-        let parameters = description.params.into_iter().enumerate().map(oid).collect();
-        Ok(Statement { prepared: Some(prepared), parameters, fields: description.fields })
+        let parameters = description.params.iter().cloned().enumerate().map(oid).collect();
+        Ok(Statement { prepared: Some(prepared), parameters, fields: description.fields.map(Arc::from) })
     }
 
     fn bind(&mut self, bind: Bind) -> Result<(), Error> {
@@ -135,7 +140,7 @@ impl Conversation {
             return Err(error.hint("Close some, or raise limits.portals_max."));
         }
         let parameters = values(statement, &bind, self.session.zone())?;
-        let columns = statement.fields.as_ref().map_or(0, Vec::len);
+        let columns = statement.fields.as_ref().map_or(0, |fields| fields.len());
         let formats = ResultFormats::new(bind.result_formats, columns)?;
         let state = PortalState::Bound { prepared: statement.prepared.clone(), parameters };
         let portal = Portal { fields: statement.fields.clone(), formats, state };
@@ -183,7 +188,7 @@ impl Conversation {
         &mut self,
         state: PortalState,
         name: &str,
-        (described, formats): (&Option<Vec<OutputField>>, &ResultFormats),
+        (described, formats): (&Option<Arc<[OutputField]>>, &ResultFormats),
         rows_max: Option<u64>,
     ) -> Result<PortalState, Failure> {
         let mut cursor = match state {
@@ -207,6 +212,10 @@ impl Conversation {
                     }
                     Outcome::CopyOut(copy) => {
                         self.answer_copy_out(copy).await?;
+                        return Ok(PortalState::Done);
+                    }
+                    Outcome::CopyOutRows(copy) => {
+                        self.answer_copy_out_binary(copy).await?;
                         return Ok(PortalState::Done);
                     }
                     Outcome::CopyIn(sink) => {
@@ -268,9 +277,8 @@ fn values(statement: &Statement, bind: &Bind, zone: Tz) -> Result<Vec<Value>, Er
 
 /// Clients read rows by what they were told of the columns; drivers prepare the statement again after this very error.
 fn as_described(described: &[OutputField], fields: &[OutputField]) -> Result<(), Error> {
-    let oids =
-        |fields: &[OutputField]| -> Vec<u32> { fields.iter().map(|field| PgType::of_field(field).oid).collect() };
-    match oids(described) == oids(fields) {
+    let oid = |field: &OutputField| PgType::of_field(field).oid;
+    match described.iter().map(oid).eq(fields.iter().map(oid)) {
         true => Ok(()),
         false => Err(Error::unsupported("cached plan must not change result type")),
     }

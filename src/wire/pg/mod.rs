@@ -16,6 +16,7 @@ mod backend;
 mod cancel;
 mod conversation;
 mod copy;
+mod copy_binary;
 mod extended;
 mod frontend;
 mod numeric;

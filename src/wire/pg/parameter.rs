@@ -1,5 +1,7 @@
 //! Parameters of Bind: bytes in a client's format to values of the types that the statement wants.
 
+use arrow::array::AsArray;
+use arrow::array::ListArray;
 use arrow::array::timezone::Tz;
 use bytes::Buf;
 use bytes::Bytes;
@@ -9,14 +11,16 @@ use super::frontend::Format;
 use super::numeric::NumericError;
 use super::numeric::read_numeric;
 use super::pg_type;
+use crate::engine::canonical_uuid;
 use crate::engine::interval_text;
 use crate::engine::read_text;
+use crate::engine::uuid_text;
 use crate::error::Error;
 use crate::error::SqlState;
 use crate::model::SqlType;
 use crate::model::decimal_precision;
 
-const INVALID_BINARY_REPRESENTATION: SqlState = SqlState("22P03");
+pub(super) const INVALID_BINARY_REPRESENTATION: SqlState = SqlState("22P03");
 const CHARACTER_NOT_IN_REPERTOIRE: SqlState = SqlState("22021");
 
 /// Microseconds from 1970-01-01 to 2000-01-01, where PostgreSQL's timestamps begin.
@@ -71,7 +75,32 @@ pub(super) fn statement_text(bytes: Bytes) -> Result<String, Error> {
 
 fn from_text(number: usize, bytes: &Bytes, wanted: &ParameterType, zone: Tz) -> Result<ScalarValue, Error> {
     let text = utf8(number, bytes)?;
-    read_text(&wanted.sql_type, &text, zone).map_err(|error| error.detail(format!("It is parameter ${number}.")))
+    if wanted.oid == pg_type::UUID {
+        let uuid = canonical_uuid(&text).map(|uuid| ScalarValue::Utf8(Some(uuid.into_owned())));
+        return uuid.ok_or_else(|| {
+            let message = format!("invalid input syntax for type uuid: \"{text}\"");
+            Error::new(SqlState::INVALID_TEXT_REPRESENTATION, message).detail(format!("It is parameter ${number}."))
+        });
+    }
+    let value = read_text(&wanted.sql_type, &text, zone)
+        .map_err(|error| error.detail(format!("It is parameter ${number}.")))?;
+    match value {
+        ScalarValue::List(list) if wanted.oid == pg_type::UUIDS => canonical_uuids(number, &list),
+        value => Ok(value),
+    }
+}
+
+/// UUIDs in the one form in which columns keep them.
+fn canonical_uuids(number: usize, list: &ListArray) -> Result<ScalarValue, Error> {
+    let wanted = ParameterType { oid: pg_type::UUID, sql_type: SqlType::Text };
+    let utc: Tz = "+00:00".parse().expect("a fixed offset");
+    let texts = list.values().as_string::<i32>().iter();
+    let uuid = |text: Option<&str>| {
+        let text = text.map(|text| Bytes::copy_from_slice(text.as_bytes()));
+        decode(number, text.as_ref(), Format::Text, &wanted, utc)
+    };
+    let uuids = texts.map(uuid).collect::<Result<Vec<_>, _>>()?;
+    Ok(ScalarValue::List(ScalarValue::new_list_nullable(&uuids, &wanted.sql_type.arrow())))
 }
 
 fn from_binary(number: usize, bytes: &Bytes, wanted: &ParameterType, zone: Tz) -> Result<ScalarValue, Error> {
@@ -95,7 +124,7 @@ fn from_binary(number: usize, bytes: &Bytes, wanted: &ParameterType, zone: Tz) -
                 return Err(Error::new(SqlState::NUMERIC_VALUE_OUT_OF_RANGE, message));
             }
         },
-        pg_type::TEXT | pg_type::VARCHAR | pg_type::BPCHAR | pg_type::NAME | pg_type::UNKNOWN => {
+        pg_type::TEXT | pg_type::VARCHAR | pg_type::BPCHAR | pg_type::NAME | pg_type::UNKNOWN | pg_type::JSON => {
             return from_text(number, bytes, wanted, zone);
         }
         pg_type::INTERVAL => {
@@ -105,6 +134,9 @@ fn from_binary(number: usize, bytes: &Bytes, wanted: &ParameterType, zone: Tz) -
             ScalarValue::Utf8(Some(interval_text(months, days, micros)))
         }
         pg_type::BYTEA => ScalarValue::Binary(Some(bytes.to_vec())),
+        pg_type::UUID => ScalarValue::Utf8(Some(uuid_text(array(fixed(16)?)))),
+        // The text of a JSONB has a number of its version before it.
+        pg_type::JSONB if bytes.first() == Some(&1) => return from_text(number, &bytes.slice(1..), wanted, zone),
         pg_type::DATE => {
             let days = i32::from_be_bytes(array(fixed(4)?)).checked_add(POSTGRES_EPOCH_DAYS);
             ScalarValue::Date32(Some(days.ok_or_else(|| out_of_range(number))?))
@@ -243,9 +275,14 @@ mod tests {
         };
         assert_eq!(value(pg_type::INT2, &[255, 254]).ok(), Some(ScalarValue::Int64(Some(-2))));
         assert_eq!(value(pg_type::INT8, &[0; 8]).ok(), Some(ScalarValue::Int64(Some(0))));
-        for (oid, bytes) in
-            [(pg_type::INT8, &[0u8; 4][..]), (pg_type::NUMERIC, &[0]), (pg_type::BOOL, &[]), (2950, &[0; 16])]
-        {
+        for (oid, bytes) in [
+            (pg_type::INT8, &[0u8; 4][..]),
+            (pg_type::NUMERIC, &[0]),
+            (pg_type::BOOL, &[]),
+            (2950, &[0; 15]),
+            (3802, &[2, 0]),
+            (650, &[0; 16]),
+        ] {
             assert!(value(oid, bytes).is_err(), "{oid}");
         }
         assert_eq!(decode(1, None, Format::Binary, &wanted(20), utc()).ok(), Some(ScalarValue::Int64(None)));

@@ -1,6 +1,7 @@
 //! SQL types as PostgreSQL's clients know them: oid, size, modifier.
 
 use crate::engine::OutputField;
+use crate::engine::TextKind;
 use crate::engine::type_modifier;
 use crate::model::SqlType;
 
@@ -24,12 +25,17 @@ pub(super) const TIMESTAMP: u32 = 1114;
 pub(super) const TIMESTAMPTZ: u32 = 1184;
 pub(super) const INTERVAL: u32 = 1186;
 pub(super) const NUMERIC: u32 = 1700;
+pub(super) const UUID: u32 = 2950;
+pub(super) const JSONB: u32 = 3802;
 
 /// The array of numbers of types and their kin.
 pub(super) const OIDS: u32 = 1028;
 
+/// The array of UUIDs.
+pub(super) const UUIDS: u32 = 2951;
+
 /// The array of each type.
-const ARRAYS: [(u32, u32); 17] = [
+const ARRAYS: [(u32, u32); 19] = [
     (BOOL, 1000),
     (BYTEA, 1001),
     (INT2, 1005),
@@ -47,6 +53,8 @@ const ARRAYS: [(u32, u32); 17] = [
     (TIMESTAMPTZ, 1185),
     (NUMERIC, 1231),
     (JSON, 199),
+    (UUID, UUIDS),
+    (JSONB, 3807),
 ];
 
 /// What a numeric that comes as a parameter is taken for while its statement is planned; its value keeps its own digits.
@@ -87,9 +95,13 @@ impl PgType {
 
     /// The type of a column of a result.
     pub fn of_field(field: &OutputField) -> Self {
-        match field.is_interval {
-            true => Self { oid: INTERVAL, size: 16, modifier: -1 },
-            false => Self::of(&field.sql_type),
+        match (field.is_interval, field.text_kind) {
+            (true, _) => Self { oid: INTERVAL, size: 16, modifier: -1 },
+            (false, Some(kind)) => {
+                let size = if kind == TextKind::Uuid { 16 } else { -1 };
+                Self { oid: kind.type_oid(), size, modifier: kind.type_modifier() }
+            }
+            (false, None) => Self::of(&field.sql_type),
         }
     }
 }
@@ -108,7 +120,7 @@ pub(super) fn declared_parameter(oid: u32) -> Option<SqlType> {
         FLOAT4 | FLOAT8 => SqlType::Double,
         NUMERIC => NUMERIC_PARAMETER,
         // There is no such type to keep: the statement reads the text.
-        TEXT | VARCHAR | BPCHAR | NAME | INTERVAL => SqlType::Text,
+        TEXT | VARCHAR | BPCHAR | NAME | INTERVAL | UUID | JSON | JSONB => SqlType::Text,
         BYTEA => SqlType::Bytes,
         DATE => SqlType::Date,
         TIME => SqlType::Time,

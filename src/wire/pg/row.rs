@@ -1,8 +1,11 @@
 //! Rows of a result as DataRow messages, text or binary, column by column.
 
+use std::sync::Arc;
+
 use arrow::array::Array;
 use arrow::array::ArrayRef;
 use arrow::array::AsArray;
+use arrow::array::BinaryArray;
 use arrow::array::RecordBatch;
 use arrow::compute::cast;
 use arrow::datatypes::DataType;
@@ -27,6 +30,8 @@ use super::parameter::POSTGRES_EPOCH_MICROS;
 use super::pg_type;
 use super::pg_type::PgType;
 use crate::engine::OutputField;
+use crate::engine::TextKind;
+use crate::engine::uuid_bytes;
 use crate::error::Error;
 use crate::error::SqlState;
 use crate::model::SqlType;
@@ -39,6 +44,11 @@ impl ResultFormats {
     /// All text.
     pub fn text() -> Self {
         Self(Vec::new())
+    }
+
+    /// All binary.
+    pub fn binary() -> Self {
+        Self(vec![Format::Binary])
     }
 
     /// None for all text, one for all, or one for each of `columns`.
@@ -81,6 +91,10 @@ impl RowBatch {
             } else {
                 array.clone()
             };
+            let array = match (field.text_kind, formats.of(index)) {
+                (Some(TextKind::Uuid), Format::Binary) => uuids(&array)?,
+                _ => array,
+            };
             if formats.of(index) == Format::Binary && !is_even(array.as_ref()) {
                 return Err(Error::unsupported("an array of arrays of several lengths has no binary form")
                     .hint("Ask for it as text, or for its elements."));
@@ -98,23 +112,45 @@ impl RowBatch {
 
     /// Writes row `row` as one DataRow.
     pub fn write(&self, row: usize, outgoing: &mut Outgoing) {
-        outgoing.data_row(self.columns.len(), |body| {
-            for (array, format) in &self.columns {
-                if array.is_null(row) {
-                    body.put_i32(-1);
-                    continue;
-                }
-                let start = body.len();
-                body.put_i32(0);
-                match format {
-                    Format::Text => crate::engine::write_text(array.as_ref(), row, body),
-                    Format::Binary => put_binary(body, array.as_ref(), row),
-                }
-                let length = i32::try_from(body.len() - start - 4).expect("a cell is far below 2 GiB");
-                body[start..start + 4].copy_from_slice(&length.to_be_bytes());
-            }
-        });
+        outgoing.data_row(self.columns.len(), |body| self.put_cells(row, body));
     }
+
+    /// How many cells a row has.
+    pub fn width(&self) -> usize {
+        self.columns.len()
+    }
+
+    /// Writes the cells of row `row`, each with its length before it.
+    pub fn put_cells(&self, row: usize, body: &mut Vec<u8>) {
+        for (array, format) in &self.columns {
+            if array.is_null(row) {
+                body.put_i32(-1);
+                continue;
+            }
+            let start = body.len();
+            body.put_i32(0);
+            match format {
+                Format::Text => crate::engine::write_text(array.as_ref(), row, body),
+                Format::Binary => put_binary(body, array.as_ref(), row),
+            }
+            let length = i32::try_from(body.len() - start - 4).expect("a cell is far below 2 GiB");
+            body[start..start + 4].copy_from_slice(&length.to_be_bytes());
+        }
+    }
+}
+
+/// The bytes of UUIDs that are kept as texts. What a Kafka client wrote can be another text.
+fn uuids(texts: &ArrayRef) -> Result<ArrayRef, Error> {
+    let bytes = |text: Option<&str>| match text.map(|text| (text, uuid_bytes(text))) {
+        None => Ok(None),
+        Some((_, Some(bytes))) => Ok(Some(bytes)),
+        Some((text, None)) => {
+            let message = format!("invalid input syntax for type uuid: \"{text}\"");
+            Err(Error::new(SqlState::INVALID_TEXT_REPRESENTATION, message).hint("Ask for the column as text."))
+        }
+    };
+    let uuids = texts.as_string::<i32>().iter().map(bytes).collect::<Result<Vec<_>, _>>()?;
+    Ok(Arc::new(uuids.iter().map(Option::as_ref).collect::<BinaryArray>()))
 }
 
 /// Whether a column must be brought to the one Arrow type of its SQL type.

@@ -42,6 +42,7 @@ impl Conversation {
             Outcome::Done { tag } => self.socket.outgoing.command_complete(&tag),
             Outcome::Empty => self.socket.outgoing.empty_query(),
             Outcome::CopyOut(copy) => self.answer_copy_out(copy).await?,
+            Outcome::CopyOutRows(copy) => self.answer_copy_out_binary(copy).await?,
             Outcome::CopyIn(sink) => self.answer_copy_in(*sink).await?,
         }
         Ok(())

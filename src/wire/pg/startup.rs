@@ -75,7 +75,7 @@ pub(super) fn greet(
     }
     let database = value("database").unwrap_or_else(|| user.clone());
     let settings = parameters.into_iter().filter(|(name, _)| is_setting(name)).collect();
-    let session = engine.session(principal, SessionOptions { database, parameters: settings })?;
+    let session = engine.session(principal, SessionOptions { database, parameters: settings, process: key.process })?;
     socket.outgoing.authentication_ok();
     for (name, value) in session.startup_parameters() {
         socket.outgoing.parameter_status(&name, &value);

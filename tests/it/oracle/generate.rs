@@ -473,7 +473,10 @@ fn taken_back(draw: &Draw, a: &str, b: &str, t: &str) -> Call {
         1 => same(format!("{call} FILTER (WHERE {t} <> 'q')")),
         _ => same(call),
     };
-    match draw.below(17) {
+    match draw.below(20) {
+        19 => same(format!("STRING_AGG({t}, ',' ORDER BY {t} DESC)")),
+        18 => same(format!("ARRAY_AGG({a} ORDER BY {a} NULLS FIRST)")),
+        17 => passing(format!("STRING_AGG(DISTINCT {t}, '/' ORDER BY {t})")),
         0 => same(format!("MIN({a})")),
         1 => same(format!("MAX({a})")),
         2 => same(format!("MIN({t})")),
@@ -507,11 +510,21 @@ fn taken_back(draw: &Draw, a: &str, b: &str, t: &str) -> Call {
     }
 }
 
+/// Both tables beside each other, one with two columns for each other.
+const UNION: &str =
+    "(SELECT k, x, y, z FROM c WHERE x > -8 UNION ALL SELECT k, x + 1 AS x, z AS y, y AS z FROM e) AS c";
+
 /// Groups of rows of tables.
 fn table_groups(draw: &Draw) -> Query {
-    let from =
-        *draw.of(&["c", "c", "c JOIN e ON c.k = e.k", "c FULL JOIN e ON c.k = e.k", "c LEFT JOIN e ON c.z = e.k"]);
-    let both = from != "c";
+    let from = *draw.of(&[
+        "c",
+        "c",
+        UNION,
+        "c JOIN e ON c.k = e.k",
+        "c FULL JOIN e ON c.k = e.k",
+        "c LEFT JOIN e ON c.z = e.k",
+    ]);
+    let both = from != "c" && from != UNION;
     let a = if both { *draw.of(&["c.x", "e.x"]) } else { "c.x" };
     let (b, t) =
         if both { ("c.x + e.x", *draw.of(&["c.y", "e.y"])) } else { ("LENGTH(c.y)", *draw.of(&["c.y", "c.z"])) };
@@ -544,12 +557,17 @@ fn references(draw: &Draw) -> Query {
         true => format!("{names} = {one}.k"),
         false => format!("{one}.k = {names}"),
     };
+    if draw.once_in(4) {
+        return kept_named(draw, named, &on);
+    }
     let keeps = draw.once_in(2);
+    let further = ["", "", " AND c.x < 6", " AND M.x > 0", " AND c.x > M.x", " AND (M.y = 'p' OR c.y = 'q')"];
+    let further = draw.of(&further).replace('M', one);
     let mut from = match (draw.once_in(3), keeps) {
-        (false, true) => format!("c LEFT JOIN {named} ON {on}"),
+        (false, true) => format!("c LEFT JOIN {named} ON {on}{further}"),
         (false, false) => format!("c JOIN {named} ON {on}"),
-        (true, true) => format!("{named} RIGHT JOIN c ON {on}"),
-        (true, false) => format!("{named} JOIN c ON {on} AND c.x < 6"),
+        (true, true) => format!("{named} RIGHT JOIN c ON {on}{further}"),
+        (true, false) => format!("{named} JOIN c ON {on}{further}"),
     };
     let mut list = format!("c.x AS x, c.z AS z, {one}.k AS mk, {one}.x AS mx");
     let chain = draw.once_in(3);
@@ -569,6 +587,21 @@ fn references(draw: &Draw) -> Query {
         false => format!("SELECT c.k AS k, {list} FROM {from}{filter}"),
     };
     Query::asked_alike(Shape::Tables { chain, foreign: true }, text)
+}
+
+/// Groups over a join that keeps the rows that `c` names or does not name, and `c`'s own perhaps.
+fn kept_named(draw: &Draw, named: &str, on: &str) -> Query {
+    let one = named.split(' ').next_back().expect("a word");
+    let further = draw.of(&["", "", " AND c.x < 6", " AND c.y = 'p'"]);
+    let from = match draw.below(3) {
+        0 => format!("{named} LEFT JOIN c ON {on}{further}"),
+        1 => format!("c RIGHT JOIN {named} ON {on}{further}"),
+        _ => format!("c FULL JOIN {named} ON {on}"),
+    };
+    let group = draw.of(&["M.k", "M.y", "c.z"]).replace('M', one);
+    let calls = format!("COUNT(*) AS n, COUNT(c.k) AS met, SUM(c.x) AS s, MAX({one}.x) AS m");
+    let text = format!("SELECT {group} AS g, {calls} FROM {from} GROUP BY {group}");
+    Query::asked_alike(Shape::Tables { chain: false, foreign: true }, text)
 }
 
 fn grouped(draw: &Draw, may_be_late: bool) -> Query {

@@ -145,6 +145,7 @@ async fn answer(outcome: Outcome) -> Result<String, Error> {
             }
             Ok(String::from_utf8(text).expect("UTF-8"))
         }
+        Outcome::CopyOutRows(copy) => text_of(copy.rows).await,
         Outcome::CopyIn(_) => Ok("COPY IN".to_string()),
         Outcome::Empty => Ok(String::new()),
     }

@@ -25,6 +25,7 @@ use crate::catalog::Catalog;
 use crate::catalog::Compatibility;
 use crate::catalog::Relation;
 use crate::engine::outcome::OutputField;
+use crate::engine::read::origins::of_column;
 use crate::engine::read::planned::fields;
 use crate::engine::read::planned::output_schema;
 use crate::model::SqlType;
@@ -69,7 +70,11 @@ impl KeyRead {
         let (columns, names): (Vec<usize>, Vec<String>) = items.into_iter().unzip();
         let schema = Schema::new(columns.iter().map(|at| table.relation.columns[*at].field()).collect::<Vec<Field>>());
         let named = fields(&schema).into_iter().zip(names);
-        let fields: Vec<OutputField> = named.map(|(field, name)| OutputField { name, ..field }).collect();
+        let told = named.zip(&columns).map(|((field, name), at)| {
+            let (origin, text_kind) = of_column(table.relation, *at);
+            OutputField { name, origin, text_kind, ..field }
+        });
+        let fields: Vec<OutputField> = told.collect();
         Some(Self {
             target: Arc::new(output_schema(&fields, &schema, zone)),
             is_whole: key.len() == relation_key(table.relation).len() && !key.iter().any(KeyPart::is_range),
@@ -269,7 +274,7 @@ impl<'a> Table<'a> {
             else {
                 return None;
             };
-            return Some(self.relation.columns.iter().map(|column| column.name.clone()).enumerate().collect());
+            return Some(self.relation.shown_columns().iter().map(|column| column.name.clone()).enumerate().collect());
         }
         let item = |item: &ast::SelectItem| match item {
             ast::SelectItem::UnnamedExpr(expr @ (ast::Expr::Identifier(_) | ast::Expr::CompoundIdentifier(_))) => {

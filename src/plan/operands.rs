@@ -1,0 +1,98 @@
+//! Operands as PostgreSQL types them before it looks for the operator: a text that is written out beside a number or a truth is one, and CASE has the type in which its results meet.
+
+use std::sync::Arc;
+
+use datafusion::arrow::datatypes::DataType;
+use datafusion::common::DFSchema;
+use datafusion::common::Result;
+use datafusion::common::ScalarValue;
+use datafusion::logical_expr::Case;
+use datafusion::logical_expr::Expr;
+use datafusion::logical_expr::ExprSchemable;
+use datafusion::logical_expr::cast;
+use datafusion::logical_expr::planner::ExprPlanner;
+use datafusion::logical_expr::planner::PlannerResult;
+use datafusion::logical_expr::planner::RawBinaryExpr;
+use sqlparser::ast;
+
+use super::intervals::expression_planners;
+use super::intervals::written_text;
+use crate::catalog::Compatibility;
+
+/// Who plans the operators of queries that are read once.
+pub fn pull_planners(rules: Compatibility) -> Vec<Arc<dyn ExprPlanner>> {
+    let mut planners = expression_planners(rules);
+    if rules == Compatibility::Postgres {
+        planners.insert(0, Arc::new(Operands));
+    }
+    planners
+}
+
+#[derive(Debug)]
+struct Operands;
+
+impl ExprPlanner for Operands {
+    fn plan_binary_op(&self, expr: RawBinaryExpr, schema: &DFSchema) -> Result<PlannerResult<RawBinaryExpr>> {
+        use ast::BinaryOperator as Op;
+        let RawBinaryExpr { op, left, right } = expr;
+        if matches!(op, Op::Eq | Op::NotEq | Op::Lt | Op::LtEq | Op::Gt | Op::GtEq) {
+            let (left, right) = (beside_truth(left, &right, schema), right);
+            let right = beside_truth(right, &left, schema);
+            return Ok(PlannerResult::Original(RawBinaryExpr { op, left, right }));
+        }
+        if !matches!(op, Op::Plus | Op::Minus | Op::Multiply | Op::Divide | Op::Modulo) {
+            return Ok(PlannerResult::Original(RawBinaryExpr { op, left, right }));
+        }
+        let (left, right) = typed(left, right, schema)?;
+        Ok(PlannerResult::Original(RawBinaryExpr { op, left, right }))
+    }
+}
+
+/// A text that is written out beside a truth as one.
+fn beside_truth(text: Expr, other: &Expr, schema: &DFSchema) -> Expr {
+    let is_truth = matches!(other.get_type(schema), Ok(DataType::Boolean));
+    if is_truth && written_text(&text).is_some() { cast(text, DataType::Boolean) } else { text }
+}
+
+/// Both sides, of which a text that is written out is a number if the other is one.
+pub(super) fn typed(left: Expr, right: Expr, schema: &DFSchema) -> Result<(Expr, Expr)> {
+    let (left, right) = (with_number_results(left, schema), with_number_results(right, schema));
+    let beside = |text: Expr, number: &Expr| match number_type(number, schema).filter(|_| written_text(&text).is_some())
+    {
+        Some(wanted) => cast(text, wanted),
+        None => text,
+    };
+    let new_left = beside(left, &right);
+    let new_right = beside(right, &new_left);
+    Ok((new_left, new_right))
+}
+
+/// The type of a number, `None` for what is none or not known yet.
+fn number_type(expr: &Expr, schema: &DFSchema) -> Option<DataType> {
+    match expr {
+        Expr::Literal(ScalarValue::Int64(Some(value)), _) if i32::try_from(*value).is_ok() => Some(DataType::Int32),
+        expr => expr.get_type(schema).ok().filter(DataType::is_numeric),
+    }
+}
+
+/// CASE with its texts as numbers, if all its other results are.
+fn with_number_results(expr: Expr, schema: &DFSchema) -> Expr {
+    let Expr::Case(case) = expr else { return expr };
+    let results = || case.when_then_expr.iter().map(|(_, then)| then).chain(&case.else_expr).map(AsRef::as_ref);
+    let is_open =
+        |result: &&Expr| written_text(result).is_some() || matches!(result, Expr::Literal(ScalarValue::Null, _));
+    let mut types = results().filter(|result| !is_open(result)).map(|result| number_type(result, schema));
+    let first = types.next().flatten().filter(|_| types.all(|told| told.is_some()));
+    let (Some(wanted), true) = (first, results().any(|result| written_text(result).is_some())) else {
+        return Expr::Case(case);
+    };
+    let read = |result: Box<Expr>| match written_text(&result) {
+        Some(_) => Box::new(cast(*result, wanted.clone())),
+        None => result,
+    };
+    Expr::Case(Case {
+        expr: case.expr,
+        when_then_expr: case.when_then_expr.into_iter().map(|(when, then)| (when, read(then))).collect(),
+        else_expr: case.else_expr.map(read),
+    })
+}
