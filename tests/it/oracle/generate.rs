@@ -474,9 +474,18 @@ fn taken_back(draw: &Draw, a: &str, b: &str, t: &str) -> Call {
         _ => same(call),
     };
     match draw.below(20) {
-        19 => same(format!("STRING_AGG({t}, ',' ORDER BY {t} DESC)")),
+        // DataFusion's own string_agg takes the order of another aggregate for its own.
+        19 => (
+            format!("STRING_AGG({t}, ',' ORDER BY {t} DESC)"),
+            format!("array_to_string(array_agg({t} ORDER BY {t} DESC) FILTER (WHERE {t} IS NOT NULL), ',')"),
+        ),
         18 => same(format!("ARRAY_AGG({a} ORDER BY {a} NULLS FIRST)")),
-        17 => passing(format!("STRING_AGG(DISTINCT {t}, '/' ORDER BY {t})")),
+        17 => (
+            format!("STRING_AGG(DISTINCT {t}, '/' ORDER BY {t}) FILTER (WHERE {b} > 0)"),
+            format!(
+                "array_to_string(array_sort(array_agg(DISTINCT {t}) FILTER (WHERE {t} IS NOT NULL AND {b} > 0)), '/')"
+            ),
+        ),
         0 => same(format!("MIN({a})")),
         1 => same(format!("MAX({a})")),
         2 => same(format!("MIN({t})")),
