@@ -207,9 +207,6 @@ pub struct BoundQuery {
     pub items: Vec<BoundItem>,
     /// EMIT
     pub emit: Emit,
-    /// Whether a stream's rows without a key, which lie where their writer put them, are brought together before they are
-    /// grouped or ranked by it. Of queries made before they are not.
-    pub null_keys_meet: bool,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -303,8 +300,6 @@ struct QueryText {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     rank: Option<RankText>,
     emit_final: bool,
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    null_keys_meet: bool,
 }
 
 impl BoundQuery {
@@ -377,7 +372,6 @@ impl BoundQuery {
             having: self.having.as_ref().map(ToString::to_string),
             rank: self.rank.as_ref().map(rank_text),
             emit_final: self.emit == Emit::Final,
-            null_keys_meet: self.null_keys_meet,
         }
     }
 
@@ -416,7 +410,6 @@ impl BoundQuery {
             rank: text.rank.map(bound_rank).transpose()?,
             items: text.select.into_iter().map(bound_item).collect::<Result<_>>()?,
             emit: if text.emit_final { Emit::Final } else { Emit::Changes },
-            null_keys_meet: text.null_keys_meet,
         })
     }
 }

@@ -395,13 +395,8 @@ fn regrouped(
         .map_err(|error| failure::of_datafusion(error, None))?;
     let rows = Rows { plan, key: Vec::new(), ..rows };
     if in_place {
-        let spread = rows.spread.clone().told_by(Some(columns.clone()));
-        let rows = Rows { spread, ..rows };
-        if !query.null_keys_meet {
-            return Ok(rows);
-        }
-        let wanted = Spread::by(columns.clone(), key_format, rows.spread.partitions);
-        return rows.with_null_keys(&columns, wanted, id);
+        let spread = rows.spread.clone().told_by(Some(columns));
+        return Ok(Rows { spread, ..rows });
     }
     let partitions = if group.is_empty() { 1 } else { query.partitions.unwrap_or(rows.spread.partitions) };
     rows.exchanged(id, Spread::by(columns, key_format, partitions))

@@ -7,10 +7,7 @@ use datafusion::common::DFSchemaRef;
 use datafusion::logical_expr::Expr;
 use datafusion::logical_expr::LogicalPlan;
 use datafusion::logical_expr::LogicalPlanBuilder;
-use datafusion::logical_expr::lit;
 use datafusion::logical_expr::utils::conjunction;
-use datafusion::logical_expr::utils::disjunction;
-use datafusion::logical_expr::utils::split_conjunction;
 use datafusion::logical_expr::when;
 use sqlparser::ast;
 
@@ -22,10 +19,7 @@ use crate::error::Result;
 use crate::model::OperatorId;
 use crate::plan::edge::column_index;
 use crate::plan::node::Exchange;
-use crate::plan::node::JoinKind;
-use crate::plan::node::Node;
 use crate::plan::node::Normalise;
-use crate::plan::node::Union;
 use crate::plan::node::plan_of;
 
 /// How rows are spread over the partitions of a topic.
@@ -140,25 +134,6 @@ impl Rows {
         Ok(Self { plan, ..self })
     }
 
-    /// The rows, which lie by the values of keys, with those together that have a null in one of these. A record without a key
-    /// lies wherever its writer put it. `wanted` is where these rows are sent, `keys` are the columns that the rows lie by.
-    pub fn with_null_keys(self, keys: &[Expr], wanted: Spread, consumer: &OperatorId) -> Result<Self> {
-        let may_be = self.changes == Changes::Append && wanted.partitions != 1;
-        if !may_be || !scatters(&self.plan, keys) {
-            return Ok(self);
-        }
-        if !is_read_alone(&self.plan) {
-            return self.exchanged(consumer, wanted);
-        }
-        let Some(is_null) = disjunction(keys.iter().map(|key| key.clone().is_null())) else { return Ok(self) };
-        let is_not_null = conjunction(keys.iter().map(|key| key.clone().is_not_null()));
-        let here = self.clone().with_filter(is_not_null.unwrap_or_else(|| lit(true)))?;
-        let apart = self.clone().with_filter(is_null)?.exchanged(&consumer.inserted("null", 0), wanted)?;
-        let union = Union::of(consumer.inserted("nulls", 0), vec![here.plan, apart.plan])
-            .map_err(|error| failure::of_datafusion(error, None))?;
-        Ok(Self { plan: plan_of(union), ..self })
-    }
-
     /// Rows of a join that keeps one side, with nothing of the other (`optional`) where a pair does not meet what else ON asks.
     pub fn lacking_unless(
         self,
@@ -191,53 +166,6 @@ impl Rows {
             .and_then(LogicalPlanBuilder::build)
             .map_err(|error| failure::of_datafusion(error, None))?;
         Ok(Self { plan, ..self })
-    }
-}
-
-/// Whether rows come of records alone, so that they can be read twice: what keeps a state or writes a topic is there once.
-fn is_read_alone(plan: &LogicalPlan) -> bool {
-    match (plan, Node::of(plan)) {
-        (LogicalPlan::Filter(_) | LogicalPlan::Projection(_), _)
-        | (_, Some(Node::Source(_) | Node::Explode(_) | Node::Union(_))) => {
-            plan.inputs().into_iter().all(is_read_alone)
-        }
-        _ => false,
-    }
-}
-
-/// Whether rows of a stream whose key has a null may lie in any partition.
-fn scatters(plan: &LogicalPlan, keys: &[Expr]) -> bool {
-    let inputs = |keys: &[Expr]| plan.inputs().into_iter().any(|input| scatters(input, keys));
-    match (plan, Node::of(plan)) {
-        (LogicalPlan::Filter(filter), _) => {
-            let asked = split_conjunction(&filter.predicate);
-            let is_there = |key: &Expr| asked.iter().any(|asked| **asked == key.clone().is_not_null());
-            !keys.iter().all(is_there) && inputs(keys)
-        }
-        (LogicalPlan::Projection(projection), _) => {
-            let below = |key: &Expr| match column_index(key, &projection.schema) {
-                Some(index) => projection.expr[index].clone().unalias(),
-                None => key.clone(),
-            };
-            inputs(&keys.iter().map(below).collect::<Vec<_>>())
-        }
-        (_, Some(Node::Source(source))) => !source.relation.is_table(),
-        (_, Some(Node::Join(join))) if join.kind == JoinKind::Inner => {
-            let meets = |key: &Expr| join.on.iter().any(|(left, right)| left == key || right == key);
-            !keys.iter().all(meets) && inputs(keys)
-        }
-        (_, Some(Node::Union(union))) => {
-            // Its columns are those of its branches, in their order.
-            union.branches.iter().any(|branch| {
-                let below = |key: &Expr| match column_index(key, &union.schema) {
-                    Some(index) => column_at(branch.schema(), index),
-                    None => key.clone(),
-                };
-                scatters(branch, &keys.iter().map(below).collect::<Vec<_>>())
-            })
-        }
-        (_, Some(Node::Join(_) | Node::StreamJoin(_) | Node::Explode(_))) => inputs(keys),
-        _ => false,
     }
 }
 

@@ -249,9 +249,7 @@ fn together(rows: Rows, partition: &[Expr], query: &BoundQuery, id: &OperatorId)
         !keys.is_empty() && keys.iter().all(|key| partition.contains(key) && !has_double(key))
     });
     if rows.spread.partitions == 1 || is_spread {
-        let keys = rows.spread.keys.clone().filter(|_| query.null_keys_meet).unwrap_or_default();
-        let wanted = Spread::by(partition.to_vec(), Format::Json, rows.spread.partitions);
-        return rows.with_null_keys(&keys, wanted, id)?.normalised(id);
+        return rows.normalised(id);
     }
     let partitions = if partition.is_empty() { 1 } else { query.partitions.unwrap_or(rows.spread.partitions) };
     rows.exchanged(id, Spread::by(partition.to_vec(), Format::Json, partitions))

@@ -149,29 +149,3 @@ async fn rows_that_clients_put_into_partitions_of_another_hash_are_changed_where
     assert_eq!(rows(&session, "SELECT k, v FROM t ORDER BY k").await, [["a", "7"]]);
     server.stop().await;
 }
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn records_without_a_key_are_one_group_wherever_a_client_put_them() {
-    let server = TestServer::start().await;
-    let session = server.connect().await;
-    run(
-        &session,
-        "CREATE STREAM s (k TEXT KEY, v INT) WITH (kafka_topic = 's', value_format = 'JSON', partitions = 4);
-         CREATE TABLE sums AS SELECT k, COUNT(*) AS n, SUM(v) AS s FROM s GROUP BY k;
-         CREATE TABLE keyed AS SELECT k, COUNT(*) AS n FROM s WHERE k IS NOT NULL GROUP BY k;
-         CREATE TABLE firsts AS SELECT k, v FROM (SELECT k, v, ROW_NUMBER() OVER (PARTITION BY k ORDER BY v DESC) AS n FROM s) WHERE n = 1;",
-    )
-    .await;
-    let mut client = KafkaClient::connect(&server).await;
-    let topic = client.topic("s").await;
-    let values: Vec<Vec<u8>> = (1..=4).map(|v| batch(&[&format!("{{\"v\": {v}}}")])).collect();
-    let each = values.iter().enumerate().map(|(partition, batch)| (partition as i32, batch.as_slice()));
-    client.ask(9, produce_request(-1, &topic, each.collect())).await;
-    run(&session, "INSERT INTO s VALUES (NULL, 5), ('a', 1), ('b', 2)").await;
-    let sums = settled(&session, "SELECT k, n, s FROM sums ORDER BY k").await;
-    assert_eq!(sums, [["a", "1", "1"], ["b", "1", "2"], ["NULL", "5", "15"]]);
-    assert_eq!(settled(&session, "SELECT k, n FROM keyed ORDER BY k").await, [["a", "1"], ["b", "1"]]);
-    let firsts = settled(&session, "SELECT k, v FROM firsts ORDER BY k").await;
-    assert_eq!(firsts, [["a", "1"], ["b", "2"], ["NULL", "5"]]);
-    server.stop().await;
-}
