@@ -24,6 +24,7 @@ use crate::error::Result;
 use crate::error::SqlState;
 use crate::model::Column;
 use crate::model::ColumnRole;
+use crate::model::ROW_KEY;
 use crate::model::SqlType;
 use crate::sql::CreateSource;
 use crate::sql::DeclaredRole;
@@ -64,6 +65,10 @@ pub fn declare(create: &CreateSource, options: &RelationOptions, compatibility: 
             let message = format!("column \"{name}\" specified more than once");
             return Err(Error::new(SqlState::DUPLICATE_COLUMN, message).at(position));
         }
+        if name == ROW_KEY {
+            let message = format!("column name \"{name}\" conflicts with a system column name");
+            return Err(Error::new(SqlState::DUPLICATE_COLUMN, message).at(position));
+        }
         if compatibility == Compatibility::Ksqldb && KSQLDB_RESERVED.contains(&name.as_str()) {
             let message = format!("\"{name}\" is a reserved system column name");
             return Err(Error::new(SqlState::INVALID_TABLE_DEFINITION, message).at(position));
@@ -92,13 +97,8 @@ pub fn declare(create: &CreateSource, options: &RelationOptions, compatibility: 
     }
     let keyed = columns.iter().any(|column| column.role == ColumnRole::Key);
     if kind == RelationKind::Table && !keyed {
-        let message = match compatibility {
-            Compatibility::Postgres => "a table needs a PRIMARY KEY",
-            Compatibility::Ksqldb => "Tables require a PRIMARY KEY. Please define the PRIMARY KEY.",
-        };
-        return Err(Error::new(SqlState::INVALID_TABLE_DEFINITION, message)
-            .at(create.name.position)
-            .hint("Mark one or more columns PRIMARY KEY, or create a STREAM."));
+        refuse_without_key(create, options, compatibility)?;
+        columns.push(Column::row_key());
     }
     if options.window.is_some() {
         if !keyed {
@@ -114,6 +114,20 @@ pub fn declare(create: &CreateSource, options: &RelationOptions, compatibility: 
     check_nested(&columns, &formats, compatibility).map_err(|error| error.at(create.name.position))?;
     let timestamp_column = timestamp_column(&columns, options, compatibility)?;
     Ok(Declared { kind, columns, formats, timestamp_column, not_null, text_kinds })
+}
+
+/// Only a table that makes its topic can do without a key: in the records of others nobody gave the rows a number.
+fn refuse_without_key(create: &CreateSource, options: &RelationOptions, rules: Compatibility) -> Result<()> {
+    let message = match rules {
+        Compatibility::Ksqldb => "Tables require a PRIMARY KEY. Please define the PRIMARY KEY.",
+        Compatibility::Postgres if create.read_only => "a SOURCE table needs a PRIMARY KEY",
+        Compatibility::Postgres if options.topic.is_some() => "a table over a named topic needs a PRIMARY KEY",
+        Compatibility::Postgres if options.window.is_some() => "a windowed relation needs a key",
+        Compatibility::Postgres => return Ok(()),
+    };
+    Err(Error::new(SqlState::INVALID_TABLE_DEFINITION, message)
+        .at(create.name.position)
+        .hint("Mark one or more columns PRIMARY KEY, or create a STREAM."))
 }
 
 /// The type of a column that is declared with a length, or without one.
@@ -235,6 +249,8 @@ fn formats(columns: &[Column], options: &RelationOptions, compatibility: Compati
     delimited("value_delimiter", options.value_format, options.value_delimiter)?;
     let key = match options.key_format {
         _ if keys.is_empty() => Format::None,
+        // The number of a row is nobody's to format.
+        _ if keys.iter().any(|key| key.name == ROW_KEY) => Format::Kafka,
         Some(format) => format,
         // Kafka's own serializers write one column; a key that they cannot write is a JSON document unless told.
         None if kafka_fits(&keys) || compatibility == Compatibility::Ksqldb => Format::Kafka,

@@ -10,6 +10,7 @@ use super::TextKind;
 use crate::model::Column;
 use crate::model::ColumnRole;
 use crate::model::QueryId;
+use crate::model::ROW_KEY;
 use crate::model::RelationId;
 use crate::model::TopicId;
 
@@ -158,6 +159,11 @@ impl Relation {
     pub fn shown_columns(&self) -> &[Column] {
         let shown = self.columns.iter().position(Column::is_hidden).unwrap_or(self.columns.len());
         &self.columns[..shown]
+    }
+
+    /// The column that tells the rows of a table apart that was declared without a key.
+    pub fn row_key(&self) -> Option<usize> {
+        self.columns.iter().position(|column| column.is_hidden() && column.name == ROW_KEY)
     }
 
     /// The indexes of the value columns.

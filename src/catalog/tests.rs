@@ -108,9 +108,20 @@ fn windows_in_the_key_add_their_bounds() {
 }
 
 #[test]
+fn a_table_without_a_key_has_one_that_nobody_sees() {
+    let keyless = declared("CREATE TABLE t (a INT, b TEXT)", Compatibility::Postgres).expect("it is right");
+    assert_eq!(keyless.columns.last(), Some(&Column::row_key()));
+    assert_eq!(keyless.formats.key, Format::Kafka);
+    let refused = declared("CREATE TABLE t (a INT)", Compatibility::Ksqldb).expect_err("there it needs one");
+    assert_eq!(refused.message(), "Tables require a PRIMARY KEY. Please define the PRIMARY KEY.");
+}
+
+#[test]
 fn wrong_declarations_say_why() {
     let cases = [
-        ("CREATE TABLE t (a INT)", "42P16", "a table needs a PRIMARY KEY"),
+        ("CREATE SOURCE TABLE t (a INT)", "42P16", "a SOURCE table needs a PRIMARY KEY"),
+        ("CREATE TABLE t (a INT) WITH (kafka_topic = 't')", "42P16", "a table over a named topic needs a PRIMARY KEY"),
+        ("CREATE TABLE t (\"?.row\" INT)", "42701", "column name \"?.row\" conflicts with a system column name"),
         ("CREATE STREAM s (a INT PRIMARY KEY)", "42P16", "a stream cannot have a PRIMARY KEY"),
         ("CREATE STREAM s (a INT, A TEXT)", "42701", "column \"a\" specified more than once"),
         ("CREATE STREAM s (a POINT3)", "42704", "type \"POINT3\" does not exist"),

@@ -272,6 +272,16 @@ pub(super) fn fitted(relation: &Relation, rows: RecordBatch) -> std::result::Res
     RecordBatch::try_new(rows.schema(), columns).map_err(internal)
 }
 
+/// Rows that were not there before, as `fitted`, with the numbers that those of a table without a key are given.
+pub(super) fn fitted_new(
+    engine: &Engine,
+    relation: &Relation,
+    rows: RecordBatch,
+) -> std::result::Result<RecordBatch, RefusedValue> {
+    let numbered = engine.row_keys().give(engine.env(), relation, rows);
+    fitted(relation, numbered.map_err(|error| RefusedValue { row: usize::MAX, column: usize::MAX, error })?)
+}
+
 /// The timestamp of each row's record in milliseconds: its timestamp column where that is a time, else now.
 ///
 /// A row whose column no reader would take for a time is refused: it would be acknowledged and seen by nobody.

@@ -10,7 +10,7 @@ use arrow::record_batch::RecordBatch;
 use bytes::Bytes;
 
 use super::append::append_rows;
-use super::append::fitted;
+use super::append::fitted_new;
 use super::append::record_times;
 use super::copy_text::Fields;
 use super::copy_text::LineReader;
@@ -159,7 +159,7 @@ impl CopyInSink {
     /// Writes rows with the times that were told of them. Those of a table claim their keys, as those of an INSERT do.
     async fn write(&self, rows: RecordBatch, told: Vec<Option<i64>>) -> Result<Vec<(TopicPartition, Offset)>> {
         let Self { engine, client, relation, .. } = self;
-        let rows = fitted(relation, rows)?;
+        let rows = fitted_new(engine, relation, rows)?;
         let mut times = record_times(engine, relation, &rows)?;
         for (time, told) in times.iter_mut().zip(told) {
             *time = told.unwrap_or(*time);

@@ -15,6 +15,7 @@ use tracing::warn;
 
 use super::advisory::AdvisoryLocks;
 use super::read::Planner;
+use super::row_keys::RowKeys;
 use super::session::Session;
 use super::session::SessionOptions;
 use crate::broker::Client;
@@ -95,6 +96,7 @@ pub struct Engine {
     /// Whether each query that shall run does, or has its reason in `stopped`.
     started: watch::Sender<bool>,
     advisory_locks: Arc<AdvisoryLocks>,
+    row_keys: RowKeys,
 }
 
 /// The catalog as far as the metadata's records were applied.
@@ -125,6 +127,7 @@ impl Engine {
             stopped: Mutex::default(),
             started: watch::Sender::new(false),
             advisory_locks: Arc::default(),
+            row_keys: RowKeys::default(),
         });
         engine.keep_tables()?;
         let mut starting = Arc::clone(&engine).start().boxed();
@@ -149,6 +152,11 @@ impl Engine {
     /// The advisory locks of all sessions.
     pub(super) fn advisory_locks(&self) -> &Arc<AdvisoryLocks> {
         &self.advisory_locks
+    }
+
+    /// Who makes the numbers of rows whose table has no key.
+    pub(super) fn row_keys(&self) -> &RowKeys {
+        &self.row_keys
     }
 
     /// Whether queries are still being started.

@@ -24,6 +24,7 @@ mod queries;
 mod read;
 mod recent;
 mod records;
+mod row_keys;
 mod row_time;
 mod session;
 mod settings;

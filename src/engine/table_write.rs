@@ -187,7 +187,7 @@ pub(super) fn key_detail(relation: &Relation, rows: &RecordBatch, row: usize, wh
 }
 
 /// Writes rows that replace those of their keys, with their times in milliseconds: nobody who changes one of these is in
-/// the middle of it.
+/// the middle of it. Those of a table without a key replace none: nobody can hold a number that was just made.
 pub(super) async fn replace_rows(
     engine: &Arc<Engine>,
     client: &Arc<dyn Client>,
@@ -195,10 +195,11 @@ pub(super) async fn replace_rows(
     rows: RecordBatch,
     times: Vec<i64>,
 ) -> Result<Vec<(TopicPartition, Offset)>> {
-    let keys = keys_of(relation, &rows)?;
+    let are_new = relation.row_key().is_some();
+    let keys = if are_new { Vec::new() } else { keys_of(relation, &rows)? };
     let write = TableWrite::begin(engine, relation, Some(&keys)).await?;
     let gone = rows.slice(0, 0);
-    write.commit(client, &TableChange { rows, times, are_new: false, gone }).await
+    write.commit(client, &TableChange { rows, times, are_new, gone }).await
 }
 
 /// Inserts rows whose keys must be free, with their times in milliseconds.

@@ -11,5 +11,5 @@ mod time;
 pub use id::{OperatorId, QueryId, RelationId, TopicId};
 pub use offset::{LeaderEpoch, Offset, PartitionId, ProducerEpoch, ProducerId, TopicPartition};
 pub use principal_name::PrincipalName;
-pub use schema::{Column, ColumnRole, SqlType, StructField, decimal_precision};
+pub use schema::{Column, ColumnRole, ROW_KEY, SqlType, StructField, decimal_precision};
 pub use time::{EventTime, StreamTime};

@@ -295,7 +295,16 @@ pub struct Column {
 /// What the name of a key column begins with that no statement named: no star has it, and no list of columns.
 const HIDDEN: char = '?';
 
+/// The name of what tells the rows of a table apart that was declared without a key. Those that `Column::hidden_name` makes have the
+/// name of a relation before the point.
+pub const ROW_KEY: &str = "?.row";
+
 impl Column {
+    /// The key of a table that was declared without one: a number that each row is given.
+    pub fn row_key() -> Self {
+        Self { name: ROW_KEY.to_string(), sql_type: SqlType::Bytes, role: ColumnRole::Key }
+    }
+
     /// A column that tells the rows of a table apart whose SELECT list does not: `of` is what it holds.
     pub fn hidden_name(relation: &str, of: &str) -> String {
         format!("{HIDDEN}{relation}.{of}")

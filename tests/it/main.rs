@@ -35,3 +35,4 @@ mod slt;
 mod standing;
 mod state_files;
 mod tables;
+mod tables_without_a_key;

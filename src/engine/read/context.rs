@@ -52,6 +52,7 @@ use super::statement_memory;
 use super::version::version;
 use crate::catalog::Catalog;
 use crate::catalog::Compatibility;
+use crate::catalog::Relation;
 use crate::engine::core::Engine;
 use crate::engine::outcome::Value;
 use crate::engine::session::Session;
@@ -110,9 +111,14 @@ pub(in crate::engine) struct Reading {
     pub(in crate::engine) published: Arc<Published>,
     /// Rows that stand beside the relations, under names that no relation has.
     pub(in crate::engine) given: Vec<Given>,
+    /// The table that the statement changes if it has no key: under the name [`WHOLE`] the number of its rows is a column too.
+    pub(in crate::engine) whole: Option<Arc<Relation>>,
     /// Where topics that are read themselves end for the statement, as far as they are named here.
     pub(in crate::engine) ends: Frontier,
 }
+
+/// The name under which a table is read with what tells its rows apart; no relation has it.
+pub(in crate::engine) const WHOLE: &str = "__whole";
 
 /// Rows that a statement reads under a name of their own.
 #[derive(Clone)]
@@ -212,7 +218,7 @@ impl Planner {
     /// Pins what a statement of the session reads.
     pub(in crate::engine) fn pin(session: &Session) -> Result<Reading> {
         let (catalog, published) = (session.engine.catalog()?, session.engine.published());
-        Ok(Reading { catalog, published, given: session.given.clone(), ends: Frontier::new() })
+        Ok(Reading { catalog, published, given: session.given.clone(), whole: None, ends: Frontier::new() })
     }
 
     /// The state in which a statement over `reading` is planned and run; ROWTIME and its kin are columns under the rules of whoever asks
@@ -370,6 +376,7 @@ impl Planner {
     fn check_relations(&self, session: &Session, reading: &Reading, statement: &ast::Statement) -> Result<()> {
         let mut common: BTreeSet<String> = reading.given.iter().map(|given| given.name.to_lowercase()).collect();
         common.extend(common_names(statement));
+        common.extend(reading.whole.iter().map(|_| WHOLE.to_string()));
         let compatibility = session.settings.compatibility();
         self.check_schemas(statement)?;
         let Some((name, column)) = missing_relation(statement, &reading.catalog, &common, compatibility) else {

@@ -41,6 +41,7 @@ mod view_scan;
 pub(super) use context::Given;
 pub(super) use context::Planner;
 pub(super) use context::Reading;
+pub(super) use context::WHOLE;
 pub(super) use key_read::KeyRead;
 pub(super) use key_read::KeyReadCache;
 pub use pg_catalog::type_modifier;

@@ -12,11 +12,13 @@ use datafusion::error::DataFusionError;
 
 use super::Given;
 use super::Reading;
+use super::WHOLE;
 use super::relation_table::RelationTable;
 use super::view_columns::ViewColumns;
 use crate::broker::Client;
 use crate::catalog::Catalog;
 use crate::catalog::Compatibility;
+use crate::catalog::Relation;
 use crate::engine::core::Engine;
 use crate::engine::session::Session;
 use crate::security::Operation;
@@ -33,6 +35,7 @@ pub(super) struct PinnedPublic {
     principal: Principal,
     client: Arc<dyn Client>,
     given: Vec<Given>,
+    whole: Option<Arc<Relation>>,
     ends: Arc<Frontier>,
     rules: Compatibility,
     /// Under which rules tables have ROWTIME and its kin, if they have.
@@ -47,6 +50,7 @@ impl PinnedPublic {
             principal: session.principal.clone(),
             client: Arc::clone(&session.client),
             given: reading.given.clone(),
+            whole: reading.whole.clone(),
             ends: Arc::new(reading.ends.clone()),
             rules: session.settings.compatibility(),
             system_columns,
@@ -61,12 +65,14 @@ impl PinnedPublic {
         if let Some(view) = self.catalog.view(name) {
             return Ok(Some(Arc::new(ViewColumns::of(view))));
         }
-        let Some(relation) = self.catalog.relation(name) else { return Ok(None) };
+        let whole = self.whole.as_ref().filter(|_| name == WHOLE);
+        let Some(relation) = whole.or_else(|| self.catalog.relation(name)) else { return Ok(None) };
         authorize(&self.principal, Operation::Read, Resource::Relation(&relation.name))
             .map_err(|error| DataFusionError::External(Box::new(error)))?;
         let view = self.published.view(relation.id).cloned();
-        let (rules, relation) = (self.rules, Arc::clone(relation));
-        let table = RelationTable::new(relation, rules, view, Arc::clone(&self.client), Arc::clone(&self.ends));
+        let shown = if whole.is_some() { &relation.columns[..] } else { relation.shown_columns() };
+        let (rules, client, ends) = (self.rules, Arc::clone(&self.client), Arc::clone(&self.ends));
+        let table = RelationTable::new(Arc::clone(relation), shown.len(), rules, view, client, ends);
         let table = match self.system_columns {
             Some(rules) => table.with_system_columns(rules),
             None => table,
@@ -93,7 +99,8 @@ impl SchemaProvider for PinnedPublic {
     }
 
     fn table_exist(&self, name: &str) -> bool {
-        self.given.iter().any(|given| given.name == name) || self.catalog.id_of(name).is_some()
+        let is_whole = self.whole.is_some() && name == WHOLE;
+        is_whole || self.given.iter().any(|given| given.name == name) || self.catalog.id_of(name).is_some()
     }
 }
 
@@ -117,6 +124,7 @@ impl LivePublic {
             client: engine.client(&principal),
             principal,
             given: Vec::new(),
+            whole: None,
             ends: Arc::default(),
             rules: Compatibility::Postgres,
             system_columns: None,

@@ -37,6 +37,8 @@ use crate::state::ViewSnapshot;
 /// One relation, as one statement sees it.
 pub(super) struct RelationTable {
     relation: Arc<Relation>,
+    /// How many of the relation's columns are read, from the first.
+    columns: usize,
     schema: SchemaRef,
     /// The last columns of the schema, which are not the relation's own.
     pseudo: Vec<PseudoColumn>,
@@ -48,16 +50,18 @@ pub(super) struct RelationTable {
 }
 
 impl RelationTable {
-    /// `view` is there when a query keeps the relation's rows for reading.
+    /// The first `columns` of a relation; `view` is there when its rows are kept for reading.
     pub(super) fn new(
         relation: Arc<Relation>,
+        columns: usize,
         rules: Compatibility,
         view: Option<Arc<ViewSnapshot>>,
         client: Arc<dyn Client>,
         ends: Arc<Frontier>,
     ) -> Self {
-        let schema = Schema::new(relation.shown_columns().iter().map(|column| column.field()).collect::<Vec<_>>());
-        Self { relation, schema: Arc::new(schema), pseudo: Vec::new(), rules, view, client, ends }
+        let fields = relation.columns[..columns].iter().map(|column| column.field());
+        let schema = Schema::new(fields.collect::<Vec<_>>());
+        Self { relation, columns, schema: Arc::new(schema), pseudo: Vec::new(), rules, view, client, ends }
     }
 
     /// The same with ROWTIME, ROWPARTITION and ROWOFFSET behind its columns, as its topic tells them: what is kept of a view does not.
@@ -98,7 +102,7 @@ impl RelationTable {
                 schema: Arc::clone(schema),
                 used: used.to_vec(),
                 pseudo: self.pseudo.clone(),
-                columns: self.relation.shown_columns().len(),
+                columns: self.columns,
                 partition,
                 from: ends.log_start_offset,
                 upto,
@@ -156,6 +160,12 @@ impl TableProvider for RelationTable {
             return RelationScan::plan(&schema, partitions, records, limit);
         };
         let range = key_range(&self.relation, filters)?;
-        view_scan::scan(view, &schema, projection, &range, limit, state.config().target_partitions())
+        // Columns that were added since the relation was looked up stand before those that nobody sees.
+        let place = |at: &usize| match &self.relation.columns[*at] {
+            column if column.is_hidden() => Ok(view.schema().index_of(&column.name)?),
+            _ => Ok(*at),
+        };
+        let places = projection.iter().map(place).collect::<Result<Vec<usize>, DataFusionError>>()?;
+        view_scan::scan(view, &schema, &places, &range, limit, state.config().target_partitions())
     }
 }

@@ -121,7 +121,7 @@ impl Aligning<'_> {
         drop(hold);
         self.check(&published, &ends)?;
         let catalog = self.session.engine.catalog()?;
-        Ok(Reading { catalog, published: Arc::new(published), given: Vec::new(), ends })
+        Ok(Reading { catalog, published: Arc::new(published), given: Vec::new(), whole: None, ends })
     }
 
     /// Lets a query read up to the ends of its sources, and waits until it has.

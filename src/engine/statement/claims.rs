@@ -55,7 +55,8 @@ pub(super) async fn claim(
 ) -> Result<Claimed> {
     loop {
         let write = TableWrite::begin(&session.engine, relation, claimed.as_deref()).await?;
-        let reading = select::pin(session, query).await?;
+        let mut reading = select::pin(session, query).await?;
+        reading.whole = Some(Arc::clone(relation));
         let Evaluated { mut columns, mut others } =
             modify::evaluate(session, relation, query, &reading, parameters, types).await?;
         let own = columns.len();

@@ -31,6 +31,7 @@ use crate::engine::session::Session;
 use crate::error::Error;
 use crate::error::Result;
 use crate::error::SqlState;
+use crate::model::ROW_KEY;
 use crate::model::TopicId;
 use crate::plan::Output;
 use crate::security::Operation;
@@ -92,7 +93,11 @@ pub(super) async fn execute(session: &mut Session, create: &CreateSource, text: 
             let topic = match late_topic(metadata, catalog, create, &options) {
                 Some(late) => late,
                 None => {
-                    let topic_name = topic_name(metadata, catalog, &name, &options);
+                    let topic_name = match declared.columns.iter().any(|column| column.name == ROW_KEY) {
+                        // The records of others have no numbers of rows.
+                        true => first_free(&name, |name| metadata.topic(name).is_some()),
+                        false => topic_name(metadata, catalog, &name, &options),
+                    };
                     topic(metadata, &topic_name, &declared, &options, new_id, &mut records)?
                 }
             };
@@ -172,9 +177,13 @@ pub(super) fn topic_name(
     if let Some(named) = &options.topic {
         return named.clone();
     }
-    let is_taken = |name: &str| {
+    first_free(relation, |name| {
         metadata.topic(name).is_some_and(|topic| catalog.users_of_topic(topic.id).any(|other| other.owns_topic))
-    };
+    })
+}
+
+/// A name that is not taken: the relation's, or that with a number behind it.
+fn first_free(relation: &str, is_taken: impl Fn(&str) -> bool) -> String {
     let mut name = relation.to_string();
     let mut number = 2;
     while is_taken(&name) {

@@ -6,14 +6,12 @@ use super::claims::claim;
 use super::claims::claimed_keys;
 use super::lookup::changed_target;
 use super::modify;
-use super::modify::Source;
 use super::returning;
 use super::returning::Answer;
 use crate::catalog::Relation;
 use crate::engine::outcome::Description;
 use crate::engine::outcome::Outcome;
 use crate::engine::outcome::Value;
-use crate::engine::read::Planner;
 use crate::engine::session::Session;
 use crate::engine::table_write::TableChange;
 use crate::error::Result;
@@ -44,7 +42,7 @@ pub(super) async fn describe(session: &Session, delete: &Delete, known: &[Option
     let others = Others::of(session, &alias, &delete.using)?;
     let query = query(&relation, &alias, &others, delete)?;
     let mut params = known.to_vec();
-    let reading = Planner::pin(session)?;
+    let reading = modify::pin(session, &relation)?;
     let planned = modify::tell_parameters(session, &query, &reading, &mut params).await?;
     let uuids = planned.uuid_parameters();
     let others = modify::other_columns(&planned, relation.columns.len())?;
@@ -56,7 +54,7 @@ pub(super) async fn describe(session: &Session, delete: &Delete, known: &[Option
 
 fn query(relation: &Relation, alias: &str, others: &Others<'_>, delete: &Delete) -> Result<Select> {
     let items = modify::changed_items(relation, alias, &[]);
-    let from = [Source { name: &relation.name, alias }];
+    let from = [modify::changed(relation, alias)];
     let mut select = modify::select(&items, &from, None, delete.filter.as_ref())?;
     others.join(&mut select, delete.returning.as_ref())?;
     Ok(select)

@@ -24,7 +24,7 @@ use crate::catalog::Relation;
 use crate::catalog::TextKind;
 use crate::engine::append::RefusedValue;
 use crate::engine::append::append_rows;
-use crate::engine::append::fitted;
+use crate::engine::append::fitted_new;
 use crate::engine::append::record_times;
 use crate::engine::outcome::Description;
 use crate::engine::outcome::Outcome;
@@ -85,7 +85,7 @@ pub(super) async fn execute(session: &mut Session, insert: &InsertRows, paramete
         Some(position) => refused.error.at(position),
         None => refused.error,
     };
-    let rows = fitted(&target.relation, rows).map_err(at_cell)?;
+    let rows = fitted_new(&session.engine, &target.relation, rows).map_err(at_cell)?;
     let mut times = record_times(&session.engine, &target.relation, &rows).map_err(at_cell)?;
     for (time, told) in times.iter_mut().zip(row_times) {
         *time = told.unwrap_or(*time);
@@ -108,7 +108,9 @@ pub(super) async fn execute(session: &mut Session, insert: &InsertRows, paramete
 /// row that is there.
 pub(super) fn refuses_taken_keys(session: &Session, relation: &Relation, clauses: &InsertClauses) -> bool {
     let refuses = session.settings.compatibility() == Compatibility::Postgres && !relation.names_topic;
-    is_plain_table(relation) && (refuses || clauses.conflict.is_some())
+    // Nobody can hold a number that was just made.
+    let may_be_taken = is_plain_table(relation) && relation.row_key().is_none();
+    may_be_taken && (refuses || clauses.conflict.is_some())
 }
 
 pub(super) async fn describe(session: &Session, insert: &InsertRows, known: &[Option<SqlType>]) -> Result<Description> {

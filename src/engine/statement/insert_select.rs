@@ -33,7 +33,7 @@ use crate::catalog::Compatibility;
 use crate::catalog::Relation;
 use crate::config::ByteSize;
 use crate::engine::append::Appending;
-use crate::engine::append::fitted;
+use crate::engine::append::fitted_new;
 use crate::engine::append::record_times;
 use crate::engine::outcome::Description;
 use crate::engine::outcome::Outcome;
@@ -94,7 +94,7 @@ pub(super) async fn execute(
     let (mut kept, mut kept_times) = (Vec::new(), Vec::new());
     let mut appending = Appending::new(&session.engine, client.as_ref(), &relation)?;
     while let Some(batch) = rows.try_next().await? {
-        let batch = fitted(&relation, shaped(&relation, &targets, &batch)?)?;
+        let batch = fitted_new(&session.engine, &relation, shaped(&relation, &targets, &batch)?)?;
         let times = record_times(&session.engine, &relation, &batch)?;
         appending.add(&batch, &times)?;
         if bytes_max.as_usize() < appending.bytes() {

@@ -147,7 +147,10 @@ pub(super) fn check_conflict(session: &Session, relation: &Relation, conflict: &
         }
         ConflictTarget::Constraint(name) => {
             let folded = fold(name, session.settings.compatibility());
-            if !relation.is_table() || !folded.eq_ignore_ascii_case(&format!("{}_pkey", relation.name)) {
+            if !relation.is_table()
+                || relation.row_key().is_some()
+                || !folded.eq_ignore_ascii_case(&format!("{}_pkey", relation.name))
+            {
                 let message = format!("constraint \"{folded}\" for table \"{}\" does not exist", relation.name);
                 return Err(Error::new(SqlState::UNDEFINED_OBJECT, message).at(name.position));
             }

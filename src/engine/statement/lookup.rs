@@ -119,12 +119,23 @@ pub(super) fn standing_target(session: &Session, name: &Name) -> Result<Arc<Rela
         let error = Error::new(SqlState::UNDEFINED_TABLE, format!("Source `{folded}` does not exist."));
         return Err(error.at(name.position).tells_place(""));
     }
-    target(session, name, "insert into", |relation| relation.query.is_none() || (several && !relation.is_table()))
+    let relation =
+        target(session, name, "insert into", |relation| relation.query.is_none() || (several && !relation.is_table()))?;
+    match relation.row_key() {
+        None => Ok(relation),
+        Some(_) => {
+            let message = format!("a query cannot insert into \"{}\", which has no PRIMARY KEY", relation.name);
+            Err(Error::new(SqlState::WRONG_OBJECT_TYPE, message)
+                .at(name.position)
+                .hint("CREATE TABLE with a PRIMARY KEY, or a STREAM."))
+        }
+    }
 }
 
-/// Whether statements may write its rows: no query does, and its key can be named.
+/// Whether statements may write its rows: no query does, and its key can be named or is given to each row.
 fn is_free(relation: &Relation) -> bool {
-    relation.query.is_none() && relation.shown_columns().len() == relation.columns.len()
+    let knows_key = relation.shown_columns().len() == relation.columns.len() || relation.row_key().is_some();
+    relation.query.is_none() && knows_key
 }
 
 fn target(session: &Session, name: &Name, verb: &str, takes_rows: impl Fn(&Relation) -> bool) -> Result<Arc<Relation>> {
@@ -162,7 +173,7 @@ pub(super) fn target_columns(session: &Session, relation: &Relation, names: &[Na
             ColumnRole::WindowEnd => is_session,
             role => !role.is_of_headers(),
         };
-        let mut all: Vec<usize> = (0..relation.columns.len()).filter(given).collect();
+        let mut all: Vec<usize> = (0..relation.shown_columns().len()).filter(given).collect();
         if session.settings.compatibility() == Compatibility::Ksqldb {
             all.sort_by_key(|index| relation.columns[*index].role != ColumnRole::Key);
         }
@@ -224,14 +235,14 @@ pub(super) fn into_headers(names: &[&String]) -> String {
 /// The column of that name, by its index.
 pub(super) fn column(session: &Session, relation: &Relation, name: &Name) -> Result<usize> {
     let folded = fold(name, session.settings.compatibility());
-    relation.columns.iter().position(|column| column.name == folded).ok_or_else(|| {
+    relation.shown_columns().iter().position(|column| column.name == folded).ok_or_else(|| {
         let is_given = matches!(folded.as_str(), "ROWPARTITION" | "ROWOFFSET");
         let message = match session.settings.compatibility() {
             Compatibility::Ksqldb if is_given => format!("Inserting into column `{folded}` is not allowed."),
             _ => format!("column \"{folded}\" of relation \"{}\" does not exist", relation.name),
         };
         let error = Error::new(SqlState::UNDEFINED_COLUMN, message).at(name.position);
-        match nearest(&folded, relation.columns.iter().map(|column| column.name.as_str())) {
+        match nearest(&folded, relation.shown_columns().iter().map(|column| column.name.as_str())) {
             Some(known) => error.hint(format!("Did you mean \"{known}\"?")),
             None => error,
         }

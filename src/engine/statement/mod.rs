@@ -10,6 +10,7 @@ mod claims;
 mod copy_from;
 mod copy_to;
 mod create_as;
+mod create_filled;
 mod create_source;
 mod cursors;
 mod define;
@@ -84,6 +85,9 @@ async fn execute_any(session: &mut Session, prepared: &Prepared, parameters: &[V
     match prepared.statement.as_ref() {
         Statement::Empty => Ok(Outcome::Empty),
         Statement::CreateSource(create) => create_source::execute(session, create, text).await,
+        Statement::CreateAs(create) if create_filled::is_one(session, create) => {
+            create_filled::execute(session, create, parameters).await
+        }
         Statement::CreateAs(create) => create_as::execute(session, create, text).await,
         Statement::CreateType(create) => types::create(session, create, text).await,
         Statement::DropType(drop) => types::drop(session, drop).await,

@@ -17,7 +17,9 @@ use crate::catalog::Relation;
 use crate::catalog::fold;
 use crate::engine::outcome::Value;
 use crate::engine::read::Planned;
+use crate::engine::read::Planner;
 use crate::engine::read::Reading;
+use crate::engine::read::WHOLE;
 use crate::engine::session::Session;
 use crate::engine::table_write::too_large;
 use crate::error::Error;
@@ -49,6 +51,17 @@ pub(super) enum Item<'a> {
 pub(super) struct Assigned<'a> {
     pub(super) column: usize,
     pub(super) assignment: &'a Assignment,
+}
+
+/// The table that a statement changes, as its query reads it.
+pub(super) fn changed<'a>(relation: &'a Relation, alias: &'a str) -> Source<'a> {
+    let name = if relation.row_key().is_some() { WHOLE } else { &relation.name };
+    Source { name, alias }
+}
+
+/// What such a query reads while nothing is claimed.
+pub(super) fn pin(session: &Session, relation: &Arc<Relation>) -> Result<Reading> {
+    Ok(Reading { whole: Some(Arc::clone(relation)), ..Planner::pin(session)? })
 }
 
 /// The query of these items. `joined` names a column by which two sources belong together.

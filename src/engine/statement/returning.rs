@@ -24,6 +24,7 @@ use crate::engine::session::Session;
 use crate::error::Error;
 use crate::error::Result;
 use crate::error::SqlState;
+use crate::model::ROW_KEY;
 use crate::model::SqlType;
 use crate::plan::nulls;
 use crate::sql::Returning;
@@ -101,11 +102,19 @@ fn give(
     rows: &RecordBatch,
     others: &[OtherColumn],
 ) -> Result<()> {
+    let rows = shown(rows)?;
     if others.is_empty() {
-        reading.given.push(Given { name: CHANGED.to_string(), rows: rows.clone() });
+        reading.given.push(Given { name: CHANGED.to_string(), rows });
         return Ok(());
     }
-    beside::give(select, reading, (CHANGED, alias), rows, others)
+    beside::give(select, reading, (CHANGED, alias), &rows, others)
+}
+
+/// The rows without what tells those of a table without a key apart.
+fn shown(rows: &RecordBatch) -> Result<RecordBatch> {
+    let schema = rows.schema();
+    let shown: Vec<usize> = (0..rows.num_columns()).filter(|at| schema.field(*at).name() != ROW_KEY).collect();
+    rows.project(&shown).map_err(|error| Error::internal("the shown columns of changed rows").caused_by(error))
 }
 
 /// The columns of a RETURNING clause; parameters that are not told yet take the types that it tells.

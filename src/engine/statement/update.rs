@@ -15,7 +15,6 @@ use super::claims::claimed_keys;
 use super::lookup::changed_target;
 use super::modify;
 use super::modify::Assigned;
-use super::modify::Source;
 use super::returning;
 use super::returning::Answer;
 use crate::catalog::Relation;
@@ -26,7 +25,6 @@ use crate::engine::append::record_times;
 use crate::engine::outcome::Description;
 use crate::engine::outcome::Outcome;
 use crate::engine::outcome::Value;
-use crate::engine::read::Planner;
 use crate::engine::session::Session;
 use crate::engine::table_write::TableChange;
 use crate::engine::table_write::TableWrite;
@@ -88,7 +86,7 @@ pub(super) async fn describe(session: &Session, update: &Update, known: &[Option
     let others = Others::of(session, &alias, &update.from)?;
     let query = query(&relation, &alias, &assigned, &others, update)?;
     let mut params = known.to_vec();
-    let reading = Planner::pin(session)?;
+    let reading = modify::pin(session, &relation)?;
     let planned = modify::tell_parameters(session, &query, &reading, &mut params).await?;
     let mut uuids = planned.uuid_parameters();
     let is_uuid = |assigned: &&Assigned<'_>| relation.text_kinds.get(&assigned.column) == Some(&TextKind::Uuid);
@@ -110,7 +108,7 @@ fn query(
     update: &Update,
 ) -> Result<Select> {
     let items = modify::changed_items(relation, alias, assigned);
-    let from = [Source { name: &relation.name, alias }];
+    let from = [modify::changed(relation, alias)];
     let mut select = modify::select(&items, &from, None, update.filter.as_ref())?;
     others.join(&mut select, update.returning.as_ref())?;
     Ok(select)

@@ -14,6 +14,7 @@ use super::failure;
 use super::join::agreed_type;
 use super::join::conjuncts;
 use super::join::in_words;
+use super::join::key_hint;
 use super::rows::Changes;
 use super::rows::Rows;
 use super::rows::Spread;
@@ -326,8 +327,6 @@ fn kept_named(kind: JoinKind, on: &ast::Expr) -> Error {
 fn not_by_key(index: usize, query: &BoundQuery) -> Error {
     let table = &query.sources[index];
     let on = &query.joins[index - 1].on;
-    let columns: Vec<&str> =
-        table.relation.key_columns().into_iter().map(|column| table.relation.columns[column].name.as_str()).collect();
     let error = match query.semantics.compatibility {
         Compatibility::Ksqldb => Error::new(
             SqlState::INVALID_TABLE_DEFINITION,
@@ -340,5 +339,5 @@ fn not_by_key(index: usize, query: &BoundQuery) -> Error {
             Error::unsupported("two tables can be joined only by the whole primary key of one of them yet")
         }
     };
-    failure::at(error.hint(format!("The primary key of \"{}\" is ({}).", table.relation.name, columns.join(", "))), on)
+    failure::at(error.hint(key_hint(&table.relation)), on)
 }

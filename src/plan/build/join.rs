@@ -21,6 +21,7 @@ use super::rows::Spread;
 use super::stream_join;
 use super::union;
 use crate::catalog::Compatibility;
+use crate::catalog::Relation;
 use crate::error::Error;
 use crate::error::Result;
 use crate::error::SqlState;
@@ -256,10 +257,17 @@ pub(super) fn in_words(on: &ast::Expr) -> String {
     }
 }
 
+/// By what a table can be joined.
+pub(super) fn key_hint(table: &Relation) -> String {
+    if table.row_key().is_some() {
+        return format!("\"{}\" has no PRIMARY KEY.", table.name);
+    }
+    let columns: Vec<&str> = table.key_columns().into_iter().map(|at| table.columns[at].name.as_str()).collect();
+    format!("The primary key of \"{}\" is ({}).", table.name, columns.join(", "))
+}
+
 fn not_by_key(on: &ast::Expr, query: &BoundQuery, index: usize) -> Error {
     let table = &query.sources[index];
-    let columns: Vec<&str> =
-        table.relation.key_columns().into_iter().map(|column| table.relation.columns[column].name.as_str()).collect();
     let error = match query.semantics.compatibility {
         Compatibility::Ksqldb => Error::new(
             SqlState::INVALID_TABLE_DEFINITION,
@@ -272,5 +280,5 @@ fn not_by_key(on: &ast::Expr, query: &BoundQuery, index: usize) -> Error {
             Error::unsupported("a stream can be joined with a table only by the table's whole primary key yet")
         }
     };
-    failure::at(error.hint(format!("The primary key of \"{}\" is ({}).", table.relation.name, columns.join(", "))), on)
+    failure::at(error.hint(key_hint(&table.relation)), on)
 }
