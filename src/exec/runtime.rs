@@ -151,17 +151,18 @@ impl Runtime {
     pub fn new(parts: RuntimeParts) -> Result<Arc<Self>> {
         let (door, committer) = door_of(&parts);
         let handle = Handle::current();
-        handle.spawn(committer.run());
+        // A thread of its own: publishing writes pages of views, and waits while the store cannot take more. It ends when all
+        // doors to it are closed.
+        let here = handle.clone();
+        let served = parts.env.threads.spawn("tidemill-committer", move || here.block_on(committer.run()));
+        served.map_err(no_thread)?;
         let count = if parts.config.workers == 0 { parts.env.threads.cores() } else { parts.config.workers };
         let inner = Arc::new(Inner::new(parts, door, handle, None));
         let mut workers = Vec::new();
         for number in 0..count {
             let inner_ = Arc::clone(&inner);
             let worker = inner.parts.env.threads.spawn(&format!("tidemill-task-{number}"), move || inner_.work());
-            let worker = worker.map_err(|cause| {
-                Error::new(SqlState::CONFIGURATION_LIMIT_EXCEEDED, "could not start a worker thread").caused_by(cause)
-            })?;
-            workers.push(worker);
+            workers.push(worker.map_err(no_thread)?);
         }
         Ok(Arc::new(Self { inner, workers: Mutex::new(workers) }))
     }
@@ -283,6 +284,10 @@ impl Runtime {
             }
         }
     }
+}
+
+fn no_thread(cause: std::io::Error) -> Error {
+    Error::new(SqlState::CONFIGURATION_LIMIT_EXCEEDED, "could not start a worker thread").caused_by(cause)
 }
 
 /// The committer of these parts and the door to it.
