@@ -204,6 +204,11 @@ impl Runtime {
         info!(query = %id, "query stopped");
     }
 
+    /// Whether tasks run without being driven: not in manual mode.
+    pub fn runs_by_itself(&self) -> bool {
+        self.inner.follows().is_some()
+    }
+
     /// How a query does, also while it is restored; `None` if it does not run here.
     pub fn status(&self, id: QueryId) -> Option<QueryStatus> {
         let running = self.inner.queries.lock().get(&id).cloned();
