@@ -161,9 +161,9 @@ impl TableProvider for RelationTable {
         };
         let range = key_range(&self.relation, filters)?;
         // Columns that were added since the relation was looked up stand before those that nobody sees.
-        let place = |at: &usize| match &self.relation.columns[*at] {
-            column if column.is_hidden() => Ok(view.schema().index_of(&column.name)?),
-            _ => Ok(*at),
+        let place = |at: &usize| -> Result<usize, DataFusionError> {
+            let column = &self.relation.columns[*at];
+            if column.is_hidden() { Ok(view.schema().index_of(&column.name)?) } else { Ok(*at) }
         };
         let places = projection.iter().map(place).collect::<Result<Vec<usize>, DataFusionError>>()?;
         view_scan::scan(view, &schema, &places, &range, limit, state.config().target_partitions())
