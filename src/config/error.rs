@@ -2,6 +2,7 @@
 
 use crate::error::Error;
 use crate::error::SqlState;
+use crate::nearest::nearest;
 
 /// Why a configuration was refused.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -51,25 +52,6 @@ impl From<ConfigError> for Error {
 
 /// The error of a name that is none of `known`.
 pub(super) fn unknown(name: String, origin: String, known: &[String]) -> ConfigError {
-    // What differs in more than a third of its letters is no slip of the hand.
-    let alike = |(distance, _): &(usize, &String)| *distance <= (name.chars().count() / 3).max(2);
-    let nearest = known.iter().map(|known| (edit_distance(known, &name), known)).min().filter(alike);
-    let nearest = nearest.map(|(_, known)| known.clone());
+    let nearest = nearest(&name, known.iter().map(String::as_str)).map(str::to_string);
     ConfigError::Unknown { name, origin, nearest }
-}
-
-/// Levenshtein's distance, for "did you mean".
-fn edit_distance(left: &str, right: &str) -> usize {
-    let right: Vec<char> = right.chars().collect();
-    let mut row: Vec<usize> = (0..=right.len()).collect();
-    for (i, a) in left.chars().enumerate() {
-        let mut diagonal = row[0];
-        row[0] = i + 1;
-        for (j, b) in right.iter().enumerate() {
-            let replaced = diagonal + usize::from(a != *b);
-            diagonal = row[j + 1];
-            row[j + 1] = replaced.min(diagonal + 1).min(row[j] + 1);
-        }
-    }
-    row[right.len()]
 }
