@@ -285,7 +285,7 @@ impl Engine {
         let client = self.client(&Principal::server());
         for partition in 0..sink.partitions {
             let partition = TopicPartition::new(sink.topic_id, partition);
-            client.advance_log_start(partition, client.ends(partition).await?.readable_end()).await?;
+            client.delete_records(partition, client.ends(partition).await?.readable_end()).await?;
         }
         let done = QueryDefinition { begins_anew: false, ..QueryDefinition::clone(query) };
         let done = record(Change::ReplaceQuery(Box::new(done)));
