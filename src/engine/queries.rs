@@ -481,6 +481,7 @@ fn collect(
         Some(Node::Normalise(normalise)) => topics.push((normalise.id.clone(), "changelog", partitions)),
         Some(Node::Retain(retain)) => topics.push((retain.id.clone(), "changelog", partitions)),
         Some(Node::Exchange(exchange)) => topics.push((exchange.id.clone(), "repartition", exchange.partitions)),
+        Some(Node::Relocate(node)) => topics.push((node.id.clone(), "repartition", node.partitions)),
         Some(Node::Source(_) | Node::ExchangeSource(_) | Node::Explode(_) | Node::Union(_) | Node::Sink(_)) | None => {}
     }
     for input in plan.inputs() {
