@@ -81,6 +81,7 @@ pub use node::AggregateCall;
 pub use node::AggregateChanges;
 pub use node::AggregateFunction;
 pub use node::Alone;
+pub use node::BitOperation;
 pub use node::Consolidate;
 pub use node::Direction;
 pub use node::EmptyGroup;

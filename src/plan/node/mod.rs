@@ -24,6 +24,7 @@ pub use aggregate::AggregateCall;
 pub use aggregate::AggregateChanges;
 pub use aggregate::AggregateFunction;
 pub use aggregate::Backing;
+pub use aggregate::BitOperation;
 pub use aggregate::EmptyGroup;
 pub use aggregate::JumpedWindows;
 pub use aggregate::NullGroup;
