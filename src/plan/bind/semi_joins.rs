@@ -485,7 +485,11 @@ fn ask_each(selection: &mut ast::Expr, rules: Compatibility) -> Result<()> {
             operands.branches.into_iter().map(|branch| asked_of(part, branch)).reduce(|left, right| {
                 ast::Expr::BinaryOp { left: Box::new(left), op: op.clone(), right: Box::new(right) }
             });
-        if let Some(each) = each {
+        if let Some(mut each) = each {
+            // A query of the union may be one itself.
+            if let Err(error) = ask_each(&mut each, rules) {
+                return ControlFlow::Break(error);
+            }
             *part = ast::Expr::Nested(Box::new(each));
         }
         ControlFlow::Continue(())
