@@ -204,10 +204,6 @@ impl Session {
         // A statement that was cancelled may have left some.
         self.given.clear();
         let in_block = self.status == TransactionStatus::Open;
-        if !in_block {
-            // The statement before was a transaction of its own.
-            self.locks.release(Level::Transaction);
-        }
         let outcome = statement::execute(self, prepared, parameters).await;
         match outcome {
             Ok(_) => self.block.wrote |= in_block && statement::takes_effect(&prepared.statement),
@@ -220,6 +216,13 @@ impl Session {
     pub fn fail(&mut self) {
         if self.status == TransactionStatus::Open {
             self.status = TransactionStatus::Failed;
+            self.locks.release(Level::Transaction);
+        }
+    }
+
+    /// All that the client asked for together is answered. Outside of a block that was one transaction, which ends here.
+    pub fn answered(&self) {
+        if self.status == TransactionStatus::Idle {
             self.locks.release(Level::Transaction);
         }
     }

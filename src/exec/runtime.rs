@@ -197,11 +197,17 @@ impl Runtime {
         self.inner.assign_dead_letters();
         for slot in &query.slots {
             slot.closed.store(true, Ordering::Release);
-            slot.abort_helpers();
             drop(slot.task.lock().take());
+            // Last: fetchers are set on a task under its lock, and none is left behind.
+            slot.abort_helpers();
         }
         self.inner.settled().await;
         info!(query = %id, "query stopped");
+    }
+
+    /// Whether tasks run without being driven: not in manual mode.
+    pub fn runs_by_itself(&self) -> bool {
+        self.inner.follows().is_some()
     }
 
     /// How a query does, also while it is restored; `None` if it does not run here.
@@ -235,19 +241,15 @@ impl Runtime {
     /// Waits until what a query keeps or writes reflects `wanted`, as far as it reads these partitions itself. What a
     /// commit has published is published when this returns; so is what it wrote to a topic.
     pub async fn wait_covered(&self, id: QueryId, wanted: &Frontier) -> Result<()> {
-        let query = self.inner.queries.lock().get(&id).cloned();
-        let Some(query) = query else { return Ok(()) };
-        let mut frontiers: Vec<_> = query.slots.iter().map(|slot| slot.frontier.subscribe()).collect();
+        let running = || self.inner.queries.lock().get(&id).cloned();
+        let Some(mut query) = running() else { return Ok(()) };
         let covers = |frontier: &Frontier| {
             wanted.iter().all(|(partition, offset)| frontier.get(partition).is_none_or(|at| offset <= at))
         };
         loop {
             // Each task knows the roots that it covers, and all of them together all that the query reads.
-            let behind = frontiers.iter_mut().find_map(|frontier| {
-                let covered = covers(&frontier.borrow_and_update());
-                (!covered).then_some(frontier)
-            });
-            let Some(behind) = behind else { return Ok(()) };
+            let mut frontiers = query.slots.iter().map(|slot| slot.frontier.subscribe());
+            let Some(mut behind) = frontiers.find(|frontier| !covers(&frontier.borrow())) else { return Ok(()) };
             if let QueryState::Failed(reason) = &*query.state.lock() {
                 let message = "the query that keeps the view has failed";
                 return Err(Error::new(SqlState::OBJECT_NOT_IN_PREREQUISITE_STATE, message).detail(reason.clone()));
@@ -256,12 +258,17 @@ impl Runtime {
                 slot.hurry.store(true, Ordering::Release);
                 self.inner.wake(slot);
             }
-            // A failure is not told here, so the wait is short and then looks again.
+            // A failure, or an end, is not told here, so the wait is short and then looks again.
             let again = self.inner.parts.env.clock.sleep(Duration::from_millis(100));
             tokio::select! {
                 changed = behind.changed() => changed.map_err(|_| Error::internal("a task is gone"))?,
                 () = again => {}
             }
+            // Tasks of a query that was stopped cover nothing more; those that came in their place may.
+            query = running().ok_or_else(|| {
+                let message = "the query that keeps the view was stopped while its rows were waited for";
+                Error::new(SqlState::OBJECT_NOT_IN_PREREQUISITE_STATE, message)
+            })?;
         }
     }
 
