@@ -277,6 +277,9 @@ pub trait Client: Send + Sync {
     /// The transactional ids of clients.
     fn transactions(&self) -> Vec<TransactionDescription>;
 
+    /// As `advance_log_start`; where no record is left, its bytes go at once.
+    async fn delete_records(&self, partition: TopicPartition, before: Offset) -> Result<(), BrokerError>;
+
     /// Drops what lies below `offset`; never moves back.
     async fn advance_log_start(&self, partition: TopicPartition, offset: Offset) -> Result<(), BrokerError>;
 

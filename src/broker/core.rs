@@ -332,6 +332,12 @@ impl Client for LocalClient {
         self.broker.local(self.principal.clone()).list_transactions()
     }
 
+    async fn delete_records(&self, partition: TopicPartition, before: Offset) -> Result<(), BrokerError> {
+        self.authorized(partition, Operation::Write).await?;
+        let log = Arc::clone(&self.broker.log);
+        Ok(self.broker.env.threads.blocking(move || log.delete_records(partition, before)).await?)
+    }
+
     async fn advance_log_start(&self, partition: TopicPartition, offset: Offset) -> Result<(), BrokerError> {
         self.authorized(partition, Operation::Write).await?;
         Ok(self.broker.log.advance_log_start(partition, offset)?)

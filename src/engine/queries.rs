@@ -285,7 +285,7 @@ impl Engine {
         let client = self.client(&Principal::server());
         for partition in 0..sink.partitions {
             let partition = TopicPartition::new(sink.topic_id, partition);
-            client.advance_log_start(partition, client.ends(partition).await?.readable_end()).await?;
+            client.delete_records(partition, client.ends(partition).await?.readable_end()).await?;
         }
         let done = QueryDefinition { begins_anew: false, ..QueryDefinition::clone(query) };
         let done = record(Change::ReplaceQuery(Box::new(done)));
@@ -481,6 +481,7 @@ fn collect(
         Some(Node::Normalise(normalise)) => topics.push((normalise.id.clone(), "changelog", partitions)),
         Some(Node::Retain(retain)) => topics.push((retain.id.clone(), "changelog", partitions)),
         Some(Node::Exchange(exchange)) => topics.push((exchange.id.clone(), "repartition", exchange.partitions)),
+        Some(Node::Relocate(node)) => topics.push((node.id.clone(), "repartition", node.partitions)),
         Some(Node::Source(_) | Node::ExchangeSource(_) | Node::Explode(_) | Node::Union(_) | Node::Sink(_)) | None => {}
     }
     for input in plan.inputs() {

@@ -8,6 +8,9 @@ use std::path::Path;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use super::open_files::keep_spare;
+use super::open_files::open_in_need;
+
 /// How a file is opened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum OpenMode {
@@ -21,7 +24,7 @@ pub enum OpenMode {
     CreateNew,
 }
 
-/// Directories and files. All calls block; none is retried.
+/// Directories and files. All calls block; none is retried but for want of a descriptor, in `sync_dir`.
 pub trait Disk: Send + Sync {
     /// Opens a file.
     fn open(&self, path: &Path, mode: OpenMode) -> io::Result<Arc<dyn File>>;
@@ -135,7 +138,10 @@ impl Disk for RealDisk {
     }
 
     fn sync_dir(&self, path: &Path) -> io::Result<()> {
-        fs::File::open(path)?.sync_all()
+        // A flush of the log has no way back for want of a descriptor.
+        let synced = open_in_need(|| fs::File::open(path))?.sync_all();
+        keep_spare();
+        synced
     }
 
     fn lock(&self, path: &Path) -> io::Result<DiskLock> {

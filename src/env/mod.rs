@@ -40,6 +40,7 @@ pub use network::Network;
 pub use network::RealNetwork;
 pub use network::Stream;
 pub use open_files::OpenFiles;
+pub use open_files::are_too_many_open;
 pub use open_files::open_files;
 pub use open_files::raise_open_files;
 pub use random::Random;

@@ -1,11 +1,52 @@
 //! Open files and sockets of the process, of those that the system lets it have.
 
+use std::fs;
 use std::io;
+use std::time::Duration;
+
+use parking_lot::Mutex;
 
 /// Open files that no server needs more of; some systems answer "unlimited" with a number that they then refuse.
 const USEFUL: libc::rlim_t = 1 << 20;
 /// The most that macOS grants whatever it says.
 const MODEST: libc::rlim_t = 10_240;
+
+/// How often what must not fail for want of a file is tried again, and how long it waits before.
+const TRIES_MAX: usize = 100;
+const TRY_WAIT: Duration = Duration::from_millis(50);
+
+/// Kept open for what must not fail for want of one.
+static SPARE: Mutex<Option<fs::File>> = Mutex::new(None);
+
+/// Whether an error says that the process, or the system, has as many open files as it may have.
+pub fn are_too_many_open(error: &io::Error) -> bool {
+    matches!(error.raw_os_error(), Some(libc::EMFILE | libc::ENFILE))
+}
+
+/// Opens a file for a moment. Where no more may be opened it takes the place of the spare one; another thread may be quicker,
+/// so it waits a while for its turn. `keep_spare` is to be called once it is closed.
+pub(super) fn open_in_need<T>(mut open: impl FnMut() -> io::Result<T>) -> io::Result<T> {
+    let mut opened = open();
+    for _ in 0..TRIES_MAX {
+        match &opened {
+            Err(error) if are_too_many_open(error) => {}
+            Ok(_) | Err(_) => break,
+        }
+        if SPARE.lock().take().is_none() {
+            std::thread::sleep(TRY_WAIT);
+        }
+        opened = open();
+    }
+    opened
+}
+
+/// Has a spare file again, if one may be opened; else the next call tries.
+pub(super) fn keep_spare() {
+    let mut spare = SPARE.lock();
+    if spare.is_none() {
+        *spare = fs::File::open("/dev/null").ok();
+    }
+}
 
 /// How many files and sockets are open, and how many may be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,7 +68,7 @@ impl OpenFiles {
 /// What the process has open; `None` where the system does not tell.
 pub fn open_files() -> Option<OpenFiles> {
     // Reading the directory is one of them.
-    let open = std::fs::read_dir("/proc/self/fd").ok()?.count().saturating_sub(1);
+    let open = fs::read_dir("/proc/self/fd").ok()?.count().saturating_sub(1);
     Some(OpenFiles { open: open as u64, limit: limits().ok()?.rlim_cur })
 }
 
@@ -58,6 +99,22 @@ fn limits() -> io::Result<libc::rlimit> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_must_not_fail_takes_the_place_of_the_spare_file() {
+        let open = |refused: usize, code: i32| {
+            keep_spare();
+            let mut tries = 0;
+            open_in_need(|| {
+                tries += 1;
+                if tries <= refused { Err(io::Error::from_raw_os_error(code)) } else { Ok(tries) }
+            })
+        };
+        assert_eq!(open(0, 0).expect("there is room"), 1);
+        assert_eq!(open(1, libc::ENFILE).expect("the spare one makes room"), 2);
+        assert_eq!(open(3, libc::EMFILE).expect("in the end there is room"), 4);
+        assert_eq!(open(1, libc::EIO).expect_err("no other failure is tried again").raw_os_error(), Some(libc::EIO));
+    }
 
     #[test]
     #[cfg(target_os = "linux")]

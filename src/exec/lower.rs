@@ -70,8 +70,8 @@ pub struct Lowering<'a> {
     pub config: Arc<ConfigOptions>,
     /// The topic that the sink writes; `None` for a push query and for other fragments.
     pub sink: Option<TopicSpec>,
-    /// The partitions of the repartition topic of an exchange.
-    pub repartition: &'a dyn Fn(&OperatorId) -> Vec<TopicPartition>,
+    /// So many partitions of the repartition topic of an operator.
+    pub repartition: &'a dyn Fn(&OperatorId, i32) -> Result<Vec<TopicPartition>, ExecError>,
 }
 
 type Plan = Arc<dyn ExecutionPlan>;
@@ -162,6 +162,7 @@ impl Lowering<'_> {
             Node::TableJoin(join) => self.table_join(join),
             Node::ForeignJoin(join) => self.foreign_join(join),
             Node::Exchange(exchange) => self.exchange(exchange),
+            Node::Relocate(node) => self.relocate(node),
             Node::Sink(sink) => {
                 let input = self.lower(&sink.input)?;
                 let layout = layout_of(&input)?;
@@ -411,10 +412,25 @@ impl Lowering<'_> {
                 Some(Arc::new(key_encoder(&keys, names, &layout.schema, node.key_format, self.semantics)?))
             }
         };
-        let partitions = (self.repartition)(&node.id);
+        let partitions = (self.repartition)(&node.id, node.partitions)?;
         let spec = ExchangeSpec { keys, encoder, partitions, layout: layout.clone() };
         let make = move || operators::Exchange::new(spec.clone());
         step(node.id.clone(), "Exchange", layout, vec![], vec![input], make)
+    }
+
+    fn relocate(&self, node: &node::Relocate) -> Result<Plan, ExecError> {
+        let input = self.lower(&node.input)?;
+        let layout = layout_of(&input)?;
+        let keys = self.exprs(&node.keys, node.input.schema())?;
+        let encoder = key_encoder(&keys, node.names.as_deref(), &layout.schema, node.key_format, self.semantics)?;
+        let partitions = (self.repartition)(&node.id, node.partitions)?;
+        let spec = ExchangeSpec { keys, encoder: Some(Arc::new(encoder)), partitions, layout: layout.clone() };
+        let leaf = node.leaf;
+        let read = node.id.inserted("read", 0);
+        let sent = step(read, "Relocated", layout.clone(), vec![], vec![], move || operators::Source { leaf })?;
+        let which = node.which;
+        let make = move || operators::Relocate::new(spec.clone(), which);
+        step(node.id.clone(), "Relocate", layout, vec![], vec![input, sent], make)
     }
 
     fn exprs(&self, exprs: &[Expr], schema: &DFSchema) -> Result<Vec<Arc<dyn PhysicalExpr>>, ExecError> {

@@ -43,14 +43,25 @@ impl Blocks {
         Self { path, sidecar: None, full: BlockHashes::default(), open: Box::new(Xxh3::new()), length: 0 }
     }
 
-    /// Those of a segment whose first `length` bytes stand in `log`: full blocks from the sidecar, the open one read.
-    pub(super) fn restore(disk: &dyn Disk, path: PathBuf, log: &dyn File, length: u64) -> Result<Self, LogError> {
+    /// Those of a segment whose first `length` bytes stand in `log`: full blocks from the sidecar, which is opened if it is there
+    /// and `sidecar` is `None`; the open one read.
+    pub(super) fn restore(
+        disk: &dyn Disk,
+        path: PathBuf,
+        sidecar: Option<Arc<dyn File>>,
+        log: &dyn File,
+        length: u64,
+    ) -> Result<Self, LogError> {
         let mut blocks = Self::new(path);
         blocks.length = length;
         let full = usize::try_from(length / BLOCK).expect("a segment's blocks fit memory");
         let mut hashes = vec![None; full];
-        if disk.exists(&blocks.path) {
-            let sidecar = disk.open(&blocks.path, OpenMode::ReadWrite).map_err(LogError::io("open", &blocks.path))?;
+        let open = || disk.open(&blocks.path, OpenMode::ReadWrite).map_err(LogError::io("open", &blocks.path));
+        let sidecar = match sidecar {
+            None if disk.exists(&blocks.path) => Some(open()?),
+            known => known,
+        };
+        if let Some(sidecar) = sidecar {
             let mut bytes = vec![0; full * ENTRY];
             let read = sidecar.read_at(&mut bytes, 0).map_err(LogError::io("read", &blocks.path))?;
             for (number, entry) in bytes[..read].as_chunks::<ENTRY>().0.iter().enumerate() {

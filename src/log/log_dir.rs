@@ -218,6 +218,11 @@ impl LogDir {
         self.core.advance_log_start(partition, offset)
     }
 
+    /// As `advance_log_start`; where no record is left, the last segment's bytes go too.
+    pub fn delete_records(&self, partition: TopicPartition, before: Offset) -> Result<(), LogError> {
+        self.core.delete_records(partition, before)
+    }
+
     /// Fences appends of older leader epochs.
     pub fn set_leader_epoch(&self, partition: TopicPartition, epoch: LeaderEpoch) -> Result<(), LogError> {
         self.core.set_leader_epoch(partition, epoch)

@@ -143,6 +143,17 @@ impl Core {
         Ok(())
     }
 
+    /// See `LogDir::delete_records`.
+    pub(super) fn delete_records(&self, id: TopicPartition, before: Offset) -> Result<(), LogError> {
+        let end = self.partition(id)?.state.lock().log_end_offset;
+        if before == end {
+            // A segment goes as a whole once another one follows it, and the durable end stands there.
+            self.roll(id)?;
+            self.flush_once()?;
+        }
+        self.advance_log_start(id, before)
+    }
+
     /// See `LogDir::advance_log_start`.
     pub(super) fn advance_log_start(&self, id: TopicPartition, offset: Offset) -> Result<(), LogError> {
         let partition = self.partition(id)?;

@@ -221,7 +221,9 @@ impl Segment {
     /// Takes the block hashes of the first `length` bytes from the sidecar and the file.
     pub(super) fn restore_blocks(&mut self, disk: &dyn Disk, length: u64) -> Result<(), LogError> {
         let path = self.file.path.with_extension("blocks");
-        self.blocks = Blocks::restore(disk, path, &*self.file.file, length)?;
+        // One that is open need not be opened again: a cut has no way back.
+        let sidecar = self.blocks.sidecar().cloned();
+        self.blocks = Blocks::restore(disk, path, sidecar, &*self.file.file, length)?;
         Ok(())
     }
 
@@ -246,7 +248,8 @@ impl Segment {
     /// The hash of the block that is open at byte `position`, up to there.
     pub(super) fn open_hash_at(&self, disk: &dyn Disk, position: u64) -> Result<u64, LogError> {
         let path = self.file.path.with_extension("blocks");
-        Ok(Blocks::restore(disk, path, &*self.file.file, position)?.open_hash())
+        let sidecar = self.blocks.sidecar().cloned();
+        Ok(Blocks::restore(disk, path, sidecar, &*self.file.file, position)?.open_hash())
     }
 
     /// Removes all files of the segment.

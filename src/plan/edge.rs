@@ -86,6 +86,10 @@ fn of_node(node: Node<'_>) -> Result<Edge, PlanError> {
             let by = exchange.keys.iter().map(|key| column_index(key, exchange.input.schema())).collect();
             Edge { partitioned_by: by, ..below }
         }
+        Node::Relocate(node) => {
+            let by = node.keys.iter().map(|key| column_index(key, node.input.schema())).collect();
+            Edge { partitioned_by: by, ..edge(&node.input)? }
+        }
         Node::Retain(retain) => {
             let below = edge(&retain.input)?;
             // A row that is taken away is no fact any more.

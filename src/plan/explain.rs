@@ -16,6 +16,7 @@ use super::node::Backing;
 use super::node::ForeignJoin;
 use super::node::NoRow;
 use super::node::Node;
+use super::node::Relocated;
 use super::node::StreamJoin;
 use super::node::TopN;
 use super::node::TopRows;
@@ -152,6 +153,13 @@ fn operator(plan: &LogicalPlan, fragment: &Fragment) -> String {
             exchange.key_format,
             tasks(exchange.partitions)
         ),
+        Some(Node::Relocate(node)) => {
+            let which = match node.which {
+                Relocated::All => "",
+                Relocated::Keyless => ", rows without a key",
+            };
+            format!("Relocate {}: by ({}) as {:?}{which}", node.id, list(&node.keys), node.key_format)
+        }
         Some(Node::Normalise(normalise)) => format!("Normalise {}", normalise.id),
         Some(Node::Union(union)) => format!("Union {}: {} branches", union.id, union.branches.len()),
         Some(Node::Explode(node)) => format!("Explode {}: {}", node.id, list(&node.lists)),

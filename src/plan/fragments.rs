@@ -11,6 +11,7 @@ use super::edge::edge;
 use super::node::Exchange;
 use super::node::ExchangeSource;
 use super::node::Node;
+use super::node::Relocate;
 use super::node::Source;
 use super::node::plan_of;
 use super::standing::Fragment;
@@ -40,6 +41,7 @@ pub fn whole(root: LogicalPlan) -> Result<Vec<Fragment>> {
     let root = root.transform_up(|plan| {
         Ok(match Node::of(&plan) {
             Some(Node::Exchange(exchange)) => Transformed::yes(exchange.input.clone()),
+            Some(Node::Relocate(node)) => Transformed::yes(node.input.clone()),
             _ => Transformed::no(plan),
         })
     });
@@ -60,6 +62,20 @@ fn cut_into(root: LogicalPlan, fragments: &mut Vec<Fragment>, tasks: Tasks) -> R
     };
     let mut failed: Option<Error> = None;
     let cut = input.transform_down(|plan| {
+        if let Some(Node::Relocate(node)) = Node::of(&plan) {
+            partitions.push(node.partitions);
+            let leaf = leaves.len();
+            return match edge(&node.input) {
+                Ok(edge) => {
+                    leaves.push(Leaf::Relocated { id: node.id.clone(), schema: Arc::clone(node.input.schema()), edge });
+                    Ok(Transformed::yes(plan_of(Relocate { leaf, ..node.clone() })))
+                }
+                Err(error) => {
+                    failed.get_or_insert(error.into());
+                    Ok(Transformed::no(plan))
+                }
+            };
+        }
         let replaced = match Node::of(&plan) {
             Some(Node::Source(source)) => {
                 partitions.push(source.relation.partitions);

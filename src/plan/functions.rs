@@ -26,9 +26,12 @@ use super::intervals::expression_planners;
 use crate::catalog::Compatibility;
 
 /// The aggregates that `node::AggregateFunction` has.
-const STANDING_AGGREGATES: [&str; 24] = [
+const STANDING_AGGREGATES: [&str; 27] = [
     "attr",
     "avg",
+    "bit_and",
+    "bit_or",
+    "bit_xor",
     "collect_list",
     "collect_set",
     "corr",

@@ -53,6 +53,7 @@ fn collect(plan: &LogicalPlan, lines: &mut Vec<String>) {
             Node::Source(_)
             | Node::ExchangeSource(_)
             | Node::Exchange(_)
+            | Node::Relocate(_)
             | Node::Explode(_)
             | Node::Union(_)
             | Node::Sink(_),

@@ -70,6 +70,15 @@ pub enum Leaf {
         /// What flows through it.
         edge: Edge,
     },
+    /// The repartition topic of a `Relocate` of the same fragment.
+    Relocated {
+        /// The node's id.
+        id: OperatorId,
+        /// The columns.
+        schema: DFSchemaRef,
+        /// What flows through it.
+        edge: Edge,
+    },
 }
 
 /// What a standing query writes.

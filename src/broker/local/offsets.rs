@@ -125,7 +125,7 @@ impl LocalBroker {
         }
         self.check_unread(&topic, partition, offset).await?;
         let log = std::sync::Arc::clone(&self.broker.log);
-        self.env().threads.blocking(move || log.advance_log_start(partition, offset)).await?;
+        self.env().threads.blocking(move || log.delete_records(partition, offset)).await?;
         Ok(self.broker.log.ends(partition)?.log_start_offset)
     }
 

@@ -41,7 +41,7 @@ pub(super) async fn execute(session: &Session, truncate: &TruncateTopic) -> Resu
     let unread = refuse_unread(&*client, topic, &readers, &starts).await;
     unread.map_err(|error| error.at(truncate.position))?;
     for (partition, start) in starts {
-        client.advance_log_start(partition, start).await?;
+        client.delete_records(partition, start).await?;
     }
     Ok(done("TRUNCATE TOPIC"))
 }

@@ -38,6 +38,7 @@ struct State {
     tree: Tree,
     dice: Dice,
     capacity: Option<u64>,
+    refuses_opens: bool,
     /// Grows when the process ends; a handle or lock of an earlier life is dead.
     life: u64,
     crashed: bool,
@@ -76,6 +77,7 @@ impl SimulatedDisk {
             tree: Tree::new(),
             dice: Dice::new(seed),
             capacity: None,
+            refuses_opens: false,
             life: 0,
             crashed: false,
             locks: BTreeSet::new(),
@@ -109,6 +111,11 @@ impl SimulatedDisk {
     /// Sets the room on the disk in bytes, files included.
     pub fn set_capacity(&self, bytes: u64) {
         self.0.lock().capacity = Some(bytes);
+    }
+
+    /// Whether the process has as many open files as it may have.
+    pub fn refuse_opens(&self, refuse: bool) {
+        self.0.lock().refuses_opens = refuse;
     }
 
     /// Ends the process as `kill -9` does: the page cache stays, handles and locks are gone.
@@ -319,6 +326,9 @@ impl Disk for SimulatedDisk {
     fn open(&self, path: &Path, mode: OpenMode) -> io::Result<Arc<dyn File>> {
         let call = asked(CallKind::Open, path, 0, 0);
         let (node, life) = self.call(call, None, Partial::Nothing, |state, _| {
+            if state.refuses_opens {
+                return Err(io::Error::from_raw_os_error(libc::EMFILE));
+            }
             let node = match (state.tree.find(path), mode) {
                 (Ok(_), OpenMode::CreateNew) => return Err(io::ErrorKind::AlreadyExists.into()),
                 (Ok(node), _) if state.tree.is_directory(node) => return Err(io::ErrorKind::IsADirectory.into()),

@@ -44,6 +44,27 @@ pub struct ExchangeSpec {
     pub layout: Layout,
 }
 
+/// Which rows are not sent.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Stays {
+    /// None.
+    Nothing,
+    /// Those of a partition.
+    OfPartition(usize),
+    /// Those of a partition, and wherever they belong all that have a key.
+    OfPartitionAndKeyed(usize),
+}
+
+impl Stays {
+    /// The partition whose rows stay.
+    fn partition(self) -> Option<usize> {
+        match self {
+            Stays::Nothing => None,
+            Stays::OfPartition(partition) | Stays::OfPartitionAndKeyed(partition) => Some(partition),
+        }
+    }
+}
+
 /// Gathers rows by partition until the cut.
 pub struct Exchange {
     spec: ExchangeSpec,
@@ -58,12 +79,23 @@ impl Exchange {
     }
 
     /// The partition of each row; a row whose key fails goes nowhere.
-    fn partitions(&self, cx: &mut Cx<'_>, batch: &RecordBatch) -> Result<Vec<Option<usize>>, ExecError> {
+    fn partitions(&self, cx: &mut Cx<'_>, batch: &RecordBatch, stays: Stays) -> Result<Vec<Option<usize>>, ExecError> {
         let Some(encoder) = &self.spec.encoder else { return Ok(vec![Some(0); batch.num_rows()]) };
         let mut errors = Vec::new();
         let keys = self.spec.keys.iter().map(|expr| evaluate(expr, batch, &mut errors));
         let keys: Vec<ArrayRef> = keys.collect::<Result<_, _>>()?;
         log_errors(cx, &self.spec.layout, batch, &errors, "row left out by a key that failed");
+        let keyless = |row: usize| keys.iter().all(|key| key.is_null(row));
+        let moving: Vec<bool> = match stays {
+            Stays::Nothing | Stays::OfPartition(_) => Vec::new(),
+            Stays::OfPartitionAndKeyed(here) => {
+                let moving: Vec<bool> = (0..batch.num_rows()).map(keyless).collect();
+                if !moving.contains(&true) {
+                    return Ok(vec![Some(here); batch.num_rows()]);
+                }
+                moving
+            }
+        };
         let names = (0..keys.len()).map(|index| format!("k{index}"));
         let keys = RecordBatch::try_from_iter_with_nullable(names.zip(keys).map(|(name, key)| (name, key, true)))?;
         let count = self.spec.partitions.len() as i32;
@@ -75,7 +107,56 @@ impl Exchange {
         for error in errors {
             partitions[error.row] = None;
         }
+        for row in (0..moving.len()).filter(|row| !moving[*row]) {
+            partitions[row] = stays.partition();
+        }
         Ok(partitions)
+    }
+
+    /// Gathers rows, but hands back those that stay.
+    pub(super) fn gather(
+        &mut self,
+        cx: &mut Cx<'_>,
+        batch: RecordBatch,
+        stays: Stays,
+    ) -> Result<Option<RecordBatch>, ExecError> {
+        let here = stays.partition();
+        let partitions = self.partitions(cx, &batch, stays)?;
+        if here.is_some() && partitions.iter().all(|partition| *partition == here) {
+            return Ok(Some(batch));
+        }
+        let mut rows: Vec<Vec<u32>> = vec![Vec::new(); self.spec.partitions.len()];
+        for (row, partition) in partitions.into_iter().enumerate() {
+            if let Some(partition) = partition {
+                rows[partition].push(row as u32);
+            }
+        }
+        let mut back = None;
+        for (partition, rows) in rows.into_iter().enumerate().filter(|(_, rows)| !rows.is_empty()) {
+            let part = match rows.len() == batch.num_rows() {
+                true => batch.clone(),
+                false => take_record_batch(&batch, &UInt32Array::from(rows))?,
+            };
+            if Some(partition) == here {
+                back = Some(part);
+                continue;
+            }
+            cx.hold(part.get_array_memory_size());
+            self.gathered[partition].push(part);
+        }
+        Ok(back)
+    }
+
+    /// Writes what was gathered.
+    pub(super) fn write_gathered(&mut self, cx: &mut Cx<'_>) -> Result<(), ExecError> {
+        for index in 0..self.gathered.len() {
+            let parts = std::mem::take(&mut self.gathered[index]);
+            if !parts.is_empty() {
+                let rows = concat_batches(&self.spec.layout.schema, &parts)?;
+                self.write(cx, self.spec.partitions[index], &rows)?;
+            }
+        }
+        Ok(())
     }
 
     fn write(&self, cx: &mut Cx<'_>, partition: TopicPartition, rows: &RecordBatch) -> Result<(), ExecError> {
@@ -100,32 +181,12 @@ impl Exchange {
 
 impl Step for Exchange {
     fn input(&mut self, cx: &mut Cx<'_>, _: usize, batch: RecordBatch) -> Result<Progress, ExecError> {
-        let partitions = self.partitions(cx, &batch)?;
-        let mut rows: Vec<Vec<u32>> = vec![Vec::new(); self.spec.partitions.len()];
-        for (row, partition) in partitions.into_iter().enumerate() {
-            if let Some(partition) = partition {
-                rows[partition].push(row as u32);
-            }
-        }
-        for (partition, rows) in rows.into_iter().enumerate().filter(|(_, rows)| !rows.is_empty()) {
-            let part = match rows.len() == batch.num_rows() {
-                true => batch.clone(),
-                false => take_record_batch(&batch, &UInt32Array::from(rows))?,
-            };
-            cx.hold(part.get_array_memory_size());
-            self.gathered[partition].push(part);
-        }
+        self.gather(cx, batch, Stays::Nothing)?;
         Ok(Progress::Done)
     }
 
     fn flush(&mut self, cx: &mut Cx<'_>, _: CutId) -> Result<Progress, ExecError> {
-        for index in 0..self.gathered.len() {
-            let parts = std::mem::take(&mut self.gathered[index]);
-            if !parts.is_empty() {
-                let rows = concat_batches(&self.spec.layout.schema, &parts)?;
-                self.write(cx, self.spec.partitions[index], &rows)?;
-            }
-        }
+        self.write_gathered(cx)?;
         let marker = cx.marker().encode();
         for partition in &self.spec.partitions {
             cx.output().batch(*partition).append(marker.0, None, Some(&marker.1), &[]);

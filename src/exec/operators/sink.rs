@@ -33,6 +33,7 @@ use crate::exec::output::LogEntry;
 use crate::format::Encoder;
 use crate::format::EventTimeColumn;
 use crate::format::RowKeys;
+use crate::model::PartitionId;
 use crate::model::TopicPartition;
 use crate::protocol::partition_for_key;
 use crate::state::ViewDelta;
@@ -63,6 +64,8 @@ pub struct TopicSpec {
     pub record_bytes_max: usize,
     /// Rows are replaced by key and a view is kept.
     pub is_table: bool,
+    /// Where rows without a key go; `None` for the partition of the task's own number.
+    pub keyless: Option<PartitionId>,
     /// Keys are written so that none can be null: a row whose key is is left out.
     pub lacks_null_key: bool,
     /// The column with the record's time; else the row's event time.
@@ -208,7 +211,7 @@ impl Sink {
         for row in 0..batch.num_rows() {
             let partition = match &placed[row] {
                 Some(key) => partition_for_key(key, count).0,
-                None => cx.partition().rem_euclid(count),
+                None => topic.keyless.unwrap_or(PartitionId(cx.partition().rem_euclid(count))).0,
             };
             partitions.push(partition as usize);
             if written[row] {

@@ -125,6 +125,8 @@ pub struct Input {
     pub sets_time: bool,
     /// Whether its rows come before those of all other inputs, whatever their event time: it is of another clock.
     pub reads_first: bool,
+    /// Whether no other input's rows wait for it: rows that were relocated, which may come at any time.
+    pub is_awaited: bool,
     /// Its own stream time at the last row that a round took.
     pub taken_clock: Option<i64>,
     /// Since when there was nothing more to read, monotonic milliseconds.
@@ -207,6 +209,7 @@ impl Input {
             mid_slice: false,
             sets_time,
             reads_first: false,
+            is_awaited: true,
             taken_clock: None,
             at_end_since: None,
             backlog: position..position,
@@ -321,7 +324,7 @@ impl Input {
             let take = |reach| match &spec.reads {
                 Reads::Relation(_) => self.queue.take(reach),
                 // It ends where its producers do.
-                Reads::Exchange(_) => self.queue.take(Reach::Free),
+                Reads::Exchange(_) | Reads::Relocated => self.queue.take(Reach::Free),
             };
             let Some(fetched) = spec.holds.taking(self.partition, take)? else { break };
             taken = true;
@@ -378,7 +381,7 @@ impl Input {
     ) -> Result<(), ExecError> {
         match &spec.reads {
             Reads::Relation(reads) => self.decode_relation(spec, reads, tail, latest, skipped),
-            Reads::Exchange(_) => self.decode_exchange(spec, tail, skipped),
+            Reads::Exchange(_) | Reads::Relocated => self.decode_exchange(spec, tail, skipped),
         }
     }
 
@@ -649,6 +652,8 @@ impl Input {
     pub fn frontier(&self, leaf: &LeafSpec) -> Vec<(TopicPartition, Offset)> {
         let roots = match &leaf.reads {
             Reads::Relation(_) => return vec![(self.partition, self.position)],
+            // What was sent counts as covered by its sender.
+            Reads::Relocated => return Vec::new(),
             Reads::Exchange(roots) => roots,
         };
         let all = 0..u32::try_from(leaf.partitions).unwrap_or(0);

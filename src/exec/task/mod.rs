@@ -257,7 +257,7 @@ impl Task {
         let input = self.inputs.iter().find(|input| input.partition == place.partition);
         let topic = input.map_or(String::new(), |input| match &self.spec.leaves[input.leaf].reads {
             Reads::Relation(reads) => format!("topic \"{}\"", reads.relation.topic),
-            Reads::Exchange(_) => "a repartition".to_string(),
+            Reads::Exchange(_) | Reads::Relocated => "a repartition".to_string(),
         });
         let (partition, offset) = (place.partition.partition.0, place.offset);
         ExecError::ChangeTooLarge { topic, partition, offset, limit: self.spec.config.change_bytes_max }
@@ -311,12 +311,16 @@ impl Task {
     }
 
     /// Stream time of the task: the least over inputs that set it and are not idle, none while one of these has none; all
-    /// idle, the greatest.
+    /// idle, the greatest. Where none of them ever had a row, what was relocated tells it.
     fn clock(&self) -> Option<i64> {
         let setting = || self.inputs.iter().filter(|input| input.sets_time);
         match setting().filter(|input| !input.progress.idle).map(|input| input.progress.clock).min() {
             Some(least) => least,
-            None => setting().filter_map(|input| input.progress.clock).max(),
+            None => {
+                let relocated = self.inputs.iter().filter(|input| !input.is_awaited);
+                let greatest = setting().filter_map(|input| input.progress.clock).max();
+                greatest.or_else(|| relocated.filter_map(|input| input.progress.clock).max())
+            }
         }
     }
 
@@ -526,12 +530,16 @@ impl Task {
     ) -> SealedCut {
         let (mut offsets, mut purge) = (Vec::new(), Vec::new());
         for input in &mut self.inputs {
-            input.moved = false;
+            let moved = std::mem::take(&mut input.moved);
+            if !moved && matches!(self.spec.leaves[input.leaf].reads, Reads::Relocated) {
+                // Where all rows lie where they belong, nothing is ever said of it.
+                continue;
+            }
             input.progress.cut_time_micros = Some(self.cut_time_micros).filter(|time| *time != i64::MIN);
             let metadata = serde_json::to_string(&input.progress).expect("progress is plain data");
             let committed = CommittedOffset { offset: input.position, leader_epoch: input.leader_epoch, metadata };
             offsets.push((input.partition, committed));
-            if matches!(self.spec.leaves[input.leaf].reads, Reads::Exchange(_)) {
+            if matches!(self.spec.leaves[input.leaf].reads, Reads::Exchange(_) | Reads::Relocated) {
                 purge.push((input.partition, input.position));
             }
         }

@@ -149,7 +149,10 @@ fn task(
 ) -> Result<Task, ExecError> {
     // A round takes equal times in this order: a stream row meets the table row that was written before it, if only just.
     inputs.sort_by_key(|input| !is_table(spec, input.leaf));
-    inputs.iter_mut().for_each(|input| input.reads_first = spec.leaves[input.leaf].reads_first);
+    for input in &mut inputs {
+        input.reads_first = spec.leaves[input.leaf].reads_first;
+        input.is_awaited = !is_relocated(spec, input.leaf);
+    }
     if 1 < inputs.len() {
         inputs.iter_mut().for_each(|input| input.roots = spec.leaves[input.leaf].roots());
     }
@@ -158,10 +161,14 @@ fn task(
     Ok(Task::new(Arc::clone(spec), partition, generation, inputs, driver, pool.clone()))
 }
 
-/// A table's side sets no stream time, unless there is nothing else.
+/// A table's side sets no stream time, unless there is nothing else. What was relocated sets none.
 fn sets_time(spec: &FragmentSpec, leaf: usize) -> bool {
-    let streams = (0..spec.leaves.len()).any(|leaf| !is_table(spec, leaf));
-    !streams || !is_table(spec, leaf)
+    let is_stream = |leaf: usize| !is_table(spec, leaf) && !is_relocated(spec, leaf);
+    is_stream(leaf) || (is_table(spec, leaf) && !(0..spec.leaves.len()).any(is_stream))
+}
+
+fn is_relocated(spec: &FragmentSpec, leaf: usize) -> bool {
+    matches!(spec.leaves[leaf].reads, Reads::Relocated)
 }
 
 fn is_table(spec: &FragmentSpec, leaf: usize) -> bool {

@@ -17,6 +17,7 @@ use super::input::Place;
 use super::input::Ready;
 use super::input::slice_columns;
 use super::spec::LeafSpec;
+use super::times::NO_TIME;
 use crate::exec::ExecError;
 use crate::exec::carried::Carried;
 use crate::model::Offset;
@@ -100,13 +101,16 @@ pub fn assemble(
     for input in inputs.iter_mut() {
         taken |= input.decode(&specs[input.leaf], limits, latest, skipped)?;
     }
-    if taken && 1 < inputs.len() {
+    let waits = 1 < inputs.iter().filter(|input| input.is_awaited).count();
+    if taken && waits {
         // What was read elsewhere may have been written after what an end that was seen before does not show.
-        inputs.iter().filter(|input| input.is_at_end()).for_each(|input| input.queue.ask());
+        let at_end = inputs.iter().filter(|input| input.is_awaited && input.is_at_end());
+        at_end.for_each(|input| input.queue.ask());
     }
     while limits.allow_more_than(round.rows, round.bytes) {
-        let may_get_more = |input: &Input| input.ready.is_empty() && !input.is_known_at_end(&specs[input.leaf]);
-        if 1 < inputs.len() && inputs.iter().any(may_get_more) {
+        let may_get_more =
+            |input: &Input| input.is_awaited && input.ready.is_empty() && !input.is_known_at_end(&specs[input.leaf]);
+        if waits && inputs.iter().any(may_get_more) {
             break;
         }
         let heads = inputs.iter().enumerate().filter_map(|(at, input)| input.head().map(|time| (time, at)));
@@ -193,6 +197,9 @@ fn take(
             clocks = clocks.iter().map(|clock| others.min(*clock)).collect::<Vec<i64>>().into();
         }
         round.clock = round.clock.max(clocks.last().copied());
+    } else if !input.is_awaited {
+        // Where its sender stood says nothing of the windows that are open here.
+        clocks = vec![others.unwrap_or(NO_TIME); count].into();
     }
     columns.push(Arc::new(Int64Array::new(waiting.times.slice(from, count), None)) as ArrayRef);
     columns.push(Arc::new(Int64Array::new(clocks, None)));

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use arrow::datatypes::DataType;
+use datafusion::common::DFSchemaRef;
 use datafusion::config::ConfigOptions;
 use datafusion::physical_plan::ExecutionPlan;
 
@@ -46,6 +47,7 @@ use crate::model::OperatorId;
 use crate::model::QueryId;
 use crate::model::TopicId;
 use crate::model::TopicPartition;
+use crate::plan::Edge;
 use crate::plan::EdgeKind;
 use crate::plan::Fragment;
 use crate::plan::Leaf;
@@ -55,6 +57,7 @@ use crate::plan::StandingPlan;
 use crate::plan::Window;
 use crate::plan::edge;
 use crate::protocol::BatchLimits;
+use crate::protocol::partition_for_key;
 
 /// A standing query to be run.
 #[derive(Clone)]
@@ -143,13 +146,15 @@ pub enum Reads {
     Relation(Box<RelationReads>),
     /// Slices and markers of the producers, which cover these partitions of root topics.
     Exchange(Vec<Root>),
+    /// Slices that tasks of the same fragment send each other. They say nothing of time, and other rows do not wait for them.
+    Relocated,
 }
 
 impl LeafSpec {
     /// The partitions of root topics behind a repartition.
     pub fn roots(&self) -> Vec<TopicPartition> {
         match &self.reads {
-            Reads::Relation(_) => Vec::new(),
+            Reads::Relation(_) | Reads::Relocated => Vec::new(),
             Reads::Exchange(roots) => roots.iter().map(|root| root.partition).collect(),
         }
     }
@@ -165,7 +170,7 @@ impl LeafSpec {
     /// How many tasks write what it reads; none that time waits for if it is a relation.
     pub fn producers(&self) -> usize {
         match self.reads {
-            Reads::Relation(_) => 0,
+            Reads::Relation(_) | Reads::Relocated => 0,
             Reads::Exchange(_) => usize::try_from(self.partitions).unwrap_or(0),
         }
     }
@@ -257,6 +262,7 @@ fn roots(plan: &StandingPlan, fragment: usize) -> Vec<Root> {
             Leaf::Exchange { upstream, .. } => {
                 found.extend(roots(plan, *upstream).into_iter().map(|root| Root { producer: None, ..root }));
             }
+            Leaf::Relocated { .. } => {}
         }
     }
     found
@@ -295,6 +301,7 @@ fn keeps_partitions(spec: &QuerySpec) -> Result<bool, ExecError> {
             Some(Node::Exchange(exchange)) => exchange.key_format == format,
             _ => false,
         },
+        Leaf::Relocated { .. } => true,
     });
     Ok(last.partitions == spec.sink.partitions && same_format && !is_named && by == Some(key))
 }
@@ -311,19 +318,19 @@ fn fragment(
     let missing = |id: &OperatorId, role: &str| {
         ExecError::Data(Error::internal(format!("the {role} topic of operator {id} of query {query} is not known")))
     };
-    let mut repartition = Vec::new();
-    if let Some(Node::Exchange(exchange)) = Node::of(&planned.root) {
-        let topic = topic_of(&exchange.id, "repartition").ok_or_else(|| missing(&exchange.id, "repartition"))?;
-        repartition = (0..exchange.partitions).map(|partition| TopicPartition::new(topic, partition)).collect();
-    }
-    let writes_records = sink.is_some() || !repartition.is_empty();
+    let repartition = |id: &OperatorId| topic_of(id, "repartition").ok_or_else(|| missing(id, "repartition"));
+    let written = |id: &OperatorId, partitions: i32| {
+        let topic = repartition(id)?;
+        Ok((0..partitions).map(|partition| TopicPartition::new(topic, partition)).collect())
+    };
+    let writes_records = sink.is_some() || matches!(Node::of(&planned.root), Some(Node::Exchange(_)));
     let (functions, cut_time) = own_functions(parts.functions);
     let lowering = Lowering {
         leaves: &planned.leaves,
         semantics: plan.semantics,
         config: Arc::new(functions),
         sink,
-        repartition: &|_| repartition.clone(),
+        repartition: &written,
     };
     let root = lowering.lower(&planned.root)?;
     let mut leaves = Vec::new();
@@ -337,8 +344,11 @@ fn fragment(
                 relation_leaf(plan, (query, number), &planned.root, relation, *as_table, reader)?
             }
             Leaf::Exchange { id, schema, upstream, edge } => {
-                let topic = topic_of(id, "repartition").ok_or_else(|| missing(id, "repartition"))?;
-                exchange_leaf(plan, topic, *upstream, Layout::new(schema.as_arrow(), changes_of(&edge.kind)))
+                let reads = Reads::Exchange(roots(plan, *upstream));
+                repartition_leaf(repartition(id)?, plan.fragments[*upstream].partitions, reads, (schema, edge))
+            }
+            Leaf::Relocated { id, schema, edge } => {
+                repartition_leaf(repartition(id)?, planned.partitions, Reads::Relocated, (schema, edge))
             }
         });
     }
@@ -401,13 +411,13 @@ fn changes_of(edge: &EdgeKind) -> Changes {
     }
 }
 
-fn exchange_leaf(plan: &StandingPlan, topic: TopicId, upstream: usize, layout: Layout) -> LeafSpec {
+fn repartition_leaf(topic: TopicId, partitions: i32, reads: Reads, (schema, edge): (&DFSchemaRef, &Edge)) -> LeafSpec {
     LeafSpec {
         topic,
-        partitions: plan.fragments[upstream].partitions,
-        layout,
+        partitions,
+        layout: Layout::new(schema.as_arrow(), changes_of(&edge.kind)),
         twin_of: None,
-        reads: Reads::Exchange(roots(plan, upstream)),
+        reads,
         owns_dead_letters: AtomicBool::new(false),
         holds: Holds::default(),
         reads_first: false,
@@ -484,7 +494,7 @@ fn mark_read_first(plan: &StandingPlan, leaves: &mut [LeafSpec]) {
             Reads::Relation(reads) => {
                 reads.as_table && reads.relation.timestamp_column.is_none() && reads.relation.query.is_none()
             }
-            Reads::Exchange(_) => false,
+            Reads::Exchange(_) | Reads::Relocated => false,
         };
     }
 }
@@ -540,7 +550,7 @@ fn readers(plan: &StandingPlan) -> Vec<usize> {
         let topics = || {
             fragment.leaves.iter().filter_map(|leaf| match leaf {
                 Leaf::Relation { relation, .. } => Some(relation.topic_id),
-                Leaf::Exchange { .. } => None,
+                Leaf::Exchange { .. } | Leaf::Relocated { .. } => None,
             })
         };
         let free = |reader: &usize| topics().all(|topic| !seen.contains(&(*reader, topic)));
@@ -606,6 +616,9 @@ pub fn topic_spec(sink: &Relation) -> Result<TopicSpec, ExecError> {
         record_bytes_max: BatchLimits::default().batch_bytes_max - BATCH_OVERHEAD,
         is_table: sink.kind == RelationKind::Table,
         // Its readers would pass over what has no key; under ksqlDB's rules such records are written.
+        // What reads the stream finds them in one partition, as those of INSERT.
+        keyless: (sink.compatibility == Compatibility::Postgres && !sink.key_columns().is_empty())
+            .then(|| partition_for_key(b"", sink.partitions)),
         lacks_null_key: sink.kind == RelationKind::Table
             && sink.compatibility == Compatibility::Postgres
             && !sink.has_null_keys(),

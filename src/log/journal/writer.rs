@@ -10,6 +10,7 @@ use parking_lot::Mutex;
 use crate::env::Disk;
 use crate::env::File;
 use crate::env::OpenMode;
+use crate::env::are_too_many_open;
 use crate::log::LogError;
 use crate::log::room::JournalRoom;
 
@@ -118,7 +119,7 @@ impl Journal {
         self.room.lock().position
     }
 
-    /// Goes on in a new file; stays in this one if there is no room for another.
+    /// Goes on in a new file; stays in this one if there is no room for another, or no more files may be opened.
     pub(in crate::log) fn rotate(&mut self) -> Result<(), LogError> {
         // The reader of the next file takes what this one confirms on trust.
         self.confirm()?;
@@ -136,6 +137,10 @@ impl Journal {
             }
             Err(LogError::DiskFull { path }) => {
                 tracing::warn!(path = %path.display(), "the disk is full; the journal goes on in its newest file");
+                Ok(())
+            }
+            Err(LogError::Io { path, source, .. }) if are_too_many_open(&source) => {
+                tracing::warn!(path = %path.display(), %source, "the journal goes on in its newest file");
                 Ok(())
             }
             Err(error) => Err(error),

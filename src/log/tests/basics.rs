@@ -263,6 +263,26 @@ fn the_log_start_moves_and_old_segments_go() {
 }
 
 #[test]
+fn bytes_of_a_log_without_a_record_go() {
+    let simulation = Simulation::new(14);
+    let (log, _) = open(&simulation, config());
+    log.create(partition(0), ack()).expect("it is made");
+    append_numbered(&log, 0..50);
+    log.set_high_watermark(partition(0), Offset(50)).expect("it moves");
+    log.delete_records(partition(0), Offset(50)).expect("they go");
+    assert_eq!(log.size_in_bytes(partition(0)).expect("it has a size"), 0);
+    log.delete_records(partition(0), Offset(50)).expect("there is nothing to do");
+    drop(log);
+    for restart in 0..2 {
+        let (log, report) = open(&simulation, config());
+        assert_eq!(report.corrupt, vec![], "restart {restart}");
+        assert_eq!(values(&log, partition(0)).expect("it reads"), numbered(50..50 + restart), "restart {restart}");
+        append_numbered(&log, 50 + restart..51 + restart);
+        flush(&log, partition(0), Offset(51 + restart)).expect("it flushes");
+    }
+}
+
+#[test]
 fn older_leaders_are_fenced() {
     let simulation = Simulation::new(11);
     let (log, _) = open(&simulation, config());

@@ -49,6 +49,45 @@ fn a_full_disk_refuses_appends_and_never_a_flush() {
 }
 
 #[test]
+fn too_many_open_files_refuse_appends_and_never_a_flush() {
+    let simulation = Simulation::new(5);
+    let config = LogConfig { journal_bytes: 2_000, ..config() };
+    let (log, _) = open(&simulation, config);
+    log.create(partition(0), PartitionConfig { segment_bytes: 100_000, ..PartitionConfig::default() })
+        .expect("it is made");
+    let value = |number: i64| format!("{number:.<3000}").into_bytes();
+    append(&log, partition(0), batch(&[&value(0)])).expect("it appends");
+    flush(&log, partition(0), Offset(1)).expect("it flushes");
+    for next in (1..60).step_by(5) {
+        simulation.disk.refuse_opens(true);
+        let mut number = next;
+        let refused = loop {
+            match append(&log, partition(0), batch(&[&value(number)])) {
+                Ok(_) if number == next + 4 => break None,
+                Ok(_) => number += 1,
+                Err(error) => break Some(error),
+            }
+            flush(&log, partition(0), Offset(number)).expect("what was taken becomes durable");
+        };
+        assert!(refused.is_none_or(|error| matches!(error, LogError::Io { operation: "create" | "open", .. })));
+        simulation.disk.refuse_opens(false);
+        for rest in number..next + 5 {
+            let done = log.ends(partition(0)).expect("it is there").log_end_offset;
+            if done == Offset(rest) {
+                append(&log, partition(0), batch(&[&value(rest)])).expect("the same log goes on");
+            }
+        }
+        flush(&log, partition(0), Offset(next + 5)).expect("it flushes");
+        log.trim_once().expect("it trims");
+    }
+    drop(log);
+    simulation.disk.lose_power();
+    let (log, report) = open(&simulation, config);
+    assert_eq!((report.corrupt, report.journal_damaged), (vec![], false));
+    assert_eq!(values(&log, partition(0)).expect("it reads").len(), 61);
+}
+
+#[test]
 fn the_reserve_lets_the_server_go_on_while_clients_are_refused() {
     let simulation = Simulation::new(2);
     let config = LogConfig { disk_reserve_bytes: 400_000, ..config() };

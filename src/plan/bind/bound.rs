@@ -207,6 +207,9 @@ pub struct BoundQuery {
     pub items: Vec<BoundItem>,
     /// EMIT
     pub emit: Emit,
+    /// Whether records of a stream that clients put elsewhere than in the partition of their key are sent there before they are
+    /// grouped or ranked by it. Of queries made before they are not.
+    pub strays_meet: bool,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -300,6 +303,8 @@ struct QueryText {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     rank: Option<RankText>,
     emit_final: bool,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    strays_meet: bool,
 }
 
 impl BoundQuery {
@@ -372,6 +377,7 @@ impl BoundQuery {
             having: self.having.as_ref().map(ToString::to_string),
             rank: self.rank.as_ref().map(rank_text),
             emit_final: self.emit == Emit::Final,
+            strays_meet: self.strays_meet,
         }
     }
 
@@ -410,6 +416,7 @@ impl BoundQuery {
             rank: text.rank.map(bound_rank).transpose()?,
             items: text.select.into_iter().map(bound_item).collect::<Result<_>>()?,
             emit: if text.emit_final { Emit::Final } else { Emit::Changes },
+            strays_meet: text.strays_meet,
         })
     }
 }

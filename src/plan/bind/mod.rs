@@ -139,6 +139,7 @@ fn bind_select(
         retention_ms,
         ttl_ms: request.ttl_ms,
         filter,
+        strays_meet: rules == Compatibility::Postgres && (group_by.is_some() || rank.is_some()),
         group_by,
         partition_by: (!partition_by.is_empty()).then_some(partition_by),
         having,

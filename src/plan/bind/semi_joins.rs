@@ -28,6 +28,7 @@ use super::flatten::has_window_function;
 use super::scope::at;
 use super::scope::fold;
 use super::scope::is_window_bound;
+use super::union;
 use crate::catalog::Compatibility;
 use crate::error::Error;
 use crate::error::Result;
@@ -49,10 +50,11 @@ pub fn is_hidden(alias: &str) -> bool {
 
 /// The SELECT with joins in place of the sub-queries in its WHERE, as far as these can be joins.
 pub fn joined(mut select: ast::Select, common: &Common, flattener: &Flattener<'_>) -> Result<ast::Select> {
-    let Some(selection) = select.selection.take() else { return Ok(select) };
+    let Some(mut selection) = select.selection.take() else { return Ok(select) };
     if flattener.rules == Compatibility::Ksqldb || !asks(&selection) || select.from.len() != 1 {
         return Ok(ast::Select { selection: Some(selection), ..select });
     }
+    ask_each(&mut selection, flattener.rules)?;
     let conditions = conjuncts(selection);
     let outer = Scene::outside(&select, &conditions, flattener)?;
     let mut joins = SemiJoins { flattener, common, outer, joins: Vec::new() };
@@ -466,6 +468,54 @@ fn question(expr: &ast::Expr) -> Option<(Question, bool)> {
             question(expr).map(|(question, negated)| (question, !negated))
         }
         _ => None,
+    }
+}
+
+/// Asks of each query of a union what is asked of the union: whether any has such a row, or that none has.
+fn ask_each(selection: &mut ast::Expr, rules: Compatibility) -> Result<()> {
+    let flow = walk::own_expressions_mut(selection, |part| {
+        let Some((Question { query, .. }, negated)) = question(part) else { return ControlFlow::Continue(()) };
+        let operands = match union::operands(&query, rules) {
+            Ok(Some(operands)) if query.with.is_none() => operands,
+            Ok(_) => return ControlFlow::Continue(()),
+            Err(error) => return ControlFlow::Break(error),
+        };
+        let op = if negated { ast::BinaryOperator::And } else { ast::BinaryOperator::Or };
+        let each =
+            operands.branches.into_iter().map(|branch| asked_of(part, branch)).reduce(|left, right| {
+                ast::Expr::BinaryOp { left: Box::new(left), op: op.clone(), right: Box::new(right) }
+            });
+        if let Some(mut each) = each {
+            // A query of the union may be one itself.
+            if let Err(error) = ask_each(&mut each, rules) {
+                return ControlFlow::Break(error);
+            }
+            *part = ast::Expr::Nested(Box::new(each));
+        }
+        ControlFlow::Continue(())
+    });
+    match flow {
+        ControlFlow::Continue(()) => Ok(()),
+        ControlFlow::Break(error) => Err(error),
+    }
+}
+
+/// The same question, of another sub-query.
+fn asked_of(question: &ast::Expr, query: ast::Query) -> ast::Expr {
+    let mut question = question.clone();
+    let mut place = &mut question;
+    loop {
+        place = match place {
+            ast::Expr::Nested(inner) | ast::Expr::UnaryOp { expr: inner, .. } => inner,
+            ast::Expr::AnyOp { right, .. } | ast::Expr::AllOp { right, .. } => right,
+            ast::Expr::InSubquery { subquery, .. }
+            | ast::Expr::Exists { subquery, .. }
+            | ast::Expr::Subquery(subquery) => {
+                **subquery = query;
+                return question;
+            }
+            _ => return question,
+        };
     }
 }
 

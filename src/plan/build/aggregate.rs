@@ -57,6 +57,7 @@ use crate::plan::node::EmptyGroup;
 use crate::plan::node::JumpedWindows;
 use crate::plan::node::NullGroup;
 use crate::plan::node::RANK_COLUMN;
+use crate::plan::node::Relocated;
 use crate::plan::node::Window;
 use crate::plan::node::plan_of;
 use crate::sql::Emit;
@@ -396,7 +397,10 @@ fn regrouped(
     let rows = Rows { plan, key: Vec::new(), ..rows };
     if in_place {
         let spread = rows.spread.clone().told_by(Some(columns));
-        return Ok(Rows { spread, ..rows });
+        let rows = Rows { spread, ..rows };
+        // A row that comes later than those beside it may find its window closed.
+        let which = if query.window.is_some() { Relocated::Keyless } else { Relocated::All };
+        return if query.strays_meet { rows.relocated(id, which) } else { Ok(rows) };
     }
     let partitions = if group.is_empty() { 1 } else { query.partitions.unwrap_or(rows.spread.partitions) };
     rows.exchanged(id, Spread::by(columns, key_format, partitions))

@@ -36,6 +36,7 @@ use crate::plan::bind::BoundRank;
 use crate::plan::node::AggregateCall;
 use crate::plan::node::AggregateFunction;
 use crate::plan::node::Backing;
+use crate::plan::node::BitOperation;
 use crate::plan::node::OffsetNulls;
 use crate::plan::node::Retraction;
 use crate::plan::node::Window;
@@ -149,6 +150,9 @@ fn function(
         "var_pop" => AggregateFunction::Dispersion(Dispersion::VariancePopulation),
         "corr" | "correlation" => AggregateFunction::Correlation,
         "sum_list" => AggregateFunction::SumList,
+        "bit_and" if rules == Compatibility::Postgres => AggregateFunction::Bits(BitOperation::And),
+        "bit_or" if rules == Compatibility::Postgres => AggregateFunction::Bits(BitOperation::Or),
+        "bit_xor" if rules == Compatibility::Postgres && !distinct => AggregateFunction::Bits(BitOperation::Xor),
         "collect_list" if distinct => AggregateFunction::Collect(Collect::Set),
         "topk" | "topkdistinct" if 2 < params.args.len() && (distinct || name == "topkdistinct") => {
             let error = Error::unsupported("TOPKDISTINCT of several columns is not supported");
@@ -395,6 +399,7 @@ fn result_type(
                 .then_some(SqlType::Double)
         }
         AggregateFunction::Correlation => Some(SqlType::Double),
+        AggregateFunction::Bits(_) => matches!(argument, SqlType::Int | SqlType::BigInt).then(|| argument.clone()),
         AggregateFunction::SumList => match argument {
             SqlType::Array(item) => Total::new(TotalKind::Sum, style, item).map(|total| total.output().clone()),
             _ => None,

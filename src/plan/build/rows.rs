@@ -19,7 +19,10 @@ use crate::error::Result;
 use crate::model::OperatorId;
 use crate::plan::edge::column_index;
 use crate::plan::node::Exchange;
+use crate::plan::node::Node;
 use crate::plan::node::Normalise;
+use crate::plan::node::Relocate;
+use crate::plan::node::Relocated;
 use crate::plan::node::plan_of;
 
 /// How rows are spread over the partitions of a topic.
@@ -53,6 +56,13 @@ impl Spread {
     pub fn told_by(self, keys: Option<Vec<Expr>>) -> Self {
         let names = if keys.is_some() { self.names } else { Vec::new() };
         Self { keys, names, ..self }
+    }
+
+    /// What the keys are called where these are not their own names.
+    fn other_names(&self) -> Option<Vec<String>> {
+        let is_own = |(key, name): (&Expr, &String)| matches!(key, Expr::Column(column) if column.name == *name);
+        let own = self.keys.iter().flatten().zip(&self.names).all(is_own);
+        (!own).then(|| self.names.clone())
     }
 }
 
@@ -103,18 +113,35 @@ impl Rows {
     /// The rows, sent on to the partitions of `spread`.
     pub fn exchanged(self, consumer: &OperatorId, spread: Spread) -> Result<Self> {
         let rows = self.normalised(consumer)?;
-        let is_own = |(key, name): (&Expr, &String)| matches!(key, Expr::Column(column) if column.name == *name);
-        let own = spread.keys.iter().flatten().zip(&spread.names).all(is_own);
-        let names = (!own).then(|| spread.names.clone());
         let plan = plan_of(Exchange {
             id: consumer.inserted("exchange", 0),
             input: rows.plan,
             keys: spread.keys.clone().unwrap_or_default(),
-            names,
+            names: spread.other_names(),
             key_format: spread.format,
             partitions: spread.partitions,
         });
         Ok(Self { plan, spread, ..rows })
+    }
+
+    /// The rows, which are spread by keys, each in the partition of its key. Clients put records without a key into any
+    /// partition, and such as use another hash than Java's put all of theirs elsewhere.
+    pub fn relocated(self, consumer: &OperatorId, which: Relocated) -> Result<Self> {
+        let Some(keys) = self.spread.keys.clone() else { return Ok(self) };
+        if self.spread.partitions == 1 || self.changes == Changes::Upsert || !lies_as_clients_wrote(&self.plan) {
+            return Ok(self);
+        }
+        let plan = plan_of(Relocate {
+            id: consumer.inserted("relocate", 0),
+            leaf: 0,
+            input: self.plan,
+            which,
+            names: self.spread.other_names(),
+            keys,
+            key_format: self.spread.format,
+            partitions: self.spread.partitions,
+        });
+        Ok(Self { plan, ..self })
     }
 
     /// The rows that meet a condition; `consumer` names the filter.
@@ -166,6 +193,16 @@ impl Rows {
             .and_then(LogicalPlanBuilder::build)
             .map_err(|error| failure::of_datafusion(error, None))?;
         Ok(Self { plan, ..self })
+    }
+}
+
+/// Whether rows of a stream lie where clients put its records. Queries put those that they write where their key belongs, and
+/// nobody else writes their topics.
+fn lies_as_clients_wrote(plan: &LogicalPlan) -> bool {
+    match Node::of(plan) {
+        Some(Node::Source(source)) => !source.relation.is_table() && source.relation.query.is_none(),
+        Some(Node::Exchange(_) | Node::Relocate(_)) => false,
+        _ => plan.inputs().into_iter().any(lies_as_clients_wrote),
     }
 }
 

@@ -35,6 +35,7 @@ use crate::plan::node::PseudoColumn;
 use crate::plan::node::RANK_COLUMN;
 use crate::plan::node::RankColumn;
 use crate::plan::node::Ranking;
+use crate::plan::node::Relocated;
 use crate::plan::node::TopN;
 use crate::plan::node::TopRows;
 use crate::plan::node::plan_of;
@@ -249,7 +250,8 @@ fn together(rows: Rows, partition: &[Expr], query: &BoundQuery, id: &OperatorId)
         !keys.is_empty() && keys.iter().all(|key| partition.contains(key) && !has_double(key))
     });
     if rows.spread.partitions == 1 || is_spread {
-        return rows.normalised(id);
+        let rows = rows.normalised(id)?;
+        return if query.strays_meet { rows.relocated(id, Relocated::All) } else { Ok(rows) };
     }
     let partitions = if partition.is_empty() { 1 } else { query.partitions.unwrap_or(rows.spread.partitions) };
     rows.exchanged(id, Spread::by(partition.to_vec(), Format::Json, partitions))

@@ -47,6 +47,19 @@ pub enum AggregateFunction {
     Correlation,
     /// `SUM_LIST(array)`
     SumList,
+    /// `BIT_AND(x)` and its kin.
+    Bits(BitOperation),
+}
+
+/// How the bits of whole numbers become one number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum BitOperation {
+    /// Set in all.
+    And,
+    /// Set in any.
+    Or,
+    /// Set in an odd number of them.
+    Xor,
 }
 
 /// What a null is for the first or last value.
@@ -72,6 +85,9 @@ impl AggregateFunction {
             AggregateFunction::Dispersion(asked) => asked.as_str(),
             AggregateFunction::Correlation => "corr",
             AggregateFunction::SumList => "sum_list",
+            AggregateFunction::Bits(BitOperation::And) => "bit_and",
+            AggregateFunction::Bits(BitOperation::Or) => "bit_or",
+            AggregateFunction::Bits(BitOperation::Xor) => "bit_xor",
         }
     }
 
@@ -107,6 +123,7 @@ impl AggregateFunction {
             | AggregateFunction::Count
             | AggregateFunction::Sum
             | AggregateFunction::SumList
+            | AggregateFunction::Bits(_)
             | AggregateFunction::Dispersion(_)
             | AggregateFunction::Correlation
             | AggregateFunction::Avg => Retraction::Itself,

@@ -10,6 +10,7 @@ mod explode;
 mod foreign_join;
 mod join;
 mod normalise;
+mod relocate;
 mod retain;
 mod sink;
 mod source;
@@ -23,6 +24,7 @@ pub use aggregate::AggregateCall;
 pub use aggregate::AggregateChanges;
 pub use aggregate::AggregateFunction;
 pub use aggregate::Backing;
+pub use aggregate::BitOperation;
 pub use aggregate::EmptyGroup;
 pub use aggregate::JumpedWindows;
 pub use aggregate::NullGroup;
@@ -41,6 +43,8 @@ pub use join::Join;
 pub use join::JoinKind;
 pub use join::schema_of_sides;
 pub use normalise::Normalise;
+pub use relocate::Relocate;
+pub use relocate::Relocated;
 pub use retain::Retain;
 pub use sink::Sink;
 pub use source::PseudoColumn;
@@ -99,6 +103,8 @@ pub enum Node<'a> {
     Retain(&'a Retain),
     /// Rows sent on by key.
     Exchange(&'a Exchange),
+    /// Rows sent where their key belongs, if they are not there.
+    Relocate(&'a Relocate),
     /// Rows that leave.
     Sink(&'a Sink),
 }
@@ -149,6 +155,9 @@ impl<'a> Node<'a> {
         }
         if let Some(node) = any.downcast_ref::<Exchange>() {
             return Some(Node::Exchange(node));
+        }
+        if let Some(node) = any.downcast_ref::<Relocate>() {
+            return Some(Node::Relocate(node));
         }
         any.downcast_ref::<Sink>().map(Node::Sink)
     }

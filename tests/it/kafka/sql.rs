@@ -1,9 +1,12 @@
 //! What Kafka clients produce is a stream in SQL; what SQL writes they consume.
 
+use std::time::Duration;
+
 use tidemill::protocol::BatchBuilder;
 use tidemill::protocol::ErrorCode;
 use tidemill::protocol::delete_records;
 use tidemill::protocol::incremental_alter_configs;
+use tokio_postgres::Client;
 
 use super::client::KafkaClient;
 use super::client::batch;
@@ -147,5 +150,71 @@ async fn rows_that_clients_put_into_partitions_of_another_hash_are_changed_where
     assert_eq!((state.as_str(), message.as_str()), ("21000", "table \"t\" has two rows of one key"));
     run(&session, "DELETE FROM t WHERE k = 'f'").await;
     assert_eq!(rows(&session, "SELECT k, v FROM t ORDER BY k").await, [["a", "7"]]);
+    server.stop().await;
+}
+
+/// A batch of records, some without a key.
+fn keyed(records: &[(Option<&str>, i32)]) -> Vec<u8> {
+    let mut builder = BatchBuilder::new();
+    for (key, value) in records {
+        let value = format!("{{\"v\": {value}}}");
+        builder.append(1_700_000_000_000, key.map(str::as_bytes), Some(value.as_bytes()), &[]);
+    }
+    builder.finish().bytes().to_vec()
+}
+
+/// Asks until the answer is `wanted`: what clients wrote no session waits for.
+async fn shows(session: &Client, query: &str, wanted: &[&[&str]]) {
+    let asked = async {
+        while rows(session, query).await != wanted {
+            tokio::task::yield_now().await;
+        }
+    };
+    let in_time = tokio::time::timeout(Duration::from_secs(60), asked).await;
+    assert!(in_time.is_ok(), "{query}: {:?}", rows(session, query).await);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn records_of_one_key_are_one_group_wherever_clients_put_them() {
+    let server = TestServer::start().await;
+    let session = server.connect().await;
+    run(
+        &session,
+        "CREATE STREAM s (k TEXT KEY, v INT) WITH (kafka_topic = 's', value_format = 'JSON', partitions = 4);
+         CREATE STREAM copies AS SELECT k, v FROM s;
+         CREATE TABLE sums AS SELECT k, COUNT(*) AS n, SUM(v) AS s FROM s GROUP BY k;
+         CREATE TABLE hours AS SELECT k, COUNT(*) AS n FROM s WINDOW TUMBLING (SIZE 1 HOUR) GROUP BY k;
+         CREATE TABLE copied AS SELECT k, COUNT(*) AS n FROM copies GROUP BY k;
+         CREATE TABLE keys AS SELECT DISTINCT k FROM s;
+         CREATE TABLE firsts AS SELECT k, v FROM (SELECT k, v, ROW_NUMBER() OVER (PARTITION BY k ORDER BY v DESC) AS n FROM s) WHERE n = 1;",
+    )
+    .await;
+    let produce = async |server: &TestServer, from: i32| {
+        let mut client = KafkaClient::connect(server).await;
+        let topic = client.topic("s").await;
+        let batch = |v: i32| keyed(&[(None, v), (Some("a"), 10 * v), (Some("b"), 1)]);
+        let batches: Vec<Vec<u8>> = (from..from + 4).map(batch).collect();
+        let each = batches.iter().enumerate().map(|(partition, batch)| (partition as i32, batch.as_slice()));
+        client.ask(9, produce_request(-1, &topic, each.collect())).await;
+    };
+    produce(&server, 1).await;
+    // At the same time, so that no row is late for its window.
+    let time = 1_700_000_000_000_i64;
+    let insert = format!("INSERT INTO s (k, v, rowtime) VALUES (NULL, 5, {time}), ('a', 50, {time}), ('c', 3, {time})");
+    run(&session, &insert).await;
+    let sums = "SELECT k, n, s FROM sums ORDER BY k";
+    shows(&session, sums, &[&["a", "5", "150"], &["b", "4", "4"], &["c", "1", "3"], &["NULL", "5", "15"]]).await;
+    // In windows only rows without a key meet: for others time would have to wait.
+    shows(&session, "SELECT SUM(n) FROM hours WHERE k IS NULL", &[&["5"]]).await;
+    shows(&session, "SELECT k FROM keys ORDER BY k", &[&["a"], &["b"], &["c"], &["NULL"]]).await;
+    let firsts = "SELECT k, v FROM firsts ORDER BY k";
+    shows(&session, firsts, &[&["a", "50"], &["b", "1"], &["c", "3"], &["NULL", "5"]]).await;
+    let server = server.restart().await;
+    let session = server.connect().await;
+    produce(&server, 5).await;
+    shows(&session, sums, &[&["a", "9", "410"], &["b", "8", "8"], &["c", "1", "3"], &["NULL", "9", "41"]]).await;
+    shows(&session, firsts, &[&["a", "80"], &["b", "1"], &["c", "3"], &["NULL", "8"]]).await;
+    // A query puts what it writes where its key belongs.
+    shows(&session, "SELECT n FROM copied WHERE k IS NULL", &[&["9"]]).await;
     server.stop().await;
 }

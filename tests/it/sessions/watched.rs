@@ -84,6 +84,10 @@ impl Client for Watched {
         self.client.transactions()
     }
 
+    async fn delete_records(&self, partition: TopicPartition, before: Offset) -> Result<(), BrokerError> {
+        self.client.delete_records(partition, before).await
+    }
+
     async fn advance_log_start(&self, partition: TopicPartition, offset: Offset) -> Result<(), BrokerError> {
         self.client.advance_log_start(partition, offset).await
     }

@@ -21,6 +21,7 @@ use arrow::datatypes::Time64MicrosecondType;
 use arrow::datatypes::TimestampMicrosecondType;
 
 use super::CallSpec;
+use super::bits::BitCounts;
 use super::collected::Collected;
 use super::results::Results;
 use crate::exec::ExecError;
@@ -208,6 +209,8 @@ enum Value {
     DoubleMoments(DoubleMoments),
     /// Boxed, since it is large.
     Correlation(Box<Correlation>),
+    /// Boxed for the same reason.
+    Bits(Box<BitCounts>),
     /// The least or greatest so far.
     BestInt(Option<i128>),
     BestFloat(Option<f64>),
@@ -299,6 +302,7 @@ impl Accumulator {
             AggregateFunction::Dispersion(_) if float => Value::DoubleMoments(DoubleMoments::default()),
             AggregateFunction::Dispersion(_) => Value::ExactMoments(ExactMoments::default()),
             AggregateFunction::Correlation => Value::Correlation(Box::default()),
+            AggregateFunction::Bits(_) => Value::Bits(Box::default()),
             AggregateFunction::Min | AggregateFunction::Max if float => Value::BestFloat(None),
             AggregateFunction::Min | AggregateFunction::Max if bytes => Value::BestBytes(None),
             AggregateFunction::Min | AggregateFunction::Max => Value::BestInt(None),
@@ -336,6 +340,7 @@ impl Accumulator {
             (Value::Count(count), _) => *count += weight,
             (Value::Exact(sum), Reader::Int(values, _)) => sum.add(values.value(row), weight),
             (Value::Double(sum), Reader::Float(values, _)) => sum.add(values[row], weight),
+            (Value::Bits(counts), Reader::Int(values, _)) => counts.add(values.value(row) as i64, weight),
             (Value::ExactMoments(moments), Reader::Int(values, _)) => moments.add(values.value(row), weight),
             (Value::DoubleMoments(moments), Reader::Float(values, _)) => moments.add(values[row], weight),
             (Value::Correlation(pairs), Reader::Items(lists, items)) => {
@@ -447,6 +452,7 @@ impl Accumulator {
             | Value::ExactMoments(_)
             | Value::DoubleMoments(_)
             | Value::Correlation(_)
+            | Value::Bits(_)
             | Value::Kept(_) => {}
         }
     }
@@ -484,6 +490,7 @@ impl Accumulator {
             (Value::ExactMoments(own), Value::ExactMoments(other)) => own.merge(other),
             (Value::DoubleMoments(own), Value::DoubleMoments(other)) => own.merge(other),
             (Value::Correlation(own), Value::Correlation(other)) => own.merge(other),
+            (Value::Bits(own), Value::Bits(other)) => own.merge(other),
             (Value::BestInt(own), Value::BestInt(Some(other))) => {
                 if own.is_none_or(|own| if least { *other < own } else { own < *other }) {
                     *own = Some(*other);
@@ -540,6 +547,10 @@ impl Accumulator {
                 results.push_number(self.style, moments.result(self.asked()?, self.style))?;
             }
             (Value::Correlation(pairs), _) => results.push_number(self.style, Ok(pairs.result(self.style)))?,
+            (Value::Bits(counts), _) => {
+                let AggregateFunction::Bits(operation) = self.function else { return Err(self.mismatch()) };
+                results.push_int(counts.result(operation).map(i128::from));
+            }
             (Value::BestInt(best), _) => results.push_int(*best),
             (Value::BestFloat(best), _) => results.push_float(*best),
             (Value::BestBytes(best), _) => results.push_bytes(best.clone()),
@@ -570,6 +581,7 @@ impl Accumulator {
             Value::ExactMoments(moments) => moments.write(state),
             Value::DoubleMoments(moments) => moments.write(state),
             Value::Correlation(pairs) => pairs.write(state),
+            Value::Bits(counts) => counts.write(state),
             Value::BestInt(best) => {
                 state.push(u8::from(best.is_some()));
                 state.extend(best.iter().flat_map(|best| best.to_be_bytes()));
@@ -597,6 +609,7 @@ impl Accumulator {
             Value::ExactMoments(moments) => *moments = ExactMoments::read(state).ok_or(CUT_SHORT)?,
             Value::DoubleMoments(moments) => *moments = DoubleMoments::read(state).ok_or(CUT_SHORT)?,
             Value::Correlation(pairs) => **pairs = Correlation::read(state).ok_or(CUT_SHORT)?,
+            Value::Bits(counts) => **counts = BitCounts::read(state)?,
             Value::BestInt(best) if take::<1>(state)? == [1] => *best = Some(i128::from_be_bytes(take(state)?)),
             Value::BestFloat(best) if take::<1>(state)? == [1] => {
                 *best = Some(f64::from_bits(u64::from_be_bytes(take(state)?)));

@@ -12,6 +12,7 @@
 //!   * under `emit = 'net'` a group that changed leaves once per cut; memory of what changed ends with the cut
 
 mod accumulate;
+mod bits;
 mod collected;
 mod counted;
 mod distinct;
