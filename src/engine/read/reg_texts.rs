@@ -1,5 +1,5 @@
-//! `oid::regclass::text`, `atttypid::regtype`: numbers of PostgreSQL's catalogs shown by the names that they stand for, where a SELECT list
-//! shows them. Elsewhere they stay the numbers that other columns are compared with.
+//! `atttypid::regtype`: numbers of types shown by their names, where a SELECT list shows them. Elsewhere they stay the numbers that other
+//! columns are compared with, as those of `regclass` do everywhere.
 
 use std::ops::ControlFlow;
 
@@ -46,19 +46,15 @@ fn named(expr: &ast::Expr) -> Option<&ast::Expr> {
     }
 }
 
-/// The name that a number of a catalog stands for.
+/// The name of a type by its number in the catalog.
 fn name_of(expr: &ast::Expr) -> Option<ast::Expr> {
-    let ast::Expr::Cast { data_type, .. } = expr else {
-        return if let ast::Expr::Nested(inner) = expr { name_of(inner) } else { None };
-    };
-    let kind = data_type.to_string().to_lowercase();
-    let (table, column) = match kind.strip_prefix("pg_catalog.").unwrap_or(&kind) {
-        "regtype" => return Some(call("format_type", vec![expr.clone(), ast::Expr::value(ast::Value::Null)])),
-        "regclass" => ("pg_class", "relname"),
-        "regnamespace" => ("pg_namespace", "nspname"),
-        _ => return None,
-    };
-    // One row has the number: `min` says so to who plans the sub-query.
-    let query = format!("SELECT min(__named.{column}) FROM pg_catalog.{table} AS __named WHERE __named.oid = {expr}");
-    Some(ast::Expr::Subquery(crate::sql::parse_select(&query).ok()?.ast))
+    match expr {
+        ast::Expr::Nested(inner) => name_of(inner),
+        ast::Expr::Cast { data_type, .. } => {
+            let kind = data_type.to_string().to_lowercase();
+            let is_type = kind.strip_prefix("pg_catalog.").unwrap_or(&kind) == "regtype";
+            is_type.then(|| call("format_type", vec![expr.clone(), ast::Expr::value(ast::Value::Null)]))
+        }
+        _ => None,
+    }
 }
