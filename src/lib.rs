@@ -6,6 +6,7 @@ pub mod config;
 pub mod error;
 pub mod memory;
 pub mod metrics;
+mod nearest;
 
 pub mod model;
 

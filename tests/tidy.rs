@@ -47,7 +47,7 @@ const ROOMS: &[(&str, &[&str])] = &[
 ];
 
 /// Root files any room may use. They name no room themselves.
-const FLOOR: &[&str] = &["error", "config", "metrics", "memory"];
+const FLOOR: &[&str] = &["error", "config", "metrics", "memory", "nearest"];
 
 /// Root files that wire rooms together or stand outside them. They may use any room.
 const ROOF: &[&str] = &["main", "lib", "node", "probe", "cli"];

@@ -6,6 +6,8 @@
 use std::collections::BTreeMap;
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::sync::atomic::Ordering;
 
 use parking_lot::Mutex;
 use tokio::sync::Notify;
@@ -15,6 +17,8 @@ use crate::error::Result;
 use crate::error::SqlState;
 
 const DEADLOCK_DETECTED: SqlState = SqlState("40P01");
+/// Keys that are locked at a time, by all sessions together.
+const KEYS_MAX: usize = 100_000;
 
 /// What is locked. One BIGINT and two INTs are two spaces.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -58,6 +62,8 @@ struct State {
 pub(super) struct SessionLocks {
     owner: Owner,
     locks: Arc<AdvisoryLocks>,
+    /// For each level whether something was locked for so long since all of it went: most sessions lock nothing.
+    locked: [AtomicBool; 2],
 }
 
 impl State {
@@ -118,18 +124,23 @@ impl SessionLocks {
     pub(super) fn new(locks: &Arc<AdvisoryLocks>) -> Self {
         let mut state = locks.state.lock();
         state.last_owner += 1;
-        Self { owner: state.last_owner, locks: Arc::clone(locks) }
+        Self { owner: state.last_owner, locks: Arc::clone(locks), locked: Default::default() }
     }
 
-    /// Locks, if nobody stands in the way.
-    pub(super) fn attempt(&self, key: Key, mode: Mode, level: Level) -> bool {
+    /// Locks, if nobody stands in the way; whether it did.
+    pub(super) fn attempt(&self, key: Key, mode: Mode, level: Level) -> Result<bool> {
         let mut state = self.locks.state.lock();
         if state.blockers(self.owner, key, mode).next().is_some() {
-            return false;
+            return Ok(false);
+        }
+        if KEYS_MAX <= state.held.len() && !state.held.contains_key(&key) {
+            return Err(Error::new(SqlState::OUT_OF_MEMORY, "out of shared memory")
+                .detail(format!("Sessions hold advisory locks on {KEYS_MAX} keys.")));
         }
         let held = state.held.entry(key).or_default().entry(self.owner).or_default();
         *held.entry((mode, level)).or_default() += 1;
-        true
+        self.locked[level as usize].store(true, Ordering::Release);
+        Ok(true)
     }
 
     /// Locks when nobody stands in the way any more. Cancel-safe.
@@ -139,7 +150,7 @@ impl SessionLocks {
             tokio::pin!(freed);
             // Whoever lets go from here on wakes this one.
             freed.as_mut().enable();
-            if self.attempt(key, mode, level) {
+            if self.attempt(key, mode, level)? {
                 return Ok(());
             }
             {
@@ -178,6 +189,9 @@ impl SessionLocks {
 
     /// Lets go of all that is held for this long.
     pub(super) fn release(&self, level: Level) {
+        if !self.locked[level as usize].swap(false, Ordering::AcqRel) {
+            return;
+        }
         if self.locks.state.lock().release(self.owner, |_, held| held == level) {
             self.locks.freed.notify_waiters();
         }
@@ -198,6 +212,10 @@ mod tests {
 
     use super::*;
 
+    fn gets(locks: &SessionLocks, key: Key, mode: Mode, level: Level) -> bool {
+        locks.attempt(key, mode, level).expect("there is room")
+    }
+
     fn two() -> (SessionLocks, SessionLocks) {
         let locks = Arc::new(AdvisoryLocks::default());
         (SessionLocks::new(&locks), SessionLocks::new(&locks))
@@ -207,31 +225,31 @@ mod tests {
     fn a_lock_is_let_go_of_as_often_as_it_was_taken() {
         let (one, other) = two();
         let key = Key::One(1);
-        assert!(one.attempt(key, Mode::Exclusive, Level::Session) && one.attempt(key, Mode::Exclusive, Level::Session));
-        assert!(!other.attempt(key, Mode::Shared, Level::Session), "another's");
-        assert!(other.attempt(Key::Two(0, 1), Mode::Exclusive, Level::Session), "another space");
-        assert!(one.unlock(key, Mode::Exclusive) && !other.attempt(key, Mode::Exclusive, Level::Session), "once more");
+        assert!(gets(&one, key, Mode::Exclusive, Level::Session) && gets(&one, key, Mode::Exclusive, Level::Session));
+        assert!(!gets(&other, key, Mode::Shared, Level::Session), "another's");
+        assert!(gets(&other, Key::Two(0, 1), Mode::Exclusive, Level::Session), "another space");
+        assert!(one.unlock(key, Mode::Exclusive) && !gets(&other, key, Mode::Exclusive, Level::Session), "once more");
         assert!(!one.unlock(key, Mode::Shared), "held otherwise");
         assert!(one.unlock(key, Mode::Exclusive) && !one.unlock(key, Mode::Exclusive));
-        assert!(other.attempt(key, Mode::Exclusive, Level::Session));
+        assert!(gets(&other, key, Mode::Exclusive, Level::Session));
     }
 
     #[test]
     fn those_who_share_keep_out_who_does_not() {
         let (one, other) = two();
         let key = Key::Two(1, 2);
-        assert!(one.attempt(key, Mode::Shared, Level::Transaction) && other.attempt(key, Mode::Shared, Level::Session));
-        assert!(!one.attempt(key, Mode::Exclusive, Level::Session));
+        assert!(gets(&one, key, Mode::Shared, Level::Transaction) && gets(&other, key, Mode::Shared, Level::Session));
+        assert!(!gets(&one, key, Mode::Exclusive, Level::Session));
         one.release(Level::Session);
-        assert!(!other.attempt(key, Mode::Exclusive, Level::Session), "the transaction goes on");
+        assert!(!gets(&other, key, Mode::Exclusive, Level::Session), "the transaction goes on");
         one.release(Level::Transaction);
-        assert!(other.attempt(key, Mode::Exclusive, Level::Session), "its own share is in nobody's way");
+        assert!(gets(&other, key, Mode::Exclusive, Level::Session), "its own share is in nobody's way");
     }
 
     #[test]
     fn who_waits_gets_it_when_the_other_is_gone() {
         let (one, other) = two();
-        assert!(one.attempt(Key::One(1), Mode::Exclusive, Level::Session));
+        assert!(gets(&one, Key::One(1), Mode::Exclusive, Level::Session));
         let mut waiting = other.lock(Key::One(1), Mode::Exclusive, Level::Session).boxed();
         assert!(waiting.as_mut().now_or_never().is_none());
         drop(one);
@@ -241,8 +259,8 @@ mod tests {
     #[test]
     fn two_who_wait_for_each_other_are_told() {
         let (one, other) = two();
-        assert!(one.attempt(Key::One(1), Mode::Exclusive, Level::Session));
-        assert!(other.attempt(Key::One(2), Mode::Exclusive, Level::Session));
+        assert!(gets(&one, Key::One(1), Mode::Exclusive, Level::Session));
+        assert!(gets(&other, Key::One(2), Mode::Exclusive, Level::Session));
         let mut waiting = one.lock(Key::One(2), Mode::Exclusive, Level::Session).boxed();
         assert!(waiting.as_mut().now_or_never().is_none());
         let told = other.lock(Key::One(1), Mode::Exclusive, Level::Session).now_or_never().expect("at once");
@@ -250,5 +268,18 @@ mod tests {
         // Who waits no longer is in no circle.
         drop(waiting);
         assert!(other.lock(Key::One(1), Mode::Exclusive, Level::Session).now_or_never().is_none());
+    }
+
+    #[test]
+    fn keys_are_locked_up_to_a_number() {
+        let (one, other) = two();
+        for key in 0..KEYS_MAX {
+            assert!(gets(&one, Key::One(key as i64), Mode::Shared, Level::Transaction));
+        }
+        let more = other.attempt(Key::One(-1), Mode::Exclusive, Level::Session);
+        assert_eq!(more.expect_err("there are too many").state(), SqlState::OUT_OF_MEMORY);
+        assert!(gets(&other, Key::One(1), Mode::Shared, Level::Session), "it is locked anyway");
+        one.release(Level::Transaction);
+        assert!(gets(&other, Key::One(-1), Mode::Exclusive, Level::Session));
     }
 }

@@ -204,10 +204,6 @@ impl Session {
         // A statement that was cancelled may have left some.
         self.given.clear();
         let in_block = self.status == TransactionStatus::Open;
-        if !in_block {
-            // The statement before was a transaction of its own.
-            self.locks.release(Level::Transaction);
-        }
         let outcome = match self.check_may_write(prepared) {
             Ok(()) => statement::execute(self, prepared, parameters).await,
             Err(refused) => Err(refused),
@@ -236,6 +232,13 @@ impl Session {
     pub fn fail(&mut self) {
         if self.status == TransactionStatus::Open {
             self.status = TransactionStatus::Failed;
+            self.locks.release(Level::Transaction);
+        }
+    }
+
+    /// All that the client asked for together is answered. Outside of a block that was one transaction, which ends here.
+    pub fn answered(&self) {
+        if self.status == TransactionStatus::Idle {
             self.locks.release(Level::Transaction);
         }
     }

@@ -31,6 +31,7 @@ mod profile;
 mod push;
 mod retire;
 mod rows_allowed;
+mod run_queue;
 mod runtime;
 mod slice;
 mod slot;

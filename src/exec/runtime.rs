@@ -3,7 +3,6 @@
 //! An idle task holds no thread: it is woken by a fetch, a settled cut or a timer, and then runs for a short while.
 
 use std::collections::BTreeMap;
-use std::collections::VecDeque;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -12,7 +11,6 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use datafusion::config::ConfigOptions;
-use parking_lot::Condvar;
 use parking_lot::Mutex;
 use tokio::runtime::Handle;
 use tokio::sync::mpsc;
@@ -27,6 +25,7 @@ use super::committer::Settled;
 use super::committer::committer;
 use super::fetch;
 use super::kept::KeptTable;
+use super::run_queue::RunQueue;
 use super::slot::QueryState;
 use super::slot::Slot;
 use super::slot::TaskStatus;
@@ -140,9 +139,7 @@ pub(super) struct Inner {
     manual: Option<tokio::sync::Mutex<Committer>>,
     /// What tasks, and push queries, decode with.
     decoders: Decoders,
-    runnable: Mutex<VecDeque<Arc<Slot>>>,
-    woken: Condvar,
-    stopping: AtomicBool,
+    runnable: RunQueue<Arc<Slot>>,
     /// No further query is taken.
     closing: AtomicBool,
     /// Numbers that holds were given.
@@ -154,17 +151,18 @@ impl Runtime {
     pub fn new(parts: RuntimeParts) -> Result<Arc<Self>> {
         let (door, committer) = door_of(&parts);
         let handle = Handle::current();
-        handle.spawn(committer.run());
+        // A thread of its own: publishing writes pages of views, and waits while the store cannot take more. It ends when all
+        // doors to it are closed.
+        let here = handle.clone();
+        let served = parts.env.threads.spawn("tidemill-committer", move || here.block_on(committer.run()));
+        served.map_err(no_thread)?;
         let count = if parts.config.workers == 0 { parts.env.threads.cores() } else { parts.config.workers };
         let inner = Arc::new(Inner::new(parts, door, handle, None));
         let mut workers = Vec::new();
         for number in 0..count {
             let inner_ = Arc::clone(&inner);
             let worker = inner.parts.env.threads.spawn(&format!("tidemill-task-{number}"), move || inner_.work());
-            let worker = worker.map_err(|cause| {
-                Error::new(SqlState::CONFIGURATION_LIMIT_EXCEEDED, "could not start a worker thread").caused_by(cause)
-            })?;
-            workers.push(worker);
+            workers.push(worker.map_err(no_thread)?);
         }
         Ok(Arc::new(Self { inner, workers: Mutex::new(workers) }))
     }
@@ -199,11 +197,17 @@ impl Runtime {
         self.inner.assign_dead_letters();
         for slot in &query.slots {
             slot.closed.store(true, Ordering::Release);
-            slot.abort_helpers();
             drop(slot.task.lock().take());
+            // Last: fetchers are set on a task under its lock, and none is left behind.
+            slot.abort_helpers();
         }
         self.inner.settled().await;
         info!(query = %id, "query stopped");
+    }
+
+    /// Whether tasks run without being driven: not in manual mode.
+    pub fn runs_by_itself(&self) -> bool {
+        self.inner.follows().is_some()
     }
 
     /// How a query does, also while it is restored; `None` if it does not run here.
@@ -237,19 +241,15 @@ impl Runtime {
     /// Waits until what a query keeps or writes reflects `wanted`, as far as it reads these partitions itself. What a
     /// commit has published is published when this returns; so is what it wrote to a topic.
     pub async fn wait_covered(&self, id: QueryId, wanted: &Frontier) -> Result<()> {
-        let query = self.inner.queries.lock().get(&id).cloned();
-        let Some(query) = query else { return Ok(()) };
-        let mut frontiers: Vec<_> = query.slots.iter().map(|slot| slot.frontier.subscribe()).collect();
+        let running = || self.inner.queries.lock().get(&id).cloned();
+        let Some(mut query) = running() else { return Ok(()) };
         let covers = |frontier: &Frontier| {
             wanted.iter().all(|(partition, offset)| frontier.get(partition).is_none_or(|at| offset <= at))
         };
         loop {
             // Each task knows the roots that it covers, and all of them together all that the query reads.
-            let behind = frontiers.iter_mut().find_map(|frontier| {
-                let covered = covers(&frontier.borrow_and_update());
-                (!covered).then_some(frontier)
-            });
-            let Some(behind) = behind else { return Ok(()) };
+            let mut frontiers = query.slots.iter().map(|slot| slot.frontier.subscribe());
+            let Some(mut behind) = frontiers.find(|frontier| !covers(&frontier.borrow())) else { return Ok(()) };
             if let QueryState::Failed(reason) = &*query.state.lock() {
                 let message = "the query that keeps the view has failed";
                 return Err(Error::new(SqlState::OBJECT_NOT_IN_PREREQUISITE_STATE, message).detail(reason.clone()));
@@ -258,12 +258,17 @@ impl Runtime {
                 slot.hurry.store(true, Ordering::Release);
                 self.inner.wake(slot);
             }
-            // A failure is not told here, so the wait is short and then looks again.
+            // A failure, or an end, is not told here, so the wait is short and then looks again.
             let again = self.inner.parts.env.clock.sleep(Duration::from_millis(100));
             tokio::select! {
                 changed = behind.changed() => changed.map_err(|_| Error::internal("a task is gone"))?,
                 () = again => {}
             }
+            // Tasks of a query that was stopped cover nothing more; those that came in their place may.
+            query = running().ok_or_else(|| {
+                let message = "the query that keeps the view was stopped while its rows were waited for";
+                Error::new(SqlState::OBJECT_NOT_IN_PREREQUISITE_STATE, message)
+            })?;
         }
     }
 
@@ -279,14 +284,17 @@ impl Runtime {
             self.stop(id).await;
         }
         self.close_tables().await;
-        self.inner.stopping.store(true, Ordering::Release);
-        self.inner.woken.notify_all();
+        self.inner.runnable.close();
         for worker in std::mem::take(&mut *self.workers.lock()) {
             if let Err(panic) = worker.join() {
                 warn!(panic, "a worker panicked");
             }
         }
     }
+}
+
+fn no_thread(cause: std::io::Error) -> Error {
+    Error::new(SqlState::CONFIGURATION_LIMIT_EXCEEDED, "could not start a worker thread").caused_by(cause)
 }
 
 /// The committer of these parts and the door to it.
@@ -311,9 +319,7 @@ impl Inner {
             committer,
             handle,
             manual,
-            runnable: Mutex::default(),
-            woken: Condvar::new(),
-            stopping: AtomicBool::new(false),
+            runnable: RunQueue::default(),
             closing: AtomicBool::new(false),
             holds: AtomicU64::new(0),
         }
@@ -387,7 +393,7 @@ impl Inner {
                 Ok(mut task) => {
                     task.measure(&parts.env.clock);
                     if slot.spec.view.is_some() {
-                        frontiers.push(task.frontier());
+                        frontiers.push((slot.partition, task.frontier()));
                     }
                     slot.note(&task);
                     slot.frontier.send_replace(task.frontier());
@@ -404,7 +410,7 @@ impl Inner {
     }
 
     /// Makes the view of a query readable, and tells what it reflects.
-    async fn restore_view(&self, query: &Query, frontiers: Vec<Frontier>) -> Result<()> {
+    async fn restore_view(&self, query: &Query, frontiers: Vec<(i32, Frontier)>) -> Result<()> {
         let (parts, spec, sink) = (&self.parts, &query.spec, &query.spec.sink);
         // A query that was stopped leaves its view to readers; several queries may write into one.
         if parts.publisher.current().view(sink.id).is_none() {
@@ -421,15 +427,15 @@ impl Inner {
             }
             info!(view = %sink.name, "view restored");
         }
-        let moved = |(partition, frontier): (usize, Frontier)| PartitionChange {
+        let moved = |(partition, frontier): (i32, Frontier)| PartitionChange {
             relation: sink.id,
-            partition,
+            partition: usize::try_from(partition).unwrap_or_default(),
             deltas: Vec::new(),
-            topic: TopicPartition::new(sink.topic_id, i32::try_from(partition).unwrap_or(i32::MAX)),
+            topic: TopicPartition::new(sink.topic_id, partition),
             upto: None,
             frontier,
         };
-        let changes = frontiers.into_iter().enumerate().map(moved).collect();
+        let changes = frontiers.into_iter().map(moved).collect();
         let shown = self.committer.send(Request::Show(changes)).await;
         shown.map_err(|_| Error::new(SqlState::ADMIN_SHUTDOWN, "the server is shutting down"))?;
         self.settled().await;
@@ -474,27 +480,14 @@ impl Inner {
 
     pub(super) fn wake(&self, slot: &Arc<Slot>) {
         if !slot.scheduled.swap(true, Ordering::AcqRel) {
-            self.runnable.lock().push_back(Arc::clone(slot));
-            self.woken.notify_one();
+            self.runnable.push(Arc::clone(slot));
         }
     }
 
     fn work(self: Arc<Self>) {
         // Timers and waits of the real clock belong to the tokio runtime.
         let _entered = self.handle.enter();
-        loop {
-            let slot = {
-                let mut runnable = self.runnable.lock();
-                loop {
-                    if self.stopping.load(Ordering::Acquire) {
-                        return;
-                    }
-                    match runnable.pop_front() {
-                        Some(slot) => break slot,
-                        None => self.woken.wait(&mut runnable),
-                    }
-                }
-            };
+        while let Some(slot) = self.runnable.pop() {
             slot.scheduled.store(false, Ordering::Release);
             if slot.is_open() {
                 self.turn(&slot);

@@ -7,6 +7,7 @@
 mod aggregate;
 mod arithmetic;
 mod cast;
+mod columnwise;
 mod context;
 mod described;
 mod java_regex;

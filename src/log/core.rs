@@ -181,6 +181,13 @@ impl Core {
             tracing::warn!(%error, "the next start cannot be told that a flush failed");
         }
         self.stop.send_if_modified(|stop| stop.replace(Stop::Failed) != Some(Stop::Failed));
+        self.wake_threads();
+    }
+
+    /// Has the flusher and the trimmer see that the log has stopped.
+    pub(super) fn wake_threads(&self) {
+        // Each looks under this lock before it waits: once it was free here, none is between its look and its wait.
+        drop(self.pending.lock());
         self.wake.notify_all();
         self.trim.notify_all();
     }

@@ -393,10 +393,7 @@ impl LogDir {
             *stop = stop.or(Some(Stop::Closed));
             running
         });
-        // Under the lock, so that no thread is between its check and its wait.
-        drop(self.core.pending.lock());
-        self.core.wake.notify_all();
-        self.core.trim.notify_all();
+        self.core.wake_threads();
         for thread in self.threads.lock().drain(..) {
             if let Err(panic) = thread.join() {
                 tracing::error!(panic, "a thread of the log panicked");

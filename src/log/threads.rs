@@ -45,17 +45,9 @@ fn flush(core: &Core) {
 }
 
 fn trim(core: &Core) {
-    while core.check_running().is_ok() {
-        let mut pending = core.pending.lock();
-        if !pending.trim_wanted {
-            core.trim.wait(&mut pending);
-        }
-        let wanted = pending.trim_wanted;
-        drop(pending);
-        if wanted {
-            // A failed trim has stopped the core.
-            let _ = core.trim_once();
-        }
+    while core.wants_trim() {
+        // A failed trim has stopped the core, which ends the loop.
+        let _ = core.trim_once();
     }
 }
 
@@ -68,6 +60,20 @@ enum Work {
 }
 
 impl Core {
+    /// Waits until the journal has files to trim away; `false` once the log has stopped.
+    fn wants_trim(&self) -> bool {
+        let mut pending = self.pending.lock();
+        loop {
+            if self.check_running().is_err() {
+                return false;
+            }
+            if pending.trim_wanted {
+                return true;
+            }
+            self.trim.wait(&mut pending);
+        }
+    }
+
     /// Waits until there is something to do.
     fn next_work(&self) -> Work {
         let mut pending = self.pending.lock();

@@ -4,7 +4,7 @@ use sqlparser::tokenizer::Token;
 use sqlparser::tokenizer::TokenWithSpan;
 
 use super::error::position_of;
-use super::nearest::nearest;
+use super::nearest;
 use crate::error::Error;
 use crate::error::SqlState;
 

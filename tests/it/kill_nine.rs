@@ -209,10 +209,12 @@ async fn check(data: &Path, ledger: &Ledger) {
     let server = Server::start(data);
     let client = connect(server.ready()).await;
     client.batch_execute("SET read_your_writes = on").await.expect("SET");
-    client
-        .batch_execute("INSERT INTO payments VALUES ('last', 0.25, -1, 'nowhere', '2026-01-01 00:00:00')")
-        .await
-        .expect("INSERT");
+    // What a session reads covers what it wrote itself, so it writes behind all that lies in each partition.
+    let last: Vec<String> =
+        (1..=64).map(|n| format!("('last {n}', 0.25, -{n}, 'nowhere', '2026-01-01 00:00:00')")).collect();
+    client.batch_execute(&format!("INSERT INTO payments VALUES {}", last.join(", "))).await.expect("INSERT");
+    let behind = rows(&client, "SELECT count(DISTINCT rowpartition) FROM payments WHERE id < 0").await;
+    assert_eq!(behind, [["4"]], "each partition ends with a row of this session");
 
     let stored = rows(&client, "SELECT id, count(*) FROM payments WHERE id >= 0 GROUP BY id ORDER BY id").await;
     let ids: BTreeSet<i64> = stored.iter().map(|row| row[0].parse().expect("an id")).collect();

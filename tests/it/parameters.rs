@@ -157,6 +157,20 @@ async fn a_column_of_a_parameter_is_described_as_it_is_sent() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn statements_in_with_have_the_parameters_that_they_name() {
+    let server = TestServer::start().await;
+    let client = server.connect().await;
+    run(&client, "CREATE TABLE prices (id INT PRIMARY KEY, told TEXT)").await;
+    let statement = "WITH new AS (INSERT INTO prices VALUES ($1, 'costs $9') RETURNING id, told)
+        SELECT id, told FROM new WHERE id = $1";
+    let prepared = client.prepare(statement).await.expect("it is planned");
+    assert_eq!(prepared.params(), [Type::INT4]);
+    let rows = client.query(&prepared, &[&7]).await.expect("it runs");
+    assert_eq!((rows[0].get::<_, i32>(0), rows[0].get::<_, &str>(1)), (7, "costs $9"));
+    server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_column_of_several_types_is_described_as_the_one_in_which_they_meet() {
     let server = TestServer::start().await;
     let client = server.connect().await;

@@ -116,6 +116,9 @@ async fn an_advisory_lock_keeps_another_session_waiting_until_its_holder_is_gone
     assert_eq!(column(&holder, "SELECT pg_try_advisory_lock_shared(8)").await, ["f"]);
     run(&other, "COMMIT").await;
     assert_eq!(column(&holder, "SELECT pg_try_advisory_lock_shared(8)").await, ["t"]);
+    // Outside of a block it is that of the statement, however long its session is idle afterwards.
+    run(&other, "SELECT pg_advisory_xact_lock(9)").await;
+    assert_eq!(column(&holder, "SELECT pg_try_advisory_lock(9)").await, ["t"]);
     // One that waits can be cancelled.
     run(&other, "SET statement_timeout = '50ms'").await;
     let error = other.simple_query("SELECT pg_advisory_lock(7)").await.expect_err("it is another's");

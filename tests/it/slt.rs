@@ -1,8 +1,11 @@
 //! Runs every `tests/sql/**/*.slt` over the PostgreSQL door, each against a node of its own.
 
 use std::fmt;
+use std::io::Write;
 use std::path::Path;
 use std::path::PathBuf;
+use std::sync::mpsc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use sqllogictest::AsyncDB;
@@ -13,7 +16,8 @@ use tokio_postgres::SimpleQueryMessage;
 
 use super::server::TestServer;
 
-struct Door(Client);
+/// A session, and who is told of each statement that begins.
+struct Door(Client, mpsc::Sender<String>);
 
 /// An error as the files expect it: `42P01: relation "x" does not exist`, and ` HINT: ..` if it has one.
 #[derive(Debug)]
@@ -39,6 +43,7 @@ impl AsyncDB for Door {
     type ColumnType = DefaultColumnType;
 
     async fn run(&mut self, sql: &str) -> Result<DBOutput<DefaultColumnType>, DoorError> {
+        self.1.send(sql.to_string()).expect("it is watched");
         let mut rows = Vec::new();
         let mut columns = None;
         let mut affected = 0;
@@ -70,6 +75,44 @@ impl AsyncDB for Door {
     }
 }
 
+/// Far beyond what any statement, and the start or stop of a node, takes on a loaded machine.
+const STEP_TAKES_MAX: Duration = Duration::from_secs(300);
+
+/// Ends the process when a step never comes to its end, and tells which: it is told each that begins. A thread, because
+/// what hangs may hold the runtime's.
+fn watch_for_hangs() -> mpsc::Sender<String> {
+    let (begun, steps) = mpsc::channel();
+    std::thread::spawn(move || {
+        let mut step = String::new();
+        loop {
+            match steps.recv_timeout(STEP_TAKES_MAX) {
+                Ok(next) => step = next,
+                Err(mpsc::RecvTimeoutError::Disconnected) => return,
+                Err(mpsc::RecvTimeoutError::Timeout) => {
+                    // Not `eprintln`, whose text a test keeps to itself until it ends.
+                    let _ = writeln!(std::io::stderr(), "this hangs: {step}");
+                    std::process::abort();
+                }
+            }
+        }
+    });
+    begun
+}
+
+/// Runs a file against a node of its own.
+async fn run_file(file: &Path, begun: &mpsc::Sender<String>, failures: &mut Vec<String>) {
+    let tell = |step: &str| begun.send(format!("{step} of {}", file.display())).expect("it is watched");
+    tell("the start");
+    let server = TestServer::start().await;
+    let mut runner = sqllogictest::Runner::new(|| async { Ok(Door(server.connect().await, begun.clone())) });
+    if let Err(error) = runner.run_file_async(file).await {
+        failures.push(format!("{}: {}", file.display(), error.display(false)));
+    }
+    runner.shutdown_async().await;
+    tell("the stop");
+    server.stop().await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn every_slt_file_holds() {
     let mut files = Vec::new();
@@ -77,14 +120,9 @@ async fn every_slt_file_holds() {
     files.sort();
     assert!(!files.is_empty(), "tests/sql has no .slt file");
     let mut failures = Vec::new();
+    let begun = watch_for_hangs();
     for file in files {
-        let server = TestServer::start().await;
-        let mut runner = sqllogictest::Runner::new(|| async { Ok(Door(server.connect().await)) });
-        if let Err(error) = runner.run_file_async(&file).await {
-            failures.push(format!("{}: {}", file.display(), error.display(false)));
-        }
-        runner.shutdown_async().await;
-        server.stop().await;
+        run_file(&file, &begun, &mut failures).await;
     }
     assert!(failures.is_empty(), "{}", failures.join("\n\n"));
 }

@@ -7,7 +7,7 @@
 
 use std::collections::BTreeSet;
 
-use super::offset_record::for_each_tag;
+use super::tags::for_each_tag;
 use crate::broker::partitions_by_topic;
 use crate::model::TopicId;
 use crate::model::TopicPartition;

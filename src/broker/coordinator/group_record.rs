@@ -3,7 +3,7 @@
 
 use bytes::Bytes;
 
-use super::offset_record::for_each_tag;
+use super::tags::for_each_tag;
 use crate::protocol::PrimitiveError;
 use crate::protocol::Reader;
 use crate::protocol::Writer;

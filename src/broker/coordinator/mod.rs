@@ -13,6 +13,7 @@ mod fuzz_tests;
 mod group_record;
 mod groups;
 mod offset_record;
+mod tags;
 mod transaction;
 mod transaction_record;
 

@@ -8,6 +8,7 @@
 use super::CoordinatorRecord;
 use super::consumer_record::ConsumerRecord;
 use super::group_record::GroupMetadata;
+use super::tags::for_each_tag;
 use crate::broker::CommittedOffset;
 use crate::model::LeaderEpoch;
 use crate::model::Offset;
@@ -157,22 +158,6 @@ fn decode_offset(value: &[u8]) -> Result<OffsetValue, PrimitiveError> {
     })?;
     let committed = CommittedOffset { offset, leader_epoch, metadata };
     Ok(OffsetValue { topic, committed, committed_ms, expires_ms })
-}
-
-/// Calls `each` with every tagged field that follows.
-pub(super) fn for_each_tag<'a>(
-    reader: &mut Reader<'a>,
-    mut each: impl FnMut(u32, &mut Reader<'a>) -> Result<(), PrimitiveError>,
-) -> Result<(), PrimitiveError> {
-    let count = reader.unsigned_varint()?;
-    for _ in 0..count {
-        let tag = reader.unsigned_varint()?;
-        let length = reader.unsigned_varint()? as usize;
-        let (field, rest) = reader.remaining().split_at_checked(length).ok_or(PrimitiveError::Truncated)?;
-        *reader = Reader::new(rest);
-        each(tag, &mut Reader::new(field))?;
-    }
-    Ok(())
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use super::CoordinatorRecord;
 use super::client_transaction::Stamp;
-use super::offset_record::for_each_tag;
+use super::tags::for_each_tag;
 use crate::broker::TransactionVersion;
 use crate::model::ProducerEpoch;
 use crate::model::ProducerId;

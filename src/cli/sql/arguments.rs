@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use super::client::Beginning;
 use super::client::Target;
-use super::completion::unquoted;
 use super::error::SqlError;
+use super::lexer::unquoted;
 use super::options::Display;
 use super::options::Expanded;
 use super::options::Format;

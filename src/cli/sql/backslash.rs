@@ -236,5 +236,5 @@ impl Shell {
 
 fn split_names(text: &str) -> Vec<String> {
     let names = text.split([',', ' ']).filter(|name| !name.is_empty());
-    names.map(super::completion::unquoted).collect()
+    names.map(super::lexer::unquoted).collect()
 }

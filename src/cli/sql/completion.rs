@@ -9,6 +9,7 @@ use super::keywords::SHOWN;
 use super::keywords::STATEMENTS;
 use super::lexer::Kind;
 use super::lexer::Token;
+use super::lexer::unquoted;
 use super::lexer::words;
 use super::names::Names;
 use super::names::Relation;
@@ -206,14 +207,6 @@ pub(super) fn quoted(name: &str) -> String {
     let plain = name.starts_with(|c: char| c.is_ascii_lowercase() || c == '_')
         && name.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_' || c == '.');
     if plain { name.to_string() } else { format!("\"{}\"", name.replace('"', "\"\"")) }
-}
-
-/// A name as it is: bare ones are lower case.
-pub(super) fn unquoted(text: &str) -> String {
-    match text.strip_prefix(['"', '`']) {
-        Some(rest) => rest.trim_end_matches(['"', '`']).replace("\"\"", "\""),
-        None => text.to_lowercase(),
-    }
 }
 
 #[cfg(test)]

@@ -1,8 +1,8 @@
 //! The statements behind `\d`, `\dt`, `\l` and their kin.
 
-use super::completion::unquoted;
 use super::error::SqlError;
 use super::lexer::Kind;
+use super::lexer::unquoted;
 use super::lexer::words;
 
 /// What a describing command asks for.

@@ -150,6 +150,14 @@ fn dollar(text: &str) -> (Kind, Option<usize>) {
     (Kind::Text, text[tag.len()..].find(tag).map(|length| length + 2 * tag.len()))
 }
 
+/// A name as it is: bare ones are lower case.
+pub(super) fn unquoted(text: &str) -> String {
+    match text.strip_prefix(['"', '`']) {
+        Some(rest) => rest.trim_end_matches(['"', '`']).replace("\"\"", "\""),
+        None => text.to_lowercase(),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -2,11 +2,11 @@
 
 use std::collections::HashMap;
 
-use super::completion::unquoted;
 use super::error::SqlError;
 use super::layout::Row;
 use super::lexer::Kind;
 use super::lexer::Token;
+use super::lexer::unquoted;
 use super::lexer::words;
 use super::picture::Line;
 use super::picture::Picture;

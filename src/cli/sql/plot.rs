@@ -43,7 +43,7 @@ pub(super) struct Plot {
 impl Plot {
     /// A plot of this column; of a result that goes on, `endless`, by the time of arrival if it has no time of its own.
     pub fn new(column: &str, endless: bool, strokes: Strokes) -> Self {
-        let column = super::completion::unquoted(column);
+        let column = super::lexer::unquoted(column);
         Self { column, strokes, values: 0, times: None, endless, points: VecDeque::new(), left_out: 0 }
     }
 }

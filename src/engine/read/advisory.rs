@@ -162,11 +162,10 @@ impl AsyncScalarUDFImpl for Function {
                 }
                 (_, None) => None,
                 (Action::Lock(mode, level), Some(key)) => {
-                    let locked = self.locks.lock(key, mode, level).await;
-                    locked.map_err(|error| DataFusionError::External(Box::new(error)))?;
+                    self.locks.lock(key, mode, level).await.map_err(refused)?;
                     Some(true)
                 }
-                (Action::Try(mode, level), Some(key)) => Some(self.locks.attempt(key, mode, level)),
+                (Action::Try(mode, level), Some(key)) => Some(self.locks.attempt(key, mode, level).map_err(refused)?),
                 (Action::Unlock(mode), Some(key)) => Some(self.locks.unlock(key, mode)),
             };
             answers.push(answer);
@@ -181,15 +180,17 @@ impl AsyncScalarUDFImpl for Function {
     }
 }
 
+fn refused(error: Error) -> DataFusionError {
+    DataFusionError::External(Box::new(error))
+}
+
 /// What a row locks, `None` where it is null.
 fn key(arguments: &[ArrayRef], row: usize) -> Result<Option<Key>> {
     let is_told = arguments.iter().all(|argument| argument.is_valid(row));
     let number = |argument: &ArrayRef| argument.as_primitive::<Int64Type>().value(row);
     let part = |argument: &ArrayRef| {
-        i32::try_from(number(argument)).map_err(|_| {
-            let error = Error::new(SqlState::NUMERIC_VALUE_OUT_OF_RANGE, "integer out of range");
-            DataFusionError::External(Box::new(error))
-        })
+        i32::try_from(number(argument))
+            .map_err(|_| refused(Error::new(SqlState::NUMERIC_VALUE_OUT_OF_RANGE, "integer out of range")))
     };
     Ok(match arguments {
         [one] if is_told => Some(Key::One(number(one))),

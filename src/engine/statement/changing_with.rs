@@ -1,8 +1,10 @@
 //! `WITH gone AS (DELETE .. RETURNING *) SELECT ..`: statements in WITH, and WITH before INSERT, UPDATE and DELETE.
 //!
-//! The parts run one after the other, each once and to its end, and their rows are given to those behind them. What the last one
-//! reads is pinned before the first one runs, so that it does not see what they change.
+//! The parts run one after the other, each once and to its end, and their rows are given to those behind them. What queries
+//! read is pinned before the first part runs, so that they do not see what the others change.
 
+use std::collections::BTreeSet;
+use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use arrow::compute::concat_batches;
@@ -13,6 +15,7 @@ use futures::TryStreamExt;
 use sqlparser::ast;
 
 use super::select;
+use super::set_config;
 use crate::engine::outcome::Description;
 use crate::engine::outcome::Outcome;
 use crate::engine::outcome::OutputField;
@@ -20,13 +23,19 @@ use crate::engine::outcome::RowStream;
 use crate::engine::outcome::Value;
 use crate::engine::prepared::Prepared;
 use crate::engine::read::Given;
+use crate::engine::read::Reading;
 use crate::engine::session::Session;
 use crate::error::Error;
 use crate::error::Result;
 use crate::error::SqlState;
 use crate::model::SqlType;
+use crate::plan::placeholder;
 use crate::sql;
 use crate::sql::Select;
+use crate::sql::walk;
+
+/// As many parameters as the protocol can count.
+const PARAMETERS_MAX: usize = 65_535;
 
 /// Whether a query has statements in its WITH, or is one behind it.
 pub(super) fn is_one(query: &ast::Query) -> bool {
@@ -98,38 +107,53 @@ fn folded(ident: &ast::Ident) -> String {
     if ident.quote_style.is_some() { ident.value.clone() } else { ident.value.to_lowercase() }
 }
 
+/// What a part does.
+enum Step {
+    Statement(Prepared),
+    Query(Select, Reading),
+}
+
+impl Step {
+    async fn of(session: &mut Session, part: &Part, parameters: &[Value]) -> Result<Self> {
+        if let Some(statement) = part.statement()? {
+            return Ok(Step::Statement(statement));
+        }
+        let select = set_config::applied(session, &part.select(), parameters)?.into_owned();
+        let reading = select::pin(session, &select).await?;
+        Ok(Step::Query(select, reading))
+    }
+
+    async fn run(self, session: &mut Session, parameters: &[Value]) -> Result<Outcome> {
+        let outcome = match self {
+            Step::Statement(statement) => Box::pin(super::execute(session, &statement, parameters)).await,
+            Step::Query(select, mut reading) => {
+                reading.given.clone_from(&session.given);
+                select::execute_pinned(session, &select, &reading, parameters).await
+            }
+        };
+        outcome.map_err(Error::without_place)
+    }
+}
+
 pub(super) async fn execute(session: &mut Session, query: &ast::Query, parameters: &[Value]) -> Result<Outcome> {
-    let mut parts = parts(query)?;
-    let Some(last) = parts.pop() else { return Err(Error::internal("no last part")) };
-    let last_statement = last.statement()?;
-    let pinned = match &last_statement {
-        Some(_) => None,
-        None => Some(select::pin(session, &last.select()).await?),
-    };
-    for part in &parts {
-        let outcome = match part.statement()? {
-            Some(statement) => Box::pin(super::execute(session, &statement, parameters)).await,
-            None => select::execute(session, &part.select(), parameters).await,
-        };
-        let (fields, rows) = match outcome.map_err(Error::without_place)? {
-            Outcome::Rows { fields, rows, .. } => (fields, rows),
-            // Without RETURNING nobody can name its rows.
-            _ => continue,
-        };
+    // What is refused is refused before anything is changed.
+    let known: Vec<_> = parameters.iter().map(|value| SqlType::from_arrow(&value.data_type())).collect();
+    describe(session, query, &known).await?;
+    let mut steps = Vec::new();
+    for part in parts(query)? {
+        steps.push((Step::of(session, &part, parameters).await?, part));
+    }
+    let Some((last, _)) = steps.pop() else { return Err(Error::internal("no last part")) };
+    for (step, part) in steps {
+        // Without RETURNING nobody can name its rows.
+        let Outcome::Rows { fields, rows, .. } = step.run(session, parameters).await? else { continue };
         let batches = collected(session, rows).await?;
         let given = part.given(&fields, &batches)?;
         session.given.extend(given);
     }
-    let outcome = match (last_statement, pinned) {
-        (Some(statement), _) => Box::pin(super::execute(session, &statement, parameters)).await,
-        (None, Some(mut reading)) => {
-            reading.given.clone_from(&session.given);
-            select::execute_pinned(session, &last.select(), &reading, parameters).await
-        }
-        (None, None) => Err(Error::internal("a query that was not pinned")),
-    };
+    let outcome = last.run(session, parameters).await;
     session.given.clear();
-    outcome.map_err(Error::without_place)
+    outcome
 }
 
 async fn collected(session: &Session, mut rows: RowStream) -> Result<Vec<RecordBatch>> {
@@ -165,7 +189,7 @@ async fn described(session: &mut Session, query: &ast::Query, known: &[Option<Sq
             Some(statement) => Box::pin(super::describe(session, &statement, &params)).await?,
             None => select::describe(session, &part.select(), &params).await?,
         };
-        for number in parameters_in(&part.query.to_string()) {
+        for number in parameters_in(&part.query) {
             if params.len() < number {
                 params.resize(number, None);
             }
@@ -182,8 +206,13 @@ async fn described(session: &mut Session, query: &ast::Query, known: &[Option<Sq
     Ok(Description::new(params, fields).with_uuids(uuids))
 }
 
-/// The numbers of the parameters in a text.
-fn parameters_in(text: &str) -> impl Iterator<Item = usize> {
-    let number = |rest: &str| rest[..rest.find(|letter: char| !letter.is_ascii_digit()).unwrap_or(rest.len())].parse();
-    text.split('$').skip(1).filter_map(move |rest| number(rest).ok()).filter(|number| (1..=65_535).contains(number))
+/// The numbers of the parameters that a query names.
+fn parameters_in(query: &ast::Query) -> BTreeSet<usize> {
+    let mut numbers = BTreeSet::new();
+    let flow = walk::expressions(query, |expr| {
+        numbers.extend(placeholder(expr).filter(|number| (1..=PARAMETERS_MAX).contains(number)));
+        ControlFlow::<()>::Continue(())
+    });
+    debug_assert!(flow.is_continue());
+    numbers
 }

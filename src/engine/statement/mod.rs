@@ -18,6 +18,7 @@ mod describe;
 mod describe_function;
 mod drop;
 mod explain;
+mod filled;
 mod insert_rows;
 mod insert_select;
 mod insert_standing;

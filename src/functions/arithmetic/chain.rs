@@ -22,6 +22,7 @@ use super::Rules;
 use super::apply;
 use super::common_types;
 use super::return_type;
+use crate::functions::columnwise::columnwise;
 
 /// `__checked_chain(signs, a, b, c, ..)` and `__ksql_chain`: from the left, each operand with the sign before it. `signs`
 /// is a text of one sign less than there are operands. Null gives null; immutable.
@@ -107,19 +108,16 @@ impl ScalarUDFImpl for Chain {
         let [ColumnarValue::Scalar(ScalarValue::Utf8(Some(signs))), first, others @ ..] = args.args.as_slice() else {
             return Err(self.misused());
         };
-        let constant = args.args.iter().all(|argument| matches!(argument, ColumnarValue::Scalar(_)));
-        let rows = if constant { 1 } else { args.number_rows };
-        let mut answer: ArrayRef = first.to_array(rows)?;
-        for (sign, operand) in signs.chars().zip(others) {
-            let operation = Operation::of_sign(sign).ok_or_else(|| self.misused())?;
-            let operand = operand.to_array(rows)?;
-            let types = common_types(answer.data_type(), operand.data_type()).ok_or_else(|| self.misused())?;
-            let output = return_type(self.rules, operation, &types.0, &types.1)?;
-            answer = apply(self.rules, operation, &cast(&answer, &types.0)?, &cast(&operand, &types.1)?, &output)?;
-        }
-        Ok(match constant {
-            true => ColumnarValue::Scalar(ScalarValue::try_from_array(&answer, 0)?),
-            false => ColumnarValue::Array(answer),
+        columnwise(&args, |rows| {
+            let mut answer: ArrayRef = first.to_array(rows)?;
+            for (sign, operand) in signs.chars().zip(others) {
+                let operation = Operation::of_sign(sign).ok_or_else(|| self.misused())?;
+                let operand = operand.to_array(rows)?;
+                let types = common_types(answer.data_type(), operand.data_type()).ok_or_else(|| self.misused())?;
+                let output = return_type(self.rules, operation, &types.0, &types.1)?;
+                answer = apply(self.rules, operation, &cast(&answer, &types.0)?, &cast(&operand, &types.1)?, &output)?;
+            }
+            Ok(answer)
         })
     }
 }

@@ -19,7 +19,6 @@ mod time_plus;
 use datafusion::arrow::array::ArrayRef;
 use datafusion::arrow::datatypes::DataType;
 use datafusion::arrow::error::ArrowError;
-use datafusion::common::ScalarValue;
 use datafusion::error::DataFusionError;
 use datafusion::error::Result;
 use datafusion::logical_expr::ColumnarValue;
@@ -30,6 +29,7 @@ use datafusion::logical_expr::Volatility;
 
 use crate::error::Error;
 use crate::error::SqlState;
+use crate::functions::columnwise::columnwise;
 pub use chain::Chain;
 pub use chain::extend;
 pub use chain::started;
@@ -150,13 +150,9 @@ impl ScalarUDFImpl for Arithmetic {
         let [left, right] = args.args.as_slice() else {
             return Err(DataFusionError::Plan(format!("{} takes two arguments", self.name())));
         };
-        let constant = matches!((left, right), (ColumnarValue::Scalar(_), ColumnarValue::Scalar(_)));
-        let rows = if constant { 1 } else { args.number_rows };
-        let (left, right) = (left.to_array(rows)?, right.to_array(rows)?);
-        let answer = apply(self.rules, self.operation, &left, &right, args.return_field.data_type())?;
-        Ok(match constant {
-            true => ColumnarValue::Scalar(ScalarValue::try_from_array(&answer, 0)?),
-            false => ColumnarValue::Array(answer),
+        columnwise(&args, |rows| {
+            let (left, right) = (left.to_array(rows)?, right.to_array(rows)?);
+            apply(self.rules, self.operation, &left, &right, args.return_field.data_type())
         })
     }
 }

@@ -3,13 +3,14 @@
 
 use datafusion::arrow::compute::kernels::numeric;
 use datafusion::arrow::datatypes::DataType;
-use datafusion::common::ScalarValue;
 use datafusion::error::Result;
 use datafusion::logical_expr::ColumnarValue;
 use datafusion::logical_expr::ScalarFunctionArgs;
 use datafusion::logical_expr::ScalarUDFImpl;
 use datafusion::logical_expr::Signature;
 use datafusion::logical_expr::Volatility;
+
+use crate::functions::columnwise::columnwise;
 
 /// `__time_plus(timestamp, interval) -> timestamp`. Immutable; null gives null.
 #[derive(Debug, PartialEq, Eq, Hash)]
@@ -46,13 +47,9 @@ impl ScalarUDFImpl for TimePlus {
     }
 
     fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
-        let constant = args.args.iter().all(|argument| matches!(argument, ColumnarValue::Scalar(_)));
-        let rows = if constant { 1 } else { args.number_rows };
-        let (times, spans) = (args.args[0].to_array(rows)?, args.args[1].to_array(rows)?);
-        let sums = numeric::add_wrapping(&times, &spans)?;
-        Ok(match constant {
-            true => ColumnarValue::Scalar(ScalarValue::try_from_array(&sums, 0)?),
-            false => ColumnarValue::Array(sums),
+        columnwise(&args, |rows| {
+            let (times, spans) = (args.args[0].to_array(rows)?, args.args[1].to_array(rows)?);
+            Ok(numeric::add_wrapping(&times, &spans)?)
         })
     }
 }

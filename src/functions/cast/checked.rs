@@ -12,7 +12,6 @@ use datafusion::arrow::compute::cast_with_options;
 use datafusion::arrow::datatypes::DataType;
 use datafusion::arrow::datatypes::Decimal128Type;
 use datafusion::arrow::datatypes::Float64Type;
-use datafusion::common::ScalarValue;
 use datafusion::error::DataFusionError;
 use datafusion::error::Result;
 use datafusion::logical_expr::ColumnarValue;
@@ -26,6 +25,7 @@ use super::plain;
 use crate::error::Error;
 use crate::error::SqlState;
 use crate::format;
+use crate::functions::columnwise::columnwise;
 use crate::functions::context::Context;
 
 /// `__checked_cast_<int|bigint|text>(any) -> type`; null gives null. Immutable.
@@ -63,15 +63,12 @@ impl ScalarUDFImpl for CheckedCast {
     }
 
     fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
-        let constant = matches!(args.args[0], ColumnarValue::Scalar(_));
-        let values = args.args[0].to_array(if constant { 1 } else { args.number_rows })?;
-        let answer: ArrayRef = match self.target {
-            CastTarget::Int | CastTarget::BigInt => self.target.whole(&plain(values)?)?,
-            _ => Arc::new(texts(&values, zone(&args)?, Booleans::InWords)?),
-        };
-        Ok(match constant {
-            true => ColumnarValue::Scalar(ScalarValue::try_from_array(&answer, 0)?),
-            false => ColumnarValue::Array(answer),
+        columnwise(&args, |rows| {
+            let values = args.args[0].to_array(rows)?;
+            Ok(match self.target {
+                CastTarget::Int | CastTarget::BigInt => self.target.whole(&plain(values)?)?,
+                _ => Arc::new(texts(&values, zone(&args)?, Booleans::InWords)?),
+            })
         })
     }
 }

@@ -9,7 +9,6 @@ use datafusion::arrow::compute::cast;
 use datafusion::arrow::datatypes::DataType;
 use datafusion::arrow::datatypes::Float32Type;
 use datafusion::arrow::datatypes::Float64Type;
-use datafusion::common::ScalarValue;
 use datafusion::error::DataFusionError;
 use datafusion::error::Result;
 use datafusion::logical_expr::ColumnarValue;
@@ -22,6 +21,7 @@ use super::plain;
 use crate::error::Error;
 use crate::error::SqlState;
 use crate::format::text;
+use crate::functions::columnwise::columnwise;
 
 /// `__float8_in(text or number)` and `__float4_in(text or number)`; null gives null. Immutable.
 #[derive(Debug, PartialEq, Eq, Hash)]
@@ -59,16 +59,13 @@ impl ScalarUDFImpl for FloatIn {
     }
 
     fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
-        let constant = matches!(args.args[0], ColumnarValue::Scalar(_));
-        let values = args.args[0].to_array(if constant { 1 } else { args.number_rows })?;
-        let doubles = doubles(&values)?;
-        let answer: ArrayRef = match self.target {
-            DataType::Float32 => reals(&doubles)?,
-            _ => Arc::new(doubles),
-        };
-        Ok(match constant {
-            true => ColumnarValue::Scalar(ScalarValue::try_from_array(&answer, 0)?),
-            false => ColumnarValue::Array(answer),
+        columnwise(&args, |rows| {
+            let values = args.args[0].to_array(rows)?;
+            let doubles = doubles(&values)?;
+            Ok(match self.target {
+                DataType::Float32 => reals(&doubles)?,
+                _ => Arc::new(doubles),
+            })
         })
     }
 }

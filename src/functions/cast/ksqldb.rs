@@ -34,6 +34,7 @@ use super::plain;
 use crate::error::Error;
 use crate::error::SqlState;
 use crate::format;
+use crate::functions::columnwise::columnwise;
 
 /// `__ksql_cast_<type>(any) -> type`, `__ksql_cast_decimal(any, INT precision, INT scale)`; null gives null. Immutable.
 #[derive(Debug, PartialEq, Eq, Hash)]
@@ -94,19 +95,16 @@ impl ScalarUDFImpl for KsqlCast {
     }
 
     fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
-        let constant = matches!(args.args[0], ColumnarValue::Scalar(_));
-        let values = plain(args.args[0].to_array(if constant { 1 } else { args.number_rows })?)?;
-        let answer: ArrayRef = match self.target {
-            CastTarget::Text => Arc::new(texts(&values)?),
-            CastTarget::Boolean => Arc::new(booleans(&values)?),
-            CastTarget::Int => Arc::new(ints(&values)?),
-            CastTarget::BigInt => Arc::new(bigints(&values)?),
-            CastTarget::Double => Arc::new(doubles(&values)?),
-            CastTarget::Decimal => decimals(&values, args.return_field.data_type())?,
-        };
-        Ok(match constant {
-            true => ColumnarValue::Scalar(ScalarValue::try_from_array(&answer, 0)?),
-            false => ColumnarValue::Array(answer),
+        columnwise(&args, |rows| {
+            let values = plain(args.args[0].to_array(rows)?)?;
+            Ok(match self.target {
+                CastTarget::Text => Arc::new(texts(&values)?),
+                CastTarget::Boolean => Arc::new(booleans(&values)?),
+                CastTarget::Int => Arc::new(ints(&values)?),
+                CastTarget::BigInt => Arc::new(bigints(&values)?),
+                CastTarget::Double => Arc::new(doubles(&values)?),
+                CastTarget::Decimal => decimals(&values, args.return_field.data_type())?,
+            })
         })
     }
 }

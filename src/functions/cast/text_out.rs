@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use datafusion::arrow::datatypes::DataType;
-use datafusion::common::ScalarValue;
 use datafusion::error::Result;
 use datafusion::logical_expr::ColumnarValue;
 use datafusion::logical_expr::ScalarFunctionArgs;
@@ -14,6 +13,7 @@ use datafusion::logical_expr::Volatility;
 use super::checked::Booleans;
 use super::checked::texts;
 use super::checked::zone;
+use crate::functions::columnwise::columnwise;
 
 /// `__text_out(any) -> text`; null gives null. Immutable. Unlike a cast it writes `t` for true.
 #[derive(Debug, PartialEq, Eq, Hash)]
@@ -45,12 +45,9 @@ impl ScalarUDFImpl for TextOut {
     }
 
     fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
-        let constant = matches!(args.args[0], ColumnarValue::Scalar(_));
-        let values = args.args[0].to_array(if constant { 1 } else { args.number_rows })?;
-        let written = texts(&values, zone(&args)?, Booleans::AsLetters)?;
-        Ok(match constant {
-            true => ColumnarValue::Scalar(ScalarValue::try_from_array(&written, 0)?),
-            false => ColumnarValue::Array(Arc::new(written)),
+        columnwise(&args, |rows| {
+            let values = args.args[0].to_array(rows)?;
+            Ok(Arc::new(texts(&values, zone(&args)?, Booleans::AsLetters)?))
         })
     }
 }

@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use datafusion::arrow::array::Array;
-use datafusion::arrow::array::ArrayRef;
 use datafusion::arrow::array::AsArray;
 use datafusion::arrow::array::Date32Array;
 use datafusion::arrow::array::Int64Array;
@@ -11,7 +10,6 @@ use datafusion::arrow::array::make_array;
 use datafusion::arrow::array::timezone::Tz;
 use datafusion::arrow::datatypes::DataType;
 use datafusion::arrow::error::ArrowError;
-use datafusion::common::ScalarValue;
 use datafusion::error::Result;
 use datafusion::logical_expr::ColumnarValue;
 use datafusion::logical_expr::ScalarFunctionArgs;
@@ -21,6 +19,7 @@ use datafusion::logical_expr::Volatility;
 
 use super::plain;
 use crate::format::text;
+use crate::functions::columnwise::columnwise;
 use crate::functions::context::Context;
 use crate::model::SqlType;
 
@@ -71,32 +70,29 @@ impl ScalarUDFImpl for TimestampIn {
         // A standing query's constants are computed while it is planned, without a context.
         let zone = Context::of(&args.config_options).map_or(STANDING_ZONE, |context| &context.time_zone);
         let zone = zone.parse::<Tz>()?;
-        let constant = matches!(args.args[0], ColumnarValue::Scalar(_));
-        let texts = plain(args.args[0].to_array(if constant { 1 } else { args.number_rows })?)?;
-        let target = self.target.arrow();
-        let wrong =
-            |value: &str| ArrowError::CastError(format!("Cannot cast string '{value}' to value of {target} type"));
-        let texts = texts.as_string::<i32>().iter();
-        let times: ArrayRef = if self.target == SqlType::Date {
-            let read = |value: &str| text::parse_date(value).ok_or_else(|| wrong(value));
-            let days = texts.map(|text| text.map(read).transpose());
-            Arc::new(days.collect::<std::result::Result<Date32Array, ArrowError>>()?)
-        } else {
-            let read = |value: &str| {
-                let micros = match self.target {
-                    SqlType::TimestampTz => text::parse_timestamp_tz(value, zone),
-                    SqlType::Time => text::parse_time(value),
-                    _ => text::parse_timestamp(value),
+        columnwise(&args, |rows| {
+            let texts = plain(args.args[0].to_array(rows)?)?;
+            let target = self.target.arrow();
+            let wrong =
+                |value: &str| ArrowError::CastError(format!("Cannot cast string '{value}' to value of {target} type"));
+            let texts = texts.as_string::<i32>().iter();
+            Ok(if self.target == SqlType::Date {
+                let read = |value: &str| text::parse_date(value).ok_or_else(|| wrong(value));
+                let days = texts.map(|text| text.map(read).transpose());
+                Arc::new(days.collect::<std::result::Result<Date32Array, ArrowError>>()?)
+            } else {
+                let read = |value: &str| {
+                    let micros = match self.target {
+                        SqlType::TimestampTz => text::parse_timestamp_tz(value, zone),
+                        SqlType::Time => text::parse_time(value),
+                        _ => text::parse_timestamp(value),
+                    };
+                    micros.ok_or_else(|| wrong(value))
                 };
-                micros.ok_or_else(|| wrong(value))
-            };
-            let micros = texts.map(|text| text.map(read).transpose());
-            let micros = micros.collect::<std::result::Result<Int64Array, ArrowError>>()?;
-            make_array(micros.into_data().into_builder().data_type(target.clone()).build()?)
-        };
-        Ok(match constant {
-            true => ColumnarValue::Scalar(ScalarValue::try_from_array(&times, 0)?),
-            false => ColumnarValue::Array(times),
+                let micros = texts.map(|text| text.map(read).transpose());
+                let micros = micros.collect::<std::result::Result<Int64Array, ArrowError>>()?;
+                make_array(micros.into_data().into_builder().data_type(target.clone()).build()?)
+            })
         })
     }
 }

@@ -28,6 +28,8 @@ use super::definition::met;
 use super::definition::span;
 use crate::error::Error;
 use crate::error::SqlState;
+use crate::functions::scalar::ITEMS_MAX;
+use crate::functions::scalar::too_many;
 
 /// * `array_lower(array, dimension)`, `array_upper(array, dimension)`: null of an empty one, and of a dimension that it has not.
 /// * `array_ndims(array)`: null of an empty one.
@@ -71,7 +73,7 @@ pub(super) static DEFINITIONS: [Definition; 9] = [
         usage: "array_fill(any, int[]) -> array",
         about: "An array of so many elements of one value.",
         types: |arguments| match arguments {
-            [of, lengths] => Some((vec![of.clone(), list_of(whole(lengths)?)], list_of(of.clone()))),
+            [of, lengths] if !of.is_nested() => Some((vec![of.clone(), list_of(whole(lengths)?)], list_of(of.clone()))),
             _ => None,
         },
         compute: fill,
@@ -161,7 +163,7 @@ fn length(array: &ArrayRef, row: usize, dimension: i32) -> Option<i32> {
 fn fill(arrays: &[ArrayRef], rows: usize, of: &DataType) -> Result<ArrayRef> {
     let lengths = list(arrays, 1);
     let values = lengths.values().as_primitive::<Int32Type>();
-    let mut picks = Picks::default();
+    let (mut picks, mut items) = (Picks::default(), 0.0);
     for row in 0..rows {
         let Some(mut places) = span(lengths, row) else {
             return Err(failed(Error::new(SqlState("22004"), "dimension array or low bound array cannot be null")));
@@ -174,6 +176,10 @@ fn fill(arrays: &[ArrayRef], rows: usize, of: &DataType) -> Result<ArrayRef> {
             (Some(place), None) => values.value(place),
             (Some(_), Some(_)) => return Err(failed(Error::unsupported("array_fill of several dimensions"))),
         };
+        items += f64::from(length).max(0.0);
+        if ITEMS_MAX < items {
+            return Err(failed(too_many("array_fill")));
+        }
         (0..length).for_each(|_| picks.push(0, row));
         picks.end(true)?;
     }

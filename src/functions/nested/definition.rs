@@ -17,7 +17,6 @@ use datafusion::arrow::compute::interleave;
 use datafusion::arrow::datatypes::DataType;
 use datafusion::arrow::datatypes::Field;
 use datafusion::arrow::datatypes::Fields;
-use datafusion::common::ScalarValue;
 use datafusion::error::DataFusionError;
 use datafusion::error::Result;
 use datafusion::functions_nested::all_default_nested_functions;
@@ -31,6 +30,7 @@ use datafusion::logical_expr::Volatility;
 use crate::error::Error;
 use crate::format::RowKeys;
 use crate::format::RowValues;
+use crate::functions::columnwise::columnwise;
 use crate::functions::described::described;
 use crate::functions::rowwise::not_accepted;
 use crate::model::SqlType;
@@ -117,13 +117,10 @@ impl ScalarUDFImpl for Collection {
     }
 
     fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
-        let constant = args.args.iter().all(|argument| matches!(argument, ColumnarValue::Scalar(_)));
-        let rows = if constant { 1 } else { args.number_rows };
-        let arrays: Vec<ArrayRef> = args.args.iter().map(|argument| argument.to_array(rows)).collect::<Result<_>>()?;
-        let answers = (self.definition.compute)(&arrays, rows, args.return_field.data_type())?;
-        Ok(match constant {
-            true => ColumnarValue::Scalar(ScalarValue::try_from_array(&answers, 0)?),
-            false => ColumnarValue::Array(answers),
+        columnwise(&args, |rows| {
+            let arrays: Vec<ArrayRef> =
+                args.args.iter().map(|argument| argument.to_array(rows)).collect::<Result<_>>()?;
+            (self.definition.compute)(&arrays, rows, args.return_field.data_type())
         })
     }
 }

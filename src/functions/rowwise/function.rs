@@ -6,7 +6,6 @@ use std::hash::Hasher;
 use datafusion::arrow::array::ArrayRef;
 use datafusion::arrow::datatypes::DataType;
 use datafusion::arrow::datatypes::TimeUnit;
-use datafusion::common::ScalarValue;
 use datafusion::error::DataFusionError;
 use datafusion::error::Result;
 use datafusion::logical_expr::ColumnarValue;
@@ -21,6 +20,7 @@ use super::cell::Cell;
 use super::cell::column;
 use crate::error::Error;
 use crate::error::SqlState;
+use crate::functions::columnwise::columnwise;
 use crate::functions::described::described;
 use crate::functions::described::shown_name;
 use crate::model::SqlType;
@@ -265,26 +265,23 @@ impl ScalarUDFImpl for Rowwise {
     fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
         let types: Vec<DataType> = args.args.iter().map(ColumnarValue::data_type).collect();
         let result = self.overload(&types)?.result;
-        let constant = args.args.iter().all(|argument| matches!(argument, ColumnarValue::Scalar(_)));
-        let rows = if constant { 1 } else { args.number_rows };
-        let arrays: Vec<ArrayRef> = args.args.iter().map(|argument| argument.to_array(rows)).collect::<Result<_>>()?;
-        let mut answers = Vec::with_capacity(rows);
-        let mut cells = Vec::with_capacity(arrays.len());
-        for row in 0..rows {
-            cells.clear();
-            cells.extend(arrays.iter().map(|array| Cell::of(array.as_ref(), row)));
-            let is_null = self.definition.nulls == Nulls::GiveNull && cells.contains(&Cell::Null);
-            answers.push(match is_null {
-                true => Answer::Null,
-                false => {
-                    (self.definition.compute)(&cells).map_err(|error| DataFusionError::External(Box::new(error)))?
-                }
-            });
-        }
-        let answers = column(answers, result);
-        Ok(match constant {
-            true => ColumnarValue::Scalar(ScalarValue::try_from_array(&answers, 0)?),
-            false => ColumnarValue::Array(answers),
+        columnwise(&args, |rows| {
+            let arrays: Vec<ArrayRef> =
+                args.args.iter().map(|argument| argument.to_array(rows)).collect::<Result<_>>()?;
+            let mut answers = Vec::with_capacity(rows);
+            let mut cells = Vec::with_capacity(arrays.len());
+            for row in 0..rows {
+                cells.clear();
+                cells.extend(arrays.iter().map(|array| Cell::of(array.as_ref(), row)));
+                let is_null = self.definition.nulls == Nulls::GiveNull && cells.contains(&Cell::Null);
+                answers.push(match is_null {
+                    true => Answer::Null,
+                    false => {
+                        (self.definition.compute)(&cells).map_err(|error| DataFusionError::External(Box::new(error)))?
+                    }
+                });
+            }
+            Ok(column(answers, result))
         })
     }
 }

@@ -5,7 +5,6 @@ use std::sync::Arc;
 use datafusion::arrow::array::AsArray;
 use datafusion::arrow::array::BinaryArray;
 use datafusion::arrow::datatypes::DataType;
-use datafusion::common::ScalarValue;
 use datafusion::error::DataFusionError;
 use datafusion::error::Result;
 use datafusion::logical_expr::ColumnarValue;
@@ -17,6 +16,7 @@ use datafusion::logical_expr::Volatility;
 use crate::error::Error;
 use crate::error::SqlState;
 use crate::format::text;
+use crate::functions::columnwise::columnwise;
 
 /// `__bytea_in(text) -> BYTEA`; null gives null, other text 22P02. Immutable.
 #[derive(Debug, PartialEq, Eq, Hash)]
@@ -48,20 +48,17 @@ impl ScalarUDFImpl for ByteaIn {
     }
 
     fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
-        let constant = matches!(args.args[0], ColumnarValue::Scalar(_));
-        let texts = args.args[0].to_array(if constant { 1 } else { args.number_rows })?;
-        let read = |value: &str| {
-            text::parse_bytes(value).ok_or_else(|| {
-                let message = format!("invalid input syntax for type bytea: \"{value}\"");
-                DataFusionError::External(Box::new(Error::new(SqlState::INVALID_TEXT_REPRESENTATION, message)))
-            })
-        };
-        let bytes: Result<Vec<Option<Vec<u8>>>> =
-            texts.as_string::<i32>().iter().map(|text| text.map(read).transpose()).collect();
-        let bytes = BinaryArray::from_iter(bytes?);
-        Ok(match constant {
-            true => ColumnarValue::Scalar(ScalarValue::try_from_array(&bytes, 0)?),
-            false => ColumnarValue::Array(Arc::new(bytes)),
+        columnwise(&args, |rows| {
+            let texts = args.args[0].to_array(rows)?;
+            let read = |value: &str| {
+                text::parse_bytes(value).ok_or_else(|| {
+                    let message = format!("invalid input syntax for type bytea: \"{value}\"");
+                    DataFusionError::External(Box::new(Error::new(SqlState::INVALID_TEXT_REPRESENTATION, message)))
+                })
+            };
+            let bytes: Result<Vec<Option<Vec<u8>>>> =
+                texts.as_string::<i32>().iter().map(|text| text.map(read).transpose()).collect();
+            Ok(Arc::new(BinaryArray::from_iter(bytes?)))
         })
     }
 }

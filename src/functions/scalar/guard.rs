@@ -43,7 +43,7 @@ pub(super) enum Guard {
 pub(super) const CALL_BYTES_MAX: f64 = 512e6;
 
 /// Items of the arrays that one call makes, of all its rows together: some 40 MB.
-pub(super) const ITEMS_MAX: f64 = 5_000_000.0;
+pub(in crate::functions) const ITEMS_MAX: f64 = 5_000_000.0;
 
 impl Guard {
     /// Why these arguments are refused, if they are.

@@ -182,7 +182,8 @@ fn for_rows(arguments: &[Float64Array], mut refuses: impl FnMut(usize, &[f64]) -
     Ok(())
 }
 
-fn too_many(name: &str) -> Error {
+/// The error of arrays that would be too long together.
+pub(in crate::functions) fn too_many(name: &str) -> Error {
     let message = format!("{name} would make arrays of more than {ITEMS_MAX} items at a time");
     let error = Error::new(SqlState::PROGRAM_LIMIT_EXCEEDED, message);
     match name {

@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use datafusion::arrow::array::ArrayRef;
 use datafusion::arrow::array::AsArray;
 use datafusion::arrow::datatypes::DataType;
 use datafusion::arrow::datatypes::Float32Type;
@@ -13,7 +12,8 @@ use datafusion::logical_expr::ScalarFunctionArgs;
 use datafusion::logical_expr::ScalarUDFImpl;
 use datafusion::logical_expr::Signature;
 use datafusion::logical_expr::Volatility;
-use datafusion::scalar::ScalarValue;
+
+use crate::functions::columnwise::columnwise;
 
 /// `__one_zero(double) -> double`, `__one_zero(real) -> real`: -0 is 0, every other value itself. Immutable.
 #[derive(Debug, PartialEq, Eq, Hash)]
@@ -50,18 +50,15 @@ impl ScalarUDFImpl for OneZero {
     }
 
     fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
-        let constant = matches!(args.args[0], ColumnarValue::Scalar(_));
-        let values = args.args[0].to_array(if constant { 1 } else { args.number_rows })?;
-        // The sum of both zeros is the one without a sign.
-        let answer: ArrayRef = match values.data_type() {
-            DataType::Float32 => {
-                Arc::new(values.as_primitive::<Float32Type>().unary::<_, Float32Type>(|value| value + 0.0))
-            }
-            _ => Arc::new(values.as_primitive::<Float64Type>().unary::<_, Float64Type>(|value| value + 0.0)),
-        };
-        Ok(match constant {
-            true => ColumnarValue::Scalar(ScalarValue::try_from_array(&answer, 0)?),
-            false => ColumnarValue::Array(answer),
+        columnwise(&args, |rows| {
+            let values = args.args[0].to_array(rows)?;
+            // The sum of both zeros is the one without a sign.
+            Ok(match values.data_type() {
+                DataType::Float32 => {
+                    Arc::new(values.as_primitive::<Float32Type>().unary::<_, Float32Type>(|value| value + 0.0))
+                }
+                _ => Arc::new(values.as_primitive::<Float64Type>().unary::<_, Float64Type>(|value| value + 0.0)),
+            })
         })
     }
 }

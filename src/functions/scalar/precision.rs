@@ -2,14 +2,12 @@
 
 use std::sync::Arc;
 
-use datafusion::arrow::array::ArrayRef;
 use datafusion::arrow::array::AsArray;
 use datafusion::arrow::datatypes::DataType;
 use datafusion::arrow::datatypes::Int32Type;
 use datafusion::arrow::datatypes::Time64MicrosecondType;
 use datafusion::arrow::datatypes::TimeUnit;
 use datafusion::arrow::datatypes::TimestampMicrosecondType;
-use datafusion::common::ScalarValue;
 use datafusion::error::Result;
 use datafusion::logical_expr::ColumnarValue;
 use datafusion::logical_expr::ScalarFunctionArgs;
@@ -17,6 +15,7 @@ use datafusion::logical_expr::ScalarUDFImpl;
 use datafusion::logical_expr::Signature;
 use datafusion::logical_expr::Volatility;
 
+use crate::functions::columnwise::columnwise;
 use crate::functions::rowwise::not_accepted;
 
 /// Digits of a second that there are at most.
@@ -65,26 +64,24 @@ impl ScalarUDFImpl for Precision {
     }
 
     fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
-        let constant = matches!(args.args[0], ColumnarValue::Scalar(_));
-        let times = args.args[0].to_array(if constant { 1 } else { args.number_rows })?;
-        // The type tells how many, in each row.
-        let digits = args.args[1].to_array(1)?;
-        let digits = u32::try_from(digits.as_primitive::<Int32Type>().value(0)).unwrap_or(DIGITS_MAX).min(DIGITS_MAX);
-        let answer: ArrayRef = match times.data_type() {
-            of_type @ DataType::Timestamp(..) => {
-                let times = times.as_primitive::<TimestampMicrosecondType>();
-                let rounded =
-                    times.unary::<_, TimestampMicrosecondType>(|micros| rounded(micros, MICROS_OF_2000, digits));
-                Arc::new(rounded.with_data_type(of_type.clone()))
-            }
-            _ => {
-                let times = times.as_primitive::<Time64MicrosecondType>();
-                Arc::new(times.unary::<_, Time64MicrosecondType>(|micros| rounded(micros, 0, digits)))
-            }
-        };
-        Ok(match constant {
-            true => ColumnarValue::Scalar(ScalarValue::try_from_array(&answer, 0)?),
-            false => ColumnarValue::Array(answer),
+        columnwise(&args, |rows| {
+            let times = args.args[0].to_array(rows)?;
+            // The type tells how many, in each row.
+            let digits = args.args[1].to_array(1)?;
+            let digits =
+                u32::try_from(digits.as_primitive::<Int32Type>().value(0)).unwrap_or(DIGITS_MAX).min(DIGITS_MAX);
+            Ok(match times.data_type() {
+                of_type @ DataType::Timestamp(..) => {
+                    let times = times.as_primitive::<TimestampMicrosecondType>();
+                    let rounded =
+                        times.unary::<_, TimestampMicrosecondType>(|micros| rounded(micros, MICROS_OF_2000, digits));
+                    Arc::new(rounded.with_data_type(of_type.clone()))
+                }
+                _ => {
+                    let times = times.as_primitive::<Time64MicrosecondType>();
+                    Arc::new(times.unary::<_, Time64MicrosecondType>(|micros| rounded(micros, 0, digits)))
+                }
+            })
         })
     }
 }

@@ -343,3 +343,12 @@ async fn the_flusher_thread_makes_appends_durable() {
     let (log, _) = open(&simulation, config());
     assert_eq!(values(&log, partition(0)).expect("it reads"), numbered(0..200));
 }
+
+/// A thread that looks just before the log stops and waits just after it would sleep for ever, and this test with it.
+#[test]
+fn no_thread_misses_that_the_log_stops() {
+    let simulation = Simulation::new(41);
+    for _ in 0..2_000 {
+        drop(open(&simulation, LogConfig { flush_on: FlushOn::Thread, ..config() }));
+    }
+}

@@ -116,7 +116,8 @@ fn counted(clause: &str, count: Option<Box<Expr>>) -> Result<Option<Box<Expr>>> 
     match *count {
         Expr::Literal(ScalarValue::Decimal128(Some(digits), _, scale), _) if 0 <= scale => {
             let unit = 10_i128.pow(scale.unsigned_abs().into());
-            let rounded = digits / unit + i128::from(unit <= 2 * (digits % unit));
+            let rest = digits % unit;
+            let rounded = digits / unit + i128::from(unit - rest <= rest);
             number(i64::try_from(rounded).unwrap_or(i64::MAX))
         }
         Expr::Literal(ScalarValue::Utf8(Some(text)), _) => match text.trim().parse() {

@@ -323,9 +323,8 @@ fn check_call(function: &ScalarFunction, schema: &DFSchema) -> Result<()> {
             }
         }
         ("date_part" | "date_trunc", [_, time])
-            if let kind @ (Kind::Text | Kind::Number | Kind::Boolean) = Operand::of(time, schema)?.kind =>
+            if matches!(Operand::of(time, schema)?.kind, Kind::Text | Kind::Number | Kind::Boolean) =>
         {
-            debug_assert!(kind != Kind::Unknown);
             let name = if function.name() == "date_part" { "pg_catalog.extract" } else { "date_trunc" };
             Err(no_function(name, &function.args, schema)?)
         }

@@ -80,7 +80,7 @@ pub use view::Rename;
 use sqlparser::ast;
 
 use super::cursor::Cursor;
-use super::nearest::nearest;
+use super::nearest;
 use crate::error::Result;
 
 /// One statement.

@@ -143,10 +143,15 @@ impl RowReader {
 
     /// How many bytes the row that begins `pending` has, `None` if they are not all there.
     fn whole_row(&self) -> Result<Option<usize>, Error> {
-        let too_long = || {
-            let message = format!("a row of COPY has more than {ROW_BYTES_MAX} bytes");
-            Error::new(SqlState::PROGRAM_LIMIT_EXCEEDED, message)
-        };
+        let length = self.row_length()?;
+        match ROW_BYTES_MAX < length.unwrap_or(self.pending.len()) {
+            true => Err(too_long()),
+            false => Ok(length),
+        }
+    }
+
+    /// The same, however many they are.
+    fn row_length(&self) -> Result<Option<usize>, Error> {
         let mut rest = &self.pending[..];
         if rest.len() < 2 {
             return Ok(None);
@@ -161,7 +166,7 @@ impl RowReader {
         }
         for _ in &self.wanted {
             if rest.len() < 4 {
-                return if ROW_BYTES_MAX < self.pending.len() { Err(too_long()) } else { Ok(None) };
+                return Ok(None);
             }
             let length = match rest.get_i32() {
                 -1 => 0,
@@ -177,6 +182,10 @@ impl RowReader {
         }
         Ok(Some(self.pending.len() - rest.len()))
     }
+}
+
+fn too_long() -> Error {
+    Error::new(SqlState::PROGRAM_LIMIT_EXCEEDED, format!("a row of COPY has more than {ROW_BYTES_MAX} bytes"))
 }
 
 fn bad(message: &str) -> Error {
@@ -240,6 +249,23 @@ mod tests {
             let expected = [("1", Some("é")), ("-2", None)];
             let expected = expected.map(|(id, name)| vec![Some(id.to_string()), name.map(str::to_string)]);
             assert_eq!(rows, expected, "cut at {cut}");
+        }
+    }
+
+    /// Each field may have as many bytes as a row; all of them together may not, nor is a row waited for that has too many.
+    #[test]
+    fn a_row_is_no_longer_than_it_may_be() {
+        let fields = [OutputField::new("one", SqlType::Text), OutputField::new("other", SqlType::Text)];
+        let mut bytes = header();
+        bytes.put_i16(2);
+        bytes.put_i32(ROW_BYTES_MAX as i32);
+        bytes.extend(vec![b'x'; ROW_BYTES_MAX]);
+        bytes.put_i32(8);
+        for end in [bytes.len(), bytes.len() + 8] {
+            bytes.resize(end, b'x');
+            let mut reader = RowReader::new(&fields, "UTC".parse().expect("a zone"));
+            reader.push(&bytes);
+            assert_eq!(reader.next().expect_err("too long").state(), SqlState::PROGRAM_LIMIT_EXCEEDED, "{end} bytes");
         }
     }
 

@@ -324,12 +324,16 @@ fn milliseconds(column: &ArrayRef) -> ArrayRef {
     }
 }
 
-/// A number's text without a type: whole numbers without a point, others to nine digits.
+/// A number's text without a type: whole numbers without a point, others to nine digits, and fourteen in all.
 fn number(text: &str) -> String {
     let value: f64 = text.parse().expect("a number");
     let nearest = value.round() + 0.0;
     // Doubles that are made in another order differ in their last place.
-    if (value - nearest).abs() < 5e-10 && value.abs() < 1e15 { format!("{nearest:.0}") } else { format!("{value:.9}") }
+    if (value - nearest).abs() < 5e-10 && value.abs() < 1e15 {
+        return format!("{nearest:.0}");
+    }
+    let whole_digits = value.abs().max(1.0).log10() as usize + 1;
+    format!("{value:.*}", 14_usize.saturating_sub(whole_digits).min(9))
 }
 
 /// A JSON value in the same words.

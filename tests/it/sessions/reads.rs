@@ -1,5 +1,7 @@
 //! INSERT, SELECT, COPY over topics.
 
+use std::time::Duration;
+
 use super::harness::World;
 
 #[tokio::test]
@@ -121,4 +123,23 @@ async fn what_clients_and_pools_say_in_passing_has_an_answer() {
     let statement = client.session.parse("SELECT pg_sleep(0)").expect("it is a statement").remove(0);
     let described = client.session.describe(&statement, &[]).await.expect("it is planned");
     assert_eq!(described.fields.expect("it gives rows")[0].name, "pg_sleep");
+}
+
+/// Who waited for what was written would wait for ever.
+#[tokio::test]
+async fn a_wait_for_a_view_ends_when_its_query_is_stopped() {
+    let world = World::new().await;
+    let (mut reader, mut other) = (world.session(), world.session());
+    reader.expect("CREATE STREAM s (k INT)", "CREATE STREAM").await;
+    reader.ask("CREATE MATERIALIZED VIEW v AS SELECT k, count(*) AS n FROM s GROUP BY k").await.expect("a view");
+    reader.expect("SET read_your_writes = on; INSERT INTO s VALUES (1)", "SET\nINSERT 0 1").await;
+    let pausing = async {
+        other.ask("PAUSE v").await.expect("it is stopped");
+        world.advance(Duration::from_secs(1));
+    };
+    let (answer, ()) = tokio::join!(reader.ask("SELECT n FROM v"), pausing);
+    assert_eq!(answer.expect_err("nobody keeps it").state().0, "55000");
+    other.ask("RESUME v").await.expect("it goes on");
+    let (answer, ()) = tokio::join!(reader.ask("SELECT n FROM v"), world.drive());
+    assert_eq!(answer.expect("it is kept again"), "1");
 }
