@@ -32,6 +32,7 @@ impl SqlState {
     pub const NOT_NULL_VIOLATION: SqlState = SqlState("23502");
     pub const UNIQUE_VIOLATION: SqlState = SqlState("23505");
     pub const INVALID_CURSOR_STATE: SqlState = SqlState("24000");
+    pub const READ_ONLY_SQL_TRANSACTION: SqlState = SqlState("25006");
     pub const NO_ACTIVE_SQL_TRANSACTION: SqlState = SqlState("25P01");
     pub const IN_FAILED_SQL_TRANSACTION: SqlState = SqlState("25P02");
     pub const INVALID_SQL_STATEMENT_NAME: SqlState = SqlState("26000");
@@ -101,18 +102,20 @@ struct Inner {
     position: Option<Position>,
     /// What stands before the place, of an error whose message tells its place.
     before_place: Option<&'static str>,
-    /// The constraint that a row breaks.
-    constraint: Option<Constraint>,
+    /// The rule of a table that a row breaks.
+    rule: Option<Rule>,
     source: Option<Arc<dyn std::error::Error + Send + Sync>>,
 }
 
-/// A constraint of a table of the schema public.
+/// A rule of a table of the schema public, for clients that know it by name.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Constraint {
+pub struct Rule {
     /// The table.
     pub table: String,
-    /// Its own name.
-    pub name: String,
+    /// The column, of a rule about one that has no name of its own.
+    pub column: Option<String>,
+    /// The constraint.
+    pub constraint: Option<String>,
 }
 
 /// A result whose error is told to a user.
@@ -122,8 +125,8 @@ impl Error {
     /// An error with its code and its message.
     pub fn new(state: SqlState, message: impl Into<String>) -> Self {
         let message = message.into();
-        let (detail, hint, position, before_place, constraint, source) = (None, None, None, None, None, None);
-        Self(Box::new(Inner { state, message, detail, hint, position, before_place, constraint, source }))
+        let (detail, hint, position, before_place, rule, source) = (None, None, None, None, None, None);
+        Self(Box::new(Inner { state, message, detail, hint, position, before_place, rule, source }))
     }
 
     /// Our own bug: XX000.
@@ -182,9 +185,9 @@ impl Error {
         self
     }
 
-    /// Tells which constraint is broken, for clients that know it by name.
-    pub fn of_constraint(mut self, constraint: Constraint) -> Self {
-        self.0.constraint = Some(constraint);
+    /// Tells which rule is broken.
+    pub fn of_rule(mut self, rule: Rule) -> Self {
+        self.0.rule = Some(rule);
         self
     }
 
@@ -214,9 +217,9 @@ impl Error {
         self.0.hint.as_deref()
     }
 
-    /// The constraint that is broken.
-    pub fn constraint(&self) -> Option<&Constraint> {
-        self.0.constraint.as_ref()
+    /// The rule that is broken.
+    pub fn rule(&self) -> Option<&Rule> {
+        self.0.rule.as_ref()
     }
 
     /// The place in the statement.

@@ -388,6 +388,8 @@ pub(super) fn kafka_can_write(sql_type: &SqlType) -> bool {
         SqlType::Int | SqlType::BigInt | SqlType::Double | SqlType::Text | SqlType::Bytes => true,
         SqlType::Boolean
         | SqlType::Decimal { .. }
+        | SqlType::Json
+        | SqlType::Jsonb
         | SqlType::Date
         | SqlType::Time
         | SqlType::Timestamp

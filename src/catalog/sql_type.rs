@@ -137,6 +137,8 @@ fn simple_type(data_type: &DataType) -> Result<SqlType> {
                 .hint("Only columns have lengths. Use TEXT."));
         }
         DataType::Bytes(None) | DataType::Bytea => SqlType::Bytes,
+        DataType::JSON => SqlType::Json,
+        DataType::JSONB => SqlType::Jsonb,
         DataType::Date => SqlType::Date,
         DataType::Time(_, TimezoneInfo::None | TimezoneInfo::WithoutTimeZone) => SqlType::Time,
         DataType::Timestamp(_, TimezoneInfo::None | TimezoneInfo::WithoutTimeZone) => SqlType::Timestamp,
@@ -190,20 +192,17 @@ fn custom(name: &str, modifiers: &[String], data_type: &DataType) -> Result<SqlT
         ("STRING", []) => Ok(SqlType::Text),
         ("BYTES" | "BYTEA", []) => Ok(SqlType::Bytes),
         ("TIMESTAMPTZ", []) => Ok(SqlType::TimestampTz),
-        (
-            "SERIAL" | "BIGSERIAL" | "SMALLSERIAL" | "ARRAY" | "MAP" | "STRUCT" | "JSON" | "JSONB" | "UUID" | "HSTORE"
-            | "MONEY",
-            _,
-        ) => Err(unsupported(data_type)),
+        ("SERIAL" | "BIGSERIAL" | "SMALLSERIAL" | "ARRAY" | "MAP" | "STRUCT" | "UUID" | "HSTORE" | "MONEY", _) => {
+            Err(unsupported(data_type))
+        }
         _ => Err(unknown_type(&data_type.to_string())),
     }
 }
 
 /// Types that PostgreSQL has, and what to write instead.
-const INSTEAD: [(&[&str], &str); 4] = [
+const INSTEAD: [(&[&str], &str); 3] = [
     (&["SERIAL", "BIGSERIAL", "SMALLSERIAL"], "Use INT or BIGINT, and give each row its number."),
     (&["UUID"], "Use TEXT; uuid() makes one."),
-    (&["JSON", "JSONB"], "Use STRUCT, MAP and arrays, or TEXT."),
     (&["INTERVAL"], "Keep both TIMESTAMPs, whose difference is an interval, or a BIGINT."),
 ];
 

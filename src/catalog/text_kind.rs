@@ -27,8 +27,6 @@ pub enum TextKind {
     Blank(u32),
     /// `UUID`, kept in lower case with hyphens.
     Uuid,
-    /// A JSON document. No column is declared so.
-    Json,
 }
 
 impl TextKind {
@@ -65,7 +63,6 @@ impl TextKind {
     pub fn fit<'a>(&self, text: &'a str) -> Result<Cow<'a, str>> {
         let characters = match self {
             Self::Varying(characters) | Self::Blank(characters) => usize::try_from(*characters).unwrap_or(usize::MAX),
-            Self::Json => return Ok(Cow::Borrowed(text)),
             Self::Uuid => {
                 return canonical_uuid(text).ok_or_else(|| {
                     let message = format!("invalid input syntax for type uuid: \"{text}\"");
@@ -91,7 +88,6 @@ impl TextKind {
             Self::Varying(characters) => format!("character varying({characters})"),
             Self::Blank(characters) => format!("character({characters})"),
             Self::Uuid => "uuid".to_string(),
-            Self::Json => "json".to_string(),
         }
     }
 
@@ -101,7 +97,6 @@ impl TextKind {
             Self::Varying(_) => 1043,
             Self::Blank(_) => 1042,
             Self::Uuid => 2950,
-            Self::Json => 114,
         }
     }
 
@@ -111,7 +106,7 @@ impl TextKind {
             Self::Varying(characters) | Self::Blank(characters) => {
                 i32::try_from(*characters).unwrap_or(i32::MAX - 4) + 4
             }
-            Self::Uuid | Self::Json => -1,
+            Self::Uuid => -1,
         }
     }
 }

@@ -18,6 +18,7 @@ use crate::catalog::Compatibility;
 use crate::catalog::Relation;
 use crate::error::Error;
 use crate::error::Result;
+use crate::error::Rule;
 use crate::error::SqlState;
 use crate::format::Encoder;
 use crate::format::EventTimeColumn;
@@ -233,7 +234,9 @@ pub(super) fn check_not_null(relation: &Relation, rows: &RecordBatch) -> std::re
                 "null value in column \"{}\" of relation \"{}\" violates not-null constraint",
                 column.name, relation.name
             );
-            let error = Error::new(SqlState::NOT_NULL_VIOLATION, message).detail(format!("Row {}.", row + 1));
+            let rule = Rule { table: relation.name.clone(), column: Some(column.name.clone()), constraint: None };
+            let error = Error::new(SqlState::NOT_NULL_VIOLATION, message).of_rule(rule);
+            let error = error.detail(format!("Row {}.", row + 1));
             return Err(RefusedValue { row, column: index, error });
         }
     }

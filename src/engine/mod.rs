@@ -50,6 +50,7 @@ pub use outcome::OutputField;
 pub use outcome::RowStream;
 pub use outcome::TransactionStatus;
 pub use outcome::Value;
+pub use prepared::Deallocated;
 pub use prepared::Prepared;
 pub use read::type_modifier;
 pub use read::type_question;

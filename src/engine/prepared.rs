@@ -33,6 +33,15 @@ pub struct Prepared {
     pub(super) numbers: Option<Arc<[String]>>,
 }
 
+/// What a DEALLOCATE names.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Deallocated {
+    /// All statements.
+    All,
+    /// One, by its folded name.
+    Named(String),
+}
+
 impl Prepared {
     /// This statement, which is a shape's, with its numbers: the statement of `text`.
     pub(super) fn with_numbers(&self, text: &str, numbers: Vec<String>) -> Self {
@@ -53,6 +62,16 @@ impl Prepared {
         let mut statement = self.statement.as_ref().clone();
         read_as_intervals(&mut statement, numbers);
         self.with_statement(Arc::new(statement))
+    }
+
+    /// What it deallocates, if it is a DEALLOCATE: statements that the protocol prepared have names beside those of PREPARE.
+    pub fn deallocated(&self) -> Option<Deallocated> {
+        match self.statement.as_ref() {
+            Statement::Deallocate(None) => Some(Deallocated::All),
+            Statement::Deallocate(Some(name)) if name.quoted => Some(Deallocated::Named(name.value.clone())),
+            Statement::Deallocate(Some(name)) => Some(Deallocated::Named(name.value.to_lowercase())),
+            _ => None,
+        }
     }
 
     /// Another statement in the place of this one.

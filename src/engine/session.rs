@@ -204,12 +204,28 @@ impl Session {
         // A statement that was cancelled may have left some.
         self.given.clear();
         let in_block = self.status == TransactionStatus::Open;
-        let outcome = statement::execute(self, prepared, parameters).await;
+        let outcome = match self.check_may_write(prepared) {
+            Ok(()) => statement::execute(self, prepared, parameters).await,
+            Err(refused) => Err(refused),
+        };
         match outcome {
             Ok(_) => self.block.wrote |= in_block && statement::takes_effect(&prepared.statement),
             Err(_) => self.fail(),
         }
         outcome.map_err(|error| error.with_place(|position| prepared.line_and_column(position)))
+    }
+
+    /// Refuses a statement that changes something in a transaction that is only to read.
+    pub(super) fn check_may_write(&self, prepared: &Prepared) -> Result<()> {
+        let reads_only = match self.status {
+            TransactionStatus::Idle => self.settings.is("default_transaction_read_only", "on"),
+            TransactionStatus::Open | TransactionStatus::Failed => self.settings.is("transaction_read_only", "on"),
+        };
+        if !reads_only || !statement::takes_effect(&prepared.statement) {
+            return Ok(());
+        }
+        let message = format!("cannot execute {} in a read-only transaction", command(&prepared.text));
+        Err(Error::new(SqlState::READ_ONLY_SQL_TRANSACTION, message))
     }
 
     /// Makes an open transaction a failed one: after an error of the door's own, or a cancel.
@@ -309,6 +325,17 @@ fn command_line_settings(text: &str) -> Result<Vec<(String, String)>> {
         settings.push((name.replace('-', "_"), value.to_string()));
     }
     Ok(settings)
+}
+
+/// What a statement is called: its first word, and the kind of what it makes or takes away.
+fn command(text: &str) -> String {
+    let mut words = text.split_whitespace().map(str::to_uppercase);
+    let first = words.next().unwrap_or_default();
+    match first.as_str() {
+        "ALTER" | "CREATE" | "DROP" => format!("{first} {}", words.next().unwrap_or_default()),
+        "WITH" => "a statement that changes data".to_string(),
+        _ => first,
+    }
 }
 
 #[cfg(test)]

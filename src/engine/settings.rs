@@ -84,7 +84,7 @@ const SETTINGS: &[Setting] = &[
         false,
         "What a transaction begins with; a statement reads one commit.",
     ),
-    setting("default_transaction_read_only", "off", Kind::Boolean, false, "What a transaction begins with; accepted."),
+    setting("default_transaction_read_only", "off", Kind::Boolean, false, "What a transaction begins with."),
     setting(
         "emit",
         "net",
@@ -190,7 +190,7 @@ const SETTINGS: &[Setting] = &[
     ),
     setting("TimeZone", "UTC", Kind::Zone, true, "In which zone instants are written and read."),
     setting("transaction_isolation", "read committed", ISOLATION, false, "A statement reads one commit."),
-    setting("transaction_read_only", "off", Kind::Boolean, false, "Accepted."),
+    setting("transaction_read_only", "off", Kind::Boolean, false, "Whether what changes something is refused (25006)."),
 ];
 
 /// One session's settings.

@@ -17,9 +17,9 @@ use super::text::write_text;
 use crate::broker::Client;
 use crate::catalog::Relation;
 use crate::config::ByteSize;
-use crate::error::Constraint;
 use crate::error::Error;
 use crate::error::Result;
+use crate::error::Rule;
 use crate::error::SqlState;
 use crate::exec::Claim;
 use crate::exec::KeptTable;
@@ -167,9 +167,10 @@ pub(super) fn keys_of(relation: &Relation, rows: &RecordBatch) -> Result<Vec<Vec
 
 /// The error of a key that is taken.
 pub(super) fn taken(relation: &Relation, rows: &RecordBatch, row: usize) -> Error {
-    let constraint = Constraint { table: relation.name.clone(), name: format!("{}_pkey", relation.name) };
-    let message = format!("duplicate key value violates unique constraint \"{}\"", constraint.name);
-    let error = Error::new(SqlState::UNIQUE_VIOLATION, message).of_constraint(constraint);
+    let constraint = format!("{}_pkey", relation.name);
+    let message = format!("duplicate key value violates unique constraint \"{constraint}\"");
+    let rule = Rule { table: relation.name.clone(), column: None, constraint: Some(constraint) };
+    let error = Error::new(SqlState::UNIQUE_VIOLATION, message).of_rule(rule);
     error.detail(key_detail(relation, rows, row, "already exists"))
 }
 

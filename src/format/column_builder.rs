@@ -1,6 +1,7 @@
 //! The builder of one column, of any type.
 
 use arrow::array::ArrayRef;
+use arrow::compute::cast;
 use arrow::datatypes::DataType;
 use arrow::datatypes::Date32Type;
 use arrow::datatypes::Decimal128Type;
@@ -27,6 +28,8 @@ pub(super) enum ColumnBuilder {
     Decimal(Fixed<i128>, Digits),
     Text(Variable),
     Bytes(Variable),
+    Json(Variable),
+    Jsonb(Variable),
     /// Days.
     Date(Fixed<i32>),
     /// Microseconds of the day.
@@ -54,7 +57,10 @@ macro_rules! each {
             }
             ColumnBuilder::Double($cells) => $scalar,
             ColumnBuilder::Decimal($cells, _) => $scalar,
-            ColumnBuilder::Text($cells) | ColumnBuilder::Bytes($cells) => $scalar,
+            ColumnBuilder::Text($cells)
+            | ColumnBuilder::Bytes($cells)
+            | ColumnBuilder::Json($cells)
+            | ColumnBuilder::Jsonb($cells) => $scalar,
             ColumnBuilder::Nested($nested) => $other,
         }
     };
@@ -78,6 +84,8 @@ impl ColumnBuilder {
             }
             SqlType::Text => ColumnBuilder::Text(Variable::new(rows, keep)),
             SqlType::Bytes => ColumnBuilder::Bytes(Variable::new(rows, keep)),
+            SqlType::Json => ColumnBuilder::Json(Variable::new(rows, keep)),
+            SqlType::Jsonb => ColumnBuilder::Jsonb(Variable::new(rows, keep)),
             SqlType::Date => ColumnBuilder::Date(Fixed::new(rows, keep)),
             SqlType::Time => ColumnBuilder::Time(Fixed::new(rows, keep)),
             SqlType::Timestamp | SqlType::TimestampTz => {
@@ -118,9 +126,13 @@ impl ColumnBuilder {
             ) => cells.push(value),
             (ColumnBuilder::Double(cells), Slot::Double(value)) => cells.push(value),
             (ColumnBuilder::Decimal(cells, _), Slot::Decimal(value)) => cells.push(value),
-            (ColumnBuilder::Text(cells) | ColumnBuilder::Bytes(cells), Slot::Bytes { start, end }) => {
-                cells.push(&row.scratch[start..end]);
-            }
+            (
+                ColumnBuilder::Text(cells)
+                | ColumnBuilder::Bytes(cells)
+                | ColumnBuilder::Json(cells)
+                | ColumnBuilder::Jsonb(cells),
+                Slot::Bytes { start, end },
+            ) => cells.push(&row.scratch[start..end]),
             (_, slot) => unreachable!("{slot:?} was read for another type"),
         }
     }
@@ -150,6 +162,8 @@ impl ColumnBuilder {
             }
             ColumnBuilder::Text(cells) => cells.finish_text(),
             ColumnBuilder::Bytes(cells) => cells.finish_bytes(),
+            ColumnBuilder::Json(cells) => wide(cells.finish_text(), &SqlType::Json),
+            ColumnBuilder::Jsonb(cells) => wide(cells.finish_bytes(), &SqlType::Jsonb),
             ColumnBuilder::Date(cells) => cells.finish_as::<Date32Type>(DataType::Date32),
             ColumnBuilder::Time(cells) => cells.finish_as::<Time64MicrosecondType>(SqlType::Time.arrow()),
             ColumnBuilder::Timestamp(cells, data_type) => {
@@ -158,4 +172,9 @@ impl ColumnBuilder {
             ColumnBuilder::Nested(builder) => builder.finish(),
         }
     }
+}
+
+/// Documents in the Arrow type that tells them from texts and bytes.
+fn wide(documents: ArrayRef, sql_type: &SqlType) -> ArrayRef {
+    cast(&documents, &sql_type.arrow()).expect("offsets of 32 bits fit into 64")
 }

@@ -129,6 +129,8 @@ impl DelimitedColumns {
                 number::write_decimal(array.as_primitive::<Decimal128Type>().value(row), *scale, out);
             }
             SqlType::Text => out.extend_from_slice(array.as_string::<i32>().value(row).as_bytes()),
+            SqlType::Json => out.extend_from_slice(array.as_string::<i64>().value(row).as_bytes()),
+            SqlType::Jsonb => out.extend_from_slice(array.as_binary::<i64>().value(row)),
             SqlType::Bytes => push(STANDARD.encode(array.as_binary::<i32>().value(row)), out),
             SqlType::Date => {
                 let days = array.as_primitive::<Date32Type>().value(row);

@@ -66,6 +66,18 @@ pub enum FormatError {
         /// Whether its month or day is one that no order of year, month and day has room for as it was read.
         is_of_month: bool,
     },
+    /// A text that is no JSON.
+    #[error("invalid input syntax for type json")]
+    InvalidDocument {
+        /// What is wrong, and where.
+        reason: String,
+    },
+    /// A character of the number 0 in a document.
+    #[error("unsupported Unicode escape sequence")]
+    UnsupportedEscape,
+    /// A number in a document that `numeric` has no room for.
+    #[error("value overflows numeric format")]
+    NumberOverflow,
     /// A text of a number that the type cannot hold.
     #[error("{}\"{found}\" is out of range for type {expected}", before_value(expected))]
     TextOutOfRange {
@@ -105,8 +117,12 @@ impl From<FormatError> for Error {
             FormatError::Malformed { .. }
             | FormatError::WrongType { .. }
             | FormatError::InvalidText { .. }
+            | FormatError::InvalidDocument { .. }
             | FormatError::MalformedArray { .. } => SqlState::INVALID_TEXT_REPRESENTATION,
-            FormatError::OutOfRange { .. } | FormatError::TextOutOfRange { .. } => SqlState::NUMERIC_VALUE_OUT_OF_RANGE,
+            FormatError::OutOfRange { .. } | FormatError::TextOutOfRange { .. } | FormatError::NumberOverflow => {
+                SqlState::NUMERIC_VALUE_OUT_OF_RANGE
+            }
+            FormatError::UnsupportedEscape => SqlState("22P05"),
             FormatError::EventTime { .. } | FormatError::InvalidDatetime { .. } => SqlState::INVALID_DATETIME_FORMAT,
             FormatError::DatetimeOutOfRange { .. } => SqlState::DATETIME_FIELD_OVERFLOW,
             FormatError::Corrupt { .. } => SqlState::DATA_CORRUPTED,
@@ -116,6 +132,8 @@ impl From<FormatError> for Error {
             FormatError::DatetimeOutOfRange { is_of_month: true, .. } => {
                 told.hint("Perhaps you need a different \"datestyle\" setting.")
             }
+            FormatError::InvalidDocument { reason } => told.detail(format!("{reason}.")),
+            FormatError::UnsupportedEscape => told.detail("\\u0000 cannot be converted to text."),
             _ => told,
         }
     }

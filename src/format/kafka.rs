@@ -18,6 +18,8 @@ pub(super) fn check(column: &Column) -> Result<(), FormatError> {
         SqlType::Int | SqlType::BigInt | SqlType::Double | SqlType::Text | SqlType::Bytes => Ok(()),
         SqlType::Boolean
         | SqlType::Decimal { .. }
+        | SqlType::Json
+        | SqlType::Jsonb
         | SqlType::Date
         | SqlType::Time
         | SqlType::Timestamp

@@ -12,12 +12,47 @@ use super::rowwise::Definition;
 use super::rowwise::Nulls;
 use super::rowwise::Overload;
 use super::rowwise::Type;
+use super::text_hash::text_hash;
 use crate::error::Error;
 use crate::error::SqlState;
 use crate::format::canonical_uuid;
 
 /// All of them.
-pub static DEFINITIONS: [Definition; 19] = [
+pub static DEFINITIONS: [Definition; 23] = [
+    Definition {
+        name: "get_byte",
+        about: "The byte at a place, from 0.",
+        overloads: &[Overload { arguments: &[Type::Bytes, Type::Int], result: Type::Int }],
+        nulls: Nulls::GiveNull,
+        compute: |cells| byte_at(cells[0].bytes(), cells[1].int(), 1).map(|byte| Answer::Int(i64::from(byte))),
+    },
+    Definition {
+        name: "get_bit",
+        about: "The bit at a place, from 0 for the lowest of the first byte.",
+        overloads: &[Overload { arguments: &[Type::Bytes, Type::BigInt], result: Type::Int }],
+        nulls: Nulls::GiveNull,
+        compute: |cells| {
+            let byte = byte_at(cells[0].bytes(), cells[1].int(), 8)?;
+            Ok(Answer::Int(i64::from(byte >> cells[1].int().rem_euclid(8) & 1)))
+        },
+    },
+    Definition {
+        name: "bit_count",
+        about: "How many bits are set.",
+        overloads: &[Overload { arguments: &[Type::Bytes], result: Type::BigInt }],
+        nulls: Nulls::GiveNull,
+        compute: |cells| {
+            let count: u64 = cells[0].bytes().iter().map(|byte| u64::from(byte.count_ones())).sum();
+            Ok(Answer::int(i64::try_from(count).ok()))
+        },
+    },
+    Definition {
+        name: "hashtext",
+        about: "A number of 32 bits made of a text, the one that PostgreSQL makes.",
+        overloads: &[Overload { arguments: &[Type::Text], result: Type::Int }],
+        nulls: Nulls::GiveNull,
+        compute: |cells| Ok(Answer::Int(i64::from(text_hash(cells[0].text().as_bytes())))),
+    },
     Definition {
         name: "make_time",
         about: "The time of day of an hour, minute and second.",
@@ -185,6 +220,15 @@ pub static DEFINITIONS: [Definition; 19] = [
         },
     },
 ];
+
+/// The byte in which a place lies, of which each byte has `places`; 2202E for a place that is not there.
+fn byte_at(bytes: &[u8], place: i64, places: i64) -> Result<u8, Error> {
+    let at = usize::try_from(place.div_euclid(places)).ok();
+    at.and_then(|at| bytes.get(at)).copied().ok_or_else(|| {
+        let last = i64::try_from(bytes.len()).unwrap_or(i64::MAX).saturating_mul(places) - 1;
+        Error::new(SqlState("2202E"), format!("index {place} out of valid range, 0..{last}"))
+    })
+}
 
 /// The digits of a text, its point and its sign, in the places where a pattern has them.
 fn number_in_pattern(text: &str, pattern: &str) -> Result<String, Error> {

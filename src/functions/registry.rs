@@ -13,6 +13,7 @@ use super::aggregate::ByOffsetFunction;
 use super::aggregate::CollectFunction;
 use super::aggregate::Extreme;
 use super::aggregate::ExtremeFunction;
+use super::aggregate::JoinedTexts;
 use super::aggregate::OffsetEnd;
 use super::aggregate::StandingFunction;
 use super::aggregate::TotalFunction;
@@ -34,6 +35,7 @@ use super::cast::FloatIn;
 use super::cast::KsqlCast;
 use super::cast::TextOut;
 use super::cast::TimestampIn;
+use super::json;
 use super::ksqldb;
 use super::ksqldb::ToJsonString;
 use super::nested;
@@ -112,8 +114,15 @@ pub fn all() -> Vec<Arc<ScalarUDF>> {
     functions.extend(Whole::all().map(udf));
     functions.extend(EscapedPattern::all().map(udf));
     functions.extend(Guarded::all().into_iter().map(udf));
-    functions
-        .extend(ksqldb::definitions().chain(&postgres::DEFINITIONS).map(|definition| udf(Rowwise::new(definition))));
+    functions.extend(
+        ksqldb::definitions()
+            .chain(&postgres::DEFINITIONS)
+            .chain(json::definitions())
+            .map(|definition| udf(Rowwise::new(definition))),
+    );
+    functions.extend(nested::Mixed::all().map(udf));
+    functions.extend(json::Parts::all().map(udf));
+    functions.extend(json::Made::all().map(udf));
     functions.extend(nested::all().map(udf));
     functions.extend(UnplannedLambda::all().map(udf));
     functions.extend([Rules::Checked, Rules::Ksqldb].map(Chain::new).map(udf));
@@ -148,7 +157,9 @@ pub fn aggregates() -> Vec<Arc<AggregateUDF>> {
     let standing = StandingFunction::all().map(AggregateUDF::new_from_impl);
     // PostgreSQL's name of it.
     let variance = AggregateUDF::clone(&var_samp_udaf()).with_aliases(["variance"]);
-    functions.chain(extremes).chain(ends).chain(collections).chain(standing).chain([variance]).map(Arc::new).collect()
+    let joined = AggregateUDF::new_from_impl(JoinedTexts::new());
+    let others = [variance, joined];
+    functions.chain(extremes).chain(ends).chain(collections).chain(standing).chain(others).map(Arc::new).collect()
 }
 
 /// Functions that take texts which are written out as the type of what stands beside them: for queries that are read once.

@@ -33,6 +33,10 @@ pub enum SqlType {
     Text,
     /// `BYTES`
     Bytes,
+    /// `JSON`: a document as it was written
+    Json,
+    /// `JSONB`: a document in its one form
+    Jsonb,
     /// `DATE`, days since 1970-01-01
     Date,
     /// `TIME`, microseconds of the day
@@ -69,6 +73,9 @@ impl SqlType {
             SqlType::Decimal { precision, scale } => DataType::Decimal128(*precision, *scale),
             SqlType::Text => DataType::Utf8,
             SqlType::Bytes => DataType::Binary,
+            // Nothing else that SQL has is carried by these two: operators and functions know a document by them.
+            SqlType::Json => DataType::LargeUtf8,
+            SqlType::Jsonb => DataType::LargeBinary,
             SqlType::Date => DataType::Date32,
             SqlType::Time => DataType::Time64(TimeUnit::Microsecond),
             SqlType::Timestamp => DataType::Timestamp(TimeUnit::Microsecond, None),
@@ -133,6 +140,8 @@ impl SqlType {
             SqlType::Decimal { .. } => "DECIMAL",
             SqlType::Text => "STRING",
             SqlType::Bytes => "BYTES",
+            SqlType::Json => "JSON",
+            SqlType::Jsonb => "JSONB",
             SqlType::Date => "DATE",
             SqlType::Time => "TIME",
             SqlType::Timestamp | SqlType::TimestampTz => "TIMESTAMP",
@@ -147,6 +156,8 @@ impl SqlType {
         match self {
             SqlType::Time => "time",
             SqlType::Timestamp => "timestamp",
+            // PostgreSQL reads both with one function.
+            SqlType::Jsonb => "json",
             other => other.simple_name(),
         }
     }
@@ -161,6 +172,8 @@ impl SqlType {
             SqlType::Decimal { .. } => "numeric",
             SqlType::Text => "text",
             SqlType::Bytes => "bytea",
+            SqlType::Json => "json",
+            SqlType::Jsonb => "jsonb",
             SqlType::Date => "date",
             SqlType::Time => "time without time zone",
             SqlType::Timestamp => "timestamp without time zone",
@@ -191,8 +204,10 @@ impl SqlType {
             DataType::Int64 | DataType::UInt32 | DataType::UInt64 => SqlType::BigInt,
             DataType::Float16 | DataType::Float32 | DataType::Float64 => SqlType::Double,
             DataType::Decimal128(precision, scale) => SqlType::Decimal { precision: *precision, scale: *scale },
-            DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View | DataType::Null => SqlType::Text,
-            DataType::Binary | DataType::LargeBinary | DataType::BinaryView => SqlType::Bytes,
+            DataType::Utf8 | DataType::Utf8View | DataType::Null => SqlType::Text,
+            DataType::LargeUtf8 => SqlType::Json,
+            DataType::Binary | DataType::BinaryView => SqlType::Bytes,
+            DataType::LargeBinary => SqlType::Jsonb,
             DataType::Date32 => SqlType::Date,
             DataType::Time32(_) | DataType::Time64(_) => SqlType::Time,
             DataType::Timestamp(_, None) => SqlType::Timestamp,
@@ -228,6 +243,8 @@ impl fmt::Display for SqlType {
             SqlType::Decimal { precision, scale } => write!(f, "DECIMAL({precision},{scale})"),
             SqlType::Text => f.write_str("TEXT"),
             SqlType::Bytes => f.write_str("BYTES"),
+            SqlType::Json => f.write_str("JSON"),
+            SqlType::Jsonb => f.write_str("JSONB"),
             SqlType::Date => f.write_str("DATE"),
             SqlType::Time => f.write_str("TIME"),
             SqlType::Timestamp => f.write_str("TIMESTAMP"),

@@ -59,7 +59,7 @@ const STANDING_AGGREGATES: [&str; 27] = [
 /// Functions of the SELECT list that give several rows.
 pub const TABLE_FUNCTIONS: [&str; 3] = ["cube_explode", "explode", "unnest"];
 
-/// Plans ARRAY, MAP and STRUCT as the Arrow types that carry them, whose names of fields come folded and quoted, and timestamps in
+/// Plans ARRAY, MAP, STRUCT and JSON as the Arrow types that carry them, whose names of fields come folded and quoted, and timestamps in
 /// microseconds: DataFusion's nanoseconds have room for few years.
 #[derive(Debug, Default)]
 pub struct NestedTypes {
@@ -80,7 +80,15 @@ impl TypePlanner for NestedTypes {
             };
             return Ok(Some(Arc::new(Field::new("", DataType::Timestamp(TimeUnit::Microsecond, zone), true))));
         }
-        if !matches!(sql_type, ast::DataType::Array(_) | ast::DataType::Map(..) | ast::DataType::Struct(..)) {
+        let is_ours = matches!(
+            sql_type,
+            ast::DataType::Array(_)
+                | ast::DataType::Map(..)
+                | ast::DataType::Struct(..)
+                | ast::DataType::JSON
+                | ast::DataType::JSONB
+        );
+        if !is_ours {
             return self.others.as_ref().map_or(Ok(None), |others| others.plan_type_field(sql_type));
         }
         let found = crate::catalog::sql_type(sql_type, Compatibility::Postgres);

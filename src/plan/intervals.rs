@@ -19,6 +19,7 @@ use datafusion::logical_expr::planner::PlannerResult;
 use datafusion::logical_expr::planner::RawBinaryExpr;
 use sqlparser::ast;
 
+use super::json_operators::JsonOperators;
 use super::text_sum::TextSum;
 use crate::catalog::Compatibility;
 use crate::functions::IntervalScale;
@@ -34,6 +35,7 @@ pub fn expression_planners(rules: Compatibility) -> Vec<Arc<dyn ExprPlanner>> {
     if rules == Compatibility::Ksqldb {
         planners.push(Arc::new(TextSum));
     }
+    planners.push(Arc::new(JsonOperators));
     planners.extend(SessionStateDefaults::default_expr_planners());
     planners
 }

@@ -20,6 +20,7 @@ mod explain;
 mod fragments;
 mod functions;
 mod intervals;
+mod json_operators;
 mod ksqldb_text;
 mod lateral_unnest;
 mod layout;
@@ -50,6 +51,7 @@ mod tests;
 mod text_sum;
 mod told_casts;
 mod using;
+mod whole_rows;
 mod window_calls;
 
 pub use array_of_rows::array_of_rows;

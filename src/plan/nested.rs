@@ -95,7 +95,10 @@ fn reworded(expr: &mut ast::Expr, rules: Compatibility) -> Result<Option<ast::Ex
             Some(call("__array", std::mem::take(&mut array.elem)))
         }
         ast::Expr::Struct { values, fields } if fields.is_empty() => Some(structure(std::mem::take(values), rules)?),
-        ast::Expr::BinaryOp { left, op: ast::BinaryOperator::Arrow, right } => {
+        // What is written otherwise is a name or a place in JSON.
+        ast::Expr::BinaryOp { left, op: ast::BinaryOperator::Arrow, right }
+            if rules == Compatibility::Ksqldb || names_field(right) =>
+        {
             Some(field_of(left.as_ref().clone(), right.as_ref(), rules)?)
         }
         ast::Expr::CompoundFieldAccess { root, access_chain } => {
@@ -275,6 +278,15 @@ fn field_of(left: ast::Expr, right: &ast::Expr, rules: Compatibility) -> Result<
             }
         }
         _ => Err(no_field(right)),
+    }
+}
+
+/// Whether what stands behind `->` begins with a name without quotes.
+fn names_field(right: &ast::Expr) -> bool {
+    match right {
+        ast::Expr::Identifier(_) => true,
+        ast::Expr::Function(function) => ELEMENT.contains(&function.name.to_string().as_str()),
+        _ => false,
     }
 }
 

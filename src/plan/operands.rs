@@ -18,6 +18,7 @@ use sqlparser::ast;
 use super::intervals::expression_planners;
 use super::intervals::written_text;
 use crate::catalog::Compatibility;
+use crate::functions::met_number;
 
 /// Who plans the operators of queries that are read once.
 pub fn pull_planners(rules: Compatibility) -> Vec<Arc<dyn ExprPlanner>> {
@@ -40,12 +41,31 @@ impl ExprPlanner for Operands {
             let right = beside_truth(right, &left, schema);
             return Ok(PlannerResult::Original(RawBinaryExpr { op, left, right }));
         }
+        if op == Op::StringConcat {
+            let (left, right) = beside_array(left, right, schema);
+            return Ok(PlannerResult::Original(RawBinaryExpr { op, left, right }));
+        }
         if !matches!(op, Op::Plus | Op::Minus | Op::Multiply | Op::Divide | Op::Modulo) {
             return Ok(PlannerResult::Original(RawBinaryExpr { op, left, right }));
         }
         let (left, right) = typed(left, right, schema)?;
         Ok(PlannerResult::Original(RawBinaryExpr { op, left, right }))
     }
+}
+
+/// An array of numbers and a number, in the type in which they meet; anything else as it is.
+fn beside_array(left: Expr, right: Expr, schema: &DFSchema) -> (Expr, Expr) {
+    let (Ok(of_left), Ok(of_right)) = (left.get_type(schema), right.get_type(schema)) else { return (left, right) };
+    let met = match (&of_left, &of_right) {
+        (DataType::List(item), number) | (number, DataType::List(item)) => met_number(item.data_type(), number),
+        _ => None,
+    };
+    let Some(met) = met else { return (left, right) };
+    let as_met = |side: Expr, of: &DataType| match of {
+        DataType::List(_) => cast(side, DataType::new_list(met.clone(), true)),
+        _ => cast(side, met.clone()),
+    };
+    (as_met(left, &of_left), as_met(right, &of_right))
 }
 
 /// A text that is written out beside a truth as one.

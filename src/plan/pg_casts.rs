@@ -17,6 +17,8 @@ pub(super) enum Kind {
     Clock,
     Span,
     Bytes,
+    Json,
+    Jsonb,
     Array,
     /// A MAP, a STRUCT and what else PostgreSQL does not have: their rules are their own.
     Other,
@@ -26,13 +28,15 @@ impl Kind {
     pub(super) fn of(data_type: &DataType) -> Self {
         match data_type {
             DataType::Null => Kind::Unknown,
-            DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View => Kind::Text,
+            DataType::Utf8 | DataType::Utf8View => Kind::Text,
+            DataType::LargeUtf8 => Kind::Json,
+            DataType::LargeBinary => Kind::Jsonb,
             DataType::Boolean => Kind::Boolean,
             DataType::Date32 => Kind::Date,
             DataType::Timestamp(..) => Kind::Instant,
             DataType::Time32(_) | DataType::Time64(_) => Kind::Clock,
             DataType::Interval(_) | DataType::Duration(_) => Kind::Span,
-            DataType::Binary | DataType::LargeBinary | DataType::BinaryView => Kind::Bytes,
+            DataType::Binary | DataType::BinaryView => Kind::Bytes,
             DataType::List(_) | DataType::LargeList(_) | DataType::FixedSizeList(..) => Kind::Array,
             other if other.is_numeric() => Kind::Number,
             _ => Kind::Other,
@@ -59,6 +63,7 @@ pub fn castable(from: &DataType, to: &DataType) -> bool {
         // A type's text can be told of any value, and is read as any.
         (Kind::Unknown | Kind::Text | Kind::Other, _) | (_, Kind::Unknown | Kind::Text | Kind::Other) => true,
         (Kind::Array, Kind::Array) => item(from).zip(item(to)).is_none_or(|(from, to)| castable(from, to)),
+        (Kind::Json | Kind::Jsonb, Kind::Json | Kind::Jsonb) | (Kind::Jsonb, Kind::Number | Kind::Boolean) => true,
         (Kind::Number, Kind::Boolean) => is_int(from),
         (Kind::Boolean, Kind::Number) => is_int(to),
         (Kind::Date | Kind::Instant, Kind::Date | Kind::Instant) | (Kind::Instant, Kind::Clock) => true,
@@ -72,6 +77,7 @@ pub fn assignable(from: &DataType, to: &DataType) -> bool {
     match (Kind::of(from), Kind::of(to)) {
         (Kind::Array, Kind::Array) => item(from).zip(item(to)).is_none_or(|(from, to)| assignable(from, to)),
         (Kind::Unknown | Kind::Other, _) | (_, Kind::Other | Kind::Text) => true,
+        (Kind::Text | Kind::Json | Kind::Jsonb, Kind::Number | Kind::Boolean) => false,
         (Kind::Text, _) | (Kind::Number, Kind::Boolean) | (Kind::Boolean, Kind::Number) => false,
         _ => castable(from, to),
     }

@@ -24,10 +24,12 @@ use super::public_names;
 use super::relation_key;
 use super::relation_names;
 use super::select_words;
+use super::series;
 use super::system_columns;
 use super::system_columns::Stars;
 use super::told_casts;
 use super::using::Names;
+use super::whole_rows;
 use crate::catalog::Catalog;
 use crate::catalog::Compatibility;
 use crate::error::Error;
@@ -82,12 +84,14 @@ pub fn prepare_pull(
     match rules {
         Compatibility::Postgres => {
             name_inner_items(&mut query);
+            series::values_by_table(&mut query);
             let columns = |name: &str| {
                 let relation = catalog.relation(name)?;
                 Some(relation.columns.iter().map(|column| column.name.clone()).collect())
             };
             let names = Names::of(&query, &columns);
             names.complete_aliases(&mut query);
+            whole_rows::write_out(&mut query, &names);
             sort_by_inputs(&mut query, &names);
             names.reword(&mut query);
             dependent_columns::group_by_them(&mut query, &|name| columns_and_key(catalog, name));

@@ -195,7 +195,10 @@ fn first_sentence(text: &str) -> String {
 
 /// The types that a function gives for what its signature takes.
 fn results(signature: &TypeSignature, result: impl Fn(&[DataType]) -> Option<DataType>) -> Option<String> {
-    let types = signature.get_example_types();
+    // What carries a document is a large text or large bytes to DataFusion: its functions of texts are not told of them.
+    let is_document = |of: &DataType| matches!(of, DataType::LargeUtf8 | DataType::LargeBinary);
+    let mut types = signature.get_example_types();
+    types.retain(|types| !types.iter().any(is_document));
     let found: BTreeSet<String> =
         types.iter().filter_map(|types| result(types)).map(|found| SqlType::postgres_name_of(&found)).collect();
     match found.len() {

@@ -1,17 +1,40 @@
 //! `FROM generate_series(..)` and functions that give rows, in the words of arrays and `unnest`.
 
+use std::collections::HashSet;
+use std::ops::ControlFlow;
+
 use sqlparser::ast;
 
+use super::build::as_document;
 use super::build::call;
+use crate::sql::walk;
 
 const SERIES: &str = "generate_series";
 
 /// Functions whose rows are the elements of another's array.
-const OF_ELEMENTS: [(&str, &str); 3] = [
+const OF_ELEMENTS: [(&str, &str); 9] = [
     ("string_to_table", "string_to_array"),
     ("regexp_split_to_table", "regexp_split_to_array"),
     ("regexp_matches", "__regexp_matches"),
+    ("json_array_elements", "__json_elements"),
+    ("jsonb_array_elements", "__json_elements"),
+    ("json_array_elements_text", "__json_element_texts"),
+    ("jsonb_array_elements_text", "__json_element_texts"),
+    ("json_object_keys", "__json_names"),
+    ("jsonb_object_keys", "__json_names"),
 ];
+
+/// Functions whose rows are the fields of a document: their names, and those of the function that gives the values.
+const OF_FIELDS: [(&str, &str); 4] = [
+    ("json_each", "__json_values"),
+    ("jsonb_each", "__json_values"),
+    ("json_each_text", "__json_value_texts"),
+    ("jsonb_each_text", "__json_value_texts"),
+];
+
+/// What PostgreSQL names the columns of functions that unfold a document.
+const KEY: &str = "key";
+const VALUE: &str = "value";
 
 /// A series with its arguments as DataFusion takes them: its own table function takes literals only, of years that nanoseconds have
 /// room for, and texts nowhere.
@@ -20,7 +43,8 @@ pub(super) fn table(table: &mut ast::TableFactor) {
     let ast::TableFactor::Table { name, args: Some(args), alias, with_ordinality, .. } = table else { return };
     let name = name.to_string().to_lowercase();
     let lists = OF_ELEMENTS.iter().find(|(rows, _)| *rows == name);
-    if name != SERIES && lists.is_none() {
+    let fields = OF_FIELDS.iter().find(|(rows, _)| *rows == name);
+    if name != SERIES && lists.is_none() && fields.is_none() {
         return;
     }
     if name == SERIES {
@@ -34,10 +58,20 @@ pub(super) fn table(table: &mut ast::TableFactor) {
         return;
     }
     let with_ordinality = *with_ordinality;
-    let arguments = args.args.iter().filter_map(expr_of).cloned().collect();
+    let mut arguments: Vec<ast::Expr> = args.args.iter().filter_map(expr_of).cloned().collect();
+    if let (true, Some(document)) = (name.starts_with("json"), arguments.first_mut()) {
+        *document = as_document(document, name.starts_with("jsonb"));
+    }
+    let array_exprs = match fields {
+        Some((_, values)) => vec![call("__json_names", arguments.clone()), call(values, arguments)],
+        None => vec![call(lists.map_or(SERIES, |(_, array)| array), arguments)],
+    };
+    if let Some(alias) = alias.as_mut().filter(|alias| alias.columns.is_empty()) {
+        alias.columns = columns_of(&name).iter().map(|name| column(ast::Ident::new(*name))).collect();
+    }
     *table = ast::TableFactor::UNNEST {
         alias: alias.take(),
-        array_exprs: vec![call(lists.map_or(SERIES, |(_, array)| array), arguments)],
+        array_exprs,
         with_offset: false,
         with_offset_alias: None,
         with_ordinality,
@@ -48,7 +82,8 @@ pub(super) fn table(table: &mut ast::TableFactor) {
 fn without_lateral(table: &mut ast::TableFactor) {
     let ast::TableFactor::Function { name, args, alias, with_ordinality, .. } = table else { return };
     let lower = name.to_string().to_lowercase();
-    if lower != SERIES && !OF_ELEMENTS.iter().any(|(rows, _)| *rows == lower) {
+    let gives_rows = |known: &[(&str, &str)]| known.iter().any(|(rows, _)| *rows == lower);
+    if lower != SERIES && !gives_rows(&OF_ELEMENTS) && !gives_rows(&OF_FIELDS) {
         return;
     }
     *table = ast::TableFactor::Table {
@@ -104,8 +139,75 @@ pub(super) fn item(expr: &mut ast::Expr) {
         *expr = call("unnest", vec![expr.clone()]);
     } else if let Some((_, array)) = OF_ELEMENTS.iter().find(|(rows, _)| *rows == name) {
         function.name = ast::ObjectName::from(vec![ast::Ident::new(*array)]);
+        if let ast::FunctionArguments::List(list) = &mut function.args
+            && let Some(ast::FunctionArg::Unnamed(ast::FunctionArgExpr::Expr(document))) = list.args.first_mut()
+            && name.starts_with("json")
+        {
+            *document = as_document(document, name.starts_with("jsonb"));
+        }
         *expr = call("unnest", vec![expr.clone()]);
     }
+}
+
+/// In the SELECT list of a standing query the parts of a document are rows; a series is an array there.
+pub(super) fn unfold_documents(items: &mut [ast::SelectItem]) {
+    for item in items {
+        let (ast::SelectItem::UnnamedExpr(expr) | ast::SelectItem::ExprWithAlias { expr, .. }) = &mut *item else {
+            continue;
+        };
+        let ast::Expr::Function(function) = &*expr else { continue };
+        let name = function.name.to_string().to_lowercase();
+        if !name.starts_with("json") || !OF_ELEMENTS.iter().any(|(rows, _)| *rows == name) {
+            continue;
+        }
+        self::item(expr);
+        if let ast::SelectItem::UnnamedExpr(expr) = item {
+            *item = ast::SelectItem::ExprWithAlias { expr: expr.clone(), alias: ast::Ident::new(name) };
+        }
+    }
+}
+
+/// The names of the columns of a function that unfolds a document, if they are not the function's.
+fn columns_of(function: &str) -> &'static [&'static str] {
+    match function {
+        function if OF_FIELDS.iter().any(|(rows, _)| *rows == function) => &[KEY, VALUE],
+        function if function.contains("_array_elements") => &[VALUE],
+        _ => &[],
+    }
+}
+
+fn column(name: ast::Ident) -> ast::TableAliasColumnDef {
+    ast::TableAliasColumnDef { name, data_type: None }
+}
+
+/// `e -> 'id'` beside `jsonb_array_elements(list) AS e`: the one column of such a table by the table's name.
+pub(super) fn values_by_table(query: &mut ast::Query) {
+    let mut tables = HashSet::new();
+    let flow = walk::walk(query, |node| {
+        if let walk::Node::TableFactor(
+            ast::TableFactor::Table { name, args: Some(_), alias: Some(alias), .. }
+            | ast::TableFactor::Function { name, alias: Some(alias), .. },
+        ) = node
+            && alias.columns.is_empty()
+            && columns_of(&name.to_string().to_lowercase()).len() == 1
+        {
+            tables.insert(alias.name.value.to_lowercase());
+        }
+        ControlFlow::<()>::Continue(())
+    });
+    debug_assert!(flow.is_continue());
+    if tables.is_empty() {
+        return;
+    }
+    let flow = walk::expressions_mut(query, |expr| {
+        if let ast::Expr::Identifier(ident) = expr
+            && tables.contains(&ident.value.to_lowercase())
+        {
+            *expr = ast::Expr::CompoundIdentifier(vec![ident.clone(), ast::Ident::new(VALUE)]);
+        }
+        ControlFlow::<()>::Continue(())
+    });
+    debug_assert!(flow.is_continue());
 }
 
 fn named(name: &str) -> ast::TableAlias {

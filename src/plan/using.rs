@@ -12,6 +12,7 @@ use sqlparser::ast;
 use super::bind::fold;
 use super::bind::postgres_name;
 use super::build::call;
+use super::whole_rows::Relation;
 use crate::catalog::Compatibility;
 use crate::sql::walk;
 
@@ -91,6 +92,17 @@ impl<'a> Names<'a> {
         let mut from = select.from.clone();
         let parts = from.iter_mut().map(|table| self.parts_of(table)).collect::<Option<Vec<_>>>()?;
         visible(&parts.into_iter().flatten().collect::<Vec<_>>())
+    }
+
+    /// The relations that FROM names, with their columns; none of them if those of one are not known.
+    pub(super) fn relations(&self, select: &ast::Select) -> Vec<Relation> {
+        let mut from = select.from.clone();
+        let parts = from.iter_mut().map(|table| self.parts_of(table)).collect::<Option<Vec<_>>>();
+        let relation = |part: Part| match part {
+            Part::Table(Table { name, columns, .. }) => Some((name.last()?.clone(), columns?)),
+            Part::Merged { .. } => None,
+        };
+        parts.into_iter().flatten().flatten().filter_map(relation).collect()
     }
 
     fn reword_body(&self, body: &mut ast::SetExpr, order: Option<&mut ast::OrderBy>) {

@@ -1,4 +1,4 @@
-"""What `tests/sql/postgresql_values.slt`, `postgresql_joins.slt`, `subqueries.slt`, `postgresql_types_meet.slt`, `postgresql_bytes.slt` and `postgresql_type_rules.slt` expect, asked of PostgreSQL 15 itself: they are its answers, not ours.
+"""What `tests/sql/postgresql_values.slt`, `postgresql_joins.slt`, `subqueries.slt`, `postgresql_types_meet.slt`, `postgresql_bytes.slt`, `postgresql_json.slt` and `postgresql_type_rules.slt` expect, asked of PostgreSQL 15 itself: they are its answers, not ours.
 
 A block under a comment that begins with `# Here` tells what differs, and is not asked. With `--statements FILE` and a Tidemill server at
 PGHOST and PGPORT, each line of the file is asked of both, and what they answer differently is shown.
@@ -16,7 +16,7 @@ sys.path.insert(0, str(ROOT / "benches"))
 
 import pgbench  # noqa: E402
 
-FILES = ["postgresql_values", "postgresql_joins", "subqueries", "postgresql_types_meet", "postgresql_bytes", "postgresql_type_rules"]
+FILES = ["postgresql_values", "postgresql_joins", "subqueries", "postgresql_types_meet", "postgresql_bytes", "postgresql_json", "postgresql_type_rules"]
 
 
 class Asked:

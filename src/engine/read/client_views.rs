@@ -18,6 +18,7 @@ const OWN: &str = "__own";
 /// The names of types as PostgreSQL has them, for those that Arrow gives.
 const TYPE: &str = "CASE data_type WHEN 'Int32' THEN 'integer' WHEN 'Int64' THEN 'bigint' WHEN 'Utf8' THEN 'text'
     WHEN 'Float64' THEN 'double precision' WHEN 'Boolean' THEN 'boolean' WHEN 'Date32' THEN 'date' WHEN 'Binary' THEN 'bytea'
+    WHEN 'LargeUtf8' THEN 'json' WHEN 'LargeBinary' THEN 'jsonb'
     ELSE CASE WHEN data_type LIKE 'Decimal%' THEN 'numeric' WHEN data_type LIKE 'Timestamp(%UTC%' THEN 'timestamp with time zone'
     WHEN data_type LIKE 'Timestamp(%' THEN 'timestamp without time zone' WHEN data_type LIKE 'Time64(%' THEN 'time without time zone'
     WHEN data_type LIKE 'List(%' THEN 'ARRAY' WHEN data_type LIKE 'Interval(%' THEN 'interval'
@@ -26,13 +27,14 @@ const TYPE: &str = "CASE data_type WHEN 'Int32' THEN 'integer' WHEN 'Int64' THEN
 /// The names in `pg_type` of the same types.
 const UDT: &str = "CASE data_type WHEN 'Int32' THEN 'int4' WHEN 'Int64' THEN 'int8' WHEN 'Utf8' THEN 'text' WHEN 'Float64' THEN 'float8'
     WHEN 'Boolean' THEN 'bool' WHEN 'Date32' THEN 'date' WHEN 'Binary' THEN 'bytea'
+    WHEN 'LargeUtf8' THEN 'json' WHEN 'LargeBinary' THEN 'jsonb'
     ELSE CASE WHEN data_type LIKE 'Decimal%' THEN 'numeric' WHEN data_type LIKE 'Timestamp(%UTC%' THEN 'timestamptz'
     WHEN data_type LIKE 'Timestamp(%' THEN 'timestamp' WHEN data_type LIKE 'Time64(%' THEN 'time' WHEN data_type LIKE 'List(%' THEN '_text'
     WHEN data_type LIKE 'Interval(%' THEN 'interval' WHEN data_type LIKE 'Map(%' OR data_type LIKE 'Struct(%' THEN 'json'
     ELSE data_type END END";
 
 /// A view of `information_schema`; `{database}`, `{type}` and `{udt}` stand for what they say, `{none:a b}` for texts that are NULL.
-const INFORMATION_SCHEMA: [(&str, &str); 17] = [
+const INFORMATION_SCHEMA: [(&str, &str); 19] = [
     (
         "columns",
         "SELECT __own.table_catalog, __own.table_schema, __own.table_name, __own.column_name,
@@ -66,6 +68,19 @@ const INFORMATION_SCHEMA: [(&str, &str); 17] = [
             {none:user_defined_type_name}, CASE __own.table_type WHEN 'BASE TABLE' THEN 'YES' ELSE 'NO' END AS is_insertable_into,
             'NO' AS is_typed, {none:commit_action}
          FROM information_schema.tables AS __own",
+    ),
+    (
+        "schemata",
+        "SELECT '{database}' AS catalog_name, nspname AS schema_name, '{database}' AS schema_owner,
+            {none:default_character_set_catalog default_character_set_schema default_character_set_name sql_path}
+         FROM pg_catalog.pg_namespace",
+    ),
+    (
+        "routines",
+        "SELECT '{database}' AS specific_catalog, 'pg_catalog' AS specific_schema, specific_name,
+            '{database}' AS routine_catalog, 'pg_catalog' AS routine_schema, routine_name, routine_type, data_type,
+            is_deterministic
+         FROM information_schema.routines AS __own WHERE NOT starts_with(routine_name, '__')",
     ),
     ("information_schema_catalog_name", "SELECT '{database}' AS catalog_name"),
     (

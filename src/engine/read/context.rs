@@ -47,6 +47,7 @@ use super::public_schema::PinnedPublic;
 use super::records_function;
 use super::records_function::RecordsFunction;
 use super::reg_names;
+use super::reg_texts;
 use super::session_settings;
 use super::statement_memory;
 use super::version::version;
@@ -366,6 +367,7 @@ impl Planner {
             // As they were written.
             name_all_items(query);
         }
+        reg_texts::show(statement);
         reg_names::rewrite(statement, &reading.catalog)?;
         *statement = base.reg_casts.rewrite(statement.clone());
         client_syntax::rewrite(statement, &is_catalog)?;

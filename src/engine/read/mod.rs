@@ -25,6 +25,7 @@ mod public_schema;
 mod record_bounds;
 mod records_function;
 mod reg_names;
+mod reg_texts;
 mod relation_scan;
 mod relation_table;
 mod session_settings;

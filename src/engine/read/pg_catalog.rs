@@ -317,13 +317,19 @@ fn with_modifiers(batch: &RecordBatch, catalog: &Catalog, names: &HashMap<i32, S
     Ok(RecordBatch::try_new(batch.schema(), columns)?)
 }
 
-/// The `pg_type.oid` of an array, which for an array of arrays is that of the innermost, and of a map and a struct, which are
-/// `json`; `None` for a type that is not nested.
+/// The `pg_type.oid` of an array, which for an array of arrays is that of the innermost, of JSON, and of a map and a struct, which
+/// are `json`; `None` for other types.
 fn nested_oid(sql_type: &SqlType) -> Option<i32> {
-    let SqlType::Array(item) = sql_type else { return sql_type.is_nested().then_some(114) };
+    let item = match sql_type {
+        SqlType::Array(item) => item,
+        SqlType::Jsonb => return Some(3802),
+        other => return (other.is_nested() || *other == SqlType::Json).then_some(114),
+    };
     Some(match item.as_ref() {
         SqlType::Boolean => 1000,
         SqlType::Bytes => 1001,
+        SqlType::Json => 199,
+        SqlType::Jsonb => 3807,
         SqlType::Int => 1007,
         SqlType::Text => 1009,
         SqlType::Timestamp => 1115,

@@ -64,6 +64,7 @@ const TYPES: &[(i32, &str, &str)] = &[
     (3614, "tsvector", "tsvector"),
     (3615, "tsquery", "tsquery"),
     (3802, "jsonb", "jsonb"),
+    (3807, "_jsonb", "jsonb[]"),
     (4089, "regnamespace", "regnamespace"),
 ];
 

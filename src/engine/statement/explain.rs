@@ -2,8 +2,10 @@
 
 use std::iter::Peekable;
 use std::sync::Arc;
+use std::time::Duration;
 
 use arrow::array::StringArray;
+use futures::StreamExt;
 use serde_json::json;
 
 use super::create_as;
@@ -13,7 +15,6 @@ use super::push;
 use super::select;
 use super::show::table;
 use crate::catalog::RelationOptions;
-use crate::catalog::TextKind;
 use crate::engine::outcome::Outcome;
 use crate::engine::outcome::OutputField;
 use crate::engine::outcome::Value;
@@ -25,10 +26,10 @@ use crate::plan::explain;
 use crate::plan::plan_bound;
 use crate::plan::plan_standing;
 use crate::sql::ExplainTarget;
+use crate::sql::Select;
 
 pub(super) fn fields(json: bool) -> Vec<OutputField> {
-    let text_kind = json.then_some(TextKind::Json);
-    vec![OutputField { text_kind, ..OutputField::new("QUERY PLAN", SqlType::Text) }]
+    vec![OutputField::new("QUERY PLAN", if json { SqlType::Json } else { SqlType::Text })]
 }
 
 pub(super) async fn execute(
@@ -39,9 +40,10 @@ pub(super) async fn execute(
 ) -> Result<Outcome> {
     let text = match target {
         ExplainTarget::Query(name) if analyze => profile::of_query(session, name).await?,
+        ExplainTarget::Select(query) if analyze && query.emit.is_none() => run(session, query, parameters).await?,
         _ if analyze => {
-            return Err(Error::unsupported("EXPLAIN ANALYZE is supported for queries that run only")
-                .hint("EXPLAIN ANALYZE query; SHOW QUERIES lists their names."));
+            return Err(Error::unsupported("EXPLAIN ANALYZE of a query that does not end is not supported")
+                .hint("EXPLAIN ANALYZE name shows what a standing query does; SHOW QUERIES lists their names."));
         }
         ExplainTarget::Select(query) if query.emit.is_none() => select::explain(session, query, parameters).await?,
         ExplainTarget::Select(query) => explain(&push::plan(session, query, parameters)?.0),
@@ -62,6 +64,24 @@ pub(super) async fn execute(
         false => StringArray::from(text.lines().collect::<Vec<_>>()),
     };
     table(fields(json), vec![Arc::new(lines)], "EXPLAIN")
+}
+
+/// The plan of a query that is read once, how many rows it gave and how long that took.
+async fn run(session: &mut Session, query: &Select, parameters: &[Value]) -> Result<String> {
+    let clock = Arc::clone(&session.engine.env().clock);
+    let started = clock.monotonic();
+    let plan = select::explain(session, query, parameters).await?;
+    let planned = clock.monotonic();
+    let mut count = 0;
+    if let Outcome::Rows { mut rows, .. } = select::execute(session, query, parameters).await? {
+        while let Some(batch) = rows.next().await {
+            count += batch?.num_rows();
+        }
+    }
+    let millis = |from: Duration, to: Duration| to.saturating_sub(from).as_secs_f64() * 1000.0;
+    let (planning, execution) = (millis(started, planned), millis(planned, clock.monotonic()));
+    let plan = plan.trim_end();
+    Ok(format!("{plan}\nActual Rows: {count}\nPlanning Time: {planning:.3} ms\nExecution Time: {execution:.3} ms\n"))
 }
 
 /// A plan's lines as PostgreSQL's JSON tells plans: what stands further in is below. There are no costs to tell.

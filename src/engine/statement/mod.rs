@@ -136,7 +136,7 @@ async fn execute_any(session: &mut Session, prepared: &Prepared, parameters: &[V
         Statement::Define { name, value } => Ok(define::execute(session, name, value.as_deref())),
         Statement::Prepare(prepare) => prepared::prepare(session, prepare).await,
         Statement::Execute { name, arguments } => prepared::execute(session, name, arguments, parameters).await,
-        Statement::Deallocate(name) => Ok(prepared::deallocate(session, name.as_ref())),
+        Statement::Deallocate(name) => prepared::deallocate(session, name.as_ref()),
         Statement::DiscardAll => set::discard_all(session),
         Statement::Ignored(tag) => Ok(done(*tag)),
     }

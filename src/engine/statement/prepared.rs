@@ -73,6 +73,7 @@ pub(super) fn execute<'a>(
             Some(values) => values,
             None => values(session, &types, arguments, parameters).await?,
         };
+        session.check_may_write(&statement)?;
         let outcome = super::execute(session, &statement, &values).await?;
         session.block.wrote |= session.status == TransactionStatus::Open && super::takes_effect(&statement.statement);
         Ok(outcome)
@@ -148,13 +149,15 @@ async fn values(
     types.iter().zip(row.columns()).map(read).collect()
 }
 
-/// Names that only the door knows are let pass: it closes its own by the protocol.
-pub(super) fn deallocate(session: &mut Session, name: Option<&Name>) -> Outcome {
-    match name {
-        Some(name) => drop(session.prepared.remove(&key(name))),
-        None => session.prepared.clear(),
-    }
-    done(if name.is_some() { "DEALLOCATE" } else { "DEALLOCATE ALL" })
+/// Names that the door prepared by the protocol never come here: it forgets them itself.
+pub(super) fn deallocate(session: &mut Session, name: Option<&Name>) -> Result<Outcome> {
+    let Some(name) = name else {
+        session.prepared.clear();
+        return Ok(done("DEALLOCATE ALL"));
+    };
+    find(session, name)?;
+    session.prepared.remove(&key(name));
+    Ok(done("DEALLOCATE"))
 }
 
 fn find<'a>(session: &'a Session, name: &Name) -> Result<&'a Named> {

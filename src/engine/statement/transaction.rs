@@ -24,6 +24,9 @@ pub(super) fn begin(session: &mut Session, tag: &str, modes: &[TransactionMode])
     } else {
         session.notice(Notice::warning(ACTIVE_SQL_TRANSACTION, "there is already a transaction in progress"));
     }
+    if session.settings.is("default_transaction_read_only", "on") {
+        set::modes(session, SetScope::Block, &[("transaction_read_only", "on")])?;
+    }
     set::modes(session, SetScope::Block, modes)?;
     Ok(done(tag))
 }

@@ -8,9 +8,10 @@ use std::sync::Arc;
 use arrow::array::Array;
 use arrow::array::ArrayRef;
 use arrow::array::AsArray;
-use arrow::array::BinaryBuilder;
 use arrow::array::BooleanBuilder;
+use arrow::array::GenericBinaryBuilder;
 use arrow::array::NullArray;
+use arrow::array::OffsetSizeTrait;
 use arrow::array::PrimitiveBuilder;
 use arrow::array::StringBuilder;
 use arrow::datatypes::ArrowPrimitiveType;
@@ -167,6 +168,10 @@ pub(super) fn column_writer(column: &dyn Array) -> Result<ColumnWriter<'_>, Form
             let values = column.as_binary::<i32>();
             tagged(column, move |row, key| escape(values.value(row), key))
         }
+        DataType::LargeBinary => {
+            let values = column.as_binary::<i64>();
+            tagged(column, move |row, key| escape(values.value(row), key))
+        }
         DataType::List(_) | DataType::Struct(_) => Box::new(move |row, key| {
             key.push(if column.is_null(row) { NULL } else { VALUE });
             match column.is_valid(row) {
@@ -192,7 +197,7 @@ pub(super) fn read(sql_type: &SqlType, rest: &mut &[u8], row: &mut Row) -> Resul
         }
         SqlType::Double => Slot::Double(double_of_ordered(take_fixed(rest)?)),
         SqlType::Decimal { .. } => Slot::Decimal((u128::from_be_bytes(take_fixed(rest)?) ^ 1 << 127) as i128),
-        SqlType::Text | SqlType::Bytes => {
+        SqlType::Text | SqlType::Bytes | SqlType::Json | SqlType::Jsonb => {
             let mut unescaped = Vec::new();
             take_text(rest, &mut unescaped)?;
             row.bytes(&unescaped)
@@ -319,14 +324,8 @@ fn take(data_type: &DataType, rest: &mut [&[u8]]) -> Result<ArrayRef, FormatErro
             })?;
             cast_text(Arc::new(builder.finish()), data_type)?
         }
-        DataType::Binary => {
-            let mut builder = BinaryBuilder::new();
-            take_texts(rest, |bytes| {
-                builder.append_option(bytes);
-                Ok(())
-            })?;
-            Arc::new(builder.finish())
-        }
+        DataType::Binary => take_bytes::<i32>(rest)?,
+        DataType::LargeBinary => take_bytes::<i64>(rest)?,
         DataType::List(_) | DataType::Struct(_) => {
             Form::Key.take(data_type, rest, |_, rest| match take_fixed::<1>(rest)? {
                 [NULL] => Ok(true),
@@ -336,6 +335,15 @@ fn take(data_type: &DataType, rest: &mut [&[u8]]) -> Result<ArrayRef, FormatErro
         }
         other => return Err(unsupported(other)),
     })
+}
+
+fn take_bytes<O: OffsetSizeTrait>(rest: &mut [&[u8]]) -> Result<ArrayRef, FormatError> {
+    let mut builder = GenericBinaryBuilder::<O>::new();
+    take_texts(rest, |bytes| {
+        builder.append_option(bytes);
+        Ok(())
+    })?;
+    Ok(Arc::new(builder.finish()))
 }
 
 fn cast_text(texts: ArrayRef, data_type: &DataType) -> Result<ArrayRef, FormatError> {

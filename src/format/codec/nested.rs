@@ -188,7 +188,9 @@ impl Form {
 
     fn read_simple(self, sql_type: &SqlType, rest: &mut &[u8], row: &mut Row) -> Result<Slot, FormatError> {
         let text = |slot: Slot, row: &Row| match (sql_type, slot) {
-            (SqlType::Text, Slot::Bytes { start, end }) if std::str::from_utf8(&row.scratch[start..end]).is_err() => {
+            (SqlType::Text | SqlType::Json | SqlType::Jsonb, Slot::Bytes { start, end })
+                if std::str::from_utf8(&row.scratch[start..end]).is_err() =>
+            {
                 Err(self.corrupt("a text that is not UTF-8"))
             }
             _ => Ok(slot),

@@ -7,9 +7,10 @@ use std::sync::Arc;
 use arrow::array::Array;
 use arrow::array::ArrayRef;
 use arrow::array::AsArray;
-use arrow::array::BinaryBuilder;
 use arrow::array::BooleanBuilder;
+use arrow::array::GenericBinaryBuilder;
 use arrow::array::NullArray;
+use arrow::array::OffsetSizeTrait;
 use arrow::array::PrimitiveBuilder;
 use arrow::array::StringBuilder;
 use arrow::datatypes::ArrowPrimitiveType;
@@ -151,6 +152,10 @@ pub(super) fn append(column: &dyn Array, rows: &mut [Vec<u8>]) -> Result<(), For
             let values = column.as_binary::<i32>();
             each(column, rows, |row, bytes| push_bytes(values.value(row), bytes));
         }
+        DataType::LargeBinary => {
+            let values = column.as_binary::<i64>();
+            each(column, rows, |row, bytes| push_bytes(values.value(row), bytes));
+        }
         DataType::List(_) | DataType::Map(..) | DataType::Struct(_) => {
             for (row, bytes) in rows.iter_mut().enumerate().filter(|(row, _)| column.is_valid(*row)) {
                 Form::Row.write(column, row, bytes)?;
@@ -175,7 +180,7 @@ pub(super) fn read(sql_type: &SqlType, rest: &mut &[u8], row: &mut Row) -> Resul
         }
         SqlType::Double => Slot::Double(f64::from_le_bytes(take_fixed(rest)?)),
         SqlType::Decimal { .. } => Slot::Decimal(i128::from_le_bytes(take_fixed(rest)?)),
-        SqlType::Text | SqlType::Bytes => row.bytes(take_bytes(rest)?),
+        SqlType::Text | SqlType::Bytes | SqlType::Json | SqlType::Jsonb => row.bytes(take_bytes(rest)?),
         nested => return Err(unsupported(&nested.arrow())),
     })
 }
@@ -285,18 +290,21 @@ fn take(data_type: &DataType, rest: &mut [&[u8]], is_null: impl Fn(usize) -> boo
                 other => arrow::compute::cast(&texts, other).map_err(|error| corrupt(error.to_string()))?,
             }
         }
-        DataType::Binary => {
-            let mut builder = BinaryBuilder::new();
-            for (row, rest) in rest.iter_mut().enumerate() {
-                builder.append_option(if is_null(row) { None } else { Some(take_bytes(rest)?) });
-            }
-            Arc::new(builder.finish())
-        }
+        DataType::Binary => bytes::<i32>(rest, is_null)?,
+        DataType::LargeBinary => bytes::<i64>(rest, is_null)?,
         DataType::List(_) | DataType::Map(..) | DataType::Struct(_) => {
             Form::Row.take(data_type, rest, |row, _| Ok(is_null(row)))?
         }
         other => return Err(unsupported(other)),
     })
+}
+
+fn bytes<O: OffsetSizeTrait>(rest: &mut [&[u8]], is_null: impl Fn(usize) -> bool) -> Result<ArrayRef, FormatError> {
+    let mut builder = GenericBinaryBuilder::<O>::new();
+    for (row, rest) in rest.iter_mut().enumerate() {
+        builder.append_option(if is_null(row) { None } else { Some(take_bytes(rest)?) });
+    }
+    Ok(Arc::new(builder.finish()))
 }
 
 fn primitive<T: ArrowPrimitiveType, const N: usize>(

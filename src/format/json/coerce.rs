@@ -6,7 +6,9 @@ use arrow::array::timezone::Tz;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
+use super::encode::write_string;
 use super::nested;
+use super::normal::normal;
 use super::scan::Kind;
 use super::scan::Scanner;
 use crate::format::FormatError;
@@ -54,6 +56,11 @@ pub(super) fn read(
         Kind::Object if matches!(target.sql_type, SqlType::Map(..)) => nested::map(scanner, target, names, row),
         Kind::Object if matches!(target.sql_type, SqlType::Struct(_)) => nested::structure(scanner, target, names, row),
         kind @ (Kind::Array | Kind::Object) => {
+            if let SqlType::Json | SqlType::Jsonb = target.sql_type {
+                let start = scanner.at;
+                scanner.skip(0, None)?;
+                return document(&scanner.text[start..scanner.at], target, row);
+            }
             let mut compact = String::new();
             if kind == Kind::Array && names == NameMatch::UpperFallback && *target.sql_type == SqlType::Text {
                 ksql_list(scanner, 0, &mut compact)?;
@@ -92,6 +99,14 @@ fn ksql_list(scanner: &mut Scanner<'_>, depth: usize, out: &mut String) -> Resul
     Ok(())
 }
 
+/// A value of a document as a document of its own.
+fn document(text: &str, target: Target<'_>, row: &mut Row) -> Result<Slot, FormatError> {
+    match target.sql_type {
+        SqlType::Jsonb => normal(text).map(|normal| row.bytes(normal.as_bytes())),
+        _ => Ok(row.bytes(text.as_bytes())),
+    }
+}
+
 fn wrong_type(target: Target<'_>, found: &str) -> FormatError {
     FormatError::WrongType {
         column: target.column.to_owned(),
@@ -125,6 +140,7 @@ fn boolean(value: bool, target: Target<'_>, row: &mut Row) -> Result<Slot, Forma
     match target.sql_type {
         SqlType::Boolean => Ok(Slot::Boolean(value)),
         SqlType::Text => Ok(row.bytes(text.as_bytes())),
+        SqlType::Json | SqlType::Jsonb => document(text, target, row),
         _ => Err(wrong_type(target, text)),
     }
 }
@@ -149,6 +165,7 @@ fn of_number(text: &str, target: Target<'_>, names: NameMatch, row: &mut Row) ->
             number::decimal(text, *precision, *scale, Excess::Refuse).map(Slot::Decimal).map_err(range)
         }
         SqlType::Text => Ok(row.bytes(text.as_bytes())),
+        SqlType::Json | SqlType::Jsonb => document(text, target, row),
         SqlType::Time => match micros(whole()?)? {
             micros @ 0..=86_400_000_000 => Ok(Slot::BigInt(micros)),
             _ => Err(range(NumberError::Range)),
@@ -160,6 +177,11 @@ fn of_number(text: &str, target: Target<'_>, names: NameMatch, row: &mut Row) ->
 pub(super) fn of_text(text: &str, target: Target<'_>, names: NameMatch, row: &mut Row) -> Result<Slot, FormatError> {
     match (target.sql_type, names) {
         (SqlType::Text, _) => Ok(row.bytes(text.as_bytes())),
+        (SqlType::Json | SqlType::Jsonb, _) => {
+            let mut quoted = Vec::new();
+            write_string(text, &mut quoted);
+            Ok(row.bytes(&quoted))
+        }
         (SqlType::Array(_) | SqlType::Map(..) | SqlType::Struct(_), _) => Err(wrong_text(target, text)),
         (SqlType::Bytes, _) => match STANDARD.decode(text) {
             Ok(bytes) => Ok(row.bytes(&bytes)),

@@ -142,7 +142,9 @@ impl Node {
             ColumnBuilder::Timestamp(..)
             | ColumnBuilder::Date(_)
             | ColumnBuilder::Time(_)
-            | ColumnBuilder::Bytes(_) => None,
+            | ColumnBuilder::Bytes(_)
+            | ColumnBuilder::Json(_)
+            | ColumnBuilder::Jsonb(_) => None,
             ColumnBuilder::Nested(_) => return self.nested(reading, builder),
         };
         if taken.is_some() { taken } else { self.slot(reading, builder) }

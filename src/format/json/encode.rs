@@ -98,6 +98,8 @@ pub(in crate::format) fn write_value(
             number::write_decimal(array.as_primitive::<Decimal128Type>().value(row), *scale, out);
         }
         SqlType::Text => write_string(array.as_string::<i32>().value(row), out),
+        SqlType::Json => out.extend_from_slice(array.as_string::<i64>().value(row).as_bytes()),
+        SqlType::Jsonb => out.extend_from_slice(array.as_binary::<i64>().value(row)),
         SqlType::Bytes => {
             out.push(b'"');
             out.extend_from_slice(STANDARD.encode(array.as_binary::<i32>().value(row)).as_bytes());
@@ -177,7 +179,8 @@ fn write_double(value: f64, out: &mut Vec<u8>) {
     push(format_args!("\"{}\"", number::java_double(value)), out);
 }
 
-pub(super) fn write_string(text: &str, out: &mut Vec<u8>) {
+/// Appends a text between quotes, with its escapes.
+pub fn write_string(text: &str, out: &mut Vec<u8>) {
     // What a reader takes for itself needs no escape.
     if plain_end(text.as_bytes(), 0) == text.len() {
         out.push(b'"');

@@ -45,6 +45,8 @@ pub(in crate::format) fn parse_slot(
             number::decimal(trimmed, *precision, *scale, excess).map(Slot::Decimal).map_err(number_error)
         }
         SqlType::Text => Ok(row.bytes(text.as_bytes())),
+        SqlType::Json => json::check(text).map(|()| row.bytes(text.as_bytes())),
+        SqlType::Jsonb => json::normal(text).map(|normal| row.bytes(normal.as_bytes())),
         SqlType::Bytes => parse_bytes(text).map(|bytes| row.bytes(&bytes)).ok_or_else(syntax),
         SqlType::Date => times::parse_date(trimmed).map(Slot::Int).ok_or_else(datetime),
         SqlType::Time => times::parse_time(trimmed).map(Slot::BigInt).ok_or_else(datetime),

@@ -68,7 +68,7 @@ pub fn write(column: &dyn Array, row: usize, zone: Tz, out: &mut Vec<u8>) -> Res
         DataType::LargeUtf8 => out.extend_from_slice(column.as_string::<i64>().value(row).as_bytes()),
         DataType::Utf8View => out.extend_from_slice(column.as_string_view().value(row).as_bytes()),
         DataType::Binary => write_bytes(column.as_binary::<i32>().value(row), out),
-        DataType::LargeBinary => write_bytes(column.as_binary::<i64>().value(row), out),
+        DataType::LargeBinary => out.extend_from_slice(column.as_binary::<i64>().value(row)),
         DataType::BinaryView => write_bytes(column.as_binary_view().value(row), out),
         DataType::Date32 => times::write_date(column.as_primitive::<Date32Type>().value(row), out),
         DataType::Time64(TimeUnit::Microsecond) => {

@@ -348,7 +348,7 @@ impl ScalarUDFImpl for IntervalFunction {
         let is_taken = |argument: &DataType| {
             argument.is_null()
                 || matches!(argument, DataType::Interval(_) | DataType::Duration(_))
-                || matches!(argument, DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View)
+                || matches!(argument, DataType::Utf8 | DataType::Utf8View)
         };
         let count = if matches!(self.kind, Kind::Greatest | Kind::Least) { 1..=usize::MAX } else { 1..=1 };
         match count.contains(&arguments.len()) && arguments.iter().all(is_taken) {

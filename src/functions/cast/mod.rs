@@ -62,7 +62,7 @@ impl CastTarget {
 /// The same values in one of the types that our columns have.
 fn plain(values: ArrayRef) -> Result<ArrayRef> {
     Ok(match values.data_type() {
-        DataType::Utf8View | DataType::LargeUtf8 => cast(&values, &DataType::Utf8)?,
+        DataType::Utf8View => cast(&values, &DataType::Utf8)?,
         DataType::Float32 => cast(&values, &DataType::Float64)?,
         _ => values,
     })

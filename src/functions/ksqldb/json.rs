@@ -52,7 +52,10 @@ pub static DEFINITIONS: [Definition; 4] = [
     Definition {
         name: "json_array_length",
         about: "How many elements an array of JSON has; NULL if it is none.",
-        overloads: &[Overload { arguments: &[Type::Text], result: Type::Int }],
+        overloads: &[
+            Overload { arguments: &[Type::Text], result: Type::Int },
+            Overload { arguments: &[Type::Json], result: Type::Int },
+        ],
         nulls: Nulls::GiveNull,
         compute: |cells| {
             let count = elements(cells[0].text()).map(|elements| elements.len());

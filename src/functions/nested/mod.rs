@@ -15,6 +15,7 @@ mod in_order;
 mod lambda;
 mod maps;
 mod matches;
+mod mixed;
 mod order;
 mod sets;
 mod sorted;
@@ -30,6 +31,8 @@ pub use lambda::Lambda;
 pub use lambda::LambdaBody;
 pub use lambda::LambdaKind;
 pub use lambda::UnplannedLambda;
+pub use mixed::Mixed;
+pub use mixed::met_number;
 
 /// All that stand in tables.
 pub fn all() -> impl Iterator<Item = Collection> {

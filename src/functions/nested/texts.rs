@@ -141,7 +141,7 @@ pub(super) static DEFINITIONS: [Definition; 9] = [
 ];
 
 fn is_text(data_type: &DataType) -> bool {
-    matches!(data_type, DataType::Utf8 | DataType::Utf8View | DataType::LargeUtf8 | DataType::Null)
+    matches!(data_type, DataType::Utf8 | DataType::Utf8View | DataType::Null)
 }
 
 fn text_types(arguments: &[DataType], count: usize) -> Option<Types> {

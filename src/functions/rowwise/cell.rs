@@ -1,5 +1,6 @@
 //! One argument of one row, and one answer.
 
+use std::str::FromStr;
 use std::sync::Arc;
 
 use datafusion::arrow::array::Array;
@@ -11,9 +12,13 @@ use datafusion::arrow::array::Date32Array;
 use datafusion::arrow::array::Float64Array;
 use datafusion::arrow::array::Int32Array;
 use datafusion::arrow::array::Int64Array;
+use datafusion::arrow::array::LargeBinaryArray;
+use datafusion::arrow::array::LargeStringArray;
+use datafusion::arrow::array::ListArray;
 use datafusion::arrow::array::StringArray;
 use datafusion::arrow::array::Time64MicrosecondArray;
 use datafusion::arrow::array::TimestampMicrosecondArray;
+use datafusion::arrow::array::timezone::Tz;
 use datafusion::arrow::datatypes::DataType;
 use datafusion::arrow::datatypes::Date32Type;
 use datafusion::arrow::datatypes::Float64Type;
@@ -23,6 +28,8 @@ use datafusion::arrow::datatypes::Time64MicrosecondType;
 use datafusion::arrow::datatypes::TimestampMicrosecondType;
 
 use super::function::Type;
+use crate::format;
+use crate::model::SqlType;
 
 /// An argument.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -35,10 +42,12 @@ pub enum Cell<'a> {
     Int(i64),
     /// DOUBLE.
     Double(f64),
-    /// VARCHAR.
+    /// VARCHAR; the text of JSON and JSONB.
     Text(&'a str),
     /// BYTES.
     Bytes(&'a [u8]),
+    /// A row of a column of arrays of texts.
+    Texts(&'a ListArray, usize),
 }
 
 impl<'a> Cell<'a> {
@@ -53,6 +62,11 @@ impl<'a> Cell<'a> {
             DataType::Int64 => Cell::Int(array.as_primitive::<Int64Type>().value(row)),
             DataType::Float64 => Cell::Double(array.as_primitive::<Float64Type>().value(row)),
             DataType::Utf8 => Cell::Text(array.as_string::<i32>().value(row)),
+            DataType::LargeUtf8 => Cell::Text(array.as_string::<i64>().value(row)),
+            DataType::LargeBinary => {
+                std::str::from_utf8(array.as_binary::<i64>().value(row)).map_or(Cell::Null, Cell::Text)
+            }
+            DataType::List(_) => Cell::Texts(array.as_list::<i32>(), row),
             DataType::Binary => Cell::Bytes(array.as_binary::<i32>().value(row)),
             DataType::Date32 => Cell::Int(i64::from(array.as_primitive::<Date32Type>().value(row))),
             DataType::Time64(_) => Cell::Int(array.as_primitive::<Time64MicrosecondType>().value(row)),
@@ -64,6 +78,20 @@ impl<'a> Cell<'a> {
     /// A text's; empty for what is none.
     pub fn text(self) -> &'a str {
         if let Cell::Text(text) = self { text } else { "" }
+    }
+
+    /// The texts of an array, or of a text that tells one; `None` for a text that does not.
+    pub fn texts(self) -> Option<Vec<Option<String>>> {
+        let texts = match self {
+            Cell::Texts(lists, row) => lists.value(row),
+            Cell::Text(written) => {
+                let of = SqlType::Array(Box::new(SqlType::Text));
+                let read = format::text::read(&of, written, Tz::from_str("+00:00").ok()?).ok()?;
+                read.as_list::<i32>().value(0)
+            }
+            _ => return None,
+        };
+        Some(texts.as_string_opt::<i32>()?.iter().map(|text| text.map(str::to_owned)).collect())
     }
 
     /// Bytes'; empty for what is none.
@@ -93,7 +121,7 @@ pub enum Answer {
     Int(i64),
     /// DOUBLE.
     Double(f64),
-    /// VARCHAR.
+    /// VARCHAR, JSON, JSONB.
     Text(String),
     /// BYTES.
     Bytes(Vec<u8>),
@@ -114,6 +142,8 @@ impl Answer {
 /// The column of answers, which are all of the type.
 pub fn column(answers: Vec<Answer>, of_type: Type) -> ArrayRef {
     let ints = || answers.iter().map(|answer| if let Answer::Int(value) = answer { Some(*value) } else { None });
+    let texts =
+        || answers.iter().map(|answer| if let Answer::Text(text) = answer { Some(text.as_str()) } else { None });
     let small = || ints().map(|value| value.and_then(|value| i32::try_from(value).ok()));
     match of_type {
         Type::Boolean => Arc::new(BooleanArray::from_iter(answers.iter().map(|answer| match answer {
@@ -133,11 +163,8 @@ pub fn column(answers: Vec<Answer>, of_type: Type) -> ArrayRef {
             Answer::Bytes(bytes) => Some(bytes.as_slice()),
             _ => None,
         }))),
-        Type::Text | Type::Texts | Type::Any => {
-            Arc::new(StringArray::from_iter(answers.iter().map(|answer| match answer {
-                Answer::Text(text) => Some(text.as_str()),
-                _ => None,
-            })))
-        }
+        Type::Json => Arc::new(LargeStringArray::from_iter(texts())),
+        Type::Jsonb => Arc::new(LargeBinaryArray::from_iter(texts().map(|text| text.map(str::as_bytes)))),
+        Type::Text | Type::Texts | Type::TextArray | Type::Any => Arc::new(StringArray::from_iter(texts())),
     }
 }

@@ -46,6 +46,12 @@ pub enum Type {
     Time,
     /// TIMESTAMP.
     Timestamp,
+    /// JSON.
+    Json,
+    /// JSONB.
+    Jsonb,
+    /// An array of VARCHAR, or a text that tells one.
+    TextArray,
     /// An argument of whatever type; the function sees nothing of types without a cell.
     Any,
     /// As the last of an overload: one VARCHAR and as many more as there are.
@@ -64,6 +70,12 @@ impl Type {
             Type::Date => DataType::Date32,
             Type::Time => DataType::Time64(TimeUnit::Microsecond),
             Type::Timestamp => DataType::Timestamp(TimeUnit::Microsecond, None),
+            Type::Json => DataType::LargeUtf8,
+            Type::Jsonb => DataType::LargeBinary,
+            Type::TextArray => match argument {
+                DataType::List(_) => DataType::new_list(DataType::Utf8, true),
+                _ => DataType::Utf8,
+            },
             Type::Any => argument.clone(),
         }
     }
@@ -80,6 +92,9 @@ impl Type {
             Type::Date => "date",
             Type::Time => "time",
             Type::Timestamp => "timestamp",
+            Type::Json => "json",
+            Type::Jsonb => "jsonb",
+            Type::TextArray => "text[]",
             Type::Any => "any",
             Type::Texts => "text ...",
         }
@@ -91,8 +106,8 @@ impl Type {
             return Some(usize::from(self == Type::Any));
         }
         match (self, argument) {
-            (Type::Text | Type::Texts, DataType::LargeUtf8 | DataType::Utf8View) => Some(0),
-            (Type::Bytes, DataType::LargeBinary | DataType::BinaryView) => Some(0),
+            (Type::Text | Type::Texts | Type::TextArray, DataType::Utf8View) => Some(0),
+            (Type::Bytes, DataType::BinaryView) => Some(0),
             (Type::Int, DataType::Int8 | DataType::Int16) | (Type::BigInt, DataType::Int32) => Some(1),
             (Type::Double, DataType::Float32 | DataType::Decimal128(..))
             | (Type::Timestamp, DataType::Timestamp(..)) => Some(1),

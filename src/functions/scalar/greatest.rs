@@ -125,7 +125,7 @@ fn met(arguments: &[DataType], name: &str) -> Result<DataType> {
 
 fn plain(data_type: &DataType) -> DataType {
     match data_type {
-        DataType::LargeUtf8 | DataType::Utf8View => DataType::Utf8,
+        DataType::Utf8View => DataType::Utf8,
         DataType::Float32 => DataType::Float64,
         DataType::Int8 | DataType::Int16 => DataType::Int32,
         other => other.clone(),

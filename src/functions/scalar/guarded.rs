@@ -246,7 +246,7 @@ fn out_of_range(row: &[f64]) -> Option<Error> {
 /// being 30 days.
 fn numbers(values: &ArrayRef) -> Result<Float64Array> {
     let values = match values.data_type() {
-        DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View => length(values)?,
+        DataType::Utf8 | DataType::Utf8View => length(values)?,
         DataType::Interval(_) => {
             let parts = cast(values, &DataType::Interval(IntervalUnit::MonthDayNano))?;
             let micros = |part: IntervalMonthDayNano| {

@@ -62,8 +62,7 @@ impl Lenient {
 
     /// The same where it takes these only with texts that are read as something else.
     pub fn lenient_types(&self, arguments: &[DataType]) -> Option<Vec<DataType>> {
-        let is_text =
-            |argument: &DataType| matches!(argument, DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View);
+        let is_text = |argument: &DataType| matches!(argument, DataType::Utf8 | DataType::Utf8View);
         let is_span = |argument: &DataType| matches!(argument, DataType::Interval(_) | DataType::Duration(_));
         let span = DataType::Interval(IntervalUnit::MonthDayNano);
         if self.stock.name() == "date_trunc" {

@@ -51,6 +51,7 @@ use super::functions::Functions;
 use super::ksqldb_text;
 use super::request::Destination;
 use super::request::StandingRequest;
+use super::series;
 use crate::catalog::Catalog;
 use crate::catalog::Compatibility;
 use crate::catalog::Format;
@@ -86,7 +87,7 @@ fn bind_select(
     request: &StandingRequest,
 ) -> Result<BoundQuery> {
     let (functions, rules) = (flattener.functions, flattener.rules);
-    let (mut body, ranked) = rank::take(body, functions, rules)?;
+    let (mut body, ranked) = rank::take(unfolded(body, rules), functions, rules)?;
     let window = crate::sql::take_window(&mut body)?;
     let partition_by = crate::sql::take_partition_by(&mut body);
     clauses::check(&body, functions, rules)?;
@@ -147,6 +148,14 @@ fn bind_select(
         items,
         emit,
     })
+}
+
+/// The same with the parts of documents as rows.
+fn unfolded(mut body: ast::Select, rules: Compatibility) -> ast::Select {
+    if rules == Compatibility::Postgres {
+        series::unfold_documents(&mut body.projection);
+    }
+    body
 }
 
 /// The formats that were told, if any; a delimiter alone is for the one that is inherited.

@@ -1,4 +1,4 @@
-//! Texts beside BYTEA, which are read as bytes: `'\xff'` is one byte, not four.
+//! Texts beside BYTEA and JSONB, which are read as those: `'\xff'` is one byte, not four.
 
 use datafusion::arrow::datatypes::DataType;
 use datafusion::common::DFSchema;
@@ -13,12 +13,24 @@ use super::explicit::is_any_comparison;
 use super::expression::is_text;
 use crate::plan::functions::Functions;
 
-/// A comparison with BYTEA, its texts read as such; anything else as it is.
+/// The types, and who reads texts as them.
+const READ: [(DataType, &str); 2] = [(DataType::Binary, "__bytea_in"), (DataType::LargeBinary, "__jsonb_in")];
+
+/// A comparison with BYTEA or JSONB, its texts read as such; anything else as it is.
 pub(super) fn compared(functions: &Functions, expr: Expr, schema: &DFSchema) -> Result<Expr> {
-    let is_bytes =
-        |side: &Expr| Ok::<_, datafusion::error::DataFusionError>(side.get_type(schema)? == DataType::Binary);
+    READ.iter().try_fold(expr, |expr, (wanted, function)| compared_as(wanted, functions, function, expr, schema))
+}
+
+fn compared_as(
+    wanted: &DataType,
+    functions: &Functions,
+    function: &str,
+    expr: Expr,
+    schema: &DFSchema,
+) -> Result<Expr> {
+    let is_bytes = |side: &Expr| Ok::<_, datafusion::error::DataFusionError>(side.get_type(schema)? == *wanted);
     let read = |side: Expr| {
-        Ok(match functions.scalar("__bytea_in") {
+        Ok(match functions.scalar(function) {
             Some(read) if is_text(&side.get_type(schema)?) => read.call(vec![side]),
             _ => side,
         })

@@ -84,11 +84,37 @@ impl Expressions<'_> {
         Some(Expr::Cast(Cast { expr: Box::new(time), ..cast.clone() }))
     }
 
+    /// A CAST to JSON or JSONB, or of JSONB to a number or a truth; `None` for another one.
+    fn cast_of_json(&self, cast: &Cast, from: &DataType) -> Option<datafusion::common::Result<Expr>> {
+        let name = match (from, cast.field.data_type()) {
+            (DataType::Null, _) => return None,
+            (from, DataType::LargeUtf8) if from.is_nested() => "to_json",
+            (from, DataType::LargeBinary) if from.is_nested() => "to_jsonb",
+            (_, DataType::LargeUtf8) => "__json_in",
+            (_, DataType::LargeBinary) => "__jsonb_in",
+            (DataType::LargeBinary, DataType::Boolean) => "__jsonb_truth",
+            (DataType::LargeBinary, number) if number.is_numeric() => {
+                let shown = lit(SqlType::postgres_name_of(number));
+                let digits = self.functions.scalar("__jsonb_number")?.call(vec![cast.expr.as_ref().clone(), shown]);
+                // A whole number is rounded to.
+                let exact = if number.is_integer() { DataType::Decimal128(38, 10) } else { number.clone() };
+                let exact = datafusion::logical_expr::cast(digits, exact);
+                let exact = Cast { expr: Box::new(exact), ..cast.clone() };
+                return Some(self.all_explicit(Expr::Cast(exact), &DFSchema::empty()));
+            }
+            _ => return None,
+        };
+        Some(Ok(self.functions.scalar(name)?.call(vec![cast.expr.as_ref().clone()])))
+    }
+
     /// A CAST whose rules differ from Arrow's, as a function.
     pub(super) fn cast(&self, cast: Cast, schema: &DFSchema) -> datafusion::common::Result<Transformed<Expr>> {
         let from = cast.expr.get_type(schema)?;
         if let Some(read) = self.cast_on_clocks(&cast, &from, schema)? {
             return Ok(Transformed::yes(read));
+        }
+        if let Some(read) = self.cast_of_json(&cast, &from) {
+            return read.map(Transformed::yes);
         }
         let target = SqlType::from_arrow(cast.field.data_type());
         let from_fraction = matches!(from, DataType::Float64 | DataType::Decimal128(_, _));

@@ -276,7 +276,7 @@ pub fn as_column(expr: Expr, schema: &DFSchema, origin: &ast::Expr) -> Result<(E
 }
 
 pub(super) fn is_text(data_type: &DataType) -> bool {
-    matches!(data_type, DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View)
+    matches!(data_type, DataType::Utf8 | DataType::Utf8View)
 }
 
 /// ksqlDB's `COUNT()` is `COUNT(*)`.

@@ -469,11 +469,12 @@ pub fn in_query(error: DataFusionError, query: &ast::Query) -> Error {
         DataFusionError::ArrowError(arrow, _) => literal(query, &value_failure::of_arrow(arrow)?.text?),
         _ => None,
     };
-    let translated =
-        match name.and_then(|name| mention(query, &name)).or_else(at_operator).or_else(at_literal).or_else(at_node) {
-            Some(position) => translated.at(position),
-            None => translated,
-        };
+    let at_call = || mention(query, message.strip_prefix("function ")?.split_once('(')?.0);
+    let place = name.and_then(|name| mention(query, &name)).or_else(at_operator).or_else(at_literal);
+    let translated = match place.or_else(at_node).or_else(at_call) {
+        Some(position) => translated.at(position),
+        None => translated,
+    };
     translated.caused_by(error)
 }
 

@@ -125,7 +125,7 @@ fn check_call(function: &ScalarFunction, schema: &DFSchema) -> Result<()> {
 }
 
 fn is_bytes(data_type: &DataType) -> bool {
-    matches!(data_type, DataType::Binary | DataType::LargeBinary | DataType::BinaryView)
+    matches!(data_type, DataType::Binary | DataType::BinaryView)
 }
 
 fn type_name(data_type: &DataType) -> String {

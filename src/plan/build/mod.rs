@@ -20,6 +20,7 @@ mod grouping_sets;
 mod inner_table;
 mod insert;
 mod join;
+mod json_words;
 mod ksqldb_types;
 mod ksqldb_words;
 mod lambda;
@@ -69,7 +70,9 @@ use datafusion::logical_expr::expr::Placeholder;
 use sqlparser::ast;
 
 pub use inner_table::columns as inner_columns;
+pub use json_words::as_document;
 pub use row_words::required as required_rows;
+pub use type_rules::no_operator;
 pub use type_rules::not_assignable;
 pub use union::columns as union_columns;
 

@@ -10,8 +10,10 @@ use super::failure::lower_first;
 use super::failure::type_name;
 use super::postgres_words::arguments;
 use super::type_rules::NO_OPERATOR;
+use crate::catalog::Compatibility;
 use crate::error::Error;
 use crate::error::SqlState;
+use crate::format::normal_document;
 use crate::plan::assigned::ASSIGN;
 use crate::sql::walk;
 
@@ -117,6 +119,18 @@ pub(super) fn place(message: &str, query: &ast::Query) -> Option<Span> {
             ast::Expr::CompoundFieldAccess { root, .. } if message.starts_with("cannot subscript ") => {
                 Some(root.span())
             }
+            ast::Expr::Cast { expr, data_type: ast::DataType::JSON | ast::DataType::JSONB, .. }
+                if NO_DOCUMENT.contains(&message) && is_no_document(expr) =>
+            {
+                Some(expr.span())
+            }
+            ast::Expr::Value(_) if NO_DOCUMENT.contains(&message) && is_collection(expr) && is_no_document(expr) => {
+                Some(expr.span())
+            }
+            ast::Expr::Cast { kind: ast::CastKind::DoubleColon, expr, data_type, .. } if casts(message, data_type) => {
+                let end = expr.span().end;
+                Some(Span::new(end, end))
+            }
             _ => None,
         };
         found = found.or(here);
@@ -124,6 +138,37 @@ pub(super) fn place(message: &str, query: &ast::Query) -> Option<Span> {
     });
     debug_assert!(flow.is_continue());
     found
+}
+
+/// What is said of a text that is no document.
+const NO_DOCUMENT: [&str; 2] = ["invalid input syntax for type json", "unsupported Unicode escape sequence"];
+
+/// Whether a text that is written out is no document of JSONB.
+fn is_no_document(expr: &ast::Expr) -> bool {
+    written(expr).is_some_and(|text| normal_document(text).is_err())
+}
+
+/// Whether a text was meant as an object or an array of JSON; paths stand between braces too.
+fn is_collection(expr: &ast::Expr) -> bool {
+    let begins = written(expr).is_some_and(|text| text.trim_start().starts_with(['{', '[']));
+    begins && super::quantified::elements(expr).is_none()
+}
+
+fn written(expr: &ast::Expr) -> Option<&str> {
+    match expr {
+        ast::Expr::Value(value) => match &value.value {
+            ast::Value::SingleQuotedString(text) => Some(text),
+            _ => None,
+        },
+        _ => None,
+    }
+}
+
+/// Whether a message is about a cast to a type.
+fn casts(message: &str, data_type: &ast::DataType) -> bool {
+    let told = message.strip_prefix("cannot cast type ").and_then(|types| types.rsplit_once(" to "));
+    let wanted = crate::catalog::sql_type(data_type, Compatibility::Postgres);
+    told.is_some_and(|(_, told)| wanted.is_ok_and(|wanted| wanted.postgres_name() == told))
 }
 
 /// Where a value stands that is assigned to the column which a message names first.

@@ -3,6 +3,7 @@
 
 use sqlparser::ast;
 
+use super::json_words;
 use super::reworded::call;
 use crate::format;
 
@@ -20,7 +21,10 @@ pub(super) fn reworded(expr: &ast::Expr) -> Option<ast::Expr> {
         ast::Expr::Value(value) => plain_number(&value.value),
         ast::Expr::Interval(interval) => Some(arrow_interval(told_span(interval)?)),
         ast::Expr::Cast { expr, data_type, .. } => cast(expr, data_type),
-        ast::Expr::TypedString(typed) => precise(&ast::Expr::Value(typed.value.clone()), &typed.data_type),
+        ast::Expr::TypedString(typed) => {
+            let text = ast::Expr::Value(typed.value.clone());
+            named_moment(&text, &typed.data_type).or_else(|| precise(&text, &typed.data_type))
+        }
         ast::Expr::UnaryOp { op, expr } => unary(*op, expr),
         ast::Expr::BinaryOp { left, op, right } => binary(left, op, right),
         ast::Expr::SimilarTo { negated, expr, pattern, escape_char } => {
@@ -39,6 +43,10 @@ pub(super) fn reworded(expr: &ast::Expr) -> Option<ast::Expr> {
             if let Some(list) = written_values(right) =>
         {
             Some(ast::Expr::InList { expr: left.clone(), list, negated: false })
+        }
+        ast::Expr::AnyOp { left, compare_op: ast::BinaryOperator::Eq, right, .. } => {
+            let array = written_array(right).unwrap_or_else(|| right.as_ref().clone());
+            Some(call("array_has", vec![array, left.as_ref().clone()]))
         }
         ast::Expr::AnyOp { left, compare_op, right, is_some } => Some(ast::Expr::AnyOp {
             left: left.clone(),
@@ -81,9 +89,13 @@ fn written_array(expr: &ast::Expr) -> Option<ast::Expr> {
     let ast::Expr::Value(value) = expr else { return None };
     let ast::Value::SingleQuotedString(told) = &value.value else { return None };
     let elements = told.trim().strip_prefix('{')?.strip_suffix('}')?;
-    let mut words = elements.split(',').map(str::trim);
-    let are_numbers = words.all(|word| word.eq_ignore_ascii_case("null") || word.parse::<i64>().is_ok());
-    let item = if are_numbers { ast::DataType::BigInt(None) } else { ast::DataType::Text };
+    let words = || elements.split(',').map(str::trim).filter(|word| !word.eq_ignore_ascii_case("null"));
+    let is_decimal = |word: &str| word.parse::<f64>().is_ok_and(f64::is_finite) && !word.contains(['e', 'E']);
+    let item = match words().all(|word| word.parse::<i64>().is_ok()) {
+        true => ast::DataType::BigInt(None),
+        false if words().all(is_decimal) => ast::DataType::Numeric(ast::ExactNumberInfo::None),
+        false => ast::DataType::Text,
+    };
     Some(as_type(expr.clone(), ast::DataType::Array(ast::ArrayElemTypeDef::SquareBracket(Box::new(item), None))))
 }
 
@@ -161,6 +173,11 @@ fn cast(expr: &ast::Expr, data_type: &ast::DataType) -> Option<ast::Expr> {
             let texts = ast::ArrayElemTypeDef::SquareBracket(Box::new(DataType::Text), *length);
             Some(as_type(expr.clone(), DataType::Array(texts)))
         }
+        // An array of arrays has the type of one there.
+        DataType::Array(ast::ArrayElemTypeDef::SquareBracket(item, length)) if is_array_of_arrays(expr) => {
+            let inner = DataType::Array(ast::ArrayElemTypeDef::SquareBracket(item.clone(), None));
+            Some(as_type(expr.clone(), DataType::Array(ast::ArrayElemTypeDef::SquareBracket(Box::new(inner), *length))))
+        }
         DataType::Uuid => Some(call("__uuid", vec![as_type(expr.clone(), DataType::Text)])),
         DataType::Varchar(Some(length))
         | DataType::CharacterVarying(Some(length))
@@ -174,8 +191,42 @@ fn cast(expr: &ast::Expr, data_type: &ast::DataType) -> Option<ast::Expr> {
         DataType::Numeric(ast::ExactNumberInfo::None)
         | DataType::Decimal(ast::ExactNumberInfo::None)
         | DataType::Dec(ast::ExactNumberInfo::None) => own_digits(expr),
-        _ => precise(expr, data_type),
+        _ => named_moment(expr, data_type).or_else(|| precise(expr, data_type)),
     }
+}
+
+/// A text that is written out.
+fn written(expr: &ast::Expr) -> Option<&str> {
+    let ast::Expr::Value(value) = expr else { return None };
+    match &value.value {
+        ast::Value::SingleQuotedString(text) => Some(text.trim()),
+        _ => None,
+    }
+}
+
+fn is_array_of_arrays(expr: &ast::Expr) -> bool {
+    written(expr).and_then(|text| text.strip_prefix('{')).is_some_and(|inner| inner.trim_start().starts_with('{'))
+}
+
+/// `'today'::date`, `timestamp 'now'`.
+fn named_moment(expr: &ast::Expr, data_type: &ast::DataType) -> Option<ast::Expr> {
+    if !matches!(data_type, ast::DataType::Date | ast::DataType::Timestamp(None, _)) {
+        return None;
+    }
+    let now = || call("now", Vec::new());
+    let today = || as_type(now(), ast::DataType::Date);
+    let beside = |op| {
+        let day = ast::Expr::BinaryOp { left: Box::new(today()), op, right: Box::new(number(1)) };
+        ast::Expr::Nested(Box::new(day))
+    };
+    let moment = match written(expr)?.to_ascii_lowercase().as_str() {
+        "now" => now(),
+        "today" => today(),
+        "tomorrow" => beside(ast::BinaryOperator::Plus),
+        "yesterday" => beside(ast::BinaryOperator::Minus),
+        _ => return None,
+    };
+    Some(as_type(moment, data_type.clone()))
 }
 
 /// A time of a type that tells how many digits its seconds have.
@@ -254,8 +305,8 @@ fn negative_number(expr: &ast::Expr) -> Option<ast::Expr> {
 
 fn binary(left: &ast::Expr, op: &ast::BinaryOperator, right: &ast::Expr) -> Option<ast::Expr> {
     if let ast::BinaryOperator::AtArrow | ast::BinaryOperator::ArrowAt = op {
-        let (left, right) = (told_array(left), told_array(right));
-        return Some(if *op == ast::BinaryOperator::AtArrow { contains(left, right) } else { contains(right, left) });
+        let (left, right) = (Box::new(told_array(left)), Box::new(told_array(right)));
+        return Some(ast::Expr::BinaryOp { left, op: op.clone(), right });
     }
     if *op == ast::BinaryOperator::PGOverlap {
         return Some(call("__array_overlap", vec![told_array(left), told_array(right)]));
@@ -272,21 +323,6 @@ fn binary(left: &ast::Expr, op: &ast::BinaryOperator, right: &ast::Expr) -> Opti
 
 fn told_array(expr: &ast::Expr) -> ast::Expr {
     written_array(expr).unwrap_or_else(|| expr.clone())
-}
-
-/// Whether an array has all elements of another: a NULL among those is equal to none.
-fn contains(whole: ast::Expr, part: ast::Expr) -> ast::Expr {
-    let has_all = call("array_has_all", vec![whole.clone(), part.clone()]);
-    let is_null = |element: &ast::Expr| matches!(element, ast::Expr::Value(value) if value.value == ast::Value::Null);
-    if super::quantified::elements(&part).is_some_and(|elements| !elements.iter().any(is_null)) {
-        return has_all;
-    }
-    let place = call("array_position", vec![part, ast::Expr::value(ast::Value::Null)]);
-    let either = |left, op, right| ast::Expr::BinaryOp { left: Box::new(left), op, right: Box::new(right) };
-    let is_null = |expr| ast::Expr::IsNull(Box::new(expr));
-    let without_null = either(is_null(place), ast::BinaryOperator::Or, is_null(whole));
-    let without_null = ast::Expr::Nested(Box::new(without_null));
-    ast::Expr::Nested(Box::new(either(has_all, ast::BinaryOperator::And, without_null)))
 }
 
 /// `(a, b) OVERLAPS (c, d)`: an interval tells how long a span is.
@@ -337,6 +373,9 @@ fn function_call(function: &ast::Function) -> Option<ast::Expr> {
         let quotient = ast::Expr::BinaryOp { left: nested(left), op, right: nested(right) };
         ast::Expr::Nested(Box::new(quotient))
     };
+    if name.starts_with("json") {
+        return json_words::reworded(&name, function, &arguments);
+    }
     match (name.as_str(), arguments.as_slice()) {
         ("transaction_timestamp" | "statement_timestamp", []) => Some(call("now", Vec::new())),
         ("mod", [left, right]) => Some(divided(ast::BinaryOperator::Modulo, left, right)),

@@ -14,8 +14,9 @@ use datafusion::logical_expr::Case;
 use datafusion::logical_expr::Expr;
 use datafusion::logical_expr::ExprSchemable;
 use datafusion::logical_expr::Operator;
-use datafusion::logical_expr::expr::AggregateFunction;
+use datafusion::logical_expr::expr::AggregateFunctionParams;
 use datafusion::logical_expr::expr::ScalarFunction;
+use datafusion::logical_expr::expr::WindowFunctionParams;
 
 use super::explicit::is_any_comparison;
 use super::explicit::is_arithmetic;
@@ -97,7 +98,7 @@ fn is_open(expr: &Expr) -> bool {
 }
 
 /// 42883 for an operator between types, in the words of PostgreSQL.
-pub(super) fn no_operator(sign: &str, left: &str, right: &str) -> DataFusionError {
+pub fn no_operator(sign: &str, left: &str, right: &str) -> DataFusionError {
     let message = format!("operator does not exist: {left} {sign} {right}");
     refused(Error::new(SqlState::UNDEFINED_FUNCTION, message).hint(NO_OPERATOR))
 }
@@ -186,7 +187,14 @@ pub(super) fn check(expr: &Expr, schema: &DFSchema) -> Result<()> {
         }
         Expr::Case(case) => check_case(case, schema),
         Expr::ScalarFunction(function) => check_call(function, schema),
-        Expr::AggregateFunction(aggregate) => check_aggregate(aggregate, schema),
+        Expr::AggregateFunction(aggregate) => {
+            let AggregateFunctionParams { args, filter, .. } = &aggregate.params;
+            check_aggregate(aggregate.func.name(), args, filter.as_deref(), schema)
+        }
+        Expr::WindowFunction(window) => {
+            let WindowFunctionParams { args, filter, .. } = &window.params;
+            check_aggregate(window.fun.name(), args, filter.as_deref(), schema)
+        }
         _ => Ok(()),
     }
 }
@@ -252,7 +260,9 @@ fn comparable(left: &Expr, sign: &str, right: &Expr, schema: &DFSchema) -> Resul
 }
 
 fn are_comparable(left: &Operand, sign: &str, right: &Operand) -> Result<()> {
-    match meet(left.kind, right.kind)
+    let is_json = |of: &Operand| of.kind == Kind::Json;
+    // PostgreSQL compares no JSON, of which one value has many texts.
+    match !is_json(left) && !is_json(right) && meet(left.kind, right.kind)
         || matches!((left.kind, right.kind), (Kind::Clock, Kind::Span) | (Kind::Span, Kind::Clock))
     {
         true => Ok(()),
@@ -331,19 +341,19 @@ fn no_function(name: &str, arguments: &[Expr], schema: &DFSchema) -> Result<Data
 }
 
 /// Aggregates of what PostgreSQL has no such aggregate of.
-fn check_aggregate(aggregate: &AggregateFunction, schema: &DFSchema) -> Result<()> {
-    if let Some(filter) = &aggregate.params.filter {
+fn check_aggregate(name: &str, arguments: &[Expr], filter: Option<&Expr>, schema: &DFSchema) -> Result<()> {
+    if let Some(filter) = filter {
         truth(filter, "FILTER", schema)?;
     }
-    match (aggregate.func.name(), aggregate.params.args.as_slice()) {
-        (name @ ("min" | "max"), [value])
-            if matches!(Operand::of(value, schema)?.kind, Kind::Boolean | Kind::Bytes) =>
-        {
-            Err(no_function(name, &aggregate.params.args, schema)?)
+    let is_refused = match (name, arguments) {
+        ("min" | "max", [value]) => {
+            matches!(Operand::of(value, schema)?.kind, Kind::Boolean | Kind::Bytes | Kind::Json | Kind::Jsonb)
         }
-        ("count", [_, _, ..]) => Err(no_function("count", &aggregate.params.args, schema)?),
-        _ => Ok(()),
-    }
+        ("sum" | "avg", [value]) => matches!(Operand::of(value, schema)?.kind, Kind::Json | Kind::Jsonb),
+        ("count", [_, _, ..]) => true,
+        _ => false,
+    };
+    if is_refused { Err(no_function(name, arguments, schema)?) } else { Ok(()) }
 }
 
 /// Refuses values that have no type in common.

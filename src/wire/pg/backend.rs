@@ -10,9 +10,9 @@ use super::pg_type::PgType;
 use crate::engine::Notice;
 use crate::engine::OutputField;
 use crate::engine::TransactionStatus;
-use crate::error::Constraint;
 use crate::error::Error;
 use crate::error::Position;
+use crate::error::Rule;
 
 /// Bytes that wait to be sent; the cursor stands behind those that the socket took.
 #[derive(Default)]
@@ -205,7 +205,7 @@ impl Outgoing {
             detail: notice.detail.as_deref(),
             hint: notice.hint.as_deref(),
             position: None,
-            constraint: None,
+            rule: None,
         };
         self.report(b'N', notice.severity, &report);
     }
@@ -229,10 +229,11 @@ impl Outgoing {
             if let Some(Position(position)) = report.position {
                 field(b'P', &position.to_string());
             }
-            if let Some(constraint) = report.constraint {
+            if let Some(rule) = report.rule {
                 field(b's', "public");
-                field(b't', &constraint.table);
-                field(b'n', &constraint.name);
+                field(b't', &rule.table);
+                rule.column.iter().for_each(|column| field(b'c', column));
+                rule.constraint.iter().for_each(|constraint| field(b'n', constraint));
             }
             body.put_u8(0);
         });
@@ -255,7 +256,7 @@ struct Report<'a> {
     detail: Option<&'a str>,
     hint: Option<&'a str>,
     position: Option<Position>,
-    constraint: Option<&'a Constraint>,
+    rule: Option<&'a Rule>,
 }
 
 impl<'a> Report<'a> {
@@ -266,7 +267,7 @@ impl<'a> Report<'a> {
             detail: error.detail_text(),
             hint: error.hint_text(),
             position: error.position(),
-            constraint: error.constraint(),
+            rule: error.rule(),
         }
     }
 }

@@ -19,6 +19,7 @@ use crate::config::Limits;
 use crate::engine::CopyInSink;
 use crate::engine::CopyOut;
 use crate::engine::CopyOutRows;
+use crate::engine::Deallocated;
 use crate::engine::Outcome;
 use crate::engine::Prepared;
 use crate::engine::Session;
@@ -139,8 +140,26 @@ impl Conversation {
         }
     }
 
+    /// Forgets what the protocol prepared, if the statement is a DEALLOCATE of it; whether nothing is left to do.
+    fn forgets(&mut self, prepared: &Prepared) -> bool {
+        if self.session.transaction_status() == TransactionStatus::Failed {
+            return false;
+        }
+        match prepared.deallocated() {
+            Some(Deallocated::Named(name)) => self.statements.remove(&name).is_some(),
+            Some(Deallocated::All) => {
+                self.statements.clear();
+                false
+            }
+            None => false,
+        }
+    }
+
     /// Starts a statement's clock and runs it up to its outcome.
     pub async fn execute(&mut self, prepared: &Prepared, parameters: &[Value]) -> Result<Outcome, Failure> {
+        if self.forgets(prepared) {
+            return Ok(Outcome::Done { tag: "DEALLOCATE".to_string() });
+        }
         self.guard.timeout = self.session.statement_timeout().map(|timeout| self.clock.sleep(timeout));
         let outcome = {
             let running = pin!(self.session.execute(prepared, parameters));

@@ -238,6 +238,11 @@ fn put_binary(body: &mut Vec<u8>, array: &dyn Array, row: usize) {
         DataType::Float64 => body.put_f64(array.as_primitive::<Float64Type>().value(row)),
         DataType::Decimal128(_, scale) => put_numeric(body, array.as_primitive::<Decimal128Type>().value(row), *scale),
         DataType::Utf8 => body.put_slice(array.as_string::<i32>().value(row).as_bytes()),
+        // A number of its version stands before it.
+        DataType::LargeBinary => {
+            body.put_u8(1);
+            body.put_slice(array.as_binary::<i64>().value(row));
+        }
         DataType::Binary => body.put_slice(array.as_binary::<i32>().value(row)),
         // Days and microseconds outside i32 and i64 after the move of the epoch lie 292,000 years away.
         DataType::Date32 => {

@@ -109,6 +109,14 @@ impl<'a> Reader<'a> {
                 let values = array.as_string::<i32>();
                 Reader::Bytes(Box::new(move |row| values.value(row).as_bytes()), array.as_ref())
             }
+            DataType::LargeUtf8 => {
+                let values = array.as_string::<i64>();
+                Reader::Bytes(Box::new(move |row| values.value(row).as_bytes()), array.as_ref())
+            }
+            DataType::LargeBinary => {
+                let values = array.as_binary::<i64>();
+                Reader::Bytes(Box::new(move |row| values.value(row)), array.as_ref())
+            }
             DataType::Binary => {
                 let values = array.as_binary::<i32>();
                 Reader::Bytes(Box::new(move |row| values.value(row)), array.as_ref())

@@ -12,6 +12,8 @@ use arrow::array::Decimal128Array;
 use arrow::array::Float64Array;
 use arrow::array::Int32Array;
 use arrow::array::Int64Array;
+use arrow::array::LargeBinaryArray;
+use arrow::array::LargeStringArray;
 use arrow::array::StringArray;
 use arrow::array::Time64MicrosecondArray;
 use arrow::array::TimestampMicrosecondArray;
@@ -52,7 +54,9 @@ impl Results {
     pub fn new(output: &DataType) -> Self {
         let values = match output {
             DataType::Float64 => Values::Float(Vec::new()),
-            DataType::Utf8 | DataType::Binary => Values::Bytes(Vec::new()),
+            DataType::Utf8 | DataType::Binary | DataType::LargeUtf8 | DataType::LargeBinary => {
+                Values::Bytes(Vec::new())
+            }
             nested if nested.is_nested() => Values::Arrays(Vec::new()),
             _ => Values::Int(Vec::new()),
         };
@@ -159,11 +163,9 @@ impl Results {
             (Values::Arrays(values), _) => concat(&values.iter().map(|value| value.as_ref()).collect::<Vec<_>>())?,
             (Values::Float(values), _) => Arc::new(Float64Array::from(values)),
             (Values::Bytes(values), DataType::Binary) => Arc::new(BinaryArray::from_iter(values)),
-            (Values::Bytes(values), _) => {
-                let texts = values.into_iter().map(|value| value.map(String::from_utf8).transpose());
-                let texts = texts.collect::<Result<Vec<_>, _>>();
-                Arc::new(StringArray::from(texts.map_err(|_| ExecError::InternalRecord("a text in state"))?))
-            }
+            (Values::Bytes(values), DataType::LargeBinary) => Arc::new(LargeBinaryArray::from_iter(values)),
+            (Values::Bytes(values), DataType::LargeUtf8) => Arc::new(LargeStringArray::from(texts(values)?)),
+            (Values::Bytes(values), _) => Arc::new(StringArray::from(texts(values)?)),
             (Values::Int(values), DataType::Int32) => Arc::new(ints!(Int32Array, i32, values)),
             (Values::Int(values), DataType::Int64) => Arc::new(ints!(Int64Array, i64, values)),
             (Values::Int(values), DataType::Date32) => Arc::new(ints!(Date32Array, i32, values)),
@@ -180,4 +182,9 @@ impl Results {
             (Values::Int(_), other) => return Err(ExecError::UnknownNode(format!("an aggregate of type {other}"))),
         })
     }
+}
+
+fn texts(values: Vec<Option<Vec<u8>>>) -> Result<Vec<Option<String>>, ExecError> {
+    let texts = values.into_iter().map(|value| value.map(String::from_utf8).transpose());
+    texts.collect::<Result<_, _>>().map_err(|_| ExecError::InternalRecord("a text in state"))
 }
