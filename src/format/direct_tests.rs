@@ -29,7 +29,7 @@ impl Draw {
 }
 
 fn sql_type(draw: &Draw, depth: u64) -> SqlType {
-    match draw.below(if depth == 0 { 11 } else { 14 }) {
+    match draw.below(if depth == 0 { 13 } else { 16 }) {
         0 => SqlType::Boolean,
         1 => SqlType::Int,
         2 => SqlType::BigInt,
@@ -41,8 +41,10 @@ fn sql_type(draw: &Draw, depth: u64) -> SqlType {
         8 => SqlType::Time,
         9 => SqlType::Timestamp,
         10 => SqlType::TimestampTz,
-        11 => SqlType::Array(Box::new(sql_type(draw, depth - 1))),
-        12 => {
+        11 => SqlType::Json,
+        12 => SqlType::Jsonb,
+        13 => SqlType::Array(Box::new(sql_type(draw, depth - 1))),
+        14 => {
             let key = if draw.once_in(3) { SqlType::Int } else { SqlType::Text };
             SqlType::Map(Box::new(key), Box::new(sql_type(draw, depth - 1)))
         }
@@ -120,6 +122,9 @@ fn value(draw: &Draw, sql_type: &SqlType) -> String {
         SqlType::Int | SqlType::BigInt | SqlType::Double | SqlType::Decimal { .. } => number(),
         SqlType::Text => {
             draw.one_of(&["\"\"", "\"plain\"", "\"a text of more than eight\"", "\"größe\"", "12"]).to_owned()
+        }
+        SqlType::Json | SqlType::Jsonb => {
+            draw.one_of(&["{\"b\": [1, 2.50], \"a\" : null}", "[true,\"größe\"]", "12", "\"text\""]).to_owned()
         }
         SqlType::Bytes => draw.one_of(&["\"AP8=\"", "\"\""]).to_owned(),
         SqlType::Date => draw.one_of(&["\"2024-02-29\"", "\"1969-12-31\"", "\"2100-03-01\"", "19"]).to_owned(),

@@ -231,6 +231,8 @@ fn all_types() -> Vec<Column> {
         value("double", SqlType::Double),
         value("decimal", SqlType::Decimal { precision: 38, scale: 6 }),
         value("text", SqlType::Text),
+        value("json", SqlType::Json),
+        value("jsonb", SqlType::Jsonb),
         value("bytes", SqlType::Bytes),
         value("date", SqlType::Date),
         value("time", SqlType::Time),
@@ -270,6 +272,7 @@ fn random_rows(columns: &[Column], random: &SeededRandom, rows: usize) -> Record
                             }
                         })
                         .collect(),
+                    SqlType::Json | SqlType::Jsonb => format!("{{\"a\": [{bits}, null], \"b, c\": \"1|\\n\"}}"),
                     SqlType::Bytes => format!("\\x{bits:016x}"),
                     SqlType::Date => format!("{}-02-28", 1000 + bits % 8000),
                     SqlType::Time => format!("13:05:{:02}.{:03}", bits % 60, bits % 1000),

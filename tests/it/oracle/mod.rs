@@ -85,6 +85,7 @@ fn what_a_query_keeps_is_what_the_batch_query_says() {
             "with answers",
             "with statements",
             "with sub-queries",
+            "with rows elsewhere than their keys belong",
         ];
         let tables = [
             "tables joined",
@@ -125,6 +126,8 @@ struct Scene {
     /// The numbers of partitions of `s`, `r`, `c`, `e` and `g`: all of them `partitions`, or each its own.
     partitions_of: BTreeMap<&'static str, i32>,
     stream: Vec<Event>,
+    /// Where rows of the stream lie that a client with another hash wrote; empty if all lie where their keys belong.
+    astray: Vec<i32>,
     table: Vec<Event>,
     /// Of the stream `r`, whose columns are those of `s`.
     second: Vec<Event>,
@@ -162,23 +165,23 @@ async fn check(seed: u64, kinds: &mut BTreeMap<&'static str, u64>) {
     *kinds.entry("with statements").or_default() += u64::from(!changes.is_empty());
     // Where the model looks at each partition by itself all sources have the same ones; else each may have its own.
     let own = partitions != 1 && draw.once_in(3);
+    let astray = partitions != 1 && draw.once_in(4);
     let query = || generate::query(&draw, partitions == 1, only.as_deref());
-    let whole = || std::iter::repeat_with(query).take(DRAWS_MAX).find(Query::is_whole);
-    let queries: Vec<Query> = (0..QUERIES).map(|_| own.then(whole).flatten().unwrap_or_else(query)).collect();
+    let fits = |query: &Query| (!own || query.is_whole()) && (!astray || query.gathers_rows());
+    let fitting = |_| std::iter::repeat_with(query).take(DRAWS_MAX).find(fits).unwrap_or_else(query);
+    let queries: Vec<Query> = (0..QUERIES).map(fitting).collect();
     let own = own && queries.iter().all(Query::is_whole);
+    let astray = astray && queries.iter().all(Query::gathers_rows);
     let partitions_of = SOURCES.map(|name| (name, if own { 1 + draw.below(5) as i32 } else { partitions }));
     *kinds.entry("in partitions of their own").or_default() += u64::from(own);
-    let scene = Scene {
-        seed,
-        second,
-        partitions,
-        partitions_of: partitions_of.into(),
-        changes,
-        table,
-        others,
-        stream,
-        queries,
+    *kinds.entry("with rows elsewhere than their keys belong").or_default() += u64::from(astray);
+    let partitions_of = BTreeMap::from(partitions_of);
+    let place = |row: &Event| match draw.once_in(2) {
+        true => draw.below(partitions_of["s"] as u64) as i32,
+        false => place(row, partitions_of["s"]),
     };
+    let astray = if astray { stream.iter().map(place).collect() } else { Vec::new() };
+    let scene = Scene { seed, second, partitions, partitions_of, changes, table, others, stream, astray, queries };
     let one_row = scene.run(EmitMode::All, None).await;
     let all = scene.run(EmitMode::All, Some(seed)).await;
     let net = scene.run(EmitMode::Net, Some(seed + 1)).await;
@@ -203,6 +206,11 @@ async fn check(seed: u64, kinds: &mut BTreeMap<&'static str, u64>) {
             assert_eq!(fold(&all[at].records), fold(&net[at].records), "{}: fold(all) against fold(net)", told());
         }
     }
+}
+
+/// The partition to which a row's key belongs.
+fn place(event: &Event, partitions: i32) -> i32 {
+    partition_for_key(event.key.as_bytes(), partitions).0
 }
 
 fn fold(records: &[RawOutput]) -> BTreeMap<Option<Vec<u8>>, Vec<u8>> {
@@ -244,6 +252,11 @@ impl Query {
             Shape::United { .. } => true,
             _ => self.is_view(),
         }
+    }
+
+    /// Whether rows of one key are brought together, wherever in the stream they lie.
+    fn gathers_rows(&self) -> bool {
+        matches!(self.shape, Shape::Grouped { window: None, .. } | Shape::Top)
     }
 
     fn kind(&self) -> &'static str {
@@ -332,22 +345,22 @@ impl Scene {
             made.unwrap_or_else(|error| panic!("seed {}: {}: {error:?}", self.seed, query.standing));
         }
         for version in &self.table {
-            self.produce(&pipeline, "c", TABLE_COLUMNS, version).await;
+            self.produce(&pipeline, "c", TABLE_COLUMNS, version, None).await;
         }
         for (name, versions) in &self.others {
             for version in versions {
-                self.produce(&pipeline, name, TABLE_COLUMNS, version).await;
+                self.produce(&pipeline, name, TABLE_COLUMNS, version, None).await;
             }
         }
         for change in &self.changes {
             self.change(&pipeline, change).await;
         }
         // What a join meets depends on what is there: all of it, before the first row is taken.
-        for row in &self.stream {
-            self.produce(&pipeline, "s", STREAM_COLUMNS, row).await;
+        for (at, row) in self.stream.iter().enumerate() {
+            self.produce(&pipeline, "s", STREAM_COLUMNS, row, self.astray.get(at).copied()).await;
         }
         for row in &self.second {
-            self.produce(&pipeline, "r", STREAM_COLUMNS, row).await;
+            self.produce(&pipeline, "r", STREAM_COLUMNS, row, None).await;
         }
         match chance {
             None => pipeline.drive().await.expect("the queries run"),
@@ -368,7 +381,15 @@ impl Scene {
         ran
     }
 
-    async fn produce(&self, pipeline: &Pipeline, topic: &str, columns: &[(&str, &str)], event: &Event) {
+    /// Writes a record, to `partition` or to where its key belongs.
+    async fn produce(
+        &self,
+        pipeline: &Pipeline,
+        topic: &str,
+        columns: &[(&str, &str)],
+        event: &Event,
+        partition: Option<i32>,
+    ) {
         let value = event.values.as_ref().map(|values| {
             let cells = columns[1..].iter().zip(values).map(|((name, sql_type), value)| match (value, *sql_type) {
                 (None, _) => format!("\"{name}\": null"),
@@ -377,7 +398,7 @@ impl Scene {
             });
             format!("{{{}}}", cells.collect::<Vec<_>>().join(", "))
         });
-        let partition = partition_for_key(event.key.as_bytes(), self.partitions_of[topic]).0;
+        let partition = partition.unwrap_or_else(|| place(event, self.partitions_of[topic]));
         let value = value.as_deref().map(str::as_bytes);
         pipeline
             .produce(topic, partition, event.time, Some(event.key.as_bytes()), value)
@@ -421,7 +442,7 @@ impl Scene {
         let mut all = model::Answer { rows: Vec::new(), late: 0 };
         for partition in 0..self.partitions {
             let mine = |events: &[Event]| -> Vec<Event> {
-                let here = |event: &&Event| partition_for_key(event.key.as_bytes(), self.partitions).0 == partition;
+                let here = |event: &&Event| place(event, self.partitions) == partition;
                 events.iter().filter(here).cloned().collect()
             };
             let (stream, table, second) = (mine(&self.stream), mine(&table), mine(&self.second));
