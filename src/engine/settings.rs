@@ -151,7 +151,7 @@ const SETTINGS: &[Setting] = &[
         "off",
         Kind::Boolean,
         false,
-        "Whether a SELECT waits until what it names shows what the session wrote; 55000 if a query on the way has failed.",
+        "Whether a SELECT waits until what it names shows what the session wrote, and what lay in the inputs of a query that it made; 55000 if a query on the way has failed.",
     ),
     setting("row_security", "on", Kind::Boolean, false, "Accepted."),
     setting("search_path", "public", Kind::Text, false, "Accepted; relations live in the schema public."),
