@@ -118,7 +118,7 @@ async fn errors_about_values_point_at_them_and_name_types_as_postgresql_does() {
         ("SELECT MIN(v, id) FROM t", "42883", "function min(text, integer) does not exist", Some(8)),
         ("SELECT id || 1 FROM t", "42883", "operator does not exist: integer || integer", Some(11)),
         ("SELECT 1 FROM t WHERE id", "42804", "argument of WHERE must be type boolean, not type integer", Some(23)),
-        ("SELECT true::timestamp", "42846", "cannot cast type boolean to timestamp without time zone", None),
+        ("SELECT true::timestamp", "42846", "cannot cast type boolean to timestamp without time zone", Some(12)),
         ("SELECT '1'::nosuch", "42704", "type \"nosuch\" does not exist", None),
         ("SELECT 1 UNION ALL SELECT 'a'", "22P02", "invalid input syntax for type integer: \"a\"", Some(27)),
         ("SELECT SUM(v) FROM t", "42883", "function sum(text) does not exist", Some(8)),
