@@ -60,6 +60,9 @@ use crate::plan::Node;
 use crate::plan::node;
 use crate::sql::Emit;
 
+/// Tells so many partitions of the repartition topic of an operator.
+pub type RepartitionTopics<'a> = &'a dyn Fn(&OperatorId, i32) -> Result<Vec<TopicPartition>, ExecError>;
+
 /// What a fragment is lowered with.
 pub struct Lowering<'a> {
     /// The fragment's inputs.
@@ -70,8 +73,8 @@ pub struct Lowering<'a> {
     pub config: Arc<ConfigOptions>,
     /// The topic that the sink writes; `None` for a push query and for other fragments.
     pub sink: Option<TopicSpec>,
-    /// So many partitions of the repartition topic of an operator.
-    pub repartition: &'a dyn Fn(&OperatorId, i32) -> Result<Vec<TopicPartition>, ExecError>,
+    /// The topics that exchanges and relocations of the fragment write.
+    pub repartition: RepartitionTopics<'a>,
 }
 
 type Plan = Arc<dyn ExecutionPlan>;
