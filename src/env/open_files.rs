@@ -25,7 +25,11 @@ pub fn are_too_many_open(error: &io::Error) -> bool {
 
 /// Opens a file for a moment. Where no more may be opened it takes the place of the spare one; another thread may be quicker,
 /// so it waits a while for its turn. `keep_spare` is to be called once it is closed.
-pub(super) fn open_in_need<T>(mut open: impl FnMut() -> io::Result<T>) -> io::Result<T> {
+pub(super) fn open_in_need<T>(open: impl FnMut() -> io::Result<T>) -> io::Result<T> {
+    open_with_pauses(open, || std::thread::sleep(TRY_WAIT))
+}
+
+fn open_with_pauses<T>(mut open: impl FnMut() -> io::Result<T>, pause: impl Fn()) -> io::Result<T> {
     let mut opened = open();
     for _ in 0..TRIES_MAX {
         match &opened {
@@ -33,7 +37,7 @@ pub(super) fn open_in_need<T>(mut open: impl FnMut() -> io::Result<T>) -> io::Re
             Ok(_) | Err(_) => break,
         }
         if SPARE.lock().take().is_none() {
-            std::thread::sleep(TRY_WAIT);
+            pause();
         }
         opened = open();
     }
@@ -105,10 +109,11 @@ mod tests {
         let open = |refused: usize, code: i32| {
             keep_spare();
             let mut tries = 0;
-            open_in_need(|| {
+            let open = || {
                 tries += 1;
                 if tries <= refused { Err(io::Error::from_raw_os_error(code)) } else { Ok(tries) }
-            })
+            };
+            open_with_pauses(open, || ())
         };
         assert_eq!(open(0, 0).expect("there is room"), 1);
         assert_eq!(open(1, libc::ENFILE).expect("the spare one makes room"), 2);

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::backfill;
 use super::create_source::already_exists;
 use super::create_source::dead_letter_topic;
 use super::create_source::owns_topic;
@@ -9,7 +10,6 @@ use super::create_source::sink_topic;
 use super::create_source::topic_name;
 use super::create_source::unwraps_by_default;
 use super::done;
-use super::filled;
 use crate::catalog::Catalog;
 use crate::catalog::Change;
 use crate::catalog::Compatibility;
@@ -148,7 +148,7 @@ pub(super) async fn execute(session: &mut Session, create: &CreateAs, text: &str
     match run_apart(making.run()).await? {
         Some(warnings) => {
             warnings.into_iter().for_each(|warning| session.notice(Notice::warning(SqlState::WARNING, warning)));
-            filled::wait(session, &name).await?.into_iter().for_each(|notice| session.notice(notice));
+            backfill::wait(session, &name).await?.into_iter().for_each(|notice| session.notice(notice));
         }
         None => session.notice(Notice::new(format!("relation \"{name}\" already exists, skipping"))),
     }

@@ -3,6 +3,7 @@
 mod aligned;
 mod alter;
 mod assert;
+mod backfill;
 mod beside;
 mod changing_with;
 mod circle;
@@ -19,7 +20,6 @@ mod describe;
 mod describe_function;
 mod drop;
 mod explain;
-mod filled;
 mod insert_rows;
 mod insert_select;
 mod insert_standing;
