@@ -139,6 +139,12 @@ impl Held {
     pub fn bytes(&self) -> usize {
         self.bytes
     }
+
+    /// Counts so many from now on.
+    pub fn resize(&mut self, bytes: usize) {
+        self.pool.add(bytes as isize - self.bytes as isize);
+        self.bytes = bytes;
+    }
 }
 
 impl Drop for Held {

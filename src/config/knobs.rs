@@ -195,7 +195,7 @@ pub struct Memory {
     pub tail: ByteSize,
     /// Columns decoded from them, shared by the queries that read them; `0 B` takes an eighth of the limit.
     pub decode: ByteSize,
-    /// State of standing queries, the stores' own caches included; `0 B` takes a quarter of the limit.
+    /// State and waiting output of standing queries, the stores' own caches included; `0 B` takes a quarter of the limit.
     pub state: ByteSize,
     /// Rows and pages of views; `0 B` takes a quarter of the limit.
     pub views: ByteSize,

@@ -104,9 +104,11 @@ impl Committer {
     async fn commit(&mut self, cuts: Vec<SealedCut>, settles: Vec<Settle>) {
         let mut shares = Vec::with_capacity(cuts.len());
         let mut rests = Vec::with_capacity(cuts.len());
-        for SealedCut { cut, commit, views, changelogs, purge } in cuts {
-            shares.push(commit);
-            rests.push((cut, views, changelogs, purge));
+        let mut held = Vec::with_capacity(cuts.len());
+        for cut in cuts {
+            shares.push(cut.commit);
+            rests.push((cut.cut, cut.views, cut.changelogs, cut.purge));
+            held.push(cut.held);
         }
         let queries = shares.len();
         let committed = match self.client.commit(&self.transactional_id, shares).await {
@@ -122,6 +124,7 @@ impl Committer {
                 return;
             }
         };
+        drop(held);
         debug!(commit_number = committed.commit_number, queries, "cut committed");
         let (mut views, mut settled, mut purges) = (Vec::new(), Vec::new(), Vec::new());
         for ((cut, changes, changelogs, purge), (query, outcome)) in rests.into_iter().zip(committed.outcomes) {

@@ -49,7 +49,8 @@ impl Runtime {
         let member = MEMBER.to_string();
         let commit = QueryCommit { query: id, group, generation, member, appends, offsets: Vec::new() };
         let cut = CutId::default();
-        let sealed = SealedCut { cut, commit, views: Vec::new(), changelogs: Vec::new(), purge: Vec::new() };
+        let held = self.parts().memory.state.hold(0);
+        let sealed = SealedCut { cut, commit, views: Vec::new(), changelogs: Vec::new(), purge: Vec::new(), held };
         let (done, settled) = oneshot::channel();
         let settle = Box::new(move |outcome: Settled| {
             // Nobody waits any more if the statement's client is gone.

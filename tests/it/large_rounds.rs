@@ -1,5 +1,8 @@
 //! Rounds, and single rows, that give out more than should wait for a commit.
 
+use tidemill::cli::test::Pipeline;
+use tidemill::cli::test::PipelineOptions;
+use tidemill::config;
 use tidemill::config::ByteSize;
 
 use super::server::TestServer;
@@ -63,4 +66,23 @@ async fn a_row_that_makes_more_than_a_commit_may_take_stops_its_query_and_is_tak
     let sums = settled(&client, "SELECT id, n FROM sums ORDER BY id").await;
     assert_eq!(sums, [["1", "5"], ["2", "40000"], ["3", "5"], ["4", "1"]]);
     server.stop().await;
+}
+
+#[tokio::test]
+async fn output_that_waits_for_a_commit_counts_as_memory_of_state() {
+    let memory = config::Memory { state: ByteSize(256), ..config::Memory::default() };
+    let mut pipeline =
+        Pipeline::open(PipelineOptions { memory, ..PipelineOptions::default() }).await.expect("it opens");
+    pipeline.execute(&WIDE.replace("WITH (", "WITH (partitions = 1, ")).await.expect("a stream is made");
+    let copy = "CREATE STREAM narrow WITH (kafka_topic = 'narrow') AS SELECT id, n FROM wide";
+    pipeline.execute(copy).await.expect("a query is made");
+    pipeline
+        .execute("INSERT INTO wide SELECT g.value, 500 FROM generate_series(1, 100) AS g(value)")
+        .await
+        .expect("rows");
+    pipeline.drive_with(10, &mut || false).await.expect("the query runs");
+    let tasks = pipeline.tasks("narrow").expect("the query is there");
+    // What one or two rounds of ten rows give out fills 256 bytes; nothing else asks for a cut before the end.
+    assert!((4..=10).contains(&tasks[0].counts.cuts), "{}", tasks[0].counts.cuts);
+    assert_eq!(pipeline.records("narrow").await.expect("the topic is read").len(), 100);
 }

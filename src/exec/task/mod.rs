@@ -69,6 +69,7 @@ use crate::broker::QueryCommit;
 use crate::catalog::OnError;
 use crate::catalog::Relation;
 use crate::env::Clock;
+use crate::memory::Held;
 use crate::memory::MemoryPool;
 use crate::model::EventTime;
 use crate::model::Offset;
@@ -113,6 +114,8 @@ pub struct SealedCut {
     pub changelogs: Vec<Option<TopicPartition>>,
     /// Repartition topics that need not keep what lies below.
     pub purge: Vec<(TopicPartition, Offset)>,
+    /// The memory of its records, until they are in the log.
+    pub held: Held,
 }
 
 /// What a task counts for people.
@@ -136,7 +139,7 @@ pub struct TaskCounts {
     pub log: Vec<String>,
 }
 
-/// A task with more than this part of the pool in uncommitted changes cuts when the pool is full.
+/// A task with more than this part of the pool in uncommitted changes and output cuts when the pool is full.
 const UNCOMMITTED_SHARE: usize = 64;
 
 /// How many times the bytes after which a cut is due one round may give out.
@@ -173,8 +176,10 @@ pub struct Task {
     /// The same of the round under way.
     round: Option<(Place, usize)>,
     driver: Driver,
-    /// Where its state tables have their memory.
+    /// Where its state tables have their memory, and what waits for a cut.
     pool: MemoryPool,
+    /// The memory of output since the last cut, as of the last round.
+    gathered: Held,
     clock: Option<Arc<dyn Clock>>,
     sequence: Sequence,
     cut: CutId,
@@ -210,6 +215,7 @@ impl Task {
             failed_round: None,
             round: None,
             driver,
+            gathered: pool.hold(0),
             pool,
             clock: None,
             sequence: Sequence::default(),
@@ -245,6 +251,7 @@ impl Task {
         while self.next_output().map_err(|failure| self.blamed(failure))?.is_some() {}
         let mut state = self.driver.task();
         state.waiting_max = usize::MAX;
+        self.gathered.resize(state.output.bytes());
         Ok(Passed { bytes: state.waiting_bytes().saturating_sub(before), ..passed })
     }
 
@@ -445,9 +452,10 @@ impl Task {
         Some(Duration::from_millis((since + timeout).saturating_sub(now).max(1)))
     }
 
-    /// Whether its changes must be committed since there is not enough memory for them: what is committed can be evicted.
+    /// Whether its changes and its output must be committed since there is not enough memory for them: what is committed can
+    /// be evicted, or is in the log.
     pub fn is_too_large(&self) -> bool {
-        self.pool.is_full() && self.pool.limit() / UNCOMMITTED_SHARE < self.driver.task().uncommitted_bytes()
+        self.pool.is_full() && self.pool.limit() / UNCOMMITTED_SHARE < self.driver.task().waiting_bytes()
     }
 
     /// Measures from now on how long its parts take.
@@ -555,7 +563,9 @@ impl Task {
             appends: output.appends.into_iter().collect::<Vec<(TopicPartition, PendingBatch)>>(),
             offsets,
         };
-        SealedCut { cut, commit, views, changelogs, purge }
+        let mut held = std::mem::replace(&mut self.gathered, self.pool.hold(0));
+        held.resize(commit.appends.iter().map(|(_, batch)| batch.size_in_bytes()).sum());
+        SealedCut { cut, commit, views, changelogs, purge, held }
     }
 
     fn count(&mut self, output: &CutOutput) {
