@@ -23,6 +23,7 @@ use crate::cluster::FlushPolicy;
 use crate::cluster::MetadataRecord;
 use crate::cluster::TopicConfig;
 use crate::cluster::TopicRecord;
+use crate::engine::defaults;
 use crate::engine::outcome::Notice;
 use crate::engine::outcome::Outcome;
 use crate::engine::queries::LATE_ROLE;
@@ -68,6 +69,11 @@ pub(super) async fn execute(session: &mut Session, create: &CreateSource, text: 
     let options = options(session, create)?;
     refuse_incomplete(create, &options, compatibility)?;
     let declared = declare(create, &options, compatibility)?;
+    for (definition, column) in create.columns.iter().zip(&declared.columns) {
+        if let Some(default) = &definition.default {
+            defaults::check(session, default, column).await?;
+        }
+    }
     let engine = session.engine.clone();
     // A table is kept from its CREATE to its DROP: no DROP comes in between.
     let _turn = match create.kind {
@@ -455,6 +461,7 @@ fn relation(
         owns_topic: false,
         not_null: declared.not_null.clone(),
         text_kinds: declared.text_kinds.clone(),
+        defaults: declared.defaults.clone(),
         ttl_ms: options.ttl_ms.map(|(ttl_ms, _)| ttl_ms),
         columns: declared.columns.clone(),
         formats: declared.formats,
