@@ -8,6 +8,7 @@ use sqlparser::ast::DataType;
 use super::Compatibility;
 use super::Format;
 use super::Formats;
+use super::Identity;
 use super::RelationKind;
 use super::RelationOptions;
 use super::TextKind;
@@ -28,6 +29,7 @@ use crate::model::ROW_KEY;
 use crate::model::SqlType;
 use crate::sql::ColumnDefault;
 use crate::sql::CreateSource;
+use crate::sql::DeclaredIdentity;
 use crate::sql::DeclaredRole;
 use crate::sql::ObjectKind;
 
@@ -51,6 +53,8 @@ pub struct Declared {
     pub text_kinds: BTreeMap<usize, TextKind>,
     /// The texts of DEFAULT, by index into `columns`.
     pub defaults: BTreeMap<usize, String>,
+    /// The column of numbers that are given.
+    pub identity: Option<Identity>,
 }
 
 /// Checks a declaration and gives names, types and formats their final form.
@@ -61,6 +65,7 @@ pub fn declare(create: &CreateSource, options: &RelationOptions, compatibility: 
     };
     let mut columns: Vec<Column> = Vec::with_capacity(create.columns.len() + 2);
     let (mut not_null, mut text_kinds, mut defaults) = (Vec::new(), BTreeMap::new(), BTreeMap::new());
+    let mut identity = None;
     for definition in &create.columns {
         let name = fold(&definition.name, compatibility);
         let position = definition.name.position;
@@ -81,6 +86,13 @@ pub fn declare(create: &CreateSource, options: &RelationOptions, compatibility: 
         let length = TextKind::declared(&definition.data_type, compatibility).map_err(|error| error.at(position))?;
         text_kinds.extend(length.map(|length| (columns.len(), length)));
         let sql_type = column_type(&definition.data_type, length, compatibility).map_err(|error| error.at(position))?;
+        if let Some(declared) = definition.identity {
+            check_identity(create, &declared, &sql_type, compatibility)?;
+            let DeclaredIdentity { always, start, position } = declared;
+            if identity.replace(Identity { column: columns.len(), always, start, next: start }).is_some() {
+                return Err(Error::unsupported("a table has one column of numbers that are given").at(position));
+            }
+        }
         check_headers(&columns, &role, &sql_type, compatibility).map_err(|error| error.at(position))?;
         if let Some(position) = definition.not_null.filter(|_| role.is_of_headers()) {
             return Err(Error::unsupported("NOT NULL is not supported for a column of headers").at(position));
@@ -120,7 +132,7 @@ pub fn declare(create: &CreateSource, options: &RelationOptions, compatibility: 
     let formats = formats(&columns, options, compatibility).map_err(|error| error.at(create.name.position))?;
     check_nested(&columns, &formats, compatibility).map_err(|error| error.at(create.name.position))?;
     let timestamp_column = timestamp_column(&columns, options, compatibility)?;
-    Ok(Declared { kind, columns, formats, timestamp_column, not_null, text_kinds, defaults })
+    Ok(Declared { kind, columns, formats, timestamp_column, not_null, text_kinds, defaults, identity })
 }
 
 /// DEFAULT is for what SQL statements write.
@@ -138,6 +150,28 @@ fn check_default(
     };
     let error = Error::unsupported(format!("DEFAULT is not supported {why}")).at(default.position);
     Err(error.hint("Give the value with each row."))
+}
+
+/// Numbers are given to rows that SQL statements write.
+fn check_identity(
+    create: &CreateSource,
+    identity: &DeclaredIdentity,
+    sql_type: &SqlType,
+    rules: Compatibility,
+) -> Result<()> {
+    let error = if rules == Compatibility::Ksqldb {
+        Error::unsupported("SERIAL and IDENTITY are not supported under ksqlDB's rules")
+    } else if create.kind == ObjectKind::Stream {
+        Error::unsupported("SERIAL and IDENTITY are not supported for a stream").hint("CREATE TABLE numbers its rows.")
+    } else if create.read_only {
+        Error::unsupported("SERIAL and IDENTITY are not supported for what no statement writes")
+    } else if !matches!(sql_type, SqlType::Int | SqlType::BigInt) {
+        let message = "identity column type must be smallint, integer, or bigint";
+        Error::new(SqlState::INVALID_PARAMETER_VALUE, message)
+    } else {
+        return Ok(());
+    };
+    Err(error.at(identity.position))
 }
 
 /// Only a table that makes its topic can do without a key: in the records of others nobody gave the rows a number.

@@ -33,6 +33,10 @@ pub fn with_columns(relation: &Relation, added: &[AddedColumn], compatibility: C
             let message = "only columns of the value can be added";
             return Err(Error::new(SqlState::INVALID_TABLE_DEFINITION, message).at(position));
         }
+        if let Some(identity) = &definition.identity {
+            let error = Error::unsupported("SERIAL and IDENTITY are not supported for a column that is added");
+            return Err(error.at(identity.position).detail("The rows that are there have no numbers."));
+        }
         if let Some(position) = definition.not_null {
             let error = Error::unsupported("NOT NULL is not supported for a column that is added");
             return Err(error.at(position).detail("It is NULL in the rows that are there."));

@@ -58,6 +58,7 @@ pub use query::QueryDefinition;
 pub use query::QueryState;
 pub use relation::Format;
 pub use relation::Formats;
+pub use relation::Identity;
 pub use relation::OnError;
 pub use relation::Relation;
 pub use relation::RelationKind;

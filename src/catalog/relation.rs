@@ -89,6 +89,19 @@ pub struct WindowOfKey {
     pub size_ms: Option<i64>,
 }
 
+/// A column of numbers that are given.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Identity {
+    /// By index into the relation's columns.
+    pub column: usize,
+    /// `GENERATED ALWAYS`: statements may not tell it.
+    pub always: bool,
+    /// The first number of all.
+    pub start: i64,
+    /// The first one that no block has.
+    pub next: i64,
+}
+
 /// Columns over a topic.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Relation {
@@ -140,6 +153,9 @@ pub struct Relation {
     /// it is NULL. Records of clients have what they have.
     #[serde(default)]
     pub defaults: BTreeMap<usize, String>,
+    /// The column whose values are numbers in the order of their rows' coming, where a statement tells none.
+    #[serde(default)]
+    pub identity: Option<Identity>,
     /// Milliseconds that a row of a table is kept after its event time; `None` for ever.
     #[serde(default)]
     pub ttl_ms: Option<i64>,

@@ -201,7 +201,7 @@ fn custom(name: &str, modifiers: &[String], data_type: &DataType) -> Result<SqlT
 
 /// Types that PostgreSQL has, and what to write instead.
 const INSTEAD: [(&[&str], &str); 3] = [
-    (&["SERIAL", "BIGSERIAL", "SMALLSERIAL"], "Use INT or BIGINT, and give each row its number."),
+    (&["SMALLSERIAL"], "SERIAL is the type of a table's column whose numbers are given."),
     (&["UUID"], "Use TEXT; uuid() makes one."),
     (&["INTERVAL"], "Keep both TIMESTAMPs, whose difference is an interval, or a BIGINT."),
 ];

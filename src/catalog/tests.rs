@@ -32,6 +32,7 @@ fn relation(id: u64, name: &str) -> Relation {
         not_null: Vec::new(),
         text_kinds: Default::default(),
         defaults: Default::default(),
+        identity: None,
         ttl_ms: None,
         materialized_view: false,
         columns: vec![Column { name: "a".to_string(), sql_type: SqlType::Int, role: ColumnRole::Value }],

@@ -163,7 +163,7 @@ impl CopyInSink {
     /// Writes rows with the times that were told of them. Those of a table claim their keys, as those of an INSERT do.
     async fn write(&self, rows: RecordBatch, told: Vec<Option<i64>>) -> Result<Vec<(TopicPartition, Offset)>> {
         let Self { engine, client, relation, .. } = self;
-        let rows = fitted_new(engine, relation, self.defaults.fill(rows)?)?;
+        let rows = fitted_new(engine, relation, self.defaults.fill(engine, relation, rows).await?)?;
         let mut times = record_times(engine, relation, &rows)?;
         for (time, told) in times.iter_mut().zip(told) {
             *time = told.unwrap_or(*time);

@@ -14,6 +14,7 @@ use tracing::error;
 use tracing::warn;
 
 use super::advisory::AdvisoryLocks;
+use super::numbers::Numbers;
 use super::read::Planner;
 use super::row_keys::RowKeys;
 use super::session::Session;
@@ -97,6 +98,7 @@ pub struct Engine {
     started: watch::Sender<bool>,
     advisory_locks: Arc<AdvisoryLocks>,
     row_keys: RowKeys,
+    numbers: Numbers,
 }
 
 /// The catalog as far as the metadata's records were applied.
@@ -128,6 +130,7 @@ impl Engine {
             started: watch::Sender::new(false),
             advisory_locks: Arc::default(),
             row_keys: RowKeys::default(),
+            numbers: Numbers::default(),
         });
         engine.keep_tables()?;
         let mut starting = Arc::clone(&engine).start().boxed();
@@ -155,6 +158,11 @@ impl Engine {
     }
 
     /// Who makes the numbers of rows whose table has no key.
+    /// Who gives numbers to identity columns.
+    pub(super) fn numbers(&self) -> &Numbers {
+        &self.numbers
+    }
+
     pub(super) fn row_keys(&self) -> &RowKeys {
         &self.row_keys
     }

@@ -1,17 +1,19 @@
 //! DEFAULT: what rows have in a column for which their statement tells no value.
 //!
 //! The expression is kept as it was written, and planned for each statement that needs it: what stands still within a statement,
-//! such as `now()`, is one value for all its rows, and `gen_random_uuid()` is another one for each.
+//! such as `now()`, is one value for all its rows, and `gen_random_uuid()` is another one for each. An identity column has numbers.
 
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
+use arrow::array::Int64Array;
 use arrow::datatypes::Schema;
 use arrow::record_batch::RecordBatch;
 use arrow::record_batch::RecordBatchOptions;
 use datafusion::physical_plan::PhysicalExpr;
 use sqlparser::ast;
 
+use super::core::Engine;
 use super::one_row;
 use super::read::Planner;
 use super::session::Session;
@@ -30,6 +32,8 @@ use crate::sql::walk;
 #[derive(Default)]
 pub(super) struct Defaults {
     columns: Vec<(usize, Arc<dyn PhysicalExpr>)>,
+    /// The column of numbers that are given, if it is among them.
+    identity: Option<usize>,
 }
 
 impl Defaults {
@@ -39,17 +43,18 @@ impl Defaults {
         for index in relation.defaults.keys().copied().filter(|index| !is_told(*index)) {
             columns.extend(expression(relation, index)?.map(|expression| (index, expression)));
         }
+        let identity = relation.identity.as_ref().map(|identity| identity.column).filter(|index| !is_told(*index));
         if columns.is_empty() {
-            return Ok(Self::default());
+            return Ok(Self { columns: Vec::new(), identity });
         }
         let values = columns.iter().map(|(index, expression)| (&relation.columns[*index], expression));
         let planned = planned(session, values).await?;
-        Ok(Self { columns: columns.into_iter().map(|(index, _)| index).zip(planned).collect() })
+        Ok(Self { identity, columns: columns.into_iter().map(|(index, _)| index).zip(planned).collect() })
     }
 
     /// The rows, in which the columns have their defaults.
-    pub(super) fn fill(&self, rows: RecordBatch) -> Result<RecordBatch> {
-        if self.columns.is_empty() {
+    pub(super) async fn fill(&self, engine: &Engine, relation: &Relation, rows: RecordBatch) -> Result<RecordBatch> {
+        if self.columns.is_empty() && self.identity.is_none() {
             return Ok(rows);
         }
         let count = rows.num_rows();
@@ -62,6 +67,10 @@ impl Defaults {
             let value =
                 expression.evaluate(&none).and_then(|value| value.into_array(count)).map_err(execution_error)?;
             columns[*index] = arrow::compute::cast(&value, columns[*index].data_type()).map_err(misfit)?;
+        }
+        if let Some(index) = self.identity {
+            let numbers = Int64Array::from_iter_values(engine.numbers().take(engine, relation, count).await?);
+            columns[index] = arrow::compute::cast(&numbers, columns[index].data_type()).map_err(misfit)?;
         }
         RecordBatch::try_new(rows.schema(), columns).map_err(misfit)
     }

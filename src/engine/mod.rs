@@ -19,6 +19,7 @@ mod core;
 mod cursor;
 mod defaults;
 mod measures;
+mod numbers;
 mod one_row;
 mod outcome;
 mod prepared;

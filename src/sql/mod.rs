@@ -58,6 +58,7 @@ pub use statement::CreateAs;
 pub use statement::CreateSource;
 pub use statement::CreateType;
 pub use statement::CreateView;
+pub use statement::DeclaredIdentity;
 pub use statement::DeclaredRole;
 pub use statement::Delete;
 pub use statement::DropRelation;

@@ -69,6 +69,7 @@ fn relation(index: usize, line: &str, compatibility: Compatibility) -> Relation 
         not_null: Vec::new(),
         text_kinds: Default::default(),
         defaults: Default::default(),
+        identity: None,
         ttl_ms: None,
         materialized_view: false,
         columns: columns.split(", ").map(|column| self::column(column, fold)).collect(),

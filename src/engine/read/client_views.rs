@@ -52,11 +52,13 @@ const INFORMATION_SCHEMA: [(&str, &str); 19] = [
             '{database}' AS udt_catalog, 'pg_catalog' AS udt_schema,
             CASE n.atttypid WHEN 1042 THEN 'bpchar' WHEN 1043 THEN 'varchar' WHEN 2950 THEN 'uuid' ELSE {udt} END AS udt_name,
             {none:scope_catalog scope_schema scope_name}, CAST(NULL AS INT) AS maximum_cardinality,
-            CAST(CAST(ordinal_position AS INT) + 1 AS TEXT) AS dtd_identifier, 'NO' AS is_self_referencing, 'NO' AS is_identity,
-            {none:identity_generation identity_start identity_increment identity_maximum identity_minimum}, 'NO' AS identity_cycle,
+            CAST(CAST(ordinal_position AS INT) + 1 AS TEXT) AS dtd_identifier, 'NO' AS is_self_referencing,
+            CASE WHEN n.attidentity IN ('a', 'd') THEN 'YES' ELSE 'NO' END AS is_identity,
+            CASE n.attidentity WHEN 'a' THEN 'ALWAYS' WHEN 'd' THEN 'BY DEFAULT' END AS identity_generation,
+            {none:identity_start identity_increment identity_maximum identity_minimum}, 'NO' AS identity_cycle,
             'NEVER' AS is_generated, {none:generation_expression}, 'YES' AS is_updatable
          FROM information_schema.columns AS __own
-            LEFT JOIN (SELECT t.relname, a.attname, a.attnotnull, a.atttypid, a.atttypmod, d.adbin FROM pg_catalog.pg_attribute a
+            LEFT JOIN (SELECT t.relname, a.attname, a.attnotnull, a.atttypid, a.atttypmod, a.attidentity, d.adbin FROM pg_catalog.pg_attribute a
                 JOIN pg_catalog.pg_class t ON t.oid = a.attrelid JOIN pg_catalog.pg_namespace s ON s.oid = t.relnamespace
                 LEFT JOIN pg_catalog.pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
                 WHERE s.nspname = 'public' AND 0 < a.attnum) AS n

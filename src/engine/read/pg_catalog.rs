@@ -299,12 +299,22 @@ pub(super) fn column(batch: &RecordBatch, name: &str, data_type: &DataType) -> R
     Ok(cast(found, data_type)?)
 }
 
+/// Where a column's value comes from where a statement tells none.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Generated {
+    Never,
+    Default,
+    ByDefault,
+    Always,
+}
+
 fn with_modifiers(batch: &RecordBatch, catalog: &Catalog, names: &HashMap<i32, String>) -> Result<RecordBatch> {
     let relations = column(batch, "attrelid", &DataType::Int32)?;
     let attributes = column(batch, "attname", &DataType::Utf8)?;
     let types = column(batch, "atttypid", &DataType::Int32)?;
     let strict = column(batch, "attnotnull", &DataType::Boolean)?;
-    let (mut modifiers, mut oids, mut not_nulls, mut defaults) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+    let (mut modifiers, mut oids, mut not_nulls) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut defaults, mut identities) = (Vec::new(), Vec::new());
     for row in 0..batch.num_rows() {
         let oid = relations.as_primitive::<Int32Type>().value(row);
         let relation = names.get(&oid).and_then(|name| catalog.relation(name));
@@ -315,24 +325,37 @@ fn with_modifiers(batch: &RecordBatch, catalog: &Catalog, names: &HashMap<i32, S
             let at = relation.columns.iter().position(|column| column.name == name)?;
             let holds_no_null =
                 relation.not_null.contains(&at) || relation.is_table() && relation_key(relation).contains(&at);
-            let has_default = relation.defaults.contains_key(&at);
-            Some((&relation.columns[at].sql_type, relation.text_kinds.get(&at), holds_no_null, has_default))
+            let identity = relation.identity.as_ref().filter(|identity| identity.column == at);
+            let generated = match identity.map(|identity| identity.always) {
+                Some(true) => Generated::Always,
+                Some(false) => Generated::ByDefault,
+                None if relation.defaults.contains_key(&at) => Generated::Default,
+                None => Generated::Never,
+            };
+            Some((&relation.columns[at].sql_type, relation.text_kinds.get(&at), holds_no_null, generated))
         });
         let of_view = view.and_then(|view| view.columns.iter().find(|column| column.name == name));
-        let found = found.or_else(|| of_view.map(|column| (&column.sql_type, None, false, false)));
+        let found = found.or_else(|| of_view.map(|column| (&column.sql_type, None, false, Generated::Never)));
         let kind = found.and_then(|(_, kind, ..)| kind);
         let modifier = found.map_or(NO_MODIFIER, |(sql_type, ..)| type_modifier(sql_type));
         modifiers.push(kind.map_or(modifier, TextKind::type_modifier));
         let oid = found.and_then(|(sql_type, ..)| nested_oid(sql_type)).unwrap_or(known.0);
         oids.push(kind.map_or(oid, |kind| kind.type_oid().cast_signed()));
         not_nulls.push(found.map_or(known.1, |(_, _, holds_no_null, _)| holds_no_null));
-        defaults.push(found.is_some_and(|(.., has_default)| has_default));
+        let generated = found.map_or(Generated::Never, |(.., generated)| generated);
+        defaults.push(generated == Generated::Default);
+        identities.push(match generated {
+            Generated::Always => "a",
+            Generated::ByDefault => "d",
+            Generated::Default | Generated::Never => "",
+        });
     }
-    let changed: [(&str, ArrayRef); 4] = [
+    let changed: [(&str, ArrayRef); 5] = [
         ("atttypmod", Arc::new(Int32Array::from(modifiers))),
         ("atttypid", Arc::new(Int32Array::from(oids))),
         ("attnotnull", Arc::new(BooleanArray::from(not_nulls))),
         ("atthasdef", Arc::new(BooleanArray::from(defaults))),
+        ("attidentity", Arc::new(StringArray::from(identities))),
     ];
     let mut columns = batch.columns().to_vec();
     for (name, values) in changed {

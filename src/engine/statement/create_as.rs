@@ -298,6 +298,7 @@ impl Making {
             not_null: Vec::new(),
             text_kinds: Default::default(),
             defaults: Default::default(),
+            identity: None,
             ttl_ms: self.options.ttl_ms.map(|(ttl_ms, _)| ttl_ms),
             materialized_view: self.create.kind == ObjectKind::MaterializedView,
             columns: output.columns.clone(),

@@ -283,6 +283,9 @@ fn replaced(
             .hint("DROP it first."));
     }
     new.not_null.retain(|column| known.not_null.contains(column));
+    if let (Some(new), Some(known)) = (&mut new.identity, &known.identity) {
+        new.next = new.next.max(known.next);
+    }
     records.push(record(Change::ReplaceRelation(Box::new(new))));
     Ok(records)
 }
@@ -462,6 +465,7 @@ fn relation(
         not_null: declared.not_null.clone(),
         text_kinds: declared.text_kinds.clone(),
         defaults: declared.defaults.clone(),
+        identity: declared.identity.clone(),
         ttl_ms: options.ttl_ms.map(|(ttl_ms, _)| ttl_ms),
         columns: declared.columns.clone(),
         formats: declared.formats,

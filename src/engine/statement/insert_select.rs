@@ -19,6 +19,7 @@ use futures::TryStreamExt;
 use sqlparser::ast;
 
 use super::done;
+use super::insert_rows::refuse_numbers;
 use super::insert_rows::refuses_taken_keys;
 use super::insert_standing;
 use super::insert_table;
@@ -93,11 +94,14 @@ pub(super) async fn execute(
     let bytes_max = session.engine.limits().insert_bytes_max;
     let keeps_rows = is_plain_table(&relation) || insert.clauses.returning.is_some();
     let is_told = |index| targets.iter().take(fields.len()).any(|target| *target == index);
+    refuse_numbers(&relation, is_told).map_err(|error| error.at(insert.target.position))?;
     let defaults = Defaults::of(session, &relation, is_told).await?;
     let (mut kept, mut kept_times) = (Vec::new(), Vec::new());
     let mut appending = Appending::new(&session.engine, client.as_ref(), &relation)?;
     while let Some(batch) = rows.try_next().await? {
-        let batch = fitted_new(&session.engine, &relation, defaults.fill(shaped(&relation, &targets, &batch)?)?)?;
+        let batch = shaped(&relation, &targets, &batch)?;
+        let batch = defaults.fill(&session.engine, &relation, batch).await?;
+        let batch = fitted_new(&session.engine, &relation, batch)?;
         let times = record_times(&session.engine, &relation, &batch)?;
         appending.add(&batch, &times)?;
         if bytes_max.as_usize() < appending.bytes() {

@@ -129,7 +129,9 @@ async fn execute_any(session: &mut Session, prepared: &Prepared, parameters: &[V
         Statement::RollbackToSavepoint(name) => transaction::rollback_to(session, &name.value),
         Statement::Truncate(truncate) => truncate::execute(session, truncate).await,
         Statement::Refresh(name) => lookup::refresh(session, name),
-        Statement::TruncateTables(names) => truncate::tables(session, names).await,
+        Statement::TruncateTables { names, restart_identity } => {
+            truncate::tables(session, names, *restart_identity).await
+        }
         Statement::Terminate(name) => terminate::execute(session, name.as_ref()).await,
         Statement::Pause(name) => pause::execute(session, name.as_ref(), QueryState::Paused).await,
         Statement::Resume(name) => pause::execute(session, name.as_ref(), QueryState::Running).await,
@@ -205,7 +207,7 @@ pub(super) async fn describe(
         | Statement::Define { .. }
         | Statement::Prepare(_)
         | Statement::Truncate(_)
-        | Statement::TruncateTables(_)
+        | Statement::TruncateTables { .. }
         | Statement::Refresh(_)
         | Statement::Deallocate(_)
         | Statement::DiscardAll
@@ -248,7 +250,7 @@ pub(super) fn takes_effect(statement: &Statement) -> bool {
             | Statement::Pause(_)
             | Statement::Resume(_)
             | Statement::Truncate(_)
-            | Statement::TruncateTables(_)
+            | Statement::TruncateTables { .. }
     )
 }
 

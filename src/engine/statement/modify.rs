@@ -13,6 +13,7 @@ use sqlparser::ast;
 
 use super::beside::OtherColumn;
 use super::lookup::written_column;
+use crate::catalog::Identity;
 use crate::catalog::Relation;
 use crate::catalog::fold;
 use crate::engine::defaults;
@@ -155,6 +156,10 @@ pub(super) fn assigned(session: &Session, relation: &Relation, assignments: &[As
             let message = format!("multiple assignments to same column \"{}\"", relation.columns[index].name);
             return Err(Error::new(SqlState::SYNTAX_ERROR, message).at(assignment.column.position));
         }
+        let identity = relation.identity.as_ref().filter(|identity| identity.column == index);
+        if let Some(identity) = identity {
+            refuse_number(relation, identity, assignment).map_err(|error| error.at(assignment.column.position))?;
+        }
         let value = match &assignment.value {
             Some(value) => Some(value.clone()),
             None => defaults::expression(relation, index)?,
@@ -162,6 +167,21 @@ pub(super) fn assigned(session: &Session, relation: &Relation, assignments: &[As
         all.push(Assigned { column: index, position: assignment.column.position, value });
     }
     Ok(all)
+}
+
+/// A number that is given stays as it is.
+fn refuse_number(relation: &Relation, identity: &Identity, assignment: &Assignment) -> Result<()> {
+    let name = &relation.columns[identity.column].name;
+    match &assignment.value {
+        None => Err(Error::unsupported(format!("column \"{name}\" cannot be updated to DEFAULT"))
+            .detail("It is an identity column.")),
+        Some(_) if identity.always => {
+            let message = format!("column \"{name}\" can only be updated to DEFAULT");
+            Err(Error::new(SqlState::GENERATED_ALWAYS, message)
+                .detail(format!("Column \"{name}\" is an identity column defined as GENERATED ALWAYS.")))
+        }
+        Some(_) => Ok(()),
+    }
 }
 
 /// A table's own columns, then what is assigned.

@@ -47,13 +47,17 @@ pub(super) async fn execute(session: &Session, truncate: &TruncateTopic) -> Resu
 }
 
 /// Deletes the rows of tables, one table after the other; one whose rows cannot go keeps those of the others.
-pub(super) async fn tables(session: &mut Session, names: &[Name]) -> Result<Outcome> {
+pub(super) async fn tables(session: &mut Session, names: &[Name], restart_identity: bool) -> Result<Outcome> {
     for name in names {
         changed_target(session, name, "truncate")?;
     }
     for name in names {
         let delete = Delete { target: name.clone(), alias: None, using: Vec::new(), filter: None, returning: None };
         delete::execute(session, &delete, &[]).await?;
+        let relation = changed_target(session, name, "truncate")?;
+        if restart_identity && relation.identity.is_some() {
+            session.engine.numbers().restart(&session.engine, &relation).await?;
+        }
     }
     Ok(done("TRUNCATE TABLE"))
 }

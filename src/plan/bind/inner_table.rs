@@ -98,6 +98,7 @@ pub fn source_of(alias: String, query: BoundQuery, columns: Vec<Column>) -> Boun
         not_null: Vec::new(),
         text_kinds: Default::default(),
         defaults: Default::default(),
+        identity: None,
         ..first.clone()
     };
     BoundSource { alias, relation: Arc::new(relation), pseudo: Vec::new(), queries: vec![query] }

@@ -163,6 +163,7 @@ pub fn relation_of(alias: String, branches: Vec<BoundQuery>, columns: Vec<Column
         not_null: Vec::new(),
         text_kinds: Default::default(),
         defaults: Default::default(),
+        identity: None,
         ..first.clone()
     };
     BoundSource { alias, relation: Arc::new(relation), pseudo: Vec::new(), queries: branches }

@@ -53,6 +53,19 @@ pub struct ColumnDefinition {
     pub not_null: Option<Position>,
     /// What rows have whose statement tells no value; `None` is NULL.
     pub default: Option<ColumnDefault>,
+    /// `SERIAL`, or `GENERATED .. AS IDENTITY`.
+    pub identity: Option<DeclaredIdentity>,
+}
+
+/// `GENERATED ALWAYS | BY DEFAULT AS IDENTITY [(START WITH number)]`
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct DeclaredIdentity {
+    /// Where it stands.
+    pub position: Position,
+    /// `ALWAYS`
+    pub always: bool,
+    /// The first number.
+    pub start: i64,
 }
 
 /// `DEFAULT expression`
@@ -303,11 +316,19 @@ pub(super) fn refuse_constraint(cursor: &Cursor<'_>) -> Result<()> {
     Ok(())
 }
 
-/// `name type [KEY | PRIMARY KEY | HEADERS | HEADER('name')] [NOT NULL] [DEFAULT expression]`
+/// `name type [KEY | PRIMARY KEY | HEADERS | HEADER('name')] [NOT NULL] [DEFAULT expression | GENERATED .. AS IDENTITY]`
 pub(super) fn column(cursor: &mut Cursor<'_>) -> Result<ColumnDefinition> {
     let name = cursor.name()?;
-    let data_type = cursor.data_type()?;
-    let (mut role, mut not_null, mut default) = (DeclaredRole::Value, None, None);
+    let mut identity = None;
+    let data_type = match serial(cursor) {
+        Some((data_type, serial)) => {
+            identity = Some(serial);
+            data_type
+        }
+        None => cursor.data_type()?,
+    };
+    let (mut role, mut default) = (DeclaredRole::Value, None);
+    let mut not_null = identity.map(|serial| serial.position);
     loop {
         let position = cursor.position();
         if let Some(declared) = declared_role(cursor)? {
@@ -324,20 +345,73 @@ pub(super) fn column(cursor: &mut Cursor<'_>) -> Result<ColumnDefinition> {
                 return Err(Error::new(SqlState::SYNTAX_ERROR, message).at(position));
             }
             default = Some(default_value(cursor)?);
+        } else if cursor.is_word_at(0, "GENERATED") {
+            identity = Some(generated(cursor)?);
+            not_null = Some(position);
         } else if !cursor.word("NULL") {
             break;
         }
     }
-    for option in ["UNIQUE", "CHECK", "REFERENCES", "GENERATED", "COLLATE", "CONSTRAINT"] {
+    for option in ["UNIQUE", "CHECK", "REFERENCES", "COLLATE", "CONSTRAINT"] {
         if cursor.is_word_at(0, option) {
-            let error = Error::unsupported(format!("column option {option} is not supported")).at(cursor.position());
-            return Err(match option {
-                "GENERATED" => error.hint("Give the value with each row."),
-                _ => error,
-            });
+            let error = Error::unsupported(format!("column option {option} is not supported"));
+            return Err(error.at(cursor.position()));
         }
     }
-    Ok(ColumnDefinition { name, data_type, role, not_null, default })
+    if let (Some(identity), true) = (&identity, default.is_some()) {
+        let message = format!("both default and identity specified for column \"{}\"", name.value);
+        return Err(Error::new(SqlState::SYNTAX_ERROR, message).at(identity.position));
+    }
+    Ok(ColumnDefinition { name, data_type, role, not_null, default, identity })
+}
+
+/// PostgreSQL's types of numbers that are given.
+fn serial(cursor: &mut Cursor<'_>) -> Option<(ast::DataType, DeclaredIdentity)> {
+    let position = cursor.position();
+    let data_type = if cursor.word("SERIAL") || cursor.word("SERIAL4") {
+        ast::DataType::Int(None)
+    } else if cursor.word("BIGSERIAL") || cursor.word("SERIAL8") {
+        ast::DataType::BigInt(None)
+    } else {
+        return None;
+    };
+    Some((data_type, DeclaredIdentity { position, always: false, start: 1 }))
+}
+
+/// `GENERATED ALWAYS | BY DEFAULT AS IDENTITY [(START [WITH] number INCREMENT [BY] 1)]`
+fn generated(cursor: &mut Cursor<'_>) -> Result<DeclaredIdentity> {
+    let position = cursor.position();
+    cursor.expect_word("GENERATED")?;
+    let always = cursor.word("ALWAYS");
+    if !always && !cursor.words(&["BY", "DEFAULT"]) {
+        return Err(cursor.unexpected("ALWAYS or BY DEFAULT"));
+    }
+    cursor.expect_word("AS")?;
+    if !cursor.word("IDENTITY") {
+        let error = Error::unsupported("GENERATED is supported with AS IDENTITY only").at(cursor.position());
+        return Err(error.hint("A view computes columns of others."));
+    }
+    let mut identity = DeclaredIdentity { position, always, start: 1 };
+    if cursor.symbol(&Token::LParen) {
+        while !cursor.symbol(&Token::RParen) {
+            let option = cursor.position();
+            if cursor.word("START") {
+                cursor.word("WITH");
+                let start = cursor.count()?;
+                identity.start = i64::try_from(start).map_err(|_| cursor.unexpected("a smaller number"))?;
+            } else if cursor.word("INCREMENT") {
+                cursor.word("BY");
+                if cursor.count()? != 1 {
+                    return Err(Error::unsupported("numbers are given one by one").at(option).hint("INCREMENT BY 1."));
+                }
+            } else {
+                return Err(
+                    Error::unsupported("IDENTITY is supported with START WITH and INCREMENT BY 1 only").at(option)
+                );
+            }
+        }
+    }
+    Ok(identity)
 }
 
 /// What stands behind DEFAULT.

@@ -50,6 +50,7 @@ pub use create::ColumnDefault;
 pub use create::ColumnDefinition;
 pub use create::CreateAs;
 pub use create::CreateSource;
+pub use create::DeclaredIdentity;
 pub use create::DeclaredRole;
 pub use create::ObjectKind;
 pub use create::WithOption;
@@ -234,7 +235,12 @@ pub enum Statement {
     /// `REFRESH MATERIALIZED VIEW name`: it is up to date.
     Refresh(Name),
     /// `TRUNCATE [TABLE] name, ..`: all rows of tables go.
-    TruncateTables(Vec<Name>),
+    TruncateTables {
+        /// The tables.
+        names: Vec<Name>,
+        /// Whether numbers that are given begin again.
+        restart_identity: bool,
+    },
     /// `DEALLOCATE name`, or `DEALLOCATE ALL` as `None`.
     Deallocate(Option<Name>),
     /// `DISCARD ALL`

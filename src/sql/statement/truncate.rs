@@ -42,7 +42,7 @@ pub(super) fn parse(cursor: &mut Cursor<'_>) -> Result<Statement> {
     Ok(Statement::Truncate(TruncateTopic { topic, position, partition, before }))
 }
 
-/// `[TABLE] name [*], .. [RESTART IDENTITY | CONTINUE IDENTITY] [CASCADE | RESTRICT]`: there are no sequences, and no foreign keys.
+/// `[TABLE] name [*], .. [RESTART IDENTITY | CONTINUE IDENTITY] [CASCADE | RESTRICT]`: there are no foreign keys.
 fn tables(cursor: &mut Cursor<'_>) -> Result<Statement> {
     cursor.word("TABLE");
     let mut names: Vec<Name> = Vec::new();
@@ -53,7 +53,8 @@ fn tables(cursor: &mut Cursor<'_>) -> Result<Statement> {
             break;
         }
     }
-    let _ = cursor.words(&["RESTART", "IDENTITY"]) || cursor.words(&["CONTINUE", "IDENTITY"]);
+    let restart_identity = cursor.words(&["RESTART", "IDENTITY"]);
+    let _ = !restart_identity && cursor.words(&["CONTINUE", "IDENTITY"]);
     let _ = cursor.word("CASCADE") || cursor.word("RESTRICT");
-    Ok(Statement::TruncateTables(names))
+    Ok(Statement::TruncateTables { names, restart_identity })
 }
