@@ -17,6 +17,7 @@ mod copy_in;
 mod copy_text;
 mod core;
 mod cursor;
+mod lock_timeout;
 mod measures;
 mod outcome;
 mod prepared;

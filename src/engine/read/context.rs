@@ -290,7 +290,7 @@ impl Planner {
         let functions = session_settings::called(&statement, &session.settings);
         let of_session = session_settings::users(&session.principal).into_iter();
         let of_session = of_session.chain([session_settings::backend(session.process)]);
-        let of_session = of_session.chain(advisory::called(&statement, &session.locks));
+        let of_session = of_session.chain(advisory::called(&statement, session));
         for function in functions.into_iter().chain(of_session) {
             let registered = state.register_udf(function);
             registered.map_err(|error| Error::internal("functions").caused_by(error))?;
