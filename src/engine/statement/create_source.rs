@@ -23,6 +23,7 @@ use crate::cluster::FlushPolicy;
 use crate::cluster::MetadataRecord;
 use crate::cluster::TopicConfig;
 use crate::cluster::TopicRecord;
+use crate::engine::lock_timeout::LockTimeout;
 use crate::engine::outcome::Notice;
 use crate::engine::outcome::Outcome;
 use crate::engine::queries::LATE_ROLE;
@@ -31,6 +32,7 @@ use crate::engine::session::Session;
 use crate::error::Error;
 use crate::error::Result;
 use crate::error::SqlState;
+use crate::exec::TableLock;
 use crate::model::ROW_KEY;
 use crate::model::TopicId;
 use crate::plan::Output;
@@ -74,6 +76,7 @@ pub(super) async fn execute(session: &mut Session, create: &CreateSource, text: 
         ObjectKind::Stream if !create.or_replace => None,
         _ => Some(engine.ddl().await),
     };
+    let _claim = claim_replaced(session, create, &name).await?;
     let random = engine.env().random.clone();
     let owner = session.principal.name().to_string();
     let made = engine
@@ -122,6 +125,14 @@ pub(super) async fn execute(session: &mut Session, create: &CreateSource, text: 
         engine.keep_again(&name).await?;
     }
     Ok(done(tag))
+}
+
+/// Keeps others from changing rows of a table while it is replaced.
+async fn claim_replaced(session: &Session, create: &CreateSource, name: &str) -> Result<Option<TableLock>> {
+    match create.or_replace {
+        true => LockTimeout::of(session).bound(session.engine.claim_table(name)).await,
+        false => Ok(None),
+    }
 }
 
 /// Refuses a statement that leaves out what has no default: ksqlDB's topic, and columns.
