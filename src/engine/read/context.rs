@@ -36,6 +36,7 @@ use super::client_functions;
 use super::client_syntax;
 use super::clock_timestamp::clock_timestamp;
 use super::clock_timestamp::start_time;
+use super::distinct_groups;
 use super::parameters::told_types;
 use super::pg_catalog::PgCatalog;
 use super::pg_functions::FunctionTexts;
@@ -174,6 +175,7 @@ impl Base {
         let state = SessionStateBuilder::new_from_existing(context.state())
             .with_expr_planners(planners)
             .with_relation_planners(vec![counted])
+            .with_optimizer_rules(distinct_groups::optimizer_rules())
             .build();
         Ok(Self { state, catalog, system, pg_catalog, reg_casts: RewriteRegCastToSubquery::new() })
     }
