@@ -23,6 +23,7 @@ use crate::cluster::FlushPolicy;
 use crate::cluster::MetadataRecord;
 use crate::cluster::TopicConfig;
 use crate::cluster::TopicRecord;
+use crate::engine::defaults;
 use crate::engine::lock_timeout::LockTimeout;
 use crate::engine::outcome::Notice;
 use crate::engine::outcome::Outcome;
@@ -70,6 +71,7 @@ pub(super) async fn execute(session: &mut Session, create: &CreateSource, text: 
     let options = options(session, create)?;
     refuse_incomplete(create, &options, compatibility)?;
     let declared = declare(create, &options, compatibility)?;
+    check_defaults(session, create, &declared).await?;
     let engine = session.engine.clone();
     // A table is kept from its CREATE to its DROP: no DROP comes in between.
     let _turn = match create.kind {
@@ -78,7 +80,6 @@ pub(super) async fn execute(session: &mut Session, create: &CreateSource, text: 
     };
     let _claim = claim_replaced(session, create, &name).await?;
     let random = engine.env().random.clone();
-    let owner = session.principal.name().to_string();
     let made = engine
         .change(|metadata, catalog| {
             let known = catalog.relation(&name);
@@ -109,7 +110,7 @@ pub(super) async fn execute(session: &mut Session, create: &CreateSource, text: 
             relation.read_only = create.read_only;
             relation.owns_topic = owns_topic(&relation, &records);
             relation.statement = text.to_string();
-            relation.owner = owner.clone();
+            relation.owner = session.principal.name().to_string();
             let made = match records.is_empty() {
                 true => Made::OverTopicThatWasThere(topic.name),
                 false => Made::Relation,
@@ -125,6 +126,16 @@ pub(super) async fn execute(session: &mut Session, create: &CreateSource, text: 
         engine.keep_again(&name).await?;
     }
     Ok(done(tag))
+}
+
+/// Refuses defaults that are none of their columns.
+async fn check_defaults(session: &Session, create: &CreateSource, declared: &Declared) -> Result<()> {
+    for (definition, column) in create.columns.iter().zip(&declared.columns) {
+        if let Some(default) = &definition.default {
+            defaults::check(session, default, column).await?;
+        }
+    }
+    Ok(())
 }
 
 /// Keeps others from changing rows of a table while it is replaced.
@@ -466,6 +477,7 @@ fn relation(
         owns_topic: false,
         not_null: declared.not_null.clone(),
         text_kinds: declared.text_kinds.clone(),
+        defaults: declared.defaults.clone(),
         ttl_ms: options.ttl_ms.map(|(ttl_ms, _)| ttl_ms),
         columns: declared.columns.clone(),
         formats: declared.formats,
