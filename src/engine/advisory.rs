@@ -1,7 +1,8 @@
 //! Advisory locks: numbers that sessions lock for what they agree on. Migration tools take one before they change a schema.
 //!
 //! A session may hold one several times, and lets go as often; what is held for a transaction goes at its end, all else at the
-//! session's. They are in memory: a restart ends the sessions that held them.
+//! session's. Who comes later gets it later: a shared one too is not given past a session that waits for it alone, but to who
+//! holds the lock already, since those in the line wait for them. They are in memory: a restart ends the sessions that held them.
 
 use std::collections::BTreeMap;
 use std::collections::BTreeSet;
@@ -51,11 +52,21 @@ pub(super) struct AdvisoryLocks {
     freed: Notify,
 }
 
+/// A place in the line, by arrival.
+type Ticket = u64;
+
+/// A session in the line.
+struct Waiter {
+    owner: Owner,
+    mode: Mode,
+}
+
 #[derive(Default)]
 struct State {
     last_owner: Owner,
+    last_ticket: Ticket,
     held: BTreeMap<Key, BTreeMap<Owner, Held>>,
-    waiting: BTreeMap<Owner, (Key, Mode)>,
+    waiting: BTreeMap<(Key, Ticket), Waiter>,
 }
 
 /// Those of a session. It lets go of all when it is dropped.
@@ -66,31 +77,53 @@ pub(super) struct SessionLocks {
     locked: [AtomicBool; 2],
 }
 
+impl Mode {
+    /// Whether two sessions cannot hold these together.
+    fn excludes(self, other: Mode) -> bool {
+        self == Mode::Exclusive || other == Mode::Exclusive
+    }
+}
+
 impl State {
-    /// Who stands in the way.
-    fn blockers(&self, owner: Owner, key: Key, mode: Mode) -> impl Iterator<Item = Owner> {
-        let in_the_way = move |held: &Held| {
-            mode == Mode::Exclusive || held.keys().any(|(held_mode, _)| *held_mode == Mode::Exclusive)
-        };
-        let others = self.held.get(&key).into_iter().flatten().filter(move |(other, _)| **other != owner);
-        others.filter(move |(_, held)| in_the_way(held)).map(|(other, _)| *other)
+    /// Who stands in the way of one that came at `ticket`: those who hold it, and those who came before.
+    fn blockers(&self, owner: Owner, key: Key, mode: Mode, ticket: Ticket) -> impl Iterator<Item = Owner> {
+        let owners = self.held.get(&key);
+        let in_the_way = move |held: &Held| held.keys().any(|(held_mode, _)| mode.excludes(*held_mode));
+        let others = owners.into_iter().flatten().filter(move |(other, held)| **other != owner && in_the_way(held));
+        let holds_it = owners.is_some_and(|owners| owners.contains_key(&owner));
+        let line = self.waiting.range((key, 0)..(key, ticket)).filter(move |_| !holds_it);
+        let before = line.filter(move |(_, waiter)| waiter.owner != owner && mode.excludes(waiter.mode));
+        others.map(|(other, _)| *other).chain(before.map(|(_, waiter)| waiter.owner))
     }
 
     /// Whether those who stand in the way wait for the owner, by way of others too.
-    fn is_circle(&self, owner: Owner, key: Key, mode: Mode) -> bool {
-        let mut left: Vec<Owner> = self.blockers(owner, key, mode).collect();
+    fn is_circle(&self, owner: Owner, key: Key, mode: Mode, ticket: Ticket) -> bool {
+        let mut left: Vec<Owner> = self.blockers(owner, key, mode, ticket).collect();
         let mut seen = BTreeSet::new();
         while let Some(other) = left.pop() {
             if other == owner {
                 return true;
             }
-            if seen.insert(other)
-                && let Some((key, mode)) = self.waiting.get(&other)
-            {
-                left.extend(self.blockers(other, *key, *mode));
+            if seen.insert(other) {
+                let waits = self.waiting.iter().filter(|(_, waiter)| waiter.owner == other);
+                left.extend(waits.flat_map(|((key, ticket), waiter)| self.blockers(other, *key, waiter.mode, *ticket)));
             }
         }
         false
+    }
+
+    /// Locks, if nobody stands in the way of one that came at `ticket`; whether it did.
+    fn take(&mut self, owner: Owner, key: Key, mode: Mode, level: Level, ticket: Ticket) -> Result<bool> {
+        if self.blockers(owner, key, mode, ticket).next().is_some() {
+            return Ok(false);
+        }
+        if KEYS_MAX <= self.held.len() && !self.held.contains_key(&key) {
+            return Err(Error::new(SqlState::OUT_OF_MEMORY, "out of shared memory")
+                .detail(format!("Sessions hold advisory locks on {KEYS_MAX} keys.")));
+        }
+        let held = self.held.entry(key).or_default().entry(owner).or_default();
+        *held.entry((mode, level)).or_default() += 1;
+        Ok(true)
     }
 
     /// Lets go of what fits; whether there was any.
@@ -111,12 +144,17 @@ impl State {
     }
 }
 
-/// A session in the line, until it is no longer.
-struct Waiting<'a>(&'a SessionLocks);
+/// A place in the line, until it is left.
+struct Waiting<'a> {
+    locks: &'a AdvisoryLocks,
+    place: (Key, Ticket),
+}
 
 impl Drop for Waiting<'_> {
     fn drop(&mut self) {
-        self.0.locks.state.lock().waiting.remove(&self.0.owner);
+        self.locks.state.lock().waiting.remove(&self.place);
+        // Those behind may have waited for this one only.
+        self.locks.freed.notify_waiters();
     }
 }
 
@@ -129,39 +167,43 @@ impl SessionLocks {
 
     /// Locks, if nobody stands in the way; whether it did.
     pub(super) fn attempt(&self, key: Key, mode: Mode, level: Level) -> Result<bool> {
-        let mut state = self.locks.state.lock();
-        if state.blockers(self.owner, key, mode).next().is_some() {
-            return Ok(false);
+        self.attempt_at(&mut self.locks.state.lock(), key, mode, level, Ticket::MAX)
+    }
+
+    fn attempt_at(&self, state: &mut State, key: Key, mode: Mode, level: Level, ticket: Ticket) -> Result<bool> {
+        let is_taken = state.take(self.owner, key, mode, level, ticket)?;
+        if is_taken {
+            self.locked[level as usize].store(true, Ordering::Release);
         }
-        if KEYS_MAX <= state.held.len() && !state.held.contains_key(&key) {
-            return Err(Error::new(SqlState::OUT_OF_MEMORY, "out of shared memory")
-                .detail(format!("Sessions hold advisory locks on {KEYS_MAX} keys.")));
-        }
-        let held = state.held.entry(key).or_default().entry(self.owner).or_default();
-        *held.entry((mode, level)).or_default() += 1;
-        self.locked[level as usize].store(true, Ordering::Release);
-        Ok(true)
+        Ok(is_taken)
     }
 
     /// Locks when nobody stands in the way any more. Cancel-safe.
     pub(super) async fn lock(&self, key: Key, mode: Mode, level: Level) -> Result<()> {
+        let mut waiting: Option<Waiting<'_>> = None;
         loop {
             let freed = self.locks.freed.notified();
             tokio::pin!(freed);
             // Whoever lets go from here on wakes this one.
             freed.as_mut().enable();
-            if self.attempt(key, mode, level)? {
-                return Ok(());
-            }
             {
                 let mut state = self.locks.state.lock();
-                if state.is_circle(self.owner, key, mode) {
-                    return Err(Error::new(DEADLOCK_DETECTED, "deadlock detected")
-                        .detail("Who holds this advisory lock waits for one that this session holds."));
+                let ticket = waiting.as_ref().map_or(Ticket::MAX, |waiting| waiting.place.1);
+                if self.attempt_at(&mut state, key, mode, level, ticket)? {
+                    return Ok(());
                 }
-                state.waiting.insert(self.owner, (key, mode));
+                if state.is_circle(self.owner, key, mode, ticket) {
+                    return Err(Error::new(DEADLOCK_DETECTED, "deadlock detected").detail(
+                        "Who holds this advisory lock, or waits for it, waits for one that this session holds.",
+                    ));
+                }
+                if waiting.is_none() {
+                    state.last_ticket += 1;
+                    let place = (key, state.last_ticket);
+                    state.waiting.insert(place, Waiter { owner: self.owner, mode });
+                    waiting = Some(Waiting { locks: &self.locks, place });
+                }
             }
-            let _waiting = Waiting(self);
             freed.await;
         }
     }
@@ -254,6 +296,41 @@ mod tests {
         assert!(waiting.as_mut().now_or_never().is_none());
         drop(one);
         assert!(waiting.now_or_never().expect("it is free").is_ok());
+    }
+
+    #[test]
+    fn those_who_wait_get_it_in_the_order_in_which_they_came() {
+        let (one, other) = two();
+        let (third, fourth) = (SessionLocks::new(&one.locks), SessionLocks::new(&one.locks));
+        let key = Key::One(1);
+        assert!(gets(&one, key, Mode::Shared, Level::Session));
+        let mut alone = other.lock(key, Mode::Exclusive, Level::Session).boxed();
+        assert!(alone.as_mut().now_or_never().is_none());
+        // Shared ones go with the one that is held, but not past the one that waits.
+        let mut shared = third.lock(key, Mode::Shared, Level::Session).boxed();
+        assert!(shared.as_mut().now_or_never().is_none());
+        assert!(!gets(&fourth, key, Mode::Shared, Level::Session));
+        assert!(gets(&one, key, Mode::Shared, Level::Transaction), "the one that waits waits for its holder anyway");
+        one.release(Level::Transaction);
+        one.release(Level::Session);
+        assert!(shared.as_mut().now_or_never().is_none(), "it came later");
+        assert!(alone.now_or_never().expect("it came first").is_ok());
+        assert!(shared.as_mut().now_or_never().is_none());
+        drop(other);
+        assert!(shared.now_or_never().expect("it is free").is_ok());
+    }
+
+    #[test]
+    fn who_waits_no_longer_stands_in_nobodys_way() {
+        let (one, other) = two();
+        let third = SessionLocks::new(&one.locks);
+        assert!(gets(&one, Key::One(1), Mode::Shared, Level::Session));
+        let mut alone = other.lock(Key::One(1), Mode::Exclusive, Level::Session).boxed();
+        assert!(alone.as_mut().now_or_never().is_none());
+        let mut shared = third.lock(Key::One(1), Mode::Shared, Level::Session).boxed();
+        assert!(shared.as_mut().now_or_never().is_none());
+        drop(alone);
+        assert!(shared.now_or_never().expect("it goes with the one that is held").is_ok());
     }
 
     #[test]

@@ -18,6 +18,7 @@ mod copy_text;
 mod core;
 mod cursor;
 mod defaults;
+mod lock_timeout;
 mod measures;
 mod numbers;
 mod one_row;

@@ -35,6 +35,7 @@ use crate::model::RelationId;
 use crate::model::TopicId;
 use crate::model::TopicPartition;
 use crate::plan::Node;
+use crate::plan::Relocate;
 use crate::plan::StandingPlan;
 use crate::plan::plan_bound;
 use crate::security::Principal;
@@ -480,8 +481,9 @@ fn collect(
         Some(Node::TopN(top)) => topics.push((top.id.clone(), "changelog", partitions)),
         Some(Node::Normalise(normalise)) => topics.push((normalise.id.clone(), "changelog", partitions)),
         Some(Node::Retain(retain)) => topics.push((retain.id.clone(), "changelog", partitions)),
-        Some(Node::Exchange(exchange)) => topics.push((exchange.id.clone(), "repartition", exchange.partitions)),
-        Some(Node::Relocate(node)) => topics.push((node.id.clone(), "repartition", node.partitions)),
+        Some(Node::Exchange(exchange) | Node::Relocate(Relocate { exchange, .. })) => {
+            topics.push((exchange.id.clone(), "repartition", exchange.partitions));
+        }
         Some(Node::Source(_) | Node::ExchangeSource(_) | Node::Explode(_) | Node::Union(_) | Node::Sink(_)) | None => {}
     }
     for input in plan.inputs() {

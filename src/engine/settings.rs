@@ -147,7 +147,7 @@ const SETTINGS: &[Setting] = &[
         "0",
         Kind::Duration,
         false,
-        "Accepted; who waits for an advisory lock waits as long as `statement_timeout` lets it.",
+        "How long a statement waits for an advisory lock, or ADD COLUMN for statements that change rows; 55P03 beyond, 0 is for ever.",
     ),
     setting("max_function_args", "100", Kind::ReadOnly, false, "What PostgreSQL answers."),
     setting("max_identifier_length", "63", Kind::ReadOnly, false, "What PostgreSQL answers; names may be longer."),

@@ -1,12 +1,16 @@
 //! A statement that changes rows of a table: it claims them, sees what is committed of them, and appends its change.
 //!
 //! Whoever holds a claim sees the newest row of each key that it claims, and nobody else's statement changes it before
-//! the change is shown. Kafka clients and queries that write the topic claim nothing. See the design note 0019.
+//! the change is shown; nor does the table get further columns meanwhile. Kafka clients and queries that write the topic claim
+//! nothing. See the design note 0019.
 
 use std::collections::HashSet;
 use std::sync::Arc;
 
 use arrow::array::ArrayRef;
+use arrow::array::new_null_array;
+use arrow::datatypes::Field;
+use arrow::datatypes::Schema;
 use arrow::record_batch::RecordBatch;
 
 use super::apart::run_apart;
@@ -50,6 +54,7 @@ pub(super) struct TableChange {
 /// A claim, and the table.
 pub(super) struct TableWrite {
     engine: Arc<Engine>,
+    /// As it is while the claim is held.
     relation: Arc<Relation>,
     kept: Arc<KeptTable>,
     lock: TableLock,
@@ -62,17 +67,28 @@ impl TableWrite {
         relation: &Arc<Relation>,
         keys: Option<&[Vec<u8>]>,
     ) -> Result<Self> {
-        let kept = engine.runtime().kept(relation.id).ok_or_else(|| {
-            let message = format!("the rows of \"{}\" are not kept here", relation.name);
-            Error::new(SqlState::OBJECT_NOT_IN_PREREQUISITE_STATE, message)
-        })?;
         let claim = match keys {
             Some(keys) if keys.len() <= KEYS_CLAIMED_MAX => Claim::Keys(keys),
             _ => Claim::All,
         };
-        let lock = kept.locks().lock(claim).await;
+        let mut kept = kept(engine, relation).await?;
+        let lock = loop {
+            let lock = kept.locks().lock(claim).await;
+            match engine.runtime().kept(relation.id) {
+                // It got further columns while this one waited, and is kept anew, with claims of its own.
+                Some(anew) if !Arc::ptr_eq(&anew, &kept) => kept = anew,
+                // A table that was dropped says so itself.
+                _ => break lock,
+            }
+        };
         kept.catch_up().await?;
-        Ok(Self { engine: Arc::clone(engine), relation: Arc::clone(relation), kept, lock })
+        let relation = engine.catalog()?.relation_by_id(relation.id).unwrap_or(relation).clone();
+        Ok(Self { engine: Arc::clone(engine), relation, kept, lock })
+    }
+
+    /// The table, which may have got further columns since the statement was planned.
+    pub(super) fn relation(&self) -> &Arc<Relation> {
+        &self.relation
     }
 
     /// The rows of these keys, one batch of one row each, in their order.
@@ -126,13 +142,14 @@ impl TableWrite {
         client: &Arc<dyn Client>,
         change: &TableChange,
     ) -> Result<Vec<(TopicPartition, Offset)>> {
-        let held = if change.are_new { Vec::new() } else { self.holders(&change.rows).await? };
-        let gone = self.holders(&change.gone).await?;
+        let (rows, gone) = (widened(&self.relation, &change.rows)?, widened(&self.relation, &change.gone)?);
+        let rows_held = if change.are_new { Vec::new() } else { self.holders(&rows).await? };
+        let gone_held = self.holders(&gone).await?;
         let Self { engine, relation, kept, lock } = self;
         let mut appending = Appending::new(&engine, client.as_ref(), &relation)?;
         let now_ms = engine.env().clock.wall_millis();
-        appending.add_gone(&change.gone, now_ms, &gone)?;
-        appending.add_in_place(&change.rows, &change.times, &held)?;
+        appending.add_gone(&gone, now_ms, &gone_held)?;
+        appending.add_in_place(&rows, &change.times, &rows_held)?;
         let bytes_max = engine.limits().insert_bytes_max;
         if bytes_max.as_usize() < appending.bytes() {
             return Err(too_large(&relation, bytes_max));
@@ -149,6 +166,34 @@ impl TableWrite {
         })
         .await
     }
+}
+
+/// A table that is kept here.
+async fn kept(engine: &Engine, relation: &Relation) -> Result<Arc<KeptTable>> {
+    if let Some(kept) = engine.runtime().kept(relation.id) {
+        return Ok(kept);
+    }
+    // Whoever gives it further columns keeps it anew in their turn.
+    let _turn = engine.ddl().await;
+    engine.runtime().kept(relation.id).ok_or_else(|| {
+        let message = format!("the rows of \"{}\" are not kept here", relation.name);
+        Error::new(SqlState::OBJECT_NOT_IN_PREREQUISITE_STATE, message)
+    })
+}
+
+/// Rows with all columns that a table has: those that it got since the rows were made are null.
+pub(super) fn widened(relation: &Relation, rows: &RecordBatch) -> Result<RecordBatch> {
+    if rows.num_columns() == relation.columns.len() {
+        return Ok(rows.clone());
+    }
+    let fields: Vec<_> = relation.columns.iter().map(|column| column.field()).collect();
+    let column = |field: &Field| match rows.column_by_name(field.name()) {
+        Some(column) => Arc::clone(column),
+        None => new_null_array(field.data_type(), rows.num_rows()),
+    };
+    let columns = fields.iter().map(column).collect();
+    RecordBatch::try_new(Arc::new(Schema::new(fields)), columns)
+        .map_err(|error| Error::internal("rows of a table with further columns").caused_by(error))
 }
 
 /// The error of a statement that changes more than may be held.

@@ -7,6 +7,8 @@ use tracing::error;
 use super::core::Engine;
 use crate::catalog::Relation;
 use crate::error::Result;
+use crate::exec::Claim;
+use crate::exec::TableLock;
 use crate::model::RelationId;
 use crate::state::StoreOwner;
 
@@ -22,6 +24,16 @@ impl Engine {
             self.runtime().keep(Arc::clone(relation))?;
         }
         Ok(())
+    }
+
+    /// Waits until no statement is in the middle of changing rows of a table, and keeps them from it: a statement writes whole
+    /// rows, so it would write them without the columns that the table gets meanwhile. `None` of what only queries keep.
+    pub(super) async fn claim_table(&self, name: &str) -> Result<Option<TableLock>> {
+        let kept = self.catalog()?.relation(name).and_then(|table| self.runtime().kept(table.id));
+        Ok(match kept {
+            Some(kept) => Some(kept.locks().lock(Claim::All).await),
+            None => None,
+        })
     }
 
     /// Keeps a table anew that has further columns; no error if nobody but a query keeps it.

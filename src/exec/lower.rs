@@ -405,6 +405,25 @@ impl Lowering<'_> {
     }
 
     fn exchange(&self, node: &node::Exchange) -> Result<Plan, ExecError> {
+        let (input, spec) = self.exchange_spec(node)?;
+        let layout = spec.layout.clone();
+        let make = move || operators::Exchange::new(spec.clone());
+        step(node.id.clone(), "Exchange", layout, vec![], vec![input], make)
+    }
+
+    fn relocate(&self, node: &node::Relocate) -> Result<Plan, ExecError> {
+        let (input, spec) = self.exchange_spec(&node.exchange)?;
+        let (layout, id) = (spec.layout.clone(), &node.exchange.id);
+        let leaf = node.leaf;
+        let read = id.inserted("read", 0);
+        let sent = step(read, "Relocated", layout.clone(), vec![], vec![], move || operators::Source { leaf })?;
+        let which = node.which;
+        let make = move || operators::Relocate::new(spec.clone(), which);
+        step(id.clone(), "Relocate", layout, vec![], vec![input, sent], make)
+    }
+
+    /// What an exchange sends, and how.
+    fn exchange_spec(&self, node: &node::Exchange) -> Result<(Plan, ExchangeSpec), ExecError> {
         let input = self.lower(&node.input)?;
         let layout = layout_of(&input)?;
         let keys = self.exprs(&node.keys, node.input.schema())?;
@@ -416,24 +435,7 @@ impl Lowering<'_> {
             }
         };
         let partitions = (self.repartition)(&node.id, node.partitions)?;
-        let spec = ExchangeSpec { keys, encoder, partitions, layout: layout.clone() };
-        let make = move || operators::Exchange::new(spec.clone());
-        step(node.id.clone(), "Exchange", layout, vec![], vec![input], make)
-    }
-
-    fn relocate(&self, node: &node::Relocate) -> Result<Plan, ExecError> {
-        let input = self.lower(&node.input)?;
-        let layout = layout_of(&input)?;
-        let keys = self.exprs(&node.keys, node.input.schema())?;
-        let encoder = key_encoder(&keys, node.names.as_deref(), &layout.schema, node.key_format, self.semantics)?;
-        let partitions = (self.repartition)(&node.id, node.partitions)?;
-        let spec = ExchangeSpec { keys, encoder: Some(Arc::new(encoder)), partitions, layout: layout.clone() };
-        let leaf = node.leaf;
-        let read = node.id.inserted("read", 0);
-        let sent = step(read, "Relocated", layout.clone(), vec![], vec![], move || operators::Source { leaf })?;
-        let which = node.which;
-        let make = move || operators::Relocate::new(spec.clone(), which);
-        step(node.id.clone(), "Relocate", layout, vec![], vec![input, sent], make)
+        Ok((input, ExchangeSpec { keys, encoder, partitions, layout }))
     }
 
     fn exprs(&self, exprs: &[Expr], schema: &DFSchema) -> Result<Vec<Arc<dyn PhysicalExpr>>, ExecError> {

@@ -243,9 +243,10 @@ impl Runtime {
     pub async fn wait_covered(&self, id: QueryId, wanted: &Frontier) -> Result<()> {
         let running = || self.inner.queries.lock().get(&id).cloned();
         let Some(mut query) = running() else { return Ok(()) };
-        let covers = |frontier: &Frontier| {
+        let reaches = |frontier: &Frontier| {
             wanted.iter().all(|(partition, offset)| frontier.get(partition).is_none_or(|at| offset <= at))
         };
+        let covers = |frontier: &Option<Frontier>| frontier.as_ref().is_some_and(reaches);
         loop {
             // Each task knows the roots that it covers, and all of them together all that the query reads.
             let mut frontiers = query.slots.iter().map(|slot| slot.frontier.subscribe());
@@ -396,7 +397,7 @@ impl Inner {
                         frontiers.push((slot.partition, task.frontier()));
                     }
                     slot.note(&task);
-                    slot.frontier.send_replace(task.frontier());
+                    slot.frontier.send_replace(Some(task.frontier()));
                     *slot.task.lock() = Some(task);
                 }
                 Err(gap @ ExecError::InputGap { .. }) => drop(slot.failed(None, &gap)),
@@ -644,7 +645,7 @@ pub(super) fn settle(slot: &Slot, task: &mut Task) -> Result<(), ExecError> {
         let (cut, ends) = settled?;
         if task.is_committing() {
             let frontier = task.committed(cut, &ends)?;
-            slot.frontier.send_replace(frontier);
+            slot.frontier.send_replace(Some(frontier));
             slot.committed();
         }
     }

@@ -129,8 +129,8 @@ pub struct Slot {
     pub faults: Mutex<Faults>,
     /// How far it is with being made.
     pub restoring: Restoring,
-    /// What the last commit covers of the roots.
-    pub frontier: watch::Sender<Frontier>,
+    /// What the last commit covers of the roots; `None` if no task could be made that knows it.
+    pub frontier: watch::Sender<Option<Frontier>>,
     /// The query's state, shared by its tasks.
     pub state: Arc<Mutex<QueryState>>,
     status: Mutex<TaskStatus>,

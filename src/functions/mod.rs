@@ -7,6 +7,7 @@
 mod aggregate;
 mod arithmetic;
 mod cast;
+mod coerced;
 mod columnwise;
 mod context;
 mod described;

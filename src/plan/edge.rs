@@ -17,6 +17,7 @@ use super::node::JoinKind;
 use super::node::Node;
 use super::node::RankColumn;
 use super::node::Ranking;
+use super::node::Relocate;
 use super::node::TableJoin;
 use super::node::TopN;
 use super::node::Union;
@@ -81,14 +82,10 @@ fn of_node(node: Node<'_>) -> Result<Edge, PlanError> {
             Edge { kind, partitioned_by: (!hashed.is_empty()).then_some(hashed), key }
         }
         Node::ExchangeSource(source) => source.edge.clone(),
-        Node::Exchange(exchange) => {
+        Node::Exchange(exchange) | Node::Relocate(Relocate { exchange, .. }) => {
             let below = edge(&exchange.input)?;
             let by = exchange.keys.iter().map(|key| column_index(key, exchange.input.schema())).collect();
             Edge { partitioned_by: by, ..below }
-        }
-        Node::Relocate(node) => {
-            let by = node.keys.iter().map(|key| column_index(key, node.input.schema())).collect();
-            Edge { partitioned_by: by, ..edge(&node.input)? }
         }
         Node::Retain(retain) => {
             let below = edge(&retain.input)?;

@@ -13,6 +13,7 @@ use super::node::Aggregate;
 use super::node::AggregateChanges;
 use super::node::Alone;
 use super::node::Backing;
+use super::node::Exchange;
 use super::node::ForeignJoin;
 use super::node::NoRow;
 use super::node::Node;
@@ -158,7 +159,8 @@ fn operator(plan: &LogicalPlan, fragment: &Fragment) -> String {
                 Relocated::All => "",
                 Relocated::Keyless => ", rows without a key",
             };
-            format!("Relocate {}: by ({}) as {:?}{which}", node.id, list(&node.keys), node.key_format)
+            let Exchange { id, keys, key_format, .. } = &node.exchange;
+            format!("Relocate {id}: by ({}) as {key_format:?}{which}", list(keys))
         }
         Some(Node::Normalise(normalise)) => format!("Normalise {}", normalise.id),
         Some(Node::Union(union)) => format!("Union {}: {} branches", union.id, union.branches.len()),

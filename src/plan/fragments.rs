@@ -40,8 +40,9 @@ pub fn cut(root: LogicalPlan) -> Result<Vec<Fragment>> {
 pub fn whole(root: LogicalPlan) -> Result<Vec<Fragment>> {
     let root = root.transform_up(|plan| {
         Ok(match Node::of(&plan) {
-            Some(Node::Exchange(exchange)) => Transformed::yes(exchange.input.clone()),
-            Some(Node::Relocate(node)) => Transformed::yes(node.input.clone()),
+            Some(Node::Exchange(exchange) | Node::Relocate(Relocate { exchange, .. })) => {
+                Transformed::yes(exchange.input.clone())
+            }
             _ => Transformed::no(plan),
         })
     });
@@ -63,11 +64,13 @@ fn cut_into(root: LogicalPlan, fragments: &mut Vec<Fragment>, tasks: Tasks) -> R
     let mut failed: Option<Error> = None;
     let cut = input.transform_down(|plan| {
         if let Some(Node::Relocate(node)) = Node::of(&plan) {
-            partitions.push(node.partitions);
+            let exchange = &node.exchange;
+            partitions.push(exchange.partitions);
             let leaf = leaves.len();
-            return match edge(&node.input) {
+            return match edge(&exchange.input) {
                 Ok(edge) => {
-                    leaves.push(Leaf::Relocated { id: node.id.clone(), schema: Arc::clone(node.input.schema()), edge });
+                    let schema = Arc::clone(exchange.input.schema());
+                    leaves.push(Leaf::Relocated { id: exchange.id.clone(), schema, edge });
                     Ok(Transformed::yes(plan_of(Relocate { leaf, ..node.clone() })))
                 }
                 Err(error) => {

@@ -104,6 +104,7 @@ pub use node::OffsetNulls;
 pub use node::PseudoColumn;
 pub use node::RankColumn;
 pub use node::Ranking;
+pub use node::Relocate;
 pub use node::Relocated;
 pub use node::Retraction;
 pub use node::Sink;

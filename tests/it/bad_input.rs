@@ -381,6 +381,29 @@ async fn a_query_whose_input_was_removed_stops_with_the_gap_as_reason_and_its_vi
 }
 
 #[tokio::test]
+async fn who_waits_for_its_own_writes_is_told_that_the_view_stands_still_at_a_gap() {
+    let mut pipeline = pipeline().await;
+    make(&mut pipeline, "CREATE TABLE sums AS SELECT card, SUM(amount) AS total FROM payments GROUP BY card").await;
+    pay(&pipeline, 0, "{\"amount\":1}").await;
+    pipeline.drive().await.expect("the query works");
+    for time in 1..4 {
+        pay(&pipeline, time, "{\"amount\":2}").await;
+    }
+    pipeline.remove_before("payments", 0, 3).await.expect("records are removed");
+    // With its flush the removal is durable too.
+    pay(&pipeline, 4, "{\"amount\":2}").await;
+    let mut pipeline = pipeline.restart().await.expect("it starts with a query that cannot go on");
+    let reason = pipeline.failed_query().expect("it cannot go on");
+    assert!(reason.starts_with("input_gap: position 1 is outside 3..=5 of "), "{reason}");
+    let rows = pipeline.query("SELECT * FROM sums").await.expect("the view stays readable");
+    assert_eq!(rows.batches.iter().map(|batch| batch.num_rows()).sum::<usize>(), 1);
+    make(&mut pipeline, "SET read_your_writes = on; INSERT INTO payments (card, amount) VALUES ('c1', 3)").await;
+    let told = pipeline.query("SELECT * FROM sums").await.map(drop).expect_err("it does not have the row");
+    assert_eq!((told.state().0, told.message()), ("55000", "the query that keeps the view has failed"));
+    assert!(told.detail_text().is_some_and(|detail| detail.starts_with("input_gap")), "{told:?}");
+}
+
+#[tokio::test]
 async fn on_error_skip_passes_a_bad_record_without_a_dead_letter() {
     let mut pipeline = pipeline().await;
     let skipping = "CREATE STREAM skipping (card TEXT KEY, amount BIGINT)

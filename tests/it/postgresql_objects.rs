@@ -123,7 +123,10 @@ async fn an_advisory_lock_keeps_another_session_waiting_until_its_holder_is_gone
     run(&other, "SET statement_timeout = '50ms'").await;
     let error = other.simple_query("SELECT pg_advisory_lock(7)").await.expect_err("it is another's");
     assert_eq!(told(&error).0, "57014");
-    run(&other, "SET statement_timeout = 0").await;
+    run(&other, "SET statement_timeout = 0; SET lock_timeout = '50ms'").await;
+    let error = other.simple_query("SELECT pg_advisory_lock(7)").await.expect_err("it is another's");
+    assert_eq!(told(&error).0, "55P03");
+    run(&other, "SET lock_timeout = 0").await;
     let waiting = tokio::spawn(async move {
         run(&other, "SELECT pg_advisory_lock(7)").await;
         column(&other, "SELECT pg_advisory_unlock(7)").await

@@ -46,7 +46,7 @@ pub(in crate::broker) struct Coordinator {
     pub groups: Groups,
     /// The topics that clients can subscribe to, as they were last asked for.
     topics: Arc<Topics>,
-    /// In the order of the log. A task waits for each.
+    /// In the order of the log. As long as a partition has an entry, a task waits for its writes.
     under_way: HashMap<TopicPartition, VecDeque<Written>>,
 }
 
@@ -61,6 +61,27 @@ impl Coordinator {
     /// No groups yet.
     pub(in crate::broker) fn new(config: GroupConfig) -> Self {
         Self { groups: Groups::new(config), topics: Arc::default(), under_way: HashMap::new() }
+    }
+
+    /// Notes what was appended; whether a task has to be started that waits for the writes of this partition.
+    fn appended(&mut self, partition: TopicPartition, written: Written) -> bool {
+        match self.under_way.entry(partition) {
+            Entry::Occupied(mut under_way) => {
+                under_way.get_mut().push_back(written);
+                false
+            }
+            Entry::Vacant(vacant) => {
+                vacant.insert(VecDeque::from([written]));
+                true
+            }
+        }
+    }
+
+    /// What becomes of the writes of a partition whose task is gone: of what comes later another one tells.
+    fn give_up(&mut self, partition: TopicPartition) -> Vec<GroupEvent> {
+        let writes = self.under_way.remove(&partition).unwrap_or_default();
+        let refused = |Written { write, .. }| GroupEvent::Refused { write, error: GroupError::Unknown };
+        writes.into_iter().map(refused).collect()
     }
 }
 
@@ -113,13 +134,8 @@ impl Broker {
                     GroupEffect::Write { write, group, records, producer } => {
                         match self.append_records(&group, &records, producer) {
                             Ok((partition, appended)) => {
-                                let written = Written { write, appended };
-                                match coordinator.under_way.entry(partition) {
-                                    Entry::Occupied(mut under_way) => under_way.get_mut().push_back(written),
-                                    Entry::Vacant(vacant) => {
-                                        vacant.insert(VecDeque::from([written]));
-                                        self.tell_what_is_written(partition);
-                                    }
+                                if coordinator.appended(partition, Written { write, appended }) {
+                                    self.tell_what_is_written(partition);
                                 }
                             }
                             Err(error) => {
@@ -187,12 +203,12 @@ impl Broker {
         });
     }
 
-    /// Answers who waits for a write of `partition`, and writes nothing more.
+    /// Answers who waits for a write of `partition`. What the groups want written for that is not.
     fn give_up(&self, partition: TopicPartition) {
-        let (mut effects, outcome) = (Vec::new(), Err(GroupError::Unknown));
+        let mut effects = Vec::new();
         {
             let mut coordinator = self.groups.lock();
-            while let Some(event) = next_event(&mut coordinator, partition, &outcome) {
+            for event in coordinator.give_up(partition) {
                 effects.extend(coordinator.groups.step(now(&*self.env.clock), event));
             }
         }
@@ -257,4 +273,31 @@ fn next_event(
     };
     under_way.pop_front();
     Some(event)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::TopicId;
+
+    #[test]
+    fn after_a_partition_was_given_up_another_task_tells_of_its_writes() {
+        let mut coordinator = Coordinator::new(GroupConfig::default());
+        let partition = TopicPartition::new(TopicId([1; 16]), 0);
+        let appended =
+            Appended { base_offset: Offset(0), next_offset: Offset(1), append_time_ms: None, duplicate: false };
+        let written = |write: u64| Written { write: WriteId(write), appended };
+        assert!(coordinator.appended(partition, written(1)), "the first one needs a task");
+        assert!(!coordinator.appended(partition, written(2)), "which waits for the second one too");
+        let refused: Vec<WriteId> = coordinator
+            .give_up(partition)
+            .into_iter()
+            .filter_map(|event| match event {
+                GroupEvent::Refused { write, error: GroupError::Unknown } => Some(write),
+                _ => None,
+            })
+            .collect();
+        assert_eq!(refused, [WriteId(1), WriteId(2)]);
+        assert!(coordinator.appended(partition, written(3)), "the task is gone");
+    }
 }

@@ -31,6 +31,8 @@ use crate::engine::advisory::Key;
 use crate::engine::advisory::Level;
 use crate::engine::advisory::Mode;
 use crate::engine::advisory::SessionLocks;
+use crate::engine::lock_timeout::LockTimeout;
+use crate::engine::session::Session;
 use crate::error::Error;
 use crate::error::SqlState;
 use crate::sql::walk;
@@ -63,7 +65,7 @@ const FUNCTIONS: [(&str, Action); 11] = [
 ];
 
 /// The functions of this file that a statement calls.
-pub(super) fn called(statement: &ast::Statement, locks: &Arc<SessionLocks>) -> Vec<Arc<ScalarUDF>> {
+pub(super) fn called(statement: &ast::Statement, session: &Session) -> Vec<Arc<ScalarUDF>> {
     let mut found: Vec<Arc<ScalarUDF>> = Vec::new();
     let flow = walk::walk(statement, |node| {
         let name = match node {
@@ -75,7 +77,8 @@ pub(super) fn called(statement: &ast::Statement, locks: &Arc<SessionLocks>) -> V
         };
         let is_new = found.iter().all(|known| known.name() != name);
         if let Some((name, action)) = FUNCTIONS.into_iter().find(|(known, _)| is_new && *known == name) {
-            found.push(Arc::new(AsyncScalarUDF::new(Arc::new(Function::new(name, action, locks))).into_scalar_udf()));
+            let function = Function::new(name, action, session);
+            found.push(Arc::new(AsyncScalarUDF::new(Arc::new(function)).into_scalar_udf()));
         }
         ControlFlow::Continue(())
     });
@@ -87,11 +90,12 @@ struct Function {
     name: &'static str,
     action: Action,
     locks: Arc<SessionLocks>,
+    timeout: LockTimeout,
     signature: Signature,
 }
 
 impl Function {
-    fn new(name: &'static str, action: Action, locks: &Arc<SessionLocks>) -> Self {
+    fn new(name: &'static str, action: Action, session: &Session) -> Self {
         let signature = match action {
             Action::UnlockAll => TypeSignature::Nullary,
             _ => TypeSignature::OneOf(vec![
@@ -100,7 +104,8 @@ impl Function {
                 TypeSignature::Exact(vec![DataType::Int64, DataType::Int64]),
             ]),
         };
-        Self { name, action, locks: Arc::clone(locks), signature: Signature::new(signature, Volatility::Volatile) }
+        let signature = Signature::new(signature, Volatility::Volatile);
+        Self { name, action, locks: Arc::clone(&session.locks), timeout: LockTimeout::of(session), signature }
     }
 }
 
@@ -162,7 +167,7 @@ impl AsyncScalarUDFImpl for Function {
                 }
                 (_, None) => None,
                 (Action::Lock(mode, level), Some(key)) => {
-                    self.locks.lock(key, mode, level).await.map_err(refused)?;
+                    self.timeout.bound(self.locks.lock(key, mode, level)).await.map_err(refused)?;
                     Some(true)
                 }
                 (Action::Try(mode, level), Some(key)) => Some(self.locks.attempt(key, mode, level).map_err(refused)?),

@@ -36,6 +36,7 @@ use super::client_functions;
 use super::client_syntax;
 use super::clock_timestamp::clock_timestamp;
 use super::clock_timestamp::start_time;
+use super::distinct_groups;
 use super::parameters::told_types;
 use super::pg_catalog::PgCatalog;
 use super::pg_functions::FunctionTexts;
@@ -174,6 +175,7 @@ impl Base {
         let state = SessionStateBuilder::new_from_existing(context.state())
             .with_expr_planners(planners)
             .with_relation_planners(vec![counted])
+            .with_optimizer_rules(distinct_groups::optimizer_rules())
             .build();
         Ok(Self { state, catalog, system, pg_catalog, reg_casts: RewriteRegCastToSubquery::new() })
     }
@@ -290,7 +292,7 @@ impl Planner {
         let functions = session_settings::called(&statement, &session.settings);
         let of_session = session_settings::users(&session.principal).into_iter();
         let of_session = of_session.chain([session_settings::backend(session.process)]);
-        let of_session = of_session.chain(advisory::called(&statement, &session.locks));
+        let of_session = of_session.chain(advisory::called(&statement, session));
         for function in functions.into_iter().chain(of_session) {
             let registered = state.register_udf(function);
             registered.map_err(|error| Error::internal("functions").caused_by(error))?;

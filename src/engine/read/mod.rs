@@ -10,6 +10,7 @@ mod client_vectors;
 mod client_views;
 mod clock_timestamp;
 mod context;
+mod distinct_groups;
 mod key_read;
 mod lease;
 mod null_on_failure;

@@ -21,6 +21,7 @@ use crate::cluster::MetadataRecord;
 use crate::cluster::TimestampType;
 use crate::cluster::TopicConfig;
 use crate::engine::defaults;
+use crate::engine::lock_timeout::LockTimeout;
 use crate::engine::outcome::Notice;
 use crate::engine::outcome::Outcome;
 use crate::engine::queries::record;
@@ -53,27 +54,34 @@ pub(super) async fn execute(session: &mut Session, alter: &AlterRelation) -> Res
         let at = written_column(session, relation, column)?;
         defaults::check(session, default, &relation.columns[at]).await?;
     }
-    let found = engine
-        .change(|metadata, catalog| {
-            let Some(relation) = catalog.relation(&name) else {
-                return match alter.if_exists {
-                    true => Ok((Vec::new(), false)),
-                    false => Err(no_such_relation(catalog, &alter.name, &name)),
-                };
+    let change = |metadata: &ClusterMetadata, catalog: &Catalog| {
+        let Some(relation) = catalog.relation(&name) else {
+            return match alter.if_exists {
+                true => Ok((Vec::new(), false)),
+                false => Err(no_such_relation(catalog, &alter.name, &name)),
             };
-            authorize(&principal, Operation::Create, Resource::Relation(&relation.name))?;
-            check_kind(alter.kind, &alter.name, relation, "ALTER")?;
-            let records = match &alter.action {
-                AlterAction::AddColumns(added) => added_columns(relation, alter, added)?,
-                AlterAction::Default(column, default) => {
-                    let column = written_column(session, relation, column)?;
-                    changed_default(relation, alter, column, default.as_ref())?
-                }
-                AlterAction::Set(_) | AlterAction::Reset(_) => topic_records(metadata, catalog, relation, alter)?,
-            };
-            Ok((records, true))
-        })
-        .await?;
+        };
+        authorize(&principal, Operation::Create, Resource::Relation(&relation.name))?;
+        check_kind(alter.kind, &alter.name, relation, "ALTER")?;
+        let records = match &alter.action {
+            AlterAction::AddColumns(added) => added_columns(relation, alter, added)?,
+            AlterAction::Default(column, default) => {
+                let column = written_column(session, relation, column)?;
+                changed_default(relation, alter, column, default.as_ref())?
+            }
+            AlterAction::Set(_) | AlterAction::Reset(_) => topic_records(metadata, catalog, relation, alter)?,
+        };
+        Ok((records, true))
+    };
+    let _claim = match alter.action {
+        AlterAction::AddColumns(_) => {
+            // What is refused makes nobody wait.
+            change(&engine.metadata(), engine.catalog()?.as_ref())?;
+            LockTimeout::of(session).bound(engine.claim_table(&name)).await?
+        }
+        AlterAction::Default(..) | AlterAction::Set(_) | AlterAction::Reset(_) => None,
+    };
+    let found = engine.change(change).await?;
     match (found, &alter.action) {
         (false, _) => session.notice(Notice::new(format!("relation \"{name}\" does not exist, skipping"))),
         (true, AlterAction::AddColumns(_)) => engine.keep_again(&name).await?,

@@ -43,7 +43,8 @@ pub(super) struct Claimed {
 }
 
 /// Claims rows and runs a query of them, whose columns have these `types`. Without `keys`, or if it finds other rows, all
-/// rows are claimed. A row that met several of the tables beside it, `with_others`, is there once.
+/// rows are claimed. A row that met several of the tables beside it, `with_others`, is there once. It is `None` if the table has
+/// got further columns since the statement was planned: as it is, it would write rows without them.
 pub(super) async fn claim(
     session: &Session,
     relation: &Arc<Relation>,
@@ -52,9 +53,12 @@ pub(super) async fn claim(
     parameters: &[Value],
     types: &[SqlType],
     with_others: bool,
-) -> Result<Claimed> {
+) -> Result<Option<Claimed>> {
     loop {
         let write = TableWrite::begin(&session.engine, relation, claimed.as_deref()).await?;
+        if write.relation().columns != relation.columns {
+            return Ok(None);
+        }
         let mut reading = select::pin(session, query).await?;
         reading.whole = Some(Arc::clone(relation));
         let Evaluated { mut columns, mut others } =
@@ -71,7 +75,7 @@ pub(super) async fn claim(
         }
         let rows = modify::batch(relation, columns[..relation.columns.len()].to_vec())?;
         if claimed.take().is_none_or(|claimed| keys.iter().all(|key| claimed.contains(key))) {
-            return Ok(Claimed { write, columns, rows, keys, others });
+            return Ok(Some(Claimed { write, columns, rows, keys, others }));
         }
     }
 }

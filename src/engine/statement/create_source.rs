@@ -24,6 +24,7 @@ use crate::cluster::MetadataRecord;
 use crate::cluster::TopicConfig;
 use crate::cluster::TopicRecord;
 use crate::engine::defaults;
+use crate::engine::lock_timeout::LockTimeout;
 use crate::engine::outcome::Notice;
 use crate::engine::outcome::Outcome;
 use crate::engine::queries::LATE_ROLE;
@@ -32,6 +33,7 @@ use crate::engine::session::Session;
 use crate::error::Error;
 use crate::error::Result;
 use crate::error::SqlState;
+use crate::exec::TableLock;
 use crate::model::ROW_KEY;
 use crate::model::TopicId;
 use crate::plan::Output;
@@ -69,19 +71,15 @@ pub(super) async fn execute(session: &mut Session, create: &CreateSource, text: 
     let options = options(session, create)?;
     refuse_incomplete(create, &options, compatibility)?;
     let declared = declare(create, &options, compatibility)?;
-    for (definition, column) in create.columns.iter().zip(&declared.columns) {
-        if let Some(default) = &definition.default {
-            defaults::check(session, default, column).await?;
-        }
-    }
+    check_defaults(session, create, &declared).await?;
     let engine = session.engine.clone();
     // A table is kept from its CREATE to its DROP: no DROP comes in between.
     let _turn = match create.kind {
         ObjectKind::Stream if !create.or_replace => None,
         _ => Some(engine.ddl().await),
     };
+    let _claim = claim_replaced(session, create, &name).await?;
     let random = engine.env().random.clone();
-    let owner = session.principal.name().to_string();
     let made = engine
         .change(|metadata, catalog| {
             let known = catalog.relation(&name);
@@ -112,7 +110,7 @@ pub(super) async fn execute(session: &mut Session, create: &CreateSource, text: 
             relation.read_only = create.read_only;
             relation.owns_topic = owns_topic(&relation, &records);
             relation.statement = text.to_string();
-            relation.owner = owner.clone();
+            relation.owner = session.principal.name().to_string();
             let made = match records.is_empty() {
                 true => Made::OverTopicThatWasThere(topic.name),
                 false => Made::Relation,
@@ -128,6 +126,24 @@ pub(super) async fn execute(session: &mut Session, create: &CreateSource, text: 
         engine.keep_again(&name).await?;
     }
     Ok(done(tag))
+}
+
+/// Refuses defaults that are none of their columns.
+async fn check_defaults(session: &Session, create: &CreateSource, declared: &Declared) -> Result<()> {
+    for (definition, column) in create.columns.iter().zip(&declared.columns) {
+        if let Some(default) = &definition.default {
+            defaults::check(session, default, column).await?;
+        }
+    }
+    Ok(())
+}
+
+/// Keeps others from changing rows of a table while it is replaced.
+async fn claim_replaced(session: &Session, create: &CreateSource, name: &str) -> Result<Option<TableLock>> {
+    match create.or_replace {
+        true => LockTimeout::of(session).bound(session.engine.claim_table(name)).await,
+        false => Ok(None),
+    }
 }
 
 /// Refuses a statement that leaves out what has no default: ksqlDB's topic, and columns.

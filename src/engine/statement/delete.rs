@@ -20,6 +20,15 @@ use crate::sql::Delete;
 use crate::sql::Select;
 
 pub(super) async fn execute(session: &mut Session, delete: &Delete, parameters: &[Value]) -> Result<Outcome> {
+    loop {
+        if let Some(outcome) = execute_as_planned(session, delete, parameters).await? {
+            return Ok(outcome);
+        }
+    }
+}
+
+/// `None` if the table got further columns in between.
+async fn execute_as_planned(session: &mut Session, delete: &Delete, parameters: &[Value]) -> Result<Option<Outcome>> {
     let relation = changed_target(session, &delete.target, "delete from")?;
     let alias = modify::alias_of(session, &relation, delete.alias.as_ref());
     let others = Others::of(session, &alias, &delete.using)?;
@@ -28,12 +37,12 @@ pub(super) async fn execute(session: &mut Session, delete: &Delete, parameters: 
     let types: Vec<SqlType> = relation.columns.iter().map(|column| column.sql_type.clone()).collect();
     let with_others = !others.are_none();
     let claimed = claim(session, &relation, keys, &query, parameters, &types, with_others).await?;
-    let Claimed { write, rows: gone, others, .. } = claimed;
+    let Some(Claimed { write, rows: gone, others, .. }) = claimed else { return Ok(None) };
     let answer = Answer::of(session, delete.returning.as_ref(), &alias, &gone, &others, parameters).await?;
     let change = TableChange { rows: modify::no_rows(&relation), times: Vec::new(), are_new: false, gone };
     let ends = write.commit(&session.client, &change).await?;
     session.written.note(ends);
-    Ok(answer.outcome("DELETE"))
+    Ok(Some(answer.outcome("DELETE")))
 }
 
 pub(super) async fn describe(session: &Session, delete: &Delete, known: &[Option<SqlType>]) -> Result<Description> {

@@ -37,6 +37,7 @@ use crate::engine::table_write::TableWrite;
 use crate::engine::table_write::key_detail;
 use crate::engine::table_write::keys_of;
 use crate::engine::table_write::taken;
+use crate::engine::table_write::widened;
 use crate::error::Error;
 use crate::error::Result;
 use crate::error::SqlState;
@@ -71,6 +72,8 @@ pub(super) async fn insert(
     let conflict = clauses.conflict.as_ref();
     let chosen = distinct(relation, &rows, &keys, conflict).map_err(|(row, error)| of_row(row, error))?;
     let write = TableWrite::begin(&session.engine, relation, Some(&keys)).await.map_err(of_all)?;
+    let relation = &Arc::clone(write.relation());
+    let rows = widened(relation, &rows).map_err(of_all)?;
     let wanted = chosen.iter().map(|row| keys[*row].clone()).collect();
     let existing = write.existing(wanted).await.map_err(of_all)?;
     let mut new: Vec<usize> = Vec::new();

@@ -42,6 +42,15 @@ use crate::sql::Select;
 use crate::sql::Update;
 
 pub(super) async fn execute(session: &mut Session, update: &Update, parameters: &[Value]) -> Result<Outcome> {
+    loop {
+        if let Some(outcome) = execute_as_planned(session, update, parameters).await? {
+            return Ok(outcome);
+        }
+    }
+}
+
+/// `None` if the table got further columns in between.
+async fn execute_as_planned(session: &mut Session, update: &Update, parameters: &[Value]) -> Result<Option<Outcome>> {
     let relation = changed_target(session, &update.target, "update")?;
     let alias = modify::alias_of(session, &relation, update.alias.as_ref());
     let assigned = modify::assigned(session, &relation, &update.assignments)?;
@@ -55,7 +64,7 @@ pub(super) async fn execute(session: &mut Session, update: &Update, parameters: 
     };
     let types = types(&relation, &assigned);
     let claimed = claim(session, &relation, keys, &query, parameters, &types, !others.are_none()).await?;
-    let Claimed { write, columns, rows: old, keys: old_keys, others } = claimed;
+    let Some(Claimed { write, columns, rows: old, keys: old_keys, others }) = claimed else { return Ok(None) };
     let rows = modify::with_assigned(&relation, &columns, &assigned)?;
     if let Some(twice) = repeated(&old_keys) {
         let error = twice_error(&write, &relation, &old, twice).await?;
@@ -76,7 +85,7 @@ pub(super) async fn execute(session: &mut Session, update: &Update, parameters: 
     let answer = Answer::of(session, update.returning.as_ref(), &alias, &rows, &others, parameters).await?;
     let ends = write.commit(&session.client, &TableChange { rows, times, are_new: false, gone }).await?;
     session.written.note(ends);
-    Ok(answer.outcome("UPDATE"))
+    Ok(Some(answer.outcome("UPDATE")))
 }
 
 pub(super) async fn describe(session: &Session, update: &Update, known: &[Option<SqlType>]) -> Result<Description> {

@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use datafusion::arrow::datatypes::DataType;
-use datafusion::arrow::datatypes::Field;
 use datafusion::arrow::datatypes::FieldRef;
 use datafusion::error::Result;
 use datafusion::functions_nested::array_has::array_has_udf;
@@ -21,7 +20,8 @@ use datafusion::logical_expr::Signature;
 use datafusion::logical_expr::simplify::ExprSimplifyResult;
 use datafusion::logical_expr::simplify::SimplifyContext;
 use datafusion::logical_expr::type_coercion::binary::type_union_coercion;
-use datafusion::logical_expr::type_coercion::functions::fields_with_udf;
+
+use crate::functions::coerced::coerced_types;
 
 /// DataFusion's function over such arguments.
 #[derive(Debug, PartialEq, Eq, Hash)]
@@ -84,10 +84,7 @@ impl ScalarUDFImpl for Mixed {
     }
 
     fn coerce_types(&self, arguments: &[DataType]) -> Result<Vec<DataType>> {
-        let field = |of: DataType| Arc::new(Field::new("", of, true));
-        let fields: Vec<FieldRef> = met(arguments).into_iter().map(field).collect();
-        let taken = fields_with_udf(&fields, self.stock.as_ref())?;
-        Ok(taken.iter().map(|field| field.data_type().clone()).collect())
+        coerced_types(&self.stock, &met(arguments))
     }
 
     fn return_type(&self, arguments: &[DataType]) -> Result<DataType> {

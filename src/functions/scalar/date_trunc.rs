@@ -30,12 +30,12 @@ use datafusion::logical_expr::ScalarFunctionArgs;
 use datafusion::logical_expr::ScalarUDF;
 use datafusion::logical_expr::ScalarUDFImpl;
 use datafusion::logical_expr::Signature;
-use datafusion::logical_expr::type_coercion::functions::fields_with_udf;
 
 use crate::error::Error;
 use crate::error::SqlState;
 use crate::format::NamedZone;
 use crate::format::Twice;
+use crate::functions::coerced::coerced_types;
 
 /// The microseconds that nanoseconds in 64 bits hold, less a year for what becomes less.
 const NEAR_MICROS: std::ops::Range<i64> = (i64::MIN / 1000 + YEAR_MICROS)..(i64::MAX / 1000);
@@ -163,10 +163,7 @@ impl ScalarUDFImpl for Cut {
         {
             return Ok(std::iter::once(first).chain(times).collect());
         }
-        let field = |argument: &DataType| Arc::new(Field::new("f", argument.clone(), true));
-        let fields: Vec<FieldRef> = arguments.iter().map(field).collect();
-        let coerced = fields_with_udf(&fields, self.stock.as_ref())?;
-        Ok(coerced.iter().map(|field| field.data_type().clone()).collect())
+        coerced_types(&self.stock, arguments)
     }
 
     fn return_type(&self, arguments: &[DataType]) -> Result<DataType> {

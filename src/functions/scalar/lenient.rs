@@ -4,7 +4,6 @@
 use std::sync::Arc;
 
 use datafusion::arrow::datatypes::DataType;
-use datafusion::arrow::datatypes::Field;
 use datafusion::arrow::datatypes::FieldRef;
 use datafusion::arrow::datatypes::IntervalUnit;
 use datafusion::error::Result;
@@ -19,9 +18,9 @@ use datafusion::logical_expr::ScalarUDFImpl;
 use datafusion::logical_expr::Signature;
 use datafusion::logical_expr::simplify::ExprSimplifyResult;
 use datafusion::logical_expr::simplify::SimplifyContext;
-use datafusion::logical_expr::type_coercion::functions::fields_with_udf;
 
 use super::date_trunc::Cut;
+use crate::functions::coerced::coerced_types;
 use crate::functions::nested;
 
 /// A function under its own name, with more types of arguments. Who makes the rules of values explicit reads the texts, and puts
@@ -54,10 +53,7 @@ impl Lenient {
 
     /// The types that the function itself makes of these.
     pub fn strict_types(&self, arguments: &[DataType]) -> Result<Vec<DataType>> {
-        let field = |argument: &DataType| Arc::new(Field::new("f", argument.clone(), true));
-        let fields: Vec<FieldRef> = arguments.iter().map(field).collect();
-        let coerced = fields_with_udf(&fields, self.stock.as_ref())?;
-        Ok(coerced.iter().map(|field| field.data_type().clone()).collect())
+        coerced_types(&self.stock, arguments)
     }
 
     /// The same where it takes these only with texts that are read as something else.

@@ -28,10 +28,10 @@ use datafusion::logical_expr::ScalarFunctionArgs;
 use datafusion::logical_expr::ScalarUDF;
 use datafusion::logical_expr::ScalarUDFImpl;
 use datafusion::logical_expr::Signature;
-use datafusion::logical_expr::type_coercion::functions::fields_with_udf;
 
 use crate::error::Error;
 use crate::error::SqlState;
+use crate::functions::coerced::coerced_types;
 
 /// `generate_series(timestamp, timestamp, interval) -> ARRAY<timestamp>`, with a zone if one of them has it; DataFusion's of what else
 /// there is. Null gives null; immutable.
@@ -73,10 +73,7 @@ impl ScalarUDFImpl for Series {
         {
             return Ok(vec![time.clone(), time, DataType::Interval(IntervalUnit::MonthDayNano)]);
         }
-        let field = |argument: &DataType| Arc::new(Field::new("f", argument.clone(), true));
-        let fields: Vec<FieldRef> = arguments.iter().map(field).collect();
-        let coerced = fields_with_udf(&fields, self.stock.as_ref())?;
-        Ok(coerced.iter().map(|field| field.data_type().clone()).collect())
+        coerced_types(&self.stock, arguments)
     }
 
     fn return_type(&self, arguments: &[DataType]) -> Result<DataType> {

@@ -64,6 +64,18 @@ impl Spread {
         let own = self.keys.iter().flatten().zip(&self.names).all(is_own);
         (!own).then(|| self.names.clone())
     }
+
+    /// Rows, sent on to these partitions.
+    fn exchange(&self, id: OperatorId, input: LogicalPlan) -> Exchange {
+        Exchange {
+            id,
+            input,
+            keys: self.keys.clone().unwrap_or_default(),
+            names: self.other_names(),
+            key_format: self.format,
+            partitions: self.partitions,
+        }
+    }
 }
 
 /// How rows change what they stand for.
@@ -113,34 +125,19 @@ impl Rows {
     /// The rows, sent on to the partitions of `spread`.
     pub fn exchanged(self, consumer: &OperatorId, spread: Spread) -> Result<Self> {
         let rows = self.normalised(consumer)?;
-        let plan = plan_of(Exchange {
-            id: consumer.inserted("exchange", 0),
-            input: rows.plan,
-            keys: spread.keys.clone().unwrap_or_default(),
-            names: spread.other_names(),
-            key_format: spread.format,
-            partitions: spread.partitions,
-        });
+        let plan = plan_of(spread.exchange(consumer.inserted("exchange", 0), rows.plan));
         Ok(Self { plan, spread, ..rows })
     }
 
     /// The rows, which are spread by keys, each in the partition of its key. Clients put records without a key into any
     /// partition, and such as use another hash than Java's put all of theirs elsewhere.
     pub fn relocated(self, consumer: &OperatorId, which: Relocated) -> Result<Self> {
-        let Some(keys) = self.spread.keys.clone() else { return Ok(self) };
-        if self.spread.partitions == 1 || self.changes == Changes::Upsert || !lies_as_clients_wrote(&self.plan) {
+        let needs_none = self.spread.keys.is_none() || self.spread.partitions == 1;
+        if needs_none || self.changes == Changes::Upsert || !lies_as_clients_wrote(&self.plan) {
             return Ok(self);
         }
-        let plan = plan_of(Relocate {
-            id: consumer.inserted("relocate", 0),
-            leaf: 0,
-            input: self.plan,
-            which,
-            names: self.spread.other_names(),
-            keys,
-            key_format: self.spread.format,
-            partitions: self.spread.partitions,
-        });
+        let exchange = self.spread.exchange(consumer.inserted("relocate", 0), self.plan);
+        let plan = plan_of(Relocate { exchange, leaf: 0, which });
         Ok(Self { plan, ..self })
     }
 

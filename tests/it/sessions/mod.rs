@@ -1,6 +1,7 @@
 //! `engine::Session` over a whole engine in memory: simulated disk and clock, queries driven by hand.
 
 mod aligned;
+mod altered;
 mod by_key;
 mod cursors;
 mod errors;
