@@ -53,6 +53,11 @@ impl Engine {
             return;
         }
         self.runtime().forget(id).await;
+        self.remove_rows(id).await;
+    }
+
+    /// Removes what was kept of a table that is gone.
+    pub(super) async fn remove_rows(&self, id: RelationId) {
         let stores = Arc::clone(&self.runtime().parts().stores);
         let removed = self.env().threads.blocking(move || stores.remove(StoreOwner::Table(id))).await;
         if let Err(cause) = removed {

@@ -69,6 +69,7 @@ fn relation(index: usize, line: &str, compatibility: Compatibility) -> Relation 
         not_null: Vec::new(),
         text_kinds: Default::default(),
         ttl_ms: None,
+        session: None,
         materialized_view: false,
         columns: columns.split(", ").map(|column| self::column(column, fold)).collect(),
         formats: Formats { key: format, value: Format::Json, wrap_single_value: true },

@@ -40,14 +40,16 @@ pub(super) async fn execute(session: &mut Session, alter: &AlterRelation) -> Res
         ObjectKind::MaterializedView => "ALTER MATERIALIZED VIEW",
     };
     let name = fold(&alter.name, session.settings.compatibility());
+    let scope = session.temporary.session();
     let principal = session.principal.clone();
     let engine = session.engine.clone();
     let _turn = engine.ddl().await;
     let found = engine
         .change(|metadata, catalog| {
+            let catalog = &catalog.seen_by(scope);
             let Some(relation) = catalog.relation(&name) else {
                 return match alter.if_exists {
-                    true => Ok((Vec::new(), false)),
+                    true => Ok((Vec::new(), None)),
                     false => Err(no_such_relation(catalog, &alter.name, &name)),
                 };
             };
@@ -57,13 +59,13 @@ pub(super) async fn execute(session: &mut Session, alter: &AlterRelation) -> Res
                 AlterAction::AddColumns(added) => added_columns(relation, alter, added)?,
                 AlterAction::Set(_) | AlterAction::Reset(_) => topic_records(metadata, catalog, relation, alter)?,
             };
-            Ok((records, true))
+            Ok((records, Some(relation.id)))
         })
         .await?;
     match (found, &alter.action) {
-        (false, _) => session.notice(Notice::new(format!("relation \"{name}\" does not exist, skipping"))),
-        (true, AlterAction::AddColumns(_)) => engine.keep_again(&name).await?,
-        (true, AlterAction::Set(_) | AlterAction::Reset(_)) => {}
+        (None, _) => session.notice(Notice::new(format!("relation \"{name}\" does not exist, skipping"))),
+        (Some(relation), AlterAction::AddColumns(_)) => engine.keep_without_query(relation).await?,
+        (Some(_), AlterAction::Set(_) | AlterAction::Reset(_)) => {}
     }
     Ok(done(tag))
 }

@@ -324,7 +324,7 @@ fn options(session: &Session, create: &CreateSource) -> Result<RelationOptions> 
             |told: &WithOption| [option, "format"].iter().any(|name| told.name.value.eq_ignore_ascii_case(name));
         let default = session.settings.get(setting).filter(|format| !format.is_empty());
         if let Some(value) = default.filter(|_| !create.options.iter().any(is_told)) {
-            let name = Name { value: option.to_string(), quoted: false, position: create.name.position };
+            let name = Name { value: option.to_string(), quoted: false, position: create.name.position, schema: None };
             clause.push(WithOption { name, value });
         }
     }
@@ -438,7 +438,7 @@ pub(super) fn dead_letter_topic(
     (name, id)
 }
 
-fn relation(
+pub(super) fn relation(
     catalog: &Catalog,
     name: &str,
     declared: &Declared,
@@ -456,6 +456,7 @@ fn relation(
         not_null: declared.not_null.clone(),
         text_kinds: declared.text_kinds.clone(),
         ttl_ms: options.ttl_ms.map(|(ttl_ms, _)| ttl_ms),
+        session: None,
         columns: declared.columns.clone(),
         formats: declared.formats,
         topic: topic.name.clone(),

@@ -199,7 +199,7 @@ pub(super) async fn describe(
 }
 
 /// Whether it runs on.
-fn is_standing(session: &Session, insert: &InsertSelect) -> bool {
+pub(super) fn is_standing(session: &Session, insert: &InsertSelect) -> bool {
     insert.select.emit.is_some() || session.settings.compatibility() == Compatibility::Ksqldb
 }
 
