@@ -26,6 +26,7 @@ use crate::model::Column;
 use crate::model::ColumnRole;
 use crate::model::ROW_KEY;
 use crate::model::SqlType;
+use crate::sql::ColumnDefault;
 use crate::sql::CreateSource;
 use crate::sql::DeclaredRole;
 use crate::sql::ObjectKind;
@@ -48,6 +49,8 @@ pub struct Declared {
     pub not_null: Vec<usize>,
     /// What text columns are declared as, by index into `columns`.
     pub text_kinds: BTreeMap<usize, TextKind>,
+    /// The texts of DEFAULT, by index into `columns`.
+    pub defaults: BTreeMap<usize, String>,
 }
 
 /// Checks a declaration and gives names, types and formats their final form.
@@ -57,7 +60,7 @@ pub fn declare(create: &CreateSource, options: &RelationOptions, compatibility: 
         ObjectKind::Table | ObjectKind::MaterializedView => RelationKind::Table,
     };
     let mut columns: Vec<Column> = Vec::with_capacity(create.columns.len() + 2);
-    let (mut not_null, mut text_kinds) = (Vec::new(), BTreeMap::new());
+    let (mut not_null, mut text_kinds, mut defaults) = (Vec::new(), BTreeMap::new(), BTreeMap::new());
     for definition in &create.columns {
         let name = fold(&definition.name, compatibility);
         let position = definition.name.position;
@@ -90,6 +93,10 @@ pub fn declare(create: &CreateSource, options: &RelationOptions, compatibility: 
             }
             not_null.push(columns.len());
         }
+        if let Some(default) = &definition.default {
+            check_default(create, default, &role, compatibility)?;
+            defaults.insert(columns.len(), default.text.clone());
+        }
         columns.push(Column { name, sql_type, role });
     }
     if let (RelationKind::Stream, Some((_, position))) = (kind, options.ttl_ms) {
@@ -113,7 +120,24 @@ pub fn declare(create: &CreateSource, options: &RelationOptions, compatibility: 
     let formats = formats(&columns, options, compatibility).map_err(|error| error.at(create.name.position))?;
     check_nested(&columns, &formats, compatibility).map_err(|error| error.at(create.name.position))?;
     let timestamp_column = timestamp_column(&columns, options, compatibility)?;
-    Ok(Declared { kind, columns, formats, timestamp_column, not_null, text_kinds })
+    Ok(Declared { kind, columns, formats, timestamp_column, not_null, text_kinds, defaults })
+}
+
+/// DEFAULT is for what SQL statements write.
+fn check_default(
+    create: &CreateSource,
+    default: &ColumnDefault,
+    role: &ColumnRole,
+    rules: Compatibility,
+) -> Result<()> {
+    let why = match rules {
+        Compatibility::Ksqldb => "under ksqlDB's rules",
+        Compatibility::Postgres if role.is_of_headers() => "for a column of headers",
+        Compatibility::Postgres if create.read_only => "for what no statement writes",
+        Compatibility::Postgres => return Ok(()),
+    };
+    let error = Error::unsupported(format!("DEFAULT is not supported {why}")).at(default.position);
+    Err(error.hint("Give the value with each row."))
 }
 
 /// Only a table that makes its topic can do without a key: in the records of others nobody gave the rows a number.

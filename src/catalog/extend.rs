@@ -37,6 +37,12 @@ pub fn with_columns(relation: &Relation, added: &[AddedColumn], compatibility: C
             let error = Error::unsupported("NOT NULL is not supported for a column that is added");
             return Err(error.at(position).detail("It is NULL in the rows that are there."));
         }
+        if let Some(default) = &definition.default {
+            let error = Error::unsupported("DEFAULT is not supported for a column that is added").at(default.position);
+            return Err(error
+                .detail("It is NULL in the rows that are there.")
+                .hint("ALTER COLUMN .. SET DEFAULT comes after it."));
+        }
         let length = TextKind::declared(&definition.data_type, compatibility).map_err(|error| error.at(position))?;
         let sql_type = column_type(&definition.data_type, length, compatibility).map_err(|error| error.at(position))?;
         let bounds = extended.columns.iter().position(|column| column.role.is_window_bound() || column.is_hidden());

@@ -137,6 +137,10 @@ pub struct Relation {
     /// What text columns were declared as, by index into `columns`; SQL statements keep to it.
     #[serde(default)]
     pub text_kinds: BTreeMap<usize, TextKind>,
+    /// The text of the expression that gives the value of a column that a statement does not tell, by index into `columns`; else
+    /// it is NULL. Records of clients have what they have.
+    #[serde(default)]
+    pub defaults: BTreeMap<usize, String>,
     /// Milliseconds that a row of a table is kept after its event time; `None` for ever.
     #[serde(default)]
     pub ttl_ms: Option<i64>,

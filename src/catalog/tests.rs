@@ -31,6 +31,7 @@ fn relation(id: u64, name: &str) -> Relation {
         owns_topic: false,
         not_null: Vec::new(),
         text_kinds: Default::default(),
+        defaults: Default::default(),
         ttl_ms: None,
         session: None,
         materialized_view: false,

@@ -16,6 +16,7 @@ use super::copy_text::Fields;
 use super::copy_text::LineReader;
 use super::copy_text::bad;
 use super::core::Engine;
+use super::defaults::Defaults;
 use super::outcome::OutputField;
 use super::row_time::TargetColumn;
 use super::row_time::told_ms;
@@ -45,6 +46,7 @@ pub struct CopyInSink {
     engine: Arc<Engine>,
     client: Arc<dyn Client>,
     relation: Arc<Relation>,
+    defaults: Defaults,
     is_binary: bool,
     reader: LineReader,
     /// Rows that came in binary, which has no lines.
@@ -62,6 +64,7 @@ impl CopyInSink {
         session: &Session,
         relation: Arc<Relation>,
         targets: Vec<TargetColumn>,
+        defaults: Defaults,
         format: CopyFormat,
         refuses_taken_keys: bool,
     ) -> Self {
@@ -77,6 +80,7 @@ impl CopyInSink {
                 times: Vec::new(),
             },
             relation,
+            defaults,
             is_binary: format.binary,
             reader: LineReader::new(format, names),
             rows: 0,
@@ -159,7 +163,7 @@ impl CopyInSink {
     /// Writes rows with the times that were told of them. Those of a table claim their keys, as those of an INSERT do.
     async fn write(&self, rows: RecordBatch, told: Vec<Option<i64>>) -> Result<Vec<(TopicPartition, Offset)>> {
         let Self { engine, client, relation, .. } = self;
-        let rows = fitted_new(engine, relation, rows)?;
+        let rows = fitted_new(engine, relation, self.defaults.fill(rows)?)?;
         let mut times = record_times(engine, relation, &rows)?;
         for (time, told) in times.iter_mut().zip(told) {
             *time = told.unwrap_or(*time);

@@ -33,7 +33,7 @@ impl Engine {
         let states = queries
             .iter()
             .map(|query| (vec![("query", query.name.as_str()), ("state", standing(self, query).state)], 1.0));
-        let help = "1 for the state that a standing query is in: RUNNING, RESTORING, PAUSED, FAILED.";
+        let help = "1 for the state that a standing query is in: RUNNING, RESTORING, PAUSED, ERROR, FAILED.";
         metrics.tell("tidemill_query_state", help, "gauge", states);
         let records = records.into_iter().map(|(query, lag)| (query, lag as f64)).collect();
         let help = "Records that a standing query has still to read; not there before its first commit.";

@@ -42,7 +42,8 @@ pub fn assign_item(item: &mut ast::Expr, sql_type: &SqlType) -> Result<()> {
     Ok(())
 }
 
-fn cast_to(expr: ast::Expr, sql_type: &SqlType) -> Result<ast::Expr> {
+/// An expression, cast to a type.
+pub fn cast_to(expr: ast::Expr, sql_type: &SqlType) -> Result<ast::Expr> {
     let data_type = match sql_type {
         SqlType::Bytes => ast::DataType::Bytea,
         other => crate::sql::parse_type(&other.to_string())?,

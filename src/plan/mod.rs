@@ -57,6 +57,7 @@ mod window_calls;
 pub use array_of_rows::array_of_rows;
 pub use assigned::assign_item;
 pub use assigned::assigned_value;
+pub use assigned::cast_to;
 pub use assigned::check_fields;
 pub use bind::fold;
 pub use bind::in_other_case;

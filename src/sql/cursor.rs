@@ -7,6 +7,7 @@ use sqlparser::parser::Parser;
 use sqlparser::tokenizer::Token;
 use sqlparser::tokenizer::TokenWithSpan;
 
+use super::dialect;
 use super::dialect::TidemillDialect;
 use super::duration::is_word;
 use super::error::from_parser;
@@ -239,6 +240,13 @@ impl<'a> Cursor<'a> {
     /// An expression.
     pub(super) fn expression(&mut self) -> Result<ast::Expr> {
         let expression = self.sqlparser(Parser::parse_expr)?;
+        well_formed::check(&expression)?;
+        Ok(expression)
+    }
+
+    /// An expression that ends before a NOT NULL behind it, as PostgreSQL's do where both may follow a column's type.
+    pub(super) fn expression_of_column(&mut self) -> Result<ast::Expr> {
+        let expression = self.sqlparser(|parser| parser.parse_subexpr(dialect::precedence_of_is()))?;
         well_formed::check(&expression)?;
         Ok(expression)
     }

@@ -23,6 +23,11 @@ pub const ALL_FIELDS: &str = "__all_fields";
 #[derive(Debug, Default, Clone, Copy)]
 pub struct TidemillDialect;
 
+/// What binds closer than IS, NOT NULL, AND and OR stands above it.
+pub(super) fn precedence_of_is() -> u8 {
+    POSTGRES.prec_value(Precedence::Is)
+}
+
 impl Dialect for TidemillDialect {
     // Checks of sqlparser for one dialect see PostgreSQL.
     fn dialect(&self) -> TypeId {

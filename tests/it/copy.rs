@@ -84,6 +84,19 @@ async fn a_bad_line_and_a_client_that_gives_up_leave_the_session_usable() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn columns_that_copy_does_not_name_have_their_defaults() {
+    let server = TestServer::start().await;
+    let client = server.connect().await;
+    run(&client, "CREATE TABLE t (id UUID PRIMARY KEY DEFAULT gen_random_uuid(), a INT, b TEXT DEFAULT 'x')").await;
+    assert_eq!(copy_in(&client, "COPY t (a) FROM STDIN", "1\n2\n3\n").await.expect("it is taken"), 3);
+    // A field that is there and null is no field that is not there.
+    assert_eq!(copy_in(&client, "COPY t (a, b) FROM STDIN", "4\t\\N\n").await.expect("it is taken"), 1);
+    let found = rows(&client, "SELECT COUNT(DISTINCT id), COUNT(a), COUNT(b), MIN(b) FROM t").await;
+    assert_eq!(found, [["4", "4", "3", "x"]]);
+    server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn copy_tells_the_times_of_records() {
     let server = TestServer::start().await;
     let client = server.connect().await;

@@ -68,6 +68,7 @@ fn relation(index: usize, line: &str, compatibility: Compatibility) -> Relation 
         owns_topic: false,
         not_null: Vec::new(),
         text_kinds: Default::default(),
+        defaults: Default::default(),
         ttl_ms: None,
         session: None,
         materialized_view: false,

@@ -43,6 +43,8 @@ enum Answer {
     NoBytes,
     /// The number of the encoding UTF8.
     Encoding,
+    /// The first argument, a text.
+    Itself,
     /// A number of bytes, in words.
     Pretty,
     /// A text as a literal.
@@ -75,7 +77,7 @@ const FUNCTIONS: &[(&str, Answer)] = &[
     ("pg_describe_object", Answer::NoText),
     ("pg_encoding_to_char", Answer::Text("UTF8")),
     ("pg_function_is_visible", Answer::True),
-    ("pg_get_expr", Answer::NoText),
+    ("pg_get_expr", Answer::Itself),
     ("pg_get_function_sqlbody", Answer::NoText),
     ("pg_get_partition_constraintdef", Answer::NoText),
     ("pg_get_ruledef", Answer::NoText),
@@ -149,7 +151,9 @@ impl ScalarUDFImpl for ClientFunction {
             Answer::True | Answer::False => DataType::Boolean,
             Answer::NoBytes => DataType::Int64,
             Answer::Encoding | Answer::Number(_) | Answer::NoNumber => DataType::Int32,
-            Answer::NoText | Answer::Text(_) | Answer::Pretty | Answer::Quoted | Answer::Joined => DataType::Utf8,
+            Answer::NoText | Answer::Text(_) | Answer::Itself | Answer::Pretty | Answer::Quoted | Answer::Joined => {
+                DataType::Utf8
+            }
         })
     }
 
@@ -170,6 +174,8 @@ impl ScalarUDFImpl for ClientFunction {
             Answer::Encoding => ScalarValue::Int32(Some(6)),
             Answer::NoText => ScalarValue::Utf8(None),
             Answer::Text(text) => ScalarValue::Utf8(Some(text.to_string())),
+            Answer::Itself if args.args.is_empty() => ScalarValue::Utf8(None),
+            Answer::Itself => return Ok(ColumnarValue::Array(first(Some(&DataType::Utf8))?)),
             Answer::Pretty => {
                 let sizes = first(Some(&DataType::Int64))?;
                 let texts: StringArray =

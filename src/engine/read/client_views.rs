@@ -38,7 +38,7 @@ const INFORMATION_SCHEMA: [(&str, &str); 19] = [
     (
         "columns",
         "SELECT __own.table_catalog, __own.table_schema, __own.table_name, __own.column_name,
-            CAST(ordinal_position AS INT) + 1 AS ordinal_position, column_default,
+            CAST(ordinal_position AS INT) + 1 AS ordinal_position, n.adbin AS column_default,
             CASE WHEN n.attnotnull THEN 'NO' ELSE is_nullable END AS is_nullable,
             CASE n.atttypid WHEN 1042 THEN 'character' WHEN 1043 THEN 'character varying' WHEN 2950 THEN 'uuid' ELSE {type} END AS data_type,
             CASE WHEN n.atttypid IN (1042, 1043) THEN n.atttypmod - 4 END AS character_maximum_length,
@@ -56,8 +56,9 @@ const INFORMATION_SCHEMA: [(&str, &str); 19] = [
             {none:identity_generation identity_start identity_increment identity_maximum identity_minimum}, 'NO' AS identity_cycle,
             'NEVER' AS is_generated, {none:generation_expression}, 'YES' AS is_updatable
          FROM information_schema.columns AS __own
-            LEFT JOIN (SELECT s.nspname, t.relname, a.attname, a.attnotnull, a.atttypid, a.atttypmod FROM pg_catalog.pg_attribute a
+            LEFT JOIN (SELECT s.nspname, t.relname, a.attname, a.attnotnull, a.atttypid, a.atttypmod, d.adbin FROM pg_catalog.pg_attribute a
                 JOIN pg_catalog.pg_class t ON t.oid = a.attrelid JOIN pg_catalog.pg_namespace s ON s.oid = t.relnamespace
+                LEFT JOIN pg_catalog.pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
                 WHERE (s.nspname = 'public' OR starts_with(s.nspname, 'pg_temp_')) AND 0 < a.attnum) AS n
             ON n.nspname = __own.table_schema AND n.relname = __own.table_name AND n.attname = __own.column_name",
     ),

@@ -16,6 +16,7 @@ mod null_on_failure;
 mod origins;
 mod parameters;
 mod pg_catalog;
+mod pg_defaults;
 mod pg_functions;
 mod pg_keys;
 mod pg_overlay;

@@ -24,6 +24,7 @@ use datafusion::error::Result;
 use datafusion::prelude::SessionContext;
 
 use super::origins::relation_oid;
+use super::pg_defaults;
 use super::pg_functions::FunctionTexts;
 use super::pg_keys;
 use super::pg_keys::PrimaryKey;
@@ -31,6 +32,7 @@ use super::pg_overlay;
 use super::pg_overlay::SettingRows;
 use super::pg_temporary;
 use crate::catalog::Catalog;
+use crate::catalog::Relation;
 use crate::catalog::TextKind;
 use crate::catalog::permanent_name;
 use crate::engine::core::Engine;
@@ -41,6 +43,7 @@ use crate::plan::relation_key;
 
 const ATTRIBUTES: &str = "pg_attribute";
 const CLASSES: &str = "pg_class";
+const DEFAULTS: &str = "pg_attrdef";
 const INDEXES: &str = "pg_index";
 const CONSTRAINTS: &str = "pg_constraint";
 const FUNCTIONS: &str = "pg_proc";
@@ -272,7 +275,21 @@ impl PgCatalog {
         table_of(batches)
     }
 
-    /// `pg_attribute` with the types that the relations' columns have, and with those that hold no null.
+    /// `pg_attrdef`, which has no rows but ours.
+    async fn defaults(&self, catalog: &Catalog) -> Result<Arc<dyn TableProvider>> {
+        let table = self.inner.table(DEFAULTS).await?;
+        let table = table.ok_or_else(|| DataFusionError::Internal("pg_catalog has no pg_attrdef".to_string()))?;
+        let known = by_number(catalog);
+        let attributes = self.relations(catalog, ATTRIBUTES, "attrelid").await?;
+        let of = |oid: i32, name: &str| {
+            let relation = known.get(&oid)?;
+            let at = relation.columns.iter().position(|column| column.name == name)?;
+            relation.defaults.get(&at).cloned()
+        };
+        table_of(vec![pg_defaults::rows(&table.schema(), &attributes, of)?])
+    }
+
+    /// `pg_attribute` with the types that the relations' columns have, with those that hold no null and those that have a default.
     async fn attributes(&self, catalog: &Catalog) -> Result<Arc<dyn TableProvider>> {
         let batches = self.relations(catalog, ATTRIBUTES, "attrelid").await?;
         let changed: Result<Vec<RecordBatch>> = batches.iter().map(|batch| with_modifiers(batch, catalog)).collect();
@@ -308,14 +325,19 @@ pub(super) fn column(batch: &RecordBatch, name: &str, data_type: &DataType) -> R
     Ok(cast(found, data_type)?)
 }
 
+/// All relations by the numbers that clients are told.
+fn by_number(catalog: &Catalog) -> HashMap<i32, &Arc<Relation>> {
+    catalog.relations().map(|relation| (relation_oid(relation.id), relation)).collect()
+}
+
 fn with_modifiers(batch: &RecordBatch, catalog: &Catalog) -> Result<RecordBatch> {
-    let known: HashMap<i32, _> = catalog.relations().map(|relation| (relation_oid(relation.id), relation)).collect();
+    let known = by_number(catalog);
     let views: HashMap<i32, _> = catalog.views().map(|view| (relation_oid(view.id), view)).collect();
     let relations = column(batch, "attrelid", &DataType::Int32)?;
     let attributes = column(batch, "attname", &DataType::Utf8)?;
     let types = column(batch, "atttypid", &DataType::Int32)?;
     let strict = column(batch, "attnotnull", &DataType::Boolean)?;
-    let (mut modifiers, mut oids, mut not_nulls) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut modifiers, mut oids, mut not_nulls, mut defaults) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
     for row in 0..batch.num_rows() {
         let oid = relations.as_primitive::<Int32Type>().value(row);
         let (relation, view) = (known.get(&oid), views.get(&oid));
@@ -325,21 +347,24 @@ fn with_modifiers(batch: &RecordBatch, catalog: &Catalog) -> Result<RecordBatch>
             let at = relation.columns.iter().position(|column| column.name == name)?;
             let holds_no_null =
                 relation.not_null.contains(&at) || relation.is_table() && relation_key(relation).contains(&at);
-            Some((&relation.columns[at].sql_type, relation.text_kinds.get(&at), holds_no_null))
+            let has_default = relation.defaults.contains_key(&at);
+            Some((&relation.columns[at].sql_type, relation.text_kinds.get(&at), holds_no_null, has_default))
         });
         let of_view = view.and_then(|view| view.columns.iter().find(|column| column.name == name));
-        let found = found.or_else(|| of_view.map(|column| (&column.sql_type, None, false)));
-        let kind = found.and_then(|(_, kind, _)| kind);
+        let found = found.or_else(|| of_view.map(|column| (&column.sql_type, None, false, false)));
+        let kind = found.and_then(|(_, kind, ..)| kind);
         let modifier = found.map_or(NO_MODIFIER, |(sql_type, ..)| type_modifier(sql_type));
         modifiers.push(kind.map_or(modifier, TextKind::type_modifier));
         let oid = found.and_then(|(sql_type, ..)| nested_oid(sql_type)).unwrap_or(told.0);
         oids.push(kind.map_or(oid, |kind| kind.type_oid().cast_signed()));
-        not_nulls.push(found.map_or(told.1, |(.., holds_no_null)| holds_no_null));
+        not_nulls.push(found.map_or(told.1, |(_, _, holds_no_null, _)| holds_no_null));
+        defaults.push(found.is_some_and(|(.., has_default)| has_default));
     }
-    let changed: [(&str, ArrayRef); 3] = [
+    let changed: [(&str, ArrayRef); 4] = [
         ("atttypmod", Arc::new(Int32Array::from(modifiers))),
         ("atttypid", Arc::new(Int32Array::from(oids))),
         ("attnotnull", Arc::new(BooleanArray::from(not_nulls))),
+        ("atthasdef", Arc::new(BooleanArray::from(defaults))),
     ];
     let mut columns = batch.columns().to_vec();
     for (name, values) in changed {
@@ -402,6 +427,7 @@ impl SchemaProvider for PgCatalog {
         }
         match (name.to_lowercase().as_str(), self.catalog()) {
             (ATTRIBUTES, Some(catalog)) => self.attributes(&catalog).await.map(Some),
+            (DEFAULTS, Some(catalog)) => self.defaults(&catalog).await.map(Some),
             (CLASSES, Some(catalog)) => self.classes(&catalog).await.map(Some),
             (known @ (INDEXES | CONSTRAINTS), Some(catalog)) => self.keys(&catalog, known).await.map(Some),
             (known @ (RULES | DEPENDENCIES), Some(catalog)) => {

@@ -27,7 +27,10 @@ use datafusion::logical_expr::LogicalPlan;
 use datafusion::logical_expr::Operator;
 use datafusion::logical_expr::utils::merge_schema;
 use datafusion::physical_plan::ExecutionPlan;
+use datafusion::physical_plan::PhysicalExpr;
 use datafusion::physical_plan::execute_stream;
+use datafusion::physical_plan::placeholder_row::PlaceholderRowExec;
+use datafusion::physical_plan::projection::ProjectionExec;
 use futures::StreamExt;
 use futures::stream;
 use sqlparser::ast;
@@ -162,6 +165,20 @@ impl Planned {
             return Err(Error::new(SqlState::UNDEFINED_PARAMETER, "there is no parameter $1"));
         }
         Ok(self)
+    }
+
+    /// What computes the columns of a query of one row, for any number of rows.
+    pub(in crate::engine) async fn expressions(&self) -> Result<Vec<Arc<dyn PhysicalExpr>>> {
+        let fail = |error| planning_error(error, &self.origin);
+        let physical = self.state.create_physical_plan(&self.plan).await.map_err(fail)?;
+        let projection = physical.downcast_ref::<ProjectionExec>();
+        match projection.filter(|projection| projection.input().is::<PlaceholderRowExec>()) {
+            Some(projection) => Ok(projection.expr().iter().map(|item| Arc::clone(&item.expr)).collect()),
+            None => {
+                let message = "aggregates, window functions and set-returning functions are not allowed here";
+                Err(Error::new(SqlState::GROUPING_ERROR, message))
+            }
+        }
     }
 
     /// The plans as EXPLAIN shows them.

@@ -1,9 +1,11 @@
-//! ALTER STREAM|TABLE .. SET (..)|RESET (..): how the relation's topic is kept, and .. ADD COLUMN. It takes effect at once.
+//! ALTER STREAM|TABLE .. SET (..)|RESET (..): how the relation's topic is kept, .. ADD COLUMN and .. ALTER COLUMN. It takes effect at
+//! once.
 
 use super::create_source::default_config;
 use super::done;
 use super::drop::check_kind;
 use super::lookup::no_such_relation;
+use super::lookup::written_column;
 use crate::broker::TopicSetting;
 use crate::catalog::Catalog;
 use crate::catalog::Change;
@@ -18,6 +20,7 @@ use crate::cluster::ClusterMetadata;
 use crate::cluster::MetadataRecord;
 use crate::cluster::TimestampType;
 use crate::cluster::TopicConfig;
+use crate::engine::defaults;
 use crate::engine::outcome::Notice;
 use crate::engine::outcome::Outcome;
 use crate::engine::queries::record;
@@ -31,6 +34,7 @@ use crate::security::authorize;
 use crate::sql::AddedColumn;
 use crate::sql::AlterAction;
 use crate::sql::AlterRelation;
+use crate::sql::ColumnDefault;
 use crate::sql::ObjectKind;
 
 pub(super) async fn execute(session: &mut Session, alter: &AlterRelation) -> Result<Outcome> {
@@ -44,6 +48,12 @@ pub(super) async fn execute(session: &mut Session, alter: &AlterRelation) -> Res
     let principal = session.principal.clone();
     let engine = session.engine.clone();
     let _turn = engine.ddl().await;
+    if let AlterAction::Default(column, Some(default)) = &alter.action
+        && let Some(relation) = session.catalog()?.relation(&name)
+    {
+        let at = written_column(session, relation, column)?;
+        defaults::check(session, default, &relation.columns[at]).await?;
+    }
     let found = engine
         .change(|metadata, catalog| {
             let catalog = &catalog.seen_by(scope);
@@ -57,6 +67,10 @@ pub(super) async fn execute(session: &mut Session, alter: &AlterRelation) -> Res
             check_kind(alter.kind, &alter.name, relation, "ALTER")?;
             let records = match &alter.action {
                 AlterAction::AddColumns(added) => added_columns(relation, alter, added)?,
+                AlterAction::Default(column, default) => {
+                    let column = written_column(session, relation, column)?;
+                    changed_default(relation, alter, column, default.as_ref())?
+                }
                 AlterAction::Set(_) | AlterAction::Reset(_) => topic_records(metadata, catalog, relation, alter)?,
             };
             Ok((records, Some(relation.id)))
@@ -65,7 +79,7 @@ pub(super) async fn execute(session: &mut Session, alter: &AlterRelation) -> Res
     match (found, &alter.action) {
         (None, _) => session.notice(Notice::new(format!("relation \"{name}\" does not exist, skipping"))),
         (Some(relation), AlterAction::AddColumns(_)) => engine.keep_without_query(relation).await?,
-        (Some(_), AlterAction::Set(_) | AlterAction::Reset(_)) => {}
+        (Some(_), AlterAction::Set(_) | AlterAction::Reset(_) | AlterAction::Default(..)) => {}
     }
     Ok(done(tag))
 }
@@ -92,6 +106,28 @@ fn added_columns(relation: &Relation, alter: &AlterRelation, added: &[AddedColum
         return Ok(Vec::new());
     }
     Ok(vec![record(Change::ReplaceRelation(Box::new(extended)))])
+}
+
+/// What statements write from now on that do not tell the column.
+fn changed_default(
+    relation: &Relation,
+    alter: &AlterRelation,
+    column: usize,
+    default: Option<&ColumnDefault>,
+) -> Result<Vec<MetadataRecord>> {
+    if relation.read_only || relation.query.is_some() || relation.compatibility == Compatibility::Ksqldb {
+        let message = format!("columns of \"{}\" have no defaults: no statement writes it", relation.name);
+        return Err(Error::new(SqlState::WRONG_OBJECT_TYPE, message).at(alter.name.position));
+    }
+    let mut changed = relation.clone();
+    match default {
+        Some(default) => changed.defaults.insert(column, default.text.clone()),
+        None => changed.defaults.remove(&column),
+    };
+    if changed == *relation {
+        return Ok(Vec::new());
+    }
+    Ok(vec![record(Change::ReplaceRelation(Box::new(changed)))])
 }
 
 fn topic_records(
@@ -121,7 +157,7 @@ fn topic_records(
             let names = TopicSettings::names_to_reset(names)?;
             names.into_iter().fold(topic.config, |config, name| reset(name, config, &defaults))
         }
-        AlterAction::AddColumns(_) => topic.config,
+        AlterAction::AddColumns(_) | AlterAction::Default(..) => topic.config,
     };
     if config == topic.config {
         return Ok(Vec::new());

@@ -107,13 +107,13 @@ impl<'a> Others<'a> {
     }
 
     /// A value that gives several rows would be taken for a row that met several.
-    pub(super) fn check_values(&self, assigned: &[Assigned<'_>]) -> Result<()> {
+    pub(super) fn check_values(&self, assigned: &[Assigned]) -> Result<()> {
         const SEVERAL: [&str; 6] =
             ["unnest", "generate_series", "string_to_table", "regexp_split_to_table", "regexp_matches", "explode"];
         if self.are_none() {
             return Ok(());
         }
-        for value in assigned.iter().filter_map(|assigned| assigned.assignment.value.as_ref()) {
+        for value in assigned.iter().filter_map(|assigned| assigned.value.as_ref()) {
             let found = walk::expressions(value, |expr: &ast::Expr| match expr {
                 ast::Expr::Function(function)
                     if SEVERAL.contains(&function.name.to_string().to_lowercase().as_str()) =>

@@ -297,6 +297,7 @@ impl Making {
             owns_topic: false,
             not_null: Vec::new(),
             text_kinds: Default::default(),
+            defaults: Default::default(),
             ttl_ms: self.options.ttl_ms.map(|(ttl_ms, _)| ttl_ms),
             session: None,
             materialized_view: self.create.kind == ObjectKind::MaterializedView,

@@ -23,6 +23,7 @@ use crate::cluster::FlushPolicy;
 use crate::cluster::MetadataRecord;
 use crate::cluster::TopicConfig;
 use crate::cluster::TopicRecord;
+use crate::engine::defaults;
 use crate::engine::outcome::Notice;
 use crate::engine::outcome::Outcome;
 use crate::engine::queries::LATE_ROLE;
@@ -67,7 +68,7 @@ pub(super) async fn execute(session: &mut Session, create: &CreateSource, text: 
     }
     let options = options(session, create)?;
     refuse_incomplete(create, &options, compatibility)?;
-    let declared = declare(create, &options, compatibility)?;
+    let declared = declared(session, create, &options).await?;
     let engine = session.engine.clone();
     // A table is kept from its CREATE to its DROP: no DROP comes in between.
     let _turn = match create.kind {
@@ -122,6 +123,17 @@ pub(super) async fn execute(session: &mut Session, create: &CreateSource, text: 
         engine.keep_again(&name).await?;
     }
     Ok(done(tag))
+}
+
+/// What a statement declares; its defaults give what their columns take.
+pub(super) async fn declared(session: &Session, create: &CreateSource, options: &RelationOptions) -> Result<Declared> {
+    let declared = declare(create, options, session.settings.compatibility())?;
+    for (definition, column) in create.columns.iter().zip(&declared.columns) {
+        if let Some(default) = &definition.default {
+            defaults::check(session, default, column).await?;
+        }
+    }
+    Ok(declared)
 }
 
 /// Refuses a statement that leaves out what has no default: ksqlDB's topic, and columns.
@@ -455,6 +467,7 @@ pub(super) fn relation(
         owns_topic: false,
         not_null: declared.not_null.clone(),
         text_kinds: declared.text_kinds.clone(),
+        defaults: declared.defaults.clone(),
         ttl_ms: options.ttl_ms.map(|(ttl_ms, _)| ttl_ms),
         session: None,
         columns: declared.columns.clone(),

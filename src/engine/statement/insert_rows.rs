@@ -15,7 +15,6 @@ use super::lookup::insert_target;
 use super::lookup::into_headers;
 use super::lookup::written_targets;
 use super::modify;
-use super::modify::cast_name;
 use super::returning;
 use super::returning::Answer;
 use super::update::start_of;
@@ -26,6 +25,9 @@ use crate::engine::append::RefusedValue;
 use crate::engine::append::append_rows;
 use crate::engine::append::fitted_new;
 use crate::engine::append::record_times;
+use crate::engine::defaults;
+use crate::engine::defaults::Defaults;
+use crate::engine::one_row;
 use crate::engine::outcome::Description;
 use crate::engine::outcome::Outcome;
 use crate::engine::outcome::Value;
@@ -50,7 +52,7 @@ use crate::plan::placeholder;
 use crate::plan::uuid_casts;
 use crate::sql::InsertClauses;
 use crate::sql::InsertRows;
-use crate::sql::Select;
+use crate::sql::is_default;
 use crate::sql::walk;
 
 /// What the values of one statement are for.
@@ -64,6 +66,14 @@ impl Target {
     fn is_uuid(&self, column: TargetColumn) -> bool {
         let TargetColumn::Column(index) = column else { return false };
         self.relation.text_kinds.get(&index) == Some(&TextKind::Uuid)
+    }
+
+    /// What a row has in a column where it tells no value; `None` is NULL.
+    fn default(&self, column: TargetColumn) -> Result<Option<ast::Expr>> {
+        match column {
+            TargetColumn::Column(index) => defaults::expression(&self.relation, index),
+            TargetColumn::RowTime => Ok(None),
+        }
     }
 
     fn sql_type(&self, column: TargetColumn) -> SqlType {
@@ -81,6 +91,8 @@ pub(super) async fn execute(session: &mut Session, insert: &InsertRows, paramete
     }
     let cells = cells(session, insert, &target, parameters).await?;
     let (rows, row_times) = build(insert, &target, &cells, session.settings.zone())?;
+    let is_told = |index| target.columns.contains(&TargetColumn::Column(index));
+    let rows = Defaults::of(session, &target.relation, is_told).await?.fill(rows)?;
     let at_cell = |refused: RefusedValue| match position_of(insert, &target, refused.row, refused.column) {
         Some(position) => refused.error.at(position),
         None => refused.error,
@@ -235,7 +247,16 @@ async fn cells(
     let rules = session.settings.compatibility();
     for (number, row) in insert.rows.iter().enumerate() {
         let mut texts = vec![None; target.columns.len()];
-        for (index, cell) in row.iter().enumerate() {
+        for (index, told) in target.columns.iter().enumerate() {
+            let default;
+            let cell = match row.get(index).filter(|cell| !is_default(cell)) {
+                Some(cell) => cell,
+                None => {
+                    default = target.default(*told)?;
+                    let Some(default) = &default else { continue };
+                    default
+                }
+            };
             let sql_type = target.sql_type(target.columns[index]);
             let is_strict = rules == Compatibility::Ksqldb && matches!(target.columns[index], TargetColumn::Column(_));
             if is_strict {
@@ -488,28 +509,7 @@ async fn one_row_of(
     expressions: &[(Option<SqlType>, &ast::Expr)],
     parameters: &[Value],
 ) -> Result<RecordBatch> {
-    let types = expressions.iter().map(|(sql_type, _)| sql_type.as_ref().map(cast_name));
-    let items: Vec<String> = types
-        .enumerate()
-        .map(|(place, name)| match name {
-            Some(name) => format!("CAST(NULL AS {name}) AS v{place}"),
-            None => format!("NULL AS v{place}"),
-        })
-        .collect();
-    let mut select: Select = crate::sql::parse_select(&format!("SELECT {}", items.join(", ")))?;
-    // The expressions themselves, not their text: they know where they stand in the statement.
-    if let ast::SetExpr::Select(query) = select.ast.body.as_mut() {
-        for (item, (_, expression)) in query.projection.iter_mut().zip(expressions) {
-            match item {
-                ast::SelectItem::ExprWithAlias { expr: ast::Expr::Cast { expr, .. }, .. } => {
-                    **expr = (*expression).clone();
-                }
-                ast::SelectItem::ExprWithAlias { expr, .. } => *expr = (*expression).clone(),
-                _ => {}
-            }
-        }
-    }
-    select.text = select.ast.to_string();
+    let select = one_row::query(expressions.iter().map(|(sql_type, expression)| (sql_type.as_ref(), *expression)))?;
     let reading = Planner::pin(session)?;
     let planned = session.engine.planner().plan(session, &select, &reading, parameters).await?;
     let planned = planned.bind(session, parameters).await?;

@@ -35,6 +35,7 @@ use crate::config::ByteSize;
 use crate::engine::append::Appending;
 use crate::engine::append::fitted_new;
 use crate::engine::append::record_times;
+use crate::engine::defaults::Defaults;
 use crate::engine::outcome::Description;
 use crate::engine::outcome::Outcome;
 use crate::engine::outcome::OutputField;
@@ -91,10 +92,12 @@ pub(super) async fn execute(
     let client = Arc::clone(&session.client);
     let bytes_max = session.engine.limits().insert_bytes_max;
     let keeps_rows = is_plain_table(&relation) || insert.clauses.returning.is_some();
+    let is_told = |index| targets.iter().take(fields.len()).any(|target| *target == index);
+    let defaults = Defaults::of(session, &relation, is_told).await?;
     let (mut kept, mut kept_times) = (Vec::new(), Vec::new());
     let mut appending = Appending::new(&session.engine, client.as_ref(), &relation)?;
     while let Some(batch) = rows.try_next().await? {
-        let batch = fitted_new(&session.engine, &relation, shaped(&relation, &targets, &batch)?)?;
+        let batch = fitted_new(&session.engine, &relation, defaults.fill(shaped(&relation, &targets, &batch)?)?)?;
         let times = record_times(&session.engine, &relation, &batch)?;
         appending.add(&batch, &times)?;
         if bytes_max.as_usize() < appending.bytes() {

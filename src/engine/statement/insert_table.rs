@@ -163,10 +163,10 @@ pub(super) fn check_conflict(session: &Session, relation: &Relation, conflict: &
     }
     if let ConflictAction::Update { assignments, .. } = &conflict.action {
         let assigned = modify::assigned(session, relation, assignments)?;
-        let changes_key = |assigned: &&Assigned<'_>| key.contains(&assigned.column) && !is_proposed(relation, assigned);
+        let changes_key = |assigned: &&Assigned| key.contains(&assigned.column) && !is_proposed(relation, assigned);
         if let Some(found) = assigned.iter().find(changes_key) {
             return Err(Error::unsupported("ON CONFLICT DO UPDATE cannot set a column of the key")
-                .at(found.assignment.column.position)
+                .at(found.position)
                 .hint("UPDATE can."));
         }
     }
@@ -174,8 +174,8 @@ pub(super) fn check_conflict(session: &Session, relation: &Relation, conflict: &
 }
 
 /// `SET id = excluded.id` of a column of the key: the row that is met has that key.
-fn is_proposed(relation: &Relation, assigned: &Assigned<'_>) -> bool {
-    let Some(sqlparser::ast::Expr::CompoundIdentifier(idents)) = &assigned.assignment.value else { return false };
+fn is_proposed(relation: &Relation, assigned: &Assigned) -> bool {
+    let Some(sqlparser::ast::Expr::CompoundIdentifier(idents)) = &assigned.value else { return false };
     let [table, column] = idents.as_slice() else { return false };
     let name = &relation.columns[assigned.column].name;
     let is_column = match column.quote_style {
@@ -186,19 +186,19 @@ fn is_proposed(relation: &Relation, assigned: &Assigned<'_>) -> bool {
 }
 
 /// What ON CONFLICT DO UPDATE asks.
-struct Updating<'a> {
+struct Updating {
     select: Select,
-    assigned: Vec<Assigned<'a>>,
+    assigned: Vec<Assigned>,
     types: Vec<SqlType>,
 }
 
-fn updating<'a>(
+fn updating(
     session: &Session,
     relation: &Relation,
     clauses: &InsertClauses,
-    assignments: &'a [Assignment],
+    assignments: &[Assignment],
     filter: Option<&sqlparser::ast::Expr>,
-) -> Result<Updating<'a>> {
+) -> Result<Updating> {
     let alias = modify::alias_of(session, relation, clauses.alias.as_ref());
     let mut assigned = modify::assigned(session, relation, assignments)?;
     let key = relation_key(relation);

@@ -131,7 +131,7 @@ async fn execute_any(session: &mut Session, prepared: &Prepared, parameters: &[V
         Statement::SetModes(scope, modes) => set::modes(session, *scope, modes),
         Statement::Reset(name) => set::reset(session, name.as_deref()),
         Statement::CopyTo { source, format } => copy_to::execute(session, source, format).await,
-        Statement::CopyFrom { target, columns, format } => copy_from::execute(session, target, columns, format),
+        Statement::CopyFrom { target, columns, format } => copy_from::execute(session, target, columns, format).await,
         Statement::Declare { name, hold, select } => cursors::declare(session, name, *hold, select, parameters).await,
         Statement::Fetch { name, direction } => cursors::fetch(session, name, *direction),
         Statement::Move { name, direction } => cursors::skip(session, name, *direction).await,

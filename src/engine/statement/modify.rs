@@ -15,6 +15,7 @@ use super::beside::OtherColumn;
 use super::lookup::written_column;
 use crate::catalog::Relation;
 use crate::catalog::fold;
+use crate::engine::defaults;
 use crate::engine::outcome::Value;
 use crate::engine::read::Planned;
 use crate::engine::read::Planner;
@@ -23,6 +24,7 @@ use crate::engine::read::WHOLE;
 use crate::engine::session::Session;
 use crate::engine::table_write::too_large;
 use crate::error::Error;
+use crate::error::Position;
 use crate::error::Result;
 use crate::error::SqlState;
 use crate::model::SqlType;
@@ -48,9 +50,12 @@ pub(super) enum Item<'a> {
 }
 
 /// An assignment to a column, by the column's index.
-pub(super) struct Assigned<'a> {
+pub(super) struct Assigned {
     pub(super) column: usize,
-    pub(super) assignment: &'a Assignment,
+    /// Where the column stands.
+    pub(super) position: Position,
+    /// The value, or the column's default where the statement says DEFAULT; `None` is NULL.
+    pub(super) value: Option<ast::Expr>,
 }
 
 /// The table that a statement changes, as its query reads it.
@@ -144,29 +149,29 @@ pub(super) fn alias_of(session: &Session, relation: &Relation, alias: Option<&Na
 }
 
 /// The columns that are assigned to, each once.
-pub(super) fn assigned<'a>(
-    session: &Session,
-    relation: &Relation,
-    assignments: &'a [Assignment],
-) -> Result<Vec<Assigned<'a>>> {
-    let mut all: Vec<Assigned<'a>> = Vec::with_capacity(assignments.len());
+pub(super) fn assigned(session: &Session, relation: &Relation, assignments: &[Assignment]) -> Result<Vec<Assigned>> {
+    let mut all: Vec<Assigned> = Vec::with_capacity(assignments.len());
     for assignment in assignments {
         let index = written_column(session, relation, &assignment.column)?;
         if all.iter().any(|known| known.column == index) {
             let message = format!("multiple assignments to same column \"{}\"", relation.columns[index].name);
             return Err(Error::new(SqlState::SYNTAX_ERROR, message).at(assignment.column.position));
         }
-        all.push(Assigned { column: index, assignment });
+        let value = match &assignment.value {
+            Some(value) => Some(value.clone()),
+            None => defaults::expression(relation, index)?,
+        };
+        all.push(Assigned { column: index, position: assignment.column.position, value });
     }
     Ok(all)
 }
 
 /// A table's own columns, then what is assigned.
-pub(super) fn changed_items<'a>(relation: &'a Relation, alias: &'a str, assigned: &[Assigned<'a>]) -> Vec<Item<'a>> {
+pub(super) fn changed_items<'a>(relation: &'a Relation, alias: &'a str, assigned: &'a [Assigned]) -> Vec<Item<'a>> {
     let own = relation.columns.iter().map(|column| Item::Column(alias, &column.name));
     let new = assigned.iter().map(|assigned| {
         let column = &relation.columns[assigned.column];
-        Item::Value(assigned.assignment.value.as_ref(), &column.sql_type, &column.name)
+        Item::Value(assigned.value.as_ref(), &column.sql_type, &column.name)
     });
     own.chain(new).collect()
 }
@@ -237,11 +242,7 @@ pub(super) fn other_columns(planned: &Planned, own: usize) -> Result<Vec<OtherCo
 }
 
 /// Rows of a relation from columns, of which those after the relation's own take the place of the assigned ones.
-pub(super) fn with_assigned(
-    relation: &Relation,
-    columns: &[ArrayRef],
-    assigned: &[Assigned<'_>],
-) -> Result<RecordBatch> {
+pub(super) fn with_assigned(relation: &Relation, columns: &[ArrayRef], assigned: &[Assigned]) -> Result<RecordBatch> {
     let own = relation.columns.len();
     let mut new = columns[..own].to_vec();
     for (place, assigned) in assigned.iter().enumerate() {

@@ -16,7 +16,6 @@ use crate::catalog::Declared;
 use crate::catalog::OnError;
 use crate::catalog::Relation;
 use crate::catalog::RelationOptions;
-use crate::catalog::declare;
 use crate::catalog::fold;
 use crate::catalog::mean_permanent;
 use crate::catalog::permanent_name;
@@ -82,7 +81,7 @@ pub(super) async fn create(session: &mut Session, create: &CreateSource, text: &
     let making = Making {
         engine: Arc::clone(&session.engine),
         session: session.temporary.begin(),
-        declared: declare(create, &options, rules)?,
+        declared: create_source::declared(session, create, &options).await?,
         create: create.clone(),
         options,
         statement: text.to_string(),

@@ -89,10 +89,8 @@ pub(super) async fn describe(session: &Session, update: &Update, known: &[Option
     let reading = modify::pin(session, &relation)?;
     let planned = modify::tell_parameters(session, &query, &reading, &mut params).await?;
     let mut uuids = planned.uuid_parameters();
-    let is_uuid = |assigned: &&Assigned<'_>| relation.text_kinds.get(&assigned.column) == Some(&TextKind::Uuid);
-    uuids.extend(
-        assigned.iter().filter(is_uuid).filter_map(|assigned| placeholder(assigned.assignment.value.as_ref()?)),
-    );
+    let is_uuid = |assigned: &&Assigned| relation.text_kinds.get(&assigned.column) == Some(&TextKind::Uuid);
+    uuids.extend(assigned.iter().filter(is_uuid).filter_map(|assigned| placeholder(assigned.value.as_ref()?)));
     let others = modify::other_columns(&planned, types(&relation, &assigned).len())?;
     let fields =
         returning::describe(session, &relation, update.returning.as_ref(), &alias, &others, &mut params).await?;
@@ -104,7 +102,7 @@ fn query(
     session: &Session,
     relation: &Relation,
     alias: &str,
-    assigned: &[Assigned<'_>],
+    assigned: &[Assigned],
     others: &Others<'_>,
     update: &Update,
 ) -> Result<Select> {
@@ -115,7 +113,7 @@ fn query(
     Ok(select)
 }
 
-fn types(relation: &Relation, assigned: &[Assigned<'_>]) -> Vec<SqlType> {
+fn types(relation: &Relation, assigned: &[Assigned]) -> Vec<SqlType> {
     let own = relation.columns.iter();
     let new = assigned.iter().map(|assigned| &relation.columns[assigned.column]);
     own.chain(new).map(|column| column.sql_type.clone()).collect()
@@ -163,9 +161,9 @@ async fn moved(
     filter_record_batch(old, &gone).map_err(|error| Error::internal("rows that go").caused_by(error))
 }
 
-fn position_of(assigned: &[Assigned<'_>], column: usize) -> Option<Position> {
+fn position_of(assigned: &[Assigned], column: usize) -> Option<Position> {
     let assigned = assigned.iter().find(|assigned| assigned.column == column)?;
-    Some(assigned.assignment.value.as_ref().and_then(start_of).unwrap_or(assigned.assignment.column.position))
+    Some(assigned.value.as_ref().and_then(start_of).unwrap_or(assigned.position))
 }
 
 /// Where an expression of the statement begins.

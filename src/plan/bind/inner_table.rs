@@ -97,6 +97,7 @@ pub fn source_of(alias: String, query: BoundQuery, columns: Vec<Column>) -> Boun
         window: None,
         not_null: Vec::new(),
         text_kinds: Default::default(),
+        defaults: Default::default(),
         ..first.clone()
     };
     BoundSource { alias, relation: Arc::new(relation), pseudo: Vec::new(), queries: vec![query] }

@@ -162,6 +162,7 @@ pub fn relation_of(alias: String, branches: Vec<BoundQuery>, columns: Vec<Column
         window: None,
         not_null: Vec::new(),
         text_kinds: Default::default(),
+        defaults: Default::default(),
         ..first.clone()
     };
     BoundSource { alias, relation: Arc::new(relation), pseudo: Vec::new(), queries: branches }

@@ -64,6 +64,10 @@ pub fn arranged(
                     }
                 }
             }
+            None if target.defaults.contains_key(&index) => {
+                let message = format!("a query that runs on has no default for column \"{}\"", column.name);
+                return Err(Error::unsupported(message).hint("Select a value for it."));
+            }
             None => {
                 let null = ScalarValue::try_new_null(&column.sql_type.arrow())
                     .map_err(|error| failure::of_datafusion(error, None))?;

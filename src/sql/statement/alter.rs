@@ -1,4 +1,5 @@
-//! `ALTER STREAM|TABLE [IF EXISTS] name SET (option = value, ..)`, `.. RESET (option, ..)` and `.. ADD COLUMN name type, ..`;
+//! `ALTER STREAM|TABLE [IF EXISTS] name SET (option = value, ..)`, `.. RESET (option, ..)` `.. ADD COLUMN name type, ..` and
+//! `.. ALTER COLUMN name SET DEFAULT expression | DROP DEFAULT`;
 //! `ALTER QUERY name REBUILD`.
 
 use sqlparser::tokenizer::Token;
@@ -8,8 +9,10 @@ use super::ObjectKind;
 use super::Rename;
 use super::Statement;
 use super::WithOption;
+use super::create::ColumnDefault;
 use super::create::ColumnDefinition;
 use super::create::column;
+use super::create::default_value;
 use super::create::object_kind;
 use super::create::refuse_constraint;
 use super::create::with_options;
@@ -18,7 +21,8 @@ use crate::error::Error;
 use crate::error::Result;
 use crate::sql::cursor::Cursor;
 
-/// `ALTER STREAM|TABLE [IF EXISTS] name SET (..)|RESET (..)`: how the relation's topic is kept; `.. ADD COLUMN ..`: its columns.
+/// `ALTER STREAM|TABLE [IF EXISTS] name SET (..)|RESET (..)`: how the relation's topic is kept; `.. ADD COLUMN ..`: its columns;
+/// `.. ALTER COLUMN ..`: what a statement writes that does not tell it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct AlterRelation {
     /// What it must be.
@@ -40,6 +44,8 @@ pub enum AlterAction {
     Reset(Vec<Name>),
     /// These columns come after the others.
     AddColumns(Vec<AddedColumn>),
+    /// A column gets a default, or none.
+    Default(Name, Option<ColumnDefault>),
 }
 
 /// A column that is added.
@@ -77,10 +83,11 @@ pub(super) fn parse(cursor: &mut Cursor<'_>) -> Result<Statement> {
         AlterAction::Reset(names(cursor)?)
     } else if cursor.word("ADD") {
         AlterAction::AddColumns(added_columns(cursor)?)
+    } else if cursor.word("ALTER") {
+        column_default(cursor)?
     } else {
-        return Err(Error::unsupported("ALTER is supported with SET (..), RESET (..), ADD COLUMN and RENAME TO only")
-            .at(position)
-            .hint(INSTEAD));
+        let all = "SET (..), RESET (..), ADD COLUMN, ALTER COLUMN .. DEFAULT and RENAME TO";
+        return Err(Error::unsupported(format!("ALTER is supported with {all} only")).at(position).hint(INSTEAD));
     };
     Ok(Statement::Alter(AlterRelation { kind, if_exists, name, action }))
 }
@@ -99,6 +106,22 @@ fn added_columns(cursor: &mut Cursor<'_>) -> Result<Vec<AddedColumn>> {
         if !cursor.word("ADD") {
             return Err(cursor.unexpected("ADD"));
         }
+    }
+}
+
+/// `[COLUMN] name SET DEFAULT expression` or `[COLUMN] name DROP DEFAULT`
+fn column_default(cursor: &mut Cursor<'_>) -> Result<AlterAction> {
+    cursor.word("COLUMN");
+    let column = cursor.name()?;
+    let position = cursor.position();
+    if cursor.words(&["SET", "DEFAULT"]) {
+        return Ok(AlterAction::Default(column, Some(default_value(cursor)?)));
+    }
+    match cursor.words(&["DROP", "DEFAULT"]) {
+        true => Ok(AlterAction::Default(column, None)),
+        false => Err(Error::unsupported("ALTER COLUMN is supported with SET DEFAULT and DROP DEFAULT only")
+            .at(position)
+            .hint("CREATE OR REPLACE declares a table anew.")),
     }
 }
 

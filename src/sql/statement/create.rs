@@ -55,6 +55,19 @@ pub struct ColumnDefinition {
     pub role: DeclaredRole,
     /// Where NOT NULL stands, if it does.
     pub not_null: Option<Position>,
+    /// What rows have whose statement tells no value; `None` is NULL.
+    pub default: Option<ColumnDefault>,
+}
+
+/// `DEFAULT expression`
+#[derive(Debug, Clone, PartialEq)]
+pub struct ColumnDefault {
+    /// Where the expression stands.
+    pub position: Position,
+    /// The expression.
+    pub expression: ast::Expr,
+    /// Its text, as it was written.
+    pub text: String,
 }
 
 /// One `name = value` of a WITH clause; numbers and booleans as their text.
@@ -321,11 +334,11 @@ pub(super) fn refuse_constraint(cursor: &Cursor<'_>) -> Result<()> {
     Ok(())
 }
 
-/// `name type [KEY | PRIMARY KEY | HEADERS | HEADER('name')] [NOT NULL]`
+/// `name type [KEY | PRIMARY KEY | HEADERS | HEADER('name')] [NOT NULL] [DEFAULT expression]`
 pub(super) fn column(cursor: &mut Cursor<'_>) -> Result<ColumnDefinition> {
     let name = cursor.name()?;
     let data_type = cursor.data_type()?;
-    let (mut role, mut not_null) = (DeclaredRole::Value, None);
+    let (mut role, mut not_null, mut default) = (DeclaredRole::Value, None, None);
     loop {
         let position = cursor.position();
         if let Some(declared) = declared_role(cursor)? {
@@ -336,20 +349,33 @@ pub(super) fn column(cursor: &mut Cursor<'_>) -> Result<ColumnDefinition> {
             role = declared;
         } else if cursor.words(&["NOT", "NULL"]) {
             not_null = Some(position);
+        } else if cursor.word("DEFAULT") {
+            if default.is_some() {
+                let message = format!("multiple default values specified for column \"{}\"", name.value);
+                return Err(Error::new(SqlState::SYNTAX_ERROR, message).at(position));
+            }
+            default = Some(default_value(cursor)?);
         } else if !cursor.word("NULL") {
             break;
         }
     }
-    for option in ["DEFAULT", "UNIQUE", "CHECK", "REFERENCES", "GENERATED", "COLLATE", "CONSTRAINT"] {
+    for option in ["UNIQUE", "CHECK", "REFERENCES", "GENERATED", "COLLATE", "CONSTRAINT"] {
         if cursor.is_word_at(0, option) {
             let error = Error::unsupported(format!("column option {option} is not supported")).at(cursor.position());
             return Err(match option {
-                "GENERATED" | "DEFAULT" => error.hint("Give the value with each row."),
+                "GENERATED" => error.hint("Give the value with each row."),
                 _ => error,
             });
         }
     }
-    Ok(ColumnDefinition { name, data_type, role, not_null })
+    Ok(ColumnDefinition { name, data_type, role, not_null, default })
+}
+
+/// What stands behind DEFAULT.
+pub(super) fn default_value(cursor: &mut Cursor<'_>) -> Result<ColumnDefault> {
+    let position = cursor.position();
+    let expression = cursor.expression_of_column()?;
+    Ok(ColumnDefault { position, expression, text: cursor.text_since(position).trim_end().to_string() })
 }
 
 /// `KEY`, `PRIMARY KEY`, `HEADERS` or `HEADER('name')`, if one of them is next.

@@ -1,5 +1,5 @@
-//! `INSERT INTO name [(columns)] VALUES ..` and `INSERT INTO name [(columns)] [WITH (query_id = ..)] SELECT ..`, with `ON CONFLICT`
-//! and `RETURNING`.
+//! `INSERT INTO name [(columns)] VALUES ..`, `INSERT INTO name DEFAULT VALUES` and `INSERT INTO name [(columns)] [WITH (query_id = ..)]
+//! SELECT ..`, with `ON CONFLICT` and `RETURNING`.
 
 use sqlparser::ast;
 use sqlparser::tokenizer::Token;
@@ -18,14 +18,14 @@ use crate::error::Result;
 use crate::error::SqlState;
 use crate::sql::cursor::Cursor;
 
-/// `INSERT INTO name [(columns)] VALUES (..), ..`.
+/// `INSERT INTO name [(columns)] VALUES (..), ..`; `DEFAULT VALUES` is a row of no values.
 #[derive(Debug, Clone, PartialEq)]
 pub struct InsertRows {
     /// The relation.
     pub target: Name,
     /// The named columns, empty if none were named.
     pub columns: Vec<Name>,
-    /// The rows, each an expression per column.
+    /// The rows, each an expression per column; `is_default` tells those that are DEFAULT.
     pub rows: Vec<Vec<ast::Expr>>,
     /// What the statement calls the relation, what becomes of keys that are taken, and what is answered.
     pub clauses: InsertClauses,
@@ -68,10 +68,12 @@ pub(super) fn parse(cursor: &mut Cursor<'_>) -> Result<Statement> {
         _ => Vec::new(),
     };
     let query_id = query_id(cursor)?;
-    for word in ["DEFAULT", "OVERRIDING"] {
-        if cursor.is_word_at(0, word) {
-            return Err(Error::unsupported(format!("INSERT .. {word} is not supported")).at(cursor.position()));
-        }
+    if cursor.is_word_at(0, "OVERRIDING") {
+        return Err(Error::unsupported("INSERT .. OVERRIDING is not supported").at(cursor.position()));
+    }
+    if query_id.is_none() && columns.is_empty() && cursor.words(&["DEFAULT", "VALUES"]) {
+        let clauses = clauses(cursor, alias)?;
+        return Ok(Statement::InsertRows(InsertRows { target, columns, rows: vec![Vec::new()], clauses }));
     }
     if query_id.is_none() && cursor.word("VALUES") {
         let rows = rows(cursor)?;
@@ -100,6 +102,11 @@ fn query_id(cursor: &mut Cursor<'_>) -> Result<Option<Name>> {
     Ok(told)
 }
 
+/// Whether a value of a row is the word DEFAULT.
+pub fn is_default(value: &ast::Expr) -> bool {
+    matches!(value, ast::Expr::Identifier(ident) if ident.quote_style.is_none() && ident.value.eq_ignore_ascii_case("DEFAULT"))
+}
+
 fn clauses(cursor: &mut Cursor<'_>, alias: Option<Name>) -> Result<InsertClauses> {
     let conflict = conflict::parse(cursor)?;
     let returning = returning::parse(cursor)?;
@@ -110,24 +117,14 @@ fn rows(cursor: &mut Cursor<'_>) -> Result<Vec<Vec<ast::Expr>>> {
     let mut rows = Vec::new();
     loop {
         cursor.expect_symbol(&Token::LParen)?;
-        let mut row = vec![value(cursor)?];
+        let mut row = vec![cursor.expression()?];
         while cursor.symbol(&Token::Comma) {
-            row.push(value(cursor)?);
+            row.push(cursor.expression()?);
         }
         cursor.expect_symbol(&Token::RParen)?;
         rows.push(row);
         if !cursor.symbol(&Token::Comma) {
             return Ok(rows);
         }
-    }
-}
-
-/// A value of a row. No column has another default than NULL.
-fn value(cursor: &mut Cursor<'_>) -> Result<ast::Expr> {
-    match cursor.expression()? {
-        ast::Expr::Identifier(ident) if ident.quote_style.is_none() && ident.value.eq_ignore_ascii_case("DEFAULT") => {
-            Ok(ast::Expr::value(ast::Value::Null))
-        }
-        other => Ok(other),
     }
 }
