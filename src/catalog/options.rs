@@ -117,7 +117,7 @@ const OPTIONS: &[(&str, Set)] = &[
             Some(inner) => (inner.to_string(), true),
             None => (option.value.clone(), false),
         };
-        reading.options.timestamp = Some(Name { value, quoted, position: option.name.position });
+        reading.options.timestamp = Some(Name { value, quoted, position: option.name.position, schema: None });
         Ok(())
     }),
     ("timestamp_format", |reading, option| {

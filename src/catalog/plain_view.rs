@@ -16,6 +16,7 @@ use sqlparser::ast::ObjectNamePart;
 use super::Catalog;
 use super::Compatibility;
 use super::name::fold;
+use super::value::permanent_name;
 use crate::error::Error;
 use crate::error::Position;
 use crate::error::Result;
@@ -138,14 +139,14 @@ impl Catalog {
     fn name_anew(&self, nodes: &mut dyn Nodes, view: &PlainView) {
         let now = |name: &str| {
             let (_, id) = view.reads.iter().find(|(known, _)| known == name)?;
-            self.relation_by_id(*id).map(|relation| &relation.name).filter(|now| now.as_str() != name)
+            let now = &self.relation_by_id(*id)?.name;
+            let now = self.temporary(now).map_or_else(|| now.clone(), |_| permanent_name(now));
+            Some(now).filter(|now| now != name)
         };
         nodes.nodes_mut(&mut |node, place| {
-            let Some(new) = meant(&node, place).and_then(|name| now(&name)) else { return };
-            let walk::NodeMut::TableFactor(ast::TableFactor::Table { name, alias, .. }) = node else { return };
-            let called = name.0.last().and_then(ObjectNamePart::as_ident).cloned();
-            *alias = alias.take().or_else(|| called.map(alias_of));
-            *name = ast::ObjectName::from(vec![ast::Ident::with_quote('"', new.clone())]);
+            if let Some(new) = meant(&node, place).and_then(|name| now(&name)) {
+                call_anew(node, new);
+            }
         });
     }
 
@@ -170,6 +171,27 @@ impl Catalog {
         }
         false
     }
+}
+
+/// Names another relation where a node names one; the statement goes on to speak of it as before.
+fn call_anew(node: walk::NodeMut<'_>, new: String) {
+    let walk::NodeMut::TableFactor(ast::TableFactor::Table { name, alias, .. }) = node else { return };
+    let called = name.0.last().and_then(ObjectNamePart::as_ident).cloned();
+    *alias = alias.take().or_else(|| called.map(alias_of));
+    *name = ast::ObjectName::from(vec![ast::Ident::with_quote('"', new)]);
+}
+
+/// Has names in queries mean permanent relations, whatever temporary tables are called so: those for which `is_meant`, given a
+/// folded name and whether a schema stands before it.
+pub fn mean_permanent(nodes: &mut dyn Nodes, is_meant: &dyn Fn(&str, bool) -> bool) {
+    nodes.nodes_mut(&mut |node, place| {
+        let Some(name) = meant(&node, place) else { return };
+        let has_schema =
+            matches!(&node, walk::NodeMut::TableFactor(ast::TableFactor::Table { name, .. }) if 1 < name.0.len());
+        if is_meant(&name, has_schema) {
+            call_anew(node, permanent_name(&name));
+        }
+    });
 }
 
 /// The folded names of relations and views that a statement's queries read, once each.
@@ -200,7 +222,8 @@ fn bare(name: &ast::ObjectName) -> Option<&ast::Ident> {
 }
 
 fn folded(ident: &ast::Ident) -> String {
-    let name = Name { value: ident.value.clone(), quoted: ident.quote_style.is_some(), position: Position(1) };
+    let name =
+        Name { value: ident.value.clone(), quoted: ident.quote_style.is_some(), position: Position(1), schema: None };
     fold(&name, Compatibility::Postgres)
 }
 

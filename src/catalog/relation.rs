@@ -12,6 +12,7 @@ use crate::model::ColumnRole;
 use crate::model::QueryId;
 use crate::model::ROW_KEY;
 use crate::model::RelationId;
+use crate::model::SessionNumber;
 use crate::model::TopicId;
 
 /// Facts or latest rows.
@@ -159,6 +160,9 @@ pub struct Relation {
     /// Milliseconds that a row of a table is kept after its event time; `None` for ever.
     #[serde(default)]
     pub ttl_ms: Option<i64>,
+    /// The session whose temporary table it is: to others its name means nothing.
+    #[serde(default)]
+    pub session: Option<SessionNumber>,
     /// The query that keeps it.
     pub query: Option<QueryId>,
     /// Under which rules it was made; decides how times are written in JSON and how names match.
@@ -198,6 +202,14 @@ impl Relation {
 
     fn indexes(&self, wanted: impl Fn(&ColumnRole) -> bool) -> Vec<usize> {
         (0..self.columns.len()).filter(|index| wanted(&self.columns[*index].role)).collect()
+    }
+
+    /// The name as somebody sees it who looks at the tables of all sessions.
+    pub fn name_among_all(&self) -> String {
+        match self.session {
+            None => self.name.clone(),
+            Some(session) => format!("{}.{}", session.schema(), self.name),
+        }
     }
 
     /// Whether rows are replaced by key.

@@ -34,6 +34,7 @@ fn relation(id: u64, name: &str) -> Relation {
         defaults: Default::default(),
         identity: None,
         ttl_ms: None,
+        session: None,
         materialized_view: false,
         columns: vec![Column { name: "a".to_string(), sql_type: SqlType::Int, role: ColumnRole::Value }],
         formats: Formats { key: Format::None, value: Format::Json, wrap_single_value: true },

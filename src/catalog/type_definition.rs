@@ -60,7 +60,7 @@ impl Catalog {
     pub fn meaning(&self, name: &ObjectName, rules: Compatibility) -> Result<Option<DataType>> {
         let [ObjectNamePart::Identifier(ident)] = name.0.as_slice() else { return Ok(None) };
         let quoted = ident.quote_style.is_some();
-        let folded = fold(&Name { value: ident.value.clone(), quoted, position: Position(1) }, rules);
+        let folded = fold(&Name { value: ident.value.clone(), quoted, position: Position(1), schema: None }, rules);
         self.named_type(&folded).map(|known| parse_type(&known.sql_type.to_string())).transpose()
     }
 

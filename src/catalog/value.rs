@@ -13,15 +13,28 @@ use super::Relation;
 use super::TypeDefinition;
 use crate::model::QueryId;
 use crate::model::RelationId;
+use crate::model::SessionNumber;
 use crate::model::TopicId;
 use crate::sql::nearest;
+
+/// Before the name of a relation or view that is meant whatever temporary table is called so; no word can be that.
+const PERMANENT: &str = "?public.";
+
+/// The name under which every catalog knows the permanent relation of a name.
+pub fn permanent_name(name: &str) -> String {
+    format!("{PERMANENT}{name}")
+}
 
 /// All relations, queries and names of types at one version; cheap to clone.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Catalog {
     version: u64,
     relations: Arc<BTreeMap<RelationId, Arc<Relation>>>,
+    /// Those of temporary tables aside.
     names: Arc<BTreeMap<String, RelationId>>,
+    temporary: Arc<BTreeMap<SessionNumber, BTreeMap<String, RelationId>>>,
+    /// Whose temporary tables names mean.
+    session: Option<SessionNumber>,
     /// By each topic that a relation stands on.
     topics: Arc<BTreeSet<(TopicId, RelationId)>>,
     queries: Arc<BTreeMap<QueryId, Arc<QueryDefinition>>>,
@@ -37,6 +50,8 @@ impl Default for Catalog {
             version: 0,
             relations: Arc::default(),
             names: Arc::default(),
+            temporary: Arc::default(),
+            session: None,
             topics: Arc::default(),
             queries: Arc::default(),
             types: Arc::default(),
@@ -57,6 +72,11 @@ impl Catalog {
     pub fn at_version(mut self, version: u64) -> Self {
         self.version = version;
         self
+    }
+
+    /// The same catalog as a session sees it: its temporary tables come before other relations and views of their names.
+    pub fn seen_by(&self, session: Option<SessionNumber>) -> Self {
+        Self { session, ..self.clone() }
     }
 
     /// The catalog after `change`. Nothing is changed on an error.
@@ -86,11 +106,11 @@ impl Catalog {
         if relation.id < self.next_relation {
             return Err(CatalogError::RelationIdTaken { id: relation.id });
         }
-        if self.id_of(&relation.name).is_some() {
+        if self.is_taken(relation) {
             return Err(CatalogError::NameTaken { name: relation.name.clone() });
         }
         self.next_relation = RelationId(relation.id.0 + 1);
-        Arc::make_mut(&mut self.names).insert(relation.name.clone(), relation.id);
+        self.names_mut(relation.session).insert(relation.name.clone(), relation.id);
         Arc::make_mut(&mut self.topics).extend(topics_of(relation));
         Arc::make_mut(&mut self.relations).insert(relation.id, Arc::new(relation.clone()));
         Ok(())
@@ -100,10 +120,10 @@ impl Catalog {
         let id = relation.id;
         let old_name = self.relation_by_id(id).ok_or(CatalogError::UnknownRelation { id })?.name.clone();
         if old_name != relation.name {
-            if self.id_of(&relation.name).is_some() {
+            if self.is_taken(relation) {
                 return Err(CatalogError::NameTaken { name: relation.name.clone() });
             }
-            let names = Arc::make_mut(&mut self.names);
+            let names = self.names_mut(relation.session);
             names.remove(&old_name);
             names.insert(relation.name.clone(), id);
         }
@@ -138,7 +158,10 @@ impl Catalog {
             return Err(CatalogError::StillUsed { name: relation.name.clone(), dependants });
         }
         self.refuse_below_views(id, &relation.name)?;
-        Arc::make_mut(&mut self.names).remove(&relation.name);
+        self.names_mut(relation.session).remove(&relation.name);
+        if let Some(session) = relation.session.filter(|session| self.temporary_of(*session).next().is_none()) {
+            Arc::make_mut(&mut self.temporary).remove(&session);
+        }
         Arc::make_mut(&mut self.relations).remove(&id);
         let topics = Arc::make_mut(&mut self.topics);
         topics.retain(|used| !topics_of(&relation).any(|gone| gone == *used));
@@ -199,7 +222,7 @@ impl Catalog {
     }
 
     fn add_view(&mut self, view: &PlainView) -> Result<(), CatalogError> {
-        if self.id_of(&view.name).is_some() {
+        if self.id_of(&permanent_name(&view.name)).is_some() {
             return Err(CatalogError::NameTaken { name: view.name.clone() });
         }
         let exists = |id: &RelationId| self.relations.contains_key(id) || self.view_by_id(*id).is_some();
@@ -225,9 +248,44 @@ impl Catalog {
         }
     }
 
+    /// Whether the name that a relation is to have is another's among the relations that it belongs to.
+    fn is_taken(&self, relation: &Relation) -> bool {
+        match relation.session {
+            Some(session) => self.temporary.get(&session).is_some_and(|names| names.contains_key(&relation.name)),
+            None => self.id_of(&permanent_name(&relation.name)).is_some(),
+        }
+    }
+
+    fn names_mut(&mut self, session: Option<SessionNumber>) -> &mut BTreeMap<String, RelationId> {
+        match session {
+            Some(session) => Arc::make_mut(&mut self.temporary).entry(session).or_default(),
+            None => Arc::make_mut(&mut self.names),
+        }
+    }
+
+    /// Whether any session has temporary tables.
+    pub fn has_temporary(&self) -> bool {
+        !self.temporary.is_empty()
+    }
+
+    /// The temporary tables of a session, by name.
+    pub fn temporary_of(&self, session: SessionNumber) -> impl Iterator<Item = &Arc<Relation>> {
+        let names = self.temporary.get(&session).into_iter().flat_map(BTreeMap::values);
+        names.filter_map(|id| self.relations.get(id))
+    }
+
+    /// The temporary table of that folded name of the session that sees the catalog.
+    pub fn temporary(&self, name: &str) -> Option<&Arc<Relation>> {
+        let id = self.temporary.get(&self.session?)?.get(name)?;
+        self.relations.get(id)
+    }
+
     /// The view of that folded name.
     pub fn view(&self, name: &str) -> Option<&Arc<PlainView>> {
-        self.views.get(name)
+        match name.strip_prefix(PERMANENT) {
+            Some(name) => self.views.get(name),
+            None => self.views.get(name).filter(|_| self.temporary(name).is_none()),
+        }
     }
 
     /// The view of that number.
@@ -242,7 +300,7 @@ impl Catalog {
 
     /// The number of the relation or the view of that folded name.
     pub fn id_of(&self, name: &str) -> Option<RelationId> {
-        self.names.get(name).copied().or_else(|| self.view(name).map(|view| view.id))
+        self.relation(name).map(|relation| relation.id).or_else(|| self.view(name).map(|view| view.id))
     }
 
     /// What a folded name stands for, if it is that of a type.
@@ -257,7 +315,11 @@ impl Catalog {
 
     /// The relation of that folded name.
     pub fn relation(&self, name: &str) -> Option<&Arc<Relation>> {
-        self.names.get(name).and_then(|id| self.relations.get(id))
+        let permanent = |name| self.names.get(name).and_then(|id| self.relations.get(id));
+        match name.strip_prefix(PERMANENT) {
+            Some(name) => permanent(name),
+            None => self.temporary(name).or_else(|| permanent(name)),
+        }
     }
 
     /// The relation of that number.
@@ -271,9 +333,10 @@ impl Catalog {
         self.topics.range(of_topic).filter_map(|(_, id)| self.relations.get(id))
     }
 
-    /// All relations, by name.
+    /// All relations, by name; the temporary tables of all sessions stand behind the others.
     pub fn relations(&self) -> impl Iterator<Item = &Arc<Relation>> {
-        self.names.values().filter_map(|id| self.relations.get(id))
+        let temporary = self.temporary.values().flat_map(BTreeMap::values);
+        self.names.values().chain(temporary).filter_map(|id| self.relations.get(id))
     }
 
     /// The query of that number.
@@ -331,7 +394,9 @@ impl Catalog {
 
     /// The relation or view whose name looks most like `name`, for "did you mean".
     pub fn nearest_relation(&self, name: &str) -> Option<&str> {
-        nearest(name, self.names.keys().chain(self.views.keys()).map(String::as_str))
+        let temporary = self.session.and_then(|session| self.temporary.get(&session));
+        let temporary = temporary.into_iter().flat_map(BTreeMap::keys);
+        nearest(name, self.names.keys().chain(self.views.keys()).chain(temporary).map(String::as_str))
     }
 }
 

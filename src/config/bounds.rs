@@ -28,6 +28,7 @@ impl Config {
             ("limits.message_bytes_max", "at least 64 KiB", 64 << 10 <= limits.message_bytes_max.0),
             ("limits.startup_timeout", "at least 100 ms", Duration::from_millis(100) <= limits.startup_timeout),
             ("limits.prepared_statements_max", "at least 1", 1 <= limits.prepared_statements_max),
+            ("limits.temporary_tables_max", "at least 1", 1 <= limits.temporary_tables_max),
             ("limits.portals_max", "at least 1", 1 <= limits.portals_max),
             ("limits.query_threads", "at most 1024", limits.query_threads <= THREADS_MAX),
             ("limits.push_rows_max", "at least 1", 1 <= limits.push_rows_max),

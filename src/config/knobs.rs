@@ -224,6 +224,8 @@ pub struct Limits {
     pub startup_timeout: Duration,
     /// Prepared statements of one session.
     pub prepared_statements_max: usize,
+    /// Temporary tables of one session: each is a topic with its files.
+    pub temporary_tables_max: usize,
     /// Open portals and cursors of one session.
     pub portals_max: usize,
     /// Bytes of rows that one INSERT .. SELECT may gather; they are written together once all are there.
@@ -249,6 +251,7 @@ impl Default for Limits {
             message_bytes_max: ByteSize::mebibytes(64),
             startup_timeout: Duration::from_secs(30),
             prepared_statements_max: 1024,
+            temporary_tables_max: 100,
             portals_max: 256,
             insert_bytes_max: ByteSize::mebibytes(256),
             query_threads: 0,

@@ -478,7 +478,8 @@ mod tests {
     #[test]
     fn quotes_and_escapes_are_those_that_are_told() {
         let names = |names: &[&str]| {
-            let name = |name: &&str| Name { value: (*name).to_string(), quoted: false, position: Position(1) };
+            let name =
+                |name: &&str| Name { value: (*name).to_string(), quoted: false, position: Position(1), schema: None };
             Forced::Columns(names.iter().map(name).collect())
         };
         let quoting = Quoting {

@@ -5,6 +5,8 @@ use std::path::Path;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::OnceLock;
+use std::sync::atomic::AtomicU64;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use futures::FutureExt;
@@ -38,6 +40,7 @@ use crate::exec::Runtime;
 use crate::exec::reader_groups;
 use crate::memory::Memory;
 use crate::model::QueryId;
+use crate::model::SessionNumber;
 use crate::model::TopicId;
 use crate::plan::Functions;
 use crate::plan::plan_bound;
@@ -99,6 +102,8 @@ pub struct Engine {
     advisory_locks: Arc<AdvisoryLocks>,
     row_keys: RowKeys,
     numbers: Numbers,
+    /// How many sessions had temporary tables.
+    temporary_sessions: AtomicU64,
 }
 
 /// The catalog as far as the metadata's records were applied.
@@ -131,7 +136,10 @@ impl Engine {
             advisory_locks: Arc::default(),
             row_keys: RowKeys::default(),
             numbers: Numbers::default(),
+            temporary_sessions: AtomicU64::new(0),
         });
+        // The sessions of a run that ended are gone.
+        engine.drop_temporary(|_| true).await?;
         engine.keep_tables()?;
         let mut starting = Arc::clone(&engine).start().boxed();
         tokio::select! {
@@ -165,6 +173,11 @@ impl Engine {
 
     pub(super) fn row_keys(&self) -> &RowKeys {
         &self.row_keys
+    }
+
+    /// The number of a session that has its first temporary table.
+    pub(super) fn next_session(&self) -> SessionNumber {
+        SessionNumber(self.temporary_sessions.fetch_add(1, Ordering::Relaxed) + 1)
     }
 
     /// Whether queries are still being started.

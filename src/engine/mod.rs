@@ -37,6 +37,7 @@ mod statement;
 mod system;
 mod table_write;
 mod tables;
+mod temporary;
 mod text;
 mod topic;
 mod variables;

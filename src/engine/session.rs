@@ -24,8 +24,10 @@ use super::recent::RecentTexts;
 use super::settings::Settings;
 use super::shape::Shape;
 use super::statement;
+use super::temporary::TemporaryTables;
 use super::variables::Variables;
 use crate::broker::Client;
+use crate::catalog::Catalog;
 use crate::catalog::Compatibility;
 use crate::error::Error;
 use crate::error::Result;
@@ -107,6 +109,7 @@ pub struct Session {
     pub(super) variables: Variables,
     /// Rows that the parts of the statement that runs left to those behind them.
     pub(super) given: Vec<Given>,
+    pub(super) temporary: TemporaryTables,
     /// Its advisory locks.
     pub(super) locks: Arc<SessionLocks>,
     /// The number by which the door knows it.
@@ -127,6 +130,7 @@ impl Session {
             client: engine.client(&principal),
             settings: Settings::new(user),
             given: Vec::new(),
+            temporary: TemporaryTables::new(Arc::clone(&engine)),
             locks: Arc::new(SessionLocks::new(engine.advisory_locks())),
             process: options.process,
             engine,
@@ -237,10 +241,22 @@ impl Session {
     }
 
     /// All that the client asked for together is answered. Outside of a block that was one transaction, which ends here.
-    pub fn answered(&self) {
+    pub async fn answered(&mut self) {
         if self.status == TransactionStatus::Idle {
             self.locks.release(Level::Transaction);
+            if let Err(error) = statement::end_transaction(self).await {
+                self.notice(Notice::warning(error.state(), error.message()));
+            }
         }
+    }
+
+    /// What exists, as the session sees it.
+    pub(super) fn catalog(&self) -> Result<Arc<Catalog>> {
+        let catalog = self.engine.catalog()?;
+        Ok(match self.temporary.session() {
+            None => catalog,
+            session => Arc::new(catalog.seen_by(session)),
+        })
     }
 
     /// Where the session stands.

@@ -33,6 +33,7 @@ use crate::model::Offset;
 use crate::model::PartitionId;
 use crate::model::TopicPartition;
 use crate::plan::relation_key;
+use crate::security::Principal;
 use crate::state::StateError;
 use crate::state::ViewSnapshot;
 
@@ -158,7 +159,11 @@ impl TableWrite {
         if batches.is_empty() {
             return Ok(Vec::new());
         }
-        let client = Arc::clone(client);
+        let client = match relation.session {
+            None => Arc::clone(client),
+            // Its topic is the server's.
+            Some(_) => engine.client(&Principal::server()),
+        };
         run_apart(async move {
             let ends = kept.append(client.as_ref(), batches).await;
             drop(lock);

@@ -28,9 +28,8 @@ impl Engine {
 
     /// Waits until no statement is in the middle of changing rows of a table, and keeps them from it: a statement writes whole
     /// rows, so it would write them without the columns that the table gets meanwhile. `None` of what only queries keep.
-    pub(super) async fn claim_table(&self, name: &str) -> Result<Option<TableLock>> {
-        let kept = self.catalog()?.relation(name).and_then(|table| self.runtime().kept(table.id));
-        Ok(match kept {
+    pub(super) async fn claim_table(&self, table: RelationId) -> Result<Option<TableLock>> {
+        Ok(match self.runtime().kept(table) {
             Some(kept) => Some(kept.locks().lock(Claim::All).await),
             None => None,
         })
@@ -65,6 +64,11 @@ impl Engine {
             return;
         }
         self.runtime().forget(id).await;
+        self.remove_rows(id).await;
+    }
+
+    /// Removes what was kept of a table that is gone.
+    pub(super) async fn remove_rows(&self, id: RelationId) {
         let stores = Arc::clone(&self.runtime().parts().stores);
         let removed = self.env().threads.blocking(move || stores.remove(StoreOwner::Table(id))).await;
         if let Err(cause) = removed {

@@ -98,6 +98,17 @@ impl fmt::Display for QueryId {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct RelationId(pub u64);
 
+/// The number of a session that has temporary tables; another run of the server counts from 1 again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct SessionNumber(pub u64);
+
+impl SessionNumber {
+    /// The schema of its temporary tables.
+    pub fn schema(self) -> String {
+        format!("pg_temp_{}", self.0)
+    }
+}
+
 /// The path of an operator in the bound query. `[A-Za-z0-9_-]` only, since it stands in topic names.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct OperatorId(Arc<str>);

@@ -8,7 +8,7 @@ mod principal_name;
 mod schema;
 mod time;
 
-pub use id::{OperatorId, QueryId, RelationId, TopicId};
+pub use id::{OperatorId, QueryId, RelationId, SessionNumber, TopicId};
 pub use offset::{LeaderEpoch, Offset, PartitionId, ProducerEpoch, ProducerId, TopicPartition};
 pub use principal_name::PrincipalName;
 pub use schema::{Column, ColumnRole, ROW_KEY, SqlType, StructField, decimal_precision};

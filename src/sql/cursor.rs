@@ -17,7 +17,9 @@ use super::fetch_first;
 use super::lower::Lowered;
 use super::lower::LoweredEmit;
 use super::statement::Name;
+use super::statement::NamedSchema;
 use super::statement::Select;
+use super::statement::temporary_schema;
 use super::well_formed;
 use crate::error::Error;
 use crate::error::Position;
@@ -156,7 +158,8 @@ impl<'a> Cursor<'a> {
         let position = self.position();
         match &self.peek().token {
             Token::Word(word) => {
-                let name = Name { value: word.value.clone(), quoted: word.quote_style.is_some(), position };
+                let name =
+                    Name { value: word.value.clone(), quoted: word.quote_style.is_some(), position, schema: None };
                 self.parser.advance_token();
                 Ok(name)
             }
@@ -164,7 +167,7 @@ impl<'a> Cursor<'a> {
         }
     }
 
-    /// The name of a relation. The schema `public`, and the database before it, may stand before it and are left out.
+    /// The name of a relation. Its schema may stand before it, and the database before that.
     pub(super) fn relation_name(&mut self) -> Result<Name> {
         let mut name = self.name()?;
         if !self.symbol(&Token::Period) {
@@ -174,8 +177,8 @@ impl<'a> Cursor<'a> {
             name = self.name()?;
             self.expect_symbol(&Token::Period)?;
         }
-        if name.value.eq_ignore_ascii_case("public") {
-            return self.name();
+        if let Some(schema) = schema_named(&name) {
+            return Ok(Name { schema: Some(schema), ..self.name()? });
         }
         Err(Error::unsupported(format!("schema \"{}\" cannot be used here", name.value))
             .at(name.position)
@@ -304,6 +307,14 @@ impl<'a> Cursor<'a> {
                 .hint("EMIT CHANGES and EMIT FINAL end the outermost query.")),
             None => Ok(()),
         }
+    }
+}
+
+/// The schema of that name, if relations can be in it.
+fn schema_named(name: &Name) -> Option<NamedSchema> {
+    match name.value.to_lowercase().as_str() {
+        "public" => Some(NamedSchema::Public),
+        other => temporary_schema(other),
     }
 }
 

@@ -6,6 +6,7 @@ use super::statement::ConflictAction;
 use super::statement::CopySource;
 use super::statement::ExplainTarget;
 use super::statement::InsertClauses;
+use super::statement::Name;
 use super::statement::Returning;
 use super::statement::Select;
 use super::statement::Statement;
@@ -62,6 +63,28 @@ impl Nodes for Statement {
 }
 
 impl Statement {
+    /// The names of the relations that a statement acts on, besides those that its queries read and the one that it makes.
+    pub fn targets_mut(&mut self) -> Vec<&mut Name> {
+        match self {
+            Statement::InsertRows(insert) => vec![&mut insert.target],
+            Statement::InsertSelect(insert) => vec![&mut insert.target],
+            Statement::Update(update) => vec![&mut update.target],
+            Statement::Delete(delete) => vec![&mut delete.target],
+            Statement::Alter(alter) => vec![&mut alter.name],
+            Statement::Rename(rename) => vec![&mut rename.name],
+            Statement::Drop(drop) => std::iter::once(&mut drop.name).chain(&mut drop.more).collect(),
+            Statement::CreateIndex(create) => vec![&mut create.table],
+            Statement::DropView(drop) => drop.names.iter_mut().collect(),
+            Statement::TruncateTables { names, .. } => names.iter_mut().collect(),
+            Statement::CopyFrom { target, .. } => vec![target],
+            Statement::CopyTo { source: CopySource::Relation(name, _), .. }
+            | Statement::Describe(name)
+            | Statement::DescribeExtended(name)
+            | Statement::Refresh(name) => vec![name],
+            _ => Vec::new(),
+        }
+    }
+
     /// The query of a statement that is one, or is made around one.
     pub fn select_mut(&mut self) -> Option<&mut Select> {
         match self {

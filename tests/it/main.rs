@@ -36,3 +36,4 @@ mod standing;
 mod state_files;
 mod tables;
 mod tables_without_a_key;
+mod temporary_tables;

@@ -71,6 +71,7 @@ fn relation(index: usize, line: &str, compatibility: Compatibility) -> Relation 
         defaults: Default::default(),
         identity: None,
         ttl_ms: None,
+        session: None,
         materialized_view: false,
         columns: columns.split(", ").map(|column| self::column(column, fold)).collect(),
         formats: Formats { key: format, value: Format::Json, wrap_single_value: true },

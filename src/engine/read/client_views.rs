@@ -58,15 +58,17 @@ const INFORMATION_SCHEMA: [(&str, &str); 19] = [
             {none:identity_start identity_increment identity_maximum identity_minimum}, 'NO' AS identity_cycle,
             'NEVER' AS is_generated, {none:generation_expression}, 'YES' AS is_updatable
          FROM information_schema.columns AS __own
-            LEFT JOIN (SELECT t.relname, a.attname, a.attnotnull, a.atttypid, a.atttypmod, a.attidentity, d.adbin FROM pg_catalog.pg_attribute a
+            LEFT JOIN (SELECT s.nspname, t.relname, a.attname, a.attnotnull, a.atttypid, a.atttypmod, a.attidentity, d.adbin
+                FROM pg_catalog.pg_attribute a
                 JOIN pg_catalog.pg_class t ON t.oid = a.attrelid JOIN pg_catalog.pg_namespace s ON s.oid = t.relnamespace
                 LEFT JOIN pg_catalog.pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
-                WHERE s.nspname = 'public' AND 0 < a.attnum) AS n
-            ON __own.table_schema = 'public' AND n.relname = __own.table_name AND n.attname = __own.column_name",
+                WHERE (s.nspname = 'public' OR starts_with(s.nspname, 'pg_temp_')) AND 0 < a.attnum) AS n
+            ON n.nspname = __own.table_schema AND n.relname = __own.table_name AND n.attname = __own.column_name",
     ),
     (
         "tables",
-        "SELECT __own.table_catalog, __own.table_schema, __own.table_name, __own.table_type,
+        "SELECT __own.table_catalog, __own.table_schema, __own.table_name,
+            CASE WHEN starts_with(__own.table_schema, 'pg_temp_') THEN 'LOCAL TEMPORARY' ELSE __own.table_type END AS table_type,
             {none:self_referencing_column_name reference_generation user_defined_type_catalog user_defined_type_schema},
             {none:user_defined_type_name}, CASE __own.table_type WHEN 'BASE TABLE' THEN 'YES' ELSE 'NO' END AS is_insertable_into,
             'NO' AS is_typed, {none:commit_action}

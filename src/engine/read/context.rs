@@ -41,6 +41,9 @@ use super::parameters::told_types;
 use super::pg_catalog::PgCatalog;
 use super::pg_functions::FunctionTexts;
 use super::pg_sleep::pg_sleep;
+use super::pg_temporary;
+use super::pg_temporary::LiveTemporary;
+use super::pg_temporary::PinnedTemporary;
 use super::planned::Planned;
 use super::planned::panicked;
 use super::public_schema::LivePublic;
@@ -63,6 +66,7 @@ use crate::error::Error;
 use crate::error::Result;
 use crate::error::SqlState;
 use crate::functions;
+use crate::model::SessionNumber;
 use crate::model::SqlType;
 use crate::plan::EveryRow;
 use crate::plan::NestedTypes;
@@ -146,6 +150,8 @@ impl Base {
         let catalog = Arc::new(MemoryCatalogProvider::new());
         let system = system::schema(engine.clone());
         catalog.register_schema(PUBLIC, Arc::new(LivePublic::new(engine.clone()))).map_err(internal)?;
+        let temporary = Arc::new(LiveTemporary(engine.clone()));
+        catalog.register_schema(pg_temporary::ALL, temporary).map_err(internal)?;
         catalog.register_schema(SYSTEM, Arc::clone(&system)).map_err(internal)?;
         let list = Arc::new(MemoryCatalogProviderList::new());
         list.register_catalog(DATABASE.to_string(), Arc::clone(&catalog) as Arc<dyn CatalogProvider>);
@@ -220,7 +226,7 @@ impl Planner {
 
     /// Pins what a statement of the session reads.
     pub(in crate::engine) fn pin(session: &Session) -> Result<Reading> {
-        let (catalog, published) = (session.engine.catalog()?, session.engine.published());
+        let (catalog, published) = (session.catalog()?, session.engine.published());
         Ok(Reading { catalog, published, given: session.given.clone(), whole: None, ends: Frontier::new() })
     }
 
@@ -233,10 +239,14 @@ impl Planner {
         system_columns: Option<Compatibility>,
     ) -> Result<SessionState> {
         let base = self.base()?;
-        let public = PinnedPublic::new(session, reading, system_columns);
+        let pinned = || PinnedPublic::new(session, reading, system_columns);
         let catalog = MemoryCatalogProvider::new();
         let internal = |error: datafusion::error::DataFusionError| Error::internal("schemas").caused_by(error);
-        catalog.register_schema(PUBLIC, Arc::new(public)).map_err(internal)?;
+        catalog.register_schema(PUBLIC, Arc::new(pinned())).map_err(internal)?;
+        if let Some(session) = with_temporary(session, reading) {
+            let temporary = PinnedTemporary { session, pinned: pinned() };
+            catalog.register_schema(&session.schema(), Arc::new(temporary)).map_err(internal)?;
+        }
         catalog.register_schema(SYSTEM, Arc::clone(&base.system)).map_err(internal)?;
         let pg_catalog: Arc<dyn SchemaProvider> = Arc::new(base.pg_catalog.clone());
         catalog.register_schema(PG_CATALOG, pg_catalog).map_err(internal)?;
@@ -341,10 +351,10 @@ impl Planner {
     }
 
     /// Has the catalogs tell of the session.
-    fn show_session(&self, session: &Session, state: &SessionState) -> Result<()> {
+    fn show_session(&self, session: &Session, state: &SessionState, reading: &Reading) -> Result<()> {
         let base = self.base()?;
         let user = session.principal.name().to_string();
-        let own = base.pg_catalog.of_session(session.settings.all(), user);
+        let own = base.pg_catalog.of_session(session.settings.all(), user, with_temporary(session, reading));
         let catalog = state.catalog_list().catalog(DATABASE);
         let catalog = catalog.ok_or_else(|| Error::internal("a session without a catalog"))?;
         let registered = catalog.register_schema(PG_CATALOG, Arc::new(own));
@@ -364,7 +374,7 @@ impl Planner {
         if !client_syntax::are_catalogs_asked(statement, &is_catalog) && !reg_names::are_in(statement) {
             return Ok(false);
         }
-        self.show_session(session, state)?;
+        self.show_session(session, state, reading)?;
         if let ast::Statement::Query(query) = statement {
             // As they were written.
             name_all_items(query);
@@ -413,6 +423,11 @@ impl Planner {
         });
         missing.break_value().map_or(Ok(()), Err)
     }
+}
+
+/// The number of a session that has temporary tables.
+fn with_temporary(session: &Session, reading: &Reading) -> Option<SessionNumber> {
+    session.temporary.session().filter(|number| reading.catalog.temporary_of(*number).next().is_some())
 }
 
 /// The query with types for parameters that stand where one is known.

@@ -22,6 +22,7 @@ mod pg_functions;
 mod pg_keys;
 mod pg_overlay;
 mod pg_sleep;
+mod pg_temporary;
 mod planned;
 mod public_schema;
 mod record_bounds;

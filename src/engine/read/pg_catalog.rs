@@ -30,10 +30,14 @@ use super::pg_keys;
 use super::pg_keys::PrimaryKey;
 use super::pg_overlay;
 use super::pg_overlay::SettingRows;
+use super::pg_temporary;
 use crate::catalog::Catalog;
+use crate::catalog::Relation;
 use crate::catalog::TextKind;
+use crate::catalog::permanent_name;
 use crate::engine::core::Engine;
 use crate::engine::settings::Settings;
+use crate::model::SessionNumber;
 use crate::model::SqlType;
 use crate::plan::relation_key;
 
@@ -72,6 +76,8 @@ pub(super) struct PgCatalog {
 struct OfSession {
     settings: SettingRows,
     user: String,
+    /// Its number, if it has temporary tables.
+    number: Option<SessionNumber>,
 }
 
 impl PgCatalog {
@@ -80,8 +86,18 @@ impl PgCatalog {
     }
 
     /// The same with a session's settings, and who it is of.
-    pub(super) fn of_session(&self, settings: SettingRows, user: String) -> Self {
-        Self { session: Some(Arc::new(OfSession { settings, user })), ..self.clone() }
+    pub(super) fn of_session(&self, settings: SettingRows, user: String, number: Option<SessionNumber>) -> Self {
+        Self { session: Some(Arc::new(OfSession { settings, user, number })), ..self.clone() }
+    }
+
+    /// What exists, as the session sees it.
+    fn catalog(&self) -> Option<Catalog> {
+        let catalog = self.engine.upgrade()?.catalog().ok()?;
+        Some(catalog.seen_by(self.number()))
+    }
+
+    fn number(&self) -> Option<SessionNumber> {
+        self.session.as_ref().and_then(|session| session.number)
     }
 
     /// The session's settings, or what all begin with.
@@ -116,9 +132,11 @@ impl PgCatalog {
         for batch in &batches {
             let (oids, names) = (column(batch, "oid", &DataType::Int32)?, column(batch, "relname", &DataType::Utf8)?);
             for (oid, name) in oids.as_primitive::<Int32Type>().iter().zip(names.as_string::<i32>()) {
-                let relation = name.and_then(|name| catalog.relation(name));
+                // Neither a view nor what a query keeps is temporary.
+                let name = name.map(permanent_name);
+                let relation = name.as_deref().and_then(|name| catalog.relation(name));
                 let kept = relation.filter(|relation| relation.query.is_some());
-                let view = name.and_then(|name| catalog.view(name)).map(|view| view.query.clone());
+                let view = name.as_deref().and_then(|name| catalog.view(name)).map(|view| view.query.clone());
                 let query = kept.map(|relation| query_of(&relation.statement).to_string()).or(view);
                 views.extend(oid.zip(query));
             }
@@ -173,7 +191,9 @@ impl PgCatalog {
     /// The relations of `pg_class` that are in no schema of the search path.
     async fn hidden(&self, classes: &[RecordBatch]) -> Result<HashSet<i32>> {
         let schemas = self.schemas().await?;
-        let on_path: Vec<i32> = SEARCH_PATH.iter().filter_map(|name| schemas.get(*name)).copied().collect();
+        let own = self.number().map(SessionNumber::schema);
+        let on_path = SEARCH_PATH.into_iter().chain(own.as_deref());
+        let on_path: Vec<i32> = on_path.filter_map(|name| schemas.get(name)).copied().collect();
         let mut hidden = HashSet::new();
         for batch in classes {
             let [oids, of] = ["oid", "relnamespace"].map(|name| column(batch, name, &DataType::Int32));
@@ -185,7 +205,23 @@ impl PgCatalog {
         Ok(hidden)
     }
 
+    /// The rows of another provider's table, without those of other sessions.
     async fn rows(&self, name: &str) -> Result<Vec<RecordBatch>> {
+        let batches = self.rows_of_all(name).await?;
+        if name == NAMESPACES {
+            return batches.iter().map(|batch| pg_temporary::namespaces(batch, self.number())).collect();
+        }
+        let has_some = || self.catalog().is_some_and(|catalog| catalog.has_temporary());
+        if ![CLASSES, ATTRIBUTES].contains(&name) || !has_some() {
+            return Ok(batches);
+        }
+        let (namespaces, classes) = (self.rows_of_all(NAMESPACES).await?, self.rows_of_all(CLASSES).await?);
+        let own = pg_temporary::OfSession::new(self.number(), &namespaces, &classes)?;
+        let shown = |batch: &RecordBatch| if name == CLASSES { own.classes(batch) } else { own.attributes(batch) };
+        batches.iter().map(shown).collect()
+    }
+
+    async fn rows_of_all(&self, name: &str) -> Result<Vec<RecordBatch>> {
         let table = self.inner.table(name).await?;
         let table = table.ok_or_else(|| DataFusionError::Internal(format!("pg_catalog has no {name}")))?;
         SessionContext::new().read_table(table)?.collect().await
@@ -193,7 +229,9 @@ impl PgCatalog {
 
     /// The rows of a table of relations, in which ours have the numbers that they keep over a restart.
     async fn relations(&self, catalog: &Catalog, name: &str, number: &str) -> Result<Vec<RecordBatch>> {
-        let public = self.schemas().await?.get("public").copied();
+        let schemas = self.schemas().await?;
+        let public = schemas.get("public").copied();
+        let temporary = self.number().and_then(|number| schemas.get(&number.schema()).copied());
         let mut own = HashMap::new();
         for batch in self.rows(CLASSES).await? {
             let [oids, schemas] = ["oid", "relnamespace"].map(|name| column(&batch, name, &DataType::Int32));
@@ -201,7 +239,11 @@ impl PgCatalog {
             let numbers = oids.as_primitive::<Int32Type>().iter().zip(schemas.as_primitive::<Int32Type>());
             let names = column(&batch, "relname", &DataType::Utf8)?;
             for ((oid, schema), name) in numbers.zip(names.as_string::<i32>()) {
-                let id = name.filter(|_| schema == public).and_then(|name| catalog.id_of(name));
+                let id = match name {
+                    Some(name) if schema == public => catalog.id_of(&permanent_name(name)),
+                    Some(name) if schema.is_some() && schema == temporary => catalog.id_of(name),
+                    _ => None,
+                };
                 own.extend(oid.zip(id.map(relation_oid)));
             }
         }
@@ -233,28 +275,14 @@ impl PgCatalog {
         table_of(batches)
     }
 
-    /// The names of relations by their numbers.
-    async fn names(&self, catalog: &Catalog) -> Result<HashMap<i32, String>> {
-        let mut names = HashMap::new();
-        for batch in self.relations(catalog, CLASSES, "oid").await? {
-            let oids = column(&batch, "oid", &DataType::Int32)?;
-            let relations = column(&batch, "relname", &DataType::Utf8)?;
-            let oids = oids.as_primitive::<Int32Type>();
-            for (oid, name) in oids.iter().zip(relations.as_string::<i32>()) {
-                names.extend(oid.zip(name.map(str::to_string)));
-            }
-        }
-        Ok(names)
-    }
-
     /// `pg_attrdef`, which has no rows but ours.
     async fn defaults(&self, catalog: &Catalog) -> Result<Arc<dyn TableProvider>> {
         let table = self.inner.table(DEFAULTS).await?;
         let table = table.ok_or_else(|| DataFusionError::Internal("pg_catalog has no pg_attrdef".to_string()))?;
-        let names = self.names(catalog).await?;
+        let known = by_number(catalog);
         let attributes = self.relations(catalog, ATTRIBUTES, "attrelid").await?;
         let of = |oid: i32, name: &str| {
-            let relation = catalog.relation(names.get(&oid)?)?;
+            let relation = known.get(&oid)?;
             let at = relation.columns.iter().position(|column| column.name == name)?;
             relation.defaults.get(&at).cloned()
         };
@@ -263,10 +291,8 @@ impl PgCatalog {
 
     /// `pg_attribute` with the types that the relations' columns have, with those that hold no null and those that have a default.
     async fn attributes(&self, catalog: &Catalog) -> Result<Arc<dyn TableProvider>> {
-        let names = self.names(catalog).await?;
         let batches = self.relations(catalog, ATTRIBUTES, "attrelid").await?;
-        let changed: Result<Vec<RecordBatch>> =
-            batches.iter().map(|batch| with_modifiers(batch, catalog, &names)).collect();
+        let changed: Result<Vec<RecordBatch>> = batches.iter().map(|batch| with_modifiers(batch, catalog)).collect();
         table_of(changed?)
     }
 }
@@ -308,7 +334,14 @@ enum Generated {
     Always,
 }
 
-fn with_modifiers(batch: &RecordBatch, catalog: &Catalog, names: &HashMap<i32, String>) -> Result<RecordBatch> {
+/// All relations by the numbers that clients are told.
+fn by_number(catalog: &Catalog) -> HashMap<i32, &Arc<Relation>> {
+    catalog.relations().map(|relation| (relation_oid(relation.id), relation)).collect()
+}
+
+fn with_modifiers(batch: &RecordBatch, catalog: &Catalog) -> Result<RecordBatch> {
+    let known = by_number(catalog);
+    let views: HashMap<i32, _> = catalog.views().map(|view| (relation_oid(view.id), view)).collect();
     let relations = column(batch, "attrelid", &DataType::Int32)?;
     let attributes = column(batch, "attname", &DataType::Utf8)?;
     let types = column(batch, "atttypid", &DataType::Int32)?;
@@ -317,10 +350,9 @@ fn with_modifiers(batch: &RecordBatch, catalog: &Catalog, names: &HashMap<i32, S
     let (mut defaults, mut identities) = (Vec::new(), Vec::new());
     for row in 0..batch.num_rows() {
         let oid = relations.as_primitive::<Int32Type>().value(row);
-        let relation = names.get(&oid).and_then(|name| catalog.relation(name));
-        let view = names.get(&oid).and_then(|name| catalog.view(name));
+        let (relation, view) = (known.get(&oid), views.get(&oid));
         let name = attributes.as_string::<i32>().value(row);
-        let known = (types.as_primitive::<Int32Type>().value(row), strict.as_boolean().value(row));
+        let told = (types.as_primitive::<Int32Type>().value(row), strict.as_boolean().value(row));
         let found = relation.and_then(|relation| {
             let at = relation.columns.iter().position(|column| column.name == name)?;
             let holds_no_null =
@@ -339,9 +371,9 @@ fn with_modifiers(batch: &RecordBatch, catalog: &Catalog, names: &HashMap<i32, S
         let kind = found.and_then(|(_, kind, ..)| kind);
         let modifier = found.map_or(NO_MODIFIER, |(sql_type, ..)| type_modifier(sql_type));
         modifiers.push(kind.map_or(modifier, TextKind::type_modifier));
-        let oid = found.and_then(|(sql_type, ..)| nested_oid(sql_type)).unwrap_or(known.0);
+        let oid = found.and_then(|(sql_type, ..)| nested_oid(sql_type)).unwrap_or(told.0);
         oids.push(kind.map_or(oid, |kind| kind.type_oid().cast_signed()));
-        not_nulls.push(found.map_or(known.1, |(_, _, holds_no_null, _)| holds_no_null));
+        not_nulls.push(found.map_or(told.1, |(_, _, holds_no_null, _)| holds_no_null));
         let generated = found.map_or(Generated::Never, |(.., generated)| generated);
         defaults.push(generated == Generated::Default);
         identities.push(match generated {
@@ -416,8 +448,7 @@ impl SchemaProvider for PgCatalog {
         if let Some(empty) = pg_overlay::empty(name) {
             return empty.map(Some);
         }
-        let catalog = || self.engine.upgrade().and_then(|engine| engine.catalog().ok());
-        match (name.to_lowercase().as_str(), catalog()) {
+        match (name.to_lowercase().as_str(), self.catalog()) {
             (ATTRIBUTES, Some(catalog)) => self.attributes(&catalog).await.map(Some),
             (DEFAULTS, Some(catalog)) => self.defaults(&catalog).await.map(Some),
             (CLASSES, Some(catalog)) => self.classes(&catalog).await.map(Some),

@@ -1,5 +1,6 @@
 //! The primary keys of our tables as PostgreSQL's catalogs tell of them: an index and a constraint each.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use datafusion::arrow::array::ArrayRef;
@@ -18,9 +19,12 @@ use datafusion::arrow::record_batch::RecordBatch;
 use datafusion::common::ScalarValue;
 use datafusion::error::Result;
 
+use super::origins::relation_oid;
 use super::pg_catalog::column;
 use super::pg_functions::KeyText;
 use crate::catalog::Catalog;
+use crate::catalog::Relation;
+use crate::model::SessionNumber;
 use crate::plan::relation_key;
 
 /// What is added to a table's oid for its index, and for its constraint: the catalogs count theirs from below.
@@ -33,6 +37,8 @@ const BTREE: i32 = 403;
 pub(super) struct PrimaryKey {
     table_oid: i32,
     namespace_oid: i32,
+    /// The session whose temporary table it is.
+    session: Option<SessionNumber>,
     /// The table.
     table: String,
     /// The columns' numbers, from 1, and their names.
@@ -42,18 +48,17 @@ pub(super) struct PrimaryKey {
 impl PrimaryKey {
     /// Those of the tables in `pg_class`.
     pub(super) fn all(catalog: &Catalog, classes: &[RecordBatch]) -> Result<Vec<Self>> {
+        let tables = catalog.relations().filter(|relation| relation.is_table());
+        let tables: HashMap<i32, _> = tables.map(|table| (relation_oid(table.id), table)).collect();
         let mut keys = Vec::new();
         for batch in classes {
             let oids = column(batch, "oid", &DataType::Int32)?;
-            let names = column(batch, "relname", &DataType::Utf8)?;
             let namespaces = column(batch, "relnamespace", &DataType::Int32)?;
             let (oids, namespaces) = (oids.as_primitive::<Int32Type>(), namespaces.as_primitive::<Int32Type>());
-            for (row, name) in names.as_string::<i32>().iter().enumerate() {
-                let relation = name.and_then(|name| catalog.relation(name)).filter(|relation| relation.is_table());
+            for (row, oid) in oids.values().iter().enumerate() {
+                let relation = tables.get(oid);
                 // A key that nobody sees is none to clients.
-                let is_shown = |relation: &&std::sync::Arc<crate::catalog::Relation>| {
-                    relation.shown_columns().len() == relation.columns.len()
-                };
+                let is_shown = |relation: &&&Arc<Relation>| relation.shown_columns().len() == relation.columns.len();
                 let Some(relation) = relation.filter(is_shown) else { continue };
                 let columns = relation_key(relation).into_iter().map(|at| {
                     let number = i16::try_from(at + 1).unwrap_or(i16::MAX);
@@ -64,6 +69,7 @@ impl PrimaryKey {
                     keys.push(Self {
                         table_oid: oids.value(row),
                         namespace_oid: namespaces.value(row),
+                        session: relation.session,
                         table: relation.name.clone(),
                         columns,
                     });
@@ -85,7 +91,8 @@ impl PrimaryKey {
     pub(super) fn texts(&self) -> [(i32, KeyText); 2] {
         let (name, table) = (quoted(&self.name()), quoted(&self.table));
         let columns: Vec<String> = self.columns.iter().map(|(_, name)| quoted(name)).collect();
-        let index = format!("CREATE UNIQUE INDEX {name} ON public.{table} USING btree ({})", self.list());
+        let schema = self.session.map_or_else(|| "public".to_string(), SessionNumber::schema);
+        let index = format!("CREATE UNIQUE INDEX {name} ON {schema}.{table} USING btree ({})", self.list());
         let constraint = format!("PRIMARY KEY ({})", self.list());
         [
             (self.index_oid(), KeyText { definition: index, columns }),
@@ -133,7 +140,7 @@ pub(super) fn classes(batches: &[RecordBatch], keys: &[PrimaryKey]) -> Result<Ve
             "relname" => ScalarValue::Utf8(Some(key.name())),
             "relnamespace" => ScalarValue::Int32(Some(key.namespace_oid)),
             "relam" => ScalarValue::Int32(Some(BTREE)),
-            "relpersistence" => ScalarValue::Utf8(Some("p".to_string())),
+            "relpersistence" => ScalarValue::Utf8(Some(if key.session.is_some() { "t" } else { "p" }.to_string())),
             "relkind" => ScalarValue::Utf8(Some("i".to_string())),
             "relnatts" => ScalarValue::Int16(i16::try_from(key.columns.len()).ok()),
             "relispopulated" => ScalarValue::Boolean(Some(true)),
@@ -230,6 +237,7 @@ mod tests {
         let key = |columns: &[i16]| PrimaryKey {
             table_oid: 7,
             namespace_oid: 1,
+            session: None,
             table: "t".to_string(),
             columns: columns.iter().map(|number| (*number, format!("c{number}"))).collect(),
         };

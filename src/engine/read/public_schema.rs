@@ -57,7 +57,27 @@ impl PinnedPublic {
         }
     }
 
-    fn provider(&self, name: &str) -> Result<Option<Arc<dyn TableProvider>>, DataFusionError> {
+    pub(super) fn catalog(&self) -> &Catalog {
+        &self.catalog
+    }
+
+    /// What pg_catalog tells about: the newest of everything.
+    pub(super) fn of_all(engine: &Engine) -> Option<Self> {
+        let principal = Principal::server();
+        Some(Self {
+            catalog: engine.catalog().ok()?,
+            published: engine.published(),
+            client: engine.client(&principal),
+            principal,
+            given: Vec::new(),
+            whole: None,
+            ends: Arc::default(),
+            rules: Compatibility::Postgres,
+            system_columns: None,
+        })
+    }
+
+    pub(super) fn provider(&self, name: &str) -> Result<Option<Arc<dyn TableProvider>>, DataFusionError> {
         if let Some(given) = self.given.iter().find(|given| given.name == name) {
             let rows = MemTable::try_new(given.rows.schema(), vec![vec![given.rows.clone()]])?;
             return Ok(Some(Arc::new(rows)));
@@ -69,15 +89,23 @@ impl PinnedPublic {
         let Some(relation) = whole.or_else(|| self.catalog.relation(name)) else { return Ok(None) };
         authorize(&self.principal, Operation::Read, Resource::Relation(&relation.name))
             .map_err(|error| DataFusionError::External(Box::new(error)))?;
-        let view = self.published.view(relation.id).cloned();
         let shown = if whole.is_some() { &relation.columns[..] } else { relation.shown_columns() };
+        Ok(Some(self.table_with(relation, shown.len())))
+    }
+
+    /// A relation as statements see it.
+    pub(super) fn table_of(&self, relation: &Arc<Relation>) -> Arc<dyn TableProvider> {
+        self.table_with(relation, relation.shown_columns().len())
+    }
+
+    fn table_with(&self, relation: &Arc<Relation>, shown: usize) -> Arc<dyn TableProvider> {
+        let view = self.published.view(relation.id).cloned();
         let (rules, client, ends) = (self.rules, Arc::clone(&self.client), Arc::clone(&self.ends));
-        let table = RelationTable::new(Arc::clone(relation), shown.len(), rules, view, client, ends);
-        let table = match self.system_columns {
-            Some(rules) => table.with_system_columns(rules),
-            None => table,
-        };
-        Ok(Some(Arc::new(table)))
+        let table = RelationTable::new(Arc::clone(relation), shown, rules, view, client, ends);
+        match self.system_columns {
+            Some(rules) => Arc::new(table.with_system_columns(rules)),
+            None => Arc::new(table),
+        }
     }
 }
 
@@ -90,7 +118,8 @@ impl fmt::Debug for PinnedPublic {
 #[async_trait]
 impl SchemaProvider for PinnedPublic {
     fn table_names(&self) -> Vec<String> {
-        let relations = self.catalog.relations().map(|relation| relation.name.clone());
+        let relations = self.catalog.relations().filter(|relation| relation.session.is_none());
+        let relations = relations.map(|relation| relation.name.clone());
         relations.chain(self.catalog.views().map(|view| view.name.clone())).collect()
     }
 
@@ -116,19 +145,7 @@ impl LivePublic {
 
     /// Nothing once the engine is gone.
     fn pinned(&self) -> Option<PinnedPublic> {
-        let engine = self.engine.upgrade()?;
-        let principal = Principal::server();
-        Some(PinnedPublic {
-            catalog: engine.catalog().ok()?,
-            published: engine.published(),
-            client: engine.client(&principal),
-            principal,
-            given: Vec::new(),
-            whole: None,
-            ends: Arc::default(),
-            rules: Compatibility::Postgres,
-            system_columns: None,
-        })
+        PinnedPublic::of_all(self.engine.upgrade()?.as_ref())
     }
 }
 

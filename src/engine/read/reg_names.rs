@@ -8,12 +8,15 @@ use std::ops::ControlFlow;
 use sqlparser::ast;
 use sqlparser::ast::Spanned;
 
+use super::origins::relation_oid;
 use super::type_names;
 use crate::catalog::Catalog;
+use crate::catalog::Relation;
 use crate::error::Error;
 use crate::error::Position;
 use crate::error::Result;
 use crate::error::SqlState;
+use crate::sql::temporary_schema;
 use crate::sql::walk;
 
 const FUNCTIONS: [&str; 4] = ["to_regclass", "to_regnamespace", "to_regproc", "to_regtype"];
@@ -101,6 +104,10 @@ fn replacement(kind: &str, name: &str, lenient: bool, catalog: &Catalog) -> Resu
                 return Err(Error::new(SqlState::UNDEFINED_OBJECT, format!("type \"{name}\" does not exist")));
             }
         },
+        "regclass" if let Some(table) = temporary(name, catalog) => {
+            let number = relation_oid(table.id).to_string();
+            return Ok(Some(ast::Expr::value(ast::Value::Number(number, false))));
+        }
         // Names of other schemas are the catalogs' to know.
         "regclass" => name.contains('.') || name.starts_with("pg_") || catalog.id_of(&folded(name)).is_some(),
         // Of several functions of a name one stands for all: their rows say more.
@@ -126,6 +133,15 @@ fn replacement(kind: &str, name: &str, lenient: bool, catalog: &Catalog) -> Resu
             })
         }
     }
+}
+
+/// The session's own table of that name.
+fn temporary<'a>(name: &str, catalog: &'a Catalog) -> Option<&'a Relation> {
+    let table = match name.split_once('.') {
+        None => name,
+        Some((schema, table)) => temporary_schema(&schema.to_lowercase()).map(|_| table)?,
+    };
+    catalog.temporary(&folded(table)).map(AsRef::as_ref)
 }
 
 /// `to_regtype($1)`: the number of a type that is told when the statement runs, NULL for one that is not there.

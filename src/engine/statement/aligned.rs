@@ -35,7 +35,7 @@ const LOOKS: u32 = 100;
 
 /// Pins what a statement over `relations` reads; 55P03 if they did not come to the same prefix in time.
 pub(super) async fn pin(session: &Session, relations: &[Arc<Relation>]) -> Result<Reading> {
-    let catalog = session.engine.catalog()?;
+    let catalog = session.catalog()?;
     let queries = upstream(&catalog, relations);
     let is_alone = |relation: &Relation| relation.is_table() && relation.partitions <= 1 && queries.len() == 1;
     match relations {
@@ -120,7 +120,7 @@ impl Aligning<'_> {
         let published = self.session.engine.published().with(tables);
         drop(hold);
         self.check(&published, &ends)?;
-        let catalog = self.session.engine.catalog()?;
+        let catalog = self.session.catalog()?;
         Ok(Reading { catalog, published: Arc::new(published), given: Vec::new(), whole: None, ends })
     }
 

@@ -45,19 +45,21 @@ pub(super) async fn execute(session: &mut Session, alter: &AlterRelation) -> Res
         ObjectKind::MaterializedView => "ALTER MATERIALIZED VIEW",
     };
     let name = fold(&alter.name, session.settings.compatibility());
+    let scope = session.temporary.session();
     let principal = session.principal.clone();
     let engine = session.engine.clone();
     let _turn = engine.ddl().await;
     if let AlterAction::Default(column, Some(default)) = &alter.action
-        && let Some(relation) = engine.catalog()?.relation(&name)
+        && let Some(relation) = session.catalog()?.relation(&name)
     {
         let at = written_column(session, relation, column)?;
         defaults::check(session, default, &relation.columns[at]).await?;
     }
     let change = |metadata: &ClusterMetadata, catalog: &Catalog| {
+        let catalog = &catalog.seen_by(scope);
         let Some(relation) = catalog.relation(&name) else {
             return match alter.if_exists {
-                true => Ok((Vec::new(), false)),
+                true => Ok((Vec::new(), None)),
                 false => Err(no_such_relation(catalog, &alter.name, &name)),
             };
         };
@@ -67,25 +69,27 @@ pub(super) async fn execute(session: &mut Session, alter: &AlterRelation) -> Res
             AlterAction::AddColumns(added) => added_columns(relation, alter, added)?,
             AlterAction::Default(column, default) => {
                 let column = written_column(session, relation, column)?;
-                changed_default(relation, alter, column, default.as_ref())?
+                changed_default(relation, alter, column, default.as_deref())?
             }
             AlterAction::Set(_) | AlterAction::Reset(_) => topic_records(metadata, catalog, relation, alter)?,
         };
-        Ok((records, true))
+        Ok((records, Some(relation.id)))
     };
     let _claim = match alter.action {
         AlterAction::AddColumns(_) => {
             // What is refused makes nobody wait.
-            change(&engine.metadata(), engine.catalog()?.as_ref())?;
-            LockTimeout::of(session).bound(engine.claim_table(&name)).await?
+            match change(&engine.metadata(), engine.catalog()?.as_ref())? {
+                (_, Some(relation)) => LockTimeout::of(session).bound(engine.claim_table(relation)).await?,
+                (_, None) => None,
+            }
         }
         AlterAction::Default(..) | AlterAction::Set(_) | AlterAction::Reset(_) => None,
     };
     let found = engine.change(change).await?;
     match (found, &alter.action) {
-        (false, _) => session.notice(Notice::new(format!("relation \"{name}\" does not exist, skipping"))),
-        (true, AlterAction::AddColumns(_)) => engine.keep_again(&name).await?,
-        (true, AlterAction::Set(_) | AlterAction::Reset(_) | AlterAction::Default(..)) => {}
+        (None, _) => session.notice(Notice::new(format!("relation \"{name}\" does not exist, skipping"))),
+        (Some(relation), AlterAction::AddColumns(_)) => engine.keep_without_query(relation).await?,
+        (Some(_), AlterAction::Set(_) | AlterAction::Reset(_) | AlterAction::Default(..)) => {}
     }
     Ok(done(tag))
 }

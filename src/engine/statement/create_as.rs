@@ -119,7 +119,7 @@ fn shown_options(options: &[WithOption]) -> String {
 /// What `SET 'ksql.persistence.default.format.key'` says.
 fn default_key_format(session: &Session, create: &CreateAs) -> Option<Format> {
     let value = session.settings.get("ksql_persistence_default_format_key").filter(|format| !format.is_empty())?;
-    let name = Name { value: "key_format".to_string(), quoted: false, position: create.name.position };
+    let name = Name { value: "key_format".to_string(), quoted: false, position: create.name.position, schema: None };
     RelationOptions::read(&[WithOption { name, value }]).ok()?.key_format
 }
 
@@ -300,6 +300,7 @@ impl Making {
             defaults: Default::default(),
             identity: None,
             ttl_ms: self.options.ttl_ms.map(|(ttl_ms, _)| ttl_ms),
+            session: None,
             materialized_view: self.create.kind == ObjectKind::MaterializedView,
             columns: output.columns.clone(),
             formats: Formats { key: output.key_format, value: output.value_format, wrap_single_value },

@@ -1,7 +1,7 @@
 //! CREATE TABLE .. AS over nothing that changes: a table without a key, filled once, as PostgreSQL makes it.
 //!
 //! A query that reads a stream, a table or a view is kept standing (`create_as`); one over a list of values, `generate_series` or
-//! system tables has nothing to follow.
+//! system tables has nothing to follow. Temporary tables, and what is made of them, are filled once in any case.
 
 use super::create_source;
 use super::done;
@@ -10,9 +10,12 @@ use super::insert_select;
 use super::modify::cast_name;
 use super::modify::quoted;
 use super::select;
+use super::temporary;
 use crate::catalog::Compatibility;
 use crate::catalog::TextKind;
 use crate::catalog::fold;
+use crate::catalog::mean_permanent;
+use crate::catalog::permanent_name;
 use crate::catalog::relations_named;
 use crate::engine::outcome::Notice;
 use crate::engine::outcome::Outcome;
@@ -34,30 +37,57 @@ use crate::sql::Statement;
 
 /// Whether the statement makes such a table.
 pub(super) fn is_one(session: &Session, create: &CreateAs) -> bool {
+    if create.temporary.is_some() {
+        return true;
+    }
+    let reads_temporary =
+        || session.catalog().is_ok_and(|catalog| temporary::first_read(&catalog, &create.select).is_some());
     session.settings.compatibility() == Compatibility::Postgres
         && create.kind == ObjectKind::Table
         && !create.or_replace
         && create.select.emit.is_none()
         // Whether a relation is there or not is for who would keep the query to say.
-        && relations_named(&mut create.select.ast.as_ref().clone()).iter().all(|name| name.starts_with("pg_"))
+        && (relations_named(&mut create.select.ast.as_ref().clone()).iter().all(|name| name.starts_with("pg_"))
+            || reads_temporary())
 }
 
 pub(super) async fn execute(session: &mut Session, create: &CreateAs, parameters: &[Value]) -> Result<Outcome> {
+    if create.select.emit.is_some() {
+        let error = Error::unsupported("a temporary table is filled once: it cannot be told to EMIT");
+        return Err(error.at(create.name.position).hint("Leave EMIT out."));
+    }
     let name = fold(&create.name, Compatibility::Postgres);
-    if create.if_not_exists && session.engine.catalog()?.id_of(&name).is_some() {
+    let catalog = session.catalog()?;
+    let known = match create.temporary {
+        Some(_) => catalog.temporary(&name).is_some(),
+        None => catalog.id_of(&permanent_name(&name)).is_some(),
+    };
+    if create.if_not_exists && known {
         session.notice(Notice::new(format!("relation \"{name}\" already exists, skipping")));
         return Ok(done("CREATE TABLE AS"));
     }
-    let described = select::describe(session, &create.select, &[]).await?;
+    let mut select = create.select.clone();
+    if create.temporary.is_some() && !known {
+        // The new table is not what its query reads under its name.
+        mean_permanent(select.ast.as_mut(), &|named, _| named == name);
+    }
+    let described = select::describe(session, &select, &[]).await?;
     let (table, text) = declaration(create, &name, &described.fields.unwrap_or_default())?;
-    create_source::execute(session, &table, &text).await?;
-    let insert = InsertSelect {
-        target: table.name,
-        columns: Vec::new(),
-        query_id: None,
-        select: create.select.clone(),
-        clauses: InsertClauses::default(),
+    let target = match create.temporary {
+        Some(_) => {
+            temporary::create(session, &table, &text).await?;
+            table.name
+        }
+        None => {
+            create_source::execute(session, &table, &text).await?;
+            Name { value: permanent_name(&name), quoted: true, ..table.name }
+        }
     };
+    if create.no_data {
+        return Ok(done("CREATE TABLE AS"));
+    }
+    let (columns, clauses) = (Vec::new(), InsertClauses::default());
+    let insert = InsertSelect { target, columns, query_id: None, select, clauses };
     match insert_select::execute(session, &insert, &text, parameters).await {
         Ok(Outcome::Done { tag }) => Ok(done(tag.replacen("INSERT 0", "SELECT", 1))),
         Ok(_) => Err(Error::internal("an INSERT with an answer")),
@@ -87,7 +117,8 @@ fn declaration(create: &CreateAs, name: &str, fields: &[OutputField]) -> Result<
         _ => Ok(format!("{} {}", quoted(&field.name), cast_name(&field.sql_type))),
     };
     let columns = fields.iter().map(column).collect::<Result<Vec<_>>>()?;
-    let text = format!("CREATE TABLE {} ({})", quoted(name), columns.join(", "));
+    let kind = if create.temporary.is_some() { "TEMPORARY TABLE" } else { "TABLE" };
+    let text = format!("CREATE {kind} {} ({})", quoted(name), columns.join(", "));
     let Some(Statement::CreateSource(declared)) = sql::parse(&text)?.pop().map(|parsed| parsed.statement) else {
         return Err(Error::internal("the declaration of a filled table"));
     };
@@ -96,5 +127,6 @@ fn declaration(create: &CreateAs, name: &str, fields: &[OutputField]) -> Result<
     let columns = declared.columns.into_iter();
     let columns = columns.map(|column| ColumnDefinition { name: placed(column.name), ..column }).collect();
     let name = placed(declared.name);
-    Ok((CreateSource { name, columns, options: create.options.clone(), ..declared }, text))
+    let (temporary, options) = (create.temporary, create.options.clone());
+    Ok((CreateSource { name, temporary, columns, options, ..declared }, text))
 }

@@ -70,8 +70,7 @@ pub(super) async fn execute(session: &mut Session, create: &CreateSource, text: 
     }
     let options = options(session, create)?;
     refuse_incomplete(create, &options, compatibility)?;
-    let declared = declare(create, &options, compatibility)?;
-    check_defaults(session, create, &declared).await?;
+    let declared = declared(session, create, &options).await?;
     let engine = session.engine.clone();
     // A table is kept from its CREATE to its DROP: no DROP comes in between.
     let _turn = match create.kind {
@@ -128,21 +127,22 @@ pub(super) async fn execute(session: &mut Session, create: &CreateSource, text: 
     Ok(done(tag))
 }
 
-/// Refuses defaults that are none of their columns.
-async fn check_defaults(session: &Session, create: &CreateSource, declared: &Declared) -> Result<()> {
+/// What a statement declares; its defaults give what their columns take.
+pub(super) async fn declared(session: &Session, create: &CreateSource, options: &RelationOptions) -> Result<Declared> {
+    let declared = declare(create, options, session.settings.compatibility())?;
     for (definition, column) in create.columns.iter().zip(&declared.columns) {
         if let Some(default) = &definition.default {
             defaults::check(session, default, column).await?;
         }
     }
-    Ok(())
+    Ok(declared)
 }
 
 /// Keeps others from changing rows of a table while it is replaced.
 async fn claim_replaced(session: &Session, create: &CreateSource, name: &str) -> Result<Option<TableLock>> {
-    match create.or_replace {
-        true => LockTimeout::of(session).bound(session.engine.claim_table(name)).await,
-        false => Ok(None),
+    match session.engine.catalog()?.relation(name).filter(|_| create.or_replace) {
+        Some(known) => LockTimeout::of(session).bound(session.engine.claim_table(known.id)).await,
+        None => Ok(None),
     }
 }
 
@@ -349,7 +349,7 @@ fn options(session: &Session, create: &CreateSource) -> Result<RelationOptions> 
             |told: &WithOption| [option, "format"].iter().any(|name| told.name.value.eq_ignore_ascii_case(name));
         let default = session.settings.get(setting).filter(|format| !format.is_empty());
         if let Some(value) = default.filter(|_| !create.options.iter().any(is_told)) {
-            let name = Name { value: option.to_string(), quoted: false, position: create.name.position };
+            let name = Name { value: option.to_string(), quoted: false, position: create.name.position, schema: None };
             clause.push(WithOption { name, value });
         }
     }
@@ -463,7 +463,7 @@ pub(super) fn dead_letter_topic(
     (name, id)
 }
 
-fn relation(
+pub(super) fn relation(
     catalog: &Catalog,
     name: &str,
     declared: &Declared,
@@ -483,6 +483,7 @@ fn relation(
         defaults: declared.defaults.clone(),
         identity: declared.identity.clone(),
         ttl_ms: options.ttl_ms.map(|(ttl_ms, _)| ttl_ms),
+        session: None,
         columns: declared.columns.clone(),
         formats: declared.formats,
         topic: topic.name.clone(),

@@ -32,7 +32,7 @@ async fn execute_as_planned(session: &mut Session, delete: &Delete, parameters: 
     let relation = changed_target(session, &delete.target, "delete from")?;
     let alias = modify::alias_of(session, &relation, delete.alias.as_ref());
     let others = Others::of(session, &alias, &delete.using)?;
-    let query = query(&relation, &alias, &others, delete)?;
+    let query = query(session, &relation, &alias, &others, delete)?;
     let keys = claimed_keys(session, &relation, &alias, delete.filter.as_ref(), parameters);
     let types: Vec<SqlType> = relation.columns.iter().map(|column| column.sql_type.clone()).collect();
     let with_others = !others.are_none();
@@ -49,7 +49,7 @@ pub(super) async fn describe(session: &Session, delete: &Delete, known: &[Option
     let relation = changed_target(session, &delete.target, "delete from")?;
     let alias = modify::alias_of(session, &relation, delete.alias.as_ref());
     let others = Others::of(session, &alias, &delete.using)?;
-    let query = query(&relation, &alias, &others, delete)?;
+    let query = query(session, &relation, &alias, &others, delete)?;
     let mut params = known.to_vec();
     let reading = modify::pin(session, &relation)?;
     let planned = modify::tell_parameters(session, &query, &reading, &mut params).await?;
@@ -61,9 +61,9 @@ pub(super) async fn describe(session: &Session, delete: &Delete, known: &[Option
     Ok(Description::new(params, fields).with_uuids(uuids))
 }
 
-fn query(relation: &Relation, alias: &str, others: &Others<'_>, delete: &Delete) -> Result<Select> {
+fn query(session: &Session, relation: &Relation, alias: &str, others: &Others<'_>, delete: &Delete) -> Result<Select> {
     let items = modify::changed_items(relation, alias, &[]);
-    let from = [modify::changed(relation, alias)];
+    let from = [modify::changed(session, relation, alias)?];
     let mut select = modify::select(&items, &from, None, delete.filter.as_ref())?;
     others.join(&mut select, delete.returning.as_ref())?;
     Ok(select)

@@ -31,7 +31,7 @@ pub(super) fn fields() -> Vec<OutputField> {
 }
 
 pub(super) fn execute(session: &Session, name: &Name) -> Result<Outcome> {
-    let catalog = session.engine.catalog()?;
+    let catalog = session.catalog()?;
     if let Some(view) = view_named(session, &catalog, name)? {
         let columns = &view.columns;
         let arrays: Vec<ArrayRef> = vec![
@@ -57,7 +57,7 @@ pub(super) fn extended_fields() -> Vec<OutputField> {
 
 /// What a relation is and who reads and writes it, then its columns.
 pub(super) fn extended(session: &Session, name: &Name) -> Result<Outcome> {
-    let catalog = session.engine.catalog()?;
+    let catalog = session.catalog()?;
     if let Some(view) = view_named(session, &catalog, name)? {
         return extended_view(view);
     }

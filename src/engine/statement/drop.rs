@@ -14,6 +14,7 @@ use crate::catalog::PlainView;
 use crate::catalog::QueryDefinition;
 use crate::catalog::Relation;
 use crate::catalog::fold;
+use crate::catalog::permanent_name;
 use crate::cluster::ClusterMetadata;
 use crate::cluster::MetadataRecord;
 use crate::engine::apart::run_apart;
@@ -27,6 +28,7 @@ use crate::error::Error;
 use crate::error::Result;
 use crate::error::SqlState;
 use crate::model::RelationId;
+use crate::model::SessionNumber;
 use crate::model::TopicId;
 use crate::model::TopicPartition;
 use crate::security::Operation;
@@ -44,6 +46,8 @@ struct Dropping {
     drop: DropRelation,
     name: String,
     rules: Compatibility,
+    /// Whose temporary tables names mean.
+    session: Option<SessionNumber>,
 }
 
 /// What is dropped.
@@ -74,6 +78,7 @@ pub(super) async fn execute(session: &mut Session, drop: &DropRelation) -> Resul
             drop: DropRelation { name: name.clone(), more: Vec::new(), ..drop.clone() },
             name: fold(name, rules),
             rules,
+            session: session.temporary.session(),
         })
         .collect();
     let all = if 1 < all.len() { in_order(session, all)? } else { all };
@@ -85,7 +90,7 @@ pub(super) async fn execute(session: &mut Session, drop: &DropRelation) -> Resul
 
 /// Several in an order in which none is below another that still stands. One that cannot go keeps the others.
 fn in_order(session: &Session, mut left: Vec<Dropping>) -> Result<Vec<Dropping>> {
-    let (metadata, mut catalog) = (session.engine.metadata(), Catalog::clone(&*session.engine.catalog()?));
+    let (metadata, mut catalog) = (session.engine.metadata(), Catalog::clone(&*session.catalog()?));
     if left.iter().any(|dropping| dropping.drop.cascade) {
         for dropping in &left {
             dropping.named(&catalog)?;
@@ -138,7 +143,7 @@ async fn run(session: &mut Session, dropping: Dropping) -> Result<()> {
 
 /// Drops what stands on a relation, and tells what that was.
 async fn cascade(dropping: Dropping) -> Result<Vec<String>> {
-    let catalog = dropping.engine.catalog()?;
+    let catalog = dropping.engine.catalog()?.seen_by(dropping.session);
     let mut dependants = Vec::new();
     if let Some(relation) = catalog.relation(&dropping.name) {
         authorize(&dropping.principal, Operation::Drop, Resource::Relation(&relation.name))?;
@@ -172,7 +177,7 @@ async fn cascade(dropping: Dropping) -> Result<Vec<String>> {
                 gone.push(format!("{word} {}", relation.name));
                 let delete_topic = dropping.drop.delete_topic && !relation.read_only && relation.query.is_some();
                 let drop = DropRelation { kind, if_exists: true, delete_topic, ..dropping.drop.clone() };
-                Dropping { drop, name: relation.name.clone(), ..dropping.clone() }.run().await?;
+                Dropping { drop, name: permanent_name(&relation.name), ..dropping.clone() }.run().await?;
             }
         }
     }
@@ -279,6 +284,7 @@ impl Dropping {
         metadata: &ClusterMetadata,
         catalog: &Catalog,
     ) -> Result<(Vec<MetadataRecord>, Catalog, Option<Dropped>)> {
+        let catalog = &catalog.seen_by(self.session);
         let Some(relation) = self.named(catalog)? else { return Ok((Vec::new(), catalog.clone(), None)) };
         if self.drop.delete_topic && relation.read_only {
             let message = format!("Cannot delete topic for read-only source: {}", relation.name);

@@ -50,11 +50,11 @@ pub(super) async fn execute(
         ExplainTarget::CreateAs(create) => {
             let options = RelationOptions::read(&create.options)?;
             let request = create_as::request(session, create, &options);
-            let catalog = session.engine.catalog()?;
+            let catalog = session.catalog()?;
             explain(&plan_standing(&create.select, &catalog, session.engine.functions(), &request)?)
         }
         ExplainTarget::Query(name) => {
-            let catalog = session.engine.catalog()?;
+            let catalog = session.catalog()?;
             let query = query_named(&catalog, name)?;
             explain(&plan_bound(&query.bound_text, &catalog, session.engine.functions())?)
         }

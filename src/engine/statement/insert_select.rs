@@ -81,14 +81,7 @@ pub(super) async fn execute(
     let Outcome::Rows { fields, mut rows, .. } = select::execute(session, &select, parameters).await? else {
         return Err(Error::internal("a query without rows"));
     };
-    let problem = match fields.len() {
-        count if targets.len() < count => Some("more expressions than target columns"),
-        count if count < targets.len() && !insert.columns.is_empty() => Some("more target columns than expressions"),
-        _ => None,
-    };
-    if let Some(problem) = problem {
-        return Err(Error::new(SqlState::SYNTAX_ERROR, format!("INSERT has {problem}")).at(insert.target.position));
-    }
+    refuse_other_count(insert, targets.len(), fields.len())?;
     refuse_other_types(&relation, &targets, &fields, &insert.select)?;
     let client = Arc::clone(&session.client);
     let bytes_max = session.engine.limits().insert_bytes_max;
@@ -132,6 +125,16 @@ pub(super) async fn execute(
     };
     session.written.note(ends);
     Ok(answer.outcome("INSERT 0"))
+}
+
+/// Refuses a query that has other columns than are written; without their names the last ones may be left out.
+fn refuse_other_count(insert: &InsertSelect, targets: usize, given: usize) -> Result<()> {
+    let problem = match given {
+        count if targets < count => "more expressions than target columns",
+        count if count < targets && !insert.columns.is_empty() => "more target columns than expressions",
+        _ => return Ok(()),
+    };
+    Err(Error::new(SqlState::SYNTAX_ERROR, format!("INSERT has {problem}")).at(insert.target.position))
 }
 
 /// Refuses what PostgreSQL does not assign to a column, such as a text that was computed to a column of numbers.
@@ -206,7 +209,7 @@ pub(super) async fn describe(
 }
 
 /// Whether it runs on.
-fn is_standing(session: &Session, insert: &InsertSelect) -> bool {
+pub(super) fn is_standing(session: &Session, insert: &InsertSelect) -> bool {
     insert.select.emit.is_some() || session.settings.compatibility() == Compatibility::Ksqldb
 }
 

@@ -33,7 +33,7 @@ pub(super) fn relation(session: &Session, catalog: &Catalog, name: &Name) -> Res
 
 /// REFRESH of a view that is kept up to date.
 pub(super) fn refresh(session: &Session, name: &Name) -> Result<Outcome> {
-    let relation = relation(session, &*session.engine.catalog()?, name)?;
+    let relation = relation(session, &*session.catalog()?, name)?;
     match relation.materialized_view || relation.query.is_some() && relation.is_table() {
         true => Ok(done("REFRESH MATERIALIZED VIEW")),
         false => {
@@ -87,7 +87,7 @@ pub(super) fn no_such_relation(catalog: &Catalog, name: &Name, folded: &str) -> 
 /// The relation that rows are to be put into: not one that a query keeps.
 pub(super) fn insert_target(session: &Session, name: &Name) -> Result<Arc<Relation>> {
     let rules = session.settings.compatibility();
-    let catalog = session.engine.catalog()?;
+    let catalog = session.catalog()?;
     let folded = fold(name, rules);
     if rules == Compatibility::Ksqldb && catalog.relation(&folded).is_none() {
         let hint = in_other_case(&catalog, &folded);
@@ -115,7 +115,7 @@ pub(super) fn changed_target(session: &Session, name: &Name, verb: &str) -> Resu
 pub(super) fn standing_target(session: &Session, name: &Name) -> Result<Arc<Relation>> {
     let several = session.settings.compatibility() == Compatibility::Ksqldb;
     let folded = fold(name, session.settings.compatibility());
-    if several && session.engine.catalog()?.relation(&folded).is_none() {
+    if several && session.catalog()?.relation(&folded).is_none() {
         let error = Error::new(SqlState::UNDEFINED_TABLE, format!("Source `{folded}` does not exist."));
         return Err(error.at(name.position).tells_place(""));
     }
@@ -139,7 +139,7 @@ fn is_free(relation: &Relation) -> bool {
 }
 
 fn target(session: &Session, name: &Name, verb: &str, takes_rows: impl Fn(&Relation) -> bool) -> Result<Arc<Relation>> {
-    let catalog = session.engine.catalog()?;
+    let catalog = session.catalog()?;
     let relation = relation(session, &catalog, name)?;
     authorize(&session.principal, Operation::Write, Resource::Relation(&relation.name))?;
     if relation.read_only {

@@ -20,6 +20,7 @@ mod describe;
 mod describe_function;
 mod drop;
 mod explain;
+mod index;
 mod insert_rows;
 mod insert_select;
 mod insert_standing;
@@ -39,6 +40,7 @@ mod select;
 mod set;
 mod set_config;
 mod show;
+mod temporary;
 mod terminate;
 mod transaction;
 mod truncate;
@@ -62,12 +64,22 @@ use crate::sql::ExplainTarget;
 use crate::sql::Statement;
 
 pub(super) use select::shape_by_key;
+pub(super) use temporary::end_transaction;
+
+/// The statement with what names of temporary tables, views and types stand for; `None` if it is that already.
+fn resolved(session: &Session, prepared: &Prepared) -> Result<Option<Prepared>> {
+    let mut resolved: Option<Prepared> = None;
+    for step in [temporary::resolved, views::expanded, types::resolved] {
+        if let Some(next) = step(session, resolved.as_ref().unwrap_or(prepared))? {
+            resolved = Some(next);
+        }
+    }
+    Ok(resolved)
+}
 
 /// Runs a statement.
 pub(super) async fn execute(session: &mut Session, prepared: &Prepared, parameters: &[Value]) -> Result<Outcome> {
-    let expanded = views::expanded(session, prepared)?;
-    let prepared = expanded.as_ref().unwrap_or(prepared);
-    let resolved = types::resolved(session, prepared)?;
+    let resolved = resolved(session, prepared)?;
     let prepared = resolved.as_ref().unwrap_or(prepared);
     if let Statement::Select(select) = prepared.statement.as_ref()
         && let Some(outcome) = select::read_by_key(session, select, prepared, parameters).await?
@@ -85,11 +97,14 @@ async fn execute_any(session: &mut Session, prepared: &Prepared, parameters: &[V
     }
     match prepared.statement.as_ref() {
         Statement::Empty => Ok(Outcome::Empty),
+        Statement::CreateSource(create) if create.temporary.is_some() => temporary::create(session, create, text).await,
         Statement::CreateSource(create) => create_source::execute(session, create, text).await,
         Statement::CreateAs(create) if create_filled::is_one(session, create) => {
             create_filled::execute(session, create, parameters).await
         }
         Statement::CreateAs(create) => create_as::execute(session, create, text).await,
+        Statement::CreateIndex(create) => index::create(session, create),
+        Statement::DropIndex(drop) => index::drop(session, drop),
         Statement::CreateType(create) => types::create(session, create, text).await,
         Statement::DropType(drop) => types::drop(session, drop).await,
         Statement::CreateView(create) => views::create(session, create, text).await,
@@ -122,8 +137,8 @@ async fn execute_any(session: &mut Session, prepared: &Prepared, parameters: &[V
         Statement::Move { name, direction } => cursors::skip(session, name, *direction).await,
         Statement::Close(name) => cursors::close(session, name.as_ref()),
         Statement::Begin(tag, modes) => transaction::begin(session, tag, modes),
-        Statement::Commit => Ok(transaction::commit(session)),
-        Statement::Rollback => Ok(transaction::rollback(session)),
+        Statement::Commit => transaction::commit(session).await,
+        Statement::Rollback => transaction::rollback(session).await,
         Statement::Savepoint(name) => transaction::savepoint(session, &name.value),
         Statement::ReleaseSavepoint(name) => transaction::release(session, &name.value),
         Statement::RollbackToSavepoint(name) => transaction::rollback_to(session, &name.value),
@@ -139,7 +154,8 @@ async fn execute_any(session: &mut Session, prepared: &Prepared, parameters: &[V
         Statement::Prepare(prepare) => prepared::prepare(session, prepare).await,
         Statement::Execute { name, arguments } => prepared::execute(session, name, arguments, parameters).await,
         Statement::Deallocate(name) => prepared::deallocate(session, name.as_ref()),
-        Statement::DiscardAll => set::discard_all(session),
+        Statement::DiscardAll => set::discard_all(session).await,
+        Statement::DiscardTemporary => temporary::discard(session).await,
         Statement::Ignored(tag) => Ok(done(*tag)),
     }
 }
@@ -150,9 +166,7 @@ pub(super) async fn describe(
     prepared: &Prepared,
     known: &[Option<SqlType>],
 ) -> Result<Description> {
-    let expanded = views::expanded(session, prepared)?;
-    let prepared = expanded.as_ref().unwrap_or(prepared);
-    let resolved = types::resolved(session, prepared)?;
+    let resolved = resolved(session, prepared)?;
     let prepared = resolved.as_ref().unwrap_or(prepared);
     match prepared.statement.as_ref() {
         Statement::Select(select) => select::describe_prepared(session, select, prepared, known).await,
@@ -182,6 +196,8 @@ pub(super) async fn describe(
         | Statement::AssertTopic(_)
         | Statement::CreateSource(_)
         | Statement::CreateAs(_)
+        | Statement::CreateIndex(_)
+        | Statement::DropIndex(_)
         | Statement::CreateType(_)
         | Statement::DropType(_)
         | Statement::CreateView(_)
@@ -211,6 +227,7 @@ pub(super) async fn describe(
         | Statement::Refresh(_)
         | Statement::Deallocate(_)
         | Statement::DiscardAll
+        | Statement::DiscardTemporary
         | Statement::Ignored(_) => Ok(Description::new(Vec::new(), None)),
     }
 }

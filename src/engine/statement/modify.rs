@@ -60,9 +60,11 @@ pub(super) struct Assigned {
 }
 
 /// The table that a statement changes, as its query reads it.
-pub(super) fn changed<'a>(relation: &'a Relation, alias: &'a str) -> Source<'a> {
-    let name = if relation.row_key().is_some() { WHOLE } else { &relation.name };
-    Source { name, alias }
+pub(super) fn changed<'a>(session: &Session, relation: &'a Relation, alias: &'a str) -> Result<Source<'a>> {
+    let catalog = session.catalog()?;
+    let is_hidden = catalog.relation(&relation.name).is_none_or(|named| named.id != relation.id);
+    let name = if is_hidden || relation.row_key().is_some() { WHOLE } else { &relation.name };
+    Ok(Source { name, alias })
 }
 
 /// What such a query reads while nothing is claimed.

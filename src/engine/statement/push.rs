@@ -67,7 +67,7 @@ pub(super) async fn execute(session: &mut Session, select: &Select, parameters: 
 pub(super) fn plan(session: &Session, select: &Select, parameters: &[Value]) -> Result<(StandingPlan, Option<usize>)> {
     let mut select = select.clone();
     let limit = take_limit(&mut select.ast)?.map(|limit| limit.rows(parameters)).transpose()?.flatten();
-    let catalog = session.engine.catalog()?;
+    let catalog = session.catalog()?;
     let semantics = session.settings.semantics();
     let plan = plan_push(&select, &catalog, session.engine.functions(), semantics, parameters)?;
     may_read(session, &catalog, &plan)?;
@@ -82,7 +82,7 @@ pub(super) fn describe(session: &Session, select: &Select, known: &[Option<SqlTy
         known.resize(known.len().max(number), None);
         known[number - 1].get_or_insert(SqlType::BigInt);
     }
-    let catalog = session.engine.catalog()?;
+    let catalog = session.catalog()?;
     let semantics = session.settings.semantics();
     let (plan, params) = describe_push(&select, &catalog, session.engine.functions(), semantics, &known)?;
     may_read(session, &catalog, &plan)?;

@@ -31,10 +31,11 @@ pub(super) async fn execute(session: &mut Session, rename: &Rename) -> Result<Ou
     let rules = session.settings.compatibility();
     let (name, to) = (fold(&rename.name, rules), fold(&rename.to, rules));
     let principal = session.principal.clone();
-    let engine = session.engine.clone();
+    let (engine, scope) = (session.engine.clone(), session.temporary.session());
     let _turn = engine.ddl().await;
     let found = engine
         .change(|_, catalog| {
+            let catalog = &catalog.seen_by(scope);
             // The catalogs show materialized views among views, so that is what clients call them.
             let fits = |relation: &&Arc<Relation>| rename.kind.is_some() || relation.materialized_view;
             let change = if let Some(relation) = catalog.relation(&name).filter(fits) {

@@ -58,7 +58,7 @@ pub(super) async fn execute(session: &mut Session, select: &Select, parameters: 
             true => Scans::Refused,
             false => Scans::Allowed,
         };
-        check_pull_keys(select, &*session.engine.catalog()?, scans)?;
+        check_pull_keys(select, &*session.catalog()?, scans)?;
     }
     let reading = pin(session, select).await?;
     execute_pinned(session, select, &reading, parameters).await
@@ -98,7 +98,7 @@ fn as_written(session: &Session, prepared: &Prepared) -> Result<Select> {
     let mut parsed = sql::parse(&prepared.text)?;
     let mut statement = parsed.pop().map(|parsed| parsed.statement);
     if let Some(statement) = &mut statement {
-        views::expand(session, &*session.engine.catalog()?, statement)?;
+        views::expand(session, &*session.catalog()?, statement)?;
     }
     match statement {
         Some(Statement::Select(select)) if parsed.is_empty() => Ok(select),
@@ -147,7 +147,7 @@ pub(super) async fn read_by_key(
 }
 
 fn recognised(session: &Session, select: &Select, cache: &KeyReadCache) -> Result<Option<Arc<KeyRead>>> {
-    let catalog = session.engine.catalog()?;
+    let catalog = session.catalog()?;
     let read = cache.of(select, &catalog, &session.settings);
     let may_read = |read: &Arc<KeyRead>| {
         authorize(&session.principal, Operation::Read, Resource::Relation(&read.relation().name)).is_ok()
@@ -213,14 +213,14 @@ pub(super) async fn describe(session: &Session, select: &Select, known: &[Option
 
 /// Pins what is read; under `read_your_writes` not before it covers what the session wrote.
 pub(super) async fn pin(session: &Session, select: &Select) -> Result<Reading> {
-    let relations = named(&*session.engine.catalog()?, select, session.settings.compatibility());
+    let relations = named(&*session.catalog()?, select, session.settings.compatibility());
     pin_relations(session, &relations).await
 }
 
 async fn pin_relations(session: &Session, relations: &[Arc<Relation>]) -> Result<Reading> {
     if session.settings.reads_own_writes() {
         let written: Frontier = session.written.ends().into_iter().collect();
-        let catalog = session.engine.catalog()?;
+        let catalog = session.catalog()?;
         let mut waits = Waits { session, catalog: &catalog, written, seen: BTreeMap::new() };
         for relation in relations {
             waits.cover(relation.id).await?;

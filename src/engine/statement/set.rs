@@ -1,6 +1,7 @@
 //! SET, RESET, DISCARD ALL.
 
 use super::done;
+use super::temporary;
 use crate::engine::advisory::Level;
 use crate::engine::outcome::Notice;
 use crate::engine::outcome::Outcome;
@@ -66,7 +67,8 @@ pub(super) fn reset(session: &mut Session, name: Option<&str>) -> Result<Outcome
     Ok(done("RESET"))
 }
 
-pub(super) fn discard_all(session: &mut Session) -> Result<Outcome> {
+pub(super) async fn discard_all(session: &mut Session) -> Result<Outcome> {
+    temporary::discard(session).await?;
     session.cursors.clear();
     session.prepared.clear();
     session.recent.clear();

@@ -52,7 +52,7 @@ fn listing(object: &ShowObject) -> Option<(&'static str, &'static [&'static str]
             &["name", "topic", "key_format", "value_format"],
         )),
         ShowObject::Tables => Some((
-            "SELECT name, topic, key_format, value_format, windowed::text AS windowed FROM tidemill.tables ORDER BY name",
+            "SELECT name, topic, key_format, value_format, windowed::text AS windowed FROM tidemill.tables WHERE name NOT LIKE 'pg\\_temp\\_%.%' ORDER BY name",
             &["name", "topic", "key_format", "value_format", "windowed"],
         )),
         ShowObject::StreamsExtended => Some((
@@ -60,7 +60,7 @@ fn listing(object: &ShowObject) -> Option<(&'static str, &'static [&'static str]
             EXTENDED,
         )),
         ShowObject::TablesExtended => Some((
-            "SELECT name, topic, partitions::text AS partitions, key_format, value_format, windowed::text AS windowed, query, statement FROM tidemill.tables ORDER BY name",
+            "SELECT name, topic, partitions::text AS partitions, key_format, value_format, windowed::text AS windowed, query, statement FROM tidemill.tables WHERE name NOT LIKE 'pg\\_temp\\_%.%' ORDER BY name",
             EXTENDED,
         )),
         ShowObject::Queries => Some((

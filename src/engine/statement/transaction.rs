@@ -4,6 +4,7 @@
 
 use super::done;
 use super::set;
+use super::temporary;
 use crate::engine::advisory::Level;
 use crate::engine::outcome::Notice;
 use crate::engine::outcome::Outcome;
@@ -31,24 +32,24 @@ pub(super) fn begin(session: &mut Session, tag: &str, modes: &[TransactionMode])
     Ok(done(tag))
 }
 
-pub(super) fn commit(session: &mut Session) -> Outcome {
+pub(super) async fn commit(session: &mut Session) -> Result<Outcome> {
     if session.status == TransactionStatus::Failed {
-        return rollback(session);
+        return rollback(session).await;
     }
-    end(session);
-    done("COMMIT")
+    end(session).await?;
+    Ok(done("COMMIT"))
 }
 
-pub(super) fn rollback(session: &mut Session) -> Outcome {
+pub(super) async fn rollback(session: &mut Session) -> Result<Outcome> {
     if session.block.wrote {
         let notice = Notice::warning(SqlState::WARNING, "statements of this block have taken effect and stay");
         session.notice(notice.hint("Each statement is its own transaction."));
     }
-    end(session);
-    done("ROLLBACK")
+    end(session).await?;
+    Ok(done("ROLLBACK"))
 }
 
-fn end(session: &mut Session) {
+async fn end(session: &mut Session) -> Result<()> {
     if session.status == TransactionStatus::Idle {
         let state = SqlState::NO_ACTIVE_SQL_TRANSACTION;
         session.notice(Notice::warning(state, "there is no transaction in progress"));
@@ -62,6 +63,7 @@ fn end(session: &mut Session) {
             session.report(changed);
         }
     }
+    temporary::end_transaction(session).await
 }
 
 pub(super) fn savepoint(session: &mut Session, name: &str) -> Result<Outcome> {

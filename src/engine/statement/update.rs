@@ -56,7 +56,7 @@ async fn execute_as_planned(session: &mut Session, update: &Update, parameters: 
     let assigned = modify::assigned(session, &relation, &update.assignments)?;
     let others = Others::of(session, &alias, &update.from)?;
     others.check_values(&assigned)?;
-    let query = query(&relation, &alias, &assigned, &others, update)?;
+    let query = query(session, &relation, &alias, &assigned, &others, update)?;
     let sets_key = assigned.iter().any(|assigned| relation_key(&relation).contains(&assigned.column));
     let keys = match sets_key {
         true => None,
@@ -93,7 +93,7 @@ pub(super) async fn describe(session: &Session, update: &Update, known: &[Option
     let alias = modify::alias_of(session, &relation, update.alias.as_ref());
     let assigned = modify::assigned(session, &relation, &update.assignments)?;
     let others = Others::of(session, &alias, &update.from)?;
-    let query = query(&relation, &alias, &assigned, &others, update)?;
+    let query = query(session, &relation, &alias, &assigned, &others, update)?;
     let mut params = known.to_vec();
     let reading = modify::pin(session, &relation)?;
     let planned = modify::tell_parameters(session, &query, &reading, &mut params).await?;
@@ -108,6 +108,7 @@ pub(super) async fn describe(session: &Session, update: &Update, known: &[Option
 }
 
 fn query(
+    session: &Session,
     relation: &Relation,
     alias: &str,
     assigned: &[Assigned],
@@ -115,7 +116,7 @@ fn query(
     update: &Update,
 ) -> Result<Select> {
     let items = modify::changed_items(relation, alias, assigned);
-    let from = [modify::changed(relation, alias)];
+    let from = [modify::changed(session, relation, alias)?];
     let mut select = modify::select(&items, &from, None, update.filter.as_ref())?;
     others.join(&mut select, update.returning.as_ref())?;
     Ok(select)

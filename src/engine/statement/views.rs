@@ -263,7 +263,7 @@ pub(super) fn view_named<'a>(
 
 /// The statement with the queries of views in the places of their names; `None` if it names no view.
 pub(super) fn expanded(session: &Session, prepared: &Prepared) -> Result<Option<Prepared>> {
-    let catalog = session.engine.catalog()?;
+    let catalog = session.catalog()?;
     if catalog.views().len() == 0 || !prepared.reads().iter().any(|name| catalog.view(name).is_some()) {
         return Ok(None);
     }

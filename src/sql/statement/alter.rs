@@ -45,7 +45,7 @@ pub enum AlterAction {
     /// These columns come after the others.
     AddColumns(Vec<AddedColumn>),
     /// A column gets a default, or none.
-    Default(Name, Option<ColumnDefault>),
+    Default(Name, Option<Box<ColumnDefault>>),
 }
 
 /// A column that is added.
@@ -115,7 +115,7 @@ fn column_default(cursor: &mut Cursor<'_>) -> Result<AlterAction> {
     let column = cursor.name()?;
     let position = cursor.position();
     if cursor.words(&["SET", "DEFAULT"]) {
-        return Ok(AlterAction::Default(column, Some(default_value(cursor)?)));
+        return Ok(AlterAction::Default(column, Some(Box::new(default_value(cursor)?))));
     }
     match cursor.words(&["DROP", "DEFAULT"]) {
         true => Ok(AlterAction::Default(column, None)),

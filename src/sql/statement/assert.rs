@@ -30,7 +30,7 @@ pub(super) fn parse(cursor: &mut Cursor<'_>) -> Result<Statement> {
     cursor.expect_word("TOPIC")?;
     let position = cursor.position();
     let topic = match cursor.string_if_there() {
-        Some(value) => Name { value, quoted: true, position },
+        Some(value) => Name { value, quoted: true, position, schema: None },
         None => cursor.name()?,
     };
     let options = if cursor.word("WITH") { with_options(cursor)? } else { Vec::new() };

@@ -4,9 +4,13 @@ use sqlparser::ast;
 use sqlparser::tokenizer::Token;
 
 use super::Name;
+use super::NamedSchema;
+use super::OnCommit;
 use super::Select;
 use super::Statement;
 use super::create_type;
+use super::index;
+use super::temporary;
 use super::view;
 use crate::error::Error;
 use crate::error::Position;
@@ -97,6 +101,8 @@ pub struct CreateSource {
     pub or_replace: bool,
     /// `SOURCE`: nobody writes it here.
     pub read_only: bool,
+    /// `TEMP`: it is its session's alone.
+    pub temporary: Option<OnCommit>,
     /// `IF NOT EXISTS`
     pub if_not_exists: bool,
     /// The relation.
@@ -114,6 +120,8 @@ pub struct CreateAs {
     pub kind: ObjectKind,
     /// `OR REPLACE`
     pub or_replace: bool,
+    /// `TEMP`: it is its session's alone.
+    pub temporary: Option<OnCommit>,
     /// `IF NOT EXISTS`
     pub if_not_exists: bool,
     /// The relation.
@@ -122,6 +130,8 @@ pub struct CreateAs {
     pub options: Vec<WithOption>,
     /// The query.
     pub select: Select,
+    /// `WITH NO DATA`: only the query's columns are taken.
+    pub no_data: bool,
 }
 
 pub(super) fn parse(cursor: &mut Cursor<'_>) -> Result<Statement> {
@@ -139,14 +149,23 @@ pub(super) fn parse(cursor: &mut Cursor<'_>) -> Result<Statement> {
     if !or_replace && cursor.is_word_at(0, "SCHEMA") {
         return schema(cursor);
     }
+    if !or_replace
+        && !read_only
+        && let Some(index) = index::create(cursor)?
+    {
+        return Ok(index);
+    }
+    let temporary = if or_replace || read_only { None } else { temporary::words(cursor)? };
     let Some(kind) = object_kind(cursor) else { return Err(refuse(cursor)) };
     let if_not_exists = cursor.words(&["IF", "NOT", "EXISTS"]);
     let name = cursor.relation_name()?;
+    let temporary = temporary.or(in_schema(&name, kind, or_replace || read_only)?);
     let columns = match cursor.peek().token {
         Token::LParen => Some(columns(cursor)?),
         _ => None,
     };
     let options = if cursor.word("WITH") { with_options(cursor)? } else { Vec::new() };
+    let temporary = temporary::on_commit(cursor, temporary)?;
     let query_position = cursor.position();
     if read_only && cursor.is_word_at(0, "AS") {
         return Err(cursor.unexpected("columns and WITH"));
@@ -158,7 +177,9 @@ pub(super) fn parse(cursor: &mut Cursor<'_>) -> Result<Statement> {
                 .hint("Name the columns with AS in the SELECT list."));
         }
         let select = cursor.select()?;
-        return Ok(Statement::CreateAs(CreateAs { kind, or_replace, if_not_exists, name, options, select }));
+        let no_data = no_data(cursor, temporary)?;
+        let create = CreateAs { kind, or_replace, temporary, if_not_exists, name, options, select, no_data };
+        return Ok(Statement::CreateAs(create));
     }
     match (&columns, kind) {
         (Some(_), ObjectKind::MaterializedView) => Err(cursor.unexpected("AS and a query")),
@@ -166,9 +187,32 @@ pub(super) fn parse(cursor: &mut Cursor<'_>) -> Result<Statement> {
         (None, _) if options.is_empty() => Err(cursor.unexpected("columns, WITH or AS")),
         _ => {
             let columns = columns.unwrap_or_default();
-            let create = CreateSource { kind, or_replace, read_only, if_not_exists, name, columns, options };
+            let create = CreateSource { kind, or_replace, read_only, temporary, if_not_exists, name, columns, options };
             Ok(Statement::CreateSource(create))
         }
+    }
+}
+
+/// Whether the name's schema makes what is created temporary.
+fn in_schema(name: &Name, kind: ObjectKind, is_other: bool) -> Result<Option<OnCommit>> {
+    match name.schema {
+        Some(NamedSchema::Temporary(_)) if kind == ObjectKind::Table && !is_other => Ok(Some(OnCommit::default())),
+        Some(NamedSchema::Temporary(_)) => {
+            Err(Error::unsupported("only a TABLE can be temporary").at(name.position).hint("CREATE TEMP TABLE .. AS"))
+        }
+        Some(NamedSchema::Public) | None => Ok(None),
+    }
+}
+
+/// `WITH [NO] DATA`: a query that stands has data in any case.
+fn no_data(cursor: &mut Cursor<'_>, temporary: Option<OnCommit>) -> Result<bool> {
+    let position = cursor.position();
+    if cursor.words(&["WITH", "DATA"]) || !cursor.words(&["WITH", "NO", "DATA"]) {
+        return Ok(false);
+    }
+    match temporary {
+        Some(_) => Ok(true),
+        None => Err(Error::unsupported("WITH NO DATA is supported for temporary tables only").at(position)),
     }
 }
 
@@ -188,17 +232,10 @@ fn schema(cursor: &mut Cursor<'_>) -> Result<Statement> {
 }
 
 /// What to write instead of what PostgreSQL has.
-const INSTEAD: [(&[&str], &str); 4] = [
+const INSTEAD: [(&[&str], &str); 3] = [
     (&["RECURSIVE"], "WITH RECURSIVE stands in the query of a view."),
-    (
-        &["INDEX", "UNIQUE"],
-        "A table is read by its key; a MATERIALIZED VIEW grouped by other columns has them as its key.",
-    ),
     (&["SEQUENCE"], "Give each row its number."),
-    (
-        &["TEMP", "TEMPORARY", "UNLOGGED", "LOCAL", "GLOBAL"],
-        "CREATE TABLE, and DROP it; rows of one statement stand in WITH.",
-    ),
+    (&["UNLOGGED"], "CREATE TABLE, or CREATE TEMP TABLE for what goes with the session."),
 ];
 
 fn refuse(cursor: &Cursor<'_>) -> Error {
@@ -215,10 +252,7 @@ fn refuse(cursor: &Cursor<'_>) -> Error {
         "EXTENSION",
         "FOREIGN",
         "FUNCTION",
-        "GLOBAL",
-        "INDEX",
         "LANGUAGE",
-        "LOCAL",
         "OPERATOR",
         "POLICY",
         "PROCEDURE",
@@ -232,10 +266,7 @@ fn refuse(cursor: &Cursor<'_>) -> Error {
         "STATISTICS",
         "SUBSCRIPTION",
         "TABLESPACE",
-        "TEMP",
-        "TEMPORARY",
         "TRIGGER",
-        "UNIQUE",
         "UNLOGGED",
         "USER",
     ];
@@ -451,7 +482,7 @@ pub(super) fn with_options(cursor: &mut Cursor<'_>) -> Result<Vec<WithOption>> {
     loop {
         let position = cursor.position();
         let name = match cursor.string_if_there() {
-            Some(value) => Name { value, quoted: false, position },
+            Some(value) => Name { value, quoted: false, position, schema: None },
             None => cursor.name()?,
         };
         cursor.expect_symbol(&Token::Eq)?;

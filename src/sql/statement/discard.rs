@@ -1,4 +1,4 @@
-//! `DISCARD ALL`, and its parts, of which there is nothing here.
+//! `DISCARD ALL`, and its parts, of most of which there is nothing here.
 
 use super::Statement;
 use crate::error::Result;
@@ -8,12 +8,10 @@ pub(super) fn parse(cursor: &mut Cursor<'_>) -> Result<Statement> {
     if cursor.word("ALL") {
         return Ok(Statement::DiscardAll);
     }
-    for (part, tag) in [
-        ("PLANS", "DISCARD PLANS"),
-        ("SEQUENCES", "DISCARD SEQUENCES"),
-        ("TEMP", "DISCARD TEMP"),
-        ("TEMPORARY", "DISCARD TEMP"),
-    ] {
+    if cursor.word("TEMP") || cursor.word("TEMPORARY") {
+        return Ok(Statement::DiscardTemporary);
+    }
+    for (part, tag) in [("PLANS", "DISCARD PLANS"), ("SEQUENCES", "DISCARD SEQUENCES")] {
         if cursor.word(part) {
             return Ok(Statement::Ignored(tag));
         }

@@ -7,6 +7,7 @@ use super::ObjectKind;
 use super::Statement;
 use super::create::object_kind;
 use super::create_type;
+use super::index;
 use super::view;
 use crate::error::Error;
 use crate::error::Result;
@@ -37,8 +38,11 @@ pub(super) fn parse(cursor: &mut Cursor<'_>) -> Result<Statement> {
     if cursor.word("VIEW") {
         return view::drop(cursor);
     }
+    if cursor.word("INDEX") {
+        return index::drop(cursor);
+    }
     let Some(kind) = object_kind(cursor) else {
-        for word in ["CONNECTOR", "DATABASE", "FUNCTION", "INDEX", "ROLE", "SCHEMA", "SEQUENCE", "USER"] {
+        for word in ["CONNECTOR", "DATABASE", "FUNCTION", "ROLE", "SCHEMA", "SEQUENCE", "USER"] {
             if cursor.word(word) {
                 return Err(Error::unsupported(format!("DROP {word} is not supported")).at(position));
             }

@@ -97,7 +97,7 @@ fn query_id(cursor: &mut Cursor<'_>) -> Result<Option<Name>> {
             let message = format!("option \"{option}\" is not one of INSERT: QUERY_ID alone is, once");
             return Err(Error::new(SqlState::INVALID_PARAMETER_VALUE, message).at(position));
         }
-        told = Some(Name { value, quoted: true, position });
+        told = Some(Name { value, quoted: true, position, schema: None });
     }
     Ok(told)
 }

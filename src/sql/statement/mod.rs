@@ -16,6 +16,7 @@ mod discard;
 mod drop;
 mod explain;
 mod fetch;
+mod index;
 mod insert;
 mod name;
 mod pause;
@@ -27,6 +28,7 @@ mod returning;
 mod select;
 mod set;
 mod show;
+mod temporary;
 mod terminate;
 mod transaction;
 mod truncate;
@@ -60,11 +62,14 @@ pub use delete::Delete;
 pub use drop::DropRelation;
 pub use explain::ExplainTarget;
 pub use fetch::FetchDirection;
+pub use index::CreateIndex;
+pub use index::DropIndex;
 pub use insert::InsertClauses;
 pub use insert::InsertRows;
 pub use insert::InsertSelect;
 pub use insert::is_default;
 pub use name::Name;
+pub use name::NamedSchema;
 pub use prepare::Prepare;
 pub use print::Print;
 pub use returning::Returning;
@@ -72,6 +77,8 @@ pub use select::Emit;
 pub use select::Select;
 pub use set::SetScope;
 pub use show::ShowObject;
+pub use temporary::OnCommit;
+pub use temporary::temporary_schema;
 pub use transaction::TransactionMode;
 pub use truncate::TruncateTopic;
 pub use update::Assignment;
@@ -95,6 +102,10 @@ pub enum Statement {
     CreateSource(CreateSource),
     /// A relation that a query keeps.
     CreateAs(CreateAs),
+    /// An index is asked for.
+    CreateIndex(CreateIndex),
+    /// Indexes go.
+    DropIndex(DropIndex),
     /// A name for a type.
     CreateType(CreateType),
     /// The name goes.
@@ -245,6 +256,8 @@ pub enum Statement {
     Deallocate(Option<Name>),
     /// `DISCARD ALL`
     DiscardAll,
+    /// `DISCARD TEMP`
+    DiscardTemporary,
     /// `UNLISTEN *` and such, which drivers send and which change nothing here; the tag to answer.
     Ignored(&'static str),
 }

@@ -1,6 +1,16 @@
 //! An identifier as it was typed.
 
 use crate::error::Position;
+use crate::model::SessionNumber;
+
+/// The schema that stood before a name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NamedSchema {
+    /// `public`
+    Public,
+    /// `pg_temp`, or with the number of a session.
+    Temporary(Option<SessionNumber>),
+}
 
 /// An identifier with the place where it stood. `value` is unfolded; `quoted` says that it must not be folded.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -11,4 +21,6 @@ pub struct Name {
     pub quoted: bool,
     /// Where it stood.
     pub position: Position,
+    /// The schema before it; only names of relations have one.
+    pub schema: Option<NamedSchema>,
 }

@@ -4,6 +4,7 @@
 use sqlparser::tokenizer::Token;
 
 use super::Name;
+use super::NamedSchema;
 use super::ObjectKind;
 use super::Select;
 use super::Statement;
@@ -51,6 +52,9 @@ pub struct Rename {
 /// Behind `CREATE VIEW`.
 pub(super) fn create(cursor: &mut Cursor<'_>, or_replace: bool) -> Result<Statement> {
     let name = cursor.relation_name()?;
+    if let Some(NamedSchema::Temporary(_)) = name.schema {
+        return Err(Error::unsupported("only a TABLE can be temporary").at(name.position));
+    }
     let columns = match cursor.peek().token {
         Token::LParen => cursor.names()?,
         _ => Vec::new(),

@@ -121,7 +121,7 @@ impl Conversation {
     }
 
     async fn ready(&mut self) -> Result<(), Ended> {
-        self.session.answered();
+        self.session.answered().await;
         self.news();
         self.socket.outgoing.ready(self.session.transaction_status());
         self.socket.flush().await?;
