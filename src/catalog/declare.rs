@@ -31,6 +31,7 @@ use crate::sql::ColumnDefault;
 use crate::sql::CreateSource;
 use crate::sql::DeclaredIdentity;
 use crate::sql::DeclaredRole;
+use crate::sql::Name;
 use crate::sql::ObjectKind;
 
 /// Names that ksqlDB gives to what each row carries besides its columns.
@@ -67,20 +68,8 @@ pub fn declare(create: &CreateSource, options: &RelationOptions, compatibility: 
     let (mut not_null, mut text_kinds, mut defaults) = (Vec::new(), BTreeMap::new(), BTreeMap::new());
     let mut identity = None;
     for definition in &create.columns {
-        let name = fold(&definition.name, compatibility);
+        let name = column_name(&columns, &definition.name, compatibility)?;
         let position = definition.name.position;
-        if columns.iter().any(|column| column.name == name) {
-            let message = format!("column \"{name}\" specified more than once");
-            return Err(Error::new(SqlState::DUPLICATE_COLUMN, message).at(position));
-        }
-        if name == ROW_KEY {
-            let message = format!("column name \"{name}\" conflicts with a system column name");
-            return Err(Error::new(SqlState::DUPLICATE_COLUMN, message).at(position));
-        }
-        if compatibility == Compatibility::Ksqldb && KSQLDB_RESERVED.contains(&name.as_str()) {
-            let message = format!("\"{name}\" is a reserved system column name");
-            return Err(Error::new(SqlState::INVALID_TABLE_DEFINITION, message).at(position));
-        }
         let role =
             role(kind, &definition.role).map_err(|error| in_words(error, &name, kind, compatibility).at(position))?;
         let length = TextKind::declared(&definition.data_type, compatibility).map_err(|error| error.at(position))?;
@@ -133,6 +122,21 @@ pub fn declare(create: &CreateSource, options: &RelationOptions, compatibility: 
     check_nested(&columns, &formats, compatibility).map_err(|error| error.at(create.name.position))?;
     let timestamp_column = timestamp_column(&columns, options, compatibility)?;
     Ok(Declared { kind, columns, formats, timestamp_column, not_null, text_kinds, defaults, identity })
+}
+
+/// The folded name of a column, which none before it has.
+fn column_name(before: &[Column], told: &Name, compatibility: Compatibility) -> Result<String> {
+    let name = fold(told, compatibility);
+    let (state, message) = if before.iter().any(|column| column.name == name) {
+        (SqlState::DUPLICATE_COLUMN, format!("column \"{name}\" specified more than once"))
+    } else if name == ROW_KEY {
+        (SqlState::DUPLICATE_COLUMN, format!("column name \"{name}\" conflicts with a system column name"))
+    } else if compatibility == Compatibility::Ksqldb && KSQLDB_RESERVED.contains(&name.as_str()) {
+        (SqlState::INVALID_TABLE_DEFINITION, format!("\"{name}\" is a reserved system column name"))
+    } else {
+        return Ok(name);
+    };
+    Err(Error::new(state, message).at(told.position))
 }
 
 /// DEFAULT is for what SQL statements write.

@@ -39,7 +39,7 @@ fn rows(engine: &Arc<Engine>, tables: bool) -> Result<Vec<Row>> {
     let row = |relation: &Arc<Relation>| {
         let query = relation.query.and_then(|id| catalog.query(id));
         vec![
-            text(&relation.name_among_all()),
+            text(relation.name_among_all()),
             text(&relation.topic),
             Cell::Int(relation.partitions),
             text(format(relation.formats.key)),
