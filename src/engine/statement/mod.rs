@@ -48,6 +48,8 @@ mod types;
 mod update;
 mod views;
 
+use std::pin::Pin;
+
 use super::outcome::Description;
 use super::outcome::Outcome;
 use super::outcome::Value;
@@ -97,67 +99,85 @@ async fn execute_any(session: &mut Session, prepared: &Prepared, parameters: &[V
     }
     match prepared.statement.as_ref() {
         Statement::Empty => Ok(Outcome::Empty),
-        Statement::CreateSource(create) if create.temporary.is_some() => temporary::create(session, create, text).await,
-        Statement::CreateSource(create) => create_source::execute(session, create, text).await,
-        Statement::CreateAs(create) if create_filled::is_one(session, create) => {
-            create_filled::execute(session, create, parameters).await
+        Statement::CreateSource(create) if create.temporary.is_some() => {
+            boxed(move || temporary::create(session, create, text)).await
         }
-        Statement::CreateAs(create) => create_as::execute(session, create, text).await,
+        Statement::CreateSource(create) => boxed(move || create_source::execute(session, create, text)).await,
+        Statement::CreateAs(create) if create_filled::is_one(session, create) => {
+            boxed(move || create_filled::execute(session, create, parameters)).await
+        }
+        Statement::CreateAs(create) => boxed(move || create_as::execute(session, create, text)).await,
         Statement::CreateIndex(create) => index::create(session, create),
         Statement::DropIndex(drop) => index::drop(session, drop),
-        Statement::CreateType(create) => types::create(session, create, text).await,
-        Statement::DropType(drop) => types::drop(session, drop).await,
-        Statement::CreateView(create) => views::create(session, create, text).await,
-        Statement::DropView(drop) => views::drop(session, drop).await,
-        Statement::Rename(rename) => rename::execute(session, rename).await,
-        Statement::Alter(alter) => alter::execute(session, alter).await,
-        Statement::RebuildQuery(name) => rebuild::execute(session, name).await,
-        Statement::Drop(drop) => drop::execute(session, drop).await,
-        Statement::Update(update) => update::execute(session, update, parameters).await,
-        Statement::Delete(delete) => delete::execute(session, delete, parameters).await,
-        Statement::InsertRows(insert) => insert_rows::execute(session, insert, parameters).await,
-        Statement::InsertSelect(insert) => insert_select::execute(session, insert, text, parameters).await,
-        Statement::Select(select) => select::execute_prepared(session, select, prepared, parameters).await,
+        Statement::CreateType(create) => boxed(move || types::create(session, create, text)).await,
+        Statement::DropType(drop) => boxed(move || types::drop(session, drop)).await,
+        Statement::CreateView(create) => boxed(move || views::create(session, create, text)).await,
+        Statement::DropView(drop) => boxed(move || views::drop(session, drop)).await,
+        Statement::Rename(rename) => boxed(move || rename::execute(session, rename)).await,
+        Statement::Alter(alter) => boxed(move || alter::execute(session, alter)).await,
+        Statement::RebuildQuery(name) => boxed(move || rebuild::execute(session, name)).await,
+        Statement::Drop(drop) => boxed(move || drop::execute(session, drop)).await,
+        Statement::Update(update) => boxed(move || update::execute(session, update, parameters)).await,
+        Statement::Delete(delete) => boxed(move || delete::execute(session, delete, parameters)).await,
+        Statement::InsertRows(insert) => boxed(move || insert_rows::execute(session, insert, parameters)).await,
+        Statement::InsertSelect(insert) => {
+            boxed(move || insert_select::execute(session, insert, text, parameters)).await
+        }
+        Statement::Select(select) => {
+            boxed(move || select::execute_prepared(session, select, prepared, parameters)).await
+        }
         Statement::Explain { analyze, json, target } => {
-            explain::execute(session, (*analyze, *json), target, parameters).await
+            boxed(move || explain::execute(session, (*analyze, *json), target, parameters)).await
         }
         Statement::Describe(name) => describe::execute(session, name),
         Statement::DescribeExtended(name) => describe::extended(session, name),
-        Statement::DescribeFunction(name) => describe_function::execute(session, name).await,
-        Statement::AssertTopic(assert) => assert::topic(session, assert).await,
-        Statement::Print(print) => print::execute(session, print).await,
-        Statement::Show(object) => show::execute(session, object).await,
+        Statement::DescribeFunction(name) => boxed(move || describe_function::execute(session, name)).await,
+        Statement::AssertTopic(assert) => boxed(move || assert::topic(session, assert)).await,
+        Statement::Print(print) => boxed(move || print::execute(session, print)).await,
+        Statement::Show(object) => boxed(move || show::execute(session, object)).await,
         Statement::Set { scope, name, value } => set::execute(session, *scope, name, value.as_deref()),
         Statement::SetModes(scope, modes) => set::modes(session, *scope, modes),
         Statement::Reset(name) => set::reset(session, name.as_deref()),
-        Statement::CopyTo { source, format } => copy_to::execute(session, source, format).await,
-        Statement::CopyFrom { target, columns, format } => copy_from::execute(session, target, columns, format).await,
-        Statement::Declare { name, hold, select } => cursors::declare(session, name, *hold, select, parameters).await,
+        Statement::CopyTo { source, format } => boxed(move || copy_to::execute(session, source, format)).await,
+        Statement::CopyFrom { target, columns, format } => {
+            boxed(move || copy_from::execute(session, target, columns, format)).await
+        }
+        Statement::Declare { name, hold, select } => {
+            boxed(move || cursors::declare(session, name, *hold, select, parameters)).await
+        }
         Statement::Fetch { name, direction } => cursors::fetch(session, name, *direction),
-        Statement::Move { name, direction } => cursors::skip(session, name, *direction).await,
+        Statement::Move { name, direction } => boxed(move || cursors::skip(session, name, *direction)).await,
         Statement::Close(name) => cursors::close(session, name.as_ref()),
         Statement::Begin(tag, modes) => transaction::begin(session, tag, modes),
-        Statement::Commit => transaction::commit(session).await,
-        Statement::Rollback => transaction::rollback(session).await,
+        Statement::Commit => boxed(move || transaction::commit(session)).await,
+        Statement::Rollback => boxed(move || transaction::rollback(session)).await,
         Statement::Savepoint(name) => transaction::savepoint(session, &name.value),
         Statement::ReleaseSavepoint(name) => transaction::release(session, &name.value),
         Statement::RollbackToSavepoint(name) => transaction::rollback_to(session, &name.value),
-        Statement::Truncate(truncate) => truncate::execute(session, truncate).await,
+        Statement::Truncate(truncate) => boxed(move || truncate::execute(session, truncate)).await,
         Statement::Refresh(name) => lookup::refresh(session, name),
         Statement::TruncateTables { names, restart_identity } => {
-            truncate::tables(session, names, *restart_identity).await
+            boxed(move || truncate::tables(session, names, *restart_identity)).await
         }
-        Statement::Terminate(name) => terminate::execute(session, name.as_ref()).await,
-        Statement::Pause(name) => pause::execute(session, name.as_ref(), QueryState::Paused).await,
-        Statement::Resume(name) => pause::execute(session, name.as_ref(), QueryState::Running).await,
+        Statement::Terminate(name) => boxed(move || terminate::execute(session, name.as_ref())).await,
+        Statement::Pause(name) => boxed(move || pause::execute(session, name.as_ref(), QueryState::Paused)).await,
+        Statement::Resume(name) => boxed(move || pause::execute(session, name.as_ref(), QueryState::Running)).await,
         Statement::Define { name, value } => Ok(define::execute(session, name, value.as_deref())),
-        Statement::Prepare(prepare) => prepared::prepare(session, prepare).await,
-        Statement::Execute { name, arguments } => prepared::execute(session, name, arguments, parameters).await,
+        Statement::Prepare(prepare) => boxed(move || prepared::prepare(session, prepare)).await,
+        Statement::Execute { name, arguments } => {
+            boxed(move || prepared::execute(session, name, arguments, parameters)).await
+        }
         Statement::Deallocate(name) => prepared::deallocate(session, name.as_ref()),
-        Statement::DiscardAll => set::discard_all(session).await,
-        Statement::DiscardTemporary => temporary::discard(session).await,
+        Statement::DiscardAll => boxed(move || set::discard_all(session)).await,
+        Statement::DiscardTemporary => boxed(move || temporary::discard(session)).await,
         Statement::Ignored(tag) => Ok(done(*tag)),
     }
+}
+
+/// The future of one kind of statement, in memory of its own: room for those of all kinds would be taken, and moved along, by
+/// whoever awaits one.
+fn boxed<F: Future<Output = Result<Outcome>>>(make: impl FnOnce() -> F) -> Pin<Box<F>> {
+    Box::pin(make())
 }
 
 /// What a statement takes and gives, without running it.
