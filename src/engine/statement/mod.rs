@@ -142,18 +142,6 @@ async fn execute_any(session: &mut Session, prepared: &Prepared, parameters: &[V
         Statement::CopyFrom { target, columns, format } => {
             boxed(move || copy_from::execute(session, target, columns, format)).await
         }
-        Statement::Declare { name, hold, select } => {
-            boxed(move || cursors::declare(session, name, *hold, select, parameters)).await
-        }
-        Statement::Fetch { name, direction } => cursors::fetch(session, name, *direction),
-        Statement::Move { name, direction } => boxed(move || cursors::skip(session, name, *direction)).await,
-        Statement::Close(name) => cursors::close(session, name.as_ref()),
-        Statement::Begin(tag, modes) => transaction::begin(session, tag, modes),
-        Statement::Commit => boxed(move || transaction::commit(session)).await,
-        Statement::Rollback => boxed(move || transaction::rollback(session)).await,
-        Statement::Savepoint(name) => transaction::savepoint(session, &name.value),
-        Statement::ReleaseSavepoint(name) => transaction::release(session, &name.value),
-        Statement::RollbackToSavepoint(name) => transaction::rollback_to(session, &name.value),
         Statement::Truncate(truncate) => boxed(move || truncate::execute(session, truncate)).await,
         Statement::Refresh(name) => lookup::refresh(session, name),
         Statement::TruncateTables { names, restart_identity } => {
@@ -167,10 +155,30 @@ async fn execute_any(session: &mut Session, prepared: &Prepared, parameters: &[V
         Statement::Execute { name, arguments } => {
             boxed(move || prepared::execute(session, name, arguments, parameters)).await
         }
+        statement => boxed(move || of_session(session, statement, parameters)).await,
+    }
+}
+
+/// Runs a statement that is about the session alone: its transaction, its cursors, what it forgets.
+async fn of_session(session: &mut Session, statement: &Statement, parameters: &[Value]) -> Result<Outcome> {
+    match statement {
+        Statement::Declare { name, hold, select } => {
+            boxed(move || cursors::declare(session, name, *hold, select, parameters)).await
+        }
+        Statement::Fetch { name, direction } => cursors::fetch(session, name, *direction),
+        Statement::Move { name, direction } => boxed(move || cursors::skip(session, name, *direction)).await,
+        Statement::Close(name) => cursors::close(session, name.as_ref()),
+        Statement::Begin(tag, modes) => transaction::begin(session, tag, modes),
+        Statement::Commit => boxed(move || transaction::commit(session)).await,
+        Statement::Rollback => boxed(move || transaction::rollback(session)).await,
+        Statement::Savepoint(name) => transaction::savepoint(session, &name.value),
+        Statement::ReleaseSavepoint(name) => transaction::release(session, &name.value),
+        Statement::RollbackToSavepoint(name) => transaction::rollback_to(session, &name.value),
         Statement::Deallocate(name) => prepared::deallocate(session, name.as_ref()),
         Statement::DiscardAll => boxed(move || set::discard_all(session)).await,
         Statement::DiscardTemporary => boxed(move || temporary::discard(session)).await,
         Statement::Ignored(tag) => Ok(done(*tag)),
+        _ => Err(Error::internal("a statement that nobody runs")),
     }
 }
 
