@@ -187,6 +187,27 @@ pub async fn run(client: &Client, statements: &str) {
     rows(client, statements).await;
 }
 
+/// Runs statements in so many sessions at a time, each so many turns: `statement` gives one by its session and its turn.
+pub async fn run_in_sessions(
+    server: &TestServer,
+    (sessions, turns): (usize, usize),
+    statement: impl Fn(usize, usize) -> String + Copy + Send + 'static,
+) {
+    let mut writers = Vec::new();
+    for session in 0..sessions {
+        let client = server.connect().await;
+        writers.push(tokio::spawn(async move {
+            for turn in 0..turns {
+                let statement = statement(session, turn);
+                client.batch_execute(&statement).await.unwrap_or_else(|error| panic!("{statement}: {error:?}"));
+            }
+        }));
+    }
+    for writer in writers {
+        writer.await.expect("a session writes");
+    }
+}
+
 /// The rows of a query, once it shows all that this session wrote.
 pub async fn settled(client: &Client, query: &str) -> Vec<Vec<String>> {
     run(client, "SET read_your_writes = on").await;

@@ -8,6 +8,7 @@ use super::server::TestServer;
 use super::server::column;
 use super::server::rows;
 use super::server::run;
+use super::server::run_in_sessions;
 use super::server::settled;
 
 const WRITERS: usize = 6;
@@ -19,26 +20,15 @@ async fn no_update_of_several_sessions_is_lost() {
     let client = server.connect().await;
     run(&client, "CREATE TABLE counters (id INT PRIMARY KEY, n BIGINT) WITH (partitions = 2)").await;
     run(&client, "INSERT INTO counters SELECT g.value, 0 FROM generate_series(1, 3) AS g(value)").await;
-    let mut writers = Vec::new();
-    for writer in 0..WRITERS {
-        let client = server.connect().await;
-        writers.push(tokio::spawn(async move {
-            for turn in 0..TURNS {
-                let statement = match (writer + turn) % 5 {
-                    // By key, by another condition, all, with the key in another form, and by way of INSERT.
-                    0 => "UPDATE counters SET n = n + 1 WHERE id = 1",
-                    1 => "UPDATE counters SET n = n + 1 WHERE id + 1 = 2",
-                    2 => "UPDATE counters SET n = n + 1",
-                    3 => "UPDATE counters SET n = n + 1 WHERE 1.0 = id",
-                    _ => "INSERT INTO counters VALUES (1, 7) ON CONFLICT (id) DO UPDATE SET n = counters.n + 1",
-                };
-                client.batch_execute(statement).await.unwrap_or_else(|error| panic!("{statement}: {error:?}"));
-            }
-        }));
-    }
-    for writer in writers {
-        writer.await.expect("a writer writes");
-    }
+    let statement = |writer: usize, turn: usize| match (writer + turn) % 5 {
+        // By key, by another condition, all, with the key in another form, and by way of INSERT.
+        0 => "UPDATE counters SET n = n + 1 WHERE id = 1".to_string(),
+        1 => "UPDATE counters SET n = n + 1 WHERE id + 1 = 2".to_string(),
+        2 => "UPDATE counters SET n = n + 1".to_string(),
+        3 => "UPDATE counters SET n = n + 1 WHERE 1.0 = id".to_string(),
+        _ => "INSERT INTO counters VALUES (1, 7) ON CONFLICT (id) DO UPDATE SET n = counters.n + 1".to_string(),
+    };
+    run_in_sessions(&server, (WRITERS, TURNS), statement).await;
     let all = (0..WRITERS * TURNS).filter(|at| (at / TURNS + at % TURNS) % 5 == 2).count();
     let expected = [WRITERS * TURNS, all, all].map(|n| n.to_string());
     assert_eq!(column(&client, "SELECT n FROM counters ORDER BY id").await, expected);
@@ -278,22 +268,11 @@ async fn numbers_of_rows_are_given_once_by_sessions_at_a_time_and_over_a_restart
     let server = TestServer::start().await;
     let client = server.connect().await;
     run(&client, "CREATE TABLE numbered (id SERIAL PRIMARY KEY, writer INT) WITH (partitions = 2)").await;
-    let mut writers = Vec::new();
-    for writer in 0..WRITERS {
-        let client = server.connect().await;
-        writers.push(tokio::spawn(async move {
-            for turn in 0..TURNS {
-                let statement = match turn % 2 {
-                    0 => format!("INSERT INTO numbered (writer) VALUES ({writer}), ({writer})"),
-                    _ => format!("INSERT INTO numbered (writer) SELECT {writer} FROM generate_series(1, 30)"),
-                };
-                client.batch_execute(&statement).await.unwrap_or_else(|error| panic!("{statement}: {error:?}"));
-            }
-        }));
-    }
-    for writer in writers {
-        writer.await.expect("a writer writes");
-    }
+    let statement = |writer: usize, turn: usize| match turn % 2 {
+        0 => format!("INSERT INTO numbered (writer) VALUES ({writer}), ({writer})"),
+        _ => format!("INSERT INTO numbered (writer) SELECT {writer} FROM generate_series(1, 30)"),
+    };
+    run_in_sessions(&server, (WRITERS, TURNS), statement).await;
     // 13 turns of two rows and 12 of thirty: one number twice would have been 23505.
     let count = WRITERS * (13 * 2 + 12 * 30);
     let found = rows(&client, "SELECT COUNT(*), MIN(id), MAX(id) FROM numbered").await;

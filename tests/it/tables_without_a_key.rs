@@ -11,6 +11,7 @@ use super::server::TestServer;
 use super::server::column;
 use super::server::rows;
 use super::server::run;
+use super::server::run_in_sessions;
 
 const WRITERS: usize = 4;
 const TURNS: usize = 20;
@@ -20,20 +21,9 @@ async fn equal_rows_of_several_sessions_are_all_there_after_a_restart() {
     let server = TestServer::start().await;
     let client = server.connect().await;
     run(&client, "CREATE TABLE t (a INT, n INT) WITH (partitions = 2)").await;
-    let mut writers = Vec::new();
-    for _ in 0..WRITERS {
-        let client = server.connect().await;
-        writers.push(tokio::spawn(async move {
-            for _ in 0..TURNS {
-                client.batch_execute("INSERT INTO t VALUES (1, 0), (1, 0)").await.expect("two rows");
-                client.batch_execute("UPDATE t SET n = n + 1 WHERE a = 2").await.expect("an update");
-            }
-        }));
-    }
     run(&client, "INSERT INTO t VALUES (2, 0), (2, 0)").await;
-    for writer in writers {
-        writer.await.expect("a writer writes");
-    }
+    let statements = |_, _| "INSERT INTO t VALUES (1, 0), (1, 0); UPDATE t SET n = n + 1 WHERE a = 2".to_string();
+    run_in_sessions(&server, (WRITERS, TURNS), statements).await;
     let counted = "SELECT a, COUNT(*) FROM t GROUP BY a ORDER BY a";
     let expected = [["1".to_string(), (2 * WRITERS * TURNS).to_string()], ["2".to_string(), "2".to_string()]];
     assert_eq!(rows(&client, counted).await, expected);

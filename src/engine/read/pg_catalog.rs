@@ -173,17 +173,11 @@ impl PgCatalog {
         }
         let first = batches.iter().find(|batch| 0 < batch.num_rows()).map(|batch| batch.slice(0, 1));
         if let Some(row) = first {
-            let schema = row.schema();
-            let mut columns = row.columns().to_vec();
             let own: [(&str, ArrayRef); 2] = [
                 ("oid", Arc::new(Int32Array::from(vec![INFORMATION_SCHEMA_OID]))),
                 ("nspname", Arc::new(StringArray::from(vec![INFORMATION_SCHEMA]))),
             ];
-            for (name, value) in own {
-                let index = schema.index_of(name)?;
-                columns[index] = cast(&value, schema.field(index).data_type())?;
-            }
-            batches.push(RecordBatch::try_new(schema, columns)?);
+            batches.push(with_columns(&row, own)?);
         }
         table_of(batches)
     }
@@ -251,10 +245,7 @@ impl PgCatalog {
             let numbers = column(batch, number, &DataType::Int32)?;
             let numbers = numbers.as_primitive::<Int32Type>().iter();
             let numbers: Int32Array = numbers.map(|oid| oid.map(|oid| own.get(&oid).copied().unwrap_or(oid))).collect();
-            let mut columns = batch.columns().to_vec();
-            let index = batch.schema().index_of(number)?;
-            columns[index] = cast(&numbers, batch.schema().field(index).data_type())?;
-            Ok(RecordBatch::try_new(batch.schema(), columns)?)
+            with_columns(batch, [(number, Arc::new(numbers) as ArrayRef)])
         };
         self.rows(name).await?.iter().map(numbered).collect()
     }
@@ -325,6 +316,16 @@ pub(super) fn column(batch: &RecordBatch, name: &str, data_type: &DataType) -> R
     Ok(cast(found, data_type)?)
 }
 
+/// Rows with other values in some columns, each cast to the column's type.
+pub(super) fn with_columns<const N: usize>(batch: &RecordBatch, told: [(&str, ArrayRef); N]) -> Result<RecordBatch> {
+    let mut columns = batch.columns().to_vec();
+    for (name, values) in told {
+        let index = batch.schema().index_of(name)?;
+        columns[index] = cast(&values, batch.schema().field(index).data_type())?;
+    }
+    Ok(RecordBatch::try_new(batch.schema(), columns)?)
+}
+
 /// Where a column's value comes from where a statement tells none.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Generated {
@@ -389,12 +390,7 @@ fn with_modifiers(batch: &RecordBatch, catalog: &Catalog) -> Result<RecordBatch>
         ("atthasdef", Arc::new(BooleanArray::from(defaults))),
         ("attidentity", Arc::new(StringArray::from(identities))),
     ];
-    let mut columns = batch.columns().to_vec();
-    for (name, values) in changed {
-        let index = batch.schema().index_of(name)?;
-        columns[index] = cast(&values, batch.schema().field(index).data_type())?;
-    }
-    Ok(RecordBatch::try_new(batch.schema(), columns)?)
+    with_columns(batch, changed)
 }
 
 /// The `pg_type.oid` of an array, which for an array of arrays is that of the innermost, of JSON, and of a map and a struct, which

@@ -13,7 +13,6 @@ use datafusion::arrow::array::ArrayRef;
 use datafusion::arrow::array::AsArray;
 use datafusion::arrow::array::BooleanArray;
 use datafusion::arrow::array::StringArray;
-use datafusion::arrow::compute::cast;
 use datafusion::arrow::compute::filter_record_batch;
 use datafusion::arrow::datatypes::DataType;
 use datafusion::arrow::datatypes::Int32Type;
@@ -23,6 +22,7 @@ use datafusion::catalog::TableProvider;
 use datafusion::error::Result;
 
 use super::pg_catalog::column;
+use super::pg_catalog::with_columns;
 use super::public_schema::PinnedPublic;
 use crate::catalog::Relation;
 use crate::engine::core::Engine;
@@ -186,13 +186,4 @@ enum Table {
     Permanent(String),
     Own(String),
     OfOthers,
-}
-
-fn with_columns<const N: usize>(batch: &RecordBatch, told: [(&str, ArrayRef); N]) -> Result<RecordBatch> {
-    let mut columns = batch.columns().to_vec();
-    for (name, values) in told {
-        let index = batch.schema().index_of(name)?;
-        columns[index] = cast(&values, batch.schema().field(index).data_type())?;
-    }
-    Ok(RecordBatch::try_new(batch.schema(), columns)?)
 }

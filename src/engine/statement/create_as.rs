@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::backfill;
+use super::create_filled;
 use super::create_source::already_exists;
 use super::create_source::dead_letter_topic;
 use super::create_source::owns_topic;
@@ -33,6 +34,7 @@ use crate::engine::apart::run_apart;
 use crate::engine::core::Engine;
 use crate::engine::outcome::Notice;
 use crate::engine::outcome::Outcome;
+use crate::engine::outcome::Value;
 use crate::engine::queries::NewQuery;
 use crate::engine::queries::define;
 use crate::engine::queries::record;
@@ -123,7 +125,15 @@ fn default_key_format(session: &Session, create: &CreateAs) -> Option<Format> {
     RelationOptions::read(&[WithOption { name, value }]).ok()?.key_format
 }
 
-pub(super) async fn execute(session: &mut Session, create: &CreateAs, text: &str) -> Result<Outcome> {
+pub(super) async fn execute(
+    session: &mut Session,
+    create: &CreateAs,
+    text: &str,
+    parameters: &[Value],
+) -> Result<Outcome> {
+    if create_filled::is_one(session, create) {
+        return create_filled::execute(session, create, parameters).await;
+    }
     let tag = match create.kind {
         ObjectKind::Stream => "CREATE STREAM",
         ObjectKind::Table => "CREATE TABLE",

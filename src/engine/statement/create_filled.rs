@@ -73,15 +73,10 @@ pub(super) async fn execute(session: &mut Session, create: &CreateAs, parameters
     }
     let described = select::describe(session, &select, &[]).await?;
     let (table, text) = declaration(create, &name, &described.fields.unwrap_or_default())?;
+    create_source::execute(session, &table, &text).await?;
     let target = match create.temporary {
-        Some(_) => {
-            temporary::create(session, &table, &text).await?;
-            table.name
-        }
-        None => {
-            create_source::execute(session, &table, &text).await?;
-            Name { value: permanent_name(&name), quoted: true, ..table.name }
-        }
+        Some(_) => table.name,
+        None => Name { value: permanent_name(&name), quoted: true, ..table.name },
     };
     if create.no_data {
         return Ok(done("CREATE TABLE AS"));

@@ -4,6 +4,7 @@ use super::alter::apply;
 use super::alter::check_kept;
 use super::alter::check_together;
 use super::done;
+use super::temporary;
 use crate::catalog::Catalog;
 use crate::catalog::Change;
 use crate::catalog::Compatibility;
@@ -58,10 +59,10 @@ enum Made {
 }
 
 pub(super) async fn execute(session: &mut Session, create: &CreateSource, text: &str) -> Result<Outcome> {
-    let tag = match create.kind {
-        ObjectKind::Stream => "CREATE STREAM",
-        ObjectKind::Table | ObjectKind::MaterializedView => "CREATE TABLE",
-    };
+    if create.temporary.is_some() {
+        return temporary::create(session, create, text).await;
+    }
+    let tag = if create.kind == ObjectKind::Stream { "CREATE STREAM" } else { "CREATE TABLE" };
     let compatibility = session.settings.compatibility();
     let name = fold(&create.name, compatibility);
     authorize(&session.principal, Operation::Create, Resource::Relation(&name))?;

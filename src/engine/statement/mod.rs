@@ -48,7 +48,10 @@ mod types;
 mod update;
 mod views;
 
-use std::pin::Pin;
+use std::future::ready;
+
+use futures::FutureExt;
+use futures::future::BoxFuture;
 
 use super::outcome::Description;
 use super::outcome::Outcome;
@@ -88,104 +91,80 @@ pub(super) async fn execute(session: &mut Session, prepared: &Prepared, paramete
     {
         return Ok(outcome);
     }
-    // In a box: a read by key would move the room along that the others need between their steps, some 20 KiB.
-    Box::pin(execute_any(session, prepared, parameters)).await
-}
-
-async fn execute_any(session: &mut Session, prepared: &Prepared, parameters: &[Value]) -> Result<Outcome> {
-    let text = prepared.text.as_str();
     if matches!(prepared.statement.as_ref(), Statement::CreateSource(_) | Statement::CreateAs(_)) {
         refuse_without_files(session)?;
     }
+    future_of(session, prepared, parameters).await
+}
+
+/// What runs a statement, in memory of its own: who awaits one kind of statement would move along the room that others need.
+fn future_of<'a>(
+    session: &'a mut Session,
+    prepared: &'a Prepared,
+    parameters: &'a [Value],
+) -> BoxFuture<'a, Result<Outcome>> {
+    let text = prepared.text.as_str();
     match prepared.statement.as_ref() {
-        Statement::Empty => Ok(Outcome::Empty),
-        Statement::CreateSource(create) if create.temporary.is_some() => {
-            boxed(move || temporary::create(session, create, text)).await
-        }
-        Statement::CreateSource(create) => boxed(move || create_source::execute(session, create, text)).await,
-        Statement::CreateAs(create) if create_filled::is_one(session, create) => {
-            boxed(move || create_filled::execute(session, create, parameters)).await
-        }
-        Statement::CreateAs(create) => boxed(move || create_as::execute(session, create, text)).await,
-        Statement::CreateIndex(create) => index::create(session, create),
-        Statement::DropIndex(drop) => index::drop(session, drop),
-        Statement::CreateType(create) => boxed(move || types::create(session, create, text)).await,
-        Statement::DropType(drop) => boxed(move || types::drop(session, drop)).await,
-        Statement::CreateView(create) => boxed(move || views::create(session, create, text)).await,
-        Statement::DropView(drop) => boxed(move || views::drop(session, drop)).await,
-        Statement::Rename(rename) => boxed(move || rename::execute(session, rename)).await,
-        Statement::Alter(alter) => boxed(move || alter::execute(session, alter)).await,
-        Statement::RebuildQuery(name) => boxed(move || rebuild::execute(session, name)).await,
-        Statement::Drop(drop) => boxed(move || drop::execute(session, drop)).await,
-        Statement::Update(update) => boxed(move || update::execute(session, update, parameters)).await,
-        Statement::Delete(delete) => boxed(move || delete::execute(session, delete, parameters)).await,
-        Statement::InsertRows(insert) => boxed(move || insert_rows::execute(session, insert, parameters)).await,
-        Statement::InsertSelect(insert) => {
-            boxed(move || insert_select::execute(session, insert, text, parameters)).await
-        }
-        Statement::Select(select) => {
-            boxed(move || select::execute_prepared(session, select, prepared, parameters)).await
-        }
+        Statement::Empty => ready(Ok(Outcome::Empty)).boxed(),
+        Statement::CreateSource(create) => Box::pin(create_source::execute(session, create, text)),
+        Statement::CreateAs(create) => Box::pin(create_as::execute(session, create, text, parameters)),
+        Statement::CreateIndex(create) => ready(index::create(session, create)).boxed(),
+        Statement::DropIndex(drop) => ready(index::drop(session, drop)).boxed(),
+        Statement::CreateType(create) => Box::pin(types::create(session, create, text)),
+        Statement::DropType(drop) => Box::pin(types::drop(session, drop)),
+        Statement::CreateView(create) => Box::pin(views::create(session, create, text)),
+        Statement::DropView(drop) => Box::pin(views::drop(session, drop)),
+        Statement::Rename(rename) => Box::pin(rename::execute(session, rename)),
+        Statement::Alter(alter) => Box::pin(alter::execute(session, alter)),
+        Statement::RebuildQuery(name) => Box::pin(rebuild::execute(session, name)),
+        Statement::Drop(drop) => Box::pin(drop::execute(session, drop)),
+        Statement::Update(update) => Box::pin(update::execute(session, update, parameters)),
+        Statement::Delete(delete) => Box::pin(delete::execute(session, delete, parameters)),
+        Statement::InsertRows(insert) => Box::pin(insert_rows::execute(session, insert, parameters)),
+        Statement::InsertSelect(insert) => Box::pin(insert_select::execute(session, insert, text, parameters)),
+        Statement::Select(select) => Box::pin(select::execute_prepared(session, select, prepared, parameters)),
         Statement::Explain { analyze, json, target } => {
-            boxed(move || explain::execute(session, (*analyze, *json), target, parameters)).await
+            Box::pin(explain::execute(session, (*analyze, *json), target, parameters))
         }
-        Statement::Describe(name) => describe::execute(session, name),
-        Statement::DescribeExtended(name) => describe::extended(session, name),
-        Statement::DescribeFunction(name) => boxed(move || describe_function::execute(session, name)).await,
-        Statement::AssertTopic(assert) => boxed(move || assert::topic(session, assert)).await,
-        Statement::Print(print) => boxed(move || print::execute(session, print)).await,
-        Statement::Show(object) => boxed(move || show::execute(session, object)).await,
-        Statement::Set { scope, name, value } => set::execute(session, *scope, name, value.as_deref()),
-        Statement::SetModes(scope, modes) => set::modes(session, *scope, modes),
-        Statement::Reset(name) => set::reset(session, name.as_deref()),
-        Statement::CopyTo { source, format } => boxed(move || copy_to::execute(session, source, format)).await,
+        Statement::Describe(name) => ready(describe::execute(session, name)).boxed(),
+        Statement::DescribeExtended(name) => ready(describe::extended(session, name)).boxed(),
+        Statement::DescribeFunction(name) => Box::pin(describe_function::execute(session, name)),
+        Statement::AssertTopic(assert) => Box::pin(assert::topic(session, assert)),
+        Statement::Print(print) => Box::pin(print::execute(session, print)),
+        Statement::Show(object) => Box::pin(show::execute(session, object)),
+        Statement::Set { scope, name, value } => ready(set::execute(session, *scope, name, value.as_deref())).boxed(),
+        Statement::SetModes(scope, modes) => ready(set::modes(session, *scope, modes)).boxed(),
+        Statement::Reset(name) => ready(set::reset(session, name.as_deref())).boxed(),
+        Statement::CopyTo { source, format } => Box::pin(copy_to::execute(session, source, format)),
         Statement::CopyFrom { target, columns, format } => {
-            boxed(move || copy_from::execute(session, target, columns, format)).await
+            Box::pin(copy_from::execute(session, target, columns, format))
         }
-        Statement::Truncate(truncate) => boxed(move || truncate::execute(session, truncate)).await,
-        Statement::Refresh(name) => lookup::refresh(session, name),
-        Statement::TruncateTables { names, restart_identity } => {
-            boxed(move || truncate::tables(session, names, *restart_identity)).await
-        }
-        Statement::Terminate(name) => boxed(move || terminate::execute(session, name.as_ref())).await,
-        Statement::Pause(name) => boxed(move || pause::execute(session, name.as_ref(), QueryState::Paused)).await,
-        Statement::Resume(name) => boxed(move || pause::execute(session, name.as_ref(), QueryState::Running)).await,
-        Statement::Define { name, value } => Ok(define::execute(session, name, value.as_deref())),
-        Statement::Prepare(prepare) => boxed(move || prepared::prepare(session, prepare)).await,
-        Statement::Execute { name, arguments } => {
-            boxed(move || prepared::execute(session, name, arguments, parameters)).await
-        }
-        statement => boxed(move || of_session(session, statement, parameters)).await,
-    }
-}
-
-/// Runs a statement that is about the session alone: its transaction, its cursors, what it forgets.
-async fn of_session(session: &mut Session, statement: &Statement, parameters: &[Value]) -> Result<Outcome> {
-    match statement {
+        Statement::Truncate(truncate) => Box::pin(truncate::execute(session, truncate)),
+        Statement::Refresh(name) => ready(lookup::refresh(session, name)).boxed(),
+        Statement::TruncateTables { names, restart } => Box::pin(truncate::tables(session, names, *restart)),
+        Statement::Terminate(name) => Box::pin(terminate::execute(session, name.as_ref())),
+        Statement::Pause(name) => Box::pin(pause::execute(session, name.as_ref(), QueryState::Paused)),
+        Statement::Resume(name) => Box::pin(pause::execute(session, name.as_ref(), QueryState::Running)),
+        Statement::Define { name, value } => ready(Ok(define::execute(session, name, value.as_deref()))).boxed(),
+        Statement::Prepare(prepare) => Box::pin(prepared::prepare(session, prepare)),
+        Statement::Execute { name, arguments } => Box::pin(prepared::execute(session, name, arguments, parameters)),
         Statement::Declare { name, hold, select } => {
-            boxed(move || cursors::declare(session, name, *hold, select, parameters)).await
+            Box::pin(cursors::declare(session, name, *hold, select, parameters))
         }
-        Statement::Fetch { name, direction } => cursors::fetch(session, name, *direction),
-        Statement::Move { name, direction } => boxed(move || cursors::skip(session, name, *direction)).await,
-        Statement::Close(name) => cursors::close(session, name.as_ref()),
-        Statement::Begin(tag, modes) => transaction::begin(session, tag, modes),
-        Statement::Commit => boxed(move || transaction::commit(session)).await,
-        Statement::Rollback => boxed(move || transaction::rollback(session)).await,
-        Statement::Savepoint(name) => transaction::savepoint(session, &name.value),
-        Statement::ReleaseSavepoint(name) => transaction::release(session, &name.value),
-        Statement::RollbackToSavepoint(name) => transaction::rollback_to(session, &name.value),
-        Statement::Deallocate(name) => prepared::deallocate(session, name.as_ref()),
-        Statement::DiscardAll => boxed(move || set::discard_all(session)).await,
-        Statement::DiscardTemporary => boxed(move || temporary::discard(session)).await,
-        Statement::Ignored(tag) => Ok(done(*tag)),
-        _ => Err(Error::internal("a statement that nobody runs")),
+        Statement::Fetch { name, direction } => ready(cursors::fetch(session, name, *direction)).boxed(),
+        Statement::Move { name, direction } => Box::pin(cursors::skip(session, name, *direction)),
+        Statement::Close(name) => ready(cursors::close(session, name.as_ref())).boxed(),
+        Statement::Begin(tag, modes) => ready(transaction::begin(session, tag, modes)).boxed(),
+        Statement::Commit => Box::pin(transaction::commit(session)),
+        Statement::Rollback => Box::pin(transaction::rollback(session)),
+        Statement::Savepoint(name) => ready(transaction::savepoint(session, &name.value)).boxed(),
+        Statement::ReleaseSavepoint(name) => ready(transaction::release(session, &name.value)).boxed(),
+        Statement::RollbackToSavepoint(name) => ready(transaction::rollback_to(session, &name.value)).boxed(),
+        Statement::Deallocate(name) => ready(prepared::deallocate(session, name.as_ref())).boxed(),
+        Statement::DiscardAll => Box::pin(set::discard_all(session)),
+        Statement::DiscardTemporary => Box::pin(temporary::discard(session)),
+        Statement::Ignored(tag) => ready(Ok(done(*tag))).boxed(),
     }
-}
-
-/// The future of one kind of statement, in memory of its own: room for those of all kinds would be taken, and moved along, by
-/// whoever awaits one.
-fn boxed<F: Future<Output = Result<Outcome>>>(make: impl FnOnce() -> F) -> Pin<Box<F>> {
-    Box::pin(make())
 }
 
 /// What a statement takes and gives, without running it.

@@ -242,13 +242,8 @@ pub(super) fn resolved(session: &Session, prepared: &Prepared) -> Result<Option<
 
 /// Whether a text may name the schema of temporary tables.
 fn names_schema(text: &str) -> bool {
-    let (first, last) = ("pg", "temp");
-    let ends = |text: &str| {
-        let at = text.len().checked_sub(first.len());
-        at.and_then(|at| text.get(at..)).is_some_and(|end| end.eq_ignore_ascii_case(first))
-    };
-    let begins = |text: &str| text.get(..last.len()).is_some_and(|begin| begin.eq_ignore_ascii_case(last));
-    text.match_indices('_').any(|(at, _)| ends(&text[..at]) && begins(&text[at + 1..]))
+    let schema = b"pg_temp";
+    text.as_bytes().windows(schema.len()).any(|part| part.eq_ignore_ascii_case(schema))
 }
 
 /// The statement of a session that has no temporary table: those that it acts on are not there.

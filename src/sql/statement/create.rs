@@ -4,7 +4,6 @@ use sqlparser::ast;
 use sqlparser::tokenizer::Token;
 
 use super::Name;
-use super::NamedSchema;
 use super::OnCommit;
 use super::Select;
 use super::Statement;
@@ -159,7 +158,10 @@ pub(super) fn parse(cursor: &mut Cursor<'_>) -> Result<Statement> {
     let Some(kind) = object_kind(cursor) else { return Err(refuse(cursor)) };
     let if_not_exists = cursor.words(&["IF", "NOT", "EXISTS"]);
     let name = cursor.relation_name()?;
-    let temporary = temporary.or(in_schema(&name, kind, or_replace || read_only)?);
+    let temporary = temporary.or_else(|| temporary::of_schema(&name));
+    if temporary.is_some() && (kind != ObjectKind::Table || or_replace || read_only) {
+        return Err(temporary::only_a_table(name.position));
+    }
     let columns = match cursor.peek().token {
         Token::LParen => Some(columns(cursor)?),
         _ => None,
@@ -193,17 +195,6 @@ pub(super) fn parse(cursor: &mut Cursor<'_>) -> Result<Statement> {
     }
 }
 
-/// Whether the name's schema makes what is created temporary.
-fn in_schema(name: &Name, kind: ObjectKind, is_other: bool) -> Result<Option<OnCommit>> {
-    match name.schema {
-        Some(NamedSchema::Temporary(_)) if kind == ObjectKind::Table && !is_other => Ok(Some(OnCommit::default())),
-        Some(NamedSchema::Temporary(_)) => {
-            Err(Error::unsupported("only a TABLE can be temporary").at(name.position).hint("CREATE TEMP TABLE .. AS"))
-        }
-        Some(NamedSchema::Public) | None => Ok(None),
-    }
-}
-
 /// `WITH [NO] DATA`: a query that stands has data in any case.
 fn no_data(cursor: &mut Cursor<'_>, temporary: Option<OnCommit>) -> Result<bool> {
     let position = cursor.position();
@@ -234,7 +225,7 @@ fn schema(cursor: &mut Cursor<'_>) -> Result<Statement> {
 /// What to write instead of what PostgreSQL has.
 const INSTEAD: [(&[&str], &str); 3] = [
     (&["RECURSIVE"], "WITH RECURSIVE stands in the query of a view."),
-    (&["SEQUENCE"], "Give each row its number."),
+    (&["SEQUENCE"], "A SERIAL column numbers the rows of its table."),
     (&["UNLOGGED"], "CREATE TABLE, or CREATE TEMP TABLE for what goes with the session."),
 ];
 
@@ -377,7 +368,10 @@ pub(super) fn column(cursor: &mut Cursor<'_>) -> Result<ColumnDefinition> {
             }
             default = Some(default_value(cursor)?);
         } else if cursor.is_word_at(0, "GENERATED") {
-            identity = Some(generated(cursor)?);
+            if identity.replace(generated(cursor)?).is_some() {
+                let message = format!("multiple identity specifications for column \"{}\"", name.value);
+                return Err(Error::new(SqlState::SYNTAX_ERROR, message).at(position));
+            }
             not_null = Some(position);
         } else if !cursor.word("NULL") {
             break;

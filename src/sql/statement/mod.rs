@@ -250,7 +250,7 @@ pub enum Statement {
         /// The tables.
         names: Vec<Name>,
         /// Whether numbers that are given begin again.
-        restart_identity: bool,
+        restart: bool,
     },
     /// `DEALLOCATE name`, or `DEALLOCATE ALL` as `None`.
     Deallocate(Option<Name>),

@@ -1,7 +1,9 @@
 //! What CREATE says of a table that lasts no longer than its session.
 
+use super::Name;
 use super::NamedSchema;
 use crate::error::Error;
+use crate::error::Position;
 use crate::error::Result;
 use crate::error::SqlState;
 use crate::model::SessionNumber;
@@ -31,8 +33,18 @@ pub(super) fn words(cursor: &mut Cursor<'_>) -> Result<Option<OnCommit>> {
     (0..=usize::from(is_local)).for_each(|_| drop(cursor.step()));
     match cursor.is_word_at(0, "TABLE") {
         true => Ok(Some(OnCommit::default())),
-        false => Err(Error::unsupported("only a TABLE can be temporary").at(position).hint("CREATE TEMP TABLE .. AS")),
+        false => Err(only_a_table(position)),
     }
+}
+
+/// Whether the schema before a name says so.
+pub(super) fn of_schema(name: &Name) -> Option<OnCommit> {
+    matches!(name.schema, Some(NamedSchema::Temporary(_))).then(OnCommit::default)
+}
+
+/// The error of what cannot be temporary.
+pub(super) fn only_a_table(position: Position) -> Error {
+    Error::unsupported("only a TABLE can be temporary").at(position).hint("CREATE TEMP TABLE .. AS")
 }
 
 /// Takes `ON COMMIT ..`, if that is next.

@@ -53,8 +53,8 @@ fn tables(cursor: &mut Cursor<'_>) -> Result<Statement> {
             break;
         }
     }
-    let restart_identity = cursor.words(&["RESTART", "IDENTITY"]);
-    let _ = !restart_identity && cursor.words(&["CONTINUE", "IDENTITY"]);
+    let restart = cursor.words(&["RESTART", "IDENTITY"]);
+    let _ = !restart && cursor.words(&["CONTINUE", "IDENTITY"]);
     let _ = cursor.word("CASCADE") || cursor.word("RESTRICT");
-    Ok(Statement::TruncateTables { names, restart_identity })
+    Ok(Statement::TruncateTables { names, restart })
 }
