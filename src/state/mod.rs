@@ -13,7 +13,7 @@ mod cold_store;
 mod error;
 mod fjall_store;
 mod range_scan;
-mod row_cache;
+mod read_cache;
 mod simulated_store;
 mod state_table;
 mod view;

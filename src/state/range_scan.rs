@@ -1,6 +1,5 @@
 //! An ordered scan merged over the layers of a state table.
 
-use std::collections::BTreeMap;
 use std::collections::VecDeque;
 use std::collections::btree_map;
 use std::iter::Peekable;
@@ -10,6 +9,7 @@ use bytes::Bytes;
 
 use super::ColdStore;
 use super::StateError;
+use super::read_cache::Layer;
 
 /// Entries that one call asks of the store.
 const CHUNK_ENTRIES: usize = 1024;
@@ -34,7 +34,7 @@ struct ColdScan<'a> {
 impl<'a> RangeScan<'a> {
     pub(super) fn new(
         store: &'a dyn ColdStore,
-        layers: impl Iterator<Item = &'a BTreeMap<Bytes, Option<Bytes>>>,
+        layers: impl Iterator<Item = &'a Layer>,
         from: &[u8],
         to: Option<&[u8]>,
     ) -> Self {
@@ -51,6 +51,23 @@ impl<'a> RangeScan<'a> {
                 to: to.map(<[u8]>::to_vec),
             },
         }
+    }
+
+    /// The same over what the store was asked already: `read` are its first entries from `from` on, behind which it has more
+    /// or, if `is_all`, not.
+    pub(super) fn begun(
+        store: &'a dyn ColdStore,
+        layers: impl Iterator<Item = &'a Layer>,
+        (from, to): (&[u8], &[u8]),
+        read: Vec<(Bytes, Bytes)>,
+        is_all: bool,
+    ) -> Self {
+        let mut scan = Self::new(store, layers, from, Some(to));
+        let goes_on = !is_all && read.last().is_some_and(|(last, _)| last.as_ref() < to);
+        scan.cold.next = read.last().filter(|_| goes_on).map(|(last, _)| after(last));
+        scan.cold.chunk_entries = CHUNK_ENTRIES;
+        scan.cold.chunk = read.into_iter().take_while(|(key, _)| key.as_ref() < to).collect();
+        scan
     }
 
     /// The next key and the newest layer's word on it.
@@ -74,6 +91,11 @@ impl<'a> RangeScan<'a> {
     }
 }
 
+/// The least key above `key`.
+fn after(key: &[u8]) -> Vec<u8> {
+    [key, &[0]].concat()
+}
+
 impl ColdScan<'_> {
     /// Makes sure that the chunk holds the store's next entry, if there is one.
     fn fill(&mut self) -> Result<(), StateError> {
@@ -85,11 +107,7 @@ impl ColdScan<'_> {
         };
         self.chunk = self.store.range(&from, self.to.as_deref(), self.chunk_entries)?.into();
         if self.chunk.len() == self.chunk_entries {
-            self.next = self.chunk.back().map(|(key, _)| {
-                let mut after = key.to_vec();
-                after.push(0);
-                after
-            });
+            self.next = self.chunk.back().map(|(key, _)| after(key));
         }
         self.chunk_entries = CHUNK_ENTRIES;
         Ok(())

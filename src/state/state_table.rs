@@ -12,6 +12,7 @@
 use std::collections::BTreeMap;
 use std::collections::VecDeque;
 use std::fmt;
+use std::iter::Peekable;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -23,7 +24,8 @@ use super::StoreOwner;
 use super::StorePosition;
 use super::cold_store::Change;
 use super::error::KEY_BYTES_MAX;
-use super::row_cache::RowCache;
+use super::read_cache::Layer;
+use super::read_cache::ReadCache;
 use crate::memory::MemoryPool;
 use crate::model::Offset;
 use crate::model::TopicPartition;
@@ -44,7 +46,7 @@ impl fmt::Display for CutId {
 /// The changes of one cut, ordered by key: what goes into the changelog.
 #[derive(Debug, Default)]
 pub struct Delta {
-    changes: BTreeMap<Bytes, Option<Bytes>>,
+    changes: Layer,
     bytes: usize,
 }
 
@@ -62,10 +64,6 @@ impl Delta {
     /// Memory that the changes take.
     pub fn bytes(&self) -> usize {
         self.bytes
-    }
-
-    pub(super) fn map(&self) -> &BTreeMap<Bytes, Option<Bytes>> {
-        &self.changes
     }
 
     fn put(&mut self, key: Bytes, value: Option<Bytes>) {
@@ -99,7 +97,7 @@ impl StateIdentity {
 pub struct StateTable {
     identity: StateIdentity,
     store: Arc<dyn ColdStore>,
-    cache: RowCache,
+    cache: ReadCache,
     sealed: VecDeque<(CutId, Arc<Delta>)>,
     overlay: Delta,
     /// Where `front` may begin: from the first key to the second there is no entry.
@@ -109,22 +107,24 @@ pub struct StateTable {
     counted: usize,
 }
 
+/// A group of more entries in the store is not remembered as a whole.
+const GROUP_ENTRIES_MAX: usize = 256;
+
 /// The pool is told of a change when it is at least so large, in bytes: it is shared by all threads.
 const COUNT_STEP_BYTES: usize = 16 << 10;
 
 impl StateTable {
     /// A table over `store`; committed rows take at most `cache_bytes_max` of memory, and less when `pool` is full.
     pub fn new(identity: StateIdentity, store: Arc<dyn ColdStore>, cache_bytes_max: usize, pool: &MemoryPool) -> Self {
-        let cache = RowCache::new(cache_bytes_max);
-        let (sealed, overlay, pool) = (VecDeque::new(), Delta::default(), pool.clone());
-        Self { identity, store, cache, sealed, overlay, fronts: Vec::new(), pool, counted: 0 }
+        let (cache, pool) = (ReadCache::new(cache_bytes_max), pool.clone());
+        let (sealed, overlay, fronts) = (VecDeque::new(), Delta::default(), Vec::new());
+        Self { identity, store, cache, sealed, overlay, fronts, pool, counted: 0 }
     }
 
     /// The value of `key` with all changes so far.
     pub fn get(&mut self, key: &[u8]) -> Result<Option<Bytes>, StateError> {
-        let layers = std::iter::once(&self.overlay).chain(self.sealed.iter().rev().map(|(_, delta)| &**delta));
-        for layer in layers {
-            if let Some(value) = layer.changes.get(key) {
+        for layer in uncommitted(&self.overlay, &self.sealed) {
+            if let Some(value) = layer.get(key) {
                 return Ok(value.clone());
             }
         }
@@ -181,22 +181,48 @@ impl StateTable {
 
     /// Entries from `from` (inclusive) to `to` (exclusive) in key order, read as they are asked for.
     pub fn range(&self, from: &[u8], to: Option<&[u8]>) -> RangeScan<'_> {
-        let layers = std::iter::once(&self.overlay).chain(self.sealed.iter().rev().map(|(_, delta)| &**delta));
-        RangeScan::new(&*self.store, layers.map(Delta::map), from, to)
+        RangeScan::new(&*self.store, uncommitted(&self.overlay, &self.sealed), from, to)
+    }
+
+    /// `range` within a group of entries that is read again and again, and ends before `end`: what the store has of it from
+    /// `from` on is remembered, if it is little.
+    pub fn range_of_group(&mut self, from: &[u8], to: &[u8], end: &[u8]) -> Result<RangeScan<'_>, StateError> {
+        if self.cache.is_off() {
+            return Ok(self.range(from, Some(to)));
+        }
+        let (mut read, mut is_all) = (Vec::new(), true);
+        if self.cache.span(from, to).is_none() {
+            read = self.store.range(from, Some(end), GROUP_ENTRIES_MAX + 1)?;
+            is_all = read.len() <= GROUP_ENTRIES_MAX;
+            if is_all {
+                self.cache.put_span(from, end, &read);
+                self.count(COUNT_STEP_BYTES);
+            }
+        }
+        let layers = uncommitted(&self.overlay, &self.sealed);
+        Ok(match self.cache.span(from, to) {
+            Some(stored) => RangeScan::begun(&*self.store, layers.chain([stored]), (from, to), Vec::new(), true),
+            None => RangeScan::begun(&*self.store, layers, (from, to), read, is_all),
+        })
     }
 
     /// `range` for entries that are taken from the front again and again, as those of a queue are: what was taken is not passed
     /// over anew each time, which the store does one entry after the other. `from` is the same in all calls of a queue.
-    pub fn front(&mut self, from: &[u8], to: &[u8]) -> Result<RangeScan<'_>, StateError> {
+    pub fn front(&mut self, from: &[u8], to: &[u8]) -> Result<Peekable<RangeScan<'_>>, StateError> {
         let known = self.fronts.iter().position(|(first, _)| *first == from);
         let begin = known.map_or_else(|| Bytes::copy_from_slice(from), |known| self.fronts[known].1.clone());
-        let first = self.range(&begin, Some(to)).next().transpose()?.map(|(key, _)| key);
+        let mut scan =
+            RangeScan::new(&*self.store, uncommitted(&self.overlay, &self.sealed), &begin, Some(to)).peekable();
+        let first = match scan.next_if(Result::is_err) {
+            Some(failed) => return Err(failed.err().expect("it is an error")),
+            None => scan.peek().and_then(|found| found.as_ref().ok()).map(|(key, _)| key.clone()),
+        };
         let entry_at = first.unwrap_or_else(|| begin.max(Bytes::copy_from_slice(to)));
         match known {
-            Some(known) => self.fronts[known].1 = entry_at.clone(),
-            None => self.fronts.push((Bytes::copy_from_slice(from), entry_at.clone())),
+            Some(known) => self.fronts[known].1 = entry_at,
+            None => self.fronts.push((Bytes::copy_from_slice(from), entry_at)),
         }
-        Ok(self.range(&entry_at, Some(to)))
+        Ok(scan)
     }
 
     /// Entries whose key begins with `prefix`, in key order.
@@ -231,7 +257,7 @@ impl StateTable {
         self.store.apply(&changes, &self.identity.position(changelog_end))?;
         self.sealed.drain(..count);
         for (key, value) in changes {
-            self.cache.put(key, value);
+            self.cache.change(key, value);
         }
         self.count(1);
         Ok(())
@@ -287,6 +313,11 @@ impl Drop for StateTable {
     fn drop(&mut self) {
         self.pool.add(-(self.counted as isize));
     }
+}
+
+/// What the store does not have yet, the newest first.
+fn uncommitted<'a>(overlay: &'a Delta, sealed: &'a VecDeque<(CutId, Arc<Delta>)>) -> impl Iterator<Item = &'a Layer> {
+    std::iter::once(overlay).chain(sealed.iter().rev().map(|(_, delta)| &**delta)).map(|delta| &delta.changes)
 }
 
 /// The least key above all that begin with `prefix`; `None` if there is none.

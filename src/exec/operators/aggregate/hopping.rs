@@ -172,11 +172,8 @@ impl HoppingAggregate {
             }
             for (group, (least, greatest)) in spans {
                 let (from, to) = (self.window.first_start(least), greatest.saturating_add(self.window.size_ms));
-                let range = (keys::entry(&keys[group], &[from]), keys::entry(&keys[group], &[to]));
-                let found = cx.table(0).range(&range.0, Some(&range.1)).collect::<Result<Vec<_>, _>>()?;
-                for (key, state) in found {
-                    let pane = keys::last_time(&key)?;
-                    working.load(group, pane, key, Some(state))?;
+                for (pane, state) in self.panes(cx, &keys[group], from, to)? {
+                    working.load(group, pane, keys::entry(&keys[group], &[pane]), Some(state))?;
                 }
             }
         }
@@ -345,8 +342,10 @@ impl HoppingAggregate {
     /// A group's panes from `from` up to and without `to`.
     fn panes(&self, cx: &mut Cx<'_>, group: &Bytes, from: i64, to: i64) -> Result<Vec<(i64, Bytes)>, ExecError> {
         let (from, to) = (keys::entry(group, &[from]), keys::entry(group, &[to]));
-        let found = cx.table(0).range(&from, Some(&to)).collect::<Result<Vec<_>, _>>()?;
-        found.into_iter().map(|(key, state)| Ok((keys::last_time(&key)?, state))).collect()
+        let found = cx.table(0).range_of_group(&from, &to, &keys::end(group))?;
+        found
+            .map(|entry| entry.map_err(ExecError::from).and_then(|(key, state)| Ok((keys::last_time(&key)?, state))))
+            .collect()
     }
 
     fn merged<'a>(
@@ -399,11 +398,9 @@ impl HoppingAggregate {
                 cx.table(0).delete(keys::entry(group, &[pane]))?;
             }
             if self.spec.emit_final {
-                let from = keys::entry(group, &[kept_from]);
-                let to = keys::entry(group, &[i64::MAX]);
-                let next = cx.table(0).range(&from, Some(&to)).next().transpose()?;
-                if let Some((key, _)) = next {
-                    let window = self.window.first_start(keys::last_time(&key)?).max(kept_from);
+                let next = self.panes(cx, group, kept_from, i64::MAX)?;
+                if let Some((pane, _)) = next.first() {
+                    let window = self.window.first_start(*pane).max(kept_from);
                     cx.table(0).put(keys::timer(window, group), Bytes::new())?;
                 }
             }

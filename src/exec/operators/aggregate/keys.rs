@@ -47,6 +47,11 @@ pub fn entry(group: &[u8], times: &[i64]) -> Bytes {
     key.into()
 }
 
+/// What is behind the keys of all entries of a group.
+pub fn end(group: &[u8]) -> Bytes {
+    entry(group, &[i64::MAX])
+}
+
 /// The last time in a key of an entry.
 pub fn last_time(key: &[u8]) -> Result<i64, ExecError> {
     time_of(key.last_chunk::<NUMBER_BYTES>().map_or(&[][..], |bytes| bytes))

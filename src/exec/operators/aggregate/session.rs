@@ -140,8 +140,8 @@ impl SessionAggregate {
         let mut all = Vec::with_capacity(spans.len());
         for (key, (from, to)) in keyed.keys.iter().zip(spans) {
             let mut near = Near { key: key.clone(), open: Vec::new(), stored: HashMap::new(), gone: Vec::new() };
-            let range = (keys::entry(key, &[from]), keys::entry(key, &[i64::MAX]));
-            for found in cx.table(0).range(&range.0, Some(&range.1)) {
+            let (from, end) = (keys::entry(key, &[from]), keys::end(key));
+            for found in cx.table(0).range_of_group(&from, &end, &end)? {
                 let (found, state) = found?;
                 let (end, start) = keys::end_and_start(&found)?;
                 if to < start {
@@ -230,15 +230,15 @@ impl SessionAggregate {
         }
         let mut leaving: Vec<(Place, Bytes)> = Vec::new();
         for group in due {
-            let [first, open, last] = [i64::MIN, bound, i64::MAX].map(|time| keys::entry(&group, &[time]));
-            let closed = cx.table(0).range(&first, Some(&open)).collect::<Result<Vec<_>, _>>()?;
+            let [first, open, end] = [i64::MIN, bound, i64::MAX].map(|time| keys::entry(&group, &[time]));
+            let closed = cx.table(0).range_of_group(&first, &open, &end)?.collect::<Result<Vec<_>, _>>()?;
             for (key, state) in closed {
                 if self.spec.emit_final {
                     leaving.push((place_of(&key)?, state));
                 }
                 cx.table(0).delete(key)?;
             }
-            let next = cx.table(0).range(&open, Some(&last)).next().transpose()?;
+            let next = cx.table(0).range_of_group(&open, &end, &end)?.next().transpose()?;
             if let Some((key, _)) = next {
                 let (end, _) = keys::end_and_start(&key)?;
                 cx.table(0).put(keys::timer(end, &group), Bytes::new())?;
