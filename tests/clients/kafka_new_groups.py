@@ -2,7 +2,7 @@
 """Consumer groups of the new protocol (KIP-848) with librdkafka: KAFKA=host:port kafka_new_groups.py
 
 Members come, go and die; patterns find topics; every record is seen, every partition has one owner, positions stay; and a
-group goes from one protocol to the other and back."""
+group goes from one protocol to the other and back, while it is empty and while it runs."""
 import multiprocessing
 import os
 import sys
@@ -203,6 +203,26 @@ def both_protocols(name, group):
     ok(group not in listed, "and gone when it is deleted")
 
 
+def rolling(strategy):
+    """The members are started anew one by one, with the other protocol, and back: nothing is lost, and they share throughout."""
+    name, group = topic(f"rolling-{strategy}"), f"{PREFIX}-rolling-{strategy}"
+    classic = {"group.protocol": "classic", "session.timeout.ms": 6000, "partition.assignment.strategy": strategy}
+    members, everybody, produced = [Member(group, [name], **classic) for _ in range(3)], [], 0
+    until(lambda: share(members, [name]), "members of the classic protocol share")
+    for more in [{}, classic]:
+        for number in range(3):
+            old, members[number] = members[number], Member(group, [name], **more)
+            everybody.append(old)
+            until(lambda: share([*members, old], [name]), "the newcomer has a share beside those that are there")
+            produce(name, produced, 60)
+            produced += 60
+            old.stop()
+            until(lambda: share(members, [name]), "and takes over")
+    until(lambda: {it for member in [*everybody, *members] for it in member.seen} == set(range(produced)), "everything is read")
+    for member in members:
+        member.stop()
+
+
 if __name__ == "__main__":
     uniform_topic, uniform_group = churn("uniform")
     churn("range")
@@ -210,4 +230,6 @@ if __name__ == "__main__":
     static_member(uniform_topic)
     pattern()
     both_protocols(uniform_topic, uniform_group)
+    rolling("range")
+    rolling("cooperative-sticky")
     print(f"PASS kafka_new_groups: {PASSED} ok")

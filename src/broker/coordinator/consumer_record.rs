@@ -7,7 +7,10 @@
 
 use std::collections::BTreeSet;
 
+use bytes::Bytes;
+
 use super::tags::for_each_tag;
+use crate::broker::GroupProtocol;
 use crate::broker::partitions_by_topic;
 use crate::model::TopicId;
 use crate::model::TopicPartition;
@@ -22,6 +25,9 @@ const TARGET_EPOCH_KEY: i16 = 6;
 const TARGET_KEY: i16 = 7;
 const CURRENT_KEY: i16 = 8;
 const TAG_METADATA_HASH: u32 = 0;
+const TAG_CLASSIC: u32 = 0;
+/// Before what may be missing.
+const IS_THERE: i8 = 1;
 
 /// Some partitions.
 pub(in crate::broker) type Partitions = BTreeSet<TopicPartition>;
@@ -55,6 +61,16 @@ pub(in crate::broker) struct Subscription {
     pub pattern: Option<String>,
     pub rebalance_timeout_ms: i32,
     pub assignor: Option<String>,
+    /// Of a member of the classic protocol.
+    pub classic: Option<ClassicProtocols>,
+}
+
+/// What a member of the classic protocol says besides.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(in crate::broker) struct ClassicProtocols {
+    pub session_timeout_ms: i32,
+    /// In the order of its preference.
+    pub protocols: Vec<GroupProtocol>,
 }
 
 /// How far a member is on the way to its target.
@@ -185,17 +201,56 @@ fn decode_epoch(mut value: Reader<'_>) -> Result<GroupEpoch, PrimitiveError> {
 }
 
 fn encode_subscription(value: &Subscription) -> Vec<u8> {
-    versioned(|writer| {
-        writer.compact_nullable_string(value.instance.as_deref());
-        writer.compact_nullable_string(value.rack.as_deref());
-        writer.compact_string(&value.client_id);
-        writer.compact_string(&value.client_host);
-        writer.compact_array_count(value.topics.len());
-        value.topics.iter().for_each(|topic| writer.compact_string(topic));
-        writer.compact_nullable_string(value.pattern.as_deref());
-        writer.i32(value.rebalance_timeout_ms);
-        writer.compact_nullable_string(value.assignor.as_deref());
-    })
+    let mut writer = Writer::new();
+    writer.i16(VALUE_VERSION);
+    writer.compact_nullable_string(value.instance.as_deref());
+    writer.compact_nullable_string(value.rack.as_deref());
+    writer.compact_string(&value.client_id);
+    writer.compact_string(&value.client_host);
+    writer.compact_array_count(value.topics.len());
+    value.topics.iter().for_each(|topic| writer.compact_string(topic));
+    writer.compact_nullable_string(value.pattern.as_deref());
+    writer.i32(value.rebalance_timeout_ms);
+    writer.compact_nullable_string(value.assignor.as_deref());
+    match &value.classic {
+        None => writer.no_tagged_fields(),
+        Some(classic) => {
+            let mut field = Writer::new();
+            write_classic(&mut field, classic);
+            writer.unsigned_varint(1);
+            writer.unsigned_varint(TAG_CLASSIC);
+            writer.unsigned_varint(u32::try_from(field.finish().len()).unwrap_or(u32::MAX));
+            write_classic(&mut writer, classic);
+        }
+    }
+    writer.finish()
+}
+
+fn write_classic(writer: &mut Writer, value: &ClassicProtocols) {
+    writer.i8(IS_THERE);
+    writer.i32(value.session_timeout_ms);
+    writer.compact_array_count(value.protocols.len());
+    for protocol in &value.protocols {
+        writer.compact_string(&protocol.name);
+        writer.compact_nullable_bytes(Some(&protocol.metadata));
+        writer.no_tagged_fields();
+    }
+    writer.no_tagged_fields();
+}
+
+fn read_classic(field: &mut Reader<'_>) -> Result<Option<ClassicProtocols>, PrimitiveError> {
+    if field.i8()? != IS_THERE {
+        return Ok(None);
+    }
+    let session_timeout_ms = field.i32()?;
+    let mut protocols = Vec::new();
+    for _ in 0..field.compact_array_count()? {
+        let name = field.compact_string()?.to_string();
+        let metadata = Bytes::copy_from_slice(field.compact_nullable_bytes()?.unwrap_or_default());
+        protocols.push(GroupProtocol { name, metadata });
+        field.skip_tagged_fields()?;
+    }
+    Ok(Some(ClassicProtocols { session_timeout_ms, protocols }))
 }
 
 fn decode_subscription(mut value: Reader<'_>) -> Result<Subscription, PrimitiveError> {
@@ -207,8 +262,24 @@ fn decode_subscription(mut value: Reader<'_>) -> Result<Subscription, PrimitiveE
     let topics = (0..count).map(|_| value.compact_string().map(str::to_string)).collect::<Result<_, _>>()?;
     let pattern = optional(&mut value)?;
     let rebalance_timeout_ms = value.i32()?;
-    let assignor = optional(&mut value)?;
-    Ok(Subscription { instance, rack, client_id, client_host, topics, pattern, rebalance_timeout_ms, assignor })
+    let (assignor, mut classic) = (optional(&mut value)?, None);
+    for_each_tag(&mut value, |tag, field| {
+        if tag == TAG_CLASSIC {
+            classic = read_classic(field)?;
+        }
+        Ok(())
+    })?;
+    Ok(Subscription {
+        instance,
+        rack,
+        client_id,
+        client_host,
+        topics,
+        pattern,
+        rebalance_timeout_ms,
+        assignor,
+        classic,
+    })
 }
 
 fn encode_current(value: &Current) -> Vec<u8> {
@@ -279,7 +350,11 @@ mod tests {
             pattern: Some("x.*".to_string()),
             rebalance_timeout_ms: 300,
             assignor: Some("range".to_string()),
+            classic: None,
         };
+        let protocol = GroupProtocol { name: "range".to_string(), metadata: Bytes::from_static(b"wanted") };
+        let classic = Some(ClassicProtocols { session_timeout_ms: 45_000, protocols: vec![protocol] });
+        let classic = Subscription { classic, ..subscription.clone() };
         let current = |progress| Current {
             member_epoch: 5,
             previous_member_epoch: 4,
@@ -293,6 +368,7 @@ mod tests {
             ConsumerRecord::Epoch(Some(GroupEpoch { group_epoch: 9, metadata_hash: -3 })),
             ConsumerRecord::Epoch(None),
             ConsumerRecord::Member { member: member(), value: Some(subscription) },
+            ConsumerRecord::Member { member: member(), value: Some(classic) },
             ConsumerRecord::Member { member: member(), value: None },
             ConsumerRecord::TargetEpoch(Some(8)),
             ConsumerRecord::TargetEpoch(None),

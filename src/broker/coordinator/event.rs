@@ -68,9 +68,9 @@ pub(in crate::broker) struct WriteId(pub u64);
 #[derive(Debug)]
 pub(in crate::broker) enum GroupEvent {
     /// A member joins; if it has no name, it gets one that ends with these random bytes.
-    Join(JoinGroup, [u8; 16], JoinReply),
-    Sync(SyncGroup, SyncReply),
-    Heartbeat(Heartbeat, UnitReply),
+    Join(JoinGroup, [u8; 16], Arc<Topics>, JoinReply),
+    Sync(SyncGroup, Arc<Topics>, SyncReply),
+    Heartbeat(Heartbeat, Arc<Topics>, UnitReply),
     Leave(LeaveGroup, EachReply),
     /// A member of the consumer protocol comes or goes, while there are these topics.
     ConsumerHeartbeat(ConsumerHeartbeat, Arc<Topics>, ConsumerReply),
@@ -130,6 +130,23 @@ impl fmt::Debug for Answer {
     }
 }
 
+/// Who waits for a change of a group of the consumer protocol, and what it is told then.
+#[derive(Debug)]
+pub(super) enum Told {
+    Heartbeat(ConsumerReply, ConsumerHeartbeatAnswer),
+    /// A member of the classic protocol.
+    Joined(JoinReply, JoinedGroup),
+}
+
+impl Told {
+    pub(super) fn tell(self, cx: &mut Cx<'_>, outcome: Result<(), GroupError>) {
+        match self {
+            Self::Heartbeat(reply, answer) => cx.answer(reply, outcome.map(|()| answer)),
+            Self::Joined(reply, joined) => cx.answer(reply, outcome.map(|()| joined)),
+        }
+    }
+}
+
 /// Who removed members of a group of the consumer protocol, and what became of each.
 #[derive(Debug)]
 pub(super) struct Removed {
@@ -182,7 +199,7 @@ pub(super) enum Pending {
     /// What a group of the consumer protocol changed: how it is taken back, and who is to be told what.
     Consumer {
         undo: Vec<GroupRecord>,
-        waiting: Vec<(ConsumerReply, ConsumerHeartbeatAnswer)>,
+        waiting: Vec<Told>,
         removed: Option<Removed>,
     },
     Nothing,
@@ -202,10 +219,7 @@ impl Writes {
     }
 
     /// Who waits for the last change of a group of the consumer protocol that is on its way to the disk.
-    pub(super) fn waiting_consumers(
-        &mut self,
-        group: &str,
-    ) -> Option<&mut Vec<(ConsumerReply, ConsumerHeartbeatAnswer)>> {
+    pub(super) fn waiting_consumers(&mut self, group: &str) -> Option<&mut Vec<Told>> {
         self.pending.values_mut().rev().find_map(|(name, pending)| match pending {
             Pending::Consumer { waiting, .. } if name == group => Some(waiting),
             _ => None,

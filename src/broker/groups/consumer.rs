@@ -73,6 +73,8 @@ pub struct DescribedConsumerMember {
     pub member: String,
     /// The instance of a static member.
     pub instance: Option<String>,
+    /// Whether it speaks the classic protocol.
+    pub is_classic: bool,
     /// Where its machine stands.
     pub rack: Option<String>,
     /// Its epoch; -2 while a static member is away.

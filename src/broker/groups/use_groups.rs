@@ -31,20 +31,21 @@ impl LocalBroker {
     /// Joins a group: answers when the generation that the member is in begins.
     pub async fn join_group(&self, request: JoinGroup) -> Result<JoinedGroup, GroupError> {
         let (group, entropy) = (request.group.clone(), self.broker.env.random.uuid_bytes());
+        let topics = self.broker.topics();
         check_not_a_querys(&group)?;
-        self.broker.coordinate(&group, |reply| GroupEvent::Join(request, entropy, reply)).await
+        self.broker.coordinate(&group, |reply| GroupEvent::Join(request, entropy, topics, reply)).await
     }
 
     /// Brings the shares, as leader, or waits for one's own.
     pub async fn sync_group(&self, request: SyncGroup) -> Result<SyncedGroup, GroupError> {
-        let group = request.group.clone();
-        self.broker.coordinate(&group, |reply| GroupEvent::Sync(request, reply)).await
+        let (group, topics) = (request.group.clone(), self.broker.topics());
+        self.broker.coordinate(&group, |reply| GroupEvent::Sync(request, topics, reply)).await
     }
 
     /// Says that a member lives; `RebalanceInProgress` tells it to join again.
     pub async fn heartbeat(&self, request: Heartbeat) -> Result<(), GroupError> {
-        let group = request.group.clone();
-        self.broker.coordinate(&group, |reply| GroupEvent::Heartbeat(request, reply)).await
+        let (group, topics) = (request.group.clone(), self.broker.topics());
+        self.broker.coordinate(&group, |reply| GroupEvent::Heartbeat(request, topics, reply)).await
     }
 
     /// A member of the consumer protocol joins, lives, or leaves. Who has no name gets one.

@@ -20,6 +20,8 @@ use message::Request;
 use message::Response;
 use message::TopicPartitions;
 
+/// Says that a member speaks the classic protocol.
+const CLASSIC: i8 = 0;
 /// Says that a member speaks the consumer protocol.
 const CONSUMER: i8 = 1;
 
@@ -73,7 +75,7 @@ fn member(context: &Context, member: DescribedConsumerMember) -> Member {
         client_host: member.client_host,
         subscribed_topic_names: member.topics,
         subscribed_topic_regex: member.pattern,
-        member_type: CONSUMER,
+        member_type: if member.is_classic { CLASSIC } else { CONSUMER },
     }
 }
 

@@ -1,5 +1,7 @@
 //! CreatePartitions.
 
+use std::collections::HashMap;
+
 use super::context::Context;
 use super::error_code::Refusal;
 use super::table::Answer;
@@ -12,9 +14,18 @@ use message::TopicResult;
 
 impl Answer for Request {
     async fn answer(self, context: &Context) -> Response {
+        let mut times: HashMap<String, usize> = HashMap::new();
+        for topic in &self.topics {
+            *times.entry(topic.name.clone()).or_default() += 1;
+        }
         let mut results = Vec::with_capacity(self.topics.len());
         for topic in self.topics {
-            let added = add(context, &topic, self.validate_only).await;
+            // What is named twice is told once.
+            let added = match times.remove(&topic.name) {
+                None => continue,
+                Some(1) => add(context, &topic, self.validate_only).await,
+                Some(_) => Err(Refusal::new(ErrorCode::INVALID_REQUEST, "the topic is named twice")),
+            };
             let (error_code, error_message) = match added {
                 Ok(()) => (ErrorCode::NONE, None),
                 Err(refusal) => (refusal.code, Some(refusal.message)),

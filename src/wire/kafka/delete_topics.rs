@@ -17,14 +17,20 @@ impl Answer for Request {
     async fn answer(self, context: &Context) -> Response {
         let named = self.topic_names.into_iter().map(|name| Topic { name: Some(name), ..Topic::default() });
         let topics: Vec<_> = self.topics.into_iter().chain(named).collect();
+        let metadata = context.broker().metadata();
+        // A topic may be named by its name and by its id.
+        let key = |topic: &Topic| match topic.name.as_ref().and_then(|name| metadata.topic(name)) {
+            Some(found) if topic.topic_id == [0; 16] => (None, found.id.0),
+            _ => (topic.name.clone(), topic.topic_id),
+        };
         let mut times: HashMap<_, usize> = HashMap::new();
         for topic in &topics {
-            *times.entry((topic.name.clone(), topic.topic_id)).or_default() += 1;
+            *times.entry(key(topic)).or_default() += 1;
         }
         let mut responses = Vec::new();
         for topic in topics {
             // What is named twice is told once.
-            let deleted = match times.remove(&(topic.name.clone(), topic.topic_id)) {
+            let deleted = match times.remove(&key(&topic)) {
                 None => continue,
                 Some(1) => delete(context, &topic).await,
                 Some(_) => Err(Refusal::new(ErrorCode::INVALID_REQUEST, "the topic is named twice")),

@@ -149,7 +149,10 @@ async fn a_topic_made_again_is_another_one() {
     assert_eq!(one(one(fetched.responses).partitions).error_code, ErrorCode::UNKNOWN_TOPIC_ID);
     let produced = client.ask(13, produce_request(-1, &before, vec![(0, &batch(&["b"]))])).await;
     assert_eq!(one(one(produced.responses).partition_responses).error_code, ErrorCode::UNKNOWN_TOPIC_ID);
+    let by_name = delete_topics::Topic { name: Some("t".to_string()), topic_id: [0; 16] };
     let by_id = delete_topics::Topic { name: None, topic_id: after.topic_id };
+    let twice = delete_topics::Request { topics: vec![by_name, by_id.clone()], ..Default::default() };
+    assert_eq!(one(client.ask(6, twice).await.responses).error_code, ErrorCode::INVALID_REQUEST);
     let by_id = delete_topics::Request { topics: vec![by_id], ..Default::default() };
     assert_eq!(one(client.ask(6, by_id.clone()).await.responses).error_code, ErrorCode::NONE);
     assert_eq!(one(client.ask(6, by_id).await.responses).error_code, ErrorCode::UNKNOWN_TOPIC_ID);
@@ -189,6 +192,9 @@ async fn partitions_are_added_and_outlive_a_restart() {
         assert_eq!(ask(&mut client, version, count).await, ErrorCode::NONE);
     }
     assert_eq!(ask(&mut client, 3, 5).await, ErrorCode::INVALID_PARTITIONS);
+    let more = create_partitions::Topic { name: "t".to_string(), count: 6, assignments: None };
+    let twice = create_partitions::Request { topics: vec![more.clone(), more], ..Default::default() };
+    assert_eq!(one(client.ask(3, twice).await.results).error_code, ErrorCode::INVALID_REQUEST);
     assert_eq!(ask(&mut client, 3, 1_000_000).await, ErrorCode::INVALID_PARTITIONS);
     let topic = client.topic("t").await;
     assert_eq!(topic.partitions.len(), 5);

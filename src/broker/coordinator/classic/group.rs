@@ -210,9 +210,16 @@ impl ClassicGroup {
         }
     }
 
-    /// What its last record says, now that it is empty; `None` if there never was one.
+    /// What its last record says, once it is stable or empty; `None` if there never was one.
     pub(in crate::broker::coordinator) fn last_record(&self) -> Option<GroupMetadata> {
-        (0 < self.generation).then(|| self.metadata(|_, _| Bytes::new()))
+        (0 < self.generation).then(|| self.metadata(|_, member| member.assignment.clone()))
+    }
+
+    /// The same of a stable group, unless somebody waits for an answer.
+    pub(in crate::broker::coordinator) fn settled_record(&self) -> Option<GroupMetadata> {
+        let waits = |member: &Member| member.joining.is_some() || member.syncing.is_some();
+        let is_settled = matches!(self.phase, Phase::Stable { .. }) && !self.members.values().any(waits);
+        self.last_record().filter(|_| is_settled)
     }
 
     /// Whether who says this of itself may commit offsets in a transaction. Who says nothing of itself is fenced by its

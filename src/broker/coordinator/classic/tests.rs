@@ -1,6 +1,7 @@
 //! The classic protocol, case by case.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -56,7 +57,7 @@ fn request(member: &str, instance: Option<&str>, protocols: &[&str]) -> JoinGrou
 }
 
 fn join(machine: &mut Machine, request: JoinGroup, entropy: u8) -> Joining {
-    machine.ask(|reply| GroupEvent::Join(request, [entropy; 16], reply))
+    machine.ask(|reply| GroupEvent::Join(request, [entropy; 16], Arc::default(), reply))
 }
 
 /// The name that a first join gives.
@@ -82,12 +83,14 @@ fn sync(
         protocol: joined.protocol.clone(),
         assignments: assignments.collect::<BTreeMap<_, _>>(),
     };
-    machine.ask(|reply| GroupEvent::Sync(request, reply))
+    machine.ask(|reply| GroupEvent::Sync(request, Arc::default(), reply))
 }
 
 fn heartbeat(machine: &mut Machine, member: &str, generation: i32) -> Result<(), GroupError> {
     let (group, member) = ("g".to_string(), member.to_string());
-    machine.answer(|reply| GroupEvent::Heartbeat(Heartbeat { group, member, instance: None, generation }, reply))
+    machine.answer(|reply| {
+        GroupEvent::Heartbeat(Heartbeat { group, member, instance: None, generation }, Arc::default(), reply)
+    })
 }
 
 fn leave(machine: &mut Machine, member: &str, instance: Option<&str>) -> Result<(), GroupError> {
@@ -265,7 +268,7 @@ fn a_static_member_that_comes_back_keeps_its_share_and_fences_the_one_before() {
         protocol: None,
         assignments: assignments.clone(),
     };
-    let synced = machine.answer(|reply| GroupEvent::Sync(of(&first.member), reply)).expect("synced");
+    let synced = machine.answer(|reply| GroupEvent::Sync(of(&first.member), Arc::default(), reply)).expect("synced");
     assert_eq!(synced.assignment, "all");
     let mut back = join(&mut machine, request("", Some("one"), &["range"]), 2);
     assert_eq!(back.try_recv(), Err(TryRecvError::Empty), "its new name is not durable yet");
@@ -273,10 +276,10 @@ fn a_static_member_that_comes_back_keeps_its_share_and_fences_the_one_before() {
     let back = back.try_recv().expect("answered").expect("joined");
     assert_eq!((back.generation, back.skip_assignment, back.members.len()), (first.generation, true, 1));
     assert_ne!(back.member, first.member);
-    let synced = machine.answer(|reply| GroupEvent::Sync(of(&first.member), reply));
+    let synced = machine.answer(|reply| GroupEvent::Sync(of(&first.member), Arc::default(), reply));
     assert_eq!(synced, Err(GroupError::FencedInstance));
     machine.restart(0);
-    let synced = machine.answer(|reply| GroupEvent::Sync(of(&back.member), reply)).expect("synced");
+    let synced = machine.answer(|reply| GroupEvent::Sync(of(&back.member), Arc::default(), reply)).expect("synced");
     assert_eq!(synced.assignment, "all");
     // An administrator removes it by its instance alone.
     assert_eq!(leave(&mut machine, "other", Some("one")), Err(GroupError::FencedInstance));
@@ -299,7 +302,7 @@ fn a_static_member_of_an_older_client_is_not_told_that_it_leads_a_stable_group()
         protocol: None,
         assignments: shares,
     };
-    machine.answer(|reply| GroupEvent::Sync(of, reply)).expect("synced");
+    machine.answer(|reply| GroupEvent::Sync(of, Arc::default(), reply)).expect("synced");
     let older = JoinGroup { can_skip_assignment: false, ..request("", Some("one"), &["range"]) };
     let mut back = join(&mut machine, older, 2);
     machine.flush();

@@ -33,6 +33,7 @@ impl ConsumerGroup {
             DescribedConsumerMember {
                 member: name.clone(),
                 instance: subscription.instance.clone(),
+                is_classic: subscription.classic.is_some(),
                 rack: subscription.rack.clone(),
                 member_epoch: member.member_epoch(),
                 client_id: subscription.client_id.clone(),

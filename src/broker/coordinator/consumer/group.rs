@@ -111,6 +111,11 @@ impl ConsumerGroup {
         self.owners.get(partition).is_some_and(|owner| owner != member)
     }
 
+    /// Whether this member speaks the classic protocol.
+    pub(super) fn is_classic(&self, member: &str) -> bool {
+        self.members.get(member).is_some_and(|member| member.subscription.classic.is_some())
+    }
+
     /// Applies a record, and keeps it to be written.
     pub(super) fn change(&mut self, changes: &mut Changes, record: ConsumerRecord, now: Now, config: &GroupConfig) {
         changes.undo.push(self.before(&record));
@@ -162,6 +167,7 @@ impl ConsumerGroup {
                 if let Some(instance) = &subscription.instance {
                     self.instances.insert(instance.clone(), member.clone());
                 }
+                let session_timeout = subscription.session_timeout(session_timeout);
                 self.member(member, now, session_timeout).subscription = subscription.clone();
                 self.checked = None;
             }
@@ -235,6 +241,10 @@ impl ConsumerGroup {
             return Ok(());
         }
         let known = self.members.get(member).ok_or(GroupError::UnknownMember)?;
+        if known.subscription.classic.is_some() {
+            let is_its = member_epoch == known.member_epoch();
+            return if is_its { Ok(()) } else { Err(GroupError::IllegalGeneration) };
+        }
         if !knows_member_epochs {
             return Err(GroupError::UnsupportedVersion);
         }

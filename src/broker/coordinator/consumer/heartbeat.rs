@@ -10,6 +10,7 @@ use crate::broker::ConsumerHeartbeat;
 use crate::broker::ConsumerHeartbeatAnswer;
 use crate::broker::GroupConfig;
 use crate::broker::GroupError;
+use crate::broker::coordinator::consumer_record::ClassicProtocols;
 use crate::broker::coordinator::consumer_record::ConsumerRecord;
 use crate::broker::coordinator::consumer_record::Current;
 use crate::broker::coordinator::consumer_record::Partitions;
@@ -25,7 +26,7 @@ pub(super) const AWAY: i32 = -2;
 
 /// In what way a member that is not refused comes.
 #[derive(Debug, Clone, PartialEq, Eq)]
-enum Coming {
+pub(super) enum Coming {
     /// For the first time.
     New,
     /// Another time, and has nothing any more.
@@ -54,7 +55,7 @@ impl ConsumerGroup {
             AWAY => self.go_away(now, config, request),
             _ => {
                 let coming = self.check(config, request)?;
-                Ok(self.beat(now, config, request, coming, topics))
+                Ok(self.beat(now, config, request, coming, None, topics))
             }
         }
     }
@@ -83,10 +84,13 @@ impl ConsumerGroup {
         match (request.member_epoch == JOIN, of_instance) {
             (true, Some(Some(other))) if other != name => match self.members.get(other).map(Member::member_epoch) {
                 Some(AWAY) | None => Ok(Coming::InPlaceOf(other.clone())),
+                // One of the classic protocol never says that it goes.
+                Some(_) if self.is_classic(other) => Ok(Coming::InPlaceOf(other.clone())),
                 Some(_) => Err(GroupError::UnreleasedInstance),
             },
             (true, _) if self.members.contains_key(name) => Ok(Coming::Anew),
             (true, _) => Ok(Coming::New),
+            (false, _) if self.is_classic(name) => Err(GroupError::UnknownMember),
             (false, _) => {
                 let member = self.known(request)?;
                 check_epoch(member, request)?;
@@ -105,12 +109,14 @@ impl ConsumerGroup {
         self.members.get(&request.member).ok_or(GroupError::UnknownMember)
     }
 
-    fn beat(
+    /// The member's next step; `classic` is what a member of the classic protocol says of itself besides.
+    pub(super) fn beat(
         &mut self,
         now: Now,
         config: &GroupConfig,
         request: &ConsumerHeartbeat,
         coming: Coming,
+        classic: Option<ClassicProtocols>,
         topics: &Topics,
     ) -> (Changes, ConsumerHeartbeatAnswer) {
         let (name, mut changes) = (&request.member, Changes::default());
@@ -123,6 +129,7 @@ impl ConsumerGroup {
         let mut subscription = said.unwrap_or_default();
         let had = before.and_then(|member| member.current.clone()).unwrap_or_default();
         subscription.update(request);
+        subscription.classic = classic;
         let is_changed = before.is_none_or(|member| !member.subscription.wants_the_same(&subscription));
         let mut current = had.clone();
         match coming {
@@ -146,7 +153,7 @@ impl ConsumerGroup {
             self.change(&mut changes, record, now, config);
         }
         if let Some(member) = self.members.get_mut(name) {
-            member.deadline = now.monotonic + config.consumer_session_timeout;
+            member.live(now, config);
         }
         let is_told = says_all(request) || request.member_epoch != had.member_epoch || next.assigned != had.assigned;
         let answer = ConsumerHeartbeatAnswer {

@@ -14,7 +14,9 @@
 //!   * an answer is given when all that it builds on is durable
 
 mod assign;
+mod classic_member;
 mod describe;
+mod embedded;
 mod group;
 mod heartbeat;
 mod leave;
@@ -26,10 +28,13 @@ mod topics;
 #[cfg(test)]
 mod assign_tests;
 #[cfg(test)]
+mod classic_member_tests;
+#[cfg(test)]
 mod model;
 #[cfg(test)]
 mod tests;
 
+pub(super) use classic_member::CONSUMER;
 pub(super) use group::Changes;
 pub(super) use group::ConsumerGroup;
 pub(in crate::broker) use topics::Topics;

@@ -461,8 +461,9 @@ fn classic_life(world: &mut World) -> i32 {
         joins_in_two_steps: false,
         can_skip_assignment: false,
     };
-    let joined = world.machine.answer(|reply| GroupEvent::Join(request, [1; 16], reply)).expect("it joins");
-    assert_eq!(world.beat(join("a")), Err(GroupError::ClassicGroup));
+    let joined =
+        world.machine.answer(|reply| GroupEvent::Join(request, [1; 16], Arc::default(), reply)).expect("it joins");
+    assert_eq!(world.beat(join("a")), Err(GroupError::CoordinatorUnavailable), "its leader has yet to share out");
     assert_eq!(world.machine.groups.describe_consumer("g"), None);
     let members = vec![LeavingMember { member: joined.member, instance: None }];
     let leave = LeaveGroup { group: "g".to_string(), members };

@@ -3,19 +3,22 @@
 use super::Group;
 use super::Members;
 use crate::broker::ConsumerHeartbeat;
-use crate::broker::ConsumerHeartbeatAnswer;
 use crate::broker::GroupError;
+use crate::broker::GroupState;
 use crate::broker::LeaveGroup;
 use crate::broker::coordinator::classic::ClassicGroup;
+use crate::broker::coordinator::consumer::CONSUMER;
 use crate::broker::coordinator::consumer::Changes;
 use crate::broker::coordinator::consumer::ConsumerGroup;
 use crate::broker::coordinator::consumer::Topics;
+use crate::broker::coordinator::consumer_record::ConsumerRecord;
 use crate::broker::coordinator::event::ConsumerReply;
 use crate::broker::coordinator::event::Cx;
 use crate::broker::coordinator::event::EachReply;
 use crate::broker::coordinator::event::Now;
 use crate::broker::coordinator::event::Pending;
 use crate::broker::coordinator::event::Removed;
+use crate::broker::coordinator::event::Told;
 use crate::broker::coordinator::group_record::GroupMetadata;
 use crate::broker::coordinator::offset_record::GroupRecord;
 
@@ -27,45 +30,35 @@ impl Group {
         topics: &Topics,
         reply: ConsumerReply,
     ) {
-        if let Err(error) = self.check_is_consumers(request) {
-            return cx.answer(reply, Err(error));
-        }
-        let mut made = ConsumerGroup::new(cx.now.wall_ms);
-        let consumer = match &mut self.members {
-            Members::Consumer(consumer) => consumer,
-            Members::Classic(_) | Members::Query(_) => &mut made,
+        let classic = match &mut self.members {
+            Members::Query(_) => return cx.answer(reply, Err(GroupError::QueryGroup)),
+            Members::Consumer(consumer) => {
+                return match consumer.heartbeat(cx.now, cx.config, request, topics) {
+                    Ok((changes, answer)) => {
+                        Self::write_changes(cx, changes, Some(Told::Heartbeat(reply, answer)), None)
+                    }
+                    Err(error) => cx.answer(reply, Err(error)),
+                };
+            }
+            Members::Classic(classic) => classic,
         };
-        let (changes, answer) = match consumer.heartbeat(cx.now, cx.config, request, topics) {
+        let begun = begin_consumer_group(cx, classic, request, topics);
+        let (mut made, begin) = match begun {
+            Ok(begun) => begun,
+            Err(error) => return cx.answer(reply, Err(error)),
+        };
+        let (changes, answer) = match made.heartbeat(cx.now, cx.config, request, topics) {
             Ok(outcome) => outcome,
             Err(error) => return cx.answer(reply, Err(error)),
         };
-        let (mut records, mut undo) = (Vec::new(), Vec::new());
-        if let Members::Classic(classic) = &self.members {
-            // The clients' own group of before ends with the write that begins this one.
-            let (group, value) = (cx.group.to_string(), classic.last_record());
-            records.extend(value.as_ref().map(|_| GroupRecord::Group { group: group.clone(), value: None }));
-            undo.push(GroupRecord::Group { group, value });
-            self.members = Members::Consumer(made);
-        }
-        let of = |record| GroupRecord::Consumer { group: cx.group.to_string(), record };
-        records.extend(changes.records.into_iter().map(of));
-        undo.extend(changes.undo.into_iter().map(of));
-        match records.is_empty() {
-            false => cx.write(records, Pending::Consumer { undo, waiting: vec![(reply, answer)], removed: None }),
-            true => answer_when_durable(cx, reply, answer),
-        }
-    }
-
-    /// Whether a heartbeat may find, or make, a group of the consumer protocol here.
-    fn check_is_consumers(&self, request: &ConsumerHeartbeat) -> Result<(), GroupError> {
-        match &self.members {
-            Members::Consumer(_) => Ok(()),
-            Members::Query(_) => Err(GroupError::QueryGroup),
-            Members::Classic(classic) if classic.is_dead() => Err(GroupError::CoordinatorUnavailable),
-            Members::Classic(classic) if !classic.is_abandoned() => Err(GroupError::ClassicGroup),
-            Members::Classic(_) if request.member_epoch != 0 => Err(GroupError::UnknownMember),
-            Members::Classic(_) => Ok(()),
-        }
+        // The clients' own group of before ends with the write that begins this one.
+        let (group, value) = (|| cx.group.to_string(), classic.last_record());
+        let of = |record| GroupRecord::Consumer { group: group(), record };
+        let end = value.as_ref().map(|_| GroupRecord::Group { group: group(), value: None });
+        let records = end.into_iter().chain(begin.into_iter().chain(changes.records).map(of)).collect();
+        let undo = vec![GroupRecord::Group { group: group(), value }];
+        self.members = Members::Consumer(made);
+        cx.write(records, Pending::Consumer { undo, waiting: vec![Told::Heartbeat(reply, answer)], removed: None });
     }
 
     /// Members leave: those of the classic protocol by themselves, all others because an administrator removes them.
@@ -79,7 +72,7 @@ impl Group {
                 let (changes, outcomes) = consumer.dismiss(cx.now, cx.config, &request.members);
                 match changes.records.is_empty() {
                     true => cx.answer(reply, Ok(outcomes)),
-                    false => Self::write_changes(cx, changes, Some(Removed { reply, outcomes })),
+                    false => Self::write_changes(cx, changes, None, Some(Removed { reply, outcomes })),
                 }
             }
             Members::Query(_) => {
@@ -89,14 +82,20 @@ impl Group {
         }
     }
 
-    /// Has what `changes` did written.
-    pub(super) fn write_changes(cx: &mut Cx<'_>, changes: Changes, removed: Option<Removed>) {
+    /// Has what `changes` did written, and tells who waits for it. Without changes an answer that builds on a write under
+    /// way waits for that.
+    pub(super) fn write_changes(cx: &mut Cx<'_>, changes: Changes, told: Option<Told>, removed: Option<Removed>) {
         let group = cx.group;
         let of = |record| GroupRecord::Consumer { group: group.to_string(), record };
         let records: Vec<_> = changes.records.into_iter().map(of).collect();
         let undo = changes.undo.into_iter().map(of).collect();
         if !records.is_empty() {
-            cx.write(records, Pending::Consumer { undo, waiting: Vec::new(), removed });
+            return cx.write(records, Pending::Consumer { undo, waiting: told.into_iter().collect(), removed });
+        }
+        let Some(told) = told else { return };
+        match cx.writes.waiting_consumers(group) {
+            Some(waiting) => waiting.push(told),
+            None => told.tell(cx, Ok(())),
         }
     }
 
@@ -146,10 +145,26 @@ fn classic_of(value: Option<&GroupMetadata>, now: Now) -> Members {
     Members::Classic(value.map_or_else(|| ClassicGroup::new(now.wall_ms), |value| ClassicGroup::restored(value, now)))
 }
 
-/// An answer that builds on a write under way waits for it.
-fn answer_when_durable(cx: &mut Cx<'_>, reply: ConsumerReply, answer: ConsumerHeartbeatAnswer) {
-    match cx.writes.waiting_consumers(cx.group) {
-        Some(waiting) => waiting.push((reply, answer)),
-        None => cx.answer(reply, Ok(answer)),
+/// The group of the consumer protocol that a clients' group becomes with this heartbeat, and the records that begin it.
+fn begin_consumer_group(
+    cx: &Cx<'_>,
+    classic: &ClassicGroup,
+    request: &ConsumerHeartbeat,
+    topics: &Topics,
+) -> Result<(ConsumerGroup, Vec<ConsumerRecord>), GroupError> {
+    if classic.is_dead() {
+        return Err(GroupError::CoordinatorUnavailable);
     }
+    if request.member_epoch != 0 {
+        return Err(if classic.is_abandoned() { GroupError::UnknownMember } else { GroupError::ClassicGroup });
+    }
+    if classic.state() == GroupState::Empty {
+        return Ok((ConsumerGroup::new(cx.now.wall_ms), Vec::new()));
+    }
+    if classic.protocol_type() != Some(CONSUMER) {
+        return Err(GroupError::ClassicGroup);
+    }
+    // What members have is known while nobody waits for a share: the newcomer comes again.
+    let stable = classic.settled_record().ok_or(GroupError::CoordinatorUnavailable)?;
+    ConsumerGroup::of_classic(&stable, topics, cx.now, cx.config).ok_or(GroupError::ClassicGroup)
 }

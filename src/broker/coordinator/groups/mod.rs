@@ -11,6 +11,7 @@
 mod commit;
 mod consumer;
 mod delete;
+mod members;
 mod offsets;
 mod query;
 mod read;

@@ -9,6 +9,7 @@
 //!   * once clients behave, the group is stable, and every partition has one owner
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -248,7 +249,7 @@ impl World {
             can_skip_assignment: number % 2 == 1,
         };
         let entropy = self.random.uuid_bytes();
-        let answer = self.machine.ask(|reply| GroupEvent::Join(request, entropy, reply));
+        let answer = self.machine.ask(|reply| GroupEvent::Join(request, entropy, Arc::default(), reply));
         self.clients[number].waiting = Waiting::Join(answer, self.life);
     }
 
@@ -290,7 +291,7 @@ impl World {
             protocol: joined.protocol.clone(),
             assignments: shares.into_iter().map(|(member, share)| (member, Bytes::from(share))).collect(),
         };
-        let answer = self.machine.ask(|reply| GroupEvent::Sync(request, reply));
+        let answer = self.machine.ask(|reply| GroupEvent::Sync(request, Arc::default(), reply));
         self.clients[number].waiting = Waiting::Sync(answer);
     }
 
@@ -310,7 +311,7 @@ impl World {
         let instance = self.clients[number].instance.clone();
         let (group, member, generation) = ("g".to_string(), joined.member.clone(), joined.generation);
         let request = Heartbeat { group, member, instance, generation };
-        let answer = self.machine.ask(|reply| GroupEvent::Heartbeat(request, reply));
+        let answer = self.machine.ask(|reply| GroupEvent::Heartbeat(request, Arc::default(), reply));
         self.clients[number].waiting = Waiting::Heartbeat(answer);
     }
 

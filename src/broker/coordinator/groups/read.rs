@@ -20,12 +20,10 @@ use crate::broker::GroupListing;
 use crate::broker::GroupMember;
 use crate::broker::GroupMemberClient;
 use crate::broker::MemberAssignment;
+use crate::broker::coordinator::consumer::CONSUMER;
 use crate::broker::coordinator::event::Pending;
 use crate::broker::coordinator::offset_record::GroupRecord;
 use crate::model::TopicPartition;
-
-/// The protocol type of all groups of the consumer protocol.
-const CONSUMER: &str = "consumer";
 
 /// A group as the coordinator knows it.
 pub(in crate::broker) struct KnownGroup {

@@ -7,14 +7,11 @@ use super::Groups;
 use super::Members;
 use crate::broker::CommitOffsets;
 use crate::broker::GroupError;
-use crate::broker::JoinGroup;
-use crate::broker::coordinator::classic::ClassicGroup;
 use crate::broker::coordinator::client_transaction::Stamp;
 use crate::broker::coordinator::event::Cx;
 use crate::broker::coordinator::event::EachReply;
 use crate::broker::coordinator::event::GroupEffect;
 use crate::broker::coordinator::event::GroupEvent;
-use crate::broker::coordinator::event::JoinReply;
 use crate::broker::coordinator::event::Now;
 use crate::broker::coordinator::event::Pending;
 use crate::broker::coordinator::event::Removed;
@@ -34,12 +31,12 @@ impl Groups {
     pub(in crate::broker) fn step(&mut self, now: Now, event: GroupEvent) -> Vec<GroupEffect> {
         let mut effects = Vec::new();
         match event {
-            GroupEvent::Join(request, entropy, reply) => {
+            GroupEvent::Join(request, entropy, topics, reply) => {
                 // A name that the coordinator did not give belongs to no group that is not there.
                 let missing = if request.member.is_empty() { Missing::Make } else { Missing::Refuse };
                 let name = request.group.clone();
                 self.within(now, &name, missing, &mut effects, |group, cx| match group {
-                    Ok(group) => group.join(cx, request, entropy, reply),
+                    Ok(group) => group.join(cx, request, entropy, &topics, reply),
                     Err(error) => cx.answer(reply, Err(error)),
                 });
             }
@@ -50,16 +47,16 @@ impl Groups {
                     Err(error) => cx.answer(reply, Err(error)),
                 });
             }
-            GroupEvent::Sync(request, reply) => {
+            GroupEvent::Sync(request, topics, reply) => {
                 let name = request.group.clone();
-                self.within(now, &name, Missing::Refuse, &mut effects, |group, cx| match classic(group) {
-                    Ok(classic) => classic.sync(cx, request, reply),
+                self.within(now, &name, Missing::Refuse, &mut effects, |group, cx| match group {
+                    Ok(group) => group.sync(cx, request, &topics, reply),
                     Err(error) => cx.answer(reply, Err(error)),
                 });
             }
-            GroupEvent::Heartbeat(request, reply) => {
-                self.within(now, &request.group, Missing::Refuse, &mut effects, |group, cx| match classic(group) {
-                    Ok(classic) => classic.heartbeat(cx, &request, reply),
+            GroupEvent::Heartbeat(request, topics, reply) => {
+                self.within(now, &request.group, Missing::Refuse, &mut effects, |group, cx| match group {
+                    Ok(group) => group.heartbeat(cx, &request, &topics, reply),
                     Err(error) => cx.answer(reply, Err(error)),
                 });
             }
@@ -251,7 +248,7 @@ impl Groups {
                     if let Some(Removed { reply, outcomes }) = removed {
                         cx.answer(reply, Ok(outcomes));
                     }
-                    waiting.into_iter().for_each(|(reply, answer)| cx.answer(reply, Ok(answer)));
+                    waiting.into_iter().for_each(|told| told.tell(cx, Ok(())));
                 }
                 Pending::Deleted { .. } | Pending::OffsetsInTransaction { .. } | Pending::Nothing => {}
             }
@@ -288,7 +285,7 @@ impl Groups {
                     if let Some(removed) = removed {
                         cx.answer(removed.reply, Err(error.clone()));
                     }
-                    waiting.into_iter().for_each(|(reply, _)| cx.answer(reply, Err(error.clone())));
+                    waiting.into_iter().for_each(|told| told.tell(cx, Err(error.clone())));
                 });
             }
             pending => pending,
@@ -348,28 +345,9 @@ impl Group {
             Members::Classic(classic) => classic.tick(cx),
             Members::Consumer(consumer) => {
                 let changes = consumer.tick(cx.now, cx.config, cx.group);
-                Self::write_changes(cx, changes, None);
+                Self::write_changes(cx, changes, None, None);
             }
             Members::Query(_) => {}
         }
-    }
-
-    fn join(&mut self, cx: &mut Cx<'_>, request: JoinGroup, entropy: [u8; 16], reply: JoinReply) {
-        self.make_classic(cx);
-        match &mut self.members {
-            Members::Classic(classic) => classic.join(cx, request, entropy, reply),
-            Members::Consumer(consumer) if consumer.is_dead() => {
-                cx.answer(reply, Err(GroupError::CoordinatorUnavailable));
-            }
-            Members::Consumer(_) | Members::Query(_) => cx.answer(reply, Err(GroupError::InconsistentProtocol)),
-        }
-    }
-}
-
-/// The group of clients of the classic protocol; others have no members that such a client could be.
-fn classic(group: Result<&mut Group, GroupError>) -> Result<&mut ClassicGroup, GroupError> {
-    match &mut group?.members {
-        Members::Classic(classic) => Ok(classic),
-        Members::Consumer(_) | Members::Query(_) => Err(GroupError::UnknownMember),
     }
 }

@@ -1,5 +1,6 @@
 //! Positions: who may commit them, which one counts, and when they are forgotten.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -89,7 +90,7 @@ fn member(machine: &mut Machine) -> JoinedGroup {
         joins_in_two_steps: false,
         can_skip_assignment: false,
     };
-    let joined = machine.answer(|reply| GroupEvent::Join(request, [1; 16], reply)).expect("joined");
+    let joined = machine.answer(|reply| GroupEvent::Join(request, [1; 16], Arc::default(), reply)).expect("joined");
     let request = SyncGroup {
         group: "g".to_string(),
         member: joined.member.clone(),
@@ -99,7 +100,7 @@ fn member(machine: &mut Machine) -> JoinedGroup {
         protocol: None,
         assignments: [(joined.member.clone(), Bytes::from_static(b"all"))].into(),
     };
-    machine.answer(|reply| GroupEvent::Sync(request, reply)).expect("synced");
+    machine.answer(|reply| GroupEvent::Sync(request, Arc::default(), reply)).expect("synced");
     joined
 }
 
