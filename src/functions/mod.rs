@@ -52,6 +52,7 @@ pub use arithmetic::interval_of_text;
 pub use arithmetic::interval_unit;
 pub use arithmetic::started;
 pub use cast::CastTarget;
+pub use cast::RoundedIn;
 pub use context::Context;
 pub use context::CutTime;
 pub use described::shown_name;

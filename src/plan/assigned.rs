@@ -119,36 +119,53 @@ fn leaves_open(expr: &ast::Expr) -> bool {
     found.is_break()
 }
 
-/// Refuses a field of a STRUCT that is written out if the type it is assigned to does not have it: a cast would leave it out.
-pub fn check_fields(expr: &ast::Expr, sql_type: &SqlType, rules: Compatibility) -> Result<()> {
+/// Refuses a field of a STRUCT that is written out if the type it is assigned to does not have it: a cast would leave it out. `read`
+/// gets the values of the others with their types, and the elements and values of collections that hold bytes.
+pub fn check_fields(
+    expr: &mut ast::Expr,
+    sql_type: &SqlType,
+    rules: Compatibility,
+    read: &dyn Fn(&mut ast::Expr, &SqlType) -> Result<()>,
+) -> Result<()> {
+    let within = |value: &mut ast::Expr, sql_type: &SqlType| {
+        if *sql_type == SqlType::Bytes {
+            read(value, sql_type)?;
+        }
+        check_fields(value, sql_type, rules, read)
+    };
     match (expr, sql_type) {
-        (ast::Expr::Nested(inner), _) => check_fields(inner, sql_type, rules),
+        (ast::Expr::Nested(inner), _) => check_fields(inner, sql_type, rules, read),
         (ast::Expr::Struct { values, .. }, SqlType::Struct(fields)) => {
-            values.iter().filter_map(assigned_pair).try_for_each(|(name, value)| {
+            values.iter_mut().filter_map(assigned_pair).try_for_each(|(name, value)| {
                 let ast::Expr::Identifier(name) = name else { return Ok(()) };
                 let folded = fold(name, rules);
-                match fields.iter().find(|field| field.name == folded) {
-                    Some(field) => check_fields(value, &field.sql_type, rules),
-                    None => {
-                        let message = format!("field \"{folded}\" does not exist in {sql_type}");
-                        Err(failure::at(Error::new(SqlState::UNDEFINED_COLUMN, message), expr))
-                    }
-                }
+                let Some(field) = fields.iter().find(|field| field.name == folded) else {
+                    let message = format!("field \"{folded}\" does not exist in {sql_type}");
+                    return Err(failure::at(Error::new(SqlState::UNDEFINED_COLUMN, message), value));
+                };
+                read(value, &field.sql_type)?;
+                check_fields(value, &field.sql_type, rules, read)
             })
         }
         (ast::Expr::Array(array), SqlType::Array(element)) => {
-            array.elem.iter().try_for_each(|value| check_fields(value, element, rules))
+            array.elem.iter_mut().try_for_each(|value| within(value, element))
         }
-        (ast::Expr::Function(map), SqlType::Map(_, value_type)) => {
-            let values = arguments(map).into_iter().filter_map(assigned_pair);
-            values.map(|(_, value)| value).try_for_each(|value| check_fields(value, value_type, rules))
+        (
+            ast::Expr::Function(ast::Function { args: ast::FunctionArguments::List(map), .. }),
+            SqlType::Map(_, value_type),
+        ) => {
+            let pairs = map.args.iter_mut().filter_map(|argument| match argument {
+                ast::FunctionArg::Unnamed(ast::FunctionArgExpr::Expr(pair)) => assigned_pair(pair),
+                _ => None,
+            });
+            pairs.map(|(_, value)| value).try_for_each(|value| within(value, value_type))
         }
         _ => Ok(()),
     }
 }
 
 /// The two sides of `name := value`.
-fn assigned_pair(expr: &ast::Expr) -> Option<(&ast::Expr, &ast::Expr)> {
+fn assigned_pair(expr: &mut ast::Expr) -> Option<(&ast::Expr, &mut ast::Expr)> {
     match expr {
         ast::Expr::BinaryOp { left, op: ast::BinaryOperator::Assignment, right } => Some((left, right)),
         _ => None,

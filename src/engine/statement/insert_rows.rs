@@ -3,6 +3,8 @@
 //! Plain values are read by the rules of PostgreSQL's type input; everything else is an expression, cast to the
 //! column's type and evaluated, all of a statement at once.
 
+use std::fmt;
+
 use arrow::array::timezone::Tz;
 use arrow::record_batch::RecordBatch;
 use base64::Engine as _;
@@ -45,6 +47,7 @@ use crate::error::SqlState;
 use crate::format;
 use crate::model::SqlType;
 use crate::plan::assigned_value;
+use crate::plan::cast_to;
 use crate::plan::check_fields;
 use crate::plan::fold;
 use crate::plan::no_such_alias;
@@ -300,18 +303,28 @@ async fn cells(
                 texts[index] = parameter_text(parameters, parameter)?;
             } else {
                 check_names(session, cell)?;
-                check_fields(cell, &sql_type, rules)?;
-                expressions.push((number, index, cell.clone()));
+                let mut cell = cell.clone();
+                let read = |value: &mut ast::Expr, sql_type: &SqlType| match is_strict {
+                    true => read_part(value, sql_type),
+                    false => Ok(()),
+                };
+                check_fields(&mut cell, &sql_type, rules, &read)?;
+                expressions.push((number, index, cell));
             }
         }
         rows.push(texts);
     }
     if !expressions.is_empty() {
-        if rules == Compatibility::Ksqldb {
-            check_types(session, target, &expressions, parameters).await?;
-        }
+        let given = match rules {
+            Compatibility::Ksqldb => check_types(session, target, &expressions, parameters).await?,
+            Compatibility::Postgres => vec![false; expressions.len()],
+        };
         let values = evaluate(session, target, &expressions, parameters).await?;
-        for ((row, index, _), value) in expressions.iter().zip(values) {
+        for (((row, index, cell), value), given) in expressions.iter().zip(values).zip(given) {
+            // A cast that fails gives NULL there: what was given would be lost.
+            if given && value.is_none() {
+                return Err(refused(cell, &target.sql_type(target.columns[*index]), cell));
+            }
             rows[*row][*index] = value;
         }
     }
@@ -342,9 +355,13 @@ fn check_literal(cell: &ast::Expr, sql_type: &SqlType) -> Result<()> {
     if fits {
         return Ok(());
     }
-    let message = format!("a value of type {sql_type} cannot be {value}");
+    Err(refused(cell, sql_type, value))
+}
+
+fn refused(cell: &ast::Expr, sql_type: &SqlType, given: impl fmt::Display) -> Error {
+    let message = format!("a value of type {sql_type} cannot be {given}");
     let error = Error::new(SqlState::DATATYPE_MISMATCH, message).hint("CAST or ROUND it.");
-    Err(start_of(cell).map_or(error.clone(), |position| error.at(position)))
+    start_of(cell).map_or(error.clone(), |position| error.at(position))
 }
 
 /// Whether a column of that type holds the number that is written so, not a rounded one.
@@ -391,29 +408,35 @@ fn from_base64(cell: &ast::Expr, text: String) -> Result<String> {
     Ok(format!("\\x{digits}"))
 }
 
-/// The same of what has to be computed.
+/// What is written out in a STRUCT, or for bytes in another collection, is read as a value of a column is.
+fn read_part(value: &mut ast::Expr, sql_type: &SqlType) -> Result<()> {
+    check_literal(value, sql_type)?;
+    if let (SqlType::Bytes, Some(Some(text))) = (sql_type, plain(value, sql_type)) {
+        let text = ast::Value::SingleQuotedString(from_base64(value, text)?);
+        *value = cast_to(ast::Expr::value(text), sql_type)?;
+    }
+    Ok(())
+}
+
+/// The same of what has to be computed; whether each expression has a value.
 async fn check_types(
     session: &Session,
     target: &Target,
     expressions: &[(usize, usize, ast::Expr)],
     parameters: &[Value],
-) -> Result<()> {
-    let strict = expressions.iter().filter_map(|(_, index, cell)| match target.columns[*index] {
-        column @ TargetColumn::Column(_) => Some((target.sql_type(column), cell)),
-        TargetColumn::RowTime => None,
-    });
-    let strict: Vec<(SqlType, &ast::Expr)> = strict.collect();
-    let items: Vec<(Option<SqlType>, &ast::Expr)> = strict.iter().map(|(_, cell)| (None, *cell)).collect();
+) -> Result<Vec<bool>> {
+    let items: Vec<(Option<SqlType>, &ast::Expr)> = expressions.iter().map(|(_, _, cell)| (None, cell)).collect();
     // What cannot be computed is told where its value is.
-    let Ok(row) = one_row_of(session, &items, parameters).await else { return Ok(()) };
-    for ((sql_type, cell), field) in strict.iter().zip(row.schema().fields()) {
-        let given = SqlType::from_arrow(field.data_type());
-        let Some(given) = given.filter(|given| is_refused(given, sql_type)) else { continue };
-        let message = format!("a value of type {sql_type} cannot be one of type {given}");
-        let error = Error::new(SqlState::DATATYPE_MISMATCH, message).hint("CAST or ROUND it.");
-        return Err(start_of(cell).map_or(error.clone(), |position| error.at(position)));
+    let Ok(row) = one_row_of(session, &items, parameters).await else { return Ok(vec![false; expressions.len()]) };
+    for ((_, index, cell), field) in expressions.iter().zip(row.schema().fields()) {
+        let column = target.columns[*index];
+        let sql_type = target.sql_type(column);
+        let given = SqlType::from_arrow(field.data_type()).filter(|given| is_refused(given, &sql_type));
+        if let (TargetColumn::Column(_), Some(given)) = (column, given) {
+            return Err(refused(cell, &sql_type, format_args!("one of type {given}")));
+        }
     }
-    Ok(())
+    Ok(row.columns().iter().map(|column| !column.is_null(0)).collect())
 }
 
 /// The text of a value that needs no evaluation: `Some(None)` is null.

@@ -4,6 +4,7 @@ mod checked;
 mod float;
 mod java_text;
 mod ksqldb;
+mod rounded;
 mod text_out;
 mod timestamp;
 
@@ -15,6 +16,7 @@ use datafusion::error::Result;
 pub use checked::CheckedCast;
 pub use float::FloatIn;
 pub use ksqldb::KsqlCast;
+pub use rounded::RoundedIn;
 pub use text_out::TextOut;
 pub use timestamp::TimestampIn;
 

@@ -1,6 +1,8 @@
 //! The rules of values in a whole plan of DataFusion's planner: what a query that is read once gets, so that it answers as
 //! the same expressions do in a standing query.
 
+use std::sync::Arc;
+
 use datafusion::common::DFSchema;
 use datafusion::common::DataFusionError;
 use datafusion::common::ScalarValue;
@@ -8,7 +10,9 @@ use datafusion::common::tree_node::Transformed;
 use datafusion::common::tree_node::TreeNode;
 use datafusion::common::tree_node::TreeNodeRecursion;
 use datafusion::error::Result;
+use datafusion::logical_expr::Aggregate;
 use datafusion::logical_expr::Expr;
+use datafusion::logical_expr::Filter;
 use datafusion::logical_expr::Limit;
 use datafusion::logical_expr::LogicalPlan;
 use datafusion::logical_expr::Union;
@@ -39,7 +43,7 @@ impl Expressions<'_> {
                 let joined = plan.transform_up_with_subqueries(correlated::joined)?.data;
                 joined.transform_up_with_subqueries(grouping_sets::over_columns)?.data
             }
-            Compatibility::Ksqldb => plan,
+            Compatibility::Ksqldb => plan.transform_up_with_subqueries(without_null_groups)?.data,
         };
         let recursive = plan.exists(|node| Ok(matches!(node, LogicalPlan::RecursiveQuery(_))))?;
         if recursive {
@@ -106,6 +110,18 @@ impl Expressions<'_> {
             Compatibility::Ksqldb => Ok(node),
         })
     }
+}
+
+/// Under ksqlDB's rules a row of which a group is NULL is in no group.
+fn without_null_groups(node: LogicalPlan) -> Result<Transformed<LogicalPlan>> {
+    let LogicalPlan::Aggregate(aggregate) = node else { return Ok(Transformed::no(node)) };
+    let told = aggregate.group_expr.iter().filter(|group| !matches!(group, Expr::GroupingSet(_)));
+    let Some(all) = told.map(|group| group.clone().is_not_null()).reduce(Expr::and) else {
+        return Ok(Transformed::no(LogicalPlan::Aggregate(aggregate)));
+    };
+    let rows = LogicalPlan::Filter(Filter::try_new(all, Arc::clone(&aggregate.input))?);
+    let Aggregate { group_expr, aggr_expr, .. } = aggregate;
+    Aggregate::try_new(Arc::new(rows), group_expr, aggr_expr).map(LogicalPlan::Aggregate).map(Transformed::yes)
 }
 
 /// A number of rows: one that is written as a decimal is rounded, and a text is read.

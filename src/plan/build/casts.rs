@@ -21,6 +21,7 @@ use super::value_rules;
 use crate::catalog::Compatibility;
 use crate::functions::IntervalMicros;
 use crate::functions::NestedIn;
+use crate::functions::RoundedIn;
 use crate::model::SqlType;
 
 /// A text that is read as a number, without an exponent.
@@ -84,6 +85,14 @@ impl Expressions<'_> {
         Some(Expr::Cast(Cast { expr: Box::new(time), ..cast.clone() }))
     }
 
+    /// A CAST of a collection in which a fraction becomes a whole number, under PostgreSQL's rules; `None` for another one.
+    fn cast_of_parts(&self, cast: &Cast, from: &DataType) -> Option<Expr> {
+        let is_ours = self.rules == Compatibility::Postgres && from.is_nested();
+        let rounded = RoundedIn::of(from, cast.field.data_type()).filter(|_| is_ours)?;
+        let rounded = ScalarUDF::new_from_impl(rounded).call(vec![cast.expr.as_ref().clone()]);
+        Some(Expr::Cast(Cast { expr: Box::new(rounded), ..cast.clone() }))
+    }
+
     /// A CAST to JSON or JSONB, or of JSONB to a number or a truth; `None` for another one.
     fn cast_of_json(&self, cast: &Cast, from: &DataType) -> Option<datafusion::common::Result<Expr>> {
         let name = match (from, cast.field.data_type()) {
@@ -127,7 +136,8 @@ impl Expressions<'_> {
         if let Some(read) = self.cast_to_number(&cast, &from) {
             return Ok(Transformed::yes(read));
         }
-        if let Some(read) = self.cast_to_interval(&cast, &from).or_else(|| self.cast_of_interval(&cast, &from)) {
+        let others = self.cast_to_interval(&cast, &from).or_else(|| self.cast_of_interval(&cast, &from));
+        if let Some(read) = others.or_else(|| self.cast_of_parts(&cast, &from)) {
             return Ok(Transformed::yes(read));
         }
         if self.rules == Compatibility::Ksqldb {

@@ -3,6 +3,7 @@
 use std::ops::ControlFlow;
 
 use datafusion::arrow::datatypes::DataType;
+use datafusion::common::tree_node::TreeNode;
 use datafusion::logical_expr::Expr;
 use datafusion::logical_expr::ExprSchemable;
 use sqlparser::ast;
@@ -135,6 +136,9 @@ fn list(function: &ast::Function, origin: &ast::Expr, rows: &Rows, expressions: 
         return Err(failure::at(error, origin));
     }
     let planned = expressions.plan(argument, rows.schema())?;
+    let aggregates = planned.exists(|part| Ok(matches!(part, Expr::AggregateFunction(_))));
+    let aggregates = aggregates.map_err(|error| failure::of_datafusion(error, Some(argument)))?;
+    check(true, aggregates, false).map_err(|error| failure::at(error, origin))?;
     let data_type = planned.get_type(rows.schema()).map_err(|error| failure::of_datafusion(error, Some(argument)))?;
     match data_type {
         DataType::List(_) if name == "CUBE_EXPLODE" => expressions.cube(planned),

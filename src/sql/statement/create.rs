@@ -9,6 +9,7 @@ use super::Select;
 use super::Statement;
 use super::create_type;
 use super::index;
+use super::refused;
 use super::temporary;
 use super::view;
 use crate::error::Error;
@@ -155,6 +156,9 @@ pub(super) fn parse(cursor: &mut Cursor<'_>) -> Result<Statement> {
         return Ok(index);
     }
     let temporary = if or_replace || read_only { None } else { temporary::words(cursor)? };
+    if refused::is_connector(cursor) {
+        return Err(refused::connector("CREATE", cursor.position()));
+    }
     let Some(kind) = object_kind(cursor) else { return Err(refuse(cursor)) };
     let if_not_exists = cursor.words(&["IF", "NOT", "EXISTS"]);
     let name = cursor.relation_name()?;
@@ -235,7 +239,6 @@ fn refuse(cursor: &Cursor<'_>) -> Error {
         "AGGREGATE",
         "CAST",
         "COLLATION",
-        "CONNECTOR",
         "CONVERSION",
         "DATABASE",
         "DOMAIN",
@@ -253,7 +256,6 @@ fn refuse(cursor: &Cursor<'_>) -> Error {
         "RULE",
         "SEQUENCE",
         "SERVER",
-        "SINK",
         "STATISTICS",
         "SUBSCRIPTION",
         "TABLESPACE",

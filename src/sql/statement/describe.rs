@@ -1,6 +1,7 @@
 //! `DESCRIBE [EXTENDED] name [EXTENDED]`, `DESCRIBE FUNCTION name`, `DESCRIBE STREAMS|TABLES`.
 
 use super::Statement;
+use super::refused;
 use crate::error::Result;
 use crate::sql::cursor::Cursor;
 
@@ -9,6 +10,9 @@ pub(super) fn parse(cursor: &mut Cursor<'_>) -> Result<Statement> {
     if cursor.is_word_at(0, "FUNCTION") && cursor.more_follows() {
         cursor.word("FUNCTION");
         return Ok(Statement::DescribeFunction(cursor.name()?));
+    }
+    if refused::is_connector(cursor) && cursor.more_follows() {
+        return Err(refused::connector("DESCRIBE", cursor.position()));
     }
     let extended = cursor.is_word_at(0, "EXTENDED") && cursor.more_follows();
     if extended {

@@ -8,6 +8,7 @@ use super::Statement;
 use super::create::object_kind;
 use super::create_type;
 use super::index;
+use super::refused;
 use super::view;
 use crate::error::Error;
 use crate::error::Result;
@@ -41,8 +42,11 @@ pub(super) fn parse(cursor: &mut Cursor<'_>) -> Result<Statement> {
     if cursor.word("INDEX") {
         return index::drop(cursor);
     }
+    if refused::is_connector(cursor) {
+        return Err(refused::connector("DROP", position));
+    }
     let Some(kind) = object_kind(cursor) else {
-        for word in ["CONNECTOR", "DATABASE", "FUNCTION", "ROLE", "SCHEMA", "SEQUENCE", "USER"] {
+        for word in ["DATABASE", "FUNCTION", "ROLE", "SCHEMA", "SEQUENCE", "USER"] {
             if cursor.word(word) {
                 return Err(Error::unsupported(format!("DROP {word} is not supported")).at(position));
             }

@@ -1,6 +1,7 @@
 //! Statements of PostgreSQL and ksqlDB that are known and not there yet.
 
 use crate::error::Error;
+use crate::error::Position;
 use crate::error::Result;
 use crate::sql::cursor::Cursor;
 
@@ -22,6 +23,7 @@ const REFUSED: &[(&str, Option<&str>)] = &[
     ("REASSIGN", None),
     ("REINDEX", None),
     ("REVOKE", None),
+    ("RUN", Some("psql's \\i runs a script, and so does tidemill sql -f.")),
     ("SPOOL", None),
     ("VACUUM", None),
 ];
@@ -34,4 +36,22 @@ pub(super) fn refuse(cursor: &Cursor<'_>) -> Result<()> {
         Some(instead) => error.hint(*instead),
         None => error,
     })
+}
+
+/// Whether the next words name connectors of Kafka Connect: `[SOURCE | SINK] CONNECTOR[S]`.
+pub(super) fn is_connector(cursor: &Cursor<'_>) -> bool {
+    let is_named_at = |ahead| cursor.is_word_at(ahead, "CONNECTOR") || cursor.is_word_at(ahead, "CONNECTORS");
+    let is_kind = cursor.is_word_at(0, "SOURCE") || cursor.is_word_at(0, "SINK");
+    is_named_at(0) || is_kind && is_named_at(1)
+}
+
+/// The error for a statement about connectors.
+pub(super) fn connector(verb: &str, position: Position) -> Error {
+    let message = match verb {
+        "SHOW" => "SHOW CONNECTORS is not supported".to_owned(),
+        verb => format!("{verb} CONNECTOR is not supported"),
+    };
+    Error::unsupported(message)
+        .at(position)
+        .hint("Kafka Connect's own REST door looks after them; its workers read and write topics here.")
 }

@@ -3,7 +3,7 @@
 use sqlparser::tokenizer::Token;
 
 use super::Statement;
-use crate::error::Error;
+use super::refused;
 use crate::error::Result;
 use crate::sql::cursor::Cursor;
 
@@ -73,8 +73,8 @@ pub(super) fn parse(cursor: &mut Cursor<'_>) -> Result<Statement> {
     } else if cursor.words(&["SESSION", "AUTHORIZATION"]) {
         ShowObject::Setting("session_authorization".to_string())
     } else {
-        if cursor.is_word_at(0, "CONNECTORS") || cursor.is_word_at(0, "CONNECTOR") {
-            return Err(Error::unsupported("SHOW CONNECTORS is not supported").at(position));
+        if refused::is_connector(cursor) {
+            return Err(refused::connector("SHOW", position));
         }
         ShowObject::Setting(setting_name(cursor)?)
     };
