@@ -30,6 +30,7 @@ use super::expression::Expressions;
 use super::expression::is_text;
 use super::ksqldb_types;
 use super::lambda;
+use super::listed;
 use super::literals;
 use super::spans;
 use super::timestamps;
@@ -144,8 +145,11 @@ impl Expressions<'_> {
         };
         let compared = bytes::compared(self.functions, as_doubles(expr, schema)?, schema)?;
         Ok(match self.rules {
-            Compatibility::Ksqldb => two_valued(compared),
-            Compatibility::Postgres => Transformed::yes(zeros::compared(self.functions, compared, schema)?),
+            Compatibility::Ksqldb => two_valued(compared, schema)?,
+            Compatibility::Postgres => match zeros::compared(self.functions, compared, schema)? {
+                Expr::InList(among) => Transformed::yes(listed::apart(among, schema)?),
+                other => Transformed::yes(other),
+            },
         })
     }
 
@@ -366,9 +370,9 @@ pub(super) fn is_arithmetic(op: Operator) -> bool {
 }
 
 /// ksqlDB's two-valued logic: a comparison that has a null is false, and its opposite true.
-fn two_valued(expr: Expr) -> Transformed<Expr> {
+fn two_valued(expr: Expr, schema: &DFSchema) -> datafusion::common::Result<Transformed<Expr>> {
     let is_true = |expr: Expr| Expr::IsTrue(Box::new(expr));
-    match expr {
+    Ok(match expr {
         Expr::BinaryExpr(binary) if is_comparison(binary.op) => Transformed::yes(is_true(Expr::BinaryExpr(binary))),
         Expr::Between(between) => {
             let inner = is_true(Expr::Between(Between { negated: false, ..between.clone() }));
@@ -379,11 +383,11 @@ fn two_valued(expr: Expr) -> Transformed<Expr> {
             Transformed::yes(negated_if(like.negated, inner))
         }
         Expr::InList(list) => {
-            let inner = is_true(Expr::InList(InList { negated: false, ..list.clone() }));
+            let inner = is_true(listed::apart(InList { negated: false, ..list.clone() }, schema)?);
             Transformed::yes(negated_if(list.negated, inner))
         }
         other => Transformed::no(other),
-    }
+    })
 }
 
 fn negated_if(negated: bool, expr: Expr) -> Expr {

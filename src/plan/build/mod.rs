@@ -24,6 +24,7 @@ mod json_words;
 mod ksqldb_types;
 mod ksqldb_words;
 mod lambda;
+mod listed;
 mod literals;
 mod meeting;
 mod outer_rows;
