@@ -17,13 +17,15 @@ use datafusion::optimizer::OptimizerConfig;
 use datafusion::optimizer::OptimizerRule;
 use datafusion::optimizer::single_distinct_to_groupby::SingleDistinctToGroupBy;
 
-/// DataFusion's rules, the one of distinct aggregates where it keeps their types.
+use super::sorted_truths::SortedTruths;
+
+/// DataFusion's rules, the one of distinct aggregates where it keeps their types, and behind them what sorts by truths.
 pub(super) fn optimizer_rules() -> Vec<Arc<dyn OptimizerRule + Send + Sync>> {
     let typed = |rule: Arc<dyn OptimizerRule + Send + Sync>| -> Arc<dyn OptimizerRule + Send + Sync> {
         let typed = DistinctGroups::default();
         if rule.name() == typed.name() { Arc::new(typed) } else { rule }
     };
-    Optimizer::new().rules.into_iter().map(typed).collect()
+    Optimizer::new().rules.into_iter().map(typed).chain([Arc::new(SortedTruths) as _]).collect()
 }
 
 #[derive(Debug, Default)]

@@ -32,6 +32,7 @@ mod reg_texts;
 mod relation_scan;
 mod relation_table;
 mod session_settings;
+mod sorted_truths;
 mod statement_memory;
 mod topic_reader;
 mod topic_rows;
