@@ -45,6 +45,7 @@ pub(super) fn reword(query: &mut ast::Query) {
                 }
             }
             walk::NodeMut::Query(query) => {
+                places_in_distinct(query);
                 window_calls::reword(&mut query.order_by);
                 of_unknown_elements(&mut query.order_by);
             }
@@ -114,6 +115,30 @@ fn places_in_sets(select: &mut ast::Select) {
                 *expr = meant.clone();
             }
         }
+    }
+}
+
+/// `SELECT DISTINCT a + 1 .. ORDER BY a + 1`: distinct rows are sorted by items of the list, each by its place.
+fn places_in_distinct(query: &mut ast::Query) {
+    let (ast::SetExpr::Select(select), Some(order_by)) = (query.body.as_ref(), &mut query.order_by) else { return };
+    let (Some(ast::Distinct::Distinct), ast::OrderByKind::Expressions(keys)) = (&select.distinct, &mut order_by.kind)
+    else {
+        return;
+    };
+    let items: Option<Vec<_>> = select.projection.iter().map(item_expression).collect();
+    let Some(items) = items else { return };
+    for key in keys {
+        let is_name = matches!(key.expr, ast::Expr::Identifier(_) | ast::Expr::Value(_));
+        if let Some(place) = items.iter().position(|item| !is_name && **item == key.expr) {
+            key.expr = ast::Expr::value(ast::Value::Number((place + 1).to_string(), false));
+        }
+    }
+}
+
+fn item_expression(item: &ast::SelectItem) -> Option<&ast::Expr> {
+    match item {
+        ast::SelectItem::UnnamedExpr(expr) | ast::SelectItem::ExprWithAlias { expr, .. } => Some(expr),
+        _ => None,
     }
 }
 
