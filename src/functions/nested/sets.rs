@@ -21,7 +21,7 @@ use super::definition::span;
 ///
 /// * `array_concat(array, array)`: a null argument is as if it were not there; null of two nulls.
 /// * `array_remove(array, value)`: without those that are equal; a null value takes the nulls away.
-pub(super) static DEFINITIONS: [Definition; 6] = [
+pub(super) static DEFINITIONS: [Definition; 7] = [
     Definition {
         name: "__ksql_array_concat",
         usage: "array_concat(array, array) -> array",
@@ -56,6 +56,13 @@ pub(super) static DEFINITIONS: [Definition; 6] = [
         about: "The elements that both have, each once.",
         types: two,
         compute: |arrays, rows, of| set(arrays, rows, of, Keeps::Common),
+    },
+    Definition {
+        name: "array_remove",
+        usage: "array_remove(array, element) -> array",
+        about: "Without the elements that equal this one; NULL takes the NULLs away.",
+        types: with_item,
+        compute: remove,
     },
     Definition {
         name: "__ksql_array_remove",

@@ -6,8 +6,6 @@ use datafusion::arrow::datatypes::DataType;
 use datafusion::arrow::datatypes::FieldRef;
 use datafusion::error::Result;
 use datafusion::functions::math;
-use datafusion::functions_nested::remove::array_remove_all_udf;
-use datafusion::functions_nested::remove::array_remove_udf;
 use datafusion::functions_nested::replace::array_replace_all_udf;
 use datafusion::functions_nested::replace::array_replace_udf;
 use datafusion::logical_expr::ColumnarValue;
@@ -27,12 +25,11 @@ pub struct Renamed {
 }
 
 impl Renamed {
-    /// All of them: PostgreSQL's `array_remove` and `array_replace` mean every such element; and `abs`, which DataFusion 55 cannot
+    /// All of them: PostgreSQL's `array_replace` means every such element; and `abs`, which DataFusion 55 cannot
     /// sort by where it does not know the bounds of what it is of.
-    pub fn all() -> [Self; 3] {
+    pub fn all() -> [Self; 2] {
         [
             Self { named: math::abs(), does: math::abs() },
-            Self { named: array_remove_udf(), does: array_remove_all_udf() },
             Self { named: array_replace_udf(), does: array_replace_all_udf() },
         ]
     }
