@@ -40,6 +40,60 @@ const SHORT: [(&str, Tz); 16] = [
     ("PDT", Tz::America__Los_Angeles),
 ];
 
+/// The abbreviations that PostgreSQL knows, which tell an offset in minutes all year round: there `CET` in summer is not Paris in summer.
+const ABBREVIATIONS: [(&str, i32); 50] = [
+    ("ACDT", 630),
+    ("ACST", 570),
+    ("ADT", -180),
+    ("AEDT", 660),
+    ("AEST", 600),
+    ("AKDT", -480),
+    ("AKST", -540),
+    ("ART", -180),
+    ("AST", -240),
+    ("AWST", 480),
+    ("BRST", -120),
+    ("BRT", -180),
+    ("BST", 60),
+    ("CDT", -300),
+    ("CEST", 120),
+    ("CET", 60),
+    ("CST", -360),
+    ("EDT", -240),
+    ("EEST", 180),
+    ("EET", 120),
+    ("EST", -300),
+    ("GMT", 0),
+    ("HKT", 480),
+    ("HST", -600),
+    ("ICT", 420),
+    ("IDT", 180),
+    ("IST", 120),
+    ("JST", 540),
+    ("KST", 540),
+    ("MDT", -360),
+    ("MEST", 120),
+    ("MET", 60),
+    ("MSD", 240),
+    ("MSK", 180),
+    ("MST", -420),
+    ("NDT", -150),
+    ("NPT", 345),
+    ("NST", -210),
+    ("NZDT", 780),
+    ("NZST", 720),
+    ("PDT", -420),
+    ("PHT", 480),
+    ("PKT", 300),
+    ("PST", -480),
+    ("SAST", 120),
+    ("SGT", 480),
+    ("UT", 0),
+    ("WET", 0),
+    ("Z", 0),
+    ("ZULU", 0),
+];
+
 /// A region of the database, its name in any case.
 fn region(name: &str) -> Option<Tz> {
     let known = || chrono_tz::TZ_VARIANTS.iter().find(|region| region.name().eq_ignore_ascii_case(name));
@@ -81,6 +135,9 @@ impl NamedZone {
     /// The zone of a name as PostgreSQL reads it: offsets, after letters or without, count hours west of UTC, as POSIX has them.
     /// The case of letters says nothing.
     pub fn posix(name: &str) -> Option<Self> {
+        if let Some((_, minutes)) = ABBREVIATIONS.iter().find(|(short, _)| short.eq_ignore_ascii_case(name)) {
+            return FixedOffset::east_opt(minutes * 60).map(NamedZone::Fixed);
+        }
         let found = Self::named(name).or_else(|| Self::in_any_case(name));
         let offset = name.trim_start_matches(|letter: char| letter.is_ascii_alphabetic());
         let is_offset = offset.starts_with(|sign: char| matches!(sign, '+' | '-' | '0'..='9'));

@@ -13,6 +13,8 @@ use chrono::TimeDelta;
 use chrono::TimeZone;
 use chrono::Timelike;
 
+use super::named_zone::NamedZone;
+
 /// By how much a time is put back at once that a clock skips, until there is one that it shows; and how often.
 const GAP_STEP: TimeDelta = TimeDelta::minutes(15);
 const GAP_STEPS_MAX: i32 = 97;
@@ -146,8 +148,9 @@ pub(super) fn parse_timestamp(text: &str) -> Option<i64> {
 pub(super) fn parse_timestamp_tz(text: &str, zone: Tz) -> Option<i64> {
     let Some((micros, offset)) = parse_parts(text) else {
         let (text, zone) = split_zone(text)?;
+        let (micros, offset) = parse_parts(text)?;
         // One zone, not two.
-        return parse_parts(text)?.1.is_none().then(|| parse_timestamp_tz(text, zone))?;
+        return offset.is_none().then(|| zone.instant_of_local(micros, Twice::Second))?;
     };
     match offset {
         Some(seconds) => micros.checked_sub(i64::from(seconds) * 1_000_000),
@@ -211,10 +214,10 @@ fn parse_parts(text: &str) -> Option<(i64, Option<i32>)> {
 }
 
 /// A text before the name of a zone: `2024-02-29 13:05 Europe/Paris`.
-fn split_zone(text: &str) -> Option<(&str, Tz)> {
+fn split_zone(text: &str) -> Option<(&str, NamedZone)> {
     let (text, name) = text.trim().rsplit_once(' ')?;
     let named = name.starts_with(|letter: char| letter.is_ascii_alphabetic());
-    Some((text, if named { name.parse().ok()? } else { return None }))
+    Some((text, NamedZone::posix(name).filter(|_| named)?))
 }
 
 fn strip_era(text: &str) -> (&str, bool) {
