@@ -1,7 +1,9 @@
 //! `to_date` and `to_timestamp`: a text read by a template.
 
+use chrono::Days;
 use chrono::NaiveDate;
 use chrono::NaiveDateTime;
+use chrono::Weekday;
 
 use super::time::JULIAN_DAY_BEFORE_COMMON_ERA;
 use super::token::Field;
@@ -15,9 +17,16 @@ use crate::format::MONTHS;
 #[derive(Debug, Clone, Default)]
 struct Told {
     year: Option<i32>,
+    before_christ: bool,
     month: Option<u32>,
     day: Option<u32>,
+    week: Option<u32>,
+    week_of_month: Option<u32>,
     day_of_year: Option<u32>,
+    iso_week: Option<u32>,
+    day_of_iso_year: Option<u32>,
+    /// Days behind Monday.
+    weekday: u32,
     julian_day: Option<i64>,
     hour: u32,
     minute: u32,
@@ -87,7 +96,8 @@ impl Told {
                 return Ok(rest);
             }
             Field::DayName | Field::DayShort => {
-                let (_, rest) = named(text, &DAYS).ok_or_else(|| invalid(text, name_of(field)))?;
+                let (day, rest) = named(text, &DAYS).ok_or_else(|| invalid(text, name_of(field)))?;
+                self.weekday = (day + 6) % 7;
                 return Ok(rest);
             }
             Field::Meridiem { .. } => return self.half_of_day(text),
@@ -96,10 +106,10 @@ impl Told {
             Field::Millisecond => fraction(3)?,
             Field::Year(5) => return self.grouped_year(text),
             Field::Year(digits) | Field::IsoYear(digits) => number(digits)?,
-            Field::DayOfYear => number(3)?,
+            Field::DayOfYear | Field::IsoDayOfYear => number(3)?,
             Field::JulianDay | Field::SecondOfDay => number(7)?,
             Field::DayOfWeek | Field::IsoDayOfWeek | Field::Quarter | Field::WeekOfMonth => number(1)?,
-            Field::Era { .. } => return Ok(text.get(2..).unwrap_or("")),
+            Field::Era { .. } => return self.era(text),
             _ => number(2)?,
         };
         self.keep(field, value, text.len() - rest.len());
@@ -108,9 +118,16 @@ impl Told {
 
     fn keep(&mut self, field: Field, value: u32, digits: usize) {
         match field {
+            Field::Year(4) | Field::IsoYear(4) => self.year = i32::try_from(value).ok(),
             Field::Year(_) | Field::IsoYear(_) => {
                 self.year = i32::try_from(value).ok().map(|year| full_year(year, digits))
             }
+            Field::Week => self.week = Some(value),
+            Field::WeekOfMonth => self.week_of_month = Some(value),
+            Field::IsoWeek => self.iso_week = Some(value),
+            Field::IsoDayOfYear => self.day_of_iso_year = Some(value),
+            // What is no day is Sunday there.
+            Field::IsoDayOfWeek => self.weekday = if (1..=7).contains(&value) { value - 1 } else { 6 },
             Field::Month => self.month = Some(value),
             Field::Day => self.day = Some(value),
             Field::DayOfYear => self.day_of_year = Some(value),
@@ -136,6 +153,16 @@ impl Told {
         Err(invalid(text, "AM"))
     }
 
+    fn era<'t>(&mut self, text: &'t str) -> Result<&'t str, Error> {
+        for (word, before_christ) in [("b.c.", true), ("a.d.", false), ("bc", true), ("ad", false)] {
+            if text.get(..word.len()).is_some_and(|head| head.eq_ignore_ascii_case(word)) {
+                self.before_christ = before_christ;
+                return Ok(&text[word.len()..]);
+            }
+        }
+        Err(invalid(text, "BC"))
+    }
+
     fn offset<'t>(&mut self, text: &'t str) -> Result<&'t str, Error> {
         let end = text.find(|letter: char| letter.is_whitespace()).unwrap_or(text.len());
         let zone = crate::format::NamedZone::named(&text[..end]);
@@ -153,25 +180,40 @@ impl Told {
         Ok(&text[taken..])
     }
 
+    /// A text that tells no year is of the year before the first, as in PostgreSQL.
+    fn date(&self) -> Option<NaiveDate> {
+        if let Some(days) = self.julian_day {
+            return NaiveDate::from_num_days_from_ce_opt(i32::try_from(days - JULIAN_DAY_BEFORE_COMMON_ERA).ok()?);
+        }
+        let year = self.year.unwrap_or(0);
+        let year = if self.before_christ { 1 - year } else { year };
+        let first_of_week = |week: u32| week.checked_sub(1)?.checked_mul(7);
+        let in_iso_year = match (self.iso_week, self.day_of_iso_year) {
+            (Some(week), _) => Some(first_of_week(week)?.checked_add(self.weekday)?),
+            (None, Some(day)) => Some(day.checked_sub(1)?),
+            (None, None) => None,
+        };
+        if let Some(days) = in_iso_year {
+            return NaiveDate::from_isoywd_opt(year, 1, Weekday::Mon)?.checked_add_days(Days::new(u64::from(days)));
+        }
+        if let Some(day) = self.week.map_or(self.day_of_year, |week| Some(first_of_week(week)? + 1)) {
+            return NaiveDate::from_yo_opt(year, day);
+        }
+        let day = self.week_of_month.map_or(self.day, |week| Some(first_of_week(week)? + 1));
+        NaiveDate::from_ymd_opt(year, self.month.unwrap_or(1), day.unwrap_or(1))
+    }
+
     fn time(self, text: &str) -> Result<(NaiveDateTime, Option<i32>), Error> {
         let wrong = || {
             let message = format!("date/time field value out of range: \"{text}\"");
             Error::new(SqlState::DATETIME_FIELD_OVERFLOW, message)
-        };
-        let year = self.year.unwrap_or(1);
-        let date = match (self.julian_day, self.day_of_year) {
-            (Some(days), _) => {
-                i32::try_from(days - JULIAN_DAY_BEFORE_COMMON_ERA).ok().and_then(NaiveDate::from_num_days_from_ce_opt)
-            }
-            (None, Some(days)) => NaiveDate::from_yo_opt(year, days),
-            (None, None) => NaiveDate::from_ymd_opt(year, self.month.unwrap_or(1), self.day.unwrap_or(1)),
         };
         let hour = match self.afternoon {
             Some(_) if !(1..=12).contains(&self.hour) => return Err(wrong()),
             Some(afternoon) => self.hour % 12 + if afternoon { 12 } else { 0 },
             None => self.hour,
         };
-        let date = date.ok_or_else(wrong)?;
+        let date = self.date().ok_or_else(wrong)?;
         let time = date.and_hms_micro_opt(hour, self.minute, self.second, self.micros).ok_or_else(wrong)?;
         Ok((time, self.offset_seconds))
     }
