@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use datafusion::arrow::datatypes::DataType;
+use datafusion::arrow::datatypes::IntervalUnit;
 use datafusion::common::DFSchema;
 use datafusion::common::Result;
 use datafusion::common::ScalarValue;
@@ -49,8 +50,24 @@ impl ExprPlanner for Operands {
             return Ok(PlannerResult::Original(RawBinaryExpr { op, left, right }));
         }
         let (left, right) = typed(left, right, schema)?;
-        Ok(PlannerResult::Original(RawBinaryExpr { op, left, right }))
+        let new_left = beside_time(left, &op, &right, schema);
+        let right = beside_time(right, &op, &new_left, schema);
+        Ok(PlannerResult::Original(RawBinaryExpr { op, left: new_left, right }))
     }
+}
+
+/// A text that is written out beside a time in the type that PostgreSQL takes it for: the time's own where one is taken from the other,
+/// an interval where it is added.
+fn beside_time(text: Expr, op: &ast::BinaryOperator, time: &Expr, schema: &DFSchema) -> Expr {
+    use ast::BinaryOperator as Op;
+    let (Some(_), Ok(of_time)) = (written_text(&text), time.get_type(schema)) else { return text };
+    let wanted = match (op, &of_time) {
+        (Op::Minus, DataType::Date32 | DataType::Timestamp(..) | DataType::Time64(_)) => of_time,
+        (Op::Plus, DataType::Timestamp(..) | DataType::Time64(_)) => DataType::Interval(IntervalUnit::MonthDayNano),
+        (Op::Plus | Op::Minus, DataType::Interval(_)) => of_time,
+        _ => return text,
+    };
+    cast(text, wanted)
 }
 
 /// An array of numbers and a number, in the type in which they meet; anything else as it is.
