@@ -54,8 +54,8 @@ impl IntervalScale {
         }
         let scale = |value: f64| if self.name == Self::BY { value / number } else { value * number };
         let months = scale(f64::from(interval.months));
-        let days = scale(f64::from(interval.days)) + near(months.fract() * DAYS_PER_MONTH);
-        let nanos = scale(interval.nanoseconds as f64) + near(days.fract() * NANOS_PER_DAY);
+        let days = scale(f64::from(interval.days)) + in_millionths(months.fract() * DAYS_PER_MONTH);
+        let nanos = scale(interval.nanoseconds as f64) + days.fract() * NANOS_PER_DAY;
         let nanos = (nanos / NANOS_PER_MICRO).round() * NANOS_PER_MICRO;
         let fits = |value: f64, max: f64| value.is_finite() && value.abs() <= max;
         let (months, days) = (months.trunc(), days.trunc());
@@ -72,10 +72,9 @@ pub fn interval_by(interval: IntervalMonthDayNano, number: f64) -> std::result::
     by.scaled(interval, number)
 }
 
-/// Without what is left of rounding in the twelfth place.
-fn near(value: f64) -> f64 {
-    let rounded = value.round();
-    if (value - rounded).abs() < 1e-6 { rounded } else { value }
+/// Of the days of a part of a month as many digits count as PostgreSQL counts.
+fn in_millionths(days: f64) -> f64 {
+    (days * 1e6).round() / 1e6
 }
 
 impl ScalarUDFImpl for IntervalScale {
