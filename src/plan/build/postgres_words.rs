@@ -178,6 +178,9 @@ fn cast(expr: &ast::Expr, data_type: &ast::DataType) -> Option<ast::Expr> {
             let inner = DataType::Array(ast::ArrayElemTypeDef::SquareBracket(item.clone(), None));
             Some(as_type(expr.clone(), DataType::Array(ast::ArrayElemTypeDef::SquareBracket(Box::new(inner), *length))))
         }
+        DataType::CharacterVarying(None) | DataType::CharVarying(None) => {
+            Some(as_type(expr.clone(), DataType::Varchar(None)))
+        }
         DataType::Uuid => Some(call("__uuid", vec![as_type(expr.clone(), DataType::Text)])),
         DataType::Varchar(Some(length))
         | DataType::CharacterVarying(Some(length))
@@ -406,6 +409,11 @@ fn function_call(function: &ast::Function) -> Option<ast::Expr> {
             let read = call("__to_number", vec![(*value).clone(), text(pattern)]);
             Some(as_type(read, ast::DataType::Numeric(info)))
         }
+        // With the digits of its seconds.
+        ("current_timestamp" | "localtimestamp" | "localtime", [digits]) => {
+            let now = bare_word(&name).unwrap_or_else(|| call("now", Vec::new()));
+            Some(call("__to_precision", vec![now, (*digits).clone()]))
+        }
         ("every", [_]) => {
             let mut renamed = function.clone();
             renamed.name = ast::ObjectName::from(vec![ast::Ident::new("bool_and")]);
@@ -428,11 +436,14 @@ pub fn is_bare_word(word: &str) -> bool {
     bare_word(word).is_some()
 }
 
+fn now_as(data_type: ast::DataType) -> ast::Expr {
+    as_type(call("now", Vec::new()), data_type)
+}
+
 fn bare_word(word: &str) -> Option<ast::Expr> {
     match word.to_ascii_lowercase().as_str() {
-        "localtimestamp" => {
-            Some(as_type(call("now", Vec::new()), ast::DataType::Timestamp(None, ast::TimezoneInfo::None)))
-        }
+        "localtimestamp" => Some(now_as(ast::DataType::Timestamp(None, ast::TimezoneInfo::None))),
+        "localtime" => Some(now_as(ast::DataType::Time(None, ast::TimezoneInfo::None))),
         // Nobody becomes another user.
         "current_role" | "current_user" | "session_user" | "user" => Some(call("current_user", Vec::new())),
         "current_schema" => Some(text("public")),
