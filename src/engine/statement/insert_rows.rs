@@ -223,6 +223,11 @@ fn target(session: &Session, insert: &InsertRows) -> Result<Target> {
             columns.len()
         )));
     }
+    let first = insert.rows.first().map_or(0, Vec::len);
+    if insert.rows.iter().any(|row| row.len() != first) {
+        let error = Error::new(SqlState::SYNTAX_ERROR, "VALUES lists must all be the same length");
+        return Err(error.at(insert.target.position));
+    }
     Ok(Target { relation, columns })
 }
 
