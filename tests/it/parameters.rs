@@ -1,5 +1,7 @@
 //! Parameters of the extended protocol: no value changes on its way, and whatever reads rows takes them.
 
+use std::time::SystemTime;
+
 use bytes::BufMut;
 use bytes::BytesMut;
 use tokio_postgres::Client;
@@ -7,6 +9,7 @@ use tokio_postgres::SimpleQueryMessage;
 use tokio_postgres::types::Format;
 use tokio_postgres::types::FromSql;
 use tokio_postgres::types::IsNull;
+use tokio_postgres::types::Timestamp;
 use tokio_postgres::types::ToSql;
 use tokio_postgres::types::Type;
 
@@ -302,6 +305,19 @@ async fn an_interval_is_one_as_text_and_as_binary() {
     let junk = Interval { text: "junk", parts: (0, 0, 0), format: || Format::Text };
     let error = client.query(&statement, &[&junk]).await.expect_err("no interval");
     assert_eq!(error.code().map(|code| code.code()), Some("22007"));
+    server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_infinite_time_is_infinite_in_binary() {
+    let server = TestServer::start().await;
+    let client = server.connect().await;
+    let statement = "SELECT $1::timestamp, $1::timestamp > '9999-12-31', '-infinity'::timestamptz";
+    let statement = client.prepare_typed(statement, &[Type::TIMESTAMP]).await.expect("it is prepared");
+    let row = client.query_one(&statement, &[&Timestamp::<SystemTime>::PosInfinity]).await.expect("it is told");
+    assert_eq!(row.get::<_, Timestamp<SystemTime>>(0), Timestamp::PosInfinity);
+    assert!(row.get::<_, bool>(1));
+    assert_eq!(row.get::<_, Timestamp<SystemTime>>(2), Timestamp::NegInfinity);
     server.stop().await;
 }
 

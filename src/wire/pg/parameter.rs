@@ -143,7 +143,10 @@ fn from_binary(number: usize, bytes: &Bytes, wanted: &ParameterType, zone: Tz) -
         }
         pg_type::TIME => ScalarValue::Time64Microsecond(Some(i64::from_be_bytes(array(fixed(8)?)))),
         pg_type::TIMESTAMP | pg_type::TIMESTAMPTZ => {
-            let micros = i64::from_be_bytes(array(fixed(8)?)).checked_add(POSTGRES_EPOCH_MICROS);
+            let micros = match i64::from_be_bytes(array(fixed(8)?)) {
+                infinite @ (i64::MIN | i64::MAX) => Some(infinite),
+                micros => micros.checked_add(POSTGRES_EPOCH_MICROS),
+            };
             let zone = (wanted.oid == pg_type::TIMESTAMPTZ).then(|| "UTC".into());
             ScalarValue::TimestampMicrosecond(Some(micros.ok_or_else(|| out_of_range(number))?), zone)
         }

@@ -251,7 +251,9 @@ fn put_binary(body: &mut Vec<u8>, array: &dyn Array, row: usize) {
         DataType::Time64(_) => body.put_i64(array.as_primitive::<Time64MicrosecondType>().value(row)),
         DataType::Timestamp(_, _) => {
             let micros = array.as_primitive::<TimestampMicrosecondType>().value(row);
-            body.put_i64(micros.saturating_sub(POSTGRES_EPOCH_MICROS));
+            // The greatest is infinity, wherever time is counted from.
+            let is_infinite = micros == i64::MAX;
+            body.put_i64(if is_infinite { micros } else { micros.saturating_sub(POSTGRES_EPOCH_MICROS) });
         }
         DataType::Interval(_) | DataType::Duration(_) => put_interval(body, array, row),
         DataType::List(_) => put_array(body, array.as_list::<i32>().value(row).as_ref()),
