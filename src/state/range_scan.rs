@@ -1,5 +1,6 @@
 //! An ordered scan merged over the layers of a state table.
 
+use std::collections::BTreeMap;
 use std::collections::VecDeque;
 use std::collections::btree_map;
 use std::iter::Peekable;
@@ -9,7 +10,6 @@ use bytes::Bytes;
 
 use super::ColdStore;
 use super::StateError;
-use super::read_cache::Layer;
 
 /// Entries that one call asks of the store.
 const CHUNK_ENTRIES: usize = 1024;
@@ -34,7 +34,7 @@ struct ColdScan<'a> {
 impl<'a> RangeScan<'a> {
     pub(super) fn new(
         store: &'a dyn ColdStore,
-        layers: impl Iterator<Item = &'a Layer>,
+        layers: impl Iterator<Item = &'a BTreeMap<Bytes, Option<Bytes>>>,
         from: &[u8],
         to: Option<&[u8]>,
     ) -> Self {
@@ -57,7 +57,7 @@ impl<'a> RangeScan<'a> {
     /// or, if `is_all`, not.
     pub(super) fn begun(
         store: &'a dyn ColdStore,
-        layers: impl Iterator<Item = &'a Layer>,
+        layers: impl Iterator<Item = &'a BTreeMap<Bytes, Option<Bytes>>>,
         (from, to): (&[u8], &[u8]),
         read: Vec<(Bytes, Bytes)>,
         is_all: bool,

@@ -15,9 +15,6 @@ use hashbrown::HashMap;
 
 use super::ENTRY_OVERHEAD_BYTES;
 
-/// Keys with their values in key order, `None` for a delete.
-pub(super) type Layer = BTreeMap<Bytes, Option<Bytes>>;
-
 /// A generation has room for so many spans at least; larger ones are not kept.
 const SPANS_MIN: usize = 8;
 
@@ -37,36 +34,47 @@ struct Generation {
 
 struct Span {
     end: Bytes,
-    entries: Layer,
+    /// In key order.
+    entries: Vec<(Bytes, Bytes)>,
     bytes: usize,
 }
 
 impl Span {
-    fn change(&mut self, key: Bytes, value: Option<Bytes>) {
-        let length = key.len();
-        let replaced = match value {
-            None => self.entries.remove(&key),
-            Some(_) => {
-                self.bytes += row_bytes(length, &value);
-                self.entries.insert(key, value)
-            }
-        };
-        if let Some(replaced) = replaced {
-            self.bytes -= row_bytes(length, &replaced);
+    fn change(&mut self, key: &Bytes, value: &Option<Bytes>) {
+        let place = self.entries.binary_search_by(|(other, _)| other.cmp(key));
+        if let Ok(place) = place {
+            self.bytes -= row_bytes(key.len(), Some(&self.entries[place].1));
         }
+        self.bytes += value.as_ref().map_or(0, |value| row_bytes(key.len(), Some(value)));
+        match (place, value.clone()) {
+            (Ok(place), Some(value)) => self.entries[place].1 = value,
+            (Ok(place), None) => drop(self.entries.remove(place)),
+            (Err(place), Some(value)) => self.entries.insert(place, (key.clone(), value)),
+            (Err(_), None) => {}
+        }
+    }
+
+    fn between(&self, from: &[u8], to: &[u8]) -> Vec<(Bytes, Bytes)> {
+        let first = self.entries.partition_point(|(key, _)| key.as_ref() < from);
+        self.entries[first..].iter().take_while(|(key, _)| key.as_ref() < to).cloned().collect()
+    }
+
+    fn get(&self, key: &[u8]) -> Option<Bytes> {
+        let place = self.entries.binary_search_by(|(other, _)| other.as_ref().cmp(key)).ok()?;
+        Some(self.entries[place].1.clone())
     }
 }
 
 impl Generation {
     fn insert_row(&mut self, key: Bytes, value: Option<Bytes>) {
-        self.bytes += row_bytes(key.len(), &value);
+        self.bytes += row_bytes(key.len(), value.as_ref());
         self.remove_row(&key);
         self.rows.insert(key, value);
     }
 
     fn remove_row(&mut self, key: &[u8]) -> Option<(Bytes, Option<Bytes>)> {
         let (key, value) = self.rows.remove_entry(key)?;
-        self.bytes -= row_bytes(key.len(), &value);
+        self.bytes -= row_bytes(key.len(), value.as_ref());
         Some((key, value))
     }
 
@@ -96,6 +104,21 @@ impl Generation {
         self.last_from(key).filter(|(_, span)| key < span.end.as_ref())
     }
 
+    /// Whether the key lies in a span, which has its new value then; one that gets larger than `bytes_max` is forgotten.
+    fn change_in_span(&mut self, key: &Bytes, value: &Option<Bytes>, bytes_max: usize) -> bool {
+        let upto = (Bound::Unbounded, Bound::Included(key.as_ref()));
+        let found = self.spans.range_mut::<[u8], _>(upto).next_back().filter(|(_, span)| *key < span.end);
+        let Some((first, span)) = found else { return false };
+        self.bytes -= span.bytes;
+        span.change(key, value);
+        self.bytes += span.bytes;
+        if bytes_max < span.bytes {
+            let first = first.clone();
+            self.remove_span(&first);
+        }
+        true
+    }
+
     fn forget_spans(&mut self, from: &[u8], end: &[u8]) {
         let before_end = (Bound::Unbounded, Bound::Excluded(end));
         while let Some((first, _)) =
@@ -107,8 +130,8 @@ impl Generation {
     }
 }
 
-fn row_bytes(key_bytes: usize, value: &Option<Bytes>) -> usize {
-    key_bytes + value.as_ref().map_or(0, Bytes::len) + ENTRY_OVERHEAD_BYTES
+fn row_bytes(key_bytes: usize, value: Option<&Bytes>) -> usize {
+    key_bytes + value.map_or(0, Bytes::len) + ENTRY_OVERHEAD_BYTES
 }
 
 impl ReadCache {
@@ -136,7 +159,7 @@ impl ReadCache {
             return Some(value);
         }
         let (_, span) = self.young.span_with(key).or_else(|| self.old.span_with(key))?;
-        Some(span.entries.get(key).cloned().flatten())
+        Some(span.get(key))
     }
 
     /// Remembers what the store holds for `key`.
@@ -144,7 +167,7 @@ impl ReadCache {
         self.old.remove_row(&key);
         if !self.is_off() {
             self.young.insert_row(key, value);
-            self.grow_old();
+            self.bound();
         }
     }
 
@@ -152,54 +175,53 @@ impl ReadCache {
     /// read would push it out.
     pub(super) fn change(&mut self, key: Bytes, value: Option<Bytes>) {
         let known = self.young.remove_row(&key).or_else(|| self.old.remove_row(&key)).is_some();
-        match self.take_span(|generation| generation.span_with(&key)) {
-            Some((first, mut span)) => {
-                span.change(key, value);
-                self.keep_span(first, span);
-            }
-            None if known => self.put(key, value),
-            None => {}
+        let span_bytes_max = self.span_bytes_max();
+        let in_span = self.young.change_in_span(&key, &value, span_bytes_max)
+            || self.old.change_in_span(&key, &value, span_bytes_max);
+        if known && !in_span {
+            self.put(key, value);
         }
+        self.bound();
     }
 
-    /// The store's entries of a span that has all keys from `from` up to and without `to`.
-    pub(super) fn span(&mut self, from: &[u8], to: &[u8]) -> Option<&Layer> {
-        if self.young.span_over(from, to).is_none() {
-            let (first, span) = self.take_span(|generation| generation.span_over(from, to))?;
-            self.keep_span(first, span);
+    /// The store's entries from `from` up to and without `to`, if a span has all keys of these.
+    pub(super) fn span(&mut self, from: &[u8], to: &[u8]) -> Option<Vec<(Bytes, Bytes)>> {
+        if let Some((_, span)) = self.young.span_over(from, to) {
+            return Some(span.between(from, to));
         }
-        let found = self.young.span_over(from, to).or_else(|| self.old.span_over(from, to));
-        found.map(|(_, span)| &span.entries)
-    }
-
-    fn take_span(&mut self, find: impl Fn(&Generation) -> Option<(&Bytes, &Span)>) -> Option<(Bytes, Span)> {
-        [&mut self.young, &mut self.old].into_iter().find_map(|generation| {
-            let (first, _) = find(generation)?;
-            let first = first.clone();
-            generation.remove_span(&first)
-        })
-    }
-
-    fn keep_span(&mut self, from: Bytes, span: Span) {
-        if span.bytes <= self.generation_bytes_max / SPANS_MIN {
-            self.young.insert_span(from, span);
-            self.grow_old();
+        let (first, span) = self.old.span_over(from, to)?;
+        let (first, found) = (first.clone(), span.between(from, to));
+        if let Some((first, span)) = self.old.remove_span(&first) {
+            self.young.insert_span(first, span);
+            self.bound();
         }
+        Some(found)
     }
 
-    /// Remembers all entries that the store has from `from` up to and without `end`.
+    /// Remembers all entries that the store has from `from` up to and without `end`, if they are not too large.
     pub(super) fn put_span(&mut self, from: &[u8], end: &[u8], entries: &[(Bytes, Bytes)]) {
         self.young.forget_spans(from, end);
         self.old.forget_spans(from, end);
-        let bounds_bytes = from.len() + end.len() + ENTRY_OVERHEAD_BYTES;
-        let mut span = Span { end: Bytes::copy_from_slice(end), entries: Layer::new(), bytes: bounds_bytes };
-        entries.iter().cloned().for_each(|(key, value)| span.change(key, Some(value)));
-        self.keep_span(Bytes::copy_from_slice(from), span);
+        let rows: usize = entries.iter().map(|(key, value)| row_bytes(key.len(), Some(value))).sum();
+        let bytes = from.len() + end.len() + ENTRY_OVERHEAD_BYTES + rows;
+        if bytes <= self.span_bytes_max() {
+            let span = Span { end: Bytes::copy_from_slice(end), entries: entries.to_vec(), bytes };
+            self.young.insert_span(Bytes::copy_from_slice(from), span);
+            self.bound();
+        }
     }
 
-    fn grow_old(&mut self) {
+    fn span_bytes_max(&self) -> usize {
+        self.generation_bytes_max / SPANS_MIN
+    }
+
+    /// A young generation that is full becomes the old one; an old one that grew too large by changes is forgotten.
+    fn bound(&mut self) {
         if self.generation_bytes_max <= self.young.bytes {
             self.shrink();
+        }
+        if self.generation_bytes_max + 2 * self.span_bytes_max() < self.old.bytes {
+            self.old = Generation::default();
         }
     }
 

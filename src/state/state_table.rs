@@ -24,7 +24,6 @@ use super::StoreOwner;
 use super::StorePosition;
 use super::cold_store::Change;
 use super::error::KEY_BYTES_MAX;
-use super::read_cache::Layer;
 use super::read_cache::ReadCache;
 use crate::memory::MemoryPool;
 use crate::model::Offset;
@@ -46,7 +45,7 @@ impl fmt::Display for CutId {
 /// The changes of one cut, ordered by key: what goes into the changelog.
 #[derive(Debug, Default)]
 pub struct Delta {
-    changes: Layer,
+    changes: BTreeMap<Bytes, Option<Bytes>>,
     bytes: usize,
 }
 
@@ -190,20 +189,19 @@ impl StateTable {
         if self.cache.is_off() {
             return Ok(self.range(from, Some(to)));
         }
-        let (mut read, mut is_all) = (Vec::new(), true);
-        if self.cache.span(from, to).is_none() {
-            read = self.store.range(from, Some(end), GROUP_ENTRIES_MAX + 1)?;
-            is_all = read.len() <= GROUP_ENTRIES_MAX;
-            if is_all {
-                self.cache.put_span(from, end, &read);
-                self.count(COUNT_STEP_BYTES);
+        let (read, is_all) = match self.cache.span(from, to) {
+            Some(known) => (known, true),
+            None => {
+                let read = self.store.range(from, Some(end), GROUP_ENTRIES_MAX + 1)?;
+                let is_all = read.len() <= GROUP_ENTRIES_MAX;
+                if is_all {
+                    self.cache.put_span(from, end, &read);
+                    self.count(COUNT_STEP_BYTES);
+                }
+                (read, is_all)
             }
-        }
-        let layers = uncommitted(&self.overlay, &self.sealed);
-        Ok(match self.cache.span(from, to) {
-            Some(stored) => RangeScan::begun(&*self.store, layers.chain([stored]), (from, to), Vec::new(), true),
-            None => RangeScan::begun(&*self.store, layers, (from, to), read, is_all),
-        })
+        };
+        Ok(RangeScan::begun(&*self.store, uncommitted(&self.overlay, &self.sealed), (from, to), read, is_all))
     }
 
     /// `range` for entries that are taken from the front again and again, as those of a queue are: what was taken is not passed
@@ -316,7 +314,10 @@ impl Drop for StateTable {
 }
 
 /// What the store does not have yet, the newest first.
-fn uncommitted<'a>(overlay: &'a Delta, sealed: &'a VecDeque<(CutId, Arc<Delta>)>) -> impl Iterator<Item = &'a Layer> {
+fn uncommitted<'a>(
+    overlay: &'a Delta,
+    sealed: &'a VecDeque<(CutId, Arc<Delta>)>,
+) -> impl Iterator<Item = &'a BTreeMap<Bytes, Option<Bytes>>> {
     std::iter::once(overlay).chain(sealed.iter().rev().map(|(_, delta)| &**delta)).map(|delta| &delta.changes)
 }
 

@@ -320,16 +320,8 @@ async fn cells(
         rows.push(texts);
     }
     if !expressions.is_empty() {
-        let given = match rules {
-            Compatibility::Ksqldb => check_types(session, target, &expressions, parameters).await?,
-            Compatibility::Postgres => vec![false; expressions.len()],
-        };
-        let values = evaluate(session, target, &expressions, parameters).await?;
-        for (((row, index, cell), value), given) in expressions.iter().zip(values).zip(given) {
-            // A cast that fails gives NULL there: what was given would be lost.
-            if given && value.is_none() {
-                return Err(refused(cell, &target.sql_type(target.columns[*index]), cell));
-            }
+        let values = computed(session, target, &expressions, parameters).await?;
+        for ((row, index, _), value) in expressions.iter().zip(values) {
             rows[*row][*index] = value;
         }
     }
@@ -340,6 +332,25 @@ async fn cells(
         }
     }
     Ok(rows)
+}
+
+/// The values of expressions. Under ksqlDB's rules a cast that fails gives NULL, and what was given would be lost: it is refused.
+async fn computed(
+    session: &Session,
+    target: &Target,
+    expressions: &[(usize, usize, ast::Expr)],
+    parameters: &[Value],
+) -> Result<Vec<Option<String>>> {
+    let given = match session.settings.compatibility() {
+        Compatibility::Ksqldb => check_types(session, target, expressions, parameters).await?,
+        Compatibility::Postgres => Vec::new(),
+    };
+    let values = evaluate(session, target, expressions, parameters).await?;
+    let lost = given.into_iter().zip(&values).position(|(given, value)| given && value.is_none());
+    match lost.map(|lost| &expressions[lost]) {
+        Some((_, index, cell)) => Err(refused(cell, &target.sql_type(target.columns[*index]), cell)),
+        None => Ok(values),
+    }
 }
 
 /// ksqlDB coerces little: whole numbers widen, texts are read as times and bytes, and nothing is rounded.

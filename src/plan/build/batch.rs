@@ -112,9 +112,12 @@ impl Expressions<'_> {
     }
 }
 
-/// Under ksqlDB's rules a row of which a group is NULL is in no group.
+/// Under ksqlDB's rules a row of which a group is NULL is in no group. Without an aggregate groups are DISTINCT's.
 fn without_null_groups(node: LogicalPlan) -> Result<Transformed<LogicalPlan>> {
-    let LogicalPlan::Aggregate(aggregate) = node else { return Ok(Transformed::no(node)) };
+    let aggregate = match node {
+        LogicalPlan::Aggregate(aggregate) if !aggregate.aggr_expr.is_empty() => aggregate,
+        other => return Ok(Transformed::no(other)),
+    };
     let told = aggregate.group_expr.iter().filter(|group| !matches!(group, Expr::GroupingSet(_)));
     let Some(all) = told.map(|group| group.clone().is_not_null()).reduce(Expr::and) else {
         return Ok(Transformed::no(LogicalPlan::Aggregate(aggregate)));

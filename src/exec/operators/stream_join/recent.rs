@@ -44,13 +44,12 @@ impl Recent {
     }
 
     /// All rows below `prefix`; `None` if they are too many to be remembered.
-    pub(super) fn of(&mut self, table: &mut StateTable, prefix: &[u8]) -> Result<Option<Arc<Vec<Waiting>>>, ExecError> {
+    pub(super) fn of(&mut self, table: &StateTable, prefix: &[u8]) -> Result<Option<Arc<Vec<Waiting>>>, ExecError> {
         if let Some(found) = self.found.get(prefix) {
             return Ok(found.clone());
         }
         let mut rows = Vec::new();
-        let end = keys::prefix_end(prefix);
-        for entry in table.range_of_group(prefix, &end, &end)?.take(KEY_ROWS_MAX + 1) {
+        for entry in table.range(prefix, Some(&keys::prefix_end(prefix))).take(KEY_ROWS_MAX + 1) {
             rows.push(waiting(entry?)?);
         }
         let rows = (rows.len() <= KEY_ROWS_MAX).then(|| Arc::new(rows));
