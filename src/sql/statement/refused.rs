@@ -23,7 +23,6 @@ const REFUSED: &[(&str, Option<&str>)] = &[
     ("REASSIGN", None),
     ("REINDEX", None),
     ("REVOKE", None),
-    ("RUN", Some("psql's \\i runs a script, and so does tidemill sql -f.")),
     ("SPOOL", None),
     ("VACUUM", None),
 ];
