@@ -212,8 +212,8 @@ impl StateTable {
         let mut scan =
             RangeScan::new(&*self.store, uncommitted(&self.overlay, &self.sealed), &begin, Some(to)).peekable();
         let first = match scan.next_if(Result::is_err) {
-            Some(failed) => return Err(failed.err().expect("it is an error")),
-            None => scan.peek().and_then(|found| found.as_ref().ok()).map(|(key, _)| key.clone()),
+            Some(Err(error)) => return Err(error),
+            _ => scan.peek().and_then(|found| found.as_ref().ok()).map(|(key, _)| key.clone()),
         };
         let entry_at = first.unwrap_or_else(|| begin.max(Bytes::copy_from_slice(to)));
         match known {

@@ -13,12 +13,15 @@ use crate::protocol::PrimitiveError;
 use crate::protocol::Reader;
 use crate::protocol::Writer;
 
+/// Topics by name, with the partitions of each.
+type NamedPartitions = Vec<(String, Vec<i32>)>;
+
 /// What a member wants, and what it still has.
 #[derive(Debug)]
 pub(super) struct Subscribed {
     pub version: i16,
     pub topics: Vec<String>,
-    pub owned: Vec<(String, Vec<i32>)>,
+    pub owned: NamedPartitions,
     pub rack: Option<String>,
 }
 
@@ -39,7 +42,7 @@ impl Subscribed {
 }
 
 /// The partitions of a share; `None` if an assignor put more into it, which nobody else understands.
-pub(super) fn read_share(bytes: &[u8]) -> Result<Option<Vec<(String, Vec<i32>)>>, PrimitiveError> {
+pub(super) fn read_share(bytes: &[u8]) -> Result<Option<NamedPartitions>, PrimitiveError> {
     if bytes.is_empty() {
         return Ok(Some(Vec::new()));
     }
@@ -72,7 +75,7 @@ pub(super) fn partitions(named: &[(String, Vec<i32>)], topics: &Topics) -> Parti
     known.flat_map(|(id, numbers)| numbers.iter().map(move |number| TopicPartition::new(id, *number))).collect()
 }
 
-fn read_partitions(reader: &mut Reader<'_>) -> Result<Vec<(String, Vec<i32>)>, PrimitiveError> {
+fn read_partitions(reader: &mut Reader<'_>) -> Result<NamedPartitions, PrimitiveError> {
     let mut partitions = Vec::new();
     for _ in 0..reader.array_count()? {
         let name = reader.string()?.to_string();
