@@ -135,7 +135,7 @@ fn row_bytes(key_bytes: usize, value: Option<&Bytes>) -> usize {
 }
 
 impl ReadCache {
-    /// A cache of at most `bytes_max`, plus one row or span; 0 keeps nothing.
+    /// A cache of `bytes_max`, by a quarter more at most while what it has grows; 0 keeps nothing.
     pub(super) fn new(bytes_max: usize) -> Self {
         Self { generation_bytes_max: bytes_max / 2, young: Generation::default(), old: Generation::default() }
     }
